@@ -1,0 +1,1 @@
+"""What is measured, and the wiring: plan, provision, launch, collect, store, compare and report."""

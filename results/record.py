@@ -1,0 +1,117 @@
+"""The record: what a run writes down, as immutable structs.
+
+A run is one ``manifest.json`` (:class:`Manifest`) and one ``trials.jsonl`` (a :class:`Trial` a line).
+Names follow the glossary. Values are in base units (seconds, bytes, counts); nothing here formats.
+
+Three kinds of metadata are kept apart. *Identity* says which series a trial belongs to
+(:attr:`Trial.workload`, :attr:`Trial.runner`, :attr:`Trial.parameters`). *Context* must agree before two
+trials may be put side by side (:attr:`Trial.context`, :attr:`Manifest.context`). *Notes* are for people.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+FORMAT_VERSION = 1
+"""Version of the record. ``docs/result-format.md`` has the history; ``results/upgrade.py`` the way up."""
+
+Direction = Literal["lower", "higher", "none"]
+"""Which way is better. ``none``: a fact about the trial, never judged."""
+
+Outcome = Literal["ok", "failed", "timeout", "invalid", "skipped"]
+"""``invalid``: it ran, but its clocks or output contradict themselves, so no number is taken from it."""
+
+Accelerator = Literal["none", "kvm", "tcg"]
+
+MARKS = ("requested", "spawned", "kernel", "agent", "ready", "started", "finished", "gone")
+"""The timeline's marks in their only legal order.
+
+``requested``: the launcher begins to make the place. ``spawned``: the place's top process exists.
+``kernel``: a guest's clock began (guests only). ``agent``: the agent's first instruction. ``ready``: the agent can take jobs.
+``started``/``finished``: the job's process was made / was reaped. ``gone``: the place's top process was
+reaped and its kernel objects were removed. A trial that shares its place with others has only
+``started`` and ``finished``.
+"""
+
+
+class Metric(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One number of one trial, with everything needed to read it."""
+
+    name: str
+    """Dotted, most general first: ``cpu.user``, ``fio.randread.iops``, ``launch.total``."""
+    value: float
+    unit: str
+    """``s``, ``bytes``, ``bytes/s``, ``ops/s``, ``count``, ``ratio``."""
+    direction: Direction
+    clock: str = ""
+    """Where the time in it comes from: ``host-monotonic``, ``guest-monotonic``, ``guest-mapped``,
+    ``cpu-time``, or empty if no time is in it."""
+    source: str = ""
+    """The workload parser or collector that recorded it."""
+    error: float | None = None
+    """Half-width of the value's known error, in ``unit``: for instance the clock mapping's bound."""
+    samples: int = 1
+    """How many readings inside the trial are summed up in ``value``."""
+    primary: bool = False
+    """The metric its workload is judged and plotted by; a workload has at most one."""
+
+
+class Trial(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One measured job, with everything recorded about it; or the reason why there is none."""
+
+    run: str
+    number: int
+    """Counts the run's trials from 0, in the order in which they were taken."""
+    workload: str
+    family: str
+    runner: str
+    """The runner's label. Guests without hardware virtualisation carry ``(tcg)`` in it."""
+    accelerator: Accelerator
+    block: int
+    """The pass over the cases in which the trial was taken, from 0; ``-1`` for skips."""
+    outcome: Outcome
+    reason: str = ""
+    """Why the outcome is not ``ok``, as a sentence that ends with what to do."""
+    remedy: str = ""
+    control: bool = False
+    """Belongs to the second, identical measurement of ``bare``: the A/A control."""
+    warmup: bool = False
+    invocation: int = 0
+    """Which opening of the place this is: trials of one invocation share a place."""
+    position: int = 0
+    """Place in the block's shuffled order, from 0."""
+    parameters: dict[str, Any] = {}
+    at: str = ""
+    """Wall-clock start, ISO 8601 UTC. For people: no duration is ever taken from it."""
+    timeline: dict[str, int] = {}
+    """Mark → host ``CLOCK_MONOTONIC`` in ns; see :data:`MARKS`."""
+    clock_error: float = 0.0
+    """Bound in seconds on the marks that were taken on a guest's clock; 0 where the host's was read."""
+    metrics: tuple[Metric, ...] = ()
+    context: dict[str, Any] = {}
+    """Facts that must agree before this trial is compared: limits, kernel, file system, cache mode, …"""
+    notes: dict[str, Any] = {}
+    """Facts for people: exit status, truncated output, tail of stderr, …"""
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """What is true of the whole run."""
+
+    format: int
+    run: str
+    name: str
+    created: str
+    """ISO 8601 UTC."""
+    mode: Literal["quick", "default", "rigorous", "imported"]
+    seed: int
+    status: Literal["running", "complete", "interrupted"]
+    host: dict[str, Any]
+    context: dict[str, Any]
+    """What must agree with another run before the two are compared: CPU model, kernel, mitigations, …"""
+    plan: dict[str, Any]
+    versions: dict[str, str]
+    image: dict[str, Any]
+    """Layer name → hash, and the hashes of the programs and libraries in it."""
+    notes: dict[str, Any] = {}

@@ -1,0 +1,1 @@
+"""Where it is measured: places, the image they share, the agent in them, collectors, and the host."""

@@ -1,0 +1,180 @@
+"""The words of this package as types: job, limits, place, runner.
+
+A runner makes places; a place runs jobs. Both are small protocols, so that a new kind of place is one
+module. :mod:`runners.fake` has the deterministic runner that tests use.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from contextlib import AbstractContextManager
+
+    from results.record import Accelerator
+    from runners.images.image import Image
+    from runners.launcher.client import Launcher
+
+
+class TareError(Exception):
+    """Something went wrong that a person can act on; the text says what was tried and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a place may use; given once, mapped by every runner."""
+
+    cpus: int
+    memory_bytes: int
+    pids: int = 512
+    scratch_bytes: int = 1 << 30
+    cpuset: tuple[int, ...] = ()
+    """Host CPUs to run on; empty: any."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One execution of a program in a place. An empty ``argv`` is the null job: the agent answers it
+    itself, without a new process, so that what is measured is the place alone."""
+
+    argv: tuple[str, ...] = ()
+    environ: Mapping[str, str] = field(default_factory=dict)
+    directory: str = "/"
+    """Working directory, as seen inside the place."""
+    stdin: bytes = b""
+    timeout_seconds: float = 60.0
+    output_limit_bytes: int = 1 << 20
+    """Kept per stream; the rest is read and counted, not stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """The job's ``struct rusage`` (wait4(2)), summed over the processes it waited for."""
+
+    user_seconds: float
+    system_seconds: float
+    peak_rss_bytes: int
+    minor_faults: int
+    major_faults: int
+    read_blocks: int
+    write_blocks: int
+    voluntary_switches: int
+    involuntary_switches: int
+
+
+@dataclass(frozen=True, slots=True)
+class JobResult:
+    """What became of a job. Times are host ``CLOCK_MONOTONIC`` in ns (mapped, for guests)."""
+
+    exit_code: int | None
+    """Exit status, or ``None`` if a signal ended it."""
+    signal: int | None
+    timed_out: bool
+    started_ns: int
+    finished_ns: int
+    inside_seconds: float
+    """Duration by the place's own clock."""
+    usage: Usage | None
+    """``None`` for the null job, which has no process."""
+    stdout: bytes
+    stderr: bytes
+    stdout_bytes: int
+    """Total written; more than ``len(stdout)`` if the output was truncated."""
+    stderr_bytes: int
+    error: str = ""
+    """The agent could not start the program: what failed and the errno's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Can a runner work here? If not: exactly why, and the command or setting that would change it."""
+
+    ok: bool
+    reason: str = ""
+    remedy: str = ""
+    facts: Mapping[str, object] = field(default_factory=dict)
+    """What was found: versions, accelerator and why it was chosen, refused features, …"""
+
+
+@dataclass(frozen=True, slots=True)
+class Vantage:
+    """Where collectors can look at a place from outside."""
+
+    top_pid: int
+    """Host pid of the place's top process: the agent, the VMM, or an engine's shim."""
+    cgroups: Mapping[str, Path] = field(default_factory=dict)
+    """cgroup v1 controller name → directory, and ``unified`` → the v2 directory."""
+    vmm: bool = False
+    """The top process is a VMM, whose threads are vCPUs and I/O workers."""
+    shared_with_host: bool = True
+    """The place's processes are visible in the host's /proc."""
+
+
+class PlaceFailure(TareError):
+    """The place could not be made or died: becomes a recorded failure, and the run goes on."""
+
+    def __init__(self, reason: str, *, remedy: str = "", log: str = "") -> None:
+        super().__init__(reason)
+        self.reason, self.remedy, self.log = reason, remedy, log
+        """``log``: tail of the console or of stderr, for the record's notes."""
+
+
+class Place(Protocol):
+    """One live instance made by a runner. A context manager: leaving it tears the place down and then
+    sets the timeline's last mark."""
+
+    root: str
+    """Path of the image's tree as jobs see it: ``/``, or the unpacked tree on bare metal."""
+    scratch: str
+    """Path of a private, writable, disk-backed folder as jobs see it."""
+    vantage: Vantage
+    timeline: dict[str, int]
+    """Mark → host ``CLOCK_MONOTONIC`` ns; see :data:`results.record.MARKS`."""
+    clock_error: float
+    context: dict[str, object]
+    """Facts for the fairness audit, as *achieved*: cpus, memory limit, kernel, scratch file system, …"""
+
+    def run(self, job: Job) -> JobResult:
+        """Run a job to its end. Raises :class:`PlaceFailure` if the place is lost."""
+
+    def close(self) -> None:
+        """Tear down; idempotent. Afterwards ``timeline["gone"]`` is set and nothing is left."""
+
+
+class Runner(Protocol):
+    """How a place is made."""
+
+    name: str
+    label: str
+    """The name in records and reports: the name, with ``(tcg)`` for guests without KVM. Valid after :meth:`probe`."""
+    accelerator: Accelerator
+
+    def probe(self) -> Probe:
+        """Find out, in about two seconds at most and without side effects, whether this can run here."""
+
+    def prepare(self, image: Image, limits: Limits) -> None:
+        """Do, untimed, what every opening would repeat: convert the image, mount its base, build an initramfs."""
+
+    def open(self, first: Job | None = None) -> AbstractContextManager[Place]:
+        """Make a place. ``first``, if given, is the place's *only* job and is handed over with the launch,
+        so that no round trip lies between the agent's start and the job; :meth:`Place.run` with the
+        same job then collects its result, and the agent leaves by itself."""
+
+    def close(self) -> None:
+        """Undo :meth:`prepare`. Idempotent."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunContext:
+    """What runners need of the run they work for."""
+
+    run: str
+    """The run id. All that is created on the host carries ``tare-<run>`` in its name."""
+    workdir: Path
+    """``tare-<run>`` folder on a disk-backed file system; removed at the end of the run."""
+    cache: Path
+    launcher: Launcher
+    offline: bool = False
