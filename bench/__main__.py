@@ -1,0 +1,100 @@
+"""``tare`` and ``python -m bench``: the list of commands, and the only place that exits."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import signal
+import sys
+from typing import TYPE_CHECKING, Protocol
+
+from bench.errors import EnvironmentMissing, Exit, Interrupted, UsageError
+from runners.model import TareError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import FrameType
+
+COMMANDS = {
+    "doctor": "say what this host can run, what not, why, and how to change that",
+    "plan": "list what would run and how long it will take",
+    "run": "measure; also your own command: tare run -- CMD ARGS...",
+    "compare": "compare two runs; exit 1 on a regression",
+    "report": "write the report of a run again",
+    "clean": "remove what killed runs left on this host",
+}
+"""Name → one line. Each is a module ``bench.commands.<name>`` with ``options(parser)`` and ``run(arguments)``;
+only the one that is called is imported."""
+
+
+class Command(Protocol):
+    """What a module of ``bench.commands`` offers."""
+
+    def options(self, parser: argparse.ArgumentParser) -> None:
+        """Declare the command's options."""
+
+    def run(self, arguments: argparse.Namespace) -> int:
+        """Do it and return the exit code."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code. No traceback reaches the user for foreseen errors."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    signal.signal(signal.SIGTERM, _as_interrupt)
+    try:
+        arguments, command = _parse(words)
+        return command.run(arguments)
+    except UsageError as error:
+        return _fail(error, Exit.USAGE)
+    except EnvironmentMissing as error:
+        return _fail(error, Exit.ENVIRONMENT)
+    except (Interrupted, KeyboardInterrupt) as error:
+        return _fail(error, Exit.INTERRUPTED)
+    except TareError as error:
+        return _fail(error, Exit.ENVIRONMENT)
+    except BrokenPipeError:
+        # The reader of our output left (``tare plan | head``); there is nobody to tell.
+        sys.stderr.close()
+        return Exit.OK
+
+
+def _parse(words: list[str]) -> tuple[argparse.Namespace, Command]:
+    own = words[: words.index("--")] if "--" in words else words
+    parser = argparse.ArgumentParser(
+        prog="tare",
+        description="Weigh the boxes that software runs in: bare metal, namespace containers, KVM guests.",
+        epilog="exit codes: 0 fine, 1 regression, 2 usage, 3 environment missing, 4 some cases failed, 130 interrupted",
+    )
+    parser.add_argument("--version", action="store_true", help="print the version and leave")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    chosen = next((word for word in own if word in COMMANDS), None)
+    modules: dict[str, Command] = {}
+    for name, summary in COMMANDS.items():
+        sub = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
+        if name == chosen:
+            modules[name] = importlib.import_module(f"bench.commands.{name}")  # type: ignore[assignment]
+            modules[name].options(sub)
+    arguments = parser.parse_args(own)
+    arguments.trailing = words[len(own) + 1 :] if len(own) < len(words) else []
+    if arguments.version:
+        from importlib.metadata import version  # noqa: PLC0415 - 20 ms that only --version needs
+
+        print(f"tare {version('tarebench')}")
+        raise SystemExit(Exit.OK)
+    if arguments.command is None:
+        parser.print_help()
+        raise SystemExit(Exit.USAGE)
+    return arguments, modules[arguments.command]
+
+
+def _as_interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _fail(error: BaseException, code: Exit) -> int:
+    print(f"tare: {error or 'interrupted'}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

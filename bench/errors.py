@@ -1,0 +1,30 @@
+"""Errors that end a command; :mod:`bench.__main__` turns them into a message and an exit code."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from runners.model import TareError
+
+
+class Exit(IntEnum):
+    """Exit codes of ``tare``."""
+
+    OK = 0
+    REGRESSION = 1
+    USAGE = 2
+    ENVIRONMENT = 3
+    SOME_FAILED = 4
+    INTERRUPTED = 130
+
+
+class UsageError(TareError):
+    """What was asked for makes no sense; the text says what would."""
+
+
+class EnvironmentMissing(TareError):
+    """This host lacks what the command cannot do without."""
+
+
+class Interrupted(TareError):
+    """Ctrl-C or SIGTERM ended the run; what was measured is kept."""

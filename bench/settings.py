@@ -1,0 +1,220 @@
+"""What the user asked for: options over environment over ``tare.toml`` over defaults.
+
+Every setting is declared once, in :data:`SETTINGS`; commands pick the groups they need.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.errors import UsageError
+from runners.model import Limits
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Mapping, Sequence
+
+CONFIG_FILE = "tare.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One thing that can be set, and where."""
+
+    key: str
+    """``table.key`` in ``tare.toml``."""
+    option: str
+    help: str
+    read: Callable[[str], Any]
+    group: str
+    environment: str = ""
+    metavar: str = "VALUE"
+    default: Any = None
+
+
+def names(text: str) -> tuple[str, ...]:
+    """``a,b,c`` → names in the order given, each once."""
+    found = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    if not found:
+        raise ValueError("give at least one name")
+    return found
+
+
+def size(text: str) -> int:
+    """``512M``, ``2G``, ``1048576`` → bytes (powers of 1024)."""
+    scale = {"K": 10, "M": 20, "G": 30, "T": 40}
+    body = text.strip().upper().removesuffix("IB").removesuffix("B")
+    shift = scale.get(body[-1:], 0)
+    number = float(body[:-1] if shift else body)
+    if not 0 < number < 1 << 20 and shift:
+        raise ValueError("a size is positive")
+    return int(number * (1 << shift))
+
+
+def positive(text: str) -> int:
+    """A whole number above 0."""
+    number = int(text)
+    if number < 1:
+        raise ValueError("must be 1 or more")
+    return number
+
+
+def seconds(text: str) -> float:
+    """A positive, finite number of seconds."""
+    number = float(text)
+    if not 0 < number < 1e9:
+        raise ValueError("must be above 0")
+    return number
+
+
+def cpu_list(text: str) -> tuple[int, ...]:
+    """``0-2,5`` → (0, 1, 2, 5), as cpuset files write it."""
+    cpus: set[int] = set()
+    for part in text.split(","):
+        first, _, last = part.partition("-")
+        cpus.update(range(int(first), int(last or first) + 1))
+    return tuple(sorted(cpus))
+
+
+def one_of(*allowed: str) -> Callable[[str], str]:
+    """A reader for a fixed set of words."""
+
+    def read(text: str) -> str:
+        if text not in allowed:
+            raise ValueError(f"must be one of {', '.join(allowed)}")
+        return text
+
+    return read
+
+
+SETTINGS = (
+    Setting("run.runners", "--runners", "runners, comma separated (see `tare doctor`)", names, "run", metavar="A,B"),
+    Setting("run.keyword", "-k", "only workloads whose name or family matches, e.g. 'startup or cpu'", str, "run",
+            metavar="EXPR", default=""),
+    Setting("run.seed", "--seed", "seed of the shuffled order (default: drawn, and stored)", int, "run", metavar="N"),
+    Setting("run.blocks", "--blocks", "take exactly N blocks instead of as many as the time budget allows", positive, "run",
+            metavar="N"),
+    Setting("run.budget", "--budget", "measuring time to plan for, in seconds (default: by mode)", seconds, "run",
+            metavar="SECONDS"),
+    Setting("run.name", "--name", "a name to find the run by", str, "run", default=""),
+    Setting("run.results_dir", "--results-dir", "where runs are kept", Path, "places", "TARE_RESULTS_DIR", "DIR",
+            Path("results/runs")),
+    Setting("run.reports_dir", "--reports-dir", "where reports are written", Path, "places", "TARE_REPORTS_DIR", "DIR",
+            Path("reports/out")),
+    Setting("run.language", "--lang", "language of the report: en or ko", one_of("en", "ko"), "places", "TARE_LANG",
+            "LANG", "en"),
+    Setting("limits.cpus", "--cpus", "CPUs each place may use (default: all)", positive, "limits", metavar="N"),
+    Setting("limits.cpuset", "--cpuset", "host CPUs to run on, e.g. 0-1", cpu_list, "limits", metavar="LIST",
+            default=()),
+    Setting("limits.memory", "--memory", "memory of each place", size, "limits", metavar="SIZE", default=1 << 30),
+    Setting("limits.pids", "--pids", "processes each place may have", positive, "limits", metavar="N", default=512),
+    Setting("limits.scratch", "--scratch", "disk space of each place", size, "limits", metavar="SIZE", default=1 << 30),
+    Setting("guest.kernel", "--guest-kernel", "guest kernel: a vmlinux or bzImage", str, "guest", "TARE_GUEST_KERNEL",
+            "FILE"),
+    Setting("guest.cmdline", "--guest-cmdline", "extra guest kernel arguments", str, "guest", "TARE_GUEST_CMDLINE",
+            "ARGS"),
+    Setting("guest.qemu", "--qemu", "QEMU binary", str, "guest", "TARE_QEMU", "FILE"),
+    Setting("guest.cpu", "--qemu-cpu", "QEMU CPU model", str, "guest", "TARE_QEMU_CPU", "MODEL"),
+    Setting("guest.accel", "--accel", "auto, kvm or tcg; one asked for by name is used or fails",
+            one_of("auto", "kvm", "tcg"), "guest", "TARE_ACCEL", "NAME"),
+)  # fmt: skip
+
+
+def add_options(parser: argparse.ArgumentParser, *groups: str) -> None:
+    """Declare the settings of ``groups`` and ``--config``. Unset options stay ``None``, so that lower layers show."""
+    titles = {
+        "run": "what to measure",
+        "limits": "limits of each place",
+        "guest": "guests",
+        "places": "where results go",
+    }
+    parser.add_argument("--config", type=Path, metavar="FILE", help=f"settings file (default: {CONFIG_FILE} if it is here)")
+    for group in groups:
+        section = parser.add_argument_group(titles[group])
+        for setting in SETTINGS:
+            if setting.group == group:
+                section.add_argument(
+                    setting.option, dest=setting.key, metavar=setting.metavar, help=_help(setting), default=None
+                )
+
+
+def _help(setting: Setting) -> str:
+    text = setting.help
+    if setting.environment:
+        text += f" [${setting.environment}]"
+    return text.replace("%", "%%")
+
+
+def resolve(arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
+    """Merge the four layers into key → value, for every setting.
+
+    Raises:
+        UsageError: a value cannot be read; the text names the layer it came from.
+    """
+    table = _config(getattr(arguments, "config", None))
+    values: dict[str, Any] = {}
+    for setting in SETTINGS:
+        layers = (
+            (setting.option, getattr(arguments, setting.key, None)),
+            (f"${setting.environment}", environ.get(setting.environment) if setting.environment else None),
+            (f"{setting.key} in the settings file", table.pop(setting.key, None)),
+        )
+        origin, text = next(((origin, text) for origin, text in layers if text is not None), ("", None))
+        values[setting.key] = setting.default if text is None else _read(setting, origin, text)
+    if table:
+        known = ", ".join(setting.key for setting in SETTINGS)
+        raise UsageError(f"settings file: unknown {', '.join(sorted(table))}; known are {known}")
+    return values
+
+
+def _read(setting: Setting, origin: str, text: object) -> Any:
+    if isinstance(text, list):
+        text = ",".join(map(str, text))
+    try:
+        return setting.read(str(text))
+    except ValueError as error:
+        raise UsageError(f"{origin}: cannot use {text!r}: {error}") from error
+
+
+def _config(path: Path | None) -> dict[str, Any]:
+    chosen = path or Path(CONFIG_FILE)
+    try:
+        document = tomllib.loads(chosen.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        if path is None:
+            return {}
+        raise UsageError(f"--config {path}: there is no such file") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"{chosen}: cannot be read: {error}") from error
+    flat: dict[str, Any] = {}
+    for table, content in document.items():
+        if not isinstance(content, dict):
+            raise UsageError(f"{chosen}: {table!r} must be in a table, such as [run]")
+        flat.update({f"{table}.{key}": value for key, value in content.items()})
+    return flat
+
+
+def limits(values: Mapping[str, Any], host_cpus: Sequence[int]) -> Limits:
+    """The limits asked for, checked against the CPUs this process may use.
+
+    Raises:
+        UsageError: more CPUs, or other ones, than there are.
+    """
+    cpuset = tuple(values["limits.cpuset"])
+    if strangers := sorted(set(cpuset) - set(host_cpus)):
+        raise UsageError(f"--cpuset: no CPU {strangers[0]} here; there are {sorted(host_cpus)}")
+    available = len(cpuset or host_cpus)
+    cpus = values["limits.cpus"] or available
+    if cpus > available:
+        raise UsageError(f"--cpus {cpus}: only {available} may be used here")
+    return Limits(
+        cpus=cpus,
+        cpuset=cpuset,
+        memory_bytes=values["limits.memory"],
+        pids=values["limits.pids"],
+        scratch_bytes=values["limits.scratch"],
+    )
