@@ -1,0 +1,231 @@
+"""Step 1, plan: which cases, in which order, how often, and how long it will take.
+
+Everything that could bias a comparison is decided here, before anything is measured, and stored: the
+seed of every shuffle and the number of blocks. Order and count never look at a result.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from bench.registry import BASE, CONTROL
+from results.record import Accelerator
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from bench.keyword import Match
+    from bench.workloads.base import Workload
+    from runners.model import Probe, Runner
+
+
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """How thoroughly to measure."""
+
+    name: Literal["quick", "default", "rigorous"]
+    budget_seconds: float
+    """Measuring time that the number of blocks is fitted into."""
+    rounds: int
+    """How often the steady-state places are made anew: what varies between invocations needs several."""
+    job_seconds: float
+    least_blocks: int
+    most_blocks: int
+    cold_share: float = 0.35
+    """Part of the budget that goes to cold starts, if both kinds are measured."""
+
+
+MODES = {
+    mode.name: mode
+    for mode in (
+        Mode("quick", budget_seconds=50, rounds=1, job_seconds=0.2, least_blocks=2, most_blocks=5),
+        Mode("default", budget_seconds=600, rounds=3, job_seconds=0.5, least_blocks=3, most_blocks=15),
+        Mode("rigorous", budget_seconds=3000, rounds=8, job_seconds=1.0, least_blocks=8, most_blocks=64),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One cell of the matrix: a workload under a runner."""
+
+    workload: Workload
+    runner: str
+    """Key of the runner; :data:`bench.registry.CONTROL` for the second measurement of the base."""
+
+    @property
+    def control(self) -> bool:
+        """Whether this is the A/A control."""
+        return self.runner == CONTROL
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """A case that will not be measured, and why."""
+
+    workload: str
+    family: str
+    runner: str
+    accelerator: Accelerator
+    reason: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What will be measured."""
+
+    mode: Mode
+    seed: int
+    cases: tuple[Case, ...]
+    skips: tuple[Skip, ...]
+    cold_blocks: int
+    steady_blocks: int
+    """In all rounds together."""
+    estimate_seconds: float
+    trials: int
+    """How many trials the plan leads to, warm-ups included, skips not."""
+
+    def workloads(self, *, cold: bool) -> tuple[Workload, ...]:
+        """The planned workloads of one kind, in the registry's order."""
+        return tuple(dict.fromkeys(case.workload for case in self.cases if case.workload.cold is cold))
+
+    def order(self, what: str, items: Iterable[Any]) -> list[Any]:
+        """``items`` shuffled by the plan's seed and ``what`` is being ordered: the same for every resume."""
+        shuffled = list(items)
+        random.Random(f"{self.seed}:{what}").shuffle(shuffled)  # noqa: S311 - not a secret
+        return shuffled
+
+    def block(self, workload: Workload, number: int) -> list[Case]:
+        """The cases of one block in the order in which they are measured."""
+        cases = [case for case in self.cases if case.workload == workload]
+        return self.order(f"block {number} of {workload.name}", cases)
+
+    def record(self) -> dict[str, Any]:
+        """The plan as the manifest keeps it."""
+        return {
+            "mode": self.mode.name,
+            "seed": self.seed,
+            "rounds": self.rounds,
+            "cold_blocks": self.cold_blocks,
+            "steady_blocks": self.steady_blocks,
+            "job_seconds": self.mode.job_seconds,
+            "budget_seconds": self.mode.budget_seconds,
+            "estimate_seconds": round(self.estimate_seconds, 1),
+            "trials": self.trials,
+            "cases": [{"workload": case.workload.name, "runner": case.runner} for case in self.cases],
+        }
+
+    @property
+    def rounds(self) -> int:
+        """Openings of the steady-state places: never more than there are blocks to measure in them."""
+        return max(1, min(self.mode.rounds, self.steady_blocks))
+
+
+def make_plan(
+    workloads: Sequence[Workload],
+    runners: Mapping[str, Runner],
+    probes: Mapping[str, Probe],
+    *,
+    mode: Mode,
+    seed: int,
+    match: Match,
+    seconds: Seconds,
+    blocks: int | None = None,
+    missing: Mapping[str, tuple[str, str]] | None = None,
+) -> Plan:
+    """Collect the cases.
+
+    Args:
+        workloads: all known ones, in report order.
+        runners: key → runner, the base among them.
+        probes: key → what the runner said of this host.
+        mode: how thoroughly.
+        seed: of all shuffles.
+        match: ``-k`` as a predicate.
+        seconds: estimates the cost of a case.
+        blocks: take exactly so many instead of fitting them into the budget.
+        missing: program → (reason, remedy), for programs that could not be had.
+    """
+    cases: list[Case] = []
+    skips: list[Skip] = []
+    for workload in workloads:
+        if not match((workload.name, workload.family)):
+            continue
+        lack = next((missing[name] for name in workload.programs if missing and name in missing), None)
+        for key, runner in runners.items():
+            probe = probes[key]
+            reason, remedy = lack or (probe.reason, probe.remedy)
+            if lack or not probe.ok:
+                skips.append(Skip(workload.name, workload.family, runner.label, runner.accelerator, reason, remedy))
+                continue
+            cases.append(Case(workload, key))
+            if key == BASE:
+                cases.append(Case(workload, CONTROL))
+    return _fit(tuple(cases), tuple(skips), mode, seed, seconds, blocks)
+
+
+@dataclass(frozen=True, slots=True)
+class Seconds:
+    """Estimates what cases cost, from what they cost on this host before, else from rules of thumb."""
+
+    accelerators: Mapping[str, Accelerator]
+    """Runner key → accelerator."""
+    seen: Mapping[str, float]
+    """``<workload>@<runner>`` and ``open@<runner>`` → seconds, from the last run here."""
+
+    def job(self, case: Case, job_seconds: float) -> float:
+        """One job, or one cold start."""
+        if case.workload.cold:
+            return self.opening(case.runner)
+        known = self.seen.get(f"{case.workload.name}@{case.runner}")
+        slowdown = 8.0 if self.accelerators[case.runner] == "tcg" else 1.0
+        guess = case.workload.nominal_seconds(job_seconds) + 0.05 * slowdown
+        return known if known is not None else guess
+
+    def opening(self, runner: str) -> float:
+        """Making and tearing down a place."""
+        rule = {"none": 0.01, "kvm": 2.0, "tcg": 6.0}[self.accelerators[runner]]
+        return self.seen.get(f"open@{runner}", rule)
+
+
+def _fit(
+    cases: tuple[Case, ...],
+    skips: tuple[Skip, ...],
+    mode: Mode,
+    seed: int,
+    seconds: Seconds,
+    blocks: int | None,
+) -> Plan:
+    cold = [case for case in cases if case.workload.cold]
+    steady = [case for case in cases if not case.workload.cold]
+    cold_block = sum(seconds.job(case, mode.job_seconds) for case in cold)
+    steady_block = sum(seconds.job(case, mode.job_seconds) for case in steady)
+    opening = sum(seconds.opening(runner) for runner in {case.runner for case in steady})
+    share = mode.cold_share if cold and steady else 1.0
+    cold_blocks = _blocks(mode, blocks, mode.budget_seconds * share, cold_block) if cold else 0
+    rest = mode.budget_seconds - cold_blocks * cold_block
+    # Each round repeats the openings and one warm-up pass.
+    rounds = min(mode.rounds, blocks or mode.rounds)
+    steady_blocks = _blocks(mode, blocks, rest - rounds * (opening + steady_block), steady_block) if steady else 0
+    # Whole blocks per round, so that every invocation carries the same weight.
+    steady_blocks = steady_blocks if blocks else steady_blocks // mode.rounds * mode.rounds or steady_blocks
+    rounds = min(rounds, steady_blocks)
+    return Plan(
+        mode=mode,
+        seed=seed,
+        cases=cases,
+        skips=skips,
+        cold_blocks=cold_blocks,
+        steady_blocks=steady_blocks,
+        estimate_seconds=cold_blocks * cold_block + rounds * opening + (rounds + steady_blocks) * steady_block,
+        trials=cold_blocks * len(cold) + (rounds + steady_blocks) * len(steady),
+    )
+
+
+def _blocks(mode: Mode, asked: int | None, budget: float, cost: float) -> int:
+    if asked:
+        return asked
+    return max(mode.least_blocks, min(mode.most_blocks, int(budget / max(cost, 1e-3))))

@@ -1,0 +1,111 @@
+"""What a waiting person sees, on stderr: a live line on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from typing import TextIO
+
+_PLAIN_EVERY_SECONDS = 10.0
+_REDRAW_SECONDS = 0.2
+
+
+class Progress(Protocol):
+    """Told what happens; shows it or not."""
+
+    def say(self, text: str) -> None:
+        """Something worth a line of its own."""
+
+    def begin(self, trials: int, seconds: float) -> None:
+        """Measuring starts: so many trials, in about so long."""
+
+    def trial(self, done: int, what: str) -> None:
+        """A trial is stored."""
+
+    def end(self) -> None:
+        """Measuring is over."""
+
+
+class Silent:
+    """Shows nothing."""
+
+    def say(self, text: str) -> None:
+        """Nothing."""
+
+    def begin(self, trials: int, seconds: float) -> None:
+        """Nothing."""
+
+    def trial(self, done: int, what: str) -> None:
+        """Nothing."""
+
+    def end(self) -> None:
+        """Nothing."""
+
+
+class Lines:
+    """Live status on a terminal (one line, redrawn at most five times a second, only between trials),
+    else a plain line now and then. No thread: nothing of it runs while something is measured."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self.stream = stream or sys.stderr
+        self.live = self.stream.isatty() and os.environ.get("TERM") != "dumb"
+        self.trials, self.seconds = 0, 0.0
+        self.started = self.shown = 0.0
+
+    def say(self, text: str) -> None:
+        """A line of its own, above the live one."""
+        self._erase()
+        print(f"tare: {text}", file=self.stream, flush=True)
+
+    def begin(self, trials: int, seconds: float) -> None:
+        """Remember the estimate that time left is first taken from."""
+        self.trials, self.seconds = trials, seconds
+        self.started, self.shown = time.monotonic(), 0.0
+        self.say(f"measuring: {trials} trials, about {clock(seconds)}")
+
+    def trial(self, done: int, what: str) -> None:
+        """Redraw, if it is time."""
+        now = time.monotonic()
+        if now - self.shown < (_REDRAW_SECONDS if self.live else _PLAIN_EVERY_SECONDS):
+            return
+        self.shown = now
+        passed = now - self.started
+        share = done / max(self.trials, 1)
+        # The plan's estimate fades out as what was seen here takes over.
+        left = (1 - share) * ((1 - share) * self.seconds + share * passed / max(share, 1e-9))
+        text = f"{done}/{self.trials} trials, {clock(passed)} passed, about {clock(left)} left: {what}"
+        if self.live:
+            self.stream.write(f"\r\x1b[K{text[: _width() - 1]}")
+            self.stream.flush()
+        else:
+            self.say(text)
+
+    def end(self) -> None:
+        """Leave a clean line."""
+        self._erase()
+
+    def _erase(self) -> None:
+        if self.live:
+            self.stream.write("\r\x1b[K")
+            self.stream.flush()
+
+
+def clock(seconds: float) -> str:
+    """``75.2`` → ``1:15``; below a minute ``15 s``."""
+    whole = round(max(seconds, 0.0))
+    if whole < 60:
+        return f"{whole} s"
+    hours, rest = divmod(whole, 3600)
+    minutes, rest = divmod(rest, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _width() -> int:
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns
+    except OSError:
+        return 80
