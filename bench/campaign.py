@@ -1,0 +1,395 @@
+"""Steps 3 to 5, launch, collect and store: measure a plan in interleaved blocks.
+
+A round makes every steady-state place once; then, block by block and workload by workload, one job runs in each
+place in shuffled order while the others lie idle in ``read``. Cold-start blocks come before the round's places
+are made, so that nothing of the suite's is alive beside a start that is timed.
+"""
+
+from __future__ import annotations
+
+import datetime
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from bench.launch_metrics import contradiction, launch_metrics
+from bench.registry import BASE, CONTROL
+from bench.workloads.base import ParseError, Site
+from results.record import Trial
+from runners.collectors import default_collectors, usage_metrics
+from runners.model import JobResult, PlaceFailure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from bench.plan import Case, Plan
+    from bench.progress import Progress
+    from bench.workloads.base import Workload
+    from results.record import Metric, Outcome
+    from runners.images.image import Image
+    from runners.model import Limits, Place, Runner
+
+GIVE_UP_AFTER = 2
+"""Failed openings in a row after which a runner's remaining cases are recorded as skipped."""
+
+_TAIL_BYTES = 2000
+
+
+
+@dataclass(slots=True)
+class Opened:
+    """A steady-state place that is open, and which opening it is."""
+
+    place: Place
+    invocation: int
+
+
+@dataclass(slots=True)
+class Campaign:
+    """One execution of a plan. :meth:`run` may be interrupted anywhere; what was stored stays."""
+
+    run_id: str
+    plan: Plan
+    runners: Mapping[str, Runner]
+    image: Image
+    limits: Limits
+    store: Callable[[Trial], None]
+    progress: Progress
+    done: frozenset[tuple[str, str, int, bool]] = frozenset()
+    """What a resumed run has already: (workload, runner key, block, warm-up)."""
+    number: int = 0
+    """Of the next trial."""
+    invocation: int = 0
+    """Of the next opening."""
+    seen: dict[str, list[float]] = field(default_factory=dict)
+    """What cases cost, for the next plan's estimate; keys as in :class:`bench.plan.Seconds`."""
+    _failures: dict[str, int] = field(default_factory=dict)
+    _gone: dict[str, str] = field(default_factory=dict)
+    """Runner key → why it was given up."""
+    _deadline: float = float("inf")
+
+    def run(self) -> None:
+        """Measure everything that is not done yet."""
+        self.progress.begin(self.plan.trials - len(self.done), self.plan.estimate_seconds)
+        # A plan that was estimated far too low must end all the same; blocks are stopped whole and by
+        # time alone, never by what was measured.
+        self._deadline = time.monotonic() + 2 * max(self.plan.estimate_seconds, self.plan.mode.budget_seconds) + 30
+        if not self.done:
+            self._store_skips()
+        rounds = self.plan.rounds
+        for number in range(rounds):
+            self._cold_blocks(_share(self.plan.cold_blocks, rounds, number))
+            self._steady_round(number, _share(self.plan.steady_blocks, rounds, number))
+        self.progress.end()
+
+    # -- cold starts ------------------------------------------------------------------------------
+
+    def _cold_blocks(self, blocks: range) -> None:
+        for block in blocks:
+            for workload in self.plan.order(f"workloads of cold block {block}", self.plan.workloads(cold=True)):
+                if self._out_of_time(f"cold block {block} of {workload.name}"):
+                    return
+                for position, case in enumerate(self.plan.block(workload, block)):
+                    if not self._is_done(case, block, warmup=False):
+                        self._cold_trial(case, block, position)
+
+    def _cold_trial(self, case: Case, block: int, position: int) -> None:
+        draft = self._draft(case, block, position)
+        self.invocation += 1
+        if self._given_up(case, draft):
+            return
+        runner = self._runner(case)
+        began = time.monotonic()
+        try:
+            # The job is made before the place is known: cold workloads take nothing from the place.
+            job = case.workload.job(Site(self.image, "/", "/scratch", self.limits.cpus), self.plan.mode.job_seconds)
+            with runner.open(first=job) as place:
+                result = place.run(job)
+        except PlaceFailure as error:
+            self._place_failed(case, draft, error)
+            return
+        self._failures[case.runner] = 0
+        draft.timeline = dict(place.timeline)
+        draft.clock_error = place.clock_error
+        draft.context.update(place.context)
+        self._judge_job(draft, case.workload, result)
+        if draft.outcome == "ok" and (why := contradiction(draft.timeline, draft.clock_error)):
+            draft.outcome, draft.reason = "invalid", f"the timeline contradicts itself: {why}"
+        if draft.outcome == "ok":
+            draft.metrics += launch_metrics(draft.timeline, draft.clock_error)
+            usage = getattr(place, "usage", None)
+            draft.metrics += usage_metrics(usage, source="launcher") if usage else ()
+        self._store(draft, case, f"open@{case.runner}", time.monotonic() - began)
+
+    # -- steady state -----------------------------------------------------------------------------
+
+    def _steady_round(self, number: int, blocks: range) -> None:
+        workloads = self.plan.workloads(cold=False)
+        todo = [
+            (case, block)
+            for block in blocks
+            for workload in workloads
+            for case in self.plan.block(workload, block)
+            if not self._is_done(case, block, warmup=False)
+        ]
+        if not todo:
+            return
+        keys = dict.fromkeys(case.runner for case, _ in todo)
+        with ExitStack() as stack:
+            places: dict[str, Opened] = {}
+            for key in self.plan.order(f"openings of round {number}", keys):
+                self._open(key, places, stack)
+            for workload in self.plan.order(f"warm-ups of round {number}", workloads):
+                for position, case in enumerate(self.plan.block(workload, blocks[0])):
+                    if not self._is_done(case, blocks[0], warmup=True):
+                        self._steady_trial(case, blocks[0], position, places, stack, warmup=True)
+            for block in blocks:
+                if self._out_of_time(f"steady-state block {block}"):
+                    return
+                for workload in self.plan.order(f"workloads of block {block}", workloads):
+                    for position, case in enumerate(self.plan.block(workload, block)):
+                        if not self._is_done(case, block, warmup=False):
+                            self._steady_trial(case, block, position, places, stack, warmup=False)
+
+    def _open(self, key: str, places: dict[str, Opened], stack: ExitStack) -> PlaceFailure | None:
+        began = time.monotonic()
+        invocation, self.invocation = self.invocation, self.invocation + 1
+        try:
+            place = stack.enter_context(self.runners[_base_of(key)].open())
+        except PlaceFailure as error:
+            self._failures[key] = self._failures.get(key, 0) + 1
+            if self._failures[key] >= GIVE_UP_AFTER:
+                self._give_up(key, error.reason)
+            return error
+        self._failures[key] = 0
+        places[key] = Opened(place, invocation)
+        self.seen.setdefault(f"open@{key}", []).append(time.monotonic() - began)
+        return None
+
+    def _steady_trial(
+        self, case: Case, block: int, position: int, places: dict[str, Opened], stack: ExitStack, *, warmup: bool
+    ) -> None:
+        draft = self._draft(case, block, position, warmup=warmup)
+        if self._given_up(case, draft):
+            return
+        if case.runner not in places and (error := self._open(case.runner, places, stack)):
+            self._place_failed(case, draft, error, counted=True)
+            return
+        opened = places[case.runner]
+        place = opened.place
+        draft.invocation = opened.invocation
+        site = Site(self.image, place.root, place.scratch, self.limits.cpus)
+        job = case.workload.job(site, self.plan.mode.job_seconds)
+        began = time.monotonic()
+        collectors = default_collectors(place.vantage)
+        states = [collector.begin(place.vantage) for collector in collectors]
+        try:
+            result = place.run(job)
+        except PlaceFailure as error:
+            # The place is lost: the next trial of this case opens a new one, under a new invocation.
+            del places[case.runner]
+            place.close()
+            self._place_failed(case, draft, error)
+            return
+        outside: tuple[Metric, ...] = ()
+        for collector, state in zip(collectors, states, strict=True):
+            outside += collector.end(state)
+        draft.timeline = {"started": result.started_ns, "finished": result.finished_ns}
+        draft.clock_error = place.clock_error
+        draft.context.update(place.context)
+        self._judge_job(draft, case.workload, result)
+        if draft.outcome == "ok" and (why := contradiction(draft.timeline, draft.clock_error)):
+            draft.outcome, draft.reason = "invalid", f"the timeline contradicts itself: {why}"
+        if draft.outcome == "ok":
+            draft.metrics += outside
+        self._store(draft, case, f"{case.workload.name}@{case.runner}", time.monotonic() - began)
+
+    # -- one trial's record -----------------------------------------------------------------------
+
+    def _draft(self, case: Case, block: int, position: int, *, warmup: bool = False) -> Draft:
+        runner = self._runner(case)
+        return Draft(
+            runner=CONTROL if case.control else runner.label,
+            accelerator=runner.accelerator,
+            case=case,
+            block=block,
+            position=position,
+            warmup=warmup,
+            invocation=self.invocation,
+            at=datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
+        )
+
+    def _judge_job(self, draft: Draft, workload: Workload, result: JobResult) -> None:
+        """Set outcome, reason, metrics and notes from what became of the job."""
+        _note_job(draft, result)
+        if result.error:
+            draft.outcome, draft.reason = "failed", result.error
+        elif result.timed_out:
+            draft.outcome = "timeout"
+            draft.reason = f"still running at its time-out after {result.inside_seconds:.1f} s; it was ended"
+        elif result.signal is not None:
+            draft.outcome, draft.reason = "failed", f"ended by signal {result.signal}"
+        elif result.exit_code:
+            draft.outcome, draft.reason = "failed", f"exit status {result.exit_code}"
+        else:
+            try:
+                draft.metrics += workload.metrics(result)
+            except ParseError as error:
+                draft.outcome, draft.reason = "failed", str(error)
+                return
+            if result.usage is not None:
+                draft.metrics += usage_metrics(result.usage)
+
+    def _place_failed(self, case: Case, draft: Draft, error: PlaceFailure, *, counted: bool = False) -> None:
+        from runners.agent.session import ClockContradiction  # noqa: PLC0415 - only failures need it
+
+        draft.outcome = "invalid" if isinstance(error, ClockContradiction) else "failed"
+        draft.reason, draft.remedy = error.reason, error.remedy
+        if error.log:
+            draft.notes["log"] = error.log[-_TAIL_BYTES:]
+        if not counted and case.workload.cold:
+            self._failures[case.runner] = self._failures.get(case.runner, 0) + 1
+            if self._failures[case.runner] >= GIVE_UP_AFTER:
+                self._give_up(case.runner, error.reason)
+        self.progress.say(f"{case.workload.name} on {draft.runner}: {draft.outcome}: {error.reason}")
+        self._store(draft, case)
+
+    def _give_up(self, key: str, reason: str) -> None:
+        self._gone[key] = reason
+        self.progress.say(f"{key}: given up after {GIVE_UP_AFTER} failed openings in a row: {reason}")
+
+    def _given_up(self, case: Case, draft: Draft) -> bool:
+        why = self._gone.get(case.runner)
+        if why is None:
+            return False
+        draft.outcome = "skipped"
+        draft.reason = f"given up after {GIVE_UP_AFTER} failed openings in a row, the last one because: {why}"
+        self._store(draft, case)
+        return True
+
+    def _store(self, draft: Draft, case: Case, cost: str = "", seconds: float = 0.0) -> None:
+        self.store(draft.trial(self.run_id, self.number))
+        self.number += 1
+        if cost:
+            self.seen.setdefault(cost, []).append(seconds)
+        self.progress.trial(self.number, f"{case.workload.name} on {draft.runner}")
+
+    def _store_skips(self) -> None:
+        for skip in self.plan.skips:
+            self.store(
+                Trial(
+                    run=self.run_id,
+                    number=self.number,
+                    workload=skip.workload,
+                    family=skip.family,
+                    runner=skip.runner,
+                    accelerator=skip.accelerator,
+                    block=-1,
+                    outcome="skipped",
+                    reason=skip.reason,
+                    remedy=skip.remedy,
+                )
+            )
+            self.number += 1
+
+    def _runner(self, case: Case) -> Runner:
+        return self.runners[_base_of(case.runner)]
+
+    def _is_done(self, case: Case, block: int, *, warmup: bool) -> bool:
+        return (case.workload.name, case.runner, block, warmup) in self.done
+
+    def _out_of_time(self, what: str) -> bool:
+        if time.monotonic() < self._deadline:
+            return False
+        self.progress.say(f"time is up (twice the estimate): stopped before {what}; all that was measured counts")
+        return True
+
+
+@dataclass(slots=True)
+class Draft:
+    """A trial while it is being filled in."""
+
+    runner: str
+    accelerator: Any
+    case: Case
+    block: int
+    position: int
+    warmup: bool
+    invocation: int
+    at: str
+    outcome: Outcome = "ok"
+    reason: str = ""
+    remedy: str = ""
+    timeline: dict[str, int] = field(default_factory=dict)
+    clock_error: float = 0.0
+    metrics: tuple[Metric, ...] = ()
+    context: dict[str, Any] = field(default_factory=dict)
+    notes: dict[str, Any] = field(default_factory=dict)
+
+    def trial(self, run_id: str, number: int) -> Trial:
+        """The finished record."""
+        workload = self.case.workload
+        return Trial(
+            run=run_id,
+            number=number,
+            workload=workload.name,
+            family=workload.family,
+            runner=self.runner,
+            accelerator=self.accelerator,
+            block=self.block,
+            outcome=self.outcome,
+            reason=self.reason,
+            remedy=self.remedy,
+            control=self.case.control,
+            warmup=self.warmup,
+            invocation=self.invocation,
+            position=self.position,
+            parameters=dict(workload.parameters),
+            at=self.at,
+            timeline=self.timeline,
+            clock_error=self.clock_error,
+            metrics=self.metrics,
+            context=self.context,
+            notes=self.notes,
+        )
+
+
+def _note_job(draft: Draft, result: JobResult) -> None:
+    notes: dict[str, Any] = {"exit_code": result.exit_code}
+    if result.signal is not None:
+        notes["signal"] = result.signal
+    for stream, kept, total in (
+        ("stdout", result.stdout, result.stdout_bytes),
+        ("stderr", result.stderr, result.stderr_bytes),
+    ):
+        if total > len(kept):
+            notes[f"{stream}_truncated"] = {"written_bytes": total, "kept_bytes": len(kept)}
+    if result.stderr:
+        notes["stderr_tail"] = result.stderr[-_TAIL_BYTES:].decode("utf-8", "backslashreplace")
+    if result.exit_code or result.signal is not None:
+        notes["stdout_tail"] = result.stdout[-_TAIL_BYTES:].decode("utf-8", "backslashreplace")
+    draft.notes.update(notes)
+
+
+def _base_of(key: str) -> str:
+    return BASE if key == CONTROL else key
+
+
+def _share(blocks: int, rounds: int, number: int) -> range:
+    """The blocks of one round: as equal as whole blocks allow."""
+    return range(blocks * number // rounds, blocks * (number + 1) // rounds)
+
+
+def done_trials(trials: Iterable[Trial], labels: Mapping[str, str]) -> frozenset[tuple[str, str, int, bool]]:
+    """What a run has measured already, as :attr:`Campaign.done` wants it.
+
+    Args:
+        trials: the stored ones.
+        labels: runner label → key.
+    """
+    return frozenset(
+        (trial.workload, labels.get(trial.runner, trial.runner), trial.block, trial.warmup)
+        for trial in trials
+        if trial.block >= 0
+    )
