@@ -1,0 +1,121 @@
+#!/usr/bin/env python3
+"""The project's tasks. ``python3 noxfile.py -s SESSION`` needs Python alone: it fetches nox by itself.
+
+Where nox is installed already, ``nox -s SESSION`` is the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+CONSTRAINTS = HERE / "constraints.txt"
+
+
+def bootstrap() -> None:
+    """Make a small environment with nox in it and go on there."""
+    home = HERE / ".nox" / "bootstrap"
+    python = home / "bin" / "python"
+    if not (home / "complete").exists():
+        print("noxfile: setting up nox in .nox/bootstrap", file=sys.stderr)
+        venv.create(home, with_pip=False, clear=True)
+        pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        environ = dict(os.environ)
+        if subprocess.run([python, "-m", "ensurepip"], capture_output=True, check=False).returncode:
+            environ["PYTHONPATH"] = str(_pip_from_the_distribution(home))
+        done = subprocess.run([*pip, "-c", str(CONSTRAINTS), "nox"], env=environ, check=False)
+        if done.returncode:
+            sys.exit("noxfile: nox could not be installed; the lines above say why. Remedy: check the network, or `pipx install nox`.")
+        (home / "complete").touch()
+    os.execv(python, [str(python), __file__, *sys.argv[1:]])
+
+
+def _pip_from_the_distribution(home: Path) -> Path:
+    """Debian splits pip out of Python; its wheel can be had without root rights and run from where it lies."""
+    try:
+        subprocess.run(["apt-get", "download", "--quiet", "python3-pip-whl"], cwd=home, check=True)
+        (package,) = home.glob("python3-pip-whl*.deb")
+        subprocess.run(["dpkg-deb", "-x", package, home / "pip"], check=True)
+        (wheel,) = (home / "pip").rglob("pip-*.whl")
+    except (OSError, ValueError, subprocess.CalledProcessError):
+        sys.exit("noxfile: this Python has no pip. Remedy: `apt install python3-venv`, then run this again.")
+    return wheel
+
+
+try:
+    import nox
+except ImportError:
+    if __name__ != "__main__":
+        raise
+    bootstrap()
+
+nox.options.sessions = ["lint", "tests"]
+nox.options.reuse_existing_virtualenvs = True
+nox.options.error_on_external_run = True
+
+
+def install(session: nox.Session, *groups: str) -> None:
+    """Install the project as it is locked, unless that has been done for these very files."""
+    wanted = hashlib.sha256(b"".join((HERE / name).read_bytes() for name in ("pyproject.toml", "constraints.txt"))).hexdigest()
+    stamp = Path(session.virtualenv.location) / "tare-installed"
+    if stamp.exists() and stamp.read_text() == wanted:
+        return
+    session.install("--quiet", "-c", str(CONSTRAINTS), "-e", ".", *_requirements(groups))
+    stamp.write_text(wanted)
+
+
+def _requirements(groups: tuple[str, ...]) -> list[str]:
+    return [requirement for group in groups for requirement in nox.project.dependency_groups(PROJECT, group)]
+
+
+PROJECT = nox.project.load_toml("pyproject.toml")
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """The main job: measure, and end with the report's path. Options go behind ``--``: ``-- --quick``."""
+    install(session)
+    session.run("python", "-m", "pytest", "-c", "bench/pytest.ini", "--rootdir", ".", "bench", *session.posargs)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """All tests, or those named behind ``--``. What needs root rights or KVM skips with the reason."""
+    install(session, "tests")
+    session.run("python", "-m", "pytest", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style and types."""
+    install(session, "tests", "lint")
+    session.run("ruff", "format", "--check", ".")
+    session.run("ruff", "check", ".")
+    session.run("mypy")
+
+
+@nox.session
+def harness(session: nox.Session) -> None:
+    """What the harness itself costs: launch floors against C loops, import times, memory."""
+    install(session)
+    session.run("python", "-m", "bench.harness", *session.posargs)
+
+
+@nox.session
+def lock(session: nox.Session) -> None:
+    """Write ``constraints.txt`` anew from the ranges in ``pyproject.toml``."""
+    session.install("uv>=0.5")
+    session.run(
+        *("uv", "pip", "compile", "--quiet", "--universal", "--python-version", "3.11", "--no-emit-index-url", "--no-annotate"),
+        *("--group", "tests", "--group", "lint", "--custom-compile-command", "nox -s lock"),
+        *("--output-file", "constraints.txt", "--upgrade", "pyproject.toml"),
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    nox.main()
