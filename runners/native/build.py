@@ -1,0 +1,191 @@
+"""Compiles the small static programs (agent, launcher) on first use and keeps them by content hash.
+
+The system's compiler does it in a fifth of a second; where there is none that works, ``ziglang`` from PyPI
+does, slowly the first time.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.util
+import os
+import platform
+import shlex
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runners.model import TareError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+HEADERS = Path(__file__).parent
+MACHINES = {"x86_64": 62, "aarch64": 183}
+"""Architecture → ``e_machine`` in its ELF files (elf(5))."""
+SELF_CHECK = b"tare-native\n"
+
+_FLAGS = (
+    *("-std=gnu11", "-Os", "-Wall", "-Wextra"),
+    # No libc, no start files, and nothing the compiler would call by itself beyond what sys.h defines.
+    *("-static", "-nostdlib", "-ffreestanding", "-fno-stack-protector", "-fno-pie", "-no-pie"),
+    *("-fno-asynchronous-unwind-tables", "-fno-unwind-tables", "-fno-ident"),
+    # The same bytes wherever and whenever it is built.
+    *("-Wl,--build-id=none", "-s"),
+)
+# Fewer segments are fewer mappings and page faults at start. zig's driver does not know these and does without.
+_GNU_FLAGS = ("-Wl,-z,noseparate-code", "-Wl,-z,norelro", "-Wl,-z,noexecstack")
+_ZIG_FLAGS = ("-fno-sanitize=all",)
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiler:
+    name: str
+    command: tuple[str, ...]
+    version: str
+    flags: tuple[str, ...]
+    slow: str = ""
+    """Said before it starts, if it takes long."""
+
+
+def build(source: Path, cache: Path, *, progress: Callable[[str], None] | None = None) -> Path:
+    """Return the program compiled from ``source``, from ``<cache>/native`` if it is there in good order.
+
+    ``progress`` gets a line before anything slow happens.
+
+    Raises:
+        TareError: no compiler here can make it; the text has each one's complaint and the remedy.
+    """
+    arch = platform.machine()
+    if arch not in MACHINES:
+        raise TareError(f"tare's agent is written for {' and '.join(MACHINES)}, and this machine is {arch}.")
+    folder = cache / "native"
+    complaints = []
+    for compiler in _compilers(arch):
+        program = folder / f"{source.stem}-{_key(source, compiler, arch)[:16]}"
+        if _intact(program):
+            return program
+        if progress:
+            progress(f"compiling {source.name} with {compiler.name}{compiler.slow}")
+        complaint = _compile(source, program, compiler, arch)
+        if not complaint:
+            return program
+        complaints.append(f"{compiler.name}: {complaint}")
+    tried = "; ".join(complaints) or "there is neither cc, gcc, clang nor ziglang"
+    raise TareError(
+        f"Cannot compile {source.name} ({tried}). "
+        "Install a compiler: `apt-get install gcc linux-libc-dev`, or `pip install 'tarebench[zig]'`."
+    )
+
+
+def _compilers(arch: str) -> Iterator[_Compiler]:
+    """Candidates, best first; ``ziglang`` is asked only after all others failed."""
+    wanted = [os.environ["CC"]] if os.environ.get("CC") else []
+    for name in [*wanted, "cc", "gcc", "clang"]:
+        command = tuple(shlex.split(name))
+        if command and shutil.which(command[0]):
+            version = _version((*command, "--version"))
+            if version:
+                yield _Compiler(name, command, version, _FLAGS + _GNU_FLAGS)
+    if importlib.util.find_spec("ziglang"):
+        zig = (sys.executable, "-m", "ziglang")
+        command = (*zig, "cc", "-target", f"{arch}-linux-musl")
+        slow = " (the first time takes about a minute)"
+        yield _Compiler("ziglang", command, _version((*zig, "version")), _FLAGS + _ZIG_FLAGS, slow)
+
+
+@functools.cache
+def _version(command: tuple[str, ...]) -> str:
+    try:
+        done = subprocess.run(command, capture_output=True, check=False, stdin=subprocess.DEVNULL, timeout=60)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return "" if done.returncode else done.stdout.decode(errors="replace")
+
+
+def _key(source: Path, compiler: _Compiler, arch: str) -> str:
+    """Hash of all that decides the program's bytes."""
+    digest = hashlib.sha256()
+    inputs = [source, *sorted(HEADERS.glob("*.h")), *sorted(source.parent.glob("*.h"))]
+    for part in (*compiler.command, *compiler.flags, compiler.version, arch):
+        digest.update(part.encode() + b"\0")
+    for path in dict.fromkeys(inputs):
+        content = path.read_bytes()
+        digest.update(struct.pack("<Q", len(content)) + content)
+    return digest.hexdigest()
+
+
+def _intact(program: Path) -> bool:
+    """Whether the cached program is the one that was checked when it was made."""
+    try:
+        return hashlib.sha256(program.read_bytes()).hexdigest() == _sidecar(program).read_text("ascii")
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def _sidecar(program: Path) -> Path:
+    return program.with_name(program.name + ".sha256")
+
+
+def _compile(source: Path, program: Path, compiler: _Compiler, arch: str) -> str:
+    """Make ``program``, whole or not at all; return what went wrong, or an empty text."""
+    program.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="tare-build-", dir=program.parent) as temporary:
+        made = Path(temporary, source.stem)
+        command = [*compiler.command, *compiler.flags, "-I", str(HEADERS), "-o", str(made), str(source)]
+        # What compilers leave behind stays in our cache.
+        environ = os.environ | {"TMPDIR": temporary, "ZIG_GLOBAL_CACHE_DIR": str(program.parent / "zig")}
+        try:
+            done = subprocess.run(
+                command, env=environ, capture_output=True, check=False, stdin=subprocess.DEVNULL, timeout=600
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            return str(error)
+        if done.returncode:
+            lines = done.stderr.decode(errors="replace").strip().splitlines()
+            return next(
+                (line for line in lines if "error" in line), lines[-1] if lines else "failed silently"
+            )
+        complaint = _check(made, arch)
+        if complaint:
+            return complaint
+        sidecar = Path(temporary, "sha256")
+        sidecar.write_text(hashlib.sha256(made.read_bytes()).hexdigest(), "ascii")
+        made.replace(program)
+        sidecar.replace(_sidecar(program))
+    return ""
+
+
+def _check(program: Path, arch: str) -> str:
+    """Static, for this machine, and starts? Return the complaint, or an empty text."""
+    content = program.read_bytes()
+    try:
+        if _segment_types(content, arch) & {2, 3}:  # PT_DYNAMIC, PT_INTERP
+            return "the program it made is not static"
+    except (ValueError, struct.error) as error:
+        return f"made no ELF program: {error}"
+    try:
+        done = subprocess.run([program, "--self-check"], capture_output=True, check=False, timeout=10, env={})
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"the program it made does not start: {error}"
+    if done.returncode or done.stdout != SELF_CHECK:
+        return f"the program it made fails its self-check (exit status {done.returncode})"
+    return ""
+
+
+def _segment_types(content: bytes, arch: str) -> set[int]:
+    """Types of the program headers of a little-endian 64-bit ELF file, see elf(5)."""
+    if content[:6] != b"\x7fELF\x02\x01":
+        raise ValueError("no 64-bit little-endian ELF header")
+    machine = struct.unpack_from("<H", content, 18)[0]
+    if machine != MACHINES[arch]:
+        raise ValueError(f"it is for machine {machine}, not {arch}")
+    offset = struct.unpack_from("<Q", content, 32)[0]
+    size, count = struct.unpack_from("<HH", content, 54)
+    return {struct.unpack_from("<I", content, offset + i * size)[0] for i in range(count)}
