@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from results.record import Accelerator, Direction
+from results.record import Accelerator, Direction  # noqa: TC001 - msgspec reads annotations at run time
 
 Verdict = Literal["better", "worse", "same", "undecided"]
 """``same`` is a finding (the interval lies inside the threshold), ``undecided`` is the lack of one."""
