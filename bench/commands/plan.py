@@ -1,0 +1,56 @@
+"""``tare plan``: list what would run and how long it will take. Measures and fetches nothing."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from bench import pipeline
+from bench.commands import requests
+from bench.errors import Exit
+from bench.progress import clock
+
+if TYPE_CHECKING:
+    import argparse
+
+    from bench.plan import Plan
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options: those of ``run`` that select."""
+    requests.add_options(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the plan."""
+    request = requests.request_from(arguments)
+    with pipeline.opened(request, requests.progress()) as bench:
+        plan = pipeline.plan(request, bench)
+    print(json.dumps(_as_json(plan), indent=2) if arguments.json else _as_text(plan))
+    return Exit.OK
+
+
+def _as_json(plan: Plan) -> dict[str, object]:
+    skips = [{"workload": s.workload, "runner": s.runner, "reason": s.reason, "remedy": s.remedy} for s in plan.skips]
+    return {**plan.record(), "skips": skips}
+
+
+def _as_text(plan: Plan) -> str:
+    lines = [f"{'workload':<14}{'family':<10}{'blocks':>7}  runners"]
+    for cold in (True, False):
+        blocks = plan.cold_blocks if cold else plan.steady_blocks
+        for workload in plan.workloads(cold=cold):
+            runners = ", ".join(case.runner for case in plan.cases if case.workload == workload)
+            lines.append(f"{workload.name:<14}{workload.family:<10}{blocks:>7}  {runners}")
+    by_reason: dict[tuple[str, str, str], list[str]] = {}
+    for skip in plan.skips:
+        by_reason.setdefault((skip.runner, skip.reason, skip.remedy), []).append(skip.workload)
+    for (runner, reason, remedy), workloads in by_reason.items():
+        lines.append(f"skipped on {runner}: {', '.join(workloads)}\n    why: {reason}")
+        lines += [f"    remedy: {remedy}"] if remedy else []
+    lines.append(
+        f"mode {plan.mode.name}, seed {plan.seed}: {plan.trials} trials in about {clock(plan.estimate_seconds)}"
+        f" (steady-state places are opened {plan.rounds} time{'s' if plan.rounds > 1 else ''})"
+    )
+    return "\n".join(lines)

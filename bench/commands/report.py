@@ -1,0 +1,30 @@
+"""``tare report``: write the report of a stored run (again), for instance in another language."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bench import settings
+from bench.errors import Exit
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("reference", nargs="?", default="latest", metavar="RUN", help="id, name, path or `latest` (default)")
+    settings.add_options(parser, "places")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write the report; its path is the last line."""
+    from bench.reporting import report_run  # noqa: PLC0415 - imports pandas
+    from results.find import find_run  # noqa: PLC0415
+
+    values = settings.resolve(arguments)
+    run_dir = find_run(arguments.reference, values["run.results_dir"])
+    written = report_run(run_dir, values["run.reports_dir"], language=values["run.language"])
+    print(written.text)
+    print(written.index)
+    return Exit.OK

@@ -1,0 +1,152 @@
+"""The suite's table of contents: plan → provision → launch → collect → store → compare and report.
+
+:func:`execute` is what ``tare run`` and the pytest front both call.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import secrets
+import statistics
+import tempfile
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench import settings as settings_module
+from bench.campaign import Campaign, done_trials
+from bench.errors import EnvironmentMissing, Exit, UsageError
+from bench.keyword import compile_keyword
+from bench.plan import MODES, Plan, Seconds, make_plan
+from bench.registry import BASE, CONTROL, DEFAULT, QUICK, Supplies, check, make
+from bench.workloads import WORKLOADS
+from bench.workloads.command import command_workload
+from results.record import FORMAT_VERSION, Manifest
+from runners.host import leftovers
+from runners.images.build import build_image
+from runners.model import Probe, RunContext, TareError
+from runners.provision.cache import default_cache
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bench.progress import Progress
+    from bench.workloads.base import Workload
+    from results.record import Trial
+    from runners.images.image import Image
+    from runners.model import Runner
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is wanted of one run."""
+
+    settings: Mapping[str, Any]
+    mode: str = "default"
+    offline: bool = False
+    profile: bool = False
+    resume: str = ""
+    command: tuple[str, ...] = ()
+    """The user's own command; then it is the only workload besides ``null``."""
+    carry: tuple[Path, ...] = ()
+    """Files and folders of the host that the command needs in the image."""
+    cases: frozenset[tuple[str, str]] | None = None
+    """Only these (workload, runner key); everything that the settings select if ``None``."""
+    report: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What became of a run."""
+
+    run_dir: Path
+    trials: tuple[Trial, ...]
+    report: Path | None
+    summary: str
+    """For a terminal; empty without a report."""
+    interrupted: bool = False
+
+    @property
+    def exit_code(self) -> Exit:
+        """130 interrupted, 4 if any trial is not ok (skips do not count), else 0."""
+        if self.interrupted:
+            return Exit.INTERRUPTED
+        bad = any(trial.outcome not in {"ok", "skipped"} for trial in self.trials)
+        return Exit.SOME_FAILED if bad else Exit.OK
+
+    def closing_lines(self) -> list[str]:
+        """The last lines that a person sees; the very last one is the report's path."""
+        last = self.report or self.run_dir
+        return [*self.summary.splitlines(), f"raw data: {self.run_dir / 'trials.jsonl'}", str(last)]
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What a run works with: its context, its runners by key, and what they said of this host."""
+
+    supplies: Supplies
+    runners: Mapping[str, Runner]
+    probes: Mapping[str, Probe]
+
+
+def choose_runners(request: Request) -> tuple[str, ...]:
+    """Keys of the runners asked for, the base in front."""
+    default = QUICK if request.mode == "quick" else DEFAULT
+    return check(request.settings["run.runners"] or default)
+
+
+def choose_workloads(request: Request) -> tuple[Workload, ...]:
+    """The known workloads, or ``null`` and the user's own command."""
+    if not request.command:
+        return WORKLOADS
+    cold = tuple(workload for workload in WORKLOADS if workload.name == "null")
+    return (*cold, command_workload(request.command))
+
+
+def probe(supplies: Supplies, keys: Sequence[str]) -> Bench:
+    """Make the runners and ask each whether it can work here."""
+    runners = {key: make(key, supplies) for key in keys}
+    return Bench(supplies, runners, {key: runner.probe() for key, runner in runners.items()})
+
+
+def plan(request: Request, bench: Bench, missing: Mapping[str, tuple[str, str]] | None = None) -> Plan:
+    """Step 1. See :func:`bench.plan.make_plan`."""
+    wanted = request.settings
+    mode = MODES[request.mode]
+    if wanted["run.budget"]:
+        mode = replace(mode, budget_seconds=wanted["run.budget"])
+    seed = wanted["run.seed"]
+    accelerators = {key: runner.accelerator for key, runner in bench.runners.items()}
+    made = make_plan(
+        choose_workloads(request),
+        bench.runners,
+        bench.probes,
+        mode=mode,
+        seed=secrets.randbelow(1 << 32) if seed is None else seed,
+        match=compile_keyword(wanted["run.keyword"]),
+        seconds=Seconds({**accelerators, CONTROL: accelerators[BASE]}, _timings(bench.supplies.context.cache)),
+        blocks=wanted["run.blocks"],
+        missing=missing,
+    )
+    if request.cases is not None:
+        made = made.restricted(request.cases)
+    if not made.cases and not made.skips:
+        raise UsageError(f"-k {wanted['run.keyword']!r} matches no workload; `tare plan` lists them")
+    return made
+
+
+def timings_file(cache: Path) -> Path:
+    """Where the last runs' costs per case are kept: estimates only, never results."""
+    return cache / "timings.json"
+
+
+def _timings(cache: Path) -> dict[str, float]:
+    try:
+        known = json.loads(timings_file(cache).read_text(encoding="utf-8"))
+        return {str(key): float(value) for key, value in known.items()}
+    except (OSError, ValueError, AttributeError, TypeError):
+        # Absent, or cut by a full disk: rules of thumb do as well.
+        return {}
