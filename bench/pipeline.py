@@ -77,6 +77,19 @@ class Finished:
         bad = any(trial.outcome not in {"ok", "skipped"} for trial in self.trials)
         return Exit.SOME_FAILED if bad else Exit.OK
 
+    def as_json(self) -> dict[str, object]:
+        """What a machine would want to know."""
+        counts: dict[str, int] = {}
+        for trial in self.trials:
+            counts[trial.outcome] = counts.get(trial.outcome, 0) + 1
+        return {
+            "run": self.run_dir.name,
+            "results": str(self.run_dir),
+            "report": str(self.report) if self.report else None,
+            "outcomes": counts,
+            "interrupted": self.interrupted,
+        }
+
     def closing_lines(self) -> list[str]:
         """The last lines that a person sees; the very last one is the report's path."""
         last = self.report or self.run_dir
@@ -150,3 +163,39 @@ def _timings(cache: Path) -> dict[str, float]:
     except (OSError, ValueError, AttributeError, TypeError):
         # Absent, or cut by a full disk: rules of thumb do as well.
         return {}
+
+
+@contextmanager
+def opened(request: Request, progress: Progress, run_id: str = "") -> Iterator[Bench]:
+    """Everything a run needs of the host, taken apart again at the end.
+
+    Removes what dead runs left, makes the work folder and starts the launcher, all of it registered so
+    that the next start finds it should this process be killed.
+    """
+    cache = default_cache()
+    for leftover in leftovers.find(cache):
+        progress.say(f"a killed run left something behind; removed: {'; '.join(leftover.describe())}")
+        leftovers.remove(leftover, cache)
+    run_id = run_id or new_run_id()
+    workdir = Path(os.environ.get("TARE_WORKDIR", "/var/tmp")) / f"tare-{run_id}"  # noqa: S108 - disk-backed, unlike /tmp
+    with ExitStack() as stack:
+        stack.enter_context(leftovers.register(cache, run_id, workdir))
+        launcher = stack.enter_context(Launcher.start(cache))
+        context = RunContext(run_id, workdir, cache, launcher, request.offline)
+        provision = Provision(cache, offline=request.offline, progress=progress.say)
+        bench = probe(Supplies(context, provision, request.settings), choose_runners(request))
+        for runner in bench.runners.values():
+            stack.callback(runner.close)
+        yield bench
+
+
+def execute(request: Request, progress: Progress) -> Finished:
+    """The main job, from plan to report."""
+    if request.resume:
+        request = resumed(request)
+    with opened(request, progress, run_id=request.resume) as bench:
+        draft = plan(request, bench)
+        image, bench, missing = provide(request, bench, draft, progress)
+        final = plan(request, bench, missing) if not request.resume else replanned(request, bench, missing)
+        run_dir, interrupted = measure(request, bench, final, image, progress)
+    return conclude(request, run_dir, progress, interrupted=interrupted)

@@ -49,10 +49,10 @@ def size(text: str) -> int:
     scale = {"K": 10, "M": 20, "G": 30, "T": 40}
     body = text.strip().upper().removesuffix("IB").removesuffix("B")
     shift = scale.get(body[-1:], 0)
-    number = float(body[:-1] if shift else body)
-    if not 0 < number < 1 << 20 and shift:
-        raise ValueError("a size is positive")
-    return int(number * (1 << shift))
+    number = float(body[:-1] if shift else body) * (1 << shift)
+    if not 1 <= number < 1 << 60:
+        raise ValueError("a size is at least one byte")
+    return int(number)
 
 
 def positive(text: str) -> int:

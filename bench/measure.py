@@ -1,0 +1,128 @@
+"""Runs a plan and keeps its trials: the manifest, the writer, the campaign, and what an interruption leaves."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from bench.campaign import Campaign, done_trials
+from bench.plan import timings_file
+from bench.registry import BASE, CONTROL
+from results.load import load_run
+from results.record import FORMAT_VERSION, Manifest
+from results.store import RunWriter, resume
+from runners.host.facts import context_facts, host_facts
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bench.pipeline import Bench, Request
+    from bench.plan import Plan
+    from bench.progress import Progress
+    from runners.images.image import Image
+    from runners.model import Limits
+
+
+def measure(
+    request: Request, bench: Bench, plan: Plan, image: Image, limits: Limits, progress: Progress
+) -> tuple[Path, bool]:
+    """Measure the plan. Returns the run's folder and whether it was interrupted.
+
+    Ctrl-C and SIGTERM end the run in order: places are torn down and what was measured is kept.
+    """
+    with _writer(request, bench, plan, image, limits) as writer:
+        campaign = Campaign(
+            run_id=writer.manifest.run,
+            plan=plan,
+            runners=bench.runners,
+            image=image,
+            limits=limits,
+            store=writer.append,
+            progress=progress,
+        )
+        if request.resume:
+            _take_up(campaign, writer, bench, progress)
+        status, interrupted = "interrupted", True
+        try:
+            campaign.run()
+            status, interrupted = "complete", False
+        except KeyboardInterrupt:
+            progress.end()
+            progress.say(f"interrupted; all that was measured is kept. Go on with: tare run --resume {writer.manifest.run}")
+        finally:
+            writer.finish("complete" if status == "complete" else "interrupted")
+            _remember(bench.supplies.context.cache, campaign.seen)
+        return writer.path, interrupted
+
+
+def _writer(request: Request, bench: Bench, plan: Plan, image: Image, limits: Limits) -> RunWriter:
+    folder = request.settings["run.results_dir"]
+    if request.resume:
+        return resume(folder / request.resume)
+    facts = host_facts(bench.supplies.context.workdir)
+    manifest = Manifest(
+        format=FORMAT_VERSION,
+        run=bench.supplies.context.run,
+        name=request.settings["run.name"],
+        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        mode=plan.mode.name,
+        seed=plan.seed,
+        status="running",
+        host=facts,
+        context={**context_facts(facts), "image": image.key, "limits": msgspec.to_builtins(limits)},
+        plan={**plan.record(), "request": request.record()},
+        versions=_versions(),
+        image=dict(image.record()),
+        notes={"probes": {key: _probe_notes(probe) for key, probe in bench.probes.items()}},
+    )
+    return RunWriter.create(folder, manifest)
+
+
+def _take_up(campaign: Campaign, writer: RunWriter, bench: Bench, progress: Progress) -> None:
+    for notice in writer.notices:
+        progress.say(notice)
+    trials = list(load_run(writer.path).trials())
+    labels = {runner.label: key for key, runner in bench.runners.items()} | {CONTROL: CONTROL, BASE: BASE}
+    campaign.done = done_trials(trials, labels)
+    campaign.number = writer.next_number
+    campaign.invocation = 1 + max((trial.invocation for trial in trials), default=-1)
+    progress.say(f"going on with {writer.manifest.run} at trial {campaign.number}")
+
+
+def _probe_notes(probe: Any) -> dict[str, Any]:
+    facts = {name: value for name, value in probe.facts.items() if isinstance(value, str | int | float | bool | list | dict)}
+    return {"ok": probe.ok, "reason": probe.reason, "remedy": probe.remedy, "facts": facts}
+
+
+def _versions() -> dict[str, str]:
+    versions = {"python": platform.python_version()}
+    for name in ("tarebench", "pytest-benchmark", "psutil", "msgspec", "numpy", "scipy", "pandas", "matplotlib", "py-spy"):
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            versions[name] = "not installed"
+    return versions
+
+
+def _remember(cache: Path, seen: dict[str, list[float]]) -> None:
+    """Keep what cases cost, for the next plan's estimate. Not being able to is no failure."""
+    path = timings_file(cache)
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        known = {}
+    if not isinstance(known, dict):
+        known = {}
+    known.update({key: round(median(values), 4) for key, values in seen.items()})
+    try:
+        fresh = path.with_suffix(".tmp")
+        fresh.write_text(json.dumps(known, indent=1, sort_keys=True), encoding="utf-8")
+        fresh.replace(path)
+    except OSError:
+        return

@@ -1,0 +1,47 @@
+"""Step 6, compare and report: the one place where stored trials meet pandas and matplotlib."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bench.registry import BASE
+from reports.build import build_report
+from reports.model import ReportInput
+from reports.terminal import render
+from results.load import load_run
+from results.verdict import compare_within
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from reports.model import Language
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A report that was written."""
+
+    index: Path
+    text: str
+    """Summary for a terminal."""
+
+
+def report_input(run_dir: Path) -> ReportInput:
+    """Load a run and compare its runners with the base."""
+    run = load_run(run_dir)
+    trials = tuple(run.trials())
+    comparisons = tuple(compare_within(run, base=BASE, seed=run.manifest.seed))
+    return ReportInput(run.manifest, trials, comparisons, tuple(run.problems), _files(run_dir))
+
+
+def report_run(run_dir: Path, reports_dir: Path, *, language: Language = "en") -> Written:
+    """Write ``<reports_dir>/<run-id>/`` and return where its page is."""
+    given = report_input(run_dir)
+    paths = build_report(given, reports_dir / given.manifest.run, language=language)
+    return Written(paths.index, render(given))
+
+
+def _files(run_dir: Path) -> dict[str, Path]:
+    wanted = ("manifest.json", "trials.jsonl", "pytest-benchmark.json", "profiles")
+    return {name: run_dir / name for name in wanted if (run_dir / name).exists()}
