@@ -31,7 +31,7 @@ def test_options_win_over_environment_over_file_over_defaults(parse, tmp_path):
         ([], {"TARE_ACCEL": "xen"}, "", r"\$TARE_ACCEL"),
         ([], {}, "[limits]\ncpus = 0\n", "limits.cpus in the settings file"),
         (["--memory", "lots"], {}, "", "--memory"),
-        (["--memory", "-1G"], {}, "", "--memory"),
+        (["--memory=-1G"], {}, "", "--memory"),
         (["--memory", "0"], {}, "", "--memory"),
         (["--budget", "nan"], {}, "", "--budget"),
         (["--runners", ","], {}, "", "--runners"),
