@@ -1,0 +1,258 @@
+"""The process that holds the micro guest. Run by path, ``python -I -S child.py``, with few imports.
+
+It writes one JSON object per line as soon as each fact is known, so that a guest that hangs and is killed
+from outside still leaves what was found before. It raises nothing: an errno is a fact too.
+
+Kernel interface: ``Documentation/virt/kvm/api.rst``.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import fcntl
+import json
+import mmap
+import os
+import platform
+import struct
+import sys
+from time import perf_counter_ns
+
+KVM_GET_API_VERSION = 0xAE00
+KVM_CREATE_VM = 0xAE01
+KVM_GET_VCPU_MMAP_SIZE = 0xAE04
+KVM_CREATE_VCPU = 0xAE41
+KVM_SET_USER_MEMORY_REGION = 0x4020AE46
+KVM_SET_TSS_ADDR = 0xAE47
+KVM_RUN = 0xAE80
+KVM_SET_REGS = 0x4090AE82
+KVM_GET_SREGS = 0x8138AE83
+KVM_SET_SREGS = 0x4138AE84
+
+EXIT_IO, EXIT_HLT, EXIT_MMIO = 2, 5, 6
+EXIT_NAMES = {
+    0: "unknown",
+    1: "exception",
+    2: "io",
+    3: "hypercall",
+    4: "debug",
+    5: "hlt",
+    6: "mmio",
+    7: "irq-window-open",
+    8: "shutdown (triple fault)",
+    9: "fail-entry",
+    10: "intr",
+    17: "internal-error (the emulator met an instruction it lacks)",
+}
+
+PAGE = 4096
+TABLES, CODE, DATA = 0x1000, 0x4000, 0x200000
+"""Guest-physical addresses: three page-table pages, the code page, the pages to touch."""
+MMIO = 0x8000000
+"""Mapped by the guest's page tables, backed by no memory slot."""
+TSS = 0xC000000
+"""Three pages that KVM may use for itself. Python's ioctl takes 31-bit numbers only, so not just below 4 GiB."""
+TOUCH_PAGES = 512
+MEMORY_BYTES = DATA + TOUCH_PAGES * PAGE
+TARGET_NS = 2_000_000
+"""A loop is lengthened until one run takes this long: then an exit's 1–10 µs are noise in it."""
+ROUND_TRIPS = 100
+
+RFLAGS_IOPL3 = 0x3002
+CR0 = 0x80000011 | 0x20  # PG, ET, PE, NE
+CR4 = 0x20  # PAE
+EFER = 0x500  # LMA, LME
+
+
+class Odd(Exception):  # noqa: N818 - a finding, not an error
+    """The guest left for another reason than the routine's."""
+
+
+def tell(**facts: object) -> None:
+    sys.stdout.write(json.dumps(facts) + "\n")
+    sys.stdout.flush()
+
+
+def segment(type_: int, dpl: int, selector: int, *, code: bool) -> bytes:
+    """``struct kvm_segment``, flat, present; a 64-bit code or a data segment."""
+    return struct.pack(
+        "<QIHBBBBBBBBBx", 0, 0xFFFFFFFF, selector | dpl, type_, 1, dpl, not code, 1, code, 1, 0, 0
+    )
+
+
+def page_tables() -> bytes:
+    """PML4, page-directory-pointer table and one page directory: 2 MiB pages, identity, user, 1 GiB."""
+    entry = 0x7  # present, writable, user
+    pml4 = struct.pack("<Q", (TABLES + PAGE) | entry).ljust(PAGE, b"\0")
+    pdpt = struct.pack("<Q", (TABLES + 2 * PAGE) | entry).ljust(PAGE, b"\0")
+    pd = struct.pack("<512Q", *((n << 21) | entry | 0x80 for n in range(512)))
+    return pml4 + pdpt + pd
+
+
+class Guest:
+    """A VM with one vCPU; each step's time is told as it is taken."""
+
+    def __init__(self, kvm: int, code: bytes, offsets: dict[str, int]) -> None:
+        self.offsets = offsets
+        begin = perf_counter_ns()
+        self.vm = fcntl.ioctl(kvm, KVM_CREATE_VM, 0)
+        tell(step="create_vm", seconds=(perf_counter_ns() - begin) / 1e9)
+        fcntl.ioctl(self.vm, KVM_SET_TSS_ADDR, TSS)  # Intel without "unrestricted guest" needs it
+        self.memory = mmap.mmap(-1, MEMORY_BYTES, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        self.memory.madvise(mmap.MADV_NOHUGEPAGE) if hasattr(mmap, "MADV_NOHUGEPAGE") else None
+        self.memory[TABLES : TABLES + 3 * PAGE] = page_tables()
+        self.memory[CODE : CODE + len(code)] = code
+        address = ctypes.addressof(ctypes.c_char.from_buffer(self.memory))
+        begin = perf_counter_ns()
+        fcntl.ioctl(
+            self.vm, KVM_SET_USER_MEMORY_REGION, struct.pack("<IIQQQ", 0, 0, 0, MEMORY_BYTES, address)
+        )
+        tell(step="memory_slot", seconds=(perf_counter_ns() - begin) / 1e9)
+        begin = perf_counter_ns()
+        self.vcpu = fcntl.ioctl(self.vm, KVM_CREATE_VCPU, 0)
+        tell(step="create_vcpu", seconds=(perf_counter_ns() - begin) / 1e9)
+        self.state = mmap.mmap(self.vcpu, fcntl.ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, 0))
+        self.level = -1
+
+    def enter_level(self, cpl: int) -> None:
+        """Put the vCPU into long mode at this privilege level, without running a single instruction."""
+        sregs = bytearray(fcntl.ioctl(self.vcpu, KVM_GET_SREGS, bytes(312)))
+        sregs[0:24] = segment(11, cpl, 0x08, code=True)  # cs
+        for at in (24, 48, 72, 96, 120):  # ds es fs gs ss
+            sregs[at : at + 24] = segment(3, cpl, 0x10, code=False)
+        # After eight segments and the two descriptor tables come cr0 cr2 cr3 cr4 cr8 efer.
+        struct.pack_into("<6Q", sregs, 224, CR0, 0, TABLES, CR4, 0, EFER)
+        fcntl.ioctl(self.vcpu, KVM_SET_SREGS, bytes(sregs))
+        self.level = cpl
+
+    def place(self, routine: str, *, cpl: int, count: int = 0, address: int = 0) -> None:
+        """Set the registers so that the next entry begins the routine."""
+        if self.level != cpl:
+            self.enter_level(cpl)
+        # rax rbx rcx rdx rsi rdi rsp rbp r8..r15 rip rflags
+        fcntl.ioctl(
+            self.vcpu,
+            KVM_SET_REGS,
+            struct.pack(
+                "<18Q", 0, 0, count, 0, count, address, 0, 0, *[0] * 8, CODE + self.offsets[routine], RFLAGS_IOPL3
+            ),
+        )
+
+    def run(self, expected: int) -> int:
+        """Enter, wait for the exit, return the ns between."""
+        begin = perf_counter_ns()
+        fcntl.ioctl(self.vcpu, KVM_RUN, 0)
+        taken = perf_counter_ns() - begin
+        reason = struct.unpack_from("<I", self.state, 8)[0]
+        if reason != expected:
+            raise Odd(f"exit {reason} {EXIT_NAMES.get(reason, '')}".strip())
+        return taken
+
+    def round_trip(self, routine: str, expected: int, *, cpl: int, address: int = 0) -> float:
+        """Median seconds of one leave-and-return, seen from user space."""
+        self.place(routine, cpl=cpl, address=address)
+        self.run(expected)
+        times = sorted(self.run(expected) for _ in range(ROUND_TRIPS))
+        return times[len(times) // 2] / 1e9
+
+    def loop(self, routine: str, *, cpl: int) -> float:
+        """Seconds per iteration: best of three runs of a loop long enough to hide its one exit."""
+        count, taken = 250, 0
+        while True:
+            self.place(routine, cpl=cpl, count=count)
+            taken = self.run(EXIT_IO)
+            if taken >= TARGET_NS or count >= 1 << 26:
+                break
+            count *= 8
+        best = taken
+        for _ in range(2):
+            self.place(routine, cpl=cpl, count=count)
+            best = min(best, self.run(EXIT_IO))
+        return best / count / 1e9
+
+    def touch(self) -> float:
+        """Seconds per page over all the pages to touch."""
+        self.place("touch", cpl=3, count=TOUCH_PAGES, address=DATA)
+        return self.run(EXIT_IO) / TOUCH_PAGES / 1e9
+
+
+def host_loop(code: bytes) -> float:
+    """Seconds per iteration of the same loop on the host. Some hardened hosts refuse executable memory."""
+    page = mmap.mmap(-1, PAGE, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+    page[: len(code)] = code
+    function = ctypes.CFUNCTYPE(ctypes.c_long, ctypes.c_long)(
+        ctypes.addressof(ctypes.c_char.from_buffer(page))
+    )
+    count = 2_000_000
+    best = 1 << 62
+    for _ in range(3):
+        begin = perf_counter_ns()
+        function(count)
+        best = min(best, perf_counter_ns() - begin)
+    return best / count / 1e9
+
+
+def attempt(name: str, call: object, *arguments: object, **named: object) -> None:
+    """Tell one figure, or why there is none; the next ones are tried all the same."""
+    try:
+        seconds = call(*arguments, **named)  # type: ignore[operator]
+    except OSError as error:
+        tell(step=name, errno=errno.errorcode.get(error.errno or 0, str(error.errno)), call="KVM_RUN")
+    except Odd as odd:
+        tell(step=name, exit=str(odd))
+    else:
+        tell(step=name, seconds=seconds)
+
+
+def measure(code: bytes, offsets: dict[str, int], host_code: bytes, device: str) -> None:
+    """All of it, in the order of dependence. Errnos of the set-up end it; those of figures do not."""
+    call = "open"
+    begin = perf_counter_ns()
+    try:
+        kvm = os.open(device, os.O_RDWR | os.O_CLOEXEC)
+        tell(step="open", seconds=(perf_counter_ns() - begin) / 1e9)
+        call = "KVM_GET_API_VERSION"
+        tell(api_version=fcntl.ioctl(kvm, KVM_GET_API_VERSION, 0))
+        if platform.machine() not in {"x86_64", "AMD64"}:
+            call = "KVM_CREATE_VM"
+            at = perf_counter_ns()
+            os.close(fcntl.ioctl(kvm, KVM_CREATE_VM, 0))
+            tell(step="create_vm", seconds=(perf_counter_ns() - at) / 1e9)
+            tell(done=True)
+            return
+        call = "KVM_CREATE_VM … KVM_CREATE_VCPU"
+        guest = Guest(kvm, code, offsets)
+        call = "KVM_SET_SREGS"
+        guest.place("hlt", cpl=0)
+    except OSError as error:
+        tell(failed=call, errno=errno.errorcode.get(error.errno or 0, str(error.errno)))
+        return
+    attempt("first_exit", lambda: guest.run(EXIT_HLT) / 1e9)
+    tell(step="open_to_first_exit", seconds=(perf_counter_ns() - begin) / 1e9)
+    attempt("host_arithmetic", host_loop, host_code)
+    attempt("user_arithmetic", guest.loop, "arithmetic", cpl=3)
+    attempt("kernel_arithmetic", guest.loop, "arithmetic", cpl=0)
+    attempt("exit_out", guest.round_trip, "out", EXIT_IO, cpl=0)
+    attempt("exit_mmio", guest.round_trip, "mmio", EXIT_MMIO, cpl=0, address=MMIO)
+    attempt("exit_hlt", guest.round_trip, "hlt", EXIT_HLT, cpl=0)
+    attempt("exit_cpuid", guest.loop, "cpuid", cpl=3)
+    attempt("page_first_touch", guest.touch)
+    attempt("page_second_touch", guest.touch)
+    attempt("ioctl", idle_ioctl, kvm)
+    tell(done=True)
+
+
+def idle_ioctl(kvm: int) -> float:
+    """What an ioctl costs that enters no guest: this much of every round trip is Python and the system call."""
+    begin = perf_counter_ns()
+    for _ in range(ROUND_TRIPS):
+        fcntl.ioctl(kvm, KVM_GET_API_VERSION, 0)
+    return (perf_counter_ns() - begin) / ROUND_TRIPS / 1e9
+
+
+if __name__ == "__main__":
+    request = json.load(sys.stdin)
+    measure(
+        bytes.fromhex(request["code"]), request["offsets"], bytes.fromhex(request["host"]), request["device"]
+    )

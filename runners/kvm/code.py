@@ -1,0 +1,83 @@
+"""The micro guest's machine code, byte by byte (x86-64, long mode, run at CPL 0 and at CPL 3).
+
+Every routine ends in, or consists of, an instruction that leaves the guest for user space, so that one
+``KVM_RUN`` is one run of the routine. Encodings: Intel SDM volume 2. Registers are set from outside before
+each run: RCX or RSI the count, RDI an address.
+
+At CPL 3 ``hlt`` is forbidden; ``out`` works there because the guest's RFLAGS carry IOPL 3. So every loop ends
+with ``out``, at both levels: the two differ in nothing but the level.
+"""
+
+PORT = 0x10
+"""The I/O port written to. Nothing is behind it: the exit to user space is what is wanted."""
+
+Line = tuple[bytes, str]
+
+ROUTINES: dict[str, tuple[Line, ...]] = {
+    # First instruction → first exit, and the cost of a HLT exit: KVM_RUN resumes after the hlt.
+    "hlt": (
+        (b"\xf4", "again: hlt"),
+        (b"\xeb\xfd", "jmp again               ; -3"),
+    ),
+    # Cost of a port I/O exit.
+    "out": (
+        (b"\xe6\x10", "again: out 0x10, al"),
+        (b"\xeb\xfc", "jmp again               ; -4"),
+    ),
+    # Cost of an MMIO exit: RDI points to guest-physical memory that no slot backs.
+    "mmio": (
+        (b"\x88\x07", "again: mov [rdi], al"),
+        (b"\xeb\xfc", "jmp again               ; -4"),
+    ),
+    # CPUID always leaves the guest (VMX) or is intercepted (SVM), but KVM answers it in the kernel.
+    # It overwrites EAX, EBX, ECX and EDX, so the count is in RSI.
+    "cpuid": (
+        (b"\x31\xc0", "again: xor eax, eax"),
+        (b"\x0f\xa2", "cpuid"),
+        (b"\x48\xff\xce", "dec rsi"),
+        (b"\x75\xf7", "jnz again               ; -9"),
+        (b"\xe6\x10", "out 0x10, al"),
+    ),
+    # The arithmetic loop: one dependent add and the counter.
+    "arithmetic": (
+        (b"\x48\x01\xc8", "again: add rax, rcx"),
+        (b"\x48\xff\xc9", "dec rcx"),
+        (b"\x75\xf8", "jnz again               ; -8"),
+        (b"\xe6\x10", "out 0x10, al"),
+    ),
+    # One write to each 4 KiB page from RDI on.
+    "touch": (
+        (b"\x88\x07", "again: mov [rdi], al"),
+        (b"\x48\x81\xc7\x00\x10\x00\x00", "add rdi, 4096"),
+        (b"\x48\xff\xc9", "dec rcx"),
+        (b"\x75\xf2", "jnz again               ; -14"),
+        (b"\xe6\x10", "out 0x10, al"),
+    ),
+}
+
+HOST_ARITHMETIC: tuple[Line, ...] = (
+    (b"\x31\xc0", "xor eax, eax"),
+    (b"\x48\x01\xf8", "again: add rax, rdi     ; the first C argument is the count"),
+    (b"\x48\xff\xcf", "dec rdi"),
+    (b"\x75\xf8", "jnz again               ; -8"),
+    (b"\xc3", "ret"),
+)
+"""The same loop as a C function ``long f(long count)``, called on the host to compare with."""
+
+ROUTINE_SPACING = 64
+"""Routines start this far apart, so that none shares a cache line with another."""
+
+
+def assemble(lines: tuple[Line, ...]) -> bytes:
+    """The bytes of one routine."""
+    return b"".join(code for code, _ in lines)
+
+
+def page() -> tuple[bytes, dict[str, int]]:
+    """The code page, and where in it each routine begins."""
+    image = bytearray()
+    offsets = {}
+    for name, lines in ROUTINES.items():
+        offsets[name] = len(image)
+        image += assemble(lines).ljust(ROUTINE_SPACING, b"\xf4")  # whoever runs past the end halts
+    return bytes(image), offsets

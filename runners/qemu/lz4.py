@@ -1,0 +1,76 @@
+"""A reader of LZ4's legacy frames, the form in which Debian and Ubuntu compress their kernels.
+
+Python has no LZ4 in its library, and a dependency for one file that is unpacked once and then cached would
+be paid by every user. Format: ``doc/lz4_Frame_format.md`` (legacy frame) and ``doc/lz4_Block_format.md`` of
+the LZ4 project.
+"""
+
+from __future__ import annotations
+
+MAGIC = b"\x02\x21\x4c\x18"
+
+
+def decompress_legacy(data: bytes, *, limit_bytes: int = 1 << 30) -> bytes:
+    """Unpack a legacy frame; the kernel build appends the unpacked size (u32), which is not a block.
+
+    Raises:
+        ValueError: not such a frame, truncated, or larger than ``limit_bytes``.
+    """
+    if data[:4] != MAGIC:
+        raise ValueError("not an LZ4 legacy frame")
+    out = bytearray()
+    at = 4
+    while at + 4 < len(data):
+        size = int.from_bytes(data[at : at + 4], "little")
+        at += 4
+        if at + size > len(data):
+            raise ValueError("LZ4 frame is truncated")
+        _block(data[at : at + size], out, limit_bytes)
+        at += size
+    return bytes(out)
+
+
+def _block(block: bytes, out: bytearray, limit_bytes: int) -> None:
+    """Append one unpacked block. Matches never reach back over the block's start."""
+    start, at, end = len(out), 0, len(block)
+    try:
+        while at < end:
+            token = block[at]
+            at += 1
+            literals = token >> 4
+            if literals == 15:
+                while True:
+                    more = block[at]
+                    at += 1
+                    literals += more
+                    if more != 255:
+                        break
+            if literals:
+                out += block[at : at + literals]
+                at += literals
+            if at >= end:  # the last sequence has literals only
+                break
+            offset = block[at] | block[at + 1] << 8
+            at += 2
+            length = (token & 15) + 4
+            if length == 19:
+                while True:
+                    more = block[at]
+                    at += 1
+                    length += more
+                    if more != 255:
+                        break
+            source = len(out) - offset
+            if offset == 0 or source < start:
+                raise ValueError("LZ4 match outside its block")
+            if offset >= length:
+                out += out[source : source + length]
+            else:  # the match overlaps what it writes: a repeating pattern
+                pattern = bytes(out[source:])
+                out += (pattern * (length // offset + 1))[:length]
+            if len(out) > limit_bytes:
+                raise ValueError(f"LZ4 data unpack to more than {limit_bytes} bytes")
+    except IndexError:
+        raise ValueError("LZ4 block is truncated") from None
+    if at != end:
+        raise ValueError("LZ4 block is truncated")
