@@ -7,18 +7,18 @@ are made, so that nothing of the suite's is alive beside a start that is timed.
 
 from __future__ import annotations
 
-import datetime
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from bench.launch_metrics import contradiction, launch_metrics
+from bench.draft import Draft
+from bench.launch_metrics import launch_metrics
 from bench.registry import BASE, CONTROL
-from bench.workloads.base import ParseError, Site
+from bench.workloads.base import Site
 from results.record import Trial
 from runners.collectors import default_collectors, usage_metrics
-from runners.model import JobResult, PlaceFailure
+from runners.model import PlaceFailure, TareError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
 GIVE_UP_AFTER = 2
 """Failed openings in a row after which a runner's remaining cases are recorded as skipped."""
-
-_TAIL_BYTES = 2000
 
 
 
@@ -113,9 +111,7 @@ class Campaign:
         draft.timeline = dict(place.timeline)
         draft.clock_error = place.clock_error
         draft.context.update(place.context)
-        self._judge_job(draft, case.workload, result)
-        if draft.outcome == "ok" and (why := contradiction(draft.timeline, draft.clock_error)):
-            draft.outcome, draft.reason = "invalid", f"the timeline contradicts itself: {why}"
+        draft.judge(result)
         if draft.outcome == "ok":
             draft.metrics += launch_metrics(draft.timeline, draft.clock_error)
             usage = getattr(place, "usage", None)
@@ -198,9 +194,7 @@ class Campaign:
         draft.timeline = {"started": result.started_ns, "finished": result.finished_ns}
         draft.clock_error = place.clock_error
         draft.context.update(place.context)
-        self._judge_job(draft, case.workload, result)
-        if draft.outcome == "ok" and (why := contradiction(draft.timeline, draft.clock_error)):
-            draft.outcome, draft.reason = "invalid", f"the timeline contradicts itself: {why}"
+        draft.judge(result)
         if draft.outcome == "ok":
             draft.metrics += outside
         self._store(draft, case, f"{case.workload.name}@{case.runner}", time.monotonic() - began)
@@ -217,37 +211,10 @@ class Campaign:
             position=position,
             warmup=warmup,
             invocation=self.invocation,
-            at=datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
         )
 
-    def _judge_job(self, draft: Draft, workload: Workload, result: JobResult) -> None:
-        """Set outcome, reason, metrics and notes from what became of the job."""
-        _note_job(draft, result)
-        if result.error:
-            draft.outcome, draft.reason = "failed", result.error
-        elif result.timed_out:
-            draft.outcome = "timeout"
-            draft.reason = f"still running at its time-out after {result.inside_seconds:.1f} s; it was ended"
-        elif result.signal is not None:
-            draft.outcome, draft.reason = "failed", f"ended by signal {result.signal}"
-        elif result.exit_code:
-            draft.outcome, draft.reason = "failed", f"exit status {result.exit_code}"
-        else:
-            try:
-                draft.metrics += workload.metrics(result)
-            except ParseError as error:
-                draft.outcome, draft.reason = "failed", str(error)
-                return
-            if result.usage is not None:
-                draft.metrics += usage_metrics(result.usage)
-
     def _place_failed(self, case: Case, draft: Draft, error: PlaceFailure, *, counted: bool = False) -> None:
-        from runners.agent.session import ClockContradiction  # noqa: PLC0415 - only failures need it
-
-        draft.outcome = "invalid" if isinstance(error, ClockContradiction) else "failed"
-        draft.reason, draft.remedy = error.reason, error.remedy
-        if error.log:
-            draft.notes["log"] = error.log[-_TAIL_BYTES:]
+        draft.place_failed(error)
         if not counted and case.workload.cold:
             self._failures[case.runner] = self._failures.get(case.runner, 0) + 1
             if self._failures[case.runner] >= GIVE_UP_AFTER:
@@ -304,72 +271,6 @@ class Campaign:
             return False
         self.progress.say(f"time is up (twice the estimate): stopped before {what}; all that was measured counts")
         return True
-
-
-@dataclass(slots=True)
-class Draft:
-    """A trial while it is being filled in."""
-
-    runner: str
-    accelerator: Any
-    case: Case
-    block: int
-    position: int
-    warmup: bool
-    invocation: int
-    at: str
-    outcome: Outcome = "ok"
-    reason: str = ""
-    remedy: str = ""
-    timeline: dict[str, int] = field(default_factory=dict)
-    clock_error: float = 0.0
-    metrics: tuple[Metric, ...] = ()
-    context: dict[str, Any] = field(default_factory=dict)
-    notes: dict[str, Any] = field(default_factory=dict)
-
-    def trial(self, run_id: str, number: int) -> Trial:
-        """The finished record."""
-        workload = self.case.workload
-        return Trial(
-            run=run_id,
-            number=number,
-            workload=workload.name,
-            family=workload.family,
-            runner=self.runner,
-            accelerator=self.accelerator,
-            block=self.block,
-            outcome=self.outcome,
-            reason=self.reason,
-            remedy=self.remedy,
-            control=self.case.control,
-            warmup=self.warmup,
-            invocation=self.invocation,
-            position=self.position,
-            parameters=dict(workload.parameters),
-            at=self.at,
-            timeline=self.timeline,
-            clock_error=self.clock_error,
-            metrics=self.metrics,
-            context=self.context,
-            notes=self.notes,
-        )
-
-
-def _note_job(draft: Draft, result: JobResult) -> None:
-    notes: dict[str, Any] = {"exit_code": result.exit_code}
-    if result.signal is not None:
-        notes["signal"] = result.signal
-    for stream, kept, total in (
-        ("stdout", result.stdout, result.stdout_bytes),
-        ("stderr", result.stderr, result.stderr_bytes),
-    ):
-        if total > len(kept):
-            notes[f"{stream}_truncated"] = {"written_bytes": total, "kept_bytes": len(kept)}
-    if result.stderr:
-        notes["stderr_tail"] = result.stderr[-_TAIL_BYTES:].decode("utf-8", "backslashreplace")
-    if result.exit_code or result.signal is not None:
-        notes["stdout_tail"] = result.stdout[-_TAIL_BYTES:].decode("utf-8", "backslashreplace")
-    draft.notes.update(notes)
 
 
 def _base_of(key: str) -> str:
