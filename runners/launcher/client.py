@@ -1,0 +1,346 @@
+"""The host's half of the launcher: a :class:`Launcher` starts programs, waits for them and ends them.
+
+Not for use by several threads at once. The launcher itself is ``launcher.c``; it dies with this process, and takes
+along all that it made.
+"""
+
+from __future__ import annotations
+
+import array
+import os
+import select
+import signal as signals
+import socket
+import struct
+import subprocess
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from runners.launcher.steps import encode_text
+from runners.model import TareError, Usage
+from runners.native.build import build
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import TracebackType
+
+    from runners.launcher.steps import Step
+
+SOURCE = Path(__file__).with_name("launcher.c")
+
+_SPAWN, _KILL, _SPAWNED, _FAILED, _GONE = 1, 2, 17, 18, 19
+_SWEEP = 1
+_MAX_PACKET = 192 << 10
+_FAILED_TO_CLONE, _FAILED_TO_EXEC = -1, -2
+_REPLY_BYTES = 512
+
+
+class LauncherError(TareError):
+    """The launcher itself cannot be started or is lost."""
+
+
+class SpawnError(TareError):
+    """A process could not be made as asked."""
+
+    def __init__(self, what: str, error: int) -> None:
+        """``what`` was being done when the kernel said ``error`` (an errno)."""
+        super().__init__(f"{what}: {os.strerror(error)} ({_errno_name(error)})")
+        self.what, self.errno = what, error
+
+
+@dataclass(frozen=True, slots=True)
+class SpawnRequest:
+    """A process to make."""
+
+    argv: tuple[str, ...]
+    environ: Mapping[str, str] = field(default_factory=dict)
+    program: Path | int | None = None
+    """What to execute: a path, or a file descriptor, which also works after the root has changed. ``argv[0]``
+    if ``None``; there is no search along ``PATH``."""
+    fds: Mapping[int, int] = field(default_factory=dict)
+    """Number in the new process → our file descriptor. Those not named in 0, 1, 2 are ``/dev/null``."""
+    steps: tuple[Step, ...] = ()
+    clone_flags: int = 0
+    """In addition to what the steps ask for."""
+    cgroup: int | None = None
+    """File descriptor of a cgroup v2 folder to be born in."""
+    remove: tuple[Path, ...] = ()
+    """Empty folders (cgroups) to remove when the process was reaped, before ``gone`` is stamped."""
+    sweep: bool = False
+    """Orphans that it leaves behind are killed. For agents; an engine's client may leave daemons on purpose."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spawned:
+    """A living process. Times are ``CLOCK_MONOTONIC`` in ns, as all here."""
+
+    id: int
+    pid: int
+    requested_ns: int
+    """Just before ``clone3``."""
+    spawned_ns: int
+    """Just after it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """The end of a process."""
+
+    id: int
+    status: int
+    """Wait status, see wait(2)."""
+    reaped_ns: int
+    gone_ns: int
+    """After the removal of the request's folders; equal to ``reaped_ns`` but for a moment if there were none."""
+    remove_error: int
+    """errno of the first folder that could not be removed, or 0."""
+    usage: Usage
+    """Of the process and the descendants it waited for."""
+
+    @property
+    def exit_code(self) -> int:
+        """Exit status, or minus the signal that ended it, as in :mod:`subprocess`."""
+        return os.waitstatus_to_exitcode(self.status)
+
+
+class Launcher:
+    """The running launcher."""
+
+    def __init__(self, process: subprocess.Popen[bytes], peer: socket.socket) -> None:
+        self._process, self._peer = process, peer
+        self._null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        self._next = 1
+        self._steps: dict[int, SpawnRequest] = {}
+        self._spawned: dict[int, Spawned] = {}
+        self._ended: dict[int, Gone | SpawnError] = {}
+
+    @classmethod
+    def start(cls, cache: Path, *, progress: Callable[[str], None] | None = None) -> Self:
+        """Compile it if need be, and start it in a session of its own, so that a terminal's Ctrl-C is ours alone.
+
+        Raises:
+            TareError: there is no compiler; the text has the remedy.
+        """
+        program = build(SOURCE, cache, progress=progress)
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * _MAX_PACKET)
+            process = subprocess.Popen(
+                ["tare-launcher", str(theirs.fileno())],
+                executable=program,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+                cwd="/",
+                env={},
+            )
+        return cls(process, ours)
+
+    @property
+    def pid(self) -> int:
+        """Process id of the launcher."""
+        return self._process.pid
+
+    def resident_bytes(self) -> int:
+        """Memory it has resident, now (``/proc/PID/statm``)."""
+        pages = int(Path(f"/proc/{self.pid}/statm").read_text("ascii").split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
+    def spawn(self, request: SpawnRequest) -> Spawned:
+        """Make a process and return when it exists. What goes wrong in it before it starts its program comes
+        from :meth:`wait`.
+
+        Raises:
+            SpawnError: the kernel refused to make the process.
+            LauncherError: the launcher is gone.
+        """
+        number = self._next
+        self._next += 1
+        packet, fds = _encode(number, request, self._null)
+        if len(packet) > _MAX_PACKET:
+            raise LauncherError(
+                f"argv and environment of {request.argv[0]} take {len(packet)} bytes, more than the "
+                f"launcher's {_MAX_PACKET}; hand over less environment"
+            )
+        self._steps[number] = request
+        self._send(packet, fds)
+        while number not in self._spawned:
+            ended = self._ended.get(number)
+            if isinstance(ended, SpawnError):
+                self._forget(number)
+                raise ended
+            self._receive(None)
+        return self._spawned.pop(number)
+
+    def wait(self, number: int, timeout_seconds: float | None = None) -> Gone | None:
+        """The end of a process, or ``None`` if it has not come in time. The end is told once.
+
+        Raises:
+            SpawnError: the process failed before its program ran; the text names the step.
+            LauncherError: the launcher is gone.
+        """
+        deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
+        while number not in self._ended:
+            left = None if deadline is None else deadline - time.monotonic()
+            if not self._receive(left if left is None else max(left, 0.0)) and left is not None and left <= 0:
+                return None
+        ended = self._ended[number]
+        self._forget(number)
+        if isinstance(ended, SpawnError):
+            raise ended
+        return ended
+
+    def kill(self, number: int, signal: int = signals.SIGKILL) -> None:
+        """Send a signal to a process; nothing happens if it has ended. There is no race with the reuse of pids."""
+        self._send(struct.pack("=3Q", _KILL, number, signal), [])
+
+    def close(self) -> None:
+        """End the launcher and all that it made. Idempotent."""
+        if self._null < 0:
+            return
+        os.close(self._null)
+        self._null = -1
+        self._peer.close()
+        try:
+            self._process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _forget(self, number: int) -> None:
+        self._steps.pop(number, None)
+        self._spawned.pop(number, None)
+        self._ended.pop(number, None)
+
+    def _send(self, packet: bytes, fds: list[int]) -> None:
+        ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
+        try:
+            self._peer.sendmsg([packet], ancillary)
+        except OSError as error:
+            raise self._lost() from error
+
+    def _receive(self, timeout_seconds: float | None) -> bool:
+        """Take one reply; whether there was one."""
+        poll = select.poll()
+        poll.register(self._peer, select.POLLIN)
+        if not poll.poll(None if timeout_seconds is None else timeout_seconds * 1000):
+            return False
+        with suppress(ConnectionError):
+            reply = self._peer.recv(_REPLY_BYTES)
+            if reply:
+                self._dispatch(struct.unpack(f"={len(reply) // 8}Q", reply))
+                return True
+        raise self._lost()
+
+    def _dispatch(self, words: tuple[int, ...]) -> None:
+        kind, number = words[:2]
+        if kind == _SPAWNED:
+            self._spawned[number] = Spawned(number, words[2], words[3], words[4])
+        elif kind == _GONE:
+            self._ended[number] = Gone(
+                number, words[2], words[3], words[4], remove_error=words[5], usage=_usage(words[6:])
+            )
+        elif kind == _FAILED:
+            step, error = struct.unpack("=2q", struct.pack("=2Q", *words[2:4]))
+            self._ended[number] = SpawnError(_what_failed(self._steps[number], step), error)
+
+    def _lost(self) -> LauncherError:
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout=1)
+        code = self._process.returncode
+        return LauncherError(
+            f"tare's launcher is gone ({'it still runs' if code is None else f'exit status {code}'}); start the run again"
+        )
+
+
+def _encode(number: int, request: SpawnRequest, null: int) -> tuple[bytes, list[int]]:
+    """The packet, and the fds to pass along: first those with a target."""
+    targets = {0: null, 1: null, 2: null} | dict(request.fds)
+    fds = list(targets.values())
+    cgroup = program = (1 << 64) - 1
+    if request.cgroup is not None:
+        cgroup = len(fds)
+        fds.append(request.cgroup)
+    if isinstance(request.program, int):
+        program = len(fds)
+        fds.append(request.program)
+    flags = request.clone_flags
+    instructions = []
+    for index, step in enumerate(request.steps):
+        flags |= step.clone_flags
+        instructions.append(step.encode(index))
+    path = request.argv[0] if request.program is None else request.program
+    texts = [
+        *("" if isinstance(path, int) else path,),
+        *request.argv,
+        *(f"{name}={value}" for name, value in request.environ.items()),
+        *request.remove,
+    ]
+    body = b"".join(instructions)
+    head = struct.pack(
+        "=11Q",
+        *(_SPAWN, number, flags, _SWEEP if request.sweep else 0, cgroup, program),
+        *(len(request.argv), len(request.environ), len(request.remove), len(targets), _count(body)),
+    )
+    packet = (
+        head
+        + b"".join(encode_text(text) for text in texts)
+        + struct.pack(f"={len(targets)}Q", *targets)
+        + body
+    )
+    return packet, fds
+
+
+def _count(body: bytes) -> int:
+    """How many instructions there are: a step may have several."""
+    count = at = 0
+    while at < len(body):
+        texts = struct.unpack_from("=Q", body, at + 40)[0]
+        at += 48
+        for _ in range(texts):
+            at += 4 + struct.unpack_from("=I", body, at)[0]
+        count += 1
+    return count
+
+
+def _what_failed(request: SpawnRequest, step: int) -> str:
+    name = request.argv[0]
+    if step == _FAILED_TO_CLONE:
+        kinds = [part.describe() for part in request.steps if part.clone_flags]
+        return f"cannot make the process {name}" + (f" with {', '.join(kinds)}" if kinds else "")
+    if step == _FAILED_TO_EXEC:
+        return f"cannot start the program {name}"
+    return f"step {step + 1} of {name}, {request.steps[step].describe()}"
+
+
+def _usage(words: tuple[int, ...]) -> Usage:
+    """From the kernel's ``struct rusage``: two timevals, then fourteen longs (getrusage(2))."""
+    return Usage(
+        user_seconds=words[0] + words[1] / 1e6,
+        system_seconds=words[2] + words[3] / 1e6,
+        peak_rss_bytes=words[4] * 1024,
+        minor_faults=words[8],
+        major_faults=words[9],
+        read_blocks=words[11],
+        write_blocks=words[12],
+        voluntary_switches=words[16],
+        involuntary_switches=words[17],
+    )
+
+
+def _errno_name(error: int) -> str:
+    import errno  # noqa: PLC0415 - only needed to explain a failure
+
+    return errno.errorcode.get(error, str(error))

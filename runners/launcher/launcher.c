@@ -1,0 +1,539 @@
+/* Tare's launcher: makes the top process of every place, stamps its birth and its end, and outlives nobody.
+ *
+ * Usage: tare-launcher FD. FD is a SOCK_SEQPACKET socket. One request a packet, one reply a packet; numbers are u64 in
+ * the machine's byte order, texts are u32 length (with the terminator) + bytes. client.py is the other half.
+ *
+ *   SPAWN  1, id, clone flags, option flags, cgroup fd index or -1, program fd index or -1, number of argv, environment,
+ *             folders to remove, fds to place, instructions; then the texts (the program's path first), then for each fd to
+ *             place its target (the k-th target gets the k-th passed fd), then the instructions. Fds come as SCM_RIGHTS.
+ *   KILL   2, id, signal
+ *   SPAWNED 17, id, pid, requested, spawned
+ *   FAILED  18, id, index of the step (-1: making the process, -2: starting the program), errno
+ *   GONE    19, id, wait status, reaped, gone, errno of the first folder that could not be removed, 18 words of rusage
+ *
+ * An instruction is: opcode, step index, a, b, c, number of texts, texts. The child executes them between clone3(2) and
+ * execveat(2), so the measured path has no Python, no shell and no libc. What an instruction means: steps.py.
+ */
+#include "sys.h"
+
+#include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+
+#ifndef CLONE_INTO_CGROUP
+#define CLONE_INTO_CGROUP 0x200000000ULL
+#endif
+
+enum { SPAWN = 1, KILL = 2, SPAWNED = 17, FAILED = 18, GONE = 19 };
+enum { SWEEP = 1 }; /* option: orphans that this process leaves behind are ended with it */
+enum { MAX_PACKET = 192 << 10, MAX_FDS = 64, MAX_ARGS = 8192, MAX_TEXTS = 4, MAX_REMOVE = 16, MAX_CHILDREN = 1024 };
+enum { FAILED_TO_CLONE = -1, FAILED_TO_EXEC = -2 };
+enum { FIRST_SAFE_FD = 512 }; /* passed fds are moved up here before they are put on their targets */
+
+enum {
+    OP_MOUNT = 1, OP_UNMOUNT, OP_PIVOT_ROOT, OP_CHROOT, OP_CHDIR, OP_MKDIR, OP_SYMLINK, OP_MKNOD, OP_HOSTNAME, OP_WRITE,
+    OP_KEEP_CAPABILITIES, OP_NO_NEW_PRIVILEGES, OP_SECCOMP, OP_LIMIT, OP_IDS, OP_UNSHARE, OP_LINK_UP
+};
+
+/* The part of linux/socket's API that uapi headers leave to libc. */
+struct message {
+    void *name;
+    int name_size;
+    struct { void *at; size_t size; } *parts;
+    size_t part_count;
+    void *control;
+    size_t control_size;
+    int flags;
+};
+struct control {
+    size_t size;
+    int level, type;
+};
+
+struct child {
+    u64 id;
+    int pid; /* 0: a free slot */
+    u32 options;
+    u32 removals;
+    char *remove; /* texts, copied: the packet is gone by then */
+};
+
+struct failure { /* written by the child, read by the parent: in shared memory */
+    int64_t step;
+    int64_t error;
+};
+
+struct request {
+    u64 id, flags, options;
+    int64_t cgroup, program;
+    u64 argc, envc, removals, targets, instructions;
+    const char *path;
+    char **argv, **envp;
+    u64 target[MAX_FDS];
+    const u8 *body; /* the instructions */
+    const u8 *end;
+    int fds[MAX_FDS], fd_count;
+    struct failure *failure;
+};
+
+static int control_fd;
+static struct child children[MAX_CHILDREN];
+static struct failure *failures; /* one per slot of `children` */
+static u8 packet[MAX_PACKET];
+static char *pointers[MAX_ARGS];
+static char removals[MAX_CHILDREN][1024];
+static u8 stack[32 << 10] __attribute__((aligned(16)));
+
+/* ---- reading packets: every read is checked, a bad packet yields zeros and moves to the end ------------------- */
+
+static u64 take(const u8 **at, const u8 *end)
+{
+    u64 value = 0;
+    if (end - *at < 8) {
+        *at = end;
+        return 0;
+    }
+    memcpy(&value, *at, 8);
+    *at += 8;
+    return value;
+}
+
+static const char *take_text(const u8 **at, const u8 *end, u64 *size)
+{
+    u32 length = 0;
+    const u8 *text;
+    if (end - *at >= 4)
+        memcpy(&length, *at, 4);
+    if (!length || end - *at < 4 + (int64_t)length) {
+        *at = end;
+        *size = 0;
+        return "";
+    }
+    text = *at + 4;
+    *at = text + length;
+    *size = length;
+    return (const char *)text;
+}
+
+/* ---- the child ------------------------------------------------------------------------------------------------ */
+
+static long write_file(const char *path, const char *text, size_t size)
+{
+    long fd = sys_open(path, O_WRONLY), done;
+    if (fd < 0)
+        return fd;
+    done = sys_write((int)fd, text, size);
+    sys_close((int)fd);
+    return done < 0 ? done : 0;
+}
+
+static long keep_capabilities(u64 keep)
+{
+    struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+    struct __user_cap_data_struct data[2] = {{0, 0, 0}, {0, 0, 0}};
+    u64 now;
+    sys_prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL);
+    for (int bit = 0; bit < 64; bit++)
+        if (!(keep >> bit & 1)) {
+            long done = sys_prctl(PR_CAPBSET_DROP, (unsigned long)bit);
+            if (done == -EINVAL)
+                break; /* past the kernel's last capability */
+            if (done < 0)
+                return done;
+        }
+    long done = SYS(__NR_capget, &header, data);
+    if (done < 0)
+        return done;
+    now = (data[0].permitted | (u64)data[1].permitted << 32) & keep;
+    data[0].permitted = data[0].effective = (u32)now;
+    data[1].permitted = data[1].effective = (u32)(now >> 32);
+    data[0].inheritable = data[1].inheritable = 0;
+    return SYS(__NR_capset, &header, data);
+}
+
+static long link_up(const char *name)
+{
+    struct { char name[16]; short flags; char rest[22]; } wish = {{0}, 1 /* IFF_UP */, {0}}; /* struct ifreq */
+    long fd = sys_socket(2 /* AF_INET */, 2 /* SOCK_DGRAM */ | O_CLOEXEC, 0), done;
+    if (fd < 0)
+        return fd;
+    put_text(wish.name, wish.name + sizeof wish.name, name);
+    done = sys_ioctl((int)fd, 0x8914 /* SIOCSIFFLAGS */, &wish);
+    sys_close((int)fd);
+    return done;
+}
+
+static long seccomp(const char *program, u64 size)
+{
+    struct sock_fprog filter = {(u16)(size / sizeof(struct sock_filter)), (struct sock_filter *)program};
+    return SYS(__NR_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter);
+}
+
+static long set_ids(u64 uid, u64 gid)
+{
+    long done = SYS(__NR_setresgid, gid, gid, gid);
+    return done < 0 ? done : SYS(__NR_setresuid, uid, uid, uid);
+}
+
+static long existing_is_fine(long done) { return done == -EEXIST ? 0 : done; }
+
+static long execute(u64 op, u64 a, u64 b, u64 c, const char *text[MAX_TEXTS], const u64 size[MAX_TEXTS])
+{
+    switch (op) {
+    case OP_MOUNT: return sys_mount(text[0], text[1], text[2], a, text[3]);
+    case OP_UNMOUNT: return sys_umount2(text[0], (int)a);
+    case OP_PIVOT_ROOT: return SYS(__NR_pivot_root, text[0], text[1]);
+    case OP_CHROOT: return sys_chroot(text[0]);
+    case OP_CHDIR: return sys_chdir(text[0]);
+    case OP_MKDIR: return existing_is_fine(sys_mkdir(text[0], (int)a));
+    case OP_SYMLINK: return existing_is_fine(SYS(__NR_symlinkat, text[0], AT_FDCWD, text[1]));
+    case OP_MKNOD: return existing_is_fine(SYS(__NR_mknodat, AT_FDCWD, text[0], a, b));
+    case OP_HOSTNAME: return SYS(__NR_sethostname, text[0], size[0] - 1);
+    case OP_WRITE: return write_file(text[0], text[1], size[1] - 1);
+    case OP_KEEP_CAPABILITIES: return keep_capabilities(a);
+    case OP_NO_NEW_PRIVILEGES: return sys_prctl(PR_SET_NO_NEW_PRIVS, 1);
+    case OP_SECCOMP: return seccomp(text[0], size[0]);
+    case OP_LIMIT: {
+        u64 limit[2] = {b, c};
+        return SYS(__NR_prlimit64, 0, a, limit, 0);
+    }
+    case OP_IDS: return set_ids(a, b);
+    case OP_UNSHARE: return SYS(__NR_unshare, a);
+    case OP_LINK_UP: return link_up(text[0]);
+    default: return -ENOSYS;
+    }
+}
+
+static long place_fds(struct request *request)
+{
+    int moved[MAX_FDS];
+    for (u64 i = 0; i < request->targets; i++) {
+        long fd = sys_fcntl(request->fds[i], F_DUPFD_CLOEXEC, FIRST_SAFE_FD);
+        if (fd < 0)
+            return fd;
+        moved[i] = (int)fd;
+    }
+    /* The program's own fd must not lie on a target either. */
+    if (request->program >= 0) {
+        long fd = sys_fcntl(request->fds[request->program], F_DUPFD_CLOEXEC, FIRST_SAFE_FD);
+        if (fd < 0)
+            return fd;
+        request->program = fd;
+    }
+    for (u64 i = 0; i < request->targets; i++) {
+        long fd = sys_dup3(moved[i], (int)request->target[i], 0);
+        if (fd < 0)
+            return fd;
+    }
+    return 0;
+}
+
+static int child_main(void *argument)
+{
+    struct request *request = argument;
+    const u8 *at = request->body;
+    long done = 0;
+    sys_setsid();
+    for (u64 n = 0; n < request->instructions; n++) {
+        const char *text[MAX_TEXTS] = {"", "", "", ""};
+        u64 size[MAX_TEXTS] = {0, 0, 0, 0};
+        u64 op = take(&at, request->end), step = take(&at, request->end);
+        u64 a = take(&at, request->end), b = take(&at, request->end), c = take(&at, request->end);
+        u64 texts = take(&at, request->end);
+        for (u64 i = 0; i < texts && i < MAX_TEXTS; i++)
+            text[i] = take_text(&at, request->end, &size[i]);
+        done = execute(op, a, b, c, text, size);
+        if (done < 0) {
+            request->failure->step = (int64_t)step;
+            goto fail;
+        }
+    }
+    request->failure->step = FAILED_TO_EXEC;
+    done = place_fds(request);
+    if (done < 0)
+        goto fail;
+    sys_sigmask(0);
+    /* Last, because a change of credentials clears it. Holds when the launcher itself is killed. */
+    sys_prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (request->program >= 0)
+        done = SYS(__NR_execveat, request->program, "", request->argv, request->envp, AT_EMPTY_PATH);
+    else
+        done = sys_execve(request->path, request->argv, request->envp);
+fail:
+    request->failure->error = -done;
+    sys_exit(127);
+}
+
+/* ---- the parent ----------------------------------------------------------------------------------------------- */
+
+static void reply(const u64 *words, unsigned count)
+{
+    /* A full queue (the peer reads nothing) must not stop the reaping for ever: the peer is then as good as gone. */
+    SYS(__NR_sendto, control_fd, words, count * 8, 0x4000 /* MSG_NOSIGNAL */, 0, 0);
+}
+
+static void failed(u64 id, int64_t step, int64_t error)
+{
+    u64 words[] = {FAILED, id, (u64)step, (u64)error};
+    reply(words, 4);
+}
+
+static int parse(struct request *request, const u8 *at, const u8 *end, struct child *slot, char *remove)
+{
+    u64 size, count, used = 0;
+    request->id = take(&at, end);
+    request->flags = take(&at, end);
+    request->options = take(&at, end);
+    request->cgroup = (int64_t)take(&at, end);
+    request->program = (int64_t)take(&at, end);
+    request->argc = take(&at, end);
+    request->envc = take(&at, end);
+    request->removals = take(&at, end);
+    request->targets = take(&at, end);
+    request->instructions = take(&at, end);
+    if (request->argc + request->envc + 2 > MAX_ARGS || request->removals > MAX_REMOVE || request->targets > MAX_FDS)
+        return -E2BIG;
+    if ((int64_t)request->targets > request->fd_count || request->cgroup >= request->fd_count
+        || request->program >= request->fd_count)
+        return -EBADF;
+    request->path = take_text(&at, end, &size);
+    request->argv = pointers;
+    request->envp = pointers + request->argc + 1;
+    for (count = 0; count < request->argc; count++)
+        request->argv[count] = (char *)take_text(&at, end, &size);
+    request->argv[count] = 0;
+    for (count = 0; count < request->envc; count++)
+        request->envp[count] = (char *)take_text(&at, end, &size);
+    request->envp[count] = 0;
+    for (count = 0; count < request->removals; count++) {
+        const char *text = take_text(&at, end, &size);
+        if (used + size > sizeof removals[0])
+            return -E2BIG;
+        memcpy(remove + used, text, size);
+        used += size;
+    }
+    for (count = 0; count < request->targets; count++)
+        request->target[count] = take(&at, end);
+    request->body = at;
+    request->end = end;
+    slot->options = (u32)request->options;
+    slot->removals = (u32)request->removals;
+    slot->remove = remove;
+    return 0;
+}
+
+static void spawn(struct request *request, const u8 *at, const u8 *end)
+{
+    const u8 *first = at;
+    struct clone_args args = {0};
+    unsigned index = 0;
+    u64 id = take(&first, end), requested, spawned;
+    long pid;
+    while (index < MAX_CHILDREN && children[index].pid)
+        index++;
+    if (index == MAX_CHILDREN) {
+        failed(id, FAILED_TO_CLONE, EAGAIN);
+        return;
+    }
+    struct child *slot = &children[index];
+    int bad = parse(request, at, end, slot, removals[index]);
+    if (bad) {
+        failed(id, FAILED_TO_CLONE, -bad);
+        return;
+    }
+    request->failure = &failures[index];
+    failures[index] = (struct failure){0, 0};
+    args.flags = request->flags;
+    if (args.flags & CLONE_VM)
+        args.flags |= CLONE_VFORK; /* there is one stack */
+    args.exit_signal = SIGCHLD;
+    args.stack = (u64)(uintptr_t)stack;
+    args.stack_size = sizeof stack;
+    if (request->cgroup >= 0) {
+        args.flags |= CLONE_INTO_CGROUP;
+        args.cgroup = (u64)request->fds[request->cgroup];
+    }
+    requested = now_ns();
+    pid = clone3_call(&args, sizeof args, child_main, request);
+    spawned = now_ns();
+    if (pid < 0) {
+        failed(id, FAILED_TO_CLONE, -pid);
+        return;
+    }
+    slot->id = id;
+    slot->pid = (int)pid;
+    u64 words[] = {SPAWNED, id, (u64)pid, requested, spawned};
+    reply(words, 5);
+}
+
+static struct child *child_by_pid(long pid)
+{
+    for (unsigned i = 0; i < MAX_CHILDREN; i++)
+        if (children[i].pid == pid)
+            return &children[i];
+    return 0;
+}
+
+/* Ends our children: all of them, or only orphans that were handed to us because we are a child subreaper. Returns
+ * whether there were any. */
+static int kill_children(int all)
+{
+    static char list[4096];
+    long fd = sys_open("/proc/thread-self/children", O_RDONLY), size, found = 0;
+    if (fd < 0)
+        return 0;
+    size = sys_read((int)fd, list, sizeof list - 1);
+    sys_close((int)fd);
+    if (size <= 0)
+        return 0;
+    list[size] = 0;
+    for (const char *at = list; *at >= '0' && *at <= '9';) {
+        long pid = (long)parse_number(at, &at);
+        if (*at == 0 && size == sizeof list - 1)
+            break; /* the list was longer: its last number may be cut; there will be another round */
+        if (all || !child_by_pid(pid)) {
+            sys_kill((int)pid, SIGKILL);
+            found = 1;
+        }
+        while (*at == ' ')
+            at++;
+    }
+    return (int)found;
+}
+
+static int64_t remove_folders(const struct child *child)
+{
+    const char *path = child->remove;
+    int64_t first = 0;
+    for (u32 i = 0; i < child->removals; i++) {
+        long done = SYS(__NR_unlinkat, AT_FDCWD, path, 0x200 /* AT_REMOVEDIR */);
+        if (done < 0 && done != -ENOENT && !first)
+            first = -done;
+        path += strlen(path) + 1;
+    }
+    return first;
+}
+
+static void report(struct child *child, int status, const struct rusage *usage)
+{
+    struct failure *failure = &failures[child - children];
+    u64 words[6 + sizeof(struct rusage) / 8];
+    words[0] = GONE;
+    words[1] = child->id;
+    words[2] = (u32)status;
+    words[3] = now_ns();
+    words[5] = (u64)remove_folders(child);
+    words[4] = now_ns();
+    memcpy(words + 6, usage, sizeof *usage);
+    child->pid = 0;
+    if (failure->error) {
+        failed(child->id, failure->step, failure->error);
+        return;
+    }
+    reply(words, sizeof words / sizeof words[0]);
+}
+
+/* Reaps what has ended; returns 0 when no child of any kind is left. */
+static int reap(void)
+{
+    struct rusage usage;
+    int status;
+    for (;;) {
+        long pid = sys_wait4(-1, &status, WNOHANG, &usage);
+        if (pid <= 0)
+            return pid != -ECHILD;
+        struct child *child = child_by_pid(pid);
+        if (!child)
+            continue; /* an orphan */
+        u32 options = child->options;
+        report(child, status, &usage);
+        if (options & SWEEP)
+            kill_children(0);
+    }
+}
+
+/* Returns 0 at the end of the conversation. */
+static int receive(void)
+{
+    static struct request request;
+    struct { struct control head; int fds[MAX_FDS]; } passed;
+    struct { void *at; size_t size; } part = {packet, sizeof packet};
+    struct message message = {0, 0, (void *)&part, 1, &passed, sizeof passed, 0};
+    long size = SYS(__NR_recvmsg, control_fd, &message, 0x40000000 /* MSG_CMSG_CLOEXEC */);
+    const u8 *at = packet, *end = packet + size;
+    if (size == -EINTR)
+        return 1;
+    if (size <= 0)
+        return 0;
+    request.fd_count = 0;
+    if (message.control_size >= sizeof passed.head) {
+        request.fd_count = (int)((passed.head.size - sizeof passed.head) / sizeof(int));
+        memcpy(request.fds, passed.fds, (size_t)request.fd_count * sizeof(int));
+    }
+    switch (take(&at, end)) {
+    case SPAWN:
+        if (message.flags & 0x28 /* MSG_TRUNC | MSG_CTRUNC */)
+            failed(take(&at, end), FAILED_TO_CLONE, E2BIG);
+        else
+            spawn(&request, at, end);
+        break;
+    case KILL: {
+        u64 id = take(&at, end), signal = take(&at, end);
+        for (unsigned i = 0; i < MAX_CHILDREN; i++)
+            if (children[i].pid && children[i].id == id)
+                sys_kill(children[i].pid, (int)signal);
+        break;
+    }
+    }
+    for (int i = 0; i < request.fd_count; i++)
+        sys_close(request.fds[i]);
+    return 1;
+}
+
+/* The peer is gone. Agents see the end of their own channels and leave; a moment later all that is left is killed. */
+static void leave(struct pollfd *signals)
+{
+    u64 deadline = now_ns() + 500000000u;
+    u8 info[128];
+    while (reap()) {
+        int64_t left = (int64_t)(deadline - now_ns());
+        if (left <= 0)
+            kill_children(1);
+        sys_poll(signals, 1, left > 0 ? left : 10000000, 0);
+        if (signals->revents & POLLIN)
+            sys_read(signals->fd, info, sizeof info);
+    }
+}
+
+int tare_main(int argc, char **argv, char **envp)
+{
+    u64 mask = ~0ull;
+    u8 info[128];
+    (void)envp;
+    if (argc != 2)
+        return 2;
+    control_fd = (int)parse_number(argv[1], 0);
+    failures = (void *)SYS(__NR_mmap, 0, sizeof *failures * MAX_CHILDREN, 3, 0x21 /* MAP_SHARED | MAP_ANONYMOUS */, -1, 0);
+    if ((long)failures < 0 && (long)failures > -4096)
+        return 1;
+    sys_prctl(PR_SET_NAME, (unsigned long)"tare-launcher");
+    sys_prctl(PR_SET_CHILD_SUBREAPER, 1);
+    sys_sigmask(mask);
+    u64 interesting = 1ull << (SIGCHLD - 1);
+    long signals = SYS(__NR_signalfd4, -1, &interesting, 8, O_CLOEXEC | O_NONBLOCK);
+    if (signals < 0 || sys_fcntl(control_fd, F_SETFD, FD_CLOEXEC) < 0)
+        return 1;
+    struct pollfd fds[2] = {{control_fd, POLLIN, 0}, {(int)signals, POLLIN, 0}};
+    for (;;) {
+        sys_poll(fds, 2, -1, 0);
+        if (fds[1].revents) {
+            reap(); /* before the signal is read: one system call less before the stamp */
+            sys_read((int)signals, info, sizeof info);
+            reap();
+        }
+        if (fds[0].revents && !receive())
+            break;
+    }
+    leave(&fds[1]);
+    return 0;
+}
