@@ -34,7 +34,6 @@ GIVE_UP_AFTER = 2
 """Failed openings in a row after which a runner's remaining cases are recorded as skipped."""
 
 
-
 @dataclass(slots=True)
 class Opened:
     """A steady-state place that is open, and which opening it is."""
@@ -72,7 +71,9 @@ class Campaign:
         self.progress.begin(self.plan.trials - len(self.done), self.plan.estimate_seconds)
         # A plan that was estimated far too low must end all the same; blocks are stopped whole and by
         # time alone, never by what was measured.
-        self._deadline = time.monotonic() + 2 * max(self.plan.estimate_seconds, self.plan.mode.budget_seconds) + 30
+        self._deadline = (
+            time.monotonic() + 2 * max(self.plan.estimate_seconds, self.plan.mode.budget_seconds) + 30
+        )
         if not self.done:
             self._store_skips()
         rounds = self.plan.rounds
@@ -85,7 +86,9 @@ class Campaign:
 
     def _cold_blocks(self, blocks: range) -> None:
         for block in blocks:
-            for workload in self.plan.order(f"workloads of cold block {block}", self.plan.workloads(cold=True)):
+            for workload in self.plan.order(
+                f"workloads of cold block {block}", self.plan.workloads(cold=True)
+            ):
                 if self._out_of_time(f"cold block {block} of {workload.name}"):
                     return
                 for position, case in enumerate(self.plan.block(workload, block)):
@@ -101,7 +104,9 @@ class Campaign:
         began = time.monotonic()
         try:
             # The job is made before the place is known: cold workloads take nothing from the place.
-            job = case.workload.job(Site(self.image, "/", "/scratch", self.limits.cpus), self.plan.mode.job_seconds)
+            job = case.workload.job(
+                Site(self.image, "/", "/scratch", self.limits.cpus), self.plan.mode.job_seconds
+            )
             with runner.open(first=job) as place:
                 result = place.run(job)
         except PlaceFailure as error:
@@ -164,7 +169,14 @@ class Campaign:
         return None
 
     def _steady_trial(
-        self, case: Case, block: int, position: int, places: dict[str, Opened], stack: ExitStack, *, warmup: bool
+        self,
+        case: Case,
+        block: int,
+        position: int,
+        places: dict[str, Opened],
+        stack: ExitStack,
+        *,
+        warmup: bool,
     ) -> None:
         draft = self._draft(case, block, position, warmup=warmup)
         if self._given_up(case, draft):
@@ -269,7 +281,9 @@ class Campaign:
     def _out_of_time(self, what: str) -> bool:
         if time.monotonic() < self._deadline:
             return False
-        self.progress.say(f"time is up (twice the estimate): stopped before {what}; all that was measured counts")
+        self.progress.say(
+            f"time is up (twice the estimate): stopped before {what}; all that was measured counts"
+        )
         return True
 
 

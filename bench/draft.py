@@ -33,7 +33,9 @@ class Draft:
     position: int
     warmup: bool
     invocation: int
-    at: str = field(default_factory=lambda: datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"))
+    at: str = field(
+        default_factory=lambda: datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+    )
     outcome: Outcome = "ok"
     reason: str = ""
     remedy: str = ""
@@ -49,7 +51,9 @@ class Draft:
         if result.error:
             self._is("failed", result.error)
         elif result.timed_out:
-            self._is("timeout", f"still running after {result.inside_seconds:.1f} s, its time-out; it was ended")
+            self._is(
+                "timeout", f"still running after {result.inside_seconds:.1f} s, its time-out; it was ended"
+            )
         elif result.signal is not None:
             self._is("failed", f"ended by signal {result.signal}")
         elif result.exit_code:

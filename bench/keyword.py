@@ -40,7 +40,9 @@ def _tokens(expression: str) -> list[str]:
     while position < len(text):
         found = _TOKEN.match(text, position)
         if not found:
-            raise UsageError(f"-k {expression!r}: cannot read {text[position:]!r}; use names, and, or, not, ( )")
+            raise UsageError(
+                f"-k {expression!r}: cannot read {text[position:]!r}; use names, and, or, not, ( )"
+            )
         tokens.append(found[found.lastindex or 0])
         position = found.end()
     return tokens

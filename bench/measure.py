@@ -54,7 +54,9 @@ def measure(
             status, interrupted = "complete", False
         except KeyboardInterrupt:
             progress.end()
-            progress.say(f"interrupted; all that was measured is kept. Go on with: tare run --resume {writer.manifest.run}")
+            progress.say(
+                f"interrupted; all that was measured is kept. Go on with: tare run --resume {writer.manifest.run}"
+            )
         finally:
             writer.finish("complete" if status == "complete" else "interrupted")
             _remember(bench.supplies.context.cache, campaign.seen)
@@ -96,13 +98,27 @@ def _take_up(campaign: Campaign, writer: RunWriter, bench: Bench, progress: Prog
 
 
 def _probe_notes(probe: Any) -> dict[str, Any]:
-    facts = {name: value for name, value in probe.facts.items() if isinstance(value, str | int | float | bool | list | dict)}
+    facts = {
+        name: value
+        for name, value in probe.facts.items()
+        if isinstance(value, str | int | float | bool | list | dict)
+    }
     return {"ok": probe.ok, "reason": probe.reason, "remedy": probe.remedy, "facts": facts}
 
 
 def _versions() -> dict[str, str]:
     versions = {"python": platform.python_version()}
-    for name in ("tarebench", "pytest-benchmark", "psutil", "msgspec", "numpy", "scipy", "pandas", "matplotlib", "py-spy"):
+    for name in (
+        "tarebench",
+        "pytest-benchmark",
+        "psutil",
+        "msgspec",
+        "numpy",
+        "scipy",
+        "pandas",
+        "matplotlib",
+        "py-spy",
+    ):
         try:
             versions[name] = version(name)
         except PackageNotFoundError:

@@ -5,38 +5,38 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 import os
 import secrets
-import statistics
-import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import settings as settings_module
-from bench.campaign import Campaign, done_trials
+from bench import settings
 from bench.errors import EnvironmentMissing, Exit, UsageError
 from bench.keyword import compile_keyword
-from bench.plan import MODES, Plan, Seconds, make_plan
+from bench.measure import measure
+from bench.plan import MODES, Case, Plan, Seconds, make_plan, timings_file
+from bench.provide import provide
 from bench.registry import BASE, CONTROL, DEFAULT, QUICK, Supplies, check, make
 from bench.workloads import WORKLOADS
-from bench.workloads.command import command_workload
-from results.record import FORMAT_VERSION, Manifest
+from bench.workloads.command import CommandWorkload
+from results.find import find_run
+from results.load import load_run
+from results.store import new_run_id
 from runners.host import leftovers
-from runners.images.build import build_image
-from runners.model import Probe, RunContext, TareError
+from runners.launcher.client import Launcher
+from runners.model import Limits, Probe, RunContext
 from runners.provision.cache import default_cache
+from runners.provision.tools import Provision
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from bench.progress import Progress
     from bench.workloads.base import Workload
     from results.record import Trial
-    from runners.images.image import Image
     from runners.model import Runner
 
 
@@ -56,6 +56,23 @@ class Request:
     cases: frozenset[tuple[str, str]] | None = None
     """Only these (workload, runner key); everything that the settings select if ``None``."""
     report: bool = True
+
+    def limits(self) -> Limits:
+        """What each place may use."""
+        return settings.limits(self.settings, sorted(os.sched_getaffinity(0)))
+
+    def record(self) -> dict[str, Any]:
+        """What a resumed run needs to ask for the same again, as JSON knows it."""
+        plain = {
+            key: str(value) if isinstance(value, Path) else value for key, value in self.settings.items()
+        }
+        return {
+            "settings": plain,
+            "mode": self.mode,
+            "command": list(self.command),
+            "carry": [str(path) for path in self.carry],
+            "cases": sorted(self.cases) if self.cases is not None else None,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +133,7 @@ def choose_workloads(request: Request) -> tuple[Workload, ...]:
     if not request.command:
         return WORKLOADS
     cold = tuple(workload for workload in WORKLOADS if workload.name == "null")
-    return (*cold, command_workload(request.command))
+    return (*cold, CommandWorkload(request.command))
 
 
 def probe(supplies: Supplies, keys: Sequence[str]) -> Bench:
@@ -140,7 +157,9 @@ def plan(request: Request, bench: Bench, missing: Mapping[str, tuple[str, str]] 
         mode=mode,
         seed=secrets.randbelow(1 << 32) if seed is None else seed,
         match=compile_keyword(wanted["run.keyword"]),
-        seconds=Seconds({**accelerators, CONTROL: accelerators[BASE]}, _timings(bench.supplies.context.cache)),
+        seconds=Seconds(
+            {**accelerators, CONTROL: accelerators[BASE]}, _timings(bench.supplies.context.cache)
+        ),
         blocks=wanted["run.blocks"],
         missing=missing,
     )
@@ -149,11 +168,6 @@ def plan(request: Request, bench: Bench, missing: Mapping[str, tuple[str, str]] 
     if not made.cases and not made.skips:
         raise UsageError(f"-k {wanted['run.keyword']!r} matches no workload; `tare plan` lists them")
     return made
-
-
-def timings_file(cache: Path) -> Path:
-    """Where the last runs' costs per case are kept: estimates only, never results."""
-    return cache / "timings.json"
 
 
 def _timings(cache: Path) -> dict[str, float]:
@@ -191,11 +205,75 @@ def opened(request: Request, progress: Progress, run_id: str = "") -> Iterator[B
 
 def execute(request: Request, progress: Progress) -> Finished:
     """The main job, from plan to report."""
+    before = None
     if request.resume:
-        request = resumed(request)
+        request, before = resumed(request)
+    limits = request.limits()
     with opened(request, progress, run_id=request.resume) as bench:
         draft = plan(request, bench)
-        image, bench, missing = provide(request, bench, draft, progress)
-        final = plan(request, bench, missing) if not request.resume else replanned(request, bench, missing)
-        run_dir, interrupted = measure(request, bench, final, image, progress)
+        supplied = provide(request, bench, draft, limits, progress)
+        final = before or plan(request, supplied.bench, supplied.missing)
+        if not final.cases:
+            raise EnvironmentMissing(nothing_to_measure(final))
+        run_dir, interrupted = measure(request, supplied.bench, final, supplied.image, limits, progress)
     return conclude(request, run_dir, progress, interrupted=interrupted)
+
+
+def resumed(request: Request) -> tuple[Request, Plan]:
+    """What an interrupted run was asked and had planned.
+
+    Raises:
+        UsageError: the run's plan is not one that this version can go on with.
+    """
+    folder = find_run(request.resume, request.settings["run.results_dir"])
+    manifest = load_run(folder).manifest
+    try:
+        asked = manifest.plan["request"]
+        again = replace(
+            request,
+            settings={**asked["settings"], **_places(request.settings), "run.results_dir": folder.parent},
+            mode=asked["mode"],
+            command=tuple(asked["command"]),
+            carry=tuple(map(Path, asked["carry"])),
+            resume=manifest.run,
+        )
+        by_name = {workload.name: workload for workload in choose_workloads(again)}
+        kept = Plan(
+            mode=replace(MODES[asked["mode"]], rounds=manifest.plan["rounds"]),
+            seed=manifest.seed,
+            cases=tuple(Case(by_name[case["workload"]], case["runner"]) for case in manifest.plan["cases"]),
+            skips=(),
+            cold_blocks=manifest.plan["cold_blocks"],
+            steady_blocks=manifest.plan["steady_blocks"],
+            estimate_seconds=manifest.plan["estimate_seconds"],
+            trials=manifest.plan["trials"],
+        )
+    except (KeyError, TypeError) as error:
+        raise UsageError(
+            f"run {manifest.run} cannot be resumed: its plan lacks {error}. Start a new run."
+        ) from error
+    return again, kept
+
+
+def _places(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if key in {"run.reports_dir", "run.language"}}
+
+
+def nothing_to_measure(plan: Plan) -> str:
+    """Why a plan has skips only, as an error text."""
+    reasons = dict.fromkeys(f"{skip.runner}: {skip.reason} {skip.remedy}".strip() for skip in plan.skips)
+    return "nothing can be measured here.\n  " + "\n  ".join(reasons)
+
+
+def conclude(request: Request, run_dir: Path, progress: Progress, *, interrupted: bool) -> Finished:
+    """Step 6, compare and report."""
+    trials = tuple(load_run(run_dir).trials())
+    if not request.report or not any(trial.outcome == "ok" for trial in trials):
+        return Finished(run_dir, trials, None, "", interrupted)
+    progress.say("writing the report")
+    # Imported only now: pandas and matplotlib must not be in memory while something is measured.
+    from bench.reporting import report_run  # noqa: PLC0415
+
+    wanted = request.settings
+    written = report_run(run_dir, Path(wanted["run.reports_dir"]), language=wanted["run.language"])
+    return Finished(run_dir, trials, written.index, written.text, interrupted)

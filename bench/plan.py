@@ -7,14 +7,14 @@ seed of every shuffle and the number of blocks. Order and count never look at a 
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from bench.registry import BASE, CONTROL
 from results.record import Accelerator
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from bench.keyword import Match
     from bench.workloads.base import Workload
@@ -103,6 +103,26 @@ class Plan:
         cases = [case for case in self.cases if case.workload == workload]
         return self.order(f"block {number} of {workload.name}", cases)
 
+    def restricted(self, wanted: Collection[tuple[str, str]]) -> Plan:
+        """The plan with only some of its cases: (workload, runner key). Ratios need the base beside each, and
+        the control beside the base, so these stay."""
+        workloads = {name for name, _ in wanted}
+        kept = tuple(
+            case
+            for case in self.cases
+            if case.workload.name in workloads
+            and (case.runner in {BASE, CONTROL} or (case.workload.name, case.runner) in wanted)
+        )
+        skips = tuple(skip for skip in self.skips if skip.workload in workloads)
+        share = len(kept) / max(len(self.cases), 1)
+        return replace(
+            self,
+            cases=kept,
+            skips=skips,
+            estimate_seconds=self.estimate_seconds * share,
+            trials=round(self.trials * share),
+        )
+
     def record(self) -> dict[str, Any]:
         """The plan as the manifest keeps it."""
         return {
@@ -159,7 +179,9 @@ def make_plan(
             probe = probes[key]
             reason, remedy = lack or (probe.reason, probe.remedy)
             if lack or not probe.ok:
-                skips.append(Skip(workload.name, workload.family, runner.label, runner.accelerator, reason, remedy))
+                skips.append(
+                    Skip(workload.name, workload.family, runner.label, runner.accelerator, reason, remedy)
+                )
                 continue
             cases.append(Case(workload, key))
             if key == BASE:
@@ -209,7 +231,9 @@ def _fit(
     rest = mode.budget_seconds - cold_blocks * cold_block
     # Each round repeats the openings and one warm-up pass.
     rounds = min(mode.rounds, blocks or mode.rounds)
-    steady_blocks = _blocks(mode, blocks, rest - rounds * (opening + steady_block), steady_block) if steady else 0
+    steady_blocks = (
+        _blocks(mode, blocks, rest - rounds * (opening + steady_block), steady_block) if steady else 0
+    )
     # Whole blocks per round, so that every invocation carries the same weight.
     steady_blocks = steady_blocks if blocks else steady_blocks // mode.rounds * mode.rounds or steady_blocks
     rounds = min(rounds, steady_blocks)
@@ -220,7 +244,9 @@ def _fit(
         skips=skips,
         cold_blocks=cold_blocks,
         steady_blocks=steady_blocks,
-        estimate_seconds=cold_blocks * cold_block + rounds * opening + (rounds + steady_blocks) * steady_block,
+        estimate_seconds=cold_blocks * cold_block
+        + rounds * opening
+        + (rounds + steady_blocks) * steady_block,
         trials=cold_blocks * len(cold) + (rounds + steady_blocks) * len(steady),
     )
 

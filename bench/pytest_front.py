@@ -29,15 +29,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     mode = {"action": "store_const", "dest": "tare_mode", "default": "default"}
     group.addoption("--quick", const="quick", help="about a minute; never a baseline", **mode)
     group.addoption("--rigorous", const="rigorous", help="about an hour", **mode)
-    group.addoption("--offline", action="store_true", dest="tare_offline", help="use only what is there; fetch nothing")
-    group.addoption("--profile", action="store_true", dest="tare_profile", help="sample the python workload with py-spy")
+    group.addoption(
+        "--offline", action="store_true", dest="tare_offline", help="use only what is there; fetch nothing"
+    )
+    group.addoption(
+        "--profile", action="store_true", dest="tare_profile", help="sample the python workload with py-spy"
+    )
     group.addoption("--resume", dest="tare_resume", metavar="RUN", help="go on with an interrupted run")
-    group.addoption("--tare-config", dest="tare_config", metavar="FILE", help="settings file (default: tare.toml)")
+    group.addoption(
+        "--tare-config", dest="tare_config", metavar="FILE", help="settings file (default: tare.toml)"
+    )
     from bench.settings import SETTINGS  # noqa: PLC0415 - 10 ms that other users of pytest need not pay
 
     for setting in SETTINGS:
         if setting.option != "-k":
-            group.addoption(setting.option, dest=setting.key, metavar=setting.metavar, help=setting.help, default=None)
+            group.addoption(
+                setting.option, dest=setting.key, metavar=setting.metavar, help=setting.help, default=None
+            )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -79,7 +87,9 @@ def pytest_runtestloop(session: pytest.Session) -> None:
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> Generator[None]:
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> Generator[None]:
     """Everybody else's summary, then ours: the report's path is the last line."""
     yield
     finished = config.stash.get(_FINISHED, None)

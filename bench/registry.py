@@ -45,7 +45,9 @@ def _namespaces(supplies: Supplies, _name: str) -> Runner:
 def _qemu(supplies: Supplies, name: str) -> Runner:
     from runners.qemu.runner import QemuRunner  # noqa: PLC0415
 
-    return QemuRunner(supplies.context, supplies.provision, supplies.settings, profile=name.removeprefix("qemu-"))
+    return QemuRunner(
+        supplies.context, supplies.provision, supplies.settings, profile=name.removeprefix("qemu-")
+    )
 
 
 MAKERS = {

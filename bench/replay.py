@@ -78,7 +78,9 @@ def series_of(trials: Iterable[Trial], workload: str, runner: str) -> Series:
         if trial.workload == workload and (trial.runner == runner or trial.runner.partition("(")[0] == runner)
     ]
     counted = [trial for trial in own if not trial.warmup]
-    good = tuple(trial for trial in counted if trial.outcome == "ok" and any(m.primary for m in trial.metrics))
+    good = tuple(
+        trial for trial in counted if trial.outcome == "ok" and any(m.primary for m in trial.metrics)
+    )
     bad = [trial for trial in own if trial.outcome not in {"ok", "skipped"}]
     skips = [trial for trial in own if trial.outcome == "skipped"]
     failure = skipped = ""

@@ -132,13 +132,19 @@ def add_options(parser: argparse.ArgumentParser, *groups: str) -> None:
         "guest": "guests",
         "places": "where results go",
     }
-    parser.add_argument("--config", type=Path, metavar="FILE", help=f"settings file (default: {CONFIG_FILE} if it is here)")
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help=f"settings file (default: {CONFIG_FILE} if it is here)"
+    )
     for group in groups:
         section = parser.add_argument_group(titles[group])
         for setting in SETTINGS:
             if setting.group == group:
                 section.add_argument(
-                    setting.option, dest=setting.key, metavar=setting.metavar, help=_help(setting), default=None
+                    setting.option,
+                    dest=setting.key,
+                    metavar=setting.metavar,
+                    help=_help(setting),
+                    default=None,
                 )
 
 

@@ -24,14 +24,22 @@ def run(arguments: argparse.Namespace) -> int:
     cache = default_cache()
     found = leftovers.find(cache)
     lines = [line for leftover in found for line in leftover.describe()]
-    failures = [] if arguments.dry_run else [line for leftover in found for line in leftovers.remove(leftover, cache)]
+    failures = (
+        []
+        if arguments.dry_run
+        else [line for leftover in found for line in leftovers.remove(leftover, cache)]
+    )
     if arguments.json:
         print(json.dumps({"found": lines, "removed": not arguments.dry_run, "resisted": failures}, indent=2))
     else:
         for line in lines:
             print(line)
         verb = "would be removed" if arguments.dry_run else "removed"
-        print(f"{len(lines)} leftovers of {len(found)} dead runs {verb}." if found else "Nothing is left of dead runs.")
+        print(
+            f"{len(lines)} leftovers of {len(found)} dead runs {verb}."
+            if found
+            else "Nothing is left of dead runs."
+        )
         for line in failures:
             print(f"could not be removed: {line}")
     return Exit.ENVIRONMENT if failures else Exit.OK

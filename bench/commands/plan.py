@@ -32,7 +32,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _as_json(plan: Plan) -> dict[str, object]:
-    skips = [{"workload": s.workload, "runner": s.runner, "reason": s.reason, "remedy": s.remedy} for s in plan.skips]
+    skips = [
+        {"workload": s.workload, "runner": s.runner, "reason": s.reason, "remedy": s.remedy}
+        for s in plan.skips
+    ]
     return {**plan.record(), "skips": skips}
 
 

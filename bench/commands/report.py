@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("reference", nargs="?", default="latest", metavar="RUN", help="id, name, path or `latest` (default)")
+    parser.add_argument(
+        "reference", nargs="?", default="latest", metavar="RUN", help="id, name, path or `latest` (default)"
+    )
     settings.add_options(parser, "places")
 
 

@@ -17,8 +17,12 @@ if TYPE_CHECKING:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare them."""
     modes = parser.add_mutually_exclusive_group()
-    modes.add_argument("--quick", dest="mode", action="store_const", const="quick", help="about a minute; never a baseline")
-    modes.add_argument("--rigorous", dest="mode", action="store_const", const="rigorous", help="about an hour")
+    modes.add_argument(
+        "--quick", dest="mode", action="store_const", const="quick", help="about a minute; never a baseline"
+    )
+    modes.add_argument(
+        "--rigorous", dest="mode", action="store_const", const="rigorous", help="about an hour"
+    )
     parser.add_argument("--offline", action="store_true", help="use only what is there; fetch nothing")
     parser.add_argument("--carry", action="append", type=Path, default=[], metavar="PATH",
                         help="with a command: a file or folder it needs, taken into the image; may be repeated")  # fmt: skip

@@ -15,10 +15,18 @@ if TYPE_CHECKING:
 def options(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     requests.add_options(parser)
-    parser.add_argument("--resume", metavar="RUN", help="go on with an interrupted run: its id, name, path or `latest`")
-    parser.add_argument("--profile", action="store_true", help="sample the python workload with py-spy in every place that allows it")
+    parser.add_argument(
+        "--resume", metavar="RUN", help="go on with an interrupted run: its id, name, path or `latest`"
+    )
+    parser.add_argument(
+        "--profile",
+        action="store_true",
+        help="sample the python workload with py-spy in every place that allows it",
+    )
     parser.add_argument("--no-report", action="store_true", help="only measure and store")
-    parser.add_argument("--json", action="store_true", help="print where results and report are, and the counts, as JSON")
+    parser.add_argument(
+        "--json", action="store_true", help="print where results and report are, and the counts, as JSON"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

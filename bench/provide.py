@@ -1,0 +1,77 @@
+"""Step 2, provision: the image, and what each runner repeats at every opening. Untimed.
+
+What cannot be had turns cases into recorded skips; the rest of the plan goes on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from bench.registry import BASE
+from runners.images.build import build_image
+from runners.model import PlaceFailure, Probe, TareError
+from runners.provision.tools import Missing
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bench.pipeline import Bench, Request
+    from bench.plan import Plan
+    from bench.progress import Progress
+    from runners.images.image import Image
+    from runners.model import Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Supplied:
+    """What provisioning came to."""
+
+    image: Image
+    bench: Bench
+    """With the probes of runners that could not be prepared turned into refusals."""
+    missing: Mapping[str, tuple[str, str]]
+    """Program → (reason, remedy), for those that could not be had."""
+
+
+def provide(request: Request, bench: Bench, plan: Plan, limits: Limits, progress: Progress) -> Supplied:
+    """Build the image with the plan's programs, and prepare the runners.
+
+    Raises:
+        TareError: not even an empty image can be built, or the base cannot be prepared.
+    """
+    provision = bench.supplies.provision
+    programs = dict.fromkeys(name for case in plan.cases for name in case.workload.programs)
+    missing: dict[str, tuple[str, str]] = {}
+    for name in programs:
+        try:
+            provision.tool(name)
+        except Missing as error:
+            missing[name] = (error.reason, error.remedy)
+            progress.say(f"{name} cannot be had: {error.reason}")
+    image = build_image(
+        [name for name in programs if name not in missing],
+        provision,
+        bench.supplies.context.cache,
+        progress=progress.say,
+        command=request.command,
+        carry=request.carry,
+    )
+    probes = dict(bench.probes)
+    for key in dict.fromkeys(case.runner for case in plan.cases if not case.control):
+        progress.say(f"preparing {bench.runners[key].label}")
+        try:
+            bench.runners[key].prepare(image, limits)
+        except TareError as error:
+            if key == BASE:
+                raise
+            probes[key] = refusal(probes[key], error)
+            progress.say(f"{key} cannot be prepared and will be skipped: {probes[key].reason}")
+    return Supplied(image, replace(bench, probes=probes), missing)
+
+
+def refusal(probe: Probe, error: TareError) -> Probe:
+    """The probe of a runner that promised to work, and did not when it was prepared."""
+    remedy = error.remedy if isinstance(error, PlaceFailure | Missing) else ""
+    reason = error.reason if isinstance(error, PlaceFailure | Missing) else str(error)
+    return Probe(ok=False, reason=reason, remedy=remedy, facts=probe.facts)
