@@ -8,7 +8,8 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Protocol
 
-from bench.errors import EnvironmentMissing, Exit, Interrupted, UsageError
+from bench.errors import Exit, UsageError
+from results.errors import ResultError
 from runners.model import TareError
 
 if TYPE_CHECKING:
@@ -46,12 +47,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return command.run(arguments)
     except UsageError as error:
         return _fail(error, Exit.USAGE)
-    except EnvironmentMissing as error:
-        return _fail(error, Exit.ENVIRONMENT)
-    except (Interrupted, KeyboardInterrupt) as error:
-        return _fail(error, Exit.INTERRUPTED)
     except TareError as error:
         return _fail(error, Exit.ENVIRONMENT)
+    except ResultError as error:
+        return _fail(error, Exit.USAGE)
+    except KeyboardInterrupt as error:
+        return _fail(error, Exit.INTERRUPTED)
     except BrokenPipeError:
         # The reader of our output left (``tare plan | head``); there is nobody to tell.
         sys.stderr.close()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bench.draft import Draft
 from bench.launch_metrics import launch_metrics
@@ -18,7 +18,7 @@ from bench.registry import BASE, CONTROL
 from bench.workloads.base import Site
 from results.record import Trial
 from runners.collectors import default_collectors, usage_metrics
-from runners.model import PlaceFailure, TareError
+from runners.model import PlaceFailure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from bench.plan import Case, Plan
     from bench.progress import Progress
     from bench.workloads.base import Workload
-    from results.record import Metric, Outcome
+    from results.record import Metric
     from runners.images.image import Image
     from runners.model import Limits, Place, Runner
 
@@ -127,31 +127,33 @@ class Campaign:
 
     def _steady_round(self, number: int, blocks: range) -> None:
         workloads = self.plan.workloads(cold=False)
-        todo = [
-            (case, block)
+        keys = dict.fromkeys(
+            case.runner
             for block in blocks
             for workload in workloads
             for case in self.plan.block(workload, block)
             if not self._is_done(case, block, warmup=False)
-        ]
-        if not todo:
+        )
+        if not keys:
             return
-        keys = dict.fromkeys(case.runner for case, _ in todo)
         with ExitStack() as stack:
             places: dict[str, Opened] = {}
             for key in self.plan.order(f"openings of round {number}", keys):
                 self._open(key, places, stack)
             for workload in self.plan.order(f"warm-ups of round {number}", workloads):
-                for position, case in enumerate(self.plan.block(workload, blocks[0])):
-                    if not self._is_done(case, blocks[0], warmup=True):
-                        self._steady_trial(case, blocks[0], position, places, stack, warmup=True)
+                self._steady_block(workload, blocks[0], places, stack, warmup=True)
             for block in blocks:
                 if self._out_of_time(f"steady-state block {block}"):
                     return
                 for workload in self.plan.order(f"workloads of block {block}", workloads):
-                    for position, case in enumerate(self.plan.block(workload, block)):
-                        if not self._is_done(case, block, warmup=False):
-                            self._steady_trial(case, block, position, places, stack, warmup=False)
+                    self._steady_block(workload, block, places, stack, warmup=False)
+
+    def _steady_block(
+        self, workload: Workload, block: int, places: dict[str, Opened], stack: ExitStack, *, warmup: bool
+    ) -> None:
+        for position, case in enumerate(self.plan.block(workload, block)):
+            if not self._is_done(case, block, warmup=warmup):
+                self._steady_trial(case, block, position, places, stack, warmup=warmup)
 
     def _open(self, key: str, places: dict[str, Opened], stack: ExitStack) -> PlaceFailure | None:
         began = time.monotonic()

@@ -24,7 +24,3 @@ class UsageError(TareError):
 
 class EnvironmentMissing(TareError):
     """This host lacks what the command cannot do without."""
-
-
-class Interrupted(TareError):
-    """Ctrl-C or SIGTERM ended the run; what was measured is kept."""

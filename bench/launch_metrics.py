@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 from results.record import MARKS, Metric
@@ -33,7 +34,7 @@ def contradiction(timeline: Mapping[str, int], clock_error: float) -> str:
     if unknown:
         return f"unknown mark {unknown[0]!r}"
     present = [mark for mark in MARKS if mark in timeline]
-    for earlier, later in zip(present, present[1:], strict=False):
+    for earlier, later in itertools.pairwise(present):
         mapped = (earlier in _GUEST_MARKS) != (later in _GUEST_MARKS)
         slack = clock_error if mapped else 0.0
         seconds = (timeline[later] - timeline[earlier]) / 1e9

@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from bench.registry import BASE, CONTROL
-from results.record import Accelerator
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from bench.keyword import Match
     from bench.workloads.base import Workload
+    from results.record import Accelerator
     from runners.model import Probe, Runner
 
 
@@ -104,8 +104,10 @@ class Plan:
         return self.order(f"block {number} of {workload.name}", cases)
 
     def restricted(self, wanted: Collection[tuple[str, str]]) -> Plan:
-        """The plan with only some of its cases: (workload, runner key). Ratios need the base beside each, and
-        the control beside the base, so these stay."""
+        """The plan with only some of its cases: (workload, runner key).
+
+        Ratios need the base beside each, and the control beside the base, so these stay.
+        """
         workloads = {name for name, _ in wanted}
         kept = tuple(
             case

@@ -47,8 +47,11 @@ class Silent:
 
 
 class Lines:
-    """Live status on a terminal (one line, redrawn at most five times a second, only between trials),
-    else a plain line now and then. No thread: nothing of it runs while something is measured."""
+    """Live status on a terminal, else a plain line now and then.
+
+    One line, redrawn at most five times a second and only between trials. There is no thread: nothing of
+    it runs while something is measured.
+    """
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self.stream = stream or sys.stderr

@@ -17,7 +17,6 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from bench.pipeline import Finished
     from bench.replay import Series
 
 _FINISHED = pytest.StashKey["Finished"]()
