@@ -82,7 +82,9 @@ def pytest_runtestloop(session: pytest.Session) -> None:
     capture = session.config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled():
         cases = {(_workload(item), _runner(item)) for item in chosen}
-        session.config.stash[_FINISHED] = measure(session.config, cases)
+        finished = session.config.stash[_FINISHED] = measure(session.config, cases)
+    benchmarks = session.config._benchmarksession  # noqa: SLF001 - where pytest-benchmark keeps its options
+    benchmarks.json = benchmarks.json or str(finished.run_dir / "pytest-benchmark.json")
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -93,7 +95,9 @@ def pytest_terminal_summary(
     yield
     finished = config.stash.get(_FINISHED, None)
     if finished is not None:
-        for line in finished.closing_lines():
+        from bench.pytest_plan import report  # noqa: PLC0415
+
+        for line in report(config, finished).closing_lines():
             terminalreporter.write_line(line)
 
 
@@ -103,7 +107,7 @@ def trials(request: pytest.FixtureRequest, runner: str) -> Series:
     from bench.replay import series_of  # noqa: PLC0415
 
     finished = request.config.stash[_FINISHED]
-    series = series_of(finished.run, _workload(request.node), runner)
+    series = series_of(finished.trials, _workload(request.node), runner)
     if series.skipped:
         pytest.skip(series.skipped)
     if series.failure:

@@ -1,0 +1,78 @@
+"""From pytest's options to a request, and from the request to measured trials."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import functools
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench import pipeline, settings
+from bench.commands import requests
+from bench.pipeline import Request
+from bench.registry import BASE, CONTROL
+from runners.model import TareError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import pytest
+
+    from bench.pipeline import Finished
+
+
+@functools.cache
+def request_from(config: pytest.Config) -> Request:
+    """The request that pytest's options make; ``-k`` has been applied to the collected tests."""
+    option = config.option
+    words = argparse.Namespace(
+        **{setting.key: getattr(option, setting.key, None) for setting in settings.SETTINGS}
+    )
+    words.config = Path(option.tare_config) if option.tare_config else None
+    return Request(
+        settings={**settings.resolve(words), "run.keyword": ""},
+        mode=option.tare_mode,
+        offline=option.tare_offline,
+        profile=option.tare_profile,
+        resume=option.tare_resume or "",
+    )
+
+
+def runner_keys(config: pytest.Config) -> list[str]:
+    """The runners to parametrise by: the base and its control first.
+
+    Raises:
+        pytest.UsageError: an option cannot be used.
+    """
+    import pytest as pytest_module  # noqa: PLC0415 - this module is imported where pytest is running anyway
+
+    try:
+        asked = pipeline.choose_runners(request_from(config))
+    except TareError as error:
+        raise pytest_module.UsageError(str(error)) from error
+    return [BASE, CONTROL, *(key for key in asked if key != BASE)]
+
+
+def measure(config: pytest.Config, cases: Iterable[tuple[str, str]]) -> Finished:
+    """Measure the collected cases.
+
+    Raises:
+        pytest.Exit: this host lacks what is needed, or the run was interrupted (its results are kept).
+    """
+    import pytest as pytest_module  # noqa: PLC0415
+
+    request = request_from(config)
+    wanted = dataclasses.replace(request, cases=frozenset(cases), report=False)
+    try:
+        finished = pipeline.execute(wanted, requests.progress())
+    except TareError as error:
+        raise pytest_module.exit(f"tare: {error}", returncode=3) from error
+    if finished.interrupted:
+        raise pytest_module.exit(f"interrupted; results are kept in {finished.run_dir}", returncode=130)
+    return finished
+
+
+def report(config: pytest.Config, finished: Finished) -> Finished:
+    """Write the report; pytest-benchmark has written its own file by now, so that the page can link it."""
+    return pipeline.conclude(request_from(config), finished.run_dir, requests.progress(), interrupted=False)
