@@ -1,0 +1,89 @@
+"""``tare doctor``: what this host can run, what not, why, and how to change that."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from typing import TYPE_CHECKING, Any
+
+from bench import pipeline
+from bench.commands import requests
+from bench.errors import Exit
+from bench.registry import BASE, MAKERS
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from runners.model import Probe
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    requests.add_options(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Probe every runner, measure KVM, look at the host's conditions; exit 3 if no isolating runner works."""
+    from runners.host.conditions import check_all  # noqa: PLC0415 - only doctor and the manifest need them
+    from runners.host.facts import host_facts  # noqa: PLC0415
+    from runners.kvm.floor import probe_kvm  # noqa: PLC0415
+
+    request = requests.request_from(arguments)
+    request.settings["run.runners"] = request.settings["run.runners"] or tuple(MAKERS)
+    with pipeline.opened(request, requests.progress()) as bench:
+        workdir = bench.supplies.context.workdir
+        found = {
+            "runners": {runner.label: _as_json(bench.probes[key]) for key, runner in bench.runners.items()},
+            "kvm": probe_kvm().as_json(),
+            "conditions": [_condition(condition) for condition in check_all(workdir)],
+            "host": host_facts(workdir),
+        }
+        isolating = any(probe.ok for key, probe in bench.probes.items() if key != BASE)
+        fine = bench.probes[BASE].ok and isolating
+    if arguments.json:
+        print(json.dumps({"ok": fine, **found}, indent=2, default=str))
+    else:
+        print("\n".join(_as_text(found)))
+        print("\nReady." if fine else "\nNot ready: bare and one isolating runner must work.")
+    return Exit.OK if fine else Exit.ENVIRONMENT
+
+
+def _as_json(probe: Probe) -> dict[str, Any]:
+    return {"ok": probe.ok, "reason": probe.reason, "remedy": probe.remedy, "facts": dict(probe.facts)}
+
+
+def _condition(condition: Any) -> dict[str, Any]:
+    return {"name": condition.name, "ok": condition.ok, "found": condition.found, "advice": condition.advice}
+
+
+def _as_text(found: dict[str, Any]) -> Iterator[str]:
+    yield "Runners"
+    for label, probe in found["runners"].items():
+        yield from _entry("yes" if probe["ok"] else "no", label, probe["reason"], probe["remedy"])
+        if why := probe["facts"].get("accelerator_why"):
+            yield from _wrapped(why)
+    kvm = found["kvm"]
+    yield "\nKVM"
+    word = "works" if kvm["usable"] else "is there but not usable" if kvm["present"] else "is not there"
+    yield from _entry("yes" if kvm["usable"] else "no", word, kvm["reason"], kvm["remedy"])
+    for name, value in kvm.items():
+        if name.endswith("_seconds") and value is not None:
+            yield f"         {name.removesuffix('_seconds').replace('_', ' '):<24}{value * 1e6:12.3f} µs"
+    yield "\nConditions that spoil measurements"
+    for condition in found["conditions"]:
+        mark = {True: "fine", False: "bad", None: "?"}[condition["ok"]]
+        yield from _entry(mark, condition["name"], str(condition["found"]), condition["advice"])
+
+
+def _entry(mark: str, name: str, reason: str, remedy: str) -> Iterator[str]:
+    yield f"  {mark:<5}  {name}"
+    if reason:
+        yield from _wrapped(reason)
+    if remedy and mark != "fine":
+        yield from _wrapped(f"remedy: {remedy}")
+
+
+def _wrapped(text: str) -> Iterator[str]:
+    yield from textwrap.wrap(text, 110, initial_indent=" " * 9, subsequent_indent=" " * 9, break_long_words=False)
