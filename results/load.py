@@ -7,6 +7,7 @@ in the run as an ``invalid`` trial, so that counts still add up.
 
 from __future__ import annotations
 
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -32,6 +33,7 @@ DROPPED: frozenset[ProblemKind] = frozenset({"unreadable", "cut", "empty", "fore
 """Kinds whose line gives no trial. The other kinds give a trial with outcome ``invalid``."""
 
 _EXCERPT_CHARACTERS = 120
+_BATCH_LINES = 500
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -46,7 +48,7 @@ class Problem(msgspec.Struct, frozen=True):
 
 def excerpt(line: bytes) -> str:
     """Return the beginning of a line, safe to print: control characters and bad UTF-8 are escaped."""
-    text = line[: _EXCERPT_CHARACTERS + 1].decode("utf-8", "backslashreplace")
+    text = line.rstrip(b"\r\n")[: _EXCERPT_CHARACTERS + 1].decode("utf-8", "backslashreplace")
     safe = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
     return safe if len(safe) <= _EXCERPT_CHARACTERS else safe[: _EXCERPT_CHARACTERS - 1] + "…"
 
@@ -57,11 +59,11 @@ UNDECODABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _trial_decoder = msgspec.json.Decoder(Trial)
 
 
-def undecodable(number: int, line: bytes, error: Exception, *, ended: bool) -> Problem:
-    """Describe a line that could not be decoded. ``ended``: it has its newline."""
+def undecodable(number: int, line: bytes, error: Exception) -> Problem:
+    """Describe a line that could not be decoded. It is as read: only a cut one lacks its newline."""
     if not line.strip():
         return Problem(number, "empty", "the line is empty", "")
-    if not ended:
+    if not line.endswith(b"\n"):
         return Problem(number, "cut", "the last line has no end: its writing was interrupted", excerpt(line))
     return Problem(number, "unreadable", f"not a trial: {error}", excerpt(line))
 
@@ -119,14 +121,14 @@ class Run:
         """The file with one trial a line."""
         return self.path / TRIALS
 
-    def lines(self) -> Iterator[tuple[int, bytes, bool]]:
-        """Yield ``(number from 1, line without newline, whether it had one)``, in the present format."""
+    def batches(self, size: int) -> Iterator[list[bytes]]:
+        """Yield the file's lines, newlines kept, ``size`` at a time and in the present format."""
         try:
-            with self.trials_path.open("rb") as file:
-                for number, line in enumerate(file, 1):
-                    ended = line.endswith(b"\n")
-                    body = line[:-1] if ended else line
-                    yield number, self._upgraded(body), ended
+            with self.trials_path.open("rb", buffering=1 << 18) as file:
+                while batch := list(islice(file, size)):
+                    if self.stored_format != FORMAT_VERSION:
+                        batch = [self._upgraded(line) for line in batch]
+                    yield batch
         except FileNotFoundError:
             return  # interrupted before the first trial: a run of none
         except OSError as error:
@@ -139,18 +141,20 @@ class Run:
             raw = msgspec.json.decode(line, type=dict[str, Any])
         except UNDECODABLE:
             return line  # the reader will describe it
-        return msgspec.json.encode(upgrade_trial(raw, self.stored_format))
+        return msgspec.json.encode(upgrade_trial(raw, self.stored_format)) + (
+            b"\n" if line.endswith(b"\n") else b""
+        )
 
     def trials(self) -> Iterator[Trial]:
         """Yield every readable trial in stored order; impossible ones with outcome ``invalid``."""
         self.problems = []
         seen: set[int] = set()
         series = _Series()
-        for number, line, ended in self.lines():
+        for number, line in enumerate(chain.from_iterable(self.batches(_BATCH_LINES)), 1):
             try:
                 trial = _trial_decoder.decode(line)
             except UNDECODABLE as error:
-                self.problems.append(undecodable(number, line, error, ended=ended))
+                self.problems.append(undecodable(number, line, error))
                 continue
             if problem := self._unusable(number, trial, seen, line):
                 self.problems.append(problem)
@@ -229,5 +233,5 @@ def _no_manifest(folder: Path) -> str:
             f"there is no run at {folder}. `tare history` lists the runs; --results-dir says where they are."
         )
     if (folder / TRIALS).exists():
-        return f"{folder} has trials but no {MANIFEST}: restore it from a copy; nothing is compared without it."
+        return f"{folder} has trials but no {MANIFEST}: restore it from a copy to read the run."
     return f"{folder} is not a run: it has no {MANIFEST}. Give the folder of a run, its id, or its name."

@@ -11,7 +11,6 @@ import errno
 import fcntl
 import math
 import os
-import secrets
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -47,7 +46,7 @@ _ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # no i, l, o, u: read aloud a
 def new_run_id(seconds_since_epoch: float | None = None) -> str:
     """Return an id that sorts by time and is unique: ``20261123-191748-k3f9`` (UTC)."""
     stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(seconds_since_epoch))
-    return f"{stamp}-{''.join(secrets.choice(_ID_ALPHABET) for _ in range(4))}"
+    return f"{stamp}-{''.join(_ID_ALPHABET[byte % 32] for byte in os.urandom(4))}"
 
 
 class RunWriter:
