@@ -11,7 +11,6 @@ import os
 import stat
 import struct
 from dataclasses import dataclass, field
-
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -294,7 +293,8 @@ class WriteFile(Step):
 @dataclass(frozen=True, slots=True)
 class MapUser(Step):
     """Be root inside a user namespace, and the one user given outside: all that user_namespaces(7) grants to
-    an ordinary user."""
+    an ordinary user.
+    """
 
     uid: int
     gid: int

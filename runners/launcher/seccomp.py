@@ -1,0 +1,170 @@
+"""The containers' system call filter, as classic BPF.
+
+What is denied follows Docker's default profile for a container without extra capabilities (moby,
+``profiles/seccomp``), as a list of the denied instead of the allowed: a filter of our own must not be the reason
+why a workload of the user fails where Docker would run it. ``ptrace`` stays allowed, as there: it ends at the pid
+namespace.
+
+The filter is a binary search over system call numbers. The kernel runs it once for every number when it is
+installed, to learn which are always allowed (``seccomp_cache_prepare``), so its depth is part of the start-up time.
+"""
+
+from __future__ import annotations
+
+import errno
+import platform
+import struct
+from dataclasses import dataclass
+from typing import Final
+
+DENIED: Final = {
+    # name: (x86-64, aarch64); None: the architecture has no such call
+    "acct": (163, 89),
+    "add_key": (248, 217),
+    "adjtimex": (159, 171),
+    "bpf": (321, 280),
+    "clock_adjtime": (305, 266),
+    "clock_settime": (227, 112),
+    "create_module": (174, None),
+    "delete_module": (176, 106),
+    "fanotify_init": (300, 262),
+    "finit_module": (313, 273),
+    "fsconfig": (431, 431),
+    "fsmount": (432, 432),
+    "fsopen": (430, 430),
+    "fspick": (433, 433),
+    "get_kernel_syms": (177, None),
+    "get_mempolicy": (239, 236),
+    "init_module": (175, 105),
+    "io_uring_enter": (426, 426),
+    "io_uring_register": (427, 427),
+    "io_uring_setup": (425, 425),
+    "ioperm": (173, None),
+    "iopl": (172, None),
+    "kcmp": (312, 272),
+    "kexec_file_load": (320, 294),
+    "kexec_load": (246, 104),
+    "keyctl": (250, 219),
+    "lookup_dcookie": (212, 18),
+    "mbind": (237, 235),
+    "mount": (165, 40),
+    "mount_setattr": (442, 442),
+    "move_mount": (429, 429),
+    "move_pages": (279, 239),
+    "nfsservctl": (180, 42),
+    "open_by_handle_at": (304, 265),
+    "open_tree": (428, 428),
+    "perf_event_open": (298, 241),
+    "pidfd_getfd": (438, 438),
+    "pivot_root": (155, 41),
+    "query_module": (178, None),
+    "quotactl": (179, 60),
+    "quotactl_fd": (443, 443),
+    "reboot": (169, 142),
+    "request_key": (249, 218),
+    "set_mempolicy": (238, 237),
+    "setdomainname": (171, 162),
+    "sethostname": (170, 161),
+    "setns": (308, 268),
+    "settimeofday": (164, 170),
+    "swapoff": (168, 225),
+    "swapon": (167, 224),
+    "sysfs": (139, None),
+    "syslog": (103, 116),
+    "umount2": (166, 39),
+    "unshare": (272, 97),
+    "uselib": (134, None),
+    "userfaultfd": (323, 282),
+    "ustat": (136, None),
+    "vhangup": (153, 58),
+}
+"""Answered with EPERM."""
+
+CLONE3: Final = 435
+"""Answered with ENOSYS: its flags are in memory, where no filter can look; libc falls back to clone."""
+
+NEW_NAMESPACE: Final = 0x7E020000
+"""All ``CLONE_NEW*`` flags that clone(2) takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """What the filter has to know of a machine."""
+
+    audit: int
+    """``AUDIT_ARCH_*``, linux/audit.h."""
+    column: int
+    """In :data:`DENIED`."""
+    clone: int
+    numbers_end: int
+    """First number that is none of this ABI's (x86-64: where x32 begins)."""
+
+
+ARCHITECTURES: Final = {
+    "x86_64": Architecture(0xC000003E, 0, 56, 0x40000000),
+    "aarch64": Architecture(0xC00000B7, 1, 220, 0x40000000),
+}
+
+# linux/filter.h, linux/seccomp.h
+_LOAD, _JUMP_EQUAL, _JUMP_AT_LEAST, _JUMP_SET, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+_ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
+_NUMBER_AT, _ARCH_AT, _FIRST_ARGUMENT_AT = 0, 4, 16
+_DENY = _ERRNO | errno.EPERM
+_ABSENT = _ERRNO | errno.ENOSYS
+
+Instruction = tuple[int, int, int, int]
+"""``struct sock_filter``: code, jump if true, jump if false, constant."""
+
+
+def build_filter(machine: str = "") -> bytes:
+    """The filter for a machine (this one by default), ready for ``SECCOMP_SET_MODE_FILTER``.
+
+    Raises:
+        KeyError: the machine is not among :data:`ARCHITECTURES`.
+    """
+    arch = ARCHITECTURES[machine or platform.machine()]
+    program: list[Instruction] = [
+        (_LOAD, 0, 0, _ARCH_AT),
+        (_JUMP_EQUAL, 1, 0, arch.audit),
+        (_RETURN, 0, 0, _DENY),  # another ABI's numbers would mean other calls
+        (_LOAD, 0, 0, _NUMBER_AT),
+        *_search(_ranges(arch)),
+    ]
+    return b"".join(struct.pack("=HBBI", *one) for one in program)
+
+
+_Code = tuple[Instruction, ...]
+_RETURN_ALLOW: Final[_Code] = ((_RETURN, 0, 0, _ALLOW),)
+_RETURN_DENY: Final[_Code] = ((_RETURN, 0, 0, _DENY),)
+_RETURN_ABSENT: Final[_Code] = ((_RETURN, 0, 0, _ABSENT),)
+_CHECK_CLONE: Final[_Code] = (
+    (_LOAD, 0, 0, _FIRST_ARGUMENT_AT),
+    (_JUMP_SET, 0, 1, NEW_NAMESPACE),
+    *_RETURN_DENY,
+    *_RETURN_ALLOW,
+)
+
+
+def _ranges(arch: Architecture) -> list[tuple[int, _Code]]:
+    """(first number, what is done from there on), sorted and without needless borders."""
+    special = {numbers[arch.column]: _RETURN_DENY for numbers in DENIED.values()}
+    special |= {CLONE3: _RETURN_ABSENT, arch.clone: _CHECK_CLONE}
+    borders = {0: _RETURN_ALLOW}
+    for number in sorted(number for number in special if number is not None):
+        borders[number] = special[number]
+        borders.setdefault(number + 1, _RETURN_ALLOW)
+    borders[arch.numbers_end] = _RETURN_DENY
+    ranges: list[tuple[int, _Code]] = []
+    for first in sorted(borders):
+        if not ranges or ranges[-1][1] != borders[first]:
+            ranges.append((first, borders[first]))
+    return ranges
+
+
+def _search(ranges: list[tuple[int, _Code]]) -> list[Instruction]:
+    """A balanced tree of comparisons over the ranges' borders."""
+    if len(ranges) == 1:
+        return list(ranges[0][1])
+    middle = len(ranges) // 2
+    below, above = _search(ranges[:middle]), _search(ranges[middle:])
+    return [(_JUMP_AT_LEAST, len(below), 0, ranges[middle][0]), *below, *above]
