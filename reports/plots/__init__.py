@@ -1,0 +1,33 @@
+"""Figures. Each module has ``draw(summary, words) -> Figure | None``; a new one is one module and one entry here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from reports.plots import coldstarts, cpu, drift, overhead, startup
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from matplotlib.figure import Figure
+
+    from reports.summary import Summary
+    from reports.words import Words
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """A figure's name (of its files, and of its texts ``figure.<name>.…``) and how it is drawn."""
+
+    name: str
+    draw: Callable[[Summary, Words], Figure | None]
+
+
+PLOTS = (
+    Plot("overhead", overhead.draw),
+    Plot("startup", startup.draw),
+    Plot("coldstarts", coldstarts.draw),
+    Plot("cpu", cpu.draw),
+    Plot("drift", drift.draw),
+)

@@ -1,0 +1,106 @@
+"""Writing a report: figures, page and summary."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from reports import markdown
+from reports.document import Link
+from reports.model import ReportPaths
+from reports.page import Page
+from reports.summary import Summary
+from reports.words import words
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from reports.model import Language, ReportInput
+    from reports.plots import Plot
+    from reports.words import Words
+
+INDEX, SUMMARY = "index.html", "summary.md"
+DOTS_PER_INCH = 150
+
+
+def build_report(
+    given: ReportInput, out_dir: Path, *, language: Language = "en", plots: Sequence[Plot] | None = None
+) -> ReportPaths:
+    """Write ``index.html``, ``summary.md`` and the figures (PNG and SVG) into ``out_dir``, which is made if needed.
+
+    Each file appears whole or not at all, the page last. A figure that cannot be drawn becomes a note on the
+    page. ``plots`` are the figures to draw; all by default. Raises ``OSError`` if ``out_dir`` cannot be written.
+    """
+    from reports.html.render import render  # noqa: PLC0415
+    from reports.plots import PLOTS, style  # noqa: PLC0415
+    from reports.sections import sections  # noqa: PLC0415
+
+    out_dir.mkdir(parents=True, exist_ok=True)
+    summary, catalogue = Summary(given), words(language)
+    english = language == "en" or style.cjk_font() is None
+    spoken = words("en") if english else catalogue
+    drawings, written, lost = _draw(summary, spoken, out_dir, PLOTS if plots is None else plots)
+    links = tuple(_link(name, path, out_dir, catalogue) for name, path in given.files.items())
+    page = Page(summary, catalogue, frozenset(drawings), lost, links, english and language != "en")
+    _write(out_dir / SUMMARY, markdown.render(page).encode())
+    _write(out_dir / INDEX, render(page, sections(page), drawings).encode())
+    return ReportPaths(out_dir / INDEX, out_dir / SUMMARY, tuple(written), lost)
+
+
+def _draw(
+    summary: Summary, spoken: Words, out_dir: Path, plots: Sequence[Plot]
+) -> tuple[dict[str, str], list[Path], dict[str, str]]:
+    """Figure → SVG text, the files written, and figure → why it was lost."""
+    import io  # noqa: PLC0415
+    import warnings  # noqa: PLC0415
+
+    from reports.html.svg import svg_text  # noqa: PLC0415
+    from reports.plots import style  # noqa: PLC0415
+
+    drawings: dict[str, str] = {}
+    written: list[Path] = []
+    lost: dict[str, str] = {}
+    for plot in plots:
+        try:
+            with style.styled(), warnings.catch_warnings():
+                # A letter without a glyph in a label from the record is drawn as a box; that is no news.
+                warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+                figure = plot.draw(summary, spoken)
+                if figure is None:
+                    continue
+                image = io.BytesIO()
+                figure.savefig(image, format="png", dpi=DOTS_PER_INCH)
+                figure.set_layout_engine(
+                    "none"
+                )  # the layout stands; solving it again takes as long as drawing
+                drawing = svg_text(figure)
+        except Exception as error:  # noqa: BLE001 - whatever goes wrong in one figure, the page must not be lost
+            lost[plot.name] = f"{type(error).__name__}: {error}"
+            continue
+        for suffix, content in (("png", image.getvalue()), ("svg", drawing.encode())):
+            _write(out_dir / f"{plot.name}.{suffix}", content)
+            written.append(out_dir / f"{plot.name}.{suffix}")
+        drawings[plot.name] = drawing
+    return drawings, written, lost
+
+
+def _link(name: str, path: Path, out_dir: Path, catalogue: Words) -> Link:
+    key = f"data.file.{name}"
+    relative = os.path.relpath(path.absolute(), out_dir.absolute())
+    return Link(catalogue(key) if catalogue.has(key) else name, quote(Path(relative).as_posix()))
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Replace ``path`` in one step; readers see the old file or the new one."""
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as target:
+            target.write(content)
+            os.fchmod(target.fileno(), 0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,43 @@
+"""What a report is made from, and what it leaves behind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from results.comparison import Comparison
+    from results.load import Problem
+    from results.record import Manifest, Trial
+
+Language = Literal["en", "ko"]
+LANGUAGES: tuple[Language, ...] = ("en", "ko")
+
+
+@dataclass(frozen=True, slots=True)
+class ReportInput:
+    """One plain value with all that a report says; everything in :mod:`reports` is a function of it."""
+
+    manifest: Manifest
+    trials: tuple[Trial, ...]
+    comparisons: tuple[Comparison, ...]
+    """The run's runners against its base, in any order."""
+    problems: tuple[Problem, ...] = ()
+    """What was wrong with the result file: cut lines, duplicates, …"""
+    files: Mapping[str, Path] = field(default_factory=dict)
+    """Name → file or folder that the page links to, by relative path: raw data, exports, profiles."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportPaths:
+    """The files of a written report."""
+
+    index: Path
+    summary: Path
+    figures: tuple[Path, ...]
+    """PNG and SVG files, in the page's order."""
+    lost: Mapping[str, str]
+    """Figure → why it could not be drawn; the page says so too."""

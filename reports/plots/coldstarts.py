@@ -1,0 +1,112 @@
+"""How cold starts are distributed: every trial on a log scale, and each runner's spread about its own median."""
+
+from __future__ import annotations
+
+import statistics
+from typing import TYPE_CHECKING, Any
+
+from reports import numbers
+from reports.plots import style
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from reports.summary import Phases, Summary
+    from reports.words import Words
+
+_ROW_INCHES = 0.5
+_MOST_CASES = 4
+LEAST_FOR_P99 = 100
+"""Below this many starts the 99th percentile is the maximum by another name, so the maximum is what is named."""
+_RASTER_POINTS = 3000
+
+
+def draw(summary: Summary, words: Words) -> Figure | None:
+    """The figure, or ``None`` if no trial made a place of its own."""
+    cases = list(summary.startup.items())[:_MOST_CASES]
+    if not cases:
+        return None
+    rows = [len(by_runner) for _case, by_runner in cases]
+    made = style.figure(0.85 + sum(0.75 + max(1.7, _ROW_INCHES * n) for n in rows))
+    grid: Any = made.subplots(
+        len(cases),
+        2,
+        squeeze=False,
+        width_ratios=[3, 2],
+        height_ratios=[max(1.7, _ROW_INCHES * n) for n in rows],
+    )
+    for (case, by_runner), (left, right) in zip(cases, grid, strict=True):
+        _strip(left, by_runner, words)
+        _spread(right, by_runner, words)
+        left.set_title(style.short(case.label))
+    grid[0][1].set_title(words("figure.coldstarts.spread"))
+    grid[-1][0].set_xlabel(words("figure.coldstarts.axis"))
+    grid[-1][1].set_xlabel(words("figure.coldstarts.spread_axis"))
+    return made
+
+
+def tail(values: tuple[float, ...]) -> tuple[str, float]:
+    """The upper end that this many values support: ``p99``, or ``max``."""
+    if len(values) >= LEAST_FOR_P99:
+        return "p99", numbers.nearest_rank(values, 0.99)
+    return "max", max(values)
+
+
+def _strip(axes: Axes, by_runner: Mapping[str, Phases], words: Words) -> None:
+    axes.set_xscale("log")
+    for y, (runner, found) in enumerate(by_runner.items()):
+        color = style.runner_color(runner)
+        # Points are spread over the row in the order of measuring: no chance is needed, and drift shows.
+        step = 0.5 / max(1, len(found.totals) - 1)
+        heights = [y + 0.3 - step * i for i in range(len(found.totals))]
+        many = len(found.totals) > _RASTER_POINTS
+        axes.scatter(found.totals, heights, s=14, color=color, alpha=0.55, linewidths=0, rasterized=many)
+        median = statistics.median(found.totals)
+        name, end = tail(found.totals)
+        axes.plot([median] * 2, [y - 0.33, y + 0.38], color=style.INK, linewidth=2)
+        axes.plot([end] * 2, [y - 0.33, y + 0.38], color=style.INK, linewidth=1, linestyle=(0, (2, 1.5)))
+        text = f"p50 {numbers.quantity(median, 's')} · {name} {numbers.quantity(end, 's')}"
+        axes.text(
+            1.0,
+            y - 0.36,
+            text,
+            transform=axes.get_yaxis_transform(),
+            ha="right",
+            va="bottom",
+            fontsize=8.5,
+            color=style.MUTED,
+        )
+    low = min(min(p.totals) for p in by_runner.values())
+    high = max(max(p.totals) for p in by_runner.values())
+    axes.set_xlim(low / 1.3, high * 1.3)
+    axes.set_yticks(
+        range(len(by_runner)), [f"{style.short(r)}\n{words('figure.n', n=p.n)}" for r, p in by_runner.items()]
+    )
+    axes.set_ylim(len(by_runner) - 0.5, -0.72)
+    axes.grid(axis="x")
+    style.log_ticks(axes, "s")
+
+
+def _spread(axes: Axes, by_runner: Mapping[str, Phases], words: Words) -> None:
+    from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter  # noqa: PLC0415
+
+    for runner, found in by_runner.items():
+        median = statistics.median(found.totals)
+        ordered = sorted(value / median for value in found.totals)
+        shares = [(i + 1) / len(ordered) for i in range(len(ordered))]
+        axes.step(
+            [ordered[0], *ordered],
+            [0, *shares],
+            where="post",
+            color=style.runner_color(runner),
+            linewidth=1.8,
+        )
+    axes.grid()
+    axes.set_ylim(0, 1.02)
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _at: style.tick(value, "")))
+    axes.set_ylabel(words("figure.coldstarts.share"), fontsize=9.5)

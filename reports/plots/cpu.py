@@ -1,0 +1,124 @@
+"""Where the CPU time of a job went: as the job's own accounting saw it, and as its surroundings did."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from reports import numbers
+from reports.plots import style
+from reports.summary import CONTROL
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from reports.summary import Summary
+    from reports.words import Words
+
+INSIDE = "cpu"
+"""Metrics ``cpu.user`` and ``cpu.system``: the job's rusage. Any other ``<vantage>.user``/``.system`` or
+``<vantage>.total`` with ``cpu`` in its name is a view from outside."""
+
+PARTS = ("user", "system", "total")
+_SHADES = {"user": "#2a78b5", "system": "#e08a1e", "total": "#7d8894"}
+_BAR_INCHES = 0.2
+_MOST_PANELS = 24
+
+
+class Bar(NamedTuple):
+    """CPU time of one job under one runner, seen from one vantage point, in seconds."""
+
+    runner: str
+    vantage: str
+    parts: Mapping[str, float]
+
+
+def draw(summary: Summary, words: Words) -> Figure | None:
+    """The figure, or ``None`` if no trial recorded CPU time."""
+    # The control shows what the base shows; the table has it.
+    panels = [
+        (case, [bar for bar in bars(summary, case) if bar.runner != CONTROL]) for case in summary.series
+    ]
+    panels = [(case, found) for case, found in panels if found][:_MOST_PANELS]
+    if not panels:
+        return None
+    columns = min(2, len(panels))
+    rows = math.ceil(len(panels) / columns)
+    tallest = [
+        max(len(found) for _case, found in panels[r * columns : (r + 1) * columns]) for r in range(rows)
+    ]
+    made = style.figure(0.7 + sum(0.75 + _BAR_INCHES * n for n in tallest))
+    grid: Any = made.subplots(rows, columns, squeeze=False, height_ratios=[n + 2 for n in tallest])
+    spots: list[Axes] = list(grid.flat)
+    for axes, (case, found) in zip(spots, panels, strict=False):
+        _panel(axes, found, words)
+        axes.set_title(style.short(case.label), fontsize=10.5)
+    for spare in spots[len(panels) :]:
+        spare.remove()
+    made.supxlabel(words("figure.cpu.axis"), fontsize=10)
+    _legend(made, [bar for _case, found in panels for bar in found], words)
+    return made
+
+
+def bars(summary: Summary, case: Any) -> list[Bar]:
+    """The bars of a case: per runner the inside view first."""
+    found = []
+    for runner in summary.series[case]:
+        views: dict[str, dict[str, float]] = {}
+        for name, seconds in summary.medians[case, runner].items():
+            vantage, _dot, part = name.rpartition(".")
+            if part in PARTS and "cpu" in vantage.split("."):
+                views.setdefault(vantage, {})[part] = seconds
+        for vantage in sorted(views, key=lambda name: (name != INSIDE, name)):
+            parts = views[vantage]
+            if len(parts) > 1:
+                parts.pop("total", None)
+            found.append(Bar(runner, vantage, {part: parts[part] for part in PARTS if part in parts}))
+    return found
+
+
+def vantage_label(vantage: str, words: Words) -> str:
+    """What a vantage point is called; unknown ones by the metrics' own name."""
+    key = f"vantage.{vantage}"
+    return words(key) if words.has(key) else vantage
+
+
+def _panel(axes: Axes, found: list[Bar], words: Words) -> None:
+    longest = max(sum(bar.parts.values()) for bar in found) or 1.0
+    places, labels, y, previous = [], [], 0.0, ""
+    for bar in found:
+        y += 0.45 if previous and bar.runner != previous else 0
+        left = 0.0
+        for part, seconds in bar.parts.items():
+            alpha = 1.0 if bar.vantage == INSIDE else 0.62
+            axes.barh(y, seconds, left=left, height=0.82, color=_SHADES[part], alpha=alpha, linewidth=0)
+            left += seconds
+        axes.text(
+            left + longest * 0.015,
+            y,
+            numbers.quantity(left, "s"),
+            va="center",
+            fontsize=8.5,
+            color=style.MUTED,
+        )
+        places.append(y)
+        name = vantage_label(bar.vantage, words)
+        labels.append(f"{style.short(bar.runner)} · {name}" if bar.runner != previous else name)
+        previous = bar.runner
+        y += 1
+    axes.set_yticks(places, labels, fontsize=8.5)
+    axes.set_ylim(y - 0.3, -0.7)
+    axes.set_xlim(0, longest * 1.2)
+    axes.set_xticks([])
+    axes.spines["bottom"].set_visible(False)
+
+
+def _legend(made: Figure, found: list[Bar], words: Words) -> None:
+    from matplotlib.patches import Patch  # noqa: PLC0415
+
+    used = [part for part in PARTS if any(part in bar.parts for bar in found)]
+    handles = [Patch(color=_SHADES[part], label=words(f"figure.cpu.{part}")) for part in used]
+    made.legend(handles=handles, loc="outside lower right", ncols=3, fontsize=9.5)

@@ -1,0 +1,88 @@
+"""Each workload's values in the order of measuring: drift, two modes and outliers show here and nowhere else."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from reports.plots import style
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from reports.summary import Series, Summary
+    from reports.words import Words
+
+_PANEL_INCHES = 1.75
+_MOST_PANELS = 24
+
+
+def draw(summary: Summary, words: Words) -> Figure | None:
+    """The figure, or ``None`` if nothing was measured."""
+    cases = list(summary.series.items())[:_MOST_PANELS]
+    if not cases:
+        return None
+    columns = min(2, len(cases))
+    rows = math.ceil(len(cases) / columns)
+    made = style.figure(0.95 + _PANEL_INCHES * rows)
+    grid: Any = made.subplots(rows, columns, squeeze=False)
+    panels: list[Axes] = list(grid.flat)
+    for axes, (case, by_runner) in zip(panels, cases, strict=False):
+        _panel(axes, by_runner)
+        axes.set_title(style.short(case.label), fontsize=10.5)
+    for spare in panels[len(cases) :]:
+        spare.remove()
+    made.supylabel(words("figure.drift.axis"), fontsize=10)
+    made.supxlabel(words("figure.drift.order"), fontsize=10)
+    _legend(made, cases)
+    return made
+
+
+def _panel(axes: Axes, by_runner: Mapping[str, Series]) -> None:
+    from matplotlib.ticker import FuncFormatter, MaxNLocator  # noqa: PLC0415
+
+    spans: dict[int, tuple[int, int]] = {}
+    for runner, series in by_runner.items():
+        median = series.median
+        if median == 0:
+            continue
+        xs = [sample.number for sample in series.samples]
+        ys = [sample.value / median for sample in series.samples]
+        axes.plot(
+            xs,
+            ys,
+            marker="o",
+            markersize=3.6,
+            linewidth=0.8,
+            alpha=0.9,
+            color=style.runner_color(runner),
+            rasterized=len(xs) > 3000,
+        )
+        for sample in series.samples:
+            first, last = spans.get(sample.block, (sample.number, sample.number))
+            spans[sample.block] = (min(first, sample.number), max(last, sample.number))
+    for block, (first, last) in spans.items():
+        if block % 2:
+            axes.axvspan(first - 0.5, last + 0.5, color=style.BAND, linewidth=0, zorder=0)
+    axes.axhline(1, color=style.MUTED, linewidth=0.8)
+    axes.grid(axis="y")
+    axes.yaxis.set_major_locator(MaxNLocator(4))
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _at: style.tick(value, "")))
+    axes.tick_params(axis="y", labelcolor=style.MUTED)
+
+
+def _legend(made: Figure, cases: list[Any]) -> None:
+    from matplotlib.lines import Line2D  # noqa: PLC0415
+
+    from reports.summary import rank  # noqa: PLC0415
+
+    runners = sorted({runner for _case, by_runner in cases for runner in by_runner}, key=rank)
+    handles = [
+        Line2D([], [], color=style.runner_color(r), marker="o", markersize=5, label=style.short(r))
+        for r in runners
+    ]
+    made.legend(handles=handles, loc="outside upper center", ncols=min(5, len(handles)), fontsize=9.5)

@@ -1,0 +1,75 @@
+"""The report's sections in their order.
+
+Each module has ``section(page) -> Section | None``; a new one is one module and one entry here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reports.sections import (
+    banners,
+    compact,
+    cpu,
+    data,
+    drift,
+    failures,
+    findings,
+    host,
+    method,
+    notes,
+    overhead,
+    skips,
+    startup,
+    weight,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from reports.document import Section
+    from reports.page import Page
+
+    MakeSection = Callable[[Page], Section | None]
+
+FULL: tuple[MakeSection, ...] = (
+    banners.section,
+    findings.section,
+    overhead.section,
+    startup.section,
+    cpu.section,
+    drift.section,
+    notes.section,
+    skips.section,
+    failures.section,
+    weight.section,
+    host.section,
+    method.section,
+    data.section,
+)
+"""The page."""
+
+BRIEF: tuple[MakeSection, ...] = (
+    banners.section,
+    findings.section,
+    overhead.section,
+    startup.section,
+    notes.section,
+    skips.section,
+    failures.section,
+    data.section,
+)
+"""The summary in Markdown."""
+
+SHORTEST: tuple[MakeSection, ...] = (
+    banners.section,
+    compact.section,
+    skips.section,
+    failures.section,
+)
+"""The terminal."""
+
+
+def sections(page: Page, wanted: tuple[MakeSection, ...] = FULL) -> tuple[Section, ...]:
+    """The sections that have something to say."""
+    return tuple(made for make in wanted if (made := make(page)) is not None)

@@ -1,0 +1,57 @@
+"""CPU time by vantage point."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reports import numbers
+from reports.document import Cell, Details, Paragraph, Section, Table
+from reports.numbers import DASH
+from reports.plots.cpu import PARTS, bars, vantage_label
+from reports.plots.style import runner_color
+
+if TYPE_CHECKING:
+    from reports.page import Page
+
+
+def section(page: Page) -> Section | None:
+    """The figure, with its numbers folded."""
+    words = page.words
+    rows: list[tuple[Cell, ...]] = []
+    keys: list[str] = []
+    breaks: list[int] = []
+    for case in page.summary.series:
+        found = bars(page.summary, case)
+        if found and rows:
+            breaks.append(len(rows))
+        for index, bar in enumerate(found):
+            rows.append(
+                (
+                    Cell(case.label if index == 0 else ""),
+                    Cell(bar.runner, color=runner_color(bar.runner)),
+                    Cell(vantage_label(bar.vantage, words)),
+                    *(
+                        Cell(numbers.quantity(bar.parts[part], "s"), value=bar.parts[part])
+                        if part in bar.parts
+                        else Cell(DASH)
+                        for part in PARTS[:2]
+                    ),
+                    Cell(numbers.quantity(sum(bar.parts.values()), "s"), value=sum(bar.parts.values())),
+                )
+            )
+            keys.append(f"{case.label}|{bar.runner}|{bar.vantage}")
+    if not rows:
+        return None
+    columns = (
+        words("overhead.workload"),
+        words("overhead.runner"),
+        *(words(f"cpu.{name}") for name in ("vantage", *PARTS)),
+    )
+    table = Table(
+        words("cpu.caption"), columns, tuple(rows), numeric=(3, 4, 5), keys=tuple(keys), breaks=tuple(breaks)
+    )
+    return Section(
+        "cpu",
+        words("cpu.title"),
+        (Paragraph(words("cpu.intro")), *page.picture("cpu"), Details(words("cpu.caption"), (table,))),
+    )

@@ -1,0 +1,234 @@
+"""The run's trials sorted once into what sections and plots ask for. Pure; nothing is dropped silently."""
+
+from __future__ import annotations
+
+import statistics
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
+
+from results.record import MARKS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from reports.model import ReportInput
+    from results.comparison import Comparison
+    from results.record import Trial
+
+BASE = "bare"
+CONTROL = "bare-again"
+"""The name that the second, identical measurement of the base has in reports."""
+
+RANK = (BASE, CONTROL, "namespaces", "bubblewrap", "crun", "youki", "runc", "runsc", "lxc", "systemd-nspawn")
+"""Display order: the base, then from the lightest kind of box to the heaviest; what is not here follows
+by its name, guests last."""
+
+FAMILIES = ("null", "startup", "cpu", "memory", "kernel", "disk", "network", "python")
+
+
+class Case(NamedTuple):
+    """A workload with its parameters: one row of tables and plots."""
+
+    workload: str
+    parameters: tuple[tuple[str, str], ...]
+
+    @property
+    def label(self) -> str:
+        """The workload's name, with its parameters where it has any."""
+        if not self.parameters:
+            return self.workload
+        return f"{self.workload} [{', '.join(f'{k}={v}' for k, v in self.parameters)}]"
+
+
+class Sample(NamedTuple):
+    """The primary metric of one measured trial."""
+
+    number: int
+    block: int
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """The primary metric of one case under one runner, in the order of measuring; warm-ups are left out."""
+
+    unit: str
+    direction: str
+    clock: str
+    samples: tuple[Sample, ...]
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        """The values, in ``unit``."""
+        return tuple(sample.value for sample in self.samples)
+
+    @property
+    def median(self) -> float:
+        """Their median, in ``unit``."""
+        return statistics.median(self.values)
+
+
+@dataclass(frozen=True, slots=True)
+class Phases:
+    """Start-up of one case under one runner: medians over its cold trials, in seconds."""
+
+    n: int
+    marks: Mapping[str, float]
+    """Mark → median duration of the phase that ends with it. Medians of phases need not add up to the total's."""
+    inside: float
+    """From the first mark inside the place (a guest's kernel, else the agent) to the job's end: what a clock
+    in the place could at most see."""
+    end_to_end: float
+    """From ``requested`` to ``gone`` (to ``finished`` where the end was not marked)."""
+    totals: tuple[float, ...]
+    """The single trials' end-to-end durations, in the order of measuring."""
+    clock_error: float
+    """Largest bound on marks that were taken on a guest's clock."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Everything that is derived from a :class:`~reports.model.ReportInput`, each thing computed once."""
+
+    given: ReportInput
+
+    @cached_property
+    def measured(self) -> tuple[Trial, ...]:
+        """Trials that count: ``ok`` and no warm-ups, in the order of measuring."""
+        kept = (t for t in self.given.trials if t.outcome == "ok" and not t.warmup)
+        return tuple(sorted(kept, key=lambda trial: trial.number))
+
+    @cached_property
+    def runners(self) -> tuple[str, ...]:
+        """Labels of all runners that were measured or compared, in display order."""
+        seen = {series_name(t) for t in self.given.trials if t.outcome != "skipped"}
+        return tuple(sorted(seen | {c.runner for c in self.given.comparisons}, key=rank))
+
+    @cached_property
+    def emulated(self) -> tuple[str, ...]:
+        """Runners whose guests were emulated in software (TCG)."""
+        by_trial = {series_name(t) for t in self.measured if t.accelerator == "tcg"}
+        by_comparison = {c.runner for c in self.given.comparisons if c.accelerator == "tcg"}
+        return tuple(sorted(by_trial | by_comparison, key=rank))
+
+    @cached_property
+    def primary(self) -> tuple[Comparison, ...]:
+        """Comparisons of the metrics that workloads are judged by, in display order."""
+        return tuple(c for c in self.compared if c.primary)
+
+    @cached_property
+    def secondary(self) -> tuple[Comparison, ...]:
+        """Comparisons of all other metrics."""
+        return tuple(c for c in self.compared if not c.primary)
+
+    @cached_property
+    def compared(self) -> tuple[Comparison, ...]:
+        """All comparisons in display order."""
+        return tuple(
+            sorted(
+                self.given.comparisons,
+                key=lambda c: (*_case_rank(c.family, case_of(c)), c.metric, rank(c.runner)),
+            )
+        )
+
+    @cached_property
+    def series(self) -> Mapping[Case, Mapping[str, Series]]:
+        """Case → runner → its primary metric's values; cases and runners in display order."""
+        found: dict[Case, dict[str, list[Sample]]] = defaultdict(lambda: defaultdict(list))
+        what: dict[Case, tuple[str, str, str]] = {}
+        families: dict[Case, str] = {}
+        for trial in self.measured:
+            for metric in trial.metrics:
+                if metric.primary:
+                    case = case_of(trial)
+                    families[case] = trial.family
+                    what.setdefault(case, (metric.unit, metric.direction, metric.clock))
+                    sample = Sample(trial.number, trial.block, metric.value)
+                    found[case][series_name(trial)].append(sample)
+        return {
+            case: {
+                name: Series(*what[case], tuple(found[case][name])) for name in sorted(found[case], key=rank)
+            }
+            for case in sorted(found, key=lambda case: _case_rank(families[case], case))
+        }
+
+    @cached_property
+    def startup(self) -> Mapping[Case, Mapping[str, Phases]]:
+        """Case → runner → phases, for cases whose trials each made a place of their own."""
+        cold: dict[Case, dict[str, list[Trial]]] = defaultdict(lambda: defaultdict(list))
+        families: dict[Case, str] = {}
+        for trial in self.measured:
+            if {"requested", "agent", "finished"} <= trial.timeline.keys():
+                cold[case_of(trial)][series_name(trial)].append(trial)
+                families[case_of(trial)] = trial.family
+        return {
+            case: {name: phases(cold[case][name]) for name in sorted(cold[case], key=rank)}
+            for case in sorted(cold, key=lambda case: _case_rank(families[case], case))
+        }
+
+    @cached_property
+    def medians(self) -> Mapping[tuple[Case, str], Mapping[str, float]]:
+        """(case, runner) → metric → median over the trials that have it."""
+        values: dict[tuple[Case, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+        for trial in self.measured:
+            for metric in trial.metrics:
+                values[case_of(trial), series_name(trial)][metric.name].append(metric.value)
+        return {key: {name: statistics.median(v) for name, v in by.items()} for key, by in values.items()}
+
+
+def series_name(trial: Trial) -> str:
+    """The runner's label; the base's second measurement has a name of its own."""
+    return CONTROL if trial.control else trial.runner
+
+
+def case_of(thing: Trial | Comparison) -> Case:
+    """The workload and parameters that a trial or comparison belongs to."""
+    return Case(thing.workload, tuple(sorted((str(k), str(v)) for k, v in thing.parameters.items())))
+
+
+def rank(runner: str) -> tuple[int, str]:
+    """Sort key of a runner's label for display."""
+    name = runner.partition("(")[0].partition(":")[0]
+    if name in RANK:
+        return RANK.index(name), runner
+    return len(RANK) + name.startswith(("qemu", "firecracker", "cloud-hypervisor", "kata")), runner
+
+
+def phases(trials: Sequence[Trial]) -> Phases:
+    """Medians of the start-up phases of trials that each made a place of their own."""
+    durations: dict[str, list[float]] = defaultdict(list)
+    inside, totals = [], []
+    for trial in trials:
+        line = trial.timeline
+        present = [mark for mark in MARKS if mark in line]
+        for before, after in pairwise(present):
+            durations[after].append(_seconds(line, before, after))
+        inside.append(_seconds(line, "kernel" if "kernel" in line else "agent", "finished"))
+        totals.append(_seconds(line, "requested", "gone" if "gone" in line else "finished"))
+    return Phases(
+        n=len(trials),
+        marks={mark: statistics.median(durations[mark]) for mark in MARKS if mark in durations},
+        inside=statistics.median(inside),
+        end_to_end=statistics.median(totals),
+        totals=tuple(totals),
+        clock_error=max(trial.clock_error for trial in trials),
+    )
+
+
+def outcomes(trials: Iterable[Trial]) -> Mapping[str, int]:
+    """Outcome → how many trials ended so; warm-ups are counted under ``warmup``."""
+    counts: dict[str, int] = defaultdict(int)
+    for trial in trials:
+        counts["warmup" if trial.warmup and trial.outcome == "ok" else trial.outcome] += 1
+    return counts
+
+
+def _seconds(line: Mapping[str, int], before: str, after: str) -> float:
+    return (line[after] - line[before]) / 1e9
+
+
+def _case_rank(family: str, case: Case) -> tuple[int, str, Case]:
+    return FAMILIES.index(family) if family in FAMILIES else len(FAMILIES), family, case

@@ -1,0 +1,1 @@
+"""Being here puts `tests/` on the path: test modules share factories such as `synthetic`."""

@@ -1,0 +1,117 @@
+"""The whole report on disk."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from synthetic import make_input
+
+from reports.build import build_report
+from reports.model import LANGUAGES, Language, ReportPaths
+from reports.plots import PLOTS, Plot, overhead, style
+from reports.words import words
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from reports.summary import Summary
+    from reports.words import Words
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> ReportPaths:
+    folder = tmp_path_factory.mktemp("run folder")
+    files = {"trials": folder / "runs" / "trials.jsonl", "flamegraph of python": folder / "a#b.html"}
+    given = dataclasses.replace(make_input(blocks=4), files=files)
+    return build_report(given, folder / "out" / "id")
+
+
+def test_every_figure_is_there_twice_and_on_the_page(built: ReportPaths) -> None:
+    assert built.lost == {}
+    assert [p.name for p in built.figures] == [f"{p.name}.{s}" for p in PLOTS for s in ("png", "svg")]
+    page = built.index.read_text(encoding="utf-8")
+    for path in built.figures:
+        assert path.stat().st_size > 5_000
+        assert f'href="{path.name}"' in page
+    assert len(re.findall(r'<svg [^>]*role="img"', page)) == len(PLOTS)
+    ids = re.findall(r' id="([^"]*)"', page)
+    assert len(ids) == len(set(ids)), "figures must not share ids on one page"
+    for target in re.findall(r'(?:xlink:href="#|url\(#)([^")]*)', page):
+        assert target in ids
+
+
+def test_the_page_theme_reaches_into_the_figures(built: ReportPaths) -> None:
+    drawings = re.findall(
+        r'<svg [^>]*role="img".*?</svg>', built.index.read_text(encoding="utf-8"), re.DOTALL
+    )
+    for drawing in drawings:
+        assert "var(--ink)" in drawing
+        assert style.INK not in drawing
+    assert "var(" not in (built.index.parent / "overhead.svg").read_text(encoding="utf-8")
+
+
+def test_links_are_relative_and_escaped(built: ReportPaths) -> None:
+    page = built.index.read_text(encoding="utf-8")
+    assert 'href="../../runs/trials.jsonl"' in page
+    assert 'href="../../a%23b.html"' in page
+    assert "(<../../runs/trials.jsonl>)" in built.summary.read_text(encoding="utf-8")
+
+
+def test_nothing_else_is_left_in_the_folder(built: ReportPaths) -> None:
+    assert set(built.index.parent.iterdir()) == {built.index, built.summary, *built.figures}
+    assert {oct(p.stat().st_mode & 0o777) for p in built.figures} == {"0o644"}
+
+
+def test_the_same_run_gives_the_same_bytes(built: ReportPaths, tmp_path: Path) -> None:
+    again = build_report(make_input(blocks=4), tmp_path, plots=[Plot("overhead", overhead.draw)])
+    for path in again.figures:
+        assert path.read_bytes() == (built.index.parent / path.name).read_bytes()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_figure_that_fails_does_not_lose_the_page(tmp_path: Path, language: Language) -> None:
+    def fail(_summary: Summary, _words: Words) -> Figure | None:
+        raise RuntimeError("<b>no such glyph</b>")
+
+    paths = build_report(make_input(blocks=2), tmp_path, language=language, plots=[Plot("startup", fail)])
+    why = "RuntimeError: <b>no such glyph</b>"
+    assert paths.lost == {"startup": why}
+    assert paths.figures == ()
+    text = words(language)("page.figure_lost", name="startup", why=why)
+    assert text.replace("<", "&lt;").replace(">", "&gt;") in paths.index.read_text(encoding="utf-8")
+
+
+def test_without_a_korean_font_figures_are_english_and_the_page_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(style, "cjk_font", lambda: None)
+    seen = []
+    build_report(
+        make_input(blocks=2),
+        tmp_path,
+        language="ko",
+        plots=[Plot("drift", lambda _s, w: seen.append(w.language))],
+    )
+    assert seen == ["en"]
+    assert words("ko")("page.figure_english") in (tmp_path / "index.html").read_text(encoding="utf-8")
+
+
+def test_an_old_report_stays_whole_until_the_new_one_is_ready(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = build_report(make_input(blocks=2), tmp_path, plots=[])
+    before = paths.index.read_bytes()
+
+    def full(_self: Path, _target: Path) -> Path:
+        raise OSError(28, os.strerror(28))
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(OSError, match="No space"):
+        build_report(make_input(blocks=3), tmp_path, plots=[])
+    assert paths.index.read_bytes() == before
+    assert set(tmp_path.iterdir()) == {paths.index, paths.summary}

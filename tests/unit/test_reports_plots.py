@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import dataclasses
+import io
+
+import matplotlib as mpl
+import pytest
+from synthetic import empty_input, make_input
+
+from reports.plots import PLOTS, Plot, overhead, startup, style
+from reports.summary import Summary
+from reports.words import words
+
+RUN = make_input(blocks=4)
+
+
+@pytest.mark.parametrize("plot", PLOTS, ids=lambda plot: plot.name)
+def test_every_plot_draws_the_run(plot: Plot) -> None:
+    with style.styled():
+        figure = plot.draw(Summary(RUN), words("en"))
+        assert figure is not None
+        target = io.BytesIO()
+        figure.savefig(target, format="png", dpi=40)
+    assert target.getvalue().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("plot", PLOTS, ids=lambda plot: plot.name)
+def test_no_data_gives_no_figure(plot: Plot) -> None:
+    assert plot.draw(Summary(empty_input()), words("en")) is None
+
+
+def test_no_text_of_the_overhead_figure_overlaps_another() -> None:
+    with style.styled():
+        figure = overhead.draw(Summary(RUN), words("en"))
+        assert figure is not None
+        figure.canvas.draw()
+        texts = [t for axes in figure.axes for t in (*axes.texts, *axes.get_yticklabels()) if t.get_text()]
+        boxes = [t.get_window_extent().shrunk(0.98, 0.8) for t in texts]
+    assert len(boxes) > 20
+    for i, box in enumerate(boxes):
+        for j in range(i):
+            assert not box.overlaps(boxes[j]), f"{texts[i].get_text()!r} overlaps {texts[j].get_text()!r}"
+
+
+def test_verdicts_are_told_by_shape() -> None:
+    assert len(set(overhead.MARKERS.values())) == 4
+
+
+def test_one_point_per_comparison_at_its_cost() -> None:
+    summary = Summary(RUN)
+    with style.styled():
+        figure = overhead.draw(summary, words("en"))
+    assert figure is not None
+    shapes = set(overhead.MARKERS.values())
+    drawn = [line.get_xdata()[0] for line in figure.axes[0].lines if line.get_marker() in shapes]
+    assert drawn == [c.cost.value for c in summary.primary]
+
+
+def test_a_plain_run_needs_one_panel() -> None:
+    near = tuple(c for c in RUN.comparisons if c.runner == "namespaces" and c.workload != "null")
+    with style.styled():
+        figure = overhead.draw(Summary(dataclasses.replace(RUN, comparisons=near)), words("en"))
+    assert figure is not None
+    assert len(figure.axes) == 1
+
+
+def test_shares_of_phases_fill_each_bar() -> None:
+    with style.styled():
+        figure = startup.draw(Summary(RUN), words("en"))
+    assert figure is not None
+    ends = [bar.get_x() + bar.get_width() for bar in figure.axes[0].patches]
+    assert sum(end == pytest.approx(1) for end in ends) == len(
+        Summary(RUN).startup[next(iter(Summary(RUN).startup))]
+    )
+
+
+def test_a_runner_has_one_color_whatever_else_is_there() -> None:
+    assert style.runner_color("docker:bridge") == style.runner_color("docker")
+    assert style.runner_color("something-new") == style.runner_color("something-new")
+    known = ["bare", "bare-again", "namespaces", "qemu-microvm(tcg)", "qemu-q35(tcg)"]
+    assert len({style.runner_color(name) for name in known}) == len(known)
+
+
+def test_drawing_leaves_matplotlib_as_it_was() -> None:
+    before = dict(mpl.rcParams)
+    with style.styled():
+        PLOTS[0].draw(Summary(RUN), words("en"))
+    assert dict(mpl.rcParams) == before
+
+
+@pytest.mark.parametrize("label", ["$\\frac{a}$", "x" * 200, "\x1b[31m", "日本語 🦊"])
+def test_hostile_labels_are_drawn(label: str) -> None:
+    found = tuple(c for c in RUN.comparisons if c.workload == "cpu")
+    renamed = tuple(
+        type(c)(**{f: getattr(c, f) for f in c.__struct_fields__} | {"workload": label}) for c in found
+    )
+    with style.styled():
+        figure = overhead.draw(Summary(dataclasses.replace(RUN, comparisons=renamed)), words("en"))
+    assert figure is not None
+    assert all(len(t.get_text()) <= 40 for t in figure.axes[0].get_yticklabels())

@@ -1,0 +1,92 @@
+"""The short forms: Markdown and terminal."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+
+import pytest
+from synthetic import empty_input, make_input
+
+from reports import markdown, terminal
+from reports.model import LANGUAGES, Language
+from reports.page import Page
+from reports.summary import Summary
+from reports.words import words
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "reports"
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def plain(hostile: bool = False, language: Language = "en") -> str:
+    stream = io.StringIO()
+    terminal.show(make_input(blocks=6, hostile=hostile), stream, language=language)
+    return stream.getvalue()
+
+
+def summary(hostile: bool = False, language: Language = "en") -> str:
+    return markdown.render(Page(Summary(make_input(blocks=6, hostile=hostile)), words(language)))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_summary_is_as_it_was(language: Language) -> None:
+    assert summary(language=language) == (GOLDEN / f"summary-{language}.md").read_text(encoding="utf-8")
+
+
+def test_plain_lines_are_as_they_were() -> None:
+    assert plain() == (GOLDEN / "terminal.txt").read_text(encoding="utf-8")
+
+
+def test_tables_have_as_many_cells_in_every_row() -> None:
+    counts = [
+        len(re.findall(r"(?<!\\)\|", line)) for line in summary(hostile=True).splitlines() if line[:1] == "|"
+    ]
+    tables = re.split(r"(?m)^(?!\|).*\n", summary(hostile=True))
+    assert counts
+    for table in tables:
+        assert len({len(re.findall(r"(?<!\\)\|", row)) for row in table.splitlines() if row}) <= 1
+
+
+def test_markdown_lets_no_markup_or_mention_through() -> None:
+    text = summary(hostile=True)
+    assert "<script" not in text
+    assert "\x1b" not in text
+    assert markdown.escape("@team *x* `y`\n# z") == r"\@team \*x\* \`y\` \# z"
+
+
+def test_nothing_recorded_steers_the_terminal() -> None:
+    assert "\x1b" not in plain(hostile=True)
+
+
+def test_columns_are_aligned_with_wide_letters() -> None:
+    lines = plain(language="ko").splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith(words("ko")("overhead.workload")))
+    runner = lines[start].index(words("ko")("overhead.runner"))
+    assert terminal._width(lines[start][:runner]) == terminal._width(
+        lines[start + 1][: lines[start + 1].index("namespaces")]
+    )
+
+
+def test_a_terminal_gets_color_unless_it_asks_not_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    colored, uncolored = Terminal(), Terminal()
+    terminal.show(make_input(blocks=6), colored)
+    monkeypatch.setenv("NO_COLOR", "1")
+    terminal.show(make_input(blocks=6), uncolored)
+    color = re.compile("\x1b\\[[0-9;]*3[0-9]m")
+    assert color.search(colored.getvalue())
+    assert not color.search(uncolored.getvalue())
+
+
+def test_an_empty_run_can_be_told() -> None:
+    stream = io.StringIO()
+    terminal.show(empty_input(), stream)
+    page = Page(Summary(empty_input()), words("en"))
+    assert words("en")("findings.none", base="bare") in markdown.render(page)
