@@ -1,0 +1,270 @@
+"""A private root of Debian or Ubuntu packages, fetched and unpacked without root rights.
+
+apt keeps all of its state below the cache folder. An *empty* dpkg status file makes it resolve the whole
+closure, the C library included, so that what is fetched runs through its own loader and never meets the host's libraries.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import time
+import urllib.parse
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runners.model import TareError
+from runners.provision.cache import sha256_of
+from runners.provision.missing import Missing
+from runners.provision.unpack import prepare_root, unpack
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from runners.provision.cache import Cache, Entry
+
+INDEX_SECONDS = 6 * 3600
+"""Package indexes younger than this are used again."""
+
+NEVER_RUN = re.compile(
+    r"(perl|libperl|python3|libpython3|debconf|dpkg|passwd|adduser|tar|coreutils|mount|init-system-helpers|"
+    r"iso-codes|media-types|mime-support|udev|systemd|ucf|sensible-utils|lsb-base|hicolor-icon-theme|libx11-data|"
+    r"mariadb-common|mysql-common|shared-mime-info|xkb-data)(?![a-z]).*"
+)
+"""Packages that the closure names for their maintainer scripts, which are not run here, or for programs that we do not call.
+A tool is tried after unpacking, so one left out wrongly shows at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Packages:
+    """What to fetch into one root."""
+
+    names: tuple[str, ...]
+    """Packages with their closures; ``a|b`` takes the first that this distribution has."""
+    only: str = ""
+    """Regular expression: of the closure, fetch only packages whose name matches it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Download:
+    package: str
+    version: str
+    architecture: str
+    size_bytes: int
+
+
+def fetch(wanted: Packages, cache: Cache, *, offline: bool = False) -> Entry:
+    """The root with these packages; its facts have ``packages`` (name → version), sizes and seconds.
+
+    Named by what was asked for and the distribution, not by resolved versions: a run without network, or next week,
+    uses what is there, and the versions are in its facts.
+
+    Raises:
+        Missing: it is not in the cache, and cannot be fetched here.
+        TareError: the disk is full.
+    """
+    key = repr((sorted(wanted.names), wanted.only, distribution()))
+    if offline:
+        found = cache.find("apt", key)
+        if found is None:
+            raise Missing(
+                f"{' '.join(wanted.names)}: not in the cache, and --offline forbids fetching.",
+                "Run once without --offline.",
+            )
+        return found
+    return cache.entry("apt", key, lambda root: _build(wanted, root, cache))
+
+
+def distribution() -> str:
+    """``ID-VERSION_ID`` of os-release(5), or empty."""
+    for path in ("/etc/os-release", "/usr/lib/os-release"):
+        try:
+            lines = Path(path).read_text(encoding="utf-8").splitlines()
+        except OSError:
+            continue
+        facts = dict(line.split("=", 1) for line in lines if "=" in line)
+        return "-".join(facts.get(name, "").strip("\"'") for name in ("ID", "VERSION_ID"))
+    return ""
+
+
+def _build(wanted: Packages, root: Path, cache: Cache) -> Mapping[str, Any]:
+    for program in ("apt-get", "dpkg-deb"):
+        if not shutil.which(program):
+            raise Missing(
+                f"{' '.join(wanted.names)}: {program} is not on this host, so nothing can be fetched.",
+                f"Install with this system's package manager: {' '.join(name.split('|')[0] for name in wanted.names)}",
+            )
+    began = time.monotonic()
+    with cache.locked("apt-state", "index"):
+        apt = _Apt(cache.folder / "apt-state", cache.say)
+        apt.refresh()
+        names = apt.choose(wanted.names)
+        downloads = [each for each in apt.resolve(names) if _needed(each.package, wanted.only, names)]
+        total = sum(each.size_bytes for each in downloads)
+        free = shutil.disk_usage(root).free
+        if free < 6 * total:
+            raise TareError(
+                f"The cache folder {cache.folder} has {free >> 20} MiB free, and unpacking {' '.join(names)} takes about "
+                f"{6 * total >> 20} MiB. Free some space, or set TARE_CACHE to a folder on a larger disk."
+            )
+        cache.say(f"fetching {' '.join(names)}: {len(downloads)} packages, {total / 1e6:.0f} MB")
+        archives = root / ".archives"
+        archives.mkdir()
+        apt.download(downloads, archives)
+    fetched = time.monotonic()
+    prepare_root(root)
+    packages = sorted(archives.glob("*.deb"))
+    hashes = {}
+    for package in packages:
+        hashes[package.name] = sha256_of(package)
+        unpack(package, root)
+    shutil.rmtree(archives)
+    done = time.monotonic()
+    cache.say(f"fetched {' '.join(names)} in {fetched - began:.0f} s, unpacked in {done - fetched:.0f} s")
+    return {
+        "asked": list(names),
+        "packages": {each.package: each.version for each in downloads},
+        "hashes": hashes,
+        "download_bytes": total,
+        "download_seconds": fetched - began,
+        "unpack_seconds": done - fetched,
+    }
+
+
+def _needed(package: str, only: str, names: tuple[str, ...]) -> bool:
+    if only:
+        return re.fullmatch(only, package) is not None
+    return package in names or NEVER_RUN.fullmatch(package) is None
+
+
+class _Apt:
+    """apt-get with all of its state in one folder of ours."""
+
+    def __init__(self, state: Path, say: Callable[[str], None]) -> None:
+        self.state, self.say = state, say
+        for name in ("lists/partial", "cache/archives/partial", "parts"):
+            (state / name).mkdir(parents=True, exist_ok=True)
+        (state / "status").write_bytes(b"")
+        (state / "apt.conf").write_text(self._settings(), encoding="utf-8")
+        self.environ = os.environ | {"APT_CONFIG": str(state / "apt.conf"), "LC_ALL": "C"}
+
+    def _settings(self) -> str:
+        """The host's settings for reaching its archives, without its hooks, and with our directories.
+
+        The hooks (``APT::Update::Post-Invoke`` and the like) would act on the host: Docker's images empty
+        ``/var/cache/apt``, desktops rebuild their software catalogue.
+        """
+        dump = subprocess.run(
+            ["apt-config", "dump"], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+        ).stdout
+        kept = [
+            line
+            for line in dump.splitlines()
+            if line.startswith(("Acquire::", "APT::Architecture"))
+            and not line.startswith("Acquire::IndexTargets")
+        ]
+        ours = {
+            "Dir::Etc::main": "/dev/null",
+            "Dir::Etc::parts": self.state / "parts",
+            "Dir::State": self.state,
+            "Dir::State::status": self.state / "status",
+            "Dir::State::lists": self.state / "lists",
+            "Dir::Cache": self.state / "cache",
+            "Debug::NoLocking": "true",
+            # As root apt would download as `_apt`, which cannot enter our folder.
+            "APT::Sandbox::User": "root",
+            "APT::Install-Recommends": "false",
+            "Acquire::Languages": "none",
+            "Acquire::Retries": "2",
+            "Acquire::http::Timeout": "20",
+            "Acquire::https::Timeout": "20",
+        }
+        return "\n".join([*kept, *(f'{name} "{value}";' for name, value in ours.items())]) + "\n"
+
+    def _run(self, *arguments: str, directory: Path | None = None) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["apt-get", *arguments],
+            env=self.environ,
+            cwd=directory,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+
+    def refresh(self) -> None:
+        """Fetch the package indexes if they are old."""
+        stamp = self.state / "refreshed"
+        if stamp.exists() and 0 <= time.time() - stamp.stat().st_mtime < INDEX_SECONDS:
+            return
+        self.say("fetching the package indexes")
+        done = self._run("update")
+        if not any((self.state / "lists").glob("*_Packages*")):
+            raise Missing(
+                f"apt-get update brought no package index: {_complaint(done)}",
+                "Connect this host to its package mirror, or check /etc/apt/sources.list, then run again.",
+            )
+        # Some index is there. Whether it is enough is for the resolution to say.
+        if done.returncode == 0 and "Failed to fetch" not in done.stderr:
+            stamp.touch()
+
+    def choose(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """Of each ``a|b`` the first that the indexes have."""
+        chosen = []
+        for alternatives in names:
+            known = next((name for name in alternatives.split("|") if self._resolvable(name)), "")
+            if not known:
+                raise Missing(
+                    f"{alternatives}: this distribution's archive has no such package, or cannot be reached.",
+                    f"Try: apt-get install {alternatives.split('|')[0]}",
+                )
+            chosen.append(known)
+        return tuple(chosen)
+
+    def _resolvable(self, name: str) -> bool:
+        return self._run("install", "--print-uris", "-qq", "-y", name).returncode == 0
+
+    def resolve(self, names: tuple[str, ...]) -> list[_Download]:
+        """The closure of the packages."""
+        done = self._run("install", "--print-uris", "-qq", "-y", *names)
+        if done.returncode:
+            raise Missing(
+                f"apt-get cannot resolve {' '.join(names)}: {_complaint(done)}",
+                f"Try: apt-get install {' '.join(names)}",
+            )
+        return parse_uris(done.stdout)
+
+    def download(self, downloads: list[_Download], folder: Path) -> None:
+        """Fetch the packages into ``folder``; apt verifies their hashes against the signed index."""
+        names = [f"{each.package}={each.version}" for each in downloads]
+        done = self._run("download", "-qq", *names, directory=folder)
+        if len(list(folder.glob("*.deb"))) < len(downloads) or done.returncode:
+            # The mirror may have moved on since the index was fetched.
+            (self.state / "refreshed").unlink(missing_ok=True)
+            if "No space left" in done.stderr:
+                raise OSError(28, "No space left on device")
+            raise Missing(
+                f"The packages could not be fetched: {_complaint(done)}",
+                "Run again when the package mirror answers.",
+            )
+
+
+def parse_uris(text: str) -> list[_Download]:
+    """The lines of ``apt-get --print-uris``: ``'URI' FILE SIZE HASH``, with FILE as ``name_version_arch.deb``."""
+    downloads = []
+    for line in text.splitlines():
+        match = re.match(r"'[^']+' ([^_ ]+)_([^_ ]+)_([^_ ]+)\.deb (\d+)( |$)", line)
+        if match:
+            name, version, architecture, size = match.groups()[:4]
+            downloads.append(_Download(name, urllib.parse.unquote(version), architecture, int(size)))
+    return downloads
+
+
+def _complaint(done: subprocess.CompletedProcess[str]) -> str:
+    """The first line in which apt says what is wrong."""
+    lines = [line.strip() for line in done.stderr.splitlines() if line.startswith(("E:", "W:", "Err"))]
+    return lines[0] if lines else f"exit status {done.returncode}"

@@ -1,0 +1,305 @@
+"""The cache folder: entries that are whole or not there, named by what decides their content.
+
+An entry is built in a sibling folder, gets a manifest of every file, and is moved into place by one rename, under a
+lock that works between processes. When it is used, it is compared with its manifest; one that does not
+match is said aloud and built again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import stat
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runners.model import TareError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+MANIFEST = "manifest.json"
+CONTENT = "content"
+TEMPORARY = "tare-tmp-"
+
+FULL_HASH_BYTES = 16 << 20
+"""Entries up to this size are hashed whole on each first use; of larger ones only files whose size or time of
+modification differs from the manifest are."""
+
+UNUSED_SECONDS = 60 * 86400
+"""Entries that nothing used for so long are removed by :meth:`Cache.sweep`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A verified entry: its folder of content, and what its builder wrote down about it."""
+
+    path: Path
+    facts: Mapping[str, Any]
+
+
+def default_cache() -> Path:
+    """``$TARE_CACHE``, else ``$XDG_CACHE_HOME/tare``, else ``~/.cache/tare``; made if it is not there.
+
+    Raises:
+        TareError: it cannot be made or written.
+    """
+    chosen = os.environ.get("TARE_CACHE")
+    base = os.environ.get("XDG_CACHE_HOME")
+    # The XDG specification tells to ignore relative paths.
+    fallback = Path(base, "tare") if base and base.startswith("/") else Path("~/.cache/tare").expanduser()
+    folder = Path(chosen) if chosen else fallback
+    try:
+        folder = folder.absolute()
+        folder.mkdir(parents=True, exist_ok=True)
+        writable = os.access(folder, os.W_OK | os.X_OK)
+    except (OSError, RuntimeError) as error:
+        raise TareError(
+            f"The cache folder {folder} cannot be made: {error}. Set TARE_CACHE to one that can."
+        ) from error
+    if not writable:
+        raise TareError(f"The cache folder {folder} is not writable. Set TARE_CACHE to one that is.")
+    return folder
+
+
+@dataclass(slots=True)
+class Cache:
+    """The entries below one folder."""
+
+    folder: Path
+    say: Callable[[str], None] = field(default=lambda _line: None)
+    """Gets a line when something is wrong with an entry, or takes long."""
+    _verified: dict[Path, Entry] = field(default_factory=dict)
+
+    def entry(
+        self,
+        kind: str,
+        key: str,
+        build: Callable[[Path], Mapping[str, Any]],
+        *,
+        stale: Callable[[Mapping[str, Any]], str] | None = None,
+    ) -> Entry:
+        """The entry of that name, built now if it is not there in good order.
+
+        Args:
+            kind: folder that it is in, such as ``apt``.
+            key: text that decides the content; hashed into the name.
+            build: fills the empty folder that it is given, and returns facts to keep (JSON).
+            stale: looks at the facts and says why the entry no longer serves; empty if it does.
+
+        Raises:
+            TareError: the disk is full or not writable. What was there before is still there.
+        """
+        place = self.path(kind, key)
+        known = self._verified.get(place)
+        if known is not None and not (stale and stale(known.facts)):
+            return known
+        try:
+            with self.locked(kind, place.name):
+                self._verified[place] = found = self._whole(place, stale) or self._build(place, build)
+                return found
+        except OSError as error:
+            raise TareError(_no_room(self.folder, error)) from error
+
+    def find(
+        self, kind: str, key: str, *, stale: Callable[[Mapping[str, Any]], str] | None = None
+    ) -> Entry | None:
+        """The entry if it is there in good order, without building it."""
+        place = self.path(kind, key)
+        if not place.is_dir():
+            return None
+        with self.locked(kind, place.name):
+            return self._whole(place, stale)
+
+    def path(self, kind: str, key: str) -> Path:
+        """Where the entry is, or would be."""
+        return self.folder / kind / hashlib.sha256(key.encode()).hexdigest()[:32]
+
+    def sweep(self) -> list[str]:
+        """Remove half-built entries whose builder is dead, and what nobody used for long; say what was removed."""
+        removed = []
+        for lock in sorted((self.folder / "locks").glob("*.lock")):
+            kind, _, name = lock.stem.rpartition("-")
+            with contextlib.suppress(BlockingIOError), self.locked(kind, name, wait=False):
+                old = time.time() - lock.stat().st_mtime > UNUSED_SECONDS
+                leftovers = [*(self.folder / kind).glob(f"{TEMPORARY}{name}-*")]
+                if old:
+                    leftovers += [path for path in (self.folder / kind / name,) if path.exists()]
+                for leftover in leftovers:
+                    _discard(leftover)
+                    removed.append(str(leftover))
+        return removed
+
+    def _whole(self, place: Path, stale: Callable[[Mapping[str, Any]], str] | None) -> Entry | None:
+        if not place.is_dir():
+            return None
+        try:
+            manifest = _read_manifest(place)
+            complaint = _compare(place / CONTENT, manifest["files"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            complaint = f"its manifest cannot be used: {error}"
+        if complaint:
+            self.say(f"cache: {place.parent.name}/{place.name[:8]} is damaged ({complaint}); making it again")
+            return None
+        facts: dict[str, Any] = manifest["facts"]
+        reason = stale(facts) if stale else ""
+        if reason:
+            self.say(
+                f"cache: {place.parent.name}/{place.name[:8]} is out of date ({reason}); making it again"
+            )
+            return None
+        return Entry(place / CONTENT, facts)
+
+    def _build(self, place: Path, build: Callable[[Path], Mapping[str, Any]]) -> Entry:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        prefix = f"{TEMPORARY}{place.name}-"
+        # The lock is ours, so whoever made these is dead.
+        for leftover in place.parent.glob(f"{prefix}*"):
+            _discard(leftover)
+        made = Path(tempfile.mkdtemp(prefix=prefix, dir=place.parent))
+        try:
+            made.chmod(0o755)
+            content = made / CONTENT
+            content.mkdir()
+            facts = dict(build(content))
+            _write_manifest(made, {"facts": facts, "files": _describe(content)})
+            if place.exists():
+                _make_deletable(place)
+                place.rename(made / "replaced")
+            (made / "entry").mkdir()
+            for name in (CONTENT, MANIFEST):
+                (made / name).rename(made / "entry" / name)
+            (made / "entry").rename(place)
+            _sync(place.parent)
+        finally:
+            _discard(made)
+        return Entry(place / CONTENT, facts)
+
+    @contextlib.contextmanager
+    def locked(self, kind: str, name: str, *, wait: bool = True) -> Iterator[None]:
+        """Hold the entry's lock. The kernel lets go of it when its holder dies, however that happens."""
+        folder = self.folder / "locks"
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / f"{kind}-{name}.lock").open("a+b") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if not wait:
+                    raise
+                self.say(f"cache: waiting for another run that is making {kind}/{name[:8]}")
+                fcntl.flock(file, fcntl.LOCK_EX)
+            if wait:
+                # The lock's time of modification tells when the entry was last used.
+                os.utime(file.fileno())
+            yield
+
+
+def sha256_of(path: Path) -> str:
+    """Hex digest of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _walk(folder: Path, prefix: str = "") -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """All that is below ``folder``, in the order of names; paths are relative."""
+    with os.scandir(folder) as scan:
+        found = sorted(scan, key=lambda each: each.name)
+    for item in found:
+        relative = f"{prefix}{item.name}"
+        yield relative, item
+        if item.is_dir(follow_symlinks=False):
+            yield from _walk(Path(item.path), f"{relative}/")
+
+
+def _describe(content: Path) -> dict[str, list[Any]]:
+    """Path → mode, and for files size, time of modification and hash, for links where they lead."""
+    files: dict[str, list[Any]] = {}
+    for relative, item in _walk(content):
+        status = item.stat(follow_symlinks=False)
+        if stat.S_ISREG(status.st_mode):
+            digest = sha256_of(Path(item.path))
+            files[relative] = [status.st_mode, status.st_size, status.st_mtime_ns, digest]
+        elif stat.S_ISLNK(status.st_mode):
+            files[relative] = [status.st_mode, str(Path(item.path).readlink())]
+        else:
+            files[relative] = [status.st_mode]
+    return files
+
+
+def _compare(content: Path, files: Mapping[str, list[Any]]) -> str:
+    """What is wrong with the content; empty if nothing is."""
+    thorough = sum(facts[1] for facts in files.values() if len(facts) == 4) <= FULL_HASH_BYTES
+    missing = set(files)
+    for relative, item in _walk(content):
+        if relative not in missing:
+            return f"{relative} does not belong to it"
+        missing.discard(relative)
+        expected = files[relative]
+        status = item.stat(follow_symlinks=False)
+        if status.st_mode != expected[0]:
+            return f"{relative} has changed its mode"
+        if len(expected) == 2 and str(Path(item.path).readlink()) != expected[1]:
+            return f"{relative} leads elsewhere"
+        if len(expected) == 4:
+            if status.st_size != expected[1]:
+                return f"{relative} has {status.st_size} bytes instead of {expected[1]}"
+            if (thorough or status.st_mtime_ns != expected[2]) and sha256_of(Path(item.path)) != expected[3]:
+                return f"{relative} has other content"
+    return f"{min(missing)} is missing" if missing else ""
+
+
+def _read_manifest(place: Path) -> dict[str, Any]:
+    text = (place / MANIFEST).read_text(encoding="utf-8")
+    digest, _, body = text.partition("\n")
+    if hashlib.sha256(body.encode()).hexdigest() != digest:
+        raise ValueError("its checksum is wrong")
+    manifest: dict[str, Any] = json.loads(body)
+    return manifest
+
+
+def _write_manifest(made: Path, manifest: Mapping[str, Any]) -> None:
+    body = json.dumps(manifest, sort_keys=True)
+    with (made / MANIFEST).open("w", encoding="utf-8") as file:
+        file.write(hashlib.sha256(body.encode()).hexdigest() + "\n" + body)
+        file.flush()
+        os.fsync(file.fileno())
+    _sync(made)
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _make_deletable(folder: Path) -> None:
+    """Let the owner change every folder below, whatever an unpacked package made of it."""
+    for top, _names, _files in os.walk(folder):
+        if not os.access(top, os.W_OK | os.X_OK):
+            with contextlib.suppress(OSError):
+                Path(top).chmod(0o755)
+
+
+def _discard(folder: Path) -> None:
+    """Remove a folder; what resists is left to the next sweep."""
+    _make_deletable(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _no_room(folder: Path, error: OSError) -> str:
+    if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+        return (
+            f"The cache folder {folder} has no room left ({error.strerror}); nothing that was in it is lost. "
+            "Free some space, or set TARE_CACHE to a folder on a larger disk."
+        )
+    return f"The cache folder {folder} cannot be used: {error}. Set TARE_CACHE to another one."

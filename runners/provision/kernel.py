@@ -1,0 +1,246 @@
+"""The kernel that guests boot, and its modules as plain files.
+
+The user's choice first; then the host's own kernel, so that all places run the same one; then the
+distribution's kernel for clouds, fetched.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import lzma
+import platform
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from runners.model import TareError
+from runners.provision import arch
+from runners.provision.aptroot import Packages, fetch
+from runners.provision.cache import sha256_of
+from runners.provision.missing import Missing
+from runners.qemu.modules import depends
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from runners.provision.cache import Cache
+
+WANTED = (
+    "virtio_pci", "virtio_mmio", "virtio_blk", "virtio_net", "virtio_console", "virtio_rng", "ext4",
+)  # fmt: skip
+"""Modules that guests may need; what a kernel has built in has no file and is passed over."""
+
+_NEEDED = {
+    "CONFIG_VIRTIO": "ym",
+    "CONFIG_VIRTIO_BLK": "ym",
+    "CONFIG_EXT4_FS": "ym",
+    "CONFIG_BLK_DEV_INITRD": "y",
+}
+"""What a host's kernel must have to serve as a guest's."""
+
+_FACTS = (
+    "ACPI", "BLK_DEV_INITRD", "DEVTMPFS", "EXT4_FS", "HW_RANDOM_VIRTIO", "HYPERVISOR_GUEST", "HZ", "KVM_GUEST", "NR_CPUS",
+    "OVERLAY_FS", "PCI", "PREEMPT", "PREEMPT_DYNAMIC", "PREEMPT_NONE", "PREEMPT_VOLUNTARY", "PVH", "SERIAL_8250_CONSOLE",
+    "SMP", "VIRTIO_BLK", "VIRTIO_CONSOLE", "VIRTIO_MMIO", "VIRTIO_MMIO_CMDLINE_DEVICES", "VIRTIO_NET", "VIRTIO_PCI",
+)  # fmt: skip
+
+_FETCHED = {
+    # The image and, on Ubuntu, its modules; not the closure, which would make initramfs images on a real system.
+    "x86_64": Packages(("linux-image-cloud-amd64|linux-image-virtual",), r"linux-(image|modules)-\d.*"),
+    "aarch64": Packages(("linux-image-cloud-arm64|linux-image-virtual",), r"linux-(image|modules)-\d.*"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class GuestKernel:
+    """A kernel file and what belongs to it."""
+
+    path: Path
+    release: str
+    """As ``uname -r`` will say; empty if the file does not tell where we look."""
+    modules: tuple[Path, ...]
+    """Plain ``NAME.ko`` files of :data:`WANTED` and what they depend on, dependencies first."""
+    config: Mapping[str, str]
+    """Option without ``CONFIG_`` → ``y``, ``m``, a value, or ``n``; empty if the configuration is unknown."""
+    config_sha256: str
+    """Of the whole configuration file; empty if unknown."""
+    sha256: str
+    origin: Literal["given", "system", "fetched"]
+    package: str = ""
+
+    @property
+    def module_folder(self) -> Path | None:
+        """The folder that all of :attr:`modules` are in."""
+        return self.modules[0].parent if self.modules else None
+
+    def record(self) -> dict[str, Any]:
+        """For the manifest."""
+        return {
+            "release": self.release,
+            "sha256": self.sha256,
+            "origin": self.origin,
+            "package": self.package,
+            "config": dict(self.config),
+            "config_sha256": self.config_sha256,
+            "modules": {path.name: sha256_of(path) for path in self.modules},
+        }
+
+
+def guest_kernel(
+    store: Cache,
+    zstd: Callable[[], tuple[str, ...]],
+    *,
+    given: str = "",
+    modules: str = "",
+    offline: bool = False,
+    system: bool = True,
+    boot: Path = Path("/boot"),
+) -> GuestKernel:
+    """Find or fetch a guest kernel.
+
+    Args:
+        store: where fetched packages and plain modules are kept.
+        zstd: gives the command that unpacks standard input; asked for only where a module needs it.
+        given: path of the user's kernel: then no modules, unless ``modules`` is given too.
+        modules: a folder as ``/lib/modules/RELEASE``.
+        offline: fetch nothing.
+        system: consider the host's own kernel.
+        boot: where the host keeps it.
+
+    Raises:
+        Missing: there is none here and none can be fetched; or the given file or folder is not there.
+    """
+    if given:
+        path = Path(given).expanduser()
+        if not path.is_file():
+            raise Missing(
+                f"The guest kernel {path} is not a file.",
+                "Give TARE_GUEST_KERNEL the path of a vmlinux or bzImage.",
+            )
+        folder = Path(modules).expanduser() if modules else None
+        if folder and not folder.is_dir():
+            raise Missing(
+                f"The folder of guest modules {folder} is not there.", "Give one like /lib/modules/RELEASE."
+            )
+        release = path.name.removeprefix("vmlinuz-") if path.name.startswith("vmlinuz-") else ""
+        return _described(store, zstd, path, release, folder, "given")
+    if system:
+        release = platform.release()
+        path, folder = boot / f"vmlinuz-{release}", Path("/lib/modules", release)
+        if _serves(path, boot / f"config-{release}", folder):
+            return _described(store, zstd, path, release, folder, "system")
+    return _fetched(store, zstd, offline=offline)
+
+
+def _fetched(store: Cache, zstd: Callable[[], tuple[str, ...]], *, offline: bool) -> GuestKernel:
+    entry = fetch(_FETCHED[arch.current().machine], store, offline=offline)
+    found = sorted(entry.path.glob("boot/vmlinuz-*"))
+    if not found:
+        raise Missing(
+            f"No kernel is in the packages {', '.join(entry.facts['packages'])}.",
+            "Give one: TARE_GUEST_KERNEL=/path/to/vmlinuz",
+        )
+    path = found[-1]
+    release = path.name.removeprefix("vmlinuz-")
+    package = " ".join(f"{name} {version}" for name, version in entry.facts["packages"].items())
+    return _described(
+        store, zstd, path, release, entry.path / "usr/lib/modules" / release, "fetched", package
+    )
+
+
+def _serves(kernel: Path, config: Path, modules: Path) -> bool:
+    """Whether the host's kernel can be read (Ubuntu hides it from ordinary users) and can be a guest's."""
+    try:
+        with kernel.open("rb"):
+            options = read_config(config)
+    except OSError:
+        return False
+    return modules.is_dir() and all(options.get(name, "n") in allowed for name, allowed in _NEEDED.items())
+
+
+def read_config(path: Path) -> dict[str, str]:
+    """``CONFIG_X`` → value, as the kernel's build wrote it."""
+    text = path.read_text(encoding="utf-8", errors="replace")
+    return {
+        match[1]: match[2].strip('"') for match in re.finditer(r"^(CONFIG_\w+)=(.*)$", text, re.MULTILINE)
+    }
+
+
+def _described(
+    store: Cache,
+    zstd: Callable[[], tuple[str, ...]],
+    path: Path,
+    release: str,
+    folder: Path | None,
+    origin: Literal["given", "system", "fetched"],
+    package: str = "",
+) -> GuestKernel:
+    config = path.parent / path.name.replace("vmlinuz", "config", 1)
+    options, config_sha256 = {}, ""
+    if config != path and config.is_file():
+        known = read_config(config)
+        options = {name: known.get(f"CONFIG_{name}", "n") for name in _FACTS}
+        config_sha256 = sha256_of(config)
+    modules = plain_modules(store, folder, WANTED, zstd) if folder else ()
+    return GuestKernel(path, release, modules, options, config_sha256, sha256_of(path), origin, package)
+
+
+def plain_modules(
+    store: Cache, folder: Path, wanted: Iterable[str], zstd: Callable[[], tuple[str, ...]]
+) -> tuple[Path, ...]:
+    """The wanted modules that ``folder`` has and all they depend on, unpacked, dependencies first.
+
+    ``finit_module`` takes plain files; dependencies are read from the modules, as ``modules.dep`` is made by an
+    install script that did not run.
+
+    Raises:
+        TareError: a module cannot be unpacked.
+    """
+    files = {_name(path): path for path in sorted(folder.rglob("*.ko*")) if _name(path)}
+    asked = sorted(name for name in wanted if name in files)
+    state = [(name, files[name].stat().st_size, files[name].stat().st_mtime_ns) for name in asked]
+    key = hashlib.sha256(repr((str(folder.resolve()), state)).encode()).hexdigest()
+
+    def build(content: Path) -> dict[str, list[str]]:
+        order: dict[str, None] = {}
+
+        def visit(name: str) -> None:
+            target = content / f"{name}.ko"
+            if target.exists() or name not in files:
+                return
+            target.write_bytes(_plain(files[name], zstd))
+            for needed in depends(target):
+                visit(needed)
+            order[name] = None
+
+        for name in wanted:
+            visit(name)
+        return {"order": list(order)}
+
+    entry = store.entry("modules", key, build)
+    return tuple(entry.path / f"{name}.ko" for name in entry.facts["order"])
+
+
+def _name(path: Path) -> str:
+    match = re.fullmatch(r"(.+)\.ko(\.(gz|xz|zst))?", path.name)
+    return match[1].replace("-", "_") if match else ""
+
+
+def _plain(path: Path, zstd: Callable[[], tuple[str, ...]]) -> bytes:
+    data = path.read_bytes()
+    try:
+        if data.startswith(b"\x1f\x8b"):
+            return gzip.decompress(data)
+        if data.startswith(b"\xfd7zXZ\0"):
+            return lzma.decompress(data)
+        if data.startswith(b"\x28\xb5\x2f\xfd"):
+            done = subprocess.run(zstd(), input=data, capture_output=True, check=True)
+            return done.stdout
+    except (OSError, EOFError, lzma.LZMAError, subprocess.CalledProcessError) as error:
+        raise TareError(
+            f"The guest module {path} cannot be unpacked: {error}. Give another kernel: TARE_GUEST_KERNEL."
+        ) from error
+    return data

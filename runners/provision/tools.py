@@ -1,0 +1,294 @@
+"""The programs that the suite calls or measures with: from the system if they work there, else fetched.
+
+What is fetched runs through its own loader and libraries, so it never meets the host's.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from runners.images.closure import Libraries, is_elf, read_elf
+from runners.model import TareError
+from runners.provision import arch
+from runners.provision.aptroot import Packages, fetch
+from runners.provision.cache import Cache
+from runners.provision.kernel import GuestKernel, guest_kernel
+from runners.provision.missing import Missing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+__all__ = ["Missing", "Provision", "Tool"]
+
+Origin = Literal["system", "fetched", "given"]
+
+_TRY_SECONDS = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A program that was found and tried."""
+
+    name: str
+    path: Path
+    prefix: tuple[str, ...]
+    """What :meth:`argv` starts with: the loader and its options for fetched tools."""
+    suffix: tuple[str, ...]
+    """Options that always follow the program: where QEMU's firmware is."""
+    environ: Mapping[str, str]
+    """To be added to the environment of the process."""
+    origin: Origin
+    version: str
+    """First line of what it says of itself."""
+    package: str
+    """``name version`` of the package that it was fetched in; empty for the system's own."""
+    root: Path
+    """The root its libraries are in: ``/`` unless it was fetched."""
+
+    def argv(self, *arguments: str) -> tuple[str, ...]:
+        """The command line that runs it on this host."""
+        return (*self.prefix, str(self.path), *self.suffix, *arguments)
+
+
+@dataclass(frozen=True, slots=True)
+class _Spec:
+    packages: tuple[str, ...]
+    """All of them are fetched into one root; tools with the same packages share it."""
+    ask: tuple[str, ...] = ("--version",)
+    where: str = "usr/bin"
+    static: bool = False
+
+
+_WORKLOADS = ("fio", "sysbench", "stress-ng")
+_SPECS = {
+    "fio": _Spec(_WORKLOADS),
+    "sysbench": _Spec(_WORKLOADS),
+    "stress-ng": _Spec(_WORKLOADS),
+    "busybox": _Spec(("busybox-static",), ("true",), static=True),
+    "mke2fs": _Spec(("e2fsprogs",), ("-V",), "usr/sbin"),
+    "zstd": _Spec(("zstd",)),
+    arch.X86_64.qemu: _Spec(arch.X86_64.qemu_packages),
+    arch.AARCH64.qemu: _Spec(arch.AARCH64.qemu_packages),
+}
+_SYSTEM_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+"""Beside ``PATH``, which seldom has them for ordinary users."""
+
+_FIRMWARE = ("usr/share/qemu", "usr/share/seabios", "usr/lib/ipxe/qemu", "usr/share/qemu-efi-aarch64")
+
+
+@dataclass(slots=True)
+class Provision:
+    """Finds tools and guest kernels; what it found it keeps for the process's life."""
+
+    cache: Path
+    offline: bool = False
+    """Use only what is on the host or in the cache."""
+    progress: Callable[[str], None] = field(default=lambda _line: None)
+    use_system: bool = True
+    """``False`` passes over the host's own tools: how tests see what a bare host would get."""
+    store: Cache = field(init=False)
+    _tools: dict[tuple[str, str], Tool | Missing] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.store = Cache(self.cache, self.progress)
+
+    def tool(self, name: str, given: str = "") -> Tool:
+        """The tool of that name.
+
+        Args:
+            name: ``fio``, ``python3``, ``qemu-system-x86_64``, …
+            given: the user's choice, a path or a name on ``PATH``; used or refused, never replaced.
+
+        Raises:
+            Missing: it is not on this host and cannot be fetched, or the given one does not work.
+        """
+        key = (name, given)
+        if key not in self._tools:
+            try:
+                self._tools[key] = self._find(name, given)
+            except Missing as error:
+                self._tools[key] = error
+        found = self._tools[key]
+        if isinstance(found, Missing):
+            raise Missing(found.reason, found.remedy)
+        return found
+
+    def here(self, name: str, given: str = "") -> Tool | None:
+        """The tool if it is on this host or in the cache: no network, and no long work. For probes."""
+        try:
+            if self.offline or (name, given) in self._tools:
+                return self.tool(name, given)
+            return Provision(self.cache, offline=True, use_system=self.use_system).tool(name, given)
+        except Missing:
+            return None
+
+    def guest_kernel(self, given: str = "", modules: str = "") -> GuestKernel:
+        """The kernel for guests. See :func:`runners.provision.kernel.guest_kernel`."""
+        zstd = lambda: self.tool("zstd").argv("-d", "-q", "-c")  # noqa: E731 - asked for only if a module needs it
+        return guest_kernel(
+            self.store, zstd, given=given, modules=modules, offline=self.offline, system=self.use_system
+        )
+
+    def _find(self, name: str, given: str) -> Tool:
+        if name == "python3":
+            return _python(given)
+        if name not in _SPECS:
+            raise Missing(
+                f"{name}: tare has no recipe for this tool.", f"Known are: {', '.join(_SPECS)}, python3."
+            )
+        spec = _SPECS[name]
+        if given:
+            path = shutil.which(given)
+            if path is None:
+                raise Missing(f"{given}: there is no such program.", f"Give the path of a working {name}.")
+            return _tried(name, spec, Path(path), "given")
+        found = self._system(name, spec) if self.use_system else None
+        return found or self._fetched(name, spec)
+
+    def _system(self, name: str, spec: _Spec) -> Tool | None:
+        path = shutil.which(
+            name, path=os.pathsep.join((os.environ.get("PATH", os.defpath), *_SYSTEM_FOLDERS))
+        )
+        # A wrapper script could not be carried into the image.
+        if path is None or not is_elf(Path(path)) or (spec.static and not read_elf(Path(path)).static):
+            return None
+        try:
+            return _tried(name, spec, Path(path), "system")
+        except Missing as error:
+            self.progress(f"the system's {name} does not work, so it is passed over: {error.reason}")
+            return None
+
+    def _fetched(self, name: str, spec: _Spec) -> Tool:
+        entry = fetch(Packages(spec.packages), self.store, offline=self.offline)
+        path = entry.path / spec.where / name
+        if not path.exists():
+            raise Missing(
+                f"{name} is not in the packages {' '.join(spec.packages)}.", f"Install {name} by hand."
+            )
+        package = next(
+            (each for each in spec.packages if name.startswith(each.removesuffix("-static"))),
+            spec.packages[0],
+        )
+        return _tried(
+            name,
+            spec,
+            path,
+            "fetched",
+            entry.path,
+            f"{package} {entry.facts['packages'].get(package, '')}".strip(),
+        )
+
+
+def _tried(
+    name: str, spec: _Spec, path: Path, origin: Origin, root: Path = Path("/"), package: str = ""
+) -> Tool:
+    """The tool, after it answered once.
+
+    Raises:
+        Missing: it does not start, or fails.
+    """
+    prefix, suffix, environ = _ways(name, path, root) if origin == "fetched" else ((), (), {})
+    tool = Tool(name, path, prefix, suffix, environ, origin, "", package, root)
+    try:
+        done = subprocess.run(
+            tool.argv(*spec.ask),
+            env=os.environ | environ,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            stdin=subprocess.DEVNULL,
+            timeout=_TRY_SECONDS,
+        )
+        said = (done.stdout + done.stderr).strip()
+        complaint = f"exit status {done.returncode}: {said[-200:]}" if done.returncode else ""
+    except (OSError, subprocess.TimeoutExpired) as error:
+        said, complaint = "", str(error)
+    if complaint:
+        raise Missing(
+            f"{path} does not work ({complaint}).",
+            f"Install a working one: apt-get install {' '.join(spec.packages)}",
+        )
+    version = said.splitlines()[0] if said else package
+    return Tool(name, path, prefix, suffix, environ, origin, version, package, root)
+
+
+def _ways(name: str, path: Path, root: Path) -> tuple[tuple[str, ...], tuple[str, ...], dict[str, str]]:
+    """Loader, fixed options and environment of a fetched tool."""
+    inner = f"/{path.relative_to(root)}"
+    libraries = Libraries(root)
+    closure = libraries.closure(inner)
+    if not closure.interpreter:
+        return (), (), {}
+    if closure.missing:
+        raise Missing(f"{name} was fetched without {', '.join(closure.missing)}.", f"Install {name} by hand.")
+    prefix = loader_argv(str(root), closure.interpreter, closure.directories)
+    if not name.startswith("qemu-system-"):
+        return prefix, (), {}
+    firmware = [
+        argument for each in _FIRMWARE if (root / each).is_dir() for argument in ("-L", str(root / each))
+    ]
+    # QEMU looks for its modules beside /proc/self/exe, which is the loader here.
+    modules = root / "usr/lib" / arch.current().multiarch / "qemu"
+    return prefix, tuple(firmware), {"QEMU_MODULE_DIR": str(modules)} if modules.is_dir() else {}
+
+
+def loader_argv(root: str, interpreter: str, directories: tuple[str, ...]) -> tuple[str, ...]:
+    """The front of a command line that runs a program by its own loader and libraries below ``root``, see ld.so(8)."""
+    base = root.rstrip("/")
+    path = ":".join(f"{base}{directory}" for directory in directories)
+    # musl's loader has no cache to ignore.
+    flags = () if "musl" in interpreter else ("--inhibit-cache",)
+    return (f"{base}{interpreter}", *flags, "--library-path", path)
+
+
+_PYTHON_TRY = "import ctypes, hashlib, json, platform, random, re, sqlite3, statistics, struct, sys, zlib; print(sys.version_info[:2] >= (3, 9), platform.python_version(), sys.base_prefix)"  # noqa: E501
+
+
+def _python(given: str) -> Tool:
+    """The Python that goes into the image: the system's if it is whole, else the one that runs now.
+
+    Never one of a virtual environment, nor a shim that chooses by configuration: both would need more files.
+    """
+    candidates = [given] if given else ["/usr/bin/python3", getattr(sys, "_base_executable", sys.executable)]
+    for candidate in candidates:
+        path = shutil.which(candidate)
+        if path is None or not is_elf(Path(path).resolve()):
+            continue
+        try:
+            done = subprocess.run(
+                [path, "-I", "-c", _PYTHON_TRY],
+                capture_output=True,
+                text=True,
+                check=False,
+                stdin=subprocess.DEVNULL,
+                timeout=_TRY_SECONDS,
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            continue
+        match = re.match(r"True (\S+) ", done.stdout)
+        if match and not done.returncode:
+            origin: Origin = "given" if given else "system"
+            return Tool("python3", Path(path), (), (), {}, origin, f"Python {match[1]}", "", Path("/"))
+    raise Missing(
+        f"No whole Python 3.9 or later to carry into the image; tried {', '.join(candidates)}.",
+        "Install one: apt-get install python3",
+    )
+
+
+def require_elf_of_this_machine(path: Path) -> None:
+    """Refuse programs of other architectures, which only an emulator would run.
+
+    Raises:
+        TareError: it is for another machine.
+    """
+    machine = read_elf(path).machine
+    if machine != arch.current().machine:
+        raise TareError(f"{path} is a program for {machine}, and this machine is {arch.current().machine}.")
