@@ -83,13 +83,17 @@ FIGURES = (
 ERRNOS = {
     "ENOENT": (
         "there is no /dev/kvm",
-        "load the module (modprobe kvm_intel or kvm_amd) and enable virtualisation in the firmware; "
-        "in a VM enable nested virtualisation; in a container pass --device /dev/kvm",
+        (
+            "load the module (modprobe kvm_intel or kvm_amd) and enable virtualisation in the firmware; "
+            "in a VM enable nested virtualisation; in a container pass --device /dev/kvm"
+        ),
     ),
     "EACCES": (
         "/dev/kvm may not be opened by this user",
-        "sudo usermod -aG kvm $USER and log in again; if the device has no group kvm, add the udev rule "
-        'KERNEL=="kvm", GROUP="kvm", MODE="0660"',
+        (
+            "sudo usermod -aG kvm $USER and log in again; if the device has no group kvm, add the udev rule "
+            'KERNEL=="kvm", GROUP="kvm", MODE="0660"'
+        ),
     ),
     "EPERM": (
         "opening /dev/kvm was refused (device cgroup or security module)",
@@ -118,7 +122,9 @@ def _errno_floor(base: KvmFloor, facts: Mapping[str, object]) -> KvmFloor:
     return replace(base, present=name != "ENOENT", reason=f"{text} ({call}: {name})", remedy=remedy)
 
 
-def decide(facts: Iterable[Mapping[str, object]], *, nested: bool, architecture: str, ended: str = "") -> KvmFloor:
+def decide(
+    facts: Iterable[Mapping[str, object]], *, nested: bool, architecture: str, ended: str = ""
+) -> KvmFloor:
     """The rule, as a pure function of the child's lines. ``ended``: how the child ended, if not well.
 
     Usable is: every step of the set-up worked; the first exit was the expected one; the loop takes in guest
@@ -128,7 +134,7 @@ def decide(facts: Iterable[Mapping[str, object]], *, nested: bool, architecture:
     figures: dict[str, float | None] = {f"{name}_seconds": None for name in FIGURES}
     oddities, api, done, failed = [], None, False, None
     for fact in facts:
-        if "seconds" in fact:
+        if "step" in fact and "seconds" in fact:
             figures[f"{fact['step']}_seconds"] = float(str(fact["seconds"]))
         elif "step" in fact:
             oddities.append(f"{fact['step']}: {fact.get('errno') or fact.get('exit')}")
@@ -166,7 +172,7 @@ def decide(facts: Iterable[Mapping[str, object]], *, nested: bool, architecture:
             reason=f"the micro guest's first instructions did not end as they must ({'; '.join(oddities)})",
             remedy="use the accelerator tcg; look at the kernel's log",
         )
-    return replace(base, **_judge_loops(user, kernel, host))
+    return _judge_loops(base, user, kernel, host)
 
 
 def _last_step(figures: Mapping[str, float | None]) -> str:
@@ -174,29 +180,37 @@ def _last_step(figures: Mapping[str, float | None]) -> str:
     return f"step {taken[-1]}" if taken else "no step at all"
 
 
-def _judge_loops(user: float, kernel: float, host: float | None) -> dict[str, object]:
+def _judge_loops(base: KvmFloor, user: float, kernel: float, host: float | None) -> KvmFloor:
     """The verdict where everything could be measured."""
     ratio = kernel / user
     if ratio > KERNEL_MODE_LIMIT:
-        return {
-            "reason": f"KVM emulates guest kernel mode here: a loop iteration takes {kernel * 1e9:.0f} ns at CPL 0 "
-            f"and {user * 1e9:.2f} ns at CPL 3 ({ratio:.0f} ×; the limit is {KERNEL_MODE_LIMIT:.0f}), "
-            "so ordinary kernels cannot boot under it",
-            "remedy": "run on a host whose hypervisor offers hardware nested virtualisation; TCG is used meanwhile",
-        }
+        reason = (
+            f"KVM emulates guest kernel mode here: a loop iteration takes {kernel * 1e9:.0f} ns at CPL 0 and "
+            f"{user * 1e9:.2f} ns at CPL 3 ({ratio:.0f} ×; the limit is {KERNEL_MODE_LIMIT:.0f}), so ordinary "
+            "kernels cannot boot under it"
+        )
+        remedy = "run on a host whose hypervisor offers hardware nested virtualisation"
+        return replace(base, reason=reason, remedy=remedy)
     if host is not None and user > USER_MODE_LIMIT * host:
-        return {
-            "reason": f"guest user mode runs {user / host:.0f} × slower than the host: KVM does not accelerate here",
-            "remedy": "run on a host with hardware virtualisation; TCG is used meanwhile",
-        }
-    against = f"{user / host:.2f} × the host's time" if host else "not compared with the host"
-    return {"usable": True, "reason": f"KVM works: guest loops take {against}, kernel mode {ratio:.2f} × user mode"}
+        reason = (
+            f"guest user mode runs {user / host:.0f} × slower than the host: KVM does not accelerate here"
+        )
+        return replace(base, reason=reason, remedy="run on a host with hardware virtualisation")
+    against = (
+        f"{user / host:.2f} × the host's time"
+        if host
+        else "a time that could not be compared with the host's"
+    )
+    reason = f"KVM works: a guest's loop takes {against}, and in kernel mode {ratio:.2f} × user mode's"
+    return replace(base, usable=True, reason=reason)
 
 
 def is_nested(cpuinfo: str) -> bool:
     """Whether ``/proc/cpuinfo`` shows CPUID's hypervisor bit, that is, this host is a guest."""
     return any(
-        "hypervisor" in line.split(":", 1)[1].split() for line in cpuinfo.splitlines() if line.startswith("flags")
+        "hypervisor" in line.split(":", 1)[1].split()
+        for line in cpuinfo.splitlines()
+        if line.startswith("flags")
     )
 
 
@@ -248,7 +262,11 @@ def measure(timeout: float = TIMEOUT_SECONDS, device: str = DEVICE) -> KvmFloor:
             output, _ = process.communicate(timeout=KILL_SECONDS)
         except subprocess.TimeoutExpired as stuck:
             ended = f"could not be killed after {timeout} s (stuck in the kernel)"
-            output = stuck.stdout.decode(errors="replace") if isinstance(stuck.stdout, bytes) else stuck.stdout or ""
+            output = (
+                stuck.stdout.decode(errors="replace")
+                if isinstance(stuck.stdout, bytes)
+                else stuck.stdout or ""
+            )
     return decide(_parse(output), nested=nested, architecture=architecture, ended=ended)
 
 
