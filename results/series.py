@@ -1,0 +1,237 @@
+"""Series and their independent units: what the statistics are fed with.
+
+A series is one metric of one workload (with its parameters) under one runner. Its independent units are
+invocations where each holds several blocks, else blocks: two blocks of one invocation share whatever that
+opening of the place happened to get (memory layout, page placement, a neighbour), so counting them as
+independent is what makes false alarms (Kalibera, Jones 2013; measured in ``docs/method.md``).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+
+from results import statistics
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from results.frame import RunFrame
+    from results.record import Accelerator, Direction
+
+INVOCATION_SPREAD = 0.03
+"""Relative standard deviation between invocations that is assumed where a run has too few of them to
+show it. 3 % is what recorded data of others show; see ``docs/method.md``."""
+
+Unit = Literal["block", "invocation"]
+
+
+class SeriesKey(NamedTuple):
+    """Identity of a series."""
+
+    workload: str
+    parameters: str
+    """Canonical JSON."""
+    metric: str
+    runner: str
+    control: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """The good values of a series, warm-ups left out, in the order of blocks."""
+
+    key: SeriesKey
+    family: str
+    unit: str
+    direction: Direction
+    clock: str
+    primary: bool
+    accelerator: Accelerator
+    value: NDArray[np.float64]
+    block: NDArray[np.int32]
+    invocation: NDArray[np.int32]
+    context: tuple[str, ...]
+    """The different contexts of its trials, canonical JSON."""
+
+    @property
+    def invocations(self) -> int:
+        """How often the place was opened for these values."""
+        return len(np.unique(self.invocation))
+
+    @property
+    def nested(self) -> bool:
+        """Whether an invocation holds several blocks."""
+        return self.invocations < len(np.unique(self.block))
+
+
+def good_series(frame: RunFrame) -> dict[SeriesKey, Series]:
+    """Return every series of a run: outcome ``ok``, no warm-ups. Controls are series of their own."""
+    metrics = frame.metrics
+    good = metrics[((metrics["outcome"] == "ok") & ~metrics["warmup"]).to_numpy()]
+    columns: dict[str, Any] = {
+        name: good[name].to_numpy() for name in ("value", "block", "invocation", "primary", "control")
+    }
+    texts = ("workload", "parameters", "metric", "runner", "family", "unit", "direction", "clock", "accelerator", "context")
+    found = {}
+    for rows in good.groupby(
+        ["workload", "parameters", "metric", "runner", "control"], observed=True, sort=False
+    ).indices.values():
+        rows = rows[np.argsort(columns["block"][rows], kind="stable")]
+        first = {name: _text(good[name], rows[0]) for name in texts}
+        key = SeriesKey(
+            first["workload"], first["parameters"], first["metric"], first["runner"], bool(columns["control"][rows[0]])
+        )
+        contexts = np.unique(good["context"].cat.codes.to_numpy()[rows])
+        found[key] = Series(
+            key=key,
+            family=first["family"],
+            unit=first["unit"],
+            direction=first["direction"],
+            clock=first["clock"],
+            primary=bool(columns["primary"][rows[0]]),
+            accelerator=first["accelerator"],
+            value=columns["value"][rows],
+            block=columns["block"][rows],
+            invocation=columns["invocation"][rows],
+            context=tuple(str(good["context"].cat.categories[code]) for code in contexts),
+        )
+    return found
+
+
+def _text(column: pd.Series[Any], row: int) -> Any:
+    return column.cat.categories[column.cat.codes.iat[row]]
+
+
+def median_of(series: Series, confidence: float) -> statistics.Interval:
+    """Return the median of a series in its unit; its interval is over independent units."""
+    value = float(np.median(series.value))
+    if not series.nested:
+        return statistics.quantile(series.value, 0.5, confidence)
+    found = statistics.one_sample(_per_group(series.value, series.invocation), confidence)
+    if found.low is None or found.high is None:
+        return statistics.Interval(value, None, None, found.n, "median, by invocation")
+    # The medians' centre and the median of all differ a little; the interval holds both.
+    return statistics.Interval(
+        value, min(found.low, value), max(found.high, value), found.n, "median, by invocation"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class LogRatio:
+    """A cost on the log scale: above 0 the subject costs more. Also what a p-value is taken from."""
+
+    interval: statistics.Interval
+    unit: Unit
+    invocations: int
+    """The smaller number of invocations of the two sides."""
+    allowed: float
+    """Standard deviation added for invocations that were too few to show theirs; 0 if they were enough."""
+    units: tuple[NDArray[np.float64], ...]
+    """Paired: the log ratios. Unpaired: logs of base and of subject, the sign turned for ``higher``."""
+    unpaired_blocks: int = 0
+
+    def p_beyond(self, margin: float, *, sign: int) -> float:
+        """One-sided p-value against "the log cost times ``sign`` is at most ``margin``"."""
+        if self.allowed:
+            # The allowance dominates: a normal tail around the widened estimate.
+            spread = math.hypot(self._error(), self.allowed)
+            return 0.5 * math.erfc((sign * self.interval.value - margin) / spread / math.sqrt(2))
+        if len(self.units) == 1:
+            return statistics.one_sample_p(sign * self.units[0], margin)
+        return statistics.two_sample_p(sign * self.units[0], sign * self.units[1], margin)
+
+    def _error(self) -> float:
+        return math.sqrt(sum(float(u.var(ddof=1)) / len(u) for u in self.units if len(u) > 1))
+
+
+def _per_group(values: NDArray[np.float64], groups: NDArray[np.int32]) -> NDArray[np.float64]:
+    """Centre (Hodges-Lehmann) of each group, in order of first sight."""
+    ids, first = np.unique(groups, return_index=True)
+    return np.array([_centre(values[groups == g]) for g in ids[np.argsort(first)]])
+
+
+def _centre(values: NDArray[np.float64]) -> float:
+    return float(values[0]) if len(values) == 1 else statistics.one_sample(values, 0.5).value
+
+
+def paired_log_ratio(
+    subject: Series, base: Series, confidence: float, *, spread: float = INVOCATION_SPREAD
+) -> LogRatio | None:
+    """Return the cost of ``subject`` against ``base``, both of one run, paired inside each block.
+
+    Drift of the machine hits both values of a block and cancels. ``None``: no block holds both, or a value
+    is zero, so that there is no ratio.
+    """
+    blocks = np.intersect1d(subject.block, base.block)
+    unpaired = len(np.union1d(subject.block, base.block)) - len(blocks)
+    if not len(blocks):
+        return None
+    sides = [_by_block(side, blocks) for side in (subject, base)]
+    if any((values <= 0).any() for values, _ in sides):
+        return None
+    ratio = _oriented(np.log(sides[0][0]) - np.log(sides[1][0]), subject.direction)
+    coarser = min((invocation for _, invocation in sides), key=lambda i: len(np.unique(i)))
+    count = len(np.unique(coarser))
+    if count == len(blocks):
+        return LogRatio(statistics.one_sample(ratio, confidence), "block", count, 0.0, (ratio,), unpaired)
+    if count >= statistics.FEWEST:
+        units = _per_group(ratio, coarser)
+        return LogRatio(statistics.one_sample(units, confidence), "invocation", count, 0.0, (units,), unpaired)
+    counts = [len(np.unique(invocation)) for _, invocation in sides]
+    interval, allowed = _allow(statistics.one_sample(ratio, confidence), counts, confidence, spread)
+    return LogRatio(interval, "block", count, allowed, (ratio,), unpaired)
+
+
+def unpaired_log_ratio(
+    subject: Series, base: Series, confidence: float, *, spread: float = INVOCATION_SPREAD
+) -> LogRatio | None:
+    """Return the cost of ``subject`` against ``base`` of another run. ``None`` if a value is zero."""
+    if (subject.value <= 0).any() or (base.value <= 0).any():
+        return None
+    sides = [base, subject]
+    counts = [side.invocations for side in sides]
+    nested = any(side.nested for side in sides)
+    by_invocation = nested and min(counts) >= statistics.FEWEST
+    units = []
+    for side in sides:
+        log = _oriented(np.log(side.value), side.direction)
+        units.append(_per_group(log, side.invocation if by_invocation else side.block))
+    interval = statistics.two_sample(units[0], units[1], confidence)
+    allowed = 0.0
+    if nested and not by_invocation:
+        interval, allowed = _allow(interval, counts, confidence, spread)
+    return LogRatio(interval, "invocation" if by_invocation else "block", min(counts), allowed, tuple(units))
+
+
+def _by_block(side: Series, blocks: NDArray[np.int32]) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
+    """Median and invocation of each of the blocks."""
+    if len(side.block) == len(blocks):
+        return side.value, side.invocation
+    starts = np.searchsorted(side.block, blocks)
+    ends = np.searchsorted(side.block, blocks, side="right")
+    values = [float(np.median(side.value[a:b])) for a, b in zip(starts, ends, strict=True)]
+    return np.array(values), side.invocation[starts]
+
+
+def _oriented(log: NDArray[np.float64], direction: Direction) -> NDArray[np.float64]:
+    return -log if direction == "higher" else log
+
+
+def _allow(
+    interval: statistics.Interval, invocations: list[int], confidence: float, spread: float
+) -> tuple[statistics.Interval, float]:
+    """Widen an interval by what too few invocations cannot show; both errors add as variances."""
+    allowed = spread * math.sqrt(sum(1 / count for count in invocations))
+    if interval.low is None or interval.high is None or not allowed:
+        return interval, allowed
+    extra = float(statistics.special.ndtri((1 + confidence) / 2)) * allowed
+    return interval._replace(
+        low=interval.value - math.hypot(interval.value - interval.low, extra),
+        high=interval.value + math.hypot(interval.high - interval.value, extra),
+        method=f"{interval.method}, widened for {min(invocations)} invocation{'s'[: min(invocations) != 1]}",
+    ), allowed
