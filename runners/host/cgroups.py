@@ -120,8 +120,14 @@ class Cgroups:
 
     def run_folders(self, run: str) -> list[Path]:
         """All ``tare-<run>`` cgroups that exist where this class makes them."""
-        places = {place for one in self.hierarchies for place in (one.own, *_ancestors(one))}
-        return sorted(path for place in places if (path := place / f"tare-{run}").is_dir())
+        return [path for path in self.possible_folders(run) if path.is_dir()]
+
+    def possible_folders(self, run: str) -> list[Path]:
+        """Where :meth:`create` may make the run's cgroups."""
+        places = {one.own for one in self.hierarchies}
+        if self.unified:
+            places.update(_ancestors(self.unified))
+        return sorted(place / f"tare-{run}" for place in places)
 
     def _create_v1(self, made: Cgroup, wanted: set[str], limits: Limits) -> None:
         for one in self.hierarchies:
