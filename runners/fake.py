@@ -1,0 +1,178 @@
+"""The deterministic runner: scripted durations, failures and clocks, for tests of the whole pipeline.
+
+Nothing is launched and no time passes. Two fakes with equal arguments give equal trials.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, Self
+
+from runners.model import JobResult, PlaceFailure, Probe, Usage, Vantage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import TracebackType
+
+    from results.record import Accelerator
+    from runners.images.image import Image
+    from runners.model import Job, Limits
+
+Fault = Literal["exit", "signal", "timeout", "error", "lost", "backwards"]
+"""What may become of a job: exit status 1, SIGKILL, a time-out, a program that cannot be started, a place that
+is lost, or a clock that contradicts itself (it finishes before it starts)."""
+
+
+@dataclass(slots=True)
+class FakeClock:
+    """``CLOCK_MONOTONIC`` of a host where nothing happens by itself; share one between runners of a test."""
+
+    ns: int = 1_000_000_000
+
+    def advance(self, seconds: float) -> int:
+        """Let time pass; returns the new now in ns."""
+        self.ns += max(round(seconds * 1e9), 1)
+        return self.ns
+
+
+def _silence(_job: Job, _chance: random.Random) -> bytes:
+    return b""
+
+
+@dataclass(slots=True)
+class FakeRunner:
+    """A runner whose places are made of numbers."""
+
+    name: str
+    launch_seconds: float = 0.001
+    """From ``requested`` to ``ready``; tear-down takes a tenth of it."""
+    job_seconds: float = 0.010
+    noise: float = 0.0
+    """Standard deviation of every duration, relative to it."""
+    seed: int = 0
+    answer: Callable[[Job, random.Random], bytes] = _silence
+    """What a job writes to its stdout."""
+    open_failures: Mapping[int, str] = field(default_factory=dict)
+    """Number of the opening, from 0 → why it fails."""
+    faults: Mapping[int, Fault] = field(default_factory=dict)
+    """Number of the job, from 0, over all places → what becomes of it."""
+    refusal: Probe | None = None
+    """What the probe says; ``None``: yes."""
+    accelerator: Accelerator = "none"
+    guest: bool = False
+    """Its places have a clock of their own and the ``kernel`` mark."""
+    clock: FakeClock = field(default_factory=FakeClock)
+    openings: int = 0
+    jobs: int = 0
+    open_places: int = 0
+    prepared: bool = False
+    log: list[str] = field(default_factory=list)
+    """What was called, in order."""
+    chance: random.Random = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.chance = random.Random(f"{self.name}/{self.seed}")  # noqa: S311 - a script, not a secret
+
+    @property
+    def label(self) -> str:
+        """See :class:`runners.model.Runner`."""
+        return f"{self.name}(tcg)" if self.accelerator == "tcg" else self.name
+
+    def probe(self) -> Probe:
+        """See :class:`runners.model.Runner`."""
+        self.log.append("probe")
+        return self.refusal or Probe(ok=True, facts={"fake": True})
+
+    def prepare(self, image: Image, limits: Limits) -> None:
+        """See :class:`runners.model.Runner`."""
+        del image, limits
+        self.log.append("prepare")
+        self.prepared = True
+
+    def open(self, first: Job | None = None) -> FakePlace:
+        """See :class:`runners.model.Runner`."""
+        self.log.append("open")
+        number = self.openings
+        self.openings += 1
+        if number in self.open_failures:
+            raise PlaceFailure(
+                self.open_failures[number], remedy="take the fault out of the script", log="fake log"
+            )
+        return FakePlace(self, first)
+
+    def close(self) -> None:
+        """See :class:`runners.model.Runner`."""
+        self.log.append("close")
+        self.prepared = False
+
+    def spend(self, seconds: float) -> int:
+        """Let about that much time pass; returns the new now in ns."""
+        return self.clock.advance(seconds * max(1 + self.noise * self.chance.gauss(0, 1), 0.01))
+
+
+class FakePlace:
+    """See :class:`runners.model.Place`."""
+
+    def __init__(self, runner: FakeRunner, first: Job | None) -> None:
+        self.root, self.scratch = "/", "/scratch"
+        self.vantage = Vantage(top_pid=0, shared_with_host=False)
+        self.clock_error = 1e-6 if runner.guest else 0.0
+        self.context: dict[str, object] = {"fake": True}
+        self.timeline: dict[str, int] = {}
+        self._runner, self._first, self._closed = runner, first, False
+        runner.open_places += 1
+        part = runner.launch_seconds / 4
+        self.timeline["requested"] = runner.spend(part / 100)
+        for mark in (
+            ("spawned", "kernel", "agent", "ready") if runner.guest else ("spawned", "agent", "ready")
+        ):
+            self.timeline[mark] = runner.spend(part)
+
+    def run(self, job: Job) -> JobResult:
+        """See :class:`runners.model.Place`."""
+        runner = self._runner
+        fault = runner.faults.get(runner.jobs)
+        runner.jobs += 1
+        if fault == "lost":
+            raise PlaceFailure("the place died", remedy="take the fault out of the script", log="fake log")
+        started = runner.spend(runner.job_seconds / 100)
+        finished = runner.spend(job.timeout_seconds if fault == "timeout" else runner.job_seconds)
+        inside = (finished - started) / 1e9
+        if fault == "backwards":
+            finished = started - 1
+        if self._first is not None:
+            self.timeline |= {"started": started, "finished": finished}
+        stdout = b"" if fault in {"signal", "timeout", "error"} else runner.answer(job, runner.chance)
+        kept = stdout[: job.output_limit_bytes]
+        return JobResult(
+            exit_code={"exit": 1, "error": 127}.get(
+                fault or "", None if fault in {"signal", "timeout"} else 0
+            ),
+            signal=9 if fault in {"signal", "timeout"} else None,
+            timed_out=fault == "timeout",
+            started_ns=started,
+            finished_ns=finished,
+            inside_seconds=inside,
+            usage=Usage(inside * 0.9, inside * 0.1, 1 << 20, 100, 0, 0, 0, 1, 1) if job.argv else None,
+            stdout=kept,
+            stderr=b"",
+            stdout_bytes=len(stdout),
+            stderr_bytes=0,
+            error="cannot start the program: ENOENT" if fault == "error" else "",
+        )
+
+    def close(self) -> None:
+        """See :class:`runners.model.Place`."""
+        if not self._closed:
+            self._closed = True
+            self._runner.open_places -= 1
+            self.timeline["gone"] = self._runner.spend(self._runner.launch_seconds / 10)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
