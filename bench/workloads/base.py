@@ -1,0 +1,141 @@
+"""What a workload is, and what its modules share.
+
+Workloads do a fixed amount of work, chosen from the wanted length by a rate that an ordinary core reaches,
+and never by looking at the place: every place gets the same command line. So that slow places (a guest
+under TCG is some ten times slower) stay affordable, tools that can are told to stop after a few seconds as
+well, and what is reported is a rate, which is true in both cases.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from results.record import Metric
+from runners.model import TareError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from results.record import Direction
+    from runners.images.image import Image
+    from runners.model import Job, JobResult
+
+PLACE_CLOCK = "place-monotonic"
+"""The clock of the place, as the tool inside read it: the host's own, except in guests."""
+
+PLACE_WALL_CLOCK = "place-realtime"
+"""As above, but a clock that may be stepped: some tools read no other."""
+
+_EXCERPT_CHARACTERS = 200
+
+
+class ParseError(TareError):
+    """A tool's output is not what its parser knows, so no number is taken from it."""
+
+    def __init__(self, workload: str, what: str, output: bytes) -> None:
+        text = output.decode("utf-8", "backslashreplace").strip()
+        if len(text) > _EXCERPT_CHARACTERS:
+            text = text[:_EXCERPT_CHARACTERS] + "…"
+        super().__init__(
+            f"{workload}: {what} in the output {text!r}; run the command of the trial by hand and compare"
+            " with tests/golden/tool_output"
+        )
+        self.excerpt = text
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where a job will run."""
+
+    image: Image
+    root: str
+    """Path of the image's tree as the job sees it."""
+    scratch: str
+    """Path of a private writable folder as the job sees it."""
+    cpus: int
+    first_cpu: int = 0
+    """A CPU of the place, for jobs that pin themselves: in guests 0, elsewhere the first one of the limits' cpuset."""
+
+
+class Workload(Protocol):
+    """What is run, and how its output becomes metrics. Instances are immutable and hashable."""
+
+    @property
+    def name(self) -> str:
+        """Unique; ``-k`` matches it."""
+
+    @property
+    def family(self) -> str:
+        """What it belongs to; ``-k`` matches it, too."""
+
+    @property
+    def summary(self) -> str:
+        """What is measured, in a line."""
+
+    @property
+    def programs(self) -> tuple[str, ...]:
+        """Names of the programs that the image must carry."""
+
+    @property
+    def cold(self) -> bool:
+        """Whether each trial opens a place of its own."""
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """Identity besides the name: trials with other parameters are another series."""
+
+    def job(self, site: Site, seconds: float) -> Job:
+        """The job that takes about ``seconds`` on an ordinary core."""
+
+    def metrics(self, result: JobResult) -> tuple[Metric, ...]:
+        """The metrics of a job that ended well, exactly one of them primary.
+
+        Raises:
+            ParseError: the output is not understood, or contradicts itself.
+        """
+
+    def nominal_seconds(self, seconds: float) -> float:
+        """What one job takes on an ordinary core, the tool's own start included."""
+
+
+def amount(per_second: float, seconds: float) -> int:
+    """Work for about ``seconds`` at an ordinary core's rate, at least one unit."""
+    return max(1, round(per_second * seconds))
+
+
+def cap_seconds(seconds: float) -> int:
+    """After how many seconds a slow place may stop; whole, because sysbench and stress-ng take no others."""
+    return max(1, math.ceil(3 * seconds))
+
+
+def job_timeout(seconds: float) -> float:
+    """When a job that does not end is ended: far beyond any slow place that still works."""
+    return 60.0 + 60.0 * seconds
+
+
+def number(workload: str, what: str, value: object, output: bytes, *, positive: bool = True) -> float:
+    """``value`` as a finite number.
+
+    Raises:
+        ParseError: it is none, or not above 0 although ``positive`` asks for it (a zero rate is never true).
+    """
+    try:
+        found = float(value)  # type: ignore[arg-type]  # any object: that is what is checked
+    except (TypeError, ValueError, OverflowError):
+        raise ParseError(workload, f"no number for {what} but {value!r}"[:120], output) from None
+    if not math.isfinite(found) or found < 0 or (positive and found == 0):
+        raise ParseError(workload, f"an impossible {what} of {found!r}", output)
+    return found
+
+
+def metric(
+    name: str, value: float, unit: str, direction: Direction, source: str, *, clock: str = PLACE_CLOCK,
+    primary: bool = False, samples: int = 1,
+) -> Metric:  # fmt: skip
+    """A metric; ``clock`` is empty for numbers without time in them."""
+    return Metric(
+        name=name, value=value, unit=unit, direction=direction, clock=clock, source=source, samples=samples,
+        primary=primary,
+    )  # fmt: skip

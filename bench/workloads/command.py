@@ -1,0 +1,65 @@
+"""``command``: whatever the user wants to weigh, ``tare run -- CMD ARGS…``."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bench.workloads.base import metric, number
+from runners.model import Job
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bench.workloads.base import Site
+    from results.record import Metric
+    from runners.model import JobResult
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A program of the host, carried into the image, and its arguments.
+
+    What it prints is not looked at. One that fails is recorded as failed, with the tail of its stderr.
+    """
+
+    argv: tuple[str, ...]
+    timeout_seconds: float = 300.0
+    name: str = "command"
+    family: str = "command"
+    cold: bool = False
+
+    @property
+    def summary(self) -> str:
+        """The command line."""
+        return f"your own command: {shlex.join(self.argv)}"
+
+    @property
+    def programs(self) -> tuple[str, ...]:
+        """The command's program."""
+        return self.argv[:1]
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """The command line: another one is another series."""
+        return {"command": shlex.join(self.argv)}
+
+    def job(self, site: Site, seconds: float) -> Job:  # noqa: ARG002 - takes as long as it takes
+        """The command, in the scratch folder."""
+        argv = site.image.argv(site.root, *self.argv)
+        return Job(
+            argv=argv,
+            environ=site.image.environ(site.root),
+            directory=site.scratch,
+            timeout_seconds=self.timeout_seconds,
+        )
+
+    def metrics(self, result: JobResult) -> tuple[Metric, ...]:
+        """From the process's birth to its reaping, by the place's clock."""
+        seconds = number(self.name, "duration", result.inside_seconds, result.stderr)
+        return (metric("command.seconds", seconds, "s", "lower", "agent", primary=True),)
+
+    def nominal_seconds(self, seconds: float) -> float:
+        """Not known before it was run once."""
+        return seconds

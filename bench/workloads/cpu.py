@@ -1,0 +1,76 @@
+"""``cpu`` and ``cpu-all``: integer arithmetic without system calls, by sysbench's prime search.
+
+User-mode work that the hypervisor or kernel hardly sees: a box that costs something here has stolen CPU time,
+slowed the clock down or emulates the CPU.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bench.workloads.base import amount, cap_seconds, job_timeout, metric, number
+from bench.workloads.sysbench import check_rate, find, read_report
+from runners.model import Job
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bench.workloads.base import Site
+    from results.record import Metric
+    from runners.model import JobResult
+
+EVENTS_PER_SECOND = 3000
+"""What one thread of an ordinary core reaches at this limit."""
+
+_PRIME_LIMIT = 10_000
+_RATE = re.compile(rb"^ *events per second: +(\S+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Cpu:
+    """sysbench cpu; one event is the search for all primes up to 10,000 by trial division."""
+
+    name: str
+    summary: str
+    all_cpus: bool
+    family: str = "cpu"
+    programs: tuple[str, ...] = ("sysbench",)
+    cold: bool = False
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """The threads are told as a rule, since their number is the place's."""
+        return {"threads": "one per CPU" if self.all_cpus else 1, "prime_limit": _PRIME_LIMIT}
+
+    def job(self, site: Site, seconds: float) -> Job:
+        """The same number of events per thread everywhere."""
+        threads = site.cpus if self.all_cpus else 1
+        argv = site.image.argv(
+            site.root,
+            "sysbench",
+            "cpu",
+            f"--threads={threads}",
+            f"--cpu-max-prime={_PRIME_LIMIT}",
+            f"--events={amount(EVENTS_PER_SECOND, seconds) * threads}",
+            f"--time={cap_seconds(seconds)}",
+            "run",
+        )
+        return Job(argv=argv, environ=site.image.environ(site.root), timeout_seconds=job_timeout(seconds))
+
+    def metrics(self, result: JobResult) -> tuple[Metric, ...]:
+        """Events per second, and how long the slowest twentieth of them took."""
+        report = read_report(self.name, result)
+        rate = number(self.name, "rate", find(self.name, _RATE, result.stdout)[0], result.stdout)
+        check_rate(self.name, rate, report, result.stdout)
+        return (
+            metric(
+                "sysbench.cpu.rate", rate, "ops/s", "higher", "sysbench", primary=True, samples=report.events
+            ),
+            metric("sysbench.cpu.p95", report.p95_seconds, "s", "lower", "sysbench", samples=report.events),
+        )
+
+    def nominal_seconds(self, seconds: float) -> float:
+        """The tool itself starts in some 30 ms."""
+        return seconds + 0.03

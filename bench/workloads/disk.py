@@ -1,0 +1,191 @@
+"""``disk-seq``, ``disk-rand`` and ``disk-fsync``: the scratch folder's file system and device, by fio.
+
+One thread, one request at a time, ``pread``/``pwrite``: then the sum of fio's request times (ns) is the busy time, and
+rates are formed from it, because fio's own rates rest on whole milliseconds, too coarse for jobs this short.
+The file has 64 MiB and stays in the scratch folder: the warm-up lays it out, later jobs find it.
+
+``disk-seq`` and ``disk-rand`` ask for ``O_DIRECT``, else they would measure the page cache. Where the file
+system refuses it, fio fails and so does the trial, with fio's message: nothing falls back in silence.
+``replace(workload, direct=False)`` is the buffered variant, which says so in its parameters.
+A host's page cache may still lie below a guest's disk; the place's context tells its cache mode.
+
+``disk-fsync`` is what a database's log does: 4 KiB through the page cache, then ``fdatasync``.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any, Literal
+
+from bench.workloads.base import ParseError, amount, cap_seconds, job_timeout, metric, number
+from runners.model import Job
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bench.workloads.base import Site
+    from results.record import Metric
+    from runners.model import JobResult
+
+FILE_MIB = 64
+FILE_NAME = "tare-fio"
+
+_MIB_PER_SECOND = 500
+_READS_PER_SECOND = 8000
+_SYNCS_PER_SECOND = 2000
+_SYNC_EVERY = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """One pattern of fio."""
+
+    name: str
+    summary: str
+    pattern: Literal["seq", "rand", "fsync"]
+    direct: bool
+    family: str = "disk"
+    programs: tuple[str, ...] = ("fio",)
+    cold: bool = False
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """What tells one series of disk numbers from another."""
+        block = {"seq": 1 << 20, "rand": 4096, "fsync": 4096}[self.pattern]
+        return {
+            "pattern": self.pattern,
+            "direct": self.direct,
+            "block_bytes": block,
+            "file_bytes": FILE_MIB << 20,
+        }
+
+    def job(self, site: Site, seconds: float) -> Job:
+        """The same number of requests everywhere, up to the cap."""
+        argv = site.image.argv(
+            site.root,
+            "fio",
+            "--output-format=json",
+            "--thread",
+            "--ioengine=psync",
+            # Without this fio spends 100 ms on calibrating the TSC, more under emulation.
+            "--clocksource=clock_gettime",
+            f"--filename={PurePosixPath(site.scratch) / FILE_NAME}",
+            f"--size={FILE_MIB}M",
+            f"--direct={int(self.direct)}",
+            f"--runtime={cap_seconds(seconds)}s",
+            *self._pattern(seconds),
+        )
+        return Job(
+            argv=argv,
+            environ=site.image.environ(site.root),
+            directory=site.scratch,
+            timeout_seconds=job_timeout(seconds),
+        )
+
+    def _pattern(self, seconds: float) -> tuple[str, ...]:
+        if self.pattern == "rand":
+            return (
+                "--name=randread",
+                "--rw=randread",
+                "--bs=4k",
+                f"--io_size={4 * amount(_READS_PER_SECOND, seconds)}k",
+            )
+        if self.pattern == "fsync":
+            size = f"--io_size={4 * amount(_SYNCS_PER_SECOND, seconds)}k"
+            return ("--name=fsync", "--rw=write", "--bs=4k", "--overwrite=1", "--fdatasync=1", size)
+        # Half of the time each. Overwriting, so that allocating blocks is in no job or in all.
+        size = f"--io_size={max(2 * _SYNC_EVERY, amount(_MIB_PER_SECOND, seconds / 2))}M"
+        write = ("--name=write", "--rw=write", "--bs=1M", "--overwrite=1", f"--fdatasync={_SYNC_EVERY}", size)
+        return (*write, "--name=read", "--stonewall", "--rw=read", "--bs=1M", size)
+
+    def metrics(self, result: JobResult) -> tuple[Metric, ...]:
+        """Bandwidths, or reads per second, or the latency of ``fdatasync``."""
+        jobs = self._jobs(result.stdout)
+        if self.pattern == "rand":
+            return self._random(_Section(self.name, result.stdout, jobs, "randread", "read"))
+        if self.pattern == "fsync":
+            return self._fsync(_Section(self.name, result.stdout, jobs, "fsync", "sync"))
+        write = _Section(self.name, result.stdout, jobs, "write", "write")
+        flush = _Section(self.name, result.stdout, jobs, "write", "sync")
+        read = _Section(self.name, result.stdout, jobs, "read", "read")
+        written = write.value("io_bytes") / (write.busy_seconds() + flush.busy_seconds())
+        return (
+            metric("fio.write.bandwidth", written, "bytes/s", "higher", "fio", primary=True, samples=write.count()),
+            metric(
+                "fio.read.bandwidth", read.value("io_bytes") / read.busy_seconds(), "bytes/s", "higher", "fio",
+                samples=read.count(),
+            ),
+        )  # fmt: skip
+
+    def _random(self, read: _Section) -> tuple[Metric, ...]:
+        count = read.count()
+        return (
+            metric(
+                "fio.randread.iops",
+                count / read.busy_seconds(),
+                "ops/s",
+                "higher",
+                "fio",
+                primary=True,
+                samples=count,
+            ),
+            metric("fio.randread.p50", read.percentile("50", "clat_ns"), "s", "lower", "fio", samples=count),
+            metric("fio.randread.p99", read.percentile("99", "clat_ns"), "s", "lower", "fio", samples=count),
+        )
+
+    def _fsync(self, sync: _Section) -> tuple[Metric, ...]:
+        count = sync.count()
+        return (
+            metric("fio.fsync.p50", sync.percentile("50"), "s", "lower", "fio", primary=True, samples=count),
+            metric("fio.fsync.p99", sync.percentile("99"), "s", "lower", "fio", samples=count),
+            metric("fio.fsync.mean", sync.busy_seconds() / count, "s", "lower", "fio", samples=count),
+        )
+
+    def _jobs(self, output: bytes) -> dict[str, Any]:
+        # fio may write remarks before the document, and to stdout.
+        start = output.find(b"{")
+        try:
+            document = json.loads(output[max(start, 0) :])
+            jobs = {job["jobname"]: job for job in document["jobs"]}
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise ParseError(self.name, f"no JSON of fio ({type(error).__name__})", output) from None
+        for name, job in jobs.items():
+            if job.get("error") != 0:
+                raise ParseError(self.name, f"error {job.get('error')!r} of fio's job {name!r}", output)
+        return jobs
+
+    def nominal_seconds(self, seconds: float) -> float:
+        """The tool waits 100 ms for its threads and needs as long to load its libraries."""
+        return seconds + 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class _Section:
+    """The part of fio's document about one job's reads, writes or syncs."""
+
+    workload: str
+    output: bytes
+    jobs: Mapping[str, Any]
+    job: str
+    section: str
+
+    def value(self, *path: str, positive: bool = True) -> float:
+        found: Any = self.jobs.get(self.job)
+        for key in (self.section, *path):
+            found = found.get(key) if isinstance(found, dict) else None
+        what = ".".join((self.job, self.section, *path))
+        return number(
+            self.workload, what, None if isinstance(found, bool) else found, self.output, positive=positive
+        )
+
+    def count(self) -> int:
+        return int(self.value("lat_ns", "N"))
+
+    def busy_seconds(self) -> float:
+        """Sum of the requests' times; one request at a time, so it is the time in which the device was used."""
+        return self.value("lat_ns", "mean") * self.value("lat_ns", "N") / 1e9
+
+    def percentile(self, percent: str, field: str = "lat_ns") -> float:
+        return self.value(field, "percentile", f"{percent}.000000") / 1e9

@@ -1,0 +1,151 @@
+"""``syscall``, ``switch`` and ``fork``: the kernel's elementary services.
+
+*syscall* is ``dd`` copying single bytes from ``/dev/zero`` to ``/dev/null``: one ``read`` and one ``write``
+per byte and nothing else (seen with strace), the same in every place. stress-ng's ``get`` and ``syscall``
+stressors were tried and are not used: what they do depends on the place (one call per mount; system calls
+that a container refuses are left out). Busybox prints no time, so the agent's clock around the job is taken;
+the program's start, under a millisecond, is in it.
+
+*switch* and *fork* are stress-ng's stressors: two processes that pass bytes through a pipe, and
+fork + exit + wait. Its time comes from ``gettimeofday``. The two processes of *switch* are pinned to one CPU: left
+alone they are sometimes on two, where each byte wakes an idle CPU, an eight times slower and quite different thing.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from bench.workloads.base import (
+    PLACE_WALL_CLOCK,
+    ParseError,
+    amount,
+    cap_seconds,
+    job_timeout,
+    metric,
+    number,
+)
+from runners.model import Job
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bench.workloads.base import Site
+    from results.record import Metric
+    from runners.model import JobResult
+
+COPIES_PER_SECOND = 1_000_000
+_CALLS_PER_COPY = 2
+_RECORDS = re.compile(rb"^(\d+)\+0 records (in|out)$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class SystemCall:
+    """``dd bs=1``: two system calls per byte."""
+
+    name: str = "syscall"
+    family: str = "kernel"
+    summary: str = "cheap system calls per second: dd copies single bytes from /dev/zero to /dev/null"
+    programs: tuple[str, ...] = ("busybox",)
+    cold: bool = False
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """The calls that are made, in turn."""
+        return {"calls": "read, write", "bytes": 1}
+
+    def job(self, site: Site, seconds: float) -> Job:
+        """The same number of copies everywhere; there is no cap, ``dd`` knows none."""
+        copies = amount(COPIES_PER_SECOND, seconds)
+        argv = site.image.argv(
+            site.root, "busybox", "dd", "if=/dev/zero", "of=/dev/null", "bs=1", f"count={copies}"
+        )
+        return Job(argv=argv, environ=site.image.environ(site.root), timeout_seconds=job_timeout(seconds))
+
+    def metrics(self, result: JobResult) -> tuple[Metric, ...]:
+        """System calls per second of the job's whole duration."""
+        records = [(int(count), way) for count, way in _RECORDS.findall(result.stderr)]
+        if [way for _, way in records] != [b"in", b"out"] or records[0][0] != records[1][0]:
+            raise ParseError(self.name, "no two equal counts of records", result.stderr)
+        calls = number(self.name, "count", records[0][0], result.stderr) * _CALLS_PER_COPY
+        seconds = number(self.name, "duration", result.inside_seconds, result.stderr)
+        return (
+            metric(
+                "dd.syscall.rate", calls / seconds, "ops/s", "higher", "dd", primary=True, samples=int(calls)
+            ),
+        )
+
+    def nominal_seconds(self, seconds: float) -> float:
+        """Nothing but the copies."""
+        return seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Stress:
+    """One stressor of stress-ng, one instance."""
+
+    name: str
+    summary: str
+    stressor: Literal["switch", "fork"]
+    per_second: int
+    pinned: bool = False
+    """To one CPU, the place's first."""
+    family: str = "kernel"
+    programs: tuple[str, ...] = ("stress-ng",)
+    cold: bool = False
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """The stressor and how many of it."""
+        return {"stressor": self.stressor, "instances": 1, "pinned": self.pinned}
+
+    def job(self, site: Site, seconds: float) -> Job:
+        """The same number of operations everywhere, up to the cap."""
+        argv = site.image.argv(
+            site.root,
+            "stress-ng",
+            f"--{self.stressor}", "1",
+            f"--{self.stressor}-ops", str(amount(self.per_second, seconds)),
+            "--timeout", str(cap_seconds(seconds)),
+            "--temp-path", site.scratch,
+            "--metrics",
+            "--log-brief",
+            *(("--taskset", str(site.first_cpu)) if self.pinned else ()),
+        )  # fmt: skip
+        return Job(
+            argv=argv,
+            environ=site.image.environ(site.root),
+            directory=site.scratch,
+            timeout_seconds=job_timeout(seconds),
+        )
+
+    def metrics(self, result: JobResult) -> tuple[Metric, ...]:
+        """Operations per second of real time.
+
+        stress-ng writes to stderr or, from 0.16 on, to stdout. The table's columns are: stressor, operations, real,
+        user and system seconds, operations per real second, then others.
+        """
+        output = result.stdout + b"\n" + result.stderr
+        rows = [line.split() for line in output.splitlines() if line.split()[:1] == [self.stressor.encode()]]
+        rows = [row for row in rows if len(row) >= 8]  # shorter ones are remarks
+        tables = [row for row in rows if row[1].isdigit()]
+        if len(tables) != 1:
+            raise ParseError(self.name, f"{len(tables)} rows of metrics instead of one", output)
+        columns = [cell.decode("ascii", "backslashreplace") for cell in tables[0]]
+        operations = number(self.name, "operations", columns[1], output)
+        seconds = number(self.name, "real time", columns[2], output)
+        rate = number(self.name, "rate", columns[5], output)
+        # The seconds are printed to 10 ms, so the cross-check must allow for that.
+        if abs(operations / rate - seconds) > 0.01 + 0.05 * seconds:
+            raise ParseError(self.name, f"{rate} ops/s beside {operations} operations in {seconds} s", output)
+        return (
+            metric(
+                f"stress-ng.{self.stressor}.rate", rate, "ops/s", "higher", "stress-ng", clock=PLACE_WALL_CLOCK,
+                primary=True, samples=int(operations),
+            ),
+        )  # fmt: skip
+
+    def nominal_seconds(self, seconds: float) -> float:
+        """stress-ng starts in some 20 ms."""
+        return seconds + 0.02

@@ -1,0 +1,84 @@
+"""``memory-write`` and ``memory-read``: sequential memory bandwidth of one thread, by sysbench.
+
+sysbench's defaults (blocks of 1 KiB) measure its event loop, and blocks of 1 MiB measure the cache. Blocks of
+64 MiB leave the caches of ordinary machines and amortise the loop to nothing; on hosts with a larger
+last-level cache the number is that cache's, in all places alike. stress-ng's ``stream`` was tried
+first and is not used: it takes its array size from the cache size that the place's sysfs shows, which is
+different work in a guest, and needs over a second to report a rate.
+
+Each word is read or written by one plain 8-byte instruction, so one thread may not saturate the memory
+controller: compare it with itself, not with STREAM.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from bench.workloads.base import amount, cap_seconds, job_timeout, metric, number
+from bench.workloads.sysbench import check_rate, find, read_report
+from runners.model import Job
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bench.workloads.base import Site
+    from results.record import Metric
+    from runners.model import JobResult
+
+BLOCK_MIB = 64
+BLOCKS_PER_SECOND = 150
+
+_RATE = re.compile(rb"^Total operations: \d+ \( *(\S+) per second\)$", re.MULTILINE)
+_BANDWIDTH = re.compile(rb"^\d+\.\d\d MiB transferred \( *(\S+) MiB/sec\)$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """sysbench memory, one thread, one buffer that is written before the timed part."""
+
+    name: str
+    summary: str
+    operation: Literal["read", "write"]
+    family: str = "memory"
+    programs: tuple[str, ...] = ("sysbench",)
+    cold: bool = False
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """What is done, and to how much memory at a time."""
+        return {"operation": self.operation, "block_bytes": BLOCK_MIB << 20, "threads": 1}
+
+    def job(self, site: Site, seconds: float) -> Job:
+        """The same number of passes over the block everywhere."""
+        argv = site.image.argv(
+            site.root,
+            "sysbench",
+            "memory",
+            "--threads=1",
+            f"--memory-block-size={BLOCK_MIB}M",
+            f"--memory-total-size={BLOCK_MIB * amount(BLOCKS_PER_SECOND, seconds)}M",
+            f"--memory-oper={self.operation}",
+            f"--time={cap_seconds(seconds)}",
+            "run",
+        )
+        return Job(argv=argv, environ=site.image.environ(site.root), timeout_seconds=job_timeout(seconds))
+
+    def metrics(self, result: JobResult) -> tuple[Metric, ...]:
+        """The bandwidth. sysbench's MiB are 2**20 bytes."""
+        report = read_report(self.name, result)
+        rate = number(self.name, "rate", find(self.name, _RATE, result.stdout)[0], result.stdout)
+        check_rate(self.name, rate, report, result.stdout)
+        mib = number(self.name, "bandwidth", find(self.name, _BANDWIDTH, result.stdout)[0], result.stdout)
+        check_rate(self.name, mib / BLOCK_MIB, report, result.stdout)
+        return (
+            metric(
+                f"sysbench.memory.{self.operation}", mib * (1 << 20), "bytes/s", "higher", "sysbench",
+                primary=True, samples=report.events,
+            ),
+        )  # fmt: skip
+
+    def nominal_seconds(self, seconds: float) -> float:
+        """The tool's start, and the first touch of the block."""
+        return seconds + 0.08

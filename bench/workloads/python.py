@@ -1,0 +1,84 @@
+"""``python``: a real program of the most common kind, :mod:`bench.workloads.python_program`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from bench.workloads.base import ParseError, amount, job_timeout, metric, number
+from runners.model import Job
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bench.workloads.base import Site
+    from results.record import Metric
+    from runners.model import JobResult
+
+PROGRAM = Path(__file__).with_name("python_program.py")
+"""On the host."""
+
+PROGRAM_IN_IMAGE = "/usr/share/tare/python_workload.py"
+"""In the image, which must carry it there."""
+
+EXTRA_FILES: Mapping[str, Path] = {PROGRAM_IN_IMAGE: PROGRAM}
+"""Path in the image → file on the host."""
+
+PARTS = ("json", "regex", "containers", "zlib", "sqlite")
+"""As the program names them; importing it here would load its libraries with every command of the suite."""
+
+_ROUNDS_PER_SECOND = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Python:
+    """The image's python3 runs the program; the interpreter's start is outside of its numbers."""
+
+    name: str = "python"
+    family: str = "python"
+    summary: str = "a Python program: JSON, regular expressions, dicts and sorting, zlib, SQLite"
+    programs: tuple[str, ...] = ("python3",)
+    cold: bool = False
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """The parts of a round."""
+        return {"parts": ", ".join(PARTS)}
+
+    def job(self, site: Site, seconds: float) -> Job:
+        """The same number of rounds everywhere."""
+        program = str(PurePosixPath(site.root) / PROGRAM_IN_IMAGE.lstrip("/"))
+        # -I: no variable or folder of the user's changes what runs; -B: nothing is written beside it.
+        rounds = str(amount(_ROUNDS_PER_SECOND, seconds))
+        argv = site.image.argv(site.root, "python3", "-I", "-B", program, rounds)
+        return Job(argv=argv, environ=site.image.environ(site.root), timeout_seconds=job_timeout(seconds))
+
+    def metrics(self, result: JobResult) -> tuple[Metric, ...]:
+        """Seconds per round, in all and by part."""
+        try:
+            document = json.loads(result.stdout)
+            rounds, parts = document["rounds"], document["seconds"]
+            unchecked = {part: parts[part] for part in PARTS}
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise ParseError(
+                self.name, f"no result of the program ({type(error).__name__})", result.stdout
+            ) from None
+        count = int(number(self.name, "rounds", rounds, result.stdout))
+        if count < 1:
+            raise ParseError(self.name, f"an impossible number of rounds, {rounds!r},", result.stdout)
+        each = {
+            part: number(self.name, part, value, result.stdout) / count for part, value in unchecked.items()
+        }
+        return (
+            metric("python.round", sum(each.values()), "s", "lower", "python", primary=True, samples=count),
+            *(
+                metric(f"python.{part}", value, "s", "lower", "python", samples=count)
+                for part, value in each.items()
+            ),
+        )
+
+    def nominal_seconds(self, seconds: float) -> float:
+        """The interpreter's start with its imports."""
+        return seconds + 0.06
