@@ -46,7 +46,7 @@ class GuestOptions:
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, object]) -> GuestOptions:
-        """Read the settings ``guest.kernel``, ``.cmdline``, ``.qemu``, ``.cpu``, ``.accel``, ``.console``, ``.boot_timeout``.
+        """Read ``guest.kernel``, ``.cmdline``, ``.qemu``, ``.cpu``, ``.accel``, ``.console`` and ``.boot_timeout``.
 
         Where a value came from (option, environment, file) is resolved by the caller, see :mod:`bench.settings`.
 
