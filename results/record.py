@@ -47,7 +47,8 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     direction: Direction
     clock: str = ""
     """Where the time in it comes from: ``host-monotonic``, ``guest-monotonic``, ``guest-mapped``,
-    ``cpu-time``, or empty if no time is in it."""
+    ``cpu-time``; ``place-monotonic`` or ``place-realtime`` where a tool read the clock of its place (in
+    guests the guest's, elsewhere the host's); or empty if no time is in it."""
     source: str = ""
     """The workload parser or collector that recorded it."""
     error: float | None = None

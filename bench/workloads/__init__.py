@@ -22,7 +22,7 @@ WORKLOADS: tuple[Workload, ...] = (
     Memory("memory-read", "sequential memory reads, one thread (sysbench)", "read"),
     SystemCall(),
     Stress(
-        "switch", "context switches by passing bytes through a pipe (stress-ng)", "switch", per_second=100_000
+        "switch", "context switches on one CPU, through a pipe (stress-ng)", "switch", 160_000, pinned=True
     ),
     Stress("fork", "fork, exit and wait (stress-ng)", "fork", 1500),
     Disk(
