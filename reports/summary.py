@@ -170,11 +170,13 @@ class Summary:
         }
 
     @cached_property
-    def medians(self) -> Mapping[tuple[Case, str], Mapping[str, float]]:
-        """(case, runner) → metric → median over the trials that have it."""
+    def cpu_seconds(self) -> Mapping[tuple[Case, str], Mapping[str, float]]:
+        """(case, runner) → metric of CPU time → median over the trials that have it."""
         values: dict[tuple[Case, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
         for trial in self.measured:
             for metric in trial.metrics:
+                if metric.unit != "s" or "cpu" not in metric.name.split("."):
+                    continue
                 values[case_of(trial), series_name(trial)][metric.name].append(metric.value)
         return {key: {name: statistics.median(v) for name, v in by.items()} for key, by in values.items()}
 

@@ -34,16 +34,24 @@ _STYLES = {
 
 def show(given: ReportInput, stream: TextIO, *, language: Language = "en") -> None:
     """Write the summary: tables in a terminal, aligned lines elsewhere. ``NO_COLOR`` is honoured."""
-    page = Page(Summary(given), words(language))
-    nodes = [node for part in sections(page, SHORTEST) for node in part.body]
     if not stream.isatty():
-        stream.writelines(f"{line}\n" for node in nodes for line in _plain(node))
+        stream.write(render(given, language=language))
         return
     from rich.console import Console  # noqa: PLC0415
 
     console = Console(file=stream, no_color="NO_COLOR" in os.environ, highlight=False)
-    for node in nodes:
+    for node in _nodes(given, language):
         _rich(console, node)
+
+
+def render(given: ReportInput, *, language: Language = "en") -> str:
+    """The summary as plain, aligned lines."""
+    return "".join(f"{line}\n" for node in _nodes(given, language) for line in _plain(node))
+
+
+def _nodes(given: ReportInput, language: Language) -> list[Node]:
+    page = Page(Summary(given), words(language))
+    return [node for part in sections(page, SHORTEST) for node in part.body]
 
 
 def clean(text: str) -> str:
@@ -91,11 +99,20 @@ def _rich(console: Console, node: Node) -> None:
     from rich.text import Text  # noqa: PLC0415
 
     if isinstance(node, Table):
+        title = Text(clean(node.caption), style="bold")
         made = RichTable(
-            box=box.SIMPLE_HEAD, pad_edge=False, title=Text(clean(node.caption)), title_justify="left"
+            box=box.SIMPLE_HEAD, collapse_padding=True, show_edge=False, title=title, title_justify="left"
         )
         for i, column in enumerate(node.columns):
-            made.add_column(Text(clean(column)), justify="right" if i in node.numeric else "left")
+            # Numbers and runners stay whole: one without its "(tcg)" would be another runner.
+            whole = i in node.numeric or any(row[i].color for row in node.rows)
+            made.add_column(
+                Text(clean(column)),
+                justify="right" if i in node.numeric else "left",
+                overflow="fold",
+                no_wrap=whole,
+                min_width=max(_width(_cell(row[i])) for row in node.rows) if whole and node.rows else None,
+            )
         for i, row in enumerate(node.rows):
             made.add_row(
                 *(Text(_cell(cell), style=_STYLES[cell.kind]) for cell in row),

@@ -66,8 +66,11 @@ def _strip(axes: Axes, by_runner: Mapping[str, Phases], words: Words) -> None:
         axes.scatter(found.totals, heights, s=14, color=color, alpha=0.55, linewidths=0, rasterized=many)
         median = statistics.median(found.totals)
         name, end = tail(found.totals)
-        axes.plot([median] * 2, [y - 0.33, y + 0.38], color=style.INK, linewidth=2)
-        axes.plot([end] * 2, [y - 0.33, y + 0.38], color=style.INK, linewidth=1, linestyle=(0, (2, 1.5)))
+        for begin in (y - 0.42, y + 0.33):  # beside the points, not over them
+            axes.plot(
+                [median] * 2, [begin, begin + 0.12], color=style.INK, linewidth=2, solid_capstyle="butt"
+            )
+        axes.plot([end] * 2, [y - 0.36, y + 0.4], color=style.INK, linewidth=1, linestyle=(0, (2, 1.5)))
         text = f"p50 {numbers.quantity(median, 's')} · {name} {numbers.quantity(end, 's')}"
         axes.text(
             1.0,

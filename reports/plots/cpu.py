@@ -68,9 +68,9 @@ def bars(summary: Summary, case: Any) -> list[Bar]:
     found = []
     for runner in summary.series[case]:
         views: dict[str, dict[str, float]] = {}
-        for name, seconds in summary.medians[case, runner].items():
+        for name, seconds in summary.cpu_seconds.get((case, runner), {}).items():
             vantage, _dot, part = name.rpartition(".")
-            if part in PARTS and "cpu" in vantage.split("."):
+            if part in PARTS:
                 views.setdefault(vantage, {})[part] = seconds
         for vantage in sorted(views, key=lambda name: (name != INSIDE, name)):
             parts = views[vantage]

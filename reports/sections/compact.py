@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from reports import numbers
 from reports.document import Cell, Node, Section, Table
+from reports.plots.style import runner_color
 from reports.summary import case_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from reports.page import Page
     from results.comparison import Comparison, Estimate
 
@@ -18,21 +22,21 @@ def section(page: Page) -> Section | None:
     words, summary = page.words, page.summary
     body: list[Node] = []
     if summary.primary:
-        rows, breaks, previous = [], [], None
-        for comparison in summary.primary:
-            case = case_of(comparison)
-            if previous is not None and case != previous:
-                breaks.append(len(rows))
-            rows.append(_row(page, comparison, case.label))
-            previous = case
-        columns = ("workload", "runner", "median", "cost", "floor", "n", "verdict")
-        names = tuple(words(f"overhead.{name}") for name in columns)
-        caption = words("overhead.caption")
-        body.append(Table(caption, names, tuple(rows), numeric=(2, 3, 4, 5), breaks=tuple(breaks)))
+        rows: list[tuple[Cell, ...]] = []
+        breaks: list[int] = []
+        for same in _groups(summary.primary):
+            breaks.append(len(rows))
+            rows += _base(page, same[0])
+            rows += [_row(page, comparison) for comparison in same]
+        heads = [words(f"overhead.{name}") for name in ("workload", "runner", "median", "cost", "n")]
+        names = (*heads, words("short.verdict"))
+        body.append(
+            Table(words("overhead.caption"), names, tuple(rows), numeric=(2, 3, 4), breaks=tuple(breaks[1:]))
+        )
     for case, by_runner in summary.startup.items():
         starts = tuple(
             (
-                Cell(runner),
+                Cell(runner, color=runner_color(runner)),
                 Cell(str(found.n)),
                 Cell(numbers.quantity(found.inside, "s")),
                 Cell(numbers.quantity(found.end_to_end, "s")),
@@ -45,15 +49,36 @@ def section(page: Page) -> Section | None:
     return Section("compact", "", tuple(body)) if body else None
 
 
-def _row(page: Page, comparison: Comparison, label: str) -> tuple[Cell, ...]:
-    given: Estimate = comparison.subject_value
-    width = None if given.low is None or given.high is None else given.high - given.low
+def _groups(found: Sequence[Comparison]) -> list[list[Comparison]]:
+    return [list(same) for _case, same in groupby(found, key=case_of)]
+
+
+def _row(page: Page, comparison: Comparison) -> tuple[Cell, ...]:
     return (
-        Cell(label),
-        Cell(comparison.runner),
-        Cell(numbers.quantity(given.value, comparison.unit, width=width)),
+        Cell(case_of(comparison).label),
+        Cell(comparison.runner, color=runner_color(comparison.runner)),
+        _median(comparison.subject_value, comparison.unit),
         Cell(numbers.cost(comparison.cost), kind=comparison.verdict),
-        Cell(numbers.DASH if comparison.floor is None else numbers.cost(comparison.floor), kind="muted"),
         Cell(str(comparison.cost.n)),
-        Cell(page.words(f"verdict.{comparison.verdict}"), kind=comparison.verdict),
+        Cell(page.words(f"short.{comparison.verdict}"), kind=comparison.verdict),
     )
+
+
+def _base(page: Page, comparison: Comparison) -> list[tuple[Cell, ...]]:
+    """The base in a row of its own; its ratio is that of two identical measurements, the noise floor."""
+    floor = comparison.floor
+    return [
+        (
+            Cell(case_of(comparison).label),
+            Cell(comparison.base, color=runner_color(comparison.base)),
+            _median(comparison.base_value, comparison.unit),
+            Cell(numbers.DASH if floor is None else numbers.cost(floor), kind="muted"),
+            Cell(numbers.DASH if floor is None else str(floor.n)),
+            Cell("" if floor is None else page.words("short.floor"), kind="muted"),
+        )
+    ]
+
+
+def _median(given: Estimate, unit: str) -> Cell:
+    width = None if given.low is None or given.high is None else given.high - given.low
+    return Cell(numbers.quantity(given.value, unit, width=width))

@@ -35,10 +35,19 @@ def section(page: Page) -> Section | None:
 
 
 def _where(page: Page, note: str) -> str:
-    cases: dict[str, dict[str, None]] = defaultdict(dict)
-    for comparison in page.summary.compared:
+    """Runners that the note holds for, put together where it holds for the same workloads."""
+    compared = page.summary.compared
+    found: dict[str, dict[str, None]] = defaultdict(dict)
+    every: dict[str, set[str]] = defaultdict(set)
+    for comparison in compared:
+        every[comparison.runner].add(case_of(comparison).label)
         if note in comparison.notes:
-            cases[comparison.runner][case_of(comparison).label] = None
+            found[comparison.runner][case_of(comparison).label] = None
+    together: dict[str, list[str]] = defaultdict(list)
+    for runner, labels in found.items():
+        whole = labels.keys() == every[runner]
+        together[page.words("skips.every") if whole else ", ".join(labels)].append(runner)
     return "; ".join(
-        page.words("notes.where", cases=", ".join(labels), runner=runner) for runner, labels in cases.items()
+        page.words("notes.where", cases=cases, runner=", ".join(runners))
+        for cases, runners in together.items()
     )

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> ReportPaths:
     folder = tmp_path_factory.mktemp("run folder")
-    files = {"trials": folder / "runs" / "trials.jsonl", "flamegraph of python": folder / "a#b.html"}
+    files = {"trials.jsonl": folder / "runs" / "trials.jsonl", "flamegraph of python": folder / "a#b.html"}
     given = dataclasses.replace(make_input(blocks=4), files=files)
     return build_report(given, folder / "out" / "id")
 

@@ -185,3 +185,14 @@ def test_every_verdict_of_the_run_is_among_the_findings() -> None:
     findings = next(s for s in sections(page) if s.name == "findings")
     listed = sum(len(item.parts) for node in findings.body for item in getattr(node, "items", ()))
     assert listed == sum(c.primary for c in given.comparisons)
+
+
+def test_a_note_says_once_where_it_holds() -> None:
+    text = Reader(page_of(make_input(blocks=4))).text
+    assert "in the guest (all workloads under qemu-microvm(tcg), qemu-q35(tcg))" in text
+    assert "in doubt (disk-fsync, disk-rand [bs=4k, depth=1], disk-seq under" in text
+
+
+def test_host_conditions_that_spoil_come_first_with_their_advice() -> None:
+    text = Reader(page_of(make_input(blocks=2))).text
+    assert text.index("stop other work") < text.index("not visible in this virtual machine")

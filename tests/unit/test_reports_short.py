@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from synthetic import empty_input, make_input
 
-from reports import markdown, terminal
+from reports import markdown, numbers, terminal
 from reports.model import LANGUAGES, Language
 from reports.page import Page
 from reports.summary import Summary
@@ -90,3 +90,16 @@ def test_an_empty_run_can_be_told() -> None:
     terminal.show(empty_input(), stream)
     page = Page(Summary(empty_input()), words("en"))
     assert words("en")("findings.none", base="bare") in markdown.render(page)
+
+
+@pytest.mark.parametrize("columns", ["80", "100", "200"])
+def test_no_runner_is_cut_short(monkeypatch: pytest.MonkeyPatch, columns: str) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setenv("TERM", "dumb")
+    stream = Terminal()
+    terminal.show(make_input(blocks=3), stream)
+    assert "…" not in stream.getvalue()
+    assert "qemu-microvm(tcg) " in stream.getvalue()
+    for comparison in make_input(blocks=3).comparisons:
+        if comparison.primary:
+            assert numbers.cost(comparison.cost) in stream.getvalue()
