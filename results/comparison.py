@@ -54,4 +54,10 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     because: str
     """One sentence: why this verdict."""
     notes: tuple[str, ...] = ()
-    """Fairness notes: context that differs between subject and base."""
+    """Fairness notes: context that differs between subject and base; and what was left out, counted."""
+    refused: bool = False
+    """The two sides are unlike, so no verdict was formed (``undecided``); ``because`` names the difference."""
+    p_worse: float = 1.0
+    """One-sided p-value against "costs at most the threshold more"."""
+    p_better: float = 1.0
+    """One-sided p-value against "costs at most the threshold less"."""

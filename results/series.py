@@ -76,15 +76,30 @@ def good_series(frame: RunFrame) -> dict[SeriesKey, Series]:
     columns: dict[str, Any] = {
         name: good[name].to_numpy() for name in ("value", "block", "invocation", "primary", "control")
     }
-    texts = ("workload", "parameters", "metric", "runner", "family", "unit", "direction", "clock", "accelerator", "context")
+    texts = (
+        "workload",
+        "parameters",
+        "metric",
+        "runner",
+        "family",
+        "unit",
+        "direction",
+        "clock",
+        "accelerator",
+        "context",
+    )
     found = {}
-    for rows in good.groupby(
-        ["workload", "parameters", "metric", "runner", "control"], observed=True, sort=False
-    ).indices.values():
+    identity = ["workload", "parameters", "metric", "runner", "control"]
+    for indices in good.groupby(identity, observed=True, sort=False).indices.values():
+        rows = np.asarray(indices)
         rows = rows[np.argsort(columns["block"][rows], kind="stable")]
         first = {name: _text(good[name], rows[0]) for name in texts}
         key = SeriesKey(
-            first["workload"], first["parameters"], first["metric"], first["runner"], bool(columns["control"][rows[0]])
+            first["workload"],
+            first["parameters"],
+            first["metric"],
+            first["runner"],
+            bool(columns["control"][rows[0]]),
         )
         contexts = np.unique(good["context"].cat.codes.to_numpy()[rows])
         found[key] = Series(
@@ -104,7 +119,7 @@ def good_series(frame: RunFrame) -> dict[SeriesKey, Series]:
 
 
 def _text(column: pd.Series[Any], row: int) -> Any:
-    return column.cat.categories[column.cat.codes.iat[row]]
+    return column.iloc[row]
 
 
 def median_of(series: Series, confidence: float) -> statistics.Interval:
@@ -112,7 +127,7 @@ def median_of(series: Series, confidence: float) -> statistics.Interval:
     value = float(np.median(series.value))
     if not series.nested:
         return statistics.quantile(series.value, 0.5, confidence)
-    found = statistics.one_sample(_per_group(series.value, series.invocation), confidence)
+    found = statistics.one_sample(statistics.group_centres(series.value, series.invocation), confidence)
     if found.low is None or found.high is None:
         return statistics.Interval(value, None, None, found.n, "median, by invocation")
     # The medians' centre and the median of all differ a little; the interval holds both.
@@ -149,16 +164,6 @@ class LogRatio:
         return math.sqrt(sum(float(u.var(ddof=1)) / len(u) for u in self.units if len(u) > 1))
 
 
-def _per_group(values: NDArray[np.float64], groups: NDArray[np.int32]) -> NDArray[np.float64]:
-    """Centre (Hodges-Lehmann) of each group, in order of first sight."""
-    ids, first = np.unique(groups, return_index=True)
-    return np.array([_centre(values[groups == g]) for g in ids[np.argsort(first)]])
-
-
-def _centre(values: NDArray[np.float64]) -> float:
-    return float(values[0]) if len(values) == 1 else statistics.one_sample(values, 0.5).value
-
-
 def paired_log_ratio(
     subject: Series, base: Series, confidence: float, *, spread: float = INVOCATION_SPREAD
 ) -> LogRatio | None:
@@ -180,8 +185,10 @@ def paired_log_ratio(
     if count == len(blocks):
         return LogRatio(statistics.one_sample(ratio, confidence), "block", count, 0.0, (ratio,), unpaired)
     if count >= statistics.FEWEST:
-        units = _per_group(ratio, coarser)
-        return LogRatio(statistics.one_sample(units, confidence), "invocation", count, 0.0, (units,), unpaired)
+        units = statistics.group_centres(ratio, coarser)
+        return LogRatio(
+            statistics.one_sample(units, confidence), "invocation", count, 0.0, (units,), unpaired
+        )
     counts = [len(np.unique(invocation)) for _, invocation in sides]
     interval, allowed = _allow(statistics.one_sample(ratio, confidence), counts, confidence, spread)
     return LogRatio(interval, "block", count, allowed, (ratio,), unpaired)
@@ -200,7 +207,7 @@ def unpaired_log_ratio(
     units = []
     for side in sides:
         log = _oriented(np.log(side.value), side.direction)
-        units.append(_per_group(log, side.invocation if by_invocation else side.block))
+        units.append(statistics.group_centres(log, side.invocation if by_invocation else side.block))
     interval = statistics.two_sample(units[0], units[1], confidence)
     allowed = 0.0
     if nested and not by_invocation:
@@ -229,9 +236,9 @@ def _allow(
     allowed = spread * math.sqrt(sum(1 / count for count in invocations))
     if interval.low is None or interval.high is None or not allowed:
         return interval, allowed
-    extra = float(statistics.special.ndtri((1 + confidence) / 2)) * allowed
+    extra = statistics.normal_quantile((1 + confidence) / 2) * allowed
     return interval._replace(
         low=interval.value - math.hypot(interval.value - interval.low, extra),
         high=interval.value + math.hypot(interval.high - interval.value, extra),
-        method=f"{interval.method}, widened for {min(invocations)} invocation{'s'[: min(invocations) != 1]}",
+        method=f"{interval.method}, widened for too few invocations",
     ), allowed

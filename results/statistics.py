@@ -42,6 +42,16 @@ EXACT_LIMIT = 50
 """Above this many units a rank test's normal approximation is used; it is then good to 4 digits."""
 
 
+def normal_quantile(p: float) -> float:
+    """Return the standard normal's quantile."""
+    return float(special.ndtri(p))
+
+
+def t_quantile(freedom: float, p: float) -> float:
+    """Return the quantile of Student's t."""
+    return float(special.stdtrit(freedom, p))
+
+
 class Interval(NamedTuple):
     """An estimate and its limits; both limits are ``None`` where too few units allow none."""
 
@@ -154,7 +164,7 @@ def one_sample(values: ArrayLike, confidence: float) -> Interval:
         return Interval(centre, None, None, n, "hodges-lehmann")
     drop = _critical(_signed_rank_tail, (len(x),), len(walsh), confidence)
     if drop is None:
-        half = float(special.stdtrit(n - 1, (1 + confidence) / 2) * x.std(ddof=1) / math.sqrt(n))
+        half = float(t_quantile(n - 1, (1 + confidence) / 2) * x.std(ddof=1) / math.sqrt(n))
         return Interval(centre, centre - half, centre + half, n, "hodges-lehmann, t")
     return Interval(centre, float(walsh[drop]), float(walsh[-1 - drop]), n, "hodges-lehmann, signed-rank")
 
@@ -179,7 +189,7 @@ def two_sample(base: ArrayLike, subject: ArrayLike, confidence: float) -> Interv
         if va + vb == 0:
             return Interval(centre, centre, centre, n, "hodges-lehmann, welch-t")
         freedom = (va + vb) ** 2 / (va**2 / (len(a) - 1) + vb**2 / (len(b) - 1))
-        half = float(special.stdtrit(freedom, (1 + confidence) / 2) * math.sqrt(va + vb))
+        half = t_quantile(freedom, (1 + confidence) / 2) * math.sqrt(va + vb)
         return Interval(centre, centre - half, centre + half, n, "hodges-lehmann, welch-t")
     return Interval(
         centre, float(differences[drop]), float(differences[-1 - drop]), n, "hodges-lehmann, rank-sum"
@@ -225,7 +235,28 @@ def batched(x: NDArray[np.float64], most: int = MOST_UNITS) -> NDArray[np.float6
     """
     if len(x) <= most:
         return x
-    return np.array([np.median(part) for part in np.array_split(x, most)])
+    size, longer = divmod(len(x), most)
+    split = longer * (size + 1)
+    parts = x[:split].reshape(longer, size + 1), x[split:].reshape(most - longer, size)
+    return np.concatenate([np.median(part, axis=1) for part in parts])
+
+
+def group_centres(x: NDArray[np.float64], groups: NDArray[np.int32]) -> NDArray[np.float64]:
+    """Return the Hodges-Lehmann centre of each group, in order of first sight."""
+    ids, first, sizes = np.unique(groups, return_index=True, return_counts=True)
+    order = np.argsort(first)
+    by_group = np.argsort(groups, kind="stable")
+    if len(set(sizes.tolist())) == 1:
+        return _centres(x[by_group].reshape(len(ids), -1))[order]
+    parts = np.split(x[by_group], np.cumsum(sizes)[:-1])
+    return np.concatenate([_centres(part[np.newaxis]) for part in parts])[order]
+
+
+def _centres(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    if rows.shape[1] > MOST_UNITS:
+        rows = np.array([batched(row) for row in rows])
+    i, j = np.triu_indices(rows.shape[1])
+    return np.asarray(np.median((rows[:, i] + rows[:, j]) / 2, axis=1))
 
 
 def holm(p: Sequence[float]) -> list[float]:

@@ -90,23 +90,36 @@ def _exemption(raw: dict[str, Any], where: str) -> Exemption:
     _refuse_unknown(raw, {"threshold", "reason", *_KEYS}, where)
     patterns = {key: raw[key] for key in _KEYS if key in raw}
     if not patterns:
-        raise ResultError(f"{where} names no series: give workload, runner or metric; for all, change the default.")
+        raise ResultError(
+            f"{where} names no series: give workload, runner or metric; for all, change the default."
+        )
     if not all(isinstance(pattern, str) and pattern for pattern in patterns.values()):
         raise ResultError(f"{where}: workload, runner and metric are patterns in quotes.")
     reason = raw.get("reason")
     if not isinstance(reason, str) or not reason.strip():
-        raise ResultError(f"{where} has no reason: say why this series may differ more, so that others can judge it.")
+        raise ResultError(
+            f"{where} has no reason: say why this series may differ more, so that others can judge it."
+        )
     if "threshold" not in raw:
         raise ResultError(f"{where} has no threshold.")
     return Exemption(_threshold(raw["threshold"], where), reason.strip(), **patterns)
 
 
 def _threshold(value: object, where: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or not 0 < value < 10:
-        raise ResultError(f"{where}: a threshold is a relative difference between 0 and 10, such as 0.05; not {value!r}.")
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, (int, float))
+        or not math.isfinite(value)
+        or not 0 < value < 10
+    ):
+        raise ResultError(
+            f"{where}: a threshold is a relative difference between 0 and 10, such as 0.05; not {value!r}."
+        )
     return float(value)
 
 
 def _refuse_unknown(raw: dict[str, Any], known: set[str], where: str) -> None:
     if unknown := sorted(set(raw) - known):
-        raise ResultError(f"{where} has unknown keys: {', '.join(unknown)}. Known are {', '.join(sorted(known))}.")
+        raise ResultError(
+            f"{where} has unknown keys: {', '.join(unknown)}. Known are {', '.join(sorted(known))}."
+        )

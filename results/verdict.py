@@ -1,0 +1,444 @@
+"""From runs to verdicts: pure functions, the rule in :func:`judge`, its reasons in ``docs/method.md``.
+
+References:
+    Schuirmann 1987, J. Pharmacokinet. Biopharm. 15(6): equivalence by two one-sided tests.
+    Georges, Buytaert, Eeckhout 2007, "Statistically rigorous Java performance evaluation", OOPSLA.
+    Kalibera, Jones 2013, "Rigorous benchmarking in reasonable time", ISMM.
+    Chen, Revels 2016, "Robust benchmarking in noisy environments", HPEC.
+    Laaber, Scheuner, Leitner 2019, "Software microbenchmarking in the cloud", Empir. Softw. Eng. 24.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+from results.comparison import Comparison, Estimate, Verdict
+from results.errors import ResultError
+from results.frame import RunFrame, read_frame
+from results.series import (
+    INVOCATION_SPREAD,
+    LogRatio,
+    Series,
+    SeriesKey,
+    good_series,
+    median_of,
+    paired_log_ratio,
+    unpaired_log_ratio,
+)
+from results.statistics import FEWEST, benjamini_hochberg, holm
+from results.thresholds import DEFAULT_THRESHOLD, Thresholds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from results.load import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A verdict and the sentence that says why."""
+
+    verdict: Verdict
+    because: str
+
+
+def judge(cost: LogRatio | None, floor: LogRatio | None, threshold: float) -> Judged:
+    """Form the verdict of one comparison.
+
+    With ``M`` the larger of the threshold and the noise floor (the A/A ratio's distance from 1):
+    ``worse`` if the whole interval of the cost lies above ``1 + M``, ``better`` if it lies below
+    ``1 / (1 + M)``, ``same`` if it lies within the threshold on both sides and the floor does too, else
+    ``undecided``. The three regions do not overlap, and each is one or two one-sided tests at
+    ``(1 - confidence) / 2``.
+    """
+    if cost is None:
+        return Judged("undecided", "There is no ratio: a value is zero, or no block holds both sides.")
+    low, high = cost.interval.low, cost.interval.high
+    if low is None or high is None:
+        units = _count(cost.interval.n, cost.unit)
+        return Judged("undecided", f"{FEWEST} {cost.unit}s are needed for an interval; here are {units}.")
+    limit = math.log1p(threshold)
+    noise = 0.0 if floor is None else abs(floor.interval.value)
+    margin = max(limit, noise)
+    span = f"{_percent(low)} to {_percent(high)}"
+    beyond = f"the threshold of {_share(limit)}" if noise <= limit else f"the noise floor of {_share(noise)}"
+    if low > margin or high < -margin:
+        text = f"It costs {_more(cost.interval.value)} ({span}), wholly beyond {beyond}."
+        return Judged("worse" if low > margin else "better", text)
+    if low > -limit and high < limit:
+        if noise <= limit:
+            return Judged("same", f"The difference ({span}) lies wholly within {beyond}.")
+        text = (
+            f"Two identical measurements of the base differ by {_share(noise)}, more than the threshold of "
+        )
+        return Judged("undecided", f"{text}{_share(limit)}: this host cannot show equality now.")
+    return Judged("undecided", _why_undecided(cost, span, beyond, (low, high), margin))
+
+
+def _why_undecided(
+    cost: LogRatio, span: str, beyond: str, interval: tuple[float, float], margin: float
+) -> str:
+    if cost.allowed:
+        return (
+            f"The difference ({span}) is uncertain because the places were opened {_times(cost.invocations)} only; "
+            f"{FEWEST} openings or more show what differs between them."
+        )
+    if -margin <= interval[0] and interval[1] <= margin:
+        return f"The difference ({span}) lies within {beyond}, so it may be noise."
+    return f"The difference ({span}) reaches across {beyond}: more {cost.unit}s would narrow it."
+
+
+def compare_within(
+    run: Run | RunFrame,
+    *,
+    base: str = "bare",
+    threshold: float | Thresholds = DEFAULT_THRESHOLD,
+    confidence: float = 0.95,
+    seed: int = 0,
+    spread: float = INVOCATION_SPREAD,
+) -> list[Comparison]:
+    """Compare every runner of a run with its base, for each workload, parameters and metric.
+
+    Args:
+        run: The run, or its tables.
+        base: Label of the runner to compare with. Its ``control`` trials give the noise floor.
+        threshold: Relative difference that matters, or one for each series.
+        confidence: Of all intervals.
+        seed: Kept for callers; all of today's intervals are exact and draw no numbers.
+        spread: See :data:`results.series.INVOCATION_SPREAD`.
+
+    Returns:
+        Comparisons in stored order. Series that the base lacks, and metrics of direction ``none``, are not
+        among them: :func:`results.summary.summarise` has them.
+    """
+    del seed
+    frame = run if isinstance(run, RunFrame) else read_frame(run)
+    thresholds = threshold if isinstance(threshold, Thresholds) else Thresholds(threshold)
+    series = good_series(frame)
+    counts = _left_out(frame)
+    floors = _floors(series, confidence, spread)
+    found = []
+    for key, subject in series.items():
+        other = series.get(key._replace(runner=base))
+        if key.runner == base or key.control or other is None or subject.direction == "none":
+            continue
+        floor = floors.get((*key[:3], base))
+        cost = paired_log_ratio(subject, other, confidence, spread=spread)
+        limit, why = thresholds.of(key.workload, key.runner, key.metric)
+        notes = _notes(subject, other, cost, counts, why)
+        found.append(_comparison(subject, other, base, cost, floor, limit, confidence, notes))
+    return found
+
+
+class UnlikeRunsError(ResultError):
+    """Two runs that must not be put side by side; ``fields`` says what differs."""
+
+    def __init__(self, text: str, fields: tuple[str, ...]) -> None:
+        super().__init__(text)
+        self.fields = fields
+
+
+@dataclass(frozen=True, slots=True)
+class RunsCompared:
+    """Two runs side by side."""
+
+    comparisons: list[Comparison]
+    missing: tuple[SeriesKey, ...]
+    """Judged series that only the base has good values for."""
+    added: tuple[SeriesKey, ...]
+    """Judged series that only the head has good values for."""
+    unlike: tuple[str, ...]
+    """Context that differs between the runs, as ``field: base → head``; not empty only if it was allowed."""
+
+
+def compare_runs(
+    base_run: Run | RunFrame,
+    head_run: Run | RunFrame,
+    *,
+    threshold: float | Thresholds = DEFAULT_THRESHOLD,
+    confidence: float = 0.95,
+    seed: int = 0,
+    spread: float = INVOCATION_SPREAD,
+    allow_unlike: bool = False,
+) -> RunsCompared:
+    """Compare the same series of two runs, unpaired. The A/A floor is the larger one of the two runs.
+
+    Args:
+        base_run: The earlier run or baseline. A quick run is refused as one.
+        head_run: The run to judge.
+        threshold: Relative difference that matters, or one for each series.
+        confidence: Of all intervals.
+        seed: Kept for callers; all of today's intervals are exact and draw no numbers.
+        spread: See :data:`results.series.INVOCATION_SPREAD`.
+        allow_unlike: Compare in spite of what differs, and mark each comparison with it.
+
+    Raises:
+        UnlikeRunsError: the runs' contexts differ, or the base is a quick run, and this is not allowed.
+    """
+    del seed
+    base, head = (run if isinstance(run, RunFrame) else read_frame(run) for run in (base_run, head_run))
+    thresholds = threshold if isinstance(threshold, Thresholds) else Thresholds(threshold)
+    unlike = _unlike(base, head)
+    if unlike and not allow_unlike:
+        raise UnlikeRunsError(
+            f"{_title(base)} and {_title(head)} are not alike: {'; '.join(unlike)}. "
+            "Measure both under the same conditions, or say that the difference is meant.",
+            unlike,
+        )
+    sides = good_series(base), good_series(head)
+    floors = [_floors(side, confidence, spread) for side in sides]
+    counts = _left_out(base), _left_out(head)
+    found = []
+    for key, subject in sides[1].items():
+        other = sides[0].get(key)
+        if other is None or key.control or subject.direction == "none":
+            continue
+        label = f"{base.manifest.name or base.manifest.run}:{key.runner}"
+        limit, why = thresholds.of(key.workload, key.runner, key.metric)
+        cost = unpaired_log_ratio(subject, other, confidence, spread=spread)
+        floor = _largest(floors, key)
+        notes = (*(f"the runs differ in {text}" for text in unlike), *_notes(subject, other, None, {}, why))
+        notes += _count_notes(counts[0].get((*key[:2], key.runner)), "base")
+        notes += _count_notes(counts[1].get((*key[:2], key.runner)), "head")
+        comparison = _comparison(subject, other, label, cost, floor, limit, confidence, notes)
+        refusal = _refusal(subject, other)
+        if refusal and (
+            not allow_unlike or subject.unit != other.unit or subject.direction != other.direction
+        ):
+            comparison = _refused(comparison, refusal)
+        found.append(comparison)
+    judged = [
+        {key for key, one in side.items() if one.direction != "none" and not key.control} for side in sides
+    ]
+    return RunsCompared(
+        found, tuple(sorted(judged[0] - judged[1])), tuple(sorted(judged[1] - judged[0])), unlike
+    )
+
+
+def control_false_calls(
+    comparisons: Sequence[Comparison], *, method: Literal["holm", "bh"] = "bh", level: float = 0.025
+) -> list[Comparison]:
+    """Withdraw calls of ``worse`` and ``better`` that a matrix of this size would produce by chance.
+
+    Args:
+        comparisons: The whole matrix; refused ones and those without an interval do not count.
+        method: ``holm`` bounds the chance of any false call (Holm 1979), ``bh`` the expected share of false
+            calls among the calls (Benjamini, Hochberg 1995).
+        level: The bound, one-sided.
+    """
+    counted = [i for i, c in enumerate(comparisons) if not c.refused and c.cost.low is not None]
+    adjust = holm if method == "holm" else benjamini_hochberg
+    result = list(comparisons)
+    for verdict in ("worse", "better"):
+        ps = [comparisons[i].p_worse if verdict == "worse" else comparisons[i].p_better for i in counted]
+        for i, p in zip(counted, adjust(ps), strict=True):
+            if comparisons[i].verdict == verdict and p > level:
+                result[i] = msgspec.structs.replace(
+                    comparisons[i],
+                    verdict="undecided",
+                    because=f"Taken alone it would be {verdict}, but among {len(counted)} comparisons such a "
+                    f"difference is expected by chance (adjusted p = {p:.3f}).",
+                )
+    return result
+
+
+def _comparison(
+    subject: Series,
+    other: Series,
+    base: str,
+    cost: LogRatio | None,
+    floor: LogRatio | None,
+    threshold: float,
+    confidence: float,
+    notes: tuple[str, ...],
+) -> Comparison:
+    judged = judge(cost, floor, threshold)
+    limit = math.log1p(threshold)
+    return Comparison(
+        workload=subject.key.workload,
+        family=subject.family,
+        parameters=msgspec.json.decode(subject.key.parameters),
+        metric=subject.key.metric,
+        unit=subject.unit,
+        direction=subject.direction,
+        clock=subject.clock,
+        primary=subject.primary,
+        runner=subject.key.runner,
+        accelerator=subject.accelerator,
+        base=base,
+        subject_value=median_of(subject, confidence).mapped(float, confidence),
+        base_value=median_of(other, confidence).mapped(float, confidence),
+        cost=_estimate(cost, confidence),
+        floor=None if floor is None else _estimate(floor, confidence),
+        threshold=threshold,
+        verdict=judged.verdict,
+        because=judged.because,
+        notes=notes,
+        p_worse=1.0 if cost is None else cost.p_beyond(limit, sign=1),
+        p_better=1.0 if cost is None else cost.p_beyond(limit, sign=-1),
+    )
+
+
+def _estimate(ratio: LogRatio | None, confidence: float) -> Estimate:
+    if ratio is None:
+        return Estimate(value=math.nan, low=None, high=None, confidence=confidence, n=0, method="no ratio")
+    found = ratio.interval.mapped(math.exp, confidence)
+    return msgspec.structs.replace(found, method=f"{found.method}, by {ratio.unit}")
+
+
+def _refused(comparison: Comparison, refusal: str) -> Comparison:
+    return msgspec.structs.replace(
+        comparison,
+        verdict="undecided",
+        because=f"Not compared: {refusal}.",
+        refused=True,
+        p_worse=1.0,
+        p_better=1.0,
+    )
+
+
+def _refusal(subject: Series, other: Series) -> str:
+    """Say why two series of different runs may not be compared, or nothing."""
+    if (subject.unit, subject.direction) != (other.unit, other.direction):
+        return f"unit or direction changed from {other.unit}, {other.direction} to {subject.unit}, {subject.direction}"
+    return "; ".join(_context_differences(subject, other))
+
+
+def _notes(
+    subject: Series,
+    other: Series,
+    cost: LogRatio | None,
+    counts: Mapping[tuple[str, str, str], dict[str, int]],
+    why: str,
+) -> tuple[str, ...]:
+    notes = [*_context_differences(subject, other)]
+    if subject.clock != other.clock:
+        notes.append(f"clock: {other.clock or 'none'} → {subject.clock or 'none'}")
+    if cost is not None and cost.allowed:
+        notes.append(
+            f"opened {_times(cost.invocations)} only: the interval allows for {_share(cost.allowed)} between openings"
+        )
+    if cost is not None and cost.unpaired_blocks:
+        notes.append(f"{_count(cost.unpaired_blocks, 'block')} without a partner left out")
+    notes += _count_notes(counts.get((subject.key.workload, subject.key.parameters, subject.key.runner)), "")
+    if why:
+        notes.append(f"threshold by exception: {why}")
+    return tuple(notes)
+
+
+def _context_differences(subject: Series, other: Series) -> list[str]:
+    """``field: base → subject`` for each fact that differs; a fact that varied inside a side lists its values."""
+    here, there = _facts(subject.context), _facts(other.context)
+    return [
+        f"{name}: {there.get(name, 'not recorded')} → {here.get(name, 'not recorded')}"
+        for name in sorted(here.keys() | there.keys())
+        if here.get(name) != there.get(name)
+    ]
+
+
+def _facts(contexts: Iterable[str]) -> dict[str, str]:
+    values: dict[str, dict[str, None]] = {}
+    for text in contexts:
+        for name, value in _flat(msgspec.json.decode(text)):
+            values.setdefault(name, {})[value] = None
+    return {name: " or ".join(sorted(found)) for name, found in values.items()}
+
+
+def _flat(facts: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, str]]:
+    for name, value in facts.items():
+        if isinstance(value, dict) and value:
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield (
+                prefix + name,
+                value if isinstance(value, str) else msgspec.json.encode(value, order="sorted").decode(),
+            )
+
+
+def _unlike(base: RunFrame, head: RunFrame) -> tuple[str, ...]:
+    there, here = (dict(_flat(frame.manifest.context)) for frame in (base, head))
+    differing = [
+        f"{name}: {there.get(name, 'not recorded')} → {here.get(name, 'not recorded')}"
+        for name in sorted(there.keys() | here.keys())
+        if there.get(name) != here.get(name)
+    ]
+    if base.manifest.mode == "quick":
+        differing.insert(0, "mode: the base is a quick run, which is never a baseline")
+    return tuple(differing)
+
+
+def _left_out(frame: RunFrame) -> dict[tuple[str, str, str], dict[str, int]]:
+    """Trials of each case that give no value: by outcome, and warm-ups."""
+    trials = frame.trials[~frame.trials["control"].to_numpy()]
+    sizes = trials.groupby(
+        ["workload", "parameters", "runner", "outcome", "warmup"], observed=True, sort=False, as_index=False
+    ).size()
+    counts: dict[tuple[str, str, str], dict[str, int]] = {}
+    for workload, parameters, runner, outcome, warmup, size in sizes.itertuples(index=False, name=None):
+        what = "warm-up" if warmup else outcome
+        if what != "ok":
+            case = counts.setdefault((workload, parameters, runner), {})
+            case[what] = case.get(what, 0) + size
+    return counts
+
+
+def _count_notes(counts: dict[str, int] | None, side: str) -> tuple[str, ...]:
+    if not counts:
+        return ()
+    of = f" of the {side}" if side else ""
+    return tuple(f"{_count(n, f'{what} trial')}{of} left out" for what, n in sorted(counts.items()))
+
+
+def _floors(
+    series: Mapping[SeriesKey, Series], confidence: float, spread: float
+) -> dict[tuple[str, str, str, str], LogRatio]:
+    """The A/A ratio of each workload, parameters, metric and runner that was measured twice."""
+    floors = {}
+    for key, control in series.items():
+        twin = series.get(key._replace(control=False))
+        if key.control and twin is not None:
+            ratio = paired_log_ratio(control, twin, confidence, spread=spread)
+            if ratio is not None:
+                floors[key[:4]] = ratio
+    return floors
+
+
+def _largest(
+    floors: Iterable[Mapping[tuple[str, str, str, str], LogRatio]], key: SeriesKey
+) -> LogRatio | None:
+    """The largest A/A ratio of this workload and metric in any of the runs, whichever runner it was."""
+    fitting = [ratio for run in floors for name, ratio in run.items() if name[:3] == key[:3]]
+    return max(fitting, key=lambda ratio: abs(ratio.interval.value), default=None)
+
+
+def _title(frame: RunFrame) -> str:
+    return f"run {frame.manifest.run}" + (f" ({frame.manifest.name})" if frame.manifest.name else "")
+
+
+def _percent(log: float) -> str:
+    """``+4.1 %`` for a log ratio; large ones as factors, which read better."""
+    ratio = math.exp(log)
+    return f"{ratio:.3g} ×" if ratio >= 2 or ratio <= 0.5 else f"{(ratio - 1) * 100:+.1f} %"
+
+
+def _more(log: float) -> str:
+    ratio = math.exp(log)
+    if ratio >= 2 or ratio <= 0.5:
+        return f"{ratio:.3g} times as much"
+    return f"{abs(ratio - 1) * 100:.1f} % {'more' if log > 0 else 'less'}"
+
+
+def _share(log: float) -> str:
+    return f"{math.expm1(log) * 100:.1f} %"
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
+def _times(n: int) -> str:
+    return {1: "once", 2: "twice"}.get(n, f"{n} times")
