@@ -7,6 +7,11 @@ from typing import Any
 import pytest
 
 
-@pytest.mark.workload("memory")
-def bench_memory(replay: Any) -> None:
+@pytest.mark.workload("memory-write")
+def bench_memory_write(replay: Any) -> None:
+    replay()
+
+
+@pytest.mark.workload("memory-read")
+def bench_memory_read(replay: Any) -> None:
     replay()

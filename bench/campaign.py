@@ -189,7 +189,9 @@ class Campaign:
         opened = places[case.runner]
         place = opened.place
         draft.invocation = opened.invocation
-        site = Site(self.image, place.root, place.scratch, self.limits.cpus)
+        guest = not place.vantage.shared_with_host
+        first_cpu = 0 if guest or not self.limits.cpuset else self.limits.cpuset[0]
+        site = Site(self.image, place.root, place.scratch, self.limits.cpus, first_cpu)
         job = case.workload.job(site, self.plan.mode.job_seconds)
         began = time.monotonic()
         collectors = default_collectors(place.vantage)

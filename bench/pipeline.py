@@ -21,7 +21,7 @@ from bench.plan import MODES, Case, Plan, Seconds, make_plan, timings_file
 from bench.provide import provide
 from bench.registry import BASE, CONTROL, DEFAULT, QUICK, Supplies, check, make
 from bench.workloads import WORKLOADS
-from bench.workloads.command import CommandWorkload
+from bench.workloads.command import Command
 from results.find import find_run
 from results.load import load_run
 from results.store import new_run_id
@@ -133,7 +133,7 @@ def choose_workloads(request: Request) -> tuple[Workload, ...]:
     if not request.command:
         return WORKLOADS
     cold = tuple(workload for workload in WORKLOADS if workload.name == "null")
-    return (*cold, CommandWorkload(request.command))
+    return (*cold, Command(request.command))
 
 
 def probe(supplies: Supplies, keys: Sequence[str]) -> Bench:
@@ -188,8 +188,8 @@ def opened(request: Request, progress: Progress, run_id: str = "") -> Iterator[B
     """
     cache = default_cache()
     for leftover in leftovers.find(cache):
-        progress.say(f"a killed run left something behind; removed: {'; '.join(leftover.describe())}")
         leftovers.remove(leftover, cache)
+        progress.say(f"removed what a killed run had left: {', '.join(leftover.describe())}")
     run_id = run_id or new_run_id()
     workdir = Path(os.environ.get("TARE_WORKDIR", "/var/tmp")) / f"tare-{run_id}"  # noqa: S108 - disk-backed, unlike /tmp
     with ExitStack() as stack:

@@ -43,6 +43,7 @@ def _namespaces(supplies: Supplies, _name: str) -> Runner:
 
 
 def _qemu(supplies: Supplies, name: str) -> Runner:
+    from runners.qemu.options import GuestOptions  # noqa: PLC0415
     from runners.qemu.runner import QemuRunner  # noqa: PLC0415
 
     return QemuRunner(

@@ -121,6 +121,10 @@ SETTINGS = (
     Setting("guest.cpu", "--qemu-cpu", "QEMU CPU model", str, "guest", "TARE_QEMU_CPU", "MODEL"),
     Setting("guest.accel", "--accel", "auto, kvm or tcg; one asked for by name is used or fails",
             one_of("auto", "kvm", "tcg"), "guest", "TARE_ACCEL", "NAME"),
+    Setting("guest.console", "--guest-console", "yes: the guest's kernel writes all to the serial console, which is slow",
+            one_of("yes", "no"), "guest", metavar="WORD", default="no"),
+    Setting("guest.boot_timeout", "--boot-timeout", "seconds a guest may take to reach the agent (default: by accelerator)",
+            seconds, "guest", metavar="SECONDS"),
 )  # fmt: skip
 
 

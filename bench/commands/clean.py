@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING
 
 from bench.errors import Exit
 from runners.host import leftovers
+from runners.model import TareError
 from runners.provision.cache import default_cache
 
 if TYPE_CHECKING:
     import argparse
+    from pathlib import Path
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -20,26 +23,26 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """List, remove, and list what resisted."""
+    """Find and remove; say what resisted and go on with the next."""
     cache = default_cache()
     found = leftovers.find(cache)
-    lines = [line for leftover in found for line in leftover.describe()]
-    failures = (
-        []
-        if arguments.dry_run
-        else [line for leftover in found for line in leftovers.remove(leftover, cache)]
-    )
+    lines = [", ".join(leftover.describe()) for leftover in found]
+    resisted = [] if arguments.dry_run else _remove_all(found, cache)
     if arguments.json:
-        print(json.dumps({"found": lines, "removed": not arguments.dry_run, "resisted": failures}, indent=2))
+        print(json.dumps({"found": lines, "dry_run": arguments.dry_run, "resisted": resisted}, indent=2))
     else:
-        for line in lines:
+        for line in lines or ["Nothing is left of dead runs."]:
             print(line)
-        verb = "would be removed" if arguments.dry_run else "removed"
-        print(
-            f"{len(lines)} leftovers of {len(found)} dead runs {verb}."
-            if found
-            else "Nothing is left of dead runs."
-        )
-        for line in failures:
-            print(f"could not be removed: {line}")
-    return Exit.ENVIRONMENT if failures else Exit.OK
+        for line in resisted:
+            print(line, file=sys.stderr)
+    return Exit.ENVIRONMENT if resisted else Exit.OK
+
+
+def _remove_all(found: list[leftovers.Leftover], cache: Path) -> list[str]:
+    resisted = []
+    for leftover in found:
+        try:
+            leftovers.remove(leftover, cache)
+        except TareError as error:
+            resisted.append(str(error))
+    return resisted

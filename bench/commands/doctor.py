@@ -86,4 +86,6 @@ def _entry(mark: str, name: str, reason: str, remedy: str) -> Iterator[str]:
 
 
 def _wrapped(text: str) -> Iterator[str]:
-    yield from textwrap.wrap(text, 110, initial_indent=" " * 9, subsequent_indent=" " * 9, break_long_words=False)
+    yield from textwrap.wrap(
+        text, 110, initial_indent=" " * 9, subsequent_indent=" " * 9, break_long_words=False
+    )

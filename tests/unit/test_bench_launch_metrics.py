@@ -2,7 +2,15 @@ import pytest
 
 from bench.launch_metrics import contradiction, launch_metrics
 
-CONTAINER = {"requested": 0, "spawned": 400_000, "agent": 900_000, "ready": 950_000, "started": 960_000, "finished": 970_000, "gone": 1_500_000}
+CONTAINER = {
+    "requested": 0,
+    "spawned": 400_000,
+    "agent": 900_000,
+    "ready": 950_000,
+    "started": 960_000,
+    "finished": 970_000,
+    "gone": 1_500_000,
+}
 
 
 def test_every_phase_whose_marks_are_there_becomes_a_metric():

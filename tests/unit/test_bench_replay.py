@@ -55,7 +55,9 @@ def test_any_trial_that_is_not_ok_fails_the_test_with_its_reason(outcome):
 
 
 def test_a_skip_keeps_its_reason_and_remedy():
-    series = series_of([trial(0, outcome="skipped", reason="no QEMU.", remedy="apt install it")], "cpu", "bare")
+    series = series_of(
+        [trial(0, outcome="skipped", reason="no QEMU.", remedy="apt install it")], "cpu", "bare"
+    )
     assert series.skipped == "no QEMU. apt install it"
 
 

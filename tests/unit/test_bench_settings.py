@@ -40,7 +40,9 @@ def test_options_win_over_environment_over_file_over_defaults(parse, tmp_path):
         ([], {}, "[guest\n", "cannot be read"),
     ],
 )
-def test_a_bad_value_is_a_usage_error_that_names_where_it_came_from(parse, tmp_path, words, environ, file, origin):
+def test_a_bad_value_is_a_usage_error_that_names_where_it_came_from(
+    parse, tmp_path, words, environ, file, origin
+):
     (tmp_path / "tare.toml").write_text(file)
     with pytest.raises(UsageError, match=origin):
         settings.resolve(parse(words), environ)
@@ -51,7 +53,9 @@ def test_a_settings_file_asked_for_by_name_must_exist(parse):
         settings.resolve(parse(["--config", "elsewhere.toml"]), {})
 
 
-@pytest.mark.parametrize(("text", "expected"), [("512M", 512 << 20), ("2G", 2 << 30), ("1GiB", 1 << 30), ("4096", 4096)])
+@pytest.mark.parametrize(
+    ("text", "expected"), [("512M", 512 << 20), ("2G", 2 << 30), ("1GiB", 1 << 30), ("4096", 4096)]
+)
 def test_sizes_are_powers_of_1024(text, expected):
     assert settings.size(text) == expected
 

@@ -2,14 +2,17 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import math
 
 import matplotlib as mpl
+import msgspec
 import pytest
 from synthetic import empty_input, make_input
 
 from reports.plots import PLOTS, Plot, overhead, startup, style
 from reports.summary import Summary
 from reports.words import words
+from results.comparison import Estimate
 
 RUN = make_input(blocks=4)
 
@@ -98,3 +101,20 @@ def test_hostile_labels_are_drawn(label: str) -> None:
         figure = overhead.draw(Summary(dataclasses.replace(RUN, comparisons=renamed)), words("en"))
     assert figure is not None
     assert all(len(t.get_text()) <= 40 for t in figure.axes[0].get_yticklabels())
+
+
+def test_a_comparison_without_a_ratio_does_not_spoil_the_others() -> None:
+    broken = [
+        msgspec.structs.replace(
+            c, cost=Estimate(value=math.nan, low=None, high=None, confidence=0.95, n=0, method="no ratio")
+        )
+        if c.workload == "cpu"
+        else c
+        for c in RUN.comparisons
+    ]
+    with style.styled():
+        figure = overhead.draw(Summary(dataclasses.replace(RUN, comparisons=tuple(broken))), words("en"))
+    assert figure is not None
+    labels = [t.get_text() for t in figure.axes[0].get_yticklabels()]
+    assert "cpu" not in labels
+    assert "cpu-all" in labels

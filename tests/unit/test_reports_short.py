@@ -67,9 +67,8 @@ def test_columns_are_aligned_with_wide_letters() -> None:
     lines = plain(language="ko").splitlines()
     start = next(i for i, line in enumerate(lines) if line.startswith(words("ko")("overhead.workload")))
     runner = lines[start].index(words("ko")("overhead.runner"))
-    assert terminal._width(lines[start][:runner]) == terminal._width(
-        lines[start + 1][: lines[start + 1].index("namespaces")]
-    )
+    first = lines[start + 1]
+    assert terminal._width(lines[start][:runner]) == terminal._width(first[: first.index("bare")])
 
 
 def test_a_terminal_gets_color_unless_it_asks_not_to(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,97 @@
+"""Two stored runs compared, and what that means for a change: text, JSON, pass or fail."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from reports import numbers
+from results.find import find_run
+from results.gate import Gate, gate
+from results.load import load_run
+from results.thresholds import Thresholds, read_thresholds
+from results.verdict import RunsCompared, compare_runs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from results.comparison import Comparison
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A comparison of two runs and its gate."""
+
+    base: str
+    head: str
+    compared: RunsCompared
+    gate: Gate
+
+    @property
+    def regressed(self) -> bool:
+        """Whether a judged metric became worse by more than its threshold and the noise."""
+        return not self.gate.passed
+
+    def as_json(self) -> str:
+        """Everything, for machines."""
+        return json.dumps(
+            {
+                "base": self.base,
+                "head": self.head,
+                "passed": self.gate.passed,
+                "unlike": list(self.compared.unlike),
+                "missing": [key._asdict() for key in self.compared.missing],
+                "added": [key._asdict() for key in self.compared.added],
+                "comparisons": msgspec.to_builtins(self.compared.comparisons),
+            },
+            indent=2,
+        )
+
+    def as_text(self) -> str:
+        """What a person needs: regressions first, then improvements, then counts."""
+        return "\n".join(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        yield f"{self.head} against {self.base}"
+        for text in self.compared.unlike:
+            yield f"  unlike: {text}"
+        for title, group in (
+            ("worse", self.gate.regressions),
+            ("better", self.gate.improvements),
+            ("undecided", self.gate.undecided),
+            ("refused", self.gate.refused),
+        ):
+            for comparison in group:
+                yield f"  {title:<10} {_row(comparison)}"
+        yield (
+            f"{len(self.gate.regressions)} worse, {len(self.gate.improvements)} better, {len(self.gate.same)} same, "
+            f"{len(self.gate.undecided)} undecided, {len(self.gate.refused)} refused; "
+            f"{len(self.compared.missing)} series only in the base, {len(self.compared.added)} only in the head"
+        )
+
+
+def _row(comparison: Comparison) -> str:
+    name = f"{comparison.workload} {comparison.metric} on {comparison.runner}"
+    return f"{name:<48} cost {numbers.cost(comparison.cost)}: {comparison.because}"
+
+
+def compare_stored(
+    base: str, head: str, results_dir: Path, *, thresholds: Path | None = None, allow_unlike: bool = False
+) -> Outcome:
+    """Find, load and compare two runs; workloads are judged by their primary metrics.
+
+    Raises:
+        ResultError: a run cannot be found or read, or the two are unlike and that is not allowed.
+    """
+    runs = [load_run(find_run(reference, results_dir)) for reference in (base, head)]
+    compared = compare_runs(
+        *runs,
+        threshold=read_thresholds(thresholds) if thresholds else Thresholds(),
+        allow_unlike=allow_unlike,
+    )
+    names = [run.manifest.name or run.manifest.run for run in runs]
+    return Outcome(*names, compared, gate(compared.comparisons, primary_only=True))
