@@ -30,7 +30,8 @@ _ROW_INCHES, _GAP_ROWS = 0.235, 0.7
 
 def draw(summary: Summary, words: Words) -> Figure | None:
     """The figure, or ``None`` if nothing was compared."""
-    found = summary.primary
+    # A comparison without any ratio (no block in which both sides were measured) is in the table only.
+    found = [c for c in summary.primary if math.isfinite(c.cost.value) and c.cost.value > 0]
     if not found:
         return None
     places, bands, bottom = _rows(found)

@@ -29,7 +29,7 @@ def section(page: Page) -> Section | None:
             rows += _base(page, same[0])
             rows += [_row(page, comparison) for comparison in same]
         heads = [words(f"overhead.{name}") for name in ("workload", "runner", "median", "cost", "n")]
-        names = (*heads, words("short.verdict"))
+        names = (*heads, words("overhead.verdict"))
         body.append(
             Table(words("overhead.caption"), names, tuple(rows), numeric=(2, 3, 4), breaks=tuple(breaks[1:]))
         )

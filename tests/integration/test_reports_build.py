@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import html
 import os
 import re
 from pathlib import Path
@@ -12,9 +13,13 @@ import pytest
 from synthetic import make_input
 
 from reports.build import build_report
-from reports.model import LANGUAGES, Language, ReportPaths
+from reports.model import LANGUAGES, Language, ReportInput, ReportPaths
 from reports.plots import PLOTS, Plot, overhead, style
+from reports.summary import case_of
 from reports.words import words
+from results.load import load_run
+from results.store import RunWriter
+from results.verdict import compare_within
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -115,3 +120,25 @@ def test_an_old_report_stays_whole_until_the_new_one_is_ready(
         build_report(make_input(blocks=3), tmp_path, plots=[])
     assert paths.index.read_bytes() == before
     assert set(tmp_path.iterdir()) == {paths.index, paths.summary}
+
+
+def test_numbers_survive_the_way_from_the_store_to_the_page(tmp_path: Path) -> None:
+    """Stored, loaded, compared, written: what the page carries is what the comparison gives."""
+    made = make_input(blocks=6)
+    with RunWriter.create(tmp_path, made.manifest) as writer:
+        for trial in made.trials:
+            writer.append(trial)
+    run = load_run(tmp_path / made.manifest.run)
+    compared = compare_within(run, base="bare", seed=made.manifest.seed)
+    given = ReportInput(run.manifest, tuple(run.trials()), tuple(compared), tuple(run.problems))
+    page = build_report(given, tmp_path / "out", plots=[]).index.read_text(encoding="utf-8")
+    assert compared
+    for comparison in compared:
+        key = html.escape(f"{case_of(comparison).label}|{comparison.runner}|{comparison.metric}")
+        row = page[page.index(f'data-key="{key}"') :].partition("</tr>")[0]
+        found = [float(value) for value in re.findall(r'data-value="([^"]*)"', row)]
+        assert found[:3] == [
+            comparison.subject_value.value,
+            comparison.base_value.value,
+            comparison.cost.value,
+        ]
