@@ -1,0 +1,1 @@
+"""The agent, its wire, and the conversation with it."""

@@ -1,0 +1,499 @@
+/* tare-agent: the first process of every place. It runs jobs that come over one channel and reports on them.
+ *
+ *     tare-agent RUN CHANNEL      a plain child, or PID 1 of a container; CHANNEL is "3" (both ways) or "0,1"
+ *     /init                       of a guest; the kernel's command line has tare.channel= and the rest (guest.h)
+ *
+ * What lies between its first instruction and its answer is part of every measurement. So the null job makes no
+ * process, answers are gathered into one write while more input waits, and whatever only a real job needs is put off
+ * until the first one comes. The wire is described in ARCHITECTURE.md.
+ */
+#include "sys.h"
+
+#include <asm/termbits.h>
+#include <linux/fs.h>
+#include <linux/memfd.h>
+
+#include "wire.h"
+#include "processes.h"
+#include "guest.h"
+
+enum { STRINGS_MAX = 8192, JOB_MAX = 64 << 20, TERM_GRACE_NS = 200000000 };
+enum { DONE_TIMED_OUT = 1, DONE_KILLED = 2 };
+enum { HELLO_PID_1 = 1, HELLO_GUEST = 2 };
+
+static char **inherited; /* a guest's kernel hands over environment; elsewhere jobs inherit none */
+static int leaving;      /* EXIT has come: leave after the job */
+static int child_events = -1; /* signalfd: SIGCHLD */
+
+/* ---- the job that runs ------------------------------------------------------------------------------------- */
+
+struct stream {
+    int fd;
+    u64 total, kept;
+};
+
+static struct {
+    int running, session;
+    u32 sequence;
+    u64 limit, deadline_ns; /* deadline 0: none */
+    u32 flags;
+    struct stream streams[2];
+} job;
+
+/* What the new process needs; it shares our memory until execve, so failures come back in here. */
+struct start {
+    const char *directory;
+    char **argv, **environ;
+    int stdin, stdout, stderr;
+    const char *failed;
+    long error;
+};
+
+static int start_program(void *argument)
+{
+    struct start *start = argument;
+    sys_setsid();
+    /* Inner processes are to be the kernel's first victims, not the agent. Where that is not allowed: so be it. */
+    int score = (int)sys_open("/proc/self/oom_score_adj", O_WRONLY);
+    if (score >= 0)
+        sys_write(score, "1000", 4);
+    sys_dup3(start->stdin, 0, 0);
+    sys_dup3(start->stdout, 1, 0);
+    sys_dup3(start->stderr, 2, 0);
+    if (sys_close_range(3, ~0u, 0) < 0) /* Linux < 5.9 */
+        for (int fd = 3; fd < 4096; fd++)
+            sys_close(fd);
+    sys_sigmask(0);
+    start->failed = start->directory;
+    start->error = sys_chdir(start->directory);
+    if (start->error < 0)
+        return 127;
+    start->failed = start->argv[0];
+    start->error = sys_execve(start->argv[0], start->argv, start->environ);
+    return 127;
+}
+
+/* Once, before the first job that makes a process. */
+static void prepare_for_processes(void)
+{
+    if (child_events >= 0)
+        return;
+    /* What our parent ignores our children must not: an ignored SIGPIPE or SIGINT survives execve. */
+    for (int signal = 1; signal <= 64; signal++)
+        sys_signal(signal, SIG_DFL);
+    u64 child_signal = 1ull << (SIGCHLD - 1);
+    child_events = (int)SYS(__NR_signalfd4, -1, &child_signal, 8, O_CLOEXEC | O_NONBLOCK);
+    sys_prctl(PR_SET_CHILD_SUBREAPER, 1);
+    if (sys_getpid() != 1)
+        return;
+    /* A new network namespace's loopback is down. Elsewhere it is up, and this changes nothing. */
+    struct {
+        char name[16];
+        u16 flags;
+        u8 rest[22];
+    } lo = {"lo", 0, {0}};
+    int net = (int)sys_socket(2 /* AF_INET */, 2 /* SOCK_DGRAM */, 0);
+    if (!sys_ioctl(net, 0x8913 /* SIOCGIFFLAGS */, &lo) && !(lo.flags & 1 /* IFF_UP */)) {
+        lo.flags |= 1;
+        sys_ioctl(net, 0x8914 /* SIOCSIFFLAGS */, &lo);
+    }
+    sys_close(net);
+}
+
+/* A descriptor above the three that the child's dup3 calls are going to overwrite. */
+static int above_stdio(long fd)
+{
+    if (fd < 0 || fd > 2)
+        return (int)fd;
+    int high = (int)sys_fcntl((int)fd, F_DUPFD_CLOEXEC, 3);
+    sys_close((int)fd);
+    return high;
+}
+
+/* A file in memory rather than a pipe: nobody has to feed it, and it is whole before the job starts. */
+static int open_stdin(const u8 *bytes, size_t length)
+{
+    if (!length)
+        return above_stdio(sys_open("/dev/null", O_RDONLY));
+    int fd = above_stdio(SYS(__NR_memfd_create, "stdin", MFD_CLOEXEC));
+    for (size_t at = 0; fd >= 0 && at < length;) {
+        long n = sys_write(fd, bytes + at, length - at);
+        if (n <= 0) {
+            sys_close(fd);
+            return n ? (int)n : -ENOSPC;
+        }
+        at += (size_t)n;
+    }
+    if (fd >= 0)
+        SYS(__NR_lseek, fd, 0, SEEK_SET);
+    return fd;
+}
+
+static void start_job(struct start *start, u64 timeout_ns)
+{
+    static u8 stack[16384] __attribute__((aligned(16)));
+    int ends[2] = {-1, -1};
+    long error = start->stdin;
+    for (int i = 0; i < 2; i++) {
+        int pair[2] = {-1, -1};
+        if (error >= 0)
+            error = sys_pipe2(pair, O_CLOEXEC);
+        job.streams[i] = (struct stream){above_stdio(pair[0]), 0, 0};
+        ends[i] = above_stdio(pair[1]);
+        sys_fcntl(job.streams[i].fd, F_SETFL, O_NONBLOCK);
+    }
+    start->stdout = ends[0];
+    start->stderr = ends[1];
+    u64 started_ns = now_ns();
+    if (error >= 0)
+        error = clone_call(CLONE_VM | CLONE_VFORK | SIGCHLD, stack + sizeof stack, start_program, start);
+    sys_close(start->stdin);
+    sys_close(ends[0]);
+    sys_close(ends[1]);
+    if (error < 0) {
+        char why[128];
+        put_error(why, why + sizeof why, "cannot make the job's process", error);
+        sys_close(job.streams[0].fd);
+        sys_close(job.streams[1].fd);
+        job.streams[0].fd = job.streams[1].fd = -1;
+        refuse(job.sequence, why);
+        return;
+    }
+    child.pid = job.session = (int)error;
+    job.running = 1;
+    job.flags = 0;
+    job.deadline_ns = timeout_ns ? started_ns + timeout_ns : 0;
+    begin(STARTED, job.sequence);
+    number(TAG_CLOCK, started_ns, 8);
+    end();
+}
+
+/* Reads once. Returns 0 at the end of the stream and when there is nothing now. */
+static int take_output(int i)
+{
+    static u8 bytes[2 * OUTPUT_MAX];
+    struct stream *stream = &job.streams[i];
+    long n = sys_read(stream->fd, bytes, sizeof bytes);
+    if (n <= 0) {
+        if (n != -EAGAIN) {
+            sys_close(stream->fd);
+            stream->fd = -1;
+        }
+        return 0;
+    }
+    stream->total += (u64)n;
+    for (u64 at = 0; at < (u64)n && stream->kept < job.limit;) {
+        u64 part = (u64)n - at;
+        if (part > OUTPUT_MAX)
+            part = OUTPUT_MAX;
+        if (part > job.limit - stream->kept)
+            part = job.limit - stream->kept;
+        begin(OUTPUT, job.sequence);
+        number(TAG_STREAM, (u64)i + 1, 1);
+        field(TAG_DATA, bytes + at, (u32)part);
+        end();
+        at += part;
+        stream->kept += part;
+    }
+    return 1;
+}
+
+static char failure[256]; /* why the program could not be started; empty: it was */
+
+/* The job's first process is reaped, or it is past killing. */
+static void finish_job(void)
+{
+    int clean = kill_all(job.session); /* first, so that nobody is left to keep the pipes filled */
+    for (int i = 0; i < 2; i++) {
+        for (int reads = 0; reads < 64 && job.streams[i].fd >= 0 && take_output(i); reads++)
+            ; /* what a pipe can hold, and an end even if a writer has escaped */
+        sys_close(job.streams[i].fd);
+        job.streams[i].fd = -1;
+    }
+    if (child.pid) { /* it hangs in the kernel: report what was done to it */
+        child.pid = 0;
+        child.status = SIGKILL;
+        child.reaped_ns = now_ns();
+        memset(&child.usage, 0, sizeof child.usage);
+    }
+    begin(DONE, job.sequence);
+    number(TAG_CLOCK, child.reaped_ns, 8);
+    number(TAG_STATUS, (u32)child.status, 4);
+    number(TAG_FLAGS, job.flags, 4);
+    field(TAG_USAGE, &child.usage, sizeof child.usage);
+    number(TAG_STDOUT_TOTAL, job.streams[0].total, 8);
+    number(TAG_STDERR_TOTAL, job.streams[1].total, 8);
+    if (*failure)
+        text(TAG_TEXT, failure);
+    else if (!clean)
+        text(TAG_TEXT, "processes of the job did not die within 5 s of SIGKILL");
+    end();
+    job.running = 0;
+}
+
+/* SIGTERM at first, SIGKILL when that was not enough. */
+static void end_job(u32 flag)
+{
+    int asked = job.flags & (DONE_TIMED_OUT | DONE_KILLED);
+    job.flags |= asked ? 0 : flag;
+    if (asked) {
+        finish_job();
+        return;
+    }
+    sys_kill(sys_getpid() == 1 ? -1 : -job.session, SIGTERM);
+    job.deadline_ns = now_ns() + TERM_GRACE_NS;
+}
+
+/* ---- jobs from the wire ------------------------------------------------------------------------------------ */
+
+/* A job too large for one frame is put together here; the pages are the kernel's until they are touched. */
+static u8 *large;
+static size_t large_used;
+static u32 large_sequence;
+
+static void drop_large(void)
+{
+    if (large)
+        SYS(__NR_munmap, large, JOB_MAX);
+    large = 0;
+    large_used = 0;
+}
+
+/* Makes a string of a field, in place: moves it onto the field's head, which leaves room for its end. */
+static char *string(u8 *field, u32 length)
+{
+    memmove(field, field + FIELD_HEAD, length);
+    field[length] = 0;
+    return (char *)field;
+}
+
+static int overridden(const char *entry, char **environ, size_t count)
+{
+    size_t name = 0;
+    while (entry[name] && entry[name] != '=')
+        name++;
+    for (size_t i = 0; i < count; i++)
+        if (strlen(environ[i]) > name && environ[i][name] == '=' && !memcmp(entry, environ[i], name))
+            return 1;
+    return 0;
+}
+
+/* Reads the fields and starts the job. Returns why not, or 0. */
+static const char *take_job(u8 *bytes, size_t length, int spanned)
+{
+    static char *argv[STRINGS_MAX + 1], *environ[STRINGS_MAX + 1];
+    struct start start = {.directory = "/", .argv = argv, .environ = environ};
+    size_t arguments = 0, variables = 0;
+    const u8 *input = 0;
+    u64 input_length = 0, timeout_ns = 0, size = 0;
+    job.limit = 1 << 20;
+    for (size_t at = 0; at < length;) {
+        u8 *here = bytes + at, tag = *here;
+        u32 n;
+        if (length - at < FIELD_HEAD)
+            return "the job's last field is cut off";
+        memcpy(&n, here + 1, 4);
+        if (n > length - at - FIELD_HEAD)
+            return "a field of the job is longer than the job";
+        at += FIELD_HEAD + n;
+        if (tag == TAG_ARGV || tag == TAG_ENVIRON) {
+            if ((tag == TAG_ARGV ? arguments : variables) == STRINGS_MAX)
+                return "the job has more than 8192 arguments or variables";
+            if (tag == TAG_ARGV)
+                argv[arguments++] = string(here, n);
+            else
+                environ[variables++] = string(here, n);
+        } else if (tag == TAG_DIRECTORY)
+            start.directory = string(here, n);
+        else if (tag == TAG_STDIN)
+            input = here + FIELD_HEAD, input_length = n;
+        else if (tag == TAG_TIMEOUT)
+            timeout_ns = read_number(here + FIELD_HEAD, n);
+        else if (tag == TAG_OUTPUT_LIMIT)
+            job.limit = read_number(here + FIELD_HEAD, n);
+        else if (tag == TAG_SIZE)
+            size = read_number(here + FIELD_HEAD, n);
+    }
+    if (spanned && size != length)
+        return "frames of the job are missing";
+    size_t own = variables;
+    for (char **entry = inherited; entry && *entry && variables < STRINGS_MAX; entry++)
+        if (!overridden(*entry, environ, own))
+            environ[variables++] = *entry;
+    argv[arguments] = environ[variables] = 0;
+    if (!arguments) { /* the null job: nothing is made, so what is left is the cost of the place */
+        u64 now = now_ns();
+        begin(STARTED, job.sequence);
+        number(TAG_CLOCK, now, 8);
+        end();
+        begin(DONE, job.sequence);
+        number(TAG_CLOCK, now_ns(), 8);
+        number(TAG_STATUS, 0, 4);
+        end();
+        return 0;
+    }
+    prepare_for_processes();
+    start.stdin = open_stdin(input, input_length);
+    start_job(&start, timeout_ns);
+    *failure = 0;
+    if (start.error < 0)
+        put_error(failure, failure + sizeof failure, start.failed, start.error);
+    return 0;
+}
+
+static void take_job_frame(struct frame *frame)
+{
+    const char *refused = 0;
+    if (large && frame->sequence != large_sequence)
+        drop_large();
+    int more = frame->flags & FLAG_MORE;
+    if (job.running || leaving)
+        refused = job.running ? "another job is running" : "the agent is leaving";
+    else if (more || large) {
+        if (!large) {
+            long made = SYS(__NR_mmap, 0, JOB_MAX, 3 /* read, write */, 0x4022 /* private, anonymous, noreserve */, -1, 0);
+            large = made < 0 && made > -4096 ? 0 : (u8 *)made;
+            large_sequence = frame->sequence;
+        }
+        if (!large || large_used + frame->length > JOB_MAX)
+            refused = "the job is larger than 64 MiB, or than what is left of memory";
+        else {
+            memcpy(large + large_used, frame->payload, frame->length);
+            large_used += frame->length;
+        }
+    }
+    if (!refused && !more) {
+        job.sequence = frame->sequence;
+        refused = large ? take_job(large, large_used, 1) : take_job(frame->payload, frame->length, 0);
+    }
+    if (refused)
+        refuse(frame->sequence, refused);
+    if (refused || !more)
+        drop_large();
+}
+
+static void take_frame(struct frame *frame)
+{
+    if (frame->type >= HELLO) /* our own frame comes back: the line echoes. An answer would come back, too. */
+        skipped += sizeof *frame + frame->length;
+    else if (frame->version != WIRE_VERSION)
+        refuse(frame->sequence, "the agent speaks version 1 of the wire only");
+    else if (frame->type == PING) {
+        begin(PONG, frame->sequence);
+        number(TAG_CLOCK, now_ns(), 8);
+        number(TAG_SKIPPED, skipped, 8);
+        end();
+    } else if (frame->type == JOB)
+        take_job_frame(frame);
+    else if (frame->type == KILL) {
+        if (job.running && !(job.flags & DONE_KILLED))
+            end_job(DONE_KILLED);
+    } else if (frame->type == EXIT)
+        leaving = 1;
+    else
+        refuse(frame->sequence, "the agent does not know this type of frame");
+}
+
+/* ---- the life of the agent --------------------------------------------------------------------------------- */
+
+/* Where nobody can run: tell the host on the channel, if there is one, and people on the console. */
+__attribute__((noreturn)) static void fail(const char *what, long error)
+{
+    char why[320], line[360];
+    put_error(why, why + sizeof why, what, error);
+    char *end_of_line = put_text(put_text(line, line + sizeof line, "tare-agent: "), line + sizeof line, why);
+    end_of_line = put_text(end_of_line, line + sizeof line, "\n");
+    sys_write(guest ? (int)sys_open("/dev/kmsg", O_WRONLY) : 2, line, (size_t)(end_of_line - line));
+    if (channel_out >= 0) {
+        refuse(0, why);
+        flush();
+    }
+    if (guest)
+        end_guest();
+    sys_exit(1);
+}
+
+static void open_channel(const char *argument)
+{
+    channel_in = channel_out = (int)parse_number(argument, &argument);
+    if (*argument == ',')
+        channel_out = (int)parse_number(argument + 1, 0);
+    sys_prctl(PR_SET_NAME, (unsigned long)"tare-agent");
+}
+
+static void say_hello(void)
+{
+    u32 pid = (u32)sys_getpid();
+    begin(HELLO, 0);
+    number(TAG_CLOCK, born_ns, 8);
+    number(TAG_READY, now_ns(), 8);
+    number(TAG_PID, pid, 4);
+    number(TAG_FLAGS, (pid == 1 ? HELLO_PID_1 : 0) | (guest ? HELLO_GUEST : 0), 4);
+    number(TAG_SKIPPED, skipped, 8);
+    end();
+}
+
+/* Reads what there is. A guest's virtio port reads as ended until the host's side is connected. */
+static void receive(void)
+{
+    static u64 first_try_ns;
+    static int heard;
+    long n = sys_read(channel_in, inbox + inbox_used, sizeof inbox - inbox_used);
+    if (n > 0) {
+        heard = 1;
+        inbox_used += (size_t)n;
+        take_frames(take_frame);
+    } else if (n != -EAGAIN && n != -EINTR) {
+        first_try_ns = first_try_ns ? first_try_ns : now_ns();
+        lost = !guest || heard || !wait_more(first_try_ns);
+    }
+}
+
+int tare_main(int argc, char **argv, char **envp)
+{
+    sys_sigmask(~0ull); /* nothing interrupts us: children end through signalfd, a closed channel through EPIPE */
+    guest = equal(argv[0], "/init");
+    if (guest) {
+        inherited = envp;
+        become_init();
+    } else if (argc == 3)
+        open_channel(argv[2]);
+    else
+        fail("usage: tare-agent RUN CHANNEL", -EINVAL);
+    say_hello();
+    for (;;) {
+        struct pollfd fds[] = {
+            {channel_in, POLLIN, 0},
+            {child_events, POLLIN, 0},
+            {job.running ? job.streams[0].fd : -1, POLLIN, 0},
+            {job.running ? job.streams[1].fd : -1, POLLIN, 0},
+        };
+        u64 now = now_ns(), deadline = job.running ? job.deadline_ns : 0;
+        int64_t wait = outbox_used || (deadline && deadline <= now) ? 0 : deadline ? (int64_t)(deadline - now) : -1;
+        sys_poll(fds, 4, wait, 0);
+        if (fds[0].revents)
+            receive();
+        else
+            flush(); /* no more input waits: the answers are complete */
+        for (int i = 0; i < 2; i++)
+            if (job.running && fds[2 + i].revents)
+                take_output(i);
+        if (fds[1].revents) {
+            u8 events[128 * 8];
+            sys_read(child_events, events, sizeof events);
+            reap();
+        }
+        if (job.running && !child.pid)
+            finish_job();
+        else if (job.running && job.deadline_ns && now_ns() >= job.deadline_ns)
+            end_job(DONE_TIMED_OUT);
+        if (lost || (leaving && !job.running)) {
+            if (child_events >= 0)
+                kill_all(job.session);
+            flush();
+            if (guest)
+                end_guest();
+            sys_exit(0);
+        }
+    }
+}

@@ -1,0 +1,116 @@
+/* Ending processes: reaping, and killing all that a job has left, also what forks faster than one can look. */
+
+static struct {
+    int pid; /* 0: not running, or reaped */
+    int status;
+    struct rusage usage;
+    u64 reaped_ns;
+} child;
+
+/* Reaps whatever has ended, orphans too. Returns 0 if this process has no children any more. */
+static int reap(void)
+{
+    int status;
+    struct rusage usage;
+    long pid;
+    while ((pid = sys_wait4(-1, &status, WNOHANG | __WALL, &usage)) > 0)
+        if (pid == child.pid) {
+            child.reaped_ns = now_ns();
+            child.pid = 0;
+            child.status = status;
+            child.usage = usage;
+        }
+    return pid == 0;
+}
+
+/* All processes, in the ascending order in which /proc lists them. */
+enum { PROCESSES_MAX = 32768 };
+static struct process {
+    int pid, parent;
+    u8 running, ours;
+} processes[PROCESSES_MAX];
+static int process_count;
+
+/* "1234 (comm) S 1 …": the command may hold anything, also parentheses and spaces; so look from the end. */
+static void add_process(const char *pid)
+{
+    char path[64], stat[512];
+    char *end = path + sizeof path, *at = put_text(put_text(path, end, "/proc/"), end, pid);
+    put_text(at, end, "/stat");
+    int fd = (int)sys_open(path, O_RDONLY);
+    long n = fd < 0 ? 0 : sys_read(fd, stat, sizeof stat - 1);
+    sys_close(fd);
+    stat[n > 0 ? n : 0] = 0;
+    while (n > 0 && stat[n] != ')')
+        n--;
+    if (n <= 0 || process_count == PROCESSES_MAX)
+        return;
+    char state = stat[n + 2];
+    if (state == 'Z' || state == 'X')
+        return;
+    processes[process_count++] = (struct process){
+        (int)parse_number(pid, 0), (int)parse_number(stat + n + 4, 0), state != 'T' && state != 't', 0};
+}
+
+static struct process *find_process(int pid)
+{
+    int low = 0, high = process_count;
+    while (low < high) {
+        int middle = (low + high) / 2;
+        if (processes[middle].pid < pid)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < process_count && processes[low].pid == pid ? &processes[low] : 0;
+}
+
+/* Sends a signal to all descendants of this process; as the child subreaper it has every orphan among them. Returns how
+ * many of them were neither stopped nor dead. Without /proc (a bare chroot) it finds none. */
+static int signal_descendants(int signal)
+{
+    static char entries[32768];
+    process_count = 0;
+    int proc = (int)sys_open("/proc", O_RDONLY | O_DIRECTORY);
+    for (long n; proc >= 0 && (n = sys_getdents64(proc, entries, sizeof entries)) > 0;)
+        for (long at = 0; at < n; at += *(u16 *)(entries + at + 16)) {
+            const char *name = entries + at + 19; /* struct linux_dirent64: ino, offset, length (16), type, name (19) */
+            if (*name >= '1' && *name <= '9')
+                add_process(name);
+        }
+    sys_close(proc);
+    int me = (int)sys_getpid(), found = 1, running = 0;
+    while (found) { /* mostly twice: a parent's pid is the lower one, unless pids have wrapped around */
+        found = 0;
+        for (struct process *p = processes; p < processes + process_count; p++) {
+            struct process *parent = find_process(p->parent);
+            if (!p->ours && (p->parent == me || (parent && parent->ours)))
+                p->ours = found = 1;
+        }
+    }
+    for (struct process *p = processes; p < processes + process_count; p++)
+        if (p->ours && !sys_kill(p->pid, signal))
+            running += p->running;
+    return running;
+}
+
+/* Kills all processes of the job, and reaps them. Returns 0 if some did not die within five seconds. */
+static int kill_all(int session)
+{
+    u64 limit = now_ns() + 5000000000u;
+    int alone = sys_getpid() == 1;
+    while (reap() && now_ns() < limit) {
+        if (alone)
+            sys_kill(-1, SIGKILL); /* atomic in the kernel: no fork escapes it */
+        else {
+            /* A fork bomb outruns SIGKILL by its forks; so first stop, until all stand still. */
+            for (int pass = 0; pass < 50 && signal_descendants(SIGSTOP) > 0; pass++)
+                ;
+            signal_descendants(SIGKILL);
+            if (!process_count) /* no /proc to look in */
+                sys_kill(-session, SIGKILL);
+        }
+        sys_poll(0, 0, 1000000, 0);
+    }
+    return !reap();
+}

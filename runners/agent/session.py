@@ -1,0 +1,351 @@
+"""The conversation with an agent: who is there, what is its clock, run this, leave.
+
+Every wait has a deadline. An agent that falls silent, dies or contradicts itself costs its place
+(:class:`~runners.model.PlaceFailure`), never the run, and no number is ever taken from a contradiction.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NoReturn, Protocol
+
+from runners.agent.wire import (
+    Done,
+    Frame,
+    Hello,
+    Output,
+    Pong,
+    Reader,
+    Refused,
+    Started,
+    Type,
+    WireError,
+    decode,
+    encode,
+    encode_job,
+)
+from runners.model import JobResult, PlaceFailure, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from runners.agent.wire import Message
+    from runners.model import Job
+
+PRELOADED_SEQUENCE = 1
+GRACE_SECONDS = 15.0
+"""Silence beyond a job's time-out that is still an agent at work: SIGTERM's 0.2 s, up to 5 s of killing, and a slow guest."""
+CLOCK_ROUNDS = 10
+
+
+class HasFileno(Protocol):
+    """A socket, or what else has a descriptor that is read and written."""
+
+    def fileno(self) -> int:
+        """Return the descriptor."""
+
+
+class ClockContradiction(PlaceFailure):
+    """A time that cannot be: out of order by more than the clock's error. The trial is ``invalid``."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClockMap:
+    """How the agent's ``CLOCK_MONOTONIC`` maps to the host's."""
+
+    offset_ns: int = 0
+    """Host's minus agent's."""
+    error_ns: int = 0
+    """Bound on the offset's error: half of the smallest round trip."""
+
+    def to_host(self, agent_ns: int) -> int:
+        """Return the host's time for an agent's."""
+        return agent_ns + self.offset_ns
+
+
+def preload(job: Job, *, leave: bool = True) -> bytes:
+    """Return the bytes to put into an agent's channel before its launch; :meth:`AgentSession.collect` gets the result.
+
+    With ``leave`` the agent leaves by itself after the job. A guest has to stay until its clock is mapped.
+    """
+    data = encode_job(job, PRELOADED_SEQUENCE)
+    return data + encode(Frame(Type.EXIT, PRELOADED_SEQUENCE + 1)) if leave else data
+
+
+class AgentSession:
+    """The host's end of an agent's channel, which it neither opens nor closes.
+
+    ``same_clock``: the agent reads the host's clock, as all but a guest's do. Otherwise the clock is mapped
+    before and after each job, since the two drift apart (the host's is slewed, by up to 0.5 ms/s).
+    """
+
+    def __init__(self, channel: HasFileno | int, *, same_clock: bool = True) -> None:
+        self._fd = channel if isinstance(channel, int) else channel.fileno()
+        os.set_blocking(self._fd, False)
+        self._same_clock = same_clock
+        self._reader = Reader()
+        self._messages: list[Message] = []
+        self._sequence = PRELOADED_SEQUENCE + 1
+        self._hello: Hello | None = None
+        self.clock = ClockMap()
+        """The mapping most recently found; identity for the host's own clock."""
+
+    @property
+    def log(self) -> str:
+        """The end of what came in between the frames: a guest's console, if they share a port."""
+        return self._reader.noise.decode(errors="replace")
+
+    @property
+    def skipped_bytes(self) -> int:
+        """Bytes received that were no part of a frame."""
+        return self._reader.skipped_bytes
+
+    def hello(self, timeout_seconds: float) -> Hello:
+        """Wait until the agent can take jobs; later calls return the same at once.
+
+        Raises:
+            PlaceFailure: it did not come, it could not set up its place, or its clock runs backwards.
+        """
+        if self._hello is None:
+            deadline = _deadline(timeout_seconds)
+            message = self._next(deadline, f"did not say hello within {timeout_seconds:g} s")
+            if isinstance(message, Refused):
+                self._fail(f"The agent could not set up its place: {message.text}.")
+            if not isinstance(message, Hello):
+                self._fail(f"The agent sent {type(message).__name__.lower()} before its hello.")
+            if message.ready_ns < message.born_ns:
+                self._contradict("it was ready before its first instruction")
+            self._hello = message
+        return self._hello
+
+    def map_clock(self, rounds: int = CLOCK_ROUNDS, timeout_seconds: float = 10.0) -> ClockMap:
+        """Exchange ``rounds`` pings; the smallest round trip gives the offset, half of it the bound (Cristian 1989)."""
+        if self._same_clock:
+            return self.clock
+        deadline = _deadline(timeout_seconds)
+        best: tuple[int, ClockMap] | None = None
+        for _ in range(rounds):
+            sequence = self._take_sequence()
+            sent = time.monotonic_ns()
+            self._send(encode(Frame(Type.PING, sequence)), deadline)
+            pong = self._next(deadline, "does not answer pings")
+            received = time.monotonic_ns()
+            if not isinstance(pong, Pong) or pong.sequence != sequence:
+                self._fail(f"The agent answered ping {sequence} with {pong}.")
+            trip = received - sent
+            if best is None or trip < best[0]:
+                best = trip, ClockMap((sent + received) // 2 - pong.clock_ns, trip // 2 + 1)
+        if best is None:
+            raise ValueError("at least one round is needed to map a clock")
+        self.clock = best[1]
+        return self.clock
+
+    def run(self, job: Job) -> JobResult:
+        """Run a job to its end.
+
+        Raises:
+            PlaceFailure: the agent died, fell silent, refused, or contradicted itself (`ClockContradiction` for its clock).
+        """
+        hello = self.hello(job.timeout_seconds + GRACE_SECONDS)
+        before = self.map_clock()
+        sequence = self._take_sequence()
+        deadline = _deadline(job.timeout_seconds + GRACE_SECONDS)
+        sent = time.monotonic_ns()
+        self._send(encode_job(job, sequence), deadline)
+        parts = _Parts(job, sequence)
+        self._gather(parts, deadline)
+        received = time.monotonic_ns()
+        after = self.map_clock()
+        result = self._result(parts, hello, before, after)
+        error_ns = max(before.error_ns, after.error_ns)
+        if result.started_ns < sent - error_ns:
+            self._contradict(f"the job started {sent - result.started_ns} ns before it was sent")
+        if result.finished_ns > received + error_ns:
+            self._contradict(f"the job ended {result.finished_ns - received} ns after its end was told")
+        return result
+
+    def collect(self, job: Job, launch_timeout_seconds: float) -> JobResult:
+        """Wait for the result of the job that :func:`preload` handed over. Raises as :meth:`run` does."""
+        hello = self.hello(launch_timeout_seconds)
+        parts = _Parts(job, PRELOADED_SEQUENCE)
+        self._gather(parts, _deadline(job.timeout_seconds + GRACE_SECONDS))
+        received = time.monotonic_ns()
+        clock = self.map_clock()
+        result = self._result(parts, hello, clock, clock)
+        if result.finished_ns > received + clock.error_ns:
+            self._contradict(f"the job ended {result.finished_ns - received} ns after its end was told")
+        return result
+
+    def kill(self) -> None:
+        """Ask the agent to end the running job now."""
+        self._send(encode(Frame(Type.KILL, self._take_sequence())), _deadline(1))
+
+    def exit(self) -> None:
+        """Tell the agent to leave (a guest: to power off). An agent that has left already is fine."""
+        try:
+            self._send(encode(Frame(Type.EXIT, self._take_sequence())), _deadline(1))
+        except PlaceFailure:
+            return
+
+    def _take_sequence(self) -> int:
+        self._sequence += 1
+        return self._sequence
+
+    def _gather(self, parts: _Parts, deadline: int) -> None:
+        while parts.done is None:
+            message = self._next(deadline, f"stopped answering: {parts.progress()}")
+            if isinstance(message, Refused):
+                self._fail(f"The agent refused the job: {message.text}.")
+            if complaint := parts.add(message):
+                self._fail(f"The agent contradicts itself: {complaint}.")
+
+    def _result(self, parts: _Parts, hello: Hello, before: ClockMap, after: ClockMap) -> JobResult:
+        started, done = parts.started, parts.done
+        assert started is not None  # noqa: S101 - what _gather is for
+        assert done is not None  # noqa: S101
+        if started.clock_ns < hello.ready_ns:
+            self._contradict(f"the job started {hello.ready_ns - started.clock_ns} ns before the agent was ready")
+        if done.clock_ns < started.clock_ns:
+            self._contradict(f"the job ended {started.clock_ns - done.clock_ns} ns before it started")
+        signal = done.status & 0x7F
+        return JobResult(
+            exit_code=None if signal else done.status >> 8 & 0xFF,
+            signal=signal or None,
+            timed_out=done.timed_out,
+            started_ns=before.to_host(started.clock_ns),
+            finished_ns=after.to_host(done.clock_ns),
+            inside_seconds=(done.clock_ns - started.clock_ns) / 1e9,
+            usage=_usage(done.usage) if done.usage else None,
+            stdout=bytes(parts.streams[0]),
+            stderr=bytes(parts.streams[1]),
+            stdout_bytes=done.stdout_total,
+            stderr_bytes=done.stderr_total,
+            error=done.error,
+        )
+
+    def _next(self, deadline: int, silence: str) -> Message:
+        """Return the agent's next message; ``silence`` says what it means if there is none in time."""
+        while not self._messages:
+            if not self._wait(select.POLLIN, deadline):
+                self._fail(f"The agent {silence}.")
+            self._receive()
+        return self._messages.pop(0)
+
+    def _receive(self) -> None:
+        try:
+            data = os.read(self._fd, 1 << 18)
+        except BlockingIOError:
+            return
+        except OSError as error:  # a socket's peer that died with our bytes unread: ECONNRESET
+            self._fail(f"The agent's channel broke: {error}.")
+        if not data:
+            self._fail("The agent's channel closed: the agent died or was killed.")
+        try:
+            self._messages += map(decode, self._reader.feed(data))
+        except WireError as error:
+            self._fail(f"The agent sent nonsense: {error}.")
+
+    def _send(self, data: bytes, deadline: int) -> None:
+        """Write all, reading meanwhile: two sides that only write would wait for each other."""
+        view = memoryview(data)
+        while view:
+            try:
+                view = view[os.write(self._fd, view) :]
+            except BlockingIOError:
+                ready = self._wait(select.POLLIN | select.POLLOUT, deadline)
+                if ready & select.POLLIN:
+                    self._receive()
+                if not ready:
+                    self._fail("The agent stopped reading its channel.")
+            except OSError as error:
+                self._fail(f"The agent's channel broke: {error}.")
+
+    def _wait(self, events: int, deadline: int) -> int:
+        """Return the events that came before the deadline, or 0."""
+        poll = select.poll()
+        poll.register(self._fd, events)
+        left_ms = max(0, deadline - time.monotonic_ns()) / 1e6
+        return next((found for _, found in poll.poll(left_ms)), 0)
+
+    def _contradict(self, what: str) -> NoReturn:
+        raise ClockContradiction(
+            f"The agent's clock contradicts itself: {what}.",
+            remedy="Look at the place's clock source; see the log for its messages.",
+            log=self.log,
+        )
+
+    def _fail(self, reason: str) -> NoReturn:
+        waiting = [type(message).__name__ for message in self._messages]
+        told = f" It had still said: {', '.join(waiting)}." if waiting else ""
+        raise PlaceFailure(reason + told, log=self.log)
+
+
+class _Parts:
+    """What has been told about one job so far; it notices lies."""
+
+    def __init__(self, job: Job, sequence: int) -> None:
+        self.job = job
+        self.sequence = sequence
+        self.started: Started | None = None
+        self.done: Done | None = None
+        self.streams = (bytearray(), bytearray())
+
+    def progress(self) -> str:
+        """Return how far the job has come, for a failure's text."""
+        out, err = map(len, self.streams)
+        if self.started is None:
+            return "the job was not started"
+        return f"the job was started, {out} bytes of stdout and {err} of stderr came, but no end"
+
+    def add(self, message: Message) -> str:
+        """Take a message; return what is wrong with it, or an empty text."""
+        return next(self._complaints(message), "")
+
+    def _complaints(self, message: Message) -> Iterator[str]:
+        if not isinstance(message, Started | Output | Done):
+            yield f"{message} while job {self.sequence} ran"
+            return
+        name = type(message).__name__.lower()
+        if message.sequence != self.sequence:
+            yield f"{name} of job {message.sequence} while job {self.sequence} ran"
+        elif isinstance(message, Started):
+            if self.started:
+                yield "the job started twice"
+            self.started = message
+        elif self.started is None:
+            yield f"{name} came before the job's start"
+        elif isinstance(message, Output):
+            stream = self.streams[message.stream - 1]
+            stream += message.data
+            if len(stream) > self.job.output_limit_bytes:
+                yield f"more output was sent than the {self.job.output_limit_bytes} bytes that were asked for"
+        else:
+            self.done = message
+            for stream, total in zip(self.streams, (message.stdout_total, message.stderr_total), strict=True):
+                if len(stream) != min(total, self.job.output_limit_bytes):
+                    yield f"{len(stream)} bytes of output came, but {total} were counted"
+            if bool(message.usage) != bool(self.job.argv):
+                yield "only a job that makes a process uses resources"
+
+
+def _deadline(seconds: float) -> int:
+    return time.monotonic_ns() + round(seconds * 1e9)
+
+
+def _usage(values: tuple[int, ...]) -> Usage:
+    """From the fields of ``struct rusage`` in getrusage(2), in order; ru_maxrss counts KiB."""
+    user_s, user_us, system_s, system_us, peak_kib, _, _, _, minor, major, _, read, written = values[:13]
+    return Usage(
+        user_seconds=user_s + user_us / 1e6,
+        system_seconds=system_s + system_us / 1e6,
+        peak_rss_bytes=peak_kib * 1024,
+        minor_faults=minor,
+        major_faults=major,
+        read_blocks=read,
+        write_blocks=written,
+        voluntary_switches=values[16],
+        involuntary_switches=values[17],
+    )

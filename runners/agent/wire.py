@@ -1,0 +1,316 @@
+"""The host's half of the wire: frames, fields and the messages made of them. ``wire.h`` is the agent's half.
+
+The format is described in ``ARCHITECTURE.md``. Nothing here waits or opens anything; see :mod:`runners.agent.session`.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from runners.model import Job
+
+VERSION = 1
+MAGIC = b"TARE"
+MORE = 1
+"""Flag: the job goes on in the next frame."""
+PAYLOAD_MAX = 65536
+NOISE_TAIL = 4096
+"""Bytes of noise that are kept to be shown."""
+
+_HEADER = struct.Struct("<4sBBHIII")
+_CRC = struct.Struct("<I")
+_FIELD = struct.Struct("<BI")
+HEADER_BYTES = _HEADER.size + _CRC.size
+
+
+class Type(IntEnum):
+    """What a frame says. From 64 on: said by the agent."""
+
+    PING = 1
+    JOB = 2
+    KILL = 3
+    EXIT = 4
+    HELLO = 64
+    PONG = 65
+    STARTED = 66
+    OUTPUT = 67
+    DONE = 68
+    REFUSED = 69
+
+
+class Tag(IntEnum):
+    """What a field of a payload holds; the numbers are shared by all types of frame."""
+
+    ARGV = 1
+    ENVIRON = 2
+    DIRECTORY = 3
+    STDIN = 4
+    TIMEOUT = 5
+    OUTPUT_LIMIT = 6
+    SIZE = 7
+    """Bytes of a job that spans frames, so that the loss of one of them is noticed."""
+    CLOCK = 16
+    READY = 17
+    PID = 18
+    FLAGS = 19
+    SKIPPED = 20
+    STREAM = 21
+    DATA = 22
+    STATUS = 23
+    USAGE = 24
+    STDOUT_TOTAL = 25
+    STDERR_TOTAL = 26
+    TEXT = 27
+
+
+class WireError(ValueError):
+    """A whole frame whose content makes no sense: the other side is broken, not the line."""
+
+
+class Frame(NamedTuple):
+    """One frame, whole and undamaged."""
+
+    type: int
+    sequence: int
+    payload: bytes = b""
+    flags: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """The agent can take jobs. Times are its own ``CLOCK_MONOTONIC`` in ns."""
+
+    born_ns: int
+    """At its first instruction."""
+    ready_ns: int
+    pid: int
+    is_pid_1: bool
+    is_guest: bool
+    skipped_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pong:
+    """The answer to the PING of the same sequence."""
+
+    sequence: int
+    clock_ns: int
+    skipped_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The clock just before the job's process was made."""
+
+    sequence: int
+    clock_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Bytes of a stream: 1 is stdout, 2 is stderr."""
+
+    sequence: int
+    stream: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The job's end. ``usage`` is the kernel's ``struct rusage`` as 18 numbers, empty for the null job."""
+
+    sequence: int
+    clock_ns: int
+    status: int
+    timed_out: bool
+    killed: bool
+    usage: tuple[int, ...]
+    stdout_total: int
+    stderr_total: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The agent could not take a frame or a job; sequence 0: it could not set up its place."""
+
+    sequence: int
+    text: str
+
+
+Message = Hello | Pong | Started | Output | Done | Refused
+
+
+def encode(frame: Frame) -> bytes:
+    """Return the frame's bytes. Its payload may have up to :data:`PAYLOAD_MAX` bytes."""
+    if len(frame.payload) > PAYLOAD_MAX:
+        raise WireError(f"a payload of {len(frame.payload)} bytes is more than a frame takes")
+    crc = zlib.crc32(frame.payload)
+    head = _HEADER.pack(MAGIC, VERSION, frame.type, frame.flags, frame.sequence, len(frame.payload), crc)
+    return head + _CRC.pack(zlib.crc32(head)) + frame.payload
+
+
+def pack_fields(fields: Iterable[tuple[int, bytes]]) -> bytes:
+    """Return a payload of these tags and bytes."""
+    return b"".join(_FIELD.pack(tag, len(value)) + value for tag, value in fields)
+
+
+def unpack_fields(payload: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield tags and bytes. Raises :class:`WireError` where a field is cut off."""
+    at = 0
+    while at < len(payload):
+        if len(payload) - at < _FIELD.size:
+            raise WireError("the last field is cut off")
+        tag, length = _FIELD.unpack_from(payload, at)
+        at += _FIELD.size
+        if length > len(payload) - at:
+            raise WireError(f"field {tag} is longer than its frame")
+        yield tag, payload[at : at + length]
+        at += length
+
+
+def encode_job(job: Job, sequence: int) -> bytes:
+    """Return the frame, or frames, that hand a job over.
+
+    Raises:
+        WireError: an argument or variable has a NUL in it, which no program could be given.
+    """
+    fields = [(Tag.ARGV, _text(argument)) for argument in job.argv]
+    fields += [(Tag.ENVIRON, _text(f"{name}={value}")) for name, value in job.environ.items()]
+    fields += [
+        (Tag.DIRECTORY, _text(job.directory)),
+        (Tag.STDIN, job.stdin),
+        (Tag.TIMEOUT, _u64(round(job.timeout_seconds * 1e9))),
+        (Tag.OUTPUT_LIMIT, _u64(job.output_limit_bytes)),
+    ]
+    payload = pack_fields(fields)
+    if len(payload) <= PAYLOAD_MAX:
+        return encode(Frame(Type.JOB, sequence, payload))
+    size = len(payload) + _FIELD.size + 8
+    payload = pack_fields([(Tag.SIZE, _u64(size))]) + payload
+    parts = [payload[at : at + PAYLOAD_MAX] for at in range(0, size, PAYLOAD_MAX)]
+    more = [encode(Frame(Type.JOB, sequence, part, MORE)) for part in parts[:-1]]
+    return b"".join([*more, encode(Frame(Type.JOB, sequence, parts[-1]))])
+
+
+def _text(value: str) -> bytes:
+    raw = value.encode("utf-8", "surrogateescape")
+    if b"\0" in raw:
+        raise WireError(f"{value!r} has a NUL in it")
+    return raw
+
+
+def _u64(value: int) -> bytes:
+    return value.to_bytes(8, "little")
+
+
+def decode(frame: Frame) -> Message:
+    """Return what the agent says in a frame.
+
+    Raises:
+        WireError: no frame of an agent, or one without the fields its type must have.
+    """
+    fields = dict(unpack_fields(frame.payload))
+
+    def number(tag: Tag) -> int:
+        if tag not in fields:
+            raise WireError(f"a frame of type {frame.type} lacks its field {tag.name}")
+        return int.from_bytes(fields[tag], "little")
+
+    match frame.type:
+        case Type.HELLO:
+            flags = number(Tag.FLAGS)
+            return Hello(
+                born_ns=number(Tag.CLOCK),
+                ready_ns=number(Tag.READY),
+                pid=number(Tag.PID),
+                is_pid_1=bool(flags & 1),
+                is_guest=bool(flags & 2),
+                skipped_bytes=number(Tag.SKIPPED),
+            )
+        case Type.PONG:
+            return Pong(frame.sequence, number(Tag.CLOCK), number(Tag.SKIPPED))
+        case Type.STARTED:
+            return Started(frame.sequence, number(Tag.CLOCK))
+        case Type.OUTPUT:
+            stream = number(Tag.STREAM)
+            if stream not in {1, 2}:
+                raise WireError(f"output on stream {stream}")
+            return Output(frame.sequence, stream, fields.get(Tag.DATA, b""))
+        case Type.DONE:
+            return _done(frame.sequence, number, fields)
+        case Type.REFUSED:
+            return Refused(frame.sequence, fields.get(Tag.TEXT, b"").decode(errors="replace"))
+    raise WireError(f"an agent does not send frames of type {frame.type}")
+
+
+def _done(sequence: int, number: Callable[[Tag], int], fields: dict[int, bytes]) -> Done:
+    flags = number(Tag.FLAGS)
+    usage = fields.get(Tag.USAGE, b"")
+    if len(usage) not in {0, 144}:
+        raise WireError(f"a struct rusage of {len(usage)} bytes")
+    return Done(
+        sequence=sequence,
+        clock_ns=number(Tag.CLOCK),
+        status=number(Tag.STATUS),
+        timed_out=bool(flags & 1),
+        killed=bool(flags & 2),
+        usage=tuple(value for (value,) in struct.iter_unpack("<q", usage)),
+        stdout_total=number(Tag.STDOUT_TOTAL),
+        stderr_total=number(Tag.STDERR_TOTAL),
+        error=fields.get(Tag.TEXT, b"").decode(errors="replace"),
+    )
+
+
+class Reader:
+    """Finds frames in a stream of bytes that may hold anything else, too.
+
+    What is no whole, undamaged frame is skipped, counted in :attr:`skipped_bytes`, and its end kept in :attr:`noise`.
+    """
+
+    def __init__(self) -> None:
+        self.skipped_bytes = 0
+        self.noise = b""
+        self._waiting = bytearray()
+
+    def feed(self, data: bytes) -> list[Frame]:
+        """Take further bytes; return the frames that are whole now, in order."""
+        waiting = self._waiting
+        waiting += data
+        frames = []
+        while True:
+            start = waiting.find(MAGIC)
+            if start < 0:
+                # The last three bytes may be the beginning of a magic.
+                self._skip(next(len(waiting) - n for n in (3, 2, 1, 0) if waiting.endswith(MAGIC[:n])))
+                return frames
+            self._skip(start)
+            if len(waiting) < HEADER_BYTES:
+                return frames
+            _, version, type_, flags, sequence, length, crc = _HEADER.unpack_from(waiting)
+            (head_crc,) = _CRC.unpack_from(waiting, _HEADER.size)
+            sound = zlib.crc32(waiting[: _HEADER.size]) == head_crc
+            if not sound or version != VERSION or length > PAYLOAD_MAX:
+                self._skip(1)
+                continue
+            if len(waiting) < HEADER_BYTES + length:
+                return frames
+            payload = bytes(waiting[HEADER_BYTES : HEADER_BYTES + length])
+            if zlib.crc32(payload) != crc:
+                self._skip(1)
+                continue
+            del waiting[: HEADER_BYTES + length]
+            frames.append(Frame(type_, sequence, payload, flags))
+
+    def _skip(self, count: int) -> None:
+        if count:
+            self.noise = (self.noise + bytes(self._waiting[:count]))[-NOISE_TAIL:]
+            self.skipped_bytes += count
+            del self._waiting[:count]
