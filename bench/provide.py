@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bench.registry import BASE
+from bench.workloads.python import EXTRA_FILES
 from runners.images.build import build_image
 from runners.model import PlaceFailure, Probe, TareError
 from runners.provision.tools import Missing
@@ -56,6 +57,7 @@ def provide(request: Request, bench: Bench, plan: Plan, limits: Limits, progress
         progress=progress.say,
         command=request.command,
         carry=request.carry,
+        extra_files=EXTRA_FILES if "python3" in programs else None,
     )
     probes = dict(bench.probes)
     for key in dict.fromkeys(case.runner for case in plan.cases if not case.control):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bench.workloads.base import metric, number
+from runners.images.image import COMMAND
 from runners.model import Job
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ class Command:
     timeout_seconds: float = 300.0
     name: str = "command"
     family: str = "command"
+    programs: tuple[str, ...] = ()
+    """None by name: the image is built with the command itself."""
     cold: bool = False
 
     @property
@@ -36,21 +39,15 @@ class Command:
         return f"your own command: {shlex.join(self.argv)}"
 
     @property
-    def programs(self) -> tuple[str, ...]:
-        """The command's program."""
-        return self.argv[:1]
-
-    @property
     def parameters(self) -> Mapping[str, Any]:
         """The command line: another one is another series."""
         return {"command": shlex.join(self.argv)}
 
     def job(self, site: Site, seconds: float) -> Job:  # noqa: ARG002 - takes as long as it takes
         """The command, in the scratch folder."""
-        argv = site.image.argv(site.root, *self.argv)
         return Job(
-            argv=argv,
-            environ=site.image.environ(site.root),
+            argv=site.image.argv(site.root, COMMAND),
+            environ=site.image.environ(site.root, COMMAND),
             directory=site.scratch,
             timeout_seconds=self.timeout_seconds,
         )
