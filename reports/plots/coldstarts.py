@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from reports import numbers
 from reports.plots import style
+from reports.plots.drift import RASTER_POINTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,7 +22,6 @@ _ROW_INCHES = 0.5
 _MOST_CASES = 4
 LEAST_FOR_P99 = 100
 """Below this many starts the 99th percentile is the maximum by another name, so the maximum is what is named."""
-_RASTER_POINTS = 3000
 
 
 def draw(summary: Summary, words: Words) -> Figure | None:
@@ -62,7 +62,7 @@ def _strip(axes: Axes, by_runner: Mapping[str, Phases], words: Words) -> None:
         # Points are spread over the row in the order of measuring: no chance is needed, and drift shows.
         step = 0.5 / max(1, len(found.totals) - 1)
         heights = [y + 0.3 - step * i for i in range(len(found.totals))]
-        many = len(found.totals) > _RASTER_POINTS
+        many = sum(p.n for p in by_runner.values()) > RASTER_POINTS
         axes.scatter(found.totals, heights, s=14, color=color, alpha=0.55, linewidths=0, rasterized=many)
         median = statistics.median(found.totals)
         name, end = tail(found.totals)

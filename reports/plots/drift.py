@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 _PANEL_INCHES = 1.75
 _MOST_PANELS = 24
+_MOST_BLOCKS = 100
+"""Beyond this many, shaded blocks would be thinner than a line."""
+RASTER_POINTS = 3000
+"""A figure with more points carries them as an image, not as shapes: its file stays small."""
 
 
 def draw(summary: Summary, words: Words) -> Figure | None:
@@ -30,8 +34,9 @@ def draw(summary: Summary, words: Words) -> Figure | None:
     made = style.figure(0.95 + _PANEL_INCHES * rows)
     grid: Any = made.subplots(rows, columns, squeeze=False)
     panels: list[Axes] = list(grid.flat)
+    many = sum(len(series.samples) for _case, by in cases for series in by.values()) > RASTER_POINTS
     for axes, (case, by_runner) in zip(panels, cases, strict=False):
-        _panel(axes, by_runner)
+        _panel(axes, by_runner, many=many)
         axes.set_title(style.short(case.label), fontsize=10.5)
     for spare in panels[len(cases) :]:
         spare.remove()
@@ -41,7 +46,7 @@ def draw(summary: Summary, words: Words) -> Figure | None:
     return made
 
 
-def _panel(axes: Axes, by_runner: Mapping[str, Series]) -> None:
+def _panel(axes: Axes, by_runner: Mapping[str, Series], *, many: bool) -> None:
     from matplotlib.ticker import FuncFormatter, MaxNLocator  # noqa: PLC0415
 
     spans: dict[int, tuple[int, int]] = {}
@@ -59,13 +64,13 @@ def _panel(axes: Axes, by_runner: Mapping[str, Series]) -> None:
             linewidth=0.8,
             alpha=0.9,
             color=style.runner_color(runner),
-            rasterized=len(xs) > 3000,
+            rasterized=many,
         )
         for sample in series.samples:
             first, last = spans.get(sample.block, (sample.number, sample.number))
             spans[sample.block] = (min(first, sample.number), max(last, sample.number))
     for block, (first, last) in spans.items():
-        if block % 2:
+        if block % 2 and len(spans) <= _MOST_BLOCKS:
             axes.axvspan(first - 0.5, last + 0.5, color=style.BAND, linewidth=0, zorder=0)
     axes.axhline(1, color=style.MUTED, linewidth=0.8)
     axes.grid(axis="y")

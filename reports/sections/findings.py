@@ -69,6 +69,10 @@ def _unknown(page: Page) -> tuple[Item, ...]:
     undecided = sum(c.verdict == "undecided" for c in summary.primary)
     if undecided:
         kept.append(Item(words("findings.unknown_undecided", n=undecided, total=len(summary.primary))))
+    floorless = sum(c.floor is None for c in summary.primary)
+    if floorless:
+        text = words("findings.unknown_floor", base=page.base, n=floorless, total=len(summary.primary))
+        kept.append(Item(text))
     lost = sum(t.outcome in ("failed", "timeout", "invalid") for t in summary.given.trials)
     if lost:
         kept.append(Item(words("findings.unknown_failed", n=lost)))

@@ -196,3 +196,11 @@ def test_a_note_says_once_where_it_holds() -> None:
 def test_host_conditions_that_spoil_come_first_with_their_advice() -> None:
     text = Reader(page_of(make_input(blocks=2))).text
     assert text.index("stop other work") < text.index("not visible in this virtual machine")
+
+
+def test_a_missing_noise_floor_is_said() -> None:
+    given = make_input(blocks=4)
+    text = words("en")("findings.unknown_floor", base="bare", n=33, total=33)
+    without = tuple(msgspec.structs.replace(c, floor=None) for c in given.comparisons)
+    assert text in Reader(page_of(ReportInput(given.manifest, given.trials, without))).text
+    assert "is not known" not in Reader(page_of(given)).text
