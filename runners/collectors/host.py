@@ -1,0 +1,93 @@
+"""The whole host: what others did meanwhile, what interrupts took, what the hypervisor below took away.
+
+From ``/proc/stat`` and ``/proc/diskstats`` (proc_stat(5), Documentation/admin-guide/iostats.rst).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from runners.collectors.base import TICK_SECONDS, CounterCollector, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from runners.model import Vantage
+
+_STAT_FIELDS = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal", "guest", "guest_nice")
+_SECTOR_BYTES = 512
+"""Always, whatever the device's own sectors are (iostats.rst)."""
+
+# Facts about the surroundings of a trial: judged by nobody.
+_TICKS = Kind("s", "none", "cpu-time", TICK_SECONDS)
+
+
+class HostCollector(CounterCollector):
+    """``host.cpu.user`` is without guests' time, which the kernel counts in ``user`` once more."""
+
+    __slots__ = ()
+
+    name = "host"
+    kinds: Mapping[str, Kind] = {
+        **{
+            f"host.cpu.{key}": _TICKS for key in ("user", "system", "idle", "iowait", "irq", "steal", "guest")
+        },
+        "host.switches": Kind("count", "none"),
+        "host.disk.read": Kind("bytes", "none"),
+        "host.disk.write": Kind("bytes", "none"),
+        "host.disk.busy": Kind("s", "none", "host-monotonic", 0.001),
+    }
+
+    def counters(self, vantage: Vantage) -> dict[str, float]:  # noqa: ARG002 - the same for all places
+        """CPU and disks."""
+        return self._cpu() | self._disks()
+
+    def _cpu(self) -> dict[str, float]:
+        found: dict[str, float] = {}
+        for line in self.read(self.root / "proc/stat", what="host.cpu").splitlines():
+            key, *numbers = line.split()
+            if not all(number.isdigit() for number in numbers):
+                continue
+            if key == "cpu" and len(numbers) >= 8:
+                # Old kernels end before guest and guest_nice; they have no guest time to tell.
+                ticks = dict(zip(_STAT_FIELDS, map(int, numbers), strict=False))
+                guest = ticks.get("guest", 0) + ticks.get("guest_nice", 0)
+                seconds = {
+                    "user": ticks["user"] + ticks["nice"] - guest,
+                    "system": ticks["system"],
+                    "idle": ticks["idle"],
+                    "iowait": ticks["iowait"],
+                    "irq": ticks["irq"] + ticks["softirq"],
+                    "steal": ticks["steal"],
+                }
+                if "guest" in ticks:
+                    seconds["guest"] = guest
+                found |= {f"host.cpu.{name}": count * TICK_SECONDS for name, count in seconds.items()}
+            elif key == "ctxt" and numbers:
+                found["host.switches"] = int(numbers[0])
+        if "host.cpu.user" not in found:
+            self.unavailable.setdefault("host.cpu", f"{self.root / 'proc/stat'} has no line for all CPUs")
+        return found
+
+    def _disks(self) -> dict[str, float]:
+        """Sums over real disks: partitions, loop devices and stacked ones would count twice."""
+        found: dict[str, float] = {}
+        for line in self.read(self.root / "proc/diskstats", what="host.disk").splitlines():
+            fields = line.split()
+            if len(fields) < 14 or not all(field.isdigit() for field in fields[3:14]):
+                continue
+            if not (self.root / "sys/block" / fields[2] / "device").exists() and not self._virtual_disk(
+                fields[2]
+            ):
+                continue
+            read, written, busy = int(fields[5]), int(fields[9]), int(fields[12])
+            found["host.disk.read"] = found.get("host.disk.read", 0.0) + read * _SECTOR_BYTES
+            found["host.disk.write"] = found.get("host.disk.write", 0.0) + written * _SECTOR_BYTES
+            found["host.disk.busy"] = found.get("host.disk.busy", 0.0) + busy / 1e3
+        if not found:
+            self.unavailable.setdefault("host.disk", f"no real disk in {self.root / 'proc/diskstats'}")
+        return found
+
+    def _virtual_disk(self, name: str) -> bool:
+        """NVMe multipath heads have no ``device`` but are the disk."""
+        return name.startswith("nvme") and (self.root / "sys/block" / name).exists()

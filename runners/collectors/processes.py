@@ -1,0 +1,99 @@
+"""The place's processes as the host's /proc shows them: for places that have no cgroup, and for PSS.
+
+CPU and I/O are summed over the top process, its descendants and, by the kernel's own accounting, all
+children that these have reaped (``cutime`` of proc_pid_stat(5); ``/proc/PID/io`` includes reaped children), so a
+job that came and went between the two readings is in it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from runners.collectors.base import (
+    BYTES,
+    BYTES_GAUGE,
+    CPU_TICKS,
+    TICK_SECONDS,
+    CounterCollector,
+    Kind,
+    flat_keyed,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from runners.model import Vantage
+
+
+class ProcessCollector(CounterCollector):
+    """``processes.memory.pss``: proportional set size after the job, hence of the idle place."""
+
+    __slots__ = ()
+
+    name = "processes"
+    kinds: Mapping[str, Kind] = {
+        "processes.cpu.user": CPU_TICKS,
+        "processes.cpu.system": CPU_TICKS,
+        "processes.io.read": BYTES,
+        "processes.io.write": BYTES,
+        "processes.memory.pss": BYTES_GAUGE,
+    }
+
+    def counters(self, vantage: Vantage) -> dict[str, float]:
+        """CPU and I/O of the tree."""
+        found: dict[str, float] = {}
+        for pid in self._tree(vantage.top_pid):
+            folder = self.root / "proc" / str(pid)
+            if times := self._cpu_times(folder):
+                found["processes.cpu.user"] = found.get("processes.cpu.user", 0.0) + times[0]
+                found["processes.cpu.system"] = found.get("processes.cpu.system", 0.0) + times[1]
+            io = flat_keyed(self.read(folder / "io", what="processes.io"))
+            if "read_bytes" in io and "write_bytes" in io:
+                found["processes.io.read"] = found.get("processes.io.read", 0.0) + io["read_bytes"]
+                found["processes.io.write"] = found.get("processes.io.write", 0.0) + io["write_bytes"]
+        return found
+
+    def gauges(self, vantage: Vantage) -> dict[str, float]:
+        """PSS of the tree, if it can be read of each process: a part of it would be a wrong number."""
+        total = 0
+        for pid in self._tree(vantage.top_pid):
+            text = self.read(self.root / "proc" / str(pid) / "smaps_rollup", what="processes.memory.pss")
+            kib = next((line.split()[1] for line in text.splitlines() if line.startswith("Pss: ")), "")
+            if not kib.isdigit():
+                self.unavailable.setdefault("processes.memory.pss", f"process {pid} shows none")
+                return {}
+            total += int(kib) * 1024
+        return {"processes.memory.pss": total}
+
+    def _tree(self, top: int) -> list[int]:
+        found: list[int] = []
+        todo = [top]
+        while todo:
+            pid = todo.pop()
+            found.append(pid)
+            todo += [child for child in self._children(pid) if child not in found and child not in todo]
+        return found
+
+    def _children(self, pid: int) -> Iterator[int]:
+        # CONFIG_PROC_CHILDREN, on everywhere that matters; a process that is gone has none.
+        for task in (self.root / "proc" / str(pid) / "task").glob("*/children"):
+            try:
+                yield from map(int, task.read_text(encoding="ascii").split())
+            except (OSError, ValueError):
+                continue
+
+    def _cpu_times(self, folder: Path) -> tuple[float, float] | None:
+        fields = stat_fields(self.read(folder / "stat", what="processes.cpu"))
+        # Fields 14 to 17 of proc_pid_stat(5): utime, stime, cutime, cstime.
+        ticks = fields[11:15]
+        if len(ticks) != 4 or not all(tick.isdigit() for tick in ticks):
+            self.unavailable.setdefault("processes.cpu", f"{folder}/stat is malformed")
+            return None
+        user, system, children_user, children_system = map(int, ticks)
+        return (user + children_user) * TICK_SECONDS, (system + children_system) * TICK_SECONDS
+
+
+def stat_fields(text: str) -> list[str]:
+    """Fields 3 and on of ``/proc/PID/stat``: the second is the name, which may have blanks and brackets in it."""
+    return text.rpartition(")")[2].split()

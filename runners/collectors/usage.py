@@ -1,0 +1,34 @@
+"""The inside view: what the kernel charged to the job, as the agent got it from ``wait4``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from results.record import Metric
+
+if TYPE_CHECKING:
+    from results.record import Direction
+    from runners.model import Usage
+
+
+def usage_metrics(usage: Usage, source: str = "agent") -> tuple[Metric, ...]:
+    """One metric per counter of ``struct rusage`` that Linux maintains (getrusage(2)).
+
+    In a guest, these are the guest kernel's counts: CPU seconds there include time that the host took away.
+    """
+
+    def of(name: str, value: float, unit: str, clock: str = "", direction: Direction = "lower") -> Metric:
+        return Metric(name=name, value=value, unit=unit, direction=direction, clock=clock, source=source)
+
+    return (
+        of("cpu.user", usage.user_seconds, "s", "cpu-time"),
+        of("cpu.system", usage.system_seconds, "s", "cpu-time"),
+        of("memory.peak_rss", usage.peak_rss_bytes, "bytes"),
+        of("faults.minor", usage.minor_faults, "count"),
+        of("faults.major", usage.major_faults, "count"),
+        # rusage counts in units of 512 bytes, whatever the device's block is.
+        of("io.read", usage.read_blocks * 512, "bytes"),
+        of("io.write", usage.write_blocks * 512, "bytes"),
+        of("switches.voluntary", usage.voluntary_switches, "count"),
+        of("switches.involuntary", usage.involuntary_switches, "count"),
+    )
