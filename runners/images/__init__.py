@@ -1,0 +1,1 @@
+"""The image, its layers, and its forms: tree, tar, initramfs, ext4."""

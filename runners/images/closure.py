@@ -78,9 +78,12 @@ def read_elf(path: Path) -> Elf:
         TareError: it is no readable ELF file.
     """
     from elftools.common.exceptions import ELFError  # noqa: PLC0415 - only provisioning needs it
+    from elftools.elf.dynamic import DynamicSegment  # noqa: PLC0415
     from elftools.elf.elffile import ELFFile  # noqa: PLC0415
+    from elftools.elf.segments import InterpSegment  # noqa: PLC0415
 
-    interpreter, needed, runpath, rpath = "", [], [], []
+    interpreter, needed = "", []
+    search: dict[str, list[str]] = {}
     try:
         with path.open("rb") as file:
             elf = ELFFile(file)
@@ -90,16 +93,16 @@ def read_elf(path: Path) -> Elf:
             if elf.elfclass == 32:
                 machine = f"{machine} (32 bit)"
             for segment in elf.iter_segments():
-                if segment["p_type"] == "PT_INTERP":
+                if isinstance(segment, InterpSegment):
                     interpreter = segment.get_interp_name()
-                elif segment["p_type"] == "PT_DYNAMIC":
+                elif isinstance(segment, DynamicSegment):
                     for tag in segment.iter_tags():
-                        if tag.entry.d_tag == "DT_NEEDED":
-                            needed.append(tag.needed)
-                        elif tag.entry.d_tag == "DT_RUNPATH":
-                            runpath = tag.runpath.split(":")
-                        elif tag.entry.d_tag == "DT_RPATH":
-                            rpath = tag.rpath.split(":")
+                        # The library sets the text under the tag's own name, which its types do not say.
+                        kind = str(tag.entry.d_tag)
+                        if kind == "DT_NEEDED":
+                            needed.append(str(vars(tag)["needed"]))
+                        elif kind in {"DT_RUNPATH", "DT_RPATH"}:
+                            search[kind] = str(vars(tag)[kind[3:].lower()]).split(":")
     except (
         ELFError,
         OSError,
@@ -111,7 +114,8 @@ def read_elf(path: Path) -> Elf:
     ) as error:
         # pyelftools meets a cut file with whatever its parser happens to raise.
         raise TareError(f"{path} cannot be read as a program: {error or type(error).__name__}.") from error
-    return Elf(interpreter, tuple(needed), tuple(filter(None, runpath or rpath)), machine)
+    path_entries = search.get("DT_RUNPATH", search.get("DT_RPATH", []))
+    return Elf(interpreter, tuple(needed), tuple(filter(None, path_entries)), machine)
 
 
 def inside(root: Path, path: str) -> str:
@@ -224,9 +228,8 @@ class Libraries:
                 *self._configured("/etc/ld.so.conf"),
                 *(line for path in self._glob(f"/etc/ld-musl-{self.machine}.path") for line in _lines(path)),
             ]
-            usual = (
-                f"/lib/{multiarch}", f"/usr/lib/{multiarch}", "/lib64", "/usr/lib64", "/lib", "/usr/lib", "/usr/local/lib",
-            )  # fmt: skip
+            usual = [f"{folder}/{multiarch}" for folder in ("/lib", "/usr/lib")]
+            usual += ["/lib64", "/usr/lib64", "/lib", "/usr/lib", "/usr/local/lib"]
             self._default = tuple(dict.fromkeys([*configured, *usual]))
         return self._default
 

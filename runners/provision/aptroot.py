@@ -1,7 +1,8 @@
 """A private root of Debian or Ubuntu packages, fetched and unpacked without root rights.
 
 apt keeps all of its state below the cache folder. An *empty* dpkg status file makes it resolve the whole
-closure, the C library included, so that what is fetched runs through its own loader and never meets the host's libraries.
+closure, the C library included, so that what is fetched runs through its own loader and never meets the host's
+libraries.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ NEVER_RUN = re.compile(
     r"iso-codes|media-types|mime-support|udev|systemd|ucf|sensible-utils|lsb-base|hicolor-icon-theme|libx11-data|"
     r"mariadb-common|mysql-common|shared-mime-info|xkb-data)(?![a-z]).*"
 )
-"""Packages that the closure names for their maintainer scripts, which are not run here, or for programs that we do not call.
+"""Packages that the closure names for maintainer scripts, which are not run here, or for programs that are not called.
 A tool is tried after unpacking, so one left out wrongly shows at once."""
 
 
@@ -107,8 +108,8 @@ def _build(wanted: Packages, root: Path, cache: Cache) -> Mapping[str, Any]:
         free = shutil.disk_usage(root).free
         if free < 6 * total:
             raise TareError(
-                f"The cache folder {cache.folder} has {free >> 20} MiB free, and unpacking {' '.join(names)} takes about "
-                f"{6 * total >> 20} MiB. Free some space, or set TARE_CACHE to a folder on a larger disk."
+                f"The cache folder {cache.folder} has {free >> 20} MiB free, and unpacking {' '.join(names)} takes "
+                f"about {6 * total >> 20} MiB. Free some space, or set TARE_CACHE to a folder on a larger disk."
             )
         cache.say(f"fetching {' '.join(names)}: {len(downloads)} packages, {total / 1e6:.0f} MB")
         archives = root / ".archives"

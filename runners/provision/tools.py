@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from runners.images.closure import Libraries, is_elf, read_elf
-from runners.model import TareError
 from runners.provision import arch
 from runners.provision.aptroot import Packages, fetch
 from runners.provision.cache import Cache
 from runners.provision.kernel import GuestKernel, guest_kernel
+from runners.provision.loader import loader_argv
 from runners.provision.missing import Missing
 
 if TYPE_CHECKING:
@@ -126,6 +126,13 @@ class Provision:
             if self.offline or (name, given) in self._tools:
                 return self.tool(name, given)
             return Provision(self.cache, offline=True, use_system=self.use_system).tool(name, given)
+        except Missing:
+            return None
+
+    def find(self, name: str) -> Tool | None:
+        """As :meth:`tool`, but ``None`` where that raises."""
+        try:
+            return self.tool(name)
         except Missing:
             return None
 
@@ -240,15 +247,6 @@ def _ways(name: str, path: Path, root: Path) -> tuple[tuple[str, ...], tuple[str
     return prefix, tuple(firmware), {"QEMU_MODULE_DIR": str(modules)} if modules.is_dir() else {}
 
 
-def loader_argv(root: str, interpreter: str, directories: tuple[str, ...]) -> tuple[str, ...]:
-    """The front of a command line that runs a program by its own loader and libraries below ``root``, see ld.so(8)."""
-    base = root.rstrip("/")
-    path = ":".join(f"{base}{directory}" for directory in directories)
-    # musl's loader has no cache to ignore.
-    flags = () if "musl" in interpreter else ("--inhibit-cache",)
-    return (f"{base}{interpreter}", *flags, "--library-path", path)
-
-
 _PYTHON_TRY = "import ctypes, hashlib, json, platform, random, re, sqlite3, statistics, struct, sys, zlib; print(sys.version_info[:2] >= (3, 9), platform.python_version(), sys.base_prefix)"  # noqa: E501
 
 
@@ -281,14 +279,3 @@ def _python(given: str) -> Tool:
         f"No whole Python 3.9 or later to carry into the image; tried {', '.join(candidates)}.",
         "Install one: apt-get install python3",
     )
-
-
-def require_elf_of_this_machine(path: Path) -> None:
-    """Refuse programs of other architectures, which only an emulator would run.
-
-    Raises:
-        TareError: it is for another machine.
-    """
-    machine = read_elf(path).machine
-    if machine != arch.current().machine:
-        raise TareError(f"{path} is a program for {machine}, and this machine is {arch.current().machine}.")

@@ -1,8 +1,8 @@
 """Unpacks Debian packages into a root without being root.
 
-``dpkg-deb -x`` is not used as it is: it replaces the links of a merged ``/usr`` (``lib → usr/lib``) by directories as soon
-as one package still ships ``/lib``. Its ``--fsys-tarfile`` gives the same archive as a stream, which also lets us leave
-out documentation, about a quarter of the bytes.
+``dpkg-deb -x`` is not used as it is: it replaces the links of a merged ``/usr`` (``lib → usr/lib``) by
+directories as soon as one package still ships ``/lib``. Its ``--fsys-tarfile`` gives the same archive as a
+stream, which also lets us leave out documentation, about a quarter of the bytes.
 """
 
 from __future__ import annotations

@@ -1,0 +1,223 @@
+"""Builds the image: one definition, layer upon layer, each cached by what decides its bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runners.images.carry import HOST, Carrier
+from runners.images.command import carry_command
+from runners.images.image import AGENT, COMMAND, ROOT, Image, Program, image_key
+from runners.images.layers import Items, Layer, fill, merge
+from runners.images.python import add_library, ask
+from runners.native.build import build
+from runners.provision.cache import Cache
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from runners.provision.tools import Provision, Tool
+
+AGENT_SOURCE = Path(__file__).parents[1] / "agent" / "agent.c"
+
+FETCHED_PREFIX = "/opt/tare"
+"""Where fetched programs are in the image, with the C library of their own. The host's keep their paths."""
+
+MOUNT_POINTS = ("proc", "sys", "dev", "run", "scratch", "root", "mnt", "var/tmp")
+
+_ACCOUNTS = {
+    "etc/passwd": "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n",
+    "etc/group": "root:x:0:\nnogroup:x:65534:\n",
+    "etc/hosts": "127.0.0.1 localhost tare\n::1 localhost\n",
+    "etc/hostname": "tare\n",
+    "etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
+    "etc/resolv.conf": "",
+}
+
+
+def build_image(
+    programs: Sequence[str],
+    provision: Provision,
+    cache: Path,
+    *,
+    progress: Callable[[str], None] = lambda _line: None,
+    command: Sequence[str] = (),
+    carry: Sequence[Path] = (),
+    extra_files: Mapping[str, Path] | None = None,
+    agent: Path | None = None,
+) -> Image:
+    """Build the image, or take it from the cache.
+
+    Args:
+        programs: names that :meth:`Provision.tool` knows; ``python3`` brings its library along.
+        provision: where they come from.
+        cache: the cache folder.
+        progress: gets a line before anything slow happens.
+        command: the user's own command; it becomes the program ``command``.
+        carry: files and folders of the host that it needs.
+        extra_files: path in the image → file of the host.
+        agent: the compiled agent; compiled now if not given.
+
+    Raises:
+        Missing: a program is not on this host and cannot be fetched.
+        TareError: the agent cannot be compiled, or the command cannot be carried.
+    """
+    store = Cache(cache, progress)
+    compiled = agent or build(AGENT_SOURCE, cache, progress=progress)
+    notes: list[str] = []
+    found: dict[str, Program] = {}
+    specs: list[tuple[str, Items]] = [("base", _base(compiled, provision, notes))]
+    tools = [
+        provision.tool(name)
+        for name in dict.fromkeys(programs)
+        if name not in {"python3", "busybox", COMMAND}
+    ]
+    for name, chosen in (
+        ("tools", [tool for tool in tools if tool.origin == "fetched"]),
+        ("host-tools", [tool for tool in tools if tool.origin != "fetched"]),
+    ):
+        if chosen:
+            items, made = _tools(chosen)
+            specs.append((name, items))
+            found |= made
+    home = ""
+    if "python3" in programs:
+        items, found["python3"], home = _python(provision.tool("python3"))
+        specs.append(("python", items))
+    if "usr/bin/busybox" in specs[0][1]:
+        found["busybox"] = _busybox(provision.tool("busybox"))
+    carried: tuple[str, ...] = ()
+    if extra_files:
+        specs.append(("extra", _extra(extra_files)))
+    if command:
+        made_command = carry_command(command, carry)
+        specs.append(("command", made_command.items))
+        found[COMMAND] = made_command.program
+        carried = made_command.carried
+        notes += made_command.notes
+    return replace(
+        _assembled(store, specs, progress),
+        programs=found,
+        python_home=home,
+        carried=carried,
+        notes=tuple(notes),
+    )
+
+
+def _assembled(store: Cache, specs: Sequence[tuple[str, Items]], progress: Callable[[str], None]) -> Image:
+    """Make or find the layers, and the tree of them all."""
+    layers = []
+    libraries: dict[str, str] = {}
+
+    def filling(name: str, items: Items) -> Callable[[Path], Mapping[str, object]]:
+        def make(folder: Path) -> Mapping[str, object]:
+            progress(f"image: making layer {name}, {items.total() / 1e6:.0f} MB")
+            return fill(items, folder)
+
+        return make
+
+    for name, items in specs:
+        entry = store.entry("layers", f"{name} {items.key()}", filling(name, items))
+        facts = entry.facts
+        layers.append(Layer(name, facts["digest"], facts["size"], facts["files"], entry.path))
+        libraries |= {f"/{path}": digest for path, digest in facts["programs"].items()}
+    key = image_key(tuple(layers))
+
+    def merging(folder: Path) -> Mapping[str, object]:
+        merge([layer.tree for layer in layers], folder)
+        return {}
+
+    entry = store.entry("images", key, merging)
+    return Image(key, entry.path, tuple(layers), {}, libraries)
+
+
+def _base(agent: Path, provision: Provision, notes: list[str]) -> Items:
+    items = Items()
+    for name in ("bin", "sbin", "lib", "lib32", "lib64", "libx32"):
+        items.folder(f"usr/{name}")
+        items.top_link(name)
+    for name in MOUNT_POINTS:
+        items.folder(name)
+    items.folder("tmp", 0o1777)
+    for path, text in _ACCOUNTS.items():
+        items.text(path, text)
+    items.file(AGENT, agent)
+    # For LC_ALL: glibc has no C.UTF-8 but this.
+    for part in sorted(Path("/usr/lib/locale/C.utf8").rglob("*")):
+        if part.is_file():
+            items.file(str(part), part)
+    busybox = provision.find("busybox")
+    if busybox is None:
+        notes.append("no busybox: there are no shell and no small tools in the image")
+        return items
+    items.file("usr/bin/busybox", busybox.path)
+    for applet in _applets(busybox):
+        items.link(f"usr/bin/{applet}", "usr/bin/busybox")
+    return items
+
+
+def _applets(busybox: Tool) -> list[str]:
+    listed = subprocess.run(
+        busybox.argv("--list"), capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+    ).stdout.split()
+    return sorted(name for name in listed if name != "busybox" and "/" not in name)
+
+
+def _busybox(tool: Tool) -> Program:
+    digest = hashlib.sha256(tool.path.read_bytes()).hexdigest()
+    return Program("/usr/bin/busybox", "", (), digest, tool.origin, tool.version)
+
+
+def _tools(tools: Sequence[Tool]) -> tuple[Items, dict[str, Program]]:
+    """A layer of tools. Those of one root share their libraries; all fetched ones that go into images come of one."""
+    items = Items()
+    programs = {}
+    carriers: dict[Path, Carrier] = {}
+    for tool in tools:
+        carrier = carriers.setdefault(tool.root, _carrier(tool.root, len(carriers)))
+        inner = str(tool.path) if tool.root == HOST else f"/{tool.path.relative_to(tool.root)}"
+        closure = carrier.program(inner)
+        programs[tool.name] = Program(
+            carrier.place(inner),
+            closure.interpreter,
+            closure.directories,
+            carrier.sha256(inner),
+            tool.origin,
+            tool.version,
+        )
+    for carrier in carriers.values():
+        items.update(carrier.items)
+    return items, programs
+
+
+def _carrier(root: Path, number: int) -> Carrier:
+    if root == HOST:
+        return Carrier()
+    # A second fetched root has a C library of its own, which must not meet the first one's.
+    return Carrier(root, FETCHED_PREFIX + (f"-{number}" if number else ""))
+
+
+def _python(tool: Tool) -> tuple[Items, Program, str]:
+    python = ask([str(tool.path), "-I"])
+    carrier = Carrier()
+    extensions = add_library(carrier.items, python)
+    closure = carrier.program(str(python.executable), extra=[str(path) for path in extensions])
+    program = Program(
+        carrier.place(str(python.executable)),
+        closure.interpreter,
+        closure.directories,
+        carrier.sha256(str(python.executable)),
+        tool.origin,
+        tool.version,
+    )
+    return carrier.items, program, ":".join(f"{ROOT}{part}" for part in python.home.split(":"))
+
+
+def _extra(files: Mapping[str, Path]) -> Items:
+    items = Items()
+    for path, source in files.items():
+        items.file(path, source)
+    return items

@@ -1,0 +1,84 @@
+"""Carries programs with their loaders and libraries into a layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from runners.images.closure import Closure, Libraries, inside
+from runners.images.layers import Items
+from runners.model import TareError
+from runners.provision.cache import sha256_of
+from runners.provision.unpack import merged
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+HOST = Path("/")
+
+
+@dataclass(slots=True)
+class Carrier:
+    """Fills a layer from one root.
+
+    The host's files keep their paths; those of a fetched root go below ``prefix``.
+    """
+
+    root: Path = HOST
+    prefix: str = ""
+    items: Items = field(default_factory=Items)
+    _libraries: Libraries = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._libraries = Libraries(self.root)
+
+    def place(self, path: str) -> str:
+        """Where a path of the root is in the image: absolute, by the merged ``/usr``."""
+        return f"{self.prefix}/{merged(path)}"
+
+    def program(self, path: str, *, extra: Iterable[str] = ()) -> Closure:
+        """Add a program with all it needs; the closure has the image's paths.
+
+        Args:
+            path: inside the root; if it is a link, the link is kept.
+            extra: files that it opens by itself and whose libraries it needs; not added themselves.
+
+        Raises:
+            TareError: it needs a library that is nowhere.
+        """
+        closure = self._libraries.closure(path, extra=extra)
+        own = self._libraries.closure(path).missing
+        if own:
+            raise TareError(
+                f"{path} needs {', '.join(own)}, which cannot be found. Does it run on this host?"
+            )
+        self.link_or_file(path)
+        loader = []
+        if closure.interpreter:
+            loader = [closure.interpreter]
+            # Where the kernel looks for it when a program is started without naming the loader.
+            if not self.prefix:
+                self.items.link(self._libraries.elf(path).interpreter, closure.interpreter)
+        for library in (*loader, *closure.libraries):
+            self.items.file(self.place(library), self._real(library))
+        return Closure(
+            self.place(closure.interpreter) if closure.interpreter else "",
+            tuple(sorted({self.place(library) for library in closure.libraries})),
+        )
+
+    def link_or_file(self, path: str) -> None:
+        """Add a file; a link to it is kept as a link, since some programs go by the name they are called by."""
+        folder = inside(self.root, str(PurePosixPath(path).parent))
+        real = inside(self.root, path)
+        self.items.file(self.place(real), self._real(real))
+        self.items.link(self.place(f"{folder}/{PurePosixPath(path).name}"), self.place(real))
+        # The path as it was written, if its folders are links on the host.
+        self.items.link(self.place(path), self.place(real))
+
+    def sha256(self, path: str) -> str:
+        """Of the program itself."""
+        return sha256_of(self._real(path))
+
+    def _real(self, path: str) -> Path:
+        return Path(f"{str(self.root).rstrip('/')}{inside(self.root, path)}")

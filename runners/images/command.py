@@ -1,0 +1,324 @@
+"""Carries the user's own command into the image: program, loader, libraries, script, modules, named files.
+
+Files keep their absolute paths, so that the same command line works in every place; where the tree is not the
+root, as on bare metal, the root is put in front.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import stat
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runners.images.carry import Carrier
+from runners.images.closure import is_elf, read_elf
+from runners.images.image import ROOT, Program
+from runners.images.imports import installed, modules, source_of
+from runners.images.python import add_library, add_modules, ask, package_files
+from runners.model import TareError
+from runners.provision import arch
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from runners.images.layers import Items
+    from runners.images.python import Interpreter
+
+LIMIT_BYTES = 2 << 30
+"""A command's layer may not be larger: guests get it as a disk, and every place its page cache."""
+
+ALL_PACKAGES_BYTES = 64 << 20
+"""Up to this size all that is installed for a Python is carried; above it, what the command is seen to import."""
+
+_SHEBANGS_LIMIT = 4
+"""As deep as the kernel follows scripts that run scripts (execve(2))."""
+
+_NOT_FILES = ("/proc/", "/sys/", "/dev/", "/run/")
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What a command came to."""
+
+    items: Items
+    program: Program
+    """Its arguments are the whole rest of the command line."""
+    carried: tuple[str, ...]
+    """Host files that arguments named, and those of ``carry``."""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Chain:
+    """A command followed to the ELF program that the kernel would run in the end."""
+
+    program: Path
+    arguments: list[str] = field(default_factory=list)
+    scripts: list[Path] = field(default_factory=list)
+
+
+def carry_command(command: Sequence[str], carry: Sequence[Path] = ()) -> Carried:
+    """Collect what ``command`` needs of this host.
+
+    Raises:
+        TareError: it is not there, not readable, set-uid, for another machine, or too large.
+    """
+    chain = _follow(command[0])
+    _check_program(chain.program)
+    carrier = Carrier()
+    for path in chain.scripts:
+        carrier.link_or_file(str(path))
+    rest, named = _arguments(command[1:])
+    for path in (*map(Path, named), *carry):
+        _add(carrier, path.absolute())
+    notes: tuple[str, ...] = ()
+    if _is_python(chain.program):
+        program, notes = _python_program(carrier, chain, rest)
+    else:
+        closure = carrier.program(str(chain.program))
+        program = Program(
+            carrier.place(str(chain.program)),
+            closure.interpreter,
+            closure.directories,
+            carrier.sha256(str(chain.program)),
+            "system",
+            arguments=(*chain.arguments, *rest),
+        )
+        if chain.scripts:
+            name = chain.scripts[0].name
+            note = f"{name} is a script: of the programs that it calls, the image has busybox's and what --carry names"
+            notes = (note,)
+    total = carrier.items.total()
+    if total > LIMIT_BYTES:
+        raise TareError(
+            f"{shlex.join(command)} and what it needs are {total / 1e6:.0f} MB, more than the "
+            f"{LIMIT_BYTES >> 20} MiB that fit into the image. "
+            "Use a smaller environment, such as a new venv with only what the command imports."
+        )
+    return Carried(carrier.items, program, (*named, *(str(path) for path in carry)), notes)
+
+
+def _follow(name: str) -> _Chain:
+    """Follow shims and ``#!`` lines to a program."""
+    chain = _Chain(_which(name))
+    for _ in range(_SHEBANGS_LIMIT):
+        path = chain.program
+        if is_elf(path):
+            return chain
+        real = _behind_shim(path)
+        if real:
+            chain.program = real
+            continue
+        words = _shebang(path)
+        chain.scripts.insert(0, path)
+        chain.arguments = [*words[1:], f"{ROOT}{path}", *chain.arguments]
+        chain.program = _which(words[0])
+    raise TareError(f"{name}: its #! lines lead on for more than {_SHEBANGS_LIMIT} steps.")
+
+
+def _which(name: str) -> Path:
+    found = shutil.which(name)
+    if found is None:
+        looked = (
+            "there is no such file"
+            if "/" in name
+            else "it is not on PATH (a shell's own commands are no programs)"
+        )
+        if Path(name).is_file():
+            looked = "it is not executable"
+        raise TareError(f"{name} cannot be run: {looked}.")
+    # Not resolve(): some programs go by the name they are called by.
+    return Path(os.path.abspath(found))  # noqa: PTH100 - keeps links, resolves `..` only
+
+
+def _behind_shim(path: Path) -> Path | None:
+    """The program behind a shim of pyenv, rbenv and their like, which need their whole installation to run."""
+    if path.parent.name != "shims":
+        return None
+    for manager in (path.parent.parent.name.lstrip("."), "pyenv", "rbenv", "nodenv", "goenv", "asdf"):
+        command = shutil.which(manager) or str(path.parent.parent / "bin" / manager)
+        try:
+            done = subprocess.run(
+                [command, "which", path.name],
+                capture_output=True,
+                text=True,
+                check=False,
+                stdin=subprocess.DEVNULL,
+                timeout=20,
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            continue
+        real = Path(done.stdout.strip())
+        if done.returncode == 0 and real.is_absolute() and real.is_file() and real != path:
+            return real
+    return None
+
+
+def _shebang(path: Path) -> list[str]:
+    """The words of a script's first line, ``env`` resolved: program first.
+
+    Raises:
+        TareError: it cannot be read, or is no script.
+    """
+    try:
+        with path.open("rb") as file:
+            line = file.readline(4096)
+    except OSError as error:
+        raise TareError(
+            f"{path} cannot be read: {error.strerror}. Its bytes must go into the image."
+        ) from error
+    if not line.startswith(b"#!"):
+        raise TareError(f"{path} is neither a program (ELF) nor a script with a #! line.")
+    text = os.fsdecode(line[2:]).strip()
+    # The kernel splits once; all the rest is one argument.
+    program, _, argument = text.partition(" ")
+    if not program:
+        raise TareError(f"{path}: its #! line names no program.")
+    words = [program, *([argument.strip()] if argument.strip() else [])]
+    if Path(program).name == "env" and len(words) == 2:
+        split = shlex.split(words[1].removeprefix("-S").strip()) if words[1].startswith("-S") else words[1:]
+        while split and (split[0].startswith("-") or "=" in split[0]):
+            split.pop(0)
+        words = split or words
+    return words
+
+
+def _check_program(path: Path) -> None:
+    status = path.stat()
+    if status.st_mode & (stat.S_ISUID | stat.S_ISGID):
+        raise TareError(
+            f"{path} is set-uid: its rights come from the file's owner, which a copy in the image does not have. "
+            "Run what it would run, instead."
+        )
+    if not os.access(path, os.R_OK):
+        raise TareError(
+            f"{path} may be run but not read, so it cannot be carried into the image. Run as a user who may."
+        )
+    machine = read_elf(path).machine
+    if machine != arch.current().machine:
+        raise TareError(f"{path} is a program for {machine}, and this machine is {arch.current().machine}.")
+
+
+def _arguments(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Arguments with host files in them rewritten to where the image has them; and those files.
+
+    Jobs start in the scratch folder, so relative names become absolute ones.
+    """
+    rest, named = [], []
+    for argument in arguments:
+        option, equals, value = argument.partition("=")
+        candidate = value if equals and option.startswith("-") and value.startswith("/") else argument
+        path = os.path.abspath(candidate)  # noqa: PTH100 - links are kept
+        if candidate and len(candidate) < 4096 and "\n" not in candidate and _is_file(path):
+            named.append(path)
+            rest.append(argument.removesuffix(candidate) + ROOT + path)
+        else:
+            rest.append(argument)
+    return rest, named
+
+
+def _is_file(path: str) -> bool:
+    return not path.startswith(_NOT_FILES) and Path(path).is_file()
+
+
+def _add(carrier: Carrier, path: Path) -> None:
+    """Add a file, a program with its libraries, or a whole folder.
+
+    Raises:
+        TareError: it is not there, or not a thing that can be copied.
+    """
+    if str(path).startswith(_NOT_FILES) or path == Path("/"):
+        raise TareError(f"{path} cannot be carried into the image: places have their own.")
+    if path.is_dir():
+        carrier.items.folder(str(path))
+        for each in sorted(path.rglob("*")):
+            if each.is_file():
+                _add_file(carrier, each)
+    elif path.is_file():
+        _add_file(carrier, path)
+    else:
+        raise TareError(f"{path} cannot be carried into the image: there is no such file or folder.")
+
+
+def _add_file(carrier: Carrier, path: Path) -> None:
+    if not os.access(path, os.R_OK):
+        raise TareError(f"{path} cannot be carried into the image: it is not readable.")
+    if is_elf(path) and path.stat().st_mode & 0o111 and read_elf(path).interpreter:
+        carrier.program(str(path))
+    else:
+        carrier.link_or_file(str(path))
+
+
+def _is_python(path: Path) -> bool:
+    return re.fullmatch(r"python[\d.]*[dt]?", path.name) is not None
+
+
+def _python_program(
+    carrier: Carrier, chain: _Chain, command: Sequence[str]
+) -> tuple[Program, tuple[str, ...]]:
+    """A Python with its library and, by ``PYTHONPATH``, what else is on its ``sys.path``; and notes.
+
+    Not as a virtual environment: ``pyvenv.cfg`` names the host's Python by an absolute path.
+    """
+    rest = [argument.replace(ROOT, "") for argument in (*chain.arguments, *command)]
+    python = ask([str(chain.program)])
+    extensions = add_library(carrier.items, python)
+    packages = _packages(python)
+    names, local = modules(*source_of(rest))
+    files, notes = _package_files(chain.program, packages, names)
+    extensions += add_modules(carrier.items, python, [*local, *files])
+    base = str(python.executable)
+    closure = carrier.program(base, extra=[str(path) for path in extensions])
+    environ = {"PYTHONHOME": ":".join(f"{ROOT}{part}" for part in python.home.split(":"))}
+    if packages:
+        environ["PYTHONPATH"] = ":".join(f"{ROOT}{folder}" for folder in packages)
+    program = Program(
+        carrier.place(base),
+        closure.interpreter,
+        closure.directories,
+        carrier.sha256(base),
+        "system",
+        f"Python {python.version}",
+        (*chain.arguments, *command),
+        environ,
+    )
+    return program, notes
+
+
+def _package_files(
+    python: Path, folders: Sequence[str], names: set[str]
+) -> tuple[list[Path], tuple[str, ...]]:
+    """Everything that is installed if that is little, else what the command is seen to import."""
+    everything = package_files(folders)
+    size = sum(path.stat().st_size for path in everything if path.exists())
+    if size <= ALL_PACKAGES_BYTES:
+        return everything, ()
+    listed, loose, distributions = installed(python, names)
+    below = tuple(f"{folder}/" for folder in folders)
+    kept = {path for path in listed if path.suffix != ".pyc" and str(path).startswith(below)}
+    kept |= {
+        path for folder in loose if str(folder).startswith(below) for path in package_files([str(folder)])
+    }
+    carried = ", ".join(f"{name} {version}" for name, version in sorted(distributions.items())) or "none"
+    note = (
+        f"of the {size / 1e6:.0f} MB of installed Python packages, those that the command's source imports are in the "
+        f"image ({carried}); for others give --carry FOLDER"
+    )
+    return sorted(path for path in kept if path.is_file()), (note,)
+
+
+def _packages(python: Interpreter) -> list[str]:
+    """What is on ``sys.path`` beyond the standard library."""
+    inside = (*python.library, *(f"{folder}/lib-dynload" for folder in python.library))
+    zipped = re.compile(r".*/python\d+\.zip")
+    return [
+        path
+        for path in python.path
+        if path not in inside and not zipped.fullmatch(path) and Path(path).exists() and path != "/"
+    ]

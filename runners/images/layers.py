@@ -1,0 +1,239 @@
+"""Layers: what is in one, how it becomes a folder, and its deterministic tar.
+
+All files get the time 0, owner 0 and one of two modes, so that equal inputs make equal bytes, on disk and in
+archives.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO, TYPE_CHECKING, Any, Literal, cast
+
+from runners.model import TareError
+from runners.provision.cache import sha256_of
+from runners.provision.unpack import merged
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One file, link or folder of a layer, and where its content comes from."""
+
+    kind: Literal["file", "pyc", "link", "folder"]
+    mode: int = 0o644
+    source: Path | None = None
+    """File of the host, for ``file`` without content and ``pyc`` (there the compiled file)."""
+    content: bytes = b""
+    target: str = ""
+    """Where a link leads."""
+
+    def fingerprint(self) -> tuple[object, ...]:
+        """What decides the item's bytes, without reading them: of the source its size and times."""
+        if self.source is None:
+            return (self.kind, self.mode, hashlib.sha256(self.content).hexdigest(), self.target)
+        status = self.source.stat()
+        return (self.kind, self.mode, str(self.source), status.st_size, status.st_mtime_ns, status.st_ino)
+
+    def size(self) -> int:
+        """Bytes of content."""
+        return self.source.stat().st_size if self.source else len(self.content)
+
+
+class Items(dict[str, Item]):
+    """Path below the root, without a leading slash → item. Paths are brought to the merged ``/usr``."""
+
+    def file(self, path: str, source: Path) -> None:
+        """A copy of a host's file; executable if that is. Set-uid bits are not carried."""
+        mode = 0o755 if source.stat().st_mode & 0o111 else 0o644
+        self[merged(path)] = Item("file", mode, source.resolve())
+
+    def text(self, path: str, content: str, mode: int = 0o644) -> None:
+        """A small file of our own."""
+        self[merged(path)] = Item("file", mode, content=content.encode())
+
+    def folder(self, path: str, mode: int = 0o755) -> None:
+        """An empty folder."""
+        self[merged(path)] = Item("folder", mode)
+
+    def link(self, path: str, target: str) -> None:
+        """A link to the absolute ``target``; made relative, so that it also holds in an unpacked tree."""
+        place, aim = merged(path), merged(target)
+        if place != aim:
+            self[place] = Item(
+                "link", 0o777, target=os.path.relpath(f"/{aim}", f"/{PurePosixPath(place).parent}")
+            )
+
+    def top_link(self, name: str) -> None:
+        """A link of the merged ``/usr``, such as ``lib → usr/lib``."""
+        self[name] = Item("link", 0o777, target=f"usr/{name}")
+
+    def total(self) -> int:
+        """Bytes of content."""
+        return sum(item.size() for item in self.values())
+
+    def key(self) -> str:
+        """Changes whenever the layer's bytes would."""
+        digest = hashlib.sha256()
+        for path in sorted(self):
+            digest.update(repr((path, self[path].fingerprint())).encode())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A layer as it lies in the cache."""
+
+    name: str
+    digest: str
+    """``sha256:…`` of its deterministic, uncompressed tar: what OCI calls a diff id."""
+    size_bytes: int
+    """Of all files' content."""
+    files: int
+    tree: Path
+
+    def write_tar(self, to: IO[bytes]) -> None:
+        """Write the tar that :attr:`digest` is of."""
+        write_tar(self.tree, to)
+
+
+def fill(items: Items, tree: Path) -> dict[str, Any]:
+    """Make the layer's folder; return its facts for the cache.
+
+    Raises:
+        TareError: a source went away or cannot be read.
+    """
+    for path in sorted(items):
+        item = items[path]
+        target = tree / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if item.kind == "folder":
+            target.mkdir(exist_ok=True)
+        elif item.kind == "link":
+            target.symlink_to(item.target)
+        else:
+            _write(item, target)
+    settle(tree, {path: item.mode for path, item in items.items()})
+    digest = _Digest()
+    write_tar(tree, cast("IO[bytes]", digest))
+    programs = {
+        path: sha256_of(tree / path)
+        for path, item in sorted(items.items())
+        if item.kind == "file" and (item.mode & 0o111 or ".so" in PurePosixPath(path).name)
+    }
+    sizes = [path.lstat().st_size for path in tree.rglob("*") if path.is_file() and not path.is_symlink()]
+    return {
+        "digest": f"sha256:{digest.hexdigest()}",
+        "size": sum(sizes),
+        "files": len(sizes),
+        "programs": programs,
+    }
+
+
+def _write(item: Item, target: Path) -> None:
+    if item.source is None:
+        target.write_bytes(item.content)
+        return
+    try:
+        if item.kind == "pyc":
+            target.write_bytes(unchecked(item.source.read_bytes()))
+        else:
+            shutil.copyfile(item.source, target)
+    except (FileNotFoundError, PermissionError) as error:
+        if error.filename == str(item.source):
+            raise TareError(f"{item.source} cannot be carried into the image: {error.strerror}.") from error
+        raise
+
+
+def unchecked(pyc: bytes) -> bytes:
+    """A compiled Python file that is never compared with its source (PEP 552).
+
+    So it stays valid whatever the image does to times, and no place compiles, or writes.
+    """
+    return pyc[:4] + (1).to_bytes(4, "little") + bytes(8) + pyc[16:]
+
+
+def settle(tree: Path, modes: Mapping[str, int]) -> None:
+    """Set all modes and times."""
+    for top, folders, files in os.walk(tree, topdown=False):
+        for name in (*folders, *files):
+            path = Path(top, name)
+            if not path.is_symlink():
+                path.chmod(modes.get(str(path.relative_to(tree)), 0o755))
+            os.utime(path, ns=(0, 0), follow_symlinks=False)
+    os.utime(tree, ns=(0, 0))
+
+
+def write_tar(tree: Path, to: IO[bytes]) -> None:
+    """Write a folder as a tar that depends on names, modes and content only: sorted, owner 0, time 0."""
+    with tarfile.open(fileobj=to, mode="w|", format=tarfile.PAX_FORMAT) as archive:
+        for path in sorted(tree.rglob("*"), key=lambda each: each.relative_to(tree).parts):
+            # Not gettarinfo: it would make one of two equal inodes a hard link.
+            status = path.lstat()
+            member = tarfile.TarInfo(str(path.relative_to(tree)))
+            member.mode = status.st_mode & 0o7777
+            if path.is_symlink():
+                member.type, member.linkname, member.mode = tarfile.SYMTYPE, str(path.readlink()), 0o777
+                archive.addfile(member)
+            elif path.is_dir():
+                member.type = tarfile.DIRTYPE
+                archive.addfile(member)
+            else:
+                member.size = status.st_size
+                with path.open("rb") as file:
+                    archive.addfile(member, file)
+
+
+def merge(layers: Iterable[Path], tree: Path) -> None:
+    """Put layers over each other into one folder; files are shared with the layers by hard links where possible."""
+    modes: dict[str, int] = {}
+    for layer in layers:
+        for top, folders, files in os.walk(layer):
+            for name in (*folders, *files):
+                source = Path(top, name)
+                relative = str(source.relative_to(layer))
+                target = tree / relative
+                if source.is_dir() and not source.is_symlink():
+                    if target.is_symlink() or target.is_file():
+                        target.unlink()
+                    target.mkdir(exist_ok=True)
+                    modes[relative] = source.stat().st_mode & 0o7777
+                    continue
+                if target.is_dir() and not target.is_symlink():
+                    shutil.rmtree(target)
+                elif target.is_symlink() or target.exists():
+                    target.unlink()
+                _share(source, target)
+                if not source.is_symlink():
+                    modes[relative] = source.stat().st_mode & 0o7777
+    settle(tree, modes)
+
+
+def _share(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError:
+        # Another file system, or one without hard links.
+        shutil.copy2(source, target, follow_symlinks=False)
+
+
+class _Digest:
+    """A file that keeps nothing but the hash of what was written."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+
+    def write(self, data: bytes) -> int:
+        """Take what is written."""
+        self._hash.update(data)
+        return len(data)
+
+    def hexdigest(self) -> str:
+        """Hash of all so far."""
+        return self._hash.hexdigest()

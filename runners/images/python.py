@@ -1,0 +1,216 @@
+"""Carries a Python interpreter with its library into a layer.
+
+Where its files are is asked of the interpreter itself: distributions, pyenv and venv all lay it out differently.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from runners.images.layers import Item
+from runners.model import TareError
+from runners.provision.unpack import merged
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from runners.images.layers import Items
+
+_LEFT_OUT_FOLDERS = frozenset(
+    {
+        "test",
+        "tests",
+        "idlelib",
+        "tkinter",
+        "turtledemo",
+        "ensurepip",
+        "lib2to3",
+        "__pycache__",
+        "site-packages",
+        "dist-packages",
+    }
+)
+_LEFT_OUT_FILES = re.compile(r".*\.(pyc|pyo|a|exe)|_tkinter.*|turtle\.py")
+"""Tests, and what would draw a graphical toolkit into the image."""
+
+_QUESTION = """
+import json, os, sys, sysconfig
+print("TARE" + json.dumps({
+    "version": sys.version.split()[0],
+    "executable": getattr(sys, "_base_executable", None) or sys.executable,
+    "prefix": sys.base_prefix,
+    "exec_prefix": sys.base_exec_prefix,
+    "library": [sysconfig.get_path(name, vars={"base": sys.base_prefix, "installed_base": sys.base_prefix,
+                "platbase": sys.base_exec_prefix, "installed_platbase": sys.base_exec_prefix})
+                for name in ("stdlib", "platstdlib")],
+    "path": [os.path.abspath(each) for each in sys.path if each],
+    "tag": sys.implementation.cache_tag,
+    "implementation": sys.implementation.name,
+}))
+"""
+
+_COMPILE = """
+import json, py_compile, sys
+for source, target in json.load(sys.stdin):
+    try:
+        mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
+        py_compile.compile(source, target, source, doraise=True, invalidation_mode=mode)
+    except (py_compile.PyCompileError, SyntaxError, ValueError, RecursionError):
+        pass  # some packages ship templates that are no Python
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Interpreter:
+    """What an interpreter says of itself."""
+
+    executable: Path
+    """The base interpreter, never a virtual environment's."""
+    version: str
+    prefix: str
+    exec_prefix: str
+    library: tuple[str, ...]
+    """Folders of the standard library."""
+    path: tuple[str, ...]
+    """``sys.path`` without the script's own folder."""
+    cache_tag: str
+
+    @property
+    def home(self) -> str:
+        """``PYTHONHOME`` that leads to this library."""
+        return self.prefix if self.prefix == self.exec_prefix else f"{self.prefix}:{self.exec_prefix}"
+
+
+def ask(python: Sequence[str]) -> Interpreter:
+    """Ask an interpreter, given as the front of a command line.
+
+    Raises:
+        TareError: it is no CPython, or does not answer.
+    """
+    try:
+        done = subprocess.run(
+            [*python, "-c", _QUESTION],
+            capture_output=True,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            timeout=30,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise TareError(f"{python[0]} does not answer where its library is: {error}.") from error
+    answer = re.search(r"^TARE(\{.*\})$", done.stdout, re.MULTILINE)
+    if answer is None:
+        raise TareError(
+            f"{python[0]} does not answer where its library is: {done.stderr.strip()[-200:] or 'no output'}."
+        )
+    facts = json.loads(answer[1])
+    if facts["implementation"] != "cpython":
+        raise TareError(
+            f"{python[0]} is {facts['implementation']}; only CPython can be carried into the image."
+        )
+    return Interpreter(
+        executable=Path(facts["executable"]),
+        version=facts["version"],
+        prefix=facts["prefix"],
+        exec_prefix=facts["exec_prefix"],
+        library=tuple(dict.fromkeys(facts["library"])),
+        path=tuple(dict.fromkeys(facts["path"])),
+        cache_tag=facts["tag"],
+    )
+
+
+def add_library(items: Items, python: Interpreter) -> list[Path]:
+    """Add the standard library without tests and graphics; return its extension modules, whose libraries are needed."""
+    return add_modules(
+        items, python, [path for folder in python.library for path in _files(folder, trimmed=True)]
+    )
+
+
+def package_files(folders: Sequence[str]) -> list[Path]:
+    """All files below folders of ``sys.path`` but compiled ones."""
+    return [path for folder in folders for path in _files(folder, trimmed=False)]
+
+
+def add_modules(items: Items, python: Interpreter, files: Sequence[Path]) -> list[Path]:
+    """Add files of modules and their compiled forms; return the extension modules among them."""
+    extensions: list[Path] = []
+    uncompiled: list[Path] = []
+    for path in files:
+        place = merged(str(path))
+        if place in items:
+            continue
+        try:
+            items.file(place, path)
+        except OSError:
+            # A dangling link, such as distributions leave when a part of Python is another package.
+            continue
+        if path.suffix == ".so" or ".so." in path.name:
+            extensions.append(path)
+        elif path.suffix == ".py":
+            compiled = path.parent / "__pycache__" / f"{path.stem}.{python.cache_tag}.pyc"
+            if _fresh(compiled, path):
+                items[_cached(path, python)] = Item("pyc", source=compiled)
+            else:
+                uncompiled.append(path)
+    if uncompiled:
+        _compile(items, python, uncompiled)
+    return extensions
+
+
+def _files(folder: str, *, trimmed: bool) -> Iterator[Path]:
+    if Path(folder).is_file():
+        yield Path(folder)  # a zip file on sys.path
+        return
+    for top, folders, files in os.walk(folder):
+        folders[:] = sorted(
+            name
+            for name in folders
+            if name != "__pycache__"
+            and not (trimmed and (name in _LEFT_OUT_FOLDERS or name.startswith("config-")))
+        )
+        for name in sorted(files):
+            if not name.endswith(".pyc") and not (trimmed and _LEFT_OUT_FILES.fullmatch(name)):
+                yield Path(top, name)
+
+
+def _cached(path: Path, python: Interpreter) -> str:
+    return merged(str(PurePosixPath(path.parent, "__pycache__", f"{path.stem}.{python.cache_tag}.pyc")))
+
+
+def _fresh(compiled: Path, source: Path) -> bool:
+    """Whether the host's compiled file belongs to the source: by time and size, as Python itself decides (PEP 552)."""
+    try:
+        with compiled.open("rb") as file:
+            header = file.read(16)
+        status = source.stat()
+    except OSError:
+        return False
+    expected = (int(status.st_mtime) & 0xFFFFFFFF, status.st_size & 0xFFFFFFFF)
+    found = (int.from_bytes(header[8:12], "little"), int.from_bytes(header[12:16], "little"))
+    return len(header) == 16 and header[4:8] == bytes(4) and found == expected
+
+
+def _compile(items: Items, python: Interpreter, sources: Sequence[Path]) -> None:
+    """Compile with the interpreter that will run them; its bytes are kept in the item itself."""
+    with tempfile.TemporaryDirectory(prefix="tare-pyc-") as folder:
+        pairs = [(str(source), str(Path(folder, f"{number}.pyc"))) for number, source in enumerate(sources)]
+        # A fixed hash seed: the order of sets in compiled files depends on it.
+        environ = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+        subprocess.run(
+            [python.executable, "-I", "-c", _COMPILE],
+            input=json.dumps(pairs),
+            env=environ | {"PYTHONHASHSEED": "0"},
+            text=True,
+            capture_output=True,
+            check=False,
+        )
+        for source, (_name, target) in zip(sources, pairs, strict=True):
+            if Path(target).exists():
+                items[_cached(source, python)] = Item("file", content=Path(target).read_bytes())
