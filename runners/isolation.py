@@ -1,7 +1,12 @@
 """The isolation ladder: which steps make which rung of a container, as pure functions.
 
-A container is built in the order of :func:`container_steps`, whatever rungs it has: a rung adds its part in every
+A container is built in the order of :func:`container_rungs`, whatever rungs it has: a rung adds its part in every
 phase. ``namespaces`` stops at any of :data:`RUNGS`; all of them make the full container.
+
+Real root's containers begin in a second launcher that has done, once and untimed, what is the same for all of them
+(:func:`inner_steps`): it left the host's mounts behind with pivot_root and sees the image, the scratch folders and
+nothing else. Copying its few mounts and moving the place's root over them is faster than copying and detaching the
+host's. An ordinary user's container needs its user namespace first, and so does everything by itself.
 """
 
 from __future__ import annotations
@@ -19,23 +24,22 @@ from runners.launcher.steps import (
     MS_RDONLY,
     MS_REC,
     MS_REMOUNT,
-    JoinCgroup,
     KeepCapabilities,
     LinkUp,
     MakeDirectory,
     MapUser,
     Mount,
+    MoveRoot,
     NewNamespace,
     NoNewPrivileges,
     PivotRoot,
     Rung,
     Seccomp,
     SetHostname,
-    Unshare,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from runners.launcher.steps import Step
@@ -78,7 +82,7 @@ _QUIET = MS_NOSUID | MS_NODEV | MS_NOEXEC
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What a container is put together from. All paths are the host's."""
+    """What a container is put together from, as paths that its first steps see."""
 
     lower: tuple[Path, ...]
     """The root's layers, top first: mount points and devices, then the image's tree."""
@@ -90,33 +94,46 @@ class Layout:
     hostname: str
     owner: tuple[int, int]
     """Our uid and gid, which root inside is mapped to if there is a user namespace."""
-    cgroup_files: tuple[Path, ...] = ()
-    """v1 files to join by."""
-    in_cgroup: bool = False
     read_only: tuple[str, ...] = ()
     """Of :data:`READ_ONLY`, what this host's /proc has."""
+    inner: bool = False
+    """The container begins in an inner launcher (:func:`inner_steps`)."""
+
+
+def inner_steps(folders: Mapping[str, Path], staging: Path) -> tuple[Step, ...]:
+    """What the inner launcher has behind it: it sees ``folders``, as ``/name``, and an empty ``/stage``."""
+    root = str(staging)
+    return (
+        NewNamespace("mount"),
+        Mount("/", flags=MS_REC | MS_PRIVATE),
+        Mount(root, "tmpfs", "tmpfs", _QUIET, "mode=755,size=64k"),
+        *(MakeDirectory(f"{root}/{name}") for name in (*folders, "stage")),
+        *(Mount(f"{root}/{name}", source=str(path), flags=MS_BIND) for name, path in folders.items()),
+        PivotRoot(root),
+    )
 
 
 def container_rungs(layout: Layout, names: Iterable[str]) -> list[Rung]:
-    """The phases of the container's making, each under the name of the rung that asks for it."""
+    """The phases of the container's making, each under the name of the rung that asks for it.
+
+    The cgroups of the rung ``cgroup`` are entered by the launcher beforehand; here is only their namespace.
+    """
     have = frozenset(names)
     user = "user" in have
     phases = [
         Rung("mount", (NewNamespace("mount"),)),
         Rung("pid", (NewNamespace("pid"),)),
         Rung("uts+ipc", (NewNamespace("uts"), NewNamespace("ipc"))),
-        Rung("user", (NewNamespace("user"),)),
+        Rung("user", (NewNamespace("user"), MapUser(*layout.owner))),
         Rung("net", (NewNamespace("net"),)),
-        # Cgroups are joined with the host's rights, and before the cgroup namespace takes its root from them.
-        Rung("cgroup", _cgroup(layout)),
-        Rung("user", (MapUser(*layout.owner),)),
+        Rung("cgroup", (NewNamespace("cgroup"),)),
         Rung("mount", tuple(_mounts(layout, user=user, own_pids="pid" in have, own_net="net" in have))),
         Rung("uts+ipc", (SetHostname(layout.hostname),)),
         Rung("net", (LinkUp("lo"),)),
         Rung("caps", (KeepCapabilities(KEPT_CAPABILITIES), NoNewPrivileges())),
         Rung("seccomp", (NoNewPrivileges(), Seccomp(build_filter()))),
     ]
-    return [phase for phase in phases if phase.name in have and phase.steps]
+    return [phase for phase in phases if phase.name in have]
 
 
 def container_steps(layout: Layout, names: Iterable[str]) -> tuple[Step, ...]:
@@ -124,17 +141,11 @@ def container_steps(layout: Layout, names: Iterable[str]) -> tuple[Step, ...]:
     return tuple(dict.fromkeys(step for rung in container_rungs(layout, names) for step in rung.steps))
 
 
-def _cgroup(layout: Layout) -> tuple[Step, ...]:
-    if not layout.in_cgroup:
-        return ()
-    return (*(JoinCgroup(str(file)) for file in layout.cgroup_files), Unshare("cgroup"))
-
-
 def _mounts(layout: Layout, *, user: bool, own_pids: bool, own_net: bool) -> Iterable[Step]:
     staging = str(layout.staging)
     root = f"{staging}/root"
-    # Nothing of what follows may travel back to the host.
-    yield Mount("/", flags=MS_REC | MS_PRIVATE)
+    if not layout.inner:  # nothing of what follows may travel back to the host
+        yield Mount("/", flags=MS_REC | MS_PRIVATE)
     # Writes to the root stay in memory, as the whole root goes with the container: on a disk, unmounting would first
     # write back everything. Jobs find their disk at /scratch.
     yield Mount(staging, "tmpfs", "tmpfs", MS_NOSUID, f"size={layout.upper_bytes},mode=755")
@@ -164,7 +175,7 @@ def _mounts(layout: Layout, *, user: bool, own_pids: bool, own_net: bool) -> Ite
         f"{root}/dev/pts", "devpts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=620"
     )
     yield Mount(f"{root}/scratch", source=str(layout.scratch), flags=MS_BIND)
-    yield PivotRoot(root)
+    yield MoveRoot(root) if layout.inner else PivotRoot(root)
 
 
 def escape(path: Path) -> str:

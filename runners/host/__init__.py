@@ -1,0 +1,1 @@
+"""The host: its cgroups, and what killed runs leave on it."""

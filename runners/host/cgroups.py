@@ -147,12 +147,11 @@ class Cgroups:
             made.folders |= dict.fromkeys(sorted(one.controllers), folder)
             made.controllers |= one.controllers
             _limit_v1(folder, useful, limits, made.achieved)
-            made.joins.append(folder / "tasks")
+            made.entries.append((folder / "tasks", one.own / "tasks"))
 
     def _create_v2(self, made: Cgroup, wanted: set[str], limits: Limits) -> None:
         one = self.unified
-        place = one and _best_v2_parent(one, wanted)
-        if not place:
+        if one is None or (place := _best_v2_parent(one, wanted)) is None:
             return
         parent = place / f"tare-{made.run}"
         folder = parent / made.name
@@ -165,6 +164,7 @@ class Cgroups:
         made.folders[UNIFIED] = folder
         made.controllers |= enabled
         _limit_v2(folder, enabled, limits, made.achieved)
+        made.entries.append((folder / "cgroup.procs", one.own / "cgroup.procs"))
 
 
 @dataclass(slots=True)
@@ -176,8 +176,9 @@ class Cgroup:
     version: str
     folders: dict[str, Path] = field(default_factory=dict)
     """v1 controller → folder, and ``unified`` → the v2 folder."""
-    joins: list[Path] = field(default_factory=list)
-    """v1 files into which a process writes ``0`` to join."""
+    entries: list[tuple[Path, Path]] = field(default_factory=list)
+    """Files into which a process writes ``0`` to enter, each with the one that takes it back to our own cgroup. On
+    v1 that is ``tasks``, which moves one thread and so avoids the kernel's global thread-group lock."""
     parents: list[Path] = field(default_factory=list)
     controllers: set[str] = field(default_factory=set)
     achieved: dict[str, Any] = field(default_factory=dict)
@@ -204,7 +205,7 @@ class Cgroup:
 
     def events(self) -> dict[str, int]:
         """How often the kernel enforced a limit: ``oom_kills`` and ``pids_refused``, those that can be known."""
-        found = {}
+        found: dict[str, int] = {}
         for source in (self.unified, self.folders.get("memory")):
             if source:
                 for file in ("memory.events", "memory.oom_control"):

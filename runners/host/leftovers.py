@@ -305,10 +305,11 @@ def _load(file: Path) -> Owner | None:
 
 
 def _start_ticks(pid: int) -> int:
-    """0 if there is no such process."""
+    """0 if there is no such process, or only its exit status is left."""
     try:
         # The name in parentheses may hold anything, blanks and parentheses too.
-        return int(Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()[19])
+        fields = Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
+        return 0 if fields[0] in {"Z", "X"} else int(fields[19])
     except (OSError, IndexError, ValueError):
         return 0
 

@@ -14,7 +14,7 @@ import socket
 import struct
 import subprocess
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -31,10 +31,11 @@ if TYPE_CHECKING:
 
 SOURCE = Path(__file__).with_name("launcher.c")
 
-_SPAWN, _KILL, _SPAWNED, _FAILED, _GONE = 1, 2, 17, 18, 19
+_SPAWN, _KILL, _PING, _SPAWNED, _FAILED, _GONE, _PONG = 1, 2, 3, 17, 18, 19, 20
+_END_SECONDS = 10.0
 _SWEEP = 1
 _MAX_PACKET = 192 << 10
-_FAILED_TO_CLONE, _FAILED_TO_EXEC = -1, -2
+_FAILED_TO_CLONE, _FAILED_TO_EXEC, _FAILED_TO_ENTER = -1, -2, -3
 _REPLY_BYTES = 512
 
 
@@ -45,10 +46,11 @@ class LauncherError(TareError):
 class SpawnError(TareError):
     """A process could not be made as asked."""
 
-    def __init__(self, what: str, error: int) -> None:
+    def __init__(self, what: str, error: int, *, program: bool = False) -> None:
         """``what`` was being done when the kernel said ``error`` (an errno)."""
         super().__init__(f"{what}: {os.strerror(error)} ({_errno_name(error)})")
-        self.what, self.errno = what, error
+        self.what, self.errno, self.program = what, error, program
+        """``program``: all steps are done, only the program itself cannot be started."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +65,9 @@ class SpawnRequest:
     fds: Mapping[int, int] = field(default_factory=dict)
     """Number in the new process → our file descriptor. Those not named in 0, 1, 2 are ``/dev/null``."""
     steps: tuple[Step, ...] = ()
-    clone_flags: int = 0
-    """In addition to what the steps ask for."""
-    cgroup: int | None = None
-    """File descriptor of a cgroup v2 folder to be born in."""
+    cgroups: tuple[tuple[Path, Path], ...] = ()
+    """Files by which the launcher enters a cgroup (``tasks`` on v1, ``cgroup.procs`` on v2) before the process is
+    made, each with the file by which it comes back: the process is born inside."""
     remove: tuple[Path, ...] = ()
     """Empty folders (cgroups) to remove when the process was reaped, before ``gone`` is stamped."""
     sweep: bool = False
@@ -82,7 +83,7 @@ class Spawned:
     requested_ns: int
     """Just before ``clone3``."""
     spawned_ns: int
-    """Just after it."""
+    """Its first instruction, before any step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +110,12 @@ class Gone:
 class Launcher:
     """The running launcher."""
 
-    def __init__(self, process: subprocess.Popen[bytes], peer: socket.socket) -> None:
-        self._process, self._peer = process, peer
+    def __init__(self, program: Path, peer: socket.socket, pid: int, ended: Callable[[], None]) -> None:
+        self.pid = pid
+        self._program, self._peer, self._end = program, peer, ended
         self._null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         self._next = 1
+        self._answered = False
         self._steps: dict[int, SpawnRequest] = {}
         self._spawned: dict[int, Spawned] = {}
         self._ended: dict[int, Gone | SpawnError] = {}
@@ -125,9 +128,8 @@ class Launcher:
             TareError: there is no compiler; the text has the remedy.
         """
         program = build(SOURCE, cache, progress=progress)
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours, theirs = _socket_pair()
         with theirs:
-            ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * _MAX_PACKET)
             process = subprocess.Popen(
                 ["tare-launcher", str(theirs.fileno())],
                 executable=program,
@@ -138,12 +140,45 @@ class Launcher:
                 cwd="/",
                 env={},
             )
-        return cls(process, ours)
 
-    @property
-    def pid(self) -> int:
-        """Process id of the launcher."""
-        return self._process.pid
+        def end() -> None:
+            try:
+                process.wait(timeout=_END_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+        return cls(program, ours, process.pid, end)
+
+    def inside(self, steps: tuple[Step, ...], environ: Mapping[str, str]) -> Self:
+        """A second launcher that has these steps behind it: what it launches begins where they ended.
+
+        Raises:
+            SpawnError: a step was refused.
+        """
+        ours, theirs = _socket_pair()
+        program = os.open(self._program, os.O_PATH | os.O_CLOEXEC)
+        with theirs, ExitStack() as opened:
+            opened.callback(os.close, program)
+            spawned = self.spawn(
+                SpawnRequest(
+                    ("tare-launcher", "3"), environ, program=program, fds={3: theirs.fileno()}, steps=steps
+                )
+            )
+
+        def end() -> None:
+            if self.wait(spawned.id, _END_SECONDS) is None:
+                self.kill(spawned.id)
+                self.wait(spawned.id)
+
+        made = type(self)(self._program, ours, spawned.pid, end)
+        try:
+            made.ping()
+        except LauncherError:
+            made._release()  # noqa: SLF001 - it is one of us
+            self.wait(spawned.id)  # has the reason
+            raise
+        return made
 
     def resident_bytes(self) -> int:
         """Memory it has resident, now (``/proc/PID/statm``)."""
@@ -151,8 +186,9 @@ class Launcher:
         return pages * os.sysconf("SC_PAGE_SIZE")
 
     def spawn(self, request: SpawnRequest) -> Spawned:
-        """Make a process and return when it exists. What goes wrong in it before it starts its program comes
-        from :meth:`wait`.
+        """Make a process and return when it runs its program.
+
+        What goes wrong in it before that comes from :meth:`wait`.
 
         Raises:
             SpawnError: the kernel refused to make the process.
@@ -160,14 +196,20 @@ class Launcher:
         """
         number = self._next
         self._next += 1
-        packet, fds = _encode(number, request, self._null)
-        if len(packet) > _MAX_PACKET:
-            raise LauncherError(
-                f"argv and environment of {request.argv[0]} take {len(packet)} bytes, more than the "
-                f"launcher's {_MAX_PACKET}; hand over less environment"
-            )
-        self._steps[number] = request
-        self._send(packet, fds)
+        with ExitStack() as opened:
+            try:
+                packet, fds = _encode(number, request, self._null, opened)
+            except OSError as error:
+                raise SpawnError(
+                    f"opening {error.filename} for {request.argv[0]}", error.errno or 0
+                ) from error
+            if len(packet) > _MAX_PACKET:
+                raise LauncherError(
+                    f"argv and environment of {request.argv[0]} take {len(packet)} bytes, more than the "
+                    f"launcher's {_MAX_PACKET}; hand over less environment"
+                )
+            self._steps[number] = request
+            self._send(packet, fds)
         while number not in self._spawned:
             ended = self._ended.get(number)
             if isinstance(ended, SpawnError):
@@ -198,18 +240,27 @@ class Launcher:
         """Send a signal to a process; nothing happens if it has ended. There is no race with the reuse of pids."""
         self._send(struct.pack("=3Q", _KILL, number, signal), [])
 
+    def ping(self) -> None:
+        """Return when it answers.
+
+        Raises:
+            LauncherError: it is gone.
+        """
+        self._send(struct.pack("=2Q", _PING, 0), [])
+        while not self._answered:
+            self._receive(None)
+        self._answered = False
+
     def close(self) -> None:
         """End the launcher and all that it made. Idempotent."""
-        if self._null < 0:
-            return
+        if self._null >= 0:
+            self._release()
+            self._end()
+
+    def _release(self) -> None:
         os.close(self._null)
         self._null = -1
         self._peer.close()
-        try:
-            self._process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
 
     def __enter__(self) -> Self:
         return self
@@ -246,7 +297,9 @@ class Launcher:
 
     def _dispatch(self, words: tuple[int, ...]) -> None:
         kind, number = words[:2]
-        if kind == _SPAWNED:
+        if kind == _PONG:
+            self._answered = True
+        elif kind == _SPAWNED:
             self._spawned[number] = Spawned(number, words[2], words[3], words[4])
         elif kind == _GONE:
             self._ended[number] = Gone(
@@ -254,53 +307,57 @@ class Launcher:
             )
         elif kind == _FAILED:
             step, error = struct.unpack("=2q", struct.pack("=2Q", *words[2:4]))
-            self._ended[number] = SpawnError(_what_failed(self._steps[number], step), error)
+            what = _what_failed(self._steps[number], step)
+            self._ended[number] = SpawnError(what, error, program=step == _FAILED_TO_EXEC)
 
     def _lost(self) -> LauncherError:
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(timeout=1)
-        code = self._process.returncode
-        return LauncherError(
-            f"tare's launcher is gone ({'it still runs' if code is None else f'exit status {code}'}); start the run again"
-        )
+        return LauncherError("tare's launcher is gone: something killed it; start the run again")
 
 
-def _encode(number: int, request: SpawnRequest, null: int) -> tuple[bytes, list[int]]:
-    """The packet, and the fds to pass along: first those with a target."""
+def _socket_pair() -> tuple[socket.socket, socket.socket]:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * _MAX_PACKET)
+    return ours, theirs
+
+
+def _encode(number: int, request: SpawnRequest, null: int, opened: ExitStack) -> tuple[bytes, list[int]]:
+    """The packet, and the fds to pass along, in the order in which launcher.c counts them."""
+
+    def path_fd(path: Path, flags: int) -> int:
+        fd = os.open(path, flags | os.O_CLOEXEC)
+        opened.callback(os.close, fd)
+        return fd
+
     targets = {0: null, 1: null, 2: null} | dict(request.fds)
-    fds = list(targets.values())
-    cgroup = program = (1 << 64) - 1
-    if request.cgroup is not None:
-        cgroup = len(fds)
-        fds.append(request.cgroup)
-    if isinstance(request.program, int):
-        program = len(fds)
-        fds.append(request.program)
-    flags = request.clone_flags
+    program = [request.program] if isinstance(request.program, int) else []
+    fds = [
+        *targets.values(),
+        *program,
+        *(path_fd(enter, os.O_WRONLY) for enter, _ in request.cgroups),
+        *(path_fd(home, os.O_WRONLY) for _, home in request.cgroups),
+        *(path_fd(folder.parent, os.O_PATH | os.O_DIRECTORY) for folder in request.remove),
+    ]
+    flags = 0
     instructions = []
     for index, step in enumerate(request.steps):
         flags |= step.clone_flags
         instructions.append(step.encode(index))
-    path = request.argv[0] if request.program is None else request.program
-    texts = [
-        *("" if isinstance(path, int) else path,),
-        *request.argv,
-        *(f"{name}={value}" for name, value in request.environ.items()),
-        *request.remove,
-    ]
     body = b"".join(instructions)
     head = struct.pack(
         "=11Q",
-        *(_SPAWN, number, flags, _SWEEP if request.sweep else 0, cgroup, program),
-        *(len(request.argv), len(request.environ), len(request.remove), len(targets), _count(body)),
+        *(_SPAWN, number, flags, _SWEEP if request.sweep else 0, len(request.argv), len(request.environ)),
+        *(len(targets), len(program), len(request.cgroups), len(request.remove), _count(body)),
     )
-    packet = (
-        head
-        + b"".join(encode_text(text) for text in texts)
-        + struct.pack(f"={len(targets)}Q", *targets)
-        + body
-    )
-    return packet, fds
+    path = request.argv[0] if request.program is None else request.program
+    texts = [
+        "" if isinstance(path, int) else path,
+        *request.argv,
+        *(f"{name}={value}" for name, value in request.environ.items()),
+        *(folder.name for folder in request.remove),
+    ]
+    return head + b"".join(encode_text(text) for text in texts) + struct.pack(
+        f"={len(targets)}Q", *targets
+    ) + body, fds
 
 
 def _count(body: bytes) -> int:
@@ -322,6 +379,8 @@ def _what_failed(request: SpawnRequest, step: int) -> str:
         return f"cannot make the process {name}" + (f" with {', '.join(kinds)}" if kinds else "")
     if step == _FAILED_TO_EXEC:
         return f"cannot start the program {name}"
+    if step == _FAILED_TO_ENTER:
+        return f"cannot enter the cgroups {', '.join(str(enter.parent) for enter, _ in request.cgroups)} for {name}"
     return f"step {step + 1} of {name}, {request.steps[step].describe()}"
 
 

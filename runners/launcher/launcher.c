@@ -3,13 +3,20 @@
  * Usage: tare-launcher FD. FD is a SOCK_SEQPACKET socket. One request a packet, one reply a packet; numbers are u64 in
  * the machine's byte order, texts are u32 length (with the terminator) + bytes. client.py is the other half.
  *
- *   SPAWN  1, id, clone flags, option flags, cgroup fd index or -1, program fd index or -1, number of argv, environment,
- *             folders to remove, fds to place, instructions; then the texts (the program's path first), then for each fd to
- *             place its target (the k-th target gets the k-th passed fd), then the instructions. Fds come as SCM_RIGHTS.
+ *   SPAWN  1, id, clone flags, option flags, then how many: argv, environment, fds to place, program fds (0 or 1),
+ *             cgroups to enter, folders to remove, instructions; then the texts (the program's path, argv, environment,
+ *             names of the folders to remove), then the targets of the fds to place, then the instructions.
+ *             Fds come as SCM_RIGHTS: those to place, the program, the files by which to enter cgroups, those by which to
+ *             come back, and the parents of the folders to remove.
  *   KILL   2, id, signal
+ *   PING   3, 0
  *   SPAWNED 17, id, pid, requested, spawned
- *   FAILED  18, id, index of the step (-1: making the process, -2: starting the program), errno
+ *   PONG    20, 0
+ *   FAILED  18, id, index of the step (-1: making the process, -2: starting the program, -3: entering the cgroups), errno
  *   GONE    19, id, wait status, reaped, gone, errno of the first folder that could not be removed, 18 words of rusage
+ *
+ * The launcher enters a child's cgroups itself, before `requested`, and comes back after `spawned`: the child is born in them,
+ * and what the kernel's migration costs is not in its timeline.
  *
  * An instruction is: opcode, step index, a, b, c, number of texts, texts. The child executes them between clone3(2) and
  * execveat(2), so the measured path has no Python, no shell and no libc. What an instruction means: steps.py.
@@ -20,19 +27,15 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 
-#ifndef CLONE_INTO_CGROUP
-#define CLONE_INTO_CGROUP 0x200000000ULL
-#endif
-
-enum { SPAWN = 1, KILL = 2, SPAWNED = 17, FAILED = 18, GONE = 19 };
+enum { SPAWN = 1, KILL = 2, PING = 3, SPAWNED = 17, FAILED = 18, GONE = 19, PONG = 20 };
 enum { SWEEP = 1 }; /* option: orphans that this process leaves behind are ended with it */
-enum { MAX_PACKET = 192 << 10, MAX_FDS = 64, MAX_ARGS = 8192, MAX_TEXTS = 4, MAX_REMOVE = 16, MAX_CHILDREN = 1024 };
-enum { FAILED_TO_CLONE = -1, FAILED_TO_EXEC = -2 };
+enum { MAX_PACKET = 192 << 10, MAX_FDS = 64, MAX_ARGS = 8192, MAX_TEXTS = 4, MAX_REMOVE = 12, MAX_CHILDREN = 1024 };
+enum { FAILED_TO_CLONE = -1, FAILED_TO_EXEC = -2, FAILED_TO_ENTER = -3 };
 enum { FIRST_SAFE_FD = 512 }; /* passed fds are moved up here before they are put on their targets */
 
 enum {
     OP_MOUNT = 1, OP_UNMOUNT, OP_PIVOT_ROOT, OP_CHROOT, OP_CHDIR, OP_MKDIR, OP_SYMLINK, OP_MKNOD, OP_HOSTNAME, OP_WRITE,
-    OP_KEEP_CAPABILITIES, OP_NO_NEW_PRIVILEGES, OP_SECCOMP, OP_LIMIT, OP_IDS, OP_UNSHARE, OP_LINK_UP
+    OP_KEEP_CAPABILITIES, OP_NO_NEW_PRIVILEGES, OP_SECCOMP, OP_LIMIT, OP_IDS, OP_LINK_UP
 };
 
 /* The part of linux/socket's API that uapi headers leave to libc. */
@@ -55,33 +58,28 @@ struct child {
     int pid; /* 0: a free slot */
     u32 options;
     u32 removals;
-    char *remove; /* texts, copied: the packet is gone by then */
-};
-
-struct failure { /* written by the child, read by the parent: in shared memory */
-    int64_t step;
-    int64_t error;
+    int parents[MAX_REMOVE];
+    char *names; /* copied: the packet is gone by then */
+    int64_t step, error; /* what failed in it before its program ran; the child writes this */
 };
 
 struct request {
-    u64 id, flags, options;
-    int64_t cgroup, program;
-    u64 argc, envc, removals, targets, instructions;
+    u64 id, flags, options, argc, envc, targets, programs, enters, removals, instructions;
     const char *path;
     char **argv, **envp;
     u64 target[MAX_FDS];
     const u8 *body; /* the instructions */
     const u8 *end;
     int fds[MAX_FDS], fd_count;
-    struct failure *failure;
+    struct child *child;
+    u64 spawned; /* the child writes this */
 };
 
 static int control_fd;
 static struct child children[MAX_CHILDREN];
-static struct failure *failures; /* one per slot of `children` */
 static u8 packet[MAX_PACKET];
 static char *pointers[MAX_ARGS];
-static char removals[MAX_CHILDREN][1024];
+static char removal_names[MAX_CHILDREN][1024];
 static u8 stack[32 << 10] __attribute__((aligned(16)));
 
 /* ---- reading packets: every read is checked, a bad packet yields zeros and moves to the end ------------------- */
@@ -131,8 +129,6 @@ static long keep_capabilities(u64 keep)
 {
     struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
     struct __user_cap_data_struct data[2] = {{0, 0, 0}, {0, 0, 0}};
-    u64 now;
-    sys_prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL);
     for (int bit = 0; bit < 64; bit++)
         if (!(keep >> bit & 1)) {
             long done = sys_prctl(PR_CAPBSET_DROP, (unsigned long)bit);
@@ -141,10 +137,11 @@ static long keep_capabilities(u64 keep)
             if (done < 0)
                 return done;
         }
+    sys_prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL);
     long done = SYS(__NR_capget, &header, data);
     if (done < 0)
         return done;
-    now = (data[0].permitted | (u64)data[1].permitted << 32) & keep;
+    u64 now = (data[0].permitted | (u64)data[1].permitted << 32) & keep;
     data[0].permitted = data[0].effective = (u32)now;
     data[1].permitted = data[1].effective = (u32)(now >> 32);
     data[0].inheritable = data[1].inheritable = 0;
@@ -198,33 +195,27 @@ static long execute(u64 op, u64 a, u64 b, u64 c, const char *text[MAX_TEXTS], co
         return SYS(__NR_prlimit64, 0, a, limit, 0);
     }
     case OP_IDS: return set_ids(a, b);
-    case OP_UNSHARE: return SYS(__NR_unshare, a);
     case OP_LINK_UP: return link_up(text[0]);
     default: return -ENOSYS;
     }
 }
 
-static long place_fds(struct request *request)
+/* Puts the passed fds on their targets; `*program` gets where the program's own then is, out of their way. */
+static long place_fds(const struct request *request, int *program)
 {
     int moved[MAX_FDS];
-    for (u64 i = 0; i < request->targets; i++) {
+    for (u64 i = 0; i < request->targets + request->programs; i++) {
         long fd = sys_fcntl(request->fds[i], F_DUPFD_CLOEXEC, FIRST_SAFE_FD);
         if (fd < 0)
             return fd;
         moved[i] = (int)fd;
-    }
-    /* The program's own fd must not lie on a target either. */
-    if (request->program >= 0) {
-        long fd = sys_fcntl(request->fds[request->program], F_DUPFD_CLOEXEC, FIRST_SAFE_FD);
-        if (fd < 0)
-            return fd;
-        request->program = fd;
     }
     for (u64 i = 0; i < request->targets; i++) {
         long fd = sys_dup3(moved[i], (int)request->target[i], 0);
         if (fd < 0)
             return fd;
     }
+    *program = moved[request->targets];
     return 0;
 }
 
@@ -233,6 +224,8 @@ static int child_main(void *argument)
     struct request *request = argument;
     const u8 *at = request->body;
     long done = 0;
+    int program = -1;
+    request->spawned = now_ns();
     sys_setsid();
     for (u64 n = 0; n < request->instructions; n++) {
         const char *text[MAX_TEXTS] = {"", "", "", ""};
@@ -244,23 +237,23 @@ static int child_main(void *argument)
             text[i] = take_text(&at, request->end, &size[i]);
         done = execute(op, a, b, c, text, size);
         if (done < 0) {
-            request->failure->step = (int64_t)step;
+            request->child->step = (int64_t)step;
             goto fail;
         }
     }
-    request->failure->step = FAILED_TO_EXEC;
-    done = place_fds(request);
+    request->child->step = FAILED_TO_EXEC;
+    done = place_fds(request, &program);
     if (done < 0)
         goto fail;
     sys_sigmask(0);
     /* Last, because a change of credentials clears it. Holds when the launcher itself is killed. */
     sys_prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (request->program >= 0)
-        done = SYS(__NR_execveat, request->program, "", request->argv, request->envp, AT_EMPTY_PATH);
+    if (request->programs)
+        done = SYS(__NR_execveat, program, "", request->argv, request->envp, AT_EMPTY_PATH);
     else
         done = sys_execve(request->path, request->argv, request->envp);
 fail:
-    request->failure->error = -done;
+    request->child->error = -done;
     sys_exit(127);
 }
 
@@ -278,23 +271,16 @@ static void failed(u64 id, int64_t step, int64_t error)
     reply(words, 4);
 }
 
-static int parse(struct request *request, const u8 *at, const u8 *end, struct child *slot, char *remove)
+static int parse(struct request *request, const u8 *at, const u8 *end, struct child *slot, char *names)
 {
+    u64 *numbers[] = {&request->id, &request->flags, &request->options, &request->argc, &request->envc, &request->targets,
+                      &request->programs, &request->enters, &request->removals, &request->instructions};
     u64 size, count, used = 0;
-    request->id = take(&at, end);
-    request->flags = take(&at, end);
-    request->options = take(&at, end);
-    request->cgroup = (int64_t)take(&at, end);
-    request->program = (int64_t)take(&at, end);
-    request->argc = take(&at, end);
-    request->envc = take(&at, end);
-    request->removals = take(&at, end);
-    request->targets = take(&at, end);
-    request->instructions = take(&at, end);
-    if (request->argc + request->envc + 2 > MAX_ARGS || request->removals > MAX_REMOVE || request->targets > MAX_FDS)
+    for (count = 0; count < sizeof numbers / sizeof numbers[0]; count++)
+        *numbers[count] = take(&at, end);
+    if (request->argc + request->envc + 2 > MAX_ARGS || request->removals > MAX_REMOVE || request->programs > 1)
         return -E2BIG;
-    if ((int64_t)request->targets > request->fd_count || request->cgroup >= request->fd_count
-        || request->program >= request->fd_count)
+    if (request->targets + request->programs + 2 * request->enters + request->removals != (u64)request->fd_count)
         return -EBADF;
     request->path = take_text(&at, end, &size);
     request->argv = pointers;
@@ -307,9 +293,9 @@ static int parse(struct request *request, const u8 *at, const u8 *end, struct ch
     request->envp[count] = 0;
     for (count = 0; count < request->removals; count++) {
         const char *text = take_text(&at, end, &size);
-        if (used + size > sizeof removals[0])
+        if (used + size > sizeof removal_names[0])
             return -E2BIG;
-        memcpy(remove + used, text, size);
+        memcpy(names + used, text, size);
         used += size;
     }
     for (count = 0; count < request->targets; count++)
@@ -318,8 +304,20 @@ static int parse(struct request *request, const u8 *at, const u8 *end, struct ch
     request->end = end;
     slot->options = (u32)request->options;
     slot->removals = (u32)request->removals;
-    slot->remove = remove;
+    slot->names = names;
     return 0;
+}
+
+/* Moves the launcher: "0" means the process that writes. Returns the first error. */
+static long enter(const int *files, u64 count)
+{
+    long first = 0;
+    for (u64 i = 0; i < count; i++) {
+        long done = sys_write(files[i], "0", 1);
+        if (done < 0 && !first)
+            first = done;
+    }
+    return first;
 }
 
 static void spawn(struct request *request, const u8 *at, const u8 *end)
@@ -327,7 +325,7 @@ static void spawn(struct request *request, const u8 *at, const u8 *end)
     const u8 *first = at;
     struct clone_args args = {0};
     unsigned index = 0;
-    u64 id = take(&first, end), requested, spawned;
+    u64 id = take(&first, end), requested;
     long pid;
     while (index < MAX_CHILDREN && children[index].pid)
         index++;
@@ -336,33 +334,37 @@ static void spawn(struct request *request, const u8 *at, const u8 *end)
         return;
     }
     struct child *slot = &children[index];
-    int bad = parse(request, at, end, slot, removals[index]);
+    int bad = parse(request, at, end, slot, removal_names[index]);
     if (bad) {
         failed(id, FAILED_TO_CLONE, -bad);
         return;
     }
-    request->failure = &failures[index];
-    failures[index] = (struct failure){0, 0};
-    args.flags = request->flags;
-    if (args.flags & CLONE_VM)
-        args.flags |= CLONE_VFORK; /* there is one stack */
+    request->child = slot;
+    slot->error = 0;
+    /* As vfork(2): nothing is copied, and the child's few writes are seen here. There is one stack, and it is free again
+     * when clone3 returns. A stamp taken then would be later than the agent's own first one. */
+    args.flags = request->flags | CLONE_VM | CLONE_VFORK;
     args.exit_signal = SIGCHLD;
     args.stack = (u64)(uintptr_t)stack;
     args.stack_size = sizeof stack;
-    if (request->cgroup >= 0) {
-        args.flags |= CLONE_INTO_CGROUP;
-        args.cgroup = (u64)request->fds[request->cgroup];
-    }
+    const int *enters = request->fds + request->targets + request->programs, *homes = enters + request->enters;
+    pid = enter(enters, request->enters);
+    int stage = pid < 0 ? FAILED_TO_ENTER : FAILED_TO_CLONE;
     requested = now_ns();
-    pid = clone3_call(&args, sizeof args, child_main, request);
-    spawned = now_ns();
+    if (pid >= 0)
+        pid = clone3_call(&args, sizeof args, child_main, request);
+    enter(homes, request->enters);
     if (pid < 0) {
-        failed(id, FAILED_TO_CLONE, -pid);
+        failed(id, stage, -pid);
         return;
+    }
+    for (u64 i = 0; i < request->removals; i++) {
+        slot->parents[i] = homes[request->enters + i];
+        request->fds[homes + request->enters + i - request->fds] = -1; /* kept */
     }
     slot->id = id;
     slot->pid = (int)pid;
-    u64 words[] = {SPAWNED, id, (u64)pid, requested, spawned};
+    u64 words[] = {SPAWNED, id, (u64)pid, requested, request->spawned};
     reply(words, 5);
 }
 
@@ -379,8 +381,12 @@ static struct child *child_by_pid(long pid)
 static int kill_children(int all)
 {
     static char list[4096];
-    long fd = sys_open("/proc/thread-self/children", O_RDONLY), size, found = 0;
-    if (fd < 0)
+    long fd, size, found = 0;
+    for (unsigned i = 0; all && i < MAX_CHILDREN; i++)
+        if (children[i].pid)
+            sys_kill(children[i].pid, SIGKILL);
+    fd = sys_open("/proc/thread-self/children", O_RDONLY);
+    if (fd < 0) /* an inner launcher sees no /proc; what it makes has pid namespaces of its own */
         return 0;
     size = sys_read((int)fd, list, sizeof list - 1);
     sys_close((int)fd);
@@ -403,20 +409,20 @@ static int kill_children(int all)
 
 static int64_t remove_folders(const struct child *child)
 {
-    const char *path = child->remove;
+    const char *name = child->names;
     int64_t first = 0;
     for (u32 i = 0; i < child->removals; i++) {
-        long done = SYS(__NR_unlinkat, AT_FDCWD, path, 0x200 /* AT_REMOVEDIR */);
+        long done = SYS(__NR_unlinkat, child->parents[i], name, 0x200 /* AT_REMOVEDIR */);
+        sys_close(child->parents[i]);
         if (done < 0 && done != -ENOENT && !first)
             first = -done;
-        path += strlen(path) + 1;
+        name += strlen(name) + 1;
     }
     return first;
 }
 
 static void report(struct child *child, int status, const struct rusage *usage)
 {
-    struct failure *failure = &failures[child - children];
     u64 words[6 + sizeof(struct rusage) / 8];
     words[0] = GONE;
     words[1] = child->id;
@@ -426,8 +432,8 @@ static void report(struct child *child, int status, const struct rusage *usage)
     words[4] = now_ns();
     memcpy(words + 6, usage, sizeof *usage);
     child->pid = 0;
-    if (failure->error) {
-        failed(child->id, failure->step, failure->error);
+    if (child->error) {
+        failed(child->id, child->step, child->error);
         return;
     }
     reply(words, sizeof words / sizeof words[0]);
@@ -477,6 +483,11 @@ static int receive(void)
         else
             spawn(&request, at, end);
         break;
+    case PING: {
+        u64 words[] = {PONG, 0};
+        reply(words, 2);
+        break;
+    }
     case KILL: {
         u64 id = take(&at, end), signal = take(&at, end);
         for (unsigned i = 0; i < MAX_CHILDREN; i++)
@@ -486,7 +497,8 @@ static int receive(void)
     }
     }
     for (int i = 0; i < request.fd_count; i++)
-        sys_close(request.fds[i]);
+        if (request.fds[i] >= 0)
+            sys_close(request.fds[i]);
     return 1;
 }
 
@@ -513,9 +525,6 @@ int tare_main(int argc, char **argv, char **envp)
     if (argc != 2)
         return 2;
     control_fd = (int)parse_number(argv[1], 0);
-    failures = (void *)SYS(__NR_mmap, 0, sizeof *failures * MAX_CHILDREN, 3, 0x21 /* MAP_SHARED | MAP_ANONYMOUS */, -1, 0);
-    if ((long)failures < 0 && (long)failures > -4096)
-        return 1;
     sys_prctl(PR_SET_NAME, (unsigned long)"tare-launcher");
     sys_prctl(PR_SET_CHILD_SUBREAPER, 1);
     sys_sigmask(mask);

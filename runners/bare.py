@@ -1,0 +1,74 @@
+"""Bare metal: the agent is a plain child, in a cgroup of its own where that is permitted, and nothing else.
+
+The image's tree is used where it lies. Without a cgroup the limits are kept by rlimits (processes, file size) and
+by watching (memory, scratch); the context says which.
+
+Making and removing the cgroup is not in the timeline: a process on bare metal needs none, it is the suite's own means
+to limit and to count.
+"""
+
+from __future__ import annotations
+
+import itertools
+import platform
+from typing import TYPE_CHECKING
+
+from runners.host.cgroups import Cgroups
+from runners.launched import LaunchedPlace, Plan, file_system
+from runners.model import Probe, TareError
+
+if TYPE_CHECKING:
+    from results.record import Accelerator
+    from runners.images.image import Image
+    from runners.model import Job, Limits, RunContext
+
+
+class Bare:
+    """See :class:`runners.model.Runner`."""
+
+    name = "bare"
+    label = "bare"
+    accelerator: Accelerator = "none"
+
+    def __init__(self, context: RunContext) -> None:
+        self._context = context
+        self._cgroups = Cgroups.detect()
+        self._numbers = itertools.count()
+        self._prepared: tuple[Image, Limits] | None = None
+
+    def probe(self) -> Probe:
+        """See :class:`runners.model.Runner`. Whoever got this far can make processes."""
+        return Probe(ok=True, facts={"cgroups": self._cgroups.version})
+
+    def prepare(self, image: Image, limits: Limits) -> None:
+        """See :class:`runners.model.Runner`."""
+        self._prepared = image, limits
+
+    def open(self, first: Job | None = None) -> LaunchedPlace:
+        """See :class:`runners.model.Runner`."""
+        if self._prepared is None:
+            raise TareError("bare was opened before it was prepared")
+        image, limits = self._prepared
+        plan = Plan(
+            context=self._context,
+            name=f"{self.name}-{next(self._numbers)}",
+            launcher=self._context.launcher,
+            limits=limits,
+            agent=image.agent,
+            root=str(image.tree),
+            scratch=None,
+            steps=(),
+            facts={
+                "kernel": platform.release(),
+                "root": "image tree",
+                "network": "host",
+                "scratch_file_system": file_system(self._context.workdir),
+            },
+            cgroups=self._cgroups,
+        )
+        return LaunchedPlace(plan, first)
+
+    def close(self) -> None:
+        """See :class:`runners.model.Runner`."""
+        self._prepared = None
+        self._cgroups.remove_run(self._context.run)
