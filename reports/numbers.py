@@ -68,7 +68,9 @@ def span(low: float, high: float, unit: str, *, like: float | None = None) -> st
 
 
 def ratio(value: float, *, width: float | None = None) -> str:
-    """A cost ratio: ``1.12×``."""
+    """A cost ratio: ``1.12×``; a dash where there is none (NaN)."""
+    if math.isnan(value):
+        return DASH
     return quantity(value, "ratio", width=width) + TIMES
 
 

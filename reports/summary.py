@@ -175,7 +175,7 @@ class Summary:
         values: dict[tuple[Case, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
         for trial in self.measured:
             for metric in trial.metrics:
-                if metric.unit != "s" or "cpu" not in metric.name.split("."):
+                if metric.unit != "s" or "cpu" not in metric.name.split(".")[:2]:
                     continue
                 values[case_of(trial), series_name(trial)][metric.name].append(metric.value)
         return {key: {name: statistics.median(v) for name, v in by.items()} for key, by in values.items()}

@@ -316,14 +316,6 @@ def _start(runner: str, clock: int, dice: random.Random) -> dict[str, Any]:
             source="timeline",
         ),
         *_cpu(runner, 0.3e-3, 0.6),
-        Metric(
-            name="collector.time",
-            value=41e-6 * dice.lognormvariate(0, 0.1),
-            unit="s",
-            direction="none",
-            clock="host-monotonic",
-            source="collectors",
-        ),
     )
     return {"workload": "null", "family": "null", "timeline": line, "metrics": metrics}
 
@@ -350,15 +342,25 @@ def _job(work: Work, runner: str, drift: float, dice: random.Random) -> dict[str
 
 
 def _cpu(runner: str, seconds: float, user: float) -> Iterator[Metric]:
-    outside = "vmm.cpu" if "qemu" in runner else "cgroup.cpu"
-    weight = 1.18 if "qemu" in runner else 1.02
-    for name, value in (
-        ("cpu.user", seconds * user),
-        ("cpu.system", seconds * (1 - user)),
-        (f"{outside}.user", seconds * user * weight),
-        (f"{outside}.system", seconds * (1 - user) * weight * 1.1),
-    ):
-        yield Metric(name=name, value=value, unit="s", direction="lower", clock="cpu-time", source="rusage")
+    values = {
+        "cpu.user": seconds * user,
+        "cpu.system": seconds * (1 - user),
+        "host.cpu.user": seconds * user * 1.3,
+    }
+    outside = seconds * (1.3 if "qemu" in runner else 1.03)
+    if "qemu" in runner:
+        values |= {"vmm.cpu": outside, "vmm.cpu.vcpu": outside * 0.9, "vmm.cpu.io": outside * 0.07}
+        values["vmm.cpu.other"] = outside * 0.03
+    ticks = 0.01 * round(outside * user / 0.01), 0.01 * round(outside * (1 - user) / 0.01)
+    values |= {"cgroup.cpu": outside, "cgroup.cpu.user": ticks[0], "cgroup.cpu.system": ticks[1]}
+    for name, value in values.items():
+        yield Metric(name=name, value=value, unit="s", direction="lower", clock="cpu-time", source="made up")
+    for collector in ("cgroup", "host"):
+        for name, value in (("seconds", 180e-6), ("cpu", 160e-6)):
+            full = f"collector.{collector}.{name}"
+            yield Metric(
+                name=full, value=value, unit="s", direction="lower", clock="host-monotonic", source=collector
+            )
 
 
 def _number(found: Iterator[dict[str, Any]], hostile: bool) -> Iterator[Trial]:

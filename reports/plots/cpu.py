@@ -15,15 +15,37 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from reports.summary import Summary
+    from reports.summary import Case, Summary
     from reports.words import Words
 
 INSIDE = "cpu"
-"""Metrics ``cpu.user`` and ``cpu.system``: the job's rusage. Any other ``<vantage>.user``/``.system`` or
-``<vantage>.total`` with ``cpu`` in its name is a view from outside."""
 
-PARTS = ("user", "system", "total")
-_SHADES = {"user": "#2a78b5", "system": "#e08a1e", "total": "#7d8894"}
+VIEWS = {
+    INSIDE: ("user", "system"),
+    "vmm.cpu": ("vcpu", "io", "other"),
+    "cgroup.cpu": ("user", "system"),
+    "processes.cpu": ("user", "system"),
+    "host.cpu": ("user", "system"),
+}
+"""Vantage point → its parts; the metrics are ``<vantage>.<part>``, and ``<vantage>`` itself for the total. The job's
+own accounting first, then views from outside, the closest one first."""
+
+_WIDEST = "host.cpu"
+"""Has the load of everything else in it, so it is in the table only."""
+
+_UNRESOLVED = 0.1
+"""Parts that miss more than this share of the total are not shown: the kernel counts some of them in ticks of
+10 ms, which says nothing about a job of one."""
+
+PARTS = ("user", "system", "vcpu", "io", "other", "total")
+_SHADES = {
+    "user": "#2a78b5",
+    "system": "#e08a1e",
+    "vcpu": "#7a5195",
+    "io": "#3f9b8b",
+    "other": "#b0a08a",
+    "total": "#7d8894",
+}
 _BAR_INCHES = 0.2
 _MOST_PANELS = 24
 
@@ -38,10 +60,7 @@ class Bar(NamedTuple):
 
 def draw(summary: Summary, words: Words) -> Figure | None:
     """The figure, or ``None`` if no trial recorded CPU time."""
-    # The control shows what the base shows; the table has it.
-    panels = [
-        (case, [bar for bar in bars(summary, case) if bar.runner != CONTROL]) for case in summary.series
-    ]
+    panels = [(case, chosen(bars(summary, case))) for case in summary.series]
     panels = [(case, found) for case, found in panels if found][:_MOST_PANELS]
     if not panels:
         return None
@@ -63,21 +82,32 @@ def draw(summary: Summary, words: Words) -> Figure | None:
     return made
 
 
-def bars(summary: Summary, case: Any) -> list[Bar]:
+def bars(summary: Summary, case: Case) -> list[Bar]:
     """The bars of a case: per runner the inside view first."""
     found = []
     for runner in summary.series[case]:
-        views: dict[str, dict[str, float]] = {}
-        for name, seconds in summary.cpu_seconds.get((case, runner), {}).items():
-            vantage, _dot, part = name.rpartition(".")
-            if part in PARTS:
-                views.setdefault(vantage, {})[part] = seconds
-        for vantage in sorted(views, key=lambda name: (name != INSIDE, name)):
-            parts = views[vantage]
-            if len(parts) > 1:
-                parts.pop("total", None)
-            found.append(Bar(runner, vantage, {part: parts[part] for part in PARTS if part in parts}))
+        seconds = summary.cpu_seconds.get((case, runner), {})
+        for vantage, names in VIEWS.items():
+            parts = {name: seconds[f"{vantage}.{name}"] for name in names if f"{vantage}.{name}" in seconds}
+            total = seconds.get(vantage)
+            if total is not None and abs(total - sum(parts.values())) > _UNRESOLVED * total:
+                parts = {"total": total}
+            if parts:
+                found.append(Bar(runner, vantage, parts))
     return found
+
+
+def chosen(found: list[Bar]) -> list[Bar]:
+    """What is drawn: per runner the inside view and the closest outside one. The table has all.
+
+    The control shows what the base shows, so it is not drawn.
+    """
+    kept: list[Bar] = []
+    for bar in found:
+        outside = any(k.runner == bar.runner and k.vantage != INSIDE for k in kept)
+        if bar.runner != CONTROL and bar.vantage != _WIDEST and not (bar.vantage != INSIDE and outside):
+            kept.append(bar)
+    return kept
 
 
 def vantage_label(vantage: str, words: Words) -> str:
@@ -121,4 +151,4 @@ def _legend(made: Figure, found: list[Bar], words: Words) -> None:
 
     used = [part for part in PARTS if any(part in bar.parts for bar in found)]
     handles = [Patch(color=_SHADES[part], label=words(f"figure.cpu.{part}")) for part in used]
-    made.legend(handles=handles, loc="outside lower right", ncols=3, fontsize=9.5)
+    made.legend(handles=handles, loc="outside upper right", ncols=6, fontsize=9.5)

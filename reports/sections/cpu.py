@@ -20,8 +20,10 @@ def section(page: Page) -> Section | None:
     rows: list[tuple[Cell, ...]] = []
     keys: list[str] = []
     breaks: list[int] = []
-    for case in page.summary.series:
-        found = bars(page.summary, case)
+    views = {case: bars(page.summary, case) for case in page.summary.series}
+    used = {part for found in views.values() for bar in found for part in bar.parts}
+    parts = [part for part in PARTS if part in used and part != "total"]
+    for case, found in views.items():
         if found and rows:
             breaks.append(len(rows))
         for index, bar in enumerate(found):
@@ -34,7 +36,7 @@ def section(page: Page) -> Section | None:
                         Cell(numbers.quantity(bar.parts[part], "s"), value=bar.parts[part])
                         if part in bar.parts
                         else Cell(DASH)
-                        for part in PARTS[:2]
+                        for part in parts
                     ),
                     Cell(numbers.quantity(sum(bar.parts.values()), "s"), value=sum(bar.parts.values())),
                 )
@@ -45,10 +47,15 @@ def section(page: Page) -> Section | None:
     columns = (
         words("overhead.workload"),
         words("overhead.runner"),
-        *(words(f"cpu.{name}") for name in ("vantage", *PARTS)),
+        *(words(f"cpu.{name}") for name in ("vantage", *parts, "total")),
     )
     table = Table(
-        words("cpu.caption"), columns, tuple(rows), numeric=(3, 4, 5), keys=tuple(keys), breaks=tuple(breaks)
+        words("cpu.caption"),
+        columns,
+        tuple(rows),
+        numeric=tuple(range(3, len(columns))),
+        keys=tuple(keys),
+        breaks=tuple(breaks),
     )
     return Section(
         "cpu",

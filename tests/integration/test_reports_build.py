@@ -137,8 +137,5 @@ def test_numbers_survive_the_way_from_the_store_to_the_page(tmp_path: Path) -> N
         key = html.escape(f"{case_of(comparison).label}|{comparison.runner}|{comparison.metric}")
         row = page[page.index(f'data-key="{key}"') :].partition("</tr>")[0]
         found = [float(value) for value in re.findall(r'data-value="([^"]*)"', row)]
-        assert found[:3] == [
-            comparison.subject_value.value,
-            comparison.base_value.value,
-            comparison.cost.value,
-        ]
+        given_numbers = [comparison.subject_value.value, comparison.base_value.value, comparison.cost.value]
+        assert list(map(repr, found[:3])) == list(map(repr, given_numbers))

@@ -114,3 +114,8 @@ def test_nearest_rank_is_a_measured_value(values: list[float], share: float) -> 
 def test_an_interval_is_in_the_step_of_its_value() -> None:
     text = numbers.span(0.00098, 0.0012, "s", like=0.0011)
     assert re.fullmatch(r"0\.98–1\.20", text)
+
+
+def test_no_ratio_is_a_dash() -> None:
+    none = Estimate(value=math.nan, low=None, high=None, confidence=0.95, n=0, method="no ratio")
+    assert numbers.cost(none) == numbers.DASH

@@ -204,3 +204,9 @@ def test_a_missing_noise_floor_is_said() -> None:
     without = tuple(msgspec.structs.replace(c, floor=None) for c in given.comparisons)
     assert text in Reader(page_of(ReportInput(given.manifest, given.trials, without))).text
     assert "is not known" not in Reader(page_of(given)).text
+
+
+def test_collectors_cost_is_summed_within_each_trial() -> None:
+    rows = Reader(page_of(make_input(blocks=2))).rows
+    assert numbers_of(rows["wall|namespaces|own"][2])[0] == pytest.approx(360e-6)
+    assert numbers_of(rows["collector.host.cpu|bare|own"][2])[0] == pytest.approx(160e-6)

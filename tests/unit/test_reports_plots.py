@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from synthetic import empty_input, make_input
 
-from reports.plots import PLOTS, Plot, overhead, startup, style
+from reports.plots import PLOTS, Plot, cpu, overhead, startup, style
 from reports.summary import Summary
 from reports.words import words
 from results.comparison import Estimate
@@ -118,3 +118,25 @@ def test_a_comparison_without_a_ratio_does_not_spoil_the_others() -> None:
     labels = [t.get_text() for t in figure.axes[0].get_yticklabels()]
     assert "cpu" not in labels
     assert "cpu-all" in labels
+
+
+def test_the_total_stands_where_ticks_do_not_resolve_the_parts() -> None:
+    summary = Summary(RUN)
+    by_name = {case.workload: case for case in summary.series}
+    short = {(b.runner, b.vantage): b for b in cpu.bars(summary, by_name["null"])}
+    long = {(b.runner, b.vantage): b for b in cpu.bars(summary, by_name["cpu"])}
+    assert set(short["namespaces", "cgroup.cpu"].parts) == {"total"}
+    assert set(long["namespaces", "cgroup.cpu"].parts) == {"user", "system"}
+    assert set(long["qemu-q35(tcg)", "vmm.cpu"].parts) == {"vcpu", "io", "other"}
+
+
+def test_only_the_closest_outside_view_is_drawn() -> None:
+    summary = Summary(RUN)
+    found = cpu.chosen(cpu.bars(summary, next(iter(summary.series))))
+    views = {runner: [b.vantage for b in found if b.runner == runner] for runner in {b.runner for b in found}}
+    assert views == {
+        "bare": ["cpu", "cgroup.cpu"],
+        "namespaces": ["cpu", "cgroup.cpu"],
+        "qemu-microvm(tcg)": ["cpu", "vmm.cpu"],
+        "qemu-q35(tcg)": ["cpu", "vmm.cpu"],
+    }
