@@ -1,4 +1,6 @@
-"""The error rates of the method, by simulation: ``python -m results.simulation`` prints the tables of ``docs/method.md``.
+"""The error rates of the method, by simulation.
+
+``python -m results.simulation`` prints the tables of ``docs/method.md`` (some five minutes).
 
 Every number comes from the same functions that judge real runs; only the values are made up: log-normal
 noise, drift of the machine that hits all runners of a block alike, outliers, and invocations that are
@@ -174,12 +176,14 @@ def interval_quality(world: World, method: str, times: int, seed: int) -> tuple[
 
     A missing interval counts as covering: it claims nothing; its width is infinite.
     """
-    covered, widths = 0, []
+    covered = 0
+    widths: list[float] = []
     for i, draw in enumerate(draws(world, 0.0, times, seed)):
         ratio = np.log(draw.subject.value) - np.log(draw.base.value)
         found = METHODS[method](ratio, i)
         if found.low is None or found.high is None:
-            covered, widths = covered + 1, [*widths, math.inf]
+            covered += 1
+            widths.append(math.inf)
         else:
             covered += found.low <= 0 <= found.high
             widths.append(found.high - found.low)
@@ -188,7 +192,8 @@ def interval_quality(world: World, method: str, times: int, seed: int) -> tuple[
 
 def unit_quality(world: World, unit: str, times: int, seed: int) -> tuple[float, float]:
     """Return coverage and median width with blocks, invocations, or a cluster bootstrap as the unit."""
-    covered, widths = 0, []
+    covered = 0
+    widths: list[float] = []
     for i, draw in enumerate(draws(world, 0.0, times, seed)):
         ratio, opened = np.log(draw.subject.value) - np.log(draw.base.value), draw.base.invocation
         if unit == "block":
@@ -225,116 +230,97 @@ def _table(heads: list[str], rows: Iterable[list[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
+def _name(world: World) -> str:
+    return world.name + (" (3 % between)" if world.between else "")
+
+
 def _p(share: float) -> str:
     return f"{share * 100:.1f} %"
 
 
-def tables(times: int, seed: int) -> str:
-    """Return all tables as Markdown."""
-    parts = []
-
+def false_alarms(times: int, seed: int) -> str:
+    """Within runs where nothing differs."""
     rows = []
     for world in (*(replace(w, blocks=n) for w in WORLDS for n in (5, 10, 20)), *NESTED):
         ours, rivals = verdict_rates(world, 0.0, times, seed), rival_rates(world, 0.0, times, seed)
-        name = world.name + (" (3 % between)" if world.between else "")
-        rows.append(
-            [
-                name,
-                str(world.blocks),
-                *(_p(v) for v in (ours["worse"], ours["better"], ours["same"], *rivals.values())),
-            ]
-        )
-    parts.append(
-        (
-            "False alarms within a run: nothing differs (A/A)",
-            _table(
-                ["world", "blocks", "worse", "better", "same", "t-test p<0.05", "`mean:5%`", "150 %"], rows
-            ),
-        )
-    )
+        shares = (ours["worse"], ours["better"], ours["same"], *rivals.values())
+        rows.append([_name(world), str(world.blocks), *map(_p, shares)])
+    return _table(["world", "blocks", "worse", "better", "same", "t-test p<0.05", "`mean:5%`", "150 %"], rows)
 
+
+def between_runs(times: int, seed: int) -> str:
+    """Two runs, unpaired."""
     rows = []
     for world in (*(replace(w, blocks=n) for w in WORLDS[:2] for n in (10, 20)), *NESTED):
         ours = between_runs_rates(world, 0.0, times, seed)
-        found = [between_runs_rates(world, e, times, seed)["worse"] for e in (0.05, 0.10, 0.20)]
-        name = world.name + (" (3 % between)" if world.between else "")
+        found = [between_runs_rates(world, effect, times, seed)["worse"] for effect in (0.05, 0.10, 0.20)]
         rows.append(
-            [name, str(world.blocks), *(_p(v) for v in (ours["worse"], ours["better"], ours["same"], *found))]
+            [_name(world), str(world.blocks), *map(_p, (ours["worse"], ours["better"], ours["same"], *found))]
         )
-    parts.append(
-        (
-            "Between two runs, unpaired: false alarms, and slowdowns found",
-            _table(
-                [
-                    "world",
-                    "blocks",
-                    "worse (A/A)",
-                    "better (A/A)",
-                    "same (A/A)",
-                    "5 % found",
-                    "10 % found",
-                    "20 % found",
-                ],
-                rows,
-            ),
-        )
-    )
+    heads = ["worse (A/A)", "better (A/A)", "same (A/A)", "5 % found", "10 % found", "20 % found"]
+    return _table(["world", "blocks", *heads], rows)
 
+
+def power(times: int, seed: int) -> str:
+    """Slowdowns found within a run, by noise and number of blocks."""
     rows = []
     for noise in (0.01, 0.03, 0.05):
         for n in (3, 5, 6, 10, 15, 20, 40):
             world = World("", blocks=n, noise=noise)
             found = [verdict_rates(world, effect, times, seed)["worse"] for effect in (0.03, 0.05, 0.10)]
             same = verdict_rates(world, 0.0, times, seed)["same"]
-            rows.append([_p(noise), str(n), *(_p(v) for v in (*found, same))])
-    parts.append(
-        (
-            "Power within a run: slowdowns found, and equality shown where nothing differs",
-            _table(["noise", "blocks", "3 % found", "5 % found", "10 % found", "`same` at 0 %"], rows),
-        )
-    )
+            rows.append([_p(noise), str(n), *map(_p, (*found, same))])
+    return _table(["noise", "blocks", "3 % found", "5 % found", "10 % found", "`same` at 0 %"], rows)
 
+
+def spending(times: int, seed: int) -> str:
+    """The same number of blocks in few openings or in many."""
     rows = []
     for between in (0.0, 0.01):
-        for invocations, blocks in ((3, 15), (5, 15), (6, 18), (8, 16), (15, 15)):
+        for invocations, blocks in ((1, 15), (3, 15), (5, 15), (6, 18), (8, 16), (15, 15)):
             world = World("", invocations=invocations, blocks=blocks, noise=0.02, between=between)
             found = [verdict_rates(world, effect, times, seed)["worse"] for effect in (0.0, 0.05, 0.10)]
-            rows.append([_p(between), f"{invocations} × {blocks // invocations}", *(_p(v) for v in found)])
-    parts.append(
-        (
-            "How to spend some 15 blocks: few openings or many (2 % noise)",
-            _table(["between", "openings × blocks", "false alarms", "5 % found", "10 % found"], rows),
-        )
-    )
+            rows.append([_p(between), f"{invocations} × {blocks // invocations}", *map(_p, found)])
+    return _table(["between", "openings × blocks", "false alarms", "5 % found", "10 % found"], rows)
 
+
+def coverage(times: int, seed: int) -> str:
+    """Intervals of independent blocks, by method."""
     rows = []
     for world in (WORLDS[1], WORLDS[3]):
         for n in (3, 5, 6, 10, 20):
             for method in METHODS:
-                coverage, width = interval_quality(replace(world, blocks=n), method, times // 2, seed)
+                covered, width = interval_quality(replace(world, blocks=n), method, times, seed)
                 rows.append(
-                    [world.name, str(n), method, _p(coverage), "none" if math.isinf(width) else _p(width)]
+                    [world.name, str(n), method, _p(covered), "none" if math.isinf(width) else _p(width)]
                 )
-    parts.append(
-        (
-            "Coverage of 95 % intervals of the cost, and their median width",
-            _table(["world", "blocks", "method", "coverage", "width"], rows),
-        )
-    )
+    return _table(["world", "blocks", "method", "coverage", "width"], rows)
 
+
+def coverage_by_unit(times: int, seed: int) -> str:
+    """Intervals where invocations differ, by what is taken as the independent unit."""
     rows = []
     for world in NESTED[2:]:
         for unit in ("block", "cluster bootstrap", "invocation"):
-            coverage, width = unit_quality(world, unit, times // 2, seed)
-            rows.append([world.name, unit, _p(coverage), _p(width)])
-    parts.append(
-        (
-            "Coverage with 3 % between invocations, by unit",
-            _table(["world", "unit", "coverage", "width"], rows),
-        )
-    )
-    return "\n\n".join(f"### {title}\n\n{text}" for title, text in parts)
+            covered, width = unit_quality(world, unit, times, seed)
+            rows.append([world.name, unit, _p(covered), _p(width)])
+    return _table(["world", "unit", "coverage", "width"], rows)
+
+
+TABLES = {
+    "False alarms within a run: nothing differs (A/A)": false_alarms,
+    "Between two runs, unpaired: false alarms, and slowdowns found": between_runs,
+    "Power within a run: slowdowns found, and equality shown where nothing differs": power,
+    "How to spend some 15 blocks: few openings or many (2 % noise)": spending,
+    "Coverage of 95 % intervals of the cost, and their median width": coverage,
+    "Coverage of 95 % intervals with 3 % between invocations, by unit": coverage_by_unit,
+}
+
+
+def tables(times: int, seed: int) -> str:
+    """Return all tables as Markdown."""
+    return "\n\n".join(f"### {title}\n\n{make(times, seed)}" for title, make in TABLES.items())
 
 
 if __name__ == "__main__":
-    sys.stdout.write(tables(times=2000, seed=1) + "\n")
+    sys.stdout.write(tables(times=1000, seed=1) + "\n")
