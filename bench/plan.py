@@ -14,6 +14,7 @@ from bench.registry import BASE, CONTROL
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
+    from pathlib import Path
 
     from bench.keyword import Match
     from bench.workloads.base import Workload
@@ -189,6 +190,11 @@ def make_plan(
             if key == BASE:
                 cases.append(Case(workload, CONTROL))
     return _fit(tuple(cases), tuple(skips), mode, seed, seconds, blocks)
+
+
+def timings_file(cache: Path) -> Path:
+    """Where the last runs' costs per case are kept: estimates only, never results."""
+    return cache / "timings.json"
 
 
 @dataclass(frozen=True, slots=True)

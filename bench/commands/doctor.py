@@ -26,7 +26,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Probe every runner, measure KVM, look at the host's conditions; exit 3 if no isolating runner works."""
-    from runners.host.conditions import check_all  # noqa: PLC0415 - only doctor and the manifest need them
+    from runners.host.conditions import conditions  # noqa: PLC0415 - only doctor and the manifest need them
     from runners.host.facts import host_facts  # noqa: PLC0415
     from runners.kvm.floor import probe_kvm  # noqa: PLC0415
 
@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
         found = {
             "runners": {runner.label: _as_json(bench.probes[key]) for key, runner in bench.runners.items()},
             "kvm": probe_kvm().as_json(),
-            "conditions": [_condition(condition) for condition in check_all(workdir)],
+            "conditions": [_condition(condition) for condition in conditions(workdir)],
             "host": host_facts(workdir),
         }
         isolating = any(probe.ok for key, probe in bench.probes.items() if key != BASE)

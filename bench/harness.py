@@ -1,0 +1,280 @@
+"""The harness weighs itself: what the suite's launches cost beside the same launches in plain C.
+
+``python -m bench.harness [--rounds N] [--seed S] [--json]``. In each round, in shuffled order:
+
+* C ``posix_spawn`` + ``waitpid`` of the agent with an argument that makes it leave at once, against the suite's null
+  launch on ``bare``: the same program, but it also opens its channel, says hello and answers the null job.
+* C ``clone3`` with the same namespaces, ``chroot``, ``execveat`` and ``waitpid`` of it, against the null launch in
+  the full ``namespaces`` container, which also has its mounts, limits, capabilities and filter (root only).
+
+The suite's numbers are its own timelines', ``requested`` to ``gone``. Between launches is a pause: the kernel takes
+net namespaces apart behind one's back, and that work would be charged to whoever comes next.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runners.bare import Bare
+from runners.host import leftovers
+from runners.host.cgroups import Cgroups
+from runners.images.build import AGENT_SOURCE
+from runners.images.image import Image
+from runners.launcher.client import Launcher
+from runners.model import Job, Limits, RunContext, TareError
+from runners.namespaces import Namespaces
+from runners.native.build import build
+from runners.provision.cache import default_cache
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from runners.model import Runner
+
+REFERENCE = Path(__file__).with_name("harness_reference.c")
+BARE_TARGET, NAMESPACES_TARGET = 1.2, 1.6
+RESIDENT_TARGET_BYTES = 20 << 20
+HELP_TARGET_SECONDS = 0.3
+PAUSE_SECONDS = 0.005
+RESAMPLES = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """One comparison. Times are medians in seconds."""
+
+    name: str
+    reference_seconds: float
+    suite_seconds: float
+    ratio: float
+    low: float
+    high: float
+    """95 % bootstrap interval of the ratio, over rounds."""
+    rounds: int
+    target: float
+
+    @property
+    def met(self) -> bool:
+        """Whether the ratio itself is within the target."""
+        return self.ratio <= self.target
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One number that has a limit, or none (0)."""
+
+    name: str
+    value: float
+    unit: str
+    target: float = 0.0
+
+    @property
+    def met(self) -> bool:
+        """Whether it is below its limit."""
+        return not self.target or self.value <= self.target
+
+
+def compare(
+    name: str, reference: Sequence[float], suite: Sequence[float], target: float, chance: random.Random
+) -> Ratio:
+    """Ratio of medians; percentile bootstrap over rounds, so that what a round shares stays together (Efron 1979)."""
+    rounds = len(reference)
+    ratios = []
+    for _ in range(RESAMPLES):
+        picked = chance.choices(range(rounds), k=rounds)
+        ratios.append(
+            statistics.median(suite[i] for i in picked) / statistics.median(reference[i] for i in picked)
+        )
+    ratios.sort()
+    low, high = (ratios[round(share * (RESAMPLES - 1))] for share in (0.025, 0.975))
+    ours, theirs = statistics.median(suite), statistics.median(reference)
+    return Ratio(name, theirs, ours, ours / theirs, low, high, rounds, target)
+
+
+class Reference:
+    """The running C program."""
+
+    def __init__(self, agent: Path, root: Path, folder: Path) -> None:
+        program = folder / "reference"
+        compiler = next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))), None)
+        if compiler is None:
+            raise TareError(
+                "the harness compares with a C program; install a compiler: `apt-get install gcc libc6-dev`"
+            )
+        done = subprocess.run(
+            [compiler, "-O2", "-o", program, REFERENCE], capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise TareError(f"cannot compile {REFERENCE.name}: {done.stderr.strip()}")
+        self._process = subprocess.Popen(
+            [program, agent, root], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
+        )
+
+    def launch(self, mode: bytes) -> float:
+        """Seconds of one launch; ``s`` or ``c``, see the program."""
+        assert self._process.stdin is not None  # noqa: S101 - both are pipes, see above
+        assert self._process.stdout is not None  # noqa: S101
+        self._process.stdin.write(mode)
+        line = self._process.stdout.readline().decode()
+        if not line.strip().isdigit():
+            raise TareError(f"the reference program failed: {line.strip() or 'it ended'}")
+        return int(line) / 1e9
+
+    def close(self) -> None:
+        """End it."""
+        with self._process:
+            pass
+
+
+def null_launch(runner: Runner) -> float:
+    """Seconds from ``requested`` to ``gone`` of a place that did the null job."""
+    job = Job()
+    with runner.open(first=job) as place:
+        place.run(job)
+    return (place.timeline["gone"] - place.timeline["requested"]) / 1e9
+
+
+def measure(rounds: int, chance: random.Random) -> tuple[list[Ratio], list[Figure]]:
+    """Take all measurements, and leave nothing behind."""
+    cache = default_cache()
+    run = f"harness-{os.getpid()}"
+    workdir = Path(os.environ.get("TARE_WORKDIR", "/var/tmp")) / f"tare-{run}"  # noqa: S108 - disk-backed
+    limits = Limits(cpus=os.cpu_count() or 1, memory_bytes=1 << 30)
+    with ExitStack() as stack:
+        stack.enter_context(leftovers.register(cache, run, workdir))
+        launcher = stack.enter_context(Launcher.start(cache))
+        tree = workdir / "tree"
+        tree.mkdir()
+        shutil.copy(build(AGENT_SOURCE, cache), tree / "tare-agent")
+        image = Image(key="harness", tree=tree, layers=(), programs={}, libraries={})
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=workdir)))
+        reference = Reference(image.agent, tree, folder)
+        stack.callback(reference.close)
+        context = RunContext(run, workdir, cache, launcher)
+        modes: dict[str, Callable[[], float]] = {}
+
+        def add(name: str, runner: Runner, mode: bytes) -> None:
+            runner.prepare(image, limits)
+            stack.callback(runner.close)
+            modes[f"reference of {name}"] = lambda: reference.launch(mode)
+            modes[name] = lambda: null_launch(runner)
+
+        add("bare", Bare(context), b"s")
+        if os.getuid() == 0:
+            add("namespaces", Namespaces(context), b"c")
+        times = interleave(modes, rounds, chance)
+        figures = [
+            Figure("launcher's resident memory", launcher.resident_bytes(), "bytes", RESIDENT_TARGET_BYTES),
+            Figure("tare --help", median_of(help_seconds, 5), "s", HELP_TARGET_SECONDS),
+            Figure(
+                "making and removing a place's cgroups, not in bare's timeline",
+                median_of(lambda: cgroup_seconds(run, limits), 20),
+                "s",
+            ),
+        ]
+        targets = {"bare": BARE_TARGET, "namespaces": NAMESPACES_TARGET}
+        ratios = [
+            compare(name, times[f"reference of {name}"], times[name], target, chance)
+            for name, target in targets.items()
+            if name in times
+        ]
+    return ratios, figures
+
+
+def interleave(
+    modes: dict[str, Callable[[], float]], rounds: int, chance: random.Random
+) -> dict[str, list[float]]:
+    """Each mode once a round, in shuffled order; one round before is not counted."""
+    times: dict[str, list[float]] = {name: [] for name in modes}
+    names = list(modes)
+    for number in range(-1, rounds):
+        chance.shuffle(names)
+        for name in names:
+            time.sleep(PAUSE_SECONDS)
+            taken = modes[name]()
+            if number >= 0:
+                times[name].append(taken)
+    return times
+
+
+def median_of(action: Callable[[], float], count: int) -> float:
+    """Median of so many."""
+    return statistics.median(action() for _ in range(count))
+
+
+def help_seconds() -> float:
+    """Wall time of ``tare --help``."""
+    began = time.perf_counter()
+    subprocess.run([sys.executable, "-m", "bench", "--help"], stdout=subprocess.DEVNULL, check=True)
+    return time.perf_counter() - began
+
+
+def cgroup_seconds(run: str, limits: Limits) -> float:
+    """Wall time of making a place's cgroups and removing them again."""
+    cgroups = Cgroups.detect()
+    began = time.perf_counter()
+    cgroups.create(run, "weighed", limits).remove()
+    return time.perf_counter() - began
+
+
+def table(ratios: Sequence[Ratio], figures: Sequence[Figure]) -> list[str]:
+    """Lines for people."""
+    lines = [
+        f"{'null launch':12} {'C (ms)':>8} {'suite (ms)':>11} {'ratio':>6}  {'95 % interval':15} {'n':>5}  target"
+    ]
+    for one in ratios:
+        interval = f"{one.low:.2f} … {one.high:.2f}"
+        lines.append(
+            f"{one.name:12} {one.reference_seconds * 1e3:8.3f} {one.suite_seconds * 1e3:11.3f} {one.ratio:6.2f}  "
+            f"{interval:15} {one.rounds:5}  ≤ {one.target:.1f}: {'met' if one.met else 'MISSED'}"
+        )
+    for figure in figures:
+        number = (
+            f"{figure.value / 1024:.0f} KiB" if figure.unit == "bytes" else f"{figure.value * 1e3:.2f} ms"
+        )
+        limit = "" if not figure.target else ": met" if figure.met else ": MISSED"
+        lines.append(f"{figure.name}: {number}{limit}")
+    if not any(one.name == "namespaces" for one in ratios):
+        lines.append("namespaces: skipped, the reference's namespaces need root; run as root")
+    return lines
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """0: all targets met, 1: one is missed, 3: it cannot be measured here."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.harness", description=(__doc__ or "").partition("\n")[0]
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=200, help="how often each launch is measured (default: 200)"
+    )
+    parser.add_argument("--seed", type=int, default=1, help="of the order and of the bootstrap (default: 1)")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    options = parser.parse_args(arguments)
+    try:
+        ratios, figures = measure(options.rounds, random.Random(options.seed))  # noqa: S311 - an order, not a secret
+    except TareError as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        return 3
+    if options.json:
+        rows = {"ratios": [asdict(one) for one in ratios], "figures": [asdict(one) for one in figures]}
+        print(json.dumps(rows, indent=2))  # noqa: T201
+    else:
+        print("\n".join(table(ratios, figures)))  # noqa: T201
+    return 0 if all(one.met for one in (*ratios, *figures)) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
