@@ -45,7 +45,7 @@ struct start {
     const char *directory;
     char **argv, **environ;
     int stdin, stdout, stderr;
-    const char *failed;
+    const char *failed, *path;
     long error;
 };
 
@@ -64,11 +64,13 @@ static int start_program(void *argument)
         for (int fd = 3; fd < 4096; fd++)
             sys_close(fd);
     sys_sigmask(0);
-    start->failed = start->directory;
+    start->failed = "cannot enter ";
+    start->path = start->directory;
     start->error = sys_chdir(start->directory);
     if (start->error < 0)
         return 127;
-    start->failed = start->argv[0];
+    start->failed = "cannot execute ";
+    start->path = start->argv[0];
     start->error = sys_execve(start->argv[0], start->argv, start->environ);
     return 127;
 }
@@ -113,9 +115,9 @@ static int above_stdio(long fd)
 /* A file in memory rather than a pipe: nobody has to feed it, and it is whole before the job starts. */
 static int open_stdin(const u8 *bytes, size_t length)
 {
-    if (!length)
-        return above_stdio(sys_open("/dev/null", O_RDONLY));
-    int fd = above_stdio(SYS(__NR_memfd_create, "stdin", MFD_CLOEXEC));
+    int fd = length ? -1 : above_stdio(sys_open("/dev/null", O_RDONLY));
+    if (fd < 0) /* also where a bare chroot has no /dev */
+        fd = above_stdio(SYS(__NR_memfd_create, "stdin", MFD_CLOEXEC));
     for (size_t at = 0; fd >= 0 && at < length;) {
         long n = sys_write(fd, bytes + at, length - at);
         if (n <= 0) {
@@ -161,7 +163,6 @@ static void start_job(struct start *start, u64 timeout_ns)
     }
     child.pid = job.session = (int)error;
     job.running = 1;
-    job.flags = 0;
     job.deadline_ns = timeout_ns ? started_ns + timeout_ns : 0;
     begin(STARTED, job.sequence);
     number(TAG_CLOCK, started_ns, 8);
@@ -198,7 +199,22 @@ static int take_output(int i)
     return 1;
 }
 
-static char failure[256]; /* why the program could not be started; empty: it was */
+static char failure[320]; /* why the program could not be started; empty: it was */
+
+static void tell_done(u64 clock_ns, int status, const struct rusage *usage)
+{
+    begin(DONE, job.sequence);
+    number(TAG_CLOCK, clock_ns, 8);
+    number(TAG_STATUS, (u32)status, 4);
+    number(TAG_FLAGS, job.flags, 4);
+    number(TAG_STDOUT_TOTAL, job.streams[0].total, 8);
+    number(TAG_STDERR_TOTAL, job.streams[1].total, 8);
+    if (usage)
+        field(TAG_USAGE, usage, sizeof *usage);
+    if (*failure)
+        text(TAG_TEXT, failure);
+    end();
+}
 
 /* The job's first process is reaped, or it is past killing. */
 static void finish_job(void)
@@ -216,18 +232,9 @@ static void finish_job(void)
         child.reaped_ns = now_ns();
         memset(&child.usage, 0, sizeof child.usage);
     }
-    begin(DONE, job.sequence);
-    number(TAG_CLOCK, child.reaped_ns, 8);
-    number(TAG_STATUS, (u32)child.status, 4);
-    number(TAG_FLAGS, job.flags, 4);
-    field(TAG_USAGE, &child.usage, sizeof child.usage);
-    number(TAG_STDOUT_TOTAL, job.streams[0].total, 8);
-    number(TAG_STDERR_TOTAL, job.streams[1].total, 8);
-    if (*failure)
-        text(TAG_TEXT, failure);
-    else if (!clean)
-        text(TAG_TEXT, "processes of the job did not die within 5 s of SIGKILL");
-    end();
+    if (!clean && !*failure)
+        put_text(failure, failure + sizeof failure, "processes of the job did not die within 5 s of SIGKILL");
+    tell_done(child.reaped_ns, child.status, &child.usage);
     job.running = 0;
 }
 
@@ -286,7 +293,6 @@ static const char *take_job(u8 *bytes, size_t length, int spanned)
     size_t arguments = 0, variables = 0;
     const u8 *input = 0;
     u64 input_length = 0, timeout_ns = 0, size = 0;
-    job.limit = 1 << 20;
     for (size_t at = 0; at < length;) {
         u8 *here = bytes + at, tag = *here;
         u32 n;
@@ -326,18 +332,15 @@ static const char *take_job(u8 *bytes, size_t length, int spanned)
         begin(STARTED, job.sequence);
         number(TAG_CLOCK, now, 8);
         end();
-        begin(DONE, job.sequence);
-        number(TAG_CLOCK, now_ns(), 8);
-        number(TAG_STATUS, 0, 4);
-        end();
+        tell_done(now_ns(), 0, 0);
         return 0;
     }
     prepare_for_processes();
     start.stdin = open_stdin(input, input_length);
     start_job(&start, timeout_ns);
-    *failure = 0;
     if (start.error < 0)
-        put_error(failure, failure + sizeof failure, start.failed, start.error);
+        put_error(put_text(failure, failure + sizeof failure, start.failed), failure + sizeof failure, start.path,
+                  start.error);
     return 0;
 }
 
@@ -363,7 +366,10 @@ static void take_job_frame(struct frame *frame)
         }
     }
     if (!refused && !more) {
+        memset(&job, 0, sizeof job);
+        job.streams[0].fd = job.streams[1].fd = -1;
         job.sequence = frame->sequence;
+        *failure = 0;
         refused = large ? take_job(large, large_used, 1) : take_job(frame->payload, frame->length, 0);
     }
     if (refused)

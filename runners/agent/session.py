@@ -207,7 +207,9 @@ class AgentSession:
         assert started is not None  # noqa: S101 - what _gather is for
         assert done is not None  # noqa: S101
         if started.clock_ns < hello.ready_ns:
-            self._contradict(f"the job started {hello.ready_ns - started.clock_ns} ns before the agent was ready")
+            self._contradict(
+                f"the job started {hello.ready_ns - started.clock_ns} ns before the agent was ready"
+            )
         if done.clock_ns < started.clock_ns:
             self._contradict(f"the job ended {started.clock_ns - done.clock_ns} ns before it started")
         signal = done.status & 0x7F

@@ -49,17 +49,19 @@ static u64 read_number(const u8 *at, u32 length)
     return value;
 }
 
-/* Sends all that waits. Blocks: a host that does not read has deadlines of its own. */
+/* Sends all that waits. Blocks: a host that does not read has deadlines of its own. Also tried after the end of the
+ * input: where the channel is two pipes, the host may still listen. */
 static void flush(void)
 {
-    for (size_t sent = 0; sent < outbox_used && !lost;) {
+    for (size_t sent = 0; sent < outbox_used;) {
         long n = sys_write(channel_out, outbox + sent, outbox_used - sent);
         if (n == -EAGAIN) {
             struct pollfd writable = {channel_out, POLLOUT, 0};
             sys_poll(&writable, 1, -1, 0);
-        } else if (n <= 0 && n != -EINTR)
+        } else if (n <= 0) {
             lost = 1;
-        else if (n > 0)
+            break;
+        } else
             sent += (size_t)n;
     }
     outbox_used = 0;

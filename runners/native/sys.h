@@ -312,11 +312,15 @@ __attribute__((used)) size_t strlen(const char *text)
 
 /* ---- text -------------------------------------------------------------------------------------------------- */
 
-static inline int equal(const char *a, const char *b)
+/* Like strcmp(3): below, equal to, or above 0. */
+static inline int compare(const char *a, const char *b)
 {
-    size_t n = strlen(a);
-    return n == strlen(b) && !memcmp(a, b, n);
+    while (*a && *a == *b)
+        a++, b++;
+    return (u8)*a - (u8)*b;
 }
+
+static inline int equal(const char *a, const char *b) { return !compare(a, b); }
 
 static inline int starts_with(const char *text, const char *prefix)
 {
