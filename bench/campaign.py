@@ -145,6 +145,9 @@ class Campaign:
             for block in blocks:
                 if self._out_of_time(f"steady-state block {block}"):
                     return
+                if block != blocks[0]:
+                    for key in self.plan.reopened & places.keys():
+                        places.pop(key).place.close()
                 for workload in self.plan.order(f"workloads of block {block}", workloads):
                     self._steady_block(workload, block, places, stack, warmup=False)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import platform
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from bench.registry import BASE, CONTROL
 from results.load import load_run
 from results.record import FORMAT_VERSION, Manifest
 from results.store import RunWriter, resume
+from runners.host.conditions import conditions
 from runners.host.facts import context_facts, host_facts
 
 if TYPE_CHECKING:
@@ -67,7 +69,8 @@ def _writer(request: Request, bench: Bench, plan: Plan, image: Image, limits: Li
     folder = request.settings["run.results_dir"]
     if request.resume:
         return resume(folder / request.resume)
-    facts = host_facts(bench.supplies.context.workdir)
+    workdir = bench.supplies.context.workdir
+    facts = host_facts(workdir)
     manifest = Manifest(
         format=FORMAT_VERSION,
         run=bench.supplies.context.run,
@@ -76,7 +79,7 @@ def _writer(request: Request, bench: Bench, plan: Plan, image: Image, limits: Li
         mode=plan.mode.name,
         seed=plan.seed,
         status="running",
-        host=facts,
+        host={**facts, "conditions": [asdict(condition) for condition in conditions(workdir)]},
         context={**context_facts(facts), "image": image.key, "limits": msgspec.to_builtins(limits)},
         plan={**plan.record(), "request": request.record()},
         versions=_versions(),

@@ -247,6 +247,7 @@ def resumed(request: Request) -> tuple[Request, Plan]:
             steady_blocks=manifest.plan["steady_blocks"],
             estimate_seconds=manifest.plan["estimate_seconds"],
             trials=manifest.plan["trials"],
+            reopened=frozenset(manifest.plan["reopened"]),
         )
     except (KeyError, TypeError) as error:
         raise UsageError(

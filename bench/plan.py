@@ -38,6 +38,8 @@ class Mode:
     """Part of the budget that goes to cold starts, if both kinds are measured."""
 
 
+_CHEAP_OPENING_SECONDS = 0.1
+
 MODES = {
     mode.name: mode
     for mode in (
@@ -88,6 +90,9 @@ class Plan:
     estimate_seconds: float
     trials: int
     """How many trials the plan leads to, warm-ups included, skips not."""
+    reopened: frozenset[str] = frozenset()
+    """Runner keys whose steady-state places are cheap enough to be made anew for every block, so that what
+    varies between invocations is sampled as often as what varies between jobs."""
 
     def workloads(self, *, cold: bool) -> tuple[Workload, ...]:
         """The planned workloads of one kind, in the registry's order."""
@@ -138,6 +143,7 @@ class Plan:
             "budget_seconds": self.mode.budget_seconds,
             "estimate_seconds": round(self.estimate_seconds, 1),
             "trials": self.trials,
+            "reopened": sorted(self.reopened),
             "cases": [{"workload": case.workload.name, "runner": case.runner} for case in self.cases],
         }
 
@@ -256,6 +262,9 @@ def _fit(
         + rounds * opening
         + (rounds + steady_blocks) * steady_block,
         trials=cold_blocks * len(cold) + (rounds + steady_blocks) * len(steady),
+        reopened=frozenset(
+            r for r in {c.runner for c in steady} if seconds.opening(r) < _CHEAP_OPENING_SECONDS
+        ),
     )
 
 

@@ -44,7 +44,9 @@ class Profiles:
     """Runner → why there is none."""
 
 
-def profile(bench: Bench, plan: Plan, image: Image, limits: Limits, folder: Path, progress: Progress) -> Profiles:
+def profile(
+    bench: Bench, plan: Plan, image: Image, limits: Limits, folder: Path, progress: Progress
+) -> Profiles:
     """Sample the ``python`` workload once per format in every place of the plan that allows it."""
     files: dict[str, Path] = {}
     refused: dict[str, str] = {}
@@ -88,7 +90,9 @@ def _sample(place: Place, image: Image, limits: Limits, output: str, file: Path)
     finally:
         worker.join(timeout=60 + 10 * JOB_SECONDS)
     if done.returncode or not file.exists():
-        raise TareError(f"py-spy failed: {done.stderr.strip()[-300:]}; attaching needs root, or ptrace_scope 0 and one's own process")
+        raise TareError(
+            f"py-spy failed: {done.stderr.strip()[-300:]}; attaching needs root, or ptrace_scope 0 and one's own process"
+        )
 
 
 def _find(top: int) -> int:

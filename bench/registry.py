@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import UsageError
+from results.record import CONTROL_SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 BASE = "bare"
 """Ratios are taken to this runner; it is measured in every run, and twice."""
 
-CONTROL = "bare-again"
+CONTROL = BASE + CONTROL_SUFFIX
 """The name under which the base is measured a second time: the A/A control."""
 
 

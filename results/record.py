@@ -36,6 +36,10 @@ reaped and its kernel objects were removed. A trial that shares its place with o
 """
 
 
+CONTROL_SUFFIX = "-again"
+"""A runner that is measured a second time for the A/A control is recorded under its label with this behind it."""
+
+
 class Metric(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One number of one trial, with everything needed to read it."""
 

@@ -12,13 +12,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from results.comparison import Comparison, Estimate, Verdict
 from results.errors import ResultError
+from results.fairness import context_differences, count_notes, left_out, refusal, unlike_fields
 from results.frame import RunFrame, read_frame
+from results.record import CONTROL_SUFFIX
 from results.series import (
     INVOCATION_SPREAD,
     LogRatio,
@@ -31,10 +33,12 @@ from results.series import (
 )
 from results.statistics import FEWEST, benjamini_hochberg, holm
 from results.thresholds import DEFAULT_THRESHOLD, Thresholds
+from results.words import count, more, percent, share, times
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from results.fairness import Case
     from results.load import Run
 
 
@@ -59,23 +63,21 @@ def judge(cost: LogRatio | None, floor: LogRatio | None, threshold: float) -> Ju
         return Judged("undecided", "There is no ratio: a value is zero, or no block holds both sides.")
     low, high = cost.interval.low, cost.interval.high
     if low is None or high is None:
-        units = _count(cost.interval.n, cost.unit)
+        units = count(cost.interval.n, cost.unit)
         return Judged("undecided", f"{FEWEST} {cost.unit}s are needed for an interval; here are {units}.")
     limit = math.log1p(threshold)
     noise = 0.0 if floor is None else abs(floor.interval.value)
     margin = max(limit, noise)
-    span = f"{_percent(low)} to {_percent(high)}"
-    beyond = f"the threshold of {_share(limit)}" if noise <= limit else f"the noise floor of {_share(noise)}"
+    span = f"{percent(low)} to {percent(high)}"
+    beyond = f"the threshold of {share(limit)}" if noise <= limit else f"the noise floor of {share(noise)}"
     if low > margin or high < -margin:
-        text = f"It costs {_more(cost.interval.value)} ({span}), wholly beyond {beyond}."
+        text = f"It costs {more(cost.interval.value)} ({span}), wholly beyond {beyond}."
         return Judged("worse" if low > margin else "better", text)
     if low > -limit and high < limit:
         if noise <= limit:
             return Judged("same", f"The difference ({span}) lies wholly within {beyond}.")
-        text = (
-            f"Two identical measurements of the base differ by {_share(noise)}, more than the threshold of "
-        )
-        return Judged("undecided", f"{text}{_share(limit)}: this host cannot show equality now.")
+        text = f"Two identical measurements of the base differ by {share(noise)}, more than the threshold of "
+        return Judged("undecided", f"{text}{share(limit)}: this host cannot show equality now.")
     return Judged("undecided", _why_undecided(cost, span, beyond, (low, high), margin))
 
 
@@ -84,7 +86,7 @@ def _why_undecided(
 ) -> str:
     if cost.allowed:
         return (
-            f"The difference ({span}) is uncertain because the places were opened {_times(cost.invocations)} only; "
+            f"The difference ({span}) is uncertain because the places were opened {times(cost.invocations)} only; "
             f"{FEWEST} openings or more show what differs between them."
         )
     if -margin <= interval[0] and interval[1] <= margin:
@@ -119,7 +121,7 @@ def compare_within(
     frame = run if isinstance(run, RunFrame) else read_frame(run)
     thresholds = threshold if isinstance(threshold, Thresholds) else Thresholds(threshold)
     series = good_series(frame)
-    counts = _left_out(frame)
+    counts = left_out(frame)
     floors = _floors(series, confidence, spread)
     found = []
     for key, subject in series.items():
@@ -182,7 +184,7 @@ def compare_runs(
     del seed
     base, head = (run if isinstance(run, RunFrame) else read_frame(run) for run in (base_run, head_run))
     thresholds = threshold if isinstance(threshold, Thresholds) else Thresholds(threshold)
-    unlike = _unlike(base, head)
+    unlike = unlike_fields(base, head)
     if unlike and not allow_unlike:
         raise UnlikeRunsError(
             f"{_title(base)} and {_title(head)} are not alike: {'; '.join(unlike)}. "
@@ -191,7 +193,7 @@ def compare_runs(
         )
     sides = good_series(base), good_series(head)
     floors = [_floors(side, confidence, spread) for side in sides]
-    counts = _left_out(base), _left_out(head)
+    counts = left_out(base), left_out(head)
     found = []
     for key, subject in sides[1].items():
         other = sides[0].get(key)
@@ -202,14 +204,14 @@ def compare_runs(
         cost = unpaired_log_ratio(subject, other, confidence, spread=spread)
         floor = _largest(floors, key)
         notes = (*(f"the runs differ in {text}" for text in unlike), *_notes(subject, other, None, {}, why))
-        notes += _count_notes(counts[0].get((*key[:2], key.runner)), "base")
-        notes += _count_notes(counts[1].get((*key[:2], key.runner)), "head")
+        notes += count_notes(counts[0].get((*key[:2], key.runner)), "base")
+        notes += count_notes(counts[1].get((*key[:2], key.runner)), "head")
         comparison = _comparison(subject, other, label, cost, floor, limit, confidence, notes)
-        refusal = _refusal(subject, other)
-        if refusal and (
+        why_not = refusal(subject, other)
+        if why_not and (
             not allow_unlike or subject.unit != other.unit or subject.direction != other.direction
         ):
-            comparison = _refused(comparison, refusal)
+            comparison = _refused(comparison, why_not)
         found.append(comparison)
     judged = [
         {key for key, one in side.items() if one.direction != "none" and not key.control} for side in sides
@@ -290,107 +292,37 @@ def _estimate(ratio: LogRatio | None, confidence: float) -> Estimate:
     return msgspec.structs.replace(found, method=f"{found.method}, by {ratio.unit}")
 
 
-def _refused(comparison: Comparison, refusal: str) -> Comparison:
+def _refused(comparison: Comparison, why: str) -> Comparison:
     return msgspec.structs.replace(
         comparison,
         verdict="undecided",
-        because=f"Not compared: {refusal}.",
+        because=f"Not compared: {why}.",
         refused=True,
         p_worse=1.0,
         p_better=1.0,
     )
 
 
-def _refusal(subject: Series, other: Series) -> str:
-    """Say why two series of different runs may not be compared, or nothing."""
-    if (subject.unit, subject.direction) != (other.unit, other.direction):
-        return f"unit or direction changed from {other.unit}, {other.direction} to {subject.unit}, {subject.direction}"
-    return "; ".join(_context_differences(subject, other))
-
-
 def _notes(
     subject: Series,
     other: Series,
     cost: LogRatio | None,
-    counts: Mapping[tuple[str, str, str], dict[str, int]],
+    counts: Mapping[Case, dict[str, int]],
     why: str,
 ) -> tuple[str, ...]:
-    notes = [*_context_differences(subject, other)]
+    notes = [*context_differences(subject, other)]
     if subject.clock != other.clock:
         notes.append(f"clock: {other.clock or 'none'} → {subject.clock or 'none'}")
     if cost is not None and cost.allowed:
         notes.append(
-            f"opened {_times(cost.invocations)} only: the interval allows for {_share(cost.allowed)} between openings"
+            f"opened {times(cost.invocations)} only: the interval allows for {share(cost.allowed)} between openings"
         )
     if cost is not None and cost.unpaired_blocks:
-        notes.append(f"{_count(cost.unpaired_blocks, 'block')} without a partner left out")
-    notes += _count_notes(counts.get((subject.key.workload, subject.key.parameters, subject.key.runner)), "")
+        notes.append(f"{count(cost.unpaired_blocks, 'block')} without a partner left out")
+    notes += count_notes(counts.get((subject.key.workload, subject.key.parameters, subject.key.runner)), "")
     if why:
         notes.append(f"threshold by exception: {why}")
     return tuple(notes)
-
-
-def _context_differences(subject: Series, other: Series) -> list[str]:
-    """``field: base → subject`` for each fact that differs; a fact that varied inside a side lists its values."""
-    here, there = _facts(subject.context), _facts(other.context)
-    return [
-        f"{name}: {there.get(name, 'not recorded')} → {here.get(name, 'not recorded')}"
-        for name in sorted(here.keys() | there.keys())
-        if here.get(name) != there.get(name)
-    ]
-
-
-def _facts(contexts: Iterable[str]) -> dict[str, str]:
-    values: dict[str, dict[str, None]] = {}
-    for text in contexts:
-        for name, value in _flat(msgspec.json.decode(text)):
-            values.setdefault(name, {})[value] = None
-    return {name: " or ".join(sorted(found)) for name, found in values.items()}
-
-
-def _flat(facts: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, str]]:
-    for name, value in facts.items():
-        if isinstance(value, dict) and value:
-            yield from _flat(value, f"{prefix}{name}.")
-        else:
-            yield (
-                prefix + name,
-                value if isinstance(value, str) else msgspec.json.encode(value, order="sorted").decode(),
-            )
-
-
-def _unlike(base: RunFrame, head: RunFrame) -> tuple[str, ...]:
-    there, here = (dict(_flat(frame.manifest.context)) for frame in (base, head))
-    differing = [
-        f"{name}: {there.get(name, 'not recorded')} → {here.get(name, 'not recorded')}"
-        for name in sorted(there.keys() | here.keys())
-        if there.get(name) != here.get(name)
-    ]
-    if base.manifest.mode == "quick":
-        differing.insert(0, "mode: the base is a quick run, which is never a baseline")
-    return tuple(differing)
-
-
-def _left_out(frame: RunFrame) -> dict[tuple[str, str, str], dict[str, int]]:
-    """Trials of each case that give no value: by outcome, and warm-ups."""
-    trials = frame.trials[~frame.trials["control"].to_numpy()]
-    sizes = trials.groupby(
-        ["workload", "parameters", "runner", "outcome", "warmup"], observed=True, sort=False, as_index=False
-    ).size()
-    counts: dict[tuple[str, str, str], dict[str, int]] = {}
-    for workload, parameters, runner, outcome, warmup, size in sizes.itertuples(index=False, name=None):
-        what = "warm-up" if warmup else outcome
-        if what != "ok":
-            case = counts.setdefault((workload, parameters, runner), {})
-            case[what] = case.get(what, 0) + size
-    return counts
-
-
-def _count_notes(counts: dict[str, int] | None, side: str) -> tuple[str, ...]:
-    if not counts:
-        return ()
-    of = f" of the {side}" if side else ""
-    return tuple(f"{_count(n, f'{what} trial')}{of} left out" for what, n in sorted(counts.items()))
 
 
 def _floors(
@@ -399,11 +331,13 @@ def _floors(
     """The A/A ratio of each workload, parameters, metric and runner that was measured twice."""
     floors = {}
     for key, control in series.items():
-        twin = series.get(key._replace(control=False))
-        if key.control and twin is not None:
+        if not key.control:
+            continue
+        twin = series.get(key._replace(runner=key.runner.removesuffix(CONTROL_SUFFIX), control=False))
+        if twin is not None:
             ratio = paired_log_ratio(control, twin, confidence, spread=spread)
             if ratio is not None:
-                floors[key[:4]] = ratio
+                floors[twin.key[:4]] = ratio
     return floors
 
 
@@ -417,28 +351,3 @@ def _largest(
 
 def _title(frame: RunFrame) -> str:
     return f"run {frame.manifest.run}" + (f" ({frame.manifest.name})" if frame.manifest.name else "")
-
-
-def _percent(log: float) -> str:
-    """``+4.1 %`` for a log ratio; large ones as factors, which read better."""
-    ratio = math.exp(log)
-    return f"{ratio:.3g} ×" if ratio >= 2 or ratio <= 0.5 else f"{(ratio - 1) * 100:+.1f} %"
-
-
-def _more(log: float) -> str:
-    ratio = math.exp(log)
-    if ratio >= 2 or ratio <= 0.5:
-        return f"{ratio:.3g} times as much"
-    return f"{abs(ratio - 1) * 100:.1f} % {'more' if log > 0 else 'less'}"
-
-
-def _share(log: float) -> str:
-    return f"{math.expm1(log) * 100:.1f} %"
-
-
-def _count(n: int, noun: str) -> str:
-    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
-
-
-def _times(n: int) -> str:
-    return {1: "once", 2: "twice"}.get(n, f"{n} times")

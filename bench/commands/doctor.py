@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import textwrap
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from bench import pipeline
@@ -37,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
         found = {
             "runners": {runner.label: _as_json(bench.probes[key]) for key, runner in bench.runners.items()},
             "kvm": probe_kvm().as_json(),
-            "conditions": [_condition(condition) for condition in conditions(workdir)],
+            "conditions": [asdict(condition) for condition in conditions(workdir)],
             "host": host_facts(workdir),
         }
         isolating = any(probe.ok for key, probe in bench.probes.items() if key != BASE)
@@ -52,10 +53,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _as_json(probe: Probe) -> dict[str, Any]:
     return {"ok": probe.ok, "reason": probe.reason, "remedy": probe.remedy, "facts": dict(probe.facts)}
-
-
-def _condition(condition: Any) -> dict[str, Any]:
-    return {"name": condition.name, "ok": condition.ok, "found": condition.found, "advice": condition.advice}
 
 
 def _as_text(found: dict[str, Any]) -> Iterator[str]:

@@ -45,14 +45,23 @@ def no_collectors(monkeypatch):
     monkeypatch.setattr(campaign_module, "default_collectors", lambda _vantage: ())
 
 
-def make(workloads=(Null(), Steady()), rounds=2, blocks=4, box=None, skips=(), done=frozenset(), **fields):
+def make(
+    workloads=(Null(), Steady()),
+    rounds=2,
+    blocks=4,
+    box=None,
+    skips=(),
+    done=frozenset(),
+    reopened=(),
+    **fields,
+):
     clock = FakeClock()
     runners = {"bare": FakeRunner("bare", clock=clock), "box": FakeRunner("box", clock=clock, **(box or {}))}
     cases = tuple(Case(workload, key) for workload in workloads for key in ("bare", "bare-again", "box"))
     mode = MODES["quick"]
     plan = Plan(
         mode=mode.__class__(**{**{name: getattr(mode, name) for name in mode.__slots__}, "rounds": rounds}),
-        seed=7, cases=cases, skips=tuple(skips), cold_blocks=blocks, steady_blocks=blocks, estimate_seconds=1.0, trials=0,
+        seed=7, cases=cases, skips=tuple(skips), cold_blocks=blocks, steady_blocks=blocks, estimate_seconds=1.0, trials=0, reopened=frozenset(reopened),
     )  # fmt: skip
     kept = []
     limits = Limits(cpus=1, memory_bytes=1 << 20)
@@ -110,6 +119,14 @@ def test_cold_trials_have_a_place_of_their_own_and_steady_ones_share_it_within_a
     campaign.run()
     assert len({t.invocation for t in good(kept, "null", "box")}) == 4
     assert len({t.invocation for t in good(kept, "work", "box")}) == 2
+
+
+def test_places_that_are_cheap_to_open_are_made_anew_for_every_block():
+    campaign, kept, runners = make(rounds=2, blocks=4, reopened={"box"})
+    campaign.run()
+    assert len({t.invocation for t in good(kept, "work", "box")}) == 4
+    assert len({t.invocation for t in good(kept, "work", "bare")}) == 2
+    assert runners["box"].open_places == 0
 
 
 def test_cold_starts_are_timed_while_no_other_place_is_open():
