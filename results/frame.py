@@ -30,13 +30,8 @@ from results.load import (
     range_fault,
     undecodable,
 )
-from results.record import (
-    MARKS,
-    Accelerator,
-    Direction,
-    Manifest,
-    Outcome,
-)
+from results.record import MARKS, Manifest
+from results.slim import SlimTimeline, SlimTrial, TimedTrial
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -54,61 +49,6 @@ METRIC_COLUMNS = (
     "control", "warmup", "outcome", "parameters", "metric", "value", "unit", "direction", "clock", "source", "error",
     "samples", "primary", "context",
 )  # fmt: skip
-
-
-_NAN = float("nan")
-
-
-class _SlimMetric(msgspec.Struct, frozen=True, gc=False):
-    name: str
-    value: float
-    unit: str
-    direction: Direction
-    clock: str = ""
-    source: str = ""
-    error: float | None = _NAN
-    samples: float = 1.0
-    primary: bool = False
-
-
-class _SlimTimeline(msgspec.Struct, frozen=True, gc=False):
-    # Floats hold nanoseconds of CLOCK_MONOTONIC exactly for 104 days of uptime, to 2 ns for a year.
-    requested: float = _NAN
-    spawned: float = _NAN
-    kernel: float = _NAN
-    agent: float = _NAN
-    ready: float = _NAN
-    started: float = _NAN
-    finished: float = _NAN
-    gone: float = _NAN
-
-
-_NO_TIMELINE = _SlimTimeline()
-_EMPTY = msgspec.Raw(b"{}")
-
-
-class _SlimTrial(msgspec.Struct, frozen=True, gc=False):
-    run: str
-    number: int
-    workload: str
-    family: str
-    runner: str
-    accelerator: Accelerator
-    block: int
-    outcome: Outcome
-    reason: str = ""
-    control: bool = False
-    warmup: bool = False
-    invocation: int = 0
-    position: int = 0
-    parameters: msgspec.Raw = _EMPTY
-    clock_error: float = 0.0
-    metrics: list[_SlimMetric] = []
-    context: msgspec.Raw = _EMPTY
-
-
-class _TimedTrial(_SlimTrial, frozen=True, gc=False):
-    timeline: _SlimTimeline = _NO_TIMELINE
 
 
 class _Codes(dict[Any, int]):
@@ -151,7 +91,7 @@ class _Kinds(dict[tuple[Any, ...], int]):
         self[key] = code
         return code
 
-    def code(self, t: _SlimTrial) -> int:
+    def code(self, t: SlimTrial) -> int:
         return self[
             t.workload, t.family, t.runner, t.accelerator, t.outcome, t.reason, t.control, t.warmup,
             bytes(t.parameters), bytes(t.context),
@@ -230,7 +170,7 @@ class _Reader:
         self._kinds = _Kinds()
         self._descriptors = _Codes()
         self._columns: dict[str, list[NDArray[Any]]] = {}
-        self._decode = msgspec.json.Decoder(_TimedTrial if marks else _SlimTrial).decode
+        self._decode = msgspec.json.Decoder(TimedTrial if marks else SlimTrial).decode
 
     def add(self, lines: list[bytes]) -> None:
         """Decode a batch of lines into columns; line by line only if something is wrong in it."""
@@ -251,7 +191,7 @@ class _Reader:
             self._add_columns(numbers, trials, kinds)
             self._highest = max(self._highest, *(trial.number for trial in trials))
 
-    def _sound(self, trials: list[_SlimTrial]) -> bool:
+    def _sound(self, trials: list[SlimTrial]) -> bool:
         """Whether all are of this run, in range, and numbered upwards, so that none can be a duplicate."""
         expected = self._run.manifest.run
         before = self._highest
@@ -267,7 +207,7 @@ class _Reader:
             before = t.number
         return True
 
-    def _usable(self, numbers: list[int], lines: list[bytes]) -> Iterator[tuple[int, _SlimTrial, int]]:
+    def _usable(self, numbers: list[int], lines: list[bytes]) -> Iterator[tuple[int, SlimTrial, int]]:
         seen = {int(number) for part in self._columns.get("number", []) for number in part}
         expected = self._run.manifest.run
         for number, line in zip(numbers, lines, strict=True):
@@ -289,7 +229,7 @@ class _Reader:
                 continue
             self._problems.append(Problem(number, *found, excerpt(line)))
 
-    def _add_columns(self, numbers: list[int], trials: list[_SlimTrial], kinds: list[int]) -> None:
+    def _add_columns(self, numbers: list[int], trials: list[SlimTrial], kinds: list[int]) -> None:
         put = self._put
         put("line", numbers, np.int64)
         put("number", [t.number for t in trials], np.int32)
@@ -299,7 +239,7 @@ class _Reader:
         put("kind", kinds, np.int32)
         put("clock_error", [t.clock_error for t in trials], np.float64)
         if self._marks:
-            self._add_marks([t.timeline for t in trials if isinstance(t, _TimedTrial)])
+            self._add_marks([t.timeline for t in trials if isinstance(t, TimedTrial)])
         put("metrics", [len(t.metrics) for t in trials], np.int32)
         metrics = list(chain.from_iterable([t.metrics for t in trials]))
         codes = self._descriptors
@@ -312,7 +252,7 @@ class _Reader:
         put("error", [m.error for m in metrics], np.float64)
         put("samples", [m.samples for m in metrics], np.float64)
 
-    def _add_marks(self, timelines: list[_SlimTimeline]) -> None:
+    def _add_marks(self, timelines: list[SlimTimeline]) -> None:
         marks = np.array([[getattr(t, name) for t in timelines] for name in MARKS], dtype=np.float64)
         present = ~np.isnan(marks).all(axis=0)
         marks[:, present] -= np.nanmin(marks[:, present], axis=0)

@@ -1,0 +1,90 @@
+"""What must be alike, what was left out: the facts that stand beside a comparison."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from results.words import count
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from results.frame import RunFrame
+    from results.series import Series
+
+Case = tuple[str, str, str]
+"""Workload, parameters (canonical JSON), runner."""
+
+
+def refusal(subject: Series, other: Series) -> str:
+    """Say why two series of different runs may not be compared, or nothing."""
+    if (subject.unit, subject.direction) != (other.unit, other.direction):
+        return f"unit or direction changed from {other.unit}, {other.direction} to {subject.unit}, {subject.direction}"
+    return "; ".join(context_differences(subject, other))
+
+
+def context_differences(subject: Series, other: Series) -> list[str]:
+    """``field: base → subject`` for each fact that differs; a fact that varied inside a side lists its values."""
+    here, there = _facts(subject.context), _facts(other.context)
+    return [
+        f"{name}: {there.get(name, 'not recorded')} → {here.get(name, 'not recorded')}"
+        for name in sorted(here.keys() | there.keys())
+        if here.get(name) != there.get(name)
+    ]
+
+
+def _facts(contexts: Iterable[str]) -> dict[str, str]:
+    values: dict[str, dict[str, None]] = {}
+    for text in contexts:
+        for name, value in _flat(msgspec.json.decode(text)):
+            values.setdefault(name, {})[value] = None
+    return {name: " or ".join(sorted(found)) for name, found in values.items()}
+
+
+def _flat(facts: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, str]]:
+    for name, value in facts.items():
+        if isinstance(value, dict) and value:
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield (
+                prefix + name,
+                value if isinstance(value, str) else msgspec.json.encode(value, order="sorted").decode(),
+            )
+
+
+def unlike_fields(base: RunFrame, head: RunFrame) -> tuple[str, ...]:
+    """``field: base → head`` for each fact of the runs' contexts that differs; and a quick base."""
+    there, here = (dict(_flat(frame.manifest.context)) for frame in (base, head))
+    differing = [
+        f"{name}: {there.get(name, 'not recorded')} → {here.get(name, 'not recorded')}"
+        for name in sorted(there.keys() | here.keys())
+        if there.get(name) != here.get(name)
+    ]
+    if base.manifest.mode == "quick":
+        differing.insert(0, "mode: the base is a quick run, which is never a baseline")
+    return tuple(differing)
+
+
+def left_out(frame: RunFrame) -> dict[Case, dict[str, int]]:
+    """Trials of each case that give no value: by outcome, and warm-ups."""
+    trials = frame.trials[~frame.trials["control"].to_numpy()]
+    sizes = trials.groupby(
+        ["workload", "parameters", "runner", "outcome", "warmup"], observed=True, sort=False, as_index=False
+    ).size()
+    counts: dict[Case, dict[str, int]] = {}
+    for workload, parameters, runner, outcome, warmup, size in sizes.itertuples(index=False, name=None):
+        what = "warm-up" if warmup else outcome
+        if what != "ok":
+            case = counts.setdefault((workload, parameters, runner), {})
+            case[what] = case.get(what, 0) + size
+    return counts
+
+
+def count_notes(counts: dict[str, int] | None, side: str) -> tuple[str, ...]:
+    """``2 failed trials of the head left out``; ``side`` may be empty."""
+    if not counts:
+        return ()
+    of = f" of the {side}" if side else ""
+    return tuple(f"{count(n, f'{what} trial')}{of} left out" for what, n in sorted(counts.items()))
