@@ -14,6 +14,7 @@ import tarfile
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING
 
+from runners.images.closure import inside
 from runners.model import TareError
 
 if TYPE_CHECKING:
@@ -82,9 +83,12 @@ def extract(archive: Iterable[tarfile.TarInfo], root: Path) -> None:
         path = merged(member.name)
         if not path or path.startswith(LEFT_OUT) or ".." in PurePosixPath(path).parts:
             continue
-        target = root / path
+        # Links are followed as they will be when this is the root: one to /etc must not lead into the host's.
+        folder, _, name = path.rpartition("/")
+        target = Path(f"{root}{inside(root, folder)}", name)
         if member.isdir():
-            target.mkdir(parents=True, exist_ok=True)
+            if not target.is_symlink():
+                target.mkdir(parents=True, exist_ok=True)
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.is_symlink() or target.is_file():
@@ -92,7 +96,7 @@ def extract(archive: Iterable[tarfile.TarInfo], root: Path) -> None:
         if member.issym():
             target.symlink_to(member.linkname)
         elif member.islnk():
-            os.link(root / merged(member.linkname), target)
+            os.link(f"{root}{inside(root, merged(member.linkname))}", target)
         elif member.isreg() and isinstance(archive, tarfile.TarFile):
             content = archive.extractfile(member)
             if content is None:
