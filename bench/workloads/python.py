@@ -50,9 +50,9 @@ class Python:
     def job(self, site: Site, seconds: float) -> Job:
         """The same number of rounds everywhere."""
         program = str(PurePosixPath(site.root) / PROGRAM_IN_IMAGE.lstrip("/"))
-        # -I: no variable or folder of the user's changes what runs; -B: nothing is written beside it.
+        # The environment is the image's alone, and its PYTHONHOME is needed: hence not -I.
         rounds = str(amount(_ROUNDS_PER_SECOND, seconds))
-        argv = site.image.argv(site.root, "python3", "-I", "-B", program, rounds)
+        argv = site.image.argv(site.root, "python3", "-B", program, rounds)
         return Job(argv=argv, environ=site.image.environ(site.root), timeout_seconds=job_timeout(seconds))
 
     def metrics(self, result: JobResult) -> tuple[Metric, ...]:
