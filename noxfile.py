@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """The project's tasks. ``python3 noxfile.py -s SESSION`` needs Python alone: it fetches nox by itself.
 
 Where nox is installed already, ``nox -s SESSION`` is the same.
@@ -30,7 +29,9 @@ def bootstrap() -> None:
             environ["PYTHONPATH"] = str(_pip_from_the_distribution(home))
         done = subprocess.run([*pip, "-c", str(CONSTRAINTS), "nox"], env=environ, check=False)
         if done.returncode:
-            sys.exit("noxfile: nox could not be installed; the lines above say why. Remedy: check the network, or `pipx install nox`.")
+            sys.exit(
+                "noxfile: nox could not be installed, see above. Remedy: check the network, or `pipx install nox`."
+            )
         (home / "complete").touch()
     os.execv(python, [str(python), __file__, *sys.argv[1:]])
 
@@ -61,7 +62,8 @@ nox.options.error_on_external_run = True
 
 def install(session: nox.Session, *groups: str) -> None:
     """Install the project as it is locked, unless that has been done for these very files."""
-    wanted = hashlib.sha256(b"".join((HERE / name).read_bytes() for name in ("pyproject.toml", "constraints.txt"))).hexdigest()
+    files = (HERE / "pyproject.toml", CONSTRAINTS)
+    wanted = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
     stamp = Path(session.virtualenv.location) / "tare-installed"
     if stamp.exists() and stamp.read_text() == wanted:
         return
@@ -80,7 +82,9 @@ PROJECT = nox.project.load_toml("pyproject.toml")
 def bench(session: nox.Session) -> None:
     """The main job: measure, and end with the report's path. Options go behind ``--``: ``-- --quick``."""
     install(session)
-    session.run("python", "-m", "pytest", "-c", "bench/pytest.ini", "--rootdir", ".", "bench", *session.posargs)
+    session.run(
+        "python", "-m", "pytest", "-c", "bench/pytest.ini", "--rootdir", ".", "bench", *session.posargs
+    )
 
 
 @nox.session
@@ -111,7 +115,8 @@ def lock(session: nox.Session) -> None:
     """Write ``constraints.txt`` anew from the ranges in ``pyproject.toml``."""
     session.install("uv>=0.5")
     session.run(
-        *("uv", "pip", "compile", "--quiet", "--universal", "--python-version", "3.11", "--no-emit-index-url", "--no-annotate"),
+        *("uv", "pip", "compile", "--quiet", "--universal", "--python-version", "3.11"),
+        *("--no-emit-index-url", "--no-annotate"),
         *("--group", "tests", "--group", "lint", "--custom-compile-command", "nox -s lock"),
         *("--output-file", "constraints.txt", "--upgrade", "pyproject.toml"),
     )  # fmt: skip

@@ -73,7 +73,7 @@ def _parse(words: list[str]) -> tuple[argparse.Namespace, Command]:
     for name, summary in COMMANDS.items():
         sub = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
         if name == chosen:
-            modules[name] = importlib.import_module(f"bench.commands.{name}")  # type: ignore[assignment]
+            modules[name] = importlib.import_module(f"bench.commands.{name}")
             modules[name].options(sub)
     arguments = parser.parse_args(own)
     arguments.trailing = words[len(own) + 1 :] if len(own) < len(words) else []

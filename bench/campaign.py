@@ -51,7 +51,7 @@ class Campaign:
     runners: Mapping[str, Runner]
     image: Image
     limits: Limits
-    store: Callable[[Trial], None]
+    store: Callable[[Trial], object]
     progress: Progress
     done: frozenset[tuple[str, str, int, bool]] = frozenset()
     """What a resumed run has already: (workload, runner key, block, warm-up)."""

@@ -93,5 +93,5 @@ def compare_stored(
         threshold=read_thresholds(thresholds) if thresholds else Thresholds(),
         allow_unlike=allow_unlike,
     )
-    names = [run.manifest.name or run.manifest.run for run in runs]
-    return Outcome(*names, compared, gate(compared.comparisons, primary_only=True))
+    before, after = (run.manifest.name or run.manifest.run for run in runs)
+    return Outcome(before, after, compared, gate(compared.comparisons, primary_only=True))

@@ -17,7 +17,7 @@ from bench import settings
 from bench.errors import EnvironmentMissing, Exit, UsageError
 from bench.keyword import compile_keyword
 from bench.measure import measure
-from bench.plan import MODES, Case, Plan, Seconds, make_plan, timings_file
+from bench.plan import MODES, Case, ModeName, Plan, Seconds, make_plan, timings_file
 from bench.provide import provide
 from bench.registry import BASE, CONTROL, DEFAULT, QUICK, Supplies, check, make
 from bench.workloads import WORKLOADS
@@ -45,7 +45,7 @@ class Request:
     """What is wanted of one run."""
 
     settings: Mapping[str, Any]
-    mode: str = "default"
+    mode: ModeName = "default"
     offline: bool = False
     profile: bool = False
     resume: str = ""

@@ -22,11 +22,14 @@ if TYPE_CHECKING:
     from runners.model import Probe, Runner
 
 
+ModeName = Literal["quick", "default", "rigorous"]
+
+
 @dataclass(frozen=True, slots=True)
 class Mode:
     """How thoroughly to measure."""
 
-    name: Literal["quick", "default", "rigorous"]
+    name: ModeName
     budget_seconds: float
     """Measuring time that the number of blocks is fitted into."""
     rounds: int
@@ -40,7 +43,7 @@ class Mode:
 
 _CHEAP_OPENING_SECONDS = 0.1
 
-MODES = {
+MODES: dict[ModeName, Mode] = {
     mode.name: mode
     for mode in (
         Mode("quick", budget_seconds=50, rounds=1, job_seconds=0.2, least_blocks=2, most_blocks=5),

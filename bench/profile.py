@@ -91,7 +91,7 @@ def _sample(place: Place, image: Image, limits: Limits, output: str, file: Path)
         worker.join(timeout=60 + 10 * JOB_SECONDS)
     if done.returncode or not file.exists():
         raise TareError(
-            f"py-spy failed: {done.stderr.strip()[-300:]}; attaching needs root, or ptrace_scope 0 and one's own process"
+            f"py-spy failed: {done.stderr.strip()[-300:]}; attaching needs root, or ptrace_scope 0"
         )
 
 

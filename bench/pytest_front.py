@@ -17,9 +17,10 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from bench.pipeline import Finished
     from bench.replay import Series
 
-_FINISHED = pytest.StashKey["Finished"]()
+_FINISHED: pytest.StashKey[Finished] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -83,7 +84,8 @@ def pytest_runtestloop(session: pytest.Session) -> None:
     with capture.global_and_fixture_disabled():
         cases = {(_workload(item), _runner(item)) for item in chosen}
         finished = session.config.stash[_FINISHED] = measure(session.config, cases)
-    benchmarks = session.config._benchmarksession  # noqa: SLF001 - where pytest-benchmark keeps its options
+    # Where pytest-benchmark keeps its options; it writes its file when the session finishes.
+    benchmarks: Any = session.config._benchmarksession  # type: ignore[attr-defined]  # noqa: SLF001
     benchmarks.json = benchmarks.json or str(finished.run_dir / "pytest-benchmark.json")
 
 

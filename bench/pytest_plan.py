@@ -8,6 +8,8 @@ import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from bench import pipeline, settings
 from bench.commands import requests
 from bench.pipeline import Request
@@ -16,8 +18,6 @@ from runners.model import TareError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    import pytest
 
     from bench.pipeline import Finished
 
@@ -45,12 +45,10 @@ def runner_keys(config: pytest.Config) -> list[str]:
     Raises:
         pytest.UsageError: an option cannot be used.
     """
-    import pytest as pytest_module  # noqa: PLC0415 - this module is imported where pytest is running anyway
-
     try:
         asked = pipeline.choose_runners(request_from(config))
     except TareError as error:
-        raise pytest_module.UsageError(str(error)) from error
+        raise pytest.UsageError(str(error)) from error
     return [BASE, CONTROL, *(key for key in asked if key != BASE)]
 
 
@@ -60,16 +58,14 @@ def measure(config: pytest.Config, cases: Iterable[tuple[str, str]]) -> Finished
     Raises:
         pytest.Exit: this host lacks what is needed, or the run was interrupted (its results are kept).
     """
-    import pytest as pytest_module  # noqa: PLC0415
-
     request = request_from(config)
     wanted = dataclasses.replace(request, cases=frozenset(cases), report=False)
     try:
         finished = pipeline.execute(wanted, requests.progress())
     except TareError as error:
-        raise pytest_module.exit(f"tare: {error}", returncode=3) from error
+        raise pytest.exit(f"tare: {error}", returncode=3) from error
     if finished.interrupted:
-        raise pytest_module.exit(f"interrupted; results are kept in {finished.run_dir}", returncode=130)
+        raise pytest.exit(f"interrupted; results are kept in {finished.run_dir}", returncode=130)
     return finished
 
 

@@ -47,9 +47,9 @@ def _qemu(supplies: Supplies, name: str) -> Runner:
     from runners.qemu.options import GuestOptions  # noqa: PLC0415
     from runners.qemu.runner import QemuRunner  # noqa: PLC0415
 
-    return QemuRunner(
-        supplies.context, supplies.provision, supplies.settings, profile=name.removeprefix("qemu-")
-    )
+    settings = {**supplies.settings, "guest.console": supplies.settings["guest.console"] == "yes"}
+    options = GuestOptions.from_settings(settings)
+    return QemuRunner(supplies.context, supplies.provision, options, profile=name.removeprefix("qemu-"))
 
 
 MAKERS = {

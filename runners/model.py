@@ -7,12 +7,12 @@ module. :mod:`runners.fake` has the deterministic runner that tests use.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
     from results.record import Accelerator
     from runners.images.image import Image
@@ -37,8 +37,11 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One execution of a program in a place. An empty ``argv`` is the null job: the agent answers it
-    itself, without a new process, so that what is measured is the place alone."""
+    """One execution of a program in a place.
+
+    An empty ``argv`` is the null job: the agent answers it itself, without a new process, so that what is measured is
+    the place alone.
+    """
 
     argv: tuple[str, ...] = ()
     environ: Mapping[str, str] = field(default_factory=dict)
@@ -123,8 +126,10 @@ class PlaceFailure(TareError):
 
 
 class Place(Protocol):
-    """One live instance made by a runner. A context manager: leaving it tears the place down and then
-    sets the timeline's last mark."""
+    """One live instance made by a runner.
+
+    A context manager: leaving it tears the place down and then sets the timeline's last mark.
+    """
 
     root: str
     """Path of the image's tree as jobs see it: ``/``, or the unpacked tree on bare metal."""
@@ -159,9 +164,12 @@ class Runner(Protocol):
         """Do, untimed, what every opening would repeat: convert the image, mount its base, build an initramfs."""
 
     def open(self, first: Job | None = None) -> AbstractContextManager[Place]:
-        """Make a place. ``first``, if given, is the place's *only* job and is handed over with the launch,
-        so that no round trip lies between the agent's start and the job; :meth:`Place.run` with the
-        same job then collects its result, and the agent leaves by itself."""
+        """Make a place.
+
+        ``first``, if given, is the place's *only* job and is handed over with the launch, so that no round trip lies
+        between the agent's start and the job; :meth:`Place.run` with the same job then collects its result, and the
+        agent leaves by itself.
+        """
 
     def close(self) -> None:
         """Undo :meth:`prepare`. Idempotent."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import textwrap
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from bench import pipeline
@@ -31,8 +31,9 @@ def run(arguments: argparse.Namespace) -> int:
     from runners.host.facts import host_facts  # noqa: PLC0415
     from runners.kvm.floor import probe_kvm  # noqa: PLC0415
 
-    request = requests.request_from(arguments)
-    request.settings["run.runners"] = request.settings["run.runners"] or tuple(MAKERS)
+    asked = requests.request_from(arguments)
+    wanted = asked.settings["run.runners"] or tuple(MAKERS)
+    request = replace(asked, settings={**asked.settings, "run.runners": wanted})
     with pipeline.opened(request, requests.progress()) as bench:
         workdir = bench.supplies.context.workdir
         found = {

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from bench.reporting import report_input
+
 pytestmark = pytest.mark.integration
 
 OUTCOMES = {"ok", "failed", "timeout", "invalid", "skipped"}
@@ -94,8 +96,6 @@ def test_each_trial_says_what_it_must(finished):
 
 def test_numbers_on_the_page_are_those_of_the_store(finished):
     folder, done = finished
-    from bench.reporting import report_input
-
     page = (folder / done.stdout.splitlines()[-1]).read_text()
     shown = {float(value) for value in re.findall(r'data-value="([^"]+)"', page)}
     run_dir, _ = stored(folder)

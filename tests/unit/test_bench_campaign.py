@@ -1,5 +1,6 @@
+import itertools
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -45,8 +46,11 @@ def no_collectors(monkeypatch):
     monkeypatch.setattr(campaign_module, "default_collectors", lambda _vantage: ())
 
 
+BOTH = (Null(), Steady())
+
+
 def make(
-    workloads=(Null(), Steady()),
+    workloads=BOTH,
     rounds=2,
     blocks=4,
     box=None,
@@ -60,9 +64,16 @@ def make(
     cases = tuple(Case(workload, key) for workload in workloads for key in ("bare", "bare-again", "box"))
     mode = MODES["quick"]
     plan = Plan(
-        mode=mode.__class__(**{**{name: getattr(mode, name) for name in mode.__slots__}, "rounds": rounds}),
-        seed=7, cases=cases, skips=tuple(skips), cold_blocks=blocks, steady_blocks=blocks, estimate_seconds=1.0, trials=0, reopened=frozenset(reopened),
-    )  # fmt: skip
+        mode=replace(mode, rounds=rounds),
+        seed=7,
+        cases=cases,
+        skips=tuple(skips),
+        cold_blocks=blocks,
+        steady_blocks=blocks,
+        estimate_seconds=1.0,
+        trials=0,
+        reopened=frozenset(reopened),
+    )
     kept = []
     limits = Limits(cpus=1, memory_bytes=1 << 20)
     return (
@@ -96,7 +107,7 @@ def test_a_block_of_a_workload_is_not_interrupted_by_another_one():
     campaign, kept, _ = make(workloads=(Steady("a"), Steady("b")))
     campaign.run()
     passes = [(t.workload, t.block, t.warmup) for t in kept]
-    changes = sum(before != after for before, after in zip(passes, passes[1:], strict=False))
+    changes = sum(before != after for before, after in itertools.pairwise(passes))
     assert changes == len(set(passes)) - 1
 
 

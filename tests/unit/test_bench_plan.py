@@ -23,8 +23,16 @@ def plan(
         probes["guest"] = refusal
     seconds = Seconds(ACCELERATORS, seen or {})
     return make_plan(
-        WORKLOADS, runners, probes, mode=MODES[mode], seed=1, match=match, seconds=seconds, blocks=blocks, missing=missing
-    )  # fmt: skip
+        WORKLOADS,
+        runners,
+        probes,
+        mode=MODES[mode],
+        seed=1,
+        match=match,
+        seconds=seconds,
+        blocks=blocks,
+        missing=missing,
+    )
 
 
 @pytest.mark.parametrize("mode", MODES)
