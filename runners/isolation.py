@@ -155,9 +155,9 @@ def _mounts(layout: Layout, *, user: bool, own_pids: bool, own_net: bool) -> Ite
     upper = escape(layout.staging)
     options = f"lowerdir={lower},upperdir={upper}/upper,workdir={upper}/work" + (",userxattr" if user else "")
     yield Mount(root, "overlay", "overlay", 0, options)
-    if own_pids:
+    if own_pids or not user:
         yield Mount(f"{root}/proc", "proc", "proc", _QUIET)
-    else:
+    else:  # a proc of its own takes power over the pid namespace that it shows
         yield Mount(f"{root}/proc", source="/proc", flags=MS_BIND | MS_REC)
     if not user:
         for name in layout.read_only:

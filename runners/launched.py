@@ -52,7 +52,8 @@ class Plan:
     cgroups: Cgroups | None
     """``None``: no cgroup is wanted."""
     remove_within: bool = False
-    """The removal of the place's cgroups belongs to its timeline."""
+    """The removal of a cold start's cgroups belongs to its timeline. A place that runs many jobs keeps them to the
+    end: they say why an agent was killed."""
     count_processes: bool = False
     """RLIMIT_NPROC counts the place's processes only, not all of this user."""
 
@@ -80,13 +81,18 @@ class LaunchedPlace:
             host_scratch.chmod(0o1777)
             self._undo.callback(remove_tree, self._folder)
             self.scratch, self._host_scratch = plan.scratch or str(host_scratch), host_scratch
+            self._cgroup_facts = "none"
             self._cgroup = self._make_cgroup()
             self._spawned = self._launch()
         except BaseException:
             self._undo.close()
             raise
         self.vantage = Vantage(self._spawned.pid, dict(self._cgroup.folders) if self._cgroup else {})
-        self.context: dict[str, object] = {**plan.facts, **limits_in_force(plan.limits, self._cgroup)}
+        self.context: dict[str, object] = {
+            **plan.facts,
+            **limits_in_force(plan.limits, self._cgroup),
+            "cgroup": self._cgroup_facts,
+        }
         self.timeline |= {"requested": self._spawned.requested_ns, "spawned": self._spawned.spawned_ns}
         if first is None:
             try:
@@ -155,6 +161,7 @@ class LaunchedPlace:
             return None
         cgroup = plan.cgroups.create(plan.context.run, plan.name, plan.limits)
         self._undo.callback(_discard, cgroup)
+        self._cgroup_facts = cgroup.describe()
         return cgroup if cgroup.folders else None
 
     def _launch(self) -> Spawned:
@@ -178,7 +185,9 @@ class LaunchedPlace:
                 fds={3: theirs.fileno()},
                 steps=(*_resource_limits(plan, self._cgroup), *plan.steps),
                 cgroups=tuple(self._cgroup.entries) if self._cgroup else (),
-                remove=tuple(self._cgroup.all_folders) if self._cgroup and plan.remove_within else (),
+                remove=tuple(self._cgroup.all_folders)
+                if self._cgroup and plan.remove_within and self._first
+                else (),
                 sweep=True,
             )
             try:
@@ -270,7 +279,6 @@ def limits_in_force(limits: Limits, cgroup: Cgroup | None) -> dict[str, object]:
         "memory_limit_by": "cgroup" if "memory_bytes" in achieved else "watching from outside",
         "pids": limits.pids,
         "pids_limit_by": "cgroup" if "pids" in achieved else "rlimit and watching from outside",
-        "cgroup": cgroup.describe() if cgroup else "none",
     }
 
 

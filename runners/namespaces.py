@@ -3,8 +3,9 @@
 Works as root and as an ordinary user. As an ordinary user it begins with a user namespace, and needs a host that
 permits that; cgroup limits need a delegated cgroup. Which steps make it: :mod:`runners.isolation`.
 
-Timeline: ``requested`` is stamped with the place's cgroups made and entered (see launcher.c), ``gone`` when they were
-removed, if the launcher can do it, and the process with all its namespaces' users is reaped.
+Timeline: ``requested`` is stamped when the place's cgroups are made and entered (see launcher.c), ``gone`` when its
+first process is reaped, which the kernel lets happen after all others of its pid namespace are, and its cgroups are
+removed.
 """
 
 from __future__ import annotations
@@ -34,14 +35,15 @@ if TYPE_CHECKING:
     from runners.model import Job, Limits, RunContext
 
 UPPER_BYTES = 256 << 20
-"""For what jobs write outside of /scratch; memory."""
+"""At most for what jobs write outside of /scratch, and half of the memory limit: it is memory, and counted as such."""
 _PROBE_SECONDS = 2.0
 
 
 def rungs_of(name: str, *, root: bool) -> tuple[str, ...]:
     """The rungs that a runner's name stands for.
 
-    ``namespaces`` is the full container, ``namespaces:+pid`` all rungs up to ``pid``. An ordinary user's containers always have ``user``, root's full one has not.
+    ``namespaces`` is the full container, ``namespaces:+pid`` all rungs up to ``pid``. An ordinary user has
+    ``user`` in all of them, root has it only when asked for.
 
     Raises:
         TareError: there is no such rung.
@@ -112,6 +114,7 @@ class Namespaces:
                 self._context.launcher.inside(inner_steps(folders, stage), {"TARE_RUN": self._context.run})
             )
             layout = self._layout(Path("/base"), Path("/tree"), Path("/places"), Path("/stage"), inner=True)
+        layout = replace(layout, upper_bytes=min(UPPER_BYTES, limits.memory_bytes // 2))
         self._prepared = image, limits, launcher, layout
 
     def open(self, first: Job | None = None) -> LaunchedPlace:

@@ -149,7 +149,7 @@ def remove(leftover: Leftover, cache: Path) -> list[str]:
     """
     removed, failures = [], []
     deadline = time.monotonic() + _KILL_SECONDS
-    pids: tuple[int, ...] = leftover.pids
+    pids = tuple(_processes(leftover.owner.run))
     while pids:
         for pid in pids:
             with suppress(ProcessLookupError, PermissionError):

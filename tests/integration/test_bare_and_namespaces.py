@@ -1,0 +1,264 @@
+"""What is true of every place that the launcher makes, and what only of containers."""
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+from launched_places import EMPTY, program, run_context, runner_for, settled_state
+
+from results.record import MARKS
+from runners.launcher.client import SpawnError, SpawnRequest
+from runners.launcher.steps import Mount, NewNamespace
+from runners.model import Job, Limits, PlaceFailure, TareError
+from runners.namespaces import Namespaces, rungs_of
+
+pytestmark = pytest.mark.integration
+MIB = 1 << 20
+LIMITS = Limits(cpus=1, memory_bytes=64 * MIB, pids=64, scratch_bytes=32 * MIB)
+BOTH = pytest.mark.parametrize("name", ["bare", "namespaces"])
+
+
+@pytest.fixture(scope="module", params=["bare", "namespaces"])
+def runner(request):
+    with runner_for(request.param, LIMITS) as runner:
+        yield runner
+
+
+@pytest.fixture
+def container():
+    with runner_for("namespaces", LIMITS) as runner:
+        yield runner
+
+
+def show(place, path):
+    result = place.run(Job(argv=(program(place), "show", path)))
+    assert result.exit_code == 0, result
+    return result.stdout.decode()
+
+
+def test_a_cold_null_launch_has_the_whole_timeline_in_order(runner):
+    job = Job()
+    with runner.open(first=job) as place:
+        result = place.run(job)
+    assert result.exit_code == 0
+    expected = [mark for mark in MARKS if mark != "kernel"]
+    assert sorted(place.timeline, key=place.timeline.get) == expected
+    assert list(dict(sorted(place.timeline.items(), key=lambda item: MARKS.index(item[0])))) == expected
+    assert place.usage.user_seconds + place.usage.system_seconds > 0
+
+
+def test_many_jobs_in_one_place(runner):
+    with runner.open() as place:
+        for number in range(5):
+            result = place.run(Job(argv=(program(place), "try"), environ={"NUMBER": str(number)}))
+            assert result.exit_code == 0
+            assert b"getpid ok" in result.stdout
+            assert result.usage is not None
+    assert "gone" in place.timeline
+    place.close()
+
+
+def test_a_large_first_job_is_handed_over_whole(runner):
+    job = Job(
+        argv=("/dev/null",) if runner.name == "bare" else ("/runaway", "show", "/dev/stdin"), stdin=b"x" * (3 * MIB)
+    )
+    with runner.open(first=job) as place:
+        result = place.run(job)
+    if runner.name == "namespaces":
+        assert result.stdout_bytes == 3 * MIB
+    else:
+        assert "EACCES" in result.error
+
+
+def test_the_scratch_folder_is_on_disk_and_empty_each_time(runner):
+    for _ in range(2):
+        with runner.open() as place:
+            result = place.run(Job(argv=(program(place), "show", f"{place.scratch}/file-0")))
+            assert result.exit_code == 1
+            small = Job(argv=(program(place), "many", place.scratch), timeout_seconds=0.02)
+            place.run(small)
+            assert show(place, f"{place.scratch}/file-0")
+            assert place.context["scratch_file_system"]
+
+
+def test_a_job_that_forks_without_end_is_ended_with_all_its_children(runner):
+    with runner.open() as place:
+        result = place.run(Job(argv=(program(place), "fork"), timeout_seconds=1))
+        assert result.timed_out or result.signal == 9
+        assert place.run(Job(argv=(program(place), "try"))).exit_code == 0
+    assert settled_state(runner._context.run)["processes"] in ([], inner_launcher(runner))
+
+
+def inner_launcher(runner):
+    """Root's containers begin in a launcher that carries the run's name as long as the runner is prepared."""
+    if runner.name == "bare":
+        return []
+    launcher = runner._prepared[2]
+    return [f"{launcher.pid} tare-launcher"]
+
+
+def test_a_job_that_eats_memory_is_killed_by_the_limit(runner):
+    with runner.open() as place:
+        try:
+            result = place.run(Job(argv=(program(place), "memory"), timeout_seconds=20))
+        except PlaceFailure as failure:
+            assert "memory limit of 64 MiB" in failure.reason  # noqa: PT017 - either way is right
+        else:
+            assert result.signal == 9
+            assert "memory limit" in result.error
+            assert "64 MiB" in result.error
+            assert not result.timed_out
+
+
+def test_a_job_that_fills_its_scratch_is_ended(runner):
+    with runner.open() as place:
+        one = place.run(Job(argv=(program(place), "fill", f"{place.scratch}/big"), timeout_seconds=20))
+        assert one.signal == 25 or "scratch limit of 32 MiB exceeded" in one.error  # 25: SIGXFSZ, by RLIMIT_FSIZE
+        many = place.run(Job(argv=(program(place), "many", place.scratch), timeout_seconds=20))
+        assert "scratch limit of 32 MiB exceeded" in many.error
+        assert many.signal == 9
+
+
+def test_a_job_that_ignores_sigterm_is_killed_at_its_time_out(runner):
+    with runner.open() as place:
+        result = place.run(Job(argv=(program(place), "deaf"), timeout_seconds=0.2))
+        assert result.timed_out
+        assert result.signal == 9
+
+
+def test_a_program_that_is_not_there_is_the_jobs_error_not_the_places(runner):
+    with runner.open() as place:
+        assert "ENOENT" in place.run(Job(argv=("/no/such/program",))).error
+        assert place.run(Job()).exit_code == 0
+
+
+def test_a_killed_agent_is_a_place_failure(runner):
+    with runner.open() as place:
+        os.kill(place.vantage.top_pid, 9)
+        with pytest.raises(PlaceFailure, match="exit status -9"):
+            place.run(Job())
+
+
+def test_limits_are_in_the_context_as_they_are_in_force(runner):
+    with runner.open() as place:
+        by_cgroup = place.context["memory_limit_by"] == "cgroup"
+        assert by_cgroup == any("memory" in str(path) for path in place.vantage.cgroups.values())
+        for path in place.vantage.cgroups.values():
+            assert path.is_dir()
+
+
+def test_the_top_process_is_in_the_places_cgroups(runner):
+    with runner.open() as place:
+        if not place.vantage.cgroups:
+            pytest.skip("this user may make no cgroups here")
+        memberships = Path(f"/proc/{place.vantage.top_pid}/cgroup").read_text()
+        assert memberships.count(f"tare-{runner._context.run}") == len(set(place.vantage.cgroups.values()))
+        assert f"tare-{runner._context.run}" not in Path(f"/proc/{runner._context.launcher.pid}/cgroup").read_text()
+
+
+def test_a_container_sees_its_own_root_and_nothing_of_the_host(container):
+    with container.open() as place:
+        mounts = show(place, "/proc/self/mountinfo")
+        assert str(container._context.workdir.parent) + "/tree" not in mounts
+        points = [line.split()[4] for line in mounts.splitlines()]
+        assert points[0] == "/"
+        assert " - overlay " in mounts.splitlines()[0]
+        expected = {"/", "/proc", "/sys", "/dev/pts", "/scratch"}
+        assert expected <= set(points)
+        assert all(point.startswith(tuple(expected - {"/"}) + ("/dev",)) or point == "/" for point in points)
+        status = show(place, "/proc/self/status")
+        assert "NoNewPrivs:\t1" in status
+        assert "Seccomp:\t2" in status
+        assert "CapEff:\t00000000a00425fb" in status.lower().replace("capeff", "CapEff")
+        assert "NSpid" in status
+        assert show(place, "/proc/sys/kernel/hostname") == "tare\n"
+        assert "lo:" in show(place, "/proc/net/dev")
+
+
+def test_a_container_is_denied_what_reaches_the_host(container):
+    with container.open() as place:
+        result = place.run(Job(argv=("/runaway", "try")))
+    answers = dict(line.split() for line in result.stdout.decode().splitlines())
+    assert answers.pop("getpid") == "ok"
+    assert set(answers.values()) == {"EPERM"}, answers
+
+
+def test_writes_to_the_root_do_not_reach_the_image(container):
+    with container.open() as place:
+        place.run(Job(argv=("/runaway", "many", "/"), timeout_seconds=0.1))
+        assert show(place, "/file-0")
+    tree = container._prepared[0].tree
+    assert sorted(path.name for path in tree.iterdir()) == ["runaway", "tare-agent"]
+
+
+@pytest.mark.parametrize("rung", ["mount", "+pid", "+uts+ipc", "+user", "+net", "+cgroup", "+caps", "+seccomp", "full"])
+def test_every_rung_makes_a_place_that_works(rung):
+    with run_context() as (context, image):
+        runner = Namespaces(context, name=f"namespaces:{rung}")
+        assert runner.probe().ok
+        runner.prepare(image, LIMITS)
+        with runner.open() as place:
+            namespaces = {
+                kind: os.readlink(f"/proc/{place.vantage.top_pid}/ns/{kind}") != os.readlink(f"/proc/self/ns/{kind}")
+                for kind in ("mnt", "pid", "uts", "ipc", "user", "net", "cgroup")
+            }
+            assert place.run(Job(argv=("/runaway", "try"))).exit_code == 0
+        runner.close()
+    rungs = rungs_of(f"namespaces:{rung}", root=os.getuid() == 0)
+    assert namespaces == {
+        "mnt": True,
+        "pid": "pid" in rungs,
+        "uts": "uts+ipc" in rungs,
+        "ipc": "uts+ipc" in rungs,
+        "user": "user" in rungs,
+        "net": "net" in rungs,
+        "cgroup": "cgroup" in rungs,
+    }
+
+
+def test_an_unknown_rung_is_named():
+    with pytest.raises(TareError, match="no rung 'nat'"):
+        rungs_of("namespaces:+nat", root=True)
+
+
+def test_a_refused_step_is_named_with_its_errno():
+    with run_context() as (context, _):
+        launcher = context.launcher
+        steps = (*((NewNamespace("user"),) if os.getuid() else ()), NewNamespace("mount"), Mount("/no/such", "tmpfs"))
+        spawned = launcher.spawn(SpawnRequest(("/bin/true",), steps=steps))
+        with pytest.raises(SpawnError, match=r"step \d of /bin/true, mount tmpfs on /no/such: .*ENOENT"):
+            launcher.wait(spawned.id)
+
+
+def test_the_launcher_passes_fds_to_their_numbers():
+    with run_context() as (context, image):
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            request = SpawnRequest(
+                ("runaway", "show", "/proc/self/cmdline"), program=image.tree / "runaway", fds={1: theirs.fileno()}
+            )
+            spawned = context.launcher.spawn(request)
+            assert context.launcher.wait(spawned.id, 5).exit_code == 0
+            assert ours.recv(100) == b"runaway\0show\0/proc/self/cmdline\0"
+
+
+def test_waiting_has_a_time_out_and_killing_an_end():
+    with run_context() as (context, image):
+        launcher = context.launcher
+        spawned = launcher.spawn(SpawnRequest((str(image.tree / "runaway"), "deaf")))
+        assert launcher.wait(spawned.id, 0.05) is None
+        launcher.kill(spawned.id)
+        assert launcher.wait(spawned.id, 5).exit_code == -9
+        assert launcher.resident_bytes() < 20 * MIB
+
+
+def test_closing_the_launcher_ends_what_it_made():
+    with run_context("closing") as (context, image):
+        for _ in range(3):
+            context.launcher.spawn(
+                SpawnRequest((str(image.tree / "runaway"), "deaf"), environ={"TARE_RUN": "closing"})
+            )
+        context.launcher.close()
+        assert settled_state("closing")["processes"] == []
+    assert settled_state("closing") == EMPTY
