@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_BATCH_LINES = 4_000
+_BATCH_LINES = 1_000
 
 TRIAL_COLUMNS = (
     "number", "workload", "family", "runner", "accelerator", "block", "invocation", "position",
