@@ -57,7 +57,9 @@ class Cpu:
             f"--time={cap_seconds(seconds)}",
             "run",
         )
-        return Job(argv=argv, environ=site.image.environ(site.root), timeout_seconds=job_timeout(seconds))
+        return Job(
+            argv=argv, environ=site.image.environ(site.root, "sysbench"), timeout_seconds=job_timeout(seconds)
+        )
 
     def metrics(self, result: JobResult) -> tuple[Metric, ...]:
         """Events per second, and how long the slowest twentieth of them took."""

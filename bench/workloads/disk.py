@@ -79,7 +79,7 @@ class Disk:
         )
         return Job(
             argv=argv,
-            environ=site.image.environ(site.root),
+            environ=site.image.environ(site.root, "fio"),
             directory=site.scratch,
             timeout_seconds=job_timeout(seconds),
         )

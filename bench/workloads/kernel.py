@@ -61,7 +61,9 @@ class SystemCall:
         argv = site.image.argv(
             site.root, "busybox", "dd", "if=/dev/zero", "of=/dev/null", "bs=1", f"count={copies}"
         )
-        return Job(argv=argv, environ=site.image.environ(site.root), timeout_seconds=job_timeout(seconds))
+        return Job(
+            argv=argv, environ=site.image.environ(site.root, "busybox"), timeout_seconds=job_timeout(seconds)
+        )
 
     def metrics(self, result: JobResult) -> tuple[Metric, ...]:
         """System calls per second of the job's whole duration."""
@@ -115,7 +117,7 @@ class Stress:
         )  # fmt: skip
         return Job(
             argv=argv,
-            environ=site.image.environ(site.root),
+            environ=site.image.environ(site.root, "stress-ng"),
             directory=site.scratch,
             timeout_seconds=job_timeout(seconds),
         )

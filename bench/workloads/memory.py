@@ -63,7 +63,9 @@ class Memory:
             f"--time={cap_seconds(seconds)}",
             "run",
         )
-        return Job(argv=argv, environ=site.image.environ(site.root), timeout_seconds=job_timeout(seconds))
+        return Job(
+            argv=argv, environ=site.image.environ(site.root, "sysbench"), timeout_seconds=job_timeout(seconds)
+        )
 
     def metrics(self, result: JobResult) -> tuple[Metric, ...]:
         """The bandwidth. sysbench's MiB are 2**20 bytes."""

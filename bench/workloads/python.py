@@ -53,7 +53,9 @@ class Python:
         # The environment is the image's alone, and its PYTHONHOME is needed: hence not -I.
         rounds = str(amount(_ROUNDS_PER_SECOND, seconds))
         argv = site.image.argv(site.root, "python3", "-B", program, rounds)
-        return Job(argv=argv, environ=site.image.environ(site.root), timeout_seconds=job_timeout(seconds))
+        return Job(
+            argv=argv, environ=site.image.environ(site.root, "python3"), timeout_seconds=job_timeout(seconds)
+        )
 
     def metrics(self, result: JobResult) -> tuple[Metric, ...]:
         """Seconds per round, in all and by part."""

@@ -149,13 +149,17 @@ class CounterCollector(ABC):
             ),
         )  # fmt: skip
 
-    def read(self, path: Path, *, what: str = "") -> str:
-        """The file's text, or nothing and a reason under ``what``."""
+    def read_if(self, path: Path, what: str) -> str | None:
+        """The file's text, or ``None`` and a reason under ``what``."""
         try:
             return path.read_text(encoding="utf-8", errors="replace")
         except OSError as error:
-            self.unavailable[what or path.name] = f"{path}: {error.strerror}"
-            return ""
+            self.unavailable[what] = f"{path}: {error.strerror}"
+            return None
+
+    def read(self, path: Path, what: str) -> str:
+        """As :meth:`read_if`, for readers to whom an empty file tells as little as none."""
+        return self.read_if(path, what) or ""
 
 
 def flat_keyed(text: str) -> dict[str, int]:

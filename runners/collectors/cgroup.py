@@ -91,7 +91,7 @@ class CgroupCollector(CounterCollector):
         found: dict[str, float] = {}
         for key, path in files.items():
             name = f"cgroup.memory.{key}"
-            value = whole_number(text := self.read(path, what=name))
+            value = whole_number(text := self.read(path, name))
             if value is not None:
                 found[name] = value
             elif text:
@@ -100,17 +100,17 @@ class CgroupCollector(CounterCollector):
 
     def _cpu_v1(self, group: Path) -> dict[str, float]:
         found: dict[str, float] = {}
-        usage = whole_number(self.read(group / "cpuacct.usage", what="cgroup.cpu"))
+        usage = whole_number(self.read(group / "cpuacct.usage", "cgroup.cpu"))
         if usage is not None:
             found["cgroup.cpu"] = usage / 1e9
-        ticks = flat_keyed(self.read(group / "cpuacct.stat", what="cgroup.cpu.user"))
+        ticks = flat_keyed(self.read(group / "cpuacct.stat", "cgroup.cpu.user"))
         found |= {
             f"cgroup.cpu.{key}": ticks[key] * TICK_SECONDS for key in ("user", "system") if key in ticks
         }
         return found
 
     def _cpu_v2(self, group: Path) -> dict[str, float]:
-        stat = flat_keyed(self.read(group / "cpu.stat", what="cgroup.cpu"))
+        stat = flat_keyed(self.read(group / "cpu.stat", "cgroup.cpu"))
         names = {
             "usage_usec": "cgroup.cpu",
             "user_usec": "cgroup.cpu.user",
@@ -119,7 +119,7 @@ class CgroupCollector(CounterCollector):
         return {name: stat[key] / 1e6 for key, name in names.items() if key in stat}
 
     def _throttled(self, group: Path, key: str, per_second: float) -> dict[str, float]:
-        stat = flat_keyed(self.read(group / "cpu.stat", what="cgroup.cpu.throttled"))
+        stat = flat_keyed(self.read(group / "cpu.stat", "cgroup.cpu.throttled"))
         if key not in stat or "nr_throttled" not in stat:
             self.unavailable.setdefault("cgroup.cpu.throttled", f"{group}/cpu.stat does not tell it")
             return {}
@@ -129,9 +129,8 @@ class CgroupCollector(CounterCollector):
         """``8:0 Read 4096`` lines, one per device and operation. A file without lines: no I/O so far."""
         found: dict[str, float] = {}
         for file, plural in (("blkio.throttle.io_service_bytes", ""), ("blkio.throttle.io_serviced", "s")):
-            before = len(self.unavailable)
-            text = self.read(group / file, what="cgroup.io")
-            if len(self.unavailable) > before:
+            text = self.read_if(group / file, "cgroup.io")
+            if text is None:
                 continue
             found |= {f"cgroup.io.read{plural}": 0.0, f"cgroup.io.write{plural}": 0.0}
             for line in text.splitlines():
@@ -142,11 +141,8 @@ class CgroupCollector(CounterCollector):
 
     def _io_v2(self, group: Path) -> dict[str, float]:
         """``8:0 rbytes=… wbytes=… rios=… wios=…`` lines, one per device."""
-        path = group / "io.stat"
-        try:
-            text = path.read_text(encoding="utf-8", errors="replace")
-        except OSError as error:
-            self.unavailable["cgroup.io"] = f"{path}: {error.strerror}"
+        text = self.read_if(group / "io.stat", "cgroup.io")
+        if text is None:
             return {}
         names = {
             "rbytes": "cgroup.io.read",

@@ -44,7 +44,7 @@ class HostCollector(CounterCollector):
 
     def _cpu(self) -> dict[str, float]:
         found: dict[str, float] = {}
-        for line in self.read(self.root / "proc/stat", what="host.cpu").splitlines():
+        for line in self.read(self.root / "proc/stat", "host.cpu").splitlines():
             key, *numbers = line.split()
             if not all(number.isdigit() for number in numbers):
                 continue
@@ -72,7 +72,7 @@ class HostCollector(CounterCollector):
     def _disks(self) -> dict[str, float]:
         """Sums over real disks: partitions, loop devices and stacked ones would count twice."""
         found: dict[str, float] = {}
-        for line in self.read(self.root / "proc/diskstats", what="host.disk").splitlines():
+        for line in self.read(self.root / "proc/diskstats", "host.disk").splitlines():
             fields = line.split()
             if len(fields) < 14 or not all(field.isdigit() for field in fields[3:14]):
                 continue

@@ -48,7 +48,7 @@ class ProcessCollector(CounterCollector):
             if times := self._cpu_times(folder):
                 found["processes.cpu.user"] = found.get("processes.cpu.user", 0.0) + times[0]
                 found["processes.cpu.system"] = found.get("processes.cpu.system", 0.0) + times[1]
-            io = flat_keyed(self.read(folder / "io", what="processes.io"))
+            io = flat_keyed(self.read(folder / "io", "processes.io"))
             if "read_bytes" in io and "write_bytes" in io:
                 found["processes.io.read"] = found.get("processes.io.read", 0.0) + io["read_bytes"]
                 found["processes.io.write"] = found.get("processes.io.write", 0.0) + io["write_bytes"]
@@ -58,7 +58,7 @@ class ProcessCollector(CounterCollector):
         """PSS of the tree, if it can be read of each process: a part of it would be a wrong number."""
         total = 0
         for pid in self._tree(vantage.top_pid):
-            text = self.read(self.root / "proc" / str(pid) / "smaps_rollup", what="processes.memory.pss")
+            text = self.read(self.root / "proc" / str(pid) / "smaps_rollup", "processes.memory.pss")
             kib = next((line.split()[1] for line in text.splitlines() if line.startswith("Pss: ")), "")
             if not kib.isdigit():
                 self.unavailable.setdefault("processes.memory.pss", f"process {pid} shows none")
@@ -84,7 +84,7 @@ class ProcessCollector(CounterCollector):
                 continue
 
     def _cpu_times(self, folder: Path) -> tuple[float, float] | None:
-        fields = stat_fields(self.read(folder / "stat", what="processes.cpu"))
+        fields = stat_fields(self.read(folder / "stat", "processes.cpu"))
         # Fields 14 to 17 of proc_pid_stat(5): utime, stime, cutime, cstime.
         ticks = fields[11:15]
         if len(ticks) != 4 or not all(tick.isdigit() for tick in ticks):

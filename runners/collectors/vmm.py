@@ -45,7 +45,7 @@ class VmmCollector(CounterCollector):
             nanoseconds = self._on_cpu(task)
             if nanoseconds is None:
                 continue
-            name = self.read(task / "comm", what="vmm.cpu.vcpu").strip()
+            name = self.read(task / "comm", "vmm.cpu.vcpu").strip()
             if _VCPU.match(name):
                 vcpus += 1
                 found["vmm.cpu.vcpu"] += nanoseconds / 1e9
@@ -56,12 +56,12 @@ class VmmCollector(CounterCollector):
                 f"no thread of process {vantage.top_pid} is named as a vCPU; QEMU needs -name …,debug-threads=on"
             )
             found.clear()
-        ticks = stat_fields(self.read(folder / "stat", what="vmm.cpu"))[11:13]
+        ticks = stat_fields(self.read(folder / "stat", "vmm.cpu"))[11:13]
         if len(ticks) == 2 and all(tick.isdigit() for tick in ticks):
             found["vmm.cpu"] = sum(map(int, ticks)) * TICK_SECONDS
         return found
 
     def _on_cpu(self, task: Path) -> int | None:
         """The thread's ns on the CPU, or nothing if it is gone: threads come and go while we look."""
-        first, *_ = [*self.read(task / "schedstat", what=f"vmm.thread.{task.name}").split(), ""]
+        first, *_ = [*self.read(task / "schedstat", f"vmm.thread.{task.name}").split(), ""]
         return int(first) if first.isdigit() else None
