@@ -96,6 +96,9 @@ class Image:
             "PATH": ":".join(f"{base}/usr/{name}" for name in ("local/bin", "bin", "sbin")),
             "HOME": "/tmp",  # noqa: S108 - a fixed name in the place, not a file that we make
             "LC_ALL": "C.UTF-8",
+            # glibc would map the host's, on bare metal. There are no character set modules in the image.
+            "LOCPATH": f"{base}/usr/lib/locale",
+            "GCONV_PATH": f"{base}/usr/lib/gconv",
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONNOUSERSITE": "1",
         }

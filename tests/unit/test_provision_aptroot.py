@@ -20,7 +20,7 @@ echo "apt-get $*" >>"$FAKE/log"
 state=$(sed -n 's/^Dir::State "\(.*\)";$/\1/p' "$APT_CONFIG")
 case "$*" in
 update*)
-    [ -e "$FAKE/offline" ] && { echo "W: Failed to fetch http://mirror/InRelease  Could not resolve 'mirror'" >&2; exit 0; }
+    [ -e "$FAKE/offline" ] && { echo "W: Failed to fetch http://mirror/x  Could not resolve 'mirror'" >&2; exit 0; }
     : >"$state/lists/mirror_Packages" ;;
 *--print-uris*absent*) echo "E: Unable to locate package absent" >&2; exit 100 ;;
 *--print-uris*)

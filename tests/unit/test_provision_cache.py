@@ -177,7 +177,7 @@ def test_a_full_disk_is_told_and_keeps_the_entry_that_was_there(cache, number):
     def fills_up(_content: Path) -> dict[str, object]:
         raise OSError(number, os.strerror(number))
 
-    with pytest.raises(TareError, match="no room left.*TARE_CACHE"):
+    with pytest.raises(TareError, match=r"no room left.*TARE_CACHE"):
         fresh(cache).entry("kind", "key", fills_up, stale=lambda _facts: "old")
     assert fresh(cache).entry("kind", "key", never) == entry
 
