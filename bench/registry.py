@@ -44,12 +44,10 @@ def _namespaces(supplies: Supplies, _name: str) -> Runner:
 
 
 def _qemu(supplies: Supplies, name: str) -> Runner:
-    from runners.qemu.options import GuestOptions  # noqa: PLC0415
     from runners.qemu.runner import QemuRunner  # noqa: PLC0415
 
     settings = {**supplies.settings, "guest.console": supplies.settings["guest.console"] == "yes"}
-    options = GuestOptions.from_settings(settings)
-    return QemuRunner(supplies.context, supplies.provision, options, profile=name.removeprefix("qemu-"))
+    return QemuRunner(supplies.context, supplies.provision, settings, profile=name.removeprefix("qemu-"))
 
 
 MAKERS = {
