@@ -184,7 +184,8 @@ class LaunchedPlace:
                 program=agent,
                 fds={3: theirs.fileno()},
                 steps=(*_resource_limits(plan, self._cgroup), *plan.steps),
-                cgroups=tuple(self._cgroup.entries) if self._cgroup else (),
+                cgroup=self._cgroup.unified if self._cgroup else None,
+                tasks=tuple(self._cgroup.tasks) if self._cgroup else (),
                 remove=tuple(self._cgroup.all_folders)
                 if self._cgroup and plan.remove_within and self._first
                 else (),

@@ -147,7 +147,7 @@ class Cgroups:
             made.folders |= dict.fromkeys(sorted(one.controllers), folder)
             made.controllers |= one.controllers
             _limit_v1(folder, useful, limits, made.achieved)
-            made.entries.append((folder / "tasks", one.own / "tasks"))
+            made.tasks.append((folder / "tasks", one.own / "tasks"))
 
     def _create_v2(self, made: Cgroup, wanted: set[str], limits: Limits) -> None:
         one = self.unified
@@ -164,7 +164,6 @@ class Cgroups:
         made.folders[UNIFIED] = folder
         made.controllers |= enabled
         _limit_v2(folder, enabled, limits, made.achieved)
-        made.entries.append((folder / "cgroup.procs", one.own / "cgroup.procs"))
 
 
 @dataclass(slots=True)
@@ -176,9 +175,8 @@ class Cgroup:
     version: str
     folders: dict[str, Path] = field(default_factory=dict)
     """v1 controller → folder, and ``unified`` → the v2 folder."""
-    entries: list[tuple[Path, Path]] = field(default_factory=list)
-    """Files into which a process writes ``0`` to enter, each with the one that takes it back to our own cgroup. On
-    v1 that is ``tasks``, which moves one thread and so avoids the kernel's global thread-group lock."""
+    tasks: list[tuple[Path, Path]] = field(default_factory=list)
+    """v1 files into which a thread writes ``0`` to enter, each with the one that takes it back to our own cgroup."""
     parents: list[Path] = field(default_factory=list)
     controllers: set[str] = field(default_factory=set)
     achieved: dict[str, Any] = field(default_factory=dict)

@@ -65,9 +65,10 @@ class SpawnRequest:
     fds: Mapping[int, int] = field(default_factory=dict)
     """Number in the new process → our file descriptor. Those not named in 0, 1, 2 are ``/dev/null``."""
     steps: tuple[Step, ...] = ()
-    cgroups: tuple[tuple[Path, Path], ...] = ()
-    """Files by which the launcher enters a cgroup (``tasks`` on v1, ``cgroup.procs`` on v2) before the process is
-    made, each with the file by which it comes back: the process is born inside."""
+    cgroup: Path | None = None
+    """Folder of the v2 cgroup that the process is to be born in."""
+    tasks: tuple[tuple[Path, Path], ...] = ()
+    """``tasks`` files of the v1 cgroups that it is to be born in, each with the one that leads the launcher back."""
     remove: tuple[Path, ...] = ()
     """Empty folders (cgroups) to remove when the process was reaped, before ``gone`` is stamped."""
     sweep: bool = False
@@ -333,8 +334,9 @@ def _encode(number: int, request: SpawnRequest, null: int, opened: ExitStack) ->
     fds = [
         *targets.values(),
         *program,
-        *(path_fd(enter, os.O_WRONLY) for enter, _ in request.cgroups),
-        *(path_fd(home, os.O_WRONLY) for _, home in request.cgroups),
+        *((path_fd(request.cgroup, os.O_RDONLY | os.O_DIRECTORY),) if request.cgroup else ()),
+        *(path_fd(enter, os.O_WRONLY) for enter, _ in request.tasks),
+        *(path_fd(home, os.O_WRONLY) for _, home in request.tasks),
         *(path_fd(folder.parent, os.O_PATH | os.O_DIRECTORY) for folder in request.remove),
     ]
     flags = 0
@@ -344,9 +346,10 @@ def _encode(number: int, request: SpawnRequest, null: int, opened: ExitStack) ->
         instructions.append(step.encode(index))
     body = b"".join(instructions)
     head = struct.pack(
-        "=11Q",
+        "=12Q",
         *(_SPAWN, number, flags, _SWEEP if request.sweep else 0, len(request.argv), len(request.environ)),
-        *(len(targets), len(program), len(request.cgroups), len(request.remove), _count(body)),
+        *(len(targets), len(program), int(request.cgroup is not None)),
+        *(len(request.tasks), len(request.remove), _count(body)),
     )
     path = request.argv[0] if request.program is None else request.program
     texts = [
@@ -380,7 +383,7 @@ def _what_failed(request: SpawnRequest, step: int) -> str:
     if step == _FAILED_TO_EXEC:
         return f"cannot start the program {name}"
     if step == _FAILED_TO_ENTER:
-        return f"cannot enter the cgroups {', '.join(str(enter.parent) for enter, _ in request.cgroups)} for {name}"
+        return f"cannot enter the cgroups {', '.join(str(enter.parent) for enter, _ in request.tasks)} for {name}"
     return f"step {step + 1} of {name}, {request.steps[step].describe()}"
 
 

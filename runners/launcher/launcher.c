@@ -4,10 +4,10 @@
  * the machine's byte order, texts are u32 length (with the terminator) + bytes. client.py is the other half.
  *
  *   SPAWN  1, id, clone flags, option flags, then how many: argv, environment, fds to place, program fds (0 or 1),
- *             cgroups to enter, folders to remove, instructions; then the texts (the program's path, argv, environment,
+ *             v2 cgroups (0 or 1), v1 cgroups, folders to remove, instructions; then the texts (the program's path, argv, environment,
  *             names of the folders to remove), then the targets of the fds to place, then the instructions.
- *             Fds come as SCM_RIGHTS: those to place, the program, the files by which to enter cgroups, those by which to
- *             come back, and the parents of the folders to remove.
+ *             Fds come as SCM_RIGHTS: those to place, the program, the v2 cgroup, the `tasks` files of the v1 cgroups, those by
+ *             which to come back, and the parents of the folders to remove.
  *   KILL   2, id, signal
  *   PING   3, 0
  *   SPAWNED 17, id, pid, requested, spawned
@@ -15,8 +15,9 @@
  *   FAILED  18, id, index of the step (-1: making the process, -2: starting the program, -3: entering the cgroups), errno
  *   GONE    19, id, wait status, reaped, gone, errno of the first folder that could not be removed, 18 words of rusage
  *
- * The launcher enters a child's cgroups itself, before `requested`, and comes back after `spawned`: the child is born in them,
- * and what the kernel's migration costs is not in its timeline.
+ * A child is born in its cgroups: on v2 by CLONE_INTO_CGROUP; on v1 the launcher itself enters them before `requested` and
+ * comes back after `spawned`, so what the kernel's migration costs is not in the timeline. `tasks` moves a single thread;
+ * `cgroup.procs` would take the kernel's global thread-group lock for writing and make every fork and exit wait.
  *
  * An instruction is: opcode, step index, a, b, c, number of texts, texts. The child executes them between clone3(2) and
  * execveat(2), so the measured path has no Python, no shell and no libc. What an instruction means: steps.py.
@@ -31,6 +32,9 @@ enum { SPAWN = 1, KILL = 2, PING = 3, SPAWNED = 17, FAILED = 18, GONE = 19, PONG
 enum { SWEEP = 1 }; /* option: orphans that this process leaves behind are ended with it */
 enum { MAX_PACKET = 192 << 10, MAX_FDS = 64, MAX_ARGS = 8192, MAX_TEXTS = 4, MAX_REMOVE = 12, MAX_CHILDREN = 1024 };
 enum { FAILED_TO_CLONE = -1, FAILED_TO_EXEC = -2, FAILED_TO_ENTER = -3 };
+#ifndef CLONE_INTO_CGROUP
+#define CLONE_INTO_CGROUP 0x200000000ULL
+#endif
 enum { FIRST_SAFE_FD = 512 }; /* passed fds are moved up here before they are put on their targets */
 
 enum {
@@ -64,7 +68,7 @@ struct child {
 };
 
 struct request {
-    u64 id, flags, options, argc, envc, targets, programs, enters, removals, instructions;
+    u64 id, flags, options, argc, envc, targets, programs, born_in, enters, removals, instructions;
     const char *path;
     char **argv, **envp;
     u64 target[MAX_FDS];
@@ -274,13 +278,14 @@ static void failed(u64 id, int64_t step, int64_t error)
 static int parse(struct request *request, const u8 *at, const u8 *end, struct child *slot, char *names)
 {
     u64 *numbers[] = {&request->id, &request->flags, &request->options, &request->argc, &request->envc, &request->targets,
-                      &request->programs, &request->enters, &request->removals, &request->instructions};
+                      &request->programs, &request->born_in, &request->enters, &request->removals, &request->instructions};
     u64 size, count, used = 0;
     for (count = 0; count < sizeof numbers / sizeof numbers[0]; count++)
         *numbers[count] = take(&at, end);
-    if (request->argc + request->envc + 2 > MAX_ARGS || request->removals > MAX_REMOVE || request->programs > 1)
+    if (request->argc + request->envc + 2 > MAX_ARGS || request->removals > MAX_REMOVE || request->programs > 1
+        || request->born_in > 1)
         return -E2BIG;
-    if (request->targets + request->programs + 2 * request->enters + request->removals != (u64)request->fd_count)
+    if (request->targets + request->programs + request->born_in + 2 * request->enters + request->removals != (u64)request->fd_count)
         return -EBADF;
     request->path = take_text(&at, end, &size);
     request->argv = pointers;
@@ -347,7 +352,12 @@ static void spawn(struct request *request, const u8 *at, const u8 *end)
     args.exit_signal = SIGCHLD;
     args.stack = (u64)(uintptr_t)stack;
     args.stack_size = sizeof stack;
-    const int *enters = request->fds + request->targets + request->programs, *homes = enters + request->enters;
+    const int *born_in = request->fds + request->targets + request->programs;
+    const int *enters = born_in + request->born_in, *homes = enters + request->enters;
+    if (request->born_in) {
+        args.flags |= CLONE_INTO_CGROUP;
+        args.cgroup = (u64)*born_in;
+    }
     pid = enter(enters, request->enters);
     int stage = pid < 0 ? FAILED_TO_ENTER : FAILED_TO_CLONE;
     requested = now_ns();
