@@ -3,6 +3,7 @@
 enum { DEVICE_WAIT_SECONDS = 10 };
 
 static int guest;
+static char **inherited; /* the kernel makes init's environment of what it does not know on its command line */
 static char command_line[4096];
 
 __attribute__((noreturn)) static void fail(const char *what, long error);
@@ -121,8 +122,9 @@ static void switch_root(const char *device)
 }
 
 /* From the kernel's hand-over to a root with everything mounted and the channel open. */
-static void become_init(void)
+static void become_init(char **envp)
 {
+    inherited = envp;
     mount_or_fail("dev", "/dev", "devtmpfs", 0); /* first: from here on failures reach the console */
     mount_or_fail("proc", "/proc", "proc", 0);
     mount_or_fail("sys", "/sys", "sysfs", 0);
@@ -144,6 +146,28 @@ static void become_init(void)
         sys_mkdir("/scratch", 0755);
     if (scratch)
         mount_disk(scratch, "/scratch", 0);
+}
+
+/* Whether a job's own variables have one of the same name. */
+static int overridden(const char *entry, char **environ, size_t count)
+{
+    size_t name = 0;
+    while (entry[name] && entry[name] != '=')
+        name++;
+    for (size_t i = 0; i < count; i++)
+        if (strlen(environ[i]) > name && environ[i][name] == '=' && !memcmp(entry, environ[i], name))
+            return 1;
+    return 0;
+}
+
+/* Adds to a job's variables what the guest has of its own, such as GLIBC_TUNABLES. Returns how many there are then. */
+static size_t inherit(char **environ, size_t count)
+{
+    size_t own = count;
+    for (char **entry = inherited; entry && *entry && count < STRINGS_MAX; entry++)
+        if (!overridden(*entry, environ, own))
+            environ[count++] = *entry;
+    return count;
 }
 
 /* Ends the guest. A machine without ACPI cannot power off, but its monitor can take a reboot for the end. */

@@ -30,14 +30,12 @@ from runners.agent.wire import (
 from runners.model import JobResult, PlaceFailure, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from runners.agent.wire import Message
     from runners.model import Job
 
 PRELOADED_SEQUENCE = 1
 GRACE_SECONDS = 15.0
-"""Silence beyond a job's time-out that is still an agent at work: SIGTERM's 0.2 s, up to 5 s of killing, and a slow guest."""
+"""Silence beyond a job's time-out that is still work: 0.2 s after SIGTERM, up to 5 s of killing, a slow guest."""
 CLOCK_ROUNDS = 10
 
 
@@ -70,6 +68,7 @@ def preload(job: Job, *, leave: bool = True) -> bytes:
     """Return the bytes to put into an agent's channel before its launch; :meth:`AgentSession.collect` gets the result.
 
     With ``leave`` the agent leaves by itself after the job. A guest has to stay until its clock is mapped.
+    Not over a UART: its driver empties the receive FIFO when it starts, so there the job can only follow the hello.
     """
     data = encode_job(job, PRELOADED_SEQUENCE)
     return data + encode(Frame(Type.EXIT, PRELOADED_SEQUENCE + 1)) if leave else data
@@ -147,7 +146,8 @@ class AgentSession:
         """Run a job to its end.
 
         Raises:
-            PlaceFailure: the agent died, fell silent, refused, or contradicted itself (`ClockContradiction` for its clock).
+            PlaceFailure: the agent died, fell silent, refused, or contradicted itself.
+            ClockContradiction: its times cannot be.
         """
         hello = self.hello(job.timeout_seconds + GRACE_SECONDS)
         before = self.map_clock()
@@ -304,33 +304,34 @@ class _Parts:
 
     def add(self, message: Message) -> str:
         """Take a message; return what is wrong with it, or an empty text."""
-        return next(self._complaints(message), "")
-
-    def _complaints(self, message: Message) -> Iterator[str]:
         if not isinstance(message, Started | Output | Done):
-            yield f"{message} while job {self.sequence} ran"
-            return
+            return f"{message} while job {self.sequence} ran"
         name = type(message).__name__.lower()
         if message.sequence != self.sequence:
-            yield f"{name} of job {message.sequence} while job {self.sequence} ran"
-        elif isinstance(message, Started):
-            if self.started:
-                yield "the job started twice"
+            return f"{name} of job {message.sequence} while job {self.sequence} ran"
+        if isinstance(message, Started):
+            again = self.started is not None
             self.started = message
-        elif self.started is None:
-            yield f"{name} came before the job's start"
-        elif isinstance(message, Output):
-            stream = self.streams[message.stream - 1]
-            stream += message.data
-            if len(stream) > self.job.output_limit_bytes:
-                yield f"more output was sent than the {self.job.output_limit_bytes} bytes that were asked for"
-        else:
-            self.done = message
-            for stream, total in zip(self.streams, (message.stdout_total, message.stderr_total), strict=True):
-                if len(stream) != min(total, self.job.output_limit_bytes):
-                    yield f"{len(stream)} bytes of output came, but {total} were counted"
-            if bool(message.usage) != bool(self.job.argv):
-                yield "only a job that makes a process uses resources"
+            return "the job started twice" if again else ""
+        if self.started is None:
+            return f"{name} came before the job's start"
+        return self._add_output(message) if isinstance(message, Output) else self._add_done(message)
+
+    def _add_output(self, output: Output) -> str:
+        stream = self.streams[output.stream - 1]
+        stream += output.data
+        if len(stream) > self.job.output_limit_bytes:
+            return f"more output was sent than the {self.job.output_limit_bytes} bytes that were asked for"
+        return ""
+
+    def _add_done(self, done: Done) -> str:
+        self.done = done
+        for stream, total in zip(self.streams, (done.stdout_total, done.stderr_total), strict=True):
+            if len(stream) != min(total, self.job.output_limit_bytes):
+                return f"{len(stream)} bytes of output came, but {total} were counted"
+        if bool(done.usage) != bool(self.job.argv):
+            return "only a job that makes a process uses resources"
+        return ""
 
 
 def _deadline(seconds: float) -> int:

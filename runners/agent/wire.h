@@ -8,6 +8,7 @@ enum {
     TAG_STDOUT_TOTAL, TAG_STDERR_TOTAL, TAG_TEXT,
 };
 enum { WIRE_VERSION = 1, FLAG_MORE = 1, PAYLOAD_MAX = 65536, FIELD_HEAD = 5, OUTPUT_MAX = 32768 };
+enum { STRINGS_MAX = 8192 }; /* arguments of a job, and variables */
 
 /* Packed: frames lie back to back, at any address. */
 struct __attribute__((packed)) frame {

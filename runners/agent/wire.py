@@ -284,7 +284,7 @@ class Reader:
         """Take further bytes; return the frames that are whole now, in order."""
         waiting = self._waiting
         waiting += data
-        frames = []
+        frames: list[Frame] = []
         while True:
             start = waiting.find(MAGIC)
             if start < 0:

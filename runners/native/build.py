@@ -94,12 +94,12 @@ def _compilers(arch: str) -> Iterator[_Compiler]:
     found = importlib.util.find_spec("ziglang")
     if found and found.submodule_search_locations:
         zig = (sys.executable, "-m", "ziglang")
-        command = [*zig, "cc", "-target", f"{arch}-linux-musl"]
+        call = [*zig, "cc", "-target", f"{arch}-linux-musl"]
         # With -nostdlib zig forgets its kernel headers, too.
         headers = Path(found.submodule_search_locations[0], "lib", "libc", "include")
         for name in (f"{arch.replace('x86_64', 'x86')}-linux-any", "any-linux-any"):
-            command += ["-isystem", str(headers / name)]
-        yield _Compiler("ziglang", tuple(command), _version((*zig, "version")), _FLAGS + _ZIG_FLAGS)
+            call += ["-isystem", str(headers / name)]
+        yield _Compiler("ziglang", tuple(call), _version((*zig, "version")), _FLAGS + _ZIG_FLAGS)
 
 
 @functools.cache

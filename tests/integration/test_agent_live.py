@@ -245,17 +245,10 @@ def test_a_flood_without_end_is_ended(place):
 def test_kill_ends_the_running_job(place):
     place.session.hello(10)
     place.session.kill()  # none runs: nothing happens
-    job = shell("echo ready; exec sleep 60")
-    original, place.session._gather = place.session._gather, None
-
-    def gather(parts, deadline):
-        while not parts.streams[0]:
-            parts.add(place.session._next(deadline, "silent"))
-        place.session.kill()
-        original(parts, deadline)
-
-    place.session._gather = gather
-    result = place.session.run(job)
+    job = shell("sleep 60; sleep 60")
+    place.channel.sendall(preload(job, leave=False))
+    place.session.kill()
+    result = place.session.collect(job, 10)
     assert (result.signal, result.timed_out) == (15, False)
 
 
@@ -291,7 +284,7 @@ while time.monotonic() < end:  # bounded, in number and in time, should the agen
 
 def test_a_fork_bomb_that_ignores_sigterm_is_ended(place):
     name = mark()
-    bound = len(os.listdir("/proc")) + 300
+    bound = len(list(Path("/proc").iterdir())) + 300
     code = FORKS.replace("BOUND", str(bound if not place.session.hello(10).is_pid_1 else 300))
     job = Job((PYTHON, "-I", "-S", "-c", code, name), timeout_seconds=1)
     result = place.session.run(job)

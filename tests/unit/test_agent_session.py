@@ -215,7 +215,7 @@ def test_no_hello_fails_in_time(talk):
         peer.channel.sendall(b"Kernel panic")
 
     session = talk(silent)
-    with pytest.raises(PlaceFailure, match="did not say hello within 0.1 s") as caught:
+    with pytest.raises(PlaceFailure, match=r"did not say hello within 0\.1 s") as caught:
         session.hello(0.1)
     assert caught.value.log == "Kernel panic"
 
