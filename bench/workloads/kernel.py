@@ -67,7 +67,7 @@ class SystemCall:
 
     def metrics(self, result: JobResult) -> tuple[Metric, ...]:
         """System calls per second of the job's whole duration."""
-        records = [(int(count), way) for count, way in _RECORDS.findall(result.stderr)]
+        records = _RECORDS.findall(result.stderr)
         if [way for _, way in records] != [b"in", b"out"] or records[0][0] != records[1][0]:
             raise ParseError(self.name, "no two equal counts of records", result.stderr)
         calls = number(self.name, "count", records[0][0], result.stderr) * _CALLS_PER_COPY

@@ -167,7 +167,7 @@ def flat_keyed(text: str) -> dict[str, int]:
     found = {}
     for line in text.splitlines():
         key, _, value = line.partition(" ")
-        if value.strip().isdigit():
+        if value.strip().isdecimal():
             found[key.rstrip(":")] = int(value)
     return found
 
@@ -175,4 +175,4 @@ def flat_keyed(text: str) -> dict[str, int]:
 def whole_number(text: str) -> int | None:
     """The only number of a file, or nothing."""
     text = text.strip()
-    return int(text) if text.isdigit() else None
+    return int(text) if text.isdecimal() else None

@@ -135,7 +135,7 @@ class CgroupCollector(CounterCollector):
             found |= {f"cgroup.io.read{plural}": 0.0, f"cgroup.io.write{plural}": 0.0}
             for line in text.splitlines():
                 match line.split():
-                    case [_, "Read" | "Write" as way, count] if count.isdigit():
+                    case [_, "Read" | "Write" as way, count] if count.isdecimal():
                         found[f"cgroup.io.{way.lower()}{plural}"] += int(count)
         return found
 
@@ -154,6 +154,6 @@ class CgroupCollector(CounterCollector):
         for line in text.splitlines():
             for part in line.split()[1:]:
                 key, _, value = part.partition("=")
-                if key in names and value.isdigit():
+                if key in names and value.isdecimal():
                     found[names[key]] += int(value)
         return found

@@ -45,8 +45,8 @@ class HostCollector(CounterCollector):
     def _cpu(self) -> dict[str, float]:
         found: dict[str, float] = {}
         for line in self.read(self.root / "proc/stat", "host.cpu").splitlines():
-            key, *numbers = line.split()
-            if not all(number.isdigit() for number in numbers):
+            key, *numbers = line.split() or [""]
+            if not all(number.isdecimal() for number in numbers):
                 continue
             if key == "cpu" and len(numbers) >= 8:
                 # Old kernels end before guest and guest_nice; they have no guest time to tell.
@@ -74,7 +74,7 @@ class HostCollector(CounterCollector):
         found: dict[str, float] = {}
         for line in self.read(self.root / "proc/diskstats", "host.disk").splitlines():
             fields = line.split()
-            if len(fields) < 14 or not all(field.isdigit() for field in fields[3:14]):
+            if len(fields) < 14 or not all(field.isdecimal() for field in fields[3:14]):
                 continue
             if not (self.root / "sys/block" / fields[2] / "device").exists() and not self._virtual_disk(
                 fields[2]

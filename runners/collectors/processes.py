@@ -60,7 +60,7 @@ class ProcessCollector(CounterCollector):
         for pid in self._tree(vantage.top_pid):
             text = self.read(self.root / "proc" / str(pid) / "smaps_rollup", "processes.memory.pss")
             kib = next((line.split()[1] for line in text.splitlines() if line.startswith("Pss: ")), "")
-            if not kib.isdigit():
+            if not kib.isdecimal():
                 self.unavailable.setdefault("processes.memory.pss", f"process {pid} shows none")
                 return {}
             total += int(kib) * 1024
@@ -87,7 +87,7 @@ class ProcessCollector(CounterCollector):
         fields = stat_fields(self.read(folder / "stat", "processes.cpu"))
         # Fields 14 to 17 of proc_pid_stat(5): utime, stime, cutime, cstime.
         ticks = fields[11:15]
-        if len(ticks) != 4 or not all(tick.isdigit() for tick in ticks):
+        if len(ticks) != 4 or not all(tick.isdecimal() for tick in ticks):
             self.unavailable.setdefault("processes.cpu", f"{folder}/stat is malformed")
             return None
         user, system, children_user, children_system = map(int, ticks)

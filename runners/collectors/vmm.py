@@ -57,11 +57,11 @@ class VmmCollector(CounterCollector):
             )
             found.clear()
         ticks = stat_fields(self.read(folder / "stat", "vmm.cpu"))[11:13]
-        if len(ticks) == 2 and all(tick.isdigit() for tick in ticks):
+        if len(ticks) == 2 and all(tick.isdecimal() for tick in ticks):
             found["vmm.cpu"] = sum(map(int, ticks)) * TICK_SECONDS
         return found
 
     def _on_cpu(self, task: Path) -> int | None:
         """The thread's ns on the CPU, or nothing if it is gone: threads come and go while we look."""
         first, *_ = [*self.read(task / "schedstat", f"vmm.thread.{task.name}").split(), ""]
-        return int(first) if first.isdigit() else None
+        return int(first) if first.isdecimal() else None

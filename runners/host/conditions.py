@@ -183,7 +183,7 @@ def swap(root: Path) -> Condition:
     sizes = {}
     for line in (read(root / "proc/meminfo") or "").splitlines():
         words = line.split()
-        if len(words) >= 2 and words[0] in ("SwapTotal:", "SwapFree:") and words[1].isdigit():
+        if len(words) >= 2 and words[0] in ("SwapTotal:", "SwapFree:") and words[1].isdecimal():
             sizes[words[0]] = int(words[1])
     if len(sizes) != 2:
         return Condition("swap", None, "/proc/meminfo tells none")
@@ -252,7 +252,7 @@ def battery(root: Path) -> Condition:
 def throttling(root: Path) -> Condition:
     """Thermal throttling since boot."""
     files = list((root / "sys/devices/system/cpu").glob("cpu[0-9]*/thermal_throttle/*_throttle_count"))
-    counts = [int(text) for path in files if (text := read(path)) and text.isdigit()]
+    counts = [int(text) for path in files if (text := read(path)) and text.isdecimal()]
     if not counts:
         return Condition("throttling", None, "no counters here (usual in guests)")
     if not any(counts):
@@ -321,7 +321,7 @@ CHECKS: tuple[Callable[[Path], Condition], ...] = (
 def _cpu_ticks(root: Path) -> tuple[int, int] | None:
     """Stolen ticks and all ticks of all CPUs so far."""
     words = (read(root / "proc/stat") or "").partition("\n")[0].split()
-    if len(words) < 9 or words[0] != "cpu" or not all(word.isdigit() for word in words[1:9]):
+    if len(words) < 9 or words[0] != "cpu" or not all(word.isdecimal() for word in words[1:9]):
         return None
     ticks = [int(word) for word in words[1:9]]
     return ticks[7], sum(ticks)

@@ -139,7 +139,7 @@ def _memory(root: Path) -> dict[str, Any]:
     for line in (read(root / "proc/meminfo") or "").splitlines():
         key, _, rest = line.partition(":")
         value = rest.split()[:1]
-        if value and value[0].isdigit():
+        if value and value[0].isdecimal():
             kib[key] = int(value[0])
     total = kib.get("MemTotal")
     return {
@@ -210,4 +210,4 @@ def _user(root: Path) -> dict[str, Any]:
 
 
 def _whole(text: str | None) -> int | None:
-    return int(text) if text is not None and text.isdigit() else None
+    return int(text) if text is not None and text.isdecimal() else None

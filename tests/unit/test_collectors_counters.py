@@ -339,3 +339,9 @@ def test_importing_the_collectors_loads_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_digits_that_are_no_numbers_are_survived(tmp_path):
+    write(tmp_path, {"proc/stat": "cpu  ² 1 1 1 1 1 1 1 1 1\n", "proc/diskstats": "", "memory.peak": "²"})
+    assert collect(HostCollector(tmp_path), Vantage(1)) == {}
+    assert collect(CgroupCollector(), Vantage(1, {"unified": tmp_path})) == {}

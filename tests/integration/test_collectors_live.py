@@ -1,0 +1,89 @@
+"""What the collectors see of real processes, cgroups and places on this host."""
+
+import math
+import os
+import subprocess
+import sys
+
+import pytest
+from launched_places import program, runner_for
+
+from runners.collectors import default_collectors, usage_metrics
+from runners.collectors.base import TICK_SECONDS
+from runners.collectors.host import HostCollector
+from runners.collectors.processes import ProcessCollector
+from runners.collectors.vmm import VmmCollector
+from runners.model import Job, Limits, Vantage
+
+pytestmark = pytest.mark.integration
+MIB = 1 << 20
+LIMITS = Limits(cpus=1, memory_bytes=64 * MIB, pids=64, scratch_bytes=32 * MIB)
+
+SPIN = (
+    "import time\nend = time.process_time() + 0.3\nwhile time.process_time() < end: pass\n"
+    "print('spun', flush=True)\n"
+)
+
+
+def values(collector, state):
+    return {metric.name: metric.value for metric in collector.end(state)}
+
+
+def test_a_child_that_came_and_went_is_charged_to_its_reaper():
+    vantage = Vantage(os.getpid())
+    processes, host = ProcessCollector(), HostCollector()
+    states = processes.begin(vantage), host.begin(vantage)
+    subprocess.run([sys.executable, "-c", SPIN], check=True, capture_output=True)
+    seen, around = values(processes, states[0]), values(host, states[1])
+    used = seen["processes.cpu.user"] + seen["processes.cpu.system"]
+    assert used >= 0.3 - 2 * TICK_SECONDS
+    # The host's ticks are charged by sampling on some kernels: only an order of magnitude is sure.
+    assert around["host.cpu.user"] + around["host.cpu.system"] > 0.1
+    assert seen["processes.memory.pss"] > MIB
+
+
+def test_threads_of_a_live_process_are_read_as_a_vmms():
+    code = (
+        "import threading\n"
+        "def work():\n    open('/proc/thread-self/comm', 'w').write('CPU 0/TCG')\n"
+        + "".join(f"    {line}\n" for line in SPIN.splitlines())
+        + "    input()\n"
+        "thread = threading.Thread(target=work)\ninput()\nthread.start()\nthread.join()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        vantage = Vantage(process.pid, vmm=True)
+        collector = VmmCollector()
+        state = collector.begin(vantage)
+        process.stdin.write("\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == "spun\n"
+        later = collector.counters(vantage)
+        process.stdin.write("\n")
+        process.stdin.flush()
+    assert not [name for name in state.readings if name == "vmm.cpu.vcpu"]
+    assert later["vmm.cpu.vcpu"] >= 0.3
+    assert later["vmm.cpu"] >= 0.3 - 2 * TICK_SECONDS
+
+
+@pytest.mark.parametrize("name", ["bare", "namespaces"])
+def test_a_places_job_is_seen_from_outside_and_inside(name):
+    with runner_for(name, LIMITS) as runner, runner.open() as place:
+        collectors = default_collectors(place.vantage)
+        states = [collector.begin(place.vantage) for collector in collectors]
+        result = place.run(Job(argv=(program(place), "try")))
+        seen = {}
+        for collector, state in zip(collectors, states, strict=True):
+            seen |= values(collector, state)
+            for what, reason in collector.unavailable.items():
+                assert reason, what
+        inside = {metric.name: metric.value for metric in usage_metrics(result.usage)}
+        assert inside["cpu.user"] + inside["cpu.system"] > 0
+        assert all(math.isfinite(value) and value >= 0 for value in seen.values())
+        assert seen["processes.memory.pss"] > 0
+        if any(controller in place.vantage.cgroups for controller in ("cpuacct", "unified")):
+            # The agent's own work for the job is in the cgroup, too; ticks make neither a lower bound.
+            assert seen["cgroup.cpu"] > 0
+        if "memory" in place.vantage.cgroups:
+            assert 0 < seen["cgroup.memory.peak"] <= LIMITS.memory_bytes
