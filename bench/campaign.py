@@ -18,7 +18,7 @@ from bench.registry import BASE, CONTROL
 from bench.workloads.base import Site
 from results.record import Trial
 from runners.collectors import default_collectors, usage_metrics
-from runners.model import PlaceFailure
+from runners.model import PlaceFailure, TareError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -109,8 +109,8 @@ class Campaign:
             )
             with runner.open(first=job) as place:
                 result = place.run(job)
-        except PlaceFailure as error:
-            self._place_failed(case, draft, error)
+        except (TareError, OSError) as error:
+            self._place_failed(case, draft, as_failure(error))
             return
         self._failures[case.runner] = 0
         draft.timeline = dict(place.timeline)
@@ -163,11 +163,12 @@ class Campaign:
         invocation, self.invocation = self.invocation, self.invocation + 1
         try:
             place = stack.enter_context(self.runners[_base_of(key)].open())
-        except PlaceFailure as error:
+        except (TareError, OSError) as error:
             self._failures[key] = self._failures.get(key, 0) + 1
+            failure = as_failure(error)
             if self._failures[key] >= GIVE_UP_AFTER:
-                self._give_up(key, error.reason)
-            return error
+                self._give_up(key, failure.reason)
+            return failure
         self._failures[key] = 0
         places[key] = Opened(place, invocation)
         self.seen.setdefault(f"open@{key}", []).append(time.monotonic() - began)
@@ -201,11 +202,11 @@ class Campaign:
         states = [collector.begin(place.vantage) for collector in collectors]
         try:
             result = place.run(job)
-        except PlaceFailure as error:
+        except (TareError, OSError) as error:
             # The place is lost: the next trial of this case opens a new one, under a new invocation.
             del places[case.runner]
             place.close()
-            self._place_failed(case, draft, error)
+            self._place_failed(case, draft, as_failure(error))
             return
         outside: tuple[Metric, ...] = ()
         for collector, state in zip(collectors, states, strict=True):
@@ -292,6 +293,11 @@ class Campaign:
             f"time is up (twice the estimate): stopped before {what}; all that was measured counts"
         )
         return True
+
+
+def as_failure(error: Exception) -> PlaceFailure:
+    """Whatever a runner raised, as the failure of a place: a full disk or a lost launcher ends a trial, not the run."""
+    return error if isinstance(error, PlaceFailure) else PlaceFailure(str(error))
 
 
 def _base_of(key: str) -> str:

@@ -47,7 +47,7 @@ MODES: dict[ModeName, Mode] = {
     mode.name: mode
     for mode in (
         Mode("quick", budget_seconds=50, rounds=1, job_seconds=0.2, least_blocks=2, most_blocks=5),
-        Mode("default", budget_seconds=600, rounds=3, job_seconds=0.5, least_blocks=3, most_blocks=15),
+        Mode("default", budget_seconds=600, rounds=5, job_seconds=0.5, least_blocks=5, most_blocks=15),
         Mode("rigorous", budget_seconds=3000, rounds=8, job_seconds=1.0, least_blocks=8, most_blocks=64),
     )
 }

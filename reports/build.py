@@ -12,7 +12,7 @@ from reports import markdown
 from reports.document import Link
 from reports.model import ReportPaths
 from reports.page import Page
-from reports.summary import Summary
+from reports.summary import Summary, plain_names
 from reports.words import words
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def build_report(
     from reports.sections import sections  # noqa: PLC0415
 
     out_dir.mkdir(parents=True, exist_ok=True)
-    summary, catalogue = Summary(given), words(language)
+    summary, catalogue = Summary(plain_names(given)), words(language)
     english = language == "en" or style.cjk_font() is None
     spoken = words("en") if english else catalogue
     drawings, written, lost = _draw(summary, spoken, out_dir, PLOTS if plots is None else plots)

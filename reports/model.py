@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,6 +29,8 @@ class ReportInput:
     """What was wrong with the result file: cut lines, duplicates, …"""
     files: Mapping[str, Path] = field(default_factory=dict)
     """Name → file or folder that the page links to, by relative path: raw data, exports, profiles."""
+    parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Workload → parameters, for those that were taken off the labels: see :func:`reports.summary.plain_names`."""
 
 
 @dataclass(frozen=True, slots=True)

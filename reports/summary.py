@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import statistics
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
 
 from results.record import MARKS
 
@@ -179,6 +181,31 @@ class Summary:
                     continue
                 values[case_of(trial), series_name(trial)][metric.name].append(metric.value)
         return {key: {name: statistics.median(v) for name, v in by.items()} for key, by in values.items()}
+
+
+def plain_names(given: ReportInput) -> ReportInput:
+    """The same, without the parameters of workloads that were measured with one set of them only.
+
+    They would lengthen every label and tell nothing apart; the page lists them once, from ``parameters``.
+    """
+    things = (*given.trials, *given.comparisons)
+    sets: dict[str, set[Case]] = defaultdict(set)
+    for thing in things:
+        sets[thing.workload].add(case_of(thing))
+    plain = {name for name, cases in sets.items() if len(cases) == 1}
+    parameters = {t.workload: t.parameters for t in things if t.workload in plain and t.parameters}
+
+    return replace(
+        given,
+        trials=tuple(
+            msgspec.structs.replace(t, parameters={}) if t.workload in parameters else t for t in given.trials
+        ),
+        comparisons=tuple(
+            msgspec.structs.replace(c, parameters={}) if c.workload in parameters else c
+            for c in given.comparisons
+        ),
+        parameters=parameters,
+    )
 
 
 def series_name(trial: Trial) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TextIO
 from reports.document import Bullets, Details, Links, Notice, Paragraph, Picture, Table
 from reports.page import Page
 from reports.sections import SHORTEST, sections
-from reports.summary import Summary
+from reports.summary import Summary, plain_names
 from reports.words import words
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def render(given: ReportInput, *, language: Language = "en") -> str:
 
 
 def _nodes(given: ReportInput, language: Language) -> list[Node]:
-    page = Page(Summary(given), words(language))
+    page = Page(Summary(plain_names(given)), words(language))
     return [node for part in sections(page, SHORTEST) for node in part.body]
 
 

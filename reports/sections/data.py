@@ -20,6 +20,9 @@ def section(page: Page) -> Section:
     rows += [(Cell(name), Cell(value, recorded=True)) for name, value in manifest.versions.items()]
     columns = (words("data.name"), words("data.version"))
     body.append(Table(words("data.versions"), columns, tuple(rows)))
+    if page.summary.given.parameters:
+        title, columns = words("data.parameters"), (words("data.workload"), words("host.value"))
+        body.append(Details(title, (facts.table(title, columns, page.summary.given.parameters),)))
     if manifest.image:
         columns = (words("data.layer"), words("data.hash"))
         body.append(

@@ -15,7 +15,6 @@ from synthetic import make_input
 from reports.build import build_report
 from reports.model import LANGUAGES, Language, ReportInput, ReportPaths
 from reports.plots import PLOTS, Plot, overhead, style
-from reports.summary import case_of
 from reports.words import words
 from results.load import load_run
 from results.store import RunWriter
@@ -134,7 +133,7 @@ def test_numbers_survive_the_way_from_the_store_to_the_page(tmp_path: Path) -> N
     page = build_report(given, tmp_path / "out", plots=[]).index.read_text(encoding="utf-8")
     assert compared
     for comparison in compared:
-        key = html.escape(f"{case_of(comparison).label}|{comparison.runner}|{comparison.metric}")
+        key = html.escape(f"{comparison.workload}|{comparison.runner}|{comparison.metric}")
         row = page[page.index(f'data-key="{key}"') :].partition("</tr>")[0]
         found = [float(value) for value in re.findall(r'data-value="([^"]*)"', row)]
         given_numbers = [comparison.subject_value.value, comparison.base_value.value, comparison.cost.value]
