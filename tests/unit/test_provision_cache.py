@@ -170,7 +170,7 @@ def test_a_failing_builder_leaves_nothing_and_spoils_nothing(cache):
     assert left == []
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
 def test_a_full_disk_is_told_and_keeps_the_entry_that_was_there(cache, number):
     entry = cache.entry("kind", "key", small)
 
