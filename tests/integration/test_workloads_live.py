@@ -1,0 +1,68 @@
+"""Every workload of the registry, with the image's real tools, in real places."""
+
+import pytest
+from launched_places import run_context
+
+from bench.workloads import WORKLOADS
+from bench.workloads.base import Site
+from bench.workloads.python import EXTRA_FILES
+from runners.bare import Bare
+from runners.images.build import build_image
+from runners.model import Limits
+from runners.namespaces import Namespaces
+from runners.provision.missing import Missing
+from runners.provision.tools import Provision
+
+pytestmark = pytest.mark.integration
+
+LIMITS = Limits(cpus=1, memory_bytes=512 << 20, pids=128, scratch_bytes=512 << 20)
+STEADY = [workload for workload in WORKLOADS if not workload.cold]
+SECONDS = 0.05
+
+
+@pytest.fixture(scope="module")
+def supplies():
+    """A run, and an image with whatever programs can be had; what cannot is said by program."""
+    with run_context() as (context, _):
+        provision = Provision(context.cache)
+        missing = {}
+        names = dict.fromkeys(name for workload in STEADY for name in workload.programs)
+        for name in names:
+            try:
+                provision.tool(name)
+            except Missing as error:
+                missing[name] = f"{error.reason}; {error.remedy}"
+        there = [name for name in names if name not in missing]
+        yield context, build_image(there, provision, context.cache, extra_files=EXTRA_FILES), missing
+
+
+@pytest.fixture(scope="module", params=[Bare, Namespaces], ids=["bare", "namespaces"])
+def place(request, supplies):
+    context, image, missing = supplies
+    runner = request.param(context)
+    probe = runner.probe()
+    if not probe.ok:
+        pytest.skip(f"{runner.name}: {probe.reason}; {probe.remedy}")
+    runner.prepare(image, LIMITS)
+    try:
+        with runner.open() as opened:
+            yield opened, image, missing
+    finally:
+        runner.close()
+
+
+@pytest.mark.parametrize("workload", STEADY, ids=lambda workload: workload.name)
+def test_a_workload_runs_and_is_understood(place, workload):
+    opened, image, missing = place
+    for name in workload.programs:
+        if name in missing:
+            pytest.skip(f"{name} cannot be had: {missing[name]}")
+    job = workload.job(Site(image, opened.root, opened.scratch, LIMITS.cpus), SECONDS)
+    result = opened.run(job)
+    assert result.exit_code == 0, (result.error, result.stdout[-500:], result.stderr[-500:])
+    metrics = workload.metrics(result)
+    assert [metric.primary for metric in metrics].count(True) == 1
+    # Only what rests on the operating system's own record is held against the tool's: it was inside of the job.
+    assert result.usage.user_seconds + result.usage.system_seconds > 0
+    if metrics[0].unit == "ops/s":
+        assert metrics[0].samples / metrics[0].value <= 1.05 * result.inside_seconds
