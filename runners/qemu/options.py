@@ -19,7 +19,7 @@ DISK_CACHE = "writeback"
 a guest's flush becomes the host's fdatasync, so what a workload calls durable is durable. Never ``unsafe``."""
 
 # The suite's own part of the guest's command line, which a user's arguments must not contradict.
-_OURS = ("tare.", "initrd=", "rdinit=")
+_OURS = ("tare.", "initrd=")
 
 
 class BadOption(TareError):

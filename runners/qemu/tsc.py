@@ -12,6 +12,11 @@ import mmap
 import platform
 import time
 from functools import lru_cache
+from pathlib import Path
+
+CLOCKSOURCE = Path("/sys/devices/system/clocksource/clocksource0/current_clocksource")
+BY_COUNTER = frozenset({"tsc", "kvm-clock", "hyperv_clocksource_tsc_page"})
+"""Clock sources that are the counter, as it is or scaled: the kernel found it constant and equal on all CPUs."""
 
 _CODE = (
     b"\x0f\x31"  # rdtsc              ; edx:eax
@@ -39,6 +44,14 @@ def tsc_khz() -> int | None:
     last = _pair(read)
     ticks, nanoseconds = last[0] - first[0], last[1] - first[1]
     return round(ticks * 1_000_000 / nanoseconds) if ticks > 0 else None
+
+
+def host_trusts_it(file: Path = CLOCKSOURCE) -> bool:
+    """Whether this host's own clock is made from the counter."""
+    try:
+        return file.read_text("ascii").strip() in BY_COUNTER
+    except OSError:
+        return False
 
 
 def _pair(read: ctypes._CFunctionType) -> tuple[int, int]:

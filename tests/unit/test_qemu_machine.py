@@ -53,12 +53,14 @@ def machine(profile="microvm", features=DEBIAN, modules=DEBIAN_MODULES, **named)
         "root": Path("/c/root.ext4") if wiring.disk else None,
         "scratch": Path("/w/scratch,1.ext4") if wiring.disk else None,
         "tsc_khz": 2596125,
+        "tsc_reliable": True,
     }
     return Machine(**(defaults | named))
 
 
 GOLDEN_CMDLINE = (
     "quiet loglevel=1 panic=-1 reboot=t cryptomgr.notests no_timer_check console=ttyS0 tsc_early_khz=2596125 "
+    "tsc=reliable "
     "tare.run=r1 tare.channel=/dev/vport0p1 tare.root=/dev/vda tare.scratch=/dev/vdb tare.exit=reboot"
 )
 
@@ -88,7 +90,7 @@ def golden(machine_type, suffix, buses):
 
 
 def test_golden_microvm():
-    buses = [f",bus=virtio-mmio-bus.{slot}" for slot in (1, 0, 2)]
+    buses = [f",bus=virtio-mmio-bus.{slot}" for slot in (2, 1, 3)]
     assert qemu_arguments(machine(), "r1", 3) == golden("microvm,acpi=on,rtc=on", "device", buses)
 
 
