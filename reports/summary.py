@@ -188,7 +188,8 @@ def plain_names(given: ReportInput) -> ReportInput:
 
     They would lengthen every label and tell nothing apart; the page lists them once, from ``parameters``.
     """
-    things = (*given.trials, *given.comparisons)
+    run = (trial for trial in given.trials if trial.outcome != "skipped")
+    things: tuple[Trial | Comparison, ...] = (*run, *given.comparisons)
     sets: dict[str, set[Case]] = defaultdict(set)
     for thing in things:
         sets[thing.workload].add(case_of(thing))

@@ -153,9 +153,12 @@ class Runner(Protocol):
     """How a place is made."""
 
     name: str
-    label: str
-    """The name in records and reports: the name, with ``(tcg)`` for guests without KVM. Valid after :meth:`probe`."""
     accelerator: Accelerator
+    """Valid after :meth:`probe`."""
+
+    @property
+    def label(self) -> str:
+        """The name in records and reports: the name, with ``(tcg)`` for guests without KVM. Valid after :meth:`probe`."""
 
     def probe(self) -> Probe:
         """Find out, in about two seconds at most and without side effects, whether this can run here."""
