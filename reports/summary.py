@@ -188,7 +188,7 @@ def plain_names(given: ReportInput) -> ReportInput:
 
     They would lengthen every label and tell nothing apart; the page lists them once, from ``parameters``.
     """
-    run = (trial for trial in given.trials if trial.outcome != "skipped")
+    run = (trial for trial in given.trials if trial.outcome == "ok")
     things: tuple[Trial | Comparison, ...] = (*run, *given.comparisons)
     sets: dict[str, set[Case]] = defaultdict(set)
     for thing in things:
