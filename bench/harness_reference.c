@@ -1,6 +1,6 @@
 /* The harness's reference: what a C program needs to launch the same program, with libc and nothing else.
  *
- * Usage: reference PROGRAM ROOT. For each byte read it launches `PROGRAM --self-check` once and prints the
+ * Usage: reference PROGRAM ROOT [ARGUMENT]. For each byte read it launches `PROGRAM [ARGUMENT]` once and prints the
  * nanoseconds from before the launch until after the wait:
  *   s   posix_spawn + waitpid
  *   c   clone3 with new mount, pid, net, uts, ipc and cgroup namespaces, chroot to ROOT, execveat, waitpid
@@ -46,9 +46,9 @@ static int isolated(int program, const char *root, char **argv)
 
 int main(int argc, char **argv)
 {
-    if (argc != 3)
+    if (argc < 3)
         return 2;
-    char *program_argv[] = {argv[1], "--self-check", 0};
+    char *program_argv[] = {argv[1], argv[3], 0};
     int program = open(argv[1], O_PATH | O_CLOEXEC);
     int report = fcntl(1, F_DUPFD_CLOEXEC, 3);
     int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
