@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import re
 import shutil
 import time
 import uuid
@@ -67,10 +66,16 @@ def host_state(run):
     """Everything of a run, or of no owner, that could be left: processes, mounts, cgroups, net namespaces, files."""
     return {
         "processes": sorted(_processes(run)),
-        "mounts": [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if f"tare-{run}" in line],
+        "mounts": [
+            line for line in Path("/proc/self/mountinfo").read_text().splitlines() if f"tare-{run}" in line
+        ],
         "cgroups": [path for path, _, _ in os.walk("/sys/fs/cgroup") if path.endswith(f"tare-{run}")],
         "namespaces": sorted(_net_namespaces(run)),
-        "files": [str(path) for folder in ("/var/tmp", "/tmp", "/run/netns") for path in Path(folder).glob(f"*{run}*")],
+        "files": [
+            str(path)
+            for folder in ("/var/tmp", "/tmp", "/run/netns")
+            for path in Path(folder).glob(f"*{run}*")
+        ],
         "registered": [str(path) for path in (default_cache() / "live").glob(f"{run}*")],
     }
 
@@ -96,9 +101,9 @@ def _processes(run):
 
 def _net_namespaces(run):
     """Net namespaces in which a process of the run is, other than ours."""
-    ours = os.readlink("/proc/self/ns/net")
+    ours = Path("/proc/self/ns/net").readlink()
     for line in _processes(run):
         with contextlib.suppress(OSError):
-            found = os.readlink(f"/proc/{re.match('[0-9]+', line)[0]}/ns/net")
+            found = Path(f"/proc/{line.split()[0]}/ns/net").readlink()
             if found != ours:
-                yield found
+                yield str(found)

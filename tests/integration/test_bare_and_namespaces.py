@@ -61,7 +61,8 @@ def test_many_jobs_in_one_place(runner):
 
 def test_a_large_first_job_is_handed_over_whole(runner):
     job = Job(
-        argv=("/dev/null",) if runner.name == "bare" else ("/runaway", "show", "/dev/stdin"), stdin=b"x" * (3 * MIB)
+        argv=("/dev/null",) if runner.name == "bare" else ("/runaway", "show", "/dev/stdin"),
+        stdin=b"x" * (3 * MIB),
     )
     with runner.open(first=job) as place:
         result = place.run(job)
@@ -114,7 +115,9 @@ def test_a_job_that_eats_memory_is_killed_by_the_limit(runner):
 def test_a_job_that_fills_its_scratch_is_ended(runner):
     with runner.open() as place:
         one = place.run(Job(argv=(program(place), "fill", f"{place.scratch}/big"), timeout_seconds=20))
-        assert one.signal == 25 or "scratch limit of 32 MiB exceeded" in one.error  # 25: SIGXFSZ, by RLIMIT_FSIZE
+        assert (
+            one.signal == 25 or "scratch limit of 32 MiB exceeded" in one.error
+        )  # 25: SIGXFSZ, by RLIMIT_FSIZE
         many = place.run(Job(argv=(program(place), "many", place.scratch), timeout_seconds=20))
         assert "scratch limit of 32 MiB exceeded" in many.error
         assert many.signal == 9
@@ -154,7 +157,10 @@ def test_the_top_process_is_in_the_places_cgroups(runner):
             pytest.skip("this user may make no cgroups here")
         memberships = Path(f"/proc/{place.vantage.top_pid}/cgroup").read_text()
         assert memberships.count(f"tare-{runner._context.run}") == len(set(place.vantage.cgroups.values()))
-        assert f"tare-{runner._context.run}" not in Path(f"/proc/{runner._context.launcher.pid}/cgroup").read_text()
+        assert (
+            f"tare-{runner._context.run}"
+            not in Path(f"/proc/{runner._context.launcher.pid}/cgroup").read_text()
+        )
 
 
 def test_a_container_sees_its_own_root_and_nothing_of_the_host(container):
@@ -166,7 +172,7 @@ def test_a_container_sees_its_own_root_and_nothing_of_the_host(container):
         assert " - overlay " in mounts.splitlines()[0]
         expected = {"/", "/proc", "/sys", "/dev/pts", "/scratch"}
         assert expected <= set(points)
-        assert all(point.startswith(tuple(expected - {"/"}) + ("/dev",)) or point == "/" for point in points)
+        assert all(point.startswith((*(expected - {"/"}), "/dev")) or point == "/" for point in points)
         status = show(place, "/proc/self/status")
         assert "NoNewPrivs:\t1" in status
         assert "Seccomp:\t2" in status
@@ -192,7 +198,9 @@ def test_writes_to_the_root_do_not_reach_the_image(container):
     assert sorted(path.name for path in tree.iterdir()) == ["runaway", "tare-agent"]
 
 
-@pytest.mark.parametrize("rung", ["mount", "+pid", "+uts+ipc", "+user", "+net", "+cgroup", "+caps", "+seccomp", "full"])
+@pytest.mark.parametrize(
+    "rung", ["mount", "+pid", "+uts+ipc", "+user", "+net", "+cgroup", "+caps", "+seccomp", "full"]
+)
 def test_every_rung_makes_a_place_that_works(rung):
     with run_context() as (context, image):
         runner = Namespaces(context, name=f"namespaces:{rung}")
@@ -200,7 +208,8 @@ def test_every_rung_makes_a_place_that_works(rung):
         runner.prepare(image, LIMITS)
         with runner.open() as place:
             namespaces = {
-                kind: os.readlink(f"/proc/{place.vantage.top_pid}/ns/{kind}") != os.readlink(f"/proc/self/ns/{kind}")
+                kind: Path(f"/proc/{place.vantage.top_pid}/ns/{kind}").readlink()
+                != Path(f"/proc/self/ns/{kind}").readlink()
                 for kind in ("mnt", "pid", "uts", "ipc", "user", "net", "cgroup")
             }
             assert place.run(Job(argv=("/runaway", "try"))).exit_code == 0
@@ -225,7 +234,11 @@ def test_an_unknown_rung_is_named():
 def test_a_refused_step_is_named_with_its_errno():
     with run_context() as (context, _):
         launcher = context.launcher
-        steps = (*((NewNamespace("user"),) if os.getuid() else ()), NewNamespace("mount"), Mount("/no/such", "tmpfs"))
+        steps = (
+            *((NewNamespace("user"),) if os.getuid() else ()),
+            NewNamespace("mount"),
+            Mount("/no/such", "tmpfs"),
+        )
         spawned = launcher.spawn(SpawnRequest(("/bin/true",), steps=steps))
         with pytest.raises(SpawnError, match=r"step \d of /bin/true, mount tmpfs on /no/such: .*ENOENT"):
             launcher.wait(spawned.id)
@@ -236,7 +249,9 @@ def test_the_launcher_passes_fds_to_their_numbers():
         ours, theirs = socket.socketpair()
         with ours, theirs:
             request = SpawnRequest(
-                ("runaway", "show", "/proc/self/cmdline"), program=image.tree / "runaway", fds={1: theirs.fileno()}
+                ("runaway", "show", "/proc/self/cmdline"),
+                program=image.tree / "runaway",
+                fds={1: theirs.fileno()},
             )
             spawned = context.launcher.spawn(request)
             assert context.launcher.wait(spawned.id, 5).exit_code == 0

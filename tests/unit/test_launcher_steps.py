@@ -1,0 +1,114 @@
+"""Steps describe and encode themselves; rungs compose."""
+
+import struct
+from pathlib import Path
+
+import pytest
+
+from runners.isolation import RUNGS, Layout, container_rungs, container_steps, escape, inner_steps
+from runners.launcher.client import _count
+from runners.launcher.steps import (
+    CLONE_FLAGS,
+    KeepCapabilities,
+    MapUser,
+    Mount,
+    MoveRoot,
+    NewNamespace,
+    NoNewPrivileges,
+    PivotRoot,
+    Seccomp,
+    encode_text,
+)
+
+LAYOUT = Layout(
+    lower=(Path("/base"), Path("/tree")),
+    staging=Path("/stage"),
+    scratch=Path("/places/a/scratch"),
+    upper_bytes=1 << 20,
+    hostname="tare",
+    owner=(1000, 1001),
+    read_only=("sys",),
+)
+
+
+def instructions(body):
+    """(opcode, step, numbers, texts) of each."""
+    at = 0
+    while at < len(body):
+        opcode, step, a, b, c, count = struct.unpack_from("=6Q", body, at)
+        at += 48
+        texts = []
+        for _ in range(count):
+            (size,) = struct.unpack_from("=I", body, at)
+            texts.append(body[at + 4 : at + 4 + size])
+            at += 4 + size
+        yield opcode, step, (a, b, c), texts
+
+
+def test_a_mount_says_and_encodes_what_it_does():
+    step = Mount("/x", "overlay", "overlay", 1, "lowerdir=/a:/b")
+    assert step.describe() == "mount overlay on /x (ro,lowerdir=/a:/b)"
+    ((opcode, index, numbers, texts),) = instructions(step.encode(7))
+    assert (opcode, index, numbers[0]) == (1, 7, 1)
+    assert texts == [b"overlay\0", b"/x\0", b"overlay\0", b"lowerdir=/a:/b\0"]
+
+
+def test_a_text_with_nul_is_refused():
+    with pytest.raises(ValueError, match="NUL"):
+        encode_text("a\0b")
+
+
+def test_steps_with_several_instructions_keep_their_index():
+    for step in (PivotRoot("/r"), MoveRoot("/r"), MapUser(1, 2)):
+        body = step.encode(3)
+        parts = list(instructions(body))
+        assert len(parts) == _count(body) > 1
+        assert {part[1] for part in parts} == {3}
+
+
+def test_capabilities_are_a_mask():
+    ((_, _, numbers, _),) = instructions(KeepCapabilities(frozenset({0, 40})).encode(0))
+    assert numbers[0] == 1 | 1 << 40
+
+
+def test_the_full_container_has_every_rung_in_a_workable_order():
+    steps = container_steps(LAYOUT, RUNGS)
+    flags = 0
+    for step in steps:
+        flags |= step.clone_flags
+    assert flags == sum(CLONE_FLAGS.values())
+    kinds = [type(step) for step in steps]
+    assert kinds.index(MapUser) < kinds.index(Mount) < kinds.index(PivotRoot) < kinds.index(KeepCapabilities)
+    assert kinds.count(NoNewPrivileges) == 1
+    assert kinds.index(NoNewPrivileges) < kinds.index(Seccomp) == len(kinds) - 1
+
+
+@pytest.mark.parametrize("count", range(1, len(RUNGS) + 1))
+def test_each_rung_only_adds(count):
+    chosen = RUNGS[:count]
+    assert {rung.name for rung in container_rungs(LAYOUT, chosen)} == set(chosen)
+    made = {step.kind for step in container_steps(LAYOUT, chosen) if isinstance(step, NewNamespace)}
+    assert made == {"mount", "pid", "uts", "ipc", "user", "net", "cgroup"} & {
+        kind for rung in chosen for kind in rung.split("+")
+    }
+
+
+def test_every_step_can_be_described_and_encoded():
+    for index, step in enumerate(
+        (*container_steps(LAYOUT, RUNGS), *inner_steps({"a": Path("/a")}, Path("/s")))
+    ):
+        assert step.describe()
+        assert isinstance(step.encode(index), bytes)
+
+
+def test_overlay_options_survive_odd_paths():
+    assert escape(Path("/a:b,c\\d")) == "/a\\:b\\,c\\\\d"
+
+
+def test_real_roots_proc_is_partly_read_only_and_a_users_need_not_be():
+    root = [step.describe() for step in container_steps(LAYOUT, set(RUNGS) - {"user"})]
+    user = [step.describe() for step in container_steps(LAYOUT, RUNGS)]
+    assert any("/proc/sys" in line and "ro" in line for line in root)
+    assert not any("/proc/sys" in line for line in user)
+    assert any("userxattr" in line for line in user)
+    assert any("bind /dev/null" in line for line in user)
