@@ -145,6 +145,16 @@ SETTINGS = (
         Path("results/runs"),
     ),
     Setting(
+        "run.baselines_dir",
+        "--baselines-dir",
+        "where baselines are kept, by host class",
+        Path,
+        "places",
+        "TARE_BASELINES_DIR",
+        "DIR",
+        Path("results/baselines"),
+    ),
+    Setting(
         "run.reports_dir",
         "--reports-dir",
         "where reports are written",

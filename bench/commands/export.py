@@ -1,0 +1,57 @@
+"""``tare export RUN --format NAME``: a stored run in the format of another tool."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench import settings
+from bench.errors import Exit, UsageError
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    from reports.exports import FORMATS  # noqa: PLC0415 - only this command needs them
+
+    parser.add_argument(
+        "reference", nargs="?", default="latest", metavar="RUN", help="id, name, path or `latest` (default)"
+    )
+    parser.add_argument(
+        "--format",
+        required=True,
+        choices=[export.NAME for export in FORMATS],
+        metavar="NAME",
+        help="; ".join(f"{export.NAME}: {export.SUMMARY}" for export in FORMATS),
+    )
+    parser.add_argument("--output", type=Path, metavar="FILE", help="write there instead of standard output")
+    settings.add_options(parser, "places")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Export."""
+    from bench.references import run_folder_of  # noqa: PLC0415
+    from reports.exports import FORMATS  # noqa: PLC0415
+    from reports.model import ReportInput  # noqa: PLC0415
+    from results.load import load_run  # noqa: PLC0415
+
+    stored = load_run(run_folder_of(arguments.reference, settings.resolve(arguments)))
+    trials = tuple(stored.trials())
+    export = {one.NAME: one for one in FORMATS}[arguments.format]
+    for problem in stored.problems:
+        print(f"tare: line {problem.line} ({problem.kind}): {problem.what}", file=sys.stderr)
+    content = export.render(ReportInput(stored.manifest, trials, (), tuple(stored.problems)))
+    if arguments.output is None:
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+        return Exit.OK
+    try:
+        arguments.output.write_bytes(content)
+    except OSError as error:
+        raise UsageError(
+            f"cannot write {arguments.output}: {error.strerror}. Choose another --output."
+        ) from error
+    return Exit.OK

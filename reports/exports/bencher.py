@@ -1,0 +1,34 @@
+"""Bencher Metric Format: benchmark → measure → value with its bounds (https://bencher.dev/docs/reference/bencher-metric-format/)."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from reports.exports.series import all_series, dumped
+
+if TYPE_CHECKING:
+    from reports.model import ReportInput
+
+NAME = "bencher"
+SUMMARY = "Bencher Metric Format, all judged metrics: median, least and most"
+
+
+def render(given: ReportInput) -> bytes:
+    """The file. Measures carry their unit in their name: the format has no other place for it."""
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for series in all_series(given):
+        if series.metric.direction == "none":
+            continue
+        name = slug(f"{series.metric.name} {series.metric.unit.replace('/', ' per ')}")
+        found.setdefault(series.title, {})[name] = {
+            "value": series.median,
+            "lower_value": min(series.values),
+            "upper_value": max(series.values),
+        }
+    return dumped(found)
+
+
+def slug(text: str) -> str:
+    """Lower-case letters, digits and single hyphens, as Bencher's slugs are."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")

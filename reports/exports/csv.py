@@ -1,0 +1,30 @@
+"""Tidy CSV: everything that was measured, failures and skips included."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import TYPE_CHECKING, Any
+
+from reports.exports.tidy import COLUMNS, rows
+
+if TYPE_CHECKING:
+    from reports.model import ReportInput
+
+NAME = "csv"
+SUMMARY = "tidy CSV, a row a metric of a trial; `tare import` reads it back"
+
+
+def render(given: ReportInput) -> bytes:
+    """The table with a header line, UTF-8, numbers written so that they read back exactly."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows([_text(cell) for cell in row] for row in rows(given))
+    return out.getvalue().encode()
+
+
+def _text(cell: Any) -> str:
+    if cell is None:
+        return ""
+    return str(cell).lower() if isinstance(cell, bool) else str(cell)

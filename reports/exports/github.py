@@ -1,0 +1,41 @@
+"""github-action-benchmark's ``customSmallerIsBetter`` and ``customBiggerIsBetter``: one file for each direction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from reports import numbers
+from reports.exports.series import dumped, primary_series
+
+if TYPE_CHECKING:
+    from reports.model import ReportInput
+
+
+@dataclass(frozen=True, slots=True)
+class Custom:
+    """One of the two formats."""
+
+    NAME: str
+    SUMMARY: str
+    direction: str
+
+    def render(self, given: ReportInput) -> bytes:
+        """Medians of the primary metrics of this direction, the range of all values beside each."""
+        return dumped(
+            [
+                {
+                    "name": f"{series.title}: {series.metric.name}",
+                    "unit": series.metric.unit,
+                    "value": series.median,
+                    "range": f"{min(series.values)} {numbers.DASH} {max(series.values)}",
+                    "extra": f"median of {len(series.values)}; run {given.manifest.run} ({given.manifest.mode})",
+                }
+                for series in primary_series(given)
+                if series.metric.direction == self.direction
+            ]
+        )
+
+
+SMALLER = Custom("github-smaller", "github-action-benchmark, tool customSmallerIsBetter", "lower")
+BIGGER = Custom("github-bigger", "github-action-benchmark, tool customBiggerIsBetter", "higher")

@@ -1,0 +1,41 @@
+"""pyperf's JSON, format 1.0: one of its runs for each invocation, warm-ups kept apart.
+
+pyperf knows seconds, bytes and whole numbers and compares as "less is better"; rates become seconds per unit.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from reports.exports.series import Exported, dumped, primary_series, seconds_per_unit
+
+if TYPE_CHECKING:
+    from reports.model import ReportInput
+
+NAME = "pyperf"
+SUMMARY = "pyperf's JSON, times of the primary metrics by invocation"
+
+
+def render(given: ReportInput) -> bytes:
+    """The file. Values of zero have no place in the format: their series are left out."""
+    benchmarks = [one for series in primary_series(given) for one in _benchmark(series)]
+    metadata: dict[str, Any] = {"description": f"run {given.manifest.run} ({given.manifest.mode})"}
+    if model := given.manifest.host.get("cpu", {}).get("model"):
+        metadata["cpu_model_name"] = str(model)
+    return dumped({"version": "1.0", "benchmarks": benchmarks, "metadata": metadata})
+
+
+def _benchmark(series: Exported) -> list[dict[str, Any]]:
+    values, _ = seconds_per_unit(series)
+    if not values or min(values) <= 0:
+        return []
+    rate = series.metric.unit != "s"
+    runs = []
+    for _, warmups, mine in series.by_invocation():
+        if not mine:
+            continue
+        run: dict[str, Any] = {"values": [1 / value if rate else value for value in mine]}
+        if warmups and min(warmups) > 0:
+            run["warmups"] = [[1, 1 / value if rate else value] for value in warmups]
+        runs.append(run)
+    return [{"metadata": {"name": series.title, "unit": "second", "loops": 1}, "runs": runs}]

@@ -1,0 +1,40 @@
+"""The tidy table: a row a metric of a trial, and a row for each trial that has none. ``tare import`` reads it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from reports.model import ReportInput
+
+COLUMNS = (
+    "series", "runner", "metric", "value", "unit", "direction", "block", "invocation", "trial", "warmup", "control",
+    "outcome", "reason", "primary", "clock", "source", "error", "family", "parameters", "accelerator", "run", "mode",
+)  # fmt: skip
+
+
+def rows(given: ReportInput) -> Iterator[tuple[Any, ...]]:
+    """The table's rows, in stored order; ``None`` where there is nothing to say."""
+    run, mode = given.manifest.run, given.manifest.mode
+    for t in given.trials:
+        parameters = json.dumps(t.parameters, sort_keys=True) if t.parameters else None
+        place = (t.block, t.invocation, t.number, t.warmup, t.control, t.outcome, t.reason or None)
+        rest = (t.family, parameters, t.accelerator, run, mode)
+        if not t.metrics:
+            yield (t.workload, t.runner, None, None, None, None, *place, None, None, None, None, *rest)
+        for m in t.metrics:
+            what = (m.name, m.value, m.unit, m.direction)
+            yield (
+                t.workload,
+                t.runner,
+                *what,
+                *place,
+                m.primary,
+                m.clock or None,
+                m.source or None,
+                m.error,
+                *rest,
+            )
