@@ -231,7 +231,8 @@ class AgentSession:
     def _next(self, deadline: int, silence: str) -> Message:
         """Return the agent's next message; ``silence`` says what it means if there is none in time."""
         while not self._messages:
-            if not self._wait(select.POLLIN, deadline):
+            # Noise that never stops is no message either.
+            if not self._wait(select.POLLIN, deadline) or time.monotonic_ns() > deadline:
                 self._fail(f"The agent {silence}.")
             self._receive()
         return self._messages.pop(0)
@@ -260,7 +261,7 @@ class AgentSession:
                 ready = self._wait(select.POLLIN | select.POLLOUT, deadline)
                 if ready & select.POLLIN:
                     self._receive()
-                if not ready:
+                if not ready or time.monotonic_ns() > deadline:
                     self._fail("The agent stopped reading its channel.")
             except OSError as error:
                 self._fail(f"The agent's channel broke: {error}.")

@@ -66,6 +66,8 @@ class GuestPlace:
         self._plan, self._first = plan, _marked(first, plan) if first else None
         self._gone: Gone | None = None
         self._never_lived = False
+        self._booted = False
+        """The agent has spoken, so it may be asked to leave."""
         self._lost = False
         self._closed = False
         self._undo = ExitStack()
@@ -109,9 +111,10 @@ class GuestPlace:
             return
         self._closed = True
         with self._undo:
-            if not self._lost:
+            asked = self._booted and not self._lost
+            if asked:
                 self._session.exit()
-            if self._lost or not self._ended(self._plan.leave_seconds):
+            if not asked or not self._ended(self._plan.leave_seconds):
                 self._plan.context.launcher.kill(self._spawned.id)
                 if not self._ended(_KILLED_SECONDS):
                     raise PlaceFailure(
@@ -191,6 +194,7 @@ class GuestPlace:
 
     def _boot(self) -> None:
         self._hello = self._session.hello(self._plan.boot_seconds)
+        self._booted = True
 
     def _mark_boot(self) -> None:
         """Map the guest's clock now, and its marks with it."""
