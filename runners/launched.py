@@ -173,6 +173,7 @@ class LaunchedPlace:
             opened.callback(os.close, agent)
             for end in (ours, theirs):
                 end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SOCKET_BYTES)
+            quiet = self._first is not None and not self._first.argv
             rest = memoryview(b"")
             if self._first:
                 ours.setblocking(False)
@@ -189,10 +190,13 @@ class LaunchedPlace:
                 remove=tuple(self._cgroup.all_folders)
                 if self._cgroup and plan.remove_within and self._first
                 else (),
+                # An agent with nothing to do but the null job lives shorter than it takes us to wake up and look; our
+                # doing so would be a part of what is measured.
+                quiet=quiet,
                 sweep=True,
             )
             try:
-                spawned = plan.launcher.spawn(request)
+                spawned = plan.launcher.spawn(request, HELLO_SECONDS if quiet else None)
             except SpawnError as error:
                 raise PlaceFailure(str(error), remedy=_REMEDY) from error
         if rest:  # a job larger than the socket's buffer: the agent reads it by now

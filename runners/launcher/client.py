@@ -7,6 +7,7 @@ along all that it made.
 from __future__ import annotations
 
 import array
+import errno
 import os
 import select
 import signal as signals
@@ -33,7 +34,7 @@ SOURCE = Path(__file__).with_name("launcher.c")
 
 _SPAWN, _KILL, _PING, _SPAWNED, _FAILED, _GONE, _PONG = 1, 2, 3, 17, 18, 19, 20
 _END_SECONDS = 10.0
-_SWEEP = 1
+_SWEEP, _QUIET = 1, 2
 _MAX_PACKET = 192 << 10
 _FAILED_TO_CLONE, _FAILED_TO_EXEC, _FAILED_TO_ENTER = -1, -2, -3
 _REPLY_BYTES = 512
@@ -71,6 +72,8 @@ class SpawnRequest:
     """``tasks`` files of the v1 cgroups that it is to be born in, each with the one that leads the launcher back."""
     remove: tuple[Path, ...] = ()
     """Empty folders (cgroups) to remove when the process was reaped, before ``gone`` is stamped."""
+    quiet: bool = False
+    """The birth is told with the end: who measures a short life does not want to be woken in the middle of it."""
     sweep: bool = False
     """Orphans that it leaves behind are killed. For agents; an engine's client may leave daemons on purpose."""
 
@@ -186,10 +189,10 @@ class Launcher:
         pages = int(Path(f"/proc/{self.pid}/statm").read_text("ascii").split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")
 
-    def spawn(self, request: SpawnRequest) -> Spawned:
-        """Make a process and return when it runs its program.
+    def spawn(self, request: SpawnRequest, timeout_seconds: float | None = None) -> Spawned:
+        """Make a process and return when it runs its program, or when a ``quiet`` one has ended.
 
-        What goes wrong in it before that comes from :meth:`wait`.
+        What goes wrong in it before that comes from :meth:`wait`. One that is not there in time is killed.
 
         Raises:
             SpawnError: the kernel refused to make the process.
@@ -211,13 +214,22 @@ class Launcher:
                 )
             self._steps[number] = request
             self._send(packet, fds)
+        overdue = False
         while number not in self._spawned:
             ended = self._ended.get(number)
             if isinstance(ended, SpawnError):
                 self._forget(number)
                 raise ended
-            self._receive(None)
-        return self._spawned.pop(number)
+            if not self._receive(timeout_seconds):
+                if overdue:
+                    raise LauncherError(f"{request.argv[0]} cannot be killed; look for a process in state D")
+                overdue = True
+                self.kill(number)
+        spawned = self._spawned.pop(number)
+        if overdue:
+            self.wait(number)
+            raise SpawnError(f"{request.argv[0]} did not end within {timeout_seconds:g} s", errno.ETIMEDOUT)
+        return spawned
 
     def wait(self, number: int, timeout_seconds: float | None = None) -> Gone | None:
         """The end of a process, or ``None`` if it has not come in time. The end is told once.
@@ -347,7 +359,14 @@ def _encode(number: int, request: SpawnRequest, null: int, opened: ExitStack) ->
     body = b"".join(instructions)
     head = struct.pack(
         "=12Q",
-        *(_SPAWN, number, flags, _SWEEP if request.sweep else 0, len(request.argv), len(request.environ)),
+        *(
+            _SPAWN,
+            number,
+            flags,
+            _SWEEP * request.sweep | _QUIET * request.quiet,
+            len(request.argv),
+            len(request.environ),
+        ),
         *(len(targets), len(program), int(request.cgroup is not None)),
         *(len(request.tasks), len(request.remove), _count(body)),
     )
@@ -403,6 +422,4 @@ def _usage(words: tuple[int, ...]) -> Usage:
 
 
 def _errno_name(error: int) -> str:
-    import errno  # noqa: PLC0415 - only needed to explain a failure
-
     return errno.errorcode.get(error, str(error))

@@ -29,7 +29,10 @@
 #include <linux/seccomp.h>
 
 enum { SPAWN = 1, KILL = 2, PING = 3, SPAWNED = 17, FAILED = 18, GONE = 19, PONG = 20 };
-enum { SWEEP = 1 }; /* option: orphans that this process leaves behind are ended with it */
+enum {
+    SWEEP = 1, /* option: orphans that this process leaves behind are ended with it */
+    QUIET = 2  /* option: SPAWNED is told only with the end, so that its reader does not wake up and take the CPU meanwhile */
+};
 enum { MAX_PACKET = 192 << 10, MAX_FDS = 64, MAX_ARGS = 8192, MAX_TEXTS = 4, MAX_REMOVE = 12, MAX_CHILDREN = 1024 };
 enum { FAILED_TO_CLONE = -1, FAILED_TO_EXEC = -2, FAILED_TO_ENTER = -3 };
 #ifndef CLONE_INTO_CGROUP
@@ -64,6 +67,7 @@ struct child {
     u32 removals;
     int parents[MAX_REMOVE];
     char *names; /* copied: the packet is gone by then */
+    u64 requested, spawned;
     int64_t step, error; /* what failed in it before its program ran; the child writes this */
 };
 
@@ -325,6 +329,12 @@ static long enter(const int *files, u64 count)
     return first;
 }
 
+static void report_birth(const struct child *child)
+{
+    u64 words[] = {SPAWNED, child->id, (u64)child->pid, child->requested, child->spawned};
+    reply(words, 5);
+}
+
 static void spawn(struct request *request, const u8 *at, const u8 *end)
 {
     const u8 *first = at;
@@ -374,8 +384,10 @@ static void spawn(struct request *request, const u8 *at, const u8 *end)
     }
     slot->id = id;
     slot->pid = (int)pid;
-    u64 words[] = {SPAWNED, id, (u64)pid, requested, request->spawned};
-    reply(words, 5);
+    slot->requested = requested;
+    slot->spawned = request->spawned;
+    if (!(slot->options & QUIET))
+        report_birth(slot);
 }
 
 static struct child *child_by_pid(long pid)
@@ -434,12 +446,15 @@ static int64_t remove_folders(const struct child *child)
 static void report(struct child *child, int status, const struct rusage *usage)
 {
     u64 words[6 + sizeof(struct rusage) / 8];
+    u64 reaped = now_ns(), left = (u64)remove_folders(child), gone = now_ns();
+    if (child->options & QUIET)
+        report_birth(child);
     words[0] = GONE;
     words[1] = child->id;
     words[2] = (u32)status;
-    words[3] = now_ns();
-    words[5] = (u64)remove_folders(child);
-    words[4] = now_ns();
+    words[3] = reaped;
+    words[4] = gone;
+    words[5] = left;
     memcpy(words + 6, usage, sizeof *usage);
     child->pid = 0;
     if (child->error) {

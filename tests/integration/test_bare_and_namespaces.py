@@ -268,6 +268,18 @@ def test_waiting_has_a_time_out_and_killing_an_end():
         assert launcher.resident_bytes() < 20 * MIB
 
 
+def test_a_quiet_process_is_told_of_at_its_end_or_killed():
+    with run_context() as (context, image):
+        program = str(image.tree / "runaway")
+        spawned = context.launcher.spawn(SpawnRequest((program, "try"), quiet=True), 5)
+        assert spawned.requested_ns <= spawned.spawned_ns
+        assert context.launcher.wait(spawned.id, 0).exit_code == 0
+        with pytest.raises(SpawnError, match=r"did not end within 0\.05 s"):
+            context.launcher.spawn(SpawnRequest((program, "deaf"), quiet=True), 0.05)
+        with pytest.raises(SpawnError, match="cannot start the program /no/such"):
+            context.launcher.wait(context.launcher.spawn(SpawnRequest(("/no/such",), quiet=True)).id)
+
+
 def test_closing_the_launcher_ends_what_it_made():
     with run_context("closing") as (context, image):
         for _ in range(3):

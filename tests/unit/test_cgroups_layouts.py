@@ -120,14 +120,13 @@ def test_v2_as_root_goes_where_controllers_are_enabled_not_into_its_own_session(
 def test_v2_uses_what_systemd_delegated(tmp_path, as_user):
     v2_host(tmp_path, "/user.slice/user@1.service/app.slice/tare.scope")
     base = tmp_path / "sys/fs/cgroup"
-    base.chmod(0o555)
-    (base / "cgroup.procs").chmod(0o444)
     service = base / "user.slice/user@1.service"
     v2_group(base / "user.slice", "memory pids cpu", writable=False)
-    (base / "user.slice").chmod(0o555 if os.getuid() == 0 else 0o755)
     v2_group(service, "memory pids")
     v2_group(service / "app.slice", "memory pids")
     v2_group(service / "app.slice/tare.scope", "")
+    for folder in (base, base / "user.slice"):
+        (folder / "cgroup.procs").chmod(0o444)
     made = Cgroups.detect(tmp_path).create("r1", "bare-0", Limits(cpus=1 << 20, memory_bytes=1 << 30))
     assert made.unified == service / "app.slice/tare-r1/bare-0"
     assert made.achieved == {"memory_bytes": 1 << 30, "pids": 512}
