@@ -22,6 +22,7 @@ COMMANDS = {
     "run": "measure; also your own command: tare run -- CMD ARGS...",
     "compare": "compare two runs; exit 1 on a regression",
     "report": "write the report of a run again",
+    "import": "make a run of another tool's results",
     "export": "write a run in the format of another tool",
     "clean": "remove what killed runs left on this host",
 }

@@ -7,6 +7,7 @@ are made, so that nothing of the suite's is alive beside a start that is timed.
 
 from __future__ import annotations
 
+import os
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from bench.draft import Draft
 from bench.launch_metrics import launch_metrics
+from bench.plan import WARMUP_SHARE, job_key
 from bench.registry import BASE, CONTROL
 from bench.workloads.base import Site
 from results.record import Trial
@@ -193,10 +195,12 @@ class Campaign:
         opened = places[case.runner]
         place = opened.place
         draft.invocation = opened.invocation
-        guest = not place.vantage.shared_with_host
-        first_cpu = 0 if guest or not self.limits.cpuset else self.limits.cpuset[0]
+        # In a guest CPUs count from 0; elsewhere a job may only pin itself to what the limits and we ourselves allow.
+        own = min(self.limits.cpuset or os.sched_getaffinity(0))
+        first_cpu = 0 if place.vantage.vmm else own
         site = Site(self.image, place.root, place.scratch, self.limits.cpus, first_cpu)
-        job = case.workload.job(site, self.plan.mode.job_seconds)
+        length = self.plan.mode.job_seconds
+        job = case.workload.job(site, length * WARMUP_SHARE if warmup else length)
         began = time.monotonic()
         collectors = default_collectors(place.vantage)
         states = [collector.begin(place.vantage) for collector in collectors]
@@ -217,7 +221,7 @@ class Campaign:
         draft.judge(result)
         if draft.outcome == "ok":
             draft.metrics += outside
-        self._store(draft, case, f"{case.workload.name}@{case.runner}", time.monotonic() - began)
+        self._store(draft, case, "" if warmup else job_key(case, length), time.monotonic() - began)
 
     # -- one trial's record -----------------------------------------------------------------------
 

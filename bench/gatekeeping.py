@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from results.comparison import Comparison
+    from results.load import Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ def _row(comparison: Comparison) -> str:
 def compare_stored(
     base: str, head: str, results_dir: Path, *, thresholds: Path | None = None, allow_unlike: bool = False
 ) -> Outcome:
-    """Find, load and compare two runs; workloads are judged by their primary metrics.
+    """Find, load and compare two runs; workloads are judged by their primary metrics, imported runs by all of theirs.
 
     Raises:
         ResultError: a run cannot be found or read, or the two are unlike and that is not allowed.
@@ -93,5 +94,12 @@ def compare_stored(
         threshold=read_thresholds(thresholds) if thresholds else Thresholds(),
         allow_unlike=allow_unlike,
     )
-    before, after = (run.manifest.name or run.manifest.run for run in runs)
-    return Outcome(before, after, compared, gate(compared.comparisons, primary_only=True))
+    before, after = (_label(run) for run in runs)
+    # Of an imported run nobody said what it is to be judged by: all of it is.
+    imported = any(run.manifest.mode == "imported" for run in runs)
+    return Outcome(before, after, compared, gate(compared.comparisons, primary_only=not imported))
+
+
+def _label(run: Run) -> str:
+    name = run.manifest.name or run.manifest.run
+    return f"{name} (imported)" if run.manifest.mode == "imported" else name

@@ -43,11 +43,25 @@ class Mode:
 
 _CHEAP_OPENING_SECONDS = 0.1
 
+WARMUP_SHARE = 0.1
+"""Length of a warm-up job, relative to a measured one: it loads programs and files, which length does not matter to."""
+
+_WARMUP_COST = 0.5
+"""What such a job costs beside a measured one, as a rule of thumb: the tools' own start does not shrink."""
+
 MODES: dict[ModeName, Mode] = {
     mode.name: mode
     for mode in (
-        Mode("quick", budget_seconds=50, rounds=1, job_seconds=0.2, least_blocks=2, most_blocks=5),
-        Mode("default", budget_seconds=600, rounds=5, job_seconds=0.5, least_blocks=5, most_blocks=15),
+        Mode(
+            "quick",
+            budget_seconds=45,
+            rounds=1,
+            job_seconds=0.1,
+            least_blocks=2,
+            most_blocks=5,
+            cold_share=0.25,
+        ),
+        Mode("default", budget_seconds=600, rounds=5, job_seconds=0.4, least_blocks=5, most_blocks=15),
         Mode("rigorous", budget_seconds=3000, rounds=8, job_seconds=1.0, least_blocks=8, most_blocks=64),
     )
 }
@@ -206,6 +220,11 @@ def timings_file(cache: Path) -> Path:
     return cache / "timings.json"
 
 
+def job_key(case: Case, job_seconds: float) -> str:
+    """Under which a job's cost is remembered: jobs of another length cost something else."""
+    return f"{case.workload.name}@{case.runner}/{job_seconds:g}"
+
+
 @dataclass(frozen=True, slots=True)
 class Seconds:
     """Estimates what cases cost, from what they cost on this host before, else from rules of thumb."""
@@ -213,13 +232,13 @@ class Seconds:
     accelerators: Mapping[str, Accelerator]
     """Runner key → accelerator."""
     seen: Mapping[str, float]
-    """``<workload>@<runner>`` and ``open@<runner>`` → seconds, from the last run here."""
+    """:func:`job_key` and ``open@<runner>`` → seconds, from the last run here."""
 
     def job(self, case: Case, job_seconds: float) -> float:
         """One job, or one cold start."""
         if case.workload.cold:
             return self.opening(case.runner)
-        known = self.seen.get(f"{case.workload.name}@{case.runner}")
+        known = self.seen.get(job_key(case, job_seconds))
         slowdown = 8.0 if self.accelerators[case.runner] == "tcg" else 1.0
         guess = case.workload.nominal_seconds(job_seconds) + 0.05 * slowdown
         return known if known is not None else guess
@@ -248,9 +267,8 @@ def _fit(
     rest = mode.budget_seconds - cold_blocks * cold_block
     # Each round repeats the openings and one warm-up pass.
     rounds = min(mode.rounds, blocks or mode.rounds)
-    steady_blocks = (
-        _blocks(mode, blocks, rest - rounds * (opening + steady_block), steady_block) if steady else 0
-    )
+    round_cost = opening + _WARMUP_COST * steady_block
+    steady_blocks = _blocks(mode, blocks, rest - rounds * round_cost, steady_block) if steady else 0
     # Whole blocks per round, so that every invocation carries the same weight.
     steady_blocks = steady_blocks if blocks else steady_blocks // mode.rounds * mode.rounds or steady_blocks
     rounds = min(rounds, steady_blocks)
@@ -261,9 +279,7 @@ def _fit(
         skips=skips,
         cold_blocks=cold_blocks,
         steady_blocks=steady_blocks,
-        estimate_seconds=cold_blocks * cold_block
-        + rounds * opening
-        + (rounds + steady_blocks) * steady_block,
+        estimate_seconds=cold_blocks * cold_block + rounds * round_cost + steady_blocks * steady_block,
         trials=cold_blocks * len(cold) + (rounds + steady_blocks) * len(steady),
         reopened=frozenset(
             r for r in {c.runner for c in steady} if seconds.opening(r) < _CHEAP_OPENING_SECONDS

@@ -42,6 +42,47 @@ CONTEXT = (
 """The facts that change numbers: where they differ, two runs are compared with a remark or not at all."""
 
 
+_PARAMETERS = (
+    *(
+        "mitigations",
+        "spec_",
+        "spectre",
+        "l1tf",
+        "mds",
+        "tsx",
+        "nosmt",
+        "nospec",
+        "pti",
+        "nopti",
+        "retbleed",
+        "gather_data",
+    ),
+    *("isolcpus", "nohz", "rcu_nocbs", "irqaffinity", "maxcpus", "nr_cpus", "numa", "threadirqs", "preempt"),
+    *(
+        "idle",
+        "intel_idle",
+        "intel_pstate",
+        "amd_pstate",
+        "processor.",
+        "cpufreq",
+        "tsc",
+        "clocksource",
+        "hpet",
+    ),
+    *(
+        "transparent_hugepage",
+        "hugepages",
+        "default_hugepagesz",
+        "zswap",
+        "kvm",
+        "iommu",
+        "intel_iommu",
+        "amd_iommu",
+    ),
+    *("cgroup", "systemd.unified", "psi", "audit", "selinux", "apparmor", "init_on_", "slab_", "page_"),
+)
+
+
 def host_facts(workdir: Path | None = None, root: Path = _ROOT) -> dict[str, Any]:
     """Everything worth keeping about the host, as plain data.
 
@@ -126,12 +167,17 @@ def _kernel(root: Path) -> dict[str, Any]:
         "release": read(root / "proc/sys/kernel/osrelease") or system.release,
         "version": read(root / "proc/sys/kernel/version") or system.version,
         "machine": system.machine,
-        "cmdline": read(root / "proc/cmdline"),
+        "parameters": _telling(read(root / "proc/cmdline") or ""),
         "mitigations": mitigations,
         "clock_source": read(root / "sys/devices/system/clocksource/clocksource0/current_clocksource"),
         "aslr": _whole(read(root / "proc/sys/kernel/randomize_va_space")),
         "huge_pages": chosen(root / "sys/kernel/mm/transparent_hugepage/enabled"),
     }
+
+
+def _telling(cmdline: str) -> list[str]:
+    """The kernel parameters that bear on measurements. Not all of them: some name hosts or carry secrets."""
+    return [word for word in cmdline.split() if word.startswith(_PARAMETERS)]
 
 
 def _memory(root: Path) -> dict[str, Any]:

@@ -1,0 +1,65 @@
+"""``tare import FILE --name NAME``: a file of another tool becomes a run like any other, labelled as imported."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench import settings
+from bench.errors import Exit
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    from results.imports import FORMATS  # noqa: PLC0415 - only this command needs them
+
+    parser.add_argument("file", type=Path, metavar="FILE", help="the file; it may be compressed by gzip")
+    parser.add_argument("--name", default="", help="a name to find the run by (default: the file's)")
+    parser.add_argument(
+        "--format",
+        choices=[one.NAME for one in FORMATS],
+        default="",
+        metavar="NAME",
+        help="; ".join(f"{one.NAME}: {one.SUMMARY}" for one in FORMATS) + " (default: found out by looking)",
+    )
+    settings.add_options(parser, "places")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Import; the run's folder is the last line."""
+    from results.imports import import_file  # noqa: PLC0415
+    from results.load import load_run  # noqa: PLC0415
+
+    folder = import_file(
+        arguments.file,
+        settings.resolve(arguments)["run.results_dir"],
+        name=arguments.name,
+        format_name=arguments.format,
+    )
+    stored = load_run(folder)
+    trials = list(stored.trials())
+    about = stored.manifest.notes["imported"]
+    bad = [trial for trial in trials if trial.outcome != "ok"]
+    for problem in stored.problems:
+        print(
+            f"tare: trial {problem.line - 1}: {problem.what}; it is kept, marked as invalid", file=sys.stderr
+        )
+    for trial in bad:
+        if trial.outcome == "invalid" and "not_finite" in trial.notes:
+            print(
+                f"tare: trial {trial.number}: {trial.reason}; it is kept, marked as invalid", file=sys.stderr
+            )
+    if ignored := about.get("ignored_columns"):
+        print(f"tare: columns not known here and not used: {', '.join(ignored)}", file=sys.stderr)
+    if medians := about.get("medians_only"):
+        print(f"tare: {len(medians)} benchmarks without raw data: their medians alone", file=sys.stderr)
+    series = {(trial.workload, trial.runner, str(trial.parameters)) for trial in trials}
+    print(
+        f"imported {len(trials)} trials of {len(series)} series ({about['format']}), {len(bad)} of them not ok"
+    )
+    print(folder)
+    return Exit.OK
