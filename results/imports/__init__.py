@@ -1,0 +1,167 @@
+"""Imports: files of other tools become runs, labelled as imported.
+
+Each format is a module with ``NAME``, ``SUMMARY``, ``fits`` and ``read``; a new one is one module and one entry here.
+The JSON formats get the decoded document, the table gets text.
+"""
+
+from __future__ import annotations
+
+import datetime
+import gzip
+import hashlib
+import json
+import shutil
+import tempfile
+import zlib
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+from results.errors import ResultError
+from results.imports import fio, hyperfine, pyperf, pytest_benchmark, tidy
+from results.imports.model import Imported, ImportFault
+from results.load import load_run
+from results.record import FORMAT_VERSION, Manifest
+from results.store import RunWriter, new_run_id
+
+
+class Import(Protocol):
+    """A format."""
+
+    @property
+    def NAME(self) -> str:  # noqa: N802 - a module's constant
+        """What ``--format`` calls it."""
+
+    @property
+    def SUMMARY(self) -> str:  # noqa: N802
+        """What it is, in a line."""
+
+    def fits(self, document: Any) -> bool:
+        """Whether the document (or text) looks like it. Never raises."""
+
+    def read(self, document: Any, where: str) -> Imported:
+        """Read all of it, or raise :class:`ImportFault`."""
+
+
+JSON_FORMATS: tuple[Import, ...] = (hyperfine, pytest_benchmark, pyperf, fio)
+FORMATS: tuple[Import, ...] = (tidy, *JSON_FORMATS)
+
+
+def read_file(path: Path, format_name: str = "") -> tuple[Imported, str]:
+    """Read a file of another tool. Returns what it held and the format's name.
+
+    Args:
+        path: The file; it may be compressed by gzip.
+        format_name: One of :data:`FORMATS` by name; found out by looking if not given.
+
+    Raises:
+        ImportFault: it cannot be read, or is not what it should be.
+    """
+    text = _text(path)
+    where = path.name
+    chosen = {one.NAME: one for one in FORMATS}.get(format_name)
+    if format_name and chosen is None:
+        raise ImportFault(
+            f"there is no format {format_name!r}; known are {', '.join(f.NAME for f in FORMATS)}."
+        )
+    if not text.strip():
+        raise ImportFault(f"{where} is empty.")
+    if chosen is tidy or (chosen is None and not _is_json(text)):
+        return _not_empty(tidy.read(text, where), where), tidy.NAME
+    document = _document(text, where)
+    chosen = chosen or next((one for one in JSON_FORMATS if one.fits(document)), None)
+    if chosen is None:
+        known = ", ".join(one.NAME for one in JSON_FORMATS)
+        raise ImportFault(f"{where} is JSON, but of no format known here ({known}). Is it the right file?")
+    return _not_empty(chosen.read(document, where), where), chosen.NAME
+
+
+def import_file(path: Path, results_dir: Path, *, name: str = "", format_name: str = "") -> Path:
+    """Make a run of a file. Returns the run's folder, which appears whole or not at all.
+
+    Raises:
+        ResultError: the file is not what it should be, or the run cannot be written.
+    """
+    imported, found = read_file(path, format_name)
+    manifest = Manifest(
+        format=FORMAT_VERSION,
+        run=new_run_id(),
+        name=name or path.name.partition(".")[0],
+        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        mode="imported",
+        seed=0,
+        status="running",
+        host={},
+        context=imported.context,
+        plan={},
+        versions={},
+        image={},
+        notes={
+            "imported": {
+                "file": path.name,
+                "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+                "format": found,
+                **imported.notes,
+            }
+        },
+    )
+    try:
+        results_dir.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=".import-", dir=results_dir))
+    except OSError as error:
+        raise ResultError(
+            f"cannot write to {results_dir}: {error.strerror}. Choose another --results-dir."
+        ) from error
+    try:
+        with RunWriter.create(draft, manifest) as writer:
+            for number, trial in enumerate(imported.trials):
+                writer.append(msgspec.structs.replace(trial, run=manifest.run, number=number))
+            writer.finish("complete")
+        # What the reader would later refuse must not be called imported.
+        load_run(writer.path)
+        return writer.path.rename(results_dir / manifest.run)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _text(path: Path) -> str:
+    try:
+        data = path.read_bytes()
+        if data[:2] == b"\x1f\x8b":
+            data = gzip.decompress(data)
+    except (OSError, EOFError, zlib.error) as error:
+        raise ImportFault(f"cannot read {path}: {getattr(error, 'strerror', None) or error}.") from error
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ImportFault(f"{path.name}, line {line}: not UTF-8 text.") from None
+
+
+def _is_json(text: str) -> bool:
+    """A table has its header in the first line; fio may print remarks in front of its JSON."""
+    return not tidy.fits(text) and ("{" in text or text.lstrip()[0] == "[")
+
+
+def _document(text: str, where: str) -> Any:
+    start = max(text.find("{"), 0) if not text.lstrip().startswith("[") else 0
+    try:
+        document, end = json.JSONDecoder().raw_decode(text[start:].lstrip())
+    except json.JSONDecodeError as error:
+        line = text.count("\n", 0, start) + error.lineno
+        raise ImportFault(
+            f"{where}, line {line}, column {error.colno}: not JSON: {error.msg}. Is it cut?"
+        ) from None
+    except RecursionError:
+        raise ImportFault(f"{where} is nested too deeply to be a result.") from None
+    rest = text[start:].lstrip()[end:].strip()
+    if rest:
+        raise ImportFault(f"{where}: there is more behind the JSON document: {rest[:40]!r}.")
+    return document
+
+
+def _not_empty(imported: Imported, where: str) -> Imported:
+    if not imported.trials:
+        raise ImportFault(f"{where} holds no results.")
+    return imported

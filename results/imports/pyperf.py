@@ -1,0 +1,64 @@
+"""pyperf's JSON, format 1.0."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from results.imports.model import Imported, ImportFault, Node, metric, trial
+
+if TYPE_CHECKING:
+    from results.record import Trial
+
+NAME = "pyperf"
+SUMMARY = "pyperf's JSON"
+
+_UNITS = {"second": "s", "byte": "bytes", "integer": "count"}
+
+
+def fits(document: Any) -> bool:
+    """Whether it looks like one."""
+    keys = document.keys() if isinstance(document, dict) else set()
+    return {"benchmarks", "version"} <= keys and "machine_info" not in keys
+
+
+def read(document: Any, where: str) -> Imported:
+    """Read a document: a worker process of pyperf is an invocation, its values are blocks; less is better.
+
+    Values are per loop already. Processes that only calibrated have warm-ups alone.
+    """
+    root = Node(document, where)
+    version = root.need("version").value
+    if str(version) != "1.0":
+        raise ImportFault(
+            f"{where}.version is {version!r}; only 1.0 is known, which `python -m pyperf convert` writes."
+        )
+    common = found.object() if (found := root.get("metadata")) else {}
+    trials: list[Trial] = []
+    models = set()
+    for one in root.need("benchmarks").items():
+        own = {**common, **(found.object() if (found := one.get("metadata")) else {})}
+        runs = one.need("runs").items()
+        first = found.object() if runs and (found := runs[0].get("metadata")) else {}
+        about = Node({**first, **own}, f"{one.where}.metadata")
+        name = about.need("name").text()
+        unit_name = str(about.object().get("unit", "second"))
+        if unit_name not in _UNITS:
+            raise ImportFault(f"{about.where}.unit is {unit_name!r}, not one of {', '.join(_UNITS)}.")
+        unit = _UNITS[unit_name]
+        metric_name = {"s": "time", "bytes": "memory", "count": "value"}[unit]
+        if model := about.object().get("cpu_model_name"):
+            models.add(str(model))
+        block = 0
+        for invocation, run in enumerate(runs):
+            for warmup in found.items() if (found := run.get("warmups")) else []:
+                pair = warmup.items()
+                if len(pair) != 2:
+                    raise ImportFault(f"{warmup.where} is not a pair of loops and value.")
+                value = metric(metric_name, pair[1].number(), unit, "lower", NAME, primary=True)
+                trials.append(trial(name, value, block=block, invocation=invocation, warmup=True))
+            for item in found.items() if (found := run.get("values")) else []:
+                value = metric(metric_name, item.number(), unit, "lower", NAME, primary=True)
+                trials.append(trial(name, value, block=block, invocation=invocation))
+                block += 1
+    context = {"cpu.model": " or ".join(sorted(models))} if models else {}
+    return Imported(tuple(trials), context, {"metadata": common})

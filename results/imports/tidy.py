@@ -1,0 +1,234 @@
+"""Tidy CSV: ``series,runner,metric,value,unit,direction,block,…``, a row a value. Separators ``,`` ``;`` and tab.
+
+``series``, ``metric``, ``value``, ``unit`` and ``direction`` (``lower`` or ``higher`` is better, ``none``: never
+judged) must be there, in any order; the rest is optional. Without ``block`` the rows of a series are counted;
+without ``invocation`` each block is one, so rows that share what they were run in should say so.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, get_args
+
+import msgspec
+
+from results.imports.model import RUNNER, Imported, ImportFault
+from results.load import LARGEST_INT
+from results.record import Accelerator, Direction, Metric, Outcome, Trial
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NAME = "csv"
+SUMMARY = "tidy CSV, as `tare export --format csv` writes it"
+
+NEEDED = ("series", "metric", "value", "unit", "direction")
+OPTIONAL = (
+    "runner", "block", "invocation", "trial", "warmup", "control", "outcome", "reason", "primary", "clock", "source",
+    "error", "family", "parameters", "accelerator",
+)  # fmt: skip
+ABOUT_THE_RUN = ("run", "mode")
+"""Columns that the export writes and that an imported run has of its own."""
+
+_TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, "": False}
+
+
+def fits(text: str) -> bool:
+    """Whether the first line is a header with all that is needed."""
+    return set(NEEDED) <= set(_names(text.splitlines()[0])) if text.strip() else False
+
+
+def read(text: str, where: str) -> Imported:
+    """Read a table.
+
+    Raises:
+        ImportFault: with the number of the line and the name of the column.
+    """
+    table = _Table(where)
+    rows = _rows(text, where)
+    _, header = next(rows, (1, []))
+    names = [name.strip().lower() for name in header]
+    if missing := [name for name in NEEDED if name not in names]:
+        raise ImportFault(
+            f"{where}, line 1: the header lacks {', '.join(missing)}; needed are {', '.join(NEEDED)}, "
+            f"and {', '.join(OPTIONAL)} are known."
+        )
+    if twice := sorted({name for name in names if name and names.count(name) > 1}):
+        raise ImportFault(f"{where}, line 1: column {', '.join(twice)} is there twice.")
+    for line, row in rows:
+        if len(row) != len(names):
+            raise ImportFault(
+                f"{where}, line {line}: {len(row)} cells, but the header has {len(names)} columns."
+            )
+        table.add(_Row(dict(zip(names, map(str.strip, row), strict=True)), f"{where}, line {line}"))
+    if not table.trials:
+        raise ImportFault(f"{where} has a header and no rows.")
+    ignored = [name for name in names if name not in {*NEEDED, *OPTIONAL, *ABOUT_THE_RUN}]
+    return Imported(table.finish("primary" in names), notes={"ignored_columns": ignored} if ignored else {})
+
+
+def _names(line: str) -> list[str]:
+    return [name.strip().strip('"').lower() for name in line.split(_separator(line))]
+
+
+def _separator(line: str) -> str:
+    return max(",;\t", key=line.count)
+
+
+def _rows(text: str, where: str) -> Iterator[tuple[int, list[str]]]:
+    lines = text.splitlines()
+    reader = csv.reader(
+        io.StringIO(text, newline=""), delimiter=_separator(lines[0] if lines else ""), strict=True
+    )
+    while True:
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise ImportFault(f"{where}, line {reader.line_num}: not CSV: {error}.") from error
+        if any(cell.strip() for cell in row):
+            yield reader.line_num, row
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """One row; every complaint names its line and column."""
+
+    cells: dict[str, str]
+    where: str
+
+    def text(self, name: str, default: str = "") -> str:
+        return self.cells.get(name, "") or default
+
+    def needed(self, name: str) -> str:
+        found = self.cells.get(name, "")
+        if not found:
+            raise self.fault(name, "is empty")
+        return found
+
+    def one_of(self, name: str, allowed: tuple[Any, ...], default: str = "") -> Any:
+        found = self.text(name, default).lower()
+        if found not in allowed:
+            raise self.fault(name, f"is {found!r}, not one of {', '.join(allowed)}")
+        return found
+
+    def number(self, name: str) -> float:
+        text = self.needed(name)
+        try:
+            # float() would take "1_0", too, which is a slip of the pen at best.
+            return float(text.replace("_", "?"))
+        except ValueError:
+            raise self.fault(name, f"is {text[:60]!r}, not a number") from None
+
+    def whole(self, name: str, low: int = 0) -> int | None:
+        text = self.text(name)
+        if not text:
+            return None
+        # int() would take "1_0" and other scripts' digits, which tables never mean.
+        number = int(text) if re.fullmatch(r"-?[0-9]{1,10}", text) else low - 1
+        if not low <= number <= LARGEST_INT:
+            raise self.fault(name, f"is {text[:60]!r}, not a whole number from {low} to {LARGEST_INT}")
+        return number
+
+    def truth(self, name: str) -> bool:
+        found = _TRUTH.get(self.text(name).lower())
+        if found is None:
+            raise self.fault(name, f"is {self.text(name)!r}, not true or false")
+        return found
+
+    def parameters(self) -> dict[str, Any]:
+        text = self.text("parameters")
+        try:
+            found = json.loads(text) if text else {}
+        except (ValueError, RecursionError):
+            found = None
+        if not isinstance(found, dict):
+            raise self.fault("parameters", "is not a JSON object")
+        return found
+
+    def fault(self, name: str, what: str) -> ImportFault:
+        return ImportFault(f"{self.where}: {name} {what}.")
+
+
+@dataclass(slots=True)
+class _Table:
+    """Rows becoming trials: those of one ``trial`` number are one, any other row is one of its own."""
+
+    where: str
+    trials: list[tuple[Trial, list[Metric]]] = field(default_factory=list)
+    _numbered: dict[tuple[str, str, int], int] = field(default_factory=dict)
+    _counts: dict[tuple[str, ...], int] = field(default_factory=dict)
+
+    def add(self, row: _Row) -> None:
+        outcome: Outcome = row.one_of("outcome", get_args(Outcome), "ok")
+        metrics = [] if outcome != "ok" and not row.text("value") else [_metric(row)]
+        series, runner = row.needed("series"), row.text("runner", RUNNER)
+        number = row.whole("trial")
+        if number is not None:
+            known = self._numbered.setdefault((series, runner, number), len(self.trials))
+            if known < len(self.trials):
+                self._join(self.trials[known][1], metrics, row)
+                return
+        self.trials.append((self._trial(row, series, runner, outcome, metrics), metrics))
+
+    def _join(self, there: list[Metric], metrics: list[Metric], row: _Row) -> None:
+        for metric in metrics:
+            if any(metric.name == other.name for other in there):
+                raise row.fault("trial", f"has {metric.name} a second time")
+        there += metrics
+
+    def _trial(self, row: _Row, series: str, runner: str, outcome: Outcome, metrics: list[Metric]) -> Trial:
+        block = row.whole("block", -1)
+        if block is None:
+            key = (series, runner, row.text("parameters"), *(metric.name for metric in metrics))
+            block = self._counts[key] = self._counts.get(key, -1) + 1
+        invocation = row.whole("invocation")
+        return Trial(
+            run="",
+            number=0,
+            workload=series,
+            family=row.text("family", RUNNER),
+            runner=runner,
+            accelerator=row.one_of("accelerator", get_args(Accelerator), "none"),
+            block=block,
+            invocation=max(block, 0) if invocation is None else invocation,
+            outcome=outcome,
+            reason=row.text("reason"),
+            control=row.truth("control"),
+            warmup=row.truth("warmup"),
+            parameters=row.parameters(),
+        )
+
+    def finish(self, primaries: bool) -> tuple[Trial, ...]:
+        """The trials; unless the table says which metric is the primary one, the first one of a series is."""
+        first: dict[str, str] = {}
+        done = []
+        for trial, metrics in self.trials:
+            kept = metrics
+            if not primaries:
+                for metric in metrics:
+                    if metric.direction != "none":
+                        first.setdefault(trial.workload, metric.name)
+                kept = [
+                    msgspec.structs.replace(m, primary=first.get(trial.workload) == m.name) for m in metrics
+                ]
+            done.append(msgspec.structs.replace(trial, metrics=tuple(kept)))
+        return tuple(done)
+
+
+def _metric(row: _Row) -> Metric:
+    return Metric(
+        name=row.needed("metric"),
+        value=row.number("value"),
+        unit=row.needed("unit"),
+        direction=row.one_of("direction", get_args(Direction)),
+        clock=row.text("clock"),
+        source=row.text("source", NAME),
+        error=row.number("error") if row.text("error") else None,
+        primary=row.truth("primary"),
+    )
