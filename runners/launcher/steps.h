@@ -1,0 +1,138 @@
+/* What the launcher's child can do between clone3(2) and execveat(2), and how its instructions are read.
+ *
+ * An instruction is: opcode, step index, a, b, c, number of texts (all u64), texts (u32 length with terminator, bytes).
+ * steps.py makes them and says what they are for. Included once, by launcher.c, after sys.h.
+ */
+#ifndef TARE_STEPS_H
+#define TARE_STEPS_H
+
+#include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+
+enum { MAX_TEXTS = 4 };
+
+enum {
+    OP_MOUNT = 1, OP_UNMOUNT, OP_PIVOT_ROOT, OP_CHROOT, OP_CHDIR, OP_MKDIR, OP_SYMLINK, OP_MKNOD, OP_HOSTNAME, OP_WRITE,
+    OP_KEEP_CAPABILITIES, OP_NO_NEW_PRIVILEGES, OP_SECCOMP, OP_LIMIT, OP_IDS, OP_LINK_UP
+};
+
+/* ---- reading packets: every read is checked, a bad packet yields zeros and moves to the end ------------------- */
+
+static u64 take(const u8 **at, const u8 *end)
+{
+    u64 value = 0;
+    if (end - *at < 8) {
+        *at = end;
+        return 0;
+    }
+    memcpy(&value, *at, 8);
+    *at += 8;
+    return value;
+}
+
+static const char *take_text(const u8 **at, const u8 *end, u64 *size)
+{
+    u32 length = 0;
+    const u8 *text;
+    if (end - *at >= 4)
+        memcpy(&length, *at, 4);
+    if (!length || end - *at < 4 + (int64_t)length) {
+        *at = end;
+        *size = 0;
+        return "";
+    }
+    text = *at + 4;
+    *at = text + length;
+    *size = length;
+    return (const char *)text;
+}
+
+/* ---- executing ----------------------------------------------------------------------------------------------- */
+
+static long write_file(const char *path, const char *text, size_t size)
+{
+    long fd = sys_open(path, O_WRONLY), done;
+    if (fd < 0)
+        return fd;
+    done = sys_write((int)fd, text, size);
+    sys_close((int)fd);
+    return done < 0 ? done : 0;
+}
+
+static long keep_capabilities(u64 keep)
+{
+    struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+    struct __user_cap_data_struct data[2] = {{0, 0, 0}, {0, 0, 0}};
+    for (int bit = 0; bit < 64; bit++)
+        if (!(keep >> bit & 1)) {
+            long done = sys_prctl(PR_CAPBSET_DROP, (unsigned long)bit);
+            if (done == -EINVAL)
+                break; /* past the kernel's last capability */
+            if (done < 0)
+                return done;
+        }
+    sys_prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL);
+    long done = SYS(__NR_capget, &header, data);
+    if (done < 0)
+        return done;
+    u64 now = (data[0].permitted | (u64)data[1].permitted << 32) & keep;
+    data[0].permitted = data[0].effective = (u32)now;
+    data[1].permitted = data[1].effective = (u32)(now >> 32);
+    data[0].inheritable = data[1].inheritable = 0;
+    return SYS(__NR_capset, &header, data);
+}
+
+static long link_up(const char *name)
+{
+    struct { char name[16]; short flags; char rest[22]; } wish = {{0}, 1 /* IFF_UP */, {0}}; /* struct ifreq */
+    long fd = sys_socket(2 /* AF_INET */, 2 /* SOCK_DGRAM */ | O_CLOEXEC, 0), done;
+    if (fd < 0)
+        return fd;
+    put_text(wish.name, wish.name + sizeof wish.name, name);
+    done = sys_ioctl((int)fd, 0x8914 /* SIOCSIFFLAGS */, &wish);
+    sys_close((int)fd);
+    return done;
+}
+
+static long seccomp(const char *program, u64 size)
+{
+    struct sock_fprog filter = {(u16)(size / sizeof(struct sock_filter)), (struct sock_filter *)program};
+    return SYS(__NR_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter);
+}
+
+static long set_ids(u64 uid, u64 gid)
+{
+    long done = SYS(__NR_setresgid, gid, gid, gid);
+    return done < 0 ? done : SYS(__NR_setresuid, uid, uid, uid);
+}
+
+static long existing_is_fine(long done) { return done == -EEXIST ? 0 : done; }
+
+static long execute(u64 op, u64 a, u64 b, u64 c, const char *text[MAX_TEXTS], const u64 size[MAX_TEXTS])
+{
+    switch (op) {
+    case OP_MOUNT: return sys_mount(text[0], text[1], text[2], a, text[3]);
+    case OP_UNMOUNT: return sys_umount2(text[0], (int)a);
+    case OP_PIVOT_ROOT: return SYS(__NR_pivot_root, text[0], text[1]);
+    case OP_CHROOT: return sys_chroot(text[0]);
+    case OP_CHDIR: return sys_chdir(text[0]);
+    case OP_MKDIR: return existing_is_fine(sys_mkdir(text[0], (int)a));
+    case OP_SYMLINK: return existing_is_fine(SYS(__NR_symlinkat, text[0], AT_FDCWD, text[1]));
+    case OP_MKNOD: return existing_is_fine(SYS(__NR_mknodat, AT_FDCWD, text[0], a, b));
+    case OP_HOSTNAME: return SYS(__NR_sethostname, text[0], size[0] - 1);
+    case OP_WRITE: return write_file(text[0], text[1], size[1] - 1);
+    case OP_KEEP_CAPABILITIES: return keep_capabilities(a);
+    case OP_NO_NEW_PRIVILEGES: return sys_prctl(PR_SET_NO_NEW_PRIVS, 1);
+    case OP_SECCOMP: return seccomp(text[0], size[0]);
+    case OP_LIMIT: {
+        u64 limit[2] = {b, c};
+        return SYS(__NR_prlimit64, 0, a, limit, 0);
+    }
+    case OP_IDS: return set_ids(a, b);
+    case OP_LINK_UP: return link_up(text[0]);
+    default: return -ENOSYS;
+    }
+}
+
+#endif
