@@ -18,8 +18,11 @@ _TOTAL_TIME = re.compile(rb"^ *total time: +(\S+)s$", re.MULTILINE)
 _EVENTS = re.compile(rb"^ *total number of events: +(\S+)$", re.MULTILINE)
 _P95 = re.compile(rb"^ *95th percentile: +(\S+)$", re.MULTILINE)
 
-_AGREEMENT = 0.2
-"""The printed rate and events / time are taken over slightly different spans; more than this apart is damage."""
+_AGREEMENT = 0.5
+"""How far the printed rate may be from events over total time, relative to it.
+
+sysbench reads the clock for the two at different moments. On a host whose CPUs are taken, tens of percent lie between
+them; a wrong unit or a mangled digit is a factor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,6 @@ def check_rate(workload: str, rate: float, report: Report, output: bytes) -> Non
     Raises:
         ParseError: they contradict each other.
     """
-    if not abs(rate * report.seconds / report.events - 1) <= _AGREEMENT:
+    if report.events < 1 or not abs(rate * report.seconds / report.events - 1) <= _AGREEMENT:
         what = f"{rate} events/s beside {report.events} events in {report.seconds} s"
         raise ParseError(workload, what, output)

@@ -83,7 +83,7 @@ def test_every_round_has_the_same_number_of_blocks():
 
 
 def test_what_cases_cost_before_decides_how_many_blocks_fit():
-    slow = plan("default", seen={f"{w.name}@{r}": 20.0 for w in WORKLOADS for r in ACCELERATORS})
+    slow = plan("default", seen={f"{w.name}@{r}/0.4": 20.0 for w in WORKLOADS for r in ACCELERATORS})
     assert slow.steady_blocks < plan("default").steady_blocks
 
 
