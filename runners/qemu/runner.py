@@ -224,6 +224,7 @@ class QemuRunner:
             "root": "ext4 image, read-only" if machine.wiring.disk else "initramfs",
             "scratch_file_system": disk if machine.wiring.disk else "memory (initramfs)",
             "network": "none",
+            "kernel_mark": "zero of the guest's clock; late by timer ticks lost in early boot",
             "qemu": qemu.version,
             "limitations": list(machine.wiring.notes),
         }
