@@ -1,4 +1,4 @@
-"""Two stored runs compared, and what that means for a change: text, JSON, pass or fail."""
+"""Two stored runs compared, and what that means for a change: pass or fail, as text, JSON, Markdown and JUnit."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from reports import numbers
-from results.find import find_run
+from reports import changes, numbers
 from results.gate import Gate, gate
 from results.load import load_run
 from results.thresholds import Thresholds, read_thresholds
@@ -31,6 +30,8 @@ class Outcome:
     head: str
     compared: RunsCompared
     gate: Gate
+    remarks: tuple[str, ...] = ()
+    """What a reader must know besides, one sentence each."""
 
     @property
     def regressed(self) -> bool:
@@ -44,6 +45,7 @@ class Outcome:
                 "base": self.base,
                 "head": self.head,
                 "passed": self.gate.passed,
+                "remarks": list(self.remarks),
                 "unlike": list(self.compared.unlike),
                 "missing": [key._asdict() for key in self.compared.missing],
                 "added": [key._asdict() for key in self.compared.added],
@@ -56,10 +58,22 @@ class Outcome:
         """What a person needs: regressions first, then improvements, then counts."""
         return "\n".join(self._lines())
 
+    def as_markdown(self) -> str:
+        """A table for reviewers."""
+        return changes.markdown(self._changes())
+
+    def as_junit(self) -> bytes:
+        """A case for each series, for CI servers."""
+        return changes.junit(self._changes())
+
+    def _changes(self) -> changes.Changes:
+        return changes.Changes(self.base, self.head, self.gate, self.compared.unlike, self.remarks)
+
     def _lines(self) -> Iterator[str]:
         yield f"{self.head} against {self.base}"
         for text in self.compared.unlike:
             yield f"  unlike: {text}"
+        yield from (f"  {remark}" for remark in self.remarks)
         for title, group in (
             ("worse", self.gate.regressions),
             ("better", self.gate.improvements),
@@ -81,14 +95,15 @@ def _row(comparison: Comparison) -> str:
 
 
 def compare_stored(
-    base: str, head: str, results_dir: Path, *, thresholds: Path | None = None, allow_unlike: bool = False
+    base: Path, head: Path, *, thresholds: Path | None = None, allow_unlike: bool = False
 ) -> Outcome:
-    """Find, load and compare two runs; workloads are judged by their primary metrics, imported runs by all of theirs.
+    """Load and compare two runs; workloads are judged by their primary metrics, imported runs by all of theirs.
 
     Raises:
-        ResultError: a run cannot be found or read, or the two are unlike and that is not allowed.
+        UnlikeRunsError: the two are unlike and that is not allowed.
+        ResultError: a run or the thresholds cannot be read.
     """
-    runs = [load_run(find_run(reference, results_dir)) for reference in (base, head)]
+    runs = [load_run(folder) for folder in (base, head)]
     compared = compare_runs(
         *runs,
         threshold=read_thresholds(thresholds) if thresholds else Thresholds(),

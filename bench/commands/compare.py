@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import settings
-from bench.errors import Exit
+from bench import saying, settings
+from bench.errors import Exit, UsageError
 
 if TYPE_CHECKING:
     import argparse
@@ -24,20 +24,27 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow-unlike", action="store_true", help="compare in spite of differing hosts or settings"
     )
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    saying.add_options(parser)
     settings.add_options(parser, "places")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Compare and print; the exit code is the gate's."""
     from bench.gatekeeping import compare_stored  # noqa: PLC0415 - imports pandas
+    from bench.references import run_folder_of  # noqa: PLC0415
+    from results.verdict import UnlikeRunsError  # noqa: PLC0415
 
-    outcome = compare_stored(
-        arguments.base,
-        arguments.head,
-        settings.resolve(arguments)["run.results_dir"],
-        thresholds=arguments.thresholds,
-        allow_unlike=arguments.allow_unlike,
-    )
-    print(outcome.as_json() if arguments.json else outcome.as_text())
+    values = settings.resolve(arguments)
+    base, head = (run_folder_of(reference, values) for reference in (arguments.base, arguments.head))
+    try:
+        outcome = compare_stored(
+            base, head, thresholds=arguments.thresholds, allow_unlike=arguments.allow_unlike
+        )
+    except UnlikeRunsError as error:
+        fields = "".join(f"\n  {field}" for field in error.fields)
+        raise UsageError(
+            f"{arguments.base} and {arguments.head} are not alike, so they are not compared:{fields}\n"
+            "Measure both under the same conditions, or say with --allow-unlike that the difference is meant."
+        ) from error
+    saying.say(outcome, arguments)
     return Exit.REGRESSION if outcome.regressed else Exit.OK

@@ -16,6 +16,7 @@ from bench.__main__ import main
 from bench.gatekeeping import compare_stored
 from reports.exports import FORMATS as EXPORTS
 from results.errors import ResultError
+from results.find import find_run
 from results.frame import read_frame
 from results.imports import FORMATS, import_file, read_file
 from results.imports.model import ImportFault
@@ -228,6 +229,10 @@ def test_what_is_exported_is_recognised(tmp_path, name):
     assert found.trials
 
 
+def compared(tmp_path, *names):
+    return compare_stored(*(find_run(name, tmp_path / "runs") for name in names))
+
+
 def table(values):
     return HEADER + "".join(f"a,,t,{v!r},s,lower,{i}\n" for i, v in enumerate(values))
 
@@ -239,14 +244,14 @@ def test_imported_runs_are_compared_in_spite_of_empty_contexts(tmp_path):
             write(tmp_path / "f.csv", table([v * factor for v in values])), tmp_path / "runs", name=name
         )
     verdicts = {
-        n: compare_stored("base", n, tmp_path / "runs").compared.comparisons for n in ("slow", "fast", "like")
+        name: compared(tmp_path, "base", name).compared.comparisons for name in ("slow", "fast", "like")
     }
     assert {n: c[0].verdict for n, c in verdicts.items()} == {
         "slow": "worse",
         "fast": "better",
         "like": "same",
     }
-    assert compare_stored("base", "slow", tmp_path / "runs").head == "slow (imported)"
+    assert compared(tmp_path, "base", "slow").head == "slow (imported)"
 
 
 def test_all_metrics_of_imported_runs_are_judged(tmp_path):
@@ -255,7 +260,7 @@ def test_all_metrics_of_imported_runs_are_judged(tmp_path):
             f"a,,t,{1 + i / 1e4},s,lower,{i}\na,,m,{(100 + i) * factor},bytes,lower,{i}\n" for i in range(8)
         )
         import_file(write(tmp_path / "f.csv", HEADER + rows), tmp_path / "runs", name=name)
-    assert [c.metric for c in compare_stored("base", "head", tmp_path / "runs").gate.regressions] == ["m"]
+    assert [c.metric for c in compared(tmp_path, "base", "head").gate.regressions] == ["m"]
 
 
 def test_the_command_imports_and_reports(tmp_path, monkeypatch, capsys):
