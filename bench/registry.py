@@ -37,10 +37,10 @@ def _bare(supplies: Supplies, _name: str) -> Runner:
     return Bare(supplies.context)
 
 
-def _namespaces(supplies: Supplies, _name: str) -> Runner:
+def _namespaces(supplies: Supplies, name: str) -> Runner:
     from runners.namespaces import Namespaces  # noqa: PLC0415
 
-    return Namespaces(supplies.context)
+    return Namespaces(supplies.context, name=name)
 
 
 def _qemu(supplies: Supplies, name: str) -> Runner:
@@ -56,6 +56,7 @@ MAKERS = {
     "qemu-microvm": _qemu,
     "qemu-q35": _qemu,
 }
+"""``namespaces:+RUNG`` stands for the container up to that rung of the isolation ladder."""
 
 DEFAULT = ("bare", "namespaces", "qemu-microvm", "qemu-q35")
 QUICK = ("bare", "namespaces", "qemu-microvm")
@@ -68,7 +69,8 @@ def check(asked: Sequence[str]) -> tuple[str, ...]:
         UsageError: a name is unknown; the text offers near ones.
     """
     for name in asked:
-        if name not in MAKERS:
+        kind, _, rung = name.partition(":")
+        if kind not in MAKERS or (rung and kind != "namespaces"):
             near = difflib.get_close_matches(name, MAKERS, n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
             raise UsageError(f"--runners: unknown runner {name!r}{hint} Known are {', '.join(MAKERS)}")
@@ -77,4 +79,4 @@ def check(asked: Sequence[str]) -> tuple[str, ...]:
 
 def make(name: str, supplies: Supplies) -> Runner:
     """The runner of that name."""
-    return MAKERS[name](supplies, name)
+    return MAKERS[name.partition(":")[0]](supplies, name)

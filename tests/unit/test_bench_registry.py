@@ -1,0 +1,18 @@
+import pytest
+
+from bench.errors import UsageError
+from bench.registry import check
+
+
+def test_the_base_comes_first_and_nothing_twice():
+    assert check(["namespaces", "bare", "namespaces"]) == ("bare", "namespaces")
+
+
+def test_a_rung_of_the_ladder_is_a_runner():
+    assert check(["namespaces:+pid"]) == ("bare", "namespaces:+pid")
+
+
+@pytest.mark.parametrize("name", ["bear", "bare:+pid", "qemu-microvm:fast", ""])
+def test_an_unknown_runner_is_a_usage_error_that_lists_the_known(name):
+    with pytest.raises(UsageError, match="namespaces"):
+        check([name])
