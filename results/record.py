@@ -29,7 +29,7 @@ MARKS = ("requested", "spawned", "kernel", "agent", "ready", "started", "finishe
 """The timeline's marks in their only legal order.
 
 ``requested``: the launcher begins to make the place. ``spawned``: the place's top process exists.
-``kernel``: a guest's clock began (guests only). ``agent``: the agent's first instruction. ``ready``: the agent can take jobs.
+``kernel``: a guest's clock began (guests only). ``agent``: the agent's first instruction. ``ready``: it can take jobs.
 ``started``/``finished``: the job's process was made / was reaped. ``gone``: the place's top process was
 reaped and its kernel objects were removed. A trial that shares its place with others has only
 ``started`` and ``finished``.

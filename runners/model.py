@@ -158,7 +158,7 @@ class Runner(Protocol):
 
     @property
     def label(self) -> str:
-        """The name in records and reports: the name, with ``(tcg)`` for guests without KVM. Valid after :meth:`probe`."""
+        """The name in records, with ``(tcg)`` behind it for guests without KVM. Valid after :meth:`probe`."""
 
     def probe(self) -> Probe:
         """Find out, in about two seconds at most and without side effects, whether this can run here."""

@@ -37,9 +37,7 @@ def read(document: Any, where: str) -> Imported:
         if data is None:
             rounds = found.whole() if (found := stats.get("rounds")) else 1
             value = stats.need("median").number()
-            value_of_all = metric(
-                "time", value, "s", "lower", NAME, primary=True, samples=max(1, rounds)
-            )
+            value_of_all = metric("time", value, "s", "lower", NAME, primary=True, samples=max(1, rounds))
             trials.append(trial(name, value_of_all, block=0, invocation=0, parameters=parameters))
             without.append(name)
             continue
