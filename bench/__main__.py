@@ -20,6 +20,7 @@ COMMANDS = {
     "doctor": "say what this host can run, what not, why, and how to change that",
     "plan": "list what would run and how long it will take",
     "run": "measure; also your own command: tare run -- CMD ARGS...",
+    "ab": "measure two versions of a command side by side; exit 1 on a regression",
     "compare": "compare two runs; exit 1 on a regression",
     "report": "write the report of a run again",
     "import": "make a run of another tool's results",

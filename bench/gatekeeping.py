@@ -12,7 +12,7 @@ from reports import changes, numbers
 from results.gate import Gate, gate
 from results.load import load_run
 from results.thresholds import Thresholds, read_thresholds
-from results.verdict import RunsCompared, compare_runs
+from results.verdict import RunsCompared, compare_runs, compare_versions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -118,3 +118,26 @@ def compare_stored(
 def _label(run: Run) -> str:
     name = run.manifest.name or run.manifest.run
     return f"{name} (imported)" if run.manifest.mode == "imported" else name
+
+
+def compare_measured(run_dir: Path, base: str, head: str, *, thresholds: Path | None = None) -> Outcome:
+    """Compare two versions that were measured side by side in one run; judged by the primary metric.
+
+    Raises:
+        ResultError: the run or the thresholds cannot be read.
+    """
+    run = load_run(run_dir)
+    found = compare_versions(
+        run, base=base, head=head, threshold=read_thresholds(thresholds) if thresholds else Thresholds()
+    )
+    about = run.manifest
+    remarks = [
+        f"Both were measured in turn in run {about.run}, paired by block (mode {about.mode}, seed {about.seed})."
+    ]
+    if about.mode == "quick":
+        remarks.append("A quick run shows that everything works; it is too short for decisions.")
+    if about.status != "complete":
+        remarks.append(f"The run is {about.status}: it has fewer blocks than planned.")
+    return Outcome(
+        base, head, RunsCompared(found, (), (), ()), gate(found, primary_only=True), remarks=tuple(remarks)
+    )

@@ -40,6 +40,10 @@ if TYPE_CHECKING:
     from runners.model import Runner
 
 
+MOST_BLOCKS_OF_VERSIONS: Mapping[ModeName, int] = {"quick": 10, "default": 40, "rigorous": 100}
+"""Where two versions are compared nothing else is measured, and small differences are what is looked for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """What is wanted of one run."""
@@ -51,6 +55,8 @@ class Request:
     resume: str = ""
     command: tuple[str, ...] = ()
     """The user's own command; then it is the only workload besides ``null``."""
+    versions: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """Name → command, of versions to measure side by side; then they are the only workloads."""
     carry: tuple[Path, ...] = ()
     """Files and folders of the host that the command needs in the image."""
     cases: frozenset[tuple[str, str]] | None = None
@@ -70,6 +76,7 @@ class Request:
             "settings": plain,
             "mode": self.mode,
             "command": list(self.command),
+            "versions": [[name, list(command)] for name, command in self.versions],
             "carry": [str(path) for path in self.carry],
             "cases": sorted(self.cases) if self.cases is not None else None,
         }
@@ -129,7 +136,9 @@ def choose_runners(request: Request) -> tuple[str, ...]:
 
 
 def choose_workloads(request: Request) -> tuple[Workload, ...]:
-    """The known workloads, or ``null`` and the user's own command."""
+    """The known workloads, or ``null`` and the user's own command, or the versions to compare."""
+    if request.versions:
+        return tuple(Command(command, name=name, program=name) for name, command in request.versions)
     if not request.command:
         return WORKLOADS
     cold = tuple(workload for workload in WORKLOADS if workload.name == "null")
@@ -148,6 +157,8 @@ def plan(request: Request, bench: Bench, missing: Mapping[str, tuple[str, str]] 
     mode = MODES[request.mode]
     if wanted["run.budget"]:
         mode = replace(mode, budget_seconds=wanted["run.budget"])
+    if request.versions:
+        mode = replace(mode, most_blocks=max(mode.most_blocks, MOST_BLOCKS_OF_VERSIONS[mode.name]))
     seed = wanted["run.seed"]
     accelerators = {key: runner.accelerator for key, runner in bench.runners.items()}
     made = make_plan(
@@ -234,6 +245,7 @@ def resumed(request: Request) -> tuple[Request, Plan]:
             settings={**asked["settings"], **_places(request.settings), "run.results_dir": folder.parent},
             mode=asked["mode"],
             command=tuple(asked["command"]),
+            versions=tuple((name, tuple(words)) for name, words in asked.get("versions", ())),
             carry=tuple(map(Path, asked["carry"])),
             resume=manifest.run,
         )

@@ -56,6 +56,7 @@ def provide(request: Request, bench: Bench, plan: Plan, limits: Limits, progress
         bench.supplies.context.cache,
         progress=progress.say,
         command=request.command,
+        versions=dict(request.versions),
         carry=request.carry,
         extra_files=EXTRA_FILES if "python3" in programs else None,
     )

@@ -136,6 +136,48 @@ def compare_within(
     return found
 
 
+def compare_versions(
+    run: Run | RunFrame,
+    *,
+    base: str,
+    head: str,
+    threshold: float | Thresholds = DEFAULT_THRESHOLD,
+    confidence: float = 0.95,
+    spread: float = INVOCATION_SPREAD,
+) -> list[Comparison]:
+    """Compare two workloads of one run, ``base`` and ``head``, with each other: paired by block, runner by runner.
+
+    Their parameters may differ, as versions do. The floor is the larger A/A ratio of the two. Series that only one of
+    them has, and metrics of direction ``none``, are not among the comparisons.
+    """
+    frame = run if isinstance(run, RunFrame) else read_frame(run)
+    thresholds = threshold if isinstance(threshold, Thresholds) else Thresholds(threshold)
+    series = good_series(frame)
+    counts = left_out(frame)
+    floors = _floors(series, confidence, spread)
+    bases = {
+        (key.metric, key.runner, key.control): one for key, one in series.items() if key.workload == base
+    }
+    found = []
+    for key, subject in series.items():
+        other = bases.get((key.metric, key.runner, key.control))
+        if key.workload != head or key.control or other is None or subject.direction == "none":
+            continue
+        fitting = [
+            ratio
+            for (workload, _, metric, _), ratio in floors.items()
+            if metric == key.metric and workload in {base, head}
+        ]
+        floor = max(fitting, key=lambda ratio: abs(ratio.interval.value), default=None)
+        cost = paired_log_ratio(subject, other, confidence, spread=spread)
+        limit, why = thresholds.of(key.workload, key.runner, key.metric)
+        notes = _notes(subject, other, cost, counts, why)
+        found.append(
+            _comparison(subject, other, f"{base}:{key.runner}", cost, floor, limit, confidence, notes)
+        )
+    return found
+
+
 class UnlikeRunsError(ResultError):
     """Two runs that must not be put side by side; ``fields`` says what differs."""
 

@@ -32,6 +32,8 @@ class Command:
     programs: tuple[str, ...] = ()
     """None by name: the image is built with the command itself."""
     cold: bool = False
+    program: str = COMMAND
+    """Its name in the image."""
 
     @property
     def summary(self) -> str:
@@ -46,8 +48,8 @@ class Command:
     def job(self, site: Site, seconds: float) -> Job:  # noqa: ARG002 - takes as long as it takes
         """The command, in the scratch folder."""
         return Job(
-            argv=site.image.argv(site.root, COMMAND),
-            environ=site.image.environ(site.root, COMMAND),
+            argv=site.image.argv(site.root, self.program),
+            environ=site.image.environ(site.root, self.program),
             directory=site.scratch,
             timeout_seconds=self.timeout_seconds,
         )

@@ -45,6 +45,7 @@ def build_image(
     *,
     progress: Callable[[str], None] = lambda _line: None,
     command: Sequence[str] = (),
+    versions: Mapping[str, Sequence[str]] | None = None,
     carry: Sequence[Path] = (),
     extra_files: Mapping[str, Path] | None = None,
     agent: Path | None = None,
@@ -57,7 +58,8 @@ def build_image(
         cache: the cache folder.
         progress: gets a line before anything slow happens.
         command: the user's own command; it becomes the program ``command``.
-        carry: files and folders of the host that it needs.
+        versions: further commands of the user, by the name of the program that each becomes.
+        carry: files and folders of the host that they need.
         extra_files: path in the image → file of the host.
         agent: the compiled agent; compiled now if not given.
 
@@ -89,20 +91,20 @@ def build_image(
         specs.append(("python", items))
     if "usr/bin/busybox" in specs[0][1]:
         found["busybox"] = _busybox(provision.tool("busybox"))
-    carried: tuple[str, ...] = ()
+    carried: dict[str, None] = {}
     if extra_files:
         specs.append(("extra", _extra(extra_files)))
-    if command:
-        made_command = carry_command(command, carry)
-        specs.append(("command", made_command.items))
-        found[COMMAND] = made_command.program
-        carried = made_command.carried
+    for name, words in {**({COMMAND: command} if command else {}), **(versions or {})}.items():
+        made_command = carry_command(words, carry)
+        specs.append((name, made_command.items))
+        found[name] = made_command.program
+        carried |= dict.fromkeys(made_command.carried)
         notes += made_command.notes
     return replace(
         _assembled(store, specs, progress),
         programs=found,
         python_home=home,
-        carried=carried,
+        carried=tuple(carried),
         notes=tuple(notes),
     )
 

@@ -1,0 +1,27 @@
+"""``tare ab`` on this host, through the real campaign."""
+
+import json
+
+import pytest
+
+from bench.__main__ import main
+from results.load import load_run
+
+pytestmark = pytest.mark.integration
+
+
+def test_a_command_ten_times_as_long_is_a_regression(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    words = ["ab", "--base", "sleep 0.02", "--head", "sleep 0.2", "--blocks", "6", "--no-report", "--json"]
+    assert main([*words, "--runners", "bare"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    (judged,) = [c for c in found["comparisons"] if c["primary"]]
+    assert judged["verdict"] == "worse"
+    (folder,) = (tmp_path / "results" / "runs").iterdir()
+    trials = list(load_run(folder).trials())
+    assert {t.workload for t in trials} == {"base", "head"}
+    assert all(t.outcome == "ok" for t in trials)
+    # Interleaved: each block holds both.
+    assert all(
+        {t.workload for t in trials if t.block == b and not t.warmup} == {"base", "head"} for b in range(6)
+    )
