@@ -22,6 +22,7 @@ COMMANDS = {
     "run": "measure; also your own command: tare run -- CMD ARGS...",
     "ab": "measure two versions of a command side by side; exit 1 on a regression",
     "compare": "compare two runs; exit 1 on a regression",
+    "baseline": "keep runs to compare with, by host class: save, list, use",
     "report": "write the report of a run again",
     "import": "make a run of another tool's results",
     "export": "write a run in the format of another tool",

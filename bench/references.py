@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from bench.baselines import Here, used_here
+from results.errors import ResultError
 from results.find import find_run
 
 if TYPE_CHECKING:
@@ -20,11 +22,20 @@ def baseline_folders(values: Mapping[str, Any]) -> list[Path]:
 def run_folder_of(reference: str, values: Mapping[str, Any]) -> Path:
     """The folder of the run that ``reference`` means; baselines are looked at last.
 
+    ``baseline`` is the one in use on hosts like this one, unless a run has that name.
+
     Args:
         reference: what the user gave.
         values: settings, of the group ``places``.
 
     Raises:
         ResultError: nothing fits, or several do; the text names them.
+        UsageError: no baseline is in use, or it is stale.
     """
-    return find_run(reference, values["run.results_dir"], also=baseline_folders(values))
+    try:
+        # A baseline is a copy of its run: looked at together, every id would fit two.
+        return find_run(reference, values["run.results_dir"])
+    except ResultError:
+        if reference != "baseline":
+            return find_run(reference, values["run.results_dir"], also=baseline_folders(values))
+    return used_here(values["run.baselines_dir"], Here.now_and_here())

@@ -1,0 +1,72 @@
+"""``tare baseline save|list|use``: runs kept to compare with, by host class."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from bench import settings
+from bench.errors import Exit
+
+if TYPE_CHECKING:
+    import argparse
+
+    from bench.baselines import Baseline
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    save = actions.add_parser("save", help="keep a run as a baseline; never a quick or imported one")
+    save.add_argument(
+        "reference", nargs="?", default="latest", metavar="RUN", help="id, name, path or `latest` (default)"
+    )
+    save.add_argument("--name", default="", help="what to call it (default: the run's name or id)")
+    listing = actions.add_parser("list", help="all baselines, and which may be used here, and why not")
+    listing.add_argument("--json", action="store_true", help="print JSON")
+    use = actions.add_parser("use", help="make one the `baseline` that `tare compare` knows")
+    use.add_argument("name", metavar="NAME")
+    for action in (save, listing, use):
+        settings.add_options(action, "places")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Save, list or use."""
+    from bench import baselines  # noqa: PLC0415
+    from bench.references import run_folder_of  # noqa: PLC0415
+
+    values = settings.resolve(arguments)
+    folder = values["run.baselines_dir"]
+    if arguments.action == "save":
+        run_dir = run_folder_of(arguments.reference, values)
+        print(baselines.save(run_dir, folder, arguments.name))
+        return Exit.OK
+    here = baselines.Here.now_and_here()
+    if arguments.action == "use":
+        print(baselines.use(arguments.name, folder, here).path)
+        return Exit.OK
+    known = baselines.all_baselines(folder, here)
+    if arguments.json:
+        print(json.dumps([_row(one) for one in known], indent=2))
+        return Exit.OK
+    print(f"this host is {here.host_class}")
+    for one in known:
+        created = one.manifest.created if one.manifest else "?"
+        print(f"{'*' if one.used else ' '} {one.host_class}/{one.name}  {created}")
+        for reason in one.refusals:
+            print(f"    refused here: {reason}")
+    if not known:
+        print(f"no baseline in {folder} yet: `tare baseline save RUN` makes one")
+    return Exit.OK
+
+
+def _row(one: Baseline) -> dict[str, object]:
+    return {
+        "name": one.name,
+        "host_class": one.host_class,
+        "path": str(one.path),
+        "run": one.manifest.run if one.manifest else None,
+        "created": one.manifest.created if one.manifest else None,
+        "used": one.used,
+        "refusals": list(one.refusals),
+    }
