@@ -19,8 +19,8 @@ def boot_marks(hello: Hello, clock: ClockMap) -> dict[str, int]:
 
     ``kernel`` is zero of the guest's ``CLOCK_MONOTONIC``, as it seems from later. The kernel's timekeeping starts soon
     after its entry, but counts ticks until it chooses a clock source (``clocksource_done_booting``), and ticks
-    are lost while interrupts are off. So the mark is never too early, and late by what was lost: a tick or two where kernel
-    mode runs on hardware, some 0.5 s under TCG, where patching its own code takes the kernel that long.
+    are lost while interrupts are off. So the mark is never too early, and late by what was lost: a tick or two where
+    kernel mode runs on hardware, some 0.5 s under TCG, where patching its own code takes the kernel that long.
     """
     return {
         "kernel": clock.to_host(0),
