@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING
 
 from reports import numbers
 from reports.document import Bullets, Item, Node, Paragraph, Section
-from reports.sections.notes import numbered
+from reports.sections.notes import own, references, shared
 from reports.summary import CONTROL, case_of, rank
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from reports.page import Page
     from results.comparison import Comparison, Verdict
 
@@ -23,7 +21,6 @@ _MOST_UNKNOWN = 12
 def section(page: Page) -> Section:
     """One list per runner, what costs more first; then what is not known."""
     words, found = page.words, page.summary.primary
-    marks = numbered(page)
     body: list[Node] = []
     if not found:
         body.append(Paragraph(words("findings.none", base=page.base), kind="warning"))
@@ -36,19 +33,21 @@ def section(page: Page) -> Section:
             chosen = [c for c in found if c.runner == runner and c.verdict == verdict]
             if verdict in ("worse", "better"):
                 chosen.sort(key=lambda c: -abs(c.cost.value - 1))
-            texts = [_text(page, c, marks) for c in chosen]
+            texts = [_text(page, c) for c in chosen]
             if texts:
                 share = words("findings.share", n=len(texts), total=sum(c.runner == runner for c in found))
                 items.append(
                     Item(f"{share} ", label=words(f"verdict.{verdict}"), kind=verdict, parts=tuple(texts))
                 )
+        if everywhere := references(page, shared(page, runner)):
+            items.append(Item(words("findings.shared", base=page.base, marks=everywhere)))
         body.append(Bullets(tuple(items), title=runner))
     body.append(Bullets(_unknown(page), title=words("findings.unknown_title")))
     return Section("findings", words("findings.title"), tuple(body))
 
 
-def _text(page: Page, found: Comparison, marks: Mapping[str, int]) -> str:
-    noted = ", ".join(str(marks[note]) for note in found.notes)
+def _text(page: Page, found: Comparison) -> str:
+    noted = own(page, found)
     key = "findings.item_noted" if noted else "findings.item"
     return page.words(key, case=case_of(found).label, cost=numbers.cost(found.cost), marks=noted)
 

@@ -9,15 +9,39 @@ from reports.document import Bullets, Item, Paragraph, Section
 from reports.summary import case_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from reports.page import Page
+    from results.comparison import Comparison
 
 
 def numbered(page: Page) -> Mapping[str, int]:
     """Note → its number on the page, in the order of the tables."""
     notes = (note for comparison in page.summary.compared for note in comparison.notes)
     return {note: index for index, note in enumerate(dict.fromkeys(notes), start=1)}
+
+
+def shared(page: Page, runner: str) -> frozenset[str]:
+    """The notes that hold for every judged comparison of a runner: said once beside its name, not in every row."""
+    own = [set(c.notes) for c in page.summary.primary if c.runner == runner]
+    return frozenset(set.intersection(*own)) if len(own) > 1 else frozenset()
+
+
+def references(page: Page, notes: Iterable[str]) -> str:
+    """The numbers of some notes, with runs of them put together: ``1–4, 25``."""
+    marks = numbered(page)
+    runs: list[list[int]] = []
+    for number in sorted(marks[note] for note in notes):
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}–{run[-1]}" for run in runs)
+
+
+def own(page: Page, comparison: Comparison) -> str:
+    """References to the notes of a comparison that are not shared by all of its runner's."""
+    return references(page, set(comparison.notes) - shared(page, comparison.runner))
 
 
 def section(page: Page) -> Section | None:

@@ -8,11 +8,11 @@ from reports import numbers
 from reports.document import Cell, Details, Node, Paragraph, Section, Table
 from reports.numbers import DASH
 from reports.plots.style import runner_color
-from reports.sections.notes import numbered
+from reports.sections.notes import own
 from reports.summary import case_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from reports.page import Page
     from results.comparison import Comparison, Estimate
@@ -26,20 +26,17 @@ def section(page: Page) -> Section | None:
     if not summary.compared:
         return None
     body: list[Node] = [Paragraph(words("overhead.intro", base=page.base)), *page.picture("overhead")]
-    marks = numbered(page)
-    body.append(_table(page, summary.primary, words("overhead.caption"), marks, why=False))
+    body.append(_table(page, summary.primary, words("overhead.caption"), why=False))
     methods = ", ".join(sorted({c.cost.method for c in summary.compared}))
     unit = words("overhead.unit_blocks")
     body.append(Paragraph(words("overhead.method", method=methods, unit=unit), kind="muted"))
     if summary.secondary:
-        every = _table(page, summary.compared, words("overhead.all_caption", base=page.base), marks, why=True)
+        every = _table(page, summary.compared, words("overhead.all_caption", base=page.base), why=True)
         body.append(Details(words("overhead.all", n=len(summary.compared)), (every,)))
     return Section("overhead", words("overhead.title"), tuple(body))
 
 
-def _table(
-    page: Page, found: Sequence[Comparison], caption: str, marks: Mapping[str, int], *, why: bool
-) -> Table:
+def _table(page: Page, found: Sequence[Comparison], caption: str, *, why: bool) -> Table:
     """``why``: with the reason of each verdict, as it was recorded, in place of the threshold."""
     words = page.words
     rows, keys, breaks, previous = [], [], [], None
@@ -47,7 +44,7 @@ def _table(
         group = (case_of(comparison), comparison.metric)
         if previous is not None and group != previous:
             breaks.append(len(rows))
-        rows.append(_row(page, comparison, marks, first=group != previous, why=why))
+        rows.append(_row(page, comparison, first=group != previous, why=why))
         keys.append(f"{case_of(comparison).label}|{comparison.runner}|{comparison.metric}")
         previous = group
     columns = ("workload", "runner", "median", "base_median", "cost", "floor", "n", "verdict")
@@ -61,12 +58,10 @@ def _table(
     )
 
 
-def _row(
-    page: Page, comparison: Comparison, marks: Mapping[str, int], *, first: bool, why: bool
-) -> tuple[Cell, ...]:
+def _row(page: Page, comparison: Comparison, *, first: bool, why: bool) -> tuple[Cell, ...]:
     words = page.words
     label = case_of(comparison).label
-    noted = ", ".join(str(marks[note]) for note in comparison.notes)
+    noted = own(page, comparison)
     verdict = words(f"verdict.{comparison.verdict}")
     threshold = words("overhead.threshold", threshold=numbers.percent(comparison.threshold))
     remarks = [
