@@ -23,6 +23,7 @@ COMMANDS = {
     "ab": "measure two versions of a command side by side; exit 1 on a regression",
     "compare": "compare two runs; exit 1 on a regression",
     "baseline": "keep runs to compare with, by host class: save, list, use",
+    "history": "list every series over all runs of a host class, and where it changed",
     "report": "write the report of a run again",
     "import": "make a run of another tool's results",
     "export": "write a run in the format of another tool",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -55,7 +56,7 @@ def _draw(axes: Axes, panel: Panel) -> None:
         range(count), panel.medians, "o-", markersize=3.6, linewidth=0.8, color=style.runner_color("bare")
     )
     edges = [0, *(index for index, _ in panel.changes), count]
-    for begin, end in zip(edges, edges[1:], strict=False):
+    for begin, end in itertools.pairwise(edges):
         own = panel.medians[begin:end]
         level = math.exp(sum(map(math.log, own)) / len(own)) if min(own) > 0 else sum(own) / len(own)
         axes.hlines(level, begin - 0.4, end - 0.6, color=style.MUTED, linewidth=1.6)

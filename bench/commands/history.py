@@ -1,0 +1,137 @@
+"""``tare history``: every series over all runs of a host class, where it changed, and since which run it is bad."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench import settings
+from bench.errors import Exit, UsageError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from bench.history import Histories, History
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument(
+        "references",
+        nargs="*",
+        metavar="RUN",
+        help="ids, names, paths or `latest`, oldest first (default: all runs)",
+    )
+    parser.add_argument("--host-class", metavar="CLASS", help="of which hosts (default: this one's)")
+    parser.add_argument("--with-quick", action="store_true", help="take quick runs, too")
+    parser.add_argument(
+        "--all-metrics", action="store_true", help="not only those that workloads are judged by"
+    )
+    parser.add_argument(
+        "--thresholds", type=Path, metavar="FILE", help="relative changes that matter, by series"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="also draw the histories, as PNG")
+    parser.add_argument("--otava", type=Path, metavar="FILE", help="also write them as CSV for Apache Otava")
+    settings.add_options(parser, "places")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """List, and draw or export if asked."""
+    from bench import history  # noqa: PLC0415 - imports pandas
+    from bench.baselines import Here  # noqa: PLC0415
+    from bench.references import run_folder_of  # noqa: PLC0415
+    from results.load import load_run  # noqa: PLC0415
+    from results.thresholds import Thresholds, read_thresholds  # noqa: PLC0415
+
+    values = settings.resolve(arguments)
+    if arguments.references:
+        folders = [run_folder_of(reference, values) for reference in arguments.references]
+        own = history.class_of(load_run(folders[0]).manifest)
+    else:
+        folders = history.stored_runs(values["run.results_dir"])
+        own = history.likely_class(folders, Here.now_and_here().host_class)
+    found = history.collect(
+        folders,
+        of_class=arguments.host_class or own,
+        thresholds=read_thresholds(arguments.thresholds) if arguments.thresholds else Thresholds(),
+        quick=arguments.with_quick,
+        all_metrics=arguments.all_metrics,
+    )
+    if arguments.json:
+        print(
+            json.dumps(
+                {
+                    "host_class": found.host_class,
+                    "searched": found.searched,
+                    "left_out": list(found.left_out),
+                    "series": [one.as_json() for one in found.histories],
+                },
+                indent=2,
+            )
+        )
+    else:
+        print("\n".join(_lines(found)))
+    try:
+        if arguments.plot:
+            _plot(found, arguments.plot)
+        if arguments.otava:
+            arguments.otava.write_bytes(_otava(found))
+    except OSError as error:
+        raise UsageError(f"cannot write {error.filename}: {error.strerror}. Choose another file.") from error
+    return Exit.OK
+
+
+def _lines(found: Histories) -> Iterator[str]:
+    from reports import numbers  # noqa: PLC0415
+
+    yield f"{len(found.runs)} runs of host class {found.host_class}"
+    for one in found.histories:
+        first, last = one.points[0], one.points[-1]
+        span = f"{numbers.quantity(first.median, one.unit)} → {numbers.quantity(last.median, one.unit)}"
+        yield f"{_title(one)}: {len(one.points)} runs, {span}"
+        for change in one.changes:
+            point = one.points[change.index]
+            verdict = "worse" if one.worse(change) else "better"
+            label = f"{point.run} ({point.name})" if point.name else point.run
+            yield f"    {verdict} since {label}: {numbers.change(change.ratio)}, p = {change.p:.2g}"
+        if one.first_bad:
+            yield f"    first bad run: {one.first_bad.run}"
+    yield from found.left_out
+
+
+def _title(one: History) -> str:
+    from reports.exports.series import case_title  # noqa: PLC0415
+
+    return f"{case_title(one.workload, one.parameters)} {one.metric} on {one.runner}"
+
+
+def _plot(found: Histories, path: Path) -> None:
+    from reports.plots import history, style  # noqa: PLC0415
+
+    panels = [
+        history.Panel(
+            _title(one),
+            one.unit,
+            tuple(p.median for p in one.points),
+            tuple((c.index, one.worse(c)) for c in one.changes),
+        )
+        for one in found.histories
+    ]
+    if not panels:
+        print("tare: nothing to draw: no run has good values", file=sys.stderr)
+        return
+    with style.styled():
+        history.draw(panels).savefig(path, format="png", dpi=150)
+
+
+def _otava(found: Histories) -> bytes:
+    from reports.exports import otava  # noqa: PLC0415
+    from reports.model import ReportInput  # noqa: PLC0415
+    from results.load import load_run  # noqa: PLC0415
+
+    runs = [load_run(path) for path in found.runs]
+    return otava.table([ReportInput(run.manifest, tuple(run.trials()), ()) for run in runs])
