@@ -5,6 +5,7 @@ Its time comes from ``CLOCK_MONOTONIC`` (``sb_timer.h`` of sysbench 1.0).
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,11 +19,9 @@ _TOTAL_TIME = re.compile(rb"^ *total time: +(\S+)s$", re.MULTILINE)
 _EVENTS = re.compile(rb"^ *total number of events: +(\S+)$", re.MULTILINE)
 _P95 = re.compile(rb"^ *95th percentile: +(\S+)$", re.MULTILINE)
 
-_AGREEMENT = 0.5
-"""How far the printed rate may be from events over total time, relative to it.
 
-sysbench reads the clock for the two at different moments. On a host whose CPUs are taken, tens of percent lie between
-them; a wrong unit or a mangled digit is a factor."""
+_MOST_APART = 5.0
+"""Factor. Up to 4.3 was seen, in a guest whose kernel mode is emulated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +32,15 @@ class Report:
     events: int
     p95_seconds: float
     """Of one event; to 10 µs only, which may make it 0."""
+
+    @property
+    def rate(self) -> float:
+        """Events per second over the time in which its threads worked.
+
+        What sysbench prints as its rate also counts the making and joining of its threads: nothing in a long run, and
+        a factor of four in a short one on a slow guest.
+        """
+        return self.events / self.seconds
 
 
 def read_report(workload: str, result: JobResult) -> Report:
@@ -46,7 +54,7 @@ def read_report(workload: str, result: JobResult) -> Report:
     )
     return Report(
         seconds=number(workload, "total time", seconds, result.stdout),
-        events=int(number(workload, "events", events, result.stdout)),
+        events=math.ceil(number(workload, "events", events, result.stdout)),
         p95_seconds=number(workload, "95th percentile", p95, result.stdout, positive=False) / 1e3,
     )
 
@@ -65,12 +73,11 @@ def find(workload: str, pattern: re.Pattern[bytes], output: bytes) -> tuple[str,
     return tuple(group.decode("ascii", "backslashreplace") for group in found[0].groups())
 
 
-def check_rate(workload: str, rate: float, report: Report, output: bytes) -> None:
-    """Hold a printed rate of events against the events and the time.
+def check_printed(workload: str, printed: float, computed: float, output: bytes) -> None:
+    """Hold a printed rate against the computed one.
 
     Raises:
-        ParseError: they contradict each other.
+        ParseError: they are further apart than threads' making and joining can explain: a digit or a unit is damaged.
     """
-    if report.events < 1 or not abs(rate * report.seconds / report.events - 1) <= _AGREEMENT:
-        what = f"{rate} events/s beside {report.events} events in {report.seconds} s"
-        raise ParseError(workload, what, output)
+    if not 1 / _MOST_APART <= printed / computed <= _MOST_APART:
+        raise ParseError(workload, f"a rate of {printed:g} where events and time make {computed:g}", output)

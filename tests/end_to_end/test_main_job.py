@@ -136,6 +136,8 @@ def test_a_command_that_fails_is_recorded_as_failed_and_the_exit_code_says_so(tm
     ("number", "expected"), [(signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -9)]
 )
 def test_a_run_that_is_ended_keeps_its_trials_and_can_be_resumed(tmp_path, number, expected):
+    # Where the tests run in the background SIGINT may be ignored, which children would inherit.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     words = ["run", "--quick", "--blocks", "40", "--runners", "bare", "-k", "null or syscall", "--no-report"]
     process = subprocess.Popen([sys.executable, "-m", "bench", *words], cwd=tmp_path, stderr=subprocess.PIPE)
     try:
