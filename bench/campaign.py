@@ -142,7 +142,8 @@ class Campaign:
             places: dict[str, Opened] = {}
             for key in self.plan.order(f"openings of round {number}", keys):
                 self._open(key, places, stack)
-            for workload in self.plan.order(f"warm-ups of round {number}", workloads):
+            warmed = workloads if self.plan.mode.warmups else ()
+            for workload in self.plan.order(f"warm-ups of round {number}", warmed):
                 self._steady_block(workload, blocks[0], places, stack, warmup=True)
             for block in blocks:
                 if self._out_of_time(f"steady-state block {block}"):

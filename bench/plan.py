@@ -39,6 +39,8 @@ class Mode:
     most_blocks: int
     cold_share: float = 0.35
     """Part of the budget that goes to cold starts, if both kinds are measured."""
+    warmups: bool = True
+    """Run every steady-state case once, marked and not counted, in each newly opened place of a round."""
 
 
 _CHEAP_OPENING_SECONDS = 0.1
@@ -57,9 +59,10 @@ MODES: dict[ModeName, Mode] = {
             budget_seconds=45,
             rounds=1,
             job_seconds=0.1,
-            least_blocks=2,
+            least_blocks=3,
             most_blocks=5,
-            cold_share=0.25,
+            cold_share=0.2,
+            warmups=False,
         ),
         Mode("default", budget_seconds=600, rounds=5, job_seconds=0.4, least_blocks=5, most_blocks=15),
         Mode("rigorous", budget_seconds=3000, rounds=8, job_seconds=1.0, least_blocks=8, most_blocks=64),
@@ -157,6 +160,7 @@ class Plan:
             "cold_blocks": self.cold_blocks,
             "steady_blocks": self.steady_blocks,
             "job_seconds": self.mode.job_seconds,
+            "warmups": self.mode.warmups,
             "budget_seconds": self.mode.budget_seconds,
             "estimate_seconds": round(self.estimate_seconds, 1),
             "trials": self.trials,
@@ -267,7 +271,8 @@ def _fit(
     rest = mode.budget_seconds - cold_blocks * cold_block
     # Each round repeats the openings and one warm-up pass.
     rounds = min(mode.rounds, blocks or mode.rounds)
-    round_cost = opening + _WARMUP_COST * steady_block
+    warmups = int(mode.warmups)
+    round_cost = opening + warmups * _WARMUP_COST * steady_block
     steady_blocks = _blocks(mode, blocks, rest - rounds * round_cost, steady_block) if steady else 0
     # Whole blocks per round, so that every invocation carries the same weight.
     steady_blocks = steady_blocks if blocks else steady_blocks // mode.rounds * mode.rounds or steady_blocks
@@ -280,7 +285,7 @@ def _fit(
         cold_blocks=cold_blocks,
         steady_blocks=steady_blocks,
         estimate_seconds=cold_blocks * cold_block + rounds * round_cost + steady_blocks * steady_block,
-        trials=cold_blocks * len(cold) + (rounds + steady_blocks) * len(steady),
+        trials=cold_blocks * len(cold) + (warmups * rounds + steady_blocks) * len(steady),
         reopened=frozenset(
             r for r in {c.runner for c in steady} if seconds.opening(r) < _CHEAP_OPENING_SECONDS
         ),

@@ -57,6 +57,7 @@ def make(
     skips=(),
     done=frozenset(),
     reopened=(),
+    warmups=True,
     **fields,
 ):
     clock = FakeClock()
@@ -64,7 +65,7 @@ def make(
     cases = tuple(Case(workload, key) for workload in workloads for key in ("bare", "bare-again", "box"))
     mode = MODES["quick"]
     plan = Plan(
-        mode=replace(mode, rounds=rounds),
+        mode=replace(mode, rounds=rounds, warmups=warmups),
         seed=7,
         cases=cases,
         skips=tuple(skips),
@@ -166,6 +167,13 @@ def test_each_round_warms_every_case_up_once_and_marks_it():
     campaign, kept, _ = make(rounds=2)
     campaign.run()
     assert Counter(t.runner for t in kept if t.warmup) == {"bare": 2, "bare-again": 2, "box": 2}
+
+
+def test_quick_runs_spare_the_warm_ups():
+    campaign, kept, _ = make(warmups=False)
+    campaign.run()
+    assert not any(t.warmup for t in kept)
+    assert len(good(kept, "work", "box")) == 4
 
 
 def test_guests_under_emulation_carry_it_in_their_label():
