@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from reports.model import Language
+    from results.record import Trial
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +29,16 @@ class Written:
 
 
 def report_input(run_dir: Path) -> ReportInput:
-    """Load a run and compare its runners with the base."""
+    """Load a run and compare its runners with the base; imported ones without it with the first that they name."""
     run = load_run(run_dir)
     trials = tuple(run.trials())
-    comparisons = tuple(compare_within(run, base=BASE, seed=run.manifest.seed))
+    comparisons = tuple(compare_within(run, base=_base(run.manifest.mode, trials), seed=run.manifest.seed))
     return ReportInput(run.manifest, trials, comparisons, tuple(run.problems), _files(run_dir))
+
+
+def _base(mode: str, trials: tuple[Trial, ...]) -> str:
+    found = [trial.runner for trial in trials if trial.outcome == "ok"]
+    return found[0] if mode == "imported" and found and BASE not in found else BASE
 
 
 def report_run(run_dir: Path, reports_dir: Path, *, language: Language = "en") -> Written:

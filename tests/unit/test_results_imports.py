@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from bench.__main__ import main
 from bench.gatekeeping import compare_stored
+from bench.reporting import report_input
 from reports.exports import FORMATS as EXPORTS
 from results.errors import ResultError
 from results.find import find_run
@@ -274,6 +275,16 @@ def test_the_command_imports_and_reports(tmp_path, monkeypatch, capsys):
     assert "imported" in page.lower()
     assert main(["import", "missing.csv"]) == 2
     assert "missing.csv" in capsys.readouterr().err
+
+
+def test_the_report_compares_with_the_first_runner_where_there_is_no_bare(tmp_path):
+    rows = "".join(
+        f"a,{r},t,{f + i / 1000},s,lower,{i}\n" for r, f in (("docker", 1.0), ("kvm", 2.0)) for i in range(8)
+    )
+    given_to_report = report_input(import_file(write(tmp_path / "f.csv", HEADER + rows), tmp_path / "runs"))
+    assert [(c.base, c.runner, c.verdict) for c in given_to_report.comparisons] == [
+        ("docker", "kvm", "worse")
+    ]
 
 
 JSON = st.recursive(
