@@ -58,7 +58,7 @@ MODES: dict[ModeName, Mode] = {
             "quick",
             budget_seconds=45,
             rounds=1,
-            job_seconds=0.1,
+            job_seconds=0.05,
             least_blocks=3,
             most_blocks=5,
             cold_share=0.2,
