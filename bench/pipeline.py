@@ -18,6 +18,7 @@ from bench.errors import EnvironmentMissing, Exit, UsageError
 from bench.keyword import compile_keyword
 from bench.measure import measure
 from bench.plan import MODES, Case, ModeName, Plan, Seconds, make_plan, timings_file
+from bench.profile import PROFILES, profile
 from bench.provide import provide
 from bench.registry import BASE, CONTROL, DEFAULT, QUICK, Supplies, check, make
 from bench.workloads import WORKLOADS
@@ -227,6 +228,8 @@ def execute(request: Request, progress: Progress) -> Finished:
         if not final.cases:
             raise EnvironmentMissing(nothing_to_measure(final))
         run_dir, interrupted = measure(request, supplied.bench, final, supplied.image, limits, progress)
+        if request.profile and not interrupted:
+            profile(supplied.bench, final, supplied.image, limits, run_dir / PROFILES, progress)
     return conclude(request, run_dir, progress, interrupted=interrupted)
 
 
@@ -281,7 +284,7 @@ def nothing_to_measure(plan: Plan) -> str:
 def conclude(request: Request, run_dir: Path, progress: Progress, *, interrupted: bool) -> Finished:
     """Step 6, compare and report."""
     trials = tuple(load_run(run_dir).trials())
-    if not request.report or not any(trial.outcome == "ok" for trial in trials):
+    if interrupted or not request.report or not any(trial.outcome == "ok" for trial in trials):
         return Finished(run_dir, trials, None, "", interrupted)
     progress.say("writing the report")
     # Imported only now: pandas and matplotlib must not be in memory while something is measured.

@@ -5,23 +5,21 @@ It comes after the campaign, in places and jobs of its own, so that sampling slo
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
 import threading
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.registry import CONTROL
 from bench.workloads.base import Site
 from bench.workloads.python import PROGRAM_IN_IMAGE, Python
 from runners.model import TareError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from bench.pipeline import Bench
     from bench.plan import Plan
     from bench.progress import Progress
@@ -29,44 +27,38 @@ if TYPE_CHECKING:
     from runners.model import Limits, Place
 
 JOB_SECONDS = 4.0
+PROFILES = "profiles"
+"""Folder of a run that the profiles go to."""
+
 FORMATS = {"speedscope": ".speedscope.json", "flamegraph": ".svg"}
 _FIND_SECONDS = 10.0
 _RATE_HZ = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Profiles:
-    """What came of it."""
+def profile(bench: Bench, plan: Plan, image: Image, limits: Limits, folder: Path, progress: Progress) -> None:
+    """Sample the ``python`` workload once per format in every place of the plan that allows it.
 
-    files: Mapping[str, Path]
-    """``<runner> <format>`` → file."""
-    refused: Mapping[str, str]
-    """Runner → why there is none."""
-
-
-def profile(
-    bench: Bench, plan: Plan, image: Image, limits: Limits, folder: Path, progress: Progress
-) -> Profiles:
-    """Sample the ``python`` workload once per format in every place of the plan that allows it."""
-    files: dict[str, Path] = {}
+    ``folder`` gets ``<runner>.speedscope.json`` and ``<runner>.svg``, and ``refused.json`` with the reason for each
+    runner that has none.
+    """
     refused: dict[str, str] = {}
-    runners = dict.fromkeys(case.runner for case in plan.cases if case.workload.name == "python")
+    runners = dict.fromkeys(
+        case.runner for case in plan.cases if case.workload.name == "python" and not case.control
+    )
     folder.mkdir(parents=True, exist_ok=True)
     for key in runners:
-        if key == CONTROL:
-            continue
         label = bench.runners[key].label
         progress.say(f"profiling python on {label}")
         try:
-            for name, suffix in FORMATS.items():
-                file = folder / f"{label}{suffix}"
+            for output, suffix in FORMATS.items():
                 with bench.runners[key].open() as place:
-                    _sample(place, image, limits, name, file)
-                files[f"{label} {name}"] = file
+                    _sample(place, image, limits, output, folder / f"{label}{suffix}")
         except TareError as error:
             refused[label] = str(error)
             progress.say(f"no profile of {label}: {error}")
-    return Profiles(files, refused)
+    if not runners:
+        progress.say("nothing to profile: the plan has no `python` workload")
+    (folder / "refused.json").write_text(json.dumps(refused, indent=2, ensure_ascii=False), encoding="utf-8")
 
 
 def _sample(place: Place, image: Image, limits: Limits, output: str, file: Path) -> None:

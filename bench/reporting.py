@@ -49,5 +49,6 @@ def report_run(run_dir: Path, reports_dir: Path, *, language: Language = "en") -
 
 
 def _files(run_dir: Path) -> dict[str, Path]:
-    wanted = ("manifest.json", "trials.jsonl", "pytest-benchmark.json", "profiles")
-    return {name: run_dir / name for name in wanted if (run_dir / name).exists()}
+    wanted = ("manifest.json", "trials.jsonl", "pytest-benchmark.json")
+    found = {name: run_dir / name for name in wanted if (run_dir / name).exists()}
+    return found | {f"profile: {path.name}": path for path in sorted((run_dir / "profiles").glob("*.*"))}

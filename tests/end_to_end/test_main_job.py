@@ -219,3 +219,31 @@ def _parent(path):
         return (path.parent / "stat").read_text().rpartition(")")[2].split()[1]
     except OSError:
         return ""
+
+
+def test_profiles_are_made_in_every_place_that_allows_it_and_the_others_say_why(tmp_path):
+    words = [
+        "--quick",
+        "--blocks",
+        "1",
+        "--runners",
+        "bare,namespaces",
+        "-k",
+        "python",
+        "--profile",
+        "--no-report",
+    ]
+    done = tare(tmp_path, "run", *words)
+    assert done.returncode == 0, done.stderr
+    run_dir, _ = stored(tmp_path)
+    refused = json.loads((run_dir / "profiles/refused.json").read_text())
+    for label in ("bare", "namespaces"):
+        if label in refused:
+            assert "py-spy" in refused[label]
+            continue
+        speedscope = json.loads((run_dir / f"profiles/{label}.speedscope.json").read_text())
+        names = {frame["name"] for frame in speedscope["shared"]["frames"]}
+        assert any("json" in name or "regex" in name or "main" in name for name in names)
+        assert "<svg" in (run_dir / f"profiles/{label}.svg").read_text()
+    if os.getuid() == 0:
+        assert not refused
