@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from bench.draft import Draft
 from bench.launch_metrics import launch_metrics
-from bench.plan import WARMUP_SHARE, job_key
+from bench.plan import WARMUP_SHARE, job_key, share
 from bench.registry import BASE, CONTROL
 from bench.workloads.base import Site
 from results.record import Trial
@@ -80,8 +80,8 @@ class Campaign:
             self._store_skips()
         rounds = self.plan.rounds
         for number in range(rounds):
-            self._cold_blocks(_share(self.plan.cold_blocks, rounds, number))
-            self._steady_round(number, _share(self.plan.steady_blocks, rounds, number))
+            self._cold_blocks(share(self.plan.cold_blocks, rounds, number))
+            self._steady_round(number, self.plan.round_of(number))
         self.progress.end()
 
     # -- cold starts ------------------------------------------------------------------------------
@@ -149,7 +149,10 @@ class Campaign:
                 if self._out_of_time(f"steady-state block {block}"):
                     return
                 if block != blocks[0]:
-                    for key in self.plan.reopened & places.keys():
+                    wanted = {
+                        case.runner for workload in workloads for case in self.plan.block(workload, block)
+                    }
+                    for key in places.keys() & self.plan.reopened | places.keys() - wanted:
                         places.pop(key).place.close()
                 for workload in self.plan.order(f"workloads of block {block}", workloads):
                     self._steady_block(workload, block, places, stack, warmup=False)
@@ -307,11 +310,6 @@ def as_failure(error: Exception) -> PlaceFailure:
 
 def _base_of(key: str) -> str:
     return BASE if key == CONTROL else key
-
-
-def _share(blocks: int, rounds: int, number: int) -> range:
-    """The blocks of one round: as equal as whole blocks allow."""
-    return range(blocks * number // rounds, blocks * (number + 1) // rounds)
 
 
 def done_trials(trials: Iterable[Trial], labels: Mapping[str, str]) -> frozenset[tuple[str, str, int, bool]]:

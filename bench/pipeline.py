@@ -260,6 +260,7 @@ def resumed(request: Request) -> tuple[Request, Plan]:
             skips=(),
             cold_blocks=manifest.plan["cold_blocks"],
             steady_blocks=manifest.plan["steady_blocks"],
+            full_blocks=manifest.plan["full_blocks"],
             estimate_seconds=manifest.plan["estimate_seconds"],
             trials=manifest.plan["trials"],
             reopened=frozenset(manifest.plan["reopened"]),

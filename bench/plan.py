@@ -45,6 +45,9 @@ class Mode:
 
 _CHEAP_OPENING_SECONDS = 0.1
 
+_CHEAP_SHARE = 0.4
+"""At most this part of the budget goes to blocks without the slow runners."""
+
 WARMUP_SHARE = 0.1
 """Length of a warm-up job, relative to a measured one: it loads programs and files, which length does not matter to."""
 
@@ -110,6 +113,9 @@ class Plan:
     estimate_seconds: float
     trials: int
     """How many trials the plan leads to, warm-ups included, skips not."""
+    full_blocks: int = -1
+    """Of the steady-state blocks, those that all runners take part in; negative: all of them. In the others only the
+    runners in ``reopened`` do: while a block of a slow guest is measured, they fill several."""
     reopened: frozenset[str] = frozenset()
     """Runner keys whose steady-state places are cheap enough to be made anew for every block, so that what
     varies between invocations is sampled as often as what varies between jobs."""
@@ -126,8 +132,19 @@ class Plan:
 
     def block(self, workload: Workload, number: int) -> list[Case]:
         """The cases of one block in the order in which they are measured."""
-        cases = [case for case in self.cases if case.workload == workload]
+        cases = [case for case in self.cases if case.workload == workload and self._takes_part(case, number)]
         return self.order(f"block {number} of {workload.name}", cases)
+
+    def _takes_part(self, case: Case, number: int) -> bool:
+        """The full blocks come first in every round, so that guests' places are not kept open for longer."""
+        if self.full_blocks < 0 or case.workload.cold or case.runner in self.reopened:
+            return True
+        first = next(start for start in map(self.round_of, range(self.rounds)) if number in start).start
+        return number - first < self.full_blocks // self.rounds
+
+    def round_of(self, number: int) -> range:
+        """The steady-state blocks of a round: as equal as whole blocks allow."""
+        return share(self.steady_blocks, self.rounds, number)
 
     def restricted(self, wanted: Collection[tuple[str, str]]) -> Plan:
         """The plan with only some of its cases: (workload, runner key).
@@ -159,6 +176,7 @@ class Plan:
             "rounds": self.rounds,
             "cold_blocks": self.cold_blocks,
             "steady_blocks": self.steady_blocks,
+            "full_blocks": self.full_blocks,
             "job_seconds": self.mode.job_seconds,
             "warmups": self.mode.warmups,
             "budget_seconds": self.mode.budget_seconds,
@@ -219,6 +237,11 @@ def make_plan(
     return _fit(tuple(cases), tuple(skips), mode, seed, seconds, blocks)
 
 
+def share(blocks: int, rounds: int, number: int) -> range:
+    """The blocks that fall to one of several rounds."""
+    return range(blocks * number // rounds, blocks * (number + 1) // rounds)
+
+
 def timings_file(cache: Path) -> Path:
     """Where the last runs' costs per case are kept: estimates only, never results."""
     return cache / "timings.json"
@@ -266,8 +289,8 @@ def _fit(
     cold_block = sum(seconds.job(case, mode.job_seconds) for case in cold)
     steady_block = sum(seconds.job(case, mode.job_seconds) for case in steady)
     opening = sum(seconds.opening(runner) for runner in {case.runner for case in steady})
-    share = mode.cold_share if cold and steady else 1.0
-    cold_blocks = _blocks(mode, blocks, mode.budget_seconds * share, cold_block) if cold else 0
+    cold_share = mode.cold_share if cold and steady else 1.0
+    cold_blocks = _blocks(mode, blocks, mode.budget_seconds * cold_share, cold_block) if cold else 0
     rest = mode.budget_seconds - cold_blocks * cold_block
     # Each round repeats the openings and one warm-up pass.
     rounds = min(mode.rounds, blocks or mode.rounds)
@@ -277,18 +300,31 @@ def _fit(
     # Whole blocks per round, so that every invocation carries the same weight.
     steady_blocks = steady_blocks if blocks else steady_blocks // mode.rounds * mode.rounds or steady_blocks
     rounds = min(rounds, steady_blocks)
+    estimate = cold_blocks * cold_block + rounds * round_cost + steady_blocks * steady_block
+    cheap = frozenset(r for r in {c.runner for c in steady} if seconds.opening(r) < _CHEAP_OPENING_SECONDS)
+    quick_ones = [case for case in steady if case.runner in cheap]
+    cheap_block = sum(seconds.job(case, mode.job_seconds) for case in quick_ones)
+    more = 0
+    if not blocks and 0 < len(quick_ones) < len(steady):
+        room = min(mode.budget_seconds - estimate, _CHEAP_SHARE * mode.budget_seconds)
+        more = (
+            max(0, min(mode.most_blocks - steady_blocks, int(room / max(cheap_block, 1e-3))))
+            // rounds
+            * rounds
+        )
     return Plan(
         mode=mode,
         seed=seed,
         cases=cases,
         skips=skips,
         cold_blocks=cold_blocks,
-        steady_blocks=steady_blocks,
-        estimate_seconds=cold_blocks * cold_block + rounds * round_cost + steady_blocks * steady_block,
-        trials=cold_blocks * len(cold) + (warmups * rounds + steady_blocks) * len(steady),
-        reopened=frozenset(
-            r for r in {c.runner for c in steady} if seconds.opening(r) < _CHEAP_OPENING_SECONDS
-        ),
+        steady_blocks=steady_blocks + more,
+        full_blocks=steady_blocks if more else -1,
+        estimate_seconds=estimate + more * cheap_block,
+        trials=cold_blocks * len(cold)
+        + (warmups * rounds + steady_blocks) * len(steady)
+        + more * len(quick_ones),
+        reopened=cheap,
     )
 
 

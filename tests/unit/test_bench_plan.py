@@ -101,3 +101,27 @@ def test_a_restricted_plan_keeps_base_and_control_for_the_ratios():
         ("cpu", "bare-again"),
         ("cpu", "guest"),
     ]
+
+
+def test_where_guests_are_slow_the_others_get_more_blocks_in_every_round():
+    seen = {f"{w.name}@guest/0.4": 3.0 for w in WORKLOADS} | {"open@guest": 2.0}
+    made = plan("default", seen=seen)
+    assert 0 < made.full_blocks < made.steady_blocks
+    cpu = next(case.workload for case in made.cases if case.workload.name == "cpu")
+    taking_part = dict.fromkeys(ACCELERATORS, 0)
+    for number in range(made.steady_blocks):
+        for case in made.block(cpu, number):
+            taking_part[case.runner] += 1
+    assert taking_part["guest"] == made.full_blocks
+    assert taking_part["bare"] == taking_part["bare-again"] == taking_part["box"] == made.steady_blocks
+    for number in range(made.rounds):
+        with_guest = [
+            any(c.runner == "guest" for c in made.block(cpu, block)) for block in made.round_of(number)
+        ]
+        assert with_guest == sorted(with_guest, reverse=True)
+        assert with_guest[0]
+    assert made.estimate_seconds <= MODES["default"].budget_seconds * 1.05
+
+
+def test_without_slow_runners_every_block_is_full():
+    assert plan("default", keys=("bare", "box")).full_blocks == -1
