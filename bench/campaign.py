@@ -112,7 +112,9 @@ class Campaign:
             with runner.open(first=job) as place:
                 result = place.run(job)
         except (TareError, OSError) as error:
-            self._place_failed(case, draft, as_failure(error))
+            failure = as_failure(error)
+            self._opening_failed(case.runner, failure)
+            self._place_failed(case, draft, failure)
             return
         self._failures[case.runner] = 0
         draft.timeline = dict(place.timeline)
@@ -121,8 +123,7 @@ class Campaign:
         draft.judge(result)
         if draft.outcome == "ok":
             draft.metrics += launch_metrics(draft.timeline, draft.clock_error)
-            usage = getattr(place, "usage", None)
-            draft.metrics += usage_metrics(usage, source="launcher") if usage else ()
+            draft.metrics += usage_metrics(place.usage, source="launcher") if place.usage else ()
         self._store(draft, case, f"open@{case.runner}", time.monotonic() - began)
 
     # -- steady state -----------------------------------------------------------------------------
@@ -170,10 +171,8 @@ class Campaign:
         try:
             place = stack.enter_context(self.runners[_base_of(key)].open())
         except (TareError, OSError) as error:
-            self._failures[key] = self._failures.get(key, 0) + 1
             failure = as_failure(error)
-            if self._failures[key] >= GIVE_UP_AFTER:
-                self._give_up(key, failure.reason)
+            self._opening_failed(key, failure)
             return failure
         self._failures[key] = 0
         places[key] = Opened(place, invocation)
@@ -194,7 +193,7 @@ class Campaign:
         if self._given_up(case, draft):
             return
         if case.runner not in places and (error := self._open(case.runner, places, stack)):
-            self._place_failed(case, draft, error, counted=True)
+            self._place_failed(case, draft, error)
             return
         opened = places[case.runner]
         place = opened.place
@@ -241,18 +240,19 @@ class Campaign:
             invocation=self.invocation,
         )
 
-    def _place_failed(self, case: Case, draft: Draft, error: PlaceFailure, *, counted: bool = False) -> None:
+    def _place_failed(self, case: Case, draft: Draft, error: PlaceFailure) -> None:
         draft.place_failed(error)
-        if not counted and case.workload.cold:
-            self._failures[case.runner] = self._failures.get(case.runner, 0) + 1
-            if self._failures[case.runner] >= GIVE_UP_AFTER:
-                self._give_up(case.runner, error.reason)
         self.progress.say(f"{case.workload.name} on {draft.runner}: {draft.outcome}: {error.reason}")
         self._store(draft, case)
 
-    def _give_up(self, key: str, reason: str) -> None:
-        self._gone[key] = reason
-        self.progress.say(f"{key}: given up after {GIVE_UP_AFTER} failed openings in a row: {reason}")
+    def _opening_failed(self, key: str, error: PlaceFailure) -> None:
+        """Count it, and give the runner up if it was one too many in a row."""
+        self._failures[key] = self._failures.get(key, 0) + 1
+        if self._failures[key] >= GIVE_UP_AFTER:
+            self._gone[key] = error.reason
+            self.progress.say(
+                f"{key}: given up after {GIVE_UP_AFTER} failed openings in a row: {error.reason}"
+            )
 
     def _given_up(self, case: Case, draft: Draft) -> bool:
         why = self._gone.get(case.runner)

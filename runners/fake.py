@@ -119,6 +119,7 @@ class FakePlace:
         self.vantage = Vantage(top_pid=0, shared_with_host=False)
         self.clock_error = 1e-6 if runner.guest else 0.0
         self.context: dict[str, object] = {"fake": True}
+        self.usage: Usage | None = None
         self.timeline: dict[str, int] = {}
         self._runner, self._first, self._closed = runner, first, False
         runner.open_places += 1

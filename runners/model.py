@@ -139,6 +139,8 @@ class Place(Protocol):
     timeline: dict[str, int]
     """Mark → host ``CLOCK_MONOTONIC`` ns; see :data:`results.record.MARKS`."""
     clock_error: float
+    usage: Usage | None
+    """What the top process and all that it waited for used; set by :meth:`close`, ``None`` where nobody counted."""
     context: dict[str, object]
     """Facts for the fairness audit, as *achieved*: cpus, memory limit, kernel, scratch file system, …"""
 
