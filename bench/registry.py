@@ -10,7 +10,7 @@ from bench.errors import UsageError
 from results.record import CONTROL_SUFFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from runners.model import RunContext, Runner
     from runners.provision.tools import Provision
@@ -50,13 +50,30 @@ def _qemu(supplies: Supplies, name: str) -> Runner:
     return QemuRunner(supplies.context, supplies.provision, settings, profile=name.removeprefix("qemu-"))
 
 
-MAKERS = {
-    "bare": _bare,
-    "namespaces": _namespaces,
-    "qemu-microvm": _qemu,
-    "qemu-q35": _qemu,
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of runner."""
+
+    make: Callable[[Supplies, str], Runner]
+    """Gets the whole name, variant included."""
+    variants: Callable[[str], str] | None = None
+    """What is wrong with a variant, the part of a name behind the colon; empty: nothing. ``None``: there are none."""
+
+
+def _rung(variant: str) -> str:
+    from runners.isolation import RUNGS  # noqa: PLC0415
+
+    known = ("full", *(f"+{rung}" for rung in RUNGS))
+    return "" if variant in known else f"known are {', '.join(known)}"
+
+
+KINDS = {
+    "bare": Kind(_bare),
+    "namespaces": Kind(_namespaces, _rung),
+    "qemu-microvm": Kind(_qemu),
+    "qemu-q35": Kind(_qemu),
 }
-"""``namespaces:+RUNG`` stands for the container up to that rung of the isolation ladder."""
+"""A runner's name is one of these, or ``KIND:VARIANT`` where the kind has variants: ``namespaces:+pid``."""
 
 DEFAULT = ("bare", "namespaces", "qemu-microvm", "qemu-q35")
 QUICK = ("bare", "namespaces", "qemu-microvm")
@@ -69,14 +86,18 @@ def check(asked: Sequence[str]) -> tuple[str, ...]:
         UsageError: a name is unknown; the text offers near ones.
     """
     for name in asked:
-        kind, _, rung = name.partition(":")
-        if kind not in MAKERS or (rung and kind != "namespaces"):
-            near = difflib.get_close_matches(name, MAKERS, n=1)
+        kind, colon, variant = name.partition(":")
+        if kind not in KINDS:
+            near = difflib.get_close_matches(name, KINDS, n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
-            raise UsageError(f"--runners: unknown runner {name!r}{hint} Known are {', '.join(MAKERS)}")
+            raise UsageError(f"--runners: unknown runner {name!r}{hint} Known are {', '.join(KINDS)}")
+        variants = KINDS[kind].variants
+        wrong = "" if not colon else variants(variant) if variants else f"{kind} has no variants"
+        if wrong:
+            raise UsageError(f"--runners: unknown runner {name!r}: {wrong}")
     return tuple(dict.fromkeys((BASE, *asked)))
 
 
 def make(name: str, supplies: Supplies) -> Runner:
     """The runner of that name."""
-    return MAKERS[name.partition(":")[0]](supplies, name)
+    return KINDS[name.partition(":")[0]].make(supplies, name)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from bench import pipeline
 from bench.commands import requests
 from bench.errors import Exit
-from bench.registry import BASE, MAKERS
+from bench.registry import BASE, KINDS
 
 if TYPE_CHECKING:
     import argparse
@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     from runners.kvm.floor import probe_kvm  # noqa: PLC0415
 
     asked = requests.request_from(arguments)
-    wanted = asked.settings["run.runners"] or tuple(MAKERS)
+    wanted = asked.settings["run.runners"] or tuple(KINDS)
     request = replace(asked, settings={**asked.settings, "run.runners": wanted})
     with pipeline.opened(request, requests.progress()) as bench:
         workdir = bench.supplies.context.workdir
