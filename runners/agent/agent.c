@@ -23,6 +23,8 @@ enum { DONE_TIMED_OUT = 1, DONE_KILLED = 2 };
 enum { HELLO_PID_1 = 1, HELLO_GUEST = 2 };
 
 static int leaving; /* EXIT has come: leave after the job */
+static int spoken_to = 1; /* 0: nobody may be listening yet, so the hello waits until something is said to us */
+static u64 ready_ns;
 
 /* ---- the job that runs ------------------------------------------------------------------------------------- */
 
@@ -317,7 +319,8 @@ static void open_channel(const char *argument)
 {
     channel_in = channel_out = (int)parse_number(argument, &argument);
     if (*argument == ',')
-        channel_out = (int)parse_number(argument + 1, 0);
+        channel_out = (int)parse_number(argument + 1, &argument);
+    spoken_to = *argument != '?';
     sys_prctl(PR_SET_NAME, (unsigned long)"tare-agent");
 }
 
@@ -326,7 +329,7 @@ static void say_hello(void)
     u32 pid = (u32)sys_getpid();
     begin(HELLO, 0);
     number(TAG_CLOCK, born_ns, 8);
-    number(TAG_READY, now_ns(), 8);
+    number(TAG_READY, ready_ns, 8);
     number(TAG_PID, pid, 4);
     number(TAG_FLAGS, (pid == 1 ? HELLO_PID_1 : 0) | (guest ? HELLO_GUEST : 0), 4);
     number(TAG_SKIPPED, skipped, 8);
@@ -359,7 +362,9 @@ int tare_main(int argc, char **argv, char **envp)
         open_channel(argv[2]);
     else
         fail("usage: tare-agent RUN CHANNEL", -EINVAL);
-    say_hello();
+    ready_ns = now_ns();
+    if (spoken_to)
+        say_hello();
     for (;;) {
         struct pollfd fds[] = {
             {channel_in, POLLIN, 0},
@@ -370,9 +375,13 @@ int tare_main(int argc, char **argv, char **envp)
         u64 now = now_ns(), deadline = job.running ? job.deadline_ns : 0;
         int64_t wait = outbox_used || (deadline && deadline <= now) ? 0 : deadline ? (int64_t)(deadline - now) : -1;
         sys_poll(fds, 4, wait, 0);
-        if (fds[0].revents)
+        if (fds[0].revents) {
+            if (!spoken_to) {
+                spoken_to = 1;
+                say_hello();
+            }
             receive();
-        else
+        } else
             flush(); /* no more input waits: the answers are complete */
         for (int i = 0; i < 2; i++)
             if (job.running && fds[2 + i].revents)

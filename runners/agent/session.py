@@ -79,12 +79,16 @@ class AgentSession:
 
     ``same_clock``: the agent reads the host's clock, as all but a guest's do. Otherwise the clock is mapped
     before and after each job, since the two drift apart (the host's is slewed, by up to 0.5 ms/s).
+    ``speaks_first``: as most do. An agent whose channel ends in ``?`` waits until it is spoken to, because what it
+    said before somebody attached to it would be lost.
     """
 
-    def __init__(self, channel: HasFileno | int, *, same_clock: bool = True) -> None:
+    def __init__(
+        self, channel: HasFileno | int, *, same_clock: bool = True, speaks_first: bool = True
+    ) -> None:
         self._fd = channel if isinstance(channel, int) else channel.fileno()
         os.set_blocking(self._fd, False)
-        self._same_clock = same_clock
+        self._same_clock, self._speaks_first = same_clock, speaks_first
         self._reader = Reader()
         self._messages: list[Message] = []
         self._sequence = PRELOADED_SEQUENCE + 1
@@ -110,6 +114,9 @@ class AgentSession:
         """
         if self._hello is None:
             deadline = _deadline(timeout_seconds)
+            if not self._speaks_first:
+                ping = self._take_sequence()
+                self._send(encode(Frame(Type.PING, ping)), deadline)
             message = self._next(deadline, f"did not say hello within {timeout_seconds:g} s")
             if isinstance(message, Refused):
                 self._fail(f"The agent could not set up its place: {message.text}.")
@@ -118,6 +125,10 @@ class AgentSession:
             if message.ready_ns < message.born_ns:
                 self._contradict("it was ready before its first instruction")
             self._hello = message
+            if not self._speaks_first:
+                pong = self._next(deadline, "does not answer the ping that woke it")
+                if not isinstance(pong, Pong) or pong.sequence != ping:
+                    self._fail(f"The agent answered ping {ping} with {pong}.")
         return self._hello
 
     def map_clock(self, rounds: int = CLOCK_ROUNDS, timeout_seconds: float = 10.0) -> ClockMap:
@@ -169,6 +180,7 @@ class AgentSession:
 
     def collect(self, job: Job, launch_timeout_seconds: float) -> JobResult:
         """Wait for the result of the job that :func:`preload` handed over. Raises as :meth:`run` does."""
+        self._speaks_first = True  # the job was what it waited for
         hello = self.hello(launch_timeout_seconds)
         parts = _Parts(job, PRELOADED_SEQUENCE)
         self._gather(parts, _deadline(job.timeout_seconds + GRACE_SECONDS))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import socket
 import subprocess
@@ -363,6 +364,29 @@ def test_two_descriptors_are_a_channel_too(agent):
         process.stdin.write(preload(shell("echo over pipes")))
         process.stdin.flush()
         assert b"over pipes\n" in process.stdout.read()
+
+
+def test_it_can_wait_until_it_is_spoken_to(agent):
+    """As where nobody keeps what it says before somebody attaches."""
+    ours, theirs = socket.socketpair()
+    command = ["tare-agent", "r1", f"{theirs.fileno()}?"]
+    with subprocess.Popen(command, executable=agent, pass_fds=[theirs.fileno()]), ours:
+        theirs.close()
+        assert not select.select([ours], [], [], 0.2)[0]
+        session = AgentSession(ours, speaks_first=False)
+        hello = session.hello(5)
+        assert hello.born_ns <= hello.ready_ns < time.monotonic_ns() - 150_000_000
+        assert session.run(shell("echo woken")).stdout == b"woken\n"
+
+
+def test_a_job_wakes_it_too(agent):
+    ours, theirs = socket.socketpair()
+    command = ["tare-agent", "r1", f"{theirs.fileno()}?"]
+    with subprocess.Popen(command, executable=agent, pass_fds=[theirs.fileno()]), ours:
+        theirs.close()
+        ours.send(preload(shell("echo woken")))
+        session = AgentSession(ours, speaks_first=False)
+        assert session.collect(shell("echo woken"), 5).stdout == b"woken\n"
 
 
 def test_wrong_arguments_are_told(agent):
