@@ -7,10 +7,10 @@ module. :mod:`runners.fake` has the deterministic runner that tests use.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -114,6 +114,8 @@ class Vantage:
     """The top process is a VMM, whose threads are vCPUs and I/O workers."""
     shared_with_host: bool = True
     """The place's processes are visible in the host's /proc."""
+    monitor: Callable[..., Any] | None = None
+    """Asks the VMM: ``monitor(command, arguments)`` returns its answer, or raises :class:`TareError`. QEMU: QMP."""
 
 
 class PlaceFailure(TareError):

@@ -19,8 +19,8 @@ Profile = Literal["microvm", "q35"]
 Bus = Literal["mmio-acpi", "mmio-cmdline", "pci", "none"]
 
 PROFILES: tuple[Profile, ...] = ("microvm", "q35")
-CHANNEL_FD, CONSOLE_FD = 3, 4
-"""Where QEMU finds its ends of the two socket pairs."""
+CHANNEL_FD, CONSOLE_FD, MONITOR_FD = 3, 4, 5
+"""Where QEMU finds its ends of the socket pairs."""
 VIRTIO_PORT, SERIAL_PORT = "/dev/vport0p1", "/dev/ttyS0"
 
 LEAN = (
@@ -152,7 +152,7 @@ def kernel_cmdline(machine: Machine, run: str) -> str:
 
 
 def qemu_arguments(machine: Machine, run: str, number: int) -> list[str]:
-    """QEMU's arguments. Its ends of the channel and of the console are fds 3 and 4."""
+    """QEMU's arguments. Its ends of the channel, of the console and of the monitor are fds 3, 4 and 5."""
     arguments = [
         *("-name", f"guest=tare-{run}-{number},process=tare-qemu,debug-threads=on"),
         *("-M", machine_type(machine)),
@@ -165,6 +165,7 @@ def qemu_arguments(machine: Machine, run: str, number: int) -> list[str]:
         *("-initrd", str(machine.initramfs)),
         *("-append", kernel_cmdline(machine, run)),
         *("-chardev", f"socket,id=channel,fd={CHANNEL_FD}"),
+        *("-chardev", f"socket,id=monitor,fd={MONITOR_FD}", "-mon", "chardev=monitor,mode=control"),
     ]
     if machine.wiring.virtio_channel:
         arguments += _device(machine, "virtio-serial", "max_ports=2")

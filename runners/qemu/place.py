@@ -15,7 +15,8 @@ from runners.launcher.client import LauncherError, SpawnError, SpawnRequest
 from runners.model import PlaceFailure, Vantage
 from runners.qemu.clock import boot_marks, error_seconds
 from runners.qemu.disks import copy_sparse
-from runners.qemu.machine import CHANNEL_FD, CONSOLE_FD, Machine, qemu_arguments
+from runners.qemu.machine import CHANNEL_FD, CONSOLE_FD, MONITOR_FD, Machine, qemu_arguments
+from runners.qemu.qmp import Qmp, QmpError
 from runners.qemu.watch import Watch
 
 if TYPE_CHECKING:
@@ -82,7 +83,13 @@ class GuestPlace:
         except BaseException:
             self._undo.close()
             raise
-        self.vantage = Vantage(self._spawned.pid, dict(cgroup.folders), vmm=True, shared_with_host=False)
+        self.vantage = Vantage(
+            self._spawned.pid,
+            dict(cgroup.folders),
+            vmm=True,
+            shared_with_host=False,
+            monitor=self._monitor.ask,
+        )
         self.context: dict[str, object] = {**plan.facts, "cgroup": cgroup.describe()}
         self.timeline |= {"requested": self._spawned.requested_ns, "spawned": self._spawned.spawned_ns}
         if first is None:
@@ -142,11 +149,14 @@ class GuestPlace:
         plan = self._plan
         channel, guest_channel = socket.socketpair()
         console, guest_console = socket.socketpair()
+        monitor, guest_monitor = socket.socketpair()
         stderr, qemu_stderr = os.pipe2(os.O_CLOEXEC)
         self._undo.callback(channel.close)
         self._watch = Watch(console, stderr, channel)
         self._undo.callback(self._watch.finish)
-        with guest_channel, guest_console, ExitStack() as handed_over:
+        self._monitor = Qmp(monitor)
+        self._undo.callback(monitor.close)
+        with guest_channel, guest_console, guest_monitor, ExitStack() as handed_over:
             handed_over.callback(os.close, qemu_stderr)
             for end in (channel, guest_channel):
                 end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SOCKET_BYTES)
@@ -154,7 +164,12 @@ class GuestPlace:
             request = SpawnRequest(
                 plan.qemu.argv(*qemu_arguments(self._machine, plan.context.run, plan.number)),
                 environ={"TARE_RUN": plan.context.run, **plan.qemu.environ},
-                fds={2: qemu_stderr, CHANNEL_FD: guest_channel.fileno(), CONSOLE_FD: guest_console.fileno()},
+                fds={
+                    2: qemu_stderr,
+                    CHANNEL_FD: guest_channel.fileno(),
+                    CONSOLE_FD: guest_console.fileno(),
+                    MONITOR_FD: guest_monitor.fileno(),
+                },
                 cgroup=cgroup.unified,
                 tasks=tuple(cgroup.tasks),
                 sweep=True,
@@ -240,8 +255,18 @@ class GuestPlace:
             return PlaceFailure(f"{said} {error}", log=failure.log)
         if ended:
             self._watch.finish()
-        log = "\n".join(part for part in (self._watch.log(), failure.log) if part)
+        where = "" if ended else self._where()
+        log = "\n".join(part for part in (self._watch.log(), where, failure.log) if part)
         return PlaceFailure(f"{self._why()} ({said})", remedy=_REMEDY, log=log)
+
+    def _where(self) -> str:
+        """What a guest that hangs is doing: its registers, for the log."""
+        try:
+            return "\n".join(
+                f"[{asked}]\n{self._monitor.human(asked, timeout_seconds=1.0)}" for asked in _ASKED
+            )
+        except QmpError as error:
+            return f"[monitor]\n{error}"
 
     def _why(self) -> str:
         """The most telling thing that is known."""
@@ -264,6 +289,9 @@ def _how_it_ended(code: int, stderr: bytes) -> str:
         return f"QEMU ended with status {code}: {last[-1] if last else 'without a word'}"
     return "the guest ended itself: it restarted or crashed (triple fault)"
 
+
+_ASKED = ("info registers -a", "info lapic", "info irq")
+"""Of the monitor, about a guest that hangs."""
 
 _REMEDY = "see the log; try another kernel (TARE_GUEST_KERNEL) or accelerator (TARE_ACCEL)"
 

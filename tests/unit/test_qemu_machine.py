@@ -78,6 +78,7 @@ def golden(machine_type, suffix, buses):
         "-initrd", "/c/initramfs",
         "-append", GOLDEN_CMDLINE,
         "-chardev", "socket,id=channel,fd=3",
+        "-chardev", "socket,id=monitor,fd=5", "-mon", "chardev=monitor,mode=control",
         "-device", f"virtio-serial-{suffix},max_ports=2{buses[2]}",
         "-device", "virtserialport,chardev=channel,name=tare",
         "-chardev", "socket,id=console,fd=4",
