@@ -80,6 +80,19 @@ def cpu_list(text: str) -> tuple[int, ...]:
     return tuple(sorted(cpus))
 
 
+def throughput(text: str) -> tuple[int, int]:
+    """``50M``, ``2000iops`` or ``50M,2000iops`` → bytes and operations per second; 0: no limit."""
+    found = {"bytes": 0, "operations": 0}
+    for part in text.split(","):
+        body = part.strip().lower()
+        operations = body.endswith("iops")
+        kind = "operations" if operations else "bytes"
+        if found[kind]:
+            raise ValueError("give bytes per second and operations per second once each")
+        found[kind] = positive(body.removesuffix("iops")) if operations else size(body.removesuffix("/s"))
+    return found["bytes"], found["operations"]
+
+
 def one_of(*allowed: str) -> Callable[[str], str]:
     """A reader for a fixed set of words."""
 
@@ -200,6 +213,15 @@ SETTINGS = (
         "limits",
         metavar="SIZE",
         default=1 << 30,
+    ),
+    Setting(
+        "limits.io",
+        "--io",
+        "reads and writes of each place on the scratch folder's disk, a second: 50M, 2000iops or both",
+        throughput,
+        "limits",
+        metavar="RATE",
+        default=(0, 0),
     ),
     Setting(
         "guest.kernel",
@@ -349,4 +371,6 @@ def limits(values: Mapping[str, Any], host_cpus: Sequence[int]) -> Limits:
         memory_bytes=values["limits.memory"],
         pids=values["limits.pids"],
         scratch_bytes=values["limits.scratch"],
+        io_bytes_per_second=values["limits.io"][0],
+        io_operations_per_second=values["limits.io"][1],
     )

@@ -65,6 +65,7 @@ class Bare:
                 "scratch_file_system": file_system(self._context.workdir),
             },
             cgroups=self._cgroups,
+            host_address="127.0.0.1",
         )
         return LaunchedPlace(plan, first)
 

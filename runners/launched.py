@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from runners.agent.session import AgentSession, preload
 from runners.guard import Guard
+from runners.host.cgroups import CONTROLLERS
+from runners.host.disks import disk_of
 from runners.launcher.client import LauncherError, SpawnError, SpawnRequest
 from runners.launcher.steps import SetLimit
 from runners.model import PlaceFailure, Vantage
@@ -51,6 +53,10 @@ class Plan:
     """What is recorded as context."""
     cgroups: Cgroups | None
     """``None``: no cgroup is wanted."""
+    host_address: str | None
+    """See :class:`runners.model.Place`."""
+    controllers: tuple[str, ...] = CONTROLLERS
+    """Of the cgroups, those that are wanted."""
     remove_within: bool = False
     """The removal of a cold start's cgroups belongs to its timeline. A place that runs many jobs keeps them to the
     end: they say why an agent was killed."""
@@ -63,6 +69,7 @@ class LaunchedPlace:
 
     def __init__(self, plan: Plan, first: Job | None) -> None:
         self.root = plan.root
+        self.host_address = plan.host_address
         self.clock_error = 0.0
         self.timeline: dict[str, int] = {}
         self.usage: Usage | None = None
@@ -159,7 +166,10 @@ class LaunchedPlace:
         plan = self._plan
         if plan.cgroups is None:
             return None
-        cgroup = plan.cgroups.create(plan.context.run, plan.name, plan.limits)
+        disk = disk_of(plan.context.workdir)
+        cgroup = plan.cgroups.create(
+            plan.context.run, plan.name, plan.limits, disk=disk, only=plan.controllers
+        )
         self._undo.callback(_discard, cgroup)
         self._cgroup_facts = cgroup.describe()
         return cgroup if cgroup.folders else None
@@ -278,7 +288,13 @@ def limits_in_force(limits: Limits, cgroup: Cgroup | None) -> dict[str, object]:
     """For the context: what limits the place, and what only watches it."""
     achieved: Mapping[str, Any] = cgroup.achieved if cgroup else {}
     allowed = len(os.sched_getaffinity(0))
+    io = (
+        {"io": achieved.get("io", "not limited")}
+        if limits.io_bytes_per_second or limits.io_operations_per_second
+        else {}
+    )
     return {
+        **io,
         "cpus": achieved.get("cpus", min(len(limits.cpuset) or allowed, allowed)),
         "memory_bytes": limits.memory_bytes,
         "memory_limit_by": "cgroup" if "memory_bytes" in achieved else "watching from outside",

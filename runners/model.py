@@ -33,6 +33,10 @@ class Limits:
     scratch_bytes: int = 1 << 30
     cpuset: tuple[int, ...] = ()
     """Host CPUs to run on; empty: any."""
+    io_bytes_per_second: int = 0
+    """Of reads, and again of writes, on the disk that scratch folders are on; 0: no limit."""
+    io_operations_per_second: int = 0
+    """As above, counted in requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +141,11 @@ class Place(Protocol):
     """Path of the image's tree as jobs see it: ``/``, or the unpacked tree on bare metal."""
     scratch: str
     """Path of a private, writable, disk-backed folder as jobs see it."""
+    host_address: str | None
+    """The IPv4 address by which jobs reach a TCP server of the host, as *they* have to write it; ``None``: there is no
+    way to the host. ``127.0.0.1`` where the place shares the host's network, a bridge's address on that bridge,
+    ``10.0.2.2`` behind QEMU's user network, … The server listens on that very address where the host has it, else
+    (the place's network translates it) on ``127.0.0.1``. ``context["network"]`` says what kind of network it is."""
     vantage: Vantage
     timeline: dict[str, int]
     """Mark → host ``CLOCK_MONOTONIC`` ns; see :data:`results.record.MARKS`."""

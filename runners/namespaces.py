@@ -134,6 +134,7 @@ class Namespaces:
             steps=container_steps(replace(layout, scratch=layout.scratch / name / "scratch"), self._rungs),
             facts=self._facts(),
             cgroups=self._cgroups if "cgroup" in self._rungs else None,
+            host_address=None if "net" in self._rungs else "127.0.0.1",
             remove_within=True,
             count_processes="user" in self._rungs,
         )

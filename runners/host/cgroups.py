@@ -22,12 +22,15 @@ from typing import TYPE_CHECKING, Any
 from runners.model import TareError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from runners.model import Limits
 
 UNIFIED = "unified"
 """The key of the v2 hierarchy where v1 ones have their controllers' names."""
+
+CONTROLLERS = ("cpu", "cpuset", "memory", "pids", "io")
+"""What limits are set with. ``io`` is ``blkio`` on v1."""
 
 CPU_PERIOD_MICROSECONDS = 100_000
 
@@ -87,30 +90,52 @@ class Cgroups:
         """The v2 hierarchy."""
         return next((one for one in self.hierarchies if one.version == 2), None)
 
-    def create(self, run: str, name: str, limits: Limits) -> Cgroup:
+    def create(
+        self, run: str, name: str, limits: Limits, *, disk: str = "", only: Collection[str] = CONTROLLERS
+    ) -> Cgroup:
         """Make the place's cgroups and set its limits: whatever is permitted, with a reason for the rest.
 
         Nothing is left if it raises.
+
+        Args:
+            run: the run's id.
+            name: the place's.
+            limits: what to set.
+            disk: ``major:minor`` of the disk that I/O limits are for, see :func:`runners.host.disks.disk_of`.
+            only: of :data:`CONTROLLERS`. One that is asked for alone is used even where it has nothing to limit.
 
         Raises:
             CgroupError: a limit was refused although its cgroup could be made.
         """
         made = Cgroup(run, name, version=self.version)
-        wanted = {"memory", "pids", "blkio", "io"}
-        if limits.cpus < self.host_cpus:
+        wanted = {"memory", "pids", "io"} & set(only)
+        if "cpu" in only and (limits.cpus < self.host_cpus or len(only) == 1):
             wanted.add("cpu")
-        if limits.cpuset:
+        if "cpuset" in only and limits.cpuset:
             wanted.add("cpuset")
+        wanted |= {"blkio"} if "io" in wanted else set()
+        limited_io = limits.io_bytes_per_second or limits.io_operations_per_second
+        if limited_io and not disk and "io" in wanted:
+            made.reasons.append("the scratch folder is on no single disk, so its I/O cannot be limited")
         try:
-            self._create_v2(made, wanted, limits)
-            self._create_v1(made, wanted, limits)
+            self._create_v2(made, wanted, limits, disk, counters=len(only) > 1)
+            self._create_v1(made, wanted, limits, disk, counters=len(only) > 1)
         except OSError as error:
             made.remove()
             raise CgroupError(f"cannot set up cgroup tare-{run}/{name}: {error}; {_REMEDY}") from error
-        missing = sorted(_essential(wanted) - made.controllers)
+        essential = _essential(wanted) | ({"io"} if limited_io and "io" in wanted else set())
+        missing = sorted(essential - made.known())
         if missing:
             made.reasons.append(f"no {', '.join(missing)} controller that this user may use; {_REMEDY}")
         return made
+
+    def offers(self, controller: str) -> bool:
+        """Whether this user may limit with it, one of :data:`CONTROLLERS`."""
+        names = {controller, *({"blkio"} if controller == "io" else ())}
+        if any(one.version == 1 and one.controllers & names and one.writable() for one in self.hierarchies):
+            return True
+        place = _best_v2_parent(self.unified, names) if self.unified else None
+        return place is not None and bool(_words(place / "cgroup.subtree_control") & names)
 
     def remove_run(self, run: str) -> None:
         """Remove the run's (by then empty) parent cgroups; those still in use by another runner stay."""
@@ -129,11 +154,13 @@ class Cgroups:
             places.update(_ancestors(self.unified))
         return sorted(place / f"tare-{run}" for place in places)
 
-    def _create_v1(self, made: Cgroup, wanted: set[str], limits: Limits) -> None:
+    def _create_v1(
+        self, made: Cgroup, wanted: set[str], limits: Limits, disk: str, *, counters: bool
+    ) -> None:
         for one in self.hierarchies:
-            useful = one.controllers & wanted - made.controllers
+            useful = one.controllers & wanted - made.known()
             # cpu.stat of a v2 cgroup says what cpuacct would.
-            if UNIFIED not in made.folders and "cpuacct" in one.controllers:
+            if counters and UNIFIED not in made.folders and "cpuacct" in one.controllers:
                 useful |= {"cpuacct"}
             if one.version != 1 or not useful or not one.writable():
                 continue
@@ -146,24 +173,28 @@ class Cgroups:
             made.parents.append(parent)
             made.folders |= dict.fromkeys(sorted(one.controllers), folder)
             made.controllers |= one.controllers
-            _limit_v1(folder, useful, limits, made.achieved)
+            _limit_v1(folder, useful, limits, disk, made.achieved)
             made.tasks.append((folder / "tasks", one.own / "tasks"))
 
-    def _create_v2(self, made: Cgroup, wanted: set[str], limits: Limits) -> None:
+    def _create_v2(
+        self, made: Cgroup, wanted: set[str], limits: Limits, disk: str, *, counters: bool
+    ) -> None:
         one = self.unified
         if one is None or (place := _best_v2_parent(one, wanted)) is None:
             return
         parent = place / f"tare-{made.run}"
         folder = parent / made.name
+        enabled = _words(place / "cgroup.subtree_control") & wanted
+        if not enabled and not counters:
+            return
         parent.mkdir(exist_ok=True)
         made.parents.append(parent)
-        enabled = _words(place / "cgroup.subtree_control") & wanted
         if enabled:
             _write(parent / "cgroup.subtree_control", " ".join(f"+{name}" for name in sorted(enabled)))
         folder.mkdir()
         made.folders[UNIFIED] = folder
         made.controllers |= enabled
-        _limit_v2(folder, enabled, limits, made.achieved)
+        _limit_v2(folder, enabled, limits, disk, made.achieved)
 
 
 @dataclass(slots=True)
@@ -180,9 +211,13 @@ class Cgroup:
     parents: list[Path] = field(default_factory=list)
     controllers: set[str] = field(default_factory=set)
     achieved: dict[str, Any] = field(default_factory=dict)
-    """The limits that are in force: ``memory_bytes``, ``pids``, ``cpus``, ``cpuset``."""
+    """The limits that are in force: ``memory_bytes``, ``pids``, ``cpus``, ``cpuset``, ``io``."""
     reasons: list[str] = field(default_factory=list)
     """What is missing, and why."""
+
+    def known(self) -> set[str]:
+        """Its controllers, by their names of v2 as well."""
+        return self.controllers | ({"io", "blkio"} if self.controllers & {"io", "blkio"} else set())
 
     @property
     def all_folders(self) -> list[Path]:
@@ -307,7 +342,9 @@ def _best_v2_parent(one: Hierarchy, wanted: set[str]) -> Path | None:
     return best
 
 
-def _limit_v1(folder: Path, controllers: Iterable[str], limits: Limits, achieved: dict[str, Any]) -> None:
+def _limit_v1(
+    folder: Path, controllers: Iterable[str], limits: Limits, disk: str, achieved: dict[str, Any]
+) -> None:
     for controller in sorted(controllers):
         if controller == "memory":
             _write(folder / "memory.limit_in_bytes", str(limits.memory_bytes))
@@ -325,9 +362,23 @@ def _limit_v1(folder: Path, controllers: Iterable[str], limits: Limits, achieved
         elif controller == "cpuset":
             _write(folder / "cpuset.cpus", ",".join(map(str, limits.cpuset)))
             achieved["cpuset"] = list(limits.cpuset)
+        elif controller == "blkio" and disk and (rates := _rates(limits)):
+            for kind, rate in rates.items():
+                for way in ("read", "write"):
+                    _write(folder / f"blkio.throttle.{way}_{kind}_device", f"{disk} {rate}")
+            # v1 charges the writing back of cached pages to nobody.
+            achieved["io"] = {"disk": disk, **rates, "of": "reads, direct and synchronous writes"}
 
 
-def _limit_v2(folder: Path, controllers: Iterable[str], limits: Limits, achieved: dict[str, Any]) -> None:
+def _rates(limits: Limits) -> dict[str, int]:
+    """``bps`` and ``iops``, those that are limited."""
+    rates = {"bps": limits.io_bytes_per_second, "iops": limits.io_operations_per_second}
+    return {kind: rate for kind, rate in rates.items() if rate}
+
+
+def _limit_v2(
+    folder: Path, controllers: Iterable[str], limits: Limits, disk: str, achieved: dict[str, Any]
+) -> None:
     for controller in sorted(controllers):
         if controller == "memory":
             _write(folder / "memory.max", str(limits.memory_bytes))
@@ -343,6 +394,9 @@ def _limit_v2(folder: Path, controllers: Iterable[str], limits: Limits, achieved
         elif controller == "cpuset":
             _write(folder / "cpuset.cpus", ",".join(map(str, limits.cpuset)))
             achieved["cpuset"] = list(limits.cpuset)
+        elif controller == "io" and disk and (rates := _rates(limits)):
+            _write(folder / "io.max", f"{disk} " + " ".join(f"r{k}={n} w{k}={n}" for k, n in rates.items()))
+            achieved["io"] = {"disk": disk, **rates, "of": "reads and writes"}
 
 
 def _inherit_cpuset(folder: Path, parent: Path) -> None:

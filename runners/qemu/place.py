@@ -62,6 +62,7 @@ class GuestPlace:
     def __init__(self, plan: GuestPlan, first: Job | None) -> None:
         self.timeline: dict[str, int] = {}
         self.clock_error = 0.0
+        self.host_address: str | None = None
         self.usage: Usage | None = None
         """Of QEMU, all of its threads, once the place is closed."""
         self._plan, self._first = plan, _marked(first, plan) if first else None

@@ -34,6 +34,8 @@ def test_options_win_over_environment_over_file_over_defaults(parse, tmp_path):
         (["--memory=-1G"], {}, "", "--memory"),
         (["--memory", "0"], {}, "", "--memory"),
         (["--budget", "nan"], {}, "", "--budget"),
+        (["--io", "5M,6M"], {}, "", "--io"),
+        (["--io", "0iops"], {}, "", "--io"),
         (["--runners", ","], {}, "", "--runners"),
         ([], {}, "[guest]\nkernal = 'x'\n", "unknown guest.kernal"),
         ([], {}, "cpus = 2\n", "must be in a table"),
@@ -58,6 +60,15 @@ def test_a_settings_file_asked_for_by_name_must_exist(parse):
 )
 def test_sizes_are_powers_of_1024(text, expected):
     assert settings.size(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("50M", (50 << 20, 0)), ("2000iops", (0, 2000)), ("2000IOPS, 1M/s", (1 << 20, 2000))],
+)
+def test_io_is_limited_in_bytes_or_operations_or_both(parse, text, expected):
+    found = settings.limits(settings.resolve(parse(["--io", text]), {}), [0])
+    assert (found.io_bytes_per_second, found.io_operations_per_second) == expected
 
 
 def test_a_cpu_list_reads_as_cpuset_files_write_it():

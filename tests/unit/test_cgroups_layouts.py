@@ -228,3 +228,53 @@ def test_a_refused_limit_leaves_no_folder(tmp_path, monkeypatch):
     with pytest.raises(module.CgroupError, match="cannot set up cgroup tare-r1/bare-0"):
         cgroups.create("r1", "bare-0", LIMITS)
     assert not list(tmp_path.glob("sys/fs/cgroup/*/*/tare-r1/bare-0"))
+
+
+IO = Limits(cpus=4, memory_bytes=1 << 30, io_bytes_per_second=1 << 20, io_operations_per_second=500)
+
+
+def test_io_limits_on_v1(tmp_path):
+    cgroups = Cgroups(Cgroups.detect(v1_host(tmp_path)).hierarchies, host_cpus=4)
+    made = cgroups.create("r1", "bare-0", IO, disk="8:0")
+    folder = tmp_path / "sys/fs/cgroup/blkio/tare-r1/bare-0"
+    assert {path.name: path.read_text() for path in folder.glob("blkio.throttle.*")} == {
+        "blkio.throttle.read_bps_device": f"8:0 {1 << 20}",
+        "blkio.throttle.write_bps_device": f"8:0 {1 << 20}",
+        "blkio.throttle.read_iops_device": "8:0 500",
+        "blkio.throttle.write_iops_device": "8:0 500",
+    }
+    assert made.achieved["io"]["of"] == "reads, direct and synchronous writes"
+    assert made.reasons == []
+
+
+def test_io_limits_on_v2(tmp_path):
+    v2_host(tmp_path, "/")
+    v2_group(tmp_path / "sys/fs/cgroup", "cpu io memory pids")
+    made = Cgroups.detect(tmp_path).create("r1", "bare-0", IO, disk="8:0")
+    assert (made.unified / "io.max").read_text() == f"8:0 rbps={1 << 20} wbps={1 << 20} riops=500 wiops=500"
+    assert made.achieved["io"]["bps"] == 1 << 20
+
+
+def test_io_that_cannot_be_limited_says_why(tmp_path):
+    cgroups = Cgroups(Cgroups.detect(v1_host(tmp_path)).hierarchies, host_cpus=4)
+    made = cgroups.create("r1", "bare-0", IO)
+    assert "io" not in made.achieved
+    assert made.reasons == ["the scratch folder is on no single disk, so its I/O cannot be limited"]
+
+
+@pytest.mark.parametrize("controller", ["cpu", "memory", "pids", "io"])
+def test_one_controller_alone_makes_only_its_own_folder(tmp_path, controller):
+    cgroups = Cgroups(Cgroups.detect(v1_host(tmp_path)).hierarchies, host_cpus=4)
+    assert cgroups.offers(controller)
+    made = cgroups.create("r1", "a", Limits(cpus=4, memory_bytes=1 << 30), only=(controller,))
+    assert len(made.all_folders) == 1
+    assert {"io": "blkio"}.get(controller, controller) in made.folders
+    assert ("cpus" in made.achieved) == (controller == "cpu")
+
+
+def test_what_no_hierarchy_has_is_not_offered(tmp_path, as_user):
+    v2_host(tmp_path, "/")
+    v2_group(tmp_path / "sys/fs/cgroup", "memory")
+    cgroups = Cgroups.detect(tmp_path)
+    assert cgroups.offers("memory")
+    assert not cgroups.offers("io")
