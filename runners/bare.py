@@ -14,8 +14,9 @@ import platform
 from typing import TYPE_CHECKING
 
 from runners.host.cgroups import Cgroups
-from runners.launched import LaunchedPlace, Plan, file_system
+from runners.launched import LaunchedPlace, Plan
 from runners.model import Probe, TareError
+from runners.place import file_system
 
 if TYPE_CHECKING:
     from results.record import Accelerator

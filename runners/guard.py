@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from runners.model import Limits
@@ -25,9 +26,11 @@ _MIB = 1 << 20
 class Guard:
     """A context manager around one job."""
 
-    def __init__(self, top_pid: int, scratch: Path, limits: Limits, *, memory: bool, pids: bool) -> None:
-        """``memory``, ``pids``: whether to watch these too, as no cgroup limits them."""
-        self._top, self._scratch, self._limits = top_pid, scratch, limits
+    def __init__(
+        self, agent: Callable[[], int], scratch: Path, limits: Limits, *, memory: bool, pids: bool
+    ) -> None:
+        """``agent`` tells its pid, 0 if it is not there (yet); ``memory`` and ``pids`` if no cgroup limits them."""
+        self._agent, self._scratch, self._limits = agent, scratch, limits
         self._memory, self._pids = memory, pids
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="tare-guard", daemon=True)
@@ -48,11 +51,12 @@ class Guard:
         while not self._stop.wait(INTERVAL_SECONDS):
             # Once over the limit, what a job starts anew is killed as well, until it gives up or is timed out.
             self.verdict = self.verdict or self._look()
-            if self.verdict:
-                kill_descendants(self._top)
+            if self.verdict and (agent := self._agent()):
+                kill_descendants(agent)
 
     def _look(self) -> str:
-        pids = descendants(self._top) if self._memory or self._pids else []
+        agent = self._agent() if self._memory or self._pids else 0
+        pids = descendants(agent) if agent else []
         if self._pids and len(pids) > self._limits.pids:
             return f"limit of {self._limits.pids} processes exceeded (watched from outside)"
         if self._memory:

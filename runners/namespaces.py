@@ -22,9 +22,10 @@ from typing import TYPE_CHECKING
 
 from runners.host.cgroups import Cgroups
 from runners.isolation import DEVICES, LINKS, READ_ONLY, RUNGS, Layout, container_steps, inner_steps
-from runners.launched import LaunchedPlace, Plan, file_system, remove_tree
+from runners.launched import LaunchedPlace, Plan
 from runners.launcher.client import LauncherError, SpawnError, SpawnRequest
 from runners.model import Probe, TareError
+from runners.place import file_system, remove_tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

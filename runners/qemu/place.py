@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import socket
 import time
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from runners.agent.session import AgentSession, preload
-from runners.launched import remove_tree
 from runners.launcher.client import LauncherError, SpawnError, SpawnRequest
 from runners.model import PlaceFailure, Vantage
+from runners.place import SOCKET_BYTES, ProcessPlace, discard, remove_tree
 from runners.qemu.clock import boot_marks, error_seconds
 from runners.qemu.disks import copy_sparse
 from runners.qemu.machine import CHANNEL_FD, CONSOLE_FD, MONITOR_FD, Machine, qemu_arguments
@@ -22,15 +22,12 @@ from runners.qemu.watch import Watch
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
-    from types import TracebackType
 
     from runners.host.cgroups import Cgroup, Cgroups
-    from runners.launcher.client import Gone, Spawned
+    from runners.launcher.client import Spawned
     from runners.model import Job, JobResult, Limits, RunContext, Usage
     from runners.provision.tools import Tool
 
-_SOCKET_BYTES = 1 << 20
-_KILLED_SECONDS = 5.0
 _ENDING_SECONDS = 1.0
 """How long to wait for QEMU's own end once its channel has closed, to learn its status."""
 
@@ -54,10 +51,11 @@ class GuestPlan:
     facts: Mapping[str, object]
 
 
-class GuestPlace:
+class GuestPlace(ProcessPlace):
     """See :class:`runners.model.Place`."""
 
     root, scratch = "/", "/scratch"
+    what = "QEMU"
 
     def __init__(self, plan: GuestPlan, first: Job | None) -> None:
         self.timeline: dict[str, int] = {}
@@ -66,20 +64,16 @@ class GuestPlace:
         self.usage: Usage | None = None
         """Of QEMU, all of its threads, once the place is closed."""
         self._plan, self._first = plan, _marked(first, plan) if first else None
-        self._gone: Gone | None = None
-        self._never_lived = False
         self._booted = False
         """The agent has spoken, so it may be asked to leave."""
         self._lost = False
-        self._closed = False
-        self._undo = ExitStack()
         try:
             folder = plan.context.workdir / "places" / plan.name
             folder.mkdir(parents=True)
             self._undo.callback(remove_tree, folder)
             self._machine = _with_scratch(plan.machine, folder)
             cgroup = plan.cgroups.create(plan.context.run, plan.name, plan.limits)
-            self._undo.callback(_discard, cgroup)
+            self._undo.callback(discard, cgroup)
             self._spawned = self._launch(cgroup)
         except BaseException:
             self._undo.close()
@@ -113,38 +107,14 @@ class GuestPlace:
             self._lost = True
             raise self._explained(failure) from failure
 
-    def close(self) -> None:
-        """See :class:`runners.model.Place`."""
-        if self._closed:
-            return
-        self._closed = True
-        with self._undo:
-            asked = self._booted and not self._lost
-            if asked:
-                self._session.exit()
-            if not asked or not self._ended(self._plan.leave_seconds):
-                self._plan.context.launcher.kill(self._spawned.id)
-                if not self._ended(_KILLED_SECONDS):
-                    raise PlaceFailure(
-                        f"QEMU (pid {self._spawned.pid}) cannot be killed",
-                        remedy="look for a process in state D: `ps -eo pid,stat,wchan,comm | grep tare`",
-                        log=self._watch.log(),
-                    )
-            if self._gone:
-                self.timeline["gone"] = self._gone.gone_ns
-                self.usage = self._gone.usage
+    def _ask_to_leave(self) -> bool:
+        if not self._booted or self._lost:
+            return False
+        self._session.exit()
+        return True
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            self.close()
-        except PlaceFailure:
-            if error is None:
-                raise
+    def _log(self) -> str:
+        return self._watch.log()
 
     def _launch(self, cgroup: Cgroup) -> Spawned:
         plan = self._plan
@@ -160,7 +130,7 @@ class GuestPlace:
         with guest_channel, guest_console, guest_monitor, ExitStack() as handed_over:
             handed_over.callback(os.close, qemu_stderr)
             for end in (channel, guest_channel):
-                end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SOCKET_BYTES)
+                end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BYTES)
             rest = self._preload(channel)
             request = SpawnRequest(
                 plan.qemu.argv(*qemu_arguments(self._machine, plan.context.run, plan.number)),
@@ -236,15 +206,6 @@ class GuestPlace:
         self.timeline |= {"started": result.started_ns, "finished": result.finished_ns}
         return result
 
-    def _ended(self, timeout_seconds: float) -> bool:
-        """Wait for QEMU's end, for a while."""
-        if self._gone is None and not self._never_lived:
-            try:
-                self._gone = self._plan.context.launcher.wait(self._spawned.id, timeout_seconds)
-            except SpawnError:
-                self._never_lived = True
-        return self._never_lived or self._gone is not None
-
     def _explained(self, failure: BaseException) -> BaseException:
         """What QEMU, its console and the launcher know about why the agent is lost."""
         if type(failure) is not PlaceFailure:  # an interrupt, or a clock that contradicts itself
@@ -314,10 +275,3 @@ def _with_scratch(machine: Machine, folder: Path) -> Machine:
 def _marked(job: Job, plan: GuestPlan) -> Job:
     """Everything that runs for a run says so in its environment."""
     return replace(job, environ={**job.environ, "TARE_RUN": plan.context.run})
-
-
-def _discard(cgroup: Cgroup) -> None:
-    if cgroup.remove():
-        cgroup.kill()
-        with suppress(OSError):
-            cgroup.remove()

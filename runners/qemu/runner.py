@@ -12,8 +12,8 @@ from runners.host.cgroups import Cgroups
 from runners.images.ext4 import build_ext4, empty_ext4
 from runners.images.initramfs import build_initramfs
 from runners.kvm.floor import probe_kvm
-from runners.launched import file_system
 from runners.model import Probe, TareError
+from runners.place import file_system
 from runners.provision.cache import Cache
 from runners.provision.missing import Missing
 from runners.qemu import kernel as kernels
