@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from runners.host.cgroups import Cgroup, Cgroups
     from runners.launcher.client import Spawned
-    from runners.model import Job, JobResult, Limits, RunContext, Usage
+    from runners.model import Job, JobResult, Limits, RunContext
     from runners.provision.tools import Tool
 
 _ENDING_SECONDS = 1.0
@@ -58,11 +58,9 @@ class GuestPlace(ProcessPlace):
     what = "QEMU"
 
     def __init__(self, plan: GuestPlan, first: Job | None) -> None:
-        self.timeline: dict[str, int] = {}
-        self.clock_error = 0.0
+        super().__init__(plan.context.launcher)
+        self.leave_seconds = plan.leave_seconds
         self.host_address: str | None = None
-        self.usage: Usage | None = None
-        """Of QEMU, all of its threads, once the place is closed."""
         self._plan, self._first = plan, _marked(first, plan) if first else None
         self._booted = False
         """The agent has spoken, so it may be asked to leave."""
