@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -111,6 +113,9 @@ def test_a_damaged_registry_is_passed_over(cache, work, text):
 def test_processes_of_a_dead_run_are_ended(cache, work):
     dead(cache, work, "seven")
     with subprocess.Popen(["/bin/sleep", "60"], env={"TARE_RUN": "seven"}) as process:
+        # Popen returns when exec closes its pipe, a moment before the kernel publishes the new environment.
+        while not Path(f"/proc/{process.pid}/environ").read_bytes():
+            time.sleep(0.001)
         (one,) = found(cache, "seven")
         assert one.pids == (process.pid,)
         # Its parent, this test, has to reap it before it is gone.
