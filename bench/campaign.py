@@ -218,6 +218,8 @@ class Campaign:
         outside: tuple[Metric, ...] = ()
         for collector, state in zip(collectors, states, strict=True):
             outside += collector.end(state)
+            if collector.unavailable:
+                draft.notes.setdefault("unavailable", {}).update(collector.unavailable)
         draft.timeline = {"started": result.started_ns, "finished": result.finished_ns}
         draft.clock_error = place.clock_error
         draft.context.update(place.context)

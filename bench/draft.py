@@ -10,7 +10,7 @@ from bench.launch_metrics import contradiction
 from bench.workloads.base import ParseError
 from results.record import Accelerator, Trial
 from runners.agent.session import ClockContradiction
-from runners.collectors import usage_metrics
+from runners.collectors.usage import steal_metric, usage_metrics
 
 if TYPE_CHECKING:
     from bench.plan import Case
@@ -81,6 +81,8 @@ class Draft:
             return
         if result.usage is not None:
             self.metrics += usage_metrics(result.usage)
+        if result.steal_seconds is not None and self.accelerator == "kvm":  # nobody counts it under TCG
+            self.metrics += (steal_metric(result.steal_seconds),)
 
     def _note(self, result: JobResult) -> None:
         self.notes["exit_code"] = result.exit_code

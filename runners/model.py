@@ -91,6 +91,9 @@ class JobResult:
     stdout_bytes: int
     """Total written; more than ``len(stdout)`` if the output was truncated."""
     stderr_bytes: int
+    steal_seconds: float | None = None
+    """Time for which the guest's kernel knows that the hypervisor let somebody else run, in ticks of 10 ms. ``None``
+    outside of guests; 0 also where that kernel has no steal clock."""
     error: str = ""
     """The agent could not start the program: what failed and the errno's name."""
 
@@ -116,6 +119,10 @@ class Vantage:
     """cgroup v1 controller name → directory, and ``unified`` → the v2 directory."""
     vmm: bool = False
     """The top process is a VMM, whose threads are vCPUs and I/O workers."""
+    kvm: bool = False
+    """The VMM runs its vCPUs by KVM."""
+    guest_ram_bytes: int = 0
+    """Size of a guest's RAM, where it is one mapping of the VMM."""
     shared_with_host: bool = True
     """The place's processes are visible in the host's /proc."""
     monitor: Callable[..., Any] | None = None

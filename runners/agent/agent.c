@@ -38,6 +38,7 @@ static struct {
     u32 sequence;
     u64 limit, deadline_ns; /* deadline 0: none */
     u32 flags;
+    long steal_ticks; /* when it began; -1: not counted here */
     struct stream streams[2];
 } job;
 
@@ -56,6 +57,7 @@ static void start_job(struct start *start, u64 timeout_ns)
     }
     start->stdout = ends[0];
     start->stderr = ends[1];
+    job.steal_ticks = guest ? steal_ticks() : -1; /* first: reading it is no part of the job */
     u64 started_ns = now_ns();
     if (error >= 0)
         error = clone_call(CLONE_VM | CLONE_VFORK | SIGCHLD, stack + sizeof stack, start_program, start);
@@ -121,6 +123,9 @@ static void tell_done(u64 clock_ns, int status, const struct rusage *usage)
     number(TAG_STDERR_TOTAL, job.streams[1].total, 8);
     if (usage)
         field(TAG_USAGE, usage, sizeof *usage);
+    long stolen = usage && job.steal_ticks >= 0 ? steal_ticks() - job.steal_ticks : -1;
+    if (stolen >= 0)
+        number(TAG_STEAL, (u64)stolen, 8);
     if (*failure)
         text(TAG_TEXT, failure);
     end();

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from runners.agent.wire import (
+    GUEST_TICK_SECONDS,
     Done,
     Frame,
     Hello,
@@ -238,6 +239,7 @@ class AgentSession:
             stdout_bytes=done.stdout_total,
             stderr_bytes=done.stderr_total,
             error=done.error,
+            steal_seconds=None if done.steal_ticks is None else done.steal_ticks * GUEST_TICK_SECONDS,
         )
 
     def _next(self, deadline: int, silence: str) -> Message:

@@ -68,6 +68,11 @@ class Tag(IntEnum):
     STDOUT_TOTAL = 25
     STDERR_TOTAL = 26
     TEXT = 27
+    STEAL = 28
+
+
+GUEST_TICK_SECONDS = 0.01
+"""Of ``/proc/stat``: USER_HZ is 100 on all architectures that guests run on (proc_stat(5))."""
 
 
 class WireError(ValueError):
@@ -135,6 +140,8 @@ class Done:
     stdout_total: int
     stderr_total: int
     error: str
+    steal_ticks: int | None = None
+    """Of the guest's kernel, while the job ran; ``None`` outside of guests and for the null job."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +273,7 @@ def _done(sequence: int, number: Callable[[Tag], int], fields: dict[int, bytes])
         stdout_total=number(Tag.STDOUT_TOTAL),
         stderr_total=number(Tag.STDERR_TOTAL),
         error=fields.get(Tag.TEXT, b"").decode(errors="replace"),
+        steal_ticks=number(Tag.STEAL) if Tag.STEAL in fields else None,
     )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runners.collectors.cgroup import CgroupCollector
+from runners.collectors.exits import ExitCollector
+from runners.collectors.guest_memory import GuestMemoryCollector
 from runners.collectors.host import HostCollector
 from runners.collectors.processes import ProcessCollector
 from runners.collectors.usage import usage_metrics
@@ -27,4 +29,8 @@ def default_collectors(vantage: Vantage) -> tuple[Collector, ...]:
         collectors.append(ProcessCollector())
     if vantage.vmm:
         collectors.append(VmmCollector())
+    if vantage.guest_ram_bytes:
+        collectors.append(GuestMemoryCollector())
+    if vantage.kvm:
+        collectors.append(ExitCollector())
     return tuple(collectors)

@@ -95,6 +95,11 @@ class CounterCollector(ABC):
     def counters(self, vantage: Vantage) -> dict[str, float]:
         """The counters that can be read now; for others a reason in :attr:`unavailable`."""
 
+    @property
+    def source(self) -> str:
+        """What its metrics name as their source."""
+        return self.name
+
     def gauges(self, vantage: Vantage) -> dict[str, float]:  # noqa: ARG002 - most have none
         """Read after the job only."""
         return {}
@@ -133,7 +138,7 @@ class CounterCollector(ABC):
             unit=kind.unit,
             direction=kind.direction,
             clock=kind.clock,
-            source=self.name,
+            source=self.source,
             error=kind.error,
         )
 

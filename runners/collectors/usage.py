@@ -5,10 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from results.record import Metric
+from runners.agent.wire import GUEST_TICK_SECONDS
 
 if TYPE_CHECKING:
     from results.record import Direction
     from runners.model import Usage
+
+
+def steal_metric(seconds: float) -> Metric:
+    """What the guest's kernel counted as stolen from it while the job ran."""
+    return Metric(
+        name="cpu.steal", value=seconds, unit="s", direction="lower", clock="guest-monotonic", source="agent",
+        error=GUEST_TICK_SECONDS,
+    )  # fmt: skip
 
 
 def usage_metrics(usage: Usage, source: str = "agent") -> tuple[Metric, ...]:

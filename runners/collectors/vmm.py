@@ -2,7 +2,10 @@
 
 Times come from ``/proc/PID/task/TID/schedstat`` (ns on the CPU). Threads are told apart by name: QEMU names them
 with ``-name …,debug-threads=on`` only (``CPU 0/KVM``, ``CPU 0/TCG``), Firecracker and Cloud Hypervisor always.
-vCPU time on the host, less what the guest counts as its own, is what virtualisation took.
+vCPU time on the host, less what the guest counts as its own, is what virtualisation took. The time that vCPU threads
+were ready and had to wait for a CPU is the guest's steal, seen from outside.
+
+vhost works in threads of its own: the VMM's from Linux 6.4 on, kernel threads named ``vhost-<pid of the VMM>`` before.
 """
 
 from __future__ import annotations
@@ -20,7 +23,9 @@ if TYPE_CHECKING:
     from runners.model import Vantage
 
 _VCPU = re.compile(r"^CPU \d+/|^ALL CPUs/|^(fc_)?vcpu", re.ASCII)
-_IO = re.compile(r"^(IO |iothread|worker|vhost|io_|_disk|_net|_rng|iou-)", re.ASCII)
+_VHOST = re.compile(r"^vhost", re.ASCII)
+_IO = re.compile(r"^(IO |iothread|worker|io_|_disk|_net|_rng|iou-)", re.ASCII)
+_PARTS = ((_VCPU, "vmm.cpu.vcpu"), (_VHOST, "vmm.cpu.vhost"), (_IO, "vmm.cpu.io"))
 
 
 class VmmCollector(CounterCollector):
@@ -32,25 +37,27 @@ class VmmCollector(CounterCollector):
     kinds: Mapping[str, Kind] = {
         "vmm.cpu.vcpu": CPU_NS,
         "vmm.cpu.io": CPU_NS,
+        "vmm.cpu.vhost": CPU_NS,
         "vmm.cpu.other": CPU_NS,
+        "vmm.delay.vcpu": Kind("s", clock="host-monotonic"),
         "vmm.cpu": CPU_TICKS,
     }
 
     def counters(self, vantage: Vantage) -> dict[str, float]:
         """Sums over the threads by what they are, and the process's total, dead threads included."""
         folder = self.root / "proc" / str(vantage.top_pid)
-        found = {"vmm.cpu.vcpu": 0.0, "vmm.cpu.io": 0.0, "vmm.cpu.other": 0.0}
+        found = dict.fromkeys(("vmm.cpu.vcpu", "vmm.cpu.io", "vmm.cpu.other", "vmm.delay.vcpu"), 0.0)
         vcpus = 0
-        for task in sorted((folder / "task").glob("[0-9]*")):
-            nanoseconds = self._on_cpu(task)
-            if nanoseconds is None:
+        for task in (*sorted((folder / "task").glob("[0-9]*")), *self._vhost_threads(vantage.top_pid)):
+            times = self._times(task)
+            if times is None:
                 continue
             name = self.read(task / "comm", "vmm.cpu.vcpu").strip()
-            if _VCPU.match(name):
+            part = next((part for pattern, part in _PARTS if pattern.match(name)), "vmm.cpu.other")
+            found[part] = found.get(part, 0.0) + times[0] / 1e9
+            if part == "vmm.cpu.vcpu":
                 vcpus += 1
-                found["vmm.cpu.vcpu"] += nanoseconds / 1e9
-            else:
-                found["vmm.cpu.io" if _IO.match(name) else "vmm.cpu.other"] += nanoseconds / 1e9
+                found["vmm.delay.vcpu"] += times[1] / 1e9
         if not vcpus:
             self.unavailable["vmm.cpu.vcpu"] = (
                 f"no thread of process {vantage.top_pid} is named as a vCPU; QEMU needs -name …,debug-threads=on"
@@ -61,7 +68,23 @@ class VmmCollector(CounterCollector):
             found["vmm.cpu"] = sum(map(int, ticks)) * TICK_SECONDS
         return found
 
-    def _on_cpu(self, task: Path) -> int | None:
-        """The thread's ns on the CPU, or nothing if it is gone: threads come and go while we look."""
-        first, *_ = [*self.read(task / "schedstat", f"vmm.thread.{task.name}").split(), ""]
-        return int(first) if first.isdecimal() else None
+    def _vhost_threads(self, pid: int) -> list[Path]:
+        """Of older kernels. Nobody's children, so all processes are looked at; only where vhost is there at all."""
+        if not (self.root / "sys/module/vhost").exists():
+            return []
+        named = f"vhost-{pid}"
+        return [
+            comm.parent
+            for comm in (self.root / "proc").glob("[0-9]*/comm")
+            if (self.read_if(comm, "vmm.cpu.vhost") or "").strip() == named
+        ]
+
+    def _times(self, task: Path) -> tuple[int, int] | None:
+        """The thread's ns on the CPU and ns of waiting for one (Documentation/scheduler/sched-stats.rst).
+
+        Nothing if it is gone: threads come and go while we look.
+        """
+        fields = self.read(task / "schedstat", f"vmm.thread.{task.name}").split()[:2]
+        if len(fields) != 2 or not all(field.isdecimal() for field in fields):
+            return None
+        return int(fields[0]), int(fields[1])

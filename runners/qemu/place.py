@@ -80,6 +80,8 @@ class GuestPlace(ProcessPlace):
             self._spawned.pid,
             dict(cgroup.folders),
             vmm=True,
+            kvm=plan.machine.accelerator == "kvm",
+            guest_ram_bytes=plan.machine.memory_bytes,
             shared_with_host=False,
             monitor=self._monitor.ask,
         )

@@ -62,6 +62,7 @@ def _with_mount_points(image):
     return image
 
 
-def busybox_image():
+def busybox_image(**extra_files):
+    """``extra_files``: name in the image's root → file of the host."""
     cache = default_cache()
-    return build_image(["busybox"], Provision(cache), cache)
+    return build_image(["busybox"], Provision(cache), cache, extra_files=extra_files or None)

@@ -9,10 +9,12 @@ from results.record import MARKS
 from runners.collectors import default_collectors, usage_metrics
 from runners.collectors.base import TICK_SECONDS
 from runners.collectors.cgroup import CgroupCollector
+from runners.collectors.exits import ExitCollector
+from runners.collectors.guest_memory import GuestMemoryCollector
 from runners.collectors.host import HostCollector
 from runners.collectors.processes import ProcessCollector, stat_fields
 from runners.collectors.vmm import VmmCollector
-from runners.model import Usage, Vantage
+from runners.model import TareError, Usage, Vantage
 
 
 def write(root, files):
@@ -284,7 +286,13 @@ def test_vmm_threads_are_told_apart(tmp_path):
         lambda: write(tmp_path, vmm(1_500_000_000, 100_000_000, (190, 30, 0, 0))),
     )
     assert found == pytest.approx(
-        {"vmm.cpu.vcpu": 1.0, "vmm.cpu.io": 0.2, "vmm.cpu.other": 0.0, "vmm.cpu": 100 * TICK_SECONDS}
+        {
+            "vmm.cpu.vcpu": 1.0,
+            "vmm.cpu.io": 0.2,
+            "vmm.cpu.other": 0.0,
+            "vmm.delay.vcpu": 0.0,
+            "vmm.cpu": 100 * TICK_SECONDS,
+        }
     )
 
 
@@ -293,6 +301,139 @@ def test_a_vmm_without_thread_names_gives_its_total_and_the_remedy(tmp_path):
     collector = VmmCollector(tmp_path)
     assert set(collect(collector, Vantage(20, vmm=True))) == {"vmm.cpu"}
     assert "debug-threads=on" in collector.unavailable["vmm.cpu.vcpu"]
+
+
+def test_the_wait_of_vcpus_for_a_cpu_is_told(tmp_path):
+    def waited(ns):
+        return {"proc/20/task/21/comm": "CPU 0/KVM\n", "proc/20/task/21/schedstat": f"7 {ns} 6\n"}
+
+    write(tmp_path, process(20, (1, 1, 0, 0)) | waited(5))
+    found = collect(
+        VmmCollector(tmp_path), Vantage(20, vmm=True), lambda: write(tmp_path, waited(5 + 300_000_000))
+    )
+    assert found["vmm.delay.vcpu"] == pytest.approx(0.3)
+
+
+def test_vhost_threads_of_older_kernels_are_found_by_their_name(tmp_path):
+    def vhost(ns):
+        return {
+            "proc/31/comm": "vhost-20\n",
+            "proc/31/schedstat": f"{ns} 0 1\n",
+            "proc/32/comm": "vhost-21\n",
+            "proc/32/schedstat": f"{ns} 0 1\n",
+        }
+
+    write(tmp_path, vmm(0, 0) | vhost(0) | {"sys/module/vhost/refcnt": "1"})
+    found = collect(
+        VmmCollector(tmp_path), Vantage(20, vmm=True), lambda: write(tmp_path, vhost(200_000_000))
+    )
+    assert found["vmm.cpu.vhost"] == pytest.approx(0.2)
+    assert found["vmm.cpu.other"] == 0
+
+
+# -- guest memory -----------------------------------------------------------------------------------
+
+
+def mapping(start, size, pss, ksm=None, name=""):
+    more = "" if ksm is None else f"KSM: {ksm >> 10} kB\n"
+    return (
+        f"{start:x}-{start + size:x} rw-p 00000000 00:00 0   {name}\nSize: {size >> 10} kB\n"
+        f"Pss: {pss >> 10} kB\nPss_Dirty: 4 kB\n{more}VmFlags: rd wr\n"
+    )
+
+
+MIB = 1 << 20
+
+
+def test_guest_ram_and_the_vmms_overhead_are_told_apart(tmp_path):
+    text = (
+        mapping(0x1000, MIB, 256 << 10, name="/usr/bin/qemu")
+        + mapping(1 << 32, 64 * MIB, 20 * MIB, ksm=MIB)
+        + mapping(1 << 40, 8 * MIB, 3 * MIB, ksm=0, name="[heap]")
+    )
+    write(tmp_path, {"proc/20/smaps": text})
+    found = collect(GuestMemoryCollector(tmp_path), Vantage(20, guest_ram_bytes=64 * MIB))
+    assert found == {
+        "guest_memory.ram": 20 * MIB,
+        "guest_memory.ram_merged": MIB,
+        "guest_memory.overhead": 3 * MIB + (256 << 10),
+    }
+
+
+@pytest.mark.parametrize("count", [0, 2])
+def test_ram_that_cannot_be_told_apart_gives_no_number(tmp_path, count):
+    text = mapping(0x1000, MIB, 4096) + "".join(mapping(i << 36, 64 * MIB, MIB) for i in range(1, count + 1))
+    write(tmp_path, {"proc/20/smaps": text})
+    collector = GuestMemoryCollector(tmp_path)
+    assert collect(collector, Vantage(20, guest_ram_bytes=64 * MIB)) == {}
+    assert f"{count} mappings" in collector.unavailable["guest_memory"]
+
+
+# -- KVM --------------------------------------------------------------------------------------------
+
+
+def stats(*vcpus):
+    return [
+        {
+            "provider": "kvm",
+            "stats": [
+                *({"name": name, "value": value} for name, value in vcpu.items()),
+                {"name": "halt_wait_hist", "value": [0, 1]},
+                {"name": "blocking", "value": False},
+            ],
+        }
+        for vcpu in vcpus
+    ]
+
+
+class Monitor:
+    """Answers ``query-stats`` from a list, one answer a question."""
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+
+    def __call__(self, command, arguments):
+        assert command == "query-stats"
+        assert arguments["target"] == "vcpu"
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def test_exits_come_from_the_monitor_summed_over_vcpus():
+    monitor = Monitor(
+        stats({"exits": 10, "io_exits": 1, "halt_wait_ns": 0}, {"exits": 5}),
+        stats({"exits": 110, "io_exits": 41, "halt_wait_ns": 2_000_000_000}, {"exits": 7}),
+    )
+    collector = ExitCollector()
+    state = collector.begin(Vantage(20, kvm=True, monitor=monitor))
+    metrics = {metric.name: metric for metric in collector.end(state)}
+    assert metrics["kvm.exits"].value == 102
+    assert metrics["kvm.exits.io"].value == 40
+    assert metrics["kvm.halt.wait"].value == pytest.approx(2.0)
+    assert metrics["kvm.halt.wait"].unit == "s"
+    assert metrics["kvm.exits"].source == "kvm: QMP query-stats"
+    assert "kvm.exits.mmio" not in metrics
+
+
+@pytest.mark.parametrize("answer", [TareError("refused"), [{"odd": 1}], [], "x"])
+def test_exits_come_from_debugfs_where_the_monitor_has_none(tmp_path, answer):
+    folder = "sys/kernel/debug/kvm/20-11"
+    write(tmp_path, {f"{folder}/exits": "1000\n", f"{folder}/mmio_exits": "3\n"})
+    collector = ExitCollector(tmp_path)
+    state = collector.begin(Vantage(20, kvm=True, monitor=Monitor(answer)))
+    write(tmp_path, {f"{folder}/exits": "1500\n", f"{folder}/mmio_exits": "4\n"})
+    metrics = {metric.name: metric for metric in collector.end(state)}
+    assert metrics["kvm.exits"].value == 500
+    assert metrics["kvm.exits.mmio"].value == 1
+    assert metrics["kvm.exits"].source == "kvm: debugfs"
+
+
+def test_without_any_source_the_reasons_are_told(tmp_path):
+    collector = ExitCollector(tmp_path)
+    assert collect(collector, Vantage(20, kvm=True)) == {}
+    assert set(collector.unavailable) == {"kvm (monitor)", "kvm (debugfs)", "kvm (tracepoint)"}
 
 
 # -- all --------------------------------------------------------------------------------------------
@@ -312,6 +453,10 @@ def test_a_collectors_own_cost_is_a_metric(tmp_path):
         (Vantage(1), ["host", "processes"]),
         (Vantage(1, {"unified": "x"}), ["host", "cgroup", "processes"]),
         (Vantage(1, vmm=True, shared_with_host=False), ["host", "processes", "vmm"]),
+        (
+            Vantage(1, vmm=True, kvm=True, guest_ram_bytes=1 << 20, shared_with_host=False),
+            ["host", "processes", "vmm", "guest_memory", "kvm"],
+        ),
         (Vantage(1, shared_with_host=False), ["host"]),
     ],
 )

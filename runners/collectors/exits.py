@@ -1,0 +1,188 @@
+"""How often a guest left for its hypervisor, and what for: KVM's own counts, from whichever source gives them.
+
+KVM keeps the same counters for all three sources (Documentation/virt/kvm/api.rst, ``KVM_GET_STATS_FD``):
+
+* the VMM's monitor (QEMU 7.1 and Linux 5.14 or later: QMP ``query-stats``), which needs no privilege;
+* ``/sys/kernel/debug/kvm/<pid>-<fd>``, where debugfs is mounted and may be read, for every VMM;
+* the tracepoint ``kvm:kvm_exit`` through perf_event_open(2), where neither is there: the total alone.
+
+The source is named in every metric. The tracepoint counts from its opening on, so it is opened before the job and
+costs each exit some 0.1 µs; the other two cost the guest nothing.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import struct
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from runners.collectors.base import COUNT, CounterCollector, Kind
+from runners.model import TareError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from results.record import Metric
+    from runners.collectors.base import State
+    from runners.model import Vantage
+
+_NS = Kind("s", clock="host-monotonic")
+
+COUNTERS: Mapping[str, tuple[str, Kind]] = {
+    "exits": ("exits", COUNT),
+    "exits.io": ("io_exits", COUNT),
+    "exits.mmio": ("mmio_exits", COUNT),
+    "exits.halt": ("halt_exits", COUNT),
+    "exits.irq": ("irq_exits", COUNT),
+    "exits.irq_window": ("irq_window_exits", COUNT),
+    "exits.nmi_window": ("nmi_window_exits", COUNT),
+    "exits.signal": ("signal_exits", COUNT),
+    "exits.hypercall": ("hypercalls", COUNT),
+    "emulated.instructions": ("insn_emulation", COUNT),
+    "emulated.failures": ("insn_emulation_fail", COUNT),
+    "halt_poll.success": ("halt_poll_success_ns", _NS),
+    "halt_poll.fail": ("halt_poll_fail_ns", _NS),
+    "halt.wait": ("halt_wait_ns", _NS),
+}
+"""Metric behind ``kvm.`` → KVM's counter. ``io``, ``mmio`` and ``signal`` are exits to the VMM, the others are answered
+in the kernel. An exit for which KVM has no class of its own (CPUID, a page fault, a timer) is in the total only."""
+
+_PERF_TYPE_TRACEPOINT = 2
+_PERF_FLAG_FD_CLOEXEC = 8
+_SYS_PERF_EVENT_OPEN = {"x86_64": 298, "aarch64": 241}
+
+
+@dataclass(slots=True)
+class ExitCollector(CounterCollector):
+    """``kvm.…`` of a guest under KVM. The first source that answers before the job is the one that is read after it."""
+
+    events: list[int] = field(default_factory=list)
+    """Open tracepoint counters, one for each thread that the VMM had."""
+    _source: Callable[[Vantage], dict[str, float]] | None = None
+    _named: str = ""
+
+    name = "kvm"
+    kinds: ClassVar[Mapping[str, Kind]] = {f"kvm.{metric}": kind for metric, (_, kind) in COUNTERS.items()}
+
+    def counters(self, vantage: Vantage) -> dict[str, float]:
+        """All that the source has, summed over the vCPUs."""
+        if self._source is not None:
+            return self._source(vantage)
+        for named, source in (
+            ("QMP query-stats", self._from_monitor),
+            ("debugfs", self._from_debugfs),
+            ("tracepoint kvm:kvm_exit", self._from_tracepoint),
+        ):
+            if found := source(vantage):
+                self._source, self._named = source, named
+                return found
+        return {}
+
+    @property
+    def source(self) -> str:
+        """Also says where KVM was asked."""
+        return f"kvm: {self._named}"
+
+    def end(self, state: State) -> tuple[Metric, ...]:
+        """Also closes what :meth:`begin` opened."""
+        try:
+            # The zero-argument form does not work in a dataclass with slots, which is another class than this one.
+            return super(ExitCollector, self).end(state)
+        finally:
+            self._close_events()
+
+    def _from_monitor(self, vantage: Vantage) -> dict[str, float]:
+        if vantage.monitor is None:
+            self.unavailable["kvm (monitor)"] = "this VMM has no monitor that is spoken here"
+            return {}
+        names = [counter for counter, _ in COUNTERS.values()]
+        asked = {"target": "vcpu", "providers": [{"provider": "kvm", "names": names}]}
+        try:
+            answer = vantage.monitor("query-stats", asked)
+        except TareError as error:
+            self.unavailable["kvm (monitor)"] = f"{error}; QEMU 7.1 and Linux 5.14 or later have it"
+            return {}
+        sums: dict[str, float] = {}
+        try:
+            for vcpu in answer:
+                for one in vcpu["stats"]:
+                    value = one["value"]
+                    if isinstance(value, int | float) and not isinstance(value, bool):
+                        sums[one["name"]] = sums.get(one["name"], 0.0) + value
+        except (KeyError, TypeError):
+            self.unavailable["kvm (monitor)"] = f"query-stats answered something else: {str(answer)[:80]}"
+            return {}
+        if not sums:
+            self.unavailable["kvm (monitor)"] = "query-stats knows no KVM counters here"
+        return _named_counters(sums)
+
+    def _from_debugfs(self, vantage: Vantage) -> dict[str, float]:
+        top = self.root / "sys/kernel/debug/kvm"
+        folders = sorted(top.glob(f"{vantage.top_pid}-*")) if os.access(top, os.R_OK | os.X_OK) else []
+        if not folders:
+            self.unavailable["kvm (debugfs)"] = f"{top} has nothing of process {vantage.top_pid} to be read"
+            return {}
+        sums: dict[str, float] = {}
+        for counter, _ in COUNTERS.values():
+            # The VM's own file is the sum over its vCPUs.
+            text = self.read_if(folders[0] / counter, f"kvm ({counter})")
+            if text is not None and text.strip().isdecimal():
+                sums[counter] = float(text)
+        return _named_counters(sums)
+
+    def _from_tracepoint(self, vantage: Vantage) -> dict[str, float]:
+        if not self.events and (why := self._open_events(vantage)):
+            self.unavailable["kvm (tracepoint)"] = why
+            return {}
+        return {"kvm.exits": float(sum(struct.unpack("Q", os.read(fd, 8))[0] for fd in self.events))}
+
+    def _open_events(self, vantage: Vantage) -> str:
+        """Count ``kvm_exit`` in every thread of the VMM. Why not, if it cannot be."""
+        for top in ("sys/kernel/tracing", "sys/kernel/debug/tracing"):
+            try:
+                number = int((self.root / top / "events/kvm/kvm_exit/id").read_text("ascii"))
+                break
+            except (OSError, ValueError):
+                continue
+        else:
+            return "tracefs is not mounted, or may not be read"
+        try:
+            threads = [int(task.name) for task in Path(f"/proc/{vantage.top_pid}/task").iterdir()]
+            for thread in threads:
+                self.events.append(_perf_event(number, thread))
+        except OSError as error:
+            self._close_events()
+            return f"perf_event_open: {error.strerror}; as root, or `sysctl -w kernel.perf_event_paranoid=-1`"
+        return ""
+
+    def _close_events(self) -> None:
+        while self.events:
+            os.close(self.events.pop())
+
+
+def _named_counters(counters: Mapping[str, float]) -> dict[str, float]:
+    return {
+        f"kvm.{metric}": counters[counter] * (1e-9 if kind is _NS else 1)
+        for metric, (counter, kind) in COUNTERS.items()
+        if counter in counters
+    }
+
+
+def _perf_event(tracepoint: int, thread: int) -> int:
+    """A counter of a tracepoint in one thread; ``struct perf_event_attr`` in its first version (64 bytes)."""
+    number = _SYS_PERF_EVENT_OPEN.get(platform.machine())
+    if number is None:
+        raise OSError(38, "no system call number for this architecture")
+    attributes = ctypes.create_string_buffer(
+        struct.pack("IIQQQQQII", _PERF_TYPE_TRACEPOINT, 64, tracepoint, 0, 0, 0, 0, 0, 0).ljust(64, b"\0")
+    )
+    libc: Any = ctypes.CDLL(None, use_errno=True)
+    fd: int = libc.syscall(number, attributes, thread, -1, -1, _PERF_FLAG_FD_CLOEXEC)
+    if fd < 0:
+        error = ctypes.get_errno()
+        raise OSError(error, os.strerror(error))
+    return fd

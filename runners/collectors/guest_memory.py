@@ -1,0 +1,76 @@
+"""A guest's memory as the host sees it: what of its RAM is there, and what the VMM needs beside it.
+
+From ``/proc/PID/smaps`` (proc_pid_smaps(5)), after the job. Guest RAM is the mapping of exactly the guest's size; all
+else of the VMM is its overhead: its code and heap, translated code under TCG, buffers. Both are proportional set sizes, so
+pages that guests share with each other (KSM) or with other processes are divided among them.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, ClassVar
+
+from runners.collectors.base import BYTES_GAUGE, CounterCollector, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from runners.model import Vantage
+
+_RANGE = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) ", re.ASCII)
+
+
+class GuestMemoryCollector(CounterCollector):
+    """``guest_memory.…``: gauges, after the job."""
+
+    __slots__ = ()
+
+    name = "guest_memory"
+    kinds: ClassVar[Mapping[str, Kind]] = {
+        "guest_memory.ram": BYTES_GAUGE,
+        "guest_memory.ram_merged": BYTES_GAUGE,
+        "guest_memory.overhead": BYTES_GAUGE,
+    }
+
+    def counters(self, vantage: Vantage) -> dict[str, float]:  # noqa: ARG002 - gauges only
+        """There are none."""
+        return {}
+
+    def gauges(self, vantage: Vantage) -> dict[str, float]:
+        """PSS of guest RAM, what of it KSM has merged, and PSS of all other mappings."""
+        text = self.read(self.root / "proc" / str(vantage.top_pid) / "smaps", "guest_memory")
+        ram = merged = rest = 0
+        sizes = []
+        for size, pss, ksm in _mappings(text):
+            if size == vantage.guest_ram_bytes:
+                ram, merged = ram + pss, merged + ksm
+                sizes.append(size)
+            else:
+                rest += pss
+        if len(sizes) != 1:
+            self.unavailable["guest_memory"] = (
+                f"{len(sizes)} mappings of process {vantage.top_pid} have the guest's size of "
+                f"{vantage.guest_ram_bytes} bytes, so its RAM cannot be told apart"
+            )
+            return {}
+        return {
+            "guest_memory.ram": ram,
+            "guest_memory.ram_merged": merged,
+            "guest_memory.overhead": rest,
+        }
+
+
+def _mappings(text: str) -> Iterator[tuple[int, int, int]]:
+    """Size, PSS and KSM bytes of each mapping; KSM is 0 on kernels that do not tell it (before 6.7)."""
+    size = pss = ksm = 0
+    for line in text.splitlines():
+        if found := _RANGE.match(line):
+            if size:
+                yield size, pss, ksm
+            size, pss, ksm = int(found[2], 16) - int(found[1], 16), 0, 0
+        elif line.startswith("Pss:"):
+            pss = int(line.split()[1]) * 1024
+        elif line.startswith("KSM:"):
+            ksm = int(line.split()[1]) * 1024
+    if size:
+        yield size, pss, ksm
