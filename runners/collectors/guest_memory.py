@@ -1,7 +1,6 @@
 """A guest's memory as the host sees it: what of its RAM is there, and what the VMM needs beside it.
 
 From ``/proc/PID/smaps`` (proc_pid_smaps(5)), after the job. Guest RAM is the mapping of exactly the guest's size; all
-From ``/proc/PID/smaps`` (proc_pid_smaps(5)), after the job. Guest RAM is the mapping of exactly the guest's size; all
 else of the VMM is its overhead: its code and heap, translated code under TCG, buffers. Both are proportional set
 sizes, so pages that guests share with each other (KSM) or with other processes are divided among them.
 """

@@ -73,6 +73,8 @@ class Qmp:
             self._peer.settimeout(max(deadline - time.monotonic(), 0.001))
             sent = self._peer.sendmsg([line], ancillary)
             self._peer.sendall(line[sent:])
+        except (BrokenPipeError, ConnectionResetError) as error:
+            raise QmpError(f"QEMU ended ({command})") from error
         except OSError as error:
             raise QmpError(f"QEMU's monitor cannot be asked {command}: {error}") from error
         while True:
@@ -109,6 +111,8 @@ class Qmp:
                 data = self._peer.recv(65536)
             except TimeoutError:
                 continue
+            except ConnectionResetError:
+                data = b""
             except OSError as error:
                 raise QmpError(f"QEMU's monitor broke: {error} ({waiting_for})") from error
             if not data:
