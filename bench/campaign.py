@@ -1,8 +1,8 @@
 """Steps 3 to 5, launch, collect and store: measure a plan in interleaved blocks.
 
 A round makes every steady-state place once; then, block by block and workload by workload, one job runs in each
-place in shuffled order while the others lie idle in ``read``. Cold-start blocks come before the round's places
-are made, so that nothing of the suite's is alive beside a start that is timed.
+place in shuffled order while the others lie idle in ``read``. Cold-start blocks and experiments come before the round's
+places are made, so that nothing of the suite's is alive beside a start that is timed.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bench.draft import Draft
+from bench.experiments.base import Lab, Unsuitable
 from bench.launch_metrics import launch_metrics
 from bench.plan import WARMUP_SHARE, job_key, share
 from bench.registry import BASE, CONTROL
@@ -25,8 +26,10 @@ from runners.model import PlaceFailure, TareError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from bench.experiments.base import Experiment
     from bench.plan import Case, Plan
     from bench.progress import Progress
+    from bench.registry import Supplies
     from bench.workloads.base import Workload
     from results.record import Metric
     from runners.images.image import Image
@@ -55,6 +58,8 @@ class Campaign:
     limits: Limits
     store: Callable[[Trial], object]
     progress: Progress
+    supplies: Supplies | None = None
+    """What experiments may draw on; needed if the plan has any."""
     done: frozenset[tuple[str, str, int, bool]] = frozenset()
     """What a resumed run has already: (workload, runner key, block, warm-up)."""
     number: int = 0
@@ -65,7 +70,7 @@ class Campaign:
     """What cases cost, for the next plan's estimate; keys as in :class:`bench.plan.Seconds`."""
     _failures: dict[str, int] = field(default_factory=dict)
     _gone: dict[str, str] = field(default_factory=dict)
-    """Runner key → why it was given up."""
+    """Runner key, or ``<experiment>@<runner key>`` → why it was given up."""
     _deadline: float = float("inf")
 
     def run(self) -> None:
@@ -81,6 +86,7 @@ class Campaign:
         rounds = self.plan.rounds
         for number in range(rounds):
             self._cold_blocks(share(self.plan.cold_blocks, rounds, number))
+            self._experiments(number)
             self._steady_round(number, self.plan.round_of(number))
         self.progress.end()
 
@@ -95,9 +101,9 @@ class Campaign:
                     return
                 for position, case in enumerate(self.plan.block(workload, block)):
                     if not self._is_done(case, block, warmup=False):
-                        self._cold_trial(case, block, position)
+                        self._cold_trial(workload, case, block, position)
 
-    def _cold_trial(self, case: Case, block: int, position: int) -> None:
+    def _cold_trial(self, workload: Workload, case: Case, block: int, position: int) -> None:
         draft = self._draft(case, block, position)
         self.invocation += 1
         if self._given_up(case, draft):
@@ -106,7 +112,7 @@ class Campaign:
         began = time.monotonic()
         try:
             # The job is made before the place is known: cold workloads take nothing from the place.
-            job = case.workload.job(
+            job = workload.job(
                 Site(self.image, "/", "/scratch", self.limits.cpus), self.plan.mode.job_seconds
             )
             with runner.open(first=job) as place:
@@ -120,11 +126,70 @@ class Campaign:
         draft.timeline = dict(place.timeline)
         draft.clock_error = place.clock_error
         draft.context.update(place.context)
-        draft.judge(result)
+        draft.judge(workload, result)
         if draft.outcome == "ok":
             draft.metrics += launch_metrics(draft.timeline, draft.clock_error)
             draft.metrics += usage_metrics(place.usage, source="launcher") if place.usage else ()
         self._store(draft, case, f"open@{case.runner}", time.monotonic() - began)
+
+    # -- experiments ------------------------------------------------------------------------------
+
+    def _experiments(self, number: int) -> None:
+        """The round's blocks of all experiments, in turn."""
+        experiments = self.plan.experiments()
+        shares = {
+            experiment: share(self.plan.experiment_blocks[experiment.name], self.plan.rounds, number)
+            for experiment in experiments
+        }
+        for block in sorted({block for blocks in shares.values() for block in blocks}):
+            for experiment in self.plan.order(f"experiments of block {block}", experiments):
+                if block not in shares[experiment]:
+                    continue
+                if self._out_of_time(f"block {block} of {experiment.name}"):
+                    return
+                for position, case in enumerate(self.plan.block(experiment, block)):
+                    if not self._is_done(case, block, warmup=False):
+                        self._experiment(experiment, case, block, position)
+
+    def _experiment(self, experiment: Experiment, case: Case, block: int, position: int) -> None:
+        draft = self._draft(case, block, position)
+        self.invocation += 1
+        key = f"{experiment.name}@{case.runner}"
+        if self._given_up(case, draft) or self._given_up(case, draft, key):
+            return
+        began = time.monotonic()
+        try:
+            findings = experiment.perform(self._lab(case))
+        except Unsuitable as error:
+            draft.skipped(error.reason, error.remedy)
+            self._store(draft, case)
+            return
+        except (TareError, OSError) as error:
+            failure = as_failure(error)
+            self._opening_failed(key, failure)
+            self._place_failed(case, draft, failure)
+            return
+        draft.found(findings)
+        if findings.failure:
+            self._opening_failed(key, findings.failure)
+            self.progress.say(f"{experiment.name} on {draft.runner}: {draft.outcome}: {draft.reason}")
+        else:
+            self._failures[key] = 0
+        self._store(draft, case, job_key(case, self.plan.mode.job_seconds), time.monotonic() - began)
+
+    def _lab(self, case: Case) -> Lab:
+        if self.supplies is None:
+            raise TypeError("a campaign with experiments needs supplies")
+        return Lab(
+            runner=self._runner(case),
+            image=self.image,
+            limits=self.limits,
+            context=self.supplies.context,
+            provision=self.supplies.provision,
+            settings=self.supplies.settings,
+            job_seconds=self.plan.mode.job_seconds,
+            say=self.progress.say,
+        )
 
     # -- steady state -----------------------------------------------------------------------------
 
@@ -163,7 +228,7 @@ class Campaign:
     ) -> None:
         for position, case in enumerate(self.plan.block(workload, block)):
             if not self._is_done(case, block, warmup=warmup):
-                self._steady_trial(case, block, position, places, stack, warmup=warmup)
+                self._steady_trial(workload, case, block, position, places, stack, warmup=warmup)
 
     def _open(self, key: str, places: dict[str, Opened], stack: ExitStack) -> PlaceFailure | None:
         began = time.monotonic()
@@ -181,6 +246,7 @@ class Campaign:
 
     def _steady_trial(
         self,
+        workload: Workload,
         case: Case,
         block: int,
         position: int,
@@ -203,7 +269,7 @@ class Campaign:
         first_cpu = 0 if place.vantage.vmm else own
         site = Site(self.image, place.root, place.scratch, self.limits.cpus, first_cpu)
         length = self.plan.mode.job_seconds
-        job = case.workload.job(site, length * WARMUP_SHARE if warmup else length)
+        job = workload.job(site, length * WARMUP_SHARE if warmup else length)
         began = time.monotonic()
         collectors = default_collectors(place.vantage)
         states = [collector.begin(place.vantage) for collector in collectors]
@@ -223,7 +289,7 @@ class Campaign:
         draft.timeline = {"started": result.started_ns, "finished": result.finished_ns}
         draft.clock_error = place.clock_error
         draft.context.update(place.context)
-        draft.judge(result)
+        draft.judge(workload, result)
         if draft.outcome == "ok":
             draft.metrics += outside
         self._store(draft, case, "" if warmup else job_key(case, length), time.monotonic() - began)
@@ -248,20 +314,19 @@ class Campaign:
         self._store(draft, case)
 
     def _opening_failed(self, key: str, error: PlaceFailure) -> None:
-        """Count it, and give the runner up if it was one too many in a row."""
+        """Count it, and give the runner up, or the experiment on it, if it was one too many in a row."""
         self._failures[key] = self._failures.get(key, 0) + 1
         if self._failures[key] >= GIVE_UP_AFTER:
             self._gone[key] = error.reason
-            self.progress.say(
-                f"{key}: given up after {GIVE_UP_AFTER} failed openings in a row: {error.reason}"
-            )
+            what = "failures" if "@" in key else "failed openings"
+            self.progress.say(f"{key}: given up after {GIVE_UP_AFTER} {what} in a row: {error.reason}")
 
-    def _given_up(self, case: Case, draft: Draft) -> bool:
-        why = self._gone.get(case.runner)
+    def _given_up(self, case: Case, draft: Draft, key: str = "") -> bool:
+        why = self._gone.get(key or case.runner)
         if why is None:
             return False
-        draft.outcome = "skipped"
-        draft.reason = f"given up after {GIVE_UP_AFTER} failed openings in a row, the last one because: {why}"
+        what = "failures" if key else "failed openings"
+        draft.skipped(f"given up after {GIVE_UP_AFTER} {what} in a row, the last one because: {why}")
         self._store(draft, case)
         return True
 

@@ -13,7 +13,9 @@ from runners.agent.session import ClockContradiction
 from runners.collectors.usage import steal_metric, usage_metrics
 
 if TYPE_CHECKING:
+    from bench.experiments.base import Findings
     from bench.plan import Case
+    from bench.workloads.base import Workload
     from results.record import Metric, Outcome
     from runners.model import JobResult, PlaceFailure
 
@@ -45,7 +47,7 @@ class Draft:
     context: dict[str, Any] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
 
-    def judge(self, result: JobResult) -> None:
+    def judge(self, workload: Workload, result: JobResult) -> None:
         """Outcome, reason, metrics and notes from a job that came to an end; the timeline must be set."""
         self._note(result)
         if result.error:
@@ -61,7 +63,24 @@ class Draft:
         elif why := contradiction(self.timeline, self.clock_error):
             self._is("invalid", f"the timeline contradicts itself: {why}")
         else:
-            self._measure(result)
+            self._measure(workload, result)
+
+    def found(self, findings: Findings) -> None:
+        """Everything from an experiment that came to an end."""
+        self.timeline, self.clock_error = dict(findings.timeline), findings.clock_error
+        self.context.update(findings.context)
+        self.notes.update(findings.notes)
+        if findings.failure:
+            self.place_failed(findings.failure)
+        elif why := contradiction(self.timeline, self.clock_error):
+            self._is("invalid", f"the timeline contradicts itself: {why}")
+        else:
+            self.metrics += findings.metrics
+
+    def skipped(self, reason: str, remedy: str = "") -> None:
+        """Not measured after all."""
+        self._is("skipped", reason)
+        self.remedy = remedy
 
     def place_failed(self, error: PlaceFailure) -> None:
         """The place could not be made, or was lost."""
@@ -73,9 +92,9 @@ class Draft:
     def _is(self, outcome: Outcome, reason: str) -> None:
         self.outcome, self.reason = outcome, reason
 
-    def _measure(self, result: JobResult) -> None:
+    def _measure(self, workload: Workload, result: JobResult) -> None:
         try:
-            self.metrics += self.case.workload.metrics(result)
+            self.metrics += workload.metrics(result)
         except ParseError as error:
             self._is("failed", str(error))
             return

@@ -47,6 +47,7 @@ def measure(
             limits=limits,
             store=writer.append,
             progress=progress,
+            supplies=bench.supplies,
         )
         if request.resume:
             _take_up(campaign, writer, bench, progress)

@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import settings
+from bench.catalogue import MEASURABLE, by_name
 from bench.errors import EnvironmentMissing, Exit, UsageError
 from bench.keyword import compile_keyword
 from bench.measure import measure
-from bench.plan import MODES, Case, ModeName, Plan, Seconds, make_plan, timings_file
+from bench.plan import MODES, Case, ModeName, Plan, Seconds, Terms, make_plan, timings_file
 from bench.profile import PROFILES, profile
 from bench.provide import provide
 from bench.registry import BASE, CONTROL, DEFAULT, QUICK, Supplies, check, make
-from bench.workloads import WORKLOADS
 from bench.workloads.command import Command
 from results.find import find_run
 from results.load import load_run
@@ -35,6 +35,8 @@ from runners.provision.tools import Provision
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from bench.experiments.base import Experiment
+    from bench.keyword import Match
     from bench.progress import Progress
     from bench.workloads.base import Workload
     from results.record import Trial
@@ -136,14 +138,13 @@ def choose_runners(request: Request) -> tuple[str, ...]:
     return check(request.settings["run.runners"] or default)
 
 
-def choose_workloads(request: Request) -> tuple[Workload, ...]:
-    """The known workloads, or ``null`` and the user's own command, or the versions to compare."""
+def choose_workloads(request: Request) -> tuple[Workload | Experiment, ...]:
+    """The known workloads and experiments, or ``null`` and the user's own command, or the versions to compare."""
     if request.versions:
         return tuple(Command(command, name=name, program=name) for name, command in request.versions)
     if not request.command:
-        return WORKLOADS
-    cold = tuple(workload for workload in WORKLOADS if workload.name == "null")
-    return (*cold, Command(request.command))
+        return MEASURABLE
+    return by_name("null"), Command(request.command)
 
 
 def probe(supplies: Supplies, keys: Sequence[str]) -> Bench:
@@ -168,18 +169,27 @@ def plan(request: Request, bench: Bench, missing: Mapping[str, tuple[str, str]] 
         bench.probes,
         mode=mode,
         seed=secrets.randbelow(1 << 32) if seed is None else seed,
-        match=compile_keyword(wanted["run.keyword"]),
+        match=_match(request),
         seconds=Seconds(
             {**accelerators, CONTROL: accelerators[BASE]}, _timings(bench.supplies.context.cache)
         ),
         blocks=wanted["run.blocks"],
         missing=missing,
+        terms=Terms(request.limits(), wanted),
     )
     if request.cases is not None:
         made = made.restricted(request.cases)
     if not made.cases and not made.skips:
         raise UsageError(f"-k {wanted['run.keyword']!r} matches no workload; `tare plan` lists them")
     return made
+
+
+def _match(request: Request) -> Match:
+    """Which names are wanted: ``-k``, or those of the cases asked for one by one."""
+    if request.cases is None:
+        return compile_keyword(request.settings["run.keyword"])
+    wanted = {name for name, _ in request.cases}
+    return lambda names: any(name in wanted for name in names)
 
 
 def _timings(cache: Path) -> dict[str, float]:
@@ -252,11 +262,11 @@ def resumed(request: Request) -> tuple[Request, Plan]:
             carry=tuple(map(Path, asked["carry"])),
             resume=manifest.run,
         )
-        by_name = {workload.name: workload for workload in choose_workloads(again)}
+        known = {workload.name: workload for workload in choose_workloads(again)}
         kept = Plan(
             mode=replace(MODES[asked["mode"]], rounds=manifest.plan["rounds"]),
             seed=manifest.seed,
-            cases=tuple(Case(by_name[case["workload"]], case["runner"]) for case in manifest.plan["cases"]),
+            cases=tuple(Case(known[case["workload"]], case["runner"]) for case in manifest.plan["cases"]),
             skips=(),
             cold_blocks=manifest.plan["cold_blocks"],
             steady_blocks=manifest.plan["steady_blocks"],
@@ -264,6 +274,7 @@ def resumed(request: Request) -> tuple[Request, Plan]:
             estimate_seconds=manifest.plan["estimate_seconds"],
             trials=manifest.plan["trials"],
             reopened=frozenset(manifest.plan["reopened"]),
+            experiment_blocks=manifest.plan["experiment_blocks"],
         )
     except (KeyError, TypeError) as error:
         raise UsageError(

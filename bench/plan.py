@@ -7,9 +7,10 @@ seed of every shuffle and the number of blocks. Order and count never look at a 
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from bench.experiments.base import Experiment, Unsuitable
 from bench.registry import BASE, CONTROL
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from bench.keyword import Match
     from bench.workloads.base import Workload
     from results.record import Accelerator
-    from runners.model import Probe, Runner
+    from runners.model import Limits, Probe, Runner
 
 
 ModeName = Literal["quick", "default", "rigorous"]
@@ -41,6 +42,8 @@ class Mode:
     """Part of the budget that goes to cold starts, if both kinds are measured."""
     warmups: bool = True
     """Run every steady-state case once, marked and not counted, in each newly opened place of a round."""
+    experiment_share: float = 0.2
+    """Part of the budget that goes to experiments, if anything else is measured; each has its least blocks anyway."""
 
 
 _CHEAP_OPENING_SECONDS = 0.1
@@ -75,9 +78,9 @@ MODES: dict[ModeName, Mode] = {
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One cell of the matrix: a workload under a runner."""
+    """One cell of the matrix: a workload, or an experiment, under a runner."""
 
-    workload: Workload
+    workload: Workload | Experiment
     runner: str
     """Key of the runner; :data:`bench.registry.CONTROL` for the second measurement of the base."""
 
@@ -119,10 +122,19 @@ class Plan:
     reopened: frozenset[str] = frozenset()
     """Runner keys whose steady-state places are cheap enough to be made anew for every block, so that what
     varies between invocations is sampled as often as what varies between jobs."""
+    experiment_blocks: Mapping[str, int] = field(default_factory=dict)
+    """Experiment → its blocks, in all rounds together."""
 
     def workloads(self, *, cold: bool) -> tuple[Workload, ...]:
         """The planned workloads of one kind, in the registry's order."""
-        return tuple(dict.fromkeys(case.workload for case in self.cases if case.workload.cold is cold))
+        planned = (case.workload for case in self.cases if not isinstance(case.workload, Experiment))
+        return tuple(dict.fromkeys(workload for workload in planned if workload.cold is cold))
+
+    def experiments(self) -> tuple[Experiment, ...]:
+        """The planned experiments, in the registry's order."""
+        return tuple(
+            dict.fromkeys(case.workload for case in self.cases if isinstance(case.workload, Experiment))
+        )
 
     def order(self, what: str, items: Iterable[Any]) -> list[Any]:
         """``items`` shuffled by the plan's seed and ``what`` is being ordered: the same for every resume."""
@@ -130,14 +142,16 @@ class Plan:
         random.Random(f"{self.seed}:{what}").shuffle(shuffled)  # noqa: S311 - not a secret
         return shuffled
 
-    def block(self, workload: Workload, number: int) -> list[Case]:
+    def block(self, workload: Workload | Experiment, number: int) -> list[Case]:
         """The cases of one block in the order in which they are measured."""
         cases = [case for case in self.cases if case.workload == workload and self._takes_part(case, number)]
         return self.order(f"block {number} of {workload.name}", cases)
 
     def _takes_part(self, case: Case, number: int) -> bool:
         """The full blocks come first in every round, so that guests' places are not kept open for longer."""
-        if self.full_blocks < 0 or case.workload.cold or case.runner in self.reopened:
+        if isinstance(case.workload, Experiment) or case.workload.cold:
+            return True
+        if self.full_blocks < 0 or case.runner in self.reopened:
             return True
         first = next(start for start in map(self.round_of, range(self.rounds)) if number in start).start
         return number - first < self.full_blocks // self.rounds
@@ -177,6 +191,7 @@ class Plan:
             "cold_blocks": self.cold_blocks,
             "steady_blocks": self.steady_blocks,
             "full_blocks": self.full_blocks,
+            "experiment_blocks": dict(self.experiment_blocks),
             "job_seconds": self.mode.job_seconds,
             "warmups": self.mode.warmups,
             "budget_seconds": self.mode.budget_seconds,
@@ -193,7 +208,7 @@ class Plan:
 
 
 def make_plan(
-    workloads: Sequence[Workload],
+    workloads: Sequence[Workload | Experiment],
     runners: Mapping[str, Runner],
     probes: Mapping[str, Probe],
     *,
@@ -203,6 +218,7 @@ def make_plan(
     seconds: Seconds,
     blocks: int | None = None,
     missing: Mapping[str, tuple[str, str]] | None = None,
+    terms: Terms | None = None,
 ) -> Plan:
     """Collect the cases.
 
@@ -216,17 +232,21 @@ def make_plan(
         seconds: estimates the cost of a case.
         blocks: take exactly so many instead of fitting them into the budget.
         missing: program → (reason, remedy), for programs that could not be had.
+        terms: what experiments decide by whether a runner suits them; all do if ``None``.
     """
     cases: list[Case] = []
     skips: list[Skip] = []
     for workload in workloads:
         if not match((workload.name, workload.family)):
             continue
+        if isinstance(workload, Experiment) and workload.opt_in and match(()):
+            continue  # what matches without any name has not been asked for by its own
         lack = next((missing[name] for name in workload.programs if missing and name in missing), None)
         for key, runner in runners.items():
             probe = probes[key]
-            reason, remedy = lack or (probe.reason, probe.remedy)
-            if lack or not probe.ok:
+            refusal = None if probe.ok else (probe.reason, probe.remedy)
+            if refused := lack or refusal or _refused(workload, runner, terms):
+                reason, remedy = refused
                 skips.append(
                     Skip(workload.name, workload.family, runner.label, runner.accelerator, reason, remedy)
                 )
@@ -235,6 +255,25 @@ def make_plan(
             if key == BASE:
                 cases.append(Case(workload, CONTROL))
     return _fit(tuple(cases), tuple(skips), mode, seed, seconds, blocks)
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On what terms a run is made, for experiments to say whether they can."""
+
+    limits: Limits
+    settings: Mapping[str, Any]
+
+
+def _refused(workload: Workload | Experiment, runner: Runner, terms: Terms | None) -> tuple[str, str] | None:
+    """Why an experiment will not be made under a runner, and the remedy."""
+    if terms is None or not isinstance(workload, Experiment):
+        return None
+    try:
+        workload.admit(runner, terms.limits, terms.settings)
+    except Unsuitable as error:
+        return error.reason, error.remedy
+    return None
 
 
 def share(blocks: int, rounds: int, number: int) -> range:
@@ -262,12 +301,16 @@ class Seconds:
     """:func:`job_key` and ``open@<runner>`` → seconds, from the last run here."""
 
     def job(self, case: Case, job_seconds: float) -> float:
-        """One job, or one cold start."""
-        if case.workload.cold:
-            return self.opening(case.runner)
+        """One job, one cold start, or one trial of an experiment."""
+        workload = case.workload
         known = self.seen.get(job_key(case, job_seconds))
+        if isinstance(workload, Experiment):
+            guess = workload.nominal_seconds(self.opening(case.runner), job_seconds)
+            return known if known is not None else guess
+        if workload.cold:
+            return self.opening(case.runner)
         slowdown = 8.0 if self.accelerators[case.runner] == "tcg" else 1.0
-        guess = case.workload.nominal_seconds(job_seconds) + 0.05 * slowdown
+        guess = workload.nominal_seconds(job_seconds) + 0.05 * slowdown
         return known if known is not None else guess
 
     def opening(self, runner: str) -> float:
@@ -284,14 +327,17 @@ def _fit(
     seconds: Seconds,
     blocks: int | None,
 ) -> Plan:
-    cold = [case for case in cases if case.workload.cold]
-    steady = [case for case in cases if not case.workload.cold]
+    cold = [case for case in cases if not isinstance(case.workload, Experiment) and case.workload.cold]
+    steady = [case for case in cases if not isinstance(case.workload, Experiment) and not case.workload.cold]
+    experiments = _experiments(cases, mode, seconds, blocks)
+    experiment_cost = sum(part.blocks * part.cost for part in experiments.values())
+    budget = max(0.0, mode.budget_seconds - experiment_cost)
     cold_block = sum(seconds.job(case, mode.job_seconds) for case in cold)
     steady_block = sum(seconds.job(case, mode.job_seconds) for case in steady)
     opening = sum(seconds.opening(runner) for runner in {case.runner for case in steady})
     cold_share = mode.cold_share if cold and steady else 1.0
-    cold_blocks = _blocks(mode, blocks, mode.budget_seconds * cold_share, cold_block) if cold else 0
-    rest = mode.budget_seconds - cold_blocks * cold_block
+    cold_blocks = _blocks(mode, blocks, budget * cold_share, cold_block) if cold else 0
+    rest = budget - cold_blocks * cold_block
     # Each round repeats the openings and one warm-up pass.
     rounds = min(mode.rounds, blocks or mode.rounds)
     warmups = int(mode.warmups)
@@ -306,7 +352,7 @@ def _fit(
     cheap_block = sum(seconds.job(case, mode.job_seconds) for case in quick_ones)
     more = 0
     if not blocks and 0 < len(quick_ones) < len(steady):
-        room = min(mode.budget_seconds - estimate, _CHEAP_SHARE * mode.budget_seconds)
+        room = min(budget - estimate, _CHEAP_SHARE * mode.budget_seconds)
         more = (
             max(0, min(mode.most_blocks - steady_blocks, int(room / max(cheap_block, 1e-3))))
             // rounds
@@ -320,12 +366,41 @@ def _fit(
         cold_blocks=cold_blocks,
         steady_blocks=steady_blocks + more,
         full_blocks=steady_blocks if more else -1,
-        estimate_seconds=estimate + more * cheap_block,
+        estimate_seconds=experiment_cost + estimate + more * cheap_block,
         trials=cold_blocks * len(cold)
         + (warmups * rounds + steady_blocks) * len(steady)
-        + more * len(quick_ones),
+        + more * len(quick_ones)
+        + sum(part.blocks * part.cases for part in experiments.values()),
         reopened=cheap,
+        experiment_blocks={name: part.blocks for name, part in experiments.items()},
     )
+
+
+class _Part(NamedTuple):
+    """What an experiment has of the plan."""
+
+    blocks: int
+    cases: int
+    cost: float
+    """Of one block, in seconds."""
+
+
+def _experiments(
+    cases: tuple[Case, ...], mode: Mode, seconds: Seconds, asked: int | None
+) -> dict[str, _Part]:
+    """Each experiment's blocks: those share a part of the budget equally, or all of it if there is nothing else."""
+    by_name: dict[str, list[Case]] = {}
+    for case in cases:
+        if isinstance(case.workload, Experiment):
+            by_name.setdefault(case.workload.name, []).append(case)
+    alone = all(isinstance(case.workload, Experiment) for case in cases)
+    budget = mode.budget_seconds * (1.0 if alone else mode.experiment_share) / max(len(by_name), 1)
+    parts = {}
+    for name, own in by_name.items():
+        cost = sum(seconds.job(case, mode.job_seconds) for case in own)
+        most = next(case.workload.most_blocks for case in own if isinstance(case.workload, Experiment))
+        parts[name] = _Part(min(most, _blocks(mode, asked, budget, cost)), len(own), cost)
+    return parts
 
 
 def _blocks(mode: Mode, asked: int | None, budget: float, cost: float) -> int:

@@ -62,11 +62,19 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize("runner", runner_keys(metafunc.config))
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let ``-k`` find tests by workload and family, and give each test its replaying clock."""
-    from bench.replay import ReplayClock  # noqa: PLC0415
-    from bench.workloads import by_name  # noqa: PLC0415
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let ``-k`` find tests by workload and family, and give each test its replaying clock.
 
+    Experiments that are too long for everybody are left out unless ``-k`` or the command line names them.
+    """
+    from bench.catalogue import by_name  # noqa: PLC0415
+    from bench.pytest_plan import is_asked_for  # noqa: PLC0415
+    from bench.replay import ReplayClock  # noqa: PLC0415
+
+    unasked = [item for item in _ours(items) if not is_asked_for(config, by_name(_workload(item)), item.path)]
+    if unasked:
+        config.hook.pytest_deselected(items=unasked)
+        items[:] = [item for item in items if item not in unasked]
     for item in _ours(items):
         workload = by_name(_workload(item))
         item.extra_keyword_matches.update({workload.name, workload.family})

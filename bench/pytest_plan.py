@@ -12,6 +12,8 @@ import pytest
 
 from bench import pipeline, settings
 from bench.commands import requests
+from bench.experiments.base import Experiment
+from bench.keyword import compile_keyword
 from bench.pipeline import Request
 from bench.registry import BASE, CONTROL
 from runners.model import TareError
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from bench.pipeline import Finished
+    from bench.workloads.base import Workload
 
 
 @functools.cache
@@ -37,6 +40,15 @@ def request_from(config: pytest.Config) -> Request:
         profile=option.tare_profile,
         resume=option.tare_resume or "",
     )
+
+
+def is_asked_for(config: pytest.Config, measurable: Workload | Experiment, file: Path) -> bool:
+    """Whether a test is to run although nobody may have asked for it: see :attr:`Experiment.opt_in`."""
+    if not isinstance(measurable, Experiment) or not measurable.opt_in:
+        return True
+    if any(Path(str(config.invocation_params.dir), word.partition("::")[0]) == file for word in config.args):
+        return True
+    return not compile_keyword(config.option.keyword)(())
 
 
 def runner_keys(config: pytest.Config) -> list[str]:

@@ -38,7 +38,7 @@ class Series:
     """What one workload under one runner measured."""
 
     trials: tuple[Trial, ...]
-    """Those that are ``ok`` and no warm-up."""
+    """Those that are ``ok`` and no warm-up. An experiment's may be without a primary metric: nothing to replay."""
     skipped: str
     failure: str
 
@@ -57,7 +57,7 @@ class Series:
                 "unit": first.unit,
                 "direction": first.direction,
                 "clock": first.clock,
-                "seconds_are": "as measured" if first.unit == "s" else f"seconds per unit: 1 / {first.name}",
+                "seconds_are": _meaning(first),
                 "blocks": [trial.block for trial in self.trials],
                 "metrics": _columns(self.trials),
             }
@@ -78,9 +78,7 @@ def series_of(trials: Iterable[Trial], workload: str, runner: str) -> Series:
         if trial.workload == workload and (trial.runner == runner or trial.runner.partition("(")[0] == runner)
     ]
     counted = [trial for trial in own if not trial.warmup]
-    good = tuple(
-        trial for trial in counted if trial.outcome == "ok" and any(m.primary for m in trial.metrics)
-    )
+    good = tuple(trial for trial in counted if trial.outcome == "ok")
     bad = [trial for trial in own if trial.outcome not in {"ok", "skipped"}]
     skips = [trial for trial in own if trial.outcome == "skipped"]
     failure = skipped = ""
@@ -98,7 +96,16 @@ def _primary(trial: Trial) -> Metric:
 
 
 def _as_seconds(metric: Metric) -> float:
-    return metric.value if metric.unit == "s" else 1.0 / metric.value if metric.value else float("inf")
+    """What pytest-benchmark takes for seconds, where less is better."""
+    if metric.direction == "higher":
+        return 1.0 / metric.value if metric.value else float("inf")
+    return metric.value
+
+
+def _meaning(metric: Metric) -> str:
+    if metric.direction == "higher":
+        return f"seconds per unit: 1 / {metric.name}"
+    return "as measured" if metric.unit == "s" else f"no seconds but {metric.unit}: {metric.name}"
 
 
 def _columns(trials: Sequence[Trial]) -> dict[str, dict[str, Any]]:

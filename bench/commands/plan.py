@@ -46,6 +46,10 @@ def _as_text(plan: Plan) -> str:
         for workload in plan.workloads(cold=cold):
             runners = ", ".join(case.runner for case in plan.cases if case.workload == workload)
             lines.append(f"{workload.name:<14}{workload.family:<10}{blocks:>7}  {runners}")
+    for experiment in plan.experiments():
+        runners = ", ".join(case.runner for case in plan.cases if case.workload == experiment)
+        blocks = plan.experiment_blocks[experiment.name]
+        lines.append(f"{experiment.name:<14}{experiment.family:<10}{blocks:>7}  {runners}")
     if plan.full_blocks >= 0:
         lines.append(
             f"guests take part in {plan.full_blocks} of the {plan.steady_blocks} steady-state blocks"

@@ -35,8 +35,3 @@ WORKLOADS: tuple[Workload, ...] = (
     Disk("disk-fsync", "4 KiB write + fdatasync, as a database's log does (fio)", "fsync", direct=False),
     Python(),
 )
-
-
-def by_name(name: str) -> Workload:
-    """The workload of that name; ``KeyError`` if there is none."""
-    return {workload.name: workload for workload in WORKLOADS}[name]

@@ -4,8 +4,8 @@ from bench.replay import ReplayClock, series_of
 from results.record import Metric, Trial
 
 
-def trial(number, *, runner="bare", outcome="ok", unit="s", value=0.5, **fields):
-    metric = Metric(name="x", value=value, unit=unit, direction="lower", primary=True)
+def trial(number, *, runner="bare", outcome="ok", unit="s", value=0.5, direction="lower", **fields):
+    metric = Metric(name="x", value=value, unit=unit, direction=direction, primary=True)
     metrics = (metric,) if outcome == "ok" else ()
     return Trial(
         run="r", number=number, workload="cpu", family="cpu", runner=runner, accelerator="none", block=number,
@@ -33,9 +33,17 @@ def test_the_clock_returns_what_was_measured():
 
 def test_a_rate_is_replayed_as_seconds_per_unit_and_says_so():
     benchmark = FakeBenchmark()
-    series_of([trial(0, unit="ops/s", value=4.0)], "cpu", "bare").replay(benchmark)
+    rate = trial(0, unit="ops/s", value=4.0, direction="higher")
+    series_of([rate], "cpu", "bare").replay(benchmark)
     assert benchmark.samples == [0.25]
     assert benchmark.extra_info["seconds_are"] == "seconds per unit: 1 / x"
+
+
+def test_what_is_no_time_is_replayed_as_it_is_and_says_so():
+    benchmark = FakeBenchmark()
+    series_of([trial(0, unit="bytes", value=4096.0)], "cpu", "bare").replay(benchmark)
+    assert benchmark.samples == [4096.0]
+    assert benchmark.extra_info["seconds_are"] == "no seconds but bytes: x"
 
 
 def test_warm_ups_and_other_runners_are_not_replayed():

@@ -1,0 +1,20 @@
+"""Everything that can be measured, by name: workloads and experiments."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bench.experiments import EXPERIMENTS
+from bench.workloads import WORKLOADS
+
+if TYPE_CHECKING:
+    from bench.experiments.base import Experiment
+    from bench.workloads.base import Workload
+
+MEASURABLE: tuple[Workload | Experiment, ...] = (*WORKLOADS, *EXPERIMENTS)
+"""In the order of the reports."""
+
+
+def by_name(name: str) -> Workload | Experiment:
+    """The workload or experiment of that name; ``KeyError`` if there is none."""
+    return {measurable.name: measurable for measurable in MEASURABLE}[name]

@@ -1,0 +1,10 @@
+"""The experiments: each a short module, listed here in the order of the reports."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bench.experiments.base import Experiment
+
+EXPERIMENTS: tuple[Experiment, ...] = ()

@@ -1,0 +1,119 @@
+"""What an experiment is: a measurement that is more than one job in one place.
+
+A workload is one job, and the campaign makes its place. An experiment makes what it needs by itself, from a prepared
+runner: many places at once, a place and a second one beside it, an image moved and then started. Otherwise it is a
+case like every other: planned and estimated, interleaved block by block with the other runners, stored as one
+trial per block, resumed, and replayed by pytest. See ARCHITECTURE.md, *Experiments*.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from runners.model import TareError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from results.record import Metric
+    from runners.images.image import Image
+    from runners.model import Limits, PlaceFailure, RunContext, Runner
+    from runners.provision.tools import Provision
+
+
+class Unsuitable(TareError):
+    """An experiment has nothing to say about a runner, or cannot afford it here: becomes a recorded skip."""
+
+    def __init__(self, reason: str, remedy: str = "") -> None:
+        super().__init__(f"{reason} {remedy}".strip())
+        self.reason, self.remedy = reason, remedy
+
+
+@dataclass(frozen=True, slots=True)
+class Lab:
+    """What an experiment works with: one runner, and everything of the run that it may use."""
+
+    runner: Runner
+    """Prepared with :attr:`image` and :attr:`limits`. The campaign closes it, at the end of the run."""
+    image: Image
+    limits: Limits
+    context: RunContext
+    """The work folder is ``context.workdir``. Whatever is created carries ``tare-<run>`` in its name."""
+    provision: Provision
+    settings: Mapping[str, Any]
+    """As :func:`bench.settings.resolve` gives them."""
+    job_seconds: float
+    """The mode's length of a steady-state job: what an experiment measures for as long as it likes, it measures for
+    about so long."""
+    say: Callable[[str], None]
+    """Tells the user what happens, on stderr. Not while something is being timed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """What one trial of an experiment found."""
+
+    metrics: tuple[Metric, ...] = ()
+    """At most one of them primary. Without one, no verdict and no ratio is made of the trials, and the experiment has
+    a section of its own in the report."""
+    timeline: Mapping[str, int] = field(default_factory=dict)
+    """Mark → host ``CLOCK_MONOTONIC`` ns, if the whole is one start-up; see :data:`results.record.MARKS`."""
+    clock_error: float = 0.0
+    context: Mapping[str, Any] = field(default_factory=dict)
+    """Facts that must agree before trials are compared: what the places' ``context`` says, and the experiment's."""
+    notes: Mapping[str, Any] = field(default_factory=dict)
+    """Everything that is more than a number, as JSON has it: raw samples, curves, tables."""
+    failure: PlaceFailure | None = None
+    """It went wrong half-way: the trial is recorded as failed with this reason, and without metrics; the notes stay."""
+
+
+class Experiment(ABC):
+    """A measurement that makes its places itself. Instances are immutable and hashable; subclass as a frozen dataclass.
+
+    :meth:`perform` leaves nothing behind on any way out, ``KeyboardInterrupt`` included: use context managers.
+    """
+
+    __slots__ = ()
+
+    name: str
+    """Unique among workloads and experiments; ``-k`` matches it."""
+    family: str
+    """What it belongs to; ``-k`` matches it, too."""
+    summary: str
+    """What is measured, in a line."""
+    programs: tuple[str, ...] = ()
+    """Names of the programs that the image must carry."""
+    opt_in: bool = False
+    """Only planned if ``-k`` names it: too long for a run that asks for everything."""
+    most_blocks: int = 15
+    """More trials than these would say nothing more; ``1`` for facts that do not vary. No mode and no ``--blocks``
+    leads to more."""
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """Identity besides the name: trials with other parameters are another series."""
+        return {}
+
+    def admit(self, runner: Runner, limits: Limits, settings: Mapping[str, Any]) -> None:
+        """Called when the run is planned, after the runner's probe said yes.
+
+        Raises:
+            Unsuitable: not with this runner, or not on this host; the reason and the remedy are recorded.
+        """
+        del runner, limits, settings
+
+    @abstractmethod
+    def nominal_seconds(self, opening_seconds: float, job_seconds: float) -> float:
+        """What one trial takes under a runner whose places take so long to make and to tear down."""
+
+    @abstractmethod
+    def perform(self, lab: Lab) -> Findings:
+        """Measure once.
+
+        Raises:
+            Unsuitable: recorded as a skip.
+            PlaceFailure: recorded as a failure, with its reason, remedy and log.
+            ParseError: a program's output is not understood; recorded as a failure.
+        """
