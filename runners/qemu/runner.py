@@ -99,7 +99,11 @@ class QemuRunner:
             )
         floor = self._floor = probe_kvm()
         choice = choose(self._options.accel, floor)
-        facts: dict[str, object] = {"accelerator_why": choice.why, "machine": self._profile}
+        facts: dict[str, object] = {
+            "accelerator_why": choice.why,
+            "machine": self._profile,
+            "kvm": floor.as_json(),
+        }
         if choice.accelerator is None:
             return Probe(ok=False, reason=choice.why, remedy=choice.remedy, facts=facts)
         self.accelerator = "kvm" if choice.accelerator == "kvm" else "tcg"
