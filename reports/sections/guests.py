@@ -214,7 +214,10 @@ def _per_unit(page: Page, key: tuple[Case, str], one: Exits) -> Cell:
         return Cell(page.words("guests.a_job", count=f"{one.total:,.0f}"), value=one.total)
     count = one.total / (series.median * one.seconds)
     return Cell(
-        page.words("guests.a_unit", count=f"{count:.3g}", unit=series.unit.removesuffix("/s").removesuffix("s")), value=count
+        page.words(
+            "guests.a_unit", count=f"{count:.3g}", unit=series.unit.removesuffix("/s").removesuffix("s")
+        ),
+        value=count,
     )
 
 

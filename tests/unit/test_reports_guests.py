@@ -95,7 +95,11 @@ def _folded(section):
 @pytest.mark.parametrize("language", ["en", "ko"])
 @pytest.mark.parametrize(
     "floors",
-    [FLOORS, {**FLOORS, "usable": False}, {"present": False, "usable": False, "reason": "there is no /dev/kvm"}],
+    [
+        FLOORS,
+        {**FLOORS, "usable": False},
+        {"present": False, "usable": False, "reason": "there is no /dev/kvm"},
+    ],
 )
 def test_every_state_of_kvm_is_told(floors, language):
     section = guests.section(page_of(floors=floors, language=language))
