@@ -72,7 +72,8 @@ class Qmp:
         try:
             self._peer.settimeout(max(deadline - time.monotonic(), 0.001))
             sent = self._peer.sendmsg([line], ancillary)
-            self._peer.sendall(line[sent:])
+            if sent < len(line):  # sending nothing fails, too, if QEMU has answered and gone in the meantime
+                self._peer.sendall(line[sent:])
         except (BrokenPipeError, ConnectionResetError) as error:
             raise QmpError(f"QEMU ended ({command})") from error
         except OSError as error:
