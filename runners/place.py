@@ -165,7 +165,7 @@ class HostPlace(ProcessPlace):
         if first is None:
             try:
                 self._hello()
-                self.vantage = replace(self.vantage, top_pid=self._agent_pid())
+                self._settle()
             except BaseException:
                 self.close()
                 raise
@@ -231,8 +231,11 @@ class HostPlace(ProcessPlace):
                 ours.setblocking(False)
         return spawned
 
+    def _settle(self) -> None:
+        """Learn from outside what is known only now that the agent has spoken and waits for jobs."""
+
     def _agent_pid(self) -> int:
-        """The agent's pid on the host."""
+        """The agent's pid on the host; 0 if that is not known."""
         return self._spawned.pid
 
     def _kill(self) -> None:
@@ -310,9 +313,9 @@ def limits_in_force(limits: Limits, cgroup: Cgroup | None) -> dict[str, object]:
     return {
         **io,
         "cpus": achieved.get("cpus", min(len(limits.cpuset) or allowed, allowed)),
-        "memory_bytes": limits.memory_bytes,
+        "memory_bytes": achieved.get("memory_bytes", limits.memory_bytes),
         "memory_limit_by": "cgroup" if "memory_bytes" in achieved else "watching from outside",
-        "pids": limits.pids,
+        "pids": achieved.get("pids", limits.pids),
         "pids_limit_by": "cgroup" if "pids" in achieved else "rlimit and watching from outside",
     }
 

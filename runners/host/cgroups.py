@@ -54,6 +54,8 @@ class Hierarchy:
     """Its mount point."""
     own: Path
     """The cgroup of this process."""
+    root: str = "/"
+    """What of the hierarchy is mounted: inside a container it may be a part."""
 
     def writable(self) -> bool:
         """Whether we may make cgroups below our own (v1)."""
@@ -321,7 +323,7 @@ def _hierarchies(root: Path, mounts: str, groups: str) -> Iterable[Hierarchy]:
         inside = os.path.relpath(own, mounted) if own.startswith(mounted) else "."
         folder = top if inside == "." else top / inside
         if folder.is_dir() and (controllers or kind == "cgroup2"):
-            yield Hierarchy(2 if kind == "cgroup2" else 1, frozenset(controllers), top, folder)
+            yield Hierarchy(2 if kind == "cgroup2" else 1, frozenset(controllers), top, folder, mounted)
 
 
 def _ancestors(one: Hierarchy) -> list[Path]:

@@ -8,32 +8,13 @@ import socket
 import threading
 from typing import TYPE_CHECKING, Self
 
+from runners.tail import Tail
+
 if TYPE_CHECKING:
     from types import TracebackType
 
-KEEP_BYTES = 16 << 10
-"""Kept of each source: the end, where a panic is. All of a flood is read, so that the guest is never stuck in it."""
-
 STUCK = (b"KVM internal error", b"error: kvm run failed")
 """QEMU does not exit on these: it stops the guest and waits for ever."""
-
-
-class Tail:
-    """The last bytes of a stream, and how many there were."""
-
-    def __init__(self, keep_bytes: int = KEEP_BYTES) -> None:
-        self.keep_bytes = keep_bytes
-        self.total_bytes = 0
-        self._kept = bytearray()
-
-    def add(self, data: bytes) -> None:
-        """Append, and forget what is too old."""
-        self.total_bytes += len(data)
-        self._kept += data
-        del self._kept[: -self.keep_bytes]
-
-    def __bytes__(self) -> bytes:
-        return bytes(self._kept)
 
 
 class Watch:

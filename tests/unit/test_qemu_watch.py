@@ -3,7 +3,8 @@ import socket
 
 import pytest
 
-from runners.qemu.watch import Tail, Watch
+from runners.qemu.watch import Watch
+from runners.tail import Tail
 
 
 @pytest.fixture

@@ -1,0 +1,115 @@
+"""Which cgroups a process is in and what they limit, read from outside: for places whose cgroups somebody else made."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runners.host.cgroups import UNIFIED, Cgroup
+
+if TYPE_CHECKING:
+    from runners.host.cgroups import Cgroups, Hierarchy
+
+_UNLIMITED = 1 << 62
+"""v1 says "no limit" with the largest multiple of a page."""
+
+
+def cgroups_of(pid: int, cgroups: Cgroups, run: str, name: str, *, proc: Path = Path("/proc")) -> Cgroup:
+    """The cgroups of a process, with the limits that are in force in them.
+
+    A cgroup in which others are as well is not the place's and left out, for what is in it may be killed and is
+    counted: an engine's daemon, if the engine does not use that hierarchy, or the suite itself. One that carries the
+    run's name is the suite's own making.
+
+    Args:
+        pid: the place's agent, which has no job now.
+        cgroups: this host's.
+        run: whose place it is; becomes :attr:`Cgroup.run`.
+        name: of the place.
+        proc: where /proc is.
+    """
+    made = Cgroup(run, name, version=cgroups.version)
+    try:
+        lines = (proc / str(pid) / "cgroup").read_text("utf-8", "surrogateescape").splitlines()
+    except OSError:
+        return made
+    paths = {}
+    for line in lines:
+        number, names, path = line.split(":", 2)
+        for controller in names.split(",") if number != "0" else [""]:
+            paths[controller] = path
+    for one in cgroups.hierarchies:
+        key = "" if one.version == 2 else min(one.controllers)
+        folder = _folder(one, paths.get(key))
+        if folder is None or not (f"tare-{run}" in folder.parts or _alone(folder, pid)):
+            continue
+        if one.version == 2:
+            made.folders[UNIFIED] = folder
+            made.controllers |= _words(folder / "cgroup.controllers")
+        else:
+            made.folders |= dict.fromkeys(sorted(one.controllers), folder)
+            made.controllers |= one.controllers
+        made.achieved |= limits_of(folder)
+    return made
+
+
+def limits_of(folder: Path) -> dict[str, Any]:
+    """The limits of one cgroup, v1 or v2, in the words of :attr:`Cgroup.achieved`; "no limit" is left out.
+
+    Only ``folder`` itself is read: what lies above it limits all places alike.
+    """
+    found: dict[str, Any] = {}
+    for key, files in (
+        ("memory_bytes", ("memory.max", "memory.limit_in_bytes")),
+        ("pids", ("pids.max",)),
+    ):
+        for file in files:
+            value = _read(folder / file)
+            if value.isdecimal() and int(value) < _UNLIMITED:
+                found[key] = int(value)
+    quota, _, period = _read(folder / "cpu.max").partition(" ")
+    if not period:
+        quota, period = _read(folder / "cpu.cfs_quota_us"), _read(folder / "cpu.cfs_period_us")
+    if quota.isdecimal() and period.isdecimal() and int(period):
+        cpus = int(quota) / int(period)
+        found["cpus"] = int(cpus) if cpus.is_integer() else cpus
+    if cpuset := _read(folder / "cpuset.cpus"):
+        numbers = cpu_numbers(cpuset)
+        if len(numbers) < (os.cpu_count() or 1):
+            found["cpuset"] = numbers
+    return found
+
+
+def cpu_numbers(text: str) -> list[int]:
+    """``0-2,5`` → 0, 1, 2, 5 (cpuset(7), list format)."""
+    numbers: list[int] = []
+    for part in text.split(","):
+        first, _, last = part.strip().partition("-")
+        if first.isdecimal():
+            numbers += range(int(first), int(last or first) + 1)
+    return numbers
+
+
+def _folder(one: Hierarchy, path: str | None) -> Path | None:
+    """Where the cgroup of that path lies; ``None`` if it is not in what is mounted here."""
+    if path is None or path.startswith("/.."):  # above the root of our cgroup namespace
+        return None
+    inside = os.path.relpath(path, one.root) if path.startswith(one.root) else "."
+    folder = one.top / inside
+    return folder if folder.is_dir() else None
+
+
+def _alone(folder: Path, pid: int) -> bool:
+    return _read(folder / "cgroup.procs").split() == [str(pid)]
+
+
+def _words(file: Path) -> set[str]:
+    return set(_read(file).split())
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text("ascii").strip()
+    except OSError:
+        return ""
