@@ -15,7 +15,8 @@ from runners.model import PlaceFailure, Probe, TareError
 from runners.provision.tools import Missing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
+    from pathlib import Path
 
     from bench.pipeline import Bench, Request
     from bench.plan import Plan
@@ -58,7 +59,7 @@ def provide(request: Request, bench: Bench, plan: Plan, limits: Limits, progress
         command=request.command,
         versions=dict(request.versions),
         carry=request.carry,
-        extra_files=EXTRA_FILES if "python3" in programs else None,
+        extra_files=_extra_files(plan, programs, bench.supplies.context.cache),
     )
     probes = dict(bench.probes)
     for key in dict.fromkeys(case.runner for case in plan.cases if not case.control):
@@ -71,6 +72,14 @@ def provide(request: Request, bench: Bench, plan: Plan, limits: Limits, progress
             probes[key] = refusal(probes[key], error)
             progress.say(f"{key} cannot be prepared and will be skipped: {probes[key].reason}")
     return Supplied(image, replace(bench, probes=probes), missing)
+
+
+def _extra_files(plan: Plan, programs: Collection[str], cache: Path) -> dict[str, Path]:
+    """What is no program that the provision knows: the python workload's script, and what experiments bring."""
+    files = dict(EXTRA_FILES) if "python3" in programs else {}
+    for experiment in plan.experiments():
+        files |= experiment.files(cache)
+    return files
 
 
 def refusal(probe: Probe, error: TareError) -> Probe:

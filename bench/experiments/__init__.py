@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bench.experiments.isolation import Isolation
+
 if TYPE_CHECKING:
     from bench.experiments.base import Experiment
 
-EXPERIMENTS: tuple[Experiment, ...] = ()
+EXPERIMENTS: tuple[Experiment, ...] = (Isolation(),)

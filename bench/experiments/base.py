@@ -16,6 +16,7 @@ from runners.model import TareError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from results.record import Metric
     from runners.images.image import Image
@@ -94,6 +95,14 @@ class Experiment(ABC):
     @property
     def parameters(self) -> Mapping[str, Any]:
         """Identity besides the name: trials with other parameters are another series."""
+        return {}
+
+    def files(self, cache: Path) -> Mapping[str, Path]:
+        """What the image must carry besides the programs: path in the image → file of the host.
+
+        Called when the image is built; may compile, and keep that in the cache.
+        """
+        del cache
         return {}
 
     def admit(self, runner: Runner, limits: Limits, settings: Mapping[str, Any]) -> None:

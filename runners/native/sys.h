@@ -160,7 +160,7 @@ __asm__(".globl _start\n"
 typedef int child_entry(void *argument);
 
 /* `stack_top` must be 16-byte aligned. Flags as for clone(2), without those that need further arguments. */
-static __attribute__((noinline)) long clone_call(u64 flags, void *stack_top, child_entry *entry, void *argument)
+static __attribute__((noinline, unused)) long clone_call(u64 flags, void *stack_top, child_entry *entry, void *argument)
 {
     void **top = stack_top;
     long result;

@@ -1,0 +1,228 @@
+"""What a place lets its jobs do to the host: the attempts of ``tare-inside attempts``, judged.
+
+An attempt that the kernel let pass is *open* if it reaches something of the host's, and *confined* if it only reaches
+what is the place's own: a guest may set the time of its own kernel, a container with a net namespace of its own may
+configure that. Otherwise it is *blocked*, or *absent* where there is nothing to try it on.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import subprocess
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal
+
+from runners.host.disks import disk_of
+from runners.inside import PATH, program
+from runners.model import Job, TareError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from runners.images.image import Image
+    from runners.inside.fingerprint import Facts
+    from runners.model import Place, RunContext
+
+Scope = Literal["host", "kernel", "user", "mnt", "pid", "uts", "net"]
+"""What an attempt that passes has reached. ``host``: something that is certainly the host's. ``kernel``: the kernel,
+whose it is to be seen. ``user``: the kernel, if the place has no user namespace of its own. Else: a namespace of that
+kind."""
+
+Verdict = Literal["open", "confined", "blocked", "absent"]
+
+SCOPES: Final[Mapping[str, Scope]] = {
+    "write-host-file": "host",
+    "write-through-proc": "host",
+    "leave-chroot": "host",
+    "see-host-process": "host",
+    "signal-host-process": "host",
+    "trace-host-process": "host",
+    "enter-host-namespace": "host",
+    "set-time": "kernel",
+    "load-module": "kernel",
+    "reboot": "pid",
+    "read-kernel-log": "kernel",
+    "use-bpf": "kernel",
+    "watch-all-processes": "kernel",
+    "raise-priority": "kernel",
+    "write-sysctl": "kernel",
+    "trigger-sysrq": "kernel",
+    "write-sysfs": "kernel",
+    "set-hostname": "uts",
+    "configure-network": "net",
+    "raw-socket": "net",
+    "packet-socket": "net",
+    "mount": "mnt",
+    "open-host-disk": "kernel",
+    "open-host-memory": "kernel",
+    # Opening release_agent needs the file's mode, writing it CAP_SYS_ADMIN in the host's own user namespace.
+    "cgroup-release-agent": "user",
+}
+"""Every attempt, in the order of the reports."""
+
+_LETTERS: Final = {"write-host-file": "d", "write-through-proc": "p", "leave-chroot": "c"}
+"""What each way to the host's file leaves in it."""
+
+TIMEOUT_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt and what became of it."""
+
+    name: str
+    verdict: Verdict
+    error: str
+    """The errno's name, if it was refused."""
+    tried: str
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What of the host a place is given to try itself on."""
+
+    marker: Path
+    nonce: str
+    disk: str
+    """``major:minor``; empty: the host's files are on no block device."""
+    hierarchy: str
+    """Mount options of a cgroup v1 hierarchy; empty: there is none."""
+
+    def arguments(self, folder: str) -> tuple[str, ...]:
+        """For ``tare-inside``; ``folder`` is one of the place's, as its jobs see it."""
+        pairs = (
+            ("marker", str(self.marker)),
+            ("nonce", self.nonce),
+            ("disk", self.disk),
+            ("hierarchy", self.hierarchy),
+            ("folder", folder),
+        )
+        return tuple(f"{name}={value}" for name, value in pairs if value)
+
+
+@contextmanager
+def target(context: RunContext, image: Image) -> Iterator[Target]:
+    """A file and a process of the host's, made for the purpose and gone afterwards.
+
+    The process ends with the pipe to it, also if we are killed.
+    """
+    nonce = secrets.token_hex(8)
+    marker = context.workdir / f"marker-{nonce}"
+    context.workdir.mkdir(parents=True, exist_ok=True)
+    marker.touch(0o600)
+    decoy = subprocess.Popen(
+        [f"{image.tree}{PATH}", "decoy", nonce],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={"TARE_RUN": context.run},
+        start_new_session=True,
+    )
+    try:
+        yield Target(marker, nonce, disk_of(context.workdir), hierarchy())
+    finally:
+        decoy.kill()
+        decoy.communicate()
+        marker.unlink(missing_ok=True)
+
+
+def hierarchy(table: str | None = None) -> str:
+    """Mount options of a cgroup v1 hierarchy with controllers on this host, from mountinfo; empty: there is none."""
+    text = table if table is not None else Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape")
+    for line in text.splitlines():
+        words = line.partition(" - ")[2].split()
+        if len(words) == 3 and words[0] == "cgroup":
+            options = [
+                word for word in words[2].split(",") if word not in {"rw", "ro", "xattr", "clone_children"}
+            ]
+            if options and not any("=" in word for word in options):
+                return ",".join(options)
+    return ""
+
+
+def make(place: Place, given: Target, inside: Facts, outside: Facts) -> tuple[Attempt, ...]:
+    """All attempts, in a place.
+
+    Args:
+        place: it must be open for more than one job.
+        given: what of the host they are made on.
+        inside: the place's fingerprint.
+        outside: the host's own; see :func:`host_facts`.
+
+    Raises:
+        TareError: the program did not run to its end, or claims what the host does not see.
+    """
+    job = Job((program(place), "attempts", *given.arguments(place.scratch)), timeout_seconds=TIMEOUT_SECONDS)
+    result = place.run(job)
+    if result.error or result.exit_code != 0:
+        reason = result.error or (
+            f"signal {result.signal}" if result.signal else f"exit status {result.exit_code}"
+        )
+        raise TareError(f"the attempts were not made to their end: {reason}")
+    made = judged(result.stdout.decode("utf-8", "backslashreplace"), inside, outside)
+    _verify(made, given.marker.read_text("ascii", "replace"))
+    return made
+
+
+def judged(answers: str, inside: Facts, outside: Facts) -> tuple[Attempt, ...]:
+    """The answers of ``tare-inside attempts`` as verdicts, in the order of :data:`SCOPES`.
+
+    Raises:
+        TareError: an answer is missing, unknown or cannot be read.
+    """
+    found = {}
+    for line in answers.splitlines():
+        words = line.split("\t")
+        if len(words) != 4 or words[0] not in SCOPES or words[1] not in {"done", "refused", "absent"}:
+            raise TareError(f"not the answer to an attempt: {line[:200]!r}")
+        name, outcome, error, tried = words
+        found[name] = Attempt(name, _verdict(outcome, SCOPES[name], inside, outside), error, tried)
+    if missing := SCOPES.keys() - found.keys():
+        raise TareError(f"no answer to the attempts {', '.join(sorted(missing))}")
+    return tuple(found[name] for name in SCOPES)
+
+
+def same_kernel(inside: Facts, outside: Facts) -> bool:
+    """Whether the place's kernel is the host's: by boot id, or by version where the place shows none."""
+    name = "kernel.boot_id" if "kernel.boot_id" in inside else "kernel.version"
+    return inside.get(name) == outside.get(name)
+
+
+def host_facts() -> Facts:
+    """What the judgement needs to know of the host: its kernel, and the namespaces that we are in."""
+    release = os.uname()
+    found: Facts = {"kernel.version": release.version, "kernel.release": release.release}
+    found["kernel.boot_id"] = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+    for kind in ("user", "mnt", "pid", "uts", "net"):
+        found[f"namespace.{kind}"] = str(Path(f"/proc/self/ns/{kind}").readlink())
+    return found
+
+
+def _verdict(outcome: str, scope: Scope, inside: Facts, outside: Facts) -> Verdict:
+    if outcome != "done":
+        return "absent" if outcome == "absent" else "blocked"
+    if scope == "host":
+        return "open"
+    if not same_kernel(inside, outside):
+        return "confined"
+    if scope == "kernel":
+        return "open"
+    # A place that does not show its namespaces is taken at its worst.
+    own = inside.get(f"namespace.{scope}", "") not in {"", outside.get(f"namespace.{scope}")}
+    if scope == "user":
+        return "blocked" if own else "open"
+    return "confined" if own else "open"
+
+
+def _verify(made: tuple[Attempt, ...], letters: str) -> None:
+    """The host's file must show what was done to it, and nothing else."""
+    claimed = {
+        _LETTERS[attempt.name] for attempt in made if attempt.name in _LETTERS and attempt.verdict == "open"
+    }
+    if claimed != set(letters):
+        raise TareError(
+            f"the place says that it wrote to the host's file by {len(claimed)} ways, and the file shows {letters!r}"
+        )

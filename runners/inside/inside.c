@@ -1,0 +1,34 @@
+/* What a place looks like from inside, and what it lets its jobs do to the host. One static program for all places.
+ *
+ *     tare-inside fingerprint [LIBC…]          what is seen: files of /proc and /sys, namespaces, CPUs, C libraries
+ *     tare-inside attempts KEY=VALUE…          what is permitted: see attempts.h
+ *     tare-inside decoy NAME                   does nothing until its standard input ends
+ *
+ * It judges nothing: `runners/inside/` reads the answers and compares them with the host's. */
+
+#include "sys.h"
+
+#include <linux/utsname.h>
+
+#include "attempts.h"
+#include "fingerprint.h"
+
+static int decoy(void)
+{
+    char waste[64];
+    while (sys_read(0, waste, sizeof waste) > 0)
+        ;
+    return 0;
+}
+
+int tare_main(int argc, char **argv, char **envp)
+{
+    (void)envp;
+    if (argc >= 2 && equal(argv[1], "fingerprint"))
+        return fingerprint(argv + 2);
+    if (argc >= 2 && equal(argv[1], "attempts"))
+        return attempts(argv + 2);
+    if (argc == 3 && equal(argv[1], "decoy"))
+        return decoy();
+    return 2;
+}
