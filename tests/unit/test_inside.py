@@ -21,7 +21,7 @@ GUEST = {**OUTSIDE, "kernel.boot_id": "another"}
 
 
 def answers(**changed):
-    words = {name: "refused\tEPERM" for name in attempts.SCOPES} | changed
+    words = dict.fromkeys(attempts.SCOPES, "refused\tEPERM") | changed
     return "".join(f"{name}\t{outcome}\ttried it\n" for name, outcome in words.items())
 
 
