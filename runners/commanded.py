@@ -62,7 +62,9 @@ class CommandPlan(PlacePlan):
     leave_seconds: float = 3.0
     """For the command to end, from when its agent was told to leave."""
     sweep: bool = True
-    """What the command leaves running is killed with it. ``False`` for clients of engines, which may start daemons."""
+    """What the command leaves running is killed with it. ``False`` where it shall live on (an engine's client that
+    starts daemons, ``runc create``): then ``launcher`` has to be one of the runner's own, ``Launcher.start(…)``, since
+    the run's launcher inherits such processes and ends all that it inherited whenever one of its places is closed."""
     undo: Callable[[], None] | None = None
     """Removes what the command made. Called after its end if it was killed or ended with a status other than 0, as a
     command that ends well has removed everything itself. It shall raise :class:`PlaceFailure` if that fails."""
@@ -101,6 +103,8 @@ class CommandedPlace(HostPlace):
     """See :class:`runners.model.Place`."""
 
     def __init__(self, plan: CommandPlan, first: Job | None) -> None:
+        if not plan.sweep and plan.launcher is plan.context.launcher:
+            raise ValueError(f"{plan.what} leaves processes behind, so it needs a launcher of its own")
         self._plan = plan
         self.what = plan.what
         self.hello_seconds, self.leave_seconds = plan.hello_seconds, plan.leave_seconds

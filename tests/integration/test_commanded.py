@@ -11,6 +11,7 @@ from launched_places import EMPTY, run_context, settled_state
 from results.record import MARKS
 from runners.commanded import CommandedPlace, CommandPlan, agent_argv, find_agent
 from runners.host.cgroups import Cgroups
+from runners.launcher.client import Launcher
 from runners.model import Job, Limits, PlaceFailure
 
 pytestmark = pytest.mark.integration
@@ -153,3 +154,13 @@ def test_the_memory_limit_holds_where_the_cgroup_is_ours(host):
             pytest.skip(f"no memory cgroup here: {place.context['cgroup']}")
         result = place.run(Job(argv=(f"{host.image.tree}/runaway", "memory")))
         assert "memory limit" in result.error
+
+
+def test_what_lives_on_needs_a_launcher_of_its_own(host):
+    with pytest.raises(ValueError, match="a launcher of its own"):
+        host.open('exec "$@"', sweep=False)
+    with (
+        Launcher.start(host.context.cache) as launcher,
+        host.open('exec "$@"', launcher=launcher, sweep=False) as place,
+    ):
+        assert place.run(Job()).exit_code == 0
