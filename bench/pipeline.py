@@ -26,6 +26,7 @@ from bench.workloads.command import Command
 from results.find import find_run
 from results.load import load_run
 from results.store import new_run_id
+from runners.engines.private import clear_dead
 from runners.host import leftovers
 from runners.launcher.client import Launcher
 from runners.model import Limits, Probe, RunContext
@@ -212,6 +213,8 @@ def opened(request: Request, progress: Progress, run_id: str = "") -> Iterator[B
     for leftover in leftovers.find(cache):
         leftovers.remove(leftover, cache)
         progress.say(f"removed what a killed run had left: {', '.join(leftover.describe())}")
+    if removed := clear_dead():
+        progress.say(f"removed what tare's Docker daemon had left: {', '.join(removed)}")
     run_id = run_id or new_run_id()
     workdir = Path(os.environ.get("TARE_WORKDIR", "/var/tmp")) / f"tare-{run_id}"  # noqa: S108 - disk-backed, unlike /tmp
     with ExitStack() as stack:

@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from bench.errors import Exit
+from runners.engines.private import PrivateDocker, clear_dead
 from runners.host import leftovers
 from runners.model import TareError
 from runners.provision.cache import default_cache
@@ -28,6 +29,13 @@ def run(arguments: argparse.Namespace) -> int:
     found = leftovers.find(cache)
     lines = [", ".join(leftover.describe()) for leftover in found]
     resisted = [] if arguments.dry_run else _remove_all(found, cache)
+    match PrivateDocker().status():
+        case "running":
+            lines.append("The private Docker daemon runs; `tare doctor --unfix docker` ends and removes it.")
+        case "dead":
+            lines.append("the private Docker daemon, which ended without being undone (only root removes it)")
+            if not arguments.dry_run:
+                clear_dead()
     if arguments.json:
         print(json.dumps({"found": lines, "dry_run": arguments.dry_run, "resisted": resisted}, indent=2))
     else:

@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Any
 from bench import pipeline
 from bench.commands import requests
 from bench.errors import Exit
+from bench.fixes import FIXES
 from bench.registry import BASE, KINDS
+from runners.provision.cache import default_cache
+from runners.provision.tools import Provision
 
 if TYPE_CHECKING:
     import argparse
@@ -23,10 +26,15 @@ def options(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     requests.add_options(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
+    change = parser.add_mutually_exclusive_group()
+    change.add_argument("--fix", choices=FIXES, help="bring up what is missing, and say what was done")
+    change.add_argument("--unfix", choices=FIXES, help="undo that")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Probe every runner, measure KVM, look at the host's conditions; exit 3 if no isolating runner works."""
+    if arguments.fix or arguments.unfix:
+        return _change(arguments)
     from runners.host.conditions import conditions  # noqa: PLC0415 - only doctor and the manifest need them
     from runners.host.facts import host_facts  # noqa: PLC0415
     from runners.kvm.floor import probe_kvm  # noqa: PLC0415
@@ -50,6 +58,18 @@ def run(arguments: argparse.Namespace) -> int:
         print("\n".join(_as_text(found)))
         print("\nReady." if fine else "\nNot ready: bare and one isolating runner must work.")
     return Exit.OK if fine else Exit.ENVIRONMENT
+
+
+def _change(arguments: argparse.Namespace) -> int:
+    name = arguments.fix or arguments.unfix
+    change = FIXES[name]
+    if arguments.fix:
+        lines = [*change.do(Provision(default_cache(), arguments.offline, requests.progress().say)),
+                 f"to undo: `tare doctor --unfix {name}`"]  # fmt: skip
+    else:
+        lines = change.undo() or [f"nothing of tare's {name} is here"]
+    print(json.dumps({name: lines}, indent=2) if arguments.json else "\n".join(lines))
+    return Exit.OK
 
 
 def _as_json(probe: Probe) -> dict[str, Any]:

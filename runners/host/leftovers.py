@@ -16,11 +16,12 @@ import signal
 import stat
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runners.host.cgroups import Cgroups
+from runners.host.processes import boot_id, start_ticks
 from runners.model import TareError
 
 if TYPE_CHECKING:
@@ -46,10 +47,12 @@ class Owner:
     workdir: str
     cgroups: tuple[str, ...] = ()
     """The run's cgroup folders, whether made yet or not."""
+    engines: tuple[str, ...] = ()
+    """Sockets of the Docker daemons that the run has used: only there may containers and images of it be."""
 
     def alive(self) -> bool:
         """Whether that very process still runs."""
-        return self.boot == _boot() and self.start_ticks == _start_ticks(self.pid) != 0
+        return self.boot == boot_id() and self.start_ticks == start_ticks(self.pid) != 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,8 @@ class Leftover:
     namespaces: tuple[Path, ...] = ()
     """Named net namespaces."""
     workdir: Path | None = None
+    engines: tuple[str, ...] = ()
+    """Sockets of Docker daemons that may have something of it."""
 
     def describe(self) -> list[str]:
         """One line for each kind of thing; at least the run's name."""
@@ -78,6 +83,7 @@ class Leftover:
         lines += [f"{len(found)} {name}{_plural(name, len(found))}" for name, found in counted if found]
         if self.workdir:
             lines.append(f"folder {self.workdir}")
+        lines += [f"what it has in Docker at {socket}" for socket in self.engines]
         return lines
 
 
@@ -97,8 +103,8 @@ def register(cache: Path, run: str, workdir: Path) -> Iterator[None]:
     owner = Owner(
         run=run,
         pid=os.getpid(),
-        start_ticks=_start_ticks(os.getpid()),
-        boot=_boot(),
+        start_ticks=start_ticks(os.getpid()),
+        boot=boot_id(),
         uid=os.getuid(),
         workdir=str(workdir),
         cgroups=tuple(str(path) for path in Cgroups.detect().possible_folders(run)),
@@ -117,7 +123,15 @@ def register(cache: Path, run: str, workdir: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        remove(_look(owner), cache)
+        remove(_look(_load(live) or owner), cache)
+
+
+def note_engine(cache: Path, run: str, workdir: Path, socket: str) -> None:
+    """Write down that a run is about to use the Docker daemon at ``socket``, so that it is cleared whatever happens."""
+    for file in (cache / "live" / f"{run}.json", workdir / OWNER_FILE):
+        owner = _load(file)
+        if owner is not None and socket not in owner.engines:
+            _store(file, replace(owner, engines=(*owner.engines, socket)))
 
 
 def find(cache: Path, *, folders: Iterable[Path] = ()) -> list[Leftover]:
@@ -160,6 +174,7 @@ def remove(leftover: Leftover, cache: Path) -> list[str]:
             break
         time.sleep(0.01)
         pids = tuple(_processes(leftover.owner.run))
+    pending = _clear_engines(leftover, removed, failures)
     for mount in leftover.mounts:
         _attempt(f"mount {mount}", lambda mount=mount: _unmount(mount), removed, failures)
     for folder in leftover.cgroups:
@@ -174,8 +189,33 @@ def remove(leftover: Leftover, cache: Path) -> list[str]:
         raise CleanupError(
             f"run {leftover.owner.run} left what cannot be removed: {'; '.join(failures)}; try `tare clean` as root"
         )
-    (cache / "live" / f"{leftover.owner.run}.json").unlink(missing_ok=True)
+    live = cache / "live" / f"{leftover.owner.run}.json"
+    if pending:
+        live.parent.mkdir(parents=True, exist_ok=True)
+        _store(live, replace(leftover.owner, engines=tuple(pending)))
+        return [*removed, *pending.values()]
+    live.unlink(missing_ok=True)
     return removed
+
+
+def _clear_engines(leftover: Leftover, removed: list[str], failures: list[str]) -> dict[str, str]:
+    """Clear them; returns those that do not answer, with the words for it. They are asked again by the next start."""
+    if not leftover.engines:
+        return {}
+    from runners.engines.api import EngineError  # noqa: PLC0415 - for the few runs that used one
+    from runners.engines.clearing import clear_docker  # noqa: PLC0415
+
+    pending = {}
+    for socket in leftover.engines:
+        try:
+            removed += clear_docker(socket, leftover.owner.run)
+        except EngineError as error:
+            if not error.absent:
+                failures.append(error.reason)
+            pending[socket] = (
+                f"nothing yet in Docker, which is tried again at the next start ({error.reason})"
+            )
+    return pending
 
 
 def _look(owner: Owner) -> Leftover:
@@ -192,6 +232,7 @@ def _look(owner: Owner) -> Leftover:
         cgroups=tuple(cgroups),
         namespaces=tuple(sorted(named.glob(f"tare-{owner.run}*"))) if named.is_dir() else (),
         workdir=workdir if _is_ours(workdir, owner) else None,
+        engines=owner.engines,
     )
 
 
@@ -297,28 +338,12 @@ def _load(file: Path) -> Owner | None:
     """The owner a file names; ``None`` for one that is no such file."""
     try:
         facts = json.loads(file.read_text("utf-8"))
-        owner = Owner(**(facts | {"cgroups": tuple(facts["cgroups"])}))
+        lists = {name: tuple(facts.get(name, ())) for name in ("cgroups", "engines")}
+        owner = Owner(**(facts | lists))
         sane = isinstance(owner.pid, int) and _RUN_ID.fullmatch(owner.run) and os.path.isabs(owner.workdir)  # noqa: PTH117
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
     return owner if sane else None
-
-
-def _start_ticks(pid: int) -> int:
-    """0 if there is no such process, or only its exit status is left."""
-    try:
-        # The name in parentheses may hold anything, blanks and parentheses too.
-        fields = Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
-        return 0 if fields[0] in {"Z", "X"} else int(fields[19])
-    except (OSError, IndexError, ValueError):
-        return 0
-
-
-def _boot() -> str:
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
-    except OSError:
-        return ""
 
 
 def _plural(name: str, count: int) -> str:

@@ -66,6 +66,8 @@ class _Spec:
     static: bool = False
 
 
+_DOCKER = ("docker.io", "iptables", "iproute2", "apparmor")
+"""Docker's daemon finds the rest, containerd and runc, in the closure."""
 _WORKLOADS = ("fio", "sysbench", "stress-ng")
 _SPECS = {
     "fio": _Spec(_WORKLOADS),
@@ -74,6 +76,8 @@ _SPECS = {
     "busybox": _Spec(("busybox-static",), ("true",), static=True),
     "mke2fs": _Spec(("e2fsprogs",), ("-V",), "usr/sbin"),
     "zstd": _Spec(("zstd",)),
+    "docker": _Spec(_DOCKER),
+    "dockerd": _Spec(_DOCKER, where="usr/sbin"),
     arch.X86_64.qemu: _Spec(arch.X86_64.qemu_packages),
     arch.AARCH64.qemu: _Spec(arch.AARCH64.qemu_packages),
 }

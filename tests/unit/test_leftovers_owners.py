@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from docker_double import docker_double
 
 from runners.host import leftovers
 from runners.model import TareError
@@ -142,3 +143,58 @@ def test_a_run_that_exists_is_refused(cache, work):
 def test_odd_names_are_refused(cache, work, run):
     with pytest.raises(TareError, match="cannot be a run's name"), leftovers.register(cache, run, work / "x"):
         pass
+
+
+def test_a_dead_runs_containers_are_removed_where_it_had_some(cache, work, tmp_path):
+    folder = dead(cache, work, "nine", engines=[str(tmp_path / "docker.sock")])
+    with docker_double(tmp_path / "docker.sock") as double:
+        double.containers = {"a" * 64: "tare.run=nine", "b" * 64: "mine"}
+        double.images = ["tare-nine:k1"]
+        (one,) = found(cache, "nine")
+        assert one.describe()[-1] == f"what it has in Docker at {tmp_path / 'docker.sock'}"
+        assert leftovers.remove(one, cache) == [
+            f"Docker container {'a' * 12}", "Docker image tare-nine:k1", f"folder {folder}",
+        ]  # fmt: skip
+        assert list(double.containers) == ["b" * 64]
+    assert found(cache, "nine") == []
+
+
+def test_a_daemon_that_does_not_answer_is_asked_again_later(cache, work, tmp_path):
+    folder = dead(cache, work, "ten", engines=[str(tmp_path / "docker.sock")])
+    (one,) = found(cache, "ten")
+    *removed, told = leftovers.remove(one, cache)
+    assert removed == [f"folder {folder}"]
+    assert "tried again at the next start" in told
+    with docker_double(tmp_path / "docker.sock") as double:
+        double.containers = {"a" * 64: "tare.run=ten"}
+        (one,) = found(cache, "ten")
+        leftovers.remove(one, cache)
+        assert double.containers == {}
+    assert found(cache, "ten") == []
+
+
+def test_a_daemon_that_refuses_is_told(cache, work, tmp_path):
+    dead(cache, work, "eleven", engines=[str(tmp_path / "docker.sock")])
+    with docker_double(tmp_path / "docker.sock") as double:
+        double.answers["/containers/json"] = (500, '{"message": "broken"}')
+        (one,) = found(cache, "eleven")
+        with pytest.raises(leftovers.CleanupError, match="broken"):
+            leftovers.remove(one, cache)
+        double.answers.clear()
+        leftovers.remove(one, cache)
+    assert found(cache, "eleven") == []
+
+
+def test_a_used_daemon_is_written_down_once_in_both_files(cache, work, tmp_path):
+    socket = str(tmp_path / "docker.sock")
+    with (
+        docker_double(tmp_path / "docker.sock") as double,
+        leftovers.register(cache, "twelve", work / "tare-twelve"),
+    ):
+        for _ in range(2):
+            leftovers.note_engine(cache, "twelve", work / "tare-twelve", socket)
+        for file in (cache / "live/twelve.json", work / "tare-twelve/owner.json"):
+            assert json.loads(file.read_text())["engines"] == [socket]
+        double.images = ["tare-twelve:k"]
+    assert double.images == []
+    assert not (cache / "live/twelve.json").exists()
