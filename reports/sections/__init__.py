@@ -17,6 +17,7 @@ from reports.sections import (
     findings,
     guests,
     host,
+    isolation,
     method,
     notes,
     overhead,
@@ -40,6 +41,7 @@ FULL: tuple[MakeSection, ...] = (
     startup.section,
     cpu.section,
     guests.section,
+    isolation.section,
     drift.section,
     notes.section,
     skips.section,
@@ -56,6 +58,7 @@ BRIEF: tuple[MakeSection, ...] = (
     findings.section,
     overhead.section,
     startup.section,
+    isolation.section,
     notes.section,
     skips.section,
     failures.section,
@@ -66,6 +69,7 @@ BRIEF: tuple[MakeSection, ...] = (
 SHORTEST: tuple[MakeSection, ...] = (
     banners.section,
     compact.section,
+    isolation.short,
     skips.section,
     failures.section,
 )
