@@ -130,6 +130,7 @@ class Campaign:
         if draft.outcome == "ok":
             draft.metrics += launch_metrics(draft.timeline, draft.clock_error)
             draft.metrics += usage_metrics(place.usage, source="launcher") if place.usage else ()
+            draft.metrics += place.metrics
         self._store(draft, case, f"open@{case.runner}", time.monotonic() - began)
 
     # -- experiments ------------------------------------------------------------------------------

@@ -50,6 +50,12 @@ def _qemu(supplies: Supplies, name: str) -> Runner:
     return QemuRunner(supplies.context, supplies.provision, settings, profile=name.removeprefix("qemu-"))
 
 
+def _docker(supplies: Supplies, name: str) -> Runner:
+    from runners.engines.docker import DockerRunner  # noqa: PLC0415
+
+    return DockerRunner(supplies.context, supplies.provision, name=name)
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """One kind of runner."""
@@ -67,9 +73,15 @@ def _rung(variant: str) -> str:
     return "" if variant in known else f"known are {', '.join(known)}"
 
 
+def _network(variant: str) -> str:
+    known = ("none", "host", "bridge")
+    return "" if variant in known else f"known are {', '.join(known)}"
+
+
 KINDS = {
     "bare": Kind(_bare),
     "namespaces": Kind(_namespaces, _rung),
+    "docker": Kind(_docker, _network),
     "qemu-microvm": Kind(_qemu),
     "qemu-q35": Kind(_qemu),
 }

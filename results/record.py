@@ -50,9 +50,9 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """``s``, ``bytes``, ``bytes/s``, ``ops/s``, ``count``, ``ratio``."""
     direction: Direction
     clock: str = ""
-    """Where the time in it comes from: ``host-monotonic``, ``guest-monotonic``, ``guest-mapped``,
-    ``cpu-time``; ``place-monotonic`` or ``place-realtime`` where a tool read the clock of its place (in
-    guests the guest's, elsewhere the host's); or empty if no time is in it."""
+    """Where the time in it comes from: ``host-monotonic``, ``host-realtime`` (an engine's events, mapped to the former),
+    ``guest-monotonic``, ``guest-mapped``, ``cpu-time``; ``place-monotonic`` or ``place-realtime`` where a tool read the
+    clock of its place (in guests the guest's, elsewhere the host's); or empty if no time is in it."""
     source: str = ""
     """The workload parser or collector that recorded it."""
     error: float | None = None

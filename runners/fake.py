@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import TracebackType
 
-    from results.record import Accelerator
+    from results.record import Accelerator, Metric
     from runners.images.image import Image
     from runners.model import Job, Limits
 
@@ -121,6 +121,7 @@ class FakePlace:
         self.clock_error = 1e-6 if runner.guest else 0.0
         self.context: dict[str, object] = {"fake": True}
         self.usage: Usage | None = None
+        self.metrics: tuple[Metric, ...] = ()
         self.timeline: dict[str, int] = {}
         self._runner, self._first, self._closed = runner, first, False
         runner.open_places += 1

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from results.record import Accelerator
+    from results.record import Accelerator, Metric
     from runners.images.image import Image
     from runners.launcher.client import Launcher
 
@@ -159,6 +159,9 @@ class Place(Protocol):
     clock_error: float
     usage: Usage | None
     """What the top process and all that it waited for used; set by :meth:`close`, ``None`` where nobody counted."""
+    metrics: tuple[Metric, ...]
+    """What only this kind of place can tell of its own making and end: an engine's events, its daemons' CPU time. Set
+    by :meth:`close`, for places that had a first job."""
     context: dict[str, object]
     """Facts for the fairness audit, as *achieved*: cpus, memory limit, kernel, scratch file system, …"""
 

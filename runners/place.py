@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
 
+    from results.record import Metric
     from runners.host.cgroups import Cgroup
     from runners.launcher.client import Gone, Launcher, Spawned, SpawnRequest
     from runners.model import Job, JobResult, Limits, RunContext, Usage
@@ -51,6 +52,7 @@ class ProcessPlace:
         self.clock_error = 0.0
         self.usage: Usage | None = None
         """Of the top process and all that it waited for, once the place is closed."""
+        self.metrics: tuple[Metric, ...] = ()
         self._launcher = launcher
         self._gone: Gone | None = None
         self._never_lived = False

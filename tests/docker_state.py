@@ -1,7 +1,8 @@
-"""What a daemon of tare's own could leave on the host."""
+"""What a daemon of tare's own could leave on the host, and what is in a daemon."""
 
 import contextlib
 import os
+import subprocess
 from pathlib import Path
 
 
@@ -24,3 +25,47 @@ def _processes(name):
             with contextlib.suppress(OSError):
                 if f"TARE_DOCKER={name}".encode() in (entry / "environ").read_bytes():
                     yield f"{entry.name} {(entry / 'comm').read_text().strip()}"
+
+
+def belongings(api, prefix="", *, images=True):
+    """Containers, images, volumes and networks whose names begin so, sorted."""
+    found = [
+        f"container {name.lstrip('/')}"
+        for each in api._json("GET", "/containers/json", {"all": "1"})
+        for name in each["Names"]
+    ]
+    found += [f"volume {each['Name']}" for each in api._json("GET", "/volumes")["Volumes"] or ()]
+    found += [f"network {each['Name']}" for each in api._json("GET", "/networks")]
+    if images:
+        found += [
+            f"image {tag}"
+            for each in api._json("GET", "/images/json", {"all": "1"})
+            for tag in each["RepoTags"] or [each["Id"]]
+        ]
+    return sorted(each for each in found if each.split(" ", 1)[1].startswith(prefix))
+
+
+@contextlib.contextmanager
+def user_things(api, client, tmp_path):
+    """A user's image, stopped container, volume and network."""
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree/file").write_text("mine")
+    subprocess.run(["tar", "-C", tmp_path / "tree", "-cf", tmp_path / "tree.tar", "."], check=True)
+
+    def docker(*arguments):
+        subprocess.run(
+            client.argv("--host", f"unix://{api.path}", *arguments),
+            env=os.environ | dict(client.environ), check=True, stdout=subprocess.DEVNULL,
+        )  # fmt: skip
+
+    docker("import", str(tmp_path / "tree.tar"), "mine:1")
+    docker("volume", "create", "mine")
+    docker("network", "create", "--internal", "mine")
+    docker("create", "--name", "mine", "--volume", "mine:/mine", "mine:1", "/file")
+    try:
+        yield
+    finally:
+        docker("rm", "--force", "mine")
+        docker("network", "rm", "mine")
+        docker("volume", "rm", "mine")
+        docker("image", "rm", "mine:1")

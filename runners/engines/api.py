@@ -103,11 +103,20 @@ class DockerApi:
         _complain(self._call("POST", "/images/load", {"quiet": "1"}, body=archive))
 
     def remove_container(self, name: str) -> None:
-        """Kill and remove it with its volumes; one that is not there, or is being removed already, is fine."""
+        """Kill and remove it with its volumes; returns when it is gone. One that is not there is fine."""
         try:
             self._call("DELETE", f"/containers/{name}", {"force": "1", "v": "1"}, timeout_seconds=30)
         except EngineError as error:
-            if error.status not in {http.client.NOT_FOUND, http.client.CONFLICT}:
+            if error.status == http.client.CONFLICT:  # its own --rm was faster
+                self._await_removal(name)
+            elif error.status != http.client.NOT_FOUND:
+                raise
+
+    def _await_removal(self, name: str) -> None:
+        try:
+            self._call("POST", f"/containers/{name}/wait", {"condition": "removed"}, timeout_seconds=30)
+        except EngineError as error:
+            if error.status != http.client.NOT_FOUND:
                 raise
 
     def remove_image(self, tag: str) -> None:

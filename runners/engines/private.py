@@ -144,9 +144,9 @@ class PrivateDocker:
         return removed
 
     def accounting(self) -> list[Path]:
-        """The daemon's own cgroups, containerd and shims included: the v1 ``cpuacct`` one, or the v2 one."""
-        folders = [top / f"{self.name}-daemon" for top in _tops({"cpuacct", UNIFIED})]
-        return [folder for folder in folders if folder.is_dir()]
+        """The cgroup that counts the daemon's CPU time, shims' included; empty if none could be made."""
+        folders = [top / f"{self.name}-daemon" for top in (*_tops({"cpuacct"}), *_tops({UNIFIED}))]
+        return [folder for folder in folders if folder.is_dir()][:1]
 
     def _claim(self) -> None:
         """Make the folder with a first state in it, in one step: of two who start it, one is told."""

@@ -34,6 +34,10 @@ CONTROLLERS = ("cpu", "cpuset", "memory", "pids", "io")
 
 CPU_PERIOD_MICROSECONDS = 100_000
 
+V1_IO = "reads, direct and synchronous writes"
+"""What I/O limits are about: v1 charges the writing back of cached pages to nobody."""
+V2_IO = "reads and writes"
+
 _REMEDY = (
     "run as root, or let systemd delegate a cgroup to you: "
     "`systemd-run --user --scope -p Delegate=yes -- tare run …` (needs cgroup v2)"
@@ -368,8 +372,7 @@ def _limit_v1(
             for kind, rate in rates.items():
                 for way in ("read", "write"):
                     _write(folder / f"blkio.throttle.{way}_{kind}_device", f"{disk} {rate}")
-            # v1 charges the writing back of cached pages to nobody.
-            achieved["io"] = {"disk": disk, **rates, "of": "reads, direct and synchronous writes"}
+            achieved["io"] = {"disk": disk, **rates, "of": V1_IO}
 
 
 def _rates(limits: Limits) -> dict[str, int]:
@@ -398,7 +401,7 @@ def _limit_v2(
             achieved["cpuset"] = list(limits.cpuset)
         elif controller == "io" and disk and (rates := _rates(limits)):
             _write(folder / "io.max", f"{disk} " + " ".join(f"r{k}={n} w{k}={n}" for k, n in rates.items()))
-            achieved["io"] = {"disk": disk, **rates, "of": "reads and writes"}
+            achieved["io"] = {"disk": disk, **rates, "of": V2_IO}
 
 
 def _inherit_cpuset(folder: Path, parent: Path) -> None:

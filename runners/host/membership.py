@@ -6,9 +6,11 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runners.host.cgroups import UNIFIED, Cgroup
+from runners.host.cgroups import UNIFIED, V1_IO, V2_IO, Cgroup
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from runners.host.cgroups import Cgroups, Hierarchy
 
 _UNLIMITED = 1 << 62
@@ -30,19 +32,8 @@ def cgroups_of(pid: int, cgroups: Cgroups, run: str, name: str, *, proc: Path = 
         proc: where /proc is.
     """
     made = Cgroup(run, name, version=cgroups.version)
-    try:
-        lines = (proc / str(pid) / "cgroup").read_text("utf-8", "surrogateescape").splitlines()
-    except OSError:
-        return made
-    paths = {}
-    for line in lines:
-        number, names, path = line.split(":", 2)
-        for controller in names.split(",") if number != "0" else [""]:
-            paths[controller] = path
-    for one in cgroups.hierarchies:
-        key = "" if one.version == 2 else min(one.controllers)
-        folder = _folder(one, paths.get(key))
-        if folder is None or not (f"tare-{run}" in folder.parts or _alone(folder, pid)):
+    for one, folder in where(pid, cgroups, proc=proc):
+        if not (f"tare-{run}" in folder.parts or _alone(folder, pid)):
             continue
         if one.version == 2:
             made.folders[UNIFIED] = folder
@@ -52,6 +43,23 @@ def cgroups_of(pid: int, cgroups: Cgroups, run: str, name: str, *, proc: Path = 
             made.controllers |= one.controllers
         made.achieved |= limits_of(folder)
     return made
+
+
+def where(pid: int, cgroups: Cgroups, *, proc: Path = Path("/proc")) -> Iterator[tuple[Hierarchy, Path]]:
+    """The cgroups of a process, whoever else is in them, as far as they are mounted here."""
+    try:
+        lines = (proc / str(pid) / "cgroup").read_text("utf-8", "surrogateescape").splitlines()
+    except OSError:
+        return
+    paths = {}
+    for line in lines:
+        number, names, path = line.split(":", 2)
+        for controller in names.split(",") if number != "0" else [""]:
+            paths[controller] = path
+    for one in cgroups.hierarchies:
+        folder = _folder(one, paths.get("" if one.version == 2 else min(one.controllers)))
+        if folder is not None:
+            yield one, folder
 
 
 def limits_of(folder: Path) -> dict[str, Any]:
@@ -78,7 +86,34 @@ def limits_of(folder: Path) -> dict[str, Any]:
         numbers = cpu_numbers(cpuset)
         if len(numbers) < (os.cpu_count() or 1):
             found["cpuset"] = numbers
+    if io := _io_limits(folder):
+        found["io"] = io
     return found
+
+
+def _io_limits(folder: Path) -> dict[str, Any]:
+    """Rates that reads and writes of one disk are both limited to, in the words of :class:`Cgroup`; else nothing."""
+    old = (folder / "blkio.throttle.read_bps_device").exists()
+    found: dict[str, Any] = {}
+    for kind in ("bps", "iops"):
+        limits = {_io_limit(folder, way, kind) for way in ("read", "write")}
+        limit = limits.pop()
+        if limit and not limits:
+            found |= {"disk": limit[0], kind: limit[1]}
+    return found | {"of": V1_IO if old else V2_IO} if found else {}
+
+
+def _io_limit(folder: Path, way: str, kind: str) -> tuple[str, int] | None:
+    """The first disk that is limited so, and its rate."""
+    for line in _read(folder / f"blkio.throttle.{way}_{kind}_device").splitlines():
+        disk, rate = line.split()
+        return disk, int(rate)
+    for line in _read(folder / "io.max").splitlines():
+        disk, *pairs = line.split()
+        rate = dict(pair.split("=") for pair in pairs).get(f"{way[0]}{kind}", "max")
+        if rate != "max":
+            return disk, int(rate)
+    return None
 
 
 def cpu_numbers(text: str) -> list[int]:

@@ -119,7 +119,9 @@ def test_removing_what_is_not_there_is_fine(tmp_path):
         api.remove_container("gone")
         api.remove_image("gone:1")
         double.answers["/containers/busy"] = (409, '{"message": "removal is already in progress"}')
+        double.answers["/containers/busy/wait"] = (200, '{"StatusCode": 137}')
         api.remove_container("busy")
+        assert double.requests[-1] == ("POST", "/containers/busy/wait", {"condition": "removed"})
         double.answers["/containers/bad"] = (500, '{"message": "driver failed"}')
         with pytest.raises(EngineError, match="driver failed"):
             api.remove_container("bad")

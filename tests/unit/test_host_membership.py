@@ -1,4 +1,4 @@
-from runners.host.cgroups import Cgroups, Hierarchy
+from runners.host.cgroups import V1_IO, V2_IO, Cgroups, Hierarchy
 from runners.host.membership import cgroups_of, cpu_numbers, limits_of
 
 
@@ -75,3 +75,12 @@ def test_no_limit_is_no_limit(tmp_path):
 def test_cpu_lists():
     assert cpu_numbers("0-2,5") == [0, 1, 2, 5]
     assert cpu_numbers("") == []
+
+
+def test_io_limits_are_those_of_both_directions(tmp_path):
+    old = {f"blkio__throttle__{way}_bps_device": "8:0 500" for way in ("read", "write")}
+    old |= {"blkio__throttle__read_iops_device": "8:0 7", "blkio__throttle__write_iops_device": ""}
+    assert limits_of(write(tmp_path / "v1", **old))["io"] == {"disk": "8:0", "bps": 500, "of": V1_IO}
+    new = write(tmp_path / "v2", io__max="8:0 rbps=max wbps=max riops=9 wiops=9")
+    assert limits_of(new)["io"] == {"disk": "8:0", "iops": 9, "of": V2_IO}
+    assert "io" not in limits_of(write(tmp_path / "none", io__max=""))

@@ -1,0 +1,80 @@
+"""A place that an engine makes: a commanded place of which the engine itself has something to tell afterwards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from runners.commanded import CommandedPlace
+from runners.engines.phases import WallClock, phase_metrics
+from runners.engines.usage import cpu_metric, cpu_seconds
+from runners.model import PlaceFailure, TareError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from runners.commanded import CommandPlan
+    from runners.host.cgroups import Cgroup
+    from runners.launcher.client import Spawned
+    from runners.model import Job
+
+
+@dataclass(frozen=True, slots=True)
+class Observer:
+    """What to ask an engine about a place that is gone."""
+
+    events: Callable[[float, float], list[tuple[str, int]]]
+    """Its events between two times of the wall clock (s), see :func:`runners.engines.phases.phase_metrics`."""
+    source: str
+    daemons: tuple[Path, ...] = ()
+    """cgroups of its daemons."""
+    ailing: Callable[[], tuple[str, str] | None] = lambda: None
+    """What is wrong with the engine now, and what to do: asked when a place was lost. ``None``: it answers."""
+    cgroup: str = ""
+    """Which cgroups it gives its places, for those that live too short to be looked at."""
+
+
+class EnginePlace(CommandedPlace):
+    """See :class:`runners.model.Place`. Cold starts get the engine's phases and its daemons' CPU time as metrics."""
+
+    def __init__(self, plan: CommandPlan, first: Job | None, observer: Observer) -> None:
+        self._observer = observer
+        self._clock = WallClock.read()
+        self._cpu = cpu_seconds(observer.daemons)
+        super().__init__(plan, first)
+
+    @property
+    def cgroup(self) -> Cgroup | None:
+        """Where the engine put it and what limits it, as read back from there."""
+        return self._cgroup
+
+    def _make_cgroup(self) -> tuple[Cgroup | None, str]:
+        cgroup, words = super()._make_cgroup()
+        return cgroup, self._observer.cgroup or words
+
+    def _explained(
+        self, failure: PlaceFailure, events: Mapping[str, int], spawned: Spawned | None = None
+    ) -> PlaceFailure:
+        explained = super()._explained(failure, events, spawned)
+        ailing = self._observer.ailing()
+        if ailing is None or type(explained) is not PlaceFailure:
+            return explained
+        reason, remedy = ailing
+        return PlaceFailure(f"{reason} ({explained.reason})", remedy=remedy, log=explained.log)
+
+    def close(self) -> None:
+        """See :class:`runners.model.Place`."""
+        last = not self._closed
+        super().close()
+        if not (last and self._first and "gone" in self.timeline):
+            return
+        observer, now = self._observer, WallClock.read()
+        # Asking for events costs the daemon time that is not the place's.
+        cpu = cpu_metric(self._cpu, cpu_seconds(observer.daemons))
+        since, until = ((self.timeline[mark] - now.offset_ns) / 1e9 for mark in ("requested", "gone"))
+        try:
+            events = observer.events(since - 1.0, until + 1.0)
+        except TareError:  # it died meanwhile; the trial's own outcome tells
+            events = []
+        self.metrics = (*phase_metrics(self.timeline, events, (self._clock, now), observer.source), *cpu)
