@@ -50,7 +50,7 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """``s``, ``bytes``, ``bytes/s``, ``ops/s``, ``count``, ``ratio``."""
     direction: Direction
     clock: str = ""
-    """Where the time in it comes from: ``host-monotonic``, ``host-realtime`` (an engine's events, mapped to the former),
+    """Where the time in it comes from: ``host-monotonic``, ``host-realtime`` (events of engines, mapped to it),
     ``guest-monotonic``, ``guest-mapped``, ``cpu-time``; ``place-monotonic`` or ``place-realtime`` where a tool read the
     clock of its place (in guests the guest's, elsewhere the host's); or empty if no time is in it."""
     source: str = ""
