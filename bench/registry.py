@@ -46,8 +46,7 @@ def _namespaces(supplies: Supplies, name: str) -> Runner:
 def _qemu(supplies: Supplies, name: str) -> Runner:
     from runners.qemu.runner import QemuRunner  # noqa: PLC0415
 
-    settings = {**supplies.settings, "guest.console": supplies.settings["guest.console"] == "yes"}
-    return QemuRunner(supplies.context, supplies.provision, settings, profile=name.removeprefix("qemu-"))
+    return QemuRunner(supplies.context, supplies.provision, supplies.settings, name=name)
 
 
 def _docker(supplies: Supplies, name: str) -> Runner:
@@ -64,6 +63,8 @@ class Kind:
     """Gets the whole name, variant included."""
     variants: Callable[[str], str] | None = None
     """What is wrong with a variant, the part of a name behind the colon; empty: nothing. ``None``: there are none."""
+    spelt: Callable[[str], str] | None = None
+    """The one way of many in which a right variant is written in names."""
 
 
 def _rung(variant: str) -> str:
@@ -78,12 +79,29 @@ def _network(variant: str) -> str:
     return "" if variant in known else f"known are {', '.join(known)}"
 
 
+def _guest(profile: str) -> Kind:
+    def wrong(variant: str) -> str:
+        from runners.qemu.profiles import PROFILES  # noqa: PLC0415
+        from runners.qemu.variants import problem  # noqa: PLC0415
+
+        return problem(PROFILES[profile], variant)
+
+    def spelt(variant: str) -> str:
+        from runners.qemu.variants import canonical  # noqa: PLC0415
+
+        return canonical(variant)
+
+    return Kind(_qemu, wrong, spelt)
+
+
+GUESTS = ("microvm", "q35", "q35-firmware", "pc", "microvm-restored", "q35-restored")
+"""The profiles of :mod:`runners.qemu.profiles`, which is not imported before one is asked for."""
+
 KINDS = {
     "bare": Kind(_bare),
     "namespaces": Kind(_namespaces, _rung),
     "docker": Kind(_docker, _network),
-    "qemu-microvm": Kind(_qemu),
-    "qemu-q35": Kind(_qemu),
+    **{f"qemu-{profile}": _guest(profile) for profile in GUESTS},
 }
 """A runner's name is one of these, or ``KIND:VARIANT`` where the kind has variants: ``namespaces:+pid``."""
 
@@ -97,6 +115,7 @@ def check(asked: Sequence[str]) -> tuple[str, ...]:
     Raises:
         UsageError: a name is unknown; the text offers near ones.
     """
+    names = []
     for name in asked:
         kind, colon, variant = name.partition(":")
         if kind not in KINDS:
@@ -107,7 +126,9 @@ def check(asked: Sequence[str]) -> tuple[str, ...]:
         wrong = "" if not colon else variants(variant) if variants else f"{kind} has no variants"
         if wrong:
             raise UsageError(f"--runners: unknown runner {name!r}: {wrong}")
-    return tuple(dict.fromkeys((BASE, *asked)))
+        spelt = KINDS[kind].spelt
+        names.append(f"{kind}:{spelt(variant)}" if variant and spelt else name)
+    return tuple(dict.fromkeys((BASE, *names)))
 
 
 def make(name: str, supplies: Supplies) -> Runner:

@@ -226,11 +226,20 @@ SETTINGS = (
     Setting(
         "guest.kernel",
         "--guest-kernel",
-        "guest kernel: a vmlinux or bzImage",
+        "guest kernel: host, cloud or generic (the distribution's), or a vmlinux or bzImage",
         str,
         "guest",
         "TARE_GUEST_KERNEL",
         "FILE",
+    ),
+    Setting(
+        "guest.modules",
+        "--guest-modules",
+        "modules of a guest kernel given as a file: a folder as /lib/modules/RELEASE",
+        str,
+        "guest",
+        "TARE_GUEST_MODULES",
+        "DIR",
     ),
     Setting(
         "guest.cmdline",
@@ -251,15 +260,6 @@ SETTINGS = (
         "guest",
         "TARE_ACCEL",
         "NAME",
-    ),
-    Setting(
-        "guest.console",
-        "--guest-console",
-        "yes: the guest's kernel writes all to the serial console, which is slow",
-        one_of("yes", "no"),
-        "guest",
-        metavar="WORD",
-        default="no",
     ),
     Setting(
         "guest.boot_timeout",

@@ -141,6 +141,44 @@ static long steal_ticks(void)
     return column >= 8 ? ticks : -1;
 }
 
+/* struct ifreq, as far as IPv4 needs it. */
+struct interface {
+    char name[16];
+    u16 word; /* flags, or the address family */
+    u8 bytes[22]; /* of an address: port (2), IPv4 address (4); of a card: its address (6) */
+};
+
+static void set_up_interface(int net, unsigned long request, const u8 *address)
+{
+    struct interface eth = {"eth0", 2 /* AF_INET */, {0}};
+    memcpy(eth.bytes + 2, address, 4);
+    long error = sys_ioctl(net, request, &eth);
+    if (error < 0)
+        fail("set the network's address", error);
+}
+
+/* The card's own address has the guest's IPv4 address as its last four bytes, so that all guests may be told the same. */
+static void set_up_network(const char *bits)
+{
+    u64 since = now_ns();
+    struct interface eth = {"eth0", 0, {0}};
+    int net = (int)sys_socket(2 /* AF_INET */, 2 /* SOCK_DGRAM */, 0);
+    long error;
+    while ((error = sys_ioctl(net, 0x8927 /* SIOCGIFHWADDR */, &eth)) < 0 && wait_more(since))
+        ;
+    if (error < 0)
+        fail("find the network card eth0", error);
+    u32 ones = ~0u << (32 - parse_number(bits, 0));
+    u8 mask[4] = {(u8)(ones >> 24), (u8)(ones >> 16), (u8)(ones >> 8), (u8)ones};
+    set_up_interface(net, 0x8916 /* SIOCSIFADDR */, eth.bytes + 2);
+    set_up_interface(net, 0x891c /* SIOCSIFNETMASK */, mask);
+    eth.word = 1 | 0x40; /* IFF_UP, IFF_RUNNING */
+    error = sys_ioctl(net, 0x8914 /* SIOCSIFFLAGS */, &eth);
+    if (error < 0)
+        fail("turn on the network card", error);
+    sys_close(net);
+}
+
 /* From the kernel's hand-over to a root with everything mounted and the channel open. */
 static void become_init(char **envp)
 {
@@ -160,6 +198,8 @@ static void become_init(char **envp)
     if (!channel)
         fail("tare.channel= is missing on the kernel's command line", -EINVAL);
     channel_in = channel_out = open_device(channel);
+    if (option("tare.net="))
+        set_up_network(option("tare.net="));
     if (root)
         switch_root(root);
     else

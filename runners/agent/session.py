@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import select
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from runners.agent.wire import (
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from runners.agent.wire import Message
     from runners.model import Job
 
+WAKING_SEQUENCE = 0
+"""Of the ping that an agent gets first when it was restored with its guest."""
 PRELOADED_SEQUENCE = 1
 GRACE_SECONDS = 15.0
 """Silence beyond a job's time-out that is still work: 0.2 s after SIGTERM, up to 5 s of killing, a slow guest."""
@@ -65,14 +67,21 @@ class ClockMap:
         return agent_ns + self.offset_ns
 
 
-def preload(job: Job, *, leave: bool = True) -> bytes:
+def preload(job: Job, *, leave: bool = True, wake: bool = False) -> bytes:
     """Return the bytes to put into an agent's channel before its launch; :meth:`AgentSession.collect` gets the result.
+
+    With ``wake`` the agent tells first when it saw them: one that was restored says no hello.
 
     With ``leave`` the agent leaves by itself after the job. A guest has to stay until its clock is mapped.
     Not over a UART: its driver empties the receive FIFO when it starts, so there the job can only follow the hello.
     """
     data = encode_job(job, PRELOADED_SEQUENCE)
+    if wake:
+        data = _WAKING + data
     return data + encode(Frame(Type.EXIT, PRELOADED_SEQUENCE + 1)) if leave else data
+
+
+_WAKING = encode(Frame(Type.PING, WAKING_SEQUENCE))
 
 
 class AgentSession:
@@ -82,14 +91,23 @@ class AgentSession:
     before and after each job, since the two drift apart (the host's is slewed, by up to 0.5 ms/s).
     ``speaks_first``: as most do. An agent whose channel ends in ``?`` waits until it is spoken to, because what it
     said before somebody attached to it would be lost.
+    ``resumed``: what the agent had said before its guest was saved; it is ready again when it answers a first ping,
+    which is in the channel already if it is ``woken``.
     """
 
     def __init__(
-        self, channel: HasFileno | int, *, same_clock: bool = True, speaks_first: bool = True
+        self,
+        channel: HasFileno | int,
+        *,
+        same_clock: bool = True,
+        speaks_first: bool = True,
+        resumed: Hello | None = None,
+        woken: bool = False,
     ) -> None:
         self._fd = channel if isinstance(channel, int) else channel.fileno()
         os.set_blocking(self._fd, False)
         self._same_clock, self._speaks_first = same_clock, speaks_first
+        self._resumed, self._woken = resumed, woken
         self._reader = Reader()
         self._messages: list[Message] = []
         self._sequence = PRELOADED_SEQUENCE + 1
@@ -113,6 +131,8 @@ class AgentSession:
         Raises:
             PlaceFailure: it did not come, it could not set up its place, or its clock runs backwards.
         """
+        if self._hello is None and self._resumed is not None:
+            self._hello = self._wake(self._resumed, timeout_seconds)
         if self._hello is None:
             deadline = _deadline(timeout_seconds)
             if not self._speaks_first:
@@ -131,6 +151,18 @@ class AgentSession:
                 if not isinstance(pong, Pong) or pong.sequence != ping:
                     self._fail(f"The agent answered ping {ping} with {pong}.")
         return self._hello
+
+    def _wake(self, said: Hello, timeout_seconds: float) -> Hello:
+        """The hello of before, ready anew by the clock of the first answer."""
+        deadline = _deadline(timeout_seconds)
+        if not self._woken:
+            self._send(_WAKING, deadline)
+        pong = self._next(deadline, f"did not wake up within {timeout_seconds:g} s")
+        if not isinstance(pong, Pong) or pong.sequence != WAKING_SEQUENCE:
+            self._fail(f"The agent answered the ping that woke it with {pong}.")
+        if pong.clock_ns < said.ready_ns:
+            self._contradict("it woke up before it was saved")
+        return replace(said, ready_ns=pong.clock_ns)
 
     def map_clock(self, rounds: int = CLOCK_ROUNDS, timeout_seconds: float = 10.0) -> ClockMap:
         """Exchange ``rounds`` pings; the smallest round trip gives the offset, half of it the bound (Cristian 1989)."""

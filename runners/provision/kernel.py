@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from runners.provision.cache import Cache
 
 WANTED = (
-    "virtio_pci", "virtio_mmio", "virtio_blk", "virtio_net", "virtio_console", "virtio_rng", "ext4",
+    "virtio_pci", "virtio_mmio", "virtio_blk", "virtio_net", "virtio_console", "virtio_rng", "virtio_balloon", "ext4",
+    "vmw_vsock_virtio_transport",
 )  # fmt: skip
 """Modules that guests may need; what a kernel has built in has no file and is passed over."""
 
@@ -48,11 +49,18 @@ _FACTS = (
     "VIRTIO_NET", "VIRTIO_PCI",
 )  # fmt: skip
 
-_FETCHED = {
-    # The image and, on Ubuntu, its modules; not the closure, which would make initramfs images on a real system.
-    "x86_64": Packages(("linux-image-cloud-amd64|linux-image-virtual",), r"linux-(image|modules)-\d.*"),
-    "aarch64": Packages(("linux-image-cloud-arm64|linux-image-virtual",), r"linux-(image|modules)-\d.*"),
-}
+SOURCES = ("host", "cloud", "generic")
+"""Kernels that can be asked for by a word: the host's own, and the distribution's for clouds or for any hardware."""
+
+
+def _packages(source: str) -> Packages:
+    """The image and, on Ubuntu, its modules; not the closure, which would make initramfs images on a real system."""
+    debian = arch.current().debian
+    names = {
+        "cloud": f"linux-image-cloud-{debian}|linux-image-virtual",
+        "generic": f"linux-image-{debian}|linux-image-generic",
+    }
+    return Packages((names[source],), r"linux-(image|modules)-\d.*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +113,7 @@ def guest_kernel(
     Args:
         store: where fetched packages and plain modules are kept.
         zstd: gives the command that unpacks standard input; asked for only where a module needs it.
-        given: path of the user's kernel: then no modules, unless ``modules`` is given too.
+        given: path of the user's kernel: then no modules, unless ``modules`` is given too; or one of :data:`SOURCES`.
         modules: a folder as ``/lib/modules/RELEASE``.
         offline: fetch nothing.
         system: consider the host's own kernel.
@@ -114,7 +122,9 @@ def guest_kernel(
     Raises:
         Missing: there is none here and none can be fetched; or the given file or folder is not there.
     """
-    if given:
+    if given in {"cloud", "generic"}:
+        return _fetched(store, zstd, given, offline=offline)
+    if given and given != "host":
         path = Path(given).expanduser()
         if not path.is_file():
             raise Missing(
@@ -128,16 +138,22 @@ def guest_kernel(
             )
         release = path.name.removeprefix("vmlinuz-") if path.name.startswith("vmlinuz-") else ""
         return _described(store, zstd, path, release, folder, "given")
-    if system:
+    if system or given:
         release = platform.release()
         path, folder = boot / f"vmlinuz-{release}", Path("/lib/modules", release)
         if _serves(path, boot / f"config-{release}", folder):
             return _described(store, zstd, path, release, folder, "system")
-    return _fetched(store, zstd, offline=offline)
+        if given:
+            raise Missing(
+                f"The host's kernel {release} cannot be a guest's: {path}, its configuration or its modules cannot be"
+                " read, or it lacks virtio disks, ext4 or an initramfs.",
+                "Take another: --guest-kernel cloud, or a file.",
+            )
+    return _fetched(store, zstd, "cloud", offline=offline)
 
 
-def _fetched(store: Cache, zstd: Callable[[], tuple[str, ...]], *, offline: bool) -> GuestKernel:
-    entry = fetch(_FETCHED[arch.current().machine], store, offline=offline)
+def _fetched(store: Cache, zstd: Callable[[], tuple[str, ...]], source: str, *, offline: bool) -> GuestKernel:
+    entry = fetch(_packages(source), store, offline=offline)
     found = sorted(entry.path.glob("boot/vmlinuz-*"))
     if not found:
         raise Missing(

@@ -78,6 +78,7 @@ _SPECS = {
     "zstd": _Spec(("zstd",)),
     "docker": _Spec(_DOCKER),
     "dockerd": _Spec(_DOCKER, where="usr/sbin"),
+    "grub-mkimage": _Spec(("grub-common", "grub-pc-bin")),
     arch.X86_64.qemu: _Spec(arch.X86_64.qemu_packages),
     arch.AARCH64.qemu: _Spec(arch.AARCH64.qemu_packages),
 }

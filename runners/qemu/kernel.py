@@ -34,6 +34,8 @@ MARKS = {
     "virtio_pci": b"virtio-pci\0",
     "virtio_blk": b"virtio_blk\0",
     "virtio_console": b"vport%up%u",
+    "virtio_net": b"virtio_net\0",
+    "virtio_balloon": b"virtio_balloon\0",
     "ext4": b"EXT4-fs (%s)",
     "acpi": b"ACPI: Interpreter enabled",
     "pci": b"PCI: Using configuration type",
@@ -57,10 +59,16 @@ class Kernel:
     release: str
     form: str
     """``vmlinux`` (PVH direct boot) or ``bzImage`` (it unpacks itself inside the guest)."""
+    boots_itself: bool
+    """The file as given is a bzImage, as boot loaders want it."""
     features: frozenset[str]
     """Of :data:`MARKS`, what is built in."""
     sha256: str
     """Of the file as given."""
+    given: Path
+    """The file as given."""
+    config_sha256: str = ""
+    """Of the configuration that is in the image (``CONFIG_IKCONFIG``); empty: there is none."""
 
 
 def load(path: Path, store: Cache) -> Kernel:
@@ -101,9 +109,28 @@ def _describe(given: Path, unpacked: Path, image: bytes, digest: str) -> Kernel:
         path=unpacked if pvh else given,
         release=found[1].decode("ascii", "replace"),
         form="vmlinux" if pvh else "bzImage",
+        boots_itself=is_bzimage(given),
         features=frozenset(name for name, mark in MARKS.items() if mark in image),
         sha256=digest,
+        given=given,
+        config_sha256=_config_sha256(image),
     )
+
+
+def _config_sha256(image: bytes) -> str:
+    begin = image.find(b"IKCFG_ST\x1f\x8b")
+    if begin < 0:
+        return ""
+    try:
+        return hashlib.sha256(zlib.decompressobj(31).decompress(image[begin + 8 :])).hexdigest()
+    except zlib.error:
+        return ""
+
+
+def is_bzimage(path: Path) -> bool:
+    """Whether the file has the header by which boot loaders know a kernel."""
+    with path.open("rb") as file:
+        return file.read(0x206)[0x202:] == b"HdrS"
 
 
 def unpack(image: bytes) -> bytes:

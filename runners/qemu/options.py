@@ -8,15 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from runners.model import TareError
+from runners.provision.kernel import SOURCES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Accel = Literal["auto", "kvm", "tcg"]
-
-DISK_CACHE = "writeback"
-"""QEMU's cache mode for guest disks. Data go through the host's page cache, as those of all other places do, and
-a guest's flush becomes the host's fdatasync, so what a workload calls durable is durable. Never ``unsafe``."""
 
 # The suite's own part of the guest's command line, which a user's arguments must not contradict.
 _OURS = ("tare.", "initrd=")
@@ -30,8 +27,11 @@ class BadOption(TareError):
 class GuestOptions:
     """Settings of guests; ``None`` and empty mean: choose well."""
 
-    kernel: Path | None = None
-    """A vmlinux or bzImage, possibly compressed with zstd. ``None``: what provisioning finds."""
+    kernel: str = ""
+    """A vmlinux or bzImage, possibly compressed with zstd; or one of :data:`runners.provision.kernel.SOURCES`.
+    Empty: what provisioning finds."""
+    modules: Path | None = None
+    """A folder as ``/lib/modules/RELEASE``, for a kernel given as a file."""
     cmdline: str = ""
     """Extra kernel arguments, put behind the suite's own, so that they win."""
     qemu: Path | None = None
@@ -39,14 +39,12 @@ class GuestOptions:
     """One asked for by name is used or fails; only ``auto`` falls back, and says why."""
     cpu: str = ""
     """QEMU's CPU model; empty: ``host`` under KVM, ``max`` under TCG."""
-    console: bool = False
-    """Let the kernel write all its messages to the serial console. Off, because that slows the boot."""
     boot_timeout_seconds: float = 0.0
     """From launch to the agent's first word; 0: by accelerator."""
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, object]) -> GuestOptions:
-        """Read ``guest.kernel``, ``.cmdline``, ``.qemu``, ``.cpu``, ``.accel``, ``.console`` and ``.boot_timeout``.
+        """Read ``guest.kernel``, ``.modules``, ``.cmdline``, ``.qemu``, ``.cpu``, ``.accel`` and ``.boot_timeout``.
 
         Where a value came from (option, environment, file) is resolved by the caller, see :mod:`bench.settings`.
 
@@ -62,12 +60,12 @@ class GuestOptions:
                 raise BadOption(f"guest.cmdline must not contain {word!r}: the suite sets it itself")
         timeout = float(str(settings.get("guest.boot_timeout") or 0))
         return cls(
-            kernel=_file(settings, "guest.kernel"),
+            kernel=_kernel(settings),
+            modules=_folder(settings, "guest.modules"),
             cmdline=cmdline,
             qemu=_file(settings, "guest.qemu"),
             accel=accel,  # type: ignore[arg-type]
             cpu=str(settings.get("guest.cpu") or ""),
-            console=bool(settings.get("guest.console")),
             boot_timeout_seconds=timeout,
         )
 
@@ -79,6 +77,23 @@ def _words(cmdline: str) -> list[str]:
         return shlex.split(cmdline)
     except ValueError as error:
         raise BadOption(f"guest.cmdline cannot be read: {error}") from error
+
+
+def _kernel(settings: Mapping[str, object]) -> str:
+    if settings.get("guest.kernel") in SOURCES:
+        return str(settings["guest.kernel"])
+    path = _file(settings, "guest.kernel")
+    return str(path) if path else ""
+
+
+def _folder(settings: Mapping[str, object], key: str) -> Path | None:
+    value = settings.get(key)
+    if not value:
+        return None
+    path = Path(str(value)).expanduser().absolute()
+    if not path.is_dir():
+        raise BadOption(f"{key} is {str(path)!r}, and there is no such folder")
+    return path
 
 
 def _file(settings: Mapping[str, object], key: str) -> Path | None:

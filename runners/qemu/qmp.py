@@ -33,6 +33,8 @@ class Qmp:
         self._peer = peer
         self._unread = bytearray()
         self._greeted = False
+        self._told = 0
+        """Commands whose answers nobody has waited for yet."""
         self.events: list[dict[str, Any]] = []
         """What QEMU told by itself; the last few dozen."""
 
@@ -50,12 +52,54 @@ class Qmp:
             QmpError: it was refused, no answer came in time, or the connection ended.
         """
         deadline = time.monotonic() + timeout_seconds
-        if not self._greeted:
-            if "QMP" not in self._next(deadline, "greeting"):
-                raise QmpError("QEMU's monitor did not greet as QMP does")
+        if self._told:
+            self.settle(timeout_seconds)
+        if self._greet(deadline):
             self._exchange("qmp_capabilities", {}, (), deadline)
-            self._greeted = True
         return self._exchange(command, arguments or {}, fds, deadline)
+
+    def tell(self, commands: Sequence[tuple[str, dict[str, Any]]]) -> None:
+        """Put commands into the connection before QEMU is there to read them; :meth:`ask` reads their answers.
+
+        Raises:
+            QmpError: they do not fit.
+        """
+        for command, arguments in (("qmp_capabilities", {}), *commands):
+            line = json.dumps({"execute": command, "arguments": arguments}).encode() + b"\n"
+            self._peer.setblocking(False)
+            try:
+                fits = self._peer.send(line) == len(line)
+            except OSError as error:
+                raise QmpError(f"QEMU's monitor cannot be told {command}: {error}") from error
+            if not fits:
+                raise QmpError(f"QEMU's monitor cannot be told {command}: it does not fit")
+            self._told += 1
+
+    def settle(self, timeout_seconds: float = ANSWER_SECONDS) -> None:
+        """Read the answers to what was told, and the events beside them.
+
+        Raises:
+            QmpError: one was refused, or did not come in time.
+        """
+        deadline = time.monotonic() + timeout_seconds
+        self._greet(deadline)
+        while self._told:
+            self._told -= 1
+            _accepted("what it was told at its start", self._next(deadline, "its start"))
+
+    def event(self, name: str, *, timeout_seconds: float = ANSWER_SECONDS) -> dict[str, Any]:
+        """The newest event of that name; waits for one if there was none yet.
+
+        Raises:
+            QmpError: it does not come in time, or the connection ended.
+        """
+        deadline = time.monotonic() + timeout_seconds
+        self.settle(timeout_seconds)
+        while True:
+            found = [event for event in self.events if event["event"] == name]
+            if found:
+                return found[-1]
+            self._take(self._line(deadline, name))
 
     def human(self, command: str, *, timeout_seconds: float = ANSWER_SECONDS) -> str:
         """Text that QEMU's human monitor answers with. For logs, never for numbers."""
@@ -65,6 +109,15 @@ class Qmp:
     def close(self) -> None:
         """Idempotent."""
         self._peer.close()
+
+    def _greet(self, deadline: float) -> bool:
+        """Whether it was the first time."""
+        if self._greeted:
+            return False
+        if "QMP" not in self._next(deadline, "greeting"):
+            raise QmpError("QEMU's monitor did not greet as QMP does")
+        self._greeted = True
+        return True
 
     def _exchange(self, command: str, arguments: dict[str, Any], fds: Sequence[int], deadline: float) -> Any:
         line = json.dumps({"execute": command, "arguments": arguments}).encode() + b"\n"
@@ -80,27 +133,27 @@ class Qmp:
             raise QmpError(f"QEMU's monitor cannot be asked {command}: {error}") from error
         while True:
             answer = self._next(deadline, command)
-            if "return" in answer:
-                return answer["return"]
-            if "error" in answer:
-                said = answer["error"]
-                what = said.get("desc", said) if isinstance(said, dict) else said
-                raise QmpError(f"QEMU refused {command}: {what}")
+            if "return" in answer or "error" in answer:
+                return _accepted(command, answer)
 
     def _next(self, deadline: float, waiting_for: str) -> dict[str, Any]:
         """The next message that is no event."""
         while True:
-            line = self._line(deadline, waiting_for)
-            try:
-                message = json.loads(line)
-            except ValueError as error:
-                raise QmpError(f"QEMU's monitor spoke no JSON: {line[:80]!r}") from error
-            if not isinstance(message, dict):
-                raise QmpError(f"QEMU's monitor sent no object: {line[:80]!r}")
+            message = self._take(self._line(deadline, waiting_for))
             if "event" not in message:
                 return message
+
+    def _take(self, line: bytes) -> dict[str, Any]:
+        try:
+            message: dict[str, Any] = json.loads(line)
+        except ValueError as error:
+            raise QmpError(f"QEMU's monitor spoke no JSON: {line[:80]!r}") from error
+        if not isinstance(message, dict):
+            raise QmpError(f"QEMU's monitor sent no object: {line[:80]!r}")
+        if "event" in message:
             self.events.append(message)
             del self.events[:-_EVENTS_KEPT]
+        return message
 
     def _line(self, deadline: float, waiting_for: str) -> bytes:
         while b"\n" not in self._unread:
@@ -124,3 +177,11 @@ class Qmp:
         line, _, rest = bytes(self._unread).partition(b"\n")
         self._unread[:] = rest
         return line
+
+
+def _accepted(command: str, answer: dict[str, Any]) -> Any:
+    if "error" in answer:
+        said = answer["error"]
+        what = said.get("desc", said) if isinstance(said, dict) else said
+        raise QmpError(f"QEMU refused {command}: {what}")
+    return answer.get("return")

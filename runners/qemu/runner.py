@@ -1,8 +1,9 @@
-"""The runners ``qemu-microvm`` and ``qemu-q35``: direct kernel boot, the agent as ``/init``."""
+"""The runners ``qemu-PROFILE[:VARIANT]``: the agent as ``/init`` of a QEMU guest."""
 
 from __future__ import annotations
 
 import itertools
+import os
 import platform
 import re
 from dataclasses import dataclass, replace
@@ -18,11 +19,19 @@ from runners.provision.cache import Cache
 from runners.provision.missing import Missing
 from runners.qemu import kernel as kernels
 from runners.qemu.accelerator import choose
-from runners.qemu.machine import PROFILES, Machine, Profile, kernel_cmdline, machine_type, wire
+from runners.qemu.arguments import Instance, Memory
+from runners.qemu.firmware import build_boot_disk
+from runners.qemu.hugepages import check_free
+from runners.qemu.machine import Machine, kernel_cmdline, machine_type
 from runners.qemu.modules import by_name, ordered
-from runners.qemu.options import DISK_CACHE, GuestOptions
-from runners.qemu.place import GuestPlace, GuestPlan
+from runners.qemu.network import Networks
+from runners.qemu.options import GuestOptions
+from runners.qemu.place import QemuPlace, QemuPlan
+from runners.qemu.profiles import PROFILES
+from runners.qemu.snapshot import Snapshot, save
 from runners.qemu.tsc import host_trusts_it, tsc_khz
+from runners.qemu.variants import parse_for
+from runners.qemu.wiring import wire
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,6 +41,7 @@ if TYPE_CHECKING:
     from runners.images.image import Image
     from runners.kvm.floor import KvmFloor
     from runners.model import Job, Limits, RunContext
+    from runners.provision.kernel import GuestKernel
     from runners.provision.tools import Provision, Tool
 
 QEMU = "qemu-system-x86_64"
@@ -52,6 +62,7 @@ class _Prepared:
     qemu: Tool
     limits: Limits
     facts: Mapping[str, object]
+    snapshot: Snapshot | None = None
 
 
 class QemuRunner:
@@ -63,22 +74,28 @@ class QemuRunner:
         provision: Provision,
         settings: Mapping[str, object],
         *,
-        profile: str = "microvm",
+        name: str = "qemu-microvm",
     ) -> None:
         """``settings``: see :meth:`GuestOptions.from_settings`.
 
         Raises:
             BadOption: one cannot be used.
+            BadVariant: the name's variant is none.
         """
-        if profile not in PROFILES:
-            raise TareError(f"there is no guest profile {profile!r}; there are {', '.join(PROFILES)}")
-        self._profile: Profile = profile
-        self.name = f"qemu-{profile}"
+        kind, _, variant = name.partition(":")
+        profile = PROFILES.get(kind.removeprefix("qemu-"))
+        if profile is None:
+            raise TareError(f"there is no guest profile {kind!r}; there are {', '.join(PROFILES)}")
+        self._profile, self._variant = profile, parse_for(profile, variant)
+        self.name = ":".join(filter(None, (f"qemu-{profile.name}", self._variant.name)))
         self.accelerator: Accelerator = "none"
         """Valid after :meth:`probe`."""
         self._context, self._provision = context, provision
         self._options = GuestOptions.from_settings(settings)
         self._cgroups = Cgroups.detect()
+        self._file_name = re.sub(r"[^A-Za-z0-9_.-]", "_", self.name)
+        """The name as folders, cgroups and namespaces may have it."""
+        self._networks = Networks(self._variant.net, context.run, self._file_name)
         self._numbers = itertools.count()
         self._floor: KvmFloor | None = None
         self._prepared: _Prepared | None = None
@@ -101,20 +118,22 @@ class QemuRunner:
         choice = choose(self._options.accel, floor)
         facts: dict[str, object] = {
             "accelerator_why": choice.why,
-            "machine": self._profile,
+            "machine": self._profile.board,
             "kvm": floor.as_json(),
         }
         if choice.accelerator is None:
             return Probe(ok=False, reason=choice.why, remedy=choice.remedy, facts=facts)
         self.accelerator = "kvm" if choice.accelerator == "kvm" else "tcg"
         facts["accelerator"] = self.accelerator
-        given = str(self._options.qemu or "")
-        found = self._provision.here(QEMU, given)
-        if found is None and (given or self._provision.offline):
-            try:
+        try:
+            self._check_variant()
+            self._networks.check()
+            given = str(self._options.qemu or "")
+            found = self._provision.here(QEMU, given)
+            if found is None and (given or self._provision.offline):
                 self._provision.tool(QEMU, given)
-            except Missing as missing:
-                return Probe(ok=False, reason=missing.reason, remedy=missing.remedy, facts=facts)
+        except Missing as missing:
+            return Probe(ok=False, reason=missing.reason, remedy=missing.remedy, facts=facts)
         facts["qemu"] = found.version if found else "not here yet; is fetched before the run"
         return Probe(ok=True, facts=facts)
 
@@ -122,73 +141,147 @@ class QemuRunner:
         """See :class:`runners.model.Runner`."""
         if self.accelerator == "none":
             raise TareError(f"{self.name} was prepared before it was probed")
+        if self._variant.hugetlb:
+            check_free(limits.memory_bytes)
         options, store = self._options, Cache(self._context.cache, self._provision.progress)
         qemu = self._provision.tool(QEMU, str(options.qemu or ""))
-        given = self._provision.guest_kernel(str(options.kernel or ""))
+        given = self._provision.guest_kernel(options.kernel, str(options.modules or ""))
         kernel = kernels.load(given.path, store)
-        files = by_name(given.modules)
-        wiring = wire(self._profile, kernel.features, files)
-        modules = ordered(wiring.modules, files, kernel.features)
-        initramfs = self._initramfs(store, image, modules, with_tree=not wiring.disk)
-        root = self._root(store, image) if wiring.disk else None
-        machine = Machine(
-            profile=self._profile,
-            accelerator="kvm" if self.accelerator == "kvm" else "tcg",
-            cpu=options.cpu or ("host" if self.accelerator == "kvm" else "max"),
-            cpus=limits.cpus,
-            memory_bytes=limits.memory_bytes,
-            kernel=kernel.path,
-            initramfs=initramfs,
-            wiring=wiring,
-            root=root,
-            scratch=self._scratch(limits) if wiring.disk else None,
-            cmdline=options.cmdline,
-            console=options.console,
-            tsc_khz=tsc_khz() if self.accelerator == "tcg" else None,
-            tsc_reliable=host_trusts_it(),
-        )
-        facts = self._facts(machine, kernel, qemu) | {"kernel_origin": given.origin}
+        machine = self._machine(store, image, limits, given, kernel)
+        machine = replace(machine, boot=self._boot_disk(machine))
+        facts = self._facts(machine, given, kernel, qemu)
+        self._networks.prepare()
         self._prepared = _Prepared(machine, qemu, limits, facts)
+        if self._profile.start == "restored":
+            self._prepared = replace(self._prepared, snapshot=self._save())
 
-    def open(self, first: Job | None = None) -> GuestPlace:
+    def open(self, first: Job | None = None) -> QemuPlace:
         """See :class:`runners.model.Runner`."""
-        if self._prepared is None or self._floor is None:
+        ready = self._ready()
+        with self._networks.attach() as network:
+            instance = Instance(self._context.run, next(self._numbers), network)
+            plan = self._plan(ready, instance)
+            if ready.snapshot is not None:
+                plan = ready.snapshot.plan(plan)
+            return QemuPlace(plan, first)
+
+    def close(self) -> None:
+        """See :class:`runners.model.Runner`."""
+        self._prepared = None
+        self._networks.close()
+        self._cgroups.remove_run(self._context.run)
+
+    def _ready(self) -> _Prepared:
+        if self._prepared is None:
             raise TareError(f"{self.name} was opened before it was prepared")
-        ready = self._prepared
-        number = next(self._numbers)
-        kind = "emulated" if self.accelerator == "kvm" and not self._floor.usable else self.accelerator
-        plan = GuestPlan(
+        return self._prepared
+
+    def _check_variant(self) -> None:
+        """Raises Missing: this host has not what the variant asks for."""
+        cpu = self._variant.cpu or self._options.cpu
+        if self.accelerator == "tcg" and cpu.partition(",")[0] == "host":
+            raise Missing(
+                "The CPU model 'host' is the host's own, which only KVM can give to a guest.",
+                "Take cpu=max, or see `tare doctor` for why there is no KVM.",
+            )
+        available = len(os.sched_getaffinity(0))
+        if self._variant.cpus > available:
+            raise Missing(
+                f"{self._variant.cpus} vCPUs are more than the {available} CPUs that may be used here.",
+                "Ask for fewer: cpus=N.",
+            )
+        if self._variant.iothread and self.accelerator == "tcg" and self._profile.board == "microvm":
+            raise Missing(
+                "An I/O thread needs ioeventfd, and without KVM QEMU has that on PCI only.",
+                f"Take qemu-q35:{self._variant.name}.",
+            )
+        if self._variant.hugetlb:
+            check_free(1)
+
+    def _plan(self, ready: _Prepared, instance: Instance) -> QemuPlan:
+        kvm_emulates = self._floor is not None and not self._floor.usable
+        kind = "emulated" if self.accelerator == "kvm" and kvm_emulates else self.accelerator
+        limits = ready.limits
+        return QemuPlan(
             context=self._context,
-            name=f"{self.name}-{number}",
-            number=number,
+            name=f"{self._file_name}-{instance.number}",
+            number=instance.number,
             qemu=ready.qemu,
             machine=ready.machine,
+            instance=instance,
+            scratch=ready.machine.scratch,
             limits=replace(
-                ready.limits,
-                memory_bytes=ready.limits.memory_bytes + OVERHEAD_BYTES[self.accelerator],
-                pids=max(ready.limits.pids, QEMU_PIDS),
+                limits,
+                memory_bytes=limits.memory_bytes + OVERHEAD_BYTES[self.accelerator],
+                pids=max(limits.pids, QEMU_PIDS),
             ),
             cgroups=self._cgroups,
             boot_seconds=self._options.boot_timeout_seconds or BOOT_SECONDS[kind],
             leave_seconds=LEAVE_SECONDS[kind],
             facts=ready.facts,
+            kvm=self.accelerator == "kvm",
+            ram_bytes=ready.machine.memory_bytes,
+            host_address=instance.network.host if instance.network else None,
+            pin_to=self._pin_to(limits) if self._variant.pin else (),
         )
-        return GuestPlace(plan, first)
 
-    def close(self) -> None:
-        """See :class:`runners.model.Runner`."""
-        self._prepared = None
-        self._cgroups.remove_run(self._context.run)
+    @staticmethod
+    def _pin_to(limits: Limits) -> tuple[int, ...]:
+        return limits.cpuset or tuple(sorted(os.sched_getaffinity(0)))
 
-    def _initramfs(self, store: Cache, image: Image, modules: tuple[Path, ...], *, with_tree: bool) -> Path:
+    def _machine(
+        self, store: Cache, image: Image, limits: Limits, given: GuestKernel, kernel: kernels.Kernel
+    ) -> Machine:
+        files = by_name(given.modules)
+        wiring = wire(self._profile.board, kernel.features, files, self._variant)
+        modules = ordered(wiring.modules, files, kernel.features)
+        machine = Machine(
+            profile=self._profile,
+            variant=self._variant,
+            accelerator="kvm" if self.accelerator == "kvm" else "tcg",
+            cpu=self._cpu(),
+            cpus=self._variant.cpus or limits.cpus,
+            memory_bytes=limits.memory_bytes,
+            kernel=kernel.path,
+            initramfs=kernel.path,
+            wiring=wiring,
+            root=self._root(store, image) if wiring.disk else None,
+            scratch=self._scratch(limits) if wiring.disk else None,
+            cmdline=self._options.cmdline,
+            tsc_khz=tsc_khz() if self.accelerator == "tcg" else None,
+            tsc_reliable=host_trusts_it(),
+        )
+        if not machine.lean and not kernel.boots_itself:
+            raise TareError(
+                f"{self.name} needs the kernel as distributions ship it, a bzImage, and {kernel.given} is none;"
+                " give one (TARE_GUEST_KERNEL)"
+            )
+        return replace(
+            machine,
+            kernel=kernel.path if machine.lean else kernel.given,
+            initramfs=self._initramfs(store, image, modules, machine),
+        )
+
+    def _cpu(self) -> str:
+        """The model for ``-cpu``; empty: QEMU's own."""
+        variant = self._variant
+        if variant.cpu:
+            return "" if variant.cpu == "default" else variant.cpu
+        if variant.plain:
+            return ""
+        return self._options.cpu or ("host" if self.accelerator == "kvm" else "max")
+
+    def _initramfs(self, store: Cache, image: Image, modules: tuple[Path, ...], machine: Machine) -> Path:
+        with_tree, compress = not machine.wiring.disk, not machine.lean
         tree = image.tree if with_tree else None
         agent = image.agent.read_bytes()
 
         def build(content: Path) -> dict[str, object]:
-            build_initramfs(content / "initramfs", image.agent, modules, tree)
+            build_initramfs(content / "initramfs", image.agent, modules, tree, compress=compress)
             return {"modules": [module.name for module in modules]}
 
-        key = ("initramfs", agent.hex(), [str(module) for module in modules], image.key if with_tree else "")
+        names = [str(module) for module in modules]
+        key = ("initramfs", agent.hex(), names, image.key if with_tree else "", compress)
         return store.entry("initramfs", repr(key), build).path / "initramfs"
 
     def _root(self, store: Cache, image: Image) -> Path:
@@ -207,28 +300,66 @@ class QemuRunner:
             empty_ext4(template, limits.scratch_bytes, self._provision.tool("mke2fs"))
         return template
 
-    def _facts(self, machine: Machine, kernel: kernels.Kernel, qemu: Tool) -> dict[str, object]:
+    def _boot_disk(self, machine: Machine) -> Path | None:
+        """In the run's own folder, since the run is in the kernel's arguments."""
+        if machine.profile.start != "firmware":
+            return None
+        return build_boot_disk(
+            self._context.workdir / f"boot-{self._file_name}.img",
+            machine.kernel,
+            machine.initramfs,
+            kernel_cmdline(machine, self._context.run),
+            grub=self._provision.tool("grub-mkimage"),
+            mke2fs=self._provision.tool("mke2fs"),
+        )
+
+    def _save(self) -> Snapshot:
+        """Boot a guest once, and keep it as it waits for its first job."""
+        ready = self._ready()
+        folder = self._context.workdir / f"snapshot-{self._file_name}"
+        folder.mkdir()
+        memory = folder / "memory"
+        with self._networks.attach() as network:
+            instance = Instance(self._context.run, next(self._numbers), network, Memory(memory, shared=True))
+            with QemuPlace(self._plan(ready, instance), None) as place:
+                return save(place, folder, memory)
+
+    def _facts(
+        self, machine: Machine, given: GuestKernel, kernel: kernels.Kernel, qemu: Tool
+    ) -> dict[str, object]:
         """For the context: what guests of this runner are."""
-        disk = f"ext4 on virtio-blk (cache={DISK_CACHE}) on {file_system(self._context.workdir)}"
+        disk = f"ext4 on virtio-blk (cache={machine.variant.cache}) on {file_system(self._context.workdir)}"
         return {
             "accelerator": machine.accelerator,
             "machine": machine_type(machine),
-            "cpu_model": machine.cpu,
+            "start": machine.profile.start,
+            "cpu_model": machine.cpu or "QEMU's default",
             "cpus": machine.cpus,
             "memory_bytes": machine.memory_bytes,
             "memory_limit_by": "guest memory",
             "pids_limit_by": "none",
             "kernel": kernel.release,
+            "kernel_origin": given.origin,
             "kernel_sha256": kernel.sha256,
-            "kernel_form": kernel.form,
+            "kernel_config_sha256": given.config_sha256 or kernel.config_sha256 or "unknown",
+            "kernel_form": kernel.form if machine.lean else "bzImage",
             "kernel_cmdline": re.sub(r"(tsc_early_khz)=\d+", r"\1=N", kernel_cmdline(machine, "RUN")),
-            "console": machine.console,
+            "console": machine.variant.console if machine.wiring.virtio_channel else "none",
             "channel": "virtio-serial" if machine.wiring.virtio_channel else "serial port",
-            "disk_cache": DISK_CACHE if machine.wiring.disk else "none",
+            "disk_cache": machine.variant.cache if machine.wiring.disk else "none",
             "root": "ext4 image, read-only" if machine.wiring.disk else "initramfs",
             "scratch_file_system": disk if machine.wiring.disk else "memory (initramfs)",
-            "network": "none",
+            "network": self._networks.kind,
             "kernel_mark": "zero of the guest's clock; late by timer ticks lost in early boot",
             "qemu": qemu.version,
-            "limitations": list(machine.wiring.notes),
+            "limitations": [*machine.wiring.notes, *_CAVEATS[machine.profile.start]],
         }
+
+
+_CAVEATS: dict[str, tuple[str, ...]] = {
+    "direct": (),
+    "firmware": (),
+    "restored": (
+        "all places are copies of one guest: random numbers may repeat, and the time of day is that of the snapshot",
+    ),
+}

@@ -21,7 +21,7 @@ def test_values_are_taken(tmp_path):
         kernel=str(kernel), cmdline=" nokaslr a=b ", accel="kvm", cpu="host,-cx16", boot_timeout="90"
     )
     assert found == GuestOptions(
-        kernel=kernel, cmdline="nokaslr a=b", accel="kvm", cpu="host,-cx16", boot_timeout_seconds=90.0
+        kernel=str(kernel), cmdline="nokaslr a=b", accel="kvm", cpu="host,-cx16", boot_timeout_seconds=90.0
     )
 
 

@@ -97,3 +97,38 @@ def test_descriptors_are_handed_over(tmp_path):
     os.close(fds[0])
     theirs.close()
     qmp.close()
+
+
+def test_what_is_told_before_qemu_lives_is_answered_before_the_first_question():
+    ours, theirs = socket.socketpair()
+    qmp = Qmp(ours)
+    qmp.tell((("migrate-incoming", {"uri": "fd:6"}),))
+    with theirs, theirs.makefile("rwb") as file:
+        told = [json.loads(file.readline())["execute"] for _ in range(2)]
+        resume = {"event": "RESUME", "timestamp": {"seconds": 1, "microseconds": 2}}
+        for message in (GREETING, {"return": {}}, {"return": {}}, resume, {"return": 7}):
+            file.write(json.dumps(message).encode() + b"\n")
+        file.flush()
+        assert told == ["qmp_capabilities", "migrate-incoming"]
+        assert qmp.event("RESUME") == resume
+        assert qmp.ask("query-x") == 7
+    qmp.close()
+
+
+def test_a_refusal_of_what_was_told_is_raised():
+    ours, theirs = socket.socketpair()
+    qmp = Qmp(ours)
+    qmp.tell(())
+    with theirs, theirs.makefile("rwb") as file:
+        for message in (GREETING, {"error": {"desc": "no such thing"}}):
+            file.write(json.dumps(message).encode() + b"\n")
+        file.flush()
+        with pytest.raises(QmpError, match="told at its start: no such thing"):
+            qmp.settle()
+    qmp.close()
+
+
+def test_an_event_that_does_not_come_is_waited_for_in_bounded_time(monitor):
+    qmp = monitor({"return": {}}, close=False)
+    with pytest.raises(QmpError, match="in time"):
+        qmp.event("RESUME", timeout_seconds=0.05)
