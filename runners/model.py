@@ -195,6 +195,8 @@ class Runner(Protocol):
         ``first``, if given, is the place's *only* job and is handed over with the launch, so that no round trip lies
         between the agent's start and the job; :meth:`Place.run` with the same job then collects its result, and the
         agent leaves by itself.
+
+        May be called by several threads at once.
         """
 
     def close(self) -> None:

@@ -1,7 +1,8 @@
 """The host's half of the launcher: a :class:`Launcher` starts programs, waits for them and ends them.
 
-Not for use by several threads at once. The launcher itself is ``launcher.c``; it dies with this process, and takes
-along all that it made.
+The launcher itself is ``launcher.c``; it dies with this process, and takes along all that it made. It makes one process
+after the other. Several threads may use a :class:`Launcher` at once: each thread but the main one is served by another
+such process, a *lane*, so that what they launch is launched at the same time.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ import signal as signals
 import socket
 import struct
 import subprocess
+import threading
 import time
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -25,7 +27,7 @@ from runners.model import TareError, Usage
 from runners.native.build import build
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from types import TracebackType
 
     from runners.launcher.steps import Step
@@ -38,6 +40,13 @@ _SWEEP, _QUIET = 1, 2
 _MAX_PACKET = 192 << 10
 _FAILED_TO_CLONE, _FAILED_TO_EXEC, _FAILED_TO_ENTER = -1, -2, -3
 _REPLY_BYTES = 512
+_LANE_SHIFT = 40
+"""Processes are numbered from ``lane << _LANE_SHIFT`` on, so that a number tells its lane."""
+
+MOST_LANES = 65
+"""One for the main thread, and one each for as many others as places are ever started at once."""
+
+_waiting = threading.local()
 
 
 class LauncherError(TareError):
@@ -111,14 +120,53 @@ class Gone:
         return os.waitstatus_to_exitcode(self.status)
 
 
+@contextmanager
+def held_back(gate: Callable[[], None]) -> Iterator[None]:
+    """``gate`` is called once by this thread: when all is ready for its next launch, just before the launcher is told.
+
+    So that several threads can launch at the same moment, however long each took to prepare.
+    """
+    before = getattr(_waiting, "gate", _no_gate)
+    _waiting.gate = gate
+    try:
+        yield
+    finally:
+        _waiting.gate = before
+
+
+def _no_gate() -> None:
+    pass
+
+
+def _before_launch() -> None:
+    gate = getattr(_waiting, "gate", _no_gate)
+    _waiting.gate = _no_gate
+    gate()
+
+
 class Launcher:
     """The running launcher."""
 
-    def __init__(self, program: Path, peer: socket.socket, pid: int, ended: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        program: Path,
+        peer: socket.socket,
+        pid: int,
+        ended: Callable[[], None],
+        make_lane: Callable[[int], Launcher],
+        lane: int = 0,
+    ) -> None:
+        """``make_lane`` starts another one like this; ``lane`` is this one's number."""
         self.pid = pid
         self._program, self._peer, self._end = program, peer, ended
         self._null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-        self._next = 1
+        self._lanes: list[Launcher] = [self]
+        self._make_lane, self._threads, self._thread = make_lane, 0, threading.local()
+        self._next = (lane << _LANE_SHIFT) + 1
+        self._lock = threading.Condition()
+        """Guards everything here; told of every reply."""
+        self._reading = False
+        """A thread waits for replies, and takes them for all."""
         self._answered = False
         self._steps: dict[int, SpawnRequest] = {}
         self._spawned: dict[int, Spawned] = {}
@@ -132,6 +180,10 @@ class Launcher:
             TareError: there is no compiler; the text has the remedy.
         """
         program = build(SOURCE, cache, progress=progress)
+        return cls._begin(program, 0)
+
+    @classmethod
+    def _begin(cls, program: Path, lane: int) -> Self:
         ours, theirs = _socket_pair()
         with theirs:
             process = subprocess.Popen(
@@ -152,7 +204,7 @@ class Launcher:
                 process.kill()
                 process.wait()
 
-        return cls(program, ours, process.pid, end)
+        return cls(program, ours, process.pid, end, lambda lane: cls._begin(program, lane), lane)
 
     def inside(self, steps: tuple[Step, ...], environ: Mapping[str, str]) -> Self:
         """A second launcher that has these steps behind it: what it launches begins where they ended.
@@ -160,6 +212,9 @@ class Launcher:
         Raises:
             SpawnError: a step was refused.
         """
+        return self._begin_inside(steps, environ, 0)
+
+    def _begin_inside(self, steps: tuple[Step, ...], environ: Mapping[str, str], lane: int) -> Self:
         ours, theirs = _socket_pair()
         program = os.open(self._program, os.O_PATH | os.O_CLOEXEC)
         with theirs, ExitStack() as opened:
@@ -175,7 +230,10 @@ class Launcher:
                 self.kill(spawned.id)
                 self.wait(spawned.id)
 
-        made = type(self)(self._program, ours, spawned.pid, end)
+        def sibling(lane: int) -> Launcher:
+            return self._begin_inside(steps, environ, lane)
+
+        made = type(self)(self._program, ours, spawned.pid, end, sibling, lane)
         try:
             made.ping()
         except LauncherError:
@@ -198,8 +256,27 @@ class Launcher:
             SpawnError: the kernel refused to make the process.
             LauncherError: the launcher is gone.
         """
-        number = self._next
-        self._next += 1
+        return self._own_lane()._spawn(request, timeout_seconds)  # noqa: SLF001 - it is one of us
+
+    def _own_lane(self) -> Launcher:
+        """This thread's: made when it first needs one, and shared if there are more threads than lanes."""
+        if threading.current_thread() is threading.main_thread():
+            return self
+        number: int = getattr(self._thread, "lane", 0)
+        if not number:
+            with self._lock:
+                number = 1 + self._threads % (MOST_LANES - 1)
+                if number == len(self._lanes):
+                    with held_back(_no_gate):
+                        self._lanes.append(self._make_lane(number))
+                self._threads += 1
+            self._thread.lane = number
+        return self._lanes[number]
+
+    def _spawn(self, request: SpawnRequest, timeout_seconds: float | None) -> Spawned:
+        with self._lock:
+            number = self._next
+            self._next += 1
         with ExitStack() as opened:
             try:
                 packet, fds = _encode(number, request, self._null, opened)
@@ -213,21 +290,22 @@ class Launcher:
                     f"launcher's {_MAX_PACKET}; hand over less environment"
                 )
             self._steps[number] = request
+            _before_launch()
             self._send(packet, fds)
-        overdue = False
-        while number not in self._spawned:
-            ended = self._ended.get(number)
-            if isinstance(ended, SpawnError):
-                self._forget(number)
-                raise ended
-            if not self._receive(timeout_seconds):
-                if overdue:
-                    raise LauncherError(f"{request.argv[0]} cannot be killed; look for a process in state D")
-                overdue = True
-                self.kill(number)
+
+        def known() -> bool:
+            return number in self._spawned or isinstance(self._ended.get(number), SpawnError)
+
+        overdue = not self._until(known, timeout_seconds)
+        if overdue:
+            self._kill(number, signals.SIGKILL)
+            if not self._until(known, timeout_seconds):
+                raise LauncherError(f"{request.argv[0]} cannot be killed; look for a process in state D")
+        if number not in self._spawned:
+            self._wait(number, None)  # has the reason
         spawned = self._spawned.pop(number)
         if overdue:
-            self.wait(number)
+            self._wait(number, None)
             raise SpawnError(f"{request.argv[0]} did not end within {timeout_seconds:g} s", errno.ETIMEDOUT)
         return spawned
 
@@ -238,11 +316,11 @@ class Launcher:
             SpawnError: the process failed before its program ran; the text names the step.
             LauncherError: the launcher is gone.
         """
-        deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
-        while number not in self._ended:
-            left = None if deadline is None else deadline - time.monotonic()
-            if not self._receive(left if left is None else max(left, 0.0)) and left is not None and left <= 0:
-                return None
+        return self._lanes[number >> _LANE_SHIFT]._wait(number, timeout_seconds)  # noqa: SLF001
+
+    def _wait(self, number: int, timeout_seconds: float | None) -> Gone | None:
+        if not self._until(lambda: number in self._ended, timeout_seconds):
+            return None
         ended = self._ended[number]
         self._forget(number)
         if isinstance(ended, SpawnError):
@@ -251,6 +329,9 @@ class Launcher:
 
     def kill(self, number: int, signal: int = signals.SIGKILL) -> None:
         """Send a signal to a process; nothing happens if it has ended. There is no race with the reuse of pids."""
+        self._lanes[number >> _LANE_SHIFT]._kill(number, signal)  # noqa: SLF001
+
+    def _kill(self, number: int, signal: int) -> None:
         self._send(struct.pack("=3Q", _KILL, number, signal), [])
 
     def ping(self) -> None:
@@ -260,12 +341,14 @@ class Launcher:
             LauncherError: it is gone.
         """
         self._send(struct.pack("=2Q", _PING, 0), [])
-        while not self._answered:
-            self._receive(None)
+        self._until(lambda: self._answered, None)
         self._answered = False
 
     def close(self) -> None:
         """End the launcher and all that it made. Idempotent."""
+        for lane in self._lanes[1:]:
+            lane.close()
+        del self._lanes[1:]
         if self._null >= 0:
             self._release()
             self._end()
@@ -295,6 +378,31 @@ class Launcher:
         except OSError as error:
             raise self._lost() from error
 
+    def _until(self, done: Callable[[], bool], timeout_seconds: float | None) -> bool:
+        """Take replies until something is known; whether it is. One thread reads, for all that wait."""
+        deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
+        while True:
+            with self._lock:
+                while True:
+                    if done():
+                        return True
+                    left = None if deadline is None else deadline - time.monotonic()
+                    if not self._reading:
+                        break
+                    if not self._lock.wait(left) and left is not None:
+                        return done()
+                self._reading = True
+            received = False
+            try:
+                received = self._receive(None if left is None else max(left, 0.0))
+            finally:
+                with self._lock:
+                    self._reading = False
+                    self._lock.notify_all()
+            if not received and left is not None and left <= 0:
+                with self._lock:
+                    return done()
+
     def _receive(self, timeout_seconds: float | None) -> bool:
         """Take one reply; whether there was one."""
         poll = select.poll()
@@ -304,7 +412,8 @@ class Launcher:
         with suppress(ConnectionError):
             reply = self._peer.recv(_REPLY_BYTES)
             if reply:
-                self._dispatch(struct.unpack(f"={len(reply) // 8}Q", reply))
+                with self._lock:
+                    self._dispatch(struct.unpack(f"={len(reply) // 8}Q", reply))
                 return True
         raise self._lost()
 
