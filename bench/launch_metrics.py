@@ -12,14 +12,18 @@ if TYPE_CHECKING:
 
 PHASES = (
     ("launch.spawn", "requested", "spawned"),
+    ("launch.create", "requested", "created"),
+    ("launch.begin", "created", "agent"),
     ("launch.kernel", "kernel", "agent"),
     ("launch.start", "requested", "agent"),
     ("launch.ready", "requested", "ready"),
     ("launch.job", "started", "finished"),
     ("launch.teardown", "finished", "gone"),
+    ("launch.delete", "ended", "gone"),
     ("launch.total", "requested", "gone"),
 )
-"""Metric, from mark, to mark. ``launch.start``: request to the agent's first instruction."""
+"""Metric, from mark, to mark. ``launch.start``: request to the agent's first instruction; ``launch.begin``: what of that
+comes after a create command, which is the start command and the suite's turn before it, some 0.1 ms."""
 
 _GUEST_MARKS = frozenset({"kernel", "agent", "ready", "started", "finished"})
 

@@ -25,14 +25,29 @@ Outcome = Literal["ok", "failed", "timeout", "invalid", "skipped"]
 
 Accelerator = Literal["none", "kvm", "tcg"]
 
-MARKS = ("requested", "spawned", "kernel", "restored", "agent", "ready", "started", "finished", "gone")
+MARKS = (
+    "requested",
+    "spawned",
+    "created",
+    "kernel",
+    "restored",
+    "agent",
+    "ready",
+    "started",
+    "finished",
+    "ended",
+    "gone",
+)
 """The timeline's marks in their only legal order.
 
 ``requested``: the launcher begins to make the place. ``spawned``: the place's top process exists.
+``created``: the command that creates a container was reaped, and the next one, which starts it, may be given (only
+where creating, starting and deleting are commands of their own).
 ``kernel``: a guest's clock began (guests only). ``agent``: the agent's first instruction. ``ready``: it can take jobs.
 ``restored``: the VMM let a guest run that it had restored from a snapshot; such a guest has no ``kernel`` and no
 ``agent``, and it is ``ready`` when its agent takes notice of the host for the first time.
-``started``/``finished``: the job's process was made / was reaped. ``gone``: the place's top process was
+``started``/``finished``: the job's process was made / was reaped. ``ended``: the container has ended, and the
+command that deletes it is given (only where ``created`` is, too). ``gone``: the place's top process was
 reaped and its kernel objects were removed. A trial that shares its place with others has only
 ``started`` and ``finished``.
 """

@@ -29,12 +29,14 @@ class SlimTimeline(msgspec.Struct, frozen=True, gc=False):
     # Floats hold nanoseconds of CLOCK_MONOTONIC exactly for 104 days of uptime, to 2 ns for a year.
     requested: float = _NAN
     spawned: float = _NAN
+    created: float = _NAN
     kernel: float = _NAN
     restored: float = _NAN
     agent: float = _NAN
     ready: float = _NAN
     started: float = _NAN
     finished: float = _NAN
+    ended: float = _NAN
     gone: float = _NAN
 
 

@@ -46,12 +46,14 @@ _OTHERS = ("#6b8e23", "#b8860b", "#9467bd", "#20948b", "#c06c84", "#5b7db1", "#a
 
 PHASE_COLORS = {
     "spawned": "#123c69",
+    "created": "#2b7a9b",
     "kernel": "#6a51a3",
     "restored": "#8c6bb1",
     "agent": "#c0498a",
     "ready": "#e8875b",
     "started": "#f3c14b",
     "finished": "#4daf8c",
+    "ended": "#7fa7a0",
     "gone": "#9aa5b1",
 }
 """Phase (by the mark that ends it) → colour; from dark to light in the order of time."""

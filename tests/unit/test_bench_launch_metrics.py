@@ -20,6 +20,17 @@ def test_every_phase_whose_marks_are_there_becomes_a_metric():
     assert "launch.kernel" not in values
 
 
+def test_a_container_that_is_made_by_three_commands_has_their_phases():
+    apart = CONTAINER | {"created": 700_000, "ended": 1_000_000}
+    assert not contradiction(apart, 0.0)
+    values = {metric.name: metric.value for metric in launch_metrics(apart, 0.0)}
+    assert values["launch.create"] == pytest.approx(0.0007)
+    assert values["launch.begin"] == pytest.approx(0.0002)
+    assert values["launch.delete"] == pytest.approx(0.0005)
+    assert values["launch.teardown"] == pytest.approx(0.00053)
+    assert "'agent' comes" in contradiction(CONTAINER | {"created": 910_000}, 0.0)
+
+
 def test_exactly_the_total_is_primary_and_its_clock_is_the_hosts_in_guests_too():
     metrics = launch_metrics({**CONTAINER, "kernel": 500_000}, clock_error=1e-4)
     assert [metric.name for metric in metrics if metric.primary] == ["launch.total"]
