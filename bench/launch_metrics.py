@@ -22,7 +22,7 @@ PHASES = (
     ("launch.delete", "ended", "gone"),
     ("launch.total", "requested", "gone"),
 )
-"""Metric, from mark, to mark. ``launch.start``: request to the agent's first instruction; ``launch.begin``: what of that
+"""Metric, from mark, to mark. ``launch.start``: request to the agent's first instruction; ``launch.begin``: what of it
 comes after a create command, which is the start command and the suite's turn before it, some 0.1 ms."""
 
 _GUEST_MARKS = frozenset({"kernel", "agent", "ready", "started", "finished"})

@@ -55,6 +55,12 @@ def _docker(supplies: Supplies, name: str) -> Runner:
     return DockerRunner(supplies.context, supplies.provision, name=name)
 
 
+def _oci(supplies: Supplies, name: str) -> Runner:
+    from runners.oci.runner import OciRunner  # noqa: PLC0415
+
+    return OciRunner(supplies.context, supplies.provision, name)
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """One kind of runner."""
@@ -72,6 +78,12 @@ def _rung(variant: str) -> str:
 
     known = ("full", *(f"+{rung}" for rung in RUNGS))
     return "" if variant in known else f"known are {', '.join(known)}"
+
+
+def _commands(variant: str) -> str:
+    from runners.oci.runtimes import CREATE_START  # noqa: PLC0415
+
+    return "" if variant == CREATE_START else f"known is {CREATE_START}"
 
 
 def _network(variant: str) -> str:
@@ -100,6 +112,11 @@ GUESTS = ("microvm", "q35", "q35-firmware", "pc", "microvm-restored", "q35-resto
 KINDS = {
     "bare": Kind(_bare),
     "namespaces": Kind(_namespaces, _rung),
+    "runc": Kind(_oci, _commands),
+    "crun": Kind(_oci, _commands),
+    "youki": Kind(_oci, _commands),
+    "runsc": Kind(_oci, _commands),
+    "kata": Kind(_oci, _commands),
     "docker": Kind(_docker, _network),
     **{f"qemu-{profile}": _guest(profile) for profile in GUESTS},
 }

@@ -14,7 +14,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from runners.host.cgroups import Cgroups
 from runners.host.membership import cgroups_of
@@ -57,6 +57,8 @@ class CommandPlan(PlacePlan):
     killed and removed with the place. ``None``: it makes none, or none that anybody knows of before."""
     speaks_first: bool = True
     """``False`` for an agent whose channel ends in ``?``."""
+    same_clock: bool = True
+    """``False`` where the place has a kernel, and so a ``CLOCK_MONOTONIC``, of its own: its marks are mapped."""
     hello_seconds: float = HELLO_SECONDS
     """For the agent to speak, from the launch on."""
     leave_seconds: float = 3.0
@@ -102,16 +104,24 @@ def _mark(run: str, place: str) -> str:
 class CommandedPlace(HostPlace):
     """See :class:`runners.model.Place`."""
 
+    one_command = True
+    """No other will speak on its stderr."""
+
     def __init__(self, plan: CommandPlan, first: Job | None) -> None:
         if not plan.sweep and plan.launcher is plan.context.launcher:
             raise ValueError(f"{plan.what} leaves processes behind, so it needs a launcher of its own")
         self._plan = plan
         self.what = plan.what
         self.hello_seconds, self.leave_seconds = plan.hello_seconds, plan.leave_seconds
-        self.speaks_first = plan.speaks_first
+        self.speaks_first, self.same_clock = plan.speaks_first, plan.same_clock
         self._pid = 0
         self._spoke = False
         super().__init__(plan, first)
+
+    @property
+    def limited(self) -> Mapping[str, Any]:
+        """The limits in force, in the words of :attr:`Cgroup.achieved`."""
+        return self._cgroup.achieved if self._cgroup else {}
 
     def _make_cgroup(self) -> tuple[Cgroup | None, str]:
         plan = self._plan
@@ -127,7 +137,8 @@ class CommandedPlace(HostPlace):
 
     def _request(self, channel: int, opened: ExitStack, *, quiet: bool) -> SpawnRequest:
         plan, cgroup = self._plan, self._cgroup
-        opened.callback(self._stderr.let_go)
+        if self.one_command:
+            opened.callback(self._stderr.let_go)
         ours = cgroup if plan.foretold is None else None
         return SpawnRequest(
             plan.argv,
@@ -176,14 +187,30 @@ class CommandedPlace(HostPlace):
         if type(explained) is not PlaceFailure:  # a clock that contradicts itself explains itself
             return explained
         lives = self._gone is None and not self._never_lived
-        reason = f"{self.what} still runs, but: {explained.reason}" if lives else explained.reason
+        reason = self._explained_life(explained.reason) if lives else explained.reason
         log = "\n".join(part for part in (self._log(), explained.log) if part)
         return PlaceFailure(reason, remedy=explained.remedy or _REMEDY, log=log)
 
+    def _explained_life(self, reason: str) -> str:
+        """Why the agent is lost although the command has not ended."""
+        return f"{self.what} still runs, but: {reason}"
+
     def _explained_end(self, failure: PlaceFailure, gone: Gone) -> PlaceFailure:
-        code = gone.exit_code
-        how = f"was killed by signal {-code}" if code < 0 else f"ended with status {code}"
-        when = "" if self._spoke else " before its agent spoke"
+        return PlaceFailure(
+            f"{self.what} {ended_how(gone)}{self._when()}{self._last_words()}",
+            remedy=failure.remedy,
+            log=failure.log,
+        )
+
+    def _when(self) -> str:
+        return "" if self._spoke else " before its agent spoke"
+
+    def _last_words(self) -> str:
         lines = self._log().splitlines()
-        said = f": {lines[-1][:_SHOWN_CHARACTERS]}" if lines else ", without a word on stderr"
-        return PlaceFailure(f"{self.what} {how}{when}{said}", remedy=failure.remedy, log=failure.log)
+        return f": {lines[-1][:_SHOWN_CHARACTERS]}" if lines else ", without a word on stderr"
+
+
+def ended_how(gone: Gone) -> str:
+    """The end of a process, for people."""
+    code = gone.exit_code
+    return f"was killed by signal {-code}" if code < 0 else f"ended with status {code}"

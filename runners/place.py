@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import time
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,7 +34,12 @@ HELLO_SECONDS = 15.0
 LEAVE_SECONDS = 3.0
 """For an agent to leave after it was told so; then it is killed."""
 KILLED_SECONDS = 5.0
+ENDING_SECONDS = 1.0
+"""How long to wait for the top process' end once its agent is lost, to learn how it ended."""
 SOCKET_BYTES = 1 << 20
+DRIFT_BOUND = 500e-6
+"""How much faster or slower than the host's a clock may run that some kernel in between steers: as much as adjtimex(2)
+lets NTP steer the host's. Added to the mapping's error for the time between a mark and the mapping."""
 REMEDY = "`tare doctor` says what this host permits"
 
 
@@ -136,7 +142,8 @@ class HostPlace(ProcessPlace):
 
     hello_seconds = HELLO_SECONDS
     speaks_first = True
-    """See :class:`runners.agent.session.AgentSession`."""
+    same_clock = True
+    """Both: see :class:`runners.agent.session.AgentSession`."""
 
     def __init__(self, plan: PlacePlan, first: Job | None) -> None:
         super().__init__(plan.launcher)
@@ -210,18 +217,18 @@ class HostPlace(ProcessPlace):
                 end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BYTES)
             # An agent with nothing to do but the null job lives shorter than it takes us to wake up and look; our
             # doing so would be a part of what is measured.
-            quiet = self._first is not None and not self._first.argv
+            quiet = self._first is not None and not self._first.argv and self.same_clock
             rest = memoryview(b"")
             if self._first:
                 ours.setblocking(False)
-                told = memoryview(preload(self._first))
+                told = memoryview(preload(self._first, leave=self.same_clock))
                 rest = told[ours.send(told) :]
             request = self._request(theirs.fileno(), opened, quiet=quiet)
             try:
-                spawned = self._launcher.spawn(request, self.hello_seconds if quiet else None)
+                spawned = self._spawn(request, quiet=quiet)
             except SpawnError as error:
                 raise PlaceFailure(str(error), remedy=REMEDY, log=self._log()) from error
-        self._session = AgentSession(ours, speaks_first=self.speaks_first)
+        self._session = AgentSession(ours, same_clock=self.same_clock, speaks_first=self.speaks_first)
         if rest:  # a job larger than the socket's buffer: the agent reads it by now
             ours.settimeout(self.hello_seconds)
             try:
@@ -232,6 +239,10 @@ class HostPlace(ProcessPlace):
             finally:
                 ours.setblocking(False)
         return spawned
+
+    def _spawn(self, request: SpawnRequest, *, quiet: bool) -> Spawned:
+        """Make the top process, and whatever else it takes until the agent starts."""
+        return self._launcher.spawn(request, self.hello_seconds if quiet else None)
 
     def _settle(self) -> None:
         """Learn from outside what is known only now that the agent has spoken and waits for jobs."""
@@ -248,9 +259,13 @@ class HostPlace(ProcessPlace):
     def _hello(self) -> None:
         try:
             hello = self._session.hello(self.hello_seconds)
+            clock = self._session.clock if self._first else self._session.map_clock()
         except PlaceFailure as failure:
             raise self._explained(failure, {}) from failure
-        self.timeline |= {"agent": hello.born_ns, "ready": hello.ready_ns}
+        self.timeline |= {"agent": clock.to_host(hello.born_ns), "ready": clock.to_host(hello.ready_ns)}
+        if not self.same_clock:
+            apart_ns = time.monotonic_ns() - clock.to_host(hello.born_ns)
+            self.clock_error = (clock.error_ns + DRIFT_BOUND * apart_ns) / 1e9
 
     def _converse(self, job: Job) -> JobResult:
         if self._first is None:
@@ -258,6 +273,8 @@ class HostPlace(ProcessPlace):
         result = self._session.collect(self._first, self.hello_seconds)
         self._hello()
         self.timeline |= {"started": result.started_ns, "finished": result.finished_ns}
+        if not self.same_clock:  # it had to stay until its clock was mapped
+            self._session.exit()
         return result
 
     def _explained(
@@ -265,7 +282,7 @@ class HostPlace(ProcessPlace):
     ) -> PlaceFailure:
         """What the launcher and the kernel know about why the agent is lost."""
         try:
-            gone = self._launcher.wait((spawned or self._spawned).id, 1.0)
+            gone = self._top_ended(spawned or self._spawned, ENDING_SECONDS)
         except SpawnError as error:
             self._never_lived = True
             return PlaceFailure(str(error), remedy=REMEDY, log=failure.log)
@@ -277,6 +294,10 @@ class HostPlace(ProcessPlace):
                 f"{why}, and the agent with it", remedy="raise the memory limit", log=failure.log
             )
         return failure if gone is None else self._explained_end(failure, gone)
+
+    def _top_ended(self, spawned: Spawned, timeout_seconds: float) -> Gone | None:
+        """The end of the top process, if it comes in time."""
+        return self._launcher.wait(spawned.id, timeout_seconds)
 
     def _explained_end(self, failure: PlaceFailure, gone: Gone) -> PlaceFailure:
         """The failure, now that it is known that the top process has ended."""

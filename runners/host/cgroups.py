@@ -154,8 +154,8 @@ class Cgroups:
         return [path for path in self.possible_folders(run) if path.is_dir()]
 
     def possible_folders(self, run: str) -> list[Path]:
-        """Where :meth:`create` may make the run's cgroups."""
-        places = {one.own for one in self.hierarchies}
+        """Where :meth:`create` may make the run's cgroups, and at the tops runtimes may."""
+        places = {place for one in self.hierarchies for place in (one.own, one.top)}
         if self.unified:
             places.update(_ancestors(self.unified))
         return sorted(place / f"tare-{run}" for place in places)

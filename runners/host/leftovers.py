@@ -174,6 +174,7 @@ def remove(leftover: Leftover, cache: Path) -> list[str]:
             break
         time.sleep(0.01)
         pids = tuple(_processes(leftover.owner.run))
+    leftover = _look(leftover.owner)  # a runtime may have made more before it was killed
     pending = _clear_engines(leftover, removed, failures)
     for mount in leftover.mounts:
         _attempt(f"mount {mount}", lambda mount=mount: _unmount(mount), removed, failures)

@@ -62,6 +62,16 @@ def where(pid: int, cgroups: Cgroups, *, proc: Path = Path("/proc")) -> Iterator
             yield one, folder
 
 
+def foretold(cgroups: Cgroups, run: str, name: str) -> Cgroup:
+    """The cgroups that a runtime makes at the path ``/tare-<run>/<name>`` of every hierarchy it may use."""
+    made = Cgroup(run, name, version=cgroups.version)
+    for one in cgroups.hierarchies:
+        folder = one.top / f"tare-{run}" / name
+        made.folders |= dict.fromkeys([UNIFIED] if one.version == 2 else sorted(one.controllers), folder)
+        made.controllers |= one.controllers
+    return made
+
+
 def limits_of(folder: Path) -> dict[str, Any]:
     """The limits of one cgroup, v1 or v2, in the words of :attr:`Cgroup.achieved`; "no limit" is left out.
 

@@ -64,6 +64,9 @@ class _Spec:
     ask: tuple[str, ...] = ("--version",)
     where: str = "usr/bin"
     static: bool = False
+    starts_itself: bool = False
+    """It executes ``/proc/self/exe`` again, which would be the loader. So the host's loader runs it, and it finds in
+    the fetched root only the libraries that the host lacks."""
 
 
 _DOCKER = ("docker.io", "iptables", "iproute2", "apparmor")
@@ -79,6 +82,13 @@ _SPECS = {
     "docker": _Spec(_DOCKER),
     "dockerd": _Spec(_DOCKER, where="usr/sbin"),
     "grub-mkimage": _Spec(("grub-common", "grub-pc-bin")),
+    "runc": _Spec(("runc",), where="usr/sbin", starts_itself=True),
+    "crun": _Spec(("crun",), starts_itself=True),
+    "youki": _Spec(()),
+    "kata-runtime": _Spec(()),
+    "runsc": _Spec(("runsc",), static=True),
+    "bwrap": _Spec(("bubblewrap",)),
+    "hyperfine": _Spec(("hyperfine",)),
     arch.X86_64.qemu: _Spec(arch.X86_64.qemu_packages),
     arch.AARCH64.qemu: _Spec(arch.AARCH64.qemu_packages),
 }
@@ -134,6 +144,10 @@ class Provision:
         except Missing:
             return None
 
+    def can_fetch(self, name: str) -> bool:
+        """Whether there is a package to fetch it from, and that is allowed."""
+        return not self.offline and name in _SPECS and bool(_SPECS[name].packages)
+
     def find(self, name: str) -> Tool | None:
         """As :meth:`tool`, but ``None`` where that raises."""
         try:
@@ -178,6 +192,11 @@ class Provision:
             return None
 
     def _fetched(self, name: str, spec: _Spec) -> Tool:
+        if not spec.packages:
+            raise Missing(
+                f"{name} is not on this host, and in no archive that tare fetches from.",
+                f"Install {name} so that it is on PATH.",
+            )
         entry = fetch(Packages(spec.packages), self.store, offline=self.offline)
         path = entry.path / spec.where / name
         if not path.exists():
@@ -195,18 +214,44 @@ class Provision:
             "fetched",
             entry.path,
             f"{package} {entry.facts['packages'].get(package, '')}".strip(),
+            self._lacking(path, entry.path) if spec.starts_itself else None,
         )
+
+    def _lacking(self, path: Path, root: Path) -> Path:
+        """A folder with the libraries of a fetched program that this host lacks."""
+        here = Libraries(Path("/"))
+        closure = Libraries(root).closure(f"/{path.relative_to(root)}")
+        lacking = [library for library in closure.libraries if not here.find(Path(library).name)]
+
+        def copy(folder: Path) -> dict[str, list[str]]:
+            for library in lacking:
+                shutil.copy(root / library.lstrip("/"), folder)
+            return {"libraries": lacking}
+
+        return self.store.entry("libraries", f"{root} {sorted(lacking)}", copy).path
 
 
 def _tried(
-    name: str, spec: _Spec, path: Path, origin: Origin, root: Path = Path("/"), package: str = ""
+    name: str,
+    spec: _Spec,
+    path: Path,
+    origin: Origin,
+    root: Path = Path("/"),
+    package: str = "",
+    lacking: Path | None = None,
 ) -> Tool:
     """The tool, after it answered once.
 
     Raises:
         Missing: it does not start, or fails.
     """
-    prefix, suffix, environ = _ways(name, path, root) if origin == "fetched" else ((), (), {})
+    prefix: tuple[str, ...] = ()
+    suffix: tuple[str, ...] = ()
+    environ: dict[str, str] = {}
+    if lacking is not None:
+        environ = {"LD_LIBRARY_PATH": str(lacking)}
+    elif origin == "fetched":
+        prefix, suffix, environ = _ways(name, path, root)
     tool = Tool(name, path, prefix, suffix, environ, origin, "", package, root)
     try:
         done = subprocess.run(

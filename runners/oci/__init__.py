@@ -1,0 +1,1 @@
+"""Containers made by OCI runtimes from a bundle."""

@@ -1,0 +1,34 @@
+"""What the tests of runtimes and peers share: the real runner of a name, prepared, or a skip that says why not."""
+
+import contextlib
+import functools
+
+import pytest
+from launched_places import run_context
+
+from bench.registry import Supplies, make
+from runners.provision.cache import default_cache
+from runners.provision.tools import Missing, Provision
+
+
+@functools.cache
+def provision():
+    """One for the whole session: programs are looked for once."""
+    return Provision(default_cache())
+
+
+@contextlib.contextmanager
+def prepared(name, limits, run="", *, supplier=None):
+    supplier = supplier or provision()
+    with run_context(run) as (context, image):
+        runner = make(name, Supplies(context, supplier, {}))
+        with contextlib.suppress(Missing):
+            supplier.tool(runner.tool_name)
+        probe = runner.probe()
+        if not probe.ok:
+            pytest.skip(f"{name}: {probe.reason}; {probe.remedy}")
+        runner.prepare(image, limits)
+        try:
+            yield runner
+        finally:
+            runner.close()

@@ -1,0 +1,149 @@
+"""Real containers made by real runtimes: timeline, limits, cleaning up."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from commanded_runners import prepared
+from launched_places import EMPTY, run_context, settled_state
+
+from results.record import MARKS
+from runners.host import leftovers
+from runners.model import Job, Limits, PlaceFailure
+from runners.oci.runner import OciRunner
+from runners.provision.cache import default_cache
+from runners.provision.tools import Tool
+
+pytestmark = pytest.mark.integration
+LIMITS = Limits(cpus=1, memory_bytes=64 << 20, pids=60)
+ALL = pytest.mark.parametrize("name", ["runc", "crun", "runc:create-start", "crun:create-start"])
+
+CHILD = """
+import sys
+sys.path[:0] = {path!r}
+from commanded_runners import prepared
+from runners.model import Job, Limits
+with prepared({name!r}, Limits(cpus=1, memory_bytes=64 << 20), {run!r}) as runner:
+    with runner.open(), runner.open():
+        print("open", flush=True)
+        while True:
+            with runner.open(first=Job()) as place:
+                place.run(Job())
+"""
+
+
+def show(place, path):
+    return place.run(Job(argv=("/runaway", "show", path))).stdout.decode()
+
+
+@ALL
+def test_a_container_from_its_making_to_its_end(name):
+    run = f"oci-{name.replace(':', '-')}-{os.getpid()}"
+    with prepared(name, LIMITS, run) as runner:
+        with runner.open(first=Job()) as place:
+            assert place.run(Job()).exit_code == 0
+        marks = {"requested", "spawned", "agent", "ready", "started", "finished", "gone"}
+        apart = {"created", "ended"} if ":" in name else set()
+        assert set(place.timeline) == marks | apart
+        assert [place.timeline[mark] for mark in MARKS if mark in place.timeline] == sorted(
+            place.timeline.values()
+        )
+        assert (place.usage is None) == bool(apart)
+        cold = place.context
+
+        with runner.open() as place, runner.open() as other:
+            assert place.context == cold
+            assert place.vantage.top_pid != other.vantage.top_pid
+            assert Path(f"/proc/{place.vantage.top_pid}/comm").read_text() == "tare-agent\n"
+            status = dict(line.split(":\t") for line in show(place, "/proc/self/status").splitlines())
+            assert status["NSpid"].split() != [str(place.vantage.top_pid)]
+            assert status["Seccomp"] == "2"
+            assert status["NoNewPrivs"] == "1"
+            assert int(status["CapEff"], 16) == int(status["CapBnd"], 16) == 0xA00425FB
+            assert "lo:" in show(place, "/proc/net/dev")
+            assert "eth" not in show(place, "/proc/net/dev")
+            # What one writes into its root the other does not see, nor the image.
+            place.run(Job(argv=("/runaway", "fill", "/here"), timeout_seconds=0.1))
+            assert show(place, "/here")
+            assert not show(other, "/here")
+            assert not (runner._prepared.image.tree / "here").exists()
+            limited = place.run(Job(argv=("/runaway", "memory")))
+            assert "memory limit" in limited.error
+            assert other.run(Job()).exit_code == 0
+        assert list((runner._context.workdir / "places").iterdir()) == []
+        assert [path for path in (runner._folder / "state").iterdir() if path.is_dir()] == []
+    assert settled_state(run) == EMPTY
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="an ordinary user's runtime makes no cgroups")
+@pytest.mark.parametrize("name", ["runc", "crun"])
+def test_limits_are_the_runtimes_and_are_seen_from_outside(name):
+    with prepared(name, LIMITS) as runner, runner.open() as place:
+        assert place.context["memory_limit_by"] == place.context["pids_limit_by"] == "cgroup"
+        assert place.context["memory_bytes"] == LIMITS.memory_bytes
+        assert place.context["pids"] == LIMITS.pids
+        assert place.limited.get("cpus", 1) == 1
+        assert all(f"tare-{runner._context.run}" in str(folder) for folder in place.vantage.cgroups.values())
+        assert "limit of 60 processes" in place.run(Job(argv=("/runaway", "fork"), timeout_seconds=3)).error
+
+
+@ALL
+@pytest.mark.parametrize("moment", [0.0, 0.02])
+def test_a_killed_run_is_cleaned_up(name, moment):
+    run = f"killed-{name.replace(':', '-')}-{os.getpid()}-{round(moment * 1000)}"
+    with prepared(name, LIMITS):
+        pass  # skips where it cannot work
+    script = CHILD.format(path=[str(Path(__file__).parent), *sys.path], name=name, run=run)
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as child:
+        assert child.stdout.readline() == b"open\n"
+        time.sleep(moment)
+        child.send_signal(signal.SIGKILL)
+    cache = default_cache()
+    (found,) = [one for one in leftovers.find(cache) if one.owner.run == run]
+    leftovers.remove(found, cache)
+    assert settled_state(run) == EMPTY
+
+
+@pytest.mark.parametrize("name", ["runc", "crun", "runc:create-start"])
+def test_a_runtime_that_is_killed_in_the_middle_costs_its_place_only(name):
+    run = f"middle-{name.replace(':', '-')}-{os.getpid()}"
+    with prepared(name, LIMITS, run) as runner:
+        with runner.open() as place:
+            pid = place.vantage.top_pid if ":" in name else place._spawned.pid
+            os.kill(pid, signal.SIGKILL)
+            with pytest.raises(PlaceFailure) as caught:
+                place.run(Job(argv=("/runaway", "memory")))
+            assert name.partition(":")[0] in caught.value.reason
+        with runner.open(first=Job()) as again:
+            assert again.run(Job()).exit_code == 0
+    assert settled_state(run) == EMPTY
+
+
+def test_a_broken_runtime_is_a_skip_that_says_why(tmp_path):
+    """An older, newer or half-installed one: it answers to --version and then refuses."""
+    broken = tmp_path / "runc"
+    broken.write_text("#!/bin/sh\necho 'runc: unknown flag: --bundle' >&2\nexit 64\n")
+    broken.chmod(0o755)
+    tool = Tool("runc", broken, (), (), {}, "system", "runc version 0.1", "", Path("/"))
+
+    class Fixed:
+        offline = True
+
+        def here(self, _name):
+            return tool
+
+        tool = here
+
+    with run_context() as (context, _image):
+        probe = OciRunner(context, Fixed(), "runc").probe()
+        assert not probe.ok
+        assert (
+            probe.reason
+            == "runc run ended with status 64 before its agent spoke: runc: unknown flag: --bundle"
+        )
+        assert probe.remedy
+    assert settled_state(context.run) == EMPTY
