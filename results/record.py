@@ -29,6 +29,7 @@ MARKS = (
     "requested",
     "spawned",
     "created",
+    "entered",
     "kernel",
     "restored",
     "agent",
@@ -43,6 +44,7 @@ MARKS = (
 ``requested``: the launcher begins to make the place. ``spawned``: the place's top process exists.
 ``created``: the command that creates a container was reaped, and the next one, which starts it, may be given (only
 where creating, starting and deleting are commands of their own).
+``entered``: the VMM let the vCPUs run for the first time (guests that boot, where the VMM tells).
 ``kernel``: a guest's clock began (guests only). ``agent``: the agent's first instruction. ``ready``: it can take jobs.
 ``restored``: the VMM let a guest run that it had restored from a snapshot; such a guest has no ``kernel`` and no
 ``agent``, and it is ``ready`` when its agent takes notice of the host for the first time.

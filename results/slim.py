@@ -30,6 +30,7 @@ class SlimTimeline(msgspec.Struct, frozen=True, gc=False):
     requested: float = _NAN
     spawned: float = _NAN
     created: float = _NAN
+    entered: float = _NAN
     kernel: float = _NAN
     restored: float = _NAN
     agent: float = _NAN

@@ -13,6 +13,7 @@ from runners.model import PlaceFailure, Vantage
 from runners.place import SOCKET_BYTES, ProcessPlace, discard, remove_tree
 from runners.qemu.clock import boot_marks, error_seconds
 from runners.qemu.disks import copy_sparse
+from runners.qemu.watch import complaints
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -143,6 +144,10 @@ class GuestPlace(ProcessPlace):
         """For the context: what became of what was asked for. The guest lives; no job runs."""
         return {}
 
+    def _entered_ns(self) -> int | None:
+        """When the VMM first let the vCPUs run, by the host's clock; ``None`` if it does not tell."""
+        return None
+
     def _restored_ns(self) -> int | None:
         """When the VMM had restored the guest, by the host's clock."""
         return None
@@ -221,6 +226,8 @@ class GuestPlace(ProcessPlace):
         since = self.hello.ready_ns if self._plan.resumed else 0
         self.clock_error = error_seconds(clock, time.monotonic_ns() - clock.to_host(since))
         if self._plan.resumed is None:
+            if (entered := self._entered_ns()) is not None:
+                self.timeline["entered"] = entered
             self.timeline |= boot_marks(self.hello, clock)
             return
         restored = self._restored_ns()
@@ -288,7 +295,7 @@ def _how_it_ended(what: str, code: int, stderr: bytes) -> str:
     if code < 0:
         return f"{what} was killed by signal {-code}"
     if code:
-        last = stderr.decode("utf-8", "replace").strip().splitlines()
+        last = complaints(stderr)
         return f"{what} ended with status {code}: {last[-1] if last else 'without a word'}"
     return "the guest ended itself: it restarted or crashed (triple fault)"
 

@@ -47,6 +47,7 @@ _OTHERS = ("#6b8e23", "#b8860b", "#9467bd", "#20948b", "#c06c84", "#5b7db1", "#a
 PHASE_COLORS = {
     "spawned": "#123c69",
     "created": "#2b7a9b",
+    "entered": "#3f5fa0",
     "kernel": "#6a51a3",
     "restored": "#8c6bb1",
     "agent": "#c0498a",

@@ -13,6 +13,7 @@ from runners.launcher.client import SpawnRequest
 from runners.model import PlaceFailure
 from runners.qemu.achieved import achieved, pin_vcpus
 from runners.qemu.arguments import CHANNEL_FD, CONSOLE_FD, MONITOR_FD, STATE_FD, Instance, qemu_arguments
+from runners.qemu.entered import EnteredLog
 from runners.qemu.qmp import Qmp, QmpError
 from runners.qemu.snapshot import RESTORE, restored_ns
 from runners.qemu.variants import Variant
@@ -86,7 +87,9 @@ class QemuPlace(GuestPlace):
                 handed_over.callback(os.close, fds[STATE_FD])
                 self.monitor.tell(RESTORE)
             rest = self._preload(channel)
-            arguments = qemu_arguments(self.machine, plan.instance)
+            self._entered = EnteredLog(self._folder / "qemu.log")
+            instance = replace(plan.instance, log=self._entered.path)
+            arguments = qemu_arguments(self.machine, instance)
             environ = {"TARE_RUN": plan.context.run, **plan.qemu.environ}
             spawned = self._spawn(SpawnRequest(plan.qemu.argv(*arguments), environ=environ, fds=fds), cgroup)
         self._converse_over(channel)
@@ -108,6 +111,9 @@ class QemuPlace(GuestPlace):
 
     def _achieved(self) -> Mapping[str, object]:
         return achieved(self.monitor, self._spawned.pid, self.machine, bytes(self._watch.stderr))
+
+    def _entered_ns(self) -> int | None:
+        return self._entered.entered_ns()
 
     def _restored_ns(self) -> int | None:
         return restored_ns(self.monitor)

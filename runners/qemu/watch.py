@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import selectors
 import socket
 import threading
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 STUCK = (b"KVM internal error", b"error: kvm run failed")
 """QEMU does not exit on these: it stops the guest and waits for ever."""
+
+_STAMP = re.compile(r"^\d{4}-\d\d-\d\dT[0-9:.]+Z ", re.ASCII)
 
 
 class Watch:
@@ -97,3 +100,8 @@ class Watch:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.finish()
+
+
+def complaints(stderr: bytes) -> list[str]:
+    """QEMU's lines without their time stamps."""
+    return [_STAMP.sub("", line) for line in stderr.decode("utf-8", "replace").strip().splitlines()]

@@ -76,7 +76,7 @@ def test_jobs_marks_and_counters_end_to_end(settings, capsys):
                 for metric in collector.end(state)
             }
     assert tuple(place.timeline) == tuple(mark for mark in MARKS if mark in place.timeline)
-    assert {"requested", "spawned", "kernel", "agent", "ready", "gone"} <= set(place.timeline)
+    assert {"requested", "spawned", "entered", "kernel", "agent", "ready", "gone"} <= set(place.timeline)
     times = list(place.timeline.values())
     assert times == sorted(times)
 

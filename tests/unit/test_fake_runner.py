@@ -26,7 +26,7 @@ def test_equal_arguments_give_equal_trials():
 @pytest.mark.parametrize("guest", [False, True])
 def test_a_cold_start_has_all_marks_in_order(guest):
     timeline, _ = trials(FakeRunner("a", guest=guest), 1)[0]
-    special = {"restored", "created", "ended"} | (set() if guest else {"kernel"})
+    special = {"entered", "restored", "created", "ended"} | (set() if guest else {"kernel"})
     assert list(timeline) == [mark for mark in MARKS if mark not in special]
     assert list(timeline.values()) == sorted(timeline.values())
 

@@ -3,7 +3,7 @@ import socket
 
 import pytest
 
-from runners.qemu.watch import Watch
+from runners.qemu.watch import Watch, complaints
 from runners.tail import Tail
 
 
@@ -51,3 +51,8 @@ def test_tail_keeps_the_end():
     tail.add(b"abc")
     tail.add(b"def")
     assert (bytes(tail), tail.total_bytes) == (b"cdef", 6)
+
+
+def test_complaints_are_without_stamps():
+    said = b"2026-11-25T02:39:26.822250Z qemu: -cpu x: unable to find CPU model\nqemu: bye\n"
+    assert complaints(said) == ["qemu: -cpu x: unable to find CPU model", "qemu: bye"]
