@@ -61,6 +61,12 @@ def _oci(supplies: Supplies, name: str) -> Runner:
     return OciRunner(supplies.context, supplies.provision, name)
 
 
+def _podman(supplies: Supplies, name: str) -> Runner:
+    from runners.engines.podman import PodmanRunner  # noqa: PLC0415
+
+    return PodmanRunner(supplies.context, supplies.provision, name=name)
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """One kind of runner."""
@@ -117,6 +123,7 @@ KINDS = {
     "youki": Kind(_oci, _commands),
     "runsc": Kind(_oci, _commands),
     "kata": Kind(_oci, _commands),
+    "podman": Kind(_podman, _network),
     "docker": Kind(_docker, _network),
     **{f"qemu-{profile}": _guest(profile) for profile in GUESTS},
 }

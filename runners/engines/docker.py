@@ -195,7 +195,7 @@ class DockerRunner:
             "docker events",
             made.daemons,
             lambda: _ailing(made.api),
-            made.achieved.describe() if made.achieved else "",
+            cgroup=made.achieved.describe() if made.achieved else "",
         )
         return EnginePlace(plan, first, observer)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from results.record import Metric
 from runners.commanded import CommandedPlace
 from runners.engines.phases import WallClock, phase_metrics
 from runners.engines.usage import cpu_metric, cpu_seconds
@@ -31,6 +33,8 @@ class Observer:
     """cgroups of its daemons."""
     ailing: Callable[[], tuple[str, str] | None] = lambda: None
     """What is wrong with the engine now, and what to do: asked when a place was lost. ``None``: it answers."""
+    linger: Callable[[], None] | None = None
+    """Waits until what its client left behind has ended."""
     cgroup: str = ""
     """Which cgroups it gives its places, for those that live too short to be looked at."""
 
@@ -65,11 +69,17 @@ class EnginePlace(CommandedPlace):
 
     def close(self) -> None:
         """See :class:`runners.model.Place`."""
-        last = not self._closed
-        super().close()
-        if not (last and self._first and "gone" in self.timeline):
+        if self._closed:
             return
-        observer, now = self._observer, WallClock.read()
+        super().close()
+        observer = self._observer
+        settled: tuple[Metric, ...] = ()
+        if observer.linger and "gone" in self.timeline:
+            observer.linger()
+            settled = (_settled((time.monotonic_ns() - self.timeline["gone"]) / 1e9),)
+        if not (self._first and "gone" in self.timeline):
+            return
+        now = WallClock.read()
         # Asking for events costs the daemon time that is not the place's.
         cpu = cpu_metric(self._cpu, cpu_seconds(observer.daemons))
         since, until = ((self.timeline[mark] - now.offset_ns) / 1e9 for mark in ("requested", "gone"))
@@ -77,4 +87,11 @@ class EnginePlace(CommandedPlace):
             events = observer.events(since - 1.0, until + 1.0)
         except TareError:  # it died meanwhile; the trial's own outcome tells
             events = []
-        self.metrics = (*phase_metrics(self.timeline, events, (self._clock, now), observer.source), *cpu)
+        phases = phase_metrics(self.timeline, events, (self._clock, now), observer.source)
+        self.metrics = (*phases, *settled, *cpu)
+
+
+def _settled(seconds: float) -> Metric:
+    """From the client's end to that of the last process that it left behind."""
+    return Metric(name="engine.settle", value=seconds, unit="s", direction="lower", clock="host-monotonic",
+                  source="processes that outlived the client")  # fmt: skip

@@ -71,6 +71,15 @@ class _Spec:
 
 _DOCKER = ("docker.io", "iptables", "iproute2", "apparmor")
 """Docker's daemon finds the rest, containerd and runc, in the closure."""
+_PODMAN = (
+    "podman",
+    "crun",
+    "runc",
+    "netavark|containernetworking-plugins",
+    "slirp4netns",
+    "iptables",
+    "iproute2",
+)
 _WORKLOADS = ("fio", "sysbench", "stress-ng")
 _SPECS = {
     "fio": _Spec(_WORKLOADS),
@@ -80,6 +89,7 @@ _SPECS = {
     "mke2fs": _Spec(("e2fsprogs",), ("-V",), "usr/sbin"),
     "zstd": _Spec(("zstd",)),
     "docker": _Spec(_DOCKER),
+    "podman": _Spec(_PODMAN),
     "dockerd": _Spec(_DOCKER, where="usr/sbin"),
     "grub-mkimage": _Spec(("grub-common", "grub-pc-bin")),
     "runc": _Spec(("runc",), where="usr/sbin", starts_itself=True),
