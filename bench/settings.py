@@ -224,6 +224,22 @@ SETTINGS = (
         default=(0, 0),
     ),
     Setting(
+        "crowd.memory_budget",
+        "--memory-budget",
+        "memory that many places together may use (default: a quarter of what is available)",
+        size,
+        "crowd",
+        metavar="SIZE",
+    ),
+    Setting(
+        "crowd.most_places",
+        "--most-places",
+        "idle places that the density ramp opens at most (default: 128)",
+        positive,
+        "crowd",
+        metavar="N",
+    ),
+    Setting(
         "guest.kernel",
         "--guest-kernel",
         "guest kernel: host, cloud or generic (the distribution's), or a vmlinux or bzImage",
@@ -277,6 +293,7 @@ def add_options(parser: argparse.ArgumentParser, *groups: str) -> None:
     titles = {
         "run": "what to measure",
         "limits": "limits of each place",
+        "crowd": "many places at once (-k crowd)",
         "guest": "guests",
         "places": "where results go",
     }

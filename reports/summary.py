@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 from collections import defaultdict
 from dataclasses import dataclass, replace
@@ -260,5 +261,7 @@ def _seconds(line: Mapping[str, int], before: str, after: str) -> float:
     return (line[after] - line[before]) / 1e9
 
 
-def _case_rank(family: str, case: Case) -> tuple[int, str, Case]:
-    return FAMILIES.index(family) if family in FAMILIES else len(FAMILIES), family, case
+def _case_rank(family: str, case: Case) -> tuple[int, str, list[tuple[str, int]], Case]:
+    """Numbers in names by their value: ``starts-8`` before ``starts-16``."""
+    parts = [(text, int(digits or 0)) for text, digits in re.findall(r"(\D*)(\d*)", case.workload)]
+    return FAMILIES.index(family) if family in FAMILIES else len(FAMILIES), family, parts, case

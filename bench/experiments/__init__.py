@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bench.experiments.density import Density
 from bench.experiments.isolation import Isolation
+from bench.experiments.starts import STARTS
 
 if TYPE_CHECKING:
     from bench.experiments.base import Experiment
 
-EXPERIMENTS: tuple[Experiment, ...] = (Isolation(),)
+EXPERIMENTS: tuple[Experiment, ...] = (Isolation(), *STARTS, Density())

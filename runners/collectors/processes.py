@@ -43,7 +43,7 @@ class ProcessCollector(CounterCollector):
     def counters(self, vantage: Vantage) -> dict[str, float]:
         """CPU and I/O of the tree."""
         found: dict[str, float] = {}
-        for pid in self._tree(vantage.top_pid):
+        for pid in process_tree(vantage.top_pid, self.root / "proc"):
             folder = self.root / "proc" / str(pid)
             if times := self._cpu_times(folder):
                 found["processes.cpu.user"] = found.get("processes.cpu.user", 0.0) + times[0]
@@ -57,31 +57,13 @@ class ProcessCollector(CounterCollector):
     def gauges(self, vantage: Vantage) -> dict[str, float]:
         """PSS of the tree, if it can be read of each process: a part of it would be a wrong number."""
         total = 0
-        for pid in self._tree(vantage.top_pid):
-            text = self.read(self.root / "proc" / str(pid) / "smaps_rollup", "processes.memory.pss")
-            kib = next((line.split()[1] for line in text.splitlines() if line.startswith("Pss: ")), "")
-            if not kib.isdecimal():
-                self.unavailable.setdefault("processes.memory.pss", f"process {pid} shows none")
+        for pid in process_tree(vantage.top_pid, self.root / "proc"):
+            found = pss_bytes(pid, self.root / "proc")
+            if found is None:
+                self.unavailable.setdefault("processes.memory.pss", f"process {pid} shows no smaps_rollup")
                 return {}
-            total += int(kib) * 1024
+            total += found
         return {"processes.memory.pss": total}
-
-    def _tree(self, top: int) -> list[int]:
-        found: list[int] = []
-        todo = [top]
-        while todo:
-            pid = todo.pop()
-            found.append(pid)
-            todo += [child for child in self._children(pid) if child not in found and child not in todo]
-        return found
-
-    def _children(self, pid: int) -> Iterator[int]:
-        # CONFIG_PROC_CHILDREN, on everywhere that matters; a process that is gone has none.
-        for task in (self.root / "proc" / str(pid) / "task").glob("*/children"):
-            try:
-                yield from map(int, task.read_text(encoding="ascii").split())
-            except (OSError, ValueError):
-                continue
 
     def _cpu_times(self, folder: Path) -> tuple[float, float] | None:
         fields = stat_fields(self.read(folder / "stat", "processes.cpu"))
@@ -92,6 +74,36 @@ class ProcessCollector(CounterCollector):
             return None
         user, system, children_user, children_system = map(int, ticks)
         return (user + children_user) * TICK_SECONDS, (system + children_system) * TICK_SECONDS
+
+
+def process_tree(top: int, proc: Path) -> list[int]:
+    """A process and its descendants, by ``/proc/PID/task/TID/children``."""
+    found: list[int] = []
+    todo = [top]
+    while todo:
+        pid = todo.pop()
+        found.append(pid)
+        todo += [child for child in _children(proc / str(pid)) if child not in found and child not in todo]
+    return found
+
+
+def pss_bytes(pid: int, proc: Path) -> int | None:
+    """A process' proportional set size; ``None`` if it shows none: it is gone, or another user's."""
+    try:
+        text = (proc / str(pid) / "smaps_rollup").read_text("ascii", "replace")
+    except OSError:
+        return None
+    kib = next((line.split()[1] for line in text.splitlines() if line.startswith("Pss: ")), "")
+    return int(kib) * 1024 if kib.isdecimal() else None
+
+
+def _children(folder: Path) -> Iterator[int]:
+    # CONFIG_PROC_CHILDREN, on everywhere that matters; a process that is gone has none.
+    for task in (folder / "task").glob("*/children"):
+        try:
+            yield from map(int, task.read_text(encoding="ascii").split())
+        except (OSError, ValueError):
+            continue
 
 
 def stat_fields(text: str) -> list[str]:

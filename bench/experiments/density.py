@@ -1,0 +1,193 @@
+"""``density``: how many idle places fit into an amount of memory, and what one more costs.
+
+Places are opened one after the other and left idle, until the memory budget, the most places or the time is used up.
+At every power of two, and at the end, all are weighed from outside: PSS of their processes, a VMM's included; what
+their cgroups are charged with; the engine's daemons apart. Every start on the way is timed.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from bench.experiments import crowd
+from bench.experiments.base import Experiment, Findings
+from results.record import Metric
+from runners.collectors.crowd import weigh
+from runners.model import PlaceFailure, TareError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bench.experiments.base import Lab
+    from results.record import Direction
+    from runners.collectors.crowd import Weight
+    from runners.model import Limits, Place, Runner
+
+DEFAULT_PLACES = 128
+JOB_LENGTHS = 50
+"""A ramp takes at most so many times the length of a steady-state job."""
+
+RESERVE_SHARE = 10
+"""One part in so many of the available memory is never touched, whatever the budget is."""
+
+CLOSERS = 8
+"""Places that are closed at the same time: a guest takes a while to go."""
+
+
+@dataclass(slots=True)
+class Ramp:
+    """A ramp so far."""
+
+    weights: list[Weight] = field(default_factory=list)
+    """At every power of two, and at the end."""
+    starts: list[float] = field(default_factory=list)
+    """Seconds from request to ready, place by place."""
+    places: list[Place] = field(default_factory=list)
+    stopped: str = ""
+    """Why there are no more."""
+    failure: PlaceFailure | None = None
+
+    def one_more(self) -> float:
+        """PSS of one more place, as far as is known; 0 before the first was weighed."""
+        last = self.weights[-1] if self.weights else None
+        return (last.pss or 0) / last.places if last and last.places else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Density(Experiment):
+    """One ramp a trial."""
+
+    name: str = "density"
+    family: str = crowd.FAMILY
+    summary: str = "idle places under a memory budget: memory of one more, starts as they get more"
+    opt_in: bool = True
+
+    def admit(self, runner: Runner, limits: Limits, settings: Mapping[str, Any]) -> None:
+        """The budget must be one that this host has."""
+        del runner, limits
+        crowd.budget_bytes(settings)
+
+    def nominal_seconds(self, opening_seconds: float, job_seconds: float) -> float:
+        """All places, or as many as the time allows."""
+        return min(DEFAULT_PLACES * opening_seconds, JOB_LENGTHS * job_seconds) + opening_seconds
+
+    def perform(self, lab: Lab) -> Findings:
+        """Up, weighed, and down again."""
+        ramp = Ramp()
+        budget = crowd.budget_bytes(lab.settings)
+        with ExitStack() as stack:
+            stack.callback(_close, ramp.places)
+            climb(ramp, lab, budget, stack)
+            context = dict(ramp.places[0].context) if ramp.places else {}
+            error = max((place.clock_error for place in ramp.places), default=0.0)
+        return Findings(
+            metrics=_metrics(ramp, error),
+            context=context,
+            clock_error=error,
+            notes={
+                "budget_bytes": budget,
+                "stopped": ramp.stopped,
+                "weights": [asdict(weight) for weight in ramp.weights],
+                "start_seconds": [round(seconds, 6) for seconds in ramp.starts],
+            },
+            failure=ramp.failure,
+        )
+
+
+def climb(ramp: Ramp, lab: Lab, budget: int, stack: ExitStack) -> None:
+    """Open places, each of which ``stack`` will close, until something is used up or a place cannot be opened."""
+    kind = lab.runner.name.partition(":")[0]
+    most = lab.settings.get("crowd.most_places") or DEFAULT_PLACES
+    began = time.monotonic()
+    available = crowd.available_bytes()
+
+    def scales() -> Weight:
+        return weigh([place.vantage for place in ramp.places], lab.context.run, kind)
+
+    ramp.weights.append(scales())  # of none: what is there anyway
+    while not ramp.stopped:
+        n = len(ramp.places)
+        used = available - crowd.available_bytes()
+        if n >= most:
+            ramp.stopped = f"{most} places are open, the most that was asked for"
+        elif time.monotonic() - began > JOB_LENGTHS * lab.job_seconds:
+            ramp.stopped = f"{JOB_LENGTHS * lab.job_seconds:g} s have passed"
+        elif n and ramp.one_more() * (n + 1) > budget:
+            ramp.stopped = f"one more would exceed the memory budget of {crowd.mib(budget)}"
+        elif used > min(2 * budget, available - available // RESERVE_SHARE):
+            ramp.stopped = f"the host has {crowd.mib(used)} less available than before"
+        else:
+            _one_more(ramp, lab, stack)
+            n = len(ramp.places)
+            if n & (n - 1) == 0 and not ramp.stopped:
+                ramp.weights.append(scales())
+    if len(ramp.places) > ramp.weights[-1].places:
+        ramp.weights.append(scales())
+
+
+def _one_more(ramp: Ramp, lab: Lab, stack: ExitStack) -> None:
+    try:
+        place = stack.enter_context(lab.runner.open())
+    except (TareError, OSError) as error:
+        cause = error if isinstance(error, PlaceFailure) else PlaceFailure(str(error))
+        n = len(ramp.places) + 1
+        ramp.stopped = f"place {n} could not be opened: {cause.reason}"
+        ramp.failure = PlaceFailure(ramp.stopped, remedy=cause.remedy, log=cause.log)
+        return
+    ramp.places.append(place)
+    ramp.starts.append((place.timeline["ready"] - place.timeline["requested"]) / 1e9)
+
+
+def _close(places: Sequence[Place]) -> None:
+    """Several at a time; what is left after an error is the stack's to close, one by one."""
+    if places:
+        with ThreadPoolExecutor(min(CLOSERS, len(places)), thread_name_prefix="tare-close") as pool:
+            list(pool.map(lambda place: place.close(), places))
+
+
+def _metrics(ramp: Ramp, clock_error: float) -> tuple[Metric, ...]:
+    """Of the last weighing, and against the first place's."""
+    n = len(ramp.places)
+    if n == 0:
+        return ()
+    none, last = ramp.weights[0], ramp.weights[-1]
+    found = [Metric(name="density.places", value=n, unit="count", direction="none", source="density")]
+
+    def memory(
+        name: str, value: float | None, direction: Direction = "none", *, primary: bool = False
+    ) -> None:
+        if value is not None:
+            found.append(
+                Metric(
+                    name=name, value=value, unit="bytes", direction=direction, source="density", samples=n,
+                    primary=primary,
+                )
+            )  # fmt: skip
+
+    memory("density.pss", None if last.pss is None else last.pss / n, "lower", primary=True)
+    memory("density.cgroups", None if last.cgroups is None else last.cgroups / n, "lower")
+    # Differences to what was there before; others on this host take and give memory, so they are facts, not judged.
+    memory("density.attendants", _growth(none.attendants, last.attendants, n))
+    memory("density.daemons.idle", none.daemons)
+    memory("density.daemons", _growth(none.daemons, last.daemons, n))
+    memory("density.host", (none.available - last.available) / n)
+    clock = "guest-mapped" if clock_error else "host-monotonic"
+    half = max(1, n // 4)
+    for name, part in (("first", ramp.starts[:half]), ("last", ramp.starts[-half:])):
+        found.append(
+            Metric(
+                name=f"density.start.{name}_quarter", value=statistics.median(part), unit="s", direction="lower",
+                clock=clock, source="density", samples=len(part), error=clock_error or None,
+            )
+        )  # fmt: skip
+    return tuple(found)
+
+
+def _growth(before: int | None, after: int | None, places: int) -> float | None:
+    """Bytes per place."""
+    return None if before is None or after is None else (after - before) / places

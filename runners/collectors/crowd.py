@@ -1,0 +1,165 @@
+"""Memory of many places, seen from outside: their processes, their cgroups, and apart from them what serves them.
+
+Processes are weighed by PSS (``/proc/PID/smaps_rollup``): what several share is divided among them, so that sums are
+true. What the kernel keeps for a place (page tables, network devices, cgroups) is in no process; the cgroup's own
+count and the host's ``MemAvailable`` show more of it.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from runners.collectors.processes import process_tree, pss_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from runners.model import Vantage
+
+DAEMONS: Final[Mapping[str, tuple[str, ...]]] = {
+    "docker": ("dockerd", "containerd", "docker-proxy"),
+    "containerd": ("containerd",),
+    "kubernetes": (
+        "kubelet",
+        "containerd",
+        "etcd",
+        "kube-apiserver",
+        "kube-scheduler",
+        "kube-controller",
+        "kube-proxy",
+    ),
+}
+"""Kind of runner → names of the processes that serve all its places; as the kernel cuts them, at 15 characters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """Memory of a number of places, in bytes. ``None``: could not be read of every process; a part would be wrong."""
+
+    places: int
+    processes: int
+    pss: int | None
+    """Of the places' own processes, a VMM included."""
+    cgroups: int | None
+    """What the places' cgroups are charged with; ``None`` where they have none that counts memory."""
+    attendants: int | None
+    """PSS of what each place brought along outside of itself: a shim, a monitor, an engine's client."""
+    daemons: int | None
+    """PSS of the engine's daemons, which are there once for all places; ``None``: this kind has none."""
+    available: int
+    """The host's ``MemAvailable``."""
+
+
+def weigh(vantages: Iterable[Vantage], run: str, kind: str, *, root: Path = Path("/")) -> Weight:
+    """Weigh the places.
+
+    Args:
+        vantages: one for each place.
+        run: the run's id, which its processes carry in their environment.
+        kind: of runner, see :data:`DAEMONS`.
+        root: for tests.
+    """
+    seen = list(vantages)
+    proc = root / "proc"
+    each = [place_processes(vantage, proc) for vantage in seen]
+    own = {pid for found in each for pid in found}
+    daemons = _named(DAEMONS.get(kind, ()), proc) - own
+    beside = _attendants(own, run, proc) - daemons
+    return Weight(
+        places=len(seen),
+        processes=len(own),
+        pss=_sum(own, proc) if all(each) else None,
+        cgroups=_cgroups(seen),
+        attendants=_sum(beside, proc),
+        daemons=_sum(daemons, proc) if kind in DAEMONS else None,
+        available=_available(proc),
+    )
+
+
+def place_processes(vantage: Vantage, proc: Path = Path("/proc")) -> set[int]:
+    """All processes of a place: its top process' descendants, and whatever is in its cgroups."""
+    found = set(process_tree(vantage.top_pid, proc)) if vantage.top_pid else set()
+    for folder in set(vantage.cgroups.values()):
+        for path, _, files in os.walk(folder):
+            if "cgroup.procs" in files:
+                with suppress(OSError):
+                    found |= {int(pid) for pid in Path(path, "cgroup.procs").read_text("ascii").split()}
+    return found - {0}
+
+
+def _sum(pids: Iterable[int], proc: Path) -> int | None:
+    total = 0
+    for pid in pids:
+        found = pss_bytes(pid, proc)
+        if found is None:
+            if (proc / str(pid)).exists():
+                return None
+            continue  # it has ended meanwhile
+        total += found
+    return total
+
+
+def _cgroups(vantages: Iterable[Vantage]) -> int | None:
+    total = counted = 0
+    for vantage in vantages:
+        for name, file in (("memory", "memory.usage_in_bytes"), ("unified", "memory.current")):
+            with suppress(OSError, ValueError, KeyError):
+                total += int((vantage.cgroups[name] / file).read_text("ascii"))
+                counted += 1
+                break
+        else:
+            return None
+    return total if counted else None
+
+
+def _attendants(own: set[int], run: str, proc: Path) -> set[int]:
+    """Parents of the places' processes up to the launcher, and the run's other processes."""
+    mark = f"TARE_RUN={run}".encode()
+    found = set()
+    for entry in proc.iterdir():
+        if entry.name.isdigit():
+            with suppress(OSError):
+                if mark in (entry / "environ").read_bytes().split(b"\0"):
+                    found.add(int(entry.name))
+    for pid in own:
+        parent = _parent(pid, proc)
+        while parent > 1 and parent != os.getpid() and parent not in own and parent not in found:
+            if _name(parent, proc).startswith("tare-"):
+                break
+            found.add(parent)
+            parent = _parent(parent, proc)
+    return {pid for pid in found - own if not _name(pid, proc).startswith("tare-") and pid != os.getpid()}
+
+
+def _named(names: tuple[str, ...], proc: Path) -> set[int]:
+    cut = {name[:15] for name in names}
+    return {
+        int(entry.name)
+        for entry in proc.iterdir()
+        if entry.name.isdigit() and _name(int(entry.name), proc) in cut
+    }
+
+
+def _name(pid: int, proc: Path) -> str:
+    try:
+        return (proc / str(pid) / "comm").read_text("utf-8", "replace").strip()
+    except OSError:
+        return ""
+
+
+def _parent(pid: int, proc: Path) -> int:
+    try:
+        return int((proc / str(pid) / "stat").read_text("utf-8", "replace").rpartition(")")[2].split()[1])
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+def _available(proc: Path) -> int:
+    for line in (proc / "meminfo").read_text("ascii").splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    return 0

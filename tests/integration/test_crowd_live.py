@@ -1,0 +1,68 @@
+"""Many real places at once: started together, weighed while idle, and gone afterwards."""
+
+import os
+
+import pytest
+from guests import busybox_image, guest_runner
+from launched_places import EMPTY, run_context, settled_state
+
+from bench.experiments.base import Lab
+from bench.experiments.density import Density
+from bench.experiments.starts import Starts
+from runners.bare import Bare
+from runners.collectors.crowd import weigh
+from runners.model import Limits
+from runners.namespaces import Namespaces
+
+pytestmark = pytest.mark.integration
+LIMITS = Limits(cpus=1, memory_bytes=256 << 20, pids=64)
+
+
+@pytest.fixture(params=[Bare, Namespaces], ids=["bare", "namespaces"])
+def lab(request):
+    with run_context() as (context, image):
+        runner = request.param(context)
+        probe = runner.probe()
+        if not probe.ok:
+            pytest.skip(f"{runner.name}: {probe.reason}; {probe.remedy}")
+        runner.prepare(image, LIMITS)
+        try:
+            yield Lab(runner, image, LIMITS, context, None, {"crowd.most_places": 6}, 0.4, print)
+        finally:
+            runner.close()
+    assert settled_state(context.run) == EMPTY
+
+
+def values(findings):
+    return {metric.name: metric.value for metric in findings.metrics}
+
+
+def test_starts_at_once_overlap_and_leave_nothing(lab):
+    findings = Starts(8, "starts-8", "").perform(lab)
+    assert findings.failure is None
+    found = values(findings)
+    for burst in findings.notes["bursts"]:
+        assert len(burst) == 8
+        assert all(0 <= asked < ready < gone for asked, ready, gone in burst)
+    assert 0 < found["starts.latency"] <= found["starts.latency.slowest"]
+    assert found["starts.in_flight"] > 1
+    assert findings.context["kernel"] == os.uname().release
+
+
+def test_idle_places_are_weighed(lab):
+    findings = Density().perform(lab)
+    assert findings.failure is None
+    assert values(findings)["density.places"] == 6
+    weights = findings.notes["weights"]
+    assert [weight["places"] for weight in weights] == [0, 1, 2, 4, 6]
+    assert [weight["processes"] for weight in weights] == [0, 1, 2, 4, 6]
+    assert weights[-1]["pss"] > weights[1]["pss"] > 0
+    assert weights[-1]["attendants"] == 0
+    assert len(findings.notes["start_seconds"]) == 6
+
+
+def test_a_guests_weight_is_its_vmms():
+    with guest_runner("microvm", LIMITS, image=busybox_image()) as runner, runner.open() as place:
+        weight = weigh([place.vantage], "nobody's", "qemu-microvm")
+    assert weight.processes >= 1
+    assert weight.pss > 32 << 20
