@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -80,10 +81,13 @@ class Kind:
 
 
 def _rung(variant: str) -> str:
-    from runners.isolation import RUNGS  # noqa: PLC0415
+    from runners.ladder import known  # noqa: PLC0415
 
-    known = ("full", *(f"+{rung}" for rung in RUNGS))
-    return "" if variant in known else f"known are {', '.join(known)}"
+    return "" if variant in known() else f"known are {', '.join(known())}"
+
+
+LADDER = "ladder"
+"""Stands for the whole isolation ladder where runners are asked for."""
 
 
 def _commands(variant: str) -> str:
@@ -134,18 +138,21 @@ QUICK = ("bare", "namespaces", "qemu-microvm")
 
 
 def check(asked: Sequence[str]) -> tuple[str, ...]:
-    """The asked runners with the base in front.
+    """The asked runners with the base in front; :data:`LADDER` becomes its rungs.
 
     Raises:
         UsageError: a name is unknown; the text offers near ones.
     """
     names = []
+    asked = [one for name in asked for one in (_ladder() if name == LADDER else (name,))]
     for name in asked:
         kind, colon, variant = name.partition(":")
         if kind not in KINDS:
             near = difflib.get_close_matches(name, KINDS, n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
-            raise UsageError(f"--runners: unknown runner {name!r}{hint} Known are {', '.join(KINDS)}")
+            raise UsageError(
+                f"--runners: unknown runner {name!r}{hint} Known are {', '.join((*KINDS, LADDER))}"
+            )
         variants = KINDS[kind].variants
         wrong = "" if not colon else variants(variant) if variants else f"{kind} has no variants"
         if wrong:
@@ -153,6 +160,12 @@ def check(asked: Sequence[str]) -> tuple[str, ...]:
         spelt = KINDS[kind].spelt
         names.append(f"{kind}:{spelt(variant)}" if variant and spelt else name)
     return tuple(dict.fromkeys((BASE, *names)))
+
+
+def _ladder() -> tuple[str, ...]:
+    from runners.ladder import ladder  # noqa: PLC0415
+
+    return ladder(root=os.getuid() == 0)
 
 
 def make(name: str, supplies: Supplies) -> Runner:

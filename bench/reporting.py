@@ -9,6 +9,8 @@ from bench.registry import BASE
 from reports.build import build_report
 from reports.model import ReportInput
 from reports.terminal import render
+from results.frame import read_frame
+from results.ladder import climb
 from results.load import load_run
 from results.verdict import compare_within
 
@@ -32,8 +34,11 @@ def report_input(run_dir: Path) -> ReportInput:
     """Load a run and compare its runners with the base; imported ones without it with the first that they name."""
     run = load_run(run_dir)
     trials = tuple(run.trials())
-    comparisons = tuple(compare_within(run, base=_base(run.manifest.mode, trials), seed=run.manifest.seed))
-    return ReportInput(run.manifest, trials, comparisons, tuple(run.problems), _files(run_dir))
+    frame = read_frame(run)
+    comparisons = tuple(compare_within(frame, base=_base(run.manifest.mode, trials), seed=run.manifest.seed))
+    return ReportInput(
+        run.manifest, trials, comparisons, tuple(run.problems), _files(run_dir), rises=tuple(climb(frame))
+    )
 
 
 def _base(mode: str, trials: tuple[Trial, ...]) -> str:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from results.comparison import Comparison
+    from results.ladder import Rise
     from results.load import Problem
     from results.record import Manifest, Trial
 
@@ -31,6 +32,8 @@ class ReportInput:
     """Name → file or folder that the page links to, by relative path: raw data, exports, profiles."""
     parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Workload → parameters, for those that were taken off the labels: see :func:`reports.summary.plain_names`."""
+    rises: tuple[Rise, ...] = ()
+    """What each rung of the isolation ladder adds, if the run climbed it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from reports.model import ReportInput
     from results.comparison import Comparison
+    from results.ladder import Rise
     from results.record import Trial
 
 BASE = "bare"
@@ -28,6 +29,12 @@ CONTROL = "bare-again"
 RANK = (BASE, CONTROL, "namespaces", "bubblewrap", "crun", "youki", "runc", "runsc", "lxc", "systemd-nspawn")
 """Display order: the base, then from the lightest kind of box to the heaviest; what is not here follows
 by its name, guests last."""
+
+LADDER = (
+    "chroot", "mount", "overlayfs", "pid", "uts+ipc", "user", "net", "net-bridge", "net-nat", "cgroup:cpu",
+    "cgroup:cpuset", "cgroup:memory", "cgroup:pids", "cgroup:io", "cgroup", "caps", "seccomp",
+)  # fmt: skip
+"""Display order of the rungs of ``namespaces``; a runner without one, the full container, follows."""
 
 FAMILIES = ("null", "startup", "cpu", "memory", "kernel", "disk", "network", "python")
 
@@ -173,6 +180,17 @@ class Summary:
         }
 
     @cached_property
+    def ladder(self) -> Mapping[Case, tuple[Rise, ...]]:
+        """Case → what each rung adds to its primary metric, from the ground up; cases with two rungs or more."""
+        found: dict[Case, list[Rise]] = defaultdict(list)
+        families: dict[Case, str] = {}
+        for rise in self.given.rises:
+            found[case_of(rise)].append(rise)
+            families[case_of(rise)] = rise.family
+        ordered = sorted(found, key=lambda case: _case_rank(families[case], case))
+        return {case: tuple(found[case]) for case in ordered if len(found[case]) > 1}
+
+    @cached_property
     def cpu_seconds(self) -> Mapping[tuple[Case, str], Mapping[str, float]]:
         """(case, runner) → metric of CPU time → median over the trials that have it."""
         values: dict[tuple[Case, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
@@ -190,7 +208,7 @@ def plain_names(given: ReportInput) -> ReportInput:
     They would lengthen every label and tell nothing apart; the page lists them once, from ``parameters``.
     """
     run = (trial for trial in given.trials if trial.outcome == "ok")
-    things: tuple[Trial | Comparison, ...] = (*run, *given.comparisons)
+    things: tuple[Trial | Comparison | Rise, ...] = (*run, *given.comparisons, *given.rises)
     sets: dict[str, set[Case]] = defaultdict(set)
     for thing in things:
         sets[thing.workload].add(case_of(thing))
@@ -206,6 +224,9 @@ def plain_names(given: ReportInput) -> ReportInput:
             msgspec.structs.replace(c, parameters={}) if c.workload in parameters else c
             for c in given.comparisons
         ),
+        rises=tuple(
+            msgspec.structs.replace(r, parameters={}) if r.workload in parameters else r for r in given.rises
+        ),
         parameters=parameters,
     )
 
@@ -215,16 +236,17 @@ def series_name(trial: Trial) -> str:
     return CONTROL if trial.control else trial.runner
 
 
-def case_of(thing: Trial | Comparison) -> Case:
+def case_of(thing: Trial | Comparison | Rise) -> Case:
     """The workload and parameters that a trial or comparison belongs to."""
     return Case(thing.workload, tuple(sorted((str(k), str(v)) for k, v in thing.parameters.items())))
 
 
 def rank(runner: str) -> tuple[int, str]:
     """Sort key of a runner's label for display."""
-    name = runner.partition("(")[0].partition(":")[0]
+    name, _, variant = runner.partition("(")[0].partition(":")
     if name in RANK:
-        return RANK.index(name), runner
+        rung = variant.removeprefix("+")
+        return RANK.index(name), f"{LADDER.index(rung):02}" if rung in LADDER else runner
     return len(RANK) + name.startswith(("qemu", "firecracker", "cloud-hypervisor", "kata")), runner
 
 

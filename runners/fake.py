@@ -117,6 +117,7 @@ class FakePlace:
     def __init__(self, runner: FakeRunner, first: Job | None) -> None:
         self.root, self.scratch = "/", "/scratch"
         self.host_address: str | None = None
+        self.host_network = ""
         self.vantage = Vantage(top_pid=0, shared_with_host=False)
         self.clock_error = 1e-6 if runner.guest else 0.0
         self.context: dict[str, object] = {"fake": True}

@@ -153,6 +153,9 @@ class Place(Protocol):
     way to the host. ``127.0.0.1`` where the place shares the host's network, a bridge's address on that bridge,
     ``10.0.2.2`` behind QEMU's user network, … The server listens on that very address where the host has it, else
     (the place's network translates it) on ``127.0.0.1``. ``context["network"]`` says what kind of network it is."""
+    host_network: str
+    """The net namespace in which that server has to be, as a path for setns(2); empty: the host's own. Elsewhere it is
+    where a private bridge has its host's side: an engine's daemon, a net namespace of the run."""
     vantage: Vantage
     timeline: dict[str, int]
     """Mark → host ``CLOCK_MONOTONIC`` ns; see :data:`results.record.MARKS`."""

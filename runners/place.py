@@ -49,6 +49,7 @@ class ProcessPlace:
     what = "the place's top process"
     """For the failure's text, if it cannot be killed."""
     leave_seconds = LEAVE_SECONDS
+    host_network = ""
 
     _session: AgentSession
     _spawned: Spawned
@@ -135,6 +136,8 @@ class PlacePlan:
     """What is recorded as context."""
     host_address: str | None
     """See :class:`runners.model.Place`."""
+    host_network: str = ""
+    """See :class:`runners.model.Place`."""
 
 
 class HostPlace(ProcessPlace):
@@ -147,7 +150,8 @@ class HostPlace(ProcessPlace):
 
     def __init__(self, plan: PlacePlan, first: Job | None) -> None:
         super().__init__(plan.launcher)
-        self.root, self.host_address = plan.root, plan.host_address
+        self.root = plan.root
+        self.host_address, self.host_network = plan.host_address, plan.host_network
         self._run, self._limits = plan.context.run, plan.limits
         self._first = self._marked(first) if first else None
         self._cgroup: Cgroup | None = None

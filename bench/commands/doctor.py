@@ -26,6 +26,9 @@ def options(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     requests.add_options(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument(
+        "--steps", action="store_true", help="print the steps that make each rung of the ladder"
+    )
     change = parser.add_mutually_exclusive_group()
     change.add_argument("--fix", choices=FIXES, help="bring up what is missing, and say what was done")
     change.add_argument("--unfix", choices=FIXES, help="undo that")
@@ -55,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps({"ok": fine, **found}, indent=2, default=str))
     else:
-        print("\n".join(_as_text(found)))
+        print("\n".join(_as_text(found, steps=arguments.steps)))
         print("\nReady." if fine else "\nNot ready: bare and one isolating runner must work.")
     return Exit.OK if fine else Exit.ENVIRONMENT
 
@@ -76,12 +79,14 @@ def _as_json(probe: Probe) -> dict[str, Any]:
     return {"ok": probe.ok, "reason": probe.reason, "remedy": probe.remedy, "facts": dict(probe.facts)}
 
 
-def _as_text(found: dict[str, Any]) -> Iterator[str]:
+def _as_text(found: dict[str, Any], *, steps: bool) -> Iterator[str]:
     yield "Runners"
     for label, probe in found["runners"].items():
         yield from _entry("yes" if probe["ok"] else "no", label, probe["reason"], probe["remedy"])
         if why := probe["facts"].get("accelerator_why"):
             yield from _wrapped(why)
+        for step in probe["facts"].get("steps", ()) if steps else ():
+            yield from _wrapped(step)
     kvm = found["kvm"]
     yield "\nKVM"
     word = "works" if kvm["usable"] else "is there but not usable" if kvm["present"] else "is not there"

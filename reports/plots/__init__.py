@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reports.plots import coldstarts, cpu, drift, overhead, startup
+from reports.plots import coldstarts, cpu, drift, ladder, overhead, startup
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +28,7 @@ PLOTS = (
     Plot("overhead", overhead.draw),
     Plot("startup", startup.draw),
     Plot("coldstarts", coldstarts.draw),
+    Plot("ladder", ladder.draw),
     Plot("cpu", cpu.draw),
     Plot("drift", drift.draw),
 )

@@ -38,7 +38,7 @@ V1_IO = "reads, direct and synchronous writes"
 """What I/O limits are about: v1 charges the writing back of cached pages to nobody."""
 V2_IO = "reads and writes"
 
-_REMEDY = (
+CGROUP_REMEDY = (
     "run as root, or let systemd delegate a cgroup to you: "
     "`systemd-run --user --scope -p Delegate=yes -- tare run …` (needs cgroup v2)"
 )
@@ -117,7 +117,7 @@ class Cgroups:
         wanted = {"memory", "pids", "io"} & set(only)
         if "cpu" in only and (limits.cpus < self.host_cpus or len(only) == 1):
             wanted.add("cpu")
-        if "cpuset" in only and limits.cpuset:
+        if "cpuset" in only and (limits.cpuset or len(only) == 1):
             wanted.add("cpuset")
         wanted |= {"blkio"} if "io" in wanted else set()
         limited_io = limits.io_bytes_per_second or limits.io_operations_per_second
@@ -128,11 +128,11 @@ class Cgroups:
             self._create_v1(made, wanted, limits, disk, counters=len(only) > 1)
         except OSError as error:
             made.remove()
-            raise CgroupError(f"cannot set up cgroup tare-{run}/{name}: {error}; {_REMEDY}") from error
+            raise CgroupError(f"cannot set up cgroup tare-{run}/{name}: {error}; {CGROUP_REMEDY}") from error
         essential = _essential(wanted) | ({"io"} if limited_io and "io" in wanted else set())
         missing = sorted(essential - made.known())
         if missing:
-            made.reasons.append(f"no {', '.join(missing)} controller that this user may use; {_REMEDY}")
+            made.reasons.append(f"no {', '.join(missing)} controller that this user may use; {CGROUP_REMEDY}")
         return made
 
     def offers(self, controller: str) -> bool:
@@ -365,7 +365,7 @@ def _limit_v1(
             _write(folder / "cpu.cfs_period_us", str(CPU_PERIOD_MICROSECONDS))
             _write(folder / "cpu.cfs_quota_us", str(limits.cpus * CPU_PERIOD_MICROSECONDS))
             achieved["cpus"] = limits.cpus
-        elif controller == "cpuset":
+        elif controller == "cpuset" and limits.cpuset:
             _write(folder / "cpuset.cpus", ",".join(map(str, limits.cpuset)))
             achieved["cpuset"] = list(limits.cpuset)
         elif controller == "blkio" and disk and (rates := _rates(limits)):
@@ -396,7 +396,7 @@ def _limit_v2(
         elif controller == "cpu":
             _write(folder / "cpu.max", f"{limits.cpus * CPU_PERIOD_MICROSECONDS} {CPU_PERIOD_MICROSECONDS}")
             achieved["cpus"] = limits.cpus
-        elif controller == "cpuset":
+        elif controller == "cpuset" and limits.cpuset:
             _write(folder / "cpuset.cpus", ",".join(map(str, limits.cpuset)))
             achieved["cpuset"] = list(limits.cpuset)
         elif controller == "io" and disk and (rates := _rates(limits)):

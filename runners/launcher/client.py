@@ -242,6 +242,19 @@ class Launcher:
             raise
         return made
 
+    def perform(self, steps: tuple[Step, ...], environ: Mapping[str, str]) -> None:
+        """Do some steps in a process of their own, which then ends.
+
+        Raises:
+            SpawnError: a step was refused.
+        """
+        program = os.open(self._program, os.O_PATH | os.O_CLOEXEC)
+        try:
+            request = SpawnRequest(("tare-launcher", "--self-check"), environ, program=program, steps=steps)
+            self.wait(self.spawn(request).id)
+        finally:
+            os.close(program)
+
     def resident_bytes(self) -> int:
         """Memory it has resident, now (``/proc/PID/statm``)."""
         pages = int(Path(f"/proc/{self.pid}/statm").read_text("ascii").split()[1])

@@ -14,7 +14,7 @@ enum { MAX_TEXTS = 4 };
 
 enum {
     OP_MOUNT = 1, OP_UNMOUNT, OP_PIVOT_ROOT, OP_CHROOT, OP_CHDIR, OP_MKDIR, OP_SYMLINK, OP_MKNOD, OP_HOSTNAME, OP_WRITE,
-    OP_KEEP_CAPABILITIES, OP_NO_NEW_PRIVILEGES, OP_SECCOMP, OP_LIMIT, OP_IDS, OP_LINK_UP
+    OP_KEEP_CAPABILITIES, OP_NO_NEW_PRIVILEGES, OP_SECCOMP, OP_LIMIT, OP_IDS, OP_LINK_UP, OP_UNSHARE, OP_ENTER, OP_KEEP_NETLINK, OP_NETLINK
 };
 
 /* ---- reading packets: every read is checked, a bad packet yields zeros and moves to the end ------------------- */
@@ -95,6 +95,41 @@ static long link_up(const char *name)
     return done;
 }
 
+/* A netlink socket belongs to the net namespace in which it was made, whatever its owner enters later. */
+static long open_netlink(u64 protocol) { return sys_socket(16 /* AF_NETLINK */, 3 /* SOCK_RAW */ | O_CLOEXEC, (int)protocol); }
+
+/* Sends one request, which asks for an acknowledgement, and returns what that says. */
+static long ask_netlink(int fd, const char *message, size_t size)
+{
+    struct { u32 length; u16 type, flags; u32 sequence, port; int error; u8 rest[1024]; } answer;
+    long done = sys_write(fd, message, size);
+    if (done >= 0)
+        done = sys_read(fd, &answer, sizeof answer);
+    if (done < 0)
+        return done;
+    return done < 20 || answer.type != 2 /* NLMSG_ERROR */ ? -EBADMSG : answer.error;
+}
+
+static long netlink(long fd, const char *message, size_t size)
+{
+    long done = fd < 0 ? fd : ask_netlink((int)fd, message, size);
+    if (fd >= 0)
+        sys_close((int)fd); /* a kept one too: it is used once */
+    return done;
+}
+
+static long enter_namespace(const char *path, u64 kind)
+{
+    long fd = sys_open(path, O_RDONLY), done;
+    if (fd < 0)
+        return fd;
+    done = SYS(__NR_setns, fd, kind);
+    sys_close((int)fd);
+    return done;
+}
+
+static int kept_netlink; /* of the net namespace that is about to be left */
+
 static long seccomp(const char *program, u64 size)
 {
     struct sock_fprog filter = {(u16)(size / sizeof(struct sock_filter)), (struct sock_filter *)program};
@@ -131,6 +166,14 @@ static long execute(u64 op, u64 a, u64 b, u64 c, const char *text[MAX_TEXTS], co
     }
     case OP_IDS: return set_ids(a, b);
     case OP_LINK_UP: return link_up(text[0]);
+    case OP_UNSHARE: return SYS(__NR_unshare, a);
+    case OP_ENTER: return enter_namespace(text[0], a);
+    case OP_KEEP_NETLINK: {
+        long fd = open_netlink(0 /* NETLINK_ROUTE */);
+        kept_netlink = (int)fd;
+        return fd;
+    }
+    case OP_NETLINK: return netlink(a ? kept_netlink : open_netlink(b), text[0], size[0]);
     default: return -ENOSYS;
     }
 }

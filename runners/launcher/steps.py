@@ -13,6 +13,8 @@ import struct
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from runners.launcher import netlink
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 # Opcodes of launcher.c.
 _MOUNT, _UNMOUNT, _PIVOT_ROOT, _CHROOT, _CHDIR, _MKDIR, _SYMLINK, _MKNOD, _HOSTNAME, _WRITE = range(1, 11)
 _KEEP_CAPABILITIES, _NO_NEW_PRIVILEGES, _SECCOMP, _LIMIT, _IDS, _LINK_UP = range(11, 17)
+_UNSHARE, _ENTER, _KEEP_NETLINK, _NETLINK = range(17, 21)
 
 # mount(2); Python has no names for them.
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC = 1, 2, 4, 8
@@ -339,6 +342,137 @@ class LinkUp(Step):
     def encode(self, index: int) -> bytes:
         """See :class:`Step`."""
         return instruction(_LINK_UP, index, texts=[self.name])
+
+
+@dataclass(frozen=True, slots=True)
+class EnterNamespace(Step):
+    """setns(2)."""
+
+    kind: str
+    path: str
+
+    def describe(self) -> str:
+        """See :class:`Step`."""
+        return f"enter the {self.kind} namespace {self.path}"
+
+    def encode(self, index: int) -> bytes:
+        """See :class:`Step`."""
+        return instruction(_ENTER, index, [CLONE_FLAGS[self.kind]], [self.path])
+
+
+@dataclass(frozen=True, slots=True)
+class MakeBridge(Step):
+    """A bridge with an address, in the net namespace where this is done."""
+
+    name: str
+    index: int
+    address: str
+    prefix: int
+
+    def describe(self) -> str:
+        """See :class:`Step`."""
+        return f"make bridge {self.name}, {self.address}/{self.prefix}"
+
+    def encode(self, index: int) -> bytes:
+        """See :class:`Step`."""
+        return _ask(index, netlink.new_bridge(self.name, self.index)) + _ask(
+            index, netlink.new_address(self.index, self.address, self.prefix)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class MakePair(Step):
+    """A pair of virtual Ethernet interfaces from this net namespace to that of another process; this end's address."""
+
+    name: str
+    index: int
+    address: str
+    prefix: int
+    peer: str
+    peer_index: int
+    peer_pid: int
+
+    def describe(self) -> str:
+        """See :class:`Step`."""
+        return (
+            f"make link {self.name}, {self.address}/{self.prefix}, to {self.peer} of process {self.peer_pid}"
+        )
+
+    def encode(self, index: int) -> bytes:
+        """See :class:`Step`."""
+        pair = netlink.new_pair(self.name, self.index, self.peer, self.peer_index, self.peer_pid)
+        return _ask(index, pair) + _ask(index, netlink.new_address(self.index, self.address, self.prefix))
+
+
+@dataclass(frozen=True, slots=True)
+class SetAddress(Step):
+    """An address for an interface, which is brought up."""
+
+    index: int
+    address: str
+    prefix: int
+
+    def describe(self) -> str:
+        """See :class:`Step`."""
+        return f"address {self.address}/{self.prefix} for interface {self.index}"
+
+    def encode(self, index: int) -> bytes:
+        """See :class:`Step`."""
+        return _ask(index, netlink.link_up(self.index)) + _ask(
+            index, netlink.new_address(self.index, self.address, self.prefix)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Masquerade(Step):
+    """Source NAT for what leaves by an interface."""
+
+    index: int
+
+    def describe(self) -> str:
+        """See :class:`Step`."""
+        return f"masquerade what leaves by interface {self.index}"
+
+    def encode(self, index: int) -> bytes:
+        """See :class:`Step`."""
+        return _ask(index, netlink.new_masquerade(self.index), protocol=netlink.NETFILTER)
+
+
+@dataclass(frozen=True, slots=True)
+class JoinBridge(Step):
+    """A net namespace of its own, with an ``eth0`` whose other end is on a bridge of the one that is left.
+
+    For the first process of a pid namespace: the kernel finds the new net namespace by its pid.
+    """
+
+    link: str
+    """Name of the bridge's end."""
+    bridge: int
+    address: str
+    prefix: int
+    gateway: str
+
+    def describe(self) -> str:
+        """See :class:`Step`."""
+        return f"new net namespace, eth0 {self.address}/{self.prefix} on a bridge by {self.link}, route {self.gateway}"
+
+    def encode(self, index: int) -> bytes:
+        """See :class:`Step`."""
+        eth0 = 2  # lo is 1
+        pair = netlink.new_pair(self.link, 0, "eth0", eth0, 1, bridge=self.bridge)
+        return (
+            instruction(_KEEP_NETLINK, index)
+            + instruction(_UNSHARE, index, [CLONE_FLAGS["net"]])
+            + _ask(index, pair, kept=True)
+            + _ask(index, netlink.link_up(eth0))
+            + _ask(index, netlink.new_address(eth0, self.address, self.prefix))
+            + _ask(index, netlink.new_default_route(eth0, self.gateway))
+        )
+
+
+def _ask(index: int, message: bytes, *, protocol: int = netlink.ROUTE, kept: bool = False) -> bytes:
+    """Send it from the net namespace that the process is in, or (``kept``) from the one that it has left."""
+    return instruction(_NETLINK, index, [int(kept), protocol], [message])
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,13 @@
 """Steps describe and encode themselves; rungs compose."""
 
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from runners.isolation import RUNGS, Layout, container_rungs, container_steps, escape, inner_steps
+from runners.isolation import CHROOT, Layout, container_rungs, container_steps, escape, inner_steps
+from runners.ladder import rungs, standing
 from runners.launcher.client import _count
 from runners.launcher.steps import (
     CLONE_FLAGS,
@@ -20,8 +22,12 @@ from runners.launcher.steps import (
     encode_text,
 )
 
+ALL = ("mount", "overlayfs", "pid", "uts+ipc", "user", "net", "cgroup", "caps", "seccomp")
+
 LAYOUT = Layout(
-    lower=(Path("/base"), Path("/tree")),
+    base=Path("/base"),
+    tree=Path("/tree"),
+    bound=("usr",),
     staging=Path("/stage"),
     scratch=Path("/places/a/scratch"),
     upper_bytes=1 << 20,
@@ -72,7 +78,7 @@ def test_capabilities_are_a_mask():
 
 
 def test_the_full_container_has_every_rung_in_a_workable_order():
-    steps = container_steps(LAYOUT, RUNGS)
+    steps = container_steps(LAYOUT, ALL)
     flags = 0
     for step in steps:
         flags |= step.clone_flags
@@ -83,19 +89,29 @@ def test_the_full_container_has_every_rung_in_a_workable_order():
     assert kinds.index(NoNewPrivileges) < kinds.index(Seccomp) == len(kinds) - 1
 
 
-@pytest.mark.parametrize("count", range(1, len(RUNGS) + 1))
-def test_each_rung_only_adds(count):
-    chosen = RUNGS[:count]
-    assert {rung.name for rung in container_rungs(LAYOUT, chosen)} == set(chosen)
-    made = {step.kind for step in container_steps(LAYOUT, chosen) if isinstance(step, NewNamespace)}
-    assert made == {"mount", "pid", "uts", "ipc", "user", "net", "cgroup"} & {
-        kind for rung in chosen for kind in rung.split("+")
+@pytest.mark.parametrize("root", [True, False])
+@pytest.mark.parametrize("rung", rungs())
+def test_each_rung_has_the_namespaces_of_its_parts(rung, root):
+    parts = standing(f"namespaces:{rung}", root=root).parts
+    assert {rung.name for rung in container_rungs(LAYOUT, parts)} == set(parts) - {"overlayfs"}
+    made = {step.kind for step in container_steps(LAYOUT, parts) if isinstance(step, NewNamespace)}
+    chroots = {"mount"} if "chroot" in parts else set()
+    assert made == chroots | {"mount", "pid", "uts", "ipc", "user", "net", "cgroup"} & {
+        kind for part in parts for kind in part.split("+")
     }
+
+
+def test_a_chroot_beside_a_prepared_root_is_one_step():
+    layout = replace(LAYOUT, inner=True)
+    assert [step.describe() for step in container_steps(layout, ("chroot",))] == [f"chroot to {CHROOT}"]
+    prepared = [step.describe() for step in inner_steps({}, Path("/s"), layout, proc=True)]
+    assert f"mount bind /tree/usr on {CHROOT}/usr" in prepared
+    assert f"mount ro,remount,bind on {CHROOT}" in prepared
 
 
 def test_every_step_can_be_described_and_encoded():
     for index, step in enumerate(
-        (*container_steps(LAYOUT, RUNGS), *inner_steps({"a": Path("/a")}, Path("/s")))
+        (*container_steps(LAYOUT, ALL), *inner_steps({"a": Path("/a")}, Path("/s")))
     ):
         assert step.describe()
         assert isinstance(step.encode(index), bytes)
@@ -106,8 +122,8 @@ def test_overlay_options_survive_odd_paths():
 
 
 def test_real_roots_proc_is_partly_read_only_and_a_users_need_not_be():
-    root = [step.describe() for step in container_steps(LAYOUT, set(RUNGS) - {"user"})]
-    user = [step.describe() for step in container_steps(LAYOUT, RUNGS)]
+    root = [step.describe() for step in container_steps(LAYOUT, set(ALL) - {"user"})]
+    user = [step.describe() for step in container_steps(LAYOUT, ALL)]
     assert any("/proc/sys" in line and "ro" in line for line in root)
     assert not any("/proc/sys" in line for line in user)
     assert any("userxattr" in line for line in user)

@@ -1,0 +1,126 @@
+"""The isolation ladder as a flight of steps: each bar begins where the rung below ends and is as long as what it adds.
+
+Start-up is drawn in time, everything else as cost relative to the base. Ends are added up from the paired
+differences (ratios: multiplied), so a bar's end may differ a little from the rung's own median in the table.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from reports import numbers
+from reports.plots import style
+from reports.sections.ladder import rung_name, tells
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from reports.summary import Case, Summary
+    from reports.words import Words
+    from results.comparison import Estimate
+    from results.ladder import Rise
+
+_MOST_CASES = 3
+"""Panels side by side; the tables have all."""
+_ROW_INCHES = 0.33
+_UP, _DOWN, _UNCLEAR = "#c2553a", "#2b8a5f", "#8fa3b8"
+
+
+def draw(summary: Summary, words: Words) -> Figure | None:
+    """The figure, or ``None`` if the run climbed no ladder."""
+    cases = list(summary.ladder.items())[:_MOST_CASES]
+    if not cases:
+        return None
+    names: dict[str, str] = {}
+    for _case, rises in cases:
+        names |= {rise.runner: rung_name(words, rise) for rise in rises}
+    rows = {runner: y for y, runner in enumerate(dict.fromkeys(names), start=1)}
+    made = style.figure(1.5 + _ROW_INCHES * (len(rows) + 1))
+    grid: Any = made.subplots(1, len(cases), squeeze=False, sharey=True)
+    for axes, (case, rises) in zip(grid[0], cases, strict=True):
+        _flight(axes, case, rises, rows, words)
+    first = grid[0][0]
+    first.set_yticks(range(len(rows) + 1), [rises[0].below, *(names[runner] for runner in rows)])
+    first.set_ylim(len(rows) + 0.6, -0.6)
+    _legend(made, words)
+    return made
+
+
+def _flight(axes: Axes, case: Case, rises: Sequence[Rise], rows: dict[str, int], words: Words) -> None:
+    absolute = all(rise.difference is not None for rise in rises) and rises[0].unit == "s"
+    start = rises[0].value.value - rises[0].difference.value if absolute and rises[0].difference else 1.0
+    ends = {rises[0].below: start}
+    axes.axvline(start, color=style.INK, linewidth=1.1)
+    axes.plot([start], [0], marker="D", color=style.INK, markersize=6)
+    for rise in rises:
+        begin, y = ends.get(rise.below, start), rows[rise.runner]
+        added = rise.difference if absolute and rise.difference is not None else rise.cost
+        end = _after(begin, added.value, absolute=absolute)
+        ends[rise.runner] = end
+        color = {"worse": _UP, "better": _DOWN}.get(tells(added, 0.0 if absolute else 1.0), _UNCLEAR)
+        axes.barh(y, end - begin, left=begin, height=0.6, color=color, zorder=2)
+        axes.plot([begin, begin], [rows.get(rise.below, 0), y], color=style.GRID, linewidth=1.4, zorder=1)
+        _whisker(axes, added, begin, y, absolute=absolute)
+    axes.set_title(style.short(case.label))
+    axes.grid(axis="x")
+    _axis(axes, words, absolute=absolute)
+    _texts(axes, rises, rows, absolute=absolute)
+
+
+def _after(begin: float, added: float, *, absolute: bool) -> float:
+    return begin + added if absolute else begin * added
+
+
+def _whisker(axes: Axes, added: Estimate, begin: float, y: float, *, absolute: bool) -> None:
+    if added.low is None or added.high is None:
+        return
+    low, high = (_after(begin, edge, absolute=absolute) for edge in (added.low, added.high))
+    axes.plot([low, high], [y, y], color=style.INK, linewidth=1.3, zorder=3)
+    for edge in (low, high):
+        axes.plot([edge], [y], marker="|", markersize=6, color=style.INK, zorder=3)
+
+
+def _axis(axes: Axes, words: Words, *, absolute: bool) -> None:
+    from matplotlib.ticker import FuncFormatter, MaxNLocator  # noqa: PLC0415
+
+    unit = "s" if absolute else ""
+    axes.xaxis.set_major_locator(MaxNLocator(4))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _at: style.tick(value, unit)))
+    axes.set_xlabel(words("figure.ladder.seconds" if absolute else "figure.ladder.ratio"))
+
+
+def _texts(axes: Axes, rises: Sequence[Rise], rows: dict[str, int], *, absolute: bool) -> None:
+    for rise in rises:
+        if absolute and rise.difference is not None:
+            sign = "+" if rise.difference.value > 0 else ""
+            text = sign + numbers.quantity(rise.difference.value, "s")
+        else:
+            text = numbers.change(rise.cost.value)
+        axes.text(
+            1.0,
+            rows[rise.runner],
+            f"{text}  n={rise.cost.n}",
+            transform=axes.get_yaxis_transform(),
+            ha="right",
+            va="center",
+            fontsize=8.5,
+            color=style.MUTED,
+            zorder=4,
+        )
+    low, high = axes.get_xlim()
+    axes.set_xlim(low, high + 0.7 * (high - low))  # room for the texts
+
+
+def _legend(made: Figure, words: Words) -> None:
+    from matplotlib.lines import Line2D  # noqa: PLC0415
+    from matplotlib.patches import Patch  # noqa: PLC0415
+
+    handles: list[Any] = [
+        Patch(color=color, label=words(f"figure.ladder.{name}"))
+        for name, color in (("up", _UP), ("down", _DOWN), ("unclear", _UNCLEAR))
+    ]
+    handles.append(Line2D([], [], color=style.INK, linewidth=1.3, label=words("figure.ladder.interval")))
+    made.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=9.5)

@@ -1,0 +1,142 @@
+"""Requests to the kernel's network configuration, as bytes: the few that places need.
+
+They are made beforehand and sent by the launcher (``OP_NETLINK``), as joining a network is a part of a place's launch:
+no interpreter, no library and no ``ip`` command is to be in that time. Numbers are from the uapi headers
+``linux/rtnetlink.h``, ``linux/if_link.h``, ``linux/veth.h`` and ``linux/netfilter/nf_tables.h``; each request is a
+complete message, or a batch, that asks for one acknowledgement.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import struct
+
+ROUTE, NETFILTER = 0, 12
+"""Netlink protocols."""
+
+_REQUEST, _ACKNOWLEDGE, _EXCLUSIVE, _CREATE, _APPEND = 1, 4, 0x200, 0x400, 0x800
+_NEW_LINK, _SET_LINK, _NEW_ADDRESS, _NEW_ROUTE = 16, 19, 20, 24
+_NAME, _MASTER, _LINK_INFO, _NAMESPACE_BY_PID = 3, 10, 18, 19
+_KIND, _DATA, _PEER = 1, 2, 1
+_UP = 1
+_IPV4 = 2
+_NESTED = 0x8000
+
+
+def new_bridge(name: str, index: int) -> bytes:
+    """A bridge, up. ``index``: of the interface, chosen by us so that later requests can name it."""
+    return _message(
+        _NEW_LINK, _link(index) + _text(_NAME, name) + _nested(_LINK_INFO, _text(_KIND, "bridge"))
+    )
+
+
+def new_pair(
+    name: str, index: int, peer: str, peer_index: int, peer_pid: int, *, bridge: int | None = None
+) -> bytes:
+    """A pair of virtual Ethernet interfaces; this end is up, see :func:`link_up` for the other.
+
+    Args:
+        name: of the end in the socket's own net namespace, on ``bridge`` if that is given.
+        index: of that end; 0: the kernel's choice.
+        peer: the other end's name, in the net namespace of the process ``peer_pid``.
+        peer_index: its index there.
+        peer_pid: as the pid namespace of the one who asks numbers it.
+        bridge: its index.
+    """
+    # The kernel configures the peer before the two are tied together, and a pair with one end cannot be up.
+    other = _link(peer_index, up=False) + _text(_NAME, peer) + _number(_NAMESPACE_BY_PID, peer_pid)
+    info = _text(_KIND, "veth") + _nested(_DATA, _attribute(_PEER | _NESTED, other))
+    master = b"" if bridge is None else _number(_MASTER, bridge)
+    return _message(_NEW_LINK, _link(index) + _text(_NAME, name) + master + _nested(_LINK_INFO, info))
+
+
+def link_up(index: int) -> bytes:
+    """Bring an interface up."""
+    return _message(_SET_LINK, _link(index), flags=_REQUEST | _ACKNOWLEDGE)
+
+
+def new_address(index: int, address: str, prefix: int) -> bytes:
+    """An IPv4 address for an interface, and with it the route to its network."""
+    raw = ipaddress.IPv4Address(address).packed
+    head = struct.pack("=4BI", _IPV4, prefix, 0, 0, index)
+    return _message(_NEW_ADDRESS, head + _attribute(2, raw) + _attribute(1, raw))
+
+
+def new_default_route(index: int, gateway: str) -> bytes:
+    """The route to everywhere else."""
+    main_table, by_boot, universe, unicast = 254, 3, 0, 1
+    head = struct.pack("=8BI", _IPV4, 0, 0, 0, main_table, by_boot, universe, unicast, 0)
+    return _message(
+        _NEW_ROUTE, head + _attribute(5, ipaddress.IPv4Address(gateway).packed) + _number(4, index)
+    )
+
+
+def new_masquerade(index: int) -> bytes:
+    """nf_tables: what leaves by this interface gets its address, as container engines do for their bridges.
+
+    ``nft add table ip tare; add chain ip tare post { type nat hook postrouting priority 100; };
+    add rule ip tare post meta oif INDEX masquerade``
+    """
+    new_table, new_chain, new_rule, begin, end = 10 << 8, 10 << 8 | 3, 10 << 8 | 6, 16, 17
+    table, chain = "tare", "post"
+    hook = _big(1, 4) + _big(2, 100)
+    equal = _nested(3, _attribute(1, struct.pack("=I", index)))
+    expressions = (
+        _expression("meta", _big(2, 5) + _big(1, 1)),  # the interface's index goes to register 1
+        _expression("cmp", _big(1, 1) + _big(2, 0) + equal),
+        _expression("masq", b""),
+    )
+    parts = [
+        _message(begin, _netfilter(0, 10), flags=_REQUEST),
+        _message(new_table, _netfilter() + _text(1, table), flags=_REQUEST | _CREATE),
+        _message(
+            new_chain,
+            _netfilter() + _text(1, table) + _text(3, chain) + _nested(4, hook) + _text(7, "nat"),
+            flags=_REQUEST | _CREATE,
+        ),
+        _message(
+            new_rule,
+            _netfilter() + _text(1, table) + _text(2, chain) + _nested(4, b"".join(expressions)),
+            flags=_REQUEST | _CREATE | _APPEND | _ACKNOWLEDGE,
+        ),
+        _message(end, _netfilter(0, 10), flags=_REQUEST),
+    ]
+    return b"".join(parts)
+
+
+def _message(kind: int, body: bytes, *, flags: int = _REQUEST | _ACKNOWLEDGE | _CREATE | _EXCLUSIVE) -> bytes:
+    return struct.pack("=IHHII", 16 + len(body), kind, flags, 1, 0) + body
+
+
+def _link(index: int, *, up: bool = True) -> bytes:
+    """``struct ifinfomsg``."""
+    return struct.pack("=BBHiII", 0, 0, 0, index, _UP * up, _UP)
+
+
+def _netfilter(family: int = _IPV4, resource: int = 0) -> bytes:
+    """``struct nfgenmsg``."""
+    return struct.pack("=BB", family, 0) + struct.pack(">H", resource)
+
+
+def _expression(name: str, data: bytes) -> bytes:
+    return _nested(1, _text(1, name) + _nested(2, data))
+
+
+def _attribute(kind: int, value: bytes) -> bytes:
+    return struct.pack("=HH", 4 + len(value), kind) + value + b"\0" * (-len(value) % 4)
+
+
+def _nested(kind: int, value: bytes) -> bytes:
+    return _attribute(kind | _NESTED, value)
+
+
+def _text(kind: int, value: str) -> bytes:
+    return _attribute(kind, value.encode("ascii") + b"\0")
+
+
+def _number(kind: int, value: int) -> bytes:
+    return _attribute(kind, struct.pack("=I", value))
+
+
+def _big(kind: int, value: int) -> bytes:
+    return _attribute(kind, struct.pack(">I", value))
