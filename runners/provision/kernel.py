@@ -21,7 +21,7 @@ from runners.provision import arch
 from runners.provision.aptroot import Packages, fetch
 from runners.provision.cache import sha256_of
 from runners.provision.missing import Missing
-from runners.qemu.modules import depends
+from runners.qemu.modules import depends, wanted_before
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -219,7 +219,7 @@ def plain_modules(
     files = {_name(path): path for path in sorted(folder.rglob("*.ko*")) if _name(path)}
     asked = sorted(name for name in wanted if name in files)
     state = [(name, files[name].stat().st_size, files[name].stat().st_mtime_ns) for name in asked]
-    key = hashlib.sha256(repr((str(folder.resolve()), state)).encode()).hexdigest()
+    key = hashlib.sha256(repr((str(folder.resolve()), state, "and what they want before")).encode()).hexdigest()
 
     def build(content: Path) -> dict[str, list[str]]:
         order: dict[str, None] = {}
@@ -229,7 +229,7 @@ def plain_modules(
             if target.exists() or name not in files:
                 return
             target.write_bytes(_plain(files[name], zstd))
-            for needed in depends(target):
+            for needed in (*depends(target), *wanted_before(target)):
                 visit(needed)
             order[name] = None
 
