@@ -11,8 +11,9 @@ from results.words import count
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from results.comparison import Verdict
     from results.frame import RunFrame
-    from results.series import Series
+    from results.series import Series, SeriesKey
 
 Case = tuple[str, str, str]
 """Workload, parameters (canonical JSON), runner."""
@@ -52,6 +53,42 @@ def _flat(facts: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, str
                 prefix + name,
                 value if isinstance(value, str) else msgspec.json.encode(value, order="sorted").decode(),
             )
+
+
+SYNCS, FLUSHES = "fio.fsync.count", "guest_disk.flushes"
+"""Metrics: how often a job waited for durability, and how often its guest's disk was flushed meanwhile."""
+
+_ALL = 0.99
+
+
+def durability(series: Mapping[SeriesKey, Series], subject: Series, verdict: Verdict) -> tuple[str, ...]:
+    """Doubts that what a guest calls durable is so, for the comparisons of its disk workloads.
+
+    Args:
+        series: All of the run's.
+        subject: A guest's.
+        verdict: Of its comparison with the base; ``better`` than the device below it nothing honest can be, unless it
+            asks less of it.
+    """
+    if subject.accelerator == "none" or subject.family != "disk":
+        return ()
+    found = []
+    syncs, flushes = (series.get(subject.key._replace(metric=name)) for name in (SYNCS, FLUSHES))
+    if syncs is not None and flushes is None:
+        found.append("durability: not checked, because the VMM does not count its flushes")
+    elif syncs is not None and flushes is not None:
+        asked, done = float(syncs.value.sum()), float(flushes.value.sum())
+        if done < _ALL * asked:
+            found.append(
+                f"durability: only {done:.0f} flushes of the guest's disk for {asked:.0f} calls of fdatasync:"
+                " what it calls durable is not"
+            )
+    if verdict == "better":
+        found.append(
+            "durability: the guest is faster than the file system that its disk lies on: look at its cache mode,"
+            " and at what the host does on fdatasync"
+        )
+    return tuple(found)
 
 
 def unlike_fields(base: RunFrame, head: RunFrame) -> tuple[str, ...]:

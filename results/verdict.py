@@ -18,7 +18,7 @@ import msgspec
 
 from results.comparison import Comparison, Estimate, Verdict
 from results.errors import ResultError
-from results.fairness import context_differences, count_notes, left_out, refusal, unlike_fields
+from results.fairness import context_differences, count_notes, durability, left_out, refusal, unlike_fields
 from results.frame import RunFrame, read_frame
 from results.record import CONTROL_SUFFIX
 from results.series import (
@@ -132,7 +132,9 @@ def compare_within(
         cost = paired_log_ratio(subject, other, confidence, spread=spread)
         limit, why = thresholds.of(key.workload, key.runner, key.metric)
         notes = _notes(subject, other, cost, counts, why)
-        found.append(_comparison(subject, other, base, cost, floor, limit, confidence, notes))
+        comparison = _comparison(subject, other, base, cost, floor, limit, confidence, notes)
+        doubts = durability(series, subject, comparison.verdict) if comparison.primary else ()
+        found.append(msgspec.structs.replace(comparison, notes=(*comparison.notes, *doubts)))
     return found
 
 

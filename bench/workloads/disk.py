@@ -9,7 +9,8 @@ system refuses it, fio fails and so does the trial, with fio's message: nothing 
 ``replace(workload, direct=False)`` is the buffered variant, which says so in its parameters.
 A host's page cache may still lie below a guest's disk; the place's context tells its cache mode.
 
-``disk-fsync`` is what a database's log does: 4 KiB through the page cache, then ``fdatasync``.
+``disk-fsync`` is what a database's log does: 4 KiB through the page cache, then ``fdatasync``. In a guest each of them
+has to become a flush of its disk: the collector ``guest_disk`` counts those, and :mod:`results.fairness` compares.
 """
 
 from __future__ import annotations
@@ -141,6 +142,7 @@ class Disk:
             metric("fio.fsync.p50", sync.percentile("50"), "s", "lower", "fio", primary=True, samples=count),
             metric("fio.fsync.p99", sync.percentile("99"), "s", "lower", "fio", samples=count),
             metric("fio.fsync.mean", sync.busy_seconds() / count, "s", "lower", "fio", samples=count),
+            metric("fio.fsync.count", count, "count", "none", "fio", clock=""),
         )
 
     def _jobs(self, output: bytes) -> dict[str, Any]:

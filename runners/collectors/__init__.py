@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from runners.collectors.cgroup import CgroupCollector
 from runners.collectors.exits import ExitCollector
+from runners.collectors.guest_disk import GuestDiskCollector
 from runners.collectors.guest_memory import GuestMemoryCollector
 from runners.collectors.host import HostCollector
 from runners.collectors.processes import ProcessCollector
@@ -29,6 +30,8 @@ def default_collectors(vantage: Vantage) -> tuple[Collector, ...]:
         collectors.append(ProcessCollector())
     if vantage.vmm:
         collectors.append(VmmCollector())
+    if vantage.monitor is not None:
+        collectors.append(GuestDiskCollector())
     if vantage.guest_ram_bytes:
         collectors.append(GuestMemoryCollector())
     if vantage.kvm:

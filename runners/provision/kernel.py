@@ -219,7 +219,9 @@ def plain_modules(
     files = {_name(path): path for path in sorted(folder.rglob("*.ko*")) if _name(path)}
     asked = sorted(name for name in wanted if name in files)
     state = [(name, files[name].stat().st_size, files[name].stat().st_mtime_ns) for name in asked]
-    key = hashlib.sha256(repr((str(folder.resolve()), state, "and what they want before")).encode()).hexdigest()
+    key = hashlib.sha256(
+        repr((str(folder.resolve()), state, "and what they want before")).encode()
+    ).hexdigest()
 
     def build(content: Path) -> dict[str, list[str]]:
         order: dict[str, None] = {}

@@ -10,6 +10,7 @@ from runners.collectors import default_collectors, usage_metrics
 from runners.collectors.base import TICK_SECONDS
 from runners.collectors.cgroup import CgroupCollector
 from runners.collectors.exits import ExitCollector
+from runners.collectors.guest_disk import GuestDiskCollector
 from runners.collectors.guest_memory import GuestMemoryCollector
 from runners.collectors.host import HostCollector
 from runners.collectors.processes import ProcessCollector, stat_fields
@@ -490,3 +491,26 @@ def test_digits_that_are_no_numbers_are_survived(tmp_path):
     write(tmp_path, {"proc/stat": "cpu  ² 1 1 1 1 1 1 1 1 1\n", "proc/diskstats": "", "memory.peak": "²"})
     assert collect(HostCollector(tmp_path), Vantage(1)) == {}
     assert collect(CgroupCollector(), Vantage(1, {"unified": tmp_path})) == {}
+
+
+STATS = {
+    "flush_operations": 7, "failed_flush_operations": 0, "rd_operations": 1, "wr_operations": 9, "rd_bytes": 512,
+    "wr_bytes": 4096, "flush_total_time_ns": 2_000_000_000,
+}  # fmt: skip
+
+
+def test_a_guests_disk_is_the_scratch_disk_and_its_times_are_seconds():
+    answer = [{"device": "root", "stats": {}}, {"device": "scratch", "stats": STATS}]
+    vantage = Vantage(1, vmm=True, monitor=lambda _command: answer)
+    collector = GuestDiskCollector()
+    found = collector.counters(vantage)
+    assert found["guest_disk.flushes"] == 7
+    assert found["guest_disk.flush_seconds"] == 2.0
+    assert set(found) == set(collector.kinds)
+
+
+@pytest.mark.parametrize(("answer", "why"), [([], "no disk"), ([{"device": "scratch"}], "something else")])
+def test_a_disk_that_is_not_counted_gives_no_zero(answer, why):
+    collector = GuestDiskCollector()
+    assert collector.counters(Vantage(1, vmm=True, monitor=lambda _command: answer)) == {}
+    assert why in collector.unavailable["guest_disk"]

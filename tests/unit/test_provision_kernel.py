@@ -14,6 +14,7 @@ from runners.provision import kernel as kernel_module
 from runners.provision.cache import Cache
 from runners.provision.kernel import guest_kernel, plain_modules
 from runners.provision.missing import Missing
+from runners.qemu.modules import by_name, ordered
 
 CONFIG = """\
 CONFIG_VIRTIO=y
@@ -130,3 +131,38 @@ def test_serves(tmp_path):
     assert kernel_module._serves(kernel, config, tmp_path)
     assert not kernel_module._serves(kernel, config, tmp_path / "absent")
     assert not kernel_module._serves(tmp_path / "absent", config, tmp_path)
+
+
+def test_what_a_module_wants_before_it_comes_before_it(cache, tmp_path):
+    """ext4 loads without a checksum's module, and then mounts nothing."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    ext4 = module().replace(b"name=x", b"softdep=pre: crypto-crc32c post: other\0name=ext4")
+    (folder / "ext4.ko").write_bytes(ext4)
+    (folder / "crc32c_generic.ko").write_bytes(module())
+    (folder / "other.ko").write_bytes(module())
+    found = plain_modules(cache, folder, ["ext4"], no_zstd)
+    assert [path.name for path in found] == ["crc32c_generic.ko", "ext4.ko"]
+    assert [path.name for path in ordered(["ext4"], by_name(found), frozenset())] == [
+        "crc32c_generic.ko",
+        "ext4.ko",
+    ]
+
+
+def test_kernels_can_be_asked_for_by_a_word(cache, monkeypatch):
+    asked = []
+
+    def fetched(packages, *_arguments, **_options):
+        asked.append(packages.names[0])
+        raise Missing("fetching", "no")
+
+    monkeypatch.setattr(kernel_module, "fetch", fetched)
+    for word in ("cloud", "generic"):
+        with pytest.raises(Missing, match="fetching"):
+            guest_kernel(cache, no_zstd, given=word)
+    assert ["cloud" in names for names in asked] == [True, False]
+
+
+def test_the_hosts_kernel_by_name_is_used_or_refused(cache, tmp_path):
+    with pytest.raises(Missing, match="cannot be a guest's"):
+        guest_kernel(cache, no_zstd, given="host", boot=tmp_path)

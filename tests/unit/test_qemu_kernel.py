@@ -1,6 +1,7 @@
 import bz2
 import contextlib
 import gzip
+import hashlib
 import lzma
 import struct
 
@@ -140,3 +141,22 @@ def test_modules_come_after_what_they_depend_on(tmp_path):
     assert [path.stem for path in order] == ["virtio-ring", "virtio", "virtio_mmio", "virtio_blk"]
     assert depends(files["virtio_mmio"]) == ("virtio", "virtio_ring")
     assert ordered(("virtio_blk",), {}, frozenset({"virtio_blk"})) == ()
+
+
+def test_a_configuration_in_the_image_is_known_by_its_hash(tmp_path):
+    config = b"CONFIG_PVH=y\n"
+    file = tmp_path / "vmlinux"
+    file.write_bytes(elf(note(18), LINUX + b"IKCFG_ST" + gzip.compress(config) + b"IKCFG_ED"))
+    found = kernel.load(file, Cache(tmp_path / "cache"))
+    assert found.config_sha256 == hashlib.sha256(config).hexdigest()
+    assert not found.boots_itself
+
+
+def test_a_bzimage_is_what_boot_loaders_want(tmp_path):
+    file = tmp_path / "vmlinuz"
+    file.write_bytes(bzimage(gzip.compress(VMLINUX)))
+    found = kernel.load(file, Cache(tmp_path / "cache"))
+    assert found.boots_itself
+    assert found.given == file
+    assert found.path != file
+    assert found.config_sha256 == ""

@@ -354,3 +354,44 @@ def test_calls_that_a_large_matrix_makes_by_chance_are_withdrawn(tmp_path):
         assert alone.verdict == "undecided"
         assert "among 10 comparisons" in alone.because
     assert [c.verdict for c in control_false_calls([worse] * 9 + [nothing])] == ["worse"] * 9 + ["undecided"]
+
+
+def disk(number, runner, seconds, syncs=None, flushes=None, **changes):
+    counts = {"fio.fsync.count": syncs, "guest_disk.flushes": flushes}
+    more = [
+        metric(value, name=name, unit="count", direction="none", clock="")
+        for name, value in counts.items()
+        if value is not None
+    ]
+    wall = metric(seconds, primary=True)
+    where = {"workload": "disk-fsync", "family": "disk", "runner": runner, "block": number % 100}
+    return trial(number, wall, *more, **where | changes)
+
+
+def doubts(tmp_path, guest_seconds=2.0, **counts):
+    trials = [disk(n, "bare", 1.0, 100) for n in range(8)]
+    trials += [
+        disk(100 + n, "qemu-q35", guest_seconds, **counts, accelerator="kvm", invocation=100 + n)
+        for n in range(8)
+    ]
+    found = next(one for one in within(tmp_path, trials) if one.primary)
+    return [note for note in found.notes if note.startswith("durability")]
+
+
+def test_a_guest_whose_flushes_all_come_through_is_not_in_doubt(tmp_path):
+    assert doubts(tmp_path, syncs=100, flushes=101) == []
+
+
+def test_missing_flushes_are_told_by_count(tmp_path):
+    (doubt,) = doubts(tmp_path, syncs=100, flushes=20)
+    assert "only 160 flushes of the guest's disk for 800 calls of fdatasync" in doubt
+
+
+def test_flushes_that_nobody_counts_are_told(tmp_path):
+    (doubt,) = doubts(tmp_path, syncs=100)
+    assert "not checked" in doubt
+
+
+def test_a_guest_faster_than_the_host_is_told(tmp_path):
+    (doubt,) = doubts(tmp_path, guest_seconds=0.5, syncs=100, flushes=100)
+    assert "faster than the file system that its disk lies on" in doubt
