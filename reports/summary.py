@@ -8,7 +8,7 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -189,6 +189,15 @@ class Summary:
             families[case_of(rise)] = rise.family
         ordered = sorted(found, key=lambda case: _case_rank(families[case], case))
         return {case: tuple(found[case]) for case in ordered if len(found[case]) > 1}
+
+    @cached_property
+    def kvm_floors(self) -> Mapping[str, Any] | None:
+        """What the micro guest said of this host's KVM, if any runner asked it: :class:`runners.kvm.floor.KvmFloor`."""
+        for notes in (self.given.manifest.notes.get("probes") or {}).values():
+            found = notes.get("facts", {}).get("kvm") if isinstance(notes, dict) else None
+            if isinstance(found, dict):
+                return found
+        return None
 
     @cached_property
     def cpu_seconds(self) -> Mapping[tuple[Case, str], Mapping[str, float]]:

@@ -39,6 +39,7 @@ def draw(summary: Summary, words: Words) -> Figure | None:
     for (case, by_runner), (left, right) in zip(cases, grid, strict=True):
         _shares(left, by_runner, words)
         _sizes(right, by_runner)
+        _floor(right, by_runner, summary, words)
         left.set_title(style.short(case.label))
     grid[0][1].set_title(words("figure.startup.sizes"))
     grid[-1][0].set_xlabel(words("figure.startup.share_axis"))
@@ -109,6 +110,23 @@ def _sizes(axes: Axes, by_runner: Mapping[str, Phases]) -> None:
     axes.set_yticks([])
     axes.grid(axis="x")
     style.log_ticks(axes, "s", most=5)
+
+
+def _floor(axes: Axes, by_runner: Mapping[str, Phases], summary: Summary, words: Words) -> None:
+    """KVM's own floor of a start, where guests are drawn: no guest of this host can be below that line."""
+    seconds = (summary.kvm_floors or {}).get("open_to_first_exit_seconds")
+    if not seconds or not any({"kernel", "restored"} & found.marks.keys() for found in by_runner.values()):
+        return
+    axes.axvline(seconds, color=style.MUTED, linestyle=":", linewidth=1.2, zorder=0)
+    axes.annotate(
+        words("figure.startup.floor", seconds=numbers.quantity(seconds, "s")),
+        (seconds, 0),
+        xycoords=("data", "axes fraction"),
+        xytext=(3, 3),
+        textcoords="offset points",
+        fontsize=8,
+        color=style.MUTED,
+    )
 
 
 def _name_rows(axes: Axes, by_runner: Mapping[str, Phases], words: Words) -> None:

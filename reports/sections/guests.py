@@ -22,7 +22,6 @@ from reports.summary import case_of, rank, series_name
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from reports.model import ReportInput
     from reports.page import Page
     from reports.summary import Case
     from results.comparison import Comparison
@@ -73,7 +72,7 @@ class Exits:
 
 def section(page: Page) -> Section | None:
     """Nothing where no runner of the run is a guest."""
-    floors = kvm_floors(page.summary.given)
+    floors = page.summary.kvm_floors
     memory = _memory(page)
     found = exits(page.summary.measured)
     if floors is None and not found and memory is None:
@@ -91,15 +90,6 @@ def section(page: Page) -> Section | None:
             Details(words("guests.memory_caption"), (Paragraph(words("guests.memory_intro")), memory))
         )
     return Section("guests", words("guests.title"), tuple(body))
-
-
-def kvm_floors(given: ReportInput) -> Mapping[str, Any] | None:
-    """What the micro guest said of this host's KVM, if any runner asked it."""
-    for notes in (given.manifest.notes.get("probes") or {}).values():
-        found = notes.get("facts", {}).get("kvm") if isinstance(notes, dict) else None
-        if isinstance(found, dict):
-            return found
-    return None
 
 
 def exits(trials: Sequence[Trial]) -> Mapping[tuple[Case, str], Exits]:
