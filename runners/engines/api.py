@@ -92,12 +92,6 @@ class DockerApi:
         text = self._call("GET", "/events", query, timeout_seconds=10)
         return [json.loads(line) for line in text.splitlines() if line.strip()]
 
-    def import_tree(self, archive: Iterable[bytes] | IO[bytes], tag: str, label: str) -> None:
-        """Make an image of one layer from a tar archive of its tree."""
-        name, _, version = tag.rpartition(":")
-        query = {"fromSrc": "-", "repo": name, "tag": version, "changes": f"LABEL {label}"}
-        _complain(self._call("POST", "/images/create", query, body=archive))
-
     def load(self, archive: Iterable[bytes] | IO[bytes]) -> None:
         """Load a docker-archive (``docker save``'s format)."""
         _complain(self._call("POST", "/images/load", {"quiet": "1"}, body=archive))

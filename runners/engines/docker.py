@@ -21,13 +21,14 @@ from typing import TYPE_CHECKING, Any
 
 from runners.commanded import CommandPlan, agent_argv
 from runners.engines.api import DockerApi, EngineError
-from runners.engines.clearing import label, repository
+from runners.engines.clearing import LABEL, label, repository
 from runners.engines.limits import limit_options
 from runners.engines.place import EnginePlace, Observer
 from runners.engines.private import PrivateDocker
 from runners.engines.usage import daemon_folders
 from runners.host import leftovers
-from runners.images.layers import write_tar
+from runners.images.image import AGENT
+from runners.images.oci import of_image
 from runners.model import Probe, TareError
 from runners.place import file_system
 from runners.provision.missing import Missing
@@ -142,9 +143,9 @@ class DockerRunner:
         self._undo.callback(_unless_absent, api.remove_image, tag)
         if not api.images(tag):  # another network's runner may have loaded it
             with tempfile.TemporaryFile(dir=context.workdir) as archive:
-                write_tar(image.tree, archive)
+                of_image(image, tag, {LABEL: context.run}).write_archive(archive)
                 archive.seek(0)
-                api.import_tree(archive, tag, label(context.run))
+                api.load(archive)
         private = PrivateDocker(Path(daemon.socket).parent.name)
         folders = private.accounting() if daemon.socket == str(private.listens_at) else daemon_folders()
         self._prepared = _Prepared(
@@ -170,7 +171,8 @@ class DockerRunner:
             *limit_options(made.limits, self._context.workdir),
             *("--mount", f"type=bind,source={scratch},target=/scratch"),
             made.tag,
-            *agent_argv("/tare-agent", run, name),
+            # The image's entry point is the agent itself.
+            *agent_argv(f"/{AGENT}", run, name)[1:],
         )
         plan = CommandPlan(
             context=self._context,

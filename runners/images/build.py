@@ -122,9 +122,11 @@ def _assembled(store: Cache, specs: Sequence[tuple[str, Items]], progress: Calla
         return make
 
     for name, items in specs:
-        entry = store.entry("layers", f"{name} {items.key()}", filling(name, items))
+        entry = store.entry("layers", f"{name} {items.key()}", filling(name, items), stale=_older)
         facts = entry.facts
-        layers.append(Layer(name, facts["digest"], facts["size"], facts["files"], entry.path))
+        layers.append(
+            Layer(name, facts["digest"], facts["size"], facts["files"], entry.path, facts["tar_bytes"])
+        )
         libraries |= {f"/{path}": digest for path, digest in facts["programs"].items()}
     key = image_key(tuple(layers))
 
@@ -134,6 +136,10 @@ def _assembled(store: Cache, specs: Sequence[tuple[str, Items]], progress: Calla
 
     entry = store.entry("images", key, merging)
     return Image(key, entry.path, tuple(layers), {}, libraries)
+
+
+def _older(facts: Mapping[str, object]) -> str:
+    return "" if "tar_bytes" in facts else "the size of its tar is not known"
 
 
 def _base(agent: Path, provision: Provision, notes: list[str]) -> Items:

@@ -97,10 +97,18 @@ class Layer:
     """Of all files' content."""
     files: int
     tree: Path
+    tar_bytes: int
+    """Of the tar that :attr:`digest` is of."""
+    tar: Path | None = None
+    """That tar itself, for layers that were made elsewhere; ours are written anew from their tree whenever needed."""
 
     def write_tar(self, to: IO[bytes]) -> None:
         """Write the tar that :attr:`digest` is of."""
-        write_tar(self.tree, to)
+        if self.tar is None:
+            write_tar(self.tree, to)
+            return
+        with self.tar.open("rb") as file:
+            shutil.copyfileobj(file, to, 1 << 20)
 
 
 def fill(items: Items, tree: Path) -> dict[str, Any]:
@@ -120,20 +128,27 @@ def fill(items: Items, tree: Path) -> dict[str, Any]:
         else:
             _write(item, target)
     settle(tree, {path: item.mode for path, item in items.items()})
-    digest = _Digest()
-    write_tar(tree, cast("IO[bytes]", digest))
     programs = {
         path: sha256_of(tree / path)
         for path, item in sorted(items.items())
         if item.kind == "file" and (item.mode & 0o111 or ".so" in PurePosixPath(path).name)
     }
-    sizes = [path.lstat().st_size for path in tree.rglob("*") if path.is_file() and not path.is_symlink()]
+    layer = layer_of("", tree)
     return {
-        "digest": f"sha256:{digest.hexdigest()}",
-        "size": sum(sizes),
-        "files": len(sizes),
+        "digest": layer.digest,
+        "tar_bytes": layer.tar_bytes,
+        "size": layer.size_bytes,
+        "files": layer.files,
         "programs": programs,
     }
+
+
+def layer_of(name: str, tree: Path) -> Layer:
+    """The layer that a settled folder is."""
+    digest = Digest()
+    write_tar(tree, cast("IO[bytes]", digest))
+    sizes = [path.lstat().st_size for path in tree.rglob("*") if path.is_file() and not path.is_symlink()]
+    return Layer(name, digest.name(), sum(sizes), len(sizes), tree, digest.size)
 
 
 def _write(item: Item, target: Path) -> None:
@@ -223,17 +238,19 @@ def _share(source: Path, target: Path) -> None:
         shutil.copy2(source, target, follow_symlinks=False)
 
 
-class _Digest:
-    """A file that keeps nothing but the hash of what was written."""
+class Digest:
+    """A file that keeps nothing but the size and the hash of what was written."""
 
     def __init__(self) -> None:
+        self.size = 0
         self._hash = hashlib.sha256()
 
     def write(self, data: bytes) -> int:
         """Take what is written."""
         self._hash.update(data)
+        self.size += len(data)
         return len(data)
 
-    def hexdigest(self) -> str:
-        """Hash of all so far."""
-        return self._hash.hexdigest()
+    def name(self) -> str:
+        """``sha256:…`` of all so far."""
+        return f"sha256:{self._hash.hexdigest()}"

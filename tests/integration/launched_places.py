@@ -11,6 +11,7 @@ from runners.bare import Bare
 from runners.host import leftovers
 from runners.images.build import AGENT_SOURCE
 from runners.images.image import Image
+from runners.images.layers import layer_of
 from runners.launcher.client import Launcher
 from runners.model import RunContext
 from runners.namespaces import Namespaces
@@ -28,7 +29,7 @@ def make_image(folder: Path) -> Image:
         ("runaway", Path(__file__).with_name("runaway.c")),
     ):
         shutil.copy(build(source, default_cache()), tree / name)
-    return Image(key="test", tree=tree, layers=(), programs={}, libraries={})
+    return Image(key="test", tree=tree, layers=(layer_of("test", tree),), programs={}, libraries={})
 
 
 @contextlib.contextmanager

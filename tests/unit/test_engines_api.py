@@ -80,15 +80,12 @@ def test_what_a_daemon_refuses_is_told_in_its_words(tmp_path):
             DockerApi(str(tmp_path / "s")).version()
 
 
-def test_an_import_sends_all_and_hears_late_errors(tmp_path):
+def test_loading_sends_all_and_hears_late_errors(tmp_path):
     with docker_double(tmp_path / "s") as double:
-        double.answers["/images/create"] = (200, '{"status": "sha256:1"}\r\n')
+        double.answers["/images/load"] = (200, '{"stream": "Loaded image: tare-r:k"}\r\n')
         api = DockerApi(str(tmp_path / "s"))
-        api.import_tree(io.BytesIO(b"x" * 100_000), "tare-r:k", "tare.run=r")
+        api.load(io.BytesIO(b"x" * 100_000))
         assert double.bodies == [b"x" * 100_000]
-        assert double.requests[-1][2] == {
-            "fromSrc": "-", "repo": "tare-r", "tag": "k", "changes": "LABEL tare.run=r",
-        }  # fmt: skip
         double.answers["/images/load"] = (200, '{"stream": "..."}\r\n{"error": "no space left on device"}')
         with pytest.raises(EngineError, match="cannot be loaded: no space left"):
             api.load(io.BytesIO(b"y"))
