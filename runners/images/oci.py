@@ -1,8 +1,8 @@
 """The image as OCI has it: layers, configuration, manifest and index, each named by its digest.
 
-One form serves every engine. The archive is an OCI image layout (image-spec 1.0) that also has the ``manifest.json`` of
-``docker save``, so ``docker load``, ``podman load``, ``ctr image import`` and ``skopeo`` (as ``docker-archive:`` and, in
-a folder, as ``oci:``) all take it. Members that both forms need, such as layers, are in it once.
+One form serves every engine. The archive is an OCI image layout (image-spec 1.0) that also has the ``manifest.json``
+of ``docker save``, so ``docker load``, ``podman load``, ``ctr image import`` and ``skopeo`` all take it, the last as
+``docker-archive:`` and as ``oci-archive:``. Members that both forms need, such as layers, are in it once.
 
 Layers are stored as they are, uncompressed: what is loaded on the host that built it saves nothing by compression, and
 two versions of zlib do not make the same bytes. A layer's digest is thus its diff id, and decided by its content alone.
@@ -139,7 +139,7 @@ class OciImage:
         yield _small("manifest.json", _json(saved))
 
     def write_archive(self, to: IO[bytes]) -> None:
-        """Stream the archive. Equal layers, name and labels make equal bytes; nothing is kept on the disk or in memory."""
+        """Stream the archive. Equal layers, name and labels make equal bytes."""
         for folder in ("blobs", "blobs/sha256"):
             to.write(_header(folder, tarfile.DIRTYPE, 0o755, 0))
         for member in self.members():
