@@ -68,6 +68,12 @@ def _podman(supplies: Supplies, name: str) -> Runner:
     return PodmanRunner(supplies.context, supplies.provision, name=name)
 
 
+def _containerd(supplies: Supplies, _name: str) -> Runner:
+    from runners.cri import containerd  # noqa: PLC0415
+
+    return containerd(supplies.context, supplies.provision)
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """One kind of runner."""
@@ -129,6 +135,7 @@ KINDS = {
     "kata": Kind(_oci, _commands),
     "podman": Kind(_podman, _network),
     "docker": Kind(_docker, _network),
+    "containerd": Kind(_containerd),
     **{f"qemu-{profile}": _guest(profile) for profile in GUESTS},
 }
 """A runner's name is one of these, or ``KIND:VARIANT`` where the kind has variants: ``namespaces:+pid``."""

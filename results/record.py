@@ -42,8 +42,8 @@ MARKS = (
 """The timeline's marks in their only legal order.
 
 ``requested``: the launcher begins to make the place. ``spawned``: the place's top process exists.
-``created``: the command that creates a container was reaped, and the next one, which starts it, may be given (only
-where creating, starting and deleting are commands of their own).
+``created``: the command or call that creates a container has ended, and the next one, which starts it, may be given
+(only where creating, starting and deleting are commands or calls of their own).
 ``entered``: the VMM let the vCPUs run for the first time (guests that boot, where the VMM tells).
 ``kernel``: a guest's clock began (guests only). ``agent``: the agent's first instruction. ``ready``: it can take jobs.
 ``restored``: the VMM let a guest run that it had restored from a snapshot; such a guest has no ``kernel`` and no

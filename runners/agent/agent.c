@@ -1,6 +1,7 @@
 /* tare-agent: the first process of every place. It runs jobs that come over one channel and reports on them.
  *
- *     tare-agent RUN CHANNEL      a plain child, or PID 1 of a container; CHANNEL is "3" (both ways) or "0,1"
+ *     tare-agent RUN CHANNEL      a plain child, or PID 1 of a container; CHANNEL is "3" (both ways), "0,1", or the
+ *                                 path of a listening UNIX socket, where only files can be handed in
  *     /init                       of a guest; the kernel's command line has tare.channel= and the rest (guest.h)
  *
  * What lies between its first instruction and its answer is part of every measurement. So the null job makes no
@@ -12,6 +13,7 @@
 #include <asm/termbits.h>
 #include <linux/fs.h>
 #include <linux/memfd.h>
+#include <linux/un.h>
 
 #include "wire.h"
 #include "processes.h"
@@ -320,13 +322,30 @@ __attribute__((noreturn)) static void fail(const char *what, long error)
     sys_exit(1);
 }
 
+static int connect_to(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = 1 /* AF_UNIX */};
+    char *end = put_text(address.sun_path, address.sun_path + sizeof address.sun_path, path);
+    if (end == address.sun_path + sizeof address.sun_path - 1)
+        fail(path, -ENAMETOOLONG);
+    int fd = (int)sys_socket(address.sun_family, 1 /* SOCK_STREAM */ | O_CLOEXEC, 0);
+    long error = fd < 0 ? fd : SYS(__NR_connect, fd, &address, sizeof address);
+    if (error < 0)
+        fail(path, error);
+    return fd;
+}
+
 static void open_channel(const char *argument)
 {
+    sys_prctl(PR_SET_NAME, (unsigned long)"tare-agent");
+    if (*argument == '/') {
+        channel_in = channel_out = connect_to(argument);
+        return;
+    }
     channel_in = channel_out = (int)parse_number(argument, &argument);
     if (*argument == ',')
         channel_out = (int)parse_number(argument + 1, &argument);
     spoken_to = *argument != '?';
-    sys_prctl(PR_SET_NAME, (unsigned long)"tare-agent");
 }
 
 static void say_hello(void)

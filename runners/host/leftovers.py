@@ -48,7 +48,8 @@ class Owner:
     cgroups: tuple[str, ...] = ()
     """The run's cgroup folders, whether made yet or not."""
     engines: tuple[str, ...] = ()
-    """Sockets of the Docker daemons that the run has used: only there may containers and images of it be."""
+    """Sockets of the Docker daemons that the run has used, and ``cri:`` with those of containerd: only there may
+    containers and images of it be."""
 
     def alive(self) -> bool:
         """Whether that very process still runs."""
@@ -83,7 +84,7 @@ class Leftover:
         lines += [f"{len(found)} {name}{_plural(name, len(found))}" for name, found in counted if found]
         if self.workdir:
             lines.append(f"folder {self.workdir}")
-        lines += [f"what it has in Docker at {socket}" for socket in self.engines]
+        lines += [f"what it has in the engine at {socket}" for socket in self.engines]
         return lines
 
 
@@ -203,18 +204,25 @@ def _clear_engines(leftover: Leftover, removed: list[str], failures: list[str]) 
     """Clear them; returns those that do not answer, with the words for it. They are asked again by the next start."""
     if not leftover.engines:
         return {}
+    from runners.cri import clear_cri  # noqa: PLC0415
+    from runners.cri.errors import CriError  # noqa: PLC0415
     from runners.engines.api import EngineError  # noqa: PLC0415 - for the few runs that used one
     from runners.engines.clearing import clear_docker  # noqa: PLC0415
 
     pending = {}
     for socket in leftover.engines:
+        kind, _, path = socket.rpartition(":")
         try:
-            removed += clear_docker(socket, leftover.owner.run)
-        except EngineError as error:
+            if kind == "cri":
+                removed += clear_cri(path, leftover.owner.run)
+            else:
+                removed += clear_docker(path, leftover.owner.run)
+        except (EngineError, CriError) as error:
             if not error.absent:
                 failures.append(error.reason)
+            engine = "containerd" if kind == "cri" else "Docker"
             pending[socket] = (
-                f"nothing yet in Docker, which is tried again at the next start ({error.reason})"
+                f"nothing yet in {engine}, which is tried again at the next start ({error.reason})"
             )
     return pending
 

@@ -80,6 +80,7 @@ _PODMAN = (
     "iptables",
     "iproute2",
 )
+_CONTAINERD = ("containerd", "runc", "containernetworking-plugins", "iproute2")
 _WORKLOADS = ("fio", "sysbench", "stress-ng")
 _SPECS = {
     "fio": _Spec(_WORKLOADS),
@@ -91,6 +92,10 @@ _SPECS = {
     "docker": _Spec(_DOCKER),
     "podman": _Spec(_PODMAN),
     "dockerd": _Spec(_DOCKER, where="usr/sbin"),
+    "containerd": _Spec(_CONTAINERD),
+    "ctr": _Spec(_CONTAINERD),
+    "etcd": _Spec(("etcd-server",)),
+    "kubectl": _Spec(("kubernetes-client",), ("version", "--client")),
     "grub-mkimage": _Spec(("grub-common", "grub-pc-bin")),
     "runc": _Spec(("runc",), where="usr/sbin", starts_itself=True),
     "crun": _Spec(("crun",), starts_itself=True),

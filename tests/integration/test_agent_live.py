@@ -117,6 +117,30 @@ def test_hello_and_the_null_job(place):
     assert place.process.wait(10) == 0
 
 
+def test_it_connects_to_a_socket_that_it_is_given_the_path_of(agent, tmp_path):
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "channel"))
+        listening.listen(1)
+        with subprocess.Popen(["tare-agent", "r1", str(tmp_path / "channel")], executable=agent) as process:
+            with listening.accept()[0] as channel:
+                session = AgentSession(channel)
+                assert session.run(Job()).exit_code == 0
+            assert process.wait(10) == 0
+
+
+def test_it_says_which_socket_it_cannot_reach(agent, tmp_path):
+    done = subprocess.run(
+        ["tare-agent", "r1", str(tmp_path / "none")],
+        executable=agent,
+        capture_output=True,
+        check=False,
+        timeout=10,
+    )
+    assert done.returncode == 1
+    assert f"{tmp_path}/none" in done.stderr.decode()
+    assert b"ENOENT" in done.stderr
+
+
 def test_it_knows_what_it_is(launch):
     place = launch()
     hello = place.session.hello(10)

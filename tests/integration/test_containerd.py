@@ -1,0 +1,120 @@
+"""Real pods by CRI in a containerd of Tare's own: timeline, limits, clean-up, and a containerd that dies."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from launched_places import EMPTY, program, run_context, settled_state
+
+from results.record import MARKS
+from runners.cri.runner import Containerd
+from runners.host import leftovers
+from runners.model import Job, Limits, PlaceFailure
+from runners.provision.cache import default_cache
+from runners.provision.tools import Provision
+
+pytestmark = pytest.mark.integration
+MIB = 1 << 20
+LIMITS = Limits(cpus=1, memory_bytes=64 * MIB, pids=64, scratch_bytes=32 * MIB)
+
+
+@contextlib.contextmanager
+def prepared(limits=LIMITS, run=""):
+    with run_context(run) as (context, image):
+        runner = Containerd(context, Provision(default_cache()))
+        probe = runner.probe()
+        if not probe.ok:
+            pytest.skip(f"{probe.reason}; {probe.remedy}")
+        try:
+            runner.prepare(image, limits)
+            yield runner
+        finally:
+            runner.close()
+    assert settled_state(context.run) == EMPTY
+
+
+def interfaces():
+    return sorted(Path("/sys/class/net").iterdir())
+
+
+def test_cold_starts_have_the_whole_timeline_and_the_calls_as_metrics():
+    before = interfaces()
+    job = Job()
+    with prepared() as runner:
+        for _ in range(3):
+            with runner.open(first=job) as place:
+                assert place.run(job).exit_code == 0
+            marks = [mark for mark in MARKS if mark in place.timeline]
+            assert sorted(place.timeline, key=place.timeline.get) == marks
+            assert set(marks) == set(MARKS) - {"entered", "kernel", "restored"}
+            found = {metric.name: metric.value for metric in place.metrics}
+            assert {"cri.sandbox", "cri.create", "cri.start", "cri.stop", "cri.remove"} <= set(found)
+            assert all(value > 0 for value in found.values())
+        cri = runner._prepared.cri
+        assert cri.sandboxes(runner._context.run) == []
+        assert interfaces() == before
+    assert interfaces() == before
+
+
+def test_limits_hold_and_are_seen_from_inside():
+    with prepared() as runner, runner.open() as place:
+        assert place.context["memory_bytes"] == 64 * MIB
+        assert place.context["pids"] == 64
+        assert (os.cpu_count() == 1) or place.context["cpus"] == 1
+        assert place.vantage.top_pid > 0
+        assert place.vantage.cgroups
+        result = place.run(Job((program(place), "memory"), timeout_seconds=20))
+        assert result.signal == signal.SIGKILL
+        assert result.error == "killed by the memory limit of 64 MiB"
+        assert place.run(Job()).exit_code == 0
+
+
+def test_a_containerd_that_dies_is_a_failure_that_says_so():
+    with prepared() as runner:
+        os.kill(_enclosed(runner._context.run), signal.SIGKILL)
+        with pytest.raises(PlaceFailure) as caught, runner.open():
+            pass
+        assert "CRI's RunPodSandbox" in caught.value.reason
+
+
+CHILD = """
+import sys
+sys.path[:0] = {path!r}
+from test_containerd import prepared
+from runners.model import Job
+with prepared(run={run!r}) as runner, runner.open():
+    print("open", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_killed_run_is_cleaned_up():
+    run = f"killed-cri-{os.getpid()}"
+    before = interfaces()
+    script = CHILD.format(path=[str(Path(__file__).parent), *sys.path], run=run)
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as child:
+        said = child.stdout.readline()
+        if said != b"open\n":
+            child.kill()
+            pytest.skip("no containerd here; the first test says why")
+        child.send_signal(signal.SIGKILL)
+    found = [one for one in leftovers.find(default_cache()) if one.owner.run == run]
+    leftovers.remove(found[0], default_cache())
+    assert settled_state(run) == EMPTY
+    assert interfaces() == before
+
+
+def _enclosed(run):
+    """The process whose end ends the private containerd."""
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            words = (entry / "cmdline").read_bytes().split(b"\0") if entry.name.isdigit() else []
+            if words[:1] == [b"unshare"] and any(f"tare-{run}".encode() in word for word in words):
+                return int(entry.name)
+    raise AssertionError("there is no private containerd")
