@@ -74,6 +74,24 @@ def _containerd(supplies: Supplies, _name: str) -> Runner:
     return containerd(supplies.context, supplies.provision)
 
 
+def _bubblewrap(supplies: Supplies, name: str) -> Runner:
+    from runners.peers.bubblewrap import Bubblewrap  # noqa: PLC0415
+
+    return Bubblewrap(supplies.context, supplies.provision, name)
+
+
+def _nspawn(supplies: Supplies, name: str) -> Runner:
+    from runners.peers.nspawn import Nspawn  # noqa: PLC0415
+
+    return Nspawn(supplies.context, supplies.provision, name)
+
+
+def _lxc(supplies: Supplies, name: str) -> Runner:
+    from runners.peers.lxc import Lxc  # noqa: PLC0415
+
+    return Lxc(supplies.context, supplies.provision, name)
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """One kind of runner."""
@@ -134,6 +152,9 @@ KINDS = {
     "runsc": Kind(_oci, _commands),
     "kata": Kind(_oci, _commands),
     "podman": Kind(_podman, _network),
+    "bubblewrap": Kind(_bubblewrap),
+    "systemd-nspawn": Kind(_nspawn),
+    "lxc": Kind(_lxc),
     "docker": Kind(_docker, _network),
     "containerd": Kind(_containerd),
     **{f"qemu-{profile}": _guest(profile) for profile in GUESTS},

@@ -11,6 +11,7 @@ host's, and ``gone`` is stamped when the command was reaped: so all that it does
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +21,7 @@ from runners.host.cgroups import Cgroups
 from runners.host.membership import cgroups_of
 from runners.launcher.client import SpawnRequest
 from runners.model import PlaceFailure, Vantage
-from runners.place import HELLO_SECONDS, HostPlace, PlacePlan, discard, limits_in_force
+from runners.place import HELLO_SECONDS, HostPlace, PlacePlan, discard, limits_in_force, resource_limits
 from runners.tail import Drain
 
 if TYPE_CHECKING:
@@ -48,10 +49,14 @@ class CommandPlan(PlacePlan):
     """The command, its program as a path: there is no search along ``PATH``. Somewhere in it is :func:`agent_argv`."""
     environ: Mapping[str, str] = field(default_factory=dict)
     """The command's whole environment but for ``TARE_RUN``, which is added. Jobs get what the agent gets of it."""
+    files: Mapping[int, Path] = field(default_factory=dict)
+    """Number in the command → file that is opened for it to read."""
     steps: tuple[Step, ...] = ()
     """What the launcher's child does before it becomes the command."""
     cgroups: Cgroups | None = None
     """Make the place's cgroups here, and the command in them: for commands that do not limit."""
+    rlimits: bool = False
+    """The command gets rlimits for what :attr:`cgroups` do not limit, and its container inherits them."""
     foretold: Cgroup | None = None
     """The cgroups that the command is going to make: where, as far as that is known, and with which limits. They are
     killed and removed with the place. ``None``: it makes none, or none that anybody knows of before."""
@@ -139,12 +144,17 @@ class CommandedPlace(HostPlace):
         plan, cgroup = self._plan, self._cgroup
         if self.one_command:
             opened.callback(self._stderr.let_go)
+        fds = {0: channel, 1: channel, 2: self._stderr.write_fd}
+        for number, path in plan.files.items():
+            fds[number] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            opened.callback(os.close, fds[number])
         ours = cgroup if plan.foretold is None else None
+        limits = resource_limits(plan.limits, ours, alone=os.getuid() != 0) if plan.rlimits else ()
         return SpawnRequest(
             plan.argv,
             environ={**plan.environ, "TARE_RUN": plan.context.run},
-            fds={0: channel, 1: channel, 2: self._stderr.write_fd},
-            steps=plan.steps,
+            fds=fds,
+            steps=(*limits, *plan.steps),
             cgroup=ours.unified if ours else None,
             tasks=tuple(ours.tasks) if ours else (),
             remove=tuple(ours.all_folders) if ours and self._first else (),

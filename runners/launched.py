@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import os
-import resource
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runners.host.cgroups import CONTROLLERS
 from runners.host.disks import disk_of
 from runners.launcher.client import SpawnRequest
-from runners.launcher.steps import SetLimit
-from runners.place import HostPlace, PlacePlan, discard
+from runners.place import HostPlace, PlacePlan, discard, resource_limits
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
+    from pathlib import Path
 
     from runners.host.cgroups import Cgroup, Cgroups
     from runners.launcher.steps import Step
@@ -70,35 +67,10 @@ class LaunchedPlace(HostPlace):
             environ={"TARE_RUN": plan.context.run},
             program=agent,
             fds={3: channel},
-            steps=(*_resource_limits(plan, cgroup), *plan.steps),
+            steps=(*resource_limits(plan.limits, cgroup, alone=plan.count_processes), *plan.steps),
             cgroup=cgroup.unified if cgroup else None,
             tasks=tuple(cgroup.tasks) if cgroup else (),
             remove=tuple(cgroup.all_folders) if cgroup and plan.remove_within and self._first else (),
             quiet=quiet,
             sweep=True,
         )
-
-
-def _resource_limits(plan: Plan, cgroup: Cgroup | None) -> tuple[Step, ...]:
-    """Limits that every process has for itself, below what it may not exceed anyway."""
-    steps = []
-    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    size = plan.limits.scratch_bytes if hard < 0 else min(plan.limits.scratch_bytes, hard)
-    steps.append(SetLimit("file size", resource.RLIMIT_FSIZE, size, size))
-    if not cgroup or "pids" not in cgroup.achieved:
-        _, hard = resource.getrlimit(resource.RLIMIT_NPROC)
-        count = plan.limits.pids + (0 if plan.count_processes else _own_threads())
-        count = count if hard < 0 else min(count, hard)
-        steps.append(SetLimit("processes", resource.RLIMIT_NPROC, count, count))
-    return tuple(steps)
-
-
-def _own_threads() -> int:
-    """Threads of this user now: RLIMIT_NPROC counts all of them."""
-    count = 0
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with suppress(OSError):
-                if entry.stat().st_uid == os.getuid():
-                    count += sum(1 for _ in (entry / "task").iterdir())
-    return count

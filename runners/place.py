@@ -8,6 +8,7 @@ watched and limited from outside: what the launcher makes itself (:mod:`runners.
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import socket
 import time
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Self
 from runners.agent.session import AgentSession, preload
 from runners.guard import Guard
 from runners.launcher.client import LauncherError, SpawnError
+from runners.launcher.steps import SetLimit
 from runners.model import PlaceFailure, Vantage
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from results.record import Metric
     from runners.host.cgroups import Cgroup
     from runners.launcher.client import Gone, Launcher, Spawned, SpawnRequest
+    from runners.launcher.steps import Step
     from runners.model import Job, JobResult, Limits, RunContext, Usage
 
 HELLO_SECONDS = 15.0
@@ -345,6 +348,37 @@ def limits_in_force(limits: Limits, cgroup: Cgroup | None) -> dict[str, object]:
         "pids": achieved.get("pids", limits.pids),
         "pids_limit_by": "cgroup" if "pids" in achieved else "rlimit and watching from outside",
     }
+
+
+def resource_limits(limits: Limits, cgroup: Cgroup | None, *, alone: bool) -> tuple[Step, ...]:
+    """Limits that every process has for itself, below what it may not exceed anyway.
+
+    Args:
+        limits: of the place.
+        cgroup: its cgroups; processes are limited here if not there.
+        alone: RLIMIT_NPROC counts the place's processes only, as in a user namespace, not all of this user.
+    """
+    steps = []
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    size = limits.scratch_bytes if hard < 0 else min(limits.scratch_bytes, hard)
+    steps.append(SetLimit("file size", resource.RLIMIT_FSIZE, size, size))
+    if not cgroup or "pids" not in cgroup.achieved:
+        _, hard = resource.getrlimit(resource.RLIMIT_NPROC)
+        count = limits.pids + (0 if alone else _own_threads())
+        count = count if hard < 0 else min(count, hard)
+        steps.append(SetLimit("processes", resource.RLIMIT_NPROC, count, count))
+    return tuple(steps)
+
+
+def _own_threads() -> int:
+    """Threads of this user now: RLIMIT_NPROC counts all of them."""
+    count = 0
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with suppress(OSError):
+                if entry.stat().st_uid == os.getuid():
+                    count += sum(1 for _ in (entry / "task").iterdir())
+    return count
 
 
 def file_system(path: Path) -> str:

@@ -179,7 +179,7 @@ class Cgroups:
             made.parents.append(parent)
             made.folders |= dict.fromkeys(sorted(one.controllers), folder)
             made.controllers |= one.controllers
-            _limit_v1(folder, useful, limits, disk, made.achieved)
+            made.achieved |= _limit(folder, 1, useful, limits, disk)
             made.tasks.append((folder / "tasks", one.own / "tasks"))
 
     def _create_v2(
@@ -200,7 +200,7 @@ class Cgroups:
         folder.mkdir()
         made.folders[UNIFIED] = folder
         made.controllers |= enabled
-        _limit_v2(folder, enabled, limits, disk, made.achieved)
+        made.achieved |= _limit(folder, 2, enabled, limits, disk)
 
 
 @dataclass(slots=True)
@@ -348,60 +348,60 @@ def _best_v2_parent(one: Hierarchy, wanted: set[str]) -> Path | None:
     return best
 
 
-def _limit_v1(
-    folder: Path, controllers: Iterable[str], limits: Limits, disk: str, achieved: dict[str, Any]
-) -> None:
+SWAP_FILES = ("memory.memsw.limit_in_bytes", "memory.swap.max")
+"""Absent without swap accounting; swap is not counted then."""
+
+
+def limit_files(controller: str, version: int, limits: Limits, disk: str) -> list[tuple[str, str]]:
+    """The files of a cgroup by which one controller limits, and what to write into them, in order."""
+    memory, quota = str(limits.memory_bytes), limits.cpus * CPU_PERIOD_MICROSECONDS
+    rates = io_rates(limits) if disk else {}
+    ways = ("read", "write")
+    files = {
+        ("memory", 1): [("memory.limit_in_bytes", memory), (SWAP_FILES[0], memory)],
+        ("memory", 2): [("memory.max", memory), (SWAP_FILES[1], "0")],
+        ("cpu", 1): [("cpu.cfs_period_us", str(CPU_PERIOD_MICROSECONDS)), ("cpu.cfs_quota_us", str(quota))],
+        ("cpu", 2): [("cpu.max", f"{quota} {CPU_PERIOD_MICROSECONDS}")],
+        ("blkio", 1): [
+            (f"blkio.throttle.{way}_{kind}_device", f"{disk} {rate}")
+            for kind, rate in rates.items()
+            for way in ways
+        ],
+        ("io", 2): [("io.max", f"{disk} " + " ".join(f"r{k}={n} w{k}={n}" for k, n in rates.items()))]
+        * bool(rates),
+        ("pids", version): [("pids.max", str(limits.pids))],
+        ("cpuset", version): [("cpuset.cpus", ",".join(map(str, limits.cpuset)))] * bool(limits.cpuset),
+    }
+    return files.get((controller, version), [])
+
+
+def _limit(
+    folder: Path, version: int, controllers: Iterable[str], limits: Limits, disk: str
+) -> dict[str, Any]:
+    """Limit; returns what was achieved, in the words of :attr:`Cgroup.achieved`."""
+    meanings: dict[str, tuple[str, Any]] = {
+        "memory": ("memory_bytes", limits.memory_bytes),
+        "pids": ("pids", limits.pids),
+        "cpu": ("cpus", limits.cpus),
+        "cpuset": ("cpuset", list(limits.cpuset)),
+    }
+    io = ("io", {"disk": disk, **io_rates(limits), "of": V1_IO if version == 1 else V2_IO})
+    achieved = {}
     for controller in sorted(controllers):
-        if controller == "memory":
-            _write(folder / "memory.limit_in_bytes", str(limits.memory_bytes))
-            # Without swap accounting the file is absent, and swap is not counted.
-            if (folder / "memory.memsw.limit_in_bytes").exists():
-                _write(folder / "memory.memsw.limit_in_bytes", str(limits.memory_bytes))
-            achieved["memory_bytes"] = limits.memory_bytes
-        elif controller == "pids":
-            _write(folder / "pids.max", str(limits.pids))
-            achieved["pids"] = limits.pids
-        elif controller == "cpu":
-            _write(folder / "cpu.cfs_period_us", str(CPU_PERIOD_MICROSECONDS))
-            _write(folder / "cpu.cfs_quota_us", str(limits.cpus * CPU_PERIOD_MICROSECONDS))
-            achieved["cpus"] = limits.cpus
-        elif controller == "cpuset" and limits.cpuset:
-            _write(folder / "cpuset.cpus", ",".join(map(str, limits.cpuset)))
-            achieved["cpuset"] = list(limits.cpuset)
-        elif controller == "blkio" and disk and (rates := _rates(limits)):
-            for kind, rate in rates.items():
-                for way in ("read", "write"):
-                    _write(folder / f"blkio.throttle.{way}_{kind}_device", f"{disk} {rate}")
-            achieved["io"] = {"disk": disk, **rates, "of": V1_IO}
+        files = limit_files(controller, version, limits, disk)
+        for name, text in files:
+            if name not in SWAP_FILES or (folder / name).exists():
+                _write(folder / name, text)
+        if files:
+            name, value = meanings.get(controller, io)
+            achieved[name] = value
+    return achieved
 
 
-def _rates(limits: Limits) -> dict[str, int]:
+def io_rates(limits: Limits) -> dict[str, int]:
     """``bps`` and ``iops``, those that are limited."""
     rates = {"bps": limits.io_bytes_per_second, "iops": limits.io_operations_per_second}
     return {kind: rate for kind, rate in rates.items() if rate}
-
-
-def _limit_v2(
-    folder: Path, controllers: Iterable[str], limits: Limits, disk: str, achieved: dict[str, Any]
-) -> None:
-    for controller in sorted(controllers):
-        if controller == "memory":
-            _write(folder / "memory.max", str(limits.memory_bytes))
-            if (folder / "memory.swap.max").exists():
-                _write(folder / "memory.swap.max", "0")
-            achieved["memory_bytes"] = limits.memory_bytes
-        elif controller == "pids":
-            _write(folder / "pids.max", str(limits.pids))
-            achieved["pids"] = limits.pids
-        elif controller == "cpu":
-            _write(folder / "cpu.max", f"{limits.cpus * CPU_PERIOD_MICROSECONDS} {CPU_PERIOD_MICROSECONDS}")
-            achieved["cpus"] = limits.cpus
-        elif controller == "cpuset" and limits.cpuset:
-            _write(folder / "cpuset.cpus", ",".join(map(str, limits.cpuset)))
-            achieved["cpuset"] = list(limits.cpuset)
-        elif controller == "io" and disk and (rates := _rates(limits)):
-            _write(folder / "io.max", f"{disk} " + " ".join(f"r{k}={n} w{k}={n}" for k, n in rates.items()))
-            achieved["io"] = {"disk": disk, **rates, "of": V2_IO}
 
 
 def _inherit_cpuset(folder: Path, parent: Path) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from runners.model import Limits
 
-_CAPABILITIES = {
+CAPABILITIES = {
     0: "CAP_CHOWN",
     1: "CAP_DAC_OVERRIDE",
     3: "CAP_FOWNER",
@@ -129,7 +129,7 @@ def _block_io(bundle: Bundle) -> dict[str, Any]:
 
 
 def _process(bundle: Bundle) -> dict[str, Any]:
-    kept = sorted(_CAPABILITIES[number] for number in KEPT_CAPABILITIES)
+    kept = sorted(CAPABILITIES[number] for number in KEPT_CAPABILITIES)
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     size = bundle.limits.scratch_bytes if hard < 0 else min(bundle.limits.scratch_bytes, hard)
     sizes = {"RLIMIT_FSIZE": size}

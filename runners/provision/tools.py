@@ -103,6 +103,8 @@ _SPECS = {
     "kata-runtime": _Spec(()),
     "runsc": _Spec(("runsc",), static=True),
     "bwrap": _Spec(("bubblewrap",)),
+    "systemd-nspawn": _Spec(("systemd-container",)),
+    "lxc-execute": _Spec(("lxc",)),
     "hyperfine": _Spec(("hyperfine",)),
     arch.X86_64.qemu: _Spec(arch.X86_64.qemu_packages),
     arch.AARCH64.qemu: _Spec(arch.AARCH64.qemu_packages),

@@ -1,0 +1,1 @@
+"""Container tools that know no bundle: bubblewrap, systemd-nspawn, LXC."""
