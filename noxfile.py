@@ -95,6 +95,13 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def engines(session: nox.Session) -> None:
+    """Check the container tools that take long to fetch or to start, for real."""
+    install(session, "tests")
+    session.run("python", "-m", "pytest", "-m", "engines", "tests/integration", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Style and types."""
     install(session, "tests", "lint")
