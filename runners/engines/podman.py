@@ -88,14 +88,22 @@ class PodmanRunner:
 
     def probe(self) -> Probe:
         """See :class:`runners.model.Runner`. Whether containers can be made is tried when it is prepared."""
-        found = self._provision.here("podman")
+        rootless = os.getuid() != 0
+        found = self._provision.installed("podman") if rootless else self._provision.here("podman")
+        if found is None and rootless:
+            return Probe(
+                ok=False,
+                reason="Podman is not installed, and an ordinary user's cannot be called where it was only fetched: it "
+                "makes its user namespace by itself, and does not from within another",
+                remedy=_remedy(),
+            )
         if found is None and self._provision.offline:
             try:
                 self._provision.tool("podman")
             except Missing as missing:
                 return Probe(ok=False, reason=missing.reason, remedy=missing.remedy)
         version = found.version if found else "not here yet; is fetched before the run"
-        return Probe(ok=True, facts={"engine": version, "rootless": os.getuid() != 0})
+        return Probe(ok=True, facts={"engine": version, "rootless": rootless})
 
     def prepare(self, image: Image, limits: Limits) -> None:
         """See :class:`runners.model.Runner`."""
@@ -232,4 +240,4 @@ def _ways() -> list[_Way]:
 def _remedy() -> str:
     if os.getuid() == 0:
         return "`podman run` by hand says more; crun needs cgroup v1 or v2 alone, runc takes both"
-    return "install it with its helpers: `apt-get install podman uidmap slirp4netns crun`, and give yourself subuids"
+    return "as root: `apt-get install podman uidmap slirp4netns crun`"

@@ -2,7 +2,7 @@
 
 Root's Podman runs in a mount namespace in which /run and /var/lib are empty, so that nothing of it is left there, and,
 for its bridge, in a net namespace of its own, so that the host's addresses, routes and packet filters stay as they
-are. Where Podman is fetched and not installed, its /usr lies over the host's there: it calls itself by its path.
+are. Where it is fetched and not installed, its /usr lies over the host's there: it calls itself by its path.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ from runners.launcher.steps import (
     MS_PRIVATE,
     MS_REC,
     LinkUp,
-    MapUser,
     Mount,
     NewNamespace,
 )
@@ -172,22 +171,18 @@ class PodmanHome:
 
 
 def _steps(fetched: Path | None, context: RunContext, *, own_network: bool) -> tuple[Step, ...]:
-    """What lies between the host and Podman. An ordinary user's installed Podman needs nothing and gets nothing."""
-    root = os.getuid() == 0
-    if not root and fetched is None:
+    """What lies between the host and Podman. An ordinary user's makes what it needs by itself."""
+    if os.getuid():
         return ()
-    steps: list[Step] = [] if root else [NewNamespace("user"), MapUser(os.getuid(), os.getgid(), same=True)]
-    steps += [NewNamespace("mount"), Mount("/", flags=MS_REC | MS_PRIVATE)]
+    steps: list[Step] = [NewNamespace("mount"), Mount("/", flags=MS_REC | MS_PRIVATE)]
     if fetched:
         steps.append(Mount("/usr", source=str(fetched / "usr"), flags=MS_BIND))
-    if root:
-        hidden = [Path("/run"), Path("/var/lib")]
-        needed = [path.resolve() for path in (context.workdir, context.cache)]
-        steps += [
-            Mount(str(folder), "tmpfs", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755")
-            for folder in hidden
-            if not any(folder in path.parents for path in needed)
-        ]
+    needed = [path.resolve() for path in (context.workdir, context.cache)]
+    steps += [
+        Mount(str(folder), "tmpfs", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755")
+        for folder in (Path("/run"), Path("/var/lib"))
+        if not any(folder in path.parents for path in needed)
+    ]
     if own_network:
         steps += [NewNamespace("net"), LinkUp("lo")]
     return tuple(steps)

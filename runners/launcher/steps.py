@@ -280,28 +280,25 @@ class WriteFile(Step):
 
 @dataclass(frozen=True, slots=True)
 class MapUser(Step):
-    """Be root inside a user namespace, or with ``same`` who one was, and the one given user outside.
+    """Be root inside a user namespace, and the one given user outside.
 
     That is all that user_namespaces(7) grants to an ordinary user.
     """
 
     uid: int
     gid: int
-    same: bool = False
 
     def describe(self) -> str:
         """See :class:`Step`."""
-        who = "the same" if self.same else "root"
-        return f"map {who} inside to uid {self.uid}, gid {self.gid} outside"
+        return f"map root inside to uid {self.uid}, gid {self.gid} outside"
 
     def encode(self, index: int) -> bytes:
         """See :class:`Step`."""
-        uid, gid = (self.uid, self.gid) if self.same else (0, 0)
         # Without "deny" first, the kernel refuses an ordinary user's gid_map (CVE-2014-8989).
         return (
             instruction(_WRITE, index, texts=["/proc/self/setgroups", "deny"])
-            + instruction(_WRITE, index, texts=["/proc/self/uid_map", f"{uid} {self.uid} 1"])
-            + instruction(_WRITE, index, texts=["/proc/self/gid_map", f"{gid} {self.gid} 1"])
+            + instruction(_WRITE, index, texts=["/proc/self/uid_map", f"0 {self.uid} 1"])
+            + instruction(_WRITE, index, texts=["/proc/self/gid_map", f"0 {self.gid} 1"])
         )
 
 

@@ -5,11 +5,13 @@ What is fetched runs through its own loader and libraries, so it never meets the
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -23,7 +25,7 @@ from runners.provision.loader import loader_argv
 from runners.provision.missing import Missing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 __all__ = ["Missing", "Provision", "Tool"]
 
@@ -64,6 +66,8 @@ class _Spec:
     ask: tuple[str, ...] = ("--version",)
     where: str = "usr/bin"
     static: bool = False
+    own_home: bool = False
+    """Tried with folders of its own as home and for its state: it leaves some wherever it is called."""
     starts_itself: bool = False
     """It executes ``/proc/self/exe`` again, which would be the loader. So the host's loader runs it, and it finds in
     the fetched root only the libraries that the host lacks."""
@@ -90,7 +94,7 @@ _SPECS = {
     "mke2fs": _Spec(("e2fsprogs",), ("-V",), "usr/sbin"),
     "zstd": _Spec(("zstd",)),
     "docker": _Spec(_DOCKER),
-    "podman": _Spec(_PODMAN),
+    "podman": _Spec(_PODMAN, own_home=True),
     "dockerd": _Spec(_DOCKER, where="usr/sbin"),
     "containerd": _Spec(_CONTAINERD),
     "ctr": _Spec(_CONTAINERD),
@@ -164,6 +168,10 @@ class Provision:
     def can_fetch(self, name: str) -> bool:
         """Whether there is a package to fetch it from, and that is allowed."""
         return not self.offline and name in _SPECS and bool(_SPECS[name].packages)
+
+    def installed(self, name: str) -> Tool | None:
+        """The system's own, if there is one that works."""
+        return self._system(name, _SPECS[name])
 
     def find(self, name: str) -> Tool | None:
         """As :meth:`tool`, but ``None`` where that raises."""
@@ -271,16 +279,17 @@ def _tried(
         prefix, suffix, environ = _ways(name, path, root)
     tool = Tool(name, path, prefix, suffix, environ, origin, "", package, root)
     try:
-        done = subprocess.run(
-            tool.argv(*spec.ask),
-            env=os.environ | environ,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-            stdin=subprocess.DEVNULL,
-            timeout=_TRY_SECONDS,
-        )
+        with _home(spec) as home:
+            done = subprocess.run(
+                tool.argv(*spec.ask),
+                env=os.environ | environ | home,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                check=False,
+                stdin=subprocess.DEVNULL,
+                timeout=_TRY_SECONDS,
+            )
         said = (done.stdout + done.stderr).strip()
         complaint = f"exit status {done.returncode}: {said[-200:]}" if done.returncode else ""
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -292,6 +301,16 @@ def _tried(
         )
     version = said.splitlines()[0] if said else package
     return Tool(name, path, prefix, suffix, environ, origin, version, package, root)
+
+
+@contextlib.contextmanager
+def _home(spec: _Spec) -> Iterator[dict[str, str]]:
+    """Environment in which a tool that leaves things behind leaves them where they are removed."""
+    if not spec.own_home:
+        yield {}
+        return
+    with tempfile.TemporaryDirectory(prefix="tare-try-") as folder:
+        yield dict.fromkeys(("HOME", "XDG_RUNTIME_DIR", "TMPDIR"), folder)
 
 
 def _ways(name: str, path: Path, root: Path) -> tuple[tuple[str, ...], tuple[str, ...], dict[str, str]]:

@@ -29,7 +29,8 @@ LIMITS = Limits(cpus=1, memory_bytes=64 * MIB, pids=64, scratch_bytes=32 * MIB)
 
 @pytest.fixture(scope="module")
 def provision():
-    provision = Provision(default_cache())
+    """Of what a host without Docker would get."""
+    provision = Provision(default_cache(), use_system=False)
     try:
         provision.tool("dockerd")
         provision.tool("docker")

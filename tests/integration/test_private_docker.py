@@ -35,7 +35,7 @@ def daemon():
 @pytest.fixture
 def provision():
     try:
-        provision = Provision(default_cache())
+        provision = Provision(default_cache(), use_system=False)
         provision.tool("dockerd")
     except Missing as missing:
         pytest.skip(f"{missing.reason} {missing.remedy}")

@@ -10,8 +10,8 @@ import pytest
 from runners.engines import podman, podman_home
 from runners.engines.lingering import await_lingering
 from runners.engines.podman import events, wall_ns
-from runners.launcher.steps import MapUser
 from runners.model import RunContext
+from runners.provision.tools import Provision
 
 
 @pytest.mark.parametrize(
@@ -50,15 +50,13 @@ def described(monkeypatch, uid, fetched, tmp_path, *, own_network=False):
     ]
 
 
-def test_an_ordinary_users_installed_podman_has_nothing_before_it(monkeypatch, tmp_path):
+def test_an_ordinary_users_podman_has_nothing_before_it(monkeypatch, tmp_path):
     assert described(monkeypatch, 1000, None, tmp_path) == []
 
 
 def test_a_fetched_podman_finds_its_own_usr(monkeypatch, tmp_path):
-    steps = described(monkeypatch, 1000, Path("/cache/root"), tmp_path)
-    assert "map the same inside" in steps[1]
+    steps = described(monkeypatch, 0, Path("/cache/root"), tmp_path)
     assert any("/cache/root/usr" in step for step in steps)
-    assert not any("tmpfs" in step for step in steps)
 
 
 def test_roots_podman_sees_neither_run_nor_the_hosts_network(monkeypatch, tmp_path):
@@ -69,17 +67,20 @@ def test_roots_podman_sees_neither_run_nor_the_hosts_network(monkeypatch, tmp_pa
     assert sum("tmpfs" in step for step in inside) == 1  # what is needed is not hidden
 
 
-def test_the_user_may_stay_who_one_is():
-    assert MapUser(7, 8, same=True).encode(0).count(b"7 7 1") == 1
-    assert MapUser(7, 8).encode(0).count(b"0 7 1") == 1
-
-
 def test_no_more_is_asked_for_than_may_be_given(monkeypatch):
     hard = {resource.RLIMIT_NOFILE: 20000, resource.RLIMIT_NPROC: 90000}
     monkeypatch.setattr(resource, "getrlimit", lambda kind: (0, hard[kind]))
     assert podman_home._ulimits() == ("--ulimit", "nofile=20000:20000", "--ulimit", "nproc=16384:16384")
     monkeypatch.setattr(resource, "getrlimit", lambda _kind: (0, -1))
     assert podman_home._ulimits() == ()
+
+
+def test_an_ordinary_user_needs_it_installed(monkeypatch, tmp_path):
+    monkeypatch.setattr(os, "getuid", lambda: 1000)
+    monkeypatch.setattr(Provision, "installed", lambda _self, _name: None)
+    probe = podman.PodmanRunner(context(tmp_path), Provision(tmp_path)).probe()
+    assert not probe.ok
+    assert "apt-get install podman" in probe.remedy
 
 
 def test_only_an_ordinary_user_may_go_without_limits(monkeypatch):
