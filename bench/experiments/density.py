@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 DEFAULT_PLACES = 128
 JOB_LENGTHS = 50
-"""A ramp takes at most so many times the length of a steady-state job."""
+LEAST_SECONDS = 10.0
+"""A ramp takes at most so many times the length of a steady-state job, or so long if that is more."""
 
 RESERVE_SHARE = 10
 """One part in so many of the available memory is never touched, whatever the budget is."""
@@ -74,7 +75,7 @@ class Density(Experiment):
 
     def nominal_seconds(self, opening_seconds: float, job_seconds: float) -> float:
         """All places, or as many as the time allows."""
-        return min(DEFAULT_PLACES * opening_seconds, JOB_LENGTHS * job_seconds) + opening_seconds
+        return min(DEFAULT_PLACES * opening_seconds, _most_seconds(job_seconds)) + opening_seconds
 
     def perform(self, lab: Lab) -> Findings:
         """Up, weighed, and down again."""
@@ -115,8 +116,8 @@ def climb(ramp: Ramp, lab: Lab, budget: int, stack: ExitStack) -> None:
         used = available - crowd.available_bytes()
         if n >= most:
             ramp.stopped = f"{most} places are open, the most that was asked for"
-        elif time.monotonic() - began > JOB_LENGTHS * lab.job_seconds:
-            ramp.stopped = f"{JOB_LENGTHS * lab.job_seconds:g} s have passed"
+        elif time.monotonic() - began > _most_seconds(lab.job_seconds):
+            ramp.stopped = f"{_most_seconds(lab.job_seconds):g} s have passed"
         elif n and ramp.one_more() * (n + 1) > budget:
             ramp.stopped = f"one more would exceed the memory budget of {crowd.mib(budget)}"
         elif used > min(2 * budget, available - available // RESERVE_SHARE):
@@ -128,6 +129,10 @@ def climb(ramp: Ramp, lab: Lab, budget: int, stack: ExitStack) -> None:
                 ramp.weights.append(scales())
     if len(ramp.places) > ramp.weights[-1].places:
         ramp.weights.append(scales())
+
+
+def _most_seconds(job_seconds: float) -> float:
+    return max(LEAST_SECONDS, JOB_LENGTHS * job_seconds)
 
 
 def _one_more(ramp: Ramp, lab: Lab, stack: ExitStack) -> None:

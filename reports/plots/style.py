@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 INK, MUTED, GRID, BAND, PAPER = "#1b2027", "#59636f", "#d9dee5", "#e9edf2", "#ffffff"
@@ -142,21 +143,30 @@ def figure(height_inches: float) -> Figure:
 
 def log_ticks(axes: Axes, unit: str = "", *, most: int = 6) -> None:
     """At most about ``most`` readable ticks on a logarithmic x axis: values as :mod:`reports.numbers` prints them."""
+    _log_ticks(axes.xaxis, axes.get_xlim(), unit, most)
+
+
+def log_ticks_up(axes: Axes, unit: str = "", *, most: int = 7) -> None:
+    """As :func:`log_ticks`, on the y axis."""
+    _log_ticks(axes.yaxis, axes.get_ylim(), unit, most)
+
+
+def _log_ticks(axis: Axis, limits: tuple[float, float], unit: str, most: int) -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator  # noqa: PLC0415
 
-    low, high = axes.get_xlim()
+    low, high = limits
     decades = math.log10(high / low)
     steps: Sequence[float] = (1.0,) if decades * 3 > most else (1.0, 2.0, 5.0)
     every = max(1, math.ceil(decades / most)) if len(steps) == 1 else 1
-    axes.xaxis.set_major_locator(LogLocator(base=10.0**every, subs=steps, numticks=99))
+    axis.set_major_locator(LogLocator(base=10.0**every, subs=steps, numticks=99))
     fine = (
         LogLocator(base=10, subs=range(1, 10), numticks=99)
         if every == 1
         else LogLocator(base=10, numticks=99)
     )
-    axes.xaxis.set_minor_locator(fine if len(steps) == 1 else NullLocator())
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _at: tick(value, unit)))
+    axis.set_minor_locator(fine if len(steps) == 1 else NullLocator())
+    axis.set_minor_formatter(NullFormatter())
+    axis.set_major_formatter(FuncFormatter(lambda value, _at: tick(value, unit)))
 
 
 def tick(value: float, unit: str) -> str:

@@ -243,7 +243,8 @@ def test_the_ramp_stops_when_the_host_loses_more_than_places_are_seen_to_take(ho
     assert "less available" in findings.notes["stopped"]
 
 
-def test_the_ramp_stops_when_its_time_is_over():
+def test_the_ramp_stops_when_its_time_is_over(monkeypatch):
+    monkeypatch.setattr(density, "LEAST_SECONDS", 0.0)
     findings = Density().perform(lab(FakeRunner("box"), job_seconds=0))
     assert "0 s have passed" in findings.notes["stopped"]
 

@@ -8,6 +8,7 @@ import matplotlib as mpl
 import msgspec
 import pytest
 from synthetic import empty_input, make_input
+from test_reports_crowd import TRIALS as CROWDS
 
 from reports.plots import PLOTS, Plot, cpu, overhead, startup, style
 from reports.summary import Summary
@@ -15,13 +16,14 @@ from reports.words import words
 from results.comparison import Estimate
 
 RUN = make_input(blocks=4)
+WITH_CROWDS = dataclasses.replace(RUN, trials=(*RUN.trials, *CROWDS))
 
 
 # The synthetic run climbs no ladder; that figure has its tests with the section.
 @pytest.mark.parametrize("plot", [p for p in PLOTS if p.name != "ladder"], ids=lambda plot: plot.name)
 def test_every_plot_draws_the_run(plot: Plot) -> None:
     with style.styled():
-        figure = plot.draw(Summary(RUN), words("en"))
+        figure = plot.draw(Summary(WITH_CROWDS), words("en"))
         assert figure is not None
         target = io.BytesIO()
         figure.savefig(target, format="png", dpi=40)

@@ -1,0 +1,83 @@
+"""Idle places: what each weighs as they get more, and how long each took to start."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from reports import crowd
+from reports.plots import style
+from reports.plots.starts import number_axis, runner_handles
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from reports.crowd import Ramp
+    from reports.summary import Summary
+    from reports.words import Words
+
+
+def draw(summary: Summary, words: Words) -> Figure | None:
+    """The figure, or ``None`` if no ramp was made."""
+    found = {
+        runner: ramps
+        for runner, ramps in crowd.ramps(summary.measured).items()
+        if any(r.starts for r in ramps)
+    }
+    if not found:
+        return None
+    made = style.figure(4.6)
+    grid: Any = made.subplots(1, 2)
+    _memory(grid[0], found)
+    _starts(grid[1], found)
+    grid[0].set_title(words("figure.density.memory"))
+    grid[1].set_title(words("figure.density.start"))
+    most = max(len(ramp.starts) for ramps in found.values() for ramp in ramps)
+    counts = [1 << power for power in range(most.bit_length())]
+    for axes, label in zip(grid, ("places", "number"), strict=True):
+        number_axis(axes, counts)
+        axes.set_xlabel(words(f"figure.density.{label}"))
+    _byte_ticks(grid[0])
+    style.log_ticks_up(grid[1], "s")
+    made.legend(handles=runner_handles(found), loc="outside lower center", ncols=4, fontsize=9.5)
+    return made
+
+
+def _memory(axes: Axes, found: Mapping[str, Sequence[Ramp]]) -> None:
+    """PSS per place (filled) and what the cgroups are charged with (hollow, dashed), one line for each ramp."""
+    axes.set_yscale("log")
+    for runner, ramps in found.items():
+        color = style.runner_color(runner)
+        for ramp in ramps:
+            for key, line, face in (("pss", "-", color), ("cgroups", "--", style.PAPER)):
+                seen = [(w["places"], w[key] / w["places"]) for w in ramp.weights if w["places"] and w[key]]
+                if seen:
+                    axes.plot(
+                        *zip(*seen, strict=True), color=color, linestyle=line, marker="o", markersize=5,
+                        markerfacecolor=face, linewidth=1.4, alpha=0.8,
+                    )  # fmt: skip
+
+
+def _byte_ticks(axes: Axes) -> None:
+    """Ticks at powers of 16 where there are many, else of 4 or 2: 64 KiB, 1 MiB, 16 MiB."""
+    from matplotlib.ticker import NullLocator  # noqa: PLC0415
+
+    low, high = axes.get_ylim()
+    span = math.log2(high / low)
+    step = 4 if span > 12 else 2 if span > 5 else 1
+    ticks = [1 << power for power in range(0, 62, step) if low <= 1 << power <= high]
+    axes.set_yticks(ticks, [style.tick(value, "bytes") for value in ticks])
+    axes.yaxis.set_minor_locator(NullLocator())
+
+
+def _starts(axes: Axes, found: Mapping[str, Sequence[Ramp]]) -> None:
+    axes.set_yscale("log")
+    for runner, ramps in found.items():
+        color = style.runner_color(runner)
+        for ramp in ramps:
+            axes.scatter(
+                range(1, len(ramp.starts) + 1), ramp.starts, s=12, color=color, alpha=0.55, linewidths=0
+            )
