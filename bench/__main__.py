@@ -21,6 +21,7 @@ COMMANDS = {
     "plan": "list what would run and how long it will take",
     "run": "measure; also your own command: tare run -- CMD ARGS...",
     "ab": "measure two versions of a command side by side; exit 1 on a regression",
+    "calibrate": "measure how often the judgement errs on this host: false alarms and power",
     "compare": "compare two runs; exit 1 on a regression",
     "baseline": "keep runs to compare with, by host class: save, list, use",
     "history": "list every series over all runs of a host class, and where it changed",

@@ -17,9 +17,8 @@ from bench.draft import Draft
 from bench.experiments.base import Lab, Unsuitable
 from bench.launch_metrics import launch_metrics
 from bench.plan import WARMUP_SHARE, job_key, share
-from bench.registry import BASE, CONTROL
 from bench.workloads.base import Site
-from results.record import Trial
+from results.record import CONTROL_SUFFIX, Trial
 from runners.collectors import default_collectors, usage_metrics
 from runners.model import PlaceFailure, TareError
 
@@ -300,7 +299,7 @@ class Campaign:
     def _draft(self, case: Case, block: int, position: int, *, warmup: bool = False) -> Draft:
         runner = self._runner(case)
         return Draft(
-            runner=CONTROL if case.control else runner.label,
+            runner=runner.label + CONTROL_SUFFIX if case.control else runner.label,
             accelerator=runner.accelerator,
             case=case,
             block=block,
@@ -377,7 +376,7 @@ def as_failure(error: Exception) -> PlaceFailure:
 
 
 def _base_of(key: str) -> str:
-    return BASE if key == CONTROL else key
+    return key.removesuffix(CONTROL_SUFFIX)
 
 
 def done_trials(trials: Iterable[Trial], labels: Mapping[str, str]) -> frozenset[tuple[str, str, int, bool]]:

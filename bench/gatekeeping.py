@@ -4,22 +4,57 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from reports import changes, numbers
-from results.gate import Gate, gate
+from results.gate import Gate, gate, judged
 from results.load import load_run
 from results.thresholds import Thresholds, read_thresholds
-from results.verdict import RunsCompared, compare_runs, compare_versions
+from results.verdict import RunsCompared, compare_runs, compare_versions, control_false_calls
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from results.comparison import Comparison
     from results.load import Run
+
+
+Multiplicity = Literal["bh", "holm", "none"]
+
+CPU_TIME = "cpu.total"
+"""Two versions of a command are judged by it, too: what others do on the machine hardly moves it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How two sides are judged."""
+
+    thresholds: Path | None = None
+    multiplicity: Multiplicity = "bh"
+    """How the calls of a matrix of comparisons are kept from being chance; see :func:`control_false_calls`."""
+
+    def limits(self) -> Thresholds:
+        """The thresholds."""
+        return read_thresholds(self.thresholds) if self.thresholds else Thresholds()
+
+    def gate(
+        self, comparisons: Iterable[Comparison], *, primary_only: bool, also: tuple[str, ...] = ()
+    ) -> Gate:
+        """Sort what a change is judged by, after the calls that so many comparisons lead to by chance are withdrawn."""
+        chosen = judged(comparisons, primary_only=primary_only, also=also)
+        return gate(
+            chosen
+            if self.multiplicity == "none"
+            else control_false_calls(chosen, method=self.multiplicity, level=LEVEL)
+        )
+
+
+LEVEL = 0.10
+"""Of Benjamini's and Hochberg's share of false calls, or of Holm's chance of any. Against a margin it is never reached:
+where nothing differs, p-values gather at 1, not evenly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +129,7 @@ def _row(comparison: Comparison) -> str:
     return f"{name:<48} cost {numbers.cost(comparison.cost)}: {comparison.because}"
 
 
-def compare_stored(
-    base: Path, head: Path, *, thresholds: Path | None = None, allow_unlike: bool = False
-) -> Outcome:
+def compare_stored(base: Path, head: Path, *, rules: Rules = Rules(), allow_unlike: bool = False) -> Outcome:
     """Load and compare two runs; workloads are judged by their primary metrics, imported runs by all of theirs.
 
     Raises:
@@ -104,15 +137,11 @@ def compare_stored(
         ResultError: a run or the thresholds cannot be read.
     """
     runs = [load_run(folder) for folder in (base, head)]
-    compared = compare_runs(
-        *runs,
-        threshold=read_thresholds(thresholds) if thresholds else Thresholds(),
-        allow_unlike=allow_unlike,
-    )
+    compared = compare_runs(*runs, threshold=rules.limits(), allow_unlike=allow_unlike)
     before, after = (_label(run) for run in runs)
     # Of an imported run nobody said what it is to be judged by: all of it is.
     imported = any(run.manifest.mode == "imported" for run in runs)
-    return Outcome(before, after, compared, gate(compared.comparisons, primary_only=not imported))
+    return Outcome(before, after, compared, rules.gate(compared.comparisons, primary_only=not imported))
 
 
 def _label(run: Run) -> str:
@@ -120,16 +149,14 @@ def _label(run: Run) -> str:
     return f"{name} (imported)" if run.manifest.mode == "imported" else name
 
 
-def compare_measured(run_dir: Path, base: str, head: str, *, thresholds: Path | None = None) -> Outcome:
-    """Compare two versions that were measured side by side in one run; judged by the primary metric.
+def compare_measured(run_dir: Path, base: str, head: str, *, rules: Rules = Rules()) -> Outcome:
+    """Compare two versions that were measured side by side in one run; judged by the primary metric and CPU time.
 
     Raises:
         ResultError: the run or the thresholds cannot be read.
     """
     run = load_run(run_dir)
-    found = compare_versions(
-        run, base=base, head=head, threshold=read_thresholds(thresholds) if thresholds else Thresholds()
-    )
+    found = compare_versions(run, base=base, head=head, threshold=rules.limits())
     about = run.manifest
     remarks = [
         f"Both were measured in turn in run {about.run}, paired by block (mode {about.mode}, seed {about.seed})."
@@ -138,6 +165,7 @@ def compare_measured(run_dir: Path, base: str, head: str, *, thresholds: Path | 
         remarks.append("A quick run shows that everything works; it is too short for decisions.")
     if about.status != "complete":
         remarks.append(f"The run is {about.status}: it has fewer blocks than planned.")
+    compared = RunsCompared(found, (), (), ())
     return Outcome(
-        base, head, RunsCompared(found, (), (), ()), gate(found, primary_only=True), remarks=tuple(remarks)
+        base, head, compared, rules.gate(found, primary_only=True, also=(CPU_TIME,)), tuple(remarks)
     )

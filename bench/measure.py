@@ -14,9 +14,8 @@ import msgspec
 
 from bench.campaign import Campaign, done_trials
 from bench.plan import timings_file
-from bench.registry import BASE, CONTROL
 from results.load import load_run
-from results.record import FORMAT_VERSION, Manifest
+from results.record import CONTROL_SUFFIX, FORMAT_VERSION, Manifest
 from results.store import RunWriter, resume
 from runners.host.conditions import conditions
 from runners.host.facts import context_facts, host_facts
@@ -58,7 +57,8 @@ def measure(
         except KeyboardInterrupt:
             progress.end()
             progress.say(
-                f"interrupted; all that was measured is kept. Go on with: tare run --resume {writer.manifest.run}"
+                "interrupted; all that was measured is kept. Go on with: "
+                + request.resuming.format(run=writer.manifest.run)
             )
         finally:
             writer.finish("complete" if status == "complete" else "interrupted")
@@ -94,7 +94,11 @@ def _take_up(campaign: Campaign, writer: RunWriter, bench: Bench, progress: Prog
     for notice in writer.notices:
         progress.say(notice)
     trials = list(load_run(writer.path).trials())
-    labels = {runner.label: key for key, runner in bench.runners.items()} | {CONTROL: CONTROL, BASE: BASE}
+    labels = {
+        runner.label + again: key + again
+        for key, runner in bench.runners.items()
+        for again in ("", CONTROL_SUFFIX)
+    }
     campaign.done = done_trials(trials, labels)
     campaign.number = writer.next_number
     campaign.invocation = 1 + max((trial.invocation for trial in trials), default=-1)

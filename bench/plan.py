@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from bench.experiments.base import Experiment, Unsuitable
 from bench.registry import BASE, CONTROL
+from results.record import CONTROL_SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -38,6 +39,8 @@ class Mode:
     job_seconds: float
     least_blocks: int
     most_blocks: int
+    most_cold_blocks: int
+    """Cold starts of places that are cheap to make: seconds buy what small differences need."""
     cold_share: float = 0.35
     """Part of the budget that goes to cold starts, if both kinds are measured."""
     warmups: bool = True
@@ -50,6 +53,9 @@ _CHEAP_OPENING_SECONDS = 0.1
 
 _CHEAP_SHARE = 0.4
 """At most this part of the budget goes to blocks without the slow runners."""
+
+_CHEAP_COLD_SHARE = 0.05
+"""At most this part of the budget, on top, goes to cold starts without the slow runners."""
 
 WARMUP_SHARE = 0.1
 """Length of a warm-up job, relative to a measured one: it loads programs and files, which length does not matter to."""
@@ -67,11 +73,28 @@ MODES: dict[ModeName, Mode] = {
             job_seconds=0.05,
             least_blocks=3,
             most_blocks=5,
+            most_cold_blocks=20,
             cold_share=0.2,
             warmups=False,
         ),
-        Mode("default", budget_seconds=600, rounds=5, job_seconds=0.4, least_blocks=5, most_blocks=15),
-        Mode("rigorous", budget_seconds=3000, rounds=8, job_seconds=1.0, least_blocks=8, most_blocks=64),
+        Mode(
+            "default",
+            budget_seconds=600,
+            rounds=5,
+            job_seconds=0.4,
+            least_blocks=5,
+            most_blocks=15,
+            most_cold_blocks=300,
+        ),
+        Mode(
+            "rigorous",
+            budget_seconds=3000,
+            rounds=8,
+            job_seconds=1.0,
+            least_blocks=8,
+            most_blocks=64,
+            most_cold_blocks=600,
+        ),
     )
 }
 
@@ -82,12 +105,12 @@ class Case:
 
     workload: Workload | Experiment
     runner: str
-    """Key of the runner; :data:`bench.registry.CONTROL` for the second measurement of the base."""
+    """Key of the runner; with :data:`results.record.CONTROL_SUFFIX` behind it for its second measurement."""
 
     @property
     def control(self) -> bool:
         """Whether this is the A/A control."""
-        return self.runner == CONTROL
+        return self.runner.endswith(CONTROL_SUFFIX)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +142,8 @@ class Plan:
     full_blocks: int = -1
     """Of the steady-state blocks, those that all runners take part in; negative: all of them. In the others only the
     runners in ``reopened`` do: while a block of a slow guest is measured, they fill several."""
+    full_cold_blocks: int = -1
+    """As above, of the cold starts' blocks."""
     reopened: frozenset[str] = frozenset()
     """Runner keys whose steady-state places are cheap enough to be made anew for every block, so that what
     varies between invocations is sampled as often as what varies between jobs."""
@@ -149,12 +174,16 @@ class Plan:
 
     def _takes_part(self, case: Case, number: int) -> bool:
         """The full blocks come first in every round, so that guests' places are not kept open for longer."""
-        if isinstance(case.workload, Experiment) or case.workload.cold:
+        if isinstance(case.workload, Experiment) or case.runner in self.reopened:
             return True
-        if self.full_blocks < 0 or case.runner in self.reopened:
+        cold = case.workload.cold
+        blocks, full = (
+            (self.cold_blocks, self.full_cold_blocks) if cold else (self.steady_blocks, self.full_blocks)
+        )
+        if full < 0:
             return True
-        first = next(start for start in map(self.round_of, range(self.rounds)) if number in start).start
-        return number - first < self.full_blocks // self.rounds
+        rounds = (share(blocks, self.rounds, i) for i in range(self.rounds))
+        return number - next(own.start for own in rounds if number in own) < max(1, full // self.rounds)
 
     def round_of(self, number: int) -> range:
         """The steady-state blocks of a round: as equal as whole blocks allow."""
@@ -172,12 +201,17 @@ class Plan:
             if case.workload.name in workloads
             and (case.runner in {BASE, CONTROL} or (case.workload.name, case.runner) in wanted)
         )
-        skips = tuple(skip for skip in self.skips if skip.workload in workloads)
+        return replace(self._of(kept), skips=tuple(skip for skip in self.skips if skip.workload in workloads))
+
+    def without(self, unwanted: Collection[tuple[str, str]]) -> Plan:
+        """The plan without some of its cases: (workload, runner key)."""
+        return self._of(tuple(c for c in self.cases if (c.workload.name, c.runner) not in unwanted))
+
+    def _of(self, kept: tuple[Case, ...]) -> Plan:
         share = len(kept) / max(len(self.cases), 1)
         return replace(
             self,
             cases=kept,
-            skips=skips,
             estimate_seconds=self.estimate_seconds * share,
             trials=round(self.trials * share),
         )
@@ -191,6 +225,7 @@ class Plan:
             "cold_blocks": self.cold_blocks,
             "steady_blocks": self.steady_blocks,
             "full_blocks": self.full_blocks,
+            "full_cold_blocks": self.full_cold_blocks,
             "experiment_blocks": dict(self.experiment_blocks),
             "job_seconds": self.mode.job_seconds,
             "warmups": self.mode.warmups,
@@ -347,7 +382,9 @@ def _fit(
     steady_blocks = steady_blocks if blocks else steady_blocks // mode.rounds * mode.rounds or steady_blocks
     rounds = min(rounds, steady_blocks)
     estimate = cold_blocks * cold_block + rounds * round_cost + steady_blocks * steady_block
-    cheap = frozenset(r for r in {c.runner for c in steady} if seconds.opening(r) < _CHEAP_OPENING_SECONDS)
+    cheap = frozenset(
+        r for r in {c.runner for c in (*cold, *steady)} if seconds.opening(r) < _CHEAP_OPENING_SECONDS
+    )
     quick_ones = [case for case in steady if case.runner in cheap]
     cheap_block = sum(seconds.job(case, mode.job_seconds) for case in quick_ones)
     more = 0
@@ -358,16 +395,22 @@ def _fit(
             // rounds
             * rounds
         )
+    cheap_cold = [case for case in cold if case.runner in cheap]
+    cheap_cold_block = sum(seconds.job(case, mode.job_seconds) for case in cheap_cold)
+    room = int(_CHEAP_COLD_SHARE * mode.budget_seconds / max(cheap_cold_block, 1e-3))
+    more_cold = 0 if blocks or not cheap_cold else max(0, min(mode.most_cold_blocks - cold_blocks, room))
     return Plan(
         mode=mode,
         seed=seed,
         cases=cases,
         skips=skips,
-        cold_blocks=cold_blocks,
+        cold_blocks=cold_blocks + more_cold,
+        full_cold_blocks=cold_blocks if more_cold else -1,
         steady_blocks=steady_blocks + more,
         full_blocks=steady_blocks if more else -1,
-        estimate_seconds=experiment_cost + estimate + more * cheap_block,
+        estimate_seconds=experiment_cost + estimate + more * cheap_block + more_cold * cheap_cold_block,
         trials=cold_blocks * len(cold)
+        + more_cold * len(cheap_cold)
         + (warmups * rounds + steady_blocks) * len(steady)
         + more * len(quick_ones)
         + sum(part.blocks * part.cases for part in experiments.values()),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from bench.registry import BASE
 from bench.workloads.python import EXTRA_FILES
+from bench.workloads.work import Work
 from runners.images.build import build_image
 from runners.model import PlaceFailure, Probe, TareError
 from runners.provision.tools import Missing
@@ -79,6 +80,9 @@ def _extra_files(plan: Plan, programs: Collection[str], cache: Path) -> dict[str
     files = dict(EXTRA_FILES) if "python3" in programs else {}
     for experiment in plan.experiments():
         files |= experiment.files(cache)
+    for workload in plan.workloads(cold=False):
+        if isinstance(workload, Work):
+            files |= workload.files(cache)
     return files
 
 

@@ -10,13 +10,23 @@ from bench.errors import UsageError
 if TYPE_CHECKING:
     import argparse
 
-    from bench.gatekeeping import Outcome
+    from bench.gatekeeping import Outcome, Rules
 
 FORMATS = ("text", "markdown", "json", "junit")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
+    judging = parser.add_argument_group("judgement")
+    judging.add_argument(
+        "--thresholds", type=Path, metavar="FILE", help="relative differences that matter, by series"
+    )
+    judging.add_argument(
+        "--multiplicity",
+        choices=("bh", "holm", "none"),
+        default="bh",
+        help="withdraw calls that so many comparisons lead to by chance: by Benjamini and Hochberg (default) or Holm",
+    )
     group = parser.add_argument_group("output")
     group.add_argument("--format", choices=FORMATS, default="text", help="on standard output (default: text)")
     group.add_argument(
@@ -25,6 +35,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     for name in ("markdown", "junit"):
         note = "; appended, as step summaries want it" if name == "markdown" else ""
         group.add_argument(f"--{name}", type=Path, metavar="FILE", help=f"also write {name} to a file{note}")
+
+
+def rules(arguments: argparse.Namespace) -> Rules:
+    """The rules that the options make."""
+    from bench.gatekeeping import Rules  # noqa: PLC0415 - imports pandas
+
+    return Rules(arguments.thresholds, arguments.multiplicity)
 
 
 def say(outcome: Outcome, arguments: argparse.Namespace) -> None:

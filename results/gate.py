@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from results.comparison import Comparison
 
@@ -27,9 +27,16 @@ class Gate:
         return not self.regressions
 
 
-def gate(comparisons: Iterable[Comparison], *, primary_only: bool = False) -> Gate:
-    """Sort comparisons; ``primary_only`` leaves out the metrics that a workload is not judged by."""
-    chosen = [c for c in comparisons if c.primary or not primary_only]
+def judged(
+    comparisons: Iterable[Comparison], *, primary_only: bool, also: Collection[str] = ()
+) -> list[Comparison]:
+    """Those that a change is judged by: the primary metrics and those named in ``also``, or all."""
+    return [c for c in comparisons if c.primary or not primary_only or c.metric in also]
+
+
+def gate(comparisons: Iterable[Comparison]) -> Gate:
+    """Sort comparisons."""
+    chosen = list(comparisons)
     return Gate(
         regressions=tuple(c for c in chosen if c.verdict == "worse"),
         improvements=tuple(c for c in chosen if c.verdict == "better"),

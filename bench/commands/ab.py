@@ -8,7 +8,6 @@ from __future__ import annotations
 import shlex
 import sys
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench import pipeline, registry, saying
@@ -27,9 +26,6 @@ def options(parser: argparse.ArgumentParser) -> None:
         "--base", required=True, metavar="CMD", help="the command as it was, in one word: quote it"
     )
     parser.add_argument("--head", required=True, metavar="CMD", help="the command to judge")
-    parser.add_argument(
-        "--thresholds", type=Path, metavar="FILE", help="relative differences that matter, by series"
-    )
     parser.add_argument("--no-report", action="store_true", help="only measure, store and judge")
     saying.add_options(parser)
     requests.add_options(parser)
@@ -45,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     # Imports pandas, which must not be in memory while something is measured.
     from bench.gatekeeping import compare_measured  # noqa: PLC0415
 
-    outcome = compare_measured(finished.run_dir, BASE, HEAD, thresholds=arguments.thresholds)
+    outcome = compare_measured(finished.run_dir, BASE, HEAD, rules=saying.rules(arguments))
     saying.say(outcome, arguments)
     print(f"tare: results are in {finished.report or finished.run_dir}", file=sys.stderr)
     if finished.interrupted:

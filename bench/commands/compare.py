@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench import saying, settings
@@ -17,9 +16,6 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("base", metavar="BASE", help="the earlier run: id, name, path or `latest`")
     parser.add_argument(
         "head", metavar="HEAD", nargs="?", default="latest", help="the run to judge (default: latest)"
-    )
-    parser.add_argument(
-        "--thresholds", type=Path, metavar="FILE", help="relative differences that matter, by series"
     )
     parser.add_argument(
         "--allow-unlike", action="store_true", help="compare in spite of differing hosts or settings"
@@ -38,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
     base, head = (run_folder_of(reference, values) for reference in (arguments.base, arguments.head))
     try:
         outcome = compare_stored(
-            base, head, thresholds=arguments.thresholds, allow_unlike=arguments.allow_unlike
+            base, head, rules=saying.rules(arguments), allow_unlike=arguments.allow_unlike
         )
     except UnlikeRunsError as error:
         fields = "".join(f"\n  {field}" for field in error.fields)

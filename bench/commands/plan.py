@@ -50,10 +50,12 @@ def _as_text(plan: Plan) -> str:
         runners = ", ".join(case.runner for case in plan.cases if case.workload == experiment)
         blocks = plan.experiment_blocks[experiment.name]
         lines.append(f"{experiment.name:<14}{experiment.family:<10}{blocks:>7}  {runners}")
-    if plan.full_blocks >= 0:
-        lines.append(
-            f"guests take part in {plan.full_blocks} of the {plan.steady_blocks} steady-state blocks"
-        )
+    for full, blocks, what in (
+        (plan.full_cold_blocks, plan.cold_blocks, "cold"),
+        (plan.full_blocks, plan.steady_blocks, "steady-state"),
+    ):
+        if full >= 0:
+            lines.append(f"slow runners take part in {full} of the {blocks} {what} blocks")
     by_reason: dict[tuple[str, str, str], list[str]] = {}
     for skip in plan.skips:
         by_reason.setdefault((skip.runner, skip.reason, skip.remedy), []).append(skip.workload)

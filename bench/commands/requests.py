@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench import settings
 from bench.pipeline import Request
@@ -42,6 +43,11 @@ def request_from(arguments: argparse.Namespace) -> Request:
         carry=tuple(arguments.carry),
         report=not getattr(arguments, "no_report", False),
     )
+
+
+def replace_settings(request: Request, **changes: Any) -> Request:
+    """The request with some settings changed."""
+    return replace(request, settings={**request.settings, **changes})
 
 
 def progress(*, silent: bool = False) -> Progress:

@@ -30,6 +30,8 @@ def usage_metrics(usage: Usage, source: str = "agent") -> tuple[Metric, ...]:
         return Metric(name=name, value=value, unit=unit, direction=direction, clock=clock, source=source)
 
     return (
+        # The kernel counts the sum in ns, and splits it by where its ticks fell: only the sum is exact.
+        of("cpu.total", usage.user_seconds + usage.system_seconds, "s", "cpu-time"),
         of("cpu.user", usage.user_seconds, "s", "cpu-time"),
         of("cpu.system", usage.system_seconds, "s", "cpu-time"),
         of("memory.peak_rss", usage.peak_rss_bytes, "bytes"),

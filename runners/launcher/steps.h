@@ -14,7 +14,8 @@ enum { MAX_TEXTS = 4 };
 
 enum {
     OP_MOUNT = 1, OP_UNMOUNT, OP_PIVOT_ROOT, OP_CHROOT, OP_CHDIR, OP_MKDIR, OP_SYMLINK, OP_MKNOD, OP_HOSTNAME, OP_WRITE,
-    OP_KEEP_CAPABILITIES, OP_NO_NEW_PRIVILEGES, OP_SECCOMP, OP_LIMIT, OP_IDS, OP_LINK_UP, OP_UNSHARE, OP_ENTER, OP_KEEP_NETLINK, OP_NETLINK
+    OP_KEEP_CAPABILITIES, OP_NO_NEW_PRIVILEGES, OP_SECCOMP, OP_LIMIT, OP_IDS, OP_LINK_UP, OP_UNSHARE, OP_ENTER, OP_KEEP_NETLINK, OP_NETLINK,
+    OP_SPIN
 };
 
 /* ---- reading packets: every read is checked, a bad packet yields zeros and moves to the end ------------------- */
@@ -142,6 +143,15 @@ static long set_ids(u64 uid, u64 gid)
     return done < 0 ? done : SYS(__NR_setresuid, uid, uid, uid);
 }
 
+/* Keeps the CPU for so long, as work would. */
+static long spin(u64 ns)
+{
+    u64 end = now_ns() + ns;
+    while (now_ns() < end)
+        ;
+    return 0;
+}
+
 static long existing_is_fine(long done) { return done == -EEXIST ? 0 : done; }
 
 static long execute(u64 op, u64 a, u64 b, u64 c, const char *text[MAX_TEXTS], const u64 size[MAX_TEXTS])
@@ -174,6 +184,7 @@ static long execute(u64 op, u64 a, u64 b, u64 c, const char *text[MAX_TEXTS], co
         return fd;
     }
     case OP_NETLINK: return netlink(a ? kept_netlink : open_netlink(b), text[0], size[0]);
+    case OP_SPIN: return spin(a);
     default: return -ENOSYS;
     }
 }

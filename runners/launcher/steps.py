@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # Opcodes of launcher.c.
 _MOUNT, _UNMOUNT, _PIVOT_ROOT, _CHROOT, _CHDIR, _MKDIR, _SYMLINK, _MKNOD, _HOSTNAME, _WRITE = range(1, 11)
 _KEEP_CAPABILITIES, _NO_NEW_PRIVILEGES, _SECCOMP, _LIMIT, _IDS, _LINK_UP = range(11, 17)
-_UNSHARE, _ENTER, _KEEP_NETLINK, _NETLINK = range(17, 21)
+_UNSHARE, _ENTER, _KEEP_NETLINK, _NETLINK, _SPIN = range(17, 22)
 
 # mount(2); Python has no names for them.
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC = 1, 2, 4, 8
@@ -555,3 +555,18 @@ class Rung:
 
     name: str
     steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Spin(Step):
+    """Keep the CPU busy for a known time: a slowdown that is there on purpose, for calibration."""
+
+    seconds: float
+
+    def describe(self) -> str:
+        """See :class:`Step`."""
+        return f"spin for {self.seconds * 1e6:.0f} µs"
+
+    def encode(self, index: int) -> bytes:
+        """See :class:`Step`."""
+        return instruction(_SPIN, index, [round(self.seconds * 1e9)])

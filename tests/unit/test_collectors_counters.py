@@ -469,12 +469,13 @@ def test_usage_gives_a_metric_per_counter():
     usage = Usage(1.5, 0.5, 4096, 10, 1, 2, 3, 7, 8)
     metrics = {metric.name: metric for metric in usage_metrics(usage)}
     assert metrics["cpu.user"].value == 1.5
+    assert metrics["cpu.total"].value == metrics["cpu.user"].value + metrics["cpu.system"].value
     assert metrics["cpu.system"].clock == "cpu-time"
     assert metrics["io.write"].value == 3 * 512
     assert metrics["memory.peak_rss"].unit == "bytes"
     assert {metric.source for metric in metrics.values()} == {"agent"}
     assert {metric.source for metric in usage_metrics(usage, source="launcher")} == {"launcher"}
-    assert len(metrics) == 9
+    assert len(metrics) == 10
     assert not set(metrics) & set(MARKS)
 
 

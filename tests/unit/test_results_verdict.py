@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from results_making import metric, trial, write_run
 
 from results.frame import read_frame
-from results.gate import gate
+from results.gate import gate, judged
 from results.load import load_run
 from results.summary import summarise
 from results.thresholds import Exemption, Thresholds
@@ -340,7 +340,8 @@ def test_the_gate_holds_every_comparison(tmp_path):
     assert [c.runner for c in sorted_.undecided] == ["odd"]
     assert not sorted_.passed
     assert gate(sorted_.undecided + sorted_.improvements).passed
-    assert gate(found, primary_only=True) == gate([])
+    assert judged(found, primary_only=True) == []
+    assert judged(found, primary_only=True, also=(found[0].metric,)) == found
 
 
 def test_calls_that_a_large_matrix_makes_by_chance_are_withdrawn(tmp_path):

@@ -1,0 +1,122 @@
+"""``tare calibrate``: false-alarm rate and power of the judgement on this host, measured through the real pipeline."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from bench import settings
+from bench.commands import requests
+from bench.errors import Exit, UsageError
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument(
+        "--shares",
+        type=_shares,
+        metavar="P,P",
+        help="slowdowns to inject, in percent, 1 to 20 (default: 1,3,5,10,20)",
+    )
+    parser.add_argument(
+        "--resume", action="store_true", help="go on with the calibration that was interrupted"
+    )
+    parser.add_argument(
+        "--analyse",
+        action="store_true",
+        help="measure nothing: judge the last calibration run of this host again",
+    )
+    parser.add_argument(
+        "--keep-in",
+        type=Path,
+        metavar="DIR",
+        help="where calibrations are kept (default: the cache, where reports look)",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--markdown", action="store_true", help="print the tables in Markdown")
+    parser.add_argument("--offline", action="store_true", help="use only what is there; fetch nothing")
+    settings.add_options(parser, "run", "limits")
+    parser.set_defaults(mode="default", carry=[])
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Measure, judge, store, print."""
+    from bench import calibrating  # noqa: PLC0415
+    from runners.host.facts import host_class, host_facts  # noqa: PLC0415
+
+    arguments.trailing = ()
+    request = requests.request_from(arguments)
+    chosen = request.settings["run.runners"] or ("bare", "namespaces")
+    request = requests.replace_settings(request, **{"run.runners": chosen})
+    host = host_class(host_facts(None))
+    folder = calibrating.folder_of(host, arguments.keep_in)
+    load = [os.getloadavg()[0]]
+    if arguments.analyse:
+        run_dir = _last(folder / "runs")
+        interrupted = False
+    else:
+        wanted = calibrating.Wanted(
+            arguments.shares or calibrating.SHARES,
+            request.settings["run.budget"] or calibrating.BUDGET_SECONDS,
+            request.settings["run.blocks"],
+        )
+        run_dir, interrupted = calibrating.calibrate(
+            request, wanted, folder / "runs", requests.progress(), go_on=arguments.resume
+        )
+    if interrupted:
+        return Exit.INTERRUPTED
+    return _conclude(arguments, run_dir, folder, host, [*load, os.getloadavg()[0]])
+
+
+def _conclude(
+    arguments: argparse.Namespace, run_dir: Path, folder: Path, host: str, load: list[float]
+) -> int:
+    # pandas must not be in memory while something is measured.
+    from bench import calibration_tables as tables  # noqa: PLC0415
+    from results import calibration  # noqa: PLC0415
+    from results.load import load_run  # noqa: PLC0415
+    from results.thresholds import DEFAULT_THRESHOLD  # noqa: PLC0415
+
+    stored = load_run(run_dir)
+    print("tare: judging", file=sys.stderr)
+    found = calibration.Calibration(
+        format=calibration.FORMAT,
+        host_class=host,
+        created=stored.manifest.created,
+        run=stored.manifest.run,
+        threshold=DEFAULT_THRESHOLD,
+        blocks=stored.manifest.plan["cold_blocks"],
+        rates=calibration.rates(stored, DEFAULT_THRESHOLD, seed=stored.manifest.seed),
+        load=load,
+    )
+    path = calibration.path_in(folder)
+    calibration.write_calibration(found, path)
+    if arguments.json:
+        print(tables.as_json(found))
+    elif arguments.markdown:
+        print(tables.as_markdown(found))
+    else:
+        print(tables.as_text(found))
+    print(f"tare: stored in {path}", file=sys.stderr)
+    return Exit.OK
+
+
+def _last(runs: Path) -> Path:
+    from results.find import list_runs  # noqa: PLC0415
+
+    known = list_runs(runs)
+    if not known:
+        raise UsageError(f"there is no calibration run in {runs}: measure with `tare calibrate`.")
+    return known[-1].path
+
+
+def _shares(text: str) -> tuple[float, ...]:
+    try:
+        found = tuple(float(part) / 100 for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of percentages, such as 3,5,10") from None
+    if not all(0 < share <= 1 for share in found):
+        raise argparse.ArgumentTypeError("give percentages above 0, at most 100")
+    return found

@@ -1,0 +1,70 @@
+"""``work``: a known amount of arithmetic, and the same with a known share more: what calibration judges.
+
+It is no workload of the suite's: what it measures is not the places but the judgement.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from bench.workloads.base import job_timeout, metric, number
+from runners.model import Job
+from runners.native.build import build
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bench.workloads.base import Site
+    from results.record import Metric
+    from runners.model import JobResult
+
+SOURCE = Path(__file__).with_name("work.c")
+PROGRAM_IN_IMAGE = "/usr/bin/tare-work"
+ITERATIONS = 12_000_000
+"""Some 20 ms on an ordinary core."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """So many iterations, and ``share`` more."""
+
+    name: str
+    share: float = 0.0
+    family: str = "calibration"
+    programs: tuple[str, ...] = ()
+    cold: bool = False
+
+    @property
+    def summary(self) -> str:
+        """What is run."""
+        return f"{self.iterations} iterations of integer arithmetic"
+
+    @property
+    def iterations(self) -> int:
+        """How many."""
+        return round(ITERATIONS * (1 + self.share))
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """The amount."""
+        return {"iterations": self.iterations}
+
+    def files(self, cache: Path) -> dict[str, Path]:
+        """The program, compiled: path in the image → file of the host."""
+        return {PROGRAM_IN_IMAGE: build(SOURCE, cache)}
+
+    def job(self, site: Site, seconds: float) -> Job:
+        """The same amount everywhere, however long a job is wanted."""
+        program = str(PurePosixPath(site.root) / PROGRAM_IN_IMAGE.lstrip("/"))
+        return Job(argv=(program, str(self.iterations)), timeout_seconds=job_timeout(seconds))
+
+    def metrics(self, result: JobResult) -> tuple[Metric, ...]:
+        """From the process's birth to its reaping, as for any command."""
+        seconds = number(self.name, "duration", result.inside_seconds, result.stderr)
+        return (metric("command.seconds", seconds, "s", "lower", "agent", primary=True),)
+
+    def nominal_seconds(self, seconds: float) -> float:  # noqa: ARG002 - of its own length
+        """What it takes on an ordinary core."""
+        return 0.02
