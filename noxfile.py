@@ -88,6 +88,13 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def tare(session: nox.Session) -> None:
+    """The command line, for a clone that nothing is installed from: ``-- doctor --fix docker``, ``-- run …``."""
+    install(session)
+    session.run("tare", *session.posargs, success_codes=[0, 1, 4])
+
+
+@nox.session
 def tests(session: nox.Session) -> None:
     """All tests, or those named behind ``--``. What needs root rights or KVM skips with the reason."""
     install(session, "tests")

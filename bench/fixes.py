@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,9 +24,18 @@ class Fix:
 
 
 def _start_docker(provision: Provision) -> list[str]:
-    from runners.engines.private import PrivateDocker  # noqa: PLC0415 - only when asked for
+    from runners.engines.api import EngineError  # noqa: PLC0415 - only when asked for
+    from runners.engines.docker import find_daemon  # noqa: PLC0415
+    from runners.engines.private import PrivateDocker  # noqa: PLC0415
 
-    return PrivateDocker().start(provision)
+    with suppress(EngineError):
+        daemon = find_daemon()
+        if not daemon.private:
+            return [f"nothing to do: Docker {daemon.version.get('Version')} answers at {daemon.host}"]
+    lines = [*PrivateDocker().start(provision), "to undo: `tare doctor --unfix docker`"]
+    if chosen := os.environ.get("DOCKER_HOST"):
+        lines.append(f"DOCKER_HOST={chosen} goes before it: unset that to use it")
+    return lines
 
 
 def _stop_docker() -> list[str]:

@@ -67,8 +67,7 @@ def _change(arguments: argparse.Namespace) -> int:
     name = arguments.fix or arguments.unfix
     change = FIXES[name]
     if arguments.fix:
-        lines = [*change.do(Provision(default_cache(), arguments.offline, requests.progress().say)),
-                 f"to undo: `tare doctor --unfix {name}`"]  # fmt: skip
+        lines = change.do(Provision(default_cache(), arguments.offline, requests.progress().say))
     else:
         lines = change.undo() or [f"nothing of tare's {name} is here"]
     print(json.dumps({name: lines}, indent=2) if arguments.json else "\n".join(lines))
