@@ -125,6 +125,13 @@ def harness(session: nox.Session) -> None:
 
 
 @nox.session
+def guests(session: nox.Session) -> None:
+    """Every kind of guest, booted in turn: what each profile and variant costs. Takes some ten minutes under TCG."""
+    install(session)
+    session.run("python", "-m", "bench.guest_ladder", *session.posargs)
+
+
+@nox.session
 def lock(session: nox.Session) -> None:
     """Write ``constraints.txt`` anew from the ranges in ``pyproject.toml``."""
     session.install("uv>=0.5")
