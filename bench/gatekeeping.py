@@ -117,6 +117,7 @@ class Outcome:
         ):
             for comparison in group:
                 yield f"  {title:<10} {_row(comparison)}"
+                yield from (f"             note: {symptom.text}" for symptom in comparison.symptoms)
         yield (
             f"{len(self.gate.regressions)} worse, {len(self.gate.improvements)} better, {len(self.gate.same)} same, "
             f"{len(self.gate.undecided)} undecided, {len(self.gate.refused)} refused; "

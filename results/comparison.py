@@ -7,6 +7,7 @@ from typing import Any, Literal
 import msgspec
 
 from results.record import Accelerator, Direction  # noqa: TC001 - msgspec reads annotations at run time
+from results.symptoms import Symptom  # noqa: TC001
 
 Verdict = Literal["better", "worse", "same", "undecided"]
 """``same`` is a finding (the interval lies inside the threshold), ``undecided`` is the lack of one."""
@@ -57,6 +58,8 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     """Fairness notes: context that differs between subject and base; and what was left out, counted."""
     refused: bool = False
     """The two sides are unlike, so no verdict was formed (``undecided``); ``because`` names the difference."""
+    symptoms: tuple[Symptom, ...] = ()
+    """What is odd about the values; only looked for in primary metrics. Their texts are among the notes."""
     p_worse: float = 1.0
     """One-sided p-value against "costs at most the threshold more"."""
     p_better: float = 1.0

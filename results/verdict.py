@@ -32,6 +32,7 @@ from results.series import (
     unpaired_log_ratio,
 )
 from results.statistics import FEWEST, benjamini_hochberg, holm
+from results.symptoms import symptoms
 from results.thresholds import DEFAULT_THRESHOLD, Thresholds
 from results.words import count, more, percent, share, times
 
@@ -304,6 +305,7 @@ def _comparison(
 ) -> Comparison:
     judged = judge(cost, floor, threshold)
     limit = math.log1p(threshold)
+    odd = symptoms(subject, other, cost, threshold) if subject.primary else ()
     return Comparison(
         workload=subject.key.workload,
         family=subject.family,
@@ -323,7 +325,8 @@ def _comparison(
         threshold=threshold,
         verdict=judged.verdict,
         because=judged.because,
-        notes=notes,
+        notes=(*notes, *(symptom.text for symptom in odd)),
+        symptoms=odd,
         p_worse=1.0 if cost is None else cost.p_beyond(limit, sign=1),
         p_better=1.0 if cost is None else cost.p_beyond(limit, sign=-1),
     )
