@@ -16,7 +16,6 @@ import platform
 import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runners.commanded import CommandPlan, agent_argv
@@ -24,7 +23,7 @@ from runners.engines.api import DockerApi, EngineError
 from runners.engines.clearing import LABEL, label, repository
 from runners.engines.limits import limit_options
 from runners.engines.place import EnginePlace, Observer
-from runners.engines.private import PrivateDocker
+from runners.engines.private import PrivateDocker, private_at
 from runners.engines.usage import daemon_folders
 from runners.host import leftovers
 from runners.images.image import AGENT
@@ -35,6 +34,7 @@ from runners.provision.missing import Missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from results.record import Accelerator
     from runners.host.cgroups import Cgroup
@@ -57,8 +57,8 @@ class Daemon:
 
     socket: str
     version: Mapping[str, Any]
-    private: bool
-    """It is Tare's own."""
+    private: PrivateDocker | None
+    """If it is Tare's own."""
 
     @property
     def host(self) -> str:
@@ -80,11 +80,11 @@ def find_daemon(private: PrivateDocker | None = None) -> Daemon:
                 "only a daemon on this kernel can be compared with it: use a unix:// socket, or unset DOCKER_HOST",
             )
         socket = chosen.removeprefix("unix://")
-        return Daemon(socket, DockerApi(socket).version(), socket == str(private.listens_at))
+        return Daemon(socket, DockerApi(socket).version(), private_at(socket))
     first: EngineError | None = None
     for socket in _candidates(private):
         try:
-            return Daemon(socket, DockerApi(socket).version(), socket == str(private.listens_at))
+            return Daemon(socket, DockerApi(socket).version(), private_at(socket))
         except EngineError as error:
             # A socket that is there but closed to us says more than one that is not there.
             if first is None or (first.absent and not error.absent):
@@ -146,8 +146,7 @@ class DockerRunner:
                 of_image(image, tag, {LABEL: context.run}).write_archive(archive)
                 archive.seek(0)
                 api.load(archive)
-        private = PrivateDocker(Path(daemon.socket).parent.name)
-        folders = private.accounting() if daemon.socket == str(private.listens_at) else daemon_folders()
+        folders = daemon.private.accounting() if daemon.private else daemon_folders()
         self._prepared = _Prepared(
             cli=cli, daemon=daemon, api=api, tag=tag, limits=limits, daemons=tuple(folders),
             facts=self._facts(daemon, api), host_address=self._host_address(daemon, api), achieved=None,
@@ -224,8 +223,10 @@ class DockerRunner:
         }
 
     def _host_address(self, daemon: Daemon, api: DockerApi) -> str | None:
-        if self._network == "none" or daemon.private:
+        if self._network == "none":
             return None
+        if daemon.private:
+            return daemon.private.host_address
         if self._network == "host":
             return "127.0.0.1"
         configs = api.network("bridge").get("IPAM", {}).get("Config") or [{}]
@@ -254,7 +255,7 @@ class _Prepared:
 
 
 def _facts_of(daemon: Daemon) -> dict[str, object]:
-    return {"engine": _versions(daemon.version), "daemon": daemon.host, "private": daemon.private}
+    return {"engine": _versions(daemon.version), "daemon": daemon.host, "private": daemon.private is not None}
 
 
 def _versions(version: Mapping[str, Any]) -> str:

@@ -14,6 +14,7 @@ import select
 import shutil
 import signal
 import socket
+import subprocess
 import tempfile
 import time
 from contextlib import ExitStack, suppress
@@ -35,6 +36,7 @@ NAME = "tare-docker"
 SCRIPT = Path(__file__).with_name("daemon.sh")
 BRIDGE = "10.88.0.1/24"
 """In the daemon's own net namespace, where nothing else can have it."""
+_UPLINK = "uplink"
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
 _LOG_LINES = 15
@@ -106,12 +108,14 @@ class PrivateDocker:
             undo.callback(self.stop)
             pid = self._launch(dockerd.root)
             version = DockerApi(str(self.listens_at)).version()
+            link = self._connect(pid)
             undo.pop_all()
         origin = "the system's" if dockerd.root == Path("/") else f"{dockerd.package}, fetched, not installed"
         return [
             f"started a private Docker daemon {version['Version']} ({origin}), pid {pid}",
             f"socket unix://{self.listens_at}, images and containers in {self.folder}, log {self.log}",
             f"its net and mount namespaces and its cgroups ({self.name}) are its own; bridge {BRIDGE} is in them",
+            link,
         ]
 
     def stop(self) -> list[str]:
@@ -125,6 +129,9 @@ class PrivateDocker:
         removed = []
         pid = self.state().get("pid", 0)
         if self.status() == "running":
+            if self.host_address:  # it would go with the net namespace, but some time later
+                with suppress(TareError):
+                    _ip(pid, (), f"link delete {self.name}0")
             os.kill(pid, signal.SIGTERM)
             _await_end(pid, STOP_SECONDS)
             removed.append(f"the private Docker daemon, pid {pid}")
@@ -142,6 +149,12 @@ class PrivateDocker:
                 _remove(folder)
                 removed.append(str(folder))
         return removed
+
+    @property
+    def host_address(self) -> str | None:
+        """By which its containers reach the host, unless they have no network."""
+        address = self.state().get("host_address")
+        return str(address) if address else None
 
     def accounting(self) -> list[Path]:
         """The cgroup that counts the daemon's CPU time, shims' included; empty if none could be made."""
@@ -239,6 +252,25 @@ class PrivateDocker:
         except OSError:
             return "(none)"
 
+    def _connect(self, pid: int) -> str:
+        """A pair of devices between the host and the daemon's net namespace; says what became of it."""
+        device, inside = f"{self.name}0", ("--net",)
+        try:
+            subnet = _free_subnet(Path("/proc/net/route").read_text("ascii"))
+            for where, words in (
+                ((), f"link add {device} type veth peer name {_UPLINK} netns {pid}"),
+                ((), f"address add {subnet}.1/30 dev {device}"),
+                ((), f"link set {device} up"),
+                (inside, f"address add {subnet}.2/30 dev {_UPLINK}"),
+                (inside, f"link set {_UPLINK} up"),
+                (inside, f"route add default via {subnet}.1"),
+            ):
+                _ip(pid, where, words)
+        except (OSError, TareError) as error:
+            return f"its containers cannot reach the host: {error}"
+        self._note(self.state() | {"host_address": f"{subnet}.1"})
+        return f"device {device} ({subnet}.1) connects the host with it"
+
     def _note(self, state: dict[str, Any]) -> None:
         new = self.folder / "state.new"
         new.write_text(json.dumps(state), "utf-8")
@@ -275,6 +307,29 @@ class PrivateDocker:
         return found
 
 
+def _ip(pid: int, where: tuple[str, ...], words: str) -> None:
+    """Call ``ip``, as the daemon's mount namespace has it, in the host's net namespace or (``--net``) in its own."""
+    done = subprocess.run(
+        ["nsenter", "--target", str(pid), "--mount", *where, "ip", *words.split()],
+        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+    if done.returncode:
+        raise TareError(f"ip {words}: {done.stderr.strip() or done.returncode}")
+
+
+def _free_subnet(routes: str) -> str:
+    """The first three numbers of a network that no route of ``/proc/net/route`` is to."""
+    taken = {bytes.fromhex(line.split()[1])[::-1][:3] for line in routes.splitlines()[1:]}
+    third = next((number for number in range(256) if bytes((10, 213, number)) not in taken), None)
+    if third is None:
+        raise TareError("all of 10.213.0.0/16 is taken")
+    return f"10.213.{third}"
+
+
 def _lives(process: dict[str, Any]) -> bool:
     """Whether the process that was written down is still that one."""
     ticks = process.get("start_ticks")
@@ -309,6 +364,12 @@ def _remove(folder: Path) -> None:
         if point.startswith(f"{folder}/"):
             libc.umount2(os.fsencode(point), 2)
     shutil.rmtree(folder)
+
+
+def private_at(listens_at: str) -> PrivateDocker | None:
+    """The private daemon that has this socket; ``None`` if it is somebody else's."""
+    one = PrivateDocker(Path(listens_at).parent.name)
+    return one if str(one.listens_at) == listens_at and one.state() else None
 
 
 def clear_dead() -> list[str]:

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import uuid
@@ -77,6 +78,22 @@ def prepared(provision, name="docker", limits=LIMITS):
     assert settled_state(context.run) == EMPTY
 
 
+def reaches(pid, address):
+    """Whether a server of the host at that address is reached from the net namespace of a process."""
+    with socket.create_server((address, 0)) as server:
+        port = server.getsockname()[1]
+        command = [
+            "nsenter",
+            "--target",
+            str(pid),
+            "--net",
+            "bash",
+            "-c",
+            f"exec 3<>/dev/tcp/{address}/{port}",
+        ]
+        return subprocess.run(command, check=False, timeout=20).returncode == 0
+
+
 @pytest.mark.parametrize(("name", "interfaces"), [
     ("docker", {"lo", "eth0"}), ("docker:none", {"lo"}), ("docker:host", {"lo", "docker0"}),
 ])  # fmt: skip
@@ -98,6 +115,9 @@ def test_a_cold_start_has_the_whole_timeline_and_the_engines_own_phases(api, pro
         assert place.context["memory_limit_by"] == place.context["pids_limit_by"] == "cgroup"
         with runner.open() as place:
             devices = place.run(Job(argv=("/runaway", "show", "/proc/net/dev"))).stdout.decode()
+            if place.host_address:
+                assert reaches(place.vantage.top_pid, place.host_address)
+    assert (place.host_address is None) == (name == "docker:none")
     assert {line.split(":")[0].strip() for line in devices.splitlines()[2:]} >= interfaces
     assert ("eth0" in devices) == ("eth0" in interfaces)
 

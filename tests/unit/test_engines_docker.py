@@ -21,6 +21,9 @@ FINE = {"Version": "24.0", "ApiVersion": "1.43", "KernelVersion": platform.relea
 @pytest.fixture
 def private(tmp_path, monkeypatch):
     monkeypatch.setattr(PrivateDocker, "run_folder", tmp_path / "private")
+    monkeypatch.setattr(PrivateDocker, "folder", tmp_path / "lib")
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib/state.json").write_text('{"made": []}')
     monkeypatch.setattr(docker, "DEFAULT_SOCKET", str(tmp_path / "default.sock"))
     monkeypatch.delenv("DOCKER_HOST", raising=False)
     monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
@@ -37,14 +40,14 @@ def test_the_systems_daemon_comes_before_our_own(private, tmp_path):
         answering(one)
         answering(other)
         found = find_daemon(private)
-    assert (found.socket, found.private) == (str(tmp_path / "default.sock"), False)
+    assert (found.socket, found.private) == (str(tmp_path / "default.sock"), None)
 
 
 def test_our_own_is_taken_where_there_is_no_other(private):
     with docker_double(private.listens_at) as double:
         answering(double)
         found = find_daemon(private)
-    assert (found.host, found.private) == (f"unix://{private.listens_at}", True)
+    assert (found.host, found.private) == (f"unix://{private.listens_at}", PrivateDocker("private"))
 
 
 def test_the_one_that_was_chosen_is_used_or_refused(private, tmp_path, monkeypatch):
