@@ -70,6 +70,8 @@ class Campaign:
     _failures: dict[str, int] = field(default_factory=dict)
     _gone: dict[str, str] = field(default_factory=dict)
     """Runner key, or ``<experiment>@<runner key>`` → why it was given up."""
+    _unsuitable: dict[str, Unsuitable] = field(default_factory=dict)
+    """``<experiment>@<runner key>`` → what lastingly speaks against it."""
     _deadline: float = float("inf")
 
     def run(self) -> None:
@@ -157,12 +159,16 @@ class Campaign:
         key = f"{experiment.name}@{case.runner}"
         if self._given_up(case, draft) or self._given_up(case, draft, key):
             return
+        if key in self._unsuitable:  # it will say the same again, and a guest takes seconds to ask
+            self._skip_unsuitable(draft, case, self._unsuitable[key])
+            return
         began = time.monotonic()
         try:
             findings = experiment.perform(self._lab(case))
         except Unsuitable as error:
-            draft.skipped(error.reason, error.remedy)
-            self._store(draft, case)
+            if error.lasting:
+                self._unsuitable[key] = error
+            self._skip_unsuitable(draft, case, error)
             return
         except (TareError, OSError) as error:
             failure = as_failure(error)
@@ -176,6 +182,10 @@ class Campaign:
         else:
             self._failures[key] = 0
         self._store(draft, case, job_key(case, self.plan.mode.job_seconds), time.monotonic() - began)
+
+    def _skip_unsuitable(self, draft: Draft, case: Case, error: Unsuitable) -> None:
+        draft.skipped(error.reason, error.remedy)
+        self._store(draft, case)
 
     def _lab(self, case: Case) -> Lab:
         if self.supplies is None:

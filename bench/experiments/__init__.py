@@ -6,9 +6,16 @@ from typing import TYPE_CHECKING
 
 from bench.experiments.density import Density
 from bench.experiments.isolation import Isolation
+from bench.experiments.network import Latency, Stream
 from bench.experiments.starts import STARTS
 
 if TYPE_CHECKING:
     from bench.experiments.base import Experiment
 
-EXPERIMENTS: tuple[Experiment, ...] = (Isolation(), *STARTS, Density())
+EXPERIMENTS: tuple[Experiment, ...] = (
+    Latency(),
+    Stream(),
+    Isolation(),
+    *STARTS,
+    Density(),
+)

@@ -27,9 +27,10 @@ if TYPE_CHECKING:
 class Unsuitable(TareError):
     """An experiment has nothing to say about a runner, or cannot afford it here: becomes a recorded skip."""
 
-    def __init__(self, reason: str, remedy: str = "") -> None:
+    def __init__(self, reason: str, remedy: str = "", *, lasting: bool = False) -> None:
+        """``lasting``: it will be so in every block of the run, and need not be tried again."""
         super().__init__(f"{reason} {remedy}".strip())
-        self.reason, self.remedy = reason, remedy
+        self.reason, self.remedy, self.lasting = reason, remedy, lasting
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,8 @@
  *
  *     tare-inside fingerprint [LIBC…]          what is seen: files of /proc and /sys, namespaces, CPUs, C libraries
  *     tare-inside attempts KEY=VALUE…          what is permitted: see attempts.h
+ *     tare-inside net-server ADDRESS           the host's end of a connection, see net.h
+ *     tare-inside latency|out|in ADDRESS PORT COUNT CAP_MS     the place's end
  *     tare-inside decoy NAME                   does nothing until its standard input ends
  *
  * It judges nothing: `runners/inside/` reads the answers and compares them with the host's. */
@@ -12,6 +14,7 @@
 
 #include "attempts.h"
 #include "fingerprint.h"
+#include "net.h"
 
 static int decoy(void)
 {
@@ -28,6 +31,10 @@ int tare_main(int argc, char **argv, char **envp)
         return fingerprint(argv + 2);
     if (argc >= 2 && equal(argv[1], "attempts"))
         return attempts(argv + 2);
+    if (argc == 3 && equal(argv[1], "net-server"))
+        return net_server(argv[2]);
+    if (argc == 6 && (equal(argv[1], "latency") || equal(argv[1], "out") || equal(argv[1], "in")))
+        return net_client(argv + 1);
     if (argc == 3 && equal(argv[1], "decoy"))
         return decoy();
     return 2;

@@ -208,6 +208,16 @@ def test_what_goes_wrong_is_recorded_and_the_others_go_on(wrong, outcome, reason
     assert not any(runner.open_places for runner in runners.values())
 
 
+def test_what_speaks_against_a_runner_lastingly_is_asked_once_and_recorded_for_each_block():
+    run, kept, runners = campaign(
+        plan([Pair(script={0: Unsuitable("never", "go away", lasting=True)})], blocks=3, keyword="pair")
+    )
+    run.run()
+    skipped = [t for t in kept if t.outcome == "skipped"]
+    assert [(t.reason, t.block) for t in skipped] == [("never", 0), ("never", 1), ("never", 2)]
+    assert runners["box"].openings == 2
+
+
 def test_what_was_found_before_a_failure_is_kept_as_notes():
     run, kept, _ = campaign(plan([Pair(script={0: "half"})], blocks=3, keyword="pair"))
     run.run()

@@ -1,0 +1,130 @@
+"""``net-latency`` and ``net-stream``: TCP between a job and its host, by the address that the place gives.
+
+An experiment, as it needs a second program outside of the place: a server in the host's network, or where a private
+bridge has its host's side. Both ends are ``tare-inside`` (:mod:`runners.inside.net`), the same bytes everywhere.
+
+*latency* sends one byte and waits for it to come back, as netperf's TCP_RR does, one at a time and without Nagle's
+delay: mostly the path's fixed costs. *stream* sends 128 KiB at a time in one direction and then in the other; it ends
+when the last byte has been counted on the far side. On loopback no packet is ever cut to a wire's size, so streams
+there are at the mercy of memory and offloads, and round trips say more about a network's path.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bench.experiments.base import Experiment, Findings, Unsuitable
+from bench.workloads.base import PLACE_CLOCK, amount, cap_seconds, job_timeout, metric
+from runners.inside import image_files, net
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from bench.experiments.base import Lab
+    from results.record import Metric
+    from runners.model import Place
+
+TRIPS_PER_SECOND = 30_000
+BYTES_PER_SECOND = 1_000_000_000
+MOST_TRIPS = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Network(Experiment):
+    """What both have in common."""
+
+    family: str = "network"
+
+    def files(self, cache: Path) -> Mapping[str, Path]:
+        """The program of both ends."""
+        return image_files(cache)
+
+    def perform(self, lab: Lab) -> Findings:
+        """A place, a server beside it, and the place's jobs."""
+        with lab.runner.open() as place:
+            context = dict(place.context)
+            if place.host_address is None:
+                raise Unsuitable(
+                    f"{lab.runner.label} gives its places no way to the host ({context.get('network', 'no network')})",
+                    "measure a variant with a network: namespaces:+net-bridge, docker:bridge, …",
+                    lasting=True,
+                )
+            with net.server(lab.context, lab.image, place.host_address, place.host_network) as port:
+                metrics = self.measure(place, port, lab.job_seconds)
+            return Findings(metrics=metrics, context=context)
+
+    def measure(self, place: Place, port: int, seconds: float) -> tuple[Metric, ...]:
+        """Run the jobs."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class Latency(Network):
+    """Round trips of one byte."""
+
+    name: str = "net-latency"
+    summary: str = "TCP round trips of one byte between place and host, one at a time"
+
+    @property
+    def parameters(self) -> Mapping[str, int]:
+        """Size of request and of response."""
+        return {"bytes": 1}
+
+    def nominal_seconds(self, opening_seconds: float, job_seconds: float) -> float:
+        """One job."""
+        return opening_seconds + job_seconds + 0.05
+
+    def measure(self, place: Place, port: int, seconds: float) -> tuple[Metric, ...]:
+        """Rate, median and tail of the round trips."""
+        trips = min(amount(TRIPS_PER_SECOND, seconds), MOST_TRIPS)
+        job = net.job(place, "latency", port, trips, cap_seconds(seconds), job_timeout(seconds))
+        found = net.answer("latency", place.run(job))
+        n = found["round_trips"]
+        rate = n / found["elapsed_ns"] * 1e9
+        return (
+            metric(
+                "net.round_trips.rate", rate, "ops/s", "higher", "tare-inside", clock=PLACE_CLOCK,
+                primary=True, samples=n,
+            ),
+            *(
+                metric(
+                    f"net.round_trip.{point}", found[f"{point}_ns"] / 1e9, "s", "lower", "tare-inside",
+                    clock=PLACE_CLOCK, samples=n,
+                )
+                for point in ("p50", "p99", "max")
+            ),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Stream(Network):
+    """Bytes in one direction, then in the other."""
+
+    name: str = "net-stream"
+    summary: str = "bytes per second over one TCP connection, from the place to the host and back"
+
+    @property
+    def parameters(self) -> Mapping[str, int]:
+        """Bytes in one system call."""
+        return {"chunk": 128 << 10}
+
+    def nominal_seconds(self, opening_seconds: float, job_seconds: float) -> float:
+        """Two jobs."""
+        return opening_seconds + 2 * job_seconds + 0.05
+
+    def measure(self, place: Place, port: int, seconds: float) -> tuple[Metric, ...]:
+        """Both directions; from place to host is the one that is judged."""
+        metrics = []
+        for kind in ("out", "in"):
+            size = amount(BYTES_PER_SECOND, seconds)
+            job = net.job(place, kind, port, size, cap_seconds(seconds), job_timeout(seconds))
+            found = net.answer(kind, place.run(job))
+            metrics.append(
+                metric(
+                    f"net.stream.{kind}", found["arrived_bytes"] / found["elapsed_ns"] * 1e9, "bytes/s", "higher",
+                    "tare-inside", clock=PLACE_CLOCK, primary=kind == "out",
+                )
+            )  # fmt: skip
+        return tuple(metrics)

@@ -1,0 +1,60 @@
+"""Round trips and streams between real places and the host, over loopback, bridge and NAT."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from launched_places import EMPTY, run_context, settled_state
+
+from bench.experiments.base import Lab
+from bench.experiments.network import Latency, Stream
+from runners.bare import Bare
+from runners.inside import SOURCE, net
+from runners.model import Limits, PlaceFailure
+from runners.namespaces import Namespaces
+from runners.native.build import build
+from runners.provision.cache import default_cache
+
+LIMITS = Limits(cpus=1, memory_bytes=256 << 20)
+
+
+def with_program(image):
+    shutil.copy(build(SOURCE, default_cache()), image.tree / "tare-inside")
+    return image
+
+
+@pytest.mark.parametrize(
+    "name", ["bare", "namespaces:+uts+ipc", "namespaces:+net-bridge", "namespaces:+net-nat"]
+)
+def test_bytes_arrive_and_nothing_stays(name):
+    with run_context() as (context, image):
+        runner = Bare(context) if name == "bare" else Namespaces(context, name)
+        probe = runner.probe()
+        if not probe.ok:
+            assert os.getuid()
+            pytest.skip(f"{probe.reason}; {probe.remedy}")
+        runner.prepare(with_program(image), LIMITS)
+        lab = Lab(runner, image, LIMITS, context, None, {}, 0.02, print)
+        found = {m.name: m.value for e in (Latency(), Stream()) for m in e.perform(lab).metrics}
+        assert found["net.round_trips.rate"] > 0
+        assert 0 < found["net.round_trip.p50"] <= found["net.round_trip.p99"] <= found["net.round_trip.max"]
+        assert found["net.stream.out"] > 0
+        assert found["net.stream.in"] > 0
+        runner.close()
+    assert settled_state(context.run) == EMPTY
+
+
+def test_an_address_that_nobody_has_is_served_on_loopback():
+    with run_context() as (context, image), net.server(context, with_program(image), "192.0.2.7", "") as port:
+        listening = [line.split()[1] for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        assert f"0100007F:{port:04X}" in listening
+
+
+def test_a_server_that_cannot_listen_says_why():
+    with (
+        run_context() as (context, image),
+        pytest.raises(PlaceFailure, match="does not listen"),
+        net.server(context, with_program(image), "not an address", ""),
+    ):
+        pass
