@@ -144,11 +144,14 @@ def choose_runners(request: Request) -> tuple[str, ...]:
 
 def choose_workloads(request: Request) -> tuple[Workload | Experiment, ...]:
     """The known workloads and experiments, or ``null`` and the user's own command, or the versions to compare."""
+    image = request.settings["run.image"]
     if request.versions:
-        return tuple(Command(command, name=name, program=name) for name, command in request.versions)
+        return tuple(
+            Command(command, name=name, program=name, image=image) for name, command in request.versions
+        )
     if not request.command:
         return MEASURABLE
-    return by_name("null"), Command(request.command)
+    return by_name("null"), Command(request.command, image=image)
 
 
 def probe(supplies: Supplies, keys: Sequence[str]) -> Bench:

@@ -8,10 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from bench.errors import UsageError
 from bench.registry import BASE
 from bench.workloads.python import EXTRA_FILES
 from bench.workloads.work import Work
 from runners.images.build import build_image
+from runners.images.given import read_given
 from runners.model import PlaceFailure, Probe, TareError
 from runners.provision.tools import Missing
 
@@ -22,8 +24,15 @@ if TYPE_CHECKING:
     from bench.pipeline import Bench, Request
     from bench.plan import Plan
     from bench.progress import Progress
+    from runners.images.given import GivenImage
     from runners.images.image import Image
     from runners.model import Limits
+
+
+_OWN_PYTHON = (
+    "the suite's Python is not carried into an image made elsewhere, whose own Python and libraries it would replace",
+    "run the workload without --image, or the image's own Python as the command: `tare run --image … -- python3 …`",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +55,11 @@ def provide(request: Request, bench: Bench, plan: Plan, limits: Limits, progress
     provision = bench.supplies.provision
     programs = dict.fromkeys(name for case in plan.cases for name in case.workload.programs)
     missing: dict[str, tuple[str, str]] = {}
+    given = given_image(request)
     for name in programs:
+        if given and name == "python3":
+            missing[name] = _OWN_PYTHON
+            continue
         try:
             provision.tool(name)
         except Missing as error:
@@ -60,7 +73,10 @@ def provide(request: Request, bench: Bench, plan: Plan, limits: Limits, progress
         command=request.command,
         versions=dict(request.versions),
         carry=request.carry,
-        extra_files=_extra_files(plan, programs, bench.supplies.context.cache),
+        extra_files=_extra_files(
+            plan, [name for name in programs if name not in missing], bench.supplies.context.cache
+        ),
+        given=given,
     )
     probes = dict(bench.probes)
     for key in dict.fromkeys(case.runner for case in plan.cases if not case.control):
@@ -73,6 +89,22 @@ def provide(request: Request, bench: Bench, plan: Plan, limits: Limits, progress
             probes[key] = refusal(probes[key], error)
             progress.say(f"{key} cannot be prepared and will be skipped: {probes[key].reason}")
     return Supplied(image, replace(bench, probes=probes), missing)
+
+
+def given_image(request: Request) -> GivenImage | None:
+    """The image that ``--image`` names, read and checked but not yet unpacked.
+
+    Raises:
+        UsageError: it is combined with what cannot be.
+        TareError: it is no image, or none for this machine.
+    """
+    if not request.settings["run.image"]:
+        return None
+    if request.carry:
+        raise UsageError(
+            "--carry adds files of the host to the suite's own image; with --image put them into that one"
+        )
+    return read_given(request.settings["run.image"])
 
 
 def _extra_files(plan: Plan, programs: Collection[str], cache: Path) -> dict[str, Path]:

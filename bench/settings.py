@@ -123,6 +123,15 @@ SETTINGS = (
         default="",
     ),
     Setting(
+        "run.image",
+        "--image",
+        "measure in an image made elsewhere: an OCI layout or archive, or what `docker save` writes",
+        str,
+        "run",
+        metavar="PATH[:NAME]",
+        default="",
+    ),
+    Setting(
         "run.seed",
         "--seed",
         "seed of the shuffled order (default: drawn, and stored)",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A program of the host, carried into the image, and its arguments.
+    """A program of the host, carried into the image, or one of an image made elsewhere; and its arguments.
 
     What it prints is not looked at. One that fails is recorded as failed, with the tail of its stderr.
     """
@@ -34,6 +34,8 @@ class Command:
     cold: bool = False
     program: str = COMMAND
     """Its name in the image."""
+    image: str = ""
+    """The image made elsewhere that it is of; empty: this host."""
 
     @property
     def summary(self) -> str:
@@ -42,15 +44,15 @@ class Command:
 
     @property
     def parameters(self) -> Mapping[str, Any]:
-        """The command line: another one is another series."""
-        return {"command": shlex.join(self.argv)}
+        """The command line and the image it is of: another one is another series."""
+        return {"command": shlex.join(self.argv), **({"image": self.image} if self.image else {})}
 
     def job(self, site: Site, seconds: float) -> Job:  # noqa: ARG002 - takes as long as it takes
-        """The command, in the scratch folder."""
+        """The command, in the scratch folder or where an image made elsewhere wants it."""
         return Job(
             argv=site.image.argv(site.root, self.program),
             environ=site.image.environ(site.root, self.program),
-            directory=site.scratch,
+            directory=site.image.directory(site.root, self.program, site.scratch),
             timeout_seconds=self.timeout_seconds,
         )
 

@@ -12,6 +12,7 @@ from runners.images.carry import HOST, Carrier
 from runners.images.command import carry_command
 from runners.images.image import AGENT, COMMAND, ROOT, Image, Program, image_key
 from runners.images.layers import Items, Layer, fill, merge
+from runners.images.onto import command_in, lay_over, unpack_given
 from runners.images.python import add_library, ask
 from runners.native.build import build
 from runners.provision.cache import Cache
@@ -19,12 +20,19 @@ from runners.provision.cache import Cache
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from runners.images.given import GivenImage
+    from runners.images.onto import Unpacked
     from runners.provision.tools import Provision, Tool
 
 AGENT_SOURCE = Path(__file__).parents[1] / "agent" / "agent.c"
 
 FETCHED_PREFIX = "/opt/tare"
 """Where fetched programs are in the image, with the C library of their own. The host's keep their paths."""
+
+HOST_PREFIX = "/opt/tare-host"
+"""Where the host's programs are in an image made elsewhere, whose own libraries they must not meet."""
+
+OWN_BUSYBOX = "opt/tare-host/busybox"
 
 MOUNT_POINTS = ("proc", "sys", "dev", "run", "scratch", "root", "mnt", "var/tmp")
 
@@ -49,6 +57,7 @@ def build_image(
     carry: Sequence[Path] = (),
     extra_files: Mapping[str, Path] | None = None,
     agent: Path | None = None,
+    given: GivenImage | None = None,
 ) -> Image:
     """Build the image, or take it from the cache.
 
@@ -62,6 +71,7 @@ def build_image(
         carry: files and folders of the host that they need.
         extra_files: path in the image → file of the host.
         agent: the compiled agent; compiled now if not given.
+        given: an image made elsewhere, to lie below all else; the commands are then looked for in it.
 
     Raises:
         Missing: a program is not on this host and cannot be fetched.
@@ -71,7 +81,12 @@ def build_image(
     compiled = agent or build(AGENT_SOURCE, cache, progress=progress)
     notes: list[str] = []
     found: dict[str, Program] = {}
-    specs: list[tuple[str, Items]] = [("base", _base(compiled, provision, notes))]
+    under = unpack_given(given, store, progress) if given else None
+    if under:
+        specs = [("tare", _base_over(under, compiled, provision if "busybox" in programs else None))]
+        notes += under.notes
+    else:
+        specs = [("base", _base(compiled, provision, notes))]
     tools = [
         provision.tool(name)
         for name in dict.fromkeys(programs)
@@ -82,26 +97,30 @@ def build_image(
         ("host-tools", [tool for tool in tools if tool.origin != "fetched"]),
     ):
         if chosen:
-            items, made = _tools(chosen)
+            items, made = _tools(chosen, HOST_PREFIX if under else "")
             specs.append((name, items))
             found |= made
     home = ""
     if "python3" in programs:
         items, found["python3"], home = _python(provision.tool("python3"))
         specs.append(("python", items))
-    if "usr/bin/busybox" in specs[0][1]:
-        found["busybox"] = _busybox(provision.tool("busybox"))
+    for path in ("usr/bin/busybox", OWN_BUSYBOX):
+        if path in specs[0][1]:
+            found["busybox"] = _busybox(provision.tool("busybox"), f"/{path}")
     carried: dict[str, None] = {}
     if extra_files:
         specs.append(("extra", _extra(extra_files)))
     for name, words in {**({COMMAND: command} if command else {}), **(versions or {})}.items():
+        if under:
+            found[name] = command_in(under, words)
+            continue
         made_command = carry_command(words, carry)
         specs.append((name, made_command.items))
         found[name] = made_command.program
         carried |= dict.fromkeys(made_command.carried)
         notes += made_command.notes
     return replace(
-        _assembled(store, specs, progress),
+        _assembled(store, specs, progress, under),
         programs=found,
         python_home=home,
         carried=tuple(carried),
@@ -109,7 +128,12 @@ def build_image(
     )
 
 
-def _assembled(store: Cache, specs: Sequence[tuple[str, Items]], progress: Callable[[str], None]) -> Image:
+def _assembled(
+    store: Cache,
+    specs: Sequence[tuple[str, Items]],
+    progress: Callable[[str], None],
+    under: Unpacked | None,
+) -> Image:
     """Make or find the layers, and the tree of them all."""
     layers = []
     libraries: dict[str, str] = {}
@@ -128,14 +152,19 @@ def _assembled(store: Cache, specs: Sequence[tuple[str, Items]], progress: Calla
             Layer(name, facts["digest"], facts["size"], facts["files"], entry.path, facts["tar_bytes"])
         )
         libraries |= {f"/{path}": digest for path, digest in facts["programs"].items()}
-    key = image_key(tuple(layers))
+    below = under.layers if under else ()
+    key = image_key((*below, *layers))
 
     def merging(folder: Path) -> Mapping[str, object]:
-        merge([layer.tree for layer in layers], folder)
+        trees = [layer.tree for layer in layers]
+        if under:
+            lay_over(under.tree, trees, folder)
+        else:
+            merge(trees, folder)
         return {}
 
     entry = store.entry("images", key, merging)
-    return Image(key, entry.path, tuple(layers), {}, libraries)
+    return Image(key, entry.path, (*below, *layers), {}, libraries)
 
 
 def _older(facts: Mapping[str, object]) -> str:
@@ -167,6 +196,18 @@ def _base(agent: Path, provision: Provision, notes: list[str]) -> Items:
     return items
 
 
+def _base_over(under: Unpacked, agent: Path, provision: Provision | None) -> Items:
+    """What an image made elsewhere lacks to be a place: the agent and mount points; busybox if a workload needs it."""
+    items = Items()
+    for name in (*MOUNT_POINTS, "tmp"):
+        if not under.has_folder(name):
+            items.folder(name, 0o1777 if name == "tmp" else 0o755)
+    items.file(AGENT, agent)
+    if provision:
+        items.file(OWN_BUSYBOX, provision.tool("busybox").path)
+    return items
+
+
 def _applets(busybox: Tool) -> list[str]:
     listed = subprocess.run(
         busybox.argv("--list"), capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
@@ -174,18 +215,18 @@ def _applets(busybox: Tool) -> list[str]:
     return sorted(name for name in listed if name != "busybox" and "/" not in name)
 
 
-def _busybox(tool: Tool) -> Program:
+def _busybox(tool: Tool, path: str) -> Program:
     digest = hashlib.sha256(tool.path.read_bytes()).hexdigest()
-    return Program("/usr/bin/busybox", "", (), digest, tool.origin, tool.version)
+    return Program(path, "", (), digest, tool.origin, tool.version)
 
 
-def _tools(tools: Sequence[Tool]) -> tuple[Items, dict[str, Program]]:
+def _tools(tools: Sequence[Tool], host_prefix: str) -> tuple[Items, dict[str, Program]]:
     """A layer of tools. Those of one root share their libraries; all fetched ones that go into images come of one."""
     items = Items()
     programs = {}
     carriers: dict[Path, Carrier] = {}
     for tool in tools:
-        carrier = carriers.setdefault(tool.root, _carrier(tool.root, len(carriers)))
+        carrier = carriers.setdefault(tool.root, _carrier(tool.root, len(carriers), host_prefix))
         inner = str(tool.path) if tool.root == HOST else f"/{tool.path.relative_to(tool.root)}"
         closure = carrier.program(inner)
         programs[tool.name] = Program(
@@ -201,9 +242,9 @@ def _tools(tools: Sequence[Tool]) -> tuple[Items, dict[str, Program]]:
     return items, programs
 
 
-def _carrier(root: Path, number: int) -> Carrier:
+def _carrier(root: Path, number: int, host_prefix: str) -> Carrier:
     if root == HOST:
-        return Carrier()
+        return Carrier(prefix=host_prefix)
     # A second fetched root has a C library of its own, which must not meet the first one's.
     return Carrier(root, FETCHED_PREFIX + (f"-{number}" if number else ""))
 

@@ -42,6 +42,8 @@ class Program:
     """Always come first; :data:`ROOT` in them stands for the root."""
     environ: Mapping[str, str] = field(default_factory=dict)
     """What this program needs beside :meth:`Image.environ`, with :data:`ROOT`."""
+    directory: str = ""
+    """In the image, where it wants to be started; empty: anywhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,11 @@ class Image:
                 name: value.replace(ROOT, base) for name, value in self._program(program).environ.items()
             }
         return environ
+
+    def directory(self, root: str, program: str, scratch: str) -> str:
+        """Where a job of that program starts: in the scratch folder, unless the image says otherwise."""
+        wanted = self._program(program).directory
+        return f"{root.rstrip('/')}{wanted}" if wanted else scratch
 
     def record(self) -> dict[str, Any]:
         """For the manifest: which bytes were run."""

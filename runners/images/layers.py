@@ -97,6 +97,7 @@ class Layer:
     """Of all files' content."""
     files: int
     tree: Path
+    """Unpacked; of layers that were made elsewhere the folder that :attr:`tar` is in."""
     tar_bytes: int
     """Of the tar that :attr:`digest` is of."""
     tar: Path | None = None

@@ -1,0 +1,172 @@
+"""Unpacks layers that were made elsewhere over each other, as engines do, without trusting them.
+
+Rules of OCI's image-spec (``layer.md``): whiteouts ``.wh.NAME`` remove what lower layers have, ``.wh..wh..opq`` all
+that they have in a folder. Nothing may be written, linked to or removed outside of the tree, whatever names and links
+say: every folder of a path is resolved as a process would that has the tree as its root.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import stat
+import tarfile
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from runners.images.closure import inside
+from runners.model import TareError
+
+_WHITEOUT = ".wh."
+_OPAQUE = ".wh..wh..opq"
+_COPY_BYTES = 1 << 20
+
+
+@dataclass(slots=True)
+class Applier:
+    """Applies layers to one tree, the lowest first."""
+
+    tree: Path
+    skipped: Counter[str] = field(default_factory=Counter)
+    """What was left out → how often."""
+    _folder_modes: dict[Path, int] = field(default_factory=dict)
+
+    def apply(self, tar: IO[bytes], name: str) -> None:
+        """Apply one layer's uncompressed tar; ``name`` is for errors.
+
+        Raises:
+            TareError: it is cut off or no tar, or it wants to write outside of the tree.
+            OSError: the disk is full.
+        """
+        fresh: set[Path] = set()
+        try:
+            with tarfile.open(fileobj=tar, mode="r|") as archive:
+                for member in archive:
+                    self._member(archive, member, fresh)
+        except (tarfile.TarError, EOFError, ValueError) as error:
+            raise TareError(
+                f"{name} is no whole tar archive ({error}). The image is damaged: fetch or save it again."
+            ) from error
+
+    def end(self) -> None:
+        """Give the folders their modes, which might have kept ourselves out before."""
+        for folder, mode in self._folder_modes.items():
+            if folder.is_dir() and not folder.is_symlink():
+                folder.chmod(mode if os.getuid() == 0 else mode | stat.S_IRWXU)
+
+    def _member(self, archive: tarfile.TarFile, member: tarfile.TarInfo, fresh: set[Path]) -> None:
+        parts = [part for part in PurePosixPath(member.name).parts if part not in {"/", "."}]
+        if ".." in parts:
+            raise TareError(
+                f"the image wants to write to {member.name!r}, outside of itself; it is not used."
+            )
+        if not parts:
+            self._finish(member, self.tree)
+            return
+        folder = self._folder(parts[:-1])
+        last = parts[-1]
+        if last == _OPAQUE:
+            for child in sorted(folder.iterdir()):
+                self._remove_lower(child, fresh)
+            return
+        if last.startswith(_WHITEOUT):
+            hidden = last.removeprefix(_WHITEOUT)
+            if hidden in {"", ".", ".."}:
+                raise TareError(
+                    f"the image wants to remove {member.name!r}, which is no name; it is not used."
+                )
+            self._remove_lower(folder / hidden, fresh)
+            return
+        target = folder / last
+        if self._make(archive, member, target):
+            fresh.add(target)
+            self._finish(member, target)
+
+    def _folder(self, parts: list[str]) -> Path:
+        """A path's folder with all links resolved inside the tree; made if no layer has it."""
+        try:
+            folder = Path(f"{self.tree}{inside(self.tree, '/'.join(parts))}")
+            folder.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError, OSError) as error:
+            if isinstance(error, FileExistsError | NotADirectoryError) or error.errno == 40:
+                raise TareError(
+                    f"the image has files below {'/'.join(parts)!r}, which is no folder in it; it is not used."
+                ) from error
+            raise
+        return folder
+
+    def _make(self, archive: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> bool:
+        """Make the thing itself; whether there is now one."""
+        if member.isdir():
+            if target.is_symlink() or not target.is_dir():
+                _remove(target)
+                target.mkdir()
+            return True
+        if not (member.isreg() or member.issym() or member.islnk()):
+            kind = "devices" if member.isdev() and not member.isfifo() else "fifos and unknown kinds of files"
+            self.skipped[kind] += 1
+            return False
+        if member.islnk():
+            source = Path(f"{self.tree}{inside(self.tree, str(PurePosixPath(member.linkname).parent))}")
+            source /= PurePosixPath(member.linkname).name
+            if source == target:
+                return True
+            _remove(target)
+            try:
+                os.link(source, target, follow_symlinks=False)
+            except (FileNotFoundError, PermissionError, NotADirectoryError) as error:
+                raise TareError(
+                    f"the image links {member.name!r} to {member.linkname!r}, which is not in it; it is not used."
+                ) from error
+            return True
+        _remove(target)
+        if member.issym():
+            target.symlink_to(member.linkname)
+            return True
+        content = archive.extractfile(member)
+        with target.open("xb") as file:
+            if content is not None:
+                shutil.copyfileobj(content, file, _COPY_BYTES)
+        if target.stat().st_size != member.size:
+            raise TareError(f"{member.name} ends early. The image is damaged: fetch or save it again.")
+        return True
+
+    def _finish(self, member: tarfile.TarInfo, target: Path) -> None:
+        """Owner, mode and time; a hard link has its target's."""
+        if member.islnk():
+            return
+        if os.getuid() == 0:
+            os.lchown(target, member.uid, member.gid)
+        elif (member.uid, member.gid) != (0, 0):
+            self.skipped["owners other than root (only root can keep them)"] += 1
+        if any(key.startswith("SCHILY.xattr.") for key in member.pax_headers):
+            self.skipped["extended attributes"] += 1
+        mode = member.mode & 0o7777
+        if member.isdir():
+            self._folder_modes[target] = mode
+        elif member.isreg():
+            target.chmod(mode if os.getuid() == 0 else mode & 0o777 | stat.S_IRUSR)
+        with contextlib.suppress(OverflowError):
+            os.utime(target, (member.mtime, member.mtime), follow_symlinks=False)
+
+    def _remove_lower(self, target: Path, fresh: set[Path]) -> None:
+        """Remove what is of lower layers; what this layer itself brought stays, wherever the whiteout stands in it."""
+        if target in fresh:
+            return
+        if target.is_dir() and not target.is_symlink():
+            for child in sorted(target.iterdir()):
+                self._remove_lower(child, fresh)
+            with contextlib.suppress(OSError):  # something in it is this layer's
+                target.rmdir()
+        else:
+            _remove(target)
+
+
+def _remove(target: Path) -> None:
+    if target.is_dir() and not target.is_symlink():
+        shutil.rmtree(target)
+    else:
+        target.unlink(missing_ok=True)
