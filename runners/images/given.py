@@ -254,7 +254,7 @@ class _Box:
         try:
             archive = tarfile.open(path, "r:*")  # noqa: SIM115 - closed below
         except (tarfile.TarError, EOFError, zlib.error) as error:
-            raise TareError(f"{path} is neither a folder nor a tar archive ({error}). {_REMEDY}") from error
+            raise TareError(f"{path} is neither a folder nor a tar archive. {_REMEDY}") from error
         with archive:
             try:
                 yield cls(path, archive)

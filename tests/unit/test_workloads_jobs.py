@@ -14,6 +14,9 @@ class RecordingImage:
     def argv(self, root, program, *args):
         return (f"{root.rstrip('/')}/bin/{program}", *args)
 
+    def directory(self, root, program, scratch):
+        return scratch
+
     def environ(self, root, program=""):
         return {"ROOT": root}
 
