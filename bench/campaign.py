@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from bench.experiments.base import Experiment
     from bench.plan import Case, Plan
+    from bench.precision import Precision
     from bench.progress import Progress
     from bench.registry import Supplies
     from bench.workloads.base import Workload
@@ -61,6 +62,8 @@ class Campaign:
     """What experiments may draw on; needed if the plan has any."""
     done: frozenset[tuple[str, str, int, bool]] = frozenset()
     """What a resumed run has already: (workload, runner key, block, warm-up)."""
+    precision: Precision | None = None
+    """Says which workloads have been measured enough; all planned blocks are measured without it."""
     number: int = 0
     """Of the next trial."""
     invocation: int = 0
@@ -96,7 +99,7 @@ class Campaign:
     def _cold_blocks(self, blocks: range) -> None:
         for block in blocks:
             for workload in self.plan.order(
-                f"workloads of cold block {block}", self.plan.workloads(cold=True)
+                f"workloads of cold block {block}", self._wanted(self.plan.workloads(cold=True), block)
             ):
                 if self._out_of_time(f"cold block {block} of {workload.name}"):
                     return
@@ -204,7 +207,7 @@ class Campaign:
     # -- steady state -----------------------------------------------------------------------------
 
     def _steady_round(self, number: int, blocks: range) -> None:
-        workloads = self.plan.workloads(cold=False)
+        workloads = self._wanted(self.plan.workloads(cold=False), blocks.start)
         keys = dict.fromkeys(
             case.runner
             for block in blocks
@@ -222,7 +225,8 @@ class Campaign:
             for workload in self.plan.order(f"warm-ups of round {number}", warmed):
                 self._steady_block(workload, blocks[0], places, stack, warmup=True)
             for block in blocks:
-                if self._out_of_time(f"steady-state block {block}"):
+                workloads = self._wanted(workloads, block)
+                if not workloads or self._out_of_time(f"steady-state block {block}"):
                     return
                 if block != blocks[0]:
                     wanted = {
@@ -340,8 +344,18 @@ class Campaign:
         self._store(draft, case)
         return True
 
+    def _wanted(self, workloads: tuple[Workload, ...], blocks: int) -> tuple[Workload, ...]:
+        """Those that need more than so many blocks."""
+        precision = self.precision
+        if precision is None:
+            return workloads
+        return tuple(workload for workload in workloads if not precision.enough(workload.name, blocks))
+
     def _store(self, draft: Draft, case: Case, cost: str = "", seconds: float = 0.0) -> None:
-        self.store(draft.trial(self.run_id, self.number))
+        trial = draft.trial(self.run_id, self.number)
+        self.store(trial)
+        if self.precision:
+            self.precision.add(trial)
         self.number += 1
         if cost:
             self.seen.setdefault(cost, []).append(seconds)

@@ -11,6 +11,7 @@ import msgspec
 from reports import changes, numbers
 from results.gate import Gate, gate, judged
 from results.load import load_run
+from results.record import CPU_TIME
 from results.thresholds import Thresholds, read_thresholds
 from results.verdict import RunsCompared, compare_runs, compare_versions, control_false_calls
 
@@ -20,12 +21,10 @@ if TYPE_CHECKING:
 
     from results.comparison import Comparison
     from results.load import Run
+    from results.record import Manifest
 
 
 Multiplicity = Literal["bh", "holm", "none"]
-
-CPU_TIME = "cpu.total"
-"""Two versions of a command are judged by it, too: what others do on the machine hardly moves it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,3 +169,14 @@ def compare_measured(run_dir: Path, base: str, head: str, *, rules: Rules = Rule
     return Outcome(
         base, head, compared, rules.gate(found, primary_only=True, also=(CPU_TIME,)), tuple(remarks)
     )
+
+
+def _precision(about: Manifest) -> list[str]:
+    """What became of the width that was aimed at."""
+    target = about.plan.get("request", {}).get("settings", {}).get("run.precision")
+    if not target:
+        return []
+    reached = about.notes.get("precision_reached_after_blocks") or {}
+    blocks = ", ".join(str(one) for one in reached.values())
+    aim = f"Sampling was to stop when all intervals are within ±{target * 100:g} %"
+    return [f"{aim}: they were after {blocks} blocks." if reached else f"{aim}: the budget was spent before."]

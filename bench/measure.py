@@ -14,8 +14,10 @@ import msgspec
 
 from bench.campaign import Campaign, done_trials
 from bench.plan import timings_file
+from bench.precision import Precision
+from bench.registry import BASE
 from results.load import load_run
-from results.record import CONTROL_SUFFIX, FORMAT_VERSION, Manifest
+from results.record import CONTROL_SUFFIX, CPU_TIME, FORMAT_VERSION, Manifest
 from results.store import RunWriter, resume
 from runners.host.conditions import conditions
 from runners.host.facts import context_facts, host_facts
@@ -47,6 +49,7 @@ def measure(
             store=writer.append,
             progress=progress,
             supplies=bench.supplies,
+            precision=_precision(request, bench),
         )
         if request.resume:
             _take_up(campaign, writer, bench, progress)
@@ -54,6 +57,9 @@ def measure(
         try:
             campaign.run()
             status, interrupted = "complete", False
+            if campaign.precision:
+                reached = campaign.precision.reached()
+                writer.update(notes={**writer.manifest.notes, "precision_reached_after_blocks": reached})
         except KeyboardInterrupt:
             progress.end()
             progress.say(
@@ -64,6 +70,15 @@ def measure(
             writer.finish("complete" if status == "complete" else "interrupted")
             _remember(bench.supplies.context.cache, campaign.seen)
         return writer.path, interrupted
+
+
+def _precision(request: Request, bench: Bench) -> Precision | None:
+    target = request.settings.get("run.precision")
+    if not target:
+        return None
+    versions = tuple(name for name, _ in request.versions)
+    base = versions[0] if versions else bench.runners[BASE].label
+    return Precision(target, base, versions, also=(CPU_TIME,) if versions else ())
 
 
 def _writer(request: Request, bench: Bench, plan: Plan, image: Image, limits: Limits) -> RunWriter:
@@ -100,6 +115,9 @@ def _take_up(campaign: Campaign, writer: RunWriter, bench: Bench, progress: Prog
         for again in ("", CONTROL_SUFFIX)
     }
     campaign.done = done_trials(trials, labels)
+    if campaign.precision:
+        for trial in trials:
+            campaign.precision.add(trial)
     campaign.number = writer.next_number
     campaign.invocation = 1 + max((trial.invocation for trial in trials), default=-1)
     progress.say(f"going on with {writer.manifest.run} at trial {campaign.number}")

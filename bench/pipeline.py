@@ -19,6 +19,7 @@ from bench.errors import EnvironmentMissing, Exit, UsageError
 from bench.keyword import compile_keyword
 from bench.measure import measure
 from bench.plan import MODES, Case, ModeName, Plan, Seconds, Terms, make_plan, timings_file
+from bench.precision import LEAST_OPENINGS
 from bench.profile import PROFILES, profile
 from bench.provide import provide
 from bench.registry import BASE, CONTROL, DEFAULT, QUICK, Supplies, check, make
@@ -26,6 +27,7 @@ from bench.workloads.command import Command
 from results.find import find_run
 from results.load import load_run
 from results.store import new_run_id
+from results.width import CHECKPOINTS
 from runners.engines.private import clear_dead
 from runners.host import leftovers
 from runners.launcher.client import Launcher
@@ -47,6 +49,10 @@ if TYPE_CHECKING:
 MOST_BLOCKS_OF_VERSIONS: Mapping[ModeName, int] = {"quick": 20, "default": 300, "rigorous": 600}
 """Where two versions are compared nothing else is measured, and small differences are what is looked for: as many
 blocks as find 5 % on a machine that others use, too (docs/method.md has the curves)."""
+
+
+MOST_BLOCKS = CHECKPOINTS[-1]
+"""Where a precision is aimed at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +174,14 @@ def plan(request: Request, bench: Bench, missing: Mapping[str, tuple[str, str]] 
         mode = replace(mode, budget_seconds=wanted["run.budget"])
     if request.versions:
         mode = replace(mode, most_blocks=max(mode.most_blocks, MOST_BLOCKS_OF_VERSIONS[mode.name]))
+    if wanted.get("run.precision"):
+        # The budget bounds them; rounds are openings of what is too slow to be made anew for every block.
+        mode = replace(
+            mode,
+            most_blocks=MOST_BLOCKS,
+            most_cold_blocks=MOST_BLOCKS,
+            rounds=max(mode.rounds, LEAST_OPENINGS),
+        )
     seed = wanted["run.seed"]
     accelerators = {key: runner.accelerator for key, runner in bench.runners.items()}
     made = make_plan(

@@ -71,6 +71,14 @@ def seconds(text: str) -> float:
     return number
 
 
+def percentage(text: str) -> float:
+    """``1%``, ``1`` or ``0.5 %`` → a relative difference."""
+    number = float(text.strip().removesuffix("%")) / 100
+    if not 0 < number < 1:
+        raise ValueError("must be above 0 % and below 100 %")
+    return number
+
+
 def cpu_list(text: str) -> tuple[int, ...]:
     """``0-2,5`` → (0, 1, 2, 5), as cpuset files write it."""
     cpus: set[int] = set()
@@ -154,6 +162,14 @@ SETTINGS = (
         seconds,
         "run",
         metavar="SECONDS",
+    ),
+    Setting(
+        "run.precision",
+        "--precision",
+        "measure until every cost's 95 % interval is within plus or minus so much, or the budget is spent",
+        percentage,
+        "run",
+        metavar="PERCENT",
     ),
     Setting("run.name", "--name", "a name to find the run by", str, "run", default=""),
     Setting(

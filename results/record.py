@@ -59,6 +59,10 @@ CONTROL_SUFFIX = "-again"
 """A runner that is measured a second time for the A/A control is recorded under its label with this behind it."""
 
 
+CPU_TIME = "cpu.total"
+"""CPU time of a job. Two versions are judged by it, too: what others do on the machine hardly moves it."""
+
+
 class Metric(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One number of one trial, with everything needed to read it."""
 

@@ -7,6 +7,7 @@ import pytest
 from bench import campaign as campaign_module
 from bench.campaign import GIVE_UP_AFTER, Campaign, done_trials
 from bench.plan import MODES, Case, Plan, Skip
+from bench.precision import Precision
 from bench.progress import Silent
 from bench.workloads.base import ParseError
 from bench.workloads.null import Null
@@ -261,3 +262,14 @@ def test_places_are_closed_when_the_run_is_interrupted_and_a_resumed_one_measure
     key = lambda t: (t.workload, t.runner, t.block, t.warmup)  # noqa: E731
     assert sorted(map(key, kept + rest)) == sorted(map(key, expected))
     assert [t.number for t in kept + rest] == list(range(len(expected)))
+
+
+def test_workloads_that_are_precise_enough_are_measured_no_more():
+    noisy = {"noise": 0.5}
+    for box, blocks in ((None, 10), (noisy, 40)):
+        precision = Precision(0.01, "bare")
+        anew = ("bare", "bare-again", "box")
+        campaign, kept, _ = make(blocks=40, rounds=4, box=box, reopened=anew, precision=precision)
+        campaign.run()
+        assert len(good(kept, "work", "box")) == blocks
+        assert len(good(kept, "null", "box")) == blocks
