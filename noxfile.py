@@ -132,6 +132,13 @@ def guests(session: nox.Session) -> None:
 
 
 @nox.session
+def hyperfine(session: nox.Session) -> None:
+    """Compare start-up times with hyperfine's on the same commands; see docs/hyperfine.py."""
+    install(session)
+    session.run("python", "docs/hyperfine.py", *session.posargs)
+
+
+@nox.session
 def lock(session: nox.Session) -> None:
     """Write ``constraints.txt`` anew from the ranges in ``pyproject.toml``."""
     session.install("uv>=0.5")

@@ -7,6 +7,10 @@
 * C ``clone3`` with the same namespaces, ``chroot``, ``execveat`` and ``waitpid``, against the null launch in the full
   ``namespaces`` container, which also has its mounts, limits, capabilities and filter (root only).
 
+* The same null launch in ``namespaces``, against the null launches of other container tools (:data:`PEERS`) under the
+  same limits. crun makes its cgroups itself, where ours are made and entered before ``requested``; so a second row
+  compares whole openings by wall clock, with everything in them that the suite does as well.
+
 What C launches is a static ``true`` with libc, as launch floors are commonly given; the targets are for that. Then,
 without a target, the agent's own binary with an argument that makes it leave at once: it has no libc and so starts
 faster than a C program can, and the second ratio is what is left when that is taken away.
@@ -27,11 +31,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.registry import Supplies, make
 from runners.bare import Bare
 from runners.host import leftovers
 from runners.host.cgroups import Cgroups
@@ -42,6 +48,7 @@ from runners.model import Job, Limits, RunContext, TareError
 from runners.namespaces import Namespaces
 from runners.native.build import build
 from runners.provision.cache import default_cache
+from runners.provision.tools import Provision
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -51,6 +58,9 @@ if TYPE_CHECKING:
 REFERENCE = Path(__file__).with_name("harness_reference.c")
 TRUE = Path(__file__).with_name("harness_true.c")
 TARGETS = {"bare": 1.2, "namespaces": 1.6}
+OURS = "namespaces"
+PEERS = ("crun", "bubblewrap")
+"""Our full container has to start faster than these."""
 RESIDENT_TARGET_BYTES = 20 << 20
 HELP_TARGET_SECONDS = 0.3
 PAUSE_SECONDS = 0.005
@@ -151,16 +161,18 @@ def compile_c(source: Path, folder: Path, *flags: str) -> Path:
     return program
 
 
-def null_launch(runner: Runner) -> float:
-    """Seconds from ``requested`` to ``gone`` of a place that did the null job."""
+def null_launch(runner: Runner, whole: list[float]) -> float:
+    """Seconds from ``requested`` to ``gone`` of a place that did the null job; ``whole`` gets those of all of it."""
     job = Job()
+    began = time.perf_counter()
     with runner.open(first=job) as place:
         place.run(job)
+    whole.append(time.perf_counter() - began)
     return (place.timeline["gone"] - place.timeline["requested"]) / 1e9
 
 
-def measure(rounds: int, chance: random.Random) -> tuple[list[Ratio], list[Figure]]:
-    """Take all measurements, and leave nothing behind."""
+def measure(rounds: int, chance: random.Random) -> tuple[list[Ratio], list[Figure], list[str]]:
+    """Take all measurements, and leave nothing behind; also says what was not measured, and why."""
     cache = default_cache()
     run = f"harness-{os.getpid()}"
     workdir = Path(os.environ.get("TARE_WORKDIR", "/var/tmp")) / f"tare-{run}"  # noqa: S108 - disk-backed
@@ -180,17 +192,28 @@ def measure(rounds: int, chance: random.Random) -> tuple[list[Ratio], list[Figur
         stack.callback(agent.close)
         context = RunContext(run, workdir, cache, launcher)
         modes: dict[str, Callable[[], float]] = {}
+        whole: dict[str, list[float]] = defaultdict(list)
+        skipped: list[str] = []
 
-        def add(name: str, runner: Runner, mode: bytes) -> None:
+        def add(name: str, runner: Runner, mode: bytes = b"") -> None:
             runner.prepare(image, limits)
             stack.callback(runner.close)
-            modes[f"true for {name}"] = lambda: true.launch(mode)
-            modes[f"agent for {name}"] = lambda: agent.launch(mode)
-            modes[name] = lambda: null_launch(runner)
+            if mode:
+                modes[f"true for {name}"] = lambda: true.launch(mode)
+                modes[f"agent for {name}"] = lambda: agent.launch(mode)
+            modes[name] = lambda: null_launch(runner, whole[name])
 
         add("bare", Bare(context), b"s")
-        if os.getuid() == 0:
-            add("namespaces", Namespaces(context), b"c")
+        root = os.getuid() == 0
+        if not root:
+            skipped.append(f"{OURS} / C: skipped, the reference's namespaces need root; run as root")
+        add(OURS, Namespaces(context), b"c" if root else b"")
+        for name in PEERS:
+            provision = Provision(cache, progress=lambda line: print(line, file=sys.stderr))  # noqa: T201
+            try:
+                add(name, make(name, Supplies(context, provision, {})))
+            except TareError as error:
+                skipped.append(f"{OURS} / {name}: skipped, {error}")
         times = interleave(modes, rounds, chance)
         figures = [
             Figure("launcher's resident memory", launcher.resident_bytes(), "bytes", RESIDENT_TARGET_BYTES),
@@ -205,9 +228,13 @@ def measure(rounds: int, chance: random.Random) -> tuple[list[Ratio], list[Figur
             compare(f"{name} / C, {what}", times[f"{what} for {name}"], times[name], target, chance)
             for what, targets in (("true", TARGETS), ("agent", dict.fromkeys(TARGETS, 0.0)))
             for name, target in targets.items()
-            if name in times
+            if f"{what} for {name}" in times
         ]
-    return ratios, figures
+        for name in filter(times.__contains__, PEERS):
+            ratios.append(compare(f"{OURS} / {name}", times[name], times[OURS], 1.0, chance))
+            theirs, ours = whole[name][-rounds:], whole[OURS][-rounds:]
+            ratios.append(compare(f"{OURS} / {name}, whole openings", theirs, ours, 1.0, chance))
+    return ratios, figures, skipped
 
 
 def interleave(
@@ -246,15 +273,16 @@ def cgroup_seconds(run: str, limits: Limits) -> float:
     return time.perf_counter() - began
 
 
-def table(ratios: Sequence[Ratio], figures: Sequence[Figure]) -> list[str]:
+def table(ratios: Sequence[Ratio], figures: Sequence[Figure], skipped: Sequence[str]) -> list[str]:
     """Lines for people."""
+    width = max(len("null launch"), *(len(one.name) for one in ratios))
     lines = [
-        f"{'null launch':22} {'C (ms)':>8} {'suite (ms)':>11} {'ratio':>6}  {'95 % interval':15} {'n':>5}  target"
+        f"{'null launch':{width}} {'2nd (ms)':>8} {'1st (ms)':>11} {'ratio':>6}  {'95 % interval':15} {'n':>5}  target"
     ]
     for one in ratios:
         interval = f"{one.low:.2f} … {one.high:.2f}"
         lines.append(
-            f"{one.name:22} {one.reference_seconds * 1e3:8.3f} {one.suite_seconds * 1e3:11.3f} {one.ratio:6.2f}  "
+            f"{one.name:{width}} {one.reference_seconds * 1e3:8.3f} {one.suite_seconds * 1e3:11.3f} {one.ratio:6.2f}  "
             f"{interval:15} {one.rounds:5}"
             + (f"  ≤ {one.target:.1f}: {'met' if one.met else 'MISSED'}" if one.target else "")
         )
@@ -264,9 +292,7 @@ def table(ratios: Sequence[Ratio], figures: Sequence[Figure]) -> list[str]:
         )
         limit = "" if not figure.target else ": met" if figure.met else ": MISSED"
         lines.append(f"{figure.name}: {number}{limit}")
-    if not any(one.name.startswith("namespaces") for one in ratios):
-        lines.append("namespaces: skipped, the reference's namespaces need root; run as root")
-    return lines
+    return [*lines, *skipped]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -281,15 +307,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args(arguments)
     try:
-        ratios, figures = measure(options.rounds, random.Random(options.seed))  # noqa: S311 - an order, not a secret
+        ratios, figures, skipped = measure(options.rounds, random.Random(options.seed))  # noqa: S311 - an order, not a secret
     except TareError as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 3
     if options.json:
-        rows = {"ratios": [asdict(one) for one in ratios], "figures": [asdict(one) for one in figures]}
-        print(json.dumps(rows, indent=2))  # noqa: T201
+        rows = {"ratios": list(map(asdict, ratios)), "figures": list(map(asdict, figures))}
+        print(json.dumps({**rows, "skipped": skipped}, indent=2))  # noqa: T201
     else:
-        print("\n".join(table(ratios, figures)))  # noqa: T201
+        print("\n".join(table(ratios, figures, skipped)))  # noqa: T201
     met = [one.met for one in ratios] + [one.met for one in figures]
     return 0 if all(met) else 1
 

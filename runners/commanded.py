@@ -124,6 +124,11 @@ class CommandedPlace(HostPlace):
         super().__init__(plan, first)
 
     @property
+    def plan(self) -> CommandPlan:
+        """What it was made from."""
+        return self._plan
+
+    @property
     def limited(self) -> Mapping[str, Any]:
         """The limits in force, in the words of :attr:`Cgroup.achieved`."""
         return self._cgroup.achieved if self._cgroup else {}

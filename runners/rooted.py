@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from runners.commanded import CommandedPlace, CommandPlan, agent_argv
+from runners.created import CreatedPlace, CreatedPlan
 from runners.host.cgroups import Cgroups
 from runners.images.build import AGENT_SOURCE
 from runners.images.image import AGENT, Image
@@ -70,7 +71,7 @@ class Making:
     root: Path
     """The private, writable root, where the command sees it."""
     folder: Path
-    """The place's own, on the host; not made yet."""
+    """The place's own, on the host."""
     limits: Limits
     tool: Tool
 
@@ -153,6 +154,11 @@ class RootedRunner(ABC):
 
     def open(self, first: Job | None = None) -> CommandedPlace:
         """See :class:`runners.model.Runner`."""
+        plan = self.next_plan()
+        return CreatedPlace(plan, first) if isinstance(plan, CreatedPlan) else CommandedPlace(plan, first)
+
+    def next_plan(self) -> CommandPlan:
+        """The plan of a place that is not made yet: its command may be run, and timed, by others as well."""
         if self._prepared is None:
             raise TareError(f"{self.name} was opened before it was prepared")
         ready = self._prepared
@@ -180,7 +186,8 @@ class RootedRunner(ABC):
             environ=ready.tool.environ,
             steps=ready.steps,
         )
-        return self.make(plan, making, first)
+        making.folder.mkdir(parents=True)
+        return self.complete(plan, making)
 
     def close(self) -> None:
         """See :class:`runners.model.Runner`."""
@@ -190,8 +197,8 @@ class RootedRunner(ABC):
         self._cgroups.remove_run(self._context.run)
 
     @abstractmethod
-    def make(self, plan: CommandPlan, making: Making, first: Job | None) -> CommandedPlace:
-        """Complete the plan and make the place."""
+    def complete(self, plan: CommandPlan, making: Making) -> CommandPlan:
+        """Complete the plan: the command line, and who makes which cgroups."""
 
     @abstractmethod
     def facts(self) -> Mapping[str, object]:

@@ -11,10 +11,9 @@ import json
 import platform
 import subprocess
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from runners.commanded import CommandedPlace
-from runners.created import CreatedPlace, CreatedPlan
+from runners.created import CreatedPlan
 from runners.host.disks import disk_of
 from runners.host.membership import foretold
 from runners.launcher.client import Launcher
@@ -27,10 +26,11 @@ from runners.rooted import RootedRunner
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from contextlib import ExitStack
+    from pathlib import Path
 
     from runners.commanded import CommandPlan
     from runners.launcher.steps import Step
-    from runners.model import Job, RunContext
+    from runners.model import RunContext
     from runners.provision.tools import Provision, Tool
     from runners.rooted import Making
 
@@ -48,10 +48,10 @@ class OciRunner(RootedRunner):
         self.tool_name, self.for_users = self._runtime.program or kind, self._runtime.for_users
         super().__init__(context, provision, name)
 
-    def make(self, plan: CommandPlan, making: Making, first: Job | None) -> CommandedPlace:
+    def complete(self, plan: CommandPlan, making: Making) -> CommandPlan:
         """See :class:`RootedRunner`."""
         bundle = making.folder / "bundle"
-        bundle.mkdir(parents=True)
+        bundle.mkdir()
         ours = self._cgroups if self._user else None
         told = None if self._user else foretold(self._cgroups, plan.context.run, plan.name)
         if told:
@@ -69,36 +69,35 @@ class OciRunner(RootedRunner):
             filtered=self._runtime.shares_kernel,
         )
         (bundle / "config.json").write_text(json.dumps(config(content)), "utf-8")
-        front = self._front(making.tool)
-        argv = (*front, "run", "--bundle", str(bundle), making.container)
-        plan = replace(
-            plan, argv=argv, what=f"{self._runtime.name} run", cgroups=ours, foretold=told,
-            same_clock=self._runtime.shares_kernel, undo=lambda: self._delete(making),
-        )  # fmt: skip
-        if not self._apart:
-            return CommandedPlace(plan, first)
-        pid_file = bundle / "pid"
-        common = {field.name: getattr(plan, field.name) for field in fields(plan)}
-        made = CreatedPlan(
-            **common
-            | {
-                "what": f"{self._runtime.name} create",
-                "argv": (
-                    *front,
-                    "create",
-                    "--bundle",
-                    str(bundle),
-                    "--pid-file",
-                    str(pid_file),
-                    making.container,
-                ),
-                "sweep": False,
-                "start": (*front, "start", making.container),
-                "delete": (*front, "delete", making.container),
-                "pid_file": pid_file,
-            }
+        common = replace(
+            plan,
+            cgroups=ours,
+            foretold=told,
+            same_clock=self._runtime.shares_kernel,
+            undo=lambda: self._delete(making),
         )
-        return CreatedPlace(made, first)
+        return self._by_three(common, making, bundle) if self._apart else self._by_one(common, making, bundle)
+
+    def _by_one(self, plan: CommandPlan, making: Making, bundle: Path) -> CommandPlan:
+        argv = (*self._front(making.tool), "run", "--bundle", str(bundle), making.container)
+        return replace(plan, what=f"{self._runtime.name} run", argv=argv)
+
+    def _by_three(self, plan: CommandPlan, making: Making, bundle: Path) -> CreatedPlan:
+        front, pid_file = self._front(making.tool), bundle / "pid"
+        changed: dict[str, Any] = {
+            "what": f"{self._runtime.name} create",
+            "argv": (
+                *(*front, "create", "--bundle", str(bundle)),
+                *("--pid-file", str(pid_file), making.container),
+            ),
+            "sweep": False,
+        }
+        return CreatedPlan(
+            **{field.name: getattr(plan, field.name) for field in fields(plan)} | changed,
+            start=(*front, "start", making.container),
+            delete=(*front, "delete", making.container),
+            pid_file=pid_file,
+        )
 
     def facts(self) -> Mapping[str, object]:
         """See :class:`RootedRunner`."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from runners.commanded import CommandedPlace
 from runners.launcher.seccomp import build_filter
 from runners.oci.config import CAPABILITIES
 from runners.rooted import RootedRunner
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from runners.commanded import CommandPlan
-    from runners.model import Job
     from runners.provision.tools import Tool
     from runners.rooted import Making
 
@@ -31,7 +29,7 @@ class Bubblewrap(RootedRunner):
 
     tool_name = "bwrap"
 
-    def make(self, plan: CommandPlan, making: Making, first: Job | None) -> CommandedPlace:
+    def complete(self, plan: CommandPlan, making: Making) -> CommandPlan:
         """See :class:`RootedRunner`."""
         options = (
             *("--bind", str(making.root), "/", "--proc", "/proc", "--dev", "/dev"),
@@ -41,7 +39,7 @@ class Bubblewrap(RootedRunner):
             *("--unsetenv", "LD_LIBRARY_PATH", "--seccomp", str(_FILTER_FD)),
             *("--cap-drop", "ALL", *(word for name in CAPABILITIES.values() for word in ("--cap-add", name))),
         )
-        plan = replace(
+        return replace(
             plan,
             argv=making.tool.argv(*options, *making.agent),
             what="bwrap",
@@ -49,7 +47,6 @@ class Bubblewrap(RootedRunner):
             rlimits=True,
             files={_FILTER_FD: self._folder / "filter"},
         )
-        return CommandedPlace(plan, first)
 
     def facts(self) -> Mapping[str, object]:
         """See :class:`RootedRunner`."""

@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runners.commanded import CommandedPlace
 from runners.host.cgroups import SWAP_FILES, limit_files
 from runners.host.disks import disk_of
 from runners.host.membership import foretold
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 
     from runners.commanded import CommandPlan
     from runners.host.cgroups import Hierarchy
-    from runners.model import Job
     from runners.provision.tools import Tool
     from runners.rooted import Making
 
@@ -39,9 +37,8 @@ class Lxc(RootedRunner):
     tool_name = "lxc-execute"
     for_users = False
 
-    def make(self, plan: CommandPlan, making: Making, first: Job | None) -> CommandedPlace:
+    def complete(self, plan: CommandPlan, making: Making) -> CommandPlan:
         """See :class:`RootedRunner`."""
-        making.folder.mkdir(parents=True)
         told = foretold(self._cgroups, plan.context.run, plan.name)
         told.achieved |= self.achieved
         file = making.folder / "config"
@@ -51,7 +48,7 @@ class Lxc(RootedRunner):
             *("--name", making.container, "--rcfile", str(file), "--lxcpath", str(self._folder / "state")),
             *("--", *making.agent),
         )
-        return CommandedPlace(replace(plan, argv=argv, what="lxc-execute", foretold=told), first)
+        return replace(plan, argv=argv, what="lxc-execute", foretold=told)
 
     def facts(self) -> Mapping[str, object]:
         """See :class:`RootedRunner`."""

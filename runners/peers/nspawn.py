@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from runners.commanded import CommandedPlace
 from runners.oci.config import CAPABILITIES
 from runners.rooted import RootedRunner
 
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from runners.commanded import CommandPlan
-    from runners.model import Job
     from runners.rooted import Making
 
 _DROPPED = tuple(
@@ -44,7 +42,7 @@ class Nspawn(RootedRunner):
     tool_name = "systemd-nspawn"
     for_users = False
 
-    def make(self, plan: CommandPlan, making: Making, first: Job | None) -> CommandedPlace:
+    def complete(self, plan: CommandPlan, making: Making) -> CommandPlan:
         """See :class:`RootedRunner`."""
         options = (
             *("--directory", str(making.root), f"--machine={making.container}", "--hostname=tare"),
@@ -55,9 +53,7 @@ class Nspawn(RootedRunner):
             f"--setenv=TARE_RUN={plan.context.run}",
         )
         argv = making.tool.argv(*options, "--", *making.agent)
-        return CommandedPlace(
-            replace(plan, argv=argv, what="systemd-nspawn", cgroups=self._cgroups, rlimits=True), first
-        )
+        return replace(plan, argv=argv, what="systemd-nspawn", cgroups=self._cgroups, rlimits=True)
 
     def facts(self) -> Mapping[str, object]:
         """See :class:`RootedRunner`."""
