@@ -92,6 +92,12 @@ def _lxc(supplies: Supplies, name: str) -> Runner:
     return Lxc(supplies.context, supplies.provision, name)
 
 
+def _microvm(supplies: Supplies, name: str) -> Runner:
+    from runners.microvms.runner import MicroVmRunner  # noqa: PLC0415
+
+    return MicroVmRunner(supplies.context, supplies.provision, supplies.settings, name=name)
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """One kind of runner."""
@@ -158,6 +164,8 @@ KINDS = {
     "docker": Kind(_docker, _network),
     "containerd": Kind(_containerd),
     **{f"qemu-{profile}": _guest(profile) for profile in GUESTS},
+    "firecracker": Kind(_microvm),
+    "cloud-hypervisor": Kind(_microvm),
 }
 """A runner's name is one of these, or ``KIND:VARIANT`` where the kind has variants: ``namespaces:+pid``."""
 

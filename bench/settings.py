@@ -291,6 +291,18 @@ SETTINGS = (
         "TARE_GUEST_CMDLINE",
         "ARGS",
     ),
+    Setting(
+        "guest.firecracker", "--firecracker", "Firecracker binary", str, "guest", "TARE_FIRECRACKER", "FILE"
+    ),
+    Setting(
+        "guest.cloud_hypervisor",
+        "--cloud-hypervisor",
+        "Cloud Hypervisor binary",
+        str,
+        "guest",
+        "TARE_CLOUD_HYPERVISOR",
+        "FILE",
+    ),
     Setting("guest.qemu", "--qemu", "QEMU binary", str, "guest", "TARE_QEMU", "FILE"),
     Setting("guest.cpu", "--qemu-cpu", "QEMU CPU model", str, "guest", "TARE_QEMU_CPU", "MODEL"),
     Setting(

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 WANTED = (
     "virtio_pci", "virtio_mmio", "virtio_blk", "virtio_net", "virtio_console", "virtio_rng", "virtio_balloon", "ext4",
-    "vmw_vsock_virtio_transport",
 )  # fmt: skip
 """Modules that guests may need; what a kernel has built in has no file and is passed over."""
 

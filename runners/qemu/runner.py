@@ -9,9 +9,8 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from runners.guest_files import initramfs, root_disk, scratch_template
 from runners.host.cgroups import Cgroups
-from runners.images.ext4 import build_ext4, empty_ext4
-from runners.images.initramfs import build_initramfs
 from runners.kvm.floor import probe_kvm
 from runners.model import Probe, TareError
 from runners.place import file_system
@@ -245,8 +244,8 @@ class QemuRunner:
             kernel=kernel.path,
             initramfs=kernel.path,
             wiring=wiring,
-            root=self._root(store, image) if wiring.disk else None,
-            scratch=self._scratch(limits) if wiring.disk else None,
+            root=root_disk(store, image, self._provision) if wiring.disk else None,
+            scratch=scratch_template(self._context, limits, self._provision) if wiring.disk else None,
             cmdline=self._options.cmdline,
             tsc_khz=tsc_khz() if self.accelerator == "tcg" else None,
             tsc_reliable=host_trusts_it(),
@@ -259,7 +258,7 @@ class QemuRunner:
         return replace(
             machine,
             kernel=kernel.path if machine.lean else kernel.given,
-            initramfs=self._initramfs(store, image, modules, machine),
+            initramfs=initramfs(store, image, modules, with_tree=not wiring.disk, compress=not machine.lean),
         )
 
     def _cpu(self) -> str:
@@ -270,35 +269,6 @@ class QemuRunner:
         if variant.plain:
             return ""
         return self._options.cpu or ("host" if self.accelerator == "kvm" else "max")
-
-    def _initramfs(self, store: Cache, image: Image, modules: tuple[Path, ...], machine: Machine) -> Path:
-        with_tree, compress = not machine.wiring.disk, not machine.lean
-        tree = image.tree if with_tree else None
-        agent = image.agent.read_bytes()
-
-        def build(content: Path) -> dict[str, object]:
-            build_initramfs(content / "initramfs", image.agent, modules, tree, compress=compress)
-            return {"modules": [module.name for module in modules]}
-
-        names = [str(module) for module in modules]
-        key = ("initramfs", agent.hex(), names, image.key if with_tree else "", compress)
-        return store.entry("initramfs", repr(key), build).path / "initramfs"
-
-    def _root(self, store: Cache, image: Image) -> Path:
-        mke2fs = self._provision.tool("mke2fs")
-
-        def build(content: Path) -> dict[str, object]:
-            build_ext4(image.tree, content / "root.ext4", mke2fs)
-            return {"image": image.key, "mke2fs": mke2fs.version}
-
-        return store.entry("guest-root", f"{image.key} {mke2fs.version}", build).path / "root.ext4"
-
-    def _scratch(self, limits: Limits) -> Path:
-        """A template for the scratch disks of all places, in the run's own folder."""
-        template = self._context.workdir / f"scratch-{limits.scratch_bytes}.ext4"
-        if not template.exists():
-            empty_ext4(template, limits.scratch_bytes, self._provision.tool("mke2fs"))
-        return template
 
     def _boot_disk(self, machine: Machine) -> Path | None:
         """In the run's own folder, since the run is in the kernel's arguments."""

@@ -1,0 +1,117 @@
+"""A guest of Firecracker or Cloud Hypervisor as a place: the VMM is launched, told what to run, and left alone.
+
+The agent speaks over the guest's first serial port, which needs nothing of the guest's kernel but what the ones for
+clouds have built in. Every byte of it is an exit, so jobs that write much cost more here than on a virtio port.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from runners.guest import GuestPlace, GuestPlan
+from runners.launcher.client import SpawnRequest
+from runners.microvms.api import LONGEST_PATH_BYTES, Api, Appearance
+from runners.microvms.vmms import Sockets
+from runners.model import PlaceFailure
+from runners.qemu.watch import Watch
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from runners.host.cgroups import Cgroup
+    from runners.launcher.client import Spawned
+    from runners.microvms.vmms import MicroVm, Vmm
+    from runners.model import Job
+
+_LOG_BYTES = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MicroVmPlan(GuestPlan):
+    """How the runner wants its place."""
+
+    vmm: Vmm
+    binary: Path
+    guest: MicroVm
+    """:attr:`MicroVm.scratch` is the template; each place gets a copy."""
+
+
+class MicroVmPlace(GuestPlace):
+    """See :class:`runners.model.Place`."""
+
+    keeps_bytes = False
+    """A serial port's driver empties it when it starts."""
+
+    _plan: MicroVmPlan
+
+    def __init__(self, plan: MicroVmPlan, first: Job | None) -> None:
+        self.what = plan.vmm.what
+        super().__init__(plan, first)
+
+    def _launch(self, cgroup: Cgroup) -> Spawned:
+        plan = self._plan
+        self._sockets = Sockets(self._folder)
+        if len(os.fsencode(self._sockets.serial)) > LONGEST_PATH_BYTES:
+            raise PlaceFailure(
+                f"{self._sockets.serial} is too long for a socket's name",
+                remedy="set TARE_WORKDIR to a shorter one",
+            )
+        self._sockets.log.touch()
+        self._appearance = Appearance(self._folder)
+        self._undo.callback(self._appearance.close)
+        self._line, guest_line = self._channel()
+        console, silent = socket.socketpair()
+        silent.close()
+        stderr, vmm_stderr = os.pipe2(os.O_CLOEXEC)
+        self._watch = Watch(console, stderr, self._line)
+        self._undo.callback(self._watch.finish)
+        with guest_line, ExitStack() as handed_over:
+            handed_over.callback(os.close, vmm_stderr)
+            fds = {2: vmm_stderr}
+            if plan.vmm.serial == "stdio":
+                fds |= {0: guest_line.fileno(), 1: guest_line.fileno()}
+            name = f"tare-{plan.context.run}-{plan.number}"
+            argv = (str(plan.binary), *plan.vmm.arguments(name, self._sockets))
+            request = SpawnRequest(argv, environ={"TARE_RUN": plan.context.run}, fds=fds)
+            return self._spawn(request, cgroup)
+
+    def _begin(self) -> None:
+        """Tell it what to run. This is part of its start, as it is for everybody who uses it."""
+        plan = self._plan
+        guest = replace(plan.guest, scratch=self._disk) if self._disk else plan.guest
+        api = Api(self._appearance.connect(self._sockets.api, self._has_ended), self.what)
+        try:
+            *before, start = plan.vmm.requests(guest, self._sockets)
+            api.put(before)
+            # The sooner the better: what a guest says to a port without a listener is lost.
+            early = plan.vmm.serial == "socket" and self._sockets.serial.exists()
+            if early:
+                self._attach()
+            api.put([start])
+            if plan.vmm.serial == "socket" and not early:
+                self._attach()
+        finally:
+            api.close()
+        self._converse_over(self._line)
+
+    def _attach(self) -> None:
+        self._line.close()
+        self._line = self._appearance.connect(self._sockets.serial, self._has_ended)
+        self._undo.callback(self._line.close)
+
+    def _has_ended(self) -> bool:
+        return self._ended(0.0)
+
+    def _where(self) -> str:
+        """The end of its own log."""
+        try:
+            with self._sockets.log.open("rb") as file:
+                file.seek(max(0, self._sockets.log.stat().st_size - _LOG_BYTES))
+                said = file.read().decode("utf-8", "replace").strip()
+        except OSError:
+            return ""
+        return f"[{self.what}]\n{said}" if said else ""

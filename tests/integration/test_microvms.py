@@ -1,0 +1,112 @@
+"""Firecracker and Cloud Hypervisor by a stand-in that knows their API specifications: no binary of theirs is here."""
+
+import contextlib
+import json
+import os
+import sys
+import uuid
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from launched_places import EMPTY, run_context, settled_state
+
+from runners.microvms import runner as module
+from runners.microvms.runner import MicroVmRunner
+from runners.microvms.vmms import VMMS
+from runners.model import Job, Limits, PlaceFailure
+from runners.native.build import build
+from runners.provision.cache import default_cache
+from runners.provision.tools import Provision
+
+pytestmark = pytest.mark.integration
+
+LIMITS = Limits(cpus=1, memory_bytes=128 << 20, scratch_bytes=16 << 20)
+STAND_IN = Path(__file__).with_name("stand_in_vmm.py")
+REQUESTS = {
+    "firecracker": ["/machine-config", "/boot-source", "/drives/root", "/drives/scratch", "/actions"],
+    "cloud-hypervisor": ["/api/v1/vm.create", "/api/v1/vm.boot"],
+}
+
+
+@pytest.fixture(autouse=True)
+def kvm(monkeypatch):
+    floor = SimpleNamespace(usable=True, reason="KVM is pretended", remedy="", figures={})
+    monkeypatch.setattr(module, "probe_kvm", lambda: floor)
+
+
+@contextlib.contextmanager
+def stood_in(name, tmp_path, *more):
+    """A prepared runner whose binary is the stand-in."""
+    from runners.images.build import AGENT_SOURCE  # noqa: PLC0415
+
+    agent = build(AGENT_SOURCE, default_cache())
+    record = tmp_path / "requests"
+    record.touch()
+    binary = tmp_path / name
+    told = ("--kind", name, "--agent", str(agent), "--record", str(record), *more)
+    binary.write_text(f'#!/bin/sh\nexec {sys.executable} {STAND_IN} {" ".join(told)} "$@"\n')
+    binary.chmod(0o755)
+    run = f"mvm-{os.getpid()}-{uuid.uuid4().hex[:6]}"
+    with run_context(run) as (context, image):
+        for folder in ("dev", "proc", "sys", "tmp", "run", "scratch"):
+            (image.tree / folder).mkdir(exist_ok=True)
+        settings = {VMMS[name].setting: str(binary)}
+        runner = MicroVmRunner(context, Provision(context.cache), settings, name=name)
+        try:
+            probe = runner.probe()
+            assert probe.ok, probe.reason
+            assert probe.facts["version"] == "stand-in v0"
+            runner.prepare(image, LIMITS)
+            yield runner, lambda: [json.loads(line) for line in record.read_text().splitlines()]
+        finally:
+            runner.close()
+    assert settled_state(run) == EMPTY
+
+
+@pytest.mark.parametrize("name", VMMS)
+def test_a_guest_is_configured_started_spoken_to_and_ended(name, tmp_path):
+    with stood_in(name, tmp_path) as (runner, requests):
+        job = Job()
+        with runner.open(first=job) as place:
+            assert place.run(job).exit_code == 0
+        assert [path for path, _ in requests()] == REQUESTS[name]
+        assert place.timeline["gone"] > place.timeline["finished"] > place.timeline["spawned"]
+        assert place.context["machine"] == name
+        with runner.open() as one, runner.open() as other:
+            assert one.run(Job()).exit_code == other.run(Job()).exit_code == 0
+            assert one.vantage.vmm
+            assert one.vantage.kvm
+
+
+@pytest.mark.parametrize(
+    ("name", "path"), [("firecracker", "/actions"), ("cloud-hypervisor", "/api/v1/vm.create")]
+)
+def test_a_refusal_is_told_in_the_vmms_words(name, path, tmp_path):
+    with (
+        stood_in(name, tmp_path, "--refuse", path) as (runner, _),
+        pytest.raises(PlaceFailure, match=f"refused PUT {path} .*told to refuse"),
+    ):
+        runner.open()
+
+
+def test_a_vmm_that_dies_at_once_is_told_with_its_last_line(tmp_path):
+    with stood_in("firecracker", tmp_path) as (runner, _):
+        (tmp_path / "firecracker").write_text("#!/bin/sh\necho no such option >&2\nexit 3\n")
+        with pytest.raises(PlaceFailure, match="Firecracker ended with status 3: no such option"):
+            runner.open()
+
+
+@pytest.mark.parametrize("name", VMMS)
+def test_without_binary_or_kvm_it_is_skipped_with_the_reason(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    probe = MicroVmRunner(None, None, {}, name=name).probe()
+    assert not probe.ok
+    assert "is not here" in probe.reason
+    assert name in probe.remedy
+    (tmp_path / name).write_text("#!/bin/sh\n")
+    (tmp_path / name).chmod(0o755)
+    floor = SimpleNamespace(usable=False, reason="there is no /dev/kvm", remedy="get one", figures={})
+    monkeypatch.setattr(module, "probe_kvm", lambda: floor)
+    probe = MicroVmRunner(None, None, {}, name=name).probe()
+    assert "needs KVM, and there is no /dev/kvm" in probe.reason
