@@ -23,6 +23,7 @@ from runners.host.conditions import conditions
 from runners.host.facts import context_facts, host_facts
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from bench.pipeline import Bench, Request
@@ -33,13 +34,20 @@ if TYPE_CHECKING:
 
 
 def measure(
-    request: Request, bench: Bench, plan: Plan, image: Image, limits: Limits, progress: Progress
+    request: Request,
+    bench: Bench,
+    plan: Plan,
+    image: Image,
+    limits: Limits,
+    progress: Progress,
+    verified: Mapping[str, Any] | None = None,
 ) -> tuple[Path, bool]:
     """Measure the plan. Returns the run's folder and whether it was interrupted.
 
-    Ctrl-C and SIGTERM end the run in order: places are torn down and what was measured is kept.
+    Ctrl-C and SIGTERM end the run in order: places are torn down and what was measured is kept. ``verified`` is what
+    was found of the limits beforehand, see :class:`bench.provide.Supplied`.
     """
-    with _writer(request, bench, plan, image, limits) as writer:
+    with _writer(request, bench, plan, image, limits, verified or {}) as writer:
         campaign = Campaign(
             run_id=writer.manifest.run,
             plan=plan,
@@ -81,7 +89,9 @@ def _precision(request: Request, bench: Bench) -> Precision | None:
     return Precision(target, base, versions, also=(CPU_TIME,) if versions else ())
 
 
-def _writer(request: Request, bench: Bench, plan: Plan, image: Image, limits: Limits) -> RunWriter:
+def _writer(
+    request: Request, bench: Bench, plan: Plan, image: Image, limits: Limits, verified: Mapping[str, Any]
+) -> RunWriter:
     folder = request.settings["run.results_dir"]
     if request.resume:
         return resume(folder / request.resume)
@@ -100,7 +110,10 @@ def _writer(request: Request, bench: Bench, plan: Plan, image: Image, limits: Li
         plan={**plan.record(), "request": request.record()},
         versions=_versions(),
         image=dict(image.record()),
-        notes={"probes": {key: _probe_notes(probe) for key, probe in bench.probes.items()}},
+        notes={
+            "probes": {key: _probe_notes(probe) for key, probe in bench.probes.items()},
+            "limits": dict(verified),
+        },
     )
     return RunWriter.create(folder, manifest)
 

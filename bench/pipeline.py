@@ -263,7 +263,9 @@ def execute(request: Request, progress: Progress) -> Finished:
         final = before or plan(request, supplied.bench, supplied.missing)
         if not final.cases:
             raise EnvironmentMissing(nothing_to_measure(final))
-        run_dir, interrupted = measure(request, supplied.bench, final, supplied.image, limits, progress)
+        run_dir, interrupted = measure(
+            request, supplied.bench, final, supplied.image, limits, progress, supplied.limits
+        )
         if request.profile and not interrupted:
             profile(supplied.bench, final, supplied.image, limits, run_dir / PROFILES, progress)
     return conclude(request, run_dir, progress, interrupted=interrupted)

@@ -6,7 +6,7 @@ What cannot be had turns cases into recorded skips; the rest of the plan goes on
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench.errors import UsageError
 from bench.registry import BASE
@@ -14,6 +14,8 @@ from bench.workloads.python import EXTRA_FILES
 from bench.workloads.work import Work
 from runners.images.build import build_image
 from runners.images.given import read_given
+from runners.inside import image_files
+from runners.inside.limits import verify
 from runners.model import PlaceFailure, Probe, TareError
 from runners.provision.tools import Missing
 
@@ -44,6 +46,8 @@ class Supplied:
     """With the probes of runners that could not be prepared turned into refusals."""
     missing: Mapping[str, tuple[str, str]]
     """Program → (reason, remedy), for those that could not be had."""
+    limits: Mapping[str, Mapping[str, Any]]
+    """Runner's label → what its jobs found of their limits, see :func:`runners.inside.limits.look`; or ``error``."""
 
 
 def provide(request: Request, bench: Bench, plan: Plan, limits: Limits, progress: Progress) -> Supplied:
@@ -88,7 +92,26 @@ def provide(request: Request, bench: Bench, plan: Plan, limits: Limits, progress
                 raise
             probes[key] = refusal(probes[key], error)
             progress.say(f"{key} cannot be prepared and will be skipped: {probes[key].reason}")
-    return Supplied(image, replace(bench, probes=probes), missing)
+    prepared = replace(bench, probes=probes)
+    return Supplied(image, prepared, missing, _verified(prepared, plan, limits, progress))
+
+
+def _verified(bench: Bench, plan: Plan, limits: Limits, progress: Progress) -> dict[str, Mapping[str, Any]]:
+    """What each runner's jobs find of their limits: untimed, in a place of its own.
+
+    Guests take seconds to boot, so a quick run leaves them out.
+    """
+    found: dict[str, Mapping[str, Any]] = {}
+    for key in dict.fromkeys(case.runner for case in plan.cases if not case.control):
+        runner = bench.runners[key]
+        if not bench.probes[key].ok or (runner.accelerator != "none" and plan.mode.name == "quick"):
+            continue
+        try:
+            found[runner.label] = verify(runner, limits)
+        except (TareError, OSError) as error:
+            found[runner.label] = {"error": str(error)}
+            progress.say(f"{key}: its limits could not be verified: {error}")
+    return found
 
 
 def given_image(request: Request) -> GivenImage | None:
@@ -108,8 +131,8 @@ def given_image(request: Request) -> GivenImage | None:
 
 
 def _extra_files(plan: Plan, programs: Collection[str], cache: Path) -> dict[str, Path]:
-    """What is no program that the provision knows: the python workload's script, and what experiments bring."""
-    files = dict(EXTRA_FILES) if "python3" in programs else {}
+    """What is no program that the provision knows: what looks from inside, and what workloads and experiments bring."""
+    files = {**image_files(cache), **(EXTRA_FILES if "python3" in programs else {})}
     for experiment in plan.experiments():
         files |= experiment.files(cache)
     for workload in plan.workloads(cold=False):

@@ -6,6 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from reports.document import Bullets, Item, Paragraph, Section
+from reports.sections import limits
 from reports.summary import case_of
 
 if TYPE_CHECKING:
@@ -50,12 +51,14 @@ def section(page: Page) -> Section | None:
     if not page.summary.compared:
         return None
     if not marks:
-        return Section("notes", words("notes.title"), (Paragraph(words("notes.none", base=page.base)),))
+        none = Paragraph(words("notes.none", base=page.base))
+        return Section("notes", words("notes.title"), (none, *limits.notes(page)))
     items = tuple(
         Item(f"{note} ({_where(page, note)})", label=str(number), recorded=True)
         for note, number in marks.items()
     )
-    return Section("notes", words("notes.title"), (Paragraph(words("notes.intro")), Bullets(items)))
+    body = (Paragraph(words("notes.intro")), Bullets(items), *limits.notes(page))
+    return Section("notes", words("notes.title"), body)
 
 
 def _where(page: Page, note: str) -> str:

@@ -2,6 +2,7 @@
  *
  *     tare-inside fingerprint [LIBC…]          what is seen: files of /proc and /sys, namespaces, CPUs, C libraries
  *     tare-inside attempts KEY=VALUE…          what is permitted: see attempts.h
+ *     tare-inside limits PROBE…                what limits are in force: see limits.h
  *     tare-inside net-server ADDRESS           the host's end of a connection, see net.h
  *     tare-inside latency|out|in ADDRESS PORT COUNT CAP_MS     the place's end
  *     tare-inside decoy NAME                   does nothing until its standard input ends
@@ -15,6 +16,8 @@
 #include "attempts.h"
 #include "fingerprint.h"
 #include "net.h"
+
+#include "limits.h"
 
 static int decoy(void)
 {
@@ -31,6 +34,8 @@ int tare_main(int argc, char **argv, char **envp)
         return fingerprint(argv + 2);
     if (argc >= 2 && equal(argv[1], "attempts"))
         return attempts(argv + 2);
+    if (argc >= 3 && equal(argv[1], "limits"))
+        return limits(argc - 2, argv + 2);
     if (argc == 3 && equal(argv[1], "net-server"))
         return net_server(argv[2]);
     if (argc == 6 && (equal(argv[1], "latency") || equal(argv[1], "out") || equal(argv[1], "in")))
