@@ -13,7 +13,13 @@ from results.gate import Gate, gate, judged
 from results.load import load_run
 from results.record import CPU_TIME
 from results.thresholds import Thresholds, read_thresholds
-from results.verdict import RunsCompared, compare_runs, compare_versions, control_false_calls
+from results.verdict import (
+    RunsCompared,
+    compare_runs,
+    compare_variants,
+    compare_versions,
+    control_false_calls,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -156,8 +162,9 @@ def compare_measured(run_dir: Path, base: str, head: str, *, rules: Rules = Rule
         ResultError: the run or the thresholds cannot be read.
     """
     run = load_run(run_dir)
-    found = compare_versions(run, base=base, head=head, threshold=rules.limits())
     about = run.manifest
+    compare = compare_variants if about.plan.get("request", {}).get("variants") else compare_versions
+    found = compare(run, base=base, head=head, threshold=rules.limits())
     remarks = [
         f"Both were measured in turn in run {about.run}, paired by block (mode {about.mode}, seed {about.seed})."
     ]

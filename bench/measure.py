@@ -85,8 +85,9 @@ def _precision(request: Request, bench: Bench) -> Precision | None:
     if not target:
         return None
     versions = tuple(name for name, _ in request.versions)
-    base = versions[0] if versions else bench.runners[BASE].label
-    return Precision(target, base, versions, also=(CPU_TIME,) if versions else ())
+    base = versions[0] if versions else "" if request.variants else bench.runners[BASE].label
+    also = (CPU_TIME,) if versions or request.variants else ()
+    return Precision(target, base, versions, also)
 
 
 def _writer(

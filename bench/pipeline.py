@@ -23,6 +23,7 @@ from bench.precision import LEAST_OPENINGS
 from bench.profile import PROFILES, profile
 from bench.provide import provide
 from bench.registry import BASE, CONTROL, DEFAULT, QUICK, Supplies, check, make
+from bench.variants import Variant, make_variants
 from bench.workloads.command import Command
 from results.find import find_run
 from results.load import load_run
@@ -68,6 +69,8 @@ class Request:
     """The user's own command; then it is the only workload besides ``null``."""
     versions: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """Name → command, of versions to measure side by side; then they are the only workloads."""
+    variants: tuple[tuple[str, Mapping[str, Any]], ...] = ()
+    """Name → settings that differ, of two variants of every runner to measure side by side; the first is the base."""
     carry: tuple[Path, ...] = ()
     """Files and folders of the host that the command needs in the image."""
     cases: frozenset[tuple[str, str]] | None = None
@@ -90,6 +93,7 @@ class Request:
             "mode": self.mode,
             "command": list(self.command),
             "versions": [[name, list(command)] for name, command in self.versions],
+            "variants": [[name, dict(settings)] for name, settings in self.variants],
             "carry": [str(path) for path in self.carry],
             "cases": sorted(self.cases) if self.cases is not None else None,
         }
@@ -166,13 +170,21 @@ def probe(supplies: Supplies, keys: Sequence[str]) -> Bench:
     return Bench(supplies, runners, {key: runner.probe() for key, runner in runners.items()})
 
 
+def _in_variants(request: Request, supplies: Supplies) -> Bench:
+    """Every runner asked for in every variant, and no other: each is compared with its own base."""
+    asked = request.settings["run.runners"]
+    keys = check(asked)[0 if BASE in asked else 1 :]
+    runners = make_variants(supplies, keys, [Variant(name, own) for name, own in request.variants])
+    return Bench(supplies, runners, {key: runner.probe() for key, runner in runners.items()})
+
+
 def plan(request: Request, bench: Bench, missing: Mapping[str, tuple[str, str]] | None = None) -> Plan:
     """Step 1. See :func:`bench.plan.make_plan`."""
     wanted = request.settings
     mode = MODES[request.mode]
     if wanted["run.budget"]:
         mode = replace(mode, budget_seconds=wanted["run.budget"])
-    if request.versions:
+    if request.versions or request.variants:
         mode = replace(mode, most_blocks=max(mode.most_blocks, MOST_BLOCKS_OF_VERSIONS[mode.name]))
     if wanted.get("run.precision"):
         # The budget bounds them; rounds are openings of what is too slow to be made anew for every block.
@@ -191,9 +203,7 @@ def plan(request: Request, bench: Bench, missing: Mapping[str, tuple[str, str]] 
         mode=mode,
         seed=secrets.randbelow(1 << 32) if seed is None else seed,
         match=_match(request),
-        seconds=Seconds(
-            {**accelerators, CONTROL: accelerators[BASE]}, _timings(bench.supplies.context.cache)
-        ),
+        seconds=Seconds(accelerators, _timings(bench.supplies.context.cache)),
         blocks=wanted["run.blocks"],
         missing=missing,
         terms=Terms(request.limits(), wanted),
@@ -244,8 +254,16 @@ def opened(request: Request, progress: Progress, run_id: str = "") -> Iterator[B
         stack.enter_context(leftovers.register(cache, run_id, workdir))
         launcher = stack.enter_context(Launcher.start(cache))
         context = RunContext(run_id, workdir, cache, launcher, request.offline)
-        provision = Provision(cache, offline=request.offline, progress=progress.say)
-        bench = probe(Supplies(context, provision, request.settings), choose_runners(request))
+        provision = Provision(
+            cache,
+            offline=request.offline,
+            progress=progress.say,
+            chosen=request.settings.get("run.tools") or {},
+        )
+        supplies = Supplies(context, provision, request.settings)
+        bench = (
+            _in_variants(request, supplies) if request.variants else probe(supplies, choose_runners(request))
+        )
         for runner in bench.runners.values():
             stack.callback(runner.close)
         yield bench
@@ -287,6 +305,7 @@ def resumed(request: Request) -> tuple[Request, Plan]:
             mode=asked["mode"],
             command=tuple(asked["command"]),
             versions=tuple((name, tuple(words)) for name, words in asked.get("versions", ())),
+            variants=tuple((name, dict(settings)) for name, settings in asked.get("variants", ())),
             carry=tuple(map(Path, asked["carry"])),
             resume=manifest.run,
         )

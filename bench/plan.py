@@ -49,6 +49,9 @@ class Mode:
     """Part of the budget that goes to experiments, if anything else is measured; each has its least blocks anyway."""
 
 
+BASE_VARIANT = "@base"
+"""At the end of a runner's key where it is measured in two variants: this one is measured twice."""
+
 _CHEAP_OPENING_SECONDS = 0.1
 
 _CHEAP_SHARE = 0.4
@@ -287,8 +290,8 @@ def make_plan(
                 )
                 continue
             cases.append(Case(workload, key))
-            if key == BASE:
-                cases.append(Case(workload, CONTROL))
+            if key == BASE or (key.endswith(BASE_VARIANT) and not isinstance(workload, Experiment)):
+                cases.append(Case(workload, key + CONTROL_SUFFIX))
     return _fit(tuple(cases), tuple(skips), mode, seed, seconds, blocks)
 
 
@@ -344,13 +347,13 @@ class Seconds:
             return known if known is not None else guess
         if workload.cold:
             return self.opening(case.runner)
-        slowdown = 8.0 if self.accelerators[case.runner] == "tcg" else 1.0
+        slowdown = 8.0 if self.accelerators[case.runner.removesuffix(CONTROL_SUFFIX)] == "tcg" else 1.0
         guess = workload.nominal_seconds(job_seconds) + 0.05 * slowdown
         return known if known is not None else guess
 
     def opening(self, runner: str) -> float:
         """Making and tearing down a place."""
-        rule = {"none": 0.01, "kvm": 2.0, "tcg": 6.0}[self.accelerators[runner]]
+        rule = {"none": 0.01, "kvm": 2.0, "tcg": 6.0}[self.accelerators[runner.removesuffix(CONTROL_SUFFIX)]]
         return self.seen.get(f"open@{runner}", rule)
 
 

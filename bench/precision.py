@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import TYPE_CHECKING
 
+from bench.plan import BASE_VARIANT
 from results.record import CONTROL_SUFFIX
 from results.width import CHECKPOINTS, half_width
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 LEAST_OPENINGS = 6
 """Where several blocks share an opening, openings are the units, and fewer of them have no interval at 95 %."""
+
+SIGN = BASE_VARIANT[0]
 
 Key = tuple[str, str, str]
 """Group, runner, metric."""
@@ -68,13 +71,21 @@ class Precision:
                 for (name, runner, metric), values in self._values.items()
                 if name in self.versions and name != self.base and (self.base, runner, metric) in self._values
             }
-        return {
-            (name, runner, metric): self._width(values, self._values[name, self.base, metric])
-            for (name, runner, metric), values in self._values.items()
+        partners = {
+            (name, runner, metric): (name, self._base_of(runner), metric)
+            for name, runner, metric in self._values
             if name == workload
-            and runner.removesuffix(CONTROL_SUFFIX) != self.base
-            and (name, self.base, metric) in self._values
         }
+        return {
+            key: self._width(self._values[key], self._values[partner])
+            for key, partner in partners.items()
+            if partner in self._values and key[1].removesuffix(CONTROL_SUFFIX) != partner[1]
+        }
+
+    def _base_of(self, runner: str) -> str:
+        """With which one a runner is compared: where there are variants, with its own base."""
+        plain, sign, _ = runner.partition(SIGN)
+        return f"{plain}{BASE_VARIANT}" if sign else self.base
 
     def _group(self, workload: str) -> str:
         return "+".join(self.versions) if workload in self.versions else workload

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bench.plan import BASE_VARIANT
 from bench.registry import BASE
 from reports.build import build_report
 from reports.model import ReportInput
@@ -43,7 +44,8 @@ def report_input(run_dir: Path) -> ReportInput:
 
 def _base(mode: str, trials: tuple[Trial, ...]) -> str:
     found = [trial.runner for trial in trials if trial.outcome == "ok"]
-    return found[0] if mode == "imported" and found and BASE not in found else BASE
+    variants = any(BASE_VARIANT in runner for runner in found)
+    return found[0] if (mode == "imported" or variants) and found and BASE not in found else BASE
 
 
 def report_run(run_dir: Path, reports_dir: Path, *, language: Language = "en") -> Written:

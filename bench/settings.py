@@ -71,6 +71,17 @@ def seconds(text: str) -> float:
     return number
 
 
+def programs(text: str) -> dict[str, str]:
+    """``runc=/opt/runc,crun=/opt/crun`` → program → path."""
+    found = {}
+    for part in text.split(","):
+        name, sign, path = (word.strip() for word in part.partition("="))
+        if not sign or not name or not path:
+            raise ValueError("give NAME=PATH")
+        found[name] = path
+    return found
+
+
 def percentage(text: str) -> float:
     """``1%``, ``1`` or ``0.5 %`` → a relative difference."""
     number = float(text.strip().removesuffix("%")) / 100
@@ -170,6 +181,15 @@ SETTINGS = (
         percentage,
         "run",
         metavar="PERCENT",
+    ),
+    Setting(
+        "run.tools",
+        "--tools",
+        "programs to use instead of those found, e.g. runc=/opt/new/runc",
+        programs,
+        "run",
+        metavar="NAME=PATH",
+        default={},
     ),
     Setting("run.name", "--name", "a name to find the run by", str, "run", default=""),
     Setting(
@@ -386,6 +406,19 @@ def _read(setting: Setting, origin: str, text: object) -> Any:
         return setting.read(str(text))
     except ValueError as error:
         raise UsageError(f"{origin}: cannot use {text!r}: {error}") from error
+
+
+def read_one(text: str, where: str) -> tuple[str, Any]:
+    """``guest.kernel=FILE`` → key and value.
+
+    Raises:
+        UsageError: there is no such setting, or it cannot be set to this.
+    """
+    key, sign, value = text.partition("=")
+    known = {setting.key: setting for setting in SETTINGS}
+    if not sign or key not in known:
+        raise UsageError(f"{where} {text!r}: give KEY=VALUE; keys are {', '.join(known)}")
+    return key, _read(known[key], f"{where} {key}", value)
 
 
 def _config(path: Path | None) -> dict[str, Any]:

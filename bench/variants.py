@@ -87,6 +87,10 @@ def make_variants(supplies: Supplies, keys: Sequence[str], variants: Sequence[Va
             own = replace(
                 supplies,
                 context=replace(context, run=run, workdir=workdir, launcher=launcher),
+                provision=replace(
+                    supplies.provision,
+                    chosen={**supplies.provision.chosen, **variant.settings.get("run.tools", {})},
+                ),
                 settings={**supplies.settings, **variant.settings},
             )
             made[f"{key}{SIGN}{variant.name}"] = VariantRunner(make(key, own), variant.name, stack)

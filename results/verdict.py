@@ -120,23 +120,14 @@ def compare_within(
     """
     del seed
     frame = run if isinstance(run, RunFrame) else read_frame(run)
-    thresholds = threshold if isinstance(threshold, Thresholds) else Thresholds(threshold)
     series = good_series(frame)
-    counts = left_out(frame)
     floors = _floors(series, confidence, spread)
-    found = []
-    for key, subject in series.items():
-        other = series.get(key._replace(runner=base))
-        if key.runner == base or key.control or other is None or subject.direction == "none":
-            continue
-        floor = floors.get((*key[:3], base))
-        cost = paired_log_ratio(subject, other, confidence, spread=spread)
-        limit, why = thresholds.of(key.workload, key.runner, key.metric)
-        notes = _notes(subject, other, cost, counts, why)
-        comparison = _comparison(subject, other, base, cost, floor, limit, confidence, notes)
-        doubts = durability(series, subject, comparison.verdict) if comparison.primary else ()
-        found.append(msgspec.structs.replace(comparison, notes=(*comparison.notes, *doubts)))
-    return found
+    pairs = [
+        _Pair(subject, series[base_key], base, floors.get((*key[:3], base)))
+        for key, subject in series.items()
+        if key.runner != base and (base_key := key._replace(runner=base)) in series
+    ]
+    return _compared(pairs, series, frame, threshold, confidence, spread)
 
 
 def compare_versions(
@@ -154,30 +145,83 @@ def compare_versions(
     them has, and metrics of direction ``none``, are not among the comparisons.
     """
     frame = run if isinstance(run, RunFrame) else read_frame(run)
-    thresholds = threshold if isinstance(threshold, Thresholds) else Thresholds(threshold)
     series = good_series(frame)
-    counts = left_out(frame)
-    floors = _floors(series, confidence, spread)
     bases = {
         (key.metric, key.runner, key.control): one for key, one in series.items() if key.workload == base
     }
-    found = []
+    floors = _floors(series, confidence, spread)
+    pairs = []
     for key, subject in series.items():
         other = bases.get((key.metric, key.runner, key.control))
-        if key.workload != head or key.control or other is None or subject.direction == "none":
+        if key.workload == head and other is not None:
+            fitting = [
+                ratio
+                for (workload, _, metric, _), ratio in floors.items()
+                if metric == key.metric and workload in {base, head}
+            ]
+            floor = max(fitting, key=lambda ratio: abs(ratio.interval.value), default=None)
+            pairs.append(_Pair(subject, other, f"{base}:{key.runner}", floor))
+    return _compared(pairs, series, frame, threshold, confidence, spread)
+
+
+def compare_variants(
+    run: Run | RunFrame,
+    *,
+    base: str,
+    head: str,
+    threshold: float | Thresholds = DEFAULT_THRESHOLD,
+    confidence: float = 0.95,
+    spread: float = INVOCATION_SPREAD,
+) -> list[Comparison]:
+    """Compare runners measured in two variants, ``RUNNER@base`` and ``RUNNER@head``: paired by block.
+
+    Their contexts may differ, as variants do; the notes say in what. The floor is the base's A/A ratio.
+    """
+    frame = run if isinstance(run, RunFrame) else read_frame(run)
+    series = good_series(frame)
+    floors = _floors(series, confidence, spread)
+    pairs = []
+    for key, subject in series.items():
+        plain, sign, variant = key.runner.partition("@")
+        other = series.get(key._replace(runner=f"{plain}@{base}"))
+        if sign and variant == head and other is not None:
+            pairs.append(_Pair(subject, other, other.key.runner, floors.get(other.key[:4])))
+    return _compared(pairs, series, frame, threshold, confidence, spread)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """What is compared with what."""
+
+    subject: Series
+    other: Series
+    base: str
+    """How the other one is called."""
+    floor: LogRatio | None
+
+
+def _compared(
+    pairs: Iterable[_Pair],
+    series: Mapping[SeriesKey, Series],
+    frame: RunFrame,
+    threshold: float | Thresholds,
+    confidence: float,
+    spread: float,
+) -> list[Comparison]:
+    """Each pair's comparison; controls, and metrics of direction ``none``, are not judged."""
+    thresholds = threshold if isinstance(threshold, Thresholds) else Thresholds(threshold)
+    counts = left_out(frame)
+    found = []
+    for pair in pairs:
+        subject, other, key = pair.subject, pair.other, pair.subject.key
+        if key.control or subject.direction == "none":
             continue
-        fitting = [
-            ratio
-            for (workload, _, metric, _), ratio in floors.items()
-            if metric == key.metric and workload in {base, head}
-        ]
-        floor = max(fitting, key=lambda ratio: abs(ratio.interval.value), default=None)
         cost = paired_log_ratio(subject, other, confidence, spread=spread)
         limit, why = thresholds.of(key.workload, key.runner, key.metric)
         notes = _notes(subject, other, cost, counts, why)
-        found.append(
-            _comparison(subject, other, f"{base}:{key.runner}", cost, floor, limit, confidence, notes)
-        )
+        comparison = _comparison(subject, other, pair.base, cost, pair.floor, limit, confidence, notes)
+        doubts = durability(series, subject, comparison.verdict) if comparison.primary else ()
+        found.append(msgspec.structs.replace(comparison, notes=(*comparison.notes, *doubts)))
     return found
 
 

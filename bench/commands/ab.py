@@ -1,4 +1,8 @@
-"""``tare ab --base CMD --head CMD``: two versions of a command, interleaved in one run on one machine.
+"""``tare ab``: two versions of anything, interleaved in one run on one machine.
+
+``--base CMD --head CMD`` compares two commands, in each runner asked for. ``--base-set KEY=VALUE --head-set KEY=VALUE``
+compares two settings under which the same workloads run: two guest kernels (``guest.kernel``), two VMMs
+(``guest.qemu``), two runtimes' binaries (``run.tools=runc=PATH``), …
 
 What differs between two days, or two machines, hits both alike and cancels; so this is what CI should use.
 """
@@ -10,22 +14,30 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bench import pipeline, registry, saying
+from bench import pipeline, registry, saying, settings
 from bench.commands import requests
 from bench.errors import EnvironmentMissing, Exit, UsageError
 
 if TYPE_CHECKING:
     import argparse
 
+    from bench.pipeline import Request
+
 BASE, HEAD = "base", "head"
 
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument(
-        "--base", required=True, metavar="CMD", help="the command as it was, in one word: quote it"
-    )
-    parser.add_argument("--head", required=True, metavar="CMD", help="the command to judge")
+    parser.add_argument("--base", metavar="CMD", help="the command as it was, in one word: quote it")
+    parser.add_argument("--head", metavar="CMD", help="the command to judge")
+    for name, what in ((BASE, "as it was"), (HEAD, "to judge")):
+        parser.add_argument(
+            f"--{name}-set",
+            action="append",
+            default=[],
+            metavar="KEY=VALUE",
+            help=f"a setting {what}, as in tare.toml: guest.kernel=FILE, run.tools=runc=FILE, …; may be repeated",
+        )
     parser.add_argument("--no-report", action="store_true", help="only measure, store and judge")
     saying.add_options(parser)
     requests.add_options(parser)
@@ -33,10 +45,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure both and judge: 1 on a regression, 4 if something failed and none was found."""
-    versions = tuple((name, _words(getattr(arguments, name), name)) for name in (BASE, HEAD))
-    request = replace(requests.request_from(arguments), versions=versions)
-    if not request.settings["run.runners"]:
-        request = replace(request, settings={**request.settings, "run.runners": (registry.BASE,)})
+    request = _request(arguments)
     finished = pipeline.execute(request, requests.progress())
     # Imports pandas, which must not be in memory while something is measured.
     from bench.gatekeeping import compare_measured  # noqa: PLC0415
@@ -52,6 +61,39 @@ def run(arguments: argparse.Namespace) -> int:
             f"nothing could be compared: {'; '.join(sorted(reasons)) or 'no block holds both versions'}"
         )
     return Exit.REGRESSION if outcome.regressed else finished.exit_code
+
+
+def _request(arguments: argparse.Namespace) -> Request:
+    """Two commands in the same runners, or the same workloads in two variants of each runner.
+
+    Raises:
+        UsageError: neither is asked for, or both.
+    """
+    request = requests.request_from(arguments)
+    commands, sets = (arguments.base, arguments.head), (arguments.base_set, arguments.head_set)
+    if any(sets) == any(commands) or (any(commands) and not all(commands)):
+        raise UsageError(
+            "give two commands, --base CMD --head CMD, or two settings, --base-set KEY=VALUE --head-set KEY=VALUE."
+        )
+    if any(commands):
+        versions = tuple((name, _words(getattr(arguments, name), name)) for name in (BASE, HEAD))
+        request = replace(request, versions=versions)
+        chosen = request.settings["run.runners"] or (registry.BASE,)
+        return requests.replace_settings(request, **{"run.runners": chosen})
+    variants = tuple(
+        (name, dict(settings.read_one(text, f"--{name}-set") for text in given))
+        for name, given in zip((BASE, HEAD), sets, strict=True)
+    )
+    for key in sorted({key for _, own in variants for key in own}):
+        if not key.startswith("guest.") and key != "run.tools":
+            raise UsageError(
+                f"--base-set, --head-set: {key} is no setting of runners; guest.* and run.tools are."
+            )
+    if not request.settings["run.keyword"] and not request.command:
+        request = requests.replace_settings(request, **{"run.keyword": "null"})
+    if not request.settings["run.runners"]:
+        raise UsageError("--runners: say which runners the settings are for, such as qemu-microvm or runc.")
+    return replace(request, variants=variants)
 
 
 def _words(command: str, name: str) -> tuple[str, ...]:

@@ -129,6 +129,8 @@ class Provision:
     progress: Callable[[str], None] = field(default=lambda _line: None)
     use_system: bool = True
     """``False`` passes over the host's own tools: how tests see what a bare host would get."""
+    chosen: Mapping[str, str] = field(default_factory=dict)
+    """Tool → path of the program to use for it, whatever else is there."""
     store: Cache = field(init=False)
     _tools: dict[tuple[str, str], Tool | Missing] = field(default_factory=dict)
 
@@ -145,6 +147,7 @@ class Provision:
         Raises:
             Missing: it is not on this host and cannot be fetched, or the given one does not work.
         """
+        given = given or self.chosen.get(name, "")
         key = (name, given)
         if key not in self._tools:
             try:
@@ -161,7 +164,8 @@ class Provision:
         try:
             if self.offline or (name, given) in self._tools:
                 return self.tool(name, given)
-            return Provision(self.cache, offline=True, use_system=self.use_system).tool(name, given)
+            known = Provision(self.cache, offline=True, use_system=self.use_system, chosen=self.chosen)
+            return known.tool(name, given)
         except Missing:
             return None
 

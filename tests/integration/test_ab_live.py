@@ -1,6 +1,8 @@
 """``tare ab`` on this host, through the real campaign."""
 
 import json
+import os
+import shutil
 
 import pytest
 
@@ -25,3 +27,19 @@ def test_a_command_ten_times_as_long_is_a_regression(tmp_path, monkeypatch, caps
     assert all(
         {t.workload for t in trials if t.block == b and not t.warmup} == {"base", "head"} for b in range(6)
     )
+
+
+def test_two_binaries_of_a_runtime(tmp_path, monkeypatch, capsys):
+    runc = shutil.which("runc", path=f"{os.environ['PATH']}:/usr/sbin")
+    if runc is None or os.getuid() != 0:
+        pytest.skip("needs runc, and root to run it as root does")
+    slow = tmp_path / "runc-slow"
+    slow.write_text(f'#!/bin/sh\nsleep 0.3\nexec {runc} "$@"\n')
+    slow.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    words = ["ab", "--runners", "runc", "--blocks", "6", "--no-report", "--json"]
+    words += ["--base-set", f"run.tools=runc={runc}", "--head-set", f"run.tools=runc={slow}"]
+    assert main(words) == 1
+    found = json.loads(capsys.readouterr().out)
+    (judged,) = [c for c in found["comparisons"] if c["primary"]]
+    assert (judged["verdict"], judged["runner"], judged["base"]) == ("worse", "runc@head", "runc@base")

@@ -7,7 +7,7 @@ from bench import pipeline
 from bench.__main__ import main
 from bench.pipeline import Finished
 from results.load import load_run
-from results.verdict import compare_versions
+from results.verdict import compare_variants, compare_versions
 
 DRIFT = [1.0, 1.3, 1.1, 1.8, 1.5, 1.2, 2.0, 1.6]
 
@@ -64,3 +64,67 @@ def test_exit_codes(tmp_path, monkeypatch, capsys, factor, failing, code):
 def test_commands_that_are_none_are_refused(command, capsys):
     assert main(["ab", "--base", command, "--head", "true"]) == 2
     assert "--base" in capsys.readouterr().err
+
+
+def variants(folder, factor, *, again=1.0):
+    trials = []
+    for block, base in enumerate(DRIFT):
+        for runner, value in (
+            ("box@base", base),
+            ("box@base-again", base * again),
+            ("box@head", base * factor),
+        ):
+            common = {"control": runner.endswith("-again"), "block": block, "invocation": block}
+            trials.append(trial(len(trials), metric(value, primary=True), runner=runner, **common))
+    return write_run(
+        folder, trials, status="complete", plan={"request": {"variants": [["base", {}], ["head", {}]]}}
+    )
+
+
+@pytest.mark.parametrize(("factor", "verdict"), [(1.05, "worse"), (0.95, "better"), (1.0, "same")])
+def test_variants_of_a_runner_are_compared_with_their_base(tmp_path, factor, verdict):
+    (found,) = compare_variants(load_run(variants(tmp_path, factor)), base="base", head="head")
+    assert (found.verdict, found.runner, found.base) == (verdict, "box@head", "box@base")
+    assert found.cost.value == pytest.approx(factor)
+    (found,) = compare_variants(
+        load_run(variants(tmp_path / "noisy", factor, again=1.2)), base="base", head="head"
+    )
+    assert found.verdict == "undecided"
+
+
+def test_two_settings_become_two_variants(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    asked = []
+
+    def execute(request, _progress):
+        asked.append(request)
+        folder = variants(tmp_path / "runs", 1.1)
+        return Finished(folder, tuple(load_run(folder).trials()), None, "")
+
+    monkeypatch.setattr(pipeline, "execute", execute)
+    words = ["--runners", "runc", "--base-set", "run.tools=runc=/a", "--head-set", "run.tools=runc=/b"]
+    assert main(["ab", *words]) == 1
+    assert asked[0].variants == (
+        ("base", {"run.tools": {"runc": "/a"}}),
+        ("head", {"run.tools": {"runc": "/b"}}),
+    )
+    assert asked[0].settings["run.keyword"] == "null"
+    assert "box@head" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        ([], "give two commands"),
+        (["--base", "true"], "give two commands"),
+        (["--base", "true", "--head", "true", "--base-set", "guest.cpu=a"], "give two commands"),
+        (["--base-set", "guest.cpu=a"], "--runners"),
+        (["--base-set", "guest.colour=a"], "keys are"),
+        (["--base-set", "guest.cpu"], "KEY=VALUE"),
+        (["--base-set", "limits.memory=1G", "--runners", "bare"], "no setting of runners"),
+        (["--base-set", "run.tools=runc", "--runners", "runc"], "NAME=PATH"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(words, complaint, capsys):
+    assert main(["ab", *words]) == 2
+    assert complaint in capsys.readouterr().err
