@@ -118,6 +118,13 @@ def lint(session: nox.Session) -> None:
 
 
 @nox.session
+def kubernetes(session: nox.Session) -> None:
+    """Build Kubernetes, bring up a cluster of one node, and measure pods beside bare and containerd. As root."""
+    install(session, "tests")
+    session.run("python", "-m", "bench.cluster", *session.posargs)
+
+
+@nox.session
 def harness(session: nox.Session) -> None:
     """What the harness itself costs: launch floors against C loops, import times, memory."""
     install(session)

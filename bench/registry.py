@@ -98,6 +98,13 @@ def _microvm(supplies: Supplies, name: str) -> Runner:
     return MicroVmRunner(supplies.context, supplies.provision, supplies.settings, name=name)
 
 
+def _kubernetes(supplies: Supplies, _name: str) -> Runner:
+    from runners.kubernetes.runner import Kubernetes  # noqa: PLC0415
+
+    given = {name: supplies.settings[f"kubernetes.{name}"] for name in ("image", "containerd")}
+    return Kubernetes(supplies.context, supplies.provision, image=given["image"], socket=given["containerd"])
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """One kind of runner."""
@@ -163,6 +170,7 @@ KINDS = {
     "lxc": Kind(_lxc),
     "docker": Kind(_docker, _network),
     "containerd": Kind(_containerd),
+    "kubernetes": Kind(_kubernetes),
     **{f"qemu-{profile}": _guest(profile) for profile in GUESTS},
     "firecracker": Kind(_microvm),
     "cloud-hypervisor": Kind(_microvm),

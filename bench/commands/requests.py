@@ -27,7 +27,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--offline", action="store_true", help="use only what is there; fetch nothing")
     parser.add_argument("--carry", action="append", type=Path, default=[], metavar="PATH",
                         help="with a command: a file or folder it needs in the image; may be repeated")  # fmt: skip
-    settings.add_options(parser, "run", "limits", "crowd", "guest", "places")
+    settings.add_options(parser, "run", "limits", "crowd", "cluster", "guest", "places")
     parser.set_defaults(mode="default")
 
 

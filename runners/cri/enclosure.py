@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 SCRIPT = Path(__file__).with_name("enclosed.sh")
 END_SECONDS = 20.0
+_MAKE_SECONDS = 10.0
 POLL_SECONDS = 0.02
 _LOG_LINES = 15
 _NEEDED = {"unshare": "util-linux", "nsenter": "util-linux", "ip": "iproute2", "mount": "mount"}
@@ -65,8 +66,15 @@ class Enclosure:
         """Make the folder, for the daemons' configuration."""
         self.folder.mkdir(parents=True)
 
-    def start(self, *daemons: Sequence[str | Path], environ: dict[str, str] | None = None) -> None:
-        """Start the daemons, each given by its command line; ``./NAME`` is relative to the folder.
+    def start(
+        self, *daemons: Sequence[str | Path], held: int = 0, connect: Callable[[int], None] | None = None
+    ) -> None:
+        """Start the daemons.
+
+        Args:
+            daemons: each one's command line; ``./NAME`` is relative to the folder.
+            held: so many of them, the last ones, are started by :meth:`release` only.
+            connect: called before they start, with the host's pid of a process that is in the namespaces.
 
         Raises:
             PlaceFailure: they cannot be started.
@@ -99,13 +107,23 @@ class Enclosure:
                     "PATH": os.environ.get("PATH", os.defpath),
                     "HOME": str(self.folder),
                     "TARE_RUN": self.run,
-                    **(environ or {}),
                 },
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
             )
+        self.await_ready(lambda: "" if self.first_pid() else "no namespaces", _MAKE_SECONDS, "unshare")
+        if connect:
+            connect(self.first_pid())
+        self.release(len(daemons) - held)
+
+    def release(self, count: int) -> None:
+        """Start the next ``count`` daemons."""
+        assert self._process is not None  # noqa: S101 - see start
+        assert self._process.stdin is not None  # noqa: S101 - it is a pipe
+        self._process.stdin.write(b"\n" * count)
+        self._process.stdin.flush()
 
     @property
     def pid(self) -> int:
@@ -153,6 +171,8 @@ class Enclosure:
             first = self.first_pid()
             self._process.kill()
             self._process.wait(END_SECONDS)
+            if self._process.stdin:
+                self._process.stdin.close()
             _await_end(first)
             self._process = None
         for folder in self._cgroups():

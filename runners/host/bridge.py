@@ -56,7 +56,7 @@ class Bridge:
         """
         self.namespace = f"tare-{run}-{name}"
         self._interface = "tare" + hashlib.sha256(self.namespace.encode()).hexdigest()[:8]
-        network = next(_free_networks(self.namespace), None)
+        network = next(free_networks(self.namespace), None)
         if network is None:
             raise PlaceFailure("all networks 10.192.0.0/10 are in use here", remedy="take net=user")
         self._network = network
@@ -65,13 +65,13 @@ class Bridge:
         self._taken = 0
         inside = ("-n", self.namespace)
         try:
-            _ip("netns", "add", self.namespace)
-            _ip(*inside, "link", "add", "bridge", "type", "bridge")
-            _ip(*inside, "link", "set", "bridge", "up")
-            _ip("link", "add", self._interface, "type", "veth", "peer", "host", "netns", self.namespace)
-            _ip(*inside, "link", "set", "host", "master", "bridge", "up")
-            _ip("address", "add", f"{self.host}/{BITS}", "dev", self._interface)
-            _ip("link", "set", self._interface, "up")
+            ip("netns", "add", self.namespace)
+            ip(*inside, "link", "add", "bridge", "type", "bridge")
+            ip(*inside, "link", "set", "bridge", "up")
+            ip("link", "add", self._interface, "type", "veth", "peer", "host", "netns", self.namespace)
+            ip(*inside, "link", "set", "host", "master", "bridge", "up")
+            ip("address", "add", f"{self.host}/{BITS}", "dev", self._interface)
+            ip("link", "set", self._interface, "up")
         except PlaceFailure:
             self.close()
             raise
@@ -83,7 +83,7 @@ class Bridge:
         name = f"tap{self._taken}"
         fd = _tap(self.namespace, name)
         try:
-            _ip("-n", self.namespace, "link", "set", name, "master", "bridge", "up")
+            ip("-n", self.namespace, "link", "set", name, "master", "bridge", "up")
         except PlaceFailure:
             os.close(fd)
             raise
@@ -92,12 +92,13 @@ class Bridge:
     def close(self) -> None:
         """Idempotent."""
         # One end of a pair takes the other along, at once; the namespace would do so some time later.
-        _ip("link", "delete", self._interface, strict=False)
+        ip("link", "delete", self._interface, strict=False)
         if (_NAMED / self.namespace).exists():
-            _ip("netns", "delete", self.namespace, strict=False)
+            ip("netns", "delete", self.namespace, strict=False)
 
 
-def _ip(*arguments: str, strict: bool = True) -> None:
+def ip(*arguments: str, strict: bool = True) -> None:
+    """Call ip of iproute2; raises PlaceFailure if it fails and that matters."""
     done = subprocess.run(
         ["ip", *arguments], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
     )
@@ -145,7 +146,7 @@ def _made_in(namespace: str, name: str) -> int:
     return fd
 
 
-def _free_networks(seed: str, routes: Path = Path("/proc/net/route")) -> Iterator[ipaddress.IPv4Network]:
+def free_networks(seed: str, routes: Path = Path("/proc/net/route")) -> Iterator[ipaddress.IPv4Network]:
     """Networks that no route of the host leads to, in an order of this run's own."""
     used = list(used_networks(routes.read_text("ascii")))
     start = int.from_bytes(hashlib.sha256(seed.encode()).digest()[:2], "big")

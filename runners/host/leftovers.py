@@ -48,8 +48,8 @@ class Owner:
     cgroups: tuple[str, ...] = ()
     """The run's cgroup folders, whether made yet or not."""
     engines: tuple[str, ...] = ()
-    """Sockets of the Docker daemons that the run has used, and ``cri:`` with those of containerd: only there may
-    containers and images of it be."""
+    """Sockets of the Docker daemons that the run has used, ``cri:`` with those of containerd, ``kubernetes:`` with
+    ``CONTEXT@KUBECONFIG``: only there may containers and images of it be."""
 
     def alive(self) -> bool:
         """Whether that very process still runs."""
@@ -208,20 +208,21 @@ def _clear_engines(leftover: Leftover, removed: list[str], failures: list[str]) 
     from runners.cri.errors import CriError  # noqa: PLC0415
     from runners.engines.api import EngineError  # noqa: PLC0415 - for the few runs that used one
     from runners.engines.clearing import clear_docker  # noqa: PLC0415
+    from runners.kubernetes.clearing import clear_kubernetes  # noqa: PLC0415
+    from runners.kubernetes.kubectl import ClusterError  # noqa: PLC0415
 
+    kinds = {"cri": ("containerd", clear_cri), "kubernetes": ("Kubernetes", clear_kubernetes)}
     pending = {}
-    for socket in leftover.engines:
-        kind, _, path = socket.rpartition(":")
+    # What is in a cluster goes first: it holds on to what is in the containerd of its node.
+    for noted in sorted(leftover.engines, key=lambda each: not each.startswith("kubernetes:")):
+        kind, _, where = noted.partition(":")
+        engine, clear = kinds.get(kind, ("Docker", clear_docker))
         try:
-            if kind == "cri":
-                removed += clear_cri(path, leftover.owner.run)
-            else:
-                removed += clear_docker(path, leftover.owner.run)
-        except (EngineError, CriError) as error:
+            removed += clear(where if kind in kinds else noted, leftover.owner.run)
+        except (EngineError, CriError, ClusterError) as error:
             if not error.absent:
                 failures.append(error.reason)
-            engine = "containerd" if kind == "cri" else "Docker"
-            pending[socket] = (
+            pending[noted] = (
                 f"nothing yet in {engine}, which is tried again at the next start ({error.reason})"
             )
     return pending

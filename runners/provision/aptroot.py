@@ -79,6 +79,38 @@ def fetch(wanted: Packages, cache: Cache, *, offline: bool = False) -> Entry:
     return cache.entry("apt", key, lambda root: _build(wanted, root, cache))
 
 
+def fetch_source(package: str, folder: Path, cache: Cache) -> tuple[str, Path]:
+    """Download a source package's upstream archive into ``folder``; apt verifies it. Returns its version and path.
+
+    Raises:
+        Missing: the distribution has no such source, or it cannot be reached.
+    """
+    if not shutil.which("apt-get"):
+        raise Missing(
+            f"The source of {package}: apt-get is not on this host, so it cannot be fetched.",
+            "Run on Debian 12.",
+        )
+    with cache.locked("apt-state", "index"):
+        apt = _Apt(cache.folder / "apt-state", cache.say)
+        lists = folder / "lists"
+        (lists / "partial").mkdir(parents=True)
+        sources = folder / "sources.list"
+        sources.write_text(apt.source_entries(), "utf-8")
+        options = ("-o", f"Dir::Etc::SourceList={sources}", "-o", "Dir::Etc::SourceParts=-",
+                   "-o", f"Dir::State::Lists={lists}")  # fmt: skip
+        cache.say(f"fetching the source of {package}")
+        apt.run(*options, "update")
+        done = apt.run(*options, "source", "--download-only", "-qq", package, directory=folder)
+    found = sorted(folder.glob(f"{package}_*.orig.tar.*"))
+    if done.returncode or not found:
+        raise Missing(
+            f"The source of {package} cannot be fetched: {_complaint(done)}",
+            "Run on Debian 12, connected to its package mirror.",
+        )
+    (description,) = folder.glob(f"{package}_*.dsc")
+    return description.stem.partition("_")[2], found[0]
+
+
 def distribution() -> str:
     """``ID-VERSION_ID`` of os-release(5), or empty."""
     for path in ("/etc/os-release", "/usr/lib/os-release"):
@@ -185,7 +217,7 @@ class _Apt:
         }
         return "\n".join([*kept, *(f'{name} "{value}";' for name, value in ours.items())]) + "\n"
 
-    def _run(self, *arguments: str, directory: Path | None = None) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, directory: Path | None = None) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             ["apt-get", *arguments],
             env=self.environ,
@@ -197,13 +229,22 @@ class _Apt:
             stdin=subprocess.DEVNULL,
         )
 
+    def source_entries(self) -> str:
+        """``sources.list`` lines for the sources of what the host takes packages from."""
+        line = "deb-src $(REPO_URI) $(RELEASE) $(COMPONENT)"
+        done = subprocess.run(
+            ["apt-get", "indextargets", "--format", line, "Created-By: Packages"],
+            env=self.environ, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+        return "".join(f"{each}\n" for each in dict.fromkeys(done.stdout.splitlines()))
+
     def refresh(self) -> None:
         """Fetch the package indexes if they are old."""
         stamp = self.state / "refreshed"
         if stamp.exists() and 0 <= time.time() - stamp.stat().st_mtime < INDEX_SECONDS:
             return
         self.say("fetching the package indexes")
-        done = self._run("update")
+        done = self.run("update")
         if not any((self.state / "lists").glob("*_Packages*")):
             raise Missing(
                 f"apt-get update brought no package index: {_complaint(done)}",
@@ -227,11 +268,11 @@ class _Apt:
         return tuple(chosen)
 
     def _resolvable(self, name: str) -> bool:
-        return self._run("install", "--print-uris", "-qq", "-y", name).returncode == 0
+        return self.run("install", "--print-uris", "-qq", "-y", name).returncode == 0
 
     def resolve(self, names: tuple[str, ...]) -> list[_Download]:
         """The closure of the packages."""
-        done = self._run("install", "--print-uris", "-qq", "-y", *names)
+        done = self.run("install", "--print-uris", "-qq", "-y", *names)
         if done.returncode:
             raise Missing(
                 f"apt-get cannot resolve {' '.join(names)}: {_complaint(done)}",
@@ -242,7 +283,7 @@ class _Apt:
     def download(self, downloads: list[_Download], folder: Path) -> None:
         """Fetch the packages into ``folder``; apt verifies their hashes against the signed index."""
         names = [f"{each.package}={each.version}" for each in downloads]
-        done = self._run("download", "-qq", *names, directory=folder)
+        done = self.run("download", "-qq", *names, directory=folder)
         if len(list(folder.glob("*.deb"))) < len(downloads) or done.returncode:
             # The mirror may have moved on since the index was fetched.
             (self.state / "refreshed").unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""Places that a Kubernetes cluster makes, and a cluster of one node to try that with."""
