@@ -168,6 +168,7 @@ class DockerRunner:
             *("--name", container, "--label", label(run), "--hostname", "tare"),
             *("--network", self._network) if ":" in self.name else (),
             *limit_options(made.limits, self._context.workdir),
+            *made.user_options,
             *("--mount", f"type=bind,source={scratch},target=/scratch"),
             made.tag,
             # The image's entry point is the agent itself.
@@ -207,6 +208,7 @@ class DockerRunner:
 
     def _facts(self, daemon: Daemon, api: DockerApi) -> dict[str, object]:
         info = api.info()
+        remapped = any("rootless" in each or "userns" in each for each in info.get("SecurityOptions") or ())
         where = " of the private daemon's net namespace" if daemon.private and self._network != "none" else ""
         return {
             "kernel": platform.release(),
@@ -217,9 +219,8 @@ class DockerRunner:
             "engine": _versions(daemon.version),
             "log_driver": info.get("LoggingDriver"),
             "security": ",".join(info.get("SecurityOptions") or ()),
-            "user_namespace": any(
-                "rootless" in each or "userns" in each for each in info.get("SecurityOptions") or ()
-            ),
+            "user_namespace": remapped,
+            "user": "root" if remapped or os.getuid() == 0 else str(os.getuid()),
         }
 
     def _host_address(self, daemon: Daemon, api: DockerApi) -> str | None:
@@ -246,6 +247,11 @@ class _Prepared:
     host_address: str | None
     achieved: Cgroup | None
     """Of the trial place."""
+
+    @property
+    def user_options(self) -> tuple[str, ...]:
+        """Whom it runs as: what root's daemon wrote as root, an ordinary user could not remove from scratch."""
+        return () if self.facts["user"] == "root" else ("--user", f"{os.getuid()}:{os.getgid()}")
 
     def foretold(self, run: str, name: str) -> Cgroup | None:
         """What limits a place that lives too short to be looked at: what limited the trial place."""

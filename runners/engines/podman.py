@@ -25,6 +25,7 @@ from runners.engines.limits import limit_options
 from runners.engines.lingering import await_lingering
 from runners.engines.place import EnginePlace, Observer
 from runners.engines.podman_home import PodmanHome
+from runners.images.image import AGENT
 from runners.model import PlaceFailure, Probe, TareError
 from runners.place import file_system
 from runners.provision.missing import Missing
@@ -114,7 +115,7 @@ class PodmanRunner:
             PodmanHome.make(context, tool, own_network=self._network in {"", "bridge"} and os.getuid() == 0)
         )
         tag = f"{repository(context.run)}:{image.key[:12]}"
-        home.import_tree(image.tree, tag)
+        home.load(image, tag, context.run)
         facts = self._facts(tool.version)
         complaints: list[str] = []
         for way in _ways():
@@ -155,7 +156,8 @@ class PodmanRunner:
             *options,
             *("--mount", f"type=bind,source={scratch},target=/scratch"),
             made.tag,
-            *agent_argv("/tare-agent", run, name),
+            # The image's entry point is the agent itself.
+            *agent_argv(f"/{AGENT}", run, name)[1:],
         )
         plan = CommandPlan(
             context=self._context,

@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runners.engines.clearing import LABEL
 from runners.host.cgroups import Cgroups
-from runners.images.layers import write_tar
+from runners.images.oci import of_image
 from runners.launcher.client import SpawnError, SpawnRequest
 from runners.launcher.steps import (
     MS_BIND,
@@ -37,6 +38,7 @@ from runners.tail import Drain
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from runners.images.image import Image
     from runners.launcher.client import Launcher
     from runners.launcher.steps import Step
     from runners.model import RunContext
@@ -112,8 +114,8 @@ class PodmanHome:
         where = (word for option, name in places.items() for word in (option, str(self.folder / name)))
         return (self.program, *where, "--cgroup-manager", "cgroupfs", *options)
 
-    def import_tree(self, tree: Path, tag: str) -> None:
-        """Make an image of one layer from a tree, unless it is there already.
+    def load(self, image: Image, tag: str, run: str) -> None:
+        """Load the image with its layers, unless it is there already.
 
         Raises:
             PlaceFailure: Podman refuses; the text is its own.
@@ -123,12 +125,14 @@ class PodmanHome:
         policy = self.folder / "policy.json"
         policy.write_text('{"default": [{"type": "insecureAcceptAnything"}]}', "utf-8")
         with tempfile.NamedTemporaryFile(dir=self.folder, suffix=".tar") as archive:
-            write_tar(tree, archive.file)
+            of_image(image, tag, {LABEL: run}).write_archive(archive.file)
             archive.flush()
-            code, said = self._call("import", "--quiet", "--signature-policy", str(policy), archive.name, tag)
+            code, said = self._call(
+                "load", "--quiet", "--signature-policy", str(policy), "--input", archive.name
+            )
         if code:
             raise PlaceFailure(
-                f"podman import failed: {said or f'exit status {code}'}", remedy="free some disk space"
+                f"podman load failed: {said or f'exit status {code}'}", remedy="free some disk space"
             )
 
     def remove(self, container: str) -> None:
