@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bench.experiments.density import Density
+from bench.experiments.deploy import DEPLOYS
 from bench.experiments.isolation import Isolation
 from bench.experiments.network import Latency, Stream
 from bench.experiments.starts import STARTS
@@ -18,4 +19,5 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     Isolation(),
     *STARTS,
     Density(),
+    *DEPLOYS,
 )

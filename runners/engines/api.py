@@ -82,6 +82,14 @@ class DockerApi:
         query = {"filters": json.dumps({"reference": [reference]})}
         return [tag for each in self._json("GET", "/images/json", query) for tag in each["RepoTags"] or ()]
 
+    def layers(self) -> set[str]:
+        """Diff ids of the layers of all images."""
+        found: set[str] = set()
+        for each in self._json("GET", "/images/json"):
+            facts = self._json("GET", f"/images/{each['Id']}/json")
+            found |= set(facts.get("RootFS", {}).get("Layers") or ())
+        return found
+
     def events(self, container: str, since: float, until: float) -> list[dict[str, Any]]:
         """What the daemon remembers of a container (it keeps the last 256 events), oldest first."""
         query = {

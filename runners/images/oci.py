@@ -25,7 +25,7 @@ from runners.model import TareError
 from runners.provision import arch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from runners.images.image import Image
@@ -106,8 +106,11 @@ class OciImage:
         """Of the manifest: the image's name in registries and in containerd."""
         return _digest(self.manifest())
 
-    def members(self) -> Iterator[Member]:
-        """All files of a layout that engines of either kind take, blobs first and each once."""
+    def members(self, without: Collection[str] = ()) -> Iterator[Member]:
+        """All files of a layout that engines of either kind take, blobs first and each once.
+
+        ``without``: digests of layers to leave out. Docker needs none that it has already.
+        """
         config, manifest = self.config(), self.manifest()
         index = {
             "schemaVersion": 2,
@@ -131,6 +134,8 @@ class OciImage:
             }
         ]
         for layer in {layer.digest: layer for layer in self.layers}.values():
+            if layer.digest in without:
+                continue
             yield Member(blob_path(layer.digest), layer.tar_bytes, layer.write_tar)
         yield _small(blob_path(_digest(config)), config)
         yield _small(blob_path(_digest(manifest)), manifest)
@@ -138,11 +143,11 @@ class OciImage:
         yield _small("index.json", _json(index))
         yield _small("manifest.json", _json(saved))
 
-    def write_archive(self, to: IO[bytes]) -> None:
-        """Stream the archive. Equal layers, name and labels make equal bytes."""
+    def write_archive(self, to: IO[bytes], *, without: Collection[str] = ()) -> None:
+        """Stream the archive. Equal layers, name and labels make equal bytes; ``without`` as in :meth:`members`."""
         for folder in ("blobs", "blobs/sha256"):
             to.write(_header(folder, tarfile.DIRTYPE, 0o755, 0))
-        for member in self.members():
+        for member in self.members(without):
             to.write(_header(member.name, tarfile.REGTYPE, 0o644, member.size))
             body = _Body(to)
             member.write(cast("IO[bytes]", body))

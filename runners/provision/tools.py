@@ -100,6 +100,7 @@ _SPECS = {
     "ctr": _Spec(_CONTAINERD),
     "etcd": _Spec(("etcd-server",)),
     "kubectl": _Spec(("kubernetes-client",), ("version", "--client")),
+    "qemu-img": _Spec(("qemu-utils",)),
     "grub-mkimage": _Spec(("grub-common", "grub-pc-bin")),
     "runc": _Spec(("runc",), where="usr/sbin", starts_itself=True),
     "crun": _Spec(("crun",), starts_itself=True),

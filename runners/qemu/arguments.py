@@ -72,7 +72,7 @@ def qemu_arguments(machine: Machine, instance: Instance) -> list[str]:
     if variant.iothread:
         arguments += ["-object", "iothread,id=disks"]
     if machine.root is not None:
-        arguments += _disk(machine, "root", machine.root, read_only=True)
+        arguments += _disk(machine, "root", machine.root, read_only=True, form=machine.root_format)
     if machine.scratch is not None:
         own = ",iothread=disks" if variant.iothread else ""
         arguments += _disk(machine, "scratch", machine.scratch, read_only=False, more=own)
@@ -134,12 +134,14 @@ def _device(machine: Machine, kind: str, properties: str, slot: str) -> list[str
     return ["-device", f"{kind}-{machine.device_suffix},{properties}{place}"]
 
 
-def _disk(machine: Machine, name: str, path: Path, *, read_only: bool, more: str = "") -> list[str]:
+def _disk(
+    machine: Machine, name: str, path: Path, *, read_only: bool, more: str = "", form: str = "raw"
+) -> list[str]:
     mode = "on" if read_only else "off"
     how = f"cache={machine.variant.cache},aio={machine.variant.aio},readonly={mode}"
     return [
         "-drive",
-        f"if=none,id={name},format=raw,file={_path(path)},{how}",
+        f"if=none,id={name},format={form},file={_path(path)},{how}",
         *_device(machine, "virtio-blk", f"drive={name},serial=tare-{name}{more}", name),
     ]
 

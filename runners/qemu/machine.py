@@ -48,6 +48,8 @@ class Machine:
     wiring: Wiring
     root: Path | None = None
     """ext4 image, shared by all places, attached read-only."""
+    root_format: Literal["raw", "qcow2"] = "raw"
+    """The form in which :attr:`root` is stored."""
     scratch: Path | None = None
     """ext4 image of this place alone."""
     boot: Path | None = None

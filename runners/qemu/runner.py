@@ -7,7 +7,7 @@ import os
 import platform
 import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from runners.guest_files import initramfs, root_disk, scratch_template
 from runners.host.cgroups import Cgroups
@@ -163,6 +163,17 @@ class QemuRunner:
             if ready.snapshot is not None:
                 plan = ready.snapshot.plan(plan)
             return QemuPlace(plan, first)
+
+    def boot_files(self) -> dict[str, Path]:
+        """What guests are started from, once the runner is prepared: ``root`` (if it is a disk), kernel, initramfs."""
+        machine = self._ready().machine
+        root = {"root": machine.root} if machine.root else {}
+        return {**root, "kernel": machine.kernel, "initramfs": machine.initramfs}
+
+    def boot_from(self, root: Path, form: Literal["raw", "qcow2"]) -> None:
+        """Let the next places have this root disk instead of the prepared one, until the next :meth:`prepare`."""
+        ready = self._ready()
+        self._prepared = replace(ready, machine=replace(ready.machine, root=root, root_format=form))
 
     def close(self) -> None:
         """See :class:`runners.model.Runner`."""

@@ -1,0 +1,216 @@
+"""The ways by which an image comes to where it runs, and what each moves.
+
+Layers: those that the target lacks. ``Shelf`` is the reference without an engine: a folder of unpacked layers, into
+which compressed blobs are unpacked and compared with their digests; ``docker load`` does so for Docker. Disks: the
+guest's root as one raw file, as qcow2, or as a qcow2 that only has what differs from the version before.
+"""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+import tempfile
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, cast
+
+from bench.experiments.base import Unsuitable
+from runners.engines.api import DockerApi
+from runners.engines.clearing import LABEL, repository
+from runners.engines.docker import find_daemon
+from runners.images.apply import Applier
+from runners.images.layers import Digest, merge
+from runners.images.oci import GZIP_LEVEL, OciImage, of_image
+from runners.images.qcow import convert, difference
+from runners.model import TareError
+from runners.qemu.disks import copy_sparse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from bench.experiments.base import Lab
+    from runners.images.image import Image
+    from runners.images.layers import Layer
+    from runners.provision.cache import Cache
+
+CACHED, EMPTY = "layers-cached", "layers-empty"
+RAW, QCOW2, BACKING = "disk-raw", "disk-qcow2", "disk-backing"
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What one way moves. Bytes are counted, not estimated."""
+
+    way: str
+    moved_bytes: int
+    """As it is."""
+    compressed_bytes: int
+    """By gzip, or where the form has its own compression (qcow2) by that."""
+    deliver_seconds: float
+    """To copy, compare and unpack it where it runs, from and to this host's disk; no network."""
+
+
+def blob(layer: Layer, store: Cache) -> Path:
+    """The layer's tar with gzip, as registries have it; from the cache."""
+
+    def pack(folder: Path) -> Mapping[str, Any]:
+        with (
+            (folder / "layer.tar.gz").open("wb") as raw,
+            gzip.GzipFile("", "wb", GZIP_LEVEL, raw, mtime=0) as packed,
+        ):
+            layer.write_tar(cast("IO[bytes]", packed))
+        return {}
+
+    return store.entry("layer-blobs", f"{layer.digest} gzip {GZIP_LEVEL}", pack).path / "layer.tar.gz"
+
+
+def sizes(oci: OciImage, layers: Sequence[Layer], store: Cache) -> tuple[int, int]:
+    """Bytes of these layers with the image's configuration and manifest: as they are, and with gzip."""
+    documents = len(oci.config()) + len(oci.manifest())
+    plain = sum(layer.tar_bytes for layer in layers)
+    return plain + documents, sum(blob(layer, store).stat().st_size for layer in layers) + documents
+
+
+@dataclass(slots=True)
+class Shelf:
+    """Unpacked layers by digest in a folder, and trees made of them."""
+
+    folder: Path
+    store: Cache
+
+    def deliver(self, image: Image, way: str) -> tuple[Image, Move]:
+        """Bring what is lacking, and make the tree."""
+        lacking = [layer for layer in image.layers if not self._place(layer).exists()]
+        blobs = [blob(layer, self.store) for layer in lacking]
+        tree = Path(tempfile.mkdtemp(prefix="tree-", dir=self.folder))
+        began = time.monotonic()
+        for layer, packed in zip(lacking, blobs, strict=True):
+            self._unpack(layer, packed)
+        merge([self._place(layer) for layer in image.layers], tree)
+        seconds = time.monotonic() - began
+        tree.chmod(0o755)
+        plain, compressed = sizes(of_image(image, "tare:deploy"), lacking, self.store)
+        return replace(image, tree=tree), Move(way, plain, compressed, seconds)
+
+    def _place(self, layer: Layer) -> Path:
+        return self.folder / layer.digest.partition(":")[2]
+
+    def _unpack(self, layer: Layer, packed: Path) -> None:
+        """As engines do: written once as it comes, compared, then unpacked."""
+        with tempfile.TemporaryFile(dir=self.folder) as tar:
+            seen = Digest()
+            with gzip.open(packed) as source:
+                while piece := source.read(1 << 20):
+                    seen.write(piece)
+                    tar.write(piece)
+            if seen.name() != layer.digest:
+                raise TareError(
+                    f"layer {layer.name} is damaged in the cache; remove its folder `layer-blobs`."
+                )
+            tar.seek(0)
+            place = self._place(layer)
+            place.mkdir()
+            applier = Applier(place)
+            applier.apply(tar, f"layer {layer.name}")
+            applier.end()
+
+
+@dataclass(frozen=True, slots=True)
+class DockerTarget:
+    """A Docker daemon, spoken to as the runner ``docker`` does."""
+
+    api: DockerApi
+    run: str
+    workdir: Path
+    store: Cache
+
+    @classmethod
+    def found(cls, lab: Lab, store: Cache) -> DockerTarget:
+        """The daemon that the runner uses."""
+        return cls(DockerApi(find_daemon().socket), lab.context.run, lab.context.workdir, store)
+
+    def tag(self, image: Image) -> str:
+        """As the runner names the image: so it finds it there."""
+        return f"{repository(self.run)}:{image.key[:12]}"
+
+    def require_empty(self, image: Image) -> None:
+        """Raises :class:`Unsuitable`: the daemon has some of the layers, by another image."""
+        known = self.api.layers()
+        if any(layer.digest in known for layer in image.layers):
+            raise Unsuitable(
+                "the Docker daemon has layers of the payload by another image, so it is not empty.",
+                "Remove that image, or wait for the other run to end.",
+            )
+
+    def deliver(self, image: Image, known: Sequence[Layer], way: str) -> Move:
+        """Load the image by an archive that leaves out the layers that the daemon has."""
+        oci = OciImage(image.layers, self.tag(image), {LABEL: self.run})
+        digests = {layer.digest for layer in known}
+        lacking = [layer for layer in image.layers if layer.digest not in digests]
+        with tempfile.TemporaryFile(dir=self.workdir) as archive:
+            oci.write_archive(archive, without=digests)
+            archive.seek(0)
+            began = time.monotonic()
+            self.api.load(archive)
+            seconds = time.monotonic() - began
+        return Move(way, *sizes(oci, lacking, self.store), seconds)
+
+    def remove(self, image: Image) -> None:
+        """Take the image out again."""
+        self.api.remove_image(self.tag(image))
+
+
+@contextmanager
+def folder(lab: Lab) -> Iterator[Path]:
+    """A folder of the run for one trial, on its disk."""
+    made = Path(tempfile.mkdtemp(prefix="deploy-", dir=lab.context.workdir))
+    made.chmod(0o755)
+    try:
+        yield made
+    finally:
+        with suppress(OSError):
+            shutil.rmtree(made)
+
+
+@dataclass(frozen=True, slots=True)
+class Disks:
+    """One version's root disk in its forms, and the difference from the version before."""
+
+    raw: Path
+    qcow2: Path
+    backing: Path
+    """Holds what differs from the other version's :attr:`qcow2`."""
+    compressed: Mapping[str, int]
+    """Way → bytes: raw by gzip, the others by qcow2's own compression; the difference by gzip."""
+
+
+def make_disks(lab: Lab, before: Path, after: Path, made: Path) -> Disks:
+    """The forms of ``after``; the difference is taken from ``before``. Untimed, on the side that builds."""
+    tool = lab.provision.tool("qemu-img")
+    base = convert(before, made / "v1.qcow2", tool)
+    qcow2 = convert(after, made / "v2.qcow2", tool)
+    packed = convert(after, made / "v2-packed.qcow2", tool, compress=True)
+    backing = difference(base, after, made / "v2-on-v1.qcow2", tool)
+    compressed = {RAW: gzip_bytes(after), QCOW2: packed.stat().st_size, BACKING: gzip_bytes(backing)}
+    packed.unlink()
+    return Disks(after, qcow2, backing, compressed)
+
+
+def gzip_bytes(path: Path) -> int:
+    """A file's size with gzip."""
+    counted = Digest()
+    with (
+        path.open("rb") as source,
+        gzip.GzipFile("", "wb", GZIP_LEVEL, cast("IO[bytes]", counted), mtime=0) as packed,
+    ):
+        shutil.copyfileobj(source, packed, 1 << 20)
+    return counted.size
+
+
+def deliver_disk(source: Path, dest: Path, way: str, compressed: int) -> Move:
+    """Copy a disk to where it runs, onto the disk. Its holes are moved (they are bytes), but not written."""
+    began = time.monotonic()
+    copy_sparse(source, dest)
+    return Move(way, source.stat().st_size, compressed, time.monotonic() - began)

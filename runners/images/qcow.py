@@ -1,0 +1,46 @@
+"""qcow2 disks from raw ones, by qemu-img."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING
+
+from runners.model import TareError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from runners.provision.tools import Tool
+
+
+def convert(raw: Path, dest: Path, qemu_img: Tool, *, compress: bool = False) -> Path:
+    """A qcow2 that holds all of a raw disk.
+
+    Raises:
+        TareError: qemu-img fails; the text has what it said.
+    """
+    _run(qemu_img, "convert", "-f", "raw", "-O", "qcow2", *(("-c",) if compress else ()), str(raw), str(dest))
+    return dest
+
+
+def difference(base: Path, raw: Path, dest: Path, qemu_img: Tool) -> Path:
+    """A qcow2 that holds only the clusters in which the raw disk differs from ``base``, a qcow2 and its backing file.
+
+    Both disks are compared byte by byte, as ``qemu-img rebase`` does it: the difference is that of two builds, not of a
+    guest that was updated from within.
+
+    Raises:
+        TareError: qemu-img fails.
+    """
+    _run(qemu_img, "create", "-q", "-f", "qcow2", "-b", str(raw), "-F", "raw", str(dest))
+    _run(qemu_img, "rebase", "-f", "qcow2", "-b", str(base), "-F", "qcow2", str(dest))
+    return dest
+
+
+def _run(qemu_img: Tool, *arguments: str) -> None:
+    done = subprocess.run(
+        qemu_img.argv(*arguments), env={**qemu_img.environ, "PATH": "/usr/bin:/bin"}, capture_output=True, text=True,
+        errors="replace", check=False, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    if done.returncode:
+        raise TareError(f"qemu-img {arguments[0]} failed: {done.stderr.strip()[-300:] or done.returncode}.")

@@ -1,0 +1,66 @@
+"""A server deployed for real, without an engine; and the forms of a guest's disk, by qemu-img."""
+
+import os
+import subprocess
+
+import pytest
+from launched_places import EMPTY, run_context, settled_state
+
+from bench.experiments.base import Lab
+from bench.experiments.deploy import DEPLOYS
+from runners.images.qcow import convert, difference
+from runners.model import Limits
+from runners.namespaces import Namespaces
+from runners.provision.cache import default_cache
+from runners.provision.missing import Missing
+from runners.provision.tools import Provision
+
+pytestmark = pytest.mark.integration
+LIMITS = Limits(cpus=1, memory_bytes=256 << 20)
+
+
+def test_a_static_server_by_layers():
+    with run_context() as (context, image):
+        runner = Namespaces(context)
+        probe = runner.probe()
+        if not probe.ok:
+            pytest.skip(f"{probe.reason}; {probe.remedy}")
+        provision = Provision(context.cache)
+        runner.prepare(image, LIMITS)
+        try:
+            findings = DEPLOYS[0].perform(
+                Lab(runner, image, LIMITS, context, provision, {"run.image": ""}, 0.1, lambda _line: None)
+            )
+        finally:
+            runner.close()
+        assert not list(context.workdir.glob("deploy-*"))
+    found = {metric.name: metric.value for metric in findings.metrics}
+    base, app = findings.notes["layers"]["v2"]
+    assert found["deploy.layers-empty.moved"] - found["deploy.layers-cached.moved"] == base["tar_bytes"]
+    assert findings.notes["layers"]["v1"][0] == base
+    assert findings.notes["layers"]["v1"][1]["digest"] != app["digest"]
+    assert found["deploy.image"] == base["size_bytes"] + app["size_bytes"]
+    assert 0 < found["deploy.read"] <= found["deploy.image"]
+    assert settled_state(context.run) == EMPTY
+
+
+def test_a_difference_holds_what_differs(tmp_path):
+    try:
+        tool = Provision(default_cache()).tool("qemu-img")
+    except Missing as missing:
+        pytest.skip(f"{missing.reason} {missing.remedy}")
+    before = tmp_path / "before.raw"
+    after = tmp_path / "after.raw"
+    content = bytearray(os.urandom(8 << 20))
+    before.write_bytes(content)
+    content[5 << 20] ^= 1
+    after.write_bytes(content)
+    base = convert(before, tmp_path / "before.qcow2", tool)
+    overlay = difference(base, after, tmp_path / "overlay.qcow2", tool)
+    assert base.stat().st_size > 8 << 20
+    assert overlay.stat().st_size < 1 << 20
+    back = tmp_path / "back.raw"
+    subprocess.run(
+        tool.argv("convert", "-O", "raw", str(overlay), str(back)), check=True, env={**tool.environ}
+    )
+    assert back.read_bytes() == bytes(content)
