@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from runners.model import TareError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 ANSWER_SECONDS = 10.0
 _LONGEST_LINE_BYTES = 16 << 20
@@ -87,8 +87,14 @@ class Qmp:
             self._told -= 1
             _accepted("what it was told at its start", self._next(deadline, "its start"))
 
-    def event(self, name: str, *, timeout_seconds: float = ANSWER_SECONDS) -> dict[str, Any]:
-        """The newest event of that name; waits for one if there was none yet.
+    def event(
+        self,
+        name: str,
+        fits: Callable[[dict[str, Any]], bool] = bool,
+        *,
+        timeout_seconds: float = ANSWER_SECONDS,
+    ) -> dict[str, Any]:
+        """The newest event of that name that fits; waits for one if there was none yet.
 
         Raises:
             QmpError: it does not come in time, or the connection ended.
@@ -96,7 +102,7 @@ class Qmp:
         deadline = time.monotonic() + timeout_seconds
         self.settle(timeout_seconds)
         while True:
-            found = [event for event in self.events if event["event"] == name]
+            found = [event for event in self.events if event["event"] == name and fits(event)]
             if found:
                 return found[-1]
             self._take(self._line(deadline, name))

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 SAVE_SECONDS = 60.0
 RESUME_SECONDS = 2.0
 """For the word of a restoration after which the agent has already answered."""
-_POLL_SECONDS = 0.005
 
 _CAPABILITIES = (
     "migrate-set-capabilities",
@@ -110,15 +109,14 @@ def save(place: QemuPlace, folder: Path, memory: Path) -> Snapshot:
 
 
 def _wait(monitor: Qmp) -> None:
-    deadline = time.monotonic() + SAVE_SECONDS
-    while True:
-        found = monitor.ask("query-migrate")
-        status = found.get("status")
-        if status == "completed":
-            return
-        if status in {"failed", "cancelled"} or time.monotonic() > deadline:
-            raise QmpError(f"the migration is {status} ({found.get('error-desc', 'no reason given')})")
-        time.sleep(_POLL_SECONDS)
+    """Until it is saved; QEMU tells it by itself."""
+    ends = {"completed", "failed", "cancelled"}
+    event = monitor.event(
+        "MIGRATION", lambda event: event["data"]["status"] in ends, timeout_seconds=SAVE_SECONDS
+    )
+    if event["data"]["status"] != "completed":
+        why = monitor.ask("query-migrate").get("error-desc", "no reason given")
+        raise QmpError(f"the migration is {event['data']['status']} ({why})")
 
 
 def restored_ns(monitor: Qmp) -> int:
