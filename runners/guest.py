@@ -52,7 +52,8 @@ class GuestPlan:
     ram_bytes: int
     """The guest's."""
     host_address: str | None = None
-    """See :class:`runners.model.Place`."""
+    host_network: str = ""
+    """Both: see :class:`runners.model.Place`."""
     scratch: Path | None = None
     """Template of the scratch disk; each place gets a copy."""
     resumed: Hello | None = None
@@ -74,7 +75,7 @@ class GuestPlace(ProcessPlace):
     def __init__(self, plan: GuestPlan, first: Job | None) -> None:
         super().__init__(plan.context.launcher)
         self.leave_seconds = plan.leave_seconds
-        self.host_address = plan.host_address
+        self.host_address, self.host_network = plan.host_address, plan.host_network
         self._plan, self._first = plan, _marked(first, plan) if first else None
         self._booted = False
         """The agent has spoken, so it may be asked to leave."""

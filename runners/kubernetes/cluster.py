@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from runners.cri.enclosure import Enclosure, run_cgroups
 from runners.cri.private import SOCKET, await_ready, configure, import_image, programs_root, write_pause
-from runners.host.bridge import free_networks, ip
+from runners.host.links import free_networks, ip
 from runners.kubernetes.kubectl import ClusterError, Kubectl
 from runners.model import PlaceFailure
 from runners.provision.tools import Provision

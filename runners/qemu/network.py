@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runners.host.bridge import BITS, Bridge, check_taps
+from runners.host.bridge import HOST, Bridge, check_taps
+from runners.host.links import BITS
 from runners.provision.missing import Missing
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ class Network:
     """The address by which it reaches the host."""
     backend: str
     """QEMU's ``-netdev``, without the id."""
+    namespace: str = ""
+    """The net namespace in which that is; empty: the host's own."""
     fds: Mapping[int, int] = field(default_factory=dict)
     """Number in QEMU → our file descriptor."""
 
@@ -98,7 +101,7 @@ class Networks:
             if self._mode == "vhost":
                 fds[VHOST_FD] = os.open(VHOST, os.O_RDWR | os.O_CLOEXEC)
                 backend = f"tap,fd={TAP_FD},vhost=on,vhostfd={VHOST_FD}"
-            yield Network(address, self._bridge.host, backend, fds)
+            yield Network(address, HOST, backend, str(self._bridge.namespace), fds)
         finally:
             for one in fds.values():
                 os.close(one)

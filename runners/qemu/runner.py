@@ -232,6 +232,7 @@ class QemuRunner:
             kvm=self.accelerator == "kvm",
             ram_bytes=ready.machine.memory_bytes,
             host_address=instance.network.host if instance.network else None,
+            host_network=instance.network.namespace if instance.network else "",
             pin_to=self._pin_to(limits) if self._variant.pin else (),
         )
 

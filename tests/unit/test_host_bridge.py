@@ -2,9 +2,11 @@ import ipaddress
 
 import pytest
 
-from runners.host.bridge import check_taps, used_networks
+from runners.host.bridge import check_taps
+from runners.host.links import used_networks
 from runners.model import TareError
 from runners.qemu.network import Network
+
 
 ROUTES = """\
 Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT

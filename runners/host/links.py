@@ -1,0 +1,50 @@
+"""The host's network links: iproute2's ``ip``, and networks that are free here."""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runners.model import PlaceFailure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+BITS = 24
+
+
+def ip(*arguments: str, strict: bool = True) -> None:
+    """Call ip of iproute2; raises PlaceFailure if it fails and that matters."""
+    done = subprocess.run(
+        ["ip", *arguments], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+    )
+    if done.returncode and strict:
+        raise PlaceFailure(
+            f"`ip {' '.join(arguments)}` failed: {done.stderr.strip()[-200:] or done.returncode}",
+            remedy="see what `ip` says as this user; take a network that needs no rights",
+        )
+
+
+def free_networks(seed: str, routes: Path = Path("/proc/net/route")) -> Iterator[ipaddress.IPv4Network]:
+    """Networks that no route of the host leads to, in an order of this run's own."""
+    used = list(used_networks(routes.read_text("ascii")))
+    start = int.from_bytes(hashlib.sha256(seed.encode()).digest()[:2], "big")
+    for step in range(1 << 14):
+        third = (start + step) % (1 << 14)
+        network = ipaddress.IPv4Network((0x0AC00000 + (third << 8), BITS))
+        if not any(network.overlaps(one) for one in used):
+            yield network
+
+
+def used_networks(table: str) -> Iterator[ipaddress.IPv4Network]:
+    """Those of ``/proc/net/route``, without the default route."""
+    for line in table.splitlines()[1:]:
+        fields = line.split()
+        if len(fields) < 8:
+            continue
+        destination, mask = (int.from_bytes(bytes.fromhex(fields[i]), "little") for i in (1, 7))
+        if mask:
+            yield ipaddress.IPv4Network((destination, mask.bit_count()), strict=False)
