@@ -84,8 +84,8 @@ class Ratio:
 
     @property
     def met(self) -> bool:
-        """Whether the ratio itself is within the target, if there is one."""
-        return not self.target or self.value <= self.target
+        """Whether the ratio itself is within the target, if there is one; too few rounds say nothing."""
+        return not self.target or self.low is None or self.value <= self.target
 
 
 @dataclass(slots=True)
@@ -202,7 +202,9 @@ def table(found: Sequence[Weighed], compared: dict[str, Ratio]) -> list[str]:
             text += f"  {ratio.value:.2f}"
             if ratio.low is not None and ratio.high is not None:
                 text += f" ({ratio.low:.2f} … {ratio.high:.2f})"
-            text += f"  ≤ {ratio.target:.1f}: {'met' if ratio.met else 'MISSED'}" if ratio.target else ""
+            if ratio.target:
+                verdict = "too few rounds" if ratio.low is None else "met" if ratio.met else "MISSED"
+                text += f"  ≤ {ratio.target:.1f}: {verdict}"
         lines.append(text)
     return lines
 

@@ -48,7 +48,7 @@ class Network(Experiment):
             if place.host_address is None:
                 raise Unsuitable(
                     f"{lab.runner.label} gives its places no way to the host ({context.get('network', 'no network')})",
-                    "measure a variant with a network: namespaces:+net-bridge, docker:bridge, …",
+                    "measure a variant with a network: namespaces:+net-bridge, docker:bridge, qemu-microvm:net=user, …",
                     lasting=True,
                 )
             with net.server(lab.context, lab.image, place.host_address, place.host_network) as port:

@@ -30,6 +30,13 @@ def test_the_ratio_is_taken_inside_the_rounds_and_one_has_a_target(others, met):
     assert ("MISSED" in "\n".join(table(found, compared))) is not met
 
 
+def test_too_few_rounds_say_nothing_about_a_target():
+    found = [weighed(OURS, 2.0), weighed(STRAIGHTFORWARD, 1.0)]
+    compared = ratios(found)
+    assert compared[STRAIGHTFORWARD].met
+    assert "too few rounds" in "\n".join(table(found, compared))
+
+
 def test_what_is_skipped_or_fails_is_told():
     found = [weighed(OURS, 1.0), weighed("a", skipped="no tap"), weighed("b", 1.0, failed="it hangs")]
     lines = table(found, ratios(found))
