@@ -7,7 +7,6 @@ from runners.host.links import used_networks
 from runners.model import TareError
 from runners.qemu.network import Network
 
-
 ROUTES = """\
 Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT
 eth0\t00000000\t0100000A\t0003\t0\t0\t0\t00000000\t0\t0\t0
