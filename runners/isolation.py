@@ -76,8 +76,8 @@ LINKS: Final = {
 }
 
 READ_ONLY: Final = ("bus", "irq", "sys", "sysrq-trigger")
-"""Below /proc. Real root's container could steer the host through them, capabilities or not; in a user namespace
-they belong to nobody."""
+"""Below /proc. Real root could steer the host through them, capabilities or not, and is real root in a user namespace
+that maps it, too. In an ordinary user's they belong to nobody."""
 
 CHROOT: Final = "/root"
 """Where an inner launcher has the root that containers only change into."""
@@ -237,7 +237,7 @@ def _furnish(
         yield Mount(f"{root}/proc", "proc", "proc", _QUIET)
     else:  # a proc of its own takes power over the pid namespace that it shows
         yield Mount(f"{root}/proc", source="/proc", flags=MS_BIND | MS_REC)
-    if not user:
+    if not user or layout.owner[0] == 0:
         for name in layout.read_only:
             path = f"{root}/proc/{name}"
             yield Mount(path, source=path, flags=MS_BIND)
@@ -246,6 +246,7 @@ def _furnish(
         yield Mount(f"{root}/sys", "sysfs", "sysfs", MS_RDONLY | _QUIET)
     else:  # sysfs shows the net namespace's devices, so it takes power over that to mount one
         yield Mount(f"{root}/sys", source="/sys", flags=MS_BIND | MS_REC)
+        yield Mount(f"{root}/sys", flags=MS_BIND | MS_REMOUNT | MS_RDONLY | _QUIET)
     if user:  # device files do not work on what a user namespace has mounted; the host's own do
         for name in DEVICES:
             yield Mount(f"{root}/dev/{name}", source=f"/dev/{name}", flags=MS_BIND)

@@ -82,8 +82,10 @@ class Density(Experiment):
         ramp = Ramp()
         budget = crowd.budget_bytes(lab.settings)
         with ExitStack() as stack:
-            stack.callback(_close, ramp.places)
-            climb(ramp, lab, budget, stack)
+            try:
+                climb(ramp, lab, budget, stack)
+            finally:
+                _close(ramp.places)
             context = dict(ramp.places[0].context) if ramp.places else {}
             error = max((place.clock_error for place in ramp.places), default=0.0)
         return Findings(

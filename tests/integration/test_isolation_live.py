@@ -100,6 +100,13 @@ def test_a_mount_namespace_alone_hides_files_and_leaves_the_rest_open():
     assert verdicts["mount"] == "confined"
 
 
+@pytest.mark.skipif(not ROOT, reason="an ordinary user's containers all have a user namespace")
+def test_roots_user_namespace_does_not_open_the_hosts_settings():
+    _, verdicts = examine(lambda context: Namespaces(context, name="namespaces:+user"))
+    assert [name for name, verdict in verdicts.items() if verdict == "open"] == []
+    assert verdicts["write-sysctl"] == verdicts["write-sysfs"] == "blocked"
+
+
 def test_bare_metals_fingerprint_is_the_hosts(bare):
     facts, _ = bare
     assert facts["kernel.boot_id"] == attempts.host_facts()["kernel.boot_id"]

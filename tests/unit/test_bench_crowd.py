@@ -293,7 +293,6 @@ def test_closing_goes_on_with_the_others_if_one_cannot_be_closed():
     runner = FakeRunner("box")
     ramp = Ramp()
     with pytest.raises(OSError, match="stuck"), ExitStack() as stack:  # noqa: PT012
-        stack.callback(density._close, ramp.places)
         for _ in range(3):
             ramp.places.append(stack.enter_context(runner.open()))
         real = ramp.places[1].close
@@ -305,4 +304,20 @@ def test_closing_goes_on_with_the_others_if_one_cannot_be_closed():
             real()
 
         ramp.places[1].close = stubborn
+        density._close(ramp.places)
+    assert runner.open_places == 0
+
+
+def test_several_places_are_closed_at_the_same_time():
+    meeting = threading.Barrier(4, timeout=30)
+
+    class Slow(FakeRunner):
+        def open(self, first=None):
+            place = super().open(first)
+            real = place.close
+            place.close = lambda: (real(), meeting.wait()) if not place._closed else None
+            return place
+
+    runner = Slow("box")
+    Density().perform(lab(runner, 10, most_places=4))
     assert runner.open_places == 0

@@ -3,11 +3,12 @@
 import json
 import os
 import resource
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from runners.engines import podman, podman_home
+from runners.engines import lingering, podman, podman_home
 from runners.engines.lingering import await_lingering
 from runners.engines.podman import events, wall_ns
 from runners.model import RunContext
@@ -88,6 +89,27 @@ def test_only_an_ordinary_user_may_go_without_limits(monkeypatch):
     assert [(way.runtime, way.limited) for way in podman._ways()] == [("crun", True), ("runc", True)]
     monkeypatch.setattr(os, "getuid", lambda: 1000)
     assert [way.limited for way in podman._ways()] == [True, True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("words", "about"),
+    [
+        (("podman", "container", "cleanup", "1234"), True),
+        (
+            ("conmon", "--name", "tare-run-1", "--exit-command", "podman", "--exit-command-arg", "cleanup"),
+            True,
+        ),
+        (
+            ("conmon", "--name", "tare-run-2", "--exit-command", "podman", "--exit-command-arg", "cleanup"),
+            False,
+        ),
+        (("podman", "events"), False),
+    ],
+)
+def test_a_monitor_of_another_container_is_not_waited_for(words, about):
+    with subprocess.Popen(["/bin/sh", "-c", "read line", *words], stdin=subprocess.PIPE) as process:
+        assert lingering._is_about(process.pid, "tare-run-1") is about
+        process.stdin.close()
 
 
 def test_nothing_lingers_below_a_process_without_children():
