@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import socket
 import subprocess
 from pathlib import Path
 
@@ -69,3 +70,19 @@ def user_things(api, client, tmp_path):
         docker("network", "rm", "mine")
         docker("volume", "rm", "mine")
         docker("image", "rm", "mine:1")
+
+
+def reaches(pid, address):
+    """Whether a server of the host at that address is reached from the net namespace of a process."""
+    with socket.create_server((address, 0)) as server:
+        port = server.getsockname()[1]
+        command = [
+            "nsenter",
+            "--target",
+            str(pid),
+            "--net",
+            "bash",
+            "-c",
+            f"exec 3<>/dev/tcp/{address}/{port}",
+        ]
+        return subprocess.run(command, check=False, timeout=20).returncode == 0

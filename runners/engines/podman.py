@@ -167,7 +167,7 @@ class PodmanRunner:
             root="/",
             scratch="/scratch",
             facts=made.facts,
-            host_address="127.0.0.1" if self._network == "host" else None,
+            host_address="127.0.0.1" if self._network == "host" else made.home.host_address,
             what="podman run",
             argv=argv,
             environ=made.home.environ,

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runners.engines.clearing import LABEL
+from runners.engines.link import connect, disconnect
 from runners.host.cgroups import Cgroups
 from runners.images.oci import of_image
 from runners.launcher.client import SpawnError, SpawnRequest
@@ -31,7 +32,7 @@ from runners.launcher.steps import (
     Mount,
     NewNamespace,
 )
-from runners.model import PlaceFailure
+from runners.model import PlaceFailure, TareError
 from runners.place import remove_tree
 from runners.tail import Drain
 
@@ -65,6 +66,8 @@ class PodmanHome:
     environ: Mapping[str, str]
     run_options: tuple[str, ...]
     """For ``podman run``: where its cgroups go, and what it may ask for."""
+    host_address: str | None
+    """By which containers on the bridge reach the host."""
     accounting: tuple[Path, ...]
     """The cgroup that counts the CPU time of Podman, its monitors and its runtimes; empty if there can be none."""
 
@@ -98,12 +101,14 @@ class PodmanHome:
                 ) from error
             if counter:
                 (counter / "cgroup.procs").write_text(str(launcher.pid), "ascii")
+            address = _link(undo, launcher.pid) if own_network else None
             yield cls(
                 folder,
                 "/usr/bin/podman" if fetched else str(tool.path),
                 launcher,
                 environ,
                 (*_ulimits(), *(("--cgroup-parent", f"/tare-{context.run}/{_SHARED}") if root else ())),
+                address,
                 # Monitors, and the runtimes that they call, are put into a cgroup of Podman's own.
                 (counter, counter.with_name("conmon")) if counter else (),
             )
@@ -172,6 +177,22 @@ class PodmanHome:
                 self.launcher.wait(spawned.id)
                 raise PlaceFailure(f"podman {arguments[0]} did not end in {COMMAND_SECONDS:g} s")
             return gone.exit_code, said.text()
+
+
+def _link(undo: ExitStack, pid: int) -> str | None:
+    """The host's address on a link to the process's net namespace, or nothing if there can be none."""
+    device = f"tare-{uuid.uuid4().hex[:8]}"
+    try:
+        address = connect(pid, device)
+    except (OSError, TareError):
+        return None
+    undo.callback(_unlink, pid, device)
+    return address
+
+
+def _unlink(pid: int, device: str) -> None:
+    with suppress(TareError):
+        disconnect(pid, device)
 
 
 def _steps(fetched: Path | None, context: RunContext, *, own_network: bool) -> tuple[Step, ...]:

@@ -14,7 +14,6 @@ import select
 import shutil
 import signal
 import socket
-import subprocess
 import tempfile
 import time
 from contextlib import ExitStack, suppress
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from runners.engines.api import DockerApi
+from runners.engines.link import connect, disconnect
 from runners.host.cgroups import UNIFIED, Cgroups
 from runners.host.processes import boot_id, start_ticks
 from runners.model import TareError
@@ -36,7 +36,6 @@ NAME = "tare-docker"
 SCRIPT = Path(__file__).with_name("daemon.sh")
 BRIDGE = "10.88.0.1/24"
 """In the daemon's own net namespace, where nothing else can have it."""
-_UPLINK = "uplink"
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
 _LOG_LINES = 15
@@ -72,6 +71,11 @@ class PrivateDocker:
     def log(self) -> Path:
         """What it said."""
         return self.run_folder / "log"
+
+    @property
+    def device(self) -> str:
+        """The host's end of the link to it."""
+        return f"{self.name}0"
 
     def status(self) -> Status:
         """``dead``: it ended without being undone, and left its files."""
@@ -129,9 +133,9 @@ class PrivateDocker:
         removed = []
         pid = self.state().get("pid", 0)
         if self.status() == "running":
-            if self.host_address:  # it would go with the net namespace, but some time later
+            if self.host_address:
                 with suppress(TareError):
-                    _ip(pid, (), f"link delete {self.name}0")
+                    disconnect(pid, self.device)
             os.kill(pid, signal.SIGTERM)
             _await_end(pid, STOP_SECONDS)
             removed.append(f"the private Docker daemon, pid {pid}")
@@ -253,23 +257,13 @@ class PrivateDocker:
             return "(none)"
 
     def _connect(self, pid: int) -> str:
-        """A pair of devices between the host and the daemon's net namespace; says what became of it."""
-        device, inside = f"{self.name}0", ("--net",)
+        """Let containers reach the host; says what became of it."""
         try:
-            subnet = _free_subnet(Path("/proc/net/route").read_text("ascii"))
-            for where, words in (
-                ((), f"link add {device} type veth peer name {_UPLINK} netns {pid}"),
-                ((), f"address add {subnet}.1/30 dev {device}"),
-                ((), f"link set {device} up"),
-                (inside, f"address add {subnet}.2/30 dev {_UPLINK}"),
-                (inside, f"link set {_UPLINK} up"),
-                (inside, f"route add default via {subnet}.1"),
-            ):
-                _ip(pid, where, words)
+            address = connect(pid, self.device)
         except (OSError, TareError) as error:
             return f"its containers cannot reach the host: {error}"
-        self._note(self.state() | {"host_address": f"{subnet}.1"})
-        return f"device {device} ({subnet}.1) connects the host with it"
+        self._note(self.state() | {"host_address": address})
+        return f"device {self.device} ({address}) connects the host with it"
 
     def _note(self, state: dict[str, Any]) -> None:
         new = self.folder / "state.new"
@@ -305,29 +299,6 @@ class PrivateDocker:
             for name in (self.name, f"{self.name}-daemon"):
                 found += [Path(folder) for folder, _, _ in os.walk(top / name, topdown=False)]
         return found
-
-
-def _ip(pid: int, where: tuple[str, ...], words: str) -> None:
-    """Call ``ip``, as the daemon's mount namespace has it, in the host's net namespace or (``--net``) in its own."""
-    done = subprocess.run(
-        ["nsenter", "--target", str(pid), "--mount", *where, "ip", *words.split()],
-        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
-        capture_output=True,
-        text=True,
-        check=False,
-        stdin=subprocess.DEVNULL,
-    )
-    if done.returncode:
-        raise TareError(f"ip {words}: {done.stderr.strip() or done.returncode}")
-
-
-def _free_subnet(routes: str) -> str:
-    """The first three numbers of a network that no route of ``/proc/net/route`` is to."""
-    taken = {bytes.fromhex(line.split()[1])[::-1][:3] for line in routes.splitlines()[1:]}
-    third = next((number for number in range(256) if bytes((10, 213, number)) not in taken), None)
-    if third is None:
-        raise TareError("all of 10.213.0.0/16 is taken")
-    return f"10.213.{third}"
 
 
 def _lives(process: dict[str, Any]) -> bool:

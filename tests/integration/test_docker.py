@@ -4,13 +4,12 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import uuid
 
 import pytest
-from docker_state import belongings, user_things
+from docker_state import belongings, reaches, user_things
 from launched_places import EMPTY, program, run_context, settled_state
 
 from results.record import MARKS
@@ -76,22 +75,6 @@ def prepared(provision, name="docker", limits=LIMITS):
         finally:
             runner.close()
     assert settled_state(context.run) == EMPTY
-
-
-def reaches(pid, address):
-    """Whether a server of the host at that address is reached from the net namespace of a process."""
-    with socket.create_server((address, 0)) as server:
-        port = server.getsockname()[1]
-        command = [
-            "nsenter",
-            "--target",
-            str(pid),
-            "--net",
-            "bash",
-            "-c",
-            f"exec 3<>/dev/tcp/{address}/{port}",
-        ]
-        return subprocess.run(command, check=False, timeout=20).returncode == 0
 
 
 @pytest.mark.parametrize(("name", "interfaces"), [

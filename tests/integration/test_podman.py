@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from docker_state import reaches
 from launched_places import EMPTY, program, run_context, settled_state
 
 from results.record import MARKS
@@ -97,7 +98,11 @@ def test_a_cold_start_has_the_whole_timeline_and_the_engines_own_phases(provisio
         assert {found[each].source for each in phases} == {"podman events"}
         assert os.getuid() or found["engine.cpu"].value > 0
         with runner.open() as place:
+            if place.host_address:
+                assert reaches(place.vantage.top_pid, place.host_address)
             devices = place.run(Job(argv=("/runaway", "show", "/proc/net/dev"))).stdout.decode()
+    if os.getuid() == 0:
+        assert (place.host_address is None) == (name == "podman:none")
     inside = {line.split(":")[0].strip() for line in devices.splitlines()[2:]}
     assert "lo" in inside
     assert (inside == {"lo"}) == (name == "podman:none") or name == "podman:host"

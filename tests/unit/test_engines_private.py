@@ -5,7 +5,8 @@ import os
 
 import pytest
 
-from runners.engines.private import PrivateDocker, _free_subnet
+from runners.engines.link import free_subnet
+from runners.engines.private import PrivateDocker
 from runners.host.processes import boot_id, start_ticks
 from runners.model import TareError
 
@@ -73,8 +74,8 @@ def test_an_ordinary_user_is_told(daemon, monkeypatch):
 def test_the_link_takes_a_network_that_no_route_is_to():
     head = "Iface\tDestination\tGateway\tFlags\n"
     default = "eth0\t00000000\t0101A8C0\t0003\n"
-    assert _free_subnet(head + default) == "10.213.0"
-    assert _free_subnet(head + default + "a0\t0000D50A\t00000000\t0001\nb0\t0001D50A\t0\t1\n") == "10.213.2"
+    assert free_subnet(head + default) == "10.213.0"
+    assert free_subnet(head + default + "a0\t0000D50A\t00000000\t0001\nb0\t0001D50A\t0\t1\n") == "10.213.2"
     full = "".join(f"a\t00{number:02X}D50A\t0\t1\n" for number in range(256))
     with pytest.raises(TareError, match="taken"):
-        _free_subnet(head + full)
+        free_subnet(head + full)
