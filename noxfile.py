@@ -146,6 +146,13 @@ def hyperfine(session: nox.Session) -> None:
 
 
 @nox.session
+def weighing(session: nox.Session) -> None:
+    """What judging large runs costs: 100,000 trials compared, 1,000,000 loaded and summarised."""
+    install(session)
+    session.run("python", "-m", "bench.weighing", *session.posargs)
+
+
+@nox.session
 def lock(session: nox.Session) -> None:
     """Write ``constraints.txt`` anew from the ranges in ``pyproject.toml``."""
     session.install("uv>=0.5")

@@ -16,6 +16,7 @@ import msgspec
 import numpy as np
 import pandas as pd
 
+from results.index import LEAST_TRIALS, Index, facts_of, read_index, write_index
 from results.load import (
     LARGEST_INT,
     UNDECODABLE,
@@ -135,6 +136,9 @@ def read_frame(run: Run, *, marks: bool = False) -> RunFrame:
         run: The run to read.
         marks: Also read the timelines into the ``mark.`` columns of the trials.
     """
+    if not marks and (known := read_index(run)) is not None:
+        return _Reader.of(run, known).finish()
+    facts = facts_of(run)
     reader = _Reader(run, marks=marks)
     # Millions of short-lived structs and no cycles among them: collecting garbage would only cost time.
     collecting = gc.isenabled()
@@ -142,10 +146,14 @@ def read_frame(run: Run, *, marks: bool = False) -> RunFrame:
     try:
         for lines in run.batches(_BATCH_LINES):
             reader.add(lines)
-        return reader.finish()
+        index = None if marks or facts is None else reader.index()
+        found = reader.finish()
     finally:
         if collecting:
             gc.enable()
+    if index is not None and facts is not None and not found.problems:
+        write_index(run, index, facts)
+    return found
 
 
 def trials_frame(run: Run) -> pd.DataFrame:
@@ -171,6 +179,23 @@ class _Reader:
         self._descriptors = _Codes()
         self._columns: dict[str, list[NDArray[Any]]] = {}
         self._decode = msgspec.json.Decoder(TimedTrial if marks else SlimTrial).decode
+
+    @classmethod
+    def of(cls, run: Run, index: Index) -> _Reader:
+        """One that has read all already."""
+        reader = cls(run, marks=False)
+        reader._columns = {name: [column] for name, column in index.columns.items()}
+        reader._kinds.table = {_Kind(*kind): code for code, kind in enumerate(index.kinds)}
+        reader._descriptors.update({one: code for code, one in enumerate(index.descriptors)})
+        return reader
+
+    def index(self) -> Index | None:
+        """What a later reader may start from, of runs for which that is worth it."""
+        if self._problems or self._lines < LEAST_TRIALS or self._run.manifest.status == "running":
+            return None
+        self._columns = {name: [np.concatenate(parts)] for name, parts in self._columns.items()}
+        columns = {name: parts[0] for name, parts in self._columns.items()}
+        return Index(columns, list(self._kinds.table), list(self._descriptors))
 
     def add(self, lines: list[bytes]) -> None:
         """Decode a batch of lines into columns; line by line only if something is wrong in it."""
@@ -264,6 +289,8 @@ class _Reader:
 
     def _take(self, name: str, dtype: Any) -> NDArray[Any]:
         parts = self._columns.pop(name, [])
+        if len(parts) == 1:
+            return parts[0]
         return np.concatenate(parts) if parts else np.empty(0, dtype=dtype)
 
     def finish(self) -> RunFrame:

@@ -86,15 +86,20 @@ def quantile(values: ArrayLike, q: float, confidence: float) -> Interval:
     n = len(x)
     method = "order-statistics"
     value = float(np.quantile(x, q))
-    tail = (1 - confidence) / 2
-    # bdtr(k, n, q) = P(Binomial <= k). Lower rank l (from 1): P(Binomial < l) <= tail.
-    ranks = np.arange(0, n + 1)
-    below = special.bdtr(ranks, n, q)
-    low = int(np.searchsorted(below, tail, side="right"))
-    high = int(np.searchsorted(below, 1 - tail, side="left")) + 1
+    low, high = _order_ranks(n, q, confidence)
     if low < 1 or high > n:
         return Interval(value, None, None, n, method)
     return Interval(value, float(x[low - 1]), float(x[high - 1]), n, method)
+
+
+@lru_cache(maxsize=512)
+def _order_ranks(n: int, q: float, confidence: float) -> tuple[int, int]:
+    """Ranks, from 1, between which the quantile lies; below 1 or above ``n`` where the confidence is out of reach."""
+    tail = (1 - confidence) / 2
+    # bdtr(k, n, q) = P(Binomial <= k). Lower rank l (from 1): P(Binomial < l) <= tail.
+    below = special.bdtr(np.arange(0, n + 1), n, q)
+    low = int(np.searchsorted(below, tail, side="right"))
+    return low, int(np.searchsorted(below, 1 - tail, side="left")) + 1
 
 
 def clustered_quantile(
