@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from runners.host.cgroups import Cgroups
+from runners.host.processes import start_ticks
 from runners.model import PlaceFailure, TareError
 
 if TYPE_CHECKING:
@@ -203,7 +204,7 @@ def run_cgroups(run: str) -> Iterable[Path]:
 
 def _await_end(pid: int) -> None:
     deadline = time.monotonic() + END_SECONDS
-    while pid and Path(f"/proc/{pid}").exists():
+    while start_ticks(pid):  # 0 as well for one that its new parent has not reaped yet
         if time.monotonic() > deadline:
             raise TareError(f"the daemons' first process (pid {pid}) cannot be killed")
         time.sleep(POLL_SECONDS)

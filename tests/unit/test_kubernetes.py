@@ -47,6 +47,14 @@ def test_a_pods_life_in_events():
     ]  # fmt: skip
 
 
+def test_a_recorded_life_is_told_in_the_same_words():
+    recorded = json.loads((Path(__file__).parents[1] / "golden/kubernetes/events.json").read_text())
+    watch = PodWatch(None, "THE-NAMESPACE", "THE-RUN")
+    for number, each in enumerate(recorded):
+        watch.take(each, number)
+    assert watch.events("THE-POD") == [("create", 1), ("start", 3), ("die", 4), ("remove", 6)]
+
+
 def test_the_first_news_of_a_kind_counts():
     watch = PodWatch(None, "tare-r", "r")
     for number, each in enumerate(LIFE):
