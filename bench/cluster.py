@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 MEASURED = ("run", "--runners", "bare,namespaces,containerd,kubernetes", "-k", "startup", "--quick")
-TESTS = Path(__file__).parents[1] / "tests/integration/test_kubernetes.py"
+TESTS = Path(__file__).parents[1] / "tests/integration/test_kubernetes_live.py"
 _WORK = Path("/var/tmp")  # noqa: S108 - where runs have their folders
 _FOLDERS = (
     "/var/lib/kubelet",
