@@ -82,6 +82,8 @@ def _as_text(found: dict[str, Any], *, steps: bool) -> Iterator[str]:
     yield "Runners"
     for label, probe in found["runners"].items():
         yield from _entry("yes" if probe["ok"] else "no", label, probe["reason"], probe["remedy"])
+        if tool := probe["facts"].get("tool"):
+            yield from _wrapped(f"{tool}, {probe['facts']['origin']}" if "origin" in probe["facts"] else tool)
         if why := probe["facts"].get("accelerator_why"):
             yield from _wrapped(why)
         for step in probe["facts"].get("steps", ()) if steps else ():

@@ -133,6 +133,21 @@ def build_filter(machine: str = "") -> bytes:
     return b"".join(struct.pack("=HBBI", *one) for one in program)
 
 
+def denied_names(machine: str = "") -> list[str]:
+    """The calls that :func:`build_filter` denies with EPERM, whatever their arguments; for tools that take names.
+
+    They need two more rules: ``clone3`` is absent (ENOSYS), and ``clone`` is denied with any of
+    :func:`namespace_flags`.
+    """
+    column = ARCHITECTURES[machine or platform.machine()].column
+    return sorted(name for name, numbers in DENIED.items() if numbers[column] is not None)
+
+
+def namespace_flags() -> list[int]:
+    """The bits of :data:`NEW_NAMESPACE`."""
+    return [1 << bit for bit in range(32) if NEW_NAMESPACE >> bit & 1]
+
+
 _Code = tuple[Instruction, ...]
 _RETURN_ALLOW: Final[_Code] = ((_RETURN, 0, 0, _ALLOW),)
 _RETURN_DENY: Final[_Code] = ((_RETURN, 0, 0, _DENY),)

@@ -7,16 +7,17 @@ already, so it has no cgroups to set up, no devices rules, and no ids but root's
 
 from __future__ import annotations
 
+import errno
 import resource
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from runners.host.cgroups import CPU_PERIOD_MICROSECONDS
 from runners.isolation import KEPT_CAPABILITIES
-from runners.launcher.seccomp import DENIED
+from runners.launcher.seccomp import denied_names, namespace_flags
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from runners.model import Limits
@@ -77,10 +78,7 @@ def config(bundle: Bundle) -> dict[str, Any]:
     if limited:
         linux |= {"cgroupsPath": bundle.cgroups_path, "resources": resources(bundle)}
     if bundle.filtered:
-        linux["seccomp"] = {
-            "defaultAction": "SCMP_ACT_ALLOW",
-            "syscalls": [{"names": sorted(DENIED), "action": "SCMP_ACT_ERRNO", "errnoRet": 1}],
-        }
+        linux["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": list(_denied())}
     return {
         "ociVersion": "1.0.2",
         "process": _process(bundle),
@@ -89,6 +87,16 @@ def config(bundle: Bundle) -> dict[str, Any]:
         "mounts": list(_mounts(bundle, cgroup=limited)),
         "linux": linux,
     }
+
+
+def _denied() -> Iterator[dict[str, Any]]:
+    """The rules of :func:`runners.launcher.seccomp.build_filter` in the specification's words."""
+    deny = {"action": "SCMP_ACT_ERRNO", "errnoRet": errno.EPERM}
+    yield deny | {"names": denied_names()}
+    yield deny | {"names": ["clone3"], "errnoRet": errno.ENOSYS}
+    for flag in namespace_flags():
+        argument = {"index": 0, "value": flag, "valueTwo": flag, "op": "SCMP_CMP_MASKED_EQ"}
+        yield deny | {"names": ["clone"], "args": [argument]}
 
 
 def resources(bundle: Bundle) -> dict[str, Any]:
@@ -147,7 +155,7 @@ def _process(bundle: Bundle) -> dict[str, Any]:
     }
 
 
-def _mounts(bundle: Bundle, *, cgroup: bool) -> Any:
+def _mounts(bundle: Bundle, *, cgroup: bool) -> Iterator[dict[str, Any]]:
     quiet = ["nosuid", "noexec", "nodev"]
     yield _mount("/proc", "proc")
     yield _mount("/dev", "tmpfs", ["nosuid", "strictatime", "mode=755", "size=65536k"])

@@ -5,6 +5,7 @@ LXC makes the cgroups itself and limits in them. Its ``init.lxc`` is process 1 a
 
 from __future__ import annotations
 
+import errno
 import shutil
 from contextlib import suppress
 from dataclasses import replace
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 from runners.host.cgroups import SWAP_FILES, limit_files
 from runners.host.disks import disk_of
 from runners.host.membership import foretold
-from runners.launcher.seccomp import DENIED
+from runners.launcher.seccomp import denied_names, namespace_flags
 from runners.oci.config import CAPABILITIES
 from runners.provision.missing import Missing
 from runners.rooted import RootedRunner
@@ -116,5 +117,8 @@ def _counted(one: Hierarchy, file: str) -> bool:
 
 
 def seccomp_profile() -> str:
-    """The denied calls as LXC's policy file, version 2."""
-    return "\n".join(("2", "denylist", "[all]", *(f"{name} errno 1" for name in sorted(DENIED)), ""))
+    """The rules of :func:`runners.launcher.seccomp.build_filter` as LXC's policy file, version 2."""
+    rules = [f"{name} errno {errno.EPERM}" for name in denied_names()]
+    rules.append(f"clone3 errno {errno.ENOSYS}")
+    rules += [f"clone errno {errno.EPERM} [0,{flag},SCMP_CMP_MASKED_EQ,{flag}]" for flag in namespace_flags()]
+    return "\n".join(("2", "denylist", "[all]", *rules, ""))

@@ -22,8 +22,9 @@ def prepared(name, limits, run="", *, supplier=None):
     supplier = supplier or provision()
     with run_context(run) as (context, image):
         runner = make(name, Supplies(context, supplier, {}))
-        with contextlib.suppress(Missing):
-            supplier.tool(runner.tool_name)
+        if tool := getattr(runner, "tool_name", ""):
+            with contextlib.suppress(Missing):
+                supplier.tool(tool)
         probe = runner.probe()
         if not probe.ok:
             pytest.skip(f"{name}: {probe.reason}; {probe.remedy}")

@@ -10,6 +10,8 @@ static int try_all(void)
         {"init_module", __NR_init_module, 0, 0, 0},
         {"keyctl", __NR_keyctl, 0, 0, 0},
         {"unshare", __NR_unshare, CLONE_NEWUTS, 0, 0},
+        {"clone", __NR_clone, CLONE_NEWIPC | SIGCHLD, 0, 0},
+        {"clone3", __NR_clone3, 0, 0, 0},
         {"mknod", __NR_mknodat, AT_FDCWD, (long)"/tmp/node", 0060600},
         {"getpid", __NR_getpid, 0, 0, 0},
     };

@@ -100,6 +100,20 @@ def test_what_a_container_sees_and_what_is_seen_of_it(name):
         assert other.run(Job()).exit_code == 0
 
 
+@pytest.mark.parametrize(
+    "name", ["runc", "crun", "bubblewrap", pytest.param("lxc", marks=pytest.mark.engines)]
+)
+def test_the_same_is_denied_as_in_our_own_container(name):
+    job = Job(argv=("/runaway", "try"))
+    with prepared(name, LIMITS) as runner, runner.open() as place:
+        theirs = place.run(job).stdout.decode()
+    with prepared("namespaces", LIMITS) as runner, runner.open() as place:
+        ours = place.run(job).stdout.decode()
+    assert "clone EPERM" in ours
+    assert "clone3 ENOSYS" in ours
+    assert theirs == ours
+
+
 @pytest.mark.skipif(os.getuid() != 0, reason="an ordinary user's runtime makes no cgroups")
 @SEEN
 def test_limits_are_the_runtimes_and_are_seen_from_outside(name):

@@ -1,5 +1,6 @@
 from pathlib import Path
 
+from runners.launcher.seccomp import NEW_NAMESPACE
 from runners.model import Limits
 from runners.oci.config import Bundle, config, resources
 from runners.oci.runtimes import RUNTIMES
@@ -67,8 +68,10 @@ def test_capabilities_and_filter_are_those_of_our_own_container():
     assert kept["bounding"] == kept["effective"] == kept["permitted"]
     assert len(kept["bounding"]) == 13
     assert "CAP_SYS_ADMIN" not in kept["bounding"]
-    (denied,) = made["linux"]["seccomp"]["syscalls"]
+    denied, absent, *clones = made["linux"]["seccomp"]["syscalls"]
     assert {"mount", "bpf", "reboot"} <= set(denied["names"])
+    assert absent == {"names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": 38}
+    assert sum(rule["args"][0]["value"] for rule in clones) == NEW_NAMESPACE
     assert "seccomp" not in config(bundle(filtered=False))["linux"]
 
 
