@@ -103,6 +103,7 @@ class Layout:
     """Our uid and gid, which root inside is mapped to if there is a user namespace."""
     read_only: tuple[str, ...] = ()
     """Of :data:`READ_ONLY`, what this host's /proc has."""
+    sys_read_only: bool = True
     bound: tuple[str, ...] = ()
     """Names in the image's top folder that are bound onto the base's where there is no overlayfs."""
     locked: tuple[int, int] = (0, 0)
@@ -243,7 +244,7 @@ def _furnish(
             yield Mount(path, source=path, flags=MS_BIND)
             yield Mount(path, flags=MS_BIND | MS_REMOUNT | MS_RDONLY | _QUIET)
     if own_net or not user:
-        yield Mount(f"{root}/sys", "sysfs", "sysfs", MS_RDONLY | _QUIET)
+        yield Mount(f"{root}/sys", "sysfs", "sysfs", MS_RDONLY * layout.sys_read_only | _QUIET)
     else:  # sysfs shows the net namespace's devices, so it takes power over that to mount one
         yield Mount(f"{root}/sys", source="/sys", flags=MS_BIND | MS_REC)
         yield Mount(f"{root}/sys", flags=MS_BIND | MS_REMOUNT | MS_RDONLY | _QUIET)

@@ -34,6 +34,10 @@ _BRANCHES: Final = {
 
 KIND = "namespaces"
 
+PRIVILEGED: Final = "privileged"
+"""The full container with nothing taken away, as engines understand ``--privileged``: all capabilities, no filter,
+/proc and /sys writable. It is no rung: its use is to see what the last two keep from happening."""
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:
@@ -52,7 +56,7 @@ class Standing:
 
 def known() -> tuple[str, ...]:
     """All variants of the runner ``namespaces``, from the ground up, with the branches where they leave."""
-    return ("full", *(_variant(rung) for rung in rungs()))
+    return ("full", *(_variant(rung) for rung in rungs()), PRIVILEGED)
 
 
 def rungs() -> tuple[str, ...]:
@@ -79,6 +83,9 @@ def standing(name: str, *, root: bool) -> Standing:
     rung = name.partition(":")[2].removeprefix("+")
     if rung in {"", "full"}:
         rung = TRUNK[-1]
+    if rung == PRIVILEGED:
+        kept = {*TRUNK, *(() if root else ("user",))} - {"chroot", "caps", "seccomp"}
+        return Standing(rung, "", tuple(part for part in _order() if part in kept), "none", CONTROLLERS)
     if rung not in rungs():
         raise TareError(f"{name}: there is no rung {rung!r}; known are {', '.join(known())}")
     trunk = rung
@@ -112,7 +119,12 @@ def runner(rung: str) -> str:
 
 
 def facts(stand: Standing, *, root: bool) -> Mapping[str, object]:
-    """For reports: which rung this is, where it comes in their order, and the runners below it, nearest first."""
+    """For reports: which rung this is, where it comes in their order, and the runners below it, nearest first.
+
+    Nothing for what stands on no rung.
+    """
+    if stand.rung == PRIVILEGED:
+        return {}
     below = []
     rung = stand.below
     while rung:

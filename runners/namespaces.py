@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from runners.host.cgroups import CGROUP_REMEDY, Cgroups
 from runners.isolation import DEVICES, LINKS, READ_ONLY, Layout, container_steps, inner_steps
-from runners.ladder import KIND, standing
+from runners.ladder import KIND, PRIVILEGED, standing
 from runners.ladder import facts as ladder_facts
 from runners.launched import LaunchedPlace, Plan
 from runners.launcher.client import LauncherError, SpawnError, SpawnRequest
@@ -203,6 +203,7 @@ class Namespaces:
 
     def _layout(self, base: Path, tree: Path, scratch: Path, staging: Path, *, inner: bool = False) -> Layout:
         user = "user" in self._standing.parts
+        privileged = self._standing.rung == PRIVILEGED
         return Layout(
             base=base,
             tree=tree,
@@ -212,7 +213,8 @@ class Namespaces:
             upper_bytes=UPPER_BYTES,
             hostname="tare",
             owner=(os.getuid(), os.getgid()),
-            read_only=tuple(name for name in READ_ONLY if Path("/proc", name).exists()),
+            read_only=tuple(name for name in READ_ONLY if Path("/proc", name).exists() and not privileged),
+            sys_read_only=not privileged,
             inner=inner,
         )
 

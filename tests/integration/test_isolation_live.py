@@ -107,6 +107,15 @@ def test_roots_user_namespace_does_not_open_the_hosts_settings():
     assert verdicts["write-sysctl"] == verdicts["write-sysfs"] == "blocked"
 
 
+@pytest.mark.skipif(not ROOT, reason="an ordinary user has no privileges to leave to a container")
+def test_a_privileged_container_reaches_the_kernel_but_not_what_its_namespaces_hide():
+    facts, verdicts = examine(lambda context: Namespaces(context, name="namespaces:privileged"))
+    assert verdicts["set-time"] == verdicts["write-sysctl"] == verdicts["write-sysfs"] == "open"
+    assert verdicts["set-hostname"] == verdicts["mount"] == verdicts["configure-network"] == "confined"
+    assert verdicts["see-host-process"] == verdicts["write-host-file"] == "blocked"
+    assert facts["security.seccomp"] == "off"
+
+
 def test_bare_metals_fingerprint_is_the_hosts(bare):
     facts, _ = bare
     assert facts["kernel.boot_id"] == attempts.host_facts()["kernel.boot_id"]

@@ -60,6 +60,15 @@ def test_the_ladder_is_every_rung_once_and_ends_with_the_container():
     assert nat[:3] == ["namespaces:+net-bridge", "namespaces:+net", "namespaces:+uts+ipc"]
 
 
+@pytest.mark.parametrize("root", [True, False])
+def test_a_privileged_container_is_the_full_one_with_nothing_taken_away_and_no_rung(root):
+    full, privileged = (standing(f"namespaces:{name}", root=root) for name in ("full", "privileged"))
+    assert set(full.parts) - set(privileged.parts) == {"caps", "seccomp"}
+    assert facts(privileged, root=root) == {}
+    assert "privileged" in known()
+    assert "namespaces:privileged" not in ladder(root=root)
+
+
 def test_an_unknown_rung_is_named_with_the_known_ones():
     with pytest.raises(TareError, match=r"no rung 'nat'; known are full, chroot, \+mount"):
         standing("namespaces:+nat", root=True)
