@@ -1,6 +1,6 @@
 """Compare the suite's start-up times with hyperfine's on the same commands, interleaved.
 
-    python3 noxfile.py -s hyperfine -- [--runners runc,crun] [--blocks 10] [--starts 6]
+    python3 noxfile.py -s hyperfine -- [--runners runc,crun,docker] [--blocks 10] [--starts 6]
 
 For each runner, hyperfine (of the host, else fetched) times the very command line that the suite starts, such as
 ``runc … run --bundle … tare-…``. In each block both take the same number of starts, in shuffled order; the first block
@@ -42,6 +42,7 @@ from results.store import new_run_id
 from runners.host import leftovers
 from runners.images.build import AGENT_SOURCE
 from runners.images.image import Image
+from runners.images.layers import layer_of
 from runners.launcher.client import Launcher, SpawnRequest
 from runners.model import Job, Limits, RunContext, TareError
 from runners.native.build import build
@@ -177,7 +178,9 @@ def compare(names: Sequence[str], blocks: int, starts: int, seed: int) -> list[C
         agent = tree / "tare-agent"
         agent.write_bytes(build(AGENT_SOURCE, cache).read_bytes())
         agent.chmod(0o755)
-        image = Image(key="hyperfine", tree=tree, layers=(), programs={}, libraries={})
+        image = Image(
+            key="hyperfine", tree=tree, layers=(layer_of("hyperfine", tree),), programs={}, libraries={}
+        )
         context = RunContext(run, workdir, cache, launcher)
         found = []
         for name in names:
@@ -206,7 +209,9 @@ def compare(names: Sequence[str], blocks: int, starts: int, seed: int) -> list[C
 def main() -> int:
     """See the module."""
     parser = argparse.ArgumentParser(prog="docs/hyperfine.py", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--runners", default="runc,crun", help="which, by commas (default: runc,crun)")
+    parser.add_argument(
+        "--runners", default="runc,crun,docker", help="which, by commas (default: %(default)s)"
+    )
     parser.add_argument(
         "--blocks", type=int, default=10, help="default: 10; fewer than 6 give wide intervals"
     )

@@ -80,7 +80,11 @@ def find_daemon(private: PrivateDocker | None = None) -> Daemon:
                 "only a daemon on this kernel can be compared with it: use a unix:// socket, or unset DOCKER_HOST",
             )
         socket = chosen.removeprefix("unix://")
-        return Daemon(socket, DockerApi(socket).version(), private_at(socket))
+        try:
+            return Daemon(socket, DockerApi(socket).version(), private_at(socket))
+        except EngineError as error:
+            remedy = error.remedy or "start it, or unset DOCKER_HOST"
+            raise EngineError(f"DOCKER_HOST: {error.reason}", remedy, absent=error.absent) from error
     first: EngineError | None = None
     for socket in _candidates(private):
         try:
