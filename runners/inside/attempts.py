@@ -186,9 +186,18 @@ def judged(answers: str, inside: Facts, outside: Facts) -> tuple[Attempt, ...]:
 
 
 def same_kernel(inside: Facts, outside: Facts) -> bool:
-    """Whether the place's kernel is the host's: by boot id, or by version where the place shows none."""
-    name = "kernel.boot_id" if "kernel.boot_id" in inside else "kernel.version"
-    return inside.get(name) == outside.get(name)
+    """Whether the place's kernel is the host's.
+
+    An equal boot id proves it. Another one disproves nothing: systemd-nspawn and LXC give their containers one of their
+    own. So does an equal version together with a monotonic clock that is the host's: a guest's began with its boot.
+    Where the place shows no clock, the version alone must do.
+    """
+    if "kernel.boot_id" in inside and inside["kernel.boot_id"] == outside["kernel.boot_id"]:
+        return True
+    same_version = inside.get("kernel.version") == outside["kernel.version"]
+    if "kernel.clock" in inside:
+        return same_version and inside["kernel.clock"] == "the host's"
+    return same_version and "kernel.boot_id" not in inside
 
 
 def host_facts() -> Facts:

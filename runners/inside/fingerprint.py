@@ -6,6 +6,7 @@ A fact is a text or a number; what the place does not show is not there. Names a
 from __future__ import annotations
 
 import re
+import time
 from typing import TYPE_CHECKING, Final
 
 from runners.inside import program
@@ -63,10 +64,17 @@ def take(place: Place, image: Image) -> Facts:
         timeout_seconds=TIMEOUT_SECONDS,
         output_limit_bytes=_OUTPUT_BYTES,
     )
+    before = time.monotonic_ns()
     result = place.run(job)
+    after = time.monotonic_ns()
     if result.error or result.exit_code != 0:
         raise TareError(f"the look at the place from inside failed: {result.error or result.exit_code}")
-    return facts(items(result.stdout), image_root=place.root, image_libraries=own)
+    found = items(result.stdout)
+    clock = found.get("monotonic", "")
+    seen = facts(found, image_root=place.root, image_libraries=own)
+    if clock.isdecimal():
+        seen["kernel.clock"] = "the host's" if before <= int(clock) <= after else "its own"
+    return seen
 
 
 def items(output: bytes) -> dict[str, str]:

@@ -127,6 +127,8 @@ def test_bare_metals_fingerprint_is_the_hosts(bare):
 
 def test_the_containers_fingerprint_shows_the_hosts_kernel_and_its_own_rest(container, bare):
     facts, _ = container
+    assert facts["kernel.clock"] == bare[0]["kernel.clock"] == "the host's"
+    assert attempts.same_kernel({**facts, "kernel.boot_id": "invented"}, attempts.host_facts())
     for name in ("kernel.boot_id", "kernel.release", "cpu.model", "memory.seen_bytes"):
         assert facts[name] == bare[0][name], name
     assert facts["hostname"] == "tare"
@@ -144,5 +146,7 @@ def test_a_guest_reaches_its_own_kernel_only(tmp_path):
     with guest_runner("microvm", LIMITS, image=image) as runner:
         facts, verdicts = examined(context, image, runner)
     assert facts["kernel.boot_id"] != attempts.host_facts()["kernel.boot_id"]
+    assert facts["kernel.clock"] == "its own"
+    assert not attempts.same_kernel(facts, attempts.host_facts())
     assert "open" not in verdicts.values()
     assert verdicts["set-hostname"] == verdicts["set-time"] == "confined"

@@ -61,6 +61,20 @@ def test_without_a_boot_id_the_kernels_version_tells_whose_it_is():
     assert not attempts.same_kernel({"kernel.version": "#7 gVisor"}, OUTSIDE)
 
 
+@pytest.mark.parametrize(
+    ("version", "clock", "same"),
+    [
+        ("#1", "the host's", True),
+        ("#1", "its own", False),
+        ("#7 gVisor", "the host's", False),
+        ("#7", "its own", False),
+    ],
+)
+def test_a_boot_id_of_its_own_does_not_make_a_container_a_guest(version, clock, same):
+    inside = {"kernel.boot_id": "invented", "kernel.version": version, "kernel.clock": clock}
+    assert attempts.same_kernel(inside, OUTSIDE) is same
+
+
 def test_refused_and_absent_stay_what_they_are():
     assert set(verdicts(GUEST, "refused\tEPERM").values()) == {"blocked"}
     assert set(verdicts(GUEST, "absent\t").values()) == {"absent"}
