@@ -40,12 +40,9 @@ from bench.registry import Supplies, make
 from results.statistics import one_sample
 from results.store import new_run_id
 from runners.host import leftovers
-from runners.images.build import AGENT_SOURCE
-from runners.images.image import Image
-from runners.images.layers import layer_of
+from runners.images.build import build_image
 from runners.launcher.client import Launcher, SpawnRequest
 from runners.model import Job, Limits, RunContext, TareError
-from runners.native.build import build
 from runners.place import discard
 from runners.provision.cache import default_cache
 from runners.provision.tools import Provision
@@ -55,6 +52,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from runners.commanded import CommandPlan
+    from runners.images.image import Image
     from runners.model import Runner
     from runners.provision.tools import Tool
 
@@ -78,6 +76,19 @@ class Contestant:
 def say(line: str) -> None:
     """On stderr: stdout is for the table."""
     print(line, file=sys.stderr)
+
+
+def contestant(runner: Runner, image: Image) -> Contestant:
+    """The runner, ready.
+
+    Raises:
+        TareError: it does not work here.
+    """
+    probe = runner.probe()
+    if not probe.ok:
+        raise TareError(f"{probe.reason}; {probe.remedy}")
+    runner.prepare(image, LIMITS)
+    return Contestant(runner, command_of(runner))
 
 
 def by_the_suite(runner: Runner, starts: int) -> list[float]:
@@ -173,31 +184,22 @@ def compare(names: Sequence[str], blocks: int, starts: int, seed: int) -> list[C
         provision = Provision(cache, progress=say)
         hyperfine = provision.tool("hyperfine")
         say(f"{hyperfine.version} ({hyperfine.origin})")
-        tree = workdir / "tree"
-        tree.mkdir()
-        agent = tree / "tare-agent"
-        agent.write_bytes(build(AGENT_SOURCE, cache).read_bytes())
-        agent.chmod(0o755)
-        image = Image(
-            key="hyperfine", tree=tree, layers=(layer_of("hyperfine", tree),), programs={}, libraries={}
-        )
+        image = build_image([], provision, cache, progress=say)
         context = RunContext(run, workdir, cache, launcher)
         found = []
         for name in names:
             runner = make(name, Supplies(context, provision, {}))
             stack.callback(runner.close)
-            probe = runner.probe()
-            if not probe.ok:
-                say(f"{name}: skipped: {probe.reason}; {probe.remedy}")
-                continue
-            runner.prepare(image, LIMITS)
-            found.append(Contestant(runner, command_of(runner)))
+            try:
+                found.append(contestant(runner, image))
+            except TareError as error:
+                say(f"{name}: skipped: {error}")
         for block in range(-1, blocks):
             for one in chance.sample(found, len(found)):
                 sides: list[tuple[list[float], Callable[[], list[float]]]] = [
                     (one.suite, partial(by_the_suite, one.runner, starts)),
                     (one.hyperfine, partial(by_hyperfine, hyperfine, one.command, starts, workdir)),
-                    (one.mounting, partial(by_mounting, one.command, starts, agent)),
+                    (one.mounting, partial(by_mounting, one.command, starts, image.agent)),
                 ]
                 for kept, measure in chance.sample(sides, len(sides)):
                     median = statistics.median(measure())
