@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from bench.reporting import known_calibration
 from reports import changes, numbers
+from results.calibration import quotes
 from results.gate import Gate, gate, judged
 from results.load import load_run
 from results.record import CPU_TIME
@@ -22,7 +24,7 @@ from results.verdict import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from results.comparison import Comparison
@@ -145,9 +147,11 @@ def compare_stored(base: Path, head: Path, *, rules: Rules = Rules(), allow_unli
     runs = [load_run(folder) for folder in (base, head)]
     compared = compare_runs(*runs, threshold=rules.limits(), allow_unlike=allow_unlike)
     before, after = (_label(run) for run in runs)
+    remarks = _between(_errors(runs[1].manifest, compared.comparisons))
     # Of an imported run nobody said what it is to be judged by: all of it is.
     imported = any(run.manifest.mode == "imported" for run in runs)
-    return Outcome(before, after, compared, rules.gate(compared.comparisons, primary_only=not imported))
+    gated = rules.gate(compared.comparisons, primary_only=not imported)
+    return Outcome(before, after, compared, gated, remarks)
 
 
 def _label(run: Run) -> str:
@@ -187,3 +191,27 @@ def _precision(about: Manifest) -> list[str]:
     blocks = ", ".join(str(one) for one in reached.values())
     aim = f"Sampling was to stop when all intervals are within ±{target * 100:g} %"
     return [f"{aim}: they were after {blocks} blocks." if reached else f"{aim}: the budget was spent before."]
+
+
+def _errors(about: Manifest, compared: Sequence[Comparison]) -> list[str]:
+    """What a calibration of this host class says of such comparisons."""
+    known = known_calibration(about)
+    blocks = max((c.cost.n for c in compared if c.primary), default=0)
+    metrics = {c.metric for c in compared}
+    told = [quote for quote in quotes(known, blocks) if quote.metric in metrics] if known else []
+    if not known or not told:
+        return []
+    lines = []
+    for quote in told:
+        found = ", ".join(f"{rate * 100:.0f} % at {share * 100:g} %" for share, rate in quote.found.items())
+        alarms = f"{quote.false_alarms * 100:.1f} % false alarms"
+        lines.append(f"{quote.metric}: {alarms}, slowdowns found {found} ({quote.blocks} blocks)")
+    return [f"Calibrated on {known.created[:10]}: {'; '.join(lines)}."]
+
+
+def _between(remarks: list[str]) -> tuple[str, ...]:
+    """Rates are measured within a run; between two, what differs from day to day comes on top."""
+    return tuple(
+        f"{remark} Within a run; between runs, what differs from day to day comes on top."
+        for remark in remarks
+    )

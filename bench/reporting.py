@@ -5,21 +5,27 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bench.calibrating import folder_of
 from bench.plan import BASE_VARIANT
 from bench.registry import BASE
 from reports.build import build_report
 from reports.model import ReportInput
 from reports.terminal import render
+from results.calibration import path_in, read_calibration
+from results.errors import ResultError
 from results.frame import read_frame
 from results.ladder import climb
 from results.load import load_run
 from results.verdict import compare_within
+from runners.host.facts import host_class
+from runners.model import TareError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from reports.model import Language
-    from results.record import Trial
+    from results.calibration import Calibration
+    from results.record import Manifest, Trial
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +44,25 @@ def report_input(run_dir: Path) -> ReportInput:
     frame = read_frame(run)
     comparisons = tuple(compare_within(frame, base=_base(run.manifest.mode, trials), seed=run.manifest.seed))
     return ReportInput(
-        run.manifest, trials, comparisons, tuple(run.problems), _files(run_dir), rises=tuple(climb(frame))
+        run.manifest,
+        trials,
+        comparisons,
+        tuple(run.problems),
+        _files(run_dir),
+        calibration=known_calibration(run.manifest),
+        rises=tuple(climb(frame)),
     )
+
+
+def known_calibration(manifest: Manifest) -> Calibration | None:
+    """How often the judgement errs on the run's host class, if this host's cache knows."""
+    if not manifest.host:
+        return None
+    try:
+        return read_calibration(path_in(folder_of(host_class(manifest.host))))
+    except (ResultError, TareError):
+        # A damaged one is told by `tare calibrate`; a report goes without.
+        return None
 
 
 def _base(mode: str, trials: tuple[Trial, ...]) -> str:

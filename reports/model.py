@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from results.calibration import Calibration
     from results.comparison import Comparison
     from results.ladder import Rise
     from results.load import Problem
@@ -32,6 +33,8 @@ class ReportInput:
     """Name → file or folder that the page links to, by relative path: raw data, exports, profiles."""
     parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Workload → parameters, for those that were taken off the labels: see :func:`reports.summary.plain_names`."""
+    calibration: Calibration | None = None
+    """How often the judgement errs on the run's host class, if that was measured."""
     rises: tuple[Rise, ...] = ()
     """What each rung of the isolation ladder adds, if the run climbed it."""
 

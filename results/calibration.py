@@ -282,3 +282,26 @@ def blocks_for(found: Sequence[Rate], power: float) -> int | None:
         elif enough is None:
             enough = rate.blocks
     return enough
+
+
+class Quote(NamedTuple):
+    """What a calibration says of comparisons of one metric with about so many blocks."""
+
+    metric: str
+    blocks: int
+    """Of the rates: the largest calibrated number not above what was asked for."""
+    false_alarms: float
+    found: dict[float, float]
+    """Injected share → share of the comparisons that found it; the worst of the runners."""
+
+
+def quotes(calibration: Calibration, blocks: int) -> list[Quote]:
+    """What is known of each calibrated metric for comparisons with so many blocks."""
+    shares = sorted({rate.share for rate in calibration.rates if rate.share})
+    told = []
+    for metric in JUDGED:
+        false = calibration.rate(metric, 0.0, blocks)
+        found = {s: rate.found for s in shares if (rate := calibration.rate(metric, s, blocks)) is not None}
+        if false is not None and found:
+            told.append(Quote(metric, false.blocks, false.found, found))
+    return told

@@ -170,6 +170,8 @@ class LogRatio:
     units: tuple[NDArray[np.float64], ...]
     """Paired: the log ratios. Unpaired: logs of base and of subject, the sign turned for ``higher``."""
     unpaired_blocks: int = 0
+    batch: int = 1
+    """So many neighbouring blocks are one unit, because neighbours are alike."""
 
     def p_beyond(self, margin: float, *, sign: int) -> float:
         """One-sided p-value against "the log cost times ``sign`` is at most ``margin``"."""
@@ -204,7 +206,10 @@ def paired_log_ratio(
     coarser = min((invocation for _, invocation in sides), key=_distinct)
     count = _distinct(coarser)
     if count == len(blocks):
-        return LogRatio(statistics.one_sample(ratio, confidence), "block", count, 0.0, (ratio,), unpaired)
+        apart, batch = statistics.decorrelated(ratio)
+        return LogRatio(
+            statistics.one_sample(apart, confidence), "block", count, 0.0, (apart,), unpaired, batch
+        )
     if count >= statistics.FEWEST:
         units = statistics.group_centres(ratio, coarser)
         return LogRatio(
@@ -229,11 +234,16 @@ def unpaired_log_ratio(
     for side in sides:
         log = _oriented(np.log(side.value), side.direction)
         units.append(statistics.group_centres(log, side.invocation if by_invocation else side.block))
+    batch = 1
+    if not by_invocation:
+        batches = [statistics.decorrelated(unit) for unit in units]
+        units, batch = [unit for unit, _ in batches], max(size for _, size in batches)
     interval = statistics.two_sample(units[0], units[1], confidence)
     allowed = 0.0
     if nested and not by_invocation:
         interval, allowed = _allow(interval, counts, confidence, spread)
-    return LogRatio(interval, "invocation" if by_invocation else "block", min(counts), allowed, tuple(units))
+    unit: Unit = "invocation" if by_invocation else "block"
+    return LogRatio(interval, unit, min(counts), allowed, tuple(units), batch=batch)
 
 
 def _by_block(side: Series, blocks: NDArray[np.int32]) -> tuple[NDArray[np.float64], NDArray[np.int32]]:

@@ -38,6 +38,9 @@ FEWEST = 3
 MOST_UNITS = 128
 """More units than this are merged into batches of neighbours before rank intervals are formed."""
 
+FEWEST_BATCHES = 10
+"""Neighbours are not merged into fewer batches than this."""
+
 EXACT_LIMIT = 50
 """Above this many units a rank test's normal approximation is used; it is then good to 4 digits."""
 
@@ -244,6 +247,30 @@ def batched(x: NDArray[np.float64], most: int = MOST_UNITS) -> NDArray[np.float6
     split = longer * (size + 1)
     parts = x[:split].reshape(longer, size + 1), x[split:].reshape(most - longer, size)
     return np.concatenate([np.median(part, axis=1) for part in parts])
+
+
+def decorrelated(x: NDArray[np.float64]) -> tuple[NDArray[np.float64], int]:
+    """Return batches of neighbours that are not alike, and their size; the values themselves if they are not.
+
+    What the machine does for a while, neighbours share; taken as independent they give intervals that are too narrow.
+    Medians of batches, doubled until neighbours' rank correlation is not beyond chance, are nearly independent (Law,
+    Kelton). At least :data:`FEWEST_BATCHES` are left: a drift over the whole makes few units, and a wide interval.
+    """
+    size = 1
+    while len(x) >= 2 * FEWEST_BATCHES and _alike(x):
+        x = batched(x, len(x) // 2)
+        size *= 2
+    return x, size
+
+
+def _alike(x: NDArray[np.float64]) -> bool:
+    """Whether neighbours' ranks correlate beyond chance (one-sided, at 1 %)."""
+    ranks = np.argsort(np.argsort(x, kind="stable"), kind="stable") - (len(x) - 1) / 2
+    squares = float(ranks @ ranks)
+    # Ties share no rank here; with constant values the order of the rows would be taken for a trend.
+    if x.min() == x.max():
+        return False
+    return float(ranks[:-1] @ ranks[1:]) / squares > 2.33 / math.sqrt(len(x))
 
 
 def group_centres(x: NDArray[np.float64], groups: NDArray[np.int32]) -> NDArray[np.float64]:

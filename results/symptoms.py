@@ -41,8 +41,8 @@ class Symptom(msgspec.Struct, frozen=True, kw_only=True):
     kind: Kind
     side: Literal["base", "subject", "ratio"]
     value: float
-    """drift: log ratio of the last third to the first; two-modes: log distance of the modes; autocorrelation: of
-    neighbours."""
+    """drift: log ratio of the last third to the first; two-modes: log distance of the modes; autocorrelation:
+    blocks that count as one, or what correlation is left."""
     text: str
     """A sentence."""
 
@@ -64,15 +64,24 @@ def symptoms(subject: Series, base: Series, cost: LogRatio | None, threshold: fl
                 "one): its median tells little of either"
             )
             found.append(Symptom(kind="two-modes", side=side, value=modes.distance, text=text))
+    if cost and cost.batch > 1:
+        text = f"neighbouring blocks are alike, so {cost.batch} of them count as one"
+        found.append(Symptom(kind="autocorrelation", side="ratio", value=float(cost.batch), text=text))
     for units in cost.units if cost else ():
         if (correlation := neighbours(units)) is not None:
             factor = math.sqrt((1 + correlation) / (1 - correlation))
             text = (
-                f"neighbouring blocks are alike (correlation {correlation:.2f}): the interval may be too narrow, "
+                f"neighbouring units are still alike (correlation {correlation:.2f}): the interval may be too narrow, "
                 f"by a factor of up to {factor:.1f}"
             )
             found.append(Symptom(kind="autocorrelation", side="ratio", value=correlation, text=text))
     return tuple(found)
+
+
+def drift_of(series: Series) -> float:
+    """By how much a series changes over its run, on the log scale; 0 where it is not beyond chance."""
+    found = trend(np.log(series.value)) if (series.value > 0).all() else None
+    return abs(found or 0.0)
 
 
 def trend(logs: NDArray[np.float64]) -> float | None:

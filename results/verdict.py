@@ -32,7 +32,7 @@ from results.series import (
     unpaired_log_ratio,
 )
 from results.statistics import FEWEST, benjamini_hochberg, holm
-from results.symptoms import symptoms
+from results.symptoms import drift_of, symptoms
 from results.thresholds import DEFAULT_THRESHOLD, Thresholds
 from results.words import count, more, percent, share, times
 
@@ -51,10 +51,11 @@ class Judged:
     because: str
 
 
-def judge(cost: LogRatio | None, floor: LogRatio | None, threshold: float) -> Judged:
+def judge(cost: LogRatio | None, floor: LogRatio | None, threshold: float, drift: float = 0.0) -> Judged:
     """Form the verdict of one comparison.
 
-    With ``M`` the larger of the threshold and the noise floor (the A/A ratio's distance from 1):
+    With ``M`` the largest of the threshold, the noise floor (the A/A ratio's distance from 1) and, between runs, the
+    ``drift`` within one (on the log scale):
     ``worse`` if the whole interval of the cost lies above ``1 + M``, ``better`` if it lies below
     ``1 / (1 + M)``, ``same`` if it lies within the threshold on both sides and the floor does too, else
     ``undecided``. The three regions do not overlap, and each is one or two one-sided tests at
@@ -67,18 +68,20 @@ def judge(cost: LogRatio | None, floor: LogRatio | None, threshold: float) -> Ju
         units = count(cost.interval.n, cost.unit)
         return Judged("undecided", f"{FEWEST} {cost.unit}s are needed for an interval; here are {units}.")
     limit = math.log1p(threshold)
-    noise = 0.0 if floor is None else abs(floor.interval.value)
+    noise = max(0.0 if floor is None else abs(floor.interval.value), drift)
     margin = max(limit, noise)
     span = f"{percent(low)} to {percent(high)}"
-    beyond = f"the threshold of {share(limit)}" if noise <= limit else f"the noise floor of {share(noise)}"
+    source = "drift within a run" if noise == drift else "noise floor"
+    beyond = f"the threshold of {share(limit)}" if noise <= limit else f"the {source} of {share(noise)}"
     if low > margin or high < -margin:
         text = f"It costs {more(cost.interval.value)} ({span}), wholly beyond {beyond}."
         return Judged("worse" if low > margin else "better", text)
     if low > -limit and high < limit:
         if noise <= limit:
             return Judged("same", f"The difference ({span}) lies wholly within {beyond}.")
-        text = f"Two identical measurements of the base differ by {share(noise)}, more than the threshold of "
-        return Judged("undecided", f"{text}{share(limit)}: this host cannot show equality now.")
+        text = "A run drifts" if noise == drift else "Two identical measurements of the base differ"
+        more_than = f"by {share(noise)}, more than the threshold of {share(limit)}"
+        return Judged("undecided", f"{text} {more_than}: this host cannot show equality now.")
     return Judged("undecided", _why_undecided(cost, span, beyond, (low, high), margin))
 
 
@@ -295,7 +298,9 @@ def compare_runs(
         notes = (*(f"the runs differ in {text}" for text in unlike), *_notes(subject, other, None, {}, why))
         notes += count_notes(counts[0].get((*key[:2], key.runner)), "base")
         notes += count_notes(counts[1].get((*key[:2], key.runner)), "head")
-        comparison = _comparison(subject, other, label, cost, floor, limit, confidence, notes)
+        # What a run shows to change over its own time, two runs may differ by.
+        drift = max(drift_of(side) for side in (subject, other))
+        comparison = _comparison(subject, other, label, cost, floor, limit, confidence, notes, drift)
         why_not = refusal(subject, other)
         if why_not and (
             not allow_unlike or subject.unit != other.unit or subject.direction != other.direction
@@ -346,8 +351,9 @@ def _comparison(
     threshold: float,
     confidence: float,
     notes: tuple[str, ...],
+    drift: float = 0.0,
 ) -> Comparison:
-    judged = judge(cost, floor, threshold)
+    judged = judge(cost, floor, threshold, drift)
     limit = math.log1p(threshold)
     odd = symptoms(subject, other, cost, threshold) if subject.primary else ()
     return Comparison(

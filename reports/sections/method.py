@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING
 
 from reports.document import Bullets, Item, Section
 from reports.summary import outcomes
+from results.calibration import quotes
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from reports.page import Page
 
 
@@ -21,6 +24,31 @@ def section(page: Page) -> Section:
         words("method.paired", seed=given.manifest.seed),
         words("method.floor", base=page.base),
         *(words(f"method.{name}") for name in ("verdicts", "direction", "warmups", "clocks")),
+        *_errors(page),
         words("method.counts", counts=counts or "0"),
     ]
     return Section("method", words("method.title"), (Bullets(tuple(Item(text) for text in texts)),))
+
+
+def _errors(page: Page) -> Iterator[str]:
+    """How often verdicts err on such hosts, or that nobody has measured it."""
+    words, given = page.words, page.summary.given
+    if given.manifest.mode == "imported":
+        return
+    if given.calibration is None:
+        yield words("method.uncalibrated")
+        return
+    blocks = max((c.cost.n for c in given.comparisons if c.primary), default=0)
+    for quote in quotes(given.calibration, blocks):
+        found = ", ".join(
+            words("method.found", slower=f"{share * 100:g}", found=f"{rate * 100:.0f}")
+            for share, rate in quote.found.items()
+        )
+        yield words(
+            "method.calibrated",
+            when=given.calibration.created[:10],
+            metric=quote.metric,
+            blocks=quote.blocks,
+            alarms=f"{quote.false_alarms * 100:.1f}",
+            found=found,
+        )

@@ -5,8 +5,9 @@ import pytest
 from results_making import metric, trial, write_run
 
 from results.load import load_run
+from results.statistics import FEWEST_BATCHES, decorrelated
 from results.symptoms import neighbours, trend, two_modes
-from results.verdict import compare_within
+from results.verdict import compare_runs, compare_within
 
 WORLDS = {
     "normal": lambda r, n: r.normal(0, 0.03, n),
@@ -66,3 +67,31 @@ def test_a_comparison_carries_them_as_values_and_as_notes(tmp_path):
     (found,) = compare_within(load_run(write_run(tmp_path, trials, status="complete")))
     assert {(s.kind, s.side) for s in found.symptoms} >= {("drift", "base"), ("two-modes", "subject")}
     assert all(symptom.text in found.notes for symptom in found.symptoms)
+
+
+def test_between_runs_a_drift_within_one_is_noise(tmp_path):
+    random = np.random.default_rng(2)
+
+    def run(name, level, drift):
+        values = [level * (1 + drift * i / 60) * float(np.exp(random.normal(0, 0.01))) for i in range(60)]
+        trials = [trial(i, metric(value, primary=True)) for i, value in enumerate(values)]
+        return load_run(write_run(tmp_path / name, trials, status="complete"))
+
+    base = run("base", 1.0, 0.0)
+    (steady,) = compare_runs(base, run("steady", 1.2, 0.0)).comparisons
+    (drifting,) = compare_runs(base, run("drifting", 1.0, 0.4)).comparisons
+    assert steady.verdict == "worse"
+    assert drifting.cost.value == pytest.approx(1.2, abs=0.02)
+    assert drifting.verdict == "undecided"
+    assert "drift" in drifting.because
+
+
+def test_alike_neighbours_are_merged_until_they_are_not():
+    random = np.random.default_rng(4)
+    walk = np.cumsum(random.normal(0, 0.01, 200))
+    units, size = decorrelated(walk)
+    assert size > 1
+    assert FEWEST_BATCHES <= len(units) < 200
+    calm = random.normal(0, 1, 200)
+    assert decorrelated(calm)[1] == 1
+    assert decorrelated(np.ones(100))[1] == 1
