@@ -32,6 +32,7 @@ from results.record import Metric
 from runners.host import residency
 from runners.model import PlaceFailure
 from runners.provision.cache import Cache
+from runners.provision.missing import Missing
 from runners.qemu.runner import QemuRunner
 
 if TYPE_CHECKING:
@@ -92,11 +93,6 @@ class Deploy(Experiment):
         """Of the payload."""
         return f"bytes and time to bring an application's new version: {self.payload.summary}"
 
-    @property
-    def programs(self) -> tuple[str, ...]:  # type: ignore[override]
-        """So that what cannot be had is a skip of this payload alone."""
-        return self.payload.programs
-
     def admit(self, runner: Runner, limits: Limits, settings: Mapping[str, Any]) -> None:
         """Runners whose images' way is known."""
         del limits
@@ -116,7 +112,10 @@ class Deploy(Experiment):
 
     def perform(self, lab: Lab) -> Findings:
         """Each way once."""
-        images = {version: self.payload.image(version, lab) for version in VERSIONS}
+        try:
+            images = {version: self.payload.image(version, lab) for version in VERSIONS}
+        except Missing as error:
+            raise Unsuitable(error.reason, error.remedy) from error
         found = _Measured()
         kind = lab.runner.name.partition(":")[0]
         try:
@@ -214,7 +213,7 @@ class Deploy(Experiment):
 
     def _start(self, lab: Lab, image: Image, found: _Measured) -> float:
         """Seconds from the launch of a place until the server in it was asked with success."""
-        job = self.payload.job(image, self._root(lab, image), free_port())
+        job = self.payload.job(image, "/", free_port(), "/scratch")
         with lab.runner.open(first=job) as place:
             result = place.run(job)
         self._check(result)
@@ -234,7 +233,7 @@ class Deploy(Experiment):
 
     def _read_of_disk(self, lab: Lab, image: Image, total: int, found: _Measured) -> None:
         """The same for a guest's disk, as QEMU's block layer counts it."""
-        job = self.payload.job(image, "/", free_port())
+        job = self.payload.job(image, "/", free_port(), "/scratch")
         with lab.runner.open() as place:
             self._check(place.run(job))
             monitor = place.vantage.monitor
@@ -257,10 +256,6 @@ class Deploy(Experiment):
             raise PlaceFailure(
                 f"the server of {self.payload.name} did not answer as version 2: {what}", log=log
             )
-
-    @staticmethod
-    def _root(lab: Lab, image: Image) -> str:
-        return str(image.tree) if lab.runner.name == "bare" else "/"
 
 
 def layer_sizes(image: Image, store: Cache) -> list[dict[str, Any]]:

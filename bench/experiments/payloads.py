@@ -6,9 +6,12 @@ starts the server, asks it until it answers, and ends it.
 
 from __future__ import annotations
 
+import shlex
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from bench.experiments import postgres
 from runners.images.build import build_image
 from runners.model import Job
 from runners.provision.cache import Cache
@@ -40,21 +43,24 @@ http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Answer).serve_forever()
 """
 
 _ASK = """
-busybox=$1 port=$2
-shift 2
-"$@" &
+{prepare}
+{server} &
 server=$!
-until answer=$("$busybox" wget -q -O - "http://127.0.0.1:$port/" 2>/dev/null); do
+until answer=$({ask} 2>/dev/null); do
     kill -0 $server 2>/dev/null || { echo "the server ended before it answered" >&2; exit 1; }
-    "$busybox" usleep 2000
+    {busybox} usleep 2000
 done
-printf %s "$answer"
+echo "tare ${answer#tare }"
 kill -9 $server
+"""
+
+_UNPACK = """
+{busybox} tar x -f {tar} -C {scratch} && {busybox} chown -R nobody:nogroup {scratch}/data || exit 1
 """
 
 
 @dataclass(frozen=True, slots=True)
-class Payload:
+class Payload(ABC):
     """A server and how it is asked."""
 
     name: str
@@ -62,37 +68,38 @@ class Payload:
     programs: tuple[str, ...] = ("busybox",)
 
     def image(self, version: str, lab: Lab) -> Image:
-        """The image of that version."""
+        """The image of that version: only its last layer, ``application``, is the version's own."""
         store = Cache(lab.context.cache, lab.say)
-        binary = lab.provision.tool("busybox").path.read_bytes()
-        files = self._files(version, binary)
-
-        def write(folder: Path) -> Mapping[str, Any]:
-            for path, content in files.items():
-                (folder / path).parent.mkdir(parents=True, exist_ok=True)
-                (folder / path).write_bytes(content)
-                (folder / path).chmod(0o755)
-            return {}
-
-        made = store.entry("payloads", repr(sorted(files.items())), write).path
+        application = _written(self.application(version, lab), store)
         return build_image(
             self.programs,
             lab.provision,
             lab.context.cache,
             progress=lab.say,
-            extra_files={path: made / path for path in files},
+            layers=(*self.below(lab, store), ("application", application)),
         )
 
-    def job(self, image: Image, root: str, port: int) -> Job:
+    @abstractmethod
+    def application(self, version: str, lab: Lab) -> dict[str, bytes]:
+        """The files of the version: path in the image → content."""
+
+    def below(self, lab: Lab, store: Cache) -> tuple[tuple[str, Mapping[str, Path]], ...]:
+        """Layers under the application that are no programs."""
+        del lab, store
+        return ()
+
+    @abstractmethod
+    def words(self, image: Image, root: str, port: int, scratch: str) -> dict[str, str]:
+        """Shell commands: ``server``; ``ask``, which prints the version's answer; ``prepare``, if anything is to be."""
+
+    def job(self, image: Image, root: str, port: int, scratch: str) -> Job:
         """Start the server and ask it until it answers; prints the answer."""
-        base = root.rstrip("/")
-        if self.name == "python":
-            server = image.argv(root, "python3", f"{base}/srv/app.py", str(port))
-        else:
-            server = (f"{base}/{_SERVER}", "httpd", "-f", "-p", f"127.0.0.1:{port}", "-h", f"{base}/srv/www")
-        busybox = f"{base}{image.programs['busybox'].path}"
+        script = _ASK
+        words = {"prepare": "", "busybox": _busybox(image, root), **self.words(image, root, port, scratch)}
+        for name, text in words.items():
+            script = script.replace(f"{{{name}}}", text)
         return Job(
-            argv=image.argv(root, "busybox", "sh", "-c", _ASK, "sh", busybox, str(port), *server),
+            argv=image.argv(root, "busybox", "sh", "-c", script),
             environ=image.environ(root),
             timeout_seconds=START_SECONDS,
         )
@@ -102,16 +109,110 @@ class Payload:
         """What the server of that version says."""
         return f"tare {version}"
 
-    def _files(self, version: str, busybox: bytes) -> dict[str, bytes]:
-        if self.name == "python":
-            return {"srv/app.py": _APPLICATION.replace("{version}", version).encode()}
-        # What stands behind a program's end is not loaded, but makes it another one.
+
+class Static(Payload):
+    """busybox's web server, in a copy that is the application."""
+
+    __slots__ = ()
+
+    def application(self, version: str, lab: Lab) -> dict[str, bytes]:
+        """What stands behind a program's end is not loaded, but makes it another one."""
+        busybox = lab.provision.tool("busybox").path.read_bytes()
         return {
             _SERVER: busybox + f"\ntare {version}\n".encode(),
             "srv/www/index.html": self.answer(version).encode(),
         }
 
+    def words(self, image: Image, root: str, port: int, scratch: str) -> dict[str, str]:
+        """By HTTP."""
+        del scratch
+        base = root.rstrip("/")
+        server = (f"{base}/{_SERVER}", "httpd", "-f", "-p", f"127.0.0.1:{port}", "-h", f"{base}/srv/www")
+        return {"server": shlex.join(server), "ask": _wget(image, root, port)}
 
-STATIC = Payload("static", "one static program that serves a page by HTTP (busybox)")
-PYTHON = Payload("python", "a web application on Python's standard library", ("busybox", "python3"))
-PAYLOADS = (STATIC, PYTHON)
+
+class Python(Payload):
+    """A web application on the standard library."""
+
+    __slots__ = ()
+
+    def application(self, version: str, lab: Lab) -> dict[str, bytes]:
+        """One file."""
+        del lab
+        return {"srv/app.py": _APPLICATION.replace("{version}", version).encode()}
+
+    def words(self, image: Image, root: str, port: int, scratch: str) -> dict[str, str]:
+        """By HTTP."""
+        del scratch
+        server = image.argv(root, "python3", f"{root.rstrip('/')}/srv/app.py", str(port))
+        return {"server": shlex.join(server), "ask": _wget(image, root, port)}
+
+
+class Postgres(Payload):
+    """PostgreSQL, whose data folder comes with the image and is unpacked before the start."""
+
+    __slots__ = ()
+
+    def application(self, version: str, lab: Lab) -> dict[str, bytes]:
+        """The server's configuration."""
+        del lab
+        return {postgres.CONFIGURATION: postgres.configuration(version)}
+
+    def below(self, lab: Lab, store: Cache) -> tuple[tuple[str, Mapping[str, Path]], ...]:
+        """What the server opens by itself, and the data."""
+        runtime = postgres.runtime(lab.provision.tool("postgres"))
+        return ("runtime", runtime), ("data", {postgres.DATA: postgres.data(lab.provision, store)})
+
+    def words(self, image: Image, root: str, port: int, scratch: str) -> dict[str, str]:
+        """By SQL, as nobody: the server refuses to be root."""
+        base, busybox = root.rstrip("/"), _busybox(image, root)
+        prepare = _UNPACK.replace("{busybox}", busybox).replace("{scratch}", shlex.quote(scratch))
+        configuration = f"{base}/{postgres.CONFIGURATION}"
+        server = image.argv(
+            root, "postgres", "-D", f"{scratch}/data", "-p", str(port), "-c", f"config_file={configuration}"
+        )
+        ask = image.argv(
+            root,
+            "psql",
+            "-XAtq",
+            "-h",
+            "127.0.0.1",
+            "-p",
+            str(port),
+            "-U",
+            "postgres",
+            "-c",
+            "show tare.version",
+        )
+        as_nobody = f"{busybox} su -s {base}/bin/sh nobody -c {shlex.quote(f'exec {shlex.join(server)}')}"
+        return {
+            "prepare": prepare.replace("{tar}", shlex.quote(f"{base}/{postgres.DATA}")),
+            "server": as_nobody,
+            "ask": shlex.join(ask),
+        }
+
+
+def _written(files: Mapping[str, bytes], store: Cache) -> dict[str, Path]:
+    def write(folder: Path) -> Mapping[str, Any]:
+        for path, content in files.items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_bytes(content)
+            (folder / path).chmod(0o755)
+        return {}
+
+    made = store.entry("payloads", repr(sorted(files.items())), write).path
+    return {path: made / path for path in files}
+
+
+def _busybox(image: Image, root: str) -> str:
+    return shlex.quote(f"{root.rstrip('/')}{image.programs['busybox'].path}")
+
+
+def _wget(image: Image, root: str, port: int) -> str:
+    return f"{_busybox(image, root)} wget -q -O - http://127.0.0.1:{port}/"
+
+
+STATIC = Static("static", "one static program that serves a page by HTTP (busybox)")
+PYTHON = Python("python", "a web application on Python's standard library", ("busybox", "python3"))
+POSTGRES = Postgres("postgres", "PostgreSQL, asked by SQL", ("busybox", "postgres", "psql", "initdb"))
+PAYLOADS = (STATIC, PYTHON, POSTGRES)

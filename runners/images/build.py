@@ -56,6 +56,7 @@ def build_image(
     versions: Mapping[str, Sequence[str]] | None = None,
     carry: Sequence[Path] = (),
     extra_files: Mapping[str, Path] | None = None,
+    layers: Sequence[tuple[str, Mapping[str, Path]]] = (),
     agent: Path | None = None,
     given: GivenImage | None = None,
 ) -> Image:
@@ -70,6 +71,7 @@ def build_image(
         versions: further commands of the user, by the name of the program that each becomes.
         carry: files and folders of the host that they need.
         extra_files: path in the image → file of the host.
+        layers: further layers in their order: name → files, as ``extra_files``.
         agent: the compiled agent; compiled now if not given.
         given: an image made elsewhere, to lie below all else; the commands are then looked for in it.
 
@@ -110,6 +112,7 @@ def build_image(
     carried: dict[str, None] = {}
     if extra_files:
         specs.append(("extra", _extra(extra_files)))
+    specs += [(name, _extra(files)) for name, files in layers]
     for name, words in {**({COMMAND: command} if command else {}), **(versions or {})}.items():
         if under:
             found[name] = command_in(under, words)

@@ -65,7 +65,10 @@ class _Spec:
     """All of them are fetched into one root; tools with the same packages share it."""
     ask: tuple[str, ...] = ("--version",)
     where: str = "usr/bin"
+    """May have wildcards, where the folder's name has a version in it."""
     static: bool = False
+    fetched_only: bool = False
+    """The system's is never taken: its other files may be anywhere, and the image needs them too."""
     own_home: bool = False
     """Tried with folders of its own as home and for its state: it leaves some wherever it is called."""
     starts_itself: bool = False
@@ -100,6 +103,9 @@ _SPECS = {
     "ctr": _Spec(_CONTAINERD),
     "etcd": _Spec(("etcd-server",)),
     "kubectl": _Spec(("kubernetes-client",), ("version", "--client")),
+    "postgres": _Spec(("postgresql",), where="usr/lib/postgresql/*/bin", fetched_only=True),
+    "psql": _Spec(("postgresql",), where="usr/lib/postgresql/*/bin", fetched_only=True),
+    "initdb": _Spec(("postgresql",), where="usr/lib/postgresql/*/bin", fetched_only=True),
     "qemu-img": _Spec(("qemu-utils",)),
     "grub-mkimage": _Spec(("grub-common", "grub-pc-bin")),
     "runc": _Spec(("runc",), where="usr/sbin", starts_itself=True),
@@ -205,7 +211,7 @@ class Provision:
             if path is None:
                 raise Missing(f"{given}: there is no such program.", f"Give the path of a working {name}.")
             return _tried(name, spec, Path(path), "given")
-        found = self._system(name, spec) if self.use_system else None
+        found = self._system(name, spec) if self.use_system and not spec.fetched_only else None
         return found or self._fetched(name, spec)
 
     def _system(self, name: str, spec: _Spec) -> Tool | None:
@@ -228,8 +234,8 @@ class Provision:
                 f"Install {name} so that it is on PATH.",
             )
         entry = fetch(Packages(spec.packages), self.store, offline=self.offline)
-        path = entry.path / spec.where / name
-        if not path.exists():
+        path = next(iter(sorted(entry.path.glob(f"{spec.where}/{name}"))), None)
+        if path is None:
             raise Missing(
                 f"{name} is not in the packages {' '.join(spec.packages)}.", f"Install {name} by hand."
             )

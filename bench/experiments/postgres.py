@@ -1,0 +1,115 @@
+"""PostgreSQL as it goes into an image: from the distribution's archive, with a data folder made beforehand."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tarfile
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runners.images.build import FETCHED_PREFIX
+from runners.provision.missing import Missing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from runners.provision.cache import Cache
+    from runners.provision.tools import Provision, Tool
+
+DATA = "srv/data.tar"
+CONFIGURATION = "srv/postgresql.conf"
+_INITDB_SECONDS = 120
+
+_SETTINGS = """\
+listen_addresses = '127.0.0.1'
+unix_socket_directories = ''
+shared_buffers = 16MB
+dynamic_shared_memory_type = mmap
+timezone = 'GMT'
+log_timezone = 'GMT'
+jit = off
+tare.version = '{version}'
+"""
+
+
+def configuration(version: str) -> bytes:
+    """The application's layer: a server that knows which version it is."""
+    return _SETTINGS.replace("{version}", version).encode()
+
+
+def runtime(postgres: Tool) -> dict[str, Path]:
+    """What the server opens besides its libraries: path in the image → file."""
+    return {
+        f"{FETCHED_PREFIX.lstrip('/')}/{path.relative_to(postgres.root)}": path
+        for path in sorted(_opened(postgres))
+        if path.is_file()
+    }
+
+
+def _opened(postgres: Tool) -> Iterator[Path]:
+    version = postgres.path.parents[1].name
+    yield from (postgres.root / "usr/share/postgresql" / version).rglob("*")
+    for path in (postgres.root / "usr/lib/postgresql" / version / "lib").glob("*.so"):
+        if not path.name.startswith("llvmjit"):
+            yield path
+
+
+def data(provision: Provision, store: Cache) -> Path:
+    """A tar of a fresh data folder, from the cache. Its bytes are this host's own: initdb draws an identifier.
+
+    PostgreSQL refuses to run as root, and an ordinary user must not be needed: it gets a user namespace in which it is
+    somebody else.
+
+    Raises:
+        Missing: this host permits none, or initdb fails.
+    """
+    initdb, postgres = provision.tool("initdb"), provision.tool("postgres")
+
+    def make(folder: Path) -> Mapping[str, Any]:
+        with tempfile.TemporaryDirectory(prefix="tare-initdb-") as temporary:
+            _initdb(initdb, postgres, Path(temporary))
+            with tarfile.open(folder / "data.tar", "w", format=tarfile.PAX_FORMAT) as archive:
+                archive.add(Path(temporary, "data"), "data", filter=_plain)
+        return {"version": postgres.version}
+
+    return store.entry("postgres-data", f"{postgres.version} {postgres.package}", make).path / "data.tar"
+
+
+def _plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    member.uid = member.gid = 0
+    member.uname = member.gname = ""
+    member.mtime = 0
+    return member
+
+
+def _initdb(initdb: Tool, postgres: Tool, folder: Path) -> None:
+    """Initdb calls the server beside itself by name, which must be one that needs no loader named."""
+    programs = folder / "bin"
+    programs.mkdir()
+    (programs / "initdb").write_bytes(initdb.path.read_bytes())
+    (programs / "initdb").chmod(0o755)
+    quoted = " ".join(f"'{word}'" for word in postgres.argv())
+    (programs / "postgres").write_text(f'#!/bin/sh\nexec {quoted} "$@"\n', "utf-8")
+    (programs / "postgres").chmod(0o755)
+    loader, *options = initdb.prefix
+    share = postgres.root / "usr/share/postgresql" / postgres.path.parents[1].name
+    argv = [
+        *(("unshare", "--map-user=1000", "--map-group=1000") if os.getuid() == 0 else ()),
+        *(loader, *options, str(programs / "initdb")),
+        *("-D", str(folder / "data"), "-L", str(share), "-U", "postgres", "--no-locale", "-E", "UTF8"),
+        *("--auth=trust", "--wal-segsize=1", "--no-sync"),
+    ]
+    try:
+        done = subprocess.run(
+            argv, env={"PATH": "/usr/bin:/bin", "TZ": "GMT", "LC_ALL": "C", "HOME": str(folder)}, capture_output=True,
+            text=True, errors="replace", check=False, stdin=subprocess.DEVNULL, timeout=_INITDB_SECONDS,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise Missing(f"initdb cannot be run: {error}.", _REMEDY) from error
+    if done.returncode:
+        raise Missing(f"initdb failed: {(done.stderr + done.stdout).strip()[-300:]}.", _REMEDY)
+
+
+_REMEDY = "Permit user namespaces (`tare doctor`), or run as an ordinary user."
