@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from runners.model import Job
 
 
+_POINTERS = ("Run 'docker ", "See 'docker ")
+
+
 @dataclass(frozen=True, slots=True)
 class Observer:
     """What to ask an engine about a place that is gone."""
@@ -56,6 +59,11 @@ class EnginePlace(CommandedPlace):
     def _make_cgroup(self) -> tuple[Cgroup | None, str]:
         cgroup, words = super()._make_cgroup()
         return cgroup, self._observer.cgroup or words
+
+    def _log(self) -> str:
+        """Without the lines that only point to a manual, which Docker's client ends with."""
+        lines = super()._log().splitlines()
+        return "\n".join(line for line in lines if line.strip() and not line.startswith(_POINTERS))
 
     def _explained(
         self, failure: PlaceFailure, events: Mapping[str, int], spawned: Spawned | None = None

@@ -191,6 +191,7 @@ def test_a_run_whose_daemon_dies_goes_on_without_it(api, daemon, tmp_path):
     }
     failed = next(trial for trial in trials(path) if trial["outcome"] == "failed")
     assert "Docker daemon" in failed["reason"]
+    assert "--help" not in failed["reason"]
     assert settled_state(path.parent.name) == EMPTY
 
 
