@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -11,6 +12,7 @@ import msgspec
 from bench.reporting import known_calibration
 from reports import changes, numbers
 from results.calibration import quotes
+from results.frame import read_frame
 from results.gate import Gate, gate, judged
 from results.load import load_run
 from results.record import CPU_TIME
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from results.comparison import Comparison
+    from results.frame import RunFrame
     from results.load import Run
     from results.record import Manifest
 
@@ -145,9 +148,17 @@ def compare_stored(base: Path, head: Path, *, rules: Rules = Rules(), allow_unli
         ResultError: a run or the thresholds cannot be read.
     """
     runs = [load_run(folder) for folder in (base, head)]
-    compared = compare_runs(*runs, threshold=rules.limits(), allow_unlike=allow_unlike)
+    frames = [read_frame(run) for run in runs]
+    compared = compare_runs(*frames, threshold=rules.limits(), allow_unlike=allow_unlike)
     before, after = (_label(run) for run in runs)
-    remarks = _between(_errors(runs[1].manifest, compared.comparisons))
+    remarks = (
+        *(
+            text
+            for frame, side in zip(frames, ("base", "head"), strict=True)
+            for text in _damage(frame, side)
+        ),
+        *_between(_errors(runs[1].manifest, compared.comparisons)),
+    )
     # Of an imported run nobody said what it is to be judged by: all of it is.
     imported = any(run.manifest.mode == "imported" for run in runs)
     gated = rules.gate(compared.comparisons, primary_only=not imported)
@@ -168,7 +179,8 @@ def compare_measured(run_dir: Path, base: str, head: str, *, rules: Rules = Rule
     run = load_run(run_dir)
     about = run.manifest
     compare = compare_variants if about.plan.get("request", {}).get("variants") else compare_versions
-    found = compare(run, base=base, head=head, threshold=rules.limits())
+    frame = read_frame(run)
+    found = compare(frame, base=base, head=head, threshold=rules.limits())
     remarks = [
         f"Both were measured in turn in run {about.run}, paired by block (mode {about.mode}, seed {about.seed})."
     ]
@@ -207,6 +219,18 @@ def _errors(about: Manifest, compared: Sequence[Comparison]) -> list[str]:
         alarms = f"{quote.false_alarms * 100:.1f} % false alarms"
         lines.append(f"{quote.metric}: {alarms}, slowdowns found {found} ({quote.blocks} blocks)")
     return [f"Calibrated on {known.created[:10]}: {'; '.join(lines)}."]
+
+
+def _damage(frame: RunFrame, side: str) -> list[str]:
+    """What of a result file could not be used, by kind."""
+    kinds = Counter(problem.kind for problem in frame.problems)
+    if not kinds:
+        return []
+    counts = ", ".join(f"{n} {kind}" for kind, n in sorted(kinds.items()))
+    first = frame.problems[0]
+    return [
+        f"Lines of the {side}'s trials.jsonl give no number: {counts}; the first is line {first.line}: {first.what}."
+    ]
 
 
 def _between(remarks: list[str]) -> tuple[str, ...]:

@@ -64,3 +64,6 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     """One-sided p-value against "costs at most the threshold more"."""
     p_better: float = 1.0
     """One-sided p-value against "costs at most the threshold less"."""
+    fine_p_worse: float = 1.0
+    """As ``p_worse``, by Student's t where ranks of few units know only coarse p-values: for many comparisons."""
+    fine_p_better: float = 1.0

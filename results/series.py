@@ -173,15 +173,19 @@ class LogRatio:
     batch: int = 1
     """So many neighbouring blocks are one unit, because neighbours are alike."""
 
-    def p_beyond(self, margin: float, *, sign: int) -> float:
-        """One-sided p-value against "the log cost times ``sign`` is at most ``margin``"."""
+    def p_beyond(self, margin: float, *, sign: int, fine: bool = False) -> float:
+        """One-sided p-value against "the log cost times ``sign`` is at most ``margin``".
+
+        ``fine``: by Student's t where ranks know only a few coarse p-values.
+        """
+        coarsest = statistics.FINE_P if fine else 0.025
         if self.allowed:
             # The allowance dominates: a normal tail around the widened estimate.
             spread = math.hypot(self._error(), self.allowed)
             return 0.5 * math.erfc((sign * self.interval.value - margin) / spread / math.sqrt(2))
         if len(self.units) == 1:
-            return statistics.one_sample_p(sign * self.units[0], margin)
-        return statistics.two_sample_p(sign * self.units[0], sign * self.units[1], margin)
+            return statistics.one_sample_p(sign * self.units[0], margin, coarsest)
+        return statistics.two_sample_p(sign * self.units[0], sign * self.units[1], margin, coarsest)
 
     def _error(self) -> float:
         return math.sqrt(sum(float(u.var(ddof=1)) / len(u) for u in self.units if len(u) > 1))

@@ -41,6 +41,9 @@ MOST_UNITS = 128
 FEWEST_BATCHES = 10
 """Neighbours are not merged into fewer batches than this."""
 
+FINE_P = 0.001
+"""Among many comparisons no call could stand where the smallest p-value that ranks can give is larger than this."""
+
 EXACT_LIMIT = 50
 """Above this many units a rank test's normal approximation is used; it is then good to 4 digits."""
 
@@ -204,25 +207,28 @@ def two_sample(base: ArrayLike, subject: ArrayLike, confidence: float) -> Interv
     )
 
 
-def one_sample_p(values: ArrayLike, shift: float) -> float:
-    """Return the one-sided p-value against "the centre is at most ``shift``": signed rank; t below 6 units."""
+def one_sample_p(values: ArrayLike, shift: float, coarsest: float = 0.025) -> float:
+    """Return the one-sided p-value against "the centre is at most ``shift``": signed rank.
+
+    Where the smallest p-value of so few ranks is above ``coarsest``, Student's t gives it: by default below 6 units.
+    """
     x = batched(np.asarray(values, dtype=np.float64)) - shift
     n = len(x)
     if n < FEWEST:
         return 1.0
-    if _smallest_p(_signed_rank_tail, (n,)) > 0.025:
+    if _smallest_p(_signed_rank_tail, (n,)) > coarsest:
         return _t_p(float(x.mean()), float(x.std(ddof=1)) / math.sqrt(n), n - 1)
     against = int(np.sum(_walsh(x) <= 0))
     return float(_signed_rank_tail(n)[against])
 
 
-def two_sample_p(base: ArrayLike, subject: ArrayLike, shift: float) -> float:
+def two_sample_p(base: ArrayLike, subject: ArrayLike, shift: float, coarsest: float = 0.025) -> float:
     """Return the one-sided p-value against "subject exceeds base by at most ``shift``"."""
     a = batched(np.asarray(base, dtype=np.float64))
     b = batched(np.asarray(subject, dtype=np.float64)) - shift
     if min(len(a), len(b)) < FEWEST:
         return 1.0
-    if _smallest_p(_rank_sum_tail, (len(a), len(b))) > 0.025:
+    if _smallest_p(_rank_sum_tail, (len(a), len(b))) > coarsest:
         va, vb = float(a.var(ddof=1)) / len(a), float(b.var(ddof=1)) / len(b)
         freedom = (va + vb) ** 2 / (va**2 / (len(a) - 1) + vb**2 / (len(b) - 1)) if va + vb else 1.0
         return _t_p(float(b.mean() - a.mean()), math.sqrt(va + vb), freedom)

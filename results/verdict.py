@@ -330,7 +330,7 @@ def control_false_calls(
     adjust = holm if method == "holm" else benjamini_hochberg
     result = list(comparisons)
     for verdict in ("worse", "better"):
-        ps = [comparisons[i].p_worse if verdict == "worse" else comparisons[i].p_better for i in counted]
+        ps = [getattr(comparisons[i], f"fine_p_{verdict}") for i in counted]
         for i, p in zip(counted, adjust(ps), strict=True):
             if comparisons[i].verdict == verdict and p > level:
                 result[i] = msgspec.structs.replace(
@@ -379,6 +379,8 @@ def _comparison(
         symptoms=odd,
         p_worse=1.0 if cost is None else cost.p_beyond(limit, sign=1),
         p_better=1.0 if cost is None else cost.p_beyond(limit, sign=-1),
+        fine_p_worse=1.0 if cost is None else cost.p_beyond(limit, sign=1, fine=True),
+        fine_p_better=1.0 if cost is None else cost.p_beyond(limit, sign=-1, fine=True),
     )
 
 
@@ -397,6 +399,8 @@ def _refused(comparison: Comparison, why: str) -> Comparison:
         refused=True,
         p_worse=1.0,
         p_better=1.0,
+        fine_p_worse=1.0,
+        fine_p_better=1.0,
     )
 
 

@@ -78,3 +78,30 @@ def test_a_file_that_cannot_be_written_is_an_error(run, capsys):
     run("head")
     assert main(["compare", "base", "head", "--junit", "no/such/folder.xml"]) == 2
     assert "cannot write" in capsys.readouterr().err
+
+
+def test_damage_is_told_beside_the_verdict(run, capsys):
+    head = run("head", 1.2)
+    with (head / "trials.jsonl").open("ab") as file:
+        file.write(b'{"cut": ')
+    assert main(["compare", "base", "head", "--json"]) == 1
+    (damage,) = [text for text in json.loads(capsys.readouterr().out)["remarks"] if "head's" in text]
+    assert "1 cut" in damage
+    assert "line 9" in damage
+
+
+@pytest.mark.parametrize("method", ["bh", "holm", "none"])
+def test_a_clear_change_of_one_among_many_short_series_stands(run, tmp_path, method):
+    def many(name, planted):
+        about = {"run": f"20261123-191748-{name}", "name": name, "status": "complete"}
+        trials = []
+        for series in range(40):
+            for block, value in enumerate(VALUES[:4]):
+                own = metric(value * (planted if series == 0 else 1.0), primary=True)
+                common = {"run": about["run"], "workload": f"w{series}", "block": block, "invocation": block}
+                trials.append(trial(len(trials), own, **common))
+        return write_run(tmp_path / "results" / "runs", trials, **about)
+
+    many("mb", 1.0)
+    many("mh", 1.1)
+    assert main(["compare", "mb", "mh", "--multiplicity", method]) == 1
