@@ -8,9 +8,10 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runners.cri.archive import write_archive
 from runners.cri.client import Cri
 from runners.cri.errors import CriError
+from runners.images.layers import layer_of
+from runners.images.oci import OciImage
 from runners.model import PlaceFailure
 from runners.native.build import build
 from runners.provision.tools import Provision
@@ -128,7 +129,7 @@ def write_pause(cache: Path, to: IO[bytes]) -> None:
         program = Path(temporary, "pause")
         program.write_bytes(build(PAUSE_SOURCE, cache).read_bytes())
         program.chmod(0o755)
-        write_archive(Path(temporary), to, PAUSE_TAG, command=["/pause"])
+        OciImage((layer_of("pause", Path(temporary)),), PAUSE_TAG, entrypoint=("/pause",)).write_archive(to)
 
 
 def _network(folder: Path) -> dict[str, object]:

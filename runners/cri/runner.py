@@ -16,7 +16,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runners.cri.archive import write_archive
 from runners.cri.client import Cri
 from runners.cri.enclosure import Enclosure, check
 from runners.cri.errors import CriError
@@ -33,6 +32,7 @@ from runners.engines.clearing import repository
 from runners.engines.usage import daemon_folders
 from runners.host import leftovers
 from runners.host.cgroups import Cgroups
+from runners.images.oci import of_image
 from runners.model import Job, PlaceFailure, Probe, TareError
 from runners.place import file_system
 from runners.provision.missing import Missing
@@ -109,7 +109,7 @@ class Containerd:
         self._undo.callback(_unless_absent, cri, tag)
         ctr = self._ctr(private=private)
         with tempfile.TemporaryFile(dir=context.workdir) as archive:
-            write_archive(image.tree, archive, tag)
+            of_image(image, tag).write_archive(archive)
             archive.seek(0)
             import_image(ctr.argv(), ctr.environ, cri.path, archive)
         tops = Cgroups.detect()

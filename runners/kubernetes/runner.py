@@ -21,13 +21,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runners.commanded import CommandPlan, agent_argv
-from runners.cri.archive import write_archive
 from runners.cri.private import NAMESPACE as CRI_NAMESPACE
 from runners.cri.private import import_image
 from runners.engines.clearing import repository
 from runners.engines.place import EnginePlace, Observer
 from runners.host import leftovers
 from runners.host.processes import boot_id
+from runners.images.oci import of_image
 from runners.kubernetes.clearing import namespace_of, remove_namespace
 from runners.kubernetes.kubectl import PROBE_SECONDS, REMEDY, ClusterError, Kubectl
 from runners.kubernetes.watch import PodWatch
@@ -242,7 +242,7 @@ class Kubernetes:
         leftovers.note_engine(context.cache, context.run, context.workdir, f"cri:{socket}")
         self._undo.callback(_remove_image, ctr, socket, tag)
         with tempfile.TemporaryFile(dir=context.workdir) as archive:
-            write_archive(image.tree, archive, tag)
+            of_image(image, tag).write_archive(archive)
             archive.seek(0)
             import_image(ctr.argv(), ctr.environ, socket, archive)
         return tag

@@ -5,16 +5,20 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 from launched_places import EMPTY, program, run_context, settled_state
 
 from results.record import MARKS
+from runners.cri.enclosure import Enclosure, check
+from runners.cri.private import await_ready, configure, import_image, programs_root, write_pause
 from runners.cri.runner import Containerd
 from runners.host import leftovers
 from runners.model import Job, Limits, PlaceFailure
 from runners.provision.cache import default_cache
+from runners.provision.missing import Missing
 from runners.provision.tools import Provision
 
 pytestmark = pytest.mark.integration
@@ -38,7 +42,8 @@ def prepared(limits=LIMITS, run=""):
 
 
 def interfaces():
-    return sorted(Path("/sys/class/net").iterdir())
+    """Without those of other runs' bridges; these runs here make none on the host."""
+    return sorted(each.name for each in Path("/sys/class/net").iterdir() if not each.name.startswith("tare"))
 
 
 def test_cold_starts_have_the_whole_timeline_and_the_calls_as_metrics():
@@ -79,6 +84,64 @@ def test_a_containerd_that_dies_is_a_failure_that_says_so():
         with pytest.raises(PlaceFailure) as caught, runner.open():
             pass
         assert "CRI's RunPodSandbox" in caught.value.reason
+
+
+@pytest.fixture
+def system():
+    """A containerd that is not the run's: stands for the system's, with an image of its user's in it."""
+    run = f"system-{os.getpid()}"
+    workdir = Path("/var/tmp") / f"tare-{run}"
+    provision = Provision(default_cache())
+    try:
+        check()
+        root = programs_root(provision)
+    except (Missing, PlaceFailure) as error:
+        pytest.skip(f"{error.reason}; {error.remedy}")
+    with (
+        leftovers.register(default_cache(), run, workdir),
+        Enclosure(run, workdir / "cri", root) as enclosure,
+    ):
+        enclosure.make_folder()
+        enclosure.start(configure(enclosure))
+        with await_ready(enclosure) as cri, tempfile.TemporaryFile() as archive:
+            write_pause(default_cache(), archive)
+            archive.seek(0)
+            ctr = Provision(default_cache(), use_system=False).tool("ctr")
+            import_image(ctr.argv(), ctr.environ, cri.path, archive)
+            yield cri
+
+
+def things(cri):
+    return cri.call("ListImages"), cri.call("ListPodSandbox")
+
+
+def test_the_systems_containerd_is_used_and_left_as_it_was(system):
+    before = things(system)
+    job = Job()
+    with run_context() as (context, image):
+        runner = Containerd(context, Provision(default_cache()), system_socket=Path(system.path))
+        assert runner.probe().facts["private"] is False
+        runner.prepare(image, LIMITS)
+        with runner.open(first=job) as place:
+            assert place.run(job).exit_code == 0
+        assert things(system) != before
+        runner.close()
+    assert settled_state(context.run) == EMPTY
+    assert things(system) == before
+
+
+def test_what_a_killed_run_left_in_the_systems_containerd_is_removed(system):
+    before = things(system)
+    with run_context() as (context, image):
+        runner = Containerd(context, Provision(default_cache()), system_socket=Path(system.path))
+        runner.prepare(image, LIMITS)
+        place = runner.open()
+        runner._undo.pop_all()
+        assert len(system.sandboxes(context.run)) == 1
+        # The run's end does what the next start would.
+    place._undo.close()
+    assert things(system) == before
+    assert settled_state(context.run) == EMPTY
 
 
 CHILD = """

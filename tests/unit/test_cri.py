@@ -1,10 +1,7 @@
 """CRI without a runtime: messages on the wire, the archive, the configuration, and a server that refuses."""
 
-import hashlib
-import io
 import json
 import socket
-import tarfile
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
@@ -13,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import runners.cri
-from runners.cri.archive import write_archive
 from runners.cri.client import Cri
 from runners.cri.enclosure import Enclosure
 from runners.cri.errors import CriError
@@ -48,25 +44,6 @@ def test_what_is_encoded_is_decoded(labels, name, readonly):
 def test_an_unknown_field_is_an_error_of_ours():
     with pytest.raises(Exception, match="no field named"):
         encode("VersionRequest", {"versoin": "1"})
-
-
-def test_the_same_tree_gives_the_same_archive(tmp_path):
-    tree = tmp_path / "tree"
-    tree.mkdir()
-    (tree / "program").write_bytes(b"#!")
-    first, second = io.BytesIO(), io.BytesIO()
-    for to in (first, second):
-        write_archive(tree, to, "localhost/x:1", command=["/program"])
-    assert first.getvalue() == second.getvalue()
-    first.seek(0)
-    with tarfile.open(fileobj=first) as archive:
-        (entry,) = json.load(archive.extractfile("manifest.json"))
-        config = archive.extractfile(entry["Config"]).read()
-        layer = archive.extractfile(entry["Layers"][0]).read()
-    assert entry["RepoTags"] == ["localhost/x:1"]
-    assert entry["Config"] == hashlib.sha256(config).hexdigest() + ".json"
-    assert json.loads(config)["rootfs"]["diff_ids"] == [f"sha256:{hashlib.sha256(layer).hexdigest()}"]
-    assert json.loads(config)["config"] == {"Entrypoint": ["/program"]}
 
 
 def test_what_containerd_would_miss_is_named(tmp_path):
