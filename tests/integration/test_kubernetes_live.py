@@ -92,7 +92,7 @@ def test_a_pod_that_is_deleted_meanwhile_is_a_failure_that_says_so():
 CHILD = """
 import sys
 sys.path[:0] = {path!r}
-from test_kubernetes import prepared
+from test_kubernetes_live import prepared
 with prepared(run={run!r}) as runner, runner.open():
     print("open", flush=True)
     sys.stdin.read()
