@@ -119,7 +119,7 @@ def by_hyperfine(tool: Tool, plan: CommandPlan, starts: int, folder: Path) -> li
     times, log = folder / "times.json", folder / "hyperfine.log"
     argv = tool.argv("--shell=none", "--style=none", "--runs", str(starts), "--export-json", str(times))
     argv += ("--prepare", f"sleep {PAUSE_SECONDS}")
-    cgroup = plan.cgroups.create(plan.context.run, plan.name, plan.limits) if plan.cgroups else None
+    cgroup = plan.made_cgroup()
     with ExitStack() as stack:
         if cgroup:
             stack.callback(discard, cgroup)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runners.host.cgroups import Cgroups
+from runners.host.disks import disk_of
 from runners.host.membership import cgroups_of
 from runners.launcher.client import SpawnRequest
 from runners.model import PlaceFailure, Vantage
@@ -75,6 +76,13 @@ class CommandPlan(PlacePlan):
     undo: Callable[[], None] | None = None
     """Removes what the command made. Called after its end if it was killed or ended with a status other than 0, as a
     command that ends well has removed everything itself. It shall raise :class:`PlaceFailure` if that fails."""
+
+    def made_cgroup(self) -> Cgroup | None:
+        """The place's cgroups, made now, if that is up to the suite."""
+        if self.cgroups is None:
+            return None
+        disk = disk_of(self.context.workdir)
+        return self.cgroups.create(self.context.run, self.name, self.limits, disk=disk)
 
 
 def agent_argv(agent: str, run: str, place: str, *, speaks_first: bool = True) -> tuple[str, ...]:
@@ -137,9 +145,7 @@ class CommandedPlace(HostPlace):
         plan = self._plan
         self._stderr = Drain()
         self._undo.callback(self._stderr.close)
-        cgroup = plan.foretold or (
-            plan.cgroups.create(plan.context.run, plan.name, plan.limits) if plan.cgroups else None
-        )
+        cgroup = plan.foretold or plan.made_cgroup()
         if cgroup is not None:
             self._undo.callback(discard, cgroup)
         self._undo.callback(self._undo_command)

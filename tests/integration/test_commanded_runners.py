@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -117,13 +118,27 @@ def test_the_same_is_denied_as_in_our_own_container(name):
 @pytest.mark.skipif(os.getuid() != 0, reason="an ordinary user's runtime makes no cgroups")
 @SEEN
 def test_limits_are_the_runtimes_and_are_seen_from_outside(name):
-    with prepared(name, LIMITS) as runner, runner.open() as place:
+    limits = replace(LIMITS, memory_bytes=256 << 20)  # so that the processes that fail to be made do not exceed it
+    with prepared(name, limits) as runner, runner.open() as place:
         assert place.context["memory_limit_by"] == place.context["pids_limit_by"] == "cgroup"
-        assert place.context["memory_bytes"] == LIMITS.memory_bytes
+        assert place.context["memory_bytes"] == limits.memory_bytes
         assert place.context["pids"] == LIMITS.pids
         assert place.limited.get("cpus", 1) == 1
         assert all(f"tare-{runner._context.run}" in str(folder) for folder in place.vantage.cgroups.values())
         assert "limit of 60 processes" in place.run(Job(argv=("/runaway", "fork"), timeout_seconds=3)).error
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="an ordinary user's runtime makes no cgroups")
+@SEEN
+def test_cpuset_and_io_are_limited_as_in_our_own_container(name):
+    cpu = max(os.sched_getaffinity(0))
+    limits = replace(LIMITS, cpuset=(cpu,), io_bytes_per_second=10 << 20, io_operations_per_second=500)
+    with prepared("namespaces", limits) as runner, runner.open() as place:
+        ours = place.context
+    with prepared(name, limits) as runner, runner.open() as place:
+        for key in ("cpus", "memory_bytes", "pids", "io", "memory_limit_by", "pids_limit_by"):
+            assert place.context[key] == ours[key], key
+        assert f"Cpus_allowed_list:\t{cpu}\n" in show(place, "/proc/self/status")
 
 
 @ALL
