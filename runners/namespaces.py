@@ -190,9 +190,7 @@ class Namespaces:
     def _refusal(self) -> Probe | None:
         """What is known without trying: networks and controllers that this user may not use."""
         if self._veth and os.getuid():
-            reason = (
-                "an ordinary user may not send packets between net namespaces that the host's side can enter"
-            )
+            reason = "only root may enter the net namespace with the bridge, where the host's side has to be"
             return Probe(ok=False, reason=reason, remedy="run as root")
         if self._standing.rung.startswith("cgroup:"):
             (controller,) = self._standing.controllers
