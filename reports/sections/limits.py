@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from reports import numbers
-from reports.document import Bullets, Cell, Item, Kind, Node, Paragraph, Section, Table
+from reports.document import Bullets, Cell, Details, Item, Kind, Node, Paragraph, Section, Table
 from reports.numbers import DASH
 from reports.plots.style import runner_color
 from reports.summary import rank
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from reports.words import Words
 
 _KINDS: Mapping[str, Kind] = {"held": "worse", "not tried": "muted"}
-_FILES = 4
-"""Cgroup files that are shown; the manifest has all."""
 
 
 def section(page: Page) -> Section | None:
@@ -30,7 +28,7 @@ def section(page: Page) -> Section | None:
         return None
     asked = manifest.context.get("limits", {})
     rows = tuple(_row(words, runner, found[runner]) for runner in sorted(found, key=rank))
-    names = ("runner", "cpus", "used", "memory_seen", "memory", "pids", "io", "files")
+    names = ("runner", "cpus", "used", "memory_seen", "memory", "pids", "io")
     given = words(
         "limits.given",
         cpus=asked.get("cpus", DASH),
@@ -39,9 +37,13 @@ def section(page: Page) -> Section | None:
         pids=asked.get("pids", DASH),
     )
     table = Table(words("limits.caption"), tuple(words(f"limits.{name}") for name in names), rows)
-    return Section(
-        "limits", words("limits.title"), (Paragraph(words("limits.intro")), Paragraph(given), table)
+    files = tuple(
+        Item(_files(found[runner]) or words("limits.no_files"), label=runner, recorded=True)
+        for runner in sorted(found, key=rank)
     )
+    folded = Details(words("limits.files"), (Bullets(files),))
+    body = (Paragraph(words("limits.intro")), Paragraph(given), table, folded)
+    return Section("limits", words("limits.title"), body)
 
 
 def notes(page: Page) -> tuple[Node, ...]:
@@ -56,7 +58,6 @@ def notes(page: Page) -> tuple[Node, ...]:
 def _row(words: Words, runner: str, facts: Mapping[str, Any]) -> tuple[Cell, ...]:
     cpus, shown = facts.get("cpus", []), facts.get("memory_seen_bytes")
     used, rate = facts.get("cpu", {}).get("used"), facts.get("io", {}).get("bytes_per_second")
-    files = [f"{name} {value}" for name, value in facts.get("cgroup_files", {}).items()]
     return (
         Cell(runner, color=runner_color(runner)),
         Cell(str(len(cpus)), detail=",".join(map(str, cpus[:8])), value=len(cpus)),
@@ -65,12 +66,11 @@ def _row(words: Words, runner: str, facts: Mapping[str, Any]) -> tuple[Cell, ...
         _end(words, facts.get("memory", {}), "reached_bytes", "bytes"),
         _end(words, facts.get("pids", {}), "reached", "count"),
         Cell(DASH) if rate is None else Cell(numbers.quantity(rate, "bytes/s"), value=rate),
-        Cell(
-            "; ".join(files[:_FILES]) or words("limits.no_files"),
-            kind="" if files else "muted",
-            recorded=True,
-        ),
     )
+
+
+def _files(facts: Mapping[str, Any]) -> str:
+    return "; ".join(f"{name} = {value}" for name, value in facts.get("cgroup_files", {}).items())
 
 
 def _end(words: Words, probe: Mapping[str, Any], name: str, unit: str) -> Cell:
