@@ -118,7 +118,9 @@ def test_the_same_is_denied_as_in_our_own_container(name):
 @pytest.mark.skipif(os.getuid() != 0, reason="an ordinary user's runtime makes no cgroups")
 @SEEN
 def test_limits_are_the_runtimes_and_are_seen_from_outside(name):
-    limits = replace(LIMITS, memory_bytes=256 << 20)  # so that the processes that fail to be made do not exceed it
+    limits = replace(
+        LIMITS, memory_bytes=256 << 20
+    )  # so that the processes that fail to be made do not exceed it
     with prepared(name, limits) as runner, runner.open() as place:
         assert place.context["memory_limit_by"] == place.context["pids_limit_by"] == "cgroup"
         assert place.context["memory_bytes"] == limits.memory_bytes
