@@ -9,6 +9,7 @@ cold, with the server as its job, until it was asked with success. What a networ
 
 from __future__ import annotations
 
+import os
 import socket
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -103,6 +104,12 @@ class Deploy(Experiment):
             raise Unsuitable(
                 "there is no deployment to be measured: nothing is brought to this runner by layers or as a disk.",
                 "Take namespaces (layers without an engine), docker or a qemu runner.",
+            )
+
+        if self.payload.second_user and kind in _SHELF and os.getuid():
+            raise Unsuitable(
+                f"{self.payload.name} refuses to run as root, and an ordinary user's container has no other user.",
+                "Run as root.",
             )
 
     def nominal_seconds(self, opening_seconds: float, job_seconds: float) -> float:

@@ -66,6 +66,8 @@ class Payload(ABC):
     name: str
     summary: str
     programs: tuple[str, ...] = ("busybox",)
+    second_user: bool = False
+    """The place must have another user than root."""
 
     def image(self, version: str, lab: Lab) -> Image:
         """The image of that version: only its last layer, ``application``, is the version's own."""
@@ -214,5 +216,7 @@ def _wget(image: Image, root: str, port: int) -> str:
 
 STATIC = Static("static", "one static program that serves a page by HTTP (busybox)")
 PYTHON = Python("python", "a web application on Python's standard library", ("busybox", "python3"))
-POSTGRES = Postgres("postgres", "PostgreSQL, asked by SQL", ("busybox", "postgres", "psql", "initdb"))
+POSTGRES = Postgres(
+    "postgres", "PostgreSQL, asked by SQL", ("busybox", "postgres", "psql", "initdb"), second_user=True
+)
 PAYLOADS = (STATIC, PYTHON, POSTGRES)

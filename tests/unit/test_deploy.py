@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import os
 import tarfile
 
 import pytest
@@ -113,6 +114,13 @@ def test_what_is_read_is_seen_in_the_page_cache(tmp_path):
 def test_runners_and_images_that_are_not_deployed_to(name, image, reason):
     with pytest.raises(Unsuitable, match=reason):
         DEPLOYS[0].admit(FakeRunner(name), Limits(1, 1 << 30), {"run.image": image})
+
+
+def test_a_server_that_refuses_to_be_root_needs_another_user(monkeypatch):
+    monkeypatch.setattr(os, "getuid", lambda: 1000)
+    with pytest.raises(Unsuitable, match="has no other user"):
+        DEPLOYS[-1].admit(FakeRunner("namespaces"), Limits(1, 1 << 30), {"run.image": ""})
+    DEPLOYS[-1].admit(FakeRunner("qemu-q35"), Limits(1, 1 << 30), {"run.image": ""})
 
 
 @pytest.mark.parametrize("name", ["namespaces", "docker", "docker:none", "qemu-q35"])
