@@ -75,13 +75,13 @@ else:
 class Double:
     """Also stands for a Provision that has this kubectl. ``log``: its command lines so far."""
 
-    def __init__(self, folder, agent):
+    def __init__(self, folder, agent, boot=""):
         self.folder = folder
         folder.mkdir()
         (folder / "namespaces").mkdir()
         os.mkfifo(folder / "events")
         nodes = json.loads((RECORDED / "nodes.json").read_text())
-        nodes["items"][0]["status"]["nodeInfo"]["bootID"] = boot_id()
+        nodes["items"][0]["status"]["nodeInfo"]["bootID"] = boot or boot_id()
         recorded = {"nodes": nodes, "events": json.loads((RECORDED / "events.json").read_text())}
         self.path = folder / "kubectl"
         self.path.write_text(

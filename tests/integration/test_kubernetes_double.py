@@ -1,6 +1,7 @@
 """The runner kubernetes, whole, on a kubectl that replays what a cluster said; the agent and its channel are real."""
 
 import contextlib
+import itertools
 
 import pytest
 from kubectl_double import Double
@@ -15,9 +16,9 @@ LIMITS = Limits(cpus=1, memory_bytes=64 << 20)
 
 
 @contextlib.contextmanager
-def prepared(monkeypatch, tmp_path):
+def prepared(monkeypatch, tmp_path, boot=""):
     with run_context() as (context, image):
-        double = Double(tmp_path / "double", image.agent)
+        double = Double(tmp_path / "double", image.agent, boot)
         monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
         (tmp_path / "kubeconfig").touch()
         runner = Kubernetes(context, double, image="registry.example/tare:1")
@@ -54,6 +55,18 @@ def test_many_jobs_in_one_pod(monkeypatch, tmp_path):
         assert [place.run(Job()).exit_code for _ in range(3)] == [0, 0, 0]
         assert place.vantage.top_pid > 0
         assert place.context["network"] == "pod network of the cluster"
+
+
+def test_the_clock_of_a_node_elsewhere_is_mapped(monkeypatch, tmp_path):
+    job = Job()
+    with prepared(monkeypatch, tmp_path, boot="of another machine") as (runner, _):
+        with runner.open(first=job) as place:
+            assert place.run(job).exit_code == 0
+        assert place.clock_error > 0
+        marks = [mark for mark in MARKS if mark in place.timeline]
+        # It is this host's clock in truth, so that the order holds beyond the error.
+        for earlier, later in itertools.pairwise(marks):
+            assert place.timeline[later] - place.timeline[earlier] >= -place.clock_error * 1e9
 
 
 def test_a_cluster_that_refuses_is_a_failure_in_its_own_words(monkeypatch, tmp_path):
