@@ -89,9 +89,12 @@ def bench(session: nox.Session) -> None:
 
 @nox.session
 def tare(session: nox.Session) -> None:
-    """The command line, for a clone that nothing is installed from: ``-- doctor --fix docker``, ``-- run …``."""
+    """The command line, for a clone that nothing is installed from: ``-- doctor --fix docker``, ``-- run …``.
+
+    Nox fails where ``tare`` does not end with 0, and says with what.
+    """
     install(session)
-    session.run("tare", *session.posargs, success_codes=[0, 1, 4])
+    session.run("tare", *session.posargs)
 
 
 @nox.session

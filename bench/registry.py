@@ -133,8 +133,8 @@ def _commands(variant: str) -> str:
     return "" if variant == CREATE_START else f"known is {CREATE_START}"
 
 
-def _network(variant: str) -> str:
-    known = ("none", "host", "bridge")
+def _engine(variant: str) -> str:
+    known = ("none", "host", "bridge", "privileged")
     return "" if variant in known else f"known are {', '.join(known)}"
 
 
@@ -164,11 +164,11 @@ KINDS = {
     "youki": Kind(_oci, _commands),
     "runsc": Kind(_oci, _commands),
     "kata": Kind(_oci, _commands),
-    "podman": Kind(_podman, _network),
+    "podman": Kind(_podman, _engine),
     "bubblewrap": Kind(_bubblewrap),
     "systemd-nspawn": Kind(_nspawn),
     "lxc": Kind(_lxc),
-    "docker": Kind(_docker, _network),
+    "docker": Kind(_docker, _engine),
     "containerd": Kind(_containerd),
     "kubernetes": Kind(_kubernetes),
     **{f"qemu-{profile}": _guest(profile) for profile in GUESTS},

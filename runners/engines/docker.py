@@ -28,6 +28,7 @@ from runners.engines.usage import daemon_folders
 from runners.host import leftovers
 from runners.images.image import AGENT
 from runners.images.oci import of_image
+from runners.ladder import PRIVILEGED
 from runners.model import Probe, TareError
 from runners.place import file_system
 from runners.provision.missing import Missing
@@ -109,10 +110,14 @@ class DockerRunner:
     accelerator: Accelerator = "none"
 
     def __init__(self, context: RunContext, provision: Provision, *, name: str = "docker") -> None:
-        """``name``: ``docker`` or ``docker:NETWORK``."""
+        """``name``: ``docker``, ``docker:NETWORK`` or ``docker:privileged``."""
         self.name = self.label = name
         self._context, self._provision = context, provision
-        self._network = name.partition(":")[2] or "bridge"
+        variant = name.partition(":")[2]
+        self._privileged = variant == PRIVILEGED
+        self._asked = "" if self._privileged else variant
+        """The network that is asked for; empty: Docker's default."""
+        self._network = self._asked or "bridge"
         self._numbers = itertools.count()
         self._undo = ExitStack()
         self._prepared: _Prepared | None = None
@@ -170,7 +175,8 @@ class DockerRunner:
         argv = made.cli.argv(
             *("--host", made.daemon.host, "run", "--interactive", "--rm", "--pull", "never"),
             *("--name", container, "--label", label(run), "--hostname", "tare"),
-            *("--network", self._network) if ":" in self.name else (),
+            *("--network", self._asked) if self._asked else (),
+            *("--privileged",) if self._privileged else (),
             *limit_options(made.limits, self._context.workdir),
             *made.user_options,
             *("--mount", f"type=bind,source={scratch},target=/scratch"),
@@ -223,6 +229,7 @@ class DockerRunner:
             "engine": _versions(daemon.version),
             "log_driver": info.get("LoggingDriver"),
             "security": ",".join(info.get("SecurityOptions") or ()),
+            "privileged": self._privileged,
             "user_namespace": remapped,
             "user": "root" if remapped or os.getuid() == 0 else str(os.getuid()),
         }

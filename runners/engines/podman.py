@@ -26,6 +26,7 @@ from runners.engines.lingering import await_lingering
 from runners.engines.place import EnginePlace, Observer
 from runners.engines.podman_home import PodmanHome
 from runners.images.image import AGENT
+from runners.ladder import PRIVILEGED
 from runners.model import PlaceFailure, Probe, TareError
 from runners.place import file_system
 from runners.provision.missing import Missing
@@ -79,10 +80,12 @@ class PodmanRunner:
     accelerator: Accelerator = "none"
 
     def __init__(self, context: RunContext, provision: Provision, *, name: str = "podman") -> None:
-        """``name``: ``podman`` or ``podman:NETWORK``."""
+        """``name``: ``podman``, ``podman:NETWORK`` or ``podman:privileged``."""
         self.name = self.label = name
         self._context, self._provision = context, provision
-        self._network = name.partition(":")[2]
+        variant = name.partition(":")[2]
+        self._privileged = variant == PRIVILEGED
+        self._network = "" if self._privileged else variant
         self._numbers = itertools.count()
         self._undo = ExitStack()
         self._prepared: _Prepared | None = None
@@ -152,6 +155,7 @@ class PodmanRunner:
             *("run", "--interactive", "--rm", "--pull", "never"),
             *("--name", container, "--label", label(run), "--hostname", "tare"),
             *(("--network", self._network) if self._network else ()),
+            *(("--privileged",) if self._privileged else ()),
             *made.home.run_options,
             *options,
             *("--mount", f"type=bind,source={scratch},target=/scratch"),
@@ -208,6 +212,7 @@ class PodmanRunner:
             "engine": version,
             "log_driver": "k8s-file",
             "rootless": rootless,
+            "privileged": self._privileged,
             "user_namespace": rootless,
         }
 
