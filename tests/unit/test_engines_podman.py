@@ -4,6 +4,7 @@ import json
 import os
 import resource
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,9 @@ def test_only_an_ordinary_user_may_go_without_limits(monkeypatch):
 )
 def test_a_monitor_of_another_container_is_not_waited_for(words, about):
     with subprocess.Popen(["/bin/sh", "-c", "read line", *words], stdin=subprocess.PIPE) as process:
+        # Popen returns when exec closes its pipe, a moment before the kernel publishes the new command line.
+        while words[0].encode() not in Path(f"/proc/{process.pid}/cmdline").read_bytes():
+            time.sleep(0.001)
         assert lingering._is_about(process.pid, "tare-run-1") is about
         process.stdin.close()
 
