@@ -20,6 +20,7 @@ from results import statistics
 from results.series import LogRatio, Series, SeriesKey, paired_log_ratio, unpaired_log_ratio
 from results.thresholds import DEFAULT_THRESHOLD
 from results.verdict import judge
+from results.width import CHECKPOINTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -297,6 +298,50 @@ def coverage(times: int, seed: int) -> str:
     return _table(["world", "blocks", "method", "coverage", "width"], rows)
 
 
+def until_precise(
+    world: World, effect: float, target: float, times: int, seed: int
+) -> tuple[float, float, float, float]:
+    """Stop sampling by width; return median blocks, and the shares that reached it, were called worse, and covered."""
+    stops, reached, worse, covered = [], 0, 0, 0
+    for draw in draws(world, effect, times, seed):
+        stop = world.blocks
+        for blocks in (n for n in CHECKPOINTS if n <= world.blocks):
+            found = _first(draw, blocks).cost.interval
+            low, high = (math.inf if v is None else v for v in (found.low, found.high))
+            if high - low <= 2 * math.log1p(target):
+                stop, reached = blocks, reached + 1
+                break
+        part = _first(draw, stop)
+        interval = part.cost.interval
+        worse += judge(part.cost, part.floor, DEFAULT_THRESHOLD).verdict == "worse"
+        low, high = (math.nan if v is None else v for v in (interval.low, interval.high))
+        covered += low <= math.log1p(effect) <= high
+        stops.append(stop)
+    return float(np.median(stops)), reached / times, worse / times, covered / times
+
+
+def _first(draw: Draw, blocks: int) -> Draw:
+    return Draw(
+        *(
+            replace(s, value=s.value[:blocks], block=s.block[:blocks], invocation=s.invocation[:blocks])
+            for s in (draw.base, draw.control, draw.subject)
+        )
+    )
+
+
+def precision(times: int, seed: int) -> str:
+    """Sampling until the interval is within so much, at most 240 blocks."""
+    rows = []
+    for world in (replace(w, blocks=240) for w in WORLDS):
+        for target in (0.005, 0.01, 0.02):
+            blocks, reached, false, covered = until_precise(world, 0.0, target, times, seed)
+            power = [until_precise(world, effect, target, times, seed)[2] for effect in (0.03, 0.05)]
+            cells = (_p(reached), _p(false), *map(_p, power), _p(covered))
+            rows.append([world.name, f"±{target * 100:g} %", f"{blocks:.0f}", *cells])
+    heads = ["median blocks", "reached", "false alarms", "3 % found", "5 % found", "coverage"]
+    return _table(["world", "aim", *heads], rows)
+
+
 def coverage_by_unit(times: int, seed: int) -> str:
     """Intervals where invocations differ, by what is taken as the independent unit."""
     rows = []
@@ -312,6 +357,7 @@ TABLES = {
     "Between two runs, unpaired: false alarms, and slowdowns found": between_runs,
     "Power within a run: slowdowns found, and equality shown where nothing differs": power,
     "How to spend some 15 blocks: few openings or many (2 % noise)": spending,
+    "Sampling until precise: `--precision`, at most 240 blocks": precision,
     "Coverage of 95 % intervals of the cost, and their median width": coverage,
     "Coverage of 95 % intervals with 3 % between invocations, by unit": coverage_by_unit,
 }
