@@ -66,9 +66,11 @@ def known_calibration(manifest: Manifest) -> Calibration | None:
 
 
 def _base(mode: str, trials: tuple[Trial, ...]) -> str:
-    found = [trial.runner for trial in trials if trial.outcome == "ok"]
-    variants = any(BASE_VARIANT in runner for runner in found)
-    return found[0] if (mode == "imported" or variants) and found and BASE not in found else BASE
+    found = dict.fromkeys(trial.runner for trial in trials if trial.outcome == "ok" and not trial.control)
+    if BASE in found:
+        return BASE
+    variant = next((runner for runner in found if runner.endswith(BASE_VARIANT)), BASE)
+    return next(iter(found), BASE) if mode == "imported" else variant
 
 
 def report_run(run_dir: Path, reports_dir: Path, *, language: Language = "en") -> Written:

@@ -38,7 +38,9 @@ def _errors(page: Page) -> Iterator[str]:
     if given.calibration is None:
         yield words("method.uncalibrated")
         return
-    blocks = max((c.cost.n for c in given.comparisons if c.primary), default=0)
+    plan = given.manifest.plan
+    planned = max((plan.get(f"{kind}_blocks", 0) for kind in ("cold", "steady")), default=0)
+    blocks = max((c.cost.n for c in given.comparisons if c.primary), default=planned)
     for quote in quotes(given.calibration, blocks):
         found = ", ".join(
             words("method.found", slower=f"{share * 100:g}", found=f"{rate * 100:.0f}")

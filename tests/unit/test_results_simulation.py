@@ -73,4 +73,4 @@ def test_invocations_as_units_cover_where_blocks_do_not():
 
 
 def test_the_tables_can_be_made():
-    assert tables(4, seed=1).count("### ") == 6
+    assert tables(4, seed=1).count("### ") == 7
