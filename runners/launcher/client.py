@@ -307,6 +307,9 @@ class Launcher:
             self._send(packet, fds)
 
         def known() -> bool:
+            # Birth and end of a quiet one come one after the other, both when it has ended.
+            if request.quiet:
+                return number in self._ended
             return number in self._spawned or isinstance(self._ended.get(number), SpawnError)
 
         overdue = not self._until(known, timeout_seconds)
