@@ -34,7 +34,8 @@ def as_markdown(found: Calibration) -> str:
 
 def _lines(found: Calibration, table: Table) -> Iterator[str]:
     load = " to ".join(f"{one:.1f}" for one in found.load)
-    yield f"Run {found.run}: {found.blocks} blocks; threshold {found.threshold * 100:g} %; load average {load}."
+    told = f"; load average {load}" if load else ""
+    yield f"Run {found.run}: {found.blocks} blocks; threshold {found.threshold * 100:g} %{told}."
     yield ""
     yield "False alarms: A/A, called worse or better"
     yield ""

@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     request = requests.replace_settings(request, **{"run.runners": chosen})
     host = host_class(host_facts(None))
     folder = calibrating.folder_of(host, arguments.keep_in)
-    load = [os.getloadavg()[0]]
+    load = [] if arguments.analyse else [os.getloadavg()[0]]
     if arguments.analyse:
         run_dir = _last(folder / "runs")
         interrupted = False
@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
     if interrupted:
         return Exit.INTERRUPTED
-    return _conclude(arguments, run_dir, folder, host, [*load, os.getloadavg()[0]])
+    return _conclude(arguments, run_dir, folder, host, [*load, os.getloadavg()[0]] if load else [])
 
 
 def _conclude(
@@ -80,6 +80,9 @@ def _conclude(
     from results.thresholds import DEFAULT_THRESHOLD  # noqa: PLC0415
 
     stored = load_run(run_dir)
+    path = calibration.path_in(folder)
+    if not load and (before := calibration.read_calibration(path)) and before.run == stored.manifest.run:
+        load = before.load
     print("tare: judging", file=sys.stderr)
     found = calibration.Calibration(
         format=calibration.FORMAT,
@@ -91,7 +94,6 @@ def _conclude(
         rates=calibration.rates(stored, DEFAULT_THRESHOLD, seed=stored.manifest.seed),
         load=load,
     )
-    path = calibration.path_in(folder)
     calibration.write_calibration(found, path)
     if arguments.json:
         print(tables.as_json(found))
