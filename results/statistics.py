@@ -41,6 +41,9 @@ MOST_UNITS = 128
 FEWEST_BATCHES = 10
 """Neighbours are not merged into fewer batches than this."""
 
+FEW_UNITS = 10
+"""From so many units on the ranks' p-values are fine."""
+
 FINE_P = 0.001
 """Among many comparisons no call could stand where the smallest p-value that ranks can give is larger than this."""
 

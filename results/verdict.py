@@ -31,7 +31,7 @@ from results.series import (
     paired_log_ratio,
     unpaired_log_ratio,
 )
-from results.statistics import FEWEST, benjamini_hochberg, holm
+from results.statistics import FEW_UNITS, FEWEST, benjamini_hochberg, holm
 from results.symptoms import drift_of, symptoms
 from results.thresholds import DEFAULT_THRESHOLD, Thresholds
 from results.words import count, more, percent, share, times
@@ -355,6 +355,11 @@ def _comparison(
 ) -> Comparison:
     judged = judge(cost, floor, threshold, drift)
     limit = math.log1p(threshold)
+    worse, better = (1.0 if cost is None else cost.p_beyond(limit, sign=sign) for sign in (1, -1))
+    few = cost is not None and min(map(len, cost.units)) < FEW_UNITS
+    fine_worse, fine_better = (
+        (cost.p_beyond(limit, sign=sign, fine=True) for sign in (1, -1)) if cost and few else (worse, better)
+    )
     odd = symptoms(subject, other, cost, threshold) if subject.primary else ()
     return Comparison(
         workload=subject.key.workload,
@@ -377,10 +382,10 @@ def _comparison(
         because=judged.because,
         notes=(*notes, *(symptom.text for symptom in odd)),
         symptoms=odd,
-        p_worse=1.0 if cost is None else cost.p_beyond(limit, sign=1),
-        p_better=1.0 if cost is None else cost.p_beyond(limit, sign=-1),
-        fine_p_worse=1.0 if cost is None else cost.p_beyond(limit, sign=1, fine=True),
-        fine_p_better=1.0 if cost is None else cost.p_beyond(limit, sign=-1, fine=True),
+        p_worse=worse,
+        p_better=better,
+        fine_p_worse=fine_worse,
+        fine_p_better=fine_better,
     )
 
 
