@@ -16,6 +16,7 @@ PHASES = (
     ("launch.begin", "created", "agent"),
     ("launch.kernel", "kernel", "agent"),
     ("launch.start", "requested", "agent"),
+    ("launch.restore", "requested", "restored"),
     ("launch.ready", "requested", "ready"),
     ("launch.job", "started", "finished"),
     ("launch.teardown", "finished", "gone"),
@@ -23,7 +24,8 @@ PHASES = (
     ("launch.total", "requested", "gone"),
 )
 """Metric, from mark, to mark. ``launch.start``: request to the agent's first instruction; ``launch.begin``: what of it
-comes after a create command, which is the start command and the suite's turn before it, some 0.1 ms."""
+comes after a create command, which is the start command and the suite's turn before it, some 0.1 ms;
+``launch.restore``: request to a guest's going on from its snapshot."""
 
 _GUEST_MARKS = frozenset({"kernel", "agent", "ready", "started", "finished"})
 

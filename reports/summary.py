@@ -89,8 +89,8 @@ class Phases:
     marks: Mapping[str, float]
     """Mark → median duration of the phase that ends with it. Medians of phases need not add up to the total's."""
     inside: float
-    """From the first mark inside the place (a guest's kernel, else the agent) to the job's end: what a clock
-    in the place could at most see."""
+    """From the first mark inside the place (a guest's kernel, else the agent, of a restored guest that it is ready) to the
+    job's end: what a clock in the place could at most see."""
     end_to_end: float
     """From ``requested`` to ``gone`` (to ``finished`` where the end was not marked)."""
     totals: tuple[float, ...]
@@ -171,7 +171,7 @@ class Summary:
         cold: dict[Case, dict[str, list[Trial]]] = defaultdict(lambda: defaultdict(list))
         families: dict[Case, str] = {}
         for trial in self.measured:
-            if {"requested", "agent", "finished"} <= trial.timeline.keys():
+            if {"requested", "ready", "finished"} <= trial.timeline.keys():
                 cold[case_of(trial)][series_name(trial)].append(trial)
                 families[case_of(trial)] = trial.family
         return {
@@ -268,7 +268,8 @@ def phases(trials: Sequence[Trial]) -> Phases:
         present = [mark for mark in MARKS if mark in line]
         for before, after in pairwise(present):
             durations[after].append(_seconds(line, before, after))
-        inside.append(_seconds(line, "kernel" if "kernel" in line else "agent", "finished"))
+        first = next(mark for mark in ("kernel", "agent", "ready") if mark in line)
+        inside.append(_seconds(line, first, "finished"))
         totals.append(_seconds(line, "requested", "gone" if "gone" in line else "finished"))
     return Phases(
         n=len(trials),

@@ -108,3 +108,22 @@ def test_every_state_of_kvm_is_told(floors, language):
 
 def test_a_run_without_guests_has_no_such_section():
     assert guests.section(page_of(floors=None)) is None
+
+
+def test_a_restored_guest_has_its_place_in_the_start_up_section():
+    marks = {
+        "requested": 0,
+        "spawned": 1,
+        "restored": 300,
+        "ready": 400,
+        "started": 500,
+        "finished": 600,
+        "gone": 900,
+    }
+    line = {mark: at * 1_000_000 for mark, at in marks.items()}
+    restored = msgspec.structs.replace(trial(), runner="qemu-microvm-restored", timeline=line)
+    ((_, by_runner),) = page_of(restored).summary.startup.items()
+    found = by_runner["qemu-microvm-restored"]
+    assert found.marks["restored"] == pytest.approx(0.299)
+    assert found.inside == pytest.approx(0.2)
+    assert found.end_to_end == pytest.approx(0.9)
