@@ -89,8 +89,8 @@ class Phases:
     marks: Mapping[str, float]
     """Mark → median duration of the phase that ends with it. Medians of phases need not add up to the total's."""
     inside: float
-    """From the first mark inside the place (a guest's kernel, else the agent, of a restored guest that it is ready) to the
-    job's end: what a clock in the place could at most see."""
+    """From the first mark inside the place (a guest's kernel, else the agent; of a restored guest, that it is ready) to
+    the job's end: what a clock in the place could at most see."""
     end_to_end: float
     """From ``requested`` to ``gone`` (to ``finished`` where the end was not marked)."""
     totals: tuple[float, ...]
