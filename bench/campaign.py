@@ -55,6 +55,8 @@ class Campaign:
     plan: Plan
     runners: Mapping[str, Runner]
     image: Image
+    own_images: Mapping[str, Image] = field(kw_only=True, default_factory=dict)
+    """Runner key → its own image, where images are what is compared."""
     limits: Limits
     store: Callable[[Trial], object]
     progress: Progress
@@ -117,7 +119,7 @@ class Campaign:
         try:
             # The job is made before the place is known: cold workloads take nothing from the place.
             job = workload.job(
-                Site(self.image, "/", "/scratch", self.limits.cpus), self.plan.mode.job_seconds
+                Site(self._image(case), "/", "/scratch", self.limits.cpus), self.plan.mode.job_seconds
             )
             with runner.open(first=job) as place:
                 result = place.run(job)
@@ -195,7 +197,7 @@ class Campaign:
             raise TypeError("a campaign with experiments needs supplies")
         return Lab(
             runner=self._runner(case),
-            image=self.image,
+            image=self._image(case),
             limits=self.limits,
             context=self.supplies.context,
             provision=self.supplies.provision,
@@ -281,7 +283,7 @@ class Campaign:
         # In a guest CPUs count from 0; elsewhere a job may only pin itself to what the limits and we ourselves allow.
         own = min(self.limits.cpuset or os.sched_getaffinity(0))
         first_cpu = 0 if place.vantage.vmm else own
-        site = Site(self.image, place.root, place.scratch, self.limits.cpus, first_cpu)
+        site = Site(self._image(case), place.root, place.scratch, self.limits.cpus, first_cpu)
         length = self.plan.mode.job_seconds
         job = workload.job(site, length * WARMUP_SHARE if warmup else length)
         began = time.monotonic()
@@ -378,6 +380,10 @@ class Campaign:
                 )
             )
             self.number += 1
+
+    def _image(self, case: Case) -> Image:
+        """The one that its runner was prepared with."""
+        return self.own_images.get(_base_of(case.runner), self.image)
 
     def _runner(self, case: Case) -> Runner:
         return self.runners[_base_of(case.runner)]

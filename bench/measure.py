@@ -41,18 +41,21 @@ def measure(
     limits: Limits,
     progress: Progress,
     verified: Mapping[str, Any] | None = None,
+    own_images: Mapping[str, Image] | None = None,
 ) -> tuple[Path, bool]:
     """Measure the plan. Returns the run's folder and whether it was interrupted.
 
     Ctrl-C and SIGTERM end the run in order: places are torn down and what was measured is kept. ``verified`` is what
-    was found of the limits beforehand, see :class:`bench.provide.Supplied`.
+    was found of the limits beforehand, ``own_images`` the images of runners that have not the common one: see
+    :class:`bench.provide.Supplied`.
     """
-    with _writer(request, bench, plan, image, limits, verified or {}) as writer:
+    with _writer(request, bench, plan, image, limits, verified or {}, own_images or {}) as writer:
         campaign = Campaign(
             run_id=writer.manifest.run,
             plan=plan,
             runners=bench.runners,
             image=image,
+            own_images=own_images or {},
             limits=limits,
             store=writer.append,
             progress=progress,
@@ -91,7 +94,13 @@ def _precision(request: Request, bench: Bench) -> Precision | None:
 
 
 def _writer(
-    request: Request, bench: Bench, plan: Plan, image: Image, limits: Limits, verified: Mapping[str, Any]
+    request: Request,
+    bench: Bench,
+    plan: Plan,
+    image: Image,
+    limits: Limits,
+    verified: Mapping[str, Any],
+    own_images: Mapping[str, Image],
 ) -> RunWriter:
     folder = request.settings["run.results_dir"]
     if request.resume:
@@ -114,6 +123,7 @@ def _writer(
         notes={
             "probes": {key: _probe_notes(probe) for key, probe in bench.probes.items()},
             "limits": dict(verified),
+            **({"images": {key: own.record() for key, own in own_images.items()}} if own_images else {}),
         },
     )
     return RunWriter.create(folder, manifest)

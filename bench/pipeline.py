@@ -282,7 +282,14 @@ def execute(request: Request, progress: Progress) -> Finished:
         if not final.cases:
             raise EnvironmentMissing(nothing_to_measure(final))
         run_dir, interrupted = measure(
-            request, supplied.bench, final, supplied.image, limits, progress, supplied.limits
+            request,
+            supplied.bench,
+            final,
+            supplied.image,
+            limits,
+            progress,
+            supplied.limits,
+            supplied.own_images,
         )
         if request.profile and not interrupted:
             profile(supplied.bench, final, supplied.image, limits, run_dir / PROFILES, progress)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.errors import UsageError
 from bench.registry import BASE
+from bench.variants import IMAGE, SIGN
 from bench.workloads.python import EXTRA_FILES
 from bench.workloads.work import Work
 from runners.images.build import build_image
@@ -36,6 +37,10 @@ _OWN_PYTHON = (
     "run the workload without --image, or the image's own Python as the command: `tare run --image … -- python3 …`",
 )
 
+_NO_CARRY = (
+    "--carry adds files of the host to the suite's own image; put them into the image made elsewhere instead"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Supplied:
@@ -48,6 +53,8 @@ class Supplied:
     """Program → (reason, remedy), for those that could not be had."""
     limits: Mapping[str, Mapping[str, Any]]
     """Runner's label → what its jobs found of their limits, see :func:`runners.inside.limits.look`; or ``error``."""
+    own_images: Mapping[str, Image]
+    """Runner key → its image, where a variant has one of its own."""
 
 
 def provide(request: Request, bench: Bench, plan: Plan, limits: Limits, progress: Progress) -> Supplied:
@@ -60,8 +67,9 @@ def provide(request: Request, bench: Bench, plan: Plan, limits: Limits, progress
     programs = dict.fromkeys(name for case in plan.cases for name in case.workload.programs)
     missing: dict[str, tuple[str, str]] = {}
     given = given_image(request)
+    own_given = _own_given(request)
     for name in programs:
-        if given and name == "python3":
+        if (given or own_given) and name == "python3":
             missing[name] = _OWN_PYTHON
             continue
         try:
@@ -69,31 +77,43 @@ def provide(request: Request, bench: Bench, plan: Plan, limits: Limits, progress
         except Missing as error:
             missing[name] = (error.reason, error.remedy)
             progress.say(f"{name} cannot be had: {error.reason}")
-    image = build_image(
-        [name for name in programs if name not in missing],
-        provision,
-        bench.supplies.context.cache,
-        progress=progress.say,
-        command=request.command,
-        versions=dict(request.versions),
-        carry=request.carry,
-        extra_files=_extra_files(
-            plan, [name for name in programs if name not in missing], bench.supplies.context.cache
-        ),
-        given=given,
-    )
+    had = [name for name in programs if name not in missing]
+
+    def built(given: GivenImage | None) -> Image:
+        return build_image(
+            had,
+            provision,
+            bench.supplies.context.cache,
+            progress=progress.say,
+            command=request.command,
+            versions=dict(request.versions),
+            carry=request.carry,
+            extra_files=_extra_files(plan, had, bench.supplies.context.cache),
+            given=given,
+        )
+
+    by_variant = {name: built(own) for name, own in own_given.items()}
+    # Where both variants have their own, the first is what the manifest shows as the run's.
+    common = next(iter(by_variant.values())) if len(by_variant) > 1 else None
+    image = common or built(given)
+    own_images = {
+        key: by_variant[variant]
+        for key in bench.runners
+        if (variant := key.rpartition(SIGN)[2]) in by_variant
+    }
     probes = dict(bench.probes)
     for key in dict.fromkeys(case.runner for case in plan.cases if not case.control):
         progress.say(f"preparing {bench.runners[key].label}")
         try:
-            bench.runners[key].prepare(image, limits)
+            bench.runners[key].prepare(own_images.get(key, image), limits)
         except TareError as error:
             if key == BASE:
                 raise
             probes[key] = refusal(probes[key], error)
             progress.say(f"{key} cannot be prepared and will be skipped: {probes[key].reason}")
     prepared = replace(bench, probes=probes)
-    return Supplied(image, prepared, missing, _verified(prepared, plan, limits, progress))
+    verified = _verified(prepared, plan, limits, progress)
+    return Supplied(image, prepared, missing, verified, own_images)
 
 
 def _verified(bench: Bench, plan: Plan, limits: Limits, progress: Progress) -> dict[str, Mapping[str, Any]]:
@@ -124,10 +144,16 @@ def given_image(request: Request) -> GivenImage | None:
     if not request.settings["run.image"]:
         return None
     if request.carry:
-        raise UsageError(
-            "--carry adds files of the host to the suite's own image; with --image put them into that one"
-        )
+        raise UsageError(_NO_CARRY)
     return read_given(request.settings["run.image"])
+
+
+def _own_given(request: Request) -> dict[str, GivenImage]:
+    """Variant → the image made elsewhere that it is measured in, where it names one."""
+    named = {name: own[IMAGE] for name, own in request.variants if IMAGE in own}
+    if named and request.carry:
+        raise UsageError(_NO_CARRY)
+    return {name: read_given(path) for name, path in named.items()}
 
 
 def _extra_files(plan: Plan, programs: Collection[str], cache: Path) -> dict[str, Path]:

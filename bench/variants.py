@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from runners.launcher.client import Launcher
     from runners.model import Job, Limits, Place, Probe, Runner
 
+IMAGE = "run.image"
+"""The one setting of variants that the runners do not see: each is prepared with the image that it names."""
+
 SIGN = "@"
 """Between a runner's label and its variant's name."""
 

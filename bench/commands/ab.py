@@ -1,8 +1,8 @@
 """``tare ab``: two versions of anything, interleaved in one run on one machine.
 
 ``--base CMD --head CMD`` compares two commands, in each runner asked for. ``--base-set KEY=VALUE --head-set KEY=VALUE``
-compares two settings under which the same workloads run: two guest kernels (``guest.kernel``), two VMMs
-(``guest.qemu``), two runtimes' binaries (``run.tools=runc=PATH``), …
+compares two settings under which the same workloads run: two images (``run.image=FILE``), two guest kernels
+(``guest.kernel``), two VMMs (``guest.qemu``), two runtimes' binaries (``run.tools=runc=PATH``), …
 
 What differs between two days, or two machines, hits both alike and cancels; so this is what CI should use.
 """
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from bench import pipeline, registry, saying, settings
 from bench.commands import requests
 from bench.errors import EnvironmentMissing, Exit, UsageError
+from bench.variants import IMAGE
 
 if TYPE_CHECKING:
     import argparse
@@ -36,7 +37,7 @@ def options(parser: argparse.ArgumentParser) -> None:
             action="append",
             default=[],
             metavar="KEY=VALUE",
-            help=f"a setting {what}, as in tare.toml: guest.kernel=FILE, run.tools=runc=FILE, …; may be repeated",
+            help=f"a setting {what}, as in tare.toml: run.image=FILE, guest.kernel=FILE, run.tools=runc=FILE, …",
         )
     parser.add_argument("--no-report", action="store_true", help="only measure, store and judge")
     saying.add_options(parser)
@@ -85,9 +86,9 @@ def _request(arguments: argparse.Namespace) -> Request:
         for name, given in zip((BASE, HEAD), sets, strict=True)
     )
     for key in sorted({key for _, own in variants for key in own}):
-        if not key.startswith("guest.") and key != "run.tools":
+        if not key.startswith("guest.") and key not in {"run.tools", IMAGE}:
             raise UsageError(
-                f"--base-set, --head-set: {key} is no setting of runners; guest.* and run.tools are."
+                f"--base-set, --head-set: {key} cannot differ; guest.*, run.tools and {IMAGE} can."
             )
     if not request.settings["run.keyword"] and not request.command:
         request = requests.replace_settings(request, **{"run.keyword": "null"})

@@ -5,9 +5,12 @@ import os
 import shutil
 
 import pytest
+from image_making import docker_archive, tar
 
 from bench.__main__ import main
 from results.load import load_run
+from runners.provision.cache import default_cache
+from runners.provision.tools import Provision
 
 pytestmark = pytest.mark.integration
 
@@ -43,3 +46,24 @@ def test_two_binaries_of_a_runtime(tmp_path, monkeypatch, capsys):
     found = json.loads(capsys.readouterr().out)
     (judged,) = [c for c in found["comparisons"] if c["primary"]]
     assert (judged["verdict"], judged["runner"], judged["base"]) == ("worse", "runc@head", "runc@base")
+
+
+def test_two_images(tmp_path, monkeypatch, capsys):
+    shell = Provision(default_cache()).tool("busybox").path.read_bytes()
+    for name, seconds in (("old", "0.02"), ("new", "0.2")):
+        work = f"#!/bin/busybox sh\n/bin/busybox sleep {seconds}\n".encode()
+        docker_archive(tmp_path / f"{name}.tar", [tar(("bin/busybox", shell), ("bin/work", work))])
+    monkeypatch.chdir(tmp_path)
+    words = ["ab", "--runners", "namespaces", "--blocks", "6", "--no-report", "--json"]
+    words += ["--base-set", "run.image=old.tar", "--head-set", "run.image=new.tar", "--", "/bin/work"]
+    assert main(words) == 1
+    found = json.loads(capsys.readouterr().out)
+    (judged,) = [c for c in found["comparisons"] if c["metric"] == "command.seconds"]
+    assert (judged["verdict"], judged["runner"], judged["base"]) == (
+        "worse",
+        "namespaces@head",
+        "namespaces@base",
+    )
+    (folder,) = (tmp_path / "results" / "runs").iterdir()
+    images = load_run(folder).manifest.notes["images"]
+    assert images["namespaces@base"]["key"] != images["namespaces@head"]["key"]
