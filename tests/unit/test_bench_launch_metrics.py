@@ -58,3 +58,11 @@ def test_marks_of_one_clock_get_no_slack():
 
 def test_an_unknown_mark_is_a_contradiction():
     assert "unknown" in contradiction({"requested": 0, "born": 1}, 0.0)
+
+
+def test_a_restored_guest_has_its_restoration_instead_of_a_boot():
+    restored = {mark: at for mark, at in CONTAINER.items() if mark != "agent"} | {"restored": 930_000}
+    assert not contradiction(restored, 1e-4)
+    values = {metric.name: metric.value for metric in launch_metrics(restored, 1e-4)}
+    assert values["launch.restore"] == pytest.approx(0.00093)
+    assert "launch.start" not in values
