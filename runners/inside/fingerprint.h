@@ -6,7 +6,8 @@ static char item[ITEM_MAX];
 
 static void put(const char *name, const char *bytes, size_t n)
 {
-    char head[128], *end = head + sizeof head;
+    static char head[8192]; /* a library's path is a name, too */
+    char *end = head + sizeof head;
     char *at = put_text(put_text(head, end, name), end, " ");
     at = put_text(put_number(at, end, n), end, "\n");
     sys_write(1, head, (size_t)(at - head));

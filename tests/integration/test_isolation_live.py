@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -150,3 +151,14 @@ def test_a_guest_reaches_its_own_kernel_only(tmp_path):
     assert not attempts.same_kernel(facts, attempts.host_facts())
     assert "open" not in verdicts.values()
     assert verdicts["set-hostname"] == verdicts["set-time"] == "confined"
+
+
+def test_a_library_deep_in_the_tree_has_its_item(tmp_path):
+    folder = tmp_path.joinpath(*["a-folder-with-a-long-name" * 4] * 20)
+    folder.mkdir(parents=True)
+    library = folder / "libc.so.6"
+    library.write_bytes(b"\0GNU C Library (made up) stable release version 9.99.\n\0".ljust(4096, b"\0"))
+    program = build(SOURCE, default_cache())
+    done = subprocess.run([program, "fingerprint", library], capture_output=True, check=True, timeout=30)
+    found = fingerprint.items(done.stdout)
+    assert found[f"libc:{library}"] == "GNU C Library (made up) stable release version 9.99."
