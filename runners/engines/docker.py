@@ -25,10 +25,10 @@ from runners.engines.limits import limit_options
 from runners.engines.place import EnginePlace, Observer
 from runners.engines.private import PrivateDocker, private_at
 from runners.engines.usage import daemon_folders
+from runners.engines.variant import EngineVariant
 from runners.host import leftovers
 from runners.images.image import AGENT
 from runners.images.oci import of_image
-from runners.ladder import PRIVILEGED
 from runners.model import Probe, TareError
 from runners.place import file_system
 from runners.provision.missing import Missing
@@ -113,11 +113,8 @@ class DockerRunner:
         """``name``: ``docker``, ``docker:NETWORK`` or ``docker:privileged``."""
         self.name = self.label = name
         self._context, self._provision = context, provision
-        variant = name.partition(":")[2]
-        self._privileged = variant == PRIVILEGED
-        self._asked = "" if self._privileged else variant
-        """The network that is asked for; empty: Docker's default."""
-        self._network = self._asked or "bridge"
+        self._variant = EngineVariant.of(name)
+        self._network = self._variant.network or "bridge"
         self._numbers = itertools.count()
         self._undo = ExitStack()
         self._prepared: _Prepared | None = None
@@ -175,8 +172,7 @@ class DockerRunner:
         argv = made.cli.argv(
             *("--host", made.daemon.host, "run", "--interactive", "--rm", "--pull", "never"),
             *("--name", container, "--label", label(run), "--hostname", "tare"),
-            *("--network", self._asked) if self._asked else (),
-            *("--privileged",) if self._privileged else (),
+            *self._variant.options,
             *limit_options(made.limits, self._context.workdir),
             *made.user_options,
             *("--mount", f"type=bind,source={scratch},target=/scratch"),
@@ -229,7 +225,7 @@ class DockerRunner:
             "engine": _versions(daemon.version),
             "log_driver": info.get("LoggingDriver"),
             "security": ",".join(info.get("SecurityOptions") or ()),
-            "privileged": self._privileged,
+            "privileged": self._variant.privileged,
             "user_namespace": remapped,
             "user": "root" if remapped or os.getuid() == 0 else str(os.getuid()),
         }

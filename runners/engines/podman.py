@@ -25,8 +25,8 @@ from runners.engines.limits import limit_options
 from runners.engines.lingering import await_lingering
 from runners.engines.place import EnginePlace, Observer
 from runners.engines.podman_home import PodmanHome
+from runners.engines.variant import EngineVariant
 from runners.images.image import AGENT
-from runners.ladder import PRIVILEGED
 from runners.model import PlaceFailure, Probe, TareError
 from runners.place import file_system
 from runners.provision.missing import Missing
@@ -83,9 +83,8 @@ class PodmanRunner:
         """``name``: ``podman``, ``podman:NETWORK`` or ``podman:privileged``."""
         self.name = self.label = name
         self._context, self._provision = context, provision
-        variant = name.partition(":")[2]
-        self._privileged = variant == PRIVILEGED
-        self._network = "" if self._privileged else variant
+        self._variant = EngineVariant.of(name)
+        self._network = self._variant.network
         self._numbers = itertools.count()
         self._undo = ExitStack()
         self._prepared: _Prepared | None = None
@@ -154,8 +153,7 @@ class PodmanRunner:
             *made.home.argv("--runtime", made.way.runtime),
             *("run", "--interactive", "--rm", "--pull", "never"),
             *("--name", container, "--label", label(run), "--hostname", "tare"),
-            *(("--network", self._network) if self._network else ()),
-            *(("--privileged",) if self._privileged else ()),
+            *self._variant.options,
             *made.home.run_options,
             *options,
             *("--mount", f"type=bind,source={scratch},target=/scratch"),
@@ -212,7 +210,7 @@ class PodmanRunner:
             "engine": version,
             "log_driver": "k8s-file",
             "rootless": rootless,
-            "privileged": self._privileged,
+            "privileged": self._variant.privileged,
             "user_namespace": rootless,
         }
 

@@ -12,6 +12,7 @@ from runners.engines.docker import find_daemon
 from runners.engines.limits import limit_options
 from runners.engines.phases import WallClock, phase_metrics
 from runners.engines.private import PrivateDocker
+from runners.engines.variant import EngineVariant
 from runners.model import Limits, PlaceFailure
 
 MIB = 1 << 20
@@ -85,6 +86,19 @@ def test_a_daemon_that_cannot_be_compared_is_refused(private, changes, reason):
         answering(double, **changes)
         refusal = docker._unsuitable(find_daemon(private))
     assert (refusal is None) if reason is None else reason in refusal[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("docker", ()),
+        ("podman:host", ("--network", "host")),
+        ("docker:bridge", ("--network", "bridge")),
+        ("docker:privileged", ("--privileged",)),
+    ],
+)
+def test_variants_become_options(name, options):
+    assert EngineVariant.of(name).options == options
 
 
 def test_limits_become_options(tmp_path, monkeypatch):
