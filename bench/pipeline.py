@@ -277,10 +277,10 @@ def execute(request: Request, progress: Progress) -> Finished:
     limits = request.limits()
     with opened(request, progress, run_id=request.resume) as bench:
         draft = plan(request, bench)
+        _need_something(request, draft)
         supplied = provide(request, bench, draft, limits, progress)
         final = before or plan(request, supplied.bench, supplied.missing)
-        if not final.cases:
-            raise EnvironmentMissing(nothing_to_measure(final))
+        _need_something(request, final)
         run_dir, interrupted = measure(
             request,
             supplied.bench,
@@ -342,10 +342,22 @@ def _places(values: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in values.items() if key in {"run.reports_dir", "run.language"}}
 
 
+def _need_something(request: Request, plan: Plan) -> None:
+    """Refuse to measure the base alone for somebody who asked for other runners only.
+
+    Raises:
+        EnvironmentMissing: nothing that was asked for can be measured; the text has each runner's reason and remedy.
+    """
+    asked = request.settings["run.runners"]
+    implied = {BASE, CONTROL} if asked and BASE not in asked else set()
+    if not any(case.runner not in implied for case in plan.cases):
+        raise EnvironmentMissing(nothing_to_measure(plan))
+
+
 def nothing_to_measure(plan: Plan) -> str:
-    """Why a plan has skips only, as an error text."""
+    """Why a plan has nothing but skips (and the base), as an error text."""
     reasons = dict.fromkeys(f"{skip.runner}: {skip.reason} {skip.remedy}".strip() for skip in plan.skips)
-    return "nothing can be measured here.\n  " + "\n  ".join(reasons)
+    return "nothing that was asked for can be measured here.\n  " + "\n  ".join(reasons)
 
 
 def conclude(request: Request, run_dir: Path, progress: Progress, *, interrupted: bool) -> Finished:

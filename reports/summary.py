@@ -26,6 +26,9 @@ BASE = "bare"
 CONTROL = "bare-again"
 """The name that the second, identical measurement of the base has in reports."""
 
+PLACE_CPU = "place.cpu"
+"""CPU time of a whole place as the launcher reaped it; the metrics are ``<this>.user``, ``.system`` and ``.total``."""
+
 RANK = (BASE, CONTROL, "namespaces", "bubblewrap", "crun", "youki", "runc", "runsc", "lxc", "systemd-nspawn")
 """Display order: the base, then from the lightest kind of box to the heaviest; what is not here follows
 by its name, guests last."""
@@ -201,13 +204,18 @@ class Summary:
 
     @cached_property
     def cpu_seconds(self) -> Mapping[tuple[Case, str], Mapping[str, float]]:
-        """(case, runner) → metric of CPU time → median over the trials that have it."""
+        """(case, runner) → metric of CPU time → median over the trials that have it.
+
+        What the launcher says of a place as a whole is under :data:`PLACE_CPU`: of a guest it is the VMM's use.
+        """
         values: dict[tuple[Case, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
         for trial in self.measured:
             for metric in trial.metrics:
                 if metric.unit != "s" or "cpu" not in metric.name.split(".")[:2]:
                     continue
-                values[case_of(trial), series_name(trial)][metric.name].append(metric.value)
+                whole = metric.source == "launcher" and metric.name.startswith("cpu.")
+                name = metric.name.replace("cpu", PLACE_CPU, 1) if whole else metric.name
+                values[case_of(trial), series_name(trial)][name].append(metric.value)
         return {key: {name: statistics.median(v) for name, v in by.items()} for key, by in values.items()}
 
 

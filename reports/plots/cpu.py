@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from reports import numbers
 from reports.plots import style
-from reports.summary import CONTROL
+from reports.summary import CONTROL, PLACE_CPU
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,13 +22,14 @@ INSIDE = "cpu"
 
 VIEWS = {
     INSIDE: ("user", "system"),
+    PLACE_CPU: ("user", "system"),
     "vmm.cpu": ("vcpu", "io", "other"),
     "cgroup.cpu": ("user", "system"),
     "processes.cpu": ("user", "system"),
     "host.cpu": ("user", "system"),
 }
-"""Vantage point → its parts; the metrics are ``<vantage>.<part>``, and ``<vantage>`` itself for the total. The job's
-own accounting first, then views from outside, the closest one first."""
+"""Vantage point → its parts; the metrics are ``<vantage>.<part>``, and ``<vantage>`` or ``<vantage>.total`` for their
+sum. The job's own accounting first, then views from outside, the closest one first."""
 
 _WIDEST = "host.cpu"
 """Has the load of everything else in it, so it is in the table only."""
@@ -89,7 +90,7 @@ def bars(summary: Summary, case: Case) -> list[Bar]:
         seconds = summary.cpu_seconds.get((case, runner), {})
         for vantage, names in VIEWS.items():
             parts = {name: seconds[f"{vantage}.{name}"] for name in names if f"{vantage}.{name}" in seconds}
-            total = seconds.get(vantage)
+            total = seconds.get(vantage, seconds.get(f"{vantage}.total"))
             if total is not None and abs(total - sum(parts.values())) > _UNRESOLVED * total:
                 parts = {"total": total}
             if parts:

@@ -27,7 +27,7 @@ def section(page: Page) -> Section | None:
         return None
     body: list[Node] = [Paragraph(words("overhead.intro", base=page.base)), *page.picture("overhead")]
     body.append(_table(page, summary.primary, words("overhead.caption"), why=False))
-    methods = ", ".join(sorted({c.cost.method for c in summary.compared}))
+    methods = "; ".join(sorted({c.cost.method for c in summary.primary}))
     unit = words("overhead.unit_blocks")
     body.append(Paragraph(words("overhead.method", method=methods, unit=unit), kind="muted"))
     if summary.secondary:

@@ -14,6 +14,7 @@ from reports.plots import PLOTS, Plot, cpu, overhead, startup, style
 from reports.summary import Summary
 from reports.words import words
 from results.comparison import Estimate
+from results.record import Metric
 
 RUN = make_input(blocks=4)
 WITH_CROWDS = dataclasses.replace(RUN, trials=(*RUN.trials, *CROWDS))
@@ -143,3 +144,19 @@ def test_only_the_closest_outside_view_is_drawn() -> None:
         "qemu-microvm(tcg)": ["cpu", "vmm.cpu"],
         "qemu-q35(tcg)": ["cpu", "vmm.cpu"],
     }
+
+
+def test_a_places_own_use_is_not_called_the_jobs() -> None:
+    start = next(t for t in RUN.trials if t.outcome == "ok")
+    used = [
+        Metric(
+            name=f"cpu.{part}", value=1.0, unit="s", direction="lower", clock="cpu-time", source="launcher"
+        )
+        for part in ("user", "total")
+    ]
+    judged = [metric for metric in start.metrics if metric.primary]
+    whole = msgspec.structs.replace(start, metrics=(*judged, *used))
+    summary = Summary(dataclasses.replace(RUN, trials=(whole,)))
+    found = [bar for case in summary.series for bar in cpu.bars(summary, case)]
+    assert [(bar.vantage, dict(bar.parts)) for bar in found] == [("place.cpu", {"user": 1.0})]
+    assert "inside" not in cpu.vantage_label("place.cpu", words("en"))
