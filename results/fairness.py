@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 Case = tuple[str, str, str]
 """Workload, parameters (canonical JSON), runner."""
 
+ADMITTED, NONE = "limitations", "none"
+"""The fact in which a place says what it could not do as asked, and its value where there is nothing to say."""
+
 
 def refusal(subject: Series, other: Series) -> str:
     """Say why two series of different runs may not be compared, or nothing."""
@@ -29,11 +33,34 @@ def refusal(subject: Series, other: Series) -> str:
 def context_differences(subject: Series, other: Series) -> list[str]:
     """``field: base → subject`` for each fact that differs; a fact that varied inside a side lists its values."""
     here, there = _facts(subject.context), _facts(other.context)
+    return _differences(there, here, here.keys() | there.keys())
+
+
+def unfairness(subject: Series, other: Series) -> list[str]:
+    """Likewise, for two places of one run.
+
+    Between unlike kinds of place only what both have can differ unfairly, and what a place admits as its limitations:
+    that a container has no hypervisor is what it is, not a difference in how it was measured.
+    """
+    here, there = _facts(subject.context), _facts(other.context)
+    if _kind(subject.key.runner) == _kind(other.key.runner):
+        return _differences(there, here, here.keys() | there.keys())
+    return _differences(
+        {ADMITTED: NONE, **there}, {ADMITTED: NONE, **here}, (here.keys() & there.keys()) | {ADMITTED}
+    )
+
+
+def _differences(there: Mapping[str, str], here: Mapping[str, str], names: Iterable[str]) -> list[str]:
     return [
         f"{name}: {there.get(name, 'not recorded')} → {here.get(name, 'not recorded')}"
-        for name in sorted(here.keys() | there.keys())
+        for name in sorted(names)
         if here.get(name) != there.get(name)
     ]
+
+
+def _kind(runner: str) -> str:
+    """Without variant, version and accelerator."""
+    return re.split(r"[:@(]", runner, maxsplit=1)[0]
 
 
 def _facts(contexts: Iterable[str]) -> dict[str, str]:
@@ -49,10 +76,13 @@ def _flat(facts: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, str
         if isinstance(value, dict) and value:
             yield from _flat(value, f"{prefix}{name}.")
         else:
-            yield (
-                prefix + name,
-                value if isinstance(value, str) else msgspec.json.encode(value, order="sorted").decode(),
-            )
+            yield prefix + name, _text(value)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return "; ".join(value) or NONE
+    return value if isinstance(value, str) else msgspec.json.encode(value, order="sorted").decode()
 
 
 SYNCS, FLUSHES = "fio.fsync.count", "guest_disk.flushes"
@@ -94,11 +124,7 @@ def durability(series: Mapping[SeriesKey, Series], subject: Series, verdict: Ver
 def unlike_fields(base: RunFrame, head: RunFrame) -> tuple[str, ...]:
     """``field: base → head`` for each fact of the runs' contexts that differs; and a quick base."""
     there, here = (dict(_flat(frame.manifest.context)) for frame in (base, head))
-    differing = [
-        f"{name}: {there.get(name, 'not recorded')} → {here.get(name, 'not recorded')}"
-        for name in sorted(there.keys() | here.keys())
-        if there.get(name) != here.get(name)
-    ]
+    differing = _differences(there, here, there.keys() | here.keys())
     if base.manifest.mode == "quick":
         differing.insert(0, "mode: the base is a quick run, which is never a baseline")
     return tuple(differing)

@@ -18,7 +18,7 @@ import msgspec
 
 from results.comparison import Comparison, Estimate, Verdict
 from results.errors import ResultError
-from results.fairness import context_differences, count_notes, durability, left_out, refusal, unlike_fields
+from results.fairness import count_notes, durability, left_out, refusal, unfairness, unlike_fields
 from results.frame import RunFrame, read_frame
 from results.record import CONTROL_SUFFIX
 from results.series import (
@@ -34,7 +34,7 @@ from results.series import (
 from results.statistics import FEW_UNITS, FEWEST, benjamini_hochberg, holm
 from results.symptoms import drift_of, symptoms
 from results.thresholds import DEFAULT_THRESHOLD, Thresholds
-from results.words import count, more, percent, share, times
+from results.words import count, more, share, span, times
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -70,32 +70,32 @@ def judge(cost: LogRatio | None, floor: LogRatio | None, threshold: float, drift
     limit = math.log1p(threshold)
     noise = max(0.0 if floor is None else abs(floor.interval.value), drift)
     margin = max(limit, noise)
-    span = f"{percent(low)} to {percent(high)}"
+    within = span(low, high)
     source = "drift within a run" if noise == drift else "noise floor"
     beyond = f"the threshold of {share(limit)}" if noise <= limit else f"the {source} of {share(noise)}"
     if low > margin or high < -margin:
-        text = f"It costs {more(cost.interval.value)} ({span}), wholly beyond {beyond}."
+        text = f"It costs {more(cost.interval.value)} ({within}), wholly beyond {beyond}."
         return Judged("worse" if low > margin else "better", text)
     if low > -limit and high < limit:
         if noise <= limit:
-            return Judged("same", f"The difference ({span}) lies wholly within {beyond}.")
+            return Judged("same", f"The difference ({within}) lies wholly within {beyond}.")
         text = "A run drifts" if noise == drift else "Two identical measurements of the base differ"
         more_than = f"by {share(noise)}, more than the threshold of {share(limit)}"
         return Judged("undecided", f"{text} {more_than}: this host cannot show equality now.")
-    return Judged("undecided", _why_undecided(cost, span, beyond, (low, high), margin))
+    return Judged("undecided", _why_undecided(cost, within, beyond, (low, high), margin))
 
 
 def _why_undecided(
-    cost: LogRatio, span: str, beyond: str, interval: tuple[float, float], margin: float
+    cost: LogRatio, within: str, beyond: str, interval: tuple[float, float], margin: float
 ) -> str:
     if cost.allowed:
         return (
-            f"The difference ({span}) is uncertain because the places were opened {times(cost.invocations)} only; "
+            f"The difference ({within}) is uncertain because the places were opened {times(cost.invocations)} only; "
             f"{FEWEST} openings or more show what differs between them."
         )
     if -margin <= interval[0] and interval[1] <= margin:
-        return f"The difference ({span}) lies within {beyond}, so it may be noise."
-    return f"The difference ({span}) reaches across {beyond}: more {cost.unit}s would narrow it."
+        return f"The difference ({within}) lies within {beyond}, so it may be noise."
+    return f"The difference ({within}) reaches across {beyond}: more {cost.unit}s would narrow it."
 
 
 def compare_within(
@@ -416,7 +416,7 @@ def _notes(
     counts: Mapping[Case, dict[str, int]],
     why: str,
 ) -> tuple[str, ...]:
-    notes = [*context_differences(subject, other)]
+    notes = unfairness(subject, other)
     if subject.clock != other.clock:
         notes.append(f"clock: {other.clock or 'none'} → {subject.clock or 'none'}")
     if cost is not None and cost.allowed:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from itertools import chain, repeat
 from typing import TYPE_CHECKING
 
-from reports.document import Bullets, Item, Paragraph, Section
-from reports.sections import limits
-from reports.summary import case_of
+from reports.document import Bullets, Cell, Details, Item, Paragraph, Section, Table
+from reports.plots.style import runner_color
+from reports.sections import facts, limits
+from reports.summary import case_of, rank
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from reports.document import Node
     from reports.page import Page
     from results.comparison import Comparison
 
@@ -52,13 +55,40 @@ def section(page: Page) -> Section | None:
         return None
     if not marks:
         none = Paragraph(words("notes.none", base=page.base))
-        return Section("notes", words("notes.title"), (none, *limits.notes(page)))
+        return Section("notes", words("notes.title"), (none, *_places(page), *limits.notes(page)))
     items = tuple(
         Item(f"{note} ({_where(page, note)})", label=str(number), recorded=True)
         for note, number in marks.items()
     )
-    body = (Paragraph(words("notes.intro")), Bullets(items), *limits.notes(page))
+    body = (Paragraph(words("notes.intro")), Bullets(items), *_places(page), *limits.notes(page))
     return Section("notes", words("notes.title"), body)
+
+
+def _places(page: Page) -> tuple[Node, ...]:
+    """What the places of each runner recorded of themselves, folded; a fact that varied lists its values."""
+    words = page.words
+    known: dict[str, dict[str, dict[str, None]]] = defaultdict(lambda: defaultdict(dict))
+    for trial in page.summary.measured:
+        if not trial.control:
+            for name, value in facts.flatten(trial.context):
+                known[trial.runner][name][value] = None
+    rows = [
+        (
+            Cell(runner if first else "", color=runner_color(runner) if first else ""),
+            Cell(name, recorded=True),
+            Cell(words("notes.or").join(values), recorded=True),
+        )
+        for runner in sorted(known, key=rank)
+        for first, (name, values) in zip(
+            chain([True], repeat(False)), sorted(known[runner].items()), strict=False
+        )
+    ]
+    if not rows:
+        return ()
+    columns = tuple(words(key) for key in ("overhead.runner", "host.fact", "host.value"))
+    breaks = tuple(index for index, row in enumerate(rows) if index and row[0].text)
+    table = Table(words("notes.places"), columns, tuple(rows), breaks=breaks)
+    return (Details(words("notes.places"), (table,)),)
 
 
 def _where(page: Page, note: str) -> str:

@@ -65,7 +65,7 @@ def _row(page: Page, comparison: Comparison, *, first: bool, why: bool) -> tuple
     verdict = words(f"verdict.{comparison.verdict}")
     threshold = words("overhead.threshold", threshold=numbers.percent(comparison.threshold))
     remarks = [
-        comparison.because if why else threshold,
+        comparison.because.removesuffix(".") if why else threshold,
         words("overhead.noted", marks=noted) if noted else "",
     ]
     floor = comparison.floor

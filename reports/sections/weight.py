@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from reports import numbers
 from reports.document import Cell, Details, Node, Paragraph, Section, Table
+from reports.numbers import DASH
 from reports.plots.style import runner_color
 from reports.summary import rank, series_name
 
@@ -21,38 +22,46 @@ NULL_FAMILY = "null"
 
 
 def section(page: Page) -> Section:
-    """Medians; nothing here is subtracted anywhere."""
+    """Medians, a row for each runner; nothing here is subtracted anywhere."""
     words = page.words
-    rows: list[tuple[Cell, ...]] = []
-    keys: list[str] = []
-    for case, by_runner in page.summary.series.items():
-        if case.workload.partition("-")[0] != NULL_FAMILY:
-            continue
-        for runner, series in by_runner.items():
-            rows.append(
-                (
-                    Cell(words("weight.null", case=case.label)),
-                    Cell(runner, color=runner_color(runner)),
-                    Cell(numbers.quantity(series.median, series.unit), value=series.median),
-                )
-            )
-            keys.append(f"{case.label}|{runner}|null")
     each, whole = _collectors(page)
-    for (name, runner), found in sorted(whole.items(), key=lambda pair: (pair[0][0], rank(pair[0][1]))):
-        rows.append(_row(words(f"weight.{name}"), runner, found))
-        keys.append(f"{name}|{runner}|own")
-    if not rows:
+    columns: dict[str, dict[str, tuple[float, str]]] = {
+        words("weight.null", case=case.label): {
+            runner: (series.median, series.unit) for runner, series in by_runner.items()
+        }
+        for case, by_runner in page.summary.series.items()
+        if case.workload.partition("-")[0] == NULL_FAMILY
+    }
+    for (name, runner), seconds in sorted(whole.items()):
+        columns.setdefault(words(f"weight.{name}"), {})[runner] = (statistics.median(seconds), "s")
+    runners = sorted({runner for found in columns.values() for runner in found}, key=rank)
+    if not runners:
         return Section("weight", words("weight.title"), (Paragraph(words("weight.none")),))
-    columns = tuple(words(f"weight.{c}") for c in ("what", "runner", "median"))
-    table = Table(words("weight.caption"), columns, tuple(rows), numeric=(2,), keys=tuple(keys))
+    rows = tuple(
+        (Cell(runner, color=runner_color(runner)), *(_cell(found.get(runner)) for found in columns.values()))
+        for runner in runners
+    )
+    heads = (words("weight.runner"), *columns)
+    numeric = tuple(range(1, len(heads)))
+    table = Table(
+        words("weight.caption"), heads, rows, numeric=numeric, keys=tuple(f"{one}|own" for one in runners)
+    )
     body: list[Node] = [Paragraph(words("weight.intro")), table]
     if each:
         ordered = sorted(each.items(), key=lambda pair: (pair[0][0], rank(pair[0][1])))
-        listed = tuple(_row(name, runner, found) for (name, runner), found in ordered)
+        listed = tuple(
+            (Cell(name), Cell(runner, color=runner_color(runner)), _cell((statistics.median(seconds), "s")))
+            for (name, runner), seconds in ordered
+        )
         names = tuple(f"{name}|{runner}|own" for (name, runner), _ in ordered)
-        inner = Table(words("weight.each"), columns, listed, numeric=(2,), keys=names)
+        heads = tuple(words(f"weight.{c}") for c in ("what", "runner", "median"))
+        inner = Table(words("weight.each"), heads, listed, numeric=(2,), keys=names)
         body.append(Details(words("weight.each"), (inner,)))
     return Section("weight", words("weight.title"), tuple(body))
+
+
+def _cell(found: tuple[float, str] | None) -> Cell:
+    return Cell(DASH) if found is None else Cell(numbers.quantity(*found), value=found[0])
 
 
 Costs = dict[tuple[str, str], list[float]]
@@ -73,12 +82,3 @@ def _collectors(page: Page) -> tuple[Costs, Costs]:
         for name, seconds in sums.items():
             whole[name, series_name(trial)].append(seconds)
     return each, whole
-
-
-def _row(what: str, runner: str, seconds: list[float]) -> tuple[Cell, ...]:
-    median = statistics.median(seconds)
-    return (
-        Cell(what),
-        Cell(runner, color=runner_color(runner)),
-        Cell(numbers.quantity(median, "s"), value=median),
-    )

@@ -146,7 +146,17 @@ def test_context_that_differs_is_noted(tmp_path):
         10, "vm", cpus=1, scratch={"fs": "ext4"}, vmm="q"
     )
     (found,) = within(tmp_path, trials)
-    assert found.notes == ("cpus: 2 → 1", "vmm: not recorded → q")
+    assert found.notes == ("cpus: 2 → 1",)
+
+
+def test_what_a_place_admits_is_noted_though_bare_metal_admits_nothing(tmp_path):
+    def placed(start, runner, **context):
+        return [trial(start + i, 1.0, block=i, runner=runner, context=context) for i in range(6)]
+
+    trials = placed(0, "bare", cpus=2) + placed(10, "vm", cpus=2, limitations=["no disk", "slow"])
+    assert within(tmp_path / "a", trials)[0].notes == ("limitations: none → no disk; slow",)
+    trials = placed(0, "bare", cpus=2) + placed(10, "vm", cpus=2, limitations=[])
+    assert within(tmp_path / "b", trials)[0].notes == ()
 
 
 def test_facts_are_summarised_but_never_judged(tmp_path):
