@@ -42,7 +42,7 @@ def report_input(run_dir: Path) -> ReportInput:
     run = load_run(run_dir)
     trials = tuple(run.trials())
     frame = read_frame(run)
-    comparisons = tuple(compare_within(frame, base=_base(run.manifest.mode, trials), seed=run.manifest.seed))
+    comparisons = tuple(compare_within(frame, base=_base(run.manifest.mode, trials)))
     return ReportInput(
         run.manifest,
         trials,

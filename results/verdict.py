@@ -104,7 +104,6 @@ def compare_within(
     base: str = "bare",
     threshold: float | Thresholds = DEFAULT_THRESHOLD,
     confidence: float = 0.95,
-    seed: int = 0,
     spread: float = INVOCATION_SPREAD,
 ) -> list[Comparison]:
     """Compare every runner of a run with its base, for each workload, parameters and metric.
@@ -114,14 +113,12 @@ def compare_within(
         base: Label of the runner to compare with. Its ``control`` trials give the noise floor.
         threshold: Relative difference that matters, or one for each series.
         confidence: Of all intervals.
-        seed: Kept for callers; all of today's intervals are exact and draw no numbers.
         spread: See :data:`results.series.INVOCATION_SPREAD`.
 
     Returns:
         Comparisons in stored order. Series that the base lacks, and metrics of direction ``none``, are not
         among them: :func:`results.summary.summarise` has them.
     """
-    del seed
     frame = run if isinstance(run, RunFrame) else read_frame(run)
     series = good_series(frame)
     floors = _floors(series, confidence, spread)
@@ -255,7 +252,6 @@ def compare_runs(
     *,
     threshold: float | Thresholds = DEFAULT_THRESHOLD,
     confidence: float = 0.95,
-    seed: int = 0,
     spread: float = INVOCATION_SPREAD,
     allow_unlike: bool = False,
 ) -> RunsCompared:
@@ -266,14 +262,12 @@ def compare_runs(
         head_run: The run to judge.
         threshold: Relative difference that matters, or one for each series.
         confidence: Of all intervals.
-        seed: Kept for callers; all of today's intervals are exact and draw no numbers.
         spread: See :data:`results.series.INVOCATION_SPREAD`.
         allow_unlike: Compare in spite of what differs, and mark each comparison with it.
 
     Raises:
         UnlikeRunsError: the runs' contexts differ, or the base is a quick run, and this is not allowed.
     """
-    del seed
     base, head = (run if isinstance(run, RunFrame) else read_frame(run) for run in (base_run, head_run))
     thresholds = threshold if isinstance(threshold, Thresholds) else Thresholds(threshold)
     unlike = unlike_fields(base, head)
