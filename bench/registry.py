@@ -173,7 +173,9 @@ KINDS = {
     "kubernetes": Kind(_kubernetes),
     **{f"qemu-{profile}": _guest(profile) for profile in GUESTS},
     "firecracker": Kind(_microvm),
+    "firecracker-restored": Kind(_microvm),
     "cloud-hypervisor": Kind(_microvm),
+    "cloud-hypervisor-restored": Kind(_microvm),
 }
 """A runner's name is one of these, or ``KIND:VARIANT`` where the kind has variants: ``namespaces:+pid``."""
 

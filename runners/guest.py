@@ -30,6 +30,12 @@ if TYPE_CHECKING:
 _ENDING_SECONDS = 1.0
 """How long to wait for the VMM's own end once its channel has closed, to learn its status."""
 
+SCRATCH_FILE = "scratch.ext4"
+"""Name of the scratch disk in a place's folder."""
+
+COPIES = "all places are copies of one guest: random numbers may repeat, and the time of day is that of the snapshot"
+"""What restored guests admit."""
+
 _REMEDY = "see the log; try another kernel (TARE_GUEST_KERNEL) or accelerator (TARE_ACCEL)"
 
 
@@ -80,6 +86,8 @@ class GuestPlace(ProcessPlace):
         self._booted = False
         """The agent has spoken, so it may be asked to leave."""
         self._lost = False
+        self._begun = False
+        """The VMM has been told all that it needs to run the guest."""
         try:
             self._folder = plan.context.workdir / "places" / plan.name
             self._folder.mkdir(parents=True)
@@ -104,6 +112,7 @@ class GuestPlace(ProcessPlace):
         self.timeline |= {"requested": self._spawned.requested_ns, "spawned": self._spawned.spawned_ns}
         try:
             self._begin()
+            self._begun = True
             if first is None:
                 self._boot()
                 self._mark_boot()
@@ -162,7 +171,7 @@ class GuestPlace(ProcessPlace):
     def _own_scratch(self) -> Path | None:
         if self._plan.scratch is None:
             return None
-        copy = self._folder / "scratch.ext4"
+        copy = self._folder / SCRATCH_FILE
         try:
             copy_sparse(self._plan.scratch, copy)
         except OSError as error:
@@ -277,10 +286,11 @@ class GuestPlace(ProcessPlace):
             self._watch.finish()
         where = "" if ended else self._where()
         log = "\n".join(part for part in (self._watch.log(), where, failure.log) if part)
-        return PlaceFailure(f"{self._why()} ({said})", remedy=failure.remedy or _REMEDY, log=log)
+        why = self._why()
+        return PlaceFailure(f"{why} ({said})" if why else said, remedy=failure.remedy or _REMEDY, log=log)
 
     def _why(self) -> str:
-        """The most telling thing that is known."""
+        """The most telling thing that is known; empty if the guest never began, and its VMM lives and has said why."""
         if self._watch.stuck:
             return f"{self.what} stopped the guest: {self._watch.stuck}"
         console = bytes(self._watch.console).decode("utf-8", "replace")
@@ -288,7 +298,9 @@ class GuestPlace(ProcessPlace):
         if panic:
             return f"the guest's kernel panicked: {panic}"
         if self._gone is None:
-            return f"{self.what} could not be started" if self._never_lived else "the guest hangs"
+            if self._never_lived:
+                return f"{self.what} could not be started"
+            return "the guest hangs" if self._begun else ""
         return _how_it_ended(self.what, self._gone.exit_code, bytes(self._watch.stderr))
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
+    from runners.microvms.vmms import Request
+
 ANSWER_SECONDS = 10.0
 LONGEST_PATH_BYTES = 107
 """Of a Unix socket (unix(7))."""
@@ -26,39 +28,36 @@ _TRY_AGAIN_SECONDS = 0.001
 _LOOK_SECONDS = 0.1
 """How often to see whether the socket's maker lives, while there is no socket."""
 
-Request = tuple[str, dict[str, Any] | None]
-"""Path and body of a PUT; ``None``: it has none, and would be refused with one."""
-
 
 class Api:
     """One connection, kept open for all requests."""
 
-    def __init__(self, peer: socket.socket, what: str) -> None:
+    def __init__(self, peer: socket.socket, what: str, answer_seconds: float = ANSWER_SECONDS) -> None:
         """``what``: the VMM's name, for failures."""
-        peer.settimeout(ANSWER_SECONDS)
+        peer.settimeout(answer_seconds)
         self._what = what
         self._http = http.client.HTTPConnection("localhost")
         self._http.sock = peer
 
-    def put(self, requests: Iterable[Request]) -> None:
+    def send(self, requests: Iterable[Request]) -> None:
         """Send them, one after the other.
 
         Raises:
             PlaceFailure: one was refused, the VMM does not answer, or has gone; the text has its words.
         """
-        for path, body in requests:
+        for path, body, method in requests:
             headers = {"Accept": "application/json"}
             if body is not None:
                 headers["Content-Type"] = "application/json"
             try:
-                self._http.request("PUT", path, None if body is None else json.dumps(body), headers)
+                self._http.request(method, path, None if body is None else json.dumps(body), headers)
                 answer = self._http.getresponse()
                 said = answer.read().decode("utf-8", "replace").strip()
             except (OSError, http.client.HTTPException) as error:
                 why = str(error) or type(error).__name__
-                raise PlaceFailure(f"{self._what}'s API does not answer PUT {path}: {why}") from error
+                raise PlaceFailure(f"{self._what}'s API does not answer {method} {path}: {why}") from error
             if answer.status not in {200, 204}:
-                raise PlaceFailure(f"{self._what} refused PUT {path} ({answer.status}): {_reason(said)}")
+                raise PlaceFailure(f"{self._what} refused {method} {path} ({answer.status}): {_reason(said)}")
 
     def close(self) -> None:
         """Idempotent."""

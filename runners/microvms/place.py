@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from runners.guest import GuestPlace, GuestPlan
 from runners.launcher.client import SpawnRequest
-from runners.microvms.api import LONGEST_PATH_BYTES, Api, Appearance
-from runners.microvms.vmms import Sockets
+from runners.launcher.steps import ChangeDirectory
+from runners.microvms.api import ANSWER_SECONDS, LONGEST_PATH_BYTES, Api, Appearance
+from runners.microvms.vmms import API, LOG, SERIAL
 from runners.model import PlaceFailure
 from runners.qemu.watch import Watch
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
     from runners.host.cgroups import Cgroup
     from runners.launcher.client import Spawned
+    from runners.microvms.snapshot import Snapshot
     from runners.microvms.vmms import MicroVm, Vmm
     from runners.model import Job
 
@@ -37,7 +40,12 @@ class MicroVmPlan(GuestPlan):
     vmm: Vmm
     binary: Path
     guest: MicroVm
-    """:attr:`MicroVm.scratch` is the template; each place gets a copy."""
+    snapshot: Snapshot | None = None
+    """To be restored from, instead of booted."""
+
+    def restored(self, snapshot: Snapshot) -> MicroVmPlan:
+        """The plan of a place that is restored, from that of one that would boot."""
+        return replace(self, snapshot=snapshot, scratch=snapshot.scratch, resumed=snapshot.hello)
 
 
 class MicroVmPlace(GuestPlace):
@@ -49,18 +57,32 @@ class MicroVmPlace(GuestPlace):
     _plan: MicroVmPlan
 
     def __init__(self, plan: MicroVmPlan, first: Job | None) -> None:
-        self.what = plan.vmm.what
+        self.vmm, self.what = plan.vmm, plan.vmm.what
+        self._runs_ns: int | None = None
         super().__init__(plan, first)
+
+    @property
+    def disk(self) -> Path | None:
+        """The scratch disk's file."""
+        return self._disk
+
+    def connect(self, answer_seconds: float = ANSWER_SECONDS) -> Api:
+        """The VMM's API, to be closed.
+
+        Raises:
+            PlaceFailure: nobody listens.
+        """
+        return Api(self._appearance.connect(self._api_socket, self._has_ended), self.what, answer_seconds)
 
     def _launch(self, cgroup: Cgroup) -> Spawned:
         plan = self._plan
-        self._sockets = Sockets(self._folder)
-        if len(os.fsencode(self._sockets.serial)) > LONGEST_PATH_BYTES:
+        self._api_socket, self._serial_socket = self._folder / API, self._folder / SERIAL
+        if len(os.fsencode(self._serial_socket)) > LONGEST_PATH_BYTES:
             raise PlaceFailure(
-                f"{self._sockets.serial} is too long for a socket's name",
+                f"{self._serial_socket} is too long for a socket's name",
                 remedy="set TARE_WORKDIR to a shorter one",
             )
-        self._sockets.log.touch()
+        (self._folder / LOG).touch()
         self._appearance = Appearance(self._folder)
         self._undo.callback(self._appearance.close)
         self._line, guest_line = self._channel()
@@ -75,32 +97,42 @@ class MicroVmPlace(GuestPlace):
             if plan.vmm.serial == "stdio":
                 fds |= {0: guest_line.fileno(), 1: guest_line.fileno()}
             name = f"tare-{plan.context.run}-{plan.number}"
-            argv = (str(plan.binary), *plan.vmm.arguments(name, self._sockets))
-            request = SpawnRequest(argv, environ={"TARE_RUN": plan.context.run}, fds=fds)
+            argv = (str(plan.binary), *plan.vmm.arguments(name))
+            steps = (ChangeDirectory(str(self._folder)),)
+            request = SpawnRequest(argv, environ={"TARE_RUN": plan.context.run}, fds=fds, steps=steps)
             return self._spawn(request, cgroup)
 
     def _begin(self) -> None:
         """Tell it what to run. This is part of its start, as it is for everybody who uses it."""
         plan = self._plan
-        guest = replace(plan.guest, scratch=self._disk) if self._disk else plan.guest
-        api = Api(self._appearance.connect(self._sockets.api, self._has_ended), self.what)
+        requests = (
+            plan.vmm.booting(plan.guest)
+            if plan.snapshot is None
+            else plan.vmm.restoring(plan.snapshot.folder)
+        )
+        api = self.connect()
         try:
-            *before, start = plan.vmm.requests(guest, self._sockets)
-            api.put(before)
+            *before, start = requests
+            api.send(before)
             # The sooner the better: what a guest says to a port without a listener is lost.
-            early = plan.vmm.serial == "socket" and self._sockets.serial.exists()
+            early = plan.vmm.serial == "socket" and self._serial_socket.exists()
             if early:
                 self._attach()
-            api.put([start])
+            api.send([start])
+            self._runs_ns = time.monotonic_ns()
             if plan.vmm.serial == "socket" and not early:
                 self._attach()
         finally:
             api.close()
         self._converse_over(self._line)
 
+    def _restored_ns(self) -> int | None:
+        """When the VMM had answered: later than the guest ran again by what the answer took."""
+        return self._runs_ns
+
     def _attach(self) -> None:
         self._line.close()
-        self._line = self._appearance.connect(self._sockets.serial, self._has_ended)
+        self._line = self._appearance.connect(self._serial_socket, self._has_ended)
         self._undo.callback(self._line.close)
 
     def _has_ended(self) -> bool:
@@ -109,8 +141,8 @@ class MicroVmPlace(GuestPlace):
     def _where(self) -> str:
         """The end of its own log."""
         try:
-            with self._sockets.log.open("rb") as file:
-                file.seek(max(0, self._sockets.log.stat().st_size - _LOG_BYTES))
+            with (self._folder / LOG).open("rb") as file:
+                file.seek(max(0, os.fstat(file.fileno()).st_size - _LOG_BYTES))
                 said = file.read().decode("utf-8", "replace").strip()
         except OSError:
             return ""

@@ -1,4 +1,4 @@
-"""The runners ``firecracker`` and ``cloud-hypervisor``, for hosts that have the binary and KVM."""
+"""The runners ``firecracker`` and ``cloud-hypervisor``, booted or restored, for hosts that have the binary and KVM."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runners.guest import COPIES
 from runners.guest_files import initramfs, root_disk, scratch_template
 from runners.host.cgroups import Cgroups
 from runners.kvm.floor import probe_kvm
 from runners.microvms.place import MicroVmPlace, MicroVmPlan
+from runners.microvms.snapshot import save
 from runners.microvms.vmms import SERIAL_PORT, VMMS, MicroVm
 from runners.model import Probe, TareError
 from runners.place import file_system
@@ -40,6 +42,9 @@ VMM_PIDS = 256
 BOOT_SECONDS, LEAVE_SECONDS = 30.0, 10.0
 _TRY_SECONDS = 10.0
 
+RESTORED = "-restored"
+"""Ends the names of the runners whose guests are restored from a snapshot."""
+
 
 class MicroVmRunner:
     """See :class:`runners.model.Runner`."""
@@ -54,7 +59,8 @@ class MicroVmRunner:
         Raises:
             BadOption: one cannot be used.
         """
-        self._vmm = VMMS[name]
+        self._vmm = VMMS[name.removesuffix(RESTORED)]
+        self._restored = name.endswith(RESTORED)
         self.name = self.label = name
         self._context, self._provision = context, provision
         self._options = GuestOptions.from_settings(settings)
@@ -73,11 +79,11 @@ class MicroVmRunner:
             )
         binary = self._binary()
         if binary is None:
-            wanted = self._given or self.name
+            wanted = self._given or self._vmm.name
             return Probe(
                 ok=False,
                 reason=f"{wanted} is not here",
-                remedy=f"install {what}, or name its binary: --{self.name} FILE",
+                remedy=f"install {what}, or name its binary: --{self._vmm.name} FILE",
             )
         floor = probe_kvm()
         facts: dict[str, object] = {"binary": str(binary), "accelerator_why": floor.reason}
@@ -122,7 +128,7 @@ class MicroVmRunner:
             initramfs=initramfs(store, image, modules, with_tree=not wiring.disk),
             cmdline=self._cmdline(disk=wiring.disk),
             root=root_disk(store, image, self._provision) if wiring.disk else None,
-            scratch=scratch_template(self._context, limits, self._provision) if wiring.disk else None,
+            has_scratch=wiring.disk,
         )
         self._ready = MicroVmPlan(
             context=self._context,
@@ -139,26 +145,36 @@ class MicroVmRunner:
             facts=self._facts(guest, given, kernel),
             kvm=True,
             ram_bytes=limits.memory_bytes,
-            scratch=guest.scratch,
+            scratch=scratch_template(self._context, limits, self._provision) if wiring.disk else None,
             vmm=self._vmm,
             binary=binary,
             guest=guest,
         )
+        if self._restored:
+            self._ready = self._save(self._ready)
 
     def open(self, first: Job | None = None) -> MicroVmPlace:
         """See :class:`runners.model.Runner`."""
         if self._ready is None:
             raise TareError(f"{self.name} was opened before it was prepared")
-        number = next(self._numbers)
-        return MicroVmPlace(replace(self._ready, number=number, name=f"{self.name}-{number}"), first)
+        return MicroVmPlace(self._numbered(self._ready), first)
 
     def close(self) -> None:
         """See :class:`runners.model.Runner`."""
         self._ready = None
         self._cgroups.remove_run(self._context.run)
 
+    def _numbered(self, plan: MicroVmPlan) -> MicroVmPlan:
+        number = next(self._numbers)
+        return replace(plan, number=number, name=f"{self.name}-{number}")
+
+    def _save(self, booting: MicroVmPlan) -> MicroVmPlan:
+        """Boot a guest once, and keep it as it waits for its first job."""
+        with MicroVmPlace(self._numbered(booting), None) as place:
+            return booting.restored(save(place, self._context.workdir / f"snapshot-{self.name}"))
+
     def _binary(self) -> Path | None:
-        found = shutil.which(self._given or self.name)
+        found = shutil.which(self._given or self._vmm.name)
         return Path(found).absolute() if found else None
 
     def _cmdline(self, *, disk: bool) -> str:
@@ -177,10 +193,12 @@ class MicroVmRunner:
     def _facts(self, guest: MicroVm, given: GuestKernel, kernel: kernels.Kernel) -> dict[str, object]:
         """For the context."""
         on = file_system(self._context.workdir)
+        restored = {"restored_memory": self._vmm.restored_memory} if self._restored else {}
         return {
+            **restored,
             "accelerator": "kvm",
             "machine": self._vmm.name,
-            "start": "direct",
+            "start": "restored" if self._restored else "direct",
             "cpu_model": "host",
             "cpus": guest.cpus,
             "memory_bytes": guest.memory_bytes,
@@ -194,13 +212,16 @@ class MicroVmRunner:
             "kernel_cmdline": guest.cmdline.replace(f"tare.run={self._context.run}", "tare.run=RUN"),
             "console": "none",
             "channel": "serial port",
-            "disk_cache": self._vmm.cache if guest.scratch else "none",
+            "disk_cache": self._vmm.cache if guest.has_scratch else "none",
             "root": "ext4 image, read-only" if guest.root else "initramfs",
             "scratch_file_system": f"ext4 on virtio-blk (cache={self._vmm.cache}) on {on}"
-            if guest.scratch
+            if guest.has_scratch
             else "memory (initramfs)",
             "network": "none",
             "kernel_mark": "zero of the guest's clock; late by timer ticks lost in early boot",
             "vmm": self._version,
-            "limitations": ["the agent speaks over the serial port, each byte of which is an exit"],
+            "limitations": [
+                "the agent speaks over the serial port, each byte of which is an exit",
+                *([COPIES] if self._restored else []),
+            ],
         }

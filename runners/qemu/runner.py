@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+from runners.guest import COPIES
 from runners.guest_files import initramfs, root_disk, scratch_template
 from runners.host.cgroups import Cgroups
 from runners.kvm.floor import probe_kvm
@@ -338,10 +339,4 @@ class QemuRunner:
         }
 
 
-_CAVEATS: dict[str, tuple[str, ...]] = {
-    "direct": (),
-    "firmware": (),
-    "restored": (
-        "all places are copies of one guest: random numbers may repeat, and the time of day is that of the snapshot",
-    ),
-}
+_CAVEATS: dict[str, tuple[str, ...]] = {"direct": (), "firmware": (), "restored": (COPIES,)}

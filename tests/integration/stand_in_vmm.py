@@ -1,91 +1,177 @@
-"""Stands in for Firecracker and Cloud Hypervisor: takes what their published API specifications allow, refuses the
-rest, and on the start request runs an agent on this host's kernel where the guest's serial port would be.
+"""Stands in for Firecracker and Cloud Hypervisor: takes what their published API specifications allow in the state that
+the machine is in, refuses the rest, and runs an agent on this host's kernel where the guest's serial port would be.
 
-It is started by a wrapper that says which of the two it is, where the agent lies and where requests are written down.
+A snapshot holds what was told of the disks, as theirs do, and a restored guest is a new agent whose first word, said
+long ago, is swallowed. It is started by a wrapper that says which of the two it is, where the agent lies and where
+requests are written down.
 """
 
 import argparse
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
+import threading
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
-# Name → (required, optional), of Firecracker's swagger and Cloud Hypervisor's OpenAPI, as far as they are used.
-FIRECRACKER = {
-    "/machine-config": (
-        {"vcpu_count", "mem_size_mib"},
-        {"smt", "cpu_template", "track_dirty_pages", "huge_pages"},
-    ),
-    "/boot-source": ({"kernel_image_path"}, {"boot_args", "initrd_path"}),
-    "/drives/": (
-        {"drive_id", "is_root_device"},
-        {"path_on_host", "is_read_only", "cache_type", "io_engine", "partuuid", "rate_limiter", "socket"},
-    ),
-    "/actions": ({"action_type"}, set()),
+from vmm_specifications import CLOUD_HYPERVISOR, FIRECRACKER, complaint
+
+from runners.agent.wire import Reader
+
+FRESH, CONFIGURED, RUNNING, PAUSED = "fresh", "configured", "running", "paused"
+
+MOVES = {
+    "PUT /machine-config": ((FRESH, CONFIGURED), CONFIGURED),
+    "PUT /boot-source": ((FRESH, CONFIGURED), CONFIGURED),
+    "PUT /drives/": ((FRESH, CONFIGURED), CONFIGURED),
+    "PUT /actions": ((CONFIGURED,), RUNNING),
+    "PUT /snapshot/create": ((PAUSED,), PAUSED),
+    "PUT /snapshot/load": ((FRESH,), PAUSED),
+    "PATCH /vm": ((RUNNING, PAUSED), None),
+    "PUT /api/v1/vm.create": ((FRESH,), CONFIGURED),
+    "PUT /api/v1/vm.boot": ((CONFIGURED,), RUNNING),
+    "PUT /api/v1/vm.pause": ((RUNNING,), PAUSED),
+    "PUT /api/v1/vm.resume": ((PAUSED,), RUNNING),
+    "PUT /api/v1/vm.snapshot": ((PAUSED,), PAUSED),
+    "PUT /api/v1/vm.restore": ((FRESH,), PAUSED),
 }
-CLOUD_HYPERVISOR = {
-    "/api/v1/vm.create": (
-        {"payload"},
-        {
-            "cpus",
-            "memory",
-            "disks",
-            "net",
-            "rng",
-            "serial",
-            "console",
-            "vsock",
-            "balloon",
-            "watchdog",
-            "platform",
-        },
-    ),
-    "/api/v1/vm.boot": (set(), set()),
-}
-INNER = {
-    "cpus": ({"boot_vcpus", "max_vcpus"}, {"topology", "affinity", "kvm_hyperv", "features", "nested"}),
-    "memory": ({"size"}, {"mergeable", "shared", "hugepages", "prefault", "thp", "zones", "hotplug_method"}),
-    "payload": (set(), {"firmware", "kernel", "cmdline", "initramfs", "igvm"}),
-    "rng": ({"src"}, {"iommu"}),
-    "serial": ({"mode"}, {"file", "socket"}),
-    "console": ({"mode"}, {"file", "socket", "iommu"}),
-}
-DISK = (
-    set(),
-    {"path", "readonly", "direct", "iommu", "num_queues", "queue_size", "id", "serial", "image_type"},
-)
+"""Call → states that it is allowed in, and the state after it. Firecracker's ``docs/snapshotting``: a snapshot is
+created of a paused machine, and loaded before anything is configured."""
 
 
-def complaint(kind, path, body):
-    """What is wrong with a request; empty: nothing."""
-    table = FIRECRACKER if kind == "firecracker" else CLOUD_HYPERVISOR
-    name = "/drives/" if path.startswith("/drives/") else path
-    if name not in table:
-        return f"no such path {path}"
-    if body is None or name == "/api/v1/vm.boot":
-        return "" if body is None and name == "/api/v1/vm.boot" else "a body too few or too many"
-    found = _fields(body, *table[name])
-    for key, value in body.items():
-        if key in INNER and isinstance(value, dict):
-            found = found or _fields(value, *INNER[key])
-        if key == "disks":
-            found = found or next(filter(None, (_fields(disk, *DISK) for disk in value)), "")
-    files = [body.get("kernel_image_path"), body.get("initrd_path"), body.get("path_on_host")]
-    files += [body.get("payload", {}).get(name) for name in ("kernel", "initramfs")]
-    files += [disk["path"] for disk in body.get("disks", ())]
-    missing = [file for file in files if file and not Path(file).is_file()]
-    return found or (f"no such file {missing[0]}" if missing else "")
+class Machine:
+    """The guest."""
+
+    def __init__(self, options):
+        self.options, self.state, self.told = options, FRESH, []
+        self.specification = FIRECRACKER if options.kind == "firecracker" else CLOUD_HYPERVISOR
+        self.agent = self.serial = None
+        self.restored = False
+        self.lives = threading.Event()
+
+    def call(self, method, path, body):
+        """Do what is asked; return why not."""
+        why = complaint(self.specification, method, path, body)
+        if why:
+            return why
+        name = f"{method} {'/drives/' if path.startswith('/drives/') else path}"
+        allowed, after = MOVES[name]
+        if self.state not in allowed:
+            return f"{name} is not supported while the machine is {self.state}"
+        body = body or {}
+        self.told.append(body)
+        if name == "PATCH /vm":
+            after = PAUSED if body["state"] == "Paused" else RUNNING
+        if name == "PUT /snapshot/create":
+            self.save(body["snapshot_path"], body["mem_file_path"])
+        if name == "PUT /api/v1/vm.snapshot":
+            folder = Path(body["destination_url"].removeprefix("file://"))
+            self.save(folder / "state.json", folder / "memory-ranges")
+        if name == "PUT /snapshot/load":
+            why = self.load(body["snapshot_path"])
+            after = RUNNING if body.get("resume_vm") else PAUSED
+        if name == "PUT /api/v1/vm.restore":
+            why = self.load(Path(body["source_url"].removeprefix("file://")) / "state.json")
+        if why:
+            return why
+        if name in {"PUT /api/v1/vm.create", "PUT /api/v1/vm.restore"}:
+            self.listen()
+        self.move(after)
+        return ""
+
+    def move(self, after):
+        if after == RUNNING and self.agent is None:
+            self.start()
+        elif after == PAUSED and self.agent is not None:
+            self.agent.send_signal(signal.SIGSTOP)
+        self.state = after
+
+    def save(self, state, memory):
+        Path(memory).write_bytes(b"memory")
+        Path(state).write_text(json.dumps(self.told))
+
+    def load(self, state):
+        self.told = json.loads(Path(state).read_text())
+        self.restored = True
+        disks = [told.get("path_on_host") for told in self.told]
+        disks += [disk["path"] for told in self.told for disk in told.get("disks", ())]
+        return next((f"no such file {disk}" for disk in disks if disk and not Path(disk).exists()), "")
+
+    def listen(self):
+        serial = next(told["serial"]["socket"] for told in self.told if "serial" in told)
+        self.serial = socket.socket(socket.AF_UNIX)
+        self.serial.bind(serial)
+        self.serial.listen()
+
+    def start(self):
+        ours, theirs = socket.socketpair()
+        told = [self.options.agent, os.environ["TARE_RUN"], "0,1"]
+        self.agent = subprocess.Popen(told, stdin=theirs, stdout=theirs)
+        theirs.close()
+        if self.restored:
+            reader = Reader()
+            while not reader.feed(ours.recv(4096)):
+                pass
+        threading.Thread(target=self.join, args=(ours,), daemon=True).start()
+        self.lives.set()
+
+    def join(self, agent):
+        line = self.serial.accept()[0] if self.serial else None
+        ends = (line.fileno(), line.fileno()) if line else (0, 1)
+        threading.Thread(target=pump, args=(ends[0], agent.fileno()), daemon=True).start()
+        pump(agent.fileno(), ends[1])
 
 
-def _fields(body, required, optional):
-    if lacking := required - body.keys():
-        return f"missing field {min(lacking)}"
-    if unknown := body.keys() - required - optional:
-        return f"unknown field {min(unknown)}"
-    return ""
+def pump(source, target):
+    try:
+        while data := os.read(source, 65536):
+            while data:
+                data = data[os.write(target, data) :]
+    except OSError:
+        pass
+
+
+def serve(machine, listening):
+    options = machine.options
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def answer(self):
+            sent = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            body = json.loads(sent) if sent else None
+            with Path(options.record).open("a") as record:
+                record.write(json.dumps([self.path, body]) + "\n")
+            if self.path == options.die:
+                os._exit(7)
+            why = (
+                "told to refuse"
+                if self.path == options.refuse
+                else machine.call(self.command, self.path, body)
+            )
+            self.send_response(400 if why else 204)
+            said = json.dumps({"fault_message": why} if options.kind == "firecracker" else [why]).encode()
+            if why:
+                self.send_header("Content-Length", str(len(said)))
+            self.end_headers()
+            if why:
+                self.wfile.write(said)
+
+        do_PUT = do_PATCH = answer  # noqa: N815 - http.server's names
+
+        def log_message(self, *_arguments):
+            pass
+
+    class Server:
+        pass
+
+    while True:
+        peer, _ = listening.accept()
+        Handler(peer, ("", 0), Server())
+        peer.close()
 
 
 def main():
@@ -101,58 +187,21 @@ def main():
         "--log-file",
     ):
         parser.add_argument(option)
-    parser.add_argument("--level")
+    parser.add_argument("--level", choices=["Error", "Warning", "Info", "Debug", "Trace", "Off"])
     parser.add_argument("--refuse", default="")
+    parser.add_argument("--die", default="")
     parser.add_argument("--version", action="store_true")
     options = parser.parse_args()
     if options.version:
         print("stand-in v0")
         return
-    api = (options.api_sock or options.api_socket).removeprefix("path=")
-    with socket.socket(socket.AF_UNIX) as listening:
-        listening.bind(api)
-        listening.listen()
-        peer, _ = listening.accept()
-    state = {"start": False, "serial": None}
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_PUT(self):
-            sent = self.rfile.read(int(self.headers["Content-Length"]))
-            body = json.loads(sent) if sent else None
-            with Path(options.record).open("a") as record:
-                record.write(json.dumps([self.path, body]) + "\n")
-            why = (
-                "told to refuse" if self.path == options.refuse else complaint(options.kind, self.path, body)
-            )
-            if self.path.endswith("vm.create") and not why:
-                state["serial"] = socket.socket(socket.AF_UNIX)
-                state["serial"].bind(body["serial"]["socket"])
-                state["serial"].listen()
-            self.send_response(400 if why else 204)
-            said = json.dumps({"fault_message": why} if options.kind == "firecracker" else [why]).encode()
-            if why:
-                self.send_header("Content-Length", str(len(said)))
-            self.end_headers()
-            if why:
-                self.wfile.write(said)
-            state["start"] = not why and self.path in {"/actions", "/api/v1/vm.boot"}
-
-        def log_message(self, *_arguments):
-            pass
-
-    class Server:
-        pass
-
-    Handler(peer, ("", 0), Server())
-    peer.close()
-    if not state["start"]:
-        return
-    line = state["serial"].accept()[0] if state["serial"] else None
-    fds = {"stdin": line, "stdout": line} if line else {}
-    agent = [options.agent, os.environ["TARE_RUN"], "0,1"]
-    sys.exit(subprocess.run(agent, check=False, **fds).returncode)
+    machine = Machine(options)
+    listening = socket.socket(socket.AF_UNIX)
+    listening.bind((options.api_sock or options.api_socket).removeprefix("path="))
+    listening.listen()
+    threading.Thread(target=serve, args=(machine, listening), daemon=True).start()
+    machine.lives.wait()
+    sys.exit(machine.agent.wait())
 
 
 if __name__ == "__main__":

@@ -43,15 +43,16 @@ def stood_in(name, tmp_path, *more):
     agent = build(AGENT_SOURCE, default_cache())
     record = tmp_path / "requests"
     record.touch()
-    binary = tmp_path / name
-    told = ("--kind", name, "--agent", str(agent), "--record", str(record), *more)
+    vmm = VMMS[name.removesuffix("-restored")]
+    binary = tmp_path / vmm.name
+    told = ("--kind", vmm.name, "--agent", str(agent), "--record", str(record), *more)
     binary.write_text(f'#!/bin/sh\nexec {sys.executable} {STAND_IN} {" ".join(told)} "$@"\n')
     binary.chmod(0o755)
     run = f"mvm-{os.getpid()}-{uuid.uuid4().hex[:6]}"
     with run_context(run) as (context, image):
         for folder in ("dev", "proc", "sys", "tmp", "run", "scratch"):
             (image.tree / folder).mkdir(exist_ok=True)
-        settings = {VMMS[name].setting: str(binary)}
+        settings = {vmm.setting: str(binary)}
         runner = MicroVmRunner(context, Provision(context.cache), settings, name=name)
         try:
             probe = runner.probe()
@@ -77,6 +78,59 @@ def test_a_guest_is_configured_started_spoken_to_and_ended(name, tmp_path):
             assert one.run(Job()).exit_code == other.run(Job()).exit_code == 0
             assert one.vantage.vmm
             assert one.vantage.kvm
+
+
+SAVED = {
+    "firecracker": [*REQUESTS["firecracker"], "/vm", "/snapshot/create"],
+    "cloud-hypervisor": [*REQUESTS["cloud-hypervisor"], "/api/v1/vm.pause", "/api/v1/vm.snapshot"],
+}
+RESTORED = {
+    "firecracker": ["/snapshot/load"],
+    "cloud-hypervisor": ["/api/v1/vm.restore", "/api/v1/vm.resume"],
+}
+
+
+@pytest.mark.parametrize("name", VMMS)
+def test_a_guest_is_saved_once_and_restored_for_every_place(name, tmp_path):
+    with stood_in(f"{name}-restored", tmp_path) as (runner, requests):
+        assert [path for path, _ in requests()] == SAVED[name]
+        job = Job()
+        with runner.open(first=job) as place:
+            assert place.run(job).exit_code == 0
+        marks = place.timeline
+        assert marks["spawned"] < marks["restored"] < marks["ready"] < marks["started"] < marks["gone"]
+        assert "agent" not in marks
+        assert place.context["start"] == "restored"
+        assert any("copies of one guest" in text for text in place.context["limitations"])
+        with runner.open() as one, runner.open() as other:
+            assert one.disk != other.disk
+            assert one.run(Job()).exit_code == other.run(Job()).exit_code == 0
+        assert [path for path, _ in requests()] == SAVED[name] + 3 * RESTORED[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "how", "why"),
+    [
+        ("firecracker", "/snapshot/create", "--refuse", "refused PUT /snapshot/create .*told to refuse"),
+        ("firecracker", "/snapshot/create", "--die", "does not answer PUT /snapshot/create"),
+        ("cloud-hypervisor", "/api/v1/vm.pause", "--refuse", "refused PUT /api/v1/vm.pause"),
+        ("cloud-hypervisor", "/api/v1/vm.snapshot", "--die", "does not answer PUT /api/v1/vm.snapshot"),
+    ],
+)
+def test_a_snapshot_that_fails_is_told_and_leaves_nothing(name, path, how, why, tmp_path):
+    with (
+        pytest.raises(PlaceFailure, match=f"no snapshot could be taken: .*{why}"),
+        stood_in(f"{name}-restored", tmp_path, how, path),
+    ):
+        pass
+
+
+def test_a_snapshot_cut_in_half_is_told(tmp_path):
+    with stood_in("firecracker-restored", tmp_path) as (runner, _):
+        (state,) = Path("/var/tmp").glob(f"tare-mvm-{os.getpid()}-*/snapshot-*/vmm/state")
+        state.unlink()
+        with pytest.raises(PlaceFailure, match=r"^Firecracker refused PUT /snapshot/load .*snapshot_path"):
+            runner.open()
 
 
 @pytest.mark.parametrize(
