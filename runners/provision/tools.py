@@ -107,6 +107,7 @@ _SPECS = {
     "psql": _Spec(("postgresql",), where="usr/lib/postgresql/*/bin", fetched_only=True),
     "initdb": _Spec(("postgresql",), where="usr/lib/postgresql/*/bin", fetched_only=True),
     "qemu-img": _Spec(("qemu-utils",)),
+    "passt": _Spec(("passt",), starts_itself=True),
     "grub-mkimage": _Spec(("grub-common", "grub-pc-bin")),
     "runc": _Spec(("runc",), where="usr/sbin", starts_itself=True),
     "crun": _Spec(("crun",), starts_itself=True),

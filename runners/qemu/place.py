@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 from runners.guest import GuestPlace, GuestPlan
 from runners.launcher.client import SpawnRequest
 from runners.model import PlaceFailure
+from runners.place import KILLED_SECONDS
 from runners.qemu.achieved import achieved, pin_vcpus
 from runners.qemu.arguments import CHANNEL_FD, CONSOLE_FD, MONITOR_FD, STATE_FD, Instance, qemu_arguments
 from runners.qemu.entered import EnteredLog
+from runners.qemu.network import PASST_ARGUMENTS, PEER_FD
 from runners.qemu.qmp import Qmp, QmpError
 from runners.qemu.snapshot import RESTORE, restored_ns
 from runners.qemu.variants import Variant
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from runners.host.cgroups import Cgroup
-    from runners.launcher.client import Spawned
+    from runners.launcher.client import Gone, Spawned
     from runners.model import Job
     from runners.provision.tools import Tool
     from runners.qemu.machine import Machine
@@ -59,6 +61,8 @@ class QemuPlace(GuestPlace):
         self.keeps_bytes = plan.machine.wiring.virtio_channel
         self.looks_after_cold_starts = plan.machine.variant != Variant()
         self.machine = plan.machine
+        self._helper_gone: Gone | None = None
+        self._helper: int | None = None
         super().__init__(plan, first)
 
     def _launch(self, cgroup: Cgroup) -> Spawned:
@@ -86,6 +90,8 @@ class QemuPlace(GuestPlace):
                 fds[STATE_FD] = os.open(plan.state, os.O_RDONLY | os.O_CLOEXEC)
                 handed_over.callback(os.close, fds[STATE_FD])
                 self.monitor.tell(RESTORE)
+            if plan.instance.network and plan.instance.network.helper:
+                fds[PEER_FD] = self._help(plan.instance.network.helper, cgroup, qemu_stderr, handed_over)
             rest = self._preload(channel)
             self._entered = EnteredLog(self._folder / "qemu.log")
             instance = replace(plan.instance, log=self._entered.path)
@@ -95,6 +101,29 @@ class QemuPlace(GuestPlace):
         self._converse_over(channel)
         self._rest = (channel, rest)
         return spawned
+
+    def _help(self, tool: Tool, cgroup: Cgroup, stderr: int, handed_over: ExitStack) -> int:
+        """Launch the network's other end; return QEMU's end of the line."""
+        ours, theirs = socket.socketpair()
+        handed_over.callback(ours.close)
+        handed_over.callback(theirs.close)
+        environ = {"TARE_RUN": self._plan.context.run, **tool.environ}
+        argv = tool.argv(*PASST_ARGUMENTS)
+        helper = self._spawn(SpawnRequest(argv, environ=environ, fds={2: stderr, 3: theirs.fileno()}), cgroup)
+        self._helper = helper.id
+        self._undo.callback(self._end_helper)
+        return ours.fileno()
+
+    def _network_gone(self) -> Gone | None:
+        """The end of the network's helper, if there was one and it has ended."""
+        if self._helper is not None and self._helper_gone is None:
+            self._helper_gone = self._plan.context.launcher.wait(self._helper, 0.0)
+        return self._helper_gone
+
+    def _end_helper(self) -> None:
+        if self._helper is not None and self._network_gone() is None:
+            self._plan.context.launcher.kill(self._helper)
+            self._plan.context.launcher.wait(self._helper, KILLED_SECONDS)
 
     def _begin(self) -> None:
         if self._rest[1]:
@@ -110,6 +139,11 @@ class QemuPlace(GuestPlace):
         return self.monitor.ask
 
     def _achieved(self) -> Mapping[str, object]:
+        if gone := self._network_gone():
+            raise PlaceFailure(
+                f"the guest's network ended with status {gone.exit_code}",
+                remedy="see the log; or take net=user",
+            )
         return achieved(self.monitor, self._spawned.pid, self.machine, bytes(self._watch.stderr))
 
     def _entered_ns(self) -> int | None:
@@ -117,6 +151,9 @@ class QemuPlace(GuestPlace):
 
     def _restored_ns(self) -> int | None:
         return restored_ns(self.monitor)
+
+    def _why(self) -> str:
+        return "" if self._network_gone() else super()._why()
 
     def _where(self) -> str:
         """Its registers."""

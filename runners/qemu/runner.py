@@ -150,7 +150,7 @@ class QemuRunner:
         machine = self._machine(store, image, limits, given, kernel)
         machine = replace(machine, boot=self._boot_disk(machine))
         facts = self._facts(machine, given, kernel, qemu)
-        self._networks.prepare()
+        self._networks.prepare(self._provision)
         self._prepared = _Prepared(machine, qemu, limits, facts)
         if self._profile.start == "restored":
             self._prepared = replace(self._prepared, snapshot=self._save())
@@ -335,8 +335,13 @@ class QemuRunner:
             "network": self._networks.kind,
             "kernel_mark": "zero of the guest's clock; late by timer ticks lost in early boot",
             "qemu": qemu.version,
-            "limitations": [*machine.wiring.notes, *_CAVEATS[machine.profile.start]],
+            "limitations": [
+                *machine.wiring.notes,
+                *_CAVEATS[machine.profile.start],
+                *([_HELPER] if machine.variant.net == "passt" else []),
+            ],
         }
 
 
+_HELPER = "passt's CPU time is in the cgroup's, if there is one, and not in the VMM's"
 _CAVEATS: dict[str, tuple[str, ...]] = {"direct": (), "firmware": (), "restored": (COPIES,)}

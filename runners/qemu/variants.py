@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Cache = Literal["writeback", "none", "writethrough"]
 Aio = Literal["threads", "io_uring", "native"]
 Console = Literal["panics", "all", "none"]
-Mode = Literal["none", "user", "tap", "vhost"]
+Mode = Literal["none", "user", "passt", "tap", "vhost"]
 
 MOST_CPUS = 64
 
@@ -89,7 +89,7 @@ WORDS = {
     "aio": Word(("io_uring", "native"), "how QEMU does its disk I/O, instead of by threads"),
     "iothread": Word((), "a thread of its own for the scratch disk"),
     "console": Word(("all", "none"), "all kernel messages on the serial port, or no such port"),
-    "net": Word(("user", "tap", "vhost"), "a network card, by this back end"),
+    "net": Word(("user", "passt", "tap", "vhost"), "a network card, by this back end"),
 }
 """Field of :class:`Variant` → how it is said."""
 

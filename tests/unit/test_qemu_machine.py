@@ -6,7 +6,7 @@ import pytest
 from runners.model import TareError
 from runners.qemu.arguments import Instance, Memory, qemu_arguments
 from runners.qemu.machine import Machine, kernel_cmdline
-from runners.qemu.network import USER
+from runners.qemu.network import PEER_FD, USER, Network, has_default_route
 from runners.qemu.profiles import PROFILES
 from runners.qemu.variants import Variant, parse
 from runners.qemu.wiring import wire
@@ -189,6 +189,28 @@ def test_a_card_tells_its_guest_the_address():
     assert "virtio-net-pci,netdev=net,mac=52:54:0a:00:02:0f" in arguments
     assert arguments[arguments.index("-netdev") + 1] == "user,ipv6=off,id=net"
     assert "tare.net=24" in arguments[arguments.index("-append") + 1].split()
+
+
+def test_a_helper_is_reached_by_a_descriptor():
+    network = Network("10.0.2.15", "10.0.2.2", f"stream,server=off,addr.type=fd,addr.str={PEER_FD}")
+    instance = Instance("r1", 0, network=network)
+    arguments = arguments_of("q35", "net=passt", instance, modules=[*DEBIAN_MODULES, "virtio_net"])
+    assert arguments[arguments.index("-netdev") + 1] == "stream,server=off,addr.type=fd,addr.str=9,id=net"
+
+
+@pytest.mark.parametrize(
+    ("table", "there"),
+    [
+        ("Iface\tDestination\tGateway\neth0\t00000000\t01020304\t0003\t0\t0\t0\t00000000\t0\t0\t0\n", True),
+        ("Iface\tDestination\tGateway\neth0\t000200C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n", False),
+        ("Iface\tDestination\neth0\n", False),
+        ("", False),
+    ],
+)
+def test_passt_needs_a_default_route(tmp_path, table, there):
+    (tmp_path / "route").write_text(table)
+    assert has_default_route(tmp_path / "route") is there
+    assert not has_default_route(tmp_path / "absent")
 
 
 def test_a_kernel_without_the_driver_is_refused_and_not_left_without_network():
