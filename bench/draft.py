@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from runners.model import JobResult, PlaceFailure
 
 _TAIL = 2000
-"""Bytes or characters of output and logs that are kept with a trial that went wrong."""
+"""Bytes or characters of output that are kept with a trial that went wrong."""
+_LOG_TAIL = 12_000
+"""Likewise of a place's log, which for a guest that hangs has the state of its vCPUs."""
 
 
 @dataclass(slots=True)
@@ -87,7 +89,7 @@ class Draft:
         self._is("invalid" if isinstance(error, ClockContradiction) else "failed", error.reason)
         self.remedy = error.remedy
         if error.log:
-            self.notes["log"] = error.log[-_TAIL:]
+            self.notes["log"] = error.log[-_LOG_TAIL:]
 
     def _is(self, outcome: Outcome, reason: str) -> None:
         self.outcome, self.reason = outcome, reason

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -32,8 +33,10 @@ if TYPE_CHECKING:
     from runners.provision.tools import Tool
     from runners.qemu.machine import Machine
 
-_ASKED = ("info registers -a", "info lapic", "info irq")
-"""Of the monitor, about a guest that hangs."""
+_ASKED = ("info status", "info cpus", "info registers -a", "info irq")
+"""Of the monitor, about a guest that hangs; and ``info lapic`` of each vCPU."""
+_TELLS_NOTHING = re.compile(r"^(?:[XYZ]MM|FPR|Opmask|FCW|MXCSR)")
+"""Lines of registers that no hang hangs on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,10 +159,13 @@ class QemuPlace(GuestPlace):
         return "" if self._network_gone() else super()._why()
 
     def _where(self) -> str:
-        """Its registers."""
+        """Its vCPUs: what they execute, and which interrupts wait for them."""
+        asked = [*_ASKED, *(f"info lapic {cpu}" for cpu in range(self.machine.cpus))]
         try:
-            return "\n".join(
-                f"[{asked}]\n{self.monitor.human(asked, timeout_seconds=1.0)}" for asked in _ASKED
-            )
+            told = [(one, self.monitor.human(one, timeout_seconds=1.0)) for one in asked]
         except QmpError as error:
             return f"[monitor]\n{error}"
+        return "\n".join(
+            f"[{one}]\n" + "\n".join(line for line in said.splitlines() if not _TELLS_NOTHING.match(line))
+            for one, said in told
+        )

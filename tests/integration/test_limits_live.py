@@ -3,14 +3,20 @@
 import os
 
 import pytest
+from guests import guest_runner
 from launched_places import EMPTY, run_context, settled_state
 from test_network_live import with_program
 
 from results.limits import deviations
 from runners.bare import Bare
+from runners.images.build import build_image
+from runners.inside import PATH, SOURCE
 from runners.inside.limits import verify
 from runners.model import Limits
 from runners.namespaces import Namespaces
+from runners.native.build import build
+from runners.provision.cache import default_cache
+from runners.provision.tools import Provision
 
 LIMITS = Limits(cpus=1, memory_bytes=96 << 20, pids=60, cpuset=(min(os.sched_getaffinity(0)),))
 
@@ -37,3 +43,21 @@ def test_what_exceeds_its_limit_is_refused_or_killed(name):
         asked = {"cpus": 1, "memory_bytes": LIMITS.memory_bytes, "pids": 60, "cpuset": list(LIMITS.cpuset)}
         assert not [line for line in deviations(asked, found) if "not kept" in line or "outside of" in line]
     assert settled_state(context.run) == EMPTY
+
+
+def test_a_guests_own_kernel_keeps_its_memory_and_the_hosts_its_cpus():
+    cache = default_cache()
+    program = build(SOURCE, cache)
+    image = build_image(["busybox"], Provision(cache), cache, extra_files={PATH.strip("/"): program})
+    limits = Limits(cpus=1, memory_bytes=192 << 20, pids=60, scratch_bytes=32 << 20)
+    with guest_runner("microvm:cpus=2", limits, image=image, accel="tcg") as runner:
+        with runner.open() as place:
+            limited = "cpu" in str(place.context["cgroup"])
+        found = verify(runner, limits)
+    assert found["guest"]
+    assert len(found["cpus"]) == 2
+    assert found["memory"]["end"] == "killed"
+    assert 0.3 * limits.memory_bytes < found["memory"]["reached_bytes"] < limits.memory_bytes
+    assert found["pids"]["end"] == "held"
+    if limited and os.getuid() == 0:
+        assert found["cpu"]["used"] < 1.3
