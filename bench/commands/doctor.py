@@ -12,6 +12,7 @@ from bench.commands import requests
 from bench.errors import Exit
 from bench.fixes import FIXES
 from bench.registry import BASE, KINDS
+from reports import numbers
 from runners.provision.cache import default_cache
 from runners.provision.tools import Provision
 
@@ -79,26 +80,44 @@ def _as_json(probe: Probe) -> dict[str, Any]:
 
 
 def _as_text(found: dict[str, Any], *, steps: bool) -> Iterator[str]:
+    from runners.kvm.floor import FIGURES  # noqa: PLC0415 - as above
+
+    said: dict[str, str] = {}
     yield "Runners"
     for label, probe in found["runners"].items():
         yield from _entry("yes" if probe["ok"] else "no", label, probe["reason"], probe["remedy"])
         if tool := probe["facts"].get("tool"):
             yield from _wrapped(f"{tool}, {probe['facts']['origin']}" if "origin" in probe["facts"] else tool)
         if why := probe["facts"].get("accelerator_why"):
-            yield from _wrapped(why)
+            first = said.setdefault(why, label)
+            yield from _wrapped(why if first == label else f"for the same reason as {first}")
         for step in probe["facts"].get("steps", ()) if steps else ():
             yield from _wrapped(step)
     kvm = found["kvm"]
     yield "\nKVM"
     word = "works" if kvm["usable"] else "is there but not usable" if kvm["present"] else "is not there"
     yield from _entry("yes" if kvm["usable"] else "no", word, kvm["reason"], kvm["remedy"])
-    for name, value in kvm.items():
-        if name.endswith("_seconds") and value is not None:
-            yield f"         {name.removesuffix('_seconds').replace('_', ' '):<24}{value * 1e6:12.3f} µs"
+    if kvm["present"]:
+        speed = {True: "runs at the host's speed", False: "is slowed down", None: "was not measured"}
+        nested = "this host is itself a guest" if kvm["nested"] else "this host is no guest"
+        yield from _wrapped(f"guest user mode {speed[kvm['accelerated']]}; {nested}")
+    for name, what in FIGURES.items():
+        if (value := kvm[f"{name}_seconds"]) is not None:
+            yield f"         {what:<32}{numbers.quantity(value, 's'):>10}{_spread(kvm['samples'].get(name))}"
+    for oddity in kvm["oddities"]:
+        yield from _wrapped(f"not as expected: {oddity}")
     yield "\nConditions that spoil measurements"
     for condition in found["conditions"]:
         mark = {True: "fine", False: "bad", None: "?"}[condition["ok"]]
         yield from _entry(mark, condition["name"], str(condition["found"]), condition["advice"])
+
+
+def _spread(sample: dict[str, float] | None) -> str:
+    """Behind a figure that was taken more than once."""
+    if not sample:
+        return ""
+    ends = " to ".join(numbers.quantity(sample[f"{end}_seconds"], "s") for end in ("low", "high"))
+    return f"   {ends}, {sample['n']} times"
 
 
 def _entry(mark: str, name: str, reason: str, remedy: str) -> Iterator[str]:

@@ -18,6 +18,10 @@ import platform
 import struct
 import sys
 from time import perf_counter_ns
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 KVM_GET_API_VERSION = 0xAE00
 KVM_CREATE_VM = 0xAE01
@@ -58,6 +62,18 @@ MEMORY_BYTES = DATA + TOUCH_PAGES * PAGE
 TARGET_NS = 2_000_000
 """A loop is lengthened until one run takes this long: then an exit's 1–10 µs are noise in it."""
 ROUND_TRIPS = 100
+LOOPS = 3
+"""Runs of each loop."""
+
+
+class Figure(NamedTuple):
+    """Seconds of one step, exit, iteration or page; how many times were taken, and between which most of them lie."""
+
+    seconds: float
+    n: int = 1
+    low: float | None = None
+    high: float | None = None
+
 
 RFLAGS_IOPL3 = 0x3002
 CR0 = 0x80000011 | 0x20  # PG, ET, PE, NE
@@ -161,15 +177,16 @@ class Guest:
             raise Odd(f"exit {reason} {EXIT_NAMES.get(reason, '')}".strip())
         return taken
 
-    def round_trip(self, routine: str, expected: int, *, cpl: int, address: int = 0) -> float:
-        """Median seconds of one leave-and-return, seen from user space."""
+    def round_trip(self, routine: str, expected: int, *, cpl: int, address: int = 0) -> Figure:
+        """One leave-and-return, seen from user space: the median, and the middle half of them."""
         self.place(routine, cpl=cpl, address=address)
         self.run(expected)
         times = sorted(self.run(expected) for _ in range(ROUND_TRIPS))
-        return times[len(times) // 2] / 1e9
+        half, quarter = len(times) // 2, len(times) // 4
+        return Figure(times[half] / 1e9, len(times), times[quarter] / 1e9, times[-quarter - 1] / 1e9)
 
-    def loop(self, routine: str, *, cpl: int) -> float:
-        """Seconds per iteration: best of three runs of a loop long enough to hide its one exit."""
+    def loop(self, routine: str, *, cpl: int) -> Figure:
+        """One iteration: the best of some runs of a loop long enough to hide its one exit."""
         count, taken = 250, 0
         while True:
             self.place(routine, cpl=cpl, count=count)
@@ -177,44 +194,49 @@ class Guest:
             if taken >= TARGET_NS or count >= 1 << 26:
                 break
             count *= 8
-        best = taken
-        for _ in range(2):
+        times = [taken]
+        while len(times) < LOOPS:
             self.place(routine, cpl=cpl, count=count)
-            best = min(best, self.run(EXIT_IO))
-        return best / count / 1e9
+            times.append(self.run(EXIT_IO))
+        return best_of(times, count)
 
-    def touch(self) -> float:
-        """Seconds per page over all the pages to touch."""
+    def touch(self) -> Figure:
+        """One page, as a mean over all the pages to touch."""
         self.place("touch", cpl=3, count=TOUCH_PAGES, address=DATA)
-        return self.run(EXIT_IO) / TOUCH_PAGES / 1e9
+        return Figure(self.run(EXIT_IO) / TOUCH_PAGES / 1e9)
 
 
-def host_loop(code: bytes) -> float:
-    """Seconds per iteration of the same loop on the host. Some hardened hosts refuse executable memory."""
+def host_loop(code: bytes) -> Figure:
+    """One iteration of the same loop on the host. Some hardened hosts refuse executable memory."""
     page = mmap.mmap(-1, PAGE, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
     page[: len(code)] = code
     function = ctypes.CFUNCTYPE(ctypes.c_long, ctypes.c_long)(
         ctypes.addressof(ctypes.c_char.from_buffer(page))
     )
     count = 2_000_000
-    best = 1 << 62
-    for _ in range(3):
+    times = []
+    for _ in range(LOOPS):
         begin = perf_counter_ns()
         function(count)
-        best = min(best, perf_counter_ns() - begin)
-    return best / count / 1e9
+        times.append(perf_counter_ns() - begin)
+    return best_of(times, count)
 
 
-def attempt(name: str, call: object, *arguments: object, **named: object) -> None:
+def best_of(times: list[int], count: int) -> Figure:
+    """The least of some times of ``count`` iterations, in ns: what disturbs a loop can only lengthen it."""
+    return Figure(min(times) / count / 1e9, len(times), min(times) / count / 1e9, max(times) / count / 1e9)
+
+
+def attempt(name: str, call: Callable[..., Figure], *arguments: object, **named: object) -> None:
     """Tell one figure, or why there is none; the next ones are tried all the same."""
     try:
-        seconds = call(*arguments, **named)  # type: ignore[operator]
+        figure = call(*arguments, **named)
     except OSError as error:
         tell(step=name, errno=errno.errorcode.get(error.errno or 0, str(error.errno)), call="KVM_RUN")
     except Odd as odd:
         tell(step=name, exit=str(odd))
     else:
-        tell(step=name, seconds=seconds)
+        tell(step=name, **figure._asdict())
 
 
 def measure(code: bytes, offsets: dict[str, int], host_code: bytes, device: str) -> None:
@@ -240,7 +262,7 @@ def measure(code: bytes, offsets: dict[str, int], host_code: bytes, device: str)
     except OSError as error:
         tell(failed=call, errno=errno.errorcode.get(error.errno or 0, str(error.errno)))
         return
-    attempt("first_exit", lambda: guest.run(EXIT_HLT) / 1e9)
+    attempt("first_exit", lambda: Figure(guest.run(EXIT_HLT) / 1e9))
     tell(step="open_to_first_exit", seconds=(perf_counter_ns() - begin) / 1e9)
     attempt("host_arithmetic", host_loop, host_code)
     attempt("user_arithmetic", guest.loop, "arithmetic", cpl=3)
@@ -255,12 +277,12 @@ def measure(code: bytes, offsets: dict[str, int], host_code: bytes, device: str)
     tell(done=True)
 
 
-def idle_ioctl(kvm: int) -> float:
-    """What an ioctl costs that enters no guest: this much of every round trip is Python and the system call."""
+def idle_ioctl(kvm: int) -> Figure:
+    """An ioctl that enters no guest, as a mean: this much of every round trip is Python and the system call."""
     begin = perf_counter_ns()
     for _ in range(ROUND_TRIPS):
         fcntl.ioctl(kvm, KVM_GET_API_VERSION, 0)
-    return (perf_counter_ns() - begin) / ROUND_TRIPS / 1e9
+    return Figure((perf_counter_ns() - begin) / ROUND_TRIPS / 1e9)
 
 
 if __name__ == "__main__":

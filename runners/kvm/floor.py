@@ -50,6 +50,9 @@ class KvmFloor:
     remedy: str = ""
     figures: Mapping[str, float | None] = field(default_factory=dict)
     """``…_seconds`` of each step, exit, loop iteration or page; see ``docs/guests.md``."""
+    samples: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """Figure taken more than once → ``n``, ``low_seconds`` and ``high_seconds``: of exits the quartiles, of loops the
+    least, which is the figure, and the most."""
     oddities: tuple[str, ...] = ()
     """Figures that ended in an errno or another exit than expected."""
     architecture: str = ""
@@ -61,24 +64,26 @@ class KvmFloor:
         return plain | dict(figures)
 
 
-FIGURES = (
-    "open",
-    "create_vm",
-    "memory_slot",
-    "create_vcpu",
-    "first_exit",
-    "open_to_first_exit",
-    "host_arithmetic",
-    "user_arithmetic",
-    "kernel_arithmetic",
-    "exit_out",
-    "exit_mmio",
-    "exit_hlt",
-    "exit_cpuid",
-    "page_first_touch",
-    "page_second_touch",
-    "ioctl",
-)
+FIGURES = {
+    "open": "opening /dev/kvm",
+    "create_vm": "making a VM",
+    "memory_slot": "giving it memory",
+    "create_vcpu": "making a vCPU",
+    "first_exit": "first instruction, to its exit",
+    "open_to_first_exit": "all of these",
+    "host_arithmetic": "a loop's iteration, host",
+    "user_arithmetic": "the same, guest user mode",
+    "kernel_arithmetic": "the same, guest kernel mode",
+    "exit_out": "exit and back, port I/O",
+    "exit_mmio": "exit and back, MMIO",
+    "exit_hlt": "exit and back, halt",
+    "exit_cpuid": "exit within the kernel, CPUID",
+    "page_first_touch": "first touch of a page",
+    "page_second_touch": "second touch of a page",
+    "ioctl": "an ioctl that enters no guest",
+}
+"""Figure → what it is, once."""
+
 
 ERRNOS = {
     "ENOENT": (
@@ -132,10 +137,14 @@ def decide(
     most :data:`KERNEL_MODE_LIMIT` × what it takes in guest user mode.
     """
     figures: dict[str, float | None] = {f"{name}_seconds": None for name in FIGURES}
+    samples: dict[str, dict[str, float]] = {}
     oddities, api, done, failed = [], None, False, None
     for fact in facts:
         if "step" in fact and "seconds" in fact:
             figures[f"{fact['step']}_seconds"] = float(str(fact["seconds"]))
+            if fact.get("low") is not None:
+                spread = {f"{end}_seconds": float(str(fact[end])) for end in ("low", "high")}
+                samples[str(fact["step"])] = {"n": int(str(fact["n"])), **spread}
         elif "step" in fact:
             oddities.append(f"{fact['step']}: {fact.get('errno') or fact.get('exit')}")
         api = fact.get("api_version", api)
@@ -150,6 +159,7 @@ def decide(
         nested=nested,
         reason="",
         figures=figures,
+        samples=samples,
         oddities=tuple(oddities),
         architecture=architecture,
     )

@@ -111,7 +111,7 @@ def test_hypervisor_bit():
 facts = st.fixed_dictionaries(
     {},
     optional={
-        "step": st.sampled_from(floor.FIGURES),
+        "step": st.sampled_from(list(floor.FIGURES)),
         "seconds": st.floats(0, 10),
         "errno": st.sampled_from(["EINVAL", "EIO"]),
         "api_version": st.integers(0, 20),
@@ -142,3 +142,13 @@ def test_child_that_dies_or_cannot_start_is_told(tmp_path, monkeypatch):
     assert "status 7" in floor.measure().reason
     monkeypatch.setattr(sys, "executable", "/nonexistent/python")
     assert "could not be started" in floor.measure().reason
+
+
+def test_how_often_a_figure_was_taken_and_between_what_it_lies_is_kept():
+    facts = [
+        {"step": "exit_out", "seconds": 2e-6, "n": 100, "low": 1e-6, "high": 3e-6},
+        {"step": "open", "seconds": 1e-5},
+    ]
+    found = floor.decide(facts, nested=False, architecture="x86_64").as_json()
+    assert found["samples"] == {"exit_out": {"n": 100, "low_seconds": 1e-6, "high_seconds": 3e-6}}
+    assert found["exit_out_seconds"] == 2e-6
