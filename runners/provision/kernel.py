@@ -12,7 +12,9 @@ import lzma
 import platform
 import re
 import subprocess
-from dataclasses import dataclass
+import zlib
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -78,6 +80,8 @@ class GuestKernel:
     sha256: str
     origin: Literal["given", "system", "fetched"]
     package: str = ""
+    note: str = ""
+    """Why it is not the host's own, where that would have come first."""
 
     @property
     def module_folder(self) -> Path | None:
@@ -97,6 +101,54 @@ class GuestKernel:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class HostKernel:
+    """Where a host keeps the kernel that runs: most distributions in ``/boot``, Fedora and Arch with its modules."""
+
+    release: str = field(default_factory=platform.release)
+    boot: Path = Path("/boot")
+    modules: Path = Path("/lib/modules")
+    running_config: Path = Path("/proc/config.gz")
+
+    def files(self) -> tuple[Path, dict[str, str], Path]:
+        """The kernel, its configuration, and the folder of its modules.
+
+        Raises:
+            Missing: it cannot be a guest's, and the one reason for that.
+        """
+        folder = self.modules / self.release
+        choices = (self.boot / f"vmlinuz-{self.release}", folder / "vmlinuz")
+        path = next((choice for choice in choices if choice.exists()), None)
+        if path is None:
+            raise self._missing(f"neither {choices[0]} nor {choices[1]} is there", "Take another")
+        try:
+            path.open("rb").close()
+        except OSError as error:
+            remedy = f"Let it be read (sudo chmod a+r {path}), or take another"
+            raise self._missing(f"{path} cannot be read ({error.strerror})", remedy) from error
+        options = self._options(folder)
+        lacking = sorted(name for name, allowed in _NEEDED.items() if options.get(name, "n") not in allowed)
+        if not options:
+            raise self._missing("its configuration is not to be found", "Take another")
+        if lacking:
+            raise self._missing(f"it lacks {', '.join(lacking)}", "Take another")
+        if not folder.is_dir() and any(options[name] == "m" for name in _NEEDED):
+            raise self._missing(f"its modules are not in {folder}", "Install them, or take another")
+        return path, options, folder
+
+    def _options(self, folder: Path) -> dict[str, str]:
+        for config in (self.boot / f"config-{self.release}", folder / "config", self.running_config):
+            with suppress(OSError, EOFError, zlib.error):
+                return read_config(config)
+        return {}
+
+    def _missing(self, why: str, remedy: str) -> Missing:
+        return Missing(
+            f"The host's kernel {self.release} cannot be a guest's: {why}.",
+            f"{remedy}: --guest-kernel cloud, or a file.",
+        )
+
+
 def guest_kernel(
     store: Cache,
     zstd: Callable[[], tuple[str, ...]],
@@ -105,7 +157,7 @@ def guest_kernel(
     modules: str = "",
     offline: bool = False,
     system: bool = True,
-    boot: Path = Path("/boot"),
+    host: HostKernel | None = None,
 ) -> GuestKernel:
     """Find or fetch a guest kernel.
 
@@ -116,11 +168,12 @@ def guest_kernel(
         modules: a folder as ``/lib/modules/RELEASE``.
         offline: fetch nothing.
         system: consider the host's own kernel.
-        boot: where the host keeps it.
+        host: where it is.
 
     Raises:
         Missing: there is none here and none can be fetched; or the given file or folder is not there.
     """
+    note = ""
     if given in {"cloud", "generic"}:
         return _fetched(store, zstd, given, offline=offline)
     if given and given != "host":
@@ -138,17 +191,16 @@ def guest_kernel(
         release = path.name.removeprefix("vmlinuz-") if path.name.startswith("vmlinuz-") else ""
         return _described(store, zstd, path, release, folder, "given")
     if system or given:
-        release = platform.release()
-        path, folder = boot / f"vmlinuz-{release}", Path("/lib/modules", release)
-        if _serves(path, boot / f"config-{release}", folder):
-            return _described(store, zstd, path, release, folder, "system")
-        if given:
-            raise Missing(
-                f"The host's kernel {release} cannot be a guest's: {path}, its configuration or its modules cannot be"
-                " read, or it lacks virtio disks, ext4 or an initramfs.",
-                "Take another: --guest-kernel cloud, or a file.",
-            )
-    return _fetched(store, zstd, "cloud", offline=offline)
+        own = host or HostKernel()
+        try:
+            path, _, folder = own.files()
+        except Missing as missing:
+            if given:
+                raise
+            note = missing.reason
+        else:
+            return _described(store, zstd, path, own.release, folder if folder.is_dir() else None, "system")
+    return replace(_fetched(store, zstd, "cloud", offline=offline), note=note)
 
 
 def _fetched(store: Cache, zstd: Callable[[], tuple[str, ...]], source: str, *, offline: bool) -> GuestKernel:
@@ -167,19 +219,10 @@ def _fetched(store: Cache, zstd: Callable[[], tuple[str, ...]], source: str, *, 
     )
 
 
-def _serves(kernel: Path, config: Path, modules: Path) -> bool:
-    """Whether the host's kernel can be read (Ubuntu hides it from ordinary users) and can be a guest's."""
-    try:
-        with kernel.open("rb"):
-            options = read_config(config)
-    except OSError:
-        return False
-    return modules.is_dir() and all(options.get(name, "n") in allowed for name, allowed in _NEEDED.items())
-
-
 def read_config(path: Path) -> dict[str, str]:
-    """``CONFIG_X`` → value, as the kernel's build wrote it."""
-    text = path.read_text(encoding="utf-8", errors="replace")
+    """``CONFIG_X`` → value, as the kernel's build wrote it; ``/proc/config.gz`` is compressed."""
+    data = path.read_bytes()
+    text = (gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data).decode("utf-8", "replace")
     return {
         match[1]: match[2].strip('"') for match in re.finditer(r"^(CONFIG_\w+)=(.*)$", text, re.MULTILINE)
     }

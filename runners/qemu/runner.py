@@ -323,6 +323,7 @@ class QemuRunner:
             "pids_limit_by": "none",
             "kernel": kernel.release,
             "kernel_origin": given.origin,
+            **({"kernel_note": given.note} if given.note else {}),
             "kernel_sha256": kernel.sha256,
             "kernel_config_sha256": given.config_sha256 or kernel.config_sha256 or "unknown",
             "kernel_form": kernel.form if machine.lean else "bzImage",

@@ -69,6 +69,24 @@ def test_jobs_share_a_guest(profile, image):
     assert place.timeline["gone"] > place.timeline["ready"]
 
 
+def test_the_hosts_own_kernel_boots(image, monkeypatch):
+    """On a host whose kernel is the one for clouds; it lies where it was unpacked."""
+    from runners.provision import kernel  # noqa: PLC0415
+    from runners.provision.cache import default_cache  # noqa: PLC0415
+    from runners.provision.tools import Provision  # noqa: PLC0415
+
+    cloud = Provision(default_cache()).guest_kernel("cloud")
+    root = cloud.path.parent.parent
+    host = kernel.HostKernel(cloud.release, cloud.path.parent, root / "usr/lib/modules")
+    monkeypatch.setattr(kernel, "HostKernel", lambda: host)
+    with guest_runner("microvm", LIMITS, image=image, accel="tcg", kernel="host") as runner:
+        job = Job(argv=image.argv("/", "busybox", "uname", "-r"))
+        with runner.open(first=job) as place:
+            assert place.run(job).stdout.decode() == f"{cloud.release}\n"
+        assert place.context["kernel_origin"] == "system"
+        assert place.context["channel"] == "virtio-serial"
+
+
 def test_guest_without_virtio_is_served_over_the_serial_port(image, tmp_path):
     """Without its modules, a distribution's kernel has only what is built in: a serial port and an initramfs."""
     from runners.provision.cache import default_cache  # noqa: PLC0415

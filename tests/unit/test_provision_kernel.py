@@ -2,7 +2,6 @@
 
 import gzip
 import lzma
-import platform
 import shutil
 import subprocess
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 from runners.model import TareError
 from runners.provision import kernel as kernel_module
 from runners.provision.cache import Cache
-from runners.provision.kernel import guest_kernel, plain_modules
+from runners.provision.kernel import GuestKernel, HostKernel, guest_kernel, plain_modules
 from runners.provision.missing import Missing
 from runners.qemu.modules import by_name, ordered
 
@@ -106,31 +105,69 @@ def test_given_but_not_there(cache, tmp_path, folder):
         guest_kernel(cache, no_zstd, given=str(path), modules=folder)
 
 
-def host_kernel(tmp_path: Path, config: str) -> Path:
-    boot = tmp_path / "boot"
-    boot.mkdir()
-    (boot / f"vmlinuz-{platform.release()}").write_bytes(b"kernel")
-    (boot / f"config-{platform.release()}").write_text(config)
-    return boot
+def host_kernel(tmp_path: Path, config: str = CONFIG, way: str = "boot") -> HostKernel:
+    """A host that keeps its kernel in /boot, or with its modules, or shows its configuration in /proc only."""
+    host = HostKernel("6.9", tmp_path / "boot", tmp_path / "modules-of", tmp_path / "config.gz")
+    folder = host.modules / host.release
+    folder.mkdir(parents=True)
+    host.boot.mkdir()
+    if way == "modules":
+        (folder / "vmlinuz").write_bytes(b"kernel")
+        (folder / "config").write_text(config)
+    else:
+        (host.boot / "vmlinuz-6.9").write_bytes(b"kernel")
+        if way == "proc":
+            host.running_config.write_bytes(gzip.compress(config.encode()))
+        else:
+            (host.boot / "config-6.9").write_text(config)
+    return host
 
 
-def test_the_hosts_kernel_needs_what_guests_need(cache, tmp_path, monkeypatch):
-    boot = host_kernel(tmp_path, CONFIG.replace("CONFIG_VIRTIO=y\n", ""))
-
-    def fetched(*_arguments, **_options):
-        raise Missing("fetching", "no")
-
-    monkeypatch.setattr(kernel_module, "fetch", fetched)
-    with pytest.raises(Missing, match="fetching"):
-        guest_kernel(cache, no_zstd, boot=boot)
+@pytest.mark.parametrize("way", ["boot", "modules", "proc"])
+def test_the_hosts_kernel_is_found_where_distributions_keep_it(cache, tmp_path, way):
+    host = host_kernel(tmp_path, way=way)
+    for given in ("", "host"):
+        found = guest_kernel(cache, no_zstd, given=given, host=host)
+        assert (found.origin, found.release, found.path.read_bytes()) == ("system", "6.9", b"kernel")
+        assert found.note == ""
 
 
-def test_serves(tmp_path):
-    boot = host_kernel(tmp_path, CONFIG)
-    kernel, config = sorted(boot.iterdir(), reverse=True)
-    assert kernel_module._serves(kernel, config, tmp_path)
-    assert not kernel_module._serves(kernel, config, tmp_path / "absent")
-    assert not kernel_module._serves(tmp_path / "absent", config, tmp_path)
+def spoil(host: HostKernel, how: str) -> None:
+    if how == "absent":
+        (host.boot / "vmlinuz-6.9").unlink()
+    elif how == "unreadable":
+        (host.boot / "vmlinuz-6.9").unlink()
+        (host.boot / "vmlinuz-6.9").mkdir()
+    elif how == "config":
+        (host.boot / "config-6.9").unlink()
+    elif how == "modules":
+        shutil.rmtree(host.modules)
+    else:
+        (host.boot / "config-6.9").write_text(CONFIG.replace(f"{how}=y\n", ""))
+
+
+@pytest.mark.parametrize(
+    ("how", "why"),
+    [
+        ("absent", "is there"),
+        ("unreadable", "cannot be read .*Is a directory"),
+        ("config", "its configuration is not to be found"),
+        ("modules", "its modules are not in"),
+        ("CONFIG_EXT4_FS", "it lacks CONFIG_EXT4_FS"),
+    ],
+)
+def test_why_the_hosts_kernel_cannot_be_a_guests(cache, tmp_path, monkeypatch, how, why):
+    host = host_kernel(tmp_path)
+    spoil(host, how)
+    with pytest.raises(Missing, match=why) as caught:
+        guest_kernel(cache, no_zstd, given="host", host=host)
+    assert "--guest-kernel cloud" in caught.value.remedy
+
+    another = GuestKernel(tmp_path, "6.1", (), {}, "", "", "fetched")
+    monkeypatch.setattr(kernel_module, "_fetched", lambda *_, **__: another)
+    found = guest_kernel(cache, no_zstd, host=host)
+    assert found.origin == "fetched"
+    assert found.note == caught.value.reason
 
 
 def test_what_a_module_wants_before_it_comes_before_it(cache, tmp_path):
@@ -164,5 +201,6 @@ def test_kernels_can_be_asked_for_by_a_word(cache, monkeypatch):
 
 
 def test_the_hosts_kernel_by_name_is_used_or_refused(cache, tmp_path):
+    nowhere = HostKernel("6.9", tmp_path, tmp_path, tmp_path)
     with pytest.raises(Missing, match="cannot be a guest's"):
-        guest_kernel(cache, no_zstd, given="host", boot=tmp_path)
+        guest_kernel(cache, no_zstd, given="host", host=nowhere)
