@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from runners.provision.missing import Missing
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _MEMINFO = Path("/proc/meminfo")
 
@@ -12,7 +16,8 @@ _MEMINFO = Path("/proc/meminfo")
 def check_free(memory_bytes: int, meminfo: Path = _MEMINFO) -> None:
     """Raises Missing: there are too few for a guest of this size. ``memory_bytes`` 1 asks for any."""
     fields = dict(line.split(":", 1) for line in meminfo.read_text("ascii").splitlines() if ":" in line)
-    free = int(fields.get("HugePages_Free", "0").split()[0])
+    # A mapping reserves its pages at once, and takes them out of the free ones when it touches them.
+    free = _count(fields, "HugePages_Free") - _count(fields, "HugePages_Rsvd")
     page_bytes = int(fields.get("Hugepagesize", "2048 kB").split()[0]) << 10
     needed = -(-memory_bytes // page_bytes)
     if free < needed:
@@ -21,3 +26,7 @@ def check_free(memory_bytes: int, meminfo: Path = _MEMINFO) -> None:
             f"{' or more' if memory_bytes == 1 else ''}.",
             f"Set some aside: sysctl vm.nr_hugepages={max(needed, 512)} (for each guest at a time).",
         )
+
+
+def _count(fields: Mapping[str, str], name: str) -> int:
+    return int(fields.get(name, "0").split()[0])

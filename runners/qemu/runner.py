@@ -13,7 +13,7 @@ from runners.guest import COPIES
 from runners.guest_files import initramfs, root_disk, scratch_template
 from runners.host.cgroups import Cgroups
 from runners.kvm.floor import probe_kvm
-from runners.model import Probe, TareError
+from runners.model import PlaceFailure, Probe, TareError
 from runners.place import file_system
 from runners.provision.cache import Cache
 from runners.provision.missing import Missing
@@ -158,6 +158,11 @@ class QemuRunner:
     def open(self, first: Job | None = None) -> QemuPlace:
         """See :class:`runners.model.Runner`."""
         ready = self._ready()
+        if self._variant.hugetlb:
+            try:
+                check_free(ready.limits.memory_bytes)
+            except Missing as missing:
+                raise PlaceFailure(missing.reason, remedy=missing.remedy) from missing
         with self._networks.attach() as network:
             instance = Instance(self._context.run, next(self._numbers), network)
             plan = self._plan(ready, instance)

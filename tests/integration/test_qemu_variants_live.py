@@ -143,6 +143,38 @@ def test_disks_past_the_page_cache_by_a_thread_of_their_own(image):
         assert any(thread.startswith("IO disks") for thread in _threads(place.vantage.top_pid))
 
 
+@contextlib.contextmanager
+def huge_pages(count):
+    """So many more huge pages of the usual size set aside, for as long as this lasts."""
+    knob = Path("/proc/sys/vm/nr_hugepages")
+    try:
+        before = int(knob.read_text())
+        knob.write_text(str(before + count))
+    except OSError as error:
+        pytest.skip(f"huge pages cannot be set aside: {error}")
+    try:
+        if int(knob.read_text()) < before + count:
+            pytest.skip(f"this host has no room for {count} huge pages")
+        yield
+    finally:
+        knob.write_text(str(before))
+    assert int(knob.read_text()) == before
+
+
+def test_memory_in_huge_pages_and_what_is_said_when_they_are_taken(image):
+    needed = LIMITS.memory_bytes >> 21
+    with (
+        huge_pages(needed),
+        guest_runner("microvm:hugetlb", LIMITS, image=image, accel="tcg") as runner,
+    ):
+        with runner.open() as place:
+            assert shell(place, image, "echo here") == "here\n"
+            assert place.context["memory_pages"] == "2048 KiB, set aside"
+            with pytest.raises(PlaceFailure, match=r"^0 huge pages of 2048 KiB are free") as caught:
+                runner.open()
+        assert "nr_hugepages" in caught.value.remedy
+
+
 def _threads(pid):
     for task in Path(f"/proc/{pid}/task").iterdir():
         with contextlib.suppress(OSError):
