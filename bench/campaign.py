@@ -78,6 +78,8 @@ class Campaign:
     _unsuitable: dict[str, Unsuitable] = field(default_factory=dict)
     """``<experiment>@<runner key>`` → what lastingly speaks against it."""
     _deadline: float = float("inf")
+    _stored: int = 0
+    """Trials of this campaign: without the plan's skips, and without what a resumed run had."""
 
     def run(self) -> None:
         """Measure everything that is not done yet."""
@@ -359,9 +361,10 @@ class Campaign:
         if self.precision:
             self.precision.add(trial)
         self.number += 1
+        self._stored += 1
         if cost:
             self.seen.setdefault(cost, []).append(seconds)
-        self.progress.trial(self.number, f"{case.workload.name} on {draft.runner}")
+        self.progress.trial(self._stored, f"{case.workload.name} on {draft.runner}")
 
     def _store_skips(self) -> None:
         for skip in self.plan.skips:

@@ -8,6 +8,7 @@ from bench.experiments.density import Density
 from bench.experiments.deploy import DEPLOYS
 from bench.experiments.isolation import Isolation
 from bench.experiments.network import Latency, Stream
+from bench.experiments.scaling import SCALES
 from bench.experiments.starts import STARTS
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     Latency(),
     Stream(),
     Isolation(),
+    *SCALES,
     *STARTS,
     Density(),
     *DEPLOYS,

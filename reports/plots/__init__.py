@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reports.plots import coldstarts, cpu, density, drift, ladder, overhead, starts, startup
+from reports.plots import coldstarts, cpu, density, drift, ladder, overhead, scaling, starts, startup
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +29,7 @@ PLOTS = (
     Plot("startup", startup.draw),
     Plot("coldstarts", coldstarts.draw),
     Plot("ladder", ladder.draw),
+    Plot("scaling", scaling.draw),
     Plot("starts", starts.draw),
     Plot("density", density.draw),
     Plot("cpu", cpu.draw),

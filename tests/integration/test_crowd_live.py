@@ -8,11 +8,15 @@ from launched_places import EMPTY, run_context, settled_state
 
 from bench.experiments.base import Lab
 from bench.experiments.density import Density
+from bench.experiments.scaling import SCALES
 from bench.experiments.starts import Starts
 from runners.bare import Bare
 from runners.collectors.crowd import weigh
+from runners.images.build import build_image
 from runners.model import Limits
 from runners.namespaces import Namespaces
+from runners.provision.cache import default_cache
+from runners.provision.tools import Provision
 
 pytestmark = pytest.mark.integration
 LIMITS = Limits(cpus=1, memory_bytes=256 << 20, pids=64)
@@ -66,3 +70,26 @@ def test_a_guests_weight_is_its_vmms():
         weight = weigh([place.vantage], "nobody's", "qemu-microvm")
     assert weight.processes >= 1
     assert weight.pss > 32 << 20
+
+
+def test_more_busy_threads_do_more():
+    """In a container of ours; guests take the same way."""
+    if len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("one CPU is too few")
+    cache = default_cache()
+    image = build_image(["sysbench"], Provision(cache), cache)
+    limits = Limits(cpus=2, memory_bytes=256 << 20, pids=64)
+    with run_context() as (context, _):
+        runner = Namespaces(context)
+        probe = runner.probe()
+        if not probe.ok:
+            pytest.skip(f"{probe.reason}; {probe.remedy}")
+        runner.prepare(image, limits)
+        try:
+            findings = SCALES[1].perform(Lab(runner, image, limits, context, None, {}, 0.05, print))
+        finally:
+            runner.close()
+    found = values(findings)
+    assert found["scaling.rate"] == pytest.approx(found["scaling.rate_of_one"] * found["scaling.speedup"])
+    assert 0 < found["scaling.speedup"] < 20, "what it is depends on the host's other work"
+    assert settled_state(context.run) == EMPTY

@@ -242,6 +242,14 @@ def test_skips_are_stored_with_reason_and_remedy():
     assert (skip.runner, skip.reason, skip.remedy, skip.block) == ("docker", "no daemon", "start it", -1)
 
 
+def test_progress_counts_what_is_measured_and_no_skips():
+    told = []
+    campaign, kept, _ = make(skips=[Skip("work", "fake", "docker", "none", "no daemon", "start it")])
+    campaign.progress.trial = lambda done, _what: told.append(done)
+    campaign.run()
+    assert told == list(range(1, len(kept)))
+
+
 def test_places_are_closed_when_the_run_is_interrupted_and_a_resumed_one_measures_only_the_rest():
     campaign, kept, runners = make()
     whole, expected, _ = make()

@@ -20,8 +20,10 @@ RUN = make_input(blocks=4)
 WITH_CROWDS = dataclasses.replace(RUN, trials=(*RUN.trials, *CROWDS))
 
 
-# The synthetic run climbs no ladder; that figure has its tests with the section.
-@pytest.mark.parametrize("plot", [p for p in PLOTS if p.name != "ladder"], ids=lambda plot: plot.name)
+# The synthetic run climbs no ladder and adds no CPUs; these figures have their tests with the sections.
+@pytest.mark.parametrize(
+    "plot", [p for p in PLOTS if p.name not in {"ladder", "scaling"}], ids=lambda plot: plot.name
+)
 def test_every_plot_draws_the_run(plot: Plot) -> None:
     with style.styled():
         figure = plot.draw(Summary(WITH_CROWDS), words("en"))

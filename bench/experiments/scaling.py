@@ -1,0 +1,101 @@
+"""``scale-N``: how much more N busy CPUs of a place do than one.
+
+In one place, one thread searches for primes and then N threads do, each as much as the one before: two jobs next to one
+another, so that their ratio is free of the host's drift and of what the place costs a single thread. Work without
+system calls or shared data scales perfectly on idle CPUs; what is missing has been taken by the hypervisor, by a quota,
+by SMT siblings and clocks that slow down when more cores are busy. The last two are the same in every place: compare
+with ``bare``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bench.experiments.base import Experiment, Findings, Unsuitable
+from bench.workloads.base import Site, metric
+from bench.workloads.cpu import Cpu
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bench.experiments.base import Lab
+    from results.record import Metric
+    from runners.model import Limits, Place, Runner
+
+COUNTS = (1, 2, 4, 8, 16, 32, 64)
+_ALONE = Cpu("scale", "", all_cpus=False)
+_TOGETHER = Cpu("scale", "", all_cpus=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Scale(Experiment):
+    """N threads."""
+
+    count: int
+    name: str
+    summary: str
+    family: str = "scaling"
+    programs: tuple[str, ...] = _ALONE.programs
+    opt_in: bool = True
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """How many, and what each does."""
+        return {**_ALONE.parameters, "threads": self.count}
+
+    def admit(self, runner: Runner, limits: Limits, settings: Mapping[str, Any]) -> None:
+        """As many as places have CPUs."""
+        del runner, settings
+        _check(self.count, limits.cpus)
+
+    def nominal_seconds(self, opening_seconds: float, job_seconds: float) -> float:
+        """A place and two jobs."""
+        return opening_seconds + 2 * _ALONE.nominal_seconds(job_seconds)
+
+    def perform(self, lab: Lab) -> Findings:
+        """One, then N."""
+        with lab.runner.open() as place:
+            # A guest's variant may give it other vCPUs than the limits have CPUs.
+            _check(self.count, int(str(place.context.get("vcpus", lab.limits.cpus))))
+            alone = self._rate(lab, place, _ALONE)
+            together = alone if self.count == 1 else self._rate(lab, place, _TOGETHER)
+            context = dict(place.context)
+        speedup = metric(
+            "scaling.speedup", together.value / alone.value, "ratio", "higher", "sysbench", clock="",
+            samples=min(alone.samples, together.samples),
+        )  # fmt: skip
+        return Findings(
+            metrics=(
+                _named(together, "scaling.rate", primary=True),
+                _named(alone, "scaling.rate_of_one", primary=False),
+                speedup,
+            ),
+            context=context,
+        )
+
+    def _rate(self, lab: Lab, place: Place, work: Cpu) -> Metric:
+        site = Site(lab.image, place.root, place.scratch, self.count)
+        result = place.run(work.job(site, lab.job_seconds))
+        return next(one for one in work.metrics(result) if one.primary)
+
+
+def _check(count: int, cpus: int) -> None:
+    if count > cpus:
+        raise Unsuitable(
+            f"It takes more threads than the {cpus} CPU{'s' if cpus > 1 else ''} that a place has.",
+            "give places more (--cpus N), or take a larger host",
+            lasting=True,
+        )
+
+
+def _named(rate: Metric, name: str, *, primary: bool) -> Metric:
+    return metric(
+        name, rate.value, rate.unit, rate.direction, rate.source, primary=primary, samples=rate.samples
+    )
+
+
+SCALES = tuple(
+    Scale(count, f"scale-{count}", f"prime search by {count} thread{'s' if count > 1 else ''}, against one")
+    for count in COUNTS
+)

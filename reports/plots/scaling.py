@@ -1,0 +1,75 @@
+"""How much more N busy CPUs do than one, as N grows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from reports import scaling
+from reports.plots import style
+from reports.plots.starts import number_axis, runner_handles
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from reports.scaling import Point
+    from reports.summary import Summary
+    from reports.words import Words
+
+
+def draw(summary: Summary, words: Words) -> Figure | None:
+    """The figure, or ``None`` if less than two numbers of threads were measured."""
+    found = scaling.points(summary.measured)
+    counts = sorted({point.count for points in found.values() for point in points})
+    if len(counts) < 2:
+        return None
+    made = style.figure(4.4)
+    grid: Any = made.subplots(1, 2)
+    _speedup(grid[0], found, counts)
+    _efficiency(grid[1], found)
+    grid[0].set_title(words("figure.scaling.speedup"))
+    grid[1].set_title(words("figure.scaling.efficiency"))
+    for axes in grid:
+        number_axis(axes, counts)
+        axes.set_xlabel(words("figure.scaling.axis"))
+    handles = [*runner_handles(found), _ideal_handle(words)]
+    made.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=9.5)
+    return made
+
+
+def _ideal_handle(words: Words) -> Any:
+    from matplotlib.lines import Line2D  # noqa: PLC0415
+
+    return Line2D([], [], color=style.MUTED, linestyle="--", linewidth=1, label=words("figure.scaling.ideal"))
+
+
+def _speedup(axes: Axes, found: Mapping[str, Sequence[Point]], counts: Sequence[int]) -> None:
+    """Medians over the trials; small points are single trials."""
+    axes.plot(counts, counts, color=style.MUTED, linestyle="--", linewidth=1)
+    for runner, points in found.items():
+        color = style.runner_color(runner)
+        axes.plot(
+            [p.count for p in points], [p.speedup for p in points], color=color, marker="o", linewidth=2
+        )
+        for point in points:
+            axes.scatter(
+                [point.count] * len(point.speedups),
+                point.speedups,
+                s=12,
+                color=color,
+                alpha=0.5,
+                linewidths=0,
+            )
+    axes.set_ylim(bottom=0)
+
+
+def _efficiency(axes: Axes, found: Mapping[str, Sequence[Point]]) -> None:
+    axes.axhline(1, color=style.MUTED, linestyle="--", linewidth=1)
+    for runner, points in found.items():
+        color = style.runner_color(runner)
+        axes.plot(
+            [p.count for p in points], [p.efficiency for p in points], color=color, marker="o", linewidth=2
+        )
+    axes.set_ylim(bottom=0)
