@@ -18,16 +18,15 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from runners.commanded import CommandPlan, agent_argv
 from runners.engines.api import DockerApi, EngineError
-from runners.engines.clearing import LABEL, label, repository
+from runners.engines.clearing import LABEL, repository
+from runners.engines.container import Container
 from runners.engines.limits import limit_options
 from runners.engines.place import EnginePlace, Observer
 from runners.engines.private import PrivateDocker, private_at
 from runners.engines.usage import daemon_folders
 from runners.engines.variant import EngineVariant
 from runners.host import leftovers
-from runners.images.image import AGENT
 from runners.images.oci import of_image
 from runners.model import Probe, TareError
 from runners.place import file_system
@@ -47,9 +46,6 @@ NETWORKS = ("none", "host", "bridge")
 DEFAULT_SOCKET = "/var/run/docker.sock"
 OLDEST_API = (1, 41)
 """Docker 20.10: before it ``--pull never`` was not there, and an image's name might be looked up in a registry."""
-HELLO_SECONDS = 60.0
-LEAVE_SECONDS = 20.0
-"""For the container to be removed, on a busy disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,41 +161,27 @@ class DockerRunner:
         made = self._prepared
         if made is None:
             raise TareError(f"{self.name} was opened before it was prepared")
-        run = self._context.run
-        name = f"{self.name.replace(':', '-')}-{next(self._numbers)}"
-        container = f"tare-{run}-{name}"
-        scratch = self._context.workdir / "places" / name / "scratch"
-        argv = made.cli.argv(
-            *("--host", made.daemon.host, "run", "--interactive", "--rm", "--pull", "never"),
-            *("--name", container, "--label", label(run), "--hostname", "tare"),
+        container = Container(self._context, f"{self.name.replace(':', '-')}-{next(self._numbers)}")
+        options = (
             *self._variant.options,
             *limit_options(made.limits, self._context.workdir),
             *made.user_options,
-            *("--mount", f"type=bind,source={scratch},target=/scratch"),
-            made.tag,
-            # The image's entry point is the agent itself.
-            *agent_argv(f"/{AGENT}", run, name)[1:],
         )
-        plan = CommandPlan(
-            context=self._context,
-            name=name,
+        plan = container.plan(
+            "docker",
+            made.cli.argv("--host", made.daemon.host, *container.run_arguments(made.tag, *options)),
+            # Its own configuration could add proxies and plug-ins to what is measured.
+            {**made.cli.environ, "DOCKER_CONFIG": str(self._context.workdir / "docker-config")},
             launcher=self._context.launcher,
             limits=made.limits,
-            root="/",
-            scratch="/scratch",
             facts=made.facts,
             host_address=made.host_address,
-            what="docker run",
-            argv=argv,
-            # Its own configuration could add proxies and plug-ins to what is measured.
-            environ={**made.cli.environ, "DOCKER_CONFIG": str(self._context.workdir / "docker-config")},
-            foretold=made.foretold(run, name) if first else None,
-            hello_seconds=HELLO_SECONDS,
-            leave_seconds=LEAVE_SECONDS,
-            undo=lambda: _unless_absent(made.api.remove_container, container),
+            achieved=made.achieved,
+            first=first,
+            undo=lambda: _unless_absent(made.api.remove_container, container.name),
         )
         observer = Observer(
-            lambda since, until: _events(made.api, container, since, until),
+            lambda since, until: _events(made.api, container.name, since, until),
             "docker events",
             made.daemons,
             lambda: _ailing(made.api),
@@ -259,12 +241,6 @@ class _Prepared:
     def user_options(self) -> tuple[str, ...]:
         """Whom it runs as: what root's daemon wrote as root, an ordinary user could not remove from scratch."""
         return () if self.facts["user"] == "root" else ("--user", f"{os.getuid()}:{os.getgid()}")
-
-    def foretold(self, run: str, name: str) -> Cgroup | None:
-        """What limits a place that lives too short to be looked at: what limited the trial place."""
-        if self.achieved is None:
-            return None
-        return replace(self.achieved, run=run, name=name, folders={}, tasks=[], parents=[])
 
 
 def _facts_of(daemon: Daemon) -> dict[str, object]:

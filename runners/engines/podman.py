@@ -15,18 +15,17 @@ import json
 import os
 import platform
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from runners.commanded import CommandPlan, agent_argv
-from runners.engines.clearing import label, repository
+from runners.engines.clearing import repository
+from runners.engines.container import Container
 from runners.engines.limits import limit_options
 from runners.engines.lingering import await_lingering
 from runners.engines.place import EnginePlace, Observer
 from runners.engines.podman_home import PodmanHome
 from runners.engines.variant import EngineVariant
-from runners.images.image import AGENT
 from runners.model import PlaceFailure, Probe, TareError
 from runners.place import file_system
 from runners.provision.missing import Missing
@@ -42,8 +41,6 @@ if TYPE_CHECKING:
 
 RUNTIMES = ("crun", "runc")
 """In Podman's own order of preference."""
-HELLO_SECONDS = 60.0
-LEAVE_SECONDS = 20.0
 _NAMES = {"create": "create", "start": "start", "died": "die", "remove": "remove"}
 """Podman's events, by the names of :mod:`runners.engines.phases`."""
 
@@ -66,12 +63,6 @@ class _Prepared:
     facts: Mapping[str, object]
     achieved: Cgroup | None = None
     """Of the trial place."""
-
-    def foretold(self, run: str, name: str) -> Cgroup | None:
-        """What limits a place that lives too short to be looked at."""
-        if self.achieved is None:
-            return None
-        return replace(self.achieved, run=run, name=name, folders={}, tasks=[], parents=[])
 
 
 class PodmanRunner:
@@ -144,48 +135,32 @@ class PodmanRunner:
         made = self._prepared
         if made is None:
             raise TareError(f"{self.name} was opened before it was prepared")
-        run = self._context.run
-        name = f"{self.name.replace(':', '-')}-{next(self._numbers)}"
-        container = f"tare-{run}-{name}"
-        scratch = self._context.workdir / "places" / name / "scratch"
-        options = limit_options(made.limits, self._context.workdir) if made.way.limited else ()
-        argv = (
-            *made.home.argv("--runtime", made.way.runtime),
-            *("run", "--interactive", "--rm", "--pull", "never"),
-            *("--name", container, "--label", label(run), "--hostname", "tare"),
-            *self._variant.options,
-            *made.home.run_options,
-            *options,
-            *("--mount", f"type=bind,source={scratch},target=/scratch"),
-            made.tag,
-            # The image's entry point is the agent itself.
-            *agent_argv(f"/{AGENT}", run, name)[1:],
-        )
-        plan = CommandPlan(
-            context=self._context,
-            name=name,
+        container = Container(self._context, f"{self.name.replace(':', '-')}-{next(self._numbers)}")
+        limits = limit_options(made.limits, self._context.workdir) if made.way.limited else ()
+        options = (*self._variant.options, *made.home.run_options, *limits)
+        plan = container.plan(
+            "podman",
+            (
+                *made.home.argv("--runtime", made.way.runtime),
+                *container.run_arguments(made.tag, *options),
+            ),
+            made.home.environ,
             launcher=made.home.launcher,
             limits=made.limits,
-            root="/",
-            scratch="/scratch",
             facts=made.facts,
             host_address="127.0.0.1" if self._network == "host" else made.home.host_address,
-            what="podman run",
-            argv=argv,
-            environ=made.home.environ,
-            foretold=made.foretold(run, name) if first else None,
-            hello_seconds=HELLO_SECONDS,
-            leave_seconds=LEAVE_SECONDS,
+            achieved=made.achieved,
+            first=first,
             sweep=False,
-            undo=lambda: made.home.remove(container),
+            undo=lambda: made.home.remove(container.name),
         )
         told = made.home.events_size()
         observer = Observer(
-            lambda _since, _until: events(made.home.events_since(told), container),
+            lambda _since, _until: events(made.home.events_since(told), container.name),
             "podman events",
             made.home.accounting,
             cgroup=made.achieved.describe() if made.achieved else "",
-            linger=lambda: await_lingering(made.home.launcher.pid, container),
+            linger=lambda: await_lingering(made.home.launcher.pid, container.name),
         )
         return EnginePlace(plan, first, observer)
 

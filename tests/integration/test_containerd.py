@@ -3,13 +3,12 @@
 import contextlib
 import os
 import signal
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 import pytest
 from launched_places import EMPTY, program, run_context, settled_state
+from other_processes import open_place
 
 from results.record import MARKS
 from runners.cri.enclosure import Enclosure, check
@@ -144,29 +143,12 @@ def test_what_a_killed_run_left_in_the_systems_containerd_is_removed(system):
     assert settled_state(context.run) == EMPTY
 
 
-CHILD = """
-import sys
-sys.path[:0] = {path!r}
-from test_containerd import prepared
-from runners.model import Job
-with prepared(run={run!r}) as runner, runner.open():
-    print("open", flush=True)
-    sys.stdin.read()
-"""
-
-
 def test_a_killed_run_is_cleaned_up():
     run = f"killed-cri-{os.getpid()}"
     before = interfaces()
-    script = CHILD.format(path=[str(Path(__file__).parent), *sys.path], run=run)
-    with subprocess.Popen(
-        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as child:
-        said = child.stdout.readline()
-        if said != b"open\n":
-            child.kill()
+    with open_place("test_containerd", run) as child:
+        if child is None:
             pytest.skip("no containerd here; the first test says why")
-        child.send_signal(signal.SIGKILL)
     found = [one for one in leftovers.find(default_cache()) if one.owner.run == run]
     leftovers.remove(found[0], default_cache())
     assert settled_state(run) == EMPTY

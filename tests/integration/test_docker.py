@@ -4,13 +4,12 @@ import contextlib
 import json
 import os
 import signal
-import subprocess
-import sys
 import uuid
 
 import pytest
 from docker_state import belongings, reaches, user_things
 from launched_places import EMPTY, program, run_context, settled_state
+from other_processes import tare_run
 
 from results.record import MARKS
 from runners.engines.api import DockerApi
@@ -151,31 +150,12 @@ def test_a_daemon_that_dies_is_the_reason_and_leaves_nothing(api, daemon, provis
             runner.open()
 
 
-@contextlib.contextmanager
-def tare_run(tmp_path, *options):
-    """``tare run`` in a process of its own, from the moment on when it has measured a container."""
-    command = [
-        *(sys.executable, "-m", "bench", "run", "--runners", "bare,docker", "-k", "null", "--budget", "10"),
-        *("--results-dir", str(tmp_path), "--no-report", *options),
-    ]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
-        try:
-            said = ""
-            while not (found := [*tmp_path.glob("*/trials.jsonl")]) or '"docker"' not in found[0].read_text():
-                line = process.stderr.readline()
-                said += line
-                assert line, said
-            yield process, found[0]
-        finally:
-            process.kill()
-
-
 def trials(path):
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
 def test_a_run_whose_daemon_dies_goes_on_without_it(api, daemon, tmp_path):
-    with tare_run(tmp_path, "--blocks", "40") as (process, path):
+    with tare_run(tmp_path, "docker", "--budget", "10", "--blocks", "40") as (process, path):
         os.kill(daemon.state()["pid"], signal.SIGKILL)
         os.waitpid(daemon.state()["pid"], 0)
         process.wait(60)
@@ -196,7 +176,7 @@ def test_a_run_whose_daemon_dies_goes_on_without_it(api, daemon, tmp_path):
 
 
 def test_a_run_that_was_killed_is_cleared_from_the_daemon_by_the_next(api, tmp_path):
-    with tare_run(tmp_path, "--blocks", "500") as (process, path):
+    with tare_run(tmp_path, "docker", "--budget", "10", "--blocks", "500") as (process, path):
         process.kill()
         process.wait()
     run = path.parent.name

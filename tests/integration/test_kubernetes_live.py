@@ -2,13 +2,10 @@
 
 import contextlib
 import os
-import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from launched_places import EMPTY, program, run_context, settled_state
+from other_processes import open_place
 
 from results.record import MARKS
 from runners.host import leftovers
@@ -89,24 +86,10 @@ def test_a_pod_that_is_deleted_meanwhile_is_a_failure_that_says_so():
             assert place.run(Job()).exit_code == 0
 
 
-CHILD = """
-import sys
-sys.path[:0] = {path!r}
-from test_kubernetes_live import prepared
-with prepared(run={run!r}) as runner, runner.open():
-    print("open", flush=True)
-    sys.stdin.read()
-"""
-
-
 def test_a_killed_run_is_cleaned_up():
     run = f"killed-pod-{os.getpid()}"
-    script = CHILD.format(path=[str(Path(__file__).parent), *sys.path], run=run)
-    with subprocess.Popen(
-        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as child:
-        assert child.stdout.readline() == b"open\n"
-        child.send_signal(signal.SIGKILL)
+    with open_place("test_kubernetes_live", run) as child:
+        assert child is not None
     assert namespaces(namespace_of(run)) == [f"namespace/{namespace_of(run)}"]
     (found,) = [one for one in leftovers.find(default_cache()) if one.owner.run == run]
     removed = leftovers.remove(found, default_cache())

@@ -4,13 +4,12 @@ import contextlib
 import json
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from docker_state import reaches
 from launched_places import EMPTY, program, run_context, settled_state
+from other_processes import tare_run
 
 from results.record import MARKS
 from runners.engines.podman import PodmanRunner
@@ -150,23 +149,11 @@ def test_a_run_that_was_killed_is_cleared_by_the_next(provision, tmp_path):
     with prepared(provision):
         pass  # skips where there can be no container
     before = traces()
-    command = [
-        *(sys.executable, "-m", "bench", "run", "--runners", "bare,podman", "-k", "null", "--blocks", "500"),
-        *("--results-dir", str(tmp_path), "--no-report"),
-    ]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
-        try:
-            said = ""
-            while not (found := [*tmp_path.glob("*/trials.jsonl")]) or '"podman"' not in found[0].read_text():
-                line = process.stderr.readline()
-                said += line
-                assert line, said
-        finally:
-            process.kill()
-            process.wait()
-    measured = [json.loads(line) for line in found[0].read_text().splitlines() if '"podman"' in line]
+    with tare_run(tmp_path, "podman", "--blocks", "500") as (_, trials):
+        pass
+    measured = [json.loads(line) for line in trials.read_text().splitlines() if '"podman"' in line]
     assert {"launch.total", "engine.start"} <= {metric["name"] for metric in measured[0]["metrics"]}
-    run = found[0].parent.name
+    run = trials.parent.name
     (one,) = [each for each in leftovers.find(default_cache()) if each.owner.run == run]
     leftovers.remove(one, default_cache())
     assert settled_state(run) == EMPTY
