@@ -17,6 +17,7 @@ import os
 import platform
 import struct
 import sys
+from contextlib import suppress
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -117,7 +118,10 @@ class Guest:
         tell(step="create_vm", seconds=(perf_counter_ns() - begin) / 1e9)
         fcntl.ioctl(self.vm, KVM_SET_TSS_ADDR, TSS)  # Intel without "unrestricted guest" needs it
         self.memory = mmap.mmap(-1, MEMORY_BYTES, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-        self.memory.madvise(mmap.MADV_NOHUGEPAGE)  # each first touch of a page is to be a fault of its own
+        with suppress(OSError):  # a kernel without transparent huge pages
+            self.memory.madvise(
+                mmap.MADV_NOHUGEPAGE
+            )  # each first touch of a page is to be a fault of its own
         self.memory[TABLES : TABLES + 3 * PAGE] = page_tables()
         self.memory[CODE : CODE + len(code)] = code
         address = ctypes.addressof(ctypes.c_char.from_buffer(self.memory))
