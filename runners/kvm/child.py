@@ -24,6 +24,9 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    Trips = Callable[[int, int, int], None]
+    """File descriptor, request, count: does so many ioctls without argument."""
+
 KVM_GET_API_VERSION = 0xAE00
 KVM_CREATE_VM = 0xAE01
 KVM_GET_VCPU_MMAP_SIZE = 0xAE04
@@ -62,13 +65,14 @@ TOUCH_PAGES = 512
 MEMORY_BYTES = DATA + TOUCH_PAGES * PAGE
 TARGET_NS = 2_000_000
 """A loop is lengthened until one run takes this long: then an exit's 1–10 µs are noise in it."""
-ROUND_TRIPS = 100
+TRIPS, BATCHES = 10, 20
+"""Round trips are timed in batches of so many, so many times."""
 LOOPS = 3
 """Runs of each loop."""
 
 
 class Figure(NamedTuple):
-    """Seconds of one step, exit, iteration or page; how many times were taken, and between which most of them lie."""
+    """Seconds of one step, exit, iteration or page; how many times it was taken, and between which most of them lie."""
 
     seconds: float
     n: int = 1
@@ -176,18 +180,22 @@ class Guest:
         begin = perf_counter_ns()
         fcntl.ioctl(self.vcpu, KVM_RUN, 0)
         taken = perf_counter_ns() - begin
+        self.check(expected)
+        return taken
+
+    def check(self, expected: int) -> None:
+        """Raises Odd: the last exit was another one."""
         reason = struct.unpack_from("<I", self.state, 8)[0]
         if reason != expected:
             raise Odd(f"exit {reason} {EXIT_NAMES.get(reason, '')}".strip())
-        return taken
 
-    def round_trip(self, routine: str, expected: int, *, cpl: int, address: int = 0) -> Figure:
-        """One leave-and-return, seen from user space: the median, and the middle half of them."""
+    def round_trip(self, trips: Trips, routine: str, expected: int, *, cpl: int, address: int = 0) -> Figure:
+        """One leave-and-return, seen from user space; the middle half of the batches."""
         self.place(routine, cpl=cpl, address=address)
         self.run(expected)
-        times = sorted(self.run(expected) for _ in range(ROUND_TRIPS))
-        half, quarter = len(times) // 2, len(times) // 4
-        return Figure(times[half] / 1e9, len(times), times[quarter] / 1e9, times[-quarter - 1] / 1e9)
+        figure = batches(trips, self.vcpu, KVM_RUN)
+        self.check(expected)
+        return figure
 
     def loop(self, routine: str, *, cpl: int) -> Figure:
         """One iteration: the best of some runs of a loop long enough to hide its one exit."""
@@ -210,13 +218,22 @@ class Guest:
         return Figure(self.run(EXIT_IO) / TOUCH_PAGES / 1e9)
 
 
-def host_loop(code: bytes) -> Figure:
-    """One iteration of the same loop on the host. Some hardened hosts refuse executable memory."""
+_kept: list[mmap.mmap] = []
+"""Machine code may be called as long as its page lives, so it does as long as the process."""
+
+
+def native(code: bytes, arguments: int) -> Callable[..., int]:
+    """A C function of so many ``long``. Some hardened hosts refuse executable memory."""
     page = mmap.mmap(-1, PAGE, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
     page[: len(code)] = code
-    function = ctypes.CFUNCTYPE(ctypes.c_long, ctypes.c_long)(
-        ctypes.addressof(ctypes.c_char.from_buffer(page))
-    )
+    _kept.append(page)
+    prototype = ctypes.CFUNCTYPE(ctypes.c_long, *[ctypes.c_long] * arguments)
+    return prototype(ctypes.addressof(ctypes.c_char.from_buffer(page)))
+
+
+def host_loop(code: bytes) -> Figure:
+    """One iteration of the guest's loop on the host."""
+    function = native(code, 1)
     count = 2_000_000
     times = []
     for _ in range(LOOPS):
@@ -224,6 +241,36 @@ def host_loop(code: bytes) -> Figure:
         function(count)
         times.append(perf_counter_ns() - begin)
     return best_of(times, count)
+
+
+def native_trips(code: bytes) -> Trips:
+    """Ioctls by machine code; see :data:`runners.kvm.code.HOST_TRIPS`."""
+    function = native(code, 3)
+
+    def trips(fd: int, request: int, count: int) -> None:
+        failed = function(fd, request, count)
+        if failed < 0:
+            raise OSError(-failed, os.strerror(-failed))
+
+    return trips
+
+
+def python_trips(fd: int, request: int, count: int) -> None:
+    """Ioctls where machine code of ours may not run: each costs a microsecond more."""
+    for _ in range(count):
+        fcntl.ioctl(fd, request, 0)
+
+
+def batches(trips: Trips, fd: int, request: int) -> Figure:
+    """One of these ioctls: the median of some batches, and the middle half of them."""
+    times = []
+    for _ in range(BATCHES):
+        begin = perf_counter_ns()
+        trips(fd, request, TRIPS)
+        times.append((perf_counter_ns() - begin) / TRIPS / 1e9)
+    times.sort()
+    half, quarter = len(times) // 2, len(times) // 4
+    return Figure(times[half], len(times), times[quarter], times[-quarter - 1])
 
 
 def best_of(times: list[int], count: int) -> Figure:
@@ -243,7 +290,7 @@ def attempt(name: str, call: Callable[..., Figure], *arguments: object, **named:
         tell(step=name, **figure._asdict())
 
 
-def measure(code: bytes, offsets: dict[str, int], host_code: bytes, device: str) -> None:
+def measure(code: bytes, offsets: dict[str, int], host: dict[str, bytes], device: str) -> None:
     """All of it, in the order of dependence. Errnos of the set-up end it; those of figures do not."""
     call = "open"
     begin = perf_counter_ns()
@@ -268,29 +315,25 @@ def measure(code: bytes, offsets: dict[str, int], host_code: bytes, device: str)
         return
     attempt("first_exit", lambda: Figure(guest.run(EXIT_HLT) / 1e9))
     tell(step="open_to_first_exit", seconds=(perf_counter_ns() - begin) / 1e9)
-    attempt("host_arithmetic", host_loop, host_code)
+    try:
+        trips = native_trips(host["trips"])
+    except OSError as error:
+        trips = python_trips
+        tell(step="machine code on the host", errno=errno.errorcode.get(error.errno or 0, str(error.errno)))
+    attempt("host_arithmetic", host_loop, host["arithmetic"])
     attempt("user_arithmetic", guest.loop, "arithmetic", cpl=3)
     attempt("kernel_arithmetic", guest.loop, "arithmetic", cpl=0)
-    attempt("exit_out", guest.round_trip, "out", EXIT_IO, cpl=0)
-    attempt("exit_mmio", guest.round_trip, "mmio", EXIT_MMIO, cpl=0, address=MMIO)
-    attempt("exit_hlt", guest.round_trip, "hlt", EXIT_HLT, cpl=0)
+    attempt("exit_out", guest.round_trip, trips, "out", EXIT_IO, cpl=0)
+    attempt("exit_mmio", guest.round_trip, trips, "mmio", EXIT_MMIO, cpl=0, address=MMIO)
+    attempt("exit_hlt", guest.round_trip, trips, "hlt", EXIT_HLT, cpl=0)
     attempt("exit_cpuid", guest.loop, "cpuid", cpl=3)
     attempt("page_first_touch", guest.touch)
     attempt("page_second_touch", guest.touch)
-    attempt("ioctl", idle_ioctl, kvm)
+    attempt("ioctl", batches, trips, kvm, KVM_GET_API_VERSION)
     tell(done=True)
-
-
-def idle_ioctl(kvm: int) -> Figure:
-    """An ioctl that enters no guest, as a mean: this much of every round trip is Python and the system call."""
-    begin = perf_counter_ns()
-    for _ in range(ROUND_TRIPS):
-        fcntl.ioctl(kvm, KVM_GET_API_VERSION, 0)
-    return Figure((perf_counter_ns() - begin) / ROUND_TRIPS / 1e9)
 
 
 if __name__ == "__main__":
     request = json.load(sys.stdin)
-    measure(
-        bytes.fromhex(request["code"]), request["offsets"], bytes.fromhex(request["host"]), request["device"]
-    )
+    on_host = {name: bytes.fromhex(code) for name, code in request["host"].items()}
+    measure(bytes.fromhex(request["code"]), request["offsets"], on_host, request["device"])

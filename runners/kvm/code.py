@@ -64,6 +64,22 @@ HOST_ARITHMETIC: tuple[Line, ...] = (
 )
 """The same loop as a C function ``long f(long count)``, called on the host to compare with."""
 
+HOST_TRIPS: tuple[Line, ...] = (
+    (b"\x53", "push rbx"),
+    (b"\x48\x89\xd3", "mov rbx, rdx            ; the third C argument is the count"),
+    (b"\xb8\x10\x00\x00\x00", "again: mov eax, 16      ; ioctl(2); fd and request are where C has them"),
+    (b"\x31\xd2", "xor edx, edx            ; its argument"),
+    (b"\x0f\x05", "syscall"),
+    (b"\x48\x85\xc0", "test rax, rax"),
+    (b"\x78\x05", "js end                  ; +5: minus the errno"),
+    (b"\x48\xff\xcb", "dec rbx"),
+    (b"\x75\xed", "jnz again               ; -19"),
+    (b"\x5b", "end: pop rbx"),
+    (b"\xc3", "ret"),
+)
+"""``long f(long fd, long request, long count)``: so many ioctls without argument, one after the other. What Python
+takes for a call would be a fifth of a round trip into a guest."""
+
 ROUTINE_SPACING = 64
 """Routines start this far apart, so that none shares a cache line with another."""
 

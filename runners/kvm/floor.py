@@ -51,8 +51,8 @@ class KvmFloor:
     figures: Mapping[str, float | None] = field(default_factory=dict)
     """``…_seconds`` of each step, exit, loop iteration or page; see ``docs/guests.md``."""
     samples: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    """Figure taken more than once → ``n``, ``low_seconds`` and ``high_seconds``: of exits the quartiles, of loops the
-    least, which is the figure, and the most."""
+    """Figure taken more than once → ``n``, ``low_seconds`` and ``high_seconds``: of exits (in batches of ten) the
+    quartiles, of loops the least, which is the figure, and the most."""
     oddities: tuple[str, ...] = ()
     """Figures that ended in an errno or another exit than expected."""
     architecture: str = ""
@@ -241,7 +241,10 @@ def measure(timeout: float = TIMEOUT_SECONDS, device: str = DEVICE) -> KvmFloor:
     request = {
         "code": page.hex(),
         "offsets": offsets,
-        "host": code.assemble(code.HOST_ARITHMETIC).hex(),
+        "host": {
+            "arithmetic": code.assemble(code.HOST_ARITHMETIC).hex(),
+            "trips": code.assemble(code.HOST_TRIPS).hex(),
+        },
         "device": device,
     }
     architecture = platform.machine()

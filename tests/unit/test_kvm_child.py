@@ -4,7 +4,9 @@ import errno
 import json
 import mmap
 import os
+import platform
 import struct
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +16,10 @@ CALLS = {
     value: name for name, value in vars(child).items() if name.startswith("KVM_") and isinstance(value, int)
 }
 SET_UP = [name for name in CALLS.values() if name != "KVM_RUN"]
-ERRNOS = "EPERM EACCES ENOENT EBUSY ENOMEM EMFILE EINTR EAGAIN ENOSYS EFAULT EEXIST EINVAL ENOTTY EIO ENXIO".split()
+ERRNOS = [
+    *("EPERM", "EACCES", "ENOENT", "EBUSY", "ENOMEM", "EMFILE", "EINTR", "EAGAIN", "ENOSYS"),
+    *("EFAULT", "EEXIST", "EINVAL", "ENOTTY", "EIO", "ENXIO"),
+]
 
 
 class Kernel:
@@ -27,6 +32,7 @@ class Kernel:
         self.routine = ""
         monkeypatch.setattr(child.fcntl, "ioctl", self.ioctl)
         monkeypatch.setattr(child, "host_loop", lambda _code: child.Figure(1e-9))
+        monkeypatch.setattr(child, "native_trips", lambda _code: child.python_trips)
         place = child.Guest.place
 
         def remembered(guest, routine, **how):
@@ -61,7 +67,7 @@ class Kernel:
     def measured(self, capsys):
         page, offsets = code.page()
         try:
-            child.measure(page, offsets, b"", os.devnull)
+            child.measure(page, offsets, {"trips": b"", "arithmetic": b""}, os.devnull)
         finally:
             for fd in self.fds:
                 os.close(fd)
@@ -81,7 +87,7 @@ def test_what_the_made_up_kvm_does_is_enough(monkeypatch, capsys):
     assert facts[-1] == {"done": True}
     assert {fact["step"] for fact in facts if "seconds" in fact} == set(floor.FIGURES)
     assert found.oddities == ()
-    assert found.samples["exit_out"]["n"] == child.ROUND_TRIPS
+    assert found.samples["exit_out"]["n"] == child.BATCHES
 
 
 @pytest.mark.parametrize("name", ERRNOS)
@@ -124,3 +130,26 @@ def test_a_kernel_without_transparent_huge_pages_is_measured_all_the_same(monkey
     monkeypatch.setattr(child.mmap, "MADV_NOHUGEPAGE", 999)
     facts, _ = Kernel(monkeypatch).measured(capsys)
     assert facts[-1] == {"done": True}
+
+
+def test_where_machine_code_may_not_run_on_the_host_python_makes_the_trips(monkeypatch, capsys):
+    kernel = Kernel(monkeypatch)
+
+    def refused(_code):
+        raise OSError(errno.EACCES, "no executable memory")
+
+    monkeypatch.setattr(child, "native_trips", refused)
+    _, found = kernel.measured(capsys)
+    assert found.figures["exit_out_seconds"] > 0
+    assert found.oddities == ("machine code on the host: EACCES",)
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="these bytes are of x86-64")
+def test_trips_by_machine_code_are_calls_of_the_kernel():
+    trips = child.native_trips(code.assemble(code.HOST_TRIPS))
+    with Path(os.devnull).open() as null, pytest.raises(OSError, match="ioctl") as caught:
+        trips(null.fileno(), child.KVM_GET_API_VERSION, 3)
+    assert caught.value.errno == errno.ENOTTY
+    with Path("/dev/random").open() as random:
+        trips(random.fileno(), 0x5451, 1000)  # FIOCLEX, which every file knows
+        assert not os.get_inheritable(random.fileno())

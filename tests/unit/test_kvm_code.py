@@ -8,12 +8,14 @@ import pytest
 
 from runners.kvm import code
 
+ALL = {**code.ROUTINES, "host arithmetic": code.HOST_ARITHMETIC, "host trips": code.HOST_TRIPS}
 
-@pytest.mark.parametrize("name", code.ROUTINES)
+
+@pytest.mark.parametrize("name", ALL)
 def test_backward_jumps_reach_the_routines_label(name):
     """The displacement is counted from the end of the jump, so the sum must be the offset of ``again``."""
     at = label = 0
-    for machine_code, mnemonic in code.ROUTINES[name]:
+    for machine_code, mnemonic in ALL[name]:
         if mnemonic.startswith("again:"):
             label = at
         at += len(machine_code)
@@ -33,7 +35,7 @@ def test_page_keeps_routines_apart_and_fills_with_halts():
     shutil.which("objdump") is None, reason="objdump is not installed (apt-get install binutils)"
 )
 def test_disassembler_reads_what_the_comments_say(tmp_path):
-    for name, lines in code.ROUTINES.items():
+    for name, lines in ALL.items():
         file = tmp_path / "code"
         file.write_bytes(code.assemble(lines))
         text = subprocess.run(
@@ -41,5 +43,7 @@ def test_disassembler_reads_what_the_comments_say(tmp_path):
             capture_output=True, text=True, check=True,
         ).stdout  # fmt: skip
         found = [line.split("\t")[2].split()[0] for line in text.splitlines() if len(line.split("\t")) == 3]
-        said = [re.sub(r"^again: ", "", mnemonic).split()[0].replace("jnz", "jne") for _, mnemonic in lines]
+        said = [
+            re.sub(r"^(again|end): ", "", mnemonic).split()[0].replace("jnz", "jne") for _, mnemonic in lines
+        ]
         assert found == said, name
