@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from reports.summary import Summary
     from reports.words import Words
 
-DRAWN = [p for p in PLOTS if p.name not in {"ladder", "starts", "density"}]
-"""The synthetic run climbs no ladder and has no crowds."""
+DRAWN = [p for p in PLOTS if p.name not in {"ladder", "scaling", "starts", "density"}]
+"""The synthetic run climbs no ladder, adds no CPUs and has no crowds."""
 
 
 @pytest.fixture(scope="module")
