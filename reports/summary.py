@@ -128,6 +128,15 @@ class Summary:
         return tuple(sorted(by_trial | by_comparison, key=rank))
 
     @cached_property
+    def in_spite(self) -> tuple[str, ...]:
+        """Runners whose guests ran under a KVM that was asked for by name and judged unusable here."""
+        floors = self.kvm_floors
+        if not floors or floors.get("usable"):
+            return ()
+        found = {trial.runner for trial in self.measured if trial.accelerator == "kvm"}
+        return tuple(sorted(found, key=rank))
+
+    @cached_property
     def primary(self) -> tuple[Comparison, ...]:
         """Comparisons of the metrics that workloads are judged by, in display order."""
         return tuple(c for c in self.compared if c.primary)

@@ -22,6 +22,9 @@ def section(page: Page) -> Section | None:
         body.append(
             Notice(words("banner.tcg_title"), words("banner.tcg", runners=", ".join(page.summary.emulated)))
         )
+    if (floors := page.summary.kvm_floors) and page.summary.in_spite:
+        told = words("banner.kvm", runners=", ".join(page.summary.in_spite), reason=floors["reason"])
+        body.append(Notice(words("banner.kvm_title"), told))
     if given.manifest.status != "complete":
         status = given.manifest.status
         body.append(Notice(words(f"banner.{status}_title"), words(f"banner.{status}")))

@@ -215,8 +215,7 @@ class QemuRunner:
             check_free(1)
 
     def _plan(self, ready: _Prepared, instance: Instance) -> QemuPlan:
-        kvm_emulates = self._floor is not None and not self._floor.usable
-        kind = "emulated" if self.accelerator == "kvm" and kvm_emulates else self.accelerator
+        kind = "emulated" if self._kvm_in_spite else self.accelerator
         limits = ready.limits
         return QemuPlan(
             context=self._context,
@@ -241,6 +240,11 @@ class QemuRunner:
             host_network=instance.network.namespace if instance.network else "",
             pin_to=self._pin_to(limits) if self._variant.pin else (),
         )
+
+    @property
+    def _kvm_in_spite(self) -> bool:
+        """Of what the micro guest found."""
+        return self.accelerator == "kvm" and self._floor is not None and not self._floor.usable
 
     @staticmethod
     def _pin_to(limits: Limits) -> tuple[int, ...]:
@@ -344,10 +348,12 @@ class QemuRunner:
             "limitations": [
                 *machine.wiring.notes,
                 *_CAVEATS[machine.profile.start],
+                *([_IN_SPITE] if self._kvm_in_spite else []),
                 *([_HELPER] if machine.variant.net == "passt" else []),
             ],
         }
 
 
+_IN_SPITE = "KVM was asked for although it emulates guest kernel mode here, or is not accelerated"
 _HELPER = "passt's CPU time is in the cgroup's, if there is one, and not in the VMM's"
 _CAVEATS: dict[str, tuple[str, ...]] = {"direct": (), "firmware": (), "restored": (COPIES,)}

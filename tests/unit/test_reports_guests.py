@@ -7,7 +7,7 @@ from synthetic import make_input
 from reports.document import Details, Table
 from reports.model import ReportInput
 from reports.page import Page
-from reports.sections import guests
+from reports.sections import banners, guests
 from reports.summary import Summary
 from reports.words import words
 from results.record import Metric, Trial
@@ -127,3 +127,12 @@ def test_a_restored_guest_has_its_place_in_the_start_up_section():
     assert found.marks["restored"] == pytest.approx(0.299)
     assert found.inside == pytest.approx(0.2)
     assert found.end_to_end == pytest.approx(0.9)
+
+
+@pytest.mark.parametrize(("usable", "warned"), [(False, True), (True, False)])
+def test_kvm_that_was_taken_in_spite_of_what_it_is_is_told_before_all_else(usable, warned):
+    floors = {**FLOORS, "usable": usable, "reason": "KVM emulates guest kernel mode here"}
+    made = banners.section(page_of(trial(), floors=floors))
+    said = " ".join(str(node) for node in made.body) if made else ""
+    assert ("qemu-microvm: asked for by name" in said) is warned
+    assert ("emulates guest kernel mode" in said) is warned
