@@ -182,6 +182,9 @@ def _overflow(axes: Axes, found: Sequence[Comparison], places: Sequence[float]) 
             color=color,
             fontsize=9.5,
             fontweight="bold",
+            # Its interval's line may reach into the panel, and would strike the number through.
+            bbox={"facecolor": style.PAPER, "edgecolor": "none", "pad": 1.5},
+            zorder=2.5,
         )
 
 
