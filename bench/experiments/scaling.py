@@ -57,7 +57,8 @@ class Scale(Experiment):
         """One, then N."""
         with lab.runner.open() as place:
             # A guest's variant may give it other vCPUs than the limits have CPUs.
-            _check(self.count, int(str(place.context.get("vcpus", lab.limits.cpus))))
+            vcpus = place.context.get("vcpus")
+            _check(self.count, vcpus if isinstance(vcpus, int) else lab.limits.cpus)
             alone = self._rate(lab, place, _ALONE)
             together = alone if self.count == 1 else self._rate(lab, place, _TOGETHER)
             context = dict(place.context)

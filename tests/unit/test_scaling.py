@@ -65,6 +65,25 @@ def test_more_threads_than_cpus_are_a_skip():
         by_count(4).admit(FakeRunner("a"), LIMITS, {})
 
 
+@pytest.mark.parametrize(("vcpus", "fits"), [(1, False), (2, True), ("unknown", True)])
+def test_a_variants_vcpus_are_what_counts_if_they_are_known(rates, monkeypatch, vcpus, fits):
+    rates[0].extend([100.0, 150.0])
+    runner = FakeRunner("a")
+    opened = runner.open
+
+    def with_vcpus(first=None):
+        place = opened(first)
+        place.context = {**place.context, "vcpus": vcpus}
+        return place
+
+    monkeypatch.setattr(FakeRunner, "open", lambda _self, first=None: with_vcpus(first))
+    if fits:
+        assert by_count(2).perform(lab(runner)).context["vcpus"] == vcpus
+    else:
+        with pytest.raises(Unsuitable, match="the 1 CPU that"):
+            by_count(2).perform(lab(runner))
+
+
 def trial(number: int, runner: str, count: int, rate: float, speedup: float) -> Trial:
     values = (("scaling.rate", rate, "ops/s"), ("scaling.speedup", speedup, "ratio"))
     metrics = tuple(
