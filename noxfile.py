@@ -83,7 +83,15 @@ def bench(session: nox.Session) -> None:
     """The main job: measure, and end with the report's path. Options go behind ``--``: ``-- --quick``."""
     install(session)
     session.run(
-        "python", "-m", "pytest", "-c", "bench/pytest.ini", "--rootdir", ".", "bench", *session.posargs
+        "python",
+        "-m",
+        "pytest",
+        "-c",
+        "bench/suite/pytest.ini",
+        "--rootdir",
+        ".",
+        "bench/suite",
+        *session.posargs,
     )
 
 
@@ -124,21 +132,21 @@ def lint(session: nox.Session) -> None:
 def kubernetes(session: nox.Session) -> None:
     """Build Kubernetes, bring up a cluster of one node, and measure pods beside bare and containerd. As root."""
     install(session, "tests")
-    session.run("python", "-m", "bench.cluster", *session.posargs)
+    session.run("python", "-m", "tare.bench.tools.kubernetes", *session.posargs)
 
 
 @nox.session
 def harness(session: nox.Session) -> None:
     """What the harness itself costs: launch floors against C loops, import times, memory."""
     install(session)
-    session.run("python", "-m", "bench.harness", *session.posargs)
+    session.run("python", "-m", "tare.bench.tools.harness", *session.posargs)
 
 
 @nox.session
 def guests(session: nox.Session) -> None:
     """Every kind of guest, booted in turn: what each profile and variant costs. Takes some ten minutes under TCG."""
     install(session)
-    session.run("python", "-m", "bench.guest_ladder", *session.posargs)
+    session.run("python", "-m", "tare.bench.tools.guest_profiles", *session.posargs)
 
 
 @nox.session
@@ -152,7 +160,7 @@ def hyperfine(session: nox.Session) -> None:
 def weighing(session: nox.Session) -> None:
     """What judging large runs costs: 100,000 trials compared, 1,000,000 loaded and summarised."""
     install(session)
-    session.run("python", "-m", "bench.weighing", *session.posargs)
+    session.run("python", "-m", "tare.bench.tools.large_runs", *session.posargs)
 
 
 @nox.session

@@ -1,4 +1,4 @@
-"""``tare`` and ``python -m bench``: the list of commands, and the only place that exits."""
+"""``tare`` and ``python -m tare``: the list of commands, and the only place that exits."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Protocol
 
-from bench.errors import Exit, UsageError
-from results.errors import ResultError
-from runners.model import TareError
+from tare.bench.errors import Exit, UsageError
+from tare.results.errors import ResultError
+from tare.runners.model import TareError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,12 +30,12 @@ COMMANDS = {
     "export": "write a run in the format of another tool",
     "clean": "remove what killed runs left on this host",
 }
-"""Name → one line. Each is a module ``bench.commands.<name>`` with ``options(parser)`` and ``run(arguments)``;
+"""Name → one line. Each is a module ``tare.bench.commands.<name>`` with ``options(parser)`` and ``run(arguments)``;
 only the one that is called is imported."""
 
 
 class Command(Protocol):
-    """What a module of ``bench.commands`` offers."""
+    """What a module of ``tare.bench.commands`` offers."""
 
     def options(self, parser: argparse.ArgumentParser) -> None:
         """Declare the command's options."""
@@ -79,7 +79,7 @@ def _parse(words: list[str]) -> tuple[argparse.Namespace, Command]:
     for name, summary in COMMANDS.items():
         sub = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
         if name == chosen:
-            modules[name] = importlib.import_module(f"bench.commands.{name}")
+            modules[name] = importlib.import_module(f"tare.bench.commands.{name}")
             modules[name].options(sub)
     arguments = parser.parse_args(own)
     arguments.trailing = words[len(own) + 1 :] if len(own) < len(words) else []

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.experiments import EXPERIMENTS
-from bench.workloads import WORKLOADS
+from tare.bench.experiments import EXPERIMENTS
+from tare.bench.workloads import WORKLOADS
 
 if TYPE_CHECKING:
-    from bench.experiments.base import Experiment
-    from bench.workloads.base import Workload
+    from tare.bench.experiments.base import Experiment
+    from tare.bench.workloads.base import Workload
 
 MEASURABLE: tuple[Workload | Experiment, ...] = (*WORKLOADS, *EXPERIMENTS)
 """In the order of the reports."""

@@ -1,10 +1,10 @@
-"""Errors that end a command; :mod:`bench.__main__` turns them into a message and an exit code."""
+"""Errors that end a command; :mod:`tare.bench.__main__` turns them into a message and an exit code."""
 
 from __future__ import annotations
 
 from enum import IntEnum
 
-from runners.model import TareError
+from tare.runners.model import TareError
 
 
 class Exit(IntEnum):

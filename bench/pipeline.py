@@ -13,38 +13,38 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import settings
-from bench.catalogue import MEASURABLE, by_name
-from bench.errors import EnvironmentMissing, Exit, UsageError
-from bench.keyword import compile_keyword
-from bench.measure import measure
-from bench.plan import MODES, Case, ModeName, Plan, Seconds, Terms, make_plan, timings_file
-from bench.precision import LEAST_OPENINGS
-from bench.profile import PROFILES, profile
-from bench.provide import provide
-from bench.registry import BASE, CONTROL, DEFAULT, QUICK, Supplies, check, make
-from bench.variants import Variant, make_variants
-from bench.workloads.command import Command
-from results.find import find_run
-from results.load import load_run
-from results.store import new_run_id
-from results.width import CHECKPOINTS
-from runners.engines.private import clear_dead
-from runners.host import leftovers
-from runners.launcher.client import Launcher
-from runners.model import Limits, Probe, RunContext
-from runners.provision.cache import default_cache
-from runners.provision.tools import Provision
+from tare.bench.campaign.profiling import PROFILES, profile
+from tare.bench.campaign.provision import provide
+from tare.bench.campaign.run import measure
+from tare.bench.campaign.stopping import LEAST_OPENINGS
+from tare.bench.catalogue import MEASURABLE, by_name
+from tare.bench.errors import EnvironmentMissing, Exit, UsageError
+from tare.bench.planning.plan import MODES, Case, ModeName, Plan, Seconds, Terms, make_plan, timings_file
+from tare.bench.planning.variants import Variant, make_variants
+from tare.bench.registry import BASE, CONTROL, DEFAULT, QUICK, Supplies, check, make
+from tare.bench.request import settings
+from tare.bench.request.keyword import compile_keyword
+from tare.bench.workloads.command import Command
+from tare.results.statistics.width import CHECKPOINTS
+from tare.results.storage.find import find_run
+from tare.results.storage.load import load_run
+from tare.results.storage.store import new_run_id
+from tare.runners import cleanup as leftovers
+from tare.runners.containers.engines.private import clear_dead
+from tare.runners.launcher.client import Launcher
+from tare.runners.model import Limits, Probe, RunContext
+from tare.runners.provision.cache import default_cache
+from tare.runners.provision.tools import Provision
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from bench.experiments.base import Experiment
-    from bench.keyword import Match
-    from bench.progress import Progress
-    from bench.workloads.base import Workload
-    from results.record import Trial
-    from runners.model import Runner
+    from tare.bench.experiments.base import Experiment
+    from tare.bench.progress import Progress
+    from tare.bench.request.keyword import Match
+    from tare.bench.workloads.base import Workload
+    from tare.results.record import Trial
+    from tare.runners.model import Runner
 
 
 MOST_BLOCKS_OF_VERSIONS: Mapping[ModeName, int] = {"quick": 20, "default": 300, "rigorous": 600}
@@ -179,7 +179,7 @@ def _in_variants(request: Request, supplies: Supplies) -> Bench:
 
 
 def plan(request: Request, bench: Bench, missing: Mapping[str, tuple[str, str]] | None = None) -> Plan:
-    """Step 1. See :func:`bench.plan.make_plan`."""
+    """Step 1. See :func:`tare.bench.planning.plan.make_plan`."""
     wanted = request.settings
     mode = MODES[request.mode]
     if wanted["run.budget"]:
@@ -367,7 +367,7 @@ def conclude(request: Request, run_dir: Path, progress: Progress, *, interrupted
         return Finished(run_dir, trials, None, "", interrupted)
     progress.say("writing the report")
     # Imported only now: pandas and matplotlib must not be in memory while something is measured.
-    from bench.reporting import report_run  # noqa: PLC0415
+    from tare.bench.analysis.report import report_run  # noqa: PLC0415
 
     wanted = request.settings
     written = report_run(run_dir, Path(wanted["run.reports_dir"]), language=wanted["run.language"])

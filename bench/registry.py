@@ -7,14 +7,14 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bench.errors import UsageError
-from results.record import CONTROL_SUFFIX
+from tare.bench.errors import UsageError
+from tare.results.record import CONTROL_SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from runners.model import RunContext, Runner
-    from runners.provision.tools import Provision
+    from tare.runners.model import RunContext, Runner
+    from tare.runners.provision.tools import Provision
 
 BASE = "bare"
 """Ratios are taken to this runner; it is measured in every run, and twice."""
@@ -33,73 +33,73 @@ class Supplies:
 
 
 def _bare(supplies: Supplies, _name: str) -> Runner:
-    from runners.bare import Bare  # noqa: PLC0415
+    from tare.runners.bare import Bare  # noqa: PLC0415
 
     return Bare(supplies.context)
 
 
 def _namespaces(supplies: Supplies, name: str) -> Runner:
-    from runners.namespaces import Namespaces  # noqa: PLC0415
+    from tare.runners.containers.namespaces.runner import Namespaces  # noqa: PLC0415
 
     return Namespaces(supplies.context, name=name)
 
 
 def _qemu(supplies: Supplies, name: str) -> Runner:
-    from runners.qemu.runner import QemuRunner  # noqa: PLC0415
+    from tare.runners.guests.qemu.runner import QemuRunner  # noqa: PLC0415
 
     return QemuRunner(supplies.context, supplies.provision, supplies.settings, name=name)
 
 
 def _docker(supplies: Supplies, name: str) -> Runner:
-    from runners.engines.docker import DockerRunner  # noqa: PLC0415
+    from tare.runners.containers.engines.docker import DockerRunner  # noqa: PLC0415
 
     return DockerRunner(supplies.context, supplies.provision, name=name)
 
 
 def _oci(supplies: Supplies, name: str) -> Runner:
-    from runners.oci.runner import OciRunner  # noqa: PLC0415
+    from tare.runners.containers.oci.runner import OciRunner  # noqa: PLC0415
 
     return OciRunner(supplies.context, supplies.provision, name)
 
 
 def _podman(supplies: Supplies, name: str) -> Runner:
-    from runners.engines.podman import PodmanRunner  # noqa: PLC0415
+    from tare.runners.containers.engines.podman import PodmanRunner  # noqa: PLC0415
 
     return PodmanRunner(supplies.context, supplies.provision, name=name)
 
 
 def _containerd(supplies: Supplies, _name: str) -> Runner:
-    from runners.cri import containerd  # noqa: PLC0415
+    from tare.runners.containers.cri.availability import containerd  # noqa: PLC0415
 
     return containerd(supplies.context, supplies.provision)
 
 
 def _bubblewrap(supplies: Supplies, name: str) -> Runner:
-    from runners.peers.bubblewrap import Bubblewrap  # noqa: PLC0415
+    from tare.runners.containers.other.bubblewrap import Bubblewrap  # noqa: PLC0415
 
     return Bubblewrap(supplies.context, supplies.provision, name)
 
 
 def _nspawn(supplies: Supplies, name: str) -> Runner:
-    from runners.peers.nspawn import Nspawn  # noqa: PLC0415
+    from tare.runners.containers.other.nspawn import Nspawn  # noqa: PLC0415
 
     return Nspawn(supplies.context, supplies.provision, name)
 
 
 def _lxc(supplies: Supplies, name: str) -> Runner:
-    from runners.peers.lxc import Lxc  # noqa: PLC0415
+    from tare.runners.containers.other.lxc import Lxc  # noqa: PLC0415
 
     return Lxc(supplies.context, supplies.provision, name)
 
 
 def _microvm(supplies: Supplies, name: str) -> Runner:
-    from runners.microvms.runner import MicroVmRunner  # noqa: PLC0415
+    from tare.runners.guests.microvms.runner import MicroVmRunner  # noqa: PLC0415
 
     return MicroVmRunner(supplies.context, supplies.provision, supplies.settings, name=name)
 
 
 def _kubernetes(supplies: Supplies, _name: str) -> Runner:
-    from runners.kubernetes.runner import Kubernetes  # noqa: PLC0415
+    from tare.runners.containers.kubernetes.runner import Kubernetes  # noqa: PLC0415
 
     given = {name: supplies.settings[f"kubernetes.{name}"] for name in ("image", "containerd")}
     return Kubernetes(supplies.context, supplies.provision, image=given["image"], socket=given["containerd"])
@@ -118,7 +118,7 @@ class Kind:
 
 
 def _rung(variant: str) -> str:
-    from runners.ladder import known  # noqa: PLC0415
+    from tare.runners.containers.namespaces.ladder import known  # noqa: PLC0415
 
     return "" if variant in known() else f"known are {', '.join(known())}"
 
@@ -128,7 +128,7 @@ LADDER = "ladder"
 
 
 def _commands(variant: str) -> str:
-    from runners.oci.runtimes import CREATE_START  # noqa: PLC0415
+    from tare.runners.containers.oci.runtimes import CREATE_START  # noqa: PLC0415
 
     return "" if variant == CREATE_START else f"known is {CREATE_START}"
 
@@ -140,13 +140,13 @@ def _engine(variant: str) -> str:
 
 def _guest(profile: str) -> Kind:
     def wrong(variant: str) -> str:
-        from runners.qemu.profiles import PROFILES  # noqa: PLC0415
-        from runners.qemu.variants import problem  # noqa: PLC0415
+        from tare.runners.guests.qemu.profiles import PROFILES  # noqa: PLC0415
+        from tare.runners.guests.qemu.variants import problem  # noqa: PLC0415
 
         return problem(PROFILES[profile], variant)
 
     def spelt(variant: str) -> str:
-        from runners.qemu.variants import canonical  # noqa: PLC0415
+        from tare.runners.guests.qemu.variants import canonical  # noqa: PLC0415
 
         return canonical(variant)
 
@@ -154,7 +154,7 @@ def _guest(profile: str) -> Kind:
 
 
 GUESTS = ("microvm", "q35", "q35-firmware", "pc", "microvm-restored", "q35-restored")
-"""The profiles of :mod:`runners.qemu.profiles`, which is not imported before one is asked for."""
+"""The profiles of :mod:`tare.runners.guests.qemu.profiles`, which is not imported before one is asked for."""
 
 KINDS = {
     "bare": Kind(_bare),
@@ -209,7 +209,7 @@ def check(asked: Sequence[str]) -> tuple[str, ...]:
 
 
 def _ladder() -> tuple[str, ...]:
-    from runners.ladder import ladder  # noqa: PLC0415
+    from tare.runners.containers.namespaces.ladder import ladder  # noqa: PLC0415
 
     return ladder(root=os.getuid() == 0)
 

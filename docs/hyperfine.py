@@ -36,25 +36,25 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.registry import Supplies, make
-from results.statistics import one_sample
-from results.store import new_run_id
-from runners.host import leftovers
-from runners.images.build import build_image
-from runners.launcher.client import Launcher, SpawnRequest
-from runners.model import Job, Limits, RunContext, TareError
-from runners.place import discard
-from runners.provision.cache import default_cache
-from runners.provision.tools import Provision
-from runners.rooted import RootedRunner
+from tare.bench.registry import Supplies, make
+from tare.results.statistics.estimates import one_sample
+from tare.results.storage.store import new_run_id
+from tare.runners import cleanup as leftovers
+from tare.runners.images.build import build_image
+from tare.runners.launcher.client import Launcher, SpawnRequest
+from tare.runners.model import Job, Limits, RunContext, TareError
+from tare.runners.places.host import discard
+from tare.runners.places.rooted import RootedRunner
+from tare.runners.provision.cache import default_cache
+from tare.runners.provision.tools import Provision
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from runners.commanded import CommandPlan
-    from runners.images.image import Image
-    from runners.model import Runner
-    from runners.provision.tools import Tool
+    from tare.runners.images.image import Image
+    from tare.runners.model import Runner
+    from tare.runners.places.commanded import CommandPlan
+    from tare.runners.provision.tools import Tool
 
 LIMITS = Limits(cpus=os.cpu_count() or 1, memory_bytes=1 << 30)
 HYPERFINE_SECONDS = 300.0

@@ -8,19 +8,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from reports import markdown
-from reports.document import Link
-from reports.model import ReportPaths
-from reports.page import Page
-from reports.summary import Summary, plain_names
-from reports.words import words
+from tare.reports.content.nodes import Link
+from tare.reports.content.page import Page
+from tare.reports.model import ReportPaths
+from tare.reports.render import markdown
+from tare.reports.summaries.run import Summary, plain_names
+from tare.reports.text.words import words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reports.model import Language, ReportInput
-    from reports.plots import Plot
-    from reports.words import Words
+    from tare.reports.model import Language, ReportInput
+    from tare.reports.plots import Plot
+    from tare.reports.text.words import Words
 
 INDEX, SUMMARY = "index.html", "summary.md"
 DOTS_PER_INCH = 150
@@ -34,9 +34,9 @@ def build_report(
     Each file appears whole or not at all, the page last. A figure that cannot be drawn becomes a note on the
     page. ``plots`` are the figures to draw; all by default. Raises ``OSError`` if ``out_dir`` cannot be written.
     """
-    from reports.html.render import render  # noqa: PLC0415
-    from reports.plots import PLOTS, style  # noqa: PLC0415
-    from reports.sections import sections  # noqa: PLC0415
+    from tare.reports.content.sections import sections  # noqa: PLC0415
+    from tare.reports.plots import PLOTS, style  # noqa: PLC0415
+    from tare.reports.render.html.render import render  # noqa: PLC0415
 
     out_dir.mkdir(parents=True, exist_ok=True)
     summary, catalogue = Summary(plain_names(given)), words(language)
@@ -57,8 +57,8 @@ def _draw(
     import io  # noqa: PLC0415
     import warnings  # noqa: PLC0415
 
-    from reports.html.svg import svg_text  # noqa: PLC0415
-    from reports.plots import style  # noqa: PLC0415
+    from tare.reports.plots import style  # noqa: PLC0415
+    from tare.reports.render.html.svg import svg_text  # noqa: PLC0415
 
     drawings: dict[str, str] = {}
     written: list[Path] = []

@@ -9,11 +9,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from results.calibration import Calibration
-    from results.comparison import Comparison
-    from results.ladder import Rise
-    from results.load import Problem
-    from results.record import Manifest, Trial
+    from tare.results.judgement.calibration import Calibration
+    from tare.results.judgement.comparison import Comparison
+    from tare.results.judgement.rungs import Rise
+    from tare.results.record import Manifest, Trial
+    from tare.results.storage.load import Problem
 
 Language = Literal["en", "ko"]
 LANGUAGES: tuple[Language, ...] = ("en", "ko")
@@ -32,7 +32,7 @@ class ReportInput:
     files: Mapping[str, Path] = field(default_factory=dict)
     """Name → file or folder that the page links to, by relative path: raw data, exports, profiles."""
     parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """Workload → parameters, for those that were taken off the labels: see :func:`reports.summary.plain_names`."""
+    """Workload → parameters, for those that were taken off the labels: see :func:`tare.reports.summaries.run.plain_names`."""
     calibration: Calibration | None = None
     """How often the judgement errs on the run's host class, if that was measured."""
     rises: tuple[Rise, ...] = ()

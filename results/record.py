@@ -15,7 +15,7 @@ from typing import Any, Literal
 import msgspec
 
 FORMAT_VERSION = 1
-"""Version of the record. ``docs/result-format.md`` has the history; ``results/upgrade.py`` the way up."""
+"""Version of the record. ``docs/result-format.md`` has the history; ``results/storage/upgrade.py`` the way up."""
 
 Direction = Literal["lower", "higher", "none"]
 """Which way is better. ``none``: a fact about the trial, never judged."""

@@ -13,19 +13,19 @@ import itertools
 import platform
 from typing import TYPE_CHECKING
 
-from runners.host.cgroups import Cgroups
-from runners.launched import LaunchedPlace, Plan
-from runners.model import Probe, TareError
-from runners.place import file_system
+from tare.runners.host.cgroups import Cgroups
+from tare.runners.model import Probe, TareError
+from tare.runners.places.host import file_system
+from tare.runners.places.launched import LaunchedPlace, Plan
 
 if TYPE_CHECKING:
-    from results.record import Accelerator
-    from runners.images.image import Image
-    from runners.model import Job, Limits, RunContext
+    from tare.results.record import Accelerator
+    from tare.runners.images.image import Image
+    from tare.runners.model import Job, Limits, RunContext
 
 
 class Bare:
-    """See :class:`runners.model.Runner`."""
+    """See :class:`tare.runners.model.Runner`."""
 
     name = "bare"
     label = "bare"
@@ -38,15 +38,15 @@ class Bare:
         self._prepared: tuple[Image, Limits] | None = None
 
     def probe(self) -> Probe:
-        """See :class:`runners.model.Runner`. Whoever got this far can make processes."""
+        """See :class:`tare.runners.model.Runner`. Whoever got this far can make processes."""
         return Probe(ok=True, facts={"cgroups": self._cgroups.version})
 
     def prepare(self, image: Image, limits: Limits) -> None:
-        """See :class:`runners.model.Runner`."""
+        """See :class:`tare.runners.model.Runner`."""
         self._prepared = image, limits
 
     def open(self, first: Job | None = None) -> LaunchedPlace:
-        """See :class:`runners.model.Runner`."""
+        """See :class:`tare.runners.model.Runner`."""
         if self._prepared is None:
             raise TareError("bare was opened before it was prepared")
         image, limits = self._prepared
@@ -71,6 +71,6 @@ class Bare:
         return LaunchedPlace(plan, first)
 
     def close(self) -> None:
-        """See :class:`runners.model.Runner`."""
+        """See :class:`tare.runners.model.Runner`."""
         self._prepared = None
         self._cgroups.remove_run(self._context.run)

@@ -9,15 +9,15 @@ import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Self
 
-from runners.model import JobResult, PlaceFailure, Probe, Usage, Vantage
+from tare.runners.model import JobResult, PlaceFailure, Probe, Usage, Vantage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import TracebackType
 
-    from results.record import Accelerator, Metric
-    from runners.images.image import Image
-    from runners.model import Job, Limits
+    from tare.results.record import Accelerator, Metric
+    from tare.runners.images.image import Image
+    from tare.runners.model import Job, Limits
 
 Fault = Literal["exit", "signal", "timeout", "error", "lost", "backwards"]
 """What may become of a job: exit status 1, SIGKILL, a time-out, a program that cannot be started, a place that
@@ -76,22 +76,22 @@ class FakeRunner:
 
     @property
     def label(self) -> str:
-        """See :class:`runners.model.Runner`."""
+        """See :class:`tare.runners.model.Runner`."""
         return f"{self.name}(tcg)" if self.accelerator == "tcg" else self.name
 
     def probe(self) -> Probe:
-        """See :class:`runners.model.Runner`."""
+        """See :class:`tare.runners.model.Runner`."""
         self.log.append("probe")
         return self.refusal or Probe(ok=True, facts={"fake": True})
 
     def prepare(self, image: Image, limits: Limits) -> None:
-        """See :class:`runners.model.Runner`."""
+        """See :class:`tare.runners.model.Runner`."""
         del image, limits
         self.log.append("prepare")
         self.prepared = True
 
     def open(self, first: Job | None = None) -> FakePlace:
-        """See :class:`runners.model.Runner`."""
+        """See :class:`tare.runners.model.Runner`."""
         self.log.append("open")
         number = self.openings
         self.openings += 1
@@ -102,7 +102,7 @@ class FakeRunner:
         return FakePlace(self, first)
 
     def close(self) -> None:
-        """See :class:`runners.model.Runner`."""
+        """See :class:`tare.runners.model.Runner`."""
         self.log.append("close")
         self.prepared = False
 
@@ -112,7 +112,7 @@ class FakeRunner:
 
 
 class FakePlace:
-    """See :class:`runners.model.Place`."""
+    """See :class:`tare.runners.model.Place`."""
 
     def __init__(self, runner: FakeRunner, first: Job | None) -> None:
         self.root, self.scratch = "/", "/scratch"
@@ -134,7 +134,7 @@ class FakePlace:
             self.timeline[mark] = runner.spend(part)
 
     def run(self, job: Job) -> JobResult:
-        """See :class:`runners.model.Place`."""
+        """See :class:`tare.runners.model.Place`."""
         runner = self._runner
         fault = runner.faults.get(runner.jobs)
         runner.jobs += 1
@@ -167,7 +167,7 @@ class FakePlace:
         )
 
     def close(self) -> None:
-        """See :class:`runners.model.Place`."""
+        """See :class:`tare.runners.model.Place`."""
         if not self._closed:
             self._closed = True
             self._runner.open_places -= 1

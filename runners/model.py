@@ -1,7 +1,7 @@
 """The words of this package as types: job, limits, place, runner.
 
 A runner makes places; a place runs jobs. Both are small protocols, so that a new kind of place is one
-module. :mod:`runners.fake` has the deterministic runner that tests use.
+module. :mod:`tare.runners.fake` has the deterministic runner that tests use.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from results.record import Accelerator, Metric
-    from runners.images.image import Image
-    from runners.launcher.client import Launcher
+    from tare.results.record import Accelerator, Metric
+    from tare.runners.images.image import Image
+    from tare.runners.launcher.client import Launcher
 
 
 class TareError(Exception):
@@ -158,7 +158,7 @@ class Place(Protocol):
     where a private bridge has its host's side: an engine's daemon, a net namespace of the run."""
     vantage: Vantage
     timeline: dict[str, int]
-    """Mark → host ``CLOCK_MONOTONIC`` ns; see :data:`results.record.MARKS`."""
+    """Mark → host ``CLOCK_MONOTONIC`` ns; see :data:`tare.results.record.MARKS`."""
     clock_error: float
     usage: Usage | None
     """What the top process and all that it waited for used; set by :meth:`close`, ``None`` where nobody counted."""

@@ -1,4 +1,4 @@
-"""Being here puts `tests/` on the path: test modules share factories such as `synthetic`."""
+"""Settings of hypothesis for all tests."""
 
 from hypothesis import HealthCheck, settings
 

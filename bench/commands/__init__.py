@@ -1,1 +1,1 @@
-"""The commands of ``tare``, one module each; :data:`bench.__main__.COMMANDS` lists them."""
+"""The commands of ``tare``, one module each; :data:`tare.bench.__main__.COMMANDS` lists them."""

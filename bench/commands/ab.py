@@ -14,15 +14,17 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bench import pipeline, registry, saying, settings
-from bench.commands import requests
-from bench.errors import EnvironmentMissing, Exit, UsageError
-from bench.variants import IMAGE
+from tare.bench import pipeline, registry
+from tare.bench.commands.shared import options as requests
+from tare.bench.commands.shared import output as saying
+from tare.bench.errors import EnvironmentMissing, Exit, UsageError
+from tare.bench.planning.variants import IMAGE
+from tare.bench.request import settings
 
 if TYPE_CHECKING:
     import argparse
 
-    from bench.pipeline import Request
+    from tare.bench.pipeline import Request
 
 BASE, HEAD = "base", "head"
 
@@ -49,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
     request = _request(arguments)
     finished = pipeline.execute(request, requests.progress())
     # Imports pandas, which must not be in memory while something is measured.
-    from bench.gatekeeping import compare_measured  # noqa: PLC0415
+    from tare.bench.analysis.comparison import compare_measured  # noqa: PLC0415
 
     outcome = compare_measured(finished.run_dir, BASE, HEAD, rules=saying.rules(arguments))
     saying.say(outcome, arguments)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from bench import settings
-from bench.errors import Exit
+from tare.bench.errors import Exit
+from tare.bench.request import settings
 
 if TYPE_CHECKING:
     import argparse
 
-    from bench.baselines import Baseline
+    from tare.bench.analysis.baselines import Baseline
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -32,8 +32,8 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Save, list or use."""
-    from bench import baselines  # noqa: PLC0415
-    from bench.references import run_folder_of  # noqa: PLC0415
+    from tare.bench.analysis import baselines  # noqa: PLC0415
+    from tare.bench.analysis.references import run_folder_of  # noqa: PLC0415
 
     values = settings.resolve(arguments)
     folder = values["run.baselines_dir"]

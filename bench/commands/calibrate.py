@@ -7,9 +7,9 @@ import os
 import sys
 from pathlib import Path
 
-from bench import settings
-from bench.commands import requests
-from bench.errors import Exit, UsageError
+from tare.bench.commands.shared import options as requests
+from tare.bench.errors import Exit, UsageError
+from tare.bench.request import settings
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -43,8 +43,8 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure, judge, store, print."""
-    from bench import calibrating  # noqa: PLC0415
-    from runners.host.facts import host_class, host_facts  # noqa: PLC0415
+    from tare.bench.analysis import calibration as calibrating  # noqa: PLC0415
+    from tare.runners.host.facts import host_class, host_facts  # noqa: PLC0415
 
     arguments.trailing = ()
     request = requests.request_from(arguments)
@@ -74,10 +74,10 @@ def _conclude(
     arguments: argparse.Namespace, run_dir: Path, folder: Path, host: str, load: list[float]
 ) -> int:
     # pandas must not be in memory while something is measured.
-    from bench import calibration_tables as tables  # noqa: PLC0415
-    from results import calibration  # noqa: PLC0415
-    from results.load import load_run  # noqa: PLC0415
-    from results.thresholds import DEFAULT_THRESHOLD  # noqa: PLC0415
+    from tare.bench.analysis import calibration_tables as tables  # noqa: PLC0415
+    from tare.results.judgement import calibration  # noqa: PLC0415
+    from tare.results.judgement.thresholds import DEFAULT_THRESHOLD  # noqa: PLC0415
+    from tare.results.storage.load import load_run  # noqa: PLC0415
 
     stored = load_run(run_dir)
     path = calibration.path_in(folder)
@@ -106,7 +106,7 @@ def _conclude(
 
 
 def _last(runs: Path) -> Path:
-    from results.find import list_runs  # noqa: PLC0415
+    from tare.results.storage.find import list_runs  # noqa: PLC0415
 
     known = list_runs(runs)
     if not known:

@@ -6,11 +6,11 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-from bench.errors import Exit
-from runners.engines.private import PrivateDocker, clear_dead
-from runners.host import leftovers
-from runners.model import TareError
-from runners.provision.cache import default_cache
+from tare.bench.errors import Exit
+from tare.runners import cleanup as leftovers
+from tare.runners.containers.engines.private import PrivateDocker, clear_dead
+from tare.runners.model import TareError
+from tare.runners.provision.cache import default_cache
 
 if TYPE_CHECKING:
     import argparse

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench import saying, settings
-from bench.errors import Exit, UsageError
+from tare.bench.commands.shared import output as saying
+from tare.bench.errors import Exit, UsageError
+from tare.bench.request import settings
 
 if TYPE_CHECKING:
     import argparse
@@ -26,9 +27,9 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Compare and print; the exit code is the gate's."""
-    from bench.gatekeeping import compare_stored  # noqa: PLC0415 - imports pandas
-    from bench.references import run_folder_of  # noqa: PLC0415
-    from results.verdict import UnlikeRunsError  # noqa: PLC0415
+    from tare.bench.analysis.comparison import compare_stored  # noqa: PLC0415 - imports pandas
+    from tare.bench.analysis.references import run_folder_of  # noqa: PLC0415
+    from tare.results.judgement.verdict import UnlikeRunsError  # noqa: PLC0415
 
     values = settings.resolve(arguments)
     base, head = (run_folder_of(reference, values) for reference in (arguments.base, arguments.head))

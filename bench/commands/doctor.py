@@ -7,20 +7,20 @@ import textwrap
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-from bench import pipeline
-from bench.commands import requests
-from bench.errors import Exit
-from bench.fixes import FIXES
-from bench.registry import BASE, KINDS
-from reports import numbers
-from runners.provision.cache import default_cache
-from runners.provision.tools import Provision
+from tare.bench import pipeline
+from tare.bench.commands.shared import options as requests
+from tare.bench.commands.shared.fixes import FIXES
+from tare.bench.errors import Exit
+from tare.bench.registry import BASE, KINDS
+from tare.reports.text import numbers
+from tare.runners.provision.cache import default_cache
+from tare.runners.provision.tools import Provision
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-    from runners.model import Probe
+    from tare.runners.model import Probe
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -39,9 +39,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Probe every runner, measure KVM, look at the host's conditions; exit 3 if no isolating runner works."""
     if arguments.fix or arguments.unfix:
         return _change(arguments)
-    from runners.host.conditions import conditions  # noqa: PLC0415 - only doctor and the manifest need them
-    from runners.host.facts import host_facts  # noqa: PLC0415
-    from runners.kvm.floor import probe_kvm  # noqa: PLC0415
+    from tare.runners.guests.kvm.floor import probe_kvm  # noqa: PLC0415
+    from tare.runners.host.conditions import conditions  # noqa: PLC0415 - only doctor and the manifest need them
+    from tare.runners.host.facts import host_facts  # noqa: PLC0415
 
     asked = requests.request_from(arguments)
     wanted = asked.settings["run.runners"] or tuple(KINDS)
@@ -80,7 +80,7 @@ def _as_json(probe: Probe) -> dict[str, Any]:
 
 
 def _as_text(found: dict[str, Any], *, steps: bool) -> Iterator[str]:
-    from runners.kvm.floor import FIGURES  # noqa: PLC0415 - as above
+    from tare.runners.guests.kvm.floor import FIGURES  # noqa: PLC0415 - as above
 
     said: dict[str, str] = {}
     yield "Runners"

@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import settings
-from bench.errors import Exit, UsageError
+from tare.bench.errors import Exit, UsageError
+from tare.bench.request import settings
 
 if TYPE_CHECKING:
     import argparse
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    from reports.exports import FORMATS  # noqa: PLC0415 - only this command needs them
+    from tare.reports.exports import FORMATS  # noqa: PLC0415 - only this command needs them
 
     parser.add_argument(
         "reference", nargs="?", default="latest", metavar="RUN", help="id, name, path or `latest` (default)"
@@ -33,10 +33,10 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Export."""
-    from bench.references import run_folder_of  # noqa: PLC0415
-    from reports.exports import FORMATS  # noqa: PLC0415
-    from reports.model import ReportInput  # noqa: PLC0415
-    from results.load import load_run  # noqa: PLC0415
+    from tare.bench.analysis.references import run_folder_of  # noqa: PLC0415
+    from tare.reports.exports import FORMATS  # noqa: PLC0415
+    from tare.reports.model import ReportInput  # noqa: PLC0415
+    from tare.results.storage.load import load_run  # noqa: PLC0415
 
     stored = load_run(run_folder_of(arguments.reference, settings.resolve(arguments)))
     trials = tuple(stored.trials())

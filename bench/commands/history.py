@@ -7,14 +7,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import settings
-from bench.errors import Exit, UsageError
+from tare.bench.errors import Exit, UsageError
+from tare.bench.request import settings
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-    from bench.history import Histories, History
+    from tare.bench.analysis.history import Histories, History
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -41,11 +41,11 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """List, and draw or export if asked."""
-    from bench import history  # noqa: PLC0415 - imports pandas
-    from bench.baselines import Here  # noqa: PLC0415
-    from bench.references import run_folder_of  # noqa: PLC0415
-    from results.load import load_run  # noqa: PLC0415
-    from results.thresholds import Thresholds, read_thresholds  # noqa: PLC0415
+    from tare.bench.analysis import history  # noqa: PLC0415 - imports pandas
+    from tare.bench.analysis.baselines import Here  # noqa: PLC0415
+    from tare.bench.analysis.references import run_folder_of  # noqa: PLC0415
+    from tare.results.judgement.thresholds import Thresholds, read_thresholds  # noqa: PLC0415
+    from tare.results.storage.load import load_run  # noqa: PLC0415
 
     values = settings.resolve(arguments)
     if arguments.references:
@@ -86,7 +86,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _lines(found: Histories) -> Iterator[str]:
-    from reports import numbers  # noqa: PLC0415
+    from tare.reports.text import numbers  # noqa: PLC0415
 
     yield f"{len(found.runs)} runs of host class {found.host_class}"
     for one in found.histories:
@@ -104,13 +104,13 @@ def _lines(found: Histories) -> Iterator[str]:
 
 
 def _title(one: History) -> str:
-    from reports.exports.series import case_title  # noqa: PLC0415
+    from tare.reports.exports.series import case_title  # noqa: PLC0415
 
     return f"{case_title(one.workload, one.parameters)} {one.metric} on {one.runner}"
 
 
 def _plot(found: Histories, path: Path) -> None:
-    from reports.plots import history, style  # noqa: PLC0415
+    from tare.reports.plots import history, style  # noqa: PLC0415
 
     panels = [
         history.Panel(
@@ -129,9 +129,9 @@ def _plot(found: Histories, path: Path) -> None:
 
 
 def _otava(found: Histories) -> bytes:
-    from reports.exports import otava  # noqa: PLC0415
-    from reports.model import ReportInput  # noqa: PLC0415
-    from results.load import load_run  # noqa: PLC0415
+    from tare.reports.exports import otava  # noqa: PLC0415
+    from tare.reports.model import ReportInput  # noqa: PLC0415
+    from tare.results.storage.load import load_run  # noqa: PLC0415
 
     runs = [load_run(path) for path in found.runs]
     return otava.table([ReportInput(run.manifest, tuple(run.trials()), ()) for run in runs])

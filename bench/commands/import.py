@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import settings
-from bench.errors import Exit
+from tare.bench.errors import Exit
+from tare.bench.request import settings
 
 if TYPE_CHECKING:
     import argparse
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    from results.imports import FORMATS  # noqa: PLC0415 - only this command needs them
+    from tare.results.imports import FORMATS  # noqa: PLC0415 - only this command needs them
 
     parser.add_argument("file", type=Path, metavar="FILE", help="the file; it may be compressed by gzip")
     parser.add_argument("--name", default="", help="a name to find the run by (default: the file's)")
@@ -31,8 +31,8 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Import; the run's folder is the last line."""
-    from results.imports import import_file  # noqa: PLC0415
-    from results.load import load_run  # noqa: PLC0415
+    from tare.results.imports import import_file  # noqa: PLC0415
+    from tare.results.storage.load import load_run  # noqa: PLC0415
 
     folder = import_file(
         arguments.file,

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from bench import pipeline
-from bench.commands import requests
-from bench.errors import Exit
-from bench.progress import clock
+from tare.bench import pipeline
+from tare.bench.commands.shared import options as requests
+from tare.bench.errors import Exit
+from tare.bench.progress import clock
 
 if TYPE_CHECKING:
     import argparse
 
-    from bench.plan import Plan
+    from tare.bench.planning.plan import Plan
 
 
 def options(parser: argparse.ArgumentParser) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench import settings
-from bench.errors import Exit
+from tare.bench.errors import Exit
+from tare.bench.request import settings
 
 if TYPE_CHECKING:
     import argparse
@@ -21,8 +21,8 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the report; its path is the last line."""
-    from bench.reporting import report_run  # noqa: PLC0415 - imports pandas
-    from results.find import find_run  # noqa: PLC0415
+    from tare.bench.analysis.report import report_run  # noqa: PLC0415 - imports pandas
+    from tare.results.storage.find import find_run  # noqa: PLC0415
 
     values = settings.resolve(arguments)
     run_dir = find_run(arguments.reference, values["run.results_dir"])

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from bench import pipeline
-from bench.commands import requests
+from tare.bench import pipeline
+from tare.bench.commands.shared import options as requests
 
 if TYPE_CHECKING:
     import argparse

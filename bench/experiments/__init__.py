@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.experiments.density import Density
-from bench.experiments.deploy import DEPLOYS
-from bench.experiments.isolation import Isolation
-from bench.experiments.network import Latency, Stream
-from bench.experiments.scaling import SCALES
-from bench.experiments.starts import STARTS
+from tare.bench.experiments.density import Density
+from tare.bench.experiments.deploy import DEPLOYS
+from tare.bench.experiments.isolation import Isolation
+from tare.bench.experiments.network import Latency, Stream
+from tare.bench.experiments.scaling import SCALES
+from tare.bench.experiments.starts import STARTS
 
 if TYPE_CHECKING:
-    from bench.experiments.base import Experiment
+    from tare.bench.experiments.base import Experiment
 
 EXPERIMENTS: tuple[Experiment, ...] = (
     Latency(),

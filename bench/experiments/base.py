@@ -12,16 +12,16 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from runners.model import TareError
+from tare.runners.model import TareError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from results.record import Metric
-    from runners.images.image import Image
-    from runners.model import Limits, PlaceFailure, RunContext, Runner
-    from runners.provision.tools import Provision
+    from tare.results.record import Metric
+    from tare.runners.images.image import Image
+    from tare.runners.model import Limits, PlaceFailure, RunContext, Runner
+    from tare.runners.provision.tools import Provision
 
 
 class Unsuitable(TareError):
@@ -45,7 +45,7 @@ class Lab:
     """The work folder is ``context.workdir``. Whatever is created carries ``tare-<run>`` in its name."""
     provision: Provision
     settings: Mapping[str, Any]
-    """As :func:`bench.settings.resolve` gives them."""
+    """As :func:`tare.bench.request.settings.resolve` gives them."""
     job_seconds: float
     """The mode's length of a steady-state job: what an experiment measures for as long as it likes, it measures for
     about so long."""
@@ -61,7 +61,7 @@ class Findings:
     """At most one of them primary. Without one, no verdict and no ratio is made of the trials, and the experiment has
     a section of its own in the report."""
     timeline: Mapping[str, int] = field(default_factory=dict)
-    """Mark → host ``CLOCK_MONOTONIC`` ns, if the whole is one start-up; see :data:`results.record.MARKS`."""
+    """Mark → host ``CLOCK_MONOTONIC`` ns, if the whole is one start-up; see :data:`tare.results.record.MARKS`."""
     clock_error: float = 0.0
     context: Mapping[str, Any] = field(default_factory=dict)
     """Facts that must agree before trials are compared: what the places' ``context`` says, and the experiment's."""

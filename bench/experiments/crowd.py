@@ -6,12 +6,12 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.experiments.base import Unsuitable
+from tare.bench.experiments.base import Unsuitable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from runners.model import Limits, Runner
+    from tare.runners.model import Limits, Runner
 
 FAMILY = "crowd"
 

@@ -14,19 +14,19 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from bench.experiments import crowd
-from bench.experiments.base import Experiment, Findings
-from results.record import Metric
-from runners.collectors.crowd import weigh
-from runners.model import PlaceFailure, TareError
+from tare.bench.experiments import crowd
+from tare.bench.experiments.base import Experiment, Findings
+from tare.results.record import Metric
+from tare.runners.collectors.crowd import weigh
+from tare.runners.model import PlaceFailure, TareError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from bench.experiments.base import Lab
-    from results.record import Direction
-    from runners.collectors.crowd import Weight
-    from runners.model import Limits, Place, Runner
+    from tare.bench.experiments.base import Lab
+    from tare.results.record import Direction
+    from tare.runners.collectors.crowd import Weight
+    from tare.runners.model import Limits, Place, Runner
 
 DEFAULT_PLACES = 128
 JOB_LENGTHS = 50

@@ -14,8 +14,8 @@ import socket
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from bench.experiments.base import Experiment, Findings, Unsuitable
-from bench.experiments.deploying import (
+from tare.bench.experiments.base import Experiment, Findings, Unsuitable
+from tare.bench.experiments.deploying import (  # fmt: skip
     BACKING,
     CACHED,
     EMPTY,
@@ -27,22 +27,22 @@ from bench.experiments.deploying import (
     deliver_disk,
     folder,
     make_disks,
-)  # fmt: skip
-from bench.experiments.payloads import PAYLOADS, VERSIONS, Payload
-from results.record import Metric
-from runners.host import residency
-from runners.model import PlaceFailure
-from runners.provision.cache import Cache
-from runners.provision.missing import Missing
-from runners.qemu.runner import QemuRunner
+)
+from tare.bench.experiments.payloads import PAYLOADS, VERSIONS, Payload
+from tare.results.record import Metric
+from tare.runners.guests.qemu.runner import QemuRunner
+from tare.runners.host import residency
+from tare.runners.model import PlaceFailure
+from tare.runners.provision.cache import Cache
+from tare.runners.provision.missing import Missing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bench.experiments.base import Lab
-    from bench.experiments.deploying import Move
-    from runners.images.image import Image
-    from runners.model import JobResult, Limits, Runner
+    from tare.bench.experiments.base import Lab
+    from tare.bench.experiments.deploying import Move
+    from tare.runners.images.image import Image
+    from tare.runners.model import JobResult, Limits, Runner
 
 _SHELF = ("namespaces",)
 _SOURCE = "deploy"

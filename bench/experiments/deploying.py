@@ -16,24 +16,24 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from bench.experiments.base import Unsuitable
-from runners.engines.api import DockerApi
-from runners.engines.clearing import LABEL, repository
-from runners.engines.docker import find_daemon
-from runners.images.apply import Applier
-from runners.images.layers import Digest, merge
-from runners.images.oci import GZIP_LEVEL, OciImage, of_image
-from runners.images.qcow import convert, difference
-from runners.model import TareError
-from runners.qemu.disks import copy_sparse
+from tare.bench.experiments.base import Unsuitable
+from tare.runners.containers.engines.api import DockerApi
+from tare.runners.containers.engines.clearing import LABEL, repository
+from tare.runners.containers.engines.docker import find_daemon
+from tare.runners.guests.disks import copy_sparse
+from tare.runners.images.apply import Applier
+from tare.runners.images.layers import Digest, merge
+from tare.runners.images.oci import GZIP_LEVEL, OciImage, of_image
+from tare.runners.images.qcow import convert, difference
+from tare.runners.model import TareError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from bench.experiments.base import Lab
-    from runners.images.image import Image
-    from runners.images.layers import Layer
-    from runners.provision.cache import Cache
+    from tare.bench.experiments.base import Lab
+    from tare.runners.images.image import Image
+    from tare.runners.images.layers import Layer
+    from tare.runners.provision.cache import Cache
 
 CACHED, EMPTY = "layers-cached", "layers-empty"
 RAW, QCOW2, BACKING = "disk-raw", "disk-qcow2", "disk-backing"

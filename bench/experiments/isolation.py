@@ -1,6 +1,6 @@
 """``isolation``: what a place's environment is, and what it lets its jobs do to the host.
 
-Facts, not times: one trial says all. One place is opened, looked at, and then tried; see :mod:`runners.inside`.
+Facts, not times: one trial says all. One place is opened, looked at, and then tried; see :mod:`tare.runners.inside`.
 """
 
 from __future__ import annotations
@@ -9,15 +9,15 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, get_args
 
-from bench.experiments.base import Experiment, Findings
-from results.record import Metric
-from runners.inside import attempts, fingerprint, image_files
+from tare.bench.experiments.base import Experiment, Findings
+from tare.results.record import Metric
+from tare.runners.inside import attempts, fingerprint, image_files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from bench.experiments.base import Lab
+    from tare.bench.experiments.base import Lab
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """``net-latency`` and ``net-stream``: TCP between a job and its host, by the address that the place gives.
 
 An experiment, as it needs a second program outside of the place: a server in the host's network, or where a private
-bridge has its host's side. Both ends are ``tare-inside`` (:mod:`runners.inside.net`), the same bytes everywhere.
+bridge has its host's side. Both ends are ``tare-inside`` (:mod:`tare.runners.inside.net`), the same bytes everywhere.
 
 *latency* sends one byte and waits for it to come back, as netperf's TCP_RR does, one at a time and without Nagle's
 delay: mostly the path's fixed costs. *stream* sends 128 KiB at a time in one direction and then in the other; it ends
@@ -14,17 +14,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bench.experiments.base import Experiment, Findings, Unsuitable
-from bench.workloads.base import PLACE_CLOCK, amount, cap_seconds, job_timeout, metric
-from runners.inside import image_files, net
+from tare.bench.experiments.base import Experiment, Findings, Unsuitable
+from tare.bench.workloads.base import PLACE_CLOCK, amount, cap_seconds, job_timeout, metric
+from tare.runners.inside import image_files, net
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from bench.experiments.base import Lab
-    from results.record import Metric
-    from runners.model import Place
+    from tare.bench.experiments.base import Lab
+    from tare.results.record import Metric
+    from tare.runners.model import Place
 
 TRIPS_PER_SECOND = 30_000
 BYTES_PER_SECOND = 1_000_000_000

@@ -11,17 +11,17 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bench.experiments import postgres
-from runners.images.build import build_image
-from runners.model import Job
-from runners.provision.cache import Cache
+from tare.bench.experiments import postgres
+from tare.runners.images.build import build_image
+from tare.runners.model import Job
+from tare.runners.provision.cache import Cache
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from bench.experiments.base import Lab
-    from runners.images.image import Image
+    from tare.bench.experiments.base import Lab
+    from tare.runners.images.image import Image
 
 VERSIONS = ("v1", "v2")
 START_SECONDS = 120.0

@@ -9,14 +9,14 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runners.images.build import FETCHED_PREFIX
-from runners.provision.missing import Missing
+from tare.runners.images.build import FETCHED_PREFIX
+from tare.runners.provision.missing import Missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from runners.provision.cache import Cache
-    from runners.provision.tools import Provision, Tool
+    from tare.runners.provision.cache import Cache
+    from tare.runners.provision.tools import Provision, Tool
 
 DATA = "srv/data.tar"
 CONFIGURATION = "srv/postgresql.conf"

@@ -12,16 +12,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bench.experiments.base import Experiment, Findings, Unsuitable
-from bench.workloads.base import Site, metric
-from bench.workloads.cpu import Cpu
+from tare.bench.experiments.base import Experiment, Findings, Unsuitable
+from tare.bench.workloads.base import Site, metric
+from tare.bench.workloads.cpu import Cpu
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bench.experiments.base import Lab
-    from results.record import Metric
-    from runners.model import Limits, Place, Runner
+    from tare.bench.experiments.base import Lab
+    from tare.results.record import Metric
+    from tare.runners.model import Limits, Place, Runner
 
 COUNTS = (1, 2, 4, 8, 16, 32, 64)
 _ALONE = Cpu("scale", "", all_cpus=False)

@@ -1,7 +1,7 @@
 """``starts-N``: N cold starts at once.
 
 N threads prepare a place each and wait for one another; then all launch at the same moment, each through a launcher
-process of its own (see :func:`runners.launcher.client.held_back`), a null job runs, and the places go. Such bursts are
+process of its own (see :func:`tare.runners.launcher.client.held_back`), a null job runs, and the places go. Such bursts are
 repeated for about the length of a steady-state job, and at least once. The latency of a start is counted from the
 moment when its thread handed it over, so waiting for a CPU or a lock of the kernel's is in it.
 """
@@ -15,18 +15,18 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bench.experiments import crowd
-from bench.experiments.base import Experiment, Findings, Unsuitable
-from results.record import Metric
-from runners.launcher.client import held_back
-from runners.model import Job, PlaceFailure, TareError
+from tare.bench.experiments import crowd
+from tare.bench.experiments.base import Experiment, Findings, Unsuitable
+from tare.results.record import Metric
+from tare.runners.launcher.client import held_back
+from tare.runners.model import Job, PlaceFailure, TareError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from bench.experiments.base import Lab
-    from results.record import Direction
-    from runners.model import Limits, Place, Runner
+    from tare.bench.experiments.base import Lab
+    from tare.results.record import Direction
+    from tare.runners.model import Limits, Place, Runner
 
 COUNTS = (1, 2, 4, 8, 16, 32, 64)
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.workloads.cpu import Cpu
-from bench.workloads.disk import Disk
-from bench.workloads.kernel import Stress, SystemCall
-from bench.workloads.memory import Memory
-from bench.workloads.null import Null
-from bench.workloads.python import Python
+from tare.bench.workloads.cpu import Cpu
+from tare.bench.workloads.disk import Disk
+from tare.bench.workloads.kernel import Stress, SystemCall
+from tare.bench.workloads.memory import Memory
+from tare.bench.workloads.null import Null
+from tare.bench.workloads.python import Python
 
 if TYPE_CHECKING:
-    from bench.workloads.base import Workload
+    from tare.bench.workloads.base import Workload
 
 WORKLOADS: tuple[Workload, ...] = (
     Null(),

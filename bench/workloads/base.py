@@ -12,15 +12,15 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from results.record import Metric
-from runners.model import TareError
+from tare.results.record import Metric
+from tare.runners.model import TareError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from results.record import Direction
-    from runners.images.image import Image
-    from runners.model import Job, JobResult
+    from tare.results.record import Direction
+    from tare.runners.images.image import Image
+    from tare.runners.model import Job, JobResult
 
 PLACE_CLOCK = "place-monotonic"
 """The clock of the place, as the tool inside read it: the host's own, except in guests."""

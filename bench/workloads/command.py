@@ -6,16 +6,16 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bench.workloads.base import metric, number
-from runners.images.image import COMMAND
-from runners.model import Job
+from tare.bench.workloads.base import metric, number
+from tare.runners.images.image import COMMAND
+from tare.runners.model import Job
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bench.workloads.base import Site
-    from results.record import Metric
-    from runners.model import JobResult
+    from tare.bench.workloads.base import Site
+    from tare.results.record import Metric
+    from tare.runners.model import JobResult
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,16 +10,16 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bench.workloads.base import amount, cap_seconds, job_timeout, metric, number
-from bench.workloads.sysbench import check_printed, find, read_report
-from runners.model import Job
+from tare.bench.workloads.base import amount, cap_seconds, job_timeout, metric, number
+from tare.bench.workloads.sysbench import check_printed, find, read_report
+from tare.runners.model import Job
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bench.workloads.base import Site
-    from results.record import Metric
-    from runners.model import JobResult
+    from tare.bench.workloads.base import Site
+    from tare.results.record import Metric
+    from tare.runners.model import JobResult
 
 EVENTS_PER_SECOND = 3000
 """What one thread of an ordinary core reaches at this limit."""

@@ -10,7 +10,7 @@ system refuses it, fio fails and so does the trial, with fio's message: nothing 
 A host's page cache may still lie below a guest's disk; the place's context tells its cache mode.
 
 ``disk-fsync`` is what a database's log does: 4 KiB through the page cache, then ``fdatasync``. In a guest each of them
-has to become a flush of its disk: the collector ``guest_disk`` counts those, and :mod:`results.fairness` compares.
+has to become a flush of its disk: the collector ``guest_disk`` counts those, and :mod:`tare.results.judgement.fairness` compares.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
 
-from bench.workloads.base import ParseError, amount, cap_seconds, job_timeout, metric, number
-from runners.model import Job
+from tare.bench.workloads.base import ParseError, amount, cap_seconds, job_timeout, metric, number
+from tare.runners.model import Job
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bench.workloads.base import Site
-    from results.record import Metric
-    from runners.model import JobResult
+    from tare.bench.workloads.base import Site
+    from tare.results.record import Metric
+    from tare.runners.model import JobResult
 
 FILE_MIB = 64
 FILE_NAME = "tare-fio"

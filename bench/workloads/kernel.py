@@ -17,7 +17,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from bench.workloads.base import (
+from tare.bench.workloads.base import (
     PLACE_WALL_CLOCK,
     ParseError,
     amount,
@@ -26,14 +26,14 @@ from bench.workloads.base import (
     metric,
     number,
 )
-from runners.model import Job
+from tare.runners.model import Job
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bench.workloads.base import Site
-    from results.record import Metric
-    from runners.model import JobResult
+    from tare.bench.workloads.base import Site
+    from tare.results.record import Metric
+    from tare.runners.model import JobResult
 
 COPIES_PER_SECOND = 1_000_000
 _CALLS_PER_COPY = 2

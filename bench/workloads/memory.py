@@ -16,16 +16,16 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from bench.workloads.base import amount, cap_seconds, job_timeout, metric, number
-from bench.workloads.sysbench import check_printed, find, read_report
-from runners.model import Job
+from tare.bench.workloads.base import amount, cap_seconds, job_timeout, metric, number
+from tare.bench.workloads.sysbench import check_printed, find, read_report
+from tare.runners.model import Job
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bench.workloads.base import Site
-    from results.record import Metric
-    from runners.model import JobResult
+    from tare.bench.workloads.base import Site
+    from tare.results.record import Metric
+    from tare.runners.model import JobResult
 
 BLOCK_MIB = 64
 BLOCKS_PER_SECOND = 150

@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from runners.model import Job
+from tare.runners.model import Job
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bench.workloads.base import Site
-    from results.record import Metric
-    from runners.model import JobResult
+    from tare.bench.workloads.base import Site
+    from tare.results.record import Metric
+    from tare.runners.model import JobResult
 
 
 @dataclass(frozen=True, slots=True)
 class Null:
-    """The null job, in a place of its own. Its metrics come from the timeline, see :mod:`bench.launch_metrics`."""
+    """The null job, in a place of its own. Its metrics come from the timeline, see :mod:`tare.bench.campaign.launch_metrics`."""
 
     name: str = "null"
     family: str = "startup"

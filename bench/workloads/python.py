@@ -1,4 +1,4 @@
-"""``python``: a real program of the most common kind, :mod:`bench.workloads.python_program`."""
+"""``python``: a real program of the most common kind, :mod:`tare.bench.workloads.python_program`."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from bench.workloads.base import ParseError, amount, job_timeout, metric, number
-from runners.model import Job
+from tare.bench.workloads.base import ParseError, amount, job_timeout, metric, number
+from tare.runners.model import Job
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bench.workloads.base import Site
-    from results.record import Metric
-    from runners.model import JobResult
+    from tare.bench.workloads.base import Site
+    from tare.results.record import Metric
+    from tare.runners.model import JobResult
 
 PROGRAM = Path(__file__).with_name("python_program.py")
 """On the host."""

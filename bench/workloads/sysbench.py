@@ -10,10 +10,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bench.workloads.base import ParseError, number
+from tare.bench.workloads.base import ParseError, number
 
 if TYPE_CHECKING:
-    from runners.model import JobResult
+    from tare.runners.model import JobResult
 
 _TOTAL_TIME = re.compile(rb"^ *total time: +(\S+)s$", re.MULTILINE)
 _EVENTS = re.compile(rb"^ *total number of events: +(\S+)$", re.MULTILINE)

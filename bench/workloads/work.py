@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from bench.workloads.base import job_timeout, metric, number
-from runners.model import Job
-from runners.native.build import build
+from tare.bench.workloads.base import job_timeout, metric, number
+from tare.runners.model import Job
+from tare.runners.native.build import build
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bench.workloads.base import Site
-    from results.record import Metric
-    from runners.model import JobResult
+    from tare.bench.workloads.base import Site
+    from tare.results.record import Metric
+    from tare.runners.model import JobResult
 
 SOURCE = Path(__file__).with_name("work.c")
 PROGRAM_IN_IMAGE = "/usr/bin/tare-work"

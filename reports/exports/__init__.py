@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from reports.exports import (
+from tare.reports.exports import (
     bencher,
     chrome_trace,
     csv,
@@ -23,7 +23,7 @@ from reports.exports import (
 )
 
 if TYPE_CHECKING:
-    from reports.model import ReportInput
+    from tare.reports.model import ReportInput
 
 
 class Export(Protocol):

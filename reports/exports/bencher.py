@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from reports.exports.series import all_series, dumped
+from tare.reports.exports.series import all_series, dumped
 
 if TYPE_CHECKING:
-    from reports.model import ReportInput
+    from tare.reports.model import ReportInput
 
 NAME = "bencher"
 SUMMARY = "Bencher Metric Format, all judged metrics: median, least and most"

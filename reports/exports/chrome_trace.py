@@ -8,11 +8,11 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Any
 
-from reports.exports.series import case_title, dumped
-from results.record import MARKS
+from tare.reports.exports.series import case_title, dumped
+from tare.results.record import MARKS
 
 if TYPE_CHECKING:
-    from reports.model import ReportInput
+    from tare.reports.model import ReportInput
 
 NAME = "chrome-trace"
 SUMMARY = "Chrome trace events of all timelines, for Perfetto"

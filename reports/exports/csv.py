@@ -6,10 +6,10 @@ import csv
 import io
 from typing import TYPE_CHECKING, Any
 
-from reports.exports.tidy import COLUMNS, rows
+from tare.reports.exports.tidy import COLUMNS, rows
 
 if TYPE_CHECKING:
-    from reports.model import ReportInput
+    from tare.reports.model import ReportInput
 
 NAME = "csv"
 SUMMARY = "tidy CSV, a row a metric of a trial; `tare import` reads it back"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reports import numbers
-from reports.exports.series import dumped, primary_series
+from tare.reports.exports.series import dumped, primary_series
+from tare.reports.text import numbers
 
 if TYPE_CHECKING:
-    from reports.model import ReportInput
+    from tare.reports.model import ReportInput
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from statistics import fmean, median, stdev
 from typing import TYPE_CHECKING, Any
 
-from reports.exports.series import dumped, primary_series, seconds_per_unit
+from tare.reports.exports.series import dumped, primary_series, seconds_per_unit
 
 if TYPE_CHECKING:
-    from reports.model import ReportInput
+    from tare.reports.model import ReportInput
 
 NAME = "hyperfine"
 SUMMARY = "JSON like hyperfine's, times of the primary metrics"

@@ -6,12 +6,12 @@ import re
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
-from reports import numbers
-from reports.exports.series import Exported, all_series, case_title
+from tare.reports.exports.series import Exported, all_series, case_title
+from tare.reports.text import numbers
 
 if TYPE_CHECKING:
-    from reports.model import ReportInput
-    from results.record import Trial
+    from tare.reports.model import ReportInput
+    from tare.results.record import Trial
 
 NAME = "junit"
 SUMMARY = "JUnit XML: failures, skips, and medians as properties"

@@ -6,13 +6,13 @@ import json
 import re
 from typing import TYPE_CHECKING
 
-from reports.exports.series import Exported, all_series
-from reports.numbers import nearest_rank
+from tare.reports.exports.series import Exported, all_series
+from tare.reports.text.numbers import nearest_rank
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reports.model import ReportInput
+    from tare.reports.model import ReportInput
 
 NAME = "openmetrics"
 SUMMARY = "OpenMetrics text, all metrics as summaries (quantiles, count, sum)"

@@ -6,12 +6,12 @@ import csv
 import io
 from typing import TYPE_CHECKING
 
-from reports.exports.series import primary_series
+from tare.reports.exports.series import primary_series
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reports.model import ReportInput
+    from tare.reports.model import ReportInput
 
 NAME = "otava"
 SUMMARY = "CSV for Apache Otava: a row a run, medians of the primary metrics"

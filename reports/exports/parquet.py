@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reports.exports.tidy import COLUMNS, rows
-from results.errors import ResultError
+from tare.reports.exports.tidy import COLUMNS, rows
+from tare.results.errors import ResultError
 
 if TYPE_CHECKING:
-    from reports.model import ReportInput
+    from tare.reports.model import ReportInput
 
 NAME = "parquet"
 SUMMARY = "the tidy table as Parquet; needs pyarrow"

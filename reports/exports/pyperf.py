@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from reports.exports.series import Exported, dumped, primary_series, seconds_per_unit
+from tare.reports.exports.series import Exported, dumped, primary_series, seconds_per_unit
 
 if TYPE_CHECKING:
-    from reports.model import ReportInput
+    from tare.reports.model import ReportInput
 
 NAME = "pyperf"
 SUMMARY = "pyperf's JSON, times of the primary metrics by invocation"

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from reports.model import ReportInput
-    from results.record import Metric, Trial
+    from tare.reports.model import ReportInput
+    from tare.results.record import Metric, Trial
 
 
 @dataclass(slots=True)

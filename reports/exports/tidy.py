@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reports.model import ReportInput
+    from tare.reports.model import ReportInput
 
 COLUMNS = (
     "series", "runner", "metric", "value", "unit", "direction", "block", "invocation", "trial", "warmup", "control",

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reports.plots import coldstarts, cpu, density, drift, ladder, overhead, scaling, starts, startup
+from tare.reports.plots import coldstarts, cpu, density, drift, ladder, overhead, scaling, starts, startup
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from matplotlib.figure import Figure
 
-    from reports.summary import Summary
-    from reports.words import Words
+    from tare.reports.summaries.run import Summary
+    from tare.reports.text.words import Words
 
 
 @dataclass(frozen=True, slots=True)

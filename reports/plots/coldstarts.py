@@ -5,9 +5,9 @@ from __future__ import annotations
 import statistics
 from typing import TYPE_CHECKING, Any
 
-from reports import numbers
-from reports.plots import style
-from reports.plots.drift import RASTER_POINTS
+from tare.reports.plots import style
+from tare.reports.plots.drift import RASTER_POINTS
+from tare.reports.text import numbers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from reports.summary import Phases, Summary
-    from reports.words import Words
+    from tare.reports.summaries.run import Phases, Summary
+    from tare.reports.text.words import Words
 
 _ROW_INCHES = 0.5
 _MOST_CASES = 4

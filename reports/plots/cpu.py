@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from reports import numbers
-from reports.plots import style
-from reports.summary import CONTROL, PLACE_CPU
+from tare.reports.plots import style
+from tare.reports.summaries.run import CONTROL, PLACE_CPU
+from tare.reports.text import numbers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from reports.summary import Case, Summary
-    from reports.words import Words
+    from tare.reports.summaries.run import Case, Summary
+    from tare.reports.text.words import Words
 
 INSIDE = "cpu"
 

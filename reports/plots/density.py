@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from reports import crowd
-from reports.plots import style
-from reports.plots.starts import number_axis, runner_handles
+from tare.reports.plots import style
+from tare.reports.plots.starts import number_axis, runner_handles
+from tare.reports.summaries import crowd
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from reports.crowd import Ramp
-    from reports.summary import Summary
-    from reports.words import Words
+    from tare.reports.summaries.crowd import Ramp
+    from tare.reports.summaries.run import Summary
+    from tare.reports.text.words import Words
 
 
 def draw(summary: Summary, words: Words) -> Figure | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from reports.plots import style
+from tare.reports.plots import style
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from reports.summary import Series, Summary
-    from reports.words import Words
+    from tare.reports.summaries.run import Series, Summary
+    from tare.reports.text.words import Words
 
 _PANEL_INCHES = 1.75
 _MOST_PANELS = 24
@@ -83,7 +83,7 @@ def _panel(axes: Axes, by_runner: Mapping[str, Series], *, many: bool) -> None:
 def _legend(made: Figure, cases: list[Any]) -> None:
     from matplotlib.lines import Line2D  # noqa: PLC0415
 
-    from reports.summary import rank  # noqa: PLC0415
+    from tare.reports.summaries.run import rank  # noqa: PLC0415
 
     runners = sorted({runner for _case, by_runner in cases for runner in by_runner}, key=rank)
     handles = [

@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from reports.plots import style
+from tare.reports.plots import style
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

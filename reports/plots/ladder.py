@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from reports import numbers
-from reports.plots import style
-from reports.sections.ladder import rung_name, tells
+from tare.reports.content.sections.ladder import rung_name, tells
+from tare.reports.plots import style
+from tare.reports.text import numbers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from reports.summary import Case, Summary
-    from reports.words import Words
-    from results.comparison import Estimate
-    from results.ladder import Rise
+    from tare.reports.summaries.run import Case, Summary
+    from tare.reports.text.words import Words
+    from tare.results.judgement.comparison import Estimate
+    from tare.results.judgement.rungs import Rise
 
 _MOST_CASES = 3
 """Panels side by side; the tables have all."""

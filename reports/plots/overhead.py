@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from reports import numbers
-from reports.plots import style
-from reports.summary import case_of, rank
+from tare.reports.plots import style
+from tare.reports.summaries.run import case_of, rank
+from tare.reports.text import numbers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from reports.summary import Summary
-    from reports.words import Words
-    from results.comparison import Comparison
+    from tare.reports.summaries.run import Summary
+    from tare.reports.text.words import Words
+    from tare.results.judgement.comparison import Comparison
 
 MARKERS = {"better": "<", "worse": ">", "same": "D", "undecided": "o"}
 """Verdict → marker; an undecided one is hollow too, so that no verdict is told by colour alone."""

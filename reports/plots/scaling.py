@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from reports import scaling
-from reports.plots import style
-from reports.plots.starts import number_axis, runner_handles
+from tare.reports.plots import style
+from tare.reports.plots.starts import number_axis, runner_handles
+from tare.reports.summaries import scaling
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from reports.scaling import Point
-    from reports.summary import Summary
-    from reports.words import Words
+    from tare.reports.summaries.run import Summary
+    from tare.reports.summaries.scaling import Point
+    from tare.reports.text.words import Words
 
 
 def draw(summary: Summary, words: Words) -> Figure | None:

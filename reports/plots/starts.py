@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from reports import crowd
-from reports.plots import style
+from tare.reports.plots import style
+from tare.reports.summaries import crowd
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from reports.crowd import Starts
-    from reports.summary import Summary
-    from reports.words import Words
+    from tare.reports.summaries.crowd import Starts
+    from tare.reports.summaries.run import Summary
+    from tare.reports.text.words import Words
 
 
 def draw(summary: Summary, words: Words) -> Figure | None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from reports import numbers
-from reports.plots import style
+from tare.reports.plots import style
+from tare.reports.text import numbers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from reports.summary import Phases, Summary
-    from reports.words import Words
+    from tare.reports.summaries.run import Phases, Summary
+    from tare.reports.text.words import Words
 
 _ROW_INCHES = 0.46
 _MOST_CASES = 6

@@ -142,7 +142,7 @@ def figure(height_inches: float) -> Figure:
 
 
 def log_ticks(axes: Axes, unit: str = "", *, most: int = 6) -> None:
-    """At most about ``most`` readable ticks on a logarithmic x axis: values as :mod:`reports.numbers` prints them."""
+    """At most about ``most`` readable ticks on a logarithmic x axis: values as :mod:`tare.reports.text.numbers` prints them."""
     _log_ticks(axes.xaxis, axes.get_xlim(), unit, most)
 
 
@@ -171,7 +171,7 @@ def _log_ticks(axis: Axis, limits: tuple[float, float], unit: str, most: int) ->
 
 def tick(value: float, unit: str) -> str:
     """A round axis value: ``20 ms``, ``1.5×``."""
-    from reports import numbers  # noqa: PLC0415
+    from tare.reports.text import numbers  # noqa: PLC0415
 
     text = f"{value:.6g}{numbers.TIMES}" if unit == "" else numbers.quantity(value, unit, width=value / 2)
     number, space, symbol = text.partition(" ")

@@ -18,12 +18,12 @@ from typing import Any, Protocol
 
 import msgspec
 
-from results.errors import ResultError
-from results.imports import fio, hyperfine, pyperf, pytest_benchmark, tidy
-from results.imports.model import Imported, ImportFault
-from results.load import load_run
-from results.record import FORMAT_VERSION, Manifest
-from results.store import RunWriter, new_run_id
+from tare.results.errors import ResultError
+from tare.results.imports import fio, hyperfine, pyperf, pytest_benchmark, tidy
+from tare.results.imports.model import Imported, ImportFault
+from tare.results.record import FORMAT_VERSION, Manifest
+from tare.results.storage.load import load_run
+from tare.results.storage.store import RunWriter, new_run_id
 
 
 class Import(Protocol):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from results.imports.model import Imported, Node, metric, trial
+from tare.results.imports.model import Imported, Node, metric, trial
 
 if TYPE_CHECKING:
-    from results.record import Metric, Trial
+    from tare.results.record import Metric, Trial
 
 NAME = "fio"
 SUMMARY = "fio's --output-format=json"

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from results.errors import ResultError
-from results.record import Metric, Trial
+from tare.results.errors import ResultError
+from tare.results.record import Metric, Trial
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from results.record import Direction, Outcome
+    from tare.results.record import Direction, Outcome
 
 RUNNER = "imported"
 """The runner's label of what names none."""

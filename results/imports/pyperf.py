@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from results.imports.model import Imported, ImportFault, Node, metric, trial
+from tare.results.imports.model import Imported, ImportFault, Node, metric, trial
 
 if TYPE_CHECKING:
-    from results.record import Trial
+    from tare.results.record import Trial
 
 NAME = "pyperf"
 SUMMARY = "pyperf's JSON"

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import msgspec
 
-from results.imports.model import RUNNER, Imported, ImportFault
-from results.load import LARGEST_INT
-from results.record import Accelerator, Direction, Metric, Outcome, Trial
+from tare.results.imports.model import RUNNER, Imported, ImportFault
+from tare.results.record import Accelerator, Direction, Metric, Outcome, Trial
+from tare.results.storage.load import LARGEST_INT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

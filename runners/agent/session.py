@@ -1,7 +1,7 @@
 """The conversation with an agent: who is there, what is its clock, run this, leave.
 
 Every wait has a deadline. An agent that falls silent, dies or contradicts itself costs its place
-(:class:`~runners.model.PlaceFailure`), never the run, and no number is ever taken from a contradiction.
+(:class:`~tare.runners.model.PlaceFailure`), never the run, and no number is ever taken from a contradiction.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
-from runners.agent.wire import (
+from tare.runners.agent.wire import (
     GUEST_TICK_SECONDS,
     Done,
     Frame,
@@ -28,11 +28,11 @@ from runners.agent.wire import (
     encode,
     encode_job,
 )
-from runners.model import JobResult, PlaceFailure, Usage
+from tare.runners.model import JobResult, PlaceFailure, Usage
 
 if TYPE_CHECKING:
-    from runners.agent.wire import Message
-    from runners.model import Job
+    from tare.runners.agent.wire import Message
+    from tare.runners.model import Job
 
 WAKING_SEQUENCE = 0
 """Of the ping that an agent gets first when it was restored with its guest."""

@@ -1,6 +1,6 @@
 """The host's half of the wire: frames, fields and the messages made of them. ``wire.h`` is the agent's half.
 
-The format is described in ``ARCHITECTURE.md``. Nothing here waits or opens anything; see :mod:`runners.agent.session`.
+The format is described in ``ARCHITECTURE.md``. Nothing here waits or opens anything; see :mod:`tare.runners.agent.session`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from runners.model import Job
+    from tare.runners.model import Job
 
 VERSION = 1
 MAGIC = b"TARE"

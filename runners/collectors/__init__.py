@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runners.collectors.cgroup import CgroupCollector
-from runners.collectors.exits import ExitCollector
-from runners.collectors.guest_disk import GuestDiskCollector
-from runners.collectors.guest_memory import GuestMemoryCollector
-from runners.collectors.host import HostCollector
-from runners.collectors.processes import ProcessCollector
-from runners.collectors.usage import usage_metrics
-from runners.collectors.vmm import VmmCollector
+from tare.runners.collectors.cgroup import CgroupCollector
+from tare.runners.collectors.exits import ExitCollector
+from tare.runners.collectors.guest_disk import GuestDiskCollector
+from tare.runners.collectors.guest_memory import GuestMemoryCollector
+from tare.runners.collectors.host import HostCollector
+from tare.runners.collectors.processes import ProcessCollector
+from tare.runners.collectors.usage import usage_metrics
+from tare.runners.collectors.vmm import VmmCollector
 
 if TYPE_CHECKING:
-    from runners.collectors.base import Collector
-    from runners.model import Vantage
+    from tare.runners.collectors.base import Collector
+    from tare.runners.model import Vantage
 
 __all__ = ["default_collectors", "usage_metrics"]
 

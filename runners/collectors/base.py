@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from results.record import Metric
+from tare.results.record import Metric
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from results.record import Direction
-    from runners.model import Vantage
+    from tare.results.record import Direction
+    from tare.runners.model import Vantage
 
 TICK_SECONDS = 1 / os.sysconf("SC_CLK_TCK")
 """Resolution of the CPU times that the kernel prints in ticks (proc_pid_stat(5), proc_stat(5))."""

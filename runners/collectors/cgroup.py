@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runners.collectors.base import (
+from tare.runners.collectors.base import (
     BYTES,
     BYTES_GAUGE,
     COUNT,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from runners.model import Vantage
+    from tare.runners.model import Vantage
 
 _NO_CONTROLLER = "the place has no cgroup with this controller"
 

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from runners.collectors.processes import process_tree, pss_bytes
+from tare.runners.collectors.processes import process_tree, pss_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from runners.model import Vantage
+    from tare.runners.model import Vantage
 
 DAEMONS: Final[Mapping[str, tuple[str, ...]]] = {
     "docker": ("dockerd", "containerd", "docker-proxy"),

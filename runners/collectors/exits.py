@@ -20,15 +20,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from runners.collectors.base import COUNT, CounterCollector, Kind
-from runners.model import TareError
+from tare.runners.collectors.base import COUNT, CounterCollector, Kind
+from tare.runners.model import TareError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from results.record import Metric
-    from runners.collectors.base import State
-    from runners.model import Vantage
+    from tare.results.record import Metric
+    from tare.runners.collectors.base import State
+    from tare.runners.model import Vantage
 
 _NS = Kind("s", clock="host-monotonic")
 

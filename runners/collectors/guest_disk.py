@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runners.collectors.base import BYTES, COUNT, CounterCollector, Kind
-from runners.model import TareError
+from tare.runners.collectors.base import BYTES, COUNT, CounterCollector, Kind
+from tare.runners.model import TareError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from runners.model import Vantage
+    from tare.runners.model import Vantage
 
 _NS = Kind("s", clock="host-monotonic")
 

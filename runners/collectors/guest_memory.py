@@ -10,12 +10,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, ClassVar
 
-from runners.collectors.base import BYTES_GAUGE, CounterCollector, Kind
+from tare.runners.collectors.base import BYTES_GAUGE, CounterCollector, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from runners.model import Vantage
+    from tare.runners.model import Vantage
 
 _RANGE = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) ", re.ASCII)
 

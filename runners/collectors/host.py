@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runners.collectors.base import TICK_SECONDS, CounterCollector, Kind
+from tare.runners.collectors.base import TICK_SECONDS, CounterCollector, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from runners.model import Vantage
+    from tare.runners.model import Vantage
 
 _STAT_FIELDS = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal", "guest", "guest_nice")
 _SECTOR_BYTES = 512

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runners.collectors.base import (
+from tare.runners.collectors.base import (
     BYTES,
     BYTES_GAUGE,
     CPU_TICKS,
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from runners.model import Vantage
+    from tare.runners.model import Vantage
 
 
 class ProcessCollector(CounterCollector):

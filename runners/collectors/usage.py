@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from results.record import Metric
-from runners.agent.wire import GUEST_TICK_SECONDS
+from tare.results.record import Metric
+from tare.runners.agent.wire import GUEST_TICK_SECONDS
 
 if TYPE_CHECKING:
-    from results.record import Direction
-    from runners.model import Usage
+    from tare.results.record import Direction
+    from tare.runners.model import Usage
 
 
 def steal_metric(seconds: float) -> Metric:

@@ -13,14 +13,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from runners.collectors.base import CPU_NS, CPU_TICKS, TICK_SECONDS, CounterCollector, Kind
-from runners.collectors.processes import stat_fields
+from tare.runners.collectors.base import CPU_NS, CPU_TICKS, TICK_SECONDS, CounterCollector, Kind
+from tare.runners.collectors.processes import stat_fields
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from runners.model import Vantage
+    from tare.runners.model import Vantage
 
 _VCPU = re.compile(r"^CPU \d+/|^ALL CPUs/|^(fc_)?vcpu", re.ASCII)
 _VHOST = re.compile(r"^vhost", re.ASCII)

@@ -1,7 +1,7 @@
 """A bridge in a net namespace of its own, what guests' taps are plugged into. The host's own network is not touched.
 
 The host's side of it is in the namespace, too: whoever is to be reached from the guests has to be there. All of it goes
-with the namespace ``tare-<run>-…``, which :mod:`runners.host.leftovers` finds by that name.
+with the namespace ``tare-<run>-…``, which :mod:`tare.runners.cleanup` finds by that name.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import struct
 import threading
 from pathlib import Path
 
-from runners.host.links import BITS, ip
-from runners.model import PlaceFailure
-from runners.provision.missing import Missing
+from tare.runners.host.links import BITS, ip
+from tare.runners.model import PlaceFailure
+from tare.runners.provision.missing import Missing
 
 TUN = Path("/dev/net/tun")
 _NETWORK = "10.192.0"

@@ -19,12 +19,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runners.model import TareError
+from tare.runners.model import TareError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-    from runners.model import Limits
+    from tare.runners.model import Limits
 
 UNIFIED = "unified"
 """The key of the v2 hierarchy where v1 ones have their controllers' names."""
@@ -107,7 +107,7 @@ class Cgroups:
             run: the run's id.
             name: the place's.
             limits: what to set.
-            disk: ``major:minor`` of the disk that I/O limits are for, see :func:`runners.host.disks.disk_of`.
+            disk: ``major:minor`` of the disk that I/O limits are for, see :func:`tare.runners.host.disks.disk_of`.
             only: of :data:`CONTROLLERS`. One that is asked for alone is used even where it has nothing to limit.
 
         Raises:

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runners.host.cpuinfo import cpu_facts, turbo
-from runners.host.facts import chosen, file_system_of, read
-from runners.host.virtualisation import virtualisation
+from tare.runners.host.cpuinfo import cpu_facts, turbo
+from tare.runners.host.facts import chosen, file_system_of, read
+from tare.runners.host.virtualisation import virtualisation
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,8 +13,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runners.host.cpuinfo import cpu_facts
-from runners.host.virtualisation import container, virtualisation
+from tare.runners.host.cpuinfo import cpu_facts
+from tare.runners.host.virtualisation import container, virtualisation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,12 +6,12 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runners.host.cgroups import UNIFIED, V1_IO, V2_IO, Cgroup
+from tare.runners.host.cgroups import UNIFIED, V1_IO, V2_IO, Cgroup
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from runners.host.cgroups import Cgroups, Hierarchy
+    from tare.runners.host.cgroups import Cgroups, Hierarchy
 
 _UNLIMITED = 1 << 62
 """v1 says "no limit" with the largest multiple of a page."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from runners.host.cpuinfo import cpuinfo
+from tare.runners.host.cpuinfo import cpuinfo
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from runners.images.closure import inside
-from runners.model import TareError
+from tare.runners.model import TareError
+from tare.runners.provision.elf import inside
 
 _WHITEOUT = ".wh."
 _OPAQUE = ".wh..wh..opq"

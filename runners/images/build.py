@@ -8,21 +8,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runners.images.carry import HOST, Carrier
-from runners.images.command import carry_command
-from runners.images.image import AGENT, COMMAND, ROOT, Image, Program, image_key
-from runners.images.layers import Items, Layer, fill, merge
-from runners.images.onto import command_in, lay_over, unpack_given
-from runners.images.python import add_library, ask
-from runners.native.build import build
-from runners.provision.cache import Cache
+from tare.runners.images.carry import HOST, Carrier
+from tare.runners.images.command import carry_command
+from tare.runners.images.image import AGENT, COMMAND, ROOT, Image, Program, image_key
+from tare.runners.images.layers import Items, Layer, fill, merge
+from tare.runners.images.overlay import command_in, lay_over, unpack_given
+from tare.runners.images.python import add_library, ask
+from tare.runners.native.build import build
+from tare.runners.provision.cache import Cache
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from runners.images.given import GivenImage
-    from runners.images.onto import Unpacked
-    from runners.provision.tools import Provision, Tool
+    from tare.runners.images.external import GivenImage
+    from tare.runners.images.overlay import Unpacked
+    from tare.runners.provision.tools import Provision, Tool
 
 AGENT_SOURCE = Path(__file__).parents[1] / "agent" / "agent.c"
 

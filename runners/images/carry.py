@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from runners.images.closure import Closure, Libraries, inside
-from runners.images.layers import Items
-from runners.model import TareError
-from runners.provision.cache import sha256_of
-from runners.provision.unpack import merged
+from tare.runners.images.layers import Items
+from tare.runners.model import TareError
+from tare.runners.provision.cache import sha256_of
+from tare.runners.provision.elf import Closure, Libraries, inside
+from tare.runners.provision.unpack import merged
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

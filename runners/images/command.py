@@ -16,19 +16,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runners.images.carry import Carrier
-from runners.images.closure import is_elf, read_elf
-from runners.images.image import ROOT, Program
-from runners.images.imports import installed, modules, source_of
-from runners.images.python import add_library, add_modules, ask, package_files
-from runners.model import TareError
-from runners.provision import arch
+from tare.runners.images.carry import Carrier
+from tare.runners.images.image import ROOT, Program
+from tare.runners.images.imports import installed, modules, source_of
+from tare.runners.images.python import add_library, add_modules, ask, package_files
+from tare.runners.model import TareError
+from tare.runners.provision import arch
+from tare.runners.provision.elf import is_elf, read_elf
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from runners.images.layers import Items
-    from runners.images.python import Interpreter
+    from tare.runners.images.layers import Items
+    from tare.runners.images.python import Interpreter
 
 LIMIT_BYTES = 2 << 30
 """A command's layer may not be larger: guests get it as a disk, and every place its page cache."""

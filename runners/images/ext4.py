@@ -7,12 +7,12 @@ import subprocess
 import uuid
 from typing import TYPE_CHECKING
 
-from runners.model import TareError
+from tare.runners.model import TareError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from runners.provision.tools import Tool
+    from tare.runners.provision.tools import Tool
 
 _BLOCK = 4096
 _INODE = 256

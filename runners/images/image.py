@@ -6,14 +6,14 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from runners.model import TareError
-from runners.provision.loader import loader_argv
+from tare.runners.model import TareError
+from tare.runners.provision.loader import loader_argv
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from runners.images.layers import Layer
+    from tare.runners.images.layers import Layer
 
 COMMAND = "command"
 """Name of the program that is the user's own command."""

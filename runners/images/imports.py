@@ -1,7 +1,7 @@
 """Which installed packages a Python command needs, read from its source and the packages' metadata.
 
 Nothing is run but the interpreter's own metadata library. What a program imports by a computed name, or as a plug-in,
-is not seen; :mod:`runners.images.command` says so where it leaves something out.
+is not seen; :mod:`tare.runners.images.command` says so where it leaves something out.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runners.model import TareError
+from tare.runners.model import TareError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any, Literal, cast
 
-from runners.model import TareError
-from runners.provision.cache import sha256_of
-from runners.provision.unpack import merged
+from tare.runners.model import TareError
+from tare.runners.provision.cache import sha256_of
+from tare.runners.provision.unpack import merged
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -19,17 +19,17 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from runners.images.image import AGENT
-from runners.images.layers import Digest
-from runners.model import TareError
-from runners.provision import arch
+from tare.runners.images.image import AGENT
+from tare.runners.images.layers import Digest
+from tare.runners.model import TareError
+from tare.runners.provision import arch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from runners.images.image import Image
-    from runners.images.layers import Layer
+    from tare.runners.images.image import Image
+    from tare.runners.images.layers import Layer
 
 LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar"
 CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"

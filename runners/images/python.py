@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from runners.images.layers import Item
-from runners.model import TareError
-from runners.provision.unpack import merged
+from tare.runners.images.layers import Item
+from tare.runners.model import TareError
+from tare.runners.provision.unpack import merged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from runners.images.layers import Items
+    from tare.runners.images.layers import Items
 
 _LEFT_OUT_FOLDERS = frozenset(
     {

@@ -5,12 +5,12 @@ from __future__ import annotations
 import subprocess
 from typing import TYPE_CHECKING
 
-from runners.model import TareError
+from tare.runners.model import TareError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from runners.provision.tools import Tool
+    from tare.runners.provision.tools import Tool
 
 
 def convert(raw: Path, dest: Path, qemu_img: Tool, *, compress: bool = False) -> Path:

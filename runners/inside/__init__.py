@@ -9,12 +9,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runners.native.build import build
+from tare.runners.native.build import build
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from runners.model import Place
+    from tare.runners.model import Place
 
 SOURCE = Path(__file__).with_name("inside.c")
 

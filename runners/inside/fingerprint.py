@@ -9,14 +9,14 @@ import re
 import time
 from typing import TYPE_CHECKING, Final
 
-from runners.inside import program
-from runners.model import Job, TareError
+from tare.runners.inside import program
+from tare.runners.model import Job, TareError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from runners.images.image import Image
-    from runners.model import Place
+    from tare.runners.images.image import Image
+    from tare.runners.model import Place
 
 Facts = dict[str, str | int]
 

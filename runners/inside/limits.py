@@ -11,15 +11,15 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runners.collectors.base import TICK_SECONDS
-from runners.collectors.processes import stat_fields
-from runners.inside import program
-from runners.model import Job, TareError
+from tare.runners.collectors.base import TICK_SECONDS
+from tare.runners.collectors.processes import stat_fields
+from tare.runners.inside import program
+from tare.runners.model import Job, TareError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from runners.model import JobResult, Limits, Place, Runner
+    from tare.runners.model import JobResult, Limits, Place, Runner
 
 MARGIN_BYTES = 64 << 20
 """How far beyond the memory limit the probe goes, and what must be free beyond that on the host."""

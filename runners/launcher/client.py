@@ -22,15 +22,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from runners.launcher.steps import encode_text
-from runners.model import TareError, Usage
-from runners.native.build import build
+from tare.runners.launcher.steps import encode_text
+from tare.runners.model import TareError, Usage
+from tare.runners.native.build import build
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from types import TracebackType
 
-    from runners.launcher.steps import Step
+    from tare.runners.launcher.steps import Step
 
 SOURCE = Path(__file__).with_name("launcher.c")
 

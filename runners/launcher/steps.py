@@ -13,7 +13,7 @@ import struct
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from runners.launcher import netlink
+from tare.runners.launcher import netlink
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -536,7 +536,7 @@ class NoNewPrivileges(Step):
 
 @dataclass(frozen=True, slots=True)
 class Seccomp(Step):
-    """Install a system call filter (classic BPF, see :mod:`runners.launcher.seccomp`)."""
+    """Install a system call filter (classic BPF, see :mod:`tare.runners.launcher.seccomp`)."""
 
     program: bytes = field(repr=False)
 

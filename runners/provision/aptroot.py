@@ -17,15 +17,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runners.model import TareError
-from runners.provision.cache import sha256_of
-from runners.provision.missing import Missing
-from runners.provision.unpack import prepare_root, unpack
+from tare.runners.model import TareError
+from tare.runners.provision.cache import sha256_of
+from tare.runners.provision.missing import Missing
+from tare.runners.provision.unpack import prepare_root, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from runners.provision.cache import Cache, Entry
+    from tare.runners.provision.cache import Cache, Entry
 
 INDEX_SECONDS = 6 * 3600
 """Package indexes younger than this are used again."""

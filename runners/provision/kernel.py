@@ -18,17 +18,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from runners.model import TareError
-from runners.provision import arch
-from runners.provision.aptroot import Packages, fetch
-from runners.provision.cache import sha256_of
-from runners.provision.missing import Missing
-from runners.qemu.modules import depends, wanted_before
+from tare.runners.model import TareError
+from tare.runners.provision import arch
+from tare.runners.provision.aptroot import Packages, fetch
+from tare.runners.provision.cache import sha256_of
+from tare.runners.provision.kernel_modules import depends, wanted_before
+from tare.runners.provision.missing import Missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from runners.provision.cache import Cache
+    from tare.runners.provision.cache import Cache
 
 WANTED = (
     "virtio_pci", "virtio_mmio", "virtio_blk", "virtio_net", "virtio_console", "virtio_rng", "virtio_balloon", "ext4",

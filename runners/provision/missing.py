@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runners.model import TareError
+from tare.runners.model import TareError
 
 
 class Missing(TareError):

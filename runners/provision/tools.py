@@ -16,13 +16,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from runners.images.closure import Libraries, is_elf, read_elf
-from runners.provision import arch
-from runners.provision.aptroot import Packages, fetch
-from runners.provision.cache import Cache
-from runners.provision.kernel import GuestKernel, guest_kernel
-from runners.provision.loader import loader_argv
-from runners.provision.missing import Missing
+from tare.runners.provision import arch
+from tare.runners.provision.aptroot import Packages, fetch
+from tare.runners.provision.cache import Cache
+from tare.runners.provision.elf import Libraries, is_elf, read_elf
+from tare.runners.provision.kernel import GuestKernel, guest_kernel
+from tare.runners.provision.loader import loader_argv
+from tare.runners.provision.missing import Missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -193,7 +193,7 @@ class Provision:
             return None
 
     def guest_kernel(self, given: str = "", modules: str = "") -> GuestKernel:
-        """The kernel for guests. See :func:`runners.provision.kernel.guest_kernel`."""
+        """The kernel for guests. See :func:`tare.runners.provision.kernel.guest_kernel`."""
         zstd = lambda: self.tool("zstd").argv("-d", "-q", "-c")  # noqa: E731 - asked for only if a module needs it
         return guest_kernel(
             self.store, zstd, given=given, modules=modules, offline=self.offline, system=self.use_system

@@ -14,8 +14,8 @@ import tarfile
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING
 
-from runners.images.closure import inside
-from runners.model import TareError
+from tare.runners.model import TareError
+from tare.runners.provision.elf import inside
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

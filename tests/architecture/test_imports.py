@@ -24,10 +24,10 @@ HEAVY = {"numpy", "pandas", "scipy", "matplotlib", "rich", "pytest", "jinja2", "
 START_UP = (
     "bench/__main__.py",
     "bench/pipeline.py",
-    "bench/campaign.py",
-    "bench/plan.py",
+    "bench/campaign/loop.py",
+    "bench/planning/plan.py",
     "results/record.py",
-    "results/store.py",
+    "results/storage/store.py",
 )
 """Loaded while something is measured, together with all that they import at top level, and all of runners."""
 
@@ -45,10 +45,11 @@ def imports(path: Path, *, top_level: bool) -> list[Import]:
 
     def visit(node: ast.AST) -> None:
         if isinstance(node, ast.Import):
-            found.extend(Import(alias.name, node.lineno) for alias in node.names)
+            found.extend(Import(alias.name.removeprefix("tare."), node.lineno) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             package = path.relative_to(ROOT).parts[: -node.level] if node.level else ()
             module = ".".join((*package, *([node.module] if node.module else [])))
+            module = module.removeprefix("tare.")
             found.append(Import(module, node.lineno))
             # ``from results import store`` names a module too.
             found.extend(Import(f"{module}.{alias.name}", node.lineno) for alias in node.names)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.reporting import report_input
+from tare.bench.analysis.report import report_input
 
 pytestmark = pytest.mark.integration
 
@@ -20,7 +20,7 @@ OUTCOMES = {"ok", "failed", "timeout", "invalid", "skipped"}
 
 def tare(folder, *words, **options):
     return subprocess.run(
-        [sys.executable, "-m", "bench", *words],
+        [sys.executable, "-m", "tare", *words],
         cwd=folder,
         capture_output=True,
         text=True,
@@ -139,7 +139,7 @@ def test_a_run_that_is_ended_keeps_its_trials_and_can_be_resumed(tmp_path, numbe
     # Where the tests run in the background SIGINT may be ignored, which children would inherit.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     words = ["run", "--quick", "--blocks", "40", "--runners", "bare", "-k", "null or syscall", "--no-report"]
-    process = subprocess.Popen([sys.executable, "-m", "bench", *words], cwd=tmp_path, stderr=subprocess.PIPE)
+    process = subprocess.Popen([sys.executable, "-m", "tare", *words], cwd=tmp_path, stderr=subprocess.PIPE)
     try:
         wait_for_trials(tmp_path, 10, process)
         process.send_signal(number)
@@ -189,7 +189,7 @@ def test_bad_input_is_one_clear_line_and_no_traceback(tmp_path, words, code, tex
 
 def test_help_needs_nothing_heavy(tmp_path):
     done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "bench", "--help"],
+        [sys.executable, "-X", "importtime", "-m", "tare", "--help"],
         cwd=tmp_path,
         capture_output=True,
         text=True,

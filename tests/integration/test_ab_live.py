@@ -5,12 +5,12 @@ import os
 import shutil
 
 import pytest
-from image_making import docker_archive, tar
 
-from bench.__main__ import main
-from results.load import load_run
-from runners.provision.cache import default_cache
-from runners.provision.tools import Provision
+from support.image_making import docker_archive, tar
+from tare.bench.__main__ import main
+from tare.results.storage.load import load_run
+from tare.runners.provision.cache import default_cache
+from tare.runners.provision.tools import Provision
 
 pytestmark = pytest.mark.integration
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from runners.agent.wire import (
+from tare.runners.agent.wire import (
     HEADER_BYTES,
     PAYLOAD_MAX,
     Frame,
@@ -22,8 +22,8 @@ from runners.agent.wire import (
     encode,
     encode_job,
 )
-from runners.model import Job
-from runners.native.build import build
+from tare.runners.model import Job
+from tare.runners.native.build import build
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from runners.agent.session import AgentSession, preload
-from runners.model import Job, PlaceFailure
-from runners.native.build import build
+from tare.runners.agent.session import AgentSession, preload
+from tare.runners.model import Job, PlaceFailure
+from tare.runners.native.build import build
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -6,14 +6,14 @@ import uuid
 from pathlib import Path
 
 import pytest
-from launched_places import EMPTY, program, run_context, runner_for, settled_state
 
-from results.record import MARKS
-from runners.ladder import known, standing
-from runners.launcher.client import SpawnError, SpawnRequest
-from runners.launcher.steps import Mount, NewNamespace
-from runners.model import Job, Limits, PlaceFailure
-from runners.namespaces import Namespaces
+from support.launched_places import EMPTY, program, run_context, runner_for, settled_state
+from tare.results.record import MARKS
+from tare.runners.containers.namespaces.ladder import known, standing
+from tare.runners.containers.namespaces.runner import Namespaces
+from tare.runners.launcher.client import SpawnError, SpawnRequest
+from tare.runners.launcher.steps import Mount, NewNamespace
+from tare.runners.model import Job, Limits, PlaceFailure
 
 pytestmark = pytest.mark.integration
 MIB = 1 << 20

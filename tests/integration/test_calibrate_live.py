@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.__main__ import main
-from results.load import load_run
+from tare.bench.__main__ import main
+from tare.results.storage.load import load_run
 
 pytestmark = pytest.mark.integration
 

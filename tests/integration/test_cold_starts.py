@@ -5,14 +5,13 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
-from launched_places import EMPTY, runner_for, settled_state
 
-from runners.host import leftovers
-from runners.model import Job, Limits
-from runners.provision.cache import default_cache
+from support.launched_places import EMPTY, runner_for, settled_state
+from tare.runners import cleanup as leftovers
+from tare.runners.model import Job, Limits
+from tare.runners.provision.cache import default_cache
 
 pytestmark = pytest.mark.integration
 LIMITS = Limits(cpus=1, memory_bytes=64 << 20)
@@ -21,8 +20,8 @@ BOTH = pytest.mark.parametrize("name", ["bare", "namespaces"])
 CHILD = """
 import sys
 sys.path[:0] = {path!r}
-from launched_places import runner_for
-from runners.model import Job, Limits
+from support.launched_places import runner_for
+from tare.runners.model import Job, Limits
 with runner_for({name!r}, Limits(cpus=1, memory_bytes=64 << 20), {run!r}) as runner:
     with runner.open(), runner.open():
         print("open", flush=True)
@@ -51,7 +50,7 @@ def test_a_hundred_cold_starts_leave_nothing(name):
 @pytest.mark.parametrize("moment", [0.0, 0.013, 0.05])
 def test_a_killed_run_is_cleaned_up(name, moment):
     run = f"killed-{name}-{os.getpid()}-{round(moment * 1000)}"
-    path = [str(Path(__file__).parent), *sys.path]
+    path = sys.path
     script = CHILD.format(path=path, name=name, run=run)
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as child:
         assert child.stdout.readline() == b"open\n"

@@ -6,14 +6,14 @@ import subprocess
 import sys
 
 import pytest
-from launched_places import program, runner_for
 
-from runners.collectors import default_collectors, usage_metrics
-from runners.collectors.base import TICK_SECONDS
-from runners.collectors.host import HostCollector
-from runners.collectors.processes import ProcessCollector
-from runners.collectors.vmm import VmmCollector
-from runners.model import Job, Limits, Vantage
+from support.launched_places import program, runner_for
+from tare.runners.collectors import default_collectors, usage_metrics
+from tare.runners.collectors.base import TICK_SECONDS
+from tare.runners.collectors.host import HostCollector
+from tare.runners.collectors.processes import ProcessCollector
+from tare.runners.collectors.vmm import VmmCollector
+from tare.runners.model import Job, Limits, Vantage
 
 pytestmark = pytest.mark.integration
 MIB = 1 << 20

@@ -6,13 +6,13 @@ import time
 from pathlib import Path
 
 import pytest
-from launched_places import EMPTY, run_context, settled_state
 
-from results.record import MARKS
-from runners.commanded import CommandedPlace, CommandPlan, agent_argv, find_agent
-from runners.host.cgroups import Cgroups
-from runners.launcher.client import Launcher
-from runners.model import Job, Limits, PlaceFailure
+from support.launched_places import EMPTY, run_context, settled_state
+from tare.results.record import MARKS
+from tare.runners.host.cgroups import Cgroups
+from tare.runners.launcher.client import Launcher
+from tare.runners.model import Job, Limits, PlaceFailure
+from tare.runners.places.commanded import CommandedPlace, CommandPlan, agent_argv, find_agent
 
 pytestmark = pytest.mark.integration
 LIMITS = Limits(cpus=1, memory_bytes=64 << 20)

@@ -12,16 +12,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from commanded_runners import prepared
-from launched_places import EMPTY, run_context, settled_state
 
-from results.record import MARKS
-from runners.host import leftovers
-from runners.isolation import KEPT_CAPABILITIES
-from runners.model import Job, Limits, PlaceFailure
-from runners.oci.runner import OciRunner
-from runners.provision.cache import default_cache
-from runners.provision.tools import Tool
+from support.commanded_runners import prepared
+from support.launched_places import EMPTY, run_context, settled_state
+from tare.results.record import MARKS
+from tare.runners import cleanup as leftovers
+from tare.runners.containers.namespaces.rung_steps import KEPT_CAPABILITIES
+from tare.runners.containers.oci.runner import OciRunner
+from tare.runners.model import Job, Limits, PlaceFailure
+from tare.runners.provision.cache import default_cache
+from tare.runners.provision.tools import Tool
 
 pytestmark = pytest.mark.integration
 LIMITS = Limits(cpus=1, memory_bytes=64 << 20, pids=60, scratch_bytes=4 << 20)
@@ -38,8 +38,8 @@ SEEN = pytest.mark.parametrize(
 CHILD = """
 import sys
 sys.path[:0] = {path!r}
-from commanded_runners import prepared
-from runners.model import Job, Limits
+from support.commanded_runners import prepared
+from tare.runners.model import Job, Limits
 with prepared({name!r}, Limits(cpus=1, memory_bytes=64 << 20), {run!r}) as runner:
     with runner.open(), runner.open():
         print("open", flush=True)
@@ -149,7 +149,7 @@ def test_a_killed_run_is_cleaned_up(name, moment):
     run = f"killed-{name.replace(':', '-')}-{os.getpid()}-{round(moment * 1000)}"
     with prepared(name, LIMITS):
         pass  # skips where it cannot work
-    script = CHILD.format(path=[str(Path(__file__).parent), *sys.path], name=name, run=run)
+    script = CHILD.format(path=sys.path, name=name, run=run)
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as child:
         assert child.stdout.readline() == b"open\n"
         time.sleep(moment)

@@ -7,18 +7,24 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from launched_places import EMPTY, program, run_context, settled_state
-from other_processes import open_place
 
-from results.record import MARKS
-from runners.cri.enclosure import Enclosure, check
-from runners.cri.private import await_ready, configure, import_image, programs_root, write_pause
-from runners.cri.runner import Containerd
-from runners.host import leftovers
-from runners.model import Job, Limits, PlaceFailure
-from runners.provision.cache import default_cache
-from runners.provision.missing import Missing
-from runners.provision.tools import Provision
+from support.launched_places import EMPTY, program, run_context, settled_state
+from support.other_processes import open_place
+from tare.results.record import MARKS
+from tare.runners import cleanup as leftovers
+from tare.runners.containers.cri.enclosure import Enclosure, check
+from tare.runners.containers.cri.private import (
+    await_ready,
+    configure,
+    import_image,
+    programs_root,
+    write_pause,
+)
+from tare.runners.containers.cri.runner import Containerd
+from tare.runners.model import Job, Limits, PlaceFailure
+from tare.runners.provision.cache import default_cache
+from tare.runners.provision.missing import Missing
+from tare.runners.provision.tools import Provision
 
 pytestmark = pytest.mark.integration
 MIB = 1 << 20

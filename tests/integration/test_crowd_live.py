@@ -3,20 +3,20 @@
 import os
 
 import pytest
-from guests import busybox_image, guest_runner
-from launched_places import EMPTY, run_context, settled_state
 
-from bench.experiments.base import Lab
-from bench.experiments.density import Density
-from bench.experiments.scaling import SCALES
-from bench.experiments.starts import Starts
-from runners.bare import Bare
-from runners.collectors.crowd import weigh
-from runners.images.build import build_image
-from runners.model import Limits
-from runners.namespaces import Namespaces
-from runners.provision.cache import default_cache
-from runners.provision.tools import Provision
+from support.guests import busybox_image, guest_runner
+from support.launched_places import EMPTY, run_context, settled_state
+from tare.bench.experiments.base import Lab
+from tare.bench.experiments.density import Density
+from tare.bench.experiments.scaling import SCALES
+from tare.bench.experiments.starts import Starts
+from tare.runners.bare import Bare
+from tare.runners.collectors.crowd import weigh
+from tare.runners.containers.namespaces.runner import Namespaces
+from tare.runners.images.build import build_image
+from tare.runners.model import Limits
+from tare.runners.provision.cache import default_cache
+from tare.runners.provision.tools import Provision
 
 pytestmark = pytest.mark.integration
 LIMITS = Limits(cpus=1, memory_bytes=256 << 20, pids=64)

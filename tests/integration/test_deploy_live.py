@@ -4,16 +4,16 @@ import os
 import subprocess
 
 import pytest
-from launched_places import EMPTY, run_context, settled_state
 
-from bench.experiments.base import Lab
-from bench.experiments.deploy import DEPLOYS
-from runners.images.qcow import convert, difference
-from runners.model import Limits
-from runners.namespaces import Namespaces
-from runners.provision.cache import default_cache
-from runners.provision.missing import Missing
-from runners.provision.tools import Provision
+from support.launched_places import EMPTY, run_context, settled_state
+from tare.bench.experiments.base import Lab
+from tare.bench.experiments.deploy import DEPLOYS
+from tare.runners.containers.namespaces.runner import Namespaces
+from tare.runners.images.qcow import convert, difference
+from tare.runners.model import Limits
+from tare.runners.provision.cache import default_cache
+from tare.runners.provision.missing import Missing
+from tare.runners.provision.tools import Provision
 
 pytestmark = pytest.mark.integration
 LIMITS = Limits(cpus=1, memory_bytes=256 << 20)

@@ -7,19 +7,19 @@ import signal
 import uuid
 
 import pytest
-from docker_state import belongings, reaches, user_things
-from launched_places import EMPTY, program, run_context, settled_state
-from other_processes import tare_run
 
-from results.record import MARKS
-from runners.engines.api import DockerApi
-from runners.engines.docker import DockerRunner
-from runners.engines.private import PrivateDocker
-from runners.host import leftovers
-from runners.model import Job, Limits, PlaceFailure
-from runners.provision.cache import default_cache
-from runners.provision.missing import Missing
-from runners.provision.tools import Provision
+from support.docker_state import belongings, reaches, user_things
+from support.launched_places import EMPTY, program, run_context, settled_state
+from support.other_processes import tare_run
+from tare.results.record import MARKS
+from tare.runners import cleanup as leftovers
+from tare.runners.containers.engines.api import DockerApi
+from tare.runners.containers.engines.docker import DockerRunner
+from tare.runners.containers.engines.private import PrivateDocker
+from tare.runners.model import Job, Limits, PlaceFailure
+from tare.runners.provision.cache import default_cache
+from tare.runners.provision.missing import Missing
+from tare.runners.provision.tools import Provision
 
 pytestmark = pytest.mark.integration
 MIB = 1 << 20

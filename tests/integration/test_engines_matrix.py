@@ -6,15 +6,15 @@ import subprocess
 import sys
 
 import pytest
-from docker_state import belongings
-from launched_places import EMPTY, settled_state
 
-from bench.registry import KINDS
-from runners.engines.api import DockerApi
-from runners.engines.docker import find_daemon
-from runners.engines.private import PrivateDocker
-from runners.provision.cache import default_cache
-from runners.provision.tools import Provision
+from support.docker_state import belongings
+from support.launched_places import EMPTY, settled_state
+from tare.bench.registry import KINDS
+from tare.runners.containers.engines.api import DockerApi
+from tare.runners.containers.engines.docker import find_daemon
+from tare.runners.containers.engines.private import PrivateDocker
+from tare.runners.provision.cache import default_cache
+from tare.runners.provision.tools import Provision
 
 pytestmark = [pytest.mark.integration, pytest.mark.engines]
 CONTAINERS = [
@@ -40,7 +40,7 @@ def daemon(monkeypatch):
 def test_a_full_matrix_of_cold_starts_leaves_nothing(daemon, tmp_path):
     before = belongings(daemon)
     done = subprocess.run(
-        [sys.executable, "-m", "bench", "run", "--runners", ",".join(CONTAINERS), "-k", "startup", "--quick",
+        [sys.executable, "-m", "tare", "run", "--runners", ",".join(CONTAINERS), "-k", "startup", "--quick",
          "--results-dir", str(tmp_path), "--reports-dir", str(tmp_path / "reports")],
         capture_output=True, text=True, check=False, timeout=900,
     )  # fmt: skip

@@ -9,10 +9,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from guests import busybox_image, guest_runner
 
-from runners.collectors import default_collectors
-from runners.model import Job, Limits
+from support.guests import busybox_image, guest_runner
+from tare.runners.collectors import default_collectors
+from tare.runners.model import Job, Limits
 
 pytestmark = pytest.mark.integration
 

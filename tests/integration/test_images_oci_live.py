@@ -8,10 +8,10 @@ import tempfile
 
 import pytest
 
-from runners.images.build import build_image
-from runners.images.oci import of_image
-from runners.provision.cache import default_cache
-from runners.provision.tools import Provision
+from tare.runners.images.build import build_image
+from tare.runners.images.oci import of_image
+from tare.runners.provision.cache import default_cache
+from tare.runners.provision.tools import Provision
 
 pytestmark = pytest.mark.integration
 

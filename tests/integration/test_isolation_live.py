@@ -7,15 +7,15 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from guests import busybox_image, guest_runner
-from launched_places import EMPTY, run_context, settled_state
 
-from runners.bare import Bare
-from runners.inside import PATH, SOURCE, attempts, fingerprint
-from runners.model import Limits
-from runners.namespaces import Namespaces
-from runners.native.build import build
-from runners.provision.cache import default_cache
+from support.guests import busybox_image, guest_runner
+from support.launched_places import EMPTY, run_context, settled_state
+from tare.runners.bare import Bare
+from tare.runners.containers.namespaces.runner import Namespaces
+from tare.runners.inside import PATH, SOURCE, attempts, fingerprint
+from tare.runners.model import Limits
+from tare.runners.native.build import build
+from tare.runners.provision.cache import default_cache
 
 pytestmark = pytest.mark.integration
 LIMITS = Limits(cpus=1, memory_bytes=256 << 20, pids=64)

@@ -4,12 +4,12 @@ import contextlib
 import itertools
 
 import pytest
-from kubectl_double import Double
-from launched_places import EMPTY, run_context, settled_state
 
-from results.record import MARKS
-from runners.kubernetes.runner import Kubernetes
-from runners.model import Job, Limits, PlaceFailure
+from support.kubectl_double import Double
+from support.launched_places import EMPTY, run_context, settled_state
+from tare.results.record import MARKS
+from tare.runners.containers.kubernetes.runner import Kubernetes
+from tare.runners.model import Job, Limits, PlaceFailure
 
 pytestmark = pytest.mark.integration
 LIMITS = Limits(cpus=1, memory_bytes=64 << 20)

@@ -4,17 +4,17 @@ import contextlib
 import os
 
 import pytest
-from launched_places import EMPTY, program, run_context, settled_state
-from other_processes import open_place
 
-from results.record import MARKS
-from runners.host import leftovers
-from runners.kubernetes.clearing import namespace_of
-from runners.kubernetes.kubectl import Kubectl
-from runners.kubernetes.runner import Kubernetes
-from runners.model import Job, Limits, PlaceFailure
-from runners.provision.cache import default_cache
-from runners.provision.tools import Provision
+from support.launched_places import EMPTY, program, run_context, settled_state
+from support.other_processes import open_place
+from tare.results.record import MARKS
+from tare.runners import cleanup as leftovers
+from tare.runners.containers.kubernetes.clearing import namespace_of
+from tare.runners.containers.kubernetes.kubectl import Kubectl
+from tare.runners.containers.kubernetes.runner import Kubernetes
+from tare.runners.model import Job, Limits, PlaceFailure
+from tare.runners.provision.cache import default_cache
+from tare.runners.provision.tools import Provision
 
 pytestmark = [
     pytest.mark.integration,

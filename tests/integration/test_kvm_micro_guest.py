@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from runners.kvm import floor
+from tare.runners.guests.kvm import floor
 
 pytestmark = pytest.mark.integration
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from runners.launcher.client import MOST_LANES, Launcher, SpawnError, SpawnRequest, held_back
-from runners.launcher.steps import MapUser, NewNamespace
-from runners.provision.cache import default_cache
+from tare.runners.launcher.client import MOST_LANES, Launcher, SpawnError, SpawnRequest, held_back
+from tare.runners.launcher.steps import MapUser, NewNamespace
+from tare.runners.provision.cache import default_cache
 
 pytestmark = pytest.mark.integration
 SECONDS = 30.0

@@ -3,20 +3,20 @@
 import os
 
 import pytest
-from guests import guest_runner
-from launched_places import EMPTY, run_context, settled_state
-from test_network_live import with_program
 
-from results.limits import deviations
-from runners.bare import Bare
-from runners.images.build import build_image
-from runners.inside import PATH, SOURCE
-from runners.inside.limits import verify
-from runners.model import Limits
-from runners.namespaces import Namespaces
-from runners.native.build import build
-from runners.provision.cache import default_cache
-from runners.provision.tools import Provision
+from support.guests import guest_runner
+from support.inside_program import with_program
+from support.launched_places import EMPTY, run_context, settled_state
+from tare.results.judgement.limits import deviations
+from tare.runners.bare import Bare
+from tare.runners.containers.namespaces.runner import Namespaces
+from tare.runners.images.build import build_image
+from tare.runners.inside import PATH, SOURCE
+from tare.runners.inside.limits import verify
+from tare.runners.model import Limits
+from tare.runners.native.build import build
+from tare.runners.provision.cache import default_cache
+from tare.runners.provision.tools import Provision
 
 LIMITS = Limits(cpus=1, memory_bytes=96 << 20, pids=60, cpuset=(min(os.sched_getaffinity(0)),))
 

@@ -9,20 +9,20 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from launched_places import EMPTY, run_context, settled_state
 
-from runners.microvms import runner as module
-from runners.microvms.runner import MicroVmRunner
-from runners.microvms.vmms import VMMS
-from runners.model import Job, Limits, PlaceFailure
-from runners.native.build import build
-from runners.provision.cache import default_cache
-from runners.provision.tools import Provision
+from support.launched_places import EMPTY, run_context, settled_state
+from tare.runners.guests.microvms import runner as module
+from tare.runners.guests.microvms.runner import MicroVmRunner
+from tare.runners.guests.microvms.vmms import VMMS
+from tare.runners.model import Job, Limits, PlaceFailure
+from tare.runners.native.build import build
+from tare.runners.provision.cache import default_cache
+from tare.runners.provision.tools import Provision
 
 pytestmark = pytest.mark.integration
 
 LIMITS = Limits(cpus=1, memory_bytes=128 << 20, scratch_bytes=16 << 20)
-STAND_IN = Path(__file__).with_name("stand_in_vmm.py")
+STAND_IN = Path(__file__).parents[1] / "support" / "stand_in_vmm.py"
 REQUESTS = {
     "firecracker": ["/machine-config", "/boot-source", "/drives/root", "/drives/scratch", "/actions"],
     "cloud-hypervisor": ["/api/v1/vm.create", "/api/v1/vm.boot"],
@@ -38,7 +38,7 @@ def kvm(monkeypatch):
 @contextlib.contextmanager
 def stood_in(name, tmp_path, *more):
     """A prepared runner whose binary is the stand-in."""
-    from runners.images.build import AGENT_SOURCE  # noqa: PLC0415
+    from tare.runners.images.build import AGENT_SOURCE  # noqa: PLC0415
 
     agent = build(AGENT_SOURCE, default_cache())
     record = tmp_path / "requests"

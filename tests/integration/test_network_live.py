@@ -1,27 +1,20 @@
 """Round trips and streams between real places and the host, over loopback, bridge and NAT."""
 
 import os
-import shutil
 from pathlib import Path
 
 import pytest
-from launched_places import EMPTY, run_context, settled_state
 
-from bench.experiments.base import Lab
-from bench.experiments.network import Latency, Stream
-from runners.bare import Bare
-from runners.inside import SOURCE, net
-from runners.model import Limits, PlaceFailure
-from runners.namespaces import Namespaces
-from runners.native.build import build
-from runners.provision.cache import default_cache
+from support.inside_program import with_program
+from support.launched_places import EMPTY, run_context, settled_state
+from tare.bench.experiments.base import Lab
+from tare.bench.experiments.network import Latency, Stream
+from tare.runners.bare import Bare
+from tare.runners.containers.namespaces.runner import Namespaces
+from tare.runners.inside import net
+from tare.runners.model import Limits, PlaceFailure
 
 LIMITS = Limits(cpus=1, memory_bytes=256 << 20)
-
-
-def with_program(image):
-    shutil.copy(build(SOURCE, default_cache()), image.tree / "tare-inside")
-    return image
 
 
 @pytest.mark.parametrize(

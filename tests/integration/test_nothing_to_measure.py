@@ -1,6 +1,6 @@
 """A run whose every asked runner is missing ends at once, instead of measuring bare metal for nobody."""
 
-from bench.__main__ import main
+from tare.bench.__main__ import main
 
 MISSING = ["--firecracker", "/nonexistent/firecracker", "-k", "null", "--quick"]
 

@@ -6,14 +6,14 @@ import uuid
 from pathlib import Path
 
 import pytest
-from docker_state import traces
 
-from runners.engines.api import DockerApi, EngineError
-from runners.engines.private import PrivateDocker
-from runners.model import TareError
-from runners.provision.cache import default_cache
-from runners.provision.missing import Missing
-from runners.provision.tools import Provision
+from support.docker_state import traces
+from tare.runners.containers.engines.api import DockerApi, EngineError
+from tare.runners.containers.engines.private import PrivateDocker
+from tare.runners.model import TareError
+from tare.runners.provision.cache import default_cache
+from tare.runners.provision.missing import Missing
+from tare.runners.provision.tools import Provision
 
 pytestmark = pytest.mark.integration
 
@@ -72,7 +72,7 @@ def test_one_that_was_killed_is_dead_and_is_started_anew(daemon, provision):
 
 
 def test_one_that_cannot_start_says_why_and_leaves_nothing(daemon, provision, monkeypatch):
-    monkeypatch.setattr("runners.engines.private.BRIDGE", "not-an-address")
+    monkeypatch.setattr("tare.runners.containers.engines.private.BRIDGE", "not-an-address")
     with pytest.raises(TareError, match=r"(?s)ended before it was ready.*not-an-address"):
         daemon.start(provision)
     assert daemon.status() == "absent"

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from runners.provision.cache import default_cache
-from runners.provision.missing import Missing
-from runners.provision.tools import Provision
+from tare.runners.provision.cache import default_cache
+from tare.runners.provision.missing import Missing
+from tare.runners.provision.tools import Provision
 
 pytestmark = pytest.mark.integration
 
@@ -100,7 +100,7 @@ def test_the_hosts_own_apt_is_left_alone(provision):
     lists = {path: path.stat().st_mtime_ns for path in Path("/var/lib/apt/lists").iterdir()}
     (state / "refreshed").unlink(missing_ok=True)
     with provision.store.locked("apt-state", "index"):
-        from runners.provision.aptroot import _Apt  # noqa: PLC0415 - the one step that could touch it
+        from tare.runners.provision.aptroot import _Apt  # noqa: PLC0415 - the one step that could touch it
 
         _Apt(state, lambda _line: None).refresh()
     assert {path: path.stat().st_mtime_ns for path in Path("/var/lib/apt/lists").iterdir()} == lists

@@ -1,10 +1,10 @@
 """Real guests on both machine types, under TCG, which every host has."""
 
 import pytest
-from guests import busybox_image, guest_runner
 
-from results.record import MARKS
-from runners.model import Job, Limits
+from support.guests import busybox_image, guest_runner
+from tare.results.record import MARKS
+from tare.runners.model import Job, Limits
 
 pytestmark = pytest.mark.integration
 
@@ -71,9 +71,9 @@ def test_jobs_share_a_guest(profile, image):
 
 def test_the_hosts_own_kernel_boots(image, monkeypatch):
     """On a host whose kernel is the one for clouds; it lies where it was unpacked."""
-    from runners.provision import kernel  # noqa: PLC0415
-    from runners.provision.cache import default_cache  # noqa: PLC0415
-    from runners.provision.tools import Provision  # noqa: PLC0415
+    from tare.runners.provision import kernel  # noqa: PLC0415
+    from tare.runners.provision.cache import default_cache  # noqa: PLC0415
+    from tare.runners.provision.tools import Provision  # noqa: PLC0415
 
     cloud = Provision(default_cache()).guest_kernel("cloud")
     root = cloud.path.parent.parent
@@ -89,8 +89,8 @@ def test_the_hosts_own_kernel_boots(image, monkeypatch):
 
 def test_guest_without_virtio_is_served_over_the_serial_port(image, tmp_path):
     """Without its modules, a distribution's kernel has only what is built in: a serial port and an initramfs."""
-    from runners.provision.cache import default_cache  # noqa: PLC0415
-    from runners.provision.tools import Provision  # noqa: PLC0415
+    from tare.runners.provision.cache import default_cache  # noqa: PLC0415
+    from tare.runners.provision.tools import Provision  # noqa: PLC0415
 
     kernel = Provision(default_cache()).guest_kernel().path
     with guest_runner("microvm", LIMITS, image=image, accel="tcg", kernel=str(kernel)) as runner:

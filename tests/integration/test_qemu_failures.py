@@ -4,10 +4,10 @@ import os
 import signal
 
 import pytest
-from guests import FLOOD, HANG, TRIPLE_FAULT, guest_runner, toy_kernel
 
-from runners.kvm.floor import probe_kvm
-from runners.model import Job, Limits, PlaceFailure
+from support.guests import FLOOD, HANG, TRIPLE_FAULT, guest_runner, toy_kernel
+from tare.runners.guests.kvm.floor import probe_kvm
+from tare.runners.model import Job, Limits, PlaceFailure
 
 pytestmark = pytest.mark.integration
 
@@ -95,11 +95,11 @@ def test_place_that_is_left_unused_is_ended(tmp_path):
 
 
 def test_accelerator_asked_for_by_name_is_used_or_fails(tmp_path):
-    from runners.launcher.client import Launcher  # noqa: PLC0415
-    from runners.model import RunContext  # noqa: PLC0415
-    from runners.provision.cache import default_cache  # noqa: PLC0415
-    from runners.provision.tools import Provision  # noqa: PLC0415
-    from runners.qemu.runner import QemuRunner  # noqa: PLC0415
+    from tare.runners.guests.qemu.runner import QemuRunner  # noqa: PLC0415
+    from tare.runners.launcher.client import Launcher  # noqa: PLC0415
+    from tare.runners.model import RunContext  # noqa: PLC0415
+    from tare.runners.provision.cache import default_cache  # noqa: PLC0415
+    from tare.runners.provision.tools import Provision  # noqa: PLC0415
 
     with Launcher.start(default_cache()) as launcher:
         context = RunContext("accel", tmp_path, default_cache(), launcher)

@@ -7,14 +7,14 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from guests import busybox_image, guest_runner
 
-from results.record import MARKS
-from runners.collectors import default_collectors
-from runners.kvm.floor import probe_kvm
-from runners.model import Job, Limits
-from runners.native.build import build
-from runners.provision.cache import default_cache
+from support.guests import busybox_image, guest_runner
+from tare.results.record import MARKS
+from tare.runners.collectors import default_collectors
+from tare.runners.guests.kvm.floor import probe_kvm
+from tare.runners.model import Job, Limits
+from tare.runners.native.build import build
+from tare.runners.provision.cache import default_cache
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
@@ -51,7 +51,7 @@ def settings(tmp_path_factory):
 
 
 def test_jobs_marks_and_counters_end_to_end(settings, capsys):
-    spin = build(Path(__file__).with_name("spin.c"), default_cache())
+    spin = build(Path(__file__).parents[1] / "support" / "spin.c", default_cache())
     image = busybox_image(spin=spin)
     with guest_runner("microvm", LIMITS, image=image, **settings) as runner:
         assert runner.label == "qemu-microvm"

@@ -9,11 +9,11 @@ import threading
 from pathlib import Path
 
 import pytest
-from guests import busybox_image, guest_runner
 
-from runners.model import Job, Limits, PlaceFailure
-from runners.qemu import place as place_module
-from runners.qemu.network import has_default_route
+from support.guests import busybox_image, guest_runner
+from tare.runners.guests.qemu import place as place_module
+from tare.runners.guests.qemu.network import has_default_route
+from tare.runners.model import Job, Limits, PlaceFailure
 
 pytestmark = pytest.mark.integration
 
@@ -199,11 +199,11 @@ def test_restored_guests_are_ready_at_once_and_each_has_its_own(image):
 
 
 def test_a_cpu_model_that_only_kvm_has_is_refused(image):
-    from runners.launcher.client import Launcher  # noqa: PLC0415
-    from runners.model import RunContext  # noqa: PLC0415
-    from runners.provision.cache import default_cache  # noqa: PLC0415
-    from runners.provision.tools import Provision  # noqa: PLC0415
-    from runners.qemu.runner import QemuRunner  # noqa: PLC0415
+    from tare.runners.guests.qemu.runner import QemuRunner  # noqa: PLC0415
+    from tare.runners.launcher.client import Launcher  # noqa: PLC0415
+    from tare.runners.model import RunContext  # noqa: PLC0415
+    from tare.runners.provision.cache import default_cache  # noqa: PLC0415
+    from tare.runners.provision.tools import Provision  # noqa: PLC0415
 
     with Launcher.start(default_cache()) as launcher:
         context = RunContext("cpu", default_cache(), default_cache(), launcher)

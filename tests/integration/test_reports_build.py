@@ -10,21 +10,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from synthetic import make_input
 
-from reports.build import build_report
-from reports.model import LANGUAGES, Language, ReportInput, ReportPaths
-from reports.plots import PLOTS, Plot, overhead, style
-from reports.words import words
-from results.load import load_run
-from results.store import RunWriter
-from results.verdict import compare_within
+from support.synthetic import make_input
+from tare.reports.build import build_report
+from tare.reports.model import LANGUAGES, Language, ReportInput, ReportPaths
+from tare.reports.plots import PLOTS, Plot, overhead, style
+from tare.reports.text.words import words
+from tare.results.judgement.verdict import compare_within
+from tare.results.storage.load import load_run
+from tare.results.storage.store import RunWriter
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from reports.summary import Summary
-    from reports.words import Words
+    from tare.reports.summaries.run import Summary
+    from tare.reports.text.words import Words
 
 DRAWN = [p for p in PLOTS if p.name not in {"ladder", "scaling", "starts", "density"}]
 """The synthetic run climbs no ladder, adds no CPUs and has no crowds."""

@@ -1,17 +1,17 @@
 """Every workload of the registry, with the image's real tools, in real places."""
 
 import pytest
-from launched_places import run_context
 
-from bench.workloads import WORKLOADS
-from bench.workloads.base import Site
-from bench.workloads.python import EXTRA_FILES
-from runners.bare import Bare
-from runners.images.build import build_image
-from runners.model import Limits
-from runners.namespaces import Namespaces
-from runners.provision.missing import Missing
-from runners.provision.tools import Provision
+from support.launched_places import run_context
+from tare.bench.workloads import WORKLOADS
+from tare.bench.workloads.base import Site
+from tare.bench.workloads.python import EXTRA_FILES
+from tare.runners.bare import Bare
+from tare.runners.containers.namespaces.runner import Namespaces
+from tare.runners.images.build import build_image
+from tare.runners.model import Limits
+from tare.runners.provision.missing import Missing
+from tare.runners.provision.tools import Provision
 
 pytestmark = pytest.mark.integration
 

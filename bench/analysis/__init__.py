@@ -1,0 +1,1 @@
+"""What is made of stored runs: comparisons, reports, histories, baselines, calibrations."""

@@ -1,0 +1,208 @@
+"""Baselines: runs kept to compare with, ``<baselines-dir>/<host class>/<name>/``, and which one is in use.
+
+A baseline is a run's folder as it is, so that everything that reads runs reads it. ``<host class>/USE`` names the one
+that ``tare compare baseline`` means on such hosts.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tare.bench.errors import UsageError
+from tare.results.errors import ResultError
+from tare.results.storage.load import MANIFEST, TRIALS, load_run
+from tare.runners.host.facts import context_facts, host_class, host_facts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tare.results.record import Manifest
+
+USE = "USE"
+MOST_DAYS = 90
+"""Older baselines are stale: too much has changed that no fact records."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_OF_THE_HOST = ("cpu.", "kernel.", "memory.", "virtualisation.", "container", "workdir.")
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """This host, as far as baselines are concerned."""
+
+    host_class: str
+    context: Mapping[str, Any]
+    now: datetime.datetime
+
+    @classmethod
+    def now_and_here(cls, workdir: Path | None = None) -> Here:
+        """Look at the host."""
+        facts = host_facts(workdir)
+        return cls(host_class(facts), context_facts(facts), datetime.datetime.now(datetime.UTC))
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """A run that is kept."""
+
+    path: Path
+    host_class: str
+    manifest: Manifest | None
+    """``None`` if it is damaged."""
+    used: bool
+    refusals: tuple[str, ...]
+    """Why it may not be used on this host today; empty if it may."""
+
+    @property
+    def name(self) -> str:
+        """What ``use`` and ``compare`` call it."""
+        return self.path.name
+
+
+def save(run_dir: Path, folder: Path, name: str = "") -> Path:
+    """Keep a run as a baseline. Returns the baseline's folder, which appears whole or not at all.
+
+    Raises:
+        UsageError: the run may not be one, or the name is taken or no name.
+        ResultError: the run cannot be read.
+    """
+    run = load_run(run_dir)
+    manifest = run.manifest
+    name = name or manifest.name or manifest.run
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            f"{name!r} is no name for a baseline: use letters, digits, dots, hyphens; --name gives one."
+        )
+    if why := unfit(manifest):
+        raise UsageError(f"run {manifest.run} cannot become a baseline: {why}")
+    if not any(trial.outcome == "ok" for trial in run.trials()):
+        raise UsageError(f"run {manifest.run} cannot become a baseline: no trial in it is ok. Measure again.")
+    target = folder / host_class(manifest.host) / name
+    if target.exists():
+        raise UsageError(
+            f"there is a baseline {name} for {target.parent.name} already: choose another --name."
+        )
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=".save-", dir=target.parent))
+        try:
+            for file in (MANIFEST, TRIALS):
+                shutil.copyfile(run.path / file, draft / file)
+            draft.chmod(0o755)
+            draft.rename(target)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+    except OSError as error:
+        raise UsageError(
+            f"cannot write {target}: {error.strerror}. Choose another --baselines-dir."
+        ) from error
+    return target
+
+
+def unfit(manifest: Manifest) -> str:
+    """Why a run can never be a baseline, or nothing."""
+    if manifest.mode == "quick":
+        return "quick runs never are: they have too few samples. Run without --quick."
+    if manifest.mode == "imported":
+        return "it is imported, so nobody knows on which host it was measured. Compare with it by name."
+    if manifest.status != "complete":
+        return f"it is {manifest.status}. Finish it with `tare run --resume {manifest.run}`."
+    return ""
+
+
+def all_baselines(folder: Path, here: Here) -> list[Baseline]:
+    """Every baseline of every host class, and whether it may be used here and now."""
+    found = []
+    for manifest_path in sorted(folder.glob(f"*/*/{MANIFEST}")):
+        path = manifest_path.parent
+        used = _used(path.parent) == path.name
+        try:
+            manifest = load_run(path).manifest
+        except ResultError as error:
+            found.append(Baseline(path, path.parent.name, None, used, (str(error),)))
+            continue
+        found.append(
+            Baseline(path, path.parent.name, manifest, used, refusals(manifest, path.parent.name, here))
+        )
+    return found
+
+
+def refusals(manifest: Manifest, of_class: str, here: Here) -> tuple[str, ...]:
+    """Why a baseline may not be used: never fit, foreign, or stale."""
+    if why := unfit(manifest):
+        return (why,)
+    own = host_class(manifest.host)
+    if own != of_class:
+        return (f"it lies under {of_class}, but was measured on {own}: it was moved or edited.",)
+    if own != here.host_class:
+        return (f"foreign: it was measured on {own}; this host is {here.host_class}.",)
+    found = []
+    try:
+        days = (here.now - datetime.datetime.fromisoformat(manifest.created)).days
+    except (ValueError, TypeError):
+        found.append(f"its date {manifest.created!r} cannot be read.")
+    else:
+        if days > MOST_DAYS:
+            found.append(f"stale: it is {days} days old, more than {MOST_DAYS}.")
+        if days < 0:
+            found.append(f"its date {manifest.created} lies in the future: look at the clock.")
+    for name, value in here.context.items():
+        then = manifest.context.get(name)
+        if then != value and name.startswith(_OF_THE_HOST):
+            found.append(f"stale: {name} was {then}, is now {value}.")
+    return tuple(found)
+
+
+def use(name: str, folder: Path, here: Here) -> Baseline:
+    """Make a baseline of this host's class the one that is compared with.
+
+    Raises:
+        UsageError: there is none of that name, or it is stale or foreign.
+    """
+    known = all_baselines(folder, here)
+    own = [one for one in known if one.name == name and one.host_class == here.host_class]
+    chosen = next(iter(own or [one for one in known if one.name == name]), None)
+    if chosen is None:
+        names = (
+            ", ".join(f"{one.name} ({one.host_class})" for one in known)
+            or "none; `tare baseline save` makes one"
+        )
+        raise UsageError(f"there is no baseline {name!r} in {folder}. Known: {names}.")
+    _refuse(chosen)
+    (chosen.path.parent / USE).write_text(f"{name}\n", encoding="utf-8")
+    return chosen
+
+
+def used_here(folder: Path, here: Here) -> Path:
+    """The folder of the baseline in use on this host.
+
+    Raises:
+        UsageError: none is in use, or it must be refused today.
+    """
+    for one in all_baselines(folder, here):
+        if one.used and one.host_class == here.host_class:
+            _refuse(one)
+            return one.path
+    raise UsageError(
+        f"no baseline is in use for hosts of class {here.host_class}: `tare baseline save RUN`, then "
+        "`tare baseline use NAME`."
+    )
+
+
+def _refuse(one: Baseline) -> None:
+    if one.refusals:
+        reasons = "".join(f"\n  {reason}" for reason in one.refusals)
+        raise UsageError(f"baseline {one.name} is refused:{reasons}\nMeasure and save a new one.")
+
+
+def _used(folder: Path) -> str:
+    try:
+        return (folder / USE).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""

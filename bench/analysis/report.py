@@ -1,0 +1,86 @@
+"""Step 6, compare and report: the one place where stored trials meet pandas and matplotlib."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tare.bench.analysis.calibration import folder_of
+from tare.bench.planning.plan import BASE_VARIANT
+from tare.bench.registry import BASE
+from tare.reports.build import build_report
+from tare.reports.model import ReportInput
+from tare.reports.render.terminal import render
+from tare.results.errors import ResultError
+from tare.results.judgement.calibration import path_in, read_calibration
+from tare.results.judgement.rungs import climb
+from tare.results.judgement.verdict import compare_within
+from tare.results.storage.load import load_run
+from tare.results.tables.frame import read_frame
+from tare.runners.host.facts import host_class
+from tare.runners.model import TareError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tare.reports.model import Language
+    from tare.results.judgement.calibration import Calibration
+    from tare.results.record import Manifest, Trial
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A report that was written."""
+
+    index: Path
+    text: str
+    """Summary for a terminal."""
+
+
+def report_input(run_dir: Path) -> ReportInput:
+    """Load a run and compare its runners with the base; imported ones without it with the first that they name."""
+    run = load_run(run_dir)
+    trials = tuple(run.trials())
+    frame = read_frame(run)
+    comparisons = tuple(compare_within(frame, base=_base(run.manifest.mode, trials)))
+    return ReportInput(
+        run.manifest,
+        trials,
+        comparisons,
+        tuple(run.problems),
+        _files(run_dir),
+        calibration=known_calibration(run.manifest),
+        rises=tuple(climb(frame)),
+    )
+
+
+def known_calibration(manifest: Manifest) -> Calibration | None:
+    """How often the judgement errs on the run's host class, if this host's cache knows."""
+    if not manifest.host:
+        return None
+    try:
+        return read_calibration(path_in(folder_of(host_class(manifest.host))))
+    except (ResultError, TareError):
+        # A damaged one is told by `tare calibrate`; a report goes without.
+        return None
+
+
+def _base(mode: str, trials: tuple[Trial, ...]) -> str:
+    found = dict.fromkeys(trial.runner for trial in trials if trial.outcome == "ok" and not trial.control)
+    if BASE in found:
+        return BASE
+    variant = next((runner for runner in found if runner.endswith(BASE_VARIANT)), BASE)
+    return next(iter(found), BASE) if mode == "imported" else variant
+
+
+def report_run(run_dir: Path, reports_dir: Path, *, language: Language = "en") -> Written:
+    """Write ``<reports_dir>/<run-id>/`` and return where its page is."""
+    given = report_input(run_dir)
+    paths = build_report(given, reports_dir / given.manifest.run, language=language)
+    return Written(paths.index, render(given))
+
+
+def _files(run_dir: Path) -> dict[str, Path]:
+    wanted = ("manifest.json", "trials.jsonl", "pytest-benchmark.json")
+    found = {name: run_dir / name for name in wanted if (run_dir / name).exists()}
+    return found | {f"profile: {path.name}": path for path in sorted((run_dir / "profiles").glob("*.*"))}

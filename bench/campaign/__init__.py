@@ -1,0 +1,1 @@
+"""Measure a plan: provision, open places, run trials, store them."""

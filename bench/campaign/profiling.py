@@ -1,0 +1,111 @@
+"""``--profile``: where a Python program spends its time in each place, sampled from the host by py-spy.
+
+It comes after the campaign, in places and jobs of its own, so that sampling slows nothing that is measured.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tare.bench.workloads.base import Site
+from tare.bench.workloads.python import PROGRAM_IN_IMAGE, Python
+from tare.runners.model import TareError
+
+if TYPE_CHECKING:
+    from tare.bench.pipeline import Bench
+    from tare.bench.planning.plan import Plan
+    from tare.bench.progress import Progress
+    from tare.runners.images.image import Image
+    from tare.runners.model import Limits, Place
+
+JOB_SECONDS = 4.0
+PROFILES = "profiles"
+"""Folder of a run that the profiles go to."""
+
+FORMATS = {"speedscope": ".speedscope.json", "flamegraph": ".svg"}
+_FIND_SECONDS = 10.0
+_RATE_HZ = 200
+
+
+def profile(bench: Bench, plan: Plan, image: Image, limits: Limits, folder: Path, progress: Progress) -> None:
+    """Sample the ``python`` workload once per format in every place of the plan that allows it.
+
+    ``folder`` gets ``<runner>.speedscope.json`` and ``<runner>.svg``, and ``refused.json`` with the reason for each
+    runner that has none.
+    """
+    refused: dict[str, str] = {}
+    runners = dict.fromkeys(
+        case.runner for case in plan.cases if case.workload.name == "python" and not case.control
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    for key in runners:
+        label = bench.runners[key].label
+        progress.say(f"profiling python on {label}")
+        try:
+            for output, suffix in FORMATS.items():
+                with bench.runners[key].open() as place:
+                    _sample(place, image, limits, output, folder / f"{label}{suffix}")
+        except TareError as error:
+            refused[label] = str(error)
+            progress.say(f"no profile of {label}: {error}")
+    if not runners:
+        progress.say("nothing to profile: the plan has no `python` workload")
+    (folder / "refused.json").write_text(json.dumps(refused, indent=2, ensure_ascii=False), encoding="utf-8")
+
+
+def _sample(place: Place, image: Image, limits: Limits, output: str, file: Path) -> None:
+    if not place.vantage.shared_with_host:
+        raise TareError("a guest's processes cannot be seen from the host, so py-spy cannot sample them")
+    site = Site(image, place.root, place.scratch, limits.cpus)
+    job = Python().job(site, JOB_SECONDS)
+    # py-spy reads /proc/PID/exe to find the interpreter, so here the kernel must start it, not our loader line.
+    script = next(index for index, word in enumerate(job.argv) if word.endswith(PROGRAM_IN_IMAGE))
+    job = replace(job, argv=image.direct_argv(place.root, "python3", "-I", "-B", *job.argv[script:]))
+    worker = threading.Thread(target=place.run, args=(job,), name="tare-profiled-job", daemon=True)
+    worker.start()
+    try:
+        pid = _find(place.vantage.top_pid)
+        done = subprocess.run(
+            [_py_spy(), "record", "--pid", str(pid), "--format", output, "--output", file, "--rate", str(_RATE_HZ)],
+            capture_output=True, text=True, errors="replace", timeout=60 + 10 * JOB_SECONDS, check=False,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise TareError(f"py-spy could not be run: {error}") from error
+    finally:
+        worker.join(timeout=60 + 10 * JOB_SECONDS)
+    if done.returncode or not file.exists():
+        raise TareError(
+            f"py-spy failed: {done.stderr.strip()[-300:]}; attaching needs root, or ptrace_scope 0"
+        )
+
+
+def _find(top: int) -> int:
+    """The host's pid of the program below a place's top process, once it has begun."""
+    import psutil  # noqa: PLC0415 - 60 ms that only profiling pays
+
+    deadline = time.monotonic() + _FIND_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            for process in psutil.Process(top).children(recursive=True):
+                if any(word.endswith(PROGRAM_IN_IMAGE) for word in process.cmdline()):
+                    return process.pid
+        except psutil.Error:
+            pass
+        time.sleep(0.01)
+    raise TareError(f"the profiled program did not show below process {top} within {_FIND_SECONDS:.0f} s")
+
+
+def _py_spy() -> str:
+    beside = Path(sys.executable).with_name("py-spy")
+    found = str(beside) if beside.exists() else shutil.which("py-spy")
+    if not found:
+        raise TareError("py-spy is not installed; it comes with `pip install tarebench`")
+    return found

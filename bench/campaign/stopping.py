@@ -1,0 +1,105 @@
+"""Sampling until intervals are narrow enough: a rule for stopping that sees widths, never differences."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from statistics import median
+from typing import TYPE_CHECKING
+
+from tare.bench.planning.plan import BASE_VARIANT
+from tare.results.record import CONTROL_SUFFIX
+from tare.results.statistics.width import CHECKPOINTS, half_width
+
+if TYPE_CHECKING:
+    from tare.results.record import Trial
+
+LEAST_OPENINGS = 6
+"""Where several blocks share an opening, openings are the units, and fewer of them have no interval at 95 %."""
+
+SIGN = BASE_VARIANT[0]
+
+Key = tuple[str, str, str]
+"""Group, runner, metric."""
+
+
+@dataclass(slots=True)
+class Precision:
+    """Collects what is stored and says which workloads have been measured enough."""
+
+    target: float
+    """Half-width of the cost's 95 % interval, as a relative difference."""
+    base: str
+    """Label of the runner that the others are compared with; of two versions, the name of the first."""
+    versions: tuple[str, ...] = ()
+    """Names of workloads that are compared with each other, runner by runner, and stop together."""
+    also: tuple[str, ...] = ()
+    """Metrics that count besides the primary ones."""
+    _values: dict[Key, dict[int, tuple[float, int]]] = field(default_factory=dict)
+    """Workload, runner, metric → block → log value and invocation."""
+    _enough: dict[str, int] = field(default_factory=dict)
+    """Group → blocks after which it was enough."""
+
+    def add(self, trial: Trial) -> None:
+        """Take note of a trial."""
+        if trial.outcome != "ok" or trial.warmup:
+            return
+        for metric in trial.metrics:
+            if (metric.primary or metric.name in self.also) and metric.value > 0:
+                key = trial.workload, trial.runner, metric.name
+                place = self._values.setdefault(key, {})
+                place[trial.block] = (math.log(metric.value), trial.invocation)
+
+    def enough(self, workload: str, blocks: int) -> bool:
+        """Whether a workload of which so many blocks are measured needs no more."""
+        group = self._group(workload)
+        if group not in self._enough and blocks in CHECKPOINTS:
+            widths = self.widths(workload)
+            if widths and max(widths.values()) <= math.log1p(self.target):
+                self._enough[group] = blocks
+        return group in self._enough
+
+    def reached(self) -> dict[str, int]:
+        """Group → number of blocks after which it was precise enough."""
+        return dict(self._enough)
+
+    def widths(self, workload: str) -> dict[Key, float]:
+        """Half-widths of all its costs, on the log scale."""
+        if workload in self.versions:
+            return {
+                (name, runner, metric): self._width(values, self._values[self.base, runner, metric])
+                for (name, runner, metric), values in self._values.items()
+                if name in self.versions and name != self.base and (self.base, runner, metric) in self._values
+            }
+        partners = {
+            (name, runner, metric): (name, self._base_of(runner), metric)
+            for name, runner, metric in self._values
+            if name == workload
+        }
+        return {
+            key: self._width(self._values[key], self._values[partner])
+            for key, partner in partners.items()
+            if partner in self._values and key[1].removesuffix(CONTROL_SUFFIX) != partner[1]
+        }
+
+    def _base_of(self, runner: str) -> str:
+        """With which one a runner is compared: where there are variants, with its own base."""
+        plain, sign, _ = runner.partition(SIGN)
+        return f"{plain}{BASE_VARIANT}" if sign else self.base
+
+    def _group(self, workload: str) -> str:
+        return "+".join(self.versions) if workload in self.versions else workload
+
+    @staticmethod
+    def _width(subject: dict[int, tuple[float, int]], base: dict[int, tuple[float, int]]) -> float:
+        blocks = sorted(subject.keys() & base.keys())
+        ratios = [subject[block][0] - base[block][0] for block in blocks]
+        openings: dict[int, list[float]] = {}
+        sides = ([side[block][1] for block in blocks] for side in (subject, base))
+        for opening, ratio in zip(min(sides, key=lambda side: len(set(side))), ratios, strict=True):
+            openings.setdefault(opening, []).append(ratio)
+        if len(openings) == len(blocks):
+            return half_width(ratios)
+        if len(openings) < LEAST_OPENINGS:
+            return math.inf
+        return half_width([median(own) for own in openings.values()])

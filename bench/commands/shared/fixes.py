@@ -1,0 +1,47 @@
+"""What ``tare doctor --fix`` can bring up on this host, and ``--unfix`` takes down again."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tare.runners.provision.tools import Provision
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """One thing that is missing on some hosts."""
+
+    do: Callable[[Provision], list[str]]
+    """Bring it up; returns what was done, in lines for a person."""
+    undo: Callable[[], list[str]]
+    """Take it down; returns what was removed, nothing if it was not there."""
+
+
+def _start_docker(provision: Provision) -> list[str]:
+    from tare.runners.containers.engines.api import EngineError  # noqa: PLC0415 - only when asked for
+    from tare.runners.containers.engines.docker import find_daemon  # noqa: PLC0415
+    from tare.runners.containers.engines.private import PrivateDocker  # noqa: PLC0415
+
+    with suppress(EngineError):
+        daemon = find_daemon()
+        if not daemon.private:
+            return [f"nothing to do: Docker {daemon.version.get('Version')} answers at {daemon.host}"]
+    lines = [*PrivateDocker().start(provision), "to undo: `tare doctor --unfix docker`"]
+    if chosen := os.environ.get("DOCKER_HOST"):
+        lines.append(f"DOCKER_HOST={chosen} goes before it: unset that to use it")
+    return lines
+
+
+def _stop_docker() -> list[str]:
+    from tare.runners.containers.engines.private import PrivateDocker  # noqa: PLC0415
+
+    return [f"removed {each}" for each in PrivateDocker().stop()]
+
+
+FIXES = {"docker": Fix(_start_docker, _stop_docker)}

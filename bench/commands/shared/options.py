@@ -1,0 +1,55 @@
+"""The options that ``plan``, ``run`` and ``doctor`` share, and the request made from them."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tare.bench.pipeline import Request
+from tare.bench.progress import Lines, Progress, Silent
+from tare.bench.request import settings
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare them."""
+    modes = parser.add_mutually_exclusive_group()
+    modes.add_argument(
+        "--quick", dest="mode", action="store_const", const="quick", help="about a minute; never a baseline"
+    )
+    modes.add_argument(
+        "--rigorous", dest="mode", action="store_const", const="rigorous", help="about an hour"
+    )
+    parser.add_argument("--offline", action="store_true", help="use only what is there; fetch nothing")
+    parser.add_argument("--carry", action="append", type=Path, default=[], metavar="PATH",
+                        help="with a command: a file or folder it needs in the image; may be repeated")  # fmt: skip
+    settings.add_options(parser, "run", "limits", "crowd", "cluster", "guest", "places")
+    parser.set_defaults(mode="default")
+
+
+def request_from(arguments: argparse.Namespace) -> Request:
+    """The request that the options make."""
+    return Request(
+        settings=settings.resolve(arguments),
+        mode=arguments.mode,
+        offline=arguments.offline,
+        profile=getattr(arguments, "profile", False),
+        resume=getattr(arguments, "resume", None) or "",
+        command=tuple(arguments.trailing),
+        carry=tuple(arguments.carry),
+        report=not getattr(arguments, "no_report", False),
+    )
+
+
+def replace_settings(request: Request, **changes: Any) -> Request:
+    """The request with some settings changed."""
+    return replace(request, settings={**request.settings, **changes})
+
+
+def progress(*, silent: bool = False) -> Progress:
+    """What a waiting person is shown."""
+    return Silent() if silent else Lines(sys.stderr)

@@ -1,0 +1,1 @@
+"""Decide what to measure: runners, cases, sample counts and order."""

@@ -1,0 +1,101 @@
+"""The same runner more than once in one campaign: with another setting, or slowed down on purpose.
+
+Each variant is a run of its own as far as the host is concerned (work folder, cgroups, leftovers), so that two of one
+kind never meet. Their run ids are equally long: a longer environment would move stacks, and with them the times.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, cast
+
+from tare.bench.registry import Supplies, make
+from tare.runners import cleanup as leftovers
+from tare.runners.places.slowdown import DelayedLauncher
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from contextlib import AbstractContextManager
+
+    from tare.results.record import Accelerator
+    from tare.runners.images.image import Image
+    from tare.runners.launcher.client import Launcher
+    from tare.runners.model import Job, Limits, Place, Probe, Runner
+
+IMAGE = "run.image"
+"""The one setting of variants that the runners do not see: each is prepared with the image that it names."""
+
+SIGN = "@"
+"""Between a runner's label and its variant's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """How one differs from what the run's settings say."""
+
+    name: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    delay_seconds: Mapping[str, float] = field(default_factory=dict)
+    """Runner key → how long each of its places' top processes spins, within its start."""
+
+
+class VariantRunner:
+    """A runner under its variant's name. See :class:`tare.runners.model.Runner`."""
+
+    def __init__(self, runner: Runner, variant: str, close: ExitStack) -> None:
+        self._runner, self._suffix, self._close = runner, f"{SIGN}{variant}", close
+        self.name = f"{runner.name}{self._suffix}"
+        self.accelerator: Accelerator = runner.accelerator
+
+    @property
+    def label(self) -> str:
+        """See :class:`tare.runners.model.Runner`."""
+        return f"{self._runner.label}{self._suffix}"
+
+    def probe(self) -> Probe:
+        """See :class:`tare.runners.model.Runner`."""
+        found = self._runner.probe()
+        self.accelerator = self._runner.accelerator
+        return found
+
+    def prepare(self, image: Image, limits: Limits) -> None:
+        """See :class:`tare.runners.model.Runner`."""
+        self._runner.prepare(image, limits)
+
+    def open(self, first: Job | None = None) -> AbstractContextManager[Place]:
+        """See :class:`tare.runners.model.Runner`."""
+        return self._runner.open(first)
+
+    def close(self) -> None:
+        """See :class:`tare.runners.model.Runner`."""
+        with self._close:
+            self._runner.close()
+
+
+def make_variants(supplies: Supplies, keys: Sequence[str], variants: Sequence[Variant]) -> dict[str, Runner]:
+    """A runner for each key and variant: ``KEY@VARIANT`` → runner. Closing it ends its run."""
+    made: dict[str, Runner] = {}
+    with ExitStack() as undo:
+        for number, (key, variant) in enumerate((key, variant) for key in keys for variant in variants):
+            stack = ExitStack()
+            undo.push(stack)
+            context = supplies.context
+            run = f"{context.run}-{number:02}"
+            workdir = context.workdir.with_name(f"tare-{run}")
+            stack.enter_context(leftovers.register(context.cache, run, workdir))
+            launcher = context.launcher
+            if delay := variant.delay_seconds.get(key):
+                launcher = cast("Launcher", DelayedLauncher(launcher, delay))
+            own = replace(
+                supplies,
+                context=replace(context, run=run, workdir=workdir, launcher=launcher),
+                provision=replace(
+                    supplies.provision,
+                    chosen={**supplies.provision.chosen, **variant.settings.get("run.tools", {})},
+                ),
+                settings={**supplies.settings, **variant.settings},
+            )
+            made[f"{key}{SIGN}{variant.name}"] = VariantRunner(make(key, own), variant.name, stack)
+        undo.pop_all()
+    return made

@@ -1,0 +1,1 @@
+"""The pytest plugin behind `nox -s bench`: collect, measure, replay."""

@@ -1,0 +1,117 @@
+"""Stored trials as pytest-benchmark wants them: rounds of seconds, with a clock that returns what was measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from tare.results.record import Metric, Trial
+
+
+class ReplayClock:
+    """A timer whose successive pairs of readings lie one sample apart.
+
+    pytest-benchmark's ``pedantic`` reads its timer twice a round and never calibrates, so nothing else is
+    ever read from it.
+    """
+
+    __name__ = "replay"
+    """pytest-benchmark prints and stores the timer's name."""
+
+    def __init__(self) -> None:
+        self.readings: list[float] = []
+
+    def load(self, samples: Sequence[float]) -> None:
+        """Replay these, in seconds."""
+        self.readings = [reading for sample in samples for reading in (0.0, sample)]
+
+    def __call__(self) -> float:
+        """The next reading."""
+        return self.readings.pop(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """What one workload under one runner measured."""
+
+    trials: tuple[Trial, ...]
+    """Those that are ``ok`` and no warm-up. An experiment's may be without a primary metric: nothing to replay."""
+    skipped: str
+    failure: str
+
+    def replay(self, benchmark: Any) -> None:
+        """Feed the primary metric to pytest-benchmark and put everything else into ``extra_info``."""
+        metrics = [_primary(trial) for trial in self.trials]
+        first = metrics[0]
+        samples = [_as_seconds(metric) for metric in metrics]
+        benchmark._timer.load(samples)  # noqa: SLF001 - the only way to a timer set by marker
+        benchmark.pedantic(lambda: None, rounds=len(samples), iterations=1)
+        benchmark.extra_info.update(
+            {
+                "run": self.trials[0].run,
+                "accelerator": self.trials[0].accelerator,
+                "primary": first.name,
+                "unit": first.unit,
+                "direction": first.direction,
+                "clock": first.clock,
+                "seconds_are": _meaning(first),
+                "blocks": [trial.block for trial in self.trials],
+                "metrics": _columns(self.trials),
+            }
+        )
+
+
+def series_of(trials: Iterable[Trial], workload: str, runner: str) -> Series:
+    """Pick a case's trials.
+
+    Args:
+        trials: of the whole run.
+        workload: its name.
+        runner: its key; labels carry ``(tcg)`` behind it.
+    """
+    own = [
+        trial
+        for trial in trials
+        if trial.workload == workload and (trial.runner == runner or trial.runner.partition("(")[0] == runner)
+    ]
+    counted = [trial for trial in own if not trial.warmup]
+    good = tuple(trial for trial in counted if trial.outcome == "ok")
+    bad = [trial for trial in own if trial.outcome not in {"ok", "skipped"}]
+    skips = [trial for trial in own if trial.outcome == "skipped"]
+    failure = skipped = ""
+    if bad:
+        failure = f"{len(bad)} of {len(own)} trials were not ok; the first, {bad[0].outcome}: {bad[0].reason}"
+    elif skips:
+        skipped = " ".join(filter(None, (skips[0].reason, skips[0].remedy)))
+    elif not good:
+        failure = "nothing was measured: the run ended before the first block was complete"
+    return Series(good, skipped, failure)
+
+
+def _primary(trial: Trial) -> Metric:
+    return next(metric for metric in trial.metrics if metric.primary)
+
+
+def _as_seconds(metric: Metric) -> float:
+    """What pytest-benchmark takes for seconds, where less is better."""
+    if metric.direction == "higher":
+        return 1.0 / metric.value if metric.value else float("inf")
+    return metric.value
+
+
+def _meaning(metric: Metric) -> str:
+    if metric.direction == "higher":
+        return f"seconds per unit: 1 / {metric.name}"
+    return "as measured" if metric.unit == "s" else f"no seconds but {metric.unit}: {metric.name}"
+
+
+def _columns(trials: Sequence[Trial]) -> dict[str, dict[str, Any]]:
+    columns: dict[str, dict[str, Any]] = {}
+    for trial in trials:
+        for metric in trial.metrics:
+            entry = {"unit": metric.unit, "direction": metric.direction, "clock": metric.clock, "values": []}
+            columns.setdefault(metric.name, entry)["values"].append(metric.value)
+    return columns

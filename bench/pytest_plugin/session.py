@@ -1,0 +1,87 @@
+"""From pytest's options to a request, and from the request to measured trials."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import functools
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tare.bench import pipeline
+from tare.bench.commands.shared import options as requests
+from tare.bench.experiments.base import Experiment
+from tare.bench.pipeline import Request
+from tare.bench.registry import BASE, CONTROL
+from tare.bench.request import settings
+from tare.bench.request.keyword import compile_keyword
+from tare.runners.model import TareError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tare.bench.pipeline import Finished
+    from tare.bench.workloads.base import Workload
+
+
+@functools.cache
+def request_from(config: pytest.Config) -> Request:
+    """The request that pytest's options make; ``-k`` has been applied to the collected tests."""
+    option = config.option
+    words = argparse.Namespace(
+        **{setting.key: getattr(option, setting.key, None) for setting in settings.SETTINGS}
+    )
+    words.config = Path(option.tare_config) if option.tare_config else None
+    return Request(
+        settings={**settings.resolve(words), "run.keyword": ""},
+        mode=option.tare_mode,
+        offline=option.tare_offline,
+        profile=option.tare_profile,
+        resume=option.tare_resume or "",
+    )
+
+
+def is_asked_for(config: pytest.Config, measurable: Workload | Experiment, file: Path) -> bool:
+    """Whether a test is to run although nobody may have asked for it: see :attr:`Experiment.opt_in`."""
+    if not isinstance(measurable, Experiment) or not measurable.opt_in:
+        return True
+    if any(Path(str(config.invocation_params.dir), word.partition("::")[0]) == file for word in config.args):
+        return True
+    return not compile_keyword(config.option.keyword)(())
+
+
+def runner_keys(config: pytest.Config) -> list[str]:
+    """The runners to parametrise by: the base and its control first.
+
+    Raises:
+        pytest.UsageError: an option cannot be used.
+    """
+    try:
+        asked = pipeline.choose_runners(request_from(config))
+    except TareError as error:
+        raise pytest.UsageError(str(error)) from error
+    return [BASE, CONTROL, *(key for key in asked if key != BASE)]
+
+
+def measure(config: pytest.Config, cases: Iterable[tuple[str, str]]) -> Finished:
+    """Measure the collected cases.
+
+    Raises:
+        pytest.Exit: this host lacks what is needed, or the run was interrupted (its results are kept).
+    """
+    request = request_from(config)
+    wanted = dataclasses.replace(request, cases=frozenset(cases), report=False)
+    try:
+        finished = pipeline.execute(wanted, requests.progress())
+    except TareError as error:
+        raise pytest.exit(f"tare: {error}", returncode=3) from error
+    if finished.interrupted:
+        raise pytest.exit(f"interrupted; results are kept in {finished.run_dir}", returncode=130)
+    return finished
+
+
+def report(config: pytest.Config, finished: Finished) -> Finished:
+    """Write the report; pytest-benchmark has written its own file by now, so that the page can link it."""
+    return pipeline.conclude(request_from(config), finished.run_dir, requests.progress(), interrupted=False)

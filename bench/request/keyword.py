@@ -1,0 +1,94 @@
+"""``-k EXPR``: names joined by ``and``, ``or``, ``not`` and parentheses, as pytest users know them.
+
+A name matches if it is a part of any of the names (workload and family), ignoring case.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from tare.bench.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    Match = Callable[[Iterable[str]], bool]
+
+_TOKEN = re.compile(r"\s*(?:(\()|(\))|([\w:+.-]+))")
+
+
+def compile_keyword(expression: str) -> Match:
+    """Return a predicate over the names of a workload.
+
+    Raises:
+        UsageError: the expression cannot be read; the text shows where.
+    """
+    tokens = _tokens(expression)
+    if not tokens:
+        return lambda _names: True
+    parser = _Parser(expression, tokens)
+    match = parser.either()
+    if parser.tokens:
+        raise UsageError(f"-k {expression!r}: unexpected {parser.tokens[0]!r}")
+    return match
+
+
+def _tokens(expression: str) -> list[str]:
+    tokens, position = [], 0
+    text = expression.rstrip()
+    while position < len(text):
+        found = _TOKEN.match(text, position)
+        if not found:
+            raise UsageError(
+                f"-k {expression!r}: cannot read {text[position:]!r}; use names, and, or, not, ( )"
+            )
+        tokens.append(found[found.lastindex or 0])
+        position = found.end()
+    return tokens
+
+
+class _Parser:
+    """Recursive descent: ``either`` := both (or both)*; ``both`` := one (and one)*."""
+
+    def __init__(self, expression: str, tokens: list[str]) -> None:
+        self.expression, self.tokens = expression, tokens
+
+    def either(self) -> Match:
+        left = self.both()
+        while self.tokens and self.tokens[0] == "or":
+            self.tokens.pop(0)
+            left = _or(left, self.both())
+        return left
+
+    def both(self) -> Match:
+        left = self.one()
+        while self.tokens and self.tokens[0] == "and":
+            self.tokens.pop(0)
+            left = _and(left, self.one())
+        return left
+
+    def one(self) -> Match:
+        if not self.tokens:
+            raise UsageError(f"-k {self.expression!r}: a name is missing at the end")
+        token = self.tokens.pop(0)
+        if token == "not":  # noqa: S105 - a word of the little language, not a password
+            inner = self.one()
+            return lambda names: not inner(names)
+        if token == "(":  # noqa: S105
+            inner = self.either()
+            if not self.tokens or self.tokens.pop(0) != ")":
+                raise UsageError(f"-k {self.expression!r}: a parenthesis is not closed")
+            return inner
+        if token in {")", "and", "or"}:
+            raise UsageError(f"-k {self.expression!r}: unexpected {token!r}")
+        wanted = token.lower()
+        return lambda names: any(wanted in name.lower() for name in names)
+
+
+def _or(left: Match, right: Match) -> Match:
+    return lambda names: left(names) or right(names)
+
+
+def _and(left: Match, right: Match) -> Match:
+    return lambda names: left(names) and right(names)

@@ -1,0 +1,1 @@
+"""The benchmarks that pytest collects for `nox -s bench`."""

@@ -1,0 +1,17 @@
+"""Replays the trials of the ``cpu`` family: see :mod:`tare.bench.pytest_plugin.plugin`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+
+@pytest.mark.workload("cpu")
+def bench_cpu(replay: Any) -> None:
+    replay()
+
+
+@pytest.mark.workload("cpu-all")
+def bench_cpu_all(replay: Any) -> None:
+    replay()

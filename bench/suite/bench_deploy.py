@@ -1,0 +1,21 @@
+"""Replays the trials of the ``deploy`` family: see :mod:`tare.bench.pytest_plugin.plugin`. Only measured if ``-k`` names them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tare.bench.experiments.deploy import DEPLOYS
+
+if TYPE_CHECKING:
+    from tare.bench.pytest_plugin.replay import Series
+
+
+@pytest.mark.parametrize(
+    "deploy", [pytest.param(each, id=each.name, marks=pytest.mark.workload(each.name)) for each in DEPLOYS]
+)
+def bench_deploy(deploy: Any, trials: Series) -> None:
+    """Several times and sizes in each trial: the report's section has them; what went wrong has failed by now."""
+    del deploy
+    assert trials.trials

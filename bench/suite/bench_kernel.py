@@ -1,0 +1,22 @@
+"""Replays the trials of the ``kernel`` family: see :mod:`tare.bench.pytest_plugin.plugin`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+
+@pytest.mark.workload("syscall")
+def bench_syscall(replay: Any) -> None:
+    replay()
+
+
+@pytest.mark.workload("switch")
+def bench_switch(replay: Any) -> None:
+    replay()
+
+
+@pytest.mark.workload("fork")
+def bench_fork(replay: Any) -> None:
+    replay()

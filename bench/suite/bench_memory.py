@@ -1,0 +1,17 @@
+"""Replays the trials of the ``memory`` family: see :mod:`tare.bench.pytest_plugin.plugin`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+
+@pytest.mark.workload("memory-write")
+def bench_memory_write(replay: Any) -> None:
+    replay()
+
+
+@pytest.mark.workload("memory-read")
+def bench_memory_read(replay: Any) -> None:
+    replay()

@@ -1,0 +1,17 @@
+"""Replays the trials of the ``network`` family: see :mod:`tare.bench.pytest_plugin.plugin`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+
+@pytest.mark.workload("net-latency")
+def bench_net_latency(replay: Any) -> None:
+    replay()
+
+
+@pytest.mark.workload("net-stream")
+def bench_net_stream(replay: Any) -> None:
+    replay()

@@ -1,0 +1,17 @@
+"""Replays the trials of the ``scaling`` family: see :mod:`tare.bench.pytest_plugin.plugin`. Only measured if ``-k`` names them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tare.bench.experiments.scaling import SCALES
+
+
+@pytest.mark.parametrize(
+    "scale", [pytest.param(each, id=each.name, marks=pytest.mark.workload(each.name)) for each in SCALES]
+)
+def bench_scale(scale: Any, replay: Any) -> None:
+    del scale
+    replay()

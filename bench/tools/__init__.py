@@ -1,0 +1,1 @@
+"""Programs for developers of the suite. Nothing else imports them."""

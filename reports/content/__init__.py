@@ -1,0 +1,1 @@
+"""The page as a tree of nodes, independent of how it is rendered."""

@@ -1,0 +1,99 @@
+"""The report's sections in their order.
+
+Each module has ``section(page) -> Section | None``; a new one is one module and one entry here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tare.reports.content.sections import (
+    banners,
+    compact,
+    cpu,
+    crowd,
+    data,
+    deploy,
+    drift,
+    engines,
+    failures,
+    findings,
+    guests,
+    host,
+    isolation,
+    ladder,
+    limits,
+    method,
+    notes,
+    overhead,
+    scaling,
+    skips,
+    startup,
+    weight,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tare.reports.content.nodes import Section
+    from tare.reports.content.page import Page
+
+    MakeSection = Callable[[Page], Section | None]
+
+FULL: tuple[MakeSection, ...] = (
+    banners.section,
+    findings.section,
+    overhead.section,
+    startup.section,
+    engines.section,
+    ladder.section,
+    scaling.section,
+    crowd.section,
+    deploy.section,
+    cpu.section,
+    guests.section,
+    isolation.section,
+    drift.section,
+    notes.section,
+    limits.section,
+    skips.section,
+    failures.section,
+    weight.section,
+    host.section,
+    method.section,
+    data.section,
+)
+"""The page."""
+
+BRIEF: tuple[MakeSection, ...] = (
+    banners.section,
+    findings.section,
+    overhead.section,
+    startup.section,
+    engines.section,
+    ladder.section,
+    scaling.section,
+    crowd.section,
+    deploy.section,
+    isolation.section,
+    notes.section,
+    limits.section,
+    skips.section,
+    failures.section,
+    data.section,
+)
+"""The summary in Markdown."""
+
+SHORTEST: tuple[MakeSection, ...] = (
+    banners.section,
+    compact.section,
+    isolation.short,
+    skips.section,
+    failures.section,
+)
+"""The terminal."""
+
+
+def sections(page: Page, wanted: tuple[MakeSection, ...] = FULL) -> tuple[Section, ...]:
+    """The sections that have something to say."""
+    return tuple(made for make in wanted if (made := make(page)) is not None)

@@ -1,0 +1,48 @@
+"""What the reader must know before the first number."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tare.reports.content.nodes import Bullets, Item, Node, Notice, Paragraph, Section
+
+if TYPE_CHECKING:
+    from tare.reports.content.page import Page
+
+
+def section(page: Page) -> Section | None:
+    """Banners for quick, emulated, unfinished, imported and damaged runs."""
+    words, given = page.words, page.summary.given
+    body: list[Node] = []
+    if given.manifest.mode == "quick":
+        body.append(Notice(words("banner.quick_title"), words("banner.quick")))
+    if given.manifest.mode == "imported":
+        body.append(Notice(words("banner.imported_title"), words("banner.imported")))
+    if page.summary.emulated:
+        body.append(
+            Notice(words("banner.tcg_title"), words("banner.tcg", runners=", ".join(page.summary.emulated)))
+        )
+    if (floors := page.summary.kvm_floors) and page.summary.in_spite:
+        told = words("banner.kvm", runners=", ".join(page.summary.in_spite), reason=floors["reason"])
+        body.append(Notice(words("banner.kvm_title"), told))
+    if given.manifest.status != "complete":
+        status = given.manifest.status
+        body.append(Notice(words(f"banner.{status}_title"), words(f"banner.{status}")))
+    if given.problems:
+        title = words("banner.problems_title", n=len(given.problems))
+        body.append(Notice(title, words("banner.problems"), kind="problem"))
+        body.append(
+            Bullets(
+                tuple(
+                    Item(
+                        f"{p.what} {p.excerpt}".strip(),
+                        label=words("banner.problem_line", line=p.line, kind=p.kind),
+                        recorded=True,
+                    )
+                    for p in given.problems
+                )
+            )
+        )
+    if page.english_figures:
+        body.append(Paragraph(words("page.figure_english"), kind="muted"))
+    return Section("banners", "", tuple(body)) if body else None

@@ -1,0 +1,178 @@
+"""What it takes to bring an application's new version to where it runs: bytes, and time to the first answer."""
+
+from __future__ import annotations
+
+import statistics
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+from tare.reports.content.nodes import Cell, Node, Paragraph, Section, Table
+from tare.reports.plots.style import runner_color
+from tare.reports.summaries.run import rank
+from tare.reports.text import numbers
+from tare.reports.text.numbers import DASH
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from tare.reports.content.page import Page
+    from tare.reports.text.words import Words
+    from tare.results.record import Trial
+
+WAYS = ("layers-cached", "layers-empty", "disk-raw", "disk-qcow2", "disk-backing")
+_COLUMNS = (("moved", "bytes"), ("compressed", "bytes"), ("deliver", "s"), ("start", "s"), ("total", "s"))
+NETWORKS = (("100 Mbit/s", 100e6), ("1 Gbit/s", 1e9))
+"""In bits a second. Nothing was sent over such a line: the bytes were measured, the rest is division."""
+
+
+def section(page: Page) -> Section | None:
+    """Tables of the ways, the layers and what was read; nothing where nothing was deployed."""
+    words = page.words
+    trials = [t for t in page.summary.measured if t.family == "deploy" and not t.control]
+    if not trials:
+        return None
+    groups: dict[tuple[str, str], list[Trial]] = defaultdict(list)
+    for trial in trials:
+        groups[trial.workload, trial.runner].append(trial)
+    ordered = sorted(groups, key=lambda key: (key[0], rank(key[1])))
+    body: list[Node] = [Paragraph(words("deploy.intro")), _ways(words, ordered, groups)]
+    body.append(Paragraph(words("deploy.computed"), kind="muted"))
+    body += _layers(words, ordered, groups)
+    body += _read(words, ordered, groups)
+    return Section("deploy", words("deploy.title"), tuple(body))
+
+
+def _ways(
+    words: Words, ordered: Sequence[tuple[str, str]], groups: Mapping[tuple[str, str], Sequence[Trial]]
+) -> Table:
+    rows: list[tuple[Cell, ...]] = []
+    keys, breaks = [], []
+    for number, (workload, runner) in enumerate(ordered):
+        if number and workload != ordered[number - 1][0]:
+            breaks.append(len(rows))
+        found = metrics(groups[workload, runner])
+        for way in WAYS:
+            if f"deploy.{way}.total" not in found:
+                continue
+            keys.append(f"{workload}|{runner}|deploy.{way}.total")
+            rows.append(
+                (
+                    Cell(workload.removeprefix("deploy-")),
+                    Cell(runner, color=runner_color(runner)),
+                    Cell(words(f"deploy.{way.replace('-', '_')}")),
+                    *(
+                        _cell(found.get(f"deploy.{way}.{name}", ()), unit)
+                        for name, unit in _COLUMNS
+                    ),
+                    *(_cell(computed(found, way, bits), "s") for _name, bits in NETWORKS),
+                )
+            )  # fmt: skip
+    names = ("payload", "runner", "way", "moved", "compressed", "deliver", "start", "total")
+    heads = [
+        *(words(f"deploy.{name}") for name in names),
+        *(words("deploy.over", rate=name) for name, _ in NETWORKS),
+    ]
+    n = max(len(group) for group in groups.values())
+    return Table(
+        words("deploy.caption", n=n), tuple(heads), tuple(rows), numeric=tuple(range(3, len(heads))), keys=tuple(keys),
+        breaks=tuple(breaks),
+    )  # fmt: skip
+
+
+def computed(found: Mapping[str, Sequence[float]], way: str, bits_per_second: float) -> list[float]:
+    """Seconds to the first answer if the compressed bytes had come over such a line before: trial by trial."""
+    totals, sizes = found[f"deploy.{way}.total"], found[f"deploy.{way}.compressed"]
+    return [total + 8 * size / bits_per_second for total, size in zip(totals, sizes, strict=True)]
+
+
+def metrics(trials: Iterable[Trial]) -> dict[str, list[float]]:
+    """Metric → its values, a trial after the other."""
+    found: dict[str, list[float]] = defaultdict(list)
+    for trial in trials:
+        for each in trial.metrics:
+            found[each.name].append(each.value)
+    return found
+
+
+def _layers(
+    words: Words, ordered: Sequence[tuple[str, str]], groups: Mapping[tuple[str, str], Sequence[Trial]]
+) -> list[Node]:
+    """The layers of both versions; every runner has the same."""
+    rows: list[tuple[Cell, ...]] = []
+    breaks = []
+    for workload in dict.fromkeys(workload for workload, _ in ordered):
+        notes = (trial.notes for key in ordered if key[0] == workload for trial in groups[key])
+        versions: Mapping[str, Any] = next((note["layers"] for note in notes if note.get("layers")), {})
+        if not versions:
+            continue
+        breaks.append(len(rows))
+        known: set[str] = set()
+        for version, layers in sorted(versions.items()):
+            rows += [_layer(workload, version, layer) for layer in layers if layer["digest"] not in known]
+            known |= {layer["digest"] for layer in layers}
+    if not rows:
+        return []
+    names = ("payload", "layer", "since", "digest", "files", "size", "tar", "gzip")
+    heads = tuple(words(f"deploy.{name}") for name in names)
+    return [
+        Table(
+            words("deploy.layers_caption"), heads, tuple(rows), numeric=(4, 5, 6, 7), breaks=tuple(breaks[1:])
+        )
+    ]
+
+
+def _layer(workload: str, version: str, layer: Mapping[str, Any]) -> tuple[Cell, ...]:
+    sizes = (layer["size_bytes"], layer["tar_bytes"], layer["gzip_bytes"])
+    return (
+        Cell(workload.removeprefix("deploy-")),
+        Cell(str(layer["name"]), recorded=True),
+        Cell(version, recorded=True),
+        Cell(str(layer["digest"])[:19] + "…", recorded=True),
+        Cell(str(layer["files"]), value=layer["files"]),
+        *(Cell(numbers.quantity(size, "bytes"), detail=f"{size:,}", value=size) for size in sizes),
+    )
+
+
+def _read(
+    words: Words, ordered: Sequence[tuple[str, str]], groups: Mapping[tuple[str, str], Sequence[Trial]]
+) -> list[Node]:
+    rows: list[tuple[Cell, ...]] = []
+    for workload, runner in ordered:
+        trials = groups[workload, runner]
+        found = metrics(trials)
+        methods = [str(trial.notes["read"]["method"]) for trial in trials if "read" in trial.notes]
+        reads, images = found.get("deploy.read", []), found.get("deploy.image", [])
+        shares = [100 * read / size for read, size in zip(reads, images, strict=True)]
+        kernel = [found.get(f"deploy.{name}", []) for name in ("kernel", "initramfs")]
+        if not shares and not kernel[0]:
+            continue
+        share = (
+            Cell(f"{statistics.median(shares):.0f} %", value=statistics.median(shares))
+            if shares
+            else Cell(DASH)
+        )
+        rows.append(
+            (
+                Cell(workload.removeprefix("deploy-")),
+                Cell(runner, color=runner_color(runner)),
+                _cell(images, "bytes"),
+                _cell(reads, "bytes"),
+                share,
+                Cell(methods[0] if methods else DASH, recorded=True),
+                *(_cell(values, "bytes") for values in kernel),
+            )
+        )
+    if not rows:
+        return []
+    names = ("payload", "runner", "image", "read", "share", "method", "kernel", "initramfs")
+    heads = tuple(words(f"deploy.{name}") for name in names)
+    return [Table(words("deploy.read_caption"), heads, tuple(rows), numeric=(2, 3, 4, 6, 7))]
+
+
+def _cell(values: Sequence[float], unit: str) -> Cell:
+    """Median over the trials; below it the least and the most if they differ."""
+    if not values:
+        return Cell(DASH, kind="muted")
+    middle, low, high = statistics.median(values), min(values), max(values)
+    detail = "" if low == high else f"{numbers.quantity(low, unit)} – {numbers.quantity(high, unit)}"
+    return Cell(numbers.quantity(middle, unit), detail=detail, value=middle, low=low, high=high)

@@ -1,0 +1,18 @@
+"""Values in the order of measuring."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tare.reports.content.nodes import Paragraph, Section
+
+if TYPE_CHECKING:
+    from tare.reports.content.page import Page
+
+
+def section(page: Page) -> Section | None:
+    """The figure alone; its numbers are the raw data."""
+    picture = page.picture("drift")
+    if not picture:
+        return None
+    return Section("drift", page.words("drift.title"), (Paragraph(page.words("drift.intro")), *picture))

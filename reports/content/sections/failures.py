@@ -1,0 +1,31 @@
+"""Trials that gave no number, with their reasons."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tare.reports.content.nodes import Cell, Paragraph, Section, Table
+from tare.reports.summaries.run import case_of, series_name
+from tare.reports.text.numbers import DASH
+
+if TYPE_CHECKING:
+    from tare.reports.content.page import Page
+
+
+def section(page: Page) -> Section:
+    """Every failed, timed-out or invalid trial."""
+    words = page.words
+    found = [t for t in page.summary.given.trials if t.outcome in ("failed", "timeout", "invalid")]
+    if not found:
+        return Section("failures", words("failures.title"), (Paragraph(words("failures.none")),))
+    rows = tuple(
+        (
+            Cell(str(trial.number), detail=f"{case_of(trial).label}, {series_name(trial)}"),
+            Cell(words(f"outcome.{trial.outcome}"), kind="problem"),
+            Cell(f"{trial.reason} {trial.remedy}".strip() or DASH, recorded=True),
+        )
+        for trial in found
+    )
+    columns = tuple(words(f"failures.{c}") for c in ("trial", "outcome", "reason"))
+    table = Table(words("failures.caption"), columns, rows)
+    return Section("failures", words("failures.title"), (Paragraph(words("failures.intro")), table))

@@ -1,0 +1,194 @@
+"""What each place shows its jobs, and what it lets them do to the host: from the trials of ``isolation``."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tare.reports.content.nodes import Bullets, Cell, Details, Item, Kind, Node, Paragraph, Section, Table
+from tare.reports.plots.style import runner_color
+from tare.reports.summaries.run import rank
+from tare.reports.text.numbers import DASH
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tare.reports.content.page import Page
+    from tare.reports.text.words import Words
+    from tare.results.record import Trial
+
+VERDICTS: Mapping[str, Kind] = {
+    "open": "worse",
+    "confined": "undecided",
+    "blocked": "better",
+    "absent": "muted",
+}
+
+_LISTS = ("cpu.features", "capabilities.", "mounts.table", "kernel.security_modules")
+"""Facts that are lists: only what is more or less than on the base is shown."""
+
+_MOST_CHARACTERS = 60
+_MOST_ITEMS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One runner's place."""
+
+    runner: str
+    attempts: tuple[Mapping[str, str], ...]
+    """Each with ``name``, ``verdict``, ``error``, ``tried``; the same names in the same order everywhere."""
+    facts: Mapping[str, Any]
+    same_kernel: bool
+
+    def named(self, verdict: str) -> list[str]:
+        """The attempts that came out so."""
+        return [attempt["name"] for attempt in self.attempts if attempt["verdict"] == verdict]
+
+
+def seen(trials: Sequence[Trial]) -> tuple[Seen, ...]:
+    """What the last trial of each runner found, in display order; the base's second measurement is left out."""
+    found: dict[str, Seen] = {}
+    for trial in trials:
+        notes = trial.notes
+        if "attempts" in notes and "fingerprint" in notes and not trial.control:
+            found[trial.runner] = Seen(
+                trial.runner, tuple(notes["attempts"]), notes["fingerprint"], bool(notes["same_kernel"])
+            )
+    return tuple(found[runner] for runner in sorted(found, key=rank))
+
+
+def section(page: Page) -> Section | None:
+    """Both tables; nothing where no place was looked at."""
+    words, places = page.words, seen(page.summary.measured)
+    if not places:
+        return None
+    body: list[Node] = [
+        Paragraph(words("isolation.intro")),
+        _kernels(words, places),
+        _attempts(words, places),
+    ]
+    body.append(Paragraph(words("isolation.legend"), kind="muted"))
+    body += _differences(words, places)
+    return Section("isolation", words("isolation.title"), tuple(body))
+
+
+def short(page: Page) -> Section | None:
+    """How many attempts came out how, in the width of a terminal."""
+    words, places = page.words, seen(page.summary.measured)
+    if not places:
+        return None
+    rows = []
+    for place in places:
+        counts = Counter(attempt["verdict"] for attempt in place.attempts)
+        rows.append(
+            (
+                Cell(place.runner, color=runner_color(place.runner)),
+                Cell(words("isolation.host_kernel" if place.same_kernel else "isolation.own_kernel")),
+                *(
+                    Cell(str(counts[verdict]), kind=kind if counts[verdict] else "muted")
+                    for verdict, kind in VERDICTS.items()
+                ),
+            )
+        )
+    names = (
+        words("isolation.runner"),
+        words("isolation.kernel"),
+        *(words(f"isolation.{verdict}") for verdict in VERDICTS),
+    )
+    table = Table(words("isolation.short_caption"), names, tuple(rows), numeric=(2, 3, 4, 5))
+    return Section("isolation", "", (table,))
+
+
+def _kernels(words: Words, places: Sequence[Seen]) -> Bullets:
+    items = []
+    for key, same in (("isolation.host_kernel", True), ("isolation.own_kernel", False)):
+        runners = [place.runner for place in places if place.same_kernel is same]
+        if runners:
+            items.append(Item(", ".join(runners), label=words(key)))
+    return Bullets(tuple(items), words("isolation.kernels"))
+
+
+def _attempts(words: Words, places: Sequence[Seen]) -> Table:
+    rows = []
+    for number, attempt in enumerate(places[0].attempts):
+        cells = [Cell(words(f"attempt.{attempt['name']}"), detail=attempt["name"])]
+        for place in places:
+            own = place.attempts[number]
+            verdict = own["verdict"]
+            cells.append(
+                Cell(words(f"isolation.{verdict}"), detail=own["error"], kind=VERDICTS.get(verdict, "")),
+            )
+        rows.append(tuple(cells))
+    return Table(
+        words("isolation.caption"),
+        (words("isolation.attempt"), *(place.runner for place in places)),
+        tuple(rows),
+        keys=tuple(f"isolation|{attempt['name']}|verdict" for attempt in places[0].attempts),
+    )
+
+
+def _differences(words: Words, places: Sequence[Seen]) -> list[Node]:
+    names = sorted({name for place in places for name in place.facts})
+    differ = [name for name in names if len({str(place.facts.get(name)) for place in places}) > 1]
+    equal = [name for name in names if name not in differ]
+    nodes: list[Node] = [Paragraph(words("isolation.facts_intro"))]
+    if differ and len(places) > 1:
+        rows = tuple(
+            (
+                Cell(name, recorded=True),
+                *(
+                    _fact(words, name, place.facts, None if place is places[0] else places[0].facts)
+                    for place in places
+                ),
+            )
+            for name in differ
+        )
+        heads = (words("isolation.fact"), *(place.runner for place in places))
+        nodes.append(Table(words("isolation.facts_caption", n=len(differ)), heads, rows))
+    if equal:
+        items = tuple(Item(_clipped(str(places[0].facts[name])), label=name, recorded=True) for name in equal)
+        nodes.append(Details(words("isolation.equal", n=len(equal)), (Bullets(items),)))
+    return nodes
+
+
+def _fact(words: Words, name: str, facts: Mapping[str, Any], base: Mapping[str, Any] | None) -> Cell:
+    """``base``: the facts of the first column, which this one is compared with; ``None`` in the first column."""
+    if name not in facts:
+        return Cell(DASH, kind="muted")
+    text = str(facts[name])
+    if base is None or name not in base:
+        return Cell(_clipped(text), recorded=True)
+    reference = str(base[name])
+    if text == reference:
+        return Cell(words("isolation.same"), kind="muted")
+    if "all" in {text, reference} or not name.startswith(_LISTS):
+        return Cell(_clipped(text), recorded=True)
+    own, other = _parts(text), _parts(reference)
+    less = [part for part in other if part not in own]
+    more = [part for part in own if part not in other]
+    said = [
+        words(key, names=_enumerated(words, found))
+        for key, found in (("isolation.without", less), ("isolation.with", more))
+        if found
+    ]
+    return Cell("; ".join(said) or words("isolation.same"))
+
+
+def _parts(text: str) -> list[str]:
+    """A list's members: they are separated by semicolons, else commas, else spaces."""
+    separator = next((mark for mark in (";", ",") if mark in text), None)
+    return [part.strip() for part in text.split(separator) if part.strip() not in {"", "none"}]
+
+
+def _enumerated(words: Words, names: list[str]) -> str:
+    if len(names) <= _MOST_ITEMS:
+        return ", ".join(names)
+    return words("isolation.and_more", names=", ".join(names[:_MOST_ITEMS]), n=len(names) - _MOST_ITEMS)
+
+
+def _clipped(text: str) -> str:
+    plain = re.sub(r"\s+", " ", text)
+    return plain if len(plain) <= _MOST_CHARACTERS else plain[: _MOST_CHARACTERS - 1] + "…"

@@ -1,0 +1,56 @@
+"""How to read the report, in short."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tare.reports.content.nodes import Bullets, Item, Section
+from tare.reports.summaries.run import outcomes
+from tare.results.judgement.calibration import quotes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tare.reports.content.page import Page
+
+
+def section(page: Page) -> Section:
+    """What was done, what the words mean, and the count of all trials by outcome."""
+    words, given = page.words, page.summary.given
+    counts = ", ".join(
+        f"{words(f'outcome.{outcome}')} {n}" for outcome, n in sorted(outcomes(given.trials).items())
+    )
+    texts = [
+        words("method.paired", seed=given.manifest.seed),
+        words("method.floor", base=page.base),
+        *(words(f"method.{name}") for name in ("verdicts", "direction", "warmups", "clocks")),
+        *_errors(page),
+        words("method.counts", counts=counts or "0"),
+    ]
+    return Section("method", words("method.title"), (Bullets(tuple(Item(text) for text in texts)),))
+
+
+def _errors(page: Page) -> Iterator[str]:
+    """How often verdicts err on such hosts, or that nobody has measured it."""
+    words, given = page.words, page.summary.given
+    if given.manifest.mode == "imported":
+        return
+    if given.calibration is None:
+        yield words("method.uncalibrated")
+        return
+    plan = given.manifest.plan
+    planned = max((plan.get(f"{kind}_blocks", 0) for kind in ("cold", "steady")), default=0)
+    blocks = max((c.cost.n for c in given.comparisons if c.primary), default=planned)
+    for quote in quotes(given.calibration, blocks):
+        found = ", ".join(
+            words("method.found", slower=f"{share * 100:g}", found=f"{rate * 100:.0f}")
+            for share, rate in quote.found.items()
+        )
+        yield words(
+            "method.calibrated",
+            when=given.calibration.created[:10],
+            metric=quote.metric,
+            blocks=quote.blocks,
+            alarms=f"{quote.false_alarms * 100:.1f}",
+            found=found,
+        )

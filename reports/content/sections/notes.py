@@ -1,0 +1,110 @@
+"""Fairness notes: what else differed between the two sides of a comparison."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from itertools import chain, repeat
+from typing import TYPE_CHECKING
+
+from tare.reports.content.nodes import Bullets, Cell, Details, Item, Paragraph, Section, Table
+from tare.reports.content.sections import facts, limits
+from tare.reports.plots.style import runner_color
+from tare.reports.summaries.run import case_of, rank
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from tare.reports.content.nodes import Node
+    from tare.reports.content.page import Page
+    from tare.results.judgement.comparison import Comparison
+
+
+def numbered(page: Page) -> Mapping[str, int]:
+    """Note → its number on the page, in the order of the tables."""
+    notes = (note for comparison in page.summary.compared for note in comparison.notes)
+    return {note: index for index, note in enumerate(dict.fromkeys(notes), start=1)}
+
+
+def shared(page: Page, runner: str) -> frozenset[str]:
+    """The notes that hold for every judged comparison of a runner: said once beside its name, not in every row."""
+    own = [set(c.notes) for c in page.summary.primary if c.runner == runner]
+    return frozenset(set.intersection(*own)) if len(own) > 1 else frozenset()
+
+
+def references(page: Page, notes: Iterable[str]) -> str:
+    """The numbers of some notes, with runs of them put together: ``1–4, 25``."""
+    marks = numbered(page)
+    runs: list[list[int]] = []
+    for number in sorted(marks[note] for note in notes):
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}–{run[-1]}" for run in runs)
+
+
+def own(page: Page, comparison: Comparison) -> str:
+    """References to the notes of a comparison that are not shared by all of its runner's."""
+    return references(page, set(comparison.notes) - shared(page, comparison.runner))
+
+
+def section(page: Page) -> Section | None:
+    """Each note once, with where it holds."""
+    words, marks = page.words, numbered(page)
+    if not page.summary.compared:
+        return None
+    if not marks:
+        none = Paragraph(words("notes.none", base=page.base))
+        return Section("notes", words("notes.title"), (none, *_places(page), *limits.notes(page)))
+    items = tuple(
+        Item(f"{note} ({_where(page, note)})", label=str(number), recorded=True)
+        for note, number in marks.items()
+    )
+    body = (Paragraph(words("notes.intro")), Bullets(items), *_places(page), *limits.notes(page))
+    return Section("notes", words("notes.title"), body)
+
+
+def _places(page: Page) -> tuple[Node, ...]:
+    """What the places of each runner recorded of themselves, folded; a fact that varied lists its values."""
+    words = page.words
+    known: dict[str, dict[str, dict[str, None]]] = defaultdict(lambda: defaultdict(dict))
+    for trial in page.summary.measured:
+        if not trial.control:
+            for name, value in facts.flatten(trial.context):
+                known[trial.runner][name][value] = None
+    rows = [
+        (
+            Cell(runner if first else "", color=runner_color(runner) if first else ""),
+            Cell(name, recorded=True),
+            Cell(words("notes.or").join(values), recorded=True),
+        )
+        for runner in sorted(known, key=rank)
+        for first, (name, values) in zip(
+            chain([True], repeat(False)), sorted(known[runner].items()), strict=False
+        )
+    ]
+    if not rows:
+        return ()
+    columns = tuple(words(key) for key in ("overhead.runner", "host.fact", "host.value"))
+    breaks = tuple(index for index, row in enumerate(rows) if index and row[0].text)
+    table = Table(words("notes.places"), columns, tuple(rows), breaks=breaks)
+    return (Details(words("notes.places"), (table,)),)
+
+
+def _where(page: Page, note: str) -> str:
+    """Runners that the note holds for, put together where it holds for the same workloads."""
+    compared = page.summary.compared
+    found: dict[str, dict[str, None]] = defaultdict(dict)
+    every: dict[str, set[str]] = defaultdict(set)
+    for comparison in compared:
+        every[comparison.runner].add(case_of(comparison).label)
+        if note in comparison.notes:
+            found[comparison.runner][case_of(comparison).label] = None
+    together: dict[str, list[str]] = defaultdict(list)
+    for runner, labels in found.items():
+        whole = labels.keys() == every[runner]
+        together[page.words("skips.every") if whole else ", ".join(labels)].append(runner)
+    return "; ".join(
+        page.words("notes.where", cases=cases, runner=", ".join(runners))
+        for cases, runners in together.items()
+    )

@@ -1,0 +1,36 @@
+"""Skips with their reasons and remedies."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from tare.reports.content.nodes import Cell, Paragraph, Section, Table
+from tare.reports.summaries.run import case_of
+from tare.reports.text.numbers import DASH
+
+if TYPE_CHECKING:
+    from tare.reports.content.page import Page
+
+
+def section(page: Page) -> Section:
+    """One row per runner and reason, with the cases it holds for."""
+    words = page.words
+    found: dict[tuple[str, str, str], dict[str, None]] = defaultdict(dict)
+    for trial in page.summary.given.trials:
+        if trial.outcome == "skipped":
+            found[trial.runner, trial.reason, trial.remedy][case_of(trial).label] = None
+    if not found:
+        return Section("skips", words("skips.title"), (Paragraph(words("skips.none")),))
+    rows = tuple(
+        (
+            Cell(runner, detail=", ".join(label for label in labels if label) or words("skips.every")),
+            Cell(reason, recorded=True),
+            Cell(remedy or DASH, recorded=True),
+        )
+        for (runner, reason, remedy), labels in found.items()
+    )
+    table = Table(
+        words("skips.caption"), tuple(words(f"skips.{c}") for c in ("what", "reason", "remedy")), rows
+    )
+    return Section("skips", words("skips.title"), (Paragraph(words("skips.intro")), table))

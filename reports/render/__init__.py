@@ -1,0 +1,1 @@
+"""Renderers: HTML, Markdown, the terminal and lists of changes."""

@@ -1,0 +1,51 @@
+"""From sections to the page."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from tare.reports.render.html.svg import inline
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tare.reports.content.nodes import Node, Section
+    from tare.reports.content.page import Page
+
+
+def render(page: Page, sections: tuple[Section, ...], drawings: Mapping[str, str]) -> str:
+    """The page's text. ``drawings``: figure → its SVG document."""
+    environment = Environment(
+        loader=PackageLoader("tare.reports.render.html", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_finalize,
+    )
+    environment.filters["exact"] = repr
+    environment.tests["node"] = _is_node
+    environment.globals["draw"] = lambda node: inline(drawings[node.name], node.name, node.alt)
+    css = Markup(files("tare.reports.render.html").joinpath("style.css").read_text(encoding="utf-8"))  # noqa: S704 - our own file
+    return environment.get_template("index.html.j2").render(
+        manifest=page.summary.given.manifest,
+        words=page.words,
+        base=page.base,
+        sections=sections,
+        css=css,
+    )
+
+
+def _finalize(value: object) -> object:
+    """Control characters are not allowed in HTML, and nothing from a record may bring them in."""
+    if isinstance(value, str) and not isinstance(value, Markup):
+        return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in value)
+    return value
+
+
+def _is_node(node: Node, kind: str) -> bool:
+    return type(node).__name__ == kind

@@ -1,0 +1,126 @@
+"""The summary in a terminal; plain lines where there is none."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from typing import TYPE_CHECKING, TextIO
+
+from tare.reports.content.nodes import Bullets, Details, Links, Notice, Paragraph, Picture, Table
+from tare.reports.content.page import Page
+from tare.reports.content.sections import SHORTEST, sections
+from tare.reports.summaries.run import Summary, plain_names
+from tare.reports.text.words import words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import Console
+
+    from tare.reports.content.nodes import Cell, Node
+    from tare.reports.model import Language, ReportInput
+
+_STYLES = {
+    "better": "green",
+    "worse": "bold red",
+    "same": "",
+    "undecided": "yellow",
+    "warning": "yellow",
+    "problem": "bold red",
+    "muted": "dim",
+    "": "",
+}
+
+
+def show(given: ReportInput, stream: TextIO, *, language: Language = "en") -> None:
+    """Write the summary: tables in a terminal, aligned lines elsewhere. ``NO_COLOR`` is honoured."""
+    if not stream.isatty():
+        stream.write(render(given, language=language))
+        return
+    from rich.console import Console  # noqa: PLC0415
+
+    console = Console(file=stream, no_color="NO_COLOR" in os.environ, highlight=False)
+    for node in _nodes(given, language):
+        _rich(console, node)
+
+
+def render(given: ReportInput, *, language: Language = "en") -> str:
+    """The summary as plain, aligned lines."""
+    return "".join(f"{line}\n" for node in _nodes(given, language) for line in _plain(node))
+
+
+def _nodes(given: ReportInput, language: Language) -> list[Node]:
+    page = Page(Summary(plain_names(given)), words(language))
+    return [node for part in sections(page, SHORTEST) for node in part.body]
+
+
+def clean(text: str) -> str:
+    """Text without control characters: nothing from a record may steer a terminal."""
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
+def _cell(cell: Cell) -> str:
+    return clean(f"{cell.text} ({cell.detail})" if cell.detail and cell.text else cell.text or cell.detail)
+
+
+def _plain(node: Node) -> Iterator[str]:
+    match node:
+        case Notice():
+            yield f"{clean(node.title)}: {clean(node.text)}"
+        case Bullets():
+            if node.title:
+                yield clean(node.title)
+            yield from (
+                f"  {clean(f'{i.label}: ' if i.label else '')}{clean(i.text + '; '.join(i.parts))}"
+                for i in node.items
+            )
+        case Table():
+            yield clean(node.caption)
+            lines = [[clean(c) for c in node.columns], *([_cell(c) for c in row] for row in node.rows)]
+            widths = [max(map(_width, column)) for column in zip(*lines, strict=True)]
+            for line in lines:
+                yield "  ".join(
+                    " " * (w - _width(t)) + t if i in node.numeric else t + " " * (w - _width(t))
+                    for i, (t, w) in enumerate(zip(line, widths, strict=True))
+                ).rstrip()
+            yield ""
+        case Paragraph() | Picture() | Details() | Links():
+            pass
+
+
+def _width(text: str) -> int:
+    """Columns of a terminal: Hangul and the like take two."""
+    return sum(0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "WF") for c in text)
+
+
+def _rich(console: Console, node: Node) -> None:
+    from rich import box  # noqa: PLC0415
+    from rich.table import Table as RichTable  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    if isinstance(node, Table):
+        title = Text(clean(node.caption), style="bold")
+        made = RichTable(
+            box=box.SIMPLE_HEAD, collapse_padding=True, show_edge=False, title=title, title_justify="left"
+        )
+        for i, column in enumerate(node.columns):
+            # Numbers and runners stay whole: one without its "(tcg)" would be another runner.
+            whole = i in node.numeric or any(row[i].color for row in node.rows)
+            made.add_column(
+                Text(clean(column)),
+                justify="right" if i in node.numeric else "left",
+                overflow="fold",
+                no_wrap=whole,
+                min_width=max(_width(_cell(row[i])) for row in node.rows) if whole and node.rows else None,
+            )
+        for i, row in enumerate(node.rows):
+            made.add_row(
+                *(Text(_cell(cell), style=_STYLES[cell.kind]) for cell in row),
+                end_section=i + 1 in node.breaks,
+            )
+        console.print(made)
+    elif isinstance(node, Notice):
+        console.print(Text.assemble((f"{clean(node.title)}. ", "bold yellow"), clean(node.text)))
+    else:
+        for line in _plain(node):
+            console.print(Text(line))

@@ -1,0 +1,1 @@
+"""Formatting of numbers, and the words of each language."""

@@ -1,0 +1,39 @@
+"""The report's own words, by language. Text from the record (reasons, notes) is shown as it was recorded."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tare.reports.model import Language
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A catalogue: dotted key → text with ``{placeholders}``."""
+
+    language: Language
+    texts: Mapping[str, str]
+
+    def __call__(self, key: str, /, **values: object) -> str:
+        """The text with its placeholders filled in. Raises ``KeyError`` for a key or value that is missing."""
+        return self.texts[key].format_map(values)
+
+    def has(self, key: str) -> bool:
+        """Whether there is such a text."""
+        return key in self.texts
+
+
+@cache
+def words(language: Language = "en") -> Words:
+    """The catalogue of a language."""
+    tree = tomllib.loads(files(__package__).joinpath(f"{language}.toml").read_text(encoding="utf-8"))
+    return Words(
+        language, {f"{part}.{key}": text for part, texts in tree.items() for key, text in texts.items()}
+    )

@@ -1,0 +1,1 @@
+"""From samples to verdicts: rules, thresholds, gates and their calibration."""

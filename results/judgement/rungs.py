@@ -1,0 +1,125 @@
+"""The isolation ladder's own numbers: what each rung adds to the one below it, paired inside each block.
+
+Against ``bare`` a rung's cost is everything that was piled up so far; its own part would be the difference of two
+such numbers, with both their errors. Measured side by side in the same blocks, the two containers give it directly.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+
+from tare.results.judgement.comparison import Estimate  # noqa: TC001 - msgspec reads annotations at run time
+from tare.results.record import Direction  # noqa: TC001
+from tare.results.statistics import estimates as statistics
+from tare.results.statistics.series import good_series, median_of, paired_log_ratio
+
+if TYPE_CHECKING:
+    from tare.results.record import Manifest
+    from tare.results.statistics.series import Series
+    from tare.results.tables.frame import RunFrame
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """A runner that stands on a rung, as the record knows it."""
+
+    runner: str
+    rung: str
+    position: int
+    """In the ladder's order; the branches of a rung come behind it."""
+    below: tuple[str, ...]
+    """Runners on the rungs below, nearest first; the last one is the base."""
+
+
+class Rise(msgspec.Struct, frozen=True, kw_only=True):
+    """What one rung adds to one workload's metric."""
+
+    workload: str
+    family: str
+    parameters: dict[str, Any]
+    metric: str
+    unit: str
+    direction: Direction
+    runner: str
+    rung: str
+    below: str
+    """The next lower runner that was measured."""
+    value: Estimate
+    """Median on this rung, in ``unit``."""
+    difference: Estimate | None
+    """This rung minus the one below, in ``unit``, paired; ``None`` where an invocation holds several blocks: there the
+    ratio, which knows how to allow for that, is all that is said."""
+    cost: Estimate
+    """Oriented ratio to the one below: above 1 it costs more."""
+    total: Estimate
+    """The same ratio to the base: all rungs so far."""
+
+
+def rungs(manifest: Manifest) -> tuple[Rung, ...]:
+    """The rungs among a run's runners, from the ground up; what is not understood is none."""
+    found = []
+    probes = manifest.notes.get("probes", {})
+    for runner, probe in probes.items() if isinstance(probes, dict) else ():
+        facts = probe.get("facts", {}) if isinstance(probe, dict) else {}
+        match facts:
+            case {"rung": str(rung), "position": int(position), "below": [*below]} if below:
+                found.append(Rung(runner, rung, position, tuple(map(str, below))))
+            case _:
+                continue
+    return tuple(sorted(found, key=lambda one: (one.position, one.runner)))
+
+
+def climb(frame: RunFrame, *, confidence: float = 0.95) -> list[Rise]:
+    """Compare each rung with the nearest measured one below it, for every workload's primary metric.
+
+    A rung that was not measured with a workload, or has nothing below that was, is left out.
+    """
+    series = good_series(frame)
+    found = []
+    for rung in rungs(frame.manifest):
+        for key, subject in series.items():
+            if key.runner != rung.runner or key.control or not subject.primary:
+                continue
+            lower = [series[k] for name in rung.below if (k := key._replace(runner=name)) in series]
+            if not lower:
+                continue
+            if rise := _rise(rung, subject, lower[0], lower[-1], confidence):
+                found.append(rise)
+    return found
+
+
+def _rise(rung: Rung, subject: Series, below: Series, base: Series, confidence: float) -> Rise | None:
+    cost = paired_log_ratio(subject, below, confidence)
+    total = paired_log_ratio(subject, base, confidence)
+    if cost is None or total is None:
+        return None
+    return Rise(
+        workload=subject.key.workload,
+        family=subject.family,
+        parameters=msgspec.json.decode(subject.key.parameters),
+        metric=subject.key.metric,
+        unit=subject.unit,
+        direction=subject.direction,
+        runner=rung.runner,
+        rung=rung.rung,
+        below=below.key.runner,
+        value=median_of(subject, confidence).mapped(float, confidence),
+        difference=_difference(subject, below, confidence),
+        cost=cost.interval.mapped(math.exp, confidence),
+        total=total.interval.mapped(math.exp, confidence),
+    )
+
+
+def _difference(subject: Series, below: Series, confidence: float) -> Estimate | None:
+    """One value a block and side, as each invocation holds one; drift hits both and cancels."""
+    if subject.nested or below.nested:
+        return None
+    _, here, there = np.intersect1d(subject.block, below.block, return_indices=True)
+    return statistics.one_sample(subject.value[here] - below.value[there], confidence).mapped(
+        float, confidence
+    )

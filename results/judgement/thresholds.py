@@ -1,0 +1,125 @@
+"""How large a difference matters in practice, per series; each exception says why."""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+from tare.results.errors import ResultError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DEFAULT_THRESHOLD = 0.02
+"""Relative difference that matters, unless the user says otherwise."""
+
+_KEYS = ("workload", "runner", "metric")
+
+
+@dataclass(frozen=True, slots=True)
+class Exemption:
+    """A threshold of its own for the series that fit; patterns as in a shell (``*``, ``?``, ``[…]``)."""
+
+    threshold: float
+    reason: str
+    workload: str = "*"
+    runner: str = "*"
+    metric: str = "*"
+
+    def fits(self, workload: str, runner: str, metric: str) -> bool:
+        """Whether it is meant for this series."""
+        return (
+            fnmatchcase(workload, self.workload)
+            and fnmatchcase(runner, self.runner)
+            and fnmatchcase(metric, self.metric)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """The default and the exceptions to it; the last one that fits counts."""
+
+    default: float = DEFAULT_THRESHOLD
+    exceptions: tuple[Exemption, ...] = ()
+
+    def of(self, workload: str, runner: str, metric: str) -> tuple[float, str]:
+        """Return the threshold of a series, and the reason if it is an exception."""
+        for exemption in reversed(self.exceptions):
+            if exemption.fits(workload, runner, metric):
+                return exemption.threshold, exemption.reason
+        return self.default, ""
+
+
+def read_thresholds(path: Path) -> Thresholds:
+    """Read a file of thresholds.
+
+    The file is TOML: ``default = 0.02``, and any number of ``[[exception]]`` tables with ``threshold``,
+    ``reason`` and at least one of ``workload``, ``runner``, ``metric``.
+
+    Raises:
+        ResultError: it cannot be read, or says something it may not.
+    """
+    try:
+        return parse_thresholds(path.read_text("utf-8"), str(path))
+    except OSError as error:
+        raise ResultError(f"cannot read the thresholds {path}: {error.strerror}.") from error
+    except UnicodeDecodeError:
+        raise ResultError(f"the thresholds {path} are not UTF-8 text.") from None
+
+
+def parse_thresholds(text: str, where: str) -> Thresholds:
+    """Parse the text of a file of thresholds; ``where`` names it in errors. See :func:`read_thresholds`."""
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ResultError(f"{where} is not TOML: {error}.") from error
+    _refuse_unknown(raw, {"default", "exception"}, where)
+    exceptions = raw.get("exception", [])
+    if not isinstance(exceptions, list) or not all(isinstance(item, dict) for item in exceptions):
+        raise ResultError(f"{where}: exceptions are written as [[exception]] tables.")
+    return Thresholds(
+        _threshold(raw.get("default", DEFAULT_THRESHOLD), f"{where}: default"),
+        tuple(_exemption(item, f"{where}: exception {i}") for i, item in enumerate(exceptions, 1)),
+    )
+
+
+def _exemption(raw: dict[str, Any], where: str) -> Exemption:
+    _refuse_unknown(raw, {"threshold", "reason", *_KEYS}, where)
+    patterns = {key: raw[key] for key in _KEYS if key in raw}
+    if not patterns:
+        raise ResultError(
+            f"{where} names no series: give workload, runner or metric; for all, change the default."
+        )
+    if not all(isinstance(pattern, str) and pattern for pattern in patterns.values()):
+        raise ResultError(f"{where}: workload, runner and metric are patterns in quotes.")
+    reason = raw.get("reason")
+    if not isinstance(reason, str) or not reason.strip():
+        raise ResultError(
+            f"{where} has no reason: say why this series may differ more, so that others can judge it."
+        )
+    if "threshold" not in raw:
+        raise ResultError(f"{where} has no threshold.")
+    return Exemption(_threshold(raw["threshold"], where), reason.strip(), **patterns)
+
+
+def _threshold(value: object, where: str) -> float:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, (int, float))
+        or not math.isfinite(value)
+        or not 0 < value < 10
+    ):
+        raise ResultError(
+            f"{where}: a threshold is a relative difference between 0 and 10, such as 0.05; not {value!r}."
+        )
+    return float(value)
+
+
+def _refuse_unknown(raw: dict[str, Any], known: set[str], where: str) -> None:
+    if unknown := sorted(set(raw) - known):
+        raise ResultError(
+            f"{where} has unknown keys: {', '.join(unknown)}. Known are {', '.join(sorted(known))}."
+        )

@@ -1,0 +1,1 @@
+"""Estimates, intervals and checks of series: pure functions of samples."""

@@ -1,0 +1,372 @@
+"""Estimates with intervals: pure functions, seeds passed in, each with its source.
+
+``docs/method.md`` gives the reasons for the choices and the simulations behind them.
+
+References:
+    Hodges, Lehmann 1963, "Estimates of location based on rank tests", Ann. Math. Statist. 34(2).
+    Lehmann 1975, "Nonparametrics", ch. 2 and 4: intervals that invert the rank tests.
+    David, Nagaraja 2003, "Order Statistics", 7.1: intervals for quantiles.
+    Efron, Tibshirani 1993, "An Introduction to the Bootstrap", ch. 14 (BCa).
+    Davison, Hinkley 1997, "Bootstrap Methods", 3.8: resampling hierarchical data.
+    Kalibera, Jones 2013, "Rigorous benchmarking in reasonable time", ISMM: the highest level of
+    repetition decides the interval.
+    Holm 1979, Scand. J. Statist. 6(2); Benjamini, Hochberg 1995, J. R. Statist. Soc. B 57(1).
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from scipy import special
+
+from tare.results.judgement.comparison import Estimate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+
+    Statistic = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+    """Maps samples on the last axis to numbers."""
+
+FEWEST = 3
+"""Fewer independent units than this give no interval at all."""
+
+MOST_UNITS = 128
+"""More units than this are merged into batches of neighbours before rank intervals are formed."""
+
+FEWEST_BATCHES = 10
+"""Neighbours are not merged into fewer batches than this."""
+
+FEW_UNITS = 10
+"""From so many units on the ranks' p-values are fine."""
+
+FINE_P = 0.001
+"""Among many comparisons no call could stand where the smallest p-value that ranks can give is larger than this."""
+
+EXACT_LIMIT = 50
+"""Above this many units a rank test's normal approximation is used; it is then good to 4 digits."""
+
+
+def normal_quantile(p: float) -> float:
+    """Return the standard normal's quantile."""
+    return float(special.ndtri(p))
+
+
+def t_quantile(freedom: float, p: float) -> float:
+    """Return the quantile of Student's t."""
+    return float(special.stdtrit(freedom, p))
+
+
+class Interval(NamedTuple):
+    """An estimate and its limits; both limits are ``None`` where too few units allow none."""
+
+    value: float
+    low: float | None
+    high: float | None
+    n: int
+    method: str
+
+    def mapped(self, function: Callable[[float], float], confidence: float) -> Estimate:
+        """Return it as an :class:`Estimate` on another scale; ``function`` increases."""
+        low = None if self.low is None else function(self.low)
+        high = None if self.high is None else function(self.high)
+        return Estimate(
+            value=function(self.value),
+            low=low,
+            high=high,
+            confidence=confidence,
+            n=self.n,
+            method=self.method,
+        )
+
+
+def quantile(values: ArrayLike, q: float, confidence: float) -> Interval:
+    """Return a sample quantile with a distribution-free interval from order statistics.
+
+    The limits are sample values ``x(l)`` and ``x(u)`` with ``P(l <= Binomial(n, q) < u) >= confidence``
+    (David, Nagaraja 2003, 7.1). Where no pair of samples reaches the confidence, there is no interval:
+    for 95 % the median needs 6 samples, the 95th percentile 72, the 99th 368.
+    """
+    x = np.sort(np.asarray(values, dtype=np.float64))
+    n = len(x)
+    method = "order-statistics"
+    value = float(np.quantile(x, q))
+    low, high = _order_ranks(n, q, confidence)
+    if low < 1 or high > n:
+        return Interval(value, None, None, n, method)
+    return Interval(value, float(x[low - 1]), float(x[high - 1]), n, method)
+
+
+@lru_cache(maxsize=512)
+def _order_ranks(n: int, q: float, confidence: float) -> tuple[int, int]:
+    """Ranks, from 1, between which the quantile lies; below 1 or above ``n`` where the confidence is out of reach."""
+    tail = (1 - confidence) / 2
+    # bdtr(k, n, q) = P(Binomial <= k). Lower rank l (from 1): P(Binomial < l) <= tail.
+    below = special.bdtr(np.arange(0, n + 1), n, q)
+    low = int(np.searchsorted(below, tail, side="right"))
+    return low, int(np.searchsorted(below, 1 - tail, side="left")) + 1
+
+
+def clustered_quantile(
+    values: ArrayLike, clusters: ArrayLike, q: float, confidence: float, *, seed: int, resamples: int = 1000
+) -> Interval:
+    """Return a quantile of all values with an interval from resampling whole clusters (invocations).
+
+    Davison, Hinkley 1997, 3.8: of the schemes for two levels, drawing the upper level with replacement and
+    keeping the lower as it is matches the variance best. Fewer than :data:`FEWEST` clusters: no interval.
+    """
+    x, ids = np.asarray(values, dtype=np.float64), np.asarray(clusters)
+    groups = [x[ids == c] for c in np.unique(ids)]
+    value = float(np.quantile(x, q))
+    if len(groups) < FEWEST:
+        return Interval(value, None, None, len(groups), "cluster-bootstrap")
+    random = np.random.default_rng(seed)
+    draws = np.empty(resamples)
+    for i, pick in enumerate(random.integers(0, len(groups), size=(resamples, len(groups)))):
+        draws[i] = np.quantile(np.concatenate([groups[g] for g in pick]), q)
+    low, high = np.quantile(draws, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return Interval(value, float(low), float(high), len(groups), "cluster-bootstrap")
+
+
+def bca(
+    values: ArrayLike, statistic: Statistic, confidence: float, *, seed: int, resamples: int = 2000
+) -> Interval:
+    """Return a bias-corrected and accelerated bootstrap interval (Efron, Tibshirani 1993, ch. 14).
+
+    Constant data give the degenerate interval (a textbook BCa divides zero by zero there), fewer than
+    :data:`FEWEST` values none. ``statistic`` works on the last axis.
+    """
+    x = np.asarray(values, dtype=np.float64)
+    n = len(x)
+    value = float(statistic(x))
+    if n < FEWEST:
+        return Interval(value, None, None, n, "bca-bootstrap")
+    draws = statistic(x[np.random.default_rng(seed).integers(0, n, size=(resamples, n))])
+    if draws.min() == draws.max():
+        return Interval(value, value, value, n, "bca-bootstrap")
+    # Half of the ties count as below, so that a discrete statistic such as the median is not biased.
+    below = (np.sum(draws < value) + np.sum(draws == value) / 2) / resamples
+    bias = special.ndtri(np.clip(below, 1 / resamples, 1 - 1 / resamples))
+    left_out = statistic(np.array([np.delete(x, i) for i in range(n)]))
+    d = left_out.mean() - left_out
+    spread = float(np.sum(d**2))
+    acceleration = 0.0 if spread == 0 else float(np.sum(d**3)) / (6 * spread**1.5)
+    z = bias + special.ndtri(np.array([(1 - confidence) / 2, (1 + confidence) / 2]))
+    low, high = np.quantile(draws, special.ndtr(bias + z / (1 - acceleration * z)))
+    return Interval(value, float(low), float(high), n, "bca-bootstrap")
+
+
+def one_sample(values: ArrayLike, confidence: float) -> Interval:
+    """Return the centre of paired differences (log ratios) with an interval.
+
+    The estimate is the Hodges-Lehmann one, the median of all pairwise means: 95 % as efficient as the mean
+    under normal noise and unmoved by outliers. Its interval inverts Wilcoxon's signed-rank test, which is
+    exact for *any* noise that hits both sides alike, because a difference of two exchangeable values is
+    symmetric about the true shift (Lehmann 1975, ch. 4). Too few units for that confidence (fewer than
+    6 for 95 %): Student's t interval, wide as it should be. Fewer than :data:`FEWEST`: none.
+    """
+    x = np.asarray(values, dtype=np.float64)
+    n = len(x)
+    x = batched(x)
+    walsh = _walsh(x)
+    centre = float(np.median(walsh))
+    if n < FEWEST:
+        return Interval(centre, None, None, n, "hodges-lehmann")
+    drop = _critical(_signed_rank_tail, (len(x),), len(walsh), confidence)
+    if drop is None:
+        half = float(t_quantile(n - 1, (1 + confidence) / 2) * x.std(ddof=1) / math.sqrt(n))
+        return Interval(centre, centre - half, centre + half, n, "hodges-lehmann, t")
+    return Interval(centre, float(walsh[drop]), float(walsh[-1 - drop]), n, "hodges-lehmann, signed-rank")
+
+
+def two_sample(base: ArrayLike, subject: ArrayLike, confidence: float) -> Interval:
+    """Return the shift from ``base`` to ``subject`` (unpaired, log values) with an interval.
+
+    Hodges-Lehmann: the median of all differences; its interval inverts the Mann-Whitney test, exact for
+    any noise of the same shape on both sides (Lehmann 1975, ch. 2). Too few units for that confidence
+    (fewer than 4 v 4 for 95 %): Welch's t interval. Fewer than 3 on a side: none.
+    """
+    a, b = np.asarray(base, dtype=np.float64), np.asarray(subject, dtype=np.float64)
+    n = min(len(a), len(b))
+    a, b = batched(a), batched(b)
+    differences = np.sort(np.subtract.outer(b, a), axis=None)
+    centre = float(np.median(differences))
+    if n < FEWEST:
+        return Interval(centre, None, None, n, "hodges-lehmann, unpaired")
+    drop = _critical(_rank_sum_tail, (len(a), len(b)), len(differences), confidence)
+    if drop is None:
+        va, vb = a.var(ddof=1) / len(a), b.var(ddof=1) / len(b)
+        if va + vb == 0:
+            return Interval(centre, centre, centre, n, "hodges-lehmann, welch-t")
+        freedom = (va + vb) ** 2 / (va**2 / (len(a) - 1) + vb**2 / (len(b) - 1))
+        half = t_quantile(freedom, (1 + confidence) / 2) * math.sqrt(va + vb)
+        return Interval(centre, centre - half, centre + half, n, "hodges-lehmann, welch-t")
+    return Interval(
+        centre, float(differences[drop]), float(differences[-1 - drop]), n, "hodges-lehmann, rank-sum"
+    )
+
+
+def one_sample_p(values: ArrayLike, shift: float, coarsest: float = 0.025) -> float:
+    """Return the one-sided p-value against "the centre is at most ``shift``": signed rank.
+
+    Where the smallest p-value of so few ranks is above ``coarsest``, Student's t gives it: by default below 6 units.
+    """
+    x = batched(np.asarray(values, dtype=np.float64)) - shift
+    n = len(x)
+    if n < FEWEST:
+        return 1.0
+    if _smallest_p(_signed_rank_tail, (n,)) > coarsest:
+        return _t_p(float(x.mean()), float(x.std(ddof=1)) / math.sqrt(n), n - 1)
+    against = int(np.sum(_walsh(x) <= 0))
+    return float(_signed_rank_tail(n)[against])
+
+
+def two_sample_p(base: ArrayLike, subject: ArrayLike, shift: float, coarsest: float = 0.025) -> float:
+    """Return the one-sided p-value against "subject exceeds base by at most ``shift``"."""
+    a = batched(np.asarray(base, dtype=np.float64))
+    b = batched(np.asarray(subject, dtype=np.float64)) - shift
+    if min(len(a), len(b)) < FEWEST:
+        return 1.0
+    if _smallest_p(_rank_sum_tail, (len(a), len(b))) > coarsest:
+        va, vb = float(a.var(ddof=1)) / len(a), float(b.var(ddof=1)) / len(b)
+        freedom = (va + vb) ** 2 / (va**2 / (len(a) - 1) + vb**2 / (len(b) - 1)) if va + vb else 1.0
+        return _t_p(float(b.mean() - a.mean()), math.sqrt(va + vb), freedom)
+    against = int(np.sum(np.subtract.outer(b, a) <= 0))
+    return float(_rank_sum_tail(len(a), len(b))[against])
+
+
+def _t_p(centre: float, error: float, freedom: float) -> float:
+    if error == 0:
+        return 0.0 if centre > 0 else 1.0
+    return float(special.stdtr(freedom, -centre / error))
+
+
+def batched(x: NDArray[np.float64], most: int = MOST_UNITS) -> NDArray[np.float64]:
+    """Merge neighbours into at most ``most`` medians, so that the cost of ranks stays bounded.
+
+    Long series also tend to be autocorrelated; means of batches are the classic cure (Law, Kelton).
+    """
+    if len(x) <= most:
+        return x
+    size, longer = divmod(len(x), most)
+    split = longer * (size + 1)
+    parts = x[:split].reshape(longer, size + 1), x[split:].reshape(most - longer, size)
+    return np.concatenate([np.median(part, axis=1) for part in parts])
+
+
+def decorrelated(x: NDArray[np.float64]) -> tuple[NDArray[np.float64], int]:
+    """Return batches of neighbours that are not alike, and their size; the values themselves if they are not.
+
+    What the machine does for a while, neighbours share; taken as independent they give intervals that are too narrow.
+    Medians of batches, doubled until neighbours' rank correlation is not beyond chance, are nearly independent (Law,
+    Kelton). At least :data:`FEWEST_BATCHES` are left: a drift over the whole makes few units, and a wide interval.
+    """
+    size = 1
+    while len(x) >= 2 * FEWEST_BATCHES and _alike(x):
+        x = batched(x, len(x) // 2)
+        size *= 2
+    return x, size
+
+
+def _alike(x: NDArray[np.float64]) -> bool:
+    """Whether neighbours' ranks correlate beyond chance (one-sided, at 1 %)."""
+    ranks = np.argsort(np.argsort(x, kind="stable"), kind="stable") - (len(x) - 1) / 2
+    squares = float(ranks @ ranks)
+    # Ties share no rank here; with constant values the order of the rows would be taken for a trend.
+    if x.min() == x.max():
+        return False
+    return float(ranks[:-1] @ ranks[1:]) / squares > 2.33 / math.sqrt(len(x))
+
+
+def group_centres(x: NDArray[np.float64], groups: NDArray[np.int32]) -> NDArray[np.float64]:
+    """Return the Hodges-Lehmann centre of each group, in order of first sight."""
+    ids, first, sizes = np.unique(groups, return_index=True, return_counts=True)
+    order = np.argsort(first)
+    by_group = np.argsort(groups, kind="stable")
+    if len(set(sizes.tolist())) == 1:
+        return _centres(x[by_group].reshape(len(ids), -1))[order]
+    parts = np.split(x[by_group], np.cumsum(sizes)[:-1])
+    return np.concatenate([_centres(part[np.newaxis]) for part in parts])[order]
+
+
+def _centres(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    if rows.shape[1] > MOST_UNITS:
+        rows = np.array([batched(row) for row in rows])
+    i, j = np.triu_indices(rows.shape[1])
+    return np.asarray(np.median((rows[:, i] + rows[:, j]) / 2, axis=1))
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """Return p-values adjusted so that calling those below alpha keeps the chance of *any* false call below it."""
+    values = np.asarray(p, dtype=np.float64)
+    order = np.argsort(values)
+    steps = values[order] * np.arange(len(values), 0, -1)
+    adjusted = np.empty_like(values)
+    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
+    return [float(a) for a in adjusted]
+
+
+def benjamini_hochberg(p: Sequence[float]) -> list[float]:
+    """Return p-values adjusted so that calling those below q keeps the expected share of false calls below it."""
+    values = np.asarray(p, dtype=np.float64)
+    order = np.argsort(values)[::-1]
+    steps = values[order] * len(values) / np.arange(len(values), 0, -1)
+    adjusted = np.empty_like(values)
+    adjusted[order] = np.minimum(np.minimum.accumulate(steps), 1.0)
+    return [float(a) for a in adjusted]
+
+
+def _walsh(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the sorted means of all pairs, each value with itself included."""
+    i, j = np.triu_indices(len(x))
+    return np.sort((x[i] + x[j]) / 2)
+
+
+def _critical(
+    tail: Callable[..., NDArray[np.float64]], sizes: tuple[int, ...], total: int, confidence: float
+) -> int | None:
+    """Return how many of the sorted pairs to leave out at each end, ``None`` if none is too many already."""
+    allowed = (1 - confidence) / 2 + 1e-12
+    count = int(np.searchsorted(tail(*sizes), allowed, side="right"))
+    return None if count == 0 else min(count - 1, (total - 1) // 2)
+
+
+def _smallest_p(tail: Callable[..., NDArray[np.float64]], sizes: tuple[int, ...]) -> float:
+    return float(tail(*sizes)[0])
+
+
+@lru_cache(maxsize=512)
+def _signed_rank_tail(n: int) -> NDArray[np.float64]:
+    """``P(W <= w)`` for w = 0, 1, … of Wilcoxon's signed-rank statistic without an effect."""
+    top = n * (n + 1) // 2
+    if n > EXACT_LIMIT:
+        w = np.arange(top + 1)
+        return np.asarray(special.ndtr((w + 0.5 - top / 2) / math.sqrt(n * (n + 1) * (2 * n + 1) / 24)))
+    ways = np.zeros(top + 1)
+    ways[0] = 1
+    for rank in range(1, n + 1):
+        ways[rank:] += ways[:-rank].copy()
+    return np.cumsum(ways) / 2.0**n
+
+
+@lru_cache(maxsize=512)
+def _rank_sum_tail(n: int, m: int) -> NDArray[np.float64]:
+    """``P(U <= u)`` for u = 0, 1, … of the Mann-Whitney statistic without an effect."""
+    top = n * m
+    if max(n, m) > EXACT_LIMIT:
+        u = np.arange(top + 1)
+        return np.asarray(special.ndtr((u + 0.5 - top / 2) / math.sqrt(n * m * (n + m + 1) / 12)))
+    # Coefficients of the Gaussian binomial [n+m choose n] (Mann, Whitney 1947): a product of
+    # (1 - x^(m+i)) / (1 - x^i), each a division without remainder.
+    ways = np.zeros(top + 1)
+    ways[0] = 1
+    for i in range(1, n + 1):
+        if m + i <= top:
+            ways[m + i :] -= ways[: top + 1 - m - i].copy()
+        for start in range(i):
+            ways[start::i] = np.cumsum(ways[start::i])
+    return np.asarray(np.cumsum(ways) / ways.sum())

@@ -1,0 +1,92 @@
+"""Finding runs: by path, id, name, prefix of an id, or ``latest``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tare.results.errors import ResultError
+from tare.results.storage.load import MANIFEST, TRIALS, run_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_NAMED_AT_MOST = 8
+
+
+class RunEntry(msgspec.Struct, frozen=True):
+    """What a list of runs shows of one run."""
+
+    run: str
+    name: str
+    created: str
+    mode: str
+    status: str
+    path: Path
+
+
+class _Head(msgspec.Struct):
+    run: str
+    name: str = ""
+    created: str = ""
+    mode: str = ""
+    status: str = ""
+
+
+def list_runs(*folders: Path | str) -> list[RunEntry]:
+    """Return the runs in ``folders``, oldest first. A damaged manifest is listed as status ``damaged``."""
+    entries = []
+    for folder in map(Path, folders):
+        for manifest in sorted(folder.glob(f"*/{MANIFEST}")):
+            path = manifest.parent
+            try:
+                head = msgspec.json.decode(manifest.read_bytes(), type=_Head)
+            except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+                head = _Head(run=path.name, status="damaged")
+            entries.append(RunEntry(head.run, head.name, head.created, head.mode, head.status, path))
+    # Imported runs may be older than their id says; ids break ties, so the order is total.
+    return sorted(entries, key=lambda entry: (entry.run, str(entry.path)))
+
+
+def find_run(ref: str | Path, results_dir: Path | str, *, also: Iterable[Path | str] = ()) -> Path:
+    """Return the folder of the run that ``ref`` means.
+
+    Tried in this order: a path, ``latest``, an id, a name, the beginning of an id.
+
+    Args:
+        ref: What the user gave.
+        results_dir: Where runs are.
+        also: Further folders with runs, such as the baselines. ``latest`` does not look there.
+
+    Raises:
+        ResultError: nothing fits, or several do; the text names them.
+    """
+    folder = run_folder(Path(ref))
+    if (folder / MANIFEST).is_file() or (folder / TRIALS).is_file():
+        return folder
+    text = str(ref)
+    runs = list_runs(results_dir)
+    if text == "latest":
+        if not runs:
+            raise ResultError(f"there is no run in {results_dir} yet. `tare run` makes one.")
+        return runs[-1].path
+    runs += list_runs(*also)
+    for found in (
+        [e for e in runs if text in {e.run, e.path.name}],
+        [e for e in runs if text == e.name],
+        [e for e in runs if text and e.run.startswith(text)],
+    ):
+        if len(found) == 1:
+            return found[0].path
+        if found:
+            raise ResultError(f"{text!r} fits {len(found)} runs: {_named(found)}. Give a full id or a path.")
+    known = f"Known are {_named(runs[::-1])}." if runs else f"There is no run in {results_dir} yet."
+    raise ResultError(f"no run is called {text!r}, and it is no path to one. {known}")
+
+
+def _named(entries: list[RunEntry]) -> str:
+    names = [f"{e.run} ({e.name})" if e.name else e.run for e in entries[:_NAMED_AT_MOST]]
+    more = len(entries) - len(names)
+    return ", ".join(names) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,237 @@
+"""Reading runs: nothing damaged stops the reading, and nothing damaged passes unseen.
+
+A line that cannot be used becomes a :class:`Problem`. A line that can be read but says something
+impossible (a negative duration, a second unit for the same metric) becomes a :class:`Problem` *and* stays
+in the run as an ``invalid`` trial, so that counts still add up.
+"""
+
+from __future__ import annotations
+
+from itertools import chain, islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+from tare.results.errors import ResultError
+from tare.results.record import FORMAT_VERSION, Manifest, Metric, Trial
+from tare.results.storage.upgrade import check_version, upgrade_manifest, upgrade_trial
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+MANIFEST = "manifest.json"
+TRIALS = "trials.jsonl"
+
+LARGEST_INT = 2**31 - 1
+"""Counters of a trial (number, block, invocation, position) above this are damage, not counts."""
+
+ProblemKind = Literal[
+    "unreadable", "cut", "empty", "foreign", "duplicate", "negative", "mixed-unit", "mixed-direction"
+]
+DROPPED: frozenset[ProblemKind] = frozenset({"unreadable", "cut", "empty", "foreign", "duplicate"})
+"""Kinds whose line gives no trial. The other kinds give a trial with outcome ``invalid``."""
+
+_EXCERPT_CHARACTERS = 120
+_BATCH_LINES = 500
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """A line of ``trials.jsonl`` from which no number is taken, and why."""
+
+    line: int
+    """Counted from 1."""
+    kind: ProblemKind
+    what: str
+    excerpt: str
+
+
+def excerpt(line: bytes) -> str:
+    """Return the beginning of a line, safe to print: control characters and bad UTF-8 are escaped."""
+    text = line.rstrip(b"\r\n")[: _EXCERPT_CHARACTERS + 1].decode("utf-8", "backslashreplace")
+    safe = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    return safe if len(safe) <= _EXCERPT_CHARACTERS else safe[: _EXCERPT_CHARACTERS - 1] + "…"
+
+
+UNDECODABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises for a line that is not what it should be."""
+
+_trial_decoder = msgspec.json.Decoder(Trial)
+
+
+def undecodable(number: int, line: bytes, error: Exception) -> Problem:
+    """Describe a line that could not be decoded. It is as read: only a cut one lacks its newline."""
+    if not line.strip():
+        return Problem(number, "empty", "the line is empty", "")
+    if not line.endswith(b"\n"):
+        return Problem(number, "cut", "the last line has no end: its writing was interrupted", excerpt(line))
+    return Problem(number, "unreadable", f"not a trial: {error}", excerpt(line))
+
+
+def range_fault(number: int, block: int, invocation: int, position: int) -> str:
+    """Say which counter of a trial is out of range, or nothing."""
+    for name, value, low in (
+        ("number", number, 0),
+        ("block", block, -1),
+        ("invocation", invocation, 0),
+        ("position", position, 0),
+    ):
+        if not low <= value <= LARGEST_INT:
+            return f"{name} {value} is out of range"
+    return ""
+
+
+class _Series(dict[tuple[str, str], tuple[str, str]]):
+    """Unit and direction of each metric of each workload, as first seen."""
+
+    def fault(self, workload: str, metric: Metric) -> tuple[ProblemKind, str] | None:
+        if metric.value < 0 and metric.direction != "none":
+            return "negative", negative_text(metric.name, metric.value, metric.unit)
+        unit, direction = self.setdefault((workload, metric.name), (metric.unit, metric.direction))
+        if metric.unit != unit:
+            return "mixed-unit", mixed_text(metric.name, "unit", metric.unit, unit)
+        if metric.direction != direction:
+            return "mixed-direction", mixed_text(metric.name, "direction", metric.direction, direction)
+        return None
+
+
+def negative_text(name: str, value: float, unit: str) -> str:
+    """Text of a ``negative`` problem."""
+    return f"{name} is negative ({value:g} {unit})"
+
+
+def mixed_text(name: str, what: str, here: str, before: str) -> str:
+    """Text of a ``mixed-unit`` or ``mixed-direction`` problem."""
+    return f"{name} has {what} {here!r} here, {before!r} earlier in the run"
+
+
+class Run:
+    """A stored run: its manifest, and its trials read from disk as one iterates."""
+
+    def __init__(self, path: Path, manifest: Manifest, stored_format: int) -> None:
+        self.path = path
+        self.manifest = manifest
+        self.stored_format = stored_format
+        """Format of the files; the structs are already brought up to :data:`FORMAT_VERSION`."""
+        self.problems: list[Problem] = []
+        """What the last iteration of :meth:`trials` found, complete once it has come to its end."""
+
+    @property
+    def trials_path(self) -> Path:
+        """The file with one trial a line."""
+        return self.path / TRIALS
+
+    def batches(self, size: int) -> Iterator[list[bytes]]:
+        """Yield the file's lines, newlines kept, ``size`` at a time and in the present format."""
+        try:
+            with self.trials_path.open("rb", buffering=1 << 18) as file:
+                while batch := list(islice(file, size)):
+                    if self.stored_format != FORMAT_VERSION:
+                        batch = [self._upgraded(line) for line in batch]
+                    yield batch
+        except FileNotFoundError:
+            return  # interrupted before the first trial: a run of none
+        except OSError as error:
+            raise ResultError(f"cannot read {self.trials_path}: {error.strerror}.") from error
+
+    def _upgraded(self, line: bytes) -> bytes:
+        if self.stored_format == FORMAT_VERSION:
+            return line
+        try:
+            raw = msgspec.json.decode(line, type=dict[str, Any])
+        except UNDECODABLE:
+            return line  # the reader will describe it
+        return msgspec.json.encode(upgrade_trial(raw, self.stored_format)) + (
+            b"\n" if line.endswith(b"\n") else b""
+        )
+
+    def trials(self) -> Iterator[Trial]:
+        """Yield every readable trial in stored order; impossible ones with outcome ``invalid``."""
+        self.problems = []
+        seen: set[int] = set()
+        series = _Series()
+        for number, line in enumerate(chain.from_iterable(self.batches(_BATCH_LINES)), 1):
+            try:
+                trial = _trial_decoder.decode(line)
+            except UNDECODABLE as error:
+                self.problems.append(undecodable(number, line, error))
+                continue
+            if problem := self._unusable(number, trial, seen, line):
+                self.problems.append(problem)
+                continue
+            seen.add(trial.number)
+            faults = [f for m in trial.metrics if (f := series.fault(trial.workload, m))]
+            self.problems += [Problem(number, kind, what, excerpt(line)) for kind, what in faults]
+            yield marked_invalid(trial, (what for _, what in faults)) if faults else trial
+
+    def _unusable(self, number: int, trial: Trial, seen: set[int], line: bytes) -> Problem | None:
+        if fault := range_fault(trial.number, trial.block, trial.invocation, trial.position):
+            return Problem(number, "unreadable", f"not a trial: {fault}", excerpt(line))
+        if trial.run != self.manifest.run:
+            return Problem(number, "foreign", foreign_text(trial.run, self.manifest.run), excerpt(line))
+        if trial.number in seen:
+            return Problem(number, "duplicate", duplicate_text(trial.number), excerpt(line))
+        return None
+
+
+def foreign_text(run: str, expected: str) -> str:
+    """Text of a ``foreign`` problem."""
+    return f"belongs to run {run!r}, not {expected!r}"
+
+
+def duplicate_text(number: int) -> str:
+    """Text of a ``duplicate`` problem."""
+    return f"trial {number} is here a second time; the first one counts"
+
+
+def marked_invalid(trial: Trial, faults: Iterable[str]) -> Trial:
+    """Return the trial with outcome ``invalid``; what was wrong joins its reason."""
+    reason = "; ".join([trial.reason, *faults] if trial.reason else faults)
+    return msgspec.structs.replace(trial, outcome="invalid", reason=reason)
+
+
+class _Format(msgspec.Struct):
+    format: int
+
+
+def run_folder(path: Path) -> Path:
+    """Return the run's folder for a path to it or to one of its two files."""
+    return path.parent if path.name in {MANIFEST, TRIALS} and not path.is_dir() else path
+
+
+def load_run(path: Path | str) -> Run:
+    """Open the run at ``path``: its folder, or one of the two files in it. Reads the manifest only.
+
+    Raises:
+        ResultError: there is no manifest, it is damaged, or a newer tare made it.
+    """
+    folder = run_folder(Path(path))
+    manifest_path = folder / MANIFEST
+    try:
+        data = manifest_path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        raise ResultError(_no_manifest(folder)) from None
+    except OSError as error:
+        raise ResultError(f"cannot read {manifest_path}: {error.strerror}.") from error
+    try:
+        # The version first: a newer manifest may have fields that are not ours to judge.
+        version = msgspec.json.decode(data, type=_Format).format
+        check_version(version, str(manifest_path))
+        raw = upgrade_manifest(msgspec.json.decode(data, type=dict[str, Any]))
+        manifest = msgspec.convert(raw, Manifest)
+    except UNDECODABLE as error:
+        raise ResultError(
+            f"{manifest_path} is cut or damaged ({error}). Its trials are untouched in {folder / TRIALS}; "
+            f"restore the manifest from a copy, or measure again."
+        ) from error
+    return Run(folder, manifest, version)
+
+
+def _no_manifest(folder: Path) -> str:
+    if not folder.exists():
+        return (
+            f"there is no run at {folder}. `tare history` lists the runs; --results-dir says where they are."
+        )
+    if (folder / TRIALS).exists():
+        return f"{folder} has trials but no {MANIFEST}: restore it from a copy to read the run."
+    return f"{folder} is not a run: it has no {MANIFEST}. Give the folder of a run, its id, or its name."

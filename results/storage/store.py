@@ -1,0 +1,284 @@
+"""The store: ``<results-dir>/<run-id>/manifest.json`` and ``trials.jsonl``, one trial a line.
+
+JSONL is the truth; everything else is derived from it. A trial is in the kernel's hands before
+:meth:`RunWriter.append` returns, so killing the process loses nothing; :meth:`RunWriter.sync` is for
+losing power. Only msgspec and the standard library are imported: this module is loaded while measuring.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import math
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import msgspec
+
+from tare.results.errors import ResultError
+from tare.results.record import FORMAT_VERSION, Manifest, Metric, Trial
+from tare.results.storage.find import find_run, list_runs
+from tare.results.storage.load import MANIFEST, TRIALS, Problem, Run, load_run
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+__all__ = [
+    "Problem",
+    "ResultError",
+    "Run",
+    "RunWriter",
+    "find_run",
+    "list_runs",
+    "load_run",
+    "new_run_id",
+    "resume",
+]
+
+DAMAGED = "trials.damaged"
+"""Where :func:`resume` puts what an interrupted write left of a line."""
+
+_ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # no i, l, o, u: read aloud and typed without doubt
+
+
+def new_run_id(seconds_since_epoch: float | None = None) -> str:
+    """Return an id that sorts by time and is unique: ``20261123-191748-k3f9`` (UTC)."""
+    stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(seconds_since_epoch))
+    return f"{stamp}-{''.join(_ID_ALPHABET[byte % 32] for byte in os.urandom(4))}"
+
+
+class RunWriter:
+    """Appends the trials of one run. A context manager; leaving it does not finish the run.
+
+    Made by :meth:`create` or :func:`resume`. Two writers on one run are refused.
+    """
+
+    def __init__(
+        self, path: Path, manifest: Manifest, next_number: int, notices: tuple[str, ...] = ()
+    ) -> None:
+        self.path = path
+        self.manifest = manifest
+        self.next_number = next_number
+        """The number that the next trial must have."""
+        self.notices = notices
+        """What :func:`resume` had to repair, as sentences for the user."""
+        self._file = _open_locked(path / TRIALS)
+
+    @classmethod
+    def create(cls, results_dir: Path | str, manifest: Manifest) -> RunWriter:
+        """Make ``<results_dir>/<manifest.run>`` with its manifest and no trials.
+
+        Raises:
+            ResultError: the run exists already, or its folder cannot be made.
+        """
+        path = Path(results_dir) / manifest.run
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.mkdir()
+        except FileExistsError:
+            raise ResultError(
+                f"{path} exists already: a run is never overwritten. Use --resume, or a new id."
+            ) from None
+        except OSError as error:
+            raise ResultError(
+                f"cannot make {path}: {error.strerror}. Choose another --results-dir."
+            ) from error
+        _write_manifest(path, manifest)
+        return cls(path, manifest, next_number=0)
+
+    def append(self, trial: Trial) -> Trial:
+        """Write one trial, handed to the kernel before this returns. Returns what was written.
+
+        A metric that is not a finite number cannot be one: the trial becomes ``invalid``, and its reason
+        and ``notes["not_finite"]`` keep what was found.
+
+        Raises:
+            ResultError: the trial is not the next one of this run, or the disk refuses. What was
+                written before stays readable.
+        """
+        if trial.run != self.manifest.run:
+            raise ResultError(
+                f"trial {trial.number} belongs to run {trial.run!r}, not to {self.manifest.run!r}."
+            )
+        if trial.number != self.next_number:
+            raise ResultError(
+                f"trial {trial.number} is not the next one of run {self.manifest.run}, which is "
+                f"{self.next_number}. A number is given once."
+            )
+        trial = _finite(trial)
+        self._write(msgspec.json.encode(trial) + b"\n")
+        self.next_number += 1
+        return trial
+
+    def _write(self, line: bytes) -> None:
+        rest = memoryview(line)
+        end = os.fstat(self._file).st_size
+        try:
+            while rest:
+                rest = rest[os.write(self._file, rest) :]
+        except OSError as error:
+            # Half a line would hide the next one: take it back, so that the file ends with a whole trial.
+            os.ftruncate(self._file, end)
+            raise ResultError(_write_failure(self.path / TRIALS, error, self.next_number)) from error
+
+    def sync(self) -> None:
+        """Wait until what was appended is on the disk."""
+        os.fsync(self._file)
+
+    def update(self, **changes: Any) -> None:
+        """Replace fields of the manifest (``notes``, ``context``, …), atomically."""
+        manifest = msgspec.structs.replace(self.manifest, **changes)
+        _write_manifest(self.path, manifest)
+        self.manifest = manifest
+
+    def finish(self, status: Literal["complete", "interrupted"]) -> None:
+        """Sync, and say in the manifest how the run ended."""
+        self.sync()
+        self.update(status=status)
+
+    def close(self) -> None:
+        """Give the file back. Idempotent."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def resume(run_dir: Path | str) -> RunWriter:
+    """Reopen an interrupted run to append to it; numbering goes on after the highest number.
+
+    A last line that an interrupted write left incomplete is moved to ``trials.damaged``, and
+    :attr:`RunWriter.notices` and the manifest's ``notes["resumed"]`` say so.
+
+    Raises:
+        ResultError: not a run, complete already, of an older format, or being written by another process.
+    """
+    run = load_run(run_dir)
+    if run.manifest.status == "complete":
+        raise ResultError(f"run {run.manifest.run} is complete: there is nothing to resume. Start a new one.")
+    if run.stored_format != FORMAT_VERSION:
+        raise ResultError(
+            f"{run.path} has the older format {run.stored_format}: read it, but start a new run."
+        )
+    writer = RunWriter(run.path, run.manifest, next_number=0)
+    try:
+        notices = _mend_last_line(run.path)
+        writer.next_number = 1 + max((trial.number for trial in run.trials()), default=-1)
+        writer.notices = notices
+        resumed = [
+            *run.manifest.notes.get("resumed", []),
+            {"at_trial": writer.next_number, "notices": notices},
+        ]
+        writer.update(status="running", notes={**run.manifest.notes, "resumed": resumed})
+    except BaseException:
+        writer.close()
+        raise
+    return writer
+
+
+def _mend_last_line(path: Path) -> tuple[str, ...]:
+    trials = path / TRIALS
+    with trials.open("r+b") as file:
+        start = _start_of_unended_line(file.fileno())
+        file.seek(start)
+        rest = file.read()
+        if not rest:
+            return ()
+        if _is_trial(rest):
+            file.write(b"\n")
+            return (f"The last line of {trials} lacked its end, which was added; its trial is whole.",)
+        with (path / DAMAGED).open("ab") as damaged:
+            damaged.write(rest + b"\n")
+        file.truncate(start)
+        return (f"The last line of {trials} was cut ({len(rest)} bytes); it was moved to {DAMAGED}.",)
+
+
+def _start_of_unended_line(file: int) -> int:
+    """Offset after the file's last newline, found from the end: the file may be large."""
+    step, end = 65536, os.fstat(file).st_size
+    while end:
+        begin = max(0, end - step)
+        if (found := os.pread(file, end - begin, begin).rfind(b"\n")) >= 0:
+            return begin + found + 1
+        end = begin
+    return 0
+
+
+def _is_trial(line: bytes) -> bool:
+    try:
+        msgspec.json.decode(line, type=Trial)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
+
+
+def _finite(trial: Trial) -> Trial:
+    bad = {m.name: repr(m.value) for m in trial.metrics if not math.isfinite(m.value)}
+    if not bad and all(m.error is None or math.isfinite(m.error) for m in trial.metrics):
+        return trial
+    # JSON has no NaN; msgspec would write null, which reads back as damage.
+    metrics: tuple[Metric, ...] = tuple(
+        m if m.error is None or math.isfinite(m.error) else msgspec.structs.replace(m, error=None)
+        for m in trial.metrics
+        if m.name not in bad
+    )
+    bad |= {
+        f"error of {m.name}": repr(m.error)
+        for m in trial.metrics
+        if m.error is not None and not math.isfinite(m.error)
+    }
+    text = "not a finite number: " + ", ".join(f"{name} is {value}" for name, value in bad.items())
+    return msgspec.structs.replace(
+        trial,
+        outcome="invalid",
+        reason=f"{trial.reason}; {text}" if trial.reason else text,
+        metrics=metrics,
+        notes={**trial.notes, "not_finite": bad},
+    )
+
+
+def _open_locked(path: Path) -> int:
+    try:
+        file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise ResultError(f"cannot write {path}: {error.strerror}.") from error
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(file)
+        raise ResultError(f"{path} is being written by another process: wait for it, or end it.") from None
+    return file
+
+
+def _write_manifest(path: Path, manifest: Manifest) -> None:
+    """Replace the manifest in one step: readers see the old one or the new one, never half of one."""
+    target, temporary = path / MANIFEST, path / f".{MANIFEST}.{os.getpid()}"
+    try:
+        with temporary.open("wb") as file:
+            file.write(msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise ResultError(_write_failure(target, error, None)) from error
+
+
+def _write_failure(path: Path, error: OSError, measured: int | None) -> str:
+    full = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+    remedy = (
+        "Free some space, then go on with --resume."
+        if full
+        else "Look at the disk, then go on with --resume."
+    )
+    kept = "" if measured is None else f" The {measured} trials before it are kept and readable."
+    return f"cannot write {path}: {error.strerror}.{kept} {remedy}"

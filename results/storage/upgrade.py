@@ -1,0 +1,63 @@
+"""The record's versions, and the way up from each to the present one.
+
+A version is raised when an old reader would misread a new file; a new optional field needs none. Each
+version has a folder of golden files in ``tests/golden/record-v<N>`` and, once it is old, a :class:`Step`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tare.results.errors import ResultError
+from tare.results.record import FORMAT_VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+Raw = dict[str, Any]
+
+
+class Step(NamedTuple):
+    """How files of one version become files of the next: both functions work on decoded JSON."""
+
+    manifest: Callable[[Raw], Raw]
+    trial: Callable[[Raw], Raw]
+
+
+HISTORY: dict[int, str] = {1: "The first version: manifest.json and trials.jsonl."}
+
+STEPS: dict[int, Step] = {}
+"""Version → the step from it to the next one."""
+
+
+def check_version(version: int, where: str, *, current: int = FORMAT_VERSION) -> None:
+    """Raise :class:`ResultError` unless files of ``version`` can be read here.
+
+    Args:
+        version: The ``format`` that the manifest names.
+        where: The manifest's path, for the error's text.
+        current: The version that this code reads.
+    """
+    if version > current:
+        raise ResultError(
+            f"{where} has format {version}, this tare reads up to {current}: "
+            "it was made by a newer tare; upgrade to read it (pip install --upgrade tarebench)."
+        )
+    if version < 1:
+        raise ResultError(f"{where} has format {version}, which never existed: the file is damaged.")
+
+
+def upgrade_manifest(raw: Raw, *, steps: Mapping[int, Step] = STEPS, current: int = FORMAT_VERSION) -> Raw:
+    """Bring a decoded manifest of any earlier version up to ``current``."""
+    for version in range(int(raw["format"]), current):
+        raw = steps[version].manifest(raw) | {"format": version + 1}
+    return raw
+
+
+def upgrade_trial(
+    raw: Raw, version: int, *, steps: Mapping[int, Step] = STEPS, current: int = FORMAT_VERSION
+) -> Raw:
+    """Bring a decoded trial from a run of format ``version`` up to ``current``."""
+    for at in range(version, current):
+        raw = steps[at].trial(raw)
+    return raw

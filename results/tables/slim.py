@@ -1,0 +1,73 @@
+"""Slim twins of the record's structs: what tables need of a trial, decoded fast; the rest is skipped."""
+
+from __future__ import annotations
+
+import msgspec
+
+from tare.results.record import Accelerator, Direction, Outcome  # noqa: TC001 - msgspec reads annotations at run time
+
+_NAN = float("nan")
+
+
+class SlimMetric(msgspec.Struct, frozen=True, gc=False):
+    """A metric; ``error`` is NaN or ``None`` where none is known."""
+
+    name: str
+    value: float
+    unit: str
+    direction: Direction
+    clock: str = ""
+    source: str = ""
+    error: float | None = _NAN
+    samples: float = 1.0
+    primary: bool = False
+
+
+class SlimTimeline(msgspec.Struct, frozen=True, gc=False):
+    """Marks in ns; NaN where there is none."""
+
+    # Floats hold nanoseconds of CLOCK_MONOTONIC exactly for 104 days of uptime, to 2 ns for a year.
+    requested: float = _NAN
+    spawned: float = _NAN
+    created: float = _NAN
+    entered: float = _NAN
+    kernel: float = _NAN
+    restored: float = _NAN
+    agent: float = _NAN
+    ready: float = _NAN
+    started: float = _NAN
+    finished: float = _NAN
+    ended: float = _NAN
+    gone: float = _NAN
+
+
+_NO_TIMELINE = SlimTimeline()
+_EMPTY = msgspec.Raw(b"{}")
+
+
+class SlimTrial(msgspec.Struct, frozen=True, gc=False):
+    """A trial without its timeline, notes and remedy; JSON objects stay undecoded."""
+
+    run: str
+    number: int
+    workload: str
+    family: str
+    runner: str
+    accelerator: Accelerator
+    block: int
+    outcome: Outcome
+    reason: str = ""
+    control: bool = False
+    warmup: bool = False
+    invocation: int = 0
+    position: int = 0
+    parameters: msgspec.Raw = _EMPTY
+    clock_error: float = 0.0
+    metrics: list[SlimMetric] = []
+    context: msgspec.Raw = _EMPTY
+
+
+class TimedTrial(SlimTrial, frozen=True, gc=False):
+    """A trial with its timeline."""
+
+    timeline: SlimTimeline = _NO_TIMELINE

@@ -1,0 +1,360 @@
+"""What killed runs leave on the host: find it and remove it, for dead owners of this user only.
+
+A living run is known by two equal files, ``<cache>/live/<run>.json`` and ``<work folder>/owner.json``: either alone
+suffices, and nothing is ever judged a leftover by its name. An owner lives if its process does: same pid, same start
+time, same boot.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import re
+import shutil
+import signal
+import stat
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tare.runners.host.cgroups import Cgroups
+from tare.runners.host.processes import boot_id, start_ticks
+from tare.runners.model import TareError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+OWNER_FILE = "owner.json"
+_PROGRAMS = (b"tare-agent", b"tare-qemu")
+_RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_MNT_DETACH = 2
+_KILL_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Who a run belongs to."""
+
+    run: str
+    pid: int
+    start_ticks: int
+    """Start time in clock ticks since boot, ``/proc/PID/stat`` field 22: tells pids apart that are used again."""
+    boot: str
+    uid: int
+    workdir: str
+    cgroups: tuple[str, ...] = ()
+    """The run's cgroup folders, whether made yet or not."""
+    engines: tuple[str, ...] = ()
+    """Sockets of the Docker daemons that the run has used, ``cri:`` with those of containerd, ``kubernetes:`` with
+    ``CONTEXT@KUBECONFIG``: only there may containers and images of it be."""
+
+    def alive(self) -> bool:
+        """Whether that very process still runs."""
+        return self.boot == boot_id() and self.start_ticks == start_ticks(self.pid) != 0
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """What a dead run left."""
+
+    owner: Owner
+    pids: tuple[int, ...] = ()
+    mounts: tuple[str, ...] = ()
+    """Deepest first."""
+    cgroups: tuple[Path, ...] = ()
+    """Children before parents."""
+    namespaces: tuple[Path, ...] = ()
+    """Named net namespaces."""
+    workdir: Path | None = None
+    engines: tuple[str, ...] = ()
+    """Sockets of Docker daemons that may have something of it."""
+
+    def describe(self) -> list[str]:
+        """One line for each kind of thing; at least the run's name."""
+        counted = (
+            ("process", self.pids),
+            ("mount", self.mounts),
+            ("cgroup", self.cgroups),
+            ("net namespace", self.namespaces),
+        )
+        lines = [f"run {self.owner.run}"]
+        lines += [f"{len(found)} {name}{_plural(name, len(found))}" for name, found in counted if found]
+        if self.workdir:
+            lines.append(f"folder {self.workdir}")
+        lines += [f"what it has in the engine at {socket}" for socket in self.engines]
+        return lines
+
+
+class CleanupError(TareError):
+    """Something of a run cannot be removed."""
+
+
+@contextmanager
+def register(cache: Path, run: str, workdir: Path) -> Iterator[None]:
+    """Own a run: make its work folder, say so where :func:`find` looks, and remove all of it in the end.
+
+    Raises:
+        TareError: the folder exists already, or cannot be made.
+    """
+    if not _RUN_ID.fullmatch(run):
+        raise TareError(f"{run!r} cannot be a run's name: use letters, digits, dots, dashes and underscores")
+    owner = Owner(
+        run=run,
+        pid=os.getpid(),
+        start_ticks=start_ticks(os.getpid()),
+        boot=boot_id(),
+        uid=os.getuid(),
+        workdir=str(workdir),
+        cgroups=tuple(str(path) for path in Cgroups.detect().possible_folders(run)),
+    )
+    live = cache / "live" / f"{run}.json"
+    live.parent.mkdir(parents=True, exist_ok=True)
+    _store(live, owner)
+    try:
+        workdir.mkdir(mode=0o700, parents=True)
+    except OSError as error:
+        live.unlink()
+        raise TareError(
+            f"cannot make the work folder {workdir}: {error}; set TARE_WORKDIR to another"
+        ) from error
+    _store(workdir / OWNER_FILE, owner)
+    try:
+        yield
+    finally:
+        remove(_look(_load(live) or owner), cache)
+
+
+def note_engine(cache: Path, run: str, workdir: Path, socket: str) -> None:
+    """Write down that a run is about to use the Docker daemon at ``socket``, so that it is cleared whatever happens."""
+    for file in (cache / "live" / f"{run}.json", workdir / OWNER_FILE):
+        owner = _load(file)
+        if owner is not None and socket not in owner.engines:
+            _store(file, replace(owner, engines=(*owner.engines, socket)))
+
+
+def find(cache: Path, *, folders: Iterable[Path] = ()) -> list[Leftover]:
+    """Everything that dead runs of this user left. ``folders``: further parents of work folders to look into."""
+    owners: dict[str, Owner] = {}
+    alive: set[str] = set()
+    parents = [Path("/var/tmp"), *folders]  # noqa: S108 - where runs keep their work folders
+    if "TARE_WORKDIR" in os.environ:
+        parents.append(Path(os.environ["TARE_WORKDIR"]))
+    files = [*(cache / "live").glob("*.json")]
+    for parent in parents:
+        with suppress(OSError):
+            files += parent.glob(f"tare-*/{OWNER_FILE}")
+    for file in files:
+        owner = _load(file)
+        if owner is None or owner.uid != os.getuid():
+            continue
+        if owner.alive():
+            alive.add(owner.run)
+        owners.setdefault(owner.run, owner)
+    return [_look(owner) for run, owner in sorted(owners.items()) if run not in alive]
+
+
+def remove(leftover: Leftover, cache: Path) -> list[str]:
+    """Remove it, in the order in which things hold on to each other; returns what was removed. Idempotent.
+
+    Raises:
+        CleanupError: something stays; the text says what and why. The run remains registered then.
+    """
+    removed, failures = [], []
+    deadline = time.monotonic() + _KILL_SECONDS
+    pids = tuple(_processes(leftover.owner.run))
+    while pids:
+        for pid in pids:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        removed += [f"process {pid}" for pid in pids if f"process {pid}" not in removed]
+        if time.monotonic() > deadline:
+            failures.append(f"processes {pids} do not end")
+            break
+        time.sleep(0.01)
+        pids = tuple(_processes(leftover.owner.run))
+    leftover = _look(leftover.owner)  # a runtime may have made more before it was killed
+    pending = _clear_engines(leftover, removed, failures)
+    for mount in leftover.mounts:
+        _attempt(f"mount {mount}", lambda mount=mount: _unmount(mount), removed, failures)
+    for folder in leftover.cgroups:
+        _attempt(f"cgroup {folder}", lambda folder=folder: _remove_cgroup(folder), removed, failures)
+    for namespace in leftover.namespaces:
+        _attempt(
+            f"net namespace {namespace.name}", lambda one=namespace: _remove_namespace(one), removed, failures
+        )
+    if leftover.workdir and not failures:
+        _attempt(f"folder {leftover.workdir}", lambda: _remove_tree(leftover.workdir), removed, failures)
+    if failures:
+        raise CleanupError(
+            f"run {leftover.owner.run} left what cannot be removed: {'; '.join(failures)}; try `tare clean` as root"
+        )
+    live = cache / "live" / f"{leftover.owner.run}.json"
+    if pending:
+        live.parent.mkdir(parents=True, exist_ok=True)
+        _store(live, replace(leftover.owner, engines=tuple(pending)))
+        return [*removed, *pending.values()]
+    live.unlink(missing_ok=True)
+    return removed
+
+
+def _clear_engines(leftover: Leftover, removed: list[str], failures: list[str]) -> dict[str, str]:
+    """Clear them; returns those that do not answer, with the words for it. They are asked again by the next start."""
+    if not leftover.engines:
+        return {}
+    from tare.runners.containers.cri.availability import clear_cri  # noqa: PLC0415
+    from tare.runners.containers.cri.errors import CriError  # noqa: PLC0415
+    from tare.runners.containers.engines.api import EngineError  # noqa: PLC0415 - for the few runs that used one
+    from tare.runners.containers.engines.clearing import clear_docker  # noqa: PLC0415
+    from tare.runners.containers.kubernetes.clearing import clear_kubernetes  # noqa: PLC0415
+    from tare.runners.containers.kubernetes.kubectl import ClusterError  # noqa: PLC0415
+
+    kinds = {"cri": ("containerd", clear_cri), "kubernetes": ("Kubernetes", clear_kubernetes)}
+    pending = {}
+    # What is in a cluster goes first: it holds on to what is in the containerd of its node.
+    for noted in sorted(leftover.engines, key=lambda each: not each.startswith("kubernetes:")):
+        kind, _, where = noted.partition(":")
+        engine, clear = kinds.get(kind, ("Docker", clear_docker))
+        try:
+            removed += clear(where if kind in kinds else noted, leftover.owner.run)
+        except (EngineError, CriError, ClusterError) as error:
+            if not error.absent:
+                failures.append(error.reason)
+            pending[noted] = (
+                f"nothing yet in {engine}, which is tried again at the next start ({error.reason})"
+            )
+    return pending
+
+
+def _look(owner: Owner) -> Leftover:
+    workdir = Path(owner.workdir)
+    named = Path("/run/netns")
+    cgroups = []
+    for top in map(Path, owner.cgroups):
+        if top.name == f"tare-{owner.run}" and top.is_dir():
+            cgroups += [Path(folder) for folder, _, _ in os.walk(top, topdown=False)]
+    return Leftover(
+        owner,
+        pids=tuple(_processes(owner.run)),
+        mounts=tuple(_mounts_below(workdir)),
+        cgroups=tuple(cgroups),
+        namespaces=tuple(sorted(named.glob(f"tare-{owner.run}*"))) if named.is_dir() else (),
+        workdir=workdir if _is_ours(workdir, owner) else None,
+        engines=owner.engines,
+    )
+
+
+def _is_ours(workdir: Path, owner: Owner) -> bool:
+    """Whether this folder is surely the run's: by name, and by the file in it or by being empty."""
+    if workdir.name != f"tare-{owner.run}" or workdir.is_symlink() or not workdir.is_dir():
+        return False
+    found = _load(workdir / OWNER_FILE)
+    return (found is not None and found.run == owner.run) or not any(workdir.iterdir())
+
+
+def _processes(run: str) -> Iterator[int]:
+    """Processes that carry the run in their environment, or are our programs and name it as an argument."""
+    mark = b"TARE_RUN=" + os.fsencode(run)
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        with suppress(OSError):
+            if mark in (entry / "environ").read_bytes().split(b"\0"):
+                yield int(entry.name)
+                continue
+            arguments = (entry / "cmdline").read_bytes().split(b"\0")
+            ours = Path(os.fsdecode(arguments[0])).name.encode().startswith(_PROGRAMS)
+            if ours and any(
+                os.fsencode(run) == one or b"tare-" + os.fsencode(run) in one for one in arguments[1:]
+            ):
+                yield int(entry.name)
+
+
+def _mounts_below(folder: Path) -> list[str]:
+    found = []
+    for line in Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape").splitlines():
+        point = re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), line.split()[4])
+        if point == str(folder) or point.startswith(f"{folder}/"):
+            found.append(point)
+    return found[::-1]  # later mounts lie on top of earlier ones
+
+
+def _attempt(what: str, action: Any, removed: list[str], failures: list[str]) -> None:
+    try:
+        action()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        failures.append(f"{what}: {error.strerror or error}")
+    else:
+        removed.append(what)
+
+
+def _unmount(point: str) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.umount2(os.fsencode(point), _MNT_DETACH):
+        error = ctypes.get_errno()
+        raise OSError(error, os.strerror(error))
+
+
+def _remove_cgroup(folder: Path) -> None:
+    deadline = time.monotonic() + _KILL_SECONDS
+    while True:
+        # Processes that nobody can name are here all the same.
+        with suppress(OSError, ValueError):
+            for pid in (folder / "cgroup.procs").read_text("ascii").split():
+                if int(pid) not in {0, os.getpid()}:
+                    os.kill(int(pid), signal.SIGKILL)
+        try:
+            folder.rmdir()
+        except FileNotFoundError:
+            raise
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
+
+
+def _remove_namespace(path: Path) -> None:
+    with suppress(OSError):
+        _unmount(str(path))
+    path.unlink()
+
+
+def _remove_tree(folder: Path) -> None:
+    # Jobs may leave folders that even their owner may not enter.
+    for place, names, _ in os.walk(folder):
+        for name in names:
+            with suppress(OSError):
+                path = Path(place, name)
+                if not path.is_symlink():
+                    path.chmod(stat.S_IRWXU)
+    shutil.rmtree(folder)
+
+
+def _store(file: Path, owner: Owner) -> None:
+    """Whole or not at all."""
+    new = file.with_name(file.name + ".new")
+    facts = {name: getattr(owner, name) for name in Owner.__slots__}
+    new.write_text(json.dumps(facts), "utf-8")
+    new.replace(file)
+
+
+def _load(file: Path) -> Owner | None:
+    """The owner a file names; ``None`` for one that is no such file."""
+    try:
+        facts = json.loads(file.read_text("utf-8"))
+        lists = {name: tuple(facts.get(name, ())) for name in ("cgroups", "engines")}
+        owner = Owner(**(facts | lists))
+        sane = isinstance(owner.pid, int) and _RUN_ID.fullmatch(owner.run) and os.path.isabs(owner.workdir)  # noqa: PTH117
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return None
+    return owner if sane else None
+
+
+def _plural(name: str, count: int) -> str:
+    return "" if count == 1 else "es" if name.endswith("s") else "s"

@@ -1,0 +1,1 @@
+"""Containers: our own from namespaces, and those of other tools."""

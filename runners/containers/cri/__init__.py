@@ -1,0 +1,1 @@
+"""Containers through the Kubernetes Container Runtime Interface (CRI)."""

@@ -1,0 +1,102 @@
+"""A client of CRI over a runtime's socket, as a kubelet is one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+
+import grpc
+
+from tare.runners.containers.cri.errors import CriError
+from tare.runners.containers.cri.messages import PACKAGE, decode, encode, pairs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PROBE_SECONDS = 2.0
+CALL_SECONDS = 60.0
+LABEL = "tare.run"
+IMAGE_CALLS = frozenset({"ListImages", "RemoveImage"})
+"""Of the image service; all others are of the runtime service."""
+
+
+@dataclass(slots=True)
+class Cri:
+    """One runtime. A context manager: leaving it closes the connection."""
+
+    path: str
+    """Of its socket."""
+    _channel: Any = field(init=False)
+    _methods: dict[str, Callable[..., Any]] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        # No proxy that the environment names can lead to a socket of this host.
+        self._channel = grpc.insecure_channel(f"unix://{self.path}", options=[("grpc.enable_http_proxy", 0)])
+
+    def call(
+        self, method: str, values: dict[str, Any] | None = None, seconds: float = CALL_SECONDS
+    ) -> dict[str, Any]:
+        """One call; messages as in :mod:`tare.runners.containers.cri.messages`.
+
+        Raises:
+            CriError: it was refused, or did not come back in time.
+        """
+        if method not in self._methods:
+            service = "ImageService" if method in IMAGE_CALLS else "RuntimeService"
+            self._methods[method] = self._channel.unary_unary(
+                f"/{PACKAGE}.{service}/{method}",
+                request_serializer=lambda values: encode(f"{method}Request", values),
+                response_deserializer=lambda data: decode(f"{method}Response", data),
+            )
+        try:
+            found: dict[str, Any] = self._methods[method](values or {}, timeout=seconds)
+        except grpc.RpcError as error:
+            code = error.code().name
+            raise CriError(
+                f"CRI's {method} at {self.path}: {error.details()} ({code})",
+                absent=code == "UNAVAILABLE",
+                code=code,
+            ) from error
+        return found
+
+    def version(self) -> str:
+        """Name and version of the runtime."""
+        found = self.call("Version", seconds=PROBE_SECONDS)
+        return f"{found['runtime_name']} {found['runtime_version']}"
+
+    def not_ready(self) -> str:
+        """What the runtime says that it lacks, its network mostly; empty: nothing."""
+        conditions = self.call("Status", seconds=PROBE_SECONDS).get("status", {}).get("conditions", ())
+        bad = [each for each in conditions if not each.get("status")]
+        return "; ".join(f"{each['type']}: {each.get('message', each.get('reason', ''))}" for each in bad)
+
+    def sandboxes(self, run: str) -> list[str]:
+        """Ids of a run's pods."""
+        wanted = {"filter": {"label_selector": pairs({LABEL: run})}}
+        return [each["id"] for each in self.call("ListPodSandbox", wanted).get("items", ())]
+
+    def images(self, repository: str) -> list[str]:
+        """The tags of images of that name."""
+        tags = [
+            tag for each in self.call("ListImages").get("images", ()) for tag in each.get("repo_tags", ())
+        ]
+        return [tag for tag in tags if tag.rpartition(":")[0] == repository]
+
+    def remove_pod(self, sandbox: str) -> None:
+        """Stop and remove a pod with all that is in it; one that is gone is fine."""
+        self.call("StopPodSandbox", {"pod_sandbox_id": sandbox})
+        self.call("RemovePodSandbox", {"pod_sandbox_id": sandbox})
+
+    def remove_image(self, tag: str) -> None:
+        """Remove an image; one that is gone is fine."""
+        self.call("RemoveImage", {"image": {"image": tag}})
+
+    def close(self) -> None:
+        """Close the connection. Idempotent."""
+        self._channel.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,210 @@
+"""Net, mount and pid namespaces of their own for daemons: nothing they do outlives them, or is seen by the host's.
+
+Their files are in one folder, which is the only way in: sockets and logs are there. The processes carry the run in
+their environment, so :mod:`tare.runners.cleanup` finds them after a ``kill -9``; the rest goes with them.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from tare.runners.host.cgroups import Cgroups
+from tare.runners.host.processes import start_ticks
+from tare.runners.model import PlaceFailure, TareError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+SCRIPT = Path(__file__).with_name("enclosed.sh")
+END_SECONDS = 20.0
+_MAKE_SECONDS = 10.0
+POLL_SECONDS = 0.02
+_LOG_LINES = 15
+_NEEDED = {"unshare": "util-linux", "nsenter": "util-linux", "ip": "iproute2", "mount": "mount"}
+
+
+def check() -> None:
+    """Raises PlaceFailure: it cannot be made here, and why."""
+    if os.geteuid():
+        raise PlaceFailure("daemons in namespaces of their own need root", remedy="run as root")
+    for program, package in _NEEDED.items():
+        if shutil.which(program) is None:
+            raise PlaceFailure(
+                f"`{program}` is not installed", remedy=f"install it: apt-get install {package}"
+            )
+
+
+@dataclass(slots=True)
+class Enclosure:
+    """A context manager that starts nothing by itself: :meth:`start` does, leaving ends all of it."""
+
+    run: str
+    folder: Path
+    """For all that the daemons keep; made here, and removed."""
+    root: Path
+    """Root of fetched programs, or ``/`` for the system's."""
+    _process: subprocess.Popen[bytes] | None = field(init=False, default=None)
+
+    @property
+    def log(self) -> Path:
+        """What the daemons said."""
+        return self.folder / "log"
+
+    @property
+    def accounting(self) -> list[Path]:
+        """The cgroup that counts the daemons' CPU time; empty if none could be made."""
+        return [folder for folder in self._cgroups() if folder.is_dir()][:1]
+
+    def make_folder(self) -> None:
+        """Make the folder, for the daemons' configuration."""
+        self.folder.mkdir(parents=True)
+
+    def start(
+        self, *daemons: Sequence[str | Path], held: int = 0, connect: Callable[[int], None] | None = None
+    ) -> None:
+        """Start the daemons.
+
+        Args:
+            daemons: each one's command line; ``./NAME`` is relative to the folder.
+            held: so many of them, the last ones, are started by :meth:`release` only.
+            connect: called before they start, with the host's pid of a process that is in the namespaces.
+
+        Raises:
+            PlaceFailure: they cannot be started.
+        """
+        check()
+        entered = []
+        for folder in self._cgroups()[:1]:
+            with suppress(OSError):  # not ours to divide: then their CPU time is not known, and that is all
+                folder.mkdir(parents=True, exist_ok=True)
+                entered.append(folder / "cgroup.procs")
+        argv = [
+            *(
+                "unshare",
+                "--net",
+                "--mount",
+                "--pid",
+                "--fork",
+                "--kill-child",
+                "--propagation",
+                "slave",
+                "--",
+            ),
+            *("/bin/sh", str(SCRIPT), str(self.folder), str(self.root), *map(str, entered), "--"),
+            *(shlex.join(map(str, daemon)) for daemon in daemons),
+        ]
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                argv,
+                env={
+                    "PATH": os.environ.get("PATH", os.defpath),
+                    "HOME": str(self.folder),
+                    "TARE_RUN": self.run,
+                },
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self.await_ready(lambda: "" if self.first_pid() else "no namespaces", _MAKE_SECONDS, "unshare")
+        if connect:
+            connect(self.first_pid())
+        self.release(len(daemons) - held)
+
+    def release(self, count: int) -> None:
+        """Start the next ``count`` daemons."""
+        assert self._process is not None  # noqa: S101 - see start
+        assert self._process.stdin is not None  # noqa: S101 - it is a pipe
+        self._process.stdin.write(b"\n" * count)
+        self._process.stdin.flush()
+
+    @property
+    def pid(self) -> int:
+        """Of a process whose children are in the namespaces."""
+        assert self._process is not None  # noqa: S101 - it was started
+        return self._process.pid
+
+    def first_pid(self) -> int:
+        """The host's pid of the first process inside; 0 if it is not there yet, or not any more."""
+        try:
+            children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text("ascii").split()
+        except OSError:
+            return 0
+        return int(children[0]) if children else 0
+
+    def await_ready(self, ready: Callable[[], str], seconds: float, what: str) -> None:
+        """Wait until ``ready`` has no complaint any more.
+
+        Raises:
+            PlaceFailure: the daemons ended, or it took too long; the text has the complaint and the end of the log.
+        """
+        deadline = time.monotonic() + seconds
+        while complaint := ready():
+            if self._process is None or self._process.poll() is not None:
+                raise PlaceFailure(f"{what} ended before it was ready: {self.tail()}", log=self.tail())
+            if time.monotonic() > deadline:
+                raise PlaceFailure(f"{what} was not ready in {seconds:g} s: {complaint}", log=self.tail())
+            time.sleep(POLL_SECONDS)
+
+    def tail(self) -> str:
+        """The end of what the daemons said."""
+        try:
+            return "\n".join(self.log.read_text("utf-8", "replace").splitlines()[-_LOG_LINES:])
+        except OSError:
+            return ""
+
+    def close(self) -> None:
+        """End everything, and remove the folder. Idempotent.
+
+        Raises:
+            TareError: something stays.
+        """
+        if self._process is not None:
+            # The child dies with it, and with the child, the first process of its pid namespace, all others in there.
+            first = self.first_pid()
+            self._process.kill()
+            self._process.wait(END_SECONDS)
+            if self._process.stdin:
+                self._process.stdin.close()
+            _await_end(first)
+            self._process = None
+        for folder in self._cgroups():
+            with suppress(OSError):
+                folder.rmdir()
+        if self.folder.exists():
+            shutil.rmtree(self.folder)
+
+    def _cgroups(self) -> list[Path]:
+        """Where the daemons may be counted, best first; leaf cgroups, so that v2 permits processes in them."""
+        return [
+            one.top / f"tare-{self.run}" / f"daemons-{self.folder.name}"
+            for one in Cgroups.detect().hierarchies
+            if one.version == 2 or "cpuacct" in one.controllers
+        ]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def run_cgroups(run: str) -> Iterable[Path]:
+    """The run's cgroup in each hierarchy, at its top: where daemons make those of containers."""
+    return (one.top / f"tare-{run}" for one in Cgroups.detect().hierarchies)
+
+
+def _await_end(pid: int) -> None:
+    deadline = time.monotonic() + END_SECONDS
+    while start_ticks(pid):  # 0 as well for one that its new parent has not reaped yet
+        if time.monotonic() > deadline:
+            raise TareError(f"the daemons' first process (pid {pid}) cannot be killed")
+        time.sleep(POLL_SECONDS)

@@ -1,0 +1,209 @@
+"""The runner ``containerd``: a pod with one container through CRI, as a kubelet would ask for it, without a kubelet.
+
+It is asked for by the API itself: Debian has no ``crictl``, ``ctr`` makes no pods, and what a cluster's users wait for
+are these very calls. The containerd is the system's if it answers, its CRI is ready and the user may speak to it, else
+one of Tare's own, for this run, in namespaces of its own.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import platform
+import tempfile
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tare.runners import cleanup as leftovers
+from tare.runners.containers.cri.client import Cri
+from tare.runners.containers.cri.enclosure import Enclosure, check
+from tare.runners.containers.cri.errors import CriError
+from tare.runners.containers.cri.place import CriPlace, CriPlan
+from tare.runners.containers.cri.private import (
+    await_ready,
+    configure,
+    import_image,
+    missing_programs,
+    programs_root,
+    write_pause,
+)
+from tare.runners.containers.engines.clearing import repository
+from tare.runners.containers.engines.usage import daemon_folders
+from tare.runners.host.cgroups import Cgroups
+from tare.runners.images.oci import of_image
+from tare.runners.model import Job, PlaceFailure, Probe, TareError
+from tare.runners.places.host import file_system
+from tare.runners.provision.missing import Missing
+from tare.runners.provision.tools import Provision
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tare.results.record import Accelerator
+    from tare.runners.images.image import Image
+    from tare.runners.model import Limits, RunContext
+    from tare.runners.provision.tools import Tool
+
+SYSTEM_SOCKET = Path("/run/containerd/containerd.sock")
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    cri: Cri
+    tag: str
+    limits: Limits
+    cgroups: Cgroups
+    daemons: tuple[Path, ...]
+    facts: Mapping[str, object]
+
+
+class Containerd:
+    """See :class:`tare.runners.model.Runner`."""
+
+    name = label = "containerd"
+    accelerator: Accelerator = "none"
+
+    def __init__(
+        self, context: RunContext, provision: Provision, *, system_socket: Path = SYSTEM_SOCKET
+    ) -> None:
+        """``system_socket``: where the system's containerd listens."""
+        self._context, self._provision, self._system = context, provision, system_socket
+        self._numbers = itertools.count()
+        self._undo = ExitStack()
+        self._prepared: _Prepared | None = None
+
+    def probe(self) -> Probe:
+        """See :class:`tare.runners.model.Runner`."""
+        if os.geteuid():
+            return Probe(ok=False, reason="containerd answers to root alone", remedy="run as root")
+        version, why_not = system_version(self._system)
+        if version:
+            return Probe(ok=True, facts={"engine": version, "private": False})
+        try:
+            check()
+            if missing_programs() and not self._provision.can_fetch("containerd"):
+                programs_root(self._provision)  # says why not
+        except (Missing, PlaceFailure) as error:
+            return Probe(ok=False, reason=f"{why_not}, and: {error.reason}", remedy=error.remedy)
+        return Probe(ok=True, facts={"engine": "one of Tare's own", "private": True, "system": why_not})
+
+    def prepare(self, image: Image, limits: Limits) -> None:
+        """See :class:`tare.runners.model.Runner`. Ends with an opening that nobody measures: it shows that all works."""
+        self.close()
+        try:
+            self._prepare(image, limits)
+            with self.open() as place:
+                place.run(Job())
+        except BaseException:
+            self.close()
+            raise
+
+    def _prepare(self, image: Image, limits: Limits) -> None:
+        context = self._context
+        version, _ = system_version(self._system)
+        private = not version
+        cri, daemons = self._start() if private else self._join()
+        tag = f"localhost/{repository(context.run)}:{image.key[:12]}"
+        self._undo.callback(_unless_absent, cri, tag)
+        ctr = self._ctr(private=private)
+        with tempfile.TemporaryFile(dir=context.workdir) as archive:
+            of_image(image, tag).write_archive(archive)
+            archive.seek(0)
+            import_image(ctr.argv(), ctr.environ, cri.path, archive)
+        tops = Cgroups.detect()
+        self._prepared = _Prepared(
+            cri=cri,
+            tag=tag,
+            limits=limits,
+            cgroups=replace(tops, hierarchies=tuple(replace(one, own=one.top) for one in tops.hierarchies)),
+            daemons=tuple(daemons),
+            facts={
+                "kernel": platform.release(),
+                "root": "containerd's snapshot",
+                "network": "pod network: a bridge with no way out"
+                if private
+                else "pod network of the system's CNI",
+                "scratch_file_system": file_system(context.workdir),
+                "engine": cri.version(),
+                "user_namespace": False,
+            },
+        )
+
+    def open(self, first: Job | None = None) -> CriPlace:
+        """See :class:`tare.runners.model.Runner`."""
+        made = self._prepared
+        if made is None:
+            raise TareError(f"{self.name} was opened before it was prepared")
+        plan = CriPlan(
+            context=self._context,
+            name=f"{self.name}-{next(self._numbers)}",
+            launcher=self._context.launcher,
+            limits=made.limits,
+            root="/",
+            scratch="/scratch",
+            facts=made.facts,
+            host_address=None,
+            cri=made.cri,
+            image=made.tag,
+            cgroups=made.cgroups,
+            daemons=made.daemons,
+        )
+        return CriPlace(plan, first)
+
+    def close(self) -> None:
+        """See :class:`tare.runners.model.Runner`."""
+        self._prepared = None
+        self._undo.close()
+        Cgroups.detect().remove_run(self._context.run)
+
+    def _start(self) -> tuple[Cri, list[Path]]:
+        """A containerd of Tare's own, with the pods' first image in it."""
+        root = programs_root(self._provision)
+        enclosure = self._undo.enter_context(
+            Enclosure(self._context.run, self._context.workdir / "cri", root)
+        )
+        enclosure.make_folder()
+        enclosure.start(configure(enclosure))
+        cri = self._undo.enter_context(await_ready(enclosure))
+        ctr = self._ctr(private=True)
+        with tempfile.TemporaryFile(dir=self._context.workdir) as archive:
+            write_pause(self._context.cache, archive)
+            archive.seek(0)
+            import_image(ctr.argv(), ctr.environ, cri.path, archive)
+        return cri, enclosure.accounting
+
+    def _join(self) -> tuple[Cri, list[Path]]:
+        """The system's."""
+        context = self._context
+        leftovers.note_engine(context.cache, context.run, context.workdir, f"cri:{self._system}")
+        return self._undo.enter_context(Cri(str(self._system))), daemon_folders(("containerd",))
+
+    def _ctr(self, *, private: bool) -> Tool:
+        if private and missing_programs():
+            known = self._provision
+            return Provision(known.cache, known.offline, known.progress, use_system=False).tool("ctr")
+        return self._provision.tool("ctr")
+
+
+def system_version(path: Path) -> tuple[str, str]:
+    """The version of the containerd that listens there, if its CRI is ready; else why it cannot be used."""
+    if not path.exists():
+        return "", f"there is no {path}"
+    with Cri(str(path)) as cri:
+        try:
+            version = cri.version()
+            lacks = cri.not_ready()
+        except CriError as error:
+            return "", error.reason
+    return ("", f"the system's containerd is not ready: {lacks}") if lacks else (version, "")
+
+
+def _unless_absent(cri: Cri, tag: str) -> None:
+    """Remove the image, unless the daemon is gone: then the run's registration keeps it for later."""
+    try:
+        cri.remove_image(tag)
+    except CriError as error:
+        if not error.absent:
+            raise

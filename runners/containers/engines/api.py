@@ -1,0 +1,211 @@
+"""Docker's HTTP API over its socket: everything that is asked of a daemon outside of timed regions.
+
+What is timed is the client that users run; probing, loading, reading back and removing need no client, and say in
+words what is wrong with a socket.
+"""
+
+from __future__ import annotations
+
+import errno
+import http.client
+import json
+import os
+import socket
+import urllib.parse
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from tare.runners.model import TareError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+PROBE_SECONDS = 1.5
+WORK_SECONDS = 300.0
+"""For loading or removing an image on a busy disk."""
+
+
+class EngineError(TareError):
+    """A daemon cannot be reached, or refuses. ``absent``: there is nobody at its socket."""
+
+    def __init__(self, reason: str, remedy: str = "", *, absent: bool = False, status: int = 0) -> None:
+        super().__init__(f"{reason}; {remedy}" if remedy else reason)
+        self.reason, self.remedy, self.absent, self.status = reason, remedy, absent, status
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: str, timeout: float) -> None:
+        super().__init__("docker", timeout=timeout)
+        self._path = path
+
+    def connect(self) -> None:
+        """See the base class."""
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+class DockerApi:
+    """One daemon. Each call is a connection of its own, so a daemon may be restarted between two of them."""
+
+    def __init__(self, path: str) -> None:
+        """``path`` of its socket."""
+        self.path = path
+
+    def version(self, timeout_seconds: float = PROBE_SECONDS) -> dict[str, Any]:
+        """``GET /version``: of the daemon and its components, and of the kernel it runs on."""
+        found: dict[str, Any] = self._json("GET", "/version", timeout_seconds=timeout_seconds)
+        return found
+
+    def info(self) -> dict[str, Any]:
+        """``GET /info``: storage driver, cgroup driver, security options and the like."""
+        found: dict[str, Any] = self._json("GET", "/info", timeout_seconds=PROBE_SECONDS)
+        return found
+
+    def container(self, name: str) -> dict[str, Any]:
+        """``GET /containers/NAME/json``."""
+        found: dict[str, Any] = self._json("GET", f"/containers/{name}/json", timeout_seconds=10)
+        return found
+
+    def network(self, name: str) -> dict[str, Any]:
+        """``GET /networks/NAME``."""
+        found: dict[str, Any] = self._json("GET", f"/networks/{name}", timeout_seconds=10)
+        return found
+
+    def containers(self, label: str) -> list[str]:
+        """Ids of all containers with that label, stopped ones too."""
+        query = {"all": "1", "filters": json.dumps({"label": [label]})}
+        return [each["Id"] for each in self._json("GET", "/containers/json", query)]
+
+    def images(self, reference: str) -> list[str]:
+        """Tags that match; ``*`` matches anything but a slash."""
+        query = {"filters": json.dumps({"reference": [reference]})}
+        return [tag for each in self._json("GET", "/images/json", query) for tag in each["RepoTags"] or ()]
+
+    def layers(self) -> set[str]:
+        """Diff ids of the layers of all images."""
+        found: set[str] = set()
+        for each in self._json("GET", "/images/json"):
+            facts = self._json("GET", f"/images/{each['Id']}/json")
+            found |= set(facts.get("RootFS", {}).get("Layers") or ())
+        return found
+
+    def events(self, container: str, since: float, until: float) -> list[dict[str, Any]]:
+        """What the daemon remembers of a container (it keeps the last 256 events), oldest first."""
+        query = {
+            "since": f"{since:.9f}",
+            "until": f"{until:.9f}",
+            "filters": json.dumps({"container": [container]}),
+        }
+        text = self._call("GET", "/events", query, timeout_seconds=10)
+        return [json.loads(line) for line in text.splitlines() if line.strip()]
+
+    def load(self, archive: Iterable[bytes] | IO[bytes]) -> None:
+        """Load a docker-archive (``docker save``'s format)."""
+        _complain(self._call("POST", "/images/load", {"quiet": "1"}, body=archive))
+
+    def remove_container(self, name: str) -> None:
+        """Kill and remove it with its volumes; returns when it is gone. One that is not there is fine."""
+        try:
+            self._call("DELETE", f"/containers/{name}", {"force": "1", "v": "1"}, timeout_seconds=30)
+        except EngineError as error:
+            if error.status == http.client.CONFLICT:  # its own --rm was faster
+                self._await_removal(name)
+            elif error.status != http.client.NOT_FOUND:
+                raise
+
+    def _await_removal(self, name: str) -> None:
+        try:
+            self._call("POST", f"/containers/{name}/wait", {"condition": "removed"}, timeout_seconds=30)
+        except EngineError as error:
+            if error.status != http.client.NOT_FOUND:
+                raise
+
+    def remove_image(self, tag: str) -> None:
+        """Untag, and delete what nothing else names; one that is not there is fine."""
+        try:
+            self._call("DELETE", f"/images/{tag}", {"force": "1"})
+        except EngineError as error:
+            if error.status != http.client.NOT_FOUND:
+                raise
+
+    def _json(
+        self, method: str, path: str, query: Mapping[str, str] | None = None, *, timeout_seconds: float = 10.0
+    ) -> Any:
+        return json.loads(self._call(method, path, query, timeout_seconds=timeout_seconds))
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        *,
+        body: Iterable[bytes] | IO[bytes] | None = None,
+        timeout_seconds: float = WORK_SECONDS,
+    ) -> str:
+        connection = _UnixConnection(self.path, timeout_seconds)
+        try:
+            target = f"{path}?{urllib.parse.urlencode(query)}" if query else path
+            headers = {"Content-Type": "application/x-tar"} if body else {}
+            connection.request(method, target, body=body, headers=headers, encode_chunked=bool(body))
+            answer = connection.getresponse()
+            text = answer.read().decode("utf-8", "replace")
+        except (OSError, http.client.HTTPException) as error:
+            raise self._unreachable(error, timeout_seconds) from error
+        finally:
+            connection.close()
+        if answer.status >= http.client.BAD_REQUEST:
+            raise EngineError(f"{method} {path}: {answer.status} {_message(text)}", status=answer.status)
+        return text
+
+    def _unreachable(self, error: Exception, timeout_seconds: float) -> EngineError:
+        if isinstance(error, FileNotFoundError):
+            return EngineError(f"there is no Docker daemon: no socket {self.path}", absent=True)
+        if isinstance(error, ConnectionRefusedError):
+            return EngineError(f"the Docker daemon is stopped: nobody listens at {self.path}", absent=True)
+        if isinstance(error, PermissionError):
+            return EngineError(f"permission denied on Docker's socket {self.path}", _permission(self.path))
+        if isinstance(error, TimeoutError):
+            return EngineError(f"the Docker daemon at {self.path} did not answer in {timeout_seconds:g} s")
+        code = error.errno if isinstance(error, OSError) else None
+        gone = isinstance(error, http.client.HTTPException) or code in {errno.EPIPE, errno.ECONNRESET}
+        if gone:
+            return EngineError(f"the Docker daemon at {self.path} went away: {error!r}", absent=True)
+        return EngineError(f"Docker's socket {self.path} cannot be used: {error}")
+
+
+def _permission(path: str) -> str:
+    try:
+        group = Path(path).group()
+    except (OSError, KeyError):
+        group = "root"
+    if group == "root":
+        return "run as root"
+    return f"run as root, or let root add you to its group and log in again: `usermod -aG {group} {_user()}`"
+
+
+def _user() -> str:
+    import pwd  # noqa: PLC0415 - for one error's text only
+
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
+
+
+def _message(text: str) -> str:
+    try:
+        return str(json.loads(text)["message"])
+    except (ValueError, KeyError, TypeError):
+        return text.strip()[:200]
+
+
+def _complain(progress: str) -> None:
+    """Raise what a stream of progress messages, whose status was fine, ended with."""
+    for line in progress.splitlines():
+        try:
+            error = json.loads(line).get("error")
+        except (ValueError, AttributeError):
+            continue
+        if error:
+            raise EngineError(f"the image cannot be loaded: {error}")

@@ -1,0 +1,44 @@
+"""What is a run's own in an engine, and its removal: when a run ends, and for runs that were killed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tare.runners.containers.engines.api import DockerApi, EngineError
+from tare.runners.containers.engines.private import PrivateDocker
+
+LABEL = "tare.run"
+
+
+def label(run: str) -> str:
+    """The label of all that a run makes in an engine."""
+    return f"{LABEL}={run}"
+
+
+def repository(run: str) -> str:
+    """Name of the run's images; its tags are contents. Docker takes no capitals."""
+    return f"tare-{run.lower()}"
+
+
+def clear_docker(socket: str, run: str) -> list[str]:
+    """Remove all containers and images of a run from the daemon at ``socket``; returns what was removed.
+
+    Raises:
+        EngineError: it does not answer (``absent``), or refuses.
+    """
+    api = DockerApi(socket)
+    removed = []
+    try:
+        for container in api.containers(label(run)):
+            api.remove_container(container)
+            removed.append(f"Docker container {container[:12]}")
+        for tag in api.images(f"{repository(run)}:*"):
+            api.remove_image(tag)
+            removed.append(f"Docker image {tag}")
+    except EngineError as error:
+        # What our own daemon had goes with its folders.
+        private = PrivateDocker(Path(socket).parent.name)
+        if error.absent and Path(socket) == private.listens_at and private.status() != "running":
+            return removed
+        raise
+    return removed

@@ -1,0 +1,300 @@
+"""Where the runner's Podman lives: storage, settings and namespaces of its own, removed with it.
+
+Root's Podman runs in a mount namespace in which /run and /var/lib are empty, so that nothing of it is left there, and,
+for its bridge, in a net namespace of its own, so that the host's addresses, routes and packet filters stay as they
+are. Where it is fetched and not installed, its /usr lies over the host's there: it calls itself by its path.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import tempfile
+import uuid
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tare.runners.containers.engines.clearing import LABEL
+from tare.runners.containers.engines.link import connect, disconnect
+from tare.runners.host.cgroups import Cgroups
+from tare.runners.images.oci import of_image
+from tare.runners.launcher.client import SpawnError, SpawnRequest
+from tare.runners.launcher.steps import (
+    MS_BIND,
+    MS_NODEV,
+    MS_NOSUID,
+    MS_PRIVATE,
+    MS_REC,
+    LinkUp,
+    Mount,
+    NewNamespace,
+)
+from tare.runners.model import PlaceFailure, TareError
+from tare.runners.places.host import remove_tree
+from tare.runners.places.output_tail import Drain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from tare.runners.images.image import Image
+    from tare.runners.launcher.client import Launcher
+    from tare.runners.launcher.steps import Step
+    from tare.runners.model import RunContext
+    from tare.runners.provision.tools import Tool
+
+COMMAND_SECONDS = 300.0
+"""For loading an image on a busy disk."""
+_WANTED_ULIMIT = 1 << 20
+"""What Podman gives containers where it may."""
+_MOST_PROCESSES = 1 << 14
+_SHARED = "podman"
+"""The folder below the work folder; the runners of all networks share its storage."""
+
+
+@dataclass(frozen=True, slots=True)
+class PodmanHome:
+    """A Podman that is ready to be called."""
+
+    folder: Path
+    program: str
+    """As the launcher's children see it."""
+    launcher: Launcher
+    """Of this runner's own: Podman's monitors outlive its commands, and become this one's children."""
+    environ: Mapping[str, str]
+    run_options: tuple[str, ...]
+    """For ``podman run``: where its cgroups go, and what it may ask for."""
+    host_address: str | None
+    """By which containers on the bridge reach the host."""
+    accounting: tuple[Path, ...]
+    """The cgroup that counts the CPU time of Podman, its monitors and its runtimes; empty if there can be none."""
+
+    @classmethod
+    @contextmanager
+    def make(cls, context: RunContext, tool: Tool, *, own_network: bool) -> Iterator[PodmanHome]:
+        """One for a runner. ``own_network``: in a net namespace of its own.
+
+        Raises:
+            PlaceFailure: the namespaces are refused.
+        """
+        folder = context.workdir / _SHARED
+        root = os.getuid() == 0
+        with ExitStack() as undo:
+            for name in ("root", "run", "tmp", "home", "xdg", "bin", "net"):
+                (folder / name).mkdir(parents=True, exist_ok=True, mode=0o700)
+            undo.callback(remove_tree, folder)
+            undo.callback(_remove_cgroups, context.run)
+            counter = _make_counter(context.run) if root else None
+            _write_settings(folder)
+            fetched = tool.root if tool.origin == "fetched" else None
+            steps = _steps(fetched, context, own_network=own_network)
+            environ = _environ(folder, iptables=fetched is not None)
+            try:
+                launcher = undo.enter_context(
+                    context.launcher.inside(steps, {"TARE_RUN": context.run, **environ})
+                )
+            except SpawnError as error:
+                raise PlaceFailure(
+                    f"podman's namespaces cannot be made: {error}", remedy="install podman, or run as root"
+                ) from error
+            if counter:
+                (counter / "cgroup.procs").write_text(str(launcher.pid), "ascii")
+            address = _link(undo, launcher.pid) if own_network else None
+            yield cls(
+                folder,
+                "/usr/bin/podman" if fetched else str(tool.path),
+                launcher,
+                environ,
+                (*_ulimits(), *(("--cgroup-parent", f"/tare-{context.run}/{_SHARED}") if root else ())),
+                address,
+                # Monitors, and the runtimes that they call, are put into a cgroup of Podman's own.
+                (counter, counter.with_name("conmon")) if counter else (),
+            )
+
+    def argv(self, *options: str) -> tuple[str, ...]:
+        """Podman with its storage, up to where a subcommand follows."""
+        places = {"--root": "root", "--runroot": "run", "--tmpdir": "tmp"}
+        where = (word for option, name in places.items() for word in (option, str(self.folder / name)))
+        return (self.program, *where, "--cgroup-manager", "cgroupfs", *options)
+
+    def load(self, image: Image, tag: str, run: str) -> None:
+        """Load the image with its layers, unless it is there already.
+
+        Raises:
+            PlaceFailure: Podman refuses; the text is its own.
+        """
+        if self._call("image", "exists", tag)[0] == 0:
+            return
+        policy = self.folder / "policy.json"
+        policy.write_text('{"default": [{"type": "insecureAcceptAnything"}]}', "utf-8")
+        with tempfile.NamedTemporaryFile(dir=self.folder, suffix=".tar") as archive:
+            of_image(image, tag, {LABEL: run}).write_archive(archive.file)
+            archive.flush()
+            code, said = self._call(
+                "load", "--quiet", "--signature-policy", str(policy), "--input", archive.name
+            )
+        if code:
+            raise PlaceFailure(
+                f"podman load failed: {said or f'exit status {code}'}", remedy="free some disk space"
+            )
+
+    def remove(self, container: str) -> None:
+        """Kill and remove it; one that is not there is fine."""
+        self._call("rm", "--force", "--ignore", "--volumes", "--time", "0", container)
+
+    def events_size(self) -> int:
+        """Where the log of events ends now."""
+        try:
+            return (self.folder / "events.log").stat().st_size
+        except OSError:
+            return 0
+
+    def events_since(self, size: int) -> str:
+        """What was logged since it was that long."""
+        try:
+            with (self.folder / "events.log").open("rb") as file:
+                file.seek(size)
+                return file.read().decode("utf-8", "replace")
+        except OSError:
+            return ""
+
+    def _call(self, *arguments: str) -> tuple[int, str]:
+        """Run a Podman command to its end; returns exit status, and the last of what it said."""
+        with ExitStack() as stack:
+            said = Drain()
+            stack.callback(said.close)
+            spawned = self.launcher.spawn(
+                SpawnRequest(
+                    self.argv(*arguments), environ=self.environ, fds={1: said.write_fd, 2: said.write_fd}
+                )
+            )
+            said.let_go()
+            gone = self.launcher.wait(spawned.id, COMMAND_SECONDS)
+            if gone is None:
+                self.launcher.kill(spawned.id, signal.SIGKILL)
+                self.launcher.wait(spawned.id)
+                raise PlaceFailure(f"podman {arguments[0]} did not end in {COMMAND_SECONDS:g} s")
+            return gone.exit_code, said.text()
+
+
+def _link(undo: ExitStack, pid: int) -> str | None:
+    """The host's address on a link to the process's net namespace, or nothing if there can be none."""
+    device = f"tare-{uuid.uuid4().hex[:8]}"
+    try:
+        address = connect(pid, device)
+    except (OSError, TareError):
+        return None
+    undo.callback(_unlink, pid, device)
+    return address
+
+
+def _unlink(pid: int, device: str) -> None:
+    with suppress(TareError):
+        disconnect(pid, device)
+
+
+def _steps(fetched: Path | None, context: RunContext, *, own_network: bool) -> tuple[Step, ...]:
+    """What lies between the host and Podman. An ordinary user's makes what it needs by itself."""
+    if os.getuid():
+        return ()
+    steps: list[Step] = [NewNamespace("mount"), Mount("/", flags=MS_REC | MS_PRIVATE)]
+    if fetched:
+        steps.append(Mount("/usr", source=str(fetched / "usr"), flags=MS_BIND))
+    needed = [path.resolve() for path in (context.workdir, context.cache)]
+    steps += [
+        Mount(str(folder), "tmpfs", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755")
+        for folder in (Path("/run"), Path("/var/lib"))
+        if not any(folder in path.parents for path in needed)
+    ]
+    if own_network:
+        steps += [NewNamespace("net"), LinkUp("lo")]
+    return tuple(steps)
+
+
+def _environ(folder: Path, *, iptables: bool) -> dict[str, str]:
+    """Podman's whole environment: nothing of the user's settings is in it."""
+    if iptables:
+        # A package's iptables is named by its kind; the link is made by its installation, which there was none of.
+        for name in ("iptables", "ip6tables", "iptables-save", "iptables-restore"):
+            link = folder / "bin" / name
+            if not link.is_symlink():
+                base, _, verb = name.partition("-")
+                link.symlink_to(f"/usr/sbin/{base}-nft{'-' * bool(verb)}{verb}")
+    return {
+        "PATH": f"{folder / 'bin'}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "HOME": str(folder / "home"),
+        "XDG_RUNTIME_DIR": str(folder / "xdg"),
+        "TMPDIR": str(folder / "home"),
+        "CONTAINERS_CONF": str(folder / "containers.conf"),
+        "CONTAINERS_REGISTRIES_CONF": str(folder / "registries.conf"),
+        "CONTAINERS_STORAGE_CONF": str(folder / "storage.conf"),
+        "LC_ALL": "C.UTF-8",
+    }
+
+
+def _write_settings(folder: Path) -> None:
+    """What differs from Podman's defaults so that it keeps to itself."""
+    (folder / "containers.conf").write_text(
+        "[containers]\n"
+        'log_driver = "k8s-file"\n'
+        "[engine]\n"
+        'cgroup_manager = "cgroupfs"\n'
+        'events_logger = "file"\n'
+        f'events_logfile_path = "{folder / "events.log"}"\n'
+        'lock_type = "file"\n'
+        f'tmp_dir = "{folder / "tmp"}"\n'
+        "[network]\n"
+        f'network_config_dir = "{folder / "net"}"\n',
+        "utf-8",
+    )
+    (folder / "registries.conf").write_text("unqualified-search-registries = []\n", "utf-8")
+    (folder / "storage.conf").write_text(
+        f'[storage]\ndriver = "overlay"\ngraphroot = "{folder / "root"}"\nrunroot = "{folder / "run"}"\n',
+        "utf-8",
+    )
+
+
+def _ulimits() -> tuple[str, ...]:
+    """What to ask for where Podman's own wishes are more than may be given: to root without CAP_SYS_RESOURCE, say.
+
+    Options, for defaults in its settings do not count once there is one, and the limit of files' sizes is one.
+    """
+    options: list[str] = []
+    for name, kind, most in (
+        ("nofile", resource.RLIMIT_NOFILE, _WANTED_ULIMIT),
+        # Its monitor lowers this one for itself and for what it starts.
+        ("nproc", resource.RLIMIT_NPROC, _MOST_PROCESSES),
+    ):
+        _, hard = resource.getrlimit(kind)
+        if 0 <= hard < _WANTED_ULIMIT:
+            options += ["--ulimit", f"{name}={min(hard, most)}:{min(hard, most)}"]
+    return tuple(options)
+
+
+def _make_counter(run: str) -> Path | None:
+    """A cgroup that only counts CPU time; ``None`` if that is not permitted, or there is no such hierarchy."""
+    for top in _tops("cpuacct", 1) or _tops("", 2):
+        folder = top / f"tare-{run}" / _SHARED / f"client-{uuid.uuid4().hex[:6]}"
+        with suppress(OSError):
+            folder.mkdir(parents=True)
+            return folder
+    return None
+
+
+def _tops(controller: str = "", version: int = 0) -> list[Path]:
+    return [
+        one.top
+        for one in Cgroups.detect().hierarchies
+        if (not controller or controller in one.controllers) and version in {0, one.version}
+    ]
+
+
+def _remove_cgroups(run: str) -> None:
+    """What Podman's cgroup parent had in it; what another network's runner still uses stays."""
+    for top in _tops():
+        for folder, _, _ in os.walk(top / f"tare-{run}" / _SHARED, topdown=False):
+            with suppress(OSError):
+                Path(folder).rmdir()
+    Cgroups.detect().remove_run(run)

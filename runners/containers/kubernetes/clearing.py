@@ -1,0 +1,46 @@
+"""What is a run's own in a cluster, its namespace, and its removal."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from tare.runners.containers.kubernetes.kubectl import ClusterError, Kubectl
+from tare.runners.provision.cache import default_cache
+from tare.runners.provision.tools import Provision
+
+
+def namespace_of(run: str) -> str:
+    """A run's Kubernetes namespace: a DNS label (RFC 1123)."""
+    return re.sub(r"[^a-z0-9-]", "-", f"tare-{run}".lower())[:40].strip("-")
+
+
+def remove_namespace(kubectl: Kubectl, namespace: str) -> None:
+    """Remove a run's namespace and wait until it is gone."""
+    kubectl.run("delete", "namespace", namespace, "--ignore-not-found", seconds=120)
+
+
+def clear_kubernetes(where: str, run: str) -> list[str]:
+    """Remove a run's namespace from a cluster.
+
+    Args:
+        where: ``CONTEXT@KUBECONFIG``.
+        run: whose.
+
+    Raises:
+        ClusterError: it does not answer, or refuses.
+    """
+    context, _, kubeconfig = where.partition("@")
+    files = [Path(each) for each in kubeconfig.split(os.pathsep) if each]
+    if files and not any(file.exists() for file in files):
+        return []  # a cluster for trying, gone with its files
+    tool = Provision(default_cache(), offline=True).here("kubectl")
+    if tool is None:
+        raise ClusterError("kubectl is not installed any more", remedy="apt-get install kubernetes-client")
+    kubectl = Kubectl(tool, kubeconfig, context)
+    namespace = namespace_of(run)
+    if not kubectl.run("get", "namespace", namespace, "--ignore-not-found"):
+        return []
+    remove_namespace(kubectl, namespace)
+    return [f"namespace {namespace} in Kubernetes"]

@@ -1,0 +1,338 @@
+"""The runner ``kubernetes``: ``kubectl run -i --rm …`` in the cluster of the user's kubeconfig.
+
+All that a run makes is in a namespace of its own, ``tare-<run>``, which is removed with all that is in it. The image
+has to be on the node: where the node is this very host (it says the same boot id), it is loaded into the node's
+containerd; for any other cluster the setting ``kubernetes.image`` names one that its nodes can pull.
+
+The agent's clock is the host's if the node is this host, else it is mapped, as a guest's is.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import re
+import subprocess
+import tempfile
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tare.runners import cleanup as leftovers
+from tare.runners.containers.cri.private import NAMESPACE as CRI_NAMESPACE
+from tare.runners.containers.cri.private import import_image
+from tare.runners.containers.engines.clearing import repository
+from tare.runners.containers.engines.place import EnginePlace, Observer
+from tare.runners.containers.kubernetes.clearing import namespace_of, remove_namespace
+from tare.runners.containers.kubernetes.kubectl import PROBE_SECONDS, REMEDY, ClusterError, Kubectl
+from tare.runners.containers.kubernetes.watch import PodWatch
+from tare.runners.host.processes import boot_id
+from tare.runners.images.oci import of_image
+from tare.runners.model import Job, PlaceFailure, Probe, TareError
+from tare.runners.places.commanded import CommandPlan, agent_argv
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tare.results.record import Accelerator
+    from tare.runners.host.cgroups import Cgroup
+    from tare.runners.images.image import Image
+    from tare.runners.model import Limits, RunContext
+    from tare.runners.provision.tools import Provision, Tool
+
+HELLO_SECONDS = 90.0
+LEAVE_SECONDS = 60.0
+"""For the pod to be removed from the cluster."""
+NODE_SOCKETS = ("/run/containerd/containerd.sock", "/run/k3s/containerd/containerd.sock")
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    kubectl: Kubectl
+    watch: PodWatch
+    image: str
+    same_host: bool
+    limits: Limits
+    facts: Mapping[str, object]
+    achieved: Cgroup | None
+    """Of the trial place."""
+
+
+class Kubernetes:
+    """See :class:`tare.runners.model.Runner`."""
+
+    name = label = "kubernetes"
+    accelerator: Accelerator = "none"
+
+    def __init__(
+        self,
+        context: RunContext,
+        provision: Provision,
+        *,
+        image: str = "",
+        socket: str = "",
+        sockets: tuple[str, ...] = NODE_SOCKETS,
+    ) -> None:
+        """Make it; nothing is asked of the cluster yet.
+
+        Args:
+            context: of the run.
+            provision: has kubectl.
+            image: reference of an image that nodes can pull and that has the suite's in it; empty: load it.
+            socket: of the node's containerd on this host; empty: the first of ``sockets`` that is there.
+            sockets: where distributions of Kubernetes have it.
+        """
+        self._context, self._provision = context, provision
+        self._image, self._sockets = image, (socket,) if socket else sockets
+        self.namespace = namespace_of(context.run) if context else ""
+        self._numbers = itertools.count()
+        self._undo = ExitStack()
+        self._prepared: _Prepared | None = None
+
+    def probe(self) -> Probe:
+        """See :class:`tare.runners.model.Runner`."""
+        if not (os.environ.get("KUBECONFIG") or Path("~/.kube/config").expanduser().exists()):
+            return Probe(ok=False, reason="there is no kubeconfig", remedy=REMEDY)
+        tool = self._provision.here("kubectl")
+        if tool is None:
+            return Probe(
+                ok=False, reason="kubectl is not installed", remedy="apt-get install kubernetes-client"
+            )
+        try:
+            node = chosen_node(Kubectl(tool), PROBE_SECONDS)
+        except ClusterError as error:
+            return Probe(ok=False, reason=error.reason, remedy=REMEDY)
+        facts = {**_facts_of(node), "same_host": is_this_host(node), "client": _client(tool)}
+        if refusal := self._no_image(node):
+            return Probe(ok=False, reason=refusal[0], remedy=refusal[1], facts=facts)
+        return Probe(ok=True, facts=facts)
+
+    def prepare(self, image: Image, limits: Limits) -> None:
+        """See :class:`tare.runners.model.Runner`. Ends with an opening that nobody measures: it shows that all works."""
+        self.close()
+        try:
+            self._prepare(image, limits)
+            with self.open() as place:
+                place.run(Job())
+                assert self._prepared is not None  # noqa: S101 - see _prepare
+                self._prepared = replace(self._prepared, achieved=place.cgroup)
+        except BaseException:
+            self.close()
+            raise
+
+    def _prepare(self, image: Image, limits: Limits) -> None:
+        context = self._context
+        tool = self._provision.tool("kubectl")
+        kubectl = Kubectl(tool, context=Kubectl(tool).run("config", "current-context").strip())
+        node = chosen_node(kubectl)
+        if refusal := self._no_image(node):
+            raise PlaceFailure(refusal[0], remedy=refusal[1])
+        kubeconfig = os.environ.get("KUBECONFIG", "")
+        leftovers.note_engine(
+            context.cache, context.run, context.workdir, f"kubernetes:{kubectl.context}@{kubeconfig}"
+        )
+        kubectl.run("create", "namespace", self.namespace)
+        self._undo.callback(remove_namespace, kubectl, self.namespace)
+        tag = self._image or self._load(image)
+        watch = self._undo.enter_context(PodWatch(kubectl, self.namespace, context.run))
+        self._prepared = _Prepared(
+            kubectl=kubectl,
+            watch=watch,
+            image=tag,
+            same_host=is_this_host(node),
+            limits=limits,
+            facts={
+                "kernel": node["status"]["nodeInfo"]["kernelVersion"],
+                "root": "the node's snapshot",
+                "network": "pod network of the cluster",
+                "scratch_file_system": "the node's, as an emptyDir",
+                "user_namespace": False,
+                **_facts_of(node),
+            },
+            achieved=None,
+        )
+
+    def open(self, first: Job | None = None) -> EnginePlace:
+        """See :class:`tare.runners.model.Runner`."""
+        made = self._prepared
+        if made is None:
+            raise TareError(f"{self.name} was opened before it was prepared")
+        run = self._context.run
+        name = f"{self.name}-{next(self._numbers)}"
+        pod = f"{self.namespace}-{name}"[-63:].strip("-.")
+        agent = agent_argv("/tare-agent", run, name, speaks_first=False)
+        plan = CommandPlan(
+            context=self._context,
+            name=name,
+            launcher=self._context.launcher,
+            limits=made.limits,
+            root="/",
+            scratch="/scratch",
+            facts=made.facts,
+            host_address=None,
+            what="kubectl run",
+            argv=made.kubectl.argv(
+                *("run", pod, "--namespace", self.namespace, "--stdin", "--rm", "--wait", "--quiet"),
+                *(
+                    "--restart",
+                    "Never",
+                    "--pod-running-timeout",
+                    f"{HELLO_SECONDS:.0f}s",
+                    "--image",
+                    made.image,
+                ),
+                *(
+                    "--overrides",
+                    json.dumps(pod_of(pod, made.image, agent, made.limits, run, loaded=not self._image)),
+                ),
+            ),
+            environ=made.kubectl.environ,
+            foretold=self._foretold(made, name) if first else None,
+            speaks_first=False,
+            same_clock=made.same_host,
+            hello_seconds=HELLO_SECONDS,
+            leave_seconds=LEAVE_SECONDS,
+            undo=lambda: remove_pod(made.kubectl, self.namespace, pod),
+        )
+        observer = Observer(
+            events=lambda _since, _until: made.watch.events(pod),
+            source="pod watch",
+            ailing=lambda: _ailing(made.kubectl),
+            cgroup=made.achieved.describe() if made.achieved else "",
+        )
+        return EnginePlace(plan, first, observer)
+
+    def close(self) -> None:
+        """See :class:`tare.runners.model.Runner`."""
+        self._prepared = None
+        self._undo.close()
+
+    def _foretold(self, made: _Prepared, name: str) -> Cgroup | None:
+        """What limits a place that lives too short to be looked at: what limited the trial place."""
+        if made.achieved is None:
+            return None
+        return replace(made.achieved, run=self._context.run, name=name, folders={}, tasks=[], parents=[])
+
+    def _no_image(self, node: Mapping[str, Any]) -> tuple[str, str] | None:
+        """Why the node cannot have the suite's image, and what to do; ``None``: it can."""
+        if self._image:
+            return None
+        remedy = "push the image where its nodes can pull it, and name it: `--kubernetes-image REFERENCE`"
+        if not is_this_host(node):
+            return "the cluster's node is another machine, where the image cannot be loaded", remedy
+        if self._socket() is None:
+            return f"there is no containerd of the node at {' or '.join(self._sockets)}", (
+                f"name its socket: `--kubernetes-containerd PATH`; or {remedy}"
+            )
+        if not os.access(str(self._socket()), os.W_OK):
+            return f"{self._socket()} is not open to this user", f"run as root; or {remedy}"
+        return None
+
+    def _socket(self) -> str | None:
+        return next((each for each in self._sockets if Path(each).exists()), None)
+
+    def _load(self, image: Image) -> str:
+        """Load the image into the node's containerd."""
+        context, socket = self._context, self._socket()
+        assert socket is not None  # noqa: S101 - _no_image looked
+        ctr = self._provision.tool("ctr")
+        tag = f"localhost/{repository(context.run)}:{image.key[:12]}"
+        leftovers.note_engine(context.cache, context.run, context.workdir, f"cri:{socket}")
+        self._undo.callback(_remove_image, ctr, socket, tag)
+        with tempfile.TemporaryFile(dir=context.workdir) as archive:
+            of_image(image, tag).write_archive(archive)
+            archive.seek(0)
+            import_image(ctr.argv(), ctr.environ, socket, archive)
+        return tag
+
+
+def pod_of(
+    name: str, image: str, agent: tuple[str, ...], limits: Limits, run: str, *, loaded: bool
+) -> dict[str, object]:
+    """The pod, as ``--overrides`` takes it: containers are replaced whole, so all is said here."""
+    resources: dict[str, str] = {"memory": str(limits.memory_bytes)}
+    if limits.cpus < (os.cpu_count() or 1):
+        resources["cpu"] = str(limits.cpus)
+    container = {
+        "name": name,
+        "image": image,
+        "imagePullPolicy": "Never" if loaded else "IfNotPresent",
+        "command": list(agent),
+        "env": [{"name": "TARE_RUN", "value": run}],
+        "stdin": True,
+        "stdinOnce": True,
+        "resources": {"limits": resources, "requests": resources},
+        "volumeMounts": [{"name": "scratch", "mountPath": "/scratch"}],
+    }
+    return {
+        "apiVersion": "v1",
+        "metadata": {"labels": {"tare.run": run[:63]}},
+        "spec": {
+            "automountServiceAccountToken": False,
+            "terminationGracePeriodSeconds": 1,
+            "restartPolicy": "Never",
+            "hostname": "tare",
+            "containers": [container],
+            "volumes": [{"name": "scratch", "emptyDir": {"sizeLimit": str(limits.scratch_bytes)}}],
+        },
+    }
+
+
+def chosen_node(kubectl: Kubectl, seconds: float = 10.0) -> Mapping[str, Any]:
+    """The cluster's only node, or one of many.
+
+    Raises:
+        ClusterError: the cluster does not answer, or has no node that is ready.
+    """
+    nodes = (
+        kubectl.ask("get", "nodes", "--request-timeout", f"{seconds:.0f}s", seconds=seconds + 1).get("items")
+        or []
+    )
+    for node in sorted(nodes, key=lambda each: not is_this_host(each)):
+        ready = {each["type"]: each["status"] for each in node["status"].get("conditions") or ()}.get("Ready")
+        if ready == "True":
+            found: Mapping[str, Any] = node
+            return found
+    raise ClusterError(
+        f"the cluster has {len(nodes)} nodes, and none is ready", remedy="kubectl describe nodes"
+    )
+
+
+def is_this_host(node: Mapping[str, Any]) -> bool:
+    """Whether the node's kernel is the one that we run on."""
+    return bool(boot_id()) and node["status"]["nodeInfo"].get("bootID") == boot_id()
+
+
+def remove_pod(kubectl: Kubectl, namespace: str, pod: str) -> None:
+    """Remove a pod at once; one that is gone is fine."""
+    kubectl.run(
+        *("delete", "pod", pod, "--namespace", namespace, "--ignore-not-found", "--grace-period", "1"),
+        seconds=60,
+    )
+
+
+def _remove_image(ctr: Tool, socket: str, tag: str) -> None:
+    command = ctr.argv("--address", socket, "--namespace", CRI_NAMESPACE, "images", "rm", tag)
+    with suppress(OSError, subprocess.SubprocessError):  # the run's registration keeps it for later
+        subprocess.run(command, env=dict(ctr.environ), capture_output=True, check=False, timeout=60)
+
+
+def _facts_of(node: Mapping[str, Any]) -> dict[str, object]:
+    info = node["status"]["nodeInfo"]
+    return {"engine": f"Kubernetes {info['kubeletVersion']}, {info['containerRuntimeVersion']}"}
+
+
+def _client(tool: Tool) -> str:
+    """Kubectl's version, of a line that has much else."""
+    found = re.search(r"v\d+\.\d+\.\d+[^\s\",]*", tool.version)
+    return f"kubectl {found[0]}" if found else tool.version
+
+
+def _ailing(kubectl: Kubectl) -> tuple[str, str] | None:
+    try:
+        kubectl.run("get", "--raw", "/readyz", seconds=PROBE_SECONDS)
+    except ClusterError as error:
+        return error.reason, REMEDY
+    return None

@@ -1,0 +1,326 @@
+"""Our own container: namespaces, overlayfs, cgroup limits, few capabilities, a system call filter.
+
+Works as root and as an ordinary user. As an ordinary user it begins with a user namespace, and needs a host that
+permits that; cgroup limits need a delegated cgroup. Which steps make it: :mod:`tare.runners.containers.namespaces.rung_steps`.
+
+Timeline: ``requested`` is stamped when the place's cgroups are made and entered (see launcher.c), ``gone`` when its
+first process is reaped, which the kernel lets happen after all others of its pid namespace are, and its cgroups are
+removed.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import platform
+import stat
+import tempfile
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tare.runners.containers.namespaces.ladder import KIND, PRIVILEGED, standing
+from tare.runners.containers.namespaces.ladder import facts as ladder_facts
+from tare.runners.containers.namespaces.network import ROUTER, VethNetwork, join
+from tare.runners.containers.namespaces.rung_steps import (
+    DEVICES,
+    LINKS,
+    READ_ONLY,
+    Layout,
+    container_steps,
+    inner_steps,
+)
+from tare.runners.host.cgroups import CGROUP_REMEDY, Cgroups
+from tare.runners.launcher.client import LauncherError, SpawnError, SpawnRequest
+from tare.runners.model import Probe, TareError
+from tare.runners.places.host import file_system, remove_tree
+from tare.runners.places.launched import LaunchedPlace, Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tare.results.record import Accelerator
+    from tare.runners.images.image import Image
+    from tare.runners.launcher.client import Launcher
+    from tare.runners.launcher.steps import Step
+    from tare.runners.model import Job, Limits, RunContext
+
+UPPER_BYTES = 256 << 20
+"""At most for what jobs write outside of /scratch, and half of the memory limit: it is memory, and counted as such."""
+_PROBE_SECONDS = 2.0
+_NETWORKS = {
+    "none": "none, loopback only",
+    "bridge": "veth and bridge",
+    "nat": "veth, bridge, forwarding and masquerading",
+}
+_OWN = frozenset({"dev", "proc", "sys", "scratch", "tmp"})
+"""In a container's top folder, what is never the image's."""
+
+
+class Namespaces:
+    """See :class:`tare.runners.model.Runner`."""
+
+    accelerator: Accelerator = "none"
+
+    def __init__(self, context: RunContext, name: str = KIND) -> None:
+        """``name``: see :func:`tare.runners.containers.namespaces.ladder.standing`."""
+        self.name = self.label = name
+        self._context = context
+        self._standing = standing(name, root=os.getuid() == 0)
+        self._cgroups = Cgroups.detect()
+        self._numbers = itertools.count()
+        self._undo = ExitStack()
+        self._network: VethNetwork | None = None
+        self._prepared: tuple[Image, Limits, Launcher, Layout] | None = None
+        self._folder = context.workdir / name.replace(":", "-").replace("+", "")
+
+    def probe(self) -> Probe:
+        """See :class:`tare.runners.model.Runner`. Makes a container of the real steps, with this very launcher in it."""
+        if refused := self._refusal():
+            return refused
+        user = "user" in self._standing.parts
+        with tempfile.TemporaryDirectory(prefix="tare-probe-", dir=self._probe_parent()) as temporary:
+            folder = Path(temporary)
+            tree = folder / "tree"
+            tree.mkdir()
+            layout = self._layout(
+                _build_base(folder, tree, devices=not user), tree, folder / "scratch", folder / "stage"
+            )
+            layout.scratch.mkdir()
+            layout.staging.mkdir()
+            try:
+                self._try(layout)
+            except (SpawnError, LauncherError) as error:
+                return Probe(ok=False, reason=str(error), remedy=_remedy(error, user=user))
+        facts = ladder_facts(self._standing, root=os.getuid() == 0)
+        return Probe(
+            ok=True, facts={"cgroups": self._cgroups.version, **facts, "steps": self._described_steps()}
+        )
+
+    def prepare(self, image: Image, limits: Limits) -> None:
+        """See :class:`tare.runners.model.Runner`."""
+        self.close()
+        parts = self._standing.parts
+        user = "user" in parts
+        self._folder.mkdir(parents=True)
+        self._undo.callback(remove_tree, self._folder)
+        bound = () if "overlayfs" in parts else _bound_names(image.tree)
+        base = _build_base(self._folder, image.tree, bound, devices=not user)
+        places = self._context.workdir / "places"
+        places.mkdir(exist_ok=True)
+        stage = self._folder / "stage"
+        stage.mkdir()
+        if user:
+            launcher = self._context.launcher
+            layout = self._layout(base, image.tree, places, stage)
+        else:
+            layout = self._layout(Path("/base"), Path("/tree"), Path("/places"), Path("/stage"), inner=True)
+        layout = replace(layout, bound=bound, upper_bytes=min(UPPER_BYTES, limits.memory_bytes // 2))
+        if not user:
+            folders = {"base": base, "tree": image.tree, "places": places}
+            steps = inner_steps(
+                folders,
+                stage,
+                layout if "chroot" in parts else None,
+                proc="pid" not in parts,
+                network=ROUTER if self._veth else (),
+            )
+            launcher = self._undo.enter_context(
+                self._context.launcher.inside(steps, {"TARE_RUN": self._context.run})
+            )
+            self._network = self._connected(launcher, self._undo)
+        self._prepared = image, limits, launcher, layout
+
+    def open(self, first: Job | None = None) -> LaunchedPlace:
+        """See :class:`tare.runners.model.Runner`."""
+        if self._prepared is None:
+            raise TareError(f"{self.name} was opened before it was prepared")
+        image, limits, launcher, layout = self._prepared
+        number = next(self._numbers)
+        name = f"{self._folder.name}-{number}"
+        parts = self._standing.parts
+        network = self._network
+        if network:
+            layout = replace(layout, join=join(number))
+        # A container that only changes its root has no mount of its own: it sees all places' scratch folders.
+        shared = "chroot" in parts and layout.inner
+        plan = Plan(
+            context=self._context,
+            name=name,
+            launcher=launcher,
+            limits=limits,
+            agent=image.agent,
+            root="/",
+            scratch=f"/scratch/{name}/scratch" if shared else "/scratch",
+            steps=self._steps(replace(layout, scratch=layout.scratch / name / "scratch")),
+            facts=self._facts(),
+            cgroups=self._cgroups if "cgroup" in parts else None,
+            controllers=self._standing.controllers,
+            host_address=network.host_address if network else None if "net" in parts else "127.0.0.1",
+            host_network=network.host_network if network else "",
+            remove_within=True,
+            count_processes="user" in parts,
+        )
+        return LaunchedPlace(plan, first)
+
+    def close(self) -> None:
+        """See :class:`tare.runners.model.Runner`."""
+        self._prepared = self._network = None
+        self._undo.close()
+        self._cgroups.remove_run(self._context.run)
+
+    def _facts(self) -> dict[str, object]:
+        parts = self._standing.parts
+        overlay = "overlayfs" in parts
+        return {
+            "kernel": platform.release(),
+            "root": "overlayfs, writes to tmpfs" if overlay else "binds of the image tree, read-only",
+            "network": _NETWORKS[self._standing.network] if "net" in parts else "host",
+            "scratch_file_system": file_system(self._context.workdir),
+            "rungs": ",".join(parts),
+            "user_namespace": "user" in parts,
+        }
+
+    def _steps(self, layout: Layout) -> tuple[Step, ...]:
+        return container_steps(layout, self._standing.parts)
+
+    def _described_steps(self) -> list[str]:
+        """What a place's first process does, for people, with plain names for the folders that it uses."""
+        user = "user" in self._standing.parts
+        layout = self._layout(
+            Path("/base"), Path("/image"), Path("/places/0/scratch"), Path("/stage"), inner=not user
+        )
+        layout = replace(layout, bound=("…",), join=join(0) if self._veth else None)
+        return [step.describe() for step in self._steps(layout)]
+
+    def _refusal(self) -> Probe | None:
+        """What is known without trying: networks and controllers that this user may not use."""
+        if self._veth and os.getuid():
+            reason = "only root may enter the net namespace with the bridge, where the host's side has to be"
+            return Probe(ok=False, reason=reason, remedy="run as root")
+        if self._standing.rung.startswith("cgroup:"):
+            (controller,) = self._standing.controllers
+            if not self._cgroups.offers(controller):
+                reason = f"the cgroup controller {controller} is not at this user's disposal here"
+                return Probe(ok=False, reason=reason, remedy=CGROUP_REMEDY)
+        return None
+
+    def _layout(self, base: Path, tree: Path, scratch: Path, staging: Path, *, inner: bool = False) -> Layout:
+        user = "user" in self._standing.parts
+        privileged = self._standing.rung == PRIVILEGED
+        return Layout(
+            base=base,
+            tree=tree,
+            locked=(_locked(base), _locked(tree)) if user and base.exists() else (0, 0),
+            staging=staging,
+            scratch=scratch,
+            upper_bytes=UPPER_BYTES,
+            hostname="tare",
+            owner=(os.getuid(), os.getgid()),
+            read_only=tuple(name for name in READ_ONLY if Path("/proc", name).exists() and not privileged),
+            sys_read_only=not privileged,
+            inner=inner,
+        )
+
+    def _probe_parent(self) -> Path:
+        """The work folder, whose file system is the one that counts; if it is not there yet, its parent."""
+        workdir = self._context.workdir
+        return workdir if workdir.is_dir() else workdir.parent
+
+    @property
+    def _veth(self) -> bool:
+        return self._standing.network != "none"
+
+    def _connected(self, launcher: Launcher, undo: ExitStack) -> VethNetwork | None:
+        """The network in which that launcher's places are."""
+        if not self._veth:
+            return None
+        network = VethNetwork(self._standing.network)
+        undo.callback(network.close)
+        network.connect(self._context.launcher, launcher, self._context.run)
+        return network
+
+    def _try(self, layout: Layout) -> None:
+        """Make such a container once; a program that cannot be started in its empty root is the proof."""
+        environ = {"TARE_RUN": self._context.run}
+        with ExitStack() as undo:
+            launcher = self._context.launcher
+            if self._veth:
+                launcher = undo.enter_context(launcher.inside(ROUTER, environ))
+                self._connected(launcher, undo)
+                layout = replace(layout, join=join(0))
+            request = SpawnRequest(("/nothing-is-here",), environ=environ, steps=self._steps(layout))
+            spawned = launcher.spawn(request)
+            try:
+                if launcher.wait(spawned.id, _PROBE_SECONDS) is None:
+                    launcher.kill(spawned.id)
+                    raise LauncherError(f"making a container takes more than {_PROBE_SECONDS:g} s")
+            except SpawnError as error:
+                if not error.program:
+                    raise
+
+
+def _bound_names(tree: Path) -> tuple[str, ...]:
+    """Of the image's top folder, what is bound where there is no overlayfs; links are copied instead."""
+    return tuple(
+        sorted(path.name for path in tree.iterdir() if path.name not in _OWN and not path.is_symlink())
+    )
+
+
+def _locked(path: Path) -> int:
+    """Flags of the mount a path is on that a user namespace may not take off (statvfs(3) and mount(2) agree)."""
+    return os.statvfs(path).f_flag & (os.ST_NOSUID | os.ST_NODEV | os.ST_NOEXEC)
+
+
+def _build_base(folder: Path, tree: Path, bound: Sequence[str] = (), *, devices: bool) -> Path:
+    """The root's top layer: mount points and /dev. Made once; the image's tree stays as it is.
+
+    With ``bound``, a root by itself: also a mount point for each of these, and the image's links.
+    """
+    base = folder / "base"
+    for name in ("dev/pts", "proc", "sys", "scratch"):
+        (base / name).mkdir(parents=True)
+    for name in ("tmp", "dev/shm"):
+        (base / name).mkdir()
+        (base / name).chmod(0o1777)
+    for name in bound:
+        if (tree / name).is_dir():
+            (base / name).mkdir()
+        else:
+            (base / name).touch()
+    for link in tree.iterdir() if bound else ():
+        if link.is_symlink() and link.name not in _OWN:
+            (base / link.name).symlink_to(link.readlink())
+    for name, (major, minor) in DEVICES.items():
+        if devices:
+            os.mknod(base / "dev" / name, stat.S_IFCHR | 0o666, os.makedev(major, minor))
+            (base / "dev" / name).chmod(0o666)
+        else:  # the host's own is mounted on it
+            (base / "dev" / name).touch()
+    for name, target in LINKS.items():
+        (base / "dev" / name).symlink_to(target)
+    return base
+
+
+def _remedy(error: TareError, *, user: bool) -> str:
+    """What would change the refusal, from what the host says of itself."""
+    if not user:
+        return "run where CAP_SYS_ADMIN is given: not in an unprivileged container"
+    for name, bad, remedy in (
+        ("user/max_user_namespaces", "0", "sysctl -w user.max_user_namespaces=15000"),
+        ("kernel/unprivileged_userns_clone", "0", "sysctl -w kernel.unprivileged_userns_clone=1"),
+        (
+            "kernel/apparmor_restrict_unprivileged_userns",
+            "1",
+            "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0",
+        ),
+    ):
+        try:
+            if Path("/proc/sys", name).read_text("ascii").strip() == bad:
+                return f"as root: `{remedy}`, or run as root"
+        except OSError:
+            continue
+    if "overlay" in str(error):
+        return "overlayfs in a user namespace needs Linux 5.11 or later; or run as root"
+    return "run as root"

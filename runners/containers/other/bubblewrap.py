@@ -1,0 +1,61 @@
+"""Containers that bubblewrap makes: ``bwrap``, what Flatpak starts applications with.
+
+It makes no cgroups: the suite makes them, and bubblewrap is born in them. The agent is process 1 (``--as-pid-1``), as
+in our own container; the system call filter is the same program.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from tare.runners.containers.oci.config import CAPABILITIES
+from tare.runners.launcher.seccomp import build_filter
+from tare.runners.places.rooted import RootedRunner
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from tare.runners.places.commanded import CommandPlan
+    from tare.runners.places.rooted import Making
+    from tare.runners.provision.tools import Tool
+
+_FILTER_FD = 3
+
+
+class Bubblewrap(RootedRunner):
+    """See :class:`tare.runners.model.Runner`."""
+
+    tool_name = "bwrap"
+
+    def complete(self, plan: CommandPlan, making: Making) -> CommandPlan:
+        """See :class:`RootedRunner`."""
+        options = (
+            *("--bind", str(making.root), "/", "--proc", "/proc", "--dev", "/dev"),
+            *("--ro-bind", "/sys", "/sys", "--bind", str(making.folder / "scratch"), "/scratch"),
+            *("--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-net", "--unshare-cgroup"),
+            *("--hostname", "tare", "--as-pid-1", "--die-with-parent", "--chdir", "/"),
+            *("--unsetenv", "LD_LIBRARY_PATH", "--seccomp", str(_FILTER_FD)),
+            *("--cap-drop", "ALL", *(word for name in CAPABILITIES.values() for word in ("--cap-add", name))),
+        )
+        return replace(
+            plan,
+            argv=making.tool.argv(*options, *making.agent),
+            what="bwrap",
+            cgroups=self._cgroups,
+            rlimits=True,
+            files={_FILTER_FD: self._folder / "filter"},
+        )
+
+    def facts(self) -> Mapping[str, object]:
+        """See :class:`RootedRunner`."""
+        return {
+            "isolation": "namespaces, capabilities and denied calls as in our full container; /sys is the host's, "
+            "read-only",
+        }
+
+    def fill_base(self, base: Path, tool: Tool) -> None:
+        """See :class:`RootedRunner`."""
+        super().fill_base(base, tool)
+        (self._folder / "filter").write_bytes(build_filter())

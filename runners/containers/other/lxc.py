@@ -1,0 +1,124 @@
+"""Containers that LXC makes: ``lxc-execute``, which runs one program in a container that exists only meanwhile.
+
+LXC makes the cgroups itself and limits in them. Its ``init.lxc`` is process 1 and starts the agent.
+"""
+
+from __future__ import annotations
+
+import errno
+import shutil
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tare.runners.containers.oci.config import CAPABILITIES
+from tare.runners.host.cgroups import SWAP_FILES, limit_files
+from tare.runners.host.disks import disk_of
+from tare.runners.host.membership import foretold
+from tare.runners.launcher.seccomp import denied_names, namespace_flags
+from tare.runners.places.rooted import RootedRunner
+from tare.runners.provision.missing import Missing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from tare.runners.host.cgroups import Hierarchy
+    from tare.runners.places.commanded import CommandPlan
+    from tare.runners.places.rooted import Making
+    from tare.runners.provision.tools import Tool
+
+_INIT = "init.lxc.static"
+_SBIN = ("usr/sbin", "sbin", "usr/local/sbin", "usr/lib/lxc", "usr/libexec/lxc")
+
+
+class Lxc(RootedRunner):
+    """See :class:`tare.runners.model.Runner`."""
+
+    tool_name = "lxc-execute"
+    for_users = False
+
+    def complete(self, plan: CommandPlan, making: Making) -> CommandPlan:
+        """See :class:`RootedRunner`."""
+        told = foretold(self._cgroups, plan.context.run, plan.name)
+        told.achieved |= self.achieved
+        file = making.folder / "config"
+        lines = (*self._config(plan, making), *self._limits(plan))
+        file.write_text("".join(f"{line}\n" for line in lines), "utf-8")
+        argv = making.tool.argv(
+            *("--name", making.container, "--rcfile", str(file), "--lxcpath", str(self._folder / "state")),
+            *("--", *making.agent),
+        )
+        return replace(plan, argv=argv, what="lxc-execute", foretold=told)
+
+    def facts(self) -> Mapping[str, object]:
+        """See :class:`RootedRunner`."""
+        return {
+            "isolation": "namespaces, capabilities and denied calls as in our full container; mounts are LXC's"
+        }
+
+    def fill_base(self, base: Path, tool: Tool) -> None:
+        """See :class:`RootedRunner`. LXC looks for its init in the root first, and then where it was installed."""
+        super().fill_base(base, tool)
+        (self._folder / "filter").write_text(seccomp_profile(), "utf-8")
+        for name in ("state", "mount"):
+            (self._folder / name).mkdir()
+        init = next(filter(Path.is_file, (tool.root / folder / _INIT for folder in _SBIN)), None)
+        if init is None:
+            raise Missing(
+                f"{tool.path} is here, but not its {_INIT}.", "Install all of LXC: apt-get install lxc"
+            )
+        (base / "usr/sbin").mkdir()
+        shutil.copy(init, base / "usr/sbin" / _INIT)
+
+    def _config(self, plan: CommandPlan, making: Making) -> Iterator[str]:
+        yield f"lxc.rootfs.path = dir:{making.root}"
+        yield f"lxc.rootfs.mount = {self._folder / 'mount'}"
+        yield "lxc.uts.name = tare"
+        yield "lxc.net.0.type = empty"
+        yield "lxc.mount.auto = proc:mixed sys:ro"
+        yield f"lxc.mount.entry = {making.folder / 'scratch'} scratch none bind 0 0"
+        yield f"lxc.cap.keep = {' '.join(name.removeprefix('CAP_').lower() for name in CAPABILITIES.values())}"
+        yield "lxc.no_new_privs = 1"
+        yield f"lxc.seccomp.profile = {self._folder / 'filter'}"
+        yield f"lxc.environment = TARE_RUN={plan.context.run}"
+        yield "lxc.console.path = none"
+        yield "lxc.tty.max = 0"
+        yield f"lxc.cgroup.dir.container = tare-{plan.context.run}/{plan.name}"
+        yield f"lxc.cgroup.dir.monitor = tare-{plan.context.run}/{plan.name}-monitor"
+        yield f"lxc.cgroup.dir.monitor.pivot = tare-{plan.context.run}/{self._folder.name}-pivot"
+        yield f"lxc.prlimit.fsize = {plan.limits.scratch_bytes}"
+
+    def _limits(self, plan: CommandPlan) -> Iterator[str]:
+        """What LXC writes into the files of the container's cgroups."""
+        disk, limits = disk_of(plan.context.workdir), plan.limits
+        nothing = {"cpu": limits.cpus >= self._cgroups.host_cpus, "cpuset": not limits.cpuset}
+        for one in self._cgroups.hierarchies:
+            prefix = "lxc.cgroup2" if one.version == 2 else "lxc.cgroup"
+            for controller in sorted(one.controllers):
+                if not nothing.get(controller):
+                    for file, text in limit_files(controller, one.version, limits, disk):
+                        if file not in SWAP_FILES or _counted(one, file):
+                            yield f"{prefix}.{file} = {text}"
+
+    def close(self) -> None:
+        """See :class:`tare.runners.model.Runner`. LXC has cgroups for its own process, too, and leaves the last of them."""
+        for one in self._cgroups.hierarchies:
+            for kind in ("*-monitor", "pivot"):
+                for folder in (one.top / f"tare-{self._context.run}").glob(f"{self._folder.name}-{kind}"):
+                    with suppress(OSError):
+                        folder.rmdir()
+        super().close()
+
+
+def _counted(one: Hierarchy, file: str) -> bool:
+    """Whether a cgroup of this hierarchy will have that file: some other one has."""
+    return any(True for _ in one.top.glob(f"*/{file}"))
+
+
+def seccomp_profile() -> str:
+    """The rules of :func:`tare.runners.launcher.seccomp.build_filter` as LXC's policy file, version 2."""
+    rules = [f"{name} errno {errno.EPERM}" for name in denied_names()]
+    rules.append(f"clone3 errno {errno.ENOSYS}")
+    rules += [f"clone errno {errno.EPERM} [0,{flag},SCMP_CMP_MASKED_EQ,{flag}]" for flag in namespace_flags()]
+    return "\n".join(("2", "denylist", "[all]", *rules, ""))

@@ -1,0 +1,62 @@
+"""Containers that systemd-nspawn makes.
+
+Not registered with systemd-machined, so it needs no systemd to run. It makes no limits: the suite makes the cgroups,
+and nspawn is born in them. It has a system call filter of its own, wider than ours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from tare.runners.containers.oci.config import CAPABILITIES
+from tare.runners.places.rooted import RootedRunner
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tare.runners.places.commanded import CommandPlan
+    from tare.runners.places.rooted import Making
+
+_DROPPED = tuple(
+    f"CAP_{name}"
+    for name in (
+        *("AUDIT_CONTROL", "DAC_READ_SEARCH", "IPC_OWNER", "LEASE", "LINUX_IMMUTABLE", "MKNOD", "NET_ADMIN"),
+        *(
+            "NET_BROADCAST",
+            "SYS_ADMIN",
+            "SYS_BOOT",
+            "SYS_NICE",
+            "SYS_PTRACE",
+            "SYS_RESOURCE",
+            "SYS_TTY_CONFIG",
+        ),
+    )
+)
+"""What nspawn would keep and our full container does not."""
+
+
+class Nspawn(RootedRunner):
+    """See :class:`tare.runners.model.Runner`."""
+
+    tool_name = "systemd-nspawn"
+    for_users = False
+
+    def complete(self, plan: CommandPlan, making: Making) -> CommandPlan:
+        """See :class:`RootedRunner`."""
+        options = (
+            *("--directory", str(making.root), f"--machine={making.container}", "--hostname=tare"),
+            *("--quiet", "--pipe", "--register=no", "--keep-unit", "--private-network"),
+            *("--resolv-conf=off", "--timezone=off", "--link-journal=no", "--settings=no"),
+            *(f"--bind={making.folder / 'scratch'}:/scratch", f"--drop-capability={','.join(_DROPPED)}"),
+            *(f"--capability={','.join(CAPABILITIES.values())}", "--no-new-privileges=yes"),
+            f"--setenv=TARE_RUN={plan.context.run}",
+        )
+        argv = making.tool.argv(*options, "--", *making.agent)
+        return replace(plan, argv=argv, what="systemd-nspawn", cgroups=self._cgroups, rlimits=True)
+
+    def facts(self) -> Mapping[str, object]:
+        """See :class:`RootedRunner`."""
+        return {
+            "isolation": "namespaces and capabilities as in our full container; filter and mounts are nspawn's"
+        }

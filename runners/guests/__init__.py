@@ -1,0 +1,1 @@
+"""Guests: places whose top process is a virtual machine monitor."""

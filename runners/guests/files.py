@@ -1,0 +1,51 @@
+"""The files that guests are made from, whatever VMM runs them: initramfs, root disk, template of scratch disks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tare.runners.images.ext4 import build_ext4, empty_ext4
+from tare.runners.images.initramfs import build_initramfs
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tare.runners.images.image import Image
+    from tare.runners.model import Limits, RunContext
+    from tare.runners.provision.cache import Cache
+    from tare.runners.provision.tools import Provision
+
+
+def initramfs(
+    store: Cache, image: Image, modules: tuple[Path, ...], *, with_tree: bool, compress: bool = False
+) -> Path:
+    """The agent and what it loads; and the image's whole tree, for guests that get no disk."""
+    tree = image.tree if with_tree else None
+    agent = image.agent.read_bytes()
+
+    def build(content: Path) -> dict[str, object]:
+        build_initramfs(content / "initramfs", image.agent, modules, tree, compress=compress)
+        return {"modules": [module.name for module in modules]}
+
+    names = [str(module) for module in modules]
+    key = ("initramfs", agent.hex(), names, image.key if with_tree else "", compress)
+    return store.entry("initramfs", repr(key), build).path / "initramfs"
+
+
+def root_disk(store: Cache, image: Image, provision: Provision) -> Path:
+    """The image's tree as a file system that all places share."""
+    mke2fs = provision.tool("mke2fs")
+
+    def build(content: Path) -> dict[str, object]:
+        build_ext4(image.tree, content / "root.ext4", mke2fs)
+        return {"image": image.key, "mke2fs": mke2fs.version}
+
+    return store.entry("guest-root", f"{image.key} {mke2fs.version}", build).path / "root.ext4"
+
+
+def scratch_template(context: RunContext, limits: Limits, provision: Provision) -> Path:
+    """What each place gets a copy of, in the run's own folder."""
+    template = context.workdir / f"scratch-{limits.scratch_bytes}.ext4"
+    if not template.exists():
+        empty_ext4(template, limits.scratch_bytes, provision.tool("mke2fs"))
+    return template

@@ -1,0 +1,289 @@
+"""What the micro guest found, and the rule that decides whether ordinary kernels can run under KVM here.
+
+``/dev/kvm`` existing, opening, even creating VMs is not KVM working: a host that is itself a guest of a
+software KVM runs guest *user* mode natively and emulates every guest *kernel* instruction. Ordinary kernels
+take minutes there or meet an instruction the emulator lacks. So the loops decide, not the device.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tare.runners.guests.kvm import code
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+DEVICE = "/dev/kvm"
+TIMEOUT_SECONDS = 1.8
+"""Hard: the child is killed then. With the start of the child it keeps the decision below two seconds."""
+KILL_SECONDS = 0.2
+"""How long to wait for a killed child. One that is stuck in the kernel is left to it, and that is reported."""
+KERNEL_MODE_LIMIT = 20.0
+"""Kernel-mode loop over user-mode loop. Hardware gives 1.0; emulation some 2,000 to 6,000."""
+USER_MODE_LIMIT = 5.0
+"""User-mode loop over the same loop on the host. Hardware gives 1.0, with steal up to 2."""
+
+
+@dataclass(frozen=True, slots=True)
+class KvmFloor:
+    """What KVM costs at the least here. Times in seconds; ``None`` is a figure that could not be taken."""
+
+    present: bool
+    """The device exists."""
+    usable: bool
+    """Good enough to boot ordinary kernels under KVM; see :func:`decide`."""
+    accelerated: bool | None
+    """Guest user mode runs at about the host's speed. ``None``: not measured."""
+    nested: bool
+    """This host is itself a guest (CPUID's hypervisor bit)."""
+    reason: str
+    """One line: why it is usable or is not."""
+    remedy: str = ""
+    figures: Mapping[str, float | None] = field(default_factory=dict)
+    """``…_seconds`` of each step, exit, loop iteration or page; see ``docs/guests.md``."""
+    samples: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """Figure taken more than once → ``n``, ``low_seconds`` and ``high_seconds``: of exits (in batches of ten) the
+    quartiles, of loops the least, which is the figure, and the most."""
+    oddities: tuple[str, ...] = ()
+    """Figures that ended in an errno or another exit than expected."""
+    architecture: str = ""
+
+    def as_json(self) -> dict[str, object]:
+        """Plain types, figures at the top level, for ``doctor --json``."""
+        plain = asdict(self)
+        figures = plain.pop("figures")
+        return plain | dict(figures)
+
+
+FIGURES = {
+    "open": "opening /dev/kvm",
+    "create_vm": "making a VM",
+    "memory_slot": "giving it memory",
+    "create_vcpu": "making a vCPU",
+    "first_exit": "first instruction, to its exit",
+    "open_to_first_exit": "all of these",
+    "host_arithmetic": "a loop's iteration, host",
+    "user_arithmetic": "the same, guest user mode",
+    "kernel_arithmetic": "the same, guest kernel mode",
+    "exit_out": "exit and back, port I/O",
+    "exit_mmio": "exit and back, MMIO",
+    "exit_hlt": "exit and back, halt",
+    "exit_cpuid": "exit within the kernel, CPUID",
+    "page_first_touch": "first touch of a page",
+    "page_second_touch": "second touch of a page",
+    "ioctl": "an ioctl that enters no guest",
+}
+"""Figure → what it is, once."""
+
+
+ERRNOS = {
+    "ENOENT": (
+        "there is no /dev/kvm",
+        (
+            "load the module (modprobe kvm_intel or kvm_amd) and enable virtualisation in the firmware; "
+            "in a VM enable nested virtualisation; in a container pass --device /dev/kvm"
+        ),
+    ),
+    "EACCES": (
+        "/dev/kvm may not be opened by this user",
+        (
+            "sudo usermod -aG kvm $USER and log in again; if the device has no group kvm, add the udev rule "
+            'KERNEL=="kvm", GROUP="kvm", MODE="0660"'
+        ),
+    ),
+    "EPERM": (
+        "opening /dev/kvm was refused (device cgroup or security module)",
+        "in a container pass --device /dev/kvm; otherwise look at the security module's log",
+    ),
+    "ENXIO": ("/dev/kvm has no driver behind it", "modprobe kvm_intel or kvm_amd"),
+    "ENODEV": ("/dev/kvm has no driver behind it", "modprobe kvm_intel or kvm_amd"),
+    "EBUSY": (
+        "another hypervisor holds the processor's virtualisation (VirtualBox, VMware, …)",
+        "stop its guests",
+    ),
+    "ENOMEM": ("the kernel has no memory left for a VM", "free memory or raise the memory limit"),
+    "EMFILE": ("too many files are open in this process", "raise ulimit -n"),
+    "ENFILE": ("too many files are open on this host", "raise fs.file-max"),
+    "ENOTTY": ("/dev/kvm does not answer KVM's ioctls", "look at what /dev/kvm is: ls -l /dev/kvm"),
+    "EINVAL": ("KVM refused a parameter that every KVM takes", "look at the kernel's log"),
+    "ENOSYS": ("KVM is not implemented here", "use the accelerator tcg"),
+    "EIO": ("KVM could not start the virtual processor", "look at the kernel's log"),
+}
+"""errno → (what it means here, what to do)."""
+
+
+def _errno_floor(base: KvmFloor, facts: Mapping[str, object]) -> KvmFloor:
+    name, call = str(facts["errno"]), str(facts["failed"])
+    text, remedy = ERRNOS.get(name, ("KVM failed", "look at the kernel's log; or use the accelerator tcg"))
+    return replace(base, present=name != "ENOENT", reason=f"{text} ({call}: {name})", remedy=remedy)
+
+
+def decide(
+    facts: Iterable[Mapping[str, object]], *, nested: bool, architecture: str, ended: str = ""
+) -> KvmFloor:
+    """The rule, as a pure function of the child's lines. ``ended``: how the child ended, if not well.
+
+    Usable is: every step of the set-up worked; the first exit was the expected one; the loop takes in guest
+    user mode at most :data:`USER_MODE_LIMIT` × what it takes on the host, and in guest kernel mode at
+    most :data:`KERNEL_MODE_LIMIT` × what it takes in guest user mode.
+    """
+    figures: dict[str, float | None] = {f"{name}_seconds": None for name in FIGURES}
+    samples: dict[str, dict[str, float]] = {}
+    oddities, api, done, failed = [], None, False, None
+    for fact in facts:
+        if "step" in fact and "seconds" in fact:
+            figures[f"{fact['step']}_seconds"] = float(str(fact["seconds"]))
+            if fact.get("low") is not None:
+                spread = {f"{end}_seconds": float(str(fact[end])) for end in ("low", "high")}
+                samples[str(fact["step"])] = {"n": int(str(fact["n"])), **spread}
+        elif "step" in fact:
+            oddities.append(f"{fact['step']}: {fact.get('errno') or fact.get('exit')}")
+        api = fact.get("api_version", api)
+        done = done or bool(fact.get("done"))
+        failed = fact if "failed" in fact else failed
+    user, kernel, host = (figures[f"{name}_arithmetic_seconds"] for name in ("user", "kernel", "host"))
+    accelerated = user <= USER_MODE_LIMIT * host if user and host else None
+    base = KvmFloor(
+        present=True,
+        usable=False,
+        accelerated=accelerated,
+        nested=nested,
+        reason="",
+        figures=figures,
+        samples=samples,
+        oddities=tuple(oddities),
+        architecture=architecture,
+    )
+    if failed is not None:
+        return _errno_floor(base, failed)
+    if api is not None and api != 12:
+        return replace(base, reason=f"KVM speaks API version {api}, not 12", remedy="use the accelerator tcg")
+    if architecture not in {"x86_64", "AMD64"} and done:
+        return replace(base, usable=True, reason=f"a VM can be created; not measured on {architecture}")
+    if not done:
+        return replace(
+            base,
+            reason=f"the micro guest {ended or 'ended early'} after "
+            f"{_last_step(figures)}: KVM is there but does not run guests properly",
+            remedy="use the accelerator tcg; look at the kernel's log",
+        )
+    if user is None or kernel is None or figures["first_exit_seconds"] is None:
+        return replace(
+            base,
+            reason=f"the micro guest's first instructions did not end as they must ({'; '.join(oddities)})",
+            remedy="use the accelerator tcg; look at the kernel's log",
+        )
+    return _judge_loops(base, user, kernel, host)
+
+
+def _last_step(figures: Mapping[str, float | None]) -> str:
+    taken = [name for name in FIGURES if figures[f"{name}_seconds"] is not None]
+    return f"step {taken[-1]}" if taken else "no step at all"
+
+
+def _judge_loops(base: KvmFloor, user: float, kernel: float, host: float | None) -> KvmFloor:
+    """The verdict where everything could be measured."""
+    ratio = kernel / user
+    if ratio > KERNEL_MODE_LIMIT:
+        reason = (
+            f"KVM emulates guest kernel mode here: a loop iteration takes {kernel * 1e9:.0f} ns at CPL 0 and "
+            f"{user * 1e9:.2f} ns at CPL 3 ({ratio:.0f} ×; the limit is {KERNEL_MODE_LIMIT:.0f}), so ordinary "
+            "kernels cannot boot under it"
+        )
+        remedy = "run on a host whose hypervisor offers hardware nested virtualisation"
+        return replace(base, reason=reason, remedy=remedy)
+    if host is not None and user > USER_MODE_LIMIT * host:
+        reason = (
+            f"guest user mode runs {user / host:.0f} × slower than the host: KVM does not accelerate here"
+        )
+        return replace(base, reason=reason, remedy="run on a host with hardware virtualisation")
+    against = (
+        f"{user / host:.2f} × the host's time"
+        if host
+        else "a time that could not be compared with the host's"
+    )
+    reason = f"KVM works: a guest's loop takes {against}, and in kernel mode {ratio:.2f} × user mode's"
+    return replace(base, usable=True, reason=reason)
+
+
+def is_nested(cpuinfo: str) -> bool:
+    """Whether ``/proc/cpuinfo`` shows CPUID's hypervisor bit, that is, this host is a guest."""
+    return any(
+        "hypervisor" in line.split(":", 1)[1].split()
+        for line in cpuinfo.splitlines()
+        if line.startswith("flags")
+    )
+
+
+def _parse(text: str) -> list[dict[str, object]]:
+    """The child's lines; a last one cut short by a kill is left out."""
+    facts = []
+    for line in text.splitlines():
+        try:
+            facts.append(json.loads(line))
+        except ValueError:
+            continue
+    return facts
+
+
+def measure(timeout: float = TIMEOUT_SECONDS, device: str = DEVICE) -> KvmFloor:
+    """Run the micro guest in a child process and judge. Never raises, never takes much longer than ``timeout``."""
+    page, offsets = code.page()
+    request = {
+        "code": page.hex(),
+        "offsets": offsets,
+        "host": {
+            "arithmetic": code.assemble(code.HOST_ARITHMETIC).hex(),
+            "trips": code.assemble(code.HOST_TRIPS).hex(),
+        },
+        "device": device,
+    }
+    architecture = platform.machine()
+    try:
+        nested = is_nested(Path("/proc/cpuinfo").read_text())
+    except OSError:
+        nested = False
+    child = Path(__file__).with_name("child.py")
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-S", os.fspath(child)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+    except OSError as error:
+        return decide([], nested=nested, architecture=architecture, ended=f"could not be started ({error})")
+    ended, output = "", ""
+    try:
+        output, _ = process.communicate(json.dumps(request), timeout=timeout)
+        if process.returncode:
+            ended = f"ended with status {process.returncode}"
+    except subprocess.TimeoutExpired:
+        process.kill()
+        ended = f"was still running after {timeout} s and was killed"
+        try:
+            output, _ = process.communicate(timeout=KILL_SECONDS)
+        except subprocess.TimeoutExpired as stuck:
+            ended = f"could not be killed after {timeout} s (stuck in the kernel)"
+            output = (
+                stuck.stdout.decode(errors="replace")
+                if isinstance(stuck.stdout, bytes)
+                else stuck.stdout or ""
+            )
+    return decide(_parse(output), nested=nested, architecture=architecture, ended=ended)
+
+
+@lru_cache(maxsize=4)
+def probe_kvm(timeout: float = TIMEOUT_SECONDS) -> KvmFloor:
+    """:func:`measure`, once per process."""
+    return measure(timeout)

@@ -1,0 +1,228 @@
+"""The runners ``firecracker`` and ``cloud-hypervisor``, booted or restored, for hosts that have the binary and KVM."""
+
+from __future__ import annotations
+
+import itertools
+import platform
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tare.runners.guests import kernel as kernels
+from tare.runners.guests.files import initramfs, root_disk, scratch_template
+from tare.runners.guests.kvm.floor import probe_kvm
+from tare.runners.guests.microvms.place import MicroVmPlace, MicroVmPlan
+from tare.runners.guests.microvms.snapshot import save
+from tare.runners.guests.microvms.vmms import SERIAL_PORT, VMMS, MicroVm
+from tare.runners.guests.options import GuestOptions
+from tare.runners.guests.place import COPIES
+from tare.runners.guests.qemu.machine import LEAN, QUIET
+from tare.runners.guests.qemu.variants import Variant
+from tare.runners.guests.wiring import wire
+from tare.runners.host.cgroups import Cgroups
+from tare.runners.model import Probe, TareError
+from tare.runners.places.host import file_system
+from tare.runners.provision.cache import Cache
+from tare.runners.provision.kernel_modules import by_name, ordered
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tare.results.record import Accelerator
+    from tare.runners.images.image import Image
+    from tare.runners.model import Job, Limits, RunContext
+    from tare.runners.provision.kernel import GuestKernel
+    from tare.runners.provision.tools import Provision
+
+OVERHEAD_BYTES = 128 << 20
+"""What the VMM may use beside the guest's memory before its cgroup ends it."""
+VMM_PIDS = 256
+BOOT_SECONDS, LEAVE_SECONDS = 30.0, 10.0
+_TRY_SECONDS = 10.0
+
+RESTORED = "-restored"
+"""Ends the names of the runners whose guests are restored from a snapshot."""
+
+
+class MicroVmRunner:
+    """See :class:`tare.runners.model.Runner`."""
+
+    accelerator: Accelerator = "kvm"
+
+    def __init__(
+        self, context: RunContext, provision: Provision, settings: Mapping[str, object], *, name: str
+    ) -> None:
+        """``settings``: see :meth:`GuestOptions.from_settings`, and the binary by :attr:`Vmm.setting`.
+
+        Raises:
+            BadOption: one cannot be used.
+        """
+        self._vmm = VMMS[name.removesuffix(RESTORED)]
+        self._restored = name.endswith(RESTORED)
+        self.name = self.label = name
+        self._context, self._provision = context, provision
+        self._options = GuestOptions.from_settings(settings)
+        self._given = str(settings.get(self._vmm.setting) or "")
+        self._cgroups = Cgroups.detect()
+        self._numbers = itertools.count()
+        self._version = ""
+        self._ready: MicroVmPlan | None = None
+
+    def probe(self) -> Probe:
+        """See :class:`tare.runners.model.Runner`."""
+        what = self._vmm.what
+        if platform.machine() not in {"x86_64", "AMD64"}:
+            return Probe(
+                ok=False, reason=f"{what} is run on x86-64 only, so far", remedy="take another runner"
+            )
+        binary = self._binary()
+        if binary is None:
+            wanted = self._given or self._vmm.name
+            return Probe(
+                ok=False,
+                reason=f"{wanted} is not here",
+                remedy=f"install {what}, or name its binary: --{self._vmm.name} FILE",
+            )
+        floor = probe_kvm()
+        facts: dict[str, object] = {"binary": str(binary), "accelerator_why": floor.reason}
+        asked = self._options.accel == "kvm" and floor.figures.get("create_vcpu_seconds") is not None
+        if not floor.usable and not asked:
+            return Probe(
+                ok=False, reason=f"{what} needs KVM, and {floor.reason}", remedy=floor.remedy, facts=facts
+            )
+        try:
+            done = subprocess.run(
+                [binary, "--version"], capture_output=True, text=True, check=True, timeout=_TRY_SECONDS,
+                stdin=subprocess.DEVNULL,
+            )  # fmt: skip
+        except (OSError, subprocess.SubprocessError) as error:
+            return Probe(ok=False, reason=f"{binary} does not work: {error}", remedy=f"install {what} anew")
+        self._version = facts["version"] = (done.stdout.splitlines() or ["unknown"])[0]
+        return Probe(ok=True, facts=facts)
+
+    def prepare(self, image: Image, limits: Limits) -> None:
+        """See :class:`tare.runners.model.Runner`."""
+        binary = self._binary()
+        if binary is None:
+            raise TareError(f"{self.name} was prepared before it was probed")
+        store = Cache(self._context.cache, self._provision.progress)
+        given = self._provision.guest_kernel(self._options.kernel, str(self._options.modules or ""))
+        kernel = kernels.load(given.path, store)
+        if kernel.form != "vmlinux":
+            raise TareError(
+                f"{self._vmm.what} enters uncompressed kernels by PVH, and {given.path} cannot be; give another"
+                " (TARE_GUEST_KERNEL)"
+            )
+        files = by_name(given.modules)
+        # The agent's channel is the serial port here, so a driver of a virtio console would be loaded for nothing.
+        files.pop("virtio_console", None)
+        features = kernel.features - {"virtio_console"}
+        wiring = wire(self._vmm.board, features, files, Variant())
+        modules = ordered(wiring.modules, files, features)
+        guest = MicroVm(
+            cpus=limits.cpus,
+            memory_bytes=limits.memory_bytes,
+            kernel=kernel.path,
+            initramfs=initramfs(store, image, modules, with_tree=not wiring.disk),
+            cmdline=self._cmdline(disk=wiring.disk),
+            root=root_disk(store, image, self._provision) if wiring.disk else None,
+            has_scratch=wiring.disk,
+        )
+        self._ready = MicroVmPlan(
+            context=self._context,
+            name=self.name,
+            number=0,
+            limits=replace(
+                limits,
+                memory_bytes=limits.memory_bytes + OVERHEAD_BYTES,
+                pids=max(limits.pids, VMM_PIDS),
+            ),
+            cgroups=self._cgroups,
+            boot_seconds=self._options.boot_timeout_seconds or BOOT_SECONDS,
+            leave_seconds=LEAVE_SECONDS,
+            facts=self._facts(guest, given, kernel),
+            kvm=True,
+            ram_bytes=limits.memory_bytes,
+            scratch=scratch_template(self._context, limits, self._provision) if wiring.disk else None,
+            vmm=self._vmm,
+            binary=binary,
+            guest=guest,
+        )
+        if self._restored:
+            self._ready = self._save(self._ready)
+
+    def open(self, first: Job | None = None) -> MicroVmPlace:
+        """See :class:`tare.runners.model.Runner`."""
+        if self._ready is None:
+            raise TareError(f"{self.name} was opened before it was prepared")
+        return MicroVmPlace(self._numbered(self._ready), first)
+
+    def close(self) -> None:
+        """See :class:`tare.runners.model.Runner`."""
+        self._ready = None
+        self._cgroups.remove_run(self._context.run)
+
+    def _numbered(self, plan: MicroVmPlan) -> MicroVmPlan:
+        number = next(self._numbers)
+        return replace(plan, number=number, name=f"{self.name}-{number}")
+
+    def _save(self, booting: MicroVmPlan) -> MicroVmPlan:
+        """Boot a guest once, and keep it as it waits for its first job."""
+        with MicroVmPlace(self._numbered(booting), None) as place:
+            return booting.restored(save(place, self._context.workdir / f"snapshot-{self.name}"))
+
+    def _binary(self) -> Path | None:
+        found = shutil.which(self._given or self._vmm.name)
+        return Path(found).absolute() if found else None
+
+    def _cmdline(self, *, disk: bool) -> str:
+        way = {"reboot": "reboot=k", "poweroff": ""}[self._vmm.exit]
+        words = [
+            "panic=-1",
+            way,
+            *QUIET,
+            *LEAN,
+            f"tare.run={self._context.run}",
+            f"tare.channel={SERIAL_PORT}",
+        ]
+        words += ["tare.root=/dev/vda", "tare.scratch=/dev/vdb"] if disk else []
+        return " ".join([*filter(None, words), f"tare.exit={self._vmm.exit}", self._options.cmdline]).strip()
+
+    def _facts(self, guest: MicroVm, given: GuestKernel, kernel: kernels.Kernel) -> dict[str, object]:
+        """For the context."""
+        on = file_system(self._context.workdir)
+        restored = {"restored_memory": self._vmm.restored_memory} if self._restored else {}
+        return {
+            **restored,
+            "accelerator": "kvm",
+            "machine": self._vmm.name,
+            "start": "restored" if self._restored else "direct",
+            "cpu_model": "host",
+            "cpus": guest.cpus,
+            "memory_bytes": guest.memory_bytes,
+            "memory_limit_by": "guest memory",
+            "pids_limit_by": "none",
+            "kernel": kernel.release,
+            "kernel_origin": given.origin,
+            **({"kernel_note": given.note} if given.note else {}),
+            "kernel_sha256": kernel.sha256,
+            "kernel_config_sha256": given.config_sha256 or kernel.config_sha256 or "unknown",
+            "kernel_form": kernel.form,
+            "kernel_cmdline": guest.cmdline.replace(f"tare.run={self._context.run}", "tare.run=RUN"),
+            "console": "none",
+            "channel": "serial port",
+            "disk_cache": self._vmm.cache if guest.has_scratch else "none",
+            "root": "ext4 image, read-only" if guest.root else "initramfs",
+            "scratch_file_system": f"ext4 on virtio-blk (cache={self._vmm.cache}) on {on}"
+            if guest.has_scratch
+            else "memory (initramfs)",
+            "network": "none",
+            "kernel_mark": "zero of the guest's clock; late by timer ticks lost in early boot",
+            "vmm": self._version,
+            "limitations": [
+                "the agent speaks over the serial port, each byte of which is an exit",
+                *([COPIES] if self._restored else []),
+            ],
+        }

@@ -1,0 +1,74 @@
+"""Snapshots by the VMMs' own API: a guest that waits for its first job is saved once, and restored for every place.
+
+Firecracker maps the memory's file privately and reads it on demand; Cloud Hypervisor reads it whole before the guest
+runs. Both are what their users get by default. Sources: Firecracker's ``docs/snapshotting/snapshot-support.md``, Cloud
+Hypervisor's ``docs/snapshot_restore.md``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tare.runners.guests.disks import copy_sparse
+from tare.runners.model import PlaceFailure
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tare.runners.agent.wire import Hello
+    from tare.runners.guests.microvms.place import MicroVmPlace
+
+SAVE_SECONDS = 60.0
+"""To write the guest's memory to a file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A guest that waits for its first job, at rest."""
+
+    folder: Path
+    """The VMM's files: memory, state, and what else it keeps."""
+    scratch: Path | None
+    """The scratch disk as it was then: the guest's memory knows what is on it."""
+    hello: Hello
+    """What the agent had said."""
+
+
+def save(place: MicroVmPlace, folder: Path) -> Snapshot:
+    """Save a guest that has just come up, and leave its VMM with the guest paused, to be killed.
+
+    Args:
+        place: opened for many jobs; none has run.
+        folder: for the files; is made.
+
+    Raises:
+        PlaceFailure: the VMM cannot save it, or there is no room; the text has the VMM's words.
+    """
+    files = folder / "vmm"
+    files.mkdir(parents=True)
+    try:
+        api = place.connect(SAVE_SECONDS)
+        try:
+            api.send(place.vmm.saving(files))
+        finally:
+            api.close()
+    except PlaceFailure as failure:
+        raise PlaceFailure(
+            f"no snapshot could be taken: {failure.reason}",
+            remedy=f"take {place.vmm.name}, which boots",
+            log=failure.log,
+        ) from failure
+    finally:
+        place.abandon()
+    scratch = None
+    if place.disk is not None:
+        scratch = folder / place.disk.name
+        try:
+            copy_sparse(place.disk, scratch)
+        except OSError as error:
+            raise PlaceFailure(
+                f"no copy of the snapshot's disk could be made: {error}",
+                remedy=f"make room in {folder.parent}, or lower --scratch",
+            ) from error
+    return Snapshot(files, scratch, place.hello)

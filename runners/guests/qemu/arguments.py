@@ -1,0 +1,151 @@
+"""From a machine and what is a place's own to QEMU's arguments: pure functions, nothing is run here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tare.runners.guests.qemu.machine import kernel_cmdline, machine_type
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tare.runners.guests.qemu.machine import Machine
+    from tare.runners.guests.qemu.network import Network
+
+CHANNEL_FD, CONSOLE_FD, MONITOR_FD, STATE_FD = 3, 4, 5, 6
+"""Where QEMU finds its ends of the socket pairs, and a snapshot's file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """A file that holds the guest's memory."""
+
+    file: Path
+    shared: bool
+    """What the guest writes goes to the file; else the file stays as it is and every guest has its own copy of what
+    it writes to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """What is one place's own."""
+
+    run: str
+    number: int
+    network: Network | None = None
+    memory: Memory | None = None
+    log: Path | None = None
+    """Where QEMU's log goes."""
+    incoming: bool = False
+    """The guest waits to be restored."""
+
+
+def qemu_arguments(machine: Machine, instance: Instance) -> list[str]:
+    """QEMU's arguments. Its ends of the channel, of the console and of the monitor are fds 3, 4 and 5."""
+    variant = machine.variant
+    backed, objects = _memory(machine, instance)
+    arguments = [
+        *("-name", f"guest=tare-{instance.run}-{instance.number},process=tare-qemu,debug-threads=on"),
+        *("-M", machine_type(machine) + backed),
+        *objects,
+        *("-accel", machine.accelerator),
+        *(("-cpu", machine.cpu) if machine.cpu else ()),
+        *("-smp", str(machine.cpus)),
+        *("-m", f"{machine.memory_bytes >> 20}M"),
+        *(("-nodefaults",) if machine.lean else ("-nic", "none")),
+        *("-no-user-config", "-display", "none", "-no-reboot"),
+        *_log(instance),
+        *_kernel(machine, instance),
+        *("-chardev", f"socket,id=channel,fd={CHANNEL_FD}"),
+        *("-chardev", f"socket,id=monitor,fd={MONITOR_FD}", "-mon", "chardev=monitor,mode=control"),
+    ]
+    if machine.wiring.virtio_channel:
+        arguments += _device(machine, "virtio-serial", "max_ports=2", "channel")
+        arguments += ["-device", "virtserialport,chardev=channel,name=tare"]
+        if machine.separate_console:
+            arguments += ["-chardev", f"socket,id=console,fd={CONSOLE_FD}", "-serial", "chardev:console"]
+        else:
+            arguments += ["-serial", "none"]
+    else:
+        arguments += ["-serial", "chardev:channel"]
+    if variant.iothread:
+        arguments += ["-object", "iothread,id=disks"]
+    if machine.root is not None:
+        arguments += _disk(machine, "root", machine.root, read_only=True, form=machine.root_format)
+    if machine.scratch is not None:
+        own = ",iothread=disks" if variant.iothread else ""
+        arguments += _disk(machine, "scratch", machine.scratch, read_only=False, more=own)
+    if instance.network is not None:
+        arguments += ["-netdev", f"{instance.network.backend},id=net"]
+        arguments += _device(machine, "virtio-net", f"netdev=net,mac={instance.network.mac}", "net")
+    if variant.balloon:
+        arguments += _device(
+            machine, "virtio-balloon", "id=balloon,free-page-reporting=on,deflate-on-oom=on", "balloon"
+        )
+    if machine.boot is not None:
+        arguments += _disk(machine, "boot", machine.boot, read_only=True, more=",bootindex=0")
+    if instance.incoming:
+        arguments += ["-incoming", "defer"]
+    return arguments
+
+
+def _memory(machine: Machine, instance: Instance) -> tuple[str, list[str]]:
+    """What ``-M`` gets, and the object; nothing for QEMU's own way, anonymous memory."""
+    size = f"size={machine.memory_bytes >> 20}M"
+    prealloc = ",prealloc=on" if machine.variant.prealloc else ""
+    if instance.memory is not None:
+        share = "on" if instance.memory.shared else "off"
+        kind = f"memory-backend-file,id=memory,{size},mem-path={_path(instance.memory.file)},share={share}"
+    elif machine.variant.hugetlb:
+        kind = f"memory-backend-memfd,id=memory,{size},hugetlb=on,share=off"
+    elif machine.variant.prealloc:
+        kind = f"memory-backend-ram,id=memory,{size}"
+    else:
+        return "", []
+    return ",memory-backend=memory", ["-object", kind + prealloc]
+
+
+def _log(instance: Instance) -> tuple[str, ...]:
+    """QEMU's log says when the vCPUs first run.
+
+    It is a file, since with this event on stderr the microvm of QEMU 7.2 starts its kernel at a wrong address.
+    """
+    if instance.log is None:
+        return ()
+    return ("-trace", "runstate_set", "-msg", "timestamp=on", "-D", _path(instance.log))
+
+
+def _kernel(machine: Machine, instance: Instance) -> tuple[str, ...]:
+    if machine.boot is not None:
+        return ()
+    cmdline = kernel_cmdline(machine, instance.run)
+    return ("-kernel", str(machine.kernel), "-initrd", str(machine.initramfs), "-append", cmdline)
+
+
+# Fixed slots, because the guest names devices in the order in which it finds them: from the last slot down, both by
+# QEMU's ACPI tables and by the command line that it writes. The port's name has the number of its virtio device.
+# Slot 0 is left free: with ACPI its interrupt (24, the first of the second IOAPIC) never arrives under QEMU 7.2.
+_MMIO_SLOT = {"channel": 5, "root": 4, "scratch": 3, "net": 2, "balloon": 1}
+
+
+def _device(machine: Machine, kind: str, properties: str, slot: str) -> list[str]:
+    place = f",bus=virtio-mmio-bus.{_MMIO_SLOT[slot]}" if machine.profile.board == "microvm" else ""
+    return ["-device", f"{kind}-{machine.device_suffix},{properties}{place}"]
+
+
+def _disk(
+    machine: Machine, name: str, path: Path, *, read_only: bool, more: str = "", form: str = "raw"
+) -> list[str]:
+    mode = "on" if read_only else "off"
+    how = f"cache={machine.variant.cache},aio={machine.variant.aio},readonly={mode}"
+    return [
+        "-drive",
+        f"if=none,id={name},format={form},file={_path(path)},{how}",
+        *_device(machine, "virtio-blk", f"drive={name},serial=tare-{name}{more}", name),
+    ]
+
+
+def _path(path: Path) -> str:
+    """A comma in a value is written twice in QEMU's options."""
+    return str(path).replace(",", ",,")

@@ -1,0 +1,116 @@
+"""A disk from which a PC's firmware boots a guest's kernel: GRUB, and a file system with kernel and initramfs.
+
+Made without root: GRUB's first stage looks for the second one in the sector behind it, and that is where it is put. So
+nothing has to be installed into the disk; see *Images* and *BIOS installation* in GRUB's manual.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import struct
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tare.runners.images.ext4 import build_ext4
+from tare.runners.model import TareError
+from tare.runners.provision.missing import Missing
+
+if TYPE_CHECKING:
+    from tare.runners.provision.tools import Tool
+
+SECTOR_BYTES = 512
+FIRST_SECTOR = 2048
+"""Where the partition begins. GRUB's second stage lies in the gap before it."""
+_LINUX = 0x83
+_MODULES = ("biosdisk", "part_msdos", "ext2", "linux")
+_PLAIN = re.compile(r"[\w.,:/=+@%-]+", re.ASCII)
+
+
+def build_boot_disk(  # noqa: D417
+    dest: Path, kernel: Path, initramfs: Path, cmdline: str, *, grub: Tool, mke2fs: Tool
+) -> Path:
+    """Write the disk and return its path.
+
+    Args:
+        kernel: a bzImage.
+        cmdline: the kernel's.
+        grub: ``grub-mkimage``.
+
+    Raises:
+        Missing: GRUB's modules for BIOS are not there.
+        TareError: GRUB's second stage cannot be made, or there is no room.
+    """
+    stages = grub.root / "usr/lib/grub/i386-pc"
+    if not (stages / "boot.img").is_file():
+        raise Missing(
+            f"GRUB's parts for BIOS are not in {stages}.", "Install them: apt-get install grub-pc-bin"
+        )
+    with tempfile.TemporaryDirectory(dir=dest.parent) as folder:
+        tree = Path(folder, "tree")
+        tree.mkdir()
+        shutil.copyfile(kernel, tree / "vmlinuz")
+        shutil.copyfile(initramfs, tree / "initramfs")
+        files = build_ext4(tree, Path(folder, "files"), mke2fs, label="boot")
+        core = _second_stage(grub, stages, Path(folder), cmdline)
+        first = (stages / "boot.img").read_bytes()
+        with dest.open("wb") as disk:
+            disk.write(assemble(first, core, files.stat().st_size))
+            with files.open("rb") as content:
+                shutil.copyfileobj(content, disk, 1 << 20)
+            disk.flush()
+            os.fsync(disk.fileno())
+    return dest
+
+
+def assemble(first: bytes, core: bytes, file_system_bytes: int) -> bytes:
+    """All that lies before the file system: first stage with the partition's table, second stage, zeros.
+
+    Raises:
+        TareError: the second stage does not fit into the gap.
+    """
+    if len(core) > (FIRST_SECTOR - 1) * SECTOR_BYTES:
+        raise TareError(f"GRUB's second stage has {len(core)} bytes, more than fit before the partition")
+    # One entry: active, no cylinders, heads and sectors (all ones: use the sector numbers), type, first, count.
+    entry = struct.pack(
+        "<B3sB3sII",
+        0x80,
+        b"\xfe\xff\xff",
+        _LINUX,
+        b"\xfe\xff\xff",
+        FIRST_SECTOR,
+        -(-file_system_bytes // SECTOR_BYTES),
+    )
+    table = (entry + bytes(48)) + b"\x55\xaa"
+    head = first[: SECTOR_BYTES - len(table)] + table
+    return (head + core).ljust(FIRST_SECTOR * SECTOR_BYTES, b"\0")
+
+
+def script(cmdline: str) -> str:
+    """What GRUB executes: no menu, no waiting."""
+    quoted = " ".join(word if _PLAIN.fullmatch(word) else f"'{word}'" for word in cmdline.split())
+    if quoted.count("'") != 2 * sum(not _PLAIN.fullmatch(word) for word in cmdline.split()):
+        raise TareError("guest.cmdline has a quote in it, which GRUB cannot be told; use a direct boot")
+    disk = "(hd0,msdos1)"
+    return f"linux {disk}/vmlinuz {quoted}\ninitrd {disk}/initramfs\nboot\n"
+
+
+def _second_stage(grub: Tool, stages: Path, folder: Path, cmdline: str) -> bytes:
+    told, made = folder / "script", folder / "core"
+    told.write_text(script(cmdline), "utf-8")
+    options = ("-O", "i386-pc", "-p", "(hd0,msdos1)/", "-d", str(stages), "-c", str(told), "-o", str(made))
+    done = subprocess.run(
+        grub.argv(*options, *_MODULES),
+        env={**os.environ, **grub.environ},
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+    if done.returncode:
+        raise TareError(f"grub-mkimage: {done.stderr.strip()[-300:] or done.returncode}")
+    return made.read_bytes()

@@ -1,0 +1,32 @@
+"""Huge pages that the host has set aside."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tare.runners.provision.missing import Missing
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_MEMINFO = Path("/proc/meminfo")
+
+
+def check_free(memory_bytes: int, meminfo: Path = _MEMINFO) -> None:
+    """Raises Missing: there are too few for a guest of this size. ``memory_bytes`` 1 asks for any."""
+    fields = dict(line.split(":", 1) for line in meminfo.read_text("ascii").splitlines() if ":" in line)
+    # A mapping reserves its pages at once, and takes them out of the free ones when it touches them.
+    free = _count(fields, "HugePages_Free") - _count(fields, "HugePages_Rsvd")
+    page_bytes = int(fields.get("Hugepagesize", "2048 kB").split()[0]) << 10
+    needed = -(-memory_bytes // page_bytes)
+    if free < needed:
+        raise Missing(
+            f"{free} huge pages of {page_bytes >> 10} KiB are free, and a guest needs {needed}"
+            f"{' or more' if memory_bytes == 1 else ''}.",
+            f"Set some aside: sysctl vm.nr_hugepages={max(needed, 512)} (for each guest at a time).",
+        )
+
+
+def _count(fields: Mapping[str, str], name: str) -> int:
+    return int(fields.get(name, "0").split()[0])

@@ -1,0 +1,359 @@
+"""The runners ``qemu-PROFILE[:VARIANT]``: the agent as ``/init`` of a QEMU guest."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import platform
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+from tare.runners.guests import kernel as kernels
+from tare.runners.guests.files import initramfs, root_disk, scratch_template
+from tare.runners.guests.kvm.floor import probe_kvm
+from tare.runners.guests.options import GuestOptions
+from tare.runners.guests.place import COPIES
+from tare.runners.guests.qemu.accelerator import choose
+from tare.runners.guests.qemu.arguments import Instance, Memory
+from tare.runners.guests.qemu.firmware import build_boot_disk
+from tare.runners.guests.qemu.hugepages import check_free
+from tare.runners.guests.qemu.machine import Machine, kernel_cmdline, machine_type
+from tare.runners.guests.qemu.network import Networks
+from tare.runners.guests.qemu.place import QemuPlace, QemuPlan
+from tare.runners.guests.qemu.profiles import PROFILES
+from tare.runners.guests.qemu.snapshot import Snapshot, save
+from tare.runners.guests.qemu.tsc import host_trusts_it, tsc_khz
+from tare.runners.guests.qemu.variants import parse_for
+from tare.runners.guests.wiring import wire
+from tare.runners.host.cgroups import Cgroups
+from tare.runners.model import PlaceFailure, Probe, TareError
+from tare.runners.places.host import file_system
+from tare.runners.provision.cache import Cache
+from tare.runners.provision.kernel_modules import by_name, ordered
+from tare.runners.provision.missing import Missing
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from tare.results.record import Accelerator
+    from tare.runners.guests.kvm.floor import KvmFloor
+    from tare.runners.images.image import Image
+    from tare.runners.model import Job, Limits, RunContext
+    from tare.runners.provision.kernel import GuestKernel
+    from tare.runners.provision.tools import Provision, Tool
+
+QEMU = "qemu-system-x86_64"
+
+OVERHEAD_BYTES = {"kvm": 256 << 20, "tcg": 1280 << 20}
+"""What QEMU may use beside the guest's memory before its cgroup ends it. TCG keeps up to 1 GiB of translated code."""
+QEMU_PIDS = 1024
+"""QEMU's threads: vCPUs and up to 64 workers for each disk. A limit on its processes says nothing about the guest's."""
+
+BOOT_SECONDS = {"kvm": 30.0, "tcg": 60.0, "emulated": 180.0}
+"""From launch to the agent's first word; ``emulated``: under a KVM that emulates kernel mode."""
+LEAVE_SECONDS = {"kvm": 10.0, "tcg": 10.0, "emulated": 60.0}
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    machine: Machine
+    qemu: Tool
+    limits: Limits
+    facts: Mapping[str, object]
+    snapshot: Snapshot | None = None
+
+
+class QemuRunner:
+    """See :class:`tare.runners.model.Runner`."""
+
+    def __init__(
+        self,
+        context: RunContext,
+        provision: Provision,
+        settings: Mapping[str, object],
+        *,
+        name: str = "qemu-microvm",
+    ) -> None:
+        """``settings``: see :meth:`GuestOptions.from_settings`.
+
+        Raises:
+            BadOption: one cannot be used.
+            BadVariant: the name's variant is none.
+        """
+        kind, _, variant = name.partition(":")
+        profile = PROFILES.get(kind.removeprefix("qemu-"))
+        if profile is None:
+            raise TareError(f"there is no guest profile {kind!r}; there are {', '.join(PROFILES)}")
+        self._profile, self._variant = profile, parse_for(profile, variant)
+        self.name = ":".join(filter(None, (f"qemu-{profile.name}", self._variant.name)))
+        self.accelerator: Accelerator = "none"
+        """Valid after :meth:`probe`."""
+        self._context, self._provision = context, provision
+        self._options = GuestOptions.from_settings(settings)
+        self._cgroups = Cgroups.detect()
+        self._file_name = re.sub(r"[^A-Za-z0-9_.-]", "_", self.name)
+        """The name as folders, cgroups and namespaces may have it."""
+        self._networks = Networks(self._variant.net, context.run, self._file_name)
+        self._numbers = itertools.count()
+        self._floor: KvmFloor | None = None
+        self._prepared: _Prepared | None = None
+
+    @property
+    def label(self) -> str:
+        """See :class:`tare.runners.model.Runner`."""
+        return f"{self.name}(tcg)" if self.accelerator == "tcg" else self.name
+
+    def probe(self) -> Probe:
+        """See :class:`tare.runners.model.Runner`. Nothing is fetched here."""
+        machine = platform.machine()
+        if machine not in {"x86_64", "AMD64"}:
+            return Probe(
+                ok=False,
+                reason=f"{self.name} is a machine type of x86-64, and this host is {machine}",
+                remedy="there is no guest runner for this architecture yet",
+            )
+        floor = self._floor = probe_kvm()
+        choice = choose(self._options.accel, floor)
+        facts: dict[str, object] = {
+            "accelerator_why": choice.why,
+            "machine": self._profile.board,
+            "kvm": floor.as_json(),
+        }
+        if choice.accelerator is None:
+            return Probe(ok=False, reason=choice.why, remedy=choice.remedy, facts=facts)
+        self.accelerator = "kvm" if choice.accelerator == "kvm" else "tcg"
+        facts["accelerator"] = self.accelerator
+        try:
+            self._check_variant()
+            self._networks.check()
+            given = str(self._options.qemu or "")
+            found = self._provision.here(QEMU, given)
+            if found is None and (given or self._provision.offline):
+                self._provision.tool(QEMU, given)
+        except Missing as missing:
+            return Probe(ok=False, reason=missing.reason, remedy=missing.remedy, facts=facts)
+        facts["qemu"] = found.version if found else "not here yet; is fetched before the run"
+        return Probe(ok=True, facts=facts)
+
+    def prepare(self, image: Image, limits: Limits) -> None:
+        """See :class:`tare.runners.model.Runner`."""
+        if self.accelerator == "none":
+            raise TareError(f"{self.name} was prepared before it was probed")
+        if self._variant.hugetlb:
+            check_free(limits.memory_bytes)
+        options, store = self._options, Cache(self._context.cache, self._provision.progress)
+        qemu = self._provision.tool(QEMU, str(options.qemu or ""))
+        given = self._provision.guest_kernel(options.kernel, str(options.modules or ""))
+        kernel = kernels.load(given.path, store)
+        machine = self._machine(store, image, limits, given, kernel)
+        machine = replace(machine, boot=self._boot_disk(machine))
+        facts = self._facts(machine, given, kernel, qemu)
+        self._networks.prepare(self._provision)
+        self._prepared = _Prepared(machine, qemu, limits, facts)
+        if self._profile.start == "restored":
+            self._prepared = replace(self._prepared, snapshot=self._save())
+
+    def open(self, first: Job | None = None) -> QemuPlace:
+        """See :class:`tare.runners.model.Runner`."""
+        ready = self._ready()
+        if self._variant.hugetlb:
+            try:
+                check_free(ready.limits.memory_bytes)
+            except Missing as missing:
+                raise PlaceFailure(missing.reason, remedy=missing.remedy) from missing
+        with self._networks.attach() as network:
+            instance = Instance(self._context.run, next(self._numbers), network)
+            plan = self._plan(ready, instance)
+            if ready.snapshot is not None:
+                plan = ready.snapshot.plan(plan)
+            return QemuPlace(plan, first)
+
+    def boot_files(self) -> dict[str, Path]:
+        """What guests are started from, once the runner is prepared: ``root`` (if it is a disk), kernel, initramfs."""
+        machine = self._ready().machine
+        root = {"root": machine.root} if machine.root else {}
+        return {**root, "kernel": machine.kernel, "initramfs": machine.initramfs}
+
+    def boot_from(self, root: Path, form: Literal["raw", "qcow2"]) -> None:
+        """Let the next places have this root disk instead of the prepared one, until the next :meth:`prepare`."""
+        ready = self._ready()
+        self._prepared = replace(ready, machine=replace(ready.machine, root=root, root_format=form))
+
+    def close(self) -> None:
+        """See :class:`tare.runners.model.Runner`."""
+        self._prepared = None
+        self._networks.close()
+        self._cgroups.remove_run(self._context.run)
+
+    def _ready(self) -> _Prepared:
+        if self._prepared is None:
+            raise TareError(f"{self.name} was opened before it was prepared")
+        return self._prepared
+
+    def _check_variant(self) -> None:
+        """Raises Missing: this host has not what the variant asks for."""
+        cpu = self._variant.cpu or self._options.cpu
+        if self.accelerator == "tcg" and cpu.partition(",")[0] == "host":
+            raise Missing(
+                "The CPU model 'host' is the host's own, which only KVM can give to a guest.",
+                "Take cpu=max, or see `tare doctor` for why there is no KVM.",
+            )
+        available = len(os.sched_getaffinity(0))
+        if self._variant.cpus > available:
+            raise Missing(
+                f"{self._variant.cpus} vCPUs are more than the {available} CPUs that may be used here.",
+                "Ask for fewer: cpus=N.",
+            )
+        if self._variant.iothread and self.accelerator == "tcg" and self._profile.board == "microvm":
+            raise Missing(
+                "An I/O thread needs ioeventfd, and without KVM QEMU has that on PCI only.",
+                f"Take qemu-q35:{self._variant.name}.",
+            )
+        if self._variant.hugetlb:
+            check_free(1)
+
+    def _plan(self, ready: _Prepared, instance: Instance) -> QemuPlan:
+        kind = "emulated" if self._kvm_in_spite else self.accelerator
+        limits = ready.limits
+        return QemuPlan(
+            context=self._context,
+            name=f"{self._file_name}-{instance.number}",
+            number=instance.number,
+            qemu=ready.qemu,
+            machine=ready.machine,
+            instance=instance,
+            scratch=ready.machine.scratch,
+            limits=replace(
+                limits,
+                memory_bytes=limits.memory_bytes + OVERHEAD_BYTES[self.accelerator],
+                pids=max(limits.pids, QEMU_PIDS),
+            ),
+            cgroups=self._cgroups,
+            boot_seconds=self._options.boot_timeout_seconds or BOOT_SECONDS[kind],
+            leave_seconds=LEAVE_SECONDS[kind],
+            facts=ready.facts,
+            kvm=self.accelerator == "kvm",
+            ram_bytes=ready.machine.memory_bytes,
+            host_address=instance.network.host if instance.network else None,
+            host_network=instance.network.namespace if instance.network else "",
+            pin_to=self._pin_to(limits) if self._variant.pin else (),
+        )
+
+    @property
+    def _kvm_in_spite(self) -> bool:
+        """Of what the micro guest found."""
+        return self.accelerator == "kvm" and self._floor is not None and not self._floor.usable
+
+    @staticmethod
+    def _pin_to(limits: Limits) -> tuple[int, ...]:
+        return limits.cpuset or tuple(sorted(os.sched_getaffinity(0)))
+
+    def _machine(
+        self, store: Cache, image: Image, limits: Limits, given: GuestKernel, kernel: kernels.Kernel
+    ) -> Machine:
+        files = by_name(given.modules)
+        wiring = wire(self._profile.board, kernel.features, files, self._variant)
+        modules = ordered(wiring.modules, files, kernel.features)
+        machine = Machine(
+            profile=self._profile,
+            variant=self._variant,
+            accelerator="kvm" if self.accelerator == "kvm" else "tcg",
+            cpu=self._cpu(),
+            cpus=self._variant.cpus or limits.cpus,
+            memory_bytes=limits.memory_bytes,
+            kernel=kernel.path,
+            initramfs=kernel.path,
+            wiring=wiring,
+            root=root_disk(store, image, self._provision) if wiring.disk else None,
+            scratch=scratch_template(self._context, limits, self._provision) if wiring.disk else None,
+            cmdline=self._options.cmdline,
+            tsc_khz=tsc_khz() if self.accelerator == "tcg" else None,
+            tsc_reliable=host_trusts_it(),
+        )
+        if not machine.lean and not kernel.boots_itself:
+            raise TareError(
+                f"{self.name} needs the kernel as distributions ship it, a bzImage, and {kernel.given} is none;"
+                " give one (TARE_GUEST_KERNEL)"
+            )
+        return replace(
+            machine,
+            kernel=kernel.path if machine.lean else kernel.given,
+            initramfs=initramfs(store, image, modules, with_tree=not wiring.disk, compress=not machine.lean),
+        )
+
+    def _cpu(self) -> str:
+        """The model for ``-cpu``; empty: QEMU's own."""
+        variant = self._variant
+        if variant.cpu:
+            return "" if variant.cpu == "default" else variant.cpu
+        if variant.plain:
+            return ""
+        return self._options.cpu or ("host" if self.accelerator == "kvm" else "max")
+
+    def _boot_disk(self, machine: Machine) -> Path | None:
+        """In the run's own folder, since the run is in the kernel's arguments."""
+        if machine.profile.start != "firmware":
+            return None
+        return build_boot_disk(
+            self._context.workdir / f"boot-{self._file_name}.img",
+            machine.kernel,
+            machine.initramfs,
+            kernel_cmdline(machine, self._context.run),
+            grub=self._provision.tool("grub-mkimage"),
+            mke2fs=self._provision.tool("mke2fs"),
+        )
+
+    def _save(self) -> Snapshot:
+        """Boot a guest once, and keep it as it waits for its first job."""
+        ready = self._ready()
+        folder = self._context.workdir / f"snapshot-{self._file_name}"
+        folder.mkdir()
+        memory = folder / "memory"
+        with self._networks.attach() as network:
+            instance = Instance(self._context.run, next(self._numbers), network, Memory(memory, shared=True))
+            with QemuPlace(self._plan(ready, instance), None) as place:
+                return save(place, folder, memory)
+
+    def _facts(
+        self, machine: Machine, given: GuestKernel, kernel: kernels.Kernel, qemu: Tool
+    ) -> dict[str, object]:
+        """For the context: what guests of this runner are."""
+        disk = f"ext4 on virtio-blk (cache={machine.variant.cache}) on {file_system(self._context.workdir)}"
+        return {
+            "accelerator": machine.accelerator,
+            "machine": machine_type(machine),
+            "start": machine.profile.start,
+            "cpu_model": machine.cpu or "QEMU's default",
+            "cpus": machine.cpus,
+            "memory_bytes": machine.memory_bytes,
+            "memory_limit_by": "guest memory",
+            "pids_limit_by": "none",
+            "kernel": kernel.release,
+            "kernel_origin": given.origin,
+            **({"kernel_note": given.note} if given.note else {}),
+            "kernel_sha256": kernel.sha256,
+            "kernel_config_sha256": given.config_sha256 or kernel.config_sha256 or "unknown",
+            "kernel_form": kernel.form if machine.lean else "bzImage",
+            "kernel_cmdline": re.sub(r"(tsc_early_khz)=\d+", r"\1=N", kernel_cmdline(machine, "RUN")),
+            "console": machine.variant.console if machine.wiring.virtio_channel else "none",
+            "channel": "virtio-serial" if machine.wiring.virtio_channel else "serial port",
+            "disk_cache": machine.variant.cache if machine.wiring.disk else "none",
+            "root": "ext4 image, read-only" if machine.wiring.disk else "initramfs",
+            "scratch_file_system": disk if machine.wiring.disk else "memory (initramfs)",
+            "network": self._networks.kind,
+            "kernel_mark": "zero of the guest's clock; late by timer ticks lost in early boot",
+            "qemu": qemu.version,
+            "limitations": [
+                *machine.wiring.notes,
+                *_CAVEATS[machine.profile.start],
+                *([_IN_SPITE] if self._kvm_in_spite else []),
+                *([_HELPER] if machine.variant.net == "passt" else []),
+            ],
+        }
+
+
+_IN_SPITE = "KVM was asked for although it emulates guest kernel mode here, or is not accelerated"
+_HELPER = "passt's CPU time is in the cgroup's, if there is one, and not in the VMM's"
+_CAVEATS: dict[str, tuple[str, ...]] = {"direct": (), "firmware": (), "restored": (COPIES,)}

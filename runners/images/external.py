@@ -1,0 +1,371 @@
+"""An image that was made elsewhere: an OCI layout, or what ``docker save``, ``podman save`` or ``skopeo copy`` write.
+
+It is read, checked against its own digests, and unpacked into the cache. The agent, and whatever else places need, come
+over it as further layers (:mod:`tare.runners.images.build`); its own layers keep their bytes.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+import tarfile
+import zlib
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, cast
+
+from tare.runners.images.oci import blob_path
+from tare.runners.model import TareError
+from tare.runners.provision import arch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_SMALL_BYTES = 16 << 20
+"""Of an index, a manifest or a configuration; more is no such thing."""
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
+_PIECE_BYTES = 1 << 20
+_REMEDY = "Give an OCI layout folder or archive, or what `docker save` or `podman save` writes."
+
+
+@dataclass(frozen=True, slots=True)
+class GivenLayer:
+    """One layer as it is stored."""
+
+    member: str
+    """Its file in the layout or archive."""
+    digest: str
+    """Of the stored bytes; empty if the format does not say."""
+    diff_id: str
+    """Of the uncompressed tar."""
+
+
+@dataclass(frozen=True, slots=True)
+class GivenImage:
+    """An image made elsewhere, read but not yet unpacked."""
+
+    path: Path
+    reference: str
+    digest: str
+    """Of its manifest, or where there is none (``docker save``) of its configuration."""
+    layers: tuple[GivenLayer, ...]
+    environ: Mapping[str, str] = field(default_factory=dict)
+    directory: str = "/"
+    entrypoint: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """Decides the tree: the diff ids do."""
+        return " ".join(layer.diff_id for layer in self.layers)
+
+    @contextmanager
+    def layer(self, layer: GivenLayer) -> Iterator[IO[bytes]]:
+        """A layer's uncompressed tar.
+
+        Raises:
+            TareError: it is not there, or is compressed by something unknown.
+        """
+        with (
+            _Box.opened(self.path) as box,
+            box.file(layer.member) as stored,
+            _uncompressed(stored, layer.member) as tar,
+        ):
+            yield tar
+
+    def store(self, layer: GivenLayer, dest: Path) -> None:
+        """Write a layer's uncompressed tar to a file, and compare all digests.
+
+        Raises:
+            TareError: the bytes are not those that the image names, or are cut off.
+        """
+        if layer.digest:
+            with _Box.opened(self.path) as box, box.file(layer.member) as stored:
+                _compare(_hash(stored, layer.digest), layer.digest, layer.member)
+        total = _new(layer.diff_id)
+        try:
+            with self.layer(layer) as tar, dest.open("wb") as file:
+                while piece := tar.read(_PIECE_BYTES):
+                    total.update(piece)
+                    file.write(piece)
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise TareError(
+                f"{self.path}: {layer.member} is damaged: {error}. Fetch or save it again."
+            ) from error
+        _compare(f"{layer.diff_id.partition(':')[0]}:{total.hexdigest()}", layer.diff_id, layer.member)
+
+
+def read_given(reference: str) -> GivenImage:
+    """Read what ``PATH`` or, where a layout has several, ``PATH:NAME`` is.
+
+    Raises:
+        TareError: it is no image, or has none for this machine.
+    """
+    path, name = _split(reference)
+    try:
+        with _Box.opened(path) as box:
+            if "index.json" in box:
+                return _oci(box, path, name, reference)
+            if "manifest.json" in box:
+                return _docker(box, path, name, reference)
+    except OSError as error:
+        raise TareError(f"{path} cannot be read: {error.strerror or error}. {_REMEDY}") from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise TareError(f"{path} is no image that can be understood: {error!r}. {_REMEDY}") from error
+    raise TareError(f"{path} has neither an index.json (OCI) nor a manifest.json (docker save). {_REMEDY}")
+
+
+def _split(reference: str) -> tuple[Path, str]:
+    path = Path(reference)
+    if path.exists():
+        return path, ""
+    front, colon, name = reference.rpartition(":")
+    if colon and Path(front).exists():
+        return Path(front), name
+    raise TareError(f"--image {reference}: there is no such file or folder. {_REMEDY} Nothing is pulled.")
+
+
+def _oci(box: _Box, path: Path, name: str, reference: str) -> GivenImage:
+    entries = box.json("index.json")["manifests"]
+    if name:
+        key = "org.opencontainers.image.ref.name"
+        chosen = [each for each in entries if (each.get("annotations") or {}).get(key) == name]
+        known = [(each.get("annotations") or {}).get(key, "?") for each in entries]
+        if not chosen:
+            raise TareError(f"{path} has no image {name}; it has {', '.join(known)}.")
+        entries = chosen
+    digest = _for_this_machine(box, path, entries)
+    manifest = box.checked(digest)
+    config = box.checked(manifest["config"]["digest"])
+    stored = manifest["layers"]
+    diff_ids = config["rootfs"]["diff_ids"]
+    if len(stored) != len(diff_ids):
+        raise TareError(
+            f"{path}: its manifest has {len(stored)} layers and its configuration {len(diff_ids)}."
+        )
+    layers = tuple(
+        GivenLayer(blob_path(_named(each["digest"])), each["digest"], _named(diff_id))
+        for each, diff_id in zip(stored, diff_ids, strict=True)
+    )
+    return _made(path, reference, digest, layers, config)
+
+
+def _for_this_machine(box: _Box, path: Path, entries: list[dict[str, Any]], depth: int = 0) -> str:
+    """The digest of the one manifest for this architecture; indexes may be in indexes."""
+    wanted = arch.current().debian
+    found: list[str] = []
+    others: list[str] = []
+    for each in entries:
+        platform = each.get("platform") or {}
+        architecture = platform.get("architecture", "")
+        kind = each.get("mediaType", "")
+        if platform.get("os", "linux") != "linux" or architecture == "unknown":  # an attestation
+            continue
+        if architecture and architecture != wanted:
+            others.append(architecture)
+        elif kind.endswith((".index.v1+json", ".manifest.list.v2+json")) and depth < 4:
+            try:
+                inner = box.checked(each["digest"])["manifests"]
+                found.append(_for_this_machine(box, path, inner, depth + 1))
+            except _OtherMachines as error:
+                others += error.machines
+        else:
+            found.append(_named(each["digest"]))
+    found = list(dict.fromkeys(found))
+    if not found:
+        raise _OtherMachines(path, wanted, others)
+    if len(found) > 1:
+        raise TareError(f"{path} has {len(found)} images for {wanted}; choose one by --image PATH:NAME.")
+    return found[0]
+
+
+class _OtherMachines(TareError):
+    def __init__(self, path: Path, wanted: str, machines: list[str]) -> None:
+        self.machines = machines
+        super().__init__(
+            f"{path} has no image for {wanted}, only for {', '.join(machines) or 'none'}. "
+            "Save the one for this machine (`--platform`)."
+        )
+
+
+def _docker(box: _Box, path: Path, name: str, reference: str) -> GivenImage:
+    saved = box.json("manifest.json")
+    if name:
+        saved = [
+            each for each in saved if any(tag.endswith(f":{name}") for tag in each.get("RepoTags") or ())
+        ]
+    if len(saved) != 1:
+        tags = [tag for each in box.json("manifest.json") for tag in each.get("RepoTags") or ("untagged",)]
+        raise TareError(f"{path} has {', '.join(tags)}; choose one by --image PATH:TAG.")
+    raw = box.bytes(saved[0]["Config"])
+    config = json.loads(raw)
+    files, diff_ids = saved[0]["Layers"], config["rootfs"]["diff_ids"]
+    if len(files) != len(diff_ids):
+        raise TareError(
+            f"{path}: its manifest has {len(files)} layers and its configuration {len(diff_ids)}."
+        )
+    layers = tuple(
+        GivenLayer(each, "", _named(diff_id)) for each, diff_id in zip(files, diff_ids, strict=True)
+    )
+    return _made(path, reference, f"sha256:{hashlib.sha256(raw).hexdigest()}", layers, config)
+
+
+def _made(
+    path: Path, reference: str, digest: str, layers: tuple[GivenLayer, ...], config: Mapping[str, Any]
+) -> GivenImage:
+    wanted = arch.current().debian
+    if config.get("architecture", wanted) != wanted:
+        raise _OtherMachines(path, wanted, [str(config["architecture"])])
+    if config.get("os", "linux") != "linux":
+        raise TareError(f"{path} is an image for {config['os']}, not for linux.")
+    started = config.get("config") or {}
+    pairs = (each.partition("=") for each in started.get("Env") or ())
+    return GivenImage(
+        path=path,
+        reference=reference,
+        digest=digest,
+        layers=layers,
+        environ={key: value for key, _, value in pairs if key},
+        directory=started.get("WorkingDir") or "/",
+        entrypoint=tuple(started.get("Entrypoint") or ()),
+        command=tuple(started.get("Cmd") or ()),
+    )
+
+
+@dataclass(slots=True)
+class _Box:
+    """The files of a layout folder or of an archive."""
+
+    path: Path
+    archive: tarfile.TarFile | None = None
+
+    @classmethod
+    @contextmanager
+    def opened(cls, path: Path) -> Iterator[_Box]:
+        """Raises :class:`TareError` if it is neither."""
+        if path.is_dir():
+            yield cls(path)
+            return
+        try:
+            archive = tarfile.open(path, "r:*")  # noqa: SIM115 - closed below
+        except (tarfile.TarError, EOFError, zlib.error) as error:
+            raise TareError(f"{path} is neither a folder nor a tar archive. {_REMEDY}") from error
+        with archive:
+            try:
+                yield cls(path, archive)
+            except (tarfile.TarError, EOFError, zlib.error) as error:
+                raise TareError(f"{path} is damaged or cut off ({error}). Fetch or save it again.") from error
+
+    def __contains__(self, name: str) -> bool:
+        return self._member(name) is not None if self.archive else (self.path / name).is_file()
+
+    @contextmanager
+    def file(self, name: str) -> Iterator[IO[bytes]]:
+        """A file of it, open."""
+        if self.archive is None:
+            target = self.path / name
+            if ".." in Path(name).parts or Path(name).is_absolute() or not target.is_file():
+                raise TareError(f"{self.path} lacks {name}. Fetch or save the image again.")
+            with target.open("rb") as file:
+                yield file
+            return
+        member = self._member(name)
+        content = self.archive.extractfile(member) if member else None
+        if content is None:
+            raise TareError(f"{self.path} lacks {name}: it is damaged or cut off. Fetch or save it again.")
+        with content:
+            yield content
+
+    def bytes(self, name: str) -> bytes:
+        """A small file's content."""
+        with self.file(name) as file:
+            content = file.read(_SMALL_BYTES + 1)
+        if len(content) > _SMALL_BYTES:
+            raise TareError(f"{self.path}: {name} is far too large for what it should be.")
+        return content
+
+    def json(self, name: str) -> Any:
+        """A small JSON file."""
+        return json.loads(self.bytes(name))
+
+    def checked(self, digest: str) -> Any:
+        """A small JSON blob that has the digest that names it."""
+        name = blob_path(_named(digest))
+        content = self.bytes(name)
+        _compare(f"{digest.partition(':')[0]}:{_new(digest, content).hexdigest()}", digest, name)
+        return json.loads(content)
+
+    def _member(self, name: str) -> tarfile.TarInfo | None:
+        assert self.archive is not None  # noqa: S101 - asked by callers
+        for candidate in (name, f"./{name}"):
+            try:
+                return self.archive.getmember(candidate)
+            except KeyError:
+                continue
+        return None
+
+
+@contextmanager
+def _uncompressed(stored: IO[bytes], name: str) -> Iterator[IO[bytes]]:
+    """By the first bytes, as media types and file names are often wrong."""
+    magic = stored.read(4)
+    stored.seek(0)
+    if magic.startswith(b"\x1f\x8b"):
+        with gzip.GzipFile(fileobj=stored, mode="rb") as opened:
+            yield cast("IO[bytes]", opened)
+    elif magic == b"\x28\xb5\x2f\xfd":
+        yield from _by_zstd(stored, name)
+    elif magic.startswith((b"BZh", b"\xfd7zX")):
+        raise TareError(
+            f"{name} is compressed by bzip2 or xz, which OCI does not know; use gzip, zstd or none."
+        )
+    else:
+        yield stored
+
+
+def _by_zstd(stored: IO[bytes], name: str) -> Iterator[IO[bytes]]:
+    program = shutil.which("zstd")
+    if program is None:
+        raise TareError(f"{name} is compressed by zstd, which is not here: `apt-get install zstd`.")
+    import tempfile  # noqa: PLC0415 - for this rare form only
+
+    with tempfile.TemporaryFile() as packed, tempfile.TemporaryFile() as plain:
+        shutil.copyfileobj(stored, packed, _PIECE_BYTES)
+        packed.seek(0)
+        done = subprocess.run(
+            [program, "-dcq"], stdin=packed, stdout=plain, stderr=subprocess.PIPE, check=False
+        )
+        if done.returncode:
+            raise TareError(f"{name} is damaged: {done.stderr.decode(errors='replace').strip()[-200:]}.")
+        plain.seek(0)
+        yield plain
+
+
+def _named(digest: object) -> str:
+    if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
+        raise TareError(f"the image names {digest!r} where a digest belongs; it is not used.")
+    return digest
+
+
+def _new(digest: str, content: bytes = b"") -> Any:
+    return hashlib.new(digest.partition(":")[0], content)
+
+
+def _hash(file: IO[bytes], like: str) -> str:
+    total = _new(like)
+    while piece := file.read(_PIECE_BYTES):
+        total.update(piece)
+    return f"{like.partition(':')[0]}:{total.hexdigest()}"
+
+
+def _compare(found: str, expected: str, name: str) -> None:
+    if found != expected:
+        raise TareError(
+            f"{name} is damaged: its digest is {found[:19]}… instead of {expected[:19]}…. "
+            "Fetch or save the image again."
+        )

@@ -1,0 +1,246 @@
+"""An image made elsewhere in the cache: its layers as tars, its tree, and what the suite lays over it.
+
+Upper layers add the agent and mount points, and programs below ``/opt`` with a C library of their own; they replace
+nothing that the image has.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from tare.runners.images.apply import Applier
+from tare.runners.images.image import ROOT, Program
+from tare.runners.images.layers import Layer
+from tare.runners.model import TareError
+from tare.runners.provision import arch
+from tare.runners.provision.cache import sha256_of
+from tare.runners.provision.elf import Libraries, inside, is_elf
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from tare.runners.images.external import GivenImage
+    from tare.runners.provision.cache import Cache
+
+_TAR = "layer.tar"
+_SHEBANGS_LIMIT = 4
+_DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""Docker's, where an image has no ``PATH``."""
+_NOT_FILES = ("/proc/", "/sys/", "/dev/")
+
+
+@dataclass(frozen=True, slots=True)
+class Unpacked:
+    """An image made elsewhere, as it lies in the cache."""
+
+    given: GivenImage
+    layers: tuple[Layer, ...]
+    tree: Path
+    """Its layers over each other, without ours."""
+    notes: tuple[str, ...]
+
+    def has_folder(self, name: str) -> bool:
+        """Whether it has that folder, or a link to one: then it needs no mount point made."""
+        return Path(f"{self.tree}{inside(self.tree, name)}").is_dir()
+
+
+def unpack_given(given: GivenImage, store: Cache, progress: Callable[[str], None]) -> Unpacked:
+    """Store its layers and its tree.
+
+    Raises:
+        TareError: it is damaged, or wants to write outside of itself.
+    """
+    layers = []
+    for number, each in enumerate(given.layers):
+
+        def keep(folder: Path, each: Any = each) -> Mapping[str, object]:
+            given.store(each, folder / _TAR)
+            return _counted(folder / _TAR, each.member)
+
+        entry = store.entry("given-layers", each.diff_id, keep)
+        facts = entry.facts
+        tar = entry.path / _TAR
+        layers.append(
+            Layer(
+                f"given-{number}",
+                each.diff_id,
+                facts["size"],
+                facts["files"],
+                entry.path,
+                facts["tar_bytes"],
+                tar,
+            )
+        )
+
+    def apply(folder: Path) -> Mapping[str, object]:
+        progress(
+            f"image: unpacking {given.path.name}, {sum(layer.tar_bytes for layer in layers) / 1e6:.0f} MB"
+        )
+        applier = Applier(folder)
+        for layer in layers:
+            assert layer.tar is not None  # noqa: S101 - made so above
+            with layer.tar.open("rb") as file:
+                applier.apply(file, f"{given.path.name}, layer {layer.digest[:19]}…")
+        applier.end()
+        return {"skipped": dict(applier.skipped)}
+
+    entry = store.entry("given-trees", f"{given.key} {os.getuid() == 0}", apply)
+    skipped = [f"{count} × {what}" for what, count in entry.facts["skipped"].items()]
+    notes = [
+        f"the image was made elsewhere: {given.path.name}, {given.digest}",
+        (
+            "bare metal runs the image's files where they lie, and not with it as the root: "
+            "what opens absolute paths by itself meets the host's files there"
+        ),
+    ]
+    if skipped:
+        notes.append(f"left out of the image made elsewhere: {', '.join(skipped)}")
+    return Unpacked(given, tuple(layers), entry.path, tuple(notes))
+
+
+def _counted(tar: Path, name: str) -> dict[str, object]:
+    try:
+        with tarfile.open(tar, "r:") as archive:
+            sizes = [member.size for member in archive if member.isreg()]
+    except (tarfile.TarError, EOFError) as error:
+        raise TareError(
+            f"{name} is no whole tar archive ({error}). Fetch or save the image again."
+        ) from error
+    return {"size": sum(sizes), "files": len(sizes), "tar_bytes": tar.stat().st_size}
+
+
+def lay_over(lower: Path, upper: Iterable[Path], tree: Path) -> None:
+    """Fill ``tree`` with ``lower`` and what is to lie over it, by hard links where possible.
+
+    Nothing of ``lower`` changes, neither modes nor owners nor times.
+    """
+    for layer in (lower, *upper):
+        for top, folders, files in os.walk(layer):
+            here = Path(top)
+            place = tree / here.relative_to(layer)
+            for name in (*folders, *files):
+                source, target = here / name, place / name
+                if source.is_dir() and not source.is_symlink():
+                    # Never through a link: it might lead out of the tree, and engines would replace it.
+                    if target.is_symlink() or not target.is_dir():
+                        _refuse_replacing(target, tree)
+                        target.mkdir()
+                        _take_after(source, target)
+                    continue
+                _refuse_replacing(target, tree)
+                _share(source, target)
+
+
+def _refuse_replacing(target: Path, tree: Path) -> None:
+    if target.is_symlink() or target.exists():
+        raise TareError(f"the image has /{target.relative_to(tree)} already, where the suite's own files go.")
+
+
+def _take_after(source: Path, target: Path) -> None:
+    status = source.stat()
+    if os.getuid() == 0:
+        os.chown(target, status.st_uid, status.st_gid)
+    target.chmod(status.st_mode & 0o7777)
+
+
+def _share(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError:
+        shutil.copy2(source, target, follow_symlinks=False)
+
+
+def command_in(image: Unpacked, words: Sequence[str]) -> Program:
+    """The program that a command line means inside of the image.
+
+    It gets the image's own environment and working directory, and is run by its own loader. The image's entry point is
+    not put in front.
+
+    Raises:
+        TareError: there is no such program in it, or it cannot run here.
+    """
+    path = _which(image, words[0])
+    arguments = [_placed(image, word) for word in words[1:]]
+    for _ in range(_SHEBANGS_LIMIT):
+        real = _real(image, path)
+        if is_elf(real):
+            break
+        with real.open("rb") as file:
+            line = file.readline(4096)
+        if not line.startswith(b"#!"):
+            raise TareError(f"{path} in the image is neither a program (ELF) nor a script with a #! line.")
+        interpreter, _, option = os.fsdecode(line[2:]).strip().partition(" ")
+        front = [option.strip()] if option.strip() else []
+        if PurePosixPath(interpreter).name == "env" and front:
+            interpreter, front = (
+                front[0].removeprefix("-S").split()[0],
+                front[0].removeprefix("-S").split()[1:],
+            )
+        arguments = [*front, f"{ROOT}{path}", *arguments]
+        path = _which(image, interpreter)
+    else:
+        raise TareError(
+            f"{words[0]} in the image: its #! lines lead on for more than {_SHEBANGS_LIMIT} steps."
+        )
+    libraries = Libraries(image.tree)
+    machine = libraries.elf(path).machine
+    if machine != arch.current().machine:
+        raise TareError(f"{path} in the image is a program for {machine or 'another kind of machine'}.")
+    closure = libraries.closure(path)
+    if closure.missing:
+        raise TareError(f"{path} in the image needs {', '.join(closure.missing)}, which it does not have.")
+    directory = image.given.directory
+    return Program(
+        path,
+        closure.interpreter,
+        closure.directories,
+        sha256_of(_real(image, path)),
+        "given",
+        arguments=tuple(arguments),
+        environ=_environ(image),
+        directory=directory if directory != "/" and image.has_folder(directory) else "",
+    )
+
+
+def _which(image: Unpacked, name: str) -> str:
+    path = image.given.environ.get("PATH") or _DEFAULT_PATH
+    candidates = [name] if "/" in name else [f"{folder}/{name}" for folder in path.split(":") if folder]
+    if "/" in name and not name.startswith("/"):
+        candidates = [f"{image.given.directory.rstrip('/')}/{name}"]
+    for candidate in candidates:
+        real = _real(image, candidate)
+        if real.is_file() and real.stat().st_mode & 0o111:
+            return candidate
+    where = "there is no such program" if "/" in name else f"it is not on its PATH ({path})"
+    raise TareError(
+        f"{name} cannot be run in {image.given.path.name}: {where}. The command is looked for in the image."
+    )
+
+
+def _placed(image: Unpacked, word: str) -> str:
+    """An argument that names a file of the image leads there on bare metal, too."""
+    if not word.startswith("/") or word.startswith(_NOT_FILES) or len(word) > 4095 or "\0" in word:
+        return word
+    return f"{ROOT}{word}" if word != "/" and _real(image, word).exists() else word
+
+
+def _environ(image: Unpacked) -> dict[str, str]:
+    environ = dict(image.given.environ)
+    path = environ.get("PATH") or _DEFAULT_PATH
+    environ["PATH"] = ":".join(f"{ROOT}{folder}" for folder in path.split(":") if folder.startswith("/"))
+    converters = f"/usr/lib/{arch.current().multiarch}/gconv"
+    if image.has_folder(converters):
+        environ["GCONV_PATH"] = f"{ROOT}{converters}"
+    return environ
+
+
+def _real(image: Unpacked, path: str) -> Path:
+    try:
+        return Path(f"{image.tree}{inside(image.tree, path)}")
+    except OSError as error:
+        raise TareError(f"{path} in the image: {error.strerror}.") from error

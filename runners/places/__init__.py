@@ -1,0 +1,1 @@
+"""Places on this host's kernel, and what all places share."""

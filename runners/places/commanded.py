@@ -1,0 +1,244 @@
+"""A place on this host's kernel that a *command* makes: ``runc run …``, ``bwrap …``, ``podman run -i …``.
+
+The launcher starts the command; the agent is its innermost process and speaks over the command's stdin and stdout,
+which are one socket (channel ``0,1``). What the command says on stderr is kept for failures. A runner of this kind is
+a small module: it makes a :class:`CommandPlan` for each opening, and that is the command line, what is known of limits,
+and what undoes the command if it did not end well.
+
+Timeline: ``requested`` and ``spawned`` are the command's, ``agent`` to ``finished`` the agent's, whose clock is the
+host's, and ``gone`` is stamped when the command was reaped: so all that it does before and after is in.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tare.runners.host.cgroups import Cgroups
+from tare.runners.host.disks import disk_of
+from tare.runners.host.membership import cgroups_of
+from tare.runners.launcher.client import SpawnRequest
+from tare.runners.model import PlaceFailure, Vantage
+from tare.runners.places.host import (
+    HELLO_SECONDS,
+    HostPlace,
+    PlacePlan,
+    discard,
+    limits_in_force,
+    resource_limits,
+)
+from tare.runners.places.output_tail import Drain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from contextlib import ExitStack
+
+    from tare.runners.host.cgroups import Cgroup
+    from tare.runners.launcher.client import Gone, Spawned
+    from tare.runners.launcher.steps import Step
+    from tare.runners.model import Job
+
+_SHOWN_CHARACTERS = 300
+"""Of a command's last line on stderr, in a failure's reason. The log has more."""
+
+_REMEDY = "see the log for what it said; `tare doctor` says what this host permits"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandPlan(PlacePlan):
+    """How a runner wants its place."""
+
+    what: str
+    """The command's name for people, as in ``runc run``."""
+    argv: tuple[str, ...]
+    """The command, its program as a path: there is no search along ``PATH``. Somewhere in it is :func:`agent_argv`."""
+    environ: Mapping[str, str] = field(default_factory=dict)
+    """The command's whole environment but for ``TARE_RUN``, which is added. Jobs get what the agent gets of it."""
+    files: Mapping[int, Path] = field(default_factory=dict)
+    """Number in the command → file that is opened for it to read."""
+    steps: tuple[Step, ...] = ()
+    """What the launcher's child does before it becomes the command."""
+    cgroups: Cgroups | None = None
+    """Make the place's cgroups here, and the command in them: for commands that do not limit."""
+    rlimits: bool = False
+    """The command gets rlimits for what :attr:`cgroups` do not limit, and its container inherits them."""
+    foretold: Cgroup | None = None
+    """The cgroups that the command is going to make: where, as far as that is known, and with which limits. They are
+    killed and removed with the place. ``None``: it makes none, or none that anybody knows of before."""
+    speaks_first: bool = True
+    """``False`` for an agent whose channel ends in ``?``."""
+    same_clock: bool = True
+    """``False`` where the place has a kernel, and so a ``CLOCK_MONOTONIC``, of its own: its marks are mapped."""
+    hello_seconds: float = HELLO_SECONDS
+    """For the agent to speak, from the launch on."""
+    leave_seconds: float = 3.0
+    """For the command to end, from when its agent was told to leave."""
+    sweep: bool = True
+    """What the command leaves running is killed with it. ``False`` where it shall live on (an engine's client that
+    starts daemons, ``runc create``): then ``launcher`` has to be one of the runner's own, ``Launcher.start(…)``, since
+    the run's launcher inherits such processes and ends all that it inherited whenever one of its places is closed."""
+    undo: Callable[[], None] | None = None
+    """Removes what the command made. Called after its end if it was killed or ended with a status other than 0, as a
+    command that ends well has removed everything itself. It shall raise :class:`PlaceFailure` if that fails."""
+
+    def made_cgroup(self) -> Cgroup | None:
+        """The place's cgroups, made now, if that is up to the suite."""
+        if self.cgroups is None:
+            return None
+        disk = disk_of(self.context.workdir)
+        return self.cgroups.create(self.context.run, self.name, self.limits, disk=disk)
+
+
+def agent_argv(agent: str, run: str, place: str, *, speaks_first: bool = True) -> tuple[str, ...]:
+    """The agent's command line in a place: what it is found by from outside.
+
+    Args:
+        agent: the program's path as the place sees it.
+        run: the run id.
+        place: the place's name, unique in the run.
+        speaks_first: ``False`` where what is said before somebody attaches to the streams is lost.
+    """
+    return (agent, _mark(run, place), "0,1" if speaks_first else "0,1?")
+
+
+def find_agent(run: str, place: str) -> int:
+    """The host's pid of a place's agent, by its command line; 0 if it is not there or not visible (as in gVisor)."""
+    wanted = _mark(run, place).encode()
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with suppress(OSError):
+                arguments = (entry / "cmdline").read_bytes().split(b"\0")
+                # The command's own line has the agent's in it.
+                if len(arguments) == 4 and arguments[1] == wanted:
+                    return int(entry.name)
+    return 0
+
+
+def _mark(run: str, place: str) -> str:
+    return f"tare-{run}-{place}"
+
+
+class CommandedPlace(HostPlace):
+    """See :class:`tare.runners.model.Place`."""
+
+    one_command = True
+    """No other will speak on its stderr."""
+
+    def __init__(self, plan: CommandPlan, first: Job | None) -> None:
+        if not plan.sweep and plan.launcher is plan.context.launcher:
+            raise ValueError(f"{plan.what} leaves processes behind, so it needs a launcher of its own")
+        self._plan = plan
+        self.what = plan.what
+        self.hello_seconds, self.leave_seconds = plan.hello_seconds, plan.leave_seconds
+        self.speaks_first, self.same_clock = plan.speaks_first, plan.same_clock
+        self._pid = 0
+        self._spoke = False
+        super().__init__(plan, first)
+
+    @property
+    def plan(self) -> CommandPlan:
+        """What it was made from."""
+        return self._plan
+
+    @property
+    def limited(self) -> Mapping[str, Any]:
+        """The limits in force, in the words of :attr:`Cgroup.achieved`."""
+        return self._cgroup.achieved if self._cgroup else {}
+
+    def _make_cgroup(self) -> tuple[Cgroup | None, str]:
+        plan = self._plan
+        self._stderr = Drain()
+        self._undo.callback(self._stderr.close)
+        cgroup = plan.foretold or plan.made_cgroup()
+        if cgroup is not None:
+            self._undo.callback(discard, cgroup)
+        self._undo.callback(self._undo_command)
+        return cgroup, cgroup.describe() if cgroup else "none"
+
+    def _request(self, channel: int, opened: ExitStack, *, quiet: bool) -> SpawnRequest:
+        plan, cgroup = self._plan, self._cgroup
+        if self.one_command:
+            opened.callback(self._stderr.let_go)
+        fds = {0: channel, 1: channel, 2: self._stderr.write_fd}
+        for number, path in plan.files.items():
+            fds[number] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            opened.callback(os.close, fds[number])
+        ours = cgroup if plan.foretold is None else None
+        limits = resource_limits(plan.limits, ours, alone=os.getuid() != 0) if plan.rlimits else ()
+        return SpawnRequest(
+            plan.argv,
+            environ={**plan.environ, "TARE_RUN": plan.context.run},
+            fds=fds,
+            steps=(*limits, *plan.steps),
+            cgroup=ours.unified if ours else None,
+            tasks=tuple(ours.tasks) if ours else (),
+            remove=tuple(ours.all_folders) if ours and self._first else (),
+            quiet=quiet,
+            sweep=plan.sweep,
+        )
+
+    def _settle(self) -> None:
+        """The agent's pid, and the cgroups that the command made for it."""
+        if self._agent_pid() and self._plan.cgroups is None:
+            seen = cgroups_of(self._pid, Cgroups.detect(), self._plan.context.run, self._plan.name)
+            if seen.folders:
+                self._cgroup = seen
+                self.context |= limits_in_force(self._limits, seen) | {"cgroup": seen.describe()}
+        folders = dict(self._cgroup.folders) if self._cgroup else {}
+        self.vantage = Vantage(self._pid or self._spawned.pid, folders, shared_with_host=self._pid > 0)
+
+    def _agent_pid(self) -> int:
+        """0 as long as it is not there, or if it cannot be seen at all."""
+        if not self._pid:
+            self._pid = find_agent(self._plan.context.run, self._plan.name)
+        return self._pid
+
+    def _hello(self) -> None:
+        super()._hello()
+        self._spoke = True
+
+    def _undo_command(self) -> None:
+        well = self._gone is not None and self._gone.exit_code == 0
+        if self._plan.undo and not well and not self._never_lived:
+            self._plan.undo()
+
+    def _log(self) -> str:
+        return self._stderr.text()
+
+    def _explained(
+        self, failure: PlaceFailure, events: Mapping[str, int], spawned: Spawned | None = None
+    ) -> PlaceFailure:
+        explained = super()._explained(failure, events, spawned)
+        if type(explained) is not PlaceFailure:  # a clock that contradicts itself explains itself
+            return explained
+        lives = self._gone is None and not self._never_lived
+        reason = self._explained_life(explained.reason) if lives else explained.reason
+        log = "\n".join(part for part in (self._log(), explained.log) if part)
+        return PlaceFailure(reason, remedy=explained.remedy or _REMEDY, log=log)
+
+    def _explained_life(self, reason: str) -> str:
+        """Why the agent is lost although the command has not ended."""
+        return f"{self.what} still runs, but: {reason}"
+
+    def _explained_end(self, failure: PlaceFailure, gone: Gone) -> PlaceFailure:
+        return PlaceFailure(
+            f"{self.what} {ended_how(gone)}{self._when()}{self._last_words()}",
+            remedy=failure.remedy,
+            log=failure.log,
+        )
+
+    def _when(self) -> str:
+        return "" if self._spoke else " before its agent spoke"
+
+    def _last_words(self) -> str:
+        lines = self._log().splitlines()
+        return f": {lines[-1][:_SHOWN_CHARACTERS]}" if lines else ", without a word on stderr"
+
+
+def ended_how(gone: Gone) -> str:
+    """The end of a process, for people."""
+    code = gone.exit_code
+    return f"was killed by signal {-code}" if code < 0 else f"ended with status {code}"

@@ -1,0 +1,128 @@
+"""A place that three commands make: one creates the container, one starts it, one deletes it.
+
+As ``runc create``, ``start`` and ``delete``, or ``podman create``, ``start`` and ``rm``. The container belongs to none
+of them: it is the orphan of the first, so its launcher is one of the runner's own (see
+:attr:`~tare.runners.places.commanded.CommandPlan.sweep`), and its end is seen through a pidfd.
+
+Timeline: ``created`` is the end of the first command, ``ended`` the giving of the last one. What lies between two
+commands is the suite's own turn, some 0.1 ms. ``usage`` stays ``None``: nobody waits for the container.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from tare.runners.launcher.client import LauncherError, SpawnRequest
+from tare.runners.model import PlaceFailure
+from tare.runners.places.commanded import CommandedPlace, CommandPlan, ended_how
+from tare.runners.places.host import ENDING_SECONDS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tare.runners.launcher.client import Gone, Spawned
+    from tare.runners.model import Job
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreatedPlan(CommandPlan):
+    """How a runner wants its place; ``argv`` creates the container, whose streams are then the agent's channel."""
+
+    start: tuple[str, ...]
+    delete: tuple[str, ...]
+    pid_file: Path
+    """Where the first command leaves the host's pid of the container's first process."""
+
+
+class CreatedPlace(CommandedPlace):
+    """See :class:`tare.runners.model.Place`."""
+
+    one_command = False
+
+    def __init__(self, plan: CreatedPlan, first: Job | None) -> None:
+        self._apart = plan
+        self._created_ns = 0
+        self._container = -1
+        """The pidfd of the container's first process."""
+        super().__init__(plan, first)
+        self.timeline["created"] = self._created_ns
+
+    def close(self) -> None:
+        """See :class:`tare.runners.model.Place`."""
+        super().close()
+        self.usage = None
+
+    def _spawn(self, request: SpawnRequest, *, quiet: bool) -> Spawned:
+        del quiet
+        spawned, created = self._to_its_end(replace(request, quiet=True))
+        if created.exit_code:
+            raise self._explained_end(PlaceFailure("", log=self._log()), created)
+        self._created_ns = created.gone_ns
+        try:
+            self._container = os.pidfd_open(int(self._apart.pid_file.read_text("ascii")))
+        except (OSError, ValueError) as error:
+            raise self._failed(f"{self.what} left no container behind: {error}") from error
+        self._undo.callback(os.close, self._container)
+        _, started = self._command(self._apart.start)
+        if started.exit_code:
+            raise self._failed(f"{self.what} made a container that cannot be started{self._last_words()}")
+        return spawned
+
+    def _ended(self, timeout_seconds: float) -> bool:
+        """Wait for the container's end, and delete it."""
+        if self._gone is None and self._container_ended(timeout_seconds):
+            spawned, self._gone = self._command(self._apart.delete)
+            self.timeline["ended"] = spawned.requested_ns
+            if self._gone.exit_code:
+                raise self._failed(
+                    f"the container cannot be deleted: the command {ended_how(self._gone)}{self._last_words()}"
+                )
+        return self._gone is not None
+
+    def _container_ended(self, timeout_seconds: float) -> bool:
+        poll = select.poll()
+        poll.register(self._container, select.POLLIN)
+        return bool(poll.poll(timeout_seconds * 1000))
+
+    def _kill(self) -> None:
+        """What :attr:`CommandPlan.undo` does comes too late for a container that shall be seen to end."""
+        if self._cgroup:
+            self._cgroup.kill()
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._container, signal.SIGKILL)
+
+    def _top_ended(self, spawned: Spawned, timeout_seconds: float) -> Gone | None:
+        """The create command has ended long ago, and well."""
+        del spawned, timeout_seconds
+        return None
+
+    def _explained_life(self, reason: str) -> str:
+        if self._container_ended(ENDING_SECONDS):
+            return f"the container that {self.what} made ended{self._when()}{self._last_words()}"
+        return f"the container that {self.what} made still runs, but: {reason}"
+
+    def _command(self, argv: tuple[str, ...]) -> tuple[Spawned, Gone]:
+        """Run one of the other commands to its end; it speaks on the same stderr."""
+        return self._to_its_end(
+            SpawnRequest(
+                argv,
+                environ={**self._apart.environ, "TARE_RUN": self._run},
+                fds={2: self._stderr.write_fd},
+                quiet=True,
+            )
+        )
+
+    def _to_its_end(self, request: SpawnRequest) -> tuple[Spawned, Gone]:
+        spawned = self._launcher.spawn(request, self.hello_seconds)
+        gone = self._launcher.wait(spawned.id, self.hello_seconds)
+        if gone is None:
+            raise LauncherError(f"{request.argv[0]} ended, and the launcher does not tell how")
+        return spawned, gone
+
+    def _failed(self, reason: str) -> PlaceFailure:
+        return PlaceFailure(reason, remedy="see the log for what it said", log=self._log())

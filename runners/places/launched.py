@@ -1,0 +1,76 @@
+"""A place whose agent the launcher makes on this host's kernel: what ``bare`` and ``namespaces`` have in common."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tare.runners.host.cgroups import CONTROLLERS
+from tare.runners.host.disks import disk_of
+from tare.runners.launcher.client import SpawnRequest
+from tare.runners.places.host import HostPlace, PlacePlan, discard, resource_limits
+
+if TYPE_CHECKING:
+    from contextlib import ExitStack
+    from pathlib import Path
+
+    from tare.runners.host.cgroups import Cgroup, Cgroups
+    from tare.runners.launcher.steps import Step
+    from tare.runners.model import Job
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan(PlacePlan):
+    """How a runner wants its place."""
+
+    agent: Path
+    steps: tuple[Step, ...]
+    cgroups: Cgroups | None
+    """``None``: no cgroup is wanted."""
+    controllers: tuple[str, ...] = CONTROLLERS
+    """Of the cgroups, those that are wanted."""
+    remove_within: bool = False
+    """The removal of a cold start's cgroups belongs to its timeline. A place that runs many jobs keeps them to the
+    end: they say why an agent was killed."""
+    count_processes: bool = False
+    """RLIMIT_NPROC counts the place's processes only, not all of this user."""
+
+
+class LaunchedPlace(HostPlace):
+    """See :class:`tare.runners.model.Place`."""
+
+    what = "the place's agent"
+
+    def __init__(self, plan: Plan, first: Job | None) -> None:
+        self._plan = plan
+        super().__init__(plan, first)
+
+    def _make_cgroup(self) -> tuple[Cgroup | None, str]:
+        plan = self._plan
+        if plan.cgroups is None:
+            return None, "none"
+        disk = disk_of(plan.context.workdir)
+        cgroup = plan.cgroups.create(
+            plan.context.run, plan.name, plan.limits, disk=disk, only=plan.controllers
+        )
+        self._undo.callback(discard, cgroup)
+        return cgroup if cgroup.folders else None, cgroup.describe()
+
+    def _request(self, channel: int, opened: ExitStack, *, quiet: bool) -> SpawnRequest:
+        plan = self._plan
+        agent = os.open(plan.agent, os.O_PATH | os.O_CLOEXEC)
+        opened.callback(os.close, agent)
+        cgroup = self._cgroup
+        return SpawnRequest(
+            ("tare-agent", plan.context.run, "3"),
+            environ={"TARE_RUN": plan.context.run},
+            program=agent,
+            fds={3: channel},
+            steps=(*resource_limits(plan.limits, cgroup, alone=plan.count_processes), *plan.steps),
+            cgroup=cgroup.unified if cgroup else None,
+            tasks=tuple(cgroup.tasks) if cgroup else (),
+            remove=tuple(cgroup.all_folders) if cgroup and plan.remove_within and self._first else (),
+            quiet=quiet,
+            sweep=True,
+        )

@@ -1,0 +1,284 @@
+"""Runners whose command finds a root that the launcher's child has mounted for it.
+
+What OCI runtimes and their peers (bubblewrap, systemd-nspawn, LXC) have in common here. Before it becomes the command,
+the launcher's child enters a mount namespace of its own and mounts the place's root there: the image's tree below a
+tmpfs that takes the writes, as our own container has it. So every place has a private, writable root of the same
+files, nothing of it is ever seen in the host's mount table, and it goes with the place, however that ends. It is in
+the timeline, as it is for our own container. An ordinary user's command gets a user namespace first, in which that user
+is root.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import platform
+import shutil
+from abc import ABC, abstractmethod
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tare.runners.containers.namespaces.rung_steps import escape
+from tare.runners.host.cgroups import Cgroups
+from tare.runners.images.build import AGENT_SOURCE
+from tare.runners.images.image import AGENT, Image
+from tare.runners.launcher.steps import (
+    MS_NOSUID,
+    MS_PRIVATE,
+    MS_REC,
+    MakeDirectory,
+    MapUser,
+    Mount,
+    NewNamespace,
+)
+from tare.runners.model import Job, Limits, PlaceFailure, Probe, TareError
+from tare.runners.native.build import build
+from tare.runners.places.commanded import CommandedPlace, CommandPlan, agent_argv
+from tare.runners.places.created import CreatedPlace, CreatedPlan
+from tare.runners.places.host import file_system, remove_tree
+from tare.runners.provision.missing import Missing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from tare.results.record import Accelerator
+    from tare.runners.launcher.client import Launcher
+    from tare.runners.launcher.steps import Step
+    from tare.runners.model import RunContext
+    from tare.runners.provision.tools import Provision, Tool
+
+UPPER_BYTES = 256 << 20
+"""At most for what jobs write outside of /scratch, and half of the memory limit: as in our own container."""
+
+MOUNT_POINTS = ("dev", "proc", "sys", "scratch", "run", "tmp", "usr", "etc")
+"""Folders that every root has, for commands to mount on."""
+
+_PROBE_LIMITS = Limits(cpus=1, memory_bytes=128 << 20, scratch_bytes=16 << 20)
+_PROBE_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Making:
+    """What a command line is made from."""
+
+    name: str
+    """The place's; ``tare-<run>-<name>`` is the container's."""
+    container: str
+    agent: tuple[str, ...]
+    """The innermost command line, with paths as jobs see them."""
+    root: Path
+    """The private, writable root, where the command sees it."""
+    folder: Path
+    """The place's own, on the host."""
+    limits: Limits
+    tool: Tool
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    image: Image
+    limits: Limits
+    tool: Tool
+    launcher: Launcher
+    steps: tuple[Step, ...]
+    staging: Path
+
+
+class RootedRunner(ABC):
+    """See :class:`tare.runners.model.Runner`."""
+
+    accelerator: Accelerator = "none"
+    tool_name: str
+    """What :meth:`Provision.tool` knows it by."""
+    for_users = True
+    """Works for ordinary users, in a user namespace."""
+
+    def __init__(self, context: RunContext, provision: Provision, name: str) -> None:
+        self.name = self.label = name
+        self._context, self._provision = context, provision
+        self._cgroups = Cgroups.detect()
+        self._numbers = itertools.count()
+        self._undo = ExitStack()
+        self._prepared: _Prepared | None = None
+        self.achieved: Mapping[str, Any] = {}
+        """The limits that were seen to be in force, words as in :attr:`Cgroup.achieved`."""
+        self._folder = context.workdir / name.replace(":", "-")
+        self._user = os.getuid() != 0
+
+    def probe(self) -> Probe:
+        """See :class:`tare.runners.model.Runner`. Where the program is here, a container is made with it."""
+        if self._user and not self.for_users:
+            return Probe(
+                ok=False, reason=f"{self.name} needs root", remedy=f"run as root, or leave {self.name} out"
+            )
+        tool = self._provision.here(self.tool_name)
+        try:
+            if tool is None and not self._provision.can_fetch(self.tool_name):
+                tool = self._provision.tool(self.tool_name)  # says why not
+            if tool is None:
+                return Probe(ok=True, facts={"tool": "not here yet; is fetched before the run"})
+            with _TinyImage(self._context, self._folder.name) as image:
+                self.prepare(image, _PROBE_LIMITS)
+        except (TareError, OSError) as error:
+            return refusal_of(error, f"run without {self.name}, or install another version of it")
+        finally:
+            self.close()
+        return Probe(ok=True, facts=self.tool_facts(tool))
+
+    def prepare(self, image: Image, limits: Limits) -> None:
+        """See :class:`tare.runners.model.Runner`. Ends with an opening that nobody measures: it shows that all works."""
+        self.close()
+        tool = self._provision.tool(self.tool_name)
+        self.found(tool)
+        self._folder.mkdir(parents=True)
+        self._undo.callback(remove_tree, self._folder)
+        base, staging = self._folder / "base", self._folder / "stage"
+        staging.mkdir()
+        for name in MOUNT_POINTS:
+            (base / name).mkdir(parents=True)
+        (base / "tmp").chmod(0o1777)
+        self.fill_base(base, tool)
+        size = min(UPPER_BYTES, limits.memory_bytes // 2)
+        steps = root_steps((base, image.tree), staging, size, user=self._user)
+        launcher = self.own_launcher(self._undo) or self._context.launcher
+        self._prepared = _Prepared(image, limits, tool, launcher, (*steps, *self.more_steps()), staging)
+        try:
+            with self.open() as place:
+                place.run(Job())
+                self.achieved = place.limited
+        except BaseException:
+            self.close()
+            raise
+
+    def open(self, first: Job | None = None) -> CommandedPlace:
+        """See :class:`tare.runners.model.Runner`."""
+        plan = self.next_plan()
+        return CreatedPlace(plan, first) if isinstance(plan, CreatedPlan) else CommandedPlace(plan, first)
+
+    def next_plan(self) -> CommandPlan:
+        """The plan of a place that is not made yet: its command may be run, and timed, by others as well."""
+        if self._prepared is None:
+            raise TareError(f"{self.name} was opened before it was prepared")
+        ready = self._prepared
+        name = f"{self._folder.name}-{next(self._numbers)}"
+        making = Making(
+            name=name,
+            container=f"tare-{self._context.run}-{name}",
+            agent=agent_argv(f"/{AGENT}", self._context.run, name),
+            root=ready.staging / "root",
+            folder=self._context.workdir / "places" / name,
+            limits=ready.limits,
+            tool=ready.tool,
+        )
+        plan = CommandPlan(
+            context=self._context,
+            name=name,
+            launcher=ready.launcher,
+            limits=ready.limits,
+            root="/",
+            scratch="/scratch",
+            facts=self._facts(ready.tool),
+            host_address=None,
+            what=self.name,
+            argv=(),
+            environ=ready.tool.environ,
+            steps=ready.steps,
+        )
+        making.folder.mkdir(parents=True)
+        return self.complete(plan, making)
+
+    def close(self) -> None:
+        """See :class:`tare.runners.model.Runner`."""
+        self._prepared = None
+        self.achieved = {}
+        self._undo.close()
+        self._cgroups.remove_run(self._context.run)
+
+    @abstractmethod
+    def complete(self, plan: CommandPlan, making: Making) -> CommandPlan:
+        """Complete the plan: the command line, and who makes which cgroups."""
+
+    @abstractmethod
+    def facts(self) -> Mapping[str, object]:
+        """What is special about these places, for the context: mounts, capabilities, filters."""
+
+    def found(self, tool: Tool) -> None:
+        """Learn from the program that was found: its version may be a part of the label."""
+        del tool
+
+    def tool_facts(self, tool: Tool) -> dict[str, object]:
+        """For the probe."""
+        return {"tool": tool.version, "origin": tool.origin, "user_namespace": self._user}
+
+    def fill_base(self, base: Path, tool: Tool) -> None:
+        """Put more into the layer on top of the image's tree."""
+        del base, tool
+
+    def more_steps(self) -> tuple[Step, ...]:
+        """What else the launcher's child does before it becomes the command."""
+        return ()
+
+    def own_launcher(self, undo: ExitStack) -> Launcher | None:
+        """A launcher of this runner's own, if its commands leave processes behind."""
+        del undo
+        return None
+
+    def _facts(self, tool: Tool) -> dict[str, object]:
+        return {
+            "kernel": platform.release(),
+            "root": "overlayfs, writes to tmpfs",
+            "network": "none, loopback only",
+            "scratch_file_system": file_system(self._context.workdir),
+            "user_namespace": self._user,
+            "runtime": tool.version,
+            **self.facts(),
+        }
+
+
+class _TinyImage:
+    """An image that has the agent alone: a context manager."""
+
+    def __init__(self, context: RunContext, name: str) -> None:
+        self._context, self._folder = context, context.workdir / f"probe-{name}"
+
+    def __enter__(self) -> Image:
+        tree = self._folder / "tree"
+        tree.mkdir(parents=True)
+        self._folder.chmod(0o755)
+        shutil.copy(build(AGENT_SOURCE, self._context.cache), tree / AGENT)
+        return Image(key="probe", tree=tree, layers=(), programs={}, libraries={})
+
+    def __exit__(self, *_error: object) -> None:
+        remove_tree(self._folder)
+
+
+def root_steps(lower: Iterable[Path], staging: Path, upper_bytes: int, *, user: bool) -> tuple[Step, ...]:
+    """The steps to a private, writable root at ``staging/root``.
+
+    Args:
+        lower: its layers, top first.
+        staging: an empty folder.
+        upper_bytes: size of the tmpfs that takes the writes.
+        user: begin with a user namespace in which we are root.
+    """
+    stage = escape(staging)
+    options = f"lowerdir={':'.join(map(escape, lower))},upperdir={stage}/upper,workdir={stage}/work"
+    return (
+        *((NewNamespace("user"), MapUser(os.getuid(), os.getgid())) if user else ()),
+        NewNamespace("mount"),
+        Mount("/", flags=MS_REC | MS_PRIVATE),
+        Mount(str(staging), "tmpfs", "tmpfs", MS_NOSUID, f"size={upper_bytes},mode=755"),
+        *(MakeDirectory(f"{staging}/{name}") for name in ("upper", "work", "root")),
+        Mount(f"{staging}/root", "overlay", "overlay", 0, options + (",userxattr" if user else "")),
+    )
+
+
+def refusal_of(error: Exception, remedy: str) -> Probe:
+    """Whatever kept a runner from working, as a probe's answer."""
+    if isinstance(error, Missing):
+        return Probe(ok=False, reason=error.reason, remedy=error.remedy or remedy)
+    if isinstance(error, PlaceFailure):
+        return Probe(ok=False, reason=error.reason, remedy=error.remedy or remedy)
+    return Probe(ok=False, reason=str(error), remedy=remedy)

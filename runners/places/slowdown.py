@@ -1,0 +1,47 @@
+"""A launcher whose processes start late by a known time: a slowdown made on purpose, inside the measured path."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Self
+
+from tare.runners.launcher.steps import Spin
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+
+    from tare.runners.launcher.client import Launcher, Spawned, SpawnRequest
+    from tare.runners.launcher.steps import Step
+
+
+class DelayedLauncher:
+    """A :class:`~tare.runners.launcher.client.Launcher` in all it does, but what it makes spins before its other steps.
+
+    The spin is between ``spawned`` and the agent's first instruction, so it is in the timeline and in the process'
+    CPU time, as any work there would be. Launchers that are started inside are delayed likewise, themselves not.
+    """
+
+    def __init__(self, launcher: Launcher, seconds: float) -> None:
+        self._launcher, self._steps = launcher, (Spin(seconds),)
+        self.seconds = seconds
+
+    def spawn(self, request: SpawnRequest, timeout_seconds: float | None = None) -> Spawned:
+        """As the launcher's."""
+        delayed = replace(request, steps=(*self._steps, *request.steps))
+        return self._launcher.spawn(delayed, timeout_seconds)
+
+    def inside(self, steps: tuple[Step, ...], environ: Mapping[str, str]) -> DelayedLauncher:
+        """As the launcher's."""
+        return DelayedLauncher(self._launcher.inside(steps, environ), self.seconds)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._launcher, name)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._launcher.close()

@@ -1,0 +1,66 @@
+"""Which kernel modules a guest needs, in the order in which they must be loaded.
+
+Read from the modules themselves (``depends=`` in their ``.modinfo`` section), so that no ``depmod`` is needed.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from tare.runners.model import TareError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+_DEPENDS = re.compile(rb"(?:^|\0)depends=([^\0]*)\0")
+_BEFORE = re.compile(rb"(?:^|\0)softdep=pre: ([^\0]*)\0")
+_PROVIDERS = {"crc32c": "crc32c_generic", "crypto-crc32c": "crc32c_generic"}
+"""What modules ask for by what it does → the module that does it on every processor."""
+
+
+def by_name(modules: Iterable[Path]) -> dict[str, Path]:
+    """Module name → plain ``.ko`` file. The kernel takes ``-`` and ``_`` for the same."""
+    return {path.stem.replace("-", "_"): path for path in modules}
+
+
+def ordered(wanted: Iterable[str], files: dict[str, Path], built_in: frozenset[str]) -> tuple[Path, ...]:
+    """The files for ``wanted`` and all they depend on, dependencies first.
+
+    Raises:
+        TareError: one is neither built in nor there.
+    """
+    order: dict[str, Path] = {}
+
+    def visit(name: str) -> None:
+        if name in order or name in built_in:
+            return
+        if name not in files:
+            raise TareError(f"the guest kernel has no module {name}; give another kernel (TARE_GUEST_KERNEL)")
+        for needed in depends(files[name]):
+            visit(needed)
+        for helpful in wanted_before(files[name]):
+            if helpful in files:
+                visit(helpful)
+        order[name] = files[name]
+
+    for name in wanted:
+        visit(name)
+    return tuple(order.values())
+
+
+def depends(module: Path) -> tuple[str, ...]:
+    """Names of the modules that this one needs."""
+    found = _DEPENDS.search(module.read_bytes())
+    return tuple(name.replace("-", "_") for name in found[1].decode().split(",") if name) if found else ()
+
+
+def wanted_before(module: Path) -> tuple[str, ...]:
+    """Names of the modules that this one asks the kernel for when it works, such as a checksum for ext4.
+
+    Without them it loads all the same, and fails later. Where they are built in there are no such files.
+    """
+    texts = (found.decode().partition("post:")[0] for found in _BEFORE.findall(module.read_bytes()))
+    names = [name for text in texts for name in text.split()]
+    return tuple(_PROVIDERS.get(name, name.replace("-", "_")) for name in names)

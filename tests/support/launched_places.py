@@ -1,0 +1,110 @@
+"""What the tests of bare and namespaces share: a small image, runners, and a picture of the host's state."""
+
+import contextlib
+import os
+import shutil
+import time
+import uuid
+from pathlib import Path
+
+from tare.runners import cleanup as leftovers
+from tare.runners.bare import Bare
+from tare.runners.containers.namespaces.runner import Namespaces
+from tare.runners.images.build import AGENT_SOURCE
+from tare.runners.images.image import Image
+from tare.runners.images.layers import layer_of
+from tare.runners.launcher.client import Launcher
+from tare.runners.model import RunContext
+from tare.runners.native.build import build
+from tare.runners.provision.cache import default_cache
+
+RUNNERS = {"bare": Bare, "namespaces": Namespaces}
+
+
+def make_image(folder: Path) -> Image:
+    tree = folder / "tree"
+    tree.mkdir(mode=0o755)
+    for name, source in (
+        ("tare-agent", AGENT_SOURCE),
+        ("runaway", Path(__file__).with_name("runaway.c")),
+    ):
+        shutil.copy(build(source, default_cache()), tree / name)
+    return Image(key="test", tree=tree, layers=(layer_of("test", tree),), programs={}, libraries={})
+
+
+@contextlib.contextmanager
+def run_context(run=""):
+    """A registered run with its launcher and image."""
+    run = run or f"test-{uuid.uuid4().hex[:8]}"
+    cache = default_cache()
+    workdir = Path("/var/tmp") / f"tare-{run}"
+    with leftovers.register(cache, run, workdir), Launcher.start(cache) as launcher:
+        yield RunContext(run, workdir, cache, launcher), make_image(workdir)
+
+
+@contextlib.contextmanager
+def runner_for(name, limits, run=""):
+    with run_context(run) as (context, image):
+        runner = RUNNERS[name](context)
+        probe = runner.probe()
+        if not probe.ok:
+            import pytest  # noqa: PLC0415
+
+            pytest.skip(f"{name}: {probe.reason}; {probe.remedy}")
+        runner.prepare(image, limits)
+        try:
+            yield runner
+        finally:
+            runner.close()
+
+
+def program(place):
+    """The misbehaving program's path as jobs see it."""
+    return f"{place.root.rstrip('/')}/runaway"
+
+
+def host_state(run):
+    """Everything of a run, or of no owner, that could be left: processes, mounts, cgroups, net namespaces, files."""
+    return {
+        "processes": sorted(_processes(run)),
+        "mounts": [
+            line for line in Path("/proc/self/mountinfo").read_text().splitlines() if f"tare-{run}" in line
+        ],
+        "cgroups": [path for path, _, _ in os.walk("/sys/fs/cgroup") if path.endswith(f"tare-{run}")],
+        "namespaces": sorted(_net_namespaces(run)),
+        "files": [
+            str(path)
+            for folder in ("/var/tmp", "/tmp", "/run/netns")
+            for path in Path(folder).glob(f"*{run}*")
+        ],
+        "registered": [str(path) for path in (default_cache() / "live").glob(f"{run}*")],
+    }
+
+
+EMPTY = {"processes": [], "mounts": [], "cgroups": [], "namespaces": [], "files": [], "registered": []}
+
+
+def settled_state(run, seconds=10.0):
+    """The state once nothing changes to the better any more: the kernel reaps and unmounts behind one's back."""
+    deadline = time.monotonic() + seconds
+    while (state := host_state(run)) != EMPTY and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return state
+
+
+def _processes(run):
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                if f"TARE_RUN={run}".encode() in (entry / "environ").read_bytes().split(b"\0"):
+                    yield f"{entry.name} {(entry / 'comm').read_text().strip()}"
+
+
+def _net_namespaces(run):
+    """Net namespaces in which a process of the run is, other than ours."""
+    ours = Path("/proc/self/ns/net").readlink()
+    for line in _processes(run):
+        with contextlib.suppress(OSError):
+            found = Path(f"/proc/{line.split()[0]}/ns/net").readlink()
+            if found != ours:
+                yield str(found)

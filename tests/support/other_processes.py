@@ -1,0 +1,58 @@
+"""Runs in processes of their own, for tests that kill them or what they depend on."""
+
+import contextlib
+import subprocess
+import sys
+from pathlib import Path
+
+
+@contextlib.contextmanager
+def tare_run(folder, runner, *options):
+    """``tare run`` on ``bare`` and ``runner``, from the moment on when that has been measured; killed in the end.
+
+    Gives the process, and the file that its trials are written to.
+    """
+    command = [
+        *(sys.executable, "-m", "tare", "run", "--runners", f"bare,{runner}", "-k", "null"),
+        *("--results-dir", str(folder), "--no-report", *options),
+    ]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
+        try:
+            said = ""
+            while (
+                not (found := [*folder.glob("*/trials.jsonl")]) or f'"{runner}"' not in found[0].read_text()
+            ):
+                line = process.stderr.readline()
+                said += line
+                assert line, said
+            yield process, found[0]
+        finally:
+            process.kill()
+
+
+_CHILD = """
+import sys
+sys.path[:0] = {path!r}
+from {module} import prepared
+with prepared(run={run!r}) as runner, runner.open():
+    print("open", flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextlib.contextmanager
+def open_place(module, run):
+    """A place of the runner that a test module's ``prepared`` gives, open in a process of its own.
+
+    Gives the process; ``None`` if it could not open one.
+    """
+    script = _CHILD.format(
+        path=[str(Path(__file__).parents[1] / "integration"), *sys.path], module=module, run=run
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as child:
+        try:
+            yield child if child.stdout.readline() == b"open\n" else None
+        finally:
+            child.kill()

@@ -1,0 +1,107 @@
+"""``tare compare``: exit codes, what it says and writes, and what it refuses."""
+
+import json
+
+import junitparser
+import pytest
+
+from support.results_making import metric, trial, write_run
+from tare.bench.__main__ import main
+
+VALUES = [1.0, 1.001, 0.999, 1.002, 0.998, 1.0005, 0.9995, 1.0015]
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def make(name, factor=1.0, **changes):
+        about = {"run": f"20261123-191748-{name}", "name": name, "status": "complete", **changes}
+        trials = [
+            trial(i, metric(value * factor, primary=True), run=about["run"]) for i, value in enumerate(VALUES)
+        ]
+        return write_run(tmp_path / "results" / "runs", trials, **about)
+
+    make("base")
+    return make
+
+
+def test_a_regression_fails_and_is_written_everywhere(run, tmp_path, capsys):
+    run("head", 1.2)
+    assert main(["compare", "base", "head", "--markdown", "a.md", "--junit", "a.xml"]) == 1
+    assert "1 worse" in capsys.readouterr().out
+    summary = (tmp_path / "a.md").read_text()
+    assert "**1 regressed.**" in summary
+    assert "**worse**" in summary
+    (suite,) = junitparser.JUnitXml.fromfile("a.xml")
+    assert (suite.tests, suite.failures) == (1, 1)
+
+
+def test_markdown_is_appended(run, tmp_path):
+    run("head")
+    (tmp_path / "a.md").write_text("before\n")
+    assert main(["compare", "base", "head", "--markdown", "a.md"]) == 0
+    text = (tmp_path / "a.md").read_text()
+    assert text.startswith("before\n")
+    assert "**No regression found.**" in text
+
+
+@pytest.mark.parametrize("words", [["--json"], ["--format", "json"]])
+def test_json_says_better(run, words, capsys):
+    run("head", 0.8)
+    assert main(["compare", "base", "head", *words]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["passed"]
+    assert [c["verdict"] for c in found["comparisons"]] == ["better"]
+
+
+def test_unlike_runs_are_refused_field_by_field_or_marked(run, capsys):
+    run("head", 1.2, context={"cpu": "B", "kernel": {"release": "9"}})
+    assert main(["compare", "base", "head"]) == 2
+    error = capsys.readouterr().err
+    assert "\n  cpu: A → B\n" in error
+    assert "\n  kernel.release: not recorded → 9\n" in error
+    assert main(["compare", "base", "head", "--allow-unlike", "--format", "markdown"]) == 1
+    assert "cpu: A → B" in capsys.readouterr().out
+
+
+def test_thresholds_from_a_file(run, tmp_path, capsys):
+    run("head", 1.2)
+    (tmp_path / "t.toml").write_text(
+        '[[exception]]\nworkload = "n*"\nthreshold = 0.5\nreason = "a shared disk"\n'
+    )
+    assert main(["compare", "base", "head", "--thresholds", "t.toml", "--format", "markdown"]) == 0
+    assert "a shared disk" in capsys.readouterr().out
+
+
+def test_a_file_that_cannot_be_written_is_an_error(run, capsys):
+    run("head")
+    assert main(["compare", "base", "head", "--junit", "no/such/folder.xml"]) == 2
+    assert "cannot write" in capsys.readouterr().err
+
+
+def test_damage_is_told_beside_the_verdict(run, capsys):
+    head = run("head", 1.2)
+    with (head / "trials.jsonl").open("ab") as file:
+        file.write(b'{"cut": ')
+    assert main(["compare", "base", "head", "--json"]) == 1
+    (damage,) = [text for text in json.loads(capsys.readouterr().out)["remarks"] if "head's" in text]
+    assert "1 cut" in damage
+    assert "line 9" in damage
+
+
+@pytest.mark.parametrize("method", ["bh", "holm", "none"])
+def test_a_clear_change_of_one_among_many_short_series_stands(run, tmp_path, method):
+    def many(name, planted):
+        about = {"run": f"20261123-191748-{name}", "name": name, "status": "complete"}
+        trials = []
+        for series in range(40):
+            for block, value in enumerate(VALUES[:4]):
+                own = metric(value * (planted if series == 0 else 1.0), primary=True)
+                common = {"run": about["run"], "workload": f"w{series}", "block": block, "invocation": block}
+                trials.append(trial(len(trials), own, **common))
+        return write_run(tmp_path / "results" / "runs", trials, **about)
+
+    many("mb", 1.0)
+    many("mh", 1.1)
+    assert main(["compare", "mb", "mh", "--multiplicity", method]) == 1

@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import dataclasses
+import io
+import math
+
+import matplotlib as mpl
+import msgspec
+import pytest
+
+from support.crowds import TRIALS as CROWDS
+from support.synthetic import empty_input, make_input
+from tare.reports.plots import PLOTS, Plot, cpu, overhead, startup, style
+from tare.reports.summaries.run import Summary
+from tare.reports.text.words import words
+from tare.results.judgement.comparison import Estimate
+from tare.results.record import Metric
+
+RUN = make_input(blocks=4)
+WITH_CROWDS = dataclasses.replace(RUN, trials=(*RUN.trials, *CROWDS))
+
+
+# The synthetic run climbs no ladder and adds no CPUs; these figures have their tests with the sections.
+@pytest.mark.parametrize(
+    "plot", [p for p in PLOTS if p.name not in {"ladder", "scaling"}], ids=lambda plot: plot.name
+)
+def test_every_plot_draws_the_run(plot: Plot) -> None:
+    with style.styled():
+        figure = plot.draw(Summary(WITH_CROWDS), words("en"))
+        assert figure is not None
+        target = io.BytesIO()
+        figure.savefig(target, format="png", dpi=40)
+    assert target.getvalue().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("plot", PLOTS, ids=lambda plot: plot.name)
+def test_no_data_gives_no_figure(plot: Plot) -> None:
+    assert plot.draw(Summary(empty_input()), words("en")) is None
+
+
+def test_no_text_of_the_overhead_figure_overlaps_another() -> None:
+    with style.styled():
+        figure = overhead.draw(Summary(RUN), words("en"))
+        assert figure is not None
+        figure.canvas.draw()
+        texts = [t for axes in figure.axes for t in (*axes.texts, *axes.get_yticklabels()) if t.get_text()]
+        boxes = [t.get_window_extent().shrunk(0.98, 0.8) for t in texts]
+    assert len(boxes) > 20
+    for i, box in enumerate(boxes):
+        for j in range(i):
+            assert not box.overlaps(boxes[j]), f"{texts[i].get_text()!r} overlaps {texts[j].get_text()!r}"
+
+
+def test_verdicts_are_told_by_shape() -> None:
+    assert len(set(overhead.MARKERS.values())) == 4
+
+
+def test_one_point_per_comparison_at_its_cost() -> None:
+    summary = Summary(RUN)
+    with style.styled():
+        figure = overhead.draw(summary, words("en"))
+    assert figure is not None
+    shapes = set(overhead.MARKERS.values())
+    drawn = [line.get_xdata()[0] for line in figure.axes[0].lines if line.get_marker() in shapes]
+    assert drawn == [c.cost.value for c in summary.primary]
+
+
+def test_a_plain_run_needs_one_panel() -> None:
+    near = tuple(c for c in RUN.comparisons if c.runner == "namespaces" and c.workload != "null")
+    with style.styled():
+        figure = overhead.draw(Summary(dataclasses.replace(RUN, comparisons=near)), words("en"))
+    assert figure is not None
+    assert len(figure.axes) == 1
+
+
+def test_shares_of_phases_fill_each_bar() -> None:
+    with style.styled():
+        figure = startup.draw(Summary(RUN), words("en"))
+    assert figure is not None
+    ends = [bar.get_x() + bar.get_width() for bar in figure.axes[0].patches]
+    assert sum(end == pytest.approx(1) for end in ends) == len(
+        Summary(RUN).startup[next(iter(Summary(RUN).startup))]
+    )
+
+
+def test_a_runner_has_one_color_whatever_else_is_there() -> None:
+    assert style.runner_color("docker:bridge") == style.runner_color("docker")
+    assert style.runner_color("something-new") == style.runner_color("something-new")
+    known = ["bare", "bare-again", "namespaces", "qemu-microvm(tcg)", "qemu-q35(tcg)"]
+    assert len({style.runner_color(name) for name in known}) == len(known)
+
+
+def test_drawing_leaves_matplotlib_as_it_was() -> None:
+    before = dict(mpl.rcParams)
+    with style.styled():
+        PLOTS[0].draw(Summary(RUN), words("en"))
+    assert dict(mpl.rcParams) == before
+
+
+@pytest.mark.parametrize("label", ["$\\frac{a}$", "x" * 200, "\x1b[31m", "日本語 🦊"])
+def test_hostile_labels_are_drawn(label: str) -> None:
+    found = tuple(c for c in RUN.comparisons if c.workload == "cpu")
+    renamed = tuple(
+        type(c)(**{f: getattr(c, f) for f in c.__struct_fields__} | {"workload": label}) for c in found
+    )
+    with style.styled():
+        figure = overhead.draw(Summary(dataclasses.replace(RUN, comparisons=renamed)), words("en"))
+    assert figure is not None
+    assert all(len(t.get_text()) <= 40 for t in figure.axes[0].get_yticklabels())
+
+
+def test_a_comparison_without_a_ratio_does_not_spoil_the_others() -> None:
+    broken = [
+        msgspec.structs.replace(
+            c, cost=Estimate(value=math.nan, low=None, high=None, confidence=0.95, n=0, method="no ratio")
+        )
+        if c.workload == "cpu"
+        else c
+        for c in RUN.comparisons
+    ]
+    with style.styled():
+        figure = overhead.draw(Summary(dataclasses.replace(RUN, comparisons=tuple(broken))), words("en"))
+    assert figure is not None
+    labels = [t.get_text() for t in figure.axes[0].get_yticklabels()]
+    assert "cpu" not in labels
+    assert "cpu-all" in labels
+
+
+def test_the_total_stands_where_ticks_do_not_resolve_the_parts() -> None:
+    summary = Summary(RUN)
+    by_name = {case.workload: case for case in summary.series}
+    short = {(b.runner, b.vantage): b for b in cpu.bars(summary, by_name["null"])}
+    long = {(b.runner, b.vantage): b for b in cpu.bars(summary, by_name["cpu"])}
+    assert set(short["namespaces", "cgroup.cpu"].parts) == {"total"}
+    assert set(long["namespaces", "cgroup.cpu"].parts) == {"user", "system"}
+    assert set(long["qemu-q35(tcg)", "vmm.cpu"].parts) == {"vcpu", "io", "other"}
+
+
+def test_only_the_closest_outside_view_is_drawn() -> None:
+    summary = Summary(RUN)
+    found = cpu.chosen(cpu.bars(summary, next(iter(summary.series))))
+    views = {runner: [b.vantage for b in found if b.runner == runner] for runner in {b.runner for b in found}}
+    assert views == {
+        "bare": ["cpu", "cgroup.cpu"],
+        "namespaces": ["cpu", "cgroup.cpu"],
+        "qemu-microvm(tcg)": ["cpu", "vmm.cpu"],
+        "qemu-q35(tcg)": ["cpu", "vmm.cpu"],
+    }
+
+
+def test_a_places_own_use_is_not_called_the_jobs() -> None:
+    start = next(t for t in RUN.trials if t.outcome == "ok")
+    used = [
+        Metric(
+            name=f"cpu.{part}", value=1.0, unit="s", direction="lower", clock="cpu-time", source="launcher"
+        )
+        for part in ("user", "total")
+    ]
+    judged = [metric for metric in start.metrics if metric.primary]
+    whole = msgspec.structs.replace(start, metrics=(*judged, *used))
+    summary = Summary(dataclasses.replace(RUN, trials=(whole,)))
+    found = [bar for case in summary.series for bar in cpu.bars(summary, case)]
+    assert [(bar.vantage, dict(bar.parts)) for bar in found] == [("place.cpu", {"user": 1.0})]
+    assert "inside" not in cpu.vantage_label("place.cpu", words("en"))

@@ -1,0 +1,164 @@
+"""A command of the host is followed to its program, and its arguments to their files."""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from tare.runners.images import command as command_module
+from tare.runners.images.command import carry_command
+from tare.runners.images.image import ROOT
+from tare.runners.model import TareError
+
+TRUE = Path(shutil.which("true") or "/bin/true").resolve()
+
+
+@pytest.fixture
+def path(tmp_path, monkeypatch) -> Path:
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    return folder
+
+
+def script(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(0o755)
+    return path
+
+
+def below(path: Path) -> str:
+    return str(path).lstrip("/")
+
+
+def test_a_program_with_its_libraries(path):
+    shutil.copy(TRUE, path / "own")
+    made = carry_command(["own", "a", "b=c"])
+    assert made.program.path == str(path / "own")
+    assert made.program.arguments == ("a", "b=c")
+    assert below(path / "own") in made.items
+    assert made.program.interpreter.lstrip("/") in made.items
+    assert any("libc" in name for name in made.items)
+    assert made.carried == ()
+
+
+def test_a_link_is_kept_as_the_name_it_is_called_by(path):
+    shutil.copy(TRUE, path / "real")
+    (path / "called").symlink_to("real")
+    made = carry_command(["called"])
+    assert made.program.path == str(path / "called")
+    assert made.items[below(path / "called")].target == "real"
+    assert made.items[below(path / "real")].kind == "file"
+
+
+def test_scripts_run_by_their_interpreter(path):
+    shutil.copy(TRUE, path / "interpreter")
+    inner = script(path / "inner", f"#!{path}/interpreter -x -y\n")
+    outer = script(path / "outer", f"#!{inner} -o\n")
+    made = carry_command(["outer", "argument"])
+    assert made.program.path == str(path / "interpreter")
+    # As execve(2) has it: each #! line puts itself in front, its options in one piece.
+    assert made.program.arguments == ("-x -y", f"{ROOT}{inner}", "-o", f"{ROOT}{outer}", "argument")
+    assert {below(inner), below(outer)} <= made.items.keys()
+    assert "is a script" in made.notes[0]
+
+
+@pytest.mark.parametrize("line", ["#!/usr/bin/env interpreter", "#!/usr/bin/env -S A=1 interpreter"])
+def test_env_is_resolved(path, line):
+    shutil.copy(TRUE, path / "interpreter")
+    script(path / "outer", line + "\n")
+    assert carry_command(["outer"]).program.path == str(path / "interpreter")
+
+
+def test_shims_are_seen_through(tmp_path, monkeypatch):
+    real = tmp_path / ".pyenv/versions/x/bin/tool"
+    real.parent.mkdir(parents=True)
+    shutil.copy(TRUE, real)
+    script(tmp_path / ".pyenv/bin/pyenv", f"#!/bin/sh\n[ $1 = which ] && echo {real}\n")
+    script(tmp_path / ".pyenv/shims/tool", "#!/usr/bin/env bash\nexec pyenv exec tool\n")
+    monkeypatch.setenv("PATH", f"{tmp_path}/.pyenv/shims:{tmp_path}/.pyenv/bin:/usr/bin:/bin")
+    assert carry_command(["tool"]).program.path == str(real)
+
+
+def test_files_that_arguments_name_are_carried(path, tmp_path, monkeypatch):
+    shutil.copy(TRUE, path / "own")
+    (tmp_path / "data").write_text("x")
+    monkeypatch.chdir(tmp_path)
+    made = carry_command(
+        ["own", "data", f"--file={tmp_path}/data", f"{tmp_path}/data", "/dev/null", "/proc/self/stat", "bin"]
+    )
+    name = f"{tmp_path}/data"
+    assert made.program.arguments == (
+        ROOT + name, f"--file={ROOT}{name}", ROOT + name, "/dev/null", "/proc/self/stat", "bin",
+    )  # fmt: skip
+    assert below(tmp_path / "data") in made.items
+    assert set(made.carried) == {name}
+
+
+def test_extra_files_programs_and_folders(path, tmp_path):
+    shutil.copy(TRUE, path / "own")
+    shutil.copy(TRUE, path / "other")
+    (tmp_path / "folder/sub").mkdir(parents=True)
+    (tmp_path / "folder/sub/x").write_text("x")
+    made = carry_command(["own"], [path / "other", tmp_path / "folder"])
+    assert {below(path / "other"), below(tmp_path / "folder/sub/x")} <= made.items.keys()
+
+
+@pytest.mark.parametrize(
+    ("what", "complaint"),
+    [
+        ("absent", "not on PATH"),
+        ("./absent", "no such file"),
+        ("{}/plain", "not executable"),
+        ("noise", "neither a program"),
+        ("setuid", "set-uid"),
+        ("circle", "lead on"),
+        ("empty", "names no program"),
+        ("headless", "cannot be run"),
+    ],
+)
+def test_what_cannot_be_carried_is_told(path, what, complaint):
+    (path / "plain").write_text("text")
+    script(path / "noise", "noise")
+    shutil.copy(TRUE, path / "setuid")
+    (path / "setuid").chmod(0o4755)
+    script(path / "circle", f"#!{path}/circle\n")
+    script(path / "empty", "#!\n")
+    script(path / "headless", "#!/nonexistent/interpreter\n")
+    with pytest.raises(TareError, match=complaint):
+        carry_command([what.format(path)])
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_an_unreadable_program(path):
+    shutil.copy(TRUE, path / "own")
+    (path / "own").chmod(0o111)
+    with pytest.raises(TareError, match=r"not readable|not read|cannot be read"):
+        carry_command(["own"])
+
+
+def test_too_large(path, tmp_path, monkeypatch):
+    shutil.copy(TRUE, path / "own")
+    monkeypatch.setattr(command_module, "LIMIT_BYTES", 100)
+    with pytest.raises(TareError, match="smaller environment"):
+        carry_command(["own"])
+
+
+@pytest.mark.parametrize("bad", ["/", "/dev/null", "/proc/self"])
+def test_what_places_have_of_their_own(path, bad):
+    shutil.copy(TRUE, path / "own")
+    with pytest.raises(TareError, match="cannot be carried"):
+        carry_command(["own"], [Path(bad)])
+
+
+def test_python_leaves_out_what_is_not_imported(monkeypatch):
+    monkeypatch.setattr(command_module, "ALL_PACKAGES_BYTES", 0)
+    made = carry_command([sys.executable, "-c", "import jinja2"])
+    assert any(name.endswith("jinja2/environment.py") for name in made.items)
+    assert any("markupsafe" in name for name in made.items)
+    assert not any("/numpy/" in name for name in made.items)
+    assert "jinja2" in made.notes[0]
+    assert made.program.environ["PYTHONHOME"].startswith(f"{ROOT}/")

@@ -1,0 +1,85 @@
+"""The ladder: which runner is which rung, and what it is compared with."""
+
+import pytest
+
+from tare.bench.errors import UsageError
+from tare.bench.registry import check
+from tare.runners.containers.namespaces.ladder import TRUNK, facts, known, ladder, rungs, standing
+from tare.runners.host.cgroups import CONTROLLERS
+from tare.runners.model import TareError
+
+
+def test_the_full_container_is_the_top_of_the_trunk():
+    for name in ("namespaces", "namespaces:full", "namespaces:+seccomp", "namespaces:seccomp"):
+        assert standing(name, root=True) == standing("namespaces", root=True)
+    parts = standing("namespaces", root=True).parts
+    assert parts == tuple(part for part in TRUNK if part != "chroot")
+
+
+@pytest.mark.parametrize("root", [True, False])
+def test_each_rung_of_the_trunk_adds_one_part_to_the_one_below(root):
+    for rung in TRUNK[2:]:
+        stand = standing(f"namespaces:+{rung}", root=root)
+        below = standing(f"namespaces:+{stand.below}", root=root)
+        assert set(stand.parts) - set(below.parts) == {rung}
+        assert set(below.parts) < set(stand.parts)
+
+
+def test_mount_replaces_chroot_and_nothing_is_below_that():
+    assert standing("namespaces:chroot", root=True).parts == ("chroot",)
+    assert standing("namespaces:+mount", root=True).parts == ("mount",)
+    found = facts(standing("namespaces:chroot", root=True), root=True)
+    assert found == {"rung": "chroot", "position": 0, "below": ["bare"]}
+
+
+def test_branches_are_not_built_upon():
+    assert "user" not in standing("namespaces:+net", root=True).parts
+    assert standing("namespaces:+net-nat", root=True).network == "nat"
+    assert standing("namespaces:+net-nat", root=True).below == "net-bridge"
+    assert standing("namespaces:+cgroup:cpu", root=True).controllers == ("cpu",)
+    assert standing("namespaces:+cgroup:cpu", root=True).below == "net"
+    assert standing("namespaces:+cgroup", root=True).controllers == CONTROLLERS
+
+
+def test_an_ordinary_user_has_a_user_namespace_on_every_rung():
+    assert all("user" in standing(f"namespaces:{rung}", root=False).parts for rung in rungs())
+    assert "namespaces:+user" not in ladder(root=False)
+    assert facts(standing("namespaces:+user", root=False), root=False)["below"] == ["bare"]
+
+
+def test_the_ladder_is_every_rung_once_and_ends_with_the_container():
+    names = ladder(root=True)
+    assert names[0] == "namespaces:chroot"
+    assert names[-1] == "namespaces"
+    assert [standing(name, root=True).rung for name in names] == list(rungs())
+    for name in names:
+        below = facts(standing(name, root=True), root=True)["below"]
+        assert set(below) <= {"bare", *names}
+        assert below[-1] == "bare"
+    nat = facts(standing("namespaces:+net-nat", root=True), root=True)["below"]
+    assert nat[:3] == ["namespaces:+net-bridge", "namespaces:+net", "namespaces:+uts+ipc"]
+
+
+@pytest.mark.parametrize("root", [True, False])
+def test_a_privileged_container_is_the_full_one_with_nothing_taken_away_and_no_rung(root):
+    full, privileged = (standing(f"namespaces:{name}", root=root) for name in ("full", "privileged"))
+    assert set(full.parts) - set(privileged.parts) == {"caps", "seccomp"}
+    assert facts(privileged, root=root) == {}
+    assert "privileged" in known()
+    assert "namespaces:privileged" not in ladder(root=root)
+
+
+def test_an_unknown_rung_is_named_with_the_known_ones():
+    with pytest.raises(TareError, match=r"no rung 'nat'; known are full, chroot, \+mount"):
+        standing("namespaces:+nat", root=True)
+
+
+def test_ladder_stands_for_its_rungs_wherever_runners_are_asked_for():
+    found = check(("ladder", "namespaces:+pid"))
+    assert found[:2] == ("bare", "namespaces:chroot")
+    assert found.count("namespaces:+pid") == 1
+    assert {f"namespaces:{variant}" for variant in known() if variant not in {"full", "+seccomp"}} >= set(
+        found
+    ) - {"bare", "namespaces"}
+    with pytest.raises(UsageError, match="known are full, chroot"):
+        check(("namespaces:+nat",))

@@ -1,0 +1,200 @@
+"""Whose leftovers are whose, on real files of this process."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from support.docker_double import docker_double
+from tare.runners import cleanup as leftovers
+from tare.runners.model import TareError
+
+
+@pytest.fixture
+def cache(tmp_path):
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def work(tmp_path, monkeypatch):
+    folder = tmp_path / "work"
+    folder.mkdir()
+    monkeypatch.setenv("TARE_WORKDIR", str(folder))
+    return folder
+
+
+def found(cache, run):
+    return [one for one in leftovers.find(cache) if one.owner.run == run]
+
+
+def test_a_run_registers_itself_and_goes_whole(cache, work):
+    with leftovers.register(cache, "one", work / "tare-one"):
+        assert (work / "tare-one/owner.json").is_file()
+        assert (cache / "live/one.json").is_file()
+        assert found(cache, "one") == []
+        locked = work / "tare-one/locked/in"
+        locked.mkdir(parents=True)
+        locked.parent.chmod(0)
+    assert list(work.iterdir()) == []
+    assert list((cache / "live").iterdir()) == []
+
+
+def dead(cache, work, run, **changes):
+    """A run as a killed process leaves it."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        pid = process.pid
+    folder = work / f"tare-{run}"
+    with leftovers.register(cache, run, folder):
+        owner = json.loads((folder / "owner.json").read_text()) | {"pid": pid} | changes
+    folder.mkdir()
+    (folder / "owner.json").write_text(json.dumps(owner))
+    (cache / "live" / f"{run}.json").write_text(json.dumps(owner))
+    return folder
+
+
+def test_a_dead_owners_folder_is_removed_once(cache, work):
+    folder = dead(cache, work, "two")
+    (one,) = found(cache, "two")
+    assert one.describe() == ["run two", f"folder {folder}"]
+    assert leftovers.remove(one, cache) == [f"folder {folder}"]
+    assert leftovers.remove(one, cache) == []
+    assert found(cache, "two") == []
+
+
+@pytest.mark.parametrize("missing", ["registry", "folder"])
+def test_either_file_alone_suffices(cache, work, missing):
+    folder = dead(cache, work, "three")
+    if missing == "registry":
+        (cache / "live/three.json").unlink()
+    else:
+        (folder / "owner.json").unlink()
+    (one,) = found(cache, "three")
+    leftovers.remove(one, cache)
+    assert not folder.exists()
+    assert found(cache, "three") == []
+
+
+def test_a_pid_used_again_is_another_process(cache, work):
+    dead(cache, work, "four", pid=os.getpid(), start_ticks=1)
+    assert len(found(cache, "four")) == 1
+
+
+def test_another_boot_is_dead_whatever_the_pid(cache, work):
+    dead(cache, work, "five", pid=os.getpid(), boot="another")
+    assert len(found(cache, "five")) == 1
+
+
+def test_another_users_run_is_not_ours(cache, work):
+    folder = dead(cache, work, "six", uid=os.getuid() + 1)
+    assert found(cache, "six") == []
+    assert folder.exists()
+
+
+def test_a_folder_of_that_name_without_our_file_is_nobodys_business(cache, work):
+    (work / "tare-backup").mkdir()
+    (work / "tare-backup/precious").write_text("")
+    dead(cache, work, "backup2", workdir=str(work / "tare-backup"))
+    for one in leftovers.find(cache):
+        if one.owner.run == "backup2":
+            leftovers.remove(one, cache)
+    assert (work / "tare-backup/precious").exists()
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"run": "../../etc", "pid": 1}', '{"run": 1}'])
+def test_a_damaged_registry_is_passed_over(cache, work, text):
+    (cache / "live").mkdir(parents=True)
+    (cache / "live/bad.json").write_text(text)
+    assert [one for one in leftovers.find(cache) if one.owner.run == "bad"] == []
+
+
+def test_processes_of_a_dead_run_are_ended(cache, work):
+    dead(cache, work, "seven")
+    with subprocess.Popen(["/bin/sleep", "60"], env={"TARE_RUN": "seven"}) as process:
+        # Popen returns when exec closes its pipe, a moment before the kernel publishes the new environment.
+        while not Path(f"/proc/{process.pid}/environ").read_bytes():
+            time.sleep(0.001)
+        (one,) = found(cache, "seven")
+        assert one.pids == (process.pid,)
+        # Its parent, this test, has to reap it before it is gone.
+        import threading  # noqa: PLC0415
+
+        reaper = threading.Thread(target=process.wait)
+        reaper.start()
+        assert f"process {process.pid}" in leftovers.remove(one, cache)
+        reaper.join()
+        assert process.returncode == -9
+
+
+def test_a_run_that_exists_is_refused(cache, work):
+    (work / "tare-eight").mkdir()
+    with (
+        pytest.raises(TareError, match="cannot make the work folder"),
+        leftovers.register(cache, "eight", work / "tare-eight"),
+    ):
+        pass
+    assert not (cache / "live/eight.json").exists()
+
+
+@pytest.mark.parametrize("run", ["", "../x", "a/b", "-x", "a b"])
+def test_odd_names_are_refused(cache, work, run):
+    with pytest.raises(TareError, match="cannot be a run's name"), leftovers.register(cache, run, work / "x"):
+        pass
+
+
+def test_a_dead_runs_containers_are_removed_where_it_had_some(cache, work, tmp_path):
+    folder = dead(cache, work, "nine", engines=[str(tmp_path / "docker.sock")])
+    with docker_double(tmp_path / "docker.sock") as double:
+        double.containers = {"a" * 64: "tare.run=nine", "b" * 64: "mine"}
+        double.images = ["tare-nine:k1"]
+        (one,) = found(cache, "nine")
+        assert one.describe()[-1] == f"what it has in the engine at {tmp_path / 'docker.sock'}"
+        assert leftovers.remove(one, cache) == [
+            f"Docker container {'a' * 12}", "Docker image tare-nine:k1", f"folder {folder}",
+        ]  # fmt: skip
+        assert list(double.containers) == ["b" * 64]
+    assert found(cache, "nine") == []
+
+
+def test_a_daemon_that_does_not_answer_is_asked_again_later(cache, work, tmp_path):
+    folder = dead(cache, work, "ten", engines=[str(tmp_path / "docker.sock")])
+    (one,) = found(cache, "ten")
+    *removed, told = leftovers.remove(one, cache)
+    assert removed == [f"folder {folder}"]
+    assert "tried again at the next start" in told
+    with docker_double(tmp_path / "docker.sock") as double:
+        double.containers = {"a" * 64: "tare.run=ten"}
+        (one,) = found(cache, "ten")
+        leftovers.remove(one, cache)
+        assert double.containers == {}
+    assert found(cache, "ten") == []
+
+
+def test_a_daemon_that_refuses_is_told(cache, work, tmp_path):
+    dead(cache, work, "eleven", engines=[str(tmp_path / "docker.sock")])
+    with docker_double(tmp_path / "docker.sock") as double:
+        double.answers["/containers/json"] = (500, '{"message": "broken"}')
+        (one,) = found(cache, "eleven")
+        with pytest.raises(leftovers.CleanupError, match="broken"):
+            leftovers.remove(one, cache)
+        double.answers.clear()
+        leftovers.remove(one, cache)
+    assert found(cache, "eleven") == []
+
+
+def test_a_used_daemon_is_written_down_once_in_both_files(cache, work, tmp_path):
+    socket = str(tmp_path / "docker.sock")
+    with (
+        docker_double(tmp_path / "docker.sock") as double,
+        leftovers.register(cache, "twelve", work / "tare-twelve"),
+    ):
+        for _ in range(2):
+            leftovers.note_engine(cache, "twelve", work / "tare-twelve", socket)
+        for file in (cache / "live/twelve.json", work / "tare-twelve/owner.json"):
+            assert json.loads(file.read_text())["engines"] == [socket]
+        double.images = ["tare-twelve:k"]
+    assert double.images == []
+    assert not (cache / "live/twelve.json").exists()
