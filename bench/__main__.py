@@ -8,9 +8,9 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Protocol
 
-from tare.bench.errors import Exit, UsageError
+from tare.bench.errors import Exit
 from tare.results.errors import ResultError
-from tare.runners.model import TareError
+from tare.runners.errors import TareError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

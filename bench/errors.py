@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from tare.runners.model import TareError
+from tare.runners.errors import TareError
 
 
 class Exit(IntEnum):
@@ -16,10 +16,6 @@ class Exit(IntEnum):
     ENVIRONMENT = 3
     SOME_FAILED = 4
     INTERRUPTED = 130
-
-
-class UsageError(TareError):
-    """What was asked for makes no sense; the text says what would."""
 
 
 class EnvironmentMissing(TareError):

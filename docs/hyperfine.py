@@ -36,17 +36,19 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tare.bench.registry import Supplies, make
 from tare.results.statistics.estimates import one_sample
 from tare.results.storage.store import new_run_id
 from tare.runners import cleanup as leftovers
+from tare.runners.context import RunContext
+from tare.runners.errors import TareError
 from tare.runners.images.build import build_image
 from tare.runners.launcher.client import Launcher, SpawnRequest
-from tare.runners.model import Job, Limits, RunContext, TareError
+from tare.runners.model import Job, Limits
 from tare.runners.places.host import discard
 from tare.runners.places.rooted import RootedRunner
 from tare.runners.provision.cache import default_cache
 from tare.runners.provision.tools import Provision
+from tare.runners.registry import Supplies, make
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -143,3 +143,11 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     image: dict[str, Any]
     """Layer name → hash, and the hashes of the programs and libraries in it."""
     notes: dict[str, Any] = {}
+
+
+BASE = "bare"
+"""Ratios are taken to this runner; it is measured in every run, and twice."""
+
+
+CONTROL = BASE + CONTROL_SUFFIX
+"""The name under which the base is measured a second time: the A/A control."""

@@ -13,15 +13,17 @@ import itertools
 import platform
 from typing import TYPE_CHECKING
 
+from tare.runners.errors import TareError
 from tare.runners.host.cgroups import Cgroups
-from tare.runners.model import Probe, TareError
+from tare.runners.model import Probe
 from tare.runners.places.host import file_system
 from tare.runners.places.launched import LaunchedPlace, Plan
 
 if TYPE_CHECKING:
     from tare.results.record import Accelerator
+    from tare.runners.context import RunContext
     from tare.runners.images.image import Image
-    from tare.runners.model import Job, Limits, RunContext
+    from tare.runners.model import Job, Limits
 
 
 class Bare:

@@ -20,9 +20,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tare.runners.errors import TareError
 from tare.runners.host.cgroups import Cgroups
 from tare.runners.host.processes import boot_id, start_ticks
-from tare.runners.model import TareError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -9,7 +9,8 @@ import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Self
 
-from tare.runners.model import JobResult, PlaceFailure, Probe, Usage, Vantage
+from tare.runners.errors import PlaceFailure
+from tare.runners.model import JobResult, Probe, Usage, Vantage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -16,11 +16,6 @@ if TYPE_CHECKING:
 
     from tare.results.record import Accelerator, Metric
     from tare.runners.images.image import Image
-    from tare.runners.launcher.client import Launcher
-
-
-class TareError(Exception):
-    """Something went wrong that a person can act on; the text says what was tried and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,15 +124,6 @@ class Vantage:
     """Asks the VMM: ``monitor(command, arguments)`` returns its answer, or raises :class:`TareError`. QEMU: QMP."""
 
 
-class PlaceFailure(TareError):
-    """The place could not be made or died: becomes a recorded failure, and the run goes on."""
-
-    def __init__(self, reason: str, *, remedy: str = "", log: str = "") -> None:
-        super().__init__(reason)
-        self.reason, self.remedy, self.log = reason, remedy, log
-        """``log``: tail of the console or of stderr, for the record's notes."""
-
-
 class Place(Protocol):
     """One live instance made by a runner.
 
@@ -204,16 +190,3 @@ class Runner(Protocol):
 
     def close(self) -> None:
         """Undo :meth:`prepare`. Idempotent."""
-
-
-@dataclass(frozen=True, slots=True)
-class RunContext:
-    """What runners need of the run they work for."""
-
-    run: str
-    """The run id. All that is created on the host carries ``tare-<run>`` in its name."""
-    workdir: Path
-    """``tare-<run>`` folder on a disk-backed file system; removed at the end of the run."""
-    cache: Path
-    launcher: Launcher
-    offline: bool = False

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tare.bench.errors import UsageError
 from tare.results.errors import ResultError
 from tare.results.storage.load import MANIFEST, TRIALS, load_run
+from tare.runners.errors import UsageError
 from tare.runners.host.facts import context_facts, host_class, host_facts
 
 if TYPE_CHECKING:

@@ -13,11 +13,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from tare.bench import pipeline
 from tare.bench.campaign.provision import provide
 from tare.bench.campaign.run import measure
-from tare.bench.errors import UsageError
-from tare.bench.planning.plan import Case, Mode, Plan
+from tare.bench.campaign.session import opened
+from tare.bench.planning.modes import Mode
+from tare.bench.planning.plan import Case, Plan
 from tare.bench.planning.variants import SIGN, Variant, make_variants
 from tare.bench.workloads.base import Site
 from tare.bench.workloads.null import Null
@@ -26,15 +26,16 @@ from tare.results.judgement.levels import BASE, TWIN, level_name
 from tare.results.record import CONTROL_SUFFIX
 from tare.results.storage.find import list_runs
 from tare.results.storage.load import load_run
+from tare.runners.errors import UsageError
 from tare.runners.model import Job
-from tare.runners.provision.cache import default_cache
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from tare.bench.pipeline import Bench, Request
+    from tare.bench.planning.runners import Bench
     from tare.bench.progress import Progress
+    from tare.bench.request.request import Request
     from tare.results.storage.load import Run
     from tare.runners.images.image import Image
     from tare.runners.model import Limits, Runner
@@ -66,11 +67,6 @@ class Pilot:
     """Estimate for one block of everything."""
 
 
-def folder_of(host: str, cache: Path | None = None) -> Path:
-    """Where a host class' calibration is kept. Its runs are in ``runs``: histories and `latest` must not meet them."""
-    return (cache or default_cache()) / "calibrations" / host
-
-
 def calibrate(
     request: Request, wanted: Wanted, runs: Path, progress: Progress, *, go_on: bool
 ) -> tuple[Path, bool]:
@@ -93,7 +89,7 @@ def calibrate(
         resuming="tare calibrate --resume",
     )
     limits = request.limits()
-    with pipeline.opened(request, progress, run_id=request.resume) as bench:
+    with opened(request, progress, run_id=request.resume) as bench:
         keys = [key for key, probe in bench.probes.items() if probe.ok]
         levels = _levels(settings["calibration"]["shares"] if before else wanted.shares)
         supplied = provide(request, bench, _plan(levels, keys, (), 1, 0.0, 0), limits, progress)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from tare.bench.analysis.report import known_calibration
+from tare.bench.analysis.known import known_calibration
 from tare.reports.render import changes
 from tare.reports.text import numbers
 from tare.results.judgement.calibration import quotes

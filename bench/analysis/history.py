@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from tare.bench.errors import UsageError
 from tare.results.errors import ResultError
 from tare.results.statistics.changepoints import ChangePoint, available, change_points
 from tare.results.statistics.series import good_series
 from tare.results.storage.find import list_runs
 from tare.results.storage.load import load_run
 from tare.results.tables.frame import read_frame
+from tare.runners.errors import UsageError
 from tare.runners.host.facts import host_class
 
 if TYPE_CHECKING:

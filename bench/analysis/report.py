@@ -5,27 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tare.bench.analysis.calibration import folder_of
+from tare.bench.analysis.known import known_calibration
 from tare.bench.planning.plan import BASE_VARIANT
-from tare.bench.registry import BASE
 from tare.reports.build import build_report
 from tare.reports.model import ReportInput
 from tare.reports.render.terminal import render
-from tare.results.errors import ResultError
-from tare.results.judgement.calibration import path_in, read_calibration
 from tare.results.judgement.rungs import climb
 from tare.results.judgement.verdict import compare_within
+from tare.results.record import BASE
 from tare.results.storage.load import load_run
 from tare.results.tables.frame import read_frame
-from tare.runners.host.facts import host_class
-from tare.runners.model import TareError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tare.reports.model import Language
-    from tare.results.judgement.calibration import Calibration
-    from tare.results.record import Manifest, Trial
+    from tare.results.record import Trial
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +47,6 @@ def report_input(run_dir: Path) -> ReportInput:
         calibration=known_calibration(run.manifest),
         rises=tuple(climb(frame)),
     )
-
-
-def known_calibration(manifest: Manifest) -> Calibration | None:
-    """How often the judgement errs on the run's host class, if this host's cache knows."""
-    if not manifest.host:
-        return None
-    try:
-        return read_calibration(path_in(folder_of(host_class(manifest.host))))
-    except (ResultError, TareError):
-        # A damaged one is told by `tare calibrate`; a report goes without.
-        return None
 
 
 def _base(mode: str, trials: tuple[Trial, ...]) -> str:

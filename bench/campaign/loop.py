@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING
 from tare.bench.campaign.launch_metrics import launch_metrics
 from tare.bench.campaign.trial_builder import Draft
 from tare.bench.experiments.base import Lab, Unsuitable
-from tare.bench.planning.plan import WARMUP_SHARE, job_key, share
+from tare.bench.planning.budget import job_key
+from tare.bench.planning.modes import WARMUP_SHARE
+from tare.bench.planning.plan import share
 from tare.bench.workloads.base import Site
 from tare.results.record import CONTROL_SUFFIX, Trial
 from tare.runners.collectors import default_collectors, usage_metrics
-from tare.runners.model import PlaceFailure, TareError
+from tare.runners.errors import PlaceFailure, TareError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -29,11 +31,11 @@ if TYPE_CHECKING:
     from tare.bench.experiments.base import Experiment
     from tare.bench.planning.plan import Case, Plan
     from tare.bench.progress import Progress
-    from tare.bench.registry import Supplies
     from tare.bench.workloads.base import Workload
     from tare.results.record import Metric
     from tare.runners.images.image import Image
     from tare.runners.model import Limits, Place, Runner
+    from tare.runners.registry import Supplies
 
 GIVE_UP_AFTER = 2
 """Failed openings in a row after which a runner's remaining cases are recorded as skipped."""
@@ -71,7 +73,7 @@ class Campaign:
     invocation: int = 0
     """Of the next opening."""
     seen: dict[str, list[float]] = field(default_factory=dict)
-    """What cases cost, for the next plan's estimate; keys as in :class:`tare.bench.planning.plan.Seconds`."""
+    """What cases cost, for the next plan's estimate; keys as in :class:`tare.bench.planning.budget.Seconds`."""
     _failures: dict[str, int] = field(default_factory=dict)
     _gone: dict[str, str] = field(default_factory=dict)
     """Runner key, or ``<experiment>@<runner key>`` → why it was given up."""

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING
 
 from tare.bench.workloads.base import Site
 from tare.bench.workloads.python import PROGRAM_IN_IMAGE, Python
-from tare.runners.model import TareError
+from tare.runners.errors import TareError
 
 if TYPE_CHECKING:
-    from tare.bench.pipeline import Bench
     from tare.bench.planning.plan import Plan
+    from tare.bench.planning.runners import Bench
     from tare.bench.progress import Progress
     from tare.runners.images.image import Image
     from tare.runners.model import Limits, Place

@@ -8,25 +8,26 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from tare.bench.errors import UsageError
 from tare.bench.planning.variants import IMAGE, SIGN
-from tare.bench.registry import BASE
 from tare.bench.workloads.python import EXTRA_FILES
 from tare.bench.workloads.work import Work
+from tare.results.record import BASE
+from tare.runners.errors import PlaceFailure, TareError, UsageError
 from tare.runners.images.build import build_image
 from tare.runners.images.external import read_given
 from tare.runners.inside import image_files
 from tare.runners.inside.limits import verify
-from tare.runners.model import PlaceFailure, Probe, TareError
+from tare.runners.model import Probe
 from tare.runners.provision.tools import Missing
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from pathlib import Path
 
-    from tare.bench.pipeline import Bench, Request
     from tare.bench.planning.plan import Plan
+    from tare.bench.planning.runners import Bench
     from tare.bench.progress import Progress
+    from tare.bench.request.request import Request
     from tare.runners.images.external import GivenImage
     from tare.runners.images.image import Image
     from tare.runners.model import Limits

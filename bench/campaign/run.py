@@ -14,9 +14,8 @@ import msgspec
 
 from tare.bench.campaign.loop import Campaign, done_trials
 from tare.bench.campaign.stopping import Precision
-from tare.bench.planning.plan import timings_file
-from tare.bench.registry import BASE
-from tare.results.record import CONTROL_SUFFIX, CPU_TIME, FORMAT_VERSION, Manifest
+from tare.bench.planning.budget import timings_file
+from tare.results.record import BASE, CONTROL_SUFFIX, CPU_TIME, FORMAT_VERSION, Manifest
 from tare.results.storage.load import load_run
 from tare.results.storage.store import RunWriter, resume
 from tare.runners.host.conditions import conditions
@@ -26,9 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from tare.bench.pipeline import Bench, Request
     from tare.bench.planning.plan import Plan
+    from tare.bench.planning.runners import Bench
     from tare.bench.progress import Progress
+    from tare.bench.request.request import Request
     from tare.runners.images.image import Image
     from tare.runners.model import Limits
 

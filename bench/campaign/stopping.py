@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import TYPE_CHECKING
 
+from tare.bench.planning.modes import LEAST_OPENINGS
 from tare.bench.planning.plan import BASE_VARIANT
 from tare.results.record import CONTROL_SUFFIX
 from tare.results.statistics.width import CHECKPOINTS, half_width
@@ -14,8 +15,6 @@ from tare.results.statistics.width import CHECKPOINTS, half_width
 if TYPE_CHECKING:
     from tare.results.record import Trial
 
-LEAST_OPENINGS = 6
-"""Where several blocks share an opening, openings are the units, and fewer of them have no interval at 95 %."""
 
 SIGN = BASE_VARIANT[0]
 

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from tare.bench.planning.plan import Case
     from tare.bench.workloads.base import Workload
     from tare.results.record import Metric, Outcome
-    from tare.runners.model import JobResult, PlaceFailure
+    from tare.runners.errors import PlaceFailure
+    from tare.runners.model import JobResult
 
 _TAIL = 2000
 """Bytes or characters of output that are kept with a trial that went wrong."""

@@ -14,17 +14,19 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tare.bench import pipeline, registry
+from tare.bench import pipeline
 from tare.bench.commands.shared import options as requests
 from tare.bench.commands.shared import output as saying
-from tare.bench.errors import EnvironmentMissing, Exit, UsageError
+from tare.bench.errors import EnvironmentMissing, Exit
 from tare.bench.planning.variants import IMAGE
 from tare.bench.request import settings
+from tare.results import record
+from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
 
-    from tare.bench.pipeline import Request
+    from tare.bench.request.request import Request
 
 BASE, HEAD = "base", "head"
 
@@ -81,7 +83,7 @@ def _request(arguments: argparse.Namespace) -> Request:
     if any(commands):
         versions = tuple((name, _words(getattr(arguments, name), name)) for name in (BASE, HEAD))
         request = replace(request, versions=versions)
-        chosen = request.settings["run.runners"] or (registry.BASE,)
+        chosen = request.settings["run.runners"] or (record.BASE,)
         return requests.replace_settings(request, **{"run.runners": chosen})
     variants = tuple(
         (name, dict(settings.read_one(text, f"--{name}-set") for text in given))

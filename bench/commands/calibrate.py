@@ -8,8 +8,9 @@ import sys
 from pathlib import Path
 
 from tare.bench.commands.shared import options as requests
-from tare.bench.errors import Exit, UsageError
+from tare.bench.errors import Exit
 from tare.bench.request import settings
+from tare.runners.errors import UsageError
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -44,6 +45,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Measure, judge, store, print."""
     from tare.bench.analysis import calibration as calibrating  # noqa: PLC0415
+    from tare.bench.analysis.known import folder_of  # noqa: PLC0415
     from tare.runners.host.facts import host_class, host_facts  # noqa: PLC0415
 
     arguments.trailing = ()
@@ -51,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
     chosen = request.settings["run.runners"] or ("bare", "namespaces")
     request = requests.replace_settings(request, **{"run.runners": chosen})
     host = host_class(host_facts(None))
-    folder = calibrating.folder_of(host, arguments.keep_in)
+    folder = folder_of(host, arguments.keep_in)
     load = [] if arguments.analyse else [os.getloadavg()[0]]
     if arguments.analyse:
         run_dir = _last(folder / "runs")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tare.bench.errors import Exit
 from tare.runners import cleanup as leftovers
 from tare.runners.containers.engines.private import PrivateDocker, clear_dead
-from tare.runners.model import TareError
+from tare.runners.errors import TareError
 from tare.runners.provision.cache import default_cache
 
 if TYPE_CHECKING:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tare.bench.commands.shared import output as saying
-from tare.bench.errors import Exit, UsageError
+from tare.bench.errors import Exit
 from tare.bench.request import settings
+from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse

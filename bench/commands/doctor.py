@@ -7,14 +7,15 @@ import textwrap
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-from tare.bench import pipeline
+from tare.bench.campaign.session import opened
 from tare.bench.commands.shared import options as requests
 from tare.bench.commands.shared.fixes import FIXES
 from tare.bench.errors import Exit
-from tare.bench.registry import BASE, KINDS
 from tare.reports.text import numbers
+from tare.results.record import BASE
 from tare.runners.provision.cache import default_cache
 from tare.runners.provision.tools import Provision
+from tare.runners.registry import KINDS
 
 if TYPE_CHECKING:
     import argparse
@@ -46,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     asked = requests.request_from(arguments)
     wanted = asked.settings["run.runners"] or tuple(KINDS)
     request = replace(asked, settings={**asked.settings, "run.runners": wanted})
-    with pipeline.opened(request, requests.progress()) as bench:
+    with opened(request, requests.progress()) as bench:
         workdir = bench.supplies.context.workdir
         found = {
             "runners": {runner.label: _as_json(bench.probes[key]) for key, runner in bench.runners.items()},

@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tare.bench.errors import Exit, UsageError
+from tare.bench.errors import Exit
 from tare.bench.request import settings
+from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from tare.bench import pipeline
+from tare.bench.campaign.session import opened
 from tare.bench.commands.shared import options as requests
 from tare.bench.errors import Exit
+from tare.bench.planning.from_request import plan as make_plan
 from tare.bench.progress import clock
 
 if TYPE_CHECKING:
@@ -25,8 +26,8 @@ def options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the plan."""
     request = requests.request_from(arguments)
-    with pipeline.opened(request, requests.progress()) as bench:
-        plan = pipeline.plan(request, bench)
+    with opened(request, requests.progress()) as bench:
+        plan = make_plan(request, bench)
     print(json.dumps(_as_json(plan), indent=2) if arguments.json else _as_text(plan))
     return Exit.OK
 

@@ -12,15 +12,17 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tare.runners.model import TareError
+from tare.runners.errors import TareError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from tare.results.record import Metric
+    from tare.runners.context import RunContext
+    from tare.runners.errors import PlaceFailure
     from tare.runners.images.image import Image
-    from tare.runners.model import Limits, PlaceFailure, RunContext, Runner
+    from tare.runners.model import Limits, Runner
     from tare.runners.provision.tools import Provision
 
 

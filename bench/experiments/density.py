@@ -18,7 +18,7 @@ from tare.bench.experiments import crowd
 from tare.bench.experiments.base import Experiment, Findings
 from tare.results.record import Metric
 from tare.runners.collectors.crowd import weigh
-from tare.runners.model import PlaceFailure, TareError
+from tare.runners.errors import PlaceFailure, TareError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

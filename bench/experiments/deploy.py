@@ -30,9 +30,9 @@ from tare.bench.experiments.deploying import (  # fmt: skip
 )
 from tare.bench.experiments.payloads import PAYLOADS, VERSIONS, Payload
 from tare.results.record import Metric
+from tare.runners.errors import PlaceFailure
 from tare.runners.guests.qemu.runner import QemuRunner
 from tare.runners.host import residency
-from tare.runners.model import PlaceFailure
 from tare.runners.provision.cache import Cache
 from tare.runners.provision.missing import Missing
 

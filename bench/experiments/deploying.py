@@ -20,12 +20,12 @@ from tare.bench.experiments.base import Unsuitable
 from tare.runners.containers.engines.api import DockerApi
 from tare.runners.containers.engines.clearing import LABEL, repository
 from tare.runners.containers.engines.docker import find_daemon
+from tare.runners.errors import TareError
 from tare.runners.guests.disks import copy_sparse
 from tare.runners.images.apply import Applier
 from tare.runners.images.layers import Digest, merge
 from tare.runners.images.oci import GZIP_LEVEL, OciImage, of_image
 from tare.runners.images.qcow import convert, difference
-from tare.runners.model import TareError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any
 from tare.bench.experiments import crowd
 from tare.bench.experiments.base import Experiment, Findings, Unsuitable
 from tare.results.record import Metric
+from tare.runners.errors import PlaceFailure, TareError
 from tare.runners.launcher.client import held_back
-from tare.runners.model import Job, PlaceFailure, TareError
+from tare.runners.model import Job
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

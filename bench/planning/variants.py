@@ -10,9 +10,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
-from tare.bench.registry import Supplies, make
 from tare.runners import cleanup as leftovers
 from tare.runners.places.slowdown import DelayedLauncher
+from tare.runners.registry import Supplies, make
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

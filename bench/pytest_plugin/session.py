@@ -13,11 +13,12 @@ import pytest
 from tare.bench import pipeline
 from tare.bench.commands.shared import options as requests
 from tare.bench.experiments.base import Experiment
-from tare.bench.pipeline import Request
-from tare.bench.registry import BASE, CONTROL
+from tare.bench.planning.runners import choose_runners
 from tare.bench.request import settings
 from tare.bench.request.keyword import compile_keyword
-from tare.runners.model import TareError
+from tare.bench.request.request import Request
+from tare.results.record import BASE, CONTROL
+from tare.runners.errors import TareError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -59,7 +60,7 @@ def runner_keys(config: pytest.Config) -> list[str]:
         pytest.UsageError: an option cannot be used.
     """
     try:
-        asked = pipeline.choose_runners(request_from(config))
+        asked = choose_runners(request_from(config))
     except TareError as error:
         raise pytest.UsageError(str(error)) from error
     return [BASE, CONTROL, *(key for key in asked if key != BASE)]

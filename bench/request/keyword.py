@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from tare.bench.errors import UsageError
+from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -26,11 +26,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tare.runners import cleanup as leftovers
+from tare.runners.context import RunContext
+from tare.runners.errors import TareError
 from tare.runners.guests.qemu.runner import QemuRunner
 from tare.runners.images.build import AGENT_SOURCE
 from tare.runners.images.image import Image
 from tare.runners.launcher.client import Launcher
-from tare.runners.model import Job, Limits, RunContext, TareError
+from tare.runners.model import Job, Limits
 from tare.runners.native.build import build
 from tare.runners.provision.cache import default_cache
 from tare.runners.provision.tools import Provision

@@ -19,7 +19,7 @@ from tare.runners import cleanup as leftovers
 from tare.runners.containers.cri.availability import importable
 from tare.runners.containers.kubernetes.build import servers
 from tare.runners.containers.kubernetes.cluster import SYSCTLS, Cluster
-from tare.runners.model import TareError
+from tare.runners.errors import TareError
 from tare.runners.provision.cache import default_cache
 from tare.runners.provision.tools import Provision
 

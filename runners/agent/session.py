@@ -1,7 +1,7 @@
 """The conversation with an agent: who is there, what is its clock, run this, leave.
 
 Every wait has a deadline. An agent that falls silent, dies or contradicts itself costs its place
-(:class:`~tare.runners.model.PlaceFailure`), never the run, and no number is ever taken from a contradiction.
+(:class:`~tare.runners.errors.PlaceFailure`), never the run, and no number is ever taken from a contradiction.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ from tare.runners.agent.wire import (
     encode,
     encode_job,
 )
-from tare.runners.model import JobResult, PlaceFailure, Usage
+from tare.runners.errors import PlaceFailure
+from tare.runners.model import JobResult, Usage
 
 if TYPE_CHECKING:
     from tare.runners.agent.wire import Message

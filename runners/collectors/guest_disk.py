@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tare.runners.collectors.base import BYTES, COUNT, CounterCollector, Kind
-from tare.runners.model import TareError
+from tare.runners.errors import TareError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

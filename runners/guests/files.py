@@ -10,8 +10,9 @@ from tare.runners.images.initramfs import build_initramfs
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tare.runners.context import RunContext
     from tare.runners.images.image import Image
-    from tare.runners.model import Limits, RunContext
+    from tare.runners.model import Limits
     from tare.runners.provision.cache import Cache
     from tare.runners.provision.tools import Provision
 

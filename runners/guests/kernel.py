@@ -18,8 +18,8 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tare.runners.errors import TareError
 from tare.runners.guests import lz4
-from tare.runners.model import TareError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from tare.runners.model import TareError
+from tare.runners.errors import TareError
 from tare.runners.provision.kernel import SOURCES
 
 if TYPE_CHECKING:

@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tare.runners.agent.session import AgentSession, preload
+from tare.runners.errors import PlaceFailure
 from tare.runners.guests.clock import boot_marks, error_seconds
 from tare.runners.guests.disks import copy_sparse
 from tare.runners.guests.watch import complaints
 from tare.runners.launcher.client import LauncherError, SpawnError
-from tare.runners.model import PlaceFailure, Vantage
+from tare.runners.model import Vantage
 from tare.runners.places.host import SOCKET_BYTES, ProcessPlace, discard, remove_tree
 
 if TYPE_CHECKING:
@@ -22,10 +23,11 @@ if TYPE_CHECKING:
 
     from tare.runners.agent.session import ClockMap
     from tare.runners.agent.wire import Hello
+    from tare.runners.context import RunContext
     from tare.runners.guests.watch import Watch
     from tare.runners.host.cgroups import Cgroup, Cgroups
     from tare.runners.launcher.client import Spawned, SpawnRequest
-    from tare.runners.model import Job, JobResult, Limits, RunContext
+    from tare.runners.model import Job, JobResult, Limits
 
 _ENDING_SECONDS = 1.0
 """How long to wait for the VMM's own end once its channel has closed, to learn its status."""

@@ -14,8 +14,8 @@ import struct
 import threading
 from pathlib import Path
 
+from tare.runners.errors import PlaceFailure
 from tare.runners.host.links import BITS, ip
-from tare.runners.model import PlaceFailure
 from tare.runners.provision.missing import Missing
 
 TUN = Path("/dev/net/tun")

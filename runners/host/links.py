@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tare.runners.model import PlaceFailure
+from tare.runners.errors import PlaceFailure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

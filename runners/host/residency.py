@@ -11,7 +11,7 @@ import mmap
 import os
 from typing import TYPE_CHECKING
 
-from tare.runners.model import TareError
+from tare.runners.errors import TareError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from tare.runners.model import TareError
+from tare.runners.errors import TareError
 from tare.runners.provision.elf import inside
 
 _WHITEOUT = ".wh."

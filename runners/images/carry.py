@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from tare.runners.errors import TareError
 from tare.runners.images.layers import Items
-from tare.runners.model import TareError
 from tare.runners.provision.cache import sha256_of
 from tare.runners.provision.elf import Closure, Libraries, inside
 from tare.runners.provision.unpack import merged

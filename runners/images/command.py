@@ -16,11 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tare.runners.errors import TareError
 from tare.runners.images.carry import Carrier
 from tare.runners.images.image import ROOT, Program
 from tare.runners.images.imports import installed, modules, source_of
 from tare.runners.images.python import add_library, add_modules, ask, package_files
-from tare.runners.model import TareError
 from tare.runners.provision import arch
 from tare.runners.provision.elf import is_elf, read_elf
 

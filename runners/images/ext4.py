@@ -7,7 +7,7 @@ import subprocess
 import uuid
 from typing import TYPE_CHECKING
 
-from tare.runners.model import TareError
+from tare.runners.errors import TareError
 
 if TYPE_CHECKING:
     from pathlib import Path

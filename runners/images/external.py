@@ -19,8 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
+from tare.runners.errors import TareError
 from tare.runners.images.oci import blob_path
-from tare.runners.model import TareError
 from tare.runners.provision import arch
 
 if TYPE_CHECKING:

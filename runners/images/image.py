@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tare.runners.model import TareError
+from tare.runners.errors import TareError
 from tare.runners.provision.loader import loader_argv
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any, Literal, cast
 
-from tare.runners.model import TareError
+from tare.runners.errors import TareError
 from tare.runners.provision.cache import sha256_of
 from tare.runners.provision.unpack import merged
 

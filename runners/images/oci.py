@@ -19,9 +19,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, cast
 
+from tare.runners.errors import TareError
 from tare.runners.images.image import AGENT
 from tare.runners.images.layers import Digest
-from tare.runners.model import TareError
 from tare.runners.provision import arch
 
 if TYPE_CHECKING:

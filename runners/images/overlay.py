@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from tare.runners.errors import TareError
 from tare.runners.images.apply import Applier
 from tare.runners.images.image import ROOT, Program
 from tare.runners.images.layers import Layer
-from tare.runners.model import TareError
 from tare.runners.provision import arch
 from tare.runners.provision.cache import sha256_of
 from tare.runners.provision.elf import Libraries, inside, is_elf

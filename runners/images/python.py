@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from tare.runners.errors import TareError
 from tare.runners.images.layers import Item
-from tare.runners.model import TareError
 from tare.runners.provision.unpack import merged
 
 if TYPE_CHECKING:

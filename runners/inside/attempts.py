@@ -15,16 +15,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
+from tare.runners.errors import TareError
 from tare.runners.host.disks import disk_of
 from tare.runners.inside import PATH, program
-from tare.runners.model import Job, TareError
+from tare.runners.model import Job
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from tare.runners.context import RunContext
     from tare.runners.images.image import Image
     from tare.runners.inside.fingerprint import Facts
-    from tare.runners.model import Place, RunContext
+    from tare.runners.model import Place
 
 Scope = Literal["host", "kernel", "user", "mnt", "pid", "uts", "net"]
 """What an attempt that passes has reached. ``host``: something that is certainly the host's. ``kernel``: the kernel,

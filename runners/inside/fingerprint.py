@@ -9,8 +9,9 @@ import re
 import time
 from typing import TYPE_CHECKING, Final
 
+from tare.runners.errors import TareError
 from tare.runners.inside import program
-from tare.runners.model import Job, TareError
+from tare.runners.model import Job
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

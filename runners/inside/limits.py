@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from tare.runners.collectors.base import TICK_SECONDS
 from tare.runners.collectors.processes import stat_fields
+from tare.runners.errors import TareError
 from tare.runners.inside import program
-from tare.runners.model import Job, TareError
+from tare.runners.model import Job
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,17 +11,19 @@ import select
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from tare.runners.errors import PlaceFailure, TareError
 from tare.runners.inside import PATH, program
 from tare.runners.launcher.client import SpawnError, SpawnRequest
 from tare.runners.launcher.steps import EnterNamespace
-from tare.runners.model import Job, PlaceFailure, TareError
+from tare.runners.model import Job
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import Literal
 
+    from tare.runners.context import RunContext
     from tare.runners.images.image import Image
-    from tare.runners.model import JobResult, Place, RunContext
+    from tare.runners.model import JobResult, Place
 
     Kind = Literal["latency", "out", "in"]
 

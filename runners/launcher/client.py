@@ -22,8 +22,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from tare.runners.errors import TareError
 from tare.runners.launcher.steps import encode_text
-from tare.runners.model import TareError, Usage
+from tare.runners.model import Usage
 from tare.runners.native.build import build
 
 if TYPE_CHECKING:

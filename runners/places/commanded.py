@@ -17,11 +17,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tare.runners.errors import PlaceFailure
 from tare.runners.host.cgroups import Cgroups
 from tare.runners.host.disks import disk_of
 from tare.runners.host.membership import cgroups_of
 from tare.runners.launcher.client import SpawnRequest
-from tare.runners.model import PlaceFailure, Vantage
+from tare.runners.model import Vantage
 from tare.runners.places.host import (
     HELLO_SECONDS,
     HostPlace,

@@ -17,8 +17,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from tare.runners.errors import PlaceFailure
 from tare.runners.launcher.client import LauncherError, SpawnRequest
-from tare.runners.model import PlaceFailure
 from tare.runners.places.commanded import CommandedPlace, CommandPlan, ended_how
 from tare.runners.places.host import ENDING_SECONDS
 

@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from tare.runners.agent.session import AgentSession, preload
+from tare.runners.errors import PlaceFailure
 from tare.runners.launcher.client import LauncherError, SpawnError
 from tare.runners.launcher.steps import SetLimit
-from tare.runners.model import PlaceFailure, Vantage
+from tare.runners.model import Vantage
 from tare.runners.places.limit_watch import Guard
 
 if TYPE_CHECKING:
@@ -28,10 +29,11 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from tare.results.record import Metric
+    from tare.runners.context import RunContext
     from tare.runners.host.cgroups import Cgroup
     from tare.runners.launcher.client import Gone, Launcher, Spawned, SpawnRequest
     from tare.runners.launcher.steps import Step
-    from tare.runners.model import Job, JobResult, Limits, RunContext, Usage
+    from tare.runners.model import Job, JobResult, Limits, Usage
 
 HELLO_SECONDS = 15.0
 LEAVE_SECONDS = 3.0

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tare.runners.containers.namespaces.rung_steps import escape
+from tare.runners.errors import PlaceFailure, TareError
 from tare.runners.host.cgroups import Cgroups
 from tare.runners.images.build import AGENT_SOURCE
 from tare.runners.images.image import AGENT, Image
@@ -32,7 +33,7 @@ from tare.runners.launcher.steps import (
     Mount,
     NewNamespace,
 )
-from tare.runners.model import Job, Limits, PlaceFailure, Probe, TareError
+from tare.runners.model import Job, Limits, Probe
 from tare.runners.native.build import build
 from tare.runners.places.commanded import CommandedPlace, CommandPlan, agent_argv
 from tare.runners.places.created import CreatedPlace, CreatedPlan
@@ -44,9 +45,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tare.results.record import Accelerator
+    from tare.runners.context import RunContext
     from tare.runners.launcher.client import Launcher
     from tare.runners.launcher.steps import Step
-    from tare.runners.model import RunContext
     from tare.runners.provision.tools import Provision, Tool
 
 UPPER_BYTES = 256 << 20

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from dataclasses import dataclass
 
-from tare.runners.model import TareError
+from tare.runners.errors import TareError
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO
 
-from tare.runners.model import TareError
+from tare.runners.errors import TareError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from tare.runners.model import TareError
+from tare.runners.errors import TareError
 from tare.runners.provision import arch
 from tare.runners.provision.aptroot import Packages, fetch
 from tare.runners.provision.cache import sha256_of

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from tare.runners.model import TareError
+from tare.runners.errors import TareError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tare.runners.model import TareError
+from tare.runners.errors import TareError
 
 
 class Missing(TareError):

@@ -14,7 +14,7 @@ import tarfile
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING
 
-from tare.runners.model import TareError
+from tare.runners.errors import TareError
 from tare.runners.provision.elf import inside
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from tare.runners.agent.session import AgentSession, preload
-from tare.runners.model import Job, PlaceFailure
+from tare.runners.errors import PlaceFailure
+from tare.runners.model import Job
 from tare.runners.native.build import build
 
 if TYPE_CHECKING:

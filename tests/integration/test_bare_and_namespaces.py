@@ -11,9 +11,10 @@ from support.launched_places import EMPTY, program, run_context, runner_for, set
 from tare.results.record import MARKS
 from tare.runners.containers.namespaces.ladder import known, standing
 from tare.runners.containers.namespaces.runner import Namespaces
+from tare.runners.errors import PlaceFailure
 from tare.runners.launcher.client import SpawnError, SpawnRequest
 from tare.runners.launcher.steps import Mount, NewNamespace
-from tare.runners.model import Job, Limits, PlaceFailure
+from tare.runners.model import Job, Limits
 
 pytestmark = pytest.mark.integration
 MIB = 1 << 20

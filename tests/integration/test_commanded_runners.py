@@ -19,7 +19,8 @@ from tare.results.record import MARKS
 from tare.runners import cleanup as leftovers
 from tare.runners.containers.namespaces.rung_steps import KEPT_CAPABILITIES
 from tare.runners.containers.oci.runner import OciRunner
-from tare.runners.model import Job, Limits, PlaceFailure
+from tare.runners.errors import PlaceFailure
+from tare.runners.model import Job, Limits
 from tare.runners.provision.cache import default_cache
 from tare.runners.provision.tools import Tool
 

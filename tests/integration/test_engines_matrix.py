@@ -9,12 +9,12 @@ import pytest
 
 from support.docker_state import belongings
 from support.launched_places import EMPTY, settled_state
-from tare.bench.registry import KINDS
 from tare.runners.containers.engines.api import DockerApi
 from tare.runners.containers.engines.docker import find_daemon
 from tare.runners.containers.engines.private import PrivateDocker
 from tare.runners.provision.cache import default_cache
 from tare.runners.provision.tools import Provision
+from tare.runners.registry import KINDS
 
 pytestmark = [pytest.mark.integration, pytest.mark.engines]
 CONTAINERS = [

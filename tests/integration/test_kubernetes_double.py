@@ -9,7 +9,8 @@ from support.kubectl_double import Double
 from support.launched_places import EMPTY, run_context, settled_state
 from tare.results.record import MARKS
 from tare.runners.containers.kubernetes.runner import Kubernetes
-from tare.runners.model import Job, Limits, PlaceFailure
+from tare.runners.errors import PlaceFailure
+from tare.runners.model import Job, Limits
 
 pytestmark = pytest.mark.integration
 LIMITS = Limits(cpus=1, memory_bytes=64 << 20)

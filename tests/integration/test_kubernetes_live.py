@@ -12,7 +12,8 @@ from tare.runners import cleanup as leftovers
 from tare.runners.containers.kubernetes.clearing import namespace_of
 from tare.runners.containers.kubernetes.kubectl import Kubectl
 from tare.runners.containers.kubernetes.runner import Kubernetes
-from tare.runners.model import Job, Limits, PlaceFailure
+from tare.runners.errors import PlaceFailure
+from tare.runners.model import Job, Limits
 from tare.runners.provision.cache import default_cache
 from tare.runners.provision.tools import Provision
 

@@ -11,10 +11,11 @@ from types import SimpleNamespace
 import pytest
 
 from support.launched_places import EMPTY, run_context, settled_state
+from tare.runners.errors import PlaceFailure
 from tare.runners.guests.microvms import runner as module
 from tare.runners.guests.microvms.runner import MicroVmRunner
 from tare.runners.guests.microvms.vmms import VMMS
-from tare.runners.model import Job, Limits, PlaceFailure
+from tare.runners.model import Job, Limits
 from tare.runners.native.build import build
 from tare.runners.provision.cache import default_cache
 from tare.runners.provision.tools import Provision

@@ -11,8 +11,9 @@ from tare.bench.experiments.base import Lab
 from tare.bench.experiments.network import Latency, Stream
 from tare.runners.bare import Bare
 from tare.runners.containers.namespaces.runner import Namespaces
+from tare.runners.errors import PlaceFailure
 from tare.runners.inside import net
-from tare.runners.model import Limits, PlaceFailure
+from tare.runners.model import Limits
 
 LIMITS = Limits(cpus=1, memory_bytes=256 << 20)
 

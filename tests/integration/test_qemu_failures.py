@@ -6,8 +6,9 @@ import signal
 import pytest
 
 from support.guests import FLOOD, HANG, TRIPLE_FAULT, guest_runner, toy_kernel
+from tare.runners.errors import PlaceFailure
 from tare.runners.guests.kvm.floor import probe_kvm
-from tare.runners.model import Job, Limits, PlaceFailure
+from tare.runners.model import Job, Limits
 
 pytestmark = pytest.mark.integration
 
@@ -95,9 +96,9 @@ def test_place_that_is_left_unused_is_ended(tmp_path):
 
 
 def test_accelerator_asked_for_by_name_is_used_or_fails(tmp_path):
+    from tare.runners.context import RunContext  # noqa: PLC0415
     from tare.runners.guests.qemu.runner import QemuRunner  # noqa: PLC0415
     from tare.runners.launcher.client import Launcher  # noqa: PLC0415
-    from tare.runners.model import RunContext  # noqa: PLC0415
     from tare.runners.provision.cache import default_cache  # noqa: PLC0415
     from tare.runners.provision.tools import Provision  # noqa: PLC0415
 

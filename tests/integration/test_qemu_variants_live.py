@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from support.guests import busybox_image, guest_runner
+from tare.runners.errors import PlaceFailure
 from tare.runners.guests.qemu import place as place_module
 from tare.runners.guests.qemu.network import has_default_route
-from tare.runners.model import Job, Limits, PlaceFailure
+from tare.runners.model import Job, Limits
 
 pytestmark = pytest.mark.integration
 
@@ -199,9 +200,9 @@ def test_restored_guests_are_ready_at_once_and_each_has_its_own(image):
 
 
 def test_a_cpu_model_that_only_kvm_has_is_refused(image):
+    from tare.runners.context import RunContext  # noqa: PLC0415
     from tare.runners.guests.qemu.runner import QemuRunner  # noqa: PLC0415
     from tare.runners.launcher.client import Launcher  # noqa: PLC0415
-    from tare.runners.model import RunContext  # noqa: PLC0415
     from tare.runners.provision.cache import default_cache  # noqa: PLC0415
     from tare.runners.provision.tools import Provision  # noqa: PLC0415
 

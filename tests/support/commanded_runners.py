@@ -6,9 +6,9 @@ import functools
 import pytest
 
 from support.launched_places import run_context
-from tare.bench.registry import Supplies, make
 from tare.runners.provision.cache import default_cache
 from tare.runners.provision.tools import Missing, Provision
+from tare.runners.registry import Supplies, make
 
 
 @functools.cache

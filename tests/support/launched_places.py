@@ -10,11 +10,11 @@ from pathlib import Path
 from tare.runners import cleanup as leftovers
 from tare.runners.bare import Bare
 from tare.runners.containers.namespaces.runner import Namespaces
+from tare.runners.context import RunContext
 from tare.runners.images.build import AGENT_SOURCE
 from tare.runners.images.image import Image
 from tare.runners.images.layers import layer_of
 from tare.runners.launcher.client import Launcher
-from tare.runners.model import RunContext
 from tare.runners.native.build import build
 from tare.runners.provision.cache import default_cache
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tare.bench.pipeline import Request
 from tare.bench.progress import Lines, Progress, Silent
 from tare.bench.request import settings
+from tare.bench.request.request import Request
 
 if TYPE_CHECKING:
     import argparse

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tare.bench.errors import UsageError
+from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse

@@ -37,18 +37,20 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tare.bench.registry import Supplies, make
 from tare.runners import cleanup as leftovers
 from tare.runners.bare import Bare
 from tare.runners.containers.namespaces.runner import Namespaces
+from tare.runners.context import RunContext
+from tare.runners.errors import TareError
 from tare.runners.host.cgroups import Cgroups
 from tare.runners.images.build import AGENT_SOURCE
 from tare.runners.images.image import Image
 from tare.runners.launcher.client import Launcher
-from tare.runners.model import Job, Limits, RunContext, TareError
+from tare.runners.model import Job, Limits
 from tare.runners.native.build import build
 from tare.runners.provision.cache import default_cache
 from tare.runners.provision.tools import Provision
+from tare.runners.registry import Supplies, make
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

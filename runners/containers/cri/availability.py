@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING
 
 from tare.runners.containers.cri.errors import CriError
 from tare.runners.containers.engines.clearing import repository
-from tare.runners.model import Probe, TareError
+from tare.runners.errors import TareError
+from tare.runners.model import Probe
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from tare.results.record import Accelerator
+    from tare.runners.context import RunContext
     from tare.runners.images.image import Image
-    from tare.runners.model import Job, Limits, Place, RunContext, Runner
+    from tare.runners.model import Job, Limits, Place, Runner
     from tare.runners.provision.tools import Provision
 
 _NO_LIBRARY = "CRI is spoken by gRPC, and grpcio and protobuf are not installed"

@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from tare.runners.errors import PlaceFailure, TareError
 from tare.runners.host.cgroups import Cgroups
 from tare.runners.host.processes import start_ticks
-from tare.runners.model import PlaceFailure, TareError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tare.runners.model import PlaceFailure
+from tare.runners.errors import PlaceFailure
 
 
 class CriError(PlaceFailure):

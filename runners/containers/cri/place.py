@@ -23,9 +23,10 @@ from tare.runners.containers.cri.client import LABEL, Cri
 from tare.runners.containers.cri.errors import CriError
 from tare.runners.containers.cri.messages import pairs
 from tare.runners.containers.engines.usage import cpu_metric, cpu_seconds
+from tare.runners.errors import PlaceFailure
 from tare.runners.host.disks import disk_of
 from tare.runners.launcher.client import Spawned
-from tare.runners.model import PlaceFailure, Vantage
+from tare.runners.model import Vantage
 from tare.runners.places.commanded import find_agent
 from tare.runners.places.host import HostPlace, PlacePlan, discard
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from tare.runners.containers.cri.client import Cri
 from tare.runners.containers.cri.errors import CriError
+from tare.runners.errors import PlaceFailure
 from tare.runners.images.layers import layer_of
 from tare.runners.images.oci import OciImage
-from tare.runners.model import PlaceFailure
 from tare.runners.native.build import build
 from tare.runners.provision.tools import Provision
 

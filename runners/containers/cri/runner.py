@@ -31,9 +31,10 @@ from tare.runners.containers.cri.private import (
 )
 from tare.runners.containers.engines.clearing import repository
 from tare.runners.containers.engines.usage import daemon_folders
+from tare.runners.errors import PlaceFailure, TareError
 from tare.runners.host.cgroups import Cgroups
 from tare.runners.images.oci import of_image
-from tare.runners.model import Job, PlaceFailure, Probe, TareError
+from tare.runners.model import Job, Probe
 from tare.runners.places.host import file_system
 from tare.runners.provision.missing import Missing
 from tare.runners.provision.tools import Provision
@@ -42,8 +43,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tare.results.record import Accelerator
+    from tare.runners.context import RunContext
     from tare.runners.images.image import Image
-    from tare.runners.model import Limits, RunContext
+    from tare.runners.model import Limits
     from tare.runners.provision.tools import Tool
 
 SYSTEM_SOCKET = Path("/run/containerd/containerd.sock")

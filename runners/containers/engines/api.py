@@ -15,7 +15,7 @@ import urllib.parse
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from tare.runners.model import TareError
+from tare.runners.errors import TareError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from tare.runners.context import RunContext
     from tare.runners.host.cgroups import Cgroup
     from tare.runners.launcher.client import Launcher
-    from tare.runners.model import Job, Limits, RunContext
+    from tare.runners.model import Job, Limits
 
 HELLO_SECONDS = 60.0
 LEAVE_SECONDS = 20.0

@@ -27,8 +27,9 @@ from tare.runners.containers.engines.place import EnginePlace, Observer
 from tare.runners.containers.engines.private import PrivateDocker, private_at
 from tare.runners.containers.engines.usage import daemon_folders
 from tare.runners.containers.engines.variant import EngineVariant
+from tare.runners.errors import TareError
 from tare.runners.images.oci import of_image
-from tare.runners.model import Probe, TareError
+from tare.runners.model import Probe
 from tare.runners.places.host import file_system
 from tare.runners.provision.missing import Missing
 
@@ -37,9 +38,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tare.results.record import Accelerator
+    from tare.runners.context import RunContext
     from tare.runners.host.cgroups import Cgroup
     from tare.runners.images.image import Image
-    from tare.runners.model import Job, Limits, RunContext
+    from tare.runners.model import Job, Limits
     from tare.runners.provision.tools import Provision, Tool
 
 NETWORKS = ("none", "host", "bridge")

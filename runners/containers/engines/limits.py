@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tare.runners.errors import PlaceFailure
 from tare.runners.host.disks import disk_of
-from tare.runners.model import PlaceFailure
 
 if TYPE_CHECKING:
     from tare.runners.model import Limits

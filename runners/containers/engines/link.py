@@ -8,7 +8,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from tare.runners.model import TareError
+from tare.runners.errors import TareError
 
 _UPLINK = "uplink"
 NAME_CHARACTERS = 15

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tare.results.record import Metric
 from tare.runners.containers.engines.phases import WallClock, phase_metrics
 from tare.runners.containers.engines.usage import cpu_metric, cpu_seconds
-from tare.runners.model import PlaceFailure, TareError
+from tare.runners.errors import PlaceFailure, TareError
 from tare.runners.places.commanded import CommandedPlace
 
 if TYPE_CHECKING:

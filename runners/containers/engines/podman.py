@@ -26,7 +26,8 @@ from tare.runners.containers.engines.limits import limit_options
 from tare.runners.containers.engines.place import EnginePlace, Observer
 from tare.runners.containers.engines.podman_home import PodmanHome
 from tare.runners.containers.engines.variant import EngineVariant
-from tare.runners.model import PlaceFailure, Probe, TareError
+from tare.runners.errors import PlaceFailure, TareError
+from tare.runners.model import Probe
 from tare.runners.places.host import file_system
 from tare.runners.provision.missing import Missing
 
@@ -34,9 +35,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tare.results.record import Accelerator
+    from tare.runners.context import RunContext
     from tare.runners.host.cgroups import Cgroup
     from tare.runners.images.image import Image
-    from tare.runners.model import Job, Limits, RunContext
+    from tare.runners.model import Job, Limits
     from tare.runners.provision.tools import Provision
 
 RUNTIMES = ("crun", "runc")

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from tare.runners.containers.engines.clearing import LABEL
 from tare.runners.containers.engines.link import connect, disconnect
+from tare.runners.errors import PlaceFailure, TareError
 from tare.runners.host.cgroups import Cgroups
 from tare.runners.images.oci import of_image
 from tare.runners.launcher.client import SpawnError, SpawnRequest
@@ -32,17 +33,16 @@ from tare.runners.launcher.steps import (
     Mount,
     NewNamespace,
 )
-from tare.runners.model import PlaceFailure, TareError
 from tare.runners.places.host import remove_tree
 from tare.runners.places.output_tail import Drain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from tare.runners.context import RunContext
     from tare.runners.images.image import Image
     from tare.runners.launcher.client import Launcher
     from tare.runners.launcher.steps import Step
-    from tare.runners.model import RunContext
     from tare.runners.provision.tools import Tool
 
 COMMAND_SECONDS = 300.0

@@ -23,9 +23,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tare.runners.containers.engines.api import DockerApi
 from tare.runners.containers.engines.link import connect, disconnect
+from tare.runners.errors import TareError
 from tare.runners.host.cgroups import UNIFIED, Cgroups
 from tare.runners.host.processes import boot_id, start_ticks
-from tare.runners.model import TareError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -26,8 +26,8 @@ from tare.runners.containers.cri.private import (
     write_pause,
 )
 from tare.runners.containers.kubernetes.kubectl import ClusterError, Kubectl
+from tare.runners.errors import PlaceFailure
 from tare.runners.host.links import free_networks, ip
-from tare.runners.model import PlaceFailure
 from tare.runners.provision.tools import Provision
 
 if TYPE_CHECKING:

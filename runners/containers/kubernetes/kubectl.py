@@ -11,7 +11,7 @@ import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tare.runners.model import PlaceFailure
+from tare.runners.errors import PlaceFailure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

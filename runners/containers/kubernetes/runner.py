@@ -28,18 +28,20 @@ from tare.runners.containers.engines.place import EnginePlace, Observer
 from tare.runners.containers.kubernetes.clearing import namespace_of, remove_namespace
 from tare.runners.containers.kubernetes.kubectl import PROBE_SECONDS, REMEDY, ClusterError, Kubectl
 from tare.runners.containers.kubernetes.watch import PodWatch
+from tare.runners.errors import PlaceFailure, TareError
 from tare.runners.host.processes import boot_id
 from tare.runners.images.oci import of_image
-from tare.runners.model import Job, PlaceFailure, Probe, TareError
+from tare.runners.model import Job, Probe
 from tare.runners.places.commanded import CommandPlan, agent_argv
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tare.results.record import Accelerator
+    from tare.runners.context import RunContext
     from tare.runners.host.cgroups import Cgroup
     from tare.runners.images.image import Image
-    from tare.runners.model import Limits, RunContext
+    from tare.runners.model import Limits
     from tare.runners.provision.tools import Provision, Tool
 
 HELLO_SECONDS = 90.0

@@ -13,8 +13,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
+from tare.runners.errors import TareError
 from tare.runners.host.cgroups import CONTROLLERS
-from tare.runners.model import TareError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -31,9 +31,10 @@ from tare.runners.containers.namespaces.rung_steps import (
     container_steps,
     inner_steps,
 )
+from tare.runners.errors import TareError
 from tare.runners.host.cgroups import CGROUP_REMEDY, Cgroups
 from tare.runners.launcher.client import LauncherError, SpawnError, SpawnRequest
-from tare.runners.model import Probe, TareError
+from tare.runners.model import Probe
 from tare.runners.places.host import file_system, remove_tree
 from tare.runners.places.launched import LaunchedPlace, Plan
 
@@ -41,10 +42,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tare.results.record import Accelerator
+    from tare.runners.context import RunContext
     from tare.runners.images.image import Image
     from tare.runners.launcher.client import Launcher
     from tare.runners.launcher.steps import Step
-    from tare.runners.model import Job, Limits, RunContext
+    from tare.runners.model import Job, Limits
 
 UPPER_BYTES = 256 << 20
 """At most for what jobs write outside of /scratch, and half of the memory limit: it is memory, and counted as such."""

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from tare.runners.containers.oci.config import Bundle, config
 from tare.runners.containers.oci.runtimes import CREATE_START, RUNTIMES
+from tare.runners.errors import PlaceFailure
 from tare.runners.host.disks import disk_of
 from tare.runners.host.membership import foretold
 from tare.runners.launcher.client import Launcher
 from tare.runners.launcher.steps import Mount
-from tare.runners.model import PlaceFailure
 from tare.runners.places.created import CreatedPlan
 from tare.runners.places.rooted import RootedRunner
 
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
     from pathlib import Path
 
+    from tare.runners.context import RunContext
     from tare.runners.launcher.steps import Step
-    from tare.runners.model import RunContext
     from tare.runners.places.commanded import CommandPlan
     from tare.runners.places.rooted import Making
     from tare.runners.provision.tools import Provision, Tool

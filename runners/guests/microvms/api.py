@@ -12,7 +12,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from tare.runners.model import PlaceFailure
+from tare.runners.errors import PlaceFailure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

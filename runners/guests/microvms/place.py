@@ -13,13 +13,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from tare.runners.errors import PlaceFailure
 from tare.runners.guests.microvms.api import ANSWER_SECONDS, LONGEST_PATH_BYTES, Api, Appearance
 from tare.runners.guests.microvms.vmms import API, LOG, SERIAL
 from tare.runners.guests.place import GuestPlace, GuestPlan
 from tare.runners.guests.watch import Watch
 from tare.runners.launcher.client import SpawnRequest
 from tare.runners.launcher.steps import ChangeDirectory
-from tare.runners.model import PlaceFailure
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tare.runners.errors import TareError
 from tare.runners.guests import kernel as kernels
 from tare.runners.guests.files import initramfs, root_disk, scratch_template
 from tare.runners.guests.kvm.floor import probe_kvm
@@ -22,7 +23,7 @@ from tare.runners.guests.qemu.machine import LEAN, QUIET
 from tare.runners.guests.qemu.variants import Variant
 from tare.runners.guests.wiring import wire
 from tare.runners.host.cgroups import Cgroups
-from tare.runners.model import Probe, TareError
+from tare.runners.model import Probe
 from tare.runners.places.host import file_system
 from tare.runners.provision.cache import Cache
 from tare.runners.provision.kernel_modules import by_name, ordered
@@ -31,8 +32,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tare.results.record import Accelerator
+    from tare.runners.context import RunContext
     from tare.runners.images.image import Image
-    from tare.runners.model import Job, Limits, RunContext
+    from tare.runners.model import Job, Limits
     from tare.runners.provision.kernel import GuestKernel
     from tare.runners.provision.tools import Provision
 

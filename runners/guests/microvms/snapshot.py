@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tare.runners.errors import PlaceFailure
 from tare.runners.guests.disks import copy_sparse
-from tare.runners.model import PlaceFailure
 
 if TYPE_CHECKING:
     from pathlib import Path

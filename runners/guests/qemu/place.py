@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from tare.runners.errors import PlaceFailure
 from tare.runners.guests.place import GuestPlace, GuestPlan
 from tare.runners.guests.qemu.achieved import achieved, pin_vcpus
 from tare.runners.guests.qemu.arguments import (
@@ -26,7 +27,6 @@ from tare.runners.guests.qemu.snapshot import RESTORE, restored_ns
 from tare.runners.guests.qemu.variants import Variant
 from tare.runners.guests.watch import Watch
 from tare.runners.launcher.client import SpawnRequest
-from tare.runners.model import PlaceFailure
 from tare.runners.places.host import KILLED_SECONDS
 
 if TYPE_CHECKING:

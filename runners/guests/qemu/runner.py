@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+from tare.runners.errors import PlaceFailure, TareError
 from tare.runners.guests import kernel as kernels
 from tare.runners.guests.files import initramfs, root_disk, scratch_template
 from tare.runners.guests.kvm.floor import probe_kvm
@@ -27,7 +28,7 @@ from tare.runners.guests.qemu.tsc import host_trusts_it, tsc_khz
 from tare.runners.guests.qemu.variants import parse_for
 from tare.runners.guests.wiring import wire
 from tare.runners.host.cgroups import Cgroups
-from tare.runners.model import PlaceFailure, Probe, TareError
+from tare.runners.model import Probe
 from tare.runners.places.host import file_system
 from tare.runners.provision.cache import Cache
 from tare.runners.provision.kernel_modules import by_name, ordered
@@ -38,9 +39,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tare.results.record import Accelerator
+    from tare.runners.context import RunContext
     from tare.runners.guests.kvm.floor import KvmFloor
     from tare.runners.images.image import Image
-    from tare.runners.model import Job, Limits, RunContext
+    from tare.runners.model import Job, Limits
     from tare.runners.provision.kernel import GuestKernel
     from tare.runners.provision.tools import Provision, Tool
 

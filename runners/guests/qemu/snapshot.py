@@ -16,10 +16,10 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from tare.runners.errors import PlaceFailure
 from tare.runners.guests.disks import copy_sparse
 from tare.runners.guests.qemu.arguments import STATE_FD, Memory
 from tare.runners.guests.qemu.qmp import QmpError
-from tare.runners.model import PlaceFailure
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from tare.runners.model import TareError
+from tare.runners.errors import TareError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,7 @@ from support.results_making import metric, trial, write_run
 from tare.bench.__main__ import main
 from tare.bench.analysis import baselines
 from tare.bench.analysis.baselines import Here
-from tare.bench.errors import UsageError
+from tare.runners.errors import UsageError
 from tare.runners.host.facts import context_facts, host_class
 
 FACTS = {

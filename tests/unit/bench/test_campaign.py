@@ -7,7 +7,8 @@ import pytest
 from tare.bench.campaign import loop as campaign_module
 from tare.bench.campaign.loop import GIVE_UP_AFTER, Campaign, done_trials
 from tare.bench.campaign.stopping import Precision
-from tare.bench.planning.plan import MODES, Case, Plan, Skip
+from tare.bench.planning.modes import MODES
+from tare.bench.planning.plan import Case, Plan, Skip
 from tare.bench.progress import Silent
 from tare.bench.workloads.base import ParseError
 from tare.bench.workloads.null import Null

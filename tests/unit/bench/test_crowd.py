@@ -12,8 +12,9 @@ from tare.bench.experiments.base import Lab, Unsuitable
 from tare.bench.experiments.density import Density, Ramp
 from tare.bench.experiments.starts import STARTS, Start, Starts
 from tare.runners.collectors.crowd import Weight
+from tare.runners.context import RunContext
 from tare.runners.fake import FakeRunner
-from tare.runners.model import Limits, RunContext
+from tare.runners.model import Limits
 
 GIB = 1 << 30
 LIMITS = Limits(cpus=2, memory_bytes=GIB, cpuset=(0, 1))

@@ -12,12 +12,13 @@ from tare.bench.experiments.deploy import DEPLOYS
 from tare.bench.experiments.deploying import CACHED, EMPTY, Shelf, blob, sizes
 from tare.reports.content.sections import deploy as section
 from tare.results.record import Metric, Trial
+from tare.runners.errors import TareError
 from tare.runners.fake import FakeRunner
 from tare.runners.host import residency
 from tare.runners.images.image import Image
 from tare.runners.images.layers import Items, fill, layer_of
 from tare.runners.images.oci import OciImage, of_image
-from tare.runners.model import Limits, TareError
+from tare.runners.model import Limits
 from tare.runners.provision.cache import Cache
 
 

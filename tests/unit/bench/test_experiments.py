@@ -9,16 +9,20 @@ import pytest
 from tare.bench.campaign import loop as campaign_module
 from tare.bench.campaign.loop import GIVE_UP_AFTER, Campaign, done_trials
 from tare.bench.experiments.base import Experiment, Findings, Unsuitable
-from tare.bench.planning.plan import MODES, Seconds, Terms, make_plan
+from tare.bench.planning.budget import Seconds
+from tare.bench.planning.matrix import Terms, make_plan
+from tare.bench.planning.modes import MODES
 from tare.bench.progress import Silent
 from tare.bench.pytest_plugin.replay import series_of
 from tare.bench.pytest_plugin.session import is_asked_for
-from tare.bench.registry import Supplies
 from tare.bench.request.keyword import compile_keyword
 from tare.bench.workloads.null import Null
 from tare.results.record import Metric
+from tare.runners.context import RunContext
+from tare.runners.errors import PlaceFailure
 from tare.runners.fake import FakeClock, FakeRunner
-from tare.runners.model import Limits, PlaceFailure, Probe, RunContext
+from tare.runners.model import Limits, Probe
+from tare.runners.registry import Supplies
 
 KEYS = ("bare", "box")
 LIMITS = Limits(cpus=1, memory_bytes=1 << 20)

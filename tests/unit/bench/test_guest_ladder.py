@@ -2,8 +2,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from tare.bench.registry import check
 from tare.bench.tools.guest_profiles import CONFIGURATIONS, OURS, STRAIGHTFORWARD, Weighed, ratios, table
+from tare.runners.registry import check
 
 
 def weighed(name, *starts, **changes):

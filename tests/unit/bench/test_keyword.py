@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tare.bench.errors import UsageError
 from tare.bench.request.keyword import compile_keyword
+from tare.runners.errors import UsageError
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 import pytest
 
-from tare.bench.planning.plan import MODES, Seconds, make_plan
+from tare.bench.planning.budget import Seconds
+from tare.bench.planning.matrix import make_plan
+from tare.bench.planning.modes import MODES
 from tare.bench.workloads import WORKLOADS
 from tare.runners.fake import FakeRunner
 from tare.runners.model import Probe

@@ -7,7 +7,7 @@ import pytest
 
 from support.results_making import metric, trial
 from tare.bench.campaign.stopping import Precision
-from tare.bench.request.settings import percentage
+from tare.bench.request.readers import percentage
 from tare.results.statistics.estimates import one_sample
 from tare.results.statistics.width import CHECKPOINTS, half_width
 

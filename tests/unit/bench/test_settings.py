@@ -2,8 +2,8 @@ import argparse
 
 import pytest
 
-from tare.bench.errors import UsageError
 from tare.bench.request import settings
+from tare.runners.errors import UsageError
 
 
 @pytest.fixture

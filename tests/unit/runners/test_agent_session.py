@@ -13,7 +13,8 @@ import pytest
 from tare.runners.agent import session as session_module
 from tare.runners.agent.session import PRELOADED_SEQUENCE, AgentSession, ClockContradiction, preload
 from tare.runners.agent.wire import Frame, Reader, Tag, Type, encode, pack_fields
-from tare.runners.model import Job, PlaceFailure
+from tare.runners.errors import PlaceFailure
+from tare.runners.model import Job
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -15,7 +15,8 @@ from tare.runners.collectors.guest_memory import GuestMemoryCollector
 from tare.runners.collectors.host import HostCollector
 from tare.runners.collectors.processes import ProcessCollector, stat_fields
 from tare.runners.collectors.vmm import VmmCollector
-from tare.runners.model import TareError, Usage, Vantage
+from tare.runners.errors import TareError
+from tare.runners.model import Usage, Vantage
 
 
 def write(root, files):

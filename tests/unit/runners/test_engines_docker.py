@@ -13,7 +13,8 @@ from tare.runners.containers.engines.limits import limit_options
 from tare.runners.containers.engines.phases import WallClock, phase_metrics
 from tare.runners.containers.engines.private import PrivateDocker
 from tare.runners.containers.engines.variant import EngineVariant
-from tare.runners.model import Limits, PlaceFailure
+from tare.runners.errors import PlaceFailure
+from tare.runners.model import Limits
 
 MIB = 1 << 20
 FINE = {"Version": "24.0", "ApiVersion": "1.43", "KernelVersion": platform.release(), "Components": []}

@@ -13,7 +13,7 @@ from tare.runners.containers.engines import client_processes as lingering
 from tare.runners.containers.engines import podman, podman_home
 from tare.runners.containers.engines.client_processes import await_lingering
 from tare.runners.containers.engines.podman import events, wall_ns
-from tare.runners.model import RunContext
+from tare.runners.context import RunContext
 from tare.runners.provision.tools import Provision
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from tare.runners.containers.engines.link import free_subnet
 from tare.runners.containers.engines.private import PrivateDocker
+from tare.runners.errors import TareError
 from tare.runners.host.processes import boot_id, start_ticks
-from tare.runners.model import TareError
 
 
 @pytest.fixture

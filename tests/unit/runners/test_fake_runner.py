@@ -3,8 +3,9 @@
 import pytest
 
 from tare.results.record import MARKS
+from tare.runners.errors import PlaceFailure
 from tare.runners.fake import FakeClock, FakeRunner
-from tare.runners.model import Job, PlaceFailure, Probe
+from tare.runners.model import Job, Probe
 
 JOB = Job(argv=("/bin/x",), timeout_seconds=2)
 

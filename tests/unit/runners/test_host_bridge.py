@@ -2,10 +2,10 @@ import ipaddress
 
 import pytest
 
+from tare.runners.errors import TareError
 from tare.runners.guests.qemu.network import Network
 from tare.runners.host.bridge import check_taps
 from tare.runners.host.links import used_networks
-from tare.runners.model import TareError
 
 ROUTES = """\
 Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT

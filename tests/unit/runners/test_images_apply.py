@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.image_making import tar
+from tare.runners.errors import TareError
 from tare.runners.images.apply import Applier
-from tare.runners.model import TareError
 
 LINK, HARD, FOLDER = tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tare.runners.model import TareError
+from tare.runners.errors import TareError
 from tare.runners.provision.elf import Libraries, inside, is_elf, read_elf
 
 DT_NEEDED, DT_STRTAB, DT_STRSZ, DT_RPATH, DT_RUNPATH = 1, 5, 10, 15, 29

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tare.runners.errors import TareError
 from tare.runners.images import command as command_module
 from tare.runners.images.command import carry_command
 from tare.runners.images.image import ROOT
-from tare.runners.model import TareError
 
 TRUE = Path(shutil.which("true") or "/bin/true").resolve()
 

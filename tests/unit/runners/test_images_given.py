@@ -9,10 +9,10 @@ from hypothesis import given as cases
 from hypothesis import strategies as st
 
 from support.image_making import archived, digest, docker_archive, layout, tar
+from tare.runners.errors import TareError
 from tare.runners.images.external import read_given
 from tare.runners.images.image import ROOT
 from tare.runners.images.overlay import command_in, lay_over, unpack_given
-from tare.runners.model import TareError
 from tare.runners.provision.cache import Cache
 
 BASE, APP = tar(("etc/os", b"made elsewhere"), ("app", b"v1")), tar(("app", b"v2"), (".wh.etc", b""))

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tare.runners.errors import TareError
 from tare.runners.images.layers import Item, Items, fill, merge, unchecked, write_tar
-from tare.runners.model import TareError
 
 names = st.text("abcdefg.-é ", min_size=1, max_size=8).filter(
     lambda name: name.strip(".") and name == name.strip()

@@ -8,9 +8,9 @@ import tarfile
 
 import pytest
 
+from tare.runners.errors import TareError
 from tare.runners.images.layers import Items, fill, layer_of
 from tare.runners.images.oci import OciImage, blob_path, compressed_bytes
-from tare.runners.model import TareError
 
 
 def layer(folder, name, files):

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tare.runners.errors import TareError
 from tare.runners.inside import attempts, fingerprint
-from tare.runners.model import TareError
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "inside"
 OUTSIDE = {

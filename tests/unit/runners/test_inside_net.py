@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from tare.bench.experiments.base import Lab, Unsuitable
 from tare.bench.experiments.network import Latency, Stream
+from tare.runners.errors import TareError
 from tare.runners.fake import FakeRunner
 from tare.runners.inside import net
-from tare.runners.model import Job, JobResult, Limits, TareError
+from tare.runners.model import Job, JobResult, Limits
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "inside"
 

@@ -2,11 +2,10 @@
 
 import pytest
 
-from tare.bench.errors import UsageError
-from tare.bench.registry import check
 from tare.runners.containers.namespaces.ladder import TRUNK, facts, known, ladder, rungs, standing
+from tare.runners.errors import TareError, UsageError
 from tare.runners.host.cgroups import CONTROLLERS
-from tare.runners.model import TareError
+from tare.runners.registry import check
 
 
 def test_the_full_container_is_the_top_of_the_trunk():

@@ -11,7 +11,7 @@ import pytest
 
 from support.docker_double import docker_double
 from tare.runners import cleanup as leftovers
-from tare.runners.model import TareError
+from tare.runners.errors import TareError
 
 
 @pytest.fixture

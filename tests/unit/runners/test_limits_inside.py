@@ -12,9 +12,10 @@ from tare.reports.model import LANGUAGES
 from tare.reports.summaries.run import Summary
 from tare.reports.text.words import words
 from tare.results.judgement import limits as found_limits
+from tare.runners.errors import TareError
 from tare.runners.fake import FakeRunner
 from tare.runners.inside import limits
-from tare.runners.model import Limits, TareError
+from tare.runners.model import Limits
 
 ASKED = {"cpus": 1, "memory_bytes": 256 << 20, "pids": 512, "cpuset": [], "io_bytes_per_second": 0}
 GOOD = {

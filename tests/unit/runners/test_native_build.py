@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tare.runners.model import TareError
+from tare.runners.errors import TareError
 from tare.runners.native import build as module
 from tare.runners.native.build import build
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tare.runners.model import TareError
+from tare.runners.errors import TareError
 from tare.runners.provision.aptroot import Packages, fetch, parse_uris
 from tare.runners.provision.cache import Cache
 from tare.runners.provision.missing import Missing

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tare.runners.model import TareError
+from tare.runners.errors import TareError
 from tare.runners.provision.cache import CONTENT, FULL_HASH_BYTES, MANIFEST, Cache, default_cache
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tare.runners.model import TareError
+from tare.runners.errors import TareError
 from tare.runners.provision import kernel as kernel_module
 from tare.runners.provision.cache import Cache
 from tare.runners.provision.kernel import GuestKernel, HostKernel, guest_kernel, plain_modules

@@ -2,11 +2,11 @@ from pathlib import Path
 
 import pytest
 
+from tare.runners.errors import TareError
 from tare.runners.guests.qemu.achieved import achieved, memory_facts, pin_vcpus
 from tare.runners.guests.qemu.hugepages import check_free
 from tare.runners.guests.qemu.qmp import QmpError
 from tare.runners.guests.qemu.variants import parse
-from tare.runners.model import TareError
 
 SMAPS = """\
 7f0000000000-7f0040000000 rw-p 00000000 00:00 0

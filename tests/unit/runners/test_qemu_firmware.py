@@ -2,8 +2,8 @@ import struct
 
 import pytest
 
+from tare.runners.errors import TareError
 from tare.runners.guests.qemu.firmware import FIRST_SECTOR, assemble, script
-from tare.runners.model import TareError
 
 
 def test_one_active_partition_behind_the_second_stage():

@@ -3,13 +3,13 @@ from pathlib import Path
 
 import pytest
 
+from tare.runners.errors import TareError
 from tare.runners.guests.qemu.arguments import Instance, Memory, qemu_arguments
 from tare.runners.guests.qemu.machine import Machine, kernel_cmdline
 from tare.runners.guests.qemu.network import PEER_FD, USER, Network, has_default_route
 from tare.runners.guests.qemu.profiles import PROFILES
 from tare.runners.guests.qemu.variants import Variant, parse
 from tare.runners.guests.wiring import wire
-from tare.runners.model import TareError
 
 DEBIAN = frozenset({"acpi", "pci", "serial", "ext4"})
 DEBIAN_MODULES = dict.fromkeys(

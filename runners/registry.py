@@ -7,20 +7,15 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tare.bench.errors import UsageError
-from tare.results.record import CONTROL_SUFFIX
+from tare.results.record import BASE
+from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from tare.runners.model import RunContext, Runner
+    from tare.runners.context import RunContext
+    from tare.runners.model import Runner
     from tare.runners.provision.tools import Provision
-
-BASE = "bare"
-"""Ratios are taken to this runner; it is measured in every run, and twice."""
-
-CONTROL = BASE + CONTROL_SUFFIX
-"""The name under which the base is measured a second time: the A/A control."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 import pytest
 
-from tare.bench.errors import UsageError
-from tare.bench.registry import check
+from tare.runners.errors import UsageError
+from tare.runners.registry import check
 
 
 def test_the_base_comes_first_and_nothing_twice():

@@ -1,0 +1,126 @@
+"""Make a plan from a request: choose workloads and modes, and refuse what nobody asked for."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from tare.bench.catalogue import MEASURABLE, by_name
+from tare.bench.errors import EnvironmentMissing
+from tare.bench.planning.budget import Seconds, timings_file
+from tare.bench.planning.matrix import Terms, make_plan
+from tare.bench.planning.modes import LEAST_OPENINGS, MODES
+from tare.bench.request.keyword import compile_keyword
+from tare.bench.workloads.command import Command
+from tare.results.record import BASE, CONTROL
+from tare.results.statistics.width import CHECKPOINTS
+from tare.runners.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from tare.bench.experiments.base import Experiment
+    from tare.bench.planning.plan import Plan
+    from tare.bench.planning.runners import Bench
+    from tare.bench.request.keyword import Match
+    from tare.bench.request.request import ModeName, Request
+    from tare.bench.workloads.base import Workload
+
+
+MOST_BLOCKS_OF_VERSIONS: Mapping[ModeName, int] = {"quick": 20, "default": 300, "rigorous": 600}
+"""Where two versions are compared nothing else is measured, and small differences are what is looked for: as many
+blocks as find 5 % on a machine that others use, too (docs/method.md has the curves)."""
+
+
+MOST_BLOCKS = CHECKPOINTS[-1]
+"""Where a precision is aimed at."""
+
+
+def choose_workloads(request: Request) -> tuple[Workload | Experiment, ...]:
+    """The known workloads and experiments, or ``null`` and the user's own command, or the versions to compare."""
+    image = request.settings["run.image"]
+    if request.versions:
+        return tuple(
+            Command(command, name=name, program=name, image=image) for name, command in request.versions
+        )
+    if not request.command:
+        return MEASURABLE
+    return by_name("null"), Command(request.command, image=image)
+
+
+def plan(request: Request, bench: Bench, missing: Mapping[str, tuple[str, str]] | None = None) -> Plan:
+    """Step 1. See :func:`tare.bench.planning.matrix.make_plan`."""
+    wanted = request.settings
+    mode = MODES[request.mode]
+    if wanted["run.budget"]:
+        mode = replace(mode, budget_seconds=wanted["run.budget"])
+    if request.versions or request.variants:
+        mode = replace(mode, most_blocks=max(mode.most_blocks, MOST_BLOCKS_OF_VERSIONS[mode.name]))
+    if wanted.get("run.precision"):
+        # The budget bounds them; rounds are openings of what is too slow to be made anew for every block.
+        mode = replace(
+            mode,
+            most_blocks=MOST_BLOCKS,
+            most_cold_blocks=MOST_BLOCKS,
+            rounds=max(mode.rounds, LEAST_OPENINGS),
+        )
+    seed = wanted["run.seed"]
+    accelerators = {key: runner.accelerator for key, runner in bench.runners.items()}
+    made = make_plan(
+        choose_workloads(request),
+        bench.runners,
+        bench.probes,
+        mode=mode,
+        seed=secrets.randbelow(1 << 32) if seed is None else seed,
+        match=_match(request),
+        seconds=Seconds(accelerators, _timings(bench.supplies.context.cache)),
+        blocks=wanted["run.blocks"],
+        missing=missing,
+        terms=Terms(request.limits(), wanted),
+    )
+    if request.versions:
+        # The floor is one of the host's; measuring the base twice shows it.
+        made = made.without({(name, CONTROL) for name, _ in request.versions[1:]})
+    if request.cases is not None:
+        made = made.restricted(request.cases)
+    if not made.cases and not made.skips:
+        raise UsageError(f"-k {wanted['run.keyword']!r} matches no workload; `tare plan` lists them")
+    return made
+
+
+def _match(request: Request) -> Match:
+    """Which names are wanted: ``-k``, or those of the cases asked for one by one."""
+    if request.cases is None:
+        return compile_keyword(request.settings["run.keyword"])
+    wanted = {name for name, _ in request.cases}
+    return lambda names: any(name in wanted for name in names)
+
+
+def _timings(cache: Path) -> dict[str, float]:
+    try:
+        known = json.loads(timings_file(cache).read_text(encoding="utf-8"))
+        return {str(key): float(value) for key, value in known.items()}
+    except (OSError, ValueError, AttributeError, TypeError):
+        # Absent, or cut by a full disk: rules of thumb do as well.
+        return {}
+
+
+def need_something(request: Request, plan: Plan) -> None:
+    """Refuse to measure the base alone for somebody who asked for other runners only.
+
+    Raises:
+        EnvironmentMissing: nothing that was asked for can be measured; the text has each runner's reason and remedy.
+    """
+    asked = request.settings["run.runners"]
+    implied = {BASE, CONTROL} if asked and BASE not in asked else set()
+    if not any(case.runner not in implied for case in plan.cases):
+        raise EnvironmentMissing(nothing_to_measure(plan))
+
+
+def nothing_to_measure(plan: Plan) -> str:
+    """Why a plan has nothing but skips (and the base), as an error text."""
+    reasons = dict.fromkeys(f"{skip.runner}: {skip.reason} {skip.remedy}".strip() for skip in plan.skips)
+    return "nothing that was asked for can be measured here.\n  " + "\n  ".join(reasons)

@@ -1,0 +1,45 @@
+"""Choose runners, make them and probe this host."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tare.bench.planning.variants import Variant, make_variants
+from tare.results.record import BASE
+from tare.runners.registry import DEFAULT, QUICK, Supplies, check, make
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tare.bench.request.request import Request
+    from tare.runners.model import Probe, Runner
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What a run works with: its context, its runners by key, and what they said of this host."""
+
+    supplies: Supplies
+    runners: Mapping[str, Runner]
+    probes: Mapping[str, Probe]
+
+
+def choose_runners(request: Request) -> tuple[str, ...]:
+    """Keys of the runners asked for, the base in front."""
+    default = QUICK if request.mode == "quick" else DEFAULT
+    return check(request.settings["run.runners"] or default)
+
+
+def probe(supplies: Supplies, keys: Sequence[str]) -> Bench:
+    """Make the runners and ask each whether it can work here."""
+    runners = {key: make(key, supplies) for key in keys}
+    return Bench(supplies, runners, {key: runner.probe() for key, runner in runners.items()})
+
+
+def in_variants(request: Request, supplies: Supplies) -> Bench:
+    """Every runner asked for in every variant, and no other: each is compared with its own base."""
+    asked = request.settings["run.runners"]
+    keys = check(asked)[0 if BASE in asked else 1 :]
+    runners = make_variants(supplies, keys, [Variant(name, own) for name, own in request.variants])
+    return Bench(supplies, runners, {key: runner.probe() for key, runner in runners.items()})
