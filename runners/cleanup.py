@@ -1,14 +1,11 @@
 """What killed runs leave on the host: find it and remove it, for dead owners of this user only.
 
-A living run is known by two equal files, ``<cache>/live/<run>.json`` and ``<work folder>/owner.json``: either alone
-suffices, and nothing is ever judged a leftover by its name. An owner lives if its process does: same pid, same start
-time, same boot.
+Nothing is ever judged a leftover by its name alone: a run's owner files say whose it is (:mod:`tare.runners.host.owners`).
 """
 
 from __future__ import annotations
 
 import ctypes
-import json
 import os
 import re
 import shutil
@@ -22,38 +19,15 @@ from typing import TYPE_CHECKING, Any
 
 from tare.runners.errors import TareError
 from tare.runners.host.cgroups import Cgroups
+from tare.runners.host.owners import OWNER_FILE, RUN_ID, Owner, load_owner, store_owner
 from tare.runners.host.processes import boot_id, start_ticks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-OWNER_FILE = "owner.json"
 _PROGRAMS = (b"tare-agent", b"tare-qemu")
-_RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _MNT_DETACH = 2
 _KILL_SECONDS = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Owner:
-    """Who a run belongs to."""
-
-    run: str
-    pid: int
-    start_ticks: int
-    """Start time in clock ticks since boot, ``/proc/PID/stat`` field 22: tells pids apart that are used again."""
-    boot: str
-    uid: int
-    workdir: str
-    cgroups: tuple[str, ...] = ()
-    """The run's cgroup folders, whether made yet or not."""
-    engines: tuple[str, ...] = ()
-    """Sockets of the Docker daemons that the run has used, ``cri:`` with those of containerd, ``kubernetes:`` with
-    ``CONTEXT@KUBECONFIG``: only there may containers and images of it be."""
-
-    def alive(self) -> bool:
-        """Whether that very process still runs."""
-        return self.boot == boot_id() and self.start_ticks == start_ticks(self.pid) != 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +73,7 @@ def register(cache: Path, run: str, workdir: Path) -> Iterator[None]:
     Raises:
         TareError: the folder exists already, or cannot be made.
     """
-    if not _RUN_ID.fullmatch(run):
+    if not RUN_ID.fullmatch(run):
         raise TareError(f"{run!r} cannot be a run's name: use letters, digits, dots, dashes and underscores")
     owner = Owner(
         run=run,
@@ -112,7 +86,7 @@ def register(cache: Path, run: str, workdir: Path) -> Iterator[None]:
     )
     live = cache / "live" / f"{run}.json"
     live.parent.mkdir(parents=True, exist_ok=True)
-    _store(live, owner)
+    store_owner(live, owner)
     try:
         workdir.mkdir(mode=0o700, parents=True)
     except OSError as error:
@@ -120,19 +94,11 @@ def register(cache: Path, run: str, workdir: Path) -> Iterator[None]:
         raise TareError(
             f"cannot make the work folder {workdir}: {error}; set TARE_WORKDIR to another"
         ) from error
-    _store(workdir / OWNER_FILE, owner)
+    store_owner(workdir / OWNER_FILE, owner)
     try:
         yield
     finally:
-        remove(_look(_load(live) or owner), cache)
-
-
-def note_engine(cache: Path, run: str, workdir: Path, socket: str) -> None:
-    """Write down that a run is about to use the Docker daemon at ``socket``, so that it is cleared whatever happens."""
-    for file in (cache / "live" / f"{run}.json", workdir / OWNER_FILE):
-        owner = _load(file)
-        if owner is not None and socket not in owner.engines:
-            _store(file, replace(owner, engines=(*owner.engines, socket)))
+        remove(_look(load_owner(live) or owner), cache)
 
 
 def find(cache: Path, *, folders: Iterable[Path] = ()) -> list[Leftover]:
@@ -147,7 +113,7 @@ def find(cache: Path, *, folders: Iterable[Path] = ()) -> list[Leftover]:
         with suppress(OSError):
             files += parent.glob(f"tare-*/{OWNER_FILE}")
     for file in files:
-        owner = _load(file)
+        owner = load_owner(file)
         if owner is None or owner.uid != os.getuid():
             continue
         if owner.alive():
@@ -194,7 +160,7 @@ def remove(leftover: Leftover, cache: Path) -> list[str]:
     live = cache / "live" / f"{leftover.owner.run}.json"
     if pending:
         live.parent.mkdir(parents=True, exist_ok=True)
-        _store(live, replace(leftover.owner, engines=tuple(pending)))
+        store_owner(live, replace(leftover.owner, engines=tuple(pending)))
         return [*removed, *pending.values()]
     live.unlink(missing_ok=True)
     return removed
@@ -250,7 +216,7 @@ def _is_ours(workdir: Path, owner: Owner) -> bool:
     """Whether this folder is surely the run's: by name, and by the file in it or by being empty."""
     if workdir.name != f"tare-{owner.run}" or workdir.is_symlink() or not workdir.is_dir():
         return False
-    found = _load(workdir / OWNER_FILE)
+    found = load_owner(workdir / OWNER_FILE)
     return (found is not None and found.run == owner.run) or not any(workdir.iterdir())
 
 
@@ -334,26 +300,6 @@ def _remove_tree(folder: Path) -> None:
                 if not path.is_symlink():
                     path.chmod(stat.S_IRWXU)
     shutil.rmtree(folder)
-
-
-def _store(file: Path, owner: Owner) -> None:
-    """Whole or not at all."""
-    new = file.with_name(file.name + ".new")
-    facts = {name: getattr(owner, name) for name in Owner.__slots__}
-    new.write_text(json.dumps(facts), "utf-8")
-    new.replace(file)
-
-
-def _load(file: Path) -> Owner | None:
-    """The owner a file names; ``None`` for one that is no such file."""
-    try:
-        facts = json.loads(file.read_text("utf-8"))
-        lists = {name: tuple(facts.get(name, ())) for name in ("cgroups", "engines")}
-        owner = Owner(**(facts | lists))
-        sane = isinstance(owner.pid, int) and _RUN_ID.fullmatch(owner.run) and os.path.isabs(owner.workdir)  # noqa: PTH117
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
-        return None
-    return owner if sane else None
 
 
 def _plural(name: str, count: int) -> str:

@@ -16,7 +16,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tare.runners import cleanup as leftovers
 from tare.runners.containers.cri.client import Cri
 from tare.runners.containers.cri.enclosure import Enclosure, check
 from tare.runners.containers.cri.errors import CriError
@@ -33,6 +32,7 @@ from tare.runners.containers.engines.clearing import repository
 from tare.runners.containers.engines.usage import daemon_folders
 from tare.runners.errors import PlaceFailure, TareError
 from tare.runners.host.cgroups import Cgroups
+from tare.runners.host.owners import note_engine
 from tare.runners.images.oci import of_image
 from tare.runners.model import Job, Probe
 from tare.runners.places.host import file_system
@@ -179,7 +179,7 @@ class Containerd:
     def _join(self) -> tuple[Cri, list[Path]]:
         """The system's."""
         context = self._context
-        leftovers.note_engine(context.cache, context.run, context.workdir, f"cri:{self._system}")
+        note_engine(context.cache, context.run, context.workdir, f"cri:{self._system}")
         return self._undo.enter_context(Cri(str(self._system))), daemon_folders(("containerd",))
 
     def _ctr(self, *, private: bool) -> Tool:

@@ -18,7 +18,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from tare.runners import cleanup as leftovers
 from tare.runners.containers.engines.api import DockerApi, EngineError
 from tare.runners.containers.engines.clearing import LABEL, repository
 from tare.runners.containers.engines.container import Container
@@ -28,6 +27,7 @@ from tare.runners.containers.engines.private import PrivateDocker, private_at
 from tare.runners.containers.engines.usage import daemon_folders
 from tare.runners.containers.engines.variant import EngineVariant
 from tare.runners.errors import TareError
+from tare.runners.host.owners import note_engine
 from tare.runners.images.oci import of_image
 from tare.runners.model import Probe
 from tare.runners.places.host import file_system
@@ -141,7 +141,7 @@ class DockerRunner:
         context = self._context
         cli = self._provision.tool("docker")
         daemon = find_daemon()
-        leftovers.note_engine(context.cache, context.run, context.workdir, daemon.socket)
+        note_engine(context.cache, context.run, context.workdir, daemon.socket)
         api = DockerApi(daemon.socket)
         tag = f"{repository(context.run)}:{image.key[:12]}"
         self._undo.callback(_unless_absent, api.remove_image, tag)

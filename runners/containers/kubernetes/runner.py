@@ -20,7 +20,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tare.runners import cleanup as leftovers
 from tare.runners.containers.cri.private import NAMESPACE as CRI_NAMESPACE
 from tare.runners.containers.cri.private import import_image
 from tare.runners.containers.engines.clearing import repository
@@ -29,6 +28,7 @@ from tare.runners.containers.kubernetes.clearing import namespace_of, remove_nam
 from tare.runners.containers.kubernetes.kubectl import PROBE_SECONDS, REMEDY, ClusterError, Kubectl
 from tare.runners.containers.kubernetes.watch import PodWatch
 from tare.runners.errors import PlaceFailure, TareError
+from tare.runners.host.owners import note_engine
 from tare.runners.host.processes import boot_id
 from tare.runners.images.oci import of_image
 from tare.runners.model import Job, Probe
@@ -132,9 +132,7 @@ class Kubernetes:
         if refusal := self._no_image(node):
             raise PlaceFailure(refusal[0], remedy=refusal[1])
         kubeconfig = os.environ.get("KUBECONFIG", "")
-        leftovers.note_engine(
-            context.cache, context.run, context.workdir, f"kubernetes:{kubectl.context}@{kubeconfig}"
-        )
+        note_engine(context.cache, context.run, context.workdir, f"kubernetes:{kubectl.context}@{kubeconfig}")
         kubectl.run("create", "namespace", self.namespace)
         self._undo.callback(remove_namespace, kubectl, self.namespace)
         tag = self._image or self._load(image)
@@ -241,7 +239,7 @@ class Kubernetes:
         assert socket is not None  # noqa: S101 - _no_image looked
         ctr = self._provision.tool("ctr")
         tag = f"localhost/{repository(context.run)}:{image.key[:12]}"
-        leftovers.note_engine(context.cache, context.run, context.workdir, f"cri:{socket}")
+        note_engine(context.cache, context.run, context.workdir, f"cri:{socket}")
         self._undo.callback(_remove_image, ctr, socket, tag)
         with tempfile.TemporaryFile(dir=context.workdir) as archive:
             of_image(image, tag).write_archive(archive)

@@ -12,6 +12,7 @@ import pytest
 from support.docker_double import docker_double
 from tare.runners import cleanup as leftovers
 from tare.runners.errors import TareError
+from tare.runners.host.owners import note_engine
 
 
 @pytest.fixture
@@ -192,7 +193,7 @@ def test_a_used_daemon_is_written_down_once_in_both_files(cache, work, tmp_path)
         leftovers.register(cache, "twelve", work / "tare-twelve"),
     ):
         for _ in range(2):
-            leftovers.note_engine(cache, "twelve", work / "tare-twelve", socket)
+            note_engine(cache, "twelve", work / "tare-twelve", socket)
         for file in (cache / "live/twelve.json", work / "tare-twelve/owner.json"):
             assert json.loads(file.read_text())["engines"] == [socket]
         double.images = ["tare-twelve:k"]
