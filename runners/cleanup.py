@@ -170,7 +170,7 @@ def _clear_engines(leftover: Leftover, removed: list[str], failures: list[str]) 
     """Clear them; returns those that do not answer, with the words for it. They are asked again by the next start."""
     if not leftover.engines:
         return {}
-    from tare.runners.containers.cri.availability import clear_cri  # noqa: PLC0415
+    from tare.runners.containers.cri.clearing import clear_cri  # noqa: PLC0415
     from tare.runners.containers.cri.errors import CriError  # noqa: PLC0415
     from tare.runners.containers.engines.api import EngineError  # noqa: PLC0415 - for the few runs that used one
     from tare.runners.containers.engines.clearing import clear_docker  # noqa: PLC0415

@@ -10,8 +10,8 @@ from tare.runners.errors import TareError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tare.runners.guests.qemu.profiles import Board
-    from tare.runners.guests.qemu.variants import Variant
+    from tare.runners.guests.boards import Board
+    from tare.runners.guests.variant import GuestVariant
 
 Bus = Literal["mmio-acpi", "mmio-cmdline", "pci", "none"]
 
@@ -33,7 +33,9 @@ class Wiring:
     """What this kernel lacks, for people."""
 
 
-def wire(board: Board, features: frozenset[str], modules: Mapping[str, object], variant: Variant) -> Wiring:
+def wire(
+    board: Board, features: frozenset[str], modules: Mapping[str, object], variant: GuestVariant
+) -> Wiring:
     """Choose the best devices that this kernel can drive. ``features``: what is built in; ``modules``: by name.
 
     Raises:

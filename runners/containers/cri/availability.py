@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tare.runners.containers.cri.errors import CriError
-from tare.runners.containers.engines.clearing import repository
 from tare.runners.errors import TareError
 from tare.runners.model import Probe
 
@@ -20,8 +17,8 @@ if TYPE_CHECKING:
     from tare.runners.model import Job, Limits, Place, Runner
     from tare.runners.provision.tools import Provision
 
-_NO_LIBRARY = "CRI is spoken by gRPC, and grpcio and protobuf are not installed"
-_REMEDY = "pip install 'tarebench[cri]'"
+NO_LIBRARY = "CRI is spoken by gRPC, and grpcio and protobuf are not installed"
+REMEDY = "pip install 'tarebench[cri]'"
 _NEEDED = ("grpc", "google.protobuf")
 
 
@@ -42,29 +39,6 @@ def importable() -> bool:
         return False
 
 
-def clear_cri(path: str, run: str) -> list[str]:
-    """Remove all pods and images of a run from the runtime at ``path``; returns what was removed.
-
-    Raises:
-        CriError: it does not answer (``absent``), or refuses; or the libraries are gone.
-    """
-    if not Path(path).exists() and any(part.startswith("tare-") for part in Path(path).parts):
-        return []  # of a cluster for trying, which is gone with all that was in it
-    if not importable():
-        raise CriError(f"the runtime at {path} cannot be asked: {_NO_LIBRARY}", remedy=_REMEDY, absent=True)
-    from tare.runners.containers.cri.client import Cri  # noqa: PLC0415
-
-    removed = []
-    with Cri(path) as cri:
-        for sandbox in cri.sandboxes(run):
-            cri.remove_pod(sandbox)
-            removed.append(f"pod {sandbox[:12]} in containerd")
-        for tag in cri.images(f"localhost/{repository(run)}"):
-            cri.remove_image(tag)
-            removed.append(f"image {tag} in containerd")
-    return removed
-
-
 class _Unsupported:
     """A runner that only explains itself."""
 
@@ -74,8 +48,8 @@ class _Unsupported:
     def probe(self) -> Probe:
         return Probe(
             ok=False,
-            reason=_NO_LIBRARY,
-            remedy=_REMEDY,
+            reason=NO_LIBRARY,
+            remedy=REMEDY,
         )
 
     def prepare(self, image: Image, limits: Limits) -> None:

@@ -71,7 +71,7 @@ LOOPS = 3
 """Runs of each loop."""
 
 
-class Figure(NamedTuple):
+class Timing(NamedTuple):
     """Seconds of one step, exit, iteration or page; how many times it was taken, and between which most of them lie."""
 
     seconds: float
@@ -189,7 +189,7 @@ class Guest:
         if reason != expected:
             raise Odd(f"exit {reason} {EXIT_NAMES.get(reason, '')}".strip())
 
-    def round_trip(self, trips: Trips, routine: str, expected: int, *, cpl: int, address: int = 0) -> Figure:
+    def round_trip(self, trips: Trips, routine: str, expected: int, *, cpl: int, address: int = 0) -> Timing:
         """One leave-and-return, seen from user space; the middle half of the batches."""
         self.place(routine, cpl=cpl, address=address)
         self.run(expected)
@@ -197,7 +197,7 @@ class Guest:
         self.check(expected)
         return figure
 
-    def loop(self, routine: str, *, cpl: int) -> Figure:
+    def loop(self, routine: str, *, cpl: int) -> Timing:
         """One iteration: the best of some runs of a loop long enough to hide its one exit."""
         count, taken = 250, 0
         while True:
@@ -212,10 +212,10 @@ class Guest:
             times.append(self.run(EXIT_IO))
         return best_of(times, count)
 
-    def touch(self) -> Figure:
+    def touch(self) -> Timing:
         """One page, as a mean over all the pages to touch."""
         self.place("touch", cpl=3, count=TOUCH_PAGES, address=DATA)
-        return Figure(self.run(EXIT_IO) / TOUCH_PAGES / 1e9)
+        return Timing(self.run(EXIT_IO) / TOUCH_PAGES / 1e9)
 
 
 _kept: list[mmap.mmap] = []
@@ -231,7 +231,7 @@ def native(code: bytes, arguments: int) -> Callable[..., int]:
     return prototype(ctypes.addressof(ctypes.c_char.from_buffer(page)))
 
 
-def host_loop(code: bytes) -> Figure:
+def host_loop(code: bytes) -> Timing:
     """One iteration of the guest's loop on the host."""
     function = native(code, 1)
     count = 2_000_000
@@ -261,7 +261,7 @@ def python_trips(fd: int, request: int, count: int) -> None:
         fcntl.ioctl(fd, request, 0)
 
 
-def batches(trips: Trips, fd: int, request: int) -> Figure:
+def batches(trips: Trips, fd: int, request: int) -> Timing:
     """One of these ioctls: the median of some batches, and the middle half of them."""
     times = []
     for _ in range(BATCHES):
@@ -270,15 +270,15 @@ def batches(trips: Trips, fd: int, request: int) -> Figure:
         times.append((perf_counter_ns() - begin) / TRIPS / 1e9)
     times.sort()
     half, quarter = len(times) // 2, len(times) // 4
-    return Figure(times[half], len(times), times[quarter], times[-quarter - 1])
+    return Timing(times[half], len(times), times[quarter], times[-quarter - 1])
 
 
-def best_of(times: list[int], count: int) -> Figure:
+def best_of(times: list[int], count: int) -> Timing:
     """The least of some times of ``count`` iterations, in ns: what disturbs a loop can only lengthen it."""
-    return Figure(min(times) / count / 1e9, len(times), min(times) / count / 1e9, max(times) / count / 1e9)
+    return Timing(min(times) / count / 1e9, len(times), min(times) / count / 1e9, max(times) / count / 1e9)
 
 
-def attempt(name: str, call: Callable[..., Figure], *arguments: object, **named: object) -> None:
+def attempt(name: str, call: Callable[..., Timing], *arguments: object, **named: object) -> None:
     """Tell one figure, or why there is none; the next ones are tried all the same."""
     try:
         figure = call(*arguments, **named)
@@ -313,7 +313,7 @@ def measure(code: bytes, offsets: dict[str, int], host: dict[str, bytes], device
     except OSError as error:
         tell(failed=call, errno=errno.errorcode.get(error.errno or 0, str(error.errno)))
         return
-    attempt("first_exit", lambda: Figure(guest.run(EXIT_HLT) / 1e9))
+    attempt("first_exit", lambda: Timing(guest.run(EXIT_HLT) / 1e9))
     tell(step="open_to_first_exit", seconds=(perf_counter_ns() - begin) / 1e9)
     try:
         trips = native_trips(host["trips"])

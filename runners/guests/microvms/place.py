@@ -24,13 +24,25 @@ from tare.runners.launcher.steps import ChangeDirectory
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tare.runners.guests.microvms.snapshot import Snapshot
+    from tare.runners.agent.wire import Hello
     from tare.runners.guests.microvms.vmms import MicroVm, Vmm
     from tare.runners.host.cgroups import Cgroup
     from tare.runners.launcher.client import Spawned
     from tare.runners.model import Job
 
 _LOG_BYTES = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A guest that waits for its first job, at rest."""
+
+    folder: Path
+    """The VMM's files: memory, state, and what else it keeps."""
+    scratch: Path | None
+    """The scratch disk as it was then: the guest's memory knows what is on it."""
+    hello: Hello
+    """What the agent had said."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

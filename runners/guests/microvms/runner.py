@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 from tare.runners.errors import TareError
 from tare.runners.guests import kernel as kernels
 from tare.runners.guests.files import initramfs, root_disk, scratch_template
+from tare.runners.guests.kernel_arguments import LEAN, QUIET
 from tare.runners.guests.kvm.floor import probe_kvm
 from tare.runners.guests.microvms.place import MicroVmPlace, MicroVmPlan
 from tare.runners.guests.microvms.snapshot import save
 from tare.runners.guests.microvms.vmms import SERIAL_PORT, VMMS, MicroVm
 from tare.runners.guests.options import GuestOptions
 from tare.runners.guests.place import COPIES
-from tare.runners.guests.qemu.machine import LEAN, QUIET
-from tare.runners.guests.qemu.variants import Variant
+from tare.runners.guests.variant import GuestVariant
 from tare.runners.guests.wiring import wire
 from tare.runners.host.cgroups import Cgroups
 from tare.runners.model import Probe
@@ -121,7 +121,7 @@ class MicroVmRunner:
         # The agent's channel is the serial port here, so a driver of a virtio console would be loaded for nothing.
         files.pop("virtio_console", None)
         features = kernel.features - {"virtio_console"}
-        wiring = wire(self._vmm.board, features, files, Variant())
+        wiring = wire(self._vmm.board, features, files, GuestVariant())
         modules = ordered(wiring.modules, files, features)
         guest = MicroVm(
             cpus=limits.cpus,

@@ -7,32 +7,19 @@ Hypervisor's ``docs/snapshot_restore.md``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tare.runners.errors import PlaceFailure
 from tare.runners.guests.disks import copy_sparse
+from tare.runners.guests.microvms.place import Snapshot
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tare.runners.agent.wire import Hello
     from tare.runners.guests.microvms.place import MicroVmPlace
 
 SAVE_SECONDS = 60.0
 """To write the guest's memory to a file."""
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """A guest that waits for its first job, at rest."""
-
-    folder: Path
-    """The VMM's files: memory, state, and what else it keeps."""
-    scratch: Path | None
-    """The scratch disk as it was then: the guest's memory knows what is on it."""
-    hello: Hello
-    """What the agent had said."""
 
 
 def save(place: MicroVmPlace, folder: Path) -> Snapshot:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tare.runners.guests.qemu.profiles import Board
+    from tare.runners.guests.boards import Board
 
 SERIAL_PORT = "/dev/ttyS0"
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from tare.runners.guests.kernel_arguments import LEAN, QUIET
 from tare.runners.guests.qemu.network import NETWORK_BITS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tare.runners.guests.qemu.profiles import Profile
-    from tare.runners.guests.qemu.variants import Variant
+    from tare.runners.guests.variant import GuestVariant
     from tare.runners.guests.wiring import Wiring
 
 VIRTIO_PORT, SERIAL_PORT = "/dev/vport0p1", "/dev/ttyS0"
@@ -23,12 +24,6 @@ ENDING = (
     "panic=-1",  # restart at once, and -no-reboot makes that QEMU's end
     "reboot=t",  # by triple fault: what every machine type understands, without ACPI
 )
-QUIET = ("quiet", "loglevel=1")
-"""A panic is still told."""
-LEAN = (
-    "cryptomgr.notests",  # the kernel's self-tests of its ciphers
-    "no_timer_check",  # the test for a wiring fault of old boards, which waits for ten ticks
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +31,7 @@ class Machine:
     """Everything that decides QEMU's command line, but what differs from place to place."""
 
     profile: Profile
-    variant: Variant
+    variant: GuestVariant
     accelerator: Literal["kvm", "tcg"]
     cpu: str
     """Model and flags; empty: QEMU's own choice."""

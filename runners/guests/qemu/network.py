@@ -19,7 +19,7 @@ from tare.runners.provision.missing import Missing
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from tare.runners.guests.qemu.variants import Mode
+    from tare.runners.guests.variant import Mode
     from tare.runners.provision.tools import Provision, Tool
 
 NETWORK_BITS = BITS

@@ -23,8 +23,8 @@ from tare.runners.guests.qemu.arguments import (
 from tare.runners.guests.qemu.entered import EnteredLog
 from tare.runners.guests.qemu.network import PASST_ARGUMENTS, PEER_FD
 from tare.runners.guests.qemu.qmp import Qmp, QmpError
-from tare.runners.guests.qemu.snapshot import RESTORE, restored_ns
-from tare.runners.guests.qemu.variants import Variant
+from tare.runners.guests.qemu.restoring import RESTORE, restored_ns
+from tare.runners.guests.variant import GuestVariant
 from tare.runners.guests.watch import Watch
 from tare.runners.launcher.client import SpawnRequest
 from tare.runners.places.host import KILLED_SECONDS
@@ -69,7 +69,7 @@ class QemuPlace(GuestPlace):
 
     def __init__(self, plan: QemuPlan, first: Job | None) -> None:
         self.keeps_bytes = plan.machine.wiring.virtio_channel
-        self.looks_after_cold_starts = plan.machine.variant != Variant()
+        self.looks_after_cold_starts = plan.machine.variant != GuestVariant()
         self.machine = plan.machine
         self._helper_gone: Gone | None = None
         self._helper: int | None = None

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-Board = Literal["microvm", "q35", "pc"]
-"""QEMU's machine type; ``pc`` is the i440FX of 1996, still what ``qemu-system-x86_64`` takes without ``-M``."""
+if TYPE_CHECKING:
+    from tare.runners.guests.boards import Board
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,41 +12,23 @@ method, not of this suite: see ``docs/guests.md``.
 from __future__ import annotations
 
 import os
-import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tare.runners.errors import PlaceFailure
 from tare.runners.guests.disks import copy_sparse
-from tare.runners.guests.qemu.arguments import STATE_FD, Memory
+from tare.runners.guests.qemu.arguments import Memory
 from tare.runners.guests.qemu.qmp import QmpError
+from tare.runners.guests.qemu.restoring import CAPABILITIES
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from typing import Any
 
     from tare.runners.agent.wire import Hello
     from tare.runners.guests.qemu.place import QemuPlace, QemuPlan
     from tare.runners.guests.qemu.qmp import Qmp
 
 SAVE_SECONDS = 60.0
-RESUME_SECONDS = 2.0
-"""For the word of a restoration after which the agent has already answered."""
-
-_CAPABILITIES = (
-    "migrate-set-capabilities",
-    {
-        "capabilities": [
-            {"capability": "x-ignore-shared", "state": True},
-            {"capability": "events", "state": True},
-        ]
-    },
-)
-RESTORE: tuple[tuple[str, dict[str, Any]], ...] = (
-    _CAPABILITIES,
-    ("migrate-incoming", {"uri": f"fd:{STATE_FD}"}),
-)
-"""What a new QEMU is told before it lives, so that no round trip lies between its start and the restoration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +70,7 @@ def save(place: QemuPlace, folder: Path, memory: Path) -> Snapshot:
     fd = os.open(state, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         monitor = place.monitor
-        monitor.ask(*_CAPABILITIES)
+        monitor.ask(*CAPABILITIES)
         monitor.ask("getfd", {"fdname": "state"}, fds=(fd,))
         # The guest is not stopped before: how it was is saved with it, and so a restored one runs at once.
         monitor.ask("migrate", {"uri": "fd:state"})
@@ -117,20 +99,3 @@ def _wait(monitor: Qmp) -> None:
     if event["data"]["status"] != "completed":
         why = monitor.ask("query-migrate").get("error-desc", "no reason given")
         raise QmpError(f"the migration is {event['data']['status']} ({why})")
-
-
-def restored_ns(monitor: Qmp) -> int:
-    """When QEMU let the restored guest run, on the host's ``CLOCK_MONOTONIC``.
-
-    QEMU dates its events by the wall clock. The two clocks' difference is taken now: it has changed since by what NTP
-    has slewed or stepped, and a mark that thereby came to lie out of order would make the trial invalid, not wrong.
-
-    Raises:
-        PlaceFailure: the restoration was refused; the text has QEMU's words.
-    """
-    try:
-        event = monitor.event("RESUME", timeout_seconds=RESUME_SECONDS)
-    except QmpError as error:
-        raise PlaceFailure(f"the guest was not restored: {error}") from error
-    at = event["timestamp"]
-    return int(at["seconds"] * 10**9 + at["microseconds"] * 1000) - (time.time_ns() - time.monotonic_ns())

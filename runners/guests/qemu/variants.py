@@ -6,67 +6,22 @@ order of :data:`WORDS`, so that one configuration is one series. What is not nam
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tare.runners.errors import TareError
+from tare.runners.guests.variant import GuestVariant
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tare.runners.guests.qemu.profiles import Profile
 
-Cache = Literal["writeback", "none", "writethrough"]
-Aio = Literal["threads", "io_uring", "native"]
-Console = Literal["panics", "all", "none"]
-Mode = Literal["none", "user", "passt", "tap", "vhost"]
 
 MOST_CPUS = 64
 
 
 class BadVariant(TareError):
     """A variant that does not exist, or whose words contradict each other; the text says what there is."""
-
-
-@dataclass(frozen=True, slots=True)
-class Variant:
-    """How a guest is configured."""
-
-    plain: bool = False
-    """As ``qemu-system-x86_64 -kernel vmlinuz -initrd … -append quiet`` does it: the compressed kernel, a compressed
-    initramfs, QEMU's default devices and CPU model."""
-    cpus: int = 0
-    """vCPUs; 0: as many as the limits allow CPUs."""
-    pin: bool = False
-    """Each vCPU's thread on one host CPU, in turn."""
-    cpu: Literal["", "host", "max", "default"] = ""
-    """CPU model. Empty: ``host`` under KVM, ``max`` under TCG, or the user's setting. ``default``: QEMU's own."""
-    hugetlb: bool = False
-    """Guest memory in huge pages that the host has set aside."""
-    prealloc: bool = False
-    """Guest memory is allocated before the guest starts."""
-    balloon: bool = False
-    """A balloon with free-page reporting: what the guest frees is returned to the host."""
-    cache: Cache = "writeback"
-    """Of the disks. ``writeback``: the host's page cache, and a guest's flush is the host's ``fdatasync``. ``none``:
-    past the page cache, flushes as before. ``writethrough``: every write is flushed. ``unsafe`` is not offered: it
-    ignores flushes."""
-    aio: Aio = "threads"
-    iothread: bool = False
-    """The scratch disk is served by a thread of its own."""
-    console: Console = "panics"
-    """What the kernel writes to the serial console; ``none``: there is no such port."""
-    net: Mode = "none"
-
-    @property
-    def name(self) -> str:
-        """The variant's words; empty for the profile as it is."""
-        words = []
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if value != field.default:
-                words.append(field.name if value is True else f"{field.name}={value}")
-        return "+".join(words)
 
 
 class Word(NamedTuple):
@@ -91,10 +46,10 @@ WORDS = {
     "console": Word(("all", "none"), "all kernel messages on the serial port, or no such port"),
     "net": Word(("user", "passt", "tap", "vhost"), "a network card, by this back end"),
 }
-"""Field of :class:`Variant` → how it is said."""
+"""Field of :class:`GuestVariant` → how it is said."""
 
 
-def parse(text: str) -> Variant:
+def parse(text: str) -> GuestVariant:
     """Read ``pin+cache=none``; an empty text is the profile as it is.
 
     Raises:
@@ -111,7 +66,7 @@ def parse(text: str) -> Variant:
         if bool(equals) != bool(word.values):
             raise BadVariant(f"{name} {'stands alone' if equals else f'needs a value: {_one(name)}'}")
         said[name] = _value(name, word, value)
-    variant = Variant(**said)
+    variant = GuestVariant(**said)
     for contradicts, why in _CONTRADICTIONS:
         if contradicts(variant):
             raise BadVariant(why)
@@ -130,7 +85,7 @@ def _value(name: str, word: Word, value: str) -> object:
     return value
 
 
-_CONTRADICTIONS: tuple[tuple[Callable[[Variant], bool], str], ...] = (
+_CONTRADICTIONS: tuple[tuple[Callable[[GuestVariant], bool], str], ...] = (
     (
         lambda v: v.aio == "native" and v.cache != "none",
         "aio=native needs cache=none: Linux does asynchronous I/O only past the page cache",
@@ -138,7 +93,7 @@ _CONTRADICTIONS: tuple[tuple[Callable[[Variant], bool], str], ...] = (
 )
 
 
-def parse_for(profile: Profile, text: str) -> Variant:
+def parse_for(profile: Profile, text: str) -> GuestVariant:
     """As :func:`parse`, and refuses what the profile cannot be.
 
     Raises:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tare.runners.containers.cri import availability
+from tare.runners.containers.cri.clearing import clear_cri
 from tare.runners.containers.cri.client import Cri
 from tare.runners.containers.cri.enclosure import Enclosure
 from tare.runners.containers.cri.errors import CriError
@@ -162,7 +163,7 @@ def test_only_a_runs_own_is_cleared(serve):
         ListImages={"images": [{"repo_tags": ["localhost/tare-r1:abc", "docker.io/library/users:1"]}]},
         RemoveImage={},
     )
-    assert availability.clear_cri(str(path), "R1") == [
+    assert clear_cri(str(path), "R1") == [
         "pod pod-1 in containerd",
         "image localhost/tare-r1:abc in containerd",
     ]
@@ -176,7 +177,7 @@ def test_only_a_runs_own_is_cleared(serve):
 def test_a_refusal_has_the_runtimes_words(serve):
     path, _ = serve(ListPodSandbox="no such thing")
     with pytest.raises(CriError, match="no such thing") as caught:
-        availability.clear_cri(str(path), "r1")
+        clear_cri(str(path), "r1")
     assert not caught.value.absent
 
 
@@ -186,7 +187,7 @@ def test_without_the_library_the_runner_says_so(monkeypatch):
     assert not probe.ok
     assert probe.remedy == "pip install 'tarebench[cri]'"
     with pytest.raises(CriError) as caught:
-        availability.clear_cri("/nowhere", "r1")
+        clear_cri("/nowhere", "r1")
     assert caught.value.absent
 
 

@@ -31,7 +31,7 @@ class Kernel:
         self.vcpu = -1
         self.routine = ""
         monkeypatch.setattr(child.fcntl, "ioctl", self.ioctl)
-        monkeypatch.setattr(child, "host_loop", lambda _code: child.Figure(1e-9))
+        monkeypatch.setattr(child, "host_loop", lambda _code: child.Timing(1e-9))
         monkeypatch.setattr(child, "native_trips", lambda _code: child.python_trips)
         place = child.Guest.place
 

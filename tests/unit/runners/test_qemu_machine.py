@@ -8,7 +8,8 @@ from tare.runners.guests.qemu.arguments import Instance, Memory, qemu_arguments
 from tare.runners.guests.qemu.machine import Machine, kernel_cmdline
 from tare.runners.guests.qemu.network import PEER_FD, USER, Network, has_default_route
 from tare.runners.guests.qemu.profiles import PROFILES
-from tare.runners.guests.qemu.variants import Variant, parse
+from tare.runners.guests.qemu.variants import parse
+from tare.runners.guests.variant import GuestVariant
 from tare.runners.guests.wiring import wire
 
 DEBIAN = frozenset({"acpi", "pci", "serial", "ext4"})
@@ -19,29 +20,29 @@ TINY = frozenset({"virtio_mmio_cmdline", "virtio_mmio", "virtio_blk", "virtio_co
 
 
 def test_wiring_of_a_distribution_kernel():
-    found = wire("microvm", DEBIAN, DEBIAN_MODULES, Variant())
+    found = wire("microvm", DEBIAN, DEBIAN_MODULES, GuestVariant())
     assert (found.bus, found.disk, found.virtio_channel) == ("mmio-acpi", True, True)
     assert found.modules == ("virtio_mmio", "virtio_blk", "virtio_console")
-    found = wire("q35", DEBIAN, DEBIAN_MODULES, Variant())
+    found = wire("q35", DEBIAN, DEBIAN_MODULES, GuestVariant())
     assert found.bus == "pci"
     assert found.modules == ("virtio_pci", "virtio_blk", "virtio_console")
     assert not found.notes
 
 
 def test_wiring_of_a_kernel_with_command_line_devices_needs_no_modules():
-    found = wire("microvm", TINY, {}, Variant())
+    found = wire("microvm", TINY, {}, GuestVariant())
     assert (found.bus, found.modules, found.disk, found.virtio_channel) == ("mmio-cmdline", (), True, True)
 
 
 def test_kernel_without_virtio_gets_a_serial_channel_and_says_so():
-    found = wire("q35", TINY, {}, Variant())
+    found = wire("q35", TINY, {}, GuestVariant())
     assert (found.bus, found.disk, found.virtio_channel, found.modules) == ("none", False, False, ())
     assert len(found.notes) == 2
 
 
 def test_kernel_without_any_port_is_refused():
     with pytest.raises(TareError, match="TARE_GUEST_KERNEL"):
-        wire("microvm", frozenset({"acpi"}), {}, Variant())
+        wire("microvm", frozenset({"acpi"}), {}, GuestVariant())
 
 
 def machine(profile="microvm", features=DEBIAN, modules=DEBIAN_MODULES, variant="", **named):

@@ -5,16 +5,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tare.runners.guests.qemu.profiles import PROFILES
-from tare.runners.guests.qemu.variants import WORDS, BadVariant, Variant, canonical, parse, problem
+from tare.runners.guests.qemu.variants import WORDS, BadVariant, canonical, parse, problem
+from tare.runners.guests.variant import GuestVariant
 
 
 def test_every_word_is_a_field_and_the_other_way_round():
-    assert list(WORDS) == [field.name for field in fields(Variant)]
+    assert list(WORDS) == [field.name for field in fields(GuestVariant)]
 
 
 def test_nothing_said_is_the_profile_as_it_is():
-    assert parse("") == Variant()
-    assert Variant().name == ""
+    assert parse("") == GuestVariant()
+    assert GuestVariant().name == ""
 
 
 def test_order_does_not_matter_and_the_name_is_always_the_same():
