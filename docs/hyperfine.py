@@ -53,8 +53,8 @@ from tare.runners.registry import Supplies, make
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from tare.runners.context import Runner
     from tare.runners.images.image import Image
-    from tare.runners.model import Runner
     from tare.runners.places.commanded import CommandPlan
     from tare.runners.provision.tools import Tool
 

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 from tare.runners.errors import TareError
 from tare.runners.host.cgroups import Cgroups
+from tare.runners.host.files import file_system
 from tare.runners.model import Probe
-from tare.runners.places.host import file_system
-from tare.runners.places.launched import LaunchedPlace, Plan
+from tare.runners.places.launched import LaunchedPlace, LaunchPlan
 
 if TYPE_CHECKING:
     from tare.results.record import Accelerator
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Bare:
-    """See :class:`tare.runners.model.Runner`."""
+    """See :class:`tare.runners.context.Runner`."""
 
     name = "bare"
     label = "bare"
@@ -40,19 +40,19 @@ class Bare:
         self._prepared: tuple[Image, Limits] | None = None
 
     def probe(self) -> Probe:
-        """See :class:`tare.runners.model.Runner`. Whoever got this far can make processes."""
+        """See :class:`tare.runners.context.Runner`. Whoever got this far can make processes."""
         return Probe(ok=True, facts={"cgroups": self._cgroups.version})
 
     def prepare(self, image: Image, limits: Limits) -> None:
-        """See :class:`tare.runners.model.Runner`."""
+        """See :class:`tare.runners.context.Runner`."""
         self._prepared = image, limits
 
     def open(self, first: Job | None = None) -> LaunchedPlace:
-        """See :class:`tare.runners.model.Runner`."""
+        """See :class:`tare.runners.context.Runner`."""
         if self._prepared is None:
             raise TareError("bare was opened before it was prepared")
         image, limits = self._prepared
-        plan = Plan(
+        plan = LaunchPlan(
             context=self._context,
             name=f"{self.name}-{next(self._numbers)}",
             launcher=self._context.launcher,
@@ -73,6 +73,6 @@ class Bare:
         return LaunchedPlace(plan, first)
 
     def close(self) -> None:
-        """See :class:`tare.runners.model.Runner`."""
+        """See :class:`tare.runners.context.Runner`."""
         self._prepared = None
         self._cgroups.remove_run(self._context.run)

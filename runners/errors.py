@@ -1,20 +1,30 @@
-"""TODO."""
+"""Errors of the runners: each text says what was tried, what went wrong, and what to do about it."""
 
 from __future__ import annotations
 
 
 class TareError(Exception):
-    """Something went wrong that a person can act on; the text says what was tried and what to do."""
+    """An error that a person can act on; its text says what was tried and what to do."""
 
 
 class PlaceFailure(TareError):
-    """The place could not be made or died: becomes a recorded failure, and the run goes on."""
+    """A place could not be made, or died. It becomes a recorded failure, and the run goes on.
+
+    ``log`` is the tail of the console or of stderr, for the record's notes.
+    """
 
     def __init__(self, reason: str, *, remedy: str = "", log: str = "") -> None:
         super().__init__(reason)
         self.reason, self.remedy, self.log = reason, remedy, log
-        """``log``: tail of the console or of stderr, for the record's notes."""
 
 
 class UsageError(TareError):
-    """What was asked for makes no sense; the text says what would."""
+    """A request that makes no sense; the text says what would be accepted."""
+
+
+class Missing(TareError):
+    """A tool or kernel that is not here and was not fetched; ``remedy`` is the command that would install it."""
+
+    def __init__(self, reason: str, remedy: str) -> None:
+        super().__init__(f"{reason} {remedy}".strip())
+        self.reason, self.remedy = reason, remedy

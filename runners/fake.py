@@ -77,22 +77,22 @@ class FakeRunner:
 
     @property
     def label(self) -> str:
-        """See :class:`tare.runners.model.Runner`."""
+        """See :class:`tare.runners.context.Runner`."""
         return f"{self.name}(tcg)" if self.accelerator == "tcg" else self.name
 
     def probe(self) -> Probe:
-        """See :class:`tare.runners.model.Runner`."""
+        """See :class:`tare.runners.context.Runner`."""
         self.log.append("probe")
         return self.refusal or Probe(ok=True, facts={"fake": True})
 
     def prepare(self, image: Image, limits: Limits) -> None:
-        """See :class:`tare.runners.model.Runner`."""
+        """See :class:`tare.runners.context.Runner`."""
         del image, limits
         self.log.append("prepare")
         self.prepared = True
 
     def open(self, first: Job | None = None) -> FakePlace:
-        """See :class:`tare.runners.model.Runner`."""
+        """See :class:`tare.runners.context.Runner`."""
         self.log.append("open")
         number = self.openings
         self.openings += 1
@@ -103,7 +103,7 @@ class FakeRunner:
         return FakePlace(self, first)
 
     def close(self) -> None:
-        """See :class:`tare.runners.model.Runner`."""
+        """See :class:`tare.runners.context.Runner`."""
         self.log.append("close")
         self.prepared = False
 

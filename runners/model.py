@@ -11,11 +11,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from tare.results.record import Accelerator, Metric
-    from tare.runners.images.image import Image
+    from tare.results.record import Metric
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,34 +157,3 @@ class Place(Protocol):
 
     def close(self) -> None:
         """Tear down; idempotent. Afterwards ``timeline["gone"]`` is set and nothing is left."""
-
-
-class Runner(Protocol):
-    """How a place is made."""
-
-    name: str
-    accelerator: Accelerator
-    """Valid after :meth:`probe`."""
-
-    @property
-    def label(self) -> str:
-        """The name in records, with ``(tcg)`` behind it for guests without KVM. Valid after :meth:`probe`."""
-
-    def probe(self) -> Probe:
-        """Find out, in about two seconds at most and without side effects, whether this can run here."""
-
-    def prepare(self, image: Image, limits: Limits) -> None:
-        """Do, untimed, what every opening would repeat: convert the image, mount its base, build an initramfs."""
-
-    def open(self, first: Job | None = None) -> AbstractContextManager[Place]:
-        """Make a place.
-
-        ``first``, if given, is the place's *only* job and is handed over with the launch, so that no round trip lies
-        between the agent's start and the job; :meth:`Place.run` with the same job then collects its result, and the
-        agent leaves by itself.
-
-        May be called by several threads at once.
-        """
-
-    def close(self) -> None:
-        """Undo :meth:`prepare`. Idempotent."""

@@ -13,8 +13,7 @@ from tare.runners.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from tare.runners.context import RunContext
-    from tare.runners.model import Runner
+    from tare.runners.context import RunContext, Runner
     from tare.runners.provision.tools import Provision
 
 

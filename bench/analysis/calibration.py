@@ -37,8 +37,9 @@ if TYPE_CHECKING:
     from tare.bench.progress import Progress
     from tare.bench.request.request import Request
     from tare.results.storage.load import Run
+    from tare.runners.context import Runner
     from tare.runners.images.image import Image
-    from tare.runners.model import Limits, Runner
+    from tare.runners.model import Limits
 
 SHARES = (0.01, 0.03, 0.05, 0.10, 0.20)
 BUDGET_SECONDS = 900.0

@@ -33,8 +33,9 @@ if TYPE_CHECKING:
     from tare.bench.progress import Progress
     from tare.bench.workloads.base import Workload
     from tare.results.record import Metric
+    from tare.runners.context import Runner
     from tare.runners.images.image import Image
-    from tare.runners.model import Limits, Place, Runner
+    from tare.runners.model import Limits, Place
     from tare.runners.registry import Supplies
 
 GIVE_UP_AFTER = 2

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tare.results.record import Metric
-    from tare.runners.context import RunContext
+    from tare.runners.context import RunContext, Runner
     from tare.runners.errors import PlaceFailure
     from tare.runners.images.image import Image
-    from tare.runners.model import Limits, Runner
+    from tare.runners.model import Limits
     from tare.runners.provision.tools import Provision
 
 

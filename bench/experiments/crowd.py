@@ -11,7 +11,8 @@ from tare.bench.experiments.base import Unsuitable
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tare.runners.model import Limits, Runner
+    from tare.runners.context import Runner
+    from tare.runners.model import Limits
 
 FAMILY = "crowd"
 

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from tare.bench.experiments.base import Lab
     from tare.results.record import Direction
     from tare.runners.collectors.crowd import Weight
-    from tare.runners.model import Limits, Place, Runner
+    from tare.runners.context import Runner
+    from tare.runners.model import Limits, Place
 
 DEFAULT_PLACES = 128
 JOB_LENGTHS = 50

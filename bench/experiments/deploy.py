@@ -30,19 +30,19 @@ from tare.bench.experiments.deploying import (  # fmt: skip
 )
 from tare.bench.experiments.payloads import PAYLOADS, VERSIONS, Payload
 from tare.results.record import Metric
-from tare.runners.errors import PlaceFailure
+from tare.runners.errors import Missing, PlaceFailure
 from tare.runners.guests.qemu.runner import QemuRunner
 from tare.runners.host import residency
 from tare.runners.provision.cache import Cache
-from tare.runners.provision.missing import Missing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tare.bench.experiments.base import Lab
     from tare.bench.experiments.deploying import Move
+    from tare.runners.context import Runner
     from tare.runners.images.image import Image
-    from tare.runners.model import JobResult, Limits, Runner
+    from tare.runners.model import JobResult, Limits
 
 _SHELF = ("namespaces",)
 _SOURCE = "deploy"

@@ -9,8 +9,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tare.runners.errors import Missing
 from tare.runners.images.build import FETCHED_PREFIX
-from tare.runners.provision.missing import Missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from tare.bench.experiments.base import Lab
     from tare.results.record import Metric
-    from tare.runners.model import Limits, Place, Runner
+    from tare.runners.context import Runner
+    from tare.runners.model import Limits, Place
 
 COUNTS = (1, 2, 4, 8, 16, 32, 64)
 _ALONE = Cpu("scale", "", all_cpus=False)

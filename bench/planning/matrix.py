@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from tare.bench.planning.modes import Mode
     from tare.bench.request.keyword import Match
     from tare.bench.workloads.base import Workload
-    from tare.runners.model import Limits, Probe, Runner
+    from tare.runners.context import Runner
+    from tare.runners.model import Limits, Probe
 
 
 def make_plan(

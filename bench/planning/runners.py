@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from tare.bench.request.request import Request
-    from tare.runners.model import Probe, Runner
+    from tare.runners.context import Runner
+    from tare.runners.model import Probe
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from tare.results.record import Accelerator
+    from tare.runners.context import Runner
     from tare.runners.images.image import Image
     from tare.runners.launcher.client import Launcher
-    from tare.runners.model import Job, Limits, Place, Probe, Runner
+    from tare.runners.model import Job, Limits, Place, Probe
 
 IMAGE = "run.image"
 """The one setting of variants that the runners do not see: each is prepared with the image that it names."""
@@ -41,7 +42,7 @@ class Variant:
 
 
 class VariantRunner:
-    """A runner under its variant's name. See :class:`tare.runners.model.Runner`."""
+    """A runner under its variant's name. See :class:`tare.runners.context.Runner`."""
 
     def __init__(self, runner: Runner, variant: str, close: ExitStack) -> None:
         self._runner, self._suffix, self._close = runner, f"{SIGN}{variant}", close
@@ -50,25 +51,25 @@ class VariantRunner:
 
     @property
     def label(self) -> str:
-        """See :class:`tare.runners.model.Runner`."""
+        """See :class:`tare.runners.context.Runner`."""
         return f"{self._runner.label}{self._suffix}"
 
     def probe(self) -> Probe:
-        """See :class:`tare.runners.model.Runner`."""
+        """See :class:`tare.runners.context.Runner`."""
         found = self._runner.probe()
         self.accelerator = self._runner.accelerator
         return found
 
     def prepare(self, image: Image, limits: Limits) -> None:
-        """See :class:`tare.runners.model.Runner`."""
+        """See :class:`tare.runners.context.Runner`."""
         self._runner.prepare(image, limits)
 
     def open(self, first: Job | None = None) -> AbstractContextManager[Place]:
-        """See :class:`tare.runners.model.Runner`."""
+        """See :class:`tare.runners.context.Runner`."""
         return self._runner.open(first)
 
     def close(self) -> None:
-        """See :class:`tare.runners.model.Runner`."""
+        """See :class:`tare.runners.context.Runner`."""
         with self._close:
             self._runner.close()
 

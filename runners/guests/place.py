@@ -12,9 +12,11 @@ from tare.runners.errors import PlaceFailure
 from tare.runners.guests.clock import boot_marks, error_seconds
 from tare.runners.guests.disks import copy_sparse
 from tare.runners.guests.watch import complaints
+from tare.runners.host.files import remove_tree
 from tare.runners.launcher.client import LauncherError, SpawnError
 from tare.runners.model import Vantage
-from tare.runners.places.host import SOCKET_BYTES, ProcessPlace, discard, remove_tree
+from tare.runners.places.host import discard
+from tare.runners.places.process import SOCKET_BYTES, ProcessPlace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

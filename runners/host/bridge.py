@@ -14,9 +14,8 @@ import struct
 import threading
 from pathlib import Path
 
-from tare.runners.errors import PlaceFailure
+from tare.runners.errors import Missing, PlaceFailure
 from tare.runners.host.links import BITS, ip
-from tare.runners.provision.missing import Missing
 
 TUN = Path("/dev/net/tun")
 _NETWORK = "10.192.0"

@@ -20,7 +20,8 @@ from tare.runners.model import Job
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tare.runners.model import JobResult, Limits, Place, Runner
+    from tare.runners.context import Runner
+    from tare.runners.model import JobResult, Limits, Place
 
 MARGIN_BYTES = 64 << 20
 """How far beyond the memory limit the probe goes, and what must be free beyond that on the host."""

@@ -550,14 +550,6 @@ class Seccomp(Step):
 
 
 @dataclass(frozen=True, slots=True)
-class Rung:
-    """One step of the isolation ladder: what is added under one name."""
-
-    name: str
-    steps: tuple[Step, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Spin(Step):
     """Keep the CPU busy for a known time: a slowdown that is there on purpose, for calibration."""
 
@@ -570,3 +562,8 @@ class Spin(Step):
     def encode(self, index: int) -> bytes:
         """See :class:`Step`."""
         return instruction(_SPIN, index, [round(self.seconds * 1e9)])
+
+
+def escape(path: Path) -> str:
+    """A path as overlayfs' options take it: commas, colons and backslashes are theirs."""
+    return "".join(f"\\{letter}" if letter in "\\,:" else letter for letter in str(path))

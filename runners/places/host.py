@@ -1,7 +1,6 @@
-"""What places have in common whose top process the launcher makes: how they are spoken to and how they end.
+"""Places on this host's kernel, whose jobs can be watched and limited from outside.
 
-:class:`ProcessPlace` is any of them, a guest too. :class:`HostPlace` is one on this host's kernel, whose jobs can be
-watched and limited from outside: what the launcher makes itself (:mod:`tare.runners.places.launched`) or a command that it starts
+Either the launcher makes the agent itself (:mod:`tare.runners.places.launched`), or it starts a command that does
 (:mod:`tare.runners.places.commanded`).
 """
 
@@ -9,136 +8,56 @@ from __future__ import annotations
 
 import os
 import resource
-import shutil
 import socket
 import time
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from tare.runners.agent.session import AgentSession, preload
 from tare.runners.errors import PlaceFailure
+from tare.runners.host.files import remove_tree
 from tare.runners.launcher.client import LauncherError, SpawnError
 from tare.runners.launcher.steps import SetLimit
 from tare.runners.model import Vantage
 from tare.runners.places.limit_watch import Guard
+from tare.runners.places.process import SOCKET_BYTES, ProcessPlace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from types import TracebackType
 
-    from tare.results.record import Metric
     from tare.runners.context import RunContext
     from tare.runners.host.cgroups import Cgroup
     from tare.runners.launcher.client import Gone, Launcher, Spawned, SpawnRequest
     from tare.runners.launcher.steps import Step
-    from tare.runners.model import Job, JobResult, Limits, Usage
+    from tare.runners.model import Job, JobResult, Limits
 
 HELLO_SECONDS = 15.0
-LEAVE_SECONDS = 3.0
-"""For an agent to leave after it was told so; then it is killed."""
-KILLED_SECONDS = 5.0
+"""Time for an agent to speak, from the launch on."""
 ENDING_SECONDS = 1.0
-"""How long to wait for the top process' end once its agent is lost, to learn how it ended."""
-SOCKET_BYTES = 1 << 20
+"""Time for the top process to end once its agent is lost; how it ended is part of the failure's text."""
 DRIFT_BOUND = 500e-6
-"""How much faster or slower than the host's a clock may run that some kernel in between steers: as much as adjtimex(2)
-lets NTP steer the host's. Added to the mapping's error for the time between a mark and the mapping."""
+"""Largest rate difference between the clock of another kernel and the host's: as much as adjtimex(2) lets NTP steer the
+host's. It is added to the mapping's error for the time between a mark and the mapping."""
 REMEDY = "`tare doctor` says what this host permits"
-
-
-class ProcessPlace:
-    """A place that lives as long as one process. See :class:`tare.runners.model.Place`."""
-
-    what = "the place's top process"
-    """For the failure's text, if it cannot be killed."""
-    leave_seconds = LEAVE_SECONDS
-    host_network = ""
-
-    _session: AgentSession
-    _spawned: Spawned
-
-    def __init__(self, launcher: Launcher) -> None:
-        self.timeline: dict[str, int] = {}
-        self.clock_error = 0.0
-        self.usage: Usage | None = None
-        """Of the top process and all that it waited for, once the place is closed."""
-        self.metrics: tuple[Metric, ...] = ()
-        self._launcher = launcher
-        self._gone: Gone | None = None
-        self._never_lived = False
-        """The process ended before it ran its program."""
-        self._closed = False
-        self._undo = ExitStack()
-
-    def close(self) -> None:
-        """See :class:`tare.runners.model.Place`."""
-        if self._closed:
-            return
-        self._closed = True
-        with self._undo:
-            if not (self._ask_to_leave() and self._ended(self.leave_seconds)):
-                self._kill()
-                if not self._ended(KILLED_SECONDS):
-                    raise PlaceFailure(
-                        f"{self.what} (pid {self._spawned.pid}) cannot be killed",
-                        remedy="look for a process in state D: `ps -eo pid,stat,wchan,comm | grep tare`",
-                        log=self._log(),
-                    )
-            if self._gone:
-                self.timeline["gone"] = self._gone.gone_ns
-                self.usage = self._gone.usage
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            self.close()
-        except PlaceFailure:
-            if error is None:
-                raise
-
-    def _ask_to_leave(self) -> bool:
-        """Tell the agent; whether there is any hope that it heard."""
-        self._session.exit()
-        return True
-
-    def _kill(self) -> None:
-        self._launcher.kill(self._spawned.id)
-
-    def _log(self) -> str:
-        """What the place said last, for a failure."""
-        return ""
-
-    def _ended(self, timeout_seconds: float) -> bool:
-        """Wait for the top process' end, for a while."""
-        if self._gone is None and not self._never_lived:
-            try:
-                self._gone = self._launcher.wait(self._spawned.id, timeout_seconds)
-            except SpawnError:
-                self._never_lived = True
-        return self._never_lived or self._gone is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlacePlan:
-    """How a runner wants a place on this kernel."""
+    """A runner's order for a place on this host's kernel."""
 
     context: RunContext
     name: str
-    """Of the place, unique in the run: names its folder and its cgroup."""
+    """Name of the place, unique in the run; its folder and its cgroup are called so."""
     launcher: Launcher
     limits: Limits
     root: str
-    """The image's tree as jobs see it."""
+    """Path of the image's tree as jobs see it."""
     scratch: str | None
-    """The scratch folder as jobs see it; ``None``: where it is on the host."""
+    """Path of the scratch folder as jobs see it; ``None``: the same as on the host."""
     facts: Mapping[str, object]
-    """What is recorded as context."""
+    """Facts for the place's context in the record."""
     host_address: str | None
     """See :class:`tare.runners.model.Place`."""
     host_network: str = ""
@@ -151,7 +70,7 @@ class HostPlace(ProcessPlace):
     hello_seconds = HELLO_SECONDS
     speaks_first = True
     same_clock = True
-    """Both: see :class:`tare.runners.agent.session.AgentSession`."""
+    """See :class:`tare.runners.agent.session.AgentSession` for these two."""
 
     def __init__(self, plan: PlacePlan, first: Job | None) -> None:
         super().__init__(plan.launcher)
@@ -211,11 +130,17 @@ class HostPlace(ProcessPlace):
         return replace(result, error=why) if why and not result.error else result
 
     def _make_cgroup(self) -> tuple[Cgroup | None, str]:
-        """The place's cgroups, if they limit or count anything, and what the context says of them."""
+        """Make the place's cgroups; return them if they limit or count anything, and a description for the context."""
         raise NotImplementedError
 
     def _request(self, channel: int, opened: ExitStack, *, quiet: bool) -> SpawnRequest:
-        """The top process to make. ``channel`` is the agent's; what is in ``opened`` is closed after the launch."""
+        """Describe the top process to make.
+
+        Args:
+            channel: file descriptor of the agent's end of the channel.
+            opened: closed after the launch; takes what the request opens.
+            quiet: as in :attr:`SpawnRequest.quiet`.
+        """
         raise NotImplementedError
 
     def _launch(self) -> Spawned:
@@ -224,8 +149,8 @@ class HostPlace(ProcessPlace):
         with theirs, ExitStack() as opened:
             for end in (ours, theirs):
                 end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BYTES)
-            # An agent with nothing to do but the null job lives shorter than it takes us to wake up and look; our
-            # doing so would be a part of what is measured.
+            # An agent that only runs the null job is gone before this process could wake up; waking up would
+            # disturb the measurement.
             quiet = self._first is not None and not self._first.argv and self.same_clock
             rest = memoryview(b"")
             if self._first:
@@ -238,7 +163,7 @@ class HostPlace(ProcessPlace):
             except SpawnError as error:
                 raise PlaceFailure(str(error), remedy=REMEDY, log=self._log()) from error
         self._session = AgentSession(ours, same_clock=self.same_clock, speaks_first=self.speaks_first)
-        if rest:  # a job larger than the socket's buffer: the agent reads it by now
+        if rest:  # the job is larger than the socket's buffer, and the agent is reading by now
             ours.settimeout(self.hello_seconds)
             try:
                 ours.sendall(rest)
@@ -250,14 +175,14 @@ class HostPlace(ProcessPlace):
         return spawned
 
     def _spawn(self, request: SpawnRequest, *, quiet: bool) -> Spawned:
-        """Make the top process, and whatever else it takes until the agent starts."""
+        """Make the top process and whatever else the agent needs to start."""
         return self._launcher.spawn(request, self.hello_seconds if quiet else None)
 
     def _settle(self) -> None:
-        """Learn from outside what is known only now that the agent has spoken and waits for jobs."""
+        """Look from outside for what is known only once the agent has spoken and waits for jobs."""
 
     def _agent_pid(self) -> int:
-        """The agent's pid on the host; 0 if that is not known."""
+        """Return the agent's pid on the host; 0 if it is not known."""
         return self._spawned.pid
 
     def _kill(self) -> None:
@@ -282,14 +207,14 @@ class HostPlace(ProcessPlace):
         result = self._session.collect(self._first, self.hello_seconds)
         self._hello()
         self.timeline |= {"started": result.started_ns, "finished": result.finished_ns}
-        if not self.same_clock:  # it had to stay until its clock was mapped
+        if not self.same_clock:  # the agent had to stay until its clock was mapped
             self._session.exit()
         return result
 
     def _explained(
         self, failure: PlaceFailure, events: Mapping[str, int], spawned: Spawned | None = None
     ) -> PlaceFailure:
-        """What the launcher and the kernel know about why the agent is lost."""
+        """Add to a failure what the launcher and the kernel know about why the agent is lost."""
         try:
             gone = self._top_ended(spawned or self._spawned, ENDING_SECONDS)
         except SpawnError as error:
@@ -305,17 +230,17 @@ class HostPlace(ProcessPlace):
         return failure if gone is None else self._explained_end(failure, gone)
 
     def _top_ended(self, spawned: Spawned, timeout_seconds: float) -> Gone | None:
-        """The end of the top process, if it comes in time."""
+        """Wait for the top process to end; ``None`` if it does not in time."""
         return self._launcher.wait(spawned.id, timeout_seconds)
 
     def _explained_end(self, failure: PlaceFailure, gone: Gone) -> PlaceFailure:
-        """The failure, now that it is known that the top process has ended."""
+        """Add to a failure how the top process ended."""
         return PlaceFailure(
             f"{failure.reason} (agent's exit status {gone.exit_code})", remedy=failure.remedy, log=failure.log
         )
 
     def _kernel_verdict(self, before: Mapping[str, int], result: JobResult | None) -> str:
-        """Which limit the kernel enforced during the job, if it mattered to it."""
+        """Name the limit that the kernel enforced during the job; empty if none affected it."""
         if self._cgroup is None:
             return ""
         now = self._cgroup.events()
@@ -329,12 +254,12 @@ class HostPlace(ProcessPlace):
         return ""
 
     def _marked(self, job: Job) -> Job:
-        """Everything that runs for a run says so in its environment."""
+        """Add the run's mark to the job's environment: cleanup finds processes by it."""
         return replace(job, environ={**job.environ, "TARE_RUN": self._run})
 
 
 def limits_in_force(limits: Limits, cgroup: Cgroup | None) -> dict[str, object]:
-    """For the context: what limits the place, and what only watches it."""
+    """Describe for the record which limits are enforced by a cgroup and which only by watching."""
     achieved: Mapping[str, Any] = cgroup.achieved if cgroup else {}
     allowed = len(os.sched_getaffinity(0))
     io = (
@@ -353,11 +278,11 @@ def limits_in_force(limits: Limits, cgroup: Cgroup | None) -> dict[str, object]:
 
 
 def resource_limits(limits: Limits, cgroup: Cgroup | None, *, alone: bool) -> tuple[Step, ...]:
-    """Limits that every process has for itself, below what it may not exceed anyway.
+    """List the steps that set per-process limits, never above the hard limits that are in force already.
 
     Args:
-        limits: of the place.
-        cgroup: its cgroups; processes are limited here if not there.
+        limits: the place's limits.
+        cgroup: the place's cgroups; the number of processes is limited here only if they do not.
         alone: RLIMIT_NPROC counts the place's processes only, as in a user namespace, not all of this user.
     """
     steps = []
@@ -373,7 +298,7 @@ def resource_limits(limits: Limits, cgroup: Cgroup | None, *, alone: bool) -> tu
 
 
 def _own_threads() -> int:
-    """Threads of this user now: RLIMIT_NPROC counts all of them."""
+    """Count this user's threads: RLIMIT_NPROC includes all of them."""
     count = 0
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -383,32 +308,8 @@ def _own_threads() -> int:
     return count
 
 
-def file_system(path: Path) -> str:
-    """Type of the file system a path is on (``/proc/self/mountinfo``); empty if that cannot be told."""
-    best, found = -1, ""
-    text = str(path.resolve())
-    for line in Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape").splitlines():
-        fields, _, after = line.partition(" - ")
-        point = fields.split()[4]
-        inside = text == point or text.startswith(point.rstrip("/") + "/")
-        if inside and len(point) >= best:
-            best, found = len(point), after.split()[0]
-    return found
-
-
-def remove_tree(folder: Path) -> None:
-    """Remove a place's folder, whatever modes a job gave to what is in it."""
-    for place, names, _ in os.walk(folder):
-        for name in names:
-            with suppress(OSError):
-                path = Path(place, name)
-                if not path.is_symlink() and not os.access(path, os.R_OK | os.W_OK | os.X_OK):
-                    path.chmod(0o700)
-    shutil.rmtree(folder, ignore_errors=True)
-
-
 def discard(cgroup: Cgroup) -> None:
-    """Remove a place's cgroups, and before that whatever lives on in them."""
+    """Remove a place's cgroups, killing whatever is still running in them."""
     if cgroup.remove():
         cgroup.kill()
         cgroup.remove()

@@ -1,4 +1,4 @@
-"""A place whose agent the launcher makes on this host's kernel: what ``bare`` and ``namespaces`` have in common."""
+"""Places whose agent the launcher makes directly: ``bare`` and ``namespaces``."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan(PlacePlan):
-    """How a runner wants its place."""
+class LaunchPlan(PlacePlan):
+    """A runner's order for a place whose agent the launcher makes."""
 
     agent: Path
     steps: tuple[Step, ...]
     cgroups: Cgroups | None
-    """``None``: no cgroup is wanted."""
+    """Where to make the place's cgroups; ``None``: make none."""
     controllers: tuple[str, ...] = CONTROLLERS
-    """Of the cgroups, those that are wanted."""
+    """Controllers to use."""
     remove_within: bool = False
-    """The removal of a cold start's cgroups belongs to its timeline. A place that runs many jobs keeps them to the
-    end: they say why an agent was killed."""
+    """Remove a cold start's cgroups within its timeline. A place that runs many jobs keeps its cgroups to the end: they
+    tell why an agent was killed."""
     count_processes: bool = False
-    """RLIMIT_NPROC counts the place's processes only, not all of this user."""
+    """RLIMIT_NPROC counts the place's processes only, not all of this user's."""
 
 
 class LaunchedPlace(HostPlace):
@@ -42,7 +42,7 @@ class LaunchedPlace(HostPlace):
 
     what = "the place's agent"
 
-    def __init__(self, plan: Plan, first: Job | None) -> None:
+    def __init__(self, plan: LaunchPlan, first: Job | None) -> None:
         self._plan = plan
         super().__init__(plan, first)
 

@@ -19,9 +19,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tare.runners.containers.namespaces.rung_steps import escape
-from tare.runners.errors import PlaceFailure, TareError
+from tare.runners.errors import Missing, PlaceFailure, TareError
 from tare.runners.host.cgroups import Cgroups
+from tare.runners.host.files import file_system, remove_tree
 from tare.runners.images.build import AGENT_SOURCE
 from tare.runners.images.image import AGENT, Image
 from tare.runners.launcher.steps import (
@@ -32,13 +32,12 @@ from tare.runners.launcher.steps import (
     MapUser,
     Mount,
     NewNamespace,
+    escape,
 )
 from tare.runners.model import Job, Limits, Probe
 from tare.runners.native.build import build
 from tare.runners.places.commanded import CommandedPlace, CommandPlan, agent_argv
 from tare.runners.places.created import CreatedPlace, CreatedPlan
-from tare.runners.places.host import file_system, remove_tree
-from tare.runners.provision.missing import Missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -88,7 +87,7 @@ class _Prepared:
 
 
 class RootedRunner(ABC):
-    """See :class:`tare.runners.model.Runner`."""
+    """See :class:`tare.runners.context.Runner`."""
 
     accelerator: Accelerator = "none"
     tool_name: str
@@ -109,7 +108,7 @@ class RootedRunner(ABC):
         self._user = os.getuid() != 0
 
     def probe(self) -> Probe:
-        """See :class:`tare.runners.model.Runner`. Where the program is here, a container is made with it."""
+        """See :class:`tare.runners.context.Runner`. Where the program is here, a container is made with it."""
         if self._user and not self.for_users:
             return Probe(
                 ok=False, reason=f"{self.name} needs root", remedy=f"run as root, or leave {self.name} out"
@@ -129,7 +128,7 @@ class RootedRunner(ABC):
         return Probe(ok=True, facts=self.tool_facts(tool))
 
     def prepare(self, image: Image, limits: Limits) -> None:
-        """See :class:`tare.runners.model.Runner`. Ends with an opening that nobody measures: it shows that all works."""
+        """See :class:`tare.runners.context.Runner`. Ends with an opening that nobody measures: it shows that all works."""
         self.close()
         tool = self._provision.tool(self.tool_name)
         self.found(tool)
@@ -154,7 +153,7 @@ class RootedRunner(ABC):
             raise
 
     def open(self, first: Job | None = None) -> CommandedPlace:
-        """See :class:`tare.runners.model.Runner`."""
+        """See :class:`tare.runners.context.Runner`."""
         plan = self.next_plan()
         return CreatedPlace(plan, first) if isinstance(plan, CreatedPlan) else CommandedPlace(plan, first)
 
@@ -191,7 +190,7 @@ class RootedRunner(ABC):
         return self.complete(plan, making)
 
     def close(self) -> None:
-        """See :class:`tare.runners.model.Runner`."""
+        """See :class:`tare.runners.context.Runner`."""
         self._prepared = None
         self.achieved = {}
         self._undo.close()

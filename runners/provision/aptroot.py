@@ -17,9 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tare.runners.errors import TareError
+from tare.runners.errors import Missing, TareError
 from tare.runners.provision.cache import sha256_of
-from tare.runners.provision.missing import Missing
 from tare.runners.provision.unpack import prepare_root, unpack
 
 if TYPE_CHECKING:

@@ -18,12 +18,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from tare.runners.errors import TareError
+from tare.runners.errors import Missing, TareError
 from tare.runners.provision import arch
 from tare.runners.provision.aptroot import Packages, fetch
 from tare.runners.provision.cache import sha256_of
 from tare.runners.provision.kernel_modules import depends, wanted_before
-from tare.runners.provision.missing import Missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

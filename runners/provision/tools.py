@@ -16,13 +16,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from tare.runners.errors import Missing
 from tare.runners.provision import arch
 from tare.runners.provision.aptroot import Packages, fetch
 from tare.runners.provision.cache import Cache
 from tare.runners.provision.elf import Libraries, is_elf, read_elf
 from tare.runners.provision.kernel import GuestKernel, guest_kernel
 from tare.runners.provision.loader import loader_argv
-from tare.runners.provision.missing import Missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -21,10 +21,9 @@ from tare.runners.containers.cri.private import (
     write_pause,
 )
 from tare.runners.containers.cri.runner import Containerd
-from tare.runners.errors import PlaceFailure
+from tare.runners.errors import Missing, PlaceFailure
 from tare.runners.model import Job, Limits
 from tare.runners.provision.cache import default_cache
-from tare.runners.provision.missing import Missing
 from tare.runners.provision.tools import Provision
 
 pytestmark = pytest.mark.integration

@@ -9,10 +9,10 @@ from support.launched_places import EMPTY, run_context, settled_state
 from tare.bench.experiments.base import Lab
 from tare.bench.experiments.deploy import DEPLOYS
 from tare.runners.containers.namespaces.runner import Namespaces
+from tare.runners.errors import Missing
 from tare.runners.images.qcow import convert, difference
 from tare.runners.model import Limits
 from tare.runners.provision.cache import default_cache
-from tare.runners.provision.missing import Missing
 from tare.runners.provision.tools import Provision
 
 pytestmark = pytest.mark.integration

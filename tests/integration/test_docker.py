@@ -16,10 +16,9 @@ from tare.runners import cleanup as leftovers
 from tare.runners.containers.engines.api import DockerApi
 from tare.runners.containers.engines.docker import DockerRunner
 from tare.runners.containers.engines.private import PrivateDocker
-from tare.runners.errors import PlaceFailure
+from tare.runners.errors import Missing, PlaceFailure
 from tare.runners.model import Job, Limits
 from tare.runners.provision.cache import default_cache
-from tare.runners.provision.missing import Missing
 from tare.runners.provision.tools import Provision
 
 pytestmark = pytest.mark.integration

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from tare.runners.errors import Missing
 from tare.runners.images.build import build_image
 from tare.runners.images.ext4 import build_ext4, empty_ext4
 from tare.runners.images.image import COMMAND, Image
 from tare.runners.images.initramfs import build_initramfs
 from tare.runners.provision.cache import default_cache, sha256_of
-from tare.runners.provision.missing import Missing
 from tare.runners.provision.tools import Provision
 
 pytestmark = pytest.mark.integration

@@ -14,10 +14,9 @@ from support.other_processes import tare_run
 from tare.results.record import MARKS
 from tare.runners import cleanup as leftovers
 from tare.runners.containers.engines.podman import PodmanRunner
-from tare.runners.errors import PlaceFailure
+from tare.runners.errors import Missing, PlaceFailure
 from tare.runners.model import Job, Limits
 from tare.runners.provision.cache import default_cache
-from tare.runners.provision.missing import Missing
 from tare.runners.provision.tools import Provision
 
 pytestmark = pytest.mark.integration

@@ -10,9 +10,8 @@ import pytest
 from support.docker_state import traces
 from tare.runners.containers.engines.api import DockerApi, EngineError
 from tare.runners.containers.engines.private import PrivateDocker
-from tare.runners.errors import TareError
+from tare.runners.errors import Missing, TareError
 from tare.runners.provision.cache import default_cache
-from tare.runners.provision.missing import Missing
 from tare.runners.provision.tools import Provision
 
 pytestmark = pytest.mark.integration

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tare.runners.errors import Missing
 from tare.runners.provision.cache import default_cache
-from tare.runners.provision.missing import Missing
 from tare.runners.provision.tools import Provision
 
 pytestmark = pytest.mark.integration

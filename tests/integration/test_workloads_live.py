@@ -8,9 +8,9 @@ from tare.bench.workloads.base import Site
 from tare.bench.workloads.python import EXTRA_FILES
 from tare.runners.bare import Bare
 from tare.runners.containers.namespaces.runner import Namespaces
+from tare.runners.errors import Missing
 from tare.runners.images.build import build_image
 from tare.runners.model import Limits
-from tare.runners.provision.missing import Missing
 from tare.runners.provision.tools import Provision
 
 pytestmark = pytest.mark.integration

@@ -55,7 +55,7 @@ from tare.runners.registry import Supplies, make
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tare.runners.model import Runner
+    from tare.runners.context import Runner
 
 REFERENCE = Path(__file__).with_name("harness_reference.c")
 TRUE = Path(__file__).with_name("harness_true.c")

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from tare.results.record import Accelerator
-    from tare.runners.context import RunContext
+    from tare.runners.context import RunContext, Runner
     from tare.runners.images.image import Image
-    from tare.runners.model import Job, Limits, Place, Runner
+    from tare.runners.model import Job, Limits, Place
     from tare.runners.provision.tools import Provision
 
 NO_LIBRARY = "CRI is spoken by gRPC, and grpcio and protobuf are not installed"

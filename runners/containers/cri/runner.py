@@ -30,13 +30,12 @@ from tare.runners.containers.cri.private import (
 )
 from tare.runners.containers.engines.clearing import repository
 from tare.runners.containers.engines.usage import daemon_folders
-from tare.runners.errors import PlaceFailure, TareError
+from tare.runners.errors import Missing, PlaceFailure, TareError
 from tare.runners.host.cgroups import Cgroups
+from tare.runners.host.files import file_system
 from tare.runners.host.owners import note_engine
 from tare.runners.images.oci import of_image
 from tare.runners.model import Job, Probe
-from tare.runners.places.host import file_system
-from tare.runners.provision.missing import Missing
 from tare.runners.provision.tools import Provision
 
 if TYPE_CHECKING:
@@ -62,7 +61,7 @@ class _Prepared:
 
 
 class Containerd:
-    """See :class:`tare.runners.model.Runner`."""
+    """See :class:`tare.runners.context.Runner`."""
 
     name = label = "containerd"
     accelerator: Accelerator = "none"
@@ -77,7 +76,7 @@ class Containerd:
         self._prepared: _Prepared | None = None
 
     def probe(self) -> Probe:
-        """See :class:`tare.runners.model.Runner`."""
+        """See :class:`tare.runners.context.Runner`."""
         if os.geteuid():
             return Probe(ok=False, reason="containerd answers to root alone", remedy="run as root")
         version, why_not = system_version(self._system)
@@ -92,7 +91,7 @@ class Containerd:
         return Probe(ok=True, facts={"engine": "one of Tare's own", "private": True, "system": why_not})
 
     def prepare(self, image: Image, limits: Limits) -> None:
-        """See :class:`tare.runners.model.Runner`. Ends with an opening that nobody measures: it shows that all works."""
+        """See :class:`tare.runners.context.Runner`. Ends with an opening that nobody measures: it shows that all works."""
         self.close()
         try:
             self._prepare(image, limits)
@@ -134,7 +133,7 @@ class Containerd:
         )
 
     def open(self, first: Job | None = None) -> CriPlace:
-        """See :class:`tare.runners.model.Runner`."""
+        """See :class:`tare.runners.context.Runner`."""
         made = self._prepared
         if made is None:
             raise TareError(f"{self.name} was opened before it was prepared")
@@ -155,7 +154,7 @@ class Containerd:
         return CriPlace(plan, first)
 
     def close(self) -> None:
-        """See :class:`tare.runners.model.Runner`."""
+        """See :class:`tare.runners.context.Runner`."""
         self._prepared = None
         self._undo.close()
         Cgroups.detect().remove_run(self._context.run)

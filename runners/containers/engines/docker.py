@@ -26,12 +26,11 @@ from tare.runners.containers.engines.place import EnginePlace, Observer
 from tare.runners.containers.engines.private import PrivateDocker, private_at
 from tare.runners.containers.engines.usage import daemon_folders
 from tare.runners.containers.engines.variant import EngineVariant
-from tare.runners.errors import TareError
+from tare.runners.errors import Missing, TareError
+from tare.runners.host.files import file_system
 from tare.runners.host.owners import note_engine
 from tare.runners.images.oci import of_image
 from tare.runners.model import Probe
-from tare.runners.places.host import file_system
-from tare.runners.provision.missing import Missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -103,7 +102,7 @@ def _candidates(private: PrivateDocker) -> list[str]:
 
 
 class DockerRunner:
-    """See :class:`tare.runners.model.Runner`."""
+    """See :class:`tare.runners.context.Runner`."""
 
     accelerator: Accelerator = "none"
 
@@ -118,7 +117,7 @@ class DockerRunner:
         self._prepared: _Prepared | None = None
 
     def probe(self) -> Probe:
-        """See :class:`tare.runners.model.Runner`."""
+        """See :class:`tare.runners.context.Runner`."""
         try:
             daemon = find_daemon()
             facts = _facts_of(daemon)
@@ -136,7 +135,7 @@ class DockerRunner:
         return Probe(ok=True, facts=facts)
 
     def prepare(self, image: Image, limits: Limits) -> None:
-        """See :class:`tare.runners.model.Runner`."""
+        """See :class:`tare.runners.context.Runner`."""
         self.close()
         context = self._context
         cli = self._provision.tool("docker")
@@ -159,7 +158,7 @@ class DockerRunner:
             self._prepared = replace(self._prepared, achieved=place.cgroup)
 
     def open(self, first: Job | None = None) -> EnginePlace:
-        """See :class:`tare.runners.model.Runner`."""
+        """See :class:`tare.runners.context.Runner`."""
         made = self._prepared
         if made is None:
             raise TareError(f"{self.name} was opened before it was prepared")
@@ -192,7 +191,7 @@ class DockerRunner:
         return EnginePlace(plan, first, observer)
 
     def close(self) -> None:
-        """See :class:`tare.runners.model.Runner`."""
+        """See :class:`tare.runners.context.Runner`."""
         self._prepared = None
         self._undo.close()
 

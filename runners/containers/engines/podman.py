@@ -26,10 +26,9 @@ from tare.runners.containers.engines.limits import limit_options
 from tare.runners.containers.engines.place import EnginePlace, Observer
 from tare.runners.containers.engines.podman_home import PodmanHome
 from tare.runners.containers.engines.variant import EngineVariant
-from tare.runners.errors import PlaceFailure, TareError
+from tare.runners.errors import Missing, PlaceFailure, TareError
+from tare.runners.host.files import file_system
 from tare.runners.model import Probe
-from tare.runners.places.host import file_system
-from tare.runners.provision.missing import Missing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -68,7 +67,7 @@ class _Prepared:
 
 
 class PodmanRunner:
-    """See :class:`tare.runners.model.Runner`."""
+    """See :class:`tare.runners.context.Runner`."""
 
     accelerator: Accelerator = "none"
 
@@ -83,7 +82,7 @@ class PodmanRunner:
         self._prepared: _Prepared | None = None
 
     def probe(self) -> Probe:
-        """See :class:`tare.runners.model.Runner`. Whether containers can be made is tried when it is prepared."""
+        """See :class:`tare.runners.context.Runner`. Whether containers can be made is tried when it is prepared."""
         rootless = os.getuid() != 0
         found = self._provision.installed("podman") if rootless else self._provision.here("podman")
         if found is None and rootless:
@@ -102,7 +101,7 @@ class PodmanRunner:
         return Probe(ok=True, facts={"engine": version, "rootless": rootless})
 
     def prepare(self, image: Image, limits: Limits) -> None:
-        """See :class:`tare.runners.model.Runner`."""
+        """See :class:`tare.runners.context.Runner`."""
         self.close()
         context = self._context
         tool = self._provision.tool("podman")
@@ -133,7 +132,7 @@ class PodmanRunner:
         )
 
     def open(self, first: Job | None = None) -> EnginePlace:
-        """See :class:`tare.runners.model.Runner`."""
+        """See :class:`tare.runners.context.Runner`."""
         made = self._prepared
         if made is None:
             raise TareError(f"{self.name} was opened before it was prepared")
@@ -167,7 +166,7 @@ class PodmanRunner:
         return EnginePlace(plan, first, observer)
 
     def close(self) -> None:
-        """See :class:`tare.runners.model.Runner`."""
+        """See :class:`tare.runners.context.Runner`."""
         self._prepared = None
         self._undo.close()
 

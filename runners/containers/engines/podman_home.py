@@ -21,6 +21,7 @@ from tare.runners.containers.engines.clearing import LABEL
 from tare.runners.containers.engines.link import connect, disconnect
 from tare.runners.errors import PlaceFailure, TareError
 from tare.runners.host.cgroups import Cgroups
+from tare.runners.host.files import remove_tree
 from tare.runners.images.oci import of_image
 from tare.runners.launcher.client import SpawnError, SpawnRequest
 from tare.runners.launcher.steps import (
@@ -33,7 +34,6 @@ from tare.runners.launcher.steps import (
     Mount,
     NewNamespace,
 )
-from tare.runners.places.host import remove_tree
 from tare.runners.places.output_tail import Drain
 
 if TYPE_CHECKING:

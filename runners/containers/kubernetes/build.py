@@ -17,9 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tare.runners.errors import TareError
+from tare.runners.errors import Missing, TareError
 from tare.runners.provision.aptroot import Packages, distribution, fetch, fetch_source
-from tare.runners.provision.missing import Missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

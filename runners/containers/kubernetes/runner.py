@@ -63,7 +63,7 @@ class _Prepared:
 
 
 class Kubernetes:
-    """See :class:`tare.runners.model.Runner`."""
+    """See :class:`tare.runners.context.Runner`."""
 
     name = label = "kubernetes"
     accelerator: Accelerator = "none"
@@ -94,7 +94,7 @@ class Kubernetes:
         self._prepared: _Prepared | None = None
 
     def probe(self) -> Probe:
-        """See :class:`tare.runners.model.Runner`."""
+        """See :class:`tare.runners.context.Runner`."""
         if not (os.environ.get("KUBECONFIG") or Path("~/.kube/config").expanduser().exists()):
             return Probe(ok=False, reason="there is no kubeconfig", remedy=REMEDY)
         tool = self._provision.here("kubectl")
@@ -112,7 +112,7 @@ class Kubernetes:
         return Probe(ok=True, facts=facts)
 
     def prepare(self, image: Image, limits: Limits) -> None:
-        """See :class:`tare.runners.model.Runner`. Ends with an opening that nobody measures: it shows that all works."""
+        """See :class:`tare.runners.context.Runner`. Ends with an opening that nobody measures: it shows that all works."""
         self.close()
         try:
             self._prepare(image, limits)
@@ -155,7 +155,7 @@ class Kubernetes:
         )
 
     def open(self, first: Job | None = None) -> EnginePlace:
-        """See :class:`tare.runners.model.Runner`."""
+        """See :class:`tare.runners.context.Runner`."""
         made = self._prepared
         if made is None:
             raise TareError(f"{self.name} was opened before it was prepared")
@@ -205,7 +205,7 @@ class Kubernetes:
         return EnginePlace(plan, first, observer)
 
     def close(self) -> None:
-        """See :class:`tare.runners.model.Runner`."""
+        """See :class:`tare.runners.context.Runner`."""
         self._prepared = None
         self._undo.close()
 

@@ -38,9 +38,9 @@ from tare.runners.launcher.steps import (
     NewNamespace,
     NoNewPrivileges,
     PivotRoot,
-    Rung,
     Seccomp,
     SetHostname,
+    escape,
 )
 
 if TYPE_CHECKING:
@@ -83,6 +83,14 @@ CHROOT: Final = "/root"
 """Where an inner launcher has the root that containers only change into."""
 
 _QUIET = MS_NOSUID | MS_NODEV | MS_NOEXEC
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """One rung of the isolation ladder: a name and the steps it adds."""
+
+    name: str
+    steps: tuple[Step, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,8 +263,3 @@ def _furnish(
         f"{root}/dev/pts", "devpts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=620"
     )
     yield Mount(f"{root}/scratch", source=str(layout.scratch), flags=MS_BIND)
-
-
-def escape(path: Path) -> str:
-    """A path as overlayfs' options take it: commas, colons and backslashes are theirs."""
-    return "".join(f"\\{letter}" if letter in "\\,:" else letter for letter in str(path))

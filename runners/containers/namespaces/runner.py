@@ -33,10 +33,10 @@ from tare.runners.containers.namespaces.rung_steps import (
 )
 from tare.runners.errors import TareError
 from tare.runners.host.cgroups import CGROUP_REMEDY, Cgroups
+from tare.runners.host.files import file_system, remove_tree
 from tare.runners.launcher.client import LauncherError, SpawnError, SpawnRequest
 from tare.runners.model import Probe
-from tare.runners.places.host import file_system, remove_tree
-from tare.runners.places.launched import LaunchedPlace, Plan
+from tare.runners.places.launched import LaunchedPlace, LaunchPlan
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,7 +61,7 @@ _OWN = frozenset({"dev", "proc", "sys", "scratch", "tmp"})
 
 
 class Namespaces:
-    """See :class:`tare.runners.model.Runner`."""
+    """See :class:`tare.runners.context.Runner`."""
 
     accelerator: Accelerator = "none"
 
@@ -78,7 +78,7 @@ class Namespaces:
         self._folder = context.workdir / name.replace(":", "-").replace("+", "")
 
     def probe(self) -> Probe:
-        """See :class:`tare.runners.model.Runner`. Makes a container of the real steps, with this very launcher in it."""
+        """See :class:`tare.runners.context.Runner`. Makes a container of the real steps, with this very launcher in it."""
         if refused := self._refusal():
             return refused
         user = "user" in self._standing.parts
@@ -101,7 +101,7 @@ class Namespaces:
         )
 
     def prepare(self, image: Image, limits: Limits) -> None:
-        """See :class:`tare.runners.model.Runner`."""
+        """See :class:`tare.runners.context.Runner`."""
         self.close()
         parts = self._standing.parts
         user = "user" in parts
@@ -135,7 +135,7 @@ class Namespaces:
         self._prepared = image, limits, launcher, layout
 
     def open(self, first: Job | None = None) -> LaunchedPlace:
-        """See :class:`tare.runners.model.Runner`."""
+        """See :class:`tare.runners.context.Runner`."""
         if self._prepared is None:
             raise TareError(f"{self.name} was opened before it was prepared")
         image, limits, launcher, layout = self._prepared
@@ -147,7 +147,7 @@ class Namespaces:
             layout = replace(layout, join=join(number))
         # A container that only changes its root has no mount of its own: it sees all places' scratch folders.
         shared = "chroot" in parts and layout.inner
-        plan = Plan(
+        plan = LaunchPlan(
             context=self._context,
             name=name,
             launcher=launcher,
@@ -167,7 +167,7 @@ class Namespaces:
         return LaunchedPlace(plan, first)
 
     def close(self) -> None:
-        """See :class:`tare.runners.model.Runner`."""
+        """See :class:`tare.runners.context.Runner`."""
         self._prepared = self._network = None
         self._undo.close()
         self._cgroups.remove_run(self._context.run)

@@ -38,7 +38,7 @@ _DELETE_SECONDS = 10.0
 
 
 class OciRunner(RootedRunner):
-    """See :class:`tare.runners.model.Runner`."""
+    """See :class:`tare.runners.context.Runner`."""
 
     def __init__(self, context: RunContext, provision: Provision, name: str) -> None:
         """``name``: ``RUNTIME`` or ``RUNTIME:create-start``."""

@@ -25,7 +25,7 @@ _FILTER_FD = 3
 
 
 class Bubblewrap(RootedRunner):
-    """See :class:`tare.runners.model.Runner`."""
+    """See :class:`tare.runners.context.Runner`."""
 
     tool_name = "bwrap"
 

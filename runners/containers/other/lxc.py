@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tare.runners.containers.oci.config import CAPABILITIES
+from tare.runners.errors import Missing
 from tare.runners.host.cgroups import SWAP_FILES, limit_files
 from tare.runners.host.disks import disk_of
 from tare.runners.host.membership import foretold
 from tare.runners.launcher.seccomp import denied_names, namespace_flags
 from tare.runners.places.rooted import RootedRunner
-from tare.runners.provision.missing import Missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -33,7 +33,7 @@ _SBIN = ("usr/sbin", "sbin", "usr/local/sbin", "usr/lib/lxc", "usr/libexec/lxc")
 
 
 class Lxc(RootedRunner):
-    """See :class:`tare.runners.model.Runner`."""
+    """See :class:`tare.runners.context.Runner`."""
 
     tool_name = "lxc-execute"
     for_users = False
@@ -102,7 +102,7 @@ class Lxc(RootedRunner):
                             yield f"{prefix}.{file} = {text}"
 
     def close(self) -> None:
-        """See :class:`tare.runners.model.Runner`. LXC has cgroups for its own process, too, and leaves the last of them."""
+        """See :class:`tare.runners.context.Runner`. LXC has cgroups for its own process, too, and leaves the last of them."""
         for one in self._cgroups.hierarchies:
             for kind in ("*-monitor", "pivot"):
                 for folder in (one.top / f"tare-{self._context.run}").glob(f"{self._folder.name}-{kind}"):

@@ -37,7 +37,7 @@ _DROPPED = tuple(
 
 
 class Nspawn(RootedRunner):
-    """See :class:`tare.runners.model.Runner`."""
+    """See :class:`tare.runners.context.Runner`."""
 
     tool_name = "systemd-nspawn"
     for_users = False

@@ -23,8 +23,8 @@ from tare.runners.guests.place import COPIES
 from tare.runners.guests.variant import GuestVariant
 from tare.runners.guests.wiring import wire
 from tare.runners.host.cgroups import Cgroups
+from tare.runners.host.files import file_system
 from tare.runners.model import Probe
-from tare.runners.places.host import file_system
 from tare.runners.provision.cache import Cache
 from tare.runners.provision.kernel_modules import by_name, ordered
 
@@ -49,7 +49,7 @@ RESTORED = "-restored"
 
 
 class MicroVmRunner:
-    """See :class:`tare.runners.model.Runner`."""
+    """See :class:`tare.runners.context.Runner`."""
 
     accelerator: Accelerator = "kvm"
 
@@ -73,7 +73,7 @@ class MicroVmRunner:
         self._ready: MicroVmPlan | None = None
 
     def probe(self) -> Probe:
-        """See :class:`tare.runners.model.Runner`."""
+        """See :class:`tare.runners.context.Runner`."""
         what = self._vmm.what
         if platform.machine() not in {"x86_64", "AMD64"}:
             return Probe(
@@ -105,7 +105,7 @@ class MicroVmRunner:
         return Probe(ok=True, facts=facts)
 
     def prepare(self, image: Image, limits: Limits) -> None:
-        """See :class:`tare.runners.model.Runner`."""
+        """See :class:`tare.runners.context.Runner`."""
         binary = self._binary()
         if binary is None:
             raise TareError(f"{self.name} was prepared before it was probed")
@@ -156,13 +156,13 @@ class MicroVmRunner:
             self._ready = self._save(self._ready)
 
     def open(self, first: Job | None = None) -> MicroVmPlace:
-        """See :class:`tare.runners.model.Runner`."""
+        """See :class:`tare.runners.context.Runner`."""
         if self._ready is None:
             raise TareError(f"{self.name} was opened before it was prepared")
         return MicroVmPlace(self._numbered(self._ready), first)
 
     def close(self) -> None:
-        """See :class:`tare.runners.model.Runner`."""
+        """See :class:`tare.runners.context.Runner`."""
         self._ready = None
         self._cgroups.remove_run(self._context.run)
 

@@ -15,9 +15,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tare.runners.errors import TareError
+from tare.runners.errors import Missing, TareError
 from tare.runners.images.ext4 import build_ext4
-from tare.runners.provision.missing import Missing
 
 if TYPE_CHECKING:
     from tare.runners.provision.tools import Tool

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tare.runners.provision.missing import Missing
+from tare.runners.errors import Missing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

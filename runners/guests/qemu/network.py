@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tare.runners.errors import Missing
 from tare.runners.host.bridge import HOST, Bridge, check_taps
 from tare.runners.host.links import BITS
-from tare.runners.provision.missing import Missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -27,7 +27,7 @@ from tare.runners.guests.qemu.restoring import RESTORE, restored_ns
 from tare.runners.guests.variant import GuestVariant
 from tare.runners.guests.watch import Watch
 from tare.runners.launcher.client import SpawnRequest
-from tare.runners.places.host import KILLED_SECONDS
+from tare.runners.places.process import KILLED_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from tare.runners.errors import PlaceFailure, TareError
+from tare.runners.errors import Missing, PlaceFailure, TareError
 from tare.runners.guests import kernel as kernels
 from tare.runners.guests.files import initramfs, root_disk, scratch_template
 from tare.runners.guests.kvm.floor import probe_kvm
@@ -28,11 +28,10 @@ from tare.runners.guests.qemu.tsc import host_trusts_it, tsc_khz
 from tare.runners.guests.qemu.variants import parse_for
 from tare.runners.guests.wiring import wire
 from tare.runners.host.cgroups import Cgroups
+from tare.runners.host.files import file_system
 from tare.runners.model import Probe
-from tare.runners.places.host import file_system
 from tare.runners.provision.cache import Cache
 from tare.runners.provision.kernel_modules import by_name, ordered
-from tare.runners.provision.missing import Missing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -68,7 +67,7 @@ class _Prepared:
 
 
 class QemuRunner:
-    """See :class:`tare.runners.model.Runner`."""
+    """See :class:`tare.runners.context.Runner`."""
 
     def __init__(
         self,
@@ -104,11 +103,11 @@ class QemuRunner:
 
     @property
     def label(self) -> str:
-        """See :class:`tare.runners.model.Runner`."""
+        """See :class:`tare.runners.context.Runner`."""
         return f"{self.name}(tcg)" if self.accelerator == "tcg" else self.name
 
     def probe(self) -> Probe:
-        """See :class:`tare.runners.model.Runner`. Nothing is fetched here."""
+        """See :class:`tare.runners.context.Runner`. Nothing is fetched here."""
         machine = platform.machine()
         if machine not in {"x86_64", "AMD64"}:
             return Probe(
@@ -140,7 +139,7 @@ class QemuRunner:
         return Probe(ok=True, facts=facts)
 
     def prepare(self, image: Image, limits: Limits) -> None:
-        """See :class:`tare.runners.model.Runner`."""
+        """See :class:`tare.runners.context.Runner`."""
         if self.accelerator == "none":
             raise TareError(f"{self.name} was prepared before it was probed")
         if self._variant.hugetlb:
@@ -158,7 +157,7 @@ class QemuRunner:
             self._prepared = replace(self._prepared, snapshot=self._save())
 
     def open(self, first: Job | None = None) -> QemuPlace:
-        """See :class:`tare.runners.model.Runner`."""
+        """See :class:`tare.runners.context.Runner`."""
         ready = self._ready()
         if self._variant.hugetlb:
             try:
@@ -184,7 +183,7 @@ class QemuRunner:
         self._prepared = replace(ready, machine=replace(ready.machine, root=root, root_format=form))
 
     def close(self) -> None:
-        """See :class:`tare.runners.model.Runner`."""
+        """See :class:`tare.runners.context.Runner`."""
         self._prepared = None
         self._networks.close()
         self._cgroups.remove_run(self._context.run)

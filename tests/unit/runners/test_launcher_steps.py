@@ -12,7 +12,6 @@ from tare.runners.containers.namespaces.rung_steps import (
     Layout,
     container_rungs,
     container_steps,
-    escape,
     inner_steps,
 )
 from tare.runners.launcher.client import _count
@@ -27,6 +26,7 @@ from tare.runners.launcher.steps import (
     PivotRoot,
     Seccomp,
     encode_text,
+    escape,
 )
 
 ALL = ("mount", "overlayfs", "pid", "uts+ipc", "user", "net", "cgroup", "caps", "seccomp")

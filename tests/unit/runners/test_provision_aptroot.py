@@ -10,10 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tare.runners.errors import TareError
+from tare.runners.errors import Missing, TareError
 from tare.runners.provision.aptroot import Packages, fetch, parse_uris
 from tare.runners.provision.cache import Cache
-from tare.runners.provision.missing import Missing
 
 APT_GET = r"""#!/bin/sh
 echo "apt-get $*" >>"$FAKE/log"

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tare.runners.errors import TareError
+from tare.runners.errors import Missing, TareError
 from tare.runners.provision import kernel as kernel_module
 from tare.runners.provision.cache import Cache
 from tare.runners.provision.kernel import GuestKernel, HostKernel, guest_kernel, plain_modules
 from tare.runners.provision.kernel_modules import by_name, ordered
-from tare.runners.provision.missing import Missing
 
 CONFIG = """\
 CONFIG_VIRTIO=y

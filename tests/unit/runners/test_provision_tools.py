@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from tare.runners.errors import Missing
 from tare.runners.provision import tools
 from tare.runners.provision.cache import Entry
 from tare.runners.provision.loader import loader_argv
-from tare.runners.provision.missing import Missing
 from tare.runners.provision.tools import Provision
 
 TRUE = Path(shutil.which("true") or "/bin/true")

@@ -10,11 +10,11 @@ from tare.runners.containers.other.bubblewrap import Bubblewrap
 from tare.runners.containers.other.lxc import Lxc, seccomp_profile
 from tare.runners.containers.other.nspawn import Nspawn
 from tare.runners.context import RunContext
+from tare.runners.errors import Missing
 from tare.runners.host.cgroups import Cgroups, Hierarchy, limit_files
 from tare.runners.launcher.seccomp import NEW_NAMESPACE, denied_names, namespace_flags
 from tare.runners.model import Limits, Probe
 from tare.runners.places.rooted import root_steps
-from tare.runners.provision.missing import Missing
 
 LIMITS = Limits(cpus=2, memory_bytes=1 << 30, pids=99, cpuset=(0, 1), io_bytes_per_second=1000)
 
