@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-ROOT = Path(__file__).parents[2]
+from support.paths import ROOT
+
 ACTION, WORKFLOW = ROOT / "action.yml", ROOT / ".github" / "workflows" / "bench.yml"
 BASH = shutil.which("bash")
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
-from pathlib import Path
-from typing import NamedTuple, TypeGuard
+from typing import TYPE_CHECKING, NamedTuple, TypeGuard
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from support.paths import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
 PARTS = ("bench", "runners", "results", "reports")
 
 ALLOWED = {

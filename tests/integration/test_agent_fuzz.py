@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import socket
 import subprocess
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from support.paths import ROOT
 from tare.runners.agent.wire import (
     HEADER_BYTES,
     PAYLOAD_MAX,
@@ -27,10 +27,11 @@ from tare.runners.native.build import build
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 pytestmark = pytest.mark.integration
 
-SOURCE = Path(__file__).parents[2] / "runners" / "agent" / "agent.c"
+SOURCE = ROOT / "runners" / "agent" / "agent.c"
 PING_SEQUENCE = 0xFEED
 FLUSH = bytes(HEADER_BYTES + PAYLOAD_MAX)
 """Fills up whatever frame the noise has begun."""

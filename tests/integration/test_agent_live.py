@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
+from support.paths import ROOT
 from tare.runners.agent.session import AgentSession, preload
 from tare.runners.errors import PlaceFailure
 from tare.runners.model import Job
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.integration
 
-SOURCE = Path(__file__).parents[2] / "runners" / "agent" / "agent.c"
+SOURCE = ROOT / "runners" / "agent" / "agent.c"
 PYTHON = os.path.realpath(sys.executable)
 ROOT = os.geteuid() == 0
 NEW_PID = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]

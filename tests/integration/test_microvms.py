@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from support.launched_places import EMPTY, run_context, settled_state
+from support.paths import SUPPORT
 from tare.runners.errors import PlaceFailure
 from tare.runners.guests.microvms import runner as module
 from tare.runners.guests.microvms.runner import MicroVmRunner
@@ -23,7 +24,7 @@ from tare.runners.provision.tools import Provision
 pytestmark = pytest.mark.integration
 
 LIMITS = Limits(cpus=1, memory_bytes=128 << 20, scratch_bytes=16 << 20)
-STAND_IN = Path(__file__).parents[1] / "support" / "stand_in_vmm.py"
+STAND_IN = SUPPORT / "stand_in_vmm.py"
 REQUESTS = {
     "firecracker": ["/machine-config", "/boot-source", "/drives/root", "/drives/scratch", "/actions"],
     "cloud-hypervisor": ["/api/v1/vm.create", "/api/v1/vm.boot"],

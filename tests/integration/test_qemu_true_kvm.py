@@ -4,11 +4,11 @@ emulate kernel mode, which lies beside the repository on some test machines."""
 import os
 import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
 
 from support.guests import busybox_image, guest_runner
+from support.paths import SHARED, SUPPORT
 from tare.results.record import MARKS
 from tare.runners.collectors import default_collectors
 from tare.runners.guests.kvm.floor import probe_kvm
@@ -18,7 +18,7 @@ from tare.runners.provision.cache import default_cache
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
-FOLDER = Path(__file__).parents[3] / "shared" / "kvm-kernel"
+FOLDER = SHARED / "kvm-kernel"
 CPU = "host,-arch-capabilities,-cx16,-xsave,-popcnt"
 LIMITS = Limits(cpus=1, memory_bytes=128 << 20, scratch_bytes=16 << 20)
 LOOP = "i=0; while [ $i -lt 2000 ]; do i=$((i+1)); done; echo $i"
@@ -51,7 +51,7 @@ def settings(tmp_path_factory):
 
 
 def test_jobs_marks_and_counters_end_to_end(settings, capsys):
-    spin = build(Path(__file__).parents[1] / "support" / "spin.c", default_cache())
+    spin = build(SUPPORT / "spin.c", default_cache())
     image = busybox_image(spin=spin)
     with guest_runner("microvm", LIMITS, image=image, **settings) as runner:
         assert runner.label == "qemu-microvm"

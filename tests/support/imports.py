@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import ast
 from functools import cache
-from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-ROOT = Path(__file__).resolve().parents[2]
+from support.paths import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
 PARTS = ("results", "reports", "runners", "bench")
 
 

@@ -9,10 +9,11 @@ import os
 import sys
 from pathlib import Path
 
+from support.paths import GOLDEN
 from tare.runners.host.processes import boot_id
 from tare.runners.provision.tools import Tool
 
-RECORDED = Path(__file__).parents[1] / "golden" / "kubernetes"
+RECORDED = GOLDEN / "kubernetes"
 PROGRAM = """#!{python}
 import json, os, subprocess, sys
 folder, agent, recorded = {folder!r}, {agent!r}, {recorded!r}

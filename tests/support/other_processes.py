@@ -3,7 +3,8 @@
 import contextlib
 import subprocess
 import sys
-from pathlib import Path
+
+from support.paths import ROOT
 
 
 @contextlib.contextmanager
@@ -46,9 +47,7 @@ def open_place(module, run):
 
     Gives the process; ``None`` if it could not open one.
     """
-    script = _CHILD.format(
-        path=[str(Path(__file__).parents[1] / "integration"), *sys.path], module=module, run=run
-    )
+    script = _CHILD.format(path=[str(ROOT / "tests" / "integration"), *sys.path], module=module, run=run)
     with subprocess.Popen(
         [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as child:

@@ -7,7 +7,6 @@ import os
 import statistics
 import subprocess
 import sys
-from pathlib import Path
 
 import junitparser
 import pyperf
@@ -15,10 +14,11 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from support.export_making import given
+from support.paths import GOLDEN
 from tare.reports.exports import FORMATS, otava, pytest_benchmark
 from tare.reports.exports.series import primary_series
 
-GOLDEN = Path(__file__).parents[2] / "golden" / "exports"
+FOLDER = GOLDEN / "exports"
 TEXTS = [export for export in FORMATS if export.NAME != "parquet"]
 BY_NAME = {export.NAME: export for export in FORMATS}
 
@@ -31,7 +31,7 @@ def rendered(name):
 def test_golden(export, monkeypatch):
     monkeypatch.setattr(pytest_benchmark, "version", lambda _name: "5.1.0")
     content = export.render(given())
-    path = GOLDEN / export.NAME
+    path = FOLDER / export.NAME
     if os.environ.get("TARE_WRITE_GOLDEN"):
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(content)

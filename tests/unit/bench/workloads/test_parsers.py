@@ -1,11 +1,11 @@
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.paths import GOLDEN
 from tare.bench.workloads import WORKLOADS
 from tare.bench.workloads.base import ParseError
 from tare.bench.workloads.command import Command
@@ -14,7 +14,7 @@ from tare.bench.workloads.python_program import PARTS as PROGRAM_PARTS
 from tare.bench.workloads.python_program import run as run_program
 from tare.runners.model import JobResult
 
-GOLDEN = Path(__file__).parents[2] / "golden" / "tool_output"
+FOLDER = GOLDEN / "tool_output"
 BY_NAME = {workload.name: workload for workload in WORKLOADS}
 STEADY = [name for name, workload in BY_NAME.items() if not workload.cold]
 
@@ -25,7 +25,7 @@ def result(stdout=b"", stderr=b"", seconds=0.25):
 
 
 def golden(name):
-    return result((GOLDEN / f"{name}.stdout").read_bytes(), (GOLDEN / f"{name}.stderr").read_bytes())
+    return result((FOLDER / f"{name}.stdout").read_bytes(), (FOLDER / f"{name}.stderr").read_bytes())
 
 
 def metrics_of(name, output=None):
@@ -52,7 +52,7 @@ def printed(text, before, after):
 
 def test_sysbench_rates_are_the_printed_ones():
     for name in ("cpu", "cpu-all"):
-        text = (GOLDEN / f"{name}.stdout").read_text()
+        text = (FOLDER / f"{name}.stdout").read_text()
         assert metrics_of(name)["sysbench.cpu.printed_rate"].value == printed(
             text, "events per second:", "\n"
         )
@@ -61,7 +61,7 @@ def test_sysbench_rates_are_the_printed_ones():
         p95 = metrics_of(name)["sysbench.cpu.p95"].value
         assert p95 == pytest.approx(printed(text, "95th percentile:", "\n") / 1000)
     for operation in ("write", "read"):
-        text = (GOLDEN / f"memory-{operation}.stdout").read_text()
+        text = (FOLDER / f"memory-{operation}.stdout").read_text()
         mib = printed(text, "MiB transferred (", " MiB/sec")
         found = metrics_of(f"memory-{operation}")
         assert found[f"sysbench.memory.{operation}.printed"].value == mib * 1024 * 1024
@@ -72,7 +72,7 @@ def test_sysbench_rates_are_the_printed_ones():
 def test_stress_ng_rate_is_the_one_of_real_time():
     columns = next(
         line.split()
-        for line in (GOLDEN / "switch.stderr").read_text().splitlines()
+        for line in (FOLDER / "switch.stderr").read_text().splitlines()
         if line.startswith("switch  ")
     )
     metric = metrics_of("switch")["stress-ng.switch.rate"]
@@ -93,7 +93,7 @@ def test_dd_rate_counts_both_calls_over_the_jobs_duration():
 
 
 def test_fio_rates_come_from_the_request_times():
-    jobs = {job["jobname"]: job for job in json.loads((GOLDEN / "disk-seq.stdout").read_bytes())["jobs"]}
+    jobs = {job["jobname"]: job for job in json.loads((FOLDER / "disk-seq.stdout").read_bytes())["jobs"]}
     write, sync = jobs["write"]["write"], jobs["write"]["sync"]["lat_ns"]
     nanoseconds = write["lat_ns"]["mean"] * write["lat_ns"]["N"] + sync["mean"] * sync["N"]
     found = metrics_of("disk-seq")
@@ -103,7 +103,7 @@ def test_fio_rates_come_from_the_request_times():
 
 
 def test_fio_latencies_are_seconds():
-    sync = json.loads((GOLDEN / "disk-fsync.stdout").read_bytes())["jobs"][0]["sync"]["lat_ns"]
+    sync = json.loads((FOLDER / "disk-fsync.stdout").read_bytes())["jobs"][0]["sync"]["lat_ns"]
     found = metrics_of("disk-fsync")
     assert found["fio.fsync.p50"].value == sync["percentile"]["50.000000"] / 1e9
     assert found["fio.fsync.p99"].value == sync["percentile"]["99.000000"] / 1e9
@@ -118,7 +118,7 @@ def test_fio_remarks_before_the_document_do_no_harm():
 
 
 def test_a_failed_fio_job_gives_no_number():
-    document = json.loads((GOLDEN / "disk-rand.stdout").read_bytes())
+    document = json.loads((FOLDER / "disk-rand.stdout").read_bytes())
     document["jobs"][0]["error"] = 22
     with pytest.raises(ParseError, match="error 22"):
         metrics_of("disk-rand", result(json.dumps(document).encode()))

@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import math
 import random
-from pathlib import Path
 
 import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from support.paths import GOLDEN
 from support.results_making import metric, trial, write_run
 from tare.results.judgement.gate import gate, judged
 from tare.results.judgement.series_summary import summarise
@@ -17,7 +17,7 @@ from tare.results.judgement.verdict import UnlikeRunsError, compare_runs, compar
 from tare.results.storage.load import load_run
 from tare.results.tables.frame import read_frame
 
-GOLDEN = Path(__file__).parents[2] / "golden" / "record-v1"
+FOLDER = GOLDEN / "record-v1"
 
 
 def noise(seed, n, sd=0.005):
@@ -221,7 +221,7 @@ def test_thresholds_by_series(tmp_path):
 
 def test_without_a_good_value_of_the_base_nothing_is_compared():
     # Its only trial of bare that is no control is a warm-up.
-    run = load_run(GOLDEN)
+    run = load_run(FOLDER)
     assert compare_within(run) == []
     assert [(s.runner, s.metric, s.control) for s in summarise(read_frame(run))] == [
         ("bare", "launch.total", True),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import io
 import re
-from pathlib import Path
 
 import pytest
 
+from support.paths import GOLDEN
 from support.synthetic import empty_input, make_input
 from tare.reports.content.page import Page
 from tare.reports.model import LANGUAGES, Language
@@ -16,7 +16,7 @@ from tare.reports.summaries.run import Summary
 from tare.reports.text import numbers
 from tare.reports.text.words import words
 
-GOLDEN = Path(__file__).parents[2] / "golden" / "reports"
+FOLDER = GOLDEN / "reports"
 
 
 class Terminal(io.StringIO):
@@ -36,11 +36,11 @@ def summary(hostile: bool = False, language: Language = "en") -> str:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_summary_is_as_it_was(language: Language) -> None:
-    assert summary(language=language) == (GOLDEN / f"summary-{language}.md").read_text(encoding="utf-8")
+    assert summary(language=language) == (FOLDER / f"summary-{language}.md").read_text(encoding="utf-8")
 
 
 def test_plain_lines_are_as_they_were() -> None:
-    assert plain() == (GOLDEN / "terminal.txt").read_text(encoding="utf-8")
+    assert plain() == (FOLDER / "terminal.txt").read_text(encoding="utf-8")
 
 
 def test_tables_have_as_many_cells_in_every_row() -> None:

@@ -1,12 +1,12 @@
 """The network experiments: what the place's end says, and what becomes of it."""
 
 import re
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.paths import GOLDEN
 from tare.bench.experiments.base import Lab, Unsuitable
 from tare.bench.experiments.network import Latency, Stream
 from tare.runners.errors import TareError
@@ -14,7 +14,7 @@ from tare.runners.fake import FakeRunner
 from tare.runners.inside import net
 from tare.runners.model import Job, JobResult, Limits
 
-GOLDEN = Path(__file__).parents[2] / "golden" / "inside"
+FOLDER = GOLDEN / "inside"
 
 
 def result(stdout, exit_code=0, stderr=b"", error=""):
@@ -26,13 +26,13 @@ def result(stdout, exit_code=0, stderr=b"", error=""):
 
 @pytest.mark.parametrize("kind", ["latency", "out", "in"])
 def test_golden_answers_are_understood(kind):
-    found = net.answer(kind, result((GOLDEN / f"net-{kind}.txt").read_bytes()))
+    found = net.answer(kind, result((FOLDER / f"net-{kind}.txt").read_bytes()))
     assert found["elapsed_ns"] > 0
 
 
 @pytest.mark.parametrize("kind", ["latency", "out", "in"])
 def test_no_part_of_an_answer_is_taken_for_the_whole(kind):
-    whole = (GOLDEN / f"net-{kind}.txt").read_bytes()
+    whole = (FOLDER / f"net-{kind}.txt").read_bytes()
     for end in range(len(whole) - 1):
         cut = whole[:end]
         if cut.splitlines() and len(cut.splitlines()) == len(whole.splitlines()) and cut[-1:].isdigit():
@@ -70,7 +70,7 @@ class FakeNetwork:
 
     def run(self, job: Job) -> JobResult:
         self.jobs.append(job.argv)
-        return result((GOLDEN / f"net-{job.argv[1]}.txt").read_bytes())
+        return result((FOLDER / f"net-{job.argv[1]}.txt").read_bytes())
 
 
 def test_latency_is_a_rate_and_its_percentiles():

@@ -12,6 +12,7 @@ from hypothesis import given as drawn
 from hypothesis import strategies as st
 
 from support.export_making import given
+from support.paths import GOLDEN
 from tare.bench.__main__ import main
 from tare.bench.analysis.comparison import compare_stored
 from tare.bench.analysis.report import report_input
@@ -25,7 +26,7 @@ from tare.results.storage.load import load_run
 from tare.results.tables.frame import read_frame
 
 HEADER = "series,runner,metric,value,unit,direction,block\n"
-FIO = Path(__file__).parents[2] / "golden" / "tool_output" / "disk-rand.stdout"
+FIO = GOLDEN / "tool_output" / "disk-rand.stdout"
 
 
 def write(path, content):

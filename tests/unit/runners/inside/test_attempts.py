@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.paths import GOLDEN
 from tare.runners.errors import TareError
 from tare.runners.inside import attempts, fingerprint
 
-GOLDEN = Path(__file__).parents[2] / "golden" / "inside"
+FOLDER = GOLDEN / "inside"
 OUTSIDE = {
     "kernel.boot_id": "one",
     "kernel.version": "#1",
@@ -102,10 +103,10 @@ def test_any_text_is_judged_or_refused(text):
 
 
 def test_the_full_containers_answers_are_judged_as_they_always_were():
-    text = (GOLDEN / "attempts-namespaces.tsv").read_text()
+    text = (FOLDER / "attempts-namespaces.tsv").read_text()
     made = attempts.judged(text, CONTAINED, OUTSIDE)
     lines = [f"{attempt.name} {attempt.verdict} {attempt.error}".strip() for attempt in made]
-    assert lines == (GOLDEN / "attempts-namespaces.verdicts").read_text().splitlines()
+    assert lines == (FOLDER / "attempts-namespaces.verdicts").read_text().splitlines()
 
 
 def test_the_hosts_file_is_believed_more_than_the_place():
@@ -133,14 +134,14 @@ def test_what_is_not_there_is_not_handed_to_the_place():
 
 
 def golden_items():
-    return fingerprint.items((GOLDEN / "fingerprint.txt").read_bytes())
+    return fingerprint.items((FOLDER / "fingerprint.txt").read_bytes())
 
 
 def test_facts_come_out_as_they_always_did():
     facts = fingerprint.facts(
         golden_items(), image_root="/", image_libraries=["/opt/tare/lib/libc.so.6", "/not/there/libc.so.6"]
     )
-    assert facts == json.loads((GOLDEN / "fingerprint.json").read_text())
+    assert facts == json.loads((FOLDER / "fingerprint.json").read_text())
 
 
 def test_what_a_place_does_not_show_is_no_fact():

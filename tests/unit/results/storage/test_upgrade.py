@@ -1,19 +1,17 @@
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
 
 import msgspec
 import pytest
 
+from support.paths import GOLDEN
 from tare.results.errors import ResultError
 from tare.results.record import FORMAT_VERSION
 from tare.results.storage import load
 from tare.results.storage.load import load_run
 from tare.results.storage.store import RunWriter
 from tare.results.storage.upgrade import HISTORY, STEPS, Step, check_version, upgrade_manifest, upgrade_trial
-
-GOLDEN = Path(__file__).parents[2] / "golden"
 
 
 def test_every_version_has_a_history_a_golden_run_and_a_way_up():

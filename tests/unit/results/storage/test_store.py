@@ -4,11 +4,11 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import msgspec
 import pytest
 
+from support.paths import ROOT
 from support.results_making import RUN, manifest, metric, trial, write_run
 from tare.results.errors import ResultError
 from tare.results.record import Trial
@@ -44,7 +44,7 @@ def test_a_killed_writer_loses_nothing(tmp_path):
         "[w.append(trial(n, 1.0)) for n in range(50)]\n"
         "os.kill(os.getpid(), 9)\n"
     )
-    paths = [str(Path(__file__).parents[2])]
+    paths = [str(ROOT / "tests")]
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path), *paths], check=False)
     assert done.returncode == -9
     assert [t.number for t in load_run(tmp_path / RUN).trials()] == list(range(50))
@@ -96,7 +96,7 @@ def test_a_full_disk_leaves_whole_trials(tmp_path):
         "    for n in range(50): w.append(trial(n, 1.0))\n"
         "except ResultError as error: print(n, error)\n"
     )
-    paths = [str(Path(__file__).parents[2])]
+    paths = [str(ROOT / "tests")]
     done = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path), *paths], check=True, capture_output=True, text=True
     )

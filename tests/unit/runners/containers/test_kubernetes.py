@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.paths import GOLDEN
 from tare.runners.containers.kubernetes.build import described_packages, unpack_source
 from tare.runners.containers.kubernetes.clearing import clear_kubernetes, namespace_of
 from tare.runners.containers.kubernetes.kubectl import ClusterError, Kubectl
@@ -48,7 +49,7 @@ def test_a_pods_life_in_events():
 
 
 def test_a_recorded_life_is_told_in_the_same_words():
-    recorded = json.loads((Path(__file__).parents[2] / "golden/kubernetes/events.json").read_text())
+    recorded = json.loads((GOLDEN / "kubernetes/events.json").read_text())
     watch = PodWatch(None, "THE-NAMESPACE", "THE-RUN")
     for number, each in enumerate(recorded):
         watch.take(each, number)
