@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 Language = Literal["en", "ko"]
 LANGUAGES: tuple[Language, ...] = ("en", "ko")
 
+Kind = Literal["", "better", "worse", "same", "undecided", "muted", "warning", "problem"]
+"""Emphasis of a piece of the report: a verdict, or how urgently it wants to be read. Empty: plain text."""
+
 
 @dataclass(frozen=True, slots=True)
 class ReportInput:

@@ -7,9 +7,10 @@ in English and possibly hostile.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-Kind = Literal["", "better", "worse", "same", "undecided", "muted", "warning", "problem"]
+if TYPE_CHECKING:
+    from tare.reports.model import Kind
 
 
 @dataclass(frozen=True, slots=True)

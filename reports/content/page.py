@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tare.reports.content.nodes import Paragraph, Picture
-from tare.reports.summaries.run import BASE
+from tare.results.record import BASE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tare.reports.plots import style
 from tare.reports.plots.drift import RASTER_POINTS
+from tare.reports.summaries.startup import tail
 from tare.reports.text import numbers
 
 if TYPE_CHECKING:
@@ -15,13 +16,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from tare.reports.summaries.run import Phases, Summary
+    from tare.reports.summaries.run import Summary
+    from tare.reports.summaries.startup import Phases
     from tare.reports.text.words import Words
 
 _ROW_INCHES = 0.5
 _MOST_CASES = 4
-LEAST_FOR_P99 = 100
-"""Below this many starts the 99th percentile is the maximum by another name, so the maximum is what is named."""
 
 
 def draw(summary: Summary, words: Words) -> Figure | None:
@@ -46,13 +46,6 @@ def draw(summary: Summary, words: Words) -> Figure | None:
     grid[-1][0].set_xlabel(words("figure.coldstarts.axis"))
     grid[-1][1].set_xlabel(words("figure.coldstarts.spread_axis"))
     return made
-
-
-def tail(values: tuple[float, ...]) -> tuple[str, float]:
-    """The upper end that this many values support: ``p99``, or ``max``."""
-    if len(values) >= LEAST_FOR_P99:
-        return "p99", numbers.nearest_rank(values, 0.99)
-    return "max", max(values)
 
 
 def _strip(axes: Axes, by_runner: Mapping[str, Phases], words: Words) -> None:

@@ -3,42 +3,20 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from tare.reports.plots import style
-from tare.reports.summaries.run import CONTROL, PLACE_CPU
+from tare.reports.summaries.cpu import INSIDE, PARTS, Bar, bars, chosen
 from tare.reports.text import numbers
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from tare.reports.summaries.run import Case, Summary
+    from tare.reports.summaries.run import Summary
     from tare.reports.text.words import Words
 
-INSIDE = "cpu"
 
-VIEWS = {
-    INSIDE: ("user", "system"),
-    PLACE_CPU: ("user", "system"),
-    "vmm.cpu": ("vcpu", "io", "other"),
-    "cgroup.cpu": ("user", "system"),
-    "processes.cpu": ("user", "system"),
-    "host.cpu": ("user", "system"),
-}
-"""Vantage point → its parts; the metrics are ``<vantage>.<part>``, and ``<vantage>`` or ``<vantage>.total`` for their
-sum. The job's own accounting first, then views from outside, the closest one first."""
-
-_WIDEST = "host.cpu"
-"""Has the load of everything else in it, so it is in the table only."""
-
-_UNRESOLVED = 0.1
-"""Parts that miss more than this share of the total are not shown: the kernel counts some of them in ticks of
-10 ms, which says nothing about a job of one."""
-
-PARTS = ("user", "system", "vcpu", "io", "other", "total")
 _SHADES = {
     "user": "#2a78b5",
     "system": "#e08a1e",
@@ -51,17 +29,9 @@ _BAR_INCHES = 0.2
 _MOST_PANELS = 24
 
 
-class Bar(NamedTuple):
-    """CPU time of one job under one runner, seen from one vantage point, in seconds."""
-
-    runner: str
-    vantage: str
-    parts: Mapping[str, float]
-
-
 def draw(summary: Summary, words: Words) -> Figure | None:
     """The figure, or ``None`` if no trial recorded CPU time."""
-    panels = [(case, chosen(bars(summary, case))) for case in summary.series]
+    panels = [(case, chosen(bars(summary, case))) for case in summary.primary_values]
     panels = [(case, found) for case, found in panels if found][:_MOST_PANELS]
     if not panels:
         return None
@@ -81,34 +51,6 @@ def draw(summary: Summary, words: Words) -> Figure | None:
     made.supxlabel(words("figure.cpu.axis"), fontsize=10)
     _legend(made, [bar for _case, found in panels for bar in found], words)
     return made
-
-
-def bars(summary: Summary, case: Case) -> list[Bar]:
-    """The bars of a case: per runner the inside view first."""
-    found = []
-    for runner in summary.series[case]:
-        seconds = summary.cpu_seconds.get((case, runner), {})
-        for vantage, names in VIEWS.items():
-            parts = {name: seconds[f"{vantage}.{name}"] for name in names if f"{vantage}.{name}" in seconds}
-            total = seconds.get(vantage, seconds.get(f"{vantage}.total"))
-            if total is not None and abs(total - sum(parts.values())) > _UNRESOLVED * total:
-                parts = {"total": total}
-            if parts:
-                found.append(Bar(runner, vantage, parts))
-    return found
-
-
-def chosen(found: list[Bar]) -> list[Bar]:
-    """What is drawn: per runner the inside view and the closest outside one. The table has all.
-
-    The control shows what the base shows, so it is not drawn.
-    """
-    kept: list[Bar] = []
-    for bar in found:
-        outside = any(k.runner == bar.runner and k.vantage != INSIDE for k in kept)
-        if bar.runner != CONTROL and bar.vantage != _WIDEST and not (bar.vantage != INSIDE and outside):
-            kept.append(bar)
-    return kept
 
 
 def vantage_label(vantage: str, words: Words) -> str:

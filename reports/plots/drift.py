@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from tare.reports.summaries.run import Series, Summary
+    from tare.reports.summaries.run import PrimaryValues, Summary
     from tare.reports.text.words import Words
 
 _PANEL_INCHES = 1.75
@@ -26,7 +26,7 @@ RASTER_POINTS = 3000
 
 def draw(summary: Summary, words: Words) -> Figure | None:
     """The figure, or ``None`` if nothing was measured."""
-    cases = list(summary.series.items())[:_MOST_PANELS]
+    cases = list(summary.primary_values.items())[:_MOST_PANELS]
     if not cases:
         return None
     columns = min(2, len(cases))
@@ -46,7 +46,7 @@ def draw(summary: Summary, words: Words) -> Figure | None:
     return made
 
 
-def _panel(axes: Axes, by_runner: Mapping[str, Series], *, many: bool) -> None:
+def _panel(axes: Axes, by_runner: Mapping[str, PrimaryValues], *, many: bool) -> None:
     from matplotlib.ticker import FuncFormatter, MaxNLocator  # noqa: PLC0415
 
     spans: dict[int, tuple[int, int]] = {}
@@ -83,7 +83,7 @@ def _panel(axes: Axes, by_runner: Mapping[str, Series], *, many: bool) -> None:
 def _legend(made: Figure, cases: list[Any]) -> None:
     from matplotlib.lines import Line2D  # noqa: PLC0415
 
-    from tare.reports.summaries.run import rank  # noqa: PLC0415
+    from tare.reports.summaries.runners import rank  # noqa: PLC0415
 
     runners = sorted({runner for _case, by_runner in cases for runner in by_runner}, key=rank)
     handles = [

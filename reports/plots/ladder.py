@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tare.reports.content.sections.ladder import rung_name, tells
 from tare.reports.plots import style
+from tare.reports.summaries.ladder import rung_name, tells
 from tare.reports.text import numbers
 
 if TYPE_CHECKING:
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from tare.reports.summaries.run import Case, Summary
+    from tare.reports.summaries.cases import CaseKey
+    from tare.reports.summaries.run import Summary
     from tare.reports.text.words import Words
     from tare.results.judgement.comparison import Estimate
     from tare.results.judgement.rungs import Rise
@@ -49,7 +50,7 @@ def draw(summary: Summary, words: Words) -> Figure | None:
     return made
 
 
-def _flight(axes: Axes, case: Case, rises: Sequence[Rise], rows: dict[str, int], words: Words) -> None:
+def _flight(axes: Axes, case: CaseKey, rises: Sequence[Rise], rows: dict[str, int], words: Words) -> None:
     absolute = all(rise.difference is not None for rise in rises) and rises[0].unit == "s"
     start = rises[0].value.value - rises[0].difference.value if absolute and rises[0].difference else 1.0
     ends = {rises[0].below: start}

@@ -6,7 +6,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from tare.reports.plots import style
-from tare.reports.summaries.run import case_of, rank
+from tare.reports.summaries.cases import case_of
+from tare.reports.summaries.runners import rank
 from tare.reports.text import numbers
 
 if TYPE_CHECKING:

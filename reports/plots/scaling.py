@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from tare.reports.summaries.run import Summary
-    from tare.reports.summaries.scaling import Point
+    from tare.reports.summaries.scaling import ThreadScaling
     from tare.reports.text.words import Words
 
 
@@ -45,7 +45,7 @@ def _ideal_handle(words: Words) -> Any:
     return Line2D([], [], color=style.MUTED, linestyle="--", linewidth=1, label=words("figure.scaling.ideal"))
 
 
-def _speedup(axes: Axes, found: Mapping[str, Sequence[Point]], counts: Sequence[int]) -> None:
+def _speedup(axes: Axes, found: Mapping[str, Sequence[ThreadScaling]], counts: Sequence[int]) -> None:
     """Medians over the trials; small points are single trials."""
     axes.plot(counts, counts, color=style.MUTED, linestyle="--", linewidth=1)
     for runner, points in found.items():
@@ -65,7 +65,7 @@ def _speedup(axes: Axes, found: Mapping[str, Sequence[Point]], counts: Sequence[
     axes.set_ylim(bottom=0)
 
 
-def _efficiency(axes: Axes, found: Mapping[str, Sequence[Point]]) -> None:
+def _efficiency(axes: Axes, found: Mapping[str, Sequence[ThreadScaling]]) -> None:
     axes.axhline(1, color=style.MUTED, linestyle="--", linewidth=1)
     for runner, points in found.items():
         color = style.runner_color(runner)

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from tare.reports.summaries.run import Phases, Summary
+    from tare.reports.summaries.run import Summary
+    from tare.reports.summaries.startup import Phases
     from tare.reports.text.words import Words
 
 _ROW_INCHES = 0.46

@@ -10,7 +10,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tare.reports.summaries.run import rank
+from tare.reports.summaries.runners import rank
 from tare.reports.text import numbers
 
 if TYPE_CHECKING:

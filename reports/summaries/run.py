@@ -2,58 +2,28 @@
 
 from __future__ import annotations
 
-import re
 import statistics
 from collections import defaultdict
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from tare.results.record import MARKS
+from tare.reports.summaries.cases import CaseKey, case_of, case_rank
+from tare.reports.summaries.runners import rank, series_name
+from tare.reports.summaries.startup import Phases, phases
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from tare.reports.model import ReportInput
     from tare.results.judgement.comparison import Comparison
     from tare.results.judgement.rungs import Rise
     from tare.results.record import Trial
 
-BASE = "bare"
-CONTROL = "bare-again"
-"""The name that the second, identical measurement of the base has in reports."""
-
 PLACE_CPU = "place.cpu"
 """CPU time of a whole place as the launcher reaped it; the metrics are ``<this>.user``, ``.system`` and ``.total``."""
-
-RANK = (BASE, CONTROL, "namespaces", "bubblewrap", "crun", "youki", "runc", "runsc", "lxc", "systemd-nspawn")
-"""Display order: the base, then from the lightest kind of box to the heaviest; what is not here follows
-by its name, guests last."""
-
-LADDER = (
-    "chroot", "mount", "overlayfs", "pid", "uts+ipc", "user", "net", "net-bridge", "net-nat", "cgroup:cpu",
-    "cgroup:cpuset", "cgroup:memory", "cgroup:pids", "cgroup:io", "cgroup", "caps", "seccomp",
-)  # fmt: skip
-"""Display order of the rungs of ``namespaces``; a runner without one, the full container, follows."""
-
-FAMILIES = ("null", "startup", "cpu", "memory", "kernel", "disk", "network", "python")
-
-
-class Case(NamedTuple):
-    """A workload with its parameters: one row of tables and plots."""
-
-    workload: str
-    parameters: tuple[tuple[str, str], ...]
-
-    @property
-    def label(self) -> str:
-        """The workload's name, with its parameters where it has any."""
-        if not self.parameters:
-            return self.workload
-        return f"{self.workload} [{', '.join(f'{k}={v}' for k, v in self.parameters)}]"
 
 
 class Sample(NamedTuple):
@@ -65,7 +35,7 @@ class Sample(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Series:
+class PrimaryValues:
     """The primary metric of one case under one runner, in the order of measuring; warm-ups are left out."""
 
     unit: str
@@ -84,24 +54,6 @@ class Series:
         return statistics.median(self.values)
 
 
-@dataclass(frozen=True, slots=True)
-class Phases:
-    """Start-up of one case under one runner: medians over its cold trials, in seconds."""
-
-    n: int
-    marks: Mapping[str, float]
-    """Mark → median duration of the phase that ends with it. Medians of phases need not add up to the total's."""
-    inside: float
-    """From the first mark inside the place (a guest's kernel, else the agent; of a restored guest, that it is ready) to
-    the job's end: what a clock in the place could at most see."""
-    end_to_end: float
-    """From ``requested`` to ``gone`` (to ``finished`` where the end was not marked)."""
-    totals: tuple[float, ...]
-    """The single trials' end-to-end durations, in the order of measuring."""
-    clock_error: float
-    """Largest bound on marks that were taken on a guest's clock."""
-
-
 @dataclass(frozen=True)
 class Summary:
     """Everything that is derived from a :class:`~tare.reports.model.ReportInput`, each thing computed once."""
@@ -113,12 +65,6 @@ class Summary:
         """Trials that count: ``ok`` and no warm-ups, in the order of measuring."""
         kept = (t for t in self.given.trials if t.outcome == "ok" and not t.warmup)
         return tuple(sorted(kept, key=lambda trial: trial.number))
-
-    @cached_property
-    def runners(self) -> tuple[str, ...]:
-        """Labels of all runners that were measured or compared, in display order."""
-        seen = {series_name(t) for t in self.given.trials if t.outcome != "skipped"}
-        return tuple(sorted(seen | {c.runner for c in self.given.comparisons}, key=rank))
 
     @cached_property
     def emulated(self) -> tuple[str, ...]:
@@ -152,16 +98,16 @@ class Summary:
         return tuple(
             sorted(
                 self.given.comparisons,
-                key=lambda c: (*_case_rank(c.family, case_of(c)), c.metric, rank(c.runner)),
+                key=lambda c: (*case_rank(c.family, case_of(c)), c.metric, rank(c.runner)),
             )
         )
 
     @cached_property
-    def series(self) -> Mapping[Case, Mapping[str, Series]]:
+    def primary_values(self) -> Mapping[CaseKey, Mapping[str, PrimaryValues]]:
         """Case → runner → its primary metric's values; cases and runners in display order."""
-        found: dict[Case, dict[str, list[Sample]]] = defaultdict(lambda: defaultdict(list))
-        what: dict[Case, tuple[str, str, str]] = {}
-        families: dict[Case, str] = {}
+        found: dict[CaseKey, dict[str, list[Sample]]] = defaultdict(lambda: defaultdict(list))
+        what: dict[CaseKey, tuple[str, str, str]] = {}
+        families: dict[CaseKey, str] = {}
         for trial in self.measured:
             for metric in trial.metrics:
                 if metric.primary:
@@ -172,34 +118,35 @@ class Summary:
                     found[case][series_name(trial)].append(sample)
         return {
             case: {
-                name: Series(*what[case], tuple(found[case][name])) for name in sorted(found[case], key=rank)
+                name: PrimaryValues(*what[case], tuple(found[case][name]))
+                for name in sorted(found[case], key=rank)
             }
-            for case in sorted(found, key=lambda case: _case_rank(families[case], case))
+            for case in sorted(found, key=lambda case: case_rank(families[case], case))
         }
 
     @cached_property
-    def startup(self) -> Mapping[Case, Mapping[str, Phases]]:
+    def startup(self) -> Mapping[CaseKey, Mapping[str, Phases]]:
         """Case → runner → phases, for cases whose trials each made a place of their own."""
-        cold: dict[Case, dict[str, list[Trial]]] = defaultdict(lambda: defaultdict(list))
-        families: dict[Case, str] = {}
+        cold: dict[CaseKey, dict[str, list[Trial]]] = defaultdict(lambda: defaultdict(list))
+        families: dict[CaseKey, str] = {}
         for trial in self.measured:
             if {"requested", "ready", "finished"} <= trial.timeline.keys():
                 cold[case_of(trial)][series_name(trial)].append(trial)
                 families[case_of(trial)] = trial.family
         return {
             case: {name: phases(cold[case][name]) for name in sorted(cold[case], key=rank)}
-            for case in sorted(cold, key=lambda case: _case_rank(families[case], case))
+            for case in sorted(cold, key=lambda case: case_rank(families[case], case))
         }
 
     @cached_property
-    def ladder(self) -> Mapping[Case, tuple[Rise, ...]]:
+    def ladder(self) -> Mapping[CaseKey, tuple[Rise, ...]]:
         """Case → what each rung adds to its primary metric, from the ground up; cases with two rungs or more."""
-        found: dict[Case, list[Rise]] = defaultdict(list)
-        families: dict[Case, str] = {}
+        found: dict[CaseKey, list[Rise]] = defaultdict(list)
+        families: dict[CaseKey, str] = {}
         for rise in self.given.rises:
             found[case_of(rise)].append(rise)
             families[case_of(rise)] = rise.family
-        ordered = sorted(found, key=lambda case: _case_rank(families[case], case))
+        ordered = sorted(found, key=lambda case: case_rank(families[case], case))
         return {case: tuple(found[case]) for case in ordered if len(found[case]) > 1}
 
     @cached_property
@@ -212,12 +159,12 @@ class Summary:
         return None
 
     @cached_property
-    def cpu_seconds(self) -> Mapping[tuple[Case, str], Mapping[str, float]]:
+    def cpu_seconds(self) -> Mapping[tuple[CaseKey, str], Mapping[str, float]]:
         """(case, runner) → metric of CPU time → median over the trials that have it.
 
         What the launcher says of a place as a whole is under :data:`PLACE_CPU`: of a guest it is the VMM's use.
         """
-        values: dict[tuple[Case, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+        values: dict[tuple[CaseKey, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
         for trial in self.measured:
             for metric in trial.metrics:
                 if metric.unit != "s" or "cpu" not in metric.name.split(".")[:2]:
@@ -235,7 +182,7 @@ def plain_names(given: ReportInput) -> ReportInput:
     """
     run = (trial for trial in given.trials if trial.outcome == "ok")
     things: tuple[Trial | Comparison | Rise, ...] = (*run, *given.comparisons, *given.rises)
-    sets: dict[str, set[Case]] = defaultdict(set)
+    sets: dict[str, set[CaseKey]] = defaultdict(set)
     for thing in things:
         sets[thing.workload].add(case_of(thing))
     plain = {name for name, cases in sets.items() if len(cases) == 1}
@@ -257,60 +204,9 @@ def plain_names(given: ReportInput) -> ReportInput:
     )
 
 
-def series_name(trial: Trial) -> str:
-    """The runner's label; the base's second measurement has a name of its own."""
-    return CONTROL if trial.control else trial.runner
-
-
-def case_of(thing: Trial | Comparison | Rise) -> Case:
-    """The workload and parameters that a trial or comparison belongs to."""
-    return Case(thing.workload, tuple(sorted((str(k), str(v)) for k, v in thing.parameters.items())))
-
-
-def rank(runner: str) -> tuple[int, str]:
-    """Sort key of a runner's label for display."""
-    name, _, variant = runner.partition("(")[0].partition(":")
-    if name in RANK:
-        rung = variant.removeprefix("+")
-        return RANK.index(name), f"{LADDER.index(rung):02}" if rung in LADDER else runner
-    return len(RANK) + name.startswith(("qemu", "firecracker", "cloud-hypervisor", "kata")), runner
-
-
-def phases(trials: Sequence[Trial]) -> Phases:
-    """Medians of the start-up phases of trials that each made a place of their own."""
-    durations: dict[str, list[float]] = defaultdict(list)
-    inside, totals = [], []
-    for trial in trials:
-        line = trial.timeline
-        present = [mark for mark in MARKS if mark in line]
-        for before, after in pairwise(present):
-            durations[after].append(_seconds(line, before, after))
-        first = next(mark for mark in ("kernel", "agent", "ready") if mark in line)
-        inside.append(_seconds(line, first, "finished"))
-        totals.append(_seconds(line, "requested", "gone" if "gone" in line else "finished"))
-    return Phases(
-        n=len(trials),
-        marks={mark: statistics.median(durations[mark]) for mark in MARKS if mark in durations},
-        inside=statistics.median(inside),
-        end_to_end=statistics.median(totals),
-        totals=tuple(totals),
-        clock_error=max(trial.clock_error for trial in trials),
-    )
-
-
 def outcomes(trials: Iterable[Trial]) -> Mapping[str, int]:
     """Outcome → how many trials ended so; warm-ups are counted under ``warmup``."""
     counts: dict[str, int] = defaultdict(int)
     for trial in trials:
         counts["warmup" if trial.warmup and trial.outcome == "ok" else trial.outcome] += 1
     return counts
-
-
-def _seconds(line: Mapping[str, int], before: str, after: str) -> float:
-    return (line[after] - line[before]) / 1e9
-
-
-def _case_rank(family: str, case: Case) -> tuple[int, str, list[tuple[str, int]], Case]:
-    """Numbers in names by their value: ``starts-8`` before ``starts-16``."""
-    parts = [(text, int(digits or 0)) for text, digits in re.findall(r"(\D*)(\d*)", case.workload)]
-    return FAMILIES.index(family) if family in FAMILIES else len(FAMILIES), family, parts, case

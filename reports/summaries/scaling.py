@@ -7,7 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tare.reports.summaries.run import rank
+from tare.reports.summaries.runners import rank
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
+class ThreadScaling:
     """N threads under one runner, over all its trials."""
 
     count: int
@@ -42,7 +42,7 @@ class Point:
         return self.speedup / self.count
 
 
-def points(trials: Sequence[Trial]) -> dict[str, tuple[Point, ...]]:
+def points(trials: Sequence[Trial]) -> dict[str, tuple[ThreadScaling, ...]]:
     """Runner → its points by number of threads; runners in display order. The base's second measurement is left out."""
     found: dict[str, dict[int, list[Mapping[str, tuple[float, str]]]]] = defaultdict(
         lambda: defaultdict(list)
@@ -53,7 +53,7 @@ def points(trials: Sequence[Trial]) -> dict[str, tuple[Point, ...]]:
             found[trial.runner][int(trial.workload.rpartition("-")[2])].append(metrics)
     return {
         runner: tuple(
-            Point(
+            ThreadScaling(
                 count,
                 tuple(one["scaling.rate"][0] for one in each),
                 each[0]["scaling.rate"][1],

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tare.reports.content.nodes import Cell, Node, Section, Table
 from tare.reports.plots.style import runner_color
-from tare.reports.summaries.run import case_of
+from tare.reports.summaries.cases import case_of
 from tare.reports.text import numbers
 
 if TYPE_CHECKING:

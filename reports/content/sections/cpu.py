@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tare.reports.content.nodes import Cell, Details, Paragraph, Section, Table
-from tare.reports.plots.cpu import PARTS, bars, vantage_label
+from tare.reports.plots.cpu import vantage_label
 from tare.reports.plots.style import runner_color
+from tare.reports.summaries.cpu import PARTS, bars
 from tare.reports.text import numbers
 from tare.reports.text.numbers import DASH
 
@@ -20,7 +21,7 @@ def section(page: Page) -> Section | None:
     rows: list[tuple[Cell, ...]] = []
     keys: list[str] = []
     breaks: list[int] = []
-    views = {case: bars(page.summary, case) for case in page.summary.series}
+    views = {case: bars(page.summary, case) for case in page.summary.primary_values}
     used = {part for found in views.values() for bar in found for part in bar.parts}
     parts = [part for part in PARTS if part in used and part != "total"]
     for case, found in views.items():

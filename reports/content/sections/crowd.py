@@ -6,9 +6,9 @@ import statistics
 from typing import TYPE_CHECKING
 
 from tare.reports.content.nodes import Cell, Node, Paragraph, Section, Table
-from tare.reports.plots.coldstarts import LEAST_FOR_P99
 from tare.reports.plots.style import runner_color
 from tare.reports.summaries import crowd
+from tare.reports.summaries.startup import LEAST_FOR_P99
 from tare.reports.text import numbers
 from tare.reports.text.numbers import DASH
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tare.reports.content.nodes import Cell, Paragraph, Section, Table
 from tare.reports.plots.style import runner_color
-from tare.reports.summaries.run import rank, series_name
+from tare.reports.summaries.runners import rank, series_name
 from tare.reports.text import numbers
 from tare.reports.text.numbers import DASH
 

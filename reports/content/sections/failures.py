@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tare.reports.content.nodes import Cell, Paragraph, Section, Table
-from tare.reports.summaries.run import case_of, series_name
+from tare.reports.summaries.cases import case_of
+from tare.reports.summaries.runners import series_name
 from tare.reports.text.numbers import DASH
 
 if TYPE_CHECKING:

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from tare.reports.content.nodes import Bullets, Item, Node, Paragraph, Section
 from tare.reports.content.sections.notes import own, references, shared
-from tare.reports.summaries.run import CONTROL, case_of, rank
+from tare.reports.summaries.cases import case_of
+from tare.reports.summaries.runners import rank
 from tare.reports.text import numbers
+from tare.results.record import CONTROL
 
 if TYPE_CHECKING:
     from tare.reports.content.page import Page

@@ -10,64 +10,22 @@ from __future__ import annotations
 
 import statistics
 from collections import defaultdict
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tare.reports.content.nodes import Cell, Details, Node, Paragraph, Section, Table
 from tare.reports.plots.style import runner_color
-from tare.reports.summaries.run import case_of, rank, series_name
+from tare.reports.summaries.cases import case_of
+from tare.reports.summaries.exits import FLOORS, Exits, exits
+from tare.reports.summaries.runners import rank, series_name
 from tare.reports.text import numbers
 from tare.reports.text.numbers import DASH
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from tare.reports.content.page import Page
-    from tare.reports.summaries.run import Case
+    from tare.reports.summaries.cases import CaseKey
     from tare.results.judgement.comparison import Comparison
-    from tare.results.record import Trial
-
-CLASSES: Mapping[str, str] = {"io": "exit_out", "mmio": "exit_mmio", "halt": "exit_hlt"}
-"""Class of exits → the micro guest's figure that says what one costs. All others are answered in the host's kernel, as
-``exit_cpuid`` is."""
-_OTHERS = "exit_cpuid"
-FLOORS = (
-    "create_vm",
-    "open_to_first_exit",
-    *CLASSES.values(),
-    _OTHERS,
-    "user_arithmetic",
-    "kernel_arithmetic",
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Exits:
-    """One case under one guest runner: medians over its trials."""
-
-    seconds: float
-    """Of a job, on the host's clock."""
-    by_class: Mapping[str, float]
-    """Exits of a job: ``io``, ``mmio``, ``halt`` and ``others``."""
-    emulated: float
-    """Instructions that KVM emulated."""
-    steal: float | None
-    """Seconds that the guest's kernel counted as stolen."""
-    delay: float | None
-    """Seconds that its vCPUs were ready and waited for a CPU of the host."""
-    source: str
-
-    @property
-    def total(self) -> float:
-        """All exits of a job."""
-        return sum(self.by_class.values())
-
-    def modelled_share(self, floors: Mapping[str, Any]) -> float | None:
-        """Exits × cost of an exit, as a share of the job's time; ``None`` if a cost is not known here."""
-        costs = {name: floors.get(f"{CLASSES.get(name, _OTHERS)}_seconds") for name in self.by_class}
-        if any(costs[name] is None and count for name, count in self.by_class.items()) or not self.seconds:
-            return None
-        return sum(count * (costs[name] or 0.0) for name, count in self.by_class.items()) / self.seconds
 
 
 def section(page: Page) -> Section | None:
@@ -90,44 +48,6 @@ def section(page: Page) -> Section | None:
             Details(words("guests.memory_caption"), (Paragraph(words("guests.memory_intro")), memory))
         )
     return Section("guests", words("guests.title"), tuple(body))
-
-
-def exits(trials: Sequence[Trial]) -> Mapping[tuple[Case, str], Exits]:
-    """(case, runner) → its exits, for all jobs whose exits were counted."""
-    counted: dict[tuple[Case, str], list[Exits]] = defaultdict(list)
-    for trial in trials:
-        values = {metric.name: metric for metric in trial.metrics}
-        if "kvm.exits" not in values or not {"started", "finished"} <= trial.timeline.keys():
-            continue
-        get = {name: metric.value for name, metric in values.items()}
-        by_class = {name: get.get(f"kvm.exits.{name}", 0.0) for name in CLASSES}
-        by_class["others"] = max(0.0, get["kvm.exits"] - sum(by_class.values()))
-        counted[case_of(trial), series_name(trial)].append(
-            Exits(
-                seconds=(trial.timeline["finished"] - trial.timeline["started"]) / 1e9,
-                by_class=by_class,
-                emulated=get.get("kvm.emulated.instructions", 0.0),
-                steal=get.get("cpu.steal"),
-                delay=get.get("vmm.delay.vcpu"),
-                source=values["kvm.exits"].source,
-            )
-        )
-    return {key: _median(counted[key]) for key in sorted(counted, key=lambda key: (key[0], rank(key[1])))}
-
-
-def _median(found: Sequence[Exits]) -> Exits:
-    def middle(values: Sequence[float | None]) -> float | None:
-        known = [value for value in values if value is not None]
-        return statistics.median(known) if known else None
-
-    return Exits(
-        seconds=statistics.median(one.seconds for one in found),
-        by_class={name: statistics.median(one.by_class[name] for one in found) for name in found[0].by_class},
-        emulated=statistics.median(one.emulated for one in found),
-        steal=middle([one.steal for one in found]),
-        delay=middle([one.delay for one in found]),
-        source=found[0].source,
-    )
 
 
 def _floors(page: Page, floors: Mapping[str, Any]) -> list[Node]:
@@ -154,7 +74,7 @@ def _floors(page: Page, floors: Mapping[str, Any]) -> list[Node]:
     ]
 
 
-def _exits(page: Page, found: Mapping[tuple[Case, str], Exits], floors: Mapping[str, Any]) -> Table:
+def _exits(page: Page, found: Mapping[tuple[CaseKey, str], Exits], floors: Mapping[str, Any]) -> Table:
     words = page.words
     judged = {(case_of(c), c.runner): c for c in page.summary.primary}
     columns = ("workload", "runner", "ratio", "rate", "per_unit", "modelled", "lost", "steal", "delay")
@@ -171,7 +91,7 @@ def _exits(page: Page, found: Mapping[tuple[Case, str], Exits], floors: Mapping[
 
 def _row(
     page: Page,
-    key: tuple[Case, str],
+    key: tuple[CaseKey, str],
     one: Exits,
     comparison: Comparison | None,
     floors: Mapping[str, Any],
@@ -197,9 +117,9 @@ def _row(
     )
 
 
-def _per_unit(page: Page, key: tuple[Case, str], one: Exits) -> Cell:
+def _per_unit(page: Page, key: tuple[CaseKey, str], one: Exits) -> Cell:
     """Exits for each operation where the workload counts such, else for a job."""
-    series = page.summary.series.get(key[0], {}).get(key[1])
+    series = page.summary.primary_values.get(key[0], {}).get(key[1])
     if series is None or not series.unit.endswith("/s") or not series.median or not one.seconds:
         return Cell(page.words("guests.a_job", count=f"{one.total:,.0f}"), value=one.total)
     count = one.total / (series.median * one.seconds)

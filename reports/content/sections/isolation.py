@@ -7,15 +7,16 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tare.reports.content.nodes import Bullets, Cell, Details, Item, Kind, Node, Paragraph, Section, Table
+from tare.reports.content.nodes import Bullets, Cell, Details, Item, Node, Paragraph, Section, Table
 from tare.reports.plots.style import runner_color
-from tare.reports.summaries.run import rank
+from tare.reports.summaries.runners import rank
 from tare.reports.text.numbers import DASH
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from tare.reports.content.page import Page
+    from tare.reports.model import Kind
     from tare.reports.text.words import Words
     from tare.results.record import Trial
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tare.reports.content.nodes import Bullets, Cell, Details, Item, Kind, Node, Paragraph, Section, Table
-from tare.reports.summaries.run import BASE
+from tare.reports.content.nodes import Bullets, Cell, Details, Item, Node, Paragraph, Section, Table
+from tare.reports.summaries.ladder import rung_name, tells
 from tare.reports.text import numbers
 from tare.reports.text.numbers import DASH
 
@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tare.reports.content.page import Page
-    from tare.reports.summaries.run import Case
+    from tare.reports.model import Kind
+    from tare.reports.summaries.cases import CaseKey
     from tare.reports.text.words import Words
     from tare.results.judgement.comparison import Estimate
     from tare.results.judgement.rungs import Rise
@@ -33,21 +34,7 @@ def section(page: Page) -> Section | None:
     return Section("ladder", words("ladder.title"), tuple(body))
 
 
-def rung_name(words: Words, rise: Rise) -> str:
-    """The rung as the runner's name has it; the last one is the full container."""
-    plus = "" if rise.below == BASE and ":" in rise.runner else "+"
-    full = "" if ":" in rise.runner else f" {words('ladder.full')}"
-    return f"{plus}{rise.rung}{full}"
-
-
-def tells(given: Estimate, none: float) -> Kind:
-    """Whether the interval lies wholly on one side of no change."""
-    if given.low is None or given.high is None or given.low <= none <= given.high:
-        return "muted"
-    return "worse" if given.low > none else "better"
-
-
-def _table(page: Page, case: Case, rises: Sequence[Rise]) -> Table:
+def _table(page: Page, case: CaseKey, rises: Sequence[Rise]) -> Table:
     words = page.words
     return Table(
         f"{case.label}: {rises[0].metric}",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tare.reports.content.nodes import Bullets, Cell, Details, Item, Kind, Node, Paragraph, Section, Table
+from tare.reports.content.nodes import Bullets, Cell, Details, Item, Node, Paragraph, Section, Table
 from tare.reports.plots.style import runner_color
-from tare.reports.summaries.run import rank
+from tare.reports.summaries.runners import rank
 from tare.reports.text import numbers
 from tare.reports.text.numbers import DASH
 from tare.results.judgement import limits
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tare.reports.content.page import Page
+    from tare.reports.model import Kind
     from tare.reports.text.words import Words
 
 _KINDS: Mapping[str, Kind] = {"held": "worse", "not tried": "muted"}

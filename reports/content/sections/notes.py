@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from tare.reports.content.nodes import Bullets, Cell, Details, Item, Paragraph, Section, Table
 from tare.reports.content.sections import facts, limits
 from tare.reports.plots.style import runner_color
-from tare.reports.summaries.run import case_of, rank
+from tare.reports.summaries.cases import case_of
+from tare.reports.summaries.runners import rank
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tare.reports.content.nodes import Cell, Details, Node, Paragraph, Section, Table
 from tare.reports.content.sections.notes import own
 from tare.reports.plots.style import runner_color
-from tare.reports.summaries.run import case_of
+from tare.reports.summaries.cases import case_of
 from tare.reports.text import numbers
 from tare.reports.text.numbers import DASH
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from tare.reports.content.nodes import Cell, Paragraph, Section, Table
-from tare.reports.summaries.run import case_of
+from tare.reports.summaries.cases import case_of
 from tare.reports.text.numbers import DASH
 
 if TYPE_CHECKING:

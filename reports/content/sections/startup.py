@@ -6,15 +6,16 @@ import statistics
 from typing import TYPE_CHECKING
 
 from tare.reports.content.nodes import Cell, Node, Paragraph, Section, Table
-from tare.reports.plots.coldstarts import LEAST_FOR_P99
 from tare.reports.plots.style import runner_color
+from tare.reports.summaries.startup import LEAST_FOR_P99
 from tare.reports.text import numbers
 from tare.reports.text.numbers import DASH
 from tare.results.record import MARKS
 
 if TYPE_CHECKING:
     from tare.reports.content.page import Page
-    from tare.reports.summaries.run import Case, Phases
+    from tare.reports.summaries.cases import CaseKey
+    from tare.reports.summaries.startup import Phases
 
 
 def section(page: Page) -> Section | None:
@@ -30,7 +31,7 @@ def section(page: Page) -> Section | None:
     return Section("startup", words("startup.title"), tuple(body))
 
 
-def _phases(page: Page, case: Case, by_runner: dict[str, Phases]) -> Table:
+def _phases(page: Page, case: CaseKey, by_runner: dict[str, Phases]) -> Table:
     words = page.words
     marks = [mark for mark in MARKS if any(mark in p.marks for p in by_runner.values())]
     columns = ("runner", "inside", "end_to_end", "hidden")
@@ -66,7 +67,7 @@ def _phases(page: Page, case: Case, by_runner: dict[str, Phases]) -> Table:
     )
 
 
-def _distribution(page: Page, case: Case, by_runner: dict[str, Phases]) -> Table:
+def _distribution(page: Page, case: CaseKey, by_runner: dict[str, Phases]) -> Table:
     words = page.words
     rows = []
     for runner, found in by_runner.items():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tare.reports.content.nodes import Cell, Details, Node, Paragraph, Section, Table
 from tare.reports.plots.style import runner_color
-from tare.reports.summaries.run import rank, series_name
+from tare.reports.summaries.runners import rank, series_name
 from tare.reports.text import numbers
 from tare.reports.text.numbers import DASH
 
@@ -29,7 +29,7 @@ def section(page: Page) -> Section:
         words("weight.null", case=case.label): {
             runner: (series.median, series.unit) for runner, series in by_runner.items()
         }
-        for case, by_runner in page.summary.series.items()
+        for case, by_runner in page.summary.primary_values.items()
         if case.workload.partition("-")[0] == NULL_FAMILY
     }
     for (name, runner), seconds in sorted(whole.items()):

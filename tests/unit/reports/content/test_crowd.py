@@ -10,7 +10,8 @@ from tare.reports.content.page import Page
 from tare.reports.content.sections import crowd as section
 from tare.reports.plots import density, starts, style
 from tare.reports.summaries import crowd
-from tare.reports.summaries.run import Summary, case_of
+from tare.reports.summaries.cases import case_of
+from tare.reports.summaries.run import Summary
 from tare.reports.text.words import words
 
 
@@ -78,5 +79,5 @@ def test_a_ramp_that_saw_no_memory_still_has_its_starts():
 
 def test_numbers_in_names_are_sorted_by_value():
     summary = Summary(replace(synthetic.empty_input(), trials=TRIALS))
-    assert [case.workload for case in summary.series] == ["starts-2", "starts-16"]
+    assert [case.workload for case in summary.primary_values] == ["starts-2", "starts-16"]
     assert case_of(TRIALS[0]).label == "starts-16"

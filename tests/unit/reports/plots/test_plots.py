@@ -128,7 +128,7 @@ def test_a_comparison_without_a_ratio_does_not_spoil_the_others() -> None:
 
 def test_the_total_stands_where_ticks_do_not_resolve_the_parts() -> None:
     summary = Summary(RUN)
-    by_name = {case.workload: case for case in summary.series}
+    by_name = {case.workload: case for case in summary.primary_values}
     short = {(b.runner, b.vantage): b for b in cpu.bars(summary, by_name["null"])}
     long = {(b.runner, b.vantage): b for b in cpu.bars(summary, by_name["cpu"])}
     assert set(short["namespaces", "cgroup.cpu"].parts) == {"total"}
@@ -138,7 +138,7 @@ def test_the_total_stands_where_ticks_do_not_resolve_the_parts() -> None:
 
 def test_only_the_closest_outside_view_is_drawn() -> None:
     summary = Summary(RUN)
-    found = cpu.chosen(cpu.bars(summary, next(iter(summary.series))))
+    found = cpu.chosen(cpu.bars(summary, next(iter(summary.primary_values))))
     views = {runner: [b.vantage for b in found if b.runner == runner] for runner in {b.runner for b in found}}
     assert views == {
         "bare": ["cpu", "cgroup.cpu"],
@@ -159,6 +159,6 @@ def test_a_places_own_use_is_not_called_the_jobs() -> None:
     judged = [metric for metric in start.metrics if metric.primary]
     whole = msgspec.structs.replace(start, metrics=(*judged, *used))
     summary = Summary(dataclasses.replace(RUN, trials=(whole,)))
-    found = [bar for case in summary.series for bar in cpu.bars(summary, case)]
+    found = [bar for case in summary.primary_values for bar in cpu.bars(summary, case)]
     assert [(bar.vantage, dict(bar.parts)) for bar in found] == [("place.cpu", {"user": 1.0})]
     assert "inside" not in cpu.vantage_label("place.cpu", words("en"))

@@ -12,7 +12,8 @@ from tare.reports.content.page import Page
 from tare.reports.content.sections import sections
 from tare.reports.model import LANGUAGES, Language, ReportInput
 from tare.reports.render.html.render import render
-from tare.reports.summaries.run import Summary, case_of
+from tare.reports.summaries.cases import case_of
+from tare.reports.summaries.run import Summary
 from tare.reports.text.words import words
 
 VOID = {"meta", "link", "rect"}

@@ -8,7 +8,8 @@ from tare.reports.content.sections import ladder as section
 from tare.reports.model import ReportInput
 from tare.reports.plots import ladder as plot
 from tare.reports.plots import style
-from tare.reports.summaries.run import LADDER, Summary, rank
+from tare.reports.summaries.run import Summary
+from tare.reports.summaries.runners import LADDER, rank
 from tare.reports.text.words import words
 from tare.results.judgement.rungs import climb, rungs
 from tare.results.storage.load import load_run

@@ -1,0 +1,27 @@
+"""Name the rungs of the isolation ladder and classify what each one adds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tare.results.record import BASE
+
+if TYPE_CHECKING:
+    from tare.reports.model import Kind
+    from tare.reports.text.words import Words
+    from tare.results.judgement.comparison import Estimate
+    from tare.results.judgement.rungs import Rise
+
+
+def rung_name(words: Words, rise: Rise) -> str:
+    """The rung as the runner's name has it; the last one is the full container."""
+    plus = "" if rise.below == BASE and ":" in rise.runner else "+"
+    full = "" if ":" in rise.runner else f" {words('ladder.full')}"
+    return f"{plus}{rise.rung}{full}"
+
+
+def tells(given: Estimate, none: float) -> Kind:
+    """Whether the interval lies wholly on one side of no change."""
+    if given.low is None or given.high is None or given.low <= none <= given.high:
+        return "muted"
+    return "worse" if given.low > none else "better"
