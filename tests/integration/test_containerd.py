@@ -13,13 +13,8 @@ from support.other_processes import open_place
 from tare.results.record import MARKS
 from tare.runners import cleanup as leftovers
 from tare.runners.containers.cri.enclosure import Enclosure, check
-from tare.runners.containers.cri.private import (
-    await_ready,
-    configure,
-    import_image,
-    programs_root,
-    write_pause,
-)
+from tare.runners.containers.cri.images import import_image, write_pause
+from tare.runners.containers.cri.private import await_ready, configure, programs_root
 from tare.runners.containers.cri.runner import Containerd
 from tare.runners.errors import Missing, PlaceFailure
 from tare.runners.model import Job, Limits
@@ -112,7 +107,7 @@ def system():
             write_pause(default_cache(), archive)
             archive.seek(0)
             ctr = Provision(default_cache(), use_system=False).tool("ctr")
-            import_image(ctr.argv(), ctr.environ, cri.path, archive)
+            import_image(ctr, cri.path, archive)
             yield cri
 
 

@@ -1,1 +1,1 @@
-"""Containers through the Kubernetes Container Runtime Interface (CRI)."""
+"""Run containers through the Kubernetes Container Runtime Interface (CRI)."""

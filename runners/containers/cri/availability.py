@@ -1,4 +1,7 @@
-"""Places made by containerd through CRI, the gRPC API by which a kubelet asks a runtime for pods."""
+"""Make the runner ``containerd``, or explain which library it lacks.
+
+CRI is a gRPC API, and gRPC is an optional dependency: nothing here imports it before the runner is made.
+"""
 
 from __future__ import annotations
 
@@ -17,22 +20,22 @@ if TYPE_CHECKING:
     from tare.runners.model import Job, Limits, Place
     from tare.runners.provision.tools import Provision
 
-NO_LIBRARY = "CRI is spoken by gRPC, and grpcio and protobuf are not installed"
+NO_LIBRARY = "CRI needs gRPC, and grpcio and protobuf are not installed"
 REMEDY = "pip install 'tarebench[cri]'"
 _NEEDED = ("grpc", "google.protobuf")
 
 
 def containerd(context: RunContext, provision: Provision) -> Runner:
-    """The runner, or one that says what its library is called and how to get it."""
+    """Make the runner, or a stand-in whose probe says which library is missing and how to install it."""
     if not importable():
         return _Unsupported()
-    from tare.runners.containers.cri.runner import Containerd  # noqa: PLC0415 - a gRPC library, which is optional
+    from tare.runners.containers.cri.runner import Containerd  # noqa: PLC0415 - imports gRPC, which is optional
 
     return Containerd(context, provision)
 
 
 def importable() -> bool:
-    """Whether the libraries of the extra ``cri`` are installed."""
+    """Tell whether the libraries of the extra ``cri`` are installed, without importing them."""
     try:
         return all(importlib.util.find_spec(name) for name in _NEEDED)
     except ModuleNotFoundError:  # the parent of a dotted name
@@ -40,7 +43,7 @@ def importable() -> bool:
 
 
 class _Unsupported:
-    """A runner that only explains itself."""
+    """Runner whose probe explains why it cannot be used."""
 
     name = label = "containerd"
     accelerator: Accelerator = "none"
@@ -59,4 +62,4 @@ class _Unsupported:
         raise TareError(f"{self.name} cannot be opened for {first}: {self.probe().reason}")
 
     def close(self) -> None:
-        """Nothing was made."""
+        """Do nothing: nothing was made."""

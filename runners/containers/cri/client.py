@@ -1,4 +1,4 @@
-"""A client of CRI over a runtime's socket, as a kubelet is one."""
+"""Call a container runtime through CRI, as a kubelet does. Needs gRPC, so import it only after checking for that."""
 
 from __future__ import annotations
 
@@ -17,29 +17,37 @@ PROBE_SECONDS = 2.0
 CALL_SECONDS = 60.0
 LABEL = "tare.run"
 IMAGE_CALLS = frozenset({"ListImages", "RemoveImage"})
-"""Of the image service; all others are of the runtime service."""
+"""Calls of CRI's image service; all others belong to its runtime service."""
 
 
 @dataclass(slots=True)
 class Cri:
-    """One runtime. A context manager: leaving it closes the connection."""
+    """Connection to one runtime. A context manager: leaving it closes the connection."""
 
     path: str
-    """Of its socket."""
+    """Path of the runtime's socket."""
     _channel: Any = field(init=False)
     _methods: dict[str, Callable[..., Any]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        # No proxy that the environment names can lead to a socket of this host.
+        # A proxy named in the environment cannot reach a socket of this host.
         self._channel = grpc.insecure_channel(f"unix://{self.path}", options=[("grpc.enable_http_proxy", 0)])
 
     def call(
         self, method: str, values: dict[str, Any] | None = None, seconds: float = CALL_SECONDS
     ) -> dict[str, Any]:
-        """One call; messages as in :mod:`tare.runners.containers.cri.messages`.
+        """Make one call.
+
+        Args:
+            method: name of the CRI call.
+            values: fields of the request, see :mod:`tare.runners.containers.cri.messages`.
+            seconds: time limit.
+
+        Returns:
+            The fields of the response.
 
         Raises:
-            CriError: it was refused, or did not come back in time.
+            CriError: the call was refused or timed out.
         """
         if method not in self._methods:
             service = "ImageService" if method in IMAGE_CALLS else "RuntimeService"
@@ -60,39 +68,39 @@ class Cri:
         return found
 
     def version(self) -> str:
-        """Name and version of the runtime."""
+        """Ask for the name and version of the runtime."""
         found = self.call("Version", seconds=PROBE_SECONDS)
         return f"{found['runtime_name']} {found['runtime_version']}"
 
     def not_ready(self) -> str:
-        """What the runtime says that it lacks, its network mostly; empty: nothing."""
+        """Ask what keeps the runtime from being ready, usually its network; empty if it is ready."""
         conditions = self.call("Status", seconds=PROBE_SECONDS).get("status", {}).get("conditions", ())
         bad = [each for each in conditions if not each.get("status")]
         return "; ".join(f"{each['type']}: {each.get('message', each.get('reason', ''))}" for each in bad)
 
     def sandboxes(self, run: str) -> list[str]:
-        """Ids of a run's pods."""
+        """List the ids of a run's pods."""
         wanted = {"filter": {"label_selector": pairs({LABEL: run})}}
         return [each["id"] for each in self.call("ListPodSandbox", wanted).get("items", ())]
 
     def images(self, repository: str) -> list[str]:
-        """The tags of images of that name."""
+        """List the tags of the images with this name."""
         tags = [
             tag for each in self.call("ListImages").get("images", ()) for tag in each.get("repo_tags", ())
         ]
         return [tag for tag in tags if tag.rpartition(":")[0] == repository]
 
     def remove_pod(self, sandbox: str) -> None:
-        """Stop and remove a pod with all that is in it; one that is gone is fine."""
+        """Stop and remove a pod and everything in it. Does nothing if the pod is gone."""
         self.call("StopPodSandbox", {"pod_sandbox_id": sandbox})
         self.call("RemovePodSandbox", {"pod_sandbox_id": sandbox})
 
     def remove_image(self, tag: str) -> None:
-        """Remove an image; one that is gone is fine."""
+        """Remove an image. Does nothing if it is gone."""
         self.call("RemoveImage", {"image": {"image": tag}})
 
     def close(self) -> None:
-        """Close the connection. Idempotent."""
+        """Close the connection; may be called again."""
         self._channel.close()
 
     def __enter__(self) -> Self:

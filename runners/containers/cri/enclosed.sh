@@ -1,7 +1,7 @@
-# The first process of new net, mount and pid namespaces in which daemons run. Run by enclosure.py as root; when it is
-# killed, the kernel ends all that runs in here, and every mount and interface goes with it.
-#   $1 folder for what the daemons keep, $2 root of fetched programs or /, then cgroup.procs files to enter, then --,
-#   then the daemons, each a command line of its own in the shell's words, started when a line comes on standard input
+# First process of the network, mount and pid namespaces in which daemons run. enclosure.py starts it as root. When it is
+# killed, the kernel ends everything in the namespaces and removes their mounts and interfaces.
+#   $1 folder for the daemons' files, $2 root of the fetched programs or /, then cgroup.procs files to enter, then --,
+#   then one quoted command line per daemon; each is started when a line arrives on standard input
 set -u
 folder=$1 root=$2
 shift 2
@@ -12,15 +12,15 @@ done
 shift
 mount -t proc proc /proc
 ip link set lo up
-# Fixed paths of containerd's shims, of CNI's plugins and of a kubelet, which daemons of the user's may be using.
+# Hide the fixed paths of containerd's shims, CNI plugins and kubelets: the user's own daemons may be using them.
 mount -t tmpfs -o mode=755 tare /run
 for path in /var/lib /var/log; do
     case $folder:$root in
-        *$path/*) ;; # or its own would be hidden
+        *$path/*) ;; # our own folder is below
         *) mount -t tmpfs -o mode=755 tare $path ;;
     esac
 done
-# Files that lie over sysctls: whoever wants another value of the host's writes there.
+# Bind files over sysctls, so that a daemon that changes one does not change the host's.
 for file in "$folder"/sysctl/*; do
     [ -e "$file" ] || continue
     name=${file##*/}
@@ -30,15 +30,15 @@ for file in "$folder"/sysctl/*; do
     esac
     [ ! -e "$target" ] || mount --bind "$file" "$target"
 done
-# Fetched programs have to find their own loader and libraries, and each other: so here their /usr lies over the host's.
-# Nothing but the shell's own commands may follow.
+# Fetched programs must find their own loader, libraries and each other, so bind their /usr over the host's.
+# Only shell built-ins may follow.
 if [ "$root" != / ]; then
     mount --bind "$root/usr" /usr
 fi
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 cd "$folder"
 for daemon in "$@"; do
-    read -r _ || exit 1 # a line for each says that what it needs is there
+    read -r _ || exit 1 # wait until what this daemon needs is there
     eval "exec $daemon" </dev/null &
 done
 wait

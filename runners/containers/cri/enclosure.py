@@ -1,7 +1,7 @@
-"""Net, mount and pid namespaces of their own for daemons: nothing they do outlives them, or is seen by the host's.
+"""Run daemons in private network, mount and pid namespaces: the host sees nothing of them, and nothing outlives them.
 
-Their files are in one folder, which is the only way in: sockets and logs are there. The processes carry the run in
-their environment, so :mod:`tare.runners.cleanup` finds them after a ``kill -9``; the rest goes with them.
+All their files, sockets and logs are in one folder, the only way in. The processes carry the run in their environment,
+so :mod:`tare.runners.cleanup` finds them after a ``kill -9``; everything else goes with them.
 """
 
 from __future__ import annotations
@@ -32,9 +32,13 @@ _NEEDED = {"unshare": "util-linux", "nsenter": "util-linux", "ip": "iproute2", "
 
 
 def check() -> None:
-    """Raises PlaceFailure: it cannot be made here, and why."""
+    """Check that an enclosure can be made here.
+
+    Raises:
+        PlaceFailure: it cannot; the message says why.
+    """
     if os.geteuid():
-        raise PlaceFailure("daemons in namespaces of their own need root", remedy="run as root")
+        raise PlaceFailure("daemons in private namespaces need root", remedy="run as root")
     for program, package in _NEEDED.items():
         if shutil.which(program) is None:
             raise PlaceFailure(
@@ -44,27 +48,27 @@ def check() -> None:
 
 @dataclass(slots=True)
 class Enclosure:
-    """A context manager that starts nothing by itself: :meth:`start` does, leaving ends all of it."""
+    """Namespaces for daemons. Entering the context starts nothing, :meth:`start` does; leaving it ends everything."""
 
     run: str
     folder: Path
-    """For all that the daemons keep; made here, and removed."""
+    """Folder for the daemons' files; made and removed here."""
     root: Path
-    """Root of fetched programs, or ``/`` for the system's."""
+    """Root of the fetched programs, or ``/`` for the system's."""
     _process: subprocess.Popen[bytes] | None = field(init=False, default=None)
 
     @property
     def log(self) -> Path:
-        """What the daemons said."""
+        """Path of the daemons' common log."""
         return self.folder / "log"
 
     @property
     def accounting(self) -> list[Path]:
-        """The cgroup that counts the daemons' CPU time; empty if none could be made."""
+        """List the cgroup that counts the daemons' CPU time; empty if none could be made."""
         return [folder for folder in self._cgroups() if folder.is_dir()][:1]
 
     def make_folder(self) -> None:
-        """Make the folder, for the daemons' configuration."""
+        """Make the folder, so that the daemons' configuration can be written."""
         self.folder.mkdir(parents=True)
 
     def start(
@@ -73,17 +77,17 @@ class Enclosure:
         """Start the daemons.
 
         Args:
-            daemons: each one's command line; ``./NAME`` is relative to the folder.
-            held: so many of them, the last ones, are started by :meth:`release` only.
-            connect: called before they start, with the host's pid of a process that is in the namespaces.
+            daemons: their command lines; ``./NAME`` is relative to the folder.
+            held: number of daemons at the end of the list that wait for :meth:`release`.
+            connect: called before any starts, with the host pid of a process in the namespaces.
 
         Raises:
-            PlaceFailure: they cannot be started.
+            PlaceFailure: the namespaces cannot be made.
         """
         check()
         entered = []
         for folder in self._cgroups()[:1]:
-            with suppress(OSError):  # not ours to divide: then their CPU time is not known, and that is all
+            with suppress(OSError):  # without permission to make one only their CPU time is unknown
                 folder.mkdir(parents=True, exist_ok=True)
                 entered.append(folder / "cgroup.procs")
         argv = [
@@ -120,7 +124,7 @@ class Enclosure:
         self.release(len(daemons) - held)
 
     def release(self, count: int) -> None:
-        """Start the next ``count`` daemons."""
+        """Start the next ``count`` of the held daemons."""
         assert self._process is not None  # noqa: S101 - see start
         assert self._process.stdin is not None  # noqa: S101 - it is a pipe
         self._process.stdin.write(b"\n" * count)
@@ -128,12 +132,12 @@ class Enclosure:
 
     @property
     def pid(self) -> int:
-        """Of a process whose children are in the namespaces."""
+        """Host pid of the process whose children are in the namespaces."""
         assert self._process is not None  # noqa: S101 - it was started
         return self._process.pid
 
     def first_pid(self) -> int:
-        """The host's pid of the first process inside; 0 if it is not there yet, or not any more."""
+        """Look up the host pid of the first process inside; 0 if there is none yet, or none any more."""
         try:
             children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text("ascii").split()
         except OSError:
@@ -141,10 +145,10 @@ class Enclosure:
         return int(children[0]) if children else 0
 
     def await_ready(self, ready: Callable[[], str], seconds: float, what: str) -> None:
-        """Wait until ``ready`` has no complaint any more.
+        """Wait until ``ready`` returns an empty string instead of a complaint.
 
         Raises:
-            PlaceFailure: the daemons ended, or it took too long; the text has the complaint and the end of the log.
+            PlaceFailure: the daemons ended or took too long; the message has the complaint and the end of the log.
         """
         deadline = time.monotonic() + seconds
         while complaint := ready():
@@ -155,20 +159,20 @@ class Enclosure:
             time.sleep(POLL_SECONDS)
 
     def tail(self) -> str:
-        """The end of what the daemons said."""
+        """Read the end of the daemons' log."""
         try:
             return "\n".join(self.log.read_text("utf-8", "replace").splitlines()[-_LOG_LINES:])
         except OSError:
             return ""
 
     def close(self) -> None:
-        """End everything, and remove the folder. Idempotent.
+        """End all daemons and remove the folder. Idempotent.
 
         Raises:
-            TareError: something stays.
+            TareError: a process cannot be ended.
         """
         if self._process is not None:
-            # The child dies with it, and with the child, the first process of its pid namespace, all others in there.
+            # Its child dies with it; that is the first process of the pid namespace, so all others in there die, too.
             first = self.first_pid()
             self._process.kill()
             self._process.wait(END_SECONDS)
@@ -183,7 +187,7 @@ class Enclosure:
             shutil.rmtree(self.folder)
 
     def _cgroups(self) -> list[Path]:
-        """Where the daemons may be counted, best first; leaf cgroups, so that v2 permits processes in them."""
+        """List candidates for the daemons' cgroup, best first: leaves, because v2 allows processes only there."""
         return [
             one.top / f"tare-{self.run}" / f"daemons-{self.folder.name}"
             for one in Cgroups.detect().hierarchies
@@ -198,7 +202,7 @@ class Enclosure:
 
 
 def run_cgroups(run: str) -> Iterable[Path]:
-    """The run's cgroup in each hierarchy, at its top: where daemons make those of containers."""
+    """List the run's cgroup at the top of each hierarchy, in which daemons make those of containers."""
     return (one.top / f"tare-{run}" for one in Cgroups.detect().hierarchies)
 
 

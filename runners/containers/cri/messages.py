@@ -1,7 +1,7 @@
-"""The messages of CRI that are needed here, as protobuf types made from a table of their fields.
+"""Encode and decode the CRI messages used here, with protobuf types built from a table of fields.
 
-Names and numbers are those of ``k8s.io/cri-api/pkg/apis/runtime/v1/api.proto``; fields that are left out here are
-skipped when read, as protobuf has it.
+Names and numbers are those of ``k8s.io/cri-api/pkg/apis/runtime/v1/api.proto``. Fields missing from the table are
+skipped when a message is read.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, json_format, messag
 PACKAGE = "runtime.v1"
 
 _SCALARS = {"string": 9, "int64": 3, "int32": 5, "bool": 8, "uint32": 13}
-"""Types by their numbers in descriptor.proto."""
+"""Scalar type → its number in descriptor.proto."""
 
 FIELDS = {
     "Pair": "key=1 value=2",
@@ -59,24 +59,25 @@ FIELDS = {
     "RemoveImageRequest": "image=1:ImageSpec",
     "RemoveImageResponse": "",
 }
-"""Message → its fields as ``name=number[:type][*]``; ``string`` is the default, ``*`` means repeated.
+"""Message → its fields as ``name=number[:type][*]``; the default type is ``string``, ``*`` means repeated.
 
-Maps are lists of ``Pair`` here: on the wire they are the same. ``ContainerStatus.state`` is an enum, sent as int32.
+Maps are written as lists of ``Pair``, which look the same on the wire. ``ContainerStatus.state`` is an enum, sent as
+int32.
 """
 
 
 def encode(name: str, values: dict[str, Any]) -> bytes:
-    """A message as bytes, from the form that :func:`decode` returns.
+    """Serialize a message given in the form that :func:`decode` returns.
 
     Raises:
-        google.protobuf.json_format.ParseError: it has no such field, or of another type.
+        google.protobuf.json_format.ParseError: a field is unknown or has the wrong type.
     """
     data: bytes = json_format.ParseDict(values, _types()[name]()).SerializeToString()
     return data
 
 
 def decode(name: str, data: bytes) -> dict[str, Any]:
-    """The fields that are there: messages as dictionaries, 64-bit numbers as text."""
+    """Parse a message into its fields that are set: nested messages as dictionaries, 64-bit numbers as text."""
     found: dict[str, Any] = json_format.MessageToDict(
         _types()[name].FromString(data), preserving_proto_field_name=True
     )
@@ -84,7 +85,7 @@ def decode(name: str, data: bytes) -> dict[str, Any]:
 
 
 def pairs(values: dict[str, str]) -> list[dict[str, str]]:
-    """A map, as a message has it."""
+    """Write a map as the list of pairs that a message needs."""
     return [{"key": key, "value": value} for key, value in values.items()]
 
 

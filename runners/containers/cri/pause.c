@@ -1,4 +1,4 @@
-/* The first process of a pod: holds its namespaces, reaps what is left to it, and leaves when it is told to. */
+/* First process of a pod: holds the namespaces, reaps orphans, and exits on SIGTERM or SIGINT. */
 #include "sys.h"
 
 int tare_main(int argc, char **argv, char **envp)

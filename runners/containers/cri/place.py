@@ -1,11 +1,11 @@
-"""A pod with one container, made by the calls that a kubelet makes: run a sandbox, create, start; stop, remove.
+"""Make a pod with one container by the calls a kubelet makes: run a sandbox, create, start; stop, remove.
 
-The kubelet's half is ours as well: the pod's cgroup, in which the limits are set, is made before its sandbox. CRI hands
-no streams over but through a server of its own, so the agent connects to a UNIX socket in a folder that is mounted.
+The kubelet's own part is done here as well: the pod's cgroup, which holds the limits, is made before the sandbox. CRI
+passes streams only through a server of its own, so the agent connects to a Unix socket in a mounted folder.
 
-Timeline: ``requested`` is stamped before the pod's cgroup is made, ``spawned`` when the call that runs the sandbox has
-returned, ``created`` when the container is there to be started, ``ended`` before the first call that takes it down,
-``gone`` when the last one has returned and the pod's cgroup is removed.
+Timeline: ``requested`` is stamped before the pod's cgroup is made, ``spawned`` when the call that runs the sandbox
+returns, ``created`` when the container is ready to be started, ``ended`` before the first call that takes it down,
+``gone`` when the last call has returned and the pod's cgroup is removed.
 """
 
 from __future__ import annotations
@@ -38,16 +38,17 @@ if TYPE_CHECKING:
     from tare.runners.model import Job
 
 HELLO_SECONDS = 30.0
+"""Time limit for the agent's first message."""
 STOP_SECONDS = 5
-"""For the agent to leave by itself, then it is killed."""
+"""Grace period before the runtime kills the agent."""
 CHANNEL = "/run/tare/channel"
-"""The agent's socket, as the place sees it."""
+"""Path of the agent's socket inside the place."""
 _LOOK_SECONDS = 1.0
-"""How often it is asked whether the container still runs, while its agent is awaited. Most connect long before."""
+"""Interval of checks that the container still runs while the agent is awaited. Most agents connect long before."""
 _RUNNING, _UNKNOWN = 1, 3
 """States of a container in CRI."""
 NAMESPACE = "tare"
-"""The pods' Kubernetes namespace, as far as the runtime knows of such."""
+"""Kubernetes namespace in the metadata of the pods."""
 
 PHASES = (
     ("cri.sandbox", "requested", "spawned"),
@@ -56,20 +57,20 @@ PHASES = (
     ("cri.stop", "ended", "stopped"),
     ("cri.remove", "stopped", "gone"),
 )
-"""Metric, from, to. ``cri.start``: from the call to the agent's first instruction, so before that call returns."""
+"""Metric, first mark, last mark. ``cri.start`` ends at the agent's first instruction, before its call returns."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CriPlan(PlacePlan):
-    """How a runner wants its place."""
+    """Everything needed to make a :class:`CriPlace`."""
 
     cri: Cri
     image: str
-    """Reference of the image, which the runtime has."""
+    """Reference of an image that the runtime has."""
     cgroups: Cgroups
-    """Those at the tops of their hierarchies, where a path means the same to the runtime."""
+    """Cgroups rooted at the top of each hierarchy, where a path means the same to the runtime."""
     daemons: tuple[Path, ...] = ()
-    """cgroups of the runtime's daemons."""
+    """Cgroups of the runtime's daemons; empty: their CPU time is not known."""
 
 
 class CriPlace(HostPlace):
@@ -97,7 +98,7 @@ class CriPlace(HostPlace):
 
     def _make_cgroup(self) -> tuple[Cgroup | None, str]:
         plan = self._plan
-        self._requested_ns = time.monotonic_ns()  # the folders before it are the suite's own
+        self._requested_ns = time.monotonic_ns()  # the folders made before are Tare's own
         pod = plan.cgroups.create(
             plan.context.run, plan.name, plan.limits, disk=disk_of(plan.context.workdir)
         )
@@ -169,12 +170,12 @@ class CriPlace(HostPlace):
             if state != _RUNNING or time.monotonic() > deadline:
                 raise PlaceFailure(
                     f"the pod's agent did not connect: {words}",
-                    remedy="the runtime's log says what became of its container",
+                    remedy="see the runtime's log for what became of its container",
                 )
         return listening.accept()[0]
 
     def _enter_container(self) -> None:
-        """Watch the container's own cgroups, which the runtime made in the pod's, where the limits are."""
+        """Watch the container's cgroups, which the runtime made inside those of the pod."""
         if self._cgroup:
             inner = {name: folder / self._container for name, folder in self._cgroup.folders.items()}
             self._cgroup = replace(
@@ -195,7 +196,7 @@ class CriPlace(HostPlace):
             self._cgroup.kill()
 
     def _ended(self, timeout_seconds: float) -> bool:
-        """Take the pod down: the calls themselves wait for the container's end."""
+        """Take the pod down. The calls return after the container has ended."""
         del timeout_seconds
         if "gone" not in self.timeline:
             self.timeline["ended"] = time.monotonic_ns()
@@ -207,7 +208,7 @@ class CriPlace(HostPlace):
     def _take_down(self) -> None:
         cri = self._plan.cri
         if self._container:
-            with suppress(CriError):  # the sandbox's end is its end as well
+            with suppress(CriError):  # stopping the sandbox ends the container as well
                 cri.call("StopContainer", {"container_id": self._container, "timeout": STOP_SECONDS})
         if self._sandbox:
             cri.call("StopPodSandbox", {"pod_sandbox_id": self._sandbox})
@@ -216,7 +217,7 @@ class CriPlace(HostPlace):
         self._sandbox = self._container = ""
 
     def _remove_cgroups(self) -> None:
-        """The pod's, in every hierarchy: the runtime makes those that nothing is limited with, and leaves them."""
+        """Remove the pod's cgroups in all hierarchies: the runtime also makes some without limits, and leaves them."""
         for one in self._plan.cgroups.hierarchies:
             for path in (self._run_folder(one.top) / self._plan.name, self._run_folder(one.top)):
                 with suppress(OSError):
@@ -226,7 +227,7 @@ class CriPlace(HostPlace):
         return top / f"tare-{self._run}"
 
     def _status(self) -> tuple[int, str]:
-        """What the runtime says of the container: its state, and in words."""
+        """Ask the runtime for the container's state, as a number and in words."""
         try:
             status = self._plan.cri.call("ContainerStatus", {"container_id": self._container}).get(
                 "status", {}
@@ -243,7 +244,7 @@ class CriPlace(HostPlace):
         self, failure: PlaceFailure, events: Mapping[str, int], spawned: Spawned | None = None
     ) -> PlaceFailure:
         del spawned
-        if type(failure) is not PlaceFailure:  # a clock that contradicts itself explains itself
+        if type(failure) is not PlaceFailure:  # contradicting clocks need no explanation
             return failure
         if why := self._kernel_verdict(events, None):
             return PlaceFailure(

@@ -1,8 +1,8 @@
-"""The runner ``containerd``: a pod with one container through CRI, as a kubelet would ask for it, without a kubelet.
+"""Run pods of one container in containerd through CRI: the calls a kubelet makes, without a kubelet.
 
-It is asked for by the API itself: Debian has no ``crictl``, ``ctr`` makes no pods, and what a cluster's users wait for
-are these very calls. The containerd is the system's if it answers, its CRI is ready and the user may speak to it, else
-one of Tare's own, for this run, in namespaces of its own.
+The API is called directly: Debian has no ``crictl``, ``ctr`` makes no pods, and the users of a cluster wait for exactly
+these calls. The system's containerd is used if it answers, its CRI is ready and the user may speak to it; else a
+private containerd is started for the run, in namespaces of its own.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING
 from tare.runners.containers.cri.client import Cri
 from tare.runners.containers.cri.enclosure import Enclosure, check
 from tare.runners.containers.cri.errors import CriError
+from tare.runners.containers.cri.images import import_image, write_pause
 from tare.runners.containers.cri.place import CriPlace, CriPlan
 from tare.runners.containers.cri.private import (
     await_ready,
     configure,
-    import_image,
+    fetching,
     missing_programs,
     programs_root,
-    write_pause,
 )
 from tare.runners.containers.engines.clearing import repository
 from tare.runners.containers.engines.usage import daemon_folders
@@ -36,7 +36,6 @@ from tare.runners.host.files import file_system
 from tare.runners.host.owners import note_engine
 from tare.runners.images.oci import of_image
 from tare.runners.model import Job, Probe
-from tare.runners.provision.tools import Provision
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,7 +44,7 @@ if TYPE_CHECKING:
     from tare.runners.context import RunContext
     from tare.runners.images.image import Image
     from tare.runners.model import Limits
-    from tare.runners.provision.tools import Tool
+    from tare.runners.provision.tools import Provision, Tool
 
 SYSTEM_SOCKET = Path("/run/containerd/containerd.sock")
 
@@ -69,7 +68,7 @@ class Containerd:
     def __init__(
         self, context: RunContext, provision: Provision, *, system_socket: Path = SYSTEM_SOCKET
     ) -> None:
-        """``system_socket``: where the system's containerd listens."""
+        """Take ``system_socket``: where the system's containerd listens."""
         self._context, self._provision, self._system = context, provision, system_socket
         self._numbers = itertools.count()
         self._undo = ExitStack()
@@ -85,13 +84,13 @@ class Containerd:
         try:
             check()
             if missing_programs() and not self._provision.can_fetch("containerd"):
-                programs_root(self._provision)  # says why not
+                programs_root(self._provision)  # raises with the reason
         except (Missing, PlaceFailure) as error:
             return Probe(ok=False, reason=f"{why_not}, and: {error.reason}", remedy=error.remedy)
         return Probe(ok=True, facts={"engine": "one of Tare's own", "private": True, "system": why_not})
 
     def prepare(self, image: Image, limits: Limits) -> None:
-        """See :class:`tare.runners.context.Runner`. Ends with an opening that nobody measures: it shows that all works."""
+        """See :class:`tare.runners.context.Runner`. Ends with one unmeasured opening, which shows that everything works."""
         self.close()
         try:
             self._prepare(image, limits)
@@ -112,7 +111,7 @@ class Containerd:
         with tempfile.TemporaryFile(dir=context.workdir) as archive:
             of_image(image, tag).write_archive(archive)
             archive.seek(0)
-            import_image(ctr.argv(), ctr.environ, cri.path, archive)
+            import_image(ctr, cri.path, archive)
         tops = Cgroups.detect()
         self._prepared = _Prepared(
             cri=cri,
@@ -160,7 +159,7 @@ class Containerd:
         Cgroups.detect().remove_run(self._context.run)
 
     def _start(self) -> tuple[Cri, list[Path]]:
-        """A containerd of Tare's own, with the pods' first image in it."""
+        """Start a private containerd and load the pause image into it."""
         root = programs_root(self._provision)
         enclosure = self._undo.enter_context(
             Enclosure(self._context.run, self._context.workdir / "cri", root)
@@ -172,24 +171,26 @@ class Containerd:
         with tempfile.TemporaryFile(dir=self._context.workdir) as archive:
             write_pause(self._context.cache, archive)
             archive.seek(0)
-            import_image(ctr.argv(), ctr.environ, cri.path, archive)
+            import_image(ctr, cri.path, archive)
         return cri, enclosure.accounting
 
     def _join(self) -> tuple[Cri, list[Path]]:
-        """The system's."""
+        """Connect to the system's containerd."""
         context = self._context
         note_engine(context.cache, context.run, context.workdir, f"cri:{self._system}")
         return self._undo.enter_context(Cri(str(self._system))), daemon_folders(("containerd",))
 
     def _ctr(self, *, private: bool) -> Tool:
-        if private and missing_programs():
-            known = self._provision
-            return Provision(known.cache, known.offline, known.progress, use_system=False).tool("ctr")
-        return self._provision.tool("ctr")
+        chosen = fetching(self._provision) if private and missing_programs() else self._provision
+        return chosen.tool("ctr")
 
 
 def system_version(path: Path) -> tuple[str, str]:
-    """The version of the containerd that listens there, if its CRI is ready; else why it cannot be used."""
+    """Ask the containerd at ``path`` for its version.
+
+    Returns:
+        The version and an empty reason, or an empty version and the reason why this containerd cannot be used.
+    """
     if not path.exists():
         return "", f"there is no {path}"
     with Cri(str(path)) as cri:
@@ -202,7 +203,7 @@ def system_version(path: Path) -> tuple[str, str]:
 
 
 def _unless_absent(cri: Cri, tag: str) -> None:
-    """Remove the image, unless the daemon is gone: then the run's registration keeps it for later."""
+    """Remove an image. If the daemon is gone, the run's registration makes a later start remove it."""
     try:
         cri.remove_image(tag)
     except CriError as error:

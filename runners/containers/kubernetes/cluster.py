@@ -17,24 +17,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 from tare.runners.containers.cri.enclosure import Enclosure, run_cgroups
-from tare.runners.containers.cri.private import (
-    SOCKET,
-    await_ready,
-    configure,
-    import_image,
-    programs_root,
-    write_pause,
-)
+from tare.runners.containers.cri.images import import_image, write_pause
+from tare.runners.containers.cri.private import SOCKET, await_ready, configure, fetching, programs_root
 from tare.runners.containers.kubernetes.kubectl import ClusterError, Kubectl
 from tare.runners.errors import PlaceFailure
 from tare.runners.host.links import free_networks, ip
-from tare.runners.provision.tools import Provision
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from tare.runners.provision.tools import Tool
+    from tare.runners.provision.tools import Provision, Tool
 
 NODE = "tare"
 START_SECONDS = 180.0
@@ -135,15 +128,14 @@ class Cluster:
             write_pause(self.provision.cache, archive)
             archive.seek(0)
             ctr = self._fetched("ctr")
-            import_image(ctr.argv(), ctr.environ, str(self.containerd), archive)
+            import_image(ctr, str(self.containerd), archive)
         self._enclosure.await_ready(self._no_server, START_SECONDS, "the API server")
         self._enclosure.release(3)
         self._enclosure.await_ready(self._complaint, START_SECONDS, "the cluster")
 
     def _fetched(self, name: str) -> Tool:
-        """Never the system's: a client has to be about as old as its server."""
-        known = self.provision
-        return Provision(known.cache, known.offline, known.progress, use_system=False).tool(name)
+        """Fetch a tool even if the system has one, since clients and servers have to be of the same age."""
+        return fetching(self.provision).tool(name)
 
     def _no_server(self) -> str:
         try:

@@ -20,8 +20,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tare.runners.containers.cri.private import NAMESPACE as CRI_NAMESPACE
-from tare.runners.containers.cri.private import import_image
+from tare.runners.containers.cri.images import NAMESPACE as CRI_NAMESPACE
+from tare.runners.containers.cri.images import import_image
 from tare.runners.containers.engines.clearing import repository
 from tare.runners.containers.engines.place import EnginePlace, Observer
 from tare.runners.containers.kubernetes.clearing import namespace_of, remove_namespace
@@ -244,7 +244,7 @@ class Kubernetes:
         with tempfile.TemporaryFile(dir=context.workdir) as archive:
             of_image(image, tag).write_archive(archive)
             archive.seek(0)
-            import_image(ctr.argv(), ctr.environ, socket, archive)
+            import_image(ctr, socket, archive)
         return tag
 
 
