@@ -18,6 +18,11 @@ class PlaceFailure(TareError):
         self.reason, self.remedy, self.log = reason, remedy, log
 
 
+def as_failure(error: Exception) -> PlaceFailure:
+    """Turn whatever a runner raised into a place's failure: a full disk or a lost launcher ends a trial, not the run."""
+    return error if isinstance(error, PlaceFailure) else PlaceFailure(str(error))
+
+
 class UsageError(TareError):
     """A request that makes no sense; the text says what would be accepted."""
 

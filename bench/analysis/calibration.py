@@ -1,4 +1,4 @@
-"""Calibration: A/A and injected slowdowns through the real pipeline, on this host.
+"""Calibrate the judgement on this host: measure A/A and injected slowdowns through the real pipeline.
 
 *CPU*: the same program with a share of iterations more. *Cold start*: the null job in a new place whose top process
 spins, within its start, for a share of the median start measured just before. All levels are in every block.
@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from tare.bench.campaign.provision import provide
+from tare.bench.campaign.provision import provision
 from tare.bench.campaign.run import measure
 from tare.bench.campaign.session import opened
 from tare.bench.planning.modes import Mode
@@ -33,103 +33,137 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from tare.bench.planning.runners import Bench
+    from tare.bench.campaign.provision import Provisioned
+    from tare.bench.campaign.run import Measured
     from tare.bench.progress import Progress
     from tare.bench.request.request import Request
+    from tare.results.record import Manifest
     from tare.results.storage.load import Run
     from tare.runners.context import Runner
-    from tare.runners.images.image import Image
-    from tare.runners.model import Limits
 
+_COLLECTOR_SECONDS = 0.004
+"""The collectors' own time around one job, for the estimate."""
 SHARES = (0.01, 0.03, 0.05, 0.10, 0.20)
 BUDGET_SECONDS = 900.0
 LEAST_BLOCKS = 20
 _PILOTS = 40
+"""Null launches of each runner before anything counts."""
 _BLOCKS_A_ROUND = 10
-"""Cold starts and jobs take turns after so many blocks, so that both see all of the time."""
+"""Blocks after which cold starts and jobs take turns, so that both see all of the time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What to calibrate."""
+    """Slowdowns to inject, and how long to measure them."""
 
     shares: tuple[float, ...] = SHARES
+    """Slowdowns relative to the base: 0.05 is 5 %."""
     budget_seconds: float = BUDGET_SECONDS
     blocks: int | None = None
+    """``None``: as many as the budget affords, and at least :data:`LEAST_BLOCKS`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pilot:
-    """What a few launches showed, before anything counts."""
+    """Medians of a few launches and jobs, taken before anything counts."""
 
     start_seconds: Mapping[str, float]
-    """Runner key → median of its null launch."""
+    """Runner key → median of its null launch, from ``requested`` to ``gone``."""
     block_seconds: float
     """Estimate for one block of everything."""
 
 
-def calibrate(
-    request: Request, wanted: Wanted, runs: Path, progress: Progress, *, go_on: bool
-) -> tuple[Path, bool]:
-    """Measure into ``runs``; ``go_on``: take up the last interrupted one.
+@dataclass(frozen=True, slots=True)
+class Design:
+    """Everything that is fixed before a calibration measures, and kept for going on with it."""
 
-    Returns the run's folder and whether it was interrupted.
+    shares: tuple[float, ...]
+    start_seconds: Mapping[str, float]
+    """As in :class:`Pilot`."""
+    blocks: int
+    estimate_seconds: float
+    seed: int
+
+    def record(self) -> dict[str, Any]:
+        """Return what a plan does not record, for the request's settings."""
+        return {"shares": self.shares, "start_seconds": dict(self.start_seconds)}
+
+
+_NOTHING = Design((), {}, blocks=1, estimate_seconds=0.0, seed=0)
+"""For the plan that provisioning is done by, before anything was seen."""
+
+
+def calibrate(request: Request, wanted: Wanted, runs: Path, progress: Progress, *, go_on: bool) -> Measured:
+    """Measure into ``runs``; ``go_on``: take up the last interrupted calibration.
 
     Raises:
         UsageError: there is nothing to go on with.
     """
     before = _unfinished(runs) if go_on else None
+    request = _calibration_request(request, runs, before)
+    with opened(request, progress) as bench, ExitStack() as stack:
+        keys = [key for key, probe in bench.probes.items() if probe.ok]
+        known = _stored_design(before.manifest) if before else None
+        levels = _levels(known.shares if known else wanted.shares)
+        provisioned = provision(request, bench, _plan(levels, keys, (), _NOTHING), progress)
+        keys = [key for key in keys if provisioned.bench.probes[key].ok]
+        design = known or _new_design(request, wanted, provisioned, keys, progress)
+        request = replace(request, settings={**request.settings, "calibration": design.record()})
+        made = make_variants(bench.supplies, keys, _variants(design))
+        for runner in made.values():
+            stack.callback(runner.close)
+        for runner in made.values():
+            runner.probe()
+            runner.prepare(provisioned.image, provisioned.limits)
+        plan = _plan(levels, keys, [*made], design)
+        everything = replace(provisioned.bench, runners={**provisioned.bench.runners, **made})
+        return measure(request, replace(provisioned, bench=everything, verified={}), plan, progress)
+
+
+def _calibration_request(request: Request, runs: Path, before: Run | None) -> Request:
+    """Point the request at the folder of calibration runs, and at the run to go on with."""
     settings = {**request.settings, "run.results_dir": runs, "run.name": "calibration"}
     if before is not None:
         asked = before.manifest.plan["request"]["settings"]
         settings |= {"calibration": asked["calibration"], "run.runners": tuple(asked["run.runners"])}
-    request = replace(
+    return replace(
         request,
         settings=settings,
         resume=before.manifest.run if before else "",
         resuming="tare calibrate --resume",
     )
-    limits = request.limits()
-    with opened(request, progress, run_id=request.resume) as bench:
-        keys = [key for key, probe in bench.probes.items() if probe.ok]
-        levels = _levels(settings["calibration"]["shares"] if before else wanted.shares)
-        supplied = provide(request, bench, _plan(levels, keys, (), 1, 0.0, 0), limits, progress)
-        keys = [key for key in keys if supplied.bench.probes[key].ok]
-        image = supplied.image
-        if before is None:
-            progress.say("looking how long launches take here")
-            pilot = _pilot(bench, keys, image, limits, levels)
-            blocks = wanted.blocks or max(LEAST_BLOCKS, int(wanted.budget_seconds / pilot.block_seconds))
-            kept: dict[str, Any] = {"shares": wanted.shares, "start_seconds": dict(pilot.start_seconds)}
-            request = replace(request, settings={**request.settings, "calibration": kept})
-            estimate, seed = blocks * pilot.block_seconds, _seed(request)
-        else:
-            kept = request.settings["calibration"]
-            recorded = before.manifest.plan
-            blocks, estimate, seed = (
-                recorded["cold_blocks"],
-                recorded["estimate_seconds"],
-                before.manifest.seed,
-            )
-        variants = _variants(kept["shares"], kept["start_seconds"])
-        with ExitStack() as stack:
-            made = make_variants(bench.supplies, keys, variants)
-            for runner in made.values():
-                stack.callback(runner.close)
-            for runner in made.values():
-                runner.probe()
-                runner.prepare(image, limits)
-            final = _plan(levels, keys, [*made], blocks, estimate, seed)
-            everything = replace(supplied.bench, runners={**supplied.bench.runners, **made})
-            return measure(request, everything, final, image, limits, progress)
 
 
-def _seed(request: Request) -> int:
-    asked: int | None = request.settings["run.seed"]
-    return secrets.randbelow(1 << 32) if asked is None else asked
+def _stored_design(manifest: Manifest) -> Design:
+    recorded = manifest.plan
+    kept = recorded["request"]["settings"]["calibration"]
+    return Design(
+        tuple(kept["shares"]),
+        kept["start_seconds"],
+        recorded["cold_blocks"],
+        recorded["estimate_seconds"],
+        manifest.seed,
+    )
+
+
+def _new_design(
+    request: Request, wanted: Wanted, provisioned: Provisioned, keys: Sequence[str], progress: Progress
+) -> Design:
+    progress.say("measuring how long launches take here")
+    pilot = _pilot(provisioned, keys, wanted.shares)
+    blocks = wanted.blocks or max(LEAST_BLOCKS, int(wanted.budget_seconds / pilot.block_seconds))
+    seed: int | None = request.settings["run.seed"]
+    return Design(
+        wanted.shares,
+        pilot.start_seconds,
+        blocks,
+        blocks * pilot.block_seconds,
+        secrets.randbelow(1 << 32) if seed is None else seed,
+    )
 
 
 def _unfinished(runs: Path) -> Run:
+    """Find the last calibration run that was interrupted."""
     for entry in reversed(list_runs(runs)):
         run = load_run(entry.path)
         if run.manifest.status != "complete":
@@ -141,32 +175,29 @@ def _levels(shares: Sequence[float]) -> tuple[Work, ...]:
     return Work(BASE), Work(TWIN), *(Work(level_name(share), share) for share in shares)
 
 
-def _variants(shares: Sequence[float], starts: Mapping[str, float]) -> list[Variant]:
+def _variants(design: Design) -> list[Variant]:
     slowed = [
-        Variant(level_name(share), delay_seconds={key: share * seconds for key, seconds in starts.items()})
-        for share in shares
+        Variant(
+            level_name(share),
+            delay_seconds={key: share * seconds for key, seconds in design.start_seconds.items()},
+        )
+        for share in design.shares
     ]
     return [Variant(BASE), Variant(TWIN), *slowed]
 
 
-def _plan(
-    levels: Sequence[Work],
-    keys: Sequence[str],
-    variants: Sequence[str],
-    blocks: int,
-    estimate: float,
-    seed: int,
-) -> Plan:
-    """Every level of both kinds under every runner, and the base of each once more."""
+def _plan(levels: Sequence[Work], keys: Sequence[str], variants: Sequence[str], design: Design) -> Plan:
+    """Plan every level of both kinds under every runner, and the base of each once more."""
     cases = [Case(level, key) for level in levels for key in keys]
     cases += [Case(levels[0], f"{key}{CONTROL_SUFFIX}") for key in keys]
     null = Null()
     cases += [Case(null, key) for key in variants]
     cases += [Case(null, f"{key}{CONTROL_SUFFIX}") for key in variants if key.endswith(f"{SIGN}{BASE}")]
+    blocks = design.blocks
     rounds = max(1, blocks // _BLOCKS_A_ROUND)
     mode = Mode(
         "default",
-        budget_seconds=estimate,
+        budget_seconds=design.estimate_seconds,
         rounds=rounds,
         job_seconds=0.02,
         least_blocks=blocks,
@@ -176,30 +207,31 @@ def _plan(
     )
     return Plan(
         mode=mode,
-        seed=seed,
+        seed=design.seed,
         cases=tuple(cases),
         skips=(),
         cold_blocks=blocks,
         steady_blocks=blocks,
-        estimate_seconds=estimate,
+        estimate_seconds=design.estimate_seconds,
         trials=blocks * len(cases),
         reopened=frozenset(f"{key}{again}" for key in keys for again in ("", CONTROL_SUFFIX)),
     )
 
 
-def _pilot(bench: Bench, keys: Sequence[str], image: Image, limits: Limits, levels: Sequence[Work]) -> Pilot:
+def _pilot(provisioned: Provisioned, keys: Sequence[str], shares: Sequence[float]) -> Pilot:
+    """Launch and work a few times under every runner."""
     starts, block = {}, 0.0
+    cases = len(_levels(shares)) + 1
     for key in keys:
-        runner = bench.runners[key]
-        totals, costs = zip(*(_null_launch(runner) for _ in range(_PILOTS)), strict=True)
+        totals, costs = zip(*(_null_launch(provisioned.runner(key)) for _ in range(_PILOTS)), strict=True)
         starts[key] = statistics.median(totals)
-        block += statistics.median(costs) * (len(levels) + 1)
-        block += _steady_seconds(runner, levels[0], image, limits) * (len(levels) + 1)
+        block += statistics.median(costs) * cases
+        block += _steady_seconds(provisioned, key) * cases
     return Pilot(starts, block)
 
 
 def _null_launch(runner: Runner) -> tuple[float, float]:
-    """Seconds from ``requested`` to ``gone``, and what it cost in all."""
+    """Launch the null job; return the seconds from ``requested`` to ``gone``, and those of the whole."""
     began, job = time.monotonic(), Job()
     with runner.open(first=job) as place:
         place.run(job)
@@ -207,12 +239,13 @@ def _null_launch(runner: Runner) -> tuple[float, float]:
     return total, time.monotonic() - began
 
 
-def _steady_seconds(runner: Runner, work: Work, image: Image, limits: Limits) -> float:
-    times = []
+def _steady_seconds(provisioned: Provisioned, key: str) -> float:
+    """Return the median cost of opening a place for one job of the base level."""
+    work, times = Work(BASE), []
     for _ in range(3):
         began = time.monotonic()
-        with runner.open() as place:
-            place.run(work.job(Site(image, place.root, place.scratch, limits.cpus), 0.0))
+        with provisioned.runner(key).open() as place:
+            site = Site(provisioned.image, place.root, place.scratch, provisioned.limits.cpus)
+            place.run(work.job(site, 0.0))
         times.append(time.monotonic() - began)
-    # The collectors' own time comes on top.
-    return statistics.median(times) + 0.004
+    return statistics.median(times) + _COLLECTOR_SECONDS

@@ -1,6 +1,6 @@
-"""``--profile``: where a Python program spends its time in each place, sampled from the host by py-spy.
+"""Profile the ``python`` workload in each place (``--profile``), sampled from the host by py-spy.
 
-It comes after the campaign, in places and jobs of its own, so that sampling slows nothing that is measured.
+Profiling comes after the campaign, in places and jobs of its own, so that sampling slows nothing that is measured.
 """
 
 from __future__ import annotations
@@ -20,51 +20,60 @@ from tare.bench.workloads.python import PROGRAM_IN_IMAGE, Python
 from tare.runners.errors import TareError
 
 if TYPE_CHECKING:
+    from tare.bench.campaign.provision import Provisioned
+    from tare.bench.campaign.run import Measured
     from tare.bench.planning.plan import Plan
-    from tare.bench.planning.runners import Bench
     from tare.bench.progress import Progress
-    from tare.runners.images.image import Image
-    from tare.runners.model import Limits, Place
+    from tare.bench.request.request import Request
+    from tare.runners.model import Place
 
 JOB_SECONDS = 4.0
+"""Length of a profiled job."""
 PROFILES = "profiles"
-"""Folder of a run that the profiles go to."""
+"""Name of the folder for profiles inside a run's folder."""
 
 FORMATS = {"speedscope": ".speedscope.json", "flamegraph": ".svg"}
+"""py-spy's output format → suffix of its file."""
 _FIND_SECONDS = 10.0
 _RATE_HZ = 200
 
 
-def profile(bench: Bench, plan: Plan, image: Image, limits: Limits, folder: Path, progress: Progress) -> None:
-    """Sample the ``python`` workload once per format in every place of the plan that allows it.
+def profile(
+    request: Request, provisioned: Provisioned, plan: Plan, measured: Measured, progress: Progress
+) -> None:
+    """Sample the ``python`` workload once per format in every place of the plan that allows it, if that was asked for.
 
-    ``folder`` gets ``<runner>.speedscope.json`` and ``<runner>.svg``, and ``refused.json`` with the reason for each
-    runner that has none.
+    The run's folder gets ``profiles/<runner>.speedscope.json`` and ``<runner>.svg``, and ``refused.json`` with the
+    reason for each runner that has none.
     """
+    if not request.profile or measured.interrupted:
+        return
+    folder = measured.run_dir / PROFILES
     refused: dict[str, str] = {}
     runners = dict.fromkeys(
         case.runner for case in plan.cases if case.workload.name == "python" and not case.control
     )
     folder.mkdir(parents=True, exist_ok=True)
     for key in runners:
-        label = bench.runners[key].label
-        progress.say(f"profiling python on {label}")
+        runner = provisioned.runner(key)
+        progress.say(f"profiling python on {runner.label}")
         try:
             for output, suffix in FORMATS.items():
-                with bench.runners[key].open() as place:
-                    _sample(place, image, limits, output, folder / f"{label}{suffix}")
+                with runner.open() as place:
+                    _sample(place, provisioned, output, folder / f"{runner.label}{suffix}")
         except TareError as error:
-            refused[label] = str(error)
-            progress.say(f"no profile of {label}: {error}")
+            refused[runner.label] = str(error)
+            progress.say(f"no profile of {runner.label}: {error}")
     if not runners:
         progress.say("nothing to profile: the plan has no `python` workload")
     (folder / "refused.json").write_text(json.dumps(refused, indent=2, ensure_ascii=False), encoding="utf-8")
 
 
-def _sample(place: Place, image: Image, limits: Limits, output: str, file: Path) -> None:
+def _sample(place: Place, provisioned: Provisioned, output: str, file: Path) -> None:
     if not place.vantage.shared_with_host:
         raise TareError("a guest's processes cannot be seen from the host, so py-spy cannot sample them")
-    site = Site(image, place.root, place.scratch, limits.cpus)
+    image = provisioned.image
+    site = Site(image, place.root, place.scratch, provisioned.limits.cpus)
     job = Python().job(site, JOB_SECONDS)
     # py-spy reads /proc/PID/exe to find the interpreter, so here the kernel must start it, not our loader line.
     script = next(index for index, word in enumerate(job.argv) if word.endswith(PROGRAM_IN_IMAGE))
@@ -88,7 +97,7 @@ def _sample(place: Place, image: Image, limits: Limits, output: str, file: Path)
 
 
 def _find(top: int) -> int:
-    """The host's pid of the program below a place's top process, once it has begun."""
+    """Wait for the profiled program below a place's top process, and return its pid as the host counts."""
     import psutil  # noqa: PLC0415 - 60 ms that only profiling pays
 
     deadline = time.monotonic() + _FIND_SECONDS

@@ -1,24 +1,23 @@
-"""Step 2, provision: the image, and what each runner repeats at every opening. Untimed.
+"""Step 2, provision: build the image and prepare the runners, outside everything that is timed.
 
 What cannot be had turns cases into recorded skips; the rest of the plan goes on.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from tare.bench.planning.variants import IMAGE, SIGN
 from tare.bench.workloads.python import EXTRA_FILES
 from tare.bench.workloads.work import Work
-from tare.results.record import BASE
-from tare.runners.errors import PlaceFailure, TareError, UsageError
+from tare.results.record import BASE, CONTROL_SUFFIX
+from tare.runners.errors import Missing, PlaceFailure, TareError, UsageError
 from tare.runners.images.build import build_image
 from tare.runners.images.external import read_given
 from tare.runners.inside import image_files
 from tare.runners.inside.limits import verify
 from tare.runners.model import Probe
-from tare.runners.provision.tools import Missing
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from tare.bench.planning.runners import Bench
     from tare.bench.progress import Progress
     from tare.bench.request.request import Request
+    from tare.runners.context import Runner
     from tare.runners.images.external import GivenImage
     from tare.runners.images.image import Image
     from tare.runners.model import Limits
@@ -44,99 +44,135 @@ _NO_CARRY = (
 
 
 @dataclass(frozen=True, slots=True)
-class Supplied:
-    """What provisioning came to."""
+class Provisioned:
+    """Everything a campaign measures with: prepared runners, images and limits."""
 
-    image: Image
     bench: Bench
-    """With the probes of runners that could not be prepared turned into refusals."""
-    missing: Mapping[str, tuple[str, str]]
-    """Program → (reason, remedy), for those that could not be had."""
-    limits: Mapping[str, Mapping[str, Any]]
-    """Runner's label → what its jobs found of their limits, see :func:`tare.runners.inside.limits.look`; or ``error``."""
-    own_images: Mapping[str, Image]
+    """Its probes of runners that could not be prepared are refusals."""
+    image: Image
+    """What all runners were prepared with that have no image of their own."""
+    limits: Limits
+    """What each place may use."""
+    own_images: Mapping[str, Image] = field(default_factory=dict)
     """Runner key → its image, where a variant has one of its own."""
+    missing: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Program → (reason, remedy), for those that could not be had."""
+    verified: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Runner's label → what its jobs found of their limits, see :func:`tare.runners.inside.limits.look`; or ``error``."""
+
+    def runner(self, key: str) -> Runner:
+        """Return the runner of a case's key, which for the A/A control is the base's."""
+        return self.bench.runners[key.removesuffix(CONTROL_SUFFIX)]
+
+    def image_of(self, key: str) -> Image:
+        """Return the image that the runner of a case's key was prepared with."""
+        return self.own_images.get(key.removesuffix(CONTROL_SUFFIX), self.image)
 
 
-def provide(request: Request, bench: Bench, plan: Plan, limits: Limits, progress: Progress) -> Supplied:
-    """Build the image with the plan's programs, and prepare the runners.
+def provision(request: Request, bench: Bench, plan: Plan, progress: Progress) -> Provisioned:
+    """Build the images with the plan's programs, prepare the runners and verify their limits.
 
     Raises:
         TareError: not even an empty image can be built, or the base cannot be prepared.
+        UsageError: ``--image`` is combined with what cannot be.
     """
-    provision = bench.supplies.provision
-    programs = dict.fromkeys(name for case in plan.cases for name in case.workload.programs)
-    missing: dict[str, tuple[str, str]] = {}
-    given = given_image(request)
-    own_given = _own_given(request)
-    for name in programs:
-        if (given or own_given) and name == "python3":
-            missing[name] = _OWN_PYTHON
-            continue
-        try:
-            provision.tool(name)
-        except Missing as error:
-            missing[name] = (error.reason, error.remedy)
-            progress.say(f"{name} cannot be had: {error.reason}")
-    had = [name for name in programs if name not in missing]
+    image, own_images, missing = _build_images(request, bench, plan, progress)
+    provisioned = Provisioned(bench, image, request.limits(), own_images, missing)
+    provisioned = _prepare(provisioned, plan, progress)
+    return replace(provisioned, verified=_verify_limits(provisioned, plan, progress))
 
-    def built(given: GivenImage | None) -> Image:
+
+def _build_images(
+    request: Request, bench: Bench, plan: Plan, progress: Progress
+) -> tuple[Image, dict[str, Image], dict[str, tuple[str, str]]]:
+    """Build the common image and the variants' own ones; also return the programs that could not be had."""
+    common, own = _given_image(request), _own_given(request)
+    missing = _fetch(plan, bench, progress, carry_python=not (common or own))
+    programs = [name for name in _programs(plan) if name not in missing]
+    cache = bench.supplies.context.cache
+
+    def build(given: GivenImage | None) -> Image:
         return build_image(
-            had,
-            provision,
-            bench.supplies.context.cache,
+            programs,
+            bench.supplies.provision,
+            cache,
             progress=progress.say,
             command=request.command,
             versions=dict(request.versions),
             carry=request.carry,
-            extra_files=_extra_files(plan, had, bench.supplies.context.cache),
+            extra_files=_extra_files(plan, programs, cache),
             given=given,
         )
 
-    by_variant = {name: built(own) for name, own in own_given.items()}
+    by_variant = {name: build(given) for name, given in own.items()}
     # Where both variants have their own, the first is what the manifest shows as the run's.
-    common = next(iter(by_variant.values())) if len(by_variant) > 1 else None
-    image = common or built(given)
-    own_images = {
-        key: by_variant[variant]
-        for key in bench.runners
-        if (variant := key.rpartition(SIGN)[2]) in by_variant
-    }
+    image = next(iter(by_variant.values())) if len(by_variant) > 1 else build(common)
+    variants = {key: key.rpartition(SIGN)[2] for key in bench.runners}
+    own_images = {key: by_variant[name] for key, name in variants.items() if name in by_variant}
+    return image, own_images, missing
+
+
+def _programs(plan: Plan) -> list[str]:
+    return list(dict.fromkeys(name for case in plan.cases for name in case.workload.programs))
+
+
+def _fetch(plan: Plan, bench: Bench, progress: Progress, *, carry_python: bool) -> dict[str, tuple[str, str]]:
+    """Fetch the plan's programs; return (reason, remedy) for each that could not be had."""
+    missing: dict[str, tuple[str, str]] = {}
+    for name in _programs(plan):
+        if name == "python3" and not carry_python:
+            missing[name] = _OWN_PYTHON
+            continue
+        try:
+            bench.supplies.provision.tool(name)
+        except Missing as error:
+            missing[name] = (error.reason, error.remedy)
+            progress.say(f"{name} cannot be had: {error.reason}")
+    return missing
+
+
+def _prepare(provisioned: Provisioned, plan: Plan, progress: Progress) -> Provisioned:
+    """Prepare the plan's runners; those that fail, except the base, become refusals."""
+    bench = provisioned.bench
     probes = dict(bench.probes)
-    for key in dict.fromkeys(case.runner for case in plan.cases if not case.control):
+    for key in _runner_keys(plan):
         progress.say(f"preparing {bench.runners[key].label}")
         try:
-            bench.runners[key].prepare(own_images.get(key, image), limits)
+            bench.runners[key].prepare(provisioned.image_of(key), provisioned.limits)
         except TareError as error:
             if key == BASE:
                 raise
-            probes[key] = refusal(probes[key], error)
+            probes[key] = _refusal(probes[key], error)
             progress.say(f"{key} cannot be prepared and will be skipped: {probes[key].reason}")
-    prepared = replace(bench, probes=probes)
-    verified = _verified(prepared, plan, limits, progress)
-    return Supplied(image, prepared, missing, verified, own_images)
+    return replace(provisioned, bench=replace(bench, probes=probes))
 
 
-def _verified(bench: Bench, plan: Plan, limits: Limits, progress: Progress) -> dict[str, Mapping[str, Any]]:
-    """What each runner's jobs find of their limits: untimed, in a place of its own.
+def _runner_keys(plan: Plan) -> list[str]:
+    return list(dict.fromkeys(case.runner for case in plan.cases if not case.control))
+
+
+def _verify_limits(provisioned: Provisioned, plan: Plan, progress: Progress) -> dict[str, Mapping[str, Any]]:
+    """Read each runner's limits from inside a place of its own, untimed.
 
     Guests take seconds to boot, so a quick run leaves them out.
     """
     found: dict[str, Mapping[str, Any]] = {}
-    for key in dict.fromkeys(case.runner for case in plan.cases if not case.control):
-        runner = bench.runners[key]
-        if not bench.probes[key].ok or (runner.accelerator != "none" and plan.mode.name == "quick"):
+    for key in _runner_keys(plan):
+        runner = provisioned.runner(key)
+        if not provisioned.bench.probes[key].ok:
+            continue
+        if runner.accelerator != "none" and plan.mode.name == "quick":
             continue
         try:
-            found[runner.label] = verify(runner, limits)
+            found[runner.label] = verify(runner, provisioned.limits)
         except (TareError, OSError) as error:
             found[runner.label] = {"error": str(error)}
             progress.say(f"{key}: its limits could not be verified: {error}")
     return found
 
 
-def given_image(request: Request) -> GivenImage | None:
-    """The image that ``--image`` names, read and checked but not yet unpacked.
+def _given_image(request: Request) -> GivenImage | None:
+    """Read and check the image that ``--image`` names, without unpacking it; ``None`` if it names none.
 
     Raises:
         UsageError: it is combined with what cannot be.
@@ -150,7 +186,7 @@ def given_image(request: Request) -> GivenImage | None:
 
 
 def _own_given(request: Request) -> dict[str, GivenImage]:
-    """Variant → the image made elsewhere that it is measured in, where it names one."""
+    """Read the images that variants name for themselves: variant → image made elsewhere."""
     named = {name: own[IMAGE] for name, own in request.variants if IMAGE in own}
     if named and request.carry:
         raise UsageError(_NO_CARRY)
@@ -158,7 +194,7 @@ def _own_given(request: Request) -> dict[str, GivenImage]:
 
 
 def _extra_files(plan: Plan, programs: Collection[str], cache: Path) -> dict[str, Path]:
-    """What is no program that the provision knows: what looks from inside, and what workloads and experiments bring."""
+    """List what the image carries besides fetched programs: path in the image → file of the host."""
     files = {**image_files(cache), **(EXTRA_FILES if "python3" in programs else {})}
     for experiment in plan.experiments():
         files |= experiment.files(cache)
@@ -168,8 +204,8 @@ def _extra_files(plan: Plan, programs: Collection[str], cache: Path) -> dict[str
     return files
 
 
-def refusal(probe: Probe, error: TareError) -> Probe:
-    """The probe of a runner that promised to work, and did not when it was prepared."""
+def _refusal(probe: Probe, error: TareError) -> Probe:
+    """Turn the probe of a runner that promised to work, and could not be prepared, into a refusal."""
     remedy = error.remedy if isinstance(error, PlaceFailure | Missing) else ""
     reason = error.reason if isinstance(error, PlaceFailure | Missing) else str(error)
     return Probe(ok=False, reason=reason, remedy=remedy, facts=probe.facts)

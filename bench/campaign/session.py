@@ -1,4 +1,4 @@
-"""Open everything a run needs of the host, and take it apart again."""
+"""Open what a run needs of the host, and take it down again."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tare.bench.planning.runners import Bench, choose_runners, in_variants, probe
 from tare.results.storage.store import new_run_id
-from tare.runners import cleanup as leftovers
+from tare.runners import cleanup
 from tare.runners.containers.engines.private import clear_dead
 from tare.runners.context import RunContext
 from tare.runners.launcher.client import Launcher
@@ -25,22 +25,18 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def opened(request: Request, progress: Progress, run_id: str = "") -> Iterator[Bench]:
-    """Everything a run needs of the host, taken apart again at the end.
+def opened(request: Request, progress: Progress) -> Iterator[Bench]:
+    """Make the work folder, start the launcher, make and probe the runners; take all of it down at the end.
 
-    Removes what dead runs left, makes the work folder and starts the launcher, all of it registered so
-    that the next start finds it should this process be killed.
+    First removes what killed runs left behind, and registers what it makes itself, so that the next start finds it
+    should this process be killed.
     """
     cache = default_cache()
-    for leftover in leftovers.find(cache):
-        leftovers.remove(leftover, cache)
-        progress.say(f"removed what a killed run had left: {', '.join(leftover.describe())}")
-    if removed := clear_dead():
-        progress.say(f"removed what tare's Docker daemon had left: {', '.join(removed)}")
-    run_id = run_id or new_run_id()
+    _remove_leftovers(cache, progress)
+    run_id = request.resume or new_run_id()
     workdir = Path(os.environ.get("TARE_WORKDIR", "/var/tmp")) / f"tare-{run_id}"  # noqa: S108 - disk-backed, unlike /tmp
     with ExitStack() as stack:
-        stack.enter_context(leftovers.register(cache, run_id, workdir))
+        stack.enter_context(cleanup.register(cache, run_id, workdir))
         launcher = stack.enter_context(Launcher.start(cache))
         context = RunContext(run_id, workdir, cache, launcher, request.offline)
         provision = Provision(
@@ -56,3 +52,11 @@ def opened(request: Request, progress: Progress, run_id: str = "") -> Iterator[B
         for runner in bench.runners.values():
             stack.callback(runner.close)
         yield bench
+
+
+def _remove_leftovers(cache: Path, progress: Progress) -> None:
+    for leftover in cleanup.find(cache):
+        cleanup.remove(leftover, cache)
+        progress.say(f"removed what a killed run left behind: {', '.join(leftover.describe())}")
+    if removed := clear_dead():
+        progress.say(f"removed what tare's Docker daemon left behind: {', '.join(removed)}")

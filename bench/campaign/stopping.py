@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from tare.bench.planning.modes import LEAST_OPENINGS
 from tare.bench.planning.plan import BASE_VARIANT
@@ -20,6 +20,31 @@ SIGN = BASE_VARIANT[0]
 
 Key = tuple[str, str, str]
 """Group, runner, metric."""
+
+
+class Stopping(Protocol):
+    """Decides when a workload has been measured often enough, without looking at any difference."""
+
+    def add(self, trial: Trial) -> None:
+        """Take note of a stored trial."""
+
+    def enough(self, workload: str, blocks: int) -> bool:
+        """Return whether a workload of which so many blocks are measured needs no more."""
+
+
+class EveryBlock:
+    """Measure every planned block: the number of samples was decided when the run was planned."""
+
+    def add(self, trial: Trial) -> None:
+        """Do nothing: no trial changes the plan."""
+
+    def enough(self, workload: str, blocks: int) -> bool:
+        """Return ``False``: the plan says when it is enough."""
+        del workload, blocks
+        return False
+
+
+EVERY_BLOCK = EveryBlock()
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""A trial while it is being filled in: what became of the job and the place decides its outcome."""
+"""Build the record of one trial: what became of its job and its place decides its outcome."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from tare.runners.agent.session import ClockContradiction
 from tare.runners.collectors.usage import steal_metric, usage_metrics
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tare.bench.experiments.base import Findings
     from tare.bench.planning.plan import Case
     from tare.bench.workloads.base import Workload
@@ -20,15 +22,15 @@ if TYPE_CHECKING:
     from tare.runners.errors import PlaceFailure
     from tare.runners.model import JobResult
 
-_TAIL = 2000
-"""Bytes or characters of output that are kept with a trial that went wrong."""
-_LOG_TAIL = 12_000
-"""Likewise of a place's log, which for a guest that hangs has the state of its vCPUs."""
+_TAIL_BYTES = 2000
+"""Kept of the end of stdout (of a trial that went wrong) and of stderr."""
+_LOG_TAIL_CHARACTERS = 12_000
+"""Kept of the end of a failed place's log, which for a guest that hangs has the state of its vCPUs."""
 
 
 @dataclass(slots=True)
-class Draft:
-    """One trial to be. :meth:`trial` makes the record of it."""
+class TrialBuilder:
+    """Collect what is known of a trial until :meth:`trial` makes the record of it."""
 
     case: Case
     runner: str
@@ -50,63 +52,67 @@ class Draft:
     context: dict[str, Any] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
 
-    def judge(self, workload: Workload, result: JobResult) -> None:
-        """Outcome, reason, metrics and notes from a job that came to an end; the timeline must be set."""
-        self._note(result)
+    def set_timeline(self, timeline: Mapping[str, int], clock_error: float) -> None:
+        """Set the marks (host ``CLOCK_MONOTONIC`` ns) and the bound in seconds on those that a guest's clock gave."""
+        self.timeline, self.clock_error = dict(timeline), clock_error
+
+    def finish(self, workload: Workload, result: JobResult) -> None:
+        """Set outcome, reason, metrics and notes from a job that ended; :meth:`set_timeline` comes first."""
+        self._add_notes(result)
         if result.error:
-            self._is("failed", result.error)
+            self._end("failed", result.error)
         elif result.timed_out:
-            self._is(
+            self._end(
                 "timeout", f"still running after {result.inside_seconds:.1f} s, its time-out; it was ended"
             )
         elif result.signal is not None:
-            self._is("failed", f"ended by signal {result.signal}")
+            self._end("failed", f"ended by signal {result.signal}")
         elif result.exit_code:
-            self._is("failed", f"exit status {result.exit_code}")
+            self._end("failed", f"exit status {result.exit_code}")
         elif why := contradiction(self.timeline, self.clock_error):
-            self._is("invalid", f"the timeline contradicts itself: {why}")
+            self._end("invalid", f"the timeline contradicts itself: {why}")
         else:
-            self._measure(workload, result)
+            self._add_metrics(workload, result)
 
-    def found(self, findings: Findings) -> None:
-        """Everything from an experiment that came to an end."""
-        self.timeline, self.clock_error = dict(findings.timeline), findings.clock_error
+    def finish_experiment(self, findings: Findings) -> None:
+        """Set everything from an experiment that ended."""
+        self.set_timeline(findings.timeline, findings.clock_error)
         self.context.update(findings.context)
         self.notes.update(findings.notes)
         if findings.failure:
-            self.place_failed(findings.failure)
+            self.fail(findings.failure)
         elif why := contradiction(self.timeline, self.clock_error):
-            self._is("invalid", f"the timeline contradicts itself: {why}")
+            self._end("invalid", f"the timeline contradicts itself: {why}")
         else:
             self.metrics += findings.metrics
 
-    def skipped(self, reason: str, remedy: str = "") -> None:
-        """Not measured after all."""
-        self._is("skipped", reason)
+    def skip(self, reason: str, remedy: str = "") -> None:
+        """Set that the trial was not measured after all."""
+        self._end("skipped", reason)
         self.remedy = remedy
 
-    def place_failed(self, error: PlaceFailure) -> None:
-        """The place could not be made, or was lost."""
-        self._is("invalid" if isinstance(error, ClockContradiction) else "failed", error.reason)
+    def fail(self, error: PlaceFailure) -> None:
+        """Set that the place could not be made or was lost."""
+        self._end("invalid" if isinstance(error, ClockContradiction) else "failed", error.reason)
         self.remedy = error.remedy
         if error.log:
-            self.notes["log"] = error.log[-_LOG_TAIL:]
+            self.notes["log"] = error.log[-_LOG_TAIL_CHARACTERS:]
 
-    def _is(self, outcome: Outcome, reason: str) -> None:
+    def _end(self, outcome: Outcome, reason: str) -> None:
         self.outcome, self.reason = outcome, reason
 
-    def _measure(self, workload: Workload, result: JobResult) -> None:
+    def _add_metrics(self, workload: Workload, result: JobResult) -> None:
         try:
             self.metrics += workload.metrics(result)
         except ParseError as error:
-            self._is("failed", str(error))
+            self._end("failed", str(error))
             return
         if result.usage is not None:
             self.metrics += usage_metrics(result.usage)
         if result.steal_seconds is not None and self.accelerator == "kvm":  # nobody counts it under TCG
             self.metrics += (steal_metric(result.steal_seconds),)
 
-    def _note(self, result: JobResult) -> None:
+    def _add_notes(self, result: JobResult) -> None:
         self.notes["exit_code"] = result.exit_code
         if result.signal is not None:
             self.notes["signal"] = result.signal
@@ -117,12 +123,12 @@ class Draft:
             if written > len(kept):
                 self.notes[f"{name}_truncated"] = {"written_bytes": written, "kept_bytes": len(kept)}
         if result.stderr:
-            self.notes["stderr_tail"] = result.stderr[-_TAIL:].decode("utf-8", "backslashreplace")
+            self.notes["stderr_tail"] = result.stderr[-_TAIL_BYTES:].decode("utf-8", "backslashreplace")
         if result.exit_code or result.signal is not None:
-            self.notes["stdout_tail"] = result.stdout[-_TAIL:].decode("utf-8", "backslashreplace")
+            self.notes["stdout_tail"] = result.stdout[-_TAIL_BYTES:].decode("utf-8", "backslashreplace")
 
     def trial(self, run_id: str, number: int) -> Trial:
-        """The finished record."""
+        """Make the finished record."""
         workload = self.case.workload
         return Trial(
             run=run_id,

@@ -64,9 +64,10 @@ def run(arguments: argparse.Namespace) -> int:
             request.settings["run.budget"] or calibrating.BUDGET_SECONDS,
             request.settings["run.blocks"],
         )
-        run_dir, interrupted = calibrating.calibrate(
+        measured = calibrating.calibrate(
             request, wanted, folder / "runs", requests.progress(), go_on=arguments.resume
         )
+        run_dir, interrupted = measured.run_dir, measured.interrupted
     if interrupted:
         return Exit.INTERRUPTED
     return _conclude(arguments, run_dir, folder, host, [*load, os.getloadavg()[0]] if load else [])

@@ -17,7 +17,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from tare.bench.pipeline import Finished
+    from tare.bench.analysis.conclusion import Finished
     from tare.bench.pytest_plugin.replay import Series
 
 _FINISHED: pytest.StashKey[Finished] = pytest.StashKey()

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tare.bench import pipeline
+from tare.bench.analysis.conclusion import conclude
+from tare.bench.campaign.run import Measured
 from tare.bench.commands.shared import options as requests
 from tare.bench.experiments.base import Experiment
 from tare.bench.planning.runners import choose_runners
@@ -23,7 +25,7 @@ from tare.runners.errors import TareError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tare.bench.pipeline import Finished
+    from tare.bench.analysis.conclusion import Finished
     from tare.bench.workloads.base import Workload
 
 
@@ -85,4 +87,5 @@ def measure(config: pytest.Config, cases: Iterable[tuple[str, str]]) -> Finished
 
 def report(config: pytest.Config, finished: Finished) -> Finished:
     """Write the report; pytest-benchmark has written its own file by now, so that the page can link it."""
-    return pipeline.conclude(request_from(config), finished.run_dir, requests.progress(), interrupted=False)
+    measured = Measured(finished.run_dir, interrupted=False)
+    return conclude(request_from(config), measured, requests.progress())

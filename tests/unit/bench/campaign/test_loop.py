@@ -4,17 +4,18 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from tare.bench.campaign import loop as campaign_module
-from tare.bench.campaign.loop import GIVE_UP_AFTER, Campaign, done_trials
+from support.campaigns import make_campaign
+from tare.bench.campaign import steady_state
+from tare.bench.campaign.failures import GIVE_UP_AFTER
+from tare.bench.campaign.remaining import done_slots
 from tare.bench.campaign.stopping import Precision
 from tare.bench.planning.modes import MODES
 from tare.bench.planning.plan import Case, Plan, Skip
-from tare.bench.progress import Silent
 from tare.bench.workloads.base import ParseError
 from tare.bench.workloads.null import Null
 from tare.results.record import Metric
 from tare.runners.fake import FakeClock, FakeRunner
-from tare.runners.model import Job, Limits
+from tare.runners.model import Job
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Steady:
 
 @pytest.fixture(autouse=True)
 def no_collectors(monkeypatch):
-    monkeypatch.setattr(campaign_module, "default_collectors", lambda _vantage: ())
+    monkeypatch.setattr(steady_state, "default_collectors", lambda _vantage: ())
 
 
 BOTH = (Null(), Steady())
@@ -78,12 +79,7 @@ def make(
         reopened=frozenset(reopened),
     )
     kept = []
-    limits = Limits(cpus=1, memory_bytes=1 << 20)
-    return (
-        Campaign("run", plan, runners, None, limits, kept.append, Silent(), done=done, **fields),
-        kept,
-        runners,
-    )
+    return make_campaign(plan, runners, kept.append, done=done, **fields), kept, runners
 
 
 def good(trials, workload, runner):
@@ -246,7 +242,7 @@ def test_skips_are_stored_with_reason_and_remedy():
 def test_progress_counts_what_is_measured_and_no_skips():
     told = []
     campaign, kept, _ = make(skips=[Skip("work", "fake", "docker", "none", "no daemon", "start it")])
-    campaign.progress.trial = lambda done, _what: told.append(done)
+    campaign.recorder.progress.trial = lambda done, _what: told.append(done)
     campaign.run()
     assert told == list(range(1, len(kept)))
 
@@ -261,11 +257,11 @@ def test_places_are_closed_when_the_run_is_interrupted_and_a_resumed_one_measure
         if len(kept) == 9:
             raise KeyboardInterrupt
 
-    campaign.store = stop_after_nine
+    campaign.recorder.append = stop_after_nine
     with pytest.raises(KeyboardInterrupt):
         campaign.run()
     assert sum(runner.open_places for runner in runners.values()) == 0
-    done = done_trials(kept, {"bare": "bare", "bare-again": "bare-again", "box": "box"})
+    done = done_slots(kept, {"bare": "bare", "bare-again": "bare-again", "box": "box"})
     again, rest, _ = make(done=done, number=9, invocation=100)
     again.run()
     key = lambda t: (t.workload, t.runner, t.block, t.warmup)  # noqa: E731
@@ -278,7 +274,7 @@ def test_workloads_that_are_precise_enough_are_measured_no_more():
     for box, blocks in ((None, 10), (noisy, 40)):
         precision = Precision(0.01, "bare")
         anew = ("bare", "bare-again", "box")
-        campaign, kept, _ = make(blocks=40, rounds=4, box=box, reopened=anew, precision=precision)
+        campaign, kept, _ = make(blocks=40, rounds=4, box=box, reopened=anew, stopping=precision)
         campaign.run()
         assert len(good(kept, "work", "box")) == blocks
         assert len(good(kept, "null", "box")) == blocks

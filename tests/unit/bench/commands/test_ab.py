@@ -5,7 +5,7 @@ import pytest
 from support.results_making import metric, trial, write_run
 from tare.bench import pipeline
 from tare.bench.__main__ import main
-from tare.bench.pipeline import Finished
+from tare.bench.analysis.conclusion import Finished
 from tare.results.judgement.verdict import compare_variants, compare_versions
 from tare.results.storage.load import load_run
 

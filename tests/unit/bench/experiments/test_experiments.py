@@ -6,26 +6,24 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 
-from tare.bench.campaign import loop as campaign_module
-from tare.bench.campaign.loop import GIVE_UP_AFTER, Campaign, done_trials
+from support.campaigns import LIMITS, make_campaign
+from tare.bench.campaign import steady_state
+from tare.bench.campaign.failures import GIVE_UP_AFTER
+from tare.bench.campaign.remaining import done_slots
 from tare.bench.experiments.base import Experiment, Findings, Unsuitable
 from tare.bench.planning.budget import Seconds
 from tare.bench.planning.matrix import Terms, make_plan
 from tare.bench.planning.modes import MODES
-from tare.bench.progress import Silent
 from tare.bench.pytest_plugin.replay import series_of
 from tare.bench.pytest_plugin.session import is_asked_for
 from tare.bench.request.keyword import compile_keyword
 from tare.bench.workloads.null import Null
 from tare.results.record import Metric
-from tare.runners.context import RunContext
 from tare.runners.errors import PlaceFailure
 from tare.runners.fake import FakeClock, FakeRunner
-from tare.runners.model import Limits, Probe
-from tare.runners.registry import Supplies
+from tare.runners.model import Probe
 
 KEYS = ("bare", "box")
-LIMITS = Limits(cpus=1, memory_bytes=1 << 20)
 
 
 @dataclass(frozen=True)
@@ -81,28 +79,12 @@ def campaign(made, *, done=frozenset(), store=None, **fields):
     clock = FakeClock()
     runners = {key: FakeRunner(key, clock=clock) for key in KEYS}
     kept = []
-    context = RunContext("run", Path("/nowhere"), Path("/nowhere"), launcher=None)
-    return (
-        Campaign(
-            "run",
-            made,
-            runners,
-            None,
-            LIMITS,
-            store or kept.append,
-            Silent(),
-            supplies=Supplies(context, None, {}),
-            done=done,
-            **fields,
-        ),
-        kept,
-        runners,
-    )
+    return make_campaign(made, runners, store or kept.append, done=done, **fields), kept, runners
 
 
 @pytest.fixture(autouse=True)
 def no_collectors(monkeypatch):
-    monkeypatch.setattr(campaign_module, "default_collectors", lambda _vantage: ())
+    monkeypatch.setattr(steady_state, "default_collectors", lambda _vantage: ())
 
 
 def of(kept, name):
@@ -253,7 +235,7 @@ def test_an_interrupted_run_measures_only_the_rest():
     with pytest.raises(KeyboardInterrupt):
         run.run()
     assert not any(runner.open_places for runner in runners.values())
-    done = done_trials(kept, {key: key for key in (*KEYS, "bare-again")})
+    done = done_slots(kept, {key: key for key in (*KEYS, "bare-again")})
     again, rest, _ = campaign(made, done=done, number=15)
     again.run()
     key = lambda t: (t.workload, t.runner, t.block)  # noqa: E731
@@ -264,7 +246,7 @@ def test_what_a_trial_took_is_remembered_for_the_next_plan():
     made = plan([Pair()], blocks=3, keyword="pair")
     run, _, _ = campaign(made)
     run.run()
-    assert f"pair@box/{made.mode.job_seconds:g}" in run.seen
+    assert f"pair@box/{made.mode.job_seconds:g}" in run.recorder.costs.seconds
 
 
 # -- pytest front

@@ -1,0 +1,71 @@
+"""Conclude a run: step 6, compare and report, and what remains to be told when it is done.
+
+Nothing heavy is imported at top level: this module is loaded while something is measured.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tare.bench.errors import Exit
+from tare.results.storage.load import load_run
+
+if TYPE_CHECKING:
+    from tare.bench.campaign.run import Measured
+    from tare.bench.progress import Progress
+    from tare.bench.request.request import Request
+    from tare.results.record import Trial
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A run that is over: its trials and its report."""
+
+    run_dir: Path
+    trials: tuple[Trial, ...]
+    report: Path | None
+    """The report's page; ``None`` if none was asked for, or nothing was measured."""
+    summary: str
+    """Lines for a terminal; empty without a report."""
+    interrupted: bool = False
+
+    @property
+    def exit_code(self) -> Exit:
+        """Return 130 if the run was interrupted, 4 if any trial is not ok (skips do not count), else 0."""
+        if self.interrupted:
+            return Exit.INTERRUPTED
+        bad = any(trial.outcome not in {"ok", "skipped"} for trial in self.trials)
+        return Exit.SOME_FAILED if bad else Exit.OK
+
+    def as_json(self) -> dict[str, object]:
+        """Return paths and the number of trials by outcome, in JSON's types."""
+        return {
+            "run": self.run_dir.name,
+            "results": str(self.run_dir),
+            "report": str(self.report) if self.report else None,
+            "outcomes": dict(Counter(trial.outcome for trial in self.trials)),
+            "interrupted": self.interrupted,
+        }
+
+    def closing_lines(self) -> list[str]:
+        """Return the last lines for a person; the very last one is the report's path, or the run's folder."""
+        last = self.report or self.run_dir
+        return [*self.summary.splitlines(), f"raw data: {self.run_dir / 'trials.jsonl'}", str(last)]
+
+
+def conclude(request: Request, measured: Measured, progress: Progress) -> Finished:
+    """Step 6: compare the runners and write the report, unless the run was interrupted or none is wanted."""
+    trials = tuple(load_run(measured.run_dir).trials())
+    without = Finished(measured.run_dir, trials, None, "", measured.interrupted)
+    if measured.interrupted or not request.report or not any(trial.outcome == "ok" for trial in trials):
+        return without
+    progress.say("writing the report")
+    # Imported only now: pandas and matplotlib must not be in memory while something is measured.
+    from tare.bench.analysis.report import report_run  # noqa: PLC0415
+
+    wanted = request.settings
+    written = report_run(measured.run_dir, Path(wanted["run.reports_dir"]), language=wanted["run.language"])
+    return replace(without, report=written.index, summary=written.text)

@@ -1,0 +1,74 @@
+"""Measure cold starts: each trial makes a place, runs one job in it and takes it down."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tare.bench.campaign.launch_metrics import launch_metrics
+from tare.bench.workloads.base import Site
+from tare.runners.collectors import usage_metrics
+from tare.runners.errors import TareError, as_failure
+
+if TYPE_CHECKING:
+    from tare.bench.campaign.deadline import Deadline
+    from tare.bench.campaign.failures import Failures
+    from tare.bench.campaign.provision import Provisioned
+    from tare.bench.campaign.recorder import Recorder
+    from tare.bench.campaign.remaining import Remaining, Slot
+    from tare.bench.workloads.base import Workload
+
+
+@dataclass(frozen=True, slots=True)
+class ColdStarts:
+    """Measure blocks of cold starts. Nothing else of the suite's is alive beside a start that is timed."""
+
+    remaining: Remaining
+    provisioned: Provisioned
+    recorder: Recorder
+    openings: Failures
+    """By runner key; shared with the steady state."""
+    deadline: Deadline
+
+    def measure(self, blocks: range) -> None:
+        """Measure these blocks of every cold workload, the workloads of each block in shuffled order."""
+        for block in blocks:
+            workloads = self.remaining.workloads(cold=True, block=block)
+            for workload in self.remaining.plan.order(f"workloads of cold block {block}", workloads):
+                if self.deadline.passed(f"cold block {block} of {workload.name}"):
+                    return
+                for slot in self.remaining.slots(workload, block):
+                    self._trial(workload, slot)
+
+    def _trial(self, workload: Workload, slot: Slot) -> None:
+        key = slot.case.runner
+        runner = self.provisioned.runner(key)
+        builder = self.recorder.begin(slot, runner)
+        self.recorder.next_invocation()
+        if why := self.openings.why_given_up(key):
+            self.recorder.store_skipped(builder, why)
+            return
+        began = time.monotonic()
+        try:
+            # The job is made before the place is known: cold workloads take nothing from the place.
+            site = Site(self.provisioned.image_of(key), "/", "/scratch", self.provisioned.limits.cpus)
+            job = workload.job(site, self.remaining.plan.mode.job_seconds)
+            with runner.open(first=job) as place:
+                result = place.run(job)
+        except (TareError, OSError) as error:
+            failure = as_failure(error)
+            self.openings.failed(key, failure)
+            self.recorder.store_failed(builder, failure)
+            return
+        self.openings.succeeded(key)
+        builder.set_timeline(place.timeline, place.clock_error)
+        builder.context.update(place.context)
+        builder.finish(workload, result)
+        if builder.outcome == "ok":
+            builder.metrics += launch_metrics(builder.timeline, builder.clock_error)
+            builder.metrics += usage_metrics(place.usage, source="launcher") if place.usage else ()
+            builder.metrics += place.metrics
+        seconds = time.monotonic() - began
+        self.recorder.store(builder)
+        self.recorder.costs.add(f"open@{key}", seconds)

@@ -1,0 +1,42 @@
+"""Remember what openings and jobs cost on this host, for the next plan's estimate."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from statistics import median
+from typing import TYPE_CHECKING
+
+from tare.bench.planning.budget import timings_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(slots=True)
+class Costs:
+    """Collect wall times of a run, by the keys of :class:`tare.bench.planning.budget.Seconds`."""
+
+    seconds: dict[str, list[float]] = field(default_factory=dict)
+    """Key → every time that was seen."""
+
+    def add(self, key: str, seconds: float) -> None:
+        """Take note of one opening, job, cold start or trial of an experiment."""
+        self.seconds.setdefault(key, []).append(seconds)
+
+    def remember(self, cache: Path) -> None:
+        """Merge the medians into the cache's file. Not being able to write it is no failure: they are estimates."""
+        path = timings_file(cache)
+        try:
+            known = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            known = {}
+        if not isinstance(known, dict):
+            known = {}
+        known.update({key: round(median(values), 4) for key, values in self.seconds.items()})
+        try:
+            fresh = path.with_suffix(".tmp")
+            fresh.write_text(json.dumps(known, indent=1, sort_keys=True), encoding="utf-8")
+            fresh.replace(path)
+        except OSError:
+            return

@@ -1,0 +1,39 @@
+"""End a run that takes much longer than it was estimated to."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tare.bench.planning.plan import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """Hold the moment after which no further block begins.
+
+    Blocks are dropped whole and by time alone, never by what was measured: a plan that was estimated far too low ends
+    all the same, and no result decides how many samples it has.
+    """
+
+    at: float
+    """Seconds on ``time.monotonic``'s clock."""
+    say: Callable[[str], None]
+    """Told which block is the first that is not measured."""
+
+    @classmethod
+    def of_plan(cls, plan: Plan, say: Callable[[str], None]) -> Self:
+        """Allow twice the estimate or twice the budget, whichever is longer, and 30 s more, from now on."""
+        allowed = 2 * max(plan.estimate_seconds, plan.mode.budget_seconds) + 30
+        return cls(time.monotonic() + allowed, say)
+
+    def passed(self, before: str) -> bool:
+        """Return whether time is up, and if so tell ``before`` which block that stopped the run."""
+        if time.monotonic() < self.at:
+            return False
+        self.say(f"time is up (twice the estimate): stopped before {before}; all that was measured counts")
+        return True

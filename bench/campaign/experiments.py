@@ -1,0 +1,103 @@
+"""Measure experiments: each trial is one performance, for which the experiment makes its places itself."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tare.bench.experiments.base import Lab, Unsuitable
+from tare.bench.planning.budget import job_key
+from tare.bench.planning.plan import share
+from tare.runners.errors import TareError, as_failure
+
+if TYPE_CHECKING:
+    from tare.bench.campaign.deadline import Deadline
+    from tare.bench.campaign.failures import Failures
+    from tare.bench.campaign.provision import Provisioned
+    from tare.bench.campaign.recorder import Recorder
+    from tare.bench.campaign.remaining import Remaining, Slot
+    from tare.bench.campaign.trial_builder import TrialBuilder
+    from tare.bench.experiments.base import Experiment
+
+
+@dataclass(frozen=True, slots=True)
+class Experiments:
+    """Measure the blocks of all experiments in turn, while no steady-state place is open."""
+
+    remaining: Remaining
+    provisioned: Provisioned
+    recorder: Recorder
+    openings: Failures
+    """By runner key: a runner that was given up is given up for experiments, too."""
+    performances: Failures
+    """By ``<experiment>@<runner key>``."""
+    deadline: Deadline
+    _unsuitable: dict[str, Unsuitable] = field(default_factory=dict)
+    """``<experiment>@<runner key>`` → what lastingly speaks against it."""
+
+    def measure(self, round_number: int) -> None:
+        """Measure the round's share of every experiment's blocks."""
+        plan = self.remaining.plan
+        experiments = plan.experiments()
+        shares = {
+            experiment: share(plan.experiment_blocks[experiment.name], plan.rounds, round_number)
+            for experiment in experiments
+        }
+        for block in sorted({block for blocks in shares.values() for block in blocks}):
+            for experiment in plan.order(f"experiments of block {block}", experiments):
+                if block not in shares[experiment]:
+                    continue
+                if self.deadline.passed(f"block {block} of {experiment.name}"):
+                    return
+                for slot in self.remaining.slots(experiment, block):
+                    self._trial(experiment, slot)
+
+    def _trial(self, experiment: Experiment, slot: Slot) -> None:
+        builder = self.recorder.begin(slot, self.provisioned.runner(slot.case.runner))
+        self.recorder.next_invocation()
+        key = f"{experiment.name}@{slot.case.runner}"
+        if why := self.openings.why_given_up(slot.case.runner) or self.performances.why_given_up(key):
+            self.recorder.store_skipped(builder, why)
+        elif known := self._unsuitable.get(key):
+            # It would say the same again, and a guest takes seconds to ask.
+            self.recorder.store_skipped(builder, known.reason, known.remedy)
+        else:
+            self._perform(experiment, slot, builder, key)
+
+    def _perform(self, experiment: Experiment, slot: Slot, builder: TrialBuilder, key: str) -> None:
+        began = time.monotonic()
+        try:
+            findings = experiment.perform(self._lab(slot.case.runner))
+        except Unsuitable as error:
+            if error.lasting:
+                self._unsuitable[key] = error
+            self.recorder.store_skipped(builder, error.reason, error.remedy)
+            return
+        except (TareError, OSError) as error:
+            failure = as_failure(error)
+            self.performances.failed(key, failure)
+            self.recorder.store_failed(builder, failure)
+            return
+        builder.finish_experiment(findings)
+        if findings.failure:
+            self.performances.failed(key, findings.failure)
+            self.recorder.tell(builder)
+        else:
+            self.performances.succeeded(key)
+        seconds = time.monotonic() - began
+        self.recorder.store(builder)
+        self.recorder.costs.add(job_key(slot.case, self.remaining.plan.mode.job_seconds), seconds)
+
+    def _lab(self, runner: str) -> Lab:
+        supplies = self.provisioned.bench.supplies
+        return Lab(
+            runner=self.provisioned.runner(runner),
+            image=self.provisioned.image_of(runner),
+            limits=self.provisioned.limits,
+            context=supplies.context,
+            provision=supplies.provision,
+            settings=supplies.settings,
+            job_seconds=self.remaining.plan.mode.job_seconds,
+            say=self.recorder.progress.say,
+        )

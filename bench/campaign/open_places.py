@@ -1,0 +1,75 @@
+"""Keep the steady-state places of a round open."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Self
+
+from tare.runners.errors import PlaceFailure, TareError, as_failure
+
+if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
+    from types import TracebackType
+
+    from tare.bench.campaign.failures import Failures
+    from tare.bench.campaign.provision import Provisioned
+    from tare.bench.campaign.recorder import Recorder
+    from tare.runners.model import Place
+
+
+@dataclass(frozen=True, slots=True)
+class OpenPlace:
+    """A steady-state place that is open, and which opening it is."""
+
+    place: Place
+    invocation: int
+
+
+@dataclass(slots=True)
+class OpenPlaces:
+    """The open places of a round by runner key. Leaving the context closes them, in the reverse order of opening."""
+
+    provisioned: Provisioned
+    recorder: Recorder
+    openings: Failures
+    """By runner key."""
+    _open: dict[str, OpenPlace] = field(default_factory=dict)
+    _stack: ExitStack = field(default_factory=ExitStack)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.__exit__(kind, error, trace)
+
+    @property
+    def keys(self) -> AbstractSet[str]:
+        """Runner keys whose places are open."""
+        return self._open.keys()
+
+    def open(self, key: str) -> OpenPlace | PlaceFailure:
+        """Open a place of a runner, or return why it could not be opened; either is counted."""
+        began = time.monotonic()
+        invocation = self.recorder.next_invocation()
+        try:
+            place = self._stack.enter_context(self.provisioned.runner(key).open())
+        except (TareError, OSError) as error:
+            failure = as_failure(error)
+            self.openings.failed(key, failure)
+            return failure
+        self.openings.succeeded(key)
+        self._open[key] = OpenPlace(place, invocation)
+        self.recorder.costs.add(f"open@{key}", time.monotonic() - began)
+        return self._open[key]
+
+    def get(self, key: str) -> OpenPlace | PlaceFailure:
+        """Return the runner's open place; open one if there is none."""
+        return self._open.get(key) or self.open(key)
+
+    def close(self, key: str) -> None:
+        """Close a place; the next :meth:`get` opens another, under another invocation."""
+        self._open.pop(key).place.close()

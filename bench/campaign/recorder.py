@@ -1,0 +1,102 @@
+"""Number the trials of a run, store them and show progress."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tare.bench.campaign.costs import Costs
+from tare.bench.campaign.stopping import EVERY_BLOCK
+from tare.bench.campaign.trial_builder import TrialBuilder
+from tare.results.record import CONTROL_SUFFIX, Trial
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from tare.bench.campaign.remaining import Slot
+    from tare.bench.campaign.stopping import Stopping
+    from tare.bench.planning.plan import Skip
+    from tare.bench.progress import Progress
+    from tare.runners.context import Runner
+    from tare.runners.errors import PlaceFailure
+
+
+@dataclass(slots=True)
+class Recorder:
+    """Give trials and openings their numbers, and hand every trial that ended to the store before the next begins."""
+
+    run_id: str
+    append: Callable[[Trial], object]
+    """Stores a trial; it is safe from a killed process once this returns."""
+    progress: Progress
+    stopping: Stopping = EVERY_BLOCK
+    """Told of every trial that is stored."""
+    number: int = 0
+    """Of the next trial."""
+    invocation: int = 0
+    """Of the next opening."""
+    costs: Costs = field(default_factory=Costs)
+    _measured: int = 0
+    """Trials that this process has measured: neither the plan's skips nor what a resumed run had."""
+
+    def begin(self, slot: Slot, runner: Runner) -> TrialBuilder:
+        """Begin the record of a trial; its invocation is the next opening's until it is set to another."""
+        return TrialBuilder(
+            case=slot.case,
+            runner=runner.label + CONTROL_SUFFIX if slot.case.control else runner.label,
+            accelerator=runner.accelerator,
+            block=slot.block,
+            position=slot.position,
+            warmup=slot.warmup,
+            invocation=self.invocation,
+        )
+
+    def next_invocation(self) -> int:
+        """Number an opening."""
+        number, self.invocation = self.invocation, self.invocation + 1
+        return number
+
+    def store(self, builder: TrialBuilder) -> None:
+        """Store the trial as it is now."""
+        trial = builder.trial(self.run_id, self.number)
+        self.append(trial)
+        self.stopping.add(trial)
+        self.number += 1
+        self._measured += 1
+        self.progress.trial(self._measured, f"{trial.workload} on {trial.runner}")
+
+    def store_skipped(self, builder: TrialBuilder, reason: str, remedy: str = "") -> None:
+        """Store that the trial was not measured after all."""
+        builder.skip(reason, remedy)
+        self.store(builder)
+
+    def store_failed(self, builder: TrialBuilder, failure: PlaceFailure) -> None:
+        """Store that the trial's place could not be made or was lost, and tell the user."""
+        builder.fail(failure)
+        self.tell(builder)
+        self.store(builder)
+
+    def tell(self, builder: TrialBuilder) -> None:
+        """Tell the user what went wrong with a trial."""
+        self.progress.say(
+            f"{builder.case.workload.name} on {builder.runner}: {builder.outcome}: {builder.reason}"
+        )
+
+    def store_skips(self, skips: Iterable[Skip]) -> None:
+        """Store what the plan leaves out, with reason and remedy. They are no progress."""
+        for skip in skips:
+            self.append(
+                Trial(
+                    run=self.run_id,
+                    number=self.number,
+                    workload=skip.workload,
+                    family=skip.family,
+                    runner=skip.runner,
+                    accelerator=skip.accelerator,
+                    block=-1,
+                    outcome="skipped",
+                    reason=skip.reason,
+                    remedy=skip.remedy,
+                )
+            )
+            self.number += 1
