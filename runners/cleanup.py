@@ -1,6 +1,7 @@
-"""What killed runs leave on the host: find it and remove it, for dead owners of this user only.
+"""Find what killed runs left on the host and remove it, for dead owners of this user only.
 
-Nothing is ever judged a leftover by its name alone: a run's owner files say whose it is (:mod:`tare.runners.host.owners`).
+Nothing is judged a leftover by its name alone: a run's owner files say whose it is, and the file system says whether
+they may be believed (:mod:`tare.runners.host.owners`). What is removed is opened first and removed by descriptor.
 """
 
 from __future__ import annotations
@@ -8,9 +9,7 @@ from __future__ import annotations
 import ctypes
 import os
 import re
-import shutil
 import signal
-import stat
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -19,14 +18,24 @@ from typing import TYPE_CHECKING, Any
 
 from tare.runners.errors import TareError
 from tare.runners.host.cgroups import Cgroups
-from tare.runners.host.owners import OWNER_FILE, RUN_ID, Owner, load_owner, store_owner
+from tare.runners.host.owners import (
+    OWNER_FILE,
+    RUN_ID,
+    Owner,
+    live_folder,
+    load_from_workdir,
+    load_live,
+    store_owner,
+)
 from tare.runners.host.processes import boot_id, start_ticks
+from tare.runners.host.trees import remove_tree
+from tare.runners.host.trusted import UntrustedError, trusted_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 _PROGRAMS = (b"tare-agent", b"tare-qemu")
-_MNT_DETACH = 2
+_MNT_DETACH, _UMOUNT_NOFOLLOW = 2, 8
 _KILL_SECONDS = 5.0
 
 
@@ -80,12 +89,10 @@ def register(cache: Path, run: str, workdir: Path) -> Iterator[None]:
         pid=os.getpid(),
         start_ticks=start_ticks(os.getpid()),
         boot=boot_id(),
-        uid=os.getuid(),
         workdir=str(workdir),
         cgroups=tuple(str(path) for path in Cgroups.detect().possible_folders(run)),
     )
-    live = cache / "live" / f"{run}.json"
-    live.parent.mkdir(parents=True, exist_ok=True)
+    live = live_folder(cache) / f"{run}.json"
     store_owner(live, owner)
     try:
         workdir.mkdir(mode=0o700, parents=True)
@@ -98,7 +105,7 @@ def register(cache: Path, run: str, workdir: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        remove(_look(load_owner(live) or owner), cache)
+        remove(_look(load_live(live) or owner), cache)
 
 
 def find(cache: Path, *, folders: Iterable[Path] = ()) -> list[Leftover]:
@@ -108,17 +115,15 @@ def find(cache: Path, *, folders: Iterable[Path] = ()) -> list[Leftover]:
     parents = [Path("/var/tmp"), *folders]  # noqa: S108 - where runs keep their work folders
     if "TARE_WORKDIR" in os.environ:
         parents.append(Path(os.environ["TARE_WORKDIR"]))
-    files = [*(cache / "live").glob("*.json")]
+    found = [load_live(file) for file in (cache / "live").glob("*.json")]
     for parent in parents:
         with suppress(OSError):
-            files += parent.glob(f"tare-*/{OWNER_FILE}")
-    for file in files:
-        owner = load_owner(file)
-        if owner is None or owner.uid != os.getuid():
-            continue
-        if owner.alive():
-            alive.add(owner.run)
-        owners.setdefault(owner.run, owner)
+            found += [load_from_workdir(folder) for folder in parent.glob("tare-*")]
+    for owner in found:
+        if owner is not None:
+            if owner.alive():
+                alive.add(owner.run)
+            owners.setdefault(owner.run, owner)
     return [_look(owner) for run, owner in sorted(owners.items()) if run not in alive]
 
 
@@ -133,8 +138,7 @@ def remove(leftover: Leftover, cache: Path) -> list[str]:
     pids = tuple(_processes(leftover.owner.run))
     while pids:
         for pid in pids:
-            with suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
+            _kill(pid, leftover.owner.run)
         removed += [f"process {pid}" for pid in pids if f"process {pid}" not in removed]
         if time.monotonic() > deadline:
             failures.append(f"processes {pids} do not end")
@@ -152,15 +156,14 @@ def remove(leftover: Leftover, cache: Path) -> list[str]:
             f"net namespace {namespace.name}", lambda one=namespace: _remove_namespace(one), removed, failures
         )
     if leftover.workdir and not failures:
-        _attempt(f"folder {leftover.workdir}", lambda: _remove_tree(leftover.workdir), removed, failures)
+        _attempt(f"folder {leftover.workdir}", lambda: remove_tree(leftover.workdir), removed, failures)
     if failures:
         raise CleanupError(
             f"run {leftover.owner.run} left what cannot be removed: {'; '.join(failures)}; try `tare clean` as root"
         )
     live = cache / "live" / f"{leftover.owner.run}.json"
     if pending:
-        live.parent.mkdir(parents=True, exist_ok=True)
-        store_owner(live, replace(leftover.owner, engines=tuple(pending)))
+        store_owner(live_folder(cache) / live.name, replace(leftover.owner, engines=tuple(pending)))
         return [*removed, *pending.values()]
     live.unlink(missing_ok=True)
     return removed
@@ -198,44 +201,74 @@ def _look(owner: Owner) -> Leftover:
     workdir = Path(owner.workdir)
     named = Path("/run/netns")
     cgroups = []
-    for top in map(Path, owner.cgroups):
-        if top.name == f"tare-{owner.run}" and top.is_dir():
-            cgroups += [Path(folder) for folder, _, _ in os.walk(top, topdown=False)]
+    for top in _cgroups_of(owner):
+        cgroups += [Path(folder) for folder, _, _ in os.walk(top, topdown=False)]
+    ours = _is_ours(workdir, owner)
     return Leftover(
         owner,
         pids=tuple(_processes(owner.run)),
-        mounts=tuple(_mounts_below(workdir)),
+        mounts=tuple(_mounts_below(workdir)) if ours else (),
         cgroups=tuple(cgroups),
         namespaces=tuple(sorted(named.glob(f"tare-{owner.run}*"))) if named.is_dir() else (),
-        workdir=workdir if _is_ours(workdir, owner) else None,
+        workdir=workdir if ours else None,
         engines=owner.engines,
     )
 
 
+def _cgroups_of(owner: Owner) -> list[Path]:
+    """List the run's cgroups: folders that carry its name, below the hierarchies that this host has now."""
+    detected = Cgroups.detect()
+    tops = [hierarchy.top for hierarchy in detected.hierarchies]
+    recorded = {Path(folder) for folder in owner.cgroups if ".." not in Path(folder).parts}
+    below = {folder for folder in recorded if any(folder.is_relative_to(top) for top in tops)}
+    possible = below.union(detected.possible_folders(owner.run))
+    return sorted(
+        top for top in possible if top.name == f"tare-{owner.run}" and top.is_dir() and not top.is_symlink()
+    )
+
+
 def _is_ours(workdir: Path, owner: Owner) -> bool:
-    """Whether this folder is surely the run's: by name, and by the file in it or by being empty."""
-    if workdir.name != f"tare-{owner.run}" or workdir.is_symlink() or not workdir.is_dir():
+    """Tell whether this folder is surely the run's: this user's own, by name, and with its file in it or empty."""
+    if workdir.name != f"tare-{owner.run}":
         return False
-    found = load_owner(workdir / OWNER_FILE)
-    return (found is not None and found.run == owner.run) or not any(workdir.iterdir())
+    try:
+        with trusted_folder(workdir) as folder:
+            empty = not os.listdir(folder)  # noqa: PTH208 - by descriptor
+    except (OSError, UntrustedError):
+        return False
+    return empty or load_from_workdir(workdir) is not None
 
 
-def _processes(run: str) -> Iterator[int]:
+def _processes(run: str, only: int | None = None) -> Iterator[int]:
     """Processes that carry the run in their environment, or are our programs and name it as an argument."""
     mark = b"TARE_RUN=" + os.fsencode(run)
-    for entry in Path("/proc").iterdir():
+    for entry in Path("/proc").iterdir() if only is None else (Path(f"/proc/{only}"),):
         if not entry.name.isdigit() or int(entry.name) == os.getpid():
             continue
-        with suppress(OSError):
+        with suppress(
+            OSError
+        ):  # an agent that may not be dumped hides its environment, never its command line
             if mark in (entry / "environ").read_bytes().split(b"\0"):
                 yield int(entry.name)
                 continue
+        with suppress(OSError):
             arguments = (entry / "cmdline").read_bytes().split(b"\0")
             ours = Path(os.fsdecode(arguments[0])).name.encode().startswith(_PROGRAMS)
             if ours and any(
                 os.fsencode(run) == one or b"tare-" + os.fsencode(run) in one for one in arguments[1:]
             ):
                 yield int(entry.name)
+
+
+def _kill(pid: int, run: str) -> None:
+    """Kill a process of the run; one that has got its pid since is left alone."""
+    with suppress(OSError):
+        process = os.pidfd_open(pid)
+        try:
+            if pid in _processes(run, pid):
+                signal.pidfd_send_signal(process, signal.SIGKILL)
+        finally:
+            os.close(process)
 
 
 def _mounts_below(folder: Path) -> list[str]:
@@ -260,7 +293,7 @@ def _attempt(what: str, action: Any, removed: list[str], failures: list[str]) ->
 
 def _unmount(point: str) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.umount2(os.fsencode(point), _MNT_DETACH):
+    if libc.umount2(os.fsencode(point), _MNT_DETACH | _UMOUNT_NOFOLLOW):
         error = ctypes.get_errno()
         raise OSError(error, os.strerror(error))
 
@@ -289,17 +322,6 @@ def _remove_namespace(path: Path) -> None:
     with suppress(OSError):
         _unmount(str(path))
     path.unlink()
-
-
-def _remove_tree(folder: Path) -> None:
-    # Jobs may leave folders that even their owner may not enter.
-    for place, names, _ in os.walk(folder):
-        for name in names:
-            with suppress(OSError):
-                path = Path(place, name)
-                if not path.is_symlink():
-                    path.chmod(stat.S_IRWXU)
-    shutil.rmtree(folder)
 
 
 def _plural(name: str, count: int) -> str:

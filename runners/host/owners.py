@@ -1,23 +1,29 @@
 """Identify the process that a run belongs to, and store that beside what the run makes on the host.
 
-Each living run has two equal files, ``<cache>/live/<run>.json`` and ``<work folder>/owner.json``; either alone
-suffices. :mod:`tare.runners.cleanup` reads them to tell what dead runs left.
+Each living run has two files: ``<cache>/live/<run>.json``, which tells everything, and ``<work folder>/owner.json``, by
+which a run is found whose cache is gone. :mod:`tare.runners.cleanup` reads them to tell what dead runs left. Work folders
+lie where everybody may write, so a file is believed only if the file system says that it is this user's
+(:mod:`tare.runners.host.trusted`), and nothing is taken from ``owner.json`` but who the process was.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tare.runners.host.processes import boot_id, start_ticks
+from tare.runners.host.trusted import UntrustedError, trusted_content, trusted_folder
 
 OWNER_FILE = "owner.json"
 """Name of the file in a run's work folder."""
 
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 """Characters that are safe in names of folders, cgroups, containers and namespaces alike."""
+
+_MOST_BYTES = 64 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,52 +36,84 @@ class Owner:
     """Start of the process in clock ticks since boot, ``/proc/PID/stat`` field 22; tells reused pids apart."""
     boot: str
     """Boot id of the host, ``/proc/sys/kernel/random/boot_id``."""
-    uid: int
     workdir: str
     """Absolute path of the run's work folder."""
     cgroups: tuple[str, ...] = ()
     """Paths of the run's cgroup folders, whether they exist yet or not."""
     engines: tuple[str, ...] = ()
     """Engines that may hold containers or images of the run: a Docker daemon's socket, ``cri:`` and a containerd's
-    socket, or ``kubernetes:CONTEXT@KUBECONFIG``."""
+    socket, or ``kubernetes:CONTEXT@KUBECONFIG``. Known from the live file only: clearing a cluster runs what its
+    kubeconfig names."""
 
     def alive(self) -> bool:
         """Tell whether that very process is still running: same pid, same start time, same boot."""
         return self.boot == boot_id() and self.start_ticks == start_ticks(self.pid) != 0
 
 
-def note_engine(cache: Path, run: str, workdir: Path, socket: str) -> None:
-    """Add an engine to a run's owner files; call it before the engine is used, so that a crash leaves nothing behind.
+def live_folder(cache: Path) -> Path:
+    """Give the folder of the live files, made if need be so that nobody else can write to it."""
+    folder = cache / "live"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.chmod(0o700)  # whatever the umask was when it was made
+    return folder
+
+
+def note_engine(cache: Path, run: str, socket: str) -> None:
+    """Add an engine to a run's live file; call it before the engine is used, so that a crash leaves nothing behind.
 
     Args:
         cache: the suite's cache folder.
         run: the run id.
-        workdir: the run's work folder.
         socket: the engine, as in :attr:`Owner.engines`.
     """
-    for file in (cache / "live" / f"{run}.json", workdir / OWNER_FILE):
-        owner = load_owner(file)
-        if owner is not None and socket not in owner.engines:
-            store_owner(file, replace(owner, engines=(*owner.engines, socket)))
+    file = cache / "live" / f"{run}.json"
+    owner = load_live(file)
+    if owner is not None and socket not in owner.engines:
+        store_owner(file, replace(owner, engines=(*owner.engines, socket)))
 
 
 def store_owner(file: Path, owner: Owner) -> None:
-    """Write an owner file atomically: readers see the old content or the new, never a part."""
+    """Write an owner file atomically, writable by this user only: readers see the old content or the new."""
     new = file.with_name(file.name + ".new")
     facts = {name: getattr(owner, name) for name in Owner.__slots__}
-    new.write_text(json.dumps(facts), "utf-8")
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
+        json.dump(facts, opened)
     new.replace(file)
 
 
-def load_owner(file: Path) -> Owner | None:
-    """Read an owner file; ``None`` if it cannot be read or is not a valid one."""
+def load_live(file: Path) -> Owner | None:
+    """Read a live file; ``None`` if it is not this user's own or not valid."""
     try:
-        facts = json.loads(file.read_text("utf-8"))
-        lists = {name: tuple(facts.get(name, ())) for name in ("cgroups", "engines")}
+        with trusted_folder(file.parent) as folder:
+            owner = _parsed(trusted_content(folder, file.name, _MOST_BYTES))
+    except (OSError, UntrustedError):
+        return None
+    return owner if owner is not None and file.name == f"{owner.run}.json" else None
+
+
+def load_from_workdir(workdir: Path) -> Owner | None:
+    """Read the owner file in a work folder; ``None`` if folder or file are not this user's own or not valid.
+
+    The result's ``workdir`` is the folder itself, and its ``cgroups`` and ``engines`` are empty, whatever the file says.
+    """
+    try:
+        with trusted_folder(workdir) as folder:
+            owner = _parsed(trusted_content(folder, OWNER_FILE, _MOST_BYTES))
+    except (OSError, UntrustedError):
+        return None
+    if owner is None or workdir.name != f"tare-{owner.run}":
+        return None
+    return replace(owner, workdir=str(workdir), cgroups=(), engines=())
+
+
+def _parsed(content: bytes) -> Owner | None:
+    try:
+        facts = json.loads(content)
+        lists = {name: tuple(map(str, facts.get(name, ()))) for name in ("cgroups", "engines")}
         owner = Owner(**(facts | lists))
-        sane = (
-            isinstance(owner.pid, int) and RUN_ID.fullmatch(owner.run) and Path(owner.workdir).is_absolute()
-        )
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        numbers = isinstance(owner.pid, int) and isinstance(owner.start_ticks, int)
+        sane = numbers and RUN_ID.fullmatch(owner.run) and Path(owner.workdir).is_absolute()
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
     return owner if sane else None

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from contextlib import suppress
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from pathlib import Path
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -40,7 +38,7 @@ def _empty(above: int, name: str) -> OSError | None:
     moved = 0
     kept: set[str] = set()
     try:
-        while pending := [entry for entry in os.listdir(top) if entry not in kept]:
+        while pending := [entry for entry in _names(top) if entry not in kept]:
             for entry in pending:
                 try:
                     moved = _dissolve(top, entry, moved)
@@ -64,7 +62,7 @@ def _dissolve(top: int, entry: str, moved: int) -> int:
         os.unlink(entry, dir_fd=top)
         return moved
     try:
-        for inner in os.listdir(folder):
+        for inner in _names(folder):
             found = os.stat(inner, dir_fd=folder, follow_symlinks=False)
             if not stat.S_ISDIR(found.st_mode):
                 os.unlink(inner, dir_fd=folder)
@@ -80,6 +78,10 @@ def _dissolve(top: int, entry: str, moved: int) -> int:
         os.close(folder)
     os.rmdir(entry, dir_fd=top)
     return moved
+
+
+def _names(folder: int) -> list[str]:
+    return os.listdir(folder)  # noqa: PTH208 - by descriptor
 
 
 def _exists(folder: int, name: str) -> bool:
@@ -98,7 +100,7 @@ def _open(above: int, name: str) -> int:
         # Only O_PATH opens what may not be read; chmod(2) by its path in /proc then follows no link.
         found = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=above)
         try:
-            os.chmod(f"/proc/self/fd/{found}", stat.S_IRWXU)
+            Path(f"/proc/self/fd/{found}").chmod(stat.S_IRWXU)
         finally:
             os.close(found)
         folder = os.open(name, _FOLDER, dir_fd=above)
@@ -106,7 +108,7 @@ def _open(above: int, name: str) -> int:
         # O_NOFOLLOW on a link is ELOOP or ENOTDIR: it is an entry to unlink like a file.
         if stat.S_ISDIR(os.stat(name, dir_fd=above, follow_symlinks=False).st_mode):
             raise
-        raise NotADirectoryError(error.errno, os.strerror(error.errno), name) from error
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), name) from error
     if stat.S_IMODE(os.fstat(folder).st_mode) & stat.S_IRWXU != stat.S_IRWXU:
         with suppress(OSError):
             os.fchmod(folder, stat.S_IRWXU)

@@ -64,5 +64,7 @@ def trusted_content(folder: int, name: str, most_bytes: int) -> bytes:
 def _check(descriptor: int, name: str) -> os.stat_result:
     found = os.fstat(descriptor)
     if found.st_uid != os.geteuid() or found.st_mode & _OTHERS_WRITE:
-        raise UntrustedError(f"{name} belongs to uid {found.st_uid} and has mode {stat.S_IMODE(found.st_mode):o}")
+        raise UntrustedError(
+            f"{name} belongs to uid {found.st_uid} and has mode {stat.S_IMODE(found.st_mode):o}"
+        )
     return found

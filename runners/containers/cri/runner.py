@@ -177,7 +177,7 @@ class Containerd:
     def _join(self) -> tuple[Cri, list[Path]]:
         """Connect to the system's containerd."""
         context = self._context
-        note_engine(context.cache, context.run, context.workdir, f"cri:{self._system}")
+        note_engine(context.cache, context.run, f"cri:{self._system}")
         return self._undo.enter_context(Cri(str(self._system))), daemon_folders(("containerd",))
 
     def _ctr(self, *, private: bool) -> Tool:

@@ -140,7 +140,7 @@ class DockerRunner:
         context = self._context
         cli = self._provision.tool("docker")
         daemon = find_daemon()
-        note_engine(context.cache, context.run, context.workdir, daemon.socket)
+        note_engine(context.cache, context.run, daemon.socket)
         api = DockerApi(daemon.socket)
         tag = f"{repository(context.run)}:{image.key[:12]}"
         self._undo.callback(_unless_absent, api.remove_image, tag)

@@ -132,7 +132,7 @@ class Kubernetes:
         if refusal := self._no_image(node):
             raise PlaceFailure(refusal[0], remedy=refusal[1])
         kubeconfig = os.environ.get("KUBECONFIG", "")
-        note_engine(context.cache, context.run, context.workdir, f"kubernetes:{kubectl.context}@{kubeconfig}")
+        note_engine(context.cache, context.run, f"kubernetes:{kubectl.context}@{kubeconfig}")
         kubectl.run("create", "namespace", self.namespace)
         self._undo.callback(remove_namespace, kubectl, self.namespace)
         tag = self._image or self._load(image)
@@ -239,7 +239,7 @@ class Kubernetes:
         assert socket is not None  # noqa: S101 - _no_image looked
         ctr = self._provision.tool("ctr")
         tag = f"localhost/{repository(context.run)}:{image.key[:12]}"
-        note_engine(context.cache, context.run, context.workdir, f"cri:{socket}")
+        note_engine(context.cache, context.run, f"cri:{socket}")
         self._undo.callback(_remove_image, ctr, socket, tag)
         with tempfile.TemporaryFile(dir=context.workdir) as archive:
             of_image(image, tag).write_archive(archive)

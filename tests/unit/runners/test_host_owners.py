@@ -8,20 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tare.runners.host.owners import RUN_ID, Owner, load_owner, store_owner
+from tare.runners.host.owners import RUN_ID, Owner, load_live, store_owner
 from tare.runners.host.processes import boot_id, start_ticks
 
 
 def ours(**changes):
-    owner = Owner("one", os.getpid(), start_ticks(os.getpid()), boot_id(), os.getuid(), "/var/tmp/tare-one")
+    owner = Owner("one", os.getpid(), start_ticks(os.getpid()), boot_id(), "/var/tmp/tare-one")
     return replace(owner, **changes)
 
 
 def test_round_trip(tmp_path):
     owner = ours(cgroups=("/sys/fs/cgroup/tare-one",), engines=("/run/docker.sock", "cri:/run/c.sock"))
-    store_owner(tmp_path / "owner.json", owner)
-    assert load_owner(tmp_path / "owner.json") == owner
-    assert list(tmp_path.iterdir()) == [tmp_path / "owner.json"]
+    store_owner(tmp_path / "one.json", owner)
+    assert load_live(tmp_path / "one.json") == owner
+    assert list(tmp_path.iterdir()) == [tmp_path / "one.json"]
 
 
 def test_only_the_very_process_is_alive():
@@ -36,14 +36,14 @@ def test_only_the_very_process_is_alive():
     [{"run": "../x"}, {"run": ""}, {"pid": "1"}, {"workdir": "tare-one"}, {"surplus": 1}, {"cgroups": 5}],
 )
 def test_invalid_files_name_no_owner(tmp_path, changes):
-    store_owner(tmp_path / "owner.json", ours())
-    facts = json.loads((tmp_path / "owner.json").read_text())
-    (tmp_path / "owner.json").write_text(json.dumps(facts | changes))
-    assert load_owner(tmp_path / "owner.json") is None
+    store_owner(tmp_path / "one.json", ours())
+    facts = json.loads((tmp_path / "one.json").read_text())
+    (tmp_path / "one.json").write_text(json.dumps(facts | changes))
+    assert load_live(tmp_path / "one.json") is None
 
 
 def test_a_missing_file_names_no_owner(tmp_path):
-    assert load_owner(tmp_path / "owner.json") is None
+    assert load_live(tmp_path / "one.json") is None
 
 
 @given(
@@ -51,9 +51,9 @@ def test_a_missing_file_names_no_owner(tmp_path):
     | st.recursive(st.none() | st.integers() | st.text(), st.lists).map(json.dumps).map(str.encode)
 )
 def test_any_bytes_name_no_owner(tmp_path_factory, content):
-    file = tmp_path_factory.mktemp("owner") / "owner.json"
+    file = tmp_path_factory.mktemp("owner") / "one.json"
     file.write_bytes(content)
-    assert load_owner(file) is None
+    assert load_live(file) is None
 
 
 def test_run_ids_are_safe_as_names():

@@ -89,10 +89,90 @@ def test_another_boot_is_dead_whatever_the_pid(cache, work):
     assert len(found(cache, "five")) == 1
 
 
-def test_another_users_run_is_not_ours(cache, work):
-    folder = dead(cache, work, "six", uid=os.getuid() + 1)
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can make another user's files")
+@pytest.mark.parametrize("whose", ["folder", "file"])
+def test_another_users_run_is_not_ours(cache, work, whose):
+    folder = dead(cache, work, "six")
+    (cache / "live/six.json").unlink()
+    os.chown(folder if whose == "folder" else folder / "owner.json", 65534, 65534)
     assert found(cache, "six") == []
     assert folder.exists()
+
+
+@pytest.mark.parametrize("mode", [0o770, 0o707, 0o1777])
+def test_a_folder_that_others_may_write_to_is_not_believed(cache, work, mode):
+    folder = dead(cache, work, "planted")
+    (cache / "live/planted.json").unlink()
+    folder.chmod(mode)
+    assert found(cache, "planted") == []
+    assert (folder / "owner.json").exists()
+
+
+@pytest.mark.parametrize("kind", ["link", "fifo", "folder", "writable", "huge"])
+def test_an_owner_file_that_is_not_surely_ours_is_not_believed(cache, work, tmp_path, kind):
+    folder = dead(cache, work, "planted")
+    (cache / "live/planted.json").unlink()
+    file = folder / "owner.json"
+    content = file.read_text()
+    file.unlink()
+    if kind == "link":
+        (tmp_path / "elsewhere.json").write_text(content)
+        file.symlink_to(tmp_path / "elsewhere.json")
+    elif kind == "fifo":
+        os.mkfifo(file)
+    elif kind == "folder":
+        file.mkdir()
+    else:
+        file.write_text(content + (" " * (1 << 20) if kind == "huge" else ""))
+        file.chmod(0o666 if kind == "writable" else 0o600)
+    assert found(cache, "planted") == []
+
+
+def test_a_live_file_that_others_may_write_to_is_not_believed(cache, work):
+    folder = dead(cache, work, "shared")
+    (folder / "owner.json").unlink()
+    (cache / "live").chmod(0o777)
+    assert found(cache, "shared") == []
+    (cache / "live").chmod(0o755)
+    assert len(found(cache, "shared")) == 1
+
+
+def test_a_work_folders_file_says_nothing_but_whose_it_is(cache, work, tmp_path):
+    precious = tmp_path / "tare-told"
+    precious.mkdir()
+    (precious / "kept").write_text("")
+    folder = dead(
+        cache,
+        work,
+        "told",
+        workdir=str(precious),
+        cgroups=[str(precious)],
+        engines=["kubernetes:x@/tmp/evil"],
+    )
+    (cache / "live/told.json").unlink()
+    (one,) = found(cache, "told")
+    assert (one.workdir, one.cgroups, one.engines) == (folder, (), ())
+    leftovers.remove(one, cache)
+    assert (precious / "kept").exists()
+    assert not folder.exists()
+
+
+def test_cgroups_outside_of_the_hierarchies_are_not_touched(cache, work, tmp_path):
+    outside = tmp_path / "tare-odd"
+    outside.mkdir()
+    dead(cache, work, "odd", cgroups=[str(outside), "/sys/fs/cgroup/../../../" + str(outside)])
+    (one,) = found(cache, "odd")
+    assert one.cgroups == ()
+
+
+def test_a_link_in_place_of_the_work_folder_leads_nowhere(cache, work, tmp_path):
+    folder = dead(cache, work, "swapped")
+    (one,) = found(cache, "swapped")
+    precious = tmp_path / "precious"
+    folder.rename(precious)
+    folder.symlink_to(precious)
+    leftovers.remove(one, cache)
+    assert (precious / "owner.json").exists()
 
 
 def test_a_folder_of_that_name_without_our_file_is_nobodys_business(cache, work):
@@ -186,16 +266,15 @@ def test_a_daemon_that_refuses_is_told(cache, work, tmp_path):
     assert found(cache, "eleven") == []
 
 
-def test_a_used_daemon_is_written_down_once_in_both_files(cache, work, tmp_path):
+def test_a_used_daemon_is_written_down_once(cache, work, tmp_path):
     socket = str(tmp_path / "docker.sock")
     with (
         docker_double(tmp_path / "docker.sock") as double,
         leftovers.register(cache, "twelve", work / "tare-twelve"),
     ):
         for _ in range(2):
-            note_engine(cache, "twelve", work / "tare-twelve", socket)
-        for file in (cache / "live/twelve.json", work / "tare-twelve/owner.json"):
-            assert json.loads(file.read_text())["engines"] == [socket]
+            note_engine(cache, "twelve", socket)
+        assert json.loads((cache / "live/twelve.json").read_text())["engines"] == [socket]
         double.images = ["tare-twelve:k"]
     assert double.images == []
     assert not (cache / "live/twelve.json").exists()
