@@ -12,7 +12,7 @@ from tare.runners.errors import PlaceFailure
 from tare.runners.guests.clock import boot_marks, error_seconds
 from tare.runners.guests.disks import copy_sparse
 from tare.runners.guests.watch import complaints
-from tare.runners.host.files import remove_tree
+from tare.runners.host.trees import discard_tree
 from tare.runners.launcher.client import LauncherError, SpawnError
 from tare.runners.model import Vantage
 from tare.runners.places.host import discard
@@ -95,7 +95,7 @@ class GuestPlace(ProcessPlace):
         try:
             self._folder = plan.context.workdir / "places" / plan.name
             self._folder.mkdir(parents=True)
-            self._undo.callback(remove_tree, self._folder)
+            self._undo.callback(discard_tree, self._folder)
             self._disk = self._own_scratch()
             cgroup = plan.cgroups.create(plan.context.run, plan.name, plan.limits)
             self._undo.callback(discard, cgroup)

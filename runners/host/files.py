@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-from contextlib import suppress
 from pathlib import Path
 
 
@@ -19,14 +16,3 @@ def file_system(path: Path) -> str:
         if inside and len(point) >= best:
             best, found = len(point), after.split()[0]
     return found
-
-
-def remove_tree(folder: Path) -> None:
-    """Remove a folder and all in it, whatever modes a job gave to its folders; errors are ignored."""
-    for place, names, _ in os.walk(folder):
-        for name in names:
-            with suppress(OSError):
-                path = Path(place, name)
-                if not path.is_symlink() and not os.access(path, os.R_OK | os.W_OK | os.X_OK):
-                    path.chmod(0o700)
-    shutil.rmtree(folder, ignore_errors=True)

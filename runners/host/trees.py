@@ -31,6 +31,12 @@ def remove_tree(tree: Path) -> None:
         os.close(above)
 
 
+def discard_tree(tree: Path) -> None:
+    """Remove as much as possible of a folder that may be gone already; for clean-up that must not fail."""
+    with suppress(OSError):
+        remove_tree(tree)
+
+
 def _empty(above: int, name: str) -> OSError | None:
     """Remove everything in a folder; returns the first error."""
     top = _open(above, name)
@@ -81,7 +87,7 @@ def _dissolve(top: int, entry: str, moved: int) -> int:
 
 
 def _names(folder: int) -> list[str]:
-    return os.listdir(folder)  # noqa: PTH208 - by descriptor
+    return os.listdir(folder)
 
 
 def _exists(folder: int, name: str) -> bool:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from tare.runners.agent.session import AgentSession, preload
 from tare.runners.errors import PlaceFailure
-from tare.runners.host.files import remove_tree
+from tare.runners.host.trees import discard_tree
 from tare.runners.launcher.client import LauncherError, SpawnError
 from tare.runners.launcher.steps import SetLimit
 from tare.runners.model import Vantage
@@ -84,7 +84,7 @@ class HostPlace(ProcessPlace):
             self._host_scratch = self._folder / "scratch"
             self._host_scratch.mkdir(parents=True)
             self._host_scratch.chmod(0o1777)
-            self._undo.callback(remove_tree, self._folder)
+            self._undo.callback(discard_tree, self._folder)
             self.scratch = plan.scratch or str(self._host_scratch)
             self._cgroup, cgroup_facts = self._make_cgroup()
             self._spawned = self._launch()

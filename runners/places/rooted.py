@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 from tare.runners.errors import Missing, PlaceFailure, TareError
 from tare.runners.host.cgroups import Cgroups
-from tare.runners.host.files import file_system, remove_tree
+from tare.runners.host.files import file_system
+from tare.runners.host.trees import discard_tree
 from tare.runners.images.build import AGENT_SOURCE
 from tare.runners.images.image import AGENT, Image
 from tare.runners.launcher.steps import (
@@ -133,7 +134,7 @@ class RootedRunner(ABC):
         tool = self._provision.tool(self.tool_name)
         self.found(tool)
         self._folder.mkdir(parents=True)
-        self._undo.callback(remove_tree, self._folder)
+        self._undo.callback(discard_tree, self._folder)
         base, staging = self._folder / "base", self._folder / "stage"
         staging.mkdir()
         for name in MOUNT_POINTS:
@@ -251,7 +252,7 @@ class _TinyImage:
         return Image(key="probe", tree=tree, layers=(), programs={}, libraries={})
 
     def __exit__(self, *_error: object) -> None:
-        remove_tree(self._folder)
+        discard_tree(self._folder)
 
 
 def root_steps(lower: Iterable[Path], staging: Path, upper_bytes: int, *, user: bool) -> tuple[Step, ...]:

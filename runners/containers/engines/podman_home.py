@@ -21,7 +21,7 @@ from tare.runners.containers.engines.clearing import LABEL
 from tare.runners.containers.engines.link import connect, disconnect
 from tare.runners.errors import PlaceFailure, TareError
 from tare.runners.host.cgroups import Cgroups
-from tare.runners.host.files import remove_tree
+from tare.runners.host.trees import discard_tree
 from tare.runners.images.oci import of_image
 from tare.runners.launcher.client import SpawnError, SpawnRequest
 from tare.runners.launcher.steps import (
@@ -84,7 +84,7 @@ class PodmanHome:
         with ExitStack() as undo:
             for name in ("root", "run", "tmp", "home", "xdg", "bin", "net"):
                 (folder / name).mkdir(parents=True, exist_ok=True, mode=0o700)
-            undo.callback(remove_tree, folder)
+            undo.callback(discard_tree, folder)
             undo.callback(_remove_cgroups, context.run)
             counter = _make_counter(context.run) if root else None
             _write_settings(folder)

@@ -33,7 +33,8 @@ from tare.runners.containers.namespaces.rung_steps import (
 )
 from tare.runners.errors import TareError
 from tare.runners.host.cgroups import CGROUP_REMEDY, Cgroups
-from tare.runners.host.files import file_system, remove_tree
+from tare.runners.host.files import file_system
+from tare.runners.host.trees import discard_tree
 from tare.runners.launcher.client import LauncherError, SpawnError, SpawnRequest
 from tare.runners.model import Probe
 from tare.runners.places.launched import LaunchedPlace, LaunchPlan
@@ -106,7 +107,7 @@ class Namespaces:
         parts = self._standing.parts
         user = "user" in parts
         self._folder.mkdir(parents=True)
-        self._undo.callback(remove_tree, self._folder)
+        self._undo.callback(discard_tree, self._folder)
         bound = () if "overlayfs" in parts else _bound_names(image.tree)
         base = _build_base(self._folder, image.tree, bound, devices=not user)
         places = self._context.workdir / "places"
