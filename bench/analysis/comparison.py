@@ -12,16 +12,12 @@ import msgspec
 from tare.bench.analysis.known import known_calibration
 from tare.reports.render import changes
 from tare.reports.text import numbers
+from tare.results.judgement.between_runs import RunsCompared, compare_runs
 from tare.results.judgement.calibration import quotes
 from tare.results.judgement.gate import Gate, gate, judged
+from tare.results.judgement.multiplicity import control_false_calls
 from tare.results.judgement.thresholds import Thresholds, read_thresholds
-from tare.results.judgement.verdict import (
-    RunsCompared,
-    compare_runs,
-    compare_variants,
-    compare_versions,
-    control_false_calls,
-)
+from tare.results.judgement.within_run import compare_variants, compare_versions
 from tare.results.record import CPU_TIME
 from tare.results.storage.load import load_run
 from tare.results.tables.frame import read_frame

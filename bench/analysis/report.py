@@ -11,7 +11,7 @@ from tare.reports.build import build_report
 from tare.reports.model import ReportInput
 from tare.reports.render.terminal import render
 from tare.results.judgement.rungs import climb
-from tare.results.judgement.verdict import compare_within
+from tare.results.judgement.within_run import compare_within
 from tare.results.record import BASE
 from tare.results.storage.load import load_run
 from tare.results.tables.frame import read_frame

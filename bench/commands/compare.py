@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Compare and print; the exit code is the gate's."""
     from tare.bench.analysis.comparison import compare_stored  # noqa: PLC0415 - imports pandas
     from tare.bench.analysis.references import run_folder_of  # noqa: PLC0415
-    from tare.results.judgement.verdict import UnlikeRunsError  # noqa: PLC0415
+    from tare.results.judgement.between_runs import UnlikeRunsError  # noqa: PLC0415
 
     values = settings.resolve(arguments)
     base, head = (run_folder_of(reference, values) for reference in (arguments.base, arguments.head))

@@ -84,17 +84,17 @@ def _trial(run: str, number: int, block: int, workload: int, runner: str, chance
 
 _COMPARE = """
 from tare.results.storage.load import load_run
-from tare.results.judgement.verdict import compare_runs
+from tare.results.judgement.between_runs import compare_runs
 found = compare_runs(load_run(sys.argv[1]), load_run(sys.argv[2]))
 print(len(found.comparisons), "comparisons")
 """
 _SUMMARISE = """
 from tare.results.tables.frame import read_frame
 from tare.results.storage.load import load_run
-from tare.results.judgement.series_summary import summarise
+from tare.results.statistics.series import good_series, median_of
 frame = read_frame(load_run(sys.argv[1]))
 loaded = time.perf_counter()
-found = summarise(frame)
+found = [median_of(one, 0.95) for one in good_series(frame).values()]
 print(len(found), f"series; loaded after {loaded - began:.2f} s")
 """
 _AROUND = """

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tare.results.judgement.rule import judge
 from tare.results.judgement.thresholds import DEFAULT_THRESHOLD
-from tare.results.judgement.verdict import judge
 from tare.results.statistics import estimates as statistics
 from tare.results.statistics.series import LogRatio, Series, SeriesKey, paired_log_ratio, unpaired_log_ratio
 from tare.results.statistics.width import CHECKPOINTS

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from tare.reports.summaries.cases import CaseKey
     from tare.reports.summaries.run import Summary
     from tare.reports.text.words import Words
-    from tare.results.judgement.comparison import Estimate
     from tare.results.judgement.rungs import Rise
+    from tare.results.statistics.estimates import Estimate
 
 _MOST_CASES = 3
 """Panels side by side; the tables have all."""

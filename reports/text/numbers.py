@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tare.results.judgement.comparison import Estimate
+    from tare.results.statistics.estimates import Estimate
 
 PLAIN_DIGITS, LEAST_DIGITS, MOST_DIGITS = 3, 2, 5
 

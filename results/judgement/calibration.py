@@ -20,7 +20,9 @@ import numpy as np
 
 from tare.results.errors import ResultError
 from tare.results.judgement.levels import BASE, share_of
-from tare.results.judgement.verdict import judge
+from tare.results.judgement.rule import judge
+from tare.results.record import BASE as BARE
+from tare.results.record import CONTROL_SUFFIX, CPU_TIME
 from tare.results.statistics.series import good_series, paired_log_ratio
 from tare.results.tables.frame import read_frame
 
@@ -42,7 +44,11 @@ RELABELLED = 400
 OVERLAP = 4
 """A new stretch begins after this part of a stretch."""
 
-JUDGED = ("command.seconds", "launch.total", "cpu.total")
+JUDGED = ("command.seconds", "launch.total", CPU_TIME)
+"""Metrics that have rates of their own."""
+
+AGAIN = BASE + CONTROL_SUFFIX
+"""The level under which the base's second measurement is stored."""
 
 
 class Rate(msgspec.Struct, frozen=True, kw_only=True):
@@ -159,9 +165,9 @@ def rates(run: Run, threshold: float, *, seed: int, counts: Sequence[int] = COUN
     found: list[Rate] = []
     for (workload, runner, metric), levels in groups.items():
         # As in `tare ab`: the base is measured again, on bare metal or as a variant, and gives the floor.
-        again = levels.get(f"{BASE}-again") or groups.get((workload, "bare", metric), {}).get(f"{BASE}-again")
+        again = levels.get(AGAIN) or groups.get((workload, BARE, metric), {}).get(AGAIN)
         for level, head in levels.items():
-            if BASE not in levels or level in {BASE, f"{BASE}-again"}:
+            if BASE not in levels or level in {BASE, AGAIN}:
                 continue
             trio = Trio(levels[BASE], head, again)
             share = share_of(level)
@@ -177,8 +183,8 @@ def rates(run: Run, threshold: float, *, seed: int, counts: Sequence[int] = COUN
 
 def identity(workload: str, runner: str) -> tuple[str, str, str]:
     """Workload, runner and level of a series: levels are workloads (``cpu+5%``) or variants (``bare@+5%``)."""
-    again = "-again" if runner.endswith("-again") else ""
-    runner = runner.removesuffix("-again")
+    again = CONTROL_SUFFIX if runner.endswith(CONTROL_SUFFIX) else ""
+    runner = runner.removesuffix(CONTROL_SUFFIX)
     plain, sign, level = runner.partition("@")
     if sign:
         return "cold start", plain, level + again

@@ -7,22 +7,11 @@ from typing import Any, Literal
 import msgspec
 
 from tare.results.record import Accelerator, Direction  # noqa: TC001 - msgspec reads annotations at run time
+from tare.results.statistics.estimates import Estimate  # noqa: TC001
 from tare.results.statistics.symptoms import Symptom  # noqa: TC001
 
 Verdict = Literal["better", "worse", "same", "undecided"]
 """``same`` is a finding (the interval lies inside the threshold), ``undecided`` is the lack of one."""
-
-
-class Estimate(msgspec.Struct, frozen=True, kw_only=True):
-    """A number with its interval. ``low``/``high`` are ``None`` where too few samples allow none."""
-
-    value: float
-    low: float | None
-    high: float | None
-    confidence: float
-    n: int
-    """Independent units behind it: blocks, or invocations where ``method`` says so."""
-    method: str
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from tare.results.judgement.comparison import Estimate  # noqa: TC001 - msgspec reads annotations at run time
 from tare.results.record import Direction  # noqa: TC001
 from tare.results.statistics import estimates as statistics
+from tare.results.statistics.estimates import Estimate  # noqa: TC001 - msgspec reads annotations at run time
 from tare.results.statistics.series import good_series, median_of, paired_log_ratio
 
 if TYPE_CHECKING:

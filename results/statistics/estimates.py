@@ -10,7 +10,6 @@ References:
     Davison, Hinkley 1997, "Bootstrap Methods", 3.8: resampling hierarchical data.
     Kalibera, Jones 2013, "Rigorous benchmarking in reasonable time", ISMM: the highest level of
     repetition decides the interval.
-    Holm 1979, Scand. J. Statist. 6(2); Benjamini, Hochberg 1995, J. R. Statist. Soc. B 57(1).
 """
 
 from __future__ import annotations
@@ -19,13 +18,14 @@ import math
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
 import numpy as np
 from scipy import special
 
-from tare.results.judgement.comparison import Estimate
+from tare.results.statistics.width import EXACT_LIMIT, MOST_UNITS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -34,9 +34,6 @@ if TYPE_CHECKING:
 
 FEWEST = 3
 """Fewer independent units than this give no interval at all."""
-
-MOST_UNITS = 128
-"""More units than this are merged into batches of neighbours before rank intervals are formed."""
 
 FEWEST_BATCHES = 10
 """Neighbours are not merged into fewer batches than this."""
@@ -47,9 +44,6 @@ FEW_UNITS = 10
 FINE_P = 0.001
 """Among many comparisons no call could stand where the smallest p-value that ranks can give is larger than this."""
 
-EXACT_LIMIT = 50
-"""Above this many units a rank test's normal approximation is used; it is then good to 4 digits."""
-
 
 def normal_quantile(p: float) -> float:
     """Return the standard normal's quantile."""
@@ -59,6 +53,18 @@ def normal_quantile(p: float) -> float:
 def t_quantile(freedom: float, p: float) -> float:
     """Return the quantile of Student's t."""
     return float(special.stdtrit(freedom, p))
+
+
+class Estimate(msgspec.Struct, frozen=True, kw_only=True):
+    """A number with its interval. ``low``/``high`` are ``None`` where too few samples allow none."""
+
+    value: float
+    low: float | None
+    high: float | None
+    confidence: float
+    n: int
+    """Independent units behind it: blocks, or invocations where ``method`` says so."""
+    method: str
 
 
 class Interval(NamedTuple):
@@ -298,26 +304,6 @@ def _centres(rows: NDArray[np.float64]) -> NDArray[np.float64]:
         rows = np.array([batched(row) for row in rows])
     i, j = np.triu_indices(rows.shape[1])
     return np.asarray(np.median((rows[:, i] + rows[:, j]) / 2, axis=1))
-
-
-def holm(p: Sequence[float]) -> list[float]:
-    """Return p-values adjusted so that calling those below alpha keeps the chance of *any* false call below it."""
-    values = np.asarray(p, dtype=np.float64)
-    order = np.argsort(values)
-    steps = values[order] * np.arange(len(values), 0, -1)
-    adjusted = np.empty_like(values)
-    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
-    return [float(a) for a in adjusted]
-
-
-def benjamini_hochberg(p: Sequence[float]) -> list[float]:
-    """Return p-values adjusted so that calling those below q keeps the expected share of false calls below it."""
-    values = np.asarray(p, dtype=np.float64)
-    order = np.argsort(values)[::-1]
-    steps = values[order] * len(values) / np.arange(len(values), 0, -1)
-    adjusted = np.empty_like(values)
-    adjusted[order] = np.minimum(np.minimum.accumulate(steps), 1.0)
-    return [float(a) for a in adjusted]
 
 
 def _walsh(x: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MOST_UNITS = 128
+"""More units than this are merged into batches of neighbours before rank intervals are formed."""
 EXACT_LIMIT = 50
+"""Above this many units a rank test's normal approximation is used; it is then good to 4 digits."""
 CHECKPOINTS = (10, 15, 20, 30, 40, 60, 80, 120, 160, 240, 320, 480, 640, 960, 1280, 1920)
 """Numbers of blocks after which widths are looked at. Few, because each look is a chance to stop on a lucky one."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import gc
 from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
@@ -31,6 +31,7 @@ from tare.results.storage.load import (
     range_fault,
     undecodable,
 )
+from tare.results.tables.coding import Codes, Descriptor, Kind, Kinds
 from tare.results.tables.index import LEAST_TRIALS, Index, facts_of, read_index, write_index
 from tare.results.tables.slim import SlimTimeline, SlimTrial, TimedTrial
 
@@ -50,69 +51,6 @@ METRIC_COLUMNS = (
     "control", "warmup", "outcome", "parameters", "metric", "value", "unit", "direction", "clock", "source", "error",
     "samples", "primary", "context",
 )  # fmt: skip
-
-
-class _Codes(dict[Any, int]):
-    """Key → small number, given in order of first sight."""
-
-    def __missing__(self, key: Any) -> int:
-        self[key] = code = len(self)
-        return code
-
-
-class _Kind(NamedTuple):
-    """What many trials have in common; coded as one, for speed."""
-
-    workload: str
-    family: str
-    runner: str
-    accelerator: str
-    outcome: str
-    reason: str
-    control: bool
-    warmup: bool
-    parameters: str
-    context: str
-
-
-class _Kinds(dict[tuple[Any, ...], int]):
-    """Spelling of a kind as read → code of the kind: spellings of equal JSON objects are one kind."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.table: dict[_Kind, int] = {}
-
-    def __missing__(self, key: tuple[Any, ...]) -> int:
-        *plain, parameters, context = key
-        # A mapping is what the record demands; anything else is an error of its line.
-        objects = [
-            canonical_json(msgspec.json.decode(raw, type=dict[str, Any])) for raw in (parameters, context)
-        ]
-        code = self.table.setdefault(_Kind(*plain, *objects), len(self.table))
-        self[key] = code
-        return code
-
-    def code(self, t: SlimTrial) -> int:
-        return self[
-            t.workload, t.family, t.runner, t.accelerator, t.outcome, t.reason, t.control, t.warmup,
-            bytes(t.parameters), bytes(t.context),
-        ]  # fmt: skip
-
-
-class _Descriptor(NamedTuple):
-    """What is the same for all values of a metric; coded as one, for speed."""
-
-    metric: str
-    unit: str
-    direction: str
-    clock: str
-    source: str
-    primary: bool
-
-
-def canonical_json(value: object) -> str:
-    """Return JSON with sorted keys: equal objects give equal text."""
-    return msgspec.json.encode(value, order="sorted").decode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,16 +94,6 @@ def read_frame(run: Run, *, marks: bool = False) -> RunFrame:
     return found
 
 
-def trials_frame(run: Run) -> pd.DataFrame:
-    """Return :attr:`RunFrame.trials` alone, with its marks."""
-    return read_frame(run, marks=True).trials
-
-
-def metrics_frame(run: Run) -> pd.DataFrame:
-    """Return :attr:`RunFrame.metrics` alone: tidy and long."""
-    return read_frame(run).metrics
-
-
 class _Reader:
     """Collects columns batch by batch; a class only because the columns' codes outlive a batch."""
 
@@ -175,8 +103,8 @@ class _Reader:
         self._lines = 0
         self._problems: list[Problem] = []
         self._highest = -1
-        self._kinds = _Kinds()
-        self._descriptors = _Codes()
+        self._kinds = Kinds()
+        self._descriptors = Codes()
         self._columns: dict[str, list[NDArray[Any]]] = {}
         self._decode = msgspec.json.Decoder(TimedTrial if marks else SlimTrial).decode
 
@@ -185,7 +113,7 @@ class _Reader:
         """One that has read all already."""
         reader = cls(run, marks=False)
         reader._columns = {name: [column] for name, column in index.columns.items()}
-        reader._kinds.table = {_Kind(*kind): code for code, kind in enumerate(index.kinds)}
+        reader._kinds.table = {Kind(*kind): code for code, kind in enumerate(index.kinds)}
         reader._descriptors.update({one: code for code, one in enumerate(index.descriptors)})
         return reader
 
@@ -295,14 +223,14 @@ class _Reader:
 
     def finish(self) -> RunFrame:
         """Mark what only the whole shows, and make the tables."""
-        kinds = _expanded(list(self._kinds.table), _Kind._fields, self._take("kind", np.int32))
+        kinds = _expanded(list(self._kinds.table), Kind._fields, self._take("kind", np.int32))
         trial_of = self._take("metrics", np.int32)
         trial_of = np.repeat(np.arange(len(trial_of), dtype=np.int32), trial_of)
         values = _Values(
             trial_of,
             self._take("descriptor", np.int32),
             self._take("value", np.float64),
-            [_Descriptor(*key) for key in self._descriptors],
+            [Descriptor(*key) for key in self._descriptors],
         )
         faulty = self._mark(self._take("line", np.int64), kinds["workload"], values)
         kinds["outcome"] = _with_outcome_invalid(kinds["outcome"], faulty)
@@ -326,7 +254,7 @@ class _Reader:
             "error": self._take("error", np.float64),
             "samples": self._take("samples", np.float64),
         }
-        columns |= _expanded(values.table, _Descriptor._fields, values.descriptor)
+        columns |= _expanded(values.table, Descriptor._fields, values.descriptor)
         for name in METRIC_COLUMNS:
             if name in trials:
                 columns[name] = trials[name][values.trial_of]
@@ -341,7 +269,7 @@ class _Reader:
         width = max(1, len(table))
         pair = workloads.codes.astype(np.int64)[trial_of] * width + descriptor
         pairs, starts = np.unique(pair[~negative], return_index=True)
-        first: dict[tuple[int, str], _Descriptor] = {}
+        first: dict[tuple[int, str], Descriptor] = {}
         odd: dict[int, tuple[ProblemKind, str]] = {}
         for key in pairs[np.argsort(starts)]:
             here = table[key % width]
@@ -379,7 +307,7 @@ class _Values:
     trial_of: NDArray[np.int32]
     descriptor: NDArray[np.int32]
     value: NDArray[np.float64]
-    table: list[_Descriptor]
+    table: list[Descriptor]
 
 
 def _expanded(table: Sequence[Any], fields: tuple[str, ...], codes: NDArray[np.int32]) -> dict[str, Any]:
@@ -390,7 +318,7 @@ def _expanded(table: Sequence[Any], fields: tuple[str, ...], codes: NDArray[np.i
         if name in {"control", "warmup", "primary"}:
             columns[name] = np.array(values, dtype=np.bool_)[codes]
         else:
-            known = _Codes()
+            known = Codes()
             columns[name] = _categorical(np.array([known[v] for v in values], np.int32)[codes], list(known))
     return columns
 

@@ -16,7 +16,7 @@ from tare.reports.build import build_report
 from tare.reports.model import LANGUAGES, Language, ReportInput, ReportPaths
 from tare.reports.plots import PLOTS, Plot, overhead, style
 from tare.reports.text.words import words
-from tare.results.judgement.verdict import compare_within
+from tare.results.judgement.within_run import compare_within
 from tare.results.storage.load import load_run
 from tare.results.storage.store import RunWriter
 

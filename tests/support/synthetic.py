@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tare.reports.model import ReportInput
-from tare.results.judgement.comparison import Comparison, Estimate
+from tare.results.judgement.comparison import Comparison
 from tare.results.record import FORMAT_VERSION, Manifest, Metric, Trial
+from tare.results.statistics.estimates import Estimate
 from tare.results.storage.load import Problem
 
 if TYPE_CHECKING:

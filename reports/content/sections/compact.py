@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tare.reports.content.page import Page
-    from tare.results.judgement.comparison import Comparison, Estimate
+    from tare.results.judgement.comparison import Comparison
+    from tare.results.statistics.estimates import Estimate
 
 
 def section(page: Page) -> Section | None:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from tare.reports.model import Kind
     from tare.reports.summaries.cases import CaseKey
     from tare.reports.text.words import Words
-    from tare.results.judgement.comparison import Estimate
     from tare.results.judgement.rungs import Rise
+    from tare.results.statistics.estimates import Estimate
 
 _COLUMNS = ("rung", "below", "median", "difference", "cost", "total", "n")
 

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tare.reports.content.page import Page
-    from tare.results.judgement.comparison import Comparison, Estimate
+    from tare.results.judgement.comparison import Comparison
+    from tare.results.statistics.estimates import Estimate
 
 NUMERIC = (2, 3, 4, 5, 6)
 

@@ -6,7 +6,7 @@ from support.results_making import metric, trial, write_run
 from tare.bench import pipeline
 from tare.bench.__main__ import main
 from tare.bench.analysis.conclusion import Finished
-from tare.results.judgement.verdict import compare_variants, compare_versions
+from tare.results.judgement.within_run import compare_variants, compare_versions
 from tare.results.storage.load import load_run
 
 DRIFT = [1.0, 1.3, 1.1, 1.8, 1.5, 1.2, 2.0, 1.6]

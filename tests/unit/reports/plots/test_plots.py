@@ -13,8 +13,8 @@ from support.synthetic import empty_input, make_input
 from tare.reports.plots import PLOTS, Plot, cpu, overhead, startup, style
 from tare.reports.summaries.run import Summary
 from tare.reports.text.words import words
-from tare.results.judgement.comparison import Estimate
 from tare.results.record import Metric
+from tare.results.statistics.estimates import Estimate
 
 RUN = make_input(blocks=4)
 WITH_CROWDS = dataclasses.replace(RUN, trials=(*RUN.trials, *CROWDS))

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tare.reports.text import numbers
-from tare.results.judgement.comparison import Estimate
+from tare.results.statistics.estimates import Estimate
 
 SIZES = st.floats(min_value=1e-9, max_value=1e12, allow_nan=False)
 UNITS = st.sampled_from(sorted(numbers.LADDERS))

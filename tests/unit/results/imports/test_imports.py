@@ -6,6 +6,7 @@ import json
 import statistics
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, settings
 from hypothesis import given as drawn
@@ -20,7 +21,7 @@ from tare.reports.exports import FORMATS as EXPORTS
 from tare.results.errors import ResultError
 from tare.results.imports import FORMATS, import_file, read_file
 from tare.results.imports.model import ImportFault
-from tare.results.judgement.series_summary import summarise
+from tare.results.statistics.series import good_series
 from tare.results.storage.find import find_run
 from tare.results.storage.load import load_run
 from tare.results.tables.frame import read_frame
@@ -40,7 +41,10 @@ def imported(tmp_path, content, **options):
 
 
 def medians(run):
-    return {(s.workload, s.runner, s.metric): s.median.value for s in summarise(read_frame(run))}
+    return {
+        (key.workload, key.runner, key.metric): float(np.median(series.value))
+        for key, series in good_series(read_frame(run)).items()
+    }
 
 
 def test_medians_of_a_table_are_those_by_hand(tmp_path):

@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 
 from support.paths import GOLDEN
 from support.results_making import metric, trial, write_run
+from tare.results.judgement.between_runs import UnlikeRunsError, compare_runs
 from tare.results.judgement.gate import gate, judged
-from tare.results.judgement.series_summary import summarise
+from tare.results.judgement.multiplicity import control_false_calls
 from tare.results.judgement.thresholds import Exemption, Thresholds
-from tare.results.judgement.verdict import UnlikeRunsError, compare_runs, compare_within, control_false_calls
+from tare.results.judgement.within_run import compare_within
+from tare.results.statistics.series import good_series
 from tare.results.storage.load import load_run
 from tare.results.tables.frame import read_frame
 
@@ -159,11 +161,11 @@ def test_what_a_place_admits_is_noted_though_bare_metal_admits_nothing(tmp_path)
     assert within(tmp_path / "b", trials)[0].notes == ()
 
 
-def test_facts_are_summarised_but_never_judged(tmp_path):
+def test_facts_are_series_but_never_judged(tmp_path):
     fact = [(metric(v, name="offset", direction="none"),) for v in noise(1, 8)]
     run = load_run(write_run(tmp_path, list(taken(bare=fact, vm=fact))))
     assert compare_within(run) == []
-    assert [(s.runner, s.metric, s.values) for s in summarise(read_frame(run))] == [
+    assert [(s.key.runner, s.key.metric, len(s.value)) for s in good_series(read_frame(run)).values()] == [
         ("bare", "offset", 8),
         ("vm", "offset", 8),
     ]
@@ -223,7 +225,7 @@ def test_without_a_good_value_of_the_base_nothing_is_compared():
     # Its only trial of bare that is no control is a warm-up.
     run = load_run(FOLDER)
     assert compare_within(run) == []
-    assert [(s.runner, s.metric, s.control) for s in summarise(read_frame(run))] == [
+    assert [(key.runner, key.metric, key.control) for key in good_series(read_frame(run))] == [
         ("bare", "launch.total", True),
         ("qemu-microvm(tcg)", "launch.total", False),
         ("qemu-microvm(tcg)", "clock.offset", False),

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from support.results_making import metric, trial, write_run
-from tare.results.judgement.verdict import compare_runs, compare_within
+from tare.results.judgement.between_runs import compare_runs
+from tare.results.judgement.within_run import compare_within
 from tare.results.statistics.estimates import FEWEST_BATCHES, decorrelated
 from tare.results.statistics.symptoms import neighbours, trend, two_modes
 from tare.results.storage.load import load_run

@@ -1,0 +1,159 @@
+"""Comparison of two runs, series by series, unpaired."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from tare.results.errors import ResultError
+from tare.results.judgement.fairness import left_out, refusal, unlike_fields
+from tare.results.judgement.pairs import (
+    Criteria,
+    Pair,
+    compare_pair,
+    context_notes,
+    counted_out,
+    exception_note,
+    noise_floors,
+    refused,
+)
+from tare.results.judgement.thresholds import DEFAULT_THRESHOLD, Thresholds
+from tare.results.statistics.series import (
+    INVOCATION_SPREAD,
+    LogRatio,
+    Series,
+    SeriesKey,
+    good_series,
+    unpaired_log_ratio,
+)
+from tare.results.statistics.symptoms import drift_of
+from tare.results.tables.frame import RunFrame, read_frame
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from tare.results.judgement.comparison import Comparison
+    from tare.results.judgement.fairness import Case
+    from tare.results.judgement.pairs import FloorKey
+    from tare.results.storage.load import Run
+
+
+class UnlikeRunsError(ResultError):
+    """Two runs that must not be put side by side; ``fields`` lists what differs."""
+
+    def __init__(self, text: str, fields: tuple[str, ...]) -> None:
+        super().__init__(text)
+        self.fields = fields
+
+
+@dataclass(frozen=True, slots=True)
+class RunsCompared:
+    """Result of comparing two runs."""
+
+    comparisons: list[Comparison]
+    missing: tuple[SeriesKey, ...]
+    """Judged series that only the base has good values for."""
+    added: tuple[SeriesKey, ...]
+    """Judged series that only the head has good values for."""
+    unlike: tuple[str, ...]
+    """Context that differs between the runs, as ``field: base → head``; not empty only if it was allowed."""
+
+
+def compare_runs(
+    base_run: Run | RunFrame,
+    head_run: Run | RunFrame,
+    *,
+    threshold: float | Thresholds = DEFAULT_THRESHOLD,
+    confidence: float = 0.95,
+    spread: float = INVOCATION_SPREAD,
+    allow_unlike: bool = False,
+) -> RunsCompared:
+    """Compare the same series of two runs, unpaired. The A/A floor is the larger one of the two runs.
+
+    Args:
+        base_run: The earlier run or baseline. A quick run is refused as one.
+        head_run: The run to judge.
+        threshold: Relative difference that matters, or one for each series.
+        confidence: Confidence level of all intervals.
+        spread: See :data:`tare.results.statistics.series.INVOCATION_SPREAD`.
+        allow_unlike: Compare in spite of what differs, and mark each comparison with it.
+
+    Raises:
+        UnlikeRunsError: the runs' contexts differ, or the base is a quick run, and this is not allowed.
+    """
+    base, head = (run if isinstance(run, RunFrame) else read_frame(run) for run in (base_run, head_run))
+    criteria = Criteria.make(threshold, confidence, spread)
+    unlike = unlike_fields(base, head)
+    if unlike and not allow_unlike:
+        raise UnlikeRunsError(
+            f"{_title(base)} and {_title(head)} are not alike: {'; '.join(unlike)}. "
+            "Measure both under the same conditions, or say that the difference is meant.",
+            unlike,
+        )
+    sides = _Side.make(base, criteria), _Side.make(head, criteria)
+    found = []
+    for key, subject in sides[1].series.items():
+        other = sides[0].series.get(key)
+        if other is None or key.control or subject.direction == "none":
+            continue
+        comparison = _compare(sides, subject, other, unlike, criteria)
+        changed = (subject.unit, subject.direction) != (other.unit, other.direction)
+        why_not = refusal(subject, other)
+        if why_not and (changed or not allow_unlike):
+            comparison = refused(comparison, why_not)
+        found.append(comparison)
+    before, after = (side.judged() for side in sides)
+    return RunsCompared(found, tuple(sorted(before - after)), tuple(sorted(after - before)), unlike)
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """One of the two runs."""
+
+    frame: RunFrame
+    series: Mapping[SeriesKey, Series]
+    floors: Mapping[FloorKey, LogRatio]
+    counts: Mapping[Case, dict[str, int]]
+
+    @classmethod
+    def make(cls, frame: RunFrame, criteria: Criteria) -> Self:
+        series = good_series(frame)
+        return cls(frame, series, noise_floors(series, criteria), left_out(frame))
+
+    def judged(self) -> set[SeriesKey]:
+        return {key for key, one in self.series.items() if one.direction != "none" and not key.control}
+
+
+def _compare(
+    sides: tuple[_Side, _Side], subject: Series, other: Series, unlike: tuple[str, ...], criteria: Criteria
+) -> Comparison:
+    """Compare one series of the head with that of the base."""
+    key, manifest = subject.key, sides[0].frame.manifest
+    threshold, reason = criteria.thresholds.of(key.workload, key.runner, key.metric)
+    notes = (
+        *(f"the runs differ in {text}" for text in unlike),
+        *context_notes(subject, other),
+        *exception_note(reason),
+        *counted_out(sides[0].counts, key, "base"),
+        *counted_out(sides[1].counts, key, "head"),
+    )
+    pair = Pair(
+        subject,
+        other,
+        label=f"{manifest.name or manifest.run}:{key.runner}",
+        cost=unpaired_log_ratio(subject, other, criteria.confidence, spread=criteria.spread),
+        floor=_largest_floor((side.floors for side in sides), key),
+        # A level that changes over the time of one run may differ as much between two runs.
+        drift=max(drift_of(side) for side in (subject, other)),
+    )
+    return compare_pair(pair, threshold, criteria.confidence, notes)
+
+
+def _largest_floor(floors: Iterable[Mapping[FloorKey, LogRatio]], key: SeriesKey) -> LogRatio | None:
+    """Return the largest A/A ratio of this workload and metric in either run, whichever runner it was."""
+    fitting = [ratio for run in floors for name, ratio in run.items() if name[:3] == key[:3]]
+    return max(fitting, key=lambda ratio: abs(ratio.interval.value), default=None)
+
+
+def _title(frame: RunFrame) -> str:
+    return f"run {frame.manifest.run}" + (f" ({frame.manifest.name})" if frame.manifest.name else "")
