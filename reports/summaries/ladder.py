@@ -9,8 +9,8 @@ from tare.results.record import BASE
 if TYPE_CHECKING:
     from tare.reports.model import Kind
     from tare.reports.text.words import Words
-    from tare.results.judgement.comparison import Estimate
     from tare.results.judgement.rungs import Rise
+    from tare.results.statistics.estimates import Estimate
 
 
 def rung_name(words: Words, rise: Rise) -> str:
