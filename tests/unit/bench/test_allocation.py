@@ -1,0 +1,103 @@
+"""The number of blocks that a budget affords: recorded for many made-up plans, and held."""
+
+import json
+import random
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from tare.bench.experiments.base import Experiment
+from tare.bench.planning.budget import Seconds, fit
+from tare.bench.planning.modes import MODES
+from tare.bench.planning.plan import Case
+
+RECORDED = Path(__file__).with_name("allocations.json")
+ACCELERATORS = {"bare": "none", "box": "none", "engine": "none", "guest": "kvm", "slow": "tcg"}
+
+
+@dataclass(frozen=True)
+class Work:
+    name: str
+    cold: bool
+    seconds: float
+
+    def nominal_seconds(self, seconds):
+        return self.seconds + seconds
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trick(Experiment):
+    name: str
+    most_blocks: int
+    seconds: float
+
+    def nominal_seconds(self, opening_seconds, job_seconds):
+        return 2 * opening_seconds + self.seconds + job_seconds
+
+    def perform(self, lab):
+        raise NotImplementedError
+
+
+def made_up(number):
+    """Invent what there is to measure: workloads, runners, costs, and what was asked for."""
+    draw = random.Random(f"allocation {number}")
+    mode = MODES[draw.choice(list(MODES))]
+    if draw.random() < 0.3:
+        mode = replace(mode, budget_seconds=draw.choice([1.0, 5.0, 90.0, 20000.0]))
+    if draw.random() < 0.2:
+        mode = replace(mode, most_blocks=600, most_cold_blocks=600, rounds=max(6, mode.rounds))
+    keys = ["bare", *draw.sample(["box", "engine", "guest", "slow"], draw.randint(0, 4))]
+    measurables = [Work(f"cold-{n}", True, 0.0) for n in range(draw.randint(0, 2))]
+    measurables += [
+        Work(f"steady-{n}", False, draw.choice([0.0, 0.02, 1.5])) for n in range(draw.randint(0, 5))
+    ]
+    measurables += [
+        Trick(name=f"trick-{n}", most_blocks=draw.choice([1, 7, 15]), seconds=draw.choice([0.01, 3.0]))
+        for n in range(draw.randint(0, 2))
+    ]
+    cases = [Case(one, key) for one in measurables for key in (*keys, "bare-again") if draw.random() < 0.95]
+    seen = {f"open@{key}": draw.choice([0.004, 0.05, 0.3, 7.0]) for key in keys if draw.random() < 0.6}
+    seen |= {
+        f"{case.workload.name}@{case.runner}/{mode.job_seconds:g}": draw.choice([0.01, 0.5, 4.0])
+        for case in cases
+        if draw.random() < 0.3
+    }
+    blocks = draw.choice([None, None, None, 1, 3, 40])
+    return tuple(cases), mode, Seconds(ACCELERATORS, seen), blocks
+
+
+def allocated(number):
+    cases, mode, seconds, blocks = made_up(number)
+    made = fit(cases, (), mode, 1, seconds, blocks)
+    return {
+        "cold": made.cold_blocks,
+        "full_cold": None if made.full_cold_blocks < 0 else made.full_cold_blocks,
+        "steady": made.steady_blocks,
+        "full_steady": None if made.full_blocks < 0 else made.full_blocks,
+        "experiments": dict(made.experiment_blocks),
+        "rounds": made.rounds,
+        "reopened": sorted(made.reopened),
+        "trials": made.trials,
+        "estimate": round(made.estimate_seconds, 6),
+    }
+
+
+def recorded():
+    return json.loads(RECORDED.read_text())
+
+
+@pytest.mark.parametrize("first", range(0, 400, 100))
+def test_the_numbers_stay_as_they_were(first):
+    rows = recorded()
+    for number in range(first, first + 100):
+        assert allocated(number) == rows[number], number
+
+
+def test_what_was_recorded_has_every_branch_in_it():
+    rows = recorded()
+    assert any(row["full_cold"] is not None and row["full_steady"] is not None for row in rows)
+    assert any(row["full_cold"] is None and row["cold"] for row in rows)
+    assert any(row["full_steady"] is None and row["steady"] for row in rows)
+    assert any(row["cold"] and not row["steady"] and not row["experiments"] for row in rows)
+    assert any(row["experiments"] and not row["cold"] and not row["steady"] for row in rows)
