@@ -5,16 +5,17 @@ from __future__ import annotations
 import difflib
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tare.results.record import BASE
 from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from tare.runners.context import RunContext, Runner
     from tare.runners.provision.tools import Provision
+    from tare.runners.settings import RunnerSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class Supplies:
 
     context: RunContext
     provision: Provision
-    settings: Mapping[str, Any]
+    settings: RunnerSettings
 
 
 def _bare(supplies: Supplies, _name: str) -> Runner:
@@ -41,7 +42,7 @@ def _namespaces(supplies: Supplies, name: str) -> Runner:
 def _qemu(supplies: Supplies, name: str) -> Runner:
     from tare.runners.guests.qemu.runner import QemuRunner  # noqa: PLC0415
 
-    return QemuRunner(supplies.context, supplies.provision, supplies.settings, name=name)
+    return QemuRunner(supplies.context, supplies.provision, supplies.settings.guest, name=name)
 
 
 def _docker(supplies: Supplies, name: str) -> Runner:
@@ -89,14 +90,14 @@ def _lxc(supplies: Supplies, name: str) -> Runner:
 def _microvm(supplies: Supplies, name: str) -> Runner:
     from tare.runners.guests.microvms.runner import MicroVmRunner  # noqa: PLC0415
 
-    return MicroVmRunner(supplies.context, supplies.provision, supplies.settings, name=name)
+    return MicroVmRunner(supplies.context, supplies.provision, supplies.settings.guest, name=name)
 
 
 def _kubernetes(supplies: Supplies, _name: str) -> Runner:
     from tare.runners.containers.kubernetes.runner import Kubernetes  # noqa: PLC0415
 
-    given = {name: supplies.settings[f"kubernetes.{name}"] for name in ("image", "containerd")}
-    return Kubernetes(supplies.context, supplies.provision, image=given["image"], socket=given["containerd"])
+    given = supplies.settings.kubernetes
+    return Kubernetes(supplies.context, supplies.provision, image=given.image, socket=given.containerd)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import statistics
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tare.bench.campaign.provision import provision
 from tare.bench.campaign.run import measure
@@ -19,10 +19,13 @@ from tare.bench.campaign.session import opened
 from tare.bench.planning.modes import Mode
 from tare.bench.planning.plan import Case, Plan
 from tare.bench.planning.variants import SIGN, Variant, make_variants
+from tare.bench.request.record import request_from_record
+from tare.bench.request.request import Slowdowns
 from tare.bench.workloads.base import Site
 from tare.bench.workloads.null import Null
 from tare.bench.workloads.work import Work
 from tare.results.judgement.levels import BASE, TWIN, level_name
+from tare.results.plan import plan_record
 from tare.results.record import CONTROL_SUFFIX
 from tare.results.storage.find import list_runs
 from tare.results.storage.load import load_run
@@ -77,19 +80,13 @@ class Pilot:
 class Design:
     """Everything that is fixed before a calibration measures, and kept for going on with it."""
 
-    shares: tuple[float, ...]
-    start_seconds: Mapping[str, float]
-    """As in :class:`Pilot`."""
+    slowdowns: Slowdowns
     blocks: int
     estimate_seconds: float
     seed: int
 
-    def record(self) -> dict[str, Any]:
-        """Return what a plan does not record, for the request's settings."""
-        return {"shares": self.shares, "start_seconds": dict(self.start_seconds)}
 
-
-_NOTHING = Design((), {}, blocks=1, estimate_seconds=0.0, seed=0)
+_NOTHING = Design(Slowdowns((), {}), blocks=1, estimate_seconds=0.0, seed=0)
 """For the plan that provisioning is done by, before anything was seen."""
 
 
@@ -104,11 +101,11 @@ def calibrate(request: Request, wanted: Wanted, runs: Path, progress: Progress, 
     with opened(request, progress) as bench, ExitStack() as stack:
         keys = [key for key, probe in bench.probes.items() if probe.ok]
         known = _stored_design(before.manifest) if before else None
-        levels = _levels(known.shares if known else wanted.shares)
+        levels = _levels(known.slowdowns.shares if known else wanted.shares)
         provisioned = provision(request, bench, _plan(levels, keys, (), _NOTHING), progress)
         keys = [key for key in keys if provisioned.bench.probes[key].ok]
         design = known or _new_design(request, wanted, provisioned, keys, progress)
-        request = replace(request, settings={**request.settings, "calibration": design.record()})
+        request = replace(request, slowdowns=design.slowdowns)
         made = make_variants(bench.supplies, keys, _variants(design))
         for runner in made.values():
             stack.callback(runner.close)
@@ -122,28 +119,25 @@ def calibrate(request: Request, wanted: Wanted, runs: Path, progress: Progress, 
 
 def _calibration_request(request: Request, runs: Path, before: Run | None) -> Request:
     """Point the request at the folder of calibration runs, and at the run to go on with."""
-    settings = {**request.settings, "run.results_dir": runs, "run.name": "calibration"}
+    request = request.with_run(name="calibration")
     if before is not None:
-        asked = before.manifest.plan["request"]["settings"]
-        settings |= {"calibration": asked["calibration"], "run.runners": tuple(asked["run.runners"])}
+        asked = request_from_record(plan_record(before.manifest).request)
+        request = request.with_run(runners=asked.settings.run.runners)
+    output = replace(request.settings.output, results_dir=runs)
     return replace(
         request,
-        settings=settings,
+        settings=replace(request.settings, output=output),
         resume=before.manifest.run if before else "",
         resuming="tare calibrate --resume",
     )
 
 
 def _stored_design(manifest: Manifest) -> Design:
-    recorded = manifest.plan
-    kept = recorded["request"]["settings"]["calibration"]
-    return Design(
-        tuple(kept["shares"]),
-        kept["start_seconds"],
-        recorded["cold_blocks"],
-        recorded["estimate_seconds"],
-        manifest.seed,
-    )
+    recorded = plan_record(manifest)
+    slowdowns = request_from_record(recorded.request).slowdowns
+    if slowdowns is None:
+        raise UsageError(f"run {manifest.run} is no calibration, so it cannot be gone on with as one.")
+    return Design(slowdowns, recorded.cold_blocks, recorded.estimate_seconds, recorded.seed)
 
 
 def _new_design(
@@ -152,10 +146,9 @@ def _new_design(
     progress.say("measuring how long launches take here")
     pilot = _pilot(provisioned, keys, wanted.shares)
     blocks = wanted.blocks or max(LEAST_BLOCKS, int(wanted.budget_seconds / pilot.block_seconds))
-    seed: int | None = request.settings["run.seed"]
+    seed = request.settings.run.seed
     return Design(
-        wanted.shares,
-        pilot.start_seconds,
+        Slowdowns(wanted.shares, pilot.start_seconds),
         blocks,
         blocks * pilot.block_seconds,
         secrets.randbelow(1 << 32) if seed is None else seed,
@@ -179,9 +172,9 @@ def _variants(design: Design) -> list[Variant]:
     slowed = [
         Variant(
             level_name(share),
-            delay_seconds={key: share * seconds for key, seconds in design.start_seconds.items()},
+            delay_seconds={key: share * seconds for key, seconds in design.slowdowns.start_seconds.items()},
         )
-        for share in design.shares
+        for share in design.slowdowns.shares
     ]
     return [Variant(BASE), Variant(TWIN), *slowed]
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tare.bench.errors import Exit
 from tare.results.storage.load import load_run
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tare.bench.campaign.run import Measured
     from tare.bench.progress import Progress
     from tare.bench.request.request import Request
@@ -66,6 +67,6 @@ def conclude(request: Request, measured: Measured, progress: Progress) -> Finish
     # Imported only now: pandas and matplotlib must not be in memory while something is measured.
     from tare.bench.analysis.report import report_run  # noqa: PLC0415
 
-    wanted = request.settings
-    written = report_run(measured.run_dir, Path(wanted["run.reports_dir"]), language=wanted["run.language"])
+    wanted = request.settings.output
+    written = report_run(measured.run_dir, wanted.reports_dir, language=wanted.language)
     return replace(without, report=written.index, summary=written.text)

@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tare.bench.analysis.baselines import Here, used_here
 from tare.results.errors import ResultError
 from tare.results.storage.find import find_run
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
+    from tare.bench.request.settings import OutputSettings
 
-def baseline_folders(values: Mapping[str, Any]) -> list[Path]:
+
+def baseline_folders(output: OutputSettings) -> list[Path]:
     """The folders with baselines, one for each host class."""
-    folder: Path = values["run.baselines_dir"]
-    return sorted(path for path in folder.glob("*") if path.is_dir())
+    return sorted(path for path in output.baselines_dir.glob("*") if path.is_dir())
 
 
-def run_folder_of(reference: str, values: Mapping[str, Any]) -> Path:
+def run_folder_of(reference: str, output: OutputSettings) -> Path:
     """The folder of the run that ``reference`` means; baselines are looked at last.
 
     ``baseline`` is the one in use on hosts like this one, unless a run has that name.
 
     Args:
         reference: what the user gave.
-        values: settings, of the group ``places``.
+        output: where runs and baselines are kept.
 
     Raises:
         ResultError: nothing fits, or several do; the text names them.
@@ -34,8 +34,8 @@ def run_folder_of(reference: str, values: Mapping[str, Any]) -> Path:
     """
     try:
         # A baseline is a copy of its run: looked at together, every id would fit two.
-        return find_run(reference, values["run.results_dir"])
+        return find_run(reference, output.results_dir)
     except ResultError:
         if reference != "baseline":
-            return find_run(reference, values["run.results_dir"], also=baseline_folders(values))
-    return used_here(values["run.baselines_dir"], Here.now_and_here())
+            return find_run(reference, output.results_dir, also=baseline_folders(output))
+    return used_here(output.baselines_dir, Here.now_and_here())

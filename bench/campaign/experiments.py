@@ -6,7 +6,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tare.bench.experiments.base import Lab, Unsuitable
+from tare.bench.experiments.base import Lab
+from tare.bench.measurable import Unsuitable
 from tare.bench.planning.budget import job_key
 from tare.bench.planning.plan import share
 from tare.runners.errors import TareError, as_failure
@@ -97,7 +98,7 @@ class Experiments:
             limits=self.provisioned.limits,
             context=supplies.context,
             provision=supplies.provision,
-            settings=supplies.settings,
+            crowd=self.provisioned.crowd,
             job_seconds=self.remaining.plan.mode.job_seconds,
             say=self.recorder.progress.say,
         )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from tare.bench.request.record import request_to_record
 from tare.results.record import FORMAT_VERSION, Manifest
 from tare.runners.host.conditions import conditions
 from tare.runners.host.facts import context_facts, host_facts
@@ -42,7 +43,7 @@ def make_manifest(request: Request, provisioned: Provisioned, plan: Plan) -> Man
     return Manifest(
         format=FORMAT_VERSION,
         run=context.run,
-        name=request.settings["run.name"],
+        name=request.settings.run.name,
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         mode=plan.mode.name,
         seed=plan.seed,
@@ -53,7 +54,7 @@ def make_manifest(request: Request, provisioned: Provisioned, plan: Plan) -> Man
             "image": image.key,
             "limits": msgspec.to_builtins(provisioned.limits),
         },
-        plan={**plan.record(), "request": request.record()},
+        plan={**plan.record(), "request": msgspec.to_builtins(request_to_record(request))},
         versions=_versions(),
         image=dict(image.record()),
         notes={

@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from tare.bench.planning.variants import IMAGE, SIGN
+from tare.bench.measurable import CrowdSettings
+from tare.bench.planning.variants import SIGN
 from tare.bench.workloads.python import EXTRA_FILES
 from tare.bench.workloads.work import Work
 from tare.results.record import BASE, CONTROL_SUFFIX
@@ -55,6 +56,8 @@ class Provisioned:
     """What each place may use."""
     own_images: Mapping[str, Image] = field(default_factory=dict)
     """Runner key → its image, where a variant has one of its own."""
+    crowd: CrowdSettings = field(default_factory=CrowdSettings)
+    """How many places at once experiments may open."""
     missing: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """Program → (reason, remedy), for those that could not be had."""
     verified: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -77,7 +80,7 @@ def provision(request: Request, bench: Bench, plan: Plan, progress: Progress) ->
         UsageError: ``--image`` is combined with what cannot be.
     """
     image, own_images, missing = _build_images(request, bench, plan, progress)
-    provisioned = Provisioned(bench, image, request.limits(), own_images, missing)
+    provisioned = Provisioned(bench, image, request.limits(), own_images, request.settings.crowd, missing)
     provisioned = _prepare(provisioned, plan, progress)
     return replace(provisioned, verified=_verify_limits(provisioned, plan, progress))
 
@@ -178,16 +181,17 @@ def _given_image(request: Request) -> GivenImage | None:
         UsageError: it is combined with what cannot be.
         TareError: it is no image, or none for this machine.
     """
-    if not request.settings["run.image"]:
+    if not request.settings.run.image:
         return None
     if request.carry:
         raise UsageError(_NO_CARRY)
-    return read_given(request.settings["run.image"])
+    return read_given(request.settings.run.image)
 
 
 def _own_given(request: Request) -> dict[str, GivenImage]:
     """Read the images that variants name for themselves: variant → image made elsewhere."""
-    named = {name: own[IMAGE] for name, own in request.variants if IMAGE in own}
+    common = request.settings.run.image
+    named = {one.name: own for one in request.variants if (own := one.settings.run.image) not in {"", common}}
     if named and request.carry:
         raise UsageError(_NO_CARRY)
     return {name: read_given(path) for name, path in named.items()}

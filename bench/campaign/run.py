@@ -62,7 +62,7 @@ def measure(request: Request, provisioned: Provisioned, plan: Plan, progress: Pr
 
 
 def _writer(request: Request, provisioned: Provisioned, plan: Plan) -> RunWriter:
-    folder = request.settings["run.results_dir"]
+    folder = request.settings.output.results_dir
     if request.resume:
         return resume(folder / request.resume)
     return RunWriter.create(folder, make_manifest(request, provisioned, plan))
@@ -70,7 +70,7 @@ def _writer(request: Request, provisioned: Provisioned, plan: Plan) -> RunWriter
 
 def _precision(request: Request, bench: Bench) -> Precision | None:
     """Make the rule that ends sampling early, if the request aims at a precision."""
-    target = request.settings.get("run.precision")
+    target = request.settings.run.precision
     if not target:
         return None
     versions = tuple(name for name, _ in request.versions)

@@ -43,9 +43,9 @@ def opened(request: Request, progress: Progress) -> Iterator[Bench]:
             cache,
             offline=request.offline,
             progress=progress.say,
-            chosen=request.settings.get("run.tools") or {},
+            chosen=request.settings.run.tools,
         )
-        supplies = Supplies(context, provision, request.settings)
+        supplies = Supplies(context, provision, request.settings.for_runners())
         bench = (
             in_variants(request, supplies) if request.variants else probe(supplies, choose_runners(request))
         )

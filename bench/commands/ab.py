@@ -15,20 +15,25 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tare.bench import pipeline
-from tare.bench.commands.shared import options as requests
-from tare.bench.commands.shared import output as saying
+from tare.bench.commands.shared import options as shared
+from tare.bench.commands.shared import output
 from tare.bench.errors import EnvironmentMissing, Exit
-from tare.bench.planning.variants import IMAGE
-from tare.bench.request import settings
+from tare.bench.request.declarations import override
+from tare.bench.request.request import CommandVersion, SettingsVariant
 from tare.results import record
 from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
     from tare.bench.request.request import Request
+    from tare.bench.request.settings import Settings
 
 BASE, HEAD = "base", "head"
+
+MAY_DIFFER = ("run.tools", "run.image")
+"""Settings besides those of guests that the variants of a run may differ in."""
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -44,19 +49,19 @@ def options(parser: argparse.ArgumentParser) -> None:
             help=f"a setting {what}, as in tare.toml: run.image=FILE, guest.kernel=FILE, run.tools=runc=FILE, …",
         )
     parser.add_argument("--no-report", action="store_true", help="only measure, store and judge")
-    saying.add_options(parser)
-    requests.add_options(parser)
+    output.add_options(parser)
+    shared.add_options(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure both and judge: 1 on a regression, 4 if something failed and none was found."""
     request = _request(arguments)
-    finished = pipeline.execute(request, requests.progress())
+    finished = pipeline.execute(request, shared.progress())
     # Imports pandas, which must not be in memory while something is measured.
     from tare.bench.analysis.comparison import compare_measured  # noqa: PLC0415
 
-    outcome = compare_measured(finished.run_dir, BASE, HEAD, rules=saying.rules(arguments))
-    saying.say(outcome, arguments)
+    outcome = compare_measured(finished.run_dir, BASE, HEAD, rules=output.rules(arguments))
+    output.say(outcome, arguments)
     print(f"tare: results are in {finished.report or finished.run_dir}", file=sys.stderr)
     if finished.interrupted:
         return Exit.INTERRUPTED
@@ -74,31 +79,38 @@ def _request(arguments: argparse.Namespace) -> Request:
     Raises:
         UsageError: neither is asked for, or both.
     """
-    request = requests.request_from(arguments)
+    request = shared.request_from(arguments)
     commands, sets = (arguments.base, arguments.head), (arguments.base_set, arguments.head_set)
     if any(sets) == any(commands) or (any(commands) and not all(commands)):
         raise UsageError(
             "give two commands, --base CMD --head CMD, or two settings, --base-set KEY=VALUE --head-set KEY=VALUE."
         )
     if any(commands):
-        versions = tuple((name, _words(getattr(arguments, name), name)) for name in (BASE, HEAD))
+        versions = tuple(
+            CommandVersion(name, _words(getattr(arguments, name), name)) for name in (BASE, HEAD)
+        )
         request = replace(request, versions=versions)
-        chosen = request.settings["run.runners"] or (record.BASE,)
-        return requests.replace_settings(request, **{"run.runners": chosen})
+        return request.with_run(runners=request.settings.run.runners or (record.BASE,))
+    if not request.settings.run.keyword and not request.command:
+        request = request.with_run(keyword="null")
     variants = tuple(
-        (name, dict(settings.read_one(text, f"--{name}-set") for text in given))
+        SettingsVariant(name, _changed(request.settings, given, f"--{name}-set"))
         for name, given in zip((BASE, HEAD), sets, strict=True)
     )
-    for key in sorted({key for _, own in variants for key in own}):
-        if not key.startswith("guest.") and key not in {"run.tools", IMAGE}:
-            raise UsageError(
-                f"--base-set, --head-set: {key} cannot differ; guest.*, run.tools and {IMAGE} can."
-            )
-    if not request.settings["run.keyword"] and not request.command:
-        request = requests.replace_settings(request, **{"run.keyword": "null"})
-    if not request.settings["run.runners"]:
+    if not request.settings.run.runners:
         raise UsageError("--runners: say which runners the settings are for, such as qemu-microvm or runc.")
     return replace(request, variants=variants)
+
+
+def _changed(settings: Settings, assignments: Sequence[str], option: str) -> Settings:
+    """Apply a variant's KEY=VALUE to the run's settings."""
+    for assignment in assignments:
+        setting, settings = override(settings, assignment, option)
+        if setting.group != "guest" and setting.key not in MAY_DIFFER:
+            raise UsageError(
+                f"--base-set, --head-set: {setting.key} cannot differ; guest.*, {' and '.join(MAY_DIFFER)} can."
+            )
+    return settings
 
 
 def _words(command: str, name: str) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from tare.bench.errors import Exit
-from tare.bench.request import settings
+from tare.bench.request import layers
 
 if TYPE_CHECKING:
     import argparse
@@ -27,7 +27,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     use = actions.add_parser("use", help="make one the `baseline` that `tare compare` knows")
     use.add_argument("name", metavar="NAME")
     for action in (save, listing, use):
-        settings.add_options(action, "places")
+        layers.add_options(action, "output")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -35,10 +35,10 @@ def run(arguments: argparse.Namespace) -> int:
     from tare.bench.analysis import baselines  # noqa: PLC0415
     from tare.bench.analysis.references import run_folder_of  # noqa: PLC0415
 
-    values = settings.resolve(arguments)
-    folder = values["run.baselines_dir"]
+    wanted = layers.resolve(arguments).output
+    folder = wanted.baselines_dir
     if arguments.action == "save":
-        run_dir = run_folder_of(arguments.reference, values)
+        run_dir = run_folder_of(arguments.reference, wanted)
         print(baselines.save(run_dir, folder, arguments.name))
         return Exit.OK
     here = baselines.Here.now_and_here()

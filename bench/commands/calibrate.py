@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tare.bench.commands.shared import options as requests
 from tare.bench.errors import Exit
-from tare.bench.request import settings
+from tare.bench.request import layers
 from tare.runners.errors import UsageError
 
 
@@ -38,7 +38,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--markdown", action="store_true", help="print the tables in Markdown")
     parser.add_argument("--offline", action="store_true", help="use only what is there; fetch nothing")
-    settings.add_options(parser, "run", "limits")
+    layers.add_options(parser, "run", "limits")
     parser.set_defaults(mode="default", carry=[])
 
 
@@ -50,8 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     arguments.trailing = ()
     request = requests.request_from(arguments)
-    chosen = request.settings["run.runners"] or ("bare", "namespaces")
-    request = requests.replace_settings(request, **{"run.runners": chosen})
+    request = request.with_run(runners=request.settings.run.runners or ("bare", "namespaces"))
     host = host_class(host_facts(None))
     folder = folder_of(host, arguments.keep_in)
     load = [] if arguments.analyse else [os.getloadavg()[0]]
@@ -61,8 +60,8 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         wanted = calibrating.Wanted(
             arguments.shares or calibrating.SHARES,
-            request.settings["run.budget"] or calibrating.BUDGET_SECONDS,
-            request.settings["run.blocks"],
+            request.settings.run.budget_seconds or calibrating.BUDGET_SECONDS,
+            request.settings.run.blocks,
         )
         measured = calibrating.calibrate(
             request, wanted, folder / "runs", requests.progress(), go_on=arguments.resume

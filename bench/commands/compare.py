@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tare.bench.commands.shared import output as saying
 from tare.bench.errors import Exit
-from tare.bench.request import settings
+from tare.bench.request import layers
 from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def options(parser: argparse.ArgumentParser) -> None:
         "--allow-unlike", action="store_true", help="compare in spite of differing hosts or settings"
     )
     saying.add_options(parser)
-    settings.add_options(parser, "places")
+    layers.add_options(parser, "output")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -32,8 +32,8 @@ def run(arguments: argparse.Namespace) -> int:
     from tare.bench.analysis.references import run_folder_of  # noqa: PLC0415
     from tare.results.judgement.between_runs import UnlikeRunsError  # noqa: PLC0415
 
-    values = settings.resolve(arguments)
-    base, head = (run_folder_of(reference, values) for reference in (arguments.base, arguments.head))
+    wanted = layers.resolve(arguments).output
+    base, head = (run_folder_of(reference, wanted) for reference in (arguments.base, arguments.head))
     try:
         outcome = compare_stored(
             base, head, rules=saying.rules(arguments), allow_unlike=arguments.allow_unlike

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import textwrap
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from tare.bench.campaign.session import opened
@@ -45,8 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     from tare.runners.host.facts import host_facts  # noqa: PLC0415
 
     asked = requests.request_from(arguments)
-    wanted = asked.settings["run.runners"] or tuple(KINDS)
-    request = replace(asked, settings={**asked.settings, "run.runners": wanted})
+    request = asked.with_run(runners=asked.settings.run.runners or tuple(KINDS))
     with opened(request, requests.progress()) as bench:
         workdir = bench.supplies.context.workdir
         found = {

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tare.bench.errors import Exit
-from tare.bench.request import settings
+from tare.bench.request import layers
 from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def options(parser: argparse.ArgumentParser) -> None:
         help="; ".join(f"{export.NAME}: {export.SUMMARY}" for export in FORMATS),
     )
     parser.add_argument("--output", type=Path, metavar="FILE", help="write there instead of standard output")
-    settings.add_options(parser, "places")
+    layers.add_options(parser, "output")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     from tare.reports.model import ReportInput  # noqa: PLC0415
     from tare.results.storage.load import load_run  # noqa: PLC0415
 
-    stored = load_run(run_folder_of(arguments.reference, settings.resolve(arguments)))
+    stored = load_run(run_folder_of(arguments.reference, layers.resolve(arguments).output))
     trials = tuple(stored.trials())
     export = {one.NAME: one for one in FORMATS}[arguments.format]
     for problem in stored.problems:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tare.bench.errors import Exit
-from tare.bench.request import settings
+from tare.bench.request import layers
 from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="also draw the histories, as PNG")
     parser.add_argument("--otava", type=Path, metavar="FILE", help="also write them as CSV for Apache Otava")
-    settings.add_options(parser, "places")
+    layers.add_options(parser, "output")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -48,12 +48,12 @@ def run(arguments: argparse.Namespace) -> int:
     from tare.results.judgement.thresholds import Thresholds, read_thresholds  # noqa: PLC0415
     from tare.results.storage.load import load_run  # noqa: PLC0415
 
-    values = settings.resolve(arguments)
+    wanted = layers.resolve(arguments).output
     if arguments.references:
-        folders = [run_folder_of(reference, values) for reference in arguments.references]
+        folders = [run_folder_of(reference, wanted) for reference in arguments.references]
         own = history.class_of(load_run(folders[0]).manifest)
     else:
-        folders = history.stored_runs(values["run.results_dir"])
+        folders = history.stored_runs(wanted.results_dir)
         own = history.likely_class(folders, Here.now_and_here().host_class)
     found = history.collect(
         folders,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tare.bench.errors import Exit
-from tare.bench.request import settings
+from tare.bench.request import layers
 
 if TYPE_CHECKING:
     import argparse
@@ -26,7 +26,7 @@ def options(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="; ".join(f"{one.NAME}: {one.SUMMARY}" for one in FORMATS) + " (default: found out by looking)",
     )
-    settings.add_options(parser, "places")
+    layers.add_options(parser, "output")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     folder = import_file(
         arguments.file,
-        settings.resolve(arguments)["run.results_dir"],
+        layers.resolve(arguments).output.results_dir,
         name=arguments.name,
         format_name=arguments.format,
     )

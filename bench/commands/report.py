@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tare.bench.errors import Exit
-from tare.bench.request import settings
+from tare.bench.request import layers
 
 if TYPE_CHECKING:
     import argparse
@@ -16,7 +16,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "reference", nargs="?", default="latest", metavar="RUN", help="id, name, path or `latest` (default)"
     )
-    settings.add_options(parser, "places")
+    layers.add_options(parser, "output")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -24,9 +24,9 @@ def run(arguments: argparse.Namespace) -> int:
     from tare.bench.analysis.report import report_run  # noqa: PLC0415 - imports pandas
     from tare.results.storage.find import find_run  # noqa: PLC0415
 
-    values = settings.resolve(arguments)
-    run_dir = find_run(arguments.reference, values["run.results_dir"])
-    written = report_run(run_dir, values["run.reports_dir"], language=values["run.language"])
+    wanted = layers.resolve(arguments).output
+    run_dir = find_run(arguments.reference, wanted.results_dir)
+    written = report_run(run_dir, wanted.reports_dir, language=wanted.language)
     print(written.text)
     print(written.index)
     return Exit.OK

@@ -12,27 +12,17 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tare.runners.errors import TareError
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from tare.bench.measurable import CrowdSettings, Terms
     from tare.results.record import Metric
     from tare.runners.context import RunContext, Runner
     from tare.runners.errors import PlaceFailure
     from tare.runners.images.image import Image
     from tare.runners.model import Limits
     from tare.runners.provision.tools import Provision
-
-
-class Unsuitable(TareError):
-    """An experiment has nothing to say about a runner, or cannot afford it here: becomes a recorded skip."""
-
-    def __init__(self, reason: str, remedy: str = "", *, lasting: bool = False) -> None:
-        """``lasting``: it will be so in every block of the run, and need not be tried again."""
-        super().__init__(f"{reason} {remedy}".strip())
-        self.reason, self.remedy, self.lasting = reason, remedy, lasting
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +36,8 @@ class Lab:
     context: RunContext
     """The work folder is ``context.workdir``. Whatever is created carries ``tare-<run>`` in its name."""
     provision: Provision
-    settings: Mapping[str, Any]
-    """As :func:`tare.bench.request.settings.resolve` gives them."""
+    crowd: CrowdSettings
+    """How many places at once, and how much memory, are allowed."""
     job_seconds: float
     """The mode's length of a steady-state job: what an experiment measures for as long as it likes, it measures for
     about so long."""
@@ -108,13 +98,9 @@ class Experiment(ABC):
         del cache
         return {}
 
-    def admit(self, runner: Runner, limits: Limits, settings: Mapping[str, Any]) -> None:
-        """Called when the run is planned, after the runner's probe said yes.
-
-        Raises:
-            Unsuitable: not with this runner, or not on this host; the reason and the remedy are recorded.
-        """
-        del runner, limits, settings
+    def admit(self, runner: Runner, terms: Terms) -> None:
+        """See :meth:`tare.bench.measurable.Measurable.admit`."""
+        del runner, terms
 
     @abstractmethod
     def nominal_seconds(self, opening_seconds: float, job_seconds: float) -> float:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tare.bench.experiments.base import Unsuitable
+from tare.bench.measurable import Unsuitable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from tare.bench.measurable import CrowdSettings
     from tare.runners.context import Runner
     from tare.runners.model import Limits
 
@@ -43,14 +42,14 @@ def available_bytes(meminfo: Path = Path("/proc/meminfo")) -> int:
     raise Unsuitable("This kernel does not say how much memory is available.", "use Linux 3.14 or later")
 
 
-def budget_bytes(settings: Mapping[str, Any]) -> int:
+def budget_bytes(settings: CrowdSettings) -> int:
     """What all places of a crowd together may use.
 
     Raises:
         Unsuitable: more was asked for than half of what is available.
     """
     available = available_bytes()
-    asked: int | None = settings.get("crowd.memory_budget")
+    asked = settings.memory_budget_bytes
     if asked is None:
         return available // _BUDGET_SHARE
     if asked > available // _MOST_SHARE:

@@ -12,24 +12,26 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tare.bench.experiments import crowd
 from tare.bench.experiments.base import Experiment, Findings
+from tare.bench.measurable import CrowdSettings
 from tare.results.record import Metric
 from tare.runners.collectors.crowd import weigh
 from tare.runners.errors import PlaceFailure, TareError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from tare.bench.experiments.base import Lab
+    from tare.bench.measurable import Terms
     from tare.results.record import Direction
     from tare.runners.collectors.crowd import Weight
     from tare.runners.context import Runner
-    from tare.runners.model import Limits, Place
+    from tare.runners.model import Place
 
-DEFAULT_PLACES = 128
+DEFAULT_PLACES = CrowdSettings().most_places
 JOB_LENGTHS = 50
 LEAST_SECONDS = 10.0
 """A ramp takes at most so many times the length of a steady-state job, or so long if that is more."""
@@ -69,10 +71,10 @@ class Density(Experiment):
     summary: str = "idle places under a memory budget: memory of one more, starts as they get more"
     opt_in: bool = True
 
-    def admit(self, runner: Runner, limits: Limits, settings: Mapping[str, Any]) -> None:
+    def admit(self, runner: Runner, terms: Terms) -> None:
         """The budget must be one that this host has."""
-        del runner, limits
-        crowd.budget_bytes(settings)
+        del runner
+        crowd.budget_bytes(terms.crowd)
 
     def nominal_seconds(self, opening_seconds: float, job_seconds: float) -> float:
         """All places, or as many as the time allows."""
@@ -81,7 +83,7 @@ class Density(Experiment):
     def perform(self, lab: Lab) -> Findings:
         """Up, weighed, and down again."""
         ramp = Ramp()
-        budget = crowd.budget_bytes(lab.settings)
+        budget = crowd.budget_bytes(lab.crowd)
         with ExitStack() as stack:
             try:
                 climb(ramp, lab, budget, stack)
@@ -106,7 +108,7 @@ class Density(Experiment):
 def climb(ramp: Ramp, lab: Lab, budget: int, stack: ExitStack) -> None:
     """Open places, each of which ``stack`` will close, until something is used up or a place cannot be opened."""
     kind = lab.runner.name.partition(":")[0]
-    most = lab.settings.get("crowd.most_places") or DEFAULT_PLACES
+    most = lab.crowd.most_places
     began = time.monotonic()
     available = crowd.available_bytes()
 

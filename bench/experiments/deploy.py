@@ -14,7 +14,7 @@ import socket
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tare.bench.experiments.base import Experiment, Findings, Unsuitable
+from tare.bench.experiments.base import Experiment, Findings
 from tare.bench.experiments.deploying import (  # fmt: skip
     BACKING,
     CACHED,
@@ -29,6 +29,7 @@ from tare.bench.experiments.deploying import (  # fmt: skip
     make_disks,
 )
 from tare.bench.experiments.payloads import PAYLOADS, VERSIONS, Payload
+from tare.bench.measurable import Unsuitable
 from tare.results.record import Metric
 from tare.runners.errors import Missing, PlaceFailure
 from tare.runners.guests.qemu.runner import QemuRunner
@@ -40,9 +41,10 @@ if TYPE_CHECKING:
 
     from tare.bench.experiments.base import Lab
     from tare.bench.experiments.deploying import Move
+    from tare.bench.measurable import Terms
     from tare.runners.context import Runner
     from tare.runners.images.image import Image
-    from tare.runners.model import JobResult, Limits
+    from tare.runners.model import JobResult
 
 _SHELF = ("namespaces",)
 _SOURCE = "deploy"
@@ -94,11 +96,10 @@ class Deploy(Experiment):
         """Of the payload."""
         return f"bytes and time to bring an application's new version: {self.payload.summary}"
 
-    def admit(self, runner: Runner, limits: Limits, settings: Mapping[str, Any]) -> None:
+    def admit(self, runner: Runner, terms: Terms) -> None:
         """Runners whose images' way is known."""
-        del limits
         kind = runner.name.partition(":")[0]
-        if settings["run.image"]:
+        if terms.image:
             raise Unsuitable("deploy brings images of its own.", "Leave out --image.")
         if kind not in {*_SHELF, "docker"} and not kind.startswith("qemu-"):
             raise Unsuitable(

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from tare.bench.experiments.base import Unsuitable
+from tare.bench.measurable import Unsuitable
 from tare.runners.containers.engines.api import DockerApi
 from tare.runners.containers.engines.clearing import LABEL, repository
 from tare.runners.containers.engines.docker import find_daemon

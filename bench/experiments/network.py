@@ -14,7 +14,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tare.bench.experiments.base import Experiment, Findings, Unsuitable
+from tare.bench.experiments.base import Experiment, Findings
+from tare.bench.measurable import Unsuitable
 from tare.bench.workloads.base import PLACE_CLOCK, amount, cap_seconds, job_timeout, metric
 from tare.runners.inside import image_files, net
 

@@ -12,7 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tare.bench.experiments.base import Experiment, Findings, Unsuitable
+from tare.bench.experiments.base import Experiment, Findings
+from tare.bench.measurable import Unsuitable
 from tare.bench.workloads.base import Site, metric
 from tare.bench.workloads.cpu import Cpu
 
@@ -20,9 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tare.bench.experiments.base import Lab
+    from tare.bench.measurable import Terms
     from tare.results.record import Metric
     from tare.runners.context import Runner
-    from tare.runners.model import Limits, Place
+    from tare.runners.model import Place
 
 COUNTS = (1, 2, 4, 8, 16, 32, 64)
 _ALONE = Cpu("scale", "", all_cpus=False)
@@ -45,10 +47,10 @@ class Scale(Experiment):
         """How many, and what each does."""
         return {**_ALONE.parameters, "threads": self.count}
 
-    def admit(self, runner: Runner, limits: Limits, settings: Mapping[str, Any]) -> None:
+    def admit(self, runner: Runner, terms: Terms) -> None:
         """As many as places have CPUs."""
-        del runner, settings
-        _check(self.count, limits.cpus)
+        del runner
+        _check(self.count, terms.limits.cpus)
 
     def nominal_seconds(self, opening_seconds: float, job_seconds: float) -> float:
         """A place and two jobs."""

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tare.bench.experiments import crowd
-from tare.bench.experiments.base import Experiment, Findings, Unsuitable
+from tare.bench.experiments.base import Experiment, Findings
+from tare.bench.measurable import Unsuitable
 from tare.results.record import Metric
 from tare.runners.errors import PlaceFailure, TareError
 from tare.runners.launcher.client import held_back
@@ -26,9 +27,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from tare.bench.experiments.base import Lab
+    from tare.bench.measurable import Terms
     from tare.results.record import Direction
     from tare.runners.context import Runner
-    from tare.runners.model import Limits, Place
+    from tare.runners.model import Place
 
 COUNTS = (1, 2, 4, 8, 16, 32, 64)
 
@@ -93,16 +95,16 @@ class Starts(Experiment):
         """How many."""
         return {"at_once": self.count}
 
-    def admit(self, runner: Runner, limits: Limits, settings: Mapping[str, Any]) -> None:
+    def admit(self, runner: Runner, terms: Terms) -> None:
         """As many as CPUs and memory allow."""
-        cpus = crowd.cpus(limits)
+        cpus = crowd.cpus(terms.limits)
         most = cpus * (MOST_EMULATED_PER_CPU if runner.accelerator == "tcg" else MOST_PER_CPU)
         if self.count > most:
             what = "emulated guests" if runner.accelerator == "tcg" else "places"
             raise Unsuitable(
                 f"More than {most} {what} at once are too many for {cpus} CPUs.", "use a larger host"
             )
-        needed, budget = self.count * crowd.place_bytes(runner, limits), crowd.budget_bytes(settings)
+        needed, budget = self.count * crowd.place_bytes(runner, terms.limits), crowd.budget_bytes(terms.crowd)
         if needed > budget:
             raise Unsuitable(
                 f"{self.count} at once may need {crowd.mib(needed)}, and the memory budget is {crowd.mib(budget)}.",

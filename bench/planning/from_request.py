@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from tare.bench.catalogue import MEASURABLE, by_name
 from tare.bench.errors import EnvironmentMissing
+from tare.bench.measurable import Terms
 from tare.bench.planning.budget import Seconds, timings_file
-from tare.bench.planning.matrix import Terms, make_plan
+from tare.bench.planning.matrix import make_plan
 from tare.bench.planning.modes import LEAST_OPENINGS, MODES
 from tare.bench.request.keyword import compile_keyword
 from tare.bench.workloads.command import Command
@@ -41,7 +42,7 @@ MOST_BLOCKS = CHECKPOINTS[-1]
 
 def choose_workloads(request: Request) -> tuple[Workload | Experiment, ...]:
     """The known workloads and experiments, or ``null`` and the user's own command, or the versions to compare."""
-    image = request.settings["run.image"]
+    image = request.settings.run.image
     if request.versions:
         return tuple(
             Command(command, name=name, program=name, image=image) for name, command in request.versions
@@ -53,13 +54,13 @@ def choose_workloads(request: Request) -> tuple[Workload | Experiment, ...]:
 
 def plan(request: Request, bench: Bench, missing: Mapping[str, tuple[str, str]] | None = None) -> Plan:
     """Step 1. See :func:`tare.bench.planning.matrix.make_plan`."""
-    wanted = request.settings
+    wanted = request.settings.run
     mode = MODES[request.mode]
-    if wanted["run.budget"]:
-        mode = replace(mode, budget_seconds=wanted["run.budget"])
+    if wanted.budget_seconds:
+        mode = replace(mode, budget_seconds=wanted.budget_seconds)
     if request.versions or request.variants:
         mode = replace(mode, most_blocks=max(mode.most_blocks, MOST_BLOCKS_OF_VERSIONS[mode.name]))
-    if wanted.get("run.precision"):
+    if wanted.precision:
         # The budget bounds them; rounds are openings of what is too slow to be made anew for every block.
         mode = replace(
             mode,
@@ -67,19 +68,18 @@ def plan(request: Request, bench: Bench, missing: Mapping[str, tuple[str, str]] 
             most_cold_blocks=MOST_BLOCKS,
             rounds=max(mode.rounds, LEAST_OPENINGS),
         )
-    seed = wanted["run.seed"]
     accelerators = {key: runner.accelerator for key, runner in bench.runners.items()}
     made = make_plan(
         choose_workloads(request),
         bench.runners,
         bench.probes,
         mode=mode,
-        seed=secrets.randbelow(1 << 32) if seed is None else seed,
+        seed=secrets.randbelow(1 << 32) if wanted.seed is None else wanted.seed,
         match=_match(request),
         seconds=Seconds(accelerators, _timings(bench.supplies.context.cache)),
-        blocks=wanted["run.blocks"],
+        blocks=wanted.blocks,
         missing=missing,
-        terms=Terms(request.limits(), wanted),
+        terms=Terms(request.limits(), request.settings.crowd, wanted.image),
     )
     if request.versions:
         # The floor is one of the host's; measuring the base twice shows it.
@@ -87,14 +87,14 @@ def plan(request: Request, bench: Bench, missing: Mapping[str, tuple[str, str]] 
     if request.cases is not None:
         made = made.restricted(request.cases)
     if not made.cases and not made.skips:
-        raise UsageError(f"-k {wanted['run.keyword']!r} matches no workload; `tare plan` lists them")
+        raise UsageError(f"-k {wanted.keyword!r} matches no workload; `tare plan` lists them")
     return made
 
 
 def _match(request: Request) -> Match:
     """Which names are wanted: ``-k``, or those of the cases asked for one by one."""
     if request.cases is None:
-        return compile_keyword(request.settings["run.keyword"])
+        return compile_keyword(request.settings.run.keyword)
     wanted = {name for name, _ in request.cases}
     return lambda names: any(name in wanted for name in names)
 
@@ -114,7 +114,7 @@ def need_something(request: Request, plan: Plan) -> None:
     Raises:
         EnvironmentMissing: nothing that was asked for can be measured; the text has each runner's reason and remedy.
     """
-    asked = request.settings["run.runners"]
+    asked = request.settings.run.runners
     implied = {BASE, CONTROL} if asked and BASE not in asked else set()
     if not any(case.runner not in implied for case in plan.cases):
         raise EnvironmentMissing(nothing_to_measure(plan))

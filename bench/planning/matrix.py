@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tare.bench.experiments.base import Experiment, Unsuitable
+from tare.bench.experiments.base import Experiment
+from tare.bench.measurable import Terms, Unsuitable
 from tare.bench.planning.budget import Seconds, fit
 from tare.bench.planning.plan import BASE_VARIANT, Case, Plan, Skip
 from tare.results.record import BASE, CONTROL_SUFFIX
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tare.bench.request.keyword import Match
     from tare.bench.workloads.base import Workload
     from tare.runners.context import Runner
-    from tare.runners.model import Limits, Probe
+    from tare.runners.model import Probe
 
 
 def make_plan(
@@ -70,20 +70,12 @@ def make_plan(
     return fit(tuple(cases), tuple(skips), mode, seed, seconds, blocks)
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """On what terms a run is made, for experiments to say whether they can."""
-
-    limits: Limits
-    settings: Mapping[str, Any]
-
-
 def _refused(workload: Workload | Experiment, runner: Runner, terms: Terms | None) -> tuple[str, str] | None:
     """Why an experiment will not be made under a runner, and the remedy."""
     if terms is None or not isinstance(workload, Experiment):
         return None
     try:
-        workload.admit(runner, terms.limits, terms.settings)
+        workload.admit(runner, terms)
     except Unsuitable as error:
         return error.reason, error.remedy
     return None

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from tare.bench.planning.from_request import choose_workloads
 from tare.bench.planning.modes import MODES
 from tare.bench.planning.plan import Case, Plan
+from tare.bench.request.record import request_from_record
+from tare.results.plan import RequestRecord
 from tare.results.storage.find import find_run
 from tare.results.storage.load import load_run
 from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from tare.bench.request.request import Request
 
 
@@ -25,23 +26,23 @@ def resumed(request: Request) -> tuple[Request, Plan]:
     Raises:
         UsageError: the run's plan is not one that this version can go on with.
     """
-    folder = find_run(request.resume, request.settings["run.results_dir"])
+    folder = find_run(request.resume, request.settings.output.results_dir)
     manifest = load_run(folder).manifest
     try:
-        asked = manifest.plan["request"]
+        asked = request_from_record(msgspec.convert(manifest.plan["request"], RequestRecord))
+        output = replace(request.settings.output, results_dir=folder.parent)
         again = replace(
-            request,
-            settings={**asked["settings"], **_places(request.settings), "run.results_dir": folder.parent},
-            mode=asked["mode"],
-            command=tuple(asked["command"]),
-            versions=tuple((name, tuple(words)) for name, words in asked.get("versions", ())),
-            variants=tuple((name, dict(settings)) for name, settings in asked.get("variants", ())),
-            carry=tuple(map(Path, asked["carry"])),
+            asked,
+            settings=replace(asked.settings, output=output),
+            offline=request.offline,
+            profile=request.profile,
+            report=request.report,
+            resuming=request.resuming,
             resume=manifest.run,
         )
         known = {workload.name: workload for workload in choose_workloads(again)}
         kept = Plan(
-            mode=replace(MODES[asked["mode"]], rounds=manifest.plan["rounds"]),
+            mode=replace(MODES[asked.mode], rounds=manifest.plan["rounds"]),
             seed=manifest.seed,
             cases=tuple(Case(known[case["workload"]], case["runner"]) for case in manifest.plan["cases"]),
             skips=(),
@@ -54,12 +55,8 @@ def resumed(request: Request) -> tuple[Request, Plan]:
             reopened=frozenset(manifest.plan["reopened"]),
             experiment_blocks=manifest.plan["experiment_blocks"],
         )
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, msgspec.ValidationError) as error:
         raise UsageError(
             f"run {manifest.run} cannot be resumed: its plan lacks {error}. Start a new run."
         ) from error
     return again, kept
-
-
-def _places(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in values.items() if key in {"run.reports_dir", "run.language"}}

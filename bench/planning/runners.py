@@ -29,7 +29,7 @@ class Bench:
 def choose_runners(request: Request) -> tuple[str, ...]:
     """Keys of the runners asked for, the base in front."""
     default = QUICK if request.mode == "quick" else DEFAULT
-    return check(request.settings["run.runners"] or default)
+    return check(request.settings.run.runners or default)
 
 
 def probe(supplies: Supplies, keys: Sequence[str]) -> Bench:
@@ -40,7 +40,7 @@ def probe(supplies: Supplies, keys: Sequence[str]) -> Bench:
 
 def in_variants(request: Request, supplies: Supplies) -> Bench:
     """Every runner asked for in every variant, and no other: each is compared with its own base."""
-    asked = request.settings["run.runners"]
+    asked = request.settings.run.runners
     keys = check(asked)[0 if BASE in asked else 1 :]
-    runners = make_variants(supplies, keys, [Variant(name, own) for name, own in request.variants])
+    runners = make_variants(supplies, keys, [Variant(name, settings) for name, settings in request.variants])
     return Bench(supplies, runners, {key: runner.probe() for key, runner in runners.items()})

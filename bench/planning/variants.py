@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from tare.runners import cleanup as leftovers
 from tare.runners.places.slowdown import DelayedLauncher
@@ -18,14 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from contextlib import AbstractContextManager
 
+    from tare.bench.request.settings import Settings
     from tare.results.record import Accelerator
     from tare.runners.context import Runner
     from tare.runners.images.image import Image
     from tare.runners.launcher.client import Launcher
     from tare.runners.model import Job, Limits, Place, Probe
-
-IMAGE = "run.image"
-"""The one setting of variants that the runners do not see: each is prepared with the image that it names."""
 
 SIGN = "@"
 """Between a runner's label and its variant's name."""
@@ -36,7 +34,8 @@ class Variant:
     """How one differs from what the run's settings say."""
 
     name: str
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: Settings | None = None
+    """``None``: the run's."""
     delay_seconds: Mapping[str, float] = field(default_factory=dict)
     """Runner key → how long each of its places' top processes spins, within its start."""
 
@@ -93,9 +92,9 @@ def make_variants(supplies: Supplies, keys: Sequence[str], variants: Sequence[Va
                 context=replace(context, run=run, workdir=workdir, launcher=launcher),
                 provision=replace(
                     supplies.provision,
-                    chosen={**supplies.provision.chosen, **variant.settings.get("run.tools", {})},
+                    chosen=variant.settings.run.tools if variant.settings else supplies.provision.chosen,
                 ),
-                settings={**supplies.settings, **variant.settings},
+                settings=variant.settings.for_runners() if variant.settings else supplies.settings,
             )
             made[f"{key}{SIGN}{variant.name}"] = VariantRunner(make(key, own), variant.name, stack)
         undo.pop_all()

@@ -39,7 +39,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--tare-config", dest="tare_config", metavar="FILE", help="settings file (default: tare.toml)"
     )
-    from tare.bench.request.settings import SETTINGS  # noqa: PLC0415 - 10 ms that other users of pytest need not pay
+    from tare.bench.request.declarations import SETTINGS  # noqa: PLC0415 - 10 ms that other users of pytest need not pay
 
     for setting in SETTINGS:
         if setting.option != "-k":

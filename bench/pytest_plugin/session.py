@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import functools
 from pathlib import Path
@@ -16,8 +15,9 @@ from tare.bench.campaign.run import Measured
 from tare.bench.commands.shared import options as requests
 from tare.bench.experiments.base import Experiment
 from tare.bench.planning.runners import choose_runners
-from tare.bench.request import settings
+from tare.bench.request.declarations import SETTINGS
 from tare.bench.request.keyword import compile_keyword
+from tare.bench.request.layers import merge
 from tare.bench.request.request import Request
 from tare.results.record import BASE, CONTROL
 from tare.runners.errors import TareError
@@ -33,12 +33,10 @@ if TYPE_CHECKING:
 def request_from(config: pytest.Config) -> Request:
     """The request that pytest's options make; ``-k`` has been applied to the collected tests."""
     option = config.option
-    words = argparse.Namespace(
-        **{setting.key: getattr(option, setting.key, None) for setting in settings.SETTINGS}
-    )
-    words.config = Path(option.tare_config) if option.tare_config else None
+    given = {setting.key: getattr(option, setting.key, None) for setting in SETTINGS}
+    config_file = Path(option.tare_config) if option.tare_config else None
     return Request(
-        settings={**settings.resolve(words), "run.keyword": ""},
+        settings=merge(given, config_file).with_run(keyword=""),
         mode=option.tare_mode,
         offline=option.tare_offline,
         profile=option.tare_profile,

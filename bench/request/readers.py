@@ -1,50 +1,84 @@
-"""Read the text of a setting into its value."""
+"""Readers: turn the text of a setting into its value, and check values that come from elsewhere."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar, get_args
+
+from tare.runners.settings import KERNEL_SOURCES, Accel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+
+T = TypeVar("T")
 
 
-def names(text: str) -> tuple[str, ...]:
-    """``a,b,c`` → names in the order given, each once."""
-    found = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
-    if not found:
+class Throughput(NamedTuple):
+    """Rates at which a place may read, and again write."""
+
+    bytes_per_second: int = 0
+    """0: no limit."""
+    operations_per_second: int = 0
+    """0: no limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reader(Generic[T]):
+    """Reads one kind of value."""
+
+    parse: Callable[[str], T]
+    """Text → value; raises ``ValueError`` where the text makes none."""
+    check: Callable[[T], None] = lambda _value: None
+    """Raises ``ValueError`` for a value of the right type that means nothing; also asked of values from JSON."""
+    write: Callable[[T], str] = str
+    """Value → text, for the default that ``--help`` shows. Empty text: it shows none."""
+
+    def __call__(self, text: str) -> T:
+        """Read a value.
+
+        Raises:
+            ValueError: the text cannot be used; the message says what could.
+        """
+        value = self.parse(text)
+        self.check(value)
+        return value
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+
+
+def _some_names(found: tuple[str, ...]) -> None:
+    if not found or not all(found):
         raise ValueError("give at least one name")
-    return found
 
 
-def size(text: str) -> int:
-    """``512M``, ``2G``, ``1048576`` → bytes (powers of 1024)."""
+def _size(text: str) -> int:
     scale = {"K": 10, "M": 20, "G": 30, "T": 40}
     body = text.strip().upper().removesuffix("IB").removesuffix("B")
     shift = scale.get(body[-1:], 0)
     number = float(body[:-1] if shift else body) * (1 << shift)
-    if not 1 <= number < 1 << 60:
-        raise ValueError("a size is at least one byte")
+    _size_in_range(number)
     return int(number)
 
 
-def positive(text: str) -> int:
-    """A whole number above 0."""
-    number = int(text)
-    if number < 1:
-        raise ValueError("must be 1 or more")
-    return number
+def _size_in_range(number: float) -> None:
+    if not 1 <= number < 1 << 60:
+        raise ValueError("a size is at least one byte")
 
 
-def seconds(text: str) -> float:
-    """A positive, finite number of seconds."""
-    number = float(text)
+def _at_least_one(number: int) -> None:
+    if not 1 <= number < 1 << 31:
+        raise ValueError("must be 1 or more" if number < 1 else "is too large")
+
+
+def _some_seconds(number: float) -> None:
     if not 0 < number < 1e9:
         raise ValueError("must be above 0")
-    return number
 
 
-def programs(text: str) -> dict[str, str]:
-    """``runc=/opt/runc,crun=/opt/crun`` → program → path."""
+def _programs(text: str) -> Mapping[str, str]:
     found = {}
     for part in text.split(","):
         name, sign, path = (word.strip() for word in part.partition("="))
@@ -54,16 +88,12 @@ def programs(text: str) -> dict[str, str]:
     return found
 
 
-def percentage(text: str) -> float:
-    """``1%``, ``1`` or ``0.5 %`` → a relative difference."""
-    number = float(text.strip().removesuffix("%")) / 100
+def _share(number: float) -> None:
     if not 0 < number < 1:
         raise ValueError("must be above 0 % and below 100 %")
-    return number
 
 
-def cpu_list(text: str) -> tuple[int, ...]:
-    """``0-2,5`` → (0, 1, 2, 5), as cpuset files write it."""
+def _cpu_list(text: str) -> tuple[int, ...]:
     cpus: set[int] = set()
     for part in text.split(","):
         first, _, last = part.partition("-")
@@ -71,25 +101,84 @@ def cpu_list(text: str) -> tuple[int, ...]:
     return tuple(sorted(cpus))
 
 
-def throughput(text: str) -> tuple[int, int]:
-    """``50M``, ``2000iops`` or ``50M,2000iops`` → bytes and operations per second; 0: no limit."""
+def _are_cpus(cpus: tuple[int, ...]) -> None:
+    if any(cpu < 0 for cpu in cpus):
+        raise ValueError("CPUs are counted from 0")
+
+
+def _throughput(text: str) -> Throughput:
     found = {"bytes": 0, "operations": 0}
     for part in text.split(","):
         body = part.strip().lower()
-        operations = body.endswith("iops")
-        kind = "operations" if operations else "bytes"
+        kind = "operations" if body.endswith("iops") else "bytes"
         if found[kind]:
             raise ValueError("give bytes per second and operations per second once each")
-        found[kind] = positive(body.removesuffix("iops")) if operations else size(body.removesuffix("/s"))
-    return found["bytes"], found["operations"]
+        limit = body.removesuffix("iops")
+        found[kind] = positive(limit) if kind == "operations" else size(body.removesuffix("/s"))
+    return Throughput(found["bytes"], found["operations"])
 
 
-def one_of(*allowed: str) -> Callable[[str], str]:
-    """A reader for a fixed set of words."""
+def _not_negative(rates: Throughput) -> None:
+    if min(rates) < 0:
+        raise ValueError("a rate is not negative")
 
-    def read(text: str) -> str:
-        if text not in allowed:
+
+def _absolute(text: str) -> Path:
+    return Path(text).expanduser().absolute()
+
+
+names = Reader(_names, _some_names)
+"""``a,b,c`` → names in the order given, each once."""
+
+size = Reader(_size, _size_in_range, lambda number: f"{number >> 30}G")
+"""``512M``, ``2G``, ``1048576`` → bytes (powers of 1024)."""
+
+positive = Reader(int, _at_least_one)
+"""A whole number above 0."""
+
+whole = Reader(int)
+"""Any whole number."""
+
+text = Reader(str)
+"""The text as it is."""
+
+seconds = Reader(float, _some_seconds)
+"""A positive, finite number of seconds."""
+
+programs = Reader(_programs)
+"""``runc=/opt/runc,crun=/opt/crun`` → program → path."""
+
+percentage = Reader(lambda text: float(text.strip().removesuffix("%")) / 100, _share)
+"""``1%``, ``1`` or ``0.5 %`` → a relative difference, 0.01."""
+
+cpu_list = Reader(_cpu_list, _are_cpus)
+"""``0-2,5`` → (0, 1, 2, 5), as cpuset files write it."""
+
+throughput = Reader(_throughput, _not_negative, lambda _rates: "")
+"""``50M``, ``2000iops`` or ``50M,2000iops`` → bytes and operations per second; 0: no limit."""
+
+folder = Reader(Path)
+"""A path, relative to the working directory unless it is absolute."""
+
+file = Reader(lambda text: _absolute(text) if text else None)
+"""A path made absolute, with ``~`` expanded; empty: ``None``."""
+
+kernel = Reader(lambda text: text if not text or text in KERNEL_SOURCES else str(_absolute(text)))
+"""The word for a kernel (:data:`tare.runners.settings.KERNEL_SOURCES`), or the absolute path of one."""
+
+line = Reader(str.strip)
+"""Text without the white space around it."""
+
+
+def one_of(*allowed: str) -> Reader[str]:
+    """Make the reader for a fixed set of words."""
+
+    def check(word: str) -> None:
+        if word not in allowed:
             raise ValueError(f"must be one of {', '.join(allowed)}")
-        return text
 
-    return read
+    return Reader(str, check)
+
+
+accelerator = one_of(*get_args(Accel))
+"""``auto``, ``kvm`` or ``tcg``."""

@@ -1,63 +1,84 @@
-"""The request: what is wanted of one run."""
+"""The request: what one run is to measure, and how the call that makes it behaves."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from tare.bench.request import settings
+from tare.bench.request.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from tare.runners.model import Limits
 
-from typing import Literal
+ModeName = Literal["quick", "default", "rigorous"]
+
+
+class CommandVersion(NamedTuple):
+    """A command to measure beside others."""
+
+    name: str
+    command: tuple[str, ...]
+
+
+class SettingsVariant(NamedTuple):
+    """Settings under which every runner is measured beside others."""
+
+    name: str
+    settings: Settings
+    """All settings of the variant, not the differences alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slowdowns:
+    """Slowdowns that a calibration injects; kept with the request so that it can be resumed."""
+
+    shares: tuple[float, ...]
+    """Relative slowdowns: 0.05 is 5 %."""
+    start_seconds: Mapping[str, float]
+    """Runner key → median seconds of a null launch, of which the shares are taken."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is wanted of one run."""
+    """What is wanted of one run. :mod:`tare.bench.request.record` keeps the first seven fields in the manifest."""
 
-    settings: Mapping[str, Any]
+    settings: Settings = field(default_factory=Settings)
     mode: ModeName = "default"
-    offline: bool = False
-    profile: bool = False
-    resume: str = ""
     command: tuple[str, ...] = ()
     """The user's own command; then it is the only workload besides ``null``."""
-    versions: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    """Name → command, of versions to measure side by side; then they are the only workloads."""
-    variants: tuple[tuple[str, Mapping[str, Any]], ...] = ()
-    """Name → settings that differ, of two variants of every runner to measure side by side; the first is the base."""
+    versions: tuple[CommandVersion, ...] = ()
+    """Commands to measure side by side; then they are the only workloads. The first is the base."""
+    variants: tuple[SettingsVariant, ...] = ()
+    """Settings to measure every runner under, side by side. The first is the base."""
     carry: tuple[Path, ...] = ()
     """Files and folders of the host that the command needs in the image."""
     cases: frozenset[tuple[str, str]] | None = None
-    """Only these (workload, runner key); everything that the settings select if ``None``."""
+    """Only these (workload, runner key). ``None``: everything that the settings select."""
+    slowdowns: Slowdowns | None = None
+    """Set by a calibration alone."""
+    offline: bool = False
+    """Fetch nothing."""
+    profile: bool = False
+    """Sample the python workload with py-spy after the measuring."""
+    resume: str = ""
+    """Reference of the interrupted run to go on with. Empty: a new run."""
     report: bool = True
+    """Write the report at the end."""
     resuming: str = "tare run --resume {run}"
-    """How to go on with the run if it is interrupted."""
+    """Command that goes on with the run if it is interrupted."""
 
     def limits(self) -> Limits:
-        """What each place may use."""
-        return settings.limits(self.settings, sorted(os.sched_getaffinity(0)))
+        """Check the limits of each place against the CPUs that this process may use.
 
-    def record(self) -> dict[str, Any]:
-        """What a resumed run needs to ask for the same again, as JSON knows it."""
-        plain = {
-            key: str(value) if isinstance(value, Path) else value for key, value in self.settings.items()
-        }
-        return {
-            "settings": plain,
-            "mode": self.mode,
-            "command": list(self.command),
-            "versions": [[name, list(command)] for name, command in self.versions],
-            "variants": [[name, dict(settings)] for name, settings in self.variants],
-            "carry": [str(path) for path in self.carry],
-            "cases": sorted(self.cases) if self.cases is not None else None,
-        }
+        Raises:
+            UsageError: more CPUs are asked for, or other ones, than there are.
+        """
+        return self.settings.limits.on(sorted(os.sched_getaffinity(0)))
 
-
-ModeName = Literal["quick", "default", "rigorous"]
+    def with_run(self, **changes: Any) -> Request:
+        """Replace settings of the group ``run``."""
+        return replace(self, settings=self.settings.with_run(**changes))

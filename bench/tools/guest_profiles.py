@@ -25,6 +25,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tare.bench.request.layers import merge
 from tare.runners import cleanup as leftovers
 from tare.runners.context import RunContext
 from tare.runners.errors import TareError
@@ -136,12 +137,7 @@ def _image(tree: Path, cache: Path) -> Image:
 
 def _prepared(name: str, context: RunContext, image: Image, stack: ExitStack) -> Weighed:
     runner_name, _, kernel = name.partition(" with ")
-    settings = {
-        "guest.kernel": kernel or os.environ.get("TARE_GUEST_KERNEL"),
-        "guest.cmdline": "" if kernel else os.environ.get("TARE_GUEST_CMDLINE"),
-        "guest.cpu": os.environ.get("TARE_QEMU_CPU"),
-        "guest.accel": os.environ.get("TARE_ACCEL"),
-    }
+    settings = merge({"guest.kernel": kernel, "guest.cmdline": ""} if kernel else {}).guest
     one = Weighed(name, QemuRunner(context, Provision(context.cache), settings, name=runner_name))
     stack.callback(one.runner.close)
     probe = one.runner.probe()

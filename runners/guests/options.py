@@ -1,19 +1,16 @@
-"""What can be set about guests."""
+"""Check guest settings against this host, when a runner is made of them."""
 
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from tare.runners.errors import TareError
-from tare.runners.provision.kernel import SOURCES
+from tare.runners.settings import KERNEL_SOURCES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-Accel = Literal["auto", "kvm", "tcg"]
+    from tare.runners.settings import GuestSettings
 
 # The suite's own part of the guest's command line, which a user's arguments must not contradict.
 _OURS = ("tare.", "initrd=")
@@ -23,51 +20,22 @@ class BadOption(TareError):
     """A guest setting that cannot be used; the text names the setting."""
 
 
-@dataclass(frozen=True, slots=True)
-class GuestOptions:
-    """Settings of guests; ``None`` and empty mean: choose well."""
+def check(settings: GuestSettings) -> GuestSettings:
+    """Return ``settings`` if guests can be made with them.
 
-    kernel: str = ""
-    """A vmlinux or bzImage, possibly compressed with zstd; or one of :data:`tare.runners.provision.kernel.SOURCES`.
-    Empty: what provisioning finds."""
-    modules: Path | None = None
-    """A folder as ``/lib/modules/RELEASE``, for a kernel given as a file."""
-    cmdline: str = ""
-    """Extra kernel arguments, put behind the suite's own, so that they win."""
-    qemu: Path | None = None
-    accel: Accel = "auto"
-    """One asked for by name is used or fails; only ``auto`` falls back, and says why."""
-    cpu: str = ""
-    """QEMU's CPU model; empty: ``host`` under KVM, ``max`` under TCG."""
-    boot_timeout_seconds: float = 0.0
-    """From launch to the agent's first word; 0: by accelerator."""
-
-    @classmethod
-    def from_settings(cls, settings: Mapping[str, object]) -> GuestOptions:
-        """Read ``guest.kernel``, ``.modules``, ``.cmdline``, ``.qemu``, ``.cpu``, ``.accel`` and ``.boot_timeout``.
-
-        Where a value came from (option, environment, file) is resolved by the caller, see :mod:`tare.bench.request.settings`.
-
-        Raises:
-            BadOption: a value cannot be used.
-        """
-        accel = str(settings.get("guest.accel") or "auto")
-        if accel not in {"auto", "kvm", "tcg"}:
-            raise BadOption(f"guest.accel is {accel!r}; it must be auto, kvm or tcg")
-        cmdline = str(settings.get("guest.cmdline") or "").strip()
-        for word in _words(cmdline):
-            if word.startswith(_OURS):
-                raise BadOption(f"guest.cmdline must not contain {word!r}: the suite sets it itself")
-        timeout = float(str(settings.get("guest.boot_timeout") or 0))
-        return cls(
-            kernel=_kernel(settings),
-            modules=_folder(settings, "guest.modules"),
-            cmdline=cmdline,
-            qemu=_file(settings, "guest.qemu"),
-            accel=accel,  # type: ignore[arg-type]
-            cpu=str(settings.get("guest.cpu") or ""),
-            boot_timeout_seconds=timeout,
-        )
+    Raises:
+        BadOption: a file is missing, or the command line cannot be used.
+    """
+    for word in _words(settings.cmdline):
+        if word.startswith(_OURS):
+            raise BadOption(f"guest.cmdline must not contain {word!r}: the suite sets it itself")
+    if settings.kernel and settings.kernel not in KERNEL_SOURCES:
+        _need_file("guest.kernel", Path(settings.kernel))
+    if settings.modules and not settings.modules.is_dir():
+        raise BadOption(f"guest.modules is {str(settings.modules)!r}, and there is no such folder")
+    if settings.qemu:
+        _need_file("guest.qemu", settings.qemu)
+    return settings
 
 
 def _words(cmdline: str) -> list[str]:
@@ -79,28 +47,6 @@ def _words(cmdline: str) -> list[str]:
         raise BadOption(f"guest.cmdline cannot be read: {error}") from error
 
 
-def _kernel(settings: Mapping[str, object]) -> str:
-    if settings.get("guest.kernel") in SOURCES:
-        return str(settings["guest.kernel"])
-    path = _file(settings, "guest.kernel")
-    return str(path) if path else ""
-
-
-def _folder(settings: Mapping[str, object], key: str) -> Path | None:
-    value = settings.get(key)
-    if not value:
-        return None
-    path = Path(str(value)).expanduser().absolute()
-    if not path.is_dir():
-        raise BadOption(f"{key} is {str(path)!r}, and there is no such folder")
-    return path
-
-
-def _file(settings: Mapping[str, object], key: str) -> Path | None:
-    value = settings.get(key)
-    if not value:
-        return None
-    path = Path(str(value)).expanduser().absolute()
+def _need_file(key: str, path: Path) -> None:
     if not path.is_file():
         raise BadOption(f"{key} is {str(path)!r}, and there is no such file")
-    return path

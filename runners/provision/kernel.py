@@ -49,9 +49,6 @@ _FACTS = (
     "VIRTIO_NET", "VIRTIO_PCI",
 )  # fmt: skip
 
-SOURCES = ("host", "cloud", "generic")
-"""Kernels that can be asked for by a word: the host's own, and the distribution's for clouds or for any hardware."""
-
 
 def _packages(source: str) -> Packages:
     """The image and, on Ubuntu, its modules; not the closure, which would make initramfs images on a real system."""
@@ -163,7 +160,7 @@ def guest_kernel(
     Args:
         store: where fetched packages and plain modules are kept.
         zstd: gives the command that unpacks standard input; asked for only where a module needs it.
-        given: path of the user's kernel: then no modules, unless ``modules`` is given too; or one of :data:`SOURCES`.
+        given: path of the user's kernel: then no modules, unless ``modules`` is given too; or one of :data:`tare.runners.settings.KERNEL_SOURCES`.
         modules: a folder as ``/lib/modules/RELEASE``.
         offline: fetch nothing.
         system: consider the host's own kernel.

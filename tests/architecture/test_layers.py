@@ -11,7 +11,14 @@ from support.imports import PARTS, circles, imports, modules, resolve
 pytestmark = pytest.mark.xfail(reason="the house is being built", strict=False)
 
 LAYERS = {
-    "results": [{"record", "errors"}, {"storage"}, {"tables"}, {"statistics"}, {"judgement", "imports"}],
+    "results": [
+        {"record", "errors"},
+        {"plan"},
+        {"storage"},
+        {"tables"},
+        {"statistics"},
+        {"judgement", "imports"},
+    ],
     "reports": [
         {"model"},
         {"text", "summaries"},
@@ -20,7 +27,7 @@ LAYERS = {
         {"build"},
     ],
     "runners": [
-        {"errors", "model"},
+        {"errors", "model", "settings"},
         {"native", "host"},
         {"provision"},
         {"images"},
@@ -33,7 +40,7 @@ LAYERS = {
         {"cleanup"},
     ],
     "bench": [
-        {"errors", "progress"},
+        {"errors", "progress", "measurable"},
         {"workloads", "experiments"},
         {"catalogue"},
         {"request"},

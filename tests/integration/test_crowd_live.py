@@ -10,6 +10,7 @@ from tare.bench.experiments.base import Lab
 from tare.bench.experiments.density import Density
 from tare.bench.experiments.scaling import SCALES
 from tare.bench.experiments.starts import Starts
+from tare.bench.measurable import CrowdSettings
 from tare.runners.bare import Bare
 from tare.runners.collectors.crowd import weigh
 from tare.runners.containers.namespaces.runner import Namespaces
@@ -31,7 +32,7 @@ def lab(request):
             pytest.skip(f"{runner.name}: {probe.reason}; {probe.remedy}")
         runner.prepare(image, LIMITS)
         try:
-            yield Lab(runner, image, LIMITS, context, None, {"crowd.most_places": 6}, 0.4, print)
+            yield Lab(runner, image, LIMITS, context, None, CrowdSettings(most_places=6), 0.4, print)
         finally:
             runner.close()
     assert settled_state(context.run) == EMPTY
@@ -86,7 +87,9 @@ def test_more_busy_threads_do_more():
             pytest.skip(f"{probe.reason}; {probe.remedy}")
         runner.prepare(image, limits)
         try:
-            findings = SCALES[1].perform(Lab(runner, image, limits, context, None, {}, 0.05, print))
+            findings = SCALES[1].perform(
+                Lab(runner, image, limits, context, None, CrowdSettings(), 0.05, print)
+            )
         finally:
             runner.close()
     found = values(findings)

@@ -8,6 +8,7 @@ import pytest
 from support.launched_places import EMPTY, run_context, settled_state
 from tare.bench.experiments.base import Lab
 from tare.bench.experiments.deploy import DEPLOYS
+from tare.bench.measurable import CrowdSettings
 from tare.runners.containers.namespaces.runner import Namespaces
 from tare.runners.errors import Missing
 from tare.runners.images.qcow import convert, difference
@@ -35,7 +36,7 @@ def test_a_server_by_layers(deploy):
         runner.prepare(image, LIMITS)
         try:
             findings = deploy.perform(
-                Lab(runner, image, LIMITS, context, provision, {"run.image": ""}, 0.1, lambda _line: None)
+                Lab(runner, image, LIMITS, context, provision, CrowdSettings(), 0.1, lambda _line: None)
             )
         finally:
             runner.close()

@@ -20,6 +20,7 @@ from tare.runners.model import Job, Limits
 from tare.runners.native.build import build
 from tare.runners.provision.cache import default_cache
 from tare.runners.provision.tools import Provision
+from tare.runners.settings import GuestSettings
 
 pytestmark = pytest.mark.integration
 
@@ -54,7 +55,7 @@ def stood_in(name, tmp_path, *more):
     with run_context(run) as (context, image):
         for folder in ("dev", "proc", "sys", "tmp", "run", "scratch"):
             (image.tree / folder).mkdir(exist_ok=True)
-        settings = {vmm.setting: str(binary)}
+        settings = GuestSettings(**{vmm.name.replace("-", "_"): str(binary)})
         runner = MicroVmRunner(context, Provision(context.cache), settings, name=name)
         try:
             probe = runner.probe()

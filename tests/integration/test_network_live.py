@@ -9,6 +9,7 @@ from support.inside_program import with_program
 from support.launched_places import EMPTY, run_context, settled_state
 from tare.bench.experiments.base import Lab
 from tare.bench.experiments.network import Latency, Stream
+from tare.bench.measurable import CrowdSettings
 from tare.runners.bare import Bare
 from tare.runners.containers.namespaces.runner import Namespaces
 from tare.runners.errors import PlaceFailure
@@ -29,7 +30,7 @@ def test_bytes_arrive_and_nothing_stays(name):
             assert os.getuid()
             pytest.skip(f"{probe.reason}; {probe.remedy}")
         runner.prepare(with_program(image), LIMITS)
-        lab = Lab(runner, image, LIMITS, context, None, {}, 0.02, print)
+        lab = Lab(runner, image, LIMITS, context, None, CrowdSettings(), 0.02, print)
         found = {m.name: m.value for e in (Latency(), Stream()) for m in e.perform(lab).metrics}
         assert found["net.round_trips.rate"] > 0
         assert 0 < found["net.round_trip.p50"] <= found["net.round_trip.p99"] <= found["net.round_trip.max"]

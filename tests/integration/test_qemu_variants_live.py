@@ -15,6 +15,7 @@ from tare.runners.errors import PlaceFailure
 from tare.runners.guests.qemu import place as place_module
 from tare.runners.guests.qemu.network import has_default_route
 from tare.runners.model import Job, Limits
+from tare.runners.settings import GuestSettings
 
 pytestmark = pytest.mark.integration
 
@@ -208,7 +209,7 @@ def test_a_cpu_model_that_only_kvm_has_is_refused(image):
 
     with Launcher.start(default_cache()) as launcher:
         context = RunContext("cpu", default_cache(), default_cache(), launcher)
-        settings = {"guest.accel": "tcg"}
+        settings = GuestSettings(accel="tcg")
         probe = QemuRunner(
             context, Provision(default_cache()), settings, name="qemu-microvm:cpu=host"
         ).probe()

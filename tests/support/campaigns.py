@@ -15,6 +15,7 @@ from tare.bench.progress import Silent
 from tare.runners.context import RunContext
 from tare.runners.model import Limits
 from tare.runners.registry import Supplies
+from tare.runners.settings import RunnerSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -32,7 +33,7 @@ LIMITS = Limits(cpus=1, memory_bytes=1 << 20)
 def make_provisioned(runners: Mapping[str, Runner]) -> Provisioned:
     """Give prepared runners that need no image and nothing of the host."""
     context = RunContext("run", Path("/nowhere"), Path("/nowhere"), launcher=None)
-    return Provisioned(Bench(Supplies(context, None, {}), runners, {}), None, LIMITS)
+    return Provisioned(Bench(Supplies(context, None, RunnerSettings()), runners, {}), None, LIMITS)
 
 
 def make_recorder(

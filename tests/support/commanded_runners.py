@@ -9,6 +9,7 @@ from support.launched_places import run_context
 from tare.runners.provision.cache import default_cache
 from tare.runners.provision.tools import Missing, Provision
 from tare.runners.registry import Supplies, make
+from tare.runners.settings import RunnerSettings
 
 
 @functools.cache
@@ -21,7 +22,7 @@ def provision():
 def prepared(name, limits, run="", *, supplier=None):
     supplier = supplier or provision()
     with run_context(run) as (context, image):
-        runner = make(name, Supplies(context, supplier, {}))
+        runner = make(name, Supplies(context, supplier, RunnerSettings()))
         if tool := getattr(runner, "tool_name", ""):
             with contextlib.suppress(Missing):
                 supplier.tool(tool)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from support.launched_places import EMPTY, run_context, settled_state
+from tare.bench.request.layers import merge
 from tare.runners.guests.qemu.runner import QemuRunner
 from tare.runners.images.build import build_image
 from tare.runners.provision.cache import default_cache
@@ -43,8 +44,7 @@ def guest_runner(name, limits, *, image=None, left=EMPTY, **settings):
     run = f"guest-{os.getpid()}-{uuid.uuid4().hex[:6]}"
     with run_context(run) as (context, small_image):
         provision = Provision(context.cache)
-        options = {f"guest.{key}": value for key, value in settings.items()}
-        runner = QemuRunner(context, provision, options, name=f"qemu-{name}")
+        runner = QemuRunner(context, provision, guest_settings(**settings), name=f"qemu-{name}")
         try:
             probe = runner.probe()
             if not probe.ok and ":" in name:
@@ -55,6 +55,11 @@ def guest_runner(name, limits, *, image=None, left=EMPTY, **settings):
         finally:
             runner.close()
     assert settled_state(run) == left
+
+
+def guest_settings(**settings):
+    """Read settings as options give them: ``kernel="cloud"``; ``None`` stands for one that is not given."""
+    return merge({f"guest.{key}": value for key, value in settings.items()}, environ={}).guest
 
 
 def _with_mount_points(image):

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tare.bench.progress import Lines, Progress, Silent
-from tare.bench.request import settings
+from tare.bench.request import layers
 from tare.bench.request.request import Request
 
 if TYPE_CHECKING:
@@ -27,14 +26,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--offline", action="store_true", help="use only what is there; fetch nothing")
     parser.add_argument("--carry", action="append", type=Path, default=[], metavar="PATH",
                         help="with a command: a file or folder it needs in the image; may be repeated")  # fmt: skip
-    settings.add_options(parser, "run", "limits", "crowd", "cluster", "guest", "places")
+    layers.add_options(parser, "run", "limits", "crowd", "kubernetes", "guest", "output")
     parser.set_defaults(mode="default")
 
 
 def request_from(arguments: argparse.Namespace) -> Request:
     """The request that the options make."""
     return Request(
-        settings=settings.resolve(arguments),
+        settings=layers.resolve(arguments),
         mode=arguments.mode,
         offline=arguments.offline,
         profile=getattr(arguments, "profile", False),
@@ -43,11 +42,6 @@ def request_from(arguments: argparse.Namespace) -> Request:
         carry=tuple(arguments.carry),
         report=not getattr(arguments, "no_report", False),
     )
-
-
-def replace_settings(request: Request, **changes: Any) -> Request:
-    """The request with some settings changed."""
-    return replace(request, settings={**request.settings, **changes})
 
 
 def progress(*, silent: bool = False) -> Progress:

@@ -51,6 +51,7 @@ from tare.runners.native.build import build
 from tare.runners.provision.cache import default_cache
 from tare.runners.provision.tools import Provision
 from tare.runners.registry import Supplies, make
+from tare.runners.settings import RunnerSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -213,7 +214,7 @@ def measure(rounds: int, chance: random.Random) -> tuple[list[Ratio], list[Figur
         for name in PEERS:
             provision = Provision(cache, progress=lambda line: print(line, file=sys.stderr))
             try:
-                add(name, make(name, Supplies(context, provision, {})))
+                add(name, make(name, Supplies(context, provision, RunnerSettings())))
             except TareError as error:
                 skipped.append(f"{OURS} / {name}: skipped, {error}")
         times = interleave(modes, rounds, chance)

@@ -18,7 +18,7 @@ from tare.runners.guests.kvm.floor import probe_kvm
 from tare.runners.guests.microvms.place import MicroVmPlace, MicroVmPlan
 from tare.runners.guests.microvms.snapshot import save
 from tare.runners.guests.microvms.vmms import SERIAL_PORT, VMMS, MicroVm
-from tare.runners.guests.options import GuestOptions
+from tare.runners.guests.options import check
 from tare.runners.guests.place import COPIES
 from tare.runners.guests.variant import GuestVariant
 from tare.runners.guests.wiring import wire
@@ -29,14 +29,13 @@ from tare.runners.provision.cache import Cache
 from tare.runners.provision.kernel_modules import by_name, ordered
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from tare.results.record import Accelerator
     from tare.runners.context import RunContext
     from tare.runners.images.image import Image
     from tare.runners.model import Job, Limits
     from tare.runners.provision.kernel import GuestKernel
     from tare.runners.provision.tools import Provision
+    from tare.runners.settings import GuestSettings
 
 OVERHEAD_BYTES = 128 << 20
 """What the VMM may use beside the guest's memory before its cgroup ends it."""
@@ -54,9 +53,9 @@ class MicroVmRunner:
     accelerator: Accelerator = "kvm"
 
     def __init__(
-        self, context: RunContext, provision: Provision, settings: Mapping[str, object], *, name: str
+        self, context: RunContext, provision: Provision, settings: GuestSettings, *, name: str
     ) -> None:
-        """``settings``: see :meth:`GuestOptions.from_settings`, and the binary by :attr:`Vmm.setting`.
+        """Make it; nothing is started yet.
 
         Raises:
             BadOption: one cannot be used.
@@ -65,8 +64,8 @@ class MicroVmRunner:
         self._restored = name.endswith(RESTORED)
         self.name = self.label = name
         self._context, self._provision = context, provision
-        self._options = GuestOptions.from_settings(settings)
-        self._given = str(settings.get(self._vmm.setting) or "")
+        self._options = check(settings)
+        self._given = self._vmm.binary(settings)
         self._cgroups = Cgroups.detect()
         self._numbers = itertools.count()
         self._version = ""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tare.runners.guests.boards import Board
+    from tare.runners.settings import GuestSettings
 
 SERIAL_PORT = "/dev/ttyS0"
 
@@ -58,7 +59,8 @@ class Vmm:
     """The runner's and the binary's."""
     what: str
     """For people."""
-    setting: str
+    binary: Callable[[GuestSettings], str]
+    """Picks the name or path of the binary that the user gave; empty: none was given."""
     board: Board
     """Whose devices it has: virtio-mmio as QEMU's microvm, or virtio-pci as its Q35."""
     serial: Literal["stdio", "socket"]
@@ -168,7 +170,7 @@ VMMS = {
         Vmm(
             name="firecracker",
             what="Firecracker",
-            setting="guest.firecracker",
+            binary=lambda settings: settings.firecracker,
             board="microvm",
             serial="stdio",
             exit="reboot",
@@ -182,7 +184,7 @@ VMMS = {
         Vmm(
             name="cloud-hypervisor",
             what="Cloud Hypervisor",
-            setting="guest.cloud_hypervisor",
+            binary=lambda settings: settings.cloud_hypervisor,
             board="q35",
             serial="socket",
             exit="poweroff",

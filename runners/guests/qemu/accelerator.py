@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tare.runners.guests.kvm.floor import KvmFloor
-    from tare.runners.guests.options import Accel
+    from tare.runners.settings import Accel
 
 
 @dataclass(frozen=True, slots=True)

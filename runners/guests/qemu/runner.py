@@ -13,7 +13,7 @@ from tare.runners.errors import Missing, PlaceFailure, TareError
 from tare.runners.guests import kernel as kernels
 from tare.runners.guests.files import initramfs, root_disk, scratch_template
 from tare.runners.guests.kvm.floor import probe_kvm
-from tare.runners.guests.options import GuestOptions
+from tare.runners.guests.options import check
 from tare.runners.guests.place import COPIES
 from tare.runners.guests.qemu.accelerator import choose
 from tare.runners.guests.qemu.arguments import Instance, Memory
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from tare.runners.model import Job, Limits
     from tare.runners.provision.kernel import GuestKernel
     from tare.runners.provision.tools import Provision, Tool
+    from tare.runners.settings import GuestSettings
 
 QEMU = "qemu-system-x86_64"
 
@@ -73,11 +74,11 @@ class QemuRunner:
         self,
         context: RunContext,
         provision: Provision,
-        settings: Mapping[str, object],
+        settings: GuestSettings,
         *,
         name: str = "qemu-microvm",
     ) -> None:
-        """``settings``: see :meth:`GuestOptions.from_settings`.
+        """Make it; nothing is started yet.
 
         Raises:
             BadOption: one cannot be used.
@@ -92,7 +93,7 @@ class QemuRunner:
         self.accelerator: Accelerator = "none"
         """Valid after :meth:`probe`."""
         self._context, self._provision = context, provision
-        self._options = GuestOptions.from_settings(settings)
+        self._options = check(settings)
         self._cgroups = Cgroups.detect()
         self._file_name = re.sub(r"[^A-Za-z0-9_.-]", "_", self.name)
         """The name as folders, cgroups and namespaces may have it."""

@@ -41,7 +41,7 @@ class Trick(Experiment):
 
 def made_up(number):
     """Invent what there is to measure: workloads, runners, costs, and what was asked for."""
-    draw = random.Random(f"allocation {number}")
+    draw = random.Random(f"allocation {number}")  # noqa: S311 - not a secret
     mode = MODES[draw.choice(list(MODES))]
     if draw.random() < 0.3:
         mode = replace(mode, budget_seconds=draw.choice([1.0, 5.0, 90.0, 20000.0]))

@@ -54,7 +54,7 @@ def test_exit_codes(tmp_path, monkeypatch, capsys, factor, failing, code):
     monkeypatch.setattr(pipeline, "execute", execute)
     assert main(["ab", "--base", "./a 'b c'", "--head", "./d", "--markdown", "out.md"]) == code
     assert asked[0].versions == (("base", ("./a", "b c")), ("head", ("./d",)))
-    assert asked[0].settings["run.runners"] == ("bare",)
+    assert asked[0].settings.run.runners == ("bare",)
     assert "## head against base" in (tmp_path / "out.md").read_text()
     if failing:
         assert "exit 1" in capsys.readouterr().err
@@ -104,11 +104,10 @@ def test_two_settings_become_two_variants(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(pipeline, "execute", execute)
     words = ["--runners", "runc", "--base-set", "run.tools=runc=/a", "--head-set", "run.tools=runc=/b"]
     assert main(["ab", *words]) == 1
-    assert asked[0].variants == (
-        ("base", {"run.tools": {"runc": "/a"}}),
-        ("head", {"run.tools": {"runc": "/b"}}),
-    )
-    assert asked[0].settings["run.keyword"] == "null"
+    tools = {name: dict(settings.run.tools) for name, settings in asked[0].variants}
+    assert tools == {"base": {"runc": "/a"}, "head": {"runc": "/b"}}
+    assert [settings.run.runners for _, settings in asked[0].variants] == [("runc",), ("runc",)]
+    assert asked[0].settings.run.keyword == "null"
     assert "box@head" in capsys.readouterr().out
 
 

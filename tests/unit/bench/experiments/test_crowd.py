@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from tare.bench.experiments import crowd, density, starts
-from tare.bench.experiments.base import Lab, Unsuitable
+from tare.bench.experiments.base import Lab
 from tare.bench.experiments.density import Density, Ramp
 from tare.bench.experiments.starts import STARTS, Start, Starts
+from tare.bench.measurable import CrowdSettings, Terms, Unsuitable
 from tare.runners.collectors.crowd import Weight
 from tare.runners.context import RunContext
 from tare.runners.fake import FakeRunner
@@ -24,8 +25,7 @@ TWO = Starts(2, "starts-2", "")
 
 def lab(runner, job_seconds=0.0, **settings):
     context = RunContext("run", Path("/nowhere"), Path("/nowhere"), launcher=None)
-    settings = {f"crowd.{name}": value for name, value in settings.items()}
-    return Lab(runner, None, LIMITS, context, None, settings, job_seconds, say=print)
+    return Lab(runner, None, LIMITS, context, None, CrowdSettings(**settings), job_seconds, say=print)
 
 
 @pytest.fixture(autouse=True)
@@ -51,13 +51,13 @@ def named(findings):
 
 
 def test_a_quarter_of_what_is_available_may_be_used_unless_something_else_is_asked_for():
-    assert crowd.budget_bytes({}) == 4 * GIB
-    assert crowd.budget_bytes({"crowd.memory_budget": GIB}) == GIB
+    assert crowd.budget_bytes(CrowdSettings()) == 4 * GIB
+    assert crowd.budget_bytes(CrowdSettings(memory_budget_bytes=GIB)) == GIB
 
 
 def test_more_than_half_of_what_is_available_is_refused_with_the_remedy():
     with pytest.raises(Unsuitable, match="8192M"):
-        crowd.budget_bytes({"crowd.memory_budget": 9 * GIB})
+        crowd.budget_bytes(CrowdSettings(memory_budget_bytes=9 * GIB))
 
 
 def test_available_memory_is_read_as_the_kernel_writes_it(tmp_path):
@@ -75,18 +75,19 @@ def test_available_memory_is_read_as_the_kernel_writes_it(tmp_path):
         (32, "none", {}, ""),
         (64, "none", {}, "More than 32 places"),
         (4, "tcg", {}, "may need 4352M"),
-        (4, "tcg", {"crowd.memory_budget": 5 * GIB}, ""),
-        (8, "tcg", {"crowd.memory_budget": 8 * GIB}, "More than 4 emulated guests"),
-        (8, "kvm", {"crowd.memory_budget": 4 * GIB}, "may need 8704M"),
+        (4, "tcg", {"memory_budget_bytes": 5 * GIB}, ""),
+        (8, "tcg", {"memory_budget_bytes": 8 * GIB}, "More than 4 emulated guests"),
+        (8, "kvm", {"memory_budget_bytes": 4 * GIB}, "may need 8704M"),
     ],
 )
 def test_no_more_at_once_than_cpus_and_memory_allow(count, accelerator, settings, why):
     each = Starts(count, f"starts-{count}", "")
+    terms = Terms(LIMITS, CrowdSettings(**settings))
     if why:
         with pytest.raises(Unsuitable, match=why):
-            each.admit(FakeRunner("box", accelerator=accelerator), LIMITS, settings)
+            each.admit(FakeRunner("box", accelerator=accelerator), terms)
     else:
-        each.admit(FakeRunner("box", accelerator=accelerator), LIMITS, settings)
+        each.admit(FakeRunner("box", accelerator=accelerator), terms)
 
 
 # -- starts
@@ -228,7 +229,7 @@ def test_the_ramp_stops_at_the_most_places_and_weighs_at_powers_of_two_and_at_th
 
 def test_the_ramp_stops_at_the_memory_budget(host):
     host["place"] = 100 << 20
-    findings = Density().perform(lab(FakeRunner("box"), job_seconds=10, memory_budget=GIB))
+    findings = Density().perform(lab(FakeRunner("box"), job_seconds=10, memory_budget_bytes=GIB))
     assert named(findings)["density.places"].value == 10
     assert "memory budget of 1024M" in findings.notes["stopped"]
 
@@ -239,7 +240,7 @@ def test_the_ramp_stops_when_the_host_loses_more_than_places_are_seen_to_take(ho
             host["available"] -= GIB
             return super().open(first)
 
-    findings = Density().perform(lab(Leaky("box"), job_seconds=10, memory_budget=2 * GIB))
+    findings = Density().perform(lab(Leaky("box"), job_seconds=10, memory_budget_bytes=2 * GIB))
     assert named(findings)["density.places"].value == 5
     assert "less available" in findings.notes["stopped"]
 

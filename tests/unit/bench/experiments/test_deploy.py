@@ -7,9 +7,9 @@ import tarfile
 
 import pytest
 
-from tare.bench.experiments.base import Unsuitable
 from tare.bench.experiments.deploy import DEPLOYS
 from tare.bench.experiments.deploying import CACHED, EMPTY, Shelf, blob, sizes
+from tare.bench.measurable import Terms, Unsuitable
 from tare.reports.content.sections import deploy as section
 from tare.results.record import Metric, Trial
 from tare.runners.errors import TareError
@@ -114,19 +114,19 @@ def test_what_is_read_is_seen_in_the_page_cache(tmp_path):
 )
 def test_runners_and_images_that_are_not_deployed_to(name, image, reason):
     with pytest.raises(Unsuitable, match=reason):
-        DEPLOYS[0].admit(FakeRunner(name), Limits(1, 1 << 30), {"run.image": image})
+        DEPLOYS[0].admit(FakeRunner(name), Terms(Limits(1, 1 << 30), image=image))
 
 
 def test_a_server_that_refuses_to_be_root_needs_another_user(monkeypatch):
     monkeypatch.setattr(os, "getuid", lambda: 1000)
     with pytest.raises(Unsuitable, match="has no other user"):
-        DEPLOYS[-1].admit(FakeRunner("namespaces"), Limits(1, 1 << 30), {"run.image": ""})
-    DEPLOYS[-1].admit(FakeRunner("qemu-q35"), Limits(1, 1 << 30), {"run.image": ""})
+        DEPLOYS[-1].admit(FakeRunner("namespaces"), Terms(Limits(1, 1 << 30)))
+    DEPLOYS[-1].admit(FakeRunner("qemu-q35"), Terms(Limits(1, 1 << 30)))
 
 
 @pytest.mark.parametrize("name", ["namespaces", "docker", "docker:none", "qemu-q35"])
 def test_runners_that_are_deployed_to(name):
-    DEPLOYS[0].admit(FakeRunner(name), Limits(1, 1 << 30), {"run.image": ""})
+    DEPLOYS[0].admit(FakeRunner(name), Terms(Limits(1, 1 << 30)))
 
 
 def test_deploys_are_long_and_must_be_asked_for():

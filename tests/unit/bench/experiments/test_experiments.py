@@ -10,9 +10,10 @@ from support.campaigns import LIMITS, make_campaign
 from tare.bench.campaign import steady_state
 from tare.bench.campaign.failures import GIVE_UP_AFTER
 from tare.bench.campaign.remaining import done_slots
-from tare.bench.experiments.base import Experiment, Findings, Unsuitable
+from tare.bench.experiments.base import Experiment, Findings
+from tare.bench.measurable import Terms, Unsuitable
 from tare.bench.planning.budget import Seconds
-from tare.bench.planning.matrix import Terms, make_plan
+from tare.bench.planning.matrix import make_plan
 from tare.bench.planning.modes import MODES
 from tare.bench.pytest_plugin.replay import series_of
 from tare.bench.pytest_plugin.session import is_asked_for
@@ -40,9 +41,9 @@ class Pair(Experiment):
     script: dict = field(default_factory=dict, hash=False, compare=False)
     """Number of the trial → what goes wrong."""
 
-    def admit(self, runner, limits, settings):
+    def admit(self, runner, terms):
         if runner.name == self.refused:
-            raise Unsuitable(f"{runner.name} cannot take {settings['limits.memory']} bytes.", "give less")
+            raise Unsuitable(f"{runner.name} cannot take {terms.limits.memory_bytes} bytes.", "give less")
 
     def nominal_seconds(self, opening_seconds, job_seconds):
         return 2 * opening_seconds + self.seconds
@@ -71,7 +72,7 @@ def plan(experiments, *, mode="quick", blocks=None, keyword="", probes=None, run
         match=compile_keyword(keyword),
         seconds=Seconds(dict.fromkeys((*KEYS, "bare-again"), "none"), seen or {}),
         blocks=blocks,
-        terms=Terms(LIMITS, {"limits.memory": 7}),
+        terms=Terms(replace(LIMITS, memory_bytes=7)),
     )
 
 

@@ -6,8 +6,9 @@ from types import SimpleNamespace
 import pytest
 
 from support.synthetic import make_input
-from tare.bench.experiments.base import Lab, Unsuitable
+from tare.bench.experiments.base import Lab
 from tare.bench.experiments.scaling import COUNTS, SCALES, Scale
+from tare.bench.measurable import CrowdSettings, Terms, Unsuitable
 from tare.reports.content.page import Page
 from tare.reports.content.sections import scaling as section
 from tare.reports.plots import scaling as plot
@@ -40,7 +41,16 @@ def rates(monkeypatch):
 
 
 def lab(runner=None):
-    return Lab(runner or FakeRunner("a"), SimpleNamespace(), LIMITS, None, None, {}, 0.1, lambda _line: None)
+    return Lab(
+        runner or FakeRunner("a"),
+        SimpleNamespace(),
+        LIMITS,
+        None,
+        None,
+        CrowdSettings(),
+        0.1,
+        lambda _line: None,
+    )
 
 
 def test_neighbours_in_one_place_give_the_speed_up(rates):
@@ -60,9 +70,9 @@ def test_one_thread_is_measured_once(rates):
 
 
 def test_more_threads_than_cpus_are_a_skip():
-    by_count(2).admit(FakeRunner("a"), LIMITS, {})
+    by_count(2).admit(FakeRunner("a"), Terms(LIMITS))
     with pytest.raises(Unsuitable, match="more threads than the 2 CPUs"):
-        by_count(4).admit(FakeRunner("a"), LIMITS, {})
+        by_count(4).admit(FakeRunner("a"), Terms(LIMITS))
 
 
 @pytest.mark.parametrize(("vcpus", "fits"), [(1, False), (2, True), ("unknown", True)])

@@ -1,8 +1,14 @@
 import argparse
+import dataclasses
+import json
+from pathlib import Path
 
 import pytest
 
-from tare.bench.request import settings
+from tare.bench.request import layers, readers
+from tare.bench.request.declarations import DEFAULTS, SETTINGS, override
+from tare.bench.request.record import changes_to_json, settings_from_json, settings_to_json
+from tare.bench.request.settings import Settings
 from tare.runners.errors import UsageError
 
 
@@ -10,18 +16,18 @@ from tare.runners.errors import UsageError
 def parse(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     parser = argparse.ArgumentParser()
-    settings.add_options(parser, "run", "limits", "guest", "places")
+    layers.add_options(parser, *layers.TITLES)
     return parser.parse_args
 
 
 def test_options_win_over_environment_over_file_over_defaults(parse, tmp_path):
     (tmp_path / "tare.toml").write_text('[guest]\naccel = "tcg"\nkernel = "/file"\ncpu = "max"\n')
     environ = {"TARE_GUEST_KERNEL": "/environment", "TARE_ACCEL": "kvm"}
-    values = settings.resolve(parse(["--accel", "auto"]), environ)
-    assert values["guest.accel"] == "auto"
-    assert values["guest.kernel"] == "/environment"
-    assert values["guest.cpu"] == "max"
-    assert values["limits.pids"] == 512
+    values = layers.resolve(parse(["--accel", "auto"]), environ)
+    assert values.guest.accel == "auto"
+    assert values.guest.kernel == "/environment"
+    assert values.guest.cpu == "max"
+    assert values.limits.pids == 512
 
 
 @pytest.mark.parametrize(
@@ -47,19 +53,19 @@ def test_a_bad_value_is_a_usage_error_that_names_where_it_came_from(
 ):
     (tmp_path / "tare.toml").write_text(file)
     with pytest.raises(UsageError, match=origin):
-        settings.resolve(parse(words), environ)
+        layers.resolve(parse(words), environ)
 
 
 def test_a_settings_file_asked_for_by_name_must_exist(parse):
     with pytest.raises(UsageError, match="no such file"):
-        settings.resolve(parse(["--config", "elsewhere.toml"]), {})
+        layers.resolve(parse(["--config", "elsewhere.toml"]), {})
 
 
 @pytest.mark.parametrize(
     ("text", "expected"), [("512M", 512 << 20), ("2G", 2 << 30), ("1GiB", 1 << 30), ("4096", 4096)]
 )
 def test_sizes_are_powers_of_1024(text, expected):
-    assert settings.size(text) == expected
+    assert readers.size(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -67,19 +73,142 @@ def test_sizes_are_powers_of_1024(text, expected):
     [("50M", (50 << 20, 0)), ("2000iops", (0, 2000)), ("2000IOPS, 1M/s", (1 << 20, 2000))],
 )
 def test_io_is_limited_in_bytes_or_operations_or_both(parse, text, expected):
-    found = settings.limits(settings.resolve(parse(["--io", text]), {}), [0])
+    found = layers.resolve(parse(["--io", text]), {}).limits.on([0])
     assert (found.io_bytes_per_second, found.io_operations_per_second) == expected
 
 
 def test_a_cpu_list_reads_as_cpuset_files_write_it():
-    assert settings.cpu_list("0-2,5") == (0, 1, 2, 5)
+    assert readers.cpu_list("0-2,5") == (0, 1, 2, 5)
 
 
 def test_more_cpus_than_there_are_is_a_usage_error(parse):
-    values = settings.resolve(parse(["--cpus", "3"]), {})
+    values = layers.resolve(parse(["--cpus", "3"]), {})
     with pytest.raises(UsageError, match="only 2"):
-        settings.limits(values, [0, 1])
+        values.limits.on([0, 1])
 
 
 def test_limits_default_to_all_cpus(parse):
-    assert settings.limits(settings.resolve(parse([]), {}), [0, 1]).cpus == 2
+    assert layers.resolve(parse([]), {}).limits.on([0, 1]).cpus == 2
+
+
+# -- declarations
+
+
+def fields():
+    groups = {field.name: getattr(DEFAULTS, field.name) for field in dataclasses.fields(Settings)}
+    return {f"{name}.{field.name}" for name, group in groups.items() for field in dataclasses.fields(group)}
+
+
+def test_every_field_is_declared_once_and_every_declaration_has_a_field():
+    assert sorted(f"{setting.group}.{setting.name}" for setting in SETTINGS) == sorted(fields())
+    for unique in ("key", "option"):
+        values = [getattr(setting, unique) for setting in SETTINGS]
+        assert len(set(values)) == len(values)
+    assert {setting.group for setting in SETTINGS} == set(layers.TITLES)
+
+
+SAMPLES = {
+    "run.runners": ("bare, runc", ("bare", "runc")),
+    "run.keyword": ("null or cpu", "null or cpu"),
+    "run.image": ("a.tar:b", "a.tar:b"),
+    "run.seed": ("-3", -3),
+    "run.blocks": ("7", 7),
+    "run.budget": ("1.5", 1.5),
+    "run.precision": ("2 %", 0.02),
+    "run.tools": ("runc=/a, crun=/b", {"runc": "/a", "crun": "/b"}),
+    "run.name": ("x", "x"),
+    "run.results_dir": ("a", Path("a")),
+    "run.baselines_dir": ("/b", Path("/b")),
+    "run.reports_dir": ("c/d", Path("c/d")),
+    "run.language": ("ko", "ko"),
+    "limits.cpus": ("2", 2),
+    "limits.cpuset": ("0-2,5", (0, 1, 2, 5)),
+    "limits.memory": ("2G", 2 << 30),
+    "limits.pids": ("9", 9),
+    "limits.scratch": ("3M", 3 << 20),
+    "limits.io": ("1M,5iops", (1 << 20, 5)),
+    "crowd.memory_budget": ("4k", 4096),
+    "crowd.most_places": ("3", 3),
+    "kubernetes.image": ("r/i:t", "r/i:t"),
+    "kubernetes.containerd": ("/run/c.sock", "/run/c.sock"),
+    "guest.kernel": ("/boot/x", "/boot/x"),
+    "guest.modules": ("/lib/modules/x", Path("/lib/modules/x")),
+    "guest.cmdline": (" a=b ", "a=b"),
+    "guest.firecracker": ("fc", "fc"),
+    "guest.cloud_hypervisor": ("ch", "ch"),
+    "guest.qemu": ("/q", Path("/q")),
+    "guest.cpu": ("max", "max"),
+    "guest.accel": ("tcg", "tcg"),
+    "guest.boot_timeout": ("90", 90.0),
+}
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.key)
+def test_a_reader_makes_what_the_field_holds_and_json_keeps_it(setting):
+    text, expected = SAMPLES[setting.key]
+    found = layers.merge({setting.key: text}, environ={})
+    assert setting.of(found) == expected
+    plain = json.loads(json.dumps(settings_to_json(found)))
+    assert settings_from_json(plain, "") == found
+    assert settings_from_json(changes_to_json(found, DEFAULTS), "") == found
+    assert setting.key in changes_to_json(found, DEFAULTS)
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.key)
+def test_help_shows_the_default_and_the_variable(setting, parse):
+    (text,) = (line for line in setting.described.splitlines())
+    assert (f"[${setting.environment}]" in text) == bool(setting.environment)
+    if isinstance(setting.default, str | Path) and str(setting.default):
+        assert f"(default: {setting.default})" in text
+
+
+def test_words_for_kernels_stay_words_and_files_become_absolute(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert readers.kernel("cloud") == "cloud"
+    assert readers.kernel("vmlinux") == str(tmp_path / "vmlinux")
+    assert readers.kernel("") == ""
+    assert readers.file("~/q") == tmp_path / "home/q"
+    assert readers.file("") is None
+
+
+def test_options_under_another_prefix_are_named_by_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=r"^--tare-memory: cannot use 'lots'"):
+        layers.merge({"limits.memory": "lots"}, environ={}, prefix="--tare-")
+
+
+def test_an_override_changes_one_setting_and_adds_programs():
+    base = layers.merge({"run.tools": "runc=/a", "guest.cpu": "host"}, environ={})
+    setting, changed = override(base, "run.tools=crun=/b", "--base-set")
+    assert setting.key == "run.tools"
+    assert changed.run.tools == {"runc": "/a", "crun": "/b"}
+    _, changed = override(changed, "guest.cpu=max", "--base-set")
+    assert changed.guest.cpu == "max"
+    assert changes_to_json(changed, base) == {"run.tools": changed.run.tools, "guest.cpu": "max"}
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("run.runners", None),
+        ("run.runners", ["a", 3]),
+        ("run.seed", 1.5),
+        ("run.blocks", 0),
+        ("run.precision", 7),
+        ("run.tools", {"a": 3}),
+        ("run.results_dir", 3),
+        ("run.language", "fr"),
+        ("limits.memory", -4),
+        ("limits.memory", 10**30),
+        ("limits.cpus", True),
+        ("limits.cpuset", [-1]),
+        ("limits.io", [1, -2]),
+        ("limits.colour", 1),
+        ("guest.qemu", 3),
+        ("guest.accel", "xen"),
+    ],
+)
+def test_a_damaged_recorded_setting_is_named(key, value):
+    with pytest.raises(UsageError, match=f"^plan.{key}: "):
+        settings_from_json({key: value}, "plan")

@@ -1,17 +1,19 @@
 import pytest
 
+from support.guests import guest_settings
 from tare.runners.guests.kvm.floor import decide
-from tare.runners.guests.options import BadOption, GuestOptions
+from tare.runners.guests.options import BadOption, check
 from tare.runners.guests.qemu.accelerator import choose
+from tare.runners.settings import GuestSettings
 
 
 def read(**settings):
-    return GuestOptions.from_settings({f"guest.{key}": value for key, value in settings.items()})
+    return check(guest_settings(**settings))
 
 
 def test_nothing_set_means_choose_well():
-    assert read() == GuestOptions()
-    assert read(kernel=None, cmdline=None, qemu=None, cpu=None, accel=None) == GuestOptions()
+    assert read() == GuestSettings()
+    assert read(kernel=None, cmdline=None, qemu=None, cpu=None, accel=None) == GuestSettings()
 
 
 def test_values_are_taken(tmp_path):
@@ -20,7 +22,7 @@ def test_values_are_taken(tmp_path):
     found = read(
         kernel=str(kernel), cmdline=" nokaslr a=b ", accel="kvm", cpu="host,-cx16", boot_timeout="90"
     )
-    assert found == GuestOptions(
+    assert found == GuestSettings(
         kernel=str(kernel), cmdline="nokaslr a=b", accel="kvm", cpu="host,-cx16", boot_timeout_seconds=90.0
     )
 

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.paths import GOLDEN
-from tare.bench.experiments.base import Lab, Unsuitable
+from tare.bench.experiments.base import Lab
 from tare.bench.experiments.network import Latency, Stream
+from tare.bench.measurable import CrowdSettings, Unsuitable
 from tare.runners.errors import TareError
 from tare.runners.fake import FakeRunner
 from tare.runners.inside import net
@@ -95,7 +96,7 @@ def test_streams_go_both_ways_and_one_is_judged():
 
 def test_a_place_without_a_way_to_the_host_is_unsuitable_with_the_reason():
     runner = FakeRunner("fake")
-    lab = Lab(runner, None, Limits(1, 1 << 30), None, None, {}, 0.1, print)
+    lab = Lab(runner, None, Limits(1, 1 << 30), None, None, CrowdSettings(), 0.1, print)
     with pytest.raises(Unsuitable, match=re.escape("fake gives its places no way to the host (no network)")):
         Latency().perform(lab)
     assert runner.open_places == 0

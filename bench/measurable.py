@@ -1,0 +1,105 @@
+"""The protocol of everything that can be measured, and the terms on which it is planned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from tare.runners.errors import TareError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from tare.runners.context import Runner
+    from tare.runners.model import Limits
+
+Kind = Literal["cold", "steady", "experiment"]
+"""``cold``: a place of its own for each trial. ``steady``: many jobs in one place. ``experiment``: it makes what it
+needs by itself."""
+
+
+class Unsuitable(TareError):
+    """An experiment has nothing to say about a runner, or cannot afford it here: becomes a recorded skip."""
+
+    def __init__(self, reason: str, remedy: str = "", *, lasting: bool = False) -> None:
+        """Keep reason and remedy; ``lasting`` refusals hold for every block of the run and are not asked for again."""
+        super().__init__(f"{reason} {remedy}".strip())
+        self.reason, self.remedy, self.lasting = reason, remedy, lasting
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CrowdSettings:
+    """Settings of experiments with many places at once."""
+
+    memory_budget_bytes: int | None = None
+    """Bytes that all places together may use. ``None``: a quarter of what is available."""
+    most_places: int = 128
+    """Idle places that the density ramp opens at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Limits and settings an experiment checks before it is admitted."""
+
+    limits: Limits
+    crowd: CrowdSettings = field(default_factory=CrowdSettings)
+    image: str = ""
+    """The image made elsewhere that the run measures in, as ``--image`` names it. Empty: the suite's own."""
+
+
+class Measurable(Protocol):
+    """A workload or an experiment, as the plan sees it. Instances are immutable and hashable."""
+
+    @property
+    def name(self) -> str:
+        """Unique name among workloads and experiments; ``-k`` matches it."""
+
+    @property
+    def family(self) -> str:
+        """Group of related measurables; ``-k`` matches it, too."""
+
+    @property
+    def summary(self) -> str:
+        """One line that says what is measured."""
+
+    @property
+    def kind(self) -> Kind:
+        """Way of measuring, which decides how the plan counts its blocks."""
+
+    @property
+    def programs(self) -> tuple[str, ...]:
+        """Names of the programs that the image must carry."""
+
+    @property
+    def opt_in(self) -> bool:
+        """True if it is planned only where ``-k`` names it: too long for a run that asks for everything."""
+
+    @property
+    def most_blocks(self) -> int | None:
+        """Blocks beyond which more trials say nothing more, whatever is asked for. ``None``: no such bound."""
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """Identity besides the name: trials with other parameters are another series."""
+
+    def files(self, cache: Path) -> Mapping[str, Path]:
+        """List what the image must carry besides the programs: path in the image → file of the host.
+
+        Called when the image is built; may compile, and keep the product in the cache.
+        """
+
+    def admit(self, runner: Runner, terms: Terms) -> None:
+        """Agree to be measured under ``runner``; asked when the run is planned, after the runner's probe said yes.
+
+        Raises:
+            Unsuitable: not with this runner, or not on this host; the reason and the remedy are recorded.
+        """
+
+    def nominal_seconds(self, opening_seconds: float, job_seconds: float) -> float:
+        """Estimate what one trial takes on an ordinary core.
+
+        Args:
+            opening_seconds: what making a place and tearing it down takes under the runner.
+            job_seconds: the mode's length of a steady-state job.
+        """

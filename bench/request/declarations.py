@@ -1,0 +1,341 @@
+"""Where each setting comes from: declared once, for options, variables, ``tare.toml`` and pytest alike.
+
+A declaration is bound to a field of :class:`tare.bench.request.settings.Settings`, which has its type and default.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from tare.bench.request import readers
+from tare.bench.request.settings import Settings
+from tare.runners.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from tare.bench.request.readers import Reader
+
+DEFAULTS = Settings()
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One thing that can be set."""
+
+    key: str
+    """``table.key`` in ``tare.toml``, in plans, and for ``tare ab --base-set``."""
+    option: str
+    """Option of the command line, dashes included."""
+    help: str
+    read: Reader[Any]
+    environment: str = ""
+    """Variable that is looked at where the option is not given. Empty: none."""
+    metavar: str = "VALUE"
+    field: str = ""
+    """``group.field`` of :class:`Settings`. Empty: the same as ``key``."""
+
+    @property
+    def group(self) -> str:
+        """Name the group of :class:`Settings` that the field belongs to."""
+        return (self.field or self.key).partition(".")[0]
+
+    @property
+    def name(self) -> str:
+        """Name the field in its group."""
+        return (self.field or self.key).partition(".")[2]
+
+    @property
+    def default(self) -> Any:
+        """Look up the value where no layer says anything."""
+        return self.of(DEFAULTS)
+
+    @property
+    def described(self) -> str:
+        """Complete the help with the default, where there is one, and the variable."""
+        default = self.read.write(self.default) if self.default else ""
+        shown = f" (default: {default})" if default else ""
+        variable = f" [${self.environment}]" if self.environment else ""
+        return f"{self.help}{shown}{variable}"
+
+    def of(self, settings: Settings) -> Any:
+        """Look up the setting's value."""
+        return getattr(getattr(settings, self.group), self.name)
+
+    def option_under(self, prefix: str) -> str:
+        """Spell the option with another prefix than ``--``, such as ``--tare-``."""
+        return prefix + self.option.removeprefix("--") if self.option.startswith("--") else self.option
+
+
+SETTINGS = (
+    Setting(
+        "run.runners",
+        "--runners",
+        "runners, comma separated (see `tare doctor`)",
+        readers.names,
+        metavar="A,B",
+    ),
+    Setting(
+        "run.keyword",
+        "-k",
+        "only workloads whose name or family matches, e.g. 'startup or cpu'",
+        readers.text,
+        metavar="EXPR",
+    ),
+    Setting(
+        "run.image",
+        "--image",
+        "measure in an image made elsewhere: an OCI layout or archive, or what `docker save` writes",
+        readers.text,
+        metavar="PATH[:NAME]",
+    ),
+    Setting(
+        "run.seed",
+        "--seed",
+        "seed of the shuffled order (default: drawn and stored)",
+        readers.whole,
+        metavar="N",
+    ),
+    Setting(
+        "run.blocks",
+        "--blocks",
+        "take exactly N blocks instead of as many as the time budget allows",
+        readers.positive,
+        metavar="N",
+    ),
+    Setting(
+        "run.budget",
+        "--budget",
+        "measuring time to plan for, in seconds (default: by mode)",
+        readers.seconds,
+        metavar="SECONDS",
+        field="run.budget_seconds",
+    ),
+    Setting(
+        "run.precision",
+        "--precision",
+        "measure until the 95 % interval of every cost is within ±PERCENT, or the budget is spent",
+        readers.percentage,
+        metavar="PERCENT",
+    ),
+    Setting(
+        "run.tools",
+        "--tools",
+        "programs to use instead of those found, e.g. runc=/opt/new/runc",
+        readers.programs,
+        metavar="NAME=PATH",
+    ),
+    Setting("run.name", "--name", "a name to find the run by", readers.text),
+    Setting(
+        "run.results_dir",
+        "--results-dir",
+        "folder of the runs",
+        readers.folder,
+        "TARE_RESULTS_DIR",
+        "DIR",
+        "output.results_dir",
+    ),
+    Setting(
+        "run.baselines_dir",
+        "--baselines-dir",
+        "folder of the baselines, by host class",
+        readers.folder,
+        "TARE_BASELINES_DIR",
+        "DIR",
+        "output.baselines_dir",
+    ),
+    Setting(
+        "run.reports_dir",
+        "--reports-dir",
+        "folder of the reports",
+        readers.folder,
+        "TARE_REPORTS_DIR",
+        "DIR",
+        "output.reports_dir",
+    ),
+    Setting(
+        "run.language",
+        "--lang",
+        "language of the report: en or ko",
+        readers.one_of("en", "ko"),
+        "TARE_LANG",
+        "LANG",
+        "output.language",
+    ),
+    Setting(
+        "limits.cpus",
+        "--cpus",
+        "CPUs that each place may use (default: all)",
+        readers.positive,
+        metavar="N",
+    ),
+    Setting("limits.cpuset", "--cpuset", "host CPUs to run on, e.g. 0-1", readers.cpu_list, metavar="LIST"),
+    Setting(
+        "limits.memory",
+        "--memory",
+        "memory of each place",
+        readers.size,
+        metavar="SIZE",
+        field="limits.memory_bytes",
+    ),
+    Setting(
+        "limits.pids",
+        "--pids",
+        "processes that each place may have",
+        readers.positive,
+        metavar="N",
+    ),
+    Setting(
+        "limits.scratch",
+        "--scratch",
+        "disk space of each place",
+        readers.size,
+        metavar="SIZE",
+        field="limits.scratch_bytes",
+    ),
+    Setting(
+        "limits.io",
+        "--io",
+        "reads and writes per second of each place on the disk of the scratch folder: 50M, 2000iops or both",
+        readers.throughput,
+        metavar="RATE",
+    ),
+    Setting(
+        "crowd.memory_budget",
+        "--memory-budget",
+        "memory that all places together may use (default: a quarter of what is available)",
+        readers.size,
+        metavar="SIZE",
+        field="crowd.memory_budget_bytes",
+    ),
+    Setting(
+        "crowd.most_places",
+        "--most-places",
+        "idle places that the density ramp opens at most",
+        readers.positive,
+        metavar="N",
+    ),
+    Setting(
+        "kubernetes.image",
+        "--kubernetes-image",
+        "image that the cluster's nodes can pull, instead of loading the suite's",
+        readers.text,
+        "TARE_KUBERNETES_IMAGE",
+        "REFERENCE",
+    ),
+    Setting(
+        "kubernetes.containerd",
+        "--kubernetes-containerd",
+        "socket of the node's containerd on this host",
+        readers.text,
+        "TARE_KUBERNETES_CONTAINERD",
+        "FILE",
+    ),
+    Setting(
+        "guest.kernel",
+        "--guest-kernel",
+        "guest kernel: host, cloud or generic (the distribution's), or a vmlinux or bzImage",
+        readers.kernel,
+        "TARE_GUEST_KERNEL",
+        "FILE",
+    ),
+    Setting(
+        "guest.modules",
+        "--guest-modules",
+        "modules of a guest kernel given as a file: a folder laid out as /lib/modules/RELEASE",
+        readers.file,
+        "TARE_GUEST_MODULES",
+        "DIR",
+    ),
+    Setting(
+        "guest.cmdline",
+        "--guest-cmdline",
+        "extra guest kernel arguments",
+        readers.line,
+        "TARE_GUEST_CMDLINE",
+        "ARGS",
+    ),
+    Setting(
+        "guest.firecracker", "--firecracker", "Firecracker binary", readers.text, "TARE_FIRECRACKER", "FILE"
+    ),
+    Setting(
+        "guest.cloud_hypervisor",
+        "--cloud-hypervisor",
+        "Cloud Hypervisor binary",
+        readers.text,
+        "TARE_CLOUD_HYPERVISOR",
+        "FILE",
+    ),
+    Setting("guest.qemu", "--qemu", "QEMU binary", readers.file, "TARE_QEMU", "FILE"),
+    Setting("guest.cpu", "--qemu-cpu", "QEMU CPU model", readers.text, "TARE_QEMU_CPU", "MODEL"),
+    Setting(
+        "guest.accel",
+        "--accel",
+        "auto, kvm or tcg; one asked for by name is used or fails",
+        readers.accelerator,
+        "TARE_ACCEL",
+        "NAME",
+    ),
+    Setting(
+        "guest.boot_timeout",
+        "--boot-timeout",
+        "seconds that a guest may take to reach the agent (default: by accelerator)",
+        readers.seconds,
+        metavar="SECONDS",
+        field="guest.boot_timeout_seconds",
+    ),
+)
+
+
+@functools.cache
+def by_key() -> Mapping[str, Setting]:
+    """Index the declarations by key."""
+    return {setting.key: setting for setting in SETTINGS}
+
+
+def change(settings: Settings, values: Iterable[tuple[Setting, Any]]) -> Settings:
+    """Replace fields of the settings, group by group."""
+    groups: dict[str, dict[str, Any]] = {}
+    for setting, value in values:
+        groups.setdefault(setting.group, {})[setting.name] = value
+    return replace(
+        settings, **{group: replace(getattr(settings, group), **own) for group, own in groups.items()}
+    )
+
+
+def read(setting: Setting, origin: str, given: object) -> Any:
+    """Read the value of a setting.
+
+    Args:
+        setting: the declaration.
+        origin: where the value comes from, as error messages name it.
+        given: text, or what TOML made of it; lists are joined by commas.
+
+    Raises:
+        UsageError: the value cannot be used.
+    """
+    text = ",".join(map(str, given)) if isinstance(given, list) else str(given)
+    try:
+        return setting.read(text)
+    except ValueError as error:
+        raise UsageError(f"{origin}: cannot use {text!r}: {error}") from error
+
+
+def override(settings: Settings, assignment: str, origin: str) -> tuple[Setting, Settings]:
+    """Apply ``guest.kernel=FILE``; return which setting was meant and the new settings.
+
+    Programs of ``run.tools`` are added to those that are there.
+
+    Raises:
+        UsageError: there is no such setting, or it cannot be set to this.
+    """
+    key, sign, text = assignment.partition("=")
+    setting = by_key().get(key)
+    if not sign or setting is None:
+        raise UsageError(f"{origin} {assignment!r}: give KEY=VALUE; keys are {', '.join(by_key())}")
+    value = read(setting, f"{origin} {key}", text)
+    if isinstance(value, dict):
+        value = {**setting.of(settings), **value}
+    return setting, change(settings, [(setting, value)])

@@ -1,0 +1,107 @@
+"""Merge the layers of settings: options over environment over ``tare.toml`` over defaults."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tare.bench.request.declarations import SETTINGS, change, read
+from tare.bench.request.settings import CONFIG_FILE, Settings
+from tare.runners.errors import UsageError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping
+
+TITLES = {
+    "run": "what to measure",
+    "limits": "limits of each place",
+    "crowd": "many places at once (-k crowd)",
+    "kubernetes": "Kubernetes (by $KUBECONFIG)",
+    "guest": "guests",
+    "output": "where results go",
+}
+"""Group of settings → its title in ``--help``."""
+
+
+def add_options(parser: argparse.ArgumentParser, *groups: str) -> None:
+    """Declare the options of ``groups``, and ``--config``. Options that are not given stay ``None``."""
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help=f"settings file (default: {CONFIG_FILE} if it is here)"
+    )
+    for group in groups:
+        section = parser.add_argument_group(TITLES[group])
+        for setting in SETTINGS:
+            if setting.group == group:
+                section.add_argument(
+                    setting.option,
+                    dest=setting.key,
+                    metavar=setting.metavar,
+                    help=setting.described.replace("%", "%%"),
+                    default=None,
+                )
+
+
+def resolve(arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> Settings:
+    """Read the settings from parsed options and the layers below them.
+
+    Raises:
+        UsageError: a value cannot be read; the text names the layer it came from.
+    """
+    given = {setting.key: getattr(arguments, setting.key, None) for setting in SETTINGS}
+    return merge(given, getattr(arguments, "config", None), environ)
+
+
+def merge(
+    given: Mapping[str, str | None],
+    config: Path | None = None,
+    environ: Mapping[str, str] = os.environ,
+    *,
+    prefix: str = "--",
+) -> Settings:
+    """Merge the layers.
+
+    Args:
+        given: key → what the option says; ``None`` or absent: the option was not given.
+        config: settings file; ``None``: ``tare.toml`` if it is in the working directory.
+        environ: environment variables.
+        prefix: what options begin with, for error messages.
+
+    Raises:
+        UsageError: a value cannot be read; the text names the layer it came from.
+    """
+    table = _config(config)
+    values = []
+    for setting in SETTINGS:
+        layers = (
+            (setting.option_under(prefix), given.get(setting.key)),
+            (f"${setting.environment}", environ.get(setting.environment) if setting.environment else None),
+            (f"{setting.key} in the settings file", table.pop(setting.key, None)),
+        )
+        found = next(((origin, value) for origin, value in layers if value is not None), None)
+        if found is not None:
+            values.append((setting, read(setting, *found)))
+    if table:
+        known = ", ".join(setting.key for setting in SETTINGS)
+        raise UsageError(f"settings file: unknown {', '.join(sorted(table))}; known are {known}")
+    return change(Settings(), values)
+
+
+def _config(path: Path | None) -> dict[str, Any]:
+    chosen = path or Path(CONFIG_FILE)
+    try:
+        document = tomllib.loads(chosen.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        if path is None:
+            return {}
+        raise UsageError(f"--config {path}: there is no such file") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"{chosen}: cannot be read: {error}") from error
+    flat: dict[str, Any] = {}
+    for table, content in document.items():
+        if not isinstance(content, dict):
+            raise UsageError(f"{chosen}: {table!r} must be in a table, such as [run]")
+        flat.update({f"{table}.{key}": value for key, value in content.items()})
+    return flat

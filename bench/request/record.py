@@ -1,0 +1,112 @@
+"""Keep a request in a run's manifest as JSON, and read it back."""
+
+from __future__ import annotations
+
+import functools
+import typing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tare.bench.request.declarations import DEFAULTS, SETTINGS, Setting, by_key, change
+from tare.bench.request.request import CommandVersion, Request, SettingsVariant, Slowdowns
+from tare.results.plan import RequestRecord, SlowdownsRecord
+from tare.runners.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tare.bench.request.settings import Settings
+
+
+def settings_to_json(settings: Settings) -> dict[str, Any]:
+    """Write the settings as key → value."""
+    return {setting.key: msgspec.to_builtins(setting.of(settings), enc_hook=str) for setting in SETTINGS}
+
+
+def changes_to_json(settings: Settings, base: Settings) -> dict[str, Any]:
+    """Write those settings that differ from ``base``."""
+    return {
+        setting.key: msgspec.to_builtins(setting.of(settings), enc_hook=str)
+        for setting in SETTINGS
+        if setting.of(settings) != setting.of(base)
+    }
+
+
+def settings_from_json(raw: Mapping[str, Any], where: str, base: Settings = DEFAULTS) -> Settings:
+    """Apply recorded settings to ``base``; what is not recorded stays as it is there.
+
+    Raises:
+        UsageError: a value cannot be used; the text names the setting, behind ``where``.
+    """
+    values = []
+    for key, value in raw.items():
+        setting = by_key().get(key)
+        if setting is None:
+            raise UsageError(f"{where}.{key}: there is no such setting")
+        values.append((setting, _value(setting, value, f"{where}.{key}")))
+    return change(base, values)
+
+
+def _value(setting: Setting, raw: object, where: str) -> Any:
+    try:
+        value = msgspec.convert(raw, _type(setting), dec_hook=_path)
+        if value != setting.default:
+            setting.read.check(value)
+    except ValueError as error:  # msgspec's own errors are some
+        raise UsageError(f"{where}: {error}") from error
+    return value
+
+
+@functools.cache
+def _type(setting: Setting) -> Any:
+    group = type(getattr(DEFAULTS, setting.group))
+    return typing.get_type_hints(group)[setting.name]
+
+
+def _path(wanted: type, raw: Any) -> Any:
+    if wanted is Path and isinstance(raw, str):
+        return Path(raw)
+    raise ValueError(f"expected a path, got {type(raw).__name__}")
+
+
+def request_to_record(request: Request) -> RequestRecord:
+    """Keep what a resumed run must ask for again; how the call behaves is not part of it."""
+    injected = request.slowdowns
+    return RequestRecord(
+        settings=settings_to_json(request.settings),
+        mode=request.mode,
+        command=request.command,
+        versions=tuple((name, command) for name, command in request.versions),
+        variants=tuple((name, changes_to_json(own, request.settings)) for name, own in request.variants),
+        carry=tuple(map(str, request.carry)),
+        cases=None if request.cases is None else tuple(sorted(request.cases)),
+        slowdowns=SlowdownsRecord(shares=injected.shares, start_seconds=dict(injected.start_seconds))
+        if injected
+        else None,
+    )
+
+
+def request_from_record(record: RequestRecord) -> Request:
+    """Ask the same again.
+
+    Raises:
+        UsageError: a setting cannot be used; the text names it.
+    """
+    settings = settings_from_json(record.settings, "request.settings")
+    variants = tuple(
+        SettingsVariant(name, settings_from_json(own, f"request.variants[{number}].settings", settings))
+        for number, (name, own) in enumerate(record.variants)
+    )
+    injected = record.slowdowns
+    return Request(
+        settings=settings,
+        mode=record.mode,
+        command=record.command,
+        versions=tuple(CommandVersion(name, command) for name, command in record.versions),
+        variants=variants,
+        carry=tuple(map(Path, record.carry)),
+        cases=None if record.cases is None else frozenset(record.cases),
+        slowdowns=Slowdowns(injected.shares, injected.start_seconds) if injected else None,
+    )

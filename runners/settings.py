@@ -1,0 +1,58 @@
+"""Settings of runners, as typed values. Reading them from options, variables and files is the caller's part.
+
+The groups are plain values: nothing is looked up on the host until a runner is made of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path  # noqa: TC003 - plans are converted from JSON by these annotations
+from typing import Literal
+
+Accel = Literal["auto", "kvm", "tcg"]
+
+KERNEL_SOURCES = ("host", "cloud", "generic")
+"""Kernels that can be asked for by a word: the host's own, and the distribution's for clouds or for any hardware."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuestSettings:
+    """Settings of guests. Empty and ``None`` leave the choice to the runner."""
+
+    kernel: str = ""
+    """One of :data:`KERNEL_SOURCES`, or the absolute path of a vmlinux or bzImage, possibly compressed with zstd.
+    Empty: the best kernel that provisioning finds."""
+    modules: Path | None = None
+    """Folder laid out as ``/lib/modules/RELEASE``, for a kernel given as a file. ``None``: that kernel has no modules."""
+    cmdline: str = ""
+    """Extra kernel arguments, put after the suite's own so that they win."""
+    firecracker: str = ""
+    """Name or path of the Firecracker binary. Empty: ``firecracker`` on ``PATH``."""
+    cloud_hypervisor: str = ""
+    """Name or path of the Cloud Hypervisor binary. Empty: ``cloud-hypervisor`` on ``PATH``."""
+    qemu: Path | None = None
+    """QEMU binary. ``None``: the one that provisioning finds."""
+    cpu: str = ""
+    """QEMU's CPU model. Empty: ``host`` under KVM, ``max`` under TCG."""
+    accel: Accel = "auto"
+    """Accelerator. One asked for by name is used or the runner refuses; only ``auto`` falls back, and says why."""
+    boot_timeout_seconds: float | None = None
+    """Seconds from launch to the agent's first word. ``None``: by accelerator."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KubernetesSettings:
+    """Settings of the runner ``kubernetes``. The cluster itself is chosen by ``$KUBECONFIG``."""
+
+    image: str = ""
+    """Reference of an image that the nodes can pull and that holds the suite's. Empty: load the suite's image."""
+    containerd: str = ""
+    """Socket of the node's containerd on this host. Empty: the usual sockets are tried."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunnerSettings:
+    """Settings that runners are made with, by group."""
+
+    guest: GuestSettings = field(default_factory=GuestSettings)
+    kubernetes: KubernetesSettings = field(default_factory=KubernetesSettings)
