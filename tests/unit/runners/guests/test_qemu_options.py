@@ -30,7 +30,6 @@ def test_values_are_taken(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "names"),
     [
-        ({"accel": "xen"}, ["guest.accel", "'xen'"]),
         ({"kernel": "/nonexistent/vmlinux"}, ["guest.kernel", "/nonexistent/vmlinux"]),
         ({"qemu": "/nonexistent/qemu"}, ["guest.qemu", "/nonexistent/qemu"]),
         ({"cmdline": "quiet tare.root=/dev/sda"}, ["guest.cmdline", "tare.root"]),
