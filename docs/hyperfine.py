@@ -42,7 +42,8 @@ from tare.runners import cleanup as leftovers
 from tare.runners.context import RunContext
 from tare.runners.errors import TareError
 from tare.runners.images.build import build_image
-from tare.runners.launcher.client import Launcher, SpawnRequest
+from tare.runners.launcher.client import Launcher
+from tare.runners.launcher.processes import SpawnRequest
 from tare.runners.model import Job, Limits
 from tare.runners.places.host import discard
 from tare.runners.places.rooted import RootedRunner

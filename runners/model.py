@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from tare.results.record import Metric
@@ -63,6 +63,21 @@ class Usage:
     write_blocks: int
     voluntary_switches: int
     involuntary_switches: int
+
+    @classmethod
+    def from_rusage(cls, words: Sequence[int]) -> Usage:
+        """Read the kernel's ``struct rusage``: two timevals, then fourteen longs (getrusage(2))."""
+        return cls(
+            user_seconds=words[0] + words[1] / 1e6,
+            system_seconds=words[2] + words[3] / 1e6,
+            peak_rss_bytes=words[4] * 1024,
+            minor_faults=words[8],
+            major_faults=words[9],
+            read_blocks=words[11],
+            write_blocks=words[12],
+            voluntary_switches=words[16],
+            involuntary_switches=words[17],
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """``starts-N``: N cold starts at once.
 
 N threads prepare a place each and wait for one another; then all launch at the same moment, each through a launcher
-process of its own (see :func:`tare.runners.launcher.client.held_back`), a null job runs, and the places go. Such bursts are
+process of its own (see :func:`tare.runners.launcher.connection.held_back`), a null job runs, and the places go. Such bursts are
 repeated for about the length of a steady-state job, and at least once. The latency of a start is counted from the
 moment when its thread handed it over, so waiting for a CPU or a lock of the kernel's is in it.
 """
@@ -20,7 +20,7 @@ from tare.bench.experiments.base import Experiment, Findings
 from tare.bench.measurable import Unsuitable
 from tare.results.record import Metric
 from tare.runners.errors import PlaceFailure, TareError
-from tare.runners.launcher.client import held_back
+from tare.runners.launcher.connection import held_back
 from tare.runners.model import Job
 
 if TYPE_CHECKING:

@@ -266,7 +266,7 @@ class AgentSession:
             started_ns=before.to_host(started.clock_ns),
             finished_ns=after.to_host(done.clock_ns),
             inside_seconds=(done.clock_ns - started.clock_ns) / 1e9,
-            usage=_usage(done.usage) if done.usage else None,
+            usage=Usage.from_rusage(done.usage) if done.usage else None,
             stdout=bytes(parts.streams[0]),
             stderr=bytes(parts.streams[1]),
             stdout_bytes=done.stdout_total,
@@ -384,19 +384,3 @@ class _Parts:
 
 def _deadline(seconds: float) -> int:
     return time.monotonic_ns() + round(seconds * 1e9)
-
-
-def _usage(values: tuple[int, ...]) -> Usage:
-    """From the fields of ``struct rusage`` in getrusage(2), in order; ru_maxrss counts KiB."""
-    user_s, user_us, system_s, system_us, peak_kib, _, _, _, minor, major, _, read, written = values[:13]
-    return Usage(
-        user_seconds=user_s + user_us / 1e6,
-        system_seconds=system_s + system_us / 1e6,
-        peak_rss_bytes=peak_kib * 1024,
-        minor_faults=minor,
-        major_faults=major,
-        read_blocks=read,
-        write_blocks=written,
-        voluntary_switches=values[16],
-        involuntary_switches=values[17],
-    )

@@ -13,7 +13,7 @@ from tare.runners.guests.clock import boot_marks, error_seconds
 from tare.runners.guests.disks import copy_sparse
 from tare.runners.guests.watch import complaints
 from tare.runners.host.trees import discard_tree
-from tare.runners.launcher.client import LauncherError, SpawnError
+from tare.runners.launcher.processes import LauncherError, SpawnError
 from tare.runners.model import Vantage
 from tare.runners.places.host import discard
 from tare.runners.places.process import SOCKET_BYTES, ProcessPlace
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tare.runners.context import RunContext
     from tare.runners.guests.watch import Watch
     from tare.runners.host.cgroups import Cgroup, Cgroups
-    from tare.runners.launcher.client import Spawned, SpawnRequest
+    from tare.runners.launcher.processes import Spawned, SpawnRequest
     from tare.runners.model import Job, JobResult, Limits
 
 _ENDING_SECONDS = 1.0

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from tare.runners.errors import PlaceFailure, TareError
 from tare.runners.inside import PATH, program
-from tare.runners.launcher.client import SpawnError, SpawnRequest
-from tare.runners.launcher.steps import EnterNamespace
+from tare.runners.launcher.processes import SpawnError, SpawnRequest
+from tare.runners.launcher.steps.namespaces import EnterNamespace
 from tare.runners.model import Job
 
 if TYPE_CHECKING:

@@ -1,26 +1,27 @@
-/* Tare's launcher: makes the top process of every place, stamps its birth and its end, and outlives nobody.
+/* Tare's launcher: make the top process of every place, stamp its birth and its end, and exit with the suite.
  *
  * Usage: tare-launcher FD. FD is a SOCK_SEQPACKET socket. One request a packet, one reply a packet; numbers are u64 in
- * the machine's byte order, texts are u32 length (with the terminator) + bytes. client.py is the other half.
+ * the machine's byte order, texts are u32 length (with the terminator) + bytes. The other half is protocol.py.
  *
- *   SPAWN  1, id, clone flags, option flags, then how many: argv, environment, fds to place, program fds (0 or 1),
- *             v2 cgroups (0 or 1), v1 cgroups, folders to remove, instructions; then the texts (the program's path, argv, environment,
- *             names of the folders to remove), then the targets of the fds to place, then the instructions.
- *             Fds come as SCM_RIGHTS: those to place, the program, the v2 cgroup, the `tasks` files of the v1 cgroups, those by
- *             which to come back, and the parents of the folders to remove.
- *   KILL   2, id, signal
- *   PING   3, 0
+ *   SPAWN   1, id, clone flags, option flags; numbers of: argv, environment, fds to place, program fds (0 or 1),
+ *              v2 cgroups (0 or 1), v1 cgroups, folders to remove, instructions;
+ *              texts: the program's path, argv, environment, names of the folders to remove;
+ *              targets of the fds to place; the instructions.
+ *              Fds come as SCM_RIGHTS: those to place, the program, the v2 cgroup, the `tasks` files of the v1 cgroups,
+ *              the `tasks` files that lead back, the parents of the folders to remove.
+ *   KILL    2, id, signal
+ *   PING    3, 0
  *   SPAWNED 17, id, pid, requested, spawned
  *   PONG    20, 0
  *   FAILED  18, id, index of the step (-1: making the process, -2: starting the program, -3: entering the cgroups), errno
  *   GONE    19, id, wait status, reaped, gone, errno of the first folder that could not be removed, 18 words of rusage
  *
  * A child is born in its cgroups: on v2 by CLONE_INTO_CGROUP; on v1 the launcher itself enters them before `requested` and
- * comes back after `spawned`, so what the kernel's migration costs is not in the timeline. `tasks` moves a single thread;
+ * returns after `spawned`, so the cost of the migration is not in the timeline. `tasks` moves a single thread;
  * `cgroup.procs` would take the kernel's global thread-group lock for writing and make every fork and exit wait.
  *
- * An instruction is: opcode, step index, a, b, c, number of texts, texts. The child executes them between clone3(2) and
- * execveat(2), so the measured path has no Python, no shell and no libc. What an instruction means: steps.py.
+ * The child executes its instructions (steps.h) between clone3(2) and execveat(2), so the measured path has no Python,
+ * no shell and no libc.
  */
 #include "sys.h"
 
@@ -28,17 +29,17 @@
 
 enum { SPAWN = 1, KILL = 2, PING = 3, SPAWNED = 17, FAILED = 18, GONE = 19, PONG = 20 };
 enum {
-    SWEEP = 1, /* option: orphans that this process leaves behind are ended with it */
-    QUIET = 2  /* option: SPAWNED is told only with the end, so that its reader does not wake up and take the CPU meanwhile */
+    SWEEP = 1, /* option: kill the orphans that this process leaves behind */
+    QUIET = 2  /* option: send SPAWNED only with the end, so that its reader does not wake up meanwhile */
 };
 enum { MAX_PACKET = 192 << 10, MAX_FDS = 64, MAX_ARGS = 8192, MAX_REMOVE = 12, MAX_CHILDREN = 1024 };
 enum { FAILED_TO_CLONE = -1, FAILED_TO_EXEC = -2, FAILED_TO_ENTER = -3 };
 #ifndef CLONE_INTO_CGROUP
 #define CLONE_INTO_CGROUP 0x200000000ULL
 #endif
-enum { FIRST_SAFE_FD = 128 }; /* passed fds are moved up here before they are put on their targets */
+enum { FIRST_SAFE_FD = 128 }; /* passed fds are moved up here first, out of the targets' way */
 
-/* The part of linux/socket's API that uapi headers leave to libc. */
+/* The part of the socket API that uapi headers leave to libc. */
 struct message {
     void *name;
     int name_size;
@@ -59,9 +60,9 @@ struct child {
     u32 options;
     u32 removals;
     int parents[MAX_REMOVE];
-    char *names; /* copied: the packet is gone by then */
+    char *names; /* a copy: the packet is overwritten by then */
     u64 requested, spawned;
-    int64_t step, error; /* what failed in it before its program ran; the child writes this */
+    int64_t step, error; /* what failed before its program ran; written by the child */
 };
 
 struct request {
@@ -73,7 +74,7 @@ struct request {
     const u8 *end;
     int fds[MAX_FDS], fd_count;
     struct child *child;
-    u64 spawned; /* the child writes this */
+    u64 spawned; /* written by the child */
 };
 
 static int control_fd;
@@ -85,7 +86,7 @@ static u8 stack[32 << 10] __attribute__((aligned(16)));
 
 /* ---- the child ------------------------------------------------------------------------------------------------ */
 
-/* Puts the passed fds on their targets; `*program` gets where the program's own then is, out of their way. */
+/* Put the passed fds on their targets; `*program` is set to where the program's fd is then. */
 static long place_fds(const struct request *request, int *program)
 {
     int moved[MAX_FDS];
@@ -111,8 +112,8 @@ static int child_main(void *argument)
     long done = 0;
     int program = -1;
     request->spawned = now_ns();
-    /* Not a session: the kernel's autogrouping would make each place a scheduling group of its own, and a new group gets
-     * its CPU late where others run. */
+    /* Not a session: autogrouping would make each place a scheduling group of its own, and a new group gets its first
+     * CPU time late where others run. */
     SYS(__NR_setpgid, 0, 0);
     for (u64 n = 0; n < request->instructions; n++) {
         const char *text[MAX_TEXTS] = {"", "", "", ""};
@@ -133,7 +134,7 @@ static int child_main(void *argument)
     if (done < 0)
         goto fail;
     sys_sigmask(0);
-    /* Last, because a change of credentials clears it. Holds when the launcher itself is killed. */
+    /* Last, because a change of credentials clears it. It covers the case that the launcher itself is killed. */
     sys_prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (request->programs)
         done = SYS(__NR_execveat, program, "", request->argv, request->envp, AT_EMPTY_PATH);
@@ -148,7 +149,7 @@ fail:
 
 static void reply(const u64 *words, unsigned count)
 {
-    /* A full queue (the peer reads nothing) must not stop the reaping for ever: the peer is then as good as gone. */
+    /* Errors are ignored: the peer is gone, and receive() will see that. */
     SYS(__NR_sendto, control_fd, words, count * 8, 0x4000 /* MSG_NOSIGNAL */, 0, 0);
 }
 
@@ -196,7 +197,7 @@ static int parse(struct request *request, const u8 *at, const u8 *end, struct ch
     return 0;
 }
 
-/* Moves the launcher: "0" means the process that writes. Returns the first error. */
+/* Move the launcher into cgroups: "0" means the writing process. Return the first error. */
 static long enter(const int *files, u64 count)
 {
     long first = 0;
@@ -235,8 +236,8 @@ static void spawn(struct request *request, const u8 *at, const u8 *end)
     }
     request->child = slot;
     slot->error = 0;
-    /* As vfork(2): nothing is copied, and the child's few writes are seen here. There is one stack, and it is free again
-     * when clone3 returns. A stamp taken then would be later than the agent's own first one. */
+    /* As vfork(2): nothing is copied, and the child's few writes are seen here. One stack suffices, as it is free again
+     * when clone3 returns. The child stamps its own birth: a stamp taken after clone3 would be later than the agent's. */
     args.flags = request->flags | CLONE_VM | CLONE_VFORK;
     args.exit_signal = SIGCHLD;
     args.stack = (u64)(uintptr_t)stack;
@@ -277,8 +278,8 @@ static struct child *child_by_pid(long pid)
     return 0;
 }
 
-/* Ends our children: all of them, or only orphans that were handed to us because we are a child subreaper. Returns
- * whether there were any. */
+/* Kill our children: all of them, or only the orphans that we adopted as a child subreaper. Return whether there were
+ * any. */
 static int kill_children(int all)
 {
     static char list[4096];
@@ -287,7 +288,7 @@ static int kill_children(int all)
         if (children[i].pid)
             sys_kill(children[i].pid, SIGKILL);
     fd = sys_open("/proc/thread-self/children", O_RDONLY);
-    if (fd < 0) /* an inner launcher sees no /proc; what it makes has pid namespaces of its own */
+    if (fd < 0) /* an inner launcher has no /proc; its processes have pid namespaces of their own */
         return 0;
     size = sys_read((int)fd, list, sizeof list - 1);
     sys_close((int)fd);
@@ -297,7 +298,7 @@ static int kill_children(int all)
     for (const char *at = list; *at >= '0' && *at <= '9';) {
         long pid = (long)parse_number(at, &at);
         if (*at == 0 && size == sizeof list - 1)
-            break; /* the list was longer: its last number may be cut; there will be another round */
+            break; /* the list is longer than the buffer, and its last number may be cut; the next round gets it */
         if (all || !child_by_pid(pid)) {
             sys_kill((int)pid, SIGKILL);
             found = 1;
@@ -343,7 +344,7 @@ static void report(struct child *child, int status, const struct rusage *usage)
     reply(words, sizeof words / sizeof words[0]);
 }
 
-/* Reaps what has ended; returns 0 when no child of any kind is left. */
+/* Reap what has ended; return 0 when no child of any kind is left. */
 static int reap(void)
 {
     struct rusage usage;
@@ -362,7 +363,7 @@ static int reap(void)
     }
 }
 
-/* Returns 0 at the end of the conversation. */
+/* Handle one request; return 0 when the peer has closed its end. */
 static int receive(void)
 {
     static struct request request;
@@ -406,7 +407,7 @@ static int receive(void)
     return 1;
 }
 
-/* The peer is gone. Agents see the end of their own channels and leave; a moment later all that is left is killed. */
+/* The peer is gone. Agents see the end of their channels and exit; after half a second the rest is killed. */
 static void leave(struct pollfd *signals)
 {
     u64 deadline = now_ns() + 500000000u;

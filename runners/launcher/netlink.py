@@ -1,9 +1,9 @@
-"""Requests to the kernel's network configuration, as bytes: the few that places need.
+"""Encode the few netlink requests that places need.
 
-They are made beforehand and sent by the launcher (``OP_NETLINK``), as joining a network is a part of a place's launch:
-no interpreter, no library and no ``ip`` command is to be in that time. Numbers are from the uapi headers
-``linux/rtnetlink.h``, ``linux/if_link.h``, ``linux/veth.h`` and ``linux/netfilter/nf_tables.h``; each request is a
-complete message, or a batch, that asks for one acknowledgement.
+The launcher sends them (``OP_NETLINK``): joining a network is part of a place's measured launch, so no interpreter,
+library or ``ip`` command may run in that time. Numbers are from the uapi headers ``linux/rtnetlink.h``,
+``linux/if_link.h``, ``linux/veth.h`` and ``linux/netfilter/nf_tables.h``. Each request is a complete message, or a
+batch, that asks for one acknowledgement.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import ipaddress
 import struct
 
 ROUTE, NETFILTER = 0, 12
-"""Netlink protocols."""
+"""Netlink protocols: ``NETLINK_ROUTE`` and ``NETLINK_NETFILTER``."""
 
 _REQUEST, _ACKNOWLEDGE, _EXCLUSIVE, _CREATE, _APPEND = 1, 4, 0x200, 0x400, 0x800
 _NEW_LINK, _SET_LINK, _NEW_ADDRESS, _NEW_ROUTE = 16, 19, 20, 24
@@ -24,7 +24,7 @@ _NESTED = 0x8000
 
 
 def new_bridge(name: str, index: int) -> bytes:
-    """A bridge, up. ``index``: of the interface, chosen by us so that later requests can name it."""
+    """Encode a request for a bridge that is up; the caller chooses its ``index``, so that later requests can name it."""
     return _message(
         _NEW_LINK, _link(index) + _text(_NAME, name) + _nested(_LINK_INFO, _text(_KIND, "bridge"))
     )
@@ -33,15 +33,15 @@ def new_bridge(name: str, index: int) -> bytes:
 def new_pair(
     name: str, index: int, peer: str, peer_index: int, peer_pid: int, *, bridge: int | None = None
 ) -> bytes:
-    """A pair of virtual Ethernet interfaces; this end is up, see :func:`link_up` for the other.
+    """Encode a request for a pair of virtual Ethernet interfaces; this end is up, :func:`link_up` raises the other.
 
     Args:
-        name: of the end in the socket's own net namespace, on ``bridge`` if that is given.
-        index: of that end; 0: the kernel's choice.
-        peer: the other end's name, in the net namespace of the process ``peer_pid``.
-        peer_index: its index there.
-        peer_pid: as the pid namespace of the one who asks numbers it.
-        bridge: its index.
+        name: name of the end in the socket's own net namespace, on ``bridge`` if that is given.
+        index: index of that end; 0: the kernel chooses.
+        peer: name of the other end, in the net namespace of the process ``peer_pid``.
+        peer_index: index of the other end.
+        peer_pid: pid in the pid namespace of the process that sends the request.
+        bridge: index of the bridge; ``None``: no bridge.
     """
     # The kernel configures the peer before the two are tied together, and a pair with one end cannot be up.
     other = _link(peer_index, up=False) + _text(_NAME, peer) + _number(_NAMESPACE_BY_PID, peer_pid)
@@ -51,19 +51,19 @@ def new_pair(
 
 
 def link_up(index: int) -> bytes:
-    """Bring an interface up."""
+    """Encode a request to bring an interface up."""
     return _message(_SET_LINK, _link(index), flags=_REQUEST | _ACKNOWLEDGE)
 
 
 def new_address(index: int, address: str, prefix: int) -> bytes:
-    """An IPv4 address for an interface, and with it the route to its network."""
+    """Encode a request to give an interface an IPv4 address, and with it the route to its network."""
     raw = ipaddress.IPv4Address(address).packed
     head = struct.pack("=4BI", _IPV4, prefix, 0, 0, index)
     return _message(_NEW_ADDRESS, head + _attribute(2, raw) + _attribute(1, raw))
 
 
 def new_default_route(index: int, gateway: str) -> bytes:
-    """The route to everywhere else."""
+    """Encode a request for the default route."""
     main_table, by_boot, universe, unicast = 254, 3, 0, 1
     head = struct.pack("=8BI", _IPV4, 0, 0, 0, main_table, by_boot, universe, unicast, 0)
     return _message(
@@ -72,7 +72,9 @@ def new_default_route(index: int, gateway: str) -> bytes:
 
 
 def new_masquerade(index: int) -> bytes:
-    """nf_tables: what leaves by this interface gets its address, as container engines do for their bridges.
+    """Encode a batch for nf_tables: packets that leave by this interface get its address.
+
+    Container engines do the same for their bridges:
 
     ``nft add table ip tare; add chain ip tare post { type nat hook postrouting priority 100; };
     add rule ip tare post meta oif INDEX masquerade``

@@ -1,7 +1,7 @@
-/* What the launcher's child can do between clone3(2) and execveat(2), and how its instructions are read.
+/* Read and execute the instructions of the launcher's child, between clone3(2) and execveat(2).
  *
  * An instruction is: opcode, step index, a, b, c, number of texts (all u64), texts (u32 length with terminator, bytes).
- * steps.py makes them and says what they are for. Included once, by launcher.c, after sys.h.
+ * The Python package `steps` encodes and explains them. Included once, by launcher.c, after sys.h.
  */
 #ifndef TARE_STEPS_H
 #define TARE_STEPS_H
@@ -13,12 +13,12 @@
 enum { MAX_TEXTS = 4 };
 
 enum {
-    OP_MOUNT = 1, OP_UNMOUNT, OP_PIVOT_ROOT, OP_CHROOT, OP_CHDIR, OP_MKDIR, OP_SYMLINK, OP_MKNOD, OP_HOSTNAME, OP_WRITE,
-    OP_KEEP_CAPABILITIES, OP_NO_NEW_PRIVILEGES, OP_SECCOMP, OP_LIMIT, OP_IDS, OP_LINK_UP, OP_UNSHARE, OP_ENTER, OP_KEEP_NETLINK, OP_NETLINK,
-    OP_SPIN
+    OP_MOUNT = 1, OP_UNMOUNT, OP_PIVOT_ROOT, OP_CHROOT, OP_CHDIR, OP_MKDIR, OP_HOSTNAME, OP_WRITE,
+    OP_KEEP_CAPABILITIES, OP_NO_NEW_PRIVILEGES, OP_SECCOMP, OP_LIMIT, OP_LINK_UP, OP_UNSHARE, OP_ENTER,
+    OP_KEEP_NETLINK, OP_NETLINK, OP_SPIN
 };
 
-/* ---- reading packets: every read is checked, a bad packet yields zeros and moves to the end ------------------- */
+/* ---- reading packets: every read is checked; past the end, reads yield zeros and empty texts ------------------ */
 
 static u64 take(const u8 **at, const u8 *end)
 {
@@ -96,10 +96,10 @@ static long link_up(const char *name)
     return done;
 }
 
-/* A netlink socket belongs to the net namespace in which it was made, whatever its owner enters later. */
+/* A netlink socket stays in the net namespace in which it was made, whatever its owner enters later. */
 static long open_netlink(u64 protocol) { return sys_socket(16 /* AF_NETLINK */, 3 /* SOCK_RAW */ | O_CLOEXEC, (int)protocol); }
 
-/* Sends one request, which asks for an acknowledgement, and returns what that says. */
+/* Send a request that asks for an acknowledgement; return the error in the acknowledgement, or 0. */
 static long ask_netlink(int fd, const char *message, size_t size)
 {
     struct { u32 length; u16 type, flags; u32 sequence, port; int error; u8 rest[1024]; } answer;
@@ -115,7 +115,7 @@ static long netlink(long fd, const char *message, size_t size)
 {
     long done = fd < 0 ? fd : ask_netlink((int)fd, message, size);
     if (fd >= 0)
-        sys_close((int)fd); /* a kept one too: it is used once */
+        sys_close((int)fd); /* also a kept one: it is used once */
     return done;
 }
 
@@ -129,7 +129,7 @@ static long enter_namespace(const char *path, u64 kind)
     return done;
 }
 
-static int kept_netlink; /* of the net namespace that is about to be left */
+static int kept_netlink; /* socket in the net namespace that is about to be left */
 
 static long seccomp(const char *program, u64 size)
 {
@@ -137,13 +137,7 @@ static long seccomp(const char *program, u64 size)
     return SYS(__NR_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter);
 }
 
-static long set_ids(u64 uid, u64 gid)
-{
-    long done = SYS(__NR_setresgid, gid, gid, gid);
-    return done < 0 ? done : SYS(__NR_setresuid, uid, uid, uid);
-}
-
-/* Keeps the CPU for so long, as work would. */
+/* Keep the CPU busy for a time, as work would. */
 static long spin(u64 ns)
 {
     u64 end = now_ns() + ns;
@@ -163,8 +157,6 @@ static long execute(u64 op, u64 a, u64 b, u64 c, const char *text[MAX_TEXTS], co
     case OP_CHROOT: return sys_chroot(text[0]);
     case OP_CHDIR: return sys_chdir(text[0]);
     case OP_MKDIR: return existing_is_fine(sys_mkdir(text[0], (int)a));
-    case OP_SYMLINK: return existing_is_fine(SYS(__NR_symlinkat, text[0], AT_FDCWD, text[1]));
-    case OP_MKNOD: return existing_is_fine(SYS(__NR_mknodat, AT_FDCWD, text[0], a, b));
     case OP_HOSTNAME: return SYS(__NR_sethostname, text[0], size[0] - 1);
     case OP_WRITE: return write_file(text[0], text[1], size[1] - 1);
     case OP_KEEP_CAPABILITIES: return keep_capabilities(a);
@@ -174,7 +166,6 @@ static long execute(u64 op, u64 a, u64 b, u64 c, const char *text[MAX_TEXTS], co
         u64 limit[2] = {b, c};
         return SYS(__NR_prlimit64, 0, a, limit, 0);
     }
-    case OP_IDS: return set_ids(a, b);
     case OP_LINK_UP: return link_up(text[0]);
     case OP_UNSHARE: return SYS(__NR_unshare, a);
     case OP_ENTER: return enter_namespace(text[0], a);

@@ -21,7 +21,7 @@ from tare.runners.errors import PlaceFailure
 from tare.runners.host.cgroups import Cgroups
 from tare.runners.host.disks import disk_of
 from tare.runners.host.membership import cgroups_of
-from tare.runners.launcher.client import SpawnRequest
+from tare.runners.launcher.processes import SpawnRequest
 from tare.runners.model import Vantage
 from tare.runners.places.host import (
     HELLO_SECONDS,
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
 
     from tare.runners.host.cgroups import Cgroup
-    from tare.runners.launcher.client import Gone, Spawned
-    from tare.runners.launcher.steps import Step
+    from tare.runners.launcher.processes import Gone, Spawned
+    from tare.runners.launcher.steps.base import Step
     from tare.runners.model import Job
 
 _SHOWN_CHARACTERS = 300

@@ -18,14 +18,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tare.runners.errors import PlaceFailure
-from tare.runners.launcher.client import LauncherError, SpawnRequest
+from tare.runners.launcher.processes import LauncherError, SpawnRequest
 from tare.runners.places.commanded import CommandedPlace, CommandPlan, ended_how
 from tare.runners.places.host import ENDING_SECONDS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tare.runners.launcher.client import Gone, Spawned
+    from tare.runners.launcher.processes import Gone, Spawned
     from tare.runners.model import Job
 
 

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 from tare.runners.agent.session import AgentSession, preload
 from tare.runners.errors import PlaceFailure
 from tare.runners.host.trees import discard_tree
-from tare.runners.launcher.client import LauncherError, SpawnError
-from tare.runners.launcher.steps import SetLimit
+from tare.runners.launcher.processes import LauncherError, SpawnError
+from tare.runners.launcher.steps.process import SetLimit
 from tare.runners.model import Vantage
 from tare.runners.places.limit_watch import Guard
 from tare.runners.places.process import SOCKET_BYTES, ProcessPlace
@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 
     from tare.runners.context import RunContext
     from tare.runners.host.cgroups import Cgroup
-    from tare.runners.launcher.client import Gone, Launcher, Spawned, SpawnRequest
-    from tare.runners.launcher.steps import Step
+    from tare.runners.launcher.client import Launcher
+    from tare.runners.launcher.processes import Gone, Spawned, SpawnRequest
+    from tare.runners.launcher.steps.base import Step
     from tare.runners.model import Job, JobResult, Limits
 
 HELLO_SECONDS = 15.0

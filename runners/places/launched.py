@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tare.runners.host.cgroups import CONTROLLERS
 from tare.runners.host.disks import disk_of
-from tare.runners.launcher.client import SpawnRequest
+from tare.runners.launcher.processes import SpawnRequest
 from tare.runners.places.host import HostPlace, PlacePlan, discard, resource_limits
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tare.runners.host.cgroups import Cgroup, Cgroups
-    from tare.runners.launcher.steps import Step
+    from tare.runners.launcher.steps.base import Step
     from tare.runners.model import Job
 
 

@@ -6,14 +6,15 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Self
 
 from tare.runners.errors import PlaceFailure
-from tare.runners.launcher.client import SpawnError
+from tare.runners.launcher.processes import SpawnError
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from tare.results.record import Metric
     from tare.runners.agent.session import AgentSession
-    from tare.runners.launcher.client import Gone, Launcher, Spawned
+    from tare.runners.launcher.client import Launcher
+    from tare.runners.launcher.processes import Gone, Spawned
     from tare.runners.model import Usage
 
 LEAVE_SECONDS = 3.0

@@ -25,16 +25,9 @@ from tare.runners.host.files import file_system
 from tare.runners.host.trees import discard_tree
 from tare.runners.images.build import AGENT_SOURCE
 from tare.runners.images.image import AGENT, Image
-from tare.runners.launcher.steps import (
-    MS_NOSUID,
-    MS_PRIVATE,
-    MS_REC,
-    MakeDirectory,
-    MapUser,
-    Mount,
-    NewNamespace,
-    escape,
-)
+from tare.runners.launcher.steps.files import MakeDirectory
+from tare.runners.launcher.steps.mounts import MS_NOSUID, MS_PRIVATE, MS_REC, Mount, escape
+from tare.runners.launcher.steps.namespaces import MapUser, NewNamespace
 from tare.runners.model import Job, Limits, Probe
 from tare.runners.native.build import build
 from tare.runners.places.commanded import CommandedPlace, CommandPlan, agent_argv
@@ -47,7 +40,7 @@ if TYPE_CHECKING:
     from tare.results.record import Accelerator
     from tare.runners.context import RunContext
     from tare.runners.launcher.client import Launcher
-    from tare.runners.launcher.steps import Step
+    from tare.runners.launcher.steps.base import Step
     from tare.runners.provision.tools import Provision, Tool
 
 UPPER_BYTES = 256 << 20

@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
-from tare.runners.launcher.steps import Spin
+from tare.runners.launcher.steps.process import Spin
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
 
-    from tare.runners.launcher.client import Launcher, Spawned, SpawnRequest
-    from tare.runners.launcher.steps import Step
+    from tare.runners.launcher.client import Launcher
+    from tare.runners.launcher.processes import Spawned, SpawnRequest
+    from tare.runners.launcher.steps.base import Step
 
 
 class DelayedLauncher:

@@ -12,8 +12,9 @@ from tare.results.record import MARKS
 from tare.runners.containers.namespaces.ladder import known, standing
 from tare.runners.containers.namespaces.runner import Namespaces
 from tare.runners.errors import PlaceFailure
-from tare.runners.launcher.client import SpawnError, SpawnRequest
-from tare.runners.launcher.steps import Mount, NewNamespace
+from tare.runners.launcher.processes import SpawnError, SpawnRequest
+from tare.runners.launcher.steps.mounts import Mount
+from tare.runners.launcher.steps.namespaces import NewNamespace
 from tare.runners.model import Job, Limits
 
 pytestmark = pytest.mark.integration

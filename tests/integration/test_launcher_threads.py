@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tare.runners.launcher.client import MOST_LANES, Launcher, SpawnError, SpawnRequest, held_back
-from tare.runners.launcher.steps import MapUser, NewNamespace
+from tare.runners.launcher.client import MOST_LANES, Launcher
+from tare.runners.launcher.connection import held_back
+from tare.runners.launcher.processes import SpawnError, SpawnRequest
+from tare.runners.launcher.steps.namespaces import MapUser, NewNamespace
 from tare.runners.provision.cache import default_cache
 
 pytestmark = pytest.mark.integration

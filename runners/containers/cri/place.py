@@ -25,7 +25,7 @@ from tare.runners.containers.cri.messages import pairs
 from tare.runners.containers.engines.usage import cpu_metric, cpu_seconds
 from tare.runners.errors import PlaceFailure
 from tare.runners.host.disks import disk_of
-from tare.runners.launcher.client import Spawned
+from tare.runners.launcher.processes import Spawned
 from tare.runners.model import Vantage
 from tare.runners.places.commanded import find_agent
 from tare.runners.places.host import HostPlace, PlacePlan, discard

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tare.runners.host.cgroups import Cgroup
-    from tare.runners.launcher.client import Spawned
+    from tare.runners.launcher.processes import Spawned
     from tare.runners.model import Job
     from tare.runners.places.commanded import CommandPlan
 

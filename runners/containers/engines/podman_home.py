@@ -23,17 +23,10 @@ from tare.runners.errors import PlaceFailure, TareError
 from tare.runners.host.cgroups import Cgroups
 from tare.runners.host.trees import discard_tree
 from tare.runners.images.oci import of_image
-from tare.runners.launcher.client import SpawnError, SpawnRequest
-from tare.runners.launcher.steps import (
-    MS_BIND,
-    MS_NODEV,
-    MS_NOSUID,
-    MS_PRIVATE,
-    MS_REC,
-    LinkUp,
-    Mount,
-    NewNamespace,
-)
+from tare.runners.launcher.processes import SpawnError, SpawnRequest
+from tare.runners.launcher.steps.mounts import MS_BIND, MS_NODEV, MS_NOSUID, MS_PRIVATE, MS_REC, Mount
+from tare.runners.launcher.steps.namespaces import NewNamespace
+from tare.runners.launcher.steps.network import LinkUp
 from tare.runners.places.output_tail import Drain
 
 if TYPE_CHECKING:
@@ -42,7 +35,7 @@ if TYPE_CHECKING:
     from tare.runners.context import RunContext
     from tare.runners.images.image import Image
     from tare.runners.launcher.client import Launcher
-    from tare.runners.launcher.steps import Step
+    from tare.runners.launcher.steps.base import Step
     from tare.runners.provision.tools import Tool
 
 COMMAND_SECONDS = 300.0

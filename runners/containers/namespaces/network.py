@@ -16,22 +16,21 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from tare.runners.launcher.steps import (
-    EnterNamespace,
+from tare.runners.launcher.steps.files import WriteFile
+from tare.runners.launcher.steps.namespaces import EnterNamespace, NewNamespace
+from tare.runners.launcher.steps.network import (
     JoinBridge,
     LinkUp,
     MakeBridge,
     MakePair,
     Masquerade,
-    NewNamespace,
     SetAddress,
-    WriteFile,
 )
 
 if TYPE_CHECKING:
     from tare.runners.containers.namespaces.ladder import Network
     from tare.runners.launcher.client import Launcher
-    from tare.runners.launcher.steps import Step
+    from tare.runners.launcher.steps.base import Step
 
 _NET: Final = ipaddress.IPv4Network("198.18.0.0/16")
 _GATEWAY: Final = str(_NET[1])

@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from tare.runners.launcher.seccomp import build_filter
-from tare.runners.launcher.steps import (
+from tare.runners.launcher.steps.files import MakeDirectory
+from tare.runners.launcher.steps.mounts import (
     MS_BIND,
     MS_NODEV,
     MS_NOEXEC,
@@ -29,25 +30,21 @@ from tare.runners.launcher.steps import (
     MS_REC,
     MS_REMOUNT,
     ChangeRoot,
-    KeepCapabilities,
-    LinkUp,
-    MakeDirectory,
-    MapUser,
     Mount,
     MoveRoot,
-    NewNamespace,
-    NoNewPrivileges,
     PivotRoot,
-    Seccomp,
-    SetHostname,
     escape,
 )
+from tare.runners.launcher.steps.namespaces import MapUser, NewNamespace, SetHostname
+from tare.runners.launcher.steps.network import LinkUp
+from tare.runners.launcher.steps.process import KeepCapabilities, NoNewPrivileges, Seccomp
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from tare.runners.launcher.steps import JoinBridge, Step
+    from tare.runners.launcher.steps.base import Step
+    from tare.runners.launcher.steps.network import JoinBridge
 
 KEPT_CAPABILITIES: Final = frozenset(
     {

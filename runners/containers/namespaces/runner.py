@@ -35,7 +35,7 @@ from tare.runners.errors import TareError
 from tare.runners.host.cgroups import CGROUP_REMEDY, Cgroups
 from tare.runners.host.files import file_system
 from tare.runners.host.trees import discard_tree
-from tare.runners.launcher.client import LauncherError, SpawnError, SpawnRequest
+from tare.runners.launcher.processes import LauncherError, SpawnError, SpawnRequest
 from tare.runners.model import Probe
 from tare.runners.places.launched import LaunchedPlace, LaunchPlan
 
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from tare.runners.context import RunContext
     from tare.runners.images.image import Image
     from tare.runners.launcher.client import Launcher
-    from tare.runners.launcher.steps import Step
+    from tare.runners.launcher.steps.base import Step
     from tare.runners.model import Job, Limits
 
 UPPER_BYTES = 256 << 20

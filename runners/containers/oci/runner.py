@@ -19,7 +19,7 @@ from tare.runners.errors import PlaceFailure
 from tare.runners.host.disks import disk_of
 from tare.runners.host.membership import foretold
 from tare.runners.launcher.client import Launcher
-from tare.runners.launcher.steps import Mount
+from tare.runners.launcher.steps.mounts import Mount
 from tare.runners.places.created import CreatedPlan
 from tare.runners.places.rooted import RootedRunner
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tare.runners.context import RunContext
-    from tare.runners.launcher.steps import Step
+    from tare.runners.launcher.steps.base import Step
     from tare.runners.places.commanded import CommandPlan
     from tare.runners.places.rooted import Making
     from tare.runners.provision.tools import Provision, Tool

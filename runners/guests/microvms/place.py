@@ -18,8 +18,8 @@ from tare.runners.guests.microvms.api import ANSWER_SECONDS, LONGEST_PATH_BYTES,
 from tare.runners.guests.microvms.vmms import API, LOG, SERIAL
 from tare.runners.guests.place import GuestPlace, GuestPlan
 from tare.runners.guests.watch import Watch
-from tare.runners.launcher.client import SpawnRequest
-from tare.runners.launcher.steps import ChangeDirectory
+from tare.runners.launcher.processes import SpawnRequest
+from tare.runners.launcher.steps.files import ChangeDirectory
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tare.runners.agent.wire import Hello
     from tare.runners.guests.microvms.vmms import MicroVm, Vmm
     from tare.runners.host.cgroups import Cgroup
-    from tare.runners.launcher.client import Spawned
+    from tare.runners.launcher.processes import Spawned
     from tare.runners.model import Job
 
 _LOG_BYTES = 4096

@@ -26,7 +26,7 @@ from tare.runners.guests.qemu.qmp import Qmp, QmpError
 from tare.runners.guests.qemu.restoring import RESTORE, restored_ns
 from tare.runners.guests.variant import GuestVariant
 from tare.runners.guests.watch import Watch
-from tare.runners.launcher.client import SpawnRequest
+from tare.runners.launcher.processes import SpawnRequest
 from tare.runners.places.process import KILLED_SECONDS
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from tare.runners.guests.qemu.machine import Machine
     from tare.runners.host.cgroups import Cgroup
-    from tare.runners.launcher.client import Gone, Spawned
+    from tare.runners.launcher.processes import Gone, Spawned
     from tare.runners.model import Job
     from tare.runners.provision.tools import Tool
 

@@ -20,8 +20,9 @@ from tare.results.judgement.calibration import (
 )
 from tare.results.judgement.levels import level_name, share_of
 from tare.results.storage.load import load_run
-from tare.runners.launcher.client import SpawnRequest
-from tare.runners.launcher.steps import SetHostname, Spin
+from tare.runners.launcher.processes import SpawnRequest
+from tare.runners.launcher.steps.namespaces import SetHostname
+from tare.runners.launcher.steps.process import Spin
 from tare.runners.places.slowdown import DelayedLauncher
 
 SHARES = (0.05, 0.10)

@@ -4,14 +4,9 @@ import struct
 
 from support.launcher_program import instructions
 from tare.runners.launcher import netlink
-from tare.runners.launcher.steps import (
-    CLONE_FLAGS,
-    EnterNamespace,
-    JoinBridge,
-    MakeBridge,
-    MakePair,
-    Masquerade,
-)
+from tare.runners.launcher.steps.base import Op
+from tare.runners.launcher.steps.namespaces import CLONE_FLAGS, EnterNamespace
+from tare.runners.launcher.steps.network import JoinBridge, MakeBridge, MakePair, Masquerade
 
 
 def messages(data):
@@ -78,11 +73,11 @@ def test_steps_send_them_from_the_right_namespace():
     keep, unshare, pair, up, address, route = instructions(
         JoinBridge("veth0", 100, "198.18.0.2", 16, "198.18.0.1").encode(3)
     )
-    assert (keep[0], unshare[0], unshare[2][0]) == (19, 17, CLONE_FLAGS["net"])
+    assert (keep[0], unshare[0], unshare[2][0]) == (Op.KEEP_NETLINK, Op.UNSHARE, CLONE_FLAGS["net"])
     assert [part[2][0] for part in (pair, up, address, route)] == [1, 0, 0, 0]
     assert {part[1] for part in (keep, unshare, pair, up, address, route)} == {3}
     ((opcode, _, numbers, texts),) = instructions(EnterNamespace("net", "/proc/1/ns/net").encode(0))
-    assert (opcode, numbers[0], texts) == (18, CLONE_FLAGS["net"], [b"/proc/1/ns/net\0"])
+    assert (opcode, numbers[0], texts) == (Op.ENTER, CLONE_FLAGS["net"], [b"/proc/1/ns/net\0"])
     ((_, _, numbers, _),) = instructions(Masquerade(101).encode(0))
     assert numbers[1] == netlink.NETFILTER
 

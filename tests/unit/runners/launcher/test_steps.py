@@ -14,20 +14,10 @@ from tare.runners.containers.namespaces.rung_steps import (
     container_steps,
     inner_steps,
 )
-from tare.runners.launcher.client import _count
-from tare.runners.launcher.steps import (
-    CLONE_FLAGS,
-    KeepCapabilities,
-    MapUser,
-    Mount,
-    MoveRoot,
-    NewNamespace,
-    NoNewPrivileges,
-    PivotRoot,
-    Seccomp,
-    encode_text,
-    escape,
-)
+from tare.runners.launcher.steps.base import count_instructions, encode_text
+from tare.runners.launcher.steps.mounts import Mount, MoveRoot, PivotRoot, escape
+from tare.runners.launcher.steps.namespaces import CLONE_FLAGS, MapUser, NewNamespace
+from tare.runners.launcher.steps.process import KeepCapabilities, NoNewPrivileges, Seccomp
 
 ALL = ("mount", "overlayfs", "pid", "uts+ipc", "user", "net", "cgroup", "caps", "seccomp")
 
@@ -61,7 +51,7 @@ def test_steps_with_several_instructions_keep_their_index():
     for step in (PivotRoot("/r"), MoveRoot("/r"), MapUser(1, 2)):
         body = step.encode(3)
         parts = list(instructions(body))
-        assert len(parts) == _count(body) > 1
+        assert len(parts) == count_instructions(body) > 1
         assert {part[1] for part in parts} == {3}
 
 

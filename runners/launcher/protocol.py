@@ -1,0 +1,144 @@
+"""Encode requests to the launcher and decode its replies; ``launcher.c`` documents both.
+
+Every packet is a sequence of u64 in the machine's byte order; a SPAWN has texts in it as well.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tare.runners.launcher.processes import Gone, Spawned, SpawnError
+from tare.runners.launcher.steps.base import count_instructions, encode_text
+from tare.runners.model import Usage
+
+if TYPE_CHECKING:
+    from contextlib import ExitStack
+    from pathlib import Path
+
+    from tare.runners.launcher.processes import SpawnRequest
+
+MAX_PACKET_BYTES = 192 << 10
+"""``MAX_PACKET`` of launcher.c."""
+REPLY_BYTES = 512
+"""More than the longest reply has."""
+
+_SPAWN, _KILL, _PING, _SPAWNED, _FAILED, _GONE, _PONG = 1, 2, 3, 17, 18, 19, 20
+_SWEEP, _QUIET = 1, 2
+_FAILED_TO_CLONE, _FAILED_TO_EXEC, _FAILED_TO_ENTER = -1, -2, -3
+
+
+@dataclass(frozen=True, slots=True)
+class Pong:
+    """The launcher's answer to a ping."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A process that could not be made, or that failed before its program ran."""
+
+    id: int
+    step: int
+    """Index of the step that was refused, or one of the ``_FAILED_TO_…``."""
+    errno: int
+
+    def explain(self, request: SpawnRequest) -> SpawnError:
+        """Name the step of the request that was refused."""
+        return SpawnError(_what_failed(request, self.step), self.errno, program=self.step == _FAILED_TO_EXEC)
+
+
+Reply = Pong | Spawned | Gone | Failed
+
+
+def encode_spawn(number: int, request: SpawnRequest, null: int, opened: ExitStack) -> tuple[bytes, list[int]]:
+    """Encode a request for a process.
+
+    Args:
+        number: its id in replies.
+        request: the process to make.
+        null: a file descriptor of ``/dev/null``.
+        opened: closed after the packet was sent; takes what is opened here.
+
+    Returns:
+        The packet, and the file descriptors to pass along, in the order in which launcher.c counts them.
+
+    Raises:
+        OSError: a file of the request cannot be opened.
+    """
+
+    def path_fd(path: Path, flags: int) -> int:
+        fd = os.open(path, flags | os.O_CLOEXEC)
+        opened.callback(os.close, fd)
+        return fd
+
+    targets = {0: null, 1: null, 2: null} | dict(request.fds)
+    program = [request.program] if isinstance(request.program, int) else []
+    fds = [
+        *targets.values(),
+        *program,
+        *((path_fd(request.cgroup, os.O_RDONLY | os.O_DIRECTORY),) if request.cgroup else ()),
+        *(path_fd(enter, os.O_WRONLY) for enter, _ in request.tasks),
+        *(path_fd(home, os.O_WRONLY) for _, home in request.tasks),
+        *(path_fd(folder.parent, os.O_PATH | os.O_DIRECTORY) for folder in request.remove),
+    ]
+    flags = 0
+    instructions = []
+    for index, step in enumerate(request.steps):
+        flags |= step.clone_flags
+        instructions.append(step.encode(index))
+    body = b"".join(instructions)
+    options = _SWEEP * request.sweep | _QUIET * request.quiet
+    head = struct.pack(
+        "=12Q",
+        *(_SPAWN, number, flags, options, len(request.argv), len(request.environ)),
+        *(len(targets), len(program), int(request.cgroup is not None)),
+        *(len(request.tasks), len(request.remove), count_instructions(body)),
+    )
+    path = request.argv[0] if request.program is None else request.program
+    texts = [
+        "" if isinstance(path, int) else path,
+        *request.argv,
+        *(f"{name}={value}" for name, value in request.environ.items()),
+        *(folder.name for folder in request.remove),
+    ]
+    places = struct.pack(f"={len(targets)}Q", *targets)
+    return head + b"".join(encode_text(text) for text in texts) + places + body, fds
+
+
+def encode_kill(number: int, signal: int) -> bytes:
+    """Encode a request to send a signal to a process."""
+    return struct.pack("=3Q", _KILL, number, signal)
+
+
+def encode_ping() -> bytes:
+    """Encode a request that is answered by :class:`Pong`."""
+    return struct.pack("=2Q", _PING, 0)
+
+
+def decode(packet: bytes) -> Reply:
+    """Decode one reply of the launcher."""
+    kind, number, *words = struct.unpack(f"={len(packet) // 8}Q", packet)
+    if kind == _SPAWNED:
+        return Spawned(number, *words)
+    if kind == _GONE:
+        status, reaped, gone, error, *usage = words
+        return Gone(number, status, reaped, gone, error, Usage.from_rusage(usage))
+    if kind == _FAILED:
+        return Failed(number, *struct.unpack("=2q", struct.pack("=2Q", *words)))
+    if kind == _PONG:
+        return Pong()
+    raise ValueError(f"the launcher replied with a packet of unknown kind {kind}")
+
+
+def _what_failed(request: SpawnRequest, step: int) -> str:
+    name = request.argv[0]
+    if step == _FAILED_TO_CLONE:
+        kinds = [part.describe() for part in request.steps if part.clone_flags]
+        return f"cannot make the process {name}" + (f" with {', '.join(kinds)}" if kinds else "")
+    if step == _FAILED_TO_EXEC:
+        return f"cannot start the program {name}"
+    if step == _FAILED_TO_ENTER:
+        return f"cannot enter the cgroups {', '.join(str(enter.parent) for enter, _ in request.tasks)} for {name}"
+    return f"step {step + 1} of {name}, {request.steps[step].describe()}"

@@ -1,0 +1,54 @@
+"""Steps that make folders and write files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tare.runners.launcher.steps.base import Op, Step, instruction
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeDirectory(Step):
+    """Call chdir(2)."""
+
+    path: str
+
+    def describe(self) -> str:
+        """See :class:`Step`."""
+        return f"change to {self.path}"
+
+    def encode(self, index: int) -> bytes:
+        """See :class:`Step`."""
+        return instruction(Op.CHDIR, index, texts=[self.path])
+
+
+@dataclass(frozen=True, slots=True)
+class MakeDirectory(Step):
+    """Call mkdir(2); a folder that exists is fine."""
+
+    path: str
+    mode: int = 0o755
+
+    def describe(self) -> str:
+        """See :class:`Step`."""
+        return f"make folder {self.path}"
+
+    def encode(self, index: int) -> bytes:
+        """See :class:`Step`."""
+        return instruction(Op.MKDIR, index, [self.mode], [self.path])
+
+
+@dataclass(frozen=True, slots=True)
+class WriteFile(Step):
+    """Write a text into an existing file by one write(2): maps, sysctls, cgroups."""
+
+    path: str
+    text: str
+
+    def describe(self) -> str:
+        """See :class:`Step`."""
+        return f"write {self.text!r} to {self.path}"
+
+    def encode(self, index: int) -> bytes:
+        """See :class:`Step`."""
+        return instruction(Op.WRITE, index, texts=[self.path, self.text])

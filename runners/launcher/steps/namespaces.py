@@ -1,0 +1,96 @@
+"""Steps that make, enter and set up namespaces."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tare.runners.launcher.steps.base import Op, Step, instruction
+
+CLONE_FLAGS = {
+    "mount": 0x00020000,
+    "cgroup": 0x02000000,
+    "uts": 0x04000000,
+    "ipc": 0x08000000,
+    "user": 0x10000000,
+    "pid": 0x20000000,
+    "net": 0x40000000,
+}
+"""Namespace → its flag for clone3(2), unshare(2) and setns(2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewNamespace(Step):
+    """Be born in a new namespace."""
+
+    kind: str
+    """A key of :data:`CLONE_FLAGS`."""
+
+    @property
+    def clone_flags(self) -> int:
+        """See :class:`Step`."""
+        return CLONE_FLAGS[self.kind]
+
+    def describe(self) -> str:
+        """See :class:`Step`."""
+        return f"new {self.kind} namespace"
+
+    def encode(self, index: int) -> bytes:
+        """Return no instruction: clone3 makes the namespace."""
+        del index
+        return b""
+
+
+@dataclass(frozen=True, slots=True)
+class EnterNamespace(Step):
+    """Call setns(2)."""
+
+    kind: str
+    """A key of :data:`CLONE_FLAGS`."""
+    path: str
+
+    def describe(self) -> str:
+        """See :class:`Step`."""
+        return f"enter the {self.kind} namespace {self.path}"
+
+    def encode(self, index: int) -> bytes:
+        """See :class:`Step`."""
+        return instruction(Op.ENTER, index, [CLONE_FLAGS[self.kind]], [self.path])
+
+
+@dataclass(frozen=True, slots=True)
+class MapUser(Step):
+    """Map root inside the user namespace to one user and group outside.
+
+    An ordinary user may map no more than that (user_namespaces(7)).
+    """
+
+    uid: int
+    gid: int
+
+    def describe(self) -> str:
+        """See :class:`Step`."""
+        return f"map root inside to uid {self.uid}, gid {self.gid} outside"
+
+    def encode(self, index: int) -> bytes:
+        """See :class:`Step`."""
+        # Without "deny" first, the kernel refuses an ordinary user's gid_map (CVE-2014-8989).
+        return (
+            instruction(Op.WRITE, index, texts=["/proc/self/setgroups", "deny"])
+            + instruction(Op.WRITE, index, texts=["/proc/self/uid_map", f"0 {self.uid} 1"])
+            + instruction(Op.WRITE, index, texts=["/proc/self/gid_map", f"0 {self.gid} 1"])
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SetHostname(Step):
+    """Call sethostname(2)."""
+
+    name: str
+
+    def describe(self) -> str:
+        """See :class:`Step`."""
+        return f"host name {self.name}"
+
+    def encode(self, index: int) -> bytes:
+        """See :class:`Step`."""
+        return instruction(Op.HOSTNAME, index, texts=[self.name])

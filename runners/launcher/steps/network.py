@@ -1,0 +1,140 @@
+"""Steps that set up networks; the launcher sends the netlink requests made here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tare.runners.launcher import netlink
+from tare.runners.launcher.steps.base import Op, Step, instruction
+from tare.runners.launcher.steps.namespaces import CLONE_FLAGS
+
+
+@dataclass(frozen=True, slots=True)
+class LinkUp(Step):
+    """Bring a network interface up."""
+
+    name: str = "lo"
+
+    def describe(self) -> str:
+        """See :class:`Step`."""
+        return f"bring {self.name} up"
+
+    def encode(self, index: int) -> bytes:
+        """See :class:`Step`."""
+        return instruction(Op.LINK_UP, index, texts=[self.name])
+
+
+@dataclass(frozen=True, slots=True)
+class MakeBridge(Step):
+    """Make a bridge with an address in the process' net namespace."""
+
+    name: str
+    index: int
+    address: str
+    prefix: int
+
+    def describe(self) -> str:
+        """See :class:`Step`."""
+        return f"make bridge {self.name}, {self.address}/{self.prefix}"
+
+    def encode(self, index: int) -> bytes:
+        """See :class:`Step`."""
+        return _ask(index, netlink.new_bridge(self.name, self.index)) + _ask(
+            index, netlink.new_address(self.index, self.address, self.prefix)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class MakePair(Step):
+    """Make a pair of virtual Ethernet interfaces, one end here with an address, the other in a process' net namespace."""
+
+    name: str
+    index: int
+    address: str
+    prefix: int
+    peer: str
+    peer_index: int
+    peer_pid: int
+
+    def describe(self) -> str:
+        """See :class:`Step`."""
+        return (
+            f"make link {self.name}, {self.address}/{self.prefix}, to {self.peer} of process {self.peer_pid}"
+        )
+
+    def encode(self, index: int) -> bytes:
+        """See :class:`Step`."""
+        pair = netlink.new_pair(self.name, self.index, self.peer, self.peer_index, self.peer_pid)
+        return _ask(index, pair) + _ask(index, netlink.new_address(self.index, self.address, self.prefix))
+
+
+@dataclass(frozen=True, slots=True)
+class SetAddress(Step):
+    """Bring an interface up and give it an address."""
+
+    index: int
+    address: str
+    prefix: int
+
+    def describe(self) -> str:
+        """See :class:`Step`."""
+        return f"address {self.address}/{self.prefix} for interface {self.index}"
+
+    def encode(self, index: int) -> bytes:
+        """See :class:`Step`."""
+        return _ask(index, netlink.link_up(self.index)) + _ask(
+            index, netlink.new_address(self.index, self.address, self.prefix)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Masquerade(Step):
+    """Translate the source address of all packets that leave by an interface."""
+
+    index: int
+
+    def describe(self) -> str:
+        """See :class:`Step`."""
+        return f"masquerade what leaves by interface {self.index}"
+
+    def encode(self, index: int) -> bytes:
+        """See :class:`Step`."""
+        return _ask(index, netlink.new_masquerade(self.index), protocol=netlink.NETFILTER)
+
+
+@dataclass(frozen=True, slots=True)
+class JoinBridge(Step):
+    """Make a new net namespace with an ``eth0`` whose other end is on a bridge of the old one.
+
+    Only for the first process of a pid namespace: the kernel finds the new net namespace by pid 1.
+    """
+
+    link: str
+    """Name of the interface at the bridge's end."""
+    bridge: int
+    """Index of the bridge's interface."""
+    address: str
+    prefix: int
+    gateway: str
+
+    def describe(self) -> str:
+        """See :class:`Step`."""
+        return f"new net namespace, eth0 {self.address}/{self.prefix} on a bridge by {self.link}, route {self.gateway}"
+
+    def encode(self, index: int) -> bytes:
+        """See :class:`Step`."""
+        eth0 = 2  # lo is 1
+        pair = netlink.new_pair(self.link, 0, "eth0", eth0, 1, bridge=self.bridge)
+        return (
+            instruction(Op.KEEP_NETLINK, index)
+            + instruction(Op.UNSHARE, index, [CLONE_FLAGS["net"]])
+            + _ask(index, pair, kept=True)
+            + _ask(index, netlink.link_up(eth0))
+            + _ask(index, netlink.new_address(eth0, self.address, self.prefix))
+            + _ask(index, netlink.new_default_route(eth0, self.gateway))
+        )
+
+
+def _ask(index: int, message: bytes, *, protocol: int = netlink.ROUTE, kept: bool = False) -> bytes:
+    """Encode a netlink request from the process' net namespace, or (``kept``) from the one it has left."""
+    return instruction(Op.NETLINK, index, [int(kept), protocol], [message])

@@ -1,0 +1,86 @@
+"""Steps that change what the process itself is allowed to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tare.runners.launcher.steps.base import Op, Step, instruction
+
+
+@dataclass(frozen=True, slots=True)
+class SetLimit(Step):
+    """Call setrlimit(2), for the soft and the hard limit."""
+
+    name: str
+    """Name for people."""
+    resource: int
+    """``RLIMIT_…`` of :mod:`resource`."""
+    soft: int
+    hard: int
+
+    def describe(self) -> str:
+        """See :class:`Step`."""
+        return f"limit {self.name} to {self.soft}"
+
+    def encode(self, index: int) -> bytes:
+        """See :class:`Step`."""
+        return instruction(Op.LIMIT, index, [self.resource, self.soft, self.hard])
+
+
+@dataclass(frozen=True, slots=True)
+class KeepCapabilities(Step):
+    """Drop all capabilities but these from the bounding, effective, permitted, inheritable and ambient sets."""
+
+    numbers: frozenset[int]
+    """Capabilities to keep, as ``linux/capability.h`` numbers them."""
+
+    def describe(self) -> str:
+        """See :class:`Step`."""
+        return f"drop all capabilities but {len(self.numbers)}"
+
+    def encode(self, index: int) -> bytes:
+        """See :class:`Step`."""
+        return instruction(Op.KEEP_CAPABILITIES, index, [sum(1 << number for number in self.numbers)])
+
+
+@dataclass(frozen=True, slots=True)
+class NoNewPrivileges(Step):
+    """Set ``PR_SET_NO_NEW_PRIVS``: set-uid programs grant nothing any more."""
+
+    def describe(self) -> str:
+        """See :class:`Step`."""
+        return "no new privileges"
+
+    def encode(self, index: int) -> bytes:
+        """See :class:`Step`."""
+        return instruction(Op.NO_NEW_PRIVILEGES, index)
+
+
+@dataclass(frozen=True, slots=True)
+class Seccomp(Step):
+    """Install a system call filter (classic BPF, see :mod:`tare.runners.launcher.seccomp`)."""
+
+    program: bytes = field(repr=False)
+
+    def describe(self) -> str:
+        """See :class:`Step`."""
+        return f"seccomp filter, {len(self.program) // 8} instructions"
+
+    def encode(self, index: int) -> bytes:
+        """See :class:`Step`."""
+        return instruction(Op.SECCOMP, index, texts=[self.program])
+
+
+@dataclass(frozen=True, slots=True)
+class Spin(Step):
+    """Keep the CPU busy for a known time: a deliberate slowdown, for calibration."""
+
+    seconds: float
+
+    def describe(self) -> str:
+        """See :class:`Step`."""
+        return f"spin for {self.seconds * 1e6:.0f} µs"
+
+    def encode(self, index: int) -> bytes:
+        """See :class:`Step`."""
+        return instruction(Op.SPIN, index, [round(self.seconds * 1e9)])
