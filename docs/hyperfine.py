@@ -39,7 +39,7 @@ from typing import TYPE_CHECKING
 from tare.results.statistics.estimates import one_sample
 from tare.results.storage.store import new_run_id
 from tare.runners import cleanup as leftovers
-from tare.runners.context import RunContext
+from tare.runners.context import RunContext, Supplies
 from tare.runners.errors import TareError
 from tare.runners.images.build import build_image
 from tare.runners.launcher.client import Launcher
@@ -49,7 +49,7 @@ from tare.runners.places.host import discard
 from tare.runners.places.rooted import RootedRunner
 from tare.runners.provision.cache import default_cache
 from tare.runners.provision.tools import Provision
-from tare.runners.registry import Supplies, make
+from tare.runners.registry import make
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

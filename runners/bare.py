@@ -21,7 +21,7 @@ from tare.runners.places.launched import LaunchedPlace, LaunchPlan
 
 if TYPE_CHECKING:
     from tare.results.record import Accelerator
-    from tare.runners.context import RunContext
+    from tare.runners.context import RunContext, Supplies
     from tare.runners.images.image import Image
     from tare.runners.model import Job, Limits
 
@@ -76,3 +76,8 @@ class Bare:
         """See :class:`tare.runners.context.Runner`."""
         self._prepared = None
         self._cgroups.remove_run(self._context.run)
+
+
+def make(supplies: Supplies, _name: str) -> Bare:
+    """Make the runner for the registry."""
+    return Bare(supplies.context)

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from tare.runners.images.image import Image
     from tare.runners.launcher.client import Launcher
     from tare.runners.model import Job, Limits, Place, Probe
+    from tare.runners.provision.tools import Provision
+    from tare.runners.settings import RunnerSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,15 @@ class RunContext:
     launcher: Launcher
     offline: bool = False
     """Fetch nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Supplies:
+    """Everything that a runner may be made from. Every row of the registry names a function that takes it."""
+
+    context: RunContext
+    provision: Provision
+    settings: RunnerSettings
 
 
 class Runner(Protocol):

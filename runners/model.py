@@ -172,3 +172,35 @@ class Place(Protocol):
 
     def close(self) -> None:
         """Tear down; idempotent. Afterwards ``timeline["gone"]`` is set and nothing is left."""
+
+
+class Variants(Protocol):
+    """The variants of a runner: what may stand behind the colon in its name."""
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """All variants in display order; empty if they are composed of words."""
+
+    def problem(self, runner: str, variant: str) -> str:
+        """Say what is wrong with a variant of the runner with that name; empty: nothing."""
+
+    def spelled(self, variant: str) -> str:
+        """Give the one spelling that names and records have of a right variant."""
+
+
+@dataclass(frozen=True, slots=True)
+class NamedVariants:
+    """Variants that are a fixed list of names."""
+
+    known: tuple[str, ...]
+    """In display order."""
+
+    def problem(self, runner: str, variant: str) -> str:
+        """See :class:`Variants`. All runners that share the list have all of it."""
+        del runner
+        verb = "is" if len(self.known) == 1 else "are"
+        return "" if variant in self.known else f"known {verb} {', '.join(self.known)}"
+
+    def spelled(self, variant: str) -> str:
+        """See :class:`Variants`."""
+        return variant

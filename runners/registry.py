@@ -1,11 +1,15 @@
-"""The runners by name. Each is imported only when it is asked for."""
+"""List the runners: one row each, with everything that has to be known of it before its module is imported.
+
+A runner is one folder or file and one row of :data:`RUNNERS`. ``CONTRIBUTING.md`` says how to add one.
+"""
 
 from __future__ import annotations
 
 import difflib
+import importlib
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, cast
 
 from tare.results.record import BASE
 from tare.runners.errors import UsageError
@@ -13,202 +17,140 @@ from tare.runners.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tare.runners.context import RunContext, Runner
-    from tare.runners.provision.tools import Provision
-    from tare.runners.settings import RunnerSettings
+    from tare.runners.context import Runner, Supplies
+    from tare.runners.model import Variants
+
+Kind = Literal["host", "container", "engine", "guest"]
+
+KINDS: tuple[Kind, ...] = ("host", "container", "engine", "guest")
+"""Kinds of runners in the order of reports, from the lightest kind of place to the heaviest.
+
+``host``: a process on bare metal. ``container``: made by Tare itself or by one command. ``engine``: a container made by
+a daemon or a tool that keeps images. ``guest``: a virtual machine.
+"""
 
 
 @dataclass(frozen=True, slots=True)
-class Supplies:
-    """What makers of runners may draw on."""
+class RunnerRow:
+    """One runner: its name, where its code is, and how reports show it."""
 
-    context: RunContext
-    provision: Provision
-    settings: RunnerSettings
+    name: str
+    """The runner's name, or the part of it before the colon where it has variants: ``namespaces:+pid``."""
+    kind: Kind
+    rank: int
+    """Place within its kind in reports, lowest first; the gaps leave room for new rows."""
+    color: str
+    """``#rrggbb``; the same in every figure of every report."""
+    factory: str
+    """``module:function``, imported when the runner is asked for. Gets the supplies and the whole name."""
+    variants: str = ""
+    """``module:object`` of type :class:`~tare.runners.model.Variants`; empty: the runner has no variants."""
 
+    def make(self, supplies: Supplies, name: str) -> Runner:
+        """Make the runner. ``name``: its whole name, variant included."""
+        return cast("Callable[[Supplies, str], Runner]", _load(self.factory))(supplies, name)
 
-def _bare(supplies: Supplies, _name: str) -> Runner:
-    from tare.runners.bare import Bare  # noqa: PLC0415
-
-    return Bare(supplies.context)
-
-
-def _namespaces(supplies: Supplies, name: str) -> Runner:
-    from tare.runners.containers.namespaces.runner import Namespaces  # noqa: PLC0415
-
-    return Namespaces(supplies.context, name=name)
-
-
-def _qemu(supplies: Supplies, name: str) -> Runner:
-    from tare.runners.guests.qemu.runner import QemuRunner  # noqa: PLC0415
-
-    return QemuRunner(supplies.context, supplies.provision, supplies.settings.guest, name=name)
+    def known_variants(self) -> Variants | None:
+        """Import the runner's variants; ``None`` if it has none."""
+        return cast("Variants", _load(self.variants)) if self.variants else None
 
 
-def _docker(supplies: Supplies, name: str) -> Runner:
-    from tare.runners.containers.engines.docker import DockerRunner  # noqa: PLC0415
+_C, _G = "tare.runners.containers", "tare.runners.guests"
+_OCI = (f"{_C}.oci.runner:make", f"{_C}.oci.runtimes:VARIANTS")
+_ENGINE_VARIANTS = f"{_C}.engines.variant:VARIANTS"
+_QEMU = (f"{_G}.qemu.runner:make", f"{_G}.qemu.variants:VARIANTS")
+_MICROVM = f"{_G}.microvms.runner:make"
 
-    return DockerRunner(supplies.context, supplies.provision, name=name)
-
-
-def _oci(supplies: Supplies, name: str) -> Runner:
-    from tare.runners.containers.oci.runner import OciRunner  # noqa: PLC0415
-
-    return OciRunner(supplies.context, supplies.provision, name)
-
-
-def _podman(supplies: Supplies, name: str) -> Runner:
-    from tare.runners.containers.engines.podman import PodmanRunner  # noqa: PLC0415
-
-    return PodmanRunner(supplies.context, supplies.provision, name=name)
-
-
-def _containerd(supplies: Supplies, _name: str) -> Runner:
-    from tare.runners.containers.cri.availability import containerd  # noqa: PLC0415
-
-    return containerd(supplies.context, supplies.provision)
-
-
-def _bubblewrap(supplies: Supplies, name: str) -> Runner:
-    from tare.runners.containers.other.bubblewrap import Bubblewrap  # noqa: PLC0415
-
-    return Bubblewrap(supplies.context, supplies.provision, name)
-
-
-def _nspawn(supplies: Supplies, name: str) -> Runner:
-    from tare.runners.containers.other.nspawn import Nspawn  # noqa: PLC0415
-
-    return Nspawn(supplies.context, supplies.provision, name)
-
-
-def _lxc(supplies: Supplies, name: str) -> Runner:
-    from tare.runners.containers.other.lxc import Lxc  # noqa: PLC0415
-
-    return Lxc(supplies.context, supplies.provision, name)
-
-
-def _microvm(supplies: Supplies, name: str) -> Runner:
-    from tare.runners.guests.microvms.runner import MicroVmRunner  # noqa: PLC0415
-
-    return MicroVmRunner(supplies.context, supplies.provision, supplies.settings.guest, name=name)
-
-
-def _kubernetes(supplies: Supplies, _name: str) -> Runner:
-    from tare.runners.containers.kubernetes.runner import Kubernetes  # noqa: PLC0415
-
-    given = supplies.settings.kubernetes
-    return Kubernetes(supplies.context, supplies.provision, image=given.image, socket=given.containerd)
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """One kind of runner."""
-
-    make: Callable[[Supplies, str], Runner]
-    """Gets the whole name, variant included."""
-    variants: Callable[[str], str] | None = None
-    """What is wrong with a variant, the part of a name behind the colon; empty: nothing. ``None``: there are none."""
-    spelt: Callable[[str], str] | None = None
-    """The one way of many in which a right variant is written in names."""
-
-
-def _rung(variant: str) -> str:
-    from tare.runners.containers.namespaces.ladder import known  # noqa: PLC0415
-
-    return "" if variant in known() else f"known are {', '.join(known())}"
-
+RUNNERS = {
+    row.name: row
+    for row in (
+        RunnerRow("bare", "host", 10, "#7a828e", "tare.runners.bare:make"),
+        RunnerRow("namespaces", "container", 10, "#1a83c9", f"{_C}.namespaces.runner:make",
+                  f"{_C}.namespaces.ladder:VARIANTS"),
+        RunnerRow("runc", "container", 50, "#009e73", *_OCI),
+        RunnerRow("crun", "container", 30, "#3fb2e3", *_OCI),
+        RunnerRow("youki", "container", 40, "#b8860b", *_OCI),
+        RunnerRow("runsc", "container", 60, "#20948b", *_OCI),
+        RunnerRow("kata", "guest", 50, "#9467bd", *_OCI),
+        RunnerRow("podman", "engine", 40, "#8a5fbf", f"{_C}.engines.podman:make", _ENGINE_VARIANTS),
+        RunnerRow("bubblewrap", "container", 20, "#7f8f1a", f"{_C}.other.bubblewrap:make"),
+        RunnerRow("systemd-nspawn", "container", 80, "#5f9ea0", f"{_C}.other.nspawn:make"),
+        RunnerRow("lxc", "container", 70, "#b0475c", f"{_C}.other.lxc:make"),
+        RunnerRow("docker", "engine", 20, "#c98a00", f"{_C}.engines.docker:make", _ENGINE_VARIANTS),
+        RunnerRow("containerd", "engine", 10, "#8c5a3c", f"{_C}.cri.availability:make"),
+        RunnerRow("kubernetes", "engine", 30, "#4a63c9", f"{_C}.kubernetes.runner:make"),
+        RunnerRow("qemu-microvm", "guest", 60, "#d55e00", *_QEMU),
+        RunnerRow("qemu-q35", "guest", 90, "#c2599b", *_QEMU),
+        RunnerRow("qemu-q35-firmware", "guest", 100, "#6b8e23", *_QEMU),
+        RunnerRow("qemu-pc", "guest", 80, "#5b7db1", *_QEMU),
+        RunnerRow("qemu-microvm-restored", "guest", 70, "#7b6fb0", *_QEMU),
+        RunnerRow("qemu-q35-restored", "guest", 110, "#4f8a5b", *_QEMU),
+        RunnerRow("firecracker", "guest", 30, "#e0402f", _MICROVM),
+        RunnerRow("firecracker-restored", "guest", 40, "#a0522d", _MICROVM),
+        RunnerRow("cloud-hypervisor", "guest", 10, "#2f8f8f", _MICROVM),
+        RunnerRow("cloud-hypervisor-restored", "guest", 20, "#c06c84", _MICROVM),
+    )
+}  # fmt: skip
+"""Name → row, in the order of messages and of ``tare doctor``. Colours begin with Okabe and Ito's palette (2008)."""
 
 LADDER = "ladder"
-"""Stands for the whole isolation ladder where runners are asked for."""
-
-
-def _commands(variant: str) -> str:
-    from tare.runners.containers.oci.runtimes import CREATE_START  # noqa: PLC0415
-
-    return "" if variant == CREATE_START else f"known is {CREATE_START}"
-
-
-def _engine(variant: str) -> str:
-    known = ("none", "host", "bridge", "privileged")
-    return "" if variant in known else f"known are {', '.join(known)}"
-
-
-def _guest(profile: str) -> Kind:
-    def wrong(variant: str) -> str:
-        from tare.runners.guests.qemu.profiles import PROFILES  # noqa: PLC0415
-        from tare.runners.guests.qemu.variants import problem  # noqa: PLC0415
-
-        return problem(PROFILES[profile], variant)
-
-    def spelt(variant: str) -> str:
-        from tare.runners.guests.qemu.variants import canonical  # noqa: PLC0415
-
-        return canonical(variant)
-
-    return Kind(_qemu, wrong, spelt)
-
-
-GUESTS = ("microvm", "q35", "q35-firmware", "pc", "microvm-restored", "q35-restored")
-"""The profiles of :mod:`tare.runners.guests.qemu.profiles`, which is not imported before one is asked for."""
-
-KINDS = {
-    "bare": Kind(_bare),
-    "namespaces": Kind(_namespaces, _rung),
-    "runc": Kind(_oci, _commands),
-    "crun": Kind(_oci, _commands),
-    "youki": Kind(_oci, _commands),
-    "runsc": Kind(_oci, _commands),
-    "kata": Kind(_oci, _commands),
-    "podman": Kind(_podman, _engine),
-    "bubblewrap": Kind(_bubblewrap),
-    "systemd-nspawn": Kind(_nspawn),
-    "lxc": Kind(_lxc),
-    "docker": Kind(_docker, _engine),
-    "containerd": Kind(_containerd),
-    "kubernetes": Kind(_kubernetes),
-    **{f"qemu-{profile}": _guest(profile) for profile in GUESTS},
-    "firecracker": Kind(_microvm),
-    "firecracker-restored": Kind(_microvm),
-    "cloud-hypervisor": Kind(_microvm),
-    "cloud-hypervisor-restored": Kind(_microvm),
-}
-"""A runner's name is one of these, or ``KIND:VARIANT`` where the kind has variants: ``namespaces:+pid``."""
+"""Word that stands for all rungs of the isolation ladder where runners are asked for."""
 
 DEFAULT = ("bare", "namespaces", "qemu-microvm", "qemu-q35")
 QUICK = ("bare", "namespaces", "qemu-microvm")
 
 
 def check(asked: Sequence[str]) -> tuple[str, ...]:
-    """The asked runners with the base in front; :data:`LADDER` becomes its rungs.
+    """Expand and check the names of runners.
+
+    Args:
+        asked: names in any order; :data:`LADDER` stands for the rungs of the ladder.
+
+    Returns:
+        Each name once, in the one way in which its variant is spelled, with the base in front.
 
     Raises:
-        UsageError: a name is unknown; the text offers near ones.
+        UsageError: a name is unknown; the message suggests near ones.
     """
-    names = []
-    asked = [one for name in asked for one in (_ladder() if name == LADDER else (name,))]
-    for name in asked:
-        kind, colon, variant = name.partition(":")
-        if kind not in KINDS:
-            near = difflib.get_close_matches(name, KINDS, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise UsageError(
-                f"--runners: unknown runner {name!r}{hint} Known are {', '.join((*KINDS, LADDER))}"
-            )
-        variants = KINDS[kind].variants
-        wrong = "" if not colon else variants(variant) if variants else f"{kind} has no variants"
-        if wrong:
-            raise UsageError(f"--runners: unknown runner {name!r}: {wrong}")
-        spelt = KINDS[kind].spelt
-        names.append(f"{kind}:{spelt(variant)}" if variant and spelt else name)
-    return tuple(dict.fromkeys((BASE, *names)))
+    names = [one for name in asked for one in (_ladder() if name == LADDER else (name,))]
+    return tuple(dict.fromkeys((BASE, *map(_checked, names))))
+
+
+def make(name: str, supplies: Supplies) -> Runner:
+    """Make the runner of that name, which has been checked."""
+    return RUNNERS[name.partition(":")[0]].make(supplies, name)
+
+
+def by_display_order() -> tuple[RunnerRow, ...]:
+    """List the rows in the order of reports."""
+    return tuple(sorted(RUNNERS.values(), key=lambda row: (KINDS.index(row.kind), row.rank)))
+
+
+def _checked(name: str) -> str:
+    own, colon, variant = name.partition(":")
+    row = RUNNERS.get(own)
+    if row is None:
+        near = difflib.get_close_matches(own, RUNNERS, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise UsageError(
+            f"--runners: unknown runner {name!r}{hint} Known are {', '.join((*RUNNERS, LADDER))}"
+        )
+    if not colon:
+        return name
+    variants = row.known_variants()
+    wrong = variants.problem(own, variant) if variants else f"{own} has no variants"
+    if wrong:
+        raise UsageError(f"--runners: unknown runner {name!r}: {wrong}")
+    return f"{own}:{variants.spelled(variant)}" if variants and variant else name
 
 
 def _ladder() -> tuple[str, ...]:
-    from tare.runners.containers.namespaces.ladder import ladder  # noqa: PLC0415
+    from tare.runners.containers.namespaces.ladder import ladder  # noqa: PLC0415 - only if asked for
 
     return ladder(root=os.getuid() == 0)
 
 
-def make(name: str, supplies: Supplies) -> Runner:
-    """The runner of that name."""
-    return KINDS[name.partition(":")[0]].make(supplies, name)
+def _load(path: str) -> object:
+    module, _, name = path.partition(":")
+    found: object = getattr(importlib.import_module(module), name)
+    return found

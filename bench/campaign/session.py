@@ -11,11 +11,10 @@ from tare.bench.planning.runners import Bench, choose_runners, in_variants, prob
 from tare.results.storage.store import new_run_id
 from tare.runners import cleanup
 from tare.runners.containers.engines.private import clear_dead
-from tare.runners.context import RunContext
+from tare.runners.context import RunContext, Supplies
 from tare.runners.launcher.client import Launcher
 from tare.runners.provision.cache import default_cache
 from tare.runners.provision.tools import Provision
-from tare.runners.registry import Supplies
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

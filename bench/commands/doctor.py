@@ -15,7 +15,7 @@ from tare.reports.text import numbers
 from tare.results.record import BASE
 from tare.runners.provision.cache import default_cache
 from tare.runners.provision.tools import Provision
-from tare.runners.registry import KINDS
+from tare.runners.registry import RUNNERS
 
 if TYPE_CHECKING:
     import argparse
@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     from tare.runners.host.facts import host_facts  # noqa: PLC0415
 
     asked = requests.request_from(arguments)
-    request = asked.with_run(runners=asked.settings.run.runners or tuple(KINDS))
+    request = asked.with_run(runners=asked.settings.run.runners or tuple(RUNNERS))
     with opened(request, requests.progress()) as bench:
         workdir = bench.supplies.context.workdir
         found = {

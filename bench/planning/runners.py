@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from tare.bench.planning.variants import Variant, make_variants
 from tare.results.record import BASE
-from tare.runners.registry import DEFAULT, QUICK, Supplies, check, make
+from tare.runners.registry import DEFAULT, QUICK, check, make
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from tare.bench.request.request import Request
-    from tare.runners.context import Runner
+    from tare.runners.context import Runner, Supplies
     from tare.runners.model import Probe
 
 

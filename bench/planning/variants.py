@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 from tare.runners import cleanup as leftovers
 from tare.runners.places.slowdown import DelayedLauncher
-from tare.runners.registry import Supplies, make
+from tare.runners.registry import make
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from tare.bench.request.settings import Settings
     from tare.results.record import Accelerator
-    from tare.runners.context import Runner
+    from tare.runners.context import Runner, Supplies
     from tare.runners.images.image import Image
     from tare.runners.launcher.client import Launcher
     from tare.runners.model import Job, Limits, Place, Probe

@@ -12,9 +12,8 @@ from tare.bench.campaign.remaining import Remaining
 from tare.bench.campaign.stopping import EVERY_BLOCK
 from tare.bench.planning.runners import Bench
 from tare.bench.progress import Silent
-from tare.runners.context import RunContext
+from tare.runners.context import RunContext, Supplies
 from tare.runners.model import Limits
-from tare.runners.registry import Supplies
 from tare.runners.settings import RunnerSettings
 
 if TYPE_CHECKING:

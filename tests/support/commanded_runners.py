@@ -6,9 +6,10 @@ import functools
 import pytest
 
 from support.launched_places import run_context
+from tare.runners.context import Supplies
 from tare.runners.provision.cache import default_cache
 from tare.runners.provision.tools import Missing, Provision
-from tare.runners.registry import Supplies, make
+from tare.runners.registry import make
 from tare.runners.settings import RunnerSettings
 
 

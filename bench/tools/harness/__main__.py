@@ -40,7 +40,7 @@ from typing import TYPE_CHECKING
 from tare.runners import cleanup as leftovers
 from tare.runners.bare import Bare
 from tare.runners.containers.namespaces.runner import Namespaces
-from tare.runners.context import RunContext
+from tare.runners.context import RunContext, Supplies
 from tare.runners.errors import TareError
 from tare.runners.host.cgroups import Cgroups
 from tare.runners.images.build import AGENT_SOURCE
@@ -50,7 +50,7 @@ from tare.runners.model import Job, Limits
 from tare.runners.native.build import build
 from tare.runners.provision.cache import default_cache
 from tare.runners.provision.tools import Provision
-from tare.runners.registry import Supplies, make
+from tare.runners.registry import make
 from tare.runners.settings import RunnerSettings
 
 if TYPE_CHECKING:

@@ -15,23 +15,22 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from tare.results.record import Accelerator
-    from tare.runners.context import RunContext, Runner
+    from tare.runners.context import Runner, Supplies
     from tare.runners.images.image import Image
     from tare.runners.model import Job, Limits, Place
-    from tare.runners.provision.tools import Provision
 
 NO_LIBRARY = "CRI needs gRPC, and grpcio and protobuf are not installed"
 REMEDY = "pip install 'tarebench[cri]'"
 _NEEDED = ("grpc", "google.protobuf")
 
 
-def containerd(context: RunContext, provision: Provision) -> Runner:
+def make(supplies: Supplies, _name: str) -> Runner:
     """Make the runner, or a stand-in whose probe says which library is missing and how to install it."""
     if not importable():
         return _Unsupported()
     from tare.runners.containers.cri.runner import Containerd  # noqa: PLC0415 - imports gRPC, which is optional
 
-    return Containerd(context, provision)
+    return Containerd(supplies.context, supplies.provision)
 
 
 def importable() -> bool:

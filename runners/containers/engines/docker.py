@@ -37,13 +37,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tare.results.record import Accelerator
-    from tare.runners.context import RunContext
+    from tare.runners.context import RunContext, Supplies
     from tare.runners.host.cgroups import Cgroup
     from tare.runners.images.image import Image
     from tare.runners.model import Job, Limits
     from tare.runners.provision.tools import Provision, Tool
 
-NETWORKS = ("none", "host", "bridge")
 DEFAULT_SOCKET = "/var/run/docker.sock"
 OLDEST_API = (1, 41)
 """Docker 20.10: before it ``--pull never`` was not there, and an image's name might be looked up in a registry."""
@@ -223,6 +222,11 @@ class DockerRunner:
         configs = api.network("bridge").get("IPAM", {}).get("Config") or [{}]
         gateway = configs[0].get("Gateway")
         return str(gateway) if gateway else None
+
+
+def make(supplies: Supplies, name: str) -> DockerRunner:
+    """Make the runner for the registry."""
+    return DockerRunner(supplies.context, supplies.provision, name=name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tare.results.record import Accelerator
-    from tare.runners.context import RunContext
+    from tare.runners.context import RunContext, Supplies
     from tare.runners.host.cgroups import Cgroup
     from tare.runners.images.image import Image
     from tare.runners.model import Job, Limits
@@ -189,6 +189,11 @@ class PodmanRunner:
             "privileged": self._variant.privileged,
             "user_namespace": rootless,
         }
+
+
+def make(supplies: Supplies, name: str) -> PodmanRunner:
+    """Make the runner for the registry."""
+    return PodmanRunner(supplies.context, supplies.provision, name=name)
 
 
 def events(lines: str, container: str) -> list[tuple[str, int]]:

@@ -6,6 +6,11 @@ from dataclasses import dataclass
 from typing import Self
 
 from tare.runners.containers.namespaces.ladder import PRIVILEGED
+from tare.runners.model import NamedVariants
+
+NETWORKS = ("none", "host", "bridge")
+VARIANTS = NamedVariants((*NETWORKS, PRIVILEGED))
+"""Variants of Docker and of Podman."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tare.results.record import Accelerator
-    from tare.runners.context import RunContext
+    from tare.runners.context import RunContext, Supplies
     from tare.runners.host.cgroups import Cgroup
     from tare.runners.images.image import Image
     from tare.runners.model import Limits
@@ -246,6 +246,12 @@ class Kubernetes:
             archive.seek(0)
             import_image(ctr, socket, archive)
         return tag
+
+
+def make(supplies: Supplies, _name: str) -> Kubernetes:
+    """Make the runner for the registry."""
+    given = supplies.settings.kubernetes
+    return Kubernetes(supplies.context, supplies.provision, image=given.image, socket=given.containerd)
 
 
 def pod_of(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from tare.runners.errors import TareError
 from tare.runners.host.cgroups import CONTROLLERS
+from tare.runners.model import NamedVariants
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -149,3 +150,7 @@ def _order() -> tuple[str, ...]:
 
 def _variant(rung: str) -> str:
     return rung if rung == TRUNK[0] else f"+{rung}"
+
+
+VARIANTS = NamedVariants(known())
+"""Variants of the runner ``namespaces``."""

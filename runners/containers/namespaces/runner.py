@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tare.results.record import Accelerator
-    from tare.runners.context import RunContext
+    from tare.runners.context import RunContext, Supplies
     from tare.runners.images.image import Image
     from tare.runners.launcher.client import Launcher
     from tare.runners.launcher.steps.base import Step
@@ -262,6 +262,11 @@ class Namespaces:
             except SpawnError as error:
                 if not error.program:
                     raise
+
+
+def make(supplies: Supplies, name: str) -> Namespaces:
+    """Make the runner for the registry."""
+    return Namespaces(supplies.context, name=name)
 
 
 def _bound_names(tree: Path) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
     from pathlib import Path
 
-    from tare.runners.context import RunContext
+    from tare.runners.context import RunContext, Supplies
     from tare.runners.launcher.steps.base import Step
     from tare.runners.places.commanded import CommandPlan
     from tare.runners.places.rooted import Making
@@ -153,3 +153,8 @@ class OciRunner(RootedRunner):
                 remedy="look for what still runs in the container",
                 log=done.stderr,
             )
+
+
+def make(supplies: Supplies, name: str) -> OciRunner:
+    """Make the runner for the registry."""
+    return OciRunner(supplies.context, supplies.provision, name)

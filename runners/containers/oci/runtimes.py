@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tare.runners.model import NamedVariants
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -53,4 +55,6 @@ RUNTIMES = {
     )
 }
 CREATE_START = "create-start"
-"""The variant that creates, starts and deletes by three commands."""
+"""Variant that creates, starts and deletes the container by three commands instead of one."""
+VARIANTS = NamedVariants((CREATE_START,))
+"""Variants of every OCI runtime."""

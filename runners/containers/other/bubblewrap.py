@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from tare.runners.context import Supplies
     from tare.runners.places.commanded import CommandPlan
     from tare.runners.places.rooted import Making
     from tare.runners.provision.tools import Tool
@@ -59,3 +60,8 @@ class Bubblewrap(RootedRunner):
         """See :class:`RootedRunner`."""
         super().fill_base(base, tool)
         (self._folder / "filter").write_bytes(build_filter())
+
+
+def make(supplies: Supplies, name: str) -> Bubblewrap:
+    """Make the runner for the registry."""
+    return Bubblewrap(supplies.context, supplies.provision, name)

@@ -23,6 +23,7 @@ from tare.runners.places.rooted import RootedRunner
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from tare.runners.context import Supplies
     from tare.runners.host.cgroups import Hierarchy
     from tare.runners.places.commanded import CommandPlan
     from tare.runners.places.rooted import Making
@@ -109,6 +110,11 @@ class Lxc(RootedRunner):
                     with suppress(OSError):
                         folder.rmdir()
         super().close()
+
+
+def make(supplies: Supplies, name: str) -> Lxc:
+    """Make the runner for the registry."""
+    return Lxc(supplies.context, supplies.provision, name)
 
 
 def _counted(one: Hierarchy, file: str) -> bool:

@@ -15,6 +15,7 @@ from tare.runners.places.rooted import RootedRunner
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tare.runners.context import Supplies
     from tare.runners.places.commanded import CommandPlan
     from tare.runners.places.rooted import Making
 
@@ -60,3 +61,8 @@ class Nspawn(RootedRunner):
         return {
             "isolation": "namespaces and capabilities as in our full container; filter and mounts are nspawn's"
         }
+
+
+def make(supplies: Supplies, name: str) -> Nspawn:
+    """Make the runner for the registry."""
+    return Nspawn(supplies.context, supplies.provision, name)

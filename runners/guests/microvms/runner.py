@@ -30,7 +30,7 @@ from tare.runners.provision.kernel_modules import by_name, ordered
 
 if TYPE_CHECKING:
     from tare.results.record import Accelerator
-    from tare.runners.context import RunContext
+    from tare.runners.context import RunContext, Supplies
     from tare.runners.images.image import Image
     from tare.runners.model import Job, Limits
     from tare.runners.provision.kernel import GuestKernel
@@ -227,3 +227,8 @@ class MicroVmRunner:
                 *([COPIES] if self._restored else []),
             ],
         }
+
+
+def make(supplies: Supplies, name: str) -> MicroVmRunner:
+    """Make the runner for the registry."""
+    return MicroVmRunner(supplies.context, supplies.provision, supplies.settings.guest, name=name)

@@ -9,6 +9,10 @@ if TYPE_CHECKING:
     from tare.runners.guests.boards import Board
 
 
+PREFIX = "qemu-"
+"""Start of the name of every QEMU runner; the profile's name follows."""
+
+
 @dataclass(frozen=True, slots=True)
 class Profile:
     """One step of the ladder of guests."""

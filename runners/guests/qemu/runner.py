@@ -22,7 +22,7 @@ from tare.runners.guests.qemu.hugepages import check_free
 from tare.runners.guests.qemu.machine import Machine, kernel_cmdline, machine_type
 from tare.runners.guests.qemu.network import Networks
 from tare.runners.guests.qemu.place import QemuPlace, QemuPlan
-from tare.runners.guests.qemu.profiles import PROFILES
+from tare.runners.guests.qemu.profiles import PREFIX, PROFILES
 from tare.runners.guests.qemu.snapshot import Snapshot, save
 from tare.runners.guests.qemu.tsc import host_trusts_it, tsc_khz
 from tare.runners.guests.qemu.variants import parse_for
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tare.results.record import Accelerator
-    from tare.runners.context import RunContext
+    from tare.runners.context import RunContext, Supplies
     from tare.runners.guests.kvm.floor import KvmFloor
     from tare.runners.images.image import Image
     from tare.runners.model import Job, Limits
@@ -85,11 +85,11 @@ class QemuRunner:
             BadVariant: the name's variant is none.
         """
         kind, _, variant = name.partition(":")
-        profile = PROFILES.get(kind.removeprefix("qemu-"))
+        profile = PROFILES.get(kind.removeprefix(PREFIX))
         if profile is None:
             raise TareError(f"there is no guest profile {kind!r}; there are {', '.join(PROFILES)}")
         self._profile, self._variant = profile, parse_for(profile, variant)
-        self.name = ":".join(filter(None, (f"qemu-{profile.name}", self._variant.name)))
+        self.name = ":".join(filter(None, (f"{PREFIX}{profile.name}", self._variant.name)))
         self.accelerator: Accelerator = "none"
         """Valid after :meth:`probe`."""
         self._context, self._provision = context, provision
@@ -354,6 +354,11 @@ class QemuRunner:
                 *([_HELPER] if machine.variant.net == "passt" else []),
             ],
         }
+
+
+def make(supplies: Supplies, name: str) -> QemuRunner:
+    """Make the runner for the registry."""
+    return QemuRunner(supplies.context, supplies.provision, supplies.settings.guest, name=name)
 
 
 _IN_SPITE = "KVM was asked for although it emulates guest kernel mode here, or is not accelerated"

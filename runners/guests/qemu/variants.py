@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tare.runners.errors import TareError
+from tare.runners.guests.qemu.profiles import PREFIX, PROFILES
 from tare.runners.guests.variant import GuestVariant
 
 if TYPE_CHECKING:
@@ -109,18 +110,26 @@ def parse_for(profile: Profile, text: str) -> GuestVariant:
     return variant
 
 
-def problem(profile: Profile, text: str) -> str:
-    """What is wrong with a profile's variant; empty: nothing."""
-    try:
-        parse_for(profile, text)
-    except BadVariant as error:
-        return str(error)
-    return ""
+class QemuVariants:
+    """See :class:`tare.runners.model.Variants`."""
+
+    known = ()
+
+    def problem(self, runner: str, variant: str) -> str:
+        """See :class:`tare.runners.model.Variants`."""
+        try:
+            parse_for(PROFILES[runner.removeprefix(PREFIX)], variant)
+        except BadVariant as error:
+            return str(error)
+        return ""
+
+    def spelled(self, variant: str) -> str:
+        """See :class:`tare.runners.model.Variants`."""
+        return parse(variant).name
 
 
-def canonical(text: str) -> str:
-    """The same variant, as it is always named."""
-    return parse(text).name
+VARIANTS = QemuVariants()
+"""Variants of every QEMU runner."""
 
 
 def spell() -> str:

@@ -17,6 +17,8 @@ from tare.runners.containers.cri.errors import CriError
 from tare.runners.containers.cri.messages import FIELDS, PACKAGE, decode, encode, pairs
 from tare.runners.containers.cri.private import configure, missing_programs
 from tare.runners.containers.cri.runner import Containerd, system_version
+from tare.runners.context import Supplies
+from tare.runners.settings import RunnerSettings
 
 TEXT = st.text(max_size=40)
 
@@ -183,7 +185,7 @@ def test_a_refusal_has_the_runtimes_words(serve):
 
 def test_without_the_library_the_runner_says_so(monkeypatch):
     monkeypatch.setattr(availability, "importable", lambda: False)
-    probe = availability.containerd(None, None).probe()
+    probe = availability.make(Supplies(None, None, RunnerSettings()), "containerd").probe()
     assert not probe.ok
     assert probe.remedy == "pip install 'tarebench[cri]'"
     with pytest.raises(CriError) as caught:
@@ -192,7 +194,7 @@ def test_without_the_library_the_runner_says_so(monkeypatch):
 
 
 def test_with_it_the_runner_is_the_real_one():
-    assert isinstance(availability.containerd(None, None), Containerd)
+    assert isinstance(availability.make(Supplies(None, None, RunnerSettings()), "containerd"), Containerd)
 
 
 def test_every_message_has_its_answer():

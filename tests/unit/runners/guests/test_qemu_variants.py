@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tare.runners.guests.qemu.profiles import PROFILES
-from tare.runners.guests.qemu.variants import WORDS, BadVariant, canonical, parse, problem
+from tare.runners.guests.qemu.variants import VARIANTS, WORDS, BadVariant, parse
 from tare.runners.guests.variant import GuestVariant
 
 
@@ -19,7 +18,11 @@ def test_nothing_said_is_the_profile_as_it_is():
 
 
 def test_order_does_not_matter_and_the_name_is_always_the_same():
-    assert canonical("net=user+pin+cpus=2") == canonical("cpus=2+net=user+pin") == "cpus=2+pin+net=user"
+    assert (
+        VARIANTS.spelled("net=user+pin+cpus=2")
+        == VARIANTS.spelled("cpus=2+net=user+pin")
+        == "cpus=2+pin+net=user"
+    )
 
 
 @pytest.mark.parametrize(
@@ -38,7 +41,7 @@ def test_order_does_not_matter_and_the_name_is_always_the_same():
     ],
 )
 def test_what_is_wrong_is_said(text, why):
-    assert why in problem(PROFILES["q35"], text)
+    assert why in VARIANTS.problem("qemu-q35", text)
     with pytest.raises(BadVariant):
         parse(text)
 
@@ -51,11 +54,11 @@ WORD = st.sampled_from(
 @given(st.lists(WORD, unique_by=lambda word: word.partition("=")[0]))
 def test_a_name_read_again_is_the_same_variant(words):
     text = "+".join(words)
-    if not problem(PROFILES["q35"], text):
-        assert parse(canonical(text)) == parse(text)
-        assert set(canonical(text).split("+")) == set(text.split("+"))
+    if not VARIANTS.problem("qemu-q35", text):
+        assert parse(VARIANTS.spelled(text)) == parse(text)
+        assert set(VARIANTS.spelled(text).split("+")) == set(text.split("+"))
 
 
 @given(st.text())
 def test_any_text_is_read_or_refused(text):
-    problem(PROFILES["q35"], text)
+    VARIANTS.problem("qemu-q35", text)
