@@ -338,6 +338,9 @@ static int connect_to(const char *path)
 static void open_channel(const char *argument)
 {
     sys_prctl(PR_SET_NAME, (unsigned long)"tare-agent");
+    /* Jobs run as the same user. So that none of them can trace this process, write to its memory or use its
+     * descriptors through /proc, it may not be dumped; see ptrace(2). */
+    sys_prctl(PR_SET_DUMPABLE, 0);
     if (*argument == '/') {
         channel_in = channel_out = connect_to(argument);
         return;

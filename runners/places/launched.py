@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tare.runners.host.cgroups import CONTROLLERS
 from tare.runners.host.disks import disk_of
 from tare.runners.launcher.processes import SpawnRequest
+from tare.runners.native.sealed import sealed
 from tare.runners.places.host import HostPlace, PlacePlan, discard, resource_limits
 
 if TYPE_CHECKING:
@@ -58,14 +58,13 @@ class LaunchedPlace(HostPlace):
         return cgroup if cgroup.folders else None, cgroup.describe()
 
     def _request(self, channel: int, opened: ExitStack, *, quiet: bool) -> SpawnRequest:
+        del opened  # the sealed agent stays open for the next place
         plan = self._plan
-        agent = os.open(plan.agent, os.O_PATH | os.O_CLOEXEC)
-        opened.callback(os.close, agent)
         cgroup = self._cgroup
         return SpawnRequest(
             ("tare-agent", plan.context.run, "3"),
             environ={"TARE_RUN": plan.context.run},
-            program=agent,
+            program=sealed(plan.agent),
             fds={3: channel},
             steps=(*resource_limits(plan.limits, cgroup, alone=plan.count_processes), *plan.steps),
             cgroup=cgroup.unified if cgroup else None,

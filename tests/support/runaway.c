@@ -1,4 +1,4 @@
-/* Jobs that behave badly, for the integration tests: runaway fork | memory | fill FILE | many FOLDER | deaf | try. */
+/* Jobs that behave badly, for the integration tests: runaway fork | memory | fill FILE | many FOLDER | deaf | try | agent. */
 #include "sys.h"
 
 static int try_all(void)
@@ -18,6 +18,30 @@ static int try_all(void)
     for (unsigned i = 0; i < sizeof calls / sizeof calls[0]; i++) {
         long done = SYS(calls[i].number, calls[i].a, calls[i].b, calls[i].c);
         char *at = put_text(put_text(line, end, calls[i].name), end, " ");
+        at = put_text(at, end, done < 0 ? *errno_name(done) ? errno_name(done) : "error" : "ok");
+        at = put_text(at, end, "\n");
+        sys_write(1, line, (size_t)(at - line));
+    }
+    return 0;
+}
+
+/* What a job can do to the agent, its parent: one line each, "ok" or the error's name. */
+static int reach_agent(void)
+{
+    static const char *const files[] = {"exe", "mem", "fd/3", "environ"};
+    u64 parent = (u64)SYS(__NR_getppid);
+    char line[160], *end = line + sizeof line;
+    for (unsigned i = 0; i <= sizeof files / sizeof files[0]; i++) {
+        char path[80], *stop = path + sizeof path;
+        long done;
+        const char *name = "ptrace";
+        if (i < sizeof files / sizeof files[0]) {
+            name = files[i];
+            put_text(put_text(put_number(put_text(path, stop, "/proc/"), stop, parent), stop, "/"), stop, name);
+            done = sys_open(path, equal(name, "environ") ? O_RDONLY : O_RDWR);
+        } else
+            done = SYS(__NR_ptrace, 0x4206 /* PTRACE_SEIZE */, (long)parent, 0, 0);
+        char *at = put_text(put_text(line, end, name), end, " ");
         at = put_text(at, end, done < 0 ? *errno_name(done) ? errno_name(done) : "error" : "ok");
         at = put_text(at, end, "\n");
         sys_write(1, line, (size_t)(at - line));
@@ -80,6 +104,8 @@ int tare_main(int argc, char **argv, char **envp)
         for (;;)
             sys_poll(0, 0, -1, 0);
     }
+    if (equal(what, "agent"))
+        return reach_agent();
     if (equal(what, "show") && argc > 2)
         return show(argv[2]);
     return equal(what, "try") ? try_all() : 2;
