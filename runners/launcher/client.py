@@ -11,13 +11,13 @@ import os
 import signal as signals
 import subprocess
 import threading
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from tare.runners.launcher.connection import LANE_SHIFT, Connection, held_back, no_gate, socket_pair
 from tare.runners.launcher.processes import LauncherError, SpawnRequest
 from tare.runners.native.build import build
+from tare.runners.native.sealed import sealed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -72,12 +72,12 @@ class Launcher:
 
     def _start_inside(self, steps: tuple[Step, ...], environ: Mapping[str, str], lane: int) -> Connection:
         ours, theirs = socket_pair()
-        program = os.open(self._program, os.O_PATH | os.O_CLOEXEC)
-        with theirs, ExitStack() as opened:
-            opened.callback(os.close, program)
+        with theirs:
             fds = {3: theirs.fileno()}
             argv = ("tare-launcher", "3")
-            spawned = self.spawn(SpawnRequest(argv, environ, program=program, fds=fds, steps=steps))
+            spawned = self.spawn(
+                SpawnRequest(argv, environ, program=sealed(self._program), fds=fds, steps=steps)
+            )
 
         def end() -> None:
             if self.wait(spawned.id, _END_SECONDS) is None:
@@ -104,12 +104,9 @@ class Launcher:
         Raises:
             SpawnError: a step was refused.
         """
-        program = os.open(self._program, os.O_PATH | os.O_CLOEXEC)
-        try:
-            request = SpawnRequest(("tare-launcher", "--self-check"), environ, program=program, steps=steps)
-            self.wait(self.spawn(request).id)
-        finally:
-            os.close(program)
+        argv = ("tare-launcher", "--self-check")
+        request = SpawnRequest(argv, environ, program=sealed(self._program), steps=steps)
+        self.wait(self.spawn(request).id)
 
     def resident_bytes(self) -> int:
         """Resident memory of the main thread's launcher process, now (``/proc/PID/statm``)."""
@@ -185,7 +182,8 @@ def _start(program: Path, lane: int) -> Connection:
     with theirs:
         process = subprocess.Popen(
             ["tare-launcher", str(theirs.fileno())],
-            executable=program,
+            # The child closes this descriptor before it executes, so the path leads through us.
+            executable=f"/proc/{os.getpid()}/fd/{sealed(program)}",
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             pass_fds=[theirs.fileno()],
