@@ -2,31 +2,109 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tare.bench.campaign.loop import Campaign
 from tare.bench.campaign.provision import Provisioned
 from tare.bench.campaign.recorder import Recorder
 from tare.bench.campaign.remaining import Remaining
 from tare.bench.campaign.stopping import EVERY_BLOCK
+from tare.bench.planning.modes import MODES
+from tare.bench.planning.plan import Case, Plan
 from tare.bench.planning.runners import Bench
 from tare.bench.progress import Silent
+from tare.bench.workloads.base import ParseError
+from tare.results.record import Metric
 from tare.runners.context import RunContext, Supplies
-from tare.runners.model import Limits
+from tare.runners.model import Job, Limits
 from tare.runners.settings import RunnerSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from tare.bench.campaign.remaining import SlotKey
     from tare.bench.campaign.stopping import Stopping
-    from tare.bench.planning.plan import Plan
     from tare.bench.progress import Progress
     from tare.results.record import Trial
     from tare.runners.context import Runner
+    from tare.runners.model import JobResult
 
 LIMITS = Limits(cpus=1, memory_bytes=1 << 20)
+KEYS = ("bare", "bare-again", "box")
+"""Runner keys of a plan's cases: the base, its control and another."""
+
+
+@dataclass(frozen=True)
+class Steady:
+    """A steady-state workload whose metric is the time that the fake runner says."""
+
+    name: str = "work"
+    family: str = "fake"
+    summary: str = ""
+    programs: tuple[str, ...] = ()
+    cold: bool = False
+    parameters: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    mangled: bool = False
+    """Its output is never understood."""
+
+    def job(self, site: object, seconds: float) -> Job:
+        del site, seconds
+        return Job(argv=("/work",))
+
+    def metrics(self, result: JobResult) -> tuple[Metric, ...]:
+        if self.mangled:
+            raise ParseError(self.name, "nonsense", result.stdout)
+        value = result.inside_seconds
+        return (Metric(name="work.seconds", value=value, unit="s", direction="lower", primary=True),)
+
+    def nominal_seconds(self, seconds: float) -> float:
+        return seconds
+
+
+class Telling(Silent):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.trials: list[tuple[int, str]] = []
+
+    def say(self, text: str) -> None:
+        self.lines.append(text)
+
+    def trial(self, done: int, what: str) -> None:
+        self.trials.append((done, what))
+
+
+class Watched:
+    """Stands for a deadline: passes when it was asked so often. See :class:`tare.bench.campaign.deadline.Deadline`."""
+
+    def __init__(self, after: int = 1 << 30) -> None:
+        self.after = after
+        self.asked: list[str] = []
+
+    def passed(self, before: str) -> bool:
+        self.asked.append(before)
+        return len(self.asked) > self.after
+
+
+def make_plan(
+    workloads: Sequence[Any], *, blocks: int = 4, rounds: int = 2, warmups: bool = True, **changes: Any
+) -> Plan:
+    """Plan so many blocks of every kind under :data:`KEYS`."""
+    made = Plan(
+        mode=replace(MODES["quick"], rounds=rounds, warmups=warmups),
+        seed=7,
+        cases=tuple(Case(workload, key) for workload in workloads for key in KEYS),
+        skips=(),
+        cold_blocks=blocks,
+        steady_blocks=blocks,
+        estimate_seconds=1.0,
+        trials=0,
+        experiment_blocks={workload.name: blocks for workload in workloads},
+    )
+    return replace(made, **changes)
 
 
 def make_provisioned(runners: Mapping[str, Runner]) -> Provisioned:

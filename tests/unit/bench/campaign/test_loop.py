@@ -1,47 +1,16 @@
 import itertools
 from collections import Counter
-from dataclasses import dataclass, replace
 
 import pytest
 
-from support.campaigns import make_campaign
+from support.campaigns import Steady, make_campaign, make_plan
 from tare.bench.campaign import steady_state
 from tare.bench.campaign.failures import GIVE_UP_AFTER
 from tare.bench.campaign.remaining import done_slots
 from tare.bench.campaign.stopping import Precision
-from tare.bench.planning.modes import MODES
-from tare.bench.planning.plan import Case, Plan, Skip
-from tare.bench.workloads.base import ParseError
+from tare.bench.planning.plan import Skip
 from tare.bench.workloads.null import Null
-from tare.results.record import Metric
 from tare.runners.fake import FakeClock, FakeRunner
-from tare.runners.model import Job
-
-
-@dataclass(frozen=True)
-class Steady:
-    name: str = "work"
-    family: str = "fake"
-    summary: str = ""
-    programs: tuple = ()
-    cold: bool = False
-    parameters = {}  # noqa: RUF012
-    mangled: bool = False
-
-    def job(self, site, seconds):
-        return Job(argv=("/work",))
-
-    def metrics(self, result):
-        if self.mangled:
-            raise ParseError(self.name, "nonsense", result.stdout)
-        return (
-            Metric(
-                name="work.seconds", value=result.inside_seconds, unit="s", direction="lower", primary=True
-            ),
-        )
-
-    def nominal_seconds(self, seconds):
-        return seconds
 
 
 @pytest.fixture(autouse=True)
@@ -65,17 +34,12 @@ def make(
 ):
     clock = FakeClock()
     runners = {"bare": FakeRunner("bare", clock=clock), "box": FakeRunner("box", clock=clock, **(box or {}))}
-    cases = tuple(Case(workload, key) for workload in workloads for key in ("bare", "bare-again", "box"))
-    mode = MODES["quick"]
-    plan = Plan(
-        mode=replace(mode, rounds=rounds, warmups=warmups),
-        seed=7,
-        cases=cases,
+    plan = make_plan(
+        workloads,
+        blocks=blocks,
+        rounds=rounds,
+        warmups=warmups,
         skips=tuple(skips),
-        cold_blocks=blocks,
-        steady_blocks=blocks,
-        estimate_seconds=1.0,
-        trials=0,
         reopened=frozenset(reopened),
     )
     kept = []
