@@ -1,1 +1,1 @@
-"""What is made of stored runs: comparisons, reports, histories, baselines, calibrations."""
+"""Judge stored runs: comparisons, reports, histories, baselines, calibrations."""

@@ -1,7 +1,7 @@
-"""Baselines: runs kept to compare with, ``<baselines-dir>/<host class>/<name>/``, and which one is in use.
+"""Keep runs to compare with as baselines: ``<baselines-dir>/<host class>/<name>/``.
 
-A baseline is a run's folder as it is, so that everything that reads runs reads it. ``<host class>/USE`` names the one
-that ``tare compare baseline`` means on such hosts.
+A baseline is a copy of a run's folder, so that everything that reads runs reads it. ``<host class>/USE`` names the one
+that ``tare compare baseline`` means on hosts of that class.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from tare.results.errors import ResultError
 from tare.results.storage.load import MANIFEST, TRIALS, load_run
@@ -25,51 +25,54 @@ if TYPE_CHECKING:
     from tare.results.record import Manifest
 
 USE = "USE"
+"""Name of the file that names the baseline in use."""
 MOST_DAYS = 90
-"""Older baselines are stale: too much has changed that no fact records."""
+"""Age in days above which a baseline is stale: too much has changed that no fact records."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_OF_THE_HOST = ("cpu.", "kernel.", "memory.", "virtualisation.", "container", "workdir.")
+_HOST_FACTS = ("cpu.", "kernel.", "memory.", "virtualisation.", "container", "workdir.")
 
 
 @dataclass(frozen=True, slots=True)
-class Here:
-    """This host, as far as baselines are concerned."""
+class ThisHost:
+    """What decides whether a baseline may be used: this host's class and facts, and the date."""
 
     host_class: str
     context: Mapping[str, Any]
+    """Facts that must agree with the baseline's, as a manifest's ``context`` has them."""
     now: datetime.datetime
 
     @classmethod
-    def now_and_here(cls, workdir: Path | None = None) -> Here:
-        """Look at the host."""
+    def read(cls, workdir: Path | None = None) -> Self:
+        """Read the host's facts and clock."""
         facts = host_facts(workdir)
         return cls(host_class(facts), context_facts(facts), datetime.datetime.now(datetime.UTC))
 
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """A run that is kept."""
+    """A run that is kept to compare with."""
 
     path: Path
     host_class: str
     manifest: Manifest | None
-    """``None`` if it is damaged."""
+    """``None`` if the baseline is damaged."""
     used: bool
+    """``tare compare baseline`` means it on hosts of its class."""
     refusals: tuple[str, ...]
-    """Why it may not be used on this host today; empty if it may."""
+    """Reasons against using it on this host today; empty if there are none."""
 
     @property
     def name(self) -> str:
-        """What ``use`` and ``compare`` call it."""
+        """Return the name by which ``use`` and ``compare`` know it."""
         return self.path.name
 
 
 def save(run_dir: Path, folder: Path, name: str = "") -> Path:
-    """Keep a run as a baseline. Returns the baseline's folder, which appears whole or not at all.
+    """Keep a run as a baseline; return the baseline's folder, which appears whole or not at all.
 
     Raises:
-        UsageError: the run may not be one, or the name is taken or no name.
+        UsageError: the run may not become one, or the name is taken or invalid.
         ResultError: the run cannot be read.
     """
     run = load_run(run_dir)
@@ -77,27 +80,27 @@ def save(run_dir: Path, folder: Path, name: str = "") -> Path:
     name = name or manifest.name or manifest.run
     if not _NAME.fullmatch(name):
         raise UsageError(
-            f"{name!r} is no name for a baseline: use letters, digits, dots, hyphens; --name gives one."
+            f"{name!r} is no name for a baseline: use letters, digits, dots and hyphens; --name sets one."
         )
     if why := unfit(manifest):
         raise UsageError(f"run {manifest.run} cannot become a baseline: {why}")
     if not any(trial.outcome == "ok" for trial in run.trials()):
-        raise UsageError(f"run {manifest.run} cannot become a baseline: no trial in it is ok. Measure again.")
+        raise UsageError(
+            f"run {manifest.run} cannot become a baseline: none of its trials is ok. Measure again."
+        )
     target = folder / host_class(manifest.host) / name
     if target.exists():
-        raise UsageError(
-            f"there is a baseline {name} for {target.parent.name} already: choose another --name."
-        )
+        raise UsageError(f"a baseline {name} for {target.parent.name} exists already: choose another --name.")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=".save-", dir=target.parent))
+        partial = Path(tempfile.mkdtemp(prefix=".save-", dir=target.parent))
         try:
             for file in (MANIFEST, TRIALS):
-                shutil.copyfile(run.path / file, draft / file)
-            draft.chmod(0o755)
-            draft.rename(target)
+                shutil.copyfile(run.path / file, partial / file)
+            partial.chmod(0o755)
+            partial.rename(target)
         finally:
-            shutil.rmtree(draft, ignore_errors=True)
+            shutil.rmtree(partial, ignore_errors=True)
     except OSError as error:
         raise UsageError(
             f"cannot write {target}: {error.strerror}. Choose another --baselines-dir."
@@ -106,18 +109,18 @@ def save(run_dir: Path, folder: Path, name: str = "") -> Path:
 
 
 def unfit(manifest: Manifest) -> str:
-    """Why a run can never be a baseline, or nothing."""
+    """Return why a run can never be a baseline; empty if it can."""
     if manifest.mode == "quick":
         return "quick runs never are: they have too few samples. Run without --quick."
     if manifest.mode == "imported":
-        return "it is imported, so nobody knows on which host it was measured. Compare with it by name."
+        return "it is imported, so its host is not known. Compare with it by name."
     if manifest.status != "complete":
         return f"it is {manifest.status}. Finish it with `tare run --resume {manifest.run}`."
     return ""
 
 
-def all_baselines(folder: Path, here: Here) -> list[Baseline]:
-    """Every baseline of every host class, and whether it may be used here and now."""
+def all_baselines(folder: Path, here: ThisHost) -> list[Baseline]:
+    """List every baseline of every host class, with the reasons against using it here and now."""
     found = []
     for manifest_path in sorted(folder.glob(f"*/*/{MANIFEST}")):
         path = manifest_path.parent
@@ -133,13 +136,13 @@ def all_baselines(folder: Path, here: Here) -> list[Baseline]:
     return found
 
 
-def refusals(manifest: Manifest, of_class: str, here: Here) -> tuple[str, ...]:
-    """Why a baseline may not be used: never fit, foreign, or stale."""
+def refusals(manifest: Manifest, of_class: str, here: ThisHost) -> tuple[str, ...]:
+    """List the reasons against using a baseline here: unfit, misplaced, foreign, stale."""
     if why := unfit(manifest):
         return (why,)
     own = host_class(manifest.host)
     if own != of_class:
-        return (f"it lies under {of_class}, but was measured on {own}: it was moved or edited.",)
+        return (f"it is stored under {of_class} but was measured on {own}: it was moved or edited.",)
     if own != here.host_class:
         return (f"foreign: it was measured on {own}; this host is {here.host_class}.",)
     found = []
@@ -151,19 +154,19 @@ def refusals(manifest: Manifest, of_class: str, here: Here) -> tuple[str, ...]:
         if days > MOST_DAYS:
             found.append(f"stale: it is {days} days old, more than {MOST_DAYS}.")
         if days < 0:
-            found.append(f"its date {manifest.created} lies in the future: look at the clock.")
+            found.append(f"its date {manifest.created} is in the future: check the clock.")
     for name, value in here.context.items():
         then = manifest.context.get(name)
-        if then != value and name.startswith(_OF_THE_HOST):
+        if then != value and name.startswith(_HOST_FACTS):
             found.append(f"stale: {name} was {then}, is now {value}.")
     return tuple(found)
 
 
-def use(name: str, folder: Path, here: Here) -> Baseline:
-    """Make a baseline of this host's class the one that is compared with.
+def use(name: str, folder: Path, here: ThisHost) -> Baseline:
+    """Put a baseline into use for this host's class.
 
     Raises:
-        UsageError: there is none of that name, or it is stale or foreign.
+        UsageError: no baseline has that name, or it is stale or foreign.
     """
     known = all_baselines(folder, here)
     own = [one for one in known if one.name == name and one.host_class == here.host_class]
@@ -173,17 +176,17 @@ def use(name: str, folder: Path, here: Here) -> Baseline:
             ", ".join(f"{one.name} ({one.host_class})" for one in known)
             or "none; `tare baseline save` makes one"
         )
-        raise UsageError(f"there is no baseline {name!r} in {folder}. Known: {names}.")
+        raise UsageError(f"no baseline is named {name!r} in {folder}. Known: {names}.")
     _refuse(chosen)
     (chosen.path.parent / USE).write_text(f"{name}\n", encoding="utf-8")
     return chosen
 
 
-def used_here(folder: Path, here: Here) -> Path:
-    """The folder of the baseline in use on this host.
+def used_here(folder: Path, here: ThisHost) -> Path:
+    """Return the folder of the baseline in use on this host.
 
     Raises:
-        UsageError: none is in use, or it must be refused today.
+        UsageError: none is in use, or it may not be used today.
     """
     for one in all_baselines(folder, here):
         if one.used and one.host_class == here.host_class:

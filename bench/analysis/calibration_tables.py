@@ -1,4 +1,4 @@
-"""What a calibration found, as tables for people and as JSON."""
+"""Write a calibration's rates as tables for people, and as JSON."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ if TYPE_CHECKING:
     from tare.results.judgement.calibration import Calibration, Rate
 
 GOAL = 0.95
-"""Power that the summary asks for."""
+"""Share of slowdowns to find, for the table of the blocks that this takes."""
 
 
 def as_json(found: Calibration) -> str:
-    """Everything."""
+    """Return the whole calibration as indented JSON."""
     return msgspec.json.format(msgspec.json.encode(found), indent=2).decode()
 
 
 def as_text(found: Calibration) -> str:
-    """The tables, their columns set apart by blanks."""
+    """Return the tables with columns separated by blanks."""
     return "\n".join(_lines(found, _plain))
 
 
 def as_markdown(found: Calibration) -> str:
-    """The tables in Markdown."""
+    """Return the tables in Markdown."""
     return "\n".join(_lines(found, _pipes))
 
 
@@ -130,7 +130,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     class Table(Protocol):
-        """Lays rows out."""
+        """A function that lays out rows under their heads."""
 
         def __call__(self, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-            """Its lines."""
+            """Give the lines of the table."""

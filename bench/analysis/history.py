@@ -1,4 +1,4 @@
-"""All runs of a host class as histories, one for each series, with their change points."""
+"""Turn all runs of a host class into histories, one for each series, and search them for change points."""
 
 from __future__ import annotations
 
@@ -26,18 +26,23 @@ if TYPE_CHECKING:
     from tare.results.storage.load import Run
 
 IMPORTED = "imported"
-"""The host class of runs whose host nobody knows."""
+"""Host class of imported runs, whose host is not known."""
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
-    """One run's place in a history."""
+class HistoryPoint:
+    """One run in a history: the median of its values of the series."""
 
     run: str
+    """Run id."""
     name: str
+    """The name that the user gave the run; empty without one."""
     created: str
+    """ISO 8601 UTC."""
     median: float
+    """In the history's unit."""
     values: int
+    """Number of trials that the median is taken of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,21 +55,21 @@ class History:
     unit: str
     direction: Direction
     runner: str
-    points: tuple[Point, ...]
+    points: tuple[HistoryPoint, ...]
     changes: tuple[ChangePoint, ...]
 
     def worse(self, change: ChangePoint) -> bool:
-        """Whether a change is for the worse."""
+        """Return whether a change went in the direction that is worse for this metric."""
         return (change.ratio > 1) == (self.direction == "lower")
 
     @property
-    def first_bad(self) -> Point | None:
-        """The first run of the latest change for the worse that no later change made good."""
+    def first_bad(self) -> HistoryPoint | None:
+        """Return the run in which the metric became worse; ``None`` if its latest change was no such change."""
         last = self.changes[-1] if self.changes else None
         return self.points[last.index] if last and self.worse(last) else None
 
     def as_json(self) -> dict[str, Any]:
-        """For machines."""
+        """Return everything in JSON's types."""
         bad = self.first_bad
         return {
             "workload": self.workload,
@@ -93,19 +98,20 @@ class History:
 
 @dataclass(frozen=True, slots=True)
 class Histories:
-    """Everything of one host class."""
+    """The histories of one host class."""
 
     host_class: str
     runs: tuple[Path, ...]
+    """Folders of the runs, oldest first."""
     histories: tuple[History, ...]
     left_out: tuple[str, ...]
-    """What is not among them, one sentence each."""
+    """Notes on runs that are not among them, one sentence each."""
     searched: bool
-    """Whether change points were looked for; they cannot be without ruptures."""
+    """Change points were searched for; without ruptures they cannot be."""
 
 
 def class_of(manifest: Manifest) -> str:
-    """The host class of a run."""
+    """Return the host class of a run; :data:`IMPORTED` if its host is not known."""
     return host_class(manifest.host) if manifest.host else IMPORTED
 
 
@@ -116,13 +122,13 @@ def collect(
 
     Args:
         folders: of runs, oldest first.
-        of_class: only those of this host class.
-        thresholds: relative changes that matter.
-        quick: take quick runs, too.
-        all_metrics: not only those that workloads are judged by.
+        of_class: host class of the runs to take.
+        thresholds: smallest relative changes to report, by series.
+        quick: include quick runs.
+        all_metrics: include metrics that workloads are not judged by.
 
     Raises:
-        UsageError: there is no such run; the text names the classes that there are.
+        UsageError: no run is of that class; the text names the classes of those that were found.
     """
     left: list[str] = []
     runs: list[Run] = []
@@ -137,18 +143,18 @@ def collect(
         if found != of_class:
             others[found] = others.get(found, 0) + 1
         elif run.manifest.mode == "quick" and not quick:
-            left.append(f"{run.manifest.run} is a quick run; --with-quick takes it, too.")
+            left.append(f"{run.manifest.run} is a quick run; --with-quick includes it.")
         else:
             runs.append(run)
     known = ", ".join(f"{name} ({n})" for name, n in sorted(others.items()))
     if not runs:
         more = f" There are runs of {known}; --host-class chooses." if others else ""
-        raise UsageError(f"there is no run of host class {of_class} to show.{more} {' '.join(left)}".strip())
+        raise UsageError(f"no run of host class {of_class} to show.{more} {' '.join(left)}".strip())
     if others:
         left.append(f"Runs of other host classes: {known}.")
     searched = available()
     if not searched:
-        left.append("Change points were not looked for: `pip install ruptures` makes that possible.")
+        left.append("Change points were not searched for: `pip install ruptures` makes that possible.")
     histories = _histories(runs, thresholds, all_metrics=all_metrics, searched=searched)
     return Histories(of_class, tuple(run.path for run in runs), tuple(histories), tuple(left), searched)
 
@@ -156,7 +162,7 @@ def collect(
 def _histories(
     runs: Iterable[Run], thresholds: Thresholds, *, all_metrics: bool, searched: bool
 ) -> list[History]:
-    points: dict[tuple[str, str, str, str, str, Direction], list[Point]] = {}
+    points: dict[tuple[str, str, str, str, str, Direction], list[HistoryPoint]] = {}
     for run in runs:
         about = run.manifest
         for key, series in good_series(read_frame(run)).items():
@@ -165,7 +171,7 @@ def _histories(
                 continue
             identity = (key.workload, key.parameters, key.metric, key.runner, series.unit, series.direction)
             median = float(np.median(series.value))
-            point = Point(about.run, about.name, about.created, median, len(series.value))
+            point = HistoryPoint(about.run, about.name, about.created, median, len(series.value))
             points.setdefault(identity, []).append(point)
     found = []
     for (workload, parameters, metric, runner, unit, direction), own in points.items():
@@ -177,17 +183,17 @@ def _histories(
 
 
 def stored_runs(results_dir: Path) -> list[Path]:
-    """All runs, oldest first."""
+    """List the folders of all stored runs, oldest first."""
     return [entry.path for entry in list_runs(results_dir)]
 
 
 def likely_class(folders: Iterable[Path], here: str) -> str:
-    """The class that a user means who names none: this host's, or the only one that there are runs of."""
+    """Guess the host class that is meant if none is named: the only one that there are runs of, or this host's."""
     found = set()
     for folder in folders:
         try:
             found.add(class_of(load_run(folder).manifest))
         except ResultError:
-            # Told of when the runs are collected.
+            # `collect` tells the user.
             continue
     return found.pop() if len(found) == 1 else here

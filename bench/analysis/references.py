@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tare.bench.analysis.baselines import Here, used_here
+from tare.bench.analysis.baselines import ThisHost, used_here
 from tare.results.errors import ResultError
 from tare.results.storage.find import find_run
 
@@ -38,4 +38,4 @@ def run_folder_of(reference: str, output: OutputSettings) -> Path:
     except ResultError:
         if reference != "baseline":
             return find_run(reference, output.results_dir, also=baseline_folders(output))
-    return used_here(output.baselines_dir, Here.now_and_here())
+    return used_here(output.baselines_dir, ThisHost.read())

@@ -1,4 +1,4 @@
-"""Step 6, compare and report: the one place where stored trials meet pandas and matplotlib."""
+"""Compare a stored run's runners and write its report. Imports pandas and matplotlib."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
-    """A report that was written."""
+class WrittenReport:
+    """A report that was written: where its page is, and its summary."""
 
     index: Path
     text: str
-    """Summary for a terminal."""
+    """Lines for a terminal."""
 
 
 def report_input(run_dir: Path) -> ReportInput:
-    """Load a run and compare its runners with the base; imported ones without it with the first that they name."""
+    """Load a run and compare its runners with the base, or those of an imported run without one with the first."""
     run = load_run(run_dir)
     trials = tuple(run.trials())
     frame = read_frame(run)
@@ -50,6 +50,7 @@ def report_input(run_dir: Path) -> ReportInput:
 
 
 def _base(mode: str, trials: tuple[Trial, ...]) -> str:
+    """Name the runner that the others are compared with."""
     found = dict.fromkeys(trial.runner for trial in trials if trial.outcome == "ok" and not trial.control)
     if BASE in found:
         return BASE
@@ -57,14 +58,15 @@ def _base(mode: str, trials: tuple[Trial, ...]) -> str:
     return next(iter(found), BASE) if mode == "imported" else variant
 
 
-def report_run(run_dir: Path, reports_dir: Path, *, language: Language = "en") -> Written:
-    """Write ``<reports_dir>/<run-id>/`` and return where its page is."""
+def report_run(run_dir: Path, reports_dir: Path, *, language: Language = "en") -> WrittenReport:
+    """Write ``<reports_dir>/<run-id>/``."""
     given = report_input(run_dir)
     paths = build_report(given, reports_dir / given.manifest.run, language=language)
-    return Written(paths.index, render(given))
+    return WrittenReport(paths.index, render(given))
 
 
 def _files(run_dir: Path) -> dict[str, Path]:
+    """List the files that the page links: title → path."""
     wanted = ("manifest.json", "trials.jsonl", "pytest-benchmark.json")
     found = {name: run_dir / name for name in wanted if (run_dir / name).exists()}
     return found | {f"profile: {path.name}": path for path in sorted((run_dir / "profiles").glob("*.*"))}

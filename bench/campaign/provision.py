@@ -61,7 +61,7 @@ class Provisioned:
     missing: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """Program → (reason, remedy), for those that could not be had."""
     verified: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """Runner's label → what its jobs found of their limits, see :func:`tare.runners.inside.limits.look`; or ``error``."""
+    """Runner's label → limits as its jobs read them, see :func:`tare.runners.inside.limits.look`; or ``error``."""
 
     def runner(self, key: str) -> Runner:
         """Return the runner of a case's key, which for the A/A control is the base's."""

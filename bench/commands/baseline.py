@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
         run_dir = run_folder_of(arguments.reference, wanted)
         print(baselines.save(run_dir, folder, arguments.name))
         return Exit.OK
-    here = baselines.Here.now_and_here()
+    here = baselines.ThisHost.read()
     if arguments.action == "use":
         print(baselines.use(arguments.name, folder, here).path)
         return Exit.OK

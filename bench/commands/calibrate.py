@@ -45,14 +45,14 @@ def options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Measure, judge, store, print."""
     from tare.bench.analysis import calibration as calibrating  # noqa: PLC0415
-    from tare.bench.analysis.known import folder_of  # noqa: PLC0415
+    from tare.bench.analysis.known import calibration_folder  # noqa: PLC0415
     from tare.runners.host.facts import host_class, host_facts  # noqa: PLC0415
 
     arguments.trailing = ()
     request = requests.request_from(arguments)
     request = request.with_run(runners=request.settings.run.runners or ("bare", "namespaces"))
     host = host_class(host_facts(None))
-    folder = folder_of(host, arguments.keep_in)
+    folder = calibration_folder(host, arguments.keep_in)
     load = [] if arguments.analyse else [os.getloadavg()[0]]
     if arguments.analyse:
         run_dir = _last(folder / "runs")

@@ -43,7 +43,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """List, and draw or export if asked."""
     from tare.bench.analysis import history  # noqa: PLC0415 - imports pandas
-    from tare.bench.analysis.baselines import Here  # noqa: PLC0415
+    from tare.bench.analysis.baselines import ThisHost  # noqa: PLC0415
     from tare.bench.analysis.references import run_folder_of  # noqa: PLC0415
     from tare.results.judgement.thresholds import Thresholds, read_thresholds  # noqa: PLC0415
     from tare.results.storage.load import load_run  # noqa: PLC0415
@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
         own = history.class_of(load_run(folders[0]).manifest)
     else:
         folders = history.stored_runs(wanted.results_dir)
-        own = history.likely_class(folders, Here.now_and_here().host_class)
+        own = history.likely_class(folders, ThisHost.read().host_class)
     found = history.collect(
         folders,
         of_class=arguments.host_class or own,

@@ -27,8 +27,10 @@ HEAVY = {"numpy", "pandas", "scipy", "matplotlib", "rich", "pytest", "jinja2", "
 START_UP = (
     "bench/__main__.py",
     "bench/pipeline.py",
-    "bench/campaign/loop.py",
+    *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "bench/campaign").glob("*.py")),
     "bench/planning/plan.py",
+    "bench/analysis/conclusion.py",
+    "bench/analysis/calibration.py",
     "results/record.py",
     "results/storage/store.py",
 )

@@ -10,7 +10,8 @@ from tare.runners.errors import UsageError
 if TYPE_CHECKING:
     import argparse
 
-    from tare.bench.analysis.comparison import Outcome, Rules
+    from tare.bench.analysis.comparison import Rules
+    from tare.bench.analysis.gate_report import GateReport
 
 FORMATS = ("text", "markdown", "json", "junit")
 
@@ -44,7 +45,7 @@ def rules(arguments: argparse.Namespace) -> Rules:
     return Rules(arguments.thresholds, arguments.multiplicity)
 
 
-def say(outcome: Outcome, arguments: argparse.Namespace) -> None:
+def say(outcome: GateReport, arguments: argparse.Namespace) -> None:
     """Print, and write the files.
 
     Raises:

@@ -9,7 +9,7 @@ import pytest
 from support.results_making import metric, trial, write_run
 from tare.bench.__main__ import main
 from tare.bench.analysis import baselines
-from tare.bench.analysis.baselines import Here
+from tare.bench.analysis.baselines import ThisHost
 from tare.runners.errors import UsageError
 from tare.runners.host.facts import context_facts, host_class
 
@@ -20,7 +20,7 @@ FACTS = {
     "virtualisation": {"kind": "kvm"},
 }
 NOW = datetime.datetime(2026, 11, 25, tzinfo=datetime.UTC)
-HERE = Here(host_class(FACTS), context_facts(FACTS), NOW)
+HERE = ThisHost(host_class(FACTS), context_facts(FACTS), NOW)
 
 
 @pytest.fixture
@@ -80,12 +80,12 @@ def test_a_baseline_is_never_overwritten(make, tmp_path):
 def test_foreign_and_stale_ones_are_refused_with_the_reason(make, tmp_path):
     baselines.save(make(), tmp_path / "kept")
     other = FACTS | {"cpu": {"model": "Other", "allowed": 2}}
-    foreign = Here(host_class(other), context_facts(other), NOW)
+    foreign = ThisHost(host_class(other), context_facts(other), NOW)
     assert "foreign" in refusals(tmp_path, foreign)
     old = dataclasses.replace(HERE, now=NOW + datetime.timedelta(days=200))
     assert "days old, more than 90" in refusals(tmp_path, old)
     updated = FACTS | {"kernel": {"release": "6.2", "machine": "x86_64"}}
-    new = Here(host_class(updated), context_facts(updated), NOW)
+    new = ThisHost(host_class(updated), context_facts(updated), NOW)
     assert "kernel.release was 6.1, is now 6.2" in refusals(tmp_path, new)
     for here, says in ((foreign, "foreign"), (old, "stale"), (new, "kernel.release")):
         with pytest.raises(UsageError, match=says):
@@ -107,7 +107,7 @@ def test_a_damaged_one_is_listed_as_such(make, tmp_path):
 
 def test_the_command(make, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(Here, "now_and_here", classmethod(lambda _cls, *_: HERE))
+    monkeypatch.setattr(ThisHost, "read", classmethod(lambda _cls, *_: HERE))
     run = make()
     places = ["--results-dir", str(run.parent), "--baselines-dir", "kept"]
     assert main(["compare", "baseline", "good", *places]) == 2

@@ -8,7 +8,7 @@ import pytest
 
 from support.results_making import metric, trial, write_run
 from tare.bench.__main__ import main
-from tare.bench.analysis.baselines import Here
+from tare.bench.analysis.baselines import ThisHost
 from tare.results.statistics.changepoints import ChangePoint, SearchMissing, change_points
 from tare.runners.host.facts import host_class
 
@@ -72,8 +72,8 @@ FACTS = {"cpu": {"model": "Example", "allowed": 2}}
 @pytest.fixture
 def runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    here = Here(host_class(FACTS), {}, None)
-    monkeypatch.setattr(Here, "now_and_here", classmethod(lambda _cls, *_: here))
+    here = ThisHost(host_class(FACTS), {}, None)
+    monkeypatch.setattr(ThisHost, "read", classmethod(lambda _cls, *_: here))
     for i, level in enumerate(draws(12, 5, 0.005) * np.where(np.arange(12) >= 8, 1.2, 1.0)):
         run = f"20261123-1917{i:02}-aaaa"
         trials = [

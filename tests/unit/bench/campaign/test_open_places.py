@@ -37,10 +37,15 @@ def test_the_control_has_a_place_of_its_own_made_by_the_base():
 
 def test_leaving_closes_everything_on_any_way_out():
     places, runners, _ = make()
-    with pytest.raises(KeyboardInterrupt), places:
-        for key in ("bare", "bare-again", "box"):
-            places.open(key)
-        raise KeyboardInterrupt
+
+    def interrupted():
+        with places:
+            for key in ("bare", "bare-again", "box"):
+                places.open(key)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert not any(runner.open_places for runner in runners.values())
 
 

@@ -1,0 +1,94 @@
+"""Write what a comparison means for a change: pass or fail, as text, JSON, Markdown and JUnit."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tare.reports.render import changes
+from tare.reports.text import numbers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tare.results.judgement.between_runs import RunsCompared
+    from tare.results.judgement.comparison import Comparison
+    from tare.results.judgement.gate import Gate
+
+
+@dataclass(frozen=True, slots=True)
+class GateReport:
+    """Two sides compared, and whether the change from one to the other passes."""
+
+    base: str
+    """Name of the side that is compared with."""
+    head: str
+    """Name of the side that is judged."""
+    compared: RunsCompared
+    gate: Gate
+    remarks: tuple[str, ...] = ()
+    """Qualifications that a reader needs, one sentence each."""
+
+    @property
+    def regressed(self) -> bool:
+        """Return whether a judged metric became worse by more than its threshold and the noise."""
+        return not self.gate.passed
+
+    def as_json(self) -> str:
+        """Return everything as indented JSON."""
+        return json.dumps(
+            {
+                "base": self.base,
+                "head": self.head,
+                "passed": self.gate.passed,
+                "remarks": list(self.remarks),
+                "unlike": list(self.compared.unlike),
+                "missing": [key._asdict() for key in self.compared.missing],
+                "added": [key._asdict() for key in self.compared.added],
+                "comparisons": msgspec.to_builtins(self.compared.comparisons),
+            },
+            indent=2,
+        )
+
+    def as_text(self) -> str:
+        """Return lines for a person: regressions first, then improvements, then counts."""
+        return "\n".join(self._lines())
+
+    def as_markdown(self) -> str:
+        """Return a table for reviewers in Markdown."""
+        return changes.markdown(self._changes())
+
+    def as_junit(self) -> bytes:
+        """Return JUnit XML with a test case for each series, for CI servers."""
+        return changes.junit(self._changes())
+
+    def _changes(self) -> changes.Changes:
+        return changes.Changes(self.base, self.head, self.gate, self.compared.unlike, self.remarks)
+
+    def _lines(self) -> Iterator[str]:
+        yield f"{self.head} against {self.base}"
+        for text in self.compared.unlike:
+            yield f"  unlike: {text}"
+        yield from (f"  {remark}" for remark in self.remarks)
+        for title, group in (
+            ("worse", self.gate.regressions),
+            ("better", self.gate.improvements),
+            ("undecided", self.gate.undecided),
+            ("refused", self.gate.refused),
+        ):
+            for comparison in group:
+                yield f"  {title:<10} {_row(comparison)}"
+                yield from (f"             note: {symptom.text}" for symptom in comparison.symptoms)
+        yield (
+            f"{len(self.gate.regressions)} worse, {len(self.gate.improvements)} better, {len(self.gate.same)} same, "
+            f"{len(self.gate.undecided)} undecided, {len(self.gate.refused)} refused; "
+            f"{len(self.compared.missing)} series only in the base, {len(self.compared.added)} only in the head"
+        )
+
+
+def _row(comparison: Comparison) -> str:
+    name = f"{comparison.workload} {comparison.metric} on {comparison.runner}"
+    return f"{name:<48} cost {numbers.cost(comparison.cost)}: {comparison.because}"
