@@ -86,7 +86,7 @@ def save(run_dir: Path, folder: Path, name: str = "") -> Path:
         raise UsageError(f"run {manifest.run} cannot become a baseline: {why}")
     if not any(trial.outcome == "ok" for trial in run.trials()):
         raise UsageError(
-            f"run {manifest.run} cannot become a baseline: none of its trials is ok. Measure again."
+            f"run {manifest.run} cannot become a baseline: no trial in it is ok. Measure again."
         )
     target = folder / host_class(manifest.host) / name
     if target.exists():
