@@ -85,9 +85,7 @@ def save(run_dir: Path, folder: Path, name: str = "") -> Path:
     if why := unfit(manifest):
         raise UsageError(f"run {manifest.run} cannot become a baseline: {why}")
     if not any(trial.outcome == "ok" for trial in run.trials()):
-        raise UsageError(
-            f"run {manifest.run} cannot become a baseline: no trial in it is ok. Measure again."
-        )
+        raise UsageError(f"run {manifest.run} cannot become a baseline: no trial in it is ok. Measure again.")
     target = folder / host_class(manifest.host) / name
     if target.exists():
         raise UsageError(f"a baseline {name} for {target.parent.name} exists already: choose another --name.")
