@@ -14,7 +14,7 @@ import platform
 from typing import TYPE_CHECKING
 
 from tare.runners.errors import TareError
-from tare.runners.host.cgroups import Cgroups
+from tare.runners.host.cgroups.layout import Cgroups
 from tare.runners.host.files import file_system
 from tare.runners.model import Probe
 from tare.runners.places.launched import LaunchedPlace, LaunchPlan

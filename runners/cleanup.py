@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tare.runners.errors import TareError
-from tare.runners.host.cgroups import Cgroups
+from tare.runners.host.cgroups.layout import Cgroups
 from tare.runners.host.owners import (
     OWNER_FILE,
     RUN_ID,

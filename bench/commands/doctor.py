@@ -108,7 +108,7 @@ def _as_text(found: dict[str, Any], *, steps: bool) -> Iterator[str]:
         yield from _wrapped(f"not as expected: {oddity}")
     yield "\nConditions that spoil measurements"
     for condition in found["conditions"]:
-        mark = {True: "fine", False: "bad", None: "?"}[condition["ok"]]
+        mark = {True: "note" if condition["advice"] else "fine", False: "bad", None: "?"}[condition["ok"]]
         yield from _entry(mark, condition["name"], str(condition["found"]), condition["advice"])
 
 
@@ -124,8 +124,8 @@ def _entry(mark: str, name: str, reason: str, remedy: str) -> Iterator[str]:
     yield f"  {mark:<5}  {name}"
     if reason:
         yield from _wrapped(reason)
-    if remedy and mark != "fine":
-        yield from _wrapped(f"remedy: {remedy}")
+    if remedy:
+        yield from _wrapped(remedy if mark == "note" else f"remedy: {remedy}")
 
 
 def _wrapped(text: str) -> Iterator[str]:

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from tare.runners.agent.wire import Hello
     from tare.runners.context import RunContext
     from tare.runners.guests.watch import Watch
-    from tare.runners.host.cgroups import Cgroup, Cgroups
+    from tare.runners.host.cgroups.group import Cgroup
+    from tare.runners.host.cgroups.layout import Cgroups
     from tare.runners.launcher.processes import Spawned, SpawnRequest
     from tare.runners.model import Job, JobResult, Limits
 

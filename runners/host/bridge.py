@@ -1,7 +1,7 @@
-"""A bridge in a net namespace of its own, what guests' taps are plugged into. The host's own network is not touched.
+"""Make a bridge for guests' taps in a net namespace of its own, without touching the host's network.
 
-The host's side of it is in the namespace, too: whoever is to be reached from the guests has to be there. All of it goes
-with the namespace ``tare-<run>-…``, which :mod:`tare.runners.cleanup` finds by that name.
+The host's side of the bridge is in the namespace, too: a server for the guests has to run there. Removing the
+namespace ``tare-<run>-…`` removes everything; :mod:`tare.runners.cleanup` finds it by that name.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tare.runners.host.links import BITS, ip
 
 TUN = Path("/dev/net/tun")
 _NETWORK = "10.192.0"
-"""Nobody else is in the namespace, so any will do."""
+"""Any network will do, as nothing else is in the namespace."""
 HOST = f"{_NETWORK}.1"
 """The host's address on the bridge."""
 FIRST_GUEST, MOST_GUESTS = 2, 250
@@ -30,7 +30,11 @@ _NAMED = Path("/run/netns")
 
 
 def check_taps(tun: Path = TUN) -> None:
-    """Raises Missing: taps cannot be made here, and why."""
+    """Check that taps can be made here.
+
+    Raises:
+        Missing: they cannot; the text says why.
+    """
     if not tun.exists():
         raise Missing(f"There is no {tun}.", "Load it: modprobe tun")
     if os.geteuid() != 0:
@@ -42,13 +46,13 @@ def check_taps(tun: Path = TUN) -> None:
 
 
 class Bridge:
-    """The bridge of one runner. Close it to undo it."""
+    """The bridge of one runner. :meth:`close` removes it."""
 
     def __init__(self, run: str, name: str) -> None:
-        """Make it.
+        """Make the namespace and the bridge.
 
         Raises:
-            PlaceFailure: the host refuses; the text has the command's words.
+            PlaceFailure: the host refuses; the text has the command's message.
         """
         self._namespace = f"tare-{run}-{name}"
         self._taken = 0
@@ -65,11 +69,11 @@ class Bridge:
 
     @property
     def namespace(self) -> Path:
-        """Where the host's side is, for setns(2)."""
+        """Path of the net namespace with the host's side, for setns(2)."""
         return _NAMED / self._namespace
 
     def tap(self) -> tuple[int, str]:
-        """A new tap: its file descriptor, with which it vanishes, and the address for the guest behind it."""
+        """Make a tap; return its file descriptor, whose closing removes it, and the address for the guest behind it."""
         guest = FIRST_GUEST + self._taken % MOST_GUESTS
         self._taken += 1
         name = f"tap{self._taken}"
@@ -82,13 +86,13 @@ class Bridge:
         return fd, f"{_NETWORK}.{guest}"
 
     def close(self) -> None:
-        """Idempotent."""
+        """Remove the bridge with its namespace. Idempotent."""
         if self.namespace.exists():
             ip("netns", "delete", self._namespace, strict=False)
 
 
 def _tap(namespace: Path, name: str) -> int:
-    """A tap belongs to the namespace in which its device file was opened, so a thread goes there for that."""
+    """Make a tap in a namespace: it belongs to where its device file was opened, so a thread enters it for that."""
     made: list[int | OSError] = []
 
     def make() -> None:

@@ -1,7 +1,7 @@
-"""What spoils measurements on this host, and what one could do about it.
+"""Check the host for conditions that spoil measurements, and advise on them.
 
-Each condition is looked at by one small function of ``root``, all listed in :data:`CHECKS`. Nothing is changed
-here: a condition may carry the command that would change it and the one that would change it back.
+Each condition is checked by one small function of ``root``, listed in :data:`CHECKS`. Nothing is changed: a condition
+may carry the command that would change it, and the one that would change it back.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tare.runners.host.cpuinfo import cpu_facts, turbo
-from tare.runners.host.facts import chosen, file_system_of, read
+from tare.runners.host.facts import chosen, file_system_of
+from tare.runners.host.files import ROOT, read
+from tare.runners.host.system import cpu_time, load_average, memory
 from tare.runners.host.virtualisation import virtualisation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-_ROOT = Path("/")
 
 STEAL_SAMPLE_SECONDS = 0.2
 
@@ -29,36 +29,37 @@ _STEAL_SHARE = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One thing about the host that may spoil measurements."""
+    """One property of the host that may spoil measurements."""
 
     name: str
     ok: bool | None
-    """``None``: this host does not tell."""
+    """``None``: the host does not tell."""
     found: str
+    """State of the host, for people."""
     advice: str = ""
-    """What it does to measurements and what helps; empty where all is well."""
+    """Effect on measurements and what helps; with ``ok`` a mere note; empty if there is nothing to say."""
     change: str = ""
-    """Command that changes it, for root; empty if there is none."""
+    """Command for root that changes it; empty if there is none."""
     undo: str = ""
-    """Command that changes it back."""
+    """Command for root that changes it back; empty without ``change``."""
 
 
-def conditions(workdir: Path | None = None, root: Path = _ROOT) -> tuple[Condition, ...]:
-    """Look at everything: some 0.3 s, most of it the sample of stolen time.
+def conditions(workdir: Path | None = None, root: Path = ROOT) -> tuple[Condition, ...]:
+    """Check everything; takes some 0.3 s, most of it for a sample of steal time.
 
     Args:
-        workdir: folder in which places will be made; by default ``/var/tmp``.
-        root: where /proc and /sys are looked for.
+        workdir: folder in which places will be made; ``/var/tmp`` by default.
+        root: put before /proc and /sys, for tests.
     """
     folder = workdir or Path("/var/tmp")  # noqa: S108 - the default is a place, not a file
     return (*(check(root) for check in CHECKS), work_folder(folder, root))
 
 
 def governor(root: Path) -> Condition:
-    """The frequency governor."""
+    """Check the governor of the CPUs' frequency."""
     found = cpu_facts(root)["governor"]
     if found is None:
-        return Condition("governor", None, "no frequency scaling to be seen (usual in guests)")
+        return Condition("governor", None, "no frequency scaling is visible (usual in guests)")
     if found == "performance":
         return Condition("governor", True, found)
     files = "/sys/devices/system/cpu/cpu*/cpufreq/scaling_governor"
@@ -73,10 +74,10 @@ def governor(root: Path) -> Condition:
 
 
 def turbo_mode(root: Path) -> Condition:
-    """Turbo or boost."""
+    """Check whether turbo or boost is on."""
     found = turbo(root)
     if found is None:
-        return Condition("turbo", None, "no switch for it here (usual in guests)")
+        return Condition("turbo", None, "there is no switch for it (usual in guests)")
     if not found:
         return Condition("turbo", True, "off")
     intel = (root / "sys/devices/system/cpu/intel_pstate/no_turbo").exists()
@@ -86,27 +87,26 @@ def turbo_mode(root: Path) -> Condition:
         "turbo",
         False,
         "on",
-        "the clock depends on temperature and on what the other cores do; switch it off for steady numbers",
+        "the clock depends on temperature and on the load of other cores; switch it off for steady numbers",
         f"echo {off} | tee /sys/devices/system/cpu/{file}",
         f"echo {on} | tee /sys/devices/system/cpu/{file}",
     )
 
 
 def load(root: Path) -> Condition:
-    """The load average of the last minute."""
-    first = (read(root / "proc/loadavg") or "").split()[:1]
-    average = _number(first[0]) if first else None
+    """Check the load average of the last minute."""
+    average = load_average()
     if average is None:
-        return Condition("load", None, "/proc/loadavg cannot be read")
+        return Condition("load", None, "the load average cannot be read")
     cpus = cpu_facts(root)["count"] or 1
-    found = f"{average:g} on {cpus} CPUs in the last minute"
+    found = f"{round(average, 2):g} on {cpus} CPUs in the last minute"
     if average <= _LOAD_PER_CPU * cpus:
         return Condition("load", True, found)
     return Condition("load", False, found, "other programs compete for the CPUs; end them or wait")
 
 
 def pressure(root: Path) -> Condition:
-    """Pressure stall information: how much of the last 10 s some task waited (Documentation/accounting/psi.rst)."""
+    """Check the share of the last 10 s in which a task waited for a resource (Documentation/accounting/psi.rst)."""
     shares = {}
     for resource in ("cpu", "io", "memory"):
         for word in (read(root / "proc/pressure" / resource) or "").partition("\n")[0].split():
@@ -115,22 +115,22 @@ def pressure(root: Path) -> Condition:
             if key == "avg10" and share is not None:
                 shares[resource] = share
     if not shares:
-        return Condition("pressure", None, "the kernel tells none (it needs CONFIG_PSI and maybe psi=1)")
+        return Condition("pressure", None, "the kernel does not tell (it needs CONFIG_PSI and maybe psi=1)")
     found = ", ".join(f"{resource} {share:g} %" for resource, share in shares.items())
     if max(shares.values()) <= _PRESSURE_PERCENT:
         return Condition("pressure", True, found)
-    return Condition("pressure", False, found, "tasks had to wait for what is listed; end other work or wait")
+    return Condition("pressure", False, found, "tasks waited for these resources; end other work or wait")
 
 
 def steal(root: Path, seconds: float = STEAL_SAMPLE_SECONDS) -> Condition:
-    """CPU time that the hypervisor below gave to others, in a short sample and since boot."""
-    before = _cpu_ticks(root)
+    """Check the CPU time that the hypervisor below gave to others, in a short sample and since boot."""
+    before = cpu_time(root)
     time.sleep(seconds)
-    after = _cpu_ticks(root)
+    after = cpu_time(root)
     if before is None or after is None:
-        return Condition("steal", None, "/proc/stat tells none")
-    now = _share(after[0] - before[0], after[1] - before[1])
-    ever = _share(*after)
+        return Condition("steal", None, "/proc/stat does not tell")
+    now = _share(after.steal_seconds - before.steal_seconds, after.all_seconds - before.all_seconds)
+    ever = _share(after.steal_seconds, after.all_seconds)
     found = f"{now:.1%} in {seconds:g} s, {ever:.2%} since boot"
     if max(now, ever) <= _STEAL_SHARE:
         return Condition("steal", True, found)
@@ -143,7 +143,7 @@ def steal(root: Path, seconds: float = STEAL_SAMPLE_SECONDS) -> Condition:
 
 
 def nesting(root: Path) -> Condition:
-    """Whether the host is a guest."""
+    """Check whether the host is a guest."""
     virtual = virtualisation(root)
     kind = virtual["kind"]
     if kind == "none":
@@ -160,7 +160,7 @@ def nesting(root: Path) -> Condition:
 
 
 def aslr(root: Path) -> Condition:
-    """Address space randomisation."""
+    """Check address space layout randomisation."""
     file = "/proc/sys/kernel/randomize_va_space"
     found = read(root / file.lstrip("/"))
     if found is None:
@@ -169,31 +169,25 @@ def aslr(root: Path) -> Condition:
         return Condition("aslr", True, "off")
     return Condition(
         "aslr",
-        False,
-        f"on ({found})",
-        "memory layout differs from process to process and adds some noise; it is how programs run in practice, so"
-        " leave it on unless you compare very small differences",
+        True,
+        f"on ({found}), which is normal",
+        "it adds some noise between processes; switch it off only to compare very small differences",
         f"echo 0 > {file}",
         f"echo {found} > {file}",
     )
 
 
 def swap(root: Path) -> Condition:
-    """Swap in use."""
-    sizes = {}
-    for line in (read(root / "proc/meminfo") or "").splitlines():
-        words = line.split()
-        if len(words) >= 2 and words[0] in ("SwapTotal:", "SwapFree:") and words[1].isdecimal():
-            sizes[words[0]] = int(words[1])
-    if len(sizes) != 2:
-        return Condition("swap", None, "/proc/meminfo tells none")
-    used = sizes["SwapTotal:"] - sizes["SwapFree:"]
+    """Check whether swap is in use."""
+    used = memory(root).swap_used_bytes
+    if used is None:
+        return Condition("swap", None, "/proc/meminfo does not tell")
     if used <= 0:
         return Condition("swap", True, "none in use")
     return Condition(
         "swap",
         False,
-        f"{used >> 10} MiB in use",
+        f"{used >> 20} MiB in use",
         "pages come back from disk in the middle of a measurement; free memory first",
         "swapoff -a",
         "swapon -a",
@@ -201,13 +195,13 @@ def swap(root: Path) -> Condition:
 
 
 def smt(root: Path) -> Condition:
-    """Hardware threads that share a core."""
+    """Check whether hardware threads share a core."""
     file = "/sys/devices/system/cpu/smt/control"
     active = read(root / "sys/devices/system/cpu/smt/active")
     if active not in ("0", "1"):
         return Condition("smt", None, "the kernel does not tell")
     if active == "0":
-        return Condition("smt", True, "off, or not there")
+        return Condition("smt", True, "off, or not supported")
     return Condition(
         "smt",
         False,
@@ -219,7 +213,7 @@ def smt(root: Path) -> Condition:
 
 
 def huge_pages(root: Path) -> Condition:
-    """Transparent huge pages."""
+    """Check transparent huge pages."""
     file = "/sys/kernel/mm/transparent_hugepage/enabled"
     found = chosen(root / file.lstrip("/"))
     if found is None:
@@ -230,14 +224,14 @@ def huge_pages(root: Path) -> Condition:
         "huge pages",
         False,
         found,
-        "memory becomes faster at moments that nobody chose; `madvise` is steadier",
+        "memory becomes faster at unpredictable moments; `madvise` is steadier",
         f"echo madvise > {file}",
         f"echo {found} > {file}",
     )
 
 
 def battery(root: Path) -> Condition:
-    """Running on battery."""
+    """Check whether the host runs on battery."""
     supplies = list((root / "sys/class/power_supply").glob("*"))
     states = [read(path / "status") for path in supplies if read(path / "type") == "Battery"]
     if "Discharging" in states:
@@ -250,11 +244,11 @@ def battery(root: Path) -> Condition:
 
 
 def throttling(root: Path) -> Condition:
-    """Thermal throttling since boot."""
+    """Check thermal throttling since boot."""
     files = list((root / "sys/devices/system/cpu").glob("cpu[0-9]*/thermal_throttle/*_throttle_count"))
     counts = [int(text) for path in files if (text := read(path)) and text.isdecimal()]
     if not counts:
-        return Condition("throttling", None, "no counters here (usual in guests)")
+        return Condition("throttling", None, "there are no counters (usual in guests)")
     if not any(counts):
         return Condition("throttling", True, "never since boot")
     return Condition(
@@ -266,7 +260,7 @@ def throttling(root: Path) -> Condition:
 
 
 def clock_source(root: Path) -> Condition:
-    """What time is read from."""
+    """Check the clock source."""
     folder = "/sys/devices/system/clocksource/clocksource0"
     found = read(root / folder.lstrip("/") / "current_clocksource")
     if not found:
@@ -279,21 +273,21 @@ def clock_source(root: Path) -> Condition:
         "clock source",
         False,
         found,
-        "reading the time takes a system call or a device access, up to microseconds",
+        "reading the time takes a system call or a device access, up to microseconds each",
         change,
         f"echo {found} > {folder}/current_clocksource" if change else "",
     )
 
 
-def work_folder(workdir: Path, root: Path = _ROOT) -> Condition:
-    """What the folder for places lies on."""
+def work_folder(workdir: Path, root: Path = ROOT) -> Condition:
+    """Check the file system of the folder for places."""
     found = file_system_of(workdir, root)["file_system"]
     if found is None:
         return Condition("work folder", None, f"no mount over {workdir} is known")
     advice = {
         "tmpfs": "disk workloads would measure memory; choose a folder on a disk",
         "ramfs": "disk workloads would measure memory; choose a folder on a disk",
-        "overlay": "containers cannot lay their own overlay on one, and each first write copies; choose another folder",
+        "overlay": "containers cannot mount an overlay on an overlay, and each first write copies; choose another folder",
         "nfs": "disk workloads would measure the network; choose a local folder",
         "nfs4": "disk workloads would measure the network; choose a local folder",
     }.get(found, "")
@@ -315,19 +309,10 @@ CHECKS: tuple[Callable[[Path], Condition], ...] = (
     huge_pages,
     swap,
 )
-"""In the order in which they are shown."""
+"""All checks, in the order in which they are shown."""
 
 
-def _cpu_ticks(root: Path) -> tuple[int, int] | None:
-    """Stolen ticks and all ticks of all CPUs so far."""
-    words = (read(root / "proc/stat") or "").partition("\n")[0].split()
-    if len(words) < 9 or words[0] != "cpu" or not all(word.isdecimal() for word in words[1:9]):
-        return None
-    ticks = [int(word) for word in words[1:9]]
-    return ticks[7], sum(ticks)
-
-
-def _share(part: int, whole: int) -> float:
+def _share(part: float, whole: float) -> float:
     return part / whole if whole > 0 and part > 0 else 0.0
 
 

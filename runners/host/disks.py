@@ -1,4 +1,4 @@
-"""Which disk a folder is on: what I/O limits are given for."""
+"""Find the disk below a folder: I/O limits are given for whole disks."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from pathlib import Path
 
 
 def disk_of(folder: Path, root: Path = Path("/")) -> str:
-    """``major:minor`` of the whole disk below a folder's file system, as cgroups want it; ``root`` is for tests.
+    """Give ``major:minor`` of the whole disk below a folder's file system, as cgroups want it.
 
-    A partition's disk is its parent in sysfs: the kernel throttles whole disks only. Empty where there is no one disk:
-    tmpfs, overlayfs, network file systems, and file systems over several disks.
+    A partition's disk is its parent in sysfs, because the kernel throttles whole disks only. The result is empty if
+    there is not exactly one disk: on tmpfs, overlayfs, network file systems and file systems over several disks.
+    ``root`` is put before ``/sys``, for tests.
     """
     number = _device(folder)
     device = root / "sys/dev/block" / f"{os.major(number)}:{os.minor(number)}"

@@ -1,7 +1,7 @@
-"""What kind of host this is: the facts that a run keeps, and the ones that two runs must share to be compared.
+"""Collect facts about the host for a run's record, and the ones that two runs must share to be compared.
 
-All is read from /proc, /sys and /etc below ``root``, which only tests set to something else. What cannot
-be read is ``None`` or left out: absence is a fact, too, and nothing here raises.
+Facts are read from /proc, /sys and /etc below ``root``, which only tests set to something else. A fact that cannot be
+read is ``None`` or left out, and nothing here raises.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tare.runners.host.cpuinfo import cpu_facts
+from tare.runners.host.files import ROOT, mount_over, mount_points, read
+from tare.runners.host.system import memory
 from tare.runners.host.virtualisation import container, virtualisation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-_ROOT = Path("/")
 
 CONTEXT = (
     "cpu.model",
@@ -39,7 +39,7 @@ CONTEXT = (
     "container",
     "workdir.file_system",
 )
-"""The facts that change numbers: where they differ, two runs are compared with a remark or not at all."""
+"""Facts that change numbers: where they differ, two runs are compared with a remark or not at all."""
 
 
 _PARAMETERS = (
@@ -83,12 +83,12 @@ _PARAMETERS = (
 )
 
 
-def host_facts(workdir: Path | None = None, root: Path = _ROOT) -> dict[str, Any]:
-    """Everything worth keeping about the host, as plain data.
+def host_facts(workdir: Path | None = None, root: Path = ROOT) -> dict[str, Any]:
+    """Collect everything worth keeping about the host, as plain data.
 
     Args:
-        workdir: folder whose file system will be worked on; by default ``/var/tmp``.
-        root: where /proc, /sys and /etc are looked for.
+        workdir: folder in which places will be made; ``/var/tmp`` by default.
+        root: put before /proc, /sys and /etc, for tests.
     """
     return {
         "cpu": cpu_facts(root),
@@ -106,7 +106,7 @@ def host_facts(workdir: Path | None = None, root: Path = _ROOT) -> dict[str, Any
 
 
 def context_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """The facts named in :data:`CONTEXT`, flat; those that are not known here are ``None``."""
+    """Select the facts named in :data:`CONTEXT`, by these names; unknown ones are ``None``."""
     flat: dict[str, Any] = {}
     for key in CONTEXT:
         value: Any = facts
@@ -117,10 +117,10 @@ def context_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def host_class(facts: Mapping[str, Any]) -> str:
-    """A short stable name for hosts whose numbers may share a history, such as ``xeon-8375c-2cpu-1f0c3a``.
+    """Name the class of hosts whose numbers may share a history, such as ``xeon-8375c-2cpu-1f0c3a``.
 
-    It is made from the hardware as seen (CPU model, CPUs that may be used, memory to the next power of two, kind of
-    virtualisation), not from what changes with an update, so that a kernel's regression shows in one series.
+    The name depends on the hardware as seen (CPU model, usable CPUs, memory to the next power of two, kind of
+    virtualisation) and on nothing that an update changes, so that a kernel's regression shows within one series.
     """
     context = context_facts(facts)
     parts = [context[key] for key in ("cpu.model", "cpu.allowed", "memory.class_gib", "virtualisation.kind")]
@@ -144,16 +144,8 @@ def host_class(facts: Mapping[str, Any]) -> str:
     return f"{slug}-{parts[1]}cpu-{digest}"
 
 
-def read(path: Path) -> str | None:
-    """The file's text without blanks around it, or nothing."""
-    try:
-        return path.read_text(encoding="utf-8", errors="replace").strip()
-    except OSError:
-        return None
-
-
 def chosen(path: Path) -> str | None:
-    """What is in brackets in a file such as ``always [madvise] never``, or nothing."""
+    """Read the word in brackets from a file such as ``always [madvise] never``; ``None`` if there is none."""
     match = re.search(r"\[(\S+)\]", read(path) or "")
     return match.group(1) if match else None
 
@@ -176,64 +168,42 @@ def _kernel(root: Path) -> dict[str, Any]:
 
 
 def _telling(cmdline: str) -> list[str]:
-    """The kernel parameters that bear on measurements. Not all of them: some name hosts or carry secrets."""
+    """Select the kernel parameters that affect measurements; others may name hosts or carry secrets."""
     return [word for word in cmdline.split() if word.startswith(_PARAMETERS)]
 
 
 def _memory(root: Path) -> dict[str, Any]:
-    kib = {}
-    for line in (read(root / "proc/meminfo") or "").splitlines():
-        key, _, rest = line.partition(":")
-        value = rest.split()[:1]
-        if value and value[0].isdecimal():
-            kib[key] = int(value[0])
-    total = kib.get("MemTotal")
+    found = memory(root)
+    total_kib = found.total_bytes and found.total_bytes >> 10
     return {
-        "total_bytes": None if total is None else total * 1024,
-        # What the kernel keeps for itself differs from boot to boot; the class does not.
-        "class_gib": None if total is None else 1 << max(0, (total - 1).bit_length() - 20),
-        "available_bytes": kib["MemAvailable"] * 1024 if "MemAvailable" in kib else None,
-        "swap_bytes": kib["SwapTotal"] * 1024 if "SwapTotal" in kib else None,
+        "total_bytes": found.total_bytes,
+        # The kernel reserves a different amount at each boot; the class stays the same.
+        "class_gib": total_kib and 1 << max(0, (total_kib - 1).bit_length() - 20),
+        "available_bytes": found.available_bytes,
+        "swap_bytes": found.swap_bytes,
     }
 
 
-def mounts(root: Path) -> list[tuple[str, str, str]]:
-    """Mount point, file system, source of everything mounted, later ones last (proc_pid_mountinfo(5))."""
-    found = []
-    for line in (read(root / "proc/self/mountinfo") or "").splitlines():
-        head, separator, tail = line.partition(" - ")
-        fields, rest = head.split(), tail.split()
-        if separator and len(fields) >= 5 and len(rest) >= 2:
-            # Blanks in paths are written in octal.
-            point = re.sub(r"\\([0-7]{3})", lambda code: chr(int(code.group(1), 8)), fields[4])
-            found.append((point, rest[0], rest[1]))
-    return found
-
-
-def file_system_of(path: Path, root: Path = _ROOT) -> dict[str, Any]:
-    """The file system below ``path`` by the longest mount point over it."""
-    resolved = path.resolve()
-    best: tuple[str, str, str] | None = None
-    for mount in mounts(root):
-        inside = resolved == Path(mount[0]) or Path(mount[0]) in resolved.parents
-        if inside and (best is None or len(mount[0]) >= len(best[0])):
-            best = mount
-    if best is None:
+def file_system_of(path: Path, root: Path = ROOT) -> dict[str, Any]:
+    """Describe the file system that a path is on; ``None`` for what no mount over it tells."""
+    mount = mount_over(path, root)
+    if mount is None:
         return {"path": str(path), "file_system": None, "device": None}
-    return {"path": str(path), "file_system": best[1], "device": best[2]}
+    device = os.fsencode(mount.source).decode("utf-8", "replace")
+    return {"path": str(path), "file_system": mount.kind, "device": device}
 
 
 def _cgroup(root: Path) -> dict[str, Any]:
-    """``v1``, ``v2``, ``hybrid`` or ``none``, and which controllers are in which."""
+    """Name the layout, ``v1``, ``v2``, ``hybrid`` or ``none``, and the controllers of either version."""
     v1: list[str] = []
     v2: list[str] = []
     unified = False
-    for point, kind, _ in mounts(root):
-        if kind == "cgroup2":
+    for mount in mount_points(root):
+        if mount.kind == "cgroup2":
             unified = True
-            v2 += (read(root / point.lstrip("/") / "cgroup.controllers") or "").split()
-        elif kind == "cgroup":
-            v1.append(point.rpartition("/")[2])
+            v2 += (read(root / mount.point.lstrip("/") / "cgroup.controllers") or "").split()
+        elif mount.kind == "cgroup":
+            v1.append(mount.point.rpartition("/")[2])
     layout = {(False, False): "none", (True, False): "v1", (False, True): "v2", (True, True): "hybrid"}[
         bool(v1), unified
     ]

@@ -1,18 +1,73 @@
-"""Files and folders of the host, and what they are on."""
+"""Read the host's small text files and its table of mounts."""
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from pathlib import Path
+
+ROOT = Path("/")
+
+
+def read(path: Path) -> str | None:
+    """Read a file without the blanks around its text; ``None`` if it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class MountPoint:
+    """One line of ``/proc/self/mountinfo``, see proc_pid_mountinfo(5)."""
+
+    root: str
+    """Path within the file system that is mounted here; octal escapes are resolved."""
+    point: str
+    """Path it is mounted on; octal escapes are resolved."""
+    kind: str
+    """Type of the file system."""
+    source: str
+    """The device, or whatever was given for it, as the kernel writes it."""
+    options: str
+    """Options of the file system, comma separated."""
+
+
+def mount_points(root: Path = ROOT) -> list[MountPoint]:
+    """List everything that is mounted, later mounts last; empty if the table cannot be read.
+
+    ``root`` is put before ``/proc``, for tests.
+    """
+    try:
+        table = (root / "proc/self/mountinfo").read_text("utf-8", "surrogateescape")
+    except OSError:
+        return []
+    found = []
+    for line in table.splitlines():
+        head, separator, tail = line.partition(" - ")
+        fields, (kind, source, options) = head.split(), [*tail.split(" ", 2), "", ""][:3]
+        if separator and len(fields) >= 5 and kind:
+            found.append(MountPoint(_unescape(fields[3]), _unescape(fields[4]), kind, source, options))
+    return found
+
+
+def mount_over(path: Path, root: Path = ROOT) -> MountPoint | None:
+    """Find what a path is mounted on: the longest mount point over it, of equal ones the last."""
+    best = None
+    resolved = path.resolve()
+    for mount in mount_points(root):
+        point = Path(mount.point)
+        inside = resolved == point or point in resolved.parents
+        if inside and (best is None or len(mount.point) >= len(best.point)):
+            best = mount
+    return best
 
 
 def file_system(path: Path) -> str:
     """Name the type of the file system that a path is on; empty if no mount over it is known."""
-    best, found = -1, ""
-    text = str(path.resolve())
-    for line in Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape").splitlines():
-        fields, _, after = line.partition(" - ")
-        point = fields.split()[4]
-        inside = text == point or text.startswith(point.rstrip("/") + "/")
-        if inside and len(point) >= best:
-            best, found = len(point), after.split()[0]
-    return found
+    mount = mount_over(path)
+    return mount.kind if mount else ""
+
+
+def _unescape(text: str) -> str:
+    return re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), text)

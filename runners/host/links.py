@@ -1,4 +1,4 @@
-"""The host's network links: iproute2's ``ip``, and networks that are free here."""
+"""Call iproute2's ``ip``, and find IPv4 networks that the host does not use."""
 
 from __future__ import annotations
 
@@ -14,10 +14,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 BITS = 24
+"""Length of the prefix of a run's networks."""
 
 
 def ip(*arguments: str, strict: bool = True) -> None:
-    """Call ip of iproute2; raises PlaceFailure if it fails and that matters."""
+    """Call ``ip`` of iproute2.
+
+    Raises:
+        PlaceFailure: it failed; only if ``strict``.
+    """
     done = subprocess.run(
         ["ip", *arguments], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
     )
@@ -29,7 +34,7 @@ def ip(*arguments: str, strict: bool = True) -> None:
 
 
 def free_networks(seed: str, routes: Path = Path("/proc/net/route")) -> Iterator[ipaddress.IPv4Network]:
-    """Networks that no route of the host leads to, in an order of this run's own."""
+    """Yield networks that no route of the host leads to, in an order that depends on ``seed``."""
     used = list(used_networks(routes.read_text("ascii")))
     start = int.from_bytes(hashlib.sha256(seed.encode()).digest()[:2], "big")
     for step in range(1 << 14):
@@ -40,7 +45,7 @@ def free_networks(seed: str, routes: Path = Path("/proc/net/route")) -> Iterator
 
 
 def used_networks(table: str) -> Iterator[ipaddress.IPv4Network]:
-    """Those of ``/proc/net/route``, without the default route."""
+    """Yield the networks in the text of ``/proc/net/route``, without the default route."""
     for line in table.splitlines()[1:]:
         fields = line.split()
         if len(fields) < 8:

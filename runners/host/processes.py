@@ -1,12 +1,19 @@
-"""Who a process is: what tells it apart from a later one of the same number."""
+"""Identify a process, so that a later one with the same pid is not taken for it."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from tare.runners.host.files import read
+
 
 def start_ticks(pid: int) -> int:
-    """Start time in clock ticks since boot; 0 if there is no such process, or only its exit status is left."""
+    """Read when a process started, in clock ticks since boot; 0 if it does not exist or is a zombie.
+
+    Not psutil's ``create_time()``: that is a wall clock time, made of these ticks and the boot time as the kernel
+    computes it from today's clock. When NTP or a person sets the clock, it changes for a process that is running, and
+    whoever compares it with what was stored would take a living owner for a dead one and remove its files.
+    """
     try:
         # The name in parentheses may hold anything, blanks and parentheses too.
         fields = Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
@@ -16,8 +23,5 @@ def start_ticks(pid: int) -> int:
 
 
 def boot_id() -> str:
-    """What tells this boot from others; empty if the kernel does not say."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
-    except OSError:
-        return ""
+    """Read the id of this boot, random for each; empty if the kernel does not tell."""
+    return read(Path("/proc/sys/kernel/random/boot_id")) or ""

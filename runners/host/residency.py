@@ -1,7 +1,7 @@
-"""How much of a tree's files is in the page cache, by mincore(2).
+"""Evict a tree's files from the page cache, and measure by mincore(2) how much of them is in it.
 
-Evict, do something, look: what is there then was read by it, read-ahead included. The kernel tells the truth only to a
-file's owner or root (since Linux 5.2).
+What is resident after an eviction and some work was read by that work, read-ahead included. Since Linux 5.2 the kernel
+tells the truth only to a file's owner and to root.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _PIECE_BYTES = 256 << 20
 
 
 def evict(tree: Path) -> None:
-    """Ask the kernel to drop all clean pages of the files below ``tree``; what is mapped by somebody stays."""
+    """Ask the kernel to drop all clean pages of the files below ``tree``; pages that a process has mapped stay."""
     for path in _files(tree):
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
@@ -33,10 +33,10 @@ def evict(tree: Path) -> None:
 
 
 def resident_bytes(tree: Path) -> int:
-    """Bytes of the files below ``tree`` in the page cache; of a file's last page only what is the file's.
+    """Measure how many bytes of the files below ``tree`` are in the page cache; a last page counts only to the file's end.
 
     Raises:
-        TareError: the file system knows no mincore.
+        TareError: the file system does not support mincore.
     """
     return sum(_resident(path) for path in _files(tree))
 
@@ -55,7 +55,7 @@ def _resident(path: Path) -> int:
 
 
 def _resident_piece(fd: int, offset: int, length: int) -> int:
-    # A private writable mapping, for ctypes gives no address of a read-only one; nothing is written.
+    # Writable, because ctypes gives no address of a read-only mapping; private, and nothing is written.
     with mmap.mmap(fd, length, mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_WRITE, offset=offset) as view:
         pages = -(-length // mmap.PAGESIZE)
         vector = (ctypes.c_ubyte * pages)()

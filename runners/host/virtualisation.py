@@ -1,10 +1,11 @@
-"""Is this host itself a guest, or this process in a container? As systemd-detect-virt finds out, without it."""
+"""Detect whether the host is a guest and whether the suite runs in a container, as systemd-detect-virt does."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from tare.runners.host.cpuinfo import cpuinfo
+from tare.runners.host.files import read
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,16 +29,16 @@ _VENDORS = (
     ("apple virtualization", "apple"),
     ("virtual machine", "hyper-v"),
 )
-"""Words in the DMI strings → kind. The same words as systemd's ``src/basic/virt.c`` looks for, and two VMMs more."""
+"""Word in a DMI string → kind: the words of systemd's ``src/basic/virt.c``, and two more VMMs."""
 
 _DMI = ("product_name", "sys_vendor", "board_vendor", "bios_vendor")
 
 
 def virtualisation(root: Path) -> dict[str, Any]:
-    """``kind``: ``none``, a name, ``unknown`` (a guest of something), or ``None`` if there is no telling.
+    """Name the hypervisor below this host, and the evidence for it.
 
-    On x86 the CPU's hypervisor flag decides: DMI alone is not proof, since cloud vendors' bare-metal machines
-    carry their names as well.
+    ``kind`` is ``none``, a name, ``unknown`` (a guest of something), or ``None`` if nothing tells. On x86 the CPU's
+    hypervisor flag decides: DMI alone is no proof, since bare-metal machines of cloud vendors carry their names too.
     """
     flags = [block["flags"].split() for block in cpuinfo(root)[:1] if "flags" in block]
     kind, evidence = _named(root)
@@ -58,14 +59,14 @@ def virtualisation(root: Path) -> dict[str, Any]:
 
 def _named(root: Path) -> tuple[str | None, str]:
     for path in ("sys/hypervisor/type", "proc/device-tree/hypervisor/compatible"):
-        if text := _read(root / path):
+        if text := read(root / path):
             return text.replace("linux,", "").strip("\0"), f"/{path}"
     for name in _DMI:
-        text = _read(root / "sys/class/dmi/id" / name)
+        text = read(root / "sys/class/dmi/id" / name) or ""
         for word, kind in _VENDORS:
             if word in text.lower():
                 return kind, f"DMI {name} is {text!r}"
-    clocks = _read(root / "sys/devices/system/clocksource/clocksource0/available_clocksource").split()
+    clocks = (read(root / "sys/devices/system/clocksource/clocksource0/available_clocksource") or "").split()
     for clock, kind in (("kvm-clock", "kvm"), ("hyperv_clocksource_tsc_page", "hyper-v"), ("xen", "xen")):
         if clock in clocks:
             return kind, f"clock source {clock}"
@@ -73,21 +74,14 @@ def _named(root: Path) -> tuple[str | None, str]:
 
 
 def container(root: Path) -> str:
-    """What container the suite runs in: a name, or ``none`` as far as one can see."""
+    """Name the kind of container that the suite runs in; ``none`` if there is no sign of one."""
     for name in ("docker", "podman"):
         if (root / {"docker": ".dockerenv", "podman": "run/.containerenv"}[name]).exists():
             return name
-    if told := _read(root / "run/systemd/container"):
+    if told := read(root / "run/systemd/container"):
         return told
-    groups = _read(root / "proc/self/cgroup")
+    groups = read(root / "proc/self/cgroup") or ""
     for word in ("kubepods", "docker", "libpod", "lxc"):
         if word in groups:
             return word
     return "none"
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace").strip()
-    except OSError:
-        return ""

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tare.runners.errors import PlaceFailure
-from tare.runners.host.cgroups import Cgroups
+from tare.runners.host.cgroups.layout import Cgroups
+from tare.runners.host.cgroups.membership import cgroups_of
 from tare.runners.host.disks import disk_of
-from tare.runners.host.membership import cgroups_of
 from tare.runners.launcher.processes import SpawnRequest
 from tare.runners.model import Vantage
 from tare.runners.places.host import (
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from contextlib import ExitStack
 
-    from tare.runners.host.cgroups import Cgroup
+    from tare.runners.host.cgroups.group import Cgroup
     from tare.runners.launcher.processes import Gone, Spawned
     from tare.runners.launcher.steps.base import Step
     from tare.runners.model import Job

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tare.runners.context import RunContext
-    from tare.runners.host.cgroups import Cgroup
+    from tare.runners.host.cgroups.group import Cgroup
     from tare.runners.launcher.client import Launcher
     from tare.runners.launcher.processes import Gone, Spawned, SpawnRequest
     from tare.runners.launcher.steps.base import Step

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tare.runners.host.cgroups import CONTROLLERS
+from tare.runners.host.cgroups.limits import CONTROLLERS
 from tare.runners.host.disks import disk_of
 from tare.runners.launcher.processes import SpawnRequest
 from tare.runners.native.sealed import sealed
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
     from pathlib import Path
 
-    from tare.runners.host.cgroups import Cgroup, Cgroups
+    from tare.runners.host.cgroups.group import Cgroup
+    from tare.runners.host.cgroups.layout import Cgroups
     from tare.runners.launcher.steps.base import Step
     from tare.runners.model import Job
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tare.runners.errors import Missing, PlaceFailure, TareError
-from tare.runners.host.cgroups import Cgroups
+from tare.runners.host.cgroups.layout import Cgroups
 from tare.runners.host.files import file_system
 from tare.runners.host.trees import discard_tree
 from tare.runners.images.build import AGENT_SOURCE

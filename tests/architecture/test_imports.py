@@ -22,7 +22,7 @@ ALLOWED = {
 }
 """Part → the parts it may import."""
 
-HEAVY = {"numpy", "pandas", "scipy", "matplotlib", "rich", "pytest", "jinja2", "ruptures"}
+HEAVY = {"numpy", "pandas", "scipy", "matplotlib", "psutil", "rich", "pytest", "jinja2", "ruptures"}
 
 START_UP = (
     "bench/__main__.py",

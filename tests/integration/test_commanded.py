@@ -10,7 +10,7 @@ import pytest
 from support.launched_places import EMPTY, run_context, settled_state
 from tare.results.record import MARKS
 from tare.runners.errors import PlaceFailure
-from tare.runners.host.cgroups import Cgroups
+from tare.runners.host.cgroups.layout import Cgroups
 from tare.runners.launcher.client import Launcher
 from tare.runners.model import Job, Limits
 from tare.runners.places.commanded import CommandedPlace, CommandPlan, agent_argv, find_agent

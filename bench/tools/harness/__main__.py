@@ -42,7 +42,7 @@ from tare.runners.bare import Bare
 from tare.runners.containers.namespaces.runner import Namespaces
 from tare.runners.context import RunContext, Supplies
 from tare.runners.errors import TareError
-from tare.runners.host.cgroups import Cgroups
+from tare.runners.host.cgroups.layout import Cgroups
 from tare.runners.images.build import AGENT_SOURCE
 from tare.runners.images.image import Image
 from tare.runners.launcher.client import Launcher

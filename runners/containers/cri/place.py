@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from tare.runners.host.cgroups import Cgroup, Cgroups
+    from tare.runners.host.cgroups.group import Cgroup
+    from tare.runners.host.cgroups.layout import Cgroups
     from tare.runners.model import Job
 
 HELLO_SECONDS = 30.0

@@ -31,7 +31,7 @@ from tare.runners.containers.cri.private import (
 from tare.runners.containers.engines.clearing import repository
 from tare.runners.containers.engines.usage import daemon_folders
 from tare.runners.errors import Missing, PlaceFailure, TareError
-from tare.runners.host.cgroups import Cgroups
+from tare.runners.host.cgroups.layout import Cgroups
 from tare.runners.host.files import file_system
 from tare.runners.host.owners import note_engine
 from tare.runners.images.oci import of_image

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tare.runners.context import RunContext
-    from tare.runners.host.cgroups import Cgroup
+    from tare.runners.host.cgroups.group import Cgroup
     from tare.runners.launcher.client import Launcher
     from tare.runners.model import Job, Limits
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from tare.runners.host.cgroups import Cgroup
+    from tare.runners.host.cgroups.group import Cgroup
     from tare.runners.launcher.processes import Spawned
     from tare.runners.model import Job
     from tare.runners.places.commanded import CommandPlan

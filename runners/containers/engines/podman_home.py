@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from tare.runners.containers.engines.clearing import LABEL
 from tare.runners.containers.engines.link import connect, disconnect
 from tare.runners.errors import PlaceFailure, TareError
-from tare.runners.host.cgroups import Cgroups
+from tare.runners.host.cgroups.layout import Cgroups
 from tare.runners.host.trees import discard_tree
 from tare.runners.images.oci import of_image
 from tare.runners.launcher.processes import SpawnError, SpawnRequest

@@ -24,7 +24,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from tare.runners.containers.engines.api import DockerApi
 from tare.runners.containers.engines.link import connect, disconnect
 from tare.runners.errors import TareError
-from tare.runners.host.cgroups import UNIFIED, Cgroups
+from tare.runners.host.cgroups.group import UNIFIED
+from tare.runners.host.cgroups.layout import Cgroups
 from tare.runners.host.processes import boot_id, start_ticks
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tare.results.record import Metric
-from tare.runners.host.cgroups import Cgroups
-from tare.runners.host.membership import where
+from tare.runners.host.cgroups.layout import Cgroups
+from tare.runners.host.cgroups.membership import where
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

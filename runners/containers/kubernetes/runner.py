@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from tare.results.record import Accelerator
     from tare.runners.context import RunContext, Supplies
-    from tare.runners.host.cgroups import Cgroup
+    from tare.runners.host.cgroups.group import Cgroup
     from tare.runners.images.image import Image
     from tare.runners.model import Limits
     from tare.runners.provision.tools import Provision, Tool

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from tare.runners.errors import TareError
-from tare.runners.host.cgroups import CONTROLLERS
+from tare.runners.host.cgroups.limits import CONTROLLERS
 from tare.runners.model import NamedVariants
 
 if TYPE_CHECKING:

@@ -32,7 +32,7 @@ from tare.runners.containers.namespaces.rung_steps import (
     inner_steps,
 )
 from tare.runners.errors import TareError
-from tare.runners.host.cgroups import CGROUP_REMEDY, Cgroups
+from tare.runners.host.cgroups.layout import CGROUP_REMEDY, Cgroups
 from tare.runners.host.files import file_system
 from tare.runners.host.trees import discard_tree
 from tare.runners.launcher.processes import LauncherError, SpawnError, SpawnRequest

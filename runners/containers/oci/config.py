@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tare.runners.containers.namespaces.rung_steps import KEPT_CAPABILITIES
-from tare.runners.host.cgroups import CPU_PERIOD_MICROSECONDS
+from tare.runners.host.cgroups.limits import CPU_PERIOD_MICROSECONDS
 from tare.runners.launcher.seccomp import denied_names, namespace_flags
 
 if TYPE_CHECKING:

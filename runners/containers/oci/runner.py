@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from tare.runners.containers.oci.config import Bundle, config
 from tare.runners.containers.oci.runtimes import CREATE_START, RUNTIMES
 from tare.runners.errors import PlaceFailure
+from tare.runners.host.cgroups.membership import foretold
 from tare.runners.host.disks import disk_of
-from tare.runners.host.membership import foretold
 from tare.runners.launcher.client import Launcher
 from tare.runners.launcher.steps.mounts import Mount
 from tare.runners.places.created import CreatedPlan

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 from tare.runners.containers.oci.config import CAPABILITIES
 from tare.runners.errors import Missing
-from tare.runners.host.cgroups import SWAP_FILES, limit_files
+from tare.runners.host.cgroups.limits import SWAP_FILES, limit_files
+from tare.runners.host.cgroups.membership import foretold
 from tare.runners.host.disks import disk_of
-from tare.runners.host.membership import foretold
 from tare.runners.launcher.seccomp import denied_names, namespace_flags
 from tare.runners.places.rooted import RootedRunner
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from tare.runners.context import Supplies
-    from tare.runners.host.cgroups import Hierarchy
+    from tare.runners.host.cgroups.layout import Hierarchy
     from tare.runners.places.commanded import CommandPlan
     from tare.runners.places.rooted import Making
     from tare.runners.provision.tools import Tool

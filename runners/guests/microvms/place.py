@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from tare.runners.agent.wire import Hello
     from tare.runners.guests.microvms.vmms import MicroVm, Vmm
-    from tare.runners.host.cgroups import Cgroup
+    from tare.runners.host.cgroups.group import Cgroup
     from tare.runners.launcher.processes import Spawned
     from tare.runners.model import Job
 

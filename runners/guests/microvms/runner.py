@@ -22,7 +22,7 @@ from tare.runners.guests.options import check
 from tare.runners.guests.place import COPIES
 from tare.runners.guests.variant import GuestVariant
 from tare.runners.guests.wiring import wire
-from tare.runners.host.cgroups import Cgroups
+from tare.runners.host.cgroups.layout import Cgroups
 from tare.runners.host.files import file_system
 from tare.runners.model import Probe
 from tare.runners.provision.cache import Cache

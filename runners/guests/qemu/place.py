@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from tare.runners.guests.qemu.machine import Machine
-    from tare.runners.host.cgroups import Cgroup
+    from tare.runners.host.cgroups.group import Cgroup
     from tare.runners.launcher.processes import Gone, Spawned
     from tare.runners.model import Job
     from tare.runners.provision.tools import Tool

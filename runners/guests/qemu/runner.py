@@ -27,7 +27,7 @@ from tare.runners.guests.qemu.snapshot import Snapshot, save
 from tare.runners.guests.qemu.tsc import host_trusts_it, tsc_khz
 from tare.runners.guests.qemu.variants import parse_for
 from tare.runners.guests.wiring import wire
-from tare.runners.host.cgroups import Cgroups
+from tare.runners.host.cgroups.layout import Cgroups
 from tare.runners.host.files import file_system
 from tare.runners.model import Probe
 from tare.runners.provision.cache import Cache

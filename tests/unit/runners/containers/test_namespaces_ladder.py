@@ -4,7 +4,7 @@ import pytest
 
 from tare.runners.containers.namespaces.ladder import TRUNK, facts, known, ladder, rungs, standing
 from tare.runners.errors import TareError, UsageError
-from tare.runners.host.cgroups import CONTROLLERS
+from tare.runners.host.cgroups.limits import CONTROLLERS
 from tare.runners.registry import check
 
 

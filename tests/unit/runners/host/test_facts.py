@@ -53,7 +53,7 @@ def metal(tmp_path):
             f"{CPU}/cpu0/cache/index0/size": "48K\n",
             f"{CPU}/vulnerabilities/meltdown": "Not affected\n",
             f"{CLOCKS}/current_clocksource": "tsc\n",
-            "proc/meminfo": "MemTotal:       32674500 kB\nMemAvailable: 100 kB\nSwapTotal: 8 kB\nnonsense\n",
+            "proc/meminfo": "MemTotal: 32674500 kB\nMemFree: 90 kB\nMemAvailable: 100 kB\nSwapTotal: 8 kB\nSwapFree: 0\n",
             "proc/sys/kernel/osrelease": "6.1.0\n",
             "proc/sys/kernel/randomize_va_space": "2\n",
             "sys/kernel/mm/transparent_hugepage/enabled": "always [madvise] never\n",
@@ -182,7 +182,10 @@ def test_cgroup_layouts(tmp_path, kinds, layout):
 
 def test_the_class_outlives_a_kernel_update_and_not_another_cpu(metal):
     before = host_facts(root=metal)
-    make(metal, {"proc/sys/kernel/osrelease": "6.9.0\n", "proc/meminfo": "MemTotal: 32670000 kB\n"})
+    make(
+        metal,
+        {"proc/sys/kernel/osrelease": "6.9.0\n", "proc/meminfo": "MemTotal: 32670000 kB\nMemFree: 9 kB\n"},
+    )
     after = host_facts(root=metal)
     assert context_facts(before) != context_facts(after)
     assert host_class(before) == host_class(after)

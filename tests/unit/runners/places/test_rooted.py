@@ -11,7 +11,8 @@ from tare.runners.containers.other.lxc import Lxc, seccomp_profile
 from tare.runners.containers.other.nspawn import Nspawn
 from tare.runners.context import RunContext
 from tare.runners.errors import Missing
-from tare.runners.host.cgroups import Cgroups, Hierarchy, limit_files
+from tare.runners.host.cgroups.layout import Cgroups, Hierarchy
+from tare.runners.host.cgroups.limits import limit_files
 from tare.runners.launcher.seccomp import NEW_NAMESPACE, denied_names, namespace_flags
 from tare.runners.model import Limits, Probe
 from tare.runners.places.rooted import root_steps

@@ -1,5 +1,7 @@
-from tare.runners.host.cgroups import V1_IO, V2_IO, Cgroups, Hierarchy
-from tare.runners.host.membership import cgroups_of, cpu_numbers, limits_of
+from tare.runners.host.cgroups.layout import Cgroups, Hierarchy
+from tare.runners.host.cgroups.limits import V1_IO, V2_IO, limits_of
+from tare.runners.host.cgroups.membership import cgroups_of
+from tare.runners.host.cpuinfo import parse_cpu_list
 
 
 def write(folder, **files):
@@ -73,8 +75,8 @@ def test_no_limit_is_no_limit(tmp_path):
 
 
 def test_cpu_lists():
-    assert cpu_numbers("0-2,5") == [0, 1, 2, 5]
-    assert cpu_numbers("") == []
+    assert parse_cpu_list("0-2,5") == [0, 1, 2, 5]
+    assert parse_cpu_list("") == []
 
 
 def test_io_limits_are_those_of_both_directions(tmp_path):

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tare.runners.host.cgroups import Cgroups
+from tare.runners.host.cgroups import layout, limits
+from tare.runners.host.cgroups.layout import Cgroups
 from tare.runners.model import Limits
 
 LIMITS = Limits(cpus=1, memory_bytes=1 << 30, pids=100, cpuset=(1,))
@@ -218,14 +219,13 @@ def test_events_of_enforced_limits(tmp_path, files, expected):
 def test_a_refused_limit_leaves_no_folder(tmp_path, monkeypatch):
     v1_host(tmp_path)
     cgroups = Cgroups.detect(tmp_path)
-    from tare.runners.host import cgroups as module  # noqa: PLC0415
 
     def refuse(file, text):
         raise OSError(22, "Invalid argument", str(file))
 
-    monkeypatch.setattr(module, "_write", refuse)
-    monkeypatch.setattr(module, "_inherit_cpuset", lambda *_: None)
-    with pytest.raises(module.CgroupError, match="cannot set up cgroup tare-r1/bare-0"):
+    monkeypatch.setattr(limits, "write", refuse)
+    monkeypatch.setattr(layout, "_inherit_cpuset", lambda *_: None)
+    with pytest.raises(layout.CgroupError, match="cannot set up cgroup tare-r1/bare-0"):
         cgroups.create("r1", "bare-0", LIMITS)
     assert not list(tmp_path.glob("sys/fs/cgroup/*/*/tare-r1/bare-0"))
 

@@ -1,0 +1,1 @@
+"""Control groups for places, on v1, v2 and hosts that mix both."""

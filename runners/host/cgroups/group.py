@@ -1,0 +1,127 @@
+"""One place's control groups: what they limit, what the kernel enforced, how to empty and remove them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tare.runners.host.cgroups.files import read, write
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+UNIFIED = "unified"
+"""Key of the v2 hierarchy where those of v1 have their controllers' names."""
+
+
+@dataclass(slots=True)
+class Cgroup:
+    """One place's cgroups: one folder for each hierarchy that is used."""
+
+    run: str
+    name: str
+    version: str
+    """See :attr:`~tare.runners.host.cgroups.layout.Cgroups.version`."""
+    folders: dict[str, Path] = field(default_factory=dict)
+    """v1 controller → folder, and ``unified`` → the v2 folder."""
+    tasks: list[tuple[Path, Path]] = field(default_factory=list)
+    """v1 files into which a thread writes ``0`` to enter, each with the one that takes it back to our own cgroup."""
+    parents: list[Path] = field(default_factory=list)
+    """The run's folders above."""
+    controllers: set[str] = field(default_factory=set)
+    achieved: dict[str, Any] = field(default_factory=dict)
+    """Limits in force: ``memory_bytes``, ``pids``, ``cpus``, ``cpuset``, ``io``; a key is absent without a limit."""
+    reasons: list[str] = field(default_factory=list)
+    """What is missing, and why."""
+
+    def known(self) -> set[str]:
+        """Its controllers; ``io`` and ``blkio`` are both in if one is."""
+        return self.controllers | ({"io", "blkio"} if self.controllers & {"io", "blkio"} else set())
+
+    @property
+    def all_folders(self) -> list[Path]:
+        """Its folders without repetition: controllers may share a hierarchy."""
+        return list(dict.fromkeys(self.folders.values()))
+
+    @property
+    def unified(self) -> Path | None:
+        """The v2 folder, to be born in."""
+        return self.folders.get(UNIFIED)
+
+    def describe(self) -> str:
+        """Describe the cgroups in a few words for the record's context."""
+        if not self.folders:
+            return f"none ({'; '.join(self.reasons) or 'not mounted'})"
+        limits = ",".join(sorted(limiting(self.controllers)))
+        return f"{self.version} ({limits or 'counters only'})"
+
+    def events(self) -> dict[str, int]:
+        """Count how often the kernel enforced a limit: ``oom_kills`` and ``pids_refused``; absent if unknown."""
+        found: dict[str, int] = {}
+        for source in (self.unified, self.folders.get("memory")):
+            if source:
+                for file in ("memory.events", "memory.oom_control"):
+                    found |= _number_after(source / file, "oom_kill", "oom_kills")
+        for source in (self.unified, self.folders.get("pids")):
+            if source:
+                found |= _number_after(source / "pids.events", "max", "pids_refused")
+        return found
+
+    def pids(self) -> set[int]:
+        """List the processes in it, as our pid namespace numbers them."""
+        found: set[int] = set()
+        for folder in self.all_folders:
+            with suppress(OSError):
+                found |= {int(line) for line in (folder / "cgroup.procs").read_text("ascii").split()}
+        return found - {0}
+
+    def kill(self, timeout_seconds: float = 5.0) -> bool:
+        """Kill all processes in it; return whether it is empty then."""
+        for folder in self.all_folders:
+            # Without cgroup.kill (v1, or Linux before 5.14) a fork bomb could outrun the signals below.
+            with suppress(OSError):
+                write(folder / "pids.max", "0")
+            if (folder / "cgroup.kill").exists():
+                with suppress(OSError):
+                    write(folder / "cgroup.kill", "1")
+        deadline = time.monotonic() + timeout_seconds
+        pause = 0.0005
+        while pids := self.pids():
+            for pid in pids:
+                with suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(pause)
+            pause = min(2 * pause, 0.05)
+        return True
+
+    def remove(self) -> list[Path]:
+        """Remove its folders (not the run's); return those that cannot be removed."""
+        left = []
+        for folder in self.all_folders:
+            try:
+                folder.rmdir()
+            except FileNotFoundError:
+                continue
+            except OSError:
+                left.append(folder)
+        return left
+
+
+def limiting(controllers: Iterable[str]) -> set[str]:
+    """Select the controllers that limit; I/O is left out, for its counters are welcome but not necessary."""
+    return set(controllers) & {"memory", "pids", "cpu", "cpuset"}
+
+
+def _number_after(file: Path, key: str, name: str) -> dict[str, int]:
+    for line in read(file).splitlines():
+        match line.split():
+            case [word, number] if word == key:
+                return {name: int(number)}
+    return {}

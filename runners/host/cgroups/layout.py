@@ -1,0 +1,244 @@
+"""Find the control groups this user may divide, and make those of places in them.
+
+Every place gets ``tare-<run>/<name>``. On v1 that is made below our own cgroup of each controller. On v2 only leaves
+may have processes, so a cgroup with processes in it (ours, mostly) cannot pass controllers on. There the nearest
+ancestor is taken that is writable and has them enabled already: the unit that systemd delegated to the user, or for
+root the top. Nothing above ``tare-<run>`` is ever configured.
+
+See the kernel's admin-guide/cgroup-v1 and admin-guide/cgroup-v2.rst.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tare.runners.errors import TareError
+from tare.runners.host.cgroups.files import read, words, write
+from tare.runners.host.cgroups.group import UNIFIED, Cgroup, limiting
+from tare.runners.host.cgroups.limits import CONTROLLERS, set_limits
+from tare.runners.host.files import ROOT, mount_points
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+    from pathlib import Path
+
+    from tare.runners.model import Limits
+
+CGROUP_REMEDY = (
+    "run as root, or let systemd delegate a cgroup to you: "
+    "`systemd-run --user --scope -p Delegate=yes -- tare run …` (needs cgroup v2)"
+)
+
+
+class CgroupError(TareError):
+    """A cgroup could be made, but not set up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hierarchy:
+    """One mounted cgroup file system, and our place in it."""
+
+    version: int
+    controllers: frozenset[str]
+    top: Path
+    """Mount point of the hierarchy."""
+    own: Path
+    """Folder of this process' cgroup."""
+    root: str = "/"
+    """Part of the hierarchy that is mounted: not all of it inside a container."""
+
+    def writable(self) -> bool:
+        """Tell whether we may make cgroups below our own (v1)."""
+        return os.access(self.own, os.W_OK)
+
+
+@dataclass(frozen=True, slots=True)
+class Cgroups:
+    """The hierarchies that this host offers to this user."""
+
+    hierarchies: tuple[Hierarchy, ...]
+    host_cpus: int = field(default_factory=lambda: os.cpu_count() or 1)
+
+    @classmethod
+    def detect(cls, root: Path = ROOT) -> Cgroups:
+        """Read ``/proc/self/mountinfo`` and ``/proc/self/cgroup``; ``root`` is put before all paths, for tests."""
+        try:
+            groups = (root / "proc/self/cgroup").read_text("utf-8", "surrogateescape")
+        except OSError:
+            return cls(())
+        return cls(tuple(_hierarchies(root, groups)))
+
+    @property
+    def version(self) -> str:
+        """How controllers are mounted here: ``v1``, ``v2``, ``hybrid`` or ``none``."""
+        versions = {one.version for one in self.hierarchies if one.controllers or one.version == 2}
+        return {frozenset(): "none", frozenset({1}): "v1", frozenset({2}): "v2"}.get(
+            frozenset(versions), "hybrid"
+        )
+
+    @property
+    def unified(self) -> Hierarchy | None:
+        """The v2 hierarchy, if it is mounted."""
+        return next((one for one in self.hierarchies if one.version == 2), None)
+
+    def create(
+        self, run: str, name: str, limits: Limits, *, disk: str = "", only: Collection[str] = CONTROLLERS
+    ) -> Cgroup:
+        """Make a place's cgroups and set their limits as far as permitted; the result has reasons for the rest.
+
+        Nothing is left behind if it raises.
+
+        Args:
+            run: the run's id.
+            name: the place's name.
+            limits: the limits to set.
+            disk: ``major:minor`` of the disk that I/O limits are for, see :func:`tare.runners.host.disks.disk_of`.
+            only: the controllers to use, of :data:`CONTROLLERS`. A single one is used even if it has nothing to limit.
+
+        Raises:
+            CgroupError: a limit was refused although its cgroup could be made.
+        """
+        made = Cgroup(run, name, version=self.version)
+        wanted = {"memory", "pids", "io"} & set(only)
+        if "cpu" in only and (limits.cpus < self.host_cpus or len(only) == 1):
+            wanted.add("cpu")
+        if "cpuset" in only and (limits.cpuset or len(only) == 1):
+            wanted.add("cpuset")
+        wanted |= {"blkio"} if "io" in wanted else set()
+        limited_io = limits.io_bytes_per_second or limits.io_operations_per_second
+        if limited_io and not disk and "io" in wanted:
+            made.reasons.append("the scratch folder is on no single disk, so its I/O cannot be limited")
+        try:
+            self._create_v2(made, wanted, limits, disk, counters=len(only) > 1)
+            self._create_v1(made, wanted, limits, disk, counters=len(only) > 1)
+        except OSError as error:
+            made.remove()
+            raise CgroupError(f"cannot set up cgroup tare-{run}/{name}: {error}; {CGROUP_REMEDY}") from error
+        essential = limiting(wanted) | ({"io"} if limited_io and "io" in wanted else set())
+        missing = sorted(essential - made.known())
+        if missing:
+            made.reasons.append(f"no {', '.join(missing)} controller that this user may use; {CGROUP_REMEDY}")
+        return made
+
+    def offers(self, controller: str) -> bool:
+        """Tell whether this user may limit with a controller, one of :data:`CONTROLLERS`."""
+        names = {controller, *({"blkio"} if controller == "io" else ())}
+        if any(one.version == 1 and one.controllers & names and one.writable() for one in self.hierarchies):
+            return True
+        place = _best_v2_parent(self.unified, names) if self.unified else None
+        return place is not None and bool(words(place / "cgroup.subtree_control") & names)
+
+    def remove_run(self, run: str) -> None:
+        """Remove the run's parent cgroups; those still in use by another runner stay."""
+        for parent in self.run_folders(run):
+            with suppress(OSError):
+                parent.rmdir()
+
+    def run_folders(self, run: str) -> list[Path]:
+        """List the run's cgroups that exist where this class makes them."""
+        return [path for path in self.possible_folders(run) if path.is_dir()]
+
+    def possible_folders(self, run: str) -> list[Path]:
+        """List the folders where :meth:`create`, or a runtime at a hierarchy's top, may make the run's cgroups."""
+        places = {place for one in self.hierarchies for place in (one.own, one.top)}
+        if self.unified:
+            places.update(_ancestors(self.unified))
+        return sorted(place / f"tare-{run}" for place in places)
+
+    def _create_v1(
+        self, made: Cgroup, wanted: set[str], limits: Limits, disk: str, *, counters: bool
+    ) -> None:
+        for one in self.hierarchies:
+            useful = one.controllers & wanted - made.known()
+            # A v2 cgroup's cpu.stat has what cpuacct would tell.
+            if counters and UNIFIED not in made.folders and "cpuacct" in one.controllers:
+                useful |= {"cpuacct"}
+            if one.version != 1 or not useful or not one.writable():
+                continue
+            parent = one.own / f"tare-{made.run}"
+            folder = parent / made.name
+            for new, above in ((parent, one.own), (folder, parent)):
+                new.mkdir(exist_ok=new is parent)
+                if "cpuset" in one.controllers:  # it is empty at birth, and nobody can join an empty one
+                    _inherit_cpuset(new, above)
+            made.parents.append(parent)
+            made.folders |= dict.fromkeys(sorted(one.controllers), folder)
+            made.controllers |= one.controllers
+            made.achieved |= set_limits(folder, 1, useful, limits, disk)
+            made.tasks.append((folder / "tasks", one.own / "tasks"))
+
+    def _create_v2(
+        self, made: Cgroup, wanted: set[str], limits: Limits, disk: str, *, counters: bool
+    ) -> None:
+        one = self.unified
+        if one is None or (place := _best_v2_parent(one, wanted)) is None:
+            return
+        parent = place / f"tare-{made.run}"
+        folder = parent / made.name
+        enabled = words(place / "cgroup.subtree_control") & wanted
+        if not enabled and not counters:
+            return
+        parent.mkdir(exist_ok=True)
+        made.parents.append(parent)
+        if enabled:
+            write(parent / "cgroup.subtree_control", " ".join(f"+{name}" for name in sorted(enabled)))
+        folder.mkdir()
+        made.folders[UNIFIED] = folder
+        made.controllers |= enabled
+        made.achieved |= set_limits(folder, 2, enabled, limits, disk)
+
+
+def _hierarchies(root: Path, groups: str) -> Iterator[Hierarchy]:
+    paths: dict[str, str] = {}
+    for line in groups.splitlines():
+        number, names, path = line.split(":", 2)
+        for name in names.split(",") if number != "0" else [""]:
+            paths[name] = path
+    seen = set()
+    for mount in mount_points(root):
+        if mount.kind not in {"cgroup", "cgroup2"}:
+            continue
+        top = root / mount.point.lstrip("/")
+        if mount.kind == "cgroup2":
+            controllers, own = words(top / "cgroup.controllers"), paths.get("")
+        else:
+            controllers = {name for name in mount.options.split(",") if name in paths}
+            own = next((paths[name] for name in sorted(controllers)), None)
+        key = (mount.kind, frozenset(controllers))
+        if own is None or key in seen:
+            continue
+        seen.add(key)
+        # Inside a container, only a part of the hierarchy may be mounted, and paths do not begin at the mount point.
+        inside = os.path.relpath(own, mount.root) if own.startswith(mount.root) else "."
+        folder = top if inside == "." else top / inside
+        if folder.is_dir() and (controllers or mount.kind == "cgroup2"):
+            version = 2 if mount.kind == "cgroup2" else 1
+            yield Hierarchy(version, frozenset(controllers), top, folder, mount.root)
+
+
+def _ancestors(one: Hierarchy) -> list[Path]:
+    """List the cgroups from our own's parent up to the mount point."""
+    return [path for path in one.own.parents if path == one.top or one.top in path.parents]
+
+
+def _best_v2_parent(one: Hierarchy, wanted: set[str]) -> Path | None:
+    """Choose where to make the run's cgroup: writable, with most of the wanted controllers enabled, the nearest of equals."""
+    best, most = None, -1
+    for place in (one.own, *_ancestors(one)):
+        # Moving a process takes write access to cgroup.procs of the common ancestor.
+        if not (os.access(place, os.W_OK) and os.access(place / "cgroup.procs", os.W_OK)):
+            break
+        count = len(words(place / "cgroup.subtree_control") & wanted)
+        if count > most:
+            best, most = place, count
+    return best
+
+
+def _inherit_cpuset(folder: Path, parent: Path) -> None:
+    for name in ("cpuset.cpus", "cpuset.mems"):
+        inherited = (parent / name).read_text("ascii").strip()
+        if inherited and not read(folder / name):
+            write(folder / name, inherited)
