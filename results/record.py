@@ -5,7 +5,9 @@ Names follow the glossary. Values are in base units (seconds, bytes, counts); no
 
 Three kinds of metadata are kept apart. *Identity* says which series a trial belongs to
 (:attr:`Trial.workload`, :attr:`Trial.runner`, :attr:`Trial.parameters`). *Context* must agree before two
-trials may be put side by side (:attr:`Trial.context`, :attr:`Manifest.context`). *Notes* are for people.
+trials may be put side by side (:attr:`Trial.context`, :attr:`Manifest.context`). *Notes* are for people: no code reads
+them. What a report needs is a field: see :mod:`tare.results.details` for trials and :mod:`tare.results.environment`
+for the run.
 """
 
 from __future__ import annotations
@@ -14,7 +16,11 @@ from typing import Any, Literal
 
 import msgspec
 
-FORMAT_VERSION = 1
+# msgspec reads annotations at run time.
+from tare.results.details import Details  # noqa: TC001
+from tare.results.environment import LimitsFound, ProbeRecord  # noqa: TC001
+
+FORMAT_VERSION = 2
 """Version of the record. ``docs/result-format.md`` has the history; ``results/storage/upgrade.py`` the way up."""
 
 Direction = Literal["lower", "higher", "none"]
@@ -86,6 +92,15 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The metric its workload is judged and plotted by; a workload has at most one."""
 
 
+class NotFinite(msgspec.Struct, frozen=True, kw_only=True):
+    """A value that is no finite number and therefore is not among a trial's metrics."""
+
+    metric: str
+    part: Literal["value", "error"]
+    text: str
+    """The value as text: ``nan``, ``inf`` or ``-inf``."""
+
+
 class Trial(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One measured job, with everything recorded about it; or the reason why there is none."""
 
@@ -120,8 +135,37 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     metrics: tuple[Metric, ...] = ()
     context: dict[str, Any] = {}
     """Facts that must agree before this trial is compared: limits, kernel, file system, cache mode, …"""
-    notes: dict[str, Any] = {}
-    """Facts for people: exit status, truncated output, tail of stderr, …"""
+    details: Details | None = None
+    """What an experiment found besides its metrics; ``None`` for workloads."""
+    not_finite: tuple[NotFinite, ...] = ()
+    """What makes the trial ``invalid`` by being no finite number."""
+    notes: dict[str, str] = {}
+    """Texts for people: exit status, truncated output, tail of stderr, … No code reads them."""
+
+
+class Resumption(msgspec.Struct, frozen=True, kw_only=True):
+    """One time that an interrupted run was gone on with."""
+
+    at_trial: int
+    """Number of the first trial after it."""
+    notices: tuple[str, ...] = ()
+    """What had to be mended before, as sentences."""
+
+
+class ImportSource(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The file of another tool that an imported run was made of."""
+
+    file: str
+    """Its name, without folders."""
+    sha256: str
+    format: str
+    """The name of its format, as ``tare import --format`` takes it."""
+    ignored_columns: tuple[str, ...] = ()
+    """Columns of a table that are not known here and were not used."""
+    medians_only: tuple[str, ...] = ()
+    """Series of which the file has no single values but the median alone."""
+    metadata: dict[str, Any] = {}
+    """What the tool wrote about its own run: machine, versions, options. Kept for people; no code reads it."""
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -142,7 +186,21 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     versions: dict[str, str]
     image: dict[str, Any]
     """Layer name → hash, and the hashes of the programs and libraries in it."""
-    notes: dict[str, Any] = {}
+    variant_images: dict[str, dict[str, Any]] = {}
+    """Runner key → its image, as above, where a variant has one of its own."""
+    probes: dict[str, ProbeRecord] = {}
+    """Runner key → what the runner said of itself."""
+    limits: dict[str, LimitsFound] = {}
+    """Runner's label → what its jobs met of their limits; empty: nobody looked."""
+    precise_after_blocks: dict[str, int] = {}
+    """Workload, or group of versions, → blocks after which its intervals were as narrow as was asked for; empty where
+    nothing was asked for or nothing became so."""
+    resumed: tuple[Resumption, ...] = ()
+    """Each time that the run was gone on with, the first one first."""
+    imported: ImportSource | None = None
+    """``None``: the run was measured here."""
+    notes: dict[str, str] = {}
+    """Texts for people. No code reads them."""
 
 
 BASE = "bare"

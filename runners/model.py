@@ -9,27 +9,20 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from tare.results.environment import Limits
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from tare.results.environment import KvmBaseline, RungRecord
     from tare.results.record import Metric
 
+__all__ = ["WATCHED", "Job", "JobResult", "Limits", "Place", "Probe", "Usage", "Vantage"]
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a place may use; given once, mapped by every runner."""
 
-    cpus: int
-    memory_bytes: int
-    pids: int = 512
-    scratch_bytes: int = 1 << 30
-    cpuset: tuple[int, ...] = ()
-    """Host CPUs to run on; empty: any."""
-    io_bytes_per_second: int = 0
-    """Of reads, and again of writes, on the disk that scratch folders are on; 0: no limit."""
-    io_operations_per_second: int = 0
-    """As above, counted in requests."""
+WATCHED = "watching from outside"
+"""``context["memory_limit_by"]`` of places whose memory no cgroup limits: the runner looks every now and then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +106,14 @@ class Probe:
     ok: bool
     reason: str = ""
     remedy: str = ""
+    rung: RungRecord | None = None
+    """Where it stands on the isolation ladder; ``None``: on none of its rungs."""
+    kvm: KvmBaseline | None = None
+    """The KVM baseline cost here; ``None``: it did not ask KVM."""
+    steps: tuple[str, ...] = ()
+    """What is done to make a place, as the launcher describes it; empty: the launcher does not make it."""
     facts: Mapping[str, object] = field(default_factory=dict)
-    """What was found: versions, accelerator and why it was chosen, refused features, …"""
+    """What else was found, for people: versions, accelerator and why it was chosen, refused features, …"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,8 +123,8 @@ def _precision(about: Manifest) -> list[str]:
     target = about.plan.get("request", {}).get("settings", {}).get("run.precision")
     if not target:
         return []
-    reached = about.notes.get("precision_reached_after_blocks") or {}
-    blocks = ", ".join(str(one) for one in reached.values())
+    reached = about.precise_after_blocks
+    blocks = ", ".join(map(str, reached.values()))
     aim = f"Sampling was to stop when all intervals are within ±{target * 100:g} %"
     return [f"{aim}: they were after {blocks} blocks." if reached else f"{aim}: the budget was spent before."]
 

@@ -6,11 +6,12 @@ import datetime
 import platform
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from tare.bench.request.record import request_to_record
+from tare.results.environment import ProbeRecord
 from tare.results.record import FORMAT_VERSION, Manifest
 from tare.runners.host.conditions import conditions
 from tare.runners.host.facts import context_facts, host_facts
@@ -39,7 +40,6 @@ def make_manifest(request: Request, provisioned: Provisioned, plan: Plan) -> Man
     """Make the manifest of a run that begins now."""
     context, image = provisioned.bench.supplies.context, provisioned.image
     facts = host_facts(context.workdir)
-    own_images = {key: own.record() for key, own in provisioned.own_images.items()}
     return Manifest(
         format=FORMAT_VERSION,
         run=context.run,
@@ -57,22 +57,28 @@ def make_manifest(request: Request, provisioned: Provisioned, plan: Plan) -> Man
         plan={**plan.record(), "request": msgspec.to_builtins(request_to_record(request))},
         versions=_versions(),
         image=dict(image.record()),
-        notes={
-            "probes": {key: _probe_record(probe) for key, probe in provisioned.bench.probes.items()},
-            "limits": dict(provisioned.verified),
-            **({"images": own_images} if own_images else {}),
-        },
+        variant_images={key: own.record() for key, own in provisioned.own_images.items()},
+        probes={key: _probe_record(probe) for key, probe in provisioned.bench.probes.items()},
+        limits=dict(provisioned.verified),
     )
 
 
-def _probe_record(probe: Probe) -> dict[str, Any]:
-    """Turn a probe into JSON's types; facts of other types are left out."""
+def _probe_record(probe: Probe) -> ProbeRecord:
+    """Make the record of a probe; facts that JSON does not know are left out."""
     facts = {
         name: value
         for name, value in probe.facts.items()
         if isinstance(value, str | int | float | bool | list | dict)
     }
-    return {"ok": probe.ok, "reason": probe.reason, "remedy": probe.remedy, "facts": facts}
+    return ProbeRecord(
+        ok=probe.ok,
+        reason=probe.reason,
+        remedy=probe.remedy,
+        rung=probe.rung,
+        kvm=probe.kvm,
+        steps=probe.steps,
+        facts=facts,
+    )
 
 
 def _versions() -> dict[str, str]:

@@ -6,19 +6,19 @@ What cannot be had turns cases into recorded skips; the rest of the plan goes on
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tare.bench.measurable import CrowdSettings
 from tare.bench.planning.variants import SIGN
 from tare.bench.workloads.python import EXTRA_FILES
 from tare.bench.workloads.work import Work
+from tare.results.environment import LimitsUnverified
 from tare.results.record import BASE, CONTROL_SUFFIX
 from tare.runners.errors import Missing, PlaceFailure, TareError, UsageError
 from tare.runners.images.build import build_image
 from tare.runners.images.external import read_given
 from tare.runners.inside import image_files
 from tare.runners.inside.limits import verify
-from tare.runners.model import Probe
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -28,10 +28,11 @@ if TYPE_CHECKING:
     from tare.bench.planning.runners import Bench
     from tare.bench.progress import Progress
     from tare.bench.request.request import Request
+    from tare.results.environment import LimitsFound
     from tare.runners.context import Runner
     from tare.runners.images.external import GivenImage
     from tare.runners.images.image import Image
-    from tare.runners.model import Limits
+    from tare.runners.model import Limits, Probe
 
 
 _OWN_PYTHON = (
@@ -60,8 +61,8 @@ class Provisioned:
     """How many places at once experiments may open."""
     missing: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """Program → (reason, remedy), for those that could not be had."""
-    verified: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """Runner's label → limits as its jobs read them, see :func:`tare.runners.inside.limits.look`; or ``error``."""
+    verified: Mapping[str, LimitsFound] = field(default_factory=dict)
+    """Runner's label → limits as its jobs read them."""
 
     def runner(self, key: str) -> Runner:
         """Return the runner of a case's key, which for the A/A control is the base's."""
@@ -154,12 +155,12 @@ def _runner_keys(plan: Plan) -> list[str]:
     return list(dict.fromkeys(case.runner for case in plan.cases if not case.control))
 
 
-def _verify_limits(provisioned: Provisioned, plan: Plan, progress: Progress) -> dict[str, Mapping[str, Any]]:
+def _verify_limits(provisioned: Provisioned, plan: Plan, progress: Progress) -> dict[str, LimitsFound]:
     """Read each runner's limits from inside a place of its own, untimed.
 
     Guests take seconds to boot, so a quick run leaves them out.
     """
-    found: dict[str, Mapping[str, Any]] = {}
+    found: dict[str, LimitsFound] = {}
     for key in _runner_keys(plan):
         runner = provisioned.runner(key)
         if not provisioned.bench.probes[key].ok:
@@ -169,7 +170,7 @@ def _verify_limits(provisioned: Provisioned, plan: Plan, progress: Progress) -> 
         try:
             found[runner.label] = verify(runner, provisioned.limits)
         except (TareError, OSError) as error:
-            found[runner.label] = {"error": str(error)}
+            found[runner.label] = LimitsUnverified(reason=str(error))
             progress.say(f"{key}: its limits could not be verified: {error}")
     return found
 
@@ -212,4 +213,4 @@ def _refusal(probe: Probe, error: TareError) -> Probe:
     """Turn the probe of a runner that promised to work, and could not be prepared, into a refusal."""
     remedy = error.remedy if isinstance(error, PlaceFailure | Missing) else ""
     reason = error.reason if isinstance(error, PlaceFailure | Missing) else str(error)
-    return Probe(ok=False, reason=reason, remedy=remedy, facts=probe.facts)
+    return replace(probe, ok=False, reason=reason, remedy=remedy)

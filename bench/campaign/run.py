@@ -48,7 +48,7 @@ def measure(request: Request, provisioned: Provisioned, plan: Plan, progress: Pr
             campaign.run()
             interrupted = False
             if precision:
-                _note_precision(writer, precision)
+                writer.update(precise_after_blocks=precision.reached())
         except KeyboardInterrupt:
             progress.end()
             progress.say(
@@ -102,8 +102,3 @@ def _take_up(campaign: Campaign, writer: RunWriter) -> Campaign:
         runner.label + again: key + again for key, runner in runners.items() for again in ("", CONTROL_SUFFIX)
     }
     return replace(campaign, remaining=replace(campaign.remaining, done=done_slots(trials, keys)))
-
-
-def _note_precision(writer: RunWriter, precision: Precision) -> None:
-    notes = {**writer.manifest.notes, "precision_reached_after_blocks": precision.reached()}
-    writer.update(notes=notes)

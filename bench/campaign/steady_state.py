@@ -102,7 +102,8 @@ class SteadyState:
             return
         observation.end()
         if observation.unavailable:
-            builder.notes["unavailable"] = observation.unavailable
+            reasons = (f"{name}: {why}" for name, why in observation.unavailable.items())
+            builder.notes["unavailable"] = "; ".join(reasons)
         builder.set_timeline(
             {"started": result.started_ns, "finished": result.finished_ns}, place.clock_error
         )

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tare.bench.experiments.base import Findings
     from tare.bench.planning.plan import Case
     from tare.bench.workloads.base import Workload
+    from tare.results.details import Details
     from tare.results.record import Metric, Outcome
     from tare.runners.errors import PlaceFailure
     from tare.runners.model import JobResult
@@ -50,7 +51,8 @@ class TrialBuilder:
     clock_error: float = 0.0
     metrics: tuple[Metric, ...] = ()
     context: dict[str, Any] = field(default_factory=dict)
-    notes: dict[str, Any] = field(default_factory=dict)
+    details: Details | None = None
+    notes: dict[str, str] = field(default_factory=dict)
 
     def set_timeline(self, timeline: Mapping[str, int], clock_error: float) -> None:
         """Set the marks (host ``CLOCK_MONOTONIC`` ns) and the bound in seconds on those that a guest's clock gave."""
@@ -78,7 +80,7 @@ class TrialBuilder:
         """Set everything from an experiment that ended."""
         self.set_timeline(findings.timeline, findings.clock_error)
         self.context.update(findings.context)
-        self.notes.update(findings.notes)
+        self.details = findings.details
         if findings.failure:
             self.fail(findings.failure)
         elif why := contradiction(self.timeline, self.clock_error):
@@ -113,15 +115,16 @@ class TrialBuilder:
             self.metrics += (steal_metric(result.steal_seconds),)
 
     def _add_notes(self, result: JobResult) -> None:
-        self.notes["exit_code"] = result.exit_code
+        if result.exit_code is not None:
+            self.notes["exit_code"] = str(result.exit_code)
         if result.signal is not None:
-            self.notes["signal"] = result.signal
+            self.notes["signal"] = str(result.signal)
         for name, kept, written in (
             ("stdout", result.stdout, result.stdout_bytes),
             ("stderr", result.stderr, result.stderr_bytes),
         ):
             if written > len(kept):
-                self.notes[f"{name}_truncated"] = {"written_bytes": written, "kept_bytes": len(kept)}
+                self.notes[f"{name}_truncated"] = f"{written} bytes were written, {len(kept)} of them kept"
         if result.stderr:
             self.notes["stderr_tail"] = result.stderr[-_TAIL_BYTES:].decode("utf-8", "backslashreplace")
         if result.exit_code or result.signal is not None:
@@ -151,5 +154,6 @@ class TrialBuilder:
             clock_error=self.clock_error,
             metrics=self.metrics,
             context=self.context,
+            details=self.details,
             notes=self.notes,
         )

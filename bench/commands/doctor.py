@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Probe every runner, measure KVM, look at the host's conditions; exit 3 if no isolating runner works."""
     if arguments.fix or arguments.unfix:
         return _change(arguments)
-    from tare.runners.guests.kvm.floor import probe_kvm  # noqa: PLC0415
+    from tare.runners.guests.kvm.floor import as_json, probe_kvm  # noqa: PLC0415
     from tare.runners.host.conditions import conditions  # noqa: PLC0415 - only doctor and the manifest need them
     from tare.runners.host.facts import host_facts  # noqa: PLC0415
 
@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
         workdir = bench.supplies.context.workdir
         found = {
             "runners": {runner.label: _as_json(bench.probes[key]) for key, runner in bench.runners.items()},
-            "kvm": probe_kvm().as_json(),
+            "kvm": as_json(probe_kvm()),
             "conditions": [asdict(condition) for condition in conditions(workdir)],
             "host": host_facts(workdir),
         }
@@ -76,7 +76,16 @@ def _change(arguments: argparse.Namespace) -> int:
 
 
 def _as_json(probe: Probe) -> dict[str, Any]:
-    return {"ok": probe.ok, "reason": probe.reason, "remedy": probe.remedy, "facts": dict(probe.facts)}
+    from tare.runners.guests.kvm.floor import as_json  # noqa: PLC0415 - as above
+
+    facts = dict(probe.facts)
+    if probe.rung:
+        facts |= {"rung": probe.rung.name, "position": probe.rung.position, "below": probe.rung.below}
+    if probe.steps:
+        facts["steps"] = probe.steps
+    if probe.kvm:
+        facts["kvm"] = as_json(probe.kvm)
+    return {"ok": probe.ok, "reason": probe.reason, "remedy": probe.remedy, "facts": facts}
 
 
 def _as_text(found: dict[str, Any], *, steps: bool) -> Iterator[str]:

@@ -42,24 +42,25 @@ def run(arguments: argparse.Namespace) -> int:
     )
     stored = load_run(folder)
     trials = list(stored.trials())
-    about = stored.manifest.notes["imported"]
     bad = [trial for trial in trials if trial.outcome != "ok"]
     for problem in stored.problems:
         print(
             f"tare: trial {problem.line - 1}: {problem.what}; it is kept, marked as invalid", file=sys.stderr
         )
     for trial in bad:
-        if trial.outcome == "invalid" and "not_finite" in trial.notes:
+        if trial.not_finite:
             print(
                 f"tare: trial {trial.number}: {trial.reason}; it is kept, marked as invalid", file=sys.stderr
             )
-    if ignored := about.get("ignored_columns"):
-        print(f"tare: columns not known here and not used: {', '.join(ignored)}", file=sys.stderr)
-    if medians := about.get("medians_only"):
-        print(f"tare: {len(medians)} benchmarks without raw data: their medians alone", file=sys.stderr)
+    source = stored.manifest.imported
+    if source and source.ignored_columns:
+        ignored = ", ".join(source.ignored_columns)
+        print(f"tare: columns not known here and not used: {ignored}", file=sys.stderr)
+    if source and source.medians_only:
+        n = len(source.medians_only)
+        print(f"tare: {n} benchmarks without raw data: their medians alone", file=sys.stderr)
     series = {(trial.workload, trial.runner, str(trial.parameters)) for trial in trials}
-    print(
-        f"imported {len(trials)} trials of {len(series)} series ({about['format']}), {len(bad)} of them not ok"
-    )
+    form = source.format if source else "?"
+    print(f"imported {len(trials)} trials of {len(series)} series ({form}), {len(bad)} of them not ok")
     print(folder)
     return Exit.OK

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tare.bench.measurable import CrowdSettings, Terms
+    from tare.results.details import Details
     from tare.results.record import Metric
     from tare.runners.context import RunContext, Runner
     from tare.runners.errors import PlaceFailure
@@ -57,10 +58,10 @@ class Findings:
     clock_error: float = 0.0
     context: Mapping[str, Any] = field(default_factory=dict)
     """Facts that must agree before trials are compared: what the places' ``context`` says, and the experiment's."""
-    notes: Mapping[str, Any] = field(default_factory=dict)
-    """Everything that is more than a number, as JSON has it: raw samples, curves, tables."""
+    details: Details | None = None
+    """Everything that is more than a number: raw samples, curves, tables; ``None``: there is nothing but metrics."""
     failure: PlaceFailure | None = None
-    """It went wrong half-way: the trial is recorded as failed with this reason, and without metrics; the notes stay."""
+    """It went wrong half-way: the trial is recorded as failed with this reason, without metrics, with its details."""
 
 
 class Experiment(ABC):

@@ -11,14 +11,15 @@ import statistics
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tare.bench.experiments import crowd
 from tare.bench.experiments.base import Experiment, Findings
 from tare.bench.measurable import CrowdSettings
+from tare.results.details import DensityDetails
 from tare.results.record import Metric
-from tare.runners.collectors.crowd import weigh
+from tare.runners.collectors.crowd import read_memory
 from tare.runners.errors import PlaceFailure, TareError
 
 if TYPE_CHECKING:
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 
     from tare.bench.experiments.base import Lab
     from tare.bench.measurable import Terms
+    from tare.results.details import PlacesMemory
     from tare.results.record import Direction
-    from tare.runners.collectors.crowd import Weight
     from tare.runners.context import Runner
     from tare.runners.model import Place
 
@@ -47,8 +48,8 @@ CLOSERS = 8
 class Ramp:
     """A ramp so far."""
 
-    weights: list[Weight] = field(default_factory=list)
-    """At every power of two, and at the end."""
+    memory: list[PlacesMemory] = field(default_factory=list)
+    """Before the first place, at every power of two, and at the end."""
     starts: list[float] = field(default_factory=list)
     """Seconds from request to ready, place by place."""
     places: list[Place] = field(default_factory=list)
@@ -57,9 +58,9 @@ class Ramp:
     failure: PlaceFailure | None = None
 
     def one_more(self) -> float:
-        """PSS of one more place, as far as is known; 0 before the first was weighed."""
-        last = self.weights[-1] if self.weights else None
-        return (last.pss or 0) / last.places if last and last.places else 0.0
+        """Return the PSS of one more place in bytes, as far as is known; 0 before the first was read."""
+        last = self.memory[-1] if self.memory else None
+        return (last.pss_bytes or 0) / last.places if last and last.places else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +96,12 @@ class Density(Experiment):
             metrics=_metrics(ramp, error),
             context=context,
             clock_error=error,
-            notes={
-                "budget_bytes": budget,
-                "stopped": ramp.stopped,
-                "weights": [asdict(weight) for weight in ramp.weights],
-                "start_seconds": [round(seconds, 6) for seconds in ramp.starts],
-            },
+            details=DensityDetails(
+                budget_bytes=budget,
+                stopped=ramp.stopped,
+                memory=tuple(ramp.memory),
+                start_seconds=tuple(round(seconds, 6) for seconds in ramp.starts),
+            ),
             failure=ramp.failure,
         )
 
@@ -112,10 +113,10 @@ def climb(ramp: Ramp, lab: Lab, budget: int, stack: ExitStack) -> None:
     began = time.monotonic()
     available = crowd.available_bytes()
 
-    def scales() -> Weight:
-        return weigh([place.vantage for place in ramp.places], lab.context.run, kind)
+    def memory() -> PlacesMemory:
+        return read_memory([place.vantage for place in ramp.places], lab.context.run, kind)
 
-    ramp.weights.append(scales())  # of none: what is there anyway
+    ramp.memory.append(memory())  # of none: what is there anyway
     while not ramp.stopped:
         n = len(ramp.places)
         used = available - crowd.available_bytes()
@@ -131,9 +132,9 @@ def climb(ramp: Ramp, lab: Lab, budget: int, stack: ExitStack) -> None:
             _one_more(ramp, lab, stack)
             n = len(ramp.places)
             if n & (n - 1) == 0 and not ramp.stopped:
-                ramp.weights.append(scales())
-    if len(ramp.places) > ramp.weights[-1].places:
-        ramp.weights.append(scales())
+                ramp.memory.append(memory())
+    if len(ramp.places) > ramp.memory[-1].places:
+        ramp.memory.append(memory())
 
 
 def _most_seconds(job_seconds: float) -> float:
@@ -165,12 +166,10 @@ def _metrics(ramp: Ramp, clock_error: float) -> tuple[Metric, ...]:
     n = len(ramp.places)
     if n == 0:
         return ()
-    none, last = ramp.weights[0], ramp.weights[-1]
+    none, last = ramp.memory[0], ramp.memory[-1]
     found = [Metric(name="density.places", value=n, unit="count", direction="none", source="density")]
 
-    def memory(
-        name: str, value: float | None, direction: Direction = "none", *, primary: bool = False
-    ) -> None:
+    def size(name: str, value: float | None, direction: Direction = "none", *, primary: bool = False) -> None:
         if value is not None:
             found.append(
                 Metric(
@@ -179,13 +178,13 @@ def _metrics(ramp: Ramp, clock_error: float) -> tuple[Metric, ...]:
                 )
             )  # fmt: skip
 
-    memory("density.pss", None if last.pss is None else last.pss / n, "lower", primary=True)
-    memory("density.cgroups", None if last.cgroups is None else last.cgroups / n, "lower")
+    size("density.pss", None if last.pss_bytes is None else last.pss_bytes / n, "lower", primary=True)
+    size("density.cgroups", None if last.cgroups_bytes is None else last.cgroups_bytes / n, "lower")
     # Differences to what was there before; others on this host take and give memory, so they are facts, not judged.
-    memory("density.attendants", _growth(none.attendants, last.attendants, n))
-    memory("density.daemons.idle", none.daemons)
-    memory("density.daemons", _growth(none.daemons, last.daemons, n))
-    memory("density.host", (none.available - last.available) / n)
+    size("density.attendants", _growth(none.attendants_bytes, last.attendants_bytes, n))
+    size("density.daemons.idle", none.daemons_bytes)
+    size("density.daemons", _growth(none.daemons_bytes, last.daemons_bytes, n))
+    size("density.host", (none.available_bytes - last.available_bytes) / n)
     clock = "guest-mapped" if clock_error else "host-monotonic"
     half = max(1, n // 4)
     for name, part in (("first", ramp.starts[:half]), ("last", ramp.starts[-half:])):

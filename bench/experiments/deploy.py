@@ -30,6 +30,7 @@ from tare.bench.experiments.deploying import (  # fmt: skip
 )
 from tare.bench.experiments.payloads import PAYLOADS, VERSIONS, Payload
 from tare.bench.measurable import Unsuitable
+from tare.results.details import DeployDetails, DiskSizes, ImageRead, LayerSizes
 from tare.results.record import Metric
 from tare.runners.errors import Missing, PlaceFailure
 from tare.runners.guests.qemu.runner import QemuRunner
@@ -55,7 +56,9 @@ class _Measured:
     """What a trial has found so far."""
 
     metrics: list[Metric] = field(default_factory=list)
-    notes: dict[str, Any] = field(default_factory=dict)
+    layers: dict[str, tuple[LayerSizes, ...]] = field(default_factory=dict)
+    disks: DiskSizes | None = None
+    read: ImageRead | None = None
     context: dict[str, Any] = field(default_factory=dict)
 
     def way(self, move: Move, start_seconds: float) -> None:
@@ -137,8 +140,9 @@ class Deploy(Experiment):
             lab.runner.prepare(lab.image, lab.limits)
         store = Cache(lab.context.cache)
         if kind in {*_SHELF, "docker"}:
-            found.notes["layers"] = {version: layer_sizes(image, store) for version, image in images.items()}
-        return Findings(metrics=tuple(found.metrics), context=found.context, notes=found.notes)
+            found.layers = {version: layer_sizes(image, store) for version, image in images.items()}
+        details = DeployDetails(layers=found.layers, disks=found.disks, read=found.read)
+        return Findings(metrics=tuple(found.metrics), context=found.context, details=details)
 
     # -- layers -----------------------------------------------------------------------------------
 
@@ -207,10 +211,10 @@ class Deploy(Experiment):
                 found.way(move, self._start(lab, image, found))
                 if way == RAW:
                     self._read_of_disk(lab, image, move.moved_bytes, found)
-            found.notes["disks"] = {
-                "root_allocated_bytes": disks.raw.stat().st_blocks * 512,
-                "tree_bytes": sum(layer.size_bytes for layer in image.layers),
-            }
+            found.disks = DiskSizes(
+                root_allocated_bytes=disks.raw.stat().st_blocks * 512,
+                tree_bytes=sum(layer.size_bytes for layer in image.layers),
+            )
 
     # -- starts -----------------------------------------------------------------------------------
 
@@ -237,7 +241,8 @@ class Deploy(Experiment):
         total = sum(layer.size_bytes for layer in image.layers)
         found.bytes("image", total)
         found.bytes("read", after - before)
-        found.notes["read"] = {"method": "page cache (mincore), read-ahead included", "left_before": before}
+        method = "page cache (mincore), read-ahead included"
+        found.read = ImageRead(method=method, left_before_bytes=before)
 
     def _read_of_disk(self, lab: Lab, image: Image, total: int, found: _Measured) -> None:
         """The same for a guest's disk, as QEMU's block layer counts it."""
@@ -254,7 +259,7 @@ class Deploy(Experiment):
         if root is not None:
             found.bytes("image", total)
             found.bytes("read", root["stats"]["rd_bytes"])
-            found.notes["read"] = {"method": "reads of the root disk (QEMU's blockstats)"}
+            found.read = ImageRead(method="reads of the root disk (QEMU's blockstats)")
 
     def _check(self, result: JobResult) -> None:
         said = result.stdout.decode("utf-8", "replace").strip()
@@ -266,19 +271,19 @@ class Deploy(Experiment):
             )
 
 
-def layer_sizes(image: Image, store: Cache) -> list[dict[str, Any]]:
-    """Every layer of an image by its sizes, for the report: files, tar, gzip."""
-    return [
-        {
-            "name": layer.name,
-            "digest": layer.digest,
-            "files": layer.files,
-            "size_bytes": layer.size_bytes,
-            "tar_bytes": layer.tar_bytes,
-            "gzip_bytes": blob(layer, store).stat().st_size,
-        }
+def layer_sizes(image: Image, store: Cache) -> tuple[LayerSizes, ...]:
+    """Return the sizes of an image's layers, lowest first: files, tar, gzip."""
+    return tuple(
+        LayerSizes(
+            name=layer.name,
+            digest=layer.digest,
+            files=layer.files,
+            size_bytes=layer.size_bytes,
+            tar_bytes=layer.tar_bytes,
+            gzip_bytes=blob(layer, store).stat().st_size,
+        )
         for layer in image.layers
-    ]
+    )
 
 
 def free_port() -> int:

@@ -6,10 +6,11 @@ Facts, not times: one trial says all. One place is opened, looked at, and then t
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, get_args
 
 from tare.bench.experiments.base import Experiment, Findings
+from tare.results.details import AttemptVerdict, IsolationDetails
 from tare.results.record import Metric
 from tare.runners.inside import attempts, fingerprint, image_files
 
@@ -55,12 +56,10 @@ class Isolation(Experiment):
                     direction="none",
                     source="inside",
                 )
-                for verdict in get_args(attempts.Verdict)
+                for verdict in get_args(AttemptVerdict)
             ),
             context=context,
-            notes={
-                "attempts": [asdict(attempt) for attempt in made],
-                "fingerprint": inside,
-                "same_kernel": attempts.same_kernel(inside, outside),
-            },
+            details=IsolationDetails(
+                attempts=made, fingerprint=inside, same_kernel=attempts.same_kernel(inside, outside)
+            ),
         )

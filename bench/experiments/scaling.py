@@ -16,6 +16,7 @@ from tare.bench.experiments.base import Experiment, Findings
 from tare.bench.measurable import Unsuitable
 from tare.bench.workloads.base import Site, metric
 from tare.bench.workloads.cpu import Cpu
+from tare.results.details import ScalingDetails
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,6 +77,7 @@ class Scale(Experiment):
                 speedup,
             ),
             context=context,
+            details=ScalingDetails(threads=self.count),
         )
 
     def _rate(self, lab: Lab, place: Place, work: Cpu) -> Metric:

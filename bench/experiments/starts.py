@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from tare.bench.experiments import crowd
 from tare.bench.experiments.base import Experiment, Findings
 from tare.bench.measurable import Unsuitable
+from tare.results.details import BurstStart, StartsDetails
 from tare.results.record import Metric
 from tare.runners.errors import PlaceFailure, TareError
 from tare.runners.launcher.connection import held_back
@@ -133,7 +134,7 @@ class Starts(Experiment):
             metrics=_metrics(whole) if whole else (),
             context={**(bursts[0].context or {}), "launched_by": "a launcher process for each start"},
             clock_error=max(each.clock_error for each in bursts),
-            notes={"bursts": [_record(each) for each in whole]},
+            details=StartsDetails(bursts=tuple(_record(each) for each in whole)),
             failure=failure or None,
         )
 
@@ -229,7 +230,9 @@ def _metrics(bursts: Sequence[Burst]) -> tuple[Metric, ...]:
     return tuple(found)
 
 
-def _record(each: Burst) -> list[list[int]]:
-    """Per start: asked, ready, gone; in ns since the first was asked for."""
+def _record(each: Burst) -> tuple[BurstStart, ...]:
+    """Make the record of a burst, whose clock begins when the first start was asked for."""
     zero = min(start.asked for start in each.starts)
-    return [[start.asked - zero, start.ready - zero, start.gone - zero] for start in each.starts]
+    return tuple(
+        BurstStart(start.asked - zero, start.ready - zero, start.gone - zero) for start in each.starts
+    )

@@ -25,7 +25,7 @@ def draw(summary: Summary, words: Words) -> Figure | None:
     found = {
         runner: ramps
         for runner, ramps in crowd.ramps(summary.measured).items()
-        if any(r.starts for r in ramps)
+        if any(r.details.start_seconds for r in ramps)
     }
     if not found:
         return None
@@ -35,7 +35,7 @@ def draw(summary: Summary, words: Words) -> Figure | None:
     _starts(grid[1], found)
     grid[0].set_title(words("figure.density.memory"))
     grid[1].set_title(words("figure.density.start"))
-    most = max(len(ramp.starts) for ramps in found.values() for ramp in ramps)
+    most = max(len(ramp.details.start_seconds) for ramps in found.values() for ramp in ramps)
     counts = [1 << power for power in range(most.bit_length())]
     for axes, label in zip(grid, ("places", "number"), strict=True):
         number_axis(axes, counts)
@@ -52,8 +52,10 @@ def _memory(axes: Axes, found: Mapping[str, Sequence[Ramp]]) -> None:
     for runner, ramps in found.items():
         color = style.runner_color(runner)
         for ramp in ramps:
-            for key, line, face in (("pss", "-", color), ("cgroups", "--", style.PAPER)):
-                seen = [(w["places"], w[key] / w["places"]) for w in ramp.weights if w["places"] and w[key]]
+            memory = [one for one in ramp.details.memory if one.places]
+            pss = [(one.places, one.pss_bytes / one.places) for one in memory if one.pss_bytes]
+            charged = [(one.places, one.cgroups_bytes / one.places) for one in memory if one.cgroups_bytes]
+            for seen, line, face in ((pss, "-", color), (charged, "--", style.PAPER)):
                 if seen:
                     axes.plot(
                         *zip(*seen, strict=True), color=color, linestyle=line, marker="o", markersize=5,
@@ -78,6 +80,5 @@ def _starts(axes: Axes, found: Mapping[str, Sequence[Ramp]]) -> None:
     for runner, ramps in found.items():
         color = style.runner_color(runner)
         for ramp in ramps:
-            axes.scatter(
-                range(1, len(ramp.starts) + 1), ramp.starts, s=12, color=color, alpha=0.55, linewidths=0
-            )
+            seconds = ramp.details.start_seconds
+            axes.scatter(range(1, len(seconds) + 1), seconds, s=12, color=color, alpha=0.55, linewidths=0)

@@ -115,7 +115,8 @@ def _sizes(axes: Axes, by_runner: Mapping[str, Phases]) -> None:
 
 def _floor(axes: Axes, by_runner: Mapping[str, Phases], summary: Summary, words: Words) -> None:
     """KVM's own floor of a start, where guests are drawn: no guest of this host can be below that line."""
-    seconds = (summary.kvm_floors or {}).get("open_to_first_exit_seconds")
+    baseline = summary.kvm_baseline
+    seconds = baseline.figures.get("open_to_first_exit_seconds") if baseline else None
     if not seconds or not any({"kernel", "restored"} & found.marks.keys() for found in by_runner.values()):
         return
     axes.axvline(seconds, color=style.MUTED, linestyle=":", linewidth=1.2, zorder=0)

@@ -8,14 +8,16 @@ from __future__ import annotations
 import statistics
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tare.reports.summaries.runners import rank
 from tare.reports.text import numbers
+from tare.results.details import DensityDetails, StartsDetails
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from tare.results.details import BurstStart
     from tare.results.record import Trial
 
 
@@ -50,11 +52,7 @@ class Starts:
 class Ramp:
     """One trial of ``density``."""
 
-    weights: tuple[Mapping[str, Any], ...]
-    """As :class:`tare.runners.collectors.crowd.Weight`; the first is of no place."""
-    starts: tuple[float, ...]
-    """Seconds, place by place."""
-    stopped: str
+    details: DensityDetails
     metrics: Mapping[str, float]
 
 
@@ -62,8 +60,9 @@ def starts(trials: Sequence[Trial]) -> dict[str, tuple[Starts, ...]]:
     """Runner → its points by number of starts; runners in display order."""
     found: dict[str, dict[int, list[Trial]]] = defaultdict(lambda: defaultdict(list))
     for trial in trials:
-        if "bursts" in trial.notes and not trial.control:
-            found[trial.runner][len(trial.notes["bursts"][0])].append(trial)
+        bursts = _bursts(trial)
+        if bursts and not trial.control:
+            found[trial.runner][len(bursts[0])].append(trial)
     return {
         runner: tuple(_starts(count, of) for count, of in sorted(found[runner].items()))
         for runner in sorted(found, key=rank)
@@ -74,25 +73,25 @@ def ramps(trials: Sequence[Trial]) -> dict[str, tuple[Ramp, ...]]:
     """Runner → its ramps in the order of measuring; runners in display order."""
     found: dict[str, list[Ramp]] = defaultdict(list)
     for trial in trials:
-        notes = trial.notes
-        if "weights" in notes and not trial.control:
-            found[trial.runner].append(
-                Ramp(
-                    tuple(notes["weights"]),
-                    tuple(notes["start_seconds"]),
-                    str(notes["stopped"]),
-                    {metric.name: metric.value for metric in trial.metrics},
-                )
-            )
+        if isinstance(trial.details, DensityDetails) and not trial.control:
+            metrics = {metric.name: metric.value for metric in trial.metrics}
+            found[trial.runner].append(Ramp(trial.details, metrics))
     return {runner: tuple(found[runner]) for runner in sorted(found, key=rank)}
+
+
+def _bursts(trial: Trial) -> tuple[tuple[BurstStart, ...], ...]:
+    """Return the bursts of a trial that have starts in them; none where the trial is of something else."""
+    if not isinstance(trial.details, StartsDetails):
+        return ()
+    return tuple(burst for burst in trial.details.bursts if burst)
 
 
 def _starts(count: int, trials: Sequence[Trial]) -> Starts:
     latencies = [
-        (ready - asked) / 1e9
+        (start.ready_ns - start.asked_ns) / 1e9
         for trial in trials
-        for burst in trial.notes["bursts"]
-        for asked, ready, _gone in burst
+        for burst in _bursts(trial)
+        for start in burst
     ]
     return Starts(
         count,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tare.reports.summaries.cases import case_of
 from tare.reports.summaries.runners import rank, series_name
@@ -56,9 +56,12 @@ class Exits:
         """All exits of a job."""
         return sum(self.by_class.values())
 
-    def modelled_share(self, floors: Mapping[str, Any]) -> float | None:
-        """Exits × cost of an exit, as a share of the job's time; ``None`` if a cost is not known here."""
-        costs = {name: floors.get(f"{CLASSES.get(name, _OTHERS)}_seconds") for name in self.by_class}
+    def modelled_share(self, figures: Mapping[str, float | None]) -> float | None:
+        """Return exits × cost of an exit, as a share of the job's time; ``None`` if a cost is not known here.
+
+        ``figures`` are those of :class:`tare.results.environment.KvmBaseline`.
+        """
+        costs = {name: figures.get(f"{CLASSES.get(name, _OTHERS)}_seconds") for name in self.by_class}
         if any(costs[name] is None and count for name, count in self.by_class.items()) or not self.seconds:
             return None
         return sum(count * (costs[name] or 0.0) for name, count in self.by_class.items()) / self.seconds

@@ -6,7 +6,7 @@ import statistics
 from collections import defaultdict
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from tare.reports.model import ReportInput
+    from tare.results.environment import KvmBaseline
     from tare.results.judgement.comparison import Comparison
     from tare.results.judgement.rungs import Rise
     from tare.results.record import Trial
@@ -76,8 +77,7 @@ class Summary:
     @cached_property
     def in_spite(self) -> tuple[str, ...]:
         """Runners whose guests ran under a KVM that was asked for by name and judged unusable here."""
-        floors = self.kvm_floors
-        if not floors or floors.get("usable"):
+        if self.kvm_baseline is None or self.kvm_baseline.usable:
             return ()
         found = {trial.runner for trial in self.measured if trial.accelerator == "kvm"}
         return tuple(sorted(found, key=rank))
@@ -150,13 +150,10 @@ class Summary:
         return {case: tuple(found[case]) for case in ordered if len(found[case]) > 1}
 
     @cached_property
-    def kvm_floors(self) -> Mapping[str, Any] | None:
-        """What the micro guest said of this host's KVM, if any runner asked it: :class:`tare.runners.guests.kvm.floor.KvmFloor`."""
-        for notes in (self.given.manifest.notes.get("probes") or {}).values():
-            found = notes.get("facts", {}).get("kvm") if isinstance(notes, dict) else None
-            if isinstance(found, dict):
-                return found
-        return None
+    def kvm_baseline(self) -> KvmBaseline | None:
+        """Return this host's KVM baseline cost; ``None`` where no runner asked KVM."""
+        found = (probe.kvm for probe in self.given.manifest.probes.values())
+        return next((kvm for kvm in found if kvm is not None), None)
 
     @cached_property
     def cpu_seconds(self) -> Mapping[tuple[CaseKey, str], Mapping[str, float]]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tare.reports.summaries.runners import rank
+from tare.results.details import ScalingDetails
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -49,8 +50,9 @@ def points(trials: Sequence[Trial]) -> dict[str, tuple[ThreadScaling, ...]]:
     )
     for trial in trials:
         metrics = {metric.name: (metric.value, metric.unit) for metric in trial.metrics}
-        if "scaling.speedup" in metrics and not trial.control:
-            found[trial.runner][int(trial.workload.rpartition("-")[2])].append(metrics)
+        details = trial.details
+        if isinstance(details, ScalingDetails) and "scaling.speedup" in metrics and not trial.control:
+            found[trial.runner][details.threads].append(metrics)
     return {
         runner: tuple(
             ThreadScaling(

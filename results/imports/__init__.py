@@ -21,7 +21,7 @@ import msgspec
 from tare.results.errors import ResultError
 from tare.results.imports import fio, hyperfine, pyperf, pytest_benchmark, tidy
 from tare.results.imports.model import Imported, ImportFault
-from tare.results.record import FORMAT_VERSION, Manifest
+from tare.results.record import FORMAT_VERSION, ImportSource, Manifest
 from tare.results.storage.load import load_run
 from tare.results.storage.store import RunWriter, new_run_id
 
@@ -97,14 +97,14 @@ def import_file(path: Path, results_dir: Path, *, name: str = "", format_name: s
         plan={},
         versions={},
         image={},
-        notes={
-            "imported": {
-                "file": path.name,
-                "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-                "format": found,
-                **imported.notes,
-            }
-        },
+        imported=ImportSource(
+            file=path.name,
+            sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+            format=found,
+            ignored_columns=imported.ignored_columns,
+            medians_only=imported.medians_only,
+            metadata=imported.metadata,
+        ),
     )
     try:
         results_dir.mkdir(parents=True, exist_ok=True)

@@ -45,8 +45,8 @@ def read(document: Any, where: str) -> Imported:
                 reason=f"fio reports error {error}" if error else "" if metrics else "the job did no I/O",
             )
         )
-    notes = {key: document[key] for key in ("fio version", "global options") if key in document}
-    return Imported(tuple(trials), notes=notes)
+    metadata = {key: document[key] for key in ("fio version", "global options") if key in document}
+    return Imported(tuple(trials), metadata=metadata)
 
 
 def _active(direction: Node) -> bool:

@@ -28,7 +28,12 @@ class Imported:
     trials: tuple[Trial, ...]
     context: dict[str, Any] = field(default_factory=dict)
     """Of the whole file: must agree before it is compared."""
-    notes: dict[str, Any] = field(default_factory=dict)
+    ignored_columns: tuple[str, ...] = ()
+    """Columns of a table that are not known here."""
+    medians_only: tuple[str, ...] = ()
+    """Series of which the file has no single values but the median alone."""
+    metadata: dict[str, Any] = field(default_factory=dict)
+    """What the tool wrote about its own run; kept, not read."""
 
 
 def trial(

@@ -61,4 +61,4 @@ def read(document: Any, where: str) -> Imported:
                 trials.append(trial(name, value, block=block, invocation=invocation))
                 block += 1
     context = {"cpu.model": " or ".join(sorted(models))} if models else {}
-    return Imported(tuple(trials), context, {"metadata": common})
+    return Imported(tuple(trials), context, metadata=common)

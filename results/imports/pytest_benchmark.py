@@ -50,5 +50,6 @@ def read(document: Any, where: str) -> Imported:
     return Imported(
         tuple(trials),
         context={"cpu.model": str(model)} if model else {},
-        notes={"machine_info": machine} | ({"medians_only": without} if without else {}),
+        medians_only=tuple(without),
+        metadata={"machine_info": machine} if machine else {},
     )

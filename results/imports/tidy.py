@@ -67,8 +67,8 @@ def read(text: str, where: str) -> Imported:
         table.add(_Row(dict(zip(names, map(str.strip, row), strict=True)), f"{where}, line {line}"))
     if not table.trials:
         raise ImportFault(f"{where} has a header and no rows.")
-    ignored = [name for name in names if name not in {*NEEDED, *OPTIONAL, *ABOUT_THE_RUN}]
-    return Imported(table.finish("primary" in names), notes={"ignored_columns": ignored} if ignored else {})
+    ignored = tuple(name for name in names if name not in {*NEEDED, *OPTIONAL, *ABOUT_THE_RUN})
+    return Imported(table.finish("primary" in names), ignored_columns=ignored)
 
 
 def _names(line: str) -> list[str]:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tare.results.environment import Limits, LimitsSeen, LimitsUnverified
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
+    from tare.results.environment import LimitsFound
     from tare.results.record import Manifest
 
 OVER = 1.2
@@ -16,73 +21,76 @@ UNDER = 0.8
 _MIB = 1 << 20
 
 
-def seen(manifest: Manifest) -> dict[str, Mapping[str, Any]]:
-    """Runner's label → what was found; see ``runners/inside/limits.py``. Empty where the run did not look."""
-    found = manifest.notes.get("limits", {})
-    if not isinstance(found, dict):
-        return {}
-    return {str(runner): facts for runner, facts in found.items() if isinstance(facts, dict)}
+def asked(manifest: Manifest) -> Limits | None:
+    """Return the limits that the run's places were given; ``None``: the record does not say."""
+    try:
+        return msgspec.convert(manifest.context.get("limits"), Limits)
+    except msgspec.ValidationError:
+        return None
 
 
-def deviations(asked: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
-    """Where jobs of one runner meet something else than what was given, as sentences without a subject."""
-    if "error" in found:
-        return [f"the limits could not be verified: {found['error']}"]
-    return [*_cpus(asked, found), *_memory(asked, found), *_pids(asked, found), *_io(asked, found)]
+def seen(manifest: Manifest) -> dict[str, LimitsSeen]:
+    """Return what jobs met of their limits, by the runner's label, without runners that could not be looked at."""
+    return {name: found for name, found in manifest.limits.items() if isinstance(found, LimitsSeen)}
+
+
+def deviations(given: Limits, found: LimitsFound) -> list[str]:
+    """List where jobs of one runner meet something else than what was given, as sentences without a subject."""
+    if isinstance(found, LimitsUnverified):
+        return [f"the limits could not be verified: {found.reason}"]
+    return [*_cpus(given, found), *_memory(given, found), *_pids(given, found), *_io(given, found)]
 
 
 def differences(manifest: Manifest) -> list[tuple[str, tuple[str, ...]]]:
-    """Each deviation with the runners that show it, in the order of runners."""
-    asked = manifest.context.get("limits", {})
+    """List each deviation with the runners that show it, in the order of runners."""
+    given = asked(manifest)
+    if given is None:
+        return []
     together: dict[str, list[str]] = {}
-    if isinstance(asked, dict):
-        for runner, facts in seen(manifest).items():
-            for sentence in deviations(asked, facts):
-                together.setdefault(sentence, []).append(runner)
+    for runner, found in manifest.limits.items():
+        for sentence in deviations(given, found):
+            together.setdefault(sentence, []).append(runner)
     return [(sentence, tuple(runners)) for sentence, runners in together.items()]
 
 
-def _cpus(asked: Mapping[str, Any], found: Mapping[str, Any]) -> Iterable[str]:
-    given, cpus = asked.get("cpus", 0), found.get("cpus", [])
-    used = found.get("cpu", {}).get("used")
-    if len(cpus) != given:
-        yield f"nproc sees {len(cpus)} CPUs where {given} are given: programs that ask it will not know"
-    if used is not None and used < UNDER * given:
-        yield f"whether jobs get more than {given} CPUs could not be told: others kept the host's CPUs busy"
-    elif used is not None and used > OVER * given:
-        yield f"jobs use {used:g} CPUs at once where {given} are given: that limit is not kept"
-    wanted = set(asked.get("cpuset", ()))
-    if wanted and not found.get("guest") and not set(cpus) <= wanted:
-        yield f"jobs may run on CPUs {_list(cpus)}, outside of the cpuset {_list(wanted)}"
+def _cpus(given: Limits, found: LimitsSeen) -> Iterable[str]:
+    cpus = found.cpus
+    used = found.cpu.used if found.cpu else None
+    if len(cpus) != given.cpus:
+        yield f"nproc sees {len(cpus)} CPUs where {given.cpus} are given: programs that ask it will not know"
+    if used is not None and used < UNDER * given.cpus:
+        yield f"whether jobs get more than {given.cpus} CPUs could not be told: others kept the host's CPUs busy"
+    elif used is not None and used > OVER * given.cpus:
+        yield f"jobs use {used:g} CPUs at once where {given.cpus} are given: that limit is not kept"
+    if given.cpuset and not found.guest and not set(cpus) <= set(given.cpuset):
+        yield f"jobs may run on CPUs {_list(cpus)}, outside of the cpuset {_list(given.cpuset)}"
 
 
-def _memory(asked: Mapping[str, Any], found: Mapping[str, Any]) -> Iterable[str]:
-    given, shown = asked.get("memory_bytes", 0), found.get("memory_seen_bytes")
+def _memory(given: Limits, found: LimitsSeen) -> Iterable[str]:
+    limit, shown, probe = given.memory_bytes, found.memory_seen_bytes, found.memory
     # A guest's kernel keeps some of the RAM for itself.
-    if shown is not None and not 0.7 * given <= shown <= 1.05 * given:
-        yield f"/proc/meminfo shows {shown // _MIB} MiB where {given // _MIB} MiB are given"
-    probe = found.get("memory", {})
-    if probe.get("end") == "held":
-        yield f"jobs keep more than the {given // _MIB} MiB of memory that are given: that limit is not kept"
-    elif probe.get("end") == "killed" and "outside" in str(probe.get("by", "")):
+    if shown is not None and not 0.7 * limit <= shown <= 1.05 * limit:
+        yield f"/proc/meminfo shows {shown // _MIB} MiB where {limit // _MIB} MiB are given"
+    if probe.end == "held":
+        yield f"jobs keep more than the {limit // _MIB} MiB of memory that are given: that limit is not kept"
+    elif probe.end == "killed" and probe.watched:
         yield "memory is watched from outside: a job may exceed its limit for a moment before it is killed"
-    elif probe.get("end") == "not tried":
-        yield f"the memory limit was not tried: {probe.get('why', 'no reason is recorded')}"
+    elif probe.end == "not tried":
+        yield f"the memory limit was not tried: {probe.why or 'no reason is recorded'}"
 
 
-def _pids(asked: Mapping[str, Any], found: Mapping[str, Any]) -> Iterable[str]:
-    given, probe = asked.get("pids", 0), found.get("pids", {})
-    if probe.get("end") == "held":
-        yield f"jobs make more than the {given} processes that are given: that limit is not kept"
-    elif probe.get("end") == "refused" and probe.get("reached", 0) < given // 2:
-        yield f"jobs are refused processes after {probe['reached']} where {given} are given"
+def _pids(given: Limits, found: LimitsSeen) -> Iterable[str]:
+    probe, reached = found.pids, found.pids.reached or 0
+    if probe.end == "held":
+        yield f"jobs make more than the {given.pids} processes that are given: that limit is not kept"
+    elif probe.end == "refused" and reached < given.pids // 2:
+        yield f"jobs are refused processes after {reached} where {given.pids} are given"
 
 
-def _io(asked: Mapping[str, Any], found: Mapping[str, Any]) -> Iterable[str]:
-    given, probe = asked.get("io_bytes_per_second", 0), found.get("io", {})
-    rate = probe.get("bytes_per_second", 0)
-    if given and rate > OVER * given:
-        yield f"jobs write {rate // _MIB} MiB/s to the disk where {given // _MIB} are given: not kept"
+def _io(given: Limits, found: LimitsSeen) -> Iterable[str]:
+    limit, rate = given.io_bytes_per_second, (found.io.bytes_per_second if found.io else None) or 0
+    if limit and rate > OVER * limit:
+        yield f"jobs write {rate // _MIB} MiB/s to the disk where {limit // _MIB} are given: not kept"
 
 
 def _list(cpus: Iterable[int]) -> str:

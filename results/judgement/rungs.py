@@ -61,16 +61,12 @@ class Rise(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def rungs(manifest: Manifest) -> tuple[Rung, ...]:
-    """The rungs among a run's runners, from the ground up; what is not understood is none."""
-    found = []
-    probes = manifest.notes.get("probes", {})
-    for runner, probe in probes.items() if isinstance(probes, dict) else ():
-        facts = probe.get("facts", {}) if isinstance(probe, dict) else {}
-        match facts:
-            case {"rung": str(rung), "position": int(position), "below": [*below]} if below:
-                found.append(Rung(runner, rung, position, tuple(map(str, below))))
-            case _:
-                continue
+    """List the rungs among a run's runners, from the ground up."""
+    found = [
+        Rung(runner, probe.rung.name, probe.rung.position, probe.rung.below)
+        for runner, probe in manifest.probes.items()
+        if probe.rung is not None
+    ]
     return tuple(sorted(found, key=lambda one: (one.position, one.runner)))
 
 

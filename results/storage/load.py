@@ -139,11 +139,10 @@ class Run:
             return line
         try:
             raw = msgspec.json.decode(line, type=dict[str, Any])
+            upgraded = msgspec.json.encode(upgrade_trial(raw, self.stored_format))
         except UNDECODABLE:
             return line  # the reader will describe it
-        return msgspec.json.encode(upgrade_trial(raw, self.stored_format)) + (
-            b"\n" if line.endswith(b"\n") else b""
-        )
+        return upgraded + (b"\n" if line.endswith(b"\n") else b"")
 
     def trials(self) -> Iterator[Trial]:
         """Yield every readable trial in stored order; impossible ones with outcome ``invalid``."""

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import msgspec
 
 from tare.results.errors import ResultError
-from tare.results.record import FORMAT_VERSION, Manifest, Metric, Trial
+from tare.results.record import FORMAT_VERSION, Manifest, Metric, NotFinite, Resumption, Trial
 from tare.results.storage.find import find_run, list_runs
 from tare.results.storage.load import MANIFEST, TRIALS, Problem, Run, load_run
 
@@ -92,7 +92,7 @@ class RunWriter:
         """Write one trial, handed to the kernel before this returns. Returns what was written.
 
         A metric that is not a finite number cannot be one: the trial becomes ``invalid``, and its reason
-        and ``notes["not_finite"]`` keep what was found.
+        and :attr:`~tare.results.record.Trial.not_finite` keep what was found.
 
         Raises:
             ResultError: the trial is not the next one of this run, or the disk refuses. What was
@@ -128,7 +128,7 @@ class RunWriter:
         os.fsync(self._file)
 
     def update(self, **changes: Any) -> None:
-        """Replace fields of the manifest (``notes``, ``context``, …), atomically."""
+        """Replace fields of the manifest (``status``, ``context``, …), atomically."""
         manifest = msgspec.structs.replace(self.manifest, **changes)
         _write_manifest(self.path, manifest)
         self.manifest = manifest
@@ -157,7 +157,7 @@ def resume(run_dir: Path | str) -> RunWriter:
     """Reopen an interrupted run to append to it; numbering goes on after the highest number.
 
     A last line that an interrupted write left incomplete is moved to ``trials.damaged``, and
-    :attr:`RunWriter.notices` and the manifest's ``notes["resumed"]`` say so.
+    :attr:`RunWriter.notices` and :attr:`~tare.results.record.Manifest.resumed` say so.
 
     Raises:
         ResultError: not a run, complete already, of an older format, or being written by another process.
@@ -174,11 +174,8 @@ def resume(run_dir: Path | str) -> RunWriter:
         notices = _mend_last_line(run.path)
         writer.next_number = 1 + max((trial.number for trial in run.trials()), default=-1)
         writer.notices = notices
-        resumed = [
-            *run.manifest.notes.get("resumed", []),
-            {"at_trial": writer.next_number, "notices": notices},
-        ]
-        writer.update(status="running", notes={**run.manifest.notes, "resumed": resumed})
+        again = Resumption(at_trial=writer.next_number, notices=notices)
+        writer.update(status="running", resumed=(*run.manifest.resumed, again))
     except BaseException:
         writer.close()
         raise
@@ -222,28 +219,40 @@ def _is_trial(line: bytes) -> bool:
 
 
 def _finite(trial: Trial) -> Trial:
-    bad = {m.name: repr(m.value) for m in trial.metrics if not math.isfinite(m.value)}
-    if not bad and all(m.error is None or math.isfinite(m.error) for m in trial.metrics):
+    bad = _not_finite(trial.metrics)
+    if not bad:
         return trial
+    names = {one.metric for one in bad if one.part == "value"}
     # JSON has no NaN; msgspec would write null, which reads back as damage.
     metrics: tuple[Metric, ...] = tuple(
         m if m.error is None or math.isfinite(m.error) else msgspec.structs.replace(m, error=None)
         for m in trial.metrics
-        if m.name not in bad
+        if m.name not in names
     )
-    bad |= {
-        f"error of {m.name}": repr(m.error)
-        for m in trial.metrics
-        if m.error is not None and not math.isfinite(m.error)
-    }
-    text = "not a finite number: " + ", ".join(f"{name} is {value}" for name, value in bad.items())
+    found = (f"{'error of ' * (one.part == 'error')}{one.metric} is {one.text}" for one in bad)
+    text = f"not a finite number: {', '.join(found)}"
     return msgspec.structs.replace(
         trial,
         outcome="invalid",
         reason=f"{trial.reason}; {text}" if trial.reason else text,
         metrics=metrics,
-        notes={**trial.notes, "not_finite": bad},
+        not_finite=bad,
     )
+
+
+def _not_finite(metrics: tuple[Metric, ...]) -> tuple[NotFinite, ...]:
+    """List what is no finite number: values first, then errors."""
+    values = [
+        NotFinite(metric=m.name, part="value", text=repr(m.value))
+        for m in metrics
+        if not math.isfinite(m.value)
+    ]
+    errors = [
+        NotFinite(metric=m.name, part="error", text=repr(m.error))
+        for m in metrics
+        if m.error is not None and not math.isfinite(m.error)
+    ]
+    return (*values, *errors)
 
 
 def _open_locked(path: Path) -> int:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tare.results.errors import ResultError
 from tare.results.record import FORMAT_VERSION
+from tare.results.storage import from_version_1
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,9 +25,12 @@ class Step(NamedTuple):
     trial: Callable[[Raw], Raw]
 
 
-HISTORY: dict[int, str] = {1: "The first version: manifest.json and trials.jsonl."}
+HISTORY: dict[int, str] = {
+    1: "The first version: manifest.json and trials.jsonl.",
+    2: "What reports need of notes became fields: details of trials; probes, limits and more of the run.",
+}
 
-STEPS: dict[int, Step] = {}
+STEPS: dict[int, Step] = {1: Step(from_version_1.upgrade_manifest, from_version_1.upgrade_trial)}
 """Version → the step from it to the next one."""
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from tare.results.record import Accelerator, Direction, Outcome  # noqa: TC001 - msgspec reads annotations at run time
+# msgspec reads annotations at run time.
+from tare.results.details import Details  # noqa: TC001
+from tare.results.record import Accelerator, Direction, NotFinite, Outcome  # noqa: TC001
 
 _NAN = float("nan")
 
@@ -46,7 +48,10 @@ _EMPTY = msgspec.Raw(b"{}")
 
 
 class SlimTrial(msgspec.Struct, frozen=True, gc=False):
-    """A trial without its timeline, notes and remedy; JSON objects stay undecoded."""
+    """A trial without its timeline and remedy; ``parameters`` and ``context`` stay undecoded.
+
+    No table needs the last three fields. They are decoded so that a line damaged there is unreadable here, too.
+    """
 
     run: str
     number: int
@@ -65,6 +70,9 @@ class SlimTrial(msgspec.Struct, frozen=True, gc=False):
     clock_error: float = 0.0
     metrics: list[SlimMetric] = []
     context: msgspec.Raw = _EMPTY
+    details: Details | None = None
+    not_finite: tuple[NotFinite, ...] = ()
+    notes: dict[str, str] = {}
 
 
 class TimedTrial(SlimTrial, frozen=True, gc=False):

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from tare.results.details import PlacesMemory
 from tare.runners.collectors.processes import process_tree, pss_bytes
 
 if TYPE_CHECKING:
@@ -36,26 +36,8 @@ DAEMONS: Final[Mapping[str, tuple[str, ...]]] = {
 """Kind of runner → names of the processes that serve all its places; as the kernel cuts them, at 15 characters."""
 
 
-@dataclass(frozen=True, slots=True)
-class Weight:
-    """Memory of a number of places, in bytes. ``None``: could not be read of every process; a part would be wrong."""
-
-    places: int
-    processes: int
-    pss: int | None
-    """Of the places' own processes, a VMM included."""
-    cgroups: int | None
-    """What the places' cgroups are charged with; ``None`` where they have none that counts memory."""
-    attendants: int | None
-    """PSS of what each place brought along outside of itself: a shim, a monitor, an engine's client."""
-    daemons: int | None
-    """PSS of the engine's daemons, which are there once for all places; ``None``: this kind has none."""
-    available: int
-    """The host's ``MemAvailable``."""
-
-
-def weigh(vantages: Iterable[Vantage], run: str, kind: str, *, root: Path = Path("/")) -> Weight:
-    """Weigh the places.
+def read_memory(vantages: Iterable[Vantage], run: str, kind: str, *, root: Path = Path("/")) -> PlacesMemory:
+    """Read the memory of places that are open now.
 
     Args:
         vantages: one for each place.
@@ -69,14 +51,14 @@ def weigh(vantages: Iterable[Vantage], run: str, kind: str, *, root: Path = Path
     own = {pid for found in each for pid in found}
     daemons = _named(DAEMONS.get(kind, ()), proc) - own
     beside = _attendants(own, run, proc) - daemons
-    return Weight(
+    return PlacesMemory(
         places=len(seen),
         processes=len(own),
-        pss=_sum(own, proc) if all(each) else None,
-        cgroups=_cgroups(seen),
-        attendants=_sum(beside, proc),
-        daemons=_sum(daemons, proc) if kind in DAEMONS else None,
-        available=_available(proc),
+        pss_bytes=_sum(own, proc) if all(each) else None,
+        cgroups_bytes=_cgroups(seen),
+        attendants_bytes=_sum(beside, proc),
+        daemons_bytes=_sum(daemons, proc) if kind in DAEMONS else None,
+        available_bytes=_available(proc),
     )
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
+from tare.results.details import Attempt
 from tare.runners.errors import TareError
 from tare.runners.host.disks import disk_of
 from tare.runners.inside import PATH, program
@@ -23,6 +24,7 @@ from tare.runners.model import Job
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from tare.results.details import AttemptVerdict
     from tare.runners.context import RunContext
     from tare.runners.images.image import Image
     from tare.runners.inside.fingerprint import Facts
@@ -32,8 +34,6 @@ Scope = Literal["host", "kernel", "user", "mnt", "pid", "uts", "net"]
 """What an attempt that passes has reached. ``host``: something that is certainly the host's. ``kernel``: the kernel,
 whose it is to be seen. ``user``: the kernel, if the place has no user namespace of its own. Else: a namespace of that
 kind."""
-
-Verdict = Literal["open", "confined", "blocked", "absent"]
 
 SCOPES: Final[Mapping[str, Scope]] = {
     "write-host-file": "host",
@@ -69,17 +69,6 @@ _LETTERS: Final = {"write-host-file": "d", "write-through-proc": "p", "leave-chr
 """What each way to the host's file leaves in it."""
 
 TIMEOUT_SECONDS = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One attempt and what became of it."""
-
-    name: str
-    verdict: Verdict
-    error: str
-    """The errno's name, if it was refused."""
-    tried: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +170,8 @@ def judged(answers: str, inside: Facts, outside: Facts) -> tuple[Attempt, ...]:
         if len(words) != 4 or words[0] not in SCOPES or words[1] not in {"done", "refused", "absent"}:
             raise TareError(f"not the answer to an attempt: {line[:200]!r}")
         name, outcome, error, tried = words
-        found[name] = Attempt(name, _verdict(outcome, SCOPES[name], inside, outside), error, tried)
+        verdict = _verdict(outcome, SCOPES[name], inside, outside)
+        found[name] = Attempt(name=name, verdict=verdict, error=error, tried=tried)
     if missing := SCOPES.keys() - found.keys():
         raise TareError(f"no answer to the attempts {', '.join(sorted(missing))}")
     return tuple(found[name] for name in SCOPES)
@@ -212,7 +202,7 @@ def host_facts() -> Facts:
     return found
 
 
-def _verdict(outcome: str, scope: Scope, inside: Facts, outside: Facts) -> Verdict:
+def _verdict(outcome: str, scope: Scope, inside: Facts, outside: Facts) -> AttemptVerdict:
     if outcome != "done":
         return "absent" if outcome == "absent" else "blocked"
     if scope == "host":

@@ -9,17 +9,21 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Final
 
+from msgspec.structs import replace
+
+from tare.results.environment import CpuProbe, IoProbe, LimitsSeen, MemoryProbe, PidsProbe
 from tare.runners.collectors.base import TICK_SECONDS
 from tare.runners.collectors.processes import stat_fields
 from tare.runners.errors import TareError
 from tare.runners.inside import program
-from tare.runners.model import Job
+from tare.runners.model import WATCHED, Job
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tare.results.environment import ProbeEnd
     from tare.runners.context import Runner
     from tare.runners.model import JobResult, Limits, Place
 
@@ -33,9 +37,10 @@ SPIN_GUEST_MS = 1000
 IO_SECONDS = 0.4
 TIMEOUT_SECONDS = 20.0
 _CGROUP = "/sys/fs/cgroup/"
+_ENDS: Final[tuple[ProbeEnd, ...]] = ("killed", "refused", "held")
 
 
-def verify(runner: Runner, limits: Limits) -> dict[str, Any]:
+def verify(runner: Runner, limits: Limits) -> LimitsSeen:
     """Open a place, look and try; see :func:`look`. The place is gone afterwards.
 
     Raises:
@@ -44,15 +49,14 @@ def verify(runner: Runner, limits: Limits) -> dict[str, Any]:
     began = time.monotonic()
     with runner.open() as place:
         found = look(place, limits)
-    return {**found, "seconds": round(time.monotonic() - began, 3)}
+    return replace(found, seconds=round(time.monotonic() - began, 3))
 
 
-def look(place: Place, limits: Limits) -> dict[str, Any]:
-    """What jobs of a place meet: resource → facts, as JSON has it.
+def look(place: Place, limits: Limits) -> LimitsSeen:
+    """Find out what jobs of a place meet of their limits.
 
-    ``end`` says what became of one who wanted too much: ``refused`` (an error that a program can handle), ``killed``,
-    ``held`` (nothing did), ``not tried`` (with ``why``). In a guest its own kernel ends who wants too much memory, and
-    before the limit, since that kernel is within it, too.
+    In a guest its own kernel ends a job that wants too much memory, and before the limit, since that kernel is within
+    it, too.
 
     Raises:
         TareError: the program cannot be run there, or the place is lost on the way.
@@ -64,20 +68,18 @@ def look(place: Place, limits: Limits) -> dict[str, Any]:
         raise TareError(f"the look at the limits from inside failed: {_why(seen)}")
     memory = [line.split() for line in text.splitlines() if "MemTotal:" in line]
     files = dict(line.split(" ", 1) for line in text.splitlines() if line.startswith(_CGROUP) and " " in line)
-    found: dict[str, Any] = {
-        "cpus": cpus,
-        "memory_seen_bytes": int(memory[0][2]) * 1024 if memory else None,
-        "cgroup_files": {path.removeprefix(_CGROUP): value for path, value in files.items()},
-        "guest": place.vantage.vmm,
-    }
-    if len(cpus) > limits.cpus:
-        found["cpu"] = _cpu_of_guest(place, len(cpus)) if place.vantage.vmm else _cpu_inside(place, len(cpus))
-    found["memory"] = _memory(place, limits)
-    found["pids"] = _pids(_run(place, "pids", limits.pids + MARGIN_PIDS), limits)
-    if rate := limits.io_bytes_per_second:
-        wanted = max(round(4 * rate * IO_SECONDS), 1 << 20)
-        found["io"] = _io(_run(place, "io", place.scratch, wanted, round(IO_SECONDS * 1000)))
-    return found
+    guest = place.vantage.vmm
+    cpu = _cpu_of_guest if guest else _cpu_inside
+    return LimitsSeen(
+        cpus=tuple(cpus),
+        memory_seen_bytes=int(memory[0][2]) * 1024 if memory else None,
+        cgroup_files={path.removeprefix(_CGROUP): value for path, value in files.items()},
+        guest=guest,
+        cpu=cpu(place, len(cpus)) if len(cpus) > limits.cpus else None,
+        memory=_memory(place, limits),
+        pids=_pids(_run(place, "pids", limits.pids + MARGIN_PIDS), limits),
+        io=_io(place, limits.io_bytes_per_second) if limits.io_bytes_per_second else None,
+    )
 
 
 def _run(place: Place, *words: object) -> JobResult:
@@ -95,22 +97,22 @@ def _why(result: JobResult) -> str:
     return result.error or said or f"exit status {result.exit_code}"
 
 
-def _cpu_inside(place: Place, cpus: int) -> dict[str, Any]:
+def _cpu_inside(place: Place, cpus: int) -> CpuProbe:
     result = _run(place, "cpu", cpus, SPIN_MS)
     found = _numbers(result)
     if not found.get("wall_ns"):
-        return {"end": "not tried", "why": _why(result)}
-    return {"used": round(found.get("cpu_ns", 0) / found["wall_ns"], 2)}
+        return CpuProbe(why=_why(result))
+    return CpuProbe(used=round(found.get("cpu_ns", 0) / found["wall_ns"], 2))
 
 
-def _cpu_of_guest(place: Place, cpus: int) -> dict[str, Any]:
-    """From outside: a guest that waits for its VMM's share of the host counts that as its own use."""
+def _cpu_of_guest(place: Place, cpus: int) -> CpuProbe:
+    """Read it from outside: a guest that waits for its VMM's share of the host counts that as its own use."""
     began, before = time.monotonic(), _cpu_seconds(place.vantage.top_pid)
     result = _run(place, "cpu", cpus, SPIN_GUEST_MS)
     after, wall = _cpu_seconds(place.vantage.top_pid), time.monotonic() - began
     if not _numbers(result).get("wall_ns"):
-        return {"end": "not tried", "why": _why(result)}
-    return {"used": round((after - before) / wall, 2)}
+        return CpuProbe(why=_why(result))
+    return CpuProbe(used=round((after - before) / wall, 2))
 
 
 def _cpu_seconds(pid: int) -> float:
@@ -119,38 +121,44 @@ def _cpu_seconds(pid: int) -> float:
     return (int(user) + int(system)) * TICK_SECONDS
 
 
-def _memory(place: Place, limits: Limits) -> dict[str, Any]:
+def _memory(place: Place, limits: Limits) -> MemoryProbe:
     free = available_bytes()
     if free < limits.memory_bytes + 2 * MARGIN_BYTES:
-        return {"end": "not tried", "why": f"the host has only {free >> 20} MiB free"}
+        return MemoryProbe(end="not tried", why=f"the host has only {free >> 20} MiB free")
     result = _run(place, "memory", limits.memory_bytes + MARGIN_BYTES)
     found = _numbers(result)
-    reached = {"reached_bytes": found["reached_bytes"]} if "reached_bytes" in found else {}
-    for end in ("killed", "refused", "held"):
+    reached = found.get("reached_bytes")
+    watched = place.context.get("memory_limit_by") == WATCHED
+    for end in _ENDS:
         if end in found:
-            by = {"by": result.error} if result.error else {}
-            return {"end": end, **reached, **by}
+            return MemoryProbe(end=end, reached_bytes=reached, by=result.error, watched=watched)
     if result.timed_out:
-        return {"end": "not tried", **reached, "why": f"it was not through in {TIMEOUT_SECONDS:g} s"}
+        why = f"it was not through in {TIMEOUT_SECONDS:g} s"
+        return MemoryProbe(end="not tried", reached_bytes=reached, why=why)
     # Whoever keeps the limit ended the whole job.
-    return {"end": "killed", **reached, "by": _why(result)}
+    return MemoryProbe(end="killed", reached_bytes=reached, by=_why(result), watched=watched)
 
 
-def _pids(result: JobResult, limits: Limits) -> dict[str, Any]:
+def _pids(result: JobResult, limits: Limits) -> PidsProbe:
     found = _numbers(result)
-    for end in ("refused", "held", "slow"):
-        if end in found:
-            why = {"why": "too slow to find out in a second"} if end == "slow" else {}
-            name = "not tried" if end == "slow" else end
-            return {"end": name, "reached": found.get("reached", 0), "asked": limits.pids, **why}
-    return {"end": "killed", "asked": limits.pids, "by": _why(result)}
+    reached = found.get("reached", 0)
+    if "refused" in found:
+        return PidsProbe(end="refused", reached=reached, asked=limits.pids)
+    if "held" in found:
+        return PidsProbe(end="held", reached=reached, asked=limits.pids)
+    if "slow" in found:
+        why = "too slow to find out in a second"
+        return PidsProbe(end="not tried", reached=reached, asked=limits.pids, why=why)
+    return PidsProbe(end="killed", asked=limits.pids, by=_why(result))
 
 
-def _io(result: JobResult) -> dict[str, Any]:
+def _io(place: Place, rate: int) -> IoProbe:
+    wanted = max(round(4 * rate * IO_SECONDS), 1 << 20)
+    result = _run(place, "io", place.scratch, wanted, round(IO_SECONDS * 1000))
     found = _numbers(result)
     if not found.get("elapsed_ns"):
-        return {"end": "not tried", "why": _why(result)}
-    return {"bytes_per_second": round(found["written_bytes"] / found["elapsed_ns"] * 1e9)}
+        return IoProbe(why=_why(result))
+    return IoProbe(bytes_per_second=round(found["written_bytes"] / found["elapsed_ns"] * 1e9))
 
 
 def available_bytes(meminfo: Path = Path("/proc/meminfo")) -> int:

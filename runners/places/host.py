@@ -20,7 +20,7 @@ from tare.runners.errors import PlaceFailure
 from tare.runners.host.trees import discard_tree
 from tare.runners.launcher.processes import LauncherError, SpawnError
 from tare.runners.launcher.steps.process import SetLimit
-from tare.runners.model import Vantage
+from tare.runners.model import WATCHED, Vantage
 from tare.runners.places.limit_watch import Guard
 from tare.runners.places.process import SOCKET_BYTES, ProcessPlace
 
@@ -272,7 +272,7 @@ def limits_in_force(limits: Limits, cgroup: Cgroup | None) -> dict[str, object]:
         **io,
         "cpus": achieved.get("cpus", min(len(limits.cpuset) or allowed, allowed)),
         "memory_bytes": achieved.get("memory_bytes", limits.memory_bytes),
-        "memory_limit_by": "cgroup" if "memory_bytes" in achieved else "watching from outside",
+        "memory_limit_by": "cgroup" if "memory_bytes" in achieved else WATCHED,
         "pids": achieved.get("pids", limits.pids),
         "pids_limit_by": "cgroup" if "pids" in achieved else "rlimit and watching from outside",
     }

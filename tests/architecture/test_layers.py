@@ -12,7 +12,7 @@ pytestmark = pytest.mark.xfail(reason="the house is being built", strict=False)
 
 LAYERS = {
     "results": [
-        {"record", "errors"},
+        {"details", "environment", "record", "errors"},
         {"plan"},
         {"storage"},
         {"tables"},

@@ -65,5 +65,5 @@ def test_two_images(tmp_path, monkeypatch, capsys):
         "namespaces@base",
     )
     (folder,) = (tmp_path / "results" / "runs").iterdir()
-    images = load_run(folder).manifest.notes["images"]
+    images = load_run(folder).manifest.variant_images
     assert images["namespaces@base"]["key"] != images["namespaces@head"]["key"]

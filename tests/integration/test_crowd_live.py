@@ -1,4 +1,4 @@
-"""Many real places at once: started together, weighed while idle, and gone afterwards."""
+"""Many real places at once: started together, measured while idle, and gone afterwards."""
 
 import os
 
@@ -12,7 +12,7 @@ from tare.bench.experiments.scaling import SCALES
 from tare.bench.experiments.starts import Starts
 from tare.bench.measurable import CrowdSettings
 from tare.runners.bare import Bare
-from tare.runners.collectors.crowd import weigh
+from tare.runners.collectors.crowd import read_memory
 from tare.runners.containers.namespaces.runner import Namespaces
 from tare.runners.images.build import build_image
 from tare.runners.model import Limits
@@ -46,31 +46,31 @@ def test_starts_at_once_overlap_and_leave_nothing(lab):
     findings = Starts(8, "starts-8", "").perform(lab)
     assert findings.failure is None
     found = values(findings)
-    for burst in findings.notes["bursts"]:
+    for burst in findings.details.bursts:
         assert len(burst) == 8
-        assert all(0 <= asked < ready < gone for asked, ready, gone in burst)
+        assert all(0 <= one.asked_ns < one.ready_ns < one.gone_ns for one in burst)
     assert 0 < found["starts.latency"] <= found["starts.latency.slowest"]
     assert found["starts.in_flight"] > 1
     assert findings.context["kernel"] == os.uname().release
 
 
-def test_idle_places_are_weighed(lab):
+def test_the_memory_of_idle_places_is_read(lab):
     findings = Density().perform(lab)
     assert findings.failure is None
     assert values(findings)["density.places"] == 6
-    weights = findings.notes["weights"]
-    assert [weight["places"] for weight in weights] == [0, 1, 2, 4, 6]
-    assert [weight["processes"] for weight in weights] == [0, 1, 2, 4, 6]
-    assert weights[-1]["pss"] > weights[1]["pss"] > 0
-    assert weights[-1]["attendants"] == 0
-    assert len(findings.notes["start_seconds"]) == 6
+    memory = findings.details.memory
+    assert [one.places for one in memory] == [0, 1, 2, 4, 6]
+    assert [one.processes for one in memory] == [0, 1, 2, 4, 6]
+    assert memory[-1].pss_bytes > memory[1].pss_bytes > 0
+    assert memory[-1].attendants_bytes == 0
+    assert len(findings.details.start_seconds) == 6
 
 
-def test_a_guests_weight_is_its_vmms():
+def test_a_guests_memory_is_its_vmms():
     with guest_runner("microvm", LIMITS, image=busybox_image()) as runner, runner.open() as place:
-        weight = weigh([place.vantage], "nobody's", "qemu-microvm")
-    assert weight.processes >= 1
-    assert weight.pss > 32 << 20
+        memory = read_memory([place.vantage], "nobody's", "qemu-microvm")
+    assert memory.processes >= 1
+    assert memory.pss_bytes > 32 << 20
 
 
 def test_more_busy_threads_do_more():

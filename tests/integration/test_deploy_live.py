@@ -42,12 +42,12 @@ def test_a_server_by_layers(deploy):
             runner.close()
         assert not list(context.workdir.glob("deploy-*"))
     found = {metric.name: metric.value for metric in findings.metrics}
-    *below, app = findings.notes["layers"]["v2"]
+    *below, app = findings.details.layers["v2"]
     moved = found["deploy.layers-empty.moved"] - found["deploy.layers-cached.moved"]
-    assert moved == sum(layer["tar_bytes"] for layer in below)
-    assert findings.notes["layers"]["v1"][:-1] == below
-    assert findings.notes["layers"]["v1"][-1]["digest"] != app["digest"]
-    assert found["deploy.image"] == sum(layer["size_bytes"] for layer in (*below, app))
+    assert moved == sum(layer.tar_bytes for layer in below)
+    assert list(findings.details.layers["v1"][:-1]) == below
+    assert findings.details.layers["v1"][-1].digest != app.digest
+    assert found["deploy.image"] == sum(layer.size_bytes for layer in (*below, app))
     assert 0 < found["deploy.read"] <= found["deploy.image"]
     assert settled_state(context.run) == EMPTY
 

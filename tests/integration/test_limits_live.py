@@ -31,17 +31,16 @@ def test_what_exceeds_its_limit_is_refused_or_killed(name):
         runner.prepare(with_program(image), LIMITS)
         found = verify(runner, LIMITS)
         runner.close()
-    assert found["cpus"]
-    assert found["memory_seen_bytes"] > 0
-    by_cgroup = "watched" not in str(found["memory"].get("by", ""))
-    assert found["memory"]["end"] in {"killed", "refused"}
+    assert found.cpus
+    assert found.memory_seen_bytes > 0
+    by_cgroup = not found.memory.watched
+    assert found.memory.end in {"killed", "refused"}
     if name != "namespaces:+net" and os.getuid() == 0 and by_cgroup:
-        assert LIMITS.memory_bytes * 0.8 < found["memory"]["reached_bytes"] <= LIMITS.memory_bytes
-        assert found["pids"]["end"] == "refused"
-        assert LIMITS.pids - 10 <= found["pids"]["reached"] < LIMITS.pids
-        assert found["cpus"] == list(LIMITS.cpuset)
-        asked = {"cpus": 1, "memory_bytes": LIMITS.memory_bytes, "pids": 60, "cpuset": list(LIMITS.cpuset)}
-        assert not [line for line in deviations(asked, found) if "not kept" in line or "outside of" in line]
+        assert LIMITS.memory_bytes * 0.8 < found.memory.reached_bytes <= LIMITS.memory_bytes
+        assert found.pids.end == "refused"
+        assert LIMITS.pids - 10 <= found.pids.reached < LIMITS.pids
+        assert found.cpus == LIMITS.cpuset
+        assert not [line for line in deviations(LIMITS, found) if "not kept" in line or "outside of" in line]
     assert settled_state(context.run) == EMPTY
 
 
@@ -54,10 +53,10 @@ def test_a_guests_own_kernel_keeps_its_memory_and_the_hosts_its_cpus():
         with runner.open() as place:
             limited = "cpu" in str(place.context["cgroup"])
         found = verify(runner, limits)
-    assert found["guest"]
-    assert len(found["cpus"]) == 2
-    assert found["memory"]["end"] == "killed"
-    assert 0.3 * limits.memory_bytes < found["memory"]["reached_bytes"] < limits.memory_bytes
-    assert found["pids"]["end"] == "held"
+    assert found.guest
+    assert len(found.cpus) == 2
+    assert found.memory.end == "killed"
+    assert 0.3 * limits.memory_bytes < found.memory.reached_bytes < limits.memory_bytes
+    assert found.pids.end == "held"
     if limited and os.getuid() == 0:
-        assert found["cpu"]["used"] < 1.3
+        assert found.cpu.used < 1.3

@@ -1,10 +1,11 @@
 """Trials of many places at once: starts and a density ramp."""
 
+from tare.results.details import BurstStart, DensityDetails, PlacesMemory, StartsDetails
 from tare.results.record import Metric, Trial
 
 
 def starting(number, runner, count, milliseconds, *, bursts=1, control=False, block=0):
-    times = [[[0, round(ms * 1e6), round(ms * 2e6)] for ms in milliseconds] for _ in range(bursts)]
+    burst = tuple(BurstStart(0, round(ms * 1e6), round(ms * 2e6)) for ms in milliseconds)
     metrics = (
         Metric(name="starts.latency", value=0.01, unit="s", direction="lower", primary=True),
         Metric(name="starts.rate", value=count * 100.0 + number, unit="ops/s", direction="higher"),
@@ -12,16 +13,19 @@ def starting(number, runner, count, milliseconds, *, bursts=1, control=False, bl
     )
     return Trial(
         run="r", number=number, workload=f"starts-{count}", family="crowd", runner=runner, accelerator="none",
-        block=block, outcome="ok", control=control, metrics=metrics, notes={"bursts": times},
+        block=block, outcome="ok", control=control, metrics=metrics, details=StartsDetails(bursts=(burst,) * bursts),
     )  # fmt: skip
 
 
 def ramp(number, runner, places, pss, *, cgroups=None, **more):
-    weights = [
-        {"places": n, "pss": n * pss, "cgroups": cgroups and n * cgroups}
+    memory = tuple(
+        PlacesMemory(
+            places=n, processes=n, pss_bytes=n * pss, cgroups_bytes=cgroups and n * cgroups,
+            attendants_bytes=None, daemons_bytes=None, available_bytes=0,
+        )
         for n in (0, 1, 2, 4, places)
         if n <= places
-    ]
+    )  # fmt: skip
     metrics = {
         "density.pss": pss,
         "density.start.first_quarter": 0.001,
@@ -32,7 +36,9 @@ def ramp(number, runner, places, pss, *, cgroups=None, **more):
         run="r", number=number, workload="density", family="crowd", runner=runner, accelerator="none", block=0,
         outcome="ok",
         metrics=tuple(Metric(name=n, value=v, unit="bytes", direction="lower") for n, v in metrics.items()),
-        notes={"weights": weights, "start_seconds": [0.001] * places, "stopped": "enough"},
+        details=DensityDetails(
+            budget_bytes=1 << 30, stopped="enough", memory=memory, start_seconds=(0.001,) * places
+        ),
     )  # fmt: skip
 
 

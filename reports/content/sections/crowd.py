@@ -89,7 +89,11 @@ def _density(words: Words, found: Mapping[str, Sequence[Ramp]]) -> Table:
         rows.append(
             (
                 Cell(runner, detail=words("crowd.trials", n=len(ramps)), color=runner_color(runner)),
-                Cell(_extent([len(ramp.starts) for ramp in ramps]), detail=ramps[-1].stopped, recorded=True),
+                Cell(
+                    _extent([len(ramp.details.start_seconds) for ramp in ramps]),
+                    detail=ramps[-1].details.stopped,
+                    recorded=True,
+                ),
                 *(_spread([r.metrics[name] for r in ramps if name in r.metrics], "bytes") for name in shown),
                 *(
                     _spread([r.metrics[name] for r in ramps if name in r.metrics], "s")

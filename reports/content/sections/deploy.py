@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import statistics
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tare.reports.content.nodes import Cell, Node, Paragraph, Section, Table
 from tare.reports.plots.style import runner_color
 from tare.reports.summaries.runners import rank
 from tare.reports.text import numbers
 from tare.reports.text.numbers import DASH
+from tare.results.details import DeployDetails
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from tare.reports.content.page import Page
     from tare.reports.text.words import Words
+    from tare.results.details import LayerSizes
     from tare.results.record import Trial
 
 WAYS = ("layers-cached", "layers-empty", "disk-raw", "disk-qcow2", "disk-backing")
@@ -101,15 +103,15 @@ def _layers(
     rows: list[tuple[Cell, ...]] = []
     breaks = []
     for workload in dict.fromkeys(workload for workload, _ in ordered):
-        notes = (trial.notes for key in ordered if key[0] == workload for trial in groups[key])
-        versions: Mapping[str, Any] = next((note["layers"] for note in notes if note.get("layers")), {})
+        brought = (found for key in ordered if key[0] == workload for found in _details(groups[key]))
+        versions = next((found.layers for found in brought if found.layers), None)
         if not versions:
             continue
         breaks.append(len(rows))
         known: set[str] = set()
         for version, layers in sorted(versions.items()):
-            rows += [_layer(workload, version, layer) for layer in layers if layer["digest"] not in known]
-            known |= {layer["digest"] for layer in layers}
+            rows += [_layer(workload, version, layer) for layer in layers if layer.digest not in known]
+            known |= {layer.digest for layer in layers}
     if not rows:
         return []
     names = ("payload", "layer", "since", "digest", "files", "size", "tar", "gzip")
@@ -121,14 +123,18 @@ def _layers(
     ]
 
 
-def _layer(workload: str, version: str, layer: Mapping[str, Any]) -> tuple[Cell, ...]:
-    sizes = (layer["size_bytes"], layer["tar_bytes"], layer["gzip_bytes"])
+def _details(trials: Iterable[Trial]) -> list[DeployDetails]:
+    return [trial.details for trial in trials if isinstance(trial.details, DeployDetails)]
+
+
+def _layer(workload: str, version: str, layer: LayerSizes) -> tuple[Cell, ...]:
+    sizes = (layer.size_bytes, layer.tar_bytes, layer.gzip_bytes)
     return (
         Cell(workload.removeprefix("deploy-")),
-        Cell(str(layer["name"]), recorded=True),
+        Cell(layer.name, recorded=True),
         Cell(version, recorded=True),
-        Cell(str(layer["digest"])[:19] + "…", recorded=True),
-        Cell(str(layer["files"]), value=layer["files"]),
+        Cell(layer.digest[:19] + "…", recorded=True),
+        Cell(str(layer.files), value=layer.files),
         *(Cell(numbers.quantity(size, "bytes"), detail=f"{size:,}", value=size) for size in sizes),
     )
 
@@ -140,7 +146,7 @@ def _read(
     for workload, runner in ordered:
         trials = groups[workload, runner]
         found = metrics(trials)
-        methods = [str(trial.notes["read"]["method"]) for trial in trials if "read" in trial.notes]
+        methods = [found.read.method for found in _details(trials) if found.read]
         reads, images = found.get("deploy.read", []), found.get("deploy.image", [])
         shares = [100 * read / size for read, size in zip(reads, images, strict=True)]
         kernel = [found.get(f"deploy.{name}", []) for name in ("kernel", "initramfs")]

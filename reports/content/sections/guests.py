@@ -1,4 +1,4 @@
-"""What the hypervisor costs, and where: KVM's floors on this host, exits beside each loss, steal, a guest's memory.
+"""What the hypervisor costs, and where: KVM's baseline cost on this host, exits beside each loss, steal, a guest's memory.
 
 The model is of first order, and is meant to be disagreed with: exits of a job, by class, times what an exit of that
 class costs this host's micro guest, as a share of the job's time, beside the share that was really lost against the
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import statistics
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tare.reports.content.nodes import Cell, Details, Node, Paragraph, Section, Table
 from tare.reports.plots.style import runner_color
@@ -25,23 +25,27 @@ if TYPE_CHECKING:
 
     from tare.reports.content.page import Page
     from tare.reports.summaries.cases import CaseKey
+    from tare.results.environment import KvmBaseline
     from tare.results.judgement.comparison import Comparison
 
 
 def section(page: Page) -> Section | None:
     """Nothing where no runner of the run is a guest."""
-    floors = page.summary.kvm_floors
+    baseline = page.summary.kvm_baseline
     memory = _memory(page)
     found = exits(page.summary.measured)
-    if floors is None and not found and memory is None:
+    if baseline is None and not found and memory is None:
         return None
     words = page.words
     body: list[Node] = []
-    if floors is not None:
-        body += _floors(page, floors)
+    if baseline is not None:
+        body += _baseline(page, baseline)
     if found:
-        body += [Paragraph(words("guests.exits_intro")), _exits(page, found, floors or {})]
-    elif floors is not None:
+        body += [
+            Paragraph(words("guests.exits_intro")),
+            _exits(page, found, baseline.figures if baseline else {}),
+        ]
+    elif baseline is not None:
         body.append(Paragraph(words("guests.no_exits"), kind="muted"))
     if memory is not None:
         body.append(
@@ -50,7 +54,7 @@ def section(page: Page) -> Section | None:
     return Section("guests", words("guests.title"), tuple(body))
 
 
-def _floors(page: Page, floors: Mapping[str, Any]) -> list[Node]:
+def _baseline(page: Page, baseline: KvmBaseline) -> list[Node]:
     words = page.words
     rows = tuple(
         (
@@ -58,9 +62,9 @@ def _floors(page: Page, floors: Mapping[str, Any]) -> list[Node]:
             Cell(numbers.quantity(value, "s"), value=value) if value is not None else Cell(DASH),
         )
         for name in FLOORS
-        for value in [floors.get(f"{name}_seconds")]
+        for value in [baseline.figures.get(f"{name}_seconds")]
     )
-    state = "usable" if floors.get("usable") else "unusable" if floors.get("present") else "absent"
+    state = "usable" if baseline.usable else "unusable" if baseline.present else "absent"
     table = Table(
         words("guests.floors_caption"),
         (words("guests.what"), words("guests.takes")),
@@ -69,16 +73,18 @@ def _floors(page: Page, floors: Mapping[str, Any]) -> list[Node]:
         keys=tuple(f"kvm|floor|{name}" for name in FLOORS),
     )
     return [
-        Paragraph(words(f"guests.kvm_{state}", reason=str(floors.get("reason", "")))),
+        Paragraph(words(f"guests.kvm_{state}", reason=baseline.reason)),
         Details(words("guests.floors_caption"), (Paragraph(words("guests.floors_intro")), table)),
     ]
 
 
-def _exits(page: Page, found: Mapping[tuple[CaseKey, str], Exits], floors: Mapping[str, Any]) -> Table:
+def _exits(
+    page: Page, found: Mapping[tuple[CaseKey, str], Exits], figures: Mapping[str, float | None]
+) -> Table:
     words = page.words
     judged = {(case_of(c), c.runner): c for c in page.summary.primary}
     columns = ("workload", "runner", "ratio", "rate", "per_unit", "modelled", "lost", "steal", "delay")
-    rows = tuple(_row(page, key, one, judged.get(key), floors) for key, one in found.items())
+    rows = tuple(_row(page, key, one, judged.get(key), figures) for key, one in found.items())
     sources = ", ".join(sorted({one.source for one in found.values()}))
     return Table(
         words("guests.exits_caption", source=sources),
@@ -94,7 +100,7 @@ def _row(
     key: tuple[CaseKey, str],
     one: Exits,
     comparison: Comparison | None,
-    floors: Mapping[str, Any],
+    figures: Mapping[str, float | None],
 ) -> tuple[Cell, ...]:
     words = page.words
     case, runner = key
@@ -110,7 +116,7 @@ def _row(
         Cell(numbers.cost(comparison.cost), value=comparison.cost.value) if comparison else Cell(DASH),
         Cell(f"{per_second:,.0f}/s", detail=classes, value=per_second),
         _per_unit(page, key, one),
-        _share(one.modelled_share(floors)),
+        _share(one.modelled_share(figures)),
         _share(1 - 1 / comparison.cost.value if comparison and comparison.cost.value > 0 else None),
         _seconds(one.steal),
         _seconds(one.delay),

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tare.reports.content.nodes import Bullets, Cell, Details, Item, Node, Paragraph, Section, Table
 from tare.reports.plots.style import runner_color
 from tare.reports.summaries.runners import rank
 from tare.reports.text.numbers import DASH
+from tare.results.details import IsolationDetails
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,9 +19,10 @@ if TYPE_CHECKING:
     from tare.reports.content.page import Page
     from tare.reports.model import Kind
     from tare.reports.text.words import Words
+    from tare.results.details import Attempt, AttemptVerdict
     from tare.results.record import Trial
 
-VERDICTS: Mapping[str, Kind] = {
+VERDICTS: Mapping[AttemptVerdict, Kind] = {
     "open": "worse",
     "confined": "undecided",
     "blocked": "better",
@@ -39,25 +41,21 @@ class Seen:
     """One runner's place."""
 
     runner: str
-    attempts: tuple[Mapping[str, str], ...]
-    """Each with ``name``, ``verdict``, ``error``, ``tried``; the same names in the same order everywhere."""
-    facts: Mapping[str, Any]
-    same_kernel: bool
+    details: IsolationDetails
 
-    def named(self, verdict: str) -> list[str]:
-        """The attempts that came out so."""
-        return [attempt["name"] for attempt in self.attempts if attempt["verdict"] == verdict]
+    @property
+    def facts(self) -> Mapping[str, str | int]:
+        """Facts by name; what the place does not show is not there."""
+        return self.details.fingerprint
 
 
 def seen(trials: Sequence[Trial]) -> tuple[Seen, ...]:
-    """What the last trial of each runner found, in display order; the base's second measurement is left out."""
-    found: dict[str, Seen] = {}
-    for trial in trials:
-        notes = trial.notes
-        if "attempts" in notes and "fingerprint" in notes and not trial.control:
-            found[trial.runner] = Seen(
-                trial.runner, tuple(notes["attempts"]), notes["fingerprint"], bool(notes["same_kernel"])
-            )
+    """Return what the last trial of each runner found, in display order, without the base's second measurement."""
+    found = {
+        trial.runner: Seen(trial.runner, trial.details)
+        for trial in trials
+        if isinstance(trial.details, IsolationDetails) and not trial.control
+    }
     return tuple(found[runner] for runner in sorted(found, key=rank))
 
 
@@ -83,11 +81,11 @@ def short(page: Page) -> Section | None:
         return None
     rows = []
     for place in places:
-        counts = Counter(attempt["verdict"] for attempt in place.attempts)
+        counts = Counter(attempt.verdict for attempt in place.details.attempts)
         rows.append(
             (
                 Cell(place.runner, color=runner_color(place.runner)),
-                Cell(words("isolation.host_kernel" if place.same_kernel else "isolation.own_kernel")),
+                Cell(words("isolation.host_kernel" if place.details.same_kernel else "isolation.own_kernel")),
                 *(
                     Cell(str(counts[verdict]), kind=kind if counts[verdict] else "muted")
                     for verdict, kind in VERDICTS.items()
@@ -106,29 +104,35 @@ def short(page: Page) -> Section | None:
 def _kernels(words: Words, places: Sequence[Seen]) -> Bullets:
     items = []
     for key, same in (("isolation.host_kernel", True), ("isolation.own_kernel", False)):
-        runners = [place.runner for place in places if place.same_kernel is same]
+        runners = [place.runner for place in places if place.details.same_kernel is same]
         if runners:
             items.append(Item(", ".join(runners), label=words(key)))
     return Bullets(tuple(items), words("isolation.kernels"))
 
 
 def _attempts(words: Words, places: Sequence[Seen]) -> Table:
-    rows = []
-    for number, attempt in enumerate(places[0].attempts):
-        cells = [Cell(words(f"attempt.{attempt['name']}"), detail=attempt["name"])]
-        for place in places:
-            own = place.attempts[number]
-            verdict = own["verdict"]
-            cells.append(
-                Cell(words(f"isolation.{verdict}"), detail=own["error"], kind=VERDICTS.get(verdict, "")),
-            )
-        rows.append(tuple(cells))
+    by_name = [{attempt.name: attempt for attempt in place.details.attempts} for place in places]
+    names = tuple(dict.fromkeys(name for found in by_name for name in found))
+    rows = tuple(
+        (
+            Cell(words(f"attempt.{name}") if words.has(f"attempt.{name}") else name, detail=name),
+            *(_outcome(words, found.get(name)) for found in by_name),
+        )
+        for name in names
+    )
     return Table(
         words("isolation.caption"),
         (words("isolation.attempt"), *(place.runner for place in places)),
-        tuple(rows),
-        keys=tuple(f"isolation|{attempt['name']}|verdict" for attempt in places[0].attempts),
+        rows,
+        keys=tuple(f"isolation|{name}|verdict" for name in names),
     )
+
+
+def _outcome(words: Words, attempt: Attempt | None) -> Cell:
+    """Show what became of an attempt; a dash where this place was not tried with it."""
+    if attempt is None:
+        return Cell(DASH, kind="muted")
+    return Cell(words(f"isolation.{attempt.verdict}"), detail=attempt.error, kind=VERDICTS[attempt.verdict])
 
 
 def _differences(words: Words, places: Sequence[Seen]) -> list[Node]:
@@ -155,7 +159,9 @@ def _differences(words: Words, places: Sequence[Seen]) -> list[Node]:
     return nodes
 
 
-def _fact(words: Words, name: str, facts: Mapping[str, Any], base: Mapping[str, Any] | None) -> Cell:
+def _fact(
+    words: Words, name: str, facts: Mapping[str, str | int], base: Mapping[str, str | int] | None
+) -> Cell:
     """``base``: the facts of the first column, which this one is compared with; ``None`` in the first column."""
     if name not in facts:
         return Cell(DASH, kind="muted")

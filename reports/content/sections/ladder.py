@@ -91,21 +91,17 @@ def _ends(given: Estimate, unit: str) -> str:
 
 
 def _steps(page: Page) -> tuple[Node, ...]:
-    """What each rung does that the one below does not, as the runner describes it."""
-    probes = page.summary.given.manifest.notes.get("probes", {})
+    """List what each rung does that the one below does not, as the runner describes it."""
     rises = next(iter(page.summary.ladder.values()))
     items = []
     for rise in rises:
-        steps, lower = (_steps_of(probes, runner) for runner in (rise.runner, rise.below))
+        steps, lower = (_steps_of(page, runner) for runner in (rise.runner, rise.below))
         new = [step for step in steps if step not in lower]
         if new:
             items.append(Item("; ".join(new), label=rung_name(page.words, rise), recorded=True))
     return (Details(page.words("ladder.steps"), (Bullets(tuple(items)),)),) if items else ()
 
 
-def _steps_of(probes: object, runner: str) -> list[str]:
-    match probes:
-        case dict() if isinstance(probe := probes.get(runner), dict):
-            steps = probe.get("facts", {}).get("steps", [])
-            return [str(step) for step in steps] if isinstance(steps, list) else []
-    return []
+def _steps_of(page: Page, runner: str) -> tuple[str, ...]:
+    probe = page.summary.given.manifest.probes.get(runner)
+    return probe.steps if probe else ()

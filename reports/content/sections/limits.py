@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tare.reports.content.nodes import Bullets, Cell, Details, Item, Node, Paragraph, Section, Table
 from tare.reports.plots.style import runner_color
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tare.reports.content.page import Page
     from tare.reports.model import Kind
     from tare.reports.text.words import Words
+    from tare.results.environment import LimitsSeen, MemoryProbe, PidsProbe
 
 _KINDS: Mapping[str, Kind] = {"held": "worse", "not tried": "muted"}
 
@@ -24,18 +25,17 @@ _KINDS: Mapping[str, Kind] = {"held": "worse", "not tried": "muted"}
 def section(page: Page) -> Section | None:
     """The table; nothing where the run did not look."""
     words, manifest = page.words, page.summary.given.manifest
-    found = {name: facts for name, facts in limits.seen(manifest).items() if "error" not in facts}
+    found, asked = limits.seen(manifest), limits.asked(manifest)
     if not found:
         return None
-    asked = manifest.context.get("limits", {})
     rows = tuple(_row(words, runner, found[runner]) for runner in sorted(found, key=rank))
     names = ("runner", "cpus", "used", "memory_seen", "memory", "pids", "io")
     given = words(
         "limits.given",
-        cpus=asked.get("cpus", DASH),
-        cpuset=",".join(map(str, asked.get("cpuset", ()))) or DASH,
-        memory=numbers.quantity(asked.get("memory_bytes", 0), "bytes"),
-        pids=asked.get("pids", DASH),
+        cpus=asked.cpus if asked else DASH,
+        cpuset=",".join(map(str, asked.cpuset if asked else ())) or DASH,
+        memory=numbers.quantity(asked.memory_bytes if asked else 0, "bytes"),
+        pids=asked.pids if asked else DASH,
     )
     table = Table(words("limits.caption"), tuple(words(f"limits.{name}") for name in names), rows)
     files = tuple(
@@ -56,32 +56,31 @@ def notes(page: Page) -> tuple[Node, ...]:
     return (Bullets(items, page.words("limits.notes")),)
 
 
-def _row(words: Words, runner: str, facts: Mapping[str, Any]) -> tuple[Cell, ...]:
-    cpus, shown = facts.get("cpus", []), facts.get("memory_seen_bytes")
-    used, rate = facts.get("cpu", {}).get("used"), facts.get("io", {}).get("bytes_per_second")
+def _row(words: Words, runner: str, found: LimitsSeen) -> tuple[Cell, ...]:
+    cpus, shown = found.cpus, found.memory_seen_bytes
+    used = found.cpu.used if found.cpu else None
+    rate = found.io.bytes_per_second if found.io else None
     return (
         Cell(runner, color=runner_color(runner)),
         Cell(str(len(cpus)), detail=",".join(map(str, cpus[:8])), value=len(cpus)),
         Cell(DASH) if used is None else Cell(f"{used:g}", value=used),
         Cell(DASH) if shown is None else Cell(numbers.quantity(shown, "bytes"), value=shown),
-        _end(words, facts.get("memory", {}), "reached_bytes", "bytes"),
-        _end(words, facts.get("pids", {}), "reached", "count"),
+        _end(words, found.memory, found.memory.reached_bytes, "bytes"),
+        _end(words, found.pids, found.pids.reached, "count"),
         Cell(DASH) if rate is None else Cell(numbers.quantity(rate, "bytes/s"), value=rate),
     )
 
 
-def _files(facts: Mapping[str, Any]) -> str:
-    return "; ".join(f"{name} = {value}" for name, value in facts.get("cgroup_files", {}).items())
+def _files(found: LimitsSeen) -> str:
+    return "; ".join(f"{name} = {value}" for name, value in found.cgroup_files.items())
 
 
-def _end(words: Words, probe: Mapping[str, Any], name: str, unit: str) -> Cell:
-    """What became of one who wanted too much, and how far it got."""
-    end = str(probe.get("end", "not tried"))
-    reached = probe.get(name)
+def _end(words: Words, probe: MemoryProbe | PidsProbe, reached: int | None, unit: str) -> Cell:
+    """Show what became of a job that wanted too much, and how far it got."""
     how_far = words("limits.at", amount=numbers.quantity(reached, unit)) if reached else ""
     return Cell(
-        words(f"limits.end.{end.replace(' ', '_')}"),
+        words(f"limits.end.{probe.end.replace(' ', '_')}"),
         detail=how_far,
         value=reached or None,
-        kind=_KINDS.get(end, "better"),
+        kind=_KINDS.get(probe.end, "better"),
     )

@@ -11,14 +11,12 @@ branches are out of reach.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final, Literal
 
+from tare.results.environment import RungRecord
 from tare.runners.errors import TareError
 from tare.runners.host.cgroups.limits import CONTROLLERS
 from tare.runners.model import NamedVariants
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 Network = Literal["none", "bridge", "nat"]
 
@@ -119,19 +117,16 @@ def runner(rung: str) -> str:
     return KIND if rung == TRUNK[-1] else f"{KIND}:{_variant(rung)}"
 
 
-def facts(stand: Standing, *, root: bool) -> Mapping[str, object]:
-    """For reports: which rung this is, where it comes in their order, and the runners below it, nearest first.
-
-    Nothing for what stands on no rung.
-    """
+def rung_record(stand: Standing, *, root: bool) -> RungRecord | None:
+    """Describe for reports which rung this is, and the runners below it; ``None`` for what stands on no rung."""
     if stand.rung == PRIVILEGED:
-        return {}
+        return None
     below = []
     rung = stand.below
     while rung:
         below.append(runner(rung))
         rung = _below(rung, root=root)
-    return {"rung": stand.rung, "position": rungs().index(stand.rung), "below": [*below, "bare"]}
+    return RungRecord(name=stand.rung, position=rungs().index(stand.rung), below=(*below, "bare"))
 
 
 def _below(rung: str, *, root: bool) -> str:

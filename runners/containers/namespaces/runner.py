@@ -20,8 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tare.runners.containers.namespaces.ladder import KIND, PRIVILEGED, standing
-from tare.runners.containers.namespaces.ladder import facts as ladder_facts
+from tare.runners.containers.namespaces.ladder import KIND, PRIVILEGED, rung_record, standing
 from tare.runners.containers.namespaces.network import ROUTER, VethNetwork, join
 from tare.runners.containers.namespaces.rung_steps import (
     DEVICES,
@@ -96,9 +95,11 @@ class Namespaces:
                 self._try(layout)
             except (SpawnError, LauncherError) as error:
                 return Probe(ok=False, reason=str(error), remedy=_remedy(error, user=user))
-        facts = ladder_facts(self._standing, root=os.getuid() == 0)
         return Probe(
-            ok=True, facts={"cgroups": self._cgroups.version, **facts, "steps": self._described_steps()}
+            ok=True,
+            rung=rung_record(self._standing, root=os.getuid() == 0),
+            steps=self._described_steps(),
+            facts={"cgroups": self._cgroups.version},
         )
 
     def prepare(self, image: Image, limits: Limits) -> None:
@@ -188,14 +189,14 @@ class Namespaces:
     def _steps(self, layout: Layout) -> tuple[Step, ...]:
         return container_steps(layout, self._standing.parts)
 
-    def _described_steps(self) -> list[str]:
-        """What a place's first process does, for people, with plain names for the folders that it uses."""
+    def _described_steps(self) -> tuple[str, ...]:
+        """Describe what a place's first process does, with plain names for the folders that it uses."""
         user = "user" in self._standing.parts
         layout = self._layout(
             Path("/base"), Path("/image"), Path("/places/0/scratch"), Path("/stage"), inner=not user
         )
         layout = replace(layout, bound=("…",), join=join(0) if self._veth else None)
-        return [step.describe() for step in self._steps(layout)]
+        return tuple(step.describe() for step in self._steps(layout))
 
     def _refusal(self) -> Probe | None:
         """What is known without trying: networks and controllers that this user may not use."""

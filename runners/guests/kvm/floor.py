@@ -12,11 +12,14 @@ import os
 import platform
 import subprocess
 import sys
-from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import msgspec
+from msgspec.structs import replace
+
+from tare.results.environment import KvmBaseline, KvmSpread
 from tare.runners.guests.kvm import code
 
 if TYPE_CHECKING:
@@ -33,35 +36,12 @@ USER_MODE_LIMIT = 5.0
 """User-mode loop over the same loop on the host. Hardware gives 1.0, with steal up to 2."""
 
 
-@dataclass(frozen=True, slots=True)
-class KvmFloor:
-    """What KVM costs at the least here. Times in seconds; ``None`` is a figure that could not be taken."""
-
-    present: bool
-    """The device exists."""
-    usable: bool
-    """Good enough to boot ordinary kernels under KVM; see :func:`decide`."""
-    accelerated: bool | None
-    """Guest user mode runs at about the host's speed. ``None``: not measured."""
-    nested: bool
-    """This host is itself a guest (CPUID's hypervisor bit)."""
-    reason: str
-    """One line: why it is usable or is not."""
-    remedy: str = ""
-    figures: Mapping[str, float | None] = field(default_factory=dict)
-    """``…_seconds`` of each step, exit, loop iteration or page; see ``docs/guests.md``."""
-    samples: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    """Figure taken more than once → ``n``, ``low_seconds`` and ``high_seconds``: of exits (in batches of ten) the
-    quartiles, of loops the least, which is the figure, and the most."""
-    oddities: tuple[str, ...] = ()
-    """Figures that ended in an errno or another exit than expected."""
-    architecture: str = ""
-
-    def as_json(self) -> dict[str, object]:
-        """Plain types, figures at the top level, for ``doctor --json``."""
-        plain = asdict(self)
-        figures = plain.pop("figures")
-        return plain | dict(figures)
+def as_json(baseline: KvmBaseline) -> dict[str, Any]:
+    """Return plain types with the figures at the top level, for ``doctor --json``."""
+    plain: dict[str, Any] = msgspec.structs.asdict(baseline)
+    figures: dict[str, Any] = plain.pop("figures")
+    samples = {name: msgspec.structs.asdict(one) for name, one in baseline.samples.items()}
+    return plain | {"samples": samples} | figures
 
 
 FIGURES = {
@@ -121,7 +101,7 @@ ERRNOS = {
 """errno → (what it means here, what to do)."""
 
 
-def _errno_floor(base: KvmFloor, facts: Mapping[str, object]) -> KvmFloor:
+def _errno_floor(base: KvmBaseline, facts: Mapping[str, object]) -> KvmBaseline:
     name, call = str(facts["errno"]), str(facts["failed"])
     text, remedy = ERRNOS.get(name, ("KVM failed", "look at the kernel's log; or use the accelerator tcg"))
     return replace(base, present=name != "ENOENT", reason=f"{text} ({call}: {name})", remedy=remedy)
@@ -129,7 +109,7 @@ def _errno_floor(base: KvmFloor, facts: Mapping[str, object]) -> KvmFloor:
 
 def decide(
     facts: Iterable[Mapping[str, object]], *, nested: bool, architecture: str, ended: str = ""
-) -> KvmFloor:
+) -> KvmBaseline:
     """The rule, as a pure function of the child's lines. ``ended``: how the child ended, if not well.
 
     Usable is: every step of the set-up worked; the first exit was the expected one; the loop takes in guest
@@ -137,14 +117,15 @@ def decide(
     most :data:`KERNEL_MODE_LIMIT` × what it takes in guest user mode.
     """
     figures: dict[str, float | None] = {f"{name}_seconds": None for name in FIGURES}
-    samples: dict[str, dict[str, float]] = {}
+    samples: dict[str, KvmSpread] = {}
     oddities, api, done, failed = [], None, False, None
     for fact in facts:
         if "step" in fact and "seconds" in fact:
             figures[f"{fact['step']}_seconds"] = float(str(fact["seconds"]))
             if fact.get("low") is not None:
-                spread = {f"{end}_seconds": float(str(fact[end])) for end in ("low", "high")}
-                samples[str(fact["step"])] = {"n": int(str(fact["n"])), **spread}
+                low, high = (float(str(fact[end])) for end in ("low", "high"))
+                spread = KvmSpread(n=int(str(fact["n"])), low_seconds=low, high_seconds=high)
+                samples[str(fact["step"])] = spread
         elif "step" in fact:
             oddities.append(f"{fact['step']}: {fact.get('errno') or fact.get('exit')}")
         api = fact.get("api_version", api)
@@ -152,7 +133,7 @@ def decide(
         failed = fact if "failed" in fact else failed
     user, kernel, host = (figures[f"{name}_arithmetic_seconds"] for name in ("user", "kernel", "host"))
     accelerated = user <= USER_MODE_LIMIT * host if user and host else None
-    base = KvmFloor(
+    base = KvmBaseline(
         present=True,
         usable=False,
         accelerated=accelerated,
@@ -190,7 +171,7 @@ def _last_step(figures: Mapping[str, float | None]) -> str:
     return f"step {taken[-1]}" if taken else "no step at all"
 
 
-def _judge_loops(base: KvmFloor, user: float, kernel: float, host: float | None) -> KvmFloor:
+def _judge_loops(base: KvmBaseline, user: float, kernel: float, host: float | None) -> KvmBaseline:
     """The verdict where everything could be measured."""
     ratio = kernel / user
     if ratio > KERNEL_MODE_LIMIT:
@@ -235,7 +216,7 @@ def _parse(text: str) -> list[dict[str, object]]:
     return facts
 
 
-def measure(timeout: float = TIMEOUT_SECONDS, device: str = DEVICE) -> KvmFloor:
+def measure(timeout: float = TIMEOUT_SECONDS, device: str = DEVICE) -> KvmBaseline:
     """Run the micro guest in a child process and judge. Never raises, never takes much longer than ``timeout``."""
     page, offsets = code.page()
     request = {
@@ -284,6 +265,6 @@ def measure(timeout: float = TIMEOUT_SECONDS, device: str = DEVICE) -> KvmFloor:
 
 
 @lru_cache(maxsize=4)
-def probe_kvm(timeout: float = TIMEOUT_SECONDS) -> KvmFloor:
+def probe_kvm(timeout: float = TIMEOUT_SECONDS) -> KvmBaseline:
     """:func:`measure`, once per process."""
     return measure(timeout)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tare.runners.guests.kvm.floor import KvmFloor
+    from tare.results.environment import KvmBaseline
     from tare.runners.settings import Accel
 
 
@@ -21,7 +21,7 @@ class Choice:
     remedy: str = ""
 
 
-def choose(asked: Accel, floor: KvmFloor) -> Choice:
+def choose(asked: Accel, floor: KvmBaseline) -> Choice:
     """``auto`` takes KVM iff ordinary kernels run under it; one asked for by name is used or fails.
 
     ``kvm`` by name needs only a KVM that opens and makes VMs: which kernel can run under it is then the business

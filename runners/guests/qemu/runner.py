@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from tare.results.environment import KvmBaseline
     from tare.results.record import Accelerator
     from tare.runners.context import RunContext, Supplies
-    from tare.runners.guests.kvm.floor import KvmFloor
     from tare.runners.images.image import Image
     from tare.runners.model import Job, Limits
     from tare.runners.provision.kernel import GuestKernel
@@ -99,7 +99,7 @@ class QemuRunner:
         """The name as folders, cgroups and namespaces may have it."""
         self._networks = Networks(self._variant.net, context.run, self._file_name)
         self._numbers = itertools.count()
-        self._floor: KvmFloor | None = None
+        self._floor: KvmBaseline | None = None
         self._prepared: _Prepared | None = None
 
     @property
@@ -121,10 +121,9 @@ class QemuRunner:
         facts: dict[str, object] = {
             "accelerator_why": choice.why,
             "machine": self._profile.board,
-            "kvm": floor.as_json(),
         }
         if choice.accelerator is None:
-            return Probe(ok=False, reason=choice.why, remedy=choice.remedy, facts=facts)
+            return Probe(ok=False, reason=choice.why, remedy=choice.remedy, kvm=floor, facts=facts)
         self.accelerator = "kvm" if choice.accelerator == "kvm" else "tcg"
         facts["accelerator"] = self.accelerator
         try:
@@ -135,9 +134,9 @@ class QemuRunner:
             if found is None and (given or self._provision.offline):
                 self._provision.tool(QEMU, given)
         except Missing as missing:
-            return Probe(ok=False, reason=missing.reason, remedy=missing.remedy, facts=facts)
+            return Probe(ok=False, reason=missing.reason, remedy=missing.remedy, kvm=floor, facts=facts)
         facts["qemu"] = found.version if found else "not here yet; is fetched before the run"
-        return Probe(ok=True, facts=facts)
+        return Probe(ok=True, kvm=floor, facts=facts)
 
     def prepare(self, image: Image, limits: Limits) -> None:
         """See :class:`tare.runners.context.Runner`."""

@@ -86,7 +86,7 @@ def test_collectors_read_around_each_job_and_what_they_cannot_read_is_noted(log)
     assert log == ["begin", "end"] * 3
     for trial in kept:
         assert {metric.name for metric in trial.metrics} > {"work.seconds", "fake.read"}
-        assert trial.notes["unavailable"] == {"fake.lost": "no file"}
+        assert trial.notes["unavailable"] == "fake.lost: no file"
         assert set(trial.timeline) == {"started", "finished"}
 
 

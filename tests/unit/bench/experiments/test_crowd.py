@@ -12,7 +12,7 @@ from tare.bench.experiments.base import Lab
 from tare.bench.experiments.density import Density, Ramp
 from tare.bench.experiments.starts import STARTS, Start, Starts
 from tare.bench.measurable import CrowdSettings, Terms, Unsuitable
-from tare.runners.collectors.crowd import Weight
+from tare.results.details import PlacesMemory
 from tare.runners.context import RunContext
 from tare.runners.fake import FakeRunner
 from tare.runners.model import Limits
@@ -33,13 +33,16 @@ def host(monkeypatch):
     """A host with 16 GiB, of which places take 1 MiB each."""
     found = {"available": 16 * GIB, "place": 1 << 20}
 
-    def weigh(vantages, run, kind):
+    def read_memory(vantages, run, kind):
         n = len(vantages)
-        found["weighed"] = [*found.get("weighed", []), n]
-        return Weight(n, n, n * found["place"], None, 0, 7 if kind == "docker" else None, found["available"])
+        found["read"] = [*found.get("read", []), n]
+        return PlacesMemory(
+            places=n, processes=n, pss_bytes=n * found["place"], cgroups_bytes=None, attendants_bytes=0,
+            daemons_bytes=7 if kind == "docker" else None, available_bytes=found["available"],
+        )  # fmt: skip
 
     monkeypatch.setattr(crowd, "available_bytes", lambda: found["available"])
-    monkeypatch.setattr(density, "weigh", weigh)
+    monkeypatch.setattr(density, "read_memory", read_memory)
     return found
 
 
@@ -105,15 +108,15 @@ def test_a_burst_starts_as_many_places_and_leaves_none():
     assert runner.openings == 2
     assert runner.open_places == 0
     assert findings.failure is None
-    assert [len(burst) for burst in findings.notes["bursts"]] == [2]
-    assert all(asked <= ready <= gone for asked, ready, gone in findings.notes["bursts"][0])
+    assert [len(burst) for burst in findings.details.bursts] == [2]
+    assert all(start.asked_ns <= start.ready_ns <= start.gone_ns for start in findings.details.bursts[0])
 
 
 def test_bursts_are_repeated_for_the_length_of_a_job():
     runner = FakeRunner("box")
     findings = TWO.perform(lab(runner, job_seconds=0.05))
-    assert len(findings.notes["bursts"]) > 1
-    assert named(findings)["starts.latency"].samples == runner.openings == 2 * len(findings.notes["bursts"])
+    assert len(findings.details.bursts) > 1
+    assert named(findings)["starts.latency"].samples == runner.openings == 2 * len(findings.details.bursts)
 
 
 def test_latency_counts_from_the_hand_over_and_the_rate_over_all_of_a_burst():
@@ -155,11 +158,11 @@ class Gated(FakeRunner):
     """Waits where a real one would launch; fails before that if told so."""
 
     def open(self, first=None):
-        from tare.runners.launcher import client  # noqa: PLC0415
+        from tare.runners.launcher import connection  # noqa: PLC0415
 
         place = super().open(first)
         try:
-            client._before_launch()
+            connection._before_launch()
         except BaseException:
             place.close()
             raise
@@ -213,14 +216,14 @@ def test_an_interruption_sets_those_free_that_wait(monkeypatch):
 # -- density
 
 
-def test_the_ramp_stops_at_the_most_places_and_weighs_at_powers_of_two_and_at_the_end(host):
+def test_the_ramp_stops_at_the_most_places_and_memory_is_read_at_powers_of_two_and_at_the_end(host):
     runner = FakeRunner("box")
     findings = Density().perform(lab(runner, job_seconds=10, most_places=6))
-    assert host["weighed"] == [0, 1, 2, 4, 6]
+    assert host["read"] == [0, 1, 2, 4, 6]
     assert runner.openings == 6
     assert runner.open_places == 0
-    assert "6 places" in findings.notes["stopped"]
-    assert len(findings.notes["start_seconds"]) == 6
+    assert "6 places" in findings.details.stopped
+    assert len(findings.details.start_seconds) == 6
     found = named(findings)
     assert found["density.pss"].value == host["place"]
     assert found["density.pss"].primary
@@ -231,7 +234,7 @@ def test_the_ramp_stops_at_the_memory_budget(host):
     host["place"] = 100 << 20
     findings = Density().perform(lab(FakeRunner("box"), job_seconds=10, memory_budget_bytes=GIB))
     assert named(findings)["density.places"].value == 10
-    assert "memory budget of 1024M" in findings.notes["stopped"]
+    assert "memory budget of 1024M" in findings.details.stopped
 
 
 def test_the_ramp_stops_when_the_host_loses_more_than_places_are_seen_to_take(host):
@@ -242,13 +245,13 @@ def test_the_ramp_stops_when_the_host_loses_more_than_places_are_seen_to_take(ho
 
     findings = Density().perform(lab(Leaky("box"), job_seconds=10, memory_budget_bytes=2 * GIB))
     assert named(findings)["density.places"].value == 5
-    assert "less available" in findings.notes["stopped"]
+    assert "less available" in findings.details.stopped
 
 
 def test_the_ramp_stops_when_its_time_is_over(monkeypatch):
     monkeypatch.setattr(density, "LEAST_SECONDS", 0.0)
     findings = Density().perform(lab(FakeRunner("box"), job_seconds=0))
-    assert "0 s have passed" in findings.notes["stopped"]
+    assert "0 s have passed" in findings.details.stopped
 
 
 def test_a_place_that_cannot_be_opened_ends_the_ramp_as_a_failure_that_keeps_what_was_seen(host):
@@ -256,7 +259,7 @@ def test_a_place_that_cannot_be_opened_ends_the_ramp_as_a_failure_that_keeps_wha
     findings = Density().perform(lab(runner, job_seconds=10))
     assert "place 6 could not be opened: no more pids" in findings.failure.reason
     assert findings.failure.remedy
-    assert [weight["places"] for weight in findings.notes["weights"]] == [0, 1, 2, 4, 5]
+    assert [one.places for one in findings.details.memory] == [0, 1, 2, 4, 5]
     assert runner.open_places == 0
 
 
@@ -284,8 +287,11 @@ def test_daemons_are_apart_and_only_where_the_kind_has_some():
 
 
 def test_memory_that_cannot_be_seen_is_no_metric(host, monkeypatch):
-    blind = Weight(1, 0, None, None, None, None, 1)
-    monkeypatch.setattr(density, "weigh", lambda *_words: blind)
+    blind = PlacesMemory(
+        places=1, processes=0, pss_bytes=None, cgroups_bytes=None, attendants_bytes=None, daemons_bytes=None,
+        available_bytes=1,
+    )  # fmt: skip
+    monkeypatch.setattr(density, "read_memory", lambda *_words: blind)
     found = named(Density().perform(lab(FakeRunner("box"), 10, most_places=1)))
     assert "density.pss" not in found
     assert "density.start.last_quarter" in found

@@ -19,6 +19,7 @@ from tare.bench.pytest_plugin.replay import series_of
 from tare.bench.pytest_plugin.session import is_asked_for
 from tare.bench.request.keyword import compile_keyword
 from tare.bench.workloads.null import Null
+from tare.results.details import ScalingDetails
 from tare.results.record import Metric
 from tare.runners.errors import PlaceFailure
 from tare.runners.fake import FakeClock, FakeRunner
@@ -56,7 +57,7 @@ class Pair(Experiment):
         return Findings(
             metrics=(Metric(name="pair.n", value=2, unit="count", direction="none", primary=True),),
             context={"fake": True},
-            notes={"ready": second.timeline["ready"]},
+            details=ScalingDetails(threads=second.timeline["ready"]),
             failure=PlaceFailure("half-way", remedy="begin again") if wrong == "half" else None,
         )
 
@@ -164,7 +165,7 @@ def test_each_block_has_one_trial_under_each_runner_in_shuffled_order():
     }  # fmt: skip
     assert len({tuple(t.runner for t in trials if t.block == block) for block in range(8)}) > 1
     assert [t.number for t in kept] == list(range(len(kept)))
-    assert all(t.context == {"fake": True} and t.notes["ready"] for t in trials)
+    assert all(t.context == {"fake": True} and t.details.threads for t in trials)
     assert not any(runner.open_places for runner in runners.values())
 
 
@@ -205,11 +206,11 @@ def test_what_speaks_against_a_runner_lastingly_is_asked_once_and_recorded_for_e
     assert runners["box"].openings == 2
 
 
-def test_what_was_found_before_a_failure_is_kept_as_notes():
+def test_what_was_found_before_a_failure_is_kept():
     run, kept, _ = campaign(plan([Pair(script={0: "half"})], blocks=3, keyword="pair"))
     run.run()
     (bad,) = [t for t in kept if t.outcome == "failed"]
-    assert bad.notes["ready"]
+    assert bad.details.threads
 
 
 def test_an_experiment_that_keeps_failing_is_given_up_on_that_runner_alone():

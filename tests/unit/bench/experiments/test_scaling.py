@@ -16,6 +16,7 @@ from tare.reports.plots import style
 from tare.reports.summaries import scaling
 from tare.reports.summaries.run import Summary
 from tare.reports.text.words import words
+from tare.results.details import ScalingDetails
 from tare.results.record import Metric, Trial
 from tare.runners.fake import FakeRunner
 from tare.runners.model import Limits
@@ -102,7 +103,7 @@ def trial(number: int, runner: str, count: int, rate: float, speedup: float) -> 
     )
     return Trial(
         run="r", number=number, workload=f"scale-{count}", family="scaling", runner=runner, block=number,
-        accelerator="none", outcome="ok", metrics=metrics,
+        accelerator="none", outcome="ok", metrics=metrics, details=ScalingDetails(threads=count),
     )  # fmt: skip
 
 

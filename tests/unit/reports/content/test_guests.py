@@ -1,7 +1,7 @@
-"""The section on guests: exits, the model beside the loss, floors, memory."""
+"""The section on guests: exits, the model beside the loss, KVM's baseline cost, memory."""
 
-import msgspec
 import pytest
+from msgspec.structs import replace
 
 from support.synthetic import make_input
 from tare.reports.content.nodes import Details, Table
@@ -10,17 +10,23 @@ from tare.reports.content.sections import banners, guests
 from tare.reports.model import ReportInput
 from tare.reports.summaries.run import Summary
 from tare.reports.text.words import words
+from tare.results.environment import KvmBaseline, ProbeRecord
 from tare.results.record import Metric, Trial
 
-FLOORS = {
-    "present": True,
-    "usable": True,
-    "reason": "guest kernel mode runs at the speed of user mode",
+FIGURES = {
     "exit_out_seconds": 10e-6,
     "exit_mmio_seconds": 20e-6,
     "exit_hlt_seconds": 5e-6,
     "exit_cpuid_seconds": 1e-6,
 }
+BASELINE = KvmBaseline(
+    present=True,
+    usable=True,
+    accelerated=True,
+    nested=False,
+    reason="guest kernel mode runs at the speed of user mode",
+    figures=FIGURES,
+)
 VALUES = {
     "kvm.exits": 10_000.0,
     "kvm.exits.io": 1000.0,
@@ -44,11 +50,11 @@ def trial(number=1, **values):
     )  # fmt: skip
 
 
-def page_of(*trials, floors=FLOORS, language="en"):
+def page_of(*trials, baseline=BASELINE, language="en"):
     manifest = make_input().manifest
-    if floors is not None:
-        probes = {"bare": {"facts": {}}, "qemu-microvm": {"facts": {"kvm": floors}}}
-        manifest = msgspec.structs.replace(manifest, notes={"probes": probes})
+    if baseline is not None:
+        probes = {"bare": ProbeRecord(ok=True), "qemu-microvm": ProbeRecord(ok=True, kvm=baseline)}
+        manifest = replace(manifest, probes=probes)
     return Page(Summary(ReportInput(manifest, trials, ())), words(language))
 
 
@@ -60,14 +66,14 @@ def test_the_model_is_exits_by_class_times_their_cost():
     ((_, one),) = guests.exits((trial(),)).items()
     assert one.by_class == {"io": 1000, "mmio": 500, "halt": 500, "others": 8000}
     # (1000 × 10 + 500 × 20 + 500 × 5 + 8000 × 1) µs of 0.5 s
-    assert one.modelled_share(FLOORS) == pytest.approx(0.0305 / 0.5)
+    assert one.modelled_share(FIGURES) == pytest.approx(0.0305 / 0.5)
 
 
 def test_a_class_whose_cost_is_not_known_leaves_no_model():
     ((_, one),) = guests.exits((trial(),)).items()
-    assert one.modelled_share({**FLOORS, "exit_mmio_seconds": None}) is None
+    assert one.modelled_share({**FIGURES, "exit_mmio_seconds": None}) is None
     ((_, without),) = guests.exits((trial(**{"kvm.exits.mmio": 0.0}),)).items()
-    assert without.modelled_share({**FLOORS, "exit_mmio_seconds": None}) is not None
+    assert without.modelled_share({**FIGURES, "exit_mmio_seconds": None}) is not None
 
 
 def test_exits_are_counted_for_each_unit_of_work():
@@ -94,20 +100,20 @@ def _folded(section):
 
 @pytest.mark.parametrize("language", ["en", "ko"])
 @pytest.mark.parametrize(
-    "floors",
+    "baseline",
     [
-        FLOORS,
-        {**FLOORS, "usable": False},
-        {"present": False, "usable": False, "reason": "there is no /dev/kvm"},
+        BASELINE,
+        replace(BASELINE, usable=False),
+        replace(BASELINE, present=False, usable=False, figures={}, reason="there is no /dev/kvm"),
     ],
 )
-def test_every_state_of_kvm_is_told(floors, language):
-    section = guests.section(page_of(floors=floors, language=language))
-    assert floors["reason"] in section.body[0].text
+def test_every_state_of_kvm_is_told(baseline, language):
+    section = guests.section(page_of(baseline=baseline, language=language))
+    assert baseline.reason in section.body[0].text
 
 
 def test_a_run_without_guests_has_no_such_section():
-    assert guests.section(page_of(floors=None)) is None
+    assert guests.section(page_of(baseline=None)) is None
 
 
 def test_a_restored_guest_has_its_place_in_the_start_up_section():
@@ -121,7 +127,7 @@ def test_a_restored_guest_has_its_place_in_the_start_up_section():
         "gone": 900,
     }
     line = {mark: at * 1_000_000 for mark, at in marks.items()}
-    restored = msgspec.structs.replace(trial(), runner="qemu-microvm-restored", timeline=line)
+    restored = replace(trial(), runner="qemu-microvm-restored", timeline=line)
     ((_, by_runner),) = page_of(restored).summary.startup.items()
     found = by_runner["qemu-microvm-restored"]
     assert found.marks["restored"] == pytest.approx(0.299)
@@ -131,8 +137,8 @@ def test_a_restored_guest_has_its_place_in_the_start_up_section():
 
 @pytest.mark.parametrize(("usable", "warned"), [(False, True), (True, False)])
 def test_kvm_that_was_taken_in_spite_of_what_it_is_is_told_before_all_else(usable, warned):
-    floors = {**FLOORS, "usable": usable, "reason": "KVM emulates guest kernel mode here"}
-    made = banners.section(page_of(trial(), floors=floors))
+    baseline = replace(BASELINE, usable=usable, reason="KVM emulates guest kernel mode here")
+    made = banners.section(page_of(trial(), baseline=baseline))
     said = " ".join(str(node) for node in made.body) if made else ""
     assert ("qemu-microvm: asked for by name" in said) is warned
     assert ("emulates guest kernel mode" in said) is warned

@@ -9,6 +9,7 @@ from tare.reports.content.sections import isolation
 from tare.reports.render.markdown import render as markdown
 from tare.reports.summaries.run import Summary
 from tare.reports.text.words import words
+from tare.results.details import Attempt, IsolationDetails
 from tare.results.record import Trial
 from tare.runners.inside.attempts import SCOPES
 
@@ -21,11 +22,13 @@ FACTS = {
 
 
 def trial(number, runner, verdict, *, same_kernel=True, control=False, outcome="ok", **facts):
-    attempts = [{"name": name, "verdict": verdict, "error": "EPERM", "tried": "x"} for name in SCOPES]
+    attempts = tuple(Attempt(name=name, verdict=verdict, error="EPERM", tried="x") for name in SCOPES)
     return Trial(
         run="r", number=number, workload="isolation", family="isolation", runner=runner, accelerator="none", block=0,
         outcome=outcome, control=control,
-        notes={"attempts": attempts, "fingerprint": {**FACTS, **facts}, "same_kernel": same_kernel},
+        details=IsolationDetails(
+            attempts=attempts, fingerprint={**FACTS, **facts}, same_kernel=same_kernel
+        ),
     )  # fmt: skip
 
 

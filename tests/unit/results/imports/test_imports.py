@@ -69,7 +69,7 @@ def test_other_separators_order_and_a_byte_order_mark(tmp_path, separator):
     text = "\n".join(separator.join(next(csv.reader([line]))) for line in lines)
     run = imported(tmp_path, "\ufeff" + text + "\n\n")
     assert medians(run) == {("x, y", "imported", "rate"): 2.5}
-    assert run.manifest.notes["imported"]["ignored_columns"] == ["color"]
+    assert run.manifest.imported.ignored_columns == ("color",)
 
 
 def test_without_block_rows_are_counted_and_invocation_follows_the_block(tmp_path):
@@ -200,7 +200,7 @@ def test_pytest_benchmark_with_and_without_raw_data(tmp_path):
     run = imported(tmp_path, json.dumps(document))
     assert medians(run) == {("a::t", "imported", "time"): 2.5, ("b::t", "imported", "time"): 0.125}
     assert run.manifest.context == {"cpu.model": "Example"}
-    assert run.manifest.notes["imported"]["medians_only"] == ["b::t"]
+    assert run.manifest.imported.medians_only == ("b::t",)
 
 
 def test_pyperf_workers_are_invocations(tmp_path):

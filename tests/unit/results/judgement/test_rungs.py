@@ -11,17 +11,20 @@ from tare.reports.plots import style
 from tare.reports.summaries.run import Summary
 from tare.reports.summaries.runners import LADDER, rank
 from tare.reports.text.words import words
+from tare.results.environment import ProbeRecord
 from tare.results.judgement.rungs import climb, rungs
 from tare.results.storage.load import load_run
 from tare.results.tables.frame import read_frame
-from tare.runners.containers.namespaces.ladder import facts, ladder, standing
+from tare.runners.containers.namespaces.ladder import ladder, rung_record, standing
 from tare.runners.containers.namespaces.ladder import rungs as all_rungs
 
 COSTS = {"bare": 1.0, "namespaces:chroot": 1.1, "namespaces:+mount": 2.1, "namespaces": 2.3}
 
 
 def probes(*names):
-    return {"probes": {name: {"facts": dict(facts(standing(name, root=True), root=True))} for name in names}}
+    return {
+        name: ProbeRecord(ok=True, rung=rung_record(standing(name, root=True), root=True)) for name in names
+    }
 
 
 def run(folder, costs, *, blocks=8, drift=0.5, nested=False, **changes):
@@ -33,8 +36,8 @@ def run(folder, costs, *, blocks=8, drift=0.5, nested=False, **changes):
             value = metric(cost * (1 + drift * (block % 3)) / 1000, primary=True)
             invocation = list(costs).index(runner) if nested else number
             trials.append(trial(number, value, runner=runner, block=block, invocation=invocation))
-    notes = probes(*(name for name in costs if name != "bare"))
-    return load_run(write_run(folder, trials, notes=notes, **changes))
+    asked = probes(*(name for name in costs if name != "bare"))
+    return load_run(write_run(folder, trials, probes=asked, **changes))
 
 
 def test_drift_cancels_and_each_rung_is_its_own_step(tmp_path):
@@ -75,9 +78,8 @@ def test_where_an_invocation_holds_several_blocks_only_ratios_are_said(tmp_path)
     assert rises[0].cost.low < rises[0].cost.value < rises[0].cost.high
 
 
-def test_a_record_with_strange_probes_climbs_nothing():
-    for notes in ({}, {"probes": []}, {"probes": {"a": 1, "b": {"facts": {"rung": 1}}}}):
-        assert rungs(manifest(notes=notes)) == ()
+def test_runners_that_stand_on_no_rung_climb_nothing():
+    assert rungs(manifest(probes={})) == rungs(manifest(probes={"bare": ProbeRecord(ok=True)})) == ()
 
 
 def page_of(folder, costs, language="en"):

@@ -10,8 +10,9 @@ import pytest
 
 from support.paths import ROOT
 from support.results_making import RUN, manifest, metric, trial, write_run
+from tare.results.details import ScalingDetails
 from tare.results.errors import ResultError
-from tare.results.record import Trial
+from tare.results.record import NotFinite, Resumption, Trial
 from tare.results.storage.find import find_run, list_runs
 from tare.results.storage.load import load_run
 from tare.results.storage.store import RunWriter, new_run_id, resume
@@ -80,7 +81,10 @@ def test_a_value_that_is_no_number_becomes_an_invalid_trial(tmp_path):
     (read,) = load_run(tmp_path / RUN).trials()
     assert read.outcome == "invalid"
     assert "wall is nan" in read.reason
-    assert read.notes["not_finite"] == {"wall": "nan", "error of ok": "inf"}
+    assert read.not_finite == (
+        NotFinite(metric="wall", part="value", text="nan"),
+        NotFinite(metric="ok", part="error", text="inf"),
+    )
     assert [(m.name, m.value, m.error) for m in read.metrics] == [("ok", 2.0, None)]
 
 
@@ -116,7 +120,7 @@ def test_resume_goes_on_after_the_last_trial(tmp_path):
         writer.append(trial(2, 1.0))
         writer.finish("complete")
     assert [t.number for t in load_run(path).trials()] == [0, 1, 2]
-    assert load_run(path).manifest.notes["resumed"] == [{"at_trial": 2, "notices": []}]
+    assert load_run(path).manifest.resumed == (Resumption(at_trial=2),)
     with pytest.raises(ResultError, match="nothing to resume"):
         resume(path)
 
@@ -146,10 +150,10 @@ def test_resume_keeps_a_last_trial_that_only_lacks_its_newline(tmp_path):
 
 def test_the_manifest_is_replaced_in_one_step(tmp_path):
     with RunWriter.create(tmp_path, manifest()) as writer:
-        writer.update(notes={"a": 1})
+        writer.update(notes={"a": "1"})
         writer.finish("interrupted")
     assert sorted(p.name for p in (tmp_path / RUN).iterdir()) == ["manifest.json", "trials.jsonl"]
-    assert load_run(tmp_path / RUN).manifest == manifest(notes={"a": 1}, status="interrupted")
+    assert load_run(tmp_path / RUN).manifest == manifest(notes={"a": "1"}, status="interrupted")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
@@ -213,7 +217,7 @@ def test_errors_of_manifests(tmp_path):
 
 
 def test_a_newer_manifest_with_other_fields_is_called_newer_not_damaged(tmp_path):
-    (tmp_path / "manifest.json").write_bytes(b'{"format": 2, "shape": []}')
+    (tmp_path / "manifest.json").write_bytes(b'{"format": 99, "shape": []}')
     with pytest.raises(ResultError, match="newer tare"):
         load_run(tmp_path)
 
@@ -229,7 +233,8 @@ def test_the_store_reads_what_the_record_can_hold(tmp_path):
         run=RUN, number=0, workload="w", family="f", runner="qemu-microvm(tcg)", accelerator="tcg", block=-1,
         outcome="skipped", reason="No KVM. Load the module.", remedy="modprobe kvm", parameters={"a": [1, {"b": None}]},
         timeline={"requested": 1, "gone": 2**60}, clock_error=1e-6, metrics=(metric(0.0, error=0.1, samples=9),),
-        context={"cpus": 1}, notes={"stderr": "ä\x00\ud7ff"},
+        context={"cpus": 1}, details=ScalingDetails(threads=4), notes={"stderr": "ä\x00\ud7ff"},
+        not_finite=(NotFinite(metric="x", part="value", text="nan"),),
     )  # fmt: skip
     with RunWriter.create(tmp_path, manifest()) as writer:
         writer.append(full)

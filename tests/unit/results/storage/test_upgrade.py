@@ -13,11 +13,15 @@ from tare.results.storage.load import load_run
 from tare.results.storage.store import RunWriter
 from tare.results.storage.upgrade import HISTORY, STEPS, Step, check_version, upgrade_manifest, upgrade_trial
 
+NAMES = ("record", "experiments")
+"""Golden runs, each there in every version."""
+
 
 def test_every_version_has_a_history_a_golden_run_and_a_way_up():
     assert list(HISTORY) == list(range(1, FORMAT_VERSION + 1))
     assert list(STEPS) == list(range(1, FORMAT_VERSION))
-    assert sorted(p.name for p in GOLDEN.glob("record-v*")) == sorted(f"record-v{v}" for v in HISTORY)
+    for name in NAMES:
+        assert sorted(p.name for p in GOLDEN.glob(f"{name}-v*")) == sorted(f"{name}-v{v}" for v in HISTORY)
 
 
 @pytest.mark.parametrize("version", HISTORY)
@@ -29,16 +33,26 @@ def test_golden_runs_of_every_version_are_read_whole(version):
     assert [t.outcome for t in trials] == ["ok", "ok", "ok", "timeout", "skipped"]
 
 
-def test_the_golden_run_is_rewritten_byte_by_byte(tmp_path):
-    golden = GOLDEN / f"record-v{FORMAT_VERSION}"
+@pytest.mark.parametrize("version", HISTORY)
+@pytest.mark.parametrize("name", NAMES)
+def test_golden_runs_of_every_version_load_to_the_same_thing(name, version):
+    old, new = (load_run(GOLDEN / f"{name}-v{one}") for one in (version, FORMAT_VERSION))
+    assert old.manifest == new.manifest
+    assert list(old.trials()) == list(new.trials())
+    assert old.problems == new.problems == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_golden_run_is_rewritten_byte_by_byte(name, tmp_path):
+    golden = GOLDEN / f"{name}-v{FORMAT_VERSION}"
     run = load_run(golden)
     started = msgspec.structs.replace(run.manifest, status="running")
     with RunWriter.create(tmp_path, started) as writer:
         for trial in run.trials():
             writer.append(trial)
         writer.finish("complete")
-        for name in ("manifest.json", "trials.jsonl"):
-            assert (writer.path / name).read_bytes() == (golden / name).read_bytes()
+        for file in ("manifest.json", "trials.jsonl"):
+            assert (writer.path / file).read_bytes() == (golden / file).read_bytes()
 
 
 def test_steps_are_taken_one_after_the_other():
@@ -53,7 +67,7 @@ def test_steps_are_taken_one_after_the_other():
 
 
 def test_an_older_run_is_upgraded_while_it_is_read(tmp_path, monkeypatch):
-    shutil.copytree(GOLDEN / "record-v1", tmp_path / "run")
+    shutil.copytree(GOLDEN / f"record-v{FORMAT_VERSION}", tmp_path / "run")
     monkeypatch.setattr(load, "FORMAT_VERSION", FORMAT_VERSION + 1)
     monkeypatch.setattr(load, "upgrade_trial", lambda raw, _: raw | {"family": "renamed"})
     run = load_run(tmp_path / "run")

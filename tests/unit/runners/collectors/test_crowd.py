@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from tare.runners.collectors.crowd import place_processes, weigh
+from tare.runners.collectors.crowd import place_processes, read_memory
 from tare.runners.model import Vantage
 
 RUN = "20260101-000000-test"
@@ -44,32 +44,32 @@ def test_places_are_summed_and_shims_clients_and_daemons_are_apart(tmp_path):
     process(proc, 30, parent=31, comm="docker", kib=40, run=RUN)
     process(proc, 31, comm="tare-launcher", kib=1)
     process(proc, 40, comm="stranger", kib=9000, run="other")
-    found = weigh([Vantage(10)], RUN, "docker", root=tmp_path)
+    found = read_memory([Vantage(10)], RUN, "docker", root=tmp_path)
     assert (found.places, found.processes) == (1, 1)
-    assert found.pss == 30 * 1024
-    assert found.attendants == (70 + 40) * 1024
-    assert found.daemons == 8000 * 1024
-    assert found.available == 1000 * 1024
-    assert found.cgroups is None
+    assert found.pss_bytes == 30 * 1024
+    assert found.attendants_bytes == (70 + 40) * 1024
+    assert found.daemons_bytes == 8000 * 1024
+    assert found.available_bytes == 1000 * 1024
+    assert found.cgroups_bytes is None
 
 
 def test_a_kind_without_an_engine_has_no_daemons(tmp_path):
     proc = host(tmp_path)
     process(proc, 5, comm="dockerd", kib=5000)
     process(proc, 10, comm="tare-agent", kib=30, run=RUN)
-    assert weigh([Vantage(10)], RUN, "namespaces", root=tmp_path).daemons is None
+    assert read_memory([Vantage(10)], RUN, "namespaces", root=tmp_path).daemons_bytes is None
 
 
 def test_a_part_of_the_places_is_no_sum(tmp_path):
     proc = host(tmp_path)
     process(proc, 10, children=(11,))
     process(proc, 11, kib=None)
-    assert weigh([Vantage(10)], RUN, "bare", root=tmp_path).pss is None
+    assert read_memory([Vantage(10)], RUN, "bare", root=tmp_path).pss_bytes is None
 
 
-def test_places_that_cannot_be_seen_weigh_nothing_known(tmp_path):
+def test_places_that_cannot_be_seen_have_no_known_memory(tmp_path):
     host(tmp_path)
-    assert weigh([Vantage(0, shared_with_host=False)], RUN, "runsc", root=tmp_path).pss is None
+    assert read_memory([Vantage(0, shared_with_host=False)], RUN, "runsc", root=tmp_path).pss_bytes is None
 
 
 def test_cgroups_are_counted_on_either_version_and_only_if_all_places_have_them(tmp_path):
@@ -81,12 +81,12 @@ def test_cgroups_are_counted_on_either_version_and_only_if_all_places_have_them(
         folder.mkdir()
         (folder / file).write_text("4096\n")
     both = [Vantage(10, {"memory": old}), Vantage(11, {"unified": new})]
-    assert weigh(both, RUN, "bare", root=tmp_path).cgroups == 8192
-    assert weigh([*both, Vantage(10, {"cpu": old})], RUN, "bare", root=tmp_path).cgroups is None
+    assert read_memory(both, RUN, "bare", root=tmp_path).cgroups_bytes == 8192
+    assert read_memory([*both, Vantage(10, {"cpu": old})], RUN, "bare", root=tmp_path).cgroups_bytes is None
 
 
-def test_what_ends_while_it_is_weighed_is_left_out(tmp_path):
+def test_what_ends_while_it_is_read_is_left_out(tmp_path):
     proc = host(tmp_path)
     process(proc, 10, children=(11,))
-    assert weigh([Vantage(10)], RUN, "bare", root=tmp_path).pss == 100 * 1024
+    assert read_memory([Vantage(10)], RUN, "bare", root=tmp_path).pss_bytes == 100 * 1024
     assert not Path(proc, "11").exists()

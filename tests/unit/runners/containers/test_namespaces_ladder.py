@@ -2,7 +2,8 @@
 
 import pytest
 
-from tare.runners.containers.namespaces.ladder import TRUNK, facts, known, ladder, rungs, standing
+from tare.results.environment import RungRecord
+from tare.runners.containers.namespaces.ladder import TRUNK, known, ladder, rung_record, rungs, standing
 from tare.runners.errors import TareError, UsageError
 from tare.runners.host.cgroups.limits import CONTROLLERS
 from tare.runners.registry import check
@@ -27,8 +28,8 @@ def test_each_rung_of_the_trunk_adds_one_part_to_the_one_below(root):
 def test_mount_replaces_chroot_and_nothing_is_below_that():
     assert standing("namespaces:chroot", root=True).parts == ("chroot",)
     assert standing("namespaces:+mount", root=True).parts == ("mount",)
-    found = facts(standing("namespaces:chroot", root=True), root=True)
-    assert found == {"rung": "chroot", "position": 0, "below": ["bare"]}
+    found = rung_record(standing("namespaces:chroot", root=True), root=True)
+    assert found == RungRecord(name="chroot", position=0, below=("bare",))
 
 
 def test_branches_are_not_built_upon():
@@ -43,7 +44,7 @@ def test_branches_are_not_built_upon():
 def test_an_ordinary_user_has_a_user_namespace_on_every_rung():
     assert all("user" in standing(f"namespaces:{rung}", root=False).parts for rung in rungs())
     assert "namespaces:+user" not in ladder(root=False)
-    assert facts(standing("namespaces:+user", root=False), root=False)["below"] == ["bare"]
+    assert rung_record(standing("namespaces:+user", root=False), root=False).below == ("bare",)
 
 
 def test_the_ladder_is_every_rung_once_and_ends_with_the_container():
@@ -52,18 +53,18 @@ def test_the_ladder_is_every_rung_once_and_ends_with_the_container():
     assert names[-1] == "namespaces"
     assert [standing(name, root=True).rung for name in names] == list(rungs())
     for name in names:
-        below = facts(standing(name, root=True), root=True)["below"]
+        below = rung_record(standing(name, root=True), root=True).below
         assert set(below) <= {"bare", *names}
         assert below[-1] == "bare"
-    nat = facts(standing("namespaces:+net-nat", root=True), root=True)["below"]
-    assert nat[:3] == ["namespaces:+net-bridge", "namespaces:+net", "namespaces:+uts+ipc"]
+    nat = rung_record(standing("namespaces:+net-nat", root=True), root=True).below
+    assert nat[:3] == ("namespaces:+net-bridge", "namespaces:+net", "namespaces:+uts+ipc")
 
 
 @pytest.mark.parametrize("root", [True, False])
 def test_a_privileged_container_is_the_full_one_with_nothing_taken_away_and_no_rung(root):
     full, privileged = (standing(f"namespaces:{name}", root=root) for name in ("full", "privileged"))
     assert set(full.parts) - set(privileged.parts) == {"caps", "seccomp"}
-    assert facts(privileged, root=root) == {}
+    assert rung_record(privileged, root=root) is None
     assert "privileged" in known()
     assert "namespaces:privileged" not in ladder(root=root)
 

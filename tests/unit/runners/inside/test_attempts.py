@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.paths import GOLDEN
+from tare.results.details import Attempt
 from tare.runners.errors import TareError
 from tare.runners.inside import attempts, fingerprint
 
@@ -110,7 +111,7 @@ def test_the_full_containers_answers_are_judged_as_they_always_were():
 
 
 def test_the_hosts_file_is_believed_more_than_the_place():
-    open_one = attempts.Attempt("write-host-file", "open", "", "")
+    open_one = Attempt(name="write-host-file", verdict="open", error="", tried="")
     attempts._verify((open_one,), "d")
     for letters in ("", "p", "dp", "dd-"):
         with pytest.raises(TareError, match="shows"):

@@ -1,7 +1,10 @@
 """Limits seen from inside: what the program says, what is kept of it, and what the report makes of deviations."""
 
+import dataclasses
+
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from support.results_making import manifest
 from support.synthetic import make_input
@@ -11,21 +14,29 @@ from tare.reports.content.sections import notes
 from tare.reports.model import LANGUAGES
 from tare.reports.summaries.run import Summary
 from tare.reports.text.words import words
+from tare.results.environment import (
+    CpuProbe,
+    IoProbe,
+    LimitsSeen,
+    LimitsUnverified,
+    MemoryProbe,
+    PidsProbe,
+)
 from tare.results.judgement import limits as found_limits
 from tare.runners.errors import TareError
 from tare.runners.fake import FakeRunner
 from tare.runners.inside import limits
 from tare.runners.model import Limits
 
-ASKED = {"cpus": 1, "memory_bytes": 256 << 20, "pids": 512, "cpuset": [], "io_bytes_per_second": 0}
-GOOD = {
-    "cpus": [0],
-    "memory_seen_bytes": 240 << 20,
-    "cgroup_files": {},
-    "guest": False,
-    "memory": {"end": "killed", "reached_bytes": 255 << 20, "by": "killed by the memory limit of 256 MiB"},
-    "pids": {"end": "refused", "reached": 509, "asked": 512},
-}
+ASKED = Limits(cpus=1, memory_bytes=256 << 20, pids=512)
+GOOD = LimitsSeen(
+    cpus=(0,),
+    memory_seen_bytes=240 << 20,
+    cgroup_files={},
+    guest=False,
+    memory=MemoryProbe(end="killed", reached_bytes=255 << 20, by="killed by the memory limit of 256 MiB"),
+    pids=PidsProbe(end="refused", reached=509, asked=512),
+)
 
 SEE = b"cpu 0\ncpu 1\n/proc/meminfo MemTotal:       262144 kB\n/sys/fs/cgroup/cpu.max 100000 100000\n"
 ANSWERS = {
@@ -47,27 +58,27 @@ def test_a_fake_place_is_looked_at_like_any_other(monkeypatch):
     runner = box()
     found = limits.verify(runner, Limits(1, 256 << 20, io_bytes_per_second=10 << 20))
     assert runner.open_places == 0
-    assert found.pop("seconds") >= 0
-    assert found == {
-        "cpus": [0, 1],
-        "memory_seen_bytes": 256 << 20,
-        "cgroup_files": {"cpu.max": "100000 100000"},
-        "guest": False,
-        "cpu": {"used": 0.98},
-        "memory": {"end": "killed", "reached_bytes": 256 << 20},
-        "pids": {"end": "refused", "reached": 510, "asked": 512},
-        "io": {"bytes_per_second": 10485760},
-    }
+    assert found.seconds >= 0
+    assert replace(found, seconds=0.0) == LimitsSeen(
+        cpus=(0, 1),
+        memory_seen_bytes=256 << 20,
+        cgroup_files={"cpu.max": "100000 100000"},
+        guest=False,
+        cpu=CpuProbe(used=0.98),
+        memory=MemoryProbe(end="killed", reached_bytes=256 << 20),
+        pids=PidsProbe(end="refused", reached=510, asked=512),
+        io=IoProbe(bytes_per_second=10485760),
+    )
 
 
 def test_cpus_are_spun_on_only_where_more_are_seen_than_given():
-    assert "cpu" not in limits.verify(box(), Limits(2, 256 << 20))
+    assert limits.verify(box(), Limits(2, 256 << 20)).cpu is None
 
 
 def test_a_host_that_is_short_of_memory_is_spared(monkeypatch):
     monkeypatch.setattr(limits, "available_bytes", lambda: 300 << 20)
     found = limits.verify(box(), Limits(2, 256 << 20))
-    assert found["memory"] == {"end": "not tried", "why": "the host has only 300 MiB free"}
+    assert found.memory == MemoryProbe(end="not tried", why="the host has only 300 MiB free")
 
 
 def test_a_place_where_the_program_is_not_is_said():
@@ -78,8 +89,9 @@ def test_a_place_where_the_program_is_not_is_said():
 def test_answers_that_are_cut_are_no_findings(monkeypatch):
     monkeypatch.setattr(limits, "available_bytes", lambda: 64 << 30)
     found = limits.verify(box(memory=b"reached_bytes 99\n", pids=b"", cpu=b""), Limits(1, 256 << 20))
-    assert found["memory"]["end"] == found["pids"]["end"] == "killed"
-    assert found["cpu"]["end"] == "not tried"
+    assert found.memory.end == found.pids.end == "killed"
+    assert found.cpu.used is None
+    assert found.cpu.why
 
 
 def test_limits_that_are_kept_are_no_deviation():
@@ -89,37 +101,49 @@ def test_limits_that_are_kept_are_no_deviation():
 @pytest.mark.parametrize(
     ("changes", "asked", "sentence"),
     [
-        ({"cpus": [0, 1]}, {}, "nproc sees 2 CPUs where 1 are given"),
-        ({"cpus": [0, 1], "cpu": {"used": 1.9}}, {}, "jobs use 1.9 CPUs at once where 1 are given"),
-        ({"cpus": [0, 1], "cpu": {"used": 0.3}}, {}, "could not be told"),
-        ({"cpus": [3]}, {"cpuset": [0]}, "jobs may run on CPUs 3, outside of the cpuset 0"),
+        ({"cpus": (0, 1)}, {}, "nproc sees 2 CPUs where 1 are given"),
+        ({"cpus": (0, 1), "cpu": CpuProbe(used=1.9)}, {}, "jobs use 1.9 CPUs at once where 1 are given"),
+        ({"cpus": (0, 1), "cpu": CpuProbe(used=0.3)}, {}, "could not be told"),
+        ({"cpus": (3,)}, {"cpuset": (0,)}, "jobs may run on CPUs 3, outside of the cpuset 0"),
         ({"memory_seen_bytes": 24 << 30}, {}, "/proc/meminfo shows 24576 MiB where 256 MiB are given"),
-        ({"memory": {"end": "held"}}, {}, "jobs keep more than the 256 MiB"),
-        ({"memory": {"end": "killed", "by": "exceeded (watched from outside)"}}, {}, "watched from outside"),
-        ({"memory": {"end": "not tried", "why": "a reason"}}, {}, "was not tried: a reason"),
-        ({"pids": {"end": "held"}}, {}, "jobs make more than the 512 processes"),
-        ({"pids": {"end": "refused", "reached": 9}}, {}, "refused processes after 9"),
-        ({"io": {"bytes_per_second": 40 << 20}}, {"io_bytes_per_second": 10 << 20}, "jobs write 40 MiB/s"),
-        ({"error": "lost"}, {}, "could not be verified: lost"),
+        ({"memory": MemoryProbe(end="held")}, {}, "jobs keep more than the 256 MiB"),
+        ({"memory": MemoryProbe(end="killed", watched=True)}, {}, "watched from outside"),
+        ({"memory": MemoryProbe(end="not tried", why="a reason")}, {}, "was not tried: a reason"),
+        ({"pids": PidsProbe(end="held", asked=512)}, {}, "jobs make more than the 512 processes"),
+        ({"pids": PidsProbe(end="refused", asked=512, reached=9)}, {}, "refused processes after 9"),
+        (
+            {"io": IoProbe(bytes_per_second=40 << 20)},
+            {"io_bytes_per_second": 10 << 20},
+            "jobs write 40 MiB/s",
+        ),
     ],
 )
 def test_each_deviation_is_a_sentence(changes, asked, sentence):
-    assert any(sentence in line for line in found_limits.deviations(ASKED | asked, GOOD | changes))
+    lines = found_limits.deviations(dataclasses.replace(ASKED, **asked), replace(GOOD, **changes))
+    assert any(sentence in line for line in lines)
+
+
+def test_limits_that_could_not_be_looked_at_are_a_deviation():
+    assert found_limits.deviations(ASKED, LimitsUnverified(reason="lost")) == [
+        "the limits could not be verified: lost"
+    ]
 
 
 def test_runners_that_deviate_alike_are_said_together():
+    two = replace(GOOD, cpus=(0, 1))
     about = manifest(
-        context={"limits": ASKED},
-        notes={"limits": {"bare": GOOD | {"cpus": [0, 1]}, "box": GOOD | {"cpus": [0, 1]}, "other": GOOD}},
+        context={"limits": msgspec.to_builtins(ASKED)}, limits={"bare": two, "box": two, "other": GOOD}
     )
     ((sentence, runners),) = found_limits.differences(about)
     assert sentence.startswith("nproc sees 2")
     assert runners == ("bare", "box")
 
 
-def test_strange_records_say_nothing():
-    for strange in ({}, {"limits": 3}, {"limits": {"a": 1}}):
-        assert found_limits.seen(manifest(notes=strange)) == {}
+def test_a_record_that_does_not_say_what_was_given_has_no_deviations():
+    for strange in ({}, {"limits": 3}, {"limits": {"cpus": "all"}}):
+        about = manifest(context=strange, limits={"bare": replace(GOOD, cpus=(0, 1))})
+        assert found_limits.asked(about) is None
+        assert found_limits.differences(about) == []
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -127,8 +151,11 @@ def test_the_report_has_the_table_and_the_notes(language):
     given = make_input()
     about = msgspec.structs.replace(
         given.manifest,
-        context={"limits": ASKED},
-        notes={"limits": {"bare": GOOD, "namespaces": GOOD | {"pids": {"end": "held", "reached": 528}}}},
+        context={"limits": msgspec.to_builtins(ASKED)},
+        limits={
+            "bare": GOOD,
+            "namespaces": replace(GOOD, pids=PidsProbe(end="held", asked=512, reached=528)),
+        },
     )
     page = Page(Summary(make_input().__class__(about, given.trials, given.comparisons)), words(language))
     made = section.section(page)
