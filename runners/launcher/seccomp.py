@@ -21,9 +21,7 @@ DENIED: Final = {
     # name: (x86-64, aarch64); None: the architecture has no such call
     "acct": (163, 89),
     "add_key": (248, 217),
-    "adjtimex": (159, 171),
     "bpf": (321, 280),
-    "clock_adjtime": (305, 266),
     "clock_settime": (227, 112),
     "create_module": (174, None),
     "delete_module": (176, 106),
@@ -47,6 +45,7 @@ DENIED: Final = {
     "keyctl": (250, 219),
     "lookup_dcookie": (212, 18),
     "mbind": (237, 235),
+    "migrate_pages": (256, 238),
     "mount": (165, 40),
     "mount_setattr": (442, 442),
     "move_mount": (429, 429),
@@ -57,12 +56,14 @@ DENIED: Final = {
     "perf_event_open": (298, 241),
     "pidfd_getfd": (438, 438),
     "pivot_root": (155, 41),
+    "process_madvise": (440, 440),
     "query_module": (178, None),
     "quotactl": (179, 60),
     "quotactl_fd": (443, 443),
     "reboot": (169, 142),
     "request_key": (249, 218),
     "set_mempolicy": (238, 237),
+    "set_mempolicy_home_node": (450, 450),
     "setdomainname": (171, 162),
     "sethostname": (170, 161),
     "setns": (308, 268),
@@ -86,6 +87,15 @@ CLONE3: Final = 435
 NEW_NAMESPACE: Final = 0x7E020000
 """All ``CLONE_NEW*`` flags that clone(2) takes."""
 
+VSOCK: Final = 40
+"""``AF_VSOCK``, which socket(2) is not given: on a virtual machine it leads to the hypervisor, past the net namespace."""
+
+PERSONALITIES: Final = (0x0, 0x8, 0x20000, 0x20008, 0xFFFFFFFF)
+"""What personality(2) may be given: Linux's own, 32 bits, an old release's name, and the question for the present one."""
+
+OTHER_PERSONALITIES: Final = tuple(1 << bit for bit in range(32) if bit not in {3, 17})
+"""Bits by which tools that only compare masks deny the rest; they deny the question, too."""
+
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
@@ -96,13 +106,15 @@ class Architecture:
     column: int
     """In :data:`DENIED`."""
     clone: int
+    socket: int
+    personality: int
     numbers_end: int
     """First number that is none of this ABI's (x86-64: where x32 begins)."""
 
 
 ARCHITECTURES: Final = {
-    "x86_64": Architecture(0xC000003E, 0, 56, 0x40000000),
-    "aarch64": Architecture(0xC00000B7, 1, 220, 0x40000000),
+    "x86_64": Architecture(0xC000003E, 0, 56, 41, 135, 0x40000000),
+    "aarch64": Architecture(0xC00000B7, 1, 220, 198, 92, 0x40000000),
 }
 
 # linux/filter.h, linux/seccomp.h
@@ -136,16 +148,30 @@ def build_filter(machine: str = "") -> bytes:
 def denied_names(machine: str = "") -> list[str]:
     """The calls that :func:`build_filter` denies with EPERM, whatever their arguments; for tools that take names.
 
-    They need two more rules: ``clone3`` is absent (ENOSYS), and ``clone`` is denied with any of
-    :func:`namespace_flags`.
+    They need more rules: ``clone3`` is absent (ENOSYS), and those of :func:`denied_arguments`.
     """
     column = ARCHITECTURES[machine or platform.machine()].column
     return sorted(name for name, numbers in DENIED.items() if numbers[column] is not None)
 
 
-def namespace_flags() -> list[int]:
-    """The bits of :data:`NEW_NAMESPACE`."""
-    return [1 << bit for bit in range(32) if NEW_NAMESPACE >> bit & 1]
+@dataclass(frozen=True, slots=True)
+class DeniedArgument:
+    """A value of a call's first argument with which the call is denied with EPERM."""
+
+    call: str
+    value: int
+    mask: int
+    """Bits of the argument that are compared; ``0`` for all of them."""
+
+
+def denied_arguments() -> list[DeniedArgument]:
+    """The rules of :func:`build_filter` that look at arguments, for tools that take rules."""
+    namespaces = [1 << bit for bit in range(32) if NEW_NAMESPACE >> bit & 1]
+    return [
+        *(DeniedArgument("clone", flag, flag) for flag in namespaces),
+        DeniedArgument("socket", VSOCK, 0),
+        *(DeniedArgument("personality", bit, bit) for bit in OTHER_PERSONALITIES),
+    ]
 
 
 _Code = tuple[Instruction, ...]
@@ -158,12 +184,25 @@ _CHECK_CLONE: Final[_Code] = (
     *_RETURN_DENY,
     *_RETURN_ALLOW,
 )
+_CHECK_SOCKET: Final[_Code] = (
+    (_LOAD, 0, 0, _FIRST_ARGUMENT_AT),
+    (_JUMP_EQUAL, 0, 1, VSOCK),
+    *_RETURN_DENY,
+    *_RETURN_ALLOW,
+)
+_CHECK_PERSONALITY: Final[_Code] = (
+    (_LOAD, 0, 0, _FIRST_ARGUMENT_AT),
+    *((_JUMP_EQUAL, len(PERSONALITIES) - place, 0, value) for place, value in enumerate(PERSONALITIES)),
+    *_RETURN_DENY,
+    *_RETURN_ALLOW,
+)
 
 
 def _ranges(arch: Architecture) -> list[tuple[int, _Code]]:
     """(first number, what is done from there on), sorted and without needless borders."""
     special = {numbers[arch.column]: _RETURN_DENY for numbers in DENIED.values()}
     special |= {CLONE3: _RETURN_ABSENT, arch.clone: _CHECK_CLONE}
+    special |= {arch.socket: _CHECK_SOCKET, arch.personality: _CHECK_PERSONALITY}
     borders = {0: _RETURN_ALLOW}
     for number in sorted(number for number in special if number is not None):
         borders[number] = special[number]

@@ -72,8 +72,16 @@ LINKS: Final = {
     "stderr": "/proc/self/fd/2",
 }
 
-READ_ONLY: Final = ("bus", "irq", "sys", "sysrq-trigger")
-"""Below /proc. Real root could steer the host through them, capabilities or not, and is real root in a user namespace
+MASKED: Final = (
+    *("proc/acpi", "proc/asound", "proc/interrupts", "proc/kcore", "proc/keys", "proc/latency_stats"),
+    *("proc/sched_debug", "proc/scsi", "proc/timer_list", "proc/timer_stats"),
+    *("sys/devices/virtual/powercap", "sys/firmware"),
+)
+"""Files and folders that no container shows: what Docker masks, but for the folders ``thermal_throttle`` of each CPU, which
+would be as many mounts as the host has CPUs."""
+
+READ_ONLY: Final = ("bus", "fs", "irq", "sys", "sysrq-trigger")
+"""Below /proc, as Docker has it. Real root could steer the host through them, capabilities or not, and is real root in a user namespace
 that maps it, too. In an ordinary user's they belong to nobody."""
 
 CHROOT: Final = "/root"
@@ -108,6 +116,10 @@ class Layout:
     """Our uid and gid, which root inside is mapped to if there is a user namespace."""
     read_only: tuple[str, ...] = ()
     """Of :data:`READ_ONLY`, what this host's /proc has."""
+    masked_files: tuple[str, ...] = ()
+    """Of :data:`MASKED`, the files that this host has."""
+    masked_folders: tuple[str, ...] = ()
+    """Of :data:`MASKED`, the folders that this host has."""
     sys_read_only: bool = True
     bound: tuple[str, ...] = ()
     """Names in the image's top folder that are bound onto the base's where there is no overlayfs."""
@@ -253,6 +265,10 @@ def _furnish(
     else:  # sysfs shows the net namespace's devices, so it takes power over that to mount one
         yield Mount(f"{root}/sys", source="/sys", flags=MS_BIND | MS_REC)
         yield Mount(f"{root}/sys", flags=MS_BIND | MS_REMOUNT | MS_RDONLY | _QUIET)
+    for name in layout.masked_folders:
+        yield Mount(f"{root}/{name}", "tmpfs", "tmpfs", MS_RDONLY | _QUIET, "size=0")
+    for name in layout.masked_files:
+        yield Mount(f"{root}/{name}", source="/dev/null" if user else f"{root}/dev/null", flags=MS_BIND)
     if user:  # device files do not work on what a user namespace has mounted; the host's own do
         for name in DEVICES:
             yield Mount(f"{root}/dev/{name}", source=f"/dev/{name}", flags=MS_BIND)

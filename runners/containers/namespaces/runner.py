@@ -25,6 +25,7 @@ from tare.runners.containers.namespaces.network import ROUTER, VethNetwork, join
 from tare.runners.containers.namespaces.rung_steps import (
     DEVICES,
     LINKS,
+    MASKED,
     READ_ONLY,
     Layout,
     container_steps,
@@ -213,6 +214,7 @@ class Namespaces:
     def _layout(self, base: Path, tree: Path, scratch: Path, staging: Path, *, inner: bool = False) -> Layout:
         user = "user" in self._standing.parts
         privileged = self._standing.rung == PRIVILEGED
+        masked = [Path("/", name) for name in MASKED if not privileged]
         return Layout(
             base=base,
             tree=tree,
@@ -224,6 +226,8 @@ class Namespaces:
             owner=(os.getuid(), os.getgid()),
             read_only=tuple(name for name in READ_ONLY if Path("/proc", name).exists() and not privileged),
             sys_read_only=not privileged,
+            masked_files=tuple(str(path)[1:] for path in masked if path.is_file()),
+            masked_folders=tuple(str(path)[1:] for path in masked if path.is_dir()),
             inner=inner,
         )
 

@@ -12,9 +12,9 @@ import resource
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tare.runners.containers.namespaces.rung_steps import KEPT_CAPABILITIES
+from tare.runners.containers.namespaces.rung_steps import KEPT_CAPABILITIES, MASKED
 from tare.runners.host.cgroups.limits import CPU_PERIOD_MICROSECONDS
-from tare.runners.launcher.seccomp import denied_names, namespace_flags
+from tare.runners.launcher.seccomp import denied_arguments, denied_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -38,10 +38,6 @@ CAPABILITIES = {
     31: "CAP_SETFCAP",
 }
 
-_MASKED = (
-    *("/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list"),
-    *("/proc/timer_stats", "/proc/sched_debug", "/sys/firmware", "/proc/scsi"),
-)
 _READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 
 
@@ -72,7 +68,7 @@ def config(bundle: Bundle) -> dict[str, Any]:
     limited = bool(bundle.cgroups_path)
     linux: dict[str, Any] = {
         "namespaces": [{"type": kind} for kind in ("pid", "network", "ipc", "uts", "mount", "cgroup")],
-        "maskedPaths": list(_MASKED),
+        "maskedPaths": [f"/{name}" for name in MASKED],
         "readonlyPaths": list(_READ_ONLY),
     }
     if limited:
@@ -94,9 +90,11 @@ def _denied() -> Iterator[dict[str, Any]]:
     deny = {"action": "SCMP_ACT_ERRNO", "errnoRet": errno.EPERM}
     yield deny | {"names": denied_names()}
     yield deny | {"names": ["clone3"], "errnoRet": errno.ENOSYS}
-    for flag in namespace_flags():
-        argument = {"index": 0, "value": flag, "valueTwo": flag, "op": "SCMP_CMP_MASKED_EQ"}
-        yield deny | {"names": ["clone"], "args": [argument]}
+    for rule in denied_arguments():
+        # A masked comparison takes the mask first, then the value.
+        masked = {"value": rule.mask, "valueTwo": rule.value, "op": "SCMP_CMP_MASKED_EQ"}
+        equal = {"value": rule.value, "op": "SCMP_CMP_EQ"}
+        yield deny | {"names": [rule.call], "args": [{"index": 0, **(masked if rule.mask else equal)}]}
 
 
 def resources(bundle: Bundle) -> dict[str, Any]:

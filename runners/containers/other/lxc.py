@@ -17,7 +17,7 @@ from tare.runners.errors import Missing
 from tare.runners.host.cgroups.limits import SWAP_FILES, limit_files
 from tare.runners.host.cgroups.membership import foretold
 from tare.runners.host.disks import disk_of
-from tare.runners.launcher.seccomp import denied_names, namespace_flags
+from tare.runners.launcher.seccomp import denied_arguments, denied_names
 from tare.runners.places.rooted import RootedRunner
 
 if TYPE_CHECKING:
@@ -126,5 +126,11 @@ def seccomp_profile() -> str:
     """The rules of :func:`tare.runners.launcher.seccomp.build_filter` as LXC's policy file, version 2."""
     rules = [f"{name} errno {errno.EPERM}" for name in denied_names()]
     rules.append(f"clone3 errno {errno.ENOSYS}")
-    rules += [f"clone errno {errno.EPERM} [0,{flag},SCMP_CMP_MASKED_EQ,{flag}]" for flag in namespace_flags()]
+    for rule in denied_arguments():
+        test = (
+            f"[0,{rule.value},SCMP_CMP_MASKED_EQ,{rule.mask}]"
+            if rule.mask
+            else f"[0,{rule.value},SCMP_CMP_EQ]"
+        )
+        rules.append(f"{rule.call} errno {errno.EPERM} {test}")
     return "\n".join(("2", "denylist", "[all]", *rules, ""))

@@ -68,10 +68,14 @@ def test_capabilities_and_filter_are_those_of_our_own_container():
     assert kept["bounding"] == kept["effective"] == kept["permitted"]
     assert len(kept["bounding"]) == 13
     assert "CAP_SYS_ADMIN" not in kept["bounding"]
-    denied, absent, *clones = made["linux"]["seccomp"]["syscalls"]
+    denied, absent, *rules = made["linux"]["seccomp"]["syscalls"]
     assert {"mount", "bpf", "reboot"} <= set(denied["names"])
     assert absent == {"names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": 38}
-    assert sum(rule["args"][0]["value"] for rule in clones) == NEW_NAMESPACE
+    clones = [rule["args"][0] for rule in rules if rule["names"] == ["clone"]]
+    assert sum(argument["value"] for argument in clones) == NEW_NAMESPACE
+    vsock = {"index": 0, "value": 40, "op": "SCMP_CMP_EQ"}
+    assert [rule["args"] for rule in rules if rule["names"] == ["socket"]] == [[vsock]]
+    assert {"/proc/keys", "/proc/interrupts", "/sys/firmware"} <= set(made["linux"]["maskedPaths"])
     assert "seccomp" not in config(bundle(filtered=False))["linux"]
 
 
