@@ -137,14 +137,14 @@ def kubernetes(session: nox.Session) -> None:
 
 @nox.session
 def harness(session: nox.Session) -> None:
-    """What the harness itself costs: launch floors against C loops, import times, memory."""
+    """Measure the harness's own overhead: launches against C loops and other tools, start-up, memory."""
     install(session)
     session.run("python", "-m", "tare.bench.tools.harness", *session.posargs)
 
 
 @nox.session
 def guests(session: nox.Session) -> None:
-    """Every kind of guest, booted in turn: what each profile and variant costs. Takes some ten minutes under TCG."""
+    """Boot every kind of guest in turn and compare profiles and variants. Takes some ten minutes under TCG."""
     install(session)
     session.run("python", "-m", "tare.bench.tools.guest_profiles", *session.posargs)
 
@@ -157,8 +157,8 @@ def hyperfine(session: nox.Session) -> None:
 
 
 @nox.session
-def weighing(session: nox.Session) -> None:
-    """What judging large runs costs: 100,000 trials compared, 1,000,000 loaded and summarised."""
+def large_runs(session: nox.Session) -> None:
+    """Measure what judging large runs costs: 100,000 trials compared, 1,000,000 loaded and summarised."""
     install(session)
     session.run("python", "-m", "tare.bench.tools.large_runs", *session.posargs)
 

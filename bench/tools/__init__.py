@@ -1,1 +1,1 @@
-"""Programs for developers of the suite. Nothing else imports them."""
+"""Programs for developers of the suite; nothing in the suite imports them."""

@@ -1,9 +1,9 @@
-"""Guests weighed against each other: every profile and many variants, booted in turn.
+"""Compare the start-up of guests: every profile and many variants, booted in turn.
 
-``python -m tare.bench.tools.guest_profiles [--rounds N] [--seed S] [--only A,B] [--json]``; ``nox -s guests`` calls it. In each
-round all of them start once, in shuffled order, with the null job. What is compared is the time from the request to the
-agent's first instruction (of a restored guest: until it takes notice of the host), with QEMU's microvm as the suite
-boots it: Hodges-Lehmann estimate of the ratio inside a round, so that what the host does in between cancels. What
+``python -m tare.bench.tools.guest_profiles [--rounds N] [--seed S] [--only A,B] [--json]``; ``nox -s guests`` calls it.
+In each round every guest starts once, in shuffled order, with the null job. Compared is the time from the request to
+the agent's first instruction (of a restored guest: until it takes notice of the host) with that of QEMU's microvm as
+the suite boots it: the Hodges-Lehmann estimate of the ratio inside a round, so that drift of the host cancels. What
 cannot run here is skipped with the reason; what fails makes the program fail.
 
 One ratio has a target: the microvm may take 0.7 of what a straightforward ``qemu-system-x86_64 -M q35 -kernel vmlinuz
@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tare.bench.request.layers import merge
-from tare.runners import cleanup as leftovers
+from tare.runners import cleanup
 from tare.runners.context import RunContext
 from tare.runners.errors import TareError
 from tare.runners.guests.qemu.runner import QemuRunner
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 OURS, STRAIGHTFORWARD = "qemu-microvm", "qemu-q35:plain"
 TARGET = 0.7
+"""Largest wanted ratio of the start of :data:`OURS` to that of :data:`STRAIGHTFORWARD`."""
 
 CONFIGURATIONS = (
     "qemu-pc",
@@ -70,57 +71,61 @@ CONFIGURATIONS = (
     "qemu-microvm:net=vhost",
 )
 KERNELS = ("generic",)
-"""Other kernels for :data:`OURS`, beside the one that is chosen by itself."""
+"""Kernels to boot :data:`OURS` with, besides the default one."""
 LIMITS = Limits(cpus=1, memory_bytes=512 << 20, scratch_bytes=64 << 20)
 _MOUNT_POINTS = ("dev", "proc", "sys", "tmp", "run", "scratch")
 
 
 @dataclass(frozen=True, slots=True)
-class Ratio:
-    """Ours over another, and its 95 % interval; ``None``: too few rounds for one."""
+class StartRatio:
+    """Start-up time of ours over that of another guest, with its 95 % interval."""
 
     name: str
     value: float
     low: float | None
+    """``None``: too few rounds for an interval."""
     high: float | None
     target: float = 0.0
+    """Largest ratio that is wanted; 0: none is set."""
 
     @property
     def met(self) -> bool:
-        """Whether the ratio itself is within the target, if there is one; too few rounds say nothing."""
+        """Return whether the ratio is within the target; true without one, or with too few rounds for an interval."""
         return not self.target or self.low is None or self.value <= self.target
 
 
 @dataclass(slots=True)
-class Weighed:
-    """One configuration."""
+class Candidate:
+    """A guest configuration and its measured starts."""
 
     name: str
     runner: QemuRunner
     skipped: str = ""
+    """Why it cannot run here; empty if it can."""
     failed: str = ""
+    """What went wrong; empty if nothing did."""
     starts: list[float] = field(default_factory=list)
-    """Seconds, one for each round."""
+    """Seconds from the request to the agent's first instruction, one for each round."""
 
     @property
     def label(self) -> str:
-        """With the accelerator; and the kernel, if it is another."""
+        """Return the name with the accelerator; and with the kernel, if it is another."""
         return self.name.replace(self.runner.name, self.runner.label)
 
 
-def measure(wanted: Iterable[str], rounds: int, chance: random.Random) -> list[Weighed]:
-    """Start everything, and leave nothing behind."""
+def measure(wanted: Iterable[str], rounds: int, chance: random.Random) -> list[Candidate]:
+    """Start every configuration once a round, and leave nothing behind."""
     cache = default_cache()
     run = f"guests-{os.getpid()}"
     workdir = Path(os.environ.get("TARE_WORKDIR", "/var/tmp")) / f"tare-{run}"  # noqa: S108 - disk-backed
     with ExitStack() as stack:
-        stack.enter_context(leftovers.register(cache, run, workdir))
+        stack.enter_context(cleanup.register(cache, run, workdir))
         launcher = stack.enter_context(Launcher.start(cache))
         context = RunContext(run, workdir, cache, launcher)
         image = _image(workdir / "tree", cache)
         found = [_prepared(name, context, image, stack) for name in wanted]
         living = [one for one in found if not one.skipped and not one.failed]
-        for number in range(-1, rounds):  # the first one warms the host's page cache and is not counted
+        for number in range(-1, rounds):  # the first round warms the host's page cache and is not counted
             chance.shuffle(living)
             for one in living:
                 if not one.failed:
@@ -135,10 +140,10 @@ def _image(tree: Path, cache: Path) -> Image:
     return Image(key=f"guests-{os.getpid()}", tree=tree, layers=(), programs={}, libraries={})
 
 
-def _prepared(name: str, context: RunContext, image: Image, stack: ExitStack) -> Weighed:
+def _prepared(name: str, context: RunContext, image: Image, stack: ExitStack) -> Candidate:
     runner_name, _, kernel = name.partition(" with ")
     settings = merge({"guest.kernel": kernel, "guest.cmdline": ""} if kernel else {}).guest
-    one = Weighed(name, QemuRunner(context, Provision(context.cache), settings, name=runner_name))
+    one = Candidate(name, QemuRunner(context, Provision(context.cache), settings, name=runner_name))
     stack.callback(one.runner.close)
     probe = one.runner.probe()
     if not probe.ok:
@@ -151,7 +156,7 @@ def _prepared(name: str, context: RunContext, image: Image, stack: ExitStack) ->
     return one
 
 
-def _start(one: Weighed, *, counted: bool) -> None:
+def _start(one: Candidate, *, counted: bool) -> None:
     job = Job()
     try:
         with one.runner.open(first=job) as place:
@@ -165,9 +170,9 @@ def _start(one: Weighed, *, counted: bool) -> None:
         one.starts.append(seconds)
 
 
-def ratios(found: Sequence[Weighed]) -> dict[str, Ratio]:
-    """By name: ours over each of the others; below 1, ours starts faster."""
-    # Not before all is measured: scipy is large.
+def ratios(found: Sequence[Candidate]) -> dict[str, StartRatio]:
+    """Divide our start by that of each other guest, by its name; below 1, ours starts faster."""
+    # Imported when all is measured: scipy is large.
     from tare.results.statistics.estimates import one_sample  # noqa: PLC0415
 
     ours = next((one for one in found if one.name == OURS and one.starts and not one.failed), None)
@@ -179,12 +184,12 @@ def ratios(found: Sequence[Weighed]) -> dict[str, Ratio]:
         interval = one_sample(logs, 0.95)
         low, high = (None if limit is None else math.exp(limit) for limit in (interval.low, interval.high))
         target = TARGET if one.name == STRAIGHTFORWARD else 0.0
-        compared[one.name] = Ratio(one.label, math.exp(interval.value), low, high, target)
+        compared[one.name] = StartRatio(one.label, math.exp(interval.value), low, high, target)
     return compared
 
 
-def table(found: Sequence[Weighed], compared: dict[str, Ratio]) -> list[str]:
-    """Lines for people."""
+def table(found: Sequence[Candidate], compared: dict[str, StartRatio]) -> list[str]:
+    """Lay the results out in lines for a person."""
     width = max(len(one.label) for one in found)
     lines = [
         f"{'start to the first instruction':{width}} {'median s':>9} {'least s':>8}  {OURS} / it, 95 % interval"
@@ -208,13 +213,13 @@ def table(found: Sequence[Weighed], compared: dict[str, Ratio]) -> list[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """0: all works and the target is met, 1: something fails or misses it, 3: it cannot be measured here."""
+    """Measure and print; return 0 if all works and the target is met, 1 if not, 3 if nothing can be measured here."""
     parser = argparse.ArgumentParser(
         prog="python -m tare.bench.tools.guest_profiles", description=(__doc__ or "").partition("\n")[0]
     )
     parser.add_argument("--rounds", type=int, default=7, help="how often each starts (default: 7)")
-    parser.add_argument("--seed", type=int, default=1, help="of the order (default: 1)")
-    parser.add_argument("--only", default="", metavar="A,B", help="these runners, and the microvm")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the order (default: 1)")
+    parser.add_argument("--only", default="", metavar="A,B", help="only these runners, and the microvm")
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args(arguments)
     chance = random.Random(options.seed)  # noqa: S311 - an order, not a secret

@@ -1,7 +1,7 @@
-"""Brings up a cluster of one node, checks the runner ``kubernetes`` in it, and measures pods beside other places.
+"""Bring up a cluster of one node, check the runner ``kubernetes`` in it, and measure pods beside other places.
 
-``python -m tare.bench.tools.kubernetes [OPTION…]``; the options are those of ``tare run``. It ends, on Ctrl-C too, with the cluster
-gone, and compares what a kubelet could have changed on the host with what was there before.
+``python -m tare.bench.tools.kubernetes [OPTION…]``; the options are those of ``tare run``; ``nox -s kubernetes`` calls
+it. It takes the cluster down at the end, on Ctrl-C too, and checks that the host is as it was before.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from tare.runners import cleanup as leftovers
+from tare.runners import cleanup
 from tare.runners.containers.cri.availability import importable
 from tare.runners.containers.kubernetes.build import servers
 from tare.runners.containers.kubernetes.cluster import SYSCTLS, Cluster
@@ -39,8 +39,8 @@ _FOLDERS = (
 )
 
 
-def host_picture(run: str) -> Mapping[str, object]:
-    """What a kubelet, CNI or containerd could leave or change here, as far as no other run of the suite's does."""
+def host_state(run: str) -> Mapping[str, object]:
+    """Read what a kubelet, CNI or containerd could leave behind or change, except what other runs of the suite use."""
     rules = (
         subprocess.run(["iptables-save"], capture_output=True, check=False).stdout if _has_iptables() else b""
     )
@@ -63,14 +63,14 @@ def host_picture(run: str) -> Mapping[str, object]:
 
 
 def bring_up_and_measure(options: Sequence[str]) -> int:
-    """Exit status of the first that failed; 0: none."""
+    """Test the runner and measure with it; return the first exit status that is not 0, or 1 if the host changed."""
     cache = default_cache()
     provision = Provision(cache, progress=lambda line: print(line, file=sys.stderr))  # noqa: T201
     entry = servers(provision)
     run = f"cluster-{uuid.uuid4().hex[:8]}"
     workdir = _WORK / f"tare-{run}"
-    before = host_picture(run)
-    with leftovers.register(cache, run, workdir), Cluster(run, workdir, provision, entry.path) as cluster:
+    before = host_state(run)
+    with cleanup.register(cache, run, workdir), Cluster(run, workdir, provision, entry.path) as cluster:
         provision.progress(f"Kubernetes {entry.facts['version']} is up: KUBECONFIG={cluster.kubeconfig}")
         tool = cluster.kubectl.tool
         environ = {
@@ -84,7 +84,7 @@ def bring_up_and_measure(options: Sequence[str]) -> int:
             (sys.executable, "-m", "tare", *MEASURED, *options),
         )
         codes = [subprocess.run(command, env=environ, check=False).returncode for command in commands]
-    changed = {what: (was, now) for what, now in host_picture(run).items() if (was := before[what]) != now}
+    changed = {what: (was, now) for what, now in host_state(run).items() if (was := before[what]) != now}
     for what, (was, now) in changed.items():
         print(f"the host's {what} changed: {was} → {now}", file=sys.stderr)  # noqa: T201
     if not changed:
@@ -93,7 +93,7 @@ def bring_up_and_measure(options: Sequence[str]) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """As ``tare run``; 3: the cluster cannot be brought up here."""
+    """Return what ``tare run`` would, or 3 if the cluster cannot be brought up here."""
     signal.signal(signal.SIGTERM, _leave)
     try:
         _check()
@@ -109,7 +109,7 @@ def _check() -> None:
     if os.geteuid():
         raise TareError("A node needs root: run `nox -s kubernetes` as root.")
     if not importable():
-        raise TareError("The node's containerd is asked by gRPC: pip install 'tarebench[cri]'.")
+        raise TareError("The node's containerd is reached by gRPC: pip install 'tarebench[cri]'.")
 
 
 def _leave(number: int, _frame: object) -> NoReturn:

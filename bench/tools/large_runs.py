@@ -1,8 +1,8 @@
-"""What judging large runs costs: ``python -m tare.bench.tools.large_runs`` makes synthetic runs and judges them in processes apart.
+"""Measure what judging large runs costs, on synthetic runs and in processes of their own.
 
-100,000 trials compared, and 1,000,000 loaded and summarised, both from JSONL. Nothing is asserted: the figures are
-printed beside their targets, the first reading apart from later ones, which find an index. Runs lie in a temporary
-folder.
+``python -m tare.bench.tools.large_runs [--repeats N]``; ``nox -s large_runs`` calls it. 100,000 trials are compared, and
+1,000,000 loaded and summarised, both from JSONL in a temporary folder. Times are printed beside their targets, the
+first reading apart from later ones, which find an index.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -30,11 +30,11 @@ LOADED_TRIALS, LOADED_SECONDS, LOADED_BYTES = 1_000_000, 10.0, 1 << 30
 
 
 def make_run(folder: Path, trials: int, seed: int) -> Path:
-    """A run of so many trials, as a campaign stores them: a primary metric and three others, marks and a context."""
+    """Write a run of so many trials, each with a primary metric and three others, marks and a context."""
     chance = random.Random(seed)  # noqa: S311 - noise, not a secret
     run = new_run_id()
     manifest = Manifest(
-        format=FORMAT_VERSION, run=run, name="weighed", created="2026-01-01T00:00:00+00:00", mode="default", seed=seed,
+        format=FORMAT_VERSION, run=run, name="synthetic", created="2026-01-01T00:00:00+00:00", mode="default", seed=seed,
         status="running", host={}, context={"cpu.model": "any"}, plan={}, versions={}, image={},
     )  # fmt: skip
     with RunWriter.create(folder, manifest) as writer:
@@ -67,7 +67,7 @@ def _trial(run: str, number: int, block: int, workload: int, runner: str, chance
         run=run,
         number=number,
         workload=f"work-{workload}",
-        family="weighed",
+        family="synthetic",
         runner=runner,
         accelerator="none",
         block=block,
@@ -107,8 +107,19 @@ print(spent, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024)
 """
 
 
-def measured(body: str, *runs: Path) -> tuple[str, float, float, int]:
-    """What it said, wall and CPU seconds with imports, and peak resident bytes, in a process of its own."""
+class Reading(NamedTuple):
+    """Cost of a program in a process of its own, imports included."""
+
+    said: str
+    """What it printed."""
+    wall_seconds: float
+    cpu_seconds: float
+    peak_bytes: int
+    """Largest resident set."""
+
+
+def read(body: str, *runs: Path) -> Reading:
+    """Run a program over some runs and read what it cost."""
     done = subprocess.run(
         [sys.executable, "-c", _AROUND.format(body=body), *map(str, runs)],
         capture_output=True,
@@ -117,12 +128,12 @@ def measured(body: str, *runs: Path) -> tuple[str, float, float, int]:
     )
     said, figures = done.stdout.strip().rsplit("\n", 1)
     seconds, cpu, peak = figures.split()
-    return said, float(seconds), float(cpu), int(peak)
+    return Reading(said, float(seconds), float(cpu), int(peak))
 
 
-def _tell(what: str, tries: Sequence[tuple[str, float, float, int]], limit: float, most_bytes: int) -> bool:
-    """Print the best of them; whether it meets the target."""
-    said, seconds, cpu, peak = min(tries, key=lambda one: one[1])
+def _print_best(what: str, readings: Sequence[Reading], limit: float, most_bytes: int) -> bool:
+    """Print the fastest reading; return whether it meets the targets (``most_bytes`` 0: none)."""
+    said, seconds, cpu, peak = min(readings, key=lambda one: one.wall_seconds)
     ok = seconds < limit and (not most_bytes or peak < most_bytes)
     print(  # noqa: T201
         f"{what}: {seconds:.2f} s of {limit:g} s ({cpu:.2f} s of CPU time), {peak / 2**20:.0f} MiB resident"
@@ -132,7 +143,7 @@ def _tell(what: str, tries: Sequence[tuple[str, float, float, int]], limit: floa
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure and print; 1 if a target is missed."""
+    """Measure and print; return 1 if a target is missed."""
     parser = argparse.ArgumentParser(
         prog="python -m tare.bench.tools.large_runs", description=(__doc__ or "").partition("\n")[0]
     )
@@ -144,7 +155,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     met = True
-    with tempfile.TemporaryDirectory(prefix="tare-weighing-", dir=os.environ.get("TARE_WORKDIR")) as name:
+    with tempfile.TemporaryDirectory(prefix="tare-large-runs-", dir=os.environ.get("TARE_WORKDIR")) as name:
         folder = Path(name)
         halves = [make_run(folder, COMPARED_TRIALS // 2, seed) for seed in (1, 2)]
         large = make_run(folder, LOADED_TRIALS, 3)
@@ -159,9 +170,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 LOADED_BYTES,
             ),
         ):
-            tries = [measured(body, *runs) for _ in range(options.repeats)]
-            for which, own in (("first", tries[:1]), ("later", tries[1:])):
-                met &= _tell(f"{what}, {which} reading", own, limit, bytes_limit)
+            readings = [read(body, *runs) for _ in range(options.repeats)]
+            for which, own in (("first", readings[:1]), ("later", readings[1:])):
+                met &= _print_best(f"{what}, {which} reading", own, limit, bytes_limit)
         print(f"the large run is {size / 2**20:.0f} MiB of JSONL")  # noqa: T201
     return 0 if met else 1
 

@@ -1,4 +1,4 @@
-"""The error rates of the method, by simulation.
+"""Simulate the error rates of the method.
 
 ``python -m tare.bench.tools.simulation`` prints the tables of ``docs/method.md`` (some five minutes).
 
@@ -33,18 +33,19 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What a simulated machine does to values whose truth is 1."""
+    """A simulated machine: noise, drift and outliers on values whose truth is 1."""
 
     name: str
     invocations: int = 0
-    """How often each place is opened; 0: once a block, as for cold starts."""
+    """Number of times that each place is opened; 0: once a block, as for cold starts."""
     blocks: int = 10
-    """In all invocations together."""
+    """Blocks in all invocations together."""
     noise: float = 0.03
+    """Standard deviation of the logarithms within an invocation."""
     between: float = 0.0
-    """Standard deviation between invocations."""
+    """Standard deviation of the logarithms between invocations."""
     drift: float = 0.0
-    """Total drift over the run."""
+    """Total relative drift over the run."""
     outliers: float = 0.0
     """Share of values that are 1.3 to 3 times too high."""
 
@@ -88,12 +89,12 @@ class Draw:
 
     @property
     def cost(self) -> LogRatio:
-        """Of the subject."""
+        """Compare the subject with the base."""
         return _present(paired_log_ratio(self.subject, self.base, CONFIDENCE))
 
     @property
     def floor(self) -> LogRatio:
-        """Of the control."""
+        """Compare the control with the base: the noise floor."""
         return _present(paired_log_ratio(self.control, self.base, CONFIDENCE))
 
 
@@ -240,7 +241,7 @@ def _p(share: float) -> str:
 
 
 def false_alarms(times: int, seed: int) -> str:
-    """Within runs where nothing differs."""
+    """Tabulate false alarms within runs where nothing differs."""
     rows = []
     for world in (*(replace(w, blocks=n) for w in WORLDS for n in (5, 10, 20)), *NESTED):
         ours, rivals = verdict_rates(world, 0.0, times, seed), rival_rates(world, 0.0, times, seed)
@@ -250,7 +251,7 @@ def false_alarms(times: int, seed: int) -> str:
 
 
 def between_runs(times: int, seed: int) -> str:
-    """Two runs, unpaired."""
+    """Tabulate false alarms and slowdowns found between two runs, unpaired."""
     rows = []
     for world in (*(replace(w, blocks=n) for w in WORLDS[:2] for n in (10, 20)), *NESTED):
         ours = between_runs_rates(world, 0.0, times, seed)
@@ -263,7 +264,7 @@ def between_runs(times: int, seed: int) -> str:
 
 
 def power(times: int, seed: int) -> str:
-    """Slowdowns found within a run, by noise and number of blocks."""
+    """Tabulate slowdowns found within a run, by noise and number of blocks."""
     rows = []
     for noise in (0.01, 0.03, 0.05):
         for n in (3, 5, 6, 10, 15, 20, 40):
@@ -275,7 +276,7 @@ def power(times: int, seed: int) -> str:
 
 
 def spending(times: int, seed: int) -> str:
-    """The same number of blocks in few openings or in many."""
+    """Tabulate the same number of blocks spent on few openings or on many."""
     rows = []
     for between in (0.0, 0.01):
         for invocations, blocks in ((1, 15), (3, 15), (5, 15), (6, 18), (8, 16), (15, 15)):
@@ -286,7 +287,7 @@ def spending(times: int, seed: int) -> str:
 
 
 def coverage(times: int, seed: int) -> str:
-    """Intervals of independent blocks, by method."""
+    """Tabulate the quality of intervals of independent blocks, by method."""
     rows = []
     for world in (WORLDS[1], WORLDS[3]):
         for n in (3, 5, 6, 10, 20):
@@ -330,7 +331,7 @@ def _first(draw: Draw, blocks: int) -> Draw:
 
 
 def precision(times: int, seed: int) -> str:
-    """Sampling until the interval is within so much, at most 240 blocks."""
+    """Tabulate sampling until the interval is narrow enough, for at most 240 blocks."""
     rows = []
     for world in (replace(w, blocks=240) for w in WORLDS):
         for target in (0.005, 0.01, 0.02):
@@ -343,7 +344,7 @@ def precision(times: int, seed: int) -> str:
 
 
 def coverage_by_unit(times: int, seed: int) -> str:
-    """Intervals where invocations differ, by what is taken as the independent unit."""
+    """Tabulate the quality of intervals where invocations differ, by the unit taken as independent."""
     rows = []
     for world in NESTED[2:]:
         for unit in ("block", "cluster bootstrap", "invocation"):

@@ -2,13 +2,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from tare.bench.tools.guest_profiles import CONFIGURATIONS, OURS, STRAIGHTFORWARD, Weighed, ratios, table
+from tare.bench.tools.guest_profiles import CONFIGURATIONS, OURS, STRAIGHTFORWARD, Candidate, ratios, table
 from tare.runners.registry import check
 
 
-def weighed(name, *starts, **changes):
+def candidate(name, *starts, **changes):
     runner = SimpleNamespace(name=name, label=f"{name}(tcg)")
-    return Weighed(name, runner, starts=list(starts), **changes)
+    return Candidate(name, runner, starts=list(starts), **changes)
 
 
 def test_all_configurations_are_runners_by_their_right_names():
@@ -19,9 +19,9 @@ def test_all_configurations_are_runners_by_their_right_names():
 def test_the_ratio_is_taken_inside_the_rounds_and_one_has_a_target(others, met):
     drift = (1, 2, 3, 4, 5, 6, 7)
     found = [
-        weighed(OURS, *drift),
-        weighed(STRAIGHTFORWARD, *(others * one for one in drift)),
-        weighed("qemu-pc", *(4 * one for one in drift)),
+        candidate(OURS, *drift),
+        candidate(STRAIGHTFORWARD, *(others * one for one in drift)),
+        candidate("qemu-pc", *(4 * one for one in drift)),
     ]
     compared = ratios(found)
     assert compared[STRAIGHTFORWARD].value == pytest.approx(1 / others)
@@ -31,14 +31,14 @@ def test_the_ratio_is_taken_inside_the_rounds_and_one_has_a_target(others, met):
 
 
 def test_too_few_rounds_say_nothing_about_a_target():
-    found = [weighed(OURS, 2.0), weighed(STRAIGHTFORWARD, 1.0)]
+    found = [candidate(OURS, 2.0), candidate(STRAIGHTFORWARD, 1.0)]
     compared = ratios(found)
     assert compared[STRAIGHTFORWARD].met
     assert "too few rounds" in "\n".join(table(found, compared))
 
 
 def test_what_is_skipped_or_fails_is_told():
-    found = [weighed(OURS, 1.0), weighed("a", skipped="no tap"), weighed("b", 1.0, failed="it hangs")]
+    found = [candidate(OURS, 1.0), candidate("a", skipped="no tap"), candidate("b", 1.0, failed="it hangs")]
     lines = table(found, ratios(found))
     assert any("skipped: no tap" in line for line in lines)
     assert any("FAILED: it hangs" in line for line in lines)

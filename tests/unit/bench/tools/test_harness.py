@@ -4,7 +4,9 @@
 
 import random
 
-from tare.bench.tools.harness.__main__ import Figure, compare, interleave, table
+from tare.bench.tools.harness.__main__ import table
+from tare.bench.tools.harness.comparison import Cost, compare
+from tare.bench.tools.harness.measurement import Measured, interleave
 
 
 def test_the_ratio_is_of_medians_and_its_interval_holds_it():
@@ -29,7 +31,8 @@ def test_rounds_interleave_all_modes_and_drop_only_the_first():
 
 def test_the_table_names_what_is_missed_and_what_was_skipped():
     missed = compare("bare / C, true", [1.0] * 5, [2.0] * 5, 1.2, random.Random(1))
-    lines = table([missed], [Figure("launcher's resident memory", 30 << 20, "bytes", 20 << 20)], ["crun: no"])
+    memory = Cost("launcher's resident memory", 30 << 20, "bytes", 20 << 20)
+    lines = table(Measured([missed], [memory], ["crun: no"]))
     assert any("bare / C, true" in line and "2.00" in line and "MISSED" in line for line in lines)
     assert any("30720 KiB: MISSED" in line for line in lines)
     assert lines[-1] == "crun: no"
