@@ -63,6 +63,14 @@ def mount_over(path: Path, root: Path = ROOT) -> MountPoint | None:
     return best
 
 
+def last_lines(file: Path, count: int = 15) -> str:
+    """Read the end of a log; empty if there is none."""
+    try:
+        return "\n".join(file.read_text("utf-8", "replace").splitlines()[-count:])
+    except OSError:
+        return ""
+
+
 def file_system(path: Path) -> str:
     """Name the type of the file system that a path is on; empty if no mount over it is known."""
     mount = mount_over(path)

@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tare.runners.host.processes import boot_id, start_ticks
+from tare.runners.host.processes import is_running
 from tare.runners.host.trusted import UntrustedError, trusted_content, trusted_folder
 
 OWNER_FILE = "owner.json"
@@ -47,7 +47,7 @@ class Owner:
 
     def alive(self) -> bool:
         """Tell whether that very process is still running: same pid, same start time, same boot."""
-        return self.boot == boot_id() and self.start_ticks == start_ticks(self.pid) != 0
+        return is_running(self.pid, self.start_ticks, self.boot)
 
 
 def live_folder(cache: Path) -> Path:

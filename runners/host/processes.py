@@ -1,10 +1,28 @@
-"""Identify a process, so that a later one with the same pid is not taken for it."""
+"""Tell processes apart from later ones with the same pid, and wait for their end."""
 
 from __future__ import annotations
 
+import os
+import select
 from pathlib import Path
 
 from tare.runners.host.files import read
+
+
+def await_end(pid: int, timeout_seconds: float) -> bool:
+    """Wait until a process has ended, whether its parent has reaped it or not.
+
+    Returns:
+        Whether it ended in time. A process that does not exist has ended.
+    """
+    try:
+        end = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        return bool(select.select([end], [], [], timeout_seconds)[0])
+    finally:
+        os.close(end)
 
 
 def start_ticks(pid: int) -> int:
@@ -20,6 +38,11 @@ def start_ticks(pid: int) -> int:
         return 0 if fields[0] in {"Z", "X"} else int(fields[19])
     except (OSError, IndexError, ValueError):
         return 0
+
+
+def is_running(pid: int, ticks: int, boot: str) -> bool:
+    """Tell whether the very process that was noted still runs: same pid, same start time, same boot."""
+    return boot == boot_id() and ticks == start_ticks(pid) != 0
 
 
 def boot_id() -> str:

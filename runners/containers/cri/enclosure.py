@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Self
 
 from tare.runners.errors import PlaceFailure, TareError
 from tare.runners.host.cgroups.layout import Cgroups
-from tare.runners.host.processes import start_ticks
+from tare.runners.host.files import last_lines
+from tare.runners.host.processes import await_end
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -27,7 +28,7 @@ SCRIPT = Path(__file__).with_name("enclosed.sh")
 END_SECONDS = 20.0
 _MAKE_SECONDS = 10.0
 POLL_SECONDS = 0.02
-_LOG_LINES = 15
+
 _NEEDED = {"unshare": "util-linux", "nsenter": "util-linux", "ip": "iproute2", "mount": "mount"}
 
 
@@ -160,10 +161,7 @@ class Enclosure:
 
     def tail(self) -> str:
         """Read the end of the daemons' log."""
-        try:
-            return "\n".join(self.log.read_text("utf-8", "replace").splitlines()[-_LOG_LINES:])
-        except OSError:
-            return ""
+        return last_lines(self.log)
 
     def close(self) -> None:
         """End all daemons and remove the folder. Idempotent.
@@ -178,7 +176,8 @@ class Enclosure:
             self._process.wait(END_SECONDS)
             if self._process.stdin:
                 self._process.stdin.close()
-            _await_end(first)
+            if first and not await_end(first, END_SECONDS):
+                raise TareError(f"the daemons' first process (pid {first}) cannot be killed")
             self._process = None
         for folder in self._cgroups():
             with suppress(OSError):
@@ -204,11 +203,3 @@ class Enclosure:
 def run_cgroups(run: str) -> Iterable[Path]:
     """List the run's cgroup at the top of each hierarchy, in which daemons make those of containers."""
     return (one.top / f"tare-{run}" for one in Cgroups.detect().hierarchies)
-
-
-def _await_end(pid: int) -> None:
-    deadline = time.monotonic() + END_SECONDS
-    while start_ticks(pid):  # 0 as well for one that its new parent has not reaped yet
-        if time.monotonic() > deadline:
-            raise TareError(f"the daemons' first process (pid {pid}) cannot be killed")
-        time.sleep(POLL_SECONDS)

@@ -1,1 +1,1 @@
-"""Engines: daemons and tools that make containers when users ask them to, each driven by the path that users run."""
+"""Run containers by engines, the daemons and tools that users call, along the path that users take."""

@@ -1,7 +1,7 @@
-"""Docker's HTTP API over its socket: everything that is asked of a daemon outside of timed regions.
+"""Call Docker's HTTP API over its socket, outside of timed regions.
 
-What is timed is the client that users run; probing, loading, reading back and removing need no client, and say in
-words what is wrong with a socket.
+What is timed is the client that users run. Probing, loading, reading back and removing need no client, and the API says
+more exactly what is wrong with a socket.
 """
 
 from __future__ import annotations
@@ -22,13 +22,14 @@ if TYPE_CHECKING:
 
 PROBE_SECONDS = 1.5
 WORK_SECONDS = 300.0
-"""For loading or removing an image on a busy disk."""
+"""Time limit for loading or removing an image on a busy disk."""
 
 
 class EngineError(TareError):
-    """A daemon cannot be reached, or refuses. ``absent``: there is nobody at its socket."""
+    """The daemon cannot be reached or refuses a request."""
 
     def __init__(self, reason: str, remedy: str = "", *, absent: bool = False, status: int = 0) -> None:
+        """``absent``: nobody listens at the socket; ``status``: that of the HTTP answer, 0 without one."""
         super().__init__(f"{reason}; {remedy}" if remedy else reason)
         self.reason, self.remedy, self.absent, self.status = reason, remedy, absent, status
 
@@ -46,44 +47,44 @@ class _UnixConnection(http.client.HTTPConnection):
 
 
 class DockerApi:
-    """One daemon. Each call is a connection of its own, so a daemon may be restarted between two of them."""
+    """Client of one daemon. Each call opens its own connection, so the daemon may be restarted between calls."""
 
     def __init__(self, path: str) -> None:
-        """``path`` of its socket."""
+        """``path``: the daemon's socket."""
         self.path = path
 
     def version(self, timeout_seconds: float = PROBE_SECONDS) -> dict[str, Any]:
-        """``GET /version``: of the daemon and its components, and of the kernel it runs on."""
+        """Ask for the versions of the daemon, its components and its kernel (``GET /version``)."""
         found: dict[str, Any] = self._json("GET", "/version", timeout_seconds=timeout_seconds)
         return found
 
     def info(self) -> dict[str, Any]:
-        """``GET /info``: storage driver, cgroup driver, security options and the like."""
+        """Ask for storage driver, cgroup driver, security options and the like (``GET /info``)."""
         found: dict[str, Any] = self._json("GET", "/info", timeout_seconds=PROBE_SECONDS)
         return found
 
     def container(self, name: str) -> dict[str, Any]:
-        """``GET /containers/NAME/json``."""
+        """Describe a container (``GET /containers/NAME/json``)."""
         found: dict[str, Any] = self._json("GET", f"/containers/{name}/json", timeout_seconds=10)
         return found
 
     def network(self, name: str) -> dict[str, Any]:
-        """``GET /networks/NAME``."""
+        """Describe a network (``GET /networks/NAME``)."""
         found: dict[str, Any] = self._json("GET", f"/networks/{name}", timeout_seconds=10)
         return found
 
     def containers(self, label: str) -> list[str]:
-        """Ids of all containers with that label, stopped ones too."""
+        """List the ids of all containers with this label, stopped ones included."""
         query = {"all": "1", "filters": json.dumps({"label": [label]})}
         return [each["Id"] for each in self._json("GET", "/containers/json", query)]
 
     def images(self, reference: str) -> list[str]:
-        """Tags that match; ``*`` matches anything but a slash."""
+        """List the tags of images that match a reference; ``*`` matches anything but a slash."""
         query = {"filters": json.dumps({"reference": [reference]})}
         return [tag for each in self._json("GET", "/images/json", query) for tag in each["RepoTags"] or ()]
 
     def layers(self) -> set[str]:
-        """Diff ids of the layers of all images."""
+        """List the diff ids of the layers of all images."""
         found: set[str] = set()
         for each in self._json("GET", "/images/json"):
             facts = self._json("GET", f"/images/{each['Id']}/json")
@@ -91,7 +92,13 @@ class DockerApi:
         return found
 
     def events(self, container: str, since: float, until: float) -> list[dict[str, Any]]:
-        """What the daemon remembers of a container (it keeps the last 256 events), oldest first."""
+        """List a container's events, oldest first, as far as the daemon keeps them (the last 256 of all containers).
+
+        Args:
+            container: its name.
+            since: begin of the window, in seconds since the epoch.
+            until: its end.
+        """
         query = {
             "since": f"{since:.9f}",
             "until": f"{until:.9f}",
@@ -101,15 +108,15 @@ class DockerApi:
         return [json.loads(line) for line in text.splitlines() if line.strip()]
 
     def load(self, archive: Iterable[bytes] | IO[bytes]) -> None:
-        """Load a docker-archive (``docker save``'s format)."""
+        """Load an image archive in the format of ``docker save``."""
         _complain(self._call("POST", "/images/load", {"quiet": "1"}, body=archive))
 
     def remove_container(self, name: str) -> None:
-        """Kill and remove it with its volumes; returns when it is gone. One that is not there is fine."""
+        """Kill and remove a container and its volumes, and wait until it is gone. Does nothing if there is none."""
         try:
             self._call("DELETE", f"/containers/{name}", {"force": "1", "v": "1"}, timeout_seconds=30)
         except EngineError as error:
-            if error.status == http.client.CONFLICT:  # its own --rm was faster
+            if error.status == http.client.CONFLICT:  # --rm is removing it already
                 self._await_removal(name)
             elif error.status != http.client.NOT_FOUND:
                 raise
@@ -122,7 +129,7 @@ class DockerApi:
                 raise
 
     def remove_image(self, tag: str) -> None:
-        """Untag, and delete what nothing else names; one that is not there is fine."""
+        """Untag an image, and delete it if no other tag names it. Does nothing if there is none."""
         try:
             self._call("DELETE", f"/images/{tag}", {"force": "1"})
         except EngineError as error:
@@ -162,7 +169,7 @@ class DockerApi:
         if isinstance(error, FileNotFoundError):
             return EngineError(f"there is no Docker daemon: no socket {self.path}", absent=True)
         if isinstance(error, ConnectionRefusedError):
-            return EngineError(f"the Docker daemon is stopped: nobody listens at {self.path}", absent=True)
+            return EngineError(f"the Docker daemon is stopped: nothing listens at {self.path}", absent=True)
         if isinstance(error, PermissionError):
             return EngineError(f"permission denied on Docker's socket {self.path}", _permission(self.path))
         if isinstance(error, TimeoutError):
@@ -185,7 +192,7 @@ def _permission(path: str) -> str:
 
 
 def _user() -> str:
-    import pwd  # noqa: PLC0415 - for one error's text only
+    import pwd  # noqa: PLC0415 - for the text of one error only
 
     try:
         return pwd.getpwuid(os.getuid()).pw_name
@@ -201,7 +208,7 @@ def _message(text: str) -> str:
 
 
 def _complain(progress: str) -> None:
-    """Raise what a stream of progress messages, whose status was fine, ended with."""
+    """Raise the error that a stream of progress messages reports although its HTTP status was fine."""
     for line in progress.splitlines():
         try:
             error = json.loads(line).get("error")

@@ -1,4 +1,4 @@
-"""What is a run's own in an engine, and its removal: when a run ends, and for runs that were killed."""
+"""Name what a run makes in an engine, and remove it: when the run ends, or at a later start if it was killed."""
 
 from __future__ import annotations
 
@@ -11,20 +11,23 @@ LABEL = "tare.run"
 
 
 def label(run: str) -> str:
-    """The label of all that a run makes in an engine."""
+    """Compose the label of everything that a run makes in an engine."""
     return f"{LABEL}={run}"
 
 
 def repository(run: str) -> str:
-    """Name of the run's images; its tags are contents. Docker takes no capitals."""
+    """Compose the repository of the run's images, whose tags are content hashes. Docker allows no capitals."""
     return f"tare-{run.lower()}"
 
 
 def clear_docker(socket: str, run: str) -> list[str]:
-    """Remove all containers and images of a run from the daemon at ``socket``; returns what was removed.
+    """Remove all containers and images of a run from the daemon at ``socket``.
+
+    Returns:
+        One phrase for each thing removed.
 
     Raises:
-        EngineError: it does not answer (``absent``), or refuses.
+        EngineError: the daemon does not answer (``absent``) or refuses.
     """
     api = DockerApi(socket)
     removed = []
@@ -36,7 +39,7 @@ def clear_docker(socket: str, run: str) -> list[str]:
             api.remove_image(tag)
             removed.append(f"Docker image {tag}")
     except EngineError as error:
-        # What our own daemon had goes with its folders.
+        # Everything in the private daemon goes with its folders.
         private = PrivateDocker(Path(socket).parent.name)
         if error.absent and Path(socket) == private.listens_at and private.status() != "running":
             return removed

@@ -1,35 +1,32 @@
-"""What an engine's client leaves behind for a moment: monitors and clean-up commands, which end by themselves."""
+"""Wait for the processes that outlive an engine's client: monitors and clean-up commands, which end by themselves."""
 
 from __future__ import annotations
 
 import os
-import select
 import time
 from contextlib import suppress
 from pathlib import Path
 
+from tare.runners.host.processes import await_end
+
 SECONDS = 5.0
-"""For them to end; after that they are left to the end of the runner, which ends everything."""
+"""Longest wait. Processes that take longer are ended when the runner is closed."""
 
 
-def await_lingering(launcher: int, container: str) -> None:
-    """Wait until of the processes that ``launcher`` inherited none is about that container.
+def await_client_processes(launcher: int, container: str) -> None:
+    """Wait until no process that the launcher inherited works on a container any more.
 
     Args:
-        launcher: pid of the launcher that the client was started by.
-        container: its name, which a monitor has in its command line. Clean-up commands have not: all of them count.
+        launcher: pid of the launcher that started the client.
+        container: the container's name. Monitors have it in their command lines; clean-up commands do not, so the wait
+            is for all of these.
     """
     deadline = time.monotonic() + SECONDS
     while (pids := [pid for pid in _children(launcher) if _is_about(pid, container)]) and (
         left := deadline - time.monotonic()
     ) > 0:
         for pid in pids:
-            with suppress(ProcessLookupError):
-                end = os.pidfd_open(pid)
-                try:
-                    select.select([end], [], [], left)
-                finally:
-                    os.close(end)
+            await_end(pid, left)
 
 
 def _children(pid: int) -> list[int]:
@@ -45,5 +42,5 @@ def _is_about(pid: int, container: str) -> bool:
         words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except OSError:
         return False
-    # Monitors are told their clean-up command beforehand; that of another container, alive, is not waited for.
+    # A monitor has its future clean-up command in its own command line: one of another, living container does not count.
     return os.fsencode(container) in words or (b"cleanup" in words and b"--exit-command" not in words)

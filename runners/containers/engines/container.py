@@ -1,8 +1,8 @@
-"""One container to be: what ``docker run`` and ``podman run`` have in common."""
+"""Describe one container to be made: what ``docker run`` and ``podman run`` have in common."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from tare.runners.containers.engines.clearing import label
@@ -19,13 +19,53 @@ if TYPE_CHECKING:
     from tare.runners.model import Job, Limits
 
 HELLO_SECONDS = 60.0
+"""Time limit for the agent's first message."""
 LEAVE_SECONDS = 20.0
-"""For the container to be removed, on a busy disk."""
+"""Time limit for the container's removal on a busy disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Call of an engine's client that runs one container."""
+
+    what: str
+    """The command's name in messages: ``docker run``."""
+    argv: tuple[str, ...]
+    environ: Mapping[str, str]
+    launcher: Launcher
+    undo: Callable[[], None]
+    """Removes the container if the client did not."""
+    sweep: bool = True
+    """See :attr:`tare.runners.places.commanded.CommandPlan.sweep`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Conditions that all places of a prepared runner share."""
+
+    limits: Limits
+    facts: Mapping[str, object] = field(default_factory=dict)
+    """For the places' context."""
+    host_address: str | None = None
+    """See :class:`tare.runners.model.Place`."""
+    achieved: Cgroup | None = None
+    """Cgroups of the trial place, with the limits read back from them; ``None`` before there was one."""
+
+    @property
+    def described(self) -> str:
+        """Cgroups of the trial place in words; empty before there was one."""
+        return self.achieved.describe() if self.achieved else ""
+
+    def foretold(self, run: str, place: str) -> Cgroup | None:
+        """Predict the limits of a place that ends before it can be looked up: those of the trial place."""
+        if self.achieved is None:
+            return None
+        return replace(self.achieved, run=run, name=place, folders={}, tasks=[], parents=[])
 
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """Its names; made in an engine is nothing yet."""
+    """Names of one container. Nothing is made in an engine yet."""
 
     context: RunContext
     place: str
@@ -33,16 +73,16 @@ class Container:
 
     @property
     def name(self) -> str:
-        """In the engine."""
+        """The container's name in the engine."""
         return f"tare-{self.context.run}-{self.place}"
 
     @property
     def scratch(self) -> Path:
-        """The host's folder that it has as ``/scratch``."""
+        """The host's folder that the container has as ``/scratch``."""
         return self.context.workdir / "places" / self.place / "scratch"
 
     def run_arguments(self, tag: str, *options: str) -> tuple[str, ...]:
-        """``run`` and what follows it; the image's entry point is the agent itself."""
+        """Compose ``run`` and everything behind it. The image's entry point is the agent."""
         return (
             *("run", "--interactive", "--rm", "--pull", "never"),
             *("--name", self.name, "--label", label(self.context.run), "--hostname", "tare"),
@@ -52,44 +92,23 @@ class Container:
             *agent_argv(f"/{AGENT}", self.context.run, self.place)[1:],
         )
 
-    def plan(
-        self, engine: str, argv: tuple[str, ...], environ: Mapping[str, str], *, launcher: Launcher, limits: Limits,
-        facts: Mapping[str, object], host_address: str | None, achieved: Cgroup | None, first: Job | None,
-        undo: Callable[[], None], sweep: bool = True,
-    ) -> CommandPlan:  # fmt: skip
-        """The place's.
-
-        Args:
-            engine: ``docker`` or ``podman``.
-            argv: the client's whole command line.
-            environ: the client's.
-            launcher: makes the client.
-            limits: what the context says of them.
-            facts: for the context.
-            host_address: see :class:`tare.runners.model.Place`.
-            achieved: the cgroups of a trial place. They foretell those of a place that lives too short to be looked at.
-            first: the place's only job, if it has but one.
-            undo: removes the container if the client did not.
-            sweep: see :attr:`CommandPlan.sweep`.
-        """
-        foretold = achieved and replace(
-            achieved, run=self.context.run, name=self.place, folders={}, tasks=[], parents=[]
-        )
+    def plan(self, client: Client, terms: Terms, first: Job | None) -> CommandPlan:
+        """Plan the place that the client makes. ``first``: its only job, if it has but one."""
         return CommandPlan(
             context=self.context,
             name=self.place,
-            launcher=launcher,
-            limits=limits,
+            launcher=client.launcher,
+            limits=terms.limits,
             root="/",
             scratch="/scratch",
-            facts=facts,
-            host_address=host_address,
-            what=f"{engine} run",
-            argv=argv,
-            environ=environ,
-            foretold=foretold if first else None,
+            facts=terms.facts,
+            host_address=terms.host_address,
+            what=client.what,
+            argv=client.argv,
+            environ=client.environ,
+            foretold=terms.foretold(self.context.run, self.place) if first else None,
             hello_seconds=HELLO_SECONDS,
             leave_seconds=LEAVE_SECONDS,
-            sweep=sweep,
-            undo=undo,
+            sweep=client.sweep,
+            undo=client.undo,
         )

@@ -1,6 +1,6 @@
-# Becomes a Docker daemon of Tare's own. Run by private.py as root in new net and mount namespaces, from which no mount
-# travels back to the host.
-#   $1 folder for what lives as long as the daemon, $2 root of fetched programs or /, then cgroup.procs files to enter,
+# Prepare and exec a private Docker daemon. private.py runs this as root in new network and mount namespaces, from which
+# no mount propagates to the host.
+#   $1 folder for files that go with the daemon, $2 root of the fetched programs or /, then cgroup.procs files to enter,
 #   then -- and dockerd's options
 set -eu
 run=$1 root=$2
@@ -10,18 +10,18 @@ while [ "$1" != -- ]; do
     shift
 done
 shift
-# Fixed paths of Docker and of containerd's shims, which a daemon of the user's may be using.
+# Hide the fixed paths of Docker and containerd's shims: the user's own daemon may be using them.
 for folder in /run/docker /run/containerd; do
     mount -t tmpfs -o mode=711 tare "$folder"
 done
-# Fetched programs have to find their own loader and libraries, and call themselves by /proc/self/exe: so here their /usr
-# lies over the host's. Nothing but the shell's own commands may follow before the path is set.
+# Fetched programs must find their own loader and libraries, and call themselves by /proc/self/exe, so bind their /usr
+# over the host's. Only shell built-ins may follow until the path is set.
 if [ "$root" != / ]; then
     mount --bind "$root/usr" /usr
 fi
 export PATH=/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin
 ip link set lo up
-# A package's iptables is named by its kind, and kernels may know only one of the two.
+# The package's iptables is named by its back end, and a kernel may support only one of the two.
 for kind in nft legacy; do
     if "$run/$kind/iptables" -t nat -L >/dev/null 2>&1; then
         export PATH="$run/$kind:$PATH"

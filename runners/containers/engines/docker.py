@@ -1,11 +1,11 @@
-"""The runner ``docker``: ``docker run -i --rm …``, as users run it, against the daemon that is there or Tare's own.
+"""Run containers by ``docker run -i --rm …``, as users do, in an existing Docker daemon or a private one.
 
 ``docker:none``, ``docker:host`` and ``docker:bridge`` choose the network; plain ``docker`` takes Docker's default, the
-bridge. The daemon is the one that ``DOCKER_HOST`` names, else the first that answers of the system's, the user's own
-(rootless) and the private one that ``tare doctor --fix docker`` starts. All that is made in it carries the run's name
-and label; images are loaded under a name that no registry is asked for.
+bridge. The daemon is the one that ``DOCKER_HOST`` names, else the first that answers: the system's, the user's own
+(rootless), or the private one that ``tare doctor --fix docker`` starts. Everything made in it carries the run's name
+and label, and images are loaded under a name that no registry is asked for.
 
-Limits are read back from a container's cgroups, in a trial place that no measurement sees.
+Limits are read back from the cgroups of an unmeasured trial place.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from tare.runners.containers.engines.api import DockerApi, EngineError
 from tare.runners.containers.engines.clearing import LABEL, repository
-from tare.runners.containers.engines.container import Container
+from tare.runners.containers.engines.container import Client, Container, Terms
 from tare.runners.containers.engines.limits import limit_options
 from tare.runners.containers.engines.place import EnginePlace, Observer
 from tare.runners.containers.engines.private import PrivateDocker, private_at
@@ -38,43 +38,44 @@ if TYPE_CHECKING:
 
     from tare.results.record import Accelerator
     from tare.runners.context import RunContext, Supplies
-    from tare.runners.host.cgroups.group import Cgroup
     from tare.runners.images.image import Image
     from tare.runners.model import Job, Limits
     from tare.runners.provision.tools import Provision, Tool
 
 DEFAULT_SOCKET = "/var/run/docker.sock"
 OLDEST_API = (1, 41)
-"""Docker 20.10: before it ``--pull never`` was not there, and an image's name might be looked up in a registry."""
+"""API of Docker 20.10. Older versions lack ``--pull never`` and might look images up in a registry."""
 
 
 @dataclass(frozen=True, slots=True)
 class Daemon:
-    """A daemon that answers."""
+    """A Docker daemon that has answered."""
 
     socket: str
+    """Path of its socket."""
     version: Mapping[str, Any]
+    """Its answer to ``GET /version``."""
     private: PrivateDocker | None
-    """If it is Tare's own."""
+    """The private daemon, if this is it; ``None``: somebody else's."""
 
     @property
     def host(self) -> str:
-        """For ``--host``."""
+        """Address of the daemon, as ``--host`` takes it."""
         return f"unix://{self.socket}"
 
 
 def find_daemon(private: PrivateDocker | None = None) -> Daemon:
-    """The daemon to use.
+    """Choose the daemon to use.
 
     Raises:
-        EngineError: none answers; the text says why, for the one that the user most likely means.
+        EngineError: none answers; the message says why for the one that the user most likely means.
     """
     private = private or PrivateDocker()
     if chosen := os.environ.get("DOCKER_HOST", ""):
         if not chosen.startswith("unix://"):
             raise EngineError(
-                f"DOCKER_HOST={chosen} is not on this host, as far as can be told",
-                "only a daemon on this kernel can be compared with it: use a unix:// socket, or unset DOCKER_HOST",
+                f"DOCKER_HOST={chosen} is not on this host",
+                "only a daemon on this kernel can be compared: use a unix:// socket, or unset DOCKER_HOST",
             )
         socket = chosen.removeprefix("unix://")
         try:
@@ -87,7 +88,7 @@ def find_daemon(private: PrivateDocker | None = None) -> Daemon:
         try:
             return Daemon(socket, DockerApi(socket).version(), private_at(socket))
         except EngineError as error:
-            # A socket that is there but closed to us says more than one that is not there.
+            # A socket that refuses us says more than a missing one.
             if first is None or (first.absent and not error.absent):
                 first = error
     assert first is not None  # noqa: S101 - there is always a candidate
@@ -106,7 +107,7 @@ class DockerRunner:
     accelerator: Accelerator = "none"
 
     def __init__(self, context: RunContext, provision: Provision, *, name: str = "docker") -> None:
-        """``name``: ``docker``, ``docker:NETWORK`` or ``docker:privileged``."""
+        """Take the whole name: ``docker``, ``docker:NETWORK`` or ``docker:privileged``."""
         self.name = self.label = name
         self._context, self._provision = context, provision
         self._variant = EngineVariant.of(name)
@@ -143,18 +144,17 @@ class DockerRunner:
         api = DockerApi(daemon.socket)
         tag = f"{repository(context.run)}:{image.key[:12]}"
         self._undo.callback(_unless_absent, api.remove_image, tag)
-        if not api.images(tag):  # another network's runner may have loaded it
+        if not api.images(tag):  # the runner of another network may have loaded it
             with tempfile.TemporaryFile(dir=context.workdir) as archive:
                 of_image(image, tag, {LABEL: context.run}).write_archive(archive)
                 archive.seek(0)
                 api.load(archive)
         folders = daemon.private.accounting() if daemon.private else daemon_folders()
-        self._prepared = _Prepared(
-            cli=cli, daemon=daemon, api=api, tag=tag, limits=limits, daemons=tuple(folders),
-            facts=self._facts(daemon, api), host_address=self._host_address(daemon, api), achieved=None,
-        )  # fmt: skip
+        info = api.info()
+        terms = Terms(limits, self._facts(daemon, info), self._host_address(daemon, api))
+        self._prepared = _Prepared(cli, daemon, api, tag, tuple(folders), _user(info), terms)
         with self.open() as place:
-            self._prepared = replace(self._prepared, achieved=place.cgroup)
+            self._prepared = replace(self._prepared, terms=replace(terms, achieved=place.cgroup))
 
     def open(self, first: Job | None = None) -> EnginePlace:
         """See :class:`tare.runners.context.Runner`."""
@@ -164,39 +164,32 @@ class DockerRunner:
         container = Container(self._context, f"{self.name.replace(':', '-')}-{next(self._numbers)}")
         options = (
             *self._variant.options,
-            *limit_options(made.limits, self._context.workdir),
-            *made.user_options,
+            *limit_options(made.terms.limits, self._context.workdir),
+            *(("--user", made.user) if made.user else ()),
         )
-        plan = container.plan(
-            "docker",
+        client = Client(
+            "docker run",
             made.cli.argv("--host", made.daemon.host, *container.run_arguments(made.tag, *options)),
-            # Its own configuration could add proxies and plug-ins to what is measured.
+            # The user's configuration could add proxies and plug-ins to what is measured.
             {**made.cli.environ, "DOCKER_CONFIG": str(self._context.workdir / "docker-config")},
-            launcher=self._context.launcher,
-            limits=made.limits,
-            facts=made.facts,
-            host_address=made.host_address,
-            achieved=made.achieved,
-            first=first,
-            undo=lambda: _unless_absent(made.api.remove_container, container.name),
+            self._context.launcher,
+            lambda: _unless_absent(made.api.remove_container, container.name),
         )
         observer = Observer(
             lambda since, until: _events(made.api, container.name, since, until),
             "docker events",
             made.daemons,
             lambda: _ailing(made.api),
-            cgroup=made.achieved.describe() if made.achieved else "",
+            cgroup=made.terms.described,
         )
-        return EnginePlace(plan, first, observer)
+        return EnginePlace(container.plan(client, made.terms, first), first, observer)
 
     def close(self) -> None:
         """See :class:`tare.runners.context.Runner`."""
         self._prepared = None
         self._undo.close()
 
-    def _facts(self, daemon: Daemon, api: DockerApi) -> dict[str, object]:
-        info = api.info()
-        remapped = any("rootless" in each or "userns" in each for each in info.get("SecurityOptions") or ())
+    def _facts(self, daemon: Daemon, info: Mapping[str, Any]) -> dict[str, object]:
         where = " of the private daemon's net namespace" if daemon.private and self._network != "none" else ""
         return {
             "kernel": platform.release(),
@@ -208,8 +201,8 @@ class DockerRunner:
             "log_driver": info.get("LoggingDriver"),
             "security": ",".join(info.get("SecurityOptions") or ()),
             "privileged": self._variant.privileged,
-            "user_namespace": remapped,
-            "user": "root" if remapped or os.getuid() == 0 else str(os.getuid()),
+            "user_namespace": _is_remapped(info),
+            "user": _user(info).partition(":")[0] or "root",
         }
 
     def _host_address(self, daemon: Daemon, api: DockerApi) -> str | None:
@@ -235,17 +228,22 @@ class _Prepared:
     daemon: Daemon
     api: DockerApi
     tag: str
-    limits: Limits
     daemons: tuple[Path, ...]
-    facts: Mapping[str, object]
-    host_address: str | None
-    achieved: Cgroup | None
-    """Of the trial place."""
+    user: str
+    terms: Terms
 
-    @property
-    def user_options(self) -> tuple[str, ...]:
-        """Whom it runs as: what root's daemon wrote as root, an ordinary user could not remove from scratch."""
-        return () if self.facts["user"] == "root" else ("--user", f"{os.getuid()}:{os.getgid()}")
+
+def _user(info: Mapping[str, Any]) -> str:
+    """Choose ``UID:GID`` for containers; empty: root, if its files on the host belong to this user.
+
+    An ordinary user could not remove what the containers of a rootful daemon wrote to scratch as root.
+    """
+    return "" if os.getuid() == 0 or _is_remapped(info) else f"{os.getuid()}:{os.getgid()}"
+
+
+def _is_remapped(info: Mapping[str, Any]) -> bool:
+    """Tell whether the daemon's containers are in a user namespace, so that their root is not the host's."""
+    return any("rootless" in each or "userns" in each for each in info.get("SecurityOptions") or ())
 
 
 def _facts_of(daemon: Daemon) -> dict[str, object]:
@@ -261,11 +259,11 @@ def _versions(version: Mapping[str, Any]) -> str:
 
 
 def _unsuitable(daemon: Daemon) -> tuple[str, str] | None:
-    """Why this daemon cannot be used, and what to do; ``None`` if it can."""
+    """Say why this daemon cannot be used, and give a remedy; ``None`` if it can."""
     kernel = daemon.version.get("KernelVersion", "")
     if kernel != platform.release():
         return (
-            f"the Docker daemon at {daemon.socket} runs on another kernel ({kernel}), such as Docker Desktop's guest",
+            f"the Docker daemon at {daemon.socket} runs on another kernel ({kernel}), as Docker Desktop's does",
             "use a daemon on this kernel: see `tare doctor --fix docker`",
         )
     api = tuple(int(part) for part in str(daemon.version.get("ApiVersion", "0.0")).split("."))
@@ -276,12 +274,12 @@ def _unsuitable(daemon: Daemon) -> tuple[str, str] | None:
 
 def _remedy() -> str:
     if os.getuid():
-        return "start Docker and be in its group, or as root: `tare doctor --fix docker`, and run as root"
+        return "start Docker and join its group; or run `tare doctor --fix docker` and Tare as root"
     return "`tare doctor --fix docker` starts a private one"
 
 
 def _events(api: DockerApi, container: str, since: float, until: float) -> list[tuple[str, int]]:
-    """What Docker remembers of a container, by the names of :mod:`tare.runners.containers.engines.phases`."""
+    """List Docker's events of a container under the names of :mod:`tare.runners.containers.engines.phases`."""
     names = {"create": "create", "start": "start", "die": "die", "destroy": "remove"}
     return [
         (names[event["Action"]], event["timeNano"])
@@ -299,7 +297,7 @@ def _ailing(api: DockerApi) -> tuple[str, str] | None:
 
 
 def _unless_absent(action: Callable[[str], None], name: str) -> None:
-    """Remove it, unless the daemon is gone: then the run's registration keeps it for later."""
+    """Remove something by its name. If the daemon is gone, the run's registration makes a later start remove it."""
     try:
         action(name)
     except EngineError as error:

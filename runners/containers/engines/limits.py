@@ -1,4 +1,4 @@
-"""The limits as options of ``docker run`` and ``podman run``, which are the same."""
+"""Translate limits into options of ``docker run`` and ``podman run``, which take the same."""
 
 from __future__ import annotations
 
@@ -14,10 +14,15 @@ if TYPE_CHECKING:
 
 
 def limit_options(limits: Limits, workdir: Path, *, host_cpus: int | None = None) -> tuple[str, ...]:
-    """The options that set these limits, as the other runners set them: no quota where all CPUs are allowed, no swap.
+    """Compose the options for these limits, set as other runners set them: no quota if all CPUs are allowed, no swap.
+
+    Args:
+        limits: what the container may use.
+        workdir: the run's work folder, whose disk an I/O limit applies to.
+        host_cpus: CPUs of the host; ``None``: ask the host.
 
     Raises:
-        PlaceFailure: I/O is to be limited, and its disk is none or has no device file.
+        PlaceFailure: I/O is to be limited, and the work folder is on no disk with a device file.
     """
     options = [
         *("--memory", str(limits.memory_bytes), "--memory-swap", str(limits.memory_bytes)),
@@ -39,7 +44,7 @@ def limit_options(limits: Limits, workdir: Path, *, host_cpus: int | None = None
 
 
 def _device_file(disk: str, root: Path = Path("/")) -> str:
-    """``/dev/…`` of a disk given as ``major:minor``."""
+    """Find the device file of a disk given as ``major:minor``."""
     try:
         lines = (root / "sys/dev/block" / disk / "uevent").read_text("ascii").splitlines()
         name = next(line.removeprefix("DEVNAME=") for line in lines if line.startswith("DEVNAME="))

@@ -1,6 +1,6 @@
-"""A pair of devices between the host and a net namespace that an engine has to itself.
+"""Connect the host with an engine's private network namespace by a pair of devices.
 
-It goes with the namespace; the host's routes, but for the one to the pair, and its packet filters stay as they are.
+The pair goes with the namespace. The host's packet filters and routes stay as they are, but for the route to the pair.
 """
 
 from __future__ import annotations
@@ -11,18 +11,21 @@ from pathlib import Path
 from tare.runners.errors import TareError
 
 _UPLINK = "uplink"
-NAME_CHARACTERS = 15
-"""At most, of a device's name (IFNAMSIZ less one)."""
 
 
 def connect(pid: int, device: str) -> str:
-    """Connect the net namespace of a process with ours; returns the host's address on the pair.
+    """Connect the network namespace of a process with the host's.
 
-    ``ip`` is called as the process's mount namespace has it.
+    Args:
+        pid: the process. ``ip`` is taken from its mount namespace.
+        device: name of the host's end.
+
+    Returns:
+        The host's address on the pair.
 
     Raises:
         TareError: the kernel or ``ip`` refuses.
-        OSError: there is no ``nsenter``.
+        OSError: ``nsenter`` is missing.
     """
     subnet = free_subnet(Path("/proc/net/route").read_text("ascii"))
     for inside, words in (
@@ -38,16 +41,20 @@ def connect(pid: int, device: str) -> str:
 
 
 def disconnect(pid: int, device: str) -> None:
-    """Remove the pair now; it would go with the namespace, but some time later.
+    """Remove the pair at once; the kernel would remove it some time after the namespace.
 
     Raises:
-        TareError: it is not there.
+        TareError: there is no such pair.
     """
     _ip(pid, f"link delete {device}", inside=False)
 
 
 def free_subnet(routes: str) -> str:
-    """The first three numbers of a network that no route of ``/proc/net/route`` is to."""
+    """Choose a /24 network that no route of ``/proc/net/route`` leads to, as its first three numbers.
+
+    Raises:
+        TareError: all of 10.213.0.0/16 is in use.
+    """
     taken = {bytes.fromhex(line.split()[1])[::-1][:3] for line in routes.splitlines()[1:]}
     third = next((number for number in range(256) if bytes((10, 213, number)) not in taken), None)
     if third is None:
@@ -56,7 +63,7 @@ def free_subnet(routes: str) -> str:
 
 
 def _ip(pid: int, words: str, *, inside: bool) -> None:
-    """``inside``: in the process's net namespace, else in ours."""
+    """Call ``ip`` in the process's network namespace (``inside``) or in the host's."""
     done = subprocess.run(
         ["nsenter", "--target", str(pid), "--mount", *(("--net",) if inside else ()), "ip", *words.split()],
         env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},

@@ -1,4 +1,4 @@
-"""What an engine's own events say of the time between the command's start and its end."""
+"""Turn an engine's events into metrics of the phases between its client's start and end."""
 
 from __future__ import annotations
 
@@ -20,23 +20,26 @@ PHASES = (
     ("engine.remove", "die", "remove"),
     ("engine.return", "remove", "gone"),
 )
-"""Metric, from, to: marks of the timeline, and events. ``engine.create``: from the request until the engine knows the
-container, so with the client's own start. ``engine.start``: until the engine says that it runs, with its network.
-``engine.stop``: from the job's end until the engine noticed. ``engine.return``: until its client was reaped."""
+"""Metric, begin, end; the ends are marks of the timeline or events.
+
+``engine.create``: from the request until the engine has created the container; includes the client's start.
+``engine.start``: until the container runs and has its network. ``engine.stop``: from the job's end until the engine
+noticed it. ``engine.remove``: until the container is removed. ``engine.return``: until the client was reaped.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class WallClock:
-    """How ``CLOCK_REALTIME``, which engines stamp their events with, maps to ``CLOCK_MONOTONIC`` now."""
+    """Offset between ``CLOCK_REALTIME``, with which engines stamp events, and ``CLOCK_MONOTONIC`` at one moment."""
 
     offset_ns: int
-    """Monotonic minus realtime."""
+    """Monotonic minus real time."""
     error_ns: int
-    """Half of the time that reading both took."""
+    """Half the time that it took to read both clocks."""
 
     @classmethod
     def read(cls) -> WallClock:
-        """Read both, three times; the closest pair counts."""
+        """Read both clocks three times and keep the closest pair."""
         pairs = []
         for _ in range(3):
             before = time.monotonic_ns()
@@ -53,14 +56,14 @@ def phase_metrics(
     clocks: tuple[WallClock, WallClock],
     source: str,
 ) -> tuple[Metric, ...]:
-    """One metric for each of :data:`PHASES` of which both ends are known.
+    """Compute one metric for each of :data:`PHASES` whose two ends are known.
 
     Args:
-        timeline: the place's, whole.
-        events: name as in :data:`PHASES` and ``CLOCK_REALTIME`` in ns; the first of a name counts.
-        clocks: read before the place was made and after it was gone. If the host's clock was set or slewed in between,
-            the difference is in the error of the metrics, and phases that it could reverse are left out.
-        source: what told the events.
+        timeline: the complete timeline of the place.
+        events: names as in :data:`PHASES`, each with its ``CLOCK_REALTIME`` in ns; the first of a name counts.
+        clocks: readings before the place was made and after it was gone. If the wall clock was set or slewed in
+            between, the change is part of the metrics' error, and phases that it could reverse are left out.
+        source: where the events come from, for the metrics' ``source``.
     """
     before, after = clocks
     error_ns = abs(after.offset_ns - before.offset_ns) + before.error_ns + after.error_ns

@@ -1,4 +1,4 @@
-"""A place that an engine makes: a commanded place of which the engine itself has something to tell afterwards."""
+"""Make a place by an engine's client, and ask the engine afterwards about the phases of making and removing it."""
 
 from __future__ import annotations
 
@@ -27,23 +27,25 @@ _POINTERS = ("Run 'docker ", "See 'docker ")
 
 @dataclass(frozen=True, slots=True)
 class Observer:
-    """What to ask an engine about a place that is gone."""
+    """Questions that an engine answers about one of its places."""
 
     events: Callable[[float, float], list[tuple[str, int]]]
-    """Its events between two times of the wall clock (s), see :func:`tare.runners.containers.engines.phases.phase_metrics`."""
+    """Lists the place's events between two times in seconds since the epoch, in the form that
+    :func:`~tare.runners.containers.engines.phases.phase_metrics` takes."""
     source: str
+    """Where the events come from, for metrics."""
     daemons: tuple[Path, ...] = ()
-    """cgroups of its daemons."""
+    """Cgroups of the engine's daemons; empty: their CPU time is not known."""
     ailing: Callable[[], tuple[str, str] | None] = lambda: None
-    """What is wrong with the engine now, and what to do: asked when a place was lost. ``None``: it answers."""
+    """Called when a place was lost: returns what is wrong with the engine and a remedy, ``None`` if it answers."""
     linger: Callable[[], None] | None = None
-    """Waits until what its client left behind has ended."""
+    """Waits for processes that outlive the client; ``None``: there are none."""
     cgroup: str = ""
-    """Which cgroups it gives its places, for those that live too short to be looked at."""
+    """Cgroups that the engine gives its places, for those that end before they can be looked up."""
 
 
 class EnginePlace(CommandedPlace):
-    """See :class:`tare.runners.model.Place`. Cold starts get the engine's phases and its daemons' CPU time as metrics."""
+    """See :class:`tare.runners.model.Place`. Cold starts have the engine's phases and daemons' CPU time as metrics."""
 
     def __init__(self, plan: CommandPlan, first: Job | None, observer: Observer) -> None:
         self._observer = observer
@@ -53,7 +55,7 @@ class EnginePlace(CommandedPlace):
 
     @property
     def cgroup(self) -> Cgroup | None:
-        """Where the engine put it and what limits it, as read back from there."""
+        """Cgroups into which the engine put the place, and the limits read back from them."""
         return self._cgroup
 
     def _make_cgroup(self) -> tuple[Cgroup | None, str]:
@@ -61,7 +63,7 @@ class EnginePlace(CommandedPlace):
         return cgroup, self._observer.cgroup or words
 
     def _log(self) -> str:
-        """Without the lines that only point to a manual, which Docker's client ends with."""
+        """Drop the lines that only point to a manual, with which Docker's client ends."""
         lines = super()._log().splitlines()
         return "\n".join(line for line in lines if line.strip() and not line.startswith(_POINTERS))
 
@@ -88,18 +90,18 @@ class EnginePlace(CommandedPlace):
         if not (self._first and "gone" in self.timeline):
             return
         now = WallClock.read()
-        # Asking for events costs the daemon time that is not the place's.
+        # Read the CPU time first: asking for events costs the daemon some that is not the place's.
         cpu = cpu_metric(self._cpu, cpu_seconds(observer.daemons))
         since, until = ((self.timeline[mark] - now.offset_ns) / 1e9 for mark in ("requested", "gone"))
         try:
             events = observer.events(since - 1.0, until + 1.0)
-        except TareError:  # it died meanwhile; the trial's own outcome tells
+        except TareError:  # the engine died meanwhile, which the trial's outcome shows
             events = []
         phases = phase_metrics(self.timeline, events, (self._clock, now), observer.source)
         self.metrics = (*phases, *settled, *cpu)
 
 
 def _settled(seconds: float) -> Metric:
-    """From the client's end to that of the last process that it left behind."""
+    """Measure from the client's end to that of the last process it left behind."""
     return Metric(name="engine.settle", value=seconds, unit="s", direction="lower", clock="host-monotonic",
                   source="processes that outlived the client")  # fmt: skip

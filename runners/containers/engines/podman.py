@@ -1,11 +1,11 @@
-"""The runner ``podman``: ``podman run -i --rm …``, as root or, rootless, as an ordinary user.
+"""Run containers by ``podman run -i --rm …``, as root or, rootless, as an ordinary user.
 
 ``podman:none``, ``podman:host`` and ``podman:bridge`` choose the network; plain ``podman`` takes Podman's default: the
 bridge for root, a user-mode network (slirp4netns, pasta) for others. Storage, settings, locks and events are in the
-run's own work folder (:mod:`tare.runners.containers.engines.podman_home`), so the user's are neither read nor changed.
+run's work folder (:mod:`tare.runners.containers.engines.podman_home`), so the user's are neither read nor changed.
 
-Which of Podman's settings work here (crun or runc; limits, which an ordinary user may not have) is found out before
-anything is measured, by trial places; the first that works is used, and what the others said is in the context.
+Unmeasured trial places find out which of Podman's settings work here: crun or runc, and with or without limits, which
+an ordinary user may lack. The first combination that works is used; the context has the errors of the others.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import json
 import os
 import platform
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from tare.runners.containers.engines.clearing import repository
-from tare.runners.containers.engines.client_processes import await_lingering
-from tare.runners.containers.engines.container import Container
+from tare.runners.containers.engines.client_processes import await_client_processes
+from tare.runners.containers.engines.container import Client, Container, Terms
 from tare.runners.containers.engines.limits import limit_options
 from tare.runners.containers.engines.place import EnginePlace, Observer
 from tare.runners.containers.engines.podman_home import PodmanHome
@@ -31,39 +31,33 @@ from tare.runners.host.files import file_system
 from tare.runners.model import Probe
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from tare.results.record import Accelerator
     from tare.runners.context import RunContext, Supplies
-    from tare.runners.host.cgroups.group import Cgroup
     from tare.runners.images.image import Image
     from tare.runners.model import Job, Limits
     from tare.runners.provision.tools import Provision
 
 RUNTIMES = ("crun", "runc")
-"""In Podman's own order of preference."""
+"""OCI runtimes in Podman's own order of preference."""
 _NAMES = {"create": "create", "start": "start", "died": "die", "remove": "remove"}
-"""Podman's events, by the names of :mod:`tare.runners.containers.engines.phases`."""
+"""Podman's event → its name in :mod:`tare.runners.containers.engines.phases`."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Way:
-    """Settings with which Podman may work here."""
+    """Combination of settings with which Podman may work here."""
 
     runtime: str
     limited: bool
-    """The limits are given to Podman; otherwise they are watched from outside."""
+    """Podman sets the limits; if not, they are watched from outside."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
     home: PodmanHome
     tag: str
-    limits: Limits
     way: _Way
-    facts: Mapping[str, object]
-    achieved: Cgroup | None = None
-    """Of the trial place."""
+    terms: Terms
 
 
 class PodmanRunner:
@@ -72,7 +66,7 @@ class PodmanRunner:
     accelerator: Accelerator = "none"
 
     def __init__(self, context: RunContext, provision: Provision, *, name: str = "podman") -> None:
-        """``name``: ``podman``, ``podman:NETWORK`` or ``podman:privileged``."""
+        """Take the whole name: ``podman``, ``podman:NETWORK`` or ``podman:privileged``."""
         self.name = self.label = name
         self._context, self._provision = context, provision
         self._variant = EngineVariant.of(name)
@@ -82,14 +76,14 @@ class PodmanRunner:
         self._prepared: _Prepared | None = None
 
     def probe(self) -> Probe:
-        """See :class:`tare.runners.context.Runner`. Whether containers can be made is tried when it is prepared."""
+        """See :class:`tare.runners.context.Runner`. Making containers is tried by :meth:`prepare`."""
         rootless = os.getuid() != 0
         found = self._provision.installed("podman") if rootless else self._provision.here("podman")
         if found is None and rootless:
             return Probe(
                 ok=False,
-                reason="Podman is not installed, and an ordinary user's cannot be called where it was only fetched: it "
-                "makes its user namespace by itself, and does not from within another",
+                reason="Podman is not installed. A fetched one works for root only: rootless Podman makes a user "
+                "namespace of its own, which it cannot do from within another",
                 remedy=_remedy(),
             )
         if found is None and self._provision.offline:
@@ -110,10 +104,11 @@ class PodmanRunner:
         )
         tag = f"{repository(context.run)}:{image.key[:12]}"
         home.load(image, tag, context.run)
-        facts = self._facts(tool.version)
+        host_address = "127.0.0.1" if self._network == "host" else home.host_address
+        terms = Terms(limits, self._facts(tool.version), host_address)
         complaints: list[str] = []
         for way in _ways():
-            self._prepared = _Prepared(home, tag, limits, way, facts)
+            self._prepared = _Prepared(home, tag, way, terms)
             try:
                 with self.open() as place:
                     achieved = place.cgroup
@@ -123,11 +118,15 @@ class PodmanRunner:
                 )
                 self._prepared = None
                 continue
-            facts = {**facts, "oci_runtime": way.runtime, **({"not_used": complaints} if complaints else {})}
-            self._prepared = _Prepared(home, tag, limits, way, facts, achieved)
+            facts = {
+                **terms.facts,
+                "oci_runtime": way.runtime,
+                **({"not_used": complaints} if complaints else {}),
+            }
+            self._prepared = _Prepared(home, tag, way, replace(terms, facts=facts, achieved=achieved))
             return
         raise PlaceFailure(
-            f"podman makes no container here: {'; '.join(dict.fromkeys(complaints))}",
+            f"podman cannot make a container here: {'; '.join(dict.fromkeys(complaints))}",
             remedy=_remedy(),
         )
 
@@ -137,33 +136,28 @@ class PodmanRunner:
         if made is None:
             raise TareError(f"{self.name} was opened before it was prepared")
         container = Container(self._context, f"{self.name.replace(':', '-')}-{next(self._numbers)}")
-        limits = limit_options(made.limits, self._context.workdir) if made.way.limited else ()
+        limits = limit_options(made.terms.limits, self._context.workdir) if made.way.limited else ()
         options = (*self._variant.options, *made.home.run_options, *limits)
-        plan = container.plan(
-            "podman",
+        client = Client(
+            "podman run",
             (
                 *made.home.argv("--runtime", made.way.runtime),
                 *container.run_arguments(made.tag, *options),
             ),
             made.home.environ,
-            launcher=made.home.launcher,
-            limits=made.limits,
-            facts=made.facts,
-            host_address="127.0.0.1" if self._network == "host" else made.home.host_address,
-            achieved=made.achieved,
-            first=first,
+            made.home.launcher,
+            lambda: made.home.remove(container.name),
             sweep=False,
-            undo=lambda: made.home.remove(container.name),
         )
-        told = made.home.events_size()
+        logged = made.home.events_size()
         observer = Observer(
-            lambda _since, _until: events(made.home.events_since(told), container.name),
+            lambda _since, _until: events(made.home.events_since(logged), container.name),
             "podman events",
             made.home.accounting,
-            cgroup=made.achieved.describe() if made.achieved else "",
-            linger=lambda: await_lingering(made.home.launcher.pid, container.name),
+            cgroup=made.terms.described,
+            linger=lambda: await_client_processes(made.home.launcher.pid, container.name),
         )
-        return EnginePlace(plan, first, observer)
+        return EnginePlace(container.plan(client, made.terms, first), first, observer)
 
     def close(self) -> None:
         """See :class:`tare.runners.context.Runner`."""
@@ -197,20 +191,24 @@ def make(supplies: Supplies, name: str) -> PodmanRunner:
 
 
 def events(lines: str, container: str) -> list[tuple[str, int]]:
-    """Of Podman's log of events those of one container: name as in :mod:`tare.runners.containers.engines.phases`, time in ns."""
+    """Pick one container's events from Podman's log.
+
+    Returns:
+        Names as in :mod:`tare.runners.containers.engines.phases`, each with its time in ns since the epoch.
+    """
     found = []
     for line in lines.splitlines():
         try:
             event = json.loads(line)
             if event.get("Name") == container and event.get("Status") in _NAMES:
                 found.append((_NAMES[event["Status"]], wall_ns(event["Time"])))
-        except (ValueError, KeyError, AttributeError):  # half a line: somebody is writing it
+        except (ValueError, KeyError, AttributeError):  # a line that is still being written
             continue
     return found
 
 
 def wall_ns(text: str) -> int:
-    """RFC 3339 with up to nine digits behind the point → ns since the epoch."""
+    """Convert an RFC 3339 time with up to nine decimals to ns since the epoch."""
     whole, _, rest = text.partition(".")
     digits = rest[: len(rest) - len(rest.lstrip("0123456789"))]
     zone = rest[len(digits) :] if rest else ""
@@ -225,5 +223,5 @@ def _ways() -> list[_Way]:
 
 def _remedy() -> str:
     if os.getuid() == 0:
-        return "`podman run` by hand says more; crun needs cgroup v1 or v2 alone, runc takes both"
+        return "try `podman run` by hand to see more; crun needs cgroup v1 or v2 alone, runc takes both"
     return "as root: `apt-get install podman uidmap slirp4netns crun`"

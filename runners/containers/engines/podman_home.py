@@ -1,8 +1,8 @@
-"""Where the runner's Podman lives: storage, settings and namespaces of its own, removed with it.
+"""Give the runner's Podman storage, settings and namespaces of its own, and remove them with it.
 
-Root's Podman runs in a mount namespace in which /run and /var/lib are empty, so that nothing of it is left there, and,
-for its bridge, in a net namespace of its own, so that the host's addresses, routes and packet filters stay as they
-are. Where it is fetched and not installed, its /usr lies over the host's there: it calls itself by its path.
+Root's Podman runs in a mount namespace in which /run and /var/lib are empty, so that it leaves nothing there, and, for
+its bridge, in a private network namespace, so that the host's addresses, routes and packet filters stay as they are. If
+it is fetched rather than installed, its /usr is bound over the host's there, because it calls itself by its path.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ if TYPE_CHECKING:
     from tare.runners.provision.tools import Tool
 
 COMMAND_SECONDS = 300.0
-"""For loading an image on a busy disk."""
+"""Time limit for loading an image on a busy disk."""
 _WANTED_ULIMIT = 1 << 20
-"""What Podman gives containers where it may."""
+"""Number of open files and of processes that Podman gives to containers if it may."""
 _MOST_PROCESSES = 1 << 14
 _SHARED = "podman"
-"""The folder below the work folder; the runners of all networks share its storage."""
+"""Name of the folder below the work folder; runners of all networks share its storage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,24 +53,29 @@ class PodmanHome:
 
     folder: Path
     program: str
-    """As the launcher's children see it."""
+    """Path of Podman as the launcher's children see it."""
     launcher: Launcher
-    """Of this runner's own: Podman's monitors outlive its commands, and become this one's children."""
+    """Launcher of this runner alone: Podman's monitors outlive its commands and become this launcher's children."""
     environ: Mapping[str, str]
     run_options: tuple[str, ...]
-    """For ``podman run``: where its cgroups go, and what it may ask for."""
+    """Options for ``podman run``: the parent cgroup, and the ulimits that may be asked for."""
     host_address: str | None
-    """By which containers on the bridge reach the host."""
+    """Address at which containers on the bridge reach the host; ``None``: they cannot."""
     accounting: tuple[Path, ...]
-    """The cgroup that counts the CPU time of Podman, its monitors and its runtimes; empty if there can be none."""
+    """Cgroups that count the CPU time of Podman, its monitors and its runtimes; empty if none could be made."""
 
     @classmethod
     @contextmanager
     def make(cls, context: RunContext, tool: Tool, *, own_network: bool) -> Iterator[PodmanHome]:
-        """One for a runner. ``own_network``: in a net namespace of its own.
+        """Make the folder, the namespaces and the settings, and remove them in the end.
+
+        Args:
+            context: the run's.
+            tool: Podman, installed or fetched.
+            own_network: put it into a private network namespace.
 
         Raises:
-            PlaceFailure: the namespaces are refused.
+            PlaceFailure: the namespaces cannot be made.
         """
         folder = context.workdir / _SHARED
         root = os.getuid() == 0
@@ -102,21 +107,21 @@ class PodmanHome:
                 environ,
                 (*_ulimits(), *(("--cgroup-parent", f"/tare-{context.run}/{_SHARED}") if root else ())),
                 address,
-                # Monitors, and the runtimes that they call, are put into a cgroup of Podman's own.
+                # Podman puts its monitors and their runtimes into a cgroup named conmon.
                 (counter, counter.with_name("conmon")) if counter else (),
             )
 
     def argv(self, *options: str) -> tuple[str, ...]:
-        """Podman with its storage, up to where a subcommand follows."""
+        """Compose Podman's command line with its storage, up to where a subcommand follows."""
         places = {"--root": "root", "--runroot": "run", "--tmpdir": "tmp"}
         where = (word for option, name in places.items() for word in (option, str(self.folder / name)))
         return (self.program, *where, "--cgroup-manager", "cgroupfs", *options)
 
     def load(self, image: Image, tag: str, run: str) -> None:
-        """Load the image with its layers, unless it is there already.
+        """Load the image with its layers, unless Podman has it already.
 
         Raises:
-            PlaceFailure: Podman refuses; the text is its own.
+            PlaceFailure: Podman refuses; the message quotes it.
         """
         if self._call("image", "exists", tag)[0] == 0:
             return
@@ -134,18 +139,18 @@ class PodmanHome:
             )
 
     def remove(self, container: str) -> None:
-        """Kill and remove it; one that is not there is fine."""
+        """Kill and remove a container. Does nothing if there is none."""
         self._call("rm", "--force", "--ignore", "--volumes", "--time", "0", container)
 
     def events_size(self) -> int:
-        """Where the log of events ends now."""
+        """Size of Podman's log of events in bytes; 0 if there is none yet."""
         try:
             return (self.folder / "events.log").stat().st_size
         except OSError:
             return 0
 
     def events_since(self, size: int) -> str:
-        """What was logged since it was that long."""
+        """Read the events logged since the log had that size."""
         try:
             with (self.folder / "events.log").open("rb") as file:
                 file.seek(size)
@@ -154,7 +159,7 @@ class PodmanHome:
             return ""
 
     def _call(self, *arguments: str) -> tuple[int, str]:
-        """Run a Podman command to its end; returns exit status, and the last of what it said."""
+        """Run a Podman command to its end; return its exit status and the end of its output."""
         with ExitStack() as stack:
             said = Drain()
             stack.callback(said.close)
@@ -173,7 +178,7 @@ class PodmanHome:
 
 
 def _link(undo: ExitStack, pid: int) -> str | None:
-    """The host's address on a link to the process's net namespace, or nothing if there can be none."""
+    """Link the host with the process's network namespace; return the host's address, ``None`` if it cannot be done."""
     device = f"tare-{uuid.uuid4().hex[:8]}"
     try:
         address = connect(pid, device)
@@ -189,7 +194,7 @@ def _unlink(pid: int, device: str) -> None:
 
 
 def _steps(fetched: Path | None, context: RunContext, *, own_network: bool) -> tuple[Step, ...]:
-    """What lies between the host and Podman. An ordinary user's makes what it needs by itself."""
+    """List the steps from the host into Podman's namespaces. Rootless Podman makes its own."""
     if os.getuid():
         return ()
     steps: list[Step] = [NewNamespace("mount"), Mount("/", flags=MS_REC | MS_PRIVATE)]
@@ -207,9 +212,9 @@ def _steps(fetched: Path | None, context: RunContext, *, own_network: bool) -> t
 
 
 def _environ(folder: Path, *, iptables: bool) -> dict[str, str]:
-    """Podman's whole environment: nothing of the user's settings is in it."""
+    """Compose Podman's whole environment, without any of the user's settings."""
     if iptables:
-        # A package's iptables is named by its kind; the link is made by its installation, which there was none of.
+        # The package's iptables is named by its back end; installing it would make the link, and it is only fetched.
         for name in ("iptables", "ip6tables", "iptables-save", "iptables-restore"):
             link = folder / "bin" / name
             if not link.is_symlink():
@@ -228,7 +233,7 @@ def _environ(folder: Path, *, iptables: bool) -> dict[str, str]:
 
 
 def _write_settings(folder: Path) -> None:
-    """What differs from Podman's defaults so that it keeps to itself."""
+    """Write the settings that keep this Podman apart from the user's."""
     (folder / "containers.conf").write_text(
         "[containers]\n"
         'log_driver = "k8s-file"\n'
@@ -250,14 +255,15 @@ def _write_settings(folder: Path) -> None:
 
 
 def _ulimits() -> tuple[str, ...]:
-    """What to ask for where Podman's own wishes are more than may be given: to root without CAP_SYS_RESOURCE, say.
+    """Compose ulimit options where Podman's defaults exceed what may be given, as to root without CAP_SYS_RESOURCE.
 
-    Options, for defaults in its settings do not count once there is one, and the limit of files' sizes is one.
+    They are options because Podman ignores the defaults in its settings once there is any ``--ulimit`` option, and the
+    limit on file sizes is one.
     """
     options: list[str] = []
     for name, kind, most in (
         ("nofile", resource.RLIMIT_NOFILE, _WANTED_ULIMIT),
-        # Its monitor lowers this one for itself and for what it starts.
+        # Podman's monitor lowers this limit for itself and its children.
         ("nproc", resource.RLIMIT_NPROC, _MOST_PROCESSES),
     ):
         _, hard = resource.getrlimit(kind)
@@ -267,7 +273,7 @@ def _ulimits() -> tuple[str, ...]:
 
 
 def _make_counter(run: str) -> Path | None:
-    """A cgroup that only counts CPU time; ``None`` if that is not permitted, or there is no such hierarchy."""
+    """Make a cgroup that only counts CPU time; ``None`` if that is not permitted or no hierarchy counts it."""
     for top in _tops("cpuacct", 1) or _tops("", 2):
         folder = top / f"tare-{run}" / _SHARED / f"client-{uuid.uuid4().hex[:6]}"
         with suppress(OSError):
@@ -285,7 +291,7 @@ def _tops(controller: str = "", version: int = 0) -> list[Path]:
 
 
 def _remove_cgroups(run: str) -> None:
-    """What Podman's cgroup parent had in it; what another network's runner still uses stays."""
+    """Remove the cgroups below Podman's parent, but those that the runner of another network still uses."""
     for top in _tops():
         for folder, _, _ in os.walk(top / f"tare-{run}" / _SHARED, topdown=False):
             with suppress(OSError):

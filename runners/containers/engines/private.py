@@ -1,8 +1,8 @@
-"""A Docker daemon of Tare's own, beside whatever is there: started and undone when asked, by ``tare doctor``.
+"""Start and undo a private Docker daemon beside whatever else runs on the host, for ``tare doctor``.
 
-It has its own net and mount namespaces, folders, socket and cgroups, all under one name, so the host's network, its
-containers and a Docker that runs already are not touched; its mounts and its bridge go with its last process. Where
-the system has no dockerd, the distribution's is fetched without being installed.
+It has network and mount namespaces, folders, a socket and cgroups of its own, all under one name, so the host's
+network, its containers and any other Docker are not touched. Its mounts and its bridge go with its last process. If the
+system has no dockerd, the distribution's is fetched without being installed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from tare.runners.containers.engines.link import connect, disconnect
 from tare.runners.errors import TareError
 from tare.runners.host.cgroups.group import UNIFIED
 from tare.runners.host.cgroups.layout import Cgroups
-from tare.runners.host.processes import boot_id, start_ticks
+from tare.runners.host.files import last_lines
+from tare.runners.host.processes import await_end, boot_id, is_running, start_ticks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -36,50 +37,49 @@ if TYPE_CHECKING:
 NAME = "tare-docker"
 SCRIPT = Path(__file__).with_name("daemon.sh")
 BRIDGE = "10.88.0.1/24"
-"""In the daemon's own net namespace, where nothing else can have it."""
+"""Address of the daemon's bridge. The network namespace is private, so nothing else can use it."""
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
-_LOG_LINES = 15
 _HIDDEN = (Path("/run/docker"), Path("/run/containerd"))
-"""Folders that the daemon mounts its own over; see ``daemon.sh``."""
+"""Folders over which ``daemon.sh`` mounts empty ones for the daemon."""
 _MARK = "TARE_DOCKER"
-"""Variable in the environment of the daemon and of all that it starts, but for containers' processes."""
+"""Environment variable that marks the daemon and everything it starts, except the processes in containers."""
 Status = Literal["absent", "starting", "running", "dead"]
 
 
 @dataclass(frozen=True, slots=True)
 class PrivateDocker:
-    """The daemon of that name, whether it runs or not. All that is known of it is on the disk."""
+    """A private daemon, running or not. Its whole state is on the disk."""
 
     name: str = NAME
 
     @property
     def folder(self) -> Path:
-        """Images, containers' layers, and the state file: on a disk."""
+        """Folder of images, layers of containers and the state file, on a disk."""
         return Path("/var/lib", self.name)
 
     @property
     def run_folder(self) -> Path:
-        """Socket, log, and what else goes with the daemon."""
+        """Folder of the socket, the log and other files that go with the daemon."""
         return Path("/run", self.name)
 
     @property
     def listens_at(self) -> Path:
-        """Its socket."""
+        """Path of the daemon's socket."""
         return self.run_folder / "docker.sock"
 
     @property
     def log(self) -> Path:
-        """What it said."""
+        """Path of the daemon's log."""
         return self.run_folder / "log"
 
     @property
     def device(self) -> str:
-        """The host's end of the link to it."""
+        """Network device at the host's end of the link to the daemon."""
         return f"{self.name}0"
 
     def status(self) -> Status:
-        """``dead``: it ended without being undone, and left its files."""
+        """Look up whether the daemon runs. ``dead``: it ended without being undone, and left its files."""
         if not (self.folder.exists() or self.run_folder.exists()):
             return "absent"
         state = self.state()
@@ -88,7 +88,7 @@ class PrivateDocker:
         return "starting" if "pid" not in state and _lives(state.get("starter", {})) else "dead"
 
     def state(self) -> dict[str, Any]:
-        """What :meth:`start` wrote down; empty if that cannot be read."""
+        """Read the state that :meth:`start` wrote; empty if it cannot be read."""
         try:
             state = json.loads((self.folder / "state.json").read_text("utf-8"))
         except (OSError, ValueError):
@@ -96,15 +96,18 @@ class PrivateDocker:
         return state if isinstance(state, dict) else {}
 
     def start(self, provision: Provision) -> list[str]:
-        """Start it, and say what was done. Nothing is left if it raises.
+        """Start the daemon. Nothing is left if this raises.
+
+        Returns:
+            Lines that tell the user what was done.
 
         Raises:
-            TareError: not root, or dockerd cannot be had or does not start; the text has the end of its log.
+            TareError: the user is not root, or dockerd is missing or does not start; the message has the end of its log.
         """
         if os.getuid():
             raise TareError("a Docker daemon needs root: run `tare doctor --fix docker` as root")
         if self.status() == "running":
-            return [f"the private Docker daemon runs already: unix://{self.listens_at}"]
+            return [f"the private Docker daemon is running already: unix://{self.listens_at}"]
         if self.status() == "dead":
             self.stop()
         dockerd = provision.tool("dockerd")
@@ -119,18 +122,21 @@ class PrivateDocker:
         return [
             f"started a private Docker daemon {version['Version']} ({origin}), pid {pid}",
             f"socket unix://{self.listens_at}, images and containers in {self.folder}, log {self.log}",
-            f"its net and mount namespaces and its cgroups ({self.name}) are its own; bridge {BRIDGE} is in them",
+            f"it has private network and mount namespaces and cgroups ({self.name}), with the bridge {BRIDGE}",
             link,
         ]
 
     def stop(self) -> list[str]:
-        """End it with everything that it runs, and remove all of its traces; says what was removed. Idempotent.
+        """End the daemon and everything it runs, and remove its files. Idempotent.
+
+        Returns:
+            One phrase for each thing removed.
 
         Raises:
-            TareError: something stays.
+            TareError: the user is not root, or a process cannot be ended.
         """
         if os.getuid():
-            raise TareError("the private Docker daemon is root's: run this as root")
+            raise TareError("the private Docker daemon belongs to root: run this as root")
         removed = []
         pid = self.state().get("pid", 0)
         if self.status() == "running":
@@ -138,7 +144,7 @@ class PrivateDocker:
                 with suppress(TareError):
                     disconnect(pid, self.device)
             os.kill(pid, signal.SIGTERM)
-            _await_end(pid, STOP_SECONDS)
+            await_end(pid, STOP_SECONDS)
             removed.append(f"the private Docker daemon, pid {pid}")
         self._kill_all()
         with suppress(ChildProcessError):
@@ -147,7 +153,7 @@ class PrivateDocker:
             with suppress(FileNotFoundError):
                 folder.rmdir()
         for folder in map(Path, self.state().get("made", ())):
-            with suppress(OSError):  # somebody else uses it by now
+            with suppress(OSError):  # in use by somebody else by now
                 folder.rmdir()
         for folder in (self.run_folder, self.folder):
             if folder.exists():
@@ -157,17 +163,17 @@ class PrivateDocker:
 
     @property
     def host_address(self) -> str | None:
-        """By which its containers reach the host, unless they have no network."""
+        """Address at which containers with a network reach the host; ``None``: they cannot."""
         address = self.state().get("host_address")
         return str(address) if address else None
 
     def accounting(self) -> list[Path]:
-        """The cgroup that counts the daemon's CPU time, shims' included; empty if none could be made."""
+        """List the cgroup that counts the CPU time of the daemon and its shims; empty if none could be made."""
         folders = [top / f"{self.name}-daemon" for top in (*_tops({"cpuacct"}), *_tops({UNIFIED}))]
         return [folder for folder in folders if folder.is_dir()][:1]
 
     def _claim(self) -> None:
-        """Make the folder with a first state in it, in one step: of two who start it, one is told."""
+        """Make the folder with a first state in one step, so that of two who start the daemon one fails."""
         new = Path(tempfile.mkdtemp(prefix=f"{self.name}-", dir=self.folder.parent))
         state = {
             "made": [str(folder) for folder in _HIDDEN if not folder.exists()],
@@ -178,9 +184,7 @@ class PrivateDocker:
             new.rename(self.folder)
         except OSError as error:
             shutil.rmtree(new)
-            raise TareError(
-                f"another process is starting the private Docker daemon just now: {error}"
-            ) from error
+            raise TareError(f"another process is starting the private Docker daemon: {error}") from error
 
     def _launch(self, root: Path) -> int:
         self.run_folder.mkdir(mode=0o755)
@@ -191,13 +195,13 @@ class PrivateDocker:
             (self.run_folder / kind).mkdir()
             for name in ("iptables", "ip6tables"):
                 (self.run_folder / kind / name).symlink_to(f"/usr/sbin/{name}-{kind}")
-        # Else it would read the configuration, and write a key, in /etc/docker.
+        # By default it would read its configuration from /etc/docker and write a key there.
         (self.run_folder / "daemon.json").write_text(
             json.dumps({"deprecated-key-path": str(self.run_folder / "key.json")}), "utf-8"
         )
         entered = []
         for top in _tops({"cpuacct", UNIFIED}):
-            with suppress(OSError):  # not ours to divide: then its CPU time is not known, and that is all
+            with suppress(OSError):  # without permission to make one only its CPU time is unknown
                 (top / f"{self.name}-daemon").mkdir()
                 entered.append(str(top / f"{self.name}-daemon" / "cgroup.procs"))
         with ExitStack() as stack:
@@ -228,7 +232,7 @@ class PrivateDocker:
         null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         actions = [(os.POSIX_SPAWN_DUP2, fd, target) for fd, target in ((null, 0), (log, 1), (log, 2))]
         try:
-            # Not subprocess: it outlives us, and that is meant.
+            # Not by subprocess, since the daemon is to outlive this process.
             return os.posix_spawnp(argv[0], argv, environ, file_actions=actions, setsid=True)
         except OSError as error:
             raise TareError(f"{argv[0]} cannot be started: {error}; install util-linux") from error
@@ -237,34 +241,31 @@ class PrivateDocker:
             os.close(null)
 
     def _await_ready(self, pid: int, ready: socket.socket) -> None:
-        """Until dockerd says READY=1 as to systemd, see sd_notify(3)."""
+        """Wait until dockerd reports READY=1, as it would to systemd: sd_notify(3)."""
         end = os.pidfd_open(pid)
         try:
             deadline = time.monotonic() + START_SECONDS
             while (left := deadline - time.monotonic()) > 0:
                 found, _, _ = select.select([ready.fileno(), end], [], [], left)
                 if end in found:
-                    raise TareError(f"dockerd ended before it was ready; its last words:\n{self._tail()}")
+                    raise TareError(f"dockerd ended before it was ready; the end of its log:\n{self._tail()}")
                 if ready.fileno() in found and b"READY=1" in ready.recv(4096):
                     return
         finally:
             os.close(end)
-        raise TareError(f"dockerd was not ready in {START_SECONDS:g} s; its last words:\n{self._tail()}")
+        raise TareError(f"dockerd was not ready in {START_SECONDS:g} s; the end of its log:\n{self._tail()}")
 
     def _tail(self) -> str:
-        try:
-            return "\n".join(self.log.read_text("utf-8", "replace").splitlines()[-_LOG_LINES:])
-        except OSError:
-            return "(none)"
+        return last_lines(self.log) or "(none)"
 
     def _connect(self, pid: int) -> str:
-        """Let containers reach the host; says what became of it."""
+        """Let containers reach the host, and describe the result in a line."""
         try:
             address = connect(pid, self.device)
         except (OSError, TareError) as error:
             return f"its containers cannot reach the host: {error}"
         self._note(self.state() | {"host_address": address})
-        return f"device {self.device} ({address}) connects the host with it"
+        return f"the device {self.device} ({address}) connects the host with it"
 
     def _note(self, state: dict[str, Any]) -> None:
         new = self.folder / "state.new"
@@ -272,14 +273,14 @@ class PrivateDocker:
         new.replace(self.folder / "state.json")
 
     def _kill_all(self) -> None:
-        """Whatever the daemon did not end by itself, or nobody ended since it was killed."""
+        """Kill the processes that the daemon left running, or that survived it."""
         deadline = time.monotonic() + STOP_SECONDS
         while pids := set(self._processes()):
             for pid in pids:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             for pid in pids:
-                _await_end(pid, max(0.0, deadline - time.monotonic()))
+                await_end(pid, max(0.0, deadline - time.monotonic()))
             if time.monotonic() > deadline:
                 raise TareError(f"processes {sorted(pids)} of the private Docker daemon cannot be killed")
 
@@ -294,7 +295,7 @@ class PrivateDocker:
                 yield from map(int, (folder / "cgroup.procs").read_text("ascii").split())
 
     def _cgroup_folders(self) -> list[Path]:
-        """Children before parents."""
+        """List the daemon's cgroups, children before parents."""
         found = []
         for top in _tops():
             for name in (self.name, f"{self.name}-daemon"):
@@ -303,13 +304,12 @@ class PrivateDocker:
 
 
 def _lives(process: dict[str, Any]) -> bool:
-    """Whether the process that was written down is still that one."""
-    ticks = process.get("start_ticks")
-    return bool(ticks) and process.get("boot") == boot_id() and ticks == start_ticks(process.get("pid", 0))
+    """Tell whether a process in the state file still runs."""
+    return is_running(process.get("pid", 0), process.get("start_ticks", 0), process.get("boot", ""))
 
 
 def _tops(controllers: set[str] | None = None) -> list[Path]:
-    """Mount points of the cgroup hierarchies, or of those with one of these controllers."""
+    """List the mount points of the cgroup hierarchies, or of those that have one of these controllers."""
     return [
         one.top
         for one in Cgroups.detect().hierarchies
@@ -319,17 +319,8 @@ def _tops(controllers: set[str] | None = None) -> list[Path]:
     ]
 
 
-def _await_end(pid: int, timeout_seconds: float) -> None:
-    with suppress(ProcessLookupError):
-        end = os.pidfd_open(pid)
-        try:
-            select.select([end], [], [], timeout_seconds)
-        finally:
-            os.close(end)
-
-
 def _remove(folder: Path) -> None:
-    """Remove a folder; mounts in it, which a daemon without a mount namespace of its own may have left, first."""
+    """Remove a folder, after unmounting what a daemon without a private mount namespace may have mounted in it."""
     libc = ctypes.CDLL(None, use_errno=True)
     for line in reversed(Path("/proc/self/mountinfo").read_text("utf-8", "replace").splitlines()):
         point = line.split()[4]
@@ -339,12 +330,16 @@ def _remove(folder: Path) -> None:
 
 
 def private_at(listens_at: str) -> PrivateDocker | None:
-    """The private daemon that has this socket; ``None`` if it is somebody else's."""
+    """Find the private daemon that has this socket; ``None`` if the socket is somebody else's."""
     one = PrivateDocker(Path(listens_at).parent.name)
     return one if str(one.listens_at) == listens_at and one.state() else None
 
 
 def clear_dead() -> list[str]:
-    """Remove what a daemon left that ended without being undone; says what was removed. Cheap."""
+    """Remove what a private daemon left if it ended without being undone. Cheap if there is none.
+
+    Returns:
+        One phrase for each thing removed.
+    """
     daemon = PrivateDocker()
     return daemon.stop() if not os.getuid() and daemon.status() == "dead" else []

@@ -1,7 +1,7 @@
-"""CPU time of an engine's daemons: what a container's launch costs outside of the container and of the client.
+"""Measure the CPU time of an engine's daemons: what a launch costs outside the container and the client.
 
-It is read from the daemons' own cgroups, so that shims, runtimes and other processes that came and went are in it. All
-that the daemon did in between is counted, for whomever.
+It is read from the daemons' cgroups, so shims, runtimes and other short-lived processes are included, and so is
+everything the daemons did for others at the same time.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ DAEMONS = ("dockerd", "containerd")
 
 
 def daemon_folders(names: Iterable[str] = DAEMONS) -> list[Path]:
-    """Cgroups that these daemons have to themselves, as systemd gives them; empty where one shares the host's top."""
+    """Find the cgroups that these daemons have to themselves; empty if one of them shares the top cgroup."""
     cgroups = Cgroups.detect()
     found = []
     for pid in _named(names):
@@ -37,14 +37,14 @@ def daemon_folders(names: Iterable[str] = DAEMONS) -> list[Path]:
 
 
 def cpu_seconds(folders: Iterable[Path]) -> float | None:
-    """CPU time of everything that was ever in these cgroups; ``None`` if one cannot be read, or there are none."""
+    """Sum the CPU time of everything that was ever in these cgroups; ``None`` without any, or if one is unreadable."""
     used = [_cpu_seconds(folder) for folder in folders]
     known = [seconds for seconds in used if seconds is not None]
     return sum(known) if known and len(known) == len(used) else None
 
 
 def cpu_metric(before: float | None, after: float | None) -> tuple[Metric, ...]:
-    """``engine.cpu``: what the daemons used between the two readings, if both are there."""
+    """Make the metric ``engine.cpu``, the daemons' CPU time between two readings; empty if one is missing."""
     if before is None or after is None:
         return ()
     return (

@@ -1,4 +1,4 @@
-"""What follows the colon in an engine's name: a network, or ``privileged``. Docker and Podman take the same options."""
+"""Read the variant in an engine's name: a network, or ``privileged``. Docker and Podman take the same options."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ VARIANTS = NamedVariants((*NETWORKS, PRIVILEGED))
 
 @dataclass(frozen=True, slots=True)
 class EngineVariant:
-    """How a runner's containers differ from the engine's default."""
+    """Difference between a runner's containers and the engine's default."""
 
     network: str = ""
-    """Empty: the engine's default."""
+    """Value of ``--network``; empty: the engine's default."""
     privileged: bool = False
 
     @classmethod
     def of(cls, name: str) -> Self:
-        """The variant that a runner's whole name asks for."""
+        """Read the variant from a runner's whole name."""
         variant = name.partition(":")[2]
         return cls(privileged=True) if variant == PRIVILEGED else cls(network=variant)
 
     @property
     def options(self) -> tuple[str, ...]:
-        """Of ``docker run`` and ``podman run``."""
+        """Options for ``docker run`` and ``podman run``."""
         return (
             *(("--network", self.network) if self.network else ()),
             *(("--privileged",) if self.privileged else ()),

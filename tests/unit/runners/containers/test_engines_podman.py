@@ -11,7 +11,7 @@ import pytest
 
 from tare.runners.containers.engines import client_processes as lingering
 from tare.runners.containers.engines import podman, podman_home
-from tare.runners.containers.engines.client_processes import await_lingering
+from tare.runners.containers.engines.client_processes import await_client_processes
 from tare.runners.containers.engines.podman import events, wall_ns
 from tare.runners.context import RunContext
 from tare.runners.provision.tools import Provision
@@ -118,4 +118,4 @@ def test_a_monitor_of_another_container_is_not_waited_for(words, about):
 
 
 def test_nothing_lingers_below_a_process_without_children():
-    await_lingering(1 << 30, "c")
+    await_client_processes(1 << 30, "c")

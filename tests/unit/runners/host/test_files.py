@@ -5,7 +5,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tare.runners.host.files import MountPoint, file_system, mount_over, mount_points, read
+from tare.runners.host.files import MountPoint, file_system, last_lines, mount_over, mount_points, read
 
 
 def table(root, text):
@@ -53,3 +53,11 @@ def test_any_table_is_survived(tmp_path_factory, text):
     root = table(tmp_path_factory.mktemp("root"), f"1 1 0:1 / {text} rw - {text} dev rw\n{text}")
     assert all(isinstance(mount.kind, str) for mount in mount_points(root))
     mount_over(Path("/var/tmp"), root)
+
+
+def test_the_end_of_a_log_is_read(tmp_path):
+    log = tmp_path / "log"
+    assert last_lines(log) == ""
+    log.write_bytes(b"one\ntwo\xff\nthree\n")
+    assert last_lines(log, 2) == "two\ufffd\nthree"
+    assert last_lines(log) == "one\ntwo\ufffd\nthree"
