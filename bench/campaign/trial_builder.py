@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tare.bench.campaign.launch_metrics import contradiction
 from tare.bench.workloads.base import ParseError
 from tare.results.record import Accelerator, Trial
-from tare.runners.agent.session import ClockContradiction
+from tare.runners.agent.clock import ClockContradiction
 from tare.runners.collectors.usage import steal_metric, usage_metrics
 
 if TYPE_CHECKING:

@@ -1,12 +1,12 @@
-/* tare-agent: the first process of every place. It runs jobs that come over one channel and reports on them.
+/* tare-agent: the first process of every place. It takes jobs over one channel, runs them and reports on them.
  *
  *     tare-agent RUN CHANNEL      a plain child, or PID 1 of a container; CHANNEL is "3" (both ways), "0,1", or the
  *                                 path of a listening UNIX socket, where only files can be handed in
  *     /init                       of a guest; the kernel's command line has tare.channel= and the rest (guest.h)
  *
- * What lies between its first instruction and its answer is part of every measurement. So the null job makes no
- * process, answers are gathered into one write while more input waits, and whatever only a real job needs is put off
- * until the first one comes. The wire is described in ARCHITECTURE.md.
+ * Everything between its first instruction and its answer is part of every measurement. So the null job makes no
+ * process, answers are gathered into one write while more input waits, and what only a real job needs is prepared when
+ * the first one comes. ARCHITECTURE.md describes the wire.
  */
 #include "sys.h"
 
@@ -24,8 +24,8 @@ enum { JOB_MAX = 64 << 20, TERM_GRACE_NS = 200000000 };
 enum { DONE_TIMED_OUT = 1, DONE_KILLED = 2 };
 enum { HELLO_PID_1 = 1, HELLO_GUEST = 2 };
 
-static int leaving; /* EXIT has come: leave after the job */
-static int spoken_to = 1; /* 0: nobody may be listening yet, so the hello waits until something is said to us */
+static int leaving; /* EXIT has come: exit after the job */
+static int spoken_to = 1; /* 0: nobody may be listening yet, so the hello waits for input */
 static u64 ready_ns;
 
 /* ---- the job that runs ------------------------------------------------------------------------------------- */
@@ -59,7 +59,7 @@ static void start_job(struct start *start, u64 timeout_ns)
     }
     start->stdout = ends[0];
     start->stderr = ends[1];
-    job.steal_ticks = guest ? steal_ticks() : -1; /* first: reading it is no part of the job */
+    job.steal_ticks = guest ? steal_ticks() : -1; /* before the clock: reading it is not part of the job */
     u64 started_ns = now_ns();
     if (error >= 0)
         error = clone_call(CLONE_VM | CLONE_VFORK | SIGCHLD, stack + sizeof stack, start_program, start);
@@ -83,7 +83,7 @@ static void start_job(struct start *start, u64 timeout_ns)
     end();
 }
 
-/* Reads once. Returns 0 at the end of the stream and when there is nothing now. */
+/* Read once; return 0 if there is nothing, now or at the end of the stream. */
 static int take_output(int i)
 {
     static u8 bytes[2 * OUTPUT_MAX];
@@ -113,7 +113,7 @@ static int take_output(int i)
     return 1;
 }
 
-static char failure[320]; /* why the program could not be started; empty: it was */
+static char failure[320]; /* why the program could not be started; empty if it was */
 
 static void tell_done(u64 clock_ns, int status, const struct rusage *usage)
 {
@@ -133,17 +133,17 @@ static void tell_done(u64 clock_ns, int status, const struct rusage *usage)
     end();
 }
 
-/* The job's first process is reaped, or it is past killing. */
+/* Report the end of a job whose first process is reaped, or cannot be killed. */
 static void finish_job(void)
 {
-    int clean = kill_all(job.session); /* first, so that nobody is left to keep the pipes filled */
+    int clean = kill_all(job.session); /* before the pipes are read, so that nothing keeps filling them */
     for (int i = 0; i < 2; i++) {
         for (int reads = 0; reads < 64 && job.streams[i].fd >= 0 && take_output(i); reads++)
-            ; /* what a pipe can hold, and an end even if a writer has escaped */
+            ; /* bounded by what a pipe can hold, in case a writer has escaped */
         sys_close(job.streams[i].fd);
         job.streams[i].fd = -1;
     }
-    if (child.pid) { /* it hangs in the kernel: report what was done to it */
+    if (child.pid) { /* it hangs in the kernel: report the SIGKILL */
         child.pid = 0;
         child.status = SIGKILL;
         child.reaped_ns = now_ns();
@@ -155,7 +155,7 @@ static void finish_job(void)
     job.running = 0;
 }
 
-/* SIGTERM at first, SIGKILL when that was not enough. */
+/* Send SIGTERM at first, and SIGKILL when called again. */
 static void end_job(u32 flag)
 {
     int asked = job.flags & (DONE_TIMED_OUT | DONE_KILLED);
@@ -170,7 +170,7 @@ static void end_job(u32 flag)
 
 /* ---- jobs from the wire ------------------------------------------------------------------------------------ */
 
-/* A job too large for one frame is put together here; the pages are the kernel's until they are touched. */
+/* A job too large for one frame is assembled here; untouched pages take no memory. */
 static u8 *large;
 static size_t large_used;
 static u32 large_sequence;
@@ -183,7 +183,7 @@ static void drop_large(void)
     large_used = 0;
 }
 
-/* Makes a string of a field, in place: moves it onto the field's head, which leaves room for its end. */
+/* Turn a field into a string, in place: move it over the field's head, which leaves room for the terminator. */
 static char *string(u8 *field, u32 length)
 {
     memmove(field, field + FIELD_HEAD, length);
@@ -191,7 +191,7 @@ static char *string(u8 *field, u32 length)
     return (char *)field;
 }
 
-/* Reads the fields and starts the job. Returns why not, or 0. */
+/* Read the fields and start the job; return why it is refused, or 0. */
 static const char *take_job(u8 *bytes, size_t length, int spanned)
 {
     static char *argv[STRINGS_MAX + 1], *environ[STRINGS_MAX + 1];
@@ -230,7 +230,7 @@ static const char *take_job(u8 *bytes, size_t length, int spanned)
         return "frames of the job are missing";
     variables = inherit(environ, variables);
     argv[arguments] = environ[variables] = 0;
-    if (!arguments) { /* the null job: nothing is made, so what is left is the cost of the place */
+    if (!arguments) { /* the null job: without a process, only the cost of the place remains */
         u64 now = now_ns();
         begin(STARTED, job.sequence);
         number(TAG_CLOCK, now, 8);
@@ -283,7 +283,7 @@ static void take_job_frame(struct frame *frame)
 
 static void take_frame(struct frame *frame)
 {
-    if (frame->type >= HELLO) /* our own frame comes back: the line echoes. An answer would come back, too. */
+    if (frame->type >= HELLO) /* an echo of our own frame; an answer would be echoed, too */
         skipped += sizeof *frame + frame->length;
     else if (frame->version != WIRE_VERSION)
         refuse(frame->sequence, "the agent speaks version 1 of the wire only");
@@ -305,7 +305,7 @@ static void take_frame(struct frame *frame)
 
 /* ---- the life of the agent --------------------------------------------------------------------------------- */
 
-/* Where nobody can run: tell the host on the channel, if there is one, and people on the console. */
+/* Give up: tell the host over the channel, if it is open, and people on the console. */
 __attribute__((noreturn)) static void fail(const char *what, long error)
 {
     char why[320], line[360];
@@ -338,8 +338,8 @@ static int connect_to(const char *path)
 static void open_channel(const char *argument)
 {
     sys_prctl(PR_SET_NAME, (unsigned long)"tare-agent");
-    /* Jobs run as the same user. So that none of them can trace this process, write to its memory or use its
-     * descriptors through /proc, it may not be dumped; see ptrace(2). */
+    /* Jobs run as the same user. A process that may not be dumped cannot be traced, nor can its memory or its
+     * descriptors be reached through /proc; see ptrace(2). */
     sys_prctl(PR_SET_DUMPABLE, 0);
     if (*argument == '/') {
         channel_in = channel_out = connect_to(argument);
@@ -363,7 +363,7 @@ static void say_hello(void)
     end();
 }
 
-/* Reads what there is. A guest's virtio port reads as ended until the host's side is connected. */
+/* Read what there is. A guest's virtio port reads as ended until the host's side is connected. */
 static void receive(void)
 {
     static u64 first_try_ns;
@@ -381,7 +381,7 @@ static void receive(void)
 
 int tare_main(int argc, char **argv, char **envp)
 {
-    sys_sigmask(~0ull); /* nothing interrupts us: children end through signalfd, a closed channel through EPIPE */
+    sys_sigmask(~0ull); /* no signal interrupts: signalfd tells of children, EPIPE of a closed channel */
     guest = equal(argv[0], "/init");
     if (guest) {
         become_init(envp);
@@ -409,7 +409,7 @@ int tare_main(int argc, char **argv, char **envp)
             }
             receive();
         } else
-            flush(); /* no more input waits: the answers are complete */
+            flush(); /* no input is left, so the answers are complete */
         for (int i = 0; i < 2; i++)
             if (job.running && fds[2 + i].revents)
                 take_output(i);

@@ -1,14 +1,14 @@
-/* What the agent does as /init of a guest, and nowhere else. Failures end the guest: see fail() in agent.c. */
+/* Be /init of a guest: set it up, and end it. Failures end the guest, too: see fail() in agent.c. */
 
 enum { DEVICE_WAIT_SECONDS = 10 };
 
 static int guest;
-static char **inherited; /* the kernel makes init's environment of what it does not know on its command line */
+static char **inherited; /* the kernel makes init's environment from unknown words of its command line */
 static char command_line[4096];
 
 __attribute__((noreturn)) static void fail(const char *what, long error);
 
-/* Value of `key` ("tare.root=") on the kernel's command line, or 0. */
+/* Find the value of `key` ("tare.root=") on the kernel's command line, or 0. */
 static const char *option(const char *key)
 {
     for (char *word = command_line; word < command_line + sizeof command_line - 1; word += strlen(word) + 1)
@@ -37,7 +37,7 @@ static void mount_or_fail(const char *from, const char *to, const char *type, un
         fail(to, error);
 }
 
-/* Loads the module with the first name after `last`, and leaves its name there. Returns 0 if there is none. */
+/* Load the module with the first name after `last`, and store its name there; return 0 if there is none. */
 static int load_next_module(int folder, char *last)
 {
     static char entries[16384];
@@ -56,12 +56,12 @@ static int load_next_module(int folder, char *last)
     int fd = (int)sys_open(path, O_RDONLY);
     long error = sys_finit_module(fd, "");
     sys_close(fd);
-    if (error < 0 && error != -EEXIST && error != -ENODEV) /* built in already; its device is not there */
+    if (error < 0 && error != -EEXIST && error != -ENODEV) /* it is built in; its device does not exist */
         fail(path, error);
     return 1;
 }
 
-/* Devices come when their drivers have probed them, so each is waited for, with a bound. */
+/* Wait a moment for a device, which appears when its driver has probed it; return 0 when time is up. */
 static int wait_more(u64 since)
 {
     sys_poll(0, 0, 1000000, 0);
@@ -77,7 +77,7 @@ static int open_device(const char *path)
     if (fd < 0)
         fail(path, fd);
     struct termios terminal;
-    if (!sys_ioctl((int)fd, TCGETS, &terminal)) { /* a serial port or hvc: make it carry bytes, not lines */
+    if (!sys_ioctl((int)fd, TCGETS, &terminal)) { /* a serial port or hvc: switch it from lines to bytes */
         terminal.c_iflag = terminal.c_oflag = terminal.c_lflag = 0;
         terminal.c_cflag = (terminal.c_cflag & CBAUD) | CS8 | CREAD | CLOCAL;
         terminal.c_cc[VMIN] = 1;
@@ -95,7 +95,7 @@ static void mount_disk(const char *device, const char *to, unsigned long flags)
         error = sys_mount(device, to, "ext4", flags, 0);
         if (error < 0 && flags & MS_RDONLY && !sys_mount(device, to, "erofs", flags, 0))
             return;
-    } while (error < 0 && error != -EINVAL && wait_more(since)); /* EINVAL: there, but no such file system */
+    } while (error < 0 && error != -EINVAL && wait_more(since)); /* EINVAL: it is another file system */
     if (error < 0)
         fail(device, error);
 }
@@ -121,8 +121,8 @@ static void switch_root(const char *device)
     sys_chdir("/");
 }
 
-/* Ticks (of 10 ms) in which the hypervisor let somebody else run, by the kernel's own count; -1 if it tells none. It is
- * always 0 where the guest's kernel has no steal clock. */
+/* Read the steal time in ticks of 10 ms as the guest's kernel counts it; -1 if it cannot be read. Without a steal clock
+ * it is always 0. */
 static long steal_ticks(void)
 {
     char line[256];
@@ -141,11 +141,11 @@ static long steal_ticks(void)
     return column >= 8 ? ticks : -1;
 }
 
-/* struct ifreq, as far as IPv4 needs it. */
+/* The part of struct ifreq that IPv4 needs. */
 struct interface {
     char name[16];
     u16 word; /* flags, or the address family */
-    u8 bytes[22]; /* of an address: port (2), IPv4 address (4); of a card: its address (6) */
+    u8 bytes[22]; /* of an address: port (2), IPv4 address (4); of a card: MAC address (6) */
 };
 
 static void set_up_interface(int net, unsigned long request, const u8 *address)
@@ -157,7 +157,7 @@ static void set_up_interface(int net, unsigned long request, const u8 *address)
         fail("set the network's address", error);
 }
 
-/* The card's own address has the guest's IPv4 address as its last four bytes, so that all guests may be told the same. */
+/* The last four bytes of the card's MAC address are the guest's IPv4 address, so that all command lines are equal. */
 static void set_up_network(const char *bits)
 {
     u64 since = now_ns();
@@ -179,7 +179,7 @@ static void set_up_network(const char *bits)
     sys_close(net);
 }
 
-/* From the kernel's hand-over to a root with everything mounted and the channel open. */
+/* Mount everything, open the channel and switch to the image's root. */
 static void become_init(char **envp)
 {
     inherited = envp;
@@ -208,7 +208,7 @@ static void become_init(char **envp)
         mount_disk(scratch, "/scratch", 0);
 }
 
-/* Whether a job's own variables have one of the same name. */
+/* Tell whether a job's own variables have one of the same name. */
 static int overridden(const char *entry, char **environ, size_t count)
 {
     size_t name = 0;
@@ -220,7 +220,7 @@ static int overridden(const char *entry, char **environ, size_t count)
     return 0;
 }
 
-/* Adds to a job's variables what the guest has of its own, such as GLIBC_TUNABLES. Returns how many there are then. */
+/* Add the guest's own variables to a job's, such as GLIBC_TUNABLES; return how many there are then. */
 static size_t inherit(char **environ, size_t count)
 {
     size_t own = count;
@@ -230,11 +230,11 @@ static size_t inherit(char **environ, size_t count)
     return count;
 }
 
-/* Ends the guest. A machine without ACPI cannot power off, but its monitor can take a reboot for the end. */
+/* End the guest. A machine without ACPI cannot power off, but its VMM can take a reboot for the end. */
 __attribute__((noreturn)) static void end_guest(void)
 {
     const char *way = option("tare.exit=");
-    sys_ioctl(channel_out, TCSBRK, (void *)1); /* a serial port: let the last frame out */
+    sys_ioctl(channel_out, TCSBRK, (void *)1); /* a serial port: wait until the last frame is sent */
     sys_sync();
     sys_umount2("/scratch", 0);
     sys_reboot(way && equal(way, "reboot") ? LINUX_REBOOT_CMD_RESTART : LINUX_REBOOT_CMD_POWER_OFF);

@@ -1,4 +1,4 @@
-/* Ending processes: reaping, and killing all that a job has left, also what forks faster than one can look. */
+/* Reap processes, and kill all that a job has left, fork bombs included. */
 
 static struct {
     int pid; /* 0: not running, or reaped */
@@ -7,7 +7,7 @@ static struct {
     u64 reaped_ns;
 } child;
 
-/* Reaps whatever has ended, orphans too. Returns 0 if this process has no children any more. */
+/* Reap whatever has ended, orphans included; return 0 if this process has no children left. */
 static int reap(void)
 {
     int status;
@@ -31,7 +31,7 @@ static struct process {
 } processes[PROCESSES_MAX];
 static int process_count;
 
-/* "1234 (comm) S 1 …": the command may hold anything, also parentheses and spaces; so look from the end. */
+/* Parse "1234 (comm) S 1 …" from the end: the command may hold anything, parentheses and spaces included. */
 static void add_process(const char *pid)
 {
     char path[64], stat[512];
@@ -65,8 +65,8 @@ static struct process *find_process(int pid)
     return low < process_count && processes[low].pid == pid ? &processes[low] : 0;
 }
 
-/* Sends a signal to all descendants of this process; as the child subreaper it has every orphan among them. Returns how
- * many of them were neither stopped nor dead. Without /proc (a bare chroot) it finds none. */
+/* Send a signal to all descendants of this process, which is the child subreaper of every orphan; return how many of
+ * them were neither stopped nor dead. Without /proc (in a bare chroot) it finds none. */
 static int signal_descendants(int signal)
 {
     static char entries[32768];
@@ -80,7 +80,7 @@ static int signal_descendants(int signal)
         }
     sys_close(proc);
     int me = (int)sys_getpid(), found = 1, running = 0;
-    while (found) { /* mostly twice: a parent's pid is the lower one, unless pids have wrapped around */
+    while (found) { /* two rounds, mostly: a parent's pid is lower, unless pids have wrapped around */
         found = 0;
         for (struct process *p = processes; p < processes + process_count; p++) {
             struct process *parent = find_process(p->parent);
@@ -94,12 +94,12 @@ static int signal_descendants(int signal)
     return running;
 }
 
-/* Kills all processes of the job, and reaps them. Returns 0 if some did not die within five seconds. */
+/* Kill and reap all processes of the job; return 0 if some did not die within five seconds. */
 static int kill_all(int session)
 {
     if (!reap())
         return 1;
-    /* Thousands of processes would leave us a thousandth of the CPU. Where real time is not allowed: so be it. */
+    /* Among thousands of processes we would get a thousandth of the CPU. It is fine if real time is not permitted. */
     int priority = 1, none = 0, alone = sys_getpid() == 1;
     SYS(__NR_sched_setscheduler, 0, SCHED_FIFO, &priority);
     u64 limit = now_ns() + 5000000000u;
@@ -107,7 +107,7 @@ static int kill_all(int session)
         if (alone)
             sys_kill(-1, SIGKILL); /* atomic in the kernel: no fork escapes it */
         else {
-            /* A fork bomb outruns SIGKILL by its forks; so first stop, until all stand still. */
+            /* A fork bomb outruns SIGKILL; so stop its processes first, until none is running. */
             while (signal_descendants(SIGSTOP) > 0 && now_ns() < limit)
                 ;
             signal_descendants(SIGKILL);

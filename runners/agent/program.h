@@ -1,8 +1,8 @@
-/* Starting a job's program: what its process does between clone and execve, and what has to be ready before. */
+/* Start a job's program: prepare for it, and act between clone and execve. */
 
 static int child_events = -1; /* signalfd: SIGCHLD */
 
-/* What the new process needs; it shares our memory until execve, so failures come back in here. */
+/* Order for the new process; it shares our memory until execve, so its failures come back in here. */
 struct start {
     const char *directory;
     char **argv, **environ;
@@ -15,7 +15,7 @@ static int start_program(void *argument)
 {
     struct start *start = argument;
     sys_setsid();
-    /* Inner processes are to be the kernel's first victims, not the agent. Where that is not allowed: so be it. */
+    /* The OOM killer shall prefer jobs to the agent. It is fine if that is not permitted. */
     int score = (int)sys_open("/proc/self/oom_score_adj", O_WRONLY);
     if (score >= 0)
         sys_write(score, "1000", 4);
@@ -37,12 +37,12 @@ static int start_program(void *argument)
     return 127;
 }
 
-/* Once, before the first job that makes a process. */
+/* Prepare once, before the first job that makes a process. */
 static void prepare_for_processes(void)
 {
     if (child_events >= 0)
         return;
-    /* What our parent ignores our children must not: an ignored SIGPIPE or SIGINT survives execve. */
+    /* A signal that our parent ignores would be ignored by jobs, too: SIGPIPE, SIGINT, … */
     for (int signal = 1; signal <= 64; signal++)
         sys_signal(signal, SIG_DFL);
     u64 child_signal = 1ull << (SIGCHLD - 1);
@@ -50,7 +50,7 @@ static void prepare_for_processes(void)
     sys_prctl(PR_SET_CHILD_SUBREAPER, 1);
     if (sys_getpid() != 1)
         return;
-    /* A new network namespace's loopback is down. Elsewhere it is up, and this changes nothing. */
+    /* The loopback of a new network namespace is down. Elsewhere it is up, and this changes nothing. */
     struct {
         char name[16];
         u16 flags;
@@ -64,7 +64,7 @@ static void prepare_for_processes(void)
     sys_close(net);
 }
 
-/* A descriptor above the three that the child's dup3 calls are going to overwrite. */
+/* Move a descriptor above the three that the child's dup3 calls overwrite. */
 static int above_stdio(long fd)
 {
     if (fd < 0 || fd > 2)
@@ -74,11 +74,11 @@ static int above_stdio(long fd)
     return high;
 }
 
-/* A file in memory rather than a pipe: nobody has to feed it, and it is whole before the job starts. */
+/* Open the job's input: a file in memory, not a pipe, so that it is complete before the job starts. */
 static int open_stdin(const u8 *bytes, size_t length)
 {
     int fd = length ? -1 : above_stdio(sys_open("/dev/null", O_RDONLY));
-    if (fd < 0) /* also where a bare chroot has no /dev */
+    if (fd < 0) /* also in a bare chroot, which has no /dev */
         fd = above_stdio(SYS(__NR_memfd_create, "stdin", MFD_CLOEXEC));
     for (size_t at = 0; fd >= 0 && at < length;) {
         long n = sys_write(fd, bytes + at, length - at);

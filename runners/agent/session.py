@@ -1,7 +1,7 @@
-"""The conversation with an agent: who is there, what is its clock, run this, leave.
+"""Talk to an agent: take its hello, map its clock, run jobs, tell it to exit.
 
 Every wait has a deadline. An agent that falls silent, dies or contradicts itself costs its place
-(:class:`~tare.runners.errors.PlaceFailure`), never the run, and no number is ever taken from a contradiction.
+(:class:`~tare.runners.errors.PlaceFailure`), never the run, and no number is taken from a contradiction.
 """
 
 from __future__ import annotations
@@ -9,19 +9,18 @@ from __future__ import annotations
 import os
 import select
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
+from tare.runners.agent.answer import JobAnswer
+from tare.runners.agent.clock import ClockContradiction, ClockMap
 from tare.runners.agent.wire import (
     GUEST_TICK_SECONDS,
-    Done,
     Frame,
     Hello,
-    Output,
     Pong,
     Reader,
     Refused,
-    Started,
     Type,
     WireError,
     decode,
@@ -36,45 +35,31 @@ if TYPE_CHECKING:
     from tare.runners.model import Job
 
 WAKING_SEQUENCE = 0
-"""Of the ping that an agent gets first when it was restored with its guest."""
+"""Sequence number of the first ping to an agent that was restored with its guest."""
 PRELOADED_SEQUENCE = 1
+"""Sequence number of a job that is in the channel before the agent starts."""
 GRACE_SECONDS = 15.0
-"""Silence beyond a job's time-out that is still work: 0.2 s after SIGTERM, up to 5 s of killing, a slow guest."""
+"""Time beyond a job's time-out in which silence is still work: 0.2 s after SIGTERM, up to 5 s of killing, a slow guest."""
 CLOCK_ROUNDS = 10
+"""Pings that map a clock."""
 
 
 class HasFileno(Protocol):
-    """A socket, or what else has a descriptor that is read and written."""
+    """A socket, or anything else with a descriptor to read and write."""
 
     def fileno(self) -> int:
-        """Return the descriptor."""
-
-
-class ClockContradiction(PlaceFailure):
-    """A time that cannot be: out of order by more than the clock's error. The trial is ``invalid``."""
-
-
-@dataclass(frozen=True, slots=True)
-class ClockMap:
-    """How the agent's ``CLOCK_MONOTONIC`` maps to the host's."""
-
-    offset_ns: int = 0
-    """Host's minus agent's."""
-    error_ns: int = 0
-    """Bound on the offset's error: half of the smallest round trip."""
-
-    def to_host(self, agent_ns: int) -> int:
-        """Return the host's time for an agent's."""
-        return agent_ns + self.offset_ns
+        """Return the file descriptor."""
 
 
 def preload(job: Job, *, leave: bool = True, wake: bool = False) -> bytes:
-    """Return the bytes to put into an agent's channel before its launch; :meth:`AgentSession.collect` gets the result.
+    """Encode a job for an agent's channel before its launch; :meth:`AgentSession.collect` gets the result.
 
-    With ``wake`` the agent tells first when it saw them: one that was restored says no hello.
+    Not for a UART: its driver empties the receive FIFO when it starts, so there the job can only follow the hello.
 
-    With ``leave`` the agent leaves by itself after the job. A guest has to stay until its clock is mapped.
-    Not over a UART: its driver empties the receive FIFO when it starts, so there the job can only follow the hello.
+    Args:
+        job: the job.
+        leave: the agent exits by itself after the job. A guest has to stay until its clock is mapped.
+        wake: ping the agent first: one that was restored says no hello.
     """
     data = encode_job(job, PRELOADED_SEQUENCE)
     if wake:
@@ -86,15 +71,7 @@ _WAKING = encode(Frame(Type.PING, WAKING_SEQUENCE))
 
 
 class AgentSession:
-    """The host's end of an agent's channel, which it neither opens nor closes.
-
-    ``same_clock``: the agent reads the host's clock, as all but a guest's do. Otherwise the clock is mapped
-    before and after each job, since the two drift apart (the host's is slewed, by up to 0.5 ms/s).
-    ``speaks_first``: as most do. An agent whose channel ends in ``?`` waits until it is spoken to, because what it
-    said before somebody attached to it would be lost.
-    ``resumed``: what the agent had said before its guest was saved; it is ready again when it answers a first ping,
-    which is in the channel already if it is ``woken``.
-    """
+    """The host's end of an agent's channel, which it neither opens nor closes."""
 
     def __init__(
         self,
@@ -105,6 +82,18 @@ class AgentSession:
         resumed: Hello | None = None,
         woken: bool = False,
     ) -> None:
+        """Begin a session.
+
+        Args:
+            channel: our end of the channel.
+            same_clock: the agent reads the host's clock, as all but guests' agents do. Otherwise the clock is mapped
+                before and after each job, since the two drift apart (the host's is slewed, by up to 0.5 ms/s).
+            speaks_first: the agent says hello by itself, as most do. One whose channel ends in ``?`` waits until it is
+                spoken to, because what it said before somebody attached to the channel would be lost.
+            resumed: the hello from before the agent's guest was saved; the agent is ready again when it answers a
+                first ping.
+            woken: that ping is in the channel already.
+        """
         self._fd = channel if isinstance(channel, int) else channel.fileno()
         os.set_blocking(self._fd, False)
         self._same_clock, self._speaks_first = same_clock, speaks_first
@@ -114,16 +103,16 @@ class AgentSession:
         self._sequence = PRELOADED_SEQUENCE + 1
         self._hello: Hello | None = None
         self.clock = ClockMap()
-        """The mapping most recently found; identity for the host's own clock."""
+        """Most recent mapping; the identity for the host's own clock."""
 
     @property
     def log(self) -> str:
-        """The end of what came in between the frames: a guest's console, if they share a port."""
+        """End of the bytes between frames: a guest's console, if they share a port."""
         return self._reader.noise.decode(errors="replace")
 
     @property
     def skipped_bytes(self) -> int:
-        """Bytes received that were no part of a frame."""
+        """Number of bytes received that were not part of a frame."""
         return self._reader.skipped_bytes
 
     def hello(self, timeout_seconds: float) -> Hello:
@@ -154,7 +143,7 @@ class AgentSession:
         return self._hello
 
     def _wake(self, said: Hello, timeout_seconds: float) -> Hello:
-        """The hello of before, ready anew by the clock of the first answer."""
+        """Renew the hello from before the guest was saved: ready by the clock of the first answer."""
         deadline = _deadline(timeout_seconds)
         if not self._woken:
             self._send(_WAKING, deadline)
@@ -166,7 +155,10 @@ class AgentSession:
         return replace(said, ready_ns=pong.clock_ns)
 
     def map_clock(self, rounds: int = CLOCK_ROUNDS, timeout_seconds: float = 10.0) -> ClockMap:
-        """Exchange ``rounds`` pings; the smallest round trip gives the offset, half of it the bound (Cristian 1989)."""
+        """Map the agent's clock by ``rounds`` pings (Cristian 1989).
+
+        The smallest round trip gives the offset, and half of it bounds the error.
+        """
         if self._same_clock:
             return self.clock
         deadline = _deadline(timeout_seconds)
@@ -192,7 +184,7 @@ class AgentSession:
 
         Raises:
             PlaceFailure: the agent died, fell silent, refused, or contradicted itself.
-            ClockContradiction: its times cannot be.
+            ClockContradiction: its times are impossible.
         """
         hello = self.hello(job.timeout_seconds + GRACE_SECONDS)
         before = self.map_clock()
@@ -200,11 +192,11 @@ class AgentSession:
         deadline = _deadline(job.timeout_seconds + GRACE_SECONDS)
         sent = time.monotonic_ns()
         self._send(encode_job(job, sequence), deadline)
-        parts = _Parts(job, sequence)
-        self._gather(parts, deadline)
+        answer = JobAnswer(job, sequence)
+        self._gather(answer, deadline)
         received = time.monotonic_ns()
         after = self.map_clock()
-        result = self._result(parts, hello, before, after)
+        result = self._result(answer, hello, before, after)
         error_ns = max(before.error_ns, after.error_ns)
         if result.started_ns < sent - error_ns:
             self._contradict(f"the job started {sent - result.started_ns} ns before it was sent")
@@ -214,13 +206,13 @@ class AgentSession:
 
     def collect(self, job: Job, launch_timeout_seconds: float) -> JobResult:
         """Wait for the result of the job that :func:`preload` handed over. Raises as :meth:`run` does."""
-        self._speaks_first = True  # the job was what it waited for
+        self._speaks_first = True  # it waited for something to be said, and the job was that
         hello = self.hello(launch_timeout_seconds)
-        parts = _Parts(job, PRELOADED_SEQUENCE)
-        self._gather(parts, _deadline(job.timeout_seconds + GRACE_SECONDS))
+        answer = JobAnswer(job, PRELOADED_SEQUENCE)
+        self._gather(answer, _deadline(job.timeout_seconds + GRACE_SECONDS))
         received = time.monotonic_ns()
         clock = self.map_clock()
-        result = self._result(parts, hello, clock, clock)
+        result = self._result(answer, hello, clock, clock)
         if result.finished_ns > received + clock.error_ns:
             self._contradict(f"the job ended {result.finished_ns - received} ns after its end was told")
         return result
@@ -230,7 +222,7 @@ class AgentSession:
         self._send(encode(Frame(Type.KILL, self._take_sequence())), _deadline(1))
 
     def exit(self) -> None:
-        """Tell the agent to leave (a guest: to power off). An agent that has left already is fine."""
+        """Tell the agent to exit (in a guest: to power off). It is fine if it has exited already."""
         try:
             self._send(encode(Frame(Type.EXIT, self._take_sequence())), _deadline(1))
         except PlaceFailure:
@@ -240,16 +232,16 @@ class AgentSession:
         self._sequence += 1
         return self._sequence
 
-    def _gather(self, parts: _Parts, deadline: int) -> None:
-        while parts.done is None:
-            message = self._next(deadline, f"stopped answering: {parts.progress()}")
+    def _gather(self, answer: JobAnswer, deadline: int) -> None:
+        while answer.done is None:
+            message = self._next(deadline, f"stopped answering: {answer.progress()}")
             if isinstance(message, Refused):
                 self._fail(f"The agent refused the job: {message.text}.")
-            if complaint := parts.add(message):
+            if complaint := answer.add(message):
                 self._fail(f"The agent contradicts itself: {complaint}.")
 
-    def _result(self, parts: _Parts, hello: Hello, before: ClockMap, after: ClockMap) -> JobResult:
-        started, done = parts.started, parts.done
+    def _result(self, answer: JobAnswer, hello: Hello, before: ClockMap, after: ClockMap) -> JobResult:
+        started, done = answer.started, answer.done
         assert started is not None  # noqa: S101 - what _gather is for
         assert done is not None  # noqa: S101
         if started.clock_ns < hello.ready_ns:
@@ -267,8 +259,8 @@ class AgentSession:
             finished_ns=after.to_host(done.clock_ns),
             inside_seconds=(done.clock_ns - started.clock_ns) / 1e9,
             usage=Usage.from_rusage(done.usage) if done.usage else None,
-            stdout=bytes(parts.streams[0]),
-            stderr=bytes(parts.streams[1]),
+            stdout=bytes(answer.streams[0]),
+            stderr=bytes(answer.streams[1]),
             stdout_bytes=done.stdout_total,
             stderr_bytes=done.stderr_total,
             error=done.error,
@@ -278,7 +270,7 @@ class AgentSession:
     def _next(self, deadline: int, silence: str) -> Message:
         """Return the agent's next message; ``silence`` says what it means if there is none in time."""
         while not self._messages:
-            # Noise that never stops is no message either.
+            # Endless noise is no message either, hence the second condition.
             if not self._wait(select.POLLIN, deadline) or time.monotonic_ns() > deadline:
                 self._fail(f"The agent {silence}.")
             self._receive()
@@ -289,7 +281,7 @@ class AgentSession:
             data = os.read(self._fd, 1 << 18)
         except BlockingIOError:
             return
-        except OSError as error:  # a socket's peer that died with our bytes unread: ECONNRESET
+        except OSError as error:  # ECONNRESET: the peer died with our bytes unread
             self._fail(f"The agent's channel broke: {error}.")
         if not data:
             self._fail("The agent's channel closed: the agent died or was killed.")
@@ -299,7 +291,7 @@ class AgentSession:
             self._fail(f"The agent sent nonsense: {error}.")
 
     def _send(self, data: bytes, deadline: int) -> None:
-        """Write all, reading meanwhile: two sides that only write would wait for each other."""
+        """Write all of it, reading meanwhile: two sides that only write would wait for each other."""
         view = memoryview(data)
         while view:
             try:
@@ -314,7 +306,7 @@ class AgentSession:
                 self._fail(f"The agent's channel broke: {error}.")
 
     def _wait(self, events: int, deadline: int) -> int:
-        """Return the events that came before the deadline, or 0."""
+        """Wait for events; return those that came before the deadline, or 0."""
         poll = select.poll()
         poll.register(self._fd, events)
         left_ms = max(0, deadline - time.monotonic_ns()) / 1e6
@@ -331,55 +323,6 @@ class AgentSession:
         waiting = [type(message).__name__ for message in self._messages]
         told = f" It had still said: {', '.join(waiting)}." if waiting else ""
         raise PlaceFailure(reason + told, log=self.log)
-
-
-class _Parts:
-    """What has been told about one job so far; it notices lies."""
-
-    def __init__(self, job: Job, sequence: int) -> None:
-        self.job = job
-        self.sequence = sequence
-        self.started: Started | None = None
-        self.done: Done | None = None
-        self.streams = (bytearray(), bytearray())
-
-    def progress(self) -> str:
-        """Return how far the job has come, for a failure's text."""
-        out, err = map(len, self.streams)
-        if self.started is None:
-            return "the job was not started"
-        return f"the job was started, {out} bytes of stdout and {err} of stderr came, but no end"
-
-    def add(self, message: Message) -> str:
-        """Take a message; return what is wrong with it, or an empty text."""
-        if not isinstance(message, Started | Output | Done):
-            return f"{message} while job {self.sequence} ran"
-        name = type(message).__name__.lower()
-        if message.sequence != self.sequence:
-            return f"{name} of job {message.sequence} while job {self.sequence} ran"
-        if isinstance(message, Started):
-            again = self.started is not None
-            self.started = message
-            return "the job started twice" if again else ""
-        if self.started is None:
-            return f"{name} came before the job's start"
-        return self._add_output(message) if isinstance(message, Output) else self._add_done(message)
-
-    def _add_output(self, output: Output) -> str:
-        stream = self.streams[output.stream - 1]
-        stream += output.data
-        if len(stream) > self.job.output_limit_bytes:
-            return f"more output was sent than the {self.job.output_limit_bytes} bytes that were asked for"
-        return ""
-
-    def _add_done(self, done: Done) -> str:
-        self.done = done
-        for stream, total in zip(self.streams, (done.stdout_total, done.stderr_total), strict=True):
-            if len(stream) != min(total, self.job.output_limit_bytes):
-                return f"{len(stream)} bytes of output came, but {total} were counted"
-        if bool(done.usage) != bool(self.job.argv):
-            return "only a job that makes a process uses resources"
-        return ""
 
 
 def _deadline(seconds: float) -> int:

@@ -1,5 +1,5 @@
-/* The agent's half of the wire: frames in, frames out. The format is described in ARCHITECTURE.md; wire.py is the
- * host's half. Numbers are little-endian, as both of our architectures are. */
+/* Read and write frames. ARCHITECTURE.md describes the format; wire.py is the host's half. Numbers are little-endian,
+ * as both supported architectures are. */
 
 enum { PING = 1, JOB = 2, KILL = 3, EXIT = 4, HELLO = 64, PONG = 65, STARTED = 66, OUTPUT = 67, DONE = 68, REFUSED = 69 };
 enum {
@@ -8,7 +8,7 @@ enum {
     TAG_STDOUT_TOTAL, TAG_STDERR_TOTAL, TAG_TEXT, TAG_STEAL,
 };
 enum { WIRE_VERSION = 1, FLAG_MORE = 1, PAYLOAD_MAX = 65536, FIELD_HEAD = 5, OUTPUT_MAX = 32768 };
-enum { STRINGS_MAX = 8192 }; /* arguments of a job, and variables */
+enum { STRINGS_MAX = 8192 }; /* largest number of a job's arguments, and of its variables */
 
 /* Packed: frames lie back to back, at any address. */
 struct __attribute__((packed)) frame {
@@ -21,7 +21,7 @@ struct __attribute__((packed)) frame {
 
 static int channel_in = -1, channel_out = -1;
 static int lost;    /* the host is gone: end of file or a failed write */
-static u64 skipped; /* bytes received that were no part of a whole frame */
+static u64 skipped; /* bytes received that were not part of a frame */
 static u8 inbox[2 * (sizeof(struct frame) + PAYLOAD_MAX)];
 static size_t inbox_used;
 static u8 outbox[4 * OUTPUT_MAX];
@@ -50,8 +50,8 @@ static u64 read_number(const u8 *at, u32 length)
     return value;
 }
 
-/* Sends all that waits. Blocks: a host that does not read has deadlines of its own. Also tried after the end of the
- * input: where the channel is two pipes, the host may still listen. */
+/* Send all that waits, and block for it: a host that does not read has deadlines of its own. Tried after the end of the
+ * input as well: if the channel is two pipes, the host may still be listening. */
 static void flush(void)
 {
     for (size_t sent = 0; sent < outbox_used;) {
@@ -105,8 +105,8 @@ static void refuse(u32 sequence, const char *why)
     end();
 }
 
-/* Hands each whole frame of the inbox to `handle` and keeps the unfinished rest. What is no frame is counted and
- * skipped byte by byte, so that noise costs only the frames it hit. */
+/* Hand each complete frame of the inbox to `handle` and keep the unfinished rest. Other bytes are skipped one by one
+ * and counted, so that noise costs only the frames it hits. */
 static void take_frames(void (*handle)(struct frame *))
 {
     size_t at = 0;

@@ -1,6 +1,6 @@
-"""The host's half of the wire: frames, fields and the messages made of them. ``wire.h`` is the agent's half.
+"""Encode and decode what host and agent say to each other: frames, their fields, and messages.
 
-The format is described in ``ARCHITECTURE.md``. Nothing here waits or opens anything; see :mod:`tare.runners.agent.session`.
+``ARCHITECTURE.md`` describes the format; ``wire.h`` is the agent's half. Nothing here waits or opens anything.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 VERSION = 1
 MAGIC = b"TARE"
 MORE = 1
-"""Flag: the job goes on in the next frame."""
+"""Flag of a frame: the job continues in the next one."""
 PAYLOAD_MAX = 65536
+"""Bytes of the largest payload."""
 NOISE_TAIL = 4096
-"""Bytes of noise that are kept to be shown."""
+"""Bytes of noise that are kept for failures' logs."""
 
 _HEADER = struct.Struct("<4sBBHIII")
 _CRC = struct.Struct("<I")
@@ -31,7 +32,7 @@ HEADER_BYTES = _HEADER.size + _CRC.size
 
 
 class Type(IntEnum):
-    """What a frame says. From 64 on: said by the agent."""
+    """Kind of a frame; those from 64 on are the agent's."""
 
     PING = 1
     JOB = 2
@@ -46,7 +47,7 @@ class Type(IntEnum):
 
 
 class Tag(IntEnum):
-    """What a field of a payload holds; the numbers are shared by all types of frame."""
+    """Kind of a payload's field; all types of frame share the numbers."""
 
     ARGV = 1
     ENVIRON = 2
@@ -55,7 +56,7 @@ class Tag(IntEnum):
     TIMEOUT = 5
     OUTPUT_LIMIT = 6
     SIZE = 7
-    """Bytes of a job that spans frames, so that the loss of one of them is noticed."""
+    """Bytes of a job that spans frames, so that a lost frame is noticed."""
     CLOCK = 16
     READY = 17
     PID = 18
@@ -72,15 +73,15 @@ class Tag(IntEnum):
 
 
 GUEST_TICK_SECONDS = 0.01
-"""Of ``/proc/stat``: USER_HZ is 100 on all architectures that guests run on (proc_stat(5))."""
+"""Tick of ``/proc/stat``: USER_HZ is 100 on all architectures that guests run on (proc_stat(5))."""
 
 
 class WireError(ValueError):
-    """A whole frame whose content makes no sense: the other side is broken, not the line."""
+    """An undamaged frame whose content makes no sense: the other side is broken, not the line."""
 
 
 class Frame(NamedTuple):
-    """One frame, whole and undamaged."""
+    """One complete and undamaged frame."""
 
     type: int
     sequence: int
@@ -90,10 +91,10 @@ class Frame(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """The agent can take jobs. Times are its own ``CLOCK_MONOTONIC`` in ns."""
+    """Message: the agent can take jobs. Times are its own ``CLOCK_MONOTONIC`` in ns."""
 
     born_ns: int
-    """At its first instruction."""
+    """Time of its first instruction."""
     ready_ns: int
     pid: int
     is_pid_1: bool
@@ -103,7 +104,7 @@ class Hello:
 
 @dataclass(frozen=True, slots=True)
 class Pong:
-    """The answer to the PING of the same sequence."""
+    """Message: the answer to the PING with the same sequence number."""
 
     sequence: int
     clock_ns: int
@@ -112,7 +113,7 @@ class Pong:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The clock just before the job's process was made."""
+    """Message: the job starts. ``clock_ns`` is just before its process is made."""
 
     sequence: int
     clock_ns: int
@@ -120,7 +121,7 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """Bytes of a stream: 1 is stdout, 2 is stderr."""
+    """Message: output of the job. Stream 1 is stdout, 2 is stderr."""
 
     sequence: int
     stream: int
@@ -129,7 +130,7 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The job's end. ``usage`` is the kernel's ``struct rusage`` as 18 numbers, empty for the null job."""
+    """Message: the job has ended. ``usage`` is ``struct rusage`` as 18 numbers, empty for the null job."""
 
     sequence: int
     clock_ns: int
@@ -141,12 +142,12 @@ class Done:
     stderr_total: int
     error: str
     steal_ticks: int | None = None
-    """Of the guest's kernel, while the job ran; ``None`` outside of guests and for the null job."""
+    """Steal ticks counted by the guest's kernel during the job; ``None`` outside of guests and for the null job."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The agent could not take a frame or a job; sequence 0: it could not set up its place."""
+    """Message: the agent refuses a frame or a job; sequence 0: it could not set up its place."""
 
     sequence: int
     text: str
@@ -156,7 +157,7 @@ Message = Hello | Pong | Started | Output | Done | Refused
 
 
 def encode(frame: Frame) -> bytes:
-    """Return the frame's bytes. Its payload may have up to :data:`PAYLOAD_MAX` bytes."""
+    """Encode a frame; its payload may have up to :data:`PAYLOAD_MAX` bytes."""
     if len(frame.payload) > PAYLOAD_MAX:
         raise WireError(f"a payload of {len(frame.payload)} bytes is more than a frame takes")
     crc = zlib.crc32(frame.payload)
@@ -165,12 +166,12 @@ def encode(frame: Frame) -> bytes:
 
 
 def pack_fields(fields: Iterable[tuple[int, bytes]]) -> bytes:
-    """Return a payload of these tags and bytes."""
+    """Encode a payload of tags and bytes."""
     return b"".join(_FIELD.pack(tag, len(value)) + value for tag, value in fields)
 
 
 def unpack_fields(payload: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield tags and bytes. Raises :class:`WireError` where a field is cut off."""
+    """Decode a payload; raises :class:`WireError` if a field is cut off."""
     at = 0
     while at < len(payload):
         if len(payload) - at < _FIELD.size:
@@ -184,7 +185,7 @@ def unpack_fields(payload: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def encode_job(job: Job, sequence: int) -> bytes:
-    """Return the frame, or frames, that hand a job over.
+    """Encode a job as one frame or more.
 
     Raises:
         WireError: an argument or variable has a NUL in it, which no program could be given.
@@ -219,10 +220,10 @@ def _u64(value: int) -> bytes:
 
 
 def decode(frame: Frame) -> Message:
-    """Return what the agent says in a frame.
+    """Decode an agent's frame.
 
     Raises:
-        WireError: no frame of an agent, or one without the fields its type must have.
+        WireError: an agent sends no such frame, or a field of its type is missing.
     """
     fields = dict(unpack_fields(frame.payload))
 
@@ -278,9 +279,9 @@ def _done(sequence: int, number: Callable[[Tag], int], fields: dict[int, bytes])
 
 
 class Reader:
-    """Finds frames in a stream of bytes that may hold anything else, too.
+    """Find frames in a stream of bytes that may hold anything else, too.
 
-    What is no whole, undamaged frame is skipped, counted in :attr:`skipped_bytes`, and its end kept in :attr:`noise`.
+    All other bytes are skipped and counted in :attr:`skipped_bytes`; their end is kept in :attr:`noise`.
     """
 
     def __init__(self) -> None:
@@ -289,7 +290,7 @@ class Reader:
         self._waiting = bytearray()
 
     def feed(self, data: bytes) -> list[Frame]:
-        """Take further bytes; return the frames that are whole now, in order."""
+        """Take further bytes; return the frames that are complete now, in order."""
         waiting = self._waiting
         waiting += data
         frames: list[Frame] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tare.runners.agent.session import ClockMap
+    from tare.runners.agent.clock import ClockMap
     from tare.runners.agent.wire import Hello
 
 RATE_BOUND = 50e-6

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-    from tare.runners.agent.session import ClockMap
+    from tare.runners.agent.clock import ClockMap
     from tare.runners.agent.wire import Hello
     from tare.runners.context import RunContext
     from tare.runners.guests.watch import Watch

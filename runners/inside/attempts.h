@@ -1,14 +1,14 @@
-/* What a place could do to its host, tried out. Each attempt must be harmless where it succeeds, also on bare metal as
- * root where everything does. Therefore: what is opened is not written to (but for a marker file made for that), what is
- * called has arguments that the kernel refuses *after* it has checked the permission, and what would change this process
- * is done in a child that ends at once. The comment at each says why nothing happens.
+/* Try what a place can do to its host. Each attempt must be harmless if it succeeds, even as root on bare metal, where
+ * all do. Therefore files are opened and not written to (except for a marker file made for that), system calls get
+ * arguments that the kernel refuses *after* its permission check, and what would change this process is done in a child
+ * that exits at once. The comment at each attempt says why nothing happens.
  *
- * Answers, one a line: NAME, "done", "refused" or "absent", the errno's name, what was tried; with tabs between.
- * "done" is not "open" yet: a guest may load modules, into its own kernel. That is judged outside.
+ * Answers, one a line: NAME, "done", "refused" or "absent", the errno's name, what was tried; separated by tabs.
+ * "done" does not mean that the host is open: a guest may load modules into its own kernel. The suite judges that.
  *
- * Arguments, all optional: marker=PATH, a file of the host's that appends are harmless to · nonce=TEXT, in the command
- * line of a process of the host's · disk=MAJOR:MINOR, a block device of the host's · hierarchy=OPTIONS, a cgroup v1
- * hierarchy that is mounted on the host · folder=PATH, an existing folder to make device nodes in. */
+ * Arguments, all optional: marker=PATH, a file of the host that may be appended to · nonce=TEXT, in the command line of a
+ * process of the host · disk=MAJOR:MINOR, a block device of the host · hierarchy=OPTIONS, a cgroup v1 hierarchy that is
+ * mounted on the host · folder=PATH, an existing folder to make device nodes in. */
 
 #include <linux/bpf.h>
 #include <linux/perf_event.h>
@@ -24,7 +24,7 @@ static struct {
     u32 disk;
 } given;
 
-static char path_of[4096]; /* the path that was put together last */
+static char path_of[4096]; /* the path that was assembled last */
 
 static const char *joined(const char *front, const char *back)
 {
@@ -48,10 +48,10 @@ static void answer(const char *name, long result, const char *tried)
     sys_write(1, line, (size_t)(at - line));
 }
 
-/* The kernel got past its permission check if it complains of the nonsense behind it. */
+/* Turn the expected complaint into success: the kernel makes it after its permission check. */
 static long permitted(long result, int complaint) { return result == -complaint ? DONE : result; }
 
-/* A descriptor or an errno → done or an errno. */
+/* Close a descriptor and return 0, or return the error. */
 static long closed(long fd)
 {
     if (fd < 0)
@@ -60,7 +60,7 @@ static long closed(long fd)
     return DONE;
 }
 
-/* Runs it in a child, whose end undoes what it did to itself. errnos are below 256, so the exit status holds one. */
+/* Run an attempt in a child, whose end undoes what it did to itself; its exit status is the errno, always below 256. */
 static long in_child(long (*attempt)(void))
 {
     int status;
@@ -78,7 +78,7 @@ static long in_child(long (*attempt)(void))
 
 /* ---- the host's files -------------------------------------------------------------------------------------- */
 
-/* Appends one letter, by which the host sees which way was taken. */
+/* Append one letter, by which the host recognises the way that was taken. */
 static long append(const char *path, char letter)
 {
     int fd = (int)sys_openat(AT_FDCWD, path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0);
@@ -89,7 +89,7 @@ static long append(const char *path, char letter)
     return result < 0 ? result : DONE;
 }
 
-/* The classic way out of a chroot: a second one below leaves the working directory outside, and `..` goes on from there. */
+/* Leave a chroot: a second chroot leaves the working directory outside, and `..` leads up from there. */
 static long leave_chroot(void)
 {
     int here = (int)sys_openat(AT_FDCWD, given.folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
@@ -129,7 +129,7 @@ static int contains(const char *text, size_t n, const char *part)
     return 0;
 }
 
-/* The pid, as seen here, of the process that has the nonce in its command line and is not this one; 0: none. */
+/* Find the pid of another process that has the nonce in its command line; 0 if there is none. */
 static int find_decoy(void)
 {
     static char names[32768], line[4096];
@@ -163,7 +163,7 @@ static const char *of_decoy(const char *file)
     return path;
 }
 
-/* PTRACE_SEIZE does not stop the process, and the tracer's end lets it go. */
+/* PTRACE_SEIZE does not stop the process, and the end of the tracer detaches it. */
 static long trace_decoy(void) { return SYS(__NR_ptrace, PTRACE_SEIZE, decoy_pid, 0, 0); }
 
 static long enter_decoy(void)
@@ -187,8 +187,8 @@ static void try_processes(void)
 
 /* ---- the kernel -------------------------------------------------------------------------------------------- */
 
-/* A tick far off is refused, but only after CAP_SYS_TIME; so is a time with 2 s of nanoseconds, before it: that one only
- * says whether a filter lets the call pass. Setting the clock to what it is would not be harmless: it makes NTP start over. */
+/* An absurd tick is refused, but only after the check of CAP_SYS_TIME. A time with 2 s of nanoseconds is refused before
+ * it, which only tells whether a filter lets the call pass. Setting the clock to its own time would restart NTP. */
 static long set_time(void)
 {
     struct timex change = {.modes = ADJ_TICK, .tick = 1};
@@ -197,7 +197,7 @@ static long set_time(void)
     return result < 0 ? result : permitted(SYS(__NR_clock_settime, CLOCK_REALTIME, &nonsense), EINVAL);
 }
 
-/* Listing what is loaded changes nothing, and asks for the power to load. */
+/* Listing what is loaded changes nothing, and requires the right to load. */
 static long use_bpf(void)
 {
     union bpf_attr request;
@@ -205,7 +205,7 @@ static long use_bpf(void)
     return permitted(SYS(__NR_bpf, BPF_PROG_GET_NEXT_ID, &request, 64), ENOENT);
 }
 
-/* Opened disabled, and closed. */
+/* The counter is opened disabled, and closed. */
 static long watch_all(void)
 {
     struct perf_event_attr event;
@@ -218,7 +218,7 @@ static long watch_all(void)
 
 static long raise_priority(void) { return SYS(__NR_setpriority, 0, 0, -1); }
 
-/* The first of several files that is there, opened for writing and closed. */
+/* Open the first of several files that exists for writing, and close it. */
 static void open_first(const char *name, const char *const *paths)
 {
     for (; *paths; paths++) {
@@ -241,10 +241,10 @@ static void try_kernel(void)
     };
     static char log[256];
     answer("set-time", set_time(), "adjtimex and clock_settime with impossible values");
-    /* An image of no bytes: after CAP_SYS_MODULE it is ENOEXEC. */
+    /* An empty module is ENOEXEC, after the check of CAP_SYS_MODULE. */
     long result = permitted(SYS(__NR_init_module, log, 0, ""), ENOEXEC);
     answer("load-module", result == -ENOSYS ? ABSENT : result, "init_module with an empty image");
-    /* Wrong magic numbers are EINVAL, after CAP_SYS_BOOT. */
+    /* Wrong magic numbers are EINVAL, after the check of CAP_SYS_BOOT. */
     answer("reboot", permitted(SYS(__NR_reboot, 0, 0, 0, 0), EINVAL), "reboot with wrong magic numbers");
     answer("read-kernel-log", SYS(__NR_syslog, 3, log, sizeof log), "syslog(SYSLOG_ACTION_READ_ALL)");
     answer("use-bpf", use_bpf(), "bpf(BPF_PROG_GET_NEXT_ID)");
@@ -257,7 +257,7 @@ static void try_kernel(void)
 
 /* ---- host name, network ------------------------------------------------------------------------------------ */
 
-/* The same name again. */
+/* Set the host name to what it is. */
 static long set_hostname(void)
 {
     struct new_utsname name;
@@ -265,7 +265,7 @@ static long set_hostname(void)
     return result < 0 ? result : SYS(__NR_sethostname, name.nodename, strlen(name.nodename));
 }
 
-/* The same flags again. */
+/* Set the loopback's flags to what they are. */
 static long configure_network(void)
 {
     struct {
@@ -293,7 +293,7 @@ static void try_names_and_network(void)
 
 /* ---- mounts and devices ------------------------------------------------------------------------------------ */
 
-/* Makes the node, opens it for reading, reads nothing, and removes it. */
+/* Make a device node, open it for reading, read nothing, and remove it. */
 static void try_device(const char *name, const char *file, int kind, u32 device, const char *tried)
 {
     joined(given.folder, file);
@@ -305,7 +305,8 @@ static void try_device(const char *name, const char *file, int kind, u32 device,
     answer(name, result == -ENXIO || result == -ENODEV ? ABSENT : result, tried);
 }
 
-/* Mounting a hierarchy that the host has mounted joins it. In a mount namespace that goes with the child; opened, not written. */
+/* Mount a hierarchy that the host has mounted, which joins it, in a mount namespace that ends with the child; its file
+ * is opened and not written to. */
 static long open_release_agent(void)
 {
     long result = SYS(__NR_unshare, CLONE_NEWNS);
@@ -320,7 +321,7 @@ static void try_mounts_and_devices(void)
 {
     if (!given.folder)
         return;
-    /* It is not a mount point, which is EINVAL, after CAP_SYS_ADMIN over the mount namespace. */
+    /* The path is no mount point, which is EINVAL, after the check of CAP_SYS_ADMIN over the mount namespace. */
     sys_mkdir(joined(given.folder, "/tare-mount"), 0700);
     answer("mount", permitted(sys_umount2(path_of, 0), EINVAL), "umount of what is not mounted");
     SYS(__NR_unlinkat, AT_FDCWD, path_of, AT_REMOVEDIR);

@@ -1,12 +1,12 @@
-/* The environment as a job sees it, in items: "NAME LENGTH\n", then so many bytes and a newline. */
+/* Print the environment as a job sees it, in items: "NAME LENGTH\n", so many bytes, and a newline. */
 
-/* Enough for each but a mount table of hundreds; what is cut says so by being exactly as long. */
+/* Enough for all items but a table of hundreds of mounts; an item of exactly this length was cut. */
 enum { ITEM_MAX = 64 << 10 };
 static char item[ITEM_MAX];
 
 static void put(const char *name, const char *bytes, size_t n)
 {
-    static char head[8192]; /* a library's path is a name, too */
+    static char head[8192]; /* names include paths of libraries */
     char *end = head + sizeof head;
     char *at = put_text(put_text(head, end, name), end, " ");
     at = put_text(put_number(at, end, n), end, "\n");
@@ -32,7 +32,7 @@ static size_t read_all(int fd, char *to, size_t size)
     return n;
 }
 
-/* The item is there only if the file is. */
+/* Print the content of a file; nothing if it cannot be read. */
 static void put_file(const char *path)
 {
     int fd = (int)sys_open(path, O_RDONLY);
@@ -49,7 +49,7 @@ static void put_link(const char *path)
         put(path, item, (size_t)n);
 }
 
-/* CPUs that this process may run on: what nproc says. */
+/* Print the number of CPUs that this process may run on, as nproc does. */
 static void put_cpus(void)
 {
     u64 mask[1024 / 8]; /* 8192 CPUs, the most that Linux can be built for */
@@ -63,8 +63,8 @@ static void put_cpus(void)
     put_string("cpus", text);
 }
 
-/* A C library names itself in its own text: glibc "GNU C Library (…) stable release version 2.36.", musl "musl libc (…)".
- * Blocks overlap, so that a name on their border is found. */
+/* Find the name that a C library has in its text: glibc "GNU C Library (…) stable release version 2.36.", musl "musl
+ * libc (…)". Blocks overlap, so that a name on their border is found. */
 static void put_libc(const char *path)
 {
     static const char *const names[] = {"GNU C Library (", "musl libc ("};
@@ -98,7 +98,7 @@ static int fingerprint(char **libraries)
         "/proc/self/status", "/proc/self/mountinfo", "/proc/self/uid_map", "/proc/self/gid_map", "/proc/self/cgroup",
         "/proc/self/limits", "/proc/meminfo", "/proc/cpuinfo", "/proc/cmdline", "/proc/sys/kernel/random/boot_id",
         "/sys/devices/system/clocksource/clocksource0/current_clocksource",
-        /* What the cgroups say: of their namespace's root in containers, of the host's elsewhere. */
+        /* The limits of the visible root: of the cgroup namespace in containers, of the host elsewhere. */
         "/sys/fs/cgroup/cpu.max", "/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/pids.max",
         "/sys/kernel/security/lsm", "/proc/self/attr/current",
     };
@@ -118,7 +118,7 @@ static int fingerprint(char **libraries)
         put_string("machine", name.machine);
     }
     put_cpus();
-    /* A guest's starts at its own boot; on the host's kernel it is the host's. */
+    /* A guest's clock starts at its own boot; on the host's kernel it is the host's. */
     char clock[24];
     put_number(clock, clock + sizeof clock, now_ns());
     put_string("monotonic", clock);

@@ -1,13 +1,13 @@
-/* What a place looks like from inside, and what it lets its jobs do to the host. One static program for all places.
+/* Look at a place from inside, and try what it lets its jobs do to the host. One static program for all places.
  *
- *     tare-inside fingerprint [LIBC…]          what is seen: files of /proc and /sys, namespaces, CPUs, C libraries
- *     tare-inside attempts KEY=VALUE…          what is permitted: see attempts.h
- *     tare-inside limits PROBE…                what limits are in force: see limits.h
- *     tare-inside net-server ADDRESS           the host's end of a connection, see net.h
- *     tare-inside latency|out|in ADDRESS PORT COUNT CAP_MS     the place's end
- *     tare-inside decoy NAME                   does nothing until its standard input ends
+ *     tare-inside fingerprint [LIBC…]          print files of /proc and /sys, namespaces, CPUs, C libraries
+ *     tare-inside attempts KEY=VALUE…          try what is permitted: see attempts.h
+ *     tare-inside limits PROBE…                try which limits are in force: see limits.h
+ *     tare-inside net-server ADDRESS           be the host's end of a connection, see net.h
+ *     tare-inside latency|out|in ADDRESS PORT COUNT CAP_MS     be the place's end
+ *     tare-inside decoy NAME                   wait until the standard input ends
  *
- * It judges nothing: `runners/inside/` reads the answers and compares them with the host's. */
+ * It judges nothing: the Python modules here read the answers and compare them with the host's. */
 
 #include "sys.h"
 

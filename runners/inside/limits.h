@@ -1,11 +1,11 @@
-/* What a job's limits are, tried out. Each probe is a job of its own, as the kernel or the suite may end it, and says what
- * it found in lines "NAME VALUE". All of them are bounded: a place without limits must not harm its host.
+/* Try a job's limits. Each probe is a job of its own, as the kernel or the suite may kill it, and prints its findings
+ * in lines "NAME VALUE". All probes are bounded: without limits, they must not harm the host.
  *
- *     limits see                       CPUs, memory and cgroup files, as programs see them that ask
- *     limits memory BYTES              touches so much in a child: "reached_bytes", and how that ended
- *     limits pids COUNT                forks so many that wait: "reached", and why it stopped
- *     limits cpu COUNT MS              spins in so many children: CPU time and wall time
- *     limits io FOLDER BYTES MS        writes through to the disk: bytes and time */
+ *     limits see                       print CPUs, memory and cgroup files, as programs see them
+ *     limits memory BYTES              touch so much in a child: "reached_bytes", and how that ended
+ *     limits pids COUNT                fork so many that wait: "reached", and why it stopped
+ *     limits cpu COUNT MS              spin in so many children: CPU time and wall time
+ *     limits io FOLDER BYTES MS        write through to the disk: bytes and time */
 
 enum { SEEN_CPUS_MAX = 8192, PIDS_MAX = 8192, HELD_NS = 600000000, PIDS_NS = 1000000000 };
 enum { STRIDE = 1 << 20, PAGE_LEAST = 4096 };
@@ -19,7 +19,7 @@ static int is_error(long value) { return value < 0 && value > -4096; }
 
 static long fork_one(void) { return SYS(__NR_clone, SIGCHLD, 0, 0, 0, 0); }
 
-/* One line "NAME text", without the file's last newline; nothing if it cannot be read. */
+/* Print "NAME text" without the file's last newline; nothing if it cannot be read. */
 static void say_file(const char *path)
 {
     char line[512], *end = line + sizeof line;
@@ -57,7 +57,7 @@ static int limits_see(void)
     return 0;
 }
 
-/* In a child, so that somebody is left to tell of its end. */
+/* Touch memory in a child, so that this process can report its end. */
 static int limits_memory(u64 bytes)
 {
     long shared = map(PAGE_LEAST, 1);
@@ -74,7 +74,7 @@ static int limits_memory(u64 bytes)
             for (size_t at = 0; at < STRIDE; at += PAGE_LEAST)
                 ((volatile u8 *)more)[at] = 1;
         }
-        sys_poll(0, 0, HELD_NS, 0); /* long enough for one who only looks now and then */
+        sys_poll(0, 0, HELD_NS, 0); /* long enough for a watcher that looks every quarter of a second */
         sys_exit(0);
     }
     if (pid < 0)

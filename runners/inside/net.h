@@ -1,10 +1,10 @@
-/* Both ends of a TCP connection between a place and its host. One byte says what the connection is for:
+/* Be either end of a TCP connection between a place and its host. The first byte says what the connection is for:
  *
- *     'e'            the host sends back every byte that comes (round trips)
- *     's'            the host takes bytes to their end and answers with their number, u64 (place → host)
+ *     'e'            the host returns every byte (round trips)
+ *     's'            the host takes all bytes and answers with their number, u64 (place → host)
  *     'r', u64       the host sends so many bytes (host → place)
  *
- * The server prints "ADDRESS PORT" when it listens. It takes one connection after the other and lives until it is killed. */
+ * The server prints "ADDRESS PORT" when it is listening. It takes one connection after the other until it is killed. */
 
 enum { CHUNK = 128 << 10, TRIPS_MAX = 1 << 17 };
 enum { AF_INET_ = 2, SOCK_STREAM_ = 1, IPPROTO_TCP_ = 6, TCP_NODELAY_ = 1, MSG_NOSIGNAL_ = 0x4000 };
@@ -106,7 +106,7 @@ static int net_server(const char *where)
     if (fd < 0 || !parse_address(where, 0, &mine))
         return failed("server's socket", fd);
     long done = SYS(__NR_bind, fd, &mine, sizeof mine);
-    if (done == -EADDRNOTAVAIL) { /* an address that the place's network translates */
+    if (done == -EADDRNOTAVAIL) { /* the place's network translates this address */
         where = local;
         parse_address(where, 0, &mine);
         done = SYS(__NR_bind, fd, &mine, sizeof mine);
@@ -138,7 +138,7 @@ static void say(const char *name, u64 value)
     sys_write(1, line, (size_t)(at - line));
 }
 
-/* Ascending; Shell's sort with Ciura's gaps, enough for what TRIPS_MAX allows. */
+/* Sort ascending: Shell's sort with Ciura's gaps, enough for TRIPS_MAX. */
 static void sort(u64 *values, size_t n)
 {
     static const size_t gaps[] = {33936, 15391, 6980, 3165, 1435, 651, 301, 132, 57, 23, 10, 4, 1};
@@ -152,7 +152,7 @@ static void sort(u64 *values, size_t n)
         }
 }
 
-/* The value that a share of all (in thousandths) does not exceed: nearest rank. */
+/* Find the value that a share (in thousandths) of all does not exceed: nearest rank. */
 static u64 rank(const u64 *sorted, size_t n, size_t thousandths)
 {
     size_t at = (n * thousandths + 999) / 1000;

@@ -13,11 +13,11 @@
  *   PING    3, 0
  *   SPAWNED 17, id, pid, requested, spawned
  *   PONG    20, 0
- *   FAILED  18, id, index of the step (-1: making the process, -2: starting the program, -3: entering the cgroups), errno
+ *   FAILED  18, id, index of the step (-1: making the process, -2: starting its program, -3: entering cgroups), errno
  *   GONE    19, id, wait status, reaped, gone, errno of the first folder that could not be removed, 18 words of rusage
  *
- * A child is born in its cgroups: on v2 by CLONE_INTO_CGROUP; on v1 the launcher itself enters them before `requested` and
- * returns after `spawned`, so the cost of the migration is not in the timeline. `tasks` moves a single thread;
+ * A child is born in its cgroups: on v2 by CLONE_INTO_CGROUP; on v1 the launcher itself enters them before `requested`
+ * and returns after `spawned`, so the cost of the migration is not in the timeline. `tasks` moves a single thread;
  * `cgroup.procs` would take the kernel's global thread-group lock for writing and make every fork and exit wait.
  *
  * The child executes its instructions (steps.h) between clone3(2) and execveat(2), so the measured path has no Python,
@@ -237,7 +237,7 @@ static void spawn(struct request *request, const u8 *at, const u8 *end)
     request->child = slot;
     slot->error = 0;
     /* As vfork(2): nothing is copied, and the child's few writes are seen here. One stack suffices, as it is free again
-     * when clone3 returns. The child stamps its own birth: a stamp taken after clone3 would be later than the agent's. */
+     * when clone3 returns. The child stamps its own birth: a stamp after clone3 would be later than the agent's first. */
     args.flags = request->flags | CLONE_VM | CLONE_VFORK;
     args.exit_signal = SIGCHLD;
     args.stack = (u64)(uintptr_t)stack;

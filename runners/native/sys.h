@@ -1,14 +1,14 @@
 /* The base of Tare's small programs: start, raw system calls, and the handful of functions C itself needs.
  *
  * Why no libc: a static glibc program executes dozens of `cpuid` before main, each a VM exit on a virtual host, and
- * sets up stdio, locale and TLS; that costs more than the launch we want to see. Only kernel uapi headers are used.
+ * sets up stdio, locale and TLS; that costs more than the launch to be measured. Only kernel uapi headers are used.
  *
  * A program includes this file once and defines
  *
  *     int tare_main(int argc, char **argv, char **envp);
  *
- * System calls return what the kernel returns: a value >= 0, or -errno. `born_ns` is the clock at the first instruction.
- * Started with the one argument `--self-check`, every program prints `tare-native` and leaves (see build.py).
+ * System calls return what the kernel returns: a value >= 0, or -errno. `born_ns` is the time of the first instruction.
+ * With the single argument `--self-check`, every program prints `tare-native` and exits (see build.py).
  */
 #ifndef TARE_SYS_H
 #define TARE_SYS_H
@@ -66,7 +66,7 @@ static inline long syscall6(long number, long a, long b, long c, long d, long e,
 
 __asm__(".globl _start\n"
         "_start:\n"
-        "  xor %ebp, %ebp\n" /* marks the outermost frame, as the ABI asks */
+        "  xor %ebp, %ebp\n" /* marks the outermost frame, as the ABI requires */
         "  mov %rsp, %rdi\n"
         "  and $-16, %rsp\n"
         "  call tare_start\n"
@@ -186,7 +186,7 @@ static __attribute__((noinline, unused)) long clone3_call(const struct clone_arg
     return result;
 }
 
-/* Wrappers, named as in section 2 of the manual; forms that aarch64 lacks (open, dup2, pipe, …) go by their successors. */
+/* Wrappers, named as in section 2 of the manual; those that aarch64 lacks (open, dup2, pipe, …) use their successors. */
 static inline long sys_read(int fd, void *to, size_t n) { return SYS(__NR_read, fd, to, n); }
 static inline long sys_write(int fd, const void *from, size_t n) { return SYS(__NR_write, fd, from, n); }
 static inline long sys_close(int fd) { return SYS(__NR_close, fd); }
@@ -238,10 +238,10 @@ static inline long sys_signal(int signal, void (*handler)(int))
     return SYS(__NR_rt_sigaction, signal, &action, 0, 8);
 }
 
-/* Sets the mask of blocked signals (bit n-1: signal n). */
+/* Set the mask of blocked signals (bit n-1: signal n). */
 static inline long sys_sigmask(u64 mask) { return SYS(__NR_rt_sigprocmask, SIG_SETMASK, &mask, 0, 8); }
 
-/* Like poll(2), but in ns; timeout < 0: for ever. Signals that `blocked` does not hold interrupt it. */
+/* Like poll(2), but in ns; timeout < 0: for ever. Signals that are not in `blocked` interrupt it. */
 static inline long sys_poll(struct pollfd *fds, unsigned count, int64_t timeout_ns, const u64 *blocked)
 {
     struct __kernel_timespec timeout = {timeout_ns / 1000000000, timeout_ns % 1000000000};
@@ -330,7 +330,7 @@ static inline int starts_with(const char *text, const char *prefix)
     return 1;
 }
 
-/* Reads a decimal number and stops at the first other character. `*end`, if wanted, gets where that is. */
+/* Read a decimal number up to the first other character; `*end`, if given, is set to that. */
 static inline u64 parse_number(const char *text, const char **end)
 {
     u64 value = 0;
@@ -341,8 +341,8 @@ static inline u64 parse_number(const char *text, const char **end)
     return value;
 }
 
-/* Appends text, or a decimal number, at `at` inside a buffer that ends at `end`; always terminates, never overruns.
- * Returns the new position (of the terminator), so that calls chain. */
+/* Append a text, or a decimal number, at `at` in a buffer that ends at `end`; always terminate it, never overrun it.
+ * Return the position of the terminator, so that calls chain. */
 static inline char *put_text(char *at, const char *end, const char *text)
 {
     while (*text && at + 1 < end)
@@ -361,7 +361,7 @@ static inline char *put_number(char *at, const char *end, u64 value)
     return put_text(at, end, first);
 }
 
-/* "ENOENT" for 2 or -2; "" for one not listed: then the number has to do. */
+/* "ENOENT" for 2 or -2; "" for an error that is not listed. */
 static inline const char *errno_name(long error)
 {
 #define NAME(e) case e: return #e;

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tare.runners.agent import session as session_module
-from tare.runners.agent.session import PRELOADED_SEQUENCE, AgentSession, ClockContradiction, preload
+from tare.runners.agent.clock import ClockContradiction
+from tare.runners.agent.session import PRELOADED_SEQUENCE, AgentSession, preload
 from tare.runners.agent.wire import Frame, Reader, Tag, Type, encode, pack_fields
 from tare.runners.errors import PlaceFailure
 from tare.runners.model import Job
