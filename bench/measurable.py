@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from tare.runners.context import Runner
     from tare.runners.model import Limits
 
+WorkloadKind = Literal["cold", "steady"]
+"""``cold``: a place of its own for each trial. ``steady``: many jobs in one place."""
+
 Kind = Literal["cold", "steady", "experiment"]
-"""``cold``: a place of its own for each trial. ``steady``: many jobs in one place. ``experiment``: it makes what it
-needs by itself."""
+"""As above; an ``experiment`` makes its places itself."""
 
 
 class Unsuitable(TareError):

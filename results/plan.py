@@ -99,7 +99,7 @@ def plan_record(manifest: Manifest) -> PlanRecord:
     try:
         return msgspec.convert(manifest.plan, PlanRecord)
     except msgspec.ValidationError as error:
-        raise ResultError(f"the plan of run {manifest.run} is damaged: {error}") from error
+        raise ResultError(f"its plan is damaged: {error}") from error
 
 
 def planned(manifest: Manifest) -> PlanRecord | None:

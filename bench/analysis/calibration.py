@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING
 from tare.bench.campaign.provision import provision
 from tare.bench.campaign.run import measure
 from tare.bench.campaign.session import opened
-from tare.bench.planning.modes import Mode
-from tare.bench.planning.plan import Case, Plan
+from tare.bench.planning.plan import Blocks, Case, Plan
 from tare.bench.planning.variants import SIGN, Variant, make_variants
 from tare.bench.request.record import request_from_record
 from tare.bench.request.request import Slowdowns
@@ -187,24 +186,16 @@ def _plan(levels: Sequence[Work], keys: Sequence[str], variants: Sequence[str], 
     cases += [Case(null, key) for key in variants]
     cases += [Case(null, f"{key}{CONTROL_SUFFIX}") for key in variants if key.endswith(f"{SIGN}{BASE}")]
     blocks = design.blocks
-    rounds = max(1, blocks // _BLOCKS_A_ROUND)
-    mode = Mode(
-        "default",
-        budget_seconds=design.estimate_seconds,
-        rounds=rounds,
-        job_seconds=0.02,
-        least_blocks=blocks,
-        most_blocks=blocks,
-        most_cold_blocks=blocks,
-        warmups=False,
-    )
     return Plan(
-        mode=mode,
+        mode="default",
         seed=design.seed,
         cases=tuple(cases),
-        skips=(),
-        cold_blocks=blocks,
-        steady_blocks=blocks,
+        cold=Blocks(blocks),
+        steady=Blocks(blocks),
+        rounds=max(1, blocks // _BLOCKS_A_ROUND),
+        job_seconds=0.02,
+        warmups=False,
+        budget_seconds=design.estimate_seconds,
         estimate_seconds=design.estimate_seconds,
         trials=blocks * len(cases),
         reopened=frozenset(f"{key}{again}" for key in keys for again in ("", CONTROL_SUFFIX)),

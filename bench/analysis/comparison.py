@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from tare.bench.analysis.gate_report import GateReport
 from tare.bench.analysis.known import known_calibration
+from tare.bench.request.record import request_of
 from tare.results.judgement.between_runs import RunsCompared, compare_runs
 from tare.results.judgement.calibration import quotes
 from tare.results.judgement.gate import gate, judged
@@ -102,7 +103,8 @@ def compare_measured(run_dir: Path, base: str, head: str, *, rules: Rules = Rule
     """
     run = load_run(run_dir)
     about = run.manifest
-    compare = compare_variants if about.plan.get("request", {}).get("variants") else compare_versions
+    asked = request_of(about)
+    compare = compare_variants if asked and asked.variants else compare_versions
     frame = read_frame(run)
     found = compare(frame, base=base, head=head, threshold=rules.load_thresholds())
     remarks = [
@@ -120,7 +122,8 @@ def compare_measured(run_dir: Path, base: str, head: str, *, rules: Rules = Rule
 
 def _precision(about: Manifest) -> list[str]:
     """Say whether the intervals became as narrow as ``--precision`` asked."""
-    target = about.plan.get("request", {}).get("settings", {}).get("run.precision")
+    asked = request_of(about)
+    target = asked.settings.run.precision if asked else None
     if not target:
         return []
     reached = about.precise_after_blocks

@@ -34,7 +34,7 @@ class ColdStarts:
     def measure(self, blocks: range) -> None:
         """Measure these blocks of every cold workload, the workloads of each block in shuffled order."""
         for block in blocks:
-            workloads = self.remaining.workloads(cold=True, block=block)
+            workloads = self.remaining.workloads("cold", block)
             for workload in self.remaining.plan.order(f"workloads of cold block {block}", workloads):
                 if self.deadline.passed(f"cold block {block} of {workload.name}"):
                     return
@@ -53,7 +53,7 @@ class ColdStarts:
         try:
             # The job is made before the place is known: cold workloads take nothing from the place.
             site = Site(self.provisioned.image_of(key), "/", "/scratch", self.provisioned.limits.cpus)
-            job = workload.job(site, self.remaining.plan.mode.job_seconds)
+            job = workload.job(site, self.remaining.plan.job_seconds)
             with runner.open(first=job) as place:
                 result = place.run(job)
         except (TareError, OSError) as error:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import TYPE_CHECKING
 
-from tare.bench.planning.budget import timings_file
+from tare.bench.planning.estimates import timings_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Costs:
-    """Collect wall times of a run, by the keys of :class:`tare.bench.planning.budget.Seconds`."""
+    """Collect wall times of a run, by the keys of :class:`tare.bench.planning.estimates.Estimates`."""
 
     seconds: dict[str, list[float]] = field(default_factory=dict)
     """Key → every time that was seen."""

@@ -28,7 +28,7 @@ class Deadline:
     @classmethod
     def of_plan(cls, plan: Plan, say: Callable[[str], None]) -> Self:
         """Allow twice the estimate or twice the budget, whichever is longer, and 30 s more, from now on."""
-        allowed = 2 * max(plan.estimate_seconds, plan.mode.budget_seconds) + 30
+        allowed = 2 * max(plan.estimate_seconds, plan.budget_seconds) + 30
         return cls(time.monotonic() + allowed, say)
 
     def passed(self, before: str) -> bool:

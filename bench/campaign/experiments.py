@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tare.bench.experiments.base import Lab
 from tare.bench.measurable import Unsuitable
-from tare.bench.planning.budget import job_key
+from tare.bench.planning.estimates import job_key
 from tare.bench.planning.plan import share
 from tare.runners.errors import TareError, as_failure
 
@@ -88,7 +88,7 @@ class Experiments:
             self.performances.succeeded(key)
         seconds = time.monotonic() - began
         self.recorder.store(builder)
-        self.recorder.costs.add(job_key(slot.case, self.remaining.plan.mode.job_seconds), seconds)
+        self.recorder.costs.add(job_key(slot.case, self.remaining.plan.job_seconds), seconds)
 
     def _lab(self, runner: str) -> Lab:
         supplies = self.provisioned.bench.supplies
@@ -99,6 +99,6 @@ class Experiments:
             context=supplies.context,
             provision=supplies.provision,
             crowd=self.provisioned.crowd,
-            job_seconds=self.remaining.plan.mode.job_seconds,
+            job_seconds=self.remaining.plan.job_seconds,
             say=self.recorder.progress.say,
         )

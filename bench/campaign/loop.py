@@ -44,7 +44,7 @@ class Campaign:
         experiments = Experiments(*shared, performances, deadline)
         steady_state = SteadyState(*shared, deadline)
         for number in range(plan.rounds):
-            cold_starts.measure(share(plan.cold_blocks, plan.rounds, number))
+            cold_starts.measure(share(plan.cold.count, plan.rounds, number))
             experiments.measure(number)
             steady_state.measure(number)
         progress.end()

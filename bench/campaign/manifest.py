@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tare.bench.request.record import request_to_record
+from tare.bench.planning.record import plan_to_record
 from tare.results.environment import ProbeRecord
 from tare.results.record import FORMAT_VERSION, Manifest
 from tare.runners.host.conditions import conditions
@@ -45,7 +45,7 @@ def make_manifest(request: Request, provisioned: Provisioned, plan: Plan) -> Man
         run=context.run,
         name=request.settings.run.name,
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        mode=plan.mode.name,
+        mode=plan.mode,
         seed=plan.seed,
         status="running",
         host={**facts, "conditions": [asdict(condition) for condition in conditions(context.workdir)]},
@@ -54,7 +54,7 @@ def make_manifest(request: Request, provisioned: Provisioned, plan: Plan) -> Man
             "image": image.key,
             "limits": msgspec.to_builtins(provisioned.limits),
         },
-        plan={**plan.record(), "request": msgspec.to_builtins(request_to_record(request))},
+        plan=msgspec.to_builtins(plan_to_record(plan, request)),
         versions=_versions(),
         image=dict(image.record()),
         variant_images={key: own.record() for key, own in provisioned.own_images.items()},

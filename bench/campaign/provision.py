@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from tare.bench.measurable import CrowdSettings
 from tare.bench.planning.variants import SIGN
 from tare.bench.workloads.python import EXTRA_FILES
-from tare.bench.workloads.work import Work
 from tare.results.environment import LimitsUnverified
 from tare.results.record import BASE, CONTROL_SUFFIX
 from tare.runners.errors import Missing, PlaceFailure, TareError, UsageError
@@ -165,7 +164,7 @@ def _verify_limits(provisioned: Provisioned, plan: Plan, progress: Progress) -> 
         runner = provisioned.runner(key)
         if not provisioned.bench.probes[key].ok:
             continue
-        if runner.accelerator != "none" and plan.mode.name == "quick":
+        if runner.accelerator != "none" and plan.mode == "quick":
             continue
         try:
             found[runner.label] = verify(runner, provisioned.limits)
@@ -201,11 +200,8 @@ def _own_given(request: Request) -> dict[str, GivenImage]:
 def _extra_files(plan: Plan, programs: Collection[str], cache: Path) -> dict[str, Path]:
     """List what the image carries besides fetched programs: path in the image → file of the host."""
     files = {**image_files(cache), **(EXTRA_FILES if "python3" in programs else {})}
-    for experiment in plan.experiments():
-        files |= experiment.files(cache)
-    for workload in plan.workloads(cold=False):
-        if isinstance(workload, Work):
-            files |= workload.files(cache)
+    for workload in dict.fromkeys(case.workload for case in plan.cases):
+        files |= workload.files(cache)
     return files
 
 

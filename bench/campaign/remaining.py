@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from tare.bench.campaign.stopping import Stopping
     from tare.bench.experiments.base import Experiment
+    from tare.bench.measurable import WorkloadKind
     from tare.bench.planning.plan import Case, Plan
     from tare.bench.workloads.base import Workload
     from tare.results.record import Trial
@@ -52,9 +53,9 @@ class Remaining:
         slots = (Slot(case, block, position, warmup) for position, case in order)
         return [slot for slot in slots if slot.key not in self.done]
 
-    def workloads(self, *, cold: bool, block: int) -> tuple[Workload, ...]:
+    def workloads(self, kind: WorkloadKind, block: int) -> tuple[Workload, ...]:
         """List the workloads of one kind that need ``block``, in the registry's order."""
-        return self.wanted(self.plan.workloads(cold=cold), block)
+        return self.wanted(self.plan.workloads(kind), block)
 
     def wanted(self, workloads: Iterable[Workload], block: int) -> tuple[Workload, ...]:
         """Leave out the workloads that are precise enough after the blocks before ``block``."""

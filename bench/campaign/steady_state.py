@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tare.bench.campaign.open_places import OpenPlaces
-from tare.bench.planning.budget import job_key
+from tare.bench.planning.estimates import job_key
 from tare.bench.planning.modes import WARMUP_SHARE
 from tare.bench.workloads.base import Site
 from tare.runners.collectors import default_collectors
@@ -44,7 +44,7 @@ class SteadyState:
         """Open the round's places, warm them up and measure the round's blocks in them."""
         plan = self.remaining.plan
         blocks = plan.round_of(round_number)
-        workloads = self.remaining.workloads(cold=False, block=blocks.start)
+        workloads = self.remaining.workloads("steady", blocks.start)
         keys = dict.fromkeys(
             slot.case.runner
             for block in blocks
@@ -57,7 +57,7 @@ class SteadyState:
             for key in plan.order(f"openings of round {round_number}", keys):
                 # A failure is counted; the first trial that wants the place tries again.
                 places.open(key)
-            warmed = workloads if plan.mode.warmups else ()
+            warmed = workloads if plan.warmups else ()
             for workload in plan.order(f"warm-ups of round {round_number}", warmed):
                 self._block(workload, blocks[0], places, warmup=True)
             self._blocks(blocks, workloads, places)
@@ -114,7 +114,7 @@ class SteadyState:
         seconds = time.monotonic() - began
         self.recorder.store(builder)
         if not slot.warmup:
-            self.recorder.costs.add(job_key(slot.case, self.remaining.plan.mode.job_seconds), seconds)
+            self.recorder.costs.add(job_key(slot.case, self.remaining.plan.job_seconds), seconds)
 
     def _site(self, key: str, place: Place) -> Site:
         limits = self.provisioned.limits
@@ -124,7 +124,7 @@ class SteadyState:
         return Site(self.provisioned.image_of(key), place.root, place.scratch, limits.cpus, first_cpu)
 
     def _job_seconds(self, slot: Slot) -> float:
-        seconds = self.remaining.plan.mode.job_seconds
+        seconds = self.remaining.plan.job_seconds
         return seconds * WARMUP_SHARE if slot.warmup else seconds
 
 

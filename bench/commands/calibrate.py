@@ -79,6 +79,7 @@ def _conclude(
     from tare.bench.analysis import calibration_tables as tables  # noqa: PLC0415
     from tare.results.judgement import calibration  # noqa: PLC0415
     from tare.results.judgement.thresholds import DEFAULT_THRESHOLD  # noqa: PLC0415
+    from tare.results.plan import plan_record  # noqa: PLC0415
     from tare.results.storage.load import load_run  # noqa: PLC0415
 
     stored = load_run(run_dir)
@@ -92,7 +93,7 @@ def _conclude(
         created=stored.manifest.created,
         run=stored.manifest.run,
         threshold=DEFAULT_THRESHOLD,
-        blocks=stored.manifest.plan["cold_blocks"],
+        blocks=plan_record(stored.manifest).cold_blocks,
         rates=calibration.rates(stored, DEFAULT_THRESHOLD, seed=stored.manifest.seed),
         load=load,
     )

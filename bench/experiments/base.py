@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -72,6 +72,7 @@ class Experiment(ABC):
 
     __slots__ = ()
 
+    kind: ClassVar[Literal["experiment"]] = "experiment"
     name: str
     """Unique among workloads and experiments; ``-k`` matches it."""
     family: str

@@ -55,7 +55,7 @@ class Scale(Experiment):
 
     def nominal_seconds(self, opening_seconds: float, job_seconds: float) -> float:
         """A place and two jobs."""
-        return opening_seconds + 2 * _ALONE.nominal_seconds(job_seconds)
+        return opening_seconds + 2 * _ALONE.nominal_seconds(0.0, job_seconds)
 
     def perform(self, lab: Lab) -> Findings:
         """One, then N."""

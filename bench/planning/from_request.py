@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from tare.bench.catalogue import MEASURABLE, by_name
 from tare.bench.errors import EnvironmentMissing
 from tare.bench.measurable import Terms
-from tare.bench.planning.budget import Seconds, timings_file
-from tare.bench.planning.matrix import make_plan
+from tare.bench.planning.allocation import Budget
+from tare.bench.planning.estimates import Estimates, timings_file
+from tare.bench.planning.matrix import Selection, cross, make_plan
 from tare.bench.planning.modes import LEAST_OPENINGS, MODES
 from tare.bench.request.keyword import compile_keyword
 from tare.bench.workloads.command import Command
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tare.bench.experiments.base import Experiment
+    from tare.bench.planning.modes import Mode
     from tare.bench.planning.plan import Plan
     from tare.bench.planning.runners import Bench
     from tare.bench.request.keyword import Match
@@ -53,7 +55,38 @@ def choose_workloads(request: Request) -> tuple[Workload | Experiment, ...]:
 
 
 def plan(request: Request, bench: Bench, missing: Mapping[str, tuple[str, str]] | None = None) -> Plan:
-    """Step 1. See :func:`tare.bench.planning.matrix.make_plan`."""
+    """Step 1: cross what is asked for with the runners, and fit it into the budget.
+
+    Args:
+        request: what is asked for.
+        bench: the runners and their probes.
+        missing: program → (reason, remedy), for programs that could not be had.
+
+    Raises:
+        UsageError: the request matches no workload.
+    """
+    wanted = request.settings.run
+    terms = Terms(request.limits(), request.settings.crowd, wanted.image)
+    selection = Selection(choose_workloads(request), _match(request), missing or {}, terms)
+    accelerators = {key: runner.accelerator for key, runner in bench.runners.items()}
+    estimates = Estimates(accelerators, _timings(bench.supplies.context.cache))
+    made = make_plan(
+        cross(selection, bench.runners, bench.probes),
+        Budget(_mode(request), estimates, wanted.blocks),
+        secrets.randbelow(1 << 32) if wanted.seed is None else wanted.seed,
+    )
+    if request.versions:
+        # The floor is one of the host's; measuring the base twice shows it.
+        made = made.without({(name, CONTROL) for name, _ in request.versions[1:]})
+    if request.cases is not None:
+        made = made.restricted(request.cases)
+    if not made.cases and not made.skips:
+        raise UsageError(f"-k {wanted.keyword!r} matches no workload; `tare plan` lists them")
+    return made
+
+
+def _mode(request: Request) -> Mode:
+    """Adapt the mode to what is asked for."""
     wanted = request.settings.run
     mode = MODES[request.mode]
     if wanted.budget_seconds:
@@ -68,27 +101,7 @@ def plan(request: Request, bench: Bench, missing: Mapping[str, tuple[str, str]] 
             most_cold_blocks=MOST_BLOCKS,
             rounds=max(mode.rounds, LEAST_OPENINGS),
         )
-    accelerators = {key: runner.accelerator for key, runner in bench.runners.items()}
-    made = make_plan(
-        choose_workloads(request),
-        bench.runners,
-        bench.probes,
-        mode=mode,
-        seed=secrets.randbelow(1 << 32) if wanted.seed is None else wanted.seed,
-        match=_match(request),
-        seconds=Seconds(accelerators, _timings(bench.supplies.context.cache)),
-        blocks=wanted.blocks,
-        missing=missing,
-        terms=Terms(request.limits(), request.settings.crowd, wanted.image),
-    )
-    if request.versions:
-        # The floor is one of the host's; measuring the base twice shows it.
-        made = made.without({(name, CONTROL) for name, _ in request.versions[1:]})
-    if request.cases is not None:
-        made = made.restricted(request.cases)
-    if not made.cases and not made.skips:
-        raise UsageError(f"-k {wanted.keyword!r} matches no workload; `tare plan` lists them")
-    return made
+    return mode
 
 
 def _match(request: Request) -> Match:

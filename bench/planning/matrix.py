@@ -1,81 +1,110 @@
-"""Cross workloads with runners into cases, and record what is skipped and why."""
+"""Cross what can be measured with runners into cases, and record what is skipped and why."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tare.bench.experiments.base import Experiment
-from tare.bench.measurable import Terms, Unsuitable
-from tare.bench.planning.budget import Seconds, fit
-from tare.bench.planning.plan import BASE_VARIANT, Case, Plan, Skip
+from tare.bench.measurable import Unsuitable
+from tare.bench.planning.allocation import Budget, allocate
+from tare.bench.planning.plan import BASE_VARIANT, Case, Plan, Refusal, Skip
 from tare.results.record import BASE, CONTROL_SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from tare.bench.planning.modes import Mode
+    from tare.bench.experiments.base import Experiment
+    from tare.bench.measurable import Terms
     from tare.bench.request.keyword import Match
     from tare.bench.workloads.base import Workload
     from tare.runners.context import Runner
     from tare.runners.model import Probe
 
 
-def make_plan(
-    workloads: Sequence[Workload | Experiment],
-    runners: Mapping[str, Runner],
-    probes: Mapping[str, Probe],
-    *,
-    mode: Mode,
-    seed: int,
-    match: Match,
-    seconds: Seconds,
-    blocks: int | None = None,
-    missing: Mapping[str, tuple[str, str]] | None = None,
-    terms: Terms | None = None,
-) -> Plan:
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which workloads and experiments are wanted, and what speaks against them."""
+
+    measurables: Sequence[Workload | Experiment]
+    """All known ones, in report order."""
+    match: Match
+    """``-k`` as a predicate."""
+    missing: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Program → (reason, remedy), for programs that could not be had."""
+    terms: Terms | None = None
+    """Terms by which experiments decide whether a runner suits them. ``None``: all runners suit."""
+
+    def wanted(self) -> list[Workload | Experiment]:
+        """List what is asked for; what has to be named is not asked for by an expression that matches no name, too."""
+        named = [one for one in self.measurables if self.match((one.name, one.family))]
+        return [one for one in named if not (one.opt_in and self.match(()))]
+
+    def refusal(self, measurable: Workload | Experiment, runner: Runner, probe: Probe) -> Refusal | None:
+        """Say why something will not be measured under a runner; ``None``: it will be."""
+        lacking = next((name for name in measurable.programs if name in self.missing), None)
+        if lacking is not None:
+            return Refusal(*self.missing[lacking])
+        if not probe.ok:
+            return Refusal(probe.reason, probe.remedy)
+        if self.terms is not None:
+            try:
+                measurable.admit(runner, self.terms)
+            except Unsuitable as error:
+                return Refusal(error.reason, error.remedy)
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """The cases of a plan, and those that are left out."""
+
+    cases: tuple[Case, ...]
+    skips: tuple[Skip, ...]
+
+
+def cross(selection: Selection, runners: Mapping[str, Runner], probes: Mapping[str, Probe]) -> Matrix:
     """Collect the cases.
 
     Args:
-        workloads: all known ones, in report order.
+        selection: what is wanted.
         runners: key → runner, the base among them.
         probes: key → what the runner said of this host.
-        mode: how thoroughly.
-        seed: of all shuffles.
-        match: ``-k`` as a predicate.
-        seconds: estimates the cost of a case.
-        blocks: take exactly so many instead of fitting them into the budget.
-        missing: program → (reason, remedy), for programs that could not be had.
-        terms: what experiments decide by whether a runner suits them; all do if ``None``.
     """
     cases: list[Case] = []
     skips: list[Skip] = []
-    for workload in workloads:
-        if not match((workload.name, workload.family)):
-            continue
-        if isinstance(workload, Experiment) and workload.opt_in and match(()):
-            continue  # what matches without any name has not been asked for by its own
-        lack = next((missing[name] for name in workload.programs if missing and name in missing), None)
+    for one in selection.wanted():
         for key, runner in runners.items():
-            probe = probes[key]
-            refusal = None if probe.ok else (probe.reason, probe.remedy)
-            if refused := lack or refusal or _refused(workload, runner, terms):
-                reason, remedy = refused
-                skips.append(
-                    Skip(workload.name, workload.family, runner.label, runner.accelerator, reason, remedy)
-                )
+            if refused := selection.refusal(one, runner, probes[key]):
+                skips.append(Skip(one.name, one.family, runner.label, runner.accelerator, *refused))
                 continue
-            cases.append(Case(workload, key))
-            if key == BASE or (key.endswith(BASE_VARIANT) and not isinstance(workload, Experiment)):
-                cases.append(Case(workload, key + CONTROL_SUFFIX))
-    return fit(tuple(cases), tuple(skips), mode, seed, seconds, blocks)
+            cases.append(Case(one, key))
+            if key == BASE or (key.endswith(BASE_VARIANT) and one.kind != "experiment"):
+                cases.append(Case(one, key + CONTROL_SUFFIX))
+    return Matrix(tuple(cases), tuple(skips))
 
 
-def _refused(workload: Workload | Experiment, runner: Runner, terms: Terms | None) -> tuple[str, str] | None:
-    """Why an experiment will not be made under a runner, and the remedy."""
-    if terms is None or not isinstance(workload, Experiment):
-        return None
-    try:
-        workload.admit(runner, terms)
-    except Unsuitable as error:
-        return error.reason, error.remedy
-    return None
+def make_plan(matrix: Matrix, budget: Budget, seed: int) -> Plan:
+    """Fit the matrix into a budget.
+
+    Args:
+        matrix: the cases.
+        budget: mode, estimates, and the number of blocks if one is asked for.
+        seed: seed of all shuffles.
+    """
+    mode, allocation = budget.mode, allocate(matrix.cases, budget)
+    return Plan(
+        mode=mode.name,
+        seed=seed,
+        cases=matrix.cases,
+        skips=matrix.skips,
+        cold=allocation.cold,
+        steady=allocation.steady,
+        experiment_blocks=allocation.experiments,
+        rounds=allocation.rounds,
+        job_seconds=mode.job_seconds,
+        warmups=mode.warmups,
+        budget_seconds=mode.budget_seconds,
+        estimate_seconds=round(allocation.estimate_seconds, 1),
+        trials=allocation.trials,
+        reopened=allocation.reopened,
+    )

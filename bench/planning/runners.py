@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tare.bench.planning.variants import Variant, make_variants
+from tare.bench.planning.variants import SIGN, Variant, make_variants
 from tare.results.record import BASE
 from tare.runners.registry import DEFAULT, QUICK, check, make
 
@@ -38,9 +38,20 @@ def probe(supplies: Supplies, keys: Sequence[str]) -> Bench:
     return Bench(supplies, runners, {key: runner.probe() for key, runner in runners.items()})
 
 
-def in_variants(request: Request, supplies: Supplies) -> Bench:
-    """Every runner asked for in every variant, and no other: each is compared with its own base."""
+def runner_keys(request: Request) -> tuple[str, ...]:
+    """List the keys of the runners that a request makes, in variants where it asks for some."""
+    if not request.variants:
+        return choose_runners(request)
+    return tuple(f"{key}{SIGN}{name}" for key in _varied(request) for name, _ in request.variants)
+
+
+def _varied(request: Request) -> tuple[str, ...]:
     asked = request.settings.run.runners
-    keys = check(asked)[0 if BASE in asked else 1 :]
+    return check(asked)[0 if BASE in asked else 1 :]
+
+
+def in_variants(request: Request, supplies: Supplies) -> Bench:
+    """Make every runner asked for in every variant, and no other: each is compared with its own base."""
+    keys = _varied(request)
     runners = make_variants(supplies, keys, [Variant(name, settings) for name, settings in request.variants])
     return Bench(supplies, runners, {key: runner.probe() for key, runner in runners.items()})

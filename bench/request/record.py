@@ -11,13 +11,14 @@ import msgspec
 
 from tare.bench.request.declarations import DEFAULTS, SETTINGS, Setting, by_key, change
 from tare.bench.request.request import CommandVersion, Request, SettingsVariant, Slowdowns
-from tare.results.plan import RequestRecord, SlowdownsRecord
+from tare.results.plan import RequestRecord, SlowdownsRecord, planned
 from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tare.bench.request.settings import Settings
+    from tare.results.record import Manifest
 
 
 def settings_to_json(settings: Settings) -> dict[str, Any]:
@@ -110,3 +111,12 @@ def request_from_record(record: RequestRecord) -> Request:
         cases=None if record.cases is None else frozenset(record.cases),
         slowdowns=Slowdowns(injected.shares, injected.start_seconds) if injected else None,
     )
+
+
+def request_of(manifest: Manifest) -> Request | None:
+    """Read what was asked of a run; ``None`` where no complete request is recorded, as in imported runs."""
+    plan = planned(manifest)
+    try:
+        return request_from_record(plan.request) if plan else None
+    except UsageError:
+        return None

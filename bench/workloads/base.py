@@ -9,16 +9,20 @@ well, and what is reported is a rate, which is true in both cases.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tare.results.record import Metric
 from tare.runners.errors import TareError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
+    from tare.bench.measurable import Terms, WorkloadKind
     from tare.results.record import Direction
+    from tare.runners.context import Runner
     from tare.runners.images.image import Image
     from tare.runners.model import Job, JobResult
 
@@ -59,45 +63,55 @@ class Site:
     """A CPU of the place, for jobs that pin themselves: in guests 0, elsewhere the first one of the limits' cpuset."""
 
 
-class Workload(Protocol):
-    """What is run, and how its output becomes metrics. Instances are immutable and hashable."""
+class Workload(ABC):
+    """One job, and how its output becomes metrics. Instances are immutable and hashable; subclass as a frozen dataclass.
 
-    @property
-    def name(self) -> str:
-        """Unique; ``-k`` matches it."""
+    Satisfies :class:`tare.bench.measurable.Measurable`. The campaign makes the places.
+    """
 
-    @property
-    def family(self) -> str:
-        """What it belongs to; ``-k`` matches it, too."""
+    __slots__ = ()
 
-    @property
-    def summary(self) -> str:
-        """What is measured, in a line."""
-
-    @property
-    def programs(self) -> tuple[str, ...]:
-        """Names of the programs that the image must carry."""
-
-    @property
-    def cold(self) -> bool:
-        """Whether each trial opens a place of its own."""
+    kind: ClassVar[WorkloadKind] = "steady"
+    opt_in: ClassVar[bool] = False
+    most_blocks: ClassVar[int | None] = None
+    name: str
+    """Unique name; ``-k`` matches it."""
+    family: str
+    """Group of related workloads; ``-k`` matches it, too."""
+    summary: str
+    """One line that says what is measured."""
+    programs: tuple[str, ...] = ()
+    """Names of the programs that the image must carry."""
 
     @property
     def parameters(self) -> Mapping[str, Any]:
         """Identity besides the name: trials with other parameters are another series."""
+        return {}
 
+    def files(self, cache: Path) -> Mapping[str, Path]:
+        """See :meth:`tare.bench.measurable.Measurable.files`."""
+        del cache
+        return {}
+
+    def admit(self, runner: Runner, terms: Terms) -> None:
+        """Agree to every runner: a job runs in any place."""
+        del runner, terms
+
+    @abstractmethod
     def job(self, site: Site, seconds: float) -> Job:
-        """The job that takes about ``seconds`` on an ordinary core."""
+        """Make the job that takes about ``seconds`` on an ordinary core."""
 
+    @abstractmethod
     def metrics(self, result: JobResult) -> tuple[Metric, ...]:
-        """The metrics of a job that ended well, exactly one of them primary.
+        """Read the metrics of a job that ended well, exactly one of them primary.
 
         Raises:
             ParseError: the output is not understood, or contradicts itself.
         """
 
-    def nominal_seconds(self, seconds: float) -> float:
-        """What one job takes on an ordinary core, the tool's own start included."""
+    @abstractmethod
+    def nominal_seconds(self, opening_seconds: float, job_seconds: float) -> float:
+        """See :meth:`tare.bench.measurable.Measurable.nominal_seconds`."""
 
 
 def amount(per_second: float, seconds: float) -> int:

@@ -6,7 +6,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tare.bench.workloads.base import metric, number
+from tare.bench.workloads.base import Workload, metric, number
 from tare.runners.images.image import COMMAND
 from tare.runners.model import Job
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class Command(Workload):
     """A program of the host, carried into the image, or one of an image made elsewhere; and its arguments.
 
     What it prints is not looked at. One that fails is recorded as failed, with the tail of its stderr.
@@ -31,14 +31,13 @@ class Command:
     family: str = "command"
     programs: tuple[str, ...] = ()
     """None by name: the image is built with the command itself."""
-    cold: bool = False
     program: str = COMMAND
     """Its name in the image."""
     image: str = ""
     """The image made elsewhere that it is of; empty: this host."""
 
     @property
-    def summary(self) -> str:
+    def summary(self) -> str:  # type: ignore[override]  # made of the fields
         """The command line."""
         return f"your own command: {shlex.join(self.argv)}"
 
@@ -61,6 +60,7 @@ class Command:
         seconds = number(self.name, "duration", result.inside_seconds, result.stderr)
         return (metric("command.seconds", seconds, "s", "lower", "agent", primary=True),)
 
-    def nominal_seconds(self, seconds: float) -> float:
-        """Not known before it was run once."""
-        return seconds
+    def nominal_seconds(self, opening_seconds: float, job_seconds: float) -> float:
+        """Take the length of a job: the command's own is not known before it has been run once."""
+        del opening_seconds
+        return job_seconds

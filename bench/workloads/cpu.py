@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tare.bench.workloads.base import amount, cap_seconds, job_timeout, metric, number
+from tare.bench.workloads.base import Workload, amount, cap_seconds, job_timeout, metric, number
 from tare.bench.workloads.sysbench import check_printed, find, read_report
 from tare.runners.model import Job
 
@@ -29,7 +29,7 @@ _RATE = re.compile(rb"^ *events per second: +(\S+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
-class Cpu:
+class Cpu(Workload):
     """sysbench cpu; one event is the search for all primes up to 10,000 by trial division."""
 
     name: str
@@ -37,7 +37,6 @@ class Cpu:
     all_cpus: bool
     family: str = "cpu"
     programs: tuple[str, ...] = ("sysbench",)
-    cold: bool = False
 
     @property
     def parameters(self) -> Mapping[str, Any]:
@@ -82,6 +81,7 @@ class Cpu:
             metric("sysbench.cpu.p95", report.p95_seconds, "s", "lower", "sysbench", samples=report.events),
         )
 
-    def nominal_seconds(self, seconds: float) -> float:
-        """The tool itself starts in some 30 ms."""
-        return seconds + 0.03
+    def nominal_seconds(self, opening_seconds: float, job_seconds: float) -> float:
+        """Add the tool's start, some 30 ms."""
+        del opening_seconds
+        return job_seconds + 0.03

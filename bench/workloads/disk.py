@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
 
-from tare.bench.workloads.base import ParseError, amount, cap_seconds, job_timeout, metric, number
+from tare.bench.workloads.base import ParseError, Workload, amount, cap_seconds, job_timeout, metric, number
 from tare.runners.model import Job
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ _SYNC_EVERY = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Disk:
+class Disk(Workload):
     """One pattern of fio."""
 
     name: str
@@ -49,7 +49,6 @@ class Disk:
     direct: bool
     family: str = "disk"
     programs: tuple[str, ...] = ("fio",)
-    cold: bool = False
 
     @property
     def parameters(self) -> Mapping[str, Any]:
@@ -158,9 +157,10 @@ class Disk:
                 raise ParseError(self.name, f"error {job.get('error')!r} of fio's job {name!r}", output)
         return jobs
 
-    def nominal_seconds(self, seconds: float) -> float:
-        """The tool waits 100 ms for its threads and needs as long to load its libraries."""
-        return seconds + 0.25
+    def nominal_seconds(self, opening_seconds: float, job_seconds: float) -> float:
+        """Add the tool's start: it waits 100 ms for its threads and takes as long to load its libraries."""
+        del opening_seconds
+        return job_seconds + 0.25
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from tare.bench.workloads.base import (
     PLACE_WALL_CLOCK,
     ParseError,
+    Workload,
     amount,
     cap_seconds,
     job_timeout,
@@ -41,14 +42,13 @@ _RECORDS = re.compile(rb"^(\d+)\+0 records (in|out)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
-class SystemCall:
+class SystemCall(Workload):
     """``dd bs=1``: two system calls per byte."""
 
     name: str = "syscall"
     family: str = "kernel"
     summary: str = "cheap system calls per second: dd copies single bytes from /dev/zero to /dev/null"
     programs: tuple[str, ...] = ("busybox",)
-    cold: bool = False
 
     @property
     def parameters(self) -> Mapping[str, Any]:
@@ -78,13 +78,14 @@ class SystemCall:
             ),
         )
 
-    def nominal_seconds(self, seconds: float) -> float:
-        """Nothing but the copies."""
-        return seconds
+    def nominal_seconds(self, opening_seconds: float, job_seconds: float) -> float:
+        """Count the copies alone; the tool starts at once."""
+        del opening_seconds
+        return job_seconds
 
 
 @dataclass(frozen=True, slots=True)
-class Stress:
+class Stress(Workload):
     """One stressor of stress-ng, one instance."""
 
     name: str
@@ -95,7 +96,6 @@ class Stress:
     """To one CPU, the place's first."""
     family: str = "kernel"
     programs: tuple[str, ...] = ("stress-ng",)
-    cold: bool = False
 
     @property
     def parameters(self) -> Mapping[str, Any]:
@@ -148,6 +148,7 @@ class Stress:
             ),
         )  # fmt: skip
 
-    def nominal_seconds(self, seconds: float) -> float:
-        """stress-ng starts in some 20 ms."""
-        return seconds + 0.02
+    def nominal_seconds(self, opening_seconds: float, job_seconds: float) -> float:
+        """Add the tool's start, some 20 ms."""
+        del opening_seconds
+        return job_seconds + 0.02

@@ -16,7 +16,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from tare.bench.workloads.base import amount, cap_seconds, job_timeout, metric, number
+from tare.bench.workloads.base import Workload, amount, cap_seconds, job_timeout, metric, number
 from tare.bench.workloads.sysbench import check_printed, find, read_report
 from tare.runners.model import Job
 
@@ -34,7 +34,7 @@ _BANDWIDTH = re.compile(rb"^\d+\.\d\d MiB transferred \( *(\S+) MiB/sec\)$", re.
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
+class Memory(Workload):
     """sysbench memory, one thread, one buffer that is written before the timed part."""
 
     name: str
@@ -42,7 +42,6 @@ class Memory:
     operation: Literal["read", "write"]
     family: str = "memory"
     programs: tuple[str, ...] = ("sysbench",)
-    cold: bool = False
 
     @property
     def parameters(self) -> Mapping[str, Any]:
@@ -80,6 +79,7 @@ class Memory:
             ),
         )
 
-    def nominal_seconds(self, seconds: float) -> float:
-        """The tool's start, and the first touch of the block."""
-        return seconds + 0.08
+    def nominal_seconds(self, opening_seconds: float, job_seconds: float) -> float:
+        """Add the tool's start and its first touch of the block."""
+        del opening_seconds
+        return job_seconds + 0.08

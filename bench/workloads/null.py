@@ -3,32 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, ClassVar
 
+from tare.bench.workloads.base import Workload
 from tare.runners.model import Job
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from tare.bench.measurable import WorkloadKind
     from tare.bench.workloads.base import Site
     from tare.results.record import Metric
     from tare.runners.model import JobResult
 
 
 @dataclass(frozen=True, slots=True)
-class Null:
+class Null(Workload):
     """The null job, in a place of its own. Its metrics come from the timeline, see :mod:`tare.bench.campaign.launch_metrics`."""
 
+    kind: ClassVar[WorkloadKind] = "cold"
     name: str = "null"
     family: str = "startup"
     summary: str = "launch a place, run nothing, tear it down"
     programs: tuple[str, ...] = ()
-    cold: bool = True
-
-    @property
-    def parameters(self) -> Mapping[str, Any]:
-        """None."""
-        return {}
 
     def job(self, site: Site, seconds: float) -> Job:  # noqa: ARG002 - the same everywhere, of no length
         """The null job: the agent answers it itself."""
@@ -38,6 +33,7 @@ class Null:
         """None: there is no output."""
         return ()
 
-    def nominal_seconds(self, seconds: float) -> float:  # noqa: ARG002
-        """Nothing beyond the launch itself."""
-        return 0.0
+    def nominal_seconds(self, opening_seconds: float, job_seconds: float) -> float:
+        """Count the launch alone; the job is nothing."""
+        del job_seconds
+        return opening_seconds

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from tare.bench.workloads.base import ParseError, amount, job_timeout, metric, number
+from tare.bench.workloads.base import ParseError, Workload, amount, job_timeout, metric, number
 from tare.runners.model import Job
 
 if TYPE_CHECKING:
@@ -33,14 +33,13 @@ _ROUNDS_PER_SECOND = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Python:
+class Python(Workload):
     """The image's python3 runs the program; the interpreter's start is outside of its numbers."""
 
     name: str = "python"
     family: str = "python"
     summary: str = "a Python program: JSON, regular expressions, dicts and sorting, zlib, SQLite"
     programs: tuple[str, ...] = ("python3",)
-    cold: bool = False
 
     @property
     def parameters(self) -> Mapping[str, Any]:
@@ -81,6 +80,7 @@ class Python:
             ),
         )
 
-    def nominal_seconds(self, seconds: float) -> float:
-        """The interpreter's start with its imports."""
-        return seconds + 0.06
+    def nominal_seconds(self, opening_seconds: float, job_seconds: float) -> float:
+        """Add the interpreter's start with its imports."""
+        del opening_seconds
+        return job_seconds + 0.06

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 Raw = dict[str, Any]
 
+_ALL_BLOCKS = ("full_blocks", "full_cold_blocks")
 _DEPLOY = ("layers", "disks", "read")
 _IMPORTED = ("file", "sha256", "format", "ignored_columns", "medians_only")
 _RUNG = ("rung", "position", "below")
@@ -76,7 +77,41 @@ def upgrade_manifest(raw: Raw) -> Raw:
             notes[old] = {key: notes[old][key] for key, one in read_of.items() if one is None}
             if not notes[old]:
                 del notes[old]
-    return raw | new | {"notes": _texts(notes)}
+    return upgrade_plan(raw) | new | {"notes": _texts(notes)}
+
+
+def upgrade_plan(raw: Raw) -> Raw:
+    """Write a manifest's plan as version 2 does.
+
+    Version 1 had -1 for "all blocks", null for settings that are not set, and a calibration's slowdowns among the
+    settings; a variant's programs were added to the run's when runners were made.
+    """
+    plan = raw.get("plan")
+    if not isinstance(plan, dict):
+        return raw  # the reader will say that this is no plan
+    plan = {name: value for name, value in plan.items() if name not in _ALL_BLOCKS or value != -1}
+    request = plan.get("request")
+    if isinstance(request, dict) and isinstance(request.get("settings"), dict):
+        settings = {
+            name: value for name, value in request["settings"].items() if value is not None and value != ""
+        }
+        slowdowns = settings.pop("calibration", None)
+        plan["request"] = request | {"settings": settings}
+        if slowdowns is not None:
+            plan["request"]["slowdowns"] = slowdowns
+        plan["request"]["variants"] = _variants(request.get("variants", []), settings.get("run.tools"))
+    return raw | {"plan": plan}
+
+
+def _variants(variants: Any, tools: Any) -> Any:
+    """Add the run's programs to those of each variant; what is damaged stays as it is."""
+    try:
+        return [
+            [name, own | ({"run.tools": tools | own["run.tools"]} if "run.tools" in own else {})]
+            for name, own in variants
+        ]
+    except (TypeError, ValueError):
+        return variants
 
 
 def _converted(read: Callable[..., Any], *given: Any) -> Any:

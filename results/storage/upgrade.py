@@ -27,7 +27,8 @@ class Step(NamedTuple):
 
 HISTORY: dict[int, str] = {
     1: "The first version: manifest.json and trials.jsonl.",
-    2: "What reports need of notes became fields: details of trials; probes, limits and more of the run.",
+    2: "What reports need of notes became fields: details of trials; probes, limits and more of the run. "
+    "The plan says by absence what -1 and null said.",
 }
 
 STEPS: dict[int, Step] = {1: Step(from_version_1.upgrade_manifest, from_version_1.upgrade_trial)}

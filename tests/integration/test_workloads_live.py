@@ -16,7 +16,7 @@ from tare.runners.provision.tools import Provision
 pytestmark = pytest.mark.integration
 
 LIMITS = Limits(cpus=1, memory_bytes=512 << 20, pids=128, scratch_bytes=512 << 20)
-STEADY = [workload for workload in WORKLOADS if not workload.cold]
+STEADY = [workload for workload in WORKLOADS if workload.kind == "steady"]
 SECONDS = 0.05
 
 

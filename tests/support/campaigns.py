@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +12,10 @@ from tare.bench.campaign.recorder import Recorder
 from tare.bench.campaign.remaining import Remaining
 from tare.bench.campaign.stopping import EVERY_BLOCK
 from tare.bench.planning.modes import MODES
-from tare.bench.planning.plan import Case, Plan
+from tare.bench.planning.plan import Blocks, Case, Plan
 from tare.bench.planning.runners import Bench
 from tare.bench.progress import Silent
-from tare.bench.workloads.base import ParseError
+from tare.bench.workloads.base import ParseError, Workload
 from tare.results.record import Metric
 from tare.runners.context import RunContext, Supplies
 from tare.runners.model import Job, Limits
@@ -37,15 +37,12 @@ KEYS = ("bare", "bare-again", "box")
 
 
 @dataclass(frozen=True)
-class Steady:
+class Steady(Workload):
     """A steady-state workload whose metric is the time that the fake runner says."""
 
     name: str = "work"
     family: str = "fake"
     summary: str = ""
-    programs: tuple[str, ...] = ()
-    cold: bool = False
-    parameters: Mapping[str, Any] = field(default_factory=dict, hash=False)
     mangled: bool = False
     """Its output is never understood."""
 
@@ -59,8 +56,8 @@ class Steady:
         value = result.inside_seconds
         return (Metric(name="work.seconds", value=value, unit="s", direction="lower", primary=True),)
 
-    def nominal_seconds(self, seconds: float) -> float:
-        return seconds
+    def nominal_seconds(self, opening_seconds: float, job_seconds: float) -> float:
+        return job_seconds
 
 
 class Telling(Silent):
@@ -93,13 +90,17 @@ def make_plan(
     workloads: Sequence[Any], *, blocks: int = 4, rounds: int = 2, warmups: bool = True, **changes: Any
 ) -> Plan:
     """Plan so many blocks of every kind under :data:`KEYS`."""
+    mode = MODES["quick"]
     made = Plan(
-        mode=replace(MODES["quick"], rounds=rounds, warmups=warmups),
+        mode=mode.name,
         seed=7,
+        rounds=max(1, min(rounds, blocks)),
+        warmups=warmups,
+        job_seconds=mode.job_seconds,
+        budget_seconds=mode.budget_seconds,
         cases=tuple(Case(workload, key) for workload in workloads for key in KEYS),
-        skips=(),
-        cold_blocks=blocks,
-        steady_blocks=blocks,
+        cold=Blocks(blocks),
+        steady=Blocks(blocks),
         estimate_seconds=1.0,
         trials=0,
         experiment_blocks={workload.name: blocks for workload in workloads},

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from tare.bench.campaign.costs import Costs
-from tare.bench.planning.budget import timings_file
+from tare.bench.planning.estimates import timings_file
 
 
 def costs(**seconds):

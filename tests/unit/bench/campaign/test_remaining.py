@@ -43,9 +43,9 @@ def test_what_is_done_is_left_out_and_the_others_keep_their_positions(done):
 
 def test_workloads_that_need_no_more_blocks_are_left_out():
     remaining = Remaining(PLAN, stopping=Enough(work=2))
-    assert remaining.workloads(cold=False, block=1) == (WORK,)
-    assert remaining.workloads(cold=False, block=2) == ()
-    assert remaining.workloads(cold=True, block=2) == (Null(),)
+    assert remaining.workloads("steady", 1) == (WORK,)
+    assert remaining.workloads("steady", 2) == ()
+    assert remaining.workloads("cold", 2) == (Null(),)
     assert remaining.wanted([WORK, Null()], 2) == (Null(),)
 
 

@@ -5,6 +5,7 @@ from tare.bench.campaign import steady_state
 from tare.bench.campaign.failures import GIVE_UP_AFTER, Failures
 from tare.bench.campaign.remaining import Remaining
 from tare.bench.campaign.steady_state import SteadyState
+from tare.bench.planning.plan import Blocks
 from tare.results.record import Metric
 from tare.runners.fake import FakeClock, FakeRunner
 from tare.runners.model import Job
@@ -111,7 +112,11 @@ def test_a_runner_that_is_given_up_is_skipped_until_the_end():
 def test_places_that_no_later_block_wants_are_closed():
     opened = []
     steady, _, runners, _ = make(
-        rounds=1, blocks=4, warmups=False, full_blocks=1, reopened=frozenset({"bare", "bare-again"})
+        rounds=1,
+        blocks=4,
+        warmups=False,
+        steady=Blocks(4, full=1),
+        reopened=frozenset({"bare", "bare-again"}),
     )
     store = steady.recorder.append
     steady.recorder.append = lambda trial: (

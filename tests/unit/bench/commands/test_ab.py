@@ -2,10 +2,13 @@
 
 import pytest
 
+from support.plans import plan_json
 from support.results_making import metric, trial, write_run
 from tare.bench import pipeline
 from tare.bench.__main__ import main
 from tare.bench.analysis.conclusion import Finished
+from tare.bench.request.request import Request, SettingsVariant
+from tare.bench.request.settings import Settings
 from tare.results.judgement.within_run import compare_variants, compare_versions
 from tare.results.storage.load import load_run
 
@@ -76,9 +79,9 @@ def variants(folder, factor, *, again=1.0):
         ):
             common = {"control": runner.endswith("-again"), "block": block, "invocation": block}
             trials.append(trial(len(trials), metric(value, primary=True), runner=runner, **common))
-    return write_run(
-        folder, trials, status="complete", plan={"request": {"variants": [["base", {}], ["head", {}]]}}
-    )
+    both = (SettingsVariant("base", Settings()), SettingsVariant("head", Settings()))
+    plan = plan_json(Request(variants=both))
+    return write_run(folder, trials, status="complete", plan=plan)
 
 
 @pytest.mark.parametrize(("factor", "verdict"), [(1.05, "worse"), (0.95, "better"), (1.0, "same")])

@@ -12,8 +12,9 @@ from tare.bench.campaign.failures import GIVE_UP_AFTER
 from tare.bench.campaign.remaining import done_slots
 from tare.bench.experiments.base import Experiment, Findings
 from tare.bench.measurable import Terms, Unsuitable
-from tare.bench.planning.budget import Seconds
-from tare.bench.planning.matrix import make_plan
+from tare.bench.planning.allocation import Budget
+from tare.bench.planning.estimates import Estimates
+from tare.bench.planning.matrix import Selection, cross, make_plan
 from tare.bench.planning.modes import MODES
 from tare.bench.pytest_plugin.replay import series_of
 from tare.bench.pytest_plugin.session import is_asked_for
@@ -64,17 +65,12 @@ class Pair(Experiment):
 
 def plan(experiments, *, mode="quick", blocks=None, keyword="", probes=None, runners=None, seen=None):
     runners = runners or {key: FakeRunner(key) for key in KEYS}
-    return make_plan(
-        (Null(), *experiments),
-        runners,
-        probes or {key: Probe(ok=True) for key in KEYS},
-        mode=MODES[mode],
-        seed=3,
-        match=compile_keyword(keyword),
-        seconds=Seconds(dict.fromkeys((*KEYS, "bare-again"), "none"), seen or {}),
-        blocks=blocks,
-        terms=Terms(replace(LIMITS, memory_bytes=7)),
+    selection = Selection(
+        (Null(), *experiments), compile_keyword(keyword), terms=Terms(replace(LIMITS, memory_bytes=7))
     )
+    budget = Budget(MODES[mode], Estimates(dict.fromkeys((*KEYS, "bare-again"), "none"), seen or {}), blocks)
+    probes = probes or {key: Probe(ok=True) for key in KEYS}
+    return make_plan(cross(selection, runners, probes), budget, 3)
 
 
 def campaign(made, *, done=frozenset(), store=None, **fields):
@@ -248,7 +244,7 @@ def test_what_a_trial_took_is_remembered_for_the_next_plan():
     made = plan([Pair()], blocks=3, keyword="pair")
     run, _, _ = campaign(made)
     run.run()
-    assert f"pair@box/{made.mode.job_seconds:g}" in run.recorder.costs.seconds
+    assert f"pair@box/{made.job_seconds:g}" in run.recorder.costs.seconds
 
 
 # -- pytest front
@@ -289,8 +285,7 @@ def test_trials_without_a_primary_metric_are_a_series_all_the_same():
 
 def test_the_least_blocks_bound_does_not_exceed_what_says_anything():
     mode = replace(MODES["default"], least_blocks=5)
-    made = make_plan(
-        (Pair(most_blocks=2),), {"bare": FakeRunner("bare")}, {"bare": Probe(ok=True)}, mode=mode, seed=1,
-        match=compile_keyword(""), seconds=Seconds({"bare": "none", "bare-again": "none"}, {}),
-    )  # fmt: skip
+    selection = Selection((Pair(most_blocks=2),), compile_keyword(""))
+    matrix = cross(selection, {"bare": FakeRunner("bare")}, {"bare": Probe(ok=True)})
+    made = make_plan(matrix, Budget(mode, Estimates({"bare": "none", "bare-again": "none"}), None), 1)
     assert made.experiment_blocks == {"pair": 2}

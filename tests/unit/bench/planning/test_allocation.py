@@ -8,22 +8,30 @@ from pathlib import Path
 import pytest
 
 from tare.bench.experiments.base import Experiment
-from tare.bench.planning.budget import Seconds, fit
+from tare.bench.planning.allocation import Budget, allocate
+from tare.bench.planning.estimates import Estimates
 from tare.bench.planning.modes import MODES
 from tare.bench.planning.plan import Case
+from tare.bench.workloads.base import Workload
+from tare.bench.workloads.null import Null
 
 RECORDED = Path(__file__).with_name("allocations.json")
 ACCELERATORS = {"bare": "none", "box": "none", "engine": "none", "guest": "kvm", "slow": "tcg"}
 
 
 @dataclass(frozen=True)
-class Work:
+class Fixed(Workload):
     name: str
-    cold: bool
     seconds: float
 
-    def nominal_seconds(self, seconds):
-        return self.seconds + seconds
+    def job(self, site, seconds):
+        raise NotImplementedError
+
+    def metrics(self, result):
+        raise NotImplementedError
+
+    def nominal_seconds(self, opening_seconds, job_seconds):
+        return self.seconds + job_seconds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,10 +56,8 @@ def made_up(number):
     if draw.random() < 0.2:
         mode = replace(mode, most_blocks=600, most_cold_blocks=600, rounds=max(6, mode.rounds))
     keys = ["bare", *draw.sample(["box", "engine", "guest", "slow"], draw.randint(0, 4))]
-    measurables = [Work(f"cold-{n}", True, 0.0) for n in range(draw.randint(0, 2))]
-    measurables += [
-        Work(f"steady-{n}", False, draw.choice([0.0, 0.02, 1.5])) for n in range(draw.randint(0, 5))
-    ]
+    measurables = [Null(name=f"cold-{n}") for n in range(draw.randint(0, 2))]
+    measurables += [Fixed(f"steady-{n}", draw.choice([0.0, 0.02, 1.5])) for n in range(draw.randint(0, 5))]
     measurables += [
         Trick(name=f"trick-{n}", most_blocks=draw.choice([1, 7, 15]), seconds=draw.choice([0.01, 3.0]))
         for n in range(draw.randint(0, 2))
@@ -64,18 +70,17 @@ def made_up(number):
         if draw.random() < 0.3
     }
     blocks = draw.choice([None, None, None, 1, 3, 40])
-    return tuple(cases), mode, Seconds(ACCELERATORS, seen), blocks
+    return tuple(cases), Budget(mode, Estimates(ACCELERATORS, seen), blocks)
 
 
 def allocated(number):
-    cases, mode, seconds, blocks = made_up(number)
-    made = fit(cases, (), mode, 1, seconds, blocks)
+    made = allocate(*made_up(number))
     return {
-        "cold": made.cold_blocks,
-        "full_cold": None if made.full_cold_blocks < 0 else made.full_cold_blocks,
-        "steady": made.steady_blocks,
-        "full_steady": None if made.full_blocks < 0 else made.full_blocks,
-        "experiments": dict(made.experiment_blocks),
+        "cold": made.cold.count,
+        "full_cold": made.cold.full,
+        "steady": made.steady.count,
+        "full_steady": made.steady.full,
+        "experiments": dict(made.experiments),
         "rounds": made.rounds,
         "reopened": sorted(made.reopened),
         "trials": made.trials,

@@ -1,7 +1,8 @@
 import pytest
 
-from tare.bench.planning.budget import Seconds
-from tare.bench.planning.matrix import make_plan
+from tare.bench.planning.allocation import Budget
+from tare.bench.planning.estimates import Estimates
+from tare.bench.planning.matrix import Selection, cross, make_plan
 from tare.bench.planning.modes import MODES
 from tare.bench.workloads import WORKLOADS
 from tare.runners.fake import FakeRunner
@@ -23,18 +24,8 @@ def plan(
     probes = {key: Probe(ok=True) for key in keys}
     if refusal:
         probes["guest"] = refusal
-    seconds = Seconds(ACCELERATORS, seen or {})
-    return make_plan(
-        WORKLOADS,
-        runners,
-        probes,
-        mode=MODES[mode],
-        seed=1,
-        match=match,
-        seconds=seconds,
-        blocks=blocks,
-        missing=missing,
-    )
+    budget = Budget(MODES[mode], Estimates(ACCELERATORS, seen or {}), blocks)
+    return make_plan(cross(Selection(WORKLOADS, match, missing or {}), runners, probes), budget, 1)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -42,8 +33,8 @@ def test_the_estimate_keeps_to_the_budget_unless_the_least_number_of_blocks_exce
     made = plan(mode)
     at_least = MODES[mode].least_blocks
     assert made.estimate_seconds <= MODES[mode].budget_seconds * 1.05 or at_least in {
-        made.cold_blocks,
-        made.steady_blocks,
+        made.cold.count,
+        made.steady.count,
     }
 
 
@@ -71,22 +62,22 @@ def test_a_missing_program_skips_its_workloads_everywhere_and_no_other():
 def test_keywords_select_by_name_and_family():
     made = plan(match=lambda names: "disk" in names)
     assert {case.workload.family for case in made.cases} == {"disk"}
-    assert made.cold_blocks == 0
+    assert made.cold.count == 0
 
 
 def test_blocks_asked_for_are_taken_exactly():
     made = plan("quick", blocks=7)
-    assert (made.cold_blocks, made.steady_blocks) == (7, 7)
+    assert (made.cold.count, made.steady.count) == (7, 7)
 
 
 def test_every_round_has_the_same_number_of_blocks():
     made = plan("default")
-    assert made.steady_blocks % made.rounds == 0
+    assert made.steady.count % made.rounds == 0
 
 
 def test_what_cases_cost_before_decides_how_many_blocks_fit():
     slow = plan("default", seen={f"{w.name}@{r}/0.4": 20.0 for w in WORKLOADS for r in ACCELERATORS})
-    assert slow.steady_blocks < plan("default").steady_blocks
+    assert slow.steady.count < plan("default").steady.count
 
 
 def test_the_same_seed_gives_the_same_order_and_blocks_differ():
@@ -108,14 +99,14 @@ def test_a_restricted_plan_keeps_base_and_control_for_the_ratios():
 def test_where_guests_are_slow_the_others_get_more_blocks_in_every_round():
     seen = {f"{w.name}@guest/0.4": 3.0 for w in WORKLOADS} | {"open@guest": 2.0}
     made = plan("default", seen=seen)
-    assert 0 < made.full_blocks < made.steady_blocks
+    assert 0 < made.steady.full < made.steady.count
     cpu = next(case.workload for case in made.cases if case.workload.name == "cpu")
     taking_part = dict.fromkeys(ACCELERATORS, 0)
-    for number in range(made.steady_blocks):
+    for number in range(made.steady.count):
         for case in made.block(cpu, number):
             taking_part[case.runner] += 1
-    assert taking_part["guest"] == made.full_blocks
-    assert taking_part["bare"] == taking_part["bare-again"] == taking_part["box"] == made.steady_blocks
+    assert taking_part["guest"] == made.steady.full
+    assert taking_part["bare"] == taking_part["bare-again"] == taking_part["box"] == made.steady.count
     for number in range(made.rounds):
         with_guest = [
             any(c.runner == "guest" for c in made.block(cpu, block)) for block in made.round_of(number)
@@ -126,4 +117,4 @@ def test_where_guests_are_slow_the_others_get_more_blocks_in_every_round():
 
 
 def test_without_slow_runners_every_block_is_full():
-    assert plan("default", keys=("bare", "box")).full_blocks == -1
+    assert plan("default", keys=("bare", "box")).steady.full is None

@@ -16,7 +16,7 @@ from tare.runners.model import JobResult
 
 FOLDER = GOLDEN / "tool_output"
 BY_NAME = {workload.name: workload for workload in WORKLOADS}
-STEADY = [name for name, workload in BY_NAME.items() if not workload.cold]
+STEADY = [name for name, workload in BY_NAME.items() if workload.kind == "steady"]
 
 
 def result(stdout=b"", stderr=b"", seconds=0.25):

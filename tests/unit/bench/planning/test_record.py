@@ -1,0 +1,351 @@
+"""Requests and plans go to JSON and back; a damaged plan ends in a sentence."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from support.paths import GOLDEN
+from support.plans import make_plan, plan_json
+from support.results_making import trial, write_run
+from tare.bench.catalogue import MEASURABLE, by_name
+from tare.bench.planning.plan import Blocks, Case, Skip
+from tare.bench.planning.record import plan_from_record, plan_to_record
+from tare.bench.planning.resume import resumed
+from tare.bench.request.declarations import SETTINGS, change
+from tare.bench.request.record import request_from_record, request_to_record
+from tare.bench.request.request import CommandVersion, Request, SettingsVariant, Slowdowns
+from tare.bench.request.settings import Settings
+from tare.results.errors import ResultError
+from tare.results.plan import PlanRecord, RequestRecord, plan_record
+from tare.results.storage.load import load_run
+from tare.runners.errors import UsageError
+
+# -- any request, any plan
+
+words = st.text(max_size=8)
+counts = st.integers(1, 10_000)
+costs = st.floats(0.001, 1e6)
+paths = words.map(lambda text: Path("/", text.replace("\0", "")))
+VALUES = {
+    "run.runners": st.lists(st.sampled_from(["bare", "namespaces", "runc"]), min_size=1, unique=True).map(
+        tuple
+    ),
+    "run.seed": st.integers(-(1 << 70), 1 << 70),
+    "run.blocks": counts,
+    "run.budget": costs,
+    "run.precision": st.floats(1e-6, 0.99),
+    "run.tools": st.dictionaries(words, words, max_size=2),
+    "run.results_dir": paths,
+    "run.baselines_dir": paths,
+    "run.reports_dir": paths,
+    "run.language": st.sampled_from(["en", "ko"]),
+    "limits.cpus": counts,
+    "limits.cpuset": st.lists(st.integers(0, 300), max_size=4).map(tuple),
+    "limits.memory": st.integers(1, 1 << 50),
+    "limits.pids": counts,
+    "limits.scratch": st.integers(1, 1 << 50),
+    "limits.io": st.builds(Settings().limits.io._make, st.tuples(counts, counts)),
+    "crowd.memory_budget": st.integers(1, 1 << 50),
+    "crowd.most_places": counts,
+    "guest.modules": paths,
+    "guest.qemu": paths,
+    "guest.accel": st.sampled_from(["auto", "kvm", "tcg"]),
+    "guest.boot_timeout": costs,
+}
+"""Key → values; any text for the others."""
+
+settings = st.lists(
+    st.sampled_from(SETTINGS).flatmap(
+        lambda setting: VALUES.get(setting.key, words).map(lambda value: (setting, value))
+    ),
+    max_size=5,
+).map(lambda values: change(Settings(), values))
+
+requests = st.builds(
+    Request,
+    settings=settings,
+    mode=st.sampled_from(["quick", "default", "rigorous"]),
+    command=st.lists(words, max_size=2).map(tuple),
+    versions=st.lists(
+        st.builds(CommandVersion, words, st.lists(words, max_size=2).map(tuple)), max_size=2
+    ).map(tuple),
+    variants=st.lists(st.builds(SettingsVariant, words, settings), max_size=2).map(tuple),
+    carry=st.lists(paths, max_size=2).map(tuple),
+    cases=st.none() | st.frozensets(st.tuples(words, words), max_size=3),
+    slowdowns=st.none()
+    | st.builds(
+        Slowdowns,
+        st.lists(st.floats(0.001, 1), max_size=3).map(tuple),
+        st.dictionaries(words, costs, max_size=2),
+    ),
+)
+
+
+def through_json(record, kind):
+    return msgspec.json.decode(msgspec.json.encode(record), type=kind)
+
+
+@given(requests)
+def test_a_request_goes_to_json_and_back(request_):
+    record = request_to_record(request_)
+    again = through_json(record, RequestRecord)
+    assert msgspec.json.encode(again) == msgspec.json.encode(record)
+    assert request_from_record(again) == request_
+
+
+def cases_of(workloads, runners):
+    return tuple(Case(one, key) for one in workloads for key in (*runners, "bare-again"))
+
+
+@st.composite
+def plans(draw):
+    runners = ("bare", "namespaces")
+    cases = cases_of(draw(st.lists(st.sampled_from(MEASURABLE), min_size=1, unique=True)), runners)
+    cold, steady = draw(st.integers(0, 600)), draw(st.integers(0, 600))
+    experiments = dict.fromkeys(case.workload.name for case in cases if case.workload.kind == "experiment")
+    return make_plan(
+        *cases,
+        mode=draw(st.sampled_from(["quick", "default", "rigorous"])),
+        seed=draw(st.integers(0, 1 << 32)),
+        skips=(Skip("cpu", "cpu", "runc", "none", "not here", "install it"),) * draw(st.integers(0, 1)),
+        cold=Blocks(cold, draw(st.none() | st.integers(0, cold))),
+        steady=Blocks(steady, draw(st.none() | st.integers(0, steady))),
+        experiment_blocks={name: draw(counts) for name in experiments},
+        rounds=draw(st.integers(1, max(1, steady))),
+        job_seconds=draw(costs),
+        warmups=draw(st.booleans()),
+        budget_seconds=draw(costs),
+        estimate_seconds=draw(costs),
+        trials=draw(counts),
+        reopened=frozenset(draw(st.lists(st.sampled_from(runners)))),
+    )
+
+
+@given(plans())
+def test_a_plan_goes_to_json_and_back_without_its_skips(plan):
+    request = Request().with_run(runners=("bare", "namespaces"))
+    record = plan_to_record(plan, request)
+    again = through_json(record, PlanRecord)
+    assert msgspec.json.encode(again) == msgspec.json.encode(record)
+    assert plan_from_record(again, request_from_record(again.request)) == replace(plan, skips=())
+
+
+def test_a_restricted_plan_is_restored_as_it_was():
+    cases = cases_of((by_name("null"), by_name("net-latency")), ("bare", "namespaces"))
+    plan = make_plan(*cases, experiment_blocks={"net-latency": 2}).restricted({("null", "namespaces")})
+    assert plan.experiment_blocks == {}
+    request = Request().with_run(runners=("bare", "namespaces"))
+    assert plan_from_record(plan_to_record(plan, request), request) == plan
+
+
+# -- a damaged one
+
+ASKED = Request(
+    settings=change(
+        Settings().with_run(runners=("bare", "namespaces"), tools={"runc": "/a"}, precision=0.02),
+        [(setting, 3.0) for setting in SETTINGS if setting.key == "guest.boot_timeout"],
+    ),
+    carry=(Path("/etc/hosts"),),
+    cases=frozenset({("null", "bare")}),
+)
+PLAN = make_plan(
+    *cases_of((by_name("null"), by_name("cpu"), by_name("net-latency")), ("bare", "namespaces")),
+    mode="default",
+    cold=Blocks(20, 5),
+    steady=Blocks(10, 5),
+    rounds=5,
+    experiment_blocks={"net-latency": 4},
+    reopened=frozenset({"bare"}),
+)
+GOOD = plan_json(ASKED, PLAN)
+
+DROP = object()
+JUNK = {"a": [{"b": [None]}]}
+COUNT = (None, -1, 1 << 80, "3", 1.5, [], JUNK)
+SECONDS = (None, -0.5, 1e12, 1 << 80, "3", [], JUNK, DROP)
+NAMES = (None, 3, "bare", ["bare", 3], JUNK)
+DAMAGE = {
+    (): (None, [], {}, "plan", 3, {"cases": []}),
+    ("mode",): (None, "thorough", "quick", 3, DROP),
+    ("seed",): (None, 8, "7", 1.5, DROP),
+    ("rounds",): (*COUNT, 0, 11, DROP),
+    ("cold_blocks",): (*COUNT, 4, DROP),
+    ("steady_blocks",): (*COUNT, 4, DROP),
+    ("full_blocks",): (*COUNT[1:], 11),
+    ("full_cold_blocks",): (*COUNT[1:], 21),
+    ("experiment_blocks",): (None, [], 3, {}, {"net-latency": -1}, {"net-latency": None}, DROP),
+    ("experiment_blocks", "no-such"): (4,),
+    ("job_seconds",): SECONDS,
+    ("budget_seconds",): SECONDS,
+    ("estimate_seconds",): SECONDS,
+    ("warmups",): (None, 1, "yes", DROP),
+    ("trials",): (*COUNT, DROP),
+    ("reopened",): (*NAMES, DROP),
+    ("colour",): ("red",),
+    ("cases",): (None, [], {}, "null", [None], [JUNK], [["null", "bare"]], DROP),
+    ("cases", 0): (None, "null", [], JUNK, {"workload": "null", "runner": "bare-again"}),
+    ("cases", 0, "workload"): (None, 3, "no-such", "", ["null"], JUNK, DROP),
+    ("cases", 0, "runner"): (None, 3, "bear", "runc", "bare@base", "bare-again-again", "", JUNK, DROP),
+    ("request",): (None, [], "null", JUNK, {}, DROP),
+    ("request", "mode"): (None, "thorough", "quick", 3, DROP),
+    ("request", "settings"): (None, [], "x", JUNK, DROP),
+    ("request", "settings", "run.runners"): (None, 3, "bare", [3], ["bear"], ["qemu-q35:colour=red"], [[]]),
+    ("request", "settings", "run.tools"): (None, [], {"runc": 3}),
+    ("request", "settings", "run.precision"): (2.0, -1, "1%", []),
+    ("request", "settings", "run.blocks"): (0, -1, 1 << 80, 1.5),
+    ("request", "settings", "limits.memory"): (None, 0, -1, 1 << 80, 1.5, "1G"),
+    ("request", "settings", "guest.boot_timeout"): (0, -1.0, "3", []),
+    ("request", "settings", "guest.colour"): ("red",),
+    ("request", "command"): (None, "true", [3], {}),
+    ("request", "versions"): (None, "true", [[]], [["base"]], [["base", "true"]], [[3, []]]),
+    ("request", "variants"): (
+        None,
+        {},
+        [["base"]],
+        [["base", []]],
+        [["base", {"guest.cpu": 3}]],
+        [["base", {"a": 1}]],
+    ),
+    ("request", "carry"): (None, "/etc", [None], {}),
+    ("request", "cases"): ("null", [["null"]], [["null", 3]], {}),
+    ("request", "slowdowns"): ([], {}, {"shares": [2], "start_seconds": {}}, {"shares": [0.1]}),
+    ("request", "colour"): ("red",),
+}
+"""Where a plan is damaged → what is there instead."""
+
+
+def damaged(path, wrong):
+    plan = {"plan": json.loads(json.dumps(GOOD))}
+    *above, last = ("plan", *path)
+    inner = plan
+    for key in above:
+        inner = inner[key]
+    if wrong is DROP:
+        del inner[last]
+    else:
+        inner[last] = wrong
+    return plan["plan"]
+
+
+def stored(folder, plan):
+    """Write a run with this plan, even where its manifest could not hold it."""
+    path = write_run(folder, [trial(0)], status="interrupted", mode=GOOD["mode"], seed=GOOD["seed"])
+    manifest = path / "manifest.json"
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"plan": plan}))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("path", "wrong"),
+    [
+        pytest.param(
+            path, wrong, id=f"{'.'.join(map(str, path))}={'dropped' if wrong is DROP else wrong}"[:60]
+        )
+        for path, several in DAMAGE.items()
+        for wrong in several
+    ],
+)
+def test_a_damaged_plan_is_refused_in_a_sentence_that_names_the_field(tmp_path, path, wrong):
+    folder = stored(tmp_path, damaged(path, wrong))
+    with pytest.raises((UsageError, ResultError)) as caught:
+        resumed(Request(resume=str(folder)))
+    text = str(caught.value)
+    names = [part.rpartition(".")[2] for part in path if isinstance(part, str)]
+    assert not names or any(name in text for name in names), text
+    assert "\n" not in text
+
+
+def test_enough_damage_is_tried():
+    assert sum(len(several) for several in DAMAGE.values()) >= 70
+
+
+def test_a_good_plan_is_resumed_and_what_concerns_the_call_is_the_calls(tmp_path):
+    folder = stored(tmp_path, json.loads(json.dumps(GOOD)))
+    call = Request(resume=str(folder), offline=True, report=False, resuming="again")
+    request, plan = resumed(call)
+    assert plan == PLAN
+    output = replace(ASKED.settings.output, results_dir=folder.parent)
+    settings_ = replace(ASKED.settings, output=output)
+    assert request == replace(
+        ASKED, settings=settings_, resume=folder.name, offline=True, report=False, resuming="again"
+    )
+
+
+# -- a run of format 1
+
+OLD = GOLDEN / "plans-v1"
+
+
+def old_run(folder, name, **changes):
+    """Write a run as format 1 did, with a plan that a tare of that time made."""
+    plan = json.loads((OLD / f"{name}.json").read_text())
+    path = write_run(folder, [trial(0)], status="interrupted", mode=plan["mode"], seed=plan["seed"])
+    manifest = json.loads((path / "manifest.json").read_text())
+    kept = {
+        "format",
+        "run",
+        "name",
+        "created",
+        "mode",
+        "seed",
+        "status",
+        "host",
+        "context",
+        "versions",
+        "image",
+    }
+    old = {key: value for key, value in manifest.items() if key in kept}
+    (path / "manifest.json").write_text(json.dumps(old | {"format": 1, "plan": plan, "notes": {}} | changes))
+    return path
+
+
+def test_a_run_of_format_1_is_resumed(tmp_path):
+    request, plan = resumed(Request(resume=str(old_run(tmp_path, "guests"))))
+    wanted = request.settings
+    assert wanted.run.runners == ("bare", "namespaces", "qemu-microvm")
+    assert (wanted.run.precision, wanted.run.seed, wanted.run.blocks) == (0.02, 5, None)
+    assert wanted.run.tools == {"runc": "/opt/runc"}
+    assert wanted.guest.qemu == Path("/usr/bin/qemu-system-x86_64")
+    assert wanted.limits.io == (50 << 20, 0)
+    assert replace(wanted.guest, qemu=None) == Settings().guest
+    assert (plan.cold, plan.steady) == (Blocks(300, 15), Blocks(15))
+    assert (plan.rounds, plan.seed, plan.mode, len(plan.cases)) == (5, 5, "default", 16)
+    assert plan.experiment_blocks == {"net-latency": 15}
+
+
+def test_variants_of_format_1_have_the_runs_programs_and_their_own(tmp_path):
+    request, plan = resumed(Request(resume=str(old_run(tmp_path, "variants"))))
+    base, head = (own for _, own in request.variants)
+    assert base.run.tools == {"crun": "/opt/crun", "runc": "/a"}
+    assert head.run.tools == {"crun": "/opt/crun", "runc": "/b"}
+    assert (base.guest.cpu, head.guest.cpu, base.run.runners) == ("", "max", ("runc",))
+    assert [case.runner for case in plan.cases] == ["runc@base", "runc@base-again", "runc@head"]
+
+
+def test_a_command_of_format_1_is_resumed_with_what_it_carried(tmp_path):
+    request, plan = resumed(Request(resume=str(old_run(tmp_path, "command"))))
+    assert request.command == ("./a", "b c")
+    assert request.carry == (Path("/etc/hosts"),)
+    assert request.cases == {("command", "bare")}
+    assert {case.workload.name for case in plan.cases} == {"null", "command"}
+
+
+def test_the_slowdowns_of_a_calibration_of_format_1_are_found(tmp_path):
+    plan = plan_record(load_run(old_run(tmp_path, "calibration")).manifest)
+    assert request_from_record(plan.request).slowdowns == Slowdowns(
+        (0.01, 0.05), {"bare": 0.002, "namespaces": 0.011}
+    )
+    assert plan.cold_blocks == 20
+
+
+@pytest.mark.parametrize("variants", [None, 3, [3], [["base"]], [["base", 3]], [["base", {"run.tools": 3}]]])
+def test_a_damaged_plan_of_format_1_is_refused_in_a_sentence(tmp_path, variants):
+    plan = json.loads((OLD / "variants.json").read_text())
+    plan["request"]["variants"] = variants
+    with pytest.raises(UsageError, match="variants"):
+        resumed(Request(resume=str(old_run(tmp_path, "variants", plan=plan))))
