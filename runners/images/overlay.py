@@ -62,7 +62,7 @@ def unpack_given(given: GivenImage, store: Cache, progress: Callable[[str], None
             given.store(each, folder / _TAR)
             return _counted(folder / _TAR, each.member)
 
-        entry = store.entry("given-layers", each.diff_id, keep)
+        entry = store.entry("given-layers", each.diff_id, keep, private=True)
         facts = entry.facts
         tar = entry.path / _TAR
         layers.append(
@@ -89,7 +89,7 @@ def unpack_given(given: GivenImage, store: Cache, progress: Callable[[str], None
         applier.end()
         return {"skipped": dict(applier.skipped)}
 
-    entry = store.entry("given-trees", f"{given.key} {os.getuid() == 0}", apply)
+    entry = store.entry("given-trees", f"{given.key} {os.getuid() == 0}", apply, private=True)
     skipped = [f"{count} × {what}" for what, count in entry.facts["skipped"].items()]
     notes = [
         f"the image was made elsewhere: {given.path.name}, {given.digest}",

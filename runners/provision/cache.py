@@ -30,9 +30,12 @@ MANIFEST = "manifest.json"
 CONTENT = "content"
 TEMPORARY = "tare-tmp-"
 
-FULL_HASH_BYTES = 16 << 20
-"""Entries up to this size are hashed whole on each first use; of larger ones only files whose size or time of
-modification differs from the manifest are."""
+SEEN = "seen.json"
+"""Beside the manifest: inode and time of change of each file when it was last hashed. Who has not the host's root rights
+cannot set that time, so files for which both are as they were are not hashed again."""
+
+_SETTLED_NS = 1_000_000_000
+"""A file changed so shortly before it was hashed may have been changed once more with the same time."""
 
 UNUSED_SECONDS = 60 * 86400
 """Entries that nothing used for so long are removed by :meth:`Cache.sweep`."""
@@ -86,6 +89,7 @@ class Cache:
         build: Callable[[Path], Mapping[str, Any]],
         *,
         stale: Callable[[Mapping[str, Any]], str] | None = None,
+        private: bool = False,
     ) -> Entry:
         """The entry of that name, built now if it is not there in good order.
 
@@ -94,6 +98,7 @@ class Cache:
             key: text that decides the content; hashed into the name.
             build: fills the empty folder that it is given, and returns facts to keep (JSON).
             stale: looks at the facts and says why the entry no longer serves; empty if it does.
+            private: only this user may reach the content: it comes from elsewhere and may have set-uid files.
 
         Raises:
             TareError: the disk is full or not writable. What was there before is still there.
@@ -105,6 +110,7 @@ class Cache:
         try:
             with self.locked(kind, place.name):
                 self._verified[place] = found = self._whole(place, stale) or self._build(place, build)
+                place.chmod(0o700 if private else 0o755)
                 return found
         except OSError as error:
             raise TareError(_no_room(self.folder, error)) from error
@@ -143,7 +149,7 @@ class Cache:
             return None
         try:
             manifest = _read_manifest(place)
-            complaint = _compare(place / CONTENT, manifest["files"])
+            complaint = _compare(place, manifest["files"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             complaint = f"its manifest cannot be used: {error}"
         if complaint:
@@ -174,7 +180,7 @@ class Cache:
             if place.exists():
                 _make_deletable(place)
                 place.rename(made / "replaced")
-            (made / "entry").mkdir()
+            (made / "entry").mkdir(mode=0o700)  # for everybody only once it is known to be harmless
             for name in (CONTENT, MANIFEST):
                 (made / name).rename(made / "entry" / name)
             (made / "entry").rename(place)
@@ -220,13 +226,13 @@ def _walk(folder: Path, prefix: str = "") -> Iterator[tuple[str, os.DirEntry[str
 
 
 def _describe(content: Path) -> dict[str, list[Any]]:
-    """Path → mode, and for files size, time of modification and hash, for links where they lead."""
+    """Path → mode, and for files size and hash, for links where they lead."""
     files: dict[str, list[Any]] = {}
     for relative, item in _walk(content):
         status = item.stat(follow_symlinks=False)
         if stat.S_ISREG(status.st_mode):
             digest = sha256_of(Path(item.path))
-            files[relative] = [status.st_mode, status.st_size, status.st_mtime_ns, digest]
+            files[relative] = [status.st_mode, status.st_size, digest]
         elif stat.S_ISLNK(status.st_mode):
             files[relative] = [status.st_mode, str(Path(item.path).readlink())]
         else:
@@ -234,26 +240,56 @@ def _describe(content: Path) -> dict[str, list[Any]]:
     return files
 
 
-def _compare(content: Path, files: Mapping[str, list[Any]]) -> str:
-    """What is wrong with the content; empty if nothing is."""
-    thorough = sum(facts[1] for facts in files.values() if len(facts) == 4) <= FULL_HASH_BYTES
+def _compare(place: Path, files: Mapping[str, list[Any]]) -> str:
+    """Say what is wrong with an entry's content; empty if nothing is."""
     missing = set(files)
-    for relative, item in _walk(content):
+    seen, now_seen = _read_seen(place), {}
+    for relative, item in _walk(place / CONTENT):
         if relative not in missing:
             return f"{relative} does not belong to it"
         missing.discard(relative)
-        expected = files[relative]
         status = item.stat(follow_symlinks=False)
-        if status.st_mode != expected[0]:
-            return f"{relative} has changed its mode"
-        if len(expected) == 2 and str(Path(item.path).readlink()) != expected[1]:
-            return f"{relative} leads elsewhere"
-        if len(expected) == 4:
-            if status.st_size != expected[1]:
-                return f"{relative} has {status.st_size} bytes instead of {expected[1]}"
-            if (thorough or status.st_mtime_ns != expected[2]) and sha256_of(Path(item.path)) != expected[3]:
-                return f"{relative} has other content"
-    return f"{min(missing)} is missing" if missing else ""
+        mark = [status.st_ino, status.st_ctime_ns]
+        if complaint := _differs(item, status, files[relative], hashed=seen.get(relative) == mark):
+            return f"{relative} {complaint}"
+        if stat.S_ISREG(status.st_mode) and status.st_ctime_ns < time.time_ns() - _SETTLED_NS:
+            now_seen[relative] = mark
+    if missing:
+        return f"{min(missing)} is missing"
+    if now_seen != seen:
+        _write_seen(place, now_seen)
+    return ""
+
+
+def _differs(item: os.DirEntry[str], status: os.stat_result, expected: list[Any], *, hashed: bool) -> str:
+    """Say what about a file is not as the manifest has it; ``hashed``: its content is known to be."""
+    if status.st_mode != expected[0]:
+        return "has changed its mode"
+    if stat.S_ISLNK(status.st_mode) and str(Path(item.path).readlink()) != expected[1]:
+        return "leads elsewhere"
+    if stat.S_ISREG(status.st_mode):
+        _mode, size, digest = expected
+        if status.st_size != size:
+            return f"has {status.st_size} bytes instead of {size}"
+        if not hashed and sha256_of(Path(item.path)) != digest:
+            return "has other content"
+    return ""
+
+
+def _read_seen(place: Path) -> dict[str, list[int]]:
+    try:
+        seen = json.loads((place / SEEN).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return seen if isinstance(seen, dict) else {}
+
+
+def _write_seen(place: Path, seen: Mapping[str, list[int]]) -> None:
+    """Keep it, or do without on a full disk: then all is hashed again."""
+    with contextlib.suppress(OSError):
+        new = place / f"{SEEN}.new"
+        new.write_text(json.dumps(seen), encoding="utf-8")
+        new.replace(place / SEEN)
 
 
 def _read_manifest(place: Path) -> dict[str, Any]:

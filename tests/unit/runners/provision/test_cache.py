@@ -4,13 +4,15 @@ import errno
 import json
 import multiprocessing
 import os
+import stat
 import time
 from pathlib import Path
 
 import pytest
 
 from tare.runners.errors import TareError
-from tare.runners.provision.cache import CONTENT, FULL_HASH_BYTES, MANIFEST, Cache, default_cache
+from tare.runners.provision import cache as module
+from tare.runners.provision.cache import CONTENT, MANIFEST, SEEN, Cache, default_cache
 
 
 def small(content: Path) -> dict[str, object]:
@@ -131,17 +133,63 @@ def test_damage_is_noticed_said_and_repaired(cache, said, damage):
     assert fresh(cache).entry("kind", "key", never) == repaired
 
 
-def test_a_large_entry_is_hashed_where_times_differ(cache, said):
-    def large(content: Path) -> dict[str, object]:
-        with (content / "large").open("wb") as file:
-            file.truncate(FULL_HASH_BYTES + 1)
-        return {}
+def large(content: Path) -> dict[str, object]:
+    (content / "large").write_bytes(bytes(17 << 20))
+    return {}
 
+
+def test_a_change_is_noticed_whatever_the_size_and_the_time_of_modification(cache, said):
     entry = cache.entry("kind", "key", large)
-    with (entry.path / "large").open("r+b") as file:
-        file.write(b"x")
+    fresh(cache).entry("kind", "key", never)
+    file = entry.path / "large"
+    before = file.stat()
+    with file.open("r+b") as opened:
+        opened.write(b"x")
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
     fresh(cache).entry("kind", "key", large)
     assert "other content" in said[0]
+
+
+def test_what_has_not_changed_is_hashed_once(cache, monkeypatch):
+    monkeypatch.setattr(module, "_SETTLED_NS", 0)
+    cache.entry("kind", "key", large)
+    fresh(cache).entry("kind", "key", never)
+    hashed = []
+    monkeypatch.setattr(module, "sha256_of", hashed.append)
+    fresh(cache).entry("kind", "key", never)
+    assert hashed == []
+
+
+def test_what_was_changed_just_before_it_was_hashed_is_hashed_again(cache, monkeypatch):
+    monkeypatch.setattr(module, "_SETTLED_NS", 1 << 62)
+    cache.entry("kind", "key", large)
+    fresh(cache).entry("kind", "key", never)
+    hashed = []
+    real = module.sha256_of
+    monkeypatch.setattr(module, "sha256_of", lambda path: hashed.append(path) or real(path))
+    fresh(cache).entry("kind", "key", never)
+    assert len(hashed) == 1
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"large": 5}'])
+def test_a_damaged_list_of_what_was_hashed_costs_a_hash_only(cache, said, text):
+    entry = cache.entry("kind", "key", large)
+    (entry.path.parent / SEEN).write_text(text)
+    fresh(cache).entry("kind", "key", never)
+    assert said == []
+
+
+def test_content_from_elsewhere_is_reached_by_its_owner_only(cache):
+    def with_setuid(content: Path) -> dict[str, object]:
+        (content / "program").write_bytes(b"")
+        (content / "program").chmod(0o4755)
+        return {}
+
+    entry = cache.entry("kind", "key", with_setuid, private=True)
+    assert stat.S_IMODE(entry.path.parent.stat().st_mode) == 0o700
+    entry.path.parent.chmod(0o755)
+    again = fresh(cache).entry("kind", "key", never, private=True)
+    assert stat.S_IMODE(again.path.parent.stat().st_mode) == 0o700
 
 
 def test_a_stale_entry_is_said_and_built_again(cache, said):
