@@ -1,1 +1,1 @@
-"""What it means: plots, pages, terminal tables and exports, made from stored trials by pure functions."""
+"""Turn stored trials into figures, pages, terminal tables and exports, by pure functions."""

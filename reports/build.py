@@ -1,4 +1,4 @@
-"""Writing a report: figures, page and summary."""
+"""Write a report: figures, page and summary."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def build_report(
 ) -> ReportPaths:
     """Write ``index.html``, ``summary.md`` and the figures (PNG and SVG) into ``out_dir``, which is made if needed.
 
-    Each file appears whole or not at all, the page last. A figure that cannot be drawn becomes a note on the
-    page. ``plots`` are the figures to draw; all by default. Raises ``OSError`` if ``out_dir`` cannot be written.
+    Each file appears whole or not at all, the page last. A figure that cannot be drawn becomes a note on the page.
+    ``plots`` are the figures to draw, all by default. Raises ``OSError`` if ``out_dir`` cannot be written.
     """
     from tare.reports.content.sections import sections  # noqa: PLC0415
     from tare.reports.plots import PLOTS, style  # noqa: PLC0415
@@ -53,7 +53,7 @@ def build_report(
 def _draw(
     summary: Summary, spoken: Words, out_dir: Path, plots: Sequence[Plot]
 ) -> tuple[dict[str, str], list[Path], dict[str, str]]:
-    """Figure → SVG text, the files written, and figure → why it was lost."""
+    """Draw the figures and write them; give the SVG text of each, the files, and the reason of each that failed."""
     import io  # noqa: PLC0415
     import warnings  # noqa: PLC0415
 
@@ -66,18 +66,17 @@ def _draw(
     for plot in plots:
         try:
             with style.styled(), warnings.catch_warnings():
-                # A letter without a glyph in a label from the record is drawn as a box; that is no news.
+                # A label from the record may have letters without a glyph; they are drawn as boxes.
                 warnings.filterwarnings("ignore", message="Glyph .* missing from font")
                 figure = plot.draw(summary, spoken)
                 if figure is None:
                     continue
                 image = io.BytesIO()
                 figure.savefig(image, format="png", dpi=DOTS_PER_INCH)
-                figure.set_layout_engine(
-                    "none"
-                )  # the layout stands; solving it again takes as long as drawing
+                # The layout is done; solving it again would take as long as drawing.
+                figure.set_layout_engine("none")
                 drawing = svg_text(figure)
-        except Exception as error:  # noqa: BLE001 - whatever goes wrong in one figure, the page must not be lost
+        except Exception as error:  # noqa: BLE001 - an error in one figure must not cost the page
             lost[plot.name] = f"{type(error).__name__}: {error}"
             continue
         for suffix, content in (("png", image.getvalue()), ("svg", drawing.encode())):
@@ -94,7 +93,7 @@ def _link(name: str, path: Path, out_dir: Path, catalogue: Words) -> Link:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Replace ``path`` in one step; readers see the old file or the new one."""
+    """Replace ``path`` atomically: readers see the old file or the new one."""
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as target:

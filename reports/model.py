@@ -1,4 +1,4 @@
-"""What a report is made from, and what it leaves behind."""
+"""Define the input and the output of a report."""
 
 from __future__ import annotations
 
@@ -23,32 +23,45 @@ Kind = Literal["", "better", "worse", "same", "undecided", "muted", "warning", "
 
 
 @dataclass(frozen=True, slots=True)
+class RunnerStyle:
+    """Hold the colour of a runner and the order of its variants."""
+
+    color: str
+    """``#rrggbb``; a runner has the same colour in every figure of every report."""
+    variants: tuple[str, ...] = ()
+    """Variants in display order, the empty one for a label without a variant, which is first if it is missing here. Other
+    variants follow by name."""
+
+
+@dataclass(frozen=True, slots=True)
 class ReportInput:
-    """One plain value with all that a report says; everything in :mod:`reports` is a function of it."""
+    """Hold all that a report is built from; everything in :mod:`tare.reports` is a function of it."""
 
     manifest: Manifest
     trials: tuple[Trial, ...]
     comparisons: tuple[Comparison, ...]
-    """The run's runners against its base, in any order."""
+    """Comparisons of the run's runners with its base, in any order."""
     problems: tuple[Problem, ...] = ()
-    """What was wrong with the result file: cut lines, duplicates, …"""
+    """Defects of the result file, such as truncated lines and duplicates."""
     files: Mapping[str, Path] = field(default_factory=dict)
-    """Name → file or folder that the page links to, by relative path: raw data, exports, profiles."""
+    """Name → file or folder that the page links to by relative path: raw data, exports, profiles."""
     parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """Workload → parameters, for those that were taken off the labels: see :func:`tare.reports.summaries.run.plain_names`."""
+    """Workload → the parameters that :func:`tare.reports.summaries.run.plain_names` removed from its label."""
     calibration: Calibration | None = None
-    """How often the judgement errs on the run's host class, if that was measured."""
+    """Error rates of the judgement on the run's host class; ``None`` if they were not measured."""
     rises: tuple[Rise, ...] = ()
-    """What each rung of the isolation ladder adds, if the run climbed it."""
+    """Cost that each rung of the isolation ladder adds; empty if the run did not measure the ladder."""
+    styles: Mapping[str, RunnerStyle] = field(default_factory=dict)
+    """Runner, without variant → its style, in display order; runners that are missing here follow by name."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReportPaths:
-    """The files of a written report."""
+    """Name the files of a written report."""
 
     index: Path
     summary: Path
     figures: tuple[Path, ...]
     """PNG and SVG files, in the page's order."""
     lost: Mapping[str, str]
-    """Figure → why it could not be drawn; the page says so too."""
+    """Figure → the reason why it could not be drawn, which the page gives too."""

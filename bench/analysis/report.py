@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tare.bench.analysis.known import known_calibration
+from tare.bench.analysis.styles import runner_styles
 from tare.bench.planning.plan import BASE_VARIANT
 from tare.reports.build import build_report
 from tare.reports.model import ReportInput
@@ -46,6 +47,7 @@ def report_input(run_dir: Path) -> ReportInput:
         _files(run_dir),
         calibration=known_calibration(run.manifest),
         rises=tuple(climb(frame)),
+        styles=runner_styles(),
     )
 
 

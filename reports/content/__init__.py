@@ -1,1 +1,1 @@
-"""The page as a tree of nodes, independent of how it is rendered."""
+"""Build the report as a tree of nodes, independent of how it is rendered."""

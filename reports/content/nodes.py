@@ -1,7 +1,7 @@
-"""A report as a value: sections of a few kinds of node, which renderers turn into HTML, Markdown or lines.
+"""Define the nodes that a report consists of; renderers turn them into HTML, Markdown or terminal lines.
 
-Texts are plain; escaping is the renderers' work. ``recorded`` marks text that comes from the record as it is,
-in English and possibly hostile.
+Texts are plain: renderers escape them. ``recorded`` marks text that comes from the record unchanged, in English and
+possibly hostile.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Paragraph:
-    """Running text."""
+    """Hold a paragraph of running text."""
 
     text: str
     kind: Kind = ""
@@ -23,7 +23,7 @@ class Paragraph:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something the reader must not miss."""
+    """Hold a warning or an error that is set apart from the text."""
 
     title: str
     text: str
@@ -32,19 +32,19 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A point of a list: an optional leading label, and text."""
+    """Hold one point of a list: text after an optional label."""
 
     text: str
     label: str = ""
     kind: Kind = ""
     recorded: bool = False
     parts: tuple[str, ...] = ()
-    """Pieces that follow the text and are not broken over lines."""
+    """Pieces that follow the text; none is broken over two lines."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bullets:
-    """A list of points."""
+    """Hold a list of points under an optional title."""
 
     items: tuple[Item, ...]
     title: str = ""
@@ -52,7 +52,7 @@ class Bullets:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A table's cell: text, a smaller second line, and the number behind it as it was computed."""
+    """Hold a table's cell: text, a smaller second line, and the number behind them at full precision."""
 
     text: str
     detail: str = ""
@@ -62,27 +62,27 @@ class Cell:
     kind: Kind = ""
     recorded: bool = False
     color: str = ""
-    """The runner's colour, shown as a small swatch."""
+    """Colour of the runner that the cell names, ``#rrggbb``, shown as a swatch; empty: none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows under named columns. The first column heads its rows."""
+    """Hold rows under named columns. Cells of the first column are the headers of their rows."""
 
     caption: str
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     numeric: tuple[int, ...] = ()
-    """Columns that are set flush right."""
+    """Indices of the columns that are set flush right."""
     keys: tuple[str, ...] = ()
-    """Row → ``workload|runner|metric``, for machines that read the page."""
+    """One ``workload|runner|metric`` per row, for programs that read the page; empty: none."""
     breaks: tuple[int, ...] = ()
-    """Rows before which a group begins."""
+    """Indices of the rows that begin a new group."""
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A drawn figure, by its name."""
+    """Refer to a drawn figure by its name."""
 
     name: str
     alt: str
@@ -91,7 +91,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A file beside the report."""
+    """Refer to a file beside the report."""
 
     text: str
     target: str
@@ -99,14 +99,14 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """Files beside the report."""
+    """List the files beside the report."""
 
     items: tuple[Link, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Details:
-    """What only some readers want: folded on the page, left out of short forms."""
+    """Hold nodes that are folded on the page and left out of short forms."""
 
     summary: str
     body: tuple[Node, ...]
@@ -117,7 +117,7 @@ Node = Paragraph | Notice | Bullets | Table | Picture | Links | Details
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A titled part of the report."""
+    """Hold one part of the report, with a title unless it is empty."""
 
     name: str
     title: str

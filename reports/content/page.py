@@ -1,4 +1,4 @@
-"""What sections are made from: the sorted run, the words, and which figures there are."""
+"""Hold what sections are built from: the run's summary, the words, and the figures that were drawn."""
 
 from __future__ import annotations
 
@@ -6,19 +6,21 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tare.reports.content.nodes import Paragraph, Picture
+from tare.reports.summaries import names
 from tare.results.record import BASE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tare.reports.content.nodes import Link, Node
+    from tare.reports.summaries.cases import CaseKey
     from tare.reports.summaries.run import Summary
     from tare.reports.text.words import Words
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """All that a section may use."""
+    """Give a section everything it may use."""
 
     summary: Summary
     words: Words
@@ -28,16 +30,28 @@ class Page:
     """Figure → why it could not be drawn."""
     links: tuple[Link, ...] = ()
     english_figures: bool = False
-    """The figures are in English because no font here has the page's letters."""
+    """Whether the figures are in English because no installed font has the page's letters."""
 
     @property
     def base(self) -> str:
-        """The label of the base runner."""
+        """Label of the runner that the others are compared with."""
         found = self.summary.given.comparisons
         return found[0].base if found else BASE
 
+    def case_name(self, case: CaseKey) -> str:
+        """Name a case in a table: ``start-up (null)``, or its label."""
+        return names.case_name(case, self.words)
+
+    def spoken_case(self, case: CaseKey) -> str:
+        """Name a case in a sentence: ``start-up``, or its label."""
+        return names.spoken_case(case, self.words)
+
+    def runner_name(self, label: str) -> str:
+        """Name a runner: ``bare (again)`` for the base's second measurement, or its label."""
+        return names.runner_name(label, self.words)
+
     def picture(self, name: str) -> tuple[Node, ...]:
-        """The figure, or the note that it was lost; nothing where the run has no data for it."""
+        """Give the figure, or a note that it could not be drawn; nothing where the run has no data for it."""
         if name in self.lost:
             return (
                 Paragraph(self.words("page.figure_lost", name=name, why=self.lost[name]), kind="problem"),

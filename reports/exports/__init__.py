@@ -1,7 +1,7 @@
-"""Exports: a run in the formats that other tools read.
+"""Export a run in the formats that other tools read.
 
-Each format is a module with ``NAME``, ``SUMMARY`` and ``render(given) -> bytes``; a new one is one module and one entry
-in :data:`FORMATS`. ``docs/exports.md`` says what each carries and what it has no place for.
+Each format is a module with ``NAME``, ``SUMMARY`` and ``render(given) -> bytes``; a new format is one module and one
+entry in :data:`FORMATS`. ``docs/exports.md`` lists what each format carries and what it has no place for.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ if TYPE_CHECKING:
 
 
 class Export(Protocol):
-    """A format."""
+    """Render a run in one format; modules and objects implement it."""
 
     @property
     def NAME(self) -> str:  # noqa: N802 - a module's constant
-        """What ``--format`` calls it."""
+        """Name of the format on the command line: ``--format NAME``."""
 
     @property
     def SUMMARY(self) -> str:  # noqa: N802
-        """What it is for, in a line."""
+        """One line on what the format is for, for ``--help``."""
 
     def render(self, given: ReportInput) -> bytes:
-        """The run as a file of this format."""
+        """Render the run as a file of this format."""
 
 
 FORMATS: tuple[Export, ...] = (

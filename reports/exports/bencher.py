@@ -1,4 +1,7 @@
-"""Bencher Metric Format: benchmark → measure → value with its bounds (https://bencher.dev/docs/reference/bencher-metric-format/)."""
+"""Export the Bencher Metric Format: benchmark → measure → value with bounds.
+
+See https://bencher.dev/docs/reference/bencher-metric-format/.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ SUMMARY = "Bencher Metric Format, all judged metrics: median, least and most"
 
 
 def render(given: ReportInput) -> bytes:
-    """The file. Measures carry their unit in their name: the format has no other place for it."""
+    """Render the file. Units are part of the measures' names: the format has no other place for them."""
     found: dict[str, dict[str, dict[str, float]]] = {}
     for series in all_series(given):
         if series.metric.direction == "none":
@@ -30,5 +33,5 @@ def render(given: ReportInput) -> bytes:
 
 
 def slug(text: str) -> str:
-    """Lower-case letters, digits and single hyphens, as Bencher's slugs are."""
+    """Reduce text to lower-case letters, digits and single hyphens, as Bencher's slugs are."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")

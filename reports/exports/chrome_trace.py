@@ -1,6 +1,7 @@
-"""Chrome's trace event format, of the timelines: for chrome://tracing, Perfetto and speedscope.
+"""Export the timelines in Chrome's trace event format, for chrome://tracing, Perfetto and speedscope.
 
-A runner is a process, a workload a thread, a phase between two marks a slice. Times are µs since the run's first mark.
+A runner is a process, a workload a thread, a phase between two marks a slice. Times are in µs since the run's first
+mark.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ SUMMARY = "Chrome trace events of all timelines, for Perfetto"
 
 
 def render(given: ReportInput) -> bytes:
-    """The file. A phase that comes out negative is kept as an instant and says so: a slice cannot show it."""
+    """Render the file. A negative phase becomes an instant that says so, since a slice cannot show it."""
     start = min((min(t.timeline.values()) for t in given.trials if t.timeline), default=0)
     runners: dict[str, int] = {}
     threads: dict[tuple[str, str], int] = {}

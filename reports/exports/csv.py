@@ -1,4 +1,4 @@
-"""Tidy CSV: everything that was measured, failures and skips included."""
+"""Export tidy CSV: everything that was measured, failures and skips included."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from tare.reports.model import ReportInput
 
 NAME = "csv"
-SUMMARY = "tidy CSV, a row a metric of a trial; `tare import` reads it back"
+SUMMARY = "tidy CSV, one row per metric of a trial; `tare import` reads it back"
 
 
 def render(given: ReportInput) -> bytes:
-    """The table with a header line, UTF-8, numbers written so that they read back exactly."""
+    """Render the table with a header line in UTF-8; numbers are written so that they read back exactly."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(COLUMNS)

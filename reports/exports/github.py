@@ -1,4 +1,4 @@
-"""github-action-benchmark's ``customSmallerIsBetter`` and ``customBiggerIsBetter``: one file for each direction."""
+"""Export for github-action-benchmark: ``customSmallerIsBetter`` and ``customBiggerIsBetter``, one file per direction."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Custom:
-    """One of the two formats."""
+    """Export the metrics of one direction."""
 
     NAME: str
     SUMMARY: str
     direction: str
 
     def render(self, given: ReportInput) -> bytes:
-        """Medians of the primary metrics of this direction, the range of all values beside each."""
+        """Render the medians of the primary metrics of this direction, each with the range of its values."""
         return dumped(
             [
                 {

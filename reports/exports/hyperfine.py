@@ -1,4 +1,4 @@
-"""A JSON like hyperfine's ``--export-json``, for the scripts that plot its files."""
+"""Export JSON like hyperfine's ``--export-json``, for the scripts that plot its files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SUMMARY = "JSON like hyperfine's, times of the primary metrics"
 
 
 def render(given: ReportInput) -> bytes:
-    """The file. hyperfine's ``user`` and ``system`` are means; they are given where CPU time was recorded."""
+    """Render the file. ``user`` and ``system`` are means, as hyperfine's are, and 0 where no CPU time was recorded."""
     results = []
     cpu = _cpu_means(given)
     for series in primary_series(given):

@@ -1,4 +1,7 @@
-"""JUnit XML: a suite for each workload, a case for each runner. Failed trials fail their case, skips skip it."""
+"""Export JUnit XML: a suite for each workload, a test case for each runner.
+
+Failed trials fail their test case, skipped ones skip it.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def render(given: ReportInput) -> bytes:
-    """The file. What a place costs is no failure: ``tare compare --format junit`` has the gate."""
+    """Render the file. A high cost is no failure here; ``tare compare --format junit`` judges changes."""
     cases: dict[str, dict[str, list[Trial]]] = {}
     for trial in given.trials:
         title = case_title(trial.workload, trial.parameters)
@@ -63,7 +66,7 @@ def _case(suite: ET.Element, title: str, runner: str, trials: list[Trial], media
 
 
 def counted(suite: ET.Element) -> None:
-    """Set the suite's counts from its cases."""
+    """Set the counts of a suite from its test cases."""
     cases = suite.findall("testcase")
     suite.set("tests", str(len(cases)))
     suite.set("failures", str(sum(case.find("failure") is not None for case in cases)))
@@ -73,11 +76,11 @@ def counted(suite: ET.Element) -> None:
 
 
 def text(given: str) -> str:
-    """``given`` without characters that XML cannot hold."""
+    """Replace the characters that XML cannot hold."""
     return _NOT_XML.sub("\N{REPLACEMENT CHARACTER}", given)
 
 
 def serialised(root: ET.Element) -> bytes:
-    """The document with its declaration."""
+    """Serialise the document with its XML declaration."""
     ET.indent(root)
     return f"<?xml version='1.0' encoding='utf-8'?>\n{ET.tostring(root, encoding='unicode')}\n".encode()

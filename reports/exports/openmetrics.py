@@ -1,4 +1,4 @@
-"""OpenMetrics text (https://prometheus.io/docs/specs/om/open_metrics_spec/): a summary for each series."""
+"""Export OpenMetrics text (https://prometheus.io/docs/specs/om/open_metrics_spec/): a summary for each series."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ QUANTILES = (0.05, 0.5, 0.95)
 
 
 def render(given: ReportInput) -> bytes:
-    """The exposition. Series of one metric and unit form a family; a metric in two units is two families."""
+    """Render the exposition. Series of one metric and unit form a family; a metric in two units is two families."""
     families: dict[tuple[str, str], list[Exported]] = {}
     for series in all_series(given):
         unit = UNITS.get(series.metric.unit, _name(series.metric.unit))

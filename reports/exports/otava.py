@@ -1,4 +1,4 @@
-"""CSV for Apache Otava (formerly Hunter): a row a run, a column a series; its ``csv`` importer reads it."""
+"""Export CSV for the ``csv`` importer of Apache Otava (formerly Hunter): a row per run, a column per series."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from tare.reports.model import ReportInput
 
 NAME = "otava"
-SUMMARY = "CSV for Apache Otava: a row a run, medians of the primary metrics"
+SUMMARY = "CSV for Apache Otava: a row per run, medians of the primary metrics"
 
 
 def render(given: ReportInput) -> bytes:
-    """One run: a header and a row to append to a history."""
+    """Render one run: a header, and a row to append to a history."""
     return table([given])
 
 
 def table(runs: Sequence[ReportInput]) -> bytes:
-    """A history, in the order given. A series that a run lacks leaves its cell empty, which Otava skips."""
+    """Render a history in the order given; a series that a run lacks leaves its cell empty, which Otava skips."""
     medians = [
         {
             f"{s.title}: {s.metric.name} ({s.metric.unit})": s.median

@@ -1,4 +1,4 @@
-"""Parquet: the tidy table, typed. Needs pyarrow, which nothing else here does."""
+"""Export the tidy table as typed Parquet, the one format that needs pyarrow."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SUMMARY = "the tidy table as Parquet; needs pyarrow"
 
 
 def render(given: ReportInput) -> bytes:
-    """The file.
+    """Render the file.
 
     Raises:
         ResultError: pyarrow is not installed.

@@ -1,6 +1,6 @@
-"""pyperf's JSON, format 1.0: one of its runs for each invocation, warm-ups kept apart.
+"""Export pyperf's JSON, format 1.0: one of its runs for each invocation, warm-ups kept apart.
 
-pyperf knows seconds, bytes and whole numbers and compares as "less is better"; rates become seconds per unit.
+pyperf knows seconds, bytes and integers, and takes less for better; rates become seconds per unit.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ SUMMARY = "pyperf's JSON, times of the primary metrics by invocation"
 
 
 def render(given: ReportInput) -> bytes:
-    """The file. Values of zero have no place in the format: their series are left out."""
+    """Render the file. The format does not allow values of zero: series that have one are left out."""
     benchmarks = [one for series in primary_series(given) for one in _benchmark(series)]
     metadata: dict[str, Any] = {"description": f"run {given.manifest.run} ({given.manifest.mode})"}
     if model := given.manifest.host.get("cpu", {}).get("model"):

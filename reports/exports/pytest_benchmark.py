@@ -1,6 +1,6 @@
-"""pytest-benchmark's JSON, for ``pytest-benchmark compare`` and all that reads its files.
+"""Export pytest-benchmark's JSON, for ``pytest-benchmark compare`` and other readers of its files.
 
-The format knows times only: rates become seconds per unit, and ``extra_info`` says so.
+The format knows times only: rates become seconds per unit, which ``extra_info`` states.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ SUMMARY = "pytest-benchmark's JSON, times of the primary metrics with raw data"
 
 
 def render(given: ReportInput) -> bytes:
-    """The file."""
+    """Render the file with statistics and raw data of every primary metric."""
     manifest = given.manifest
     cpu = manifest.host.get("cpu", {})
     kernel = manifest.host.get("kernel", {})

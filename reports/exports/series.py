@@ -1,4 +1,4 @@
-"""What exports are made from: the good values of each series, in plain Python."""
+"""Collect the good values of each series, from which exports are rendered, in plain Python."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Exported:
-    """One metric of one workload under one runner: good values in stored order, warm-ups apart."""
+    """Hold one metric of one workload under one runner: good values in stored order, warm-ups apart."""
 
     workload: str
     family: str
@@ -25,43 +25,43 @@ class Exported:
     accelerator: str
     control: bool
     metric: Metric
-    """The first one: unit, direction, clock and source are the same in all."""
+    """Metric of the first trial: unit, direction, clock and source are the same in all trials."""
     values: list[float] = field(default_factory=list)
     blocks: list[int] = field(default_factory=list)
     invocations: list[int] = field(default_factory=list)
     warmups: list[tuple[int, float]] = field(default_factory=list)
-    """Invocation and value."""
+    """Invocation and value of each warm-up."""
 
     @property
     def title(self) -> str:
-        """Workload, parameters and runner, as one unambiguous name."""
+        """Workload, parameters and runner as one unambiguous name."""
         return f"{case_title(self.workload, self.parameters)} on {self.runner}"
 
     @property
     def median(self) -> float:
-        """Of the good values."""
+        """Median of the good values, in the metric's unit."""
         return median(self.values)
 
     def by_invocation(self) -> Iterator[tuple[int, list[float], list[float]]]:
-        """Invocation, its warm-up values, its values."""
+        """Give each invocation with the values of its warm-ups and its good values."""
         for invocation in dict.fromkeys([*(i for i, _ in self.warmups), *self.invocations]):
             values = [v for v, i in zip(self.values, self.invocations, strict=True) if i == invocation]
             yield invocation, [v for i, v in self.warmups if i == invocation], values
 
 
 def case_title(workload: str, parameters: dict[str, Any]) -> str:
-    """``cpu [threads=2]``."""
+    """Name a workload with its parameters: ``cpu [threads=2]``."""
     inside = ", ".join(f"{key}={value}" for key, value in sorted(parameters.items()))
     return f"{workload} [{inside}]" if inside else workload
 
 
 def all_series(given: ReportInput) -> list[Exported]:
-    """Every series that has good values, in stored order."""
+    """Collect every series that has good values, in stored order."""
     return _series(given.trials)
 
 
 def primary_series(given: ReportInput) -> list[Exported]:
-    """The series that workloads are judged by."""
+    """Collect the series that workloads are judged by."""
     return [series for series in all_series(given) if series.metric.primary]
 
 
@@ -94,9 +94,9 @@ def _series(trials: Iterable[Trial]) -> list[Exported]:
 
 
 def seconds_per_unit(series: Exported) -> tuple[list[float], str]:
-    """Values as times, for formats that know nothing else, and what they mean; empty if there is no such reading.
+    """Convert values to times, for formats that know nothing else, and give a note on their meaning.
 
-    A rate is turned into the time of one unit, as the pytest front does it.
+    A rate becomes the time of one unit, as in the pytest plugin. Empty if the values cannot be read as times.
     """
     if series.metric.unit == "s":
         return series.values, "seconds, as measured"
@@ -106,5 +106,5 @@ def seconds_per_unit(series: Exported) -> tuple[list[float], str]:
 
 
 def dumped(value: object) -> bytes:
-    """JSON as all exports write it."""
+    """Serialise a value as the JSON that all exports write: indented, UTF-8, without NaN."""
     return (json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()

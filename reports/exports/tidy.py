@@ -1,4 +1,7 @@
-"""The tidy table: a row a metric of a trial, and a row for each trial that has none. ``tare import`` reads it."""
+"""Build the tidy table: one row per metric of a trial, and one for each trial without metrics.
+
+``tare import`` reads it back.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ COLUMNS = (
 
 
 def rows(given: ReportInput) -> Iterator[tuple[Any, ...]]:
-    """The table's rows, in stored order; ``None`` where there is nothing to say."""
+    """Give the rows in stored order; ``None`` where a cell has no value."""
     run, mode = given.manifest.run, given.manifest.mode
     for t in given.trials:
         parameters = json.dumps(t.parameters, sort_keys=True) if t.parameters else None

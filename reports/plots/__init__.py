@@ -1,4 +1,7 @@
-"""Figures. Each module has ``draw(summary, words) -> Figure | None``; a new one is one module and one entry here."""
+"""List the figures of a report.
+
+Each module has ``draw(summary, words) -> Figure | None``; a new figure is one module and one entry here.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """A figure's name (of its files, and of its texts ``figure.<name>.…``) and how it is drawn."""
+    """Pair a figure's name, which its files and its texts ``figure.<name>.…`` bear, with the function that draws it."""
 
     name: str
     draw: Callable[[Summary, Words], Figure | None]

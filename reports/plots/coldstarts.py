@@ -1,4 +1,4 @@
-"""How cold starts are distributed: every trial on a log scale, and each runner's spread about its own median."""
+"""Draw the distribution of cold starts: every trial on a log scale, and each runner's spread about its own median."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tare.reports.plots import style
 from tare.reports.plots.drift import RASTER_POINTS
+from tare.reports.summaries import names
 from tare.reports.summaries.startup import tail
 from tare.reports.text import numbers
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from tare.reports.summaries.run import Summary
+    from tare.reports.summaries.runners import RunnerDisplay
     from tare.reports.summaries.startup import Phases
     from tare.reports.text.words import Words
 
@@ -25,7 +27,7 @@ _MOST_CASES = 4
 
 
 def draw(summary: Summary, words: Words) -> Figure | None:
-    """The figure, or ``None`` if no trial made a place of its own."""
+    """Draw the figure; ``None`` if no trial launched a place of its own."""
     cases = list(summary.startup.items())[:_MOST_CASES]
     if not cases:
         return None
@@ -39,19 +41,19 @@ def draw(summary: Summary, words: Words) -> Figure | None:
         height_ratios=[max(1.7, _ROW_INCHES * n) for n in rows],
     )
     for (case, by_runner), (left, right) in zip(cases, grid, strict=True):
-        _strip(left, by_runner, words)
-        _spread(right, by_runner, words)
-        left.set_title(style.short(case.label))
+        _strip(left, by_runner, summary.display, words)
+        _spread(right, by_runner, summary.display, words)
+        left.set_title(style.short(names.case_name(case, words)))
     grid[0][1].set_title(words("figure.coldstarts.spread"))
     grid[-1][0].set_xlabel(words("figure.coldstarts.axis"))
     grid[-1][1].set_xlabel(words("figure.coldstarts.spread_axis"))
     return made
 
 
-def _strip(axes: Axes, by_runner: Mapping[str, Phases], words: Words) -> None:
+def _strip(axes: Axes, by_runner: Mapping[str, Phases], display: RunnerDisplay, words: Words) -> None:
     axes.set_xscale("log")
     for y, (runner, found) in enumerate(by_runner.items()):
-        color = style.runner_color(runner)
+        color = display.color(runner)
         # Points are spread over the row in the order of measuring: no chance is needed, and drift shows.
         step = 0.5 / max(1, len(found.totals) - 1)
         heights = [y + 0.3 - step * i for i in range(len(found.totals))]
@@ -86,7 +88,7 @@ def _strip(axes: Axes, by_runner: Mapping[str, Phases], words: Words) -> None:
     style.log_ticks(axes, "s")
 
 
-def _spread(axes: Axes, by_runner: Mapping[str, Phases], words: Words) -> None:
+def _spread(axes: Axes, by_runner: Mapping[str, Phases], display: RunnerDisplay, words: Words) -> None:
     from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter  # noqa: PLC0415
 
     for runner, found in by_runner.items():
@@ -97,7 +99,7 @@ def _spread(axes: Axes, by_runner: Mapping[str, Phases], words: Words) -> None:
             [ordered[0], *ordered],
             [0, *shares],
             where="post",
-            color=style.runner_color(runner),
+            color=display.color(runner),
             linewidth=1.8,
         )
     axes.grid()

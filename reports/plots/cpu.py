@@ -1,4 +1,4 @@
-"""Where the CPU time of a job went: as the job's own accounting saw it, and as its surroundings did."""
+"""Draw the CPU time of each job, as its own accounting counted it and as its surroundings did."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from tare.reports.plots import style
-from tare.reports.summaries.cpu import INSIDE, PARTS, Bar, bars, chosen
+from tare.reports.summaries import names
+from tare.reports.summaries.cpu import INSIDE, PARTS, Bar, bars, chosen, vantage_name
 from tare.reports.text import numbers
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ _MOST_PANELS = 24
 
 
 def draw(summary: Summary, words: Words) -> Figure | None:
-    """The figure, or ``None`` if no trial recorded CPU time."""
+    """Draw the figure; ``None`` if no trial recorded CPU time."""
     panels = [(case, chosen(bars(summary, case))) for case in summary.primary_values]
     panels = [(case, found) for case, found in panels if found][:_MOST_PANELS]
     if not panels:
@@ -45,18 +46,12 @@ def draw(summary: Summary, words: Words) -> Figure | None:
     spots: list[Axes] = list(grid.flat)
     for axes, (case, found) in zip(spots, panels, strict=False):
         _panel(axes, found, words)
-        axes.set_title(style.short(case.label), fontsize=10.5)
+        axes.set_title(style.short(names.case_name(case, words)), fontsize=10.5)
     for spare in spots[len(panels) :]:
         spare.remove()
     made.supxlabel(words("figure.cpu.axis"), fontsize=10)
     _legend(made, [bar for _case, found in panels for bar in found], words)
     return made
-
-
-def vantage_label(vantage: str, words: Words) -> str:
-    """What a vantage point is called; unknown ones by the metrics' own name."""
-    key = f"vantage.{vantage}"
-    return words(key) if words.has(key) else vantage
 
 
 def _panel(axes: Axes, found: list[Bar], words: Words) -> None:
@@ -78,7 +73,7 @@ def _panel(axes: Axes, found: list[Bar], words: Words) -> None:
             color=style.MUTED,
         )
         places.append(y)
-        name = vantage_label(bar.vantage, words)
+        name = vantage_name(bar.vantage, words)
         labels.append(f"{style.short(bar.runner)} · {name}" if bar.runner != previous else name)
         previous = bar.runner
         y += 1

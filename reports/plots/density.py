@@ -1,4 +1,4 @@
-"""Idle places: what each weighs as they get more, and how long each took to start."""
+"""Draw the memory per idle place and the duration of each start, by the number of places."""
 
 from __future__ import annotations
 
@@ -17,22 +17,23 @@ if TYPE_CHECKING:
 
     from tare.reports.summaries.crowd import Ramp
     from tare.reports.summaries.run import Summary
+    from tare.reports.summaries.runners import RunnerDisplay
     from tare.reports.text.words import Words
 
 
 def draw(summary: Summary, words: Words) -> Figure | None:
-    """The figure, or ``None`` if no ramp was made."""
+    """Draw the figure; ``None`` if density was not measured."""
     found = {
         runner: ramps
-        for runner, ramps in crowd.ramps(summary.measured).items()
+        for runner, ramps in crowd.ramps(summary).items()
         if any(r.details.start_seconds for r in ramps)
     }
     if not found:
         return None
     made = style.figure(4.6)
     grid: Any = made.subplots(1, 2)
-    _memory(grid[0], found)
-    _starts(grid[1], found)
+    _memory(grid[0], found, summary.display)
+    _starts(grid[1], found, summary.display)
     grid[0].set_title(words("figure.density.memory"))
     grid[1].set_title(words("figure.density.start"))
     most = max(len(ramp.details.start_seconds) for ramps in found.values() for ramp in ramps)
@@ -42,15 +43,17 @@ def draw(summary: Summary, words: Words) -> Figure | None:
         axes.set_xlabel(words(f"figure.density.{label}"))
     _byte_ticks(grid[0])
     style.log_ticks_up(grid[1], "s")
-    made.legend(handles=runner_handles(found), loc="outside lower center", ncols=4, fontsize=9.5)
+    made.legend(
+        handles=runner_handles(found, summary.display), loc="outside lower center", ncols=4, fontsize=9.5
+    )
     return made
 
 
-def _memory(axes: Axes, found: Mapping[str, Sequence[Ramp]]) -> None:
-    """PSS per place (filled) and what the cgroups are charged with (hollow, dashed), one line for each ramp."""
+def _memory(axes: Axes, found: Mapping[str, Sequence[Ramp]], display: RunnerDisplay) -> None:
+    """Draw PSS per place (filled) and the cgroups' charge (hollow, dashed), one line for each trial."""
     axes.set_yscale("log")
     for runner, ramps in found.items():
-        color = style.runner_color(runner)
+        color = display.color(runner)
         for ramp in ramps:
             memory = [one for one in ramp.details.memory if one.places]
             pss = [(one.places, one.pss_bytes / one.places) for one in memory if one.pss_bytes]
@@ -64,7 +67,7 @@ def _memory(axes: Axes, found: Mapping[str, Sequence[Ramp]]) -> None:
 
 
 def _byte_ticks(axes: Axes) -> None:
-    """Ticks at powers of 16 where there are many, else of 4 or 2: 64 KiB, 1 MiB, 16 MiB."""
+    """Set ticks at powers of 16 on long axes, of 4 or 2 on shorter ones: 64 KiB, 1 MiB, 16 MiB."""
     from matplotlib.ticker import NullLocator  # noqa: PLC0415
 
     low, high = axes.get_ylim()
@@ -75,10 +78,10 @@ def _byte_ticks(axes: Axes) -> None:
     axes.yaxis.set_minor_locator(NullLocator())
 
 
-def _starts(axes: Axes, found: Mapping[str, Sequence[Ramp]]) -> None:
+def _starts(axes: Axes, found: Mapping[str, Sequence[Ramp]], display: RunnerDisplay) -> None:
     axes.set_yscale("log")
     for runner, ramps in found.items():
-        color = style.runner_color(runner)
+        color = display.color(runner)
         for ramp in ramps:
             seconds = ramp.details.start_seconds
             axes.scatter(range(1, len(seconds) + 1), seconds, s=12, color=color, alpha=0.55, linewidths=0)

@@ -1,4 +1,4 @@
-"""Each workload's values in the order of measuring: drift, two modes and outliers show here and nowhere else."""
+"""Draw each workload's values in the order of measurement, which shows drift, two modes and outliers."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from tare.reports.plots import style
+from tare.reports.summaries import names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from tare.reports.summaries.run import PrimaryValues, Summary
+    from tare.reports.summaries.runners import RunnerDisplay
     from tare.reports.text.words import Words
 
 _PANEL_INCHES = 1.75
@@ -21,11 +23,11 @@ _MOST_PANELS = 24
 _MOST_BLOCKS = 100
 """Beyond this many, shaded blocks would be thinner than a line."""
 RASTER_POINTS = 3000
-"""A figure with more points carries them as an image, not as shapes: its file stays small."""
+"""Figures with more points store them as an image instead of shapes, which keeps the file small."""
 
 
 def draw(summary: Summary, words: Words) -> Figure | None:
-    """The figure, or ``None`` if nothing was measured."""
+    """Draw the figure; ``None`` if nothing was measured."""
     cases = list(summary.primary_values.items())[:_MOST_PANELS]
     if not cases:
         return None
@@ -36,17 +38,17 @@ def draw(summary: Summary, words: Words) -> Figure | None:
     panels: list[Axes] = list(grid.flat)
     many = sum(len(series.samples) for _case, by in cases for series in by.values()) > RASTER_POINTS
     for axes, (case, by_runner) in zip(panels, cases, strict=False):
-        _panel(axes, by_runner, many=many)
-        axes.set_title(style.short(case.label), fontsize=10.5)
+        _panel(axes, by_runner, summary.display, many=many)
+        axes.set_title(style.short(names.case_name(case, words)), fontsize=10.5)
     for spare in panels[len(cases) :]:
         spare.remove()
     made.supylabel(words("figure.drift.axis"), fontsize=10)
     made.supxlabel(words("figure.drift.order"), fontsize=10)
-    _legend(made, cases)
+    _legend(made, cases, summary.display, words)
     return made
 
 
-def _panel(axes: Axes, by_runner: Mapping[str, PrimaryValues], *, many: bool) -> None:
+def _panel(axes: Axes, by_runner: Mapping[str, PrimaryValues], display: RunnerDisplay, *, many: bool) -> None:
     from matplotlib.ticker import FuncFormatter, MaxNLocator  # noqa: PLC0415
 
     spans: dict[int, tuple[int, int]] = {}
@@ -63,7 +65,7 @@ def _panel(axes: Axes, by_runner: Mapping[str, PrimaryValues], *, many: bool) ->
             markersize=3.6,
             linewidth=0.8,
             alpha=0.9,
-            color=style.runner_color(runner),
+            color=display.color(runner),
             rasterized=many,
         )
         for sample in series.samples:
@@ -80,14 +82,19 @@ def _panel(axes: Axes, by_runner: Mapping[str, PrimaryValues], *, many: bool) ->
     axes.tick_params(axis="y", labelcolor=style.MUTED)
 
 
-def _legend(made: Figure, cases: list[Any]) -> None:
+def _legend(made: Figure, cases: list[Any], display: RunnerDisplay, words: Words) -> None:
     from matplotlib.lines import Line2D  # noqa: PLC0415
 
-    from tare.reports.summaries.runners import rank  # noqa: PLC0415
-
-    runners = sorted({runner for _case, by_runner in cases for runner in by_runner}, key=rank)
+    runners = sorted({runner for _case, by_runner in cases for runner in by_runner}, key=display.rank)
     handles = [
-        Line2D([], [], color=style.runner_color(r), marker="o", markersize=5, label=style.short(r))
+        Line2D(
+            [],
+            [],
+            color=display.color(r),
+            marker="o",
+            markersize=5,
+            label=style.short(names.runner_name(r, words)),
+        )
         for r in runners
     ]
     made.legend(handles=handles, loc="outside upper center", ncols=min(5, len(handles)), fontsize=9.5)

@@ -1,4 +1,4 @@
-"""Histories, a panel a series: medians run by run, levels between change points, first bad runs."""
+"""Draw histories, one panel per series: medians run by run, levels between change points, first bad runs."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ if TYPE_CHECKING:
 
 MOST_PANELS = 24
 _PANEL_INCHES = 1.9
-_BAD, _GOOD = "#b3261e", "#2e7d32"
+_LINE = "#7a828e"
 
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """What one panel shows."""
+    """Hold the medians of one series and its changes of level."""
 
     title: str
     unit: str
     medians: tuple[float, ...]
     changes: tuple[tuple[int, bool], ...]
-    """Index of the first value of the new level, and whether it is for the worse."""
+    """Index of the first value of each new level, and whether that level is worse."""
 
 
 def draw(panels: Sequence[Panel]) -> Figure:
-    """The figure; those beyond :data:`MOST_PANELS` are left out, and a note says so."""
+    """Draw the figure; panels beyond :data:`MOST_PANELS` are left out, and a note gives their number."""
     shown = panels[:MOST_PANELS]
     columns = min(2, len(shown))
     rows = math.ceil(len(shown) / columns)
@@ -52,16 +52,14 @@ def _draw(axes: Axes, panel: Panel) -> None:
     from matplotlib.ticker import FuncFormatter, MaxNLocator  # noqa: PLC0415
 
     count = len(panel.medians)
-    axes.plot(
-        range(count), panel.medians, "o-", markersize=3.6, linewidth=0.8, color=style.runner_color("bare")
-    )
+    axes.plot(range(count), panel.medians, "o-", markersize=3.6, linewidth=0.8, color=_LINE)
     edges = [0, *(index for index, _ in panel.changes), count]
     for begin, end in itertools.pairwise(edges):
         own = panel.medians[begin:end]
         level = math.exp(sum(map(math.log, own)) / len(own)) if min(own) > 0 else sum(own) / len(own)
         axes.hlines(level, begin - 0.4, end - 0.6, color=style.MUTED, linewidth=1.6)
     for index, worse in panel.changes:
-        axes.axvline(index - 0.5, color=_BAD if worse else _GOOD, linewidth=1.4, linestyle="--")
+        axes.axvline(index - 0.5, color=style.WORSE if worse else style.BETTER, linewidth=1.4, linestyle="--")
     axes.set_title(f"{style.short(panel.title)}  n={count}", fontsize=10)
     axes.grid(axis="y")
     axes.yaxis.set_major_locator(MaxNLocator(4))

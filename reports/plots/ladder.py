@@ -1,7 +1,7 @@
-"""The isolation ladder as a flight of steps: each bar begins where the rung below ends and is as long as what it adds.
+"""Draw the isolation ladder as a flight of steps: each bar begins where the rung below ends and shows what it adds.
 
-Start-up is drawn in time, everything else as cost relative to the base. Ends are added up from the paired
-differences (ratios: multiplied), so a bar's end may differ a little from the rung's own median in the table.
+Start-up is drawn in time, everything else as cost relative to the base. The end of a bar is the sum of the paired
+differences (or the product of the ratios), so it may differ slightly from the rung's own median in the table.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tare.reports.plots import style
+from tare.reports.summaries import names
 from tare.reports.summaries.ladder import rung_name, tells
 from tare.reports.text import numbers
 
@@ -27,11 +28,10 @@ if TYPE_CHECKING:
 _MOST_CASES = 3
 """Panels side by side; the tables have all."""
 _ROW_INCHES = 0.33
-_UP, _DOWN, _UNCLEAR = "#c2553a", "#2b8a5f", "#8fa3b8"
 
 
 def draw(summary: Summary, words: Words) -> Figure | None:
-    """The figure, or ``None`` if the run climbed no ladder."""
+    """Draw the figure; ``None`` if the run measured fewer than two rungs."""
     cases = list(summary.ladder.items())[:_MOST_CASES]
     if not cases:
         return None
@@ -61,11 +61,13 @@ def _flight(axes: Axes, case: CaseKey, rises: Sequence[Rise], rows: dict[str, in
         added = rise.difference if absolute and rise.difference is not None else rise.cost
         end = _after(begin, added.value, absolute=absolute)
         ends[rise.runner] = end
-        color = {"worse": _UP, "better": _DOWN}.get(tells(added, 0.0 if absolute else 1.0), _UNCLEAR)
+        color = {"worse": style.WORSE, "better": style.BETTER}.get(
+            tells(added, 0.0 if absolute else 1.0), style.UNCLEAR
+        )
         axes.barh(y, end - begin, left=begin, height=0.6, color=color, zorder=2)
         axes.plot([begin, begin], [rows.get(rise.below, 0), y], color=style.GRID, linewidth=1.4, zorder=1)
         _whisker(axes, added, begin, y, absolute=absolute)
-    axes.set_title(style.short(case.label))
+    axes.set_title(style.short(names.case_name(case, words)))
     axes.grid(axis="x")
     _axis(axes, words, absolute=absolute)
     _texts(axes, rises, rows, absolute=absolute)
@@ -120,8 +122,12 @@ def _legend(made: Figure, words: Words) -> None:
     from matplotlib.patches import Patch  # noqa: PLC0415
 
     handles: list[Any] = [
-        Patch(color=color, label=words(f"figure.ladder.{name}"))
-        for name, color in (("up", _UP), ("down", _DOWN), ("unclear", _UNCLEAR))
+        Patch(color=color, label=words(key))
+        for key, color in (
+            ("verdict.worse", style.WORSE),
+            ("verdict.better", style.BETTER),
+            ("figure.ladder.unclear", style.UNCLEAR),
+        )
     ]
     handles.append(Line2D([], [], color=style.INK, linewidth=1.3, label=words("figure.ladder.interval")))
     made.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=9.5)

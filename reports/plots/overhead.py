@@ -1,4 +1,4 @@
-"""What each box costs: the primary metric of every workload as a ratio to the base, with interval and noise floor."""
+"""Draw the cost of each workload under each runner: ratios to the base with intervals and the noise floor."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from tare.reports.plots import style
+from tare.reports.summaries import names
 from tare.reports.summaries.cases import case_of
-from tare.reports.summaries.runners import rank
 from tare.reports.text import numbers
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from tare.reports.summaries.run import Summary
+    from tare.reports.summaries.runners import RunnerDisplay
     from tare.reports.text.words import Words
     from tare.results.judgement.comparison import Comparison
 
@@ -30,7 +31,7 @@ _ROW_INCHES, _GAP_ROWS = 0.235, 0.7
 
 
 def draw(summary: Summary, words: Words) -> Figure | None:
-    """The figure, or ``None`` if nothing was compared."""
+    """Draw the figure; ``None`` if nothing was compared."""
     # A comparison without any ratio (no block in which both sides were measured) is in the table only.
     found = [c for c in summary.primary if math.isfinite(c.cost.value) and c.cost.value > 0]
     if not found:
@@ -47,29 +48,29 @@ def draw(summary: Summary, words: Words) -> Figure | None:
     for axes in panels:
         _backdrop(axes, bands)
         for comparison, y in zip(found, places, strict=True):
-            _point(axes, comparison, y)
+            _point(axes, comparison, y, summary.display.color(comparison.runner))
     first = panels[0]
     first.set_ylim(bottom - 0.2, -0.75)
     first.set_yticks(
         [middle for _low, middle, _high, _group in bands],
-        [style.short(case_of(g[0]).label) for *_x, g in bands],
+        [style.short(names.case_name(case_of(g[0]), words)) for *_x, g in bands],
     )
     near = [c for c in found if 1 / _NEAR < c.cost.value < _NEAR]
     _linear(first, near if split else found, words, capped=split)
     if split:
-        _overflow(first, found, places)
+        _overflow(first, found, places, summary.display)
         _logarithmic(panels[1], found, words)
     elif top_cost > _FAR or low_cost < 1 / _FAR:
         _logarithmic(first, found, words)
     _counts(panels[-1], found, places)
-    _legend(made, found, words)
+    _legend(made, found, summary.display, words)
     return made
 
 
 def _rows(
     found: Sequence[Comparison],
 ) -> tuple[list[float], list[tuple[float, float, float, list[Comparison]]], float]:
-    """Each comparison's y, the bands of the cases as (from, middle, to, comparisons), and where rows end."""
+    """Give each comparison's y, the cases' bands as (from, middle, to, comparisons), and the y at which rows end."""
     places, bands, y = [], [], 0.0
     groups: list[list[Comparison]] = []
     for comparison in found:
@@ -118,8 +119,7 @@ def _backdrop(axes: Axes, bands: Sequence[tuple[float, float, float, list[Compar
                 )
 
 
-def _point(axes: Axes, comparison: Comparison, y: float) -> None:
-    color = style.runner_color(comparison.runner)
+def _point(axes: Axes, comparison: Comparison, y: float, color: str) -> None:
     low, high = _reach(comparison)
     axes.plot([low, high], [y, y], color=color, linewidth=2.2, solid_capstyle="butt", zorder=2)
     for end in (low, high):
@@ -163,15 +163,17 @@ def _logarithmic(axes: Axes, found: Sequence[Comparison], words: Words) -> None:
     axes.set_title(words("figure.overhead.all"))
 
 
-def _overflow(axes: Axes, found: Sequence[Comparison], places: Sequence[float]) -> None:
-    """What lies beyond the near panel's edge is named there, with its number."""
+def _overflow(
+    axes: Axes, found: Sequence[Comparison], places: Sequence[float], display: RunnerDisplay
+) -> None:
+    """Print the ratios that lie beyond the edge of the linear panel at that edge."""
     low, high = axes.get_xlim()
     for comparison, y in zip(found, places, strict=True):
         value = comparison.cost.value
         if low <= value <= high:
             continue
         right = value > high
-        color = style.runner_color(comparison.runner)
+        color = display.color(comparison.runner)
         text = f"{numbers.ratio(value)} →" if right else f"← {numbers.ratio(value)}"
         x = high if right else low
         axes.text(
@@ -202,13 +204,13 @@ def _counts(axes: Axes, found: Sequence[Comparison], places: Sequence[float]) ->
         )
 
 
-def _legend(made: Figure, found: Sequence[Comparison], words: Words) -> None:
+def _legend(made: Figure, found: Sequence[Comparison], display: RunnerDisplay, words: Words) -> None:
     from matplotlib.lines import Line2D  # noqa: PLC0415
     from matplotlib.patches import Patch  # noqa: PLC0415
 
-    runners = sorted({c.runner for c in found}, key=rank)
+    runners = sorted({c.runner for c in found}, key=display.rank)
     handles: list[Any] = [
-        Line2D([], [], color=style.runner_color(r), linewidth=5, label=style.short(r)) for r in runners
+        Line2D([], [], color=display.color(r), linewidth=5, label=style.short(r)) for r in runners
     ]
     for verdict, marker in MARKERS.items():
         face = style.PAPER if verdict == "undecided" else style.MUTED

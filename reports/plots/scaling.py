@@ -1,4 +1,4 @@
-"""How much more N busy CPUs do than one, as N grows."""
+"""Draw the speed-up of N busy threads over one, by N."""
 
 from __future__ import annotations
 
@@ -15,26 +15,27 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from tare.reports.summaries.run import Summary
+    from tare.reports.summaries.runners import RunnerDisplay
     from tare.reports.summaries.scaling import ThreadScaling
     from tare.reports.text.words import Words
 
 
 def draw(summary: Summary, words: Words) -> Figure | None:
-    """The figure, or ``None`` if less than two numbers of threads were measured."""
-    found = scaling.points(summary.measured)
+    """Draw the figure; ``None`` if fewer than two numbers of threads were measured."""
+    found = scaling.thread_scaling(summary)
     counts = sorted({point.count for points in found.values() for point in points})
     if len(counts) < 2:
         return None
     made = style.figure(4.4)
     grid: Any = made.subplots(1, 2)
-    _speedup(grid[0], found, counts)
-    _efficiency(grid[1], found)
+    _speedup(grid[0], found, counts, summary.display)
+    _efficiency(grid[1], found, summary.display)
     grid[0].set_title(words("figure.scaling.speedup"))
     grid[1].set_title(words("figure.scaling.efficiency"))
     for axes in grid:
         number_axis(axes, counts)
         axes.set_xlabel(words("figure.scaling.axis"))
-    handles = [*runner_handles(found), _ideal_handle(words)]
+    handles = [*runner_handles(found, summary.display), _ideal_handle(words)]
     made.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=9.5)
     return made
 
@@ -45,11 +46,13 @@ def _ideal_handle(words: Words) -> Any:
     return Line2D([], [], color=style.MUTED, linestyle="--", linewidth=1, label=words("figure.scaling.ideal"))
 
 
-def _speedup(axes: Axes, found: Mapping[str, Sequence[ThreadScaling]], counts: Sequence[int]) -> None:
-    """Medians over the trials; small points are single trials."""
+def _speedup(
+    axes: Axes, found: Mapping[str, Sequence[ThreadScaling]], counts: Sequence[int], display: RunnerDisplay
+) -> None:
+    """Draw medians as lines and single trials as small points."""
     axes.plot(counts, counts, color=style.MUTED, linestyle="--", linewidth=1)
     for runner, points in found.items():
-        color = style.runner_color(runner)
+        color = display.color(runner)
         axes.plot(
             [p.count for p in points], [p.speedup for p in points], color=color, marker="o", linewidth=2
         )
@@ -65,10 +68,10 @@ def _speedup(axes: Axes, found: Mapping[str, Sequence[ThreadScaling]], counts: S
     axes.set_ylim(bottom=0)
 
 
-def _efficiency(axes: Axes, found: Mapping[str, Sequence[ThreadScaling]]) -> None:
+def _efficiency(axes: Axes, found: Mapping[str, Sequence[ThreadScaling]], display: RunnerDisplay) -> None:
     axes.axhline(1, color=style.MUTED, linestyle="--", linewidth=1)
     for runner, points in found.items():
-        color = style.runner_color(runner)
+        color = display.color(runner)
         axes.plot(
             [p.count for p in points], [p.efficiency for p in points], color=color, marker="o", linewidth=2
         )

@@ -1,4 +1,4 @@
-"""N cold starts at once: how long each takes, and how many come up in a second, as N grows."""
+"""Draw the latency of simultaneous cold starts and the starts per second, by their number."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ if TYPE_CHECKING:
 
     from tare.reports.summaries.crowd import Starts
     from tare.reports.summaries.run import Summary
+    from tare.reports.summaries.runners import RunnerDisplay
     from tare.reports.text.words import Words
 
 
 def draw(summary: Summary, words: Words) -> Figure | None:
-    """The figure, or ``None`` if nothing was started at once."""
-    found = crowd.starts(summary.measured)
+    """Draw the figure; ``None`` if simultaneous starts were not measured."""
+    found = crowd.starts(summary)
     if not found:
         return None
     made = style.figure(4.6)
     grid: Any = made.subplots(1, 2)
-    _latency(grid[0], found)
-    _rate(grid[1], found)
+    _latency(grid[0], found, summary.display)
+    _rate(grid[1], found, summary.display)
     grid[0].set_title(words("figure.starts.latency"))
     grid[1].set_title(words("figure.starts.rate"))
     counts = sorted({point.count for points in found.values() for point in points})
@@ -34,22 +35,24 @@ def draw(summary: Summary, words: Words) -> Figure | None:
         number_axis(axes, counts)
         axes.set_xlabel(words("figure.starts.axis"))
         style.log_ticks_up(axes, unit)
-    made.legend(handles=runner_handles(found), loc="outside lower center", ncols=4, fontsize=9.5)
+    made.legend(
+        handles=runner_handles(found, summary.display), loc="outside lower center", ncols=4, fontsize=9.5
+    )
     return made
 
 
-def runner_handles(runners: Mapping[str, object]) -> list[Any]:
-    """One legend entry for each runner."""
+def runner_handles(runners: Mapping[str, object], display: RunnerDisplay) -> list[Any]:
+    """Make one legend entry for each runner."""
     from matplotlib.lines import Line2D  # noqa: PLC0415
 
     return [
-        Line2D([], [], color=style.runner_color(runner), marker="o", linewidth=2, label=style.short(runner))
+        Line2D([], [], color=display.color(runner), marker="o", linewidth=2, label=style.short(runner))
         for runner in runners
     ]
 
 
 def number_axis(axes: Axes, counts: Sequence[int]) -> None:
-    """A logarithmic axis of whole numbers, with a tick at each of these."""
+    """Make the x axis logarithmic, with a tick at each of these whole numbers."""
     from matplotlib.ticker import NullLocator  # noqa: PLC0415
 
     axes.set_xscale("log", base=2)
@@ -58,11 +61,11 @@ def number_axis(axes: Axes, counts: Sequence[int]) -> None:
     axes.grid()
 
 
-def _latency(axes: Axes, found: Mapping[str, Sequence[Starts]]) -> None:
-    """Medians, and in pale the middle nine tenths of all starts."""
+def _latency(axes: Axes, found: Mapping[str, Sequence[Starts]], display: RunnerDisplay) -> None:
+    """Draw medians as lines and the middle nine tenths of all starts as pale bands."""
     axes.set_yscale("log")
     for runner, points in found.items():
-        color = style.runner_color(runner)
+        color = display.color(runner)
         at = [point.count for point in points]
         axes.fill_between(
             at,
@@ -75,11 +78,11 @@ def _latency(axes: Axes, found: Mapping[str, Sequence[Starts]]) -> None:
         axes.plot(at, [p.median for p in points], color=color, marker="o", linewidth=2)
 
 
-def _rate(axes: Axes, found: Mapping[str, Sequence[Starts]]) -> None:
-    """Medians over the trials, and every trial as a small point."""
+def _rate(axes: Axes, found: Mapping[str, Sequence[Starts]], display: RunnerDisplay) -> None:
+    """Draw medians as lines and single trials as small points."""
     axes.set_yscale("log")
     for runner, points in found.items():
-        color = style.runner_color(runner)
+        color = display.color(runner)
         axes.plot([p.count for p in points], [p.rate for p in points], color=color, marker="o", linewidth=2)
         for point in points:
             axes.scatter(

@@ -1,8 +1,8 @@
-"""Where start-up time went, per runner: shares of the phases on the left, durations on a log scale on the right.
+"""Draw the start-up of each runner: shares of the phases on the left, durations on a log scale on the right.
 
-A container is made in a millisecond and an emulated guest in seconds. Stacked on one linear axis the former
-would vanish, on a log axis stacked lengths would lie. So the composition is drawn as shares with each phase's
-duration written into it, and the size is drawn apart.
+A container starts in a millisecond, an emulated guest in seconds. Stacked on one linear axis the former would vanish;
+on a log axis stacked lengths mislead. So the phases are drawn as shares with their durations written into them, and
+the totals are drawn separately.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tare.reports.plots import style
+from tare.reports.summaries import names
 from tare.reports.text import numbers
 
 if TYPE_CHECKING:
@@ -19,16 +20,17 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from tare.reports.summaries.run import Summary
+    from tare.reports.summaries.runners import RunnerDisplay
     from tare.reports.summaries.startup import Phases
     from tare.reports.text.words import Words
 
 _ROW_INCHES = 0.46
 _MOST_CASES = 6
-"""A figure with more panels than this is not read; the table has all."""
+"""A figure with more panels is too long to read; the tables have all cases."""
 
 
 def draw(summary: Summary, words: Words) -> Figure | None:
-    """The figure, or ``None`` if no trial made a place of its own."""
+    """Draw the figure; ``None`` if no trial launched a place of its own."""
     cases = list(summary.startup.items())[:_MOST_CASES]
     if not cases:
         return None
@@ -39,9 +41,9 @@ def draw(summary: Summary, words: Words) -> Figure | None:
     )
     for (case, by_runner), (left, right) in zip(cases, grid, strict=True):
         _shares(left, by_runner, words)
-        _sizes(right, by_runner)
-        _floor(right, by_runner, summary, words)
-        left.set_title(style.short(case.label))
+        _sizes(right, by_runner, summary.display)
+        _baseline(right, by_runner, summary, words)
+        left.set_title(style.short(names.case_name(case, words)))
     grid[0][1].set_title(words("figure.startup.sizes"))
     grid[-1][0].set_xlabel(words("figure.startup.share_axis"))
     grid[-1][1].set_xlabel(words("figure.startup.size_axis"))
@@ -69,10 +71,10 @@ def _shares(axes: Axes, by_runner: Mapping[str, Phases], words: Words) -> None:
     axes.spines["left"].set_visible(False)
 
 
-def _sizes(axes: Axes, by_runner: Mapping[str, Phases]) -> None:
+def _sizes(axes: Axes, by_runner: Mapping[str, Phases], display: RunnerDisplay) -> None:
     axes.set_xscale("log")
     for y, (runner, found) in enumerate(by_runner.items()):
-        color = style.runner_color(runner)
+        color = display.color(runner)
         axes.plot([found.inside, found.end_to_end], [y, y], color=color, linewidth=2)
         axes.plot(
             [found.inside],
@@ -113,15 +115,15 @@ def _sizes(axes: Axes, by_runner: Mapping[str, Phases]) -> None:
     style.log_ticks(axes, "s", most=5)
 
 
-def _floor(axes: Axes, by_runner: Mapping[str, Phases], summary: Summary, words: Words) -> None:
-    """KVM's own floor of a start, where guests are drawn: no guest of this host can be below that line."""
+def _baseline(axes: Axes, by_runner: Mapping[str, Phases], summary: Summary, words: Words) -> None:
+    """Draw the KVM baseline cost of a start where guests are drawn; no guest of this host can start faster."""
     baseline = summary.kvm_baseline
     seconds = baseline.figures.get("open_to_first_exit_seconds") if baseline else None
     if not seconds or not any({"kernel", "restored"} & found.marks.keys() for found in by_runner.values()):
         return
     axes.axvline(seconds, color=style.MUTED, linestyle=":", linewidth=1.2, zorder=0)
     axes.annotate(
-        words("figure.startup.floor", seconds=numbers.quantity(seconds, "s")),
+        words("figure.startup.baseline", seconds=numbers.quantity(seconds, "s")),
         (seconds, 0),
         xycoords=("data", "axes fraction"),
         xytext=(3, 3),
@@ -138,7 +140,7 @@ def _name_rows(axes: Axes, by_runner: Mapping[str, Phases], words: Words) -> Non
 
 
 def _on(color: str) -> str:
-    """Black or white, whichever is read better on ``color`` (relative luminance, WCAG 2)."""
+    """Choose black or white, whichever reads better on ``color`` (relative luminance, WCAG 2)."""
     red, green, blue = (int(color[i : i + 2], 16) / 255 for i in (1, 3, 5))
     return "#ffffff" if 0.2126 * red**2.2 + 0.7152 * green**2.2 + 0.0722 * blue**2.2 < 0.3 else "#000000"
 

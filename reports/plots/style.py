@@ -1,4 +1,4 @@
-"""How all figures look: colours, fonts, sizes. No global state of matplotlib is left changed."""
+"""Define the look of all figures: colours, fonts, sizes. Matplotlib's global state is left as it was."""
 
 from __future__ import annotations
 
@@ -15,35 +15,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 INK, MUTED, GRID, BAND, PAPER = "#1b2027", "#59636f", "#d9dee5", "#e9edf2", "#ffffff"
-"""Ink, secondary ink, grid lines, bands and background. The page swaps them for its theme's; nothing else
-in a figure may use these five values."""
+"""Colours of ink, secondary ink, grid lines, bands and background.
+
+The page replaces these five values with those of its light or dark theme, so nothing else in a figure may use them."""
+
+WORSE, BETTER, UNCLEAR = "#c2553a", "#2b8a5f", "#8fa3b8"
+"""Colours of higher cost, lower cost, and a difference that cannot be told from none."""
 
 WIDTH_INCHES = 10.0
-
-_COLORS = {
-    "bare": "#7a828e",
-    "bare-again": "#a9b0ba",
-    "namespaces": "#1a83c9",
-    "qemu-microvm": "#d55e00",
-    "qemu-microvm(tcg)": "#d55e00",
-    "qemu-q35": "#c2599b",
-    "qemu-q35(tcg)": "#c2599b",
-    "runc": "#009e73",
-    "crun": "#3fb2e3",
-    "docker": "#c98a00",
-    "podman": "#8a5fbf",
-    "bubblewrap": "#7f8f1a",
-    "containerd": "#8c5a3c",
-    "kubernetes": "#4a63c9",
-    "systemd-nspawn": "#5f9ea0",
-    "lxc": "#b0475c",
-    "firecracker": "#e0402f",
-    "cloud-hypervisor": "#2f8f8f",
-}
-"""Okabe and Ito's palette (2008) first, then colours of like lightness. A runner has the same one in every figure
-of every report."""
-
-_OTHERS = ("#6b8e23", "#b8860b", "#9467bd", "#20948b", "#c06c84", "#5b7db1", "#a0522d", "#7b6fb0")
 
 PHASE_COLORS = {
     "spawned": "#123c69",
@@ -58,7 +37,7 @@ PHASE_COLORS = {
     "ended": "#7fa7a0",
     "gone": "#9aa5b1",
 }
-"""Phase (by the mark that ends it) → colour; from dark to light in the order of time."""
+"""Phase, named by the mark that ends it → colour, from dark to light in the order of time."""
 
 _CJK_FONTS = (
     "Noto Sans CJK KR",
@@ -72,23 +51,15 @@ _CJK_FONTS = (
 _LABEL_CHARACTERS = 34
 
 
-def runner_color(runner: str) -> str:
-    """The runner's one colour. Unknown names get one that depends on nothing but the name."""
-    for name in (runner, runner.partition(":")[0], runner.partition("(")[0]):
-        if name in _COLORS:
-            return _COLORS[name]
-    return _OTHERS[sum(runner.encode()) % len(_OTHERS)]
-
-
 def short(label: str) -> str:
-    """A label that fits beside an axis."""
+    """Shorten a label so that it fits beside an axis."""
     clean = "".join(c if c.isprintable() else "�" for c in label)
     return clean if len(clean) <= _LABEL_CHARACTERS else clean[: _LABEL_CHARACTERS - 1] + "…"
 
 
 @cache
 def cjk_font() -> str | None:
-    """An installed font that has Hangul, if there is one."""
+    """Name an installed font that has Hangul; ``None`` if there is none."""
     from matplotlib.font_manager import fontManager  # noqa: PLC0415
 
     installed = set(fontManager.get_font_names())
@@ -97,7 +68,7 @@ def cjk_font() -> str | None:
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """Inside, figures are made and saved in the reports' style."""
+    """Apply the reports' style to the figures that are made and saved in the context."""
     import matplotlib as mpl  # noqa: PLC0415
 
     font = cjk_font()
@@ -132,7 +103,7 @@ def styled() -> Iterator[None]:
 
 
 def figure(height_inches: float) -> Figure:
-    """An empty figure of the page's width, to be drawn with the Agg backend."""
+    """Make an empty figure of the page's width for the Agg backend."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
     from matplotlib.figure import Figure  # noqa: PLC0415
 
@@ -142,12 +113,12 @@ def figure(height_inches: float) -> Figure:
 
 
 def log_ticks(axes: Axes, unit: str = "", *, most: int = 6) -> None:
-    """At most about ``most`` readable ticks on a logarithmic x axis: values as :mod:`tare.reports.text.numbers` prints them."""
+    """Set about ``most`` ticks at most on a logarithmic x axis, labelled by :mod:`tare.reports.text.numbers`."""
     _log_ticks(axes.xaxis, axes.get_xlim(), unit, most)
 
 
 def log_ticks_up(axes: Axes, unit: str = "", *, most: int = 7) -> None:
-    """As :func:`log_ticks`, on the y axis."""
+    """Set the ticks of a logarithmic y axis, as :func:`log_ticks` does on the x axis."""
     _log_ticks(axes.yaxis, axes.get_ylim(), unit, most)
 
 
@@ -170,7 +141,7 @@ def _log_ticks(axis: Axis, limits: tuple[float, float], unit: str, most: int) ->
 
 
 def tick(value: float, unit: str) -> str:
-    """A round axis value: ``20 ms``, ``1.5×``."""
+    """Format a round value on an axis: ``20 ms``, ``1.5×``."""
     from tare.reports.text import numbers  # noqa: PLC0415
 
     text = f"{value:.6g}{numbers.TIMES}" if unit == "" else numbers.quantity(value, unit, width=value / 2)

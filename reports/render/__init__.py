@@ -1,1 +1,1 @@
-"""Renderers: HTML, Markdown, the terminal and lists of changes."""
+"""Render reports as HTML, Markdown and terminal text, and comparisons as Markdown and JUnit."""

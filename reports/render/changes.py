@@ -1,4 +1,4 @@
-"""Two versions or runs side by side, for reviewers and CI servers: Markdown and JUnit."""
+"""Render the comparison of two versions or runs for reviewers and CI servers: Markdown and JUnit."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ _GROUPS = ("regressions", "improvements", "undecided", "refused", "same")
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What is to be told of a comparison."""
+    """Hold what is reported of a comparison."""
 
     base: str
     head: str
     gate: Gate
     unlike: tuple[str, ...] = ()
-    """Context that differs, as ``field: base → head``."""
+    """Context in which the two differ, as ``field: base → head``."""
     remarks: tuple[str, ...] = ()
-    """What else a reader must know, one sentence each."""
+    """Further remarks for the reader, one sentence each."""
 
 
 def markdown(changes: Changes) -> str:
-    """GitHub-flavoured Markdown: the verdict, what is unlike, and a table, regressions first."""
+    """Render GitHub-flavoured Markdown: the verdict, differences of context, and a table, regressions first."""
     gate = changes.gate
     failed = f"**{len(gate.regressions)} regressed.**" if gate.regressions else "**No regression found.**"
     lines = [f"## {escape(changes.head)} against {escape(changes.base)}", ""]
@@ -72,7 +72,7 @@ def _rows(gate: Gate) -> Iterator[str]:
 
 
 def junit(changes: Changes) -> bytes:
-    """JUnit XML: a case for each series; a regression fails it, a refusal skips it."""
+    """Render JUnit XML: a test case for each series; a regression fails it, a refused comparison skips it."""
     root = ET.Element("testsuites", name=text(f"{changes.head} against {changes.base}"))
     suites: dict[str, ET.Element] = {}
     for group in _GROUPS:

@@ -1,4 +1,4 @@
-"""The summary in GitHub-flavoured Markdown, for step summaries and pull requests."""
+"""Render the summary in GitHub-flavoured Markdown, for step summaries and pull requests."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SPECIAL = re.compile(r"([\\`*_\[\]|~#@])")
 
 
 def render(page: Page) -> str:
-    """The summary. Folded parts and figures are the page's alone."""
+    """Render the summary; figures and folded parts are left to the page."""
     words, manifest = page.words, page.summary.given.manifest
     lines = [
         f"# {escape(words('page.title', name=manifest.name or manifest.run))}",
@@ -40,7 +40,7 @@ def render(page: Page) -> str:
 
 
 def escape(text: str) -> str:
-    """Text that Markdown and HTML leave alone, on one line; nobody is mentioned by it."""
+    """Escape text for Markdown and HTML, on one line; an ``@name`` in it notifies nobody."""
     flat = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     flat = flat.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return _SPECIAL.sub(r"\\\1", flat)

@@ -1,4 +1,4 @@
-"""The summary in a terminal; plain lines where there is none."""
+"""Render the summary for a terminal, or as plain lines."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def show(given: ReportInput, stream: TextIO, *, language: Language = "en") -> No
 
 
 def render(given: ReportInput, *, language: Language = "en") -> str:
-    """The summary as plain, aligned lines."""
+    """Render the summary as plain, aligned lines."""
     return "".join(f"{line}\n" for node in _nodes(given, language) for line in _plain(node))
 
 
@@ -55,7 +55,7 @@ def _nodes(given: ReportInput, language: Language) -> list[Node]:
 
 
 def clean(text: str) -> str:
-    """Text without control characters: nothing from a record may steer a terminal."""
+    """Replace control characters, so that nothing from a record can steer the terminal."""
     return "".join(c if c.isprintable() else " " for c in text)
 
 
@@ -89,7 +89,7 @@ def _plain(node: Node) -> Iterator[str]:
 
 
 def _width(text: str) -> int:
-    """Columns of a terminal: Hangul and the like take two."""
+    """Count the columns that text takes in a terminal: Hangul and other wide letters take two."""
     return sum(0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "WF") for c in text)
 
 

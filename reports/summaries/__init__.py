@@ -1,1 +1,1 @@
-"""Figures of one run, computed once for sections, plots and texts."""
+"""Compute from one run's record what sections and plots show. Pure functions of the report's input."""

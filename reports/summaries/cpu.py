@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from tare.reports.summaries.cases import CaseKey
     from tare.reports.summaries.run import Summary
+    from tare.reports.text.words import Words
 
 
 INSIDE = "cpu"
@@ -30,19 +31,19 @@ sum. The job's own accounting first, then views from outside, the closest one fi
 
 
 _WIDEST = "host.cpu"
-"""Has the load of everything else in it, so it is in the table only."""
+"""Counts everything else on the host as well, so it is in the table only."""
 
 
 _UNRESOLVED = 0.1
-"""Parts that miss more than this share of the total are not shown: the kernel counts some of them in ticks of
-10 ms, which says nothing about a job of one."""
+"""Parts that miss more than this share of the total are not shown: the kernel counts some in ticks of 10 ms, too coarse
+for a job that takes one."""
 
 
 PARTS = ("user", "system", "vcpu", "io", "other", "total")
 
 
 class Bar(NamedTuple):
-    """CPU time of one job under one runner, seen from one vantage point, in seconds."""
+    """Hold the CPU time of one job under one runner as one vantage point counted it; part → seconds."""
 
     runner: str
     vantage: str
@@ -50,9 +51,11 @@ class Bar(NamedTuple):
 
 
 def bars(summary: Summary, case: CaseKey) -> list[Bar]:
-    """The bars of a case: per runner the inside view first."""
+    """List the bars of a case: for each runner the inside view first. The base's second measurement is left out."""
     found = []
     for runner in summary.primary_values[case]:
+        if runner == CONTROL:
+            continue
         seconds = summary.cpu_seconds.get((case, runner), {})
         for vantage, names in VIEWS.items():
             parts = {name: seconds[f"{vantage}.{name}"] for name in names if f"{vantage}.{name}" in seconds}
@@ -65,13 +68,16 @@ def bars(summary: Summary, case: CaseKey) -> list[Bar]:
 
 
 def chosen(found: list[Bar]) -> list[Bar]:
-    """What is drawn: per runner the inside view and the closest outside one. The table has all.
-
-    The control shows what the base shows, so it is not drawn.
-    """
+    """Choose the bars to draw: for each runner the inside view and the closest outside one; the table has all."""
     kept: list[Bar] = []
     for bar in found:
         outside = any(k.runner == bar.runner and k.vantage != INSIDE for k in kept)
-        if bar.runner != CONTROL and bar.vantage != _WIDEST and not (bar.vantage != INSIDE and outside):
+        if bar.vantage != _WIDEST and not (bar.vantage != INSIDE and outside):
             kept.append(bar)
     return kept
+
+
+def vantage_name(vantage: str, words: Words) -> str:
+    """Name a vantage point; one without a text keeps the name of its metrics."""
+    key = f"vantage.{vantage}"
+    return words(key) if words.has(key) else vantage

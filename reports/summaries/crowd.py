@@ -1,7 +1,4 @@
-"""Trials of ``starts-N`` and ``density``, sorted for the section and its figures. Pure.
-
-The base's second measurement is left out: it has the base's colour and would hide it.
-"""
+"""Summarise the trials of ``starts-N`` and ``density`` by runner; the base's second measurement is left out."""
 
 from __future__ import annotations
 
@@ -10,77 +7,79 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tare.reports.summaries.runners import rank
 from tare.reports.text import numbers
 from tare.results.details import DensityDetails, StartsDetails
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from tare.reports.summaries.run import Summary
     from tare.results.details import BurstStart
     from tare.results.record import Trial
 
 
 @dataclass(frozen=True, slots=True)
 class Starts:
-    """N starts at once under one runner, over all its trials. Durations in seconds."""
+    """Hold N simultaneous starts under one runner, over all its trials. Durations are in seconds."""
 
     count: int
+    """Number of simultaneous starts, N."""
     latencies: tuple[float, ...]
-    """Of every start of every burst, ascending."""
+    """Latency of every start of every burst, ascending."""
     rates: tuple[float, ...]
-    """Starts a second, one for each trial."""
+    """Starts per second, one value for each trial."""
     spreads: tuple[float, ...]
-    """Seconds over which the harness spread the asking, one for each trial."""
+    """Time between the first and the last request of a burst, one value for each trial."""
 
     @property
     def median(self) -> float:
-        """Of the latencies."""
+        """Median of the latencies."""
         return statistics.median(self.latencies)
 
     @property
     def rate(self) -> float:
-        """Median of the trials'."""
+        """Median of the trials' rates."""
         return statistics.median(self.rates)
 
     def rank(self, share: float) -> float:
-        """The latency that so many of the starts did not exceed."""
+        """Give the latency that this share of the starts did not exceed."""
         return numbers.nearest_rank(self.latencies, share)
 
 
 @dataclass(frozen=True, slots=True)
 class Ramp:
-    """One trial of ``density``."""
+    """Hold what one trial of ``density`` found."""
 
     details: DensityDetails
     metrics: Mapping[str, float]
+    """Metric → value, in the metric's unit."""
 
 
-def starts(trials: Sequence[Trial]) -> dict[str, tuple[Starts, ...]]:
-    """Runner → its points by number of starts; runners in display order."""
+def starts(summary: Summary) -> dict[str, tuple[Starts, ...]]:
+    """Group the trials of ``starts-N`` by runner, in display order, and by number of starts."""
     found: dict[str, dict[int, list[Trial]]] = defaultdict(lambda: defaultdict(list))
-    for trial in trials:
+    for trial in summary.measured:
         bursts = _bursts(trial)
         if bursts and not trial.control:
             found[trial.runner][len(bursts[0])].append(trial)
     return {
         runner: tuple(_starts(count, of) for count, of in sorted(found[runner].items()))
-        for runner in sorted(found, key=rank)
+        for runner in sorted(found, key=summary.display.rank)
     }
 
 
-def ramps(trials: Sequence[Trial]) -> dict[str, tuple[Ramp, ...]]:
-    """Runner → its ramps in the order of measuring; runners in display order."""
+def ramps(summary: Summary) -> dict[str, tuple[Ramp, ...]]:
+    """Group the trials of ``density`` by runner, in display order; each runner's in the order of measurement."""
     found: dict[str, list[Ramp]] = defaultdict(list)
-    for trial in trials:
+    for trial in summary.measured:
         if isinstance(trial.details, DensityDetails) and not trial.control:
             metrics = {metric.name: metric.value for metric in trial.metrics}
             found[trial.runner].append(Ramp(trial.details, metrics))
-    return {runner: tuple(found[runner]) for runner in sorted(found, key=rank)}
+    return {runner: tuple(found[runner]) for runner in sorted(found, key=summary.display.rank)}
 
 
 def _bursts(trial: Trial) -> tuple[tuple[BurstStart, ...], ...]:
-    """Return the bursts of a trial that have starts in them; none where the trial is of something else."""
+    """List the bursts of a trial that have starts; empty for a trial of another experiment."""
     if not isinstance(trial.details, StartsDetails):
         return ()
     return tuple(burst for burst in trial.details.bursts if burst)

@@ -8,24 +8,24 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tare.reports.summaries.cases import case_of
-from tare.reports.summaries.runners import rank, series_name
+from tare.reports.summaries.runners import series_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from tare.reports.summaries.cases import CaseKey
-    from tare.results.record import Trial
+    from tare.reports.summaries.run import Summary
 
 
 CLASSES: Mapping[str, str] = {"io": "exit_out", "mmio": "exit_mmio", "halt": "exit_hlt"}
-"""Class of exits → the micro guest's figure that says what one costs. All others are answered in the host's kernel, as
+"""Class of exits → the micro guest's measurement of what one costs. All other exits are handled in the host kernel, as
 ``exit_cpuid`` is."""
 
 
 _OTHERS = "exit_cpuid"
 
 
-FLOORS = (
+BASELINE = (
     "create_vm",
     "open_to_first_exit",
     *CLASSES.values(),
@@ -33,31 +33,33 @@ FLOORS = (
     "user_arithmetic",
     "kernel_arithmetic",
 )
+"""Figures of the KVM baseline cost, in the order of the table; each is recorded in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Exits:
-    """One case under one guest runner: medians over its trials."""
+    """Hold the exits of one case under one guest runner: medians over its trials."""
 
     seconds: float
-    """Of a job, on the host's clock."""
+    """Duration of a job on the host's clock."""
     by_class: Mapping[str, float]
-    """Exits of a job: ``io``, ``mmio``, ``halt`` and ``others``."""
+    """Class → exits of a job; the classes are ``io``, ``mmio``, ``halt`` and ``others``."""
     emulated: float
-    """Instructions that KVM emulated."""
+    """Instructions of a job that KVM emulated."""
     steal: float | None
-    """Seconds that the guest's kernel counted as stolen."""
+    """Seconds of steal that the guest kernel counted; ``None`` if it reported none."""
     delay: float | None
-    """Seconds that its vCPUs were ready and waited for a CPU of the host."""
+    """Seconds that the vCPUs were runnable and waited for a CPU of the host; ``None`` if not recorded."""
     source: str
+    """Source of the counts, as the metric ``kvm.exits`` names it."""
 
     @property
     def total(self) -> float:
-        """All exits of a job."""
+        """All exits of a job, of every class."""
         return sum(self.by_class.values())
 
     def modelled_share(self, figures: Mapping[str, float | None]) -> float | None:
-        """Return exits × cost of an exit, as a share of the job's time; ``None`` if a cost is not known here.
+        """Estimate the exits' share of the job's time; ``None`` if the cost of a class is not known.
 
         ``figures`` are those of :class:`tare.results.environment.KvmBaseline`.
         """
@@ -67,10 +69,10 @@ class Exits:
         return sum(count * (costs[name] or 0.0) for name, count in self.by_class.items()) / self.seconds
 
 
-def exits(trials: Sequence[Trial]) -> Mapping[tuple[CaseKey, str], Exits]:
-    """(case, runner) → its exits, for all jobs whose exits were counted."""
+def exits(summary: Summary) -> Mapping[tuple[CaseKey, str], Exits]:
+    """Summarise the exits of each case and runner, for all jobs whose exits were counted."""
     counted: dict[tuple[CaseKey, str], list[Exits]] = defaultdict(list)
-    for trial in trials:
+    for trial in summary.measured:
         values = {metric.name: metric for metric in trial.metrics}
         if "kvm.exits" not in values or not {"started", "finished"} <= trial.timeline.keys():
             continue
@@ -87,7 +89,8 @@ def exits(trials: Sequence[Trial]) -> Mapping[tuple[CaseKey, str], Exits]:
                 source=values["kvm.exits"].source,
             )
         )
-    return {key: _median(counted[key]) for key in sorted(counted, key=lambda key: (key[0], rank(key[1])))}
+    ordered = sorted(counted, key=lambda key: (key[0], summary.display.rank(key[1])))
+    return {key: _median(counted[key]) for key in ordered}
 
 
 def _median(found: Sequence[Exits]) -> Exits:

@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 def rung_name(words: Words, rise: Rise) -> str:
-    """The rung as the runner's name has it; the last one is the full container."""
+    """Name a rung as its runner's label does; the last one is marked as the full container."""
     plus = "" if rise.below == BASE and ":" in rise.runner else "+"
     full = "" if ":" in rise.runner else f" {words('ladder.full')}"
     return f"{plus}{rise.rung}{full}"
 
 
 def tells(given: Estimate, none: float) -> Kind:
-    """Whether the interval lies wholly on one side of no change."""
+    """Classify a change: ``worse`` or ``better`` if its interval excludes ``none``, else ``muted``."""
     if given.low is None or given.high is None or given.low <= none <= given.high:
         return "muted"
     return "worse" if given.low > none else "better"

@@ -1,4 +1,4 @@
-"""The run's trials sorted once into what sections and plots ask for. Pure; nothing is dropped silently."""
+"""Sort a run's trials once into what sections and plots ask for; nothing is dropped silently."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from tare.reports.summaries.cases import CaseKey, case_of, case_rank
-from tare.reports.summaries.runners import rank, series_name
+from tare.reports.summaries.runners import RunnerDisplay, series_name
 from tare.reports.summaries.startup import Phases, phases
 
 if TYPE_CHECKING:
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from tare.results.record import Trial
 
 PLACE_CPU = "place.cpu"
-"""CPU time of a whole place as the launcher reaped it; the metrics are ``<this>.user``, ``.system`` and ``.total``."""
+"""Vantage point of the launcher's ``wait4``: the CPU time of a whole place, as ``<this>.user``, ``.system``, ``.total``."""
 
 
 class Sample(NamedTuple):
-    """The primary metric of one measured trial."""
+    """Hold the value of the primary metric in one trial, with the trial's number and block."""
 
     number: int
     block: int
@@ -37,7 +37,7 @@ class Sample(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PrimaryValues:
-    """The primary metric of one case under one runner, in the order of measuring; warm-ups are left out."""
+    """Hold the primary metric of one case under one runner, in the order of measurement, without warm-ups."""
 
     unit: str
     direction: str
@@ -46,41 +46,51 @@ class PrimaryValues:
 
     @property
     def values(self) -> tuple[float, ...]:
-        """The values, in ``unit``."""
+        """Values of the samples, in ``unit``."""
         return tuple(sample.value for sample in self.samples)
 
     @property
     def median(self) -> float:
-        """Their median, in ``unit``."""
+        """Median of the values, in ``unit``."""
         return statistics.median(self.values)
 
 
 @dataclass(frozen=True)
 class Summary:
-    """Everything that is derived from a :class:`~tare.reports.model.ReportInput`, each thing computed once."""
+    """Derive from a :class:`~tare.reports.model.ReportInput` what a report shows; each property is computed once."""
 
     given: ReportInput
 
     @cached_property
+    def display(self) -> RunnerDisplay:
+        """Order and colours of the runners."""
+        return RunnerDisplay(self.given.styles)
+
+    @cached_property
     def measured(self) -> tuple[Trial, ...]:
-        """Trials that count: ``ok`` and no warm-ups, in the order of measuring."""
+        """Trials that count: ``ok`` and no warm-ups, in the order of measurement."""
         kept = (t for t in self.given.trials if t.outcome == "ok" and not t.warmup)
         return tuple(sorted(kept, key=lambda trial: trial.number))
+
+    @cached_property
+    def without_numbers(self) -> tuple[Trial, ...]:
+        """Trials that were started and gave no number: failed, timed out or invalid."""
+        return tuple(t for t in self.given.trials if t.outcome in ("failed", "timeout", "invalid"))
 
     @cached_property
     def emulated(self) -> tuple[str, ...]:
         """Runners whose guests were emulated in software (TCG)."""
         by_trial = {series_name(t) for t in self.measured if t.accelerator == "tcg"}
         by_comparison = {c.runner for c in self.given.comparisons if c.accelerator == "tcg"}
-        return tuple(sorted(by_trial | by_comparison, key=rank))
+        return tuple(sorted(by_trial | by_comparison, key=self.display.rank))
 
     @cached_property
     def in_spite(self) -> tuple[str, ...]:
-        """Runners whose guests ran under a KVM that was asked for by name and judged unusable here."""
+        """Runners whose guests ran under KVM by explicit request although it was judged unusable here."""
         if self.kvm_baseline is None or self.kvm_baseline.usable:
             return ()
         found = {trial.runner for trial in self.measured if trial.accelerator == "kvm"}
-        return tuple(sorted(found, key=rank))
+        return tuple(sorted(found, key=self.display.rank))
 
     @cached_property
     def primary(self) -> tuple[Comparison, ...]:
@@ -88,23 +98,18 @@ class Summary:
         return tuple(c for c in self.compared if c.primary)
 
     @cached_property
-    def secondary(self) -> tuple[Comparison, ...]:
-        """Comparisons of all other metrics."""
-        return tuple(c for c in self.compared if not c.primary)
-
-    @cached_property
     def compared(self) -> tuple[Comparison, ...]:
         """All comparisons in display order."""
         return tuple(
             sorted(
                 self.given.comparisons,
-                key=lambda c: (*case_rank(c.family, case_of(c)), c.metric, rank(c.runner)),
+                key=lambda c: (*case_rank(c.family, case_of(c)), c.metric, self.display.rank(c.runner)),
             )
         )
 
     @cached_property
     def primary_values(self) -> Mapping[CaseKey, Mapping[str, PrimaryValues]]:
-        """Case → runner → its primary metric's values; cases and runners in display order."""
+        """Case → runner → the values of its primary metric; cases and runners in display order."""
         found: dict[CaseKey, dict[str, list[Sample]]] = defaultdict(lambda: defaultdict(list))
         what: dict[CaseKey, tuple[str, str, str]] = {}
         families: dict[CaseKey, str] = {}
@@ -119,28 +124,28 @@ class Summary:
         return {
             case: {
                 name: PrimaryValues(*what[case], tuple(found[case][name]))
-                for name in sorted(found[case], key=rank)
+                for name in sorted(found[case], key=self.display.rank)
             }
             for case in sorted(found, key=lambda case: case_rank(families[case], case))
         }
 
     @cached_property
     def startup(self) -> Mapping[CaseKey, Mapping[str, Phases]]:
-        """Case → runner → phases, for cases whose trials each made a place of their own."""
+        """Case → runner → phases, for cases whose trials each launched a place; without the base's second measurement."""
         cold: dict[CaseKey, dict[str, list[Trial]]] = defaultdict(lambda: defaultdict(list))
         families: dict[CaseKey, str] = {}
         for trial in self.measured:
-            if {"requested", "ready", "finished"} <= trial.timeline.keys():
-                cold[case_of(trial)][series_name(trial)].append(trial)
+            if not trial.control and {"requested", "ready", "finished"} <= trial.timeline.keys():
+                cold[case_of(trial)][trial.runner].append(trial)
                 families[case_of(trial)] = trial.family
         return {
-            case: {name: phases(cold[case][name]) for name in sorted(cold[case], key=rank)}
+            case: {name: phases(cold[case][name]) for name in sorted(cold[case], key=self.display.rank)}
             for case in sorted(cold, key=lambda case: case_rank(families[case], case))
         }
 
     @cached_property
     def ladder(self) -> Mapping[CaseKey, tuple[Rise, ...]]:
-        """Case → what each rung adds to its primary metric, from the ground up; cases with two rungs or more."""
+        """Case → what each rung adds to its primary metric, lowest rung first; cases with fewer than two rungs are left out."""
         found: dict[CaseKey, list[Rise]] = defaultdict(list)
         families: dict[CaseKey, str] = {}
         for rise in self.given.rises:
@@ -151,15 +156,15 @@ class Summary:
 
     @cached_property
     def kvm_baseline(self) -> KvmBaseline | None:
-        """Return this host's KVM baseline cost; ``None`` where no runner asked KVM."""
+        """KVM baseline cost of the host; ``None`` if no runner asked KVM."""
         found = (probe.kvm for probe in self.given.manifest.probes.values())
         return next((kvm for kvm in found if kvm is not None), None)
 
     @cached_property
     def cpu_seconds(self) -> Mapping[tuple[CaseKey, str], Mapping[str, float]]:
-        """(case, runner) → metric of CPU time → median over the trials that have it.
+        """(case, runner) → metric of CPU time → median in seconds over the trials that have it.
 
-        What the launcher says of a place as a whole is under :data:`PLACE_CPU`: of a guest it is the VMM's use.
+        The launcher's count of a whole place is under :data:`PLACE_CPU`; for a guest that is the VMM's use.
         """
         values: dict[tuple[CaseKey, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
         for trial in self.measured:
@@ -173,9 +178,9 @@ class Summary:
 
 
 def plain_names(given: ReportInput) -> ReportInput:
-    """The same, without the parameters of workloads that were measured with one set of them only.
+    """Remove the parameters of workloads that were measured with only one set of them.
 
-    They would lengthen every label and tell nothing apart; the page lists them once, from ``parameters``.
+    They would lengthen every label and distinguish nothing; the page lists them once, from ``parameters``.
     """
     run = (trial for trial in given.trials if trial.outcome == "ok")
     things: tuple[Trial | Comparison | Rise, ...] = (*run, *given.comparisons, *given.rises)
@@ -202,7 +207,7 @@ def plain_names(given: ReportInput) -> ReportInput:
 
 
 def outcomes(trials: Iterable[Trial]) -> Mapping[str, int]:
-    """Outcome → how many trials ended so; warm-ups are counted under ``warmup``."""
+    """Count the trials by outcome; warm-ups are counted under ``warmup``."""
     counts: dict[str, int] = defaultdict(int)
     for trial in trials:
         counts["warmup" if trial.warmup and trial.outcome == "ok" else trial.outcome] += 1

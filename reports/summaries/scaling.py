@@ -1,4 +1,4 @@
-"""Trials of ``scale-N``, sorted for the section and its figure. Pure."""
+"""Summarise the trials of ``scale-N`` by runner and number of threads."""
 
 from __future__ import annotations
 
@@ -7,48 +7,43 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tare.reports.summaries.runners import rank
 from tare.results.details import ScalingDetails
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
-    from tare.results.record import Trial
+    from tare.reports.summaries.run import Summary
 
 
 @dataclass(frozen=True, slots=True)
 class ThreadScaling:
-    """N threads under one runner, over all its trials."""
+    """Hold the results of N threads under one runner, over all its trials."""
 
     count: int
+    """Number of threads."""
     rates: tuple[float, ...]
-    """Of all threads together, one for each trial."""
+    """Rates of all threads together, in ``unit``, one for each trial."""
     unit: str
     speedups: tuple[float, ...]
-    """Against one thread in the same place, one for each trial."""
-
-    @property
-    def rate(self) -> float:
-        """Median over the trials."""
-        return statistics.median(self.rates)
+    """Ratios to the rate of one thread in the same place, one for each trial."""
 
     @property
     def speedup(self) -> float:
-        """Median over the trials."""
+        """Median of the trials' speed-ups."""
         return statistics.median(self.speedups)
 
     @property
     def efficiency(self) -> float:
-        """Speed-up per thread: 1 is perfect."""
+        """Median speed-up per thread; 1 is ideal."""
         return self.speedup / self.count
 
 
-def points(trials: Sequence[Trial]) -> dict[str, tuple[ThreadScaling, ...]]:
-    """Runner → its points by number of threads; runners in display order. The base's second measurement is left out."""
+def thread_scaling(summary: Summary) -> dict[str, tuple[ThreadScaling, ...]]:
+    """Group the trials by runner, in display order, and by number of threads; the base's second measurement is left out."""
     found: dict[str, dict[int, list[Mapping[str, tuple[float, str]]]]] = defaultdict(
         lambda: defaultdict(list)
     )
-    for trial in trials:
+    for trial in summary.measured:
         metrics = {metric.name: (metric.value, metric.unit) for metric in trial.metrics}
         details = trial.details
         if isinstance(details, ScalingDetails) and "scaling.speedup" in metrics and not trial.control:
@@ -63,5 +58,5 @@ def points(trials: Sequence[Trial]) -> dict[str, tuple[ThreadScaling, ...]]:
             )
             for count, each in sorted(found[runner].items())
         )
-        for runner in sorted(found, key=rank)
+        for runner in sorted(found, key=summary.display.rank)
     }

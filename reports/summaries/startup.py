@@ -20,24 +20,25 @@ from tare.reports.text import numbers
 
 @dataclass(frozen=True, slots=True)
 class Phases:
-    """Start-up of one case under one runner: medians over its cold trials, in seconds."""
+    """Hold the start-up of one case under one runner: medians over its cold trials, in seconds."""
 
     n: int
+    """Number of trials."""
     marks: Mapping[str, float]
-    """Mark → median duration of the phase that ends with it. Medians of phases need not add up to the total's."""
+    """Mark → median duration of the phase that ends with it. The medians need not add up to the total's."""
     inside: float
-    """From the first mark inside the place (a guest's kernel, else the agent; of a restored guest, that it is ready) to
-    the job's end: what a clock in the place could at most see."""
+    """From the first mark inside the place to the job's end: the most that a clock in the place can see. The first mark is
+    a guest kernel's, else the agent's, else (in a restored guest) that the agent is ready."""
     end_to_end: float
-    """From ``requested`` to ``gone`` (to ``finished`` where the end was not marked)."""
+    """From ``requested`` to ``gone``, or to ``finished`` where the end was not marked."""
     totals: tuple[float, ...]
-    """The single trials' end-to-end durations, in the order of measuring."""
+    """End-to-end durations of the single trials, in the order of measurement."""
     clock_error: float
-    """Largest bound on marks that were taken on a guest's clock."""
+    """Largest error bound of the marks that were mapped from a guest's clock; 0 where none was."""
 
 
 def phases(trials: Sequence[Trial]) -> Phases:
-    """Medians of the start-up phases of trials that each made a place of their own."""
+    """Summarise the start-up phases of trials that each launched a place of their own."""
     durations: dict[str, list[float]] = defaultdict(list)
     inside, totals = [], []
     for trial in trials:
@@ -63,11 +64,11 @@ def _seconds(line: Mapping[str, int], before: str, after: str) -> float:
 
 
 LEAST_FOR_P99 = 100
-"""Below this many starts the 99th percentile is the maximum by another name, so the maximum is what is named."""
+"""Starts below which the 99th percentile is nothing but the maximum, so that the maximum is given instead."""
 
 
 def tail(values: tuple[float, ...]) -> tuple[str, float]:
-    """The upper end that this many values support: ``p99``, or ``max``."""
+    """Give the upper end that this many values support, with its name: ``p99``, else ``max``."""
     if len(values) >= LEAST_FOR_P99:
         return "p99", numbers.nearest_rank(values, 0.99)
     return "max", max(values)

@@ -1,1 +1,1 @@
-"""Formatting of numbers, and the words of each language."""
+"""Format numbers and supply the texts of each language."""

@@ -1,8 +1,8 @@
-"""The only place where numbers become text.
+"""Format numbers; no other module of the reports turns a number into text.
 
-Digits follow the interval: the half-width's leading digit is shown, and one digit more where that leading digit is
-1, 2 or 3 (the Particle Data Group's rule, rounded), between 2 and 5 significant digits in all. Without an interval
-three significant digits are shown. Times and rates take SI prefixes, bytes IEC ones.
+The interval decides the digits: the leading digit of its half-width is the last one shown, and one more follows where
+that leading digit is 1, 2 or 3 (the Particle Data Group's rule, rounded). A number has 2 to 5 significant digits, and 3
+where it has no interval. Times and rates take SI prefixes, bytes take IEC prefixes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MINUS, TIMES, DASH = "\N{MINUS SIGN}", "\N{MULTIPLICATION SIGN}", "\N{EN DASH}"
 
 
 class Scale(NamedTuple):
-    """One step of a unit's ladder: values of at least ``factor`` may be shown in ``symbol``."""
+    """One prefix of a unit: values of at least ``factor`` may be shown in ``symbol``."""
 
     factor: float
     symbol: str
@@ -38,7 +38,7 @@ LADDERS: dict[str, tuple[Scale, ...]] = {
 
 
 def quantity(value: float, unit: str, *, width: float | None = None) -> str:
-    """``value`` (in ``unit``) as text; ``width`` is its interval's, and sets the digits."""
+    """Format a value given in ``unit``; ``width``, the width of its interval, decides the digits."""
     if not math.isfinite(value):
         return _strange(value)
     if unit == "count" and width is None and value == int(value) and abs(value) < 1e6:
@@ -49,17 +49,26 @@ def quantity(value: float, unit: str, *, width: float | None = None) -> str:
 
 
 def estimate(given: Estimate, unit: str) -> str:
-    """Median with its interval: ``1.23 ms (1.20–1.27)``."""
+    """Format a median with its interval: ``1.23 ms (1.20–1.27)``."""
+    ends = interval(given, unit)
+    text = quantity(given.value, unit, width=width_of(given))
+    return f"{text} ({ends})" if ends else text
+
+
+def width_of(given: Estimate) -> float | None:
+    """Give the width of an estimate's interval; ``None`` where it has none."""
+    return None if given.low is None or given.high is None else given.high - given.low
+
+
+def interval(given: Estimate, unit: str) -> str:
+    """Format an estimate's interval in the prefix that its value is shown in; empty where it has none."""
     if given.low is None or given.high is None:
-        return quantity(given.value, unit)
-    width = given.high - given.low
-    return (
-        f"{quantity(given.value, unit, width=width)} ({span(given.low, given.high, unit, like=given.value)})"
-    )
+        return ""
+    return span(given.low, given.high, unit, like=given.value)
 
 
 def span(low: float, high: float, unit: str, *, like: float | None = None) -> str:
-    """An interval's ends without a unit, in the unit's step that ``like`` (default: ``high``) is shown in."""
+    """Format the ends of an interval without their unit, in the prefix that ``like`` (default: ``high``) is shown in."""
     if not (math.isfinite(low) and math.isfinite(high)):
         return f"{_strange(low)}{DASH}{_strange(high)}"
     scale, decimals = _choose(abs(high if like is None else like), unit, high - low)
@@ -68,22 +77,21 @@ def span(low: float, high: float, unit: str, *, like: float | None = None) -> st
 
 
 def ratio(value: float, *, width: float | None = None) -> str:
-    """A cost ratio: ``1.12×``; a dash where there is none (NaN)."""
+    """Format a cost ratio: ``1.12×``; a dash where there is none (NaN)."""
     if math.isnan(value):
         return DASH
     return quantity(value, "ratio", width=width) + TIMES
 
 
 def cost(given: Estimate) -> str:
-    """A cost ratio with its interval: ``1.12× (1.10–1.14)``."""
-    if given.low is None or given.high is None:
-        return ratio(given.value)
-    ends = span(given.low, given.high, "ratio", like=given.value)
-    return f"{ratio(given.value, width=given.high - given.low)} ({ends})"
+    """Format a cost ratio with its interval: ``1.12× (1.10–1.14)``."""
+    ends = interval(given, "ratio")
+    text = ratio(given.value, width=width_of(given))
+    return f"{text} ({ends})" if ends else text
 
 
 def change(value: float) -> str:
-    """A cost ratio near 1 as a signed percentage (``+12 %``), a large one as a factor (``3.10×``)."""
+    """Format a cost ratio below 2 as a signed percentage (``+12 %``), a larger one as a factor (``3.10×``)."""
     if not math.isfinite(value) or value >= 2 or value <= 0:
         return ratio(value)
     percent = (value - 1) * 100
@@ -95,20 +103,20 @@ def change(value: float) -> str:
 
 
 def percent(share: float) -> str:
-    """A share of one as a percentage without a sign: ``5 %``, ``12.5 %``."""
+    """Format a share of one as an unsigned percentage: ``5 %``, ``12.5 %``."""
     if not math.isfinite(share):
         return _strange(share)
     return f"{_signed(f'{abs(share) * 100:.3g}', share)} %"
 
 
 def nearest_rank(values: Sequence[float], share: float) -> float:
-    """The quantile by nearest rank: always a value that was measured. ``values`` must not be empty."""
+    """Pick the quantile by nearest rank, which is always one of the values. ``values`` must not be empty."""
     ordered = sorted(values)
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
 
 
 def _choose(size: float, unit: str, width: float | None) -> tuple[Scale, int]:
-    """The step of the ladder and the decimals for a value of that absolute size."""
+    """Choose the prefix and the number of decimals for a value of that absolute size."""
     ladder = LADDERS.get(unit) or (Scale(1.0, unit),)
     at = max((i for i, step in enumerate(ladder) if size >= step.factor), default=0)
     if size == 0:

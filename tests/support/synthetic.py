@@ -12,6 +12,7 @@ import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tare.bench.analysis.styles import runner_styles
 from tare.reports.model import ReportInput
 from tare.results.judgement.comparison import Comparison
 from tare.results.record import FORMAT_VERSION, Manifest, Metric, Trial
@@ -210,12 +211,13 @@ def make_input(
         problems=(Problem(412, "cut", "the last line has no end: its writing was interrupted", HOSTILE),)
         if hostile
         else (),
+        styles=runner_styles(),
     )
 
 
 def empty_input(mode: str = "default") -> ReportInput:
     """A run in which nothing was measured."""
-    return ReportInput(manifest=_manifest(mode, 1, ""), trials=(), comparisons=())
+    return ReportInput(manifest=_manifest(mode, 1, ""), trials=(), comparisons=(), styles=runner_styles())
 
 
 def _trials(blocks: int, dice: random.Random, starts: int) -> Iterator[dict[str, Any]]:

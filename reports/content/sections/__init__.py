@@ -1,6 +1,6 @@
-"""The report's sections in their order.
+"""List the report's sections in their order, for each form of the report.
 
-Each module has ``section(page) -> Section | None``; a new one is one module and one entry here.
+Each module has ``section(page) -> Section | None``; a new section is one module and one entry here.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ FULL: tuple[MakeSection, ...] = (
     method.section,
     data.section,
 )
-"""The page."""
+"""Sections of the page."""
 
 BRIEF: tuple[MakeSection, ...] = (
     banners.section,
@@ -82,7 +82,7 @@ BRIEF: tuple[MakeSection, ...] = (
     failures.section,
     data.section,
 )
-"""The summary in Markdown."""
+"""Sections of the summary in Markdown."""
 
 SHORTEST: tuple[MakeSection, ...] = (
     banners.section,
@@ -91,9 +91,9 @@ SHORTEST: tuple[MakeSection, ...] = (
     skips.section,
     failures.section,
 )
-"""The terminal."""
+"""Sections of the summary in a terminal."""
 
 
 def sections(page: Page, wanted: tuple[MakeSection, ...] = FULL) -> tuple[Section, ...]:
-    """The sections that have something to say."""
+    """Build the wanted sections; those without content are left out."""
     return tuple(made for make in wanted if (made := make(page)) is not None)

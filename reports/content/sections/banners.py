@@ -1,4 +1,4 @@
-"""What the reader must know before the first number."""
+"""Build the banners, which the reader must see before the first number."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def section(page: Page) -> Section | None:
-    """Banners for quick, emulated, unfinished, imported and damaged runs."""
+    """Warn of quick, imported, emulated, unfinished and damaged runs, and of an unusable KVM; ``None`` without warnings."""
     words, given = page.words, page.summary.given
     body: list[Node] = []
     if given.manifest.mode == "quick":

@@ -1,4 +1,4 @@
-"""Where the raw data are, and which versions and images made them."""
+"""Build the section on raw data, versions and images."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def section(page: Page) -> Section:
-    """Links, the run's identity, versions, image hashes and the plan."""
+    """List links, the run's identity and versions; parameters, image hashes and the plan are folded."""
     words, manifest = page.words, page.summary.given.manifest
     body: list[Node] = [Links(page.links)] if page.links else []
     identity = (("run", manifest.run), ("seed", str(manifest.seed)), ("mode", manifest.mode))
@@ -21,7 +21,7 @@ def section(page: Page) -> Section:
     columns = (words("data.name"), words("data.version"))
     body.append(Table(words("data.versions"), columns, tuple(rows)))
     if page.summary.given.parameters:
-        title, columns = words("data.parameters"), (words("data.workload"), words("host.value"))
+        title, columns = words("data.parameters"), (words("column.workload"), words("host.value"))
         body.append(Details(title, (facts.table(title, columns, page.summary.given.parameters),)))
     if manifest.image:
         columns = (words("data.layer"), words("data.hash"))

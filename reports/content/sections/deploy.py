@@ -1,4 +1,4 @@
-"""What it takes to bring an application's new version to where it runs: bytes, and time to the first answer."""
+"""Build the section on deploying an application's new version: bytes moved, and time to the first answer."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import statistics
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from tare.reports.content import cells
 from tare.reports.content.nodes import Cell, Node, Paragraph, Section, Table
-from tare.reports.plots.style import runner_color
-from tare.reports.summaries.runners import rank
 from tare.reports.text import numbers
 from tare.reports.text.numbers import DASH
 from tare.results.details import DeployDetails
@@ -17,18 +16,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from tare.reports.content.page import Page
-    from tare.reports.text.words import Words
     from tare.results.details import LayerSizes
     from tare.results.record import Trial
 
 WAYS = ("layers-cached", "layers-empty", "disk-raw", "disk-qcow2", "disk-backing")
 _COLUMNS = (("moved", "bytes"), ("compressed", "bytes"), ("deliver", "s"), ("start", "s"), ("total", "s"))
 NETWORKS = (("100 Mbit/s", 100e6), ("1 Gbit/s", 1e9))
-"""In bits a second. Nothing was sent over such a line: the bytes were measured, the rest is division."""
+"""Rates of lines, in bits per second. Nothing was sent over such a line; the time is computed from the bytes."""
 
 
 def section(page: Page) -> Section | None:
-    """Tables of the ways, the layers and what was read; nothing where nothing was deployed."""
+    """Build the tables of ways, layers and image reads; ``None`` if nothing was deployed."""
     words = page.words
     trials = [t for t in page.summary.measured if t.family == "deploy" and not t.control]
     if not trials:
@@ -36,17 +34,18 @@ def section(page: Page) -> Section | None:
     groups: dict[tuple[str, str], list[Trial]] = defaultdict(list)
     for trial in trials:
         groups[trial.workload, trial.runner].append(trial)
-    ordered = sorted(groups, key=lambda key: (key[0], rank(key[1])))
-    body: list[Node] = [Paragraph(words("deploy.intro")), _ways(words, ordered, groups)]
+    ordered = sorted(groups, key=lambda key: (key[0], page.summary.display.rank(key[1])))
+    body: list[Node] = [Paragraph(words("deploy.intro")), _ways(page, ordered, groups)]
     body.append(Paragraph(words("deploy.computed"), kind="muted"))
-    body += _layers(words, ordered, groups)
-    body += _read(words, ordered, groups)
+    body += _layers(page, ordered, groups)
+    body += _read(page, ordered, groups)
     return Section("deploy", words("deploy.title"), tuple(body))
 
 
 def _ways(
-    words: Words, ordered: Sequence[tuple[str, str]], groups: Mapping[tuple[str, str], Sequence[Trial]]
+    page: Page, ordered: Sequence[tuple[str, str]], groups: Mapping[tuple[str, str], Sequence[Trial]]
 ) -> Table:
+    words = page.words
     rows: list[tuple[Cell, ...]] = []
     keys, breaks = [], []
     for number, (workload, runner) in enumerate(ordered):
@@ -60,17 +59,19 @@ def _ways(
             rows.append(
                 (
                     Cell(workload.removeprefix("deploy-")),
-                    Cell(runner, color=runner_color(runner)),
+                    cells.runner(page, runner),
                     Cell(words(f"deploy.{way.replace('-', '_')}")),
                     *(
-                        _cell(found.get(f"deploy.{way}.{name}", ()), unit)
+                        cells.spread(found.get(f"deploy.{way}.{name}", ()), unit)
                         for name, unit in _COLUMNS
                     ),
-                    *(_cell(computed(found, way, bits), "s") for _name, bits in NETWORKS),
+                    *(cells.spread(computed(found, way, bits), "s") for _name, bits in NETWORKS),
                 )
             )  # fmt: skip
-    names = ("payload", "runner", "way", "moved", "compressed", "deliver", "start", "total")
+    names = ("way", "moved", "compressed", "deliver", "start", "total")
     heads = [
+        words("deploy.payload"),
+        words("column.runner"),
         *(words(f"deploy.{name}") for name in names),
         *(words("deploy.over", rate=name) for name, _ in NETWORKS),
     ]
@@ -82,13 +83,13 @@ def _ways(
 
 
 def computed(found: Mapping[str, Sequence[float]], way: str, bits_per_second: float) -> list[float]:
-    """Seconds to the first answer if the compressed bytes had come over such a line before: trial by trial."""
+    """Compute for each trial the seconds to the first answer if the compressed bytes came over a line of that rate."""
     totals, sizes = found[f"deploy.{way}.total"], found[f"deploy.{way}.compressed"]
     return [total + 8 * size / bits_per_second for total, size in zip(totals, sizes, strict=True)]
 
 
 def metrics(trials: Iterable[Trial]) -> dict[str, list[float]]:
-    """Metric → its values, a trial after the other."""
+    """Collect the values of each metric, in the order of the trials."""
     found: dict[str, list[float]] = defaultdict(list)
     for trial in trials:
         for each in trial.metrics:
@@ -97,9 +98,10 @@ def metrics(trials: Iterable[Trial]) -> dict[str, list[float]]:
 
 
 def _layers(
-    words: Words, ordered: Sequence[tuple[str, str]], groups: Mapping[tuple[str, str], Sequence[Trial]]
+    page: Page, ordered: Sequence[tuple[str, str]], groups: Mapping[tuple[str, str], Sequence[Trial]]
 ) -> list[Node]:
-    """The layers of both versions; every runner has the same."""
+    """Build the table of both versions' layers, which are the same under every runner."""
+    words = page.words
     rows: list[tuple[Cell, ...]] = []
     breaks = []
     for workload in dict.fromkeys(workload for workload, _ in ordered):
@@ -134,14 +136,15 @@ def _layer(workload: str, version: str, layer: LayerSizes) -> tuple[Cell, ...]:
         Cell(layer.name, recorded=True),
         Cell(version, recorded=True),
         Cell(layer.digest[:19] + "…", recorded=True),
-        Cell(str(layer.files), value=layer.files),
+        cells.count(layer.files),
         *(Cell(numbers.quantity(size, "bytes"), detail=f"{size:,}", value=size) for size in sizes),
     )
 
 
 def _read(
-    words: Words, ordered: Sequence[tuple[str, str]], groups: Mapping[tuple[str, str], Sequence[Trial]]
+    page: Page, ordered: Sequence[tuple[str, str]], groups: Mapping[tuple[str, str], Sequence[Trial]]
 ) -> list[Node]:
+    words = page.words
     rows: list[tuple[Cell, ...]] = []
     for workload, runner in ordered:
         trials = groups[workload, runner]
@@ -160,25 +163,20 @@ def _read(
         rows.append(
             (
                 Cell(workload.removeprefix("deploy-")),
-                Cell(runner, color=runner_color(runner)),
-                _cell(images, "bytes"),
-                _cell(reads, "bytes"),
+                cells.runner(page, runner),
+                cells.spread(images, "bytes"),
+                cells.spread(reads, "bytes"),
                 share,
                 Cell(methods[0] if methods else DASH, recorded=True),
-                *(_cell(values, "bytes") for values in kernel),
+                *(cells.spread(values, "bytes") for values in kernel),
             )
         )
     if not rows:
         return []
-    names = ("payload", "runner", "image", "read", "share", "method", "kernel", "initramfs")
-    heads = tuple(words(f"deploy.{name}") for name in names)
+    names = ("image", "read", "share", "method", "kernel", "initramfs")
+    heads = (
+        words("deploy.payload"),
+        words("column.runner"),
+        *(words(f"deploy.{name}") for name in names),
+    )
     return [Table(words("deploy.read_caption"), heads, tuple(rows), numeric=(2, 3, 4, 6, 7))]
-
-
-def _cell(values: Sequence[float], unit: str) -> Cell:
-    """Median over the trials; below it the least and the most if they differ."""
-    if not values:
-        return Cell(DASH, kind="muted")
-    middle, low, high = statistics.median(values), min(values), max(values)
-    detail = "" if low == high else f"{numbers.quantity(low, unit)} – {numbers.quantity(high, unit)}"
-    return Cell(numbers.quantity(middle, unit), detail=detail, value=middle, low=low, high=high)

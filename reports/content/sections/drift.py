@@ -1,4 +1,4 @@
-"""Values in the order of measuring."""
+"""Build the section that shows values in the order of measurement."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def section(page: Page) -> Section | None:
-    """The figure alone; its numbers are the raw data."""
+    """Build the figure; its numbers are the raw data. ``None`` if it was not drawn."""
     picture = page.picture("drift")
     if not picture:
         return None

@@ -1,4 +1,4 @@
-"""What engines say of the starts they made, by their own events, and what their daemons spent on them."""
+"""Build the section on container engines: their own events of each start, and the CPU time of their daemons."""
 
 from __future__ import annotations
 
@@ -6,11 +6,8 @@ import statistics
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from tare.reports.content import cells
 from tare.reports.content.nodes import Cell, Paragraph, Section, Table
-from tare.reports.plots.style import runner_color
-from tare.reports.summaries.runners import rank, series_name
-from tare.reports.text import numbers
-from tare.reports.text.numbers import DASH
 
 if TYPE_CHECKING:
     from tare.reports.content.page import Page
@@ -19,11 +16,11 @@ COLUMNS = (
     *("engine.create", "engine.start", "engine.stop", "engine.remove", "engine.return", "engine.settle"),
     *("launch.total", "engine.cpu"),
 )
-"""Metrics, in the order of the table; those that no runner has are left out."""
+"""Metrics in the order of the table; those that no runner has are left out."""
 
 
 def section(page: Page) -> Section | None:
-    """One row for each engine's runner, medians over its cold starts."""
+    """Build a table with a row for each engine: medians over its cold starts. ``None`` if no engine was measured."""
     words = page.words
     found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for trial in page.summary.measured:
@@ -31,27 +28,24 @@ def section(page: Page) -> Section | None:
         if any(name.startswith("engine.") for name in values):
             for name in COLUMNS:
                 if name in values:
-                    found[series_name(trial)][name].append(values[name])
+                    found[trial.runner][name].append(values[name])
     if not found:
         return None
     columns = [name for name in COLUMNS if any(name in by for by in found.values())]
+    runners = sorted(found, key=page.summary.display.rank)
     rows = [
         (
-            Cell(
-                runner,
-                detail=words("figure.n", n=max(map(len, found[runner].values()))),
-                color=runner_color(runner),
-            ),
+            cells.runner(page, runner, detail=words("figure.n", n=max(map(len, found[runner].values())))),
             *(_median(found[runner].get(name)) for name in columns),
         )
-        for runner in sorted(found, key=rank)
+        for runner in runners
     ]
     table = Table(
         words("engines.caption"),
-        (words("engines.runner"), *(words(f"engines.{name.partition('.')[2]}") for name in columns)),
+        (words("column.runner"), *(words(f"engines.{name.partition('.')[2]}") for name in columns)),
         tuple(rows),
         numeric=tuple(range(1, len(columns) + 1)),
-        keys=tuple(f"{runner}|engines" for runner in sorted(found, key=rank)),
+        keys=tuple(f"{runner}|engines" for runner in runners),
     )
     return Section(
         "engines",
@@ -61,7 +55,4 @@ def section(page: Page) -> Section | None:
 
 
 def _median(values: list[float] | None) -> Cell:
-    if not values:
-        return Cell(DASH)
-    median = statistics.median(values)
-    return Cell(numbers.quantity(median, "s"), value=median)
+    return cells.quantity(statistics.median(values) if values else None, "s")

@@ -1,4 +1,4 @@
-"""Nested facts from the record as rows of a table."""
+"""Turn nested facts from the record into the rows of a table."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def flatten(facts: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Dotted name → value as text; lists of plain values in one row."""
+    """Give each value with its dotted name, as text; a list of plain values stays in one row."""
     for name, value in facts.items():
         if isinstance(value, dict) and value:
             yield from flatten(value, f"{prefix}{name}.")
@@ -24,7 +24,7 @@ def flatten(facts: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, s
 
 
 def plain(value: object) -> str:
-    """One value as text."""
+    """Format one recorded value; a dash where it is missing or empty."""
     if isinstance(value, list | tuple):
         return ", ".join(map(plain, value)) or DASH
     if value is None or value == "":
@@ -35,6 +35,6 @@ def plain(value: object) -> str:
 
 
 def table(caption: str, columns: tuple[str, str], facts: Mapping[str, Any]) -> Table:
-    """The facts under a caption."""
+    """Build a table of two columns, name and value, from nested facts."""
     rows = tuple((Cell(name), Cell(text, recorded=True)) for name, text in flatten(facts))
     return Table(caption, columns, rows)

@@ -1,4 +1,4 @@
-"""Trials that gave no number, with their reasons."""
+"""Build the section on trials that gave no number."""
 
 from __future__ import annotations
 
@@ -14,14 +14,17 @@ if TYPE_CHECKING:
 
 
 def section(page: Page) -> Section:
-    """Every failed, timed-out or invalid trial."""
+    """List every failed, timed-out or invalid trial with its reason."""
     words = page.words
-    found = [t for t in page.summary.given.trials if t.outcome in ("failed", "timeout", "invalid")]
+    found = page.summary.without_numbers
     if not found:
         return Section("failures", words("failures.title"), (Paragraph(words("failures.none")),))
     rows = tuple(
         (
-            Cell(str(trial.number), detail=f"{case_of(trial).label}, {series_name(trial)}"),
+            Cell(
+                str(trial.number),
+                detail=f"{page.spoken_case(case_of(trial))}, {page.runner_name(series_name(trial))}",
+            ),
             Cell(words(f"outcome.{trial.outcome}"), kind="problem"),
             Cell(f"{trial.reason} {trial.remedy}".strip() or DASH, recorded=True),
         )

@@ -1,9 +1,8 @@
-"""What the hypervisor costs, and where: KVM's baseline cost on this host, exits beside each loss, steal, a guest's memory.
+"""Build the section on the hypervisor: KVM baseline cost, exits beside the measured loss, steal, a guest's memory.
 
-The model is of first order, and is meant to be disagreed with: exits of a job, by class, times what an exit of that
-class costs this host's micro guest, as a share of the job's time, beside the share that was really lost against the
-base. What exits do not explain was lost elsewhere: nested page tables, cold caches, device models, or a kernel mode
-that is emulated.
+The model of exits is of first order: the exits of a job, by class, times what an exit of that class costs the micro
+guest on this host, as a share of the job's time. Beside it stands the share that was lost against the base. A loss that
+exits do not explain has other causes: nested page tables, cold caches, device models, or an emulated kernel mode.
 """
 
 from __future__ import annotations
@@ -12,11 +11,11 @@ import statistics
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from tare.reports.content import cells
 from tare.reports.content.nodes import Cell, Details, Node, Paragraph, Section, Table
-from tare.reports.plots.style import runner_color
 from tare.reports.summaries.cases import case_of
-from tare.reports.summaries.exits import FLOORS, Exits, exits
-from tare.reports.summaries.runners import rank, series_name
+from tare.reports.summaries.exits import BASELINE, Exits, exits
+from tare.reports.summaries.runners import series_name
 from tare.reports.text import numbers
 from tare.reports.text.numbers import DASH
 
@@ -30,10 +29,10 @@ if TYPE_CHECKING:
 
 
 def section(page: Page) -> Section | None:
-    """Nothing where no runner of the run is a guest."""
+    """Build the section; ``None`` if no runner of the run asked KVM or is a guest."""
     baseline = page.summary.kvm_baseline
     memory = _memory(page)
-    found = exits(page.summary.measured)
+    found = exits(page.summary)
     if baseline is None and not found and memory is None:
         return None
     words = page.words
@@ -58,23 +57,22 @@ def _baseline(page: Page, baseline: KvmBaseline) -> list[Node]:
     words = page.words
     rows = tuple(
         (
-            Cell(words(f"guests.floor_{name}")),
-            Cell(numbers.quantity(value, "s"), value=value) if value is not None else Cell(DASH),
+            Cell(words(f"guests.baseline_{name}")),
+            cells.quantity(baseline.figures.get(f"{name}_seconds"), "s"),
         )
-        for name in FLOORS
-        for value in [baseline.figures.get(f"{name}_seconds")]
+        for name in BASELINE
     )
     state = "usable" if baseline.usable else "unusable" if baseline.present else "absent"
     table = Table(
-        words("guests.floors_caption"),
+        words("guests.baseline_caption"),
         (words("guests.what"), words("guests.takes")),
         rows,
         numeric=(1,),
-        keys=tuple(f"kvm|floor|{name}" for name in FLOORS),
+        keys=tuple(f"kvm|baseline|{name}" for name in BASELINE),
     )
     return [
         Paragraph(words(f"guests.kvm_{state}", reason=baseline.reason)),
-        Details(words("guests.floors_caption"), (Paragraph(words("guests.floors_intro")), table)),
+        Details(words("guests.baseline_caption"), (Paragraph(words("guests.baseline_intro")), table)),
     ]
 
 
@@ -83,14 +81,21 @@ def _exits(
 ) -> Table:
     words = page.words
     judged = {(case_of(c), c.runner): c for c in page.summary.primary}
-    columns = ("workload", "runner", "ratio", "rate", "per_unit", "modelled", "lost", "steal", "delay")
     rows = tuple(_row(page, key, one, judged.get(key), figures) for key, one in found.items())
+    heads = (
+        words("column.workload"),
+        words("column.runner"),
+        *(
+            words(f"guests.{name}")
+            for name in ("ratio", "rate", "per_unit", "modelled", "lost", "steal", "delay")
+        ),
+    )
     sources = ", ".join(sorted({one.source for one in found.values()}))
     return Table(
         words("guests.exits_caption", source=sources),
-        tuple(words(f"guests.{name}") for name in columns),
+        heads,
         rows,
-        numeric=tuple(range(2, len(columns))),
+        numeric=tuple(range(2, len(heads))),
         keys=tuple(f"{case.label}|{runner}|exits" for case, runner in found),
     )
 
@@ -111,20 +116,20 @@ def _row(
     if one.emulated:
         classes += f"; {words('guests.emulated', count=f'{one.emulated:,.0f}')}"
     return (
-        Cell(case.label),
-        Cell(runner, color=runner_color(runner)),
+        Cell(page.case_name(case)),
+        cells.runner(page, runner),
         Cell(numbers.cost(comparison.cost), value=comparison.cost.value) if comparison else Cell(DASH),
         Cell(f"{per_second:,.0f}/s", detail=classes, value=per_second),
         _per_unit(page, key, one),
         _share(one.modelled_share(figures)),
         _share(1 - 1 / comparison.cost.value if comparison and comparison.cost.value > 0 else None),
-        _seconds(one.steal),
-        _seconds(one.delay),
+        cells.quantity(one.steal, "s"),
+        cells.quantity(one.delay, "s"),
     )
 
 
 def _per_unit(page: Page, key: tuple[CaseKey, str], one: Exits) -> Cell:
-    """Exits for each operation where the workload counts such, else for a job."""
+    """Give the exits per operation if the workload counts operations, else per job."""
     series = page.summary.primary_values.get(key[0], {}).get(key[1])
     if series is None or not series.unit.endswith("/s") or not series.median or not one.seconds:
         return Cell(page.words("guests.a_job", count=f"{one.total:,.0f}"), value=one.total)
@@ -141,12 +146,8 @@ def _share(value: float | None) -> Cell:
     return Cell(DASH) if value is None else Cell(numbers.percent(value), value=value)
 
 
-def _seconds(value: float | None) -> Cell:
-    return Cell(DASH) if value is None else Cell(numbers.quantity(value, "s"), value=value)
-
-
 def _memory(page: Page) -> Table | None:
-    """Medians over all jobs of a runner, as the host saw them afterwards."""
+    """Build the table of medians over all jobs of a runner, read on the host after each job."""
     words = page.words
     names = ("guest_memory.ram", "guest_memory.overhead", "guest_memory.ram_merged")
     values: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
@@ -156,21 +157,22 @@ def _memory(page: Page) -> Table | None:
                 values[series_name(trial)][metric.name].append(metric.value)
     if not values:
         return None
-    runners = sorted(values, key=rank)
+    runners = sorted(values, key=page.summary.display.rank)
     rows = tuple(
         (
-            Cell(runner, color=runner_color(runner)),
-            Cell(str(len(values[runner][names[0]])), value=len(values[runner][names[0]])),
-            *(
-                Cell(numbers.quantity(middle, "bytes"), value=middle)
-                for middle in (statistics.median(values[runner][name]) for name in names)
-            ),
+            cells.runner(page, runner),
+            cells.count(len(values[runner][names[0]])),
+            *(cells.quantity(statistics.median(values[runner][name]), "bytes") for name in names),
         )
         for runner in runners
     )
     return Table(
         words("guests.memory_caption"),
-        tuple(words(f"guests.{name}") for name in ("runner", "n", "ram", "overhead", "merged")),
+        (
+            words("column.runner"),
+            words("column.n"),
+            *(words(f"guests.{name}") for name in ("ram", "overhead", "merged")),
+        ),
         rows,
         numeric=(1, 2, 3, 4),
         keys=tuple(f"memory|{runner}|guest" for runner in runners),

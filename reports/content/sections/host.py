@@ -1,4 +1,4 @@
-"""The host: facts, the conditions that spoil measurements, and what another run must agree with."""
+"""Build the section on the host: facts, conditions that spoil measurements, and what another run must agree with."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from tare.reports.text.words import Words
 
 CONDITIONS = "conditions"
-"""Key in the manifest's host facts: a list of mappings with a name, a state and advice."""
+"""Key in the manifest's host facts: conditions, each with a name, a state and advice."""
 
 _STATE, _ADVICE = ("state", "value", "found", "detail"), ("advice", "remedy", "how")
 
 
 def section(page: Page) -> Section:
-    """Host facts; long ones folded."""
+    """Build the tables of facts, nested ones folded, of conditions, and of the context for comparisons."""
     words, manifest = page.words, page.summary.given.manifest
     columns = (words("host.fact"), words("host.value"))
     short = {k: v for k, v in manifest.host.items() if not isinstance(v, dict | list)}

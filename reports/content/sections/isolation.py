@@ -1,4 +1,4 @@
-"""What each place shows its jobs, and what it lets them do to the host: from the trials of ``isolation``."""
+"""Build the section on what each place shows its jobs and lets them do to the host, from trials of ``isolation``."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tare.reports.content import cells
 from tare.reports.content.nodes import Bullets, Cell, Details, Item, Node, Paragraph, Section, Table
-from tare.reports.plots.style import runner_color
-from tare.reports.summaries.runners import rank
 from tare.reports.text.numbers import DASH
 from tare.results.details import IsolationDetails
 
@@ -18,9 +17,9 @@ if TYPE_CHECKING:
 
     from tare.reports.content.page import Page
     from tare.reports.model import Kind
+    from tare.reports.summaries.run import Summary
     from tare.reports.text.words import Words
     from tare.results.details import Attempt, AttemptVerdict
-    from tare.results.record import Trial
 
 VERDICTS: Mapping[AttemptVerdict, Kind] = {
     "open": "worse",
@@ -30,7 +29,7 @@ VERDICTS: Mapping[AttemptVerdict, Kind] = {
 }
 
 _LISTS = ("cpu.features", "capabilities.", "mounts.table", "kernel.security_modules")
-"""Facts that are lists: only what is more or less than on the base is shown."""
+"""Beginnings of facts that are lists; only their differences from the first runner's are shown."""
 
 _MOST_CHARACTERS = 60
 _MOST_ITEMS = 6
@@ -38,30 +37,30 @@ _MOST_ITEMS = 6
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One runner's place."""
+    """Hold what the last trial of one runner found."""
 
     runner: str
     details: IsolationDetails
 
     @property
     def facts(self) -> Mapping[str, str | int]:
-        """Facts by name; what the place does not show is not there."""
+        """Facts by name; those that the place does not show are missing."""
         return self.details.fingerprint
 
 
-def seen(trials: Sequence[Trial]) -> tuple[Seen, ...]:
-    """Return what the last trial of each runner found, in display order, without the base's second measurement."""
+def seen(summary: Summary) -> tuple[Seen, ...]:
+    """Collect what the last trial of each runner found, in display order, without the base's second measurement."""
     found = {
         trial.runner: Seen(trial.runner, trial.details)
-        for trial in trials
+        for trial in summary.measured
         if isinstance(trial.details, IsolationDetails) and not trial.control
     }
-    return tuple(found[runner] for runner in sorted(found, key=rank))
+    return tuple(found[runner] for runner in sorted(found, key=summary.display.rank))
 
 
 def section(page: Page) -> Section | None:
-    """Both tables; nothing where no place was looked at."""
-    words, places = page.words, seen(page.summary.measured)
+    """Build the tables of attempts and of facts; ``None`` if isolation was not measured."""
+    words, places = page.words, seen(page.summary)
     if not places:
         return None
     body: list[Node] = [
@@ -75,8 +74,8 @@ def section(page: Page) -> Section | None:
 
 
 def short(page: Page) -> Section | None:
-    """How many attempts came out how, in the width of a terminal."""
-    words, places = page.words, seen(page.summary.measured)
+    """Count the attempts by verdict in a table that fits a terminal."""
+    words, places = page.words, seen(page.summary)
     if not places:
         return None
     rows = []
@@ -84,7 +83,7 @@ def short(page: Page) -> Section | None:
         counts = Counter(attempt.verdict for attempt in place.details.attempts)
         rows.append(
             (
-                Cell(place.runner, color=runner_color(place.runner)),
+                cells.runner(page, place.runner),
                 Cell(words("isolation.host_kernel" if place.details.same_kernel else "isolation.own_kernel")),
                 *(
                     Cell(str(counts[verdict]), kind=kind if counts[verdict] else "muted")
@@ -93,7 +92,7 @@ def short(page: Page) -> Section | None:
             )
         )
     names = (
-        words("isolation.runner"),
+        words("column.runner"),
         words("isolation.kernel"),
         *(words(f"isolation.{verdict}") for verdict in VERDICTS),
     )
@@ -129,7 +128,7 @@ def _attempts(words: Words, places: Sequence[Seen]) -> Table:
 
 
 def _outcome(words: Words, attempt: Attempt | None) -> Cell:
-    """Show what became of an attempt; a dash where this place was not tried with it."""
+    """Make the cell of an attempt's verdict; a dash where the place was not tested with it."""
     if attempt is None:
         return Cell(DASH, kind="muted")
     return Cell(words(f"isolation.{attempt.verdict}"), detail=attempt.error, kind=VERDICTS[attempt.verdict])
@@ -162,7 +161,7 @@ def _differences(words: Words, places: Sequence[Seen]) -> list[Node]:
 def _fact(
     words: Words, name: str, facts: Mapping[str, str | int], base: Mapping[str, str | int] | None
 ) -> Cell:
-    """``base``: the facts of the first column, which this one is compared with; ``None`` in the first column."""
+    """Make the cell of one fact, compared with ``base``, the facts of the first column; ``None`` in the first column."""
     if name not in facts:
         return Cell(DASH, kind="muted")
     text = str(facts[name])
@@ -185,7 +184,7 @@ def _fact(
 
 
 def _parts(text: str) -> list[str]:
-    """A list's members: they are separated by semicolons, else commas, else spaces."""
+    """Split a list at its semicolons, else its commas, else its spaces."""
     separator = next((mark for mark in (";", ",") if mark in text), None)
     return [part.strip() for part in text.split(separator) if part.strip() not in {"", "none"}]
 

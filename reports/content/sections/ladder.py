@@ -1,29 +1,27 @@
-"""The isolation ladder: what each rung adds by itself, and what has piled up."""
+"""Build the section on the isolation ladder: what each rung adds, and the cost of all rungs so far."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from tare.reports.content import cells
 from tare.reports.content.nodes import Bullets, Cell, Details, Item, Node, Paragraph, Section, Table
 from tare.reports.summaries.ladder import rung_name, tells
-from tare.reports.text import numbers
 from tare.reports.text.numbers import DASH
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tare.reports.content.page import Page
-    from tare.reports.model import Kind
     from tare.reports.summaries.cases import CaseKey
     from tare.reports.text.words import Words
     from tare.results.judgement.rungs import Rise
     from tare.results.statistics.estimates import Estimate
 
-_COLUMNS = ("rung", "below", "median", "difference", "cost", "total", "n")
-
 
 def section(page: Page) -> Section | None:
-    """The figure, a table for each workload, and the steps behind the rungs; nothing below two rungs."""
+    """Build the figure, a table for each workload, and the steps of the rungs; ``None`` below two rungs."""
     words, climbed = page.words, page.summary.ladder
     if not climbed:
         return None
@@ -37,8 +35,13 @@ def section(page: Page) -> Section | None:
 def _table(page: Page, case: CaseKey, rises: Sequence[Rise]) -> Table:
     words = page.words
     return Table(
-        f"{case.label}: {rises[0].metric}",
-        tuple(words(f"ladder.{name}", base=page.base) for name in _COLUMNS),
+        f"{page.case_name(case)}: {rises[0].metric}",
+        (
+            *(words(f"ladder.{name}") for name in ("rung", "below")),
+            words("column.median"),
+            *(words(f"ladder.{name}", base=page.base) for name in ("difference", "cost", "total")),
+            words("column.n"),
+        ),
         tuple(_row(words, rise, rises) for rise in rises),
         numeric=(2, 3, 4, 5, 6),
         keys=tuple(f"{case.label}|{rise.runner}|rise" for rise in rises),
@@ -51,43 +54,17 @@ def _row(words: Words, rise: Rise, rises: Sequence[Rise]) -> tuple[Cell, ...]:
     return (
         Cell(names[rise.runner]),
         Cell(names.get(rise.below, rise.below), kind="muted"),
-        Cell(numbers.quantity(rise.value.value, rise.unit), value=rise.value.value),
-        Cell(DASH)
-        if difference is None
-        else Cell(
-            _more(difference, rise.unit),
-            detail=_ends(difference, rise.unit),
-            value=difference.value,
-            low=difference.low,
-            high=difference.high,
-        ),
-        _ratio(rise.cost, tells(rise.cost, 1.0)),
-        _ratio(rise.total, "muted"),
-        Cell(str(rise.cost.n), value=rise.cost.n),
+        cells.quantity(rise.value.value, rise.unit),
+        Cell(DASH) if difference is None else _added(difference, rise.unit),
+        cells.ratio(rise.cost, tells(rise.cost, 1.0)),
+        cells.ratio(rise.total, "muted"),
+        cells.count(rise.cost.n),
     )
 
 
-def _ratio(given: Estimate, kind: Kind) -> Cell:
-    width = None if given.low is None or given.high is None else given.high - given.low
-    return Cell(
-        numbers.ratio(given.value, width=width),
-        detail=_ends(given, "ratio"),
-        value=given.value,
-        low=given.low,
-        high=given.high,
-        kind=kind,
-    )
-
-
-def _more(given: Estimate, unit: str) -> str:
-    width = None if given.low is None or given.high is None else given.high - given.low
-    return ("+" if given.value > 0 else "") + numbers.quantity(given.value, unit, width=width)
-
-
-def _ends(given: Estimate, unit: str) -> str:
-    if given.low is None or given.high is None:
-        return ""
-    return numbers.span(given.low, given.high, unit, like=given.value)
+def _added(difference: Estimate, unit: str) -> Cell:
+    made = cells.estimate(difference, unit)
+    return replace(made, text=f"+{made.text}") if difference.value > 0 else made
 
 
 def _steps(page: Page) -> tuple[Node, ...]:

@@ -1,4 +1,4 @@
-"""How to read the report, in short."""
+"""Build the section that explains how to read the report."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def section(page: Page) -> Section:
-    """What was done, what the words mean, and the count of all trials by outcome."""
+    """Explain what was done and what the words mean, and count all trials by outcome."""
     words, given = page.words, page.summary.given
     counts = ", ".join(
         f"{words(f'outcome.{outcome}')} {n}" for outcome, n in sorted(outcomes(given.trials).items())
@@ -31,7 +31,7 @@ def section(page: Page) -> Section:
 
 
 def _errors(page: Page) -> Iterator[str]:
-    """How often verdicts err on such hosts, or that nobody has measured it."""
+    """Tell how often verdicts err on such hosts, or that it has not been measured."""
     words, given = page.words, page.summary.given
     if given.manifest.mode == "imported":
         return

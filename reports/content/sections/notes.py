@@ -1,4 +1,4 @@
-"""Fairness notes: what else differed between the two sides of a comparison."""
+"""Build the fairness notes: what else differed between the two sides of a comparison."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from collections import defaultdict
 from itertools import chain, repeat
 from typing import TYPE_CHECKING
 
+from tare.reports.content import cells
 from tare.reports.content.nodes import Bullets, Cell, Details, Item, Paragraph, Section, Table
 from tare.reports.content.sections import facts, limits
-from tare.reports.plots.style import runner_color
 from tare.reports.summaries.cases import case_of
-from tare.reports.summaries.runners import rank
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -21,19 +20,19 @@ if TYPE_CHECKING:
 
 
 def numbered(page: Page) -> Mapping[str, int]:
-    """Note → its number on the page, in the order of the tables."""
+    """Number the notes in the order of the tables: note → its number on the page."""
     notes = (note for comparison in page.summary.compared for note in comparison.notes)
     return {note: index for index, note in enumerate(dict.fromkeys(notes), start=1)}
 
 
 def shared(page: Page, runner: str) -> frozenset[str]:
-    """The notes that hold for every judged comparison of a runner: said once beside its name, not in every row."""
+    """Collect the notes that hold for every judged comparison of a runner; they are given once, beside its name."""
     own = [set(c.notes) for c in page.summary.primary if c.runner == runner]
     return frozenset(set.intersection(*own)) if len(own) > 1 else frozenset()
 
 
 def references(page: Page, notes: Iterable[str]) -> str:
-    """The numbers of some notes, with runs of them put together: ``1–4, 25``."""
+    """List the numbers of some notes, with consecutive ones joined: ``1–4, 25``."""
     marks = numbered(page)
     runs: list[list[int]] = []
     for number in sorted(marks[note] for note in notes):
@@ -45,12 +44,12 @@ def references(page: Page, notes: Iterable[str]) -> str:
 
 
 def own(page: Page, comparison: Comparison) -> str:
-    """References to the notes of a comparison that are not shared by all of its runner's."""
+    """List the numbers of the notes that a comparison does not share with all others of its runner."""
     return references(page, set(comparison.notes) - shared(page, comparison.runner))
 
 
 def section(page: Page) -> Section | None:
-    """Each note once, with where it holds."""
+    """List each note once, with the cases and runners that it holds for; ``None`` if nothing was compared."""
     words, marks = page.words, numbered(page)
     if not page.summary.compared:
         return None
@@ -66,7 +65,7 @@ def section(page: Page) -> Section | None:
 
 
 def _places(page: Page) -> tuple[Node, ...]:
-    """What the places of each runner recorded of themselves, folded; a fact that varied lists its values."""
+    """Build the folded table of each runner's recorded context; a fact that varied lists its values."""
     words = page.words
     known: dict[str, dict[str, dict[str, None]]] = defaultdict(lambda: defaultdict(dict))
     for trial in page.summary.measured:
@@ -75,32 +74,33 @@ def _places(page: Page) -> tuple[Node, ...]:
                 known[trial.runner][name][value] = None
     rows = [
         (
-            Cell(runner if first else "", color=runner_color(runner) if first else ""),
+            cells.runner(page, runner) if first else Cell(""),
             Cell(name, recorded=True),
             Cell(words("notes.or").join(values), recorded=True),
         )
-        for runner in sorted(known, key=rank)
+        for runner in sorted(known, key=page.summary.display.rank)
         for first, (name, values) in zip(
             chain([True], repeat(False)), sorted(known[runner].items()), strict=False
         )
     ]
     if not rows:
         return ()
-    columns = tuple(words(key) for key in ("overhead.runner", "host.fact", "host.value"))
+    columns = tuple(words(key) for key in ("column.runner", "host.fact", "host.value"))
     breaks = tuple(index for index, row in enumerate(rows) if index and row[0].text)
     table = Table(words("notes.places"), columns, tuple(rows), breaks=breaks)
     return (Details(words("notes.places"), (table,)),)
 
 
 def _where(page: Page, note: str) -> str:
-    """Runners that the note holds for, put together where it holds for the same workloads."""
+    """Name the cases and runners that a note holds for; runners with the same cases are joined."""
     compared = page.summary.compared
     found: dict[str, dict[str, None]] = defaultdict(dict)
     every: dict[str, set[str]] = defaultdict(set)
     for comparison in compared:
-        every[comparison.runner].add(case_of(comparison).label)
+        name = page.spoken_case(case_of(comparison))
+        every[comparison.runner].add(name)
         if note in comparison.notes:
-            found[comparison.runner][case_of(comparison).label] = None
+            found[comparison.runner][name] = None
     together: dict[str, list[str]] = defaultdict(list)
     for runner, labels in found.items():
         whole = labels.keys() == every[runner]

@@ -1,4 +1,4 @@
-"""Skips with their reasons and remedies."""
+"""Build the section on what was not measured, with reasons and remedies."""
 
 from __future__ import annotations
 
@@ -14,21 +14,22 @@ if TYPE_CHECKING:
 
 
 def section(page: Page) -> Section:
-    """One row per runner and reason, with the cases it holds for."""
+    """Build a table with a row for each runner and reason, naming the cases that were skipped for it."""
     words = page.words
     found: dict[tuple[str, str, str], dict[str, None]] = defaultdict(dict)
     for trial in page.summary.given.trials:
         if trial.outcome == "skipped":
-            found[trial.runner, trial.reason, trial.remedy][case_of(trial).label] = None
+            case = case_of(trial)
+            found[trial.runner, trial.reason, trial.remedy][page.spoken_case(case)] = None
     if not found:
         return Section("skips", words("skips.title"), (Paragraph(words("skips.none")),))
     rows = tuple(
         (
-            Cell(runner, detail=", ".join(label for label in labels if label) or words("skips.every")),
+            Cell(runner, detail=", ".join(name for name in names if name) or words("skips.every")),
             Cell(reason, recorded=True),
             Cell(remedy or DASH, recorded=True),
         )
-        for (runner, reason, remedy), labels in found.items()
+        for (runner, reason, remedy), names in found.items()
     )
     table = Table(
         words("skips.caption"), tuple(words(f"skips.{c}") for c in ("what", "reason", "remedy")), rows

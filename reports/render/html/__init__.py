@@ -1,1 +1,1 @@
-"""The page: one self-contained file that needs no network."""
+"""Render the page: one self-contained file that needs no network."""

@@ -1,4 +1,4 @@
-"""From sections to the page."""
+"""Render sections as an HTML page."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def render(page: Page, sections: tuple[Section, ...], drawings: Mapping[str, str]) -> str:
-    """The page's text. ``drawings``: figure → its SVG document."""
+    """Render the page. ``drawings``: figure → its SVG document."""
     environment = Environment(
         loader=PackageLoader("tare.reports.render.html", "."),
         autoescape=True,
@@ -41,7 +41,7 @@ def render(page: Page, sections: tuple[Section, ...], drawings: Mapping[str, str
 
 
 def _finalize(value: object) -> object:
-    """Control characters are not allowed in HTML, and nothing from a record may bring them in."""
+    """Replace control characters, which HTML does not allow and a record may contain."""
     if isinstance(value, str) and not isinstance(value, Markup):
         return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in value)
     return value

@@ -1,4 +1,4 @@
-"""Figures inside the page: matplotlib's SVG made inline, responsive, and of the page's light or dark theme."""
+"""Embed matplotlib's SVG in the page: inline, responsive, in the page's light or dark theme."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ THEMED = {
 
 
 def svg_text(figure: Figure) -> str:
-    """The figure as an SVG document, the same for the same figure: it carries no date."""
+    """Save a figure as an SVG document without a date, so that equal figures give equal documents."""
     target = io.StringIO()
     figure.savefig(target, format="svg", metadata={"Date": None, "Creator": None})
     return target.getvalue()
 
 
 def inline(document: str, name: str, alt: str) -> Markup:
-    """The document as an element: ids are made the figure's own, five colours become the page's."""
+    """Turn the document into an element: ids get the figure's name, the five theme colours become variables."""
     body = document[document.index("<svg") :]
     body = re.sub(r"<!--.*?-->|<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
     body = re.sub(r'\b(id="|xlink:href="#|url\(#)', rf"\g<1>{name}-", body)

@@ -1,4 +1,4 @@
-"""The report's own words, by language. Text from the record (reasons, notes) is shown as it was recorded."""
+"""Load the report's texts by language. Text from the record (reasons, notes) is shown as it was recorded, in English."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """A catalogue: dotted key → text with ``{placeholders}``."""
+    """Look up the texts of one language: dotted key → text with ``{placeholders}``."""
 
     language: Language
     texts: Mapping[str, str]
 
     def __call__(self, key: str, /, **values: object) -> str:
-        """The text with its placeholders filled in. Raises ``KeyError`` for a key or value that is missing."""
+        """Fill in a text's placeholders. Raises ``KeyError`` if the key or a value is missing."""
         return self.texts[key].format_map(values)
 
     def has(self, key: str) -> bool:
-        """Whether there is such a text."""
+        """Tell whether the catalogue has a text of that key."""
         return key in self.texts
 
 
 @cache
 def words(language: Language = "en") -> Words:
-    """The catalogue of a language."""
+    """Load the catalogue of a language, once per process."""
     tree = tomllib.loads(files(__package__).joinpath(f"{language}.toml").read_text(encoding="utf-8"))
     return Words(
         language, {f"{part}.{key}": text for part, texts in tree.items() for key, text in texts.items()}

@@ -116,8 +116,9 @@ TRIALS = (
 )
 
 
-def test_points_are_medians_in_the_order_of_threads():
-    found = scaling.points(TRIALS)
+def test_speed_ups_are_medians_in_the_order_of_threads():
+    summary = Summary(replace(make_input(blocks=2), trials=TRIALS))
+    found = scaling.thread_scaling(summary)
     assert list(found) == ["bare", "qemu-q35"]
     assert [(p.count, p.speedup) for p in found["qemu-q35"]] == [(1, 1.0), (2, pytest.approx(1.3))]
     assert found["bare"][1].efficiency == pytest.approx(0.99)

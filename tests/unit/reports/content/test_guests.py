@@ -8,6 +8,7 @@ from tare.reports.content.nodes import Details, Table
 from tare.reports.content.page import Page
 from tare.reports.content.sections import banners, guests
 from tare.reports.model import ReportInput
+from tare.reports.summaries.exits import exits
 from tare.reports.summaries.run import Summary
 from tare.reports.text.words import words
 from tare.results.environment import KvmBaseline, ProbeRecord
@@ -63,16 +64,16 @@ def table(section):
 
 
 def test_the_model_is_exits_by_class_times_their_cost():
-    ((_, one),) = guests.exits((trial(),)).items()
+    ((_, one),) = exits(page_of(trial()).summary).items()
     assert one.by_class == {"io": 1000, "mmio": 500, "halt": 500, "others": 8000}
     # (1000 × 10 + 500 × 20 + 500 × 5 + 8000 × 1) µs of 0.5 s
     assert one.modelled_share(FIGURES) == pytest.approx(0.0305 / 0.5)
 
 
 def test_a_class_whose_cost_is_not_known_leaves_no_model():
-    ((_, one),) = guests.exits((trial(),)).items()
+    ((_, one),) = exits(page_of(trial()).summary).items()
     assert one.modelled_share({**FIGURES, "exit_mmio_seconds": None}) is None
-    ((_, without),) = guests.exits((trial(**{"kvm.exits.mmio": 0.0}),)).items()
+    ((_, without),) = exits(page_of(trial(**{"kvm.exits.mmio": 0.0})).summary).items()
     assert without.modelled_share({**FIGURES, "exit_mmio_seconds": None}) is not None
 
 
@@ -140,5 +141,5 @@ def test_kvm_that_was_taken_in_spite_of_what_it_is_is_told_before_all_else(usabl
     baseline = replace(BASELINE, usable=usable, reason="KVM emulates guest kernel mode here")
     made = banners.section(page_of(trial(), baseline=baseline))
     said = " ".join(str(node) for node in made.body) if made else ""
-    assert ("qemu-microvm: asked for by name" in said) is warned
+    assert ("qemu-microvm: KVM was requested explicitly" in said) is warned
     assert ("emulates guest kernel mode" in said) is warned

@@ -10,7 +10,8 @@ import pytest
 
 from support.crowds import TRIALS as CROWDS
 from support.synthetic import empty_input, make_input
-from tare.reports.plots import PLOTS, Plot, cpu, overhead, startup, style
+from tare.reports.plots import PLOTS, Plot, overhead, startup, style
+from tare.reports.summaries.cpu import bars, chosen, vantage_name
 from tare.reports.summaries.run import Summary
 from tare.reports.text.words import words
 from tare.results.record import Metric
@@ -83,13 +84,6 @@ def test_shares_of_phases_fill_each_bar() -> None:
     )
 
 
-def test_a_runner_has_one_color_whatever_else_is_there() -> None:
-    assert style.runner_color("docker:bridge") == style.runner_color("docker")
-    assert style.runner_color("something-new") == style.runner_color("something-new")
-    known = ["bare", "bare-again", "namespaces", "qemu-microvm(tcg)", "qemu-q35(tcg)"]
-    assert len({style.runner_color(name) for name in known}) == len(known)
-
-
 def test_drawing_leaves_matplotlib_as_it_was() -> None:
     before = dict(mpl.rcParams)
     with style.styled():
@@ -129,8 +123,8 @@ def test_a_comparison_without_a_ratio_does_not_spoil_the_others() -> None:
 def test_the_total_stands_where_ticks_do_not_resolve_the_parts() -> None:
     summary = Summary(RUN)
     by_name = {case.workload: case for case in summary.primary_values}
-    short = {(b.runner, b.vantage): b for b in cpu.bars(summary, by_name["null"])}
-    long = {(b.runner, b.vantage): b for b in cpu.bars(summary, by_name["cpu"])}
+    short = {(b.runner, b.vantage): b for b in bars(summary, by_name["null"])}
+    long = {(b.runner, b.vantage): b for b in bars(summary, by_name["cpu"])}
     assert set(short["namespaces", "cgroup.cpu"].parts) == {"total"}
     assert set(long["namespaces", "cgroup.cpu"].parts) == {"user", "system"}
     assert set(long["qemu-q35(tcg)", "vmm.cpu"].parts) == {"vcpu", "io", "other"}
@@ -138,7 +132,7 @@ def test_the_total_stands_where_ticks_do_not_resolve_the_parts() -> None:
 
 def test_only_the_closest_outside_view_is_drawn() -> None:
     summary = Summary(RUN)
-    found = cpu.chosen(cpu.bars(summary, next(iter(summary.primary_values))))
+    found = chosen(bars(summary, next(iter(summary.primary_values))))
     views = {runner: [b.vantage for b in found if b.runner == runner] for runner in {b.runner for b in found}}
     assert views == {
         "bare": ["cpu", "cgroup.cpu"],
@@ -149,7 +143,7 @@ def test_only_the_closest_outside_view_is_drawn() -> None:
 
 
 def test_a_places_own_use_is_not_called_the_jobs() -> None:
-    start = next(t for t in RUN.trials if t.outcome == "ok")
+    start = next(t for t in RUN.trials if t.outcome == "ok" and not t.control)
     used = [
         Metric(
             name=f"cpu.{part}", value=1.0, unit="s", direction="lower", clock="cpu-time", source="launcher"
@@ -159,6 +153,6 @@ def test_a_places_own_use_is_not_called_the_jobs() -> None:
     judged = [metric for metric in start.metrics if metric.primary]
     whole = msgspec.structs.replace(start, metrics=(*judged, *used))
     summary = Summary(dataclasses.replace(RUN, trials=(whole,)))
-    found = [bar for case in summary.primary_values for bar in cpu.bars(summary, case)]
+    found = [bar for case in summary.primary_values for bar in bars(summary, case)]
     assert [(bar.vantage, dict(bar.parts)) for bar in found] == [("place.cpu", {"user": 1.0})]
-    assert "inside" not in cpu.vantage_label("place.cpu", words("en"))
+    assert "inside" not in vantage_name("place.cpu", words("en"))

@@ -66,8 +66,8 @@ def test_nothing_recorded_steers_the_terminal() -> None:
 
 def test_columns_are_aligned_with_wide_letters() -> None:
     lines = plain(language="ko").splitlines()
-    start = next(i for i, line in enumerate(lines) if line.startswith(words("ko")("overhead.workload")))
-    runner = lines[start].index(words("ko")("overhead.runner"))
+    start = next(i for i, line in enumerate(lines) if line.startswith(words("ko")("column.workload")))
+    runner = lines[start].index(words("ko")("column.runner"))
     first = lines[start + 1]
     assert terminal._width(lines[start][:runner]) == terminal._width(first[: first.index("bare")])
 

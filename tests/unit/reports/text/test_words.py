@@ -2,15 +2,25 @@ from __future__ import annotations
 
 import re
 import string
-from pathlib import Path
+from typing import TYPE_CHECKING, get_args
 
 import pytest
 
-from tare import reports
+from support.text_keys import asked_texts
+from tare.reports.content.sections import crowd, deploy, engines
 from tare.reports.model import LANGUAGES
+from tare.reports.plots import PLOTS
+from tare.reports.summaries.cpu import PARTS, VIEWS
+from tare.reports.summaries.exits import BASELINE, CLASSES
 from tare.reports.text.words import words
+from tare.results.details import AttemptVerdict
+from tare.results.environment import ProbeEnd
+from tare.results.judgement.comparison import Verdict
+from tare.results.record import MARKS, Outcome
+from tare.runners.inside.attempts import SCOPES
 
-SOURCES = [p for p in Path(reports.__file__).parent.rglob("*") if p.suffix in {".py", ".j2"}]
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 def placeholders(text: str) -> set[str]:
@@ -27,20 +37,55 @@ def test_catalogues_have_the_same_keys_and_placeholders(language: str) -> None:
 def test_korean_is_korean() -> None:
     latin = {k for k, text in words("ko").texts.items() if not re.search("[가-힣]", text)}
     assert latin == {
-        "page.open_png", "page.open_svg", "findings.item", "findings.item_noted", "overhead.base_median", "notes.where",
-        "overhead.n", "startup.n", "ladder.n", "startup.p50", "startup.p99", "figure.n",
+        "page.open_png", "page.open_svg", "name.startup_case", "findings.item", "findings.item_noted", "notes.where",
+        "column.n", "column.p50", "column.p99", "figure.n",
     }  # fmt: skip
 
 
-def test_no_text_is_unused() -> None:
-    """Keys are looked for as they stand in the sources, or by the part before a placeholder."""
-    text = "\n".join(p.read_text() for p in SOURCES)
-    prefixes = {m.rstrip("{") for m in re.findall(r'"([a-z_]+\.[a-z_.]*\{)', text)}
-    unused = [
-        k for k in words("en").texts if f'"{k}"' not in text and not any(k.startswith(p) for p in prefixes)
-    ]
-    assert unused == []
-    assert prefixes
+FILES = {"trials.jsonl", "manifest.json", "pytest-benchmark.json"}
+"""Files that the page links to by a name of its own; others keep theirs."""
+
+VALUES: dict[str, Iterable[str]] = {
+    "attempt.{name}": SCOPES,
+    "banner.{status}": ("interrupted", "running"),
+    "banner.{status}_title": ("interrupted", "running"),
+    "cpu.{name}": ("vantage", *PARTS),
+    "crowd.{name}": (
+        *("places", "first_quarter", "last_quarter"),
+        *(name.removeprefix("density.").replace(".", "_") for name in crowd.MEMORY),
+    ),
+    "data.file.{name}": FILES,
+    "deploy.{way.replace('-', '_')}": [way.replace("-", "_") for way in deploy.WAYS],
+    "engines.{name.partition('.')[2]}": [name.partition(".")[2] for name in engines.COLUMNS],
+    "figure.cpu.{part}": PARTS,
+    "figure.density.{label}": ("places", "number"),
+    "figure.{name}.alt": [plot.name for plot in PLOTS],
+    "figure.{name}.caption": [plot.name for plot in PLOTS],
+    "guests.baseline_{name}": BASELINE,
+    "guests.class_{name}": (*CLASSES, "others"),
+    "isolation.{attempt.verdict}": get_args(AttemptVerdict),
+    "isolation.{verdict}": get_args(AttemptVerdict),
+    "limits.end.{probe.end.replace(' ', '_')}": [end.replace(" ", "_") for end in get_args(ProbeEnd)],
+    "outcome.{outcome}": (*get_args(Outcome), "warmup"),
+    "outcome.{trial.outcome}": get_args(Outcome),
+    "phase.{mark}": [mark for mark in MARKS if mark != "requested"],
+    "short.{comparison.verdict}": get_args(Verdict),
+    "vantage.{vantage}": VIEWS,
+    "verdict.{comparison.verdict}": get_args(Verdict),
+    "verdict.{verdict}": get_args(Verdict),
+    "weight.{name}": ("cpu", "wall"),
+}
+"""Key as the sources have it → the values that its variable part takes."""
+
+
+def test_the_sources_ask_for_the_texts_that_there_are_and_for_all_of_them() -> None:
+    asked = asked_texts()
+    assert asked.patterns == VALUES.keys()
+    keys = set(asked.keys)
+    for pattern, values in VALUES.items():
+        keys.update(re.sub(r"\{.*\}", value, pattern) for value in values)
+    assert len(asked.keys) > 200
+    assert keys == words("en").texts.keys()
 
 
 def test_a_missing_value_is_an_error() -> None:

@@ -3,20 +3,20 @@
 import pytest
 
 from support.results_making import manifest, metric, trial, write_run
+from tare.bench.analysis.styles import runner_styles
 from tare.reports.content.page import Page
 from tare.reports.content.sections import ladder as section
 from tare.reports.model import ReportInput
 from tare.reports.plots import ladder as plot
 from tare.reports.plots import style
 from tare.reports.summaries.run import Summary
-from tare.reports.summaries.runners import LADDER, rank
+from tare.reports.summaries.runners import RunnerDisplay
 from tare.reports.text.words import words
 from tare.results.environment import ProbeRecord
 from tare.results.judgement.rungs import climb, rungs
 from tare.results.storage.load import load_run
 from tare.results.tables.frame import read_frame
 from tare.runners.containers.namespaces.ladder import ladder, rung_record, standing
-from tare.runners.containers.namespaces.ladder import rungs as all_rungs
 
 COSTS = {"bare": 1.0, "namespaces:chroot": 1.1, "namespaces:+mount": 2.1, "namespaces": 2.3}
 
@@ -113,7 +113,6 @@ def test_the_flight_of_steps_is_drawn_with_n_and_a_bar_for_each(tmp_path):
         assert sum("n=8" in text.get_text() for text in axes.texts) == 3
 
 
-def test_reports_know_the_order_of_all_rungs():
-    assert all_rungs() == LADDER
+def test_reports_show_the_rungs_from_the_ground_up():
     names = ladder(root=True)
-    assert sorted(names, key=rank) == list(names)
+    assert sorted(names, key=RunnerDisplay(runner_styles()).rank) == list(names)

@@ -1,0 +1,117 @@
+"""Read from the sources of the reports which texts of the catalogue they ask for."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from tare import reports
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(reports.__file__).parent
+
+SPEAKERS = {"words", "spoken", "catalogue"}
+"""Names under which the sources call a catalogue, by themselves or as an attribute: ``words(…)``, ``page.words(…)``."""
+
+
+Constants = dict[str, list[str]]
+"""Name → the strings that it may stand for; empty where they are not known."""
+
+
+class Asked(NamedTuple):
+    """Texts that the sources ask for."""
+
+    keys: frozenset[str]
+    """Keys that stand in the sources, or that a loop over constants gives."""
+    patterns: frozenset[str]
+    """Keys with a part that is only known at run time, as in the sources: ``verdict.{comparison.verdict}``."""
+
+
+def asked_texts() -> Asked:
+    """Collect the keys of all calls of a catalogue, in the Python sources and in the templates."""
+    keys: set[str] = set()
+    patterns: set[str] = set()
+    for path in sorted(ROOT.rglob("*.py")):
+        for key in _keys(ast.parse(path.read_text("utf-8"))):
+            (patterns if "{" in key else keys).add(key)
+    for path in sorted(ROOT.rglob("*.j2")):
+        keys.update(re.findall(r'words\("([^"]+)"', path.read_text("utf-8")))
+    return Asked(frozenset(keys), frozenset(patterns))
+
+
+def _keys(module: ast.Module) -> Iterator[str]:
+    for function in (node for node in ast.walk(module) if isinstance(node, ast.FunctionDef)):
+        assigned = {
+            node.targets[0].id: _constants(node.value, {})
+            for node in ast.walk(function)
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+        }
+        yield from _visit(function, assigned)
+
+
+def _visit(node: ast.AST, known: Constants) -> Iterator[str]:
+    """Visit a node with the constants that names stand for there; a comprehension or a loop binds its own."""
+    if isinstance(node, ast.Call) and _speaks(node.func) and node.args:
+        yield from _values(node.args[0], known)
+    if isinstance(node, ast.For):
+        known = known | _bound(node.target, node.iter, known)
+    for generator in getattr(node, "generators", ()):
+        known = known | _bound(generator.target, generator.iter, known)
+    for child in ast.iter_child_nodes(node):
+        yield from _visit(child, known)
+
+
+def _bound(target: ast.expr, values: ast.expr, known: Constants) -> Constants:
+    if isinstance(target, ast.Tuple):
+        target = target.elts[0]
+    return {target.id: _constants(values, known)} if isinstance(target, ast.Name) else {}
+
+
+def _speaks(callee: ast.expr) -> bool:
+    name = callee.attr if isinstance(callee, ast.Attribute) else getattr(callee, "id", "")
+    return name in SPEAKERS
+
+
+def _values(key: ast.expr, known: Constants) -> Iterator[str]:
+    match key:
+        case ast.Constant(value=str(text)):
+            yield from [text] if "." in text else []  # ``words("en")`` loads a catalogue
+        case ast.IfExp(body=one, orelse=other):
+            yield from (*_values(one, known), *_values(other, known))
+        case ast.Name(id=name):
+            yield from known.get(name, [])
+        case ast.JoinedStr():
+            texts = [""]
+            for part in key.values:
+                if isinstance(part, ast.Constant):
+                    texts = [text + str(part.value) for text in texts]
+                elif isinstance(part, ast.FormattedValue):
+                    inside = ast.unparse(part.value)
+                    texts = [text + one for text in texts for one in known.get(inside) or [f"{{{inside}}}"]]
+            yield from texts
+
+
+def _constants(node: ast.expr, known: Constants) -> list[str]:
+    """Give the strings of a tuple, or the first ones of a tuple of tuples; empty if one of them is not a constant."""
+    match node:
+        case ast.Name(id=name):
+            found = known.get(name, [])
+        case ast.JoinedStr():
+            found = list(_values(node, known))
+        case ast.IfExp(body=one, orelse=other):
+            found = _constants(one, known) + _constants(other, known)
+        case ast.Constant(value=str(text)):
+            found = [text]
+        case ast.Tuple(elts=items):
+            firsts = [one.elts[0] if isinstance(one, ast.Tuple) and one.elts else one for one in items]
+            texts = [
+                one.value for one in firsts if isinstance(one, ast.Constant) and isinstance(one.value, str)
+            ]
+            found = texts if len(texts) == len(items) else []
+        case _:
+            found = []
+    return found
