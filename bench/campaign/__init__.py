@@ -1,1 +1,1 @@
-"""Measure a plan: provision, open places, run trials, store them."""
+"""Measure a plan: provision, launch places, run jobs, collect what they cost, store every trial."""

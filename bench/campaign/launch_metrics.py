@@ -1,4 +1,4 @@
-"""From a timeline to metrics: how long each phase of a place's life took."""
+"""Turn a timeline into metrics: the duration of each phase of a place's life."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ PHASES = (
     ("launch.delete", "ended", "gone"),
     ("launch.total", "requested", "gone"),
 )
-"""Metric, from mark, to mark. ``launch.start``: request to the agent's first instruction; ``launch.begin``: what of it
-comes after a create command, which is the start command and the suite's turn before it, some 0.1 ms;
-``launch.restore``: request to a guest's going on from its snapshot."""
+"""Metric, first mark, last mark. ``launch.start``: request to the agent's first instruction; ``launch.begin``: its part
+after a create command, that is the start command and some 0.1 ms of the suite's own before it; ``launch.restore``:
+request to the moment when a guest runs on from its snapshot."""
 
 _GUEST_MARKS = frozenset({"kernel", "agent", "ready", "started", "finished"})
 
 
 def contradiction(timeline: Mapping[str, int], clock_error: float) -> str:
-    """Why the timeline cannot be true, or nothing.
+    """Return why the timeline cannot be true; empty if it can.
 
     Marks must come in the order of :data:`tare.results.record.MARKS`. Two marks of which one was mapped from a
     guest's clock may overlap by the mapping's error bound, not by more.
@@ -50,9 +50,9 @@ def contradiction(timeline: Mapping[str, int], clock_error: float) -> str:
 
 
 def launch_metrics(timeline: Mapping[str, int], clock_error: float) -> tuple[Metric, ...]:
-    """One metric per phase of which both marks are there; ``launch.total`` is the primary one.
+    """Make a metric of each phase that has both marks; ``launch.total`` is the primary one.
 
-    It alone is judged because both its ends are read from the host's clock in every kind of place.
+    It alone is judged, because both its ends are read from the host's clock in every kind of place.
     """
     metrics = []
     for name, begin, end in PHASES:

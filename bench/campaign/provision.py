@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 _OWN_PYTHON = (
-    "the suite's Python is not carried into an image made elsewhere, whose own Python and libraries it would replace",
+    "the suite's Python is not carried into an image made elsewhere, because it would replace the image's own",
     "run the workload without --image, or the image's own Python as the command: `tare run --image … -- python3 …`",
 )
 
@@ -77,7 +77,7 @@ def provision(request: Request, bench: Bench, plan: Plan, progress: Progress) ->
 
     Raises:
         TareError: not even an empty image can be built, or the base cannot be prepared.
-        UsageError: ``--image`` is combined with what cannot be.
+        UsageError: ``--image`` is combined with ``--carry``.
     """
     image, own_images, missing = _build_images(request, bench, plan, progress)
     provisioned = Provisioned(bench, image, request.limits(), own_images, request.settings.crowd, missing)
@@ -178,8 +178,8 @@ def _given_image(request: Request) -> GivenImage | None:
     """Read and check the image that ``--image`` names, without unpacking it; ``None`` if it names none.
 
     Raises:
-        UsageError: it is combined with what cannot be.
-        TareError: it is no image, or none for this machine.
+        UsageError: it is combined with ``--carry``.
+        TareError: the file is no image, or none for this machine.
     """
     if not request.settings.run.image:
         return None

@@ -1,4 +1,4 @@
-"""Sampling until intervals are narrow enough: a rule for stopping that sees widths, never differences."""
+"""Stop sampling when intervals are narrow enough, by a rule that sees widths and never differences."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 SIGN = BASE_VARIANT[0]
 
 Key = tuple[str, str, str]
-"""Group, runner, metric."""
+"""Workload, runner, metric."""
 
 
 class Stopping(Protocol):
@@ -49,33 +49,33 @@ EVERY_BLOCK = EveryBlock()
 
 @dataclass(slots=True)
 class Precision:
-    """Collects what is stored and says which workloads have been measured enough."""
+    """Stop a workload when the intervals of all its costs are narrow enough."""
 
     target: float
     """Half-width of the cost's 95 % interval, as a relative difference."""
     base: str
-    """Label of the runner that the others are compared with; of two versions, the name of the first."""
+    """Label of the runner that the others are compared with; where versions are compared, the name of the first."""
     versions: tuple[str, ...] = ()
     """Names of workloads that are compared with each other, runner by runner, and stop together."""
     also: tuple[str, ...] = ()
-    """Metrics that count besides the primary ones."""
+    """Names of metrics that count besides the primary ones."""
     _values: dict[Key, dict[int, tuple[float, int]]] = field(default_factory=dict)
-    """Workload, runner, metric → block → log value and invocation."""
+    """Key → block → logarithm of the value, and invocation."""
     _enough: dict[str, int] = field(default_factory=dict)
-    """Group → blocks after which it was enough."""
+    """Group of workloads that stop together → blocks after which it was precise enough."""
 
     def add(self, trial: Trial) -> None:
-        """Take note of a trial."""
+        """Take note of the metrics of a measured trial."""
         if trial.outcome != "ok" or trial.warmup:
             return
         for metric in trial.metrics:
             if (metric.primary or metric.name in self.also) and metric.value > 0:
                 key = trial.workload, trial.runner, metric.name
-                place = self._values.setdefault(key, {})
-                place[trial.block] = (math.log(metric.value), trial.invocation)
+                by_block = self._values.setdefault(key, {})
+                by_block[trial.block] = (math.log(metric.value), trial.invocation)
 
     def enough(self, workload: str, blocks: int) -> bool:
-        """Whether a workload of which so many blocks are measured needs no more."""
+        """Return whether the workload needs no more; it is looked at after :data:`CHECKPOINTS` blocks only."""
         group = self._group(workload)
         if group not in self._enough and blocks in CHECKPOINTS:
             widths = self.widths(workload)
@@ -84,11 +84,11 @@ class Precision:
         return group in self._enough
 
     def reached(self) -> dict[str, int]:
-        """Group → number of blocks after which it was precise enough."""
+        """Return the number of blocks after which each group was precise enough; those that were not are left out."""
         return dict(self._enough)
 
     def widths(self, workload: str) -> dict[Key, float]:
-        """Half-widths of all its costs, on the log scale."""
+        """Return the half-widths of the intervals of all costs of a workload, on the log scale."""
         if workload in self.versions:
             return {
                 (name, runner, metric): self._width(values, self._values[self.base, runner, metric])
@@ -107,7 +107,7 @@ class Precision:
         }
 
     def _base_of(self, runner: str) -> str:
-        """With which one a runner is compared: where there are variants, with its own base."""
+        """Return the label of the runner that ``runner`` is compared with: in variants, its own base."""
         plain, sign, _ = runner.partition(SIGN)
         return f"{plain}{BASE_VARIANT}" if sign else self.base
 
@@ -116,6 +116,7 @@ class Precision:
 
     @staticmethod
     def _width(subject: dict[int, tuple[float, int]], base: dict[int, tuple[float, int]]) -> float:
+        """Pair by block; the independent unit is the opening, of the side that has fewer."""
         blocks = sorted(subject.keys() & base.keys())
         ratios = [subject[block][0] - base[block][0] for block in blocks]
         openings: dict[int, list[float]] = {}

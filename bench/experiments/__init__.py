@@ -1,4 +1,4 @@
-"""The experiments: each a short module, listed here in the order of the reports."""
+"""List the experiments in the order of the reports. Each is a short module."""
 
 from __future__ import annotations
 

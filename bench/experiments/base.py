@@ -1,9 +1,9 @@
-"""What an experiment is: a measurement that is more than one job in one place.
+"""Define experiments: measurements that are more than one job in one place.
 
-A workload is one job, and the campaign makes its place. An experiment makes what it needs by itself, from a prepared
-runner: many places at once, a place and a second one beside it, an image moved and then started. Otherwise it is a
-case like every other: planned and estimated, interleaved block by block with the other runners, stored as one
-trial per block, resumed, and replayed by pytest. See ARCHITECTURE.md, *Experiments*.
+A workload is one job, and the campaign makes its place. An experiment makes its places itself, from a prepared runner:
+many at once, or one and a server beside it, or one after the image has been delivered. Otherwise it is a case like
+every other: planned and estimated, interleaved block by block with the other runners, stored as one trial per block,
+resumed, and replayed by pytest. See ARCHITECTURE.md, *Experiments*.
 """
 
 from __future__ import annotations
@@ -28,40 +28,40 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Lab:
-    """What an experiment works with: one runner, and everything of the run that it may use."""
+    """Everything an experiment may use of the run, for one runner."""
 
     runner: Runner
-    """Prepared with :attr:`image` and :attr:`limits`. The campaign closes it, at the end of the run."""
+    """Prepared with :attr:`image` and :attr:`limits`. The campaign closes it at the end of the run."""
     image: Image
     limits: Limits
     context: RunContext
-    """The work folder is ``context.workdir``. Whatever is created carries ``tare-<run>`` in its name."""
+    """Names the work folder, ``context.workdir``. Everything that is created carries ``tare-<run>`` in its name."""
     provision: Provision
     crowd: CrowdSettings
-    """How many places at once, and how much memory, are allowed."""
+    """Number of places at once and amount of memory that are allowed."""
     job_seconds: float
-    """The mode's length of a steady-state job: what an experiment measures for as long as it likes, it measures for
-    about so long."""
+    """The mode's length of a steady-state job; an experiment that may choose how long it measures takes about it."""
     say: Callable[[str], None]
-    """Tells the user what happens, on stderr. Not while something is being timed."""
+    """Tells the user on stderr what happens. Not to be called while something is timed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
-    """What one trial of an experiment found."""
+    """Everything that one trial of an experiment found."""
 
     metrics: tuple[Metric, ...] = ()
-    """At most one of them primary. Without one, no verdict and no ratio is made of the trials, and the experiment has
-    a section of its own in the report."""
+    """At most one is primary. Without a primary one the trials get no verdict and no ratio, and the experiment has a
+    section of its own in the report."""
     timeline: Mapping[str, int] = field(default_factory=dict)
     """Mark → host ``CLOCK_MONOTONIC`` ns, if the whole is one start-up; see :data:`tare.results.record.MARKS`."""
     clock_error: float = 0.0
+    """Bound in seconds on what was read from a guest's clock; 0 where the host's was read."""
     context: Mapping[str, Any] = field(default_factory=dict)
-    """Facts that must agree before trials are compared: what the places' ``context`` says, and the experiment's."""
+    """Facts that must agree before trials are compared: the places' ``context``, and the experiment's own."""
     details: Details | None = None
     """Everything that is more than a number: raw samples, curves, tables; ``None``: there is nothing but metrics."""
     failure: PlaceFailure | None = None
-    """It went wrong half-way: the trial is recorded as failed with this reason, without metrics, with its details."""
+    """Failure half-way: the trial is recorded as failed with this reason, without metrics but with its details."""
 
 
 class Experiment(ABC):
@@ -74,29 +74,26 @@ class Experiment(ABC):
 
     kind: ClassVar[Literal["experiment"]] = "experiment"
     name: str
-    """Unique among workloads and experiments; ``-k`` matches it."""
+    """Unique name among workloads and experiments; ``-k`` matches it."""
     family: str
-    """What it belongs to; ``-k`` matches it, too."""
+    """Group of related measurements; ``-k`` matches it, too."""
     summary: str
-    """What is measured, in a line."""
+    """One line that says what is measured."""
     programs: tuple[str, ...] = ()
     """Names of the programs that the image must carry."""
     opt_in: bool = False
-    """Only planned if ``-k`` names it: too long for a run that asks for everything."""
+    """True if it is planned only where ``-k`` names it: too long for a run that asks for everything."""
     most_blocks: int = 15
-    """More trials than these would say nothing more; ``1`` for facts that do not vary. No mode and no ``--blocks``
-    leads to more."""
+    """Blocks beyond which more trials say nothing more, whatever mode and ``--blocks`` ask for; 1 for facts that do
+    not vary."""
 
     @property
     def parameters(self) -> Mapping[str, Any]:
-        """Identity besides the name: trials with other parameters are another series."""
+        """Return the identity besides the name: trials with other parameters are another series."""
         return {}
 
     def files(self, cache: Path) -> Mapping[str, Path]:
-        """What the image must carry besides the programs: path in the image → file of the host.
-
-        Called when the image is built; may compile, and keep that in the cache.
-        """
+        """See :meth:`tare.bench.measurable.Measurable.files`."""
         del cache
         return {}
 
@@ -106,7 +103,7 @@ class Experiment(ABC):
 
     @abstractmethod
     def nominal_seconds(self, opening_seconds: float, job_seconds: float) -> float:
-        """What one trial takes under a runner whose places take so long to make and to tear down."""
+        """See :meth:`tare.bench.measurable.Measurable.nominal_seconds`."""
 
     @abstractmethod
     def perform(self, lab: Lab) -> Findings:

@@ -1,4 +1,4 @@
-"""What experiments with many places at once share: how much they may use, so that they never take a host down."""
+"""Limit what experiments with many places at once may use, so that they never take a host down."""
 
 from __future__ import annotations
 
@@ -16,26 +16,30 @@ if TYPE_CHECKING:
 FAMILY = "crowd"
 
 PLACE_BYTES = 32 << 20
-"""What a place on this host's kernel is taken to need at most until it has been weighed: an engine's shim and client
-are in it."""
+"""Memory that a place on this host's kernel is assumed to need at most, an engine's shim and client included, before
+any was measured."""
 
 VMM_BYTES = 64 << 20
-"""Beside a guest's memory."""
+"""Memory that a VMM is assumed to need at most besides the guest's."""
 
 _BUDGET_SHARE = 4
-"""Of the memory that is available, one part in so many is used if nothing else was asked for."""
+"""Divisor of the available memory that gives the default budget."""
 
 _MOST_SHARE = 2
-"""No more than one part in so many, whatever was asked for."""
+"""Divisor of the available memory that gives the largest budget, whatever was asked for."""
 
 
 def mib(size: int) -> str:
-    """``512M``, as ``--memory-budget`` takes it."""
+    """Format bytes as ``--memory-budget`` takes them: ``512M``."""
     return f"{size >> 20}M"
 
 
 def available_bytes(meminfo: Path = Path("/proc/meminfo")) -> int:
-    """Memory that the kernel reckons it could give without swapping (``MemAvailable``)."""
+    """Read the bytes that the kernel could give without swapping (``MemAvailable``).
+
+    Raises:
+        Unsuitable: the kernel does not say.
+    """
     for line in meminfo.read_text("ascii").splitlines():
         if line.startswith("MemAvailable:"):
             return int(line.split()[1]) * 1024
@@ -43,7 +47,7 @@ def available_bytes(meminfo: Path = Path("/proc/meminfo")) -> int:
 
 
 def budget_bytes(settings: CrowdSettings) -> int:
-    """What all places of a crowd together may use.
+    """Return the bytes that all places together may use.
 
     Raises:
         Unsuitable: more was asked for than half of what is available.
@@ -61,10 +65,10 @@ def budget_bytes(settings: CrowdSettings) -> int:
 
 
 def place_bytes(runner: Runner, limits: Limits) -> int:
-    """What one place is taken to need at most, before any was weighed."""
+    """Return the bytes that one place is assumed to need at most, before any was measured."""
     return PLACE_BYTES if runner.accelerator == "none" else limits.memory_bytes + VMM_BYTES
 
 
 def cpus(limits: Limits) -> int:
-    """CPUs of the host that places may run on."""
+    """Count the CPUs of the host that places may run on."""
     return len(limits.cpuset or os.sched_getaffinity(0))

@@ -1,8 +1,8 @@
-"""``density``: how many idle places fit into an amount of memory, and what one more costs.
+"""``density``: count the idle places that fit into an amount of memory, and measure what one more costs.
 
-Places are opened one after the other and left idle, until the memory budget, the most places or the time is used up.
-At every power of two, and at the end, all are weighed from outside: PSS of their processes, a VMM's included; what
-their cgroups are charged with; the engine's daemons apart. Every start on the way is timed.
+Places are opened one after the other and left idle, until the memory budget, the number of places or the time is used
+up. At every power of two, and at the end, their memory is read from outside: PSS of their processes, a VMM's included;
+the charge of their cgroups; the engine's daemons separately. Every start on the way is timed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tare.bench.measurable import CrowdSettings
 from tare.results.details import DensityDetails
 from tare.results.record import Metric
 from tare.runners.collectors.crowd import read_memory
-from tare.runners.errors import PlaceFailure, TareError
+from tare.runners.errors import PlaceFailure, TareError, as_failure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,38 +34,40 @@ if TYPE_CHECKING:
 
 DEFAULT_PLACES = CrowdSettings().most_places
 JOB_LENGTHS = 50
+"""Longest duration of a ramp, as a multiple of a steady-state job's length."""
 LEAST_SECONDS = 10.0
-"""A ramp takes at most so many times the length of a steady-state job, or so long if that is more."""
+"""Duration that a ramp may always take."""
 
 RESERVE_SHARE = 10
-"""One part in so many of the available memory is never touched, whatever the budget is."""
+"""Divisor of the available memory that gives the part never touched, whatever the budget is."""
 
 CLOSERS = 8
-"""Places that are closed at the same time: a guest takes a while to go."""
+"""Number of places that are closed at the same time, as a guest takes a while to go."""
 
 
 @dataclass(slots=True)
 class Ramp:
-    """A ramp so far."""
+    """Places opened so far, and what was read of them."""
 
     memory: list[PlacesMemory] = field(default_factory=list)
-    """Before the first place, at every power of two, and at the end."""
+    """Readings before the first place, at every power of two, and at the end."""
     starts: list[float] = field(default_factory=list)
     """Seconds from request to ready, place by place."""
     places: list[Place] = field(default_factory=list)
     stopped: str = ""
-    """Why there are no more."""
+    """Why no further place was opened; empty while the ramp goes on."""
     failure: PlaceFailure | None = None
+    """Set if a place could not be opened."""
 
     def one_more(self) -> float:
-        """Return the PSS of one more place in bytes, as far as is known; 0 before the first was read."""
+        """Return the PSS of one more place in bytes, as far as it is known; 0 before the first was read."""
         last = self.memory[-1] if self.memory else None
         return (last.pss_bytes or 0) / last.places if last and last.places else 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Density(Experiment):
-    """One ramp a trial."""
+    """Open idle places until a limit is reached; one ramp a trial."""
 
     name: str = "density"
     family: str = crowd.FAMILY
@@ -73,16 +75,16 @@ class Density(Experiment):
     opt_in: bool = True
 
     def admit(self, runner: Runner, terms: Terms) -> None:
-        """The budget must be one that this host has."""
+        """Refuse a memory budget that this host does not have."""
         del runner
         crowd.budget_bytes(terms.crowd)
 
     def nominal_seconds(self, opening_seconds: float, job_seconds: float) -> float:
-        """All places, or as many as the time allows."""
+        """Allow for all places, or for the longest ramp."""
         return min(DEFAULT_PLACES * opening_seconds, _most_seconds(job_seconds)) + opening_seconds
 
     def perform(self, lab: Lab) -> Findings:
-        """Up, weighed, and down again."""
+        """Open the places, read their memory and close them again."""
         ramp = Ramp()
         budget = crowd.budget_bytes(lab.crowd)
         with ExitStack() as stack:
@@ -116,7 +118,7 @@ def climb(ramp: Ramp, lab: Lab, budget: int, stack: ExitStack) -> None:
     def memory() -> PlacesMemory:
         return read_memory([place.vantage for place in ramp.places], lab.context.run, kind)
 
-    ramp.memory.append(memory())  # of none: what is there anyway
+    ramp.memory.append(memory())  # of no place: what is there anyway
     while not ramp.stopped:
         n = len(ramp.places)
         used = available - crowd.available_bytes()
@@ -145,7 +147,7 @@ def _one_more(ramp: Ramp, lab: Lab, stack: ExitStack) -> None:
     try:
         place = stack.enter_context(lab.runner.open())
     except (TareError, OSError) as error:
-        cause = error if isinstance(error, PlaceFailure) else PlaceFailure(str(error))
+        cause = as_failure(error)
         n = len(ramp.places) + 1
         ramp.stopped = f"place {n} could not be opened: {cause.reason}"
         ramp.failure = PlaceFailure(ramp.stopped, remedy=cause.remedy, log=cause.log)
@@ -155,14 +157,14 @@ def _one_more(ramp: Ramp, lab: Lab, stack: ExitStack) -> None:
 
 
 def _close(places: Sequence[Place]) -> None:
-    """Several at a time; what is left after an error is the stack's to close, one by one."""
+    """Close several at a time. After an error the stack closes the rest, one by one."""
     if places:
         with ThreadPoolExecutor(min(CLOSERS, len(places)), thread_name_prefix="tare-close") as pool:
             list(pool.map(lambda place: place.close(), places))
 
 
 def _metrics(ramp: Ramp, clock_error: float) -> tuple[Metric, ...]:
-    """Of the last weighing, and against the first place's."""
+    """Make metrics of the last reading, as differences to the first one."""
     n = len(ramp.places)
     if n == 0:
         return ()
@@ -180,7 +182,7 @@ def _metrics(ramp: Ramp, clock_error: float) -> tuple[Metric, ...]:
 
     size("density.pss", None if last.pss_bytes is None else last.pss_bytes / n, "lower", primary=True)
     size("density.cgroups", None if last.cgroups_bytes is None else last.cgroups_bytes / n, "lower")
-    # Differences to what was there before; others on this host take and give memory, so they are facts, not judged.
+    # Other processes of this host take and give memory, so these differences are recorded and not judged.
     size("density.attendants", _growth(none.attendants_bytes, last.attendants_bytes, n))
     size("density.daemons.idle", none.daemons_bytes)
     size("density.daemons", _growth(none.daemons_bytes, last.daemons_bytes, n))
@@ -198,5 +200,5 @@ def _metrics(ramp: Ramp, clock_error: float) -> tuple[Metric, ...]:
 
 
 def _growth(before: int | None, after: int | None, places: int) -> float | None:
-    """Bytes per place."""
+    """Return the growth in bytes per place; ``None`` if either reading is missing."""
     return None if before is None or after is None else (after - before) / places

@@ -1,10 +1,10 @@
-"""``deploy-PAYLOAD``: what it moves and takes to bring version 2 of a server to where it runs, until its first answer.
+"""``deploy-PAYLOAD``: measure bytes and time to deploy version 2 of a server, until its first answer.
 
-For runners whose places are made of layers: to a target that has version 1, and to an empty one. For guests: the root
-disk whole (raw, qcow2), and as the difference from version 1's. Kernel and initramfs are told apart.
+Runners whose places are made of layers get the image on a target that has version 1, and on an empty one. Guests get
+the root disk whole (raw, qcow2), and as the difference from version 1's; kernel and initramfs are counted separately.
 
-A trial measures each way once. Bytes are counted; delivery is from disk to disk of this host; the start is a place's,
-cold, with the server as its job, until it was asked with success. What a network would add is computed in the report.
+A trial measures each way once. Bytes are counted; delivery is from disk to disk of this host; the start is the cold
+start of a place with the server as its job, until it has answered. The report computes what a network would add.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tare.bench.experiments.base import Experiment, Findings
-from tare.bench.experiments.deploying import (  # fmt: skip
+from tare.bench.experiments.delivery import (
     BACKING,
     CACHED,
     EMPTY,
@@ -41,19 +41,20 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tare.bench.experiments.base import Lab
-    from tare.bench.experiments.deploying import Move
+    from tare.bench.experiments.delivery import Move
     from tare.bench.measurable import Terms
     from tare.runners.context import Runner
     from tare.runners.images.image import Image
     from tare.runners.model import JobResult
 
 _SHELF = ("namespaces",)
+"""Kinds of runners that are deployed to by layers without an engine."""
 _SOURCE = "deploy"
 
 
 @dataclass(slots=True)
-class _Measured:
-    """What a trial has found so far."""
+class _Found:
+    """Everything that a trial has found so far."""
 
     metrics: list[Metric] = field(default_factory=list)
     layers: dict[str, tuple[LayerSizes, ...]] = field(default_factory=dict)
@@ -62,7 +63,7 @@ class _Measured:
     context: dict[str, Any] = field(default_factory=dict)
 
     def way(self, move: Move, start_seconds: float) -> None:
-        """One way's numbers."""
+        """Add the metrics of one way."""
         times = {"deliver": move.deliver_seconds, "start": start_seconds,
                  "total": move.deliver_seconds + start_seconds}  # fmt: skip
         for name, value in times.items():
@@ -74,7 +75,7 @@ class _Measured:
             self.bytes(f"{move.way}.{name}", size)
 
     def bytes(self, name: str, size: int) -> None:
-        """A size; a fact, but less is better."""
+        """Add a size, of which less is better."""
         self.metrics.append(
             Metric(name=f"deploy.{name}", value=size, unit="bytes", direction="lower", source=_SOURCE)
         )
@@ -82,7 +83,7 @@ class _Measured:
 
 @dataclass(frozen=True, slots=True)
 class Deploy(Experiment):
-    """One payload."""
+    """Deploy one payload in every way that the runner knows."""
 
     payload: Payload
     family: str = "deploy"
@@ -91,23 +92,23 @@ class Deploy(Experiment):
 
     @property
     def name(self) -> str:  # type: ignore[override]  # made of the payload's
-        """``deploy-PAYLOAD``."""
+        """Return ``deploy-PAYLOAD``."""
         return f"deploy-{self.payload.name}"
 
     @property
     def summary(self) -> str:  # type: ignore[override]
-        """Of the payload."""
+        """Return one line that names the payload."""
         return f"bytes and time to bring an application's new version: {self.payload.summary}"
 
     def admit(self, runner: Runner, terms: Terms) -> None:
-        """Runners whose images' way is known."""
+        """Refuse runners to which no way is known, and images made elsewhere."""
         kind = runner.name.partition(":")[0]
         if terms.image:
             raise Unsuitable("deploy brings images of its own.", "Leave out --image.")
         if kind not in {*_SHELF, "docker"} and not kind.startswith("qemu-"):
             raise Unsuitable(
-                "there is no deployment to be measured: nothing is brought to this runner by layers or as a disk.",
-                "Take namespaces (layers without an engine), docker or a qemu runner.",
+                "deploy cannot measure this runner: it takes neither layers nor a disk that could be delivered.",
+                "Use namespaces (layers without an engine), docker or a qemu runner.",
             )
 
         if self.payload.second_user and kind in _SHELF and os.getuid():
@@ -117,17 +118,17 @@ class Deploy(Experiment):
             )
 
     def nominal_seconds(self, opening_seconds: float, job_seconds: float) -> float:
-        """Deliveries and four starts."""
+        """Allow for the deliveries and the starts, warm-up included."""
         del job_seconds
         return 5.0 + 6 * opening_seconds
 
     def perform(self, lab: Lab) -> Findings:
-        """Each way once."""
+        """Deploy once in each way."""
         try:
             images = {version: self.payload.image(version, lab) for version in VERSIONS}
         except Missing as error:
             raise Unsuitable(error.reason, error.remedy) from error
-        found = _Measured()
+        found = _Found()
         kind = lab.runner.name.partition(":")[0]
         try:
             if kind in _SHELF:
@@ -146,7 +147,7 @@ class Deploy(Experiment):
 
     # -- layers -----------------------------------------------------------------------------------
 
-    def _by_shelf(self, lab: Lab, images: Mapping[str, Image], found: _Measured) -> None:
+    def _by_shelf(self, lab: Lab, images: Mapping[str, Image], found: _Found) -> None:
         store = Cache(lab.context.cache)
         with folder(lab) as made:
             self._warm_up(lab, images["v2"])
@@ -159,9 +160,9 @@ class Deploy(Experiment):
                 lab.runner.prepare(image, lab.limits)
                 found.way(move, self._start(lab, image, found))
             self._read_share(lab, image, found)
-            lab.runner.prepare(lab.image, lab.limits)  # lets go of the tree before it is removed
+            lab.runner.prepare(lab.image, lab.limits)  # releases the tree before it is removed
 
-    def _by_docker(self, lab: Lab, images: Mapping[str, Image], found: _Measured) -> None:
+    def _by_docker(self, lab: Lab, images: Mapping[str, Image], found: _Found) -> None:
         target = DockerTarget.found(lab, Cache(lab.context.cache))
         lab.runner.close()
         try:
@@ -184,7 +185,7 @@ class Deploy(Experiment):
 
     # -- disks ------------------------------------------------------------------------------------
 
-    def _by_disk(self, lab: Lab, images: Mapping[str, Image], found: _Measured) -> None:
+    def _by_disk(self, lab: Lab, images: Mapping[str, Image], found: _Found) -> None:
         runner = lab.runner
         if not isinstance(runner, QemuRunner):
             raise Unsuitable("only QEMU's guests can be given another root disk.")
@@ -194,7 +195,7 @@ class Deploy(Experiment):
             files = runner.boot_files()
             if "root" not in files:
                 raise Unsuitable(
-                    "this guest has its image in the initramfs and no disk.", "Take a kernel with virtio-blk."
+                    "this guest has its image in the initramfs and no disk.", "Use a kernel with virtio-blk."
                 )
             roots[version] = files["root"]
         for name in ("kernel", "initramfs"):
@@ -204,7 +205,7 @@ class Deploy(Experiment):
         with folder(lab) as made:
             disks = make_disks(lab, roots["v1"], roots["v2"], made)
             for way, source in ((RAW, disks.raw), (QCOW2, disks.qcow2), (BACKING, disks.backing)):
-                # The difference names its base by path, which stays where it is; so does a target's.
+                # The difference names its base by path, and the base stays where it is, as it would on a target.
                 here = made / f"target-{way}"
                 move = deliver_disk(source, here, way, disks.compressed[way])
                 runner.boot_from(here, "raw" if way == RAW else "qcow2")
@@ -219,12 +220,12 @@ class Deploy(Experiment):
     # -- starts -----------------------------------------------------------------------------------
 
     def _warm_up(self, lab: Lab, image: Image) -> None:
-        """Start once, untimed: else the first way alone would pay for the cold caches of kernel, engine and VMM."""
+        """Start once, untimed, so that the first way alone does not pay for cold caches of kernel, engine and VMM."""
         lab.runner.prepare(image, lab.limits)
-        self._start(lab, image, _Measured())
+        self._start(lab, image, _Found())
 
-    def _start(self, lab: Lab, image: Image, found: _Measured) -> float:
-        """Seconds from the launch of a place until the server in it was asked with success."""
+    def _start(self, lab: Lab, image: Image, found: _Found) -> float:
+        """Launch a place with the server as its job; return the seconds until the server has answered."""
         job = self.payload.job(image, "/", free_port(), "/scratch")
         with lab.runner.open(first=job) as place:
             result = place.run(job)
@@ -232,8 +233,8 @@ class Deploy(Experiment):
         found.context |= place.context
         return (place.timeline["finished"] - place.timeline["requested"]) / 1e9
 
-    def _read_share(self, lab: Lab, image: Image, found: _Measured) -> None:
-        """Of the image's bytes, those that a start reads: page cache before and after. The start is not timed."""
+    def _read_share(self, lab: Lab, image: Image, found: _Found) -> None:
+        """Count the image's bytes that a start reads, by the page cache before and after. The start is not timed."""
         residency.evict(image.tree)
         before = residency.resident_bytes(image.tree)
         self._start(lab, image, found)
@@ -244,8 +245,8 @@ class Deploy(Experiment):
         method = "page cache (mincore), read-ahead included"
         found.read = ImageRead(method=method, left_before_bytes=before)
 
-    def _read_of_disk(self, lab: Lab, image: Image, total: int, found: _Measured) -> None:
-        """The same for a guest's disk, as QEMU's block layer counts it."""
+    def _read_of_disk(self, lab: Lab, image: Image, total: int, found: _Found) -> None:
+        """Count the bytes of a guest's disk that a start reads, as QEMU's block layer counts them."""
         job = self.payload.job(image, "/", free_port(), "/scratch")
         with lab.runner.open() as place:
             self._check(place.run(job))
@@ -287,7 +288,7 @@ def layer_sizes(image: Image, store: Cache) -> tuple[LayerSizes, ...]:
 
 
 def free_port() -> int:
-    """A TCP port that nobody has on this host now: places may share its network."""
+    """Find a TCP port that is free on this host, whose network places may share."""
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return int(one.getsockname()[1])

@@ -1,6 +1,7 @@
-"""``isolation``: what a place's environment is, and what it lets its jobs do to the host.
+"""``isolation``: record what each environment can see and do to the host.
 
-Facts, not times: one trial says all. One place is opened, looked at, and then tried; see :mod:`tare.runners.inside`.
+These are facts, not times, so one trial is enough. One place is opened, read from inside, and then used for attempts
+to reach the host; see :mod:`tare.runners.inside`.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Isolation(Experiment):
-    """Fingerprint and attempts."""
+    """Fingerprint an environment from inside, and attempt to reach the host."""
 
     name: str = "isolation"
     family: str = "isolation"
@@ -31,16 +32,16 @@ class Isolation(Experiment):
     most_blocks: int = 1
 
     def files(self, cache: Path) -> Mapping[str, Path]:
-        """The program that looks and tries."""
+        """Carry the program that takes the fingerprint and makes the attempts."""
         return image_files(cache)
 
     def nominal_seconds(self, opening_seconds: float, job_seconds: float) -> float:
-        """Two short jobs."""
+        """Allow for a place and two short jobs."""
         del job_seconds
         return 1.2 * opening_seconds + 0.05
 
     def perform(self, lab: Lab) -> Findings:
-        """One place, two jobs."""
+        """Run two jobs in one place: the fingerprint, then the attempts."""
         outside = attempts.host_facts()
         with attempts.target(lab.context, lab.image) as given, lab.runner.open() as place:
             inside = fingerprint.take(place, lab.image)

@@ -1,4 +1,4 @@
-"""What ``deploy`` deploys: small servers in two versions that differ in the image's top layer only.
+"""Build what ``deploy`` deploys: small servers in two versions that differ only in the image's top layer.
 
 Each image is the suite's base (agent and busybox), the language's runtime if there is one, and the application. A job
 starts the server, asks it until it answers, and ends it.
@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
 VERSIONS = ("v1", "v2")
 START_SECONDS = 120.0
+"""Time-out of a job."""
 _SERVER = "srv/busybox-server"
-"""busybox takes its first argument as the applet's name if it is itself called by a name that begins so."""
+"""Path in the image. If its name begins with ``busybox``, busybox takes its first argument as the applet's name."""
 
 _APPLICATION = """
 import http.server, sys
@@ -61,16 +62,16 @@ _UNPACK = """
 
 @dataclass(frozen=True, slots=True)
 class Payload(ABC):
-    """A server and how it is asked."""
+    """A server in two versions, and how it is asked for its version."""
 
     name: str
     summary: str
     programs: tuple[str, ...] = ("busybox",)
     second_user: bool = False
-    """The place must have another user than root."""
+    """The server needs another user than root in its place."""
 
     def image(self, version: str, lab: Lab) -> Image:
-        """The image of that version: only its last layer, ``application``, is the version's own."""
+        """Build the image of a version; only its last layer, ``application``, differs between versions."""
         store = Cache(lab.context.cache, lab.say)
         application = _written(self.application(version, lab), store)
         return build_image(
@@ -83,19 +84,19 @@ class Payload(ABC):
 
     @abstractmethod
     def application(self, version: str, lab: Lab) -> dict[str, bytes]:
-        """The files of the version: path in the image → content."""
+        """Return the files of the version: path in the image → content."""
 
     def below(self, lab: Lab, store: Cache) -> tuple[tuple[str, Mapping[str, Path]], ...]:
-        """Layers under the application that are no programs."""
+        """Return layers between the programs and the application: name → (path in the image → file)."""
         del lab, store
         return ()
 
     @abstractmethod
     def words(self, image: Image, root: str, port: int, scratch: str) -> dict[str, str]:
-        """Shell commands: ``server``; ``ask``, which prints the version's answer; ``prepare``, if anything is to be."""
+        """Return shell commands: ``server``; ``ask``, which prints the answer; ``prepare``, if anything comes first."""
 
     def job(self, image: Image, root: str, port: int, scratch: str) -> Job:
-        """Start the server and ask it until it answers; prints the answer."""
+        """Make the job that starts the server, asks it until it answers and prints the answer."""
         script = _ASK
         words = {"prepare": "", "busybox": _busybox(image, root), **self.words(image, root, port, scratch)}
         for name, text in words.items():
@@ -108,17 +109,17 @@ class Payload(ABC):
 
     @staticmethod
     def answer(version: str) -> str:
-        """What the server of that version says."""
+        """Return what the server of that version answers."""
         return f"tare {version}"
 
 
 class Static(Payload):
-    """busybox's web server, in a copy that is the application."""
+    """The web server of busybox, in a copy of busybox that is the application."""
 
     __slots__ = ()
 
     def application(self, version: str, lab: Lab) -> dict[str, bytes]:
-        """What stands behind a program's end is not loaded, but makes it another one."""
+        """Return busybox with the version behind its end, which is not loaded but changes the file, and its page."""
         busybox = lab.provision.tool("busybox").path.read_bytes()
         return {
             _SERVER: busybox + f"\ntare {version}\n".encode(),
@@ -126,7 +127,7 @@ class Static(Payload):
         }
 
     def words(self, image: Image, root: str, port: int, scratch: str) -> dict[str, str]:
-        """By HTTP."""
+        """Serve and ask by HTTP."""
         del scratch
         base = root.rstrip("/")
         server = (f"{base}/{_SERVER}", "httpd", "-f", "-p", f"127.0.0.1:{port}", "-h", f"{base}/srv/www")
@@ -134,39 +135,39 @@ class Static(Payload):
 
 
 class Python(Payload):
-    """A web application on the standard library."""
+    """A web application on Python's standard library."""
 
     __slots__ = ()
 
     def application(self, version: str, lab: Lab) -> dict[str, bytes]:
-        """One file."""
+        """Return the program, with its version filled in."""
         del lab
         return {"srv/app.py": _APPLICATION.replace("{version}", version).encode()}
 
     def words(self, image: Image, root: str, port: int, scratch: str) -> dict[str, str]:
-        """By HTTP."""
+        """Serve and ask by HTTP."""
         del scratch
         server = image.argv(root, "python3", f"{root.rstrip('/')}/srv/app.py", str(port))
         return {"server": shlex.join(server), "ask": _wget(image, root, port)}
 
 
 class Postgres(Payload):
-    """PostgreSQL, whose data folder comes with the image and is unpacked before the start."""
+    """A PostgreSQL server, whose data folder comes with the image and is unpacked before the start."""
 
     __slots__ = ()
 
     def application(self, version: str, lab: Lab) -> dict[str, bytes]:
-        """The server's configuration."""
+        """Return the server's configuration file."""
         del lab
         return {postgres.CONFIGURATION: postgres.configuration(version)}
 
     def below(self, lab: Lab, store: Cache) -> tuple[tuple[str, Mapping[str, Path]], ...]:
-        """What the server opens by itself, and the data."""
+        """Return a layer with the files that the server opens by itself, and one with its data."""
         runtime = postgres.runtime(lab.provision.tool("postgres"))
         return ("runtime", runtime), ("data", {postgres.DATA: postgres.data(lab.provision, store)})
 
     def words(self, image: Image, root: str, port: int, scratch: str) -> dict[str, str]:
-        """By SQL, as nobody: the server refuses to be root."""
+        """Run the server as nobody, as it refuses to be root, and ask it by SQL."""
         base, busybox = root.rstrip("/"), _busybox(image, root)
         prepare = _UNPACK.replace("{busybox}", busybox).replace("{scratch}", shlex.quote(scratch))
         configuration = f"{base}/{postgres.CONFIGURATION}"

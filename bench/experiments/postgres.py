@@ -1,4 +1,4 @@
-"""PostgreSQL as it goes into an image: from the distribution's archive, with a data folder made beforehand."""
+"""Put PostgreSQL into an image: from the distribution's archive, with a data folder made beforehand."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from tare.runners.provision.tools import Provision, Tool
 
 DATA = "srv/data.tar"
+"""Path of the data folder's tar in the image."""
 CONFIGURATION = "srv/postgresql.conf"
+"""Path of the configuration in the image."""
 _INITDB_SECONDS = 120
 
 _SETTINGS = """\
@@ -35,12 +37,12 @@ tare.version = '{version}'
 
 
 def configuration(version: str) -> bytes:
-    """The application's layer: a server that knows which version it is."""
+    """Return the configuration by which a server knows its version."""
     return _SETTINGS.replace("{version}", version).encode()
 
 
 def runtime(postgres: Tool) -> dict[str, Path]:
-    """What the server opens besides its libraries: path in the image → file."""
+    """List what the server opens besides its libraries: path in the image → file."""
     return {
         f"{FETCHED_PREFIX.lstrip('/')}/{path.relative_to(postgres.root)}": path
         for path in sorted(_opened(postgres))
@@ -57,13 +59,13 @@ def _opened(postgres: Tool) -> Iterator[Path]:
 
 
 def data(provision: Provision, store: Cache) -> Path:
-    """A tar of a fresh data folder, from the cache. Its bytes are this host's own: initdb draws an identifier.
+    """Make a tar of a fresh data folder, or take it from the cache. It differs from host to host: initdb draws an id.
 
-    PostgreSQL refuses to run as root, and an ordinary user must not be needed: it gets a user namespace in which it is
-    somebody else.
+    PostgreSQL refuses to run as root, and the suite must work without another user: root runs initdb in a user
+    namespace, as an ordinary user there.
 
     Raises:
-        Missing: this host permits none, or initdb fails.
+        Missing: this host permits no user namespace, or initdb fails.
     """
     initdb, postgres = provision.tool("initdb"), provision.tool("postgres")
 
@@ -85,7 +87,7 @@ def _plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
 
 
 def _initdb(initdb: Tool, postgres: Tool, folder: Path) -> None:
-    """Initdb calls the server beside itself by name, which must be one that needs no loader named."""
+    """Run initdb where ``postgres`` is a script: initdb executes the server beside itself and knows of no loader."""
     programs = folder / "bin"
     programs.mkdir()
     (programs / "initdb").write_bytes(initdb.path.read_bytes())

@@ -1,10 +1,9 @@
-"""``scale-N``: how much more N busy CPUs of a place do than one.
+"""``scale-N``: measure how much more N busy CPUs of a place do than one.
 
-In one place, one thread searches for primes and then N threads do, each as much as the one before: two jobs next to one
-another, so that their ratio is free of the host's drift and of what the place costs a single thread. Work without
-system calls or shared data scales perfectly on idle CPUs; what is missing has been taken by the hypervisor, by a quota,
-by SMT siblings and clocks that slow down when more cores are busy. The last two are the same in every place: compare
-with ``bare``.
+In one place, one thread searches for primes and then N threads do, each as much as the one before: two jobs in a row,
+so that their ratio is free of the host's drift and of what the place costs a single thread. Work without system calls
+or shared data scales perfectly on idle CPUs; what is missing was taken by the hypervisor, by a quota, by SMT siblings
+and by clocks that slow down when more cores are busy. The last two are the same in every place: compare with ``bare``.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ _TOGETHER = Cpu("scale", "", all_cpus=True)
 
 @dataclass(frozen=True, slots=True)
 class Scale(Experiment):
-    """N threads."""
+    """Compare the rate of ``count`` threads with that of one."""
 
     count: int
     name: str
@@ -45,20 +44,20 @@ class Scale(Experiment):
 
     @property
     def parameters(self) -> Mapping[str, Any]:
-        """How many, and what each does."""
+        """Return the number of threads and the work of each."""
         return {**_ALONE.parameters, "threads": self.count}
 
     def admit(self, runner: Runner, terms: Terms) -> None:
-        """As many as places have CPUs."""
+        """Refuse more threads than places have CPUs."""
         del runner
         _check(self.count, terms.limits.cpus)
 
     def nominal_seconds(self, opening_seconds: float, job_seconds: float) -> float:
-        """A place and two jobs."""
+        """Allow for a place and two jobs."""
         return opening_seconds + 2 * _ALONE.nominal_seconds(0.0, job_seconds)
 
     def perform(self, lab: Lab) -> Findings:
-        """One, then N."""
+        """Run one thread, then ``count`` threads, in one place."""
         with lab.runner.open() as place:
             # A guest's variant may give it other vCPUs than the limits have CPUs.
             vcpus = place.context.get("vcpus")

@@ -1,9 +1,9 @@
-"""``starts-N``: N cold starts at once.
+"""``starts-N``: measure N cold starts at once.
 
 N threads prepare a place each and wait for one another; then all launch at the same moment, each through a launcher
-process of its own (see :func:`tare.runners.launcher.connection.held_back`), a null job runs, and the places go. Such bursts are
-repeated for about the length of a steady-state job, and at least once. The latency of a start is counted from the
-moment when its thread handed it over, so waiting for a CPU or a lock of the kernel's is in it.
+process of its own (see :func:`tare.runners.launcher.connection.held_back`), a null job runs, and the places are torn
+down. Such bursts are repeated for about the length of a steady-state job, and at least once. The latency of a start is
+counted from the moment when its thread handed it over, so it includes waiting for a CPU or for a kernel lock.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tare.bench.experiments.base import Experiment, Findings
 from tare.bench.measurable import Unsuitable
 from tare.results.details import BurstStart, StartsDetails
 from tare.results.record import Metric
-from tare.runners.errors import PlaceFailure, TareError
+from tare.runners.errors import PlaceFailure, TareError, as_failure
 from tare.runners.launcher.connection import held_back
 from tare.runners.model import Job
 
@@ -36,54 +36,59 @@ if TYPE_CHECKING:
 COUNTS = (1, 2, 4, 8, 16, 32, 64)
 
 MOST_PER_CPU = 16
+"""Places at once for each CPU of the host, unless they are emulated guests."""
 MOST_EMULATED_PER_CPU = 2
-"""An emulated guest computes for seconds until it is up; more of them would meet their boot's time-out."""
+"""Emulated guests at once for each CPU. One computes for seconds while it boots; more would run into its time-out."""
 
 GATE_SECONDS = 120.0
-"""For the slowest of a burst to be prepared."""
+"""Time-out for all threads of a burst to have their places prepared."""
 
 LEAST_FOR_P99 = 100
+"""Starts below which no 99th percentile is given."""
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """One start of a burst, on the host's ``CLOCK_MONOTONIC`` in ns."""
+    """One start of a burst. Moments are on the host's ``CLOCK_MONOTONIC``, in ns."""
 
     asked: int
-    """Its thread had everything ready and handed it over."""
+    """Its thread had everything ready and handed the launch over."""
     ready: int
+    """Its agent was ready for jobs."""
     gone: int
+    """Its place was torn down."""
 
     @property
     def latency(self) -> float:
-        """Seconds until the agent was ready for jobs."""
+        """Return the seconds until the agent was ready for jobs."""
         return (self.ready - self.asked) / 1e9
 
 
 @dataclass(frozen=True, slots=True)
 class Burst:
-    """What became of N starts at once."""
+    """N starts at once: those that succeeded, and the failures."""
 
     starts: tuple[Start, ...]
     failures: tuple[PlaceFailure, ...] = ()
     context: Mapping[str, object] | None = None
-    """Of one of the places."""
+    """Context of one of the places; ``None`` if all failed."""
     clock_error: float = 0.0
+    """Largest bound in seconds on marks from guests' clocks; 0 where the host's was read."""
 
     @property
     def span(self) -> float:
-        """Seconds from the first that was asked for to the last that was ready."""
+        """Return the seconds from the first launch that was handed over to the last place that was ready."""
         return (max(start.ready for start in self.starts) - min(start.asked for start in self.starts)) / 1e9
 
     @property
     def spread(self) -> float:
-        """Seconds over which the harness itself spread the asking."""
+        """Return the seconds over which the harness itself spread the launches."""
         return (max(start.asked for start in self.starts) - min(start.asked for start in self.starts)) / 1e9
 
 
 @dataclass(frozen=True, slots=True)
 class Starts(Experiment):
-    """N at once."""
+    """Measure bursts of ``count`` cold starts at once."""
 
     count: int
     name: str
@@ -93,11 +98,11 @@ class Starts(Experiment):
 
     @property
     def parameters(self) -> Mapping[str, Any]:
-        """How many."""
+        """Return the number of starts at once."""
         return {"at_once": self.count}
 
     def admit(self, runner: Runner, terms: Terms) -> None:
-        """As many as CPUs and memory allow."""
+        """Refuse more starts than CPUs and memory allow."""
         cpus = crowd.cpus(terms.limits)
         most = cpus * (MOST_EMULATED_PER_CPU if runner.accelerator == "tcg" else MOST_PER_CPU)
         if self.count > most:
@@ -113,11 +118,11 @@ class Starts(Experiment):
             )
 
     def nominal_seconds(self, opening_seconds: float, job_seconds: float) -> float:
-        """Bursts for the length of a job, and the one that is on its way then."""
+        """Allow for bursts as long as a job, and for the one that is under way then."""
         return job_seconds + opening_seconds * max(1.0, self.count / 2)
 
     def perform(self, lab: Lab) -> Findings:
-        """Bursts, one after the other."""
+        """Measure bursts, one after the other."""
         bursts: list[Burst] = []
         began = time.monotonic()
         with ThreadPoolExecutor(self.count, thread_name_prefix="tare-start") as pool:
@@ -148,7 +153,10 @@ STARTS = tuple(
 
 
 def burst(pool: ThreadPoolExecutor, runner: Runner, count: int) -> Burst:
-    """N starts at once, by N threads of the pool. Returns when all places are gone; raises what a thread may not."""
+    """Start ``count`` places at once, by threads of the pool, and wait until all are torn down.
+
+    Re-raises unexpected errors from the threads; a start that fails is part of the burst.
+    """
     gate = threading.Barrier(count, timeout=GATE_SECONDS)
 
     def start() -> tuple[Start, Place] | PlaceFailure:
@@ -168,9 +176,9 @@ def burst(pool: ThreadPoolExecutor, runner: Runner, count: int) -> Burst:
             )
         except (TareError, OSError) as error:
             gate.abort()
-            return error if isinstance(error, PlaceFailure) else PlaceFailure(str(error))
+            return as_failure(error)
         line = place.timeline
-        # A runner that launches nothing itself asks when it says so.
+        # A runner that does not launch through the launcher is never held back: its own mark has to do.
         return Start(asked[0] if asked else line["requested"], line["ready"], line["gone"]), place
 
     try:

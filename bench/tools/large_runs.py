@@ -1,7 +1,7 @@
 """Measure what judging large runs costs, on synthetic runs and in processes of their own.
 
-``python -m tare.bench.tools.large_runs [--repeats N]``; ``nox -s large_runs`` calls it. 100,000 trials are compared, and
-1,000,000 loaded and summarised, both from JSONL in a temporary folder. Times are printed beside their targets, the
+``python -m tare.bench.tools.large_runs [--repeats N]``; ``nox -s large_runs`` calls it. 100,000 trials are compared,
+and 1,000,000 loaded and summarised, both from JSONL in a temporary folder. Times are printed beside their targets, the
 first reading apart from later ones, which find an index.
 """
 
@@ -43,8 +43,8 @@ def make_run(folder: Path, trials: int, seed: int) -> Path:
     encode = msgspec.json.Encoder().encode
     with (path / "trials.jsonl").open("wb") as file:
         for number in range(trials):
-            block, place = divmod(number, WORKLOADS * len(RUNNERS))
-            workload, runner = divmod(place, len(RUNNERS))
+            block, cell = divmod(number, WORKLOADS * len(RUNNERS))
+            workload, runner = divmod(cell, len(RUNNERS))
             file.write(encode(_trial(run, number, block, workload, RUNNERS[runner], chance)) + b"\n")
     return path
 

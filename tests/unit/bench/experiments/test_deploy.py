@@ -7,8 +7,8 @@ import tarfile
 
 import pytest
 
+from tare.bench.experiments.delivery import CACHED, EMPTY, Shelf, blob, sizes
 from tare.bench.experiments.deploy import DEPLOYS
-from tare.bench.experiments.deploying import CACHED, EMPTY, Shelf, blob, sizes
 from tare.bench.measurable import Terms, Unsuitable
 from tare.reports.content.sections import deploy as section
 from tare.results.record import Metric, Trial

@@ -1,8 +1,8 @@
-"""The ways by which an image comes to where it runs, and what each moves.
+"""Deliver an image to where it runs, in several ways, and count what each moves.
 
-Layers: those that the target lacks. ``Shelf`` is the reference without an engine: a folder of unpacked layers, into
-which compressed blobs are unpacked and compared with their digests; ``docker load`` does so for Docker. Disks: the
-guest's root as one raw file, as qcow2, or as a qcow2 that only has what differs from the version before.
+Layers: those that the target lacks. :class:`Shelf` is the reference without an engine: a folder of unpacked layers,
+into which compressed blobs are unpacked and compared with their digests; ``docker load`` does so for Docker. Disks: the
+guest's root as one raw file, as qcow2, or as a qcow2 that holds only what differs from the version before.
 """
 
 from __future__ import annotations
@@ -37,23 +37,24 @@ if TYPE_CHECKING:
 
 CACHED, EMPTY = "layers-cached", "layers-empty"
 RAW, QCOW2, BACKING = "disk-raw", "disk-qcow2", "disk-backing"
+"""Names of the ways, as metrics and reports have them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """What one way moves. Bytes are counted, not estimated."""
+    """Bytes and time of one delivery. Bytes are counted, not estimated."""
 
     way: str
     moved_bytes: int
-    """As it is."""
+    """Bytes as they are delivered, uncompressed."""
     compressed_bytes: int
-    """By gzip, or where the form has its own compression (qcow2) by that."""
+    """The same bytes compressed by gzip, or by the form's own compression (qcow2)."""
     deliver_seconds: float
-    """To copy, compare and unpack it where it runs, from and to this host's disk; no network."""
+    """Time to copy, verify and unpack on the target, from and to this host's disk, without a network."""
 
 
 def blob(layer: Layer, store: Cache) -> Path:
-    """The layer's tar with gzip, as registries have it; from the cache."""
+    """Return the layer's tar with gzip, as registries keep it, from the cache."""
 
     def pack(folder: Path) -> Mapping[str, Any]:
         with (
@@ -67,7 +68,7 @@ def blob(layer: Layer, store: Cache) -> Path:
 
 
 def sizes(oci: OciImage, layers: Sequence[Layer], store: Cache) -> tuple[int, int]:
-    """Bytes of these layers with the image's configuration and manifest: as they are, and with gzip."""
+    """Count the bytes of layers with the image's configuration and manifest: uncompressed, and with gzip."""
     documents = len(oci.config()) + len(oci.manifest())
     plain = sum(layer.tar_bytes for layer in layers)
     return plain + documents, sum(blob(layer, store).stat().st_size for layer in layers) + documents
@@ -75,30 +76,30 @@ def sizes(oci: OciImage, layers: Sequence[Layer], store: Cache) -> tuple[int, in
 
 @dataclass(slots=True)
 class Shelf:
-    """Unpacked layers by digest in a folder, and trees made of them."""
+    """A folder of unpacked layers by digest, and of trees made of them."""
 
     folder: Path
     store: Cache
 
     def deliver(self, image: Image, way: str) -> tuple[Image, Move]:
-        """Bring what is lacking, and make the tree."""
-        lacking = [layer for layer in image.layers if not self._place(layer).exists()]
+        """Deliver the layers that are lacking and make the image's tree."""
+        lacking = [layer for layer in image.layers if not self._layer_folder(layer).exists()]
         blobs = [blob(layer, self.store) for layer in lacking]
         tree = Path(tempfile.mkdtemp(prefix="tree-", dir=self.folder))
         began = time.monotonic()
         for layer, packed in zip(lacking, blobs, strict=True):
             self._unpack(layer, packed)
-        merge([self._place(layer) for layer in image.layers], tree)
+        merge([self._layer_folder(layer) for layer in image.layers], tree)
         seconds = time.monotonic() - began
         tree.chmod(0o755)
         plain, compressed = sizes(of_image(image, "tare:deploy"), lacking, self.store)
         return replace(image, tree=tree), Move(way, plain, compressed, seconds)
 
-    def _place(self, layer: Layer) -> Path:
+    def _layer_folder(self, layer: Layer) -> Path:
         return self.folder / layer.digest.partition(":")[2]
 
     def _unpack(self, layer: Layer, packed: Path) -> None:
-        """As engines do: written once as it comes, compared, then unpacked."""
+        """Unpack a blob as engines do: write it as it comes, compare its digest, then unpack it."""
         with tempfile.TemporaryFile(dir=self.folder) as tar:
             seen = Digest()
             with gzip.open(packed) as source:
@@ -110,16 +111,16 @@ class Shelf:
                     f"layer {layer.name} is damaged in the cache; remove its folder `layer-blobs`."
                 )
             tar.seek(0)
-            place = self._place(layer)
-            place.mkdir()
-            applier = Applier(place)
+            folder = self._layer_folder(layer)
+            folder.mkdir()
+            applier = Applier(folder)
             applier.apply(tar, f"layer {layer.name}")
             applier.end()
 
 
 @dataclass(frozen=True, slots=True)
 class DockerTarget:
-    """A Docker daemon, spoken to as the runner ``docker`` does."""
+    """The Docker daemon that the runner ``docker`` uses, as a target of deliveries."""
 
     api: DockerApi
     run: str
@@ -128,24 +129,28 @@ class DockerTarget:
 
     @classmethod
     def found(cls, lab: Lab, store: Cache) -> DockerTarget:
-        """The daemon that the runner uses."""
+        """Find the daemon that the runner uses."""
         return cls(DockerApi(find_daemon().socket), lab.context.run, lab.context.workdir, store)
 
     def tag(self, image: Image) -> str:
-        """As the runner names the image: so it finds it there."""
+        """Return the name by which the runner will look for the image."""
         return f"{repository(self.run)}:{image.key[:12]}"
 
     def require_empty(self, image: Image) -> None:
-        """Raises :class:`Unsuitable`: the daemon has some of the layers, by another image."""
+        """Make sure that the daemon has none of the image's layers.
+
+        Raises:
+            Unsuitable: another image brought some.
+        """
         known = self.api.layers()
         if any(layer.digest in known for layer in image.layers):
             raise Unsuitable(
-                "the Docker daemon has layers of the payload by another image, so it is not empty.",
+                "the Docker daemon has layers of the payload from another image, so it is not empty.",
                 "Remove that image, or wait for the other run to end.",
             )
 
     def deliver(self, image: Image, known: Sequence[Layer], way: str) -> Move:
-        """Load the image by an archive that leaves out the layers that the daemon has."""
+        """Load the image from an archive that leaves out the layers that the daemon has."""
         oci = OciImage(image.layers, self.tag(image), {LABEL: self.run})
         digests = {layer.digest for layer in known}
         lacking = [layer for layer in image.layers if layer.digest not in digests]
@@ -158,13 +163,13 @@ class DockerTarget:
         return Move(way, *sizes(oci, lacking, self.store), seconds)
 
     def remove(self, image: Image) -> None:
-        """Take the image out again."""
+        """Remove the image from the daemon."""
         self.api.remove_image(self.tag(image))
 
 
 @contextmanager
 def folder(lab: Lab) -> Iterator[Path]:
-    """A folder of the run for one trial, on its disk."""
+    """Make a folder for one trial in the run's work folder, and remove it at the end."""
     made = Path(tempfile.mkdtemp(prefix="deploy-", dir=lab.context.workdir))
     made.chmod(0o755)
     try:
@@ -176,18 +181,18 @@ def folder(lab: Lab) -> Iterator[Path]:
 
 @dataclass(frozen=True, slots=True)
 class Disks:
-    """One version's root disk in its forms, and the difference from the version before."""
+    """One version's root disk in its forms, and its difference from the version before."""
 
     raw: Path
     qcow2: Path
     backing: Path
-    """Holds what differs from the other version's :attr:`qcow2`."""
+    """A qcow2 that holds only what differs from the other version's."""
     compressed: Mapping[str, int]
-    """Way → bytes: raw by gzip, the others by qcow2's own compression; the difference by gzip."""
+    """Way → bytes: raw and the difference by gzip, qcow2 by its own compression."""
 
 
 def make_disks(lab: Lab, before: Path, after: Path, made: Path) -> Disks:
-    """The forms of ``after``; the difference is taken from ``before``. Untimed, on the side that builds."""
+    """Make the forms of ``after``, and its difference from ``before``. Untimed: this is done where images are built."""
     tool = lab.provision.tool("qemu-img")
     base = convert(before, made / "v1.qcow2", tool)
     qcow2 = convert(after, made / "v2.qcow2", tool)
@@ -199,7 +204,7 @@ def make_disks(lab: Lab, before: Path, after: Path, made: Path) -> Disks:
 
 
 def gzip_bytes(path: Path) -> int:
-    """A file's size with gzip."""
+    """Return the bytes of a file after gzip."""
     counted = Digest()
     with (
         path.open("rb") as source,
@@ -210,7 +215,7 @@ def gzip_bytes(path: Path) -> int:
 
 
 def deliver_disk(source: Path, dest: Path, way: str, compressed: int) -> Move:
-    """Copy a disk to where it runs, onto the disk. Its holes are moved (they are bytes), but not written."""
+    """Copy a disk to where it runs. Its holes count as moved bytes, but are not written."""
     began = time.monotonic()
     copy_sparse(source, dest)
     return Move(way, source.stat().st_size, compressed, time.monotonic() - began)
