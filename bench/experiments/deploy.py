@@ -107,7 +107,7 @@ class Deploy(Experiment):
             raise Unsuitable("deploy brings images of its own.", "Leave out --image.")
         if kind not in {*_SHELF, "docker"} and not kind.startswith("qemu-"):
             raise Unsuitable(
-                "deploy cannot measure this runner: it takes neither layers nor a disk that could be delivered.",
+                "no deployment can be measured: nothing is delivered to this runner as layers or as a disk.",
                 "Use namespaces (layers without an engine), docker or a qemu runner.",
             )
 
