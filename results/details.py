@@ -7,7 +7,7 @@ measuring.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -140,7 +140,7 @@ class DeployDetails(
 class ScalingDetails(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="scaling"):
     """How many threads ``scale-N`` compared with one."""
 
-    threads: int
+    threads: Annotated[int, msgspec.Meta(ge=1)]
 
 
 Details = StartsDetails | DensityDetails | IsolationDetails | DeployDetails | ScalingDetails

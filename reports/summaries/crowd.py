@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from tare.results.details import BurstStart
     from tare.results.record import Trial
 
+_RATE, _SPREAD = "starts.rate", "starts.harness.spread"
+"""Metrics of ``starts-N`` that each of its trials has."""
+
 
 @dataclass(frozen=True, slots=True)
 class Starts:
@@ -60,7 +63,7 @@ def starts(summary: Summary) -> dict[str, tuple[Starts, ...]]:
     found: dict[str, dict[int, list[Trial]]] = defaultdict(lambda: defaultdict(list))
     for trial in summary.measured:
         bursts = _bursts(trial)
-        if bursts and not trial.control:
+        if bursts and not trial.control and {_RATE, _SPREAD} <= {metric.name for metric in trial.metrics}:
             found[trial.runner][len(bursts[0])].append(trial)
     return {
         runner: tuple(_starts(count, of) for count, of in sorted(found[runner].items()))
@@ -95,8 +98,8 @@ def _starts(count: int, trials: Sequence[Trial]) -> Starts:
     return Starts(
         count,
         tuple(sorted(latencies)),
-        _values(trials, "starts.rate"),
-        _values(trials, "starts.harness.spread"),
+        _values(trials, _RATE),
+        _values(trials, _SPREAD),
     )
 
 

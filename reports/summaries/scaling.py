@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from tare.reports.summaries.run import Summary
 
+_METRICS = {"scaling.rate", "scaling.speedup"}
+
 
 @dataclass(frozen=True, slots=True)
 class ThreadScaling:
@@ -45,9 +47,8 @@ def thread_scaling(summary: Summary) -> dict[str, tuple[ThreadScaling, ...]]:
     )
     for trial in summary.measured:
         metrics = {metric.name: (metric.value, metric.unit) for metric in trial.metrics}
-        details = trial.details
-        if isinstance(details, ScalingDetails) and "scaling.speedup" in metrics and not trial.control:
-            found[trial.runner][details.threads].append(metrics)
+        if isinstance(trial.details, ScalingDetails) and metrics.keys() >= _METRICS and not trial.control:
+            found[trial.runner][trial.details.threads].append(metrics)
     return {
         runner: tuple(
             ThreadScaling(

@@ -21,14 +21,14 @@ STRUCTS = [
 
 info = msgspec.inspect
 SIMPLE = {
-    info.IntType: st.integers(-(2**63), 2**63 - 1),
     info.StrType: st.text(max_size=9),
     info.BoolType: st.booleans(),
     info.FloatType: st.floats(allow_nan=False, allow_infinity=False),
     info.NoneType: st.none(),
     info.AnyType: st.none() | st.text(max_size=9) | st.lists(st.booleans(), max_size=2),
 }
-NESTED = {
+MADE = {
+    info.IntType: lambda of: st.integers(-(2**63) if of.ge is None else of.ge, 2**63 - 1),
     info.LiteralType: lambda of: st.sampled_from(of.values),
     info.UnionType: lambda of: st.one_of(*map(values, of.types)),
     info.VarTupleType: lambda of: st.lists(values(of.item_type), max_size=3).map(tuple),
@@ -40,7 +40,7 @@ NESTED = {
 
 def values(of):
     """Make values of a field's type, as :func:`msgspec.inspect.type_info` describes it."""
-    return SIMPLE[type(of)] if type(of) in SIMPLE else NESTED[type(of)](of)
+    return SIMPLE[type(of)] if type(of) in SIMPLE else MADE[type(of)](of)
 
 
 def structs(kind):

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from support.mutilation import mutilated
 from support.paths import GOLDEN
 from tare.results.details import DeployDetails, IsolationDetails, StartsDetails
 from tare.results.environment import LimitsUnverified
@@ -100,31 +101,6 @@ def test_a_manifest_whose_notes_are_none_is_damaged(tmp_path):
     (tmp_path / "manifest.json").write_bytes(msgspec.json.encode(MANIFEST | {"notes": 3}))
     with pytest.raises(ResultError, match="cut or damaged"):
         load_run(tmp_path)
-
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False) | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-    max_leaves=6,
-)  # fmt: skip
-
-
-def mutilated(draw, value, depth=0):
-    """Replace, drop or double some part of a decoded document."""
-    inside = isinstance(value, dict | list) and len(value) > 0
-    if not inside or (depth and draw(st.integers(0, 3)) == 0):
-        return draw(JSON)
-    keys = list(value) if isinstance(value, dict) else range(len(value))
-    key = draw(st.sampled_from(keys))
-    copy = value.copy()
-    match draw(st.sampled_from(["deeper", "deeper", "deeper", "drop", "double"])):
-        case "deeper":
-            copy[key] = mutilated(draw, value[key], depth + 1)
-        case "drop":
-            del copy[key]
-        case "double":
-            copy[key] = [value[key], value[key]]
-    return copy
 
 
 @settings(deadline=None)
