@@ -44,9 +44,19 @@ _ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # no i, l, o, u: read aloud a
 
 
 def new_run_id(seconds_since_epoch: float | None = None) -> str:
-    """Return an id that sorts by time and is unique: ``20261123-191748-k3f9`` (UTC)."""
-    stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(seconds_since_epoch))
-    return f"{stamp}-{''.join(_ID_ALPHABET[byte % 32] for byte in os.urandom(4))}"
+    """Return an id that sorts by time and is unique: ``20261123-191748-k3f9x`` (UTC).
+
+    The two characters behind the seconds are their fraction in 1/1024, so that runs made within one second sort by time,
+    too; the last three are random.
+
+    Args:
+        seconds_since_epoch: when the run is made; now if ``None``.
+    """
+    now = time.time() if seconds_since_epoch is None else seconds_since_epoch
+    fraction = int(now % 1 * 1024)
+    characters = (fraction // 32, fraction % 32, *(byte % 32 for byte in os.urandom(3)))
+    stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(now))
+    return f"{stamp}-{''.join(_ID_ALPHABET[number] for number in characters)}"
 
 
 class RunWriter:

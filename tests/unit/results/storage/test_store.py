@@ -164,8 +164,11 @@ def test_a_folder_that_cannot_be_made_is_an_error_with_a_remedy(tmp_path):
 
 
 def test_ids_sort_by_time_and_differ():
-    assert re.fullmatch(r"20010909-014640-[0-9a-z]{4}", new_run_id(1e9))
+    assert re.fullmatch(r"20010909-014640-[0-9a-z]{5}", new_run_id(1e9))
     assert new_run_id(1e9) < new_run_id(1e9 + 1)
+    moments = [1e9 + step / 1000 for step in range(0, 1000, 7)]
+    ids = [new_run_id(moment) for moment in moments]
+    assert ids == sorted(ids)
     assert len({new_run_id(1e9) for _ in range(30)}) > 25
 
 
