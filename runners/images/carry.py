@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from tare.runners.errors import TareError
-from tare.runners.images.layers import Items
+from tare.runners.images.layers import Items, carried_at
 from tare.runners.provision.cache import sha256_of
 from tare.runners.provision.elf import Closure, Libraries, inside
 from tare.runners.provision.unpack import merged
@@ -35,7 +35,7 @@ class Carrier:
 
     def place(self, path: str) -> str:
         """Where a path of the root is in the image: absolute, by the merged ``/usr``."""
-        return f"{self.prefix}/{merged(path)}"
+        return f"{self.prefix}/{merged(carried_at(path))}"
 
     def program(self, path: str, *, extra: Iterable[str] = ()) -> Closure:
         """Add a program with all it needs; the closure has the image's paths.

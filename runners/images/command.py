@@ -20,6 +20,7 @@ from tare.runners.errors import TareError
 from tare.runners.images.carry import Carrier
 from tare.runners.images.image import ROOT, Program
 from tare.runners.images.imports import installed, modules, source_of
+from tare.runners.images.layers import CARRIED, carried_at
 from tare.runners.images.python import add_library, add_modules, ask, package_files
 from tare.runners.provision import arch
 from tare.runners.provision.elf import is_elf, read_elf
@@ -40,6 +41,7 @@ _SHEBANGS_LIMIT = 4
 """As deep as the kernel follows scripts that run scripts (execve(2))."""
 
 _NOT_FILES = ("/proc/", "/sys/", "/dev/", "/run/")
+_OWN_FOLDERS = frozenset({"/tmp", "/var/tmp", "/scratch"})  # noqa: S108 - as jobs see them
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,7 @@ def _follow(name: str) -> _Chain:
             continue
         words = _shebang(path)
         chain.scripts.insert(0, path)
-        chain.arguments = [*words[1:], f"{ROOT}{path}", *chain.arguments]
+        chain.arguments = [*words[1:], _in_image(path), *chain.arguments]
         chain.program = _which(words[0])
     raise TareError(f"{name}: its #! lines lead on for more than {_SHEBANGS_LIMIT} steps.")
 
@@ -175,11 +177,17 @@ def _shebang(path: Path) -> list[str]:
         ) from error
     if not line.startswith(b"#!"):
         raise TareError(f"{path} is neither a program (ELF) nor a script with a #! line.")
-    text = os.fsdecode(line[2:]).strip()
-    # The kernel splits once; all the rest is one argument.
-    program, _, argument = text.partition(" ")
+    # As the kernel does it: blanks around are dropped, and what is behind the first one is one argument.
+    text = os.fsdecode(line[2:]).rstrip("\n").strip(" \t")
+    program, *argued = re.split("[ \t]+", text, maxsplit=1)
     if not program:
         raise TareError(f"{path}: its #! line names no program.")
+    if text.endswith("\r"):
+        raise TareError(
+            f"{path}: its #! line ends with a carriage return, which the kernel takes as a part of the program's name. "
+            "Convert the file to Unix line ends."
+        )
+    argument = "".join(argued)
     words = [program, *([argument.strip()] if argument.strip() else [])]
     if Path(program).name == "env" and len(words) == 2:
         split = shlex.split(words[1].removeprefix("-S").strip()) if words[1].startswith("-S") else words[1:]
@@ -206,21 +214,48 @@ def _check_program(path: Path) -> None:
 
 
 def _arguments(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Arguments with host files in them rewritten to where the image has them; and those files.
+    """Rewrite arguments that name files or folders of the host to where the image has them; list those, too.
 
-    Jobs start in the scratch folder, so relative names become absolute ones.
+    Jobs start in the scratch folder, so relative names become absolute ones. A folder is only taken for one if its name
+    has a slash or is ``.`` or ``..``: other words are often names of something else.
+
+    Raises:
+        TareError: an argument is the root folder, which is another one in every place.
     """
     rest, named = [], []
     for argument in arguments:
         option, equals, value = argument.partition("=")
         candidate = value if equals and option.startswith("-") and value.startswith("/") else argument
         path = os.path.abspath(candidate)  # noqa: PTH100 - links are kept
-        if candidate and len(candidate) < 4096 and "\n" not in candidate and _is_file(path):
+        if candidate and len(candidate) < 4096 and "\n" not in candidate and _is_meant(candidate, path):
             named.append(path)
-            rest.append(argument.removesuffix(candidate) + ROOT + path)
+            rest.append(argument.removesuffix(candidate) + _in_image(path))
         else:
             rest.append(argument)
     return rest, named
+
+
+def _is_meant(candidate: str, path: str) -> bool:
+    """Tell whether an argument names a file or folder whose content the command is to find in every place."""
+    if _is_file(path):
+        return True
+    if not ("/" in candidate or candidate in {".", ".."}) or not Path(path).is_dir():
+        return False
+    if path == "/":
+        raise TareError(
+            f"the argument {candidate!r} is the root folder, which is another one in every place. Name what is meant."
+        )
+    # Every place has folders of its own there.
+    return path not in _OWN_FOLDERS and not f"{path}/".startswith(_NOT_FILES)
+
+
+def _in_image(path: Path | str) -> str:
+    return f"{ROOT}{carried_at(str(path))}"
+
+
+def _on_host(argument: str) -> str:
+    """Turn a rewritten argument back into what it was."""
+    return argument.replace(f"{ROOT}{CARRIED}/", "/").replace(ROOT, "")
 
 
 def _is_file(path: str) -> bool:
@@ -236,10 +271,19 @@ def _add(carrier: Carrier, path: Path) -> None:
     if str(path).startswith(_NOT_FILES) or path == Path("/"):
         raise TareError(f"{path} cannot be carried into the image: places have their own.")
     if path.is_dir():
+        inner = sorted(path.rglob("*"))
+        size = sum(each.stat().st_size for each in inner if each.is_file())
+        if size > LIMIT_BYTES:
+            raise TareError(
+                f"the folder {path} has {size / 1e6:.0f} MB, more than the {LIMIT_BYTES >> 20} MiB that fit into the image. "
+                "Name a smaller one."
+            )
         carrier.items.folder(str(path))
-        for each in sorted(path.rglob("*")):
+        for each in inner:
             if each.is_file():
                 _add_file(carrier, each)
+            elif each.is_dir():
+                carrier.items.folder(str(each))
     elif path.is_file():
         _add_file(carrier, path)
     else:
@@ -266,7 +310,7 @@ def _python_program(
 
     Not as a virtual environment: ``pyvenv.cfg`` names the host's Python by an absolute path.
     """
-    rest = [argument.replace(ROOT, "") for argument in (*chain.arguments, *command)]
+    rest = [_on_host(argument) for argument in (*chain.arguments, *command)]
     python = ask([str(chain.program)])
     extensions = add_library(carrier.items, python)
     packages = _packages(python)
@@ -275,9 +319,9 @@ def _python_program(
     extensions += add_modules(carrier.items, python, [*local, *files])
     base = str(python.executable)
     closure = carrier.program(base, extra=[str(path) for path in extensions])
-    environ = {"PYTHONHOME": ":".join(f"{ROOT}{part}" for part in python.home.split(":"))}
+    environ = {"PYTHONHOME": ":".join(map(_in_image, python.home.split(":")))}
     if packages:
-        environ["PYTHONPATH"] = ":".join(f"{ROOT}{folder}" for folder in packages)
+        environ["PYTHONPATH"] = ":".join(map(_in_image, packages))
     program = Program(
         carrier.place(base),
         closure.interpreter,

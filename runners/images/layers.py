@@ -46,25 +46,47 @@ class Item:
         return self.source.stat().st_size if self.source else len(self.content)
 
 
+CARRIED = "/carried"
+"""Folder in the image of files whose own path is hidden in places."""
+
+_HIDDEN = frozenset({"dev", "proc", "run", "scratch", "sys", "tmp"})
+
+
+def carried_at(path: str) -> str:
+    """Give the absolute path in the image of a file that is carried from the host.
+
+    It is the host's own, except where places mount something over the image: ``/tmp/x`` is at ``/carried/tmp/x``.
+    """
+    top, _, rest = path.lstrip("/").partition("/")
+    return f"{CARRIED}/{top}/{rest}" if rest and top in _HIDDEN else path
+
+
+def _place(path: str) -> str:
+    return merged(carried_at(path))
+
+
 class Items(dict[str, Item]):
-    """Path below the root, without a leading slash → item. Paths are brought to the merged ``/usr``."""
+    """Path below the root, without a leading slash → item.
+
+    Paths are brought to the merged ``/usr``, and to where :func:`carried_at` has them.
+    """
 
     def file(self, path: str, source: Path) -> None:
         """A copy of a host's file; executable if that is. Set-uid bits are not carried."""
         mode = 0o755 if source.stat().st_mode & 0o111 else 0o644
-        self[merged(path)] = Item("file", mode, source.resolve())
+        self[_place(path)] = Item("file", mode, source.resolve())
 
     def text(self, path: str, content: str, mode: int = 0o644) -> None:
         """A small file of our own."""
-        self[merged(path)] = Item("file", mode, content=content.encode())
+        self[_place(path)] = Item("file", mode, content=content.encode())
 
     def folder(self, path: str, mode: int = 0o755) -> None:
         """An empty folder."""
-        self[merged(path)] = Item("folder", mode)
+        self[_place(path)] = Item("folder", mode)
 
     def link(self, path: str, target: str) -> None:
         """A link to the absolute ``target``; made relative, so that it also holds in an unpacked tree."""
-        place, aim = merged(path), merged(target)
+        place, aim = _place(path), _place(target)
         if place != aim:
             self[place] = Item(
                 "link", 0o777, target=os.path.relpath(f"/{aim}", f"/{PurePosixPath(place).parent}")

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from tare.runners.errors import TareError
-from tare.runners.images.layers import Item
+from tare.runners.images.layers import Item, carried_at
 from tare.runners.provision.unpack import merged
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def add_modules(items: Items, python: Interpreter, files: Sequence[Path]) -> lis
     extensions: list[Path] = []
     uncompiled: list[Path] = []
     for path in files:
-        place = merged(str(path))
+        place = merged(carried_at(str(path)))
         if place in items:
             continue
         try:
@@ -181,7 +181,8 @@ def _files(folder: str, *, trimmed: bool) -> Iterator[Path]:
 
 
 def _cached(path: Path, python: Interpreter) -> str:
-    return merged(str(PurePosixPath(path.parent, "__pycache__", f"{path.stem}.{python.cache_tag}.pyc")))
+    compiled = PurePosixPath(path.parent, "__pycache__", f"{path.stem}.{python.cache_tag}.pyc")
+    return merged(carried_at(str(compiled)))
 
 
 def _fresh(compiled: Path, source: Path) -> bool:

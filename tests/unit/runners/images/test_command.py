@@ -11,6 +11,7 @@ from tare.runners.errors import TareError
 from tare.runners.images import command as command_module
 from tare.runners.images.command import carry_command
 from tare.runners.images.image import ROOT
+from tare.runners.images.layers import carried_at
 
 TRUE = Path(shutil.which("true") or "/bin/true").resolve()
 
@@ -30,14 +31,19 @@ def script(path: Path, text: str) -> Path:
     return path
 
 
+def at(path: Path) -> str:
+    """Where the image has it: the test's folders are below /tmp, which places hide."""
+    return carried_at(str(path))
+
+
 def below(path: Path) -> str:
-    return str(path).lstrip("/")
+    return at(path).lstrip("/")
 
 
 def test_a_program_with_its_libraries(path):
     shutil.copy(TRUE, path / "own")
     made = carry_command(["own", "a", "b=c"])
-    assert made.program.path == str(path / "own")
+    assert made.program.path == at(path / "own")
     assert made.program.arguments == ("a", "b=c")
     assert below(path / "own") in made.items
     assert made.program.interpreter.lstrip("/") in made.items
@@ -49,7 +55,7 @@ def test_a_link_is_kept_as_the_name_it_is_called_by(path):
     shutil.copy(TRUE, path / "real")
     (path / "called").symlink_to("real")
     made = carry_command(["called"])
-    assert made.program.path == str(path / "called")
+    assert made.program.path == at(path / "called")
     assert made.items[below(path / "called")].target == "real"
     assert made.items[below(path / "real")].kind == "file"
 
@@ -59,9 +65,9 @@ def test_scripts_run_by_their_interpreter(path):
     inner = script(path / "inner", f"#!{path}/interpreter -x -y\n")
     outer = script(path / "outer", f"#!{inner} -o\n")
     made = carry_command(["outer", "argument"])
-    assert made.program.path == str(path / "interpreter")
+    assert made.program.path == at(path / "interpreter")
     # As execve(2) has it: each #! line puts itself in front, its options in one piece.
-    assert made.program.arguments == ("-x -y", f"{ROOT}{inner}", "-o", f"{ROOT}{outer}", "argument")
+    assert made.program.arguments == ("-x -y", f"{ROOT}{at(inner)}", "-o", f"{ROOT}{at(outer)}", "argument")
     assert {below(inner), below(outer)} <= made.items.keys()
     assert "is a script" in made.notes[0]
 
@@ -70,7 +76,7 @@ def test_scripts_run_by_their_interpreter(path):
 def test_env_is_resolved(path, line):
     shutil.copy(TRUE, path / "interpreter")
     script(path / "outer", line + "\n")
-    assert carry_command(["outer"]).program.path == str(path / "interpreter")
+    assert carry_command(["outer"]).program.path == at(path / "interpreter")
 
 
 def test_shims_are_seen_through(tmp_path, monkeypatch):
@@ -80,7 +86,7 @@ def test_shims_are_seen_through(tmp_path, monkeypatch):
     script(tmp_path / ".pyenv/bin/pyenv", f"#!/bin/sh\n[ $1 = which ] && echo {real}\n")
     script(tmp_path / ".pyenv/shims/tool", "#!/usr/bin/env bash\nexec pyenv exec tool\n")
     monkeypatch.setenv("PATH", f"{tmp_path}/.pyenv/shims:{tmp_path}/.pyenv/bin:/usr/bin:/bin")
-    assert carry_command(["tool"]).program.path == str(real)
+    assert carry_command(["tool"]).program.path == at(real)
 
 
 def test_files_that_arguments_name_are_carried(path, tmp_path, monkeypatch):
@@ -92,10 +98,57 @@ def test_files_that_arguments_name_are_carried(path, tmp_path, monkeypatch):
     )
     name = f"{tmp_path}/data"
     assert made.program.arguments == (
-        ROOT + name, f"--file={ROOT}{name}", ROOT + name, "/dev/null", "/proc/self/stat", "bin",
+        ROOT + at(name), f"--file={ROOT}{at(name)}", ROOT + at(name), "/dev/null", "/proc/self/stat", "bin",
     )  # fmt: skip
     assert below(tmp_path / "data") in made.items
     assert set(made.carried) == {name}
+
+
+def test_folders_that_arguments_name_are_carried_whole(path, tmp_path, monkeypatch):
+    shutil.copy(TRUE, path / "own")
+    folder = tmp_path / "data"
+    (folder / "in/empty").mkdir(parents=True)
+    (folder / "in/file").write_text("x")
+    monkeypatch.chdir(folder)
+    made = carry_command(
+        ["own", str(folder), "in", "./in", ".", f"--into={folder}/in", "/tmp", "/proc", "/dev"]
+    )
+    assert made.program.arguments == (
+        ROOT + at(folder), "in", f"{ROOT}{at(folder)}/in", ROOT + at(folder), f"--into={ROOT}{at(folder)}/in",
+        "/tmp", "/proc", "/dev",
+    )  # fmt: skip
+    assert made.items[below(folder / "in/file")].kind == "file"
+    assert made.items[below(folder / "in/empty")].kind == "folder"
+
+
+def test_a_folder_that_is_too_large_is_refused_by_name(path, tmp_path, monkeypatch):
+    shutil.copy(TRUE, path / "own")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/file").write_bytes(bytes(4 << 20))
+    monkeypatch.setattr(command_module, "LIMIT_BYTES", 3 << 20)
+    with pytest.raises(TareError, match=r"the folder .*/data has 4 MB.*Name a smaller one"):
+        carry_command(["own", f"{tmp_path}/data"])
+
+
+def test_the_root_folder_as_an_argument_is_refused(path):
+    shutil.copy(TRUE, path / "own")
+    with pytest.raises(TareError, match="another one in every place"):
+        carry_command(["own", "/"])
+
+
+@pytest.mark.parametrize("line", [b"#!/bin/sh\r\n", b"#! /bin/sh\r\n", b"#!/bin/sh -e\r\n"])
+def test_a_carriage_return_is_a_part_of_the_name_as_for_the_kernel(path, line):
+    (path / "own").write_bytes(line + b"exit 0\n")
+    (path / "own").chmod(0o755)
+    with pytest.raises(TareError, match="carriage return"):
+        carry_command(["own"])
+
+
+def test_tabs_part_the_words_of_a_script_line(path):
+    shutil.copy(TRUE, path / "interpreter")
+    script(path / "own", f"#!\t{path}/interpreter\t -x  \n")
+    made = carry_command(["own"])
+    assert made.program.arguments[0] == "-x"
 
 
 def test_extra_files_programs_and_folders(path, tmp_path):
