@@ -1,1 +1,1 @@
-"""Places that a Kubernetes cluster makes, and a cluster of one node to try that with."""
+"""Run pods in a Kubernetes cluster, and bring up a cluster of one node for tests."""

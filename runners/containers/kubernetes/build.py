@@ -1,8 +1,8 @@
-"""Builds Kubernetes' server programs from the distribution's source package, into the cache.
+"""Build Kubernetes' server programs from the distribution's source package into the cache.
 
-Debian has the clients only. Its own recipe (``make WHAT=…``) generates all code anew, wants rsync and jq, and builds
-for a quarter of an hour; what is missing in the source is one generated file alone, so that is made, and then
-``go build`` does the rest. The package's patches are for ``kubectl``, which is not built here.
+Debian packages only the clients. The source's own recipe (``make WHAT=…``) regenerates all code, needs rsync and jq, and
+takes a quarter of an hour. Only one generated file is missing in the source, so that file is generated here and
+``go build`` does the rest. The package's patches concern ``kubectl``, which is not built.
 """
 
 from __future__ import annotations
@@ -28,21 +28,25 @@ if TYPE_CHECKING:
 
 PROGRAMS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet")
 RECIPE = "2"
-"""Changes with what is built, or how: entries of the cache that were built otherwise are then not used."""
+"""Version of the recipe; raise it when something is built differently, so that old cache entries are not used."""
 GO = Packages(("golang-1.19-go",), only=r"golang-1\.19-(go|src)")
-"""The newest Go that builds Kubernetes 1.20, and the one of Debian 12."""
+"""Go of Debian 12, the newest that builds Kubernetes 1.20."""
 NEEDED_BYTES = 5 << 30
+"""Disk space that the build takes."""
 MODULE = "k8s.io/kubernetes"
 OPENAPI = "pkg/generated/openapi"
 _NOT_FOR_OPENAPI = ("code-generator/", "sample-apiserver/", "kube-openapi/")
 
 
 def servers(provision: Provision) -> Entry:
-    """The folder of the programs; its facts have the ``version`` and what the build took.
+    """Find the programs in the cache, or build them.
+
+    Returns:
+        The folder of the programs, with their ``version`` and ``build_seconds`` among its facts.
 
     Raises:
         Missing: they are not in the cache, and cannot be built here.
-        TareError: the build fails; the text has the compiler's words.
+        TareError: the build failed; the message quotes the compiler.
     """
     key = f"{distribution()} {GO.names} {PROGRAMS} {RECIPE}"
     found = provision.store.find("kubernetes", key) if provision.offline else None
@@ -59,7 +63,7 @@ def _build(provision: Provision, content: Path) -> Mapping[str, Any]:
     free = shutil.disk_usage(content).free
     if free < NEEDED_BYTES:
         raise TareError(
-            f"Building Kubernetes takes {NEEDED_BYTES >> 30} GiB for a while, and {content} has {free >> 30} GiB free. "
+            f"Building Kubernetes needs {NEEDED_BYTES >> 30} GiB for a while, and {content} has {free >> 30} GiB free. "
             "Free some space, or set TARE_CACHE to a folder on a larger disk."
         )
     began = time.monotonic()
@@ -68,7 +72,7 @@ def _build(provision: Provision, content: Path) -> Mapping[str, Any]:
         version, archive = fetch_source("kubernetes", Path(temporary), provision.store)
         workshop = Workshop(go, Path(temporary))
         unpack_source(archive, workshop.source)
-        provision.progress(f"building Kubernetes {version} from source, some ten minutes on two CPUs")
+        provision.progress(f"building Kubernetes {version} from source, about ten minutes on two CPUs")
         workshop.generate()
         for name in PROGRAMS:
             provision.progress(f"building {name}")
@@ -78,29 +82,53 @@ def _build(provision: Provision, content: Path) -> Mapping[str, Any]:
 
 
 def unpack_source(archive: Path, to: Path) -> None:
-    """Unpack an upstream archive without its top folder."""
+    """Unpack an upstream archive without its top folder.
+
+    ``TarFile.extract`` is not used: it is safe only with a filter, and filters came with Python 3.11.4.
+
+    Raises:
+        TareError: a member would land outside the folder, or is neither file, folder nor symbolic link.
+    """
     to.mkdir(parents=True)
+    top = to.resolve()
     with tarfile.open(archive) as tar:
         for member in tar:
-            _, _, member.name = member.name.partition("/")
-            if member.name:
-                tar.extract(member, to, filter="tar")
+            name = member.name.partition("/")[2].strip("/")
+            if not name:
+                continue
+            target = top / name
+            if ".." in target.parts or not target.parent.resolve().is_relative_to(top):
+                raise TareError(f"{archive} has a member outside of it: {member.name!r}")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            content = tar.extractfile(member) if member.isreg() else None
+            if member.isdir():
+                target.mkdir(exist_ok=True)
+            elif member.issym():
+                target.symlink_to(member.linkname)
+            elif content is not None:
+                with target.open("xb") as file:
+                    shutil.copyfileobj(content, file)
+                target.chmod(0o755 if member.mode & 0o111 else 0o644)
+            else:
+                raise TareError(f"{archive} has a member of an unknown kind: {member.name!r}")
 
 
 @dataclass(frozen=True, slots=True)
 class Workshop:
-    """A Go compiler and a source tree where the compiler of before modules looks for it."""
+    """A Go compiler, and a source tree laid out for builds without modules (``GOPATH``)."""
 
     go: Path
+    """Root of Go."""
     folder: Path
+    """Folder of the source, objects and programs."""
 
     @property
     def source(self) -> Path:
-        """The source's top folder."""
+        """Top folder of the Kubernetes source."""
         return self.folder / "path/src" / MODULE
 
     def generate(self) -> None:
-        """Make the API's description, which the source lacks, as ``make gen_openapi`` does."""
+        """Generate the description of the API, which the source lacks, as ``make gen_openapi`` does."""
         generator = self.folder / "openapi-gen"
         self.build("vendor/k8s.io/kube-openapi/cmd/openapi-gen", generator, "")
         self._run(
@@ -110,7 +138,12 @@ class Workshop:
         )
 
     def build(self, package: str, program: Path, version: str) -> None:
-        """Compile one program, static.
+        """Compile one program, statically linked.
+
+        Args:
+            package: import path below the module's.
+            program: file to write.
+            version: of the source package; empty: compile none into it.
 
         Raises:
             TareError: it cannot be compiled.
@@ -147,7 +180,7 @@ class Workshop:
 
 
 def described_packages(source: Path) -> list[str]:
-    """The packages whose types the API's description has, as import paths below the module's."""
+    """List the packages whose types are in the description of the API, as import paths below the module's."""
     return sorted({_import_path(file.parent.relative_to(source)) for file in _tagged(source)})
 
 
@@ -166,13 +199,13 @@ def _tagged(source: Path) -> Iterator[Path]:
 
 
 def _import_path(folder: Path) -> str:
-    """What is staged is imported through ``vendor``, which has links to it."""
+    """Convert a folder to an import path: staged packages are imported through links in ``vendor``."""
     text = str(folder)
     return f"vendor/{text.removeprefix('staging/src/')}" if text.startswith("staging/src/") else text
 
 
 def _unlock(folder: Path) -> None:
-    """Go's cache of sources is read-only, which keeps ordinary users from removing it."""
+    """Make Go's read-only cache of sources removable for ordinary users."""
     for top, _, _ in os.walk(folder):
         if not os.access(top, os.W_OK):
             Path(top).chmod(0o755)

@@ -1,4 +1,4 @@
-"""What is a run's own in a cluster, its namespace, and its removal."""
+"""Name a run's namespace in a cluster, and remove it with everything in it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tare.runners.provision.tools import Provision
 
 
 def namespace_of(run: str) -> str:
-    """A run's Kubernetes namespace: a DNS label (RFC 1123)."""
+    """Compose the name of a run's Kubernetes namespace, a DNS label (RFC 1123)."""
     return re.sub(r"[^a-z0-9-]", "-", f"tare-{run}".lower())[:40].strip("-")
 
 
@@ -26,18 +26,21 @@ def clear_kubernetes(where: str, run: str) -> list[str]:
 
     Args:
         where: ``CONTEXT@KUBECONFIG``.
-        run: whose.
+        run: the run id.
+
+    Returns:
+        One phrase for each thing removed.
 
     Raises:
-        ClusterError: it does not answer, or refuses.
+        ClusterError: the cluster does not answer or refuses.
     """
     context, _, kubeconfig = where.partition("@")
     files = [Path(each) for each in kubeconfig.split(os.pathsep) if each]
     if files and not any(file.exists() for file in files):
-        return []  # a cluster for trying, gone with its files
+        return []  # a test cluster, gone with its files
     tool = Provision(default_cache(), offline=True).here("kubectl")
     if tool is None:
-        raise ClusterError("kubectl is not installed any more", remedy="apt-get install kubernetes-client")
+        raise ClusterError("kubectl is no longer installed", remedy="apt-get install kubernetes-client")
     kubectl = Kubectl(tool, kubeconfig, context)
     namespace = namespace_of(run)
     if not kubectl.run("get", "namespace", namespace, "--ignore-not-found"):

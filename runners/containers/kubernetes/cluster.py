@@ -1,8 +1,8 @@
-"""A Kubernetes cluster of one node, for trying and testing: brought up, used, and gone without a trace.
+"""Bring up a Kubernetes cluster of one node for tests, and remove it without a trace.
 
-All of it, etcd, the API server, controllers, scheduler, kubelet and containerd, runs in one enclosure
-(:mod:`tare.runners.containers.cri.enclosure`), with an Ethernet pair as the way in. The kubelet wants other values in six sysctls of
-the host, so in there files with just these values lie over them: the host's stay as they are.
+Everything, etcd, API server, controllers, scheduler, kubelet and containerd, runs in one enclosure
+(:mod:`tare.runners.containers.cri.enclosure`), reached through a pair of network devices. The kubelet requires certain
+values of six sysctls, so files with these values are bound over them in the enclosure; the host's stay as they are.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from tare.runners.provision.tools import Provision, Tool
 
 NODE = "tare"
+"""Name of the node."""
 START_SECONDS = 180.0
+"""Time limit for the API server, and again for the node, to be ready."""
 SYSCTLS = {
     "vm/overcommit_memory": "1",
     "vm/panic_on_oom": "0",
@@ -39,7 +41,7 @@ SYSCTLS = {
     "kernel/keys/root_maxkeys": "1000000",
     "kernel/keys/root_maxbytes": "25000000",
 }
-"""What a kubelet sets (``setupKernelTunables`` of its container manager)."""
+"""Values that a kubelet sets (``setupKernelTunables`` of its container manager)."""
 CONTROLLERS = (
     "namespace",
     "serviceaccount",
@@ -48,15 +50,15 @@ CONTROLLERS = (
     "podgc",
     "garbagecollector",
 )
-"""Without them namespaces stay, pods wait for their service account, and a node keeps the mark that it is not ready."""
+"""Needed controllers: without them namespaces stay, pods wait for a service account, and nodes stay tainted."""
 
 
 @dataclass(slots=True)
 class Cluster:
-    """A context manager: entering it brings the cluster up, which takes some ten seconds."""
+    """Cluster of one node. Entering the context brings it up, in about ten seconds; leaving it removes everything."""
 
     run: str
-    """Names all that is made on the host, which must be registered as a run's."""
+    """Run id, which names everything made on the host; the run must be registered."""
     workdir: Path
     provision: Provision
     programs: Path
@@ -68,17 +70,17 @@ class Cluster:
 
     @property
     def kubeconfig(self) -> Path:
-        """What ``KUBECONFIG`` has to be."""
+        """Path of the cluster's kubeconfig."""
         return self._enclosure.folder / "kubeconfig"
 
     @property
     def containerd(self) -> Path:
-        """The node's socket, for loading images."""
+        """Path of the node's containerd socket, for loading images."""
         return self._enclosure.folder / SOCKET
 
     @property
     def kubectl(self) -> Kubectl:
-        """The client of the cluster's own version, aimed at it."""
+        """Client of the same version as the cluster."""
         return Kubectl(self._fetched("kubectl"), str(self.kubeconfig))
 
     def __enter__(self) -> Self:
@@ -93,7 +95,7 @@ class Cluster:
         self.close()
 
     def close(self) -> None:
-        """Idempotent."""
+        """Remove the cluster. Idempotent."""
         if self._interface:
             ip("link", "delete", self._interface, strict=False)
             self._interface = ""
@@ -122,7 +124,7 @@ class Cluster:
                           ("route", "add", "default", "via", str(network[1]))):  # fmt: skip
                 subprocess.run([*inside, *words], check=True, stdin=subprocess.DEVNULL)
 
-        # Without its server, a controller manager and a scheduler end again.
+        # The controller manager, the scheduler and the kubelet are held: without a server they would end.
         self._enclosure.start(*self._daemons(), held=3, connect=connect)
         with await_ready(self._enclosure), tempfile.TemporaryFile() as archive:
             write_pause(self.provision.cache, archive)
@@ -145,7 +147,7 @@ class Cluster:
         return ""
 
     def _complaint(self) -> str:
-        """What the node still lacks."""
+        """Say why the node is not ready; empty if it is."""
         try:
             node = self.kubectl.ask("get", "node", NODE)
             self.kubectl.ask("get", "serviceaccount", "default")
@@ -183,7 +185,7 @@ class Cluster:
             (folder / "sysctl" / name.replace("/", ".")).write_text(f"{value}\n", "ascii")
 
     def _kubelet(self) -> Mapping[str, Any]:
-        """KubeletConfiguration. Nobody but the host reaches it, so it needs no certificates of its own."""
+        """Compose the KubeletConfiguration. Only the host can reach the kubelet, so it needs no certificates."""
         return {
             "apiVersion": "kubelet.config.k8s.io/v1beta1",
             "kind": "KubeletConfiguration",

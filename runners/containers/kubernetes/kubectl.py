@@ -1,6 +1,6 @@
-"""kubectl, and what it says: everything that is asked of a cluster outside of timed regions goes through it.
+"""Query a cluster by kubectl, outside of timed regions.
 
-So whatever way of logging in a kubeconfig has (certificates, tokens, a cloud's helper program) works here too.
+This way every kind of login that a kubeconfig may have works: certificates, tokens, a cloud's helper program.
 """
 
 from __future__ import annotations
@@ -20,44 +20,44 @@ if TYPE_CHECKING:
 
 ASK_SECONDS = 10.0
 PROBE_SECONDS = 5.0
-REMEDY = "set KUBECONFIG to a cluster's, or try one: `nox -s kubernetes`"
+REMEDY = "set KUBECONFIG to that of a cluster, or try one: `nox -s kubernetes`"
 PASSED = ("HOME", "PATH", "KUBECONFIG", "SSL_CERT_FILE", "SSL_CERT_DIR", "HTTPS_PROXY", "NO_PROXY")
-"""Of our environment, what kubectl and the helper programs of kubeconfigs live by."""
+"""Environment variables that kubectl and the helper programs of kubeconfigs need."""
 
 
 class ClusterError(PlaceFailure):
-    """The cluster cannot be reached, or refuses."""
+    """The cluster cannot be reached or refuses a request."""
 
     absent = True
-    """As far as a client that failed can tell: what the run has in it is tried again."""
+    """Always true, since kubectl does not tell the two apart: clean-up is tried again at a later start."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kubectl:
-    """The program, aimed at one cluster."""
+    """kubectl for one cluster."""
 
     tool: Tool
     kubeconfig: str = ""
-    """``KUBECONFIG`` for it; empty: as the user has it."""
+    """Value of ``KUBECONFIG``; empty: the user's."""
     context: str = ""
-    """Of the kubeconfig; empty: its current one."""
+    """Context in the kubeconfig; empty: the current one."""
 
     @property
     def environ(self) -> dict[str, str]:
-        """Its environment."""
+        """Whole environment of kubectl."""
         passed = {name: os.environ[name] for name in PASSED if name in os.environ}
         given = {"KUBECONFIG": self.kubeconfig} if self.kubeconfig else {}
         return {**passed, **self.tool.environ, **given}
 
     def argv(self, *arguments: str) -> tuple[str, ...]:
-        """A command line."""
+        """Compose a command line for this cluster."""
         return self.tool.argv(*(("--context", self.context) if self.context else ()), *arguments)
 
     def run(self, *arguments: str, seconds: float = ASK_SECONDS, stdin: str = "") -> str:
-        """Run it to its end; returns what it wrote.
+        """Run kubectl to its end and return its output.
 
         Raises:
-            ClusterError: it failed, or took too long; the text has its words.
+            ClusterError: it failed or timed out; the message quotes it.
         """
         try:
             done = subprocess.run(
@@ -76,9 +76,13 @@ class Kubectl:
         return done.stdout
 
     def ask(self, *arguments: str, seconds: float = ASK_SECONDS) -> Mapping[str, Any]:
-        """As :meth:`run`, for what answers in JSON."""
+        """Run kubectl and parse its output as JSON.
+
+        Raises:
+            ClusterError: see :meth:`run`; or the output is not JSON.
+        """
         try:
             found: Mapping[str, Any] = json.loads(self.run(*arguments, "--output", "json", seconds=seconds))
         except ValueError as error:
-            raise ClusterError(f"kubectl {arguments[0]} answered what is no JSON: {error}") from error
+            raise ClusterError(f"kubectl {arguments[0]} did not answer in JSON: {error}") from error
         return found

@@ -1,10 +1,10 @@
-"""The runner ``kubernetes``: ``kubectl run -i --rm …`` in the cluster of the user's kubeconfig.
+"""Run pods by ``kubectl run -i --rm …`` in the cluster of the user's kubeconfig.
 
-All that a run makes is in a namespace of its own, ``tare-<run>``, which is removed with all that is in it. The image
-has to be on the node: where the node is this very host (it says the same boot id), it is loaded into the node's
-containerd; for any other cluster the setting ``kubernetes.image`` names one that its nodes can pull.
+Everything that a run makes is in the namespace ``tare-<run>``, which is removed as a whole. The image has to be on the
+node: if the node is this host (it reports the same boot id), the image is loaded into the node's containerd; for other
+clusters the setting ``kubernetes.image`` names one that the nodes can pull.
 
-The agent's clock is the host's if the node is this host, else it is mapped, as a guest's is.
+If the node is this host, the agent's clock is the host's; otherwise it is mapped, like a guest's.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tare.runners.containers.cri.images import NAMESPACE as CRI_NAMESPACE
-from tare.runners.containers.cri.images import import_image
+from tare.runners.containers.cri.images import REMOVE_SECONDS, import_image
 from tare.runners.containers.engines.clearing import repository
+from tare.runners.containers.engines.container import Terms
 from tare.runners.containers.engines.place import EnginePlace, Observer
 from tare.runners.containers.kubernetes.clearing import namespace_of, remove_namespace
 from tare.runners.containers.kubernetes.kubectl import PROBE_SECONDS, REMEDY, ClusterError, Kubectl
@@ -39,15 +40,16 @@ if TYPE_CHECKING:
 
     from tare.results.record import Accelerator
     from tare.runners.context import RunContext, Supplies
-    from tare.runners.host.cgroups.group import Cgroup
     from tare.runners.images.image import Image
     from tare.runners.model import Limits
     from tare.runners.provision.tools import Provision, Tool
 
 HELLO_SECONDS = 90.0
+"""Time limit for the agent's first message."""
 LEAVE_SECONDS = 60.0
-"""For the pod to be removed from the cluster."""
+"""Time limit for the pod's removal from the cluster."""
 NODE_SOCKETS = ("/run/containerd/containerd.sock", "/run/k3s/containerd/containerd.sock")
+"""Sockets of the node's containerd in common distributions of Kubernetes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +58,7 @@ class _Prepared:
     watch: PodWatch
     image: str
     same_host: bool
-    limits: Limits
-    facts: Mapping[str, object]
-    achieved: Cgroup | None
-    """Of the trial place."""
+    terms: Terms
 
 
 class Kubernetes:
@@ -77,14 +76,14 @@ class Kubernetes:
         socket: str = "",
         sockets: tuple[str, ...] = NODE_SOCKETS,
     ) -> None:
-        """Make it; nothing is asked of the cluster yet.
+        """Make the runner without asking the cluster anything yet.
 
         Args:
-            context: of the run.
-            provision: has kubectl.
-            image: reference of an image that nodes can pull and that has the suite's in it; empty: load it.
-            socket: of the node's containerd on this host; empty: the first of ``sockets`` that is there.
-            sockets: where distributions of Kubernetes have it.
+            context: the run's.
+            provision: provides kubectl.
+            image: reference of an image that the nodes can pull and that contains the suite's; empty: load the image.
+            socket: path of the node's containerd socket on this host; empty: the first of ``sockets`` that exists.
+            sockets: usual paths of that socket.
         """
         self._context, self._provision = context, provision
         self._image, self._sockets = image, (socket,) if socket else sockets
@@ -106,20 +105,21 @@ class Kubernetes:
             node = chosen_node(Kubectl(tool), PROBE_SECONDS)
         except ClusterError as error:
             return Probe(ok=False, reason=error.reason, remedy=REMEDY)
-        facts = {**_facts_of(node), "same_host": is_this_host(node), "client": _client(tool)}
+        facts = {"engine": _engine(node), "same_host": is_this_host(node), "client": _client(tool)}
         if refusal := self._no_image(node):
             return Probe(ok=False, reason=refusal[0], remedy=refusal[1], facts=facts)
         return Probe(ok=True, facts=facts)
 
     def prepare(self, image: Image, limits: Limits) -> None:
-        """See :class:`tare.runners.context.Runner`. Ends with an opening that nobody measures: it shows that all works."""
+        """See :class:`tare.runners.context.Runner`. Ends with one unmeasured opening, to show that everything works."""
         self.close()
         try:
             self._prepare(image, limits)
             with self.open() as place:
                 place.run(Job())
                 assert self._prepared is not None  # noqa: S101 - see _prepare
-                self._prepared = replace(self._prepared, achieved=place.cgroup)
+                terms = replace(self._prepared.terms, achieved=place.cgroup)
+                self._prepared = replace(self._prepared, terms=terms)
         except BaseException:
             self.close()
             raise
@@ -142,16 +142,17 @@ class Kubernetes:
             watch=watch,
             image=tag,
             same_host=is_this_host(node),
-            limits=limits,
-            facts={
-                "kernel": node["status"]["nodeInfo"]["kernelVersion"],
-                "root": "the node's snapshot",
-                "network": "pod network of the cluster",
-                "scratch_file_system": "the node's, as an emptyDir",
-                "user_namespace": False,
-                **_facts_of(node),
-            },
-            achieved=None,
+            terms=Terms(
+                limits,
+                {
+                    "kernel": node["status"]["nodeInfo"]["kernelVersion"],
+                    "root": "the node's snapshot",
+                    "network": "pod network of the cluster",
+                    "scratch_file_system": "the node's, as an emptyDir",
+                    "user_namespace": False,
+                    "engine": _engine(node),
+                },
+            ),
         )
 
     def open(self, first: Job | None = None) -> EnginePlace:
@@ -163,33 +164,24 @@ class Kubernetes:
         name = f"{self.name}-{next(self._numbers)}"
         pod = f"{self.namespace}-{name}"[-63:].strip("-.")
         agent = agent_argv("/tare-agent", run, name, speaks_first=False)
+        overrides = pod_of(pod, made.image, agent, made.terms.limits, run, loaded=not self._image)
         plan = CommandPlan(
             context=self._context,
             name=name,
             launcher=self._context.launcher,
-            limits=made.limits,
+            limits=made.terms.limits,
             root="/",
             scratch="/scratch",
-            facts=made.facts,
+            facts=made.terms.facts,
             host_address=None,
             what="kubectl run",
             argv=made.kubectl.argv(
                 *("run", pod, "--namespace", self.namespace, "--stdin", "--rm", "--wait", "--quiet"),
-                *(
-                    "--restart",
-                    "Never",
-                    "--pod-running-timeout",
-                    f"{HELLO_SECONDS:.0f}s",
-                    "--image",
-                    made.image,
-                ),
-                *(
-                    "--overrides",
-                    json.dumps(pod_of(pod, made.image, agent, made.limits, run, loaded=not self._image)),
-                ),
+                *("--restart", "Never", "--pod-running-timeout", f"{HELLO_SECONDS:.0f}s"),
+                *("--image", made.image, "--overrides", json.dumps(overrides)),
             ),
             environ=made.kubectl.environ,
-            foretold=self._foretold(made, name) if first else None,
+            foretold=made.terms.foretold(run, name) if first else None,
             speaks_first=False,
             same_clock=made.same_host,
             hello_seconds=HELLO_SECONDS,
@@ -200,7 +192,7 @@ class Kubernetes:
             events=lambda _since, _until: made.watch.events(pod),
             source="pod watch",
             ailing=lambda: _ailing(made.kubectl),
-            cgroup=made.achieved.describe() if made.achieved else "",
+            cgroup=made.terms.described,
         )
         return EnginePlace(plan, first, observer)
 
@@ -209,32 +201,26 @@ class Kubernetes:
         self._prepared = None
         self._undo.close()
 
-    def _foretold(self, made: _Prepared, name: str) -> Cgroup | None:
-        """What limits a place that lives too short to be looked at: what limited the trial place."""
-        if made.achieved is None:
-            return None
-        return replace(made.achieved, run=self._context.run, name=name, folders={}, tasks=[], parents=[])
-
     def _no_image(self, node: Mapping[str, Any]) -> tuple[str, str] | None:
-        """Why the node cannot have the suite's image, and what to do; ``None``: it can."""
+        """Say why the node cannot get the suite's image, and give a remedy; ``None``: it can."""
         if self._image:
             return None
-        remedy = "push the image where its nodes can pull it, and name it: `--kubernetes-image REFERENCE`"
+        remedy = "push the image to where the nodes can pull it, and name it: `--kubernetes-image REFERENCE`"
         if not is_this_host(node):
             return "the cluster's node is another machine, where the image cannot be loaded", remedy
         if self._socket() is None:
-            return f"there is no containerd of the node at {' or '.join(self._sockets)}", (
+            return f"the node's containerd is not at {' or '.join(self._sockets)}", (
                 f"name its socket: `--kubernetes-containerd PATH`; or {remedy}"
             )
         if not os.access(str(self._socket()), os.W_OK):
-            return f"{self._socket()} is not open to this user", f"run as root; or {remedy}"
+            return f"this user may not use {self._socket()}", f"run as root; or {remedy}"
         return None
 
     def _socket(self) -> str | None:
         return next((each for each in self._sockets if Path(each).exists()), None)
 
     def _load(self, image: Image) -> str:
-        """Load the image into the node's containerd."""
+        """Load the image into the node's containerd, and return its reference."""
         context, socket = self._context, self._socket()
         assert socket is not None  # noqa: S101 - _no_image looked
         ctr = self._provision.tool("ctr")
@@ -257,7 +243,7 @@ def make(supplies: Supplies, _name: str) -> Kubernetes:
 def pod_of(
     name: str, image: str, agent: tuple[str, ...], limits: Limits, run: str, *, loaded: bool
 ) -> dict[str, object]:
-    """The pod, as ``--overrides`` takes it: containers are replaced whole, so all is said here."""
+    """Compose the pod for ``--overrides``, completely, since kubectl replaces whole containers."""
     resources: dict[str, str] = {"memory": str(limits.memory_bytes)}
     if limits.cpus < (os.cpu_count() or 1):
         resources["cpu"] = str(limits.cpus)
@@ -287,10 +273,10 @@ def pod_of(
 
 
 def chosen_node(kubectl: Kubectl, seconds: float = 10.0) -> Mapping[str, Any]:
-    """The cluster's only node, or one of many.
+    """Choose a node that is ready, this host if it is one.
 
     Raises:
-        ClusterError: the cluster does not answer, or has no node that is ready.
+        ClusterError: the cluster does not answer, or none of its nodes is ready.
     """
     nodes = (
         kubectl.ask("get", "nodes", "--request-timeout", f"{seconds:.0f}s", seconds=seconds + 1).get("items")
@@ -307,12 +293,12 @@ def chosen_node(kubectl: Kubectl, seconds: float = 10.0) -> Mapping[str, Any]:
 
 
 def is_this_host(node: Mapping[str, Any]) -> bool:
-    """Whether the node's kernel is the one that we run on."""
+    """Tell whether a node is this host, by its boot id."""
     return bool(boot_id()) and node["status"]["nodeInfo"].get("bootID") == boot_id()
 
 
 def remove_pod(kubectl: Kubectl, namespace: str, pod: str) -> None:
-    """Remove a pod at once; one that is gone is fine."""
+    """Remove a pod at once. Does nothing if it is gone."""
     kubectl.run(
         *("delete", "pod", pod, "--namespace", namespace, "--ignore-not-found", "--grace-period", "1"),
         seconds=60,
@@ -321,17 +307,22 @@ def remove_pod(kubectl: Kubectl, namespace: str, pod: str) -> None:
 
 def _remove_image(ctr: Tool, socket: str, tag: str) -> None:
     command = ctr.argv("--address", socket, "--namespace", CRI_NAMESPACE, "images", "rm", tag)
-    with suppress(OSError, subprocess.SubprocessError):  # the run's registration keeps it for later
-        subprocess.run(command, env=dict(ctr.environ), capture_output=True, check=False, timeout=60)
+    with suppress(
+        OSError, subprocess.SubprocessError
+    ):  # the run's registration makes a later start remove it
+        subprocess.run(
+            command, env=dict(ctr.environ), capture_output=True, check=False, timeout=REMOVE_SECONDS
+        )
 
 
-def _facts_of(node: Mapping[str, Any]) -> dict[str, object]:
+def _engine(node: Mapping[str, Any]) -> str:
+    """Give the versions of the node's kubelet and container runtime."""
     info = node["status"]["nodeInfo"]
-    return {"engine": f"Kubernetes {info['kubeletVersion']}, {info['containerRuntimeVersion']}"}
+    return f"Kubernetes {info['kubeletVersion']}, {info['containerRuntimeVersion']}"
 
 
 def _client(tool: Tool) -> str:
-    """Kubectl's version, of a line that has much else."""
+    """Pick the version out of the line that kubectl prints."""
     found = re.search(r"v\d+\.\d+\.\d+[^\s\",]*", tool.version)
     return f"kubectl {found[0]}" if found else tool.version
 

@@ -1,4 +1,4 @@
-"""What a cluster says of pods while they come and go: one watch for all of a run's, which sleeps between."""
+"""Watch a run's pods by one `kubectl get --watch`, and note when the cluster reports each change."""
 
 from __future__ import annotations
 
@@ -16,17 +16,20 @@ if TYPE_CHECKING:
     from tare.runners.containers.kubernetes.kubectl import Kubectl
 
 DELETED_SECONDS = 3.0
-"""For the last event to arrive after the client has returned."""
+"""Longest wait for the last event after the client has returned."""
 
 
 @dataclass(slots=True)
 class PodWatch:
-    """A context manager; times are those at which news arrived here, ``CLOCK_REALTIME`` in ns."""
+    """Watch of the pods in a namespace. A context manager; it runs one process and one thread.
+
+    Times are those at which events arrived here, in ns of ``CLOCK_REALTIME``.
+    """
 
     kubectl: Kubectl
     namespace: str
     run: str
-    """Whose pods they are: marks the process."""
+    """Run id, which marks the process for clean-up."""
     _seen: dict[str, dict[str, int]] = field(default_factory=dict)
     _news: threading.Condition = field(default_factory=threading.Condition)
     _process: subprocess.Popen[bytes] | None = None
@@ -56,7 +59,11 @@ class PodWatch:
                 self._process.stdout.close()
 
     def events(self, pod: str) -> list[tuple[str, int]]:
-        """What came of a pod, by the names of :mod:`tare.runners.containers.engines.phases`, once its removal was told."""
+        """List a pod's events, waiting for that of its removal.
+
+        Returns:
+            Names as in :mod:`tare.runners.containers.engines.phases`, each with its time, in order.
+        """
         deadline = time.monotonic() + DELETED_SECONDS
         with self._news:
             while "remove" not in self._seen.get(pod, {}) and (left := deadline - time.monotonic()) > 0:
@@ -65,7 +72,7 @@ class PodWatch:
             return sorted(self._seen.pop(pod, {}).items(), key=lambda each: each[1])
 
     def take(self, event: Mapping[str, Any], now_ns: int) -> None:
-        """Note what an event says for the first time."""
+        """Note the states that a pod has reached by an event."""
         pod = event.get("object", {})
         name = pod.get("metadata", {}).get("name", "")
         with self._news:
@@ -86,7 +93,10 @@ class PodWatch:
 
 
 def states(kind: str, status: Mapping[str, Any]) -> Iterator[str]:
-    """What an event says of its pod: ``create``: it has a node; ``start``: its container runs; ``die``; ``remove``."""
+    """List the states of the pod in an event.
+
+    ``create``: it has a node. ``start``: its container runs. ``die``: its container has ended. ``remove``: it is gone.
+    """
     conditions = {each.get("type"): each.get("status") for each in status.get("conditions") or ()}
     if conditions.get("PodScheduled") == "True":
         yield "create"
@@ -101,19 +111,19 @@ def states(kind: str, status: Mapping[str, Any]) -> Iterator[str]:
 
 
 class Documents:
-    """Cuts a stream into the JSON documents in it."""
+    """Splitter of a stream of JSON documents."""
 
     def __init__(self) -> None:
         self._text = ""
         self._bytes = b""
 
     def feed(self, data: bytes) -> Iterator[Mapping[str, Any]]:
-        """The documents that are whole now."""
+        """Take more of the stream, and return the documents that are now complete."""
         self._bytes += data
         try:
             self._text += self._bytes.decode()
             self._bytes = b""
-        except UnicodeDecodeError:  # cut inside a character
+        except UnicodeDecodeError:  # the data ends within a character
             return
         decoder = json.JSONDecoder()
         while self._text.strip():

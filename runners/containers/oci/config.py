@@ -1,8 +1,9 @@
-"""A bundle's ``config.json`` (OCI runtime specification 1.0.2), as a pure function of what the place shall be.
+"""Compose a bundle's ``config.json`` (OCI runtime specification 1.0.2). Pure functions.
 
-Namespaces, capabilities and the system call filter are our own container's (:mod:`tare.runners.containers.namespaces.rung_steps`); mounts, masked
-and read-only paths are what ``runc spec`` writes. An ordinary user's container begins in a user namespace that is there
-already, so it has no cgroups to set up, no devices rules, and no ids but root's.
+Namespaces, capabilities and the system call filter are those of our own container
+(:mod:`tare.runners.containers.namespaces.rung_steps`); mounts, masked and read-only paths are what ``runc spec``
+writes. An ordinary user's container begins in an existing user namespace, so it has no cgroups, no device rules and no
+ids but root's.
 """
 
 from __future__ import annotations
@@ -43,28 +44,28 @@ _READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-tr
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bundle:
-    """What a container is to be."""
+    """Everything that decides a container's configuration."""
 
     agent: tuple[str, ...]
-    """The process, with paths as the container sees them."""
+    """Command line of the process, with paths as the container sees them."""
     environ: Mapping[str, str]
     root: Path
     scratch: Path
-    """Of the host; becomes ``/scratch``."""
+    """Folder of the host that becomes ``/scratch``."""
     limits: Limits
     host_cpus: int
     disk: str = ""
     """``major:minor`` of the disk that the scratch folder is on; empty: no I/O limits."""
     cgroups_path: str = ""
-    """Where the runtime makes the container's cgroups; empty: it makes none."""
+    """Path at which the runtime makes the container's cgroups; empty: it makes none."""
     limit_processes: bool = False
-    """By an rlimit, where no cgroup does; a user namespace counts its own."""
+    """Limit processes by an rlimit, because no cgroup does. A user namespace counts its own."""
     filtered: bool = True
-    """With the system call filter; gVisor takes none, as no call of its guests reaches the host's kernel."""
+    """Install the system call filter. gVisor needs none: no call of its guests reaches the host's kernel."""
 
 
 def config(bundle: Bundle) -> dict[str, Any]:
-    """The content of ``config.json``."""
+    """Compose the content of ``config.json``."""
     limited = bool(bundle.cgroups_path)
     linux: dict[str, Any] = {
         "namespaces": [{"type": kind} for kind in ("pid", "network", "ipc", "uts", "mount", "cgroup")],
@@ -86,7 +87,7 @@ def config(bundle: Bundle) -> dict[str, Any]:
 
 
 def _denied() -> Iterator[dict[str, Any]]:
-    """The rules of :func:`tare.runners.launcher.seccomp.build_filter` in the specification's words."""
+    """Write the rules of :func:`tare.runners.launcher.seccomp.build_filter` in the terms of the specification."""
     deny = {"action": "SCMP_ACT_ERRNO", "errnoRet": errno.EPERM}
     yield deny | {"names": denied_names()}
     yield deny | {"names": ["clone3"], "errnoRet": errno.ENOSYS}
@@ -98,7 +99,7 @@ def _denied() -> Iterator[dict[str, Any]]:
 
 
 def resources(bundle: Bundle) -> dict[str, Any]:
-    """The limits in the specification's words."""
+    """Write the limits in the terms of the specification."""
     limits = bundle.limits
     cpu: dict[str, Any] = {}
     if limits.cpus < bundle.host_cpus:

@@ -1,8 +1,8 @@
-"""Containers that an OCI runtime makes from a bundle: ``runc``, ``crun``, ``youki``, ``runsc``.
+"""Run containers by an OCI runtime from a bundle: ``runc``, ``crun``, ``youki``, ``runsc``, ``kata``.
 
-``RUNTIME`` runs a container by one command, ``RUNTIME:create-start`` by three. The runtime makes the cgroups
-itself, limits and all, as it does for engines; an ordinary user's cannot, so there the suite does as far as it may. All
-state is in the run's work folder (``--root``).
+``RUNTIME`` runs a container by one command, ``RUNTIME:create-start`` by three. The runtime itself makes the cgroups and
+sets the limits, as it does for engines. An ordinary user's runtime cannot, so Tare does as far as it may. All state is
+in the run's work folder (``--root``).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class OciRunner(RootedRunner):
     """See :class:`tare.runners.context.Runner`."""
 
     def __init__(self, context: RunContext, provision: Provision, name: str) -> None:
-        """``name``: ``RUNTIME`` or ``RUNTIME:create-start``."""
+        """Take the whole name: ``RUNTIME`` or ``RUNTIME:create-start``."""
         kind, _, variant = name.partition(":")
         self._runtime = RUNTIMES[kind]
         self._apart = variant == CREATE_START
@@ -49,7 +49,7 @@ class OciRunner(RootedRunner):
         super().__init__(context, provision, name)
 
     def complete(self, plan: CommandPlan, making: Making) -> CommandPlan:
-        """See :class:`RootedRunner`."""
+        """See :class:`~tare.runners.places.rooted.RootedRunner`."""
         bundle = making.folder / "bundle"
         bundle.mkdir()
         ours = self._cgroups if self._user else None
@@ -100,7 +100,7 @@ class OciRunner(RootedRunner):
         )
 
     def facts(self) -> Mapping[str, object]:
-        """See :class:`RootedRunner`."""
+        """See :class:`~tare.runners.places.rooted.RootedRunner`."""
         shared = {
             "isolation": "namespaces, capabilities and denied calls as in our full container; mounts and masked "
             "paths as `runc spec` has them",
@@ -115,20 +115,20 @@ class OciRunner(RootedRunner):
         }
 
     def found(self, tool: Tool) -> None:
-        """See :class:`RootedRunner`."""
+        """See :class:`~tare.runners.places.rooted.RootedRunner`."""
         if self._runtime.label:
             self.label = f"{self.name}({self._runtime.label(tool.version)})"
 
     def more_steps(self) -> tuple[Step, ...]:
-        """See :class:`RootedRunner`."""
+        """See :class:`~tare.runners.places.rooted.RootedRunner`."""
         unified = self._cgroups.unified
         if not (self._runtime.needs_v1_alone and self._cgroups.version == "hybrid" and unified):
             return ()
-        # In the command's own mount namespace only. What it does not see it does not complain of.
+        # Hide the v2 hierarchy in the command's own mount namespace, since this runtime refuses a mixture.
         return (Mount(str(unified.top), "tmpfs", "tmpfs", 0, "size=4k,mode=555"),)
 
     def own_launcher(self, undo: ExitStack) -> Launcher | None:
-        """See :class:`RootedRunner`."""
+        """See :class:`~tare.runners.places.rooted.RootedRunner`."""
         return undo.enter_context(Launcher.start(self._context.cache)) if self._apart else None
 
     def _front(self, tool: Tool) -> tuple[str, ...]:
@@ -136,7 +136,7 @@ class OciRunner(RootedRunner):
         return (*tool.argv("--root", str(self._folder / "state")), *options)
 
     def _delete(self, making: Making) -> None:
-        """Take away whatever is left of a container that did not end well."""
+        """Remove what is left of a container that did not end well."""
         done = subprocess.run(
             [*self._front(making.tool), "delete", "--force", making.container],
             env=dict(making.tool.environ),
@@ -150,7 +150,7 @@ class OciRunner(RootedRunner):
         if done.returncode and (self._folder / "state" / making.container).exists():
             raise PlaceFailure(
                 f"{self._runtime.name} delete ended with status {done.returncode}: {done.stderr.strip()[-300:]}",
-                remedy="look for what still runs in the container",
+                remedy="look for processes that still run in the container",
                 log=done.stderr,
             )
 

@@ -1,4 +1,4 @@
-"""The OCI runtimes, and the little in which they differ."""
+"""List the OCI runtimes and the few things in which they differ."""
 
 from __future__ import annotations
 
@@ -14,23 +14,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runtime:
-    """One of them."""
+    """Properties of one OCI runtime."""
 
     name: str
-    """Also the runner's."""
+    """Name of the runtime and of its runner."""
     program: str = ""
-    """If it has another name."""
+    """Name of the program; empty: the same."""
     options: tuple[str, ...] = ()
-    """Before the subcommand, always."""
+    """Options in front of every subcommand."""
     user_options: tuple[str, ...] = ()
-    """In an ordinary user's user namespace as well."""
+    """Further options in an ordinary user's user namespace."""
     for_users: bool = True
+    """Works for ordinary users."""
     shares_kernel: bool = True
-    """Its processes are the host's: visible in /proc, filtered by seccomp, on the host's clock."""
+    """Containers run on the host's kernel: visible in /proc, filtered by seccomp, on the host's clock."""
     needs_v1_alone: bool = False
-    """Refuses a host that mixes cgroup v1 and v2, so it is not shown the v2 hierarchy."""
+    """Refuses a host that mixes cgroup v1 and v2, so the v2 hierarchy is hidden from it."""
     label: Callable[[str], str] | None = None
-    """From what ``--version`` says to what stands behind the name in parentheses."""
+    """Turns the output of ``--version`` into what follows the name in parentheses; ``None``: nothing does."""
 
 
 def _gvisor(version: str) -> str:

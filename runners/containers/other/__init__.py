@@ -1,1 +1,1 @@
-"""Container tools that know no bundle: bubblewrap, systemd-nspawn, LXC."""
+"""Run containers by tools that take no OCI bundle: bubblewrap, systemd-nspawn, LXC."""

@@ -1,7 +1,7 @@
-"""Containers that bubblewrap makes: ``bwrap``, what Flatpak starts applications with.
+"""Run containers by bubblewrap (``bwrap``), with which Flatpak starts applications.
 
-It makes no cgroups: the suite makes them, and bubblewrap is born in them. The agent is process 1 (``--as-pid-1``), as
-in our own container; the system call filter is the same program.
+It makes no cgroups, so Tare makes them and starts bubblewrap in them. The agent is process 1 (``--as-pid-1``) and has
+the same system call filter, as in our own container.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Bubblewrap(RootedRunner):
     tool_name = "bwrap"
 
     def complete(self, plan: CommandPlan, making: Making) -> CommandPlan:
-        """See :class:`RootedRunner`."""
+        """See :class:`~tare.runners.places.rooted.RootedRunner`."""
         options = (
             *("--bind", str(making.root), "/", "--proc", "/proc", "--dev", "/dev"),
             *("--ro-bind", "/sys", "/sys", "--bind", str(making.folder / "scratch"), "/scratch"),
@@ -50,14 +50,14 @@ class Bubblewrap(RootedRunner):
         )
 
     def facts(self) -> Mapping[str, object]:
-        """See :class:`RootedRunner`."""
+        """See :class:`~tare.runners.places.rooted.RootedRunner`."""
         return {
             "isolation": "namespaces, capabilities and denied calls as in our full container; /sys is the host's, "
             "read-only",
         }
 
     def fill_base(self, base: Path, tool: Tool) -> None:
-        """See :class:`RootedRunner`."""
+        """See :class:`~tare.runners.places.rooted.RootedRunner`."""
         super().fill_base(base, tool)
         (self._folder / "filter").write_bytes(build_filter())
 

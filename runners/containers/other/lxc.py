@@ -1,6 +1,6 @@
-"""Containers that LXC makes: ``lxc-execute``, which runs one program in a container that exists only meanwhile.
+"""Run containers by ``lxc-execute``, which runs one program in a temporary container.
 
-LXC makes the cgroups itself and limits in them. Its ``init.lxc`` is process 1 and starts the agent.
+LXC makes the cgroups itself and sets the limits in them. Its ``init.lxc`` is process 1 and starts the agent.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Lxc(RootedRunner):
     for_users = False
 
     def complete(self, plan: CommandPlan, making: Making) -> CommandPlan:
-        """See :class:`RootedRunner`."""
+        """See :class:`~tare.runners.places.rooted.RootedRunner`."""
         told = foretold(self._cgroups, plan.context.run, plan.name)
         told.achieved |= self.achieved
         file = making.folder / "config"
@@ -53,13 +53,13 @@ class Lxc(RootedRunner):
         return replace(plan, argv=argv, what="lxc-execute", foretold=told)
 
     def facts(self) -> Mapping[str, object]:
-        """See :class:`RootedRunner`."""
+        """See :class:`~tare.runners.places.rooted.RootedRunner`."""
         return {
             "isolation": "namespaces, capabilities and denied calls as in our full container; mounts are LXC's"
         }
 
     def fill_base(self, base: Path, tool: Tool) -> None:
-        """See :class:`RootedRunner`. LXC looks for its init in the root first, and then where it was installed."""
+        """See :class:`~tare.runners.places.rooted.RootedRunner`. Adds LXC's init, which LXC looks up in the root before where it was installed."""
         super().fill_base(base, tool)
         (self._folder / "filter").write_text(seccomp_profile(), "utf-8")
         for name in ("state", "mount"):
@@ -67,7 +67,7 @@ class Lxc(RootedRunner):
         init = next(filter(Path.is_file, (tool.root / folder / _INIT for folder in _SBIN)), None)
         if init is None:
             raise Missing(
-                f"{tool.path} is here, but not its {_INIT}.", "Install all of LXC: apt-get install lxc"
+                f"{tool.path} is installed without its {_INIT}.", "Install all of LXC: apt-get install lxc"
             )
         (base / "usr/sbin").mkdir()
         shutil.copy(init, base / "usr/sbin" / _INIT)
@@ -91,7 +91,7 @@ class Lxc(RootedRunner):
         yield f"lxc.prlimit.fsize = {plan.limits.scratch_bytes}"
 
     def _limits(self, plan: CommandPlan) -> Iterator[str]:
-        """What LXC writes into the files of the container's cgroups."""
+        """Write the limits as lines of LXC's configuration."""
         disk, limits = disk_of(plan.context.workdir), plan.limits
         nothing = {"cpu": limits.cpus >= self._cgroups.host_cpus, "cpuset": not limits.cpuset}
         for one in self._cgroups.hierarchies:
@@ -103,7 +103,7 @@ class Lxc(RootedRunner):
                             yield f"{prefix}.{file} = {text}"
 
     def close(self) -> None:
-        """See :class:`tare.runners.context.Runner`. LXC has cgroups for its own process, too, and leaves the last of them."""
+        """See :class:`tare.runners.context.Runner`. Removes the last of the cgroups that LXC makes for itself, too."""
         for one in self._cgroups.hierarchies:
             for kind in ("*-monitor", "pivot"):
                 for folder in (one.top / f"tare-{self._context.run}").glob(f"{self._folder.name}-{kind}"):
@@ -118,12 +118,12 @@ def make(supplies: Supplies, name: str) -> Lxc:
 
 
 def _counted(one: Hierarchy, file: str) -> bool:
-    """Whether a cgroup of this hierarchy will have that file: some other one has."""
+    """Tell whether cgroups of this hierarchy have that file, by looking at the existing ones."""
     return any(True for _ in one.top.glob(f"*/{file}"))
 
 
 def seccomp_profile() -> str:
-    """The rules of :func:`tare.runners.launcher.seccomp.build_filter` as LXC's policy file, version 2."""
+    """Write the rules of :func:`tare.runners.launcher.seccomp.build_filter` as a policy file of LXC, version 2."""
     rules = [f"{name} errno {errno.EPERM}" for name in denied_names()]
     rules.append(f"clone3 errno {errno.ENOSYS}")
     for rule in denied_arguments():

@@ -1,7 +1,7 @@
-"""Containers that systemd-nspawn makes.
+"""Run containers by systemd-nspawn.
 
-Not registered with systemd-machined, so it needs no systemd to run. It makes no limits: the suite makes the cgroups,
-and nspawn is born in them. It has a system call filter of its own, wider than ours.
+They are not registered with systemd-machined, so no running systemd is needed. nspawn sets no limits, so Tare makes the
+cgroups and starts nspawn in them. Its own system call filter denies less than ours.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _DROPPED = tuple(
         ),
     )
 )
-"""What nspawn would keep and our full container does not."""
+"""Capabilities that nspawn would keep and our full container drops."""
 
 
 class Nspawn(RootedRunner):
@@ -44,7 +44,7 @@ class Nspawn(RootedRunner):
     for_users = False
 
     def complete(self, plan: CommandPlan, making: Making) -> CommandPlan:
-        """See :class:`RootedRunner`."""
+        """See :class:`~tare.runners.places.rooted.RootedRunner`."""
         options = (
             *("--directory", str(making.root), f"--machine={making.container}", "--hostname=tare"),
             *("--quiet", "--pipe", "--register=no", "--keep-unit", "--private-network"),
@@ -57,7 +57,7 @@ class Nspawn(RootedRunner):
         return replace(plan, argv=argv, what="systemd-nspawn", cgroups=self._cgroups, rlimits=True)
 
     def facts(self) -> Mapping[str, object]:
-        """See :class:`RootedRunner`."""
+        """See :class:`~tare.runners.places.rooted.RootedRunner`."""
         return {
             "isolation": "namespaces and capabilities as in our full container; filter and mounts are nspawn's"
         }

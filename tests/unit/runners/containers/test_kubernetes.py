@@ -16,6 +16,7 @@ from tare.runners.containers.kubernetes.clearing import clear_kubernetes, namesp
 from tare.runners.containers.kubernetes.kubectl import ClusterError, Kubectl
 from tare.runners.containers.kubernetes.runner import Kubernetes, chosen_node, is_this_host, pod_of
 from tare.runners.containers.kubernetes.watch import Documents, PodWatch, states
+from tare.runners.errors import TareError
 from tare.runners.host.processes import boot_id
 from tare.runners.model import Limits
 from tare.runners.provision.tools import Tool
@@ -192,7 +193,7 @@ def test_a_cluster_that_answers(monkeypatch, tmp_path):
 
 
 def test_an_answer_that_is_no_json(tmp_path):
-    with pytest.raises(ClusterError, match="no JSON"):
+    with pytest.raises(ClusterError, match="in JSON"):
         Kubectl(tool(tmp_path / "kubectl", "echo hello")).ask("get", "nodes")
 
 
@@ -222,6 +223,38 @@ def test_an_upstream_archive_loses_its_top_folder(tmp_path):
         tar.add(tmp_path / "in/kubernetes-1.20", "kubernetes-1.20")
     unpack_source(tmp_path / "source.tar.gz", tmp_path / "out")
     assert (tmp_path / "out/link").read_text() == "package main"
+
+
+def member(name, kind=tarfile.REGTYPE, link=""):
+    one = tarfile.TarInfo(name)
+    one.type, one.linkname = kind, link
+    return one
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        [member("k/../../out")],
+        [member("k/..")],
+        [member("k/away", tarfile.SYMTYPE, "/"), member("k/away/tmp/x")],
+        [member("k/pipe", tarfile.FIFOTYPE)],
+        [member("k/device", tarfile.CHRTYPE)],
+    ],
+)
+def test_an_archive_that_leads_out_of_its_folder_is_refused(tmp_path, members):
+    with tarfile.open(tmp_path / "source.tar.gz", "w:gz") as tar:
+        for one in members:
+            tar.addfile(one)
+    with pytest.raises(TareError, match="has a member"):
+        unpack_source(tmp_path / "source.tar.gz", tmp_path / "a/out")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "source.tar.gz"]
+
+
+def test_an_absolute_name_is_below_the_folder(tmp_path):
+    with tarfile.open(tmp_path / "source.tar.gz", "w:gz") as tar:
+        tar.addfile(member("k//etc/x"))
+    unpack_source(tmp_path / "source.tar.gz", tmp_path / "out")
+    assert (tmp_path / "out/etc/x").read_bytes() == b""
 
 
 def test_kubectl_gets_only_what_it_lives_by(monkeypatch, tmp_path):
