@@ -9,7 +9,7 @@ import pytest
 
 from support.launched_places import EMPTY, program, run_context, runner_for, settled_state
 from tare.results.record import MARKS
-from tare.runners.containers.namespaces.ladder import known, standing
+from tare.runners.containers.namespaces.ladder import known, ladder_rung
 from tare.runners.containers.namespaces.runner import Namespaces
 from tare.runners.errors import PlaceFailure
 from tare.runners.launcher.processes import SpawnError, SpawnRequest
@@ -226,7 +226,7 @@ def test_every_rung_makes_a_place_that_works(rung):
         with runner.open(first=Job()) as place:
             assert place.run(Job()).exit_code == 0
         runner.close()
-    standings = standing(f"namespaces:{rung}", root=os.getuid() == 0)
+    standings = ladder_rung(f"namespaces:{rung}", root=os.getuid() == 0)
     parts = standings.parts
     assert namespaces == {
         "mnt": True,  # below "mount" too: that of the launcher, or what an ordinary user's chroot needs

@@ -1,5 +1,5 @@
-# First process of the network, mount and pid namespaces in which daemons run. enclosure.py starts it as root. When it is
-# killed, the kernel ends everything in the namespaces and removes their mounts and interfaces.
+# First process of the network, mount and pid namespaces in which daemons run. enclosure.py starts it as root. When it
+# is killed, the kernel ends everything in the namespaces and removes their mounts and interfaces.
 #   $1 folder for the daemons' files, $2 root of the fetched programs or /, then cgroup.procs files to enter, then --,
 #   then one quoted command line per daemon; each is started when a line arrives on standard input
 set -u

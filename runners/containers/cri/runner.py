@@ -90,7 +90,7 @@ class Containerd:
         return Probe(ok=True, facts={"engine": "one of Tare's own", "private": True, "system": why_not})
 
     def prepare(self, image: Image, limits: Limits) -> None:
-        """See :class:`tare.runners.context.Runner`. Ends with one unmeasured opening, which shows that everything works."""
+        """See :class:`tare.runners.context.Runner`. Ends with one unmeasured opening, to show that everything works."""
         self.close()
         try:
             self._prepare(image, limits)

@@ -42,5 +42,5 @@ def _is_about(pid: int, container: str) -> bool:
         words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except OSError:
         return False
-    # A monitor has its future clean-up command in its own command line: one of another, living container does not count.
+    # A monitor's command line contains its future clean-up command; that of another, living container does not count.
     return os.fsencode(container) in words or (b"cleanup" in words and b"--exit-command" not in words)

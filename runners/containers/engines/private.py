@@ -102,7 +102,7 @@ class PrivateDocker:
             Lines that tell the user what was done.
 
         Raises:
-            TareError: the user is not root, or dockerd is missing or does not start; the message has the end of its log.
+            TareError: the user is not root, or dockerd is missing or does not start; the message ends with its log.
         """
         if os.getuid():
             raise TareError("a Docker daemon needs root: run `tare doctor --fix docker` as root")

@@ -1,7 +1,7 @@
 """Build Kubernetes' server programs from the distribution's source package into the cache.
 
-Debian packages only the clients. The source's own recipe (``make WHAT=…``) regenerates all code, needs rsync and jq, and
-takes a quarter of an hour. Only one generated file is missing in the source, so that file is generated here and
+Debian packages only the clients. The source's own recipe (``make WHAT=…``) regenerates all code, needs rsync and jq,
+and takes a quarter of an hour. Only one generated file is missing in the source, so that file is generated here and
 ``go build`` does the rest. The package's patches concern ``kubectl``, which is not built.
 """
 

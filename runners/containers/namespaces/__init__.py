@@ -1,1 +1,1 @@
-"""Containers made directly from kernel namespaces, one isolation step at a time."""
+"""Make containers directly from kernel namespaces, one isolation step at a time."""

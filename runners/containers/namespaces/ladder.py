@@ -1,11 +1,11 @@
-"""The isolation ladder: its rungs by name, what each adds, and to which one below it is compared.
+"""Define the isolation ladder: its rungs, what each adds, and which rung below it is compared with.
 
-The trunk goes from ``chroot`` to ``seccomp``, where the container is complete. Branches leave it where there is a
-choice: a user namespace (root's containers do not need one), a bridge and NAT where others have no network, and each
-cgroup controller by itself.
+The trunk goes from ``chroot`` to ``seccomp``, at which the container is complete. Branches leave it where there is a
+choice: a user namespace (root's containers do not need one), a bridge or NAT instead of no network, and each cgroup
+controller by itself.
 
-An ordinary user may do none of it without a user namespace first, so there it is in every rung, and only the network
-branches are out of reach.
+An ordinary user can do none of this outside a user namespace, so for them it is part of every rung, and only the
+network branches are out of reach.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tare.runners.model import NamedVariants
 Network = Literal["none", "bridge", "nat"]
 
 TRUNK: Final = ("chroot", "mount", "overlayfs", "pid", "uts+ipc", "net", "cgroup", "caps", "seccomp")
-"""From the ground up; ``mount`` replaces ``chroot``, each other rung keeps those below it."""
+"""Rungs of the trunk, lowest first. ``mount`` replaces ``chroot``; every other rung keeps those below it."""
 
 _BRANCHES: Final = {
     "user": "uts+ipc",
@@ -29,37 +29,38 @@ _BRANCHES: Final = {
     "net-nat": "net-bridge",
     **{f"cgroup:{controller}": "net" for controller in CONTROLLERS},
 }
-"""Rung that nothing is built upon → the rung below it."""
+"""Rung on which no other is built → the rung below it."""
 
 KIND = "namespaces"
 
 PRIVILEGED: Final = "privileged"
-"""The full container with nothing taken away, as engines understand ``--privileged``: all capabilities, no filter,
-/proc and /sys writable. It is no rung: its use is to see what the last two keep from happening."""
+"""Variant of the full container with all capabilities, no filter, and writable /proc and /sys, like ``--privileged``
+of engines. It is not a rung; it shows what the last two rungs prevent."""
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """A container that stands on one rung: all that it has."""
+class LadderRung:
+    """Everything that a container at one rung has."""
 
-    rung: str
+    name: str
+    """Name of the rung, or :data:`PRIVILEGED`."""
     below: str
-    """The next lower rung; empty on the ground."""
+    """Next lower rung; empty for the lowest."""
     parts: tuple[str, ...]
-    """Of :data:`TRUNK` and ``user``, in the order of the ladder."""
+    """Members of :data:`TRUNK` and ``user``, in the order of the ladder."""
     network: Network
-    """What the part ``net`` is made as."""
+    """Kind of network that the part ``net`` makes."""
     controllers: tuple[str, ...]
-    """Of the part ``cgroup``."""
+    """Cgroup controllers that the part ``cgroup`` uses."""
 
 
 def known() -> tuple[str, ...]:
-    """All variants of the runner ``namespaces``, from the ground up, with the branches where they leave."""
+    """List all variants of the runner ``namespaces``, lowest rung first, each branch behind the rung it leaves."""
     return ("full", *(_variant(rung) for rung in rungs()), PRIVILEGED)
 
 
 def rungs() -> tuple[str, ...]:
-    """All rungs in the order of reports."""
+    """List all rungs in the order of reports."""
     found: list[str] = []
 
     def add(rung: str) -> None:
@@ -73,8 +74,8 @@ def rungs() -> tuple[str, ...]:
     return tuple(found)
 
 
-def standing(name: str, *, root: bool) -> Standing:
-    """What a runner's name stands for: ``namespaces`` is the full container, ``namespaces:+pid`` all up to ``pid``.
+def ladder_rung(name: str, *, root: bool) -> LadderRung:
+    """Resolve a runner's name: ``namespaces`` is the full container, ``namespaces:+pid`` everything up to ``pid``.
 
     Raises:
         TareError: there is no such rung.
@@ -84,7 +85,7 @@ def standing(name: str, *, root: bool) -> Standing:
         rung = TRUNK[-1]
     if rung == PRIVILEGED:
         kept = {*TRUNK, *(() if root else ("user",))} - {"chroot", "caps", "seccomp"}
-        return Standing(rung, "", tuple(part for part in _order() if part in kept), "none", CONTROLLERS)
+        return LadderRung(rung, "", tuple(part for part in _order() if part in kept), "none", CONTROLLERS)
     if rung not in rungs():
         raise TareError(f"{name}: there is no rung {rung!r}; known are {', '.join(known())}")
     trunk = rung
@@ -95,8 +96,8 @@ def standing(name: str, *, root: bool) -> Standing:
         parts.append("cgroup")
     if rung == "user" or not root:
         parts.append("user")
-    return Standing(
-        rung=rung,
+    return LadderRung(
+        name=rung,
         below=_below(rung, root=root),
         parts=tuple(part for part in _order() if part in parts),
         network="bridge" if rung == "net-bridge" else "nat" if rung == "net-nat" else "none",
@@ -105,28 +106,28 @@ def standing(name: str, *, root: bool) -> Standing:
 
 
 def ladder(*, root: bool) -> tuple[str, ...]:
-    """The runners that are the whole ladder, from the ground up.
+    """List the runners that make up the ladder, lowest rung first.
 
-    The last rung goes by the full container's name. Without root, ``user`` is in all of them, so there is none apart.
+    The last rung has the name of the full container. Without root, ``user`` is part of all rungs and so is not a rung.
     """
     return tuple(runner(rung) for rung in rungs() if root or rung != "user")
 
 
 def runner(rung: str) -> str:
-    """The runner that stands on a rung."""
+    """Give the name of the runner at a rung."""
     return KIND if rung == TRUNK[-1] else f"{KIND}:{_variant(rung)}"
 
 
-def rung_record(stand: Standing, *, root: bool) -> RungRecord | None:
+def rung_record(stand: LadderRung, *, root: bool) -> RungRecord | None:
     """Describe for reports which rung this is, and the runners below it; ``None`` for what stands on no rung."""
-    if stand.rung == PRIVILEGED:
+    if stand.name == PRIVILEGED:
         return None
     below = []
     rung = stand.below
     while rung:
         below.append(runner(rung))
         rung = _below(rung, root=root)
-    return RungRecord(name=stand.rung, position=rungs().index(stand.rung), below=(*below, "bare"))
+    return RungRecord(name=stand.name, position=rungs().index(stand.name), below=(*below, "bare"))
 
 
 def _below(rung: str, *, root: bool) -> str:

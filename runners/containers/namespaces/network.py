@@ -1,12 +1,12 @@
-"""Networks of our own for places: a bridge, and one behind NAT, in net namespaces that belong to the run.
+"""Make private networks for places, a bridge or a bridge with NAT, in network namespaces of the run.
 
-The path is the one that container engines give: an Ethernet pair from the place to a bridge, whose address the host's
-side listens on (``bridge``); or from there on through forwarding and masquerading to another host (``nat``). But the
-net namespace with the bridge in it is not the host's: it is held by the launcher from which places are made, and the
-other host is a second namespace. So no interface, address, rule or sysctl of the host is ever touched, and all of it
-is gone when the launcher is, however that ends.
+Packets take the same path as in container engines: through a pair of devices from the place to a bridge, at whose
+address the host's side listens (``bridge``), or on through forwarding and masquerading to another host (``nat``).
+However, the bridge is not in the host's network namespace but in one held by the launcher that makes the places, and
+the other host is a second namespace. So no interface, address, rule or sysctl of the host is touched, and everything is
+gone once the launcher is, however it ends.
 
-Addresses are of 198.18.0.0/15, set aside for benchmarks (RFC 2544); nobody outside sees them.
+Addresses are from 198.18.0.0/15, reserved for benchmarks (RFC 2544), and not visible outside.
 """
 
 from __future__ import annotations
@@ -37,31 +37,32 @@ _GATEWAY: Final = str(_NET[1])
 _UPLINK: Final = "198.19.0.2"
 OUTSIDE: Final = "198.19.0.1"
 _LINK_PREFIX: Final = 30
-_BRIDGE, _UP, _ETH0 = 100, 101, 2  # indices of interfaces, ours to choose in an empty net namespace
+_BRIDGE, _UP, _ETH0 = 100, 101, 2  # interface indices, free to choose in an empty network namespace
 
 ROUTER: Final[tuple[Step, ...]] = (
     NewNamespace("net"),
     LinkUp("lo"),
     MakeBridge("tare0", _BRIDGE, _GATEWAY, _NET.prefixlen),
 )
-"""What the launcher that makes the places has behind it."""
+"""Steps that the launcher takes before it makes places."""
 
 
 @dataclass(slots=True)
 class VethNetwork:
-    """A network, from when the launcher with :data:`ROUTER` runs until it is closed."""
+    """Network of a runner's places. Make it when the launcher with :data:`ROUTER` runs."""
 
     kind: Network
     host_address: str = _GATEWAY
+    """Address at which places reach the host's side."""
     host_network: str = ""
-    """Net namespace in which :attr:`host_address` is, as a path."""
+    """Path of the network namespace that has :attr:`host_address`; set by :meth:`connect`."""
     _undo: ExitStack = field(default_factory=ExitStack)
 
     def connect(self, launcher: Launcher, router: Launcher, run: str) -> None:
-        """Finish it: for NAT, the host beyond and the way there.
+        """Complete the network; for NAT make the other host and the route to it.
 
         Raises:
-            SpawnError: the kernel refused something; the text says what.
+            SpawnError: the kernel refused a step; the message says which.
         """
         here = f"/proc/{router.pid}/ns/net"
         self.host_network = here
@@ -82,11 +83,11 @@ class VethNetwork:
         self.host_address, self.host_network = OUTSIDE, there
 
     def close(self) -> None:
-        """Let go of the host beyond. The rest goes with the launcher of the places."""
+        """End the other host. Everything else goes with the launcher of the places."""
         self._undo.close()
 
 
 def join(number: int) -> JoinBridge:
-    """How the place of that number, from 0, joins the network."""
+    """Make the step by which the place with this number, from 0, joins the network."""
     address = str(_NET[2 + number % (_NET.num_addresses - 3)])
     return JoinBridge(f"veth{number}", _BRIDGE, address, _NET.prefixlen, _GATEWAY)

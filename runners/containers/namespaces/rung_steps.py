@@ -1,16 +1,16 @@
-"""The isolation ladder: which steps make which rung of a container, as pure functions.
+"""Compose the steps that make a container at each rung of the isolation ladder. Pure functions.
 
-A container is built in the order of :func:`container_rungs`, whatever parts it has: a part adds its steps in every
-phase. Which parts a rung has: :mod:`tare.runners.containers.namespaces.ladder`.
+A container is built in the order of :func:`container_rungs` whatever parts it has: each part adds its steps to several
+phases. :mod:`tare.runners.containers.namespaces.ladder` says which parts a rung has.
 
-Below ``overlayfs`` a container's root is the image itself, read-only, put together of binds on a folder with the
-mount points (:func:`_bound_root`): mounted by each container, or, for ``chroot``, which mounts nothing, once and
-untimed, beforehand.
+Below ``overlayfs`` the root of a container is the image itself, read-only, bound onto a folder of mount points
+(:func:`_bound_root`). Each container mounts it, except for ``chroot``, which mounts nothing: there it is mounted once
+beforehand, untimed.
 
-Real root's containers begin in a second launcher that has done, once and untimed, what is the same for all of them
-(:func:`inner_steps`): it left the host's mounts behind with pivot_root and sees the image, the scratch folders and
-nothing else. Copying its few mounts and moving the place's root over them is faster than copying and detaching the
-host's. An ordinary user's container needs its user namespace first, and so does everything by itself.
+Real root's containers start in a second launcher, which has done once and untimed what they have in common
+(:func:`inner_steps`): it left the host's mounts by pivot_root and sees only the image and the scratch folders. Copying
+its few mounts and moving the place's root over them is faster than copying and detaching the host's. An ordinary user's
+container needs its user namespace first, so it does everything itself.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ KEPT_CAPABILITIES: Final = frozenset(
         *(10, 13, 18, 29, 31),  # net_bind_service, net_raw, sys_chroot, audit_write, setfcap
     }
 )
-"""Docker's default set, less ``mknod``: Docker's devices cgroup makes that one harmless, and there is none here."""
+"""Docker's default capabilities except ``mknod``, which is harmless only with a devices cgroup, as Docker has it."""
 
 DEVICES: Final = {
     "null": (1, 3),
@@ -62,7 +62,7 @@ DEVICES: Final = {
     "urandom": (1, 9),
     "tty": (5, 0),
 }
-"""What a container finds in /dev: name → major, minor."""
+"""Device files in a container's /dev: name → major, minor."""
 
 LINKS: Final = {
     "ptmx": "pts/ptmx",
@@ -77,15 +77,15 @@ MASKED: Final = (
     *("proc/sched_debug", "proc/scsi", "proc/timer_list", "proc/timer_stats"),
     *("sys/devices/virtual/powercap", "sys/firmware"),
 )
-"""Files and folders that no container shows: what Docker masks, but for the folders ``thermal_throttle`` of each CPU, which
-would be as many mounts as the host has CPUs."""
+"""Files and folders hidden from containers: those that Docker masks, except for ``thermal_throttle`` of each CPU, which
+would take as many mounts as the host has CPUs."""
 
 READ_ONLY: Final = ("bus", "fs", "irq", "sys", "sysrq-trigger")
-"""Below /proc, as Docker has it. Real root could steer the host through them, capabilities or not, and is real root in a user namespace
-that maps it, too. In an ordinary user's they belong to nobody."""
+"""Entries of /proc that are read-only, as in Docker. Real root could control the host through them even without
+capabilities, also from a user namespace that maps it. In an ordinary user's namespace they belong to nobody."""
 
 CHROOT: Final = "/root"
-"""Where an inner launcher has the root that containers only change into."""
+"""Path of the root that an inner launcher prepares for containers that only change into it."""
 
 _QUIET = MS_NOSUID | MS_NODEV | MS_NOEXEC
 
@@ -100,35 +100,37 @@ class Rung:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What a container is put together from, as paths that its first steps see."""
+    """Folders and settings that a container is made from. Paths are as its first steps see them."""
 
     base: Path
-    """The root's top layer: mount points and devices."""
+    """Top layer of the root: mount points and devices."""
     tree: Path
-    """The image's tree, below it."""
+    """Tree of the image, the layer below."""
     staging: Path
-    """An empty folder. What is mounted on it is seen in the container's own mount namespace only."""
+    """Empty folder to mount the root on, in the container's own mount namespace."""
     scratch: Path
+    """Folder that becomes ``/scratch``."""
     upper_bytes: int
     """Size of the tmpfs that takes writes to the root."""
     hostname: str
     owner: tuple[int, int]
-    """Our uid and gid, which root inside is mapped to if there is a user namespace."""
+    """Uid and gid on the host to which a user namespace maps root."""
     read_only: tuple[str, ...] = ()
-    """Of :data:`READ_ONLY`, what this host's /proc has."""
+    """Members of :data:`READ_ONLY` that this host's /proc has."""
     masked_files: tuple[str, ...] = ()
-    """Of :data:`MASKED`, the files that this host has."""
+    """Members of :data:`MASKED` that are files on this host."""
     masked_folders: tuple[str, ...] = ()
-    """Of :data:`MASKED`, the folders that this host has."""
+    """Members of :data:`MASKED` that are folders on this host."""
     sys_read_only: bool = True
+    """Mount /sys read-only."""
     bound: tuple[str, ...] = ()
-    """Names in the image's top folder that are bound onto the base's where there is no overlayfs."""
+    """Names in the image's top folder that are bound onto the base if there is no overlayfs."""
     locked: tuple[int, int] = (0, 0)
-    """Flags of the mounts that the base and the image are on, which a user namespace may not take off."""
+    """Flags of the mounts below the base and the image, which a user namespace may not clear."""
     join: JoinBridge | None = None
-    """How the part ``net`` joins a network; ``None``: it has only its loopback interface."""
+    """Step by which the part ``net`` joins a network; ``None``: there is only a loopback interface."""
     inner: bool = False
-    """The container begins in an inner launcher (:func:`inner_steps`)."""
+    """The container starts in an inner launcher (:func:`inner_steps`)."""
 
 
 def inner_steps(
@@ -139,14 +141,14 @@ def inner_steps(
     proc: bool = False,
     network: tuple[Step, ...] = (),
 ) -> tuple[Step, ...]:
-    """What the inner launcher has behind it: it sees ``folders``, as ``/name``, and an empty ``/stage``.
+    """Compose the steps of the inner launcher, after which it sees only ``folders`` and an empty ``/stage``.
 
     Args:
-        folders: of the host.
+        folders: name below ``/`` → folder of the host.
         staging: an empty folder of the host.
-        rooted: put together a root for containers that only change into it, at :data:`CHROOT`.
-        proc: it needs a /proc, to find the orphans of places that have no pid namespace.
-        network: its own net namespace and what is in it.
+        rooted: prepare a root at :data:`CHROOT` for containers that only change into it; ``None``: there are none.
+        proc: mount /proc, needed to find the orphans of places without a pid namespace.
+        network: steps to the launcher's own network namespace.
     """
     root = str(staging)
     return (
@@ -163,9 +165,9 @@ def inner_steps(
 
 
 def container_rungs(layout: Layout, names: Iterable[str]) -> list[Rung]:
-    """The phases of the container's making, each under the name of the part that asks for it.
+    """List the phases in which a container is made, each named after the part that it belongs to.
 
-    The cgroups of the part ``cgroup`` are entered by the launcher beforehand; here is only their namespace.
+    The launcher enters the cgroups of the part ``cgroup`` beforehand; here only their namespace is made.
     """
     have = frozenset(names)
     phases = [
@@ -186,12 +188,12 @@ def container_rungs(layout: Layout, names: Iterable[str]) -> list[Rung]:
 
 
 def container_steps(layout: Layout, names: Iterable[str]) -> tuple[Step, ...]:
-    """Everything, in order; a step that two parts ask for (no new privileges) is done once."""
+    """List all steps in order. A step that two parts need (no new privileges) is done once."""
     return tuple(dict.fromkeys(step for rung in container_rungs(layout, names) for step in rung.steps))
 
 
 def _chroot(layout: Layout, *, user: bool) -> Iterable[Step]:
-    """Into a root that is there already; an ordinary user has to make it in a mount namespace of its own."""
+    """Change into a root that exists already; an ordinary user first mounts it in a private mount namespace."""
     if layout.inner:
         yield ChangeRoot(CHROOT)
         return
@@ -204,7 +206,7 @@ def _chroot(layout: Layout, *, user: bool) -> Iterable[Step]:
 
 def _mounts(layout: Layout, have: frozenset[str]) -> Iterable[Step]:
     user = "user" in have
-    if not layout.inner:  # nothing of what follows may travel back to the host
+    if not layout.inner:  # no mount that follows may propagate to the host
         yield Mount("/", flags=MS_REC | MS_PRIVATE)
     if "overlayfs" in have:
         root = f"{layout.staging}/root"
@@ -218,8 +220,8 @@ def _mounts(layout: Layout, have: frozenset[str]) -> Iterable[Step]:
 
 def _overlay_root(layout: Layout, root: str, *, user: bool) -> Iterable[Step]:
     staging = str(layout.staging)
-    # Writes to the root stay in memory, as the whole root goes with the container: on a disk, unmounting would first
-    # write back everything. Jobs find their disk at /scratch.
+    # Writes to the root stay in memory, since the root goes with the container: on a disk, unmounting would first write
+    # everything back. Jobs have their disk at /scratch.
     yield Mount(staging, "tmpfs", "tmpfs", MS_NOSUID, f"size={layout.upper_bytes},mode=755")
     for name in ("upper", "work", "root"):
         yield MakeDirectory(f"{staging}/{name}")
@@ -230,7 +232,7 @@ def _overlay_root(layout: Layout, root: str, *, user: bool) -> Iterable[Step]:
 
 
 def _bound_root(layout: Layout, root: str) -> Iterable[Step]:
-    """The image's folders on the base's mount points, read-only as they are other images' too; /tmp is memory."""
+    """Bind the image's folders onto the mount points of the base, read-only since others share them; /tmp is memory."""
     read_only = MS_BIND | MS_REMOUNT | MS_RDONLY
     yield Mount(root, source=str(layout.base), flags=MS_BIND)
     for name in layout.bound:
@@ -250,10 +252,10 @@ def _bound_root(layout: Layout, root: str) -> Iterable[Step]:
 def _furnish(
     layout: Layout, root: str, *, user: bool = False, own_pids: bool = False, own_net: bool = False
 ) -> Iterable[Step]:
-    """What every root needs: /proc, /sys, /dev, /scratch."""
+    """Mount what every root needs: /proc, /sys, /dev, /scratch."""
     if own_pids or not user:
         yield Mount(f"{root}/proc", "proc", "proc", _QUIET)
-    else:  # a proc of its own takes power over the pid namespace that it shows
+    else:  # mounting a new proc takes privileges over the pid namespace that it shows
         yield Mount(f"{root}/proc", source="/proc", flags=MS_BIND | MS_REC)
     if not user or layout.owner[0] == 0:
         for name in layout.read_only:
@@ -262,14 +264,14 @@ def _furnish(
             yield Mount(path, flags=MS_BIND | MS_REMOUNT | MS_RDONLY | _QUIET)
     if own_net or not user:
         yield Mount(f"{root}/sys", "sysfs", "sysfs", MS_RDONLY * layout.sys_read_only | _QUIET)
-    else:  # sysfs shows the net namespace's devices, so it takes power over that to mount one
+    else:  # mounting a new sysfs takes privileges over the network namespace whose devices it shows
         yield Mount(f"{root}/sys", source="/sys", flags=MS_BIND | MS_REC)
         yield Mount(f"{root}/sys", flags=MS_BIND | MS_REMOUNT | MS_RDONLY | _QUIET)
     for name in layout.masked_folders:
         yield Mount(f"{root}/{name}", "tmpfs", "tmpfs", MS_RDONLY | _QUIET, "size=0")
     for name in layout.masked_files:
         yield Mount(f"{root}/{name}", source="/dev/null" if user else f"{root}/dev/null", flags=MS_BIND)
-    if user:  # device files do not work on what a user namespace has mounted; the host's own do
+    if user:  # device files do not work on mounts of a user namespace; binds of the host's do
         for name in DEVICES:
             yield Mount(f"{root}/dev/{name}", source=f"/dev/{name}", flags=MS_BIND)
     yield Mount(

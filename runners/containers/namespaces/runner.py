@@ -1,11 +1,11 @@
-"""Our own container: namespaces, overlayfs, cgroup limits, few capabilities, a system call filter.
+"""Run our own container: namespaces, overlayfs, cgroup limits, few capabilities, a system call filter.
 
-Works as root and as an ordinary user. As an ordinary user it begins with a user namespace, and needs a host that
-permits that; cgroup limits need a delegated cgroup. Which steps make it: :mod:`tare.runners.containers.namespaces.rung_steps`.
+It works for root and for ordinary users. For these it begins with a user namespace, which the host must permit, and
+cgroup limits need a delegated cgroup. :mod:`tare.runners.containers.namespaces.rung_steps` has the steps.
 
 Timeline: ``requested`` is stamped when the place's cgroups are made and entered (see launcher.c), ``gone`` when its
-first process is reaped, which the kernel lets happen after all others of its pid namespace are, and its cgroups are
-removed.
+first process is reaped and its cgroups are removed. The kernel lets the first process be reaped only after all others
+of its pid namespace.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tare.runners.containers.namespaces.ladder import KIND, PRIVILEGED, rung_record, standing
+from tare.runners.containers.namespaces.ladder import KIND, PRIVILEGED, ladder_rung, rung_record
 from tare.runners.containers.namespaces.network import ROUTER, VethNetwork, join
 from tare.runners.containers.namespaces.rung_steps import (
     DEVICES,
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from tare.runners.model import Job, Limits
 
 UPPER_BYTES = 256 << 20
-"""At most for what jobs write outside of /scratch, and half of the memory limit: it is memory, and counted as such."""
+"""Most bytes that jobs may write outside /scratch, and at most half the memory limit, since it is memory."""
 _PROBE_SECONDS = 2.0
 _NETWORKS = {
     "none": "none, loopback only",
@@ -58,7 +58,7 @@ _NETWORKS = {
     "nat": "veth, bridge, forwarding and masquerading",
 }
 _OWN = frozenset({"dev", "proc", "sys", "scratch", "tmp"})
-"""In a container's top folder, what is never the image's."""
+"""Names in a container's top folder that are never the image's."""
 
 
 class Namespaces:
@@ -67,10 +67,10 @@ class Namespaces:
     accelerator: Accelerator = "none"
 
     def __init__(self, context: RunContext, name: str = KIND) -> None:
-        """``name``: see :func:`tare.runners.containers.namespaces.ladder.standing`."""
+        """Take the whole name, see :func:`tare.runners.containers.namespaces.ladder.ladder_rung`."""
         self.name = self.label = name
         self._context = context
-        self._standing = standing(name, root=os.getuid() == 0)
+        self._rung = ladder_rung(name, root=os.getuid() == 0)
         self._cgroups = Cgroups.detect()
         self._numbers = itertools.count()
         self._undo = ExitStack()
@@ -79,10 +79,10 @@ class Namespaces:
         self._folder = context.workdir / name.replace(":", "-").replace("+", "")
 
     def probe(self) -> Probe:
-        """See :class:`tare.runners.context.Runner`. Makes a container of the real steps, with this very launcher in it."""
+        """See :class:`tare.runners.context.Runner`. Makes one container by the real steps, with the real launcher."""
         if refused := self._refusal():
             return refused
-        user = "user" in self._standing.parts
+        user = "user" in self._rung.parts
         with tempfile.TemporaryDirectory(prefix="tare-probe-", dir=self._probe_parent()) as temporary:
             folder = Path(temporary)
             tree = folder / "tree"
@@ -98,7 +98,7 @@ class Namespaces:
                 return Probe(ok=False, reason=str(error), remedy=_remedy(error, user=user))
         return Probe(
             ok=True,
-            rung=rung_record(self._standing, root=os.getuid() == 0),
+            rung=rung_record(self._rung, root=os.getuid() == 0),
             steps=self._described_steps(),
             facts={"cgroups": self._cgroups.version},
         )
@@ -106,7 +106,7 @@ class Namespaces:
     def prepare(self, image: Image, limits: Limits) -> None:
         """See :class:`tare.runners.context.Runner`."""
         self.close()
-        parts = self._standing.parts
+        parts = self._rung.parts
         user = "user" in parts
         self._folder.mkdir(parents=True)
         self._undo.callback(discard_tree, self._folder)
@@ -144,11 +144,11 @@ class Namespaces:
         image, limits, launcher, layout = self._prepared
         number = next(self._numbers)
         name = f"{self._folder.name}-{number}"
-        parts = self._standing.parts
+        parts = self._rung.parts
         network = self._network
         if network:
             layout = replace(layout, join=join(number))
-        # A container that only changes its root has no mount of its own: it sees all places' scratch folders.
+        # A container that only changes its root has no mounts of its own, so it sees the scratch folders of all places.
         shared = "chroot" in parts and layout.inner
         plan = LaunchPlan(
             context=self._context,
@@ -161,7 +161,7 @@ class Namespaces:
             steps=self._steps(replace(layout, scratch=layout.scratch / name / "scratch")),
             facts=self._facts(),
             cgroups=self._cgroups if "cgroup" in parts else None,
-            controllers=self._standing.controllers,
+            controllers=self._rung.controllers,
             host_address=network.host_address if network else None if "net" in parts else "127.0.0.1",
             host_network=network.host_network if network else "",
             remove_within=True,
@@ -176,23 +176,23 @@ class Namespaces:
         self._cgroups.remove_run(self._context.run)
 
     def _facts(self) -> dict[str, object]:
-        parts = self._standing.parts
+        parts = self._rung.parts
         overlay = "overlayfs" in parts
         return {
             "kernel": platform.release(),
             "root": "overlayfs, writes to tmpfs" if overlay else "binds of the image tree, read-only",
-            "network": _NETWORKS[self._standing.network] if "net" in parts else "host",
+            "network": _NETWORKS[self._rung.network] if "net" in parts else "host",
             "scratch_file_system": file_system(self._context.workdir),
             "rungs": ",".join(parts),
             "user_namespace": "user" in parts,
         }
 
     def _steps(self, layout: Layout) -> tuple[Step, ...]:
-        return container_steps(layout, self._standing.parts)
+        return container_steps(layout, self._rung.parts)
 
     def _described_steps(self) -> tuple[str, ...]:
         """Describe what a place's first process does, with plain names for the folders that it uses."""
-        user = "user" in self._standing.parts
+        user = "user" in self._rung.parts
         layout = self._layout(
             Path("/base"), Path("/image"), Path("/places/0/scratch"), Path("/stage"), inner=not user
         )
@@ -200,20 +200,22 @@ class Namespaces:
         return tuple(step.describe() for step in self._steps(layout))
 
     def _refusal(self) -> Probe | None:
-        """What is known without trying: networks and controllers that this user may not use."""
+        """Refuse without trying what this user may not use: networks and controllers."""
         if self._veth and os.getuid():
-            reason = "only root may enter the net namespace with the bridge, where the host's side has to be"
+            reason = (
+                "only root may enter the network namespace with the bridge, where the host's side must be"
+            )
             return Probe(ok=False, reason=reason, remedy="run as root")
-        if self._standing.rung.startswith("cgroup:"):
-            (controller,) = self._standing.controllers
+        if self._rung.name.startswith("cgroup:"):
+            (controller,) = self._rung.controllers
             if not self._cgroups.offers(controller):
-                reason = f"the cgroup controller {controller} is not at this user's disposal here"
+                reason = f"this user may not use the cgroup controller {controller} here"
                 return Probe(ok=False, reason=reason, remedy=CGROUP_REMEDY)
         return None
 
     def _layout(self, base: Path, tree: Path, scratch: Path, staging: Path, *, inner: bool = False) -> Layout:
-        user = "user" in self._standing.parts
-        privileged = self._standing.rung == PRIVILEGED
+        user = "user" in self._rung.parts
+        privileged = self._rung.name == PRIVILEGED
         masked = [Path("/", name) for name in MASKED if not privileged]
         return Layout(
             base=base,
@@ -232,25 +234,25 @@ class Namespaces:
         )
 
     def _probe_parent(self) -> Path:
-        """The work folder, whose file system is the one that counts; if it is not there yet, its parent."""
+        """Choose the folder to probe in: the work folder, whose file system counts, or its parent if it is missing."""
         workdir = self._context.workdir
         return workdir if workdir.is_dir() else workdir.parent
 
     @property
     def _veth(self) -> bool:
-        return self._standing.network != "none"
+        return self._rung.network != "none"
 
     def _connected(self, launcher: Launcher, undo: ExitStack) -> VethNetwork | None:
-        """The network in which that launcher's places are."""
+        """Make the network of that launcher's places; ``None`` if they have none."""
         if not self._veth:
             return None
-        network = VethNetwork(self._standing.network)
+        network = VethNetwork(self._rung.network)
         undo.callback(network.close)
         network.connect(self._context.launcher, launcher, self._context.run)
         return network
 
     def _try(self, layout: Layout) -> None:
-        """Make such a container once; a program that cannot be started in its empty root is the proof."""
+        """Make such a container once. That its program is not found in the empty root proves that it was made."""
         environ = {"TARE_RUN": self._context.run}
         with ExitStack() as undo:
             launcher = self._context.launcher
@@ -275,21 +277,21 @@ def make(supplies: Supplies, name: str) -> Namespaces:
 
 
 def _bound_names(tree: Path) -> tuple[str, ...]:
-    """Of the image's top folder, what is bound where there is no overlayfs; links are copied instead."""
+    """List the names in the image's top folder to bind if there is no overlayfs; symbolic links are copied instead."""
     return tuple(
         sorted(path.name for path in tree.iterdir() if path.name not in _OWN and not path.is_symlink())
     )
 
 
 def _locked(path: Path) -> int:
-    """Flags of the mount a path is on that a user namespace may not take off (statvfs(3) and mount(2) agree)."""
+    """Read the flags of a path's mount that a user namespace may not clear (alike in statvfs(3) and mount(2))."""
     return os.statvfs(path).f_flag & (os.ST_NOSUID | os.ST_NODEV | os.ST_NOEXEC)
 
 
 def _build_base(folder: Path, tree: Path, bound: Sequence[str] = (), *, devices: bool) -> Path:
-    """The root's top layer: mount points and /dev. Made once; the image's tree stays as it is.
+    """Make the root's top layer, mount points and /dev, once per runner. The image's tree stays as it is.
 
-    With ``bound``, a root by itself: also a mount point for each of these, and the image's links.
+    With ``bound`` it is a root by itself, with a mount point for each of these names and the image's links.
     """
     base = folder / "base"
     for name in ("dev/pts", "proc", "sys", "scratch"):
@@ -309,7 +311,7 @@ def _build_base(folder: Path, tree: Path, bound: Sequence[str] = (), *, devices:
         if devices:
             os.mknod(base / "dev" / name, stat.S_IFCHR | 0o666, os.makedev(major, minor))
             (base / "dev" / name).chmod(0o666)
-        else:  # the host's own is mounted on it
+        else:  # the host's device file is bound to it
             (base / "dev" / name).touch()
     for name, target in LINKS.items():
         (base / "dev" / name).symlink_to(target)
@@ -317,7 +319,7 @@ def _build_base(folder: Path, tree: Path, bound: Sequence[str] = (), *, devices:
 
 
 def _remedy(error: TareError, *, user: bool) -> str:
-    """What would change the refusal, from what the host says of itself."""
+    """Suggest what would lift the refusal, from the host's settings."""
     if not user:
         return "run where CAP_SYS_ADMIN is given: not in an unprivileged container"
     for name, bad, remedy in (

@@ -59,7 +59,7 @@ class Lxc(RootedRunner):
         }
 
     def fill_base(self, base: Path, tool: Tool) -> None:
-        """See :class:`~tare.runners.places.rooted.RootedRunner`. Adds LXC's init, which LXC looks up in the root before where it was installed."""
+        """See :class:`~tare.runners.places.rooted.RootedRunner`. Adds LXC's init, which LXC first looks for there."""
         super().fill_base(base, tool)
         (self._folder / "filter").write_text(seccomp_profile(), "utf-8")
         for name in ("state", "mount"):

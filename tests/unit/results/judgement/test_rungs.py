@@ -16,14 +16,14 @@ from tare.results.environment import ProbeRecord
 from tare.results.judgement.rungs import climb, rungs
 from tare.results.storage.load import load_run
 from tare.results.tables.frame import read_frame
-from tare.runners.containers.namespaces.ladder import ladder, rung_record, standing
+from tare.runners.containers.namespaces.ladder import ladder, ladder_rung, rung_record
 
 COSTS = {"bare": 1.0, "namespaces:chroot": 1.1, "namespaces:+mount": 2.1, "namespaces": 2.3}
 
 
 def probes(*names):
     return {
-        name: ProbeRecord(ok=True, rung=rung_record(standing(name, root=True), root=True)) for name in names
+        name: ProbeRecord(ok=True, rung=rung_record(ladder_rung(name, root=True), root=True)) for name in names
     }
 
 

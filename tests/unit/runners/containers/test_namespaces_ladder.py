@@ -3,7 +3,7 @@
 import pytest
 
 from tare.results.environment import RungRecord
-from tare.runners.containers.namespaces.ladder import TRUNK, known, ladder, rung_record, rungs, standing
+from tare.runners.containers.namespaces.ladder import TRUNK, known, ladder, ladder_rung, rung_record, rungs
 from tare.runners.errors import TareError, UsageError
 from tare.runners.host.cgroups.limits import CONTROLLERS
 from tare.runners.registry import check
@@ -11,58 +11,58 @@ from tare.runners.registry import check
 
 def test_the_full_container_is_the_top_of_the_trunk():
     for name in ("namespaces", "namespaces:full", "namespaces:+seccomp", "namespaces:seccomp"):
-        assert standing(name, root=True) == standing("namespaces", root=True)
-    parts = standing("namespaces", root=True).parts
+        assert ladder_rung(name, root=True) == ladder_rung("namespaces", root=True)
+    parts = ladder_rung("namespaces", root=True).parts
     assert parts == tuple(part for part in TRUNK if part != "chroot")
 
 
 @pytest.mark.parametrize("root", [True, False])
 def test_each_rung_of_the_trunk_adds_one_part_to_the_one_below(root):
     for rung in TRUNK[2:]:
-        stand = standing(f"namespaces:+{rung}", root=root)
-        below = standing(f"namespaces:+{stand.below}", root=root)
+        stand = ladder_rung(f"namespaces:+{rung}", root=root)
+        below = ladder_rung(f"namespaces:+{stand.below}", root=root)
         assert set(stand.parts) - set(below.parts) == {rung}
         assert set(below.parts) < set(stand.parts)
 
 
 def test_mount_replaces_chroot_and_nothing_is_below_that():
-    assert standing("namespaces:chroot", root=True).parts == ("chroot",)
-    assert standing("namespaces:+mount", root=True).parts == ("mount",)
-    found = rung_record(standing("namespaces:chroot", root=True), root=True)
+    assert ladder_rung("namespaces:chroot", root=True).parts == ("chroot",)
+    assert ladder_rung("namespaces:+mount", root=True).parts == ("mount",)
+    found = rung_record(ladder_rung("namespaces:chroot", root=True), root=True)
     assert found == RungRecord(name="chroot", position=0, below=("bare",))
 
 
 def test_branches_are_not_built_upon():
-    assert "user" not in standing("namespaces:+net", root=True).parts
-    assert standing("namespaces:+net-nat", root=True).network == "nat"
-    assert standing("namespaces:+net-nat", root=True).below == "net-bridge"
-    assert standing("namespaces:+cgroup:cpu", root=True).controllers == ("cpu",)
-    assert standing("namespaces:+cgroup:cpu", root=True).below == "net"
-    assert standing("namespaces:+cgroup", root=True).controllers == CONTROLLERS
+    assert "user" not in ladder_rung("namespaces:+net", root=True).parts
+    assert ladder_rung("namespaces:+net-nat", root=True).network == "nat"
+    assert ladder_rung("namespaces:+net-nat", root=True).below == "net-bridge"
+    assert ladder_rung("namespaces:+cgroup:cpu", root=True).controllers == ("cpu",)
+    assert ladder_rung("namespaces:+cgroup:cpu", root=True).below == "net"
+    assert ladder_rung("namespaces:+cgroup", root=True).controllers == CONTROLLERS
 
 
 def test_an_ordinary_user_has_a_user_namespace_on_every_rung():
-    assert all("user" in standing(f"namespaces:{rung}", root=False).parts for rung in rungs())
+    assert all("user" in ladder_rung(f"namespaces:{rung}", root=False).parts for rung in rungs())
     assert "namespaces:+user" not in ladder(root=False)
-    assert rung_record(standing("namespaces:+user", root=False), root=False).below == ("bare",)
+    assert rung_record(ladder_rung("namespaces:+user", root=False), root=False).below == ("bare",)
 
 
 def test_the_ladder_is_every_rung_once_and_ends_with_the_container():
     names = ladder(root=True)
     assert names[0] == "namespaces:chroot"
     assert names[-1] == "namespaces"
-    assert [standing(name, root=True).rung for name in names] == list(rungs())
+    assert [ladder_rung(name, root=True).name for name in names] == list(rungs())
     for name in names:
-        below = rung_record(standing(name, root=True), root=True).below
+        below = rung_record(ladder_rung(name, root=True), root=True).below
         assert set(below) <= {"bare", *names}
         assert below[-1] == "bare"
-    nat = rung_record(standing("namespaces:+net-nat", root=True), root=True).below
+    nat = rung_record(ladder_rung("namespaces:+net-nat", root=True), root=True).below
     assert nat[:3] == ("namespaces:+net-bridge", "namespaces:+net", "namespaces:+uts+ipc")
 
 
 @pytest.mark.parametrize("root", [True, False])
 def test_a_privileged_container_is_the_full_one_with_nothing_taken_away_and_no_rung(root):
-    full, privileged = (standing(f"namespaces:{name}", root=root) for name in ("full", "privileged"))
+    full, privileged = (ladder_rung(f"namespaces:{name}", root=root) for name in ("full", "privileged"))
     assert set(full.parts) - set(privileged.parts) == {"caps", "seccomp"}
     assert rung_record(privileged, root=root) is None
     assert "privileged" in known()
@@ -71,7 +71,7 @@ def test_a_privileged_container_is_the_full_one_with_nothing_taken_away_and_no_r
 
 def test_an_unknown_rung_is_named_with_the_known_ones():
     with pytest.raises(TareError, match=r"no rung 'nat'; known are full, chroot, \+mount"):
-        standing("namespaces:+nat", root=True)
+        ladder_rung("namespaces:+nat", root=True)
 
 
 def test_ladder_stands_for_its_rungs_wherever_runners_are_asked_for():

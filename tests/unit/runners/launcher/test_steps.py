@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from support.launcher_program import instructions
-from tare.runners.containers.namespaces.ladder import rungs, standing
+from tare.runners.containers.namespaces.ladder import ladder_rung, rungs
 from tare.runners.containers.namespaces.rung_steps import (
     CHROOT,
     Layout,
@@ -75,7 +75,7 @@ def test_the_full_container_has_every_rung_in_a_workable_order():
 @pytest.mark.parametrize("root", [True, False])
 @pytest.mark.parametrize("rung", rungs())
 def test_each_rung_has_the_namespaces_of_its_parts(rung, root):
-    parts = standing(f"namespaces:{rung}", root=root).parts
+    parts = ladder_rung(f"namespaces:{rung}", root=root).parts
     assert {rung.name for rung in container_rungs(LAYOUT, parts)} == set(parts) - {"overlayfs"}
     made = {step.kind for step in container_steps(LAYOUT, parts) if isinstance(step, NewNamespace)}
     chroots = {"mount"} if "chroot" in parts else set()
