@@ -23,7 +23,8 @@ COSTS = {"bare": 1.0, "namespaces:chroot": 1.1, "namespaces:+mount": 2.1, "names
 
 def probes(*names):
     return {
-        name: ProbeRecord(ok=True, rung=rung_record(ladder_rung(name, root=True), root=True)) for name in names
+        name: ProbeRecord(ok=True, rung=rung_record(ladder_rung(name, root=True), root=True))
+        for name in names
     }
 
 
