@@ -8,7 +8,7 @@ from tare.runners.errors import TareError
 
 
 class Exit(IntEnum):
-    """Exit codes of ``tare``."""
+    """Exit codes of the program ``tare``."""
 
     OK = 0
     REGRESSION = 1

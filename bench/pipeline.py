@@ -12,7 +12,7 @@ from tare.bench.campaign.profiling import profile
 from tare.bench.campaign.provision import provision
 from tare.bench.campaign.run import measure
 from tare.bench.campaign.session import opened
-from tare.bench.planning.from_request import need_something, plan
+from tare.bench.planning.from_request import plan, worth_measuring
 from tare.bench.planning.resume import resumed
 
 if TYPE_CHECKING:
@@ -22,15 +22,11 @@ if TYPE_CHECKING:
 
 def execute(request: Request, progress: Progress) -> Finished:
     """Run the main job, from plan to report."""
-    before = None
-    if request.resume:
-        request, before = resumed(request)
+    request, kept = resumed(request) if request.resume else (request, None)
     with opened(request, progress) as bench:
-        draft = plan(request, bench)
-        need_something(request, draft)
+        draft = worth_measuring(request, plan(request, bench))
         provisioned = provision(request, bench, draft, progress)
-        final = before or plan(request, provisioned.bench, provisioned.missing)
-        need_something(request, final)
+        final = worth_measuring(request, kept or plan(request, provisioned.bench, provisioned.missing))
         measured = measure(request, provisioned, final, progress)
         profile(request, provisioned, final, measured, progress)
     return conclude(request, measured, progress)

@@ -1,4 +1,4 @@
-"""What a waiting person sees, on stderr: a live line on a terminal, plain lines elsewhere."""
+"""Show progress on stderr: a live line on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -15,35 +15,35 @@ _REDRAW_SECONDS = 0.2
 
 
 class Progress(Protocol):
-    """Told what happens; shows it or not."""
+    """Is told what happens while measuring, and shows it or not."""
 
     def say(self, text: str) -> None:
-        """Something worth a line of its own."""
+        """Take a message that is worth a line of its own."""
 
     def begin(self, trials: int, seconds: float) -> None:
-        """Measuring starts: so many trials, in about so long."""
+        """Measuring starts: ``trials`` trials, in about ``seconds``."""
 
     def trial(self, done: int, what: str) -> None:
-        """A trial is stored."""
+        """A trial was stored, the ``done`` th; ``what`` names it."""
 
     def end(self) -> None:
-        """Measuring is over."""
+        """Measuring is over; called once, even if it was interrupted."""
 
 
 class Silent:
-    """Shows nothing."""
+    """Progress that shows nothing: for tests and ``--json``."""
 
     def say(self, text: str) -> None:
-        """Nothing."""
+        """See :meth:`Progress.say`; shows nothing."""
 
     def begin(self, trials: int, seconds: float) -> None:
-        """Nothing."""
+        """See :meth:`Progress.begin`; shows nothing."""
 
     def trial(self, done: int, what: str) -> None:
-        """Nothing."""
+        """See :meth:`Progress.trial`; shows nothing."""
 
     def end(self) -> None:
-        """Nothing."""
+        """See :meth:`Progress.end`; shows nothing."""
 
 
 class Lines:
@@ -60,7 +60,7 @@ class Lines:
         self.started = self.shown = 0.0
 
     def say(self, text: str) -> None:
-        """A line of its own, above the live one."""
+        """Print a line of its own, above the live one."""
         self._erase()
         print(f"tare: {text}", file=self.stream, flush=True)
 
@@ -71,7 +71,7 @@ class Lines:
         self.say(f"measuring: {trials} trials, about {clock(seconds)}")
 
     def trial(self, done: int, what: str) -> None:
-        """Redraw, if it is time."""
+        """Redraw the line if the last time was long enough ago."""
         now = time.monotonic()
         if now - self.shown < (_REDRAW_SECONDS if self.live else _PLAIN_EVERY_SECONDS):
             return
@@ -88,7 +88,7 @@ class Lines:
             self.say(text)
 
     def end(self) -> None:
-        """Leave a clean line."""
+        """Erase the live line, so that the next output starts on a clean one."""
         self._erase()
 
     def _erase(self) -> None:
@@ -98,7 +98,7 @@ class Lines:
 
 
 def clock(seconds: float) -> str:
-    """``75.2`` → ``1:15``; below a minute ``15 s``."""
+    """Format seconds as a clock does: ``75.2`` → ``1:15``; below a minute ``15 s``."""
     whole = round(max(seconds, 0.0))
     if whole < 60:
         return f"{whole} s"

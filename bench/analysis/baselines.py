@@ -35,7 +35,7 @@ _HOST_FACTS = ("cpu.", "kernel.", "memory.", "virtualisation.", "container", "wo
 
 @dataclass(frozen=True, slots=True)
 class ThisHost:
-    """What decides whether a baseline may be used: this host's class and facts, and the date."""
+    """This host's class and facts, and the date: they decide whether a baseline may be used."""
 
     host_class: str
     context: Mapping[str, Any]

@@ -1,4 +1,4 @@
-"""What a user may call a run: id, name, path, ``latest``, a baseline."""
+"""Resolve a run id, name, path, ``latest`` or baseline to its folder."""
 
 from __future__ import annotations
 

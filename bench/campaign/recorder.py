@@ -52,12 +52,12 @@ class Recorder:
         )
 
     def next_invocation(self) -> int:
-        """Number an opening."""
+        """Return the number of an opening that is about to be made."""
         number, self.invocation = self.invocation, self.invocation + 1
         return number
 
     def store(self, builder: TrialBuilder) -> None:
-        """Store the trial as it is now."""
+        """Number the trial, store it as it is now, and show progress."""
         trial = builder.trial(self.run_id, self.number)
         self.append(trial)
         self.stopping.add(trial)

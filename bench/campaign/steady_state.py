@@ -140,7 +140,7 @@ class Observation:
         """Metric or source → why there is no number; set by :meth:`end`."""
 
     def end(self) -> None:
-        """Read again, after the job."""
+        """Read every collector again, after the job."""
         for collector, state in zip(self._collectors, self._states, strict=True):
             self.metrics += collector.end(state)
             self.unavailable |= collector.unavailable

@@ -26,7 +26,7 @@ class Stopping(Protocol):
     """Decides when a workload has been measured often enough, without looking at any difference."""
 
     def add(self, trial: Trial) -> None:
-        """Take note of a stored trial."""
+        """Take note of a trial that has been stored."""
 
     def enough(self, workload: str, blocks: int) -> bool:
         """Return whether a workload of which so many blocks are measured needs no more."""

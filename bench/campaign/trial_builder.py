@@ -131,7 +131,7 @@ class TrialBuilder:
             self.notes["stdout_tail"] = result.stdout[-_TAIL_BYTES:].decode("utf-8", "backslashreplace")
 
     def trial(self, run_id: str, number: int) -> Trial:
-        """Make the finished record."""
+        """Make the record of what is known by now."""
         workload = self.case.workload
         return Trial(
             run=run_id,

@@ -92,7 +92,7 @@ class Deploy(Experiment):
 
     @property
     def name(self) -> str:  # type: ignore[override]  # made of the payload's
-        """Return ``deploy-PAYLOAD``."""
+        """Return ``deploy-`` and the payload's name."""
         return f"deploy-{self.payload.name}"
 
     @property
@@ -123,7 +123,7 @@ class Deploy(Experiment):
         return 5.0 + 6 * opening_seconds
 
     def perform(self, lab: Lab) -> Findings:
-        """Deploy once in each way."""
+        """Deploy version 2 once in each way."""
         try:
             images = {version: self.payload.image(version, lab) for version in VERSIONS}
         except Missing as error:

@@ -127,7 +127,7 @@ class Static(Payload):
         }
 
     def words(self, image: Image, root: str, port: int, scratch: str) -> dict[str, str]:
-        """Serve and ask by HTTP."""
+        """Return commands that serve and ask by HTTP."""
         del scratch
         base = root.rstrip("/")
         server = (f"{base}/{_SERVER}", "httpd", "-f", "-p", f"127.0.0.1:{port}", "-h", f"{base}/srv/www")
@@ -145,7 +145,7 @@ class Python(Payload):
         return {"srv/app.py": _APPLICATION.replace("{version}", version).encode()}
 
     def words(self, image: Image, root: str, port: int, scratch: str) -> dict[str, str]:
-        """Serve and ask by HTTP."""
+        """Return commands that serve and ask by HTTP."""
         del scratch
         server = image.argv(root, "python3", f"{root.rstrip('/')}/srv/app.py", str(port))
         return {"server": shlex.join(server), "ask": _wget(image, root, port)}

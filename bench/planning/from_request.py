@@ -121,8 +121,8 @@ def _timings(cache: Path) -> dict[str, float]:
         return {}
 
 
-def need_something(request: Request, plan: Plan) -> None:
-    """Refuse to measure the base alone for somebody who asked for other runners only.
+def worth_measuring(request: Request, plan: Plan) -> Plan:
+    """Return the plan, unless it would measure the base alone for somebody who asked for other runners only.
 
     Raises:
         EnvironmentMissing: nothing that was asked for can be measured; the text has each runner's reason and remedy.
@@ -131,6 +131,7 @@ def need_something(request: Request, plan: Plan) -> None:
     implied = {BASE, CONTROL} if asked and BASE not in asked else set()
     if not any(case.runner not in implied for case in plan.cases):
         raise EnvironmentMissing(nothing_to_measure(plan))
+    return plan
 
 
 def nothing_to_measure(plan: Plan) -> str:

@@ -1,4 +1,7 @@
-"""Replays the trials of the ``deploy`` family: see :mod:`tare.bench.pytest_plugin.plugin`. Only measured if ``-k`` names them."""
+"""Replays the trials of the ``deploy`` family, which are measured only where ``-k`` names them.
+
+See :mod:`tare.bench.pytest_plugin.plugin`.
+"""
 
 from __future__ import annotations
 

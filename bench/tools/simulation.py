@@ -81,7 +81,7 @@ class World:
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """One simulated run."""
+    """One simulated run of three runners."""
 
     base: Series
     control: Series

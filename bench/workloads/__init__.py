@@ -1,4 +1,4 @@
-"""The workloads: each a short module, listed here in the order of the reports."""
+"""List the workloads in the order of the reports. Each is a short module."""
 
 from __future__ import annotations
 

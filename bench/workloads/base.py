@@ -1,4 +1,4 @@
-"""What a workload is, and what its modules share.
+"""Define workloads, and what their modules share.
 
 Workloads do a fixed amount of work, chosen from the wanted length by a rate that an ordinary core reaches,
 and never by looking at the place: every place gets the same command line. So that slow places (a guest
@@ -36,7 +36,7 @@ _EXCERPT_CHARACTERS = 200
 
 
 class ParseError(TareError):
-    """A tool's output is not what its parser knows, so no number is taken from it."""
+    """Output that a tool's parser does not understand; no number is taken from it."""
 
     def __init__(self, workload: str, what: str, output: bytes) -> None:
         text = output.decode("utf-8", "backslashreplace").strip()
@@ -51,7 +51,7 @@ class ParseError(TareError):
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Where a job will run."""
+    """Folders and CPUs of the place in which a job will run."""
 
     image: Image
     root: str
@@ -60,7 +60,7 @@ class Site:
     """Path of a private writable folder as the job sees it."""
     cpus: int
     first_cpu: int = 0
-    """A CPU of the place, for jobs that pin themselves: in guests 0, elsewhere the first one of the limits' cpuset."""
+    """CPU for jobs that pin themselves to one: in guests 0, elsewhere the first of the limits' cpuset."""
 
 
 class Workload(ABC):
@@ -115,25 +115,25 @@ class Workload(ABC):
 
 
 def amount(per_second: float, seconds: float) -> int:
-    """Work for about ``seconds`` at an ordinary core's rate, at least one unit."""
+    """Return the units of work for about ``seconds`` at an ordinary core's rate, at least one."""
     return max(1, round(per_second * seconds))
 
 
 def cap_seconds(seconds: float) -> int:
-    """After how many seconds a slow place may stop; whole, because sysbench and stress-ng take no others."""
+    """Return the seconds after which a slow place may stop; whole, as sysbench and stress-ng take no others."""
     return max(1, math.ceil(3 * seconds))
 
 
 def job_timeout(seconds: float) -> float:
-    """When a job that does not end is ended: far beyond any slow place that still works."""
+    """Return the seconds after which a job is killed: far more than any slow place that still works takes."""
     return 60.0 + 60.0 * seconds
 
 
 def number(workload: str, what: str, value: object, output: bytes, *, positive: bool = True) -> float:
-    """``value`` as a finite number.
+    """Convert ``value`` to a finite number.
 
     Raises:
-        ParseError: it is none, or not above 0 although ``positive`` asks for it (a zero rate is never true).
+        ParseError: it is no number, negative, or 0 where ``positive`` excludes it (a zero rate is never true).
     """
     try:
         found = float(value)  # type: ignore[arg-type]  # any object: that is what is checked
@@ -148,7 +148,7 @@ def metric(
     name: str, value: float, unit: str, direction: Direction, source: str, *, clock: str = PLACE_CLOCK,
     primary: bool = False, samples: int = 1,
 ) -> Metric:  # fmt: skip
-    """A metric; ``clock`` is empty for numbers without time in them."""
+    """Make a metric; ``clock`` is empty for numbers without time in them."""
     return Metric(
         name=name, value=value, unit=unit, direction=direction, clock=clock, source=source, samples=samples,
         primary=primary,

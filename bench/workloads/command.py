@@ -1,4 +1,4 @@
-"""``command``: whatever the user wants to weigh, ``tare run -- CMD ARGS…``."""
+"""``command``: run the user's own command, ``tare run -- CMD ARGS…``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Command(Workload):
-    """A program of the host, carried into the image, or one of an image made elsewhere; and its arguments.
+    """Run a program of the host, carried into the image, or one of an image made elsewhere.
 
     What it prints is not looked at. One that fails is recorded as failed, with the tail of its stderr.
     """
@@ -30,24 +30,24 @@ class Command(Workload):
     name: str = "command"
     family: str = "command"
     programs: tuple[str, ...] = ()
-    """None by name: the image is built with the command itself."""
+    """Empty: the image is built with the command itself."""
     program: str = COMMAND
-    """Its name in the image."""
+    """Name of the command in the image."""
     image: str = ""
-    """The image made elsewhere that it is of; empty: this host."""
+    """The image made elsewhere that the command comes from; empty: this host."""
 
     @property
     def summary(self) -> str:  # type: ignore[override]  # made of the fields
-        """The command line."""
+        """Return one line with the command line."""
         return f"your own command: {shlex.join(self.argv)}"
 
     @property
     def parameters(self) -> Mapping[str, Any]:
-        """The command line and the image it is of: another one is another series."""
+        """Return the command line and the image it comes from: another one is another series."""
         return {"command": shlex.join(self.argv), **({"image": self.image} if self.image else {})}
 
     def job(self, site: Site, seconds: float) -> Job:  # noqa: ARG002 - takes as long as it takes
-        """The command, in the scratch folder or where an image made elsewhere wants it."""
+        """Make the job: in the scratch folder, or in the folder that an image made elsewhere names."""
         return Job(
             argv=site.image.argv(site.root, self.program),
             environ=site.image.environ(site.root, self.program),
@@ -56,7 +56,7 @@ class Command(Workload):
         )
 
     def metrics(self, result: JobResult) -> tuple[Metric, ...]:
-        """From the process's birth to its reaping, by the place's clock."""
+        """Return the seconds from the process's birth to its reaping, by the place's clock."""
         seconds = number(self.name, "duration", result.inside_seconds, result.stderr)
         return (metric("command.seconds", seconds, "s", "lower", "agent", primary=True),)
 

@@ -1,4 +1,4 @@
-"""``cpu`` and ``cpu-all``: integer arithmetic without system calls, by sysbench's prime search.
+"""``cpu`` and ``cpu-all``: measure integer arithmetic without system calls, with sysbench's prime search.
 
 User-mode work that the hypervisor or kernel hardly sees: a box that costs something here has stolen CPU time,
 slowed the clock down or emulates the CPU.
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tare.runners.model import JobResult
 
 EVENTS_PER_SECOND = 3000
-"""What one thread of an ordinary core reaches at this limit."""
+"""Events per second that one thread of an ordinary core reaches at this limit."""
 
 _PRIME_LIMIT = 10_000
 _RATE = re.compile(rb"^ *events per second: +(\S+)$", re.MULTILINE)
@@ -30,7 +30,7 @@ _RATE = re.compile(rb"^ *events per second: +(\S+)$", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Cpu(Workload):
-    """sysbench cpu; one event is the search for all primes up to 10,000 by trial division."""
+    """Run sysbench's CPU test; one event is the search for all primes up to 10,000 by trial division."""
 
     name: str
     summary: str
@@ -40,11 +40,11 @@ class Cpu(Workload):
 
     @property
     def parameters(self) -> Mapping[str, Any]:
-        """The threads are told as a rule, since their number is the place's."""
+        """Return the limit and the rule for threads, since their number is the place's."""
         return {"threads": "one per CPU" if self.all_cpus else 1, "prime_limit": _PRIME_LIMIT}
 
     def job(self, site: Site, seconds: float) -> Job:
-        """The same number of events per thread everywhere."""
+        """Make a job of the same number of events per thread everywhere."""
         threads = site.cpus if self.all_cpus else 1
         argv = site.image.argv(
             site.root,
@@ -61,7 +61,7 @@ class Cpu(Workload):
         )
 
     def metrics(self, result: JobResult) -> tuple[Metric, ...]:
-        """Events per second, and how long the slowest twentieth of them took."""
+        """Return the events per second, and the 95th percentile of an event's time."""
         report = read_report(self.name, result)
         printed = number(self.name, "rate", find(self.name, _RATE, result.stdout)[0], result.stdout)
         check_printed(self.name, printed, report.rate, result.stdout)

@@ -1,4 +1,4 @@
-"""``disk-seq``, ``disk-rand`` and ``disk-fsync``: the scratch folder's file system and device, by fio.
+"""``disk-seq``, ``disk-rand`` and ``disk-fsync``: measure the scratch folder's file system and device with fio.
 
 One thread, one request at a time, ``pread``/``pwrite``: then the sum of fio's request times (ns) is the busy time, and
 rates are formed from it, because fio's own rates rest on whole milliseconds, too coarse for jobs this short.
@@ -10,7 +10,8 @@ system refuses it, fio fails and so does the trial, with fio's message: nothing 
 A host's page cache may still lie below a guest's disk; the place's context tells its cache mode.
 
 ``disk-fsync`` is what a database's log does: 4 KiB through the page cache, then ``fdatasync``. In a guest each of them
-has to become a flush of its disk: the collector ``guest_disk`` counts those, and :mod:`tare.results.judgement.fairness` compares.
+has to become a flush of its disk: the collector ``guest_disk`` counts those, and
+:mod:`tare.results.judgement.fairness` compares.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ _SYNC_EVERY = 16
 
 @dataclass(frozen=True, slots=True)
 class Disk(Workload):
-    """One pattern of fio."""
+    """Run fio with one access pattern."""
 
     name: str
     summary: str
@@ -52,7 +53,7 @@ class Disk(Workload):
 
     @property
     def parameters(self) -> Mapping[str, Any]:
-        """What tells one series of disk numbers from another."""
+        """Return the pattern, the block size, the file's size and whether the page cache is bypassed."""
         block = {"seq": 1 << 20, "rand": 4096, "fsync": 4096}[self.pattern]
         return {
             "pattern": self.pattern,
@@ -62,7 +63,7 @@ class Disk(Workload):
         }
 
     def job(self, site: Site, seconds: float) -> Job:
-        """The same number of requests everywhere, up to the cap."""
+        """Make a job of the same number of requests everywhere, up to the cap."""
         argv = site.image.argv(
             site.root,
             "fio",
@@ -101,7 +102,7 @@ class Disk(Workload):
         return (*write, "--name=read", "--stonewall", "--rw=read", "--bs=1M", size)
 
     def metrics(self, result: JobResult) -> tuple[Metric, ...]:
-        """Bandwidths, or reads per second, or the latency of ``fdatasync``."""
+        """Return bandwidths, or reads per second, or the latency of ``fdatasync``."""
         jobs = self._jobs(result.stdout)
         if self.pattern == "rand":
             return self._random(_Section(self.name, result.stdout, jobs, "randread", "read"))
@@ -165,7 +166,7 @@ class Disk(Workload):
 
 @dataclass(frozen=True, slots=True)
 class _Section:
-    """The part of fio's document about one job's reads, writes or syncs."""
+    """One job's reads, writes or syncs in fio's document."""
 
     workload: str
     output: bytes
@@ -186,7 +187,7 @@ class _Section:
         return int(self.value("lat_ns", "N"))
 
     def busy_seconds(self) -> float:
-        """Sum of the requests' times; one request at a time, so it is the time in which the device was used."""
+        """Sum the requests' times. As there is one request at a time, it is the time in which the device was used."""
         return self.value("lat_ns", "mean") * self.value("lat_ns", "N") / 1e9
 
     def percentile(self, percent: str, field: str = "lat_ns") -> float:

@@ -1,4 +1,4 @@
-"""``syscall``, ``switch`` and ``fork``: the kernel's elementary services.
+"""``syscall``, ``switch`` and ``fork``: measure the kernel's elementary services.
 
 *syscall* is ``dd`` copying single bytes from ``/dev/zero`` to ``/dev/null``: one ``read`` and one ``write``
 per byte and nothing else (seen with strace), the same in every place. stress-ng's ``get`` and ``syscall``
@@ -43,7 +43,7 @@ _RECORDS = re.compile(rb"^(\d+)\+0 records (in|out)$", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class SystemCall(Workload):
-    """``dd bs=1``: two system calls per byte."""
+    """Run ``dd bs=1``: two system calls per byte."""
 
     name: str = "syscall"
     family: str = "kernel"
@@ -52,11 +52,11 @@ class SystemCall(Workload):
 
     @property
     def parameters(self) -> Mapping[str, Any]:
-        """The calls that are made, in turn."""
+        """Return the system calls that are made, in turn."""
         return {"calls": "read, write", "bytes": 1}
 
     def job(self, site: Site, seconds: float) -> Job:
-        """The same number of copies everywhere; there is no cap, ``dd`` knows none."""
+        """Make a job of the same number of copies everywhere, without a cap, as ``dd`` knows none."""
         copies = amount(COPIES_PER_SECOND, seconds)
         argv = site.image.argv(
             site.root, "busybox", "dd", "if=/dev/zero", "of=/dev/null", "bs=1", f"count={copies}"
@@ -66,7 +66,7 @@ class SystemCall(Workload):
         )
 
     def metrics(self, result: JobResult) -> tuple[Metric, ...]:
-        """System calls per second of the job's whole duration."""
+        """Return the system calls per second of the job's whole duration."""
         records = _RECORDS.findall(result.stderr)
         if [way for _, way in records] != [b"in", b"out"] or records[0][0] != records[1][0]:
             raise ParseError(self.name, "no two equal counts of records", result.stderr)
@@ -86,24 +86,24 @@ class SystemCall(Workload):
 
 @dataclass(frozen=True, slots=True)
 class Stress(Workload):
-    """One stressor of stress-ng, one instance."""
+    """Run one instance of a stressor of stress-ng."""
 
     name: str
     summary: str
     stressor: Literal["switch", "fork"]
     per_second: int
     pinned: bool = False
-    """To one CPU, the place's first."""
+    """Pin the stressor to one CPU, the place's first."""
     family: str = "kernel"
     programs: tuple[str, ...] = ("stress-ng",)
 
     @property
     def parameters(self) -> Mapping[str, Any]:
-        """The stressor and how many of it."""
+        """Return the stressor and its number of instances."""
         return {"stressor": self.stressor, "instances": 1, "pinned": self.pinned}
 
     def job(self, site: Site, seconds: float) -> Job:
-        """The same number of operations everywhere, up to the cap."""
+        """Make a job of the same number of operations everywhere, up to the cap."""
         argv = site.image.argv(
             site.root,
             "stress-ng",
@@ -123,7 +123,7 @@ class Stress(Workload):
         )
 
     def metrics(self, result: JobResult) -> tuple[Metric, ...]:
-        """Operations per second of real time.
+        """Return the operations per second of real time.
 
         stress-ng writes to stderr or, from 0.16 on, to stdout. The table's columns are: stressor, operations, real,
         user and system seconds, operations per real second, then others.

@@ -1,4 +1,4 @@
-"""``memory-write`` and ``memory-read``: sequential memory bandwidth of one thread, by sysbench.
+"""``memory-write`` and ``memory-read``: measure one thread's sequential memory bandwidth with sysbench.
 
 sysbench's defaults (blocks of 1 KiB) measure its event loop, and blocks of 1 MiB measure the cache. Blocks of
 64 MiB leave the caches of ordinary machines and amortise the loop to nothing; on hosts with a larger
@@ -35,7 +35,7 @@ _BANDWIDTH = re.compile(rb"^\d+\.\d\d MiB transferred \( *(\S+) MiB/sec\)$", re.
 
 @dataclass(frozen=True, slots=True)
 class Memory(Workload):
-    """sysbench memory, one thread, one buffer that is written before the timed part."""
+    """Run sysbench's memory test: one thread, one buffer that is written before the timed part."""
 
     name: str
     summary: str
@@ -45,11 +45,11 @@ class Memory(Workload):
 
     @property
     def parameters(self) -> Mapping[str, Any]:
-        """What is done, and to how much memory at a time."""
+        """Return the operation and the size of the buffer."""
         return {"operation": self.operation, "block_bytes": BLOCK_MIB << 20, "threads": 1}
 
     def job(self, site: Site, seconds: float) -> Job:
-        """The same number of passes over the block everywhere."""
+        """Make a job of the same number of passes over the buffer everywhere."""
         argv = site.image.argv(
             site.root,
             "sysbench",
@@ -66,7 +66,7 @@ class Memory(Workload):
         )
 
     def metrics(self, result: JobResult) -> tuple[Metric, ...]:
-        """The bandwidth. sysbench's MiB are 2**20 bytes."""
+        """Return the bandwidth. sysbench's MiB are 2**20 bytes."""
         report = read_report(self.name, result)
         mib = number(self.name, "bandwidth", find(self.name, _BANDWIDTH, result.stdout)[0], result.stdout)
         name = f"sysbench.memory.{self.operation}"

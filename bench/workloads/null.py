@@ -1,4 +1,4 @@
-"""``null``: nothing is run, so what is measured is the place being made and torn down."""
+"""``null``: run nothing, so that only making and tearing down the place is measured."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Null(Workload):
-    """The null job, in a place of its own. Its metrics come from the timeline, see :mod:`tare.bench.campaign.launch_metrics`."""
+    """Launch a place of its own for the null job.
+
+    Its metrics come from the timeline, see :mod:`tare.bench.campaign.launch_metrics`.
+    """
 
     kind: ClassVar[WorkloadKind] = "cold"
     name: str = "null"
@@ -26,11 +29,11 @@ class Null(Workload):
     programs: tuple[str, ...] = ()
 
     def job(self, site: Site, seconds: float) -> Job:  # noqa: ARG002 - the same everywhere, of no length
-        """The null job: the agent answers it itself."""
+        """Make the null job, which the agent answers itself."""
         return Job()
 
     def metrics(self, result: JobResult) -> tuple[Metric, ...]:  # noqa: ARG002
-        """None: there is no output."""
+        """Return nothing, as there is no output."""
         return ()
 
     def nominal_seconds(self, opening_seconds: float, job_seconds: float) -> float:

@@ -1,4 +1,4 @@
-"""``python``: a real program of the most common kind, :mod:`tare.bench.workloads.python_program`."""
+"""``python``: run an ordinary Python program, :mod:`tare.bench.workloads.python_program`."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ if TYPE_CHECKING:
     from tare.runners.model import JobResult
 
 PROGRAM = Path(__file__).with_name("python_program.py")
-"""On the host."""
+"""Path of the program on the host."""
 
 PROGRAM_IN_IMAGE = "/usr/share/tare/python_workload.py"
-"""In the image, which must carry it there."""
+"""Path of the program in the image, which must carry it there."""
 
 EXTRA_FILES: Mapping[str, Path] = {PROGRAM_IN_IMAGE: PROGRAM}
 """Path in the image → file on the host."""
 
 PARTS = ("json", "regex", "containers", "zlib", "sqlite")
-"""As the program names them; importing it here would load its libraries with every command of the suite."""
+"""Names of the program's parts. They are repeated here because importing the program would load its libraries."""
 
 _ROUNDS_PER_SECOND = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Python(Workload):
-    """The image's python3 runs the program; the interpreter's start is outside of its numbers."""
+    """Run the program with the image's python3; the interpreter's start is not part of its numbers."""
 
     name: str = "python"
     family: str = "python"
@@ -43,11 +43,11 @@ class Python(Workload):
 
     @property
     def parameters(self) -> Mapping[str, Any]:
-        """The parts of a round."""
+        """Return the names of a round's parts."""
         return {"parts": ", ".join(PARTS)}
 
     def job(self, site: Site, seconds: float) -> Job:
-        """The same number of rounds everywhere."""
+        """Make a job of the same number of rounds everywhere."""
         program = str(PurePosixPath(site.root) / PROGRAM_IN_IMAGE.lstrip("/"))
         # The environment is the image's alone, and its PYTHONHOME is needed: hence not -I.
         rounds = str(amount(_ROUNDS_PER_SECOND, seconds))
@@ -57,7 +57,7 @@ class Python(Workload):
         )
 
     def metrics(self, result: JobResult) -> tuple[Metric, ...]:
-        """Seconds per round, in all and by part."""
+        """Return the seconds per round, in total and by part."""
         try:
             document = json.loads(result.stdout)
             rounds, parts = document["rounds"], document["seconds"]

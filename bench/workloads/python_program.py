@@ -43,12 +43,12 @@ def check(holds: bool, part: str) -> None:
 
 
 def do_json(records: list[dict[str, object]]) -> None:
-    """There and back."""
+    """Encode and decode records as JSON."""
     check(json.loads(json.dumps(records)) == records, "json")
 
 
 def do_regex(records: list[dict[str, object]]) -> None:
-    """Find, group and replace in all the text."""
+    """Find, group and replace in text, by regular expressions."""
     text = "\n".join(f"{record['user']} {record['nested']}" for record in records)
     found = re.findall(r"(\w+)\.(\w+)@(\w+)\.example", text)
     replaced = re.sub(r"\b([aeiou]\w+)\b", r"<\1>", text)
@@ -70,13 +70,13 @@ def do_containers(records: list[dict[str, object]]) -> None:
 
 
 def do_zlib(records: list[dict[str, object]]) -> None:
-    """Compress and expand; work of a C library."""
+    """Compress and expand by zlib, a C library."""
     data = repr(records).encode()
     check(zlib.decompress(zlib.compress(data, 6)) == data, "zlib")
 
 
 def do_sqlite(records: list[dict[str, object]]) -> None:
-    """A database in memory: insert, index, aggregate."""
+    """Insert into, index and aggregate a SQLite database in memory."""
     base = sqlite3.connect(":memory:")
     base.execute("create table item (id integer primary key, user text, score real)")
     base.executemany("insert into item values (:id, :user, :score)", records)
@@ -89,7 +89,7 @@ def do_sqlite(records: list[dict[str, object]]) -> None:
 
 
 def run(rounds: int) -> dict[str, float]:
-    """Part → seconds for all rounds."""
+    """Do all rounds; return the seconds by part."""
     records = make_records()
     work = (do_json, do_regex, do_containers, do_zlib, do_sqlite)
     seconds = dict.fromkeys(PARTS, 0.0)

@@ -1,4 +1,4 @@
-"""What the workloads that sysbench runs share: reading its report.
+"""Read sysbench's report, for the workloads that it runs.
 
 Its time comes from ``CLOCK_MONOTONIC`` (``sb_timer.h`` of sysbench 1.0).
 """
@@ -21,7 +21,7 @@ _P95 = re.compile(rb"^ *95th percentile: +(\S+)$", re.MULTILINE)
 
 
 _MOST_APART = 5.0
-"""Factor. Up to 4.3 was seen, in a guest whose kernel mode is emulated."""
+"""Largest factor between a printed rate and the computed one. Up to 4.3 was seen, in an emulated guest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,23 +31,23 @@ class Report:
     seconds: float
     events: int
     p95_seconds: float
-    """Of one event; to 10 µs only, which may make it 0."""
+    """95th percentile of one event's time, rounded to 10 µs, which may make it 0."""
 
     @property
     def rate(self) -> float:
-        """Events per second over the time in which its threads worked.
+        """Return the events per second over the time in which the threads worked.
 
-        What sysbench prints as its rate also counts the making and joining of its threads: nothing in a long run, and
-        a factor of four in a short one on a slow guest.
+        The rate that sysbench prints also counts creating and joining its threads: nothing in a long run, and a factor
+        of four in a short one on a slow guest.
         """
         return self.events / self.seconds
 
 
 def read_report(workload: str, result: JobResult) -> Report:
-    """The general part of the report.
+    """Read the general part of the report.
 
     Raises:
-        ParseError: a line is missing, twice there or without a number.
+        ParseError: a line is missing, repeated or without a number.
     """
     seconds, events, p95 = (
         find(workload, pattern, result.stdout)[0] for pattern in (_TOTAL_TIME, _EVENTS, _P95)
@@ -60,7 +60,7 @@ def read_report(workload: str, result: JobResult) -> Report:
 
 
 def find(workload: str, pattern: re.Pattern[bytes], output: bytes) -> tuple[str, ...]:
-    """The groups of the only match.
+    """Return the groups of the only match of ``pattern``.
 
     Raises:
         ParseError: there is none or more than one.
@@ -74,7 +74,7 @@ def find(workload: str, pattern: re.Pattern[bytes], output: bytes) -> tuple[str,
 
 
 def check_printed(workload: str, printed: float, computed: float, output: bytes) -> None:
-    """Hold a printed rate against the computed one.
+    """Compare a printed rate with the computed one.
 
     Raises:
         ParseError: they are further apart than threads' making and joining can explain: a digit or a unit is damaged.

@@ -1,6 +1,6 @@
-"""``work``: a known amount of arithmetic, and the same with a known share more: what calibration judges.
+"""``work``: do a known amount of arithmetic, or the same with a known share more, for calibrations.
 
-It is no workload of the suite's: what it measures is not the places but the judgement.
+It is not among the suite's workloads: it tests the judgement, not the places.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 SOURCE = Path(__file__).with_name("work.c")
 PROGRAM_IN_IMAGE = "/usr/bin/tare-work"
 ITERATIONS = 12_000_000
-"""Some 20 ms on an ordinary core."""
+"""Iterations of the base level: some 20 ms on an ordinary core."""
 
 
 @dataclass(frozen=True, slots=True)
 class Work(Workload):
-    """So many iterations, and ``share`` more."""
+    """Do :data:`ITERATIONS`, and ``share`` more."""
 
     name: str
     share: float = 0.0
@@ -37,30 +37,30 @@ class Work(Workload):
 
     @property
     def summary(self) -> str:  # type: ignore[override]  # made of the fields
-        """What is run."""
+        """Return one line that says what is run."""
         return f"{self.iterations} iterations of integer arithmetic"
 
     @property
     def iterations(self) -> int:
-        """How many."""
+        """Return the number of iterations, the share included."""
         return round(ITERATIONS * (1 + self.share))
 
     @property
     def parameters(self) -> Mapping[str, Any]:
-        """The amount."""
+        """Return the number of iterations, by which levels differ."""
         return {"iterations": self.iterations}
 
     def files(self, cache: Path) -> dict[str, Path]:
-        """The program, compiled: path in the image → file of the host."""
+        """Compile the program: path in the image → file of the host."""
         return {PROGRAM_IN_IMAGE: build(SOURCE, cache)}
 
     def job(self, site: Site, seconds: float) -> Job:
-        """The same amount everywhere, however long a job is wanted."""
+        """Make the same job everywhere, whatever length is wanted."""
         program = str(PurePosixPath(site.root) / PROGRAM_IN_IMAGE.lstrip("/"))
         return Job(argv=(program, str(self.iterations)), timeout_seconds=job_timeout(seconds))
 
     def metrics(self, result: JobResult) -> tuple[Metric, ...]:
-        """From the process's birth to its reaping, as for any command."""
+        """Return the seconds from the process's birth to its reaping, as for any command."""
         seconds = number(self.name, "duration", result.inside_seconds, result.stderr)
         return (metric("command.seconds", seconds, "s", "lower", "agent", primary=True),)
 
