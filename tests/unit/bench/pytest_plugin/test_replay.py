@@ -1,3 +1,4 @@
+import msgspec
 import pytest
 
 from tare.bench.pytest_plugin.replay import ReplayClock, series_of
@@ -71,3 +72,9 @@ def test_a_skip_keeps_its_reason_and_remedy():
 
 def test_a_case_without_a_single_trial_fails_and_does_not_pass_empty():
     assert series_of([], "cpu", "bare").failure
+
+
+def test_trials_without_a_primary_metric_are_a_series_all_the_same():
+    facts = [msgspec.structs.replace(trial(number), metrics=()) for number in range(3)]
+    series = series_of(facts, "cpu", "bare")
+    assert (len(series.trials), series.skipped, series.failure) == (3, "", "")
