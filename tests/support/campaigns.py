@@ -18,6 +18,7 @@ from tare.bench.progress import Silent
 from tare.bench.workloads.base import ParseError, Workload
 from tare.results.record import Metric
 from tare.runners.context import RunContext, Supplies
+from tare.runners.images.image import Image
 from tare.runners.model import Job, Limits
 from tare.runners.settings import RunnerSettings
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from tare.runners.model import JobResult
 
 LIMITS = Limits(cpus=1, memory_bytes=1 << 20)
+IMAGE = Image(key="fake", tree=Path("/nowhere"), layers=(), programs={}, libraries={})
 KEYS = ("bare", "bare-again", "box")
 """Runner keys of a plan's cases: the base, its control and another."""
 
@@ -108,10 +110,10 @@ def make_plan(
     return replace(made, **changes)
 
 
-def make_provisioned(runners: Mapping[str, Runner]) -> Provisioned:
-    """Give prepared runners that need no image and nothing of the host."""
-    context = RunContext("run", Path("/nowhere"), Path("/nowhere"), launcher=None)
-    return Provisioned(Bench(Supplies(context, None, RunnerSettings()), runners, {}), None, LIMITS)
+def make_provisioned(runners: Mapping[str, Runner], cache: Path = Path("/nowhere")) -> Provisioned:
+    """Give prepared runners that need nothing of the host."""
+    context = RunContext("run", Path("/nowhere"), cache, launcher=None)
+    return Provisioned(Bench(Supplies(context, None, RunnerSettings()), runners, {}), IMAGE, LIMITS)
 
 
 def make_recorder(

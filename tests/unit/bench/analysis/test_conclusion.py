@@ -1,0 +1,71 @@
+from types import SimpleNamespace
+
+import pytest
+
+from support.campaigns import Telling
+from support.results_making import trial, write_run
+from tare.bench.analysis import report
+from tare.bench.analysis.conclusion import conclude
+from tare.bench.campaign.run import Measured
+from tare.bench.errors import Exit
+from tare.bench.request.request import Request
+
+GOOD = trial(0, 1.0)
+SKIPPED = trial(1, outcome="skipped", reason="no daemon")
+FAILED = trial(2, outcome="failed", reason="exit status 1")
+
+
+@pytest.fixture(autouse=True)
+def written(monkeypatch):
+    """Keep the runs that a report was written of."""
+    kept = []
+
+    def report_run(run_dir, reports_dir, *, language):
+        kept.append((run_dir, language))
+        return SimpleNamespace(index=reports_dir / "index.html", text="bare: 1 s\nbox: 2 s")
+
+    monkeypatch.setattr(report, "report_run", report_run)
+    return kept
+
+
+def finish(tmp_path, *trials, interrupted=False, **request):
+    run_dir = write_run(tmp_path, trials)
+    return conclude(Request(**request), Measured(run_dir, interrupted), Telling())
+
+
+@pytest.mark.parametrize(
+    ("trials", "code"),
+    [((GOOD,), Exit.OK), ((GOOD, SKIPPED), Exit.OK), ((GOOD, SKIPPED, FAILED), Exit.SOME_FAILED)],
+)
+def test_a_run_is_reported_and_its_failures_are_the_exit_code(tmp_path, written, trials, code):
+    finished = finish(tmp_path, *trials)
+    assert written == [(finished.run_dir, "en")]
+    assert finished.exit_code == code
+    assert finished.closing_lines()[:2] == ["bare: 1 s", "box: 2 s"]
+    assert finished.closing_lines()[-1] == str(finished.report)
+
+
+@pytest.mark.parametrize(
+    "without", [{"interrupted": True}, {"report": False}, {"trials": (FAILED, SKIPPED)}], ids=str
+)
+def test_no_report_is_written_of_a_run_that_has_nothing_to_report_or_wants_none(tmp_path, written, without):
+    trials = without.pop("trials", (GOOD,))
+    finished = finish(tmp_path, *trials, **without)
+    assert written == []
+    assert finished.report is None
+    assert finished.closing_lines()[-1] == str(finished.run_dir)
+
+
+def test_an_interruption_is_the_exit_code_whatever_failed(tmp_path):
+    assert finish(tmp_path, GOOD, FAILED, interrupted=True).exit_code == Exit.INTERRUPTED
+
+
+def test_machines_are_told_where_things_are_and_how_trials_ended(tmp_path):
+    finished = finish(tmp_path, GOOD, SKIPPED, FAILED)
+    assert finished.as_json() == {
+        "run": finished.run_dir.name,
+        "results": str(finished.run_dir),
+        "report": str(finished.report),
+        "outcomes": {"ok": 1, "skipped": 1, "failed": 1},
+        "interrupted": False,
+    }

@@ -1,0 +1,131 @@
+"""Whole runs on fake runners: what is stored, what an interruption leaves, and how a run is taken up again."""
+
+from dataclasses import replace
+
+import pytest
+
+from support.campaigns import IMAGE, Steady, Telling, make_plan, make_provisioned
+from tare.bench.campaign import manifest, steady_state
+from tare.bench.campaign.run import measure
+from tare.bench.request.request import CommandVersion, Request
+from tare.bench.request.settings import OutputSettings, RunSettings, Settings
+from tare.bench.workloads.null import Null
+from tare.results.storage.load import load_run
+from tare.runners.fake import FakeClock, FakeRunner
+from tare.runners.model import Probe
+
+PLAN = replace(make_plan([Null(), Steady()], blocks=4, rounds=2), trials=36)
+
+
+@pytest.fixture(autouse=True)
+def light(monkeypatch):
+    monkeypatch.setattr(steady_state, "default_collectors", lambda _vantage: ())
+    monkeypatch.setattr(manifest, "host_facts", lambda _workdir: {"cpu": {"model": "Example", "allowed": 2}})
+    monkeypatch.setattr(manifest, "conditions", lambda _workdir: ())
+
+
+def make(tmp_path, **box):
+    clock = FakeClock()
+    runners = {"bare": FakeRunner("bare", clock=clock), "box": FakeRunner("box", clock=clock, **box)}
+    made = make_provisioned(runners, cache=tmp_path)
+    probes = {key: Probe(ok=True, facts={"fake": True, "odd": object()}) for key in runners}
+    provisioned = replace(made, image=IMAGE, bench=replace(made.bench, probes=probes))
+    return provisioned, runners
+
+
+def make_request(tmp_path, **run):
+    settings = Settings(run=RunSettings(**run), output=OutputSettings(results_dir=tmp_path / "runs"))
+    return Request(settings=settings)
+
+
+class Impatient(Telling):
+    """Presses Ctrl-C after so many trials."""
+
+    def __init__(self, patience):
+        super().__init__()
+        self.patience = patience
+
+    def trial(self, done, what):
+        super().trial(done, what)
+        if done == self.patience:
+            raise KeyboardInterrupt
+
+
+def slots(run):
+    return sorted((t.workload, t.runner, t.block, t.warmup) for t in run.trials())
+
+
+def test_a_complete_run_has_its_manifest_and_all_trials(tmp_path):
+    provisioned, runners = make(tmp_path)
+    measured = measure(make_request(tmp_path, name="first"), provisioned, PLAN, Telling())
+    stored = load_run(measured.run_dir)
+    assert (measured.run_dir, measured.interrupted) == (tmp_path / "runs" / "run", False)
+    assert (stored.manifest.status, stored.manifest.name, stored.manifest.seed) == ("complete", "first", 7)
+    assert len(slots(stored)) == 2 * 4 * 3 + 2 * 3  # two workloads, four blocks, three cases; two warm-ups
+    assert {t.outcome for t in stored.trials()} == {"ok"}
+    assert not any(runner.open_places for runner in runners.values())
+
+
+def test_facts_of_probes_that_json_does_not_know_are_left_out(tmp_path):
+    provisioned, _ = make(tmp_path)
+    measured = measure(make_request(tmp_path), provisioned, PLAN, Telling())
+    assert load_run(measured.run_dir).manifest.probes["box"].facts == {"fake": True}
+
+
+@pytest.mark.parametrize("patience", [1, 9, 20])
+def test_an_interrupted_run_keeps_what_was_measured_and_goes_on_where_it_ended(tmp_path, patience):
+    provisioned, runners = make(tmp_path)
+    progress = Impatient(patience)
+    request = make_request(tmp_path)
+    first = measure(request, provisioned, PLAN, progress)
+    assert first.interrupted
+    assert load_run(first.run_dir).manifest.status == "interrupted"
+    assert len(list(load_run(first.run_dir).trials())) == patience
+    assert not any(runner.open_places for runner in runners.values())
+    assert progress.lines[-1].endswith("Go on with: tare run --resume run")
+
+    again = Telling()
+    second = measure(replace(request, resume="run"), provisioned, PLAN, again)
+    stored = load_run(second.run_dir)
+    whole = measure(make_request(tmp_path / "whole"), make(tmp_path)[0], PLAN, Telling())
+    assert (second.interrupted, stored.manifest.status) == (False, "complete")
+    assert slots(stored) == slots(load_run(whole.run_dir))
+    assert [t.number for t in stored.trials()] == list(range(len(slots(stored))))
+    assert f"going on with run at trial {patience}" in again.lines
+
+
+def test_openings_of_a_resumed_run_have_numbers_of_their_own(tmp_path):
+    provisioned, _ = make(tmp_path)
+    request = make_request(tmp_path)
+    first = measure(request, provisioned, PLAN, Impatient(20))
+    before = {t.invocation for t in load_run(first.run_dir).trials()}
+    second = measure(replace(request, resume="run"), provisioned, PLAN, Telling())
+    after = {t.invocation for t in list(load_run(second.run_dir).trials())[20:]}
+    assert before.isdisjoint(after)
+
+
+def test_what_was_precise_enough_is_recorded(tmp_path):
+    provisioned, _ = make(tmp_path)
+    plan = replace(make_plan([Null()], blocks=40, rounds=4), trials=120)
+    measured = measure(make_request(tmp_path, precision=0.01), provisioned, plan, Telling())
+    stored = load_run(measured.run_dir)
+    assert stored.manifest.precise_after_blocks == {"null": 10}
+    assert len(slots(stored)) == 10 * 3
+
+
+def test_versions_stop_together(tmp_path):
+    provisioned, _ = make(tmp_path)
+    plan = replace(
+        make_plan([Steady("base"), Steady("head")], blocks=40, rounds=1, warmups=False), trials=240
+    )
+    plan = replace(plan, reopened=frozenset({"bare", "bare-again", "box"}))
+    versions = (CommandVersion("base", ("a",)), CommandVersion("head", ("b",)))
+    request = replace(make_request(tmp_path, precision=0.01), versions=versions)
+    stored = load_run(measure(request, provisioned, plan, Telling()).run_dir)
+    assert stored.manifest.precise_after_blocks == {"base+head": 10}
+
+
+def test_what_jobs_cost_is_remembered_for_the_next_plan(tmp_path):
+    provisioned, _ = make(tmp_path)
+    measure(make_request(tmp_path), provisioned, PLAN, Impatient(30))
+    assert "open@box" in (tmp_path / "timings.json").read_text()
