@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from support.draws import draws
 from support.paths import ROOT
 from tare.runners.agent.wire import (
     HEADER_BYTES,
@@ -103,7 +104,7 @@ def pong(channel: socket.socket) -> Pong:
         assert reader.skipped_bytes == 0
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=draws(300), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=noise)
 def test_noise_before_and_after_sound_frames(living, data):
     process, channel = living
@@ -112,7 +113,7 @@ def test_noise_before_and_after_sound_frames(living, data):
     assert process.poll() is None
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=draws(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.binary(max_size=3000), cuts=st.lists(st.integers(1, 200), max_size=10))
 def test_what_was_skipped_is_counted_exactly(living, data, cuts):
     _, channel = living
@@ -127,7 +128,7 @@ def test_what_was_skipped_is_counted_exactly(living, data, cuts):
     assert pong(channel).skipped_bytes - before == len(data)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=draws(100), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=noise)
 def test_noise_and_then_the_end(agent, data):
     done = subprocess.run(

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import ast
+from collections import deque
 from functools import cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeGuard
 
 from support.paths import ROOT
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 PARTS = ("results", "reports", "runners", "bench")
+
+
+class Named(NamedTuple):
+    """A dotted name in an import statement; each alias of a ``from X import`` is a name of its own."""
+
+    name: str
+    line: int
+    at_import: bool
+    """Whether importing the module executes the statement: it is neither in a function nor for types only."""
 
 
 class Import(NamedTuple):
@@ -20,6 +31,8 @@ class Import(NamedTuple):
     importer: str
     imported: str
     line: int
+    at_import: bool
+    """See ``Named``."""
 
 
 @cache
@@ -47,16 +60,29 @@ def resolve(name: str) -> str | None:
     return bare if name != bare and bare in modules() else None
 
 
-def named_by(node: ast.stmt) -> list[str]:
-    """List the dotted names that an import statement names, each alias of a ``from`` as a candidate of its own."""
-    if isinstance(node, ast.Import):
-        return [alias.name for alias in node.names]
-    if isinstance(node, ast.ImportFrom) and not node.level:
-        source = node.module or ""
-        return [
-            f"{source}.{alias.name}" if resolve(f"{source}.{alias.name}") else source for alias in node.names
-        ]
-    return []
+def named_in(node: ast.AST, *, at_import: bool = True) -> Iterator[Named]:
+    """Find the names that import statements below a node name; a relative import counts as one of ``.``."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Import | ast.ImportFrom):
+            source = "" if isinstance(child, ast.Import) else "." * child.level + (child.module or "") + "."
+            yield from (Named(source + alias.name, child.lineno, at_import) for alias in child.names)
+        elif isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield from named_in(child, at_import=False)
+        elif _is_type_checking(child):
+            yield from named_in(ast.Module(child.body, []), at_import=False)
+            yield from named_in(ast.Module(child.orelse, []), at_import=at_import)
+        elif not isinstance(child, ast.expr):
+            yield from named_in(child, at_import=at_import)
+
+
+def _is_type_checking(node: ast.AST) -> TypeGuard[ast.If]:
+    return isinstance(node, ast.If) and ast.unparse(node.test) in {"TYPE_CHECKING", "typing.TYPE_CHECKING"}
+
+
+@cache
+def named(module: str) -> tuple[Named, ...]:
+    """List all that a module's import statements name."""
+    return tuple(named_in(tree(module)))
 
 
 @cache
@@ -64,12 +90,32 @@ def imports() -> tuple[Import, ...]:
     """List every import between modules of the project, ``TYPE_CHECKING`` and lazy ones included."""
     found = []
     for module in modules():
-        for node in ast.walk(tree(module)):
-            for name in named_by(node) if isinstance(node, ast.stmt) else ():
-                target = resolve(name)
-                if target and target != module:
-                    found.append(Import(module, target, node.lineno))
+        for name, line, at_import in named(module):
+            # `from tare.results import record` names a module, `from tare.results.record import Trial` does not.
+            target = resolve(name) or resolve(name.rpartition(".")[0])
+            if target and target != module:
+                found.append(Import(module, target, line, at_import))
     return tuple(dict.fromkeys(found))
+
+
+def loaded_by(start: str) -> dict[str, tuple[str, ...]]:
+    """Find every module of the project that importing ``start`` executes → the way by which it is reached."""
+    reached: dict[str, list[str]] = {}
+    for each in imports():
+        if each.at_import:
+            reached.setdefault(each.importer, []).append(each.imported)
+    ways: dict[str, tuple[str, ...]] = {}
+    todo = deque([(start, (start,))])
+    while todo:
+        module, way = todo.popleft()
+        if module in ways:
+            continue
+        ways[module] = way
+        parts = module.split(".")
+        # Importing a.b.c executes a and a.b as well.
+        packages = [".".join(parts[:length]) for length in range(1, len(parts))]
+        todo.extend((each, (*way, each)) for each in (*packages, *reached.get(module, ())))
+    return ways
 
 
 def circles(edges: dict[str, set[str]]) -> list[list[str]]:

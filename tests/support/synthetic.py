@@ -10,6 +10,7 @@ import math
 import random
 import statistics
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from tare.bench.analysis.styles import runner_styles
@@ -194,6 +195,7 @@ STARTS["bare-again"] = STARTS["bare"]
 HOSTILE = "<script>alert(1)</script> & \"quotes\" 'and' $\\frac{a}$ {braces} | pipes \x1b[31mred"
 
 
+@cache
 def make_input(
     *,
     blocks: int = 12,
@@ -202,7 +204,10 @@ def make_input(
     hostile: bool = False,
     starts_per_block: int = 2,
 ) -> ReportInput:
-    """The whole made-up run. ``hostile`` puts markup and control characters wherever a person's text goes."""
+    """Make up a whole run; ``hostile`` puts markup and control characters wherever a person's text goes.
+
+    Kept for each set of arguments, since the intervals of all series take a while: do not change it in place.
+    """
     trials = tuple(_number(_trials(blocks, random.Random(seed), starts_per_block), hostile))  # noqa: S311
     return ReportInput(
         manifest=_manifest(mode, seed, HOSTILE if hostile else "nightly on the test host"),

@@ -17,6 +17,7 @@ def draws(n, seed, noise=0.02):
     return np.exp(np.random.default_rng(seed).normal(0, noise, n))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [6, 12, 30])
 def test_quiet_histories_raise_no_alarm(n):
     alarms = sum(bool(change_points(draws(n, seed))) for seed in range(300))

@@ -21,6 +21,9 @@ from tare.bench.tools.simulation import (
     verdict_rates,
 )
 
+# Together some ten seconds of computing.
+pytestmark = pytest.mark.slow
+
 TIMES = 300
 
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from support.draws import draws
 from support.paths import GOLDEN
 from support.results_making import metric, trial, write_run
 from tare.results.judgement.between_runs import UnlikeRunsError, compare_runs
@@ -245,7 +246,7 @@ def cost_of(tmp, base, subject, **changes):
     return found
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=draws(40))
 @given(POSITIVE, st.randoms(use_true_random=False), st.sampled_from([1e-6, 0.1, 1000.0]))
 def test_invariances(tmp_path_factory, base, draw, scale):
     subject = [v * draw.uniform(0.8, 1.3) for v in base]

@@ -9,6 +9,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from support.draws import draws
 from support.results_making import RUN, metric, trial, write_run
 from tare.results.storage.load import DROPPED, load_run
 from tare.results.tables.frame import read_frame
@@ -140,7 +141,7 @@ MUTATIONS = st.tuples(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=draws(150))
 @given(st.lists(MUTATIONS, max_size=4))
 def test_no_damage_raises_and_every_line_is_accounted_for(mutations):
     lines = [line(n, 1.0, metric(5.0, name="ops", unit="ops/s", direction="higher")) for n in range(6)]
