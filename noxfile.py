@@ -7,10 +7,15 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import venv
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 HERE = Path(__file__).resolve().parent
 CONSTRAINTS = HERE / "constraints.txt"
@@ -75,7 +80,20 @@ def _requirements(groups: tuple[str, ...]) -> list[str]:
     return [requirement for group in groups for requirement in nox.project.dependency_groups(PROJECT, group)]
 
 
+def test(session: nox.Session, *words: str) -> None:
+    """Run pytest. Its rewritten test modules are kept, whatever the caller's environment says: that halves a start."""
+    session.run("python", "-m", "pytest", *words, env={"PYTHONDONTWRITEBYTECODE": None})
+
+
+def named(words: Sequence[str], paths: Sequence[str]) -> list[str]:
+    """Add the default paths to pytest's options where these name none."""
+    return [*words, *(() if any((HERE / word.partition("::")[0]).exists() for word in words) else paths)]
+
+
 PROJECT = nox.project.load_toml("pyproject.toml")
+
+UNIT = ("tests/unit", "tests/architecture")
+PARALLEL = ("-n", "logical", "--dist", "worksteal")
 
 
 @nox.session
@@ -106,26 +124,82 @@ def tare(session: nox.Session) -> None:
 
 
 @nox.session
-def tests(session: nox.Session) -> None:
-    """All tests, or those named behind ``--``. What needs root rights or KVM skips with the reason."""
+def unit(session: nox.Session) -> None:
+    """Run the tests that need nothing of the host, without the slow ones: the inner loop, half a minute."""
     install(session, "tests")
-    session.run("python", "-m", "pytest", *session.posargs)
+    test(session, *PARALLEL, "-m", "not slow and not engines", *named(session.posargs, UNIT))
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run all tests, or what is named behind ``--``. What needs root rights or KVM skips with the reason."""
+    install(session, "tests")
+    if session.posargs:
+        test(session, *session.posargs)
+        return
+    test(session, *PARALLEL, *UNIT)
+    # One after the other: they launch places and guests, which take the host's CPUs for themselves.
+    test(session, "tests/integration", "tests/end_to_end")
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """Run the unit tests, the slow ones as well, with all examples, and fail below the floor of ``pyproject.toml``."""
+    install(session, "tests")
+    test(session, *PARALLEL, "--hypothesis-profile=thorough", "--cov", *named(session.posargs, UNIT))
 
 
 @nox.session
 def engines(session: nox.Session) -> None:
     """Check the container tools that take long to fetch or to start, for real."""
     install(session, "tests")
-    session.run("python", "-m", "pytest", "-m", "engines", "tests/integration", *session.posargs)
+    test(session, "-m", "engines", "tests/integration", *session.posargs)
+
+
+def made_wheel(session: nox.Session) -> str:
+    """Make the wheel of this tree and give its path."""
+    folder = Path(session.create_tmp(), "wheel")
+    # What setuptools left there of an older tree would be in the wheel as well.
+    for old in (folder, HERE / "build"):
+        shutil.rmtree(old, ignore_errors=True)
+    session.run("python", "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), ".")
+    (wheel,) = folder.glob("tarebench-*.whl")
+    return str(wheel)
+
+
+@nox.session(reuse_venv=False)
+def smoke(session: nox.Session) -> None:
+    """Install the wheel alone, without extras, into an empty environment, and run every command of it.
+
+    The wheel is made of this tree, or is the one named behind ``--``.
+    """
+    wheels = session.posargs or [made_wheel(session)]
+    session.install("--quiet", "-c", str(CONSTRAINTS), *wheels)
+    session.run(
+        "python", "-I", "-m", "pytest", "-c", "tests/smoke/pytest.ini", "tests/smoke", *session.posargs
+    )
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Build the source archive, the wheel from it, and check both as an index would."""
+    session.install("--quiet", "-c", str(CONSTRAINTS), *_requirements(("release",)))
+    shutil.rmtree(HERE / "dist", ignore_errors=True)
+    session.run("python", "-m", "build", "--outdir", "dist", *session.posargs)
+    made = [str(path) for path in sorted((HERE / "dist").iterdir())]
+    session.run("twine", "check", "--strict", *made)
+    session.run("check-wheel-contents", *(path for path in made if path.endswith(".whl")))
 
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Style and types."""
+    """Check style and types."""
     install(session, "tests", "lint")
     session.run("ruff", "format", "--check", ".")
     session.run("ruff", "check", ".")
     session.run("mypy")
+    if (HERE / ".git").exists():
+        session.run("pre-commit", "run", "--all-files", env={"SKIP": "ruff-check,ruff-format,mypy"})
 
 
 @nox.session
@@ -170,7 +244,7 @@ def lock(session: nox.Session) -> None:
     session.run(
         *("uv", "pip", "compile", "--quiet", "--universal", "--python-version", "3.11"),
         *("--no-emit-index-url", "--no-annotate"),
-        *("--group", "tests", "--group", "lint", "--custom-compile-command", "nox -s lock"),
+        *("--group", "tests", "--group", "lint", "--group", "release", "--custom-compile-command", "nox -s lock"),
         *("--output-file", "constraints.txt", "--upgrade", "pyproject.toml"),
     )  # fmt: skip
 
