@@ -1,7 +1,7 @@
-"""What a run found of its runners before it measured: probes, rungs of the ladder, KVM, limits seen from inside.
+"""Structs for what a run found out about its runners before measuring: probes, ladder rungs, KVM, effective limits.
 
-The manifest keeps these structs; judgements and reports read their fields. Only msgspec is imported: this module is
-loaded while measuring.
+The manifest keeps these structs; judgements and reports read their fields. The module imports only msgspec because it
+is loaded while measuring.
 """
 
 from __future__ import annotations
@@ -12,158 +12,165 @@ from typing import Any, Literal
 import msgspec
 
 ProbeEnd = Literal["refused", "killed", "held", "not tried"]
-"""What became of a job that wanted more than its limit. ``refused``: it got an error that a program can handle.
-``killed``: it was ended. ``held``: nothing kept it from having more. ``not tried``: ``why`` has the reason."""
+"""Outcome for a job that tried to exceed its limit. ``refused``: it got an error that a program can handle. ``killed``:
+it was killed. ``held``: nothing stopped it. ``not tried``: ``why`` has the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a place may use; given once, mapped by every runner. The manifest has it in its context, as ``limits``."""
+    """Limits of every place of a run; each runner applies them in its own way. ``Manifest.context`` has them."""
 
     cpus: int
+    """Number of CPUs."""
     memory_bytes: int
     pids: int = 512
+    """Number of processes and threads."""
     scratch_bytes: int = 1 << 30
+    """Size of the place's scratch folder."""
     cpuset: tuple[int, ...] = ()
-    """Host CPUs to run on; empty: any."""
+    """Host CPUs to run on; empty means any."""
     io_bytes_per_second: int = 0
-    """Of reads, and again of writes, on the disk that scratch folders are on; 0: no limit."""
+    """Rate of reads, and again of writes, on the disk that holds the scratch folders; 0 means no limit."""
     io_operations_per_second: int = 0
-    """As above, counted in requests."""
+    """Rate of read requests, and again of write requests, on the same disk; 0 means no limit."""
 
 
 class RungRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Where a runner stands on the isolation ladder."""
+    """Position of a runner on the isolation ladder."""
 
     name: str
     """The rung's name, such as ``overlayfs``."""
     position: int
-    """In the ladder's order, from 0; the branches of a rung come behind it."""
+    """Place in the ladder's order, from 0; the branches of a rung follow it."""
     below: tuple[str, ...]
     """Runners on the rungs below, nearest first; the last one is the base."""
 
 
 class KvmSpread(msgspec.Struct, frozen=True, kw_only=True):
-    """Spread of a figure that was taken more than once."""
+    """Spread of a figure that was measured more than once."""
 
     n: int
-    """How often it was taken."""
+    """Number of measurements."""
     low_seconds: float
     high_seconds: float
 
 
 class KvmBaseline(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The KVM baseline cost: what KVM costs at the least on this host, by a guest of a few instructions."""
+    """KVM baseline cost: the least that KVM costs on this host, measured with a guest of a few instructions."""
 
     present: bool
-    """The device exists."""
+    """``/dev/kvm`` exists."""
     usable: bool
-    """Good enough to boot ordinary kernels under KVM."""
+    """Ordinary kernels can boot under KVM here."""
     accelerated: bool | None
-    """Guest user mode runs at about the host's speed. ``None``: not measured."""
+    """Guest user mode runs at about the host's speed; ``None`` if it was not measured."""
     nested: bool
     """This host is itself a guest (CPUID's hypervisor bit)."""
     reason: str
-    """One line: why it is usable or is not."""
+    """One line that says why KVM is usable or not."""
     remedy: str = ""
+    """What would make it usable; empty if it is, or if nothing is known to help."""
     figures: dict[str, float | None] = {}
-    """``…_seconds`` of each step, exit, loop iteration or page; ``None``: it could not be taken."""
+    """Step, exit, loop or page, as ``…_seconds``, → seconds; ``None`` if it could not be measured."""
     samples: dict[str, KvmSpread] = {}
-    """Spread of figures taken more than once: of exits (in batches of ten) the quartiles, of loops the least, which is
-    the figure, and the most."""
+    """Spread of figures that were measured more than once: quartiles for exits (in batches of ten), minimum (which is
+    the figure) and maximum for loops."""
     oddities: tuple[str, ...] = ()
-    """Figures that ended in an errno or another exit than expected."""
+    """Figures that ended in an errno or an unexpected exit."""
     architecture: str = ""
+    """Machine name as uname(2) has it."""
 
 
 class ProbeRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a runner said when it was asked whether it can work on this host."""
+    """Result of probing whether a runner can work on this host."""
 
     ok: bool
     reason: str = ""
-    """Why it cannot; empty where it can."""
+    """Why the runner cannot work; empty if it can."""
     remedy: str = ""
+    """Command or setting that would change it; empty if the runner works, or if none is known."""
     rung: RungRecord | None = None
-    """``None``: the runner stands on no rung of the isolation ladder."""
+    """``None`` if the runner stands on no rung of the isolation ladder."""
     steps: tuple[str, ...] = ()
-    """What is done to make such a place, as the launcher describes it; empty: the launcher does not make it."""
+    """Steps that make a place, as the launcher describes them; empty if the launcher does not make it."""
     kvm: KvmBaseline | None = None
-    """``None``: the runner did not ask KVM."""
+    """``None`` if the runner did not ask KVM."""
     facts: dict[str, Any] = {}
-    """Whatever else it said of itself: versions, why an accelerator was chosen. Kept for people; no code reads it."""
+    """Further facts for people, such as versions and why an accelerator was chosen. No code reads them."""
 
 
 class CpuProbe(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """How many CPUs jobs use that see more than were given and try to use them all."""
+    """CPU use of jobs that see more CPUs than they were given and try to use them all."""
 
     used: float | None = None
-    """CPU seconds a second; ``None``: not tried."""
+    """CPU seconds per second; ``None`` if it was not tried."""
     why: str = ""
-    """Why it was not tried."""
+    """Why it was not tried; else empty."""
 
 
 class MemoryProbe(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What became of a job that wanted more memory than was given."""
+    """Outcome for a job that tried to exceed its memory limit."""
 
     end: ProbeEnd
     reached_bytes: int | None = None
-    """What it had then; ``None``: it was not told."""
+    """Memory that it had reached by then; ``None`` if it could not report it."""
     by: str = ""
-    """Who ended it, as a phrase; empty: not known."""
+    """What ended it, as a phrase; empty if unknown."""
     watched: bool = False
-    """The limit is kept by somebody who looks from outside every now and then, not by the kernel."""
+    """The suite enforces the limit by polling from outside, instead of the kernel."""
     why: str = ""
-    """Why it was not tried."""
+    """Why it was not tried; else empty."""
 
 
 class PidsProbe(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What became of a job that wanted more processes than were given."""
+    """Outcome for a job that tried to exceed its limit of processes."""
 
     end: ProbeEnd
     asked: int
-    """The limit."""
+    """The limit, as a number of processes."""
     reached: int | None = None
-    """How many processes it had then; ``None``: it was not told."""
+    """Number of processes that it had reached by then; ``None`` if it could not report it."""
     by: str = ""
-    """Who ended it, as a phrase; empty: not known."""
+    """What ended it, as a phrase; empty if unknown."""
     why: str = ""
-    """Why it was not tried."""
+    """Why it was not tried; else empty."""
 
 
 class IoProbe(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """How fast a job wrote to the disk that tried to exceed its limit."""
+    """Rate at which a job that tried to exceed its I/O limit wrote to the disk."""
 
     bytes_per_second: int | None = None
-    """``None``: not tried."""
+    """``None`` if it was not tried."""
     why: str = ""
-    """Why it was not tried."""
+    """Why it was not tried; else empty."""
 
 
 class LimitsSeen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind", tag="seen"):
-    """What the jobs of one runner met of the limits that they were given."""
+    """Limits of one runner as its jobs see and meet them."""
 
     cpus: tuple[int, ...]
-    """Numbers of the CPUs that a job may run on, as it sees them."""
+    """Numbers of the CPUs that a job may run on, as the job sees them."""
     memory_seen_bytes: int | None
-    """``MemTotal`` of ``/proc/meminfo``; ``None``: the place shows none."""
+    """``MemTotal`` of ``/proc/meminfo``; ``None`` if the place does not show it."""
     cgroup_files: dict[str, str]
-    """File below ``/sys/fs/cgroup`` → its text, as jobs see it."""
+    """File below ``/sys/fs/cgroup`` → its content, as jobs see it."""
     guest: bool
-    """The place is a guest, with a kernel and CPU numbers of its own."""
+    """The place is a guest, with its own kernel and CPU numbers."""
     cpu: CpuProbe | None = None
-    """``None``: jobs see no more CPUs than were given, so there was nothing to try."""
+    """``None`` if jobs see no more CPUs than they were given, so that there was nothing to try."""
     memory: MemoryProbe
     pids: PidsProbe
     io: IoProbe | None = None
-    """``None``: no limit on I/O was given."""
+    """``None`` if no I/O limit was given."""
     seconds: float = 0.0
-    """What the look took."""
+    """Time that the verification took."""
 
 
 class LimitsUnverified(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="unverified"):
-    """The limits of one runner could not be looked at from inside."""
+    """Record of a runner whose limits could not be verified from inside."""
 
     reason: str
+    """Why not, as a sentence."""
 
 
 LimitsFound = LimitsSeen | LimitsUnverified

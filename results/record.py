@@ -93,12 +93,14 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class NotFinite(msgspec.Struct, frozen=True, kw_only=True):
-    """A value that is no finite number and therefore is not among a trial's metrics."""
+    """Value that is not a finite number and is therefore left out of a trial's metrics."""
 
     metric: str
+    """Name of the metric."""
     part: Literal["value", "error"]
+    """Field of the metric that is not finite."""
     text: str
-    """The value as text: ``nan``, ``inf`` or ``-inf``."""
+    """The number as text: ``nan``, ``inf`` or ``-inf``."""
 
 
 class Trial(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -136,40 +138,41 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     context: dict[str, Any] = {}
     """Facts that must agree before this trial is compared: limits, kernel, file system, cache mode, …"""
     details: Details | None = None
-    """What an experiment found besides its metrics; ``None`` for workloads."""
+    """Findings of an experiment besides its metrics; ``None`` for workloads."""
     not_finite: tuple[NotFinite, ...] = ()
-    """What makes the trial ``invalid`` by being no finite number."""
+    """Values that made the trial ``invalid`` because they are not finite numbers."""
     notes: dict[str, str] = {}
     """Texts for people: exit status, truncated output, tail of stderr, … No code reads them."""
 
 
 class Resumption(msgspec.Struct, frozen=True, kw_only=True):
-    """One time that an interrupted run was gone on with."""
+    """One resumption of an interrupted run."""
 
     at_trial: int
-    """Number of the first trial after it."""
+    """Number of the first trial that followed."""
     notices: tuple[str, ...] = ()
-    """What had to be mended before, as sentences."""
+    """Repairs of the files that were necessary before, as sentences."""
 
 
 class ImportSource(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The file of another tool that an imported run was made of."""
+    """File of another tool from which a run was imported."""
 
     file: str
-    """Its name, without folders."""
+    """Name of the file, without folders."""
     sha256: str
+    """SHA-256 of the file, in hexadecimal."""
     format: str
-    """The name of its format, as ``tare import --format`` takes it."""
+    """Name of the format, as ``tare import --format`` takes it."""
     ignored_columns: tuple[str, ...] = ()
-    """Columns of a table that are not known here and were not used."""
+    """Columns of a table that are unknown here and were not used."""
     medians_only: tuple[str, ...] = ()
-    """Series of which the file has no single values but the median alone."""
+    """Series for which the file has only a median and no single values."""
     metadata: dict[str, Any] = {}
-    """What the tool wrote about its own run: machine, versions, options. Kept for people; no code reads it."""
+    """The tool's own description of its run: machine, versions, options. For people; no code reads it."""
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """What is true of the whole run."""
+    """Facts, plan and status of a whole run."""
 
     format: int
     run: str
@@ -187,18 +190,18 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     image: dict[str, Any]
     """Layer name → hash, and the hashes of the programs and libraries in it."""
     variant_images: dict[str, dict[str, Any]] = {}
-    """Runner key → its image, as above, where a variant has one of its own."""
+    """Runner key → image, as above, for variants that have their own."""
     probes: dict[str, ProbeRecord] = {}
-    """Runner key → what the runner said of itself."""
+    """Runner key → result of its probe."""
     limits: dict[str, LimitsFound] = {}
-    """Runner's label → what its jobs met of their limits; empty: nobody looked."""
+    """Runner's label → limits as verified from inside; empty if nothing was verified."""
     precise_after_blocks: dict[str, int] = {}
-    """Workload, or group of versions, → blocks after which its intervals were as narrow as was asked for; empty where
-    nothing was asked for or nothing became so."""
+    """Workload, or group of versions, → number of blocks after which its intervals were as narrow as ``--precision``
+    asked for; empty if no precision was asked for, or none was reached."""
     resumed: tuple[Resumption, ...] = ()
-    """Each time that the run was gone on with, the first one first."""
+    """Resumptions of the run, in their order."""
     imported: ImportSource | None = None
-    """``None``: the run was measured here."""
+    """Source of an imported run; ``None`` if the run was measured here."""
     notes: dict[str, str] = {}
     """Texts for people. No code reads them."""
 

@@ -1,4 +1,4 @@
-"""What jobs found of the limits that a run's places were given: deviations, as sentences for the fairness notes."""
+"""Compare the limits that places were given with those that their jobs met, as sentences for the fairness notes."""
 
 from __future__ import annotations
 

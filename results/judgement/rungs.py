@@ -37,7 +37,7 @@ class Rung:
 
 
 class Rise(msgspec.Struct, frozen=True, kw_only=True):
-    """What one rung adds to one workload's metric."""
+    """Cost that one rung adds to one workload's metric."""
 
     workload: str
     family: str

@@ -19,7 +19,7 @@ Raw = dict[str, Any]
 
 
 class Step(NamedTuple):
-    """How files of one version become files of the next: both functions work on decoded JSON."""
+    """Functions that turn decoded JSON of one version into that of the next."""
 
     manifest: Callable[[Raw], Raw]
     trial: Callable[[Raw], Raw]

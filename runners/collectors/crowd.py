@@ -1,8 +1,8 @@
-"""Memory of many places, seen from outside: their processes, their cgroups, and apart from them what serves them.
+"""Read the memory of many places from outside: their processes, their cgroups, and separately the processes that serve them.
 
-Processes are weighed by PSS (``/proc/PID/smaps_rollup``): what several share is divided among them, so that sums are
-true. What the kernel keeps for a place (page tables, network devices, cgroups) is in no process; the cgroup's own
-count and the host's ``MemAvailable`` show more of it.
+A process counts with its PSS (``/proc/PID/smaps_rollup``), which divides shared memory among those that share it, so
+that sums are correct. Memory that the kernel keeps for a place (page tables, network devices, cgroups) is in no
+process; the cgroup's own count and the host's ``MemAvailable`` show more of it.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ DAEMONS: Final[Mapping[str, tuple[str, ...]]] = {
         "kube-proxy",
     ),
 }
-"""Kind of runner → names of the processes that serve all its places; as the kernel cuts them, at 15 characters."""
+"""Kind of runner → names of the processes that serve all its places. The kernel cuts names after 15 characters."""
 
 
 def read_memory(vantages: Iterable[Vantage], run: str, kind: str, *, root: Path = Path("/")) -> PlacesMemory:
     """Read the memory of places that are open now.
 
     Args:
-        vantages: one for each place.
-        run: the run's id, which its processes carry in their environment.
-        kind: of runner, see :data:`DAEMONS`.
-        root: for tests.
+        vantages: One for each place.
+        run: The run's id, which its processes carry in their environment.
+        kind: Kind of runner, such as ``docker``; see :data:`DAEMONS`.
+        root: Folder that has ``proc``; tests set another one.
     """
     seen = list(vantages)
     proc = root / "proc"
@@ -63,7 +63,7 @@ def read_memory(vantages: Iterable[Vantage], run: str, kind: str, *, root: Path 
 
 
 def place_processes(vantage: Vantage, proc: Path = Path("/proc")) -> set[int]:
-    """All processes of a place: its top process' descendants, and whatever is in its cgroups."""
+    """Find all processes of a place: its top process, that one's descendants, and all processes in its cgroups."""
     found = set(process_tree(vantage.top_pid, proc)) if vantage.top_pid else set()
     for folder in set(vantage.cgroups.values()):
         for path, _, files in os.walk(folder):
@@ -80,7 +80,7 @@ def _sum(pids: Iterable[int], proc: Path) -> int | None:
         if found is None:
             if (proc / str(pid)).exists():
                 return None
-            continue  # it has ended meanwhile
+            continue  # the process has ended meanwhile
         total += found
     return total
 
@@ -99,7 +99,7 @@ def _cgroups(vantages: Iterable[Vantage]) -> int | None:
 
 
 def _attendants(own: set[int], run: str, proc: Path) -> set[int]:
-    """Parents of the places' processes up to the launcher, and the run's other processes."""
+    """Find the parents of the places' processes up to the launcher, and the run's other processes."""
     mark = f"TARE_RUN={run}".encode()
     found = set()
     for entry in proc.iterdir():

@@ -1,7 +1,7 @@
-"""Places seen from inside: what their environment is, and what they let their jobs do to the host.
+"""Examine places from inside: their environment, their limits, their network, and what they let jobs do to the host.
 
-``inside.c`` looks and tries, in every place the same bytes; what it answers is read here, in :mod:`.fingerprint` and
-:mod:`.attempts`, and judged against the host.
+The same static program, ``inside.c``, runs in every place. The modules here parse its output and compare it with what
+the host shows.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 SOURCE = Path(__file__).with_name("inside.c")
 
 PATH = "/tare-inside"
-"""Where the image carries it."""
+"""Path of the program in the image."""
 
 
 def image_files(cache: Path) -> Mapping[str, Path]:
-    """What the image must carry: path in the image → file of the host. Compiles it on first use."""
+    """Return the files that the image must carry: path in the image → file of the host. Compiles on first use."""
     return {PATH: build(SOURCE, cache)}
 
 
 def program(place: Place) -> str:
-    """The program's path as a place's jobs see it."""
+    """Return the program's path as the jobs of a place see it."""
     return place.root.rstrip("/") + PATH

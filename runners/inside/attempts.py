@@ -1,8 +1,8 @@
-"""What a place lets its jobs do to the host: the attempts of ``tare-inside attempts``, judged.
+"""Judge the attempts of ``tare-inside attempts`` to reach the host from inside a place.
 
-An attempt that the kernel let pass is *open* if it reaches something of the host's, and *confined* if it only reaches
-what is the place's own: a guest may set the time of its own kernel, a container with a net namespace of its own may
-configure that. Otherwise it is *blocked*, or *absent* where there is nothing to try it on.
+An attempt that the kernel permitted is *open* if it reached something that belongs to the host, and *confined* if it
+reached only something that belongs to the place: a guest may set its own kernel's time, and a container may configure
+its own net namespace. An attempt that was refused is *blocked*; one that had nothing to try is *absent*.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from tare.runners.model import Place
 
 Scope = Literal["host", "kernel", "user", "mnt", "pid", "uts", "net"]
-"""What an attempt that passes has reached. ``host``: something that is certainly the host's. ``kernel``: the kernel,
-whose it is to be seen. ``user``: the kernel, if the place has no user namespace of its own. Else: a namespace of that
-kind."""
+"""Object that a successful attempt has reached. ``host``: something that certainly belongs to the host. ``kernel``: the
+kernel, which may be the host's or a guest's. ``user``: the kernel, unless the place has its own user namespace. Others:
+a namespace of that kind."""
 
 SCOPES: Final[Mapping[str, Scope]] = {
     "write-host-file": "host",
@@ -66,24 +66,26 @@ SCOPES: Final[Mapping[str, Scope]] = {
 """Every attempt, in the order of the reports."""
 
 _LETTERS: Final = {"write-host-file": "d", "write-through-proc": "p", "leave-chroot": "c"}
-"""What each way to the host's file leaves in it."""
+"""Letter that each kind of access to the host's file writes into it."""
 
 TIMEOUT_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What of the host a place is given to try itself on."""
+    """Objects of the host that a place's attempts are aimed at."""
 
     marker: Path
+    """File of the host that attempts try to write to."""
     nonce: str
+    """Name of the host's process that attempts try to see, signal and trace."""
     disk: str
-    """``major:minor``; empty: the host's files are on no block device."""
+    """The disk under the work folder, as ``major:minor``; empty if its file system is on no block device."""
     hierarchy: str
-    """Mount options of a cgroup v1 hierarchy; empty: there is none."""
+    """Mount options of a cgroup v1 hierarchy; empty if the host has none."""
 
     def arguments(self, folder: str) -> tuple[str, ...]:
-        """For ``tare-inside``; ``folder`` is one of the place's, as its jobs see it."""
+        """Return arguments for ``tare-inside``; ``folder`` is a writable folder of the place, as its jobs see it."""
         pairs = (
             ("marker", str(self.marker)),
             ("nonce", self.nonce),
@@ -96,9 +98,9 @@ class Target:
 
 @contextmanager
 def target(context: RunContext, image: Image) -> Iterator[Target]:
-    """A file and a process of the host's, made for the purpose and gone afterwards.
+    """Create a file and a process on the host for the attempts, and remove them afterwards.
 
-    The process ends with the pipe to it, also if we are killed.
+    The process ends when its standard input is closed, even if the suite is killed.
     """
     nonce = secrets.token_hex(8)
     marker = context.workdir / f"marker-{nonce}"
@@ -121,7 +123,7 @@ def target(context: RunContext, image: Image) -> Iterator[Target]:
 
 
 def hierarchy(table: str | None = None) -> str:
-    """Mount options of a cgroup v1 hierarchy with controllers on this host, from mountinfo; empty: there is none."""
+    """Find the mount options of a cgroup v1 hierarchy with controllers in mountinfo; empty if there is none."""
     text = table if table is not None else Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape")
     for line in text.splitlines():
         words = line.partition(" - ")[2].split()
@@ -135,16 +137,16 @@ def hierarchy(table: str | None = None) -> str:
 
 
 def make(place: Place, given: Target, inside: Facts, outside: Facts) -> tuple[Attempt, ...]:
-    """All attempts, in a place.
+    """Run and judge all attempts in a place.
 
     Args:
-        place: it must be open for more than one job.
-        given: what of the host they are made on.
-        inside: the place's fingerprint.
-        outside: the host's own; see :func:`host_facts`.
+        place: Must accept more than one job.
+        given: Objects of the host that the attempts are aimed at.
+        inside: The place's fingerprint.
+        outside: The same facts of the host; see :func:`host_facts`.
 
     Raises:
-        TareError: the program did not run to its end, or claims what the host does not see.
+        TareError: The program did not finish, or it reports a write that the host's file does not show.
     """
     job = Job((program(place), "attempts", *given.arguments(place.scratch)), timeout_seconds=TIMEOUT_SECONDS)
     result = place.run(job)
@@ -159,10 +161,10 @@ def make(place: Place, given: Target, inside: Facts, outside: Facts) -> tuple[At
 
 
 def judged(answers: str, inside: Facts, outside: Facts) -> tuple[Attempt, ...]:
-    """The answers of ``tare-inside attempts`` as verdicts, in the order of :data:`SCOPES`.
+    """Parse and judge the output of ``tare-inside attempts``, in the order of :data:`SCOPES`.
 
     Raises:
-        TareError: an answer is missing, unknown or cannot be read.
+        TareError: An answer is missing, unknown or malformed.
     """
     found = {}
     for line in answers.splitlines():
@@ -178,11 +180,11 @@ def judged(answers: str, inside: Facts, outside: Facts) -> tuple[Attempt, ...]:
 
 
 def same_kernel(inside: Facts, outside: Facts) -> bool:
-    """Whether the place's kernel is the host's.
+    """Tell whether a place runs on the host's kernel.
 
-    An equal boot id proves it. Another one disproves nothing: systemd-nspawn and LXC give their containers one of their
-    own. So does an equal version together with a monotonic clock that is the host's: a guest's began with its boot.
-    Where the place shows no clock, the version alone must do.
+    An equal boot id proves it. A different one disproves nothing, since systemd-nspawn and LXC give each container its
+    own. An equal kernel version together with the host's monotonic clock proves it as well, since a guest's clock starts
+    at its boot. If the place shows no clock, the version alone decides.
     """
     if "kernel.boot_id" in inside and inside["kernel.boot_id"] == outside["kernel.boot_id"]:
         return True
@@ -193,7 +195,7 @@ def same_kernel(inside: Facts, outside: Facts) -> bool:
 
 
 def host_facts() -> Facts:
-    """What the judgement needs to know of the host: its kernel, and the namespaces that we are in."""
+    """Collect the host's kernel and the namespaces of this process, which places are compared with."""
     release = os.uname()
     found: Facts = {"kernel.version": release.version, "kernel.release": release.release}
     found["kernel.boot_id"] = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()

@@ -1,6 +1,6 @@
-"""The environment as a job sees it: facts by name, from what ``tare-inside fingerprint`` has read.
+"""Turn the output of ``tare-inside fingerprint`` into named facts about the environment that a job sees.
 
-A fact is a text or a number; what the place does not show is not there. Names are for people and sort by subject.
+A fact is a text or a number; a fact that the place does not show is missing. Names are for people and sort by subject.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SYSTEM_LIBRARIES: Final = (
     "/lib/ld-musl-x86_64.so.1",
     "/lib/ld-musl-aarch64.so.1",
 )
-"""Where a program that brings none finds the place's C library."""
+"""Paths at which a program that brings no C library finds the place's own."""
 
 NAMESPACES: Final = ("mnt", "pid", "uts", "ipc", "user", "net", "cgroup", "time")
 
@@ -51,10 +51,10 @@ _LIMITS: Final = ("open files", "processes", "locked memory", "file size", "addr
 
 
 def take(place: Place, image: Image) -> Facts:
-    """The facts of a place.
+    """Run the program in a place and return the place's facts.
 
     Raises:
-        TareError: the program did not run, or answers what it should not.
+        TareError: The program did not run, or its output is malformed.
     """
     own = sorted(
         path for path in image.libraries if path.rpartition("/")[2].startswith(("libc.so.6", "ld-musl-"))
@@ -79,10 +79,10 @@ def take(place: Place, image: Image) -> Facts:
 
 
 def items(output: bytes) -> dict[str, str]:
-    """What the program wrote, by name.
+    """Split the program's output into named items.
 
     Raises:
-        TareError: it is cut, or something else.
+        TareError: The output is cut or malformed.
     """
     found: dict[str, str] = {}
     at = 0
@@ -102,7 +102,7 @@ def items(output: bytes) -> dict[str, str]:
 def facts(
     items: Mapping[str, str], *, image_root: str = "/", image_libraries: list[str] | None = None
 ) -> Facts:
-    """The facts in the items, each under a name of ours."""
+    """Derive the facts from the items, each under the name that reports use."""
     found: Facts = {}
     for name, item in (
         ("kernel.release", "release"),
@@ -133,7 +133,7 @@ def facts(
 
 
 def names_of(mask: int) -> str:
-    """Capabilities of a mask, in words."""
+    """Name the capabilities in a mask: ``all``, ``none``, or a list."""
     every = (1 << len(CAPABILITIES)) - 1
     if mask and mask & every == every:
         return "all"
@@ -187,7 +187,7 @@ def _identity(items: Mapping[str, str]) -> Facts:
 
 
 def _mounts(table: str) -> Facts:
-    """Mount points with their types, and which are read-only: mountinfo, see proc_pid_mountinfo(5)."""
+    """List mount points with type and read-only flag from mountinfo; see proc_pid_mountinfo(5)."""
     rows = {}
     for line in table.splitlines():
         before, separator, after = line.partition(" - ")
@@ -201,7 +201,7 @@ def _mounts(table: str) -> Facts:
 
 
 def _limits(table: str) -> Facts:
-    """Soft and hard resource limits: the columns are fixed, names have spaces."""
+    """Read soft and hard resource limits from ``/proc/self/limits``, whose names contain spaces."""
     found: Facts = {}
     for line in table.splitlines():
         for name in _LIMITS:

@@ -1,8 +1,8 @@
-"""Limits verified from inside: one place of each runner is opened, untimed, and its jobs try what they may use.
+"""Verify limits from inside: open one place of each runner, untimed, and let its jobs try to exceed them.
 
-What a place's context says of limits is what was asked for and accepted. Here is what jobs meet: the CPUs that nproc
-sees, what /proc/meminfo and cgroup files say, and what happens to one who uses more than was given. Each probe is
-bounded in time and amount, as a place without limits must not harm its host.
+A place's context records the limits that were requested and accepted. This module records what jobs meet: the CPUs that
+nproc sees, the contents of /proc/meminfo and of cgroup files, and the fate of a job that uses more than it was given.
+Each probe is bounded in time and amount, since a place without limits must not harm its host.
 """
 
 from __future__ import annotations
@@ -28,12 +28,13 @@ if TYPE_CHECKING:
     from tare.runners.model import JobResult, Limits, Place
 
 MARGIN_BYTES = 64 << 20
-"""How far beyond the memory limit the probe goes, and what must be free beyond that on the host."""
+"""Amount by which the probe exceeds the memory limit, and that must remain free on the host beyond it."""
 MARGIN_PIDS = 16
+"""Number by which the probe exceeds the limit of processes."""
 SPIN_MS = 250
-"""Two and a half periods of the kernel's quota."""
+"""Duration of the CPU probe: two and a half periods of the kernel's quota."""
 SPIN_GUEST_MS = 1000
-"""A VMM's CPU time is read in ticks of 10 ms."""
+"""Duration of the CPU probe in guests, longer because a VMM's CPU time is read in ticks of 10 ms."""
 IO_SECONDS = 0.4
 TIMEOUT_SECONDS = 20.0
 _CGROUP = "/sys/fs/cgroup/"
@@ -41,10 +42,10 @@ _ENDS: Final[tuple[ProbeEnd, ...]] = ("killed", "refused", "held")
 
 
 def verify(runner: Runner, limits: Limits) -> LimitsSeen:
-    """Open a place, look and try; see :func:`look`. The place is gone afterwards.
+    """Open a place, verify its limits with :func:`look`, and close it.
 
     Raises:
-        TareError: the place cannot be made, or is lost on the way.
+        TareError: The place cannot be opened, or is lost.
     """
     began = time.monotonic()
     with runner.open() as place:
@@ -53,13 +54,13 @@ def verify(runner: Runner, limits: Limits) -> LimitsSeen:
 
 
 def look(place: Place, limits: Limits) -> LimitsSeen:
-    """Find out what jobs of a place meet of their limits.
+    """Verify the limits of a place.
 
-    In a guest its own kernel ends a job that wants too much memory, and before the limit, since that kernel is within
-    it, too.
+    In a guest, the guest's kernel kills a job that wants too much memory, and does so below the limit, since the kernel
+    itself uses part of it.
 
     Raises:
-        TareError: the program cannot be run there, or the place is lost on the way.
+        TareError: The program cannot run in the place, or the place is lost.
     """
     seen = _run(place, "see")
     text = seen.stdout.decode("ascii", "replace")
@@ -106,7 +107,7 @@ def _cpu_inside(place: Place, cpus: int) -> CpuProbe:
 
 
 def _cpu_of_guest(place: Place, cpus: int) -> CpuProbe:
-    """Read it from outside: a guest that waits for its VMM's share of the host counts that as its own use."""
+    """Measure from outside, since a guest counts time in which its VMM waits for a host CPU as its own use."""
     began, before = time.monotonic(), _cpu_seconds(place.vantage.top_pid)
     result = _run(place, "cpu", cpus, SPIN_GUEST_MS)
     after, wall = _cpu_seconds(place.vantage.top_pid), time.monotonic() - began
@@ -116,7 +117,7 @@ def _cpu_of_guest(place: Place, cpus: int) -> CpuProbe:
 
 
 def _cpu_seconds(pid: int) -> float:
-    """Of all threads of a process: ``utime`` and ``stime`` of proc_pid_stat(5)."""
+    """Sum the CPU time of all threads of a process: ``utime`` and ``stime`` of proc_pid_stat(5)."""
     user, system = stat_fields(Path(f"/proc/{pid}/stat").read_text("utf-8", "replace"))[11:13]
     return (int(user) + int(system)) * TICK_SECONDS
 
@@ -135,7 +136,7 @@ def _memory(place: Place, limits: Limits) -> MemoryProbe:
     if result.timed_out:
         why = f"it was not through in {TIMEOUT_SECONDS:g} s"
         return MemoryProbe(end="not tried", reached_bytes=reached, why=why)
-    # Whoever keeps the limit ended the whole job.
+    # The limit was enforced by killing the whole job.
     return MemoryProbe(end="killed", reached_bytes=reached, by=_why(result), watched=watched)
 
 
@@ -162,7 +163,7 @@ def _io(place: Place, rate: int) -> IoProbe:
 
 
 def available_bytes(meminfo: Path = Path("/proc/meminfo")) -> int:
-    """Memory that the host can give without swapping."""
+    """Return the memory that the host can give without swapping (``MemAvailable``)."""
     found: Mapping[str, str] = dict(
         line.split(":", 1) for line in meminfo.read_text("ascii").splitlines() if ":" in line
     )

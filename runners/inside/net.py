@@ -1,7 +1,7 @@
-"""A TCP connection between a place's job and the host: the host's end, and what the place's end says.
+"""Measure a TCP connection between a place's job and the host: run the server on the host, parse the client's output.
 
-The server is the same program as the client, started by the launcher in the net namespace where the place's
-``host_address`` is. It uses the host's CPUs and no limits, under every runner alike.
+Server and client are the same program. The launcher starts the server in the net namespace that has the place's
+``host_address``; it runs on the host's CPUs without limits, under every runner alike.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ _FIELDS: Mapping[str, tuple[str, ...]] = {
 
 @contextmanager
 def server(context: RunContext, image: Image, address: str, network: str) -> Iterator[int]:
-    """A server for a place's jobs; yields its port. Gone afterwards.
+    """Run a server for a place's jobs and yield its port; the server is killed afterwards.
 
     Args:
-        context: of the run.
-        image: has the program.
-        address: the place's ``host_address``; where nobody has it, the server listens on 127.0.0.1 instead.
-        network: the place's ``host_network``.
+        context: The run's.
+        image: Image that has the program.
+        address: The place's ``host_address``; if no interface has it, the server listens on 127.0.0.1 instead.
+        network: The place's ``host_network``.
 
     Raises:
-        PlaceFailure: it does not listen.
+        PlaceFailure: The server does not listen.
     """
     steps = (EnterNamespace("net", network),) if network else ()
     read, write = os.pipe2(os.O_CLOEXEC)
@@ -74,12 +74,12 @@ def server(context: RunContext, image: Image, address: str, network: str) -> Ite
             yield int(said[1])
         finally:
             context.launcher.kill(spawned.id)
-            with suppress(SpawnError):  # it never ran, which has been told
+            with suppress(SpawnError):  # it never ran, which was reported above
                 context.launcher.wait(spawned.id, _READY_SECONDS)
 
 
 def job(place: Place, kind: Kind, port: int, count: int, cap_seconds: float, timeout_seconds: float) -> Job:
-    """The place's end: so many round trips or bytes, or what is done of them after ``cap_seconds``."""
+    """Make the client's job: ``count`` round trips or bytes, or as many as are done after ``cap_seconds``."""
     argv = (
         program(place),
         kind,
@@ -92,10 +92,10 @@ def job(place: Place, kind: Kind, port: int, count: int, cap_seconds: float, tim
 
 
 def answer(kind: Kind, result: JobResult) -> dict[str, int]:
-    """What the place's end measured, by its clock: all of the kind's fields, each above 0.
+    """Parse the client's measurements, taken with the place's clock: all fields of the kind, each above 0.
 
     Raises:
-        TareError: it failed, or says something else.
+        TareError: The client failed, or its output is malformed.
     """
     said = result.stderr.decode("ascii", "replace").strip()
     if result.error or result.exit_code != 0:

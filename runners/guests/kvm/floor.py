@@ -1,4 +1,4 @@
-"""What the micro guest found, and the rule that decides whether ordinary kernels can run under KVM here.
+"""Measure the KVM baseline cost with the micro guest, and decide whether ordinary kernels can run under KVM here.
 
 ``/dev/kvm`` existing, opening, even creating VMs is not KVM working: a host that is itself a guest of a
 software KVM runs guest *user* mode natively and emulates every guest *kernel* instruction. Ordinary kernels
@@ -197,7 +197,7 @@ def _judge_loops(base: KvmBaseline, user: float, kernel: float, host: float | No
 
 
 def is_nested(cpuinfo: str) -> bool:
-    """Whether ``/proc/cpuinfo`` shows CPUID's hypervisor bit, that is, this host is a guest."""
+    """Tell whether ``/proc/cpuinfo`` shows CPUID's hypervisor bit, which means that this host is a guest."""
     return any(
         "hypervisor" in line.split(":", 1)[1].split()
         for line in cpuinfo.splitlines()
