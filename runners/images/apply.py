@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from tare.runners.errors import TareError
-from tare.runners.provision.elf import inside
+from tare.runners.provision.paths import inside
 
 _WHITEOUT = ".wh."
 _OPAQUE = ".wh..wh..opq"

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from tare.runners.errors import TareError
 from tare.runners.images.layers import Items, carried_at
 from tare.runners.provision.cache import sha256_of
-from tare.runners.provision.elf import Closure, Libraries, inside
+from tare.runners.provision.libraries import Closure, Libraries
+from tare.runners.provision.paths import inside
 from tare.runners.provision.unpack import merged
 
 if TYPE_CHECKING:

@@ -19,7 +19,9 @@ from tare.runners.images.image import ROOT, Program
 from tare.runners.images.layers import Layer
 from tare.runners.provision import arch
 from tare.runners.provision.cache import sha256_of
-from tare.runners.provision.elf import Libraries, inside, is_elf
+from tare.runners.provision.elf import is_elf
+from tare.runners.provision.libraries import Libraries
+from tare.runners.provision.paths import inside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

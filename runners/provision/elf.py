@@ -1,78 +1,53 @@
-"""Which libraries a program needs, and where they are below a root.
+"""Read what an ELF file needs to run, from files that nobody vouches for.
 
-Read from the ELF files themselves (elf(5), ld.so(8)) and not asked of the loader, because a root may be for
-another C library, and running it would already need what is sought.
+pyelftools does the reading. It trusts its input in ways that an image made elsewhere could use: it follows counts of up
+to 2⁶⁴ sections, reads a dynamic table and its strings until a terminator comes, and asks for as many bytes at once as a
+header says. All of that is reading, so :class:`_Budgeted` bounds all of it.
 """
 
 from __future__ import annotations
 
-import os
-import platform
-import struct
-from collections import deque
-from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, BinaryIO
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO, NoReturn
 
 from tare.runners.errors import TareError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
-_LINKS_LIMIT = 40
-"""As many links as the kernel follows in one path (path_resolution(7))."""
+    from elftools.elf.elffile import ELFFile
 
-_MACHINES = {62: "x86_64", 183: "aarch64"}
-"""``e_machine`` → as ``uname -m`` says it."""
+_MACHINES = {"EM_X86_64": "x86_64", "EM_AARCH64": "aarch64"}
+"""``e_machine`` of 64-bit little-endian files → name as ``uname -m`` has it."""
 
-_PT_LOAD, _PT_DYNAMIC, _PT_INTERP = 1, 2, 3
-_DT_NEEDED, _DT_STRTAB, _DT_STRSZ, _DT_RPATH, _DT_RUNPATH = 1, 5, 10, 15, 29
-
-_LARGEST_PART = 16 << 20
-
-_OPENED_LATER = ("libgcc_s.so.1", "libnss_files.so.2", "libnss_dns.so.2")
-"""What glibc itself opens by name when a thread is cancelled or a user is looked up."""
+_MOST_READS = 20_000
+"""Reads of one file. The system's own programs and libraries take up to 300."""
+_MOST_BYTES_AT_ONCE = 4096
+_MOST_SEGMENTS = 1000
+"""Program headers of one file; also below ``PN_XNUM``, which would make a section header tell their number."""
 
 
 @dataclass(frozen=True, slots=True)
 class Elf:
-    """The dynamic facts of an ELF file."""
+    """The part of an ELF file that its loader acts on."""
 
     interpreter: str = ""
+    """Path of the loader; empty for static programs and for libraries."""
     needed: tuple[str, ...] = ()
+    """Names of the libraries it needs, as written."""
     search: tuple[str, ...] = ()
-    """``DT_RUNPATH``, or ``DT_RPATH`` where there is none, as written."""
+    """Directories of ``DT_RUNPATH``, or of ``DT_RPATH`` if there is none, as written."""
     machine: str = ""
+    """Architecture as ``uname -m`` names it; for others a name that equals none of these."""
 
     @property
     def static(self) -> bool:
-        """It needs no loader."""
+        """True if the file needs no loader."""
         return not self.interpreter
 
 
-@dataclass(frozen=True, slots=True)
-class Closure:
-    """A program's loader and libraries, as paths *inside* the root with all links of directories resolved."""
-
-    interpreter: str
-    """Empty for static programs."""
-    libraries: tuple[str, ...]
-    """Sorted; the file name is the one that is asked for."""
-    missing: tuple[str, ...] = ()
-    """Names that are nowhere in the root."""
-
-    @property
-    def directories(self) -> tuple[str, ...]:
-        """Where the libraries are: the loader's ``--library-path``, the most populous first."""
-        counts: dict[str, int] = {}
-        for library in self.libraries:
-            parent = str(PurePosixPath(library).parent)
-            counts[parent] = counts.get(parent, 0) + 1
-        return tuple(sorted(counts, key=lambda each: (-counts[each], each)))
-
-
 def is_elf(path: Path) -> bool:
-    """Whether the file begins as ELF files do."""
+    """Tell whether a file begins as ELF files do."""
     try:
         with path.open("rb") as file:
             return file.read(4) == b"\x7fELF"
@@ -81,236 +56,71 @@ def is_elf(path: Path) -> bool:
 
 
 def read_elf(path: Path) -> Elf:
-    """The dynamic facts of a file.
-
-    Read by hand (elf(5)): an image has some 600 files to look at, and a general ELF library takes 5 ms for each.
+    """Read the dynamic facts of a file; of one for another kind of machine only which that is.
 
     Raises:
-        TareError: it is no readable ELF file.
+        TareError: it is not a readable ELF file.
     """
     try:
         with path.open("rb") as file:
-            return _Reader(file).facts()
-    except (OSError, ValueError, OverflowError, struct.error) as error:
-        raise TareError(f"{path} cannot be read as a program: {error}.") from error
+            return _facts(_Budgeted(file))
+    # pyelftools raises whatever its parsers happen to raise on a damaged file: ELFError, ValueError, KeyError,
+    # AssertionError, UnicodeDecodeError, …
+    except Exception as error:
+        raise TareError(
+            f"{path} cannot be read as a program: {str(error) or type(error).__name__}."
+        ) from error
 
 
-class _Reader:
-    """The few parts of an ELF file that say what it needs."""
+class _Budgeted:
+    """A file that refuses to be read more often, or by larger pieces, than a proper ELF file needs."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        ident = self._at(0, 20)
-        if ident[:4] != b"\x7fELF":
-            raise ValueError("it does not begin as ELF files do")
-        self._wide, little = ident[4] == 2, ident[5] == 1
-        self._order = "<" if little else ">"
-        number = self._unpack("H", ident[18:])[0]
-        name = _MACHINES.get(number, f"ELF machine {number}")
-        self.machine = name if self._wide and little else f"{name} (32 bit or big-endian)"
+        self._reads = 0
+        self.seek, self.tell = file.seek, file.tell
 
-    def facts(self) -> Elf:
-        """All of them; those of a machine that cannot be ours are only its name."""
-        if self.machine not in _MACHINES.values():
-            return Elf(machine=self.machine)
-        interpreter, dynamic, loads = "", b"", []
-        offset = self._unpack("Q", self._at(32, 8))[0]
-        size, count = self._unpack("HH", self._at(54, 4))
-        for index in range(count):
-            header = self._unpack("IIQQQQ", self._at(offset + index * size, 40))
-            kind, _flags, where, address, _physical, length = header
-            if kind == _PT_LOAD:
-                loads.append((address, where, length))
-            elif kind == _PT_DYNAMIC:
-                dynamic = self._at(where, length)
-            elif kind == _PT_INTERP:
-                interpreter = _text(self._at(where, length), 0)
-        return self._dynamic(interpreter, dynamic, loads)
-
-    def _dynamic(self, interpreter: str, dynamic: bytes, loads: list[tuple[int, int, int]]) -> Elf:
-        tags: dict[int, list[int]] = {}
-        for tag, value in struct.iter_unpack(f"{self._order}QQ", dynamic[: len(dynamic) // 16 * 16]):
-            if tag == 0:
-                break
-            tags.setdefault(tag, []).append(value)
-        strings = b""
-        if _DT_STRTAB in tags and _DT_STRSZ in tags:
-            address = tags[_DT_STRTAB][0]
-            places = [
-                where + address - start for start, where, size in loads if start <= address < start + size
-            ]
-            if not places:
-                raise ValueError("its string table is nowhere")
-            strings = self._at(places[0], tags[_DT_STRSZ][0])
-        needed = tuple(_text(strings, at) for at in tags.get(_DT_NEEDED, []))
-        search = tags.get(_DT_RUNPATH, tags.get(_DT_RPATH, []))
-        directories = ":".join(_text(strings, at) for at in search).split(":")
-        return Elf(interpreter, needed, tuple(filter(None, directories)), self.machine)
-
-    def _at(self, offset: int, size: int) -> bytes:
-        if size > _LARGEST_PART:
-            raise ValueError("one of its tables is impossibly large")
-        self._file.seek(offset)
-        data = self._file.read(size)
-        if len(data) != size:
-            raise ValueError("it is cut short")
-        return data
-
-    def _unpack(self, form: str, data: bytes) -> tuple[int, ...]:
-        return struct.unpack_from(self._order + form, data)
+    def read(self, size: int) -> bytes:
+        """Read up to ``size`` bytes."""
+        self._reads += 1
+        if self._reads > _MOST_READS or not 0 <= size <= _MOST_BYTES_AT_ONCE:
+            _refuse("one of its tables is impossibly large")
+        return self._file.read(size)
 
 
-def _text(table: bytes, offset: int) -> str:
-    end = table.find(b"\0", offset)
-    if end < 0:
-        raise ValueError("one of its names has no end")
-    return os.fsdecode(table[offset:end])
+def _facts(file: _Budgeted) -> Elf:
+    from elftools.elf.elffile import ELFFile  # noqa: PLC0415 - takes 50 ms, and most runs read no ELF file
+
+    elf = ELFFile(file)  # type: ignore[arg-type] # needs no more of a file than this
+    name = _MACHINES.get(elf["e_machine"])
+    if name is None or elf.elfclass != 64 or not elf.little_endian:
+        return Elf(machine=f"{elf['e_machine']}, {elf.elfclass} bit")
+    # Loaders look at segments alone; what sections say about the same may be a lie.
+    elf.header["e_shoff"] = 0
+    return _dynamic_facts(elf, name)
 
 
-def inside(root: Path, path: str) -> str:
-    """Resolve all links of ``path`` as a process whose root is ``root`` would; the result starts with ``/``.
+def _dynamic_facts(elf: ELFFile, machine: str) -> Elf:
+    from elftools.elf.dynamic import DynamicSegment  # noqa: PLC0415 - as above
+    from elftools.elf.segments import InterpSegment  # noqa: PLC0415
 
-    Raises:
-        OSError: the links lead in a circle.
-    """
-    pending = deque(PurePosixPath("/", path).parts[1:])
-    done: list[str] = []
-    links = 0
-    while pending:
-        part = pending.popleft()
-        if part == "..":
-            done[-1:] = []
-            continue
-        here = root.joinpath(*done, part)
-        if not here.is_symlink():
-            done.append(part)
-            continue
-        links += 1
-        if links > _LINKS_LIMIT:
-            raise OSError(40, "Too many levels of symbolic links", str(here))
-        target = PurePosixPath(here.readlink())
-        if target.is_absolute():
-            done = []
-        pending.extendleft(reversed([each for each in target.parts if each != "/"]))
-    return "/" + "/".join(done)
+    if elf["e_phnum"] > _MOST_SEGMENTS:
+        _refuse("it has impossibly many program headers")
+    interpreter = ""
+    texts: dict[str, list[str]] = {"DT_NEEDED": [], "DT_RUNPATH": [], "DT_RPATH": []}
+    for segment in elf.iter_segments():
+        if isinstance(segment, InterpSegment):
+            interpreter = segment.get_interp_name()
+        elif isinstance(segment, DynamicSegment):
+            address, offset = segment.get_table_offset("DT_STRTAB")
+            if address is not None and offset is None:
+                _refuse("its string table is nowhere")
+            for tag in segment.iter_tags() if offset is not None else ():
+                if tag["d_tag"] in texts:
+                    texts[tag["d_tag"]].append(getattr(tag, tag["d_tag"].removeprefix("DT_").lower()))
+    search = ":".join(texts["DT_RUNPATH"] or texts["DT_RPATH"]).split(":")
+    return Elf(interpreter, tuple(texts["DT_NEEDED"]), tuple(filter(None, search)), machine)
 
 
-@dataclass(slots=True)
-class Libraries:
-    """Finds libraries below one root, as its loader would."""
-
-    root: Path
-    machine: str = field(default_factory=platform.machine)
-    _default: tuple[str, ...] = ()
-    _everywhere: dict[str, str] | None = None
-    _elfs: dict[str, Elf] = field(default_factory=dict)
-
-    def closure(self, program: str, *, extra: Iterable[str] = ()) -> Closure:
-        """The closure of a program, and of ``extra`` files that it opens by itself (paths inside the root)."""
-        main = self.elf(program)
-        interpreter = inside(self.root, main.interpreter) if main.interpreter else ""
-        found: dict[str, str] = {}
-        missing: set[str] = set()
-        pending = deque(
-            (name, self._own_directories(path))
-            for path in (program, *extra)
-            for name in self.elf(path).needed
-        )
-        if any("libc.so.6" in self.elf(path).needed for path in (program, *extra)):
-            pending.extend((name, ()) for name in _OPENED_LATER)
-        while pending:
-            name, first = pending.popleft()
-            if name in found or name in missing:
-                continue
-            place = self.find(name, first)
-            if not place:
-                if name not in _OPENED_LATER:
-                    missing.add(name)
-                continue
-            found[name] = place
-            # An inherited DT_RPATH is searched too: passing the parents' directories on covers it.
-            inherited = tuple(dict.fromkeys((*self._own_directories(place), *first)))
-            pending.extend((needed, inherited) for needed in self.elf(place).needed)
-        return Closure(interpreter, tuple(sorted(set(found.values()))), tuple(sorted(missing)))
-
-    def elf(self, path: str) -> Elf:
-        """The facts of a file inside the root."""
-        if path not in self._elfs:
-            self._elfs[path] = read_elf(self._real(path))
-        return self._elfs[path]
-
-    def find(self, name: str, first: Iterable[str] = ()) -> str:
-        """Where the library is, as a path inside the root; empty if it is nowhere."""
-        if "/" in name:
-            return inside(self.root, name) if self._fits(name) else ""
-        for directory in (*first, *self._defaults()):
-            candidate = f"{directory}/{name}"
-            if self._fits(candidate):
-                return f"{inside(self.root, directory)}/{name}"
-        # Packages that choose among alternatives in scripts, which we do not run, leave no link.
-        if self._everywhere is None:
-            self._everywhere = dict(self._all())
-        return self._everywhere.get(name, "")
-
-    def _real(self, path: str) -> Path:
-        return Path(f"{self.root}/{inside(self.root, path)}")
-
-    def _fits(self, path: str) -> bool:
-        try:
-            real = self._real(path)
-            return real.is_file() and is_elf(real) and self.elf(path).machine == self.machine
-        except (OSError, TareError):
-            return False
-
-    def _own_directories(self, path: str) -> tuple[str, ...]:
-        origin = str(PurePosixPath(inside(self.root, path)).parent)
-        return tuple(
-            os.path.normpath(each.replace("${ORIGIN}", "$ORIGIN").replace("$ORIGIN", origin))
-            for each in self.elf(path).search
-            if each.startswith(("/", "$ORIGIN", "${ORIGIN}"))
-        )
-
-    def _defaults(self) -> tuple[str, ...]:
-        if not self._default:
-            multiarch = f"{self.machine}-linux-gnu"
-            configured = [
-                *self._configured("/etc/ld.so.conf"),
-                *(line for path in self._glob(f"/etc/ld-musl-{self.machine}.path") for line in _lines(path)),
-            ]
-            usual = [f"{folder}/{multiarch}" for folder in ("/lib", "/usr/lib")]
-            usual += ["/lib64", "/usr/lib64", "/lib", "/usr/lib", "/usr/local/lib"]
-            self._default = tuple(dict.fromkeys([*configured, *usual]))
-        return self._default
-
-    def _configured(self, pattern: str, depth: int = 0) -> Iterator[str]:
-        """Directories of ``ld.so.conf`` and what it includes, see ldconfig(8)."""
-        for path in self._glob(pattern) if depth < 4 else ():
-            for line in _lines(path):
-                keyword, _, rest = line.partition(" ")
-                if keyword == "include":
-                    yield from self._configured(
-                        rest.strip() if rest.startswith("/") else f"/etc/{rest.strip()}", depth + 1
-                    )
-                elif line.startswith("/"):
-                    yield line
-
-    def _glob(self, pattern: str) -> list[Path]:
-        return sorted(self.root.glob(pattern.lstrip("/")))
-
-    def _all(self) -> Iterator[tuple[str, str]]:
-        if self.root == Path("/"):
-            return
-        for top, _folders, files in sorted(os.walk(self.root / "usr/lib"), reverse=True):
-            for name in files:
-                path = "/" + str(Path(top, name).relative_to(self.root))
-                if ".so" in name and self._fits(path):
-                    yield name, path
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return []
-    parts = (line.partition("#")[0].strip() for line in text.replace(":", "\n").splitlines())
-    return [part for part in parts if part]
+def _refuse(why: str) -> NoReturn:
+    raise ValueError(why)

@@ -20,8 +20,9 @@ from tare.runners.errors import Missing
 from tare.runners.provision import arch
 from tare.runners.provision.aptroot import Packages, fetch
 from tare.runners.provision.cache import Cache
-from tare.runners.provision.elf import Libraries, is_elf, read_elf
+from tare.runners.provision.elf import is_elf, read_elf
 from tare.runners.provision.kernel import GuestKernel, guest_kernel
+from tare.runners.provision.libraries import Libraries
 from tare.runners.provision.loader import loader_argv
 
 if TYPE_CHECKING:

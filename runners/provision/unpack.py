@@ -1,8 +1,8 @@
-"""Unpacks Debian packages into a root without being root.
+"""Unpack Debian packages and source archives without being root, and without trusting them.
 
-``dpkg-deb -x`` is not used as it is: it replaces the links of a merged ``/usr`` (``lib → usr/lib``) by
-directories as soon as one package still ships ``/lib``. Its ``--fsys-tarfile`` gives the same archive as a
-stream, which also lets us leave out documentation, about a quarter of the bytes.
+``dpkg-deb -x`` would replace the links of a merged ``/usr`` (``lib → usr/lib``) by directories as soon as one package
+ships ``/lib``. ``--fsys-tarfile`` gives the same archive as a stream, from which documentation, about a quarter of the
+bytes, is left out.
 """
 
 from __future__ import annotations
@@ -11,17 +11,18 @@ import os
 import shutil
 import subprocess
 import tarfile
+import zlib
 from pathlib import Path, PurePosixPath
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from tare.runners.errors import TareError
-from tare.runners.provision.elf import inside
+from tare.runners.provision.paths import inside
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from typing import IO
 
 MERGED = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
-"""Top-level directories that are links into ``usr`` (see hier(7) and Debian's usrmerge)."""
+"""Top-level folders that are links into ``usr`` (see hier(7) and Debian's usrmerge)."""
 
 LEFT_OUT = (
     "usr/share/doc/",
@@ -36,14 +37,14 @@ LEFT_OUT = (
 
 
 def prepare_root(root: Path) -> None:
-    """Lay out the top level of a merged ``/usr``."""
+    """Make the top level of a root with a merged ``/usr``."""
     for name in MERGED:
         (root / "usr" / name).mkdir(parents=True, exist_ok=True)
         (root / name).symlink_to(f"usr/{name}")
 
 
 def merged(path: str) -> str:
-    """A path below the root as the merged ``/usr`` has it: ``./lib/x`` → ``usr/lib/x``. No leading slash."""
+    """Rewrite a path below the root for the merged ``/usr``, without a leading slash: ``./lib/x`` → ``usr/lib/x``."""
     parts = [part for part in PurePosixPath(path).parts if part not in {"/", "."}]
     if parts and parts[0] in MERGED:
         parts.insert(0, "usr")
@@ -54,7 +55,7 @@ def unpack(package: Path, root: Path) -> None:
     """Unpack a ``.deb`` into a root made by :func:`prepare_root`.
 
     Raises:
-        TareError: the package is broken.
+        TareError: the package is damaged.
         OSError: the disk is full.
     """
     command = ["dpkg-deb", "--fsys-tarfile", str(package)]
@@ -70,37 +71,70 @@ def unpack(package: Path, root: Path) -> None:
             broken = str(error)
         finally:
             child.kill()
-    # Killed by us after the archive's end is as good as its own exit.
+    # dpkg-deb may still have been running at the archive's end, and was killed then.
     if broken or child.returncode not in {0, -9}:
         raise TareError(
             f"{package.name} is broken ({broken or f'dpkg-deb: {child.returncode}'}); run again to fetch it anew."
         )
 
 
-def extract(archive: Iterable[tarfile.TarInfo], root: Path) -> None:
-    """Extract members: files, folders and links, without owners, devices and set-uid bits."""
+def extract(archive: tarfile.TarFile, root: Path) -> None:
+    """Extract a package's files, folders and links, without owners, devices and set-uid bits."""
     for member in archive:
         path = merged(member.name)
-        if not path or path.startswith(LEFT_OUT) or ".." in PurePosixPath(path).parts:
-            continue
-        # Links are followed as they will be when this is the root: one to /etc must not lead into the host's.
-        folder, _, name = path.rpartition("/")
-        target = Path(f"{root}{inside(root, folder)}", name)
-        if member.isdir():
-            if not target.is_symlink():
-                target.mkdir(parents=True, exist_ok=True)
-            continue
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if target.is_symlink() or target.is_file():
-            target.unlink()
-        if member.issym():
-            target.symlink_to(member.linkname)
-        elif member.islnk():
-            os.link(f"{root}{inside(root, merged(member.linkname))}", target)
-        elif member.isreg() and isinstance(archive, tarfile.TarFile):
-            content = archive.extractfile(member)
-            if content is None:
-                continue
-            with target.open("wb") as file:
-                shutil.copyfileobj(content, file, 1 << 20)
-            target.chmod(0o755 if member.mode & 0o111 else 0o644)
+        if path and not path.startswith(LEFT_OUT) and ".." not in PurePosixPath(path).parts:
+            _extract(archive, member, root, path, merged(member.linkname))
+
+
+def unpack_source(archive: Path, to: Path) -> None:
+    """Unpack an upstream source archive into a new folder, without the archive's top folder.
+
+    Files, folders and links are made as by :func:`extract`. tarfile's own filters came with Python 3.11.4.
+
+    Raises:
+        TareError: the archive is damaged, or has devices, pipes, or names or links that lead out of it.
+    """
+    to.mkdir(parents=True)
+    try:
+        with tarfile.open(archive) as tar:
+            for member in tar:
+                path = member.name.partition("/")[2]
+                if PurePosixPath(member.name).is_absolute() or ".." in PurePosixPath(path).parts:
+                    raise TareError(f"{archive.name} has a member outside of it: {member.name!r}")
+                if not (member.isreg() or member.isdir() or member.issym() or member.islnk()):
+                    raise TareError(f"{archive.name} has a member of an unknown kind: {member.name!r}")
+                if path:
+                    _extract(tar, member, to, path, member.linkname.partition("/")[2])
+    except (tarfile.TarError, EOFError, zlib.error) as error:
+        raise TareError(f"{archive.name} is damaged ({error}); run again to fetch it anew.") from error
+    top = to.resolve()
+    for folder, names, files in os.walk(to):
+        for name in (*names, *files):
+            link = Path(folder, name)
+            if link.is_symlink() and not Path(os.path.realpath(link)).is_relative_to(top):
+                raise TareError(f"{archive.name} has a member that leads out of it: {name!r}")
+
+
+def _extract(archive: tarfile.TarFile, member: tarfile.TarInfo, root: Path, path: str, linked: str) -> None:
+    """Extract one member to ``path`` below ``root``; a hard link's target is ``linked`` below ``root``."""
+    # Links are followed as they will be when this is the root: a link to /etc must not lead into the host's.
+    folder, _, name = path.rpartition("/")
+    target = Path(f"{root}{inside(root, folder)}", name)
+    if member.isdir():
+        if not target.is_symlink():
+            target.mkdir(parents=True, exist_ok=True)
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.is_symlink() or target.is_file():
+        target.unlink()
+    if member.issym():
+        target.symlink_to(member.linkname)
+    elif member.islnk():
+        os.link(f"{root}{inside(root, linked)}", target)
+    elif member.isreg():
+        content = archive.extractfile(member)
+        if content is None:
+            return
+        with target.open("wb") as file:
+            shutil.copyfileobj(content, file, 1 << 20)
+        target.chmod(0o755 if member.mode & 0o111 else 0o644)

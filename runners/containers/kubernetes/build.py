@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import tarfile
 import tempfile
 import time
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from tare.runners.errors import Missing, TareError
 from tare.runners.provision.aptroot import Packages, distribution, fetch, fetch_source
+from tare.runners.provision.unpack import unpack_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -79,38 +79,6 @@ def _build(provision: Provision, content: Path) -> Mapping[str, Any]:
             workshop.build(f"cmd/{name}", content / name, version)
         _unlock(Path(temporary))
     return {"version": version, "build_seconds": time.monotonic() - began, "go": GO.names[0]}
-
-
-def unpack_source(archive: Path, to: Path) -> None:
-    """Unpack an upstream archive without its top folder.
-
-    ``TarFile.extract`` is not used: it is safe only with a filter, and filters came with Python 3.11.4.
-
-    Raises:
-        TareError: a member would land outside the folder, or is neither file, folder nor symbolic link.
-    """
-    to.mkdir(parents=True)
-    top = to.resolve()
-    with tarfile.open(archive) as tar:
-        for member in tar:
-            name = member.name.partition("/")[2].strip("/")
-            if not name:
-                continue
-            target = top / name
-            if ".." in target.parts or not target.parent.resolve().is_relative_to(top):
-                raise TareError(f"{archive} has a member outside of it: {member.name!r}")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            content = tar.extractfile(member) if member.isreg() else None
-            if member.isdir():
-                target.mkdir(exist_ok=True)
-            elif member.issym():
-                target.symlink_to(member.linkname)
-            elif content is not None:
-                with target.open("xb") as file:
-                    shutil.copyfileobj(content, file)
-                target.chmod(0o755 if member.mode & 0o111 else 0o644)
-            else:
-                raise TareError(f"{archive} has a member of an unknown kind: {member.name!r}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import tarfile
 from pathlib import Path
 
 import pytest
@@ -11,12 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.paths import GOLDEN
-from tare.runners.containers.kubernetes.build import described_packages, unpack_source
+from tare.runners.containers.kubernetes.build import described_packages
 from tare.runners.containers.kubernetes.clearing import clear_kubernetes, namespace_of
 from tare.runners.containers.kubernetes.kubectl import ClusterError, Kubectl
 from tare.runners.containers.kubernetes.runner import Kubernetes, chosen_node, is_this_host, pod_of
 from tare.runners.containers.kubernetes.watch import Documents, PodWatch, states
-from tare.runners.errors import TareError
 from tare.runners.host.processes import boot_id
 from tare.runners.model import Limits
 from tare.runners.provision.tools import Tool
@@ -213,48 +211,6 @@ def test_packages_of_the_api_description(tmp_path):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(text)
     assert described_packages(tmp_path) == ["pkg/a", "vendor/k8s.io/api/core/v1"]
-
-
-def test_an_upstream_archive_loses_its_top_folder(tmp_path):
-    (tmp_path / "in/kubernetes-1.20/cmd").mkdir(parents=True)
-    (tmp_path / "in/kubernetes-1.20/cmd/main.go").write_text("package main")
-    (tmp_path / "in/kubernetes-1.20/link").symlink_to("cmd/main.go")
-    with tarfile.open(tmp_path / "source.tar.gz", "w:gz") as tar:
-        tar.add(tmp_path / "in/kubernetes-1.20", "kubernetes-1.20")
-    unpack_source(tmp_path / "source.tar.gz", tmp_path / "out")
-    assert (tmp_path / "out/link").read_text() == "package main"
-
-
-def member(name, kind=tarfile.REGTYPE, link=""):
-    one = tarfile.TarInfo(name)
-    one.type, one.linkname = kind, link
-    return one
-
-
-@pytest.mark.parametrize(
-    "members",
-    [
-        [member("k/../../out")],
-        [member("k/..")],
-        [member("k/away", tarfile.SYMTYPE, "/"), member("k/away/tmp/x")],
-        [member("k/pipe", tarfile.FIFOTYPE)],
-        [member("k/device", tarfile.CHRTYPE)],
-    ],
-)
-def test_an_archive_that_leads_out_of_its_folder_is_refused(tmp_path, members):
-    with tarfile.open(tmp_path / "source.tar.gz", "w:gz") as tar:
-        for one in members:
-            tar.addfile(one)
-    with pytest.raises(TareError, match="has a member"):
-        unpack_source(tmp_path / "source.tar.gz", tmp_path / "a/out")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "source.tar.gz"]
-
-
-def test_an_absolute_name_is_below_the_folder(tmp_path):
-    with tarfile.open(tmp_path / "source.tar.gz", "w:gz") as tar:
-        tar.addfile(member("k//etc/x"))
-    unpack_source(tmp_path / "source.tar.gz", tmp_path / "out")
-    assert (tmp_path / "out/etc/x").read_bytes() == b""
 
 
 def test_kubectl_gets_only_what_it_lives_by(monkeypatch, tmp_path):

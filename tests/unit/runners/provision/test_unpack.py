@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tare.runners.provision.unpack import extract, merged, prepare_root
+from tare.runners.errors import TareError
+from tare.runners.provision.unpack import extract, merged, prepare_root, unpack_source
 
 
 def archive(*members: tuple[str, bytes | str, bytes, int]) -> io.BytesIO:
@@ -121,3 +122,72 @@ def test_merged(path, expected):
 @given(st.lists(st.sampled_from(["lib", "bin", "usr", "x", "."]), max_size=5).map("/".join))
 def test_merged_is_stable(path):
     assert merged(merged(path)) == merged(path)
+
+
+def test_an_upstream_archive_loses_its_top_folder(tmp_path):
+    (tmp_path / "in/kubernetes-1.20/cmd").mkdir(parents=True)
+    (tmp_path / "in/kubernetes-1.20/cmd/main.go").write_text("package main")
+    (tmp_path / "in/kubernetes-1.20/link").symlink_to("cmd/main.go")
+    with tarfile.open(tmp_path / "source.tar.gz", "w:gz") as tar:
+        tar.add(tmp_path / "in/kubernetes-1.20", "kubernetes-1.20")
+    unpack_source(tmp_path / "source.tar.gz", tmp_path / "out")
+    assert (tmp_path / "out/link").read_text() == "package main"
+
+
+def source(tmp_path, *members):
+    (tmp_path / "source.tar").write_bytes(archive(*members).getvalue())
+    unpack_source(tmp_path / "source.tar", tmp_path / "out")
+    return tmp_path / "out"
+
+
+def test_a_sources_rights_and_owners_are_dropped(tmp_path):
+    out = source(
+        tmp_path,
+        ("top/", FOLDER, b"", 0o777),
+        ("top/tool", FILE, b"x", 0o6755),
+        ("top/data", FILE, b"y", 0o666),
+        ("top/same", HARD, b"top/data", 0o644),
+    )
+    assert sorted(path.name for path in out.iterdir()) == ["data", "same", "tool"]
+    assert [stat.S_IMODE((out / name).stat().st_mode) for name in ("tool", "data")] == [0o755, 0o644]
+    assert (out / "same").read_bytes() == b"y"
+    assert (out / "tool").stat().st_uid == os.getuid()
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        [("/top/evil", FILE, b"x", 0o644)],
+        [("top/../../evil", FILE, b"x", 0o644)],
+        [("top/a/../../../evil", FILE, b"x", 0o644)],
+        [("top/link", LINK, b"/etc/passwd", 0o777)],
+        [("top/link", LINK, b"../evil", 0o777)],
+        [
+            ("top/a/deep", FOLDER, b"", 0o755),
+            ("top/a/deep/up", LINK, b"../..", 0o777),
+            ("top/out", LINK, b"a/deep/up/../..", 0o777),
+        ],
+    ],
+)
+def test_a_source_that_leads_out_of_itself_is_refused(tmp_path, members):
+    (tmp_path / "evil").write_text("as it was")
+    with pytest.raises(TareError, match="has a member"):
+        source(tmp_path, *members)
+    assert (tmp_path / "evil").read_text() == "as it was"
+
+
+def test_nothing_is_written_through_a_sources_links(tmp_path):
+    (tmp_path / "secret").write_text("as it was")
+    with pytest.raises(TareError, match="has a member"):
+        source(tmp_path, ("top/dir", LINK, b"../..", 0o777), ("top/dir/secret", FILE, b"new", 0o644))
+    assert (tmp_path / "secret").read_text() == "as it was"
+
+
+def test_a_damaged_source_is_told(tmp_path):
+    (tmp_path / "source.tar").write_bytes(archive(("top/x", FILE, bytes(5000), 0o644)).getvalue()[:3000])
+    with pytest.raises(TareError, match=r"source\.tar is damaged"):
+        unpack_source(tmp_path / "source.tar", tmp_path / "out")
+
+
+def test_an_absolute_name_below_a_sources_top_is_below_the_folder(tmp_path):
+    assert (source(tmp_path, ("top//etc/x", FILE, b"", 0o644)) / "etc/x").read_bytes() == b""

@@ -1,45 +1,11 @@
 """Closures over hand-made ELF files: search order, links, alternatives, what is missing."""
 
-import contextlib
-import struct
-import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from tare.runners.errors import TareError
-from tare.runners.provision.elf import Libraries, inside, is_elf, read_elf
-
-DT_NEEDED, DT_STRTAB, DT_STRSZ, DT_RPATH, DT_RUNPATH = 1, 5, 10, 15, 29
-
-
-def elf(needed=(), *, interpreter="", runpath="", rpath="", machine=62) -> bytes:
-    """A 64-bit ELF file of program headers alone: PT_LOAD over all of it, PT_INTERP, PT_DYNAMIC."""
-    strings, tags = b"\0", []
-    for tag, text in [*((DT_NEEDED, each) for each in needed), (DT_RUNPATH, runpath), (DT_RPATH, rpath)]:
-        if text:
-            tags.append((tag, len(strings)))
-            strings += text.encode() + b"\0"
-    count = 2 + bool(interpreter)
-    at = 64 + 56 * count
-    name = interpreter.encode() + b"\0"
-    where_name, where_strings = at, at + len(name)
-    where_tags = -(-(where_strings + len(strings)) // 8) * 8
-    tags += [(DT_STRTAB, where_strings), (DT_STRSZ, len(strings)), (0, 0)]
-    total = where_tags + 16 * len(tags)
-
-    def header(kind, offset, size):
-        return struct.pack("<IIQQQQQQ", kind, 4, offset, offset, offset, size, size, 8)
-
-    headers = [header(1, 0, total), header(2, where_tags, 16 * len(tags))]
-    if interpreter:
-        headers.append(header(3, where_name, len(name)))
-    ident = b"\x7fELF\x02\x01\x01" + bytes(9)
-    front = ident + struct.pack("<HHIQQQIHHHHHH", 3, machine, 1, 0, 64, 0, 0, 64, 56, count, 64, 0, 0)
-    body = (front + b"".join(headers) + name + strings).ljust(where_tags, b"\0")
-    return body + b"".join(struct.pack("<QQ", *tag) for tag in tags)
+from support.elf_making import elf
+from tare.runners.provision.libraries import Libraries
 
 
 @pytest.fixture
@@ -139,34 +105,3 @@ def test_directories_by_how_much_is_in_them(root):
     for path in ("/usr/lib64/libz.so", f"{MULTIARCH}/liba.so", f"{MULTIARCH}/libb.so"):
         put(root, path, elf())
     assert closure(root).directories == (MULTIARCH, "/usr/lib64")
-
-
-def test_inside_follows_links_within_the_root(root):
-    (root / "usr/bin/up").symlink_to("../../../../etc/x")
-    (root / "usr/bin/absolute").symlink_to("/lib/y")
-    assert inside(root, "/bin/up") == "/etc/x"
-    assert inside(root, "bin/absolute/z") == "/usr/lib/y/z"
-    (root / "a").symlink_to("b")
-    (root / "b").symlink_to("a")
-    with pytest.raises(OSError, match="Too many levels"):
-        inside(root, "/a")
-
-
-def test_reads_a_real_program():
-    facts = read_elf(Path(sys.executable).resolve())
-    assert facts.machine in {"x86_64", "aarch64"}
-
-
-@given(st.integers(0, 400), st.binary(max_size=20))
-def test_cut_and_damaged_files_are_refused_or_read(tmp_path_factory, cut, noise):
-    path = tmp_path_factory.getbasetemp() / "damaged"
-    content = elf(["liba.so"], interpreter=LOADER, runpath="/x")
-    path.write_bytes(content[:cut] + noise + content[cut + len(noise) :] if noise else content[:cut])
-    with contextlib.suppress(TareError):
-        assert isinstance(read_elf(path).needed, tuple)
-
-
-def test_is_elf(tmp_path):
-    assert not is_elf(tmp_path / "absent")
-    (tmp_path / "script").write_text("#!/bin/sh\n")
-    assert not is_elf(tmp_path / "script")
