@@ -8,3 +8,5 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("thorough", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("quick", settings.get_profile("thorough"), max_examples=10)
 settings.load_profile("thorough" if os.environ.get("CI") else "quick")
+
+pytest_plugins = ["pytester"]

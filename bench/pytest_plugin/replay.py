@@ -1,4 +1,4 @@
-"""Stored trials as pytest-benchmark wants them: rounds of seconds, with a clock that returns what was measured."""
+"""Replay stored trials through pytest-benchmark: rounds of seconds, by a clock that returns what was measured."""
 
 from __future__ import annotations
 
@@ -25,22 +25,24 @@ class ReplayClock:
         self.readings: list[float] = []
 
     def load(self, samples: Sequence[float]) -> None:
-        """Replay these, in seconds."""
+        """Replay these samples, in seconds, from now on."""
         self.readings = [reading for sample in samples for reading in (0.0, sample)]
 
     def __call__(self) -> float:
-        """The next reading."""
+        """Return the next reading: 0, then the sample."""
         return self.readings.pop(0)
 
 
 @dataclass(frozen=True, slots=True)
-class Series:
-    """What one workload under one runner measured."""
+class Samples:
+    """The trials of one workload under one runner, or why there are none."""
 
     trials: tuple[Trial, ...]
-    """Those that are ``ok`` and no warm-up. An experiment's may be without a primary metric: nothing to replay."""
+    """Good ones without warm-ups. An experiment's may lack a primary metric: then there is nothing to replay."""
     skipped: str
+    """Reason and remedy of a skip. Empty: the case was measured."""
     failure: str
+    """Why the test must fail. Empty: nothing went wrong."""
 
     def replay(self, benchmark: Any) -> None:
         """Feed the primary metric to pytest-benchmark and put everything else into ``extra_info``."""
@@ -64,13 +66,13 @@ class Series:
         )
 
 
-def series_of(trials: Iterable[Trial], workload: str, runner: str) -> Series:
-    """Pick a case's trials.
+def samples_of(trials: Iterable[Trial], workload: str, runner: str) -> Samples:
+    """Pick a case's trials out of a run's.
 
     Args:
-        trials: of the whole run.
-        workload: its name.
-        runner: its key; labels carry ``(tcg)`` behind it.
+        trials: all trials of the run.
+        workload: name of the workload.
+        runner: key of the runner; the labels of emulated guests carry ``(tcg)`` after it.
     """
     own = [
         trial
@@ -88,7 +90,7 @@ def series_of(trials: Iterable[Trial], workload: str, runner: str) -> Series:
         skipped = " ".join(filter(None, (skips[0].reason, skips[0].remedy)))
     elif not good:
         failure = "nothing was measured: the run ended before the first block was complete"
-    return Series(good, skipped, failure)
+    return Samples(good, skipped, failure)
 
 
 def _primary(trial: Trial) -> Metric:
@@ -96,7 +98,7 @@ def _primary(trial: Trial) -> Metric:
 
 
 def _as_seconds(metric: Metric) -> float:
-    """What pytest-benchmark takes for seconds, where less is better."""
+    """Convert a metric into a number of which less is better, which pytest-benchmark takes for seconds."""
     if metric.direction == "higher":
         return 1.0 / metric.value if metric.value else float("inf")
     return metric.value

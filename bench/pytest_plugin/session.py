@@ -1,9 +1,8 @@
-"""From pytest's options to a request, and from the request to measured trials."""
+"""Turn a pytest session's request into measured trials, and these into a report."""
 
 from __future__ import annotations
 
 import dataclasses
-import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,13 +11,10 @@ import pytest
 from tare.bench import pipeline
 from tare.bench.analysis.conclusion import conclude
 from tare.bench.campaign.run import Measured
-from tare.bench.commands.shared import options as requests
-from tare.bench.experiments.base import Experiment
 from tare.bench.planning.runners import choose_runners
-from tare.bench.request.declarations import SETTINGS
+from tare.bench.progress import Lines
+from tare.bench.pytest_plugin.options import request_of
 from tare.bench.request.keyword import compile_keyword
-from tare.bench.request.layers import merge
-from tare.bench.request.request import Request
 from tare.results.record import BASE, CONTROL
 from tare.runners.errors import TareError
 
@@ -26,27 +22,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tare.bench.analysis.conclusion import Finished
-    from tare.bench.workloads.base import Workload
+    from tare.bench.measurable import Measurable
 
 
-@functools.cache
-def request_from(config: pytest.Config) -> Request:
-    """The request that pytest's options make; ``-k`` has been applied to the collected tests."""
-    option = config.option
-    given = {setting.key: getattr(option, setting.key, None) for setting in SETTINGS}
-    config_file = Path(option.tare_config) if option.tare_config else None
-    return Request(
-        settings=merge(given, config_file).with_run(keyword=""),
-        mode=option.tare_mode,
-        offline=option.tare_offline,
-        profile=option.tare_profile,
-        resume=option.tare_resume or "",
-    )
-
-
-def is_asked_for(config: pytest.Config, measurable: Workload | Experiment, file: Path) -> bool:
-    """Whether a test is to run although nobody may have asked for it: see :attr:`Experiment.opt_in`."""
-    if not isinstance(measurable, Experiment) or not measurable.opt_in:
+def is_asked_for(config: pytest.Config, measurable: Measurable, file: Path) -> bool:
+    """Tell whether a test is to run: those of opt-in experiments only if ``-k`` or the command line names them."""
+    if not measurable.opt_in:
         return True
     if any(Path(str(config.invocation_params.dir), word.partition("::")[0]) == file for word in config.args):
         return True
@@ -54,28 +35,27 @@ def is_asked_for(config: pytest.Config, measurable: Workload | Experiment, file:
 
 
 def runner_keys(config: pytest.Config) -> list[str]:
-    """The runners to parametrise by: the base and its control first.
+    """List the runners to parametrise by, the base and its control first.
 
     Raises:
         pytest.UsageError: an option cannot be used.
     """
     try:
-        asked = choose_runners(request_from(config))
+        asked = choose_runners(request_of(config))
     except TareError as error:
         raise pytest.UsageError(str(error)) from error
     return [BASE, CONTROL, *(key for key in asked if key != BASE)]
 
 
 def measure(config: pytest.Config, cases: Iterable[tuple[str, str]]) -> Finished:
-    """Measure the collected cases.
+    """Measure the collected cases, each (workload, runner key).
 
     Raises:
         pytest.Exit: this host lacks what is needed, or the run was interrupted (its results are kept).
     """
-    request = request_from(config)
-    wanted = dataclasses.replace(request, cases=frozenset(cases), report=False)
+    wanted = dataclasses.replace(request_of(config), cases=frozenset(cases), report=False)
     try:
-        finished = pipeline.execute(wanted, requests.progress())
+        finished = pipeline.execute(wanted, Lines())
     except TareError as error:
         raise pytest.exit(f"tare: {error}", returncode=3) from error
     if finished.interrupted:
@@ -85,5 +65,4 @@ def measure(config: pytest.Config, cases: Iterable[tuple[str, str]]) -> Finished
 
 def report(config: pytest.Config, finished: Finished) -> Finished:
     """Write the report; pytest-benchmark has written its own file by now, so that the page can link it."""
-    measured = Measured(finished.run_dir, interrupted=False)
-    return conclude(request_from(config), measured, requests.progress())
+    return conclude(request_of(config), Measured(finished.run_dir, interrupted=False), Lines())

@@ -1,6 +1,7 @@
 """Where each setting comes from: declared once, for options, variables, ``tare.toml`` and pytest alike.
 
 A declaration is bound to a field of :class:`tare.bench.request.settings.Settings`, which has its type and default.
+Importing this module imports none of the groups: whoever only declares options need not wait for them.
 """
 
 from __future__ import annotations
@@ -10,15 +11,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tare.bench.request import readers
-from tare.bench.request.settings import Settings
 from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from tare.bench.request.readers import Reader
-
-DEFAULTS = Settings()
+    from tare.bench.request.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +49,7 @@ class Setting:
     @property
     def default(self) -> Any:
         """Look up the value where no layer says anything."""
-        return self.of(DEFAULTS)
+        return self.of(defaults())
 
     @property
     def described(self) -> str:
@@ -287,6 +286,14 @@ SETTINGS = (
         field="guest.boot_timeout_seconds",
     ),
 )
+
+
+@functools.cache
+def defaults() -> Settings:
+    """Return the settings that hold where no layer says anything."""
+    from tare.bench.request.settings import Settings  # noqa: PLC0415 - 10 ms that declaring options need not take
+
+    return Settings()
 
 
 @functools.cache

@@ -7,13 +7,15 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tare.bench.request.declarations import SETTINGS, change, read
-from tare.bench.request.settings import CONFIG_FILE, Settings
+from tare.bench.request.declarations import SETTINGS, change, defaults, read
+from tare.bench.request.settings import CONFIG_FILE
 from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping
+
+    from tare.bench.request.settings import Settings
 
 TITLES = {
     "run": "what to measure",
@@ -86,7 +88,7 @@ def merge(
     if table:
         known = ", ".join(setting.key for setting in SETTINGS)
         raise UsageError(f"settings file: unknown {', '.join(sorted(table))}; known are {known}")
-    return change(Settings(), values)
+    return change(defaults(), values)
 
 
 def _config(path: Path | None) -> dict[str, Any]:

@@ -1,12 +1,13 @@
-"""Readers: turn the text of a setting into its value, and check values that come from elsewhere."""
+"""Readers: turn the text of a setting into its value, and check values that come from elsewhere.
+
+Imported with the declarations whenever pytest starts with the plugin, so the groups of settings are not imported here.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar, get_args
-
-from tare.runners.settings import KERNEL_SOURCES, Accel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -123,6 +124,18 @@ def _not_negative(rates: Throughput) -> None:
         raise ValueError("a rate is not negative")
 
 
+def _kernel(text: str) -> str:
+    from tare.runners.settings import KERNEL_SOURCES  # noqa: PLC0415 - see above
+
+    return text if not text or text in KERNEL_SOURCES else str(_absolute(text))
+
+
+def _is_accelerator(word: str) -> None:
+    from tare.runners.settings import Accel  # noqa: PLC0415 - see above
+
+    one_of(*get_args(Accel)).check(word)
+
+
 def _absolute(text: str) -> Path:
     return Path(text).expanduser().absolute()
 
@@ -163,7 +176,7 @@ folder = Reader(Path)
 file = Reader(lambda text: _absolute(text) if text else None)
 """A path made absolute, with ``~`` expanded; empty: ``None``."""
 
-kernel = Reader(lambda text: text if not text or text in KERNEL_SOURCES else str(_absolute(text)))
+kernel = Reader(_kernel)
 """The word for a kernel (:data:`tare.runners.settings.KERNEL_SOURCES`), or the absolute path of one."""
 
 line = Reader(str.strip)
@@ -180,5 +193,5 @@ def one_of(*allowed: str) -> Reader[str]:
     return Reader(str, check)
 
 
-accelerator = one_of(*get_args(Accel))
+accelerator = Reader(str, _is_accelerator)
 """``auto``, ``kvm`` or ``tcg``."""

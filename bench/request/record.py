@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tare.bench.request.declarations import DEFAULTS, SETTINGS, Setting, by_key, change
+from tare.bench.request.declarations import SETTINGS, Setting, by_key, change, defaults
 from tare.bench.request.request import CommandVersion, Request, SettingsVariant, Slowdowns
 from tare.results.plan import RequestRecord, SlowdownsRecord, planned
 from tare.runners.errors import UsageError
@@ -35,8 +35,8 @@ def changes_to_json(settings: Settings, base: Settings) -> dict[str, Any]:
     }
 
 
-def settings_from_json(raw: Mapping[str, Any], where: str, base: Settings = DEFAULTS) -> Settings:
-    """Apply recorded settings to ``base``; what is not recorded stays as it is there.
+def settings_from_json(raw: Mapping[str, Any], where: str, base: Settings | None = None) -> Settings:
+    """Apply recorded settings to ``base``, by default to the defaults; what is not recorded stays as it is there.
 
     Raises:
         UsageError: a value cannot be used; the text names the setting, behind ``where``.
@@ -47,7 +47,7 @@ def settings_from_json(raw: Mapping[str, Any], where: str, base: Settings = DEFA
         if setting is None:
             raise UsageError(f"{where}.{key}: there is no such setting")
         values.append((setting, _value(setting, value, f"{where}.{key}")))
-    return change(base, values)
+    return change(base or defaults(), values)
 
 
 def _value(setting: Setting, raw: object, where: str) -> Any:
@@ -62,7 +62,7 @@ def _value(setting: Setting, raw: object, where: str) -> Any:
 
 @functools.cache
 def _type(setting: Setting) -> Any:
-    group = type(getattr(DEFAULTS, setting.group))
+    group = type(getattr(defaults(), setting.group))
     return typing.get_type_hints(group)[setting.name]
 
 

@@ -1,6 +1,6 @@
 """Replays the trials of the ``crowd`` family, which are measured only where ``-k`` names them.
 
-See :mod:`tare.bench.pytest_plugin.plugin`.
+See :mod:`tare.bench.pytest_plugin.hooks`.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tare.bench.request import layers, readers
-from tare.bench.request.declarations import DEFAULTS, SETTINGS, override
+from tare.bench.request.declarations import SETTINGS, defaults, override
 from tare.bench.request.record import changes_to_json, settings_from_json, settings_to_json
 from tare.bench.request.settings import Settings
 from tare.runners.errors import UsageError
@@ -95,7 +95,7 @@ def test_limits_default_to_all_cpus(parse):
 
 
 def fields():
-    groups = {field.name: getattr(DEFAULTS, field.name) for field in dataclasses.fields(Settings)}
+    groups = {field.name: getattr(defaults(), field.name) for field in dataclasses.fields(Settings)}
     return {f"{name}.{field.name}" for name, group in groups.items() for field in dataclasses.fields(group)}
 
 
@@ -150,8 +150,8 @@ def test_a_reader_makes_what_the_field_holds_and_json_keeps_it(setting):
     assert setting.of(found) == expected
     plain = json.loads(json.dumps(settings_to_json(found)))
     assert settings_from_json(plain, "") == found
-    assert settings_from_json(changes_to_json(found, DEFAULTS), "") == found
-    assert setting.key in changes_to_json(found, DEFAULTS)
+    assert settings_from_json(changes_to_json(found, defaults()), "") == found
+    assert setting.key in changes_to_json(found, defaults())
 
 
 @pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.key)

@@ -1,0 +1,34 @@
+"""The plugin in a project of somebody else, which has packages and options named as the suite's: measured for real."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from support.pytest_projects import rich_project, run_pytest
+
+pytestmark = pytest.mark.integration
+
+OURS = """
+import pytest
+
+@pytest.mark.workload("null")
+def test_start_up(replay):
+    replay()
+"""
+
+
+def test_workloads_are_measured_and_replayed_in_another_project(tmp_path):
+    folder = rich_project(tmp_path / "project")
+    (folder / "test_ours.py").write_text(OURS)
+    words = ("--seed", "3", "--name", "mine", "--tare-quick", "--tare-blocks", "2", "--tare-name", "theirs")
+    done = run_pytest(folder, "-p", "tare.pytest_plugin", "--tare-runners", "bare", *words)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "4 passed" in done.stdout
+    page = folder / done.stdout.splitlines()[-1]
+    assert page.name == "index.html"
+    assert page.is_file()
+    (run,) = Path(folder, "results/runs").iterdir()
+    assert json.loads((run / "manifest.json").read_text())["name"] == "theirs"
+    kept = json.loads((run / "pytest-benchmark.json").read_text())
+    assert {one["params"]["runner"] for one in kept["benchmarks"]} == {"bare", "bare-again"}
