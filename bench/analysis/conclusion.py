@@ -5,6 +5,7 @@ Nothing heavy is imported at top level: this module is loaded while something is
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -30,7 +31,7 @@ class Finished:
     report: Path | None
     """The report's page; ``None`` if none was asked for, or nothing was measured."""
     summary: str
-    """Lines for a terminal; empty without a report."""
+    """Summary for standard output, with colours if that is a terminal; empty without a report."""
     interrupted: bool = False
 
     @property
@@ -68,5 +69,5 @@ def conclude(request: Request, measured: Measured, progress: Progress) -> Finish
     from tare.bench.analysis.report import report_run  # noqa: PLC0415
 
     wanted = request.settings.output
-    written = report_run(measured.run_dir, wanted.reports_dir, language=wanted.language)
-    return replace(without, report=written.index, summary=written.text)
+    written = report_run(measured.run_dir, wanted.reports_dir, language=wanted.language, stream=sys.stdout)
+    return replace(without, report=written.index, summary=written.summary)

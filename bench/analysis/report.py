@@ -10,7 +10,7 @@ from tare.bench.analysis.styles import runner_styles
 from tare.bench.planning.plan import BASE_VARIANT
 from tare.reports.build import build_report
 from tare.reports.model import ReportInput
-from tare.reports.render.terminal import render
+from tare.reports.render import terminal
 from tare.results.judgement.rungs import climb
 from tare.results.judgement.within_run import compare_within
 from tare.results.record import BASE
@@ -19,6 +19,7 @@ from tare.results.tables.frame import read_frame
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import TextIO
 
     from tare.reports.model import Language
     from tare.results.record import Trial
@@ -29,8 +30,8 @@ class WrittenReport:
     """A report that was written: where its page is, and its summary."""
 
     index: Path
-    text: str
-    """Lines for a terminal."""
+    summary: str
+    """Summary, as the stream that it was made for can show it."""
 
 
 def report_input(run_dir: Path) -> ReportInput:
@@ -60,11 +61,13 @@ def _base(mode: str, trials: tuple[Trial, ...]) -> str:
     return next(iter(found), BASE) if mode == "imported" else variant
 
 
-def report_run(run_dir: Path, reports_dir: Path, *, language: Language = "en") -> WrittenReport:
-    """Write ``<reports_dir>/<run-id>/``."""
+def report_run(
+    run_dir: Path, reports_dir: Path, *, language: Language = "en", stream: TextIO | None = None
+) -> WrittenReport:
+    """Write ``<reports_dir>/<run-id>/``, and make a summary for ``stream``; plain lines without one."""
     given = report_input(run_dir)
     paths = build_report(given, reports_dir / given.manifest.run, language=language)
-    return WrittenReport(paths.index, render(given))
+    return WrittenReport(paths.index, terminal.render(given, stream=stream))
 
 
 def _files(run_dir: Path) -> dict[str, Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from tare.bench.errors import Exit
@@ -26,7 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     wanted = layers.resolve(arguments).output
     run_dir = find_run(arguments.reference, wanted.results_dir)
-    written = report_run(run_dir, wanted.reports_dir, language=wanted.language)
-    print(written.text)
+    written = report_run(run_dir, wanted.reports_dir, language=wanted.language, stream=sys.stdout)
+    print(written.summary)
     print(written.index)
     return Exit.OK

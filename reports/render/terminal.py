@@ -32,26 +32,31 @@ _STYLES = {
 }
 
 
-def show(given: ReportInput, stream: TextIO, *, language: Language = "en") -> None:
-    """Write the summary: tables in a terminal, aligned lines elsewhere. ``NO_COLOR`` is honoured."""
-    if not stream.isatty():
-        stream.write(render(given, language=language))
-        return
-    from rich.console import Console  # noqa: PLC0415
+def render(given: ReportInput, *, stream: TextIO | None = None, language: Language = "en") -> str:
+    """Render the summary for a stream: tables if it is a terminal, plain aligned lines if not, or without a stream.
 
-    console = Console(file=stream, no_color="NO_COLOR" in os.environ, highlight=False)
-    for node in _nodes(given, language):
-        _rich(console, node)
-
-
-def render(given: ReportInput, *, language: Language = "en") -> str:
-    """Render the summary as plain, aligned lines."""
-    return "".join(f"{line}\n" for node in _nodes(given, language) for line in _plain(node))
-
-
-def _nodes(given: ReportInput, language: Language) -> list[Node]:
+    In a terminal ``NO_COLOR`` is honoured.
+    """
     page = Page(Summary(plain_names(given)), words(language))
-    return [node for part in sections(page, SHORTEST) for node in part.body]
+    nodes = [node for part in sections(page, SHORTEST) for node in part.body]
+    console = _console(stream)
+    if console is None:
+        return "".join(f"{line}\n" for node in nodes for line in _plain(node))
+    with console.capture() as captured:
+        for node in nodes:
+            _rich(console, node)
+    return captured.get()
+
+
+def _console(stream: TextIO | None) -> Console | None:
+    """Make a console that renders for the stream; ``None`` if that is no terminal, or rich is not there."""
+    if stream is None or not stream.isatty():
+        return None
+    try:
+        from rich.console import Console  # noqa: PLC0415 - not loaded unless it is used
+    except ImportError:
+        return None
+    return Console(file=stream, no_color="NO_COLOR" in os.environ, highlight=False)
 
 
 def clean(text: str) -> str:

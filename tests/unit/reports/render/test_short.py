@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import sys
 
 import pytest
 
@@ -25,9 +26,7 @@ class Terminal(io.StringIO):
 
 
 def plain(hostile: bool = False, language: Language = "en") -> str:
-    stream = io.StringIO()
-    terminal.show(make_input(blocks=6, hostile=hostile), stream, language=language)
-    return stream.getvalue()
+    return terminal.render(make_input(blocks=6, hostile=hostile), stream=io.StringIO(), language=language)
 
 
 def summary(hostile: bool = False, language: Language = "en") -> str:
@@ -76,18 +75,21 @@ def test_a_terminal_gets_color_unless_it_asks_not_to(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv("COLUMNS", "160")
     monkeypatch.delenv("NO_COLOR", raising=False)
-    colored, uncolored = Terminal(), Terminal()
-    terminal.show(make_input(blocks=6), colored)
+    colored = terminal.render(make_input(blocks=6), stream=Terminal())
     monkeypatch.setenv("NO_COLOR", "1")
-    terminal.show(make_input(blocks=6), uncolored)
+    uncolored = terminal.render(make_input(blocks=6), stream=Terminal())
     color = re.compile("\x1b\\[[0-9;]*3[0-9]m")
-    assert color.search(colored.getvalue())
-    assert not color.search(uncolored.getvalue())
+    assert color.search(colored)
+    assert not color.search(uncolored)
+
+
+def test_without_rich_a_terminal_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "rich.console", None)
+    assert terminal.render(make_input(blocks=6), stream=Terminal()) == plain()
 
 
 def test_an_empty_run_can_be_told() -> None:
-    stream = io.StringIO()
-    terminal.show(empty_input(), stream)
+    assert terminal.render(empty_input()) == ""
     page = Page(Summary(empty_input()), words("en"))
     assert words("en")("findings.none", base="bare") in markdown.render(page)
 
@@ -96,10 +98,9 @@ def test_an_empty_run_can_be_told() -> None:
 def test_no_runner_is_cut_short(monkeypatch: pytest.MonkeyPatch, columns: str) -> None:
     monkeypatch.setenv("COLUMNS", columns)
     monkeypatch.setenv("TERM", "dumb")
-    stream = Terminal()
-    terminal.show(make_input(blocks=3), stream)
-    assert "…" not in stream.getvalue()
-    assert "qemu-microvm(tcg) " in stream.getvalue()
+    shown = terminal.render(make_input(blocks=3), stream=Terminal())
+    assert "…" not in shown
+    assert "qemu-microvm(tcg) " in shown
     for comparison in make_input(blocks=3).comparisons:
         if comparison.primary:
-            assert numbers.cost(comparison.cost) in stream.getvalue()
+            assert numbers.cost(comparison.cost) in shown
