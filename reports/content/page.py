@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,16 @@ class Page:
         """Label of the runner that the others are compared with."""
         found = self.summary.given.comparisons
         return found[0].base if found else BASE
+
+    @property
+    def started(self) -> str:
+        """Start of the run, ``2026-11-23 20:00:00``, in UTC; as recorded if that is no ISO 8601."""
+        recorded = self.summary.given.manifest.created
+        try:
+            moment = datetime.datetime.fromisoformat(recorded)
+        except ValueError:
+            return recorded
+        return moment.astimezone(datetime.UTC).strftime("%Y-%m-%d %H:%M:%S")
 
     def case_name(self, case: CaseKey) -> str:
         """Name a case in a table: ``start-up (null)``, or its label."""

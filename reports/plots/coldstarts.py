@@ -56,12 +56,12 @@ def _strip(axes: Axes, by_runner: Mapping[str, Phases], display: RunnerDisplay, 
         color = display.color(runner)
         # Points are spread over the row in the order of measuring: no chance is needed, and drift shows.
         step = 0.5 / max(1, len(found.totals) - 1)
-        heights = [y + 0.3 - step * i for i in range(len(found.totals))]
+        heights = [y - 0.2 + step * i for i in range(len(found.totals))]
         many = sum(p.n for p in by_runner.values()) > RASTER_POINTS
         axes.scatter(found.totals, heights, s=14, color=color, alpha=0.55, linewidths=0, rasterized=many)
         median = statistics.median(found.totals)
         name, end = tail(found.totals)
-        for begin in (y - 0.42, y + 0.33):  # beside the points, not over them
+        for begin in (y - 0.36, y + 0.34):  # beside the points, not over them
             axes.plot(
                 [median] * 2, [begin, begin + 0.12], color=style.INK, linewidth=2, solid_capstyle="butt"
             )
@@ -69,7 +69,7 @@ def _strip(axes: Axes, by_runner: Mapping[str, Phases], display: RunnerDisplay, 
         text = f"p50 {numbers.quantity(median, 's')} · {name} {numbers.quantity(end, 's')}"
         axes.text(
             1.0,
-            y - 0.36,
+            y - 0.39,
             text,
             transform=axes.get_yaxis_transform(),
             ha="right",

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from tare.reports.text.words import Words
 
 _ROW_INCHES = 0.46
+_WHITE = "#fffffe"
+"""White that stays white on a dark page, where :data:`style.PAPER` does not."""
 _MOST_CASES = 6
 """A figure with more panels is too long to read; the tables have all cases."""
 
@@ -142,7 +144,7 @@ def _name_rows(axes: Axes, by_runner: Mapping[str, Phases], words: Words) -> Non
 def _on(color: str) -> str:
     """Choose black or white, whichever reads better on ``color`` (relative luminance, WCAG 2)."""
     red, green, blue = (int(color[i : i + 2], 16) / 255 for i in (1, 3, 5))
-    return "#ffffff" if 0.2126 * red**2.2 + 0.7152 * green**2.2 + 0.0722 * blue**2.2 < 0.3 else "#000000"
+    return _WHITE if 0.2126 * red**2.2 + 0.7152 * green**2.2 + 0.0722 * blue**2.2 < 0.3 else "#000000"
 
 
 def _legend(made: Figure, found: list[Phases], words: Words) -> None:

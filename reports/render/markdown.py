@@ -27,7 +27,7 @@ def render(page: Page) -> str:
             words(
                 "page.made",
                 run=manifest.run,
-                created=manifest.created,
+                started=page.started,
                 mode=manifest.mode,
                 seed=manifest.seed,
             )

@@ -124,6 +124,7 @@ def _rich(console: Console, node: Node) -> None:
                 end_section=i + 1 in node.breaks,
             )
         console.print(made)
+        console.print()
     elif isinstance(node, Notice):
         console.print(Text.assemble((f"{clean(node.title)}. ", "bold yellow"), clean(node.text)))
     else:

@@ -70,7 +70,7 @@ def _start(page: Page, runner: str, point: Starts) -> tuple[Cell, ...]:
         cells.quantity(point.median, "s"),
         p99(page, point.latencies),
         cells.quantity(point.latencies[-1], "s"),
-        cells.spread(point.rates, "ops/s"),
+        cells.spread(point.rates, "count"),
         cells.quantity(statistics.median(point.spreads), "s"),
     )
 

@@ -26,7 +26,7 @@ def section(page: Page) -> Section:
     words = page.words
     each, whole = _collectors(page)
     columns: dict[str, dict[str, tuple[float, str]]] = {
-        words("weight.null", case=page.case_name(case)): {
+        words("weight.null", case=page.spoken_case(case)): {
             runner: (found.median, found.unit) for runner, found in by_runner.items() if runner != CONTROL
         }
         for case, by_runner in page.summary.primary_values.items()

@@ -35,6 +35,7 @@ def render(page: Page, sections: tuple[Section, ...], drawings: Mapping[str, str
         manifest=page.summary.given.manifest,
         words=page.words,
         base=page.base,
+        started=page.started,
         sections=sections,
         css=css,
     )

@@ -10,7 +10,8 @@ import pytest
 
 from support.crowds import TRIALS as CROWDS
 from support.synthetic import empty_input, make_input
-from tare.reports.plots import PLOTS, Plot, overhead, startup, style
+from tare.reports.plots import PLOTS, Plot, coldstarts, overhead, startup, style
+from tare.reports.render.html.svg import THEMED
 from tare.reports.summaries.cpu import bars, chosen, vantage_name
 from tare.reports.summaries.run import Summary
 from tare.reports.text.words import words
@@ -156,3 +157,21 @@ def test_a_places_own_use_is_not_called_the_jobs() -> None:
     found = [bar for case in summary.primary_values for bar in bars(summary, case)]
     assert [(bar.vantage, dict(bar.parts)) for bar in found] == [("place.cpu", {"user": 1.0})]
     assert "inside" not in vantage_name("place.cpu", words("en"))
+
+
+@pytest.mark.parametrize("color", [*style.PHASE_COLORS.values()])
+def test_text_on_phases_keeps_its_colour_on_a_dark_page(color: str) -> None:
+    assert startup._on(color) not in THEMED
+
+
+def test_cold_starts_are_drawn_from_the_first_at_the_top() -> None:
+    with style.styled():
+        figure = coldstarts.draw(Summary(RUN), words("en"))
+    assert figure is not None
+    strip = figure.axes[0]
+    assert strip.yaxis_inverted()
+    for (_runner, found), points in zip(
+        next(iter(Summary(RUN).startup.values())).items(), strip.collections, strict=True
+    ):
+        ordered = [float(x) for x, _y in sorted(points.get_offsets().tolist(), key=lambda xy: xy[1])]
+        assert ordered == pytest.approx(found.totals)
