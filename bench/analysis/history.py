@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ import msgspec
 import numpy as np
 
 from tare.results.errors import ResultError
-from tare.results.statistics.changepoints import ChangePoint, available, change_points
+from tare.results.statistics.changepoints import ChangePoint, change_points
 from tare.results.statistics.series import good_series
 from tare.results.storage.find import list_runs
 from tare.results.storage.load import load_run
@@ -86,7 +87,7 @@ class History:
                 {
                     "run": self.points[c.index].run,
                     "index": c.index,
-                    "ratio": c.ratio,
+                    "ratio": c.ratio if math.isfinite(c.ratio) else None,
                     "p": c.p,
                     "verdict": "worse" if self.worse(c) else "better",
                 }
@@ -105,9 +106,7 @@ class Histories:
     """Folders of the runs, oldest first."""
     histories: tuple[History, ...]
     left_out: tuple[str, ...]
-    """Notes on runs that are not among them, one sentence each."""
-    searched: bool
-    """Change points were searched for; without ruptures they cannot be."""
+    """Notes on runs that are not among them, and on values that count as others, one sentence each."""
 
 
 def class_of(manifest: Manifest) -> str:
@@ -152,16 +151,23 @@ def collect(
         raise UsageError(f"no run of host class {of_class} to show.{more} {' '.join(left)}".strip())
     if others:
         left.append(f"Runs of other host classes: {known}.")
-    searched = available()
-    if not searched:
-        left.append("Change points were not searched for: `pip install ruptures` makes that possible.")
-    histories = _histories(runs, thresholds, all_metrics=all_metrics, searched=searched)
-    return Histories(of_class, tuple(run.path for run in runs), tuple(histories), tuple(left), searched)
+    histories = _histories(runs, thresholds, all_metrics=all_metrics)
+    left += [note for one in histories if (note := _not_positive(one))]
+    return Histories(of_class, tuple(run.path for run in runs), tuple(histories), tuple(left))
 
 
-def _histories(
-    runs: Iterable[Run], thresholds: Thresholds, *, all_metrics: bool, searched: bool
-) -> list[History]:
+def _not_positive(history: History) -> str:
+    """Tell of values that have no logarithm; empty if there are none."""
+    n = sum(point.median <= 0 for point in history.points)
+    if not n:
+        return ""
+    return (
+        f"{history.metric} of {history.workload} on {history.runner} is 0 or less in {n} of {len(history.points)} runs, "
+        "which count as half of the smallest positive value when changes are searched for."
+    )
+
+
+def _histories(runs: Iterable[Run], thresholds: Thresholds, *, all_metrics: bool) -> list[History]:
     points: dict[tuple[str, str, str, str, str, Direction], list[HistoryPoint]] = {}
     for run in runs:
         about = run.manifest
@@ -176,7 +182,7 @@ def _histories(
     found = []
     for (workload, parameters, metric, runner, unit, direction), own in points.items():
         limit, _ = thresholds.of(workload, runner, metric)
-        changes = change_points([p.median for p in own], threshold=limit) if searched else []
+        changes = change_points([p.median for p in own], threshold=limit)
         decoded = msgspec.json.decode(parameters)
         found.append(History(workload, decoded, metric, unit, direction, runner, tuple(own), tuple(changes)))
     return found

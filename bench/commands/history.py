@@ -67,7 +67,6 @@ def run(arguments: argparse.Namespace) -> int:
             json.dumps(
                 {
                     "host_class": found.host_class,
-                    "searched": found.searched,
                     "left_out": list(found.left_out),
                     "series": [one.as_json() for one in found.histories],
                 },

@@ -8,7 +8,7 @@ import pytest
 
 from support.imports import loaded_by, modules, named, named_in
 
-HEAVY = {"numpy", "pandas", "scipy", "matplotlib", "psutil", "rich", "pytest", "jinja2", "ruptures"}
+HEAVY = {"numpy", "pandas", "scipy", "matplotlib", "psutil", "rich", "pytest", "jinja2"}
 
 START_UP = (
     "bench.__main__",

@@ -1,4 +1,4 @@
-"""Histories: false alarms and power of the search, first bad runs, and ``tare history``."""
+"""Histories of a host class, first bad runs, and ``tare history``."""
 
 import csv
 import json
@@ -9,62 +9,11 @@ import pytest
 from support.results_making import metric, trial, write_run
 from tare.bench.__main__ import main
 from tare.bench.analysis.baselines import ThisHost
-from tare.results.statistics.changepoints import ChangePoint, SearchMissing, change_points
 from tare.runners.host.facts import host_class
 
 
 def draws(n, seed, noise=0.02):
     return np.exp(np.random.default_rng(seed).normal(0, noise, n))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("n", [6, 12, 30])
-def test_quiet_histories_raise_no_alarm(n):
-    alarms = sum(bool(change_points(draws(n, seed))) for seed in range(300))
-    assert alarms <= 6  # 2 %; the level is 1 % at most
-
-
-def test_lasting_changes_are_found_where_they_are():
-    found = 0
-    for seed in range(50):
-        values = draws(30, seed) * np.where(np.arange(30) >= 18, 1.10, 1.0)
-        found += [abs(c.index - 18) <= 1 for c in change_points(values)] == [True]
-    assert found >= 47
-
-
-def test_up_and_down_again():
-    values = draws(40, 1) * np.where((np.arange(40) >= 12) & (np.arange(40) < 25), 1.2, 1.0)
-    up, down = change_points(values)
-    assert (up.index, down.index) == (12, 25)
-    assert up.ratio > 1 > down.ratio
-
-
-def test_a_single_odd_run_is_no_change():
-    values = draws(20, 3)
-    values[9] *= 1.5
-    assert change_points(values) == []
-
-
-def test_small_but_certain_changes_do_not_matter():
-    values = draws(60, 4, 0.001) * np.where(np.arange(60) >= 30, 1.01, 1.0)
-    assert change_points(values) == []
-    assert [c.index for c in change_points(values, threshold=0.005)] == [30]
-
-
-@pytest.mark.parametrize("values", [[], [1.0] * 5, [1.0] * 20, [0.0, 1.0] * 5])
-def test_nothing_to_find(values):
-    assert change_points(values) == []
-
-
-def test_an_exact_step_is_certain():
-    (found,) = change_points([1.0] * 5 + [2.0] * 5)
-    assert found == ChangePoint(5, pytest.approx(2.0), 0.0)
-
-
-def test_without_ruptures_it_says_so(monkeypatch):
-    monkeypatch.setattr("tare.results.statistics.changepoints.available", lambda: False)
-    with pytest.raises(SearchMissing, match="pip install ruptures"):
-        change_points(draws(10, 0))
 
 
 FACTS = {"cpu": {"model": "Example", "allowed": 2}}
@@ -129,3 +78,28 @@ def test_where_all_runs_are_imported_they_are_shown(tmp_path, monkeypatch, capsy
         write_run(tmp_path / "results" / "runs", values, run=run, host={}, mode="imported")
     assert main(["history"]) == 0
     assert "2 runs of host class imported" in capsys.readouterr().out
+
+
+def test_a_zero_does_not_hide_a_step_and_is_told_of(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for i, level in enumerate(draws(20, 6, 0.005) * np.where(np.arange(20) >= 10, 2.0, 1.0)):
+        run = f"20261123-1917{i:02}-aaaa"
+        value = 0.0 if i == 4 else float(level)
+        write_run(tmp_path / "results" / "runs", [trial(0, metric(value, primary=True), run=run)], run=run, host={},
+                  mode="imported")  # fmt: skip
+    assert main(["history"]) == 0
+    out = capsys.readouterr().out
+    assert "worse since 20261123-191710-aaaa: 2.0" in out
+    assert out.count("since") == 1
+    assert "wall of null on bare is 0 or less in 1 of 20 runs" in out
+
+
+def test_a_step_from_zero_has_no_ratio(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for i, level in enumerate(draws(24, 7, 0.005) * (np.arange(24) >= 12)):
+        run = f"20261123-1917{i:02}-aaaa"
+        write_run(tmp_path / "results" / "runs", [trial(0, metric(float(level), primary=True), run=run)], run=run,
+                  host={}, mode="imported")  # fmt: skip
+    assert main(["history", "--json"]) == 0
+    (series,) = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)["series"]
+    assert [(c["index"], c["ratio"], c["verdict"]) for c in series["changes"]] == [(12, None, "worse")]
