@@ -42,6 +42,7 @@ from tare.runners import cleanup as leftovers
 from tare.runners.context import RunContext, Supplies
 from tare.runners.errors import TareError
 from tare.runners.images.build import build_image
+from tare.runners.images.recipe import ImageContent
 from tare.runners.launcher.client import Launcher
 from tare.runners.launcher.processes import SpawnRequest
 from tare.runners.model import Job, Limits
@@ -187,7 +188,7 @@ def compare(names: Sequence[str], blocks: int, starts: int, seed: int) -> list[C
         provision = Provision(cache, progress=say)
         hyperfine = provision.tool("hyperfine")
         say(f"{hyperfine.version} ({hyperfine.origin})")
-        image = build_image([], provision, cache, progress=say)
+        image = build_image(ImageContent(), provision, cache, progress=say)
         context = RunContext(run, workdir, cache, launcher)
         found = []
         for name in names:

@@ -16,6 +16,7 @@ from tare.results.record import BASE, CONTROL_SUFFIX
 from tare.runners.errors import Missing, PlaceFailure, TareError, UsageError
 from tare.runners.images.build import build_image
 from tare.runners.images.external import read_given
+from tare.runners.images.recipe import ImageContent
 from tare.runners.inside import image_files
 from tare.runners.inside.limits import verify
 
@@ -95,17 +96,15 @@ def _build_images(
     cache = bench.supplies.context.cache
 
     def build(given: GivenImage | None) -> Image:
-        return build_image(
-            programs,
-            bench.supplies.provision,
-            cache,
-            progress=progress.say,
+        content = ImageContent(
+            programs=programs,
             command=request.command,
             versions=dict(request.versions),
             carry=request.carry,
             extra_files=_extra_files(plan, programs, cache),
             given=given,
         )
+        return build_image(content, bench.supplies.provision, cache, progress=progress.say)
 
     by_variant = {name: build(given) for name, given in own.items()}
     # Where both variants have their own, the first is what the manifest shows as the run's.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tare.bench.experiments import postgres
 from tare.runners.images.build import build_image
+from tare.runners.images.recipe import ImageContent
 from tare.runners.model import Job
 from tare.runners.provision.cache import Cache
 
@@ -74,13 +75,9 @@ class Payload(ABC):
         """Build the image of a version; only its last layer, ``application``, differs between versions."""
         store = Cache(lab.context.cache, lab.say)
         application = _written(self.application(version, lab), store)
-        return build_image(
-            self.programs,
-            lab.provision,
-            lab.context.cache,
-            progress=lab.say,
-            layers=(*self.below(lab, store), ("application", application)),
-        )
+        layers = (*self.below(lab, store), ("application", application))
+        content = ImageContent(programs=self.programs, layers=layers)
+        return build_image(content, lab.provision, lab.context.cache, progress=lab.say)
 
     @abstractmethod
     def application(self, version: str, lab: Lab) -> dict[str, bytes]:

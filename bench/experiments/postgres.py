@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tare.runners.errors import Missing
-from tare.runners.images.build import FETCHED_PREFIX
+from tare.runners.images.recipe import FETCHED_PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -247,13 +247,14 @@ def merge(layers: Iterable[Path], tree: Path) -> None:
                     shutil.rmtree(target)
                 elif target.is_symlink() or target.exists():
                     target.unlink()
-                _share(source, target)
+                share(source, target)
                 if not source.is_symlink():
                     modes[relative] = source.stat().st_mode & 0o7777
     settle(tree, modes)
 
 
-def _share(source: Path, target: Path) -> None:
+def share(source: Path, target: Path) -> None:
+    """Make a hard link to a file, or a copy where that is impossible."""
     try:
         os.link(source, target, follow_symlinks=False)
     except OSError:

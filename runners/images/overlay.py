@@ -7,7 +7,6 @@ nothing that the image has.
 from __future__ import annotations
 
 import os
-import shutil
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from tare.runners.errors import TareError
 from tare.runners.images.apply import Applier
 from tare.runners.images.image import ROOT, Program
-from tare.runners.images.layers import Layer
+from tare.runners.images.layers import Layer, share
 from tare.runners.provision import arch
 from tare.runners.provision.cache import sha256_of
 from tare.runners.provision.elf import is_elf
@@ -135,7 +134,7 @@ def lay_over(lower: Path, upper: Iterable[Path], tree: Path) -> None:
                         _take_after(source, target)
                     continue
                 _refuse_replacing(target, tree)
-                _share(source, target)
+                share(source, target)
 
 
 def _refuse_replacing(target: Path, tree: Path) -> None:
@@ -148,13 +147,6 @@ def _take_after(source: Path, target: Path) -> None:
     if os.getuid() == 0:
         os.chown(target, status.st_uid, status.st_gid)
     target.chmod(status.st_mode & 0o7777)
-
-
-def _share(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target, follow_symlinks=False)
-    except OSError:
-        shutil.copy2(source, target, follow_symlinks=False)
 
 
 def command_in(image: Unpacked, words: Sequence[str]) -> Program:

@@ -15,6 +15,7 @@ from tare.runners.bare import Bare
 from tare.runners.collectors.crowd import read_memory
 from tare.runners.containers.namespaces.runner import Namespaces
 from tare.runners.images.build import build_image
+from tare.runners.images.recipe import ImageContent
 from tare.runners.model import Limits
 from tare.runners.provision.cache import default_cache
 from tare.runners.provision.tools import Provision
@@ -78,7 +79,7 @@ def test_more_busy_threads_do_more():
     if len(os.sched_getaffinity(0)) < 2:
         pytest.skip("one CPU is too few")
     cache = default_cache()
-    image = build_image(["sysbench"], Provision(cache), cache)
+    image = build_image(ImageContent(programs=["sysbench"]), Provision(cache), cache)
     limits = Limits(cpus=2, memory_bytes=256 << 20, pids=64)
     with run_context() as (context, _):
         runner = Namespaces(context)

@@ -13,6 +13,7 @@ from tare.runners.images.build import build_image
 from tare.runners.images.ext4 import build_ext4, empty_ext4
 from tare.runners.images.image import COMMAND, Image
 from tare.runners.images.initramfs import build_initramfs
+from tare.runners.images.recipe import ImageContent
 from tare.runners.provision.cache import default_cache, sha256_of
 from tare.runners.provision.tools import Provision
 
@@ -34,7 +35,7 @@ def provision() -> Provision:
 
 @pytest.fixture(scope="module")
 def image(provision) -> Image:
-    return build_image(PROGRAMS, provision, provision.cache)
+    return build_image(ImageContent(programs=PROGRAMS), provision, provision.cache)
 
 
 def in_tree(image: Image, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -107,7 +108,7 @@ def test_programs_map_only_files_of_the_image(image):
 
 
 def test_the_same_inputs_make_the_same_image(image, provision, tmp_path):
-    again = build_image(PROGRAMS, provision, tmp_path)
+    again = build_image(ImageContent(programs=PROGRAMS), provision, tmp_path)
     assert again.key == image.key
     assert [layer.digest for layer in again.layers] == [layer.digest for layer in image.layers]
     assert again.libraries == image.libraries
@@ -122,10 +123,10 @@ def test_hashes_are_of_the_files_that_run(image):
 
 
 def test_a_damaged_tree_is_made_again(provision, tmp_path):
-    image = build_image(["busybox"], provision, tmp_path)
+    image = build_image(ImageContent(programs=["busybox"]), provision, tmp_path)
     (image.tree / "usr/bin/new").touch()
     said = []
-    again = build_image(["busybox"], provision, tmp_path, progress=said.append)
+    again = build_image(ImageContent(programs=["busybox"]), provision, tmp_path, progress=said.append)
     assert again.tree == image.tree
     assert not (again.tree / "usr/bin/new").exists()
     assert any("damaged" in line for line in said)
@@ -137,7 +138,9 @@ def test_the_hosts_python_is_carried(provision, run):
     code = (
         "import decimal, json; print(sum(range(10**6))); print(open('/proc/self/maps').read() if %r else '')"
     )
-    image = build_image((), provision, provision.cache, command=["python3", "-c", code % (run is in_tree)])
+    image = build_image(
+        ImageContent(command=["python3", "-c", code % (run is in_tree)]), provision, provision.cache
+    )
     done = run(image, COMMAND)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("499999500000\n")
@@ -152,7 +155,7 @@ def test_a_python_script_with_a_package_and_a_neighbour(provision, run, tmp_path
     body = "import sys, near, jinja2\nprint(near.WORD, jinja2.Template('{{ 6*7 }}').render(), sys.argv[1])\n"
     script.write_text(f"#!{sys.executable}\n{body}")
     script.chmod(0o755)
-    image = build_image((), provision, provision.cache, command=[str(script), "last"])
+    image = build_image(ImageContent(command=[str(script), "last"]), provision, provision.cache)
     done = run(image, COMMAND)
     assert done.stdout == "near 42 last\n", done.stderr
 
@@ -166,7 +169,9 @@ def test_a_shell_script_with_its_file(provision, run, tmp_path):
     script = tmp_path / "script"
     script.write_text('#!/usr/bin/env bash\necho "$BASH_VERSION" >&2\nread -r line <"$1"; echo "$line"\n')
     script.chmod(0o755)
-    image = build_image((), provision, provision.cache, command=[str(script), str(tmp_path / "data")])
+    image = build_image(
+        ImageContent(command=[str(script), str(tmp_path / "data")]), provision, provision.cache
+    )
     assert image.carried == (str(tmp_path / "data"),)
     done = run(image, COMMAND)
     assert done.stdout == "content\n", done.stderr

@@ -10,6 +10,7 @@ import pytest
 
 from tare.runners.images.build import build_image
 from tare.runners.images.oci import of_image
+from tare.runners.images.recipe import ImageContent
 from tare.runners.provision.cache import default_cache
 from tare.runners.provision.tools import Provision
 
@@ -32,7 +33,9 @@ def said(*argv):
 @pytest.fixture(scope="module")
 def image():
     cache = default_cache()
-    return of_image(build_image([], Provision(cache), cache), "tare-test:oci", {"tare.run": "test"})
+    return of_image(
+        build_image(ImageContent(), Provision(cache), cache), "tare-test:oci", {"tare.run": "test"}
+    )
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ from tare.results.judgement.limits import deviations
 from tare.runners.bare import Bare
 from tare.runners.containers.namespaces.runner import Namespaces
 from tare.runners.images.build import build_image
+from tare.runners.images.recipe import ImageContent
 from tare.runners.inside import PATH, SOURCE
 from tare.runners.inside.limits import verify
 from tare.runners.model import Limits
@@ -47,7 +48,9 @@ def test_what_exceeds_its_limit_is_refused_or_killed(name):
 def test_a_guests_own_kernel_keeps_its_memory_and_the_hosts_its_cpus():
     cache = default_cache()
     program = build(SOURCE, cache)
-    image = build_image(["busybox"], Provision(cache), cache, extra_files={PATH.strip("/"): program})
+    image = build_image(
+        ImageContent(programs=["busybox"], extra_files={PATH.strip("/"): program}), Provision(cache), cache
+    )
     limits = Limits(cpus=1, memory_bytes=192 << 20, pids=60, scratch_bytes=32 << 20)
     with guest_runner("microvm:cpus=2", limits, image=image, accel="tcg") as runner:
         with runner.open() as place:

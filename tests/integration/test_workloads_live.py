@@ -10,6 +10,7 @@ from tare.runners.bare import Bare
 from tare.runners.containers.namespaces.runner import Namespaces
 from tare.runners.errors import Missing
 from tare.runners.images.build import build_image
+from tare.runners.images.recipe import ImageContent
 from tare.runners.model import Limits
 from tare.runners.provision.tools import Provision
 
@@ -33,7 +34,11 @@ def supplies():
             except Missing as error:
                 missing[name] = f"{error.reason}; {error.remedy}"
         there = [name for name in names if name not in missing]
-        yield context, build_image(there, provision, context.cache, extra_files=EXTRA_FILES), missing
+        yield (
+            context,
+            build_image(ImageContent(programs=there, extra_files=EXTRA_FILES), provision, context.cache),
+            missing,
+        )
 
 
 @pytest.fixture(scope="module", params=[Bare, Namespaces], ids=["bare", "namespaces"])

@@ -12,6 +12,7 @@ from support.launched_places import EMPTY, run_context, settled_state
 from tare.bench.request.layers import merge
 from tare.runners.guests.qemu.runner import QemuRunner
 from tare.runners.images.build import build_image
+from tare.runners.images.recipe import ImageContent
 from tare.runners.provision.cache import default_cache
 from tare.runners.provision.tools import Provision
 
@@ -71,4 +72,6 @@ def _with_mount_points(image):
 def busybox_image(**extra_files):
     """``extra_files``: name in the image's root → file of the host."""
     cache = default_cache()
-    return build_image(["busybox"], Provision(cache), cache, extra_files=extra_files or None)
+    return build_image(
+        ImageContent(programs=["busybox"], extra_files=extra_files or {}), Provision(cache), cache
+    )

@@ -36,8 +36,8 @@ def built(monkeypatch):
     """Keep what images are built of."""
     kept = []
 
-    def build(programs, *_arguments, given, **_options):
-        kept.append((tuple(programs), given))
+    def build(content, *_arguments, **_options):
+        kept.append((tuple(content.programs), content.given))
         return replace(IMAGE, key=f"image-{len(kept)}")
 
     monkeypatch.setattr(module, "build_image", build)
