@@ -87,7 +87,7 @@ def test_what_the_made_up_kvm_does_is_enough(monkeypatch, capsys):
     assert facts[-1] == {"done": True}
     assert {fact["step"] for fact in facts if "seconds" in fact} == set(floor.FIGURES)
     assert found.oddities == ()
-    assert found.samples["exit_out"]["n"] == child.BATCHES
+    assert found.samples["exit_out"].n == child.BATCHES
 
 
 @pytest.mark.parametrize("name", ERRNOS)
