@@ -8,6 +8,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Protocol
 
+from tare.bench.console import guarded
 from tare.bench.errors import Exit
 from tare.results.errors import ResultError
 from tare.runners.errors import TareError, UsageError
@@ -48,21 +49,35 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code. No traceback reaches the user for foreseen errors."""
     words = list(sys.argv[1:] if argv is None else argv)
     signal.signal(signal.SIGTERM, _as_interrupt)
+    with guarded() as (out, _err):
+        code = _run(words)
+        out.flush()
+        if out.failure and code == Exit.OK:
+            return _fail(f"cannot write to standard output: {out.failure.strerror}", Exit.ENVIRONMENT)
+        return code
+
+
+def _run(words: list[str]) -> int:
     try:
         arguments, command = _parse(words)
         return command.run(arguments)
-    except UsageError as error:
+    except SystemExit as end:  # argparse has said what it had to
+        return int(end.code or 0)
+    except (UsageError, ResultError) as error:
         return _fail(error, Exit.USAGE)
     except TareError as error:
         return _fail(error, Exit.ENVIRONMENT)
-    except ResultError as error:
-        return _fail(error, Exit.USAGE)
     except KeyboardInterrupt as error:
-        return _fail(error, Exit.INTERRUPTED)
-    except BrokenPipeError:
-        # The reader of our output left (``tare plan | head``); there is nobody to tell.
-        sys.stderr.close()
-        return Exit.OK
+        return _fail(str(error) or "interrupted", Exit.INTERRUPTED)
+    except Exception as error:  # noqa: BLE001 - the last handler: CI must not take a crash for a regression
+        from tare.bench.crash import keep  # noqa: PLC0415 - only then
+
+        kept = keep(error, words)
+        where = f"what is known of it is in {kept}" if kept else "no report of it could be written"
+        return _fail(
+            f"an error that nobody foresaw ({type(error).__name__}: {error}); {where}. Please report it.",
+            Exit.CRASHED,
+        )
 
 
 def _parse(words: list[str]) -> tuple[argparse.Namespace, Command]:
@@ -70,7 +85,7 @@ def _parse(words: list[str]) -> tuple[argparse.Namespace, Command]:
     parser = argparse.ArgumentParser(
         prog="tare",
         description="Weigh the boxes that software runs in: bare metal, namespace containers, KVM guests.",
-        epilog="exit codes: 0 fine, 1 regression, 2 usage, 3 environment missing, 4 some cases failed, 130 interrupted",
+        epilog="exit codes: 0 fine, 1 regression, 2 usage, 3 environment missing, 4 some cases failed, 70 crashed, 130 interrupted",
     )
     parser.add_argument("--version", action="store_true", help="print the version and leave")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
@@ -98,8 +113,8 @@ def _as_interrupt(_signal: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _fail(error: BaseException, code: Exit) -> int:
-    print(f"tare: {error or 'interrupted'}", file=sys.stderr)
+def _fail(error: BaseException | str, code: Exit) -> int:
+    print(f"tare: {error}", file=sys.stderr)
     return code
 
 

@@ -15,6 +15,7 @@ class Exit(IntEnum):
     USAGE = 2
     ENVIRONMENT = 3
     SOME_FAILED = 4
+    CRASHED = 70
     INTERRUPTED = 130
 
 

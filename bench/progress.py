@@ -7,6 +7,9 @@ import sys
 import time
 from typing import TYPE_CHECKING, Protocol
 
+from tare.bench.console import steer
+from tare.reports.text.printable import printable
+
 if TYPE_CHECKING:
     from typing import TextIO
 
@@ -62,7 +65,7 @@ class Lines:
     def say(self, text: str) -> None:
         """Print a line of its own, above the live one."""
         self._erase()
-        print(f"tare: {text}", file=self.stream, flush=True)
+        print(f"tare: {printable(text)}", file=self.stream, flush=True)
 
     def begin(self, trials: int, seconds: float) -> None:
         """Remember the estimate that time left is first taken from."""
@@ -82,7 +85,7 @@ class Lines:
         left = (1 - share) * ((1 - share) * self.seconds + share * passed / max(share, 1e-9))
         text = f"{done}/{self.trials} trials, {clock(passed)} passed, about {clock(left)} left: {what}"
         if self.live:
-            self.stream.write(f"\r\x1b[K{text[: _width() - 1]}")
+            steer(self.stream, f"\r\x1b[K{printable(text)[: _width() - 1]}")
             self.stream.flush()
         else:
             self.say(text)
@@ -93,7 +96,7 @@ class Lines:
 
     def _erase(self) -> None:
         if self.live:
-            self.stream.write("\r\x1b[K")
+            steer(self.stream, "\r\x1b[K")
             self.stream.flush()
 
 

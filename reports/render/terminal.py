@@ -10,6 +10,7 @@ from tare.reports.content.nodes import Bullets, Details, Links, Notice, Paragrap
 from tare.reports.content.page import Page
 from tare.reports.content.sections import SHORTEST, sections
 from tare.reports.summaries.run import Summary, plain_names
+from tare.reports.text.printable import printable
 from tare.reports.text.words import words
 
 if TYPE_CHECKING:
@@ -59,29 +60,26 @@ def _console(stream: TextIO | None) -> Console | None:
     return Console(file=stream, no_color="NO_COLOR" in os.environ, highlight=False)
 
 
-def clean(text: str) -> str:
-    """Replace control characters, so that nothing from a record can steer the terminal."""
-    return "".join(c if c.isprintable() else " " for c in text)
-
-
 def _cell(cell: Cell) -> str:
-    return clean(f"{cell.text} ({cell.detail})" if cell.detail and cell.text else cell.text or cell.detail)
+    return printable(
+        f"{cell.text} ({cell.detail})" if cell.detail and cell.text else cell.text or cell.detail
+    )
 
 
 def _plain(node: Node) -> Iterator[str]:
     match node:
         case Notice():
-            yield f"{clean(node.title)}: {clean(node.text)}"
+            yield f"{printable(node.title)}: {printable(node.text)}"
         case Bullets():
             if node.title:
-                yield clean(node.title)
+                yield printable(node.title)
             yield from (
-                f"  {clean(f'{i.label}: ' if i.label else '')}{clean(i.text + '; '.join(i.parts))}"
+                f"  {printable(f'{i.label}: ' if i.label else '')}{printable(i.text + '; '.join(i.parts))}"
                 for i in node.items
             )
         case Table():
-            yield clean(node.caption)
-            lines = [[clean(c) for c in node.columns], *([_cell(c) for c in row] for row in node.rows)]
+            yield printable(node.caption)
+            lines = [[printable(c) for c in node.columns], *([_cell(c) for c in row] for row in node.rows)]
             widths = [max(map(_width, column)) for column in zip(*lines, strict=True)]
             for line in lines:
                 yield "  ".join(
@@ -104,7 +102,7 @@ def _rich(console: Console, node: Node) -> None:
     from rich.text import Text  # noqa: PLC0415
 
     if isinstance(node, Table):
-        title = Text(clean(node.caption), style="bold")
+        title = Text(printable(node.caption), style="bold")
         made = RichTable(
             box=box.SIMPLE_HEAD, collapse_padding=True, show_edge=False, title=title, title_justify="left"
         )
@@ -112,7 +110,7 @@ def _rich(console: Console, node: Node) -> None:
             # Numbers and runners stay whole: one without its "(tcg)" would be another runner.
             whole = i in node.numeric or any(row[i].color for row in node.rows)
             made.add_column(
-                Text(clean(column)),
+                Text(printable(column)),
                 justify="right" if i in node.numeric else "left",
                 overflow="fold",
                 no_wrap=whole,
@@ -126,7 +124,7 @@ def _rich(console: Console, node: Node) -> None:
         console.print(made)
         console.print()
     elif isinstance(node, Notice):
-        console.print(Text.assemble((f"{clean(node.title)}. ", "bold yellow"), clean(node.text)))
+        console.print(Text.assemble((f"{printable(node.title)}. ", "bold yellow"), printable(node.text)))
     else:
         for line in _plain(node):
             console.print(Text(line))

@@ -40,7 +40,7 @@ LAYERS = {
         {"cleanup"},
     ],
     "bench": [
-        {"errors", "progress", "measurable"},
+        {"errors", "console", "crash", "progress", "measurable"},
         {"workloads", "experiments"},
         {"catalogue"},
         {"request"},

@@ -1,0 +1,118 @@
+"""Output is clean, and readers that leave and disks that are full change no exit code but success."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tare.bench import __main__ as main_module
+from tare.bench.console import Guarded, guarded, steer
+from tare.bench.errors import Exit
+from tare.runners.errors import TareError
+
+
+def tare(*words, **more):
+    return subprocess.run(
+        [sys.executable, "-m", "tare", *words], stderr=subprocess.PIPE, text=True, check=False, **more
+    )
+
+
+def test_what_is_printed_is_clean(capsys):
+    with guarded():
+        print("\x1b[31mred")
+        print("\x1b]0;title", file=sys.stderr)
+        steer(sys.stdout, "\x1b[K")
+    out, err = capsys.readouterr()
+    assert out == "\\x1b[31mred\n\x1b[K"
+    assert err == "\\x1b]0;title\n"
+
+
+def test_the_streams_are_put_back():
+    before = sys.stdout, sys.stderr
+    with pytest.raises(KeyError), guarded():
+        raise KeyError
+    assert (sys.stdout, sys.stderr) == before
+
+
+def test_closed_streams_take_everything():
+    guard = Guarded(None)
+    guard.write("x")
+    guard.flush()
+    assert not guard.isatty()
+    assert guard.failure is None
+
+
+def test_a_reader_that_leaves_changes_no_exit_code(monkeypatch):
+    code = "import sys; from tare.bench.console import guarded\nwith guarded():\n print('x' * 200000); print('y')\nsys.exit(1)"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        process.stdout.read(10)
+        process.stdout.close()
+        said = process.stderr.read()
+    assert (process.returncode, said) == (1, b"")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this host has no /dev/full")
+def test_output_that_cannot_be_written_is_no_success():
+    with Path("/dev/full").open("w") as full:
+        done = tare("--version", stdout=full)
+    assert done.returncode == Exit.ENVIRONMENT
+    assert done.stderr == "tare: cannot write to standard output: No space left on device\n"
+
+
+def test_closed_output_is_no_crash():
+    done = tare("--version", stdout=None, preexec_fn=lambda: os.close(1))
+    assert "Traceback" not in done.stderr
+    assert done.returncode == 0
+
+
+def test_ascii_output_shows_every_word():
+    environ = os.environ | {"PYTHONIOENCODING": "ascii", "LC_ALL": "C", "PYTHONUTF8": "0"}
+    done = tare("run", "--runners", "b\u00e4re", stdout=subprocess.PIPE, env=environ)
+    assert done.returncode == Exit.USAGE
+    assert "did you mean bare?" in done.stderr
+    assert done.stderr.isascii()
+
+
+class Bomb:
+    """A command that fails as no command should."""
+
+    @staticmethod
+    def options(_parser):
+        pass
+
+    @staticmethod
+    def run(_arguments):
+        raise ZeroDivisionError("ratio of \x1b nothing")
+
+
+def test_an_unforeseen_error_is_a_sentence_and_a_report(monkeypatch, capsys, tmp_path):
+    monkeypatch.setenv("TARE_CACHE", str(tmp_path))
+    monkeypatch.setattr(main_module.importlib, "import_module", lambda _name: Bomb)
+    assert main_module.main(["plan"]) == Exit.CRASHED == 70
+    said = capsys.readouterr().err
+    (report,) = (tmp_path / "crashes").iterdir()
+    assert str(report) in said
+    assert "Traceback" not in said
+    assert "\x1b" not in said
+    assert "ZeroDivisionError: ratio of" in report.read_text()
+    assert "command: tare plan" in report.read_text()
+
+
+def test_a_report_that_cannot_be_kept_is_said(monkeypatch, capsys, tmp_path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("TARE_CACHE", str(tmp_path / "file"))
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path / "file"))
+    monkeypatch.setattr(main_module.importlib, "import_module", lambda _name: Bomb)
+    assert main_module.main(["plan"]) == 70
+    assert "no report of it could be written" in capsys.readouterr().err
+
+
+def test_foreseen_errors_keep_their_codes(monkeypatch, capsys):
+    monkeypatch.setattr(Bomb, "run", staticmethod(lambda _a: (_ for _ in ()).throw(TareError("no KVM"))))
+    monkeypatch.setattr(main_module.importlib, "import_module", lambda _name: Bomb)
+    assert main_module.main(["plan"]) == Exit.ENVIRONMENT
+    assert capsys.readouterr().err == "tare: no KVM\n"

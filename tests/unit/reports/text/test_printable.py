@@ -1,0 +1,42 @@
+"""Nothing that is printed steers a terminal."""
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tare.reports.text.printable import printable
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain, 1.5× – ±2 %", "plain, 1.5× – ±2 %"),
+        ("tab\tand\nline", "tab\tand\nline"),
+        ("\x1b[2J\x1b]0;title\x07", r"\x1b[2J\x1b]0;title\x07"),
+        ("\r overwritten", r"\r overwritten"),
+        ("c1 \x9b31m", r"c1 \x9b31m"),
+        ("a\udcff", r"a\xff"),
+        ("\ud800", r"\ud800"),
+        ("\u202egnp.exe", r"\u202egnp.exe"),
+        ("\x00", r"\x00"),
+        ("한국어", "한국어"),
+        ("thin\u202fblank\u00a0", "thin\u202fblank\u00a0"),
+    ],
+)
+def test_what_is_shown(text, shown):
+    assert printable(text) == shown
+
+
+@given(st.text(st.characters()))
+def test_no_text_has_a_control_character_left(text):
+    shown = printable(text)
+    assert not {unicodedata.category(c) for c in shown.replace("\n", "").replace("\t", "")} & {
+        "Cc",
+        "Cf",
+        "Cs",
+        "Co",
+    }
+    assert printable(shown) == shown
+    shown.encode()
