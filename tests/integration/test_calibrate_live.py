@@ -49,6 +49,6 @@ def test_injected_work_is_measured_and_rates_are_kept(tmp_path, monkeypatch, cap
     base, slowed = (values("cpu.total", workload=level, runner="bare") for level in ("base", "+50%"))
     assert 1.2 < np.median(slowed / base) < 1.8
     asked = load_run(stored.parent / "runs" / found["run"]).manifest.plan["request"]
-    spin = 0.5 * asked["calibration"]["start_seconds"]["bare"]
+    spin = 0.5 * asked["slowdowns"]["start_seconds"]["bare"]
     assert values("launch.total", workload="null", runner="bare@+50%").min() > spin
     assert not list(Path("/var/tmp").glob(f"tare-{found['run']}*"))
