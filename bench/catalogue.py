@@ -1,4 +1,4 @@
-"""Everything that can be measured, by name: workloads and experiments."""
+"""List everything that can be measured: workloads and experiments."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from tare.bench.workloads.base import Workload
 
 MEASURABLE: tuple[Workload | Experiment, ...] = (*WORKLOADS, *EXPERIMENTS)
-"""In the order of the reports."""
+"""Workloads, then experiments, in the order of the reports."""
 
 
 def by_name(name: str) -> Workload | Experiment:
-    """The workload or experiment of that name; ``KeyError`` if there is none."""
+    """Return the workload or experiment of that name; raise ``KeyError`` if there is none."""
     return {measurable.name: measurable for measurable in MEASURABLE}[name]

@@ -86,7 +86,7 @@ class Design:
 
 
 _NOTHING = Design(Slowdowns((), {}), blocks=1, estimate_seconds=0.0, seed=0)
-"""For the plan that provisioning is done by, before anything was seen."""
+"""Stands for the design until the pilot, in the plan that provisioning is done by."""
 
 
 def calibrate(request: Request, wanted: Wanted, runs: Path, progress: Progress, *, go_on: bool) -> Measured:

@@ -1,4 +1,4 @@
-"""Conclude a run: step 6, compare and report, and what remains to be told when it is done.
+"""Conclude a run: step 6, compare and report.
 
 Nothing heavy is imported at top level: this module is loaded while something is measured.
 """
@@ -59,7 +59,7 @@ class Finished:
 
 
 def conclude(request: Request, measured: Measured, progress: Progress) -> Finished:
-    """Step 6: compare the runners and write the report, unless the run was interrupted or none is wanted."""
+    """Compare the runners and write the report (step 6), unless the run was interrupted or no report is wanted."""
     trials = tuple(load_run(measured.run_dir).trials())
     without = Finished(measured.run_dir, trials, None, "", measured.interrupted)
     if measured.interrupted or not request.report or not any(trial.outcome == "ok" for trial in trials):

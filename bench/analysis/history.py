@@ -41,7 +41,7 @@ class HistoryPoint:
     created: str
     """ISO 8601 UTC."""
     median: float
-    """In the history's unit."""
+    """Median of the values, in the history's unit."""
     values: int
     """Number of trials that the median is taken of."""
 

@@ -28,7 +28,7 @@ class ColdStarts:
     provisioned: Provisioned
     recorder: Recorder
     openings: Failures
-    """By runner key; shared with the steady state."""
+    """Failed openings by runner key; shared with the steady state."""
     deadline: Deadline
 
     def measure(self, blocks: range) -> None:

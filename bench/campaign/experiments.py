@@ -30,9 +30,9 @@ class Experiments:
     provisioned: Provisioned
     recorder: Recorder
     openings: Failures
-    """By runner key: a runner that was given up is given up for experiments, too."""
+    """Failed openings by runner key. A runner that was given up is given up for experiments, too."""
     performances: Failures
-    """By ``<experiment>@<runner key>``."""
+    """Failed trials by ``<experiment>@<runner key>``."""
     deadline: Deadline
     _unsuitable: dict[str, Unsuitable] = field(default_factory=dict)
     """``<experiment>@<runner key>`` → what lastingly speaks against it."""

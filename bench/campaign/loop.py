@@ -1,4 +1,4 @@
-"""Steps 3 to 5, launch, collect and store: measure a plan in interleaved blocks.
+"""Measure a plan in interleaved blocks: steps 3 to 5, launch, collect and store.
 
 A round measures its share of the cold starts and of the experiments first, while no place is open: nothing of the
 suite's is alive beside a start that is timed. Then it opens the steady-state places and measures its blocks in them.

@@ -34,7 +34,7 @@ class OpenPlaces:
     provisioned: Provisioned
     recorder: Recorder
     openings: Failures
-    """By runner key."""
+    """Failed openings by runner key."""
     _open: dict[str, OpenPlace] = field(default_factory=dict)
     _stack: ExitStack = field(default_factory=ExitStack)
 

@@ -1,4 +1,4 @@
-"""Step 2, provision: build the image and prepare the runners, outside everything that is timed.
+"""Build the image and prepare the runners: step 2, provision, outside everything that is timed.
 
 What cannot be had turns cases into recorded skips; the rest of the plan goes on.
 """
@@ -52,13 +52,13 @@ class Provisioned:
     bench: Bench
     """Its probes of runners that could not be prepared are refusals."""
     image: Image
-    """What all runners were prepared with that have no image of their own."""
+    """Image of all runners that have none of their own."""
     limits: Limits
-    """What each place may use."""
+    """Limits of each place."""
     own_images: Mapping[str, Image] = field(default_factory=dict)
     """Runner key → its image, where a variant has one of its own."""
     crowd: CrowdSettings = field(default_factory=CrowdSettings)
-    """How many places at once experiments may open."""
+    """Bounds of experiments with many places at once."""
     missing: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """Program → (reason, remedy), for those that could not be had."""
     verified: Mapping[str, LimitsFound] = field(default_factory=dict)

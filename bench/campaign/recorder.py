@@ -32,9 +32,9 @@ class Recorder:
     stopping: Stopping = EVERY_BLOCK
     """Told of every trial that is stored."""
     number: int = 0
-    """Of the next trial."""
+    """Number of the next trial."""
     invocation: int = 0
-    """Of the next opening."""
+    """Number of the next opening."""
     costs: Costs = field(default_factory=Costs)
     _measured: int = 0
     """Trials that this process has measured: neither the plan's skips nor what a resumed run had."""

@@ -30,11 +30,11 @@ class Measured:
 
     run_dir: Path
     interrupted: bool
-    """It was ended by Ctrl-C or SIGTERM before the plan was done."""
+    """Ended by Ctrl-C or SIGTERM before the plan was done."""
 
 
 def measure(request: Request, provisioned: Provisioned, plan: Plan, progress: Progress) -> Measured:
-    """Steps 3 to 5: measure the plan, each trial stored before the next begins.
+    """Measure the plan (steps 3 to 5), and store each trial before the next one begins.
 
     Ctrl-C and SIGTERM end the run in order: places are torn down and what was measured is kept.
     """

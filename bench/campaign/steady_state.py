@@ -37,7 +37,7 @@ class SteadyState:
     provisioned: Provisioned
     recorder: Recorder
     openings: Failures
-    """By runner key; shared with the cold starts."""
+    """Failed openings by runner key; shared with the cold starts."""
     deadline: Deadline
 
     def measure(self, round_number: int) -> None:
@@ -135,7 +135,7 @@ class Observation:
         self._collectors = default_collectors(vantage)
         self._states = [collector.begin(vantage) for collector in self._collectors]
         self.metrics: tuple[Metric, ...] = ()
-        """What the job cost, seen from outside its place; set by :meth:`end`."""
+        """Costs of the job seen from outside its place; set by :meth:`end`."""
         self.unavailable: dict[str, str] = {}
         """Metric or source → why there is no number; set by :meth:`end`."""
 

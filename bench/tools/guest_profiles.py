@@ -101,9 +101,9 @@ class Candidate:
     name: str
     runner: QemuRunner
     skipped: str = ""
-    """Why it cannot run here; empty if it can."""
+    """Reason why it cannot run here; empty if it can."""
     failed: str = ""
-    """What went wrong; empty if nothing did."""
+    """Reason of a failure; empty if there was none."""
     starts: list[float] = field(default_factory=list)
     """Seconds from the request to the agent's first instruction, one for each round."""
 

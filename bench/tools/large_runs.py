@@ -111,7 +111,7 @@ class Reading(NamedTuple):
     """Cost of a program in a process of its own, imports included."""
 
     said: str
-    """What it printed."""
+    """Output without the last line, which has the costs."""
     wall_seconds: float
     cpu_seconds: float
     peak_bytes: int

@@ -30,7 +30,7 @@ PLACE_CLOCK = "place-monotonic"
 """The clock of the place, as the tool inside read it: the host's own, except in guests."""
 
 PLACE_WALL_CLOCK = "place-realtime"
-"""As above, but a clock that may be stepped: some tools read no other."""
+"""The place's wall clock, which may be stepped: some tools read no other."""
 
 _EXCERPT_CHARACTERS = 200
 

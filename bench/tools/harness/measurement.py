@@ -64,7 +64,7 @@ class Contest:
     whole: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     """Name of a runner → seconds of whole openings, with what the suite does before ``requested``."""
     skipped: list[str] = field(default_factory=list)
-    """What is not measured here and why, one line each."""
+    """Comparisons that are not made here and why, one line each."""
 
     def add_runner(self, name: str, runner: Runner) -> None:
         """Prepare a runner and let its null launch take part."""
