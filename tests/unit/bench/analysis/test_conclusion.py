@@ -20,9 +20,9 @@ def written(monkeypatch):
     """Keep the runs that a report was written of."""
     kept = []
 
-    def report_run(run_dir, reports_dir, *, language):
+    def report_run(run_dir, reports_dir, *, language, stream):
         kept.append((run_dir, language))
-        return SimpleNamespace(index=reports_dir / "index.html", text="bare: 1 s\nbox: 2 s")
+        return SimpleNamespace(index=reports_dir / "index.html", summary="bare: 1 s\nbox: 2 s")
 
     monkeypatch.setattr(report, "report_run", report_run)
     return kept
