@@ -7,7 +7,7 @@ is loaded while measuring.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
@@ -81,6 +81,67 @@ class KvmBaseline(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """Machine name as uname(2) has it."""
 
 
+class HostFacts(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="host"):
+    """Facts of runners that need nothing but the kernel: ``bare`` and ``namespaces``."""
+
+    cgroups: str
+    """Layout of the cgroup hierarchies: ``v1``, ``v2``, ``hybrid`` or ``none``."""
+
+
+class ToolFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind", tag="tool"):
+    """Facts of runners that call one program: OCI runtimes, bubblewrap, systemd-nspawn, LXC."""
+
+    tool: str
+    """First line of the program's version, or that it is going to be fetched."""
+    origin: str = ""
+    """``system``, ``fetched`` or ``given``; empty: it is not here yet."""
+    user_namespace: bool | None = None
+    """Containers begin in a user namespace; ``None``: not tried, because the program is not here yet."""
+
+
+class EngineFacts(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind", tag="engine"
+):
+    """Facts of engines and clusters. ``None`` and empty: does not apply to this engine."""
+
+    engine: str
+    """Versions of the engine and its components."""
+    client: str = ""
+    """Version of its client."""
+    daemon: str = ""
+    """Address of its daemon."""
+    private: bool | None = None
+    """The daemon is Tare's own."""
+    system: str = ""
+    """Why the system's daemon cannot be used."""
+    rootless: bool | None = None
+    """The engine runs as an ordinary user."""
+    same_host: bool | None = None
+    """The cluster's node is this host."""
+
+
+class GuestFacts(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind", tag="guest"
+):
+    """Facts of runners of guests."""
+
+    accelerator_why: str
+    """Why this accelerator was chosen, or none."""
+    accelerator: str = ""
+    """``kvm`` or ``tcg``; empty: neither can be used as asked."""
+    machine: str = ""
+    """QEMU's machine type; empty for other VMMs."""
+    qemu: str = ""
+    """First line of QEMU's version, or that it is going to be fetched; empty for other VMMs."""
+    binary: str = ""
+    """Path of the VMM; empty for QEMU."""
+    version: str = ""
+    """First line of the VMM's version; empty for QEMU, or if the VMM was not called."""
+
+
+ProbeFacts = HostFacts | ToolFacts | EngineFacts | GuestFacts
+
+
 class ProbeRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Result of probing whether a runner can work on this host."""
 
@@ -95,8 +156,10 @@ class ProbeRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """Steps that make a place, as the launcher describes them; empty if the launcher does not make it."""
     kvm: KvmBaseline | None = None
     """``None`` if the runner did not ask KVM."""
-    facts: dict[str, Any] = {}
-    """Further facts for people, such as versions and why an accelerator was chosen. No code reads them."""
+    facts: ProbeFacts | None = None
+    """Further facts by kind of runner; ``None`` if there are none."""
+    notes: dict[str, str] = {}
+    """Texts for people. No code reads them."""
 
 
 class CpuProbe(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -13,6 +13,7 @@ import itertools
 import platform
 from typing import TYPE_CHECKING
 
+from tare.results.environment import HostFacts
 from tare.runners.errors import TareError
 from tare.runners.host.cgroups.layout import Cgroups
 from tare.runners.host.files import file_system
@@ -41,7 +42,7 @@ class Bare:
 
     def probe(self) -> Probe:
         """See :class:`tare.runners.context.Runner`. Whoever got this far can make processes."""
-        return Probe(ok=True, facts={"cgroups": self._cgroups.version})
+        return Probe(ok=True, facts=HostFacts(cgroups=self._cgroups.version))
 
     def prepare(self, image: Image, limits: Limits) -> None:
         """See :class:`tare.runners.context.Runner`."""

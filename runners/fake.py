@@ -83,7 +83,7 @@ class FakeRunner:
     def probe(self) -> Probe:
         """See :class:`tare.runners.context.Runner`."""
         self.log.append("probe")
-        return self.refusal or Probe(ok=True, facts={"fake": True})
+        return self.refusal or Probe(ok=True)
 
     def prepare(self, image: Image, limits: Limits) -> None:
         """See :class:`tare.runners.context.Runner`."""

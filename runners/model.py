@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from tare.results.environment import KvmBaseline, RungRecord
+    from tare.results.environment import KvmBaseline, ProbeFacts, RungRecord
     from tare.results.record import Metric
 
 __all__ = ["WATCHED", "Job", "JobResult", "Limits", "Place", "Probe", "Usage", "Vantage"]
@@ -112,8 +112,8 @@ class Probe:
     """The KVM baseline cost here; ``None``: it did not ask KVM."""
     steps: tuple[str, ...] = ()
     """What is done to make a place, as the launcher describes it; empty: the launcher does not make it."""
-    facts: Mapping[str, object] = field(default_factory=dict)
-    """What else was found, for people: versions, accelerator and why it was chosen, refused features, …"""
+    facts: ProbeFacts | None = None
+    """What else was found, by kind of runner: versions, the accelerator and why it was chosen; ``None``: nothing."""
 
 
 @dataclass(frozen=True, slots=True)

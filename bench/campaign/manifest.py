@@ -64,12 +64,7 @@ def make_manifest(request: Request, provisioned: Provisioned, plan: Plan) -> Man
 
 
 def _probe_record(probe: Probe) -> ProbeRecord:
-    """Make the record of a probe; facts that JSON does not know are left out."""
-    facts = {
-        name: value
-        for name, value in probe.facts.items()
-        if isinstance(value, str | int | float | bool | list | dict)
-    }
+    """Make the record of a probe."""
     return ProbeRecord(
         ok=probe.ok,
         reason=probe.reason,
@@ -77,7 +72,7 @@ def _probe_record(probe: Probe) -> ProbeRecord:
         rung=probe.rung,
         kvm=probe.kvm,
         steps=probe.steps,
-        facts=facts,
+        facts=probe.facts,
     )
 
 

@@ -7,11 +7,14 @@ import textwrap
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from tare.bench.campaign.session import opened
 from tare.bench.commands.shared import options as requests
 from tare.bench.commands.shared.fixes import FIXES
 from tare.bench.errors import Exit
 from tare.reports.text import numbers
+from tare.results.environment import GuestFacts, ToolFacts
 from tare.results.record import BASE
 from tare.runners.provision.cache import default_cache
 from tare.runners.provision.tools import Provision
@@ -19,8 +22,9 @@ from tare.runners.registry import RUNNERS
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
+    from tare.results.environment import ProbeFacts
     from tare.runners.model import Probe
 
 
@@ -48,8 +52,9 @@ def run(arguments: argparse.Namespace) -> int:
     request = asked.with_run(runners=asked.settings.run.runners or tuple(RUNNERS))
     with opened(request, requests.progress()) as bench:
         workdir = bench.supplies.context.workdir
+        probes = {runner.label: bench.probes[key] for key, runner in bench.runners.items()}
         found = {
-            "runners": {runner.label: _as_json(bench.probes[key]) for key, runner in bench.runners.items()},
+            "runners": {label: _as_json(probe) for label, probe in probes.items()},
             "kvm": as_json(probe_kvm()),
             "conditions": [asdict(condition) for condition in conditions(workdir)],
             "host": host_facts(workdir),
@@ -59,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps({"ok": fine, **found}, indent=2, default=str))
     else:
-        print("\n".join(_as_text(found, steps=arguments.steps)))
+        print("\n".join((*_runners_as_text(probes, steps=arguments.steps), *_as_text(found))))
         print("\nReady." if fine else "\nNot ready: bare and one isolating runner must work.")
     return Exit.OK if fine else Exit.ENVIRONMENT
 
@@ -78,7 +83,7 @@ def _change(arguments: argparse.Namespace) -> int:
 def _as_json(probe: Probe) -> dict[str, Any]:
     from tare.runners.guests.kvm.floor import as_json  # noqa: PLC0415 - as above
 
-    facts = dict(probe.facts)
+    facts = _facts(probe.facts)
     if probe.rung:
         facts |= {"rung": probe.rung.name, "position": probe.rung.position, "below": probe.rung.below}
     if probe.steps:
@@ -88,20 +93,32 @@ def _as_json(probe: Probe) -> dict[str, Any]:
     return {"ok": probe.ok, "reason": probe.reason, "remedy": probe.remedy, "facts": facts}
 
 
-def _as_text(found: dict[str, Any], *, steps: bool) -> Iterator[str]:
-    from tare.runners.guests.kvm.floor import FIGURES  # noqa: PLC0415 - as above
+def _facts(facts: ProbeFacts | None) -> dict[str, Any]:
+    """Turn facts into JSON without those that do not apply."""
+    if facts is None:
+        return {}
+    plain: dict[str, Any] = msgspec.to_builtins(facts)
+    return {name: value for name, value in plain.items() if name != "kind"}
 
+
+def _runners_as_text(probes: Mapping[str, Probe], *, steps: bool) -> Iterator[str]:
     said: dict[str, str] = {}
     yield "Runners"
-    for label, probe in found["runners"].items():
-        yield from _entry("yes" if probe["ok"] else "no", label, probe["reason"], probe["remedy"])
-        if tool := probe["facts"].get("tool"):
-            yield from _wrapped(f"{tool}, {probe['facts']['origin']}" if "origin" in probe["facts"] else tool)
-        if why := probe["facts"].get("accelerator_why"):
-            first = said.setdefault(why, label)
-            yield from _wrapped(why if first == label else f"for the same reason as {first}")
-        for step in probe["facts"].get("steps", ()) if steps else ():
+    for label, probe in probes.items():
+        yield from _entry("yes" if probe.ok else "no", label, probe.reason, probe.remedy)
+        match probe.facts:
+            case ToolFacts(tool=tool, origin=origin):
+                yield from _wrapped(f"{tool}, {origin}" if origin else tool)
+            case GuestFacts(accelerator_why=why):
+                first = said.setdefault(why, label)
+                yield from _wrapped(why if first == label else f"for the same reason as {first}")
+        for step in probe.steps if steps else ():
             yield from _wrapped(step)
+
+
+def _as_text(found: dict[str, Any]) -> Iterator[str]:
+    from tare.runners.guests.kvm.floor import FIGURES  # noqa: PLC0415 - as above
+
     kvm = found["kvm"]
     yield "\nKVM"
     word = "works" if kvm["usable"] else "is there but not usable" if kvm["present"] else "is not there"

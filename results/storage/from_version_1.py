@@ -25,6 +25,7 @@ from tare.results.environment import (
     LimitsFound,
     LimitsSeen,
     LimitsUnverified,
+    ProbeFacts,
     ProbeRecord,
     RungRecord,
 )
@@ -239,13 +240,44 @@ _MANIFEST: tuple[tuple[str, str, Callable[[Any], Any]], ...] = (
 """Name of a note, name of the field that it becomes, and the function that makes the field's value."""
 
 
+class _OldProbe(msgspec.Struct):
+    ok: bool
+    reason: str = ""
+    remedy: str = ""
+    facts: dict[str, Any] = {}
+
+
 def _probe(old: Any) -> ProbeRecord:
-    probe = msgspec.convert(old, ProbeRecord)
+    probe = msgspec.convert(old, _OldProbe)
     facts = probe.facts
     rung, kvm, steps = (_converted(read, facts) for read in (_rung, _kvm, _steps))
     taken = {*(_RUNG if rung else ()), *(("kvm",) if kvm else ()), *(("steps",) if steps else ())}
     rest = {name: value for name, value in facts.items() if name not in taken}
-    return msgspec.structs.replace(probe, rung=rung, kvm=kvm, steps=steps or (), facts=rest)
+    typed = _converted(_facts, rest)
+    known = msgspec.structs.asdict(typed) if typed else {}
+    notes = _texts({name: value for name, value in rest.items() if name not in known})
+    return ProbeRecord(
+        ok=probe.ok,
+        reason=probe.reason,
+        remedy=probe.remedy,
+        rung=rung,
+        kvm=kvm,
+        steps=steps or (),
+        facts=typed,
+        notes=notes,
+    )
+
+
+_KIND_OF_FACTS = {"tool": "tool", "engine": "engine", "accelerator_why": "guest", "cgroups": "host"}
+"""Name of a fact that all runners of a kind have → that kind."""
+
+
+def _facts(facts: Raw) -> ProbeFacts | None:
+    """Tell from the names of facts which kind of runner they are of; ``None``: they are of none."""
+    for name, kind in _KIND_OF_FACTS.items():
+        if name in facts:
+            return msgspec.convert(facts | {"kind": kind}, ProbeFacts)  # type: ignore[no-any-return]
+    return None
 
 
 def _rung(facts: Raw) -> RungRecord | None:

@@ -19,6 +19,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tare.results.environment import ToolFacts
 from tare.runners.errors import Missing, PlaceFailure, TareError
 from tare.runners.host.cgroups.layout import Cgroups
 from tare.runners.host.files import file_system
@@ -32,6 +33,7 @@ from tare.runners.model import Job, Limits, Probe
 from tare.runners.native.build import build
 from tare.runners.places.commanded import CommandedPlace, CommandPlan, agent_argv
 from tare.runners.places.created import CreatedPlace, CreatedPlan
+from tare.runners.provision.tools import NOT_HERE_YET
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -112,14 +114,15 @@ class RootedRunner(ABC):
             if tool is None and not self._provision.can_fetch(self.tool_name):
                 tool = self._provision.tool(self.tool_name)  # says why not
             if tool is None:
-                return Probe(ok=True, facts={"tool": "not here yet; is fetched before the run"})
+                return Probe(ok=True, facts=ToolFacts(tool=NOT_HERE_YET))
             with _TinyImage(self._context, self._folder.name) as image:
                 self.prepare(image, _PROBE_LIMITS)
         except (TareError, OSError) as error:
             return refusal_of(error, f"run without {self.name}, or install another version of it")
         finally:
             self.close()
-        return Probe(ok=True, facts=self.tool_facts(tool))
+        facts = ToolFacts(tool=tool.version, origin=tool.origin, user_namespace=self._user)
+        return Probe(ok=True, facts=facts)
 
     def prepare(self, image: Image, limits: Limits) -> None:
         """See :class:`tare.runners.context.Runner`. Ends with an opening that nobody measures: it shows that all works."""
@@ -201,10 +204,6 @@ class RootedRunner(ABC):
     def found(self, tool: Tool) -> None:
         """Learn from the program that was found: its version may be a part of the label."""
         del tool
-
-    def tool_facts(self, tool: Tool) -> dict[str, object]:
-        """For the probe."""
-        return {"tool": tool.version, "origin": tool.origin, "user_namespace": self._user}
 
     def fill_base(self, base: Path, tool: Tool) -> None:
         """Put more into the layer on top of the image's tree."""

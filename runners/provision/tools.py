@@ -32,6 +32,8 @@ __all__ = ["Missing", "Provision", "Tool"]
 
 Origin = Literal["system", "fetched", "given"]
 
+NOT_HERE_YET = "not here yet; is fetched before the run"
+"""Version of a tool, in probes, that provisioning is going to fetch."""
 _TRY_SECONDS = 20.0
 
 

@@ -36,8 +36,6 @@ EXCEPTIONS = {
     "*.context": "an open set of facts that must agree: compared and shown as a whole",
     "*.parameters": "identity that each workload names itself: compared and shown as a whole",
     "reports.exports.series.case_title": "shows parameters as they were recorded",
-    "results.environment.ProbeRecord.facts": "shown to people, read by no code",
-    "runners.model.Probe.facts": "shown to people, read by no code",
     "results.record.ImportSource.metadata": "another tool's own words about its run, kept and not read",
     "results.record.Manifest.host": "facts of any host, shown as a whole; host_class picks those that name its class",
     "runners.host.facts.*": "makes and selects the facts of the host, as above",

@@ -120,7 +120,7 @@ def test_the_systems_containerd_is_used_and_left_as_it_was(system):
     job = Job()
     with run_context() as (context, image):
         runner = Containerd(context, Provision(default_cache()), system_socket=Path(system.path))
-        assert runner.probe().facts["private"] is False
+        assert runner.probe().facts.private is False
         runner.prepare(image, LIMITS)
         with runner.open(first=job) as place:
             assert place.run(job).exit_code == 0

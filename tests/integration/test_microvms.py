@@ -60,7 +60,7 @@ def stood_in(name, tmp_path, *more):
         try:
             probe = runner.probe()
             assert probe.ok, probe.reason
-            assert probe.facts["version"] == "stand-in v0"
+            assert probe.facts.version == "stand-in v0"
             runner.prepare(image, LIMITS)
             yield runner, lambda: [json.loads(line) for line in record.read_text().splitlines()]
         finally:

@@ -20,8 +20,8 @@ def test_runners_can_be_asked_before_anything_is_here(image):
     with guest_runner("microvm", LIMITS, image=image, accel="tcg") as runner:
         probe = runner.probe()
         assert runner.label == "qemu-microvm(tcg)"
-        assert probe.facts["accelerator"] == "tcg"
-        assert probe.facts["accelerator_why"] == "TCG was asked for"
+        assert probe.facts.accelerator == "tcg"
+        assert probe.facts.accelerator_why == "TCG was asked for"
 
 
 @pytest.mark.parametrize("profile", ["microvm", "q35"])

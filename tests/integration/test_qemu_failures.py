@@ -110,4 +110,4 @@ def test_accelerator_asked_for_by_name_is_used_or_fails(tmp_path):
     assert probe.ok is (floor.figures["create_vcpu_seconds"] is not None)
     assert runner.accelerator == ("kvm" if probe.ok else "none")
     assert "(tcg)" not in runner.label
-    assert floor.reason in probe.facts["accelerator_why"]
+    assert floor.reason in probe.facts.accelerator_why

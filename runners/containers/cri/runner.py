@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tare.results.environment import EngineFacts
 from tare.runners.containers.cri.client import Cri
 from tare.runners.containers.cri.enclosure import Enclosure, check
 from tare.runners.containers.cri.errors import CriError
@@ -80,14 +81,14 @@ class Containerd:
             return Probe(ok=False, reason="containerd answers to root alone", remedy="run as root")
         version, why_not = system_version(self._system)
         if version:
-            return Probe(ok=True, facts={"engine": version, "private": False})
+            return Probe(ok=True, facts=EngineFacts(engine=version, private=False))
         try:
             check()
             if missing_programs() and not self._provision.can_fetch("containerd"):
                 programs_root(self._provision)  # raises with the reason
         except (Missing, PlaceFailure) as error:
             return Probe(ok=False, reason=f"{why_not}, and: {error.reason}", remedy=error.remedy)
-        return Probe(ok=True, facts={"engine": "one of Tare's own", "private": True, "system": why_not})
+        return Probe(ok=True, facts=EngineFacts(engine="one of Tare's own", private=True, system=why_not))
 
     def prepare(self, image: Image, limits: Limits) -> None:
         """See :class:`tare.runners.context.Runner`. Ends with one unmeasured opening, to show that everything works."""

@@ -18,6 +18,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from msgspec import structs
+
+from tare.results.environment import EngineFacts
 from tare.runners.containers.engines.api import DockerApi, EngineError
 from tare.runners.containers.engines.clearing import LABEL, repository
 from tare.runners.containers.engines.container import Client, Container, Terms
@@ -31,6 +34,7 @@ from tare.runners.host.files import file_system
 from tare.runners.host.owners import note_engine
 from tare.runners.images.oci import of_image
 from tare.runners.model import Probe
+from tare.runners.provision.tools import NOT_HERE_YET
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -129,7 +133,7 @@ class DockerRunner:
                 self._provision.tool("docker")
             except Missing as missing:
                 return Probe(ok=False, reason=missing.reason, remedy=missing.remedy, facts=facts)
-        facts["client"] = cli.version if cli else "not here yet; is fetched before the run"
+        facts = structs.replace(facts, client=cli.version if cli else NOT_HERE_YET)
         if refusal := _unsuitable(daemon):
             return Probe(ok=False, reason=refusal[0], remedy=refusal[1], facts=facts)
         return Probe(ok=True, facts=facts)
@@ -246,8 +250,10 @@ def _is_remapped(info: Mapping[str, Any]) -> bool:
     return any("rootless" in each or "userns" in each for each in info.get("SecurityOptions") or ())
 
 
-def _facts_of(daemon: Daemon) -> dict[str, object]:
-    return {"engine": _versions(daemon.version), "daemon": daemon.host, "private": daemon.private is not None}
+def _facts_of(daemon: Daemon) -> EngineFacts:
+    return EngineFacts(
+        engine=_versions(daemon.version), daemon=daemon.host, private=daemon.private is not None
+    )
 
 
 def _versions(version: Mapping[str, Any]) -> str:

@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from tare.results.environment import EngineFacts
 from tare.runners.containers.engines.clearing import repository
 from tare.runners.containers.engines.client_processes import await_client_processes
 from tare.runners.containers.engines.container import Client, Container, Terms
@@ -29,6 +30,7 @@ from tare.runners.containers.engines.variant import EngineVariant
 from tare.runners.errors import Missing, PlaceFailure, TareError
 from tare.runners.host.files import file_system
 from tare.runners.model import Probe
+from tare.runners.provision.tools import NOT_HERE_YET
 
 if TYPE_CHECKING:
     from tare.results.record import Accelerator
@@ -91,8 +93,8 @@ class PodmanRunner:
                 self._provision.tool("podman")
             except Missing as missing:
                 return Probe(ok=False, reason=missing.reason, remedy=missing.remedy)
-        version = found.version if found else "not here yet; is fetched before the run"
-        return Probe(ok=True, facts={"engine": version, "rootless": rootless})
+        version = found.version if found else NOT_HERE_YET
+        return Probe(ok=True, facts=EngineFacts(engine=version, rootless=rootless))
 
     def prepare(self, image: Image, limits: Limits) -> None:
         """See :class:`tare.runners.context.Runner`."""

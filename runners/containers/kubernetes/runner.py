@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tare.results.environment import EngineFacts
 from tare.runners.containers.cri.images import NAMESPACE as CRI_NAMESPACE
 from tare.runners.containers.cri.images import REMOVE_SECONDS, import_image
 from tare.runners.containers.engines.clearing import repository
@@ -105,7 +106,7 @@ class Kubernetes:
             node = chosen_node(Kubectl(tool), PROBE_SECONDS)
         except ClusterError as error:
             return Probe(ok=False, reason=error.reason, remedy=REMEDY)
-        facts = {"engine": _engine(node), "same_host": is_this_host(node), "client": _client(tool)}
+        facts = EngineFacts(engine=_engine(node), same_host=is_this_host(node), client=_client(tool))
         if refusal := self._no_image(node):
             return Probe(ok=False, reason=refusal[0], remedy=refusal[1], facts=facts)
         return Probe(ok=True, facts=facts)

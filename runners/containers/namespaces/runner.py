@@ -20,6 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tare.results.environment import HostFacts
 from tare.runners.containers.namespaces.ladder import KIND, PRIVILEGED, ladder_rung, rung_record
 from tare.runners.containers.namespaces.network import ROUTER, VethNetwork, join
 from tare.runners.containers.namespaces.rung_steps import (
@@ -100,7 +101,7 @@ class Namespaces:
             ok=True,
             rung=rung_record(self._rung, root=os.getuid() == 0),
             steps=self._described_steps(),
-            facts={"cgroups": self._cgroups.version},
+            facts=HostFacts(cgroups=self._cgroups.version),
         )
 
     def prepare(self, image: Image, limits: Limits) -> None:

@@ -10,6 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
+from tare.results.environment import GuestFacts
 from tare.runners.errors import TareError
 from tare.runners.guests import kernel as kernels
 from tare.runners.guests.files import initramfs, root_disk, scratch_template
@@ -87,7 +90,7 @@ class MicroVmRunner:
                 remedy=f"install {what}, or name its binary: --{self._vmm.name} FILE",
             )
         floor = probe_kvm()
-        facts: dict[str, object] = {"binary": str(binary), "accelerator_why": floor.reason}
+        facts = GuestFacts(accelerator_why=floor.reason, binary=str(binary))
         asked = self._options.accel == "kvm" and floor.figures.get("create_vcpu_seconds") is not None
         if not floor.usable and not asked:
             return Probe(
@@ -100,8 +103,8 @@ class MicroVmRunner:
             )  # fmt: skip
         except (OSError, subprocess.SubprocessError) as error:
             return Probe(ok=False, reason=f"{binary} does not work: {error}", remedy=f"install {what} anew")
-        self._version = facts["version"] = (done.stdout.splitlines() or ["unknown"])[0]
-        return Probe(ok=True, facts=facts)
+        self._version = (done.stdout.splitlines() or ["unknown"])[0]
+        return Probe(ok=True, facts=structs.replace(facts, version=self._version))
 
     def prepare(self, image: Image, limits: Limits) -> None:
         """See :class:`tare.runners.context.Runner`."""

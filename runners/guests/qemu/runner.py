@@ -9,6 +9,9 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+from msgspec import structs
+
+from tare.results.environment import GuestFacts
 from tare.runners.errors import Missing, PlaceFailure, TareError
 from tare.runners.guests import kernel as kernels
 from tare.runners.guests.files import initramfs, root_disk, scratch_template
@@ -32,6 +35,7 @@ from tare.runners.host.files import file_system
 from tare.runners.model import Probe
 from tare.runners.provision.cache import Cache
 from tare.runners.provision.kernel_modules import by_name, ordered
+from tare.runners.provision.tools import NOT_HERE_YET
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -118,14 +122,11 @@ class QemuRunner:
             )
         floor = self._floor = probe_kvm()
         choice = choose(self._options.accel, floor)
-        facts: dict[str, object] = {
-            "accelerator_why": choice.why,
-            "machine": self._profile.board,
-        }
+        facts = GuestFacts(accelerator_why=choice.why, machine=self._profile.board)
         if choice.accelerator is None:
             return Probe(ok=False, reason=choice.why, remedy=choice.remedy, kvm=floor, facts=facts)
         self.accelerator = "kvm" if choice.accelerator == "kvm" else "tcg"
-        facts["accelerator"] = self.accelerator
+        facts = structs.replace(facts, accelerator=self.accelerator)
         try:
             self._check_variant()
             self._networks.check()
@@ -135,7 +136,7 @@ class QemuRunner:
                 self._provision.tool(QEMU, given)
         except Missing as missing:
             return Probe(ok=False, reason=missing.reason, remedy=missing.remedy, kvm=floor, facts=facts)
-        facts["qemu"] = found.version if found else "not here yet; is fetched before the run"
+        facts = structs.replace(facts, qemu=found.version if found else NOT_HERE_YET)
         return Probe(ok=True, kvm=floor, facts=facts)
 
     def prepare(self, image: Image, limits: Limits) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from support.mutilation import mutilated
 from support.paths import GOLDEN
 from tare.results.details import DeployDetails, IsolationDetails, StartsDetails
-from tare.results.environment import LimitsUnverified
+from tare.results.environment import EngineFacts, GuestFacts, HostFacts, LimitsUnverified, ToolFacts
 from tare.results.errors import ResultError
 from tare.results.record import Manifest, Trial
 from tare.results.storage.from_version_1 import upgrade_manifest, upgrade_trial
@@ -147,3 +147,26 @@ def test_deploy_is_told_from_other_experiments_by_its_family():
     assert isinstance(upgraded(TRIALS[3]).details, DeployDetails)
     assert upgraded(TRIALS[3] | {"family": "other"}).details is None
     assert isinstance(upgraded(TRIALS[2]).details, IsolationDetails)
+
+
+@pytest.mark.parametrize(
+    ("facts", "typed", "notes"),
+    [
+        ({"cgroups": "v2"}, HostFacts(cgroups="v2"), {}),
+        ({"tool": "runc 1.1", "origin": "system"}, ToolFacts(tool="runc 1.1", origin="system"), {}),
+        ({"engine": "Docker 24", "more": [1]}, EngineFacts(engine="Docker 24"), {"more": "[1]"}),
+        (
+            {"accelerator_why": "TCG was asked for", "accelerator": "tcg"},
+            GuestFacts(accelerator_why="TCG was asked for", accelerator="tcg"),
+            {},
+        ),
+        ({"cgroups": 2}, None, {"cgroups": "2"}),
+        ({"fake": True}, None, {"fake": "true"}),
+        ({}, None, {}),
+    ],
+)
+def test_facts_of_a_probe_are_typed_by_kind_of_runner(facts, typed, notes):
+    found = about(probes={"box": {"ok": True, "facts": facts}}).probes["box"]
+    assert found.ok
+    assert found.facts == typed
+    assert found.notes == notes

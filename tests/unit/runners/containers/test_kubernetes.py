@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.paths import GOLDEN
+from tare.results.environment import EngineFacts
 from tare.runners.containers.kubernetes.build import described_packages
 from tare.runners.containers.kubernetes.clearing import clear_kubernetes, namespace_of
 from tare.runners.containers.kubernetes.kubectl import ClusterError, Kubectl
@@ -185,9 +186,9 @@ def test_a_cluster_that_answers(monkeypatch, tmp_path):
     good = tool(tmp_path / "kubectl", f"echo '{answer}'")
     probe = Kubernetes(None, Provisions(good), image="registry.example/tare:1").probe()
     assert probe.ok
-    assert probe.facts == {
-        "engine": "Kubernetes v1.30.0, containerd://1.7", "same_host": False, "client": "kubectl v1.20.2",
-    }  # fmt: skip
+    assert probe.facts == EngineFacts(
+        engine="Kubernetes v1.30.0, containerd://1.7", same_host=False, client="kubectl v1.20.2"
+    )
 
 
 def test_an_answer_that_is_no_json(tmp_path):

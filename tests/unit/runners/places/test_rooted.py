@@ -112,7 +112,7 @@ def test_a_tool_that_is_not_here_is_fetched_later_or_a_skip_that_says_so(tmp_pat
     context = RunContext("r", tmp_path, tmp_path, None)
     later = kind(context, NothingHere(fetches=True), name).probe()
     assert later.ok
-    assert "not here yet" in later.facts["tool"]
+    assert "not here yet" in later.facts.tool
     program = {"bubblewrap": "bwrap"}.get(name, name.partition(":")[0])
     assert kind(context, NothingHere(fetches=False), name).probe() == Probe(
         ok=False, reason=f"{program} is not on this host.", remedy="Install it."
