@@ -1,4 +1,4 @@
-"""``tare`` and ``python -m tare``: the list of commands, and the only place that exits."""
+"""Parse the command line of ``tare`` and run the command that it names. Nothing else in the suite exits."""
 
 from __future__ import annotations
 
@@ -18,35 +18,35 @@ if TYPE_CHECKING:
     from types import FrameType
 
 COMMANDS = {
-    "doctor": "say what this host can run, what not, why, and how to change that",
+    "doctor": "show what this host can run, what it cannot, why, and how to change that",
     "plan": "list what would run and how long it will take",
     "run": "measure; also your own command: tare run -- CMD ARGS...",
     "ab": "measure two versions of a command side by side; exit 1 on a regression",
-    "calibrate": "measure how often the judgement errs on this host: false alarms and power",
+    "calibrate": "measure the false-alarm rate and the power of the judgement on this host",
     "compare": "compare two runs; exit 1 on a regression",
     "baseline": "keep runs to compare with, by host class: save, list, use",
     "history": "list every series over all runs of a host class, and where it changed",
     "report": "write the report of a run again",
-    "import": "make a run of another tool's results",
+    "import": "turn another tool's results into a run",
     "export": "write a run in the format of another tool",
     "clean": "remove what killed runs left on this host",
 }
-"""Name → one line. Each is a module ``tare.bench.commands.<name>`` with ``options(parser)`` and ``run(arguments)``;
-only the one that is called is imported."""
+"""Name → one-line summary. Each command is a module ``tare.bench.commands.<name>`` as :class:`Command` describes; only
+the one that is called is imported."""
 
 
 class Command(Protocol):
-    """What a module of ``tare.bench.commands`` offers."""
+    """Interface of a module of ``tare.bench.commands``."""
 
     def options(self, parser: argparse.ArgumentParser) -> None:
         """Declare the command's options."""
 
     def run(self, arguments: argparse.Namespace) -> int:
-        """Do it and return the exit code."""
+        """Execute the command and return the exit code."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code. No traceback reaches the user for foreseen errors."""
+    """Run the command line and return its exit code. Foreseen errors become one line on stderr, never a traceback."""
     words = list(sys.argv[1:] if argv is None else argv)
     signal.signal(signal.SIGTERM, _as_interrupt)
     with guarded() as (out, _err):
@@ -87,7 +87,7 @@ def _parse(words: list[str]) -> tuple[argparse.Namespace, Command]:
         description="Weigh the boxes that software runs in: bare metal, namespace containers, KVM guests.",
         epilog="exit codes: 0 fine, 1 regression, 2 usage, 3 environment missing, 4 some cases failed, 70 crashed, 130 interrupted",
     )
-    parser.add_argument("--version", action="store_true", help="print the version and leave")
+    parser.add_argument("--version", action="store_true", help="show version and exit")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     chosen = next((word for word in own if word in COMMANDS), None)
     modules: dict[str, Command] = {}

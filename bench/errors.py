@@ -1,4 +1,4 @@
-"""Errors that end a command; :mod:`tare.bench.__main__` turns them into a message and an exit code."""
+"""Define the errors that end a command; :mod:`tare.bench.__main__` turns them into a message and an exit code."""
 
 from __future__ import annotations
 
@@ -20,4 +20,4 @@ class Exit(IntEnum):
 
 
 class EnvironmentMissing(TareError):
-    """This host lacks what the command cannot do without."""
+    """The command cannot run because this host lacks something; the text says what, and how to get it."""

@@ -23,7 +23,7 @@ class GuestSettings:
     """One of :data:`KERNEL_SOURCES`, or the absolute path of a vmlinux or bzImage, possibly compressed with zstd.
     Empty: the best kernel that provisioning finds."""
     modules: Path | None = None
-    """Folder laid out as ``/lib/modules/RELEASE``, for a kernel given as a file. ``None``: that kernel has no modules."""
+    """Folder laid out as ``/lib/modules/RELEASE``, for a kernel given as a file. ``None``: it has no modules."""
     cmdline: str = ""
     """Extra kernel arguments, put after the suite's own so that they win."""
     firecracker: str = ""

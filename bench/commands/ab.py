@@ -1,10 +1,10 @@
-"""``tare ab``: two versions of anything, interleaved in one run on one machine.
+"""Implement ``tare ab``: compare two versions of anything, interleaved in one run on one machine.
 
 ``--base CMD --head CMD`` compares two commands, in each runner asked for. ``--base-set KEY=VALUE --head-set KEY=VALUE``
 compares two settings under which the same workloads run: two images (``run.image=FILE``), two guest kernels
 (``guest.kernel``), two VMMs (``guest.qemu``), two runtimes' binaries (``run.tools=runc=PATH``), …
 
-What differs between two days, or two machines, hits both alike and cancels; so this is what CI should use.
+Whatever differs between two days or two machines affects both versions alike and cancels, so CI should use this.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tare.bench import pipeline
-from tare.bench.commands.shared import options as shared
 from tare.bench.commands.shared import output
+from tare.bench.commands.shared.options import add_request_options, request_from
 from tare.bench.errors import EnvironmentMissing, Exit
+from tare.bench.progress import Lines
 from tare.bench.request.declarations import override
 from tare.bench.request.request import CommandVersion, SettingsVariant
 from tare.results import record
@@ -37,31 +38,31 @@ MAY_DIFFER = ("run.tools", "run.image")
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
-    parser.add_argument("--base", metavar="CMD", help="the command as it was, in one word: quote it")
-    parser.add_argument("--head", metavar="CMD", help="the command to judge")
-    for name, what in ((BASE, "as it was"), (HEAD, "to judge")):
+    """Declare the versions, and the options of a request, of judgement and of output."""
+    parser.add_argument("--base", metavar="CMD", help="the old command, quoted as one word")
+    parser.add_argument("--head", metavar="CMD", help="the new command, quoted as one word")
+    for name, what in ((BASE, "old"), (HEAD, "new")):
         parser.add_argument(
             f"--{name}-set",
             action="append",
             default=[],
             metavar="KEY=VALUE",
-            help=f"a setting {what}, as in tare.toml: run.image=FILE, guest.kernel=FILE, run.tools=runc=FILE, …",
+            help=f"a setting of the {what} version: run.image=FILE, guest.kernel=FILE, run.tools=runc=FILE, …",
         )
     parser.add_argument("--no-report", action="store_true", help="only measure, store and judge")
-    output.add_options(parser)
-    shared.add_options(parser)
+    output.add_output_options(parser)
+    add_request_options(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Measure both and judge: 1 on a regression, 4 if something failed and none was found."""
+    """Measure both versions and judge; exit 1 on a regression, 4 if trials failed and none was found."""
     request = _request(arguments)
-    finished = pipeline.execute(request, shared.progress())
+    finished = pipeline.execute(request, Lines())
     # Imports pandas, which must not be in memory while something is measured.
     from tare.bench.analysis.comparison import compare_measured  # noqa: PLC0415
 
-    outcome = compare_measured(finished.run_dir, BASE, HEAD, rules=output.rules(arguments))
-    output.say(outcome, arguments)
+    outcome = compare_measured(finished.run_dir, BASE, HEAD, rules=output.rules_from(arguments))
+    output.write_report(outcome, arguments)
     print(f"tare: results are in {finished.report or finished.run_dir}", file=sys.stderr)
     if finished.interrupted:
         return Exit.INTERRUPTED
@@ -74,12 +75,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _request(arguments: argparse.Namespace) -> Request:
-    """Two commands in the same runners, or the same workloads in two variants of each runner.
+    """Ask for two commands in the same runners, or for the same workloads in two variants of each runner.
 
     Raises:
         UsageError: neither is asked for, or both.
     """
-    request = shared.request_from(arguments)
+    request = request_from(arguments)
     commands, sets = (arguments.base, arguments.head), (arguments.base_set, arguments.head_set)
     if any(sets) == any(commands) or (any(commands) and not all(commands)):
         raise UsageError(

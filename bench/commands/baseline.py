@@ -1,4 +1,4 @@
-"""``tare baseline save|list|use``: runs kept to compare with, by host class."""
+"""Implement ``tare baseline save|list|use``: keep runs to compare with, by host class."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ if TYPE_CHECKING:
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
+    """Declare the three actions and their options."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     save = actions.add_parser("save", help="keep a run as a baseline; never a quick or imported one")
     save.add_argument(
         "reference", nargs="?", default="latest", metavar="RUN", help="id, name, path or `latest` (default)"
     )
-    save.add_argument("--name", default="", help="what to call it (default: the run's name or id)")
-    listing = actions.add_parser("list", help="all baselines, and which may be used here, and why not")
+    save.add_argument("--name", default="", help="name of the baseline (default: the run's name or id)")
+    listing = actions.add_parser("list", help="list all baselines, and why some cannot be used here")
     listing.add_argument("--json", action="store_true", help="print JSON")
-    use = actions.add_parser("use", help="make one the `baseline` that `tare compare` knows")
+    use = actions.add_parser("use", help="choose the one that `tare compare baseline` means")
     use.add_argument("name", metavar="NAME")
     for action in (save, listing, use):
         layers.add_options(action, "output")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Save, list or use."""
+    """Save, list or choose a baseline; the exit code is 0."""
     from tare.bench.analysis import baselines  # noqa: PLC0415
     from tare.bench.analysis.references import run_folder_of  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""``tare calibrate``: false-alarm rate and power of the judgement on this host, measured through the real pipeline."""
+"""Implement ``tare calibrate``: measure the false-alarm rate and the power of the judgement on this host."""
 
 from __future__ import annotations
 
@@ -7,33 +7,32 @@ import os
 import sys
 from pathlib import Path
 
-from tare.bench.commands.shared import options as requests
+from tare.bench.commands.shared.options import request_from
 from tare.bench.errors import Exit
+from tare.bench.progress import Lines
 from tare.bench.request import layers
 from tare.runners.errors import UsageError
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
+    """Declare the options of calibrations."""
     parser.add_argument(
         "--shares",
         type=_shares,
         metavar="P,P",
         help="slowdowns to inject, in percent, 1 to 20 (default: 1,3,5,10,20)",
     )
-    parser.add_argument(
-        "--resume", action="store_true", help="go on with the calibration that was interrupted"
-    )
+    parser.add_argument("--resume", action="store_true", help="go on with the interrupted calibration")
     parser.add_argument(
         "--analyse",
         action="store_true",
-        help="measure nothing: judge the last calibration run of this host again",
+        help="measure nothing: judge this host's last calibration run again",
     )
     parser.add_argument(
         "--keep-in",
         type=Path,
         metavar="DIR",
-        help="where calibrations are kept (default: the cache, where reports look)",
+        help="folder of the calibrations (default: in the cache, where reports look for them)",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--markdown", action="store_true", help="print the tables in Markdown")
@@ -43,13 +42,13 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Measure, judge, store, print."""
-    from tare.bench.analysis import calibration as calibrating  # noqa: PLC0415
+    """Calibrate, store the rates and print them; exit 130 if interrupted."""
+    from tare.bench.analysis.calibration import BUDGET_SECONDS, SHARES, Wanted, calibrate  # noqa: PLC0415
     from tare.bench.analysis.known import calibration_folder  # noqa: PLC0415
     from tare.runners.host.facts import host_class, host_facts  # noqa: PLC0415
 
     arguments.trailing = ()
-    request = requests.request_from(arguments)
+    request = request_from(arguments)
     request = request.with_run(runners=request.settings.run.runners or ("bare", "namespaces"))
     host = host_class(host_facts(None))
     folder = calibration_folder(host, arguments.keep_in)
@@ -58,14 +57,12 @@ def run(arguments: argparse.Namespace) -> int:
         run_dir = _last(folder / "runs")
         interrupted = False
     else:
-        wanted = calibrating.Wanted(
-            arguments.shares or calibrating.SHARES,
-            request.settings.run.budget_seconds or calibrating.BUDGET_SECONDS,
+        wanted = Wanted(
+            arguments.shares or SHARES,
+            request.settings.run.budget_seconds or BUDGET_SECONDS,
             request.settings.run.blocks,
         )
-        measured = calibrating.calibrate(
-            request, wanted, folder / "runs", requests.progress(), go_on=arguments.resume
-        )
+        measured = calibrate(request, wanted, folder / "runs", Lines(), go_on=arguments.resume)
         run_dir, interrupted = measured.run_dir, measured.interrupted
     if interrupted:
         return Exit.INTERRUPTED

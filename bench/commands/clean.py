@@ -1,4 +1,4 @@
-"""``tare clean``: remove what killed runs left on this host."""
+"""Implement ``tare clean``: remove what killed runs left behind on this host."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from tare.bench.errors import Exit
-from tare.runners import cleanup as leftovers
+from tare.runners import cleanup
 from tare.runners.containers.engines.private import PrivateDocker, clear_dead
 from tare.runners.errors import TareError
 from tare.runners.provision.cache import default_cache
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
+    """Declare ``--dry-run`` and ``--json``."""
     parser.add_argument("--dry-run", action="store_true", help="only list what would be removed")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Find and remove; say what resisted and go on with the next."""
+    """Remove every leftover; exit 3 if one could not be removed, after trying the others."""
     cache = default_cache()
-    found = leftovers.find(cache)
+    found = cleanup.find(cache)
     lines = [", ".join(leftover.describe()) for leftover in found]
     resisted = [] if arguments.dry_run else _remove_all(found, cache)
     match PrivateDocker().status():
@@ -46,11 +46,11 @@ def run(arguments: argparse.Namespace) -> int:
     return Exit.ENVIRONMENT if resisted else Exit.OK
 
 
-def _remove_all(found: list[leftovers.Leftover], cache: Path) -> list[str]:
+def _remove_all(found: list[cleanup.Leftover], cache: Path) -> list[str]:
     resisted = []
     for leftover in found:
         try:
-            leftovers.remove(leftover, cache)
+            cleanup.remove(leftover, cache)
         except TareError as error:
             resisted.append(str(error))
     return resisted

@@ -1,10 +1,10 @@
-"""``tare compare BASE HEAD``: two stored runs side by side; exit 1 only on a regression that matters."""
+"""Implement ``tare compare BASE HEAD``: compare two stored runs; exit 1 only on a regression that matters."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tare.bench.commands.shared import output as saying
+from tare.bench.commands.shared import output
 from tare.bench.errors import Exit
 from tare.bench.request import layers
 from tare.runners.errors import UsageError
@@ -14,20 +14,20 @@ if TYPE_CHECKING:
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
+    """Declare the two runs, and the options of judgement and output."""
     parser.add_argument("base", metavar="BASE", help="the earlier run: id, name, path or `latest`")
     parser.add_argument(
         "head", metavar="HEAD", nargs="?", default="latest", help="the run to judge (default: latest)"
     )
     parser.add_argument(
-        "--allow-unlike", action="store_true", help="compare in spite of differing hosts or settings"
+        "--allow-unlike", action="store_true", help="compare even if hosts or settings differ"
     )
-    saying.add_options(parser)
+    output.add_output_options(parser)
     layers.add_options(parser, "output")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Compare and print; the exit code is the gate's."""
+    """Compare and print; exit 1 on a regression."""
     from tare.bench.analysis.comparison import compare_stored  # noqa: PLC0415 - imports pandas
     from tare.bench.analysis.references import run_folder_of  # noqa: PLC0415
     from tare.results.judgement.between_runs import UnlikeRunsError  # noqa: PLC0415
@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     base, head = (run_folder_of(reference, wanted) for reference in (arguments.base, arguments.head))
     try:
         outcome = compare_stored(
-            base, head, rules=saying.rules(arguments), allow_unlike=arguments.allow_unlike
+            base, head, rules=output.rules_from(arguments), allow_unlike=arguments.allow_unlike
         )
     except UnlikeRunsError as error:
         fields = "".join(f"\n  {field}" for field in error.fields)
@@ -44,5 +44,5 @@ def run(arguments: argparse.Namespace) -> int:
             f"{arguments.base} and {arguments.head} are not alike, so they are not compared:{fields}\n"
             "Measure both under the same conditions, or say with --allow-unlike that the difference is meant."
         ) from error
-    saying.say(outcome, arguments)
+    output.write_report(outcome, arguments)
     return Exit.REGRESSION if outcome.regressed else Exit.OK

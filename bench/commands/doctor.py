@@ -1,4 +1,4 @@
-"""``tare doctor``: what this host can run, what not, why, and how to change that."""
+"""Implement ``tare doctor``: show what this host can run, what it cannot, why, and how to change that."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tare.bench.campaign.session import opened
-from tare.bench.commands.shared import options as requests
 from tare.bench.commands.shared.fixes import FIXES
+from tare.bench.commands.shared.options import add_request_options, request_from
 from tare.bench.errors import Exit
+from tare.bench.progress import Lines
 from tare.reports.text import numbers
 from tare.results.environment import GuestFacts, ToolFacts
 from tare.results.record import BASE
@@ -29,28 +30,28 @@ if TYPE_CHECKING:
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
-    requests.add_options(parser)
+    """Declare the options of a request, the format, and the fixes."""
+    add_request_options(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument(
-        "--steps", action="store_true", help="print the steps that make each rung of the ladder"
+        "--steps", action="store_true", help="show the steps that make each rung of the isolation ladder"
     )
     change = parser.add_mutually_exclusive_group()
-    change.add_argument("--fix", choices=FIXES, help="bring up what is missing, and say what was done")
-    change.add_argument("--unfix", choices=FIXES, help="undo that")
+    change.add_argument("--fix", choices=FIXES, help="start a missing service, and say what was done")
+    change.add_argument("--unfix", choices=FIXES, help="undo a fix")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Probe every runner, measure KVM, look at the host's conditions; exit 3 if no isolating runner works."""
+    """Probe every runner, measure KVM, check the host's conditions; exit 3 if no isolating runner works."""
     if arguments.fix or arguments.unfix:
         return _change(arguments)
     from tare.runners.guests.kvm.floor import as_json, probe_kvm  # noqa: PLC0415
     from tare.runners.host.conditions import conditions  # noqa: PLC0415 - only doctor and the manifest need them
     from tare.runners.host.facts import host_facts  # noqa: PLC0415
 
-    asked = requests.request_from(arguments)
+    asked = request_from(arguments)
     request = asked.with_run(runners=asked.settings.run.runners or tuple(RUNNERS))
-    with opened(request, requests.progress()) as bench:
+    with opened(request, Lines()) as bench:
         workdir = bench.supplies.context.workdir
         probes = {runner.label: bench.probes[key] for key, runner in bench.runners.items()}
         found = {
@@ -73,7 +74,7 @@ def _change(arguments: argparse.Namespace) -> int:
     name = arguments.fix or arguments.unfix
     change = FIXES[name]
     if arguments.fix:
-        lines = change.do(Provision(default_cache(), arguments.offline, requests.progress().say))
+        lines = change.do(Provision(default_cache(), arguments.offline, Lines().say))
     else:
         lines = change.undo() or [f"nothing of tare's {name} is here"]
     print(json.dumps({name: lines}, indent=2) if arguments.json else "\n".join(lines))
@@ -121,11 +122,11 @@ def _as_text(found: dict[str, Any]) -> Iterator[str]:
 
     kvm = found["kvm"]
     yield "\nKVM"
-    word = "works" if kvm["usable"] else "is there but not usable" if kvm["present"] else "is not there"
+    word = "works" if kvm["usable"] else "is present but not usable" if kvm["present"] else "is absent"
     yield from _entry("yes" if kvm["usable"] else "no", word, kvm["reason"], kvm["remedy"])
     if kvm["present"]:
         speed = {True: "runs at the host's speed", False: "is slowed down", None: "was not measured"}
-        nested = "this host is itself a guest" if kvm["nested"] else "this host is no guest"
+        nested = "this host is itself a guest" if kvm["nested"] else "this host is not a guest"
         yield from _wrapped(f"guest user mode {speed[kvm['accelerated']]}; {nested}")
     for name, what in FIGURES.items():
         if (value := kvm[f"{name}_seconds"]) is not None:
@@ -139,7 +140,7 @@ def _as_text(found: dict[str, Any]) -> Iterator[str]:
 
 
 def _spread(sample: dict[str, float] | None) -> str:
-    """Behind a figure that was taken more than once."""
+    """Format the spread of a figure that was taken more than once; empty for any other."""
     if not sample:
         return ""
     ends = " to ".join(numbers.quantity(sample[f"{end}_seconds"], "s") for end in ("low", "high"))

@@ -1,4 +1,4 @@
-"""``tare export RUN --format NAME``: a stored run in the format of another tool."""
+"""Implement ``tare export RUN --format NAME``: write a stored run in the format of another tool."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
+    """Declare the run, the format and where to write."""
     from tare.reports.exports import FORMATS  # noqa: PLC0415 - only this command needs them
 
     parser.add_argument(
@@ -33,7 +33,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Export."""
+    """Render the run and write it to standard output or a file; the exit code is 0."""
     from tare.bench.analysis.references import run_folder_of  # noqa: PLC0415
     from tare.reports.exports import FORMATS  # noqa: PLC0415
     from tare.reports.model import ReportInput  # noqa: PLC0415

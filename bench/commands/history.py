@@ -1,4 +1,4 @@
-"""``tare history``: every series over all runs of a host class, where it changed, and since which run it is bad."""
+"""Implement ``tare history``: list every series over all runs of a host class, and the run since which it is bad."""
 
 from __future__ import annotations
 
@@ -19,29 +19,32 @@ if TYPE_CHECKING:
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
+    """Declare the runs, what is listed, and the outputs."""
     parser.add_argument(
         "references",
         nargs="*",
         metavar="RUN",
         help="ids, names, paths or `latest`, oldest first (default: all runs)",
     )
-    parser.add_argument("--host-class", metavar="CLASS", help="of which hosts (default: this one's)")
-    parser.add_argument("--with-quick", action="store_true", help="take quick runs, too")
+    parser.add_argument("--host-class", metavar="CLASS", help="host class to list (default: this host's)")
+    parser.add_argument("--with-quick", action="store_true", help="include quick runs")
     parser.add_argument(
-        "--all-metrics", action="store_true", help="not only those that workloads are judged by"
+        "--all-metrics", action="store_true", help="include metrics that workloads are not judged by"
     )
     parser.add_argument(
-        "--thresholds", type=Path, metavar="FILE", help="relative changes that matter, by series"
+        "--thresholds",
+        type=Path,
+        metavar="FILE",
+        help="file with the relative changes that matter, by series",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="also draw the histories, as PNG")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="also draw the histories into a PNG file")
     parser.add_argument("--otava", type=Path, metavar="FILE", help="also write them as CSV for Apache Otava")
     layers.add_options(parser, "output")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """List, and draw or export if asked."""
+    """List the series, and draw or export them if asked; the exit code is 0."""
     from tare.bench.analysis import history  # noqa: PLC0415 - imports pandas
     from tare.bench.analysis.baselines import ThisHost  # noqa: PLC0415
     from tare.bench.analysis.references import run_folder_of  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""``tare import FILE --name NAME``: a file of another tool becomes a run like any other, labelled as imported."""
+"""Implement ``tare import FILE``: turn a file of another tool into a run, labelled as imported."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ if TYPE_CHECKING:
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
+    """Declare the file, its format and the run's name."""
     from tare.results.imports import FORMATS  # noqa: PLC0415 - only this command needs them
 
-    parser.add_argument("file", type=Path, metavar="FILE", help="the file; it may be compressed by gzip")
+    parser.add_argument("file", type=Path, metavar="FILE", help="the file, possibly compressed by gzip")
     parser.add_argument("--name", default="", help="a name to find the run by (default: the file's)")
     parser.add_argument(
         "--format",
         choices=[one.NAME for one in FORMATS],
         default="",
         metavar="NAME",
-        help="; ".join(f"{one.NAME}: {one.SUMMARY}" for one in FORMATS) + " (default: found out by looking)",
+        help="; ".join(f"{one.NAME}: {one.SUMMARY}" for one in FORMATS) + " (default: detected)",
     )
     layers.add_options(parser, "output")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Import; the run's folder is the last line."""
+    """Import the file and print the run's folder on the last line; the exit code is 0."""
     from tare.results.imports import import_file  # noqa: PLC0415
     from tare.results.storage.load import load_run  # noqa: PLC0415
 

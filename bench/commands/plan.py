@@ -1,4 +1,4 @@
-"""``tare plan``: list what would run and how long it will take. Measures and fetches nothing."""
+"""Implement ``tare plan``: list what would run and how long it will take. Measures and fetches nothing."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tare.bench.campaign.session import opened
-from tare.bench.commands.shared import options as requests
+from tare.bench.commands.shared.options import add_request_options, request_from
 from tare.bench.errors import Exit
 from tare.bench.planning.from_request import plan as make_plan
 from tare.bench.planning.record import plan_to_record
-from tare.bench.progress import clock
+from tare.bench.progress import Lines, clock
 
 if TYPE_CHECKING:
     import argparse
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """Declare the options: those of ``run`` that select."""
-    requests.add_options(parser)
+    """Declare the options of a request, and the format."""
+    add_request_options(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the plan."""
-    request = requests.request_from(arguments)
-    with opened(request, requests.progress()) as bench:
+    """Plan and print the plan; the exit code is 0."""
+    request = request_from(arguments)
+    with opened(request, Lines()) as bench:
         plan = make_plan(request, bench)
     print(json.dumps(_as_json(plan, request), indent=2) if arguments.json else _as_text(plan))
     return Exit.OK

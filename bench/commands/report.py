@@ -1,4 +1,4 @@
-"""``tare report``: write the report of a stored run (again), for instance in another language."""
+"""Implement ``tare report``: write the report of a stored run again, for instance in another language."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
+    """Declare the run, and where the report goes."""
     parser.add_argument(
         "reference", nargs="?", default="latest", metavar="RUN", help="id, name, path or `latest` (default)"
     )
@@ -21,7 +21,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write the report; its path is the last line."""
+    """Write the report and print its path on the last line; the exit code is 0."""
     from tare.bench.analysis.report import report_run  # noqa: PLC0415 - imports pandas
     from tare.results.storage.find import find_run  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""``tare run``: measure and report; with ``-- CMD ARGS...`` the user's own command instead of the workloads."""
+"""Implement ``tare run``: measure and report; with ``-- CMD ARGS...`` the user's own command, not the workloads."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ import json
 from typing import TYPE_CHECKING
 
 from tare.bench import pipeline
-from tare.bench.commands.shared import options as requests
+from tare.bench.commands.shared.options import add_request_options, request_from
+from tare.bench.progress import Lines
 
 if TYPE_CHECKING:
     import argparse
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
-    requests.add_options(parser)
+    """Declare the options of a request, and what concerns this call."""
+    add_request_options(parser)
     parser.add_argument(
-        "--resume", metavar="RUN", help="go on with an interrupted run: its id, name, path or `latest`"
+        "--resume", metavar="RUN", help="go on with an interrupted run: id, name, path or `latest`"
     )
     parser.add_argument(
         "--profile",
@@ -25,13 +26,13 @@ def options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--no-report", action="store_true", help="only measure and store")
     parser.add_argument(
-        "--json", action="store_true", help="print where results and report are, and the counts, as JSON"
+        "--json", action="store_true", help="print JSON: the paths of results and report, and the outcomes"
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Measure."""
-    finished = pipeline.execute(requests.request_from(arguments), requests.progress())
+    """Run the pipeline and print where the results are; the exit code says how it ended."""
+    finished = pipeline.execute(request_from(arguments), Lines())
     if arguments.json:
         print(json.dumps(finished.as_json(), indent=2))
     else:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from tare.bench.experiments.base import Experiment, Findings
 from tare.bench.measurable import Unsuitable
-from tare.bench.workloads.base import PLACE_CLOCK, amount, cap_seconds, job_timeout, metric
+from tare.bench.workloads.base import amount, cap_seconds, job_timeout, metric
 from tare.runners.inside import image_files, net
 
 if TYPE_CHECKING:
@@ -89,13 +89,13 @@ class Latency(Network):
         rate = n / found["elapsed_ns"] * 1e9
         return (
             metric(
-                "net.round_trips.rate", rate, "ops/s", "higher", "tare-inside", clock=PLACE_CLOCK,
+                "net.round_trips.rate", rate, "ops/s", "higher", "tare-inside",
                 primary=True, samples=n,
             ),
             *(
                 metric(
                     f"net.round_trip.{point}", found[f"{point}_ns"] / 1e9, "s", "lower", "tare-inside",
-                    clock=PLACE_CLOCK, samples=n,
+                    samples=n,
                 )
                 for point in ("p50", "p99", "max")
             ),
@@ -128,7 +128,7 @@ class Stream(Network):
             metrics.append(
                 metric(
                     f"net.stream.{kind}", found["arrived_bytes"] / found["elapsed_ns"] * 1e9, "bytes/s", "higher",
-                    "tare-inside", clock=PLACE_CLOCK, primary=kind == "out",
+                    "tare-inside", primary=kind == "out",
                 )
             )  # fmt: skip
         return tuple(metrics)

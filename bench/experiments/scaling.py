@@ -66,7 +66,7 @@ class Scale(Experiment):
             together = alone if self.count == 1 else self._rate(lab, place, _TOGETHER)
             context = dict(place.context)
         speedup = metric(
-            "scaling.speedup", together.value / alone.value, "ratio", "higher", "sysbench", clock="",
+            "scaling.speedup", together.value / alone.value, "ratio", "higher", "sysbench",
             samples=min(alone.samples, together.samples),
         )  # fmt: skip
         return Findings(

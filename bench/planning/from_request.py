@@ -1,4 +1,4 @@
-"""Make a plan from a request: choose workloads and modes, and refuse what nobody asked for."""
+"""Make a plan from a request: choose the workloads, adapt the mode, refuse to measure the base alone."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ if TYPE_CHECKING:
 
 
 MOST_BLOCKS_OF_VERSIONS: Mapping[ModeName, int] = {"quick": 20, "default": 300, "rigorous": 600}
-"""Where two versions are compared nothing else is measured, and small differences are what is looked for: as many
-blocks as find 5 % on a machine that others use, too (docs/method.md has the curves)."""
+"""Blocks at most where two versions are compared: nothing else is measured then, and so many find a difference of 5 % on
+a machine that others use as well (``docs/method.md`` has the curves)."""
 
 
 MOST_BLOCKS = CHECKPOINTS[-1]
-"""Where a precision is aimed at."""
+"""Blocks at most where a precision is aimed at."""
 
 
 def choose_workloads(request: Request) -> tuple[Workload | Experiment, ...]:
-    """The known workloads and experiments, or ``null`` and the user's own command, or the versions to compare."""
+    """Choose all workloads and experiments, or ``null`` and the user's own command, or the versions to compare."""
     image = request.settings.run.image
     if request.versions:
         return tuple(
@@ -76,7 +76,7 @@ def plan(request: Request, bench: Bench, missing: Mapping[str, tuple[str, str]] 
         secrets.randbelow(1 << 32) if wanted.seed is None else wanted.seed,
     )
     if request.versions:
-        # The floor is one of the host's; measuring the base twice shows it.
+        # The noise floor is the host's, so measuring the first version twice is enough to show it.
         made = made.without({(name, CONTROL) for name, _ in request.versions[1:]})
     if request.cases is not None:
         made = made.restricted(request.cases)
@@ -94,7 +94,7 @@ def _mode(request: Request) -> Mode:
     if request.versions or request.variants:
         mode = replace(mode, most_blocks=max(mode.most_blocks, MOST_BLOCKS_OF_VERSIONS[mode.name]))
     if wanted.precision:
-        # The budget bounds them; rounds are openings of what is too slow to be made anew for every block.
+        # The budget bounds the blocks. Slow places are not made anew for every block, so they need enough rounds.
         mode = replace(
             mode,
             most_blocks=MOST_BLOCKS,
@@ -105,7 +105,7 @@ def _mode(request: Request) -> Mode:
 
 
 def _match(request: Request) -> Match:
-    """Which names are wanted: ``-k``, or those of the cases asked for one by one."""
+    """Match the names that ``-k`` or the cases asked for one by one name."""
     if request.cases is None:
         return compile_keyword(request.settings.run.keyword)
     wanted = {name for name, _ in request.cases}
@@ -117,7 +117,7 @@ def _timings(cache: Path) -> dict[str, float]:
         known = json.loads(timings_file(cache).read_text(encoding="utf-8"))
         return {str(key): float(value) for key, value in known.items()}
     except (OSError, ValueError, AttributeError, TypeError):
-        # Absent, or cut by a full disk: rules of thumb do as well.
+        # Absent, or truncated by a full disk: rules of thumb do instead.
         return {}
 
 
@@ -135,6 +135,6 @@ def worth_measuring(request: Request, plan: Plan) -> Plan:
 
 
 def nothing_to_measure(plan: Plan) -> str:
-    """Why a plan has nothing but skips (and the base), as an error text."""
+    """Explain why a plan has nothing but skips and the base: each runner's reason and remedy."""
     reasons = dict.fromkeys(f"{skip.runner}: {skip.reason} {skip.remedy}".strip() for skip in plan.skips)
     return "nothing that was asked for can be measured here.\n  " + "\n  ".join(reasons)

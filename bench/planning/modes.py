@@ -1,4 +1,4 @@
-"""The modes of a run: how long, how often, with or without warm-ups."""
+"""Define the modes of a run: how long, how often, with or without warm-ups."""
 
 from __future__ import annotations
 
@@ -11,28 +11,31 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Mode:
-    """How thoroughly to measure."""
+    """Thoroughness of a run: its budget and the bounds of its blocks."""
 
     name: ModeName
     budget_seconds: float
-    """Measuring time that the number of blocks is fitted into."""
+    """Seconds of measuring that the number of blocks is fitted into."""
     rounds: int
-    """How often the steady-state places are made anew: what varies between invocations needs several."""
+    """Openings of the steady-state places: what varies between invocations shows only in several."""
     job_seconds: float
+    """Length of a steady-state job on an ordinary core."""
     least_blocks: int
+    """Blocks that are measured even if they exceed the budget."""
     most_blocks: int
+    """Blocks at most, except for cold starts of cheap places."""
     most_cold_blocks: int
-    """Cold starts of places that are cheap to make: seconds buy what small differences need."""
+    """Cold starts of cheap places at most: a few seconds buy the many that small differences need."""
     cold_share: float = 0.35
-    """Part of the budget that goes to cold starts, if both kinds are measured."""
+    """Part of the budget for cold starts, if steady-state workloads are measured as well."""
     warmups: bool = True
     """Run every steady-state case once, marked and not counted, in each newly opened place of a round."""
     experiment_share: float = 0.2
-    """Part of the budget that goes to experiments, if anything else is measured; each has its least blocks anyway."""
+    """Part of the budget for experiments, if anything else is measured; each has its least blocks anyway."""
 
 
 WARMUP_SHARE = 0.1
-"""Length of a warm-up job, relative to a measured one: it loads programs and files, which length does not matter to."""
+"""Length of a warm-up job relative to a measured one: loading programs and files does not take longer in long jobs."""
 
 
 MODES: dict[ModeName, Mode] = {
@@ -72,4 +75,4 @@ MODES: dict[ModeName, Mode] = {
 
 
 LEAST_OPENINGS = 6
-"""Where several blocks share an opening, openings are the units, and fewer of them have no interval at 95 %."""
+"""Least number of openings for a 95 % interval, where several blocks share an opening and openings are the units."""

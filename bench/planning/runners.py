@@ -1,4 +1,4 @@
-"""Choose runners, make them and probe this host."""
+"""Choose the runners of a request, make them and probe this host."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What a run works with: its context, its runners by key, and what they said of this host."""
+    """Runners of a run, with what they were made from and what they said of this host."""
 
     supplies: Supplies
     runners: Mapping[str, Runner]
@@ -27,13 +27,17 @@ class Bench:
 
 
 def choose_runners(request: Request) -> tuple[str, ...]:
-    """Keys of the runners asked for, the base in front."""
+    """List the keys of the runners asked for, the base first.
+
+    Raises:
+        UsageError: a name is unknown.
+    """
     default = QUICK if request.mode == "quick" else DEFAULT
     return check(request.settings.run.runners or default)
 
 
 def probe(supplies: Supplies, keys: Sequence[str]) -> Bench:
-    """Make the runners and ask each whether it can work here."""
+    """Make the runners and ask each of them whether it can work here."""
     runners = {key: make(key, supplies) for key in keys}
     return Bench(supplies, runners, {key: runner.probe() for key, runner in runners.items()})
 

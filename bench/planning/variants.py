@@ -1,7 +1,7 @@
-"""The same runner more than once in one campaign: with another setting, or slowed down on purpose.
+"""Make variants of a runner for one campaign: with other settings, or slowed down on purpose.
 
-Each variant is a run of its own as far as the host is concerned (work folder, cgroups, leftovers), so that two of one
-kind never meet. Their run ids are equally long: a longer environment would move stacks, and with them the times.
+Each variant has a run id, a work folder and cgroups of its own, so that two of one kind never meet. The ids are equally
+long: a longer environment would move the stacks of programs, and with them the times.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
 
-from tare.runners import cleanup as leftovers
+from tare.runners import cleanup
 from tare.runners.places.slowdown import DelayedLauncher
 from tare.runners.registry import make
 
@@ -26,22 +26,22 @@ if TYPE_CHECKING:
     from tare.runners.model import Job, Limits, Place, Probe
 
 SIGN = "@"
-"""Between a runner's label and its variant's name."""
+"""Separator of a runner's label and its variant's name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """How one differs from what the run's settings say."""
+    """Differences of a variant from the run's settings."""
 
     name: str
     settings: Settings | None = None
-    """``None``: the run's."""
+    """All settings of the variant. ``None``: those of the run."""
     delay_seconds: Mapping[str, float] = field(default_factory=dict)
-    """Runner key → how long each of its places' top processes spins, within its start."""
+    """Runner key → seconds that the top process of each of its places spins, within its start."""
 
 
 class VariantRunner:
-    """A runner under its variant's name. See :class:`tare.runners.context.Runner`."""
+    """Runner that goes by its variant's name. See :class:`tare.runners.context.Runner`."""
 
     def __init__(self, runner: Runner, variant: str, close: ExitStack) -> None:
         self._runner, self._suffix, self._close = runner, f"{SIGN}{variant}", close
@@ -74,7 +74,7 @@ class VariantRunner:
 
 
 def make_variants(supplies: Supplies, keys: Sequence[str], variants: Sequence[Variant]) -> dict[str, Runner]:
-    """A runner for each key and variant: ``KEY@VARIANT`` → runner. Closing it ends its run."""
+    """Make a runner for each key and variant: ``KEY@VARIANT`` → runner. Closing a runner ends its run."""
     made: dict[str, Runner] = {}
     with ExitStack() as undo:
         for number, (key, variant) in enumerate((key, variant) for key in keys for variant in variants):
@@ -83,7 +83,7 @@ def make_variants(supplies: Supplies, keys: Sequence[str], variants: Sequence[Va
             context = supplies.context
             run = f"{context.run}-{number:02}"
             workdir = context.workdir.with_name(f"tare-{run}")
-            stack.enter_context(leftovers.register(context.cache, run, workdir))
+            stack.enter_context(cleanup.register(context.cache, run, workdir))
             launcher = context.launcher
             if delay := variant.delay_seconds.get(key):
                 launcher = cast("Launcher", DelayedLauncher(launcher, delay))

@@ -1,1 +1,1 @@
-"""What a user asked of a run: settings, keywords and the request made of them."""
+"""Read what a user asks of a run: settings, keywords, and the request made of them."""

@@ -1,6 +1,6 @@
-"""``-k EXPR``: names joined by ``and``, ``or``, ``not`` and parentheses, as pytest users know them.
+"""Compile ``-k EXPR``: names joined by ``and``, ``or``, ``not`` and parentheses, as in pytest.
 
-A name matches if it is a part of any of the names (workload and family), ignoring case.
+A name matches if it is part of the workload's name or of its family's, ignoring case.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ _TOKEN = re.compile(r"\s*(?:(\()|(\))|([\w:+.-]+))")
 
 
 def compile_keyword(expression: str) -> Match:
-    """Return a predicate over the names of a workload.
+    """Compile an expression into a predicate over the names of a workload.
 
     Raises:
-        UsageError: the expression cannot be read; the text shows where.
+        UsageError: the expression is not understood; the text shows where.
     """
     tokens = _tokens(expression)
     if not tokens:
@@ -49,7 +49,7 @@ def _tokens(expression: str) -> list[str]:
 
 
 class _Parser:
-    """Recursive descent: ``either`` := both (or both)*; ``both`` := one (and one)*."""
+    """Recursive-descent parser: ``either`` := both (or both)*; ``both`` := one (and one)*."""
 
     def __init__(self, expression: str, tokens: list[str]) -> None:
         self.expression, self.tokens = expression, tokens

@@ -40,7 +40,7 @@ class RunSettings:
     budget_seconds: float | None = None
     """Seconds of measuring to plan for. ``None``: the mode's."""
     precision: float | None = None
-    """Half-width of the 95 % interval to reach, relative to the cost: 0.01 is ±1 %. ``None``: all blocks are measured."""
+    """Half-width of the 95 % interval to reach, relative to the cost: 0.01 is ±1 %. ``None``: measure all blocks."""
     tools: Mapping[str, str] = field(default_factory=dict)
     """Program → path, for those to use instead of what is found."""
     name: str = ""

@@ -1,1 +1,1 @@
-"""The benchmarks that pytest collects for `nox -s bench`."""
+"""Benchmarks that pytest collects for `nox -s bench`: one function per workload."""

@@ -1,4 +1,4 @@
-"""Replays the trials of the ``cpu`` family: see :mod:`tare.bench.pytest_plugin.hooks`."""
+"""Replay the trials of the ``cpu`` family: see :mod:`tare.bench.pytest_plugin.hooks`."""
 
 from __future__ import annotations
 

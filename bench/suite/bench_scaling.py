@@ -1,4 +1,4 @@
-"""Replays the trials of the ``scaling`` family, which are measured only where ``-k`` names them.
+"""Replay the trials of the ``scaling`` family, which are measured only where ``-k`` names them.
 
 See :mod:`tare.bench.pytest_plugin.hooks`.
 """

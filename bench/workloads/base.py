@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tare.runners.model import Job, JobResult
 
 PLACE_CLOCK = "place-monotonic"
-"""The clock of the place, as the tool inside read it: the host's own, except in guests."""
+"""Monotonic clock of the place, read by the tool inside: the host's own clock, except in guests."""
 
 PLACE_WALL_CLOCK = "place-realtime"
 """The place's wall clock, which may be stepped: some tools read no other."""
@@ -55,18 +55,18 @@ class Site:
 
     image: Image
     root: str
-    """Path of the image's tree as the job sees it."""
+    """Path of the image's tree, as seen by the job."""
     scratch: str
-    """Path of a private writable folder as the job sees it."""
+    """Path of a private writable folder, as seen by the job."""
     cpus: int
     first_cpu: int = 0
     """CPU for jobs that pin themselves to one: in guests 0, elsewhere the first of the limits' cpuset."""
 
 
 class Workload(ABC):
-    """One job, and how its output becomes metrics. Instances are immutable and hashable; subclass as a frozen dataclass.
+    """One job, and how its output becomes metrics. The campaign makes the places.
 
-    Satisfies :class:`tare.bench.measurable.Measurable`. The campaign makes the places.
+    Instances are immutable and hashable; subclass as a frozen dataclass. See :class:`tare.bench.measurable.Measurable`.
     """
 
     __slots__ = ()
@@ -145,10 +145,17 @@ def number(workload: str, what: str, value: object, output: bytes, *, positive: 
 
 
 def metric(
-    name: str, value: float, unit: str, direction: Direction, source: str, *, clock: str = PLACE_CLOCK,
-    primary: bool = False, samples: int = 1,
-) -> Metric:  # fmt: skip
-    """Make a metric; ``clock`` is empty for numbers without time in them."""
+    name: str,
+    value: float,
+    unit: str,
+    direction: Direction,
+    source: str,
+    *,
+    primary: bool = False,
+    samples: int = 1,
+) -> Metric:
+    """Make a metric on the place's monotonic clock; counts and ratios have no clock."""
+    clock = "" if unit in {"count", "ratio"} else PLACE_CLOCK
     return Metric(
         name=name, value=value, unit=unit, direction=direction, clock=clock, source=source, samples=samples,
         primary=primary,

@@ -17,6 +17,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from msgspec import structs
+
 from tare.bench.workloads.base import (
     PLACE_WALL_CLOCK,
     ParseError,
@@ -141,12 +143,9 @@ class Stress(Workload):
         # The seconds are printed to 10 ms, so the cross-check must allow for that.
         if abs(operations / rate - seconds) > 0.01 + 0.05 * seconds:
             raise ParseError(self.name, f"{rate} ops/s beside {operations} operations in {seconds} s", output)
-        return (
-            metric(
-                f"stress-ng.{self.stressor}.rate", rate, "ops/s", "higher", "stress-ng", clock=PLACE_WALL_CLOCK,
-                primary=True, samples=int(operations),
-            ),
-        )  # fmt: skip
+        name = f"stress-ng.{self.stressor}.rate"
+        found = metric(name, rate, "ops/s", "higher", "stress-ng", primary=True, samples=int(operations))
+        return (structs.replace(found, clock=PLACE_WALL_CLOCK),)
 
     def nominal_seconds(self, opening_seconds: float, job_seconds: float) -> float:
         """Add the tool's start, some 20 ms."""

@@ -1,8 +1,8 @@
-"""The program of the ``python`` workload: run by the image's own ``python3``, with its standard library only.
+"""Program of the ``python`` workload, run by the image's own ``python3`` with its standard library alone.
 
-``python_workload.py ROUNDS`` does ROUNDS equal rounds of five parts and prints the seconds of each part as
-JSON. All data is generated from a fixed seed, and each part checks its own result, so that a place that
-computes wrongly fails instead of being fast.
+``python_workload.py ROUNDS`` does ROUNDS equal rounds of five parts and prints the seconds of each part as JSON. All
+data is generated from a fixed seed, and each part checks its own result: a place that computes wrongly fails instead of
+being fast.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _RECORDS = 1000
 
 
 def make_records(count: int = _RECORDS) -> list[dict[str, object]]:
-    """``count`` records such as a web service passes around; always the same."""
+    """Make ``count`` records such as a web service passes around, always the same."""
     draw = random.Random(20)  # noqa: S311 - repeatable is what is wanted
     words = ["".join(draw.choices("abcdefghijklmnopqrstuvwxyz", k=draw.randint(3, 9))) for _ in range(300)]
     return [
@@ -37,7 +37,7 @@ def make_records(count: int = _RECORDS) -> list[dict[str, object]]:
 
 
 def check(holds: bool, part: str) -> None:
-    """End the program if a part computed nonsense."""
+    """End the program if a part computed a wrong result."""
     if not holds:
         sys.exit(f"python workload: {part} came to a wrong result")
 
@@ -56,7 +56,7 @@ def do_regex(records: list[dict[str, object]]) -> None:
 
 
 def do_containers(records: list[dict[str, object]]) -> None:
-    """Group into dicts, sort by two keys, intersect sets."""
+    """Group the records into dicts, sort by two keys, intersect sets."""
     groups: dict[str, list[dict[str, object]]] = {}
     for record in records:
         for tag in record["tags"]:  # type: ignore[attr-defined]  # plain data without types

@@ -26,7 +26,7 @@ _MOST_APART = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The general part of sysbench's report."""
+    """General part of sysbench's report."""
 
     seconds: float
     events: int
@@ -63,7 +63,7 @@ def find(workload: str, pattern: re.Pattern[bytes], output: bytes) -> tuple[str,
     """Return the groups of the only match of ``pattern``.
 
     Raises:
-        ParseError: there is none or more than one.
+        ParseError: there is no match, or more than one.
     """
     found = list(pattern.finditer(output))
     if len(found) != 1:

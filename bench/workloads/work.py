@@ -32,6 +32,7 @@ class Work(Workload):
 
     name: str
     share: float = 0.0
+    """Additional work relative to :data:`ITERATIONS`."""
     family: str = "calibration"
     programs: tuple[str, ...] = ()
 

@@ -1,4 +1,4 @@
-"""What ``tare doctor --fix`` can bring up on this host, and ``--unfix`` takes down again."""
+"""Fixes that ``tare doctor --fix`` applies to this host and ``--unfix`` undoes."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Fix:
-    """One thing that is missing on some hosts."""
+    """A service that some hosts lack and Tare can start."""
 
     do: Callable[[Provision], list[str]]
-    """Bring it up; returns what was done, in lines for a person."""
+    """Start it; returns lines for a person that say what was done."""
     undo: Callable[[], list[str]]
-    """Take it down; returns what was removed, nothing if it was not there."""
+    """Stop and remove it; returns what was removed, nothing if it was not there."""
 
 
 def _start_docker(provision: Provision) -> list[str]:
@@ -34,7 +34,7 @@ def _start_docker(provision: Provision) -> list[str]:
             return [f"nothing to do: Docker {daemon.version.get('Version')} answers at {daemon.host}"]
     lines = [*PrivateDocker().start(provision), "to undo: `tare doctor --unfix docker`"]
     if chosen := os.environ.get("DOCKER_HOST"):
-        lines.append(f"DOCKER_HOST={chosen} goes before it: unset that to use it")
+        lines.append(f"DOCKER_HOST={chosen} takes precedence: unset that to use this daemon")
     return lines
 
 

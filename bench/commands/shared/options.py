@@ -1,12 +1,10 @@
-"""The options that ``plan``, ``run`` and ``doctor`` share, and the request made from them."""
+"""Declare the options of commands that measure or plan, and make a request of them."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tare.bench.progress import Lines, Progress, Silent
 from tare.bench.request import layers
 from tare.bench.request.request import Request
 
@@ -14,8 +12,8 @@ if TYPE_CHECKING:
     import argparse
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Declare them."""
+def add_request_options(parser: argparse.ArgumentParser) -> None:
+    """Declare everything that a request is made of."""
     modes = parser.add_mutually_exclusive_group()
     modes.add_argument(
         "--quick", dest="mode", action="store_const", const="quick", help="about a minute; never a baseline"
@@ -25,13 +23,17 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--offline", action="store_true", help="use only what is there; fetch nothing")
     parser.add_argument("--carry", action="append", type=Path, default=[], metavar="PATH",
-                        help="with a command: a file or folder it needs in the image; may be repeated")  # fmt: skip
+                        help="with a command: file or folder that it needs in the image; may be repeated")  # fmt: skip
     layers.add_options(parser, "run", "limits", "crowd", "kubernetes", "guest", "output")
     parser.set_defaults(mode="default")
 
 
 def request_from(arguments: argparse.Namespace) -> Request:
-    """The request that the options make."""
+    """Make the request that the options ask for.
+
+    Raises:
+        UsageError: a setting cannot be used; the text names the layer it came from.
+    """
     return Request(
         settings=layers.resolve(arguments),
         mode=arguments.mode,
@@ -42,8 +44,3 @@ def request_from(arguments: argparse.Namespace) -> Request:
         carry=tuple(arguments.carry),
         report=not getattr(arguments, "no_report", False),
     )
-
-
-def progress(*, silent: bool = False) -> Progress:
-    """What a waiting person is shown."""
-    return Silent() if silent else Lines(sys.stderr)

@@ -1,4 +1,4 @@
-"""How ``compare`` and ``ab`` say what they found: one format on standard output, others into files."""
+"""Output options and writers shared by ``compare`` and ``ab``."""
 
 from __future__ import annotations
 
@@ -16,47 +16,52 @@ if TYPE_CHECKING:
 FORMATS = ("text", "markdown", "json", "junit")
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
+def add_output_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of judgement and output."""
     judging = parser.add_argument_group("judgement")
     judging.add_argument(
-        "--thresholds", type=Path, metavar="FILE", help="relative differences that matter, by series"
+        "--thresholds",
+        type=Path,
+        metavar="FILE",
+        help="file with the relative differences that matter, by series",
     )
     judging.add_argument(
         "--multiplicity",
         choices=("bh", "holm", "none"),
         default="bh",
-        help="withdraw calls that so many comparisons lead to by chance: by Benjamini and Hochberg (default) or Holm",
+        help="correction for many comparisons: Benjamini-Hochberg (bh, default), Holm, or none",
     )
     group = parser.add_argument_group("output")
-    group.add_argument("--format", choices=FORMATS, default="text", help="on standard output (default: text)")
+    group.add_argument(
+        "--format", choices=FORMATS, default="text", help="format of standard output (default: text)"
+    )
     group.add_argument(
         "--json", dest="format", action="store_const", const="json", help="the same as --format json"
     )
     for name in ("markdown", "junit"):
-        note = "; appended, as step summaries want it" if name == "markdown" else ""
+        note = "; appended to, as CI step summaries require" if name == "markdown" else ""
         group.add_argument(f"--{name}", type=Path, metavar="FILE", help=f"also write {name} to a file{note}")
 
 
-def rules(arguments: argparse.Namespace) -> Rules:
-    """The rules that the options make."""
+def rules_from(arguments: argparse.Namespace) -> Rules:
+    """Make the rules of judgement that the options ask for."""
     from tare.bench.analysis.comparison import Rules  # noqa: PLC0415 - imports pandas
 
     return Rules(arguments.thresholds, arguments.multiplicity)
 
 
-def say(outcome: GateReport, arguments: argparse.Namespace) -> None:
-    """Print, and write the files.
+def write_report(report: GateReport, arguments: argparse.Namespace) -> None:
+    """Print the report in the chosen format, and write the files that are asked for.
 
     Raises:
         UsageError: a file cannot be written.
     """
-    writers = {"text": outcome.as_text, "markdown": outcome.as_markdown, "json": outcome.as_json}
-    print(outcome.as_junit().decode() if arguments.format == "junit" else writers[arguments.format]())
+    writers = {"text": report.as_text, "markdown": report.as_markdown, "json": report.as_json}
+    print(report.as_junit().decode() if arguments.format == "junit" else writers[arguments.format]())
     if arguments.markdown:
-        _write(arguments.markdown, f"{outcome.as_markdown()}\n".encode(), "ab")
+        _write(arguments.markdown, f"{report.as_markdown()}\n".encode(), "ab")
     if arguments.junit:
-        _write(arguments.junit, outcome.as_junit(), "wb")
+        _write(arguments.junit, report.as_junit(), "wb")
 
 
 def _write(path: Path, content: bytes, mode: str) -> None:

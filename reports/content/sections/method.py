@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from tare.reports.content.nodes import Bullets, Item, Section
 from tare.reports.summaries.run import outcomes
 from tare.results.judgement.calibration import quotes
+from tare.results.plan import planned
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,9 +39,9 @@ def _errors(page: Page) -> Iterator[str]:
     if given.calibration is None:
         yield words("method.uncalibrated")
         return
-    plan = given.manifest.plan
-    planned = max((plan.get(f"{kind}_blocks", 0) for kind in ("cold", "steady")), default=0)
-    blocks = max((c.cost.n for c in given.comparisons if c.primary), default=planned)
+    plan = planned(given.manifest)
+    blocks_planned = max(plan.cold_blocks, plan.steady_blocks) if plan else 0
+    blocks = max((c.cost.n for c in given.comparisons if c.primary), default=blocks_planned)
     for quote in quotes(given.calibration, blocks):
         found = ", ".join(
             words("method.found", slower=f"{share * 100:g}", found=f"{rate * 100:.0f}")
