@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tare.bench.request import readers
+from tare.reports.model import LANGUAGES
 from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:
@@ -157,8 +158,8 @@ SETTINGS = (
     Setting(
         "run.language",
         "--lang",
-        "language of the report: en or ko",
-        readers.one_of("en", "ko"),
+        f"language of the report: {' or '.join(LANGUAGES)}",
+        readers.one_of(*LANGUAGES),
         "TARE_LANG",
         "LANG",
         "output.language",

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping  # noqa: TC003 - plans are converted from JSON by these annotations
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from tare.bench.measurable import CrowdSettings
 from tare.bench.request.readers import Throughput
+from tare.reports.model import Language  # noqa: TC001 - as above
 from tare.runners.errors import UsageError
 from tare.runners.settings import GuestSettings, KubernetesSettings, RunnerSettings
 
@@ -57,7 +58,7 @@ class OutputSettings:
     """Folder of the baselines, with a folder for each host class."""
     reports_dir: Path = Path("reports/out")
     """Folder of the reports."""
-    language: Literal["en", "ko"] = "en"
+    language: Language = "en"
     """Language of the report."""
 
 

@@ -40,8 +40,6 @@ class PrimaryValues:
     """Hold the primary metric of one case under one runner, in the order of measurement, without warm-ups."""
 
     unit: str
-    direction: str
-    clock: str
     samples: tuple[Sample, ...]
 
     @property
@@ -111,19 +109,19 @@ class Summary:
     def primary_values(self) -> Mapping[CaseKey, Mapping[str, PrimaryValues]]:
         """Case → runner → the values of its primary metric; cases and runners in display order."""
         found: dict[CaseKey, dict[str, list[Sample]]] = defaultdict(lambda: defaultdict(list))
-        what: dict[CaseKey, tuple[str, str, str]] = {}
+        units: dict[CaseKey, str] = {}
         families: dict[CaseKey, str] = {}
         for trial in self.measured:
             for metric in trial.metrics:
                 if metric.primary:
                     case = case_of(trial)
                     families[case] = trial.family
-                    what.setdefault(case, (metric.unit, metric.direction, metric.clock))
+                    units.setdefault(case, metric.unit)
                     sample = Sample(trial.number, trial.block, metric.value)
                     found[case][series_name(trial)].append(sample)
         return {
             case: {
-                name: PrimaryValues(*what[case], tuple(found[case][name]))
+                name: PrimaryValues(units[case], tuple(found[case][name]))
                 for name in sorted(found[case], key=self.display.rank)
             }
             for case in sorted(found, key=lambda case: case_rank(families[case], case))
