@@ -37,7 +37,7 @@ def render(given: ReportInput) -> bytes:
         families.setdefault((_family(series.metric.name, unit), unit), []).append(series)
     lines: list[str] = []
     for (name, unit), members in families.items():
-        # A summary's quantiles and sum must not be negative; facts such as a drift may be.
+        # A summary's quantiles and sum must not be negative; metrics such as a drift may be.
         kind = "summary" if min(min(series.values) for series in members) >= 0 else "gauge"
         lines.append(f"# TYPE {name} {kind}")
         if unit:

@@ -54,7 +54,7 @@ def _strip(axes: Axes, by_runner: Mapping[str, Phases], display: RunnerDisplay, 
     axes.set_xscale("log")
     for y, (runner, found) in enumerate(by_runner.items()):
         color = display.color(runner)
-        # Points are spread over the row in the order of measuring: no chance is needed, and drift shows.
+        # Points are spread over the row in the order of measurement: it needs no random numbers and shows drift.
         step = 0.5 / max(1, len(found.totals) - 1)
         heights = [y - 0.2 + step * i for i in range(len(found.totals))]
         many = sum(p.n for p in by_runner.values()) > RASTER_POINTS

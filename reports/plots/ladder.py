@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tare.reports.plots import style
 from tare.reports.summaries import names
-from tare.reports.summaries.ladder import rung_name, tells
+from tare.reports.summaries.ladder import classify, rung_name
 from tare.reports.text import numbers
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def _flight(axes: Axes, case: CaseKey, rises: Sequence[Rise], rows: dict[str, in
         end = _after(begin, added.value, absolute=absolute)
         ends[rise.runner] = end
         color = {"worse": style.WORSE, "better": style.BETTER}.get(
-            tells(added, 0.0 if absolute else 1.0), style.UNCLEAR
+            classify(added, 0.0 if absolute else 1.0), style.UNCLEAR
         )
         axes.barh(y, end - begin, left=begin, height=0.6, color=color, zorder=2)
         axes.plot([begin, begin], [rows.get(rise.below, 0), y], color=style.GRID, linewidth=1.4, zorder=1)

@@ -185,7 +185,7 @@ def _overflow(
             color=color,
             fontsize=9.5,
             fontweight="bold",
-            # Its interval's line may reach into the panel, and would strike the number through.
+            # The line of its interval may reach into the panel and would strike through the number.
             bbox={"facecolor": style.PAPER, "edgecolor": "none", "pad": 1.5},
             zorder=2.5,
         )

@@ -36,12 +36,12 @@ class Starts:
 
     @property
     def median(self) -> float:
-        """Median of the latencies."""
+        """Median of the latencies, in seconds."""
         return statistics.median(self.latencies)
 
     @property
     def rate(self) -> float:
-        """Median of the trials' rates."""
+        """Median of the trials' rates, in starts per second."""
         return statistics.median(self.rates)
 
     def rank(self, share: float) -> float:

@@ -20,8 +20,8 @@ def rung_name(words: Words, rise: Rise) -> str:
     return f"{plus}{rise.rung}{full}"
 
 
-def tells(given: Estimate, none: float) -> Kind:
-    """Classify a change: ``worse`` or ``better`` if its interval excludes ``none``, else ``muted``."""
-    if given.low is None or given.high is None or given.low <= none <= given.high:
+def classify(given: Estimate, no_change: float) -> Kind:
+    """Classify a change: ``worse`` or ``better`` if its interval excludes ``no_change``, else ``muted``."""
+    if given.low is None or given.high is None or given.low <= no_change <= given.high:
         return "muted"
-    return "worse" if given.low > none else "better"
+    return "worse" if given.low > no_change else "better"

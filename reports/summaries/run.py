@@ -83,7 +83,7 @@ class Summary:
         return tuple(sorted(by_trial | by_comparison, key=self.display.rank))
 
     @cached_property
-    def in_spite(self) -> tuple[str, ...]:
+    def kvm_on_request(self) -> tuple[str, ...]:
         """Runners whose guests ran under KVM by explicit request although it was judged unusable here."""
         if self.kvm_baseline is None or self.kvm_baseline.usable:
             return ()

@@ -22,8 +22,8 @@ def section(page: Page) -> Section | None:
         body.append(
             Notice(words("banner.tcg_title"), words("banner.tcg", runners=", ".join(page.summary.emulated)))
         )
-    if (baseline := page.summary.kvm_baseline) and page.summary.in_spite:
-        told = words("banner.kvm", runners=", ".join(page.summary.in_spite), reason=baseline.reason)
+    if (baseline := page.summary.kvm_baseline) and page.summary.kvm_on_request:
+        told = words("banner.kvm", runners=", ".join(page.summary.kvm_on_request), reason=baseline.reason)
         body.append(Notice(words("banner.kvm_title"), told))
     if given.manifest.status != "complete":
         status = given.manifest.status

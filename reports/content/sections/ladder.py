@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tare.reports.content import cells
 from tare.reports.content.nodes import Bullets, Cell, Details, Item, Node, Paragraph, Section, Table
-from tare.reports.summaries.ladder import rung_name, tells
+from tare.reports.summaries.ladder import classify, rung_name
 from tare.reports.text.numbers import DASH
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def _row(words: Words, rise: Rise, rises: Sequence[Rise]) -> tuple[Cell, ...]:
         Cell(names.get(rise.below, rise.below), kind="muted"),
         cells.quantity(rise.value.value, rise.unit),
         Cell(DASH) if difference is None else _added(difference, rise.unit),
-        cells.ratio(rise.cost, tells(rise.cost, 1.0)),
+        cells.ratio(rise.cost, classify(rise.cost, 1.0)),
         cells.ratio(rise.total, "muted"),
         cells.count(rise.cost.n),
     )
