@@ -92,8 +92,3 @@ def steer(stream: TextIO, text: str) -> None:
         stream.control(text)
     else:
         stream.write(text)
-
-
-def unguarded(stream: TextIO) -> TextIO:
-    """Give the stream behind a guard, for libraries that write control codes and were given clean text."""
-    return stream.stream or stream if isinstance(stream, Guarded) else stream

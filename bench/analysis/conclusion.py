@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tare.bench.errors import Exit
+from tare.reports.text.printable import printable
 from tare.results.storage.load import load_run
 
 if TYPE_CHECKING:
@@ -53,9 +54,12 @@ class Finished:
         }
 
     def closing_lines(self) -> list[str]:
-        """Return the last lines for a person; the very last one is the report's path, or the run's folder."""
-        last = self.report or self.run_dir
-        return [*self.summary.splitlines(), f"raw data: {self.run_dir / 'trials.jsonl'}", str(last)]
+        """Return the last lines for a person; the very last one is the report's path, or the run's folder.
+
+        They are clean, and the summary may have colours in it: write them by :func:`tare.bench.console.steer`.
+        """
+        paths = f"raw data: {self.run_dir / 'trials.jsonl'}", str(self.report or self.run_dir)
+        return [*self.summary.splitlines(), *map(printable, paths)]
 
 
 def conclude(request: Request, measured: Measured, progress: Progress) -> Finished:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from tare.bench.console import steer
 from tare.bench.errors import Exit
 from tare.bench.request import layers
 
@@ -28,6 +29,6 @@ def run(arguments: argparse.Namespace) -> int:
     wanted = layers.resolve(arguments).output
     run_dir = find_run(arguments.reference, wanted.results_dir)
     written = report_run(run_dir, wanted.reports_dir, language=wanted.language, stream=sys.stdout)
-    print(written.summary)
+    steer(sys.stdout, f"{written.summary}\n")
     print(written.index)
     return Exit.OK

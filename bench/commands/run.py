@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING
 
 from tare.bench import pipeline
 from tare.bench.commands.shared.options import add_request_options, request_from
+from tare.bench.console import steer
 from tare.bench.progress import Lines
 
 if TYPE_CHECKING:
@@ -36,5 +38,5 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(finished.as_json(), indent=2))
     else:
-        print("\n".join(finished.closing_lines()))
+        steer(sys.stdout, "".join(f"{line}\n" for line in finished.closing_lines()))
     return finished.exit_code

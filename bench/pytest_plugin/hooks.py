@@ -86,10 +86,9 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None]:
     terminal = session.config.pluginmanager.getplugin("terminalreporter")
     if finished is not None and terminal is not None:
         from tare.bench.pytest_plugin.session import report  # noqa: PLC0415 - only for tests of ours
-        from tare.reports.text.printable import printable  # noqa: PLC0415
 
         for line in report(session.config, finished).closing_lines():
-            terminal.write_line(printable(line))
+            terminal.write_line(line)
 
 
 @pytest.fixture
