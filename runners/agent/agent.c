@@ -6,7 +6,7 @@
  *
  * Everything between its first instruction and its answer is part of every measurement. So the null job makes no
  * process, answers are gathered into one write while more input waits, and what only a real job needs is prepared when
- * the first one comes. ARCHITECTURE.md describes the wire.
+ * the first one comes. docs/wire-protocol.md describes the wire.
  */
 #include "sys.h"
 

@@ -1,4 +1,4 @@
-/* Read and write frames. ARCHITECTURE.md describes the format; wire.py is the host's half. Numbers are little-endian,
+/* Read and write frames. docs/wire-protocol.md describes the format; wire.py is the host's half. Numbers are little-endian,
  * as both supported architectures are. */
 
 enum { PING = 1, JOB = 2, KILL = 3, EXIT = 4, HELLO = 64, PONG = 65, STARTED = 66, OUTPUT = 67, DONE = 68, REFUSED = 69 };

@@ -1,6 +1,6 @@
 """Encode and decode what host and agent say to each other: frames, their fields, and messages.
 
-``ARCHITECTURE.md`` describes the format; ``wire.h`` is the agent's half. Nothing here waits or opens anything.
+``docs/wire-protocol.md`` describes the format; ``wire.h`` is the agent's half. Nothing here waits or opens anything.
 """
 
 from __future__ import annotations

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 
 import pytest
 
 from support.imports import PARTS, circles, imports, modules, resolve
+from support.paths import ROOT
 
 pytestmark = pytest.mark.xfail(reason="the house is being built", strict=False)
 
@@ -117,6 +119,13 @@ def test_no_circle_of_rooms():
         if a != b:
             edges[a].add(b)
     assert circles(edges) == []
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_the_architecture_document_has_the_same_table(part):
+    text = (ROOT / "ARCHITECTURE.md").read_text("utf-8").replace("\\", "")
+    (row,) = re.findall(rf"(?m)^\| `{part}` \| ([^|]+) \|", text)
+    assert [{room.strip() for room in layer.split(",")} for layer in row.split("·")] == LAYERS[part]
 
 
 def test_modules_are_imported_by_their_installed_name():
