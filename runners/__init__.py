@@ -1,1 +1,1 @@
-"""Where it is measured: places, the image they share, the agent in them, collectors, and the host."""
+"""Runners and the places they make: images, agent, launcher, collectors, containers, guests and the host."""

@@ -1,10 +1,10 @@
-"""Bare metal: the agent is a plain child, in a cgroup of its own where that is permitted, and nothing else.
+"""Run jobs on bare metal: the agent is a plain child, in a cgroup of its own if that is permitted, and nothing else.
 
-The image's tree is used where it lies. Without a cgroup the limits are kept by rlimits (processes, file size) and
-by watching (memory, scratch); the context says which.
+The image's tree is used in place. Without a cgroup, limits are enforced by rlimits (processes, file size) and by
+watching (memory, scratch); the context says which.
 
-Making and removing the cgroup is not in the timeline: a process on bare metal needs none, it is the suite's own means
-to limit and to count.
+Making and removing the cgroup is not in the timeline: a process on bare metal needs none; the suite uses it to limit
+and to count.
 """
 
 from __future__ import annotations

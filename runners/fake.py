@@ -1,4 +1,4 @@
-"""The deterministic runner: scripted durations, failures and clocks, for tests of the whole pipeline.
+"""A deterministic runner with scripted durations, failures and clocks, for tests of the whole pipeline.
 
 Nothing is launched and no time passes. Two fakes with equal arguments give equal trials.
 """
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
     from tare.runners.model import Job, Limits
 
 Fault = Literal["exit", "signal", "timeout", "error", "lost", "backwards"]
-"""What may become of a job: exit status 1, SIGKILL, a time-out, a program that cannot be started, a place that
-is lost, or a clock that contradicts itself (it finishes before it starts)."""
+"""Scripted end of a job: exit status 1, SIGKILL, a time-out, a program that cannot be started, a lost place, or a
+contradictory clock (the job finishes before it starts)."""
 
 
 @dataclass(slots=True)
 class FakeClock:
-    """``CLOCK_MONOTONIC`` of a host where nothing happens by itself; share one between runners of a test."""
+    """``CLOCK_MONOTONIC`` of a fake host, on which time passes only on demand; runners of a test may share one."""
 
     ns: int = 1_000_000_000
 
     def advance(self, seconds: float) -> int:
-        """Let time pass; returns the new now in ns."""
+        """Let time pass; return the new time in ns."""
         self.ns += max(round(seconds * 1e9), 1)
         return self.ns
 
@@ -47,29 +47,29 @@ class FakeRunner:
 
     name: str
     launch_seconds: float = 0.001
-    """From ``requested`` to ``ready``; tear-down takes a tenth of it."""
+    """Time from ``requested`` to ``ready``; tear-down takes a tenth of it."""
     job_seconds: float = 0.010
     noise: float = 0.0
-    """Standard deviation of every duration, relative to it."""
+    """Standard deviation of every duration, relative to the duration."""
     seed: int = 0
     answer: Callable[[Job, random.Random], bytes] = _silence
-    """What a job writes to its stdout."""
+    """Function that gives a job's stdout."""
     open_failures: Mapping[int, str] = field(default_factory=dict)
-    """Number of the opening, from 0 → why it fails."""
+    """Number of the opening, from 0 → reason why it fails."""
     faults: Mapping[int, Fault] = field(default_factory=dict)
-    """Number of the job, from 0, over all places → what becomes of it."""
+    """Number of the job, from 0, over all places → its scripted end."""
     refusal: Probe | None = None
-    """What the probe says; ``None``: yes."""
+    """Answer of the probe; ``None``: it works."""
     accelerator: Accelerator = "none"
     guest: bool = False
-    """Its places have a clock of their own and the ``kernel`` mark."""
+    """Places have a clock of their own and the ``kernel`` mark."""
     clock: FakeClock = field(default_factory=FakeClock)
     openings: int = 0
     jobs: int = 0
     open_places: int = 0
     prepared: bool = False
     log: list[str] = field(default_factory=list)
-    """What was called, in order."""
+    """Names of the methods that were called, in order."""
     chance: random.Random = field(init=False)
 
     def __post_init__(self) -> None:
@@ -108,7 +108,7 @@ class FakeRunner:
         self.prepared = False
 
     def spend(self, seconds: float) -> int:
-        """Let about that much time pass; returns the new now in ns."""
+        """Let about that much time pass, by the script's noise; return the new time in ns."""
         return self.clock.advance(seconds * max(1 + self.noise * self.chance.gauss(0, 1), 0.01))
 
 

@@ -1,7 +1,7 @@
-"""The words of this package as types: job, limits, place, runner.
+"""Types that all runners share: jobs and their results, probes, places.
 
-A runner makes places; a place runs jobs. Both are small protocols, so that a new kind of place is one
-module. :mod:`tare.runners.fake` has the deterministic runner that tests use.
+A runner makes places (:class:`tare.runners.context.Runner`); a place runs jobs. Both are small protocols, so that a new
+kind of place is one module. :mod:`tare.runners.fake` has the deterministic runner that tests use.
 """
 
 from __future__ import annotations
@@ -22,38 +22,40 @@ __all__ = ["WATCHED", "Job", "JobResult", "Limits", "Place", "Probe", "Usage", "
 
 
 WATCHED = "watching from outside"
-"""``context["memory_limit_by"]`` of places whose memory no cgroup limits: the runner looks every now and then."""
+"""Value of ``context["memory_limit_by"]`` for places without a memory cgroup: the runner checks now and then."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
     """One execution of a program in a place.
 
-    An empty ``argv`` is the null job: the agent answers it itself, without a new process, so that what is measured is
-    the place alone.
+    An empty ``argv`` is the null job: the agent answers it without a new process, so that only the place is measured.
     """
 
     argv: tuple[str, ...] = ()
     environ: Mapping[str, str] = field(default_factory=dict)
     directory: str = "/"
-    """Working directory, as seen inside the place."""
+    """Working directory, as a path inside the place."""
     stdin: bytes = b""
     timeout_seconds: float = 60.0
     output_limit_bytes: int = 1 << 20
-    """Kept per stream; the rest is read and counted, not stored."""
+    """Bytes kept of each stream; the rest is read and counted, not stored."""
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """The job's ``struct rusage`` (wait4(2)), summed over the processes it waited for."""
+    """Resources used by a process and by all descendants it waited for: ``struct rusage`` of wait4(2)."""
 
     user_seconds: float
     system_seconds: float
     peak_rss_bytes: int
+    """Peak of the largest process, not of their sum."""
     minor_faults: int
     major_faults: int
     read_blocks: int
+    """Blocks of 512 bytes read from disk."""
     write_blocks: int
+    """Blocks of 512 bytes written to disk."""
     voluntary_switches: int
     involuntary_switches: int
 
@@ -75,65 +77,68 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class JobResult:
-    """What became of a job. Times are host ``CLOCK_MONOTONIC`` in ns (mapped, for guests)."""
+    """The result of a job. Times are the host's ``CLOCK_MONOTONIC`` in ns; those of guests are mapped to it."""
 
     exit_code: int | None
-    """Exit status, or ``None`` if a signal ended it."""
+    """Exit status; ``None`` if a signal ended the job."""
     signal: int | None
+    """Signal that ended the job; ``None`` if it exited."""
     timed_out: bool
     started_ns: int
     finished_ns: int
     inside_seconds: float
-    """Duration by the place's own clock."""
+    """Duration in seconds by the place's own clock."""
     usage: Usage | None
-    """``None`` for the null job, which has no process."""
+    """Resources used; ``None`` for the null job, which has no process."""
     stdout: bytes
     stderr: bytes
     stdout_bytes: int
-    """Total written; more than ``len(stdout)`` if the output was truncated."""
+    """Bytes written; more than ``len(stdout)`` if the output was truncated."""
     stderr_bytes: int
+    """Bytes written; more than ``len(stderr)`` if the output was truncated."""
     steal_seconds: float | None = None
-    """Time for which the guest's kernel knows that the hypervisor let somebody else run, in ticks of 10 ms. ``None``
-    outside of guests; 0 also where that kernel has no steal clock."""
+    """Steal time as counted by the guest kernel (10 ms ticks). ``None`` outside of guests; 0 also if that kernel has no
+    steal clock."""
     error: str = ""
-    """The agent could not start the program: what failed and the errno's name."""
+    """Reason why the job failed as the suite knows it, such as ``cannot execute /x: ENOENT`` or a limit; else empty."""
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Can a runner work here? If not: exactly why, and the command or setting that would change it."""
+    """A runner's answer to whether it can work here; if not, exactly why, and what would change that."""
 
     ok: bool
     reason: str = ""
     remedy: str = ""
     rung: RungRecord | None = None
-    """Where it stands on the isolation ladder; ``None``: on none of its rungs."""
+    """Place on the isolation ladder; ``None``: the runner is not one of its rungs."""
     kvm: KvmBaseline | None = None
-    """The KVM baseline cost here; ``None``: it did not ask KVM."""
+    """KVM baseline cost on this host; ``None``: the runner did not ask KVM."""
     steps: tuple[str, ...] = ()
-    """What is done to make a place, as the launcher describes it; empty: the launcher does not make it."""
+    """Steps that make a place, described for people; empty if the launcher does not make it."""
     facts: ProbeFacts | None = None
-    """What else was found, by kind of runner: versions, the accelerator and why it was chosen; ``None``: nothing."""
+    """Further findings, by kind of runner: versions, the accelerator and why it was chosen; ``None``: none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Vantage:
-    """Where collectors can look at a place from outside."""
+    """The points from which collectors can observe a place from outside."""
 
     top_pid: int
     """Host pid of the place's top process: the agent, the VMM, or an engine's shim."""
     cgroups: Mapping[str, Path] = field(default_factory=dict)
-    """cgroup v1 controller name → directory, and ``unified`` → the v2 directory."""
+    """v1 controller → folder of the cgroup, and ``unified`` → the v2 folder."""
     vmm: bool = False
     """The top process is a VMM, whose threads are vCPUs and I/O workers."""
     kvm: bool = False
     """The VMM runs its vCPUs by KVM."""
     guest_ram_bytes: int = 0
-    """Size of a guest's RAM, where it is one mapping of the VMM."""
+    """Size of a guest's RAM; 0 if it is not one mapping of the VMM, or there is no guest."""
     shared_with_host: bool = True
     """The place's processes are visible in the host's /proc."""
     monitor: Callable[..., Any] | None = None
-    """Asks the VMM: ``monitor(command, arguments)`` returns its answer, or raises :class:`TareError`. QEMU: QMP."""
+    """Function that asks the VMM (QEMU: by QMP): ``monitor(command, arguments)`` returns its answer, or raises
+    :class:`TareError`. ``None``: the VMM cannot be asked."""
 
 
 class Place(Protocol):
@@ -147,22 +152,25 @@ class Place(Protocol):
     scratch: str
     """Path of a private, writable, disk-backed folder as jobs see it."""
     host_address: str | None
-    """The IPv4 address by which jobs reach a TCP server of the host, as *they* have to write it; ``None``: there is no
-    way to the host. ``127.0.0.1`` where the place shares the host's network, a bridge's address on that bridge,
-    ``10.0.2.2`` behind QEMU's user network, … The server listens on that very address where the host has it, else
-    (the place's network translates it) on ``127.0.0.1``. ``context["network"]`` says what kind of network it is."""
+    """IPv4 address by which jobs reach a TCP server of the host; ``None``: the place has no network to the host.
+
+    ``127.0.0.1`` if the place shares the host's network, a bridge's address on that bridge, ``10.0.2.2`` behind QEMU's
+    user network, … The server listens on that address if the host has it, and on ``127.0.0.1`` if the place's network
+    translates it. ``context["network"]`` names the kind of network."""
     host_network: str
-    """The net namespace in which that server has to be, as a path for setns(2); empty: the host's own. Elsewhere it is
-    where a private bridge has its host's side: an engine's daemon, a net namespace of the run."""
+    """Net namespace in which that server has to run, as a path for setns(2); empty: the host's own.
+
+    A private bridge has its host's side elsewhere: where an engine's daemon runs, or in a net namespace of the run."""
     vantage: Vantage
     timeline: dict[str, int]
     """Mark → host ``CLOCK_MONOTONIC`` ns; see :data:`tare.results.record.MARKS`."""
     clock_error: float
+    """Bound in seconds on the error of marks from inside; 0 if the place reads the host's clock."""
     usage: Usage | None
-    """What the top process and all that it waited for used; set by :meth:`close`, ``None`` where nobody counted."""
+    """Resources used by the top process and all that it waited for; set by :meth:`close`; ``None`` if nobody counted."""
     metrics: tuple[Metric, ...]
-    """What only this kind of place can tell of its own making and end: an engine's events, its daemons' CPU time. Set
-    by :meth:`close`, for places that had a first job."""
+    """Metrics that only this kind of place has: an engine's events, its daemons' CPU time. Set by :meth:`close`, for
+    places that had a first job."""
     context: dict[str, object]
     """Facts for the fairness audit, as *achieved*: cpus, memory limit, kernel, scratch file system, …"""
 

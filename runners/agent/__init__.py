@@ -1,1 +1,1 @@
-"""The agent, its wire, and the conversation with it."""
+"""The agent, and the protocol that host and agent speak."""

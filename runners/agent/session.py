@@ -48,7 +48,7 @@ class HasFileno(Protocol):
     """A socket, or anything else with a descriptor to read and write."""
 
     def fileno(self) -> int:
-        """Return the file descriptor."""
+        """Return the file descriptor to read and write."""
 
 
 def preload(job: Job, *, leave: bool = True, wake: bool = False) -> bytes:

@@ -1,4 +1,4 @@
-"""What a trial cost, from inside (:func:`usage_metrics`) and from outside (:func:`default_collectors`)."""
+"""Collect what a trial cost, from inside (:func:`usage_metrics`) and from outside (:func:`default_collectors`)."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ __all__ = ["default_collectors", "usage_metrics"]
 
 
 def default_collectors(vantage: Vantage) -> tuple[Collector, ...]:
-    """Fresh collectors for one trial: those that can see something of such a place."""
+    """Make the collectors for one trial that can observe such a place."""
     collectors: list[Collector] = [HostCollector()]
     if vantage.cgroups:
         collectors.append(CgroupCollector())
-    # With a VMM the tree is the VMM's; its memory and I/O are the guest's, seen from outside.
+    # For guests this is the tree of the VMM, whose memory and I/O are the guest's, seen from outside.
     if vantage.shared_with_host or vantage.vmm:
         collectors.append(ProcessCollector())
     if vantage.vmm:

@@ -1,1 +1,1 @@
-"""The host: its cgroups, and what killed runs leave on it."""
+"""The host: its facts and conditions, cgroups, network, disks and files."""

@@ -178,7 +178,7 @@ def aslr(root: Path) -> Condition:
 
 
 def swap(root: Path) -> Condition:
-    """Check whether swap is in use."""
+    """Check whether swap space is in use."""
     used = memory(root).swap_used_bytes
     if used is None:
         return Condition("swap", None, "/proc/meminfo does not tell")
@@ -213,7 +213,7 @@ def smt(root: Path) -> Condition:
 
 
 def huge_pages(root: Path) -> Condition:
-    """Check transparent huge pages."""
+    """Check the mode of transparent huge pages."""
     file = "/sys/kernel/mm/transparent_hugepage/enabled"
     found = chosen(root / file.lstrip("/"))
     if found is None:
@@ -260,7 +260,7 @@ def throttling(root: Path) -> Condition:
 
 
 def clock_source(root: Path) -> Condition:
-    """Check the clock source."""
+    """Check that reading the time is cheap."""
     folder = "/sys/devices/system/clocksource/clocksource0"
     found = read(root / folder.lstrip("/") / "current_clocksource")
     if not found:

@@ -1,4 +1,4 @@
-"""What the launcher is asked for, and what it tells: requests, births, ends and errors of processes."""
+"""Values that go to and come from the launcher: requests, births, ends and errors of processes."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class SpawnError(TareError):
 
 @dataclass(frozen=True, slots=True)
 class SpawnRequest:
-    """A process to make."""
+    """A process for the launcher to make."""
 
     argv: tuple[str, ...]
     environ: Mapping[str, str] = field(default_factory=dict)

@@ -1,12 +1,11 @@
-"""The containers' system call filter, as classic BPF.
+"""Build the containers' system call filter as classic BPF.
 
-What is denied follows Docker's default profile for a container without extra capabilities (moby,
-``profiles/seccomp``), as a list of the denied instead of the allowed: a filter of our own must not be the reason
-why a workload of the user fails where Docker would run it. ``ptrace`` stays allowed, as there: it ends at the pid
-namespace.
+It follows Docker's default profile for a container without extra capabilities (moby, ``profiles/seccomp``), but lists
+the denied calls instead of the allowed ones: a workload that runs under Docker must not fail because of our filter.
+``ptrace`` is allowed there, too: it ends at the pid namespace.
 
-The filter is a binary search over system call numbers. The kernel runs it once for every number when it is
-installed, to learn which are always allowed (``seccomp_cache_prepare``), so its depth is part of the start-up time.
+The filter is a binary search over system call numbers. On installation the kernel runs it once for every number, to
+learn which are always allowed (``seccomp_cache_prepare``), so its depth is part of the start-up time.
 """
 
 from __future__ import annotations
@@ -79,37 +78,37 @@ DENIED: Final = {
     "ustat": (136, None),
     "vhangup": (153, 58),
 }
-"""Answered with EPERM."""
+"""Calls that are answered with EPERM."""
 
 CLONE3: Final = 435
-"""Answered with ENOSYS: its flags are in memory, where no filter can look; libc falls back to clone."""
+"""Number of clone3(2), answered with ENOSYS: no filter can read its flags from memory; libc falls back to clone."""
 
 NEW_NAMESPACE: Final = 0x7E020000
 """All ``CLONE_NEW*`` flags that clone(2) takes."""
 
 VSOCK: Final = 40
-"""``AF_VSOCK``, which socket(2) is not given: on a virtual machine it leads to the hypervisor, past the net namespace."""
+"""``AF_VSOCK``, denied to socket(2): in a virtual machine it leads past the net namespace to the hypervisor."""
 
 PERSONALITIES: Final = (0x0, 0x8, 0x20000, 0x20008, 0xFFFFFFFF)
-"""What personality(2) may be given: Linux's own, 32 bits, an old release's name, and the question for the present one."""
+"""Allowed arguments of personality(2): Linux, 32 bits, an old release's name, and the query for the present one."""
 
 OTHER_PERSONALITIES: Final = tuple(1 << bit for bit in range(32) if bit not in {3, 17})
-"""Bits by which tools that only compare masks deny the rest; they deny the question, too."""
+"""Bits by which tools that only compare masks deny the other personalities; they deny the query, too."""
 
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """What the filter has to know of a machine."""
+    """The numbers of a machine's system call ABI."""
 
     audit: int
-    """``AUDIT_ARCH_*``, linux/audit.h."""
+    """``AUDIT_ARCH_*`` of linux/audit.h."""
     column: int
-    """In :data:`DENIED`."""
+    """Index in the values of :data:`DENIED`."""
     clone: int
     socket: int
     personality: int
     numbers_end: int
-    """First number that is none of this ABI's (x86-64: where x32 begins)."""
+    """First number beyond this ABI (x86-64: where x32 begins)."""
 
 
 ARCHITECTURES: Final = {
@@ -129,7 +128,7 @@ Instruction = tuple[int, int, int, int]
 
 
 def build_filter(machine: str = "") -> bytes:
-    """The filter for a machine (this one by default), ready for ``SECCOMP_SET_MODE_FILTER``.
+    """Build the filter for a machine (this one by default), ready for ``SECCOMP_SET_MODE_FILTER``.
 
     Raises:
         KeyError: the machine is not among :data:`ARCHITECTURES`.
@@ -146,9 +145,9 @@ def build_filter(machine: str = "") -> bytes:
 
 
 def denied_names(machine: str = "") -> list[str]:
-    """The calls that :func:`build_filter` denies with EPERM, whatever their arguments; for tools that take names.
+    """List the calls that :func:`build_filter` always denies with EPERM, for tools that take names.
 
-    They need more rules: ``clone3`` is absent (ENOSYS), and those of :func:`denied_arguments`.
+    Such tools need further rules: ENOSYS for ``clone3``, and :func:`denied_arguments`.
     """
     column = ARCHITECTURES[machine or platform.machine()].column
     return sorted(name for name, numbers in DENIED.items() if numbers[column] is not None)
@@ -161,11 +160,11 @@ class DeniedArgument:
     call: str
     value: int
     mask: int
-    """Bits of the argument that are compared; ``0`` for all of them."""
+    """Bits of the argument to compare; 0: all of them."""
 
 
 def denied_arguments() -> list[DeniedArgument]:
-    """The rules of :func:`build_filter` that look at arguments, for tools that take rules."""
+    """List the rules of :func:`build_filter` that look at arguments, for tools that take rules."""
     namespaces = [1 << bit for bit in range(32) if NEW_NAMESPACE >> bit & 1]
     return [
         *(DeniedArgument("clone", flag, flag) for flag in namespaces),
@@ -199,7 +198,7 @@ _CHECK_PERSONALITY: Final[_Code] = (
 
 
 def _ranges(arch: Architecture) -> list[tuple[int, _Code]]:
-    """(first number, what is done from there on), sorted and without needless borders."""
+    """List (first number, what is done from there on), sorted and without needless borders."""
     special = {numbers[arch.column]: _RETURN_DENY for numbers in DENIED.values()}
     special |= {CLONE3: _RETURN_ABSENT, arch.clone: _CHECK_CLONE}
     special |= {arch.socket: _CHECK_SOCKET, arch.personality: _CHECK_PERSONALITY}
@@ -216,7 +215,7 @@ def _ranges(arch: Architecture) -> list[tuple[int, _Code]]:
 
 
 def _search(ranges: list[tuple[int, _Code]]) -> list[Instruction]:
-    """A balanced tree of comparisons over the ranges' borders."""
+    """Build a balanced tree of comparisons over the ranges' borders."""
     if len(ranges) == 1:
         return list(ranges[0][1])
     middle = len(ranges) // 2

@@ -1,1 +1,1 @@
-"""Small static programs without libc: their common base (``sys.h``) and the door that compiles them."""
+"""Small static programs without libc: their common base (``sys.h``) and their compilation."""

@@ -1,7 +1,7 @@
-"""Compiles the small static programs (agent, launcher) on first use and keeps them by content hash.
+"""Compile the small static programs (agent, launcher, …) on first use, and cache them by content hash.
 
-The system's compiler does it in a fifth of a second; where there is none that works, ``ziglang`` from PyPI
-does, in under a second, since no libc has to be built first.
+The system's compiler takes a fifth of a second. Without a working one, ``ziglang`` from PyPI takes under a second, as no
+libc has to be built first.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ SELF_CHECK = b"tare-native\n"
 
 _FLAGS = (
     *("-std=gnu11", "-Os", "-Wall", "-Wextra"),
-    # No libc, no start files, and nothing the compiler would call by itself beyond what sys.h defines.
+    # No libc and no start files; sys.h defines the functions that the compiler itself may call.
     *("-static", "-nostdlib", "-ffreestanding", "-fno-stack-protector", "-fno-pie", "-no-pie"),
     *("-fno-asynchronous-unwind-tables", "-fno-unwind-tables", "-fno-ident"),
-    # The same bytes wherever and whenever it is built.
+    # The same bytes wherever and whenever it is compiled.
     *("-Wl,--build-id=none", "-s"),
 )
-# Fewer segments are fewer mappings and page faults at start. zig's driver does not know these and does without.
+# Fewer segments mean fewer mappings and page faults at start. zig's driver does not know these flags.
 _GNU_FLAGS = ("-Wl,-z,noseparate-code", "-Wl,-z,norelro", "-Wl,-z,noexecstack")
 _ZIG_FLAGS = ("-fno-sanitize=all",)
 
@@ -53,12 +53,15 @@ class _Compiler:
 
 
 def build(source: Path, cache: Path, *, progress: Callable[[str], None] | None = None) -> Path:
-    """Return the program compiled from ``source``, from ``<cache>/native`` if it is there in good order.
+    """Compile a program, or take it from ``<cache>/native``; return its path.
 
-    ``progress`` gets a line before anything slow happens.
+    Args:
+        source: the C source.
+        cache: the suite's cache folder.
+        progress: gets a line before anything slow happens.
 
     Raises:
-        TareError: no compiler here can make it; the text has each one's complaint and the remedy.
+        TareError: no compiler here can compile it; the text has each one's complaint and the remedy.
     """
     arch = platform.machine()
     if arch not in MACHINES:
@@ -83,7 +86,7 @@ def build(source: Path, cache: Path, *, progress: Callable[[str], None] | None =
 
 
 def _compilers(arch: str) -> Iterator[_Compiler]:
-    """Candidates, best first; ``ziglang`` is asked only after all others failed."""
+    """Yield the compilers, best first; ``ziglang`` is called only after all others failed."""
     wanted = [os.environ["CC"]] if os.environ.get("CC") else []
     for name in [*wanted, "cc", "gcc", "clang"]:
         command = tuple(shlex.split(name))
@@ -95,7 +98,7 @@ def _compilers(arch: str) -> Iterator[_Compiler]:
     if found and found.submodule_search_locations:
         zig = (sys.executable, "-m", "ziglang")
         call = [*zig, "cc", "-target", f"{arch}-linux-musl"]
-        # With -nostdlib zig forgets its kernel headers, too.
+        # With -nostdlib zig does not find its kernel headers either.
         headers = Path(found.submodule_search_locations[0], "lib", "libc", "include")
         for name in (f"{arch.replace('x86_64', 'x86')}-linux-any", "any-linux-any"):
             call += ["-isystem", str(headers / name)]
@@ -112,7 +115,7 @@ def _version(command: tuple[str, ...]) -> str:
 
 
 def _key(source: Path, compiler: _Compiler, arch: str) -> str:
-    """Hash of all that decides the program's bytes."""
+    """Hash everything that decides the program's bytes."""
     digest = hashlib.sha256()
     inputs = [source, *sorted(HEADERS.glob("*.h")), *sorted(source.parent.glob("*.h"))]
     for part in (*compiler.command, *compiler.flags, compiler.version, arch):
@@ -124,7 +127,7 @@ def _key(source: Path, compiler: _Compiler, arch: str) -> str:
 
 
 def _intact(program: Path) -> bool:
-    """Whether the cached program is the one that was checked when it was made."""
+    """Tell whether the cached program is unchanged since it was checked."""
     try:
         return hashlib.sha256(program.read_bytes()).hexdigest() == _sidecar(program).read_text("ascii")
     except (OSError, UnicodeDecodeError):
@@ -136,12 +139,12 @@ def _sidecar(program: Path) -> Path:
 
 
 def _compile(source: Path, program: Path, compiler: _Compiler, arch: str) -> str:
-    """Make ``program``, whole or not at all; return what went wrong, or an empty text."""
+    """Compile ``program``, completely or not at all; return what went wrong, or an empty text."""
     program.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="tare-build-", dir=program.parent) as temporary:
         made = Path(temporary, source.stem)
         command = [*compiler.command, *compiler.flags, "-I", str(HEADERS), "-o", str(made), str(source)]
-        # What compilers leave behind stays in our cache.
+        # Files that compilers leave behind stay in our cache.
         environ = os.environ | {"TMPDIR": temporary, "ZIG_GLOBAL_CACHE_DIR": str(program.parent / "zig")}
         try:
             done = subprocess.run(
@@ -163,7 +166,7 @@ def _compile(source: Path, program: Path, compiler: _Compiler, arch: str) -> str
 
 
 def _check(program: Path, arch: str) -> str:
-    """Static, for this machine, and starts? Return the complaint, or an empty text."""
+    """Check that a program is static, for this machine, and starts; return the complaint, or an empty text."""
     content = program.read_bytes()
     try:
         if _segment_types(content, arch) & {2, 3}:  # PT_DYNAMIC, PT_INTERP
@@ -180,7 +183,7 @@ def _check(program: Path, arch: str) -> str:
 
 
 def _segment_types(content: bytes, arch: str) -> set[int]:
-    """Types of the program headers of a little-endian 64-bit ELF file, see elf(5)."""
+    """List the types of the program headers of a little-endian 64-bit ELF file, see elf(5)."""
     if content[:6] != b"\x7fELF\x02\x01":
         raise ValueError("no 64-bit little-endian ELF header")
     machine = struct.unpack_from("<H", content, 18)[0]

@@ -1,12 +1,12 @@
-"""A place on this host's kernel that a *command* makes: ``runc run …``, ``bwrap …``, ``podman run -i …``.
+"""Places on this host's kernel that a *command* makes: ``runc run …``, ``bwrap …``, ``podman run -i …``.
 
-The launcher starts the command; the agent is its innermost process and speaks over the command's stdin and stdout,
-which are one socket (channel ``0,1``). What the command says on stderr is kept for failures. A runner of this kind is
-a small module: it makes a :class:`CommandPlan` for each opening, and that is the command line, what is known of limits,
-and what undoes the command if it did not end well.
+The launcher starts the command; the agent is its innermost process and talks over the command's stdin and stdout, which
+are one socket (channel ``0,1``). The end of the command's stderr is kept for failures. A runner of this kind is a small
+module: for each opening it makes a :class:`CommandPlan` with the command line, the limits as far as known, and a
+function that undoes the command if it fails.
 
-Timeline: ``requested`` and ``spawned`` are the command's, ``agent`` to ``finished`` the agent's, whose clock is the
-host's, and ``gone`` is stamped when the command was reaped: so all that it does before and after is in.
+Timeline: ``requested`` and ``spawned`` are the command's; ``agent`` to ``finished`` are the agent's, whose clock is the
+host's; ``gone`` is stamped when the command was reaped. So everything the command does before and after is included.
 """
 
 from __future__ import annotations
@@ -43,50 +43,50 @@ if TYPE_CHECKING:
     from tare.runners.model import Job
 
 _SHOWN_CHARACTERS = 300
-"""Of a command's last line on stderr, in a failure's reason. The log has more."""
+"""Characters of a command's last line on stderr that a failure's reason quotes; the log has more."""
 
 _REMEDY = "see the log for what it said; `tare doctor` says what this host permits"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandPlan(PlacePlan):
-    """How a runner wants its place."""
+    """A runner's order for a place that a command makes."""
 
     what: str
-    """The command's name for people, as in ``runc run``."""
+    """Name of the command for people, as in ``runc run``."""
     argv: tuple[str, ...]
-    """The command, its program as a path: there is no search along ``PATH``. Somewhere in it is :func:`agent_argv`."""
+    """The command line, with :func:`agent_argv` somewhere in it. The program is a path; ``PATH`` is not searched."""
     environ: Mapping[str, str] = field(default_factory=dict)
-    """The command's whole environment but for ``TARE_RUN``, which is added. Jobs get what the agent gets of it."""
+    """The command's complete environment; ``TARE_RUN`` is added. Jobs get what the agent gets of it."""
     files: Mapping[int, Path] = field(default_factory=dict)
-    """Number in the command → file that is opened for it to read."""
+    """File descriptor in the command → file to open there for reading."""
     steps: tuple[Step, ...] = ()
-    """What the launcher's child does before it becomes the command."""
+    """Steps that the launcher's child takes before it executes the command."""
     cgroups: Cgroups | None = None
-    """Make the place's cgroups here, and the command in them: for commands that do not limit."""
+    """Where to make the place's cgroups, for commands that do not limit; ``None``: the command does."""
     rlimits: bool = False
-    """The command gets rlimits for what :attr:`cgroups` do not limit, and its container inherits them."""
+    """Set rlimits on the command for what :attr:`cgroups` do not limit; its container inherits them."""
     foretold: Cgroup | None = None
-    """The cgroups that the command is going to make: where, as far as that is known, and with which limits. They are
-    killed and removed with the place. ``None``: it makes none, or none that anybody knows of before."""
+    """Cgroups that the command will make, with their limits; their folders as far as known. They are emptied and removed
+    with the place. ``None``: it makes none, or they are not known in advance."""
     speaks_first: bool = True
-    """``False`` for an agent whose channel ends in ``?``."""
+    """False for an agent whose channel ends in ``?``."""
     same_clock: bool = True
-    """``False`` where the place has a kernel, and so a ``CLOCK_MONOTONIC``, of its own: its marks are mapped."""
+    """False for places with a kernel, and so a ``CLOCK_MONOTONIC``, of their own: their marks are mapped."""
     hello_seconds: float = HELLO_SECONDS
-    """For the agent to speak, from the launch on."""
+    """Time for the agent to speak, from the launch on."""
     leave_seconds: float = 3.0
-    """For the command to end, from when its agent was told to leave."""
+    """Time for the command to end after its agent was told to exit."""
     sweep: bool = True
-    """What the command leaves running is killed with it. ``False`` where it shall live on (an engine's client that
-    starts daemons, ``runc create``): then ``launcher`` has to be one of the runner's own, ``Launcher.start(…)``, since
-    the run's launcher inherits such processes and ends all that it inherited whenever one of its places is closed."""
+    """Kill what the command leaves running. If that must live on (an engine's client that starts daemons,
+    ``runc create``), ``launcher`` has to be the runner's own, ``Launcher.start(…)``: the run's launcher adopts such
+    processes, and kills all it adopted whenever one of its places is closed."""
     undo: Callable[[], None] | None = None
-    """Removes what the command made. Called after its end if it was killed or ended with a status other than 0, as a
-    command that ends well has removed everything itself. It shall raise :class:`PlaceFailure` if that fails."""
+    """Function that removes what the command made; raises :class:`PlaceFailure` if it cannot. It is called after a
+    command that was killed or failed, as one that succeeds has removed everything itself."""
 
     def made_cgroup(self) -> Cgroup | None:
-        """The place's cgroups, made now, if that is up to the suite."""
+        """Make the place's cgroups if the suite has to; else return ``None``."""
         if self.cgroups is None:
             return None
         disk = disk_of(self.context.workdir)
@@ -94,25 +94,25 @@ class CommandPlan(PlacePlan):
 
 
 def agent_argv(agent: str, run: str, place: str, *, speaks_first: bool = True) -> tuple[str, ...]:
-    """The agent's command line in a place: what it is found by from outside.
+    """Give the agent's command line in a place; from outside, the agent is found by it.
 
     Args:
         agent: the program's path as the place sees it.
         run: the run id.
         place: the place's name, unique in the run.
-        speaks_first: ``False`` where what is said before somebody attaches to the streams is lost.
+        speaks_first: false if output is lost until somebody attaches to the streams.
     """
     return (agent, _mark(run, place), "0,1" if speaks_first else "0,1?")
 
 
 def find_agent(run: str, place: str) -> int:
-    """The host's pid of a place's agent, by its command line; 0 if it is not there or not visible (as in gVisor)."""
+    """Find the host's pid of a place's agent by its command line; 0 if it is not visible (as in gVisor)."""
     wanted = _mark(run, place).encode()
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             with suppress(OSError):
                 arguments = (entry / "cmdline").read_bytes().split(b"\0")
-                # The command's own line has the agent's in it.
+                # The number of words tells the agent from the command, whose line includes the agent's.
                 if len(arguments) == 4 and arguments[1] == wanted:
                     return int(entry.name)
     return 0
@@ -126,7 +126,7 @@ class CommandedPlace(HostPlace):
     """See :class:`tare.runners.model.Place`."""
 
     one_command = True
-    """No other will speak on its stderr."""
+    """No further command will write to the same stderr."""
 
     def __init__(self, plan: CommandPlan, first: Job | None) -> None:
         if not plan.sweep and plan.launcher is plan.context.launcher:
@@ -141,12 +141,12 @@ class CommandedPlace(HostPlace):
 
     @property
     def plan(self) -> CommandPlan:
-        """What it was made from."""
+        """The plan that it was made from."""
         return self._plan
 
     @property
     def limited(self) -> Mapping[str, Any]:
-        """The limits in force, in the words of :attr:`Cgroup.achieved`."""
+        """Limits in force, with the keys of :attr:`Cgroup.achieved`."""
         return self._cgroup.achieved if self._cgroup else {}
 
     def _make_cgroup(self) -> tuple[Cgroup | None, str]:
@@ -182,7 +182,7 @@ class CommandedPlace(HostPlace):
         )
 
     def _settle(self) -> None:
-        """The agent's pid, and the cgroups that the command made for it."""
+        """Find the agent's pid and the cgroups that the command made for it."""
         if self._agent_pid() and self._plan.cgroups is None:
             seen = cgroups_of(self._pid, Cgroups.detect(), self._plan.context.run, self._plan.name)
             if seen.folders:
@@ -192,7 +192,7 @@ class CommandedPlace(HostPlace):
         self.vantage = Vantage(self._pid or self._spawned.pid, folders, shared_with_host=self._pid > 0)
 
     def _agent_pid(self) -> int:
-        """0 as long as it is not there, or if it cannot be seen at all."""
+        """Return the agent's pid on the host; 0 if it does not exist yet or is not visible."""
         if not self._pid:
             self._pid = find_agent(self._plan.context.run, self._plan.name)
         return self._pid
@@ -213,7 +213,7 @@ class CommandedPlace(HostPlace):
         self, failure: PlaceFailure, events: Mapping[str, int], spawned: Spawned | None = None
     ) -> PlaceFailure:
         explained = super()._explained(failure, events, spawned)
-        if type(explained) is not PlaceFailure:  # a clock that contradicts itself explains itself
+        if type(explained) is not PlaceFailure:  # a contradictory clock needs no further explanation
             return explained
         lives = self._gone is None and not self._never_lived
         reason = self._explained_life(explained.reason) if lives else explained.reason
@@ -221,7 +221,7 @@ class CommandedPlace(HostPlace):
         return PlaceFailure(reason, remedy=explained.remedy or _REMEDY, log=log)
 
     def _explained_life(self, reason: str) -> str:
-        """Why the agent is lost although the command has not ended."""
+        """Explain that the agent is lost although the command has not ended."""
         return f"{self.what} still runs, but: {reason}"
 
     def _explained_end(self, failure: PlaceFailure, gone: Gone) -> PlaceFailure:
@@ -240,6 +240,6 @@ class CommandedPlace(HostPlace):
 
 
 def ended_how(gone: Gone) -> str:
-    """The end of a process, for people."""
+    """Say how a process ended, for people."""
     code = gone.exit_code
     return f"was killed by signal {-code}" if code < 0 else f"ended with status {code}"

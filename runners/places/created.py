@@ -1,11 +1,11 @@
-"""A place that three commands make: one creates the container, one starts it, one deletes it.
+"""Places that three commands make: one creates the container, one starts it, one deletes it.
 
-As ``runc create``, ``start`` and ``delete``, or ``podman create``, ``start`` and ``rm``. The container belongs to none
-of them: it is the orphan of the first, so its launcher is one of the runner's own (see
-:attr:`~tare.runners.places.commanded.CommandPlan.sweep`), and its end is seen through a pidfd.
+Examples are ``runc create``, ``start`` and ``delete``, or ``podman create``, ``start`` and ``rm``. The container is an
+orphan of the first command, so the runner needs a launcher of its own (see
+:attr:`~tare.runners.places.commanded.CommandPlan.sweep`), and a pidfd tells of the container's end.
 
-Timeline: ``created`` is the end of the first command, ``ended`` the giving of the last one. What lies between two
-commands is the suite's own turn, some 0.1 ms. ``usage`` stays ``None``: nobody waits for the container.
+Timeline: ``created`` is the end of the first command, ``ended`` the request of the last one. Between two commands lies
+the suite's own work, some 0.1 ms. ``usage`` stays ``None``: nobody waits for the container.
 """
 
 from __future__ import annotations
@@ -31,12 +31,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreatedPlan(CommandPlan):
-    """How a runner wants its place; ``argv`` creates the container, whose streams are then the agent's channel."""
+    """A runner's order for a place that commands make; ``argv`` creates the container, whose streams are the channel."""
 
     start: tuple[str, ...]
+    """Command that starts the container."""
     delete: tuple[str, ...]
+    """Command that deletes the container."""
     pid_file: Path
-    """Where the first command leaves the host's pid of the container's first process."""
+    """File in which the first command leaves the host's pid of the container's first process."""
 
 
 class CreatedPlace(CommandedPlace):
@@ -74,7 +76,7 @@ class CreatedPlace(CommandedPlace):
         return spawned
 
     def _ended(self, timeout_seconds: float) -> bool:
-        """Wait for the container's end, and delete it."""
+        """Wait for the container to end, and delete it; tell whether it has."""
         if self._gone is None and self._container_ended(timeout_seconds):
             spawned, self._gone = self._command(self._apart.delete)
             self.timeline["ended"] = spawned.requested_ns
@@ -90,14 +92,14 @@ class CreatedPlace(CommandedPlace):
         return bool(poll.poll(timeout_seconds * 1000))
 
     def _kill(self) -> None:
-        """What :attr:`CommandPlan.undo` does comes too late for a container that shall be seen to end."""
+        """Kill the container itself: :attr:`CommandPlan.undo` comes too late for its end to be seen."""
         if self._cgroup:
             self._cgroup.kill()
         with suppress(ProcessLookupError):
             signal.pidfd_send_signal(self._container, signal.SIGKILL)
 
     def _top_ended(self, spawned: Spawned, timeout_seconds: float) -> Gone | None:
-        """The create command has ended long ago, and well."""
+        """Return nothing: the command that created the container ended long ago, without an error."""
         del spawned, timeout_seconds
         return None
 
@@ -107,7 +109,7 @@ class CreatedPlace(CommandedPlace):
         return f"the container that {self.what} made still runs, but: {reason}"
 
     def _command(self, argv: tuple[str, ...]) -> tuple[Spawned, Gone]:
-        """Run one of the other commands to its end; it speaks on the same stderr."""
+        """Run one of the other commands to its end, with the same stderr."""
         return self._to_its_end(
             SpawnRequest(
                 argv,

@@ -21,7 +21,7 @@ from tare.runners.host.trees import discard_tree
 from tare.runners.launcher.processes import LauncherError, SpawnError
 from tare.runners.launcher.steps.process import SetLimit
 from tare.runners.model import WATCHED, Vantage
-from tare.runners.places.limit_watch import Guard
+from tare.runners.places.limit_watch import LimitWatch
 from tare.runners.places.process import SOCKET_BYTES, ProcessPlace
 
 if TYPE_CHECKING:
@@ -113,21 +113,21 @@ class HostPlace(ProcessPlace):
         events = self._cgroup.events() if self._cgroup else {}
         limited = self._cgroup.achieved if self._cgroup else {}
         with ExitStack() as stack:
-            guard = None
+            watch = None
             if job.argv:  # the null job has no process that could exceed anything
-                guard = Guard(
+                watch = LimitWatch(
                     self._agent_pid,
                     self._host_scratch,
                     self._limits,
                     memory="memory_bytes" not in limited,
                     pids="pids" not in limited,
                 )
-                stack.enter_context(guard)
+                stack.enter_context(watch)
             try:
                 result = self._converse(job)
             except PlaceFailure as failure:
                 raise self._explained(failure, events) from failure
-        why = (guard.verdict if guard else "") or self._kernel_verdict(events, result)
+        why = (watch.verdict if watch else "") or self._kernel_verdict(events, result)
         return replace(result, error=why) if why and not result.error else result
 
     def _make_cgroup(self) -> tuple[Cgroup | None, str]:

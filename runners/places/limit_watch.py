@@ -1,7 +1,7 @@
-"""Watches a job from outside where the kernel does not: memory without a cgroup, and the size of the scratch folder.
+"""Watch limits that the kernel does not enforce: memory and processes without a cgroup, size of the scratch folder.
 
-Every quarter of a second a thread looks; what exceeds its limit is killed, all processes of the place but the agent,
-which then reports the job's end as usual. The reason is :attr:`Guard.verdict`.
+A thread looks every quarter of a second. If a limit is exceeded, it kills all processes of the place but the agent,
+which then reports the job's end as usual; :attr:`LimitWatch.verdict` has the reason.
 """
 
 from __future__ import annotations
@@ -20,22 +20,31 @@ if TYPE_CHECKING:
     from tare.runners.model import Limits
 
 INTERVAL_SECONDS = 0.25
+"""Time between two looks."""
 _MIB = 1 << 20
 
 
-class Guard:
-    """A context manager around one job."""
+class LimitWatch:
+    """A context manager that watches one job."""
 
     def __init__(
         self, agent: Callable[[], int], scratch: Path, limits: Limits, *, memory: bool, pids: bool
     ) -> None:
-        """``agent`` tells its pid, 0 if it is not there (yet); ``memory`` and ``pids`` if no cgroup limits them."""
+        """Prepare to watch.
+
+        Args:
+            agent: returns the agent's pid; 0 if it is not known (yet).
+            scratch: the scratch folder on the host.
+            limits: the place's limits.
+            memory: watch memory, as no cgroup limits it.
+            pids: watch the number of processes, as no cgroup limits it.
+        """
         self._agent, self._scratch, self._limits = agent, scratch, limits
         self._memory, self._pids = memory, pids
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="tare-guard", daemon=True)
+        self._thread = threading.Thread(target=self._watch, name="tare-limits", daemon=True)
         self.verdict = ""
-        """Which limit was exceeded; empty: none."""
+        """Limit that was exceeded, for people; empty if none was."""
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -49,7 +58,7 @@ class Guard:
 
     def _watch(self) -> None:
         while not self._stop.wait(INTERVAL_SECONDS):
-            # Once over the limit, what a job starts anew is killed as well, until it gives up or is timed out.
+            # After that, whatever the job starts is killed as well, until it gives up or its time is out.
             self.verdict = self.verdict or self._look()
             if self.verdict and (agent := self._agent()):
                 kill_descendants(agent)
@@ -73,7 +82,7 @@ class Guard:
 
 
 def descendants(pid: int) -> list[int]:
-    """All living descendants of a process, as far as they can be seen."""
+    """List all living descendants of a process that are visible."""
     found: list[int] = []
     todo = [pid]
     while todo:
@@ -87,7 +96,7 @@ def descendants(pid: int) -> list[int]:
 
 
 def kill_descendants(pid: int) -> None:
-    """Kill them until there are none, for at most a hundred rounds: a fork bomb is stopped first, then killed."""
+    """Kill a process' descendants in at most a hundred rounds; each round stops them all first, against fork bombs."""
     for _ in range(100):
         found = descendants(pid)
         if not found:
@@ -99,7 +108,7 @@ def kill_descendants(pid: int) -> None:
 
 
 def resident_bytes(pid: int) -> int:
-    """Resident memory of a process, shared pages included; 0 if it is gone."""
+    """Read the resident memory of a process, shared pages included; 0 if it is gone."""
     try:
         return int(Path(f"/proc/{pid}/statm").read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, IndexError, ValueError):
@@ -107,7 +116,7 @@ def resident_bytes(pid: int) -> int:
 
 
 def used_bytes(folder: Path) -> int:
-    """Disk space that the files below a folder take; what vanishes meanwhile is not counted."""
+    """Add up the disk space of all files below a folder; what vanishes meanwhile is not counted."""
     total = 0
     todo = [str(folder)]
     while todo:

@@ -1,4 +1,4 @@
-"""What a program says beside the agent's channel: read so that it is never stuck, and its end kept for failures."""
+"""Drain a child's output so that it never blocks; keep the last 16 KiB for error messages."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import threading
 from contextlib import suppress
 
 KEEP_BYTES = 16 << 10
-"""Kept of each source: the end, where the reason is. All of a flood is read, so that nobody is ever stuck in it."""
+"""Bytes kept of each output: its end, where the reason of a failure is."""
 
 _READ_BYTES = 65536
 
 
 class Tail:
-    """The last bytes of a stream, and how many there were."""
+    """The last bytes of a stream, and the number of all."""
 
     def __init__(self, keep_bytes: int = KEEP_BYTES) -> None:
         self.keep_bytes = keep_bytes
@@ -22,7 +22,7 @@ class Tail:
         self._kept = bytearray()
 
     def add(self, data: bytes) -> None:
-        """Append, and forget what is too old."""
+        """Append bytes, and drop the oldest beyond :attr:`keep_bytes`."""
         self.total_bytes += len(data)
         self._kept += data
         del self._kept[: -self.keep_bytes]
@@ -32,12 +32,12 @@ class Tail:
 
 
 class Drain:
-    """Reads a pipe's end of its own in a thread, which sleeps while nothing is written."""
+    """A pipe whose reading end is drained by a thread, which sleeps while nothing is written."""
 
     def __init__(self) -> None:
         self._tail = Tail()
         self._read, self.write_fd = os.pipe2(os.O_CLOEXEC)
-        """``write_fd`` is for the program; :meth:`let_go` closes ours when it has its own."""
+        """The writing end is for the child; :meth:`let_go` closes our copy when it has its own."""
         os.set_blocking(self._read, False)
         self._stop_read, self._stop_write = os.pipe2(os.O_CLOEXEC)
         self._lock = threading.Lock()
@@ -45,23 +45,23 @@ class Drain:
         self._thread.start()
 
     def let_go(self) -> None:
-        """Close our copy of the writing end. Idempotent."""
+        """Close our copy of the pipe's writing end. Idempotent."""
         if self.write_fd >= 0:
             os.close(self.write_fd)
             self.write_fd = -1
 
     def text(self) -> str:
-        """The end of what was written until now; what is in the pipe already counts."""
+        """Return the end of what was written until now, including what is still in the pipe."""
         if self._stop_write >= 0:
             self._take()
         return bytes(self._tail).decode("utf-8", "replace").strip()
 
     def close(self) -> None:
-        """Take what is there and stop reading, whoever may still hold the writing end. Idempotent."""
+        """Read what is there and stop, even if somebody still holds the writing end. Idempotent."""
         if self._stop_write < 0:
             return
         self.let_go()
-        os.close(self._stop_write)  # end of file is readable, and stops the thread
+        os.close(self._stop_write)  # the thread sees the end of file, and stops
         self._thread.join()
         self._take()
         self._stop_write = -1
@@ -77,7 +77,7 @@ class Drain:
                 return
 
     def _take(self) -> bool:
-        """Read what there is, a pipe's content at most; whether more may come."""
+        """Read what there is, a pipe's content at most; return whether more may come."""
         with self._lock, suppress(BlockingIOError):
             data = os.read(self._read, _READ_BYTES)
             self._tail.add(data)

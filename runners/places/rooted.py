@@ -1,11 +1,10 @@
-"""Runners whose command finds a root that the launcher's child has mounted for it.
+"""Runners whose command gets a root that the launcher's child has mounted.
 
-What OCI runtimes and their peers (bubblewrap, systemd-nspawn, LXC) have in common here. Before it becomes the command,
-the launcher's child enters a mount namespace of its own and mounts the place's root there: the image's tree below a
-tmpfs that takes the writes, as our own container has it. So every place has a private, writable root of the same
-files, nothing of it is ever seen in the host's mount table, and it goes with the place, however that ends. It is in
-the timeline, as it is for our own container. An ordinary user's command gets a user namespace first, in which that user
-is root.
+This is the common part of OCI runtimes, bubblewrap, systemd-nspawn and LXC. Before it executes the command, the
+launcher's child enters a mount namespace of its own and mounts the place's root there: the image's tree below a tmpfs
+that takes the writes, as in our own container. So every place has a private, writable root of the same files. The
+host's mount table never shows it, and it vanishes with the place. As for our own container, this work is in the
+timeline. An ordinary user's command gets a user namespace first, in which that user is root.
 """
 
 from __future__ import annotations
@@ -46,10 +45,10 @@ if TYPE_CHECKING:
     from tare.runners.provision.tools import Provision, Tool
 
 UPPER_BYTES = 256 << 20
-"""At most for what jobs write outside of /scratch, and half of the memory limit: as in our own container."""
+"""Largest size of what jobs write outside of /scratch; also at most half of the memory limit, as in our own container."""
 
 MOUNT_POINTS = ("dev", "proc", "sys", "scratch", "run", "tmp", "usr", "etc")
-"""Folders that every root has, for commands to mount on."""
+"""Folders in every root for commands to mount on."""
 
 _PROBE_LIMITS = Limits(cpus=1, memory_bytes=128 << 20, scratch_bytes=16 << 20)
 _PROBE_SECONDS = 10.0
@@ -57,19 +56,21 @@ _PROBE_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Making:
-    """What a command line is made from."""
+    """The ingredients of one place's command line."""
 
     name: str
-    """The place's; ``tare-<run>-<name>`` is the container's."""
+    """Name of the place."""
     container: str
+    """Name of the container, ``tare-<run>-<name>``."""
     agent: tuple[str, ...]
-    """The innermost command line, with paths as jobs see them."""
+    """The agent's command line, with paths as jobs see them."""
     root: Path
-    """The private, writable root, where the command sees it."""
+    """Path of the private, writable root as the command sees it."""
     folder: Path
-    """The place's own, on the host."""
+    """The place's own folder on the host."""
     limits: Limits
     tool: Tool
+    """The program that makes the container."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +88,9 @@ class RootedRunner(ABC):
 
     accelerator: Accelerator = "none"
     tool_name: str
-    """What :meth:`Provision.tool` knows it by."""
+    """Name of the program for :meth:`Provision.tool`."""
     for_users = True
-    """Works for ordinary users, in a user namespace."""
+    """True if ordinary users can run it, in a user namespace."""
 
     def __init__(self, context: RunContext, provision: Provision, name: str) -> None:
         self.name = self.label = name
@@ -99,12 +100,12 @@ class RootedRunner(ABC):
         self._undo = ExitStack()
         self._prepared: _Prepared | None = None
         self.achieved: Mapping[str, Any] = {}
-        """The limits that were seen to be in force, words as in :attr:`Cgroup.achieved`."""
+        """Limits seen to be in force, with the keys of :attr:`Cgroup.achieved`."""
         self._folder = context.workdir / name.replace(":", "-")
         self._user = os.getuid() != 0
 
     def probe(self) -> Probe:
-        """See :class:`tare.runners.context.Runner`. Where the program is here, a container is made with it."""
+        """See :class:`tare.runners.context.Runner`. If the program is on the host, a container is made with it."""
         if self._user and not self.for_users:
             return Probe(
                 ok=False, reason=f"{self.name} needs root", remedy=f"run as root, or leave {self.name} out"
@@ -125,7 +126,7 @@ class RootedRunner(ABC):
         return Probe(ok=True, facts=facts)
 
     def prepare(self, image: Image, limits: Limits) -> None:
-        """See :class:`tare.runners.context.Runner`. Ends with an opening that nobody measures: it shows that all works."""
+        """See :class:`tare.runners.context.Runner`. An unmeasured opening at the end shows that everything works."""
         self.close()
         tool = self._provision.tool(self.tool_name)
         self.found(tool)
@@ -155,7 +156,7 @@ class RootedRunner(ABC):
         return CreatedPlace(plan, first) if isinstance(plan, CreatedPlan) else CommandedPlace(plan, first)
 
     def next_plan(self) -> CommandPlan:
-        """The plan of a place that is not made yet: its command may be run, and timed, by others as well."""
+        """Plan the next place without making it; other tools may run and time its command as well."""
         if self._prepared is None:
             raise TareError(f"{self.name} was opened before it was prepared")
         ready = self._prepared
@@ -195,26 +196,26 @@ class RootedRunner(ABC):
 
     @abstractmethod
     def complete(self, plan: CommandPlan, making: Making) -> CommandPlan:
-        """Complete the plan: the command line, and who makes which cgroups."""
+        """Complete a plan: add the command line, and who makes which cgroups."""
 
     @abstractmethod
     def facts(self) -> Mapping[str, object]:
-        """What is special about these places, for the context: mounts, capabilities, filters."""
+        """Describe for the context what is special about these places: mounts, capabilities, filters."""
 
     def found(self, tool: Tool) -> None:
-        """Learn from the program that was found: its version may be a part of the label."""
+        """Learn from the program that was found; its version may be part of the label."""
         del tool
 
     def fill_base(self, base: Path, tool: Tool) -> None:
-        """Put more into the layer on top of the image's tree."""
+        """Put more files into the layer above the image's tree."""
         del base, tool
 
     def more_steps(self) -> tuple[Step, ...]:
-        """What else the launcher's child does before it becomes the command."""
+        """List further steps of the launcher's child before it executes the command."""
         return ()
 
     def own_launcher(self, undo: ExitStack) -> Launcher | None:
-        """A launcher of this runner's own, if its commands leave processes behind."""
+        """Start a launcher of this runner's own if its commands leave processes behind."""
         del undo
         return None
 
@@ -231,7 +232,7 @@ class RootedRunner(ABC):
 
 
 class _TinyImage:
-    """An image that has the agent alone: a context manager."""
+    """A context manager that makes an image of the agent alone."""
 
     def __init__(self, context: RunContext, name: str) -> None:
         self._context, self._folder = context, context.workdir / f"probe-{name}"
@@ -248,10 +249,10 @@ class _TinyImage:
 
 
 def root_steps(lower: Iterable[Path], staging: Path, upper_bytes: int, *, user: bool) -> tuple[Step, ...]:
-    """The steps to a private, writable root at ``staging/root``.
+    """List the steps that make a private, writable root at ``staging/root``.
 
     Args:
-        lower: its layers, top first.
+        lower: layers of the root, top first.
         staging: an empty folder.
         upper_bytes: size of the tmpfs that takes the writes.
         user: begin with a user namespace in which we are root.
@@ -269,7 +270,7 @@ def root_steps(lower: Iterable[Path], staging: Path, upper_bytes: int, *, user: 
 
 
 def refusal_of(error: Exception, remedy: str) -> Probe:
-    """Whatever kept a runner from working, as a probe's answer."""
+    """Turn what kept a runner from working into a probe's answer."""
     if isinstance(error, Missing):
         return Probe(ok=False, reason=error.reason, remedy=error.remedy or remedy)
     if isinstance(error, PlaceFailure):

@@ -1,4 +1,4 @@
-"""A launcher whose processes start late by a known time: a slowdown made on purpose, inside the measured path."""
+"""Delay the processes of a launcher by a known time: a deliberate slowdown inside the measured path, for calibration."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 
 
 class DelayedLauncher:
-    """A :class:`~tare.runners.launcher.client.Launcher` in all it does, but what it makes spins before its other steps.
+    """A :class:`~tare.runners.launcher.client.Launcher` whose processes spin before they take their other steps.
 
     The spin is between ``spawned`` and the agent's first instruction, so it is in the timeline and in the process'
-    CPU time, as any work there would be. Launchers that are started inside are delayed likewise, themselves not.
+    CPU time, as any work there would be. Processes of launchers started inside are delayed, too; these launchers are
+    not.
     """
 
     def __init__(self, launcher: Launcher, seconds: float) -> None:
@@ -28,12 +29,12 @@ class DelayedLauncher:
         self.seconds = seconds
 
     def spawn(self, request: SpawnRequest, timeout_seconds: float | None = None) -> Spawned:
-        """As the launcher's."""
+        """Make a process that spins first. See :meth:`tare.runners.launcher.client.Launcher.spawn`."""
         delayed = replace(request, steps=(*self._steps, *request.steps))
         return self._launcher.spawn(delayed, timeout_seconds)
 
     def inside(self, steps: tuple[Step, ...], environ: Mapping[str, str]) -> DelayedLauncher:
-        """As the launcher's."""
+        """Start a delayed launcher. See :meth:`tare.runners.launcher.client.Launcher.inside`."""
         return DelayedLauncher(self._launcher.inside(steps, environ), self.seconds)
 
     def __getattr__(self, name: str) -> Any:

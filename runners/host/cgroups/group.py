@@ -50,7 +50,7 @@ class Cgroup:
 
     @property
     def unified(self) -> Path | None:
-        """The v2 folder, to be born in."""
+        """The v2 folder, to be born in; ``None`` without one."""
         return self.folders.get(UNIFIED)
 
     def describe(self) -> str:

@@ -73,7 +73,7 @@ class Cgroups:
 
     @property
     def version(self) -> str:
-        """How controllers are mounted here: ``v1``, ``v2``, ``hybrid`` or ``none``."""
+        """Layout of the mounted controllers: ``v1``, ``v2``, ``hybrid`` or ``none``."""
         versions = {one.version for one in self.hierarchies if one.controllers or one.version == 2}
         return {frozenset(): "none", frozenset({1}): "v1", frozenset({2}): "v2"}.get(
             frozenset(versions), "hybrid"

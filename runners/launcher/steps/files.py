@@ -9,16 +9,16 @@ from tare.runners.launcher.steps.base import Op, Step, instruction
 
 @dataclass(frozen=True, slots=True)
 class ChangeDirectory(Step):
-    """Call chdir(2)."""
+    """Change the working directory by chdir(2)."""
 
     path: str
 
     def describe(self) -> str:
-        """See :class:`Step`."""
+        """See :class:`~tare.runners.launcher.steps.base.Step`."""
         return f"change to {self.path}"
 
     def encode(self, index: int) -> bytes:
-        """See :class:`Step`."""
+        """See :class:`~tare.runners.launcher.steps.base.Step`."""
         return instruction(Op.CHDIR, index, texts=[self.path])
 
 
@@ -30,11 +30,11 @@ class MakeDirectory(Step):
     mode: int = 0o755
 
     def describe(self) -> str:
-        """See :class:`Step`."""
+        """See :class:`~tare.runners.launcher.steps.base.Step`."""
         return f"make folder {self.path}"
 
     def encode(self, index: int) -> bytes:
-        """See :class:`Step`."""
+        """See :class:`~tare.runners.launcher.steps.base.Step`."""
         return instruction(Op.MKDIR, index, [self.mode], [self.path])
 
 
@@ -46,9 +46,9 @@ class WriteFile(Step):
     text: str
 
     def describe(self) -> str:
-        """See :class:`Step`."""
+        """See :class:`~tare.runners.launcher.steps.base.Step`."""
         return f"write {self.text!r} to {self.path}"
 
     def encode(self, index: int) -> bytes:
-        """See :class:`Step`."""
+        """See :class:`~tare.runners.launcher.steps.base.Step`."""
         return instruction(Op.WRITE, index, texts=[self.path, self.text])

@@ -42,7 +42,7 @@ class Mount(Step):
     """Options of the file system."""
 
     def describe(self) -> str:
-        """See :class:`Step`."""
+        """See :class:`~tare.runners.launcher.steps.base.Step`."""
         flags = ",".join(name for flag, name in _FLAG_NAMES.items() if self.flags & flag)
         what = self.kind or flags or "move"
         source = f" {self.source}" if self.source and self.source != self.kind else ""
@@ -50,7 +50,7 @@ class Mount(Step):
         return f"mount {what}{source} on {self.target}" + (f" ({options})" if options else "")
 
     def encode(self, index: int) -> bytes:
-        """See :class:`Step`."""
+        """See :class:`~tare.runners.launcher.steps.base.Step`."""
         return instruction(Op.MOUNT, index, [self.flags], [self.source, self.target, self.kind, self.data])
 
 
@@ -64,11 +64,11 @@ class PivotRoot(Step):
     root: str
 
     def describe(self) -> str:
-        """See :class:`Step`."""
+        """See :class:`~tare.runners.launcher.steps.base.Step`."""
         return f"pivot_root to {self.root}, detach the old root"
 
     def encode(self, index: int) -> bytes:
-        """See :class:`Step`."""
+        """See :class:`~tare.runners.launcher.steps.base.Step`."""
         return (
             instruction(Op.CHDIR, index, texts=[self.root])
             + instruction(Op.PIVOT_ROOT, index, texts=[".", "."])
@@ -84,11 +84,11 @@ class ChangeRoot(Step):
     root: str
 
     def describe(self) -> str:
-        """See :class:`Step`."""
+        """See :class:`~tare.runners.launcher.steps.base.Step`."""
         return f"chroot to {self.root}"
 
     def encode(self, index: int) -> bytes:
-        """See :class:`Step`."""
+        """See :class:`~tare.runners.launcher.steps.base.Step`."""
         return instruction(Op.CHROOT, index, texts=[self.root]) + instruction(Op.CHDIR, index, texts=["/"])
 
 
@@ -104,11 +104,11 @@ class MoveRoot(Step):
     root: str
 
     def describe(self) -> str:
-        """See :class:`Step`."""
+        """See :class:`~tare.runners.launcher.steps.base.Step`."""
         return f"move {self.root} over the root"
 
     def encode(self, index: int) -> bytes:
-        """See :class:`Step`."""
+        """See :class:`~tare.runners.launcher.steps.base.Step`."""
         return (
             instruction(Op.CHDIR, index, texts=[self.root])
             + instruction(Op.MOUNT, index, [MS_MOVE], [".", "/", "", ""])

@@ -20,18 +20,18 @@ CLONE_FLAGS = {
 
 @dataclass(frozen=True, slots=True)
 class NewNamespace(Step):
-    """Be born in a new namespace."""
+    """Be born in a new namespace of one kind."""
 
     kind: str
     """A key of :data:`CLONE_FLAGS`."""
 
     @property
     def clone_flags(self) -> int:
-        """See :class:`Step`."""
+        """See :class:`~tare.runners.launcher.steps.base.Step`."""
         return CLONE_FLAGS[self.kind]
 
     def describe(self) -> str:
-        """See :class:`Step`."""
+        """See :class:`~tare.runners.launcher.steps.base.Step`."""
         return f"new {self.kind} namespace"
 
     def encode(self, index: int) -> bytes:
@@ -42,18 +42,18 @@ class NewNamespace(Step):
 
 @dataclass(frozen=True, slots=True)
 class EnterNamespace(Step):
-    """Call setns(2)."""
+    """Enter an existing namespace by setns(2)."""
 
     kind: str
     """A key of :data:`CLONE_FLAGS`."""
     path: str
 
     def describe(self) -> str:
-        """See :class:`Step`."""
+        """See :class:`~tare.runners.launcher.steps.base.Step`."""
         return f"enter the {self.kind} namespace {self.path}"
 
     def encode(self, index: int) -> bytes:
-        """See :class:`Step`."""
+        """See :class:`~tare.runners.launcher.steps.base.Step`."""
         return instruction(Op.ENTER, index, [CLONE_FLAGS[self.kind]], [self.path])
 
 
@@ -68,11 +68,11 @@ class MapUser(Step):
     gid: int
 
     def describe(self) -> str:
-        """See :class:`Step`."""
+        """See :class:`~tare.runners.launcher.steps.base.Step`."""
         return f"map root inside to uid {self.uid}, gid {self.gid} outside"
 
     def encode(self, index: int) -> bytes:
-        """See :class:`Step`."""
+        """See :class:`~tare.runners.launcher.steps.base.Step`."""
         # Without "deny" first, the kernel refuses an ordinary user's gid_map (CVE-2014-8989).
         return (
             instruction(Op.WRITE, index, texts=["/proc/self/setgroups", "deny"])
@@ -83,14 +83,14 @@ class MapUser(Step):
 
 @dataclass(frozen=True, slots=True)
 class SetHostname(Step):
-    """Call sethostname(2)."""
+    """Set the host name by sethostname(2)."""
 
     name: str
 
     def describe(self) -> str:
-        """See :class:`Step`."""
+        """See :class:`~tare.runners.launcher.steps.base.Step`."""
         return f"host name {self.name}"
 
     def encode(self, index: int) -> bytes:
-        """See :class:`Step`."""
+        """See :class:`~tare.runners.launcher.steps.base.Step`."""
         return instruction(Op.HOSTNAME, index, texts=[self.name])

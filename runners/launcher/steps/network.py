@@ -11,16 +11,16 @@ from tare.runners.launcher.steps.namespaces import CLONE_FLAGS
 
 @dataclass(frozen=True, slots=True)
 class LinkUp(Step):
-    """Bring a network interface up."""
+    """Bring a network interface of the process' net namespace up."""
 
     name: str = "lo"
 
     def describe(self) -> str:
-        """See :class:`Step`."""
+        """See :class:`~tare.runners.launcher.steps.base.Step`."""
         return f"bring {self.name} up"
 
     def encode(self, index: int) -> bytes:
-        """See :class:`Step`."""
+        """See :class:`~tare.runners.launcher.steps.base.Step`."""
         return instruction(Op.LINK_UP, index, texts=[self.name])
 
 
@@ -34,11 +34,11 @@ class MakeBridge(Step):
     prefix: int
 
     def describe(self) -> str:
-        """See :class:`Step`."""
+        """See :class:`~tare.runners.launcher.steps.base.Step`."""
         return f"make bridge {self.name}, {self.address}/{self.prefix}"
 
     def encode(self, index: int) -> bytes:
-        """See :class:`Step`."""
+        """See :class:`~tare.runners.launcher.steps.base.Step`."""
         return _ask(index, netlink.new_bridge(self.name, self.index)) + _ask(
             index, netlink.new_address(self.index, self.address, self.prefix)
         )
@@ -57,13 +57,13 @@ class MakePair(Step):
     peer_pid: int
 
     def describe(self) -> str:
-        """See :class:`Step`."""
+        """See :class:`~tare.runners.launcher.steps.base.Step`."""
         return (
             f"make link {self.name}, {self.address}/{self.prefix}, to {self.peer} of process {self.peer_pid}"
         )
 
     def encode(self, index: int) -> bytes:
-        """See :class:`Step`."""
+        """See :class:`~tare.runners.launcher.steps.base.Step`."""
         pair = netlink.new_pair(self.name, self.index, self.peer, self.peer_index, self.peer_pid)
         return _ask(index, pair) + _ask(index, netlink.new_address(self.index, self.address, self.prefix))
 
@@ -77,11 +77,11 @@ class SetAddress(Step):
     prefix: int
 
     def describe(self) -> str:
-        """See :class:`Step`."""
+        """See :class:`~tare.runners.launcher.steps.base.Step`."""
         return f"address {self.address}/{self.prefix} for interface {self.index}"
 
     def encode(self, index: int) -> bytes:
-        """See :class:`Step`."""
+        """See :class:`~tare.runners.launcher.steps.base.Step`."""
         return _ask(index, netlink.link_up(self.index)) + _ask(
             index, netlink.new_address(self.index, self.address, self.prefix)
         )
@@ -94,11 +94,11 @@ class Masquerade(Step):
     index: int
 
     def describe(self) -> str:
-        """See :class:`Step`."""
+        """See :class:`~tare.runners.launcher.steps.base.Step`."""
         return f"masquerade what leaves by interface {self.index}"
 
     def encode(self, index: int) -> bytes:
-        """See :class:`Step`."""
+        """See :class:`~tare.runners.launcher.steps.base.Step`."""
         return _ask(index, netlink.new_masquerade(self.index), protocol=netlink.NETFILTER)
 
 
@@ -118,11 +118,11 @@ class JoinBridge(Step):
     gateway: str
 
     def describe(self) -> str:
-        """See :class:`Step`."""
+        """See :class:`~tare.runners.launcher.steps.base.Step`."""
         return f"new net namespace, eth0 {self.address}/{self.prefix} on a bridge by {self.link}, route {self.gateway}"
 
     def encode(self, index: int) -> bytes:
-        """See :class:`Step`."""
+        """See :class:`~tare.runners.launcher.steps.base.Step`."""
         eth0 = 2  # lo is 1
         pair = netlink.new_pair(self.link, 0, "eth0", eth0, 1, bridge=self.bridge)
         return (

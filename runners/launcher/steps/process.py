@@ -19,11 +19,11 @@ class SetLimit(Step):
     hard: int
 
     def describe(self) -> str:
-        """See :class:`Step`."""
+        """See :class:`~tare.runners.launcher.steps.base.Step`."""
         return f"limit {self.name} to {self.soft}"
 
     def encode(self, index: int) -> bytes:
-        """See :class:`Step`."""
+        """See :class:`~tare.runners.launcher.steps.base.Step`."""
         return instruction(Op.LIMIT, index, [self.resource, self.soft, self.hard])
 
 
@@ -35,11 +35,11 @@ class KeepCapabilities(Step):
     """Capabilities to keep, as ``linux/capability.h`` numbers them."""
 
     def describe(self) -> str:
-        """See :class:`Step`."""
+        """See :class:`~tare.runners.launcher.steps.base.Step`."""
         return f"drop all capabilities but {len(self.numbers)}"
 
     def encode(self, index: int) -> bytes:
-        """See :class:`Step`."""
+        """See :class:`~tare.runners.launcher.steps.base.Step`."""
         return instruction(Op.KEEP_CAPABILITIES, index, [sum(1 << number for number in self.numbers)])
 
 
@@ -48,11 +48,11 @@ class NoNewPrivileges(Step):
     """Set ``PR_SET_NO_NEW_PRIVS``: set-uid programs grant nothing any more."""
 
     def describe(self) -> str:
-        """See :class:`Step`."""
+        """See :class:`~tare.runners.launcher.steps.base.Step`."""
         return "no new privileges"
 
     def encode(self, index: int) -> bytes:
-        """See :class:`Step`."""
+        """See :class:`~tare.runners.launcher.steps.base.Step`."""
         return instruction(Op.NO_NEW_PRIVILEGES, index)
 
 
@@ -63,11 +63,11 @@ class Seccomp(Step):
     program: bytes = field(repr=False)
 
     def describe(self) -> str:
-        """See :class:`Step`."""
+        """See :class:`~tare.runners.launcher.steps.base.Step`."""
         return f"seccomp filter, {len(self.program) // 8} instructions"
 
     def encode(self, index: int) -> bytes:
-        """See :class:`Step`."""
+        """See :class:`~tare.runners.launcher.steps.base.Step`."""
         return instruction(Op.SECCOMP, index, texts=[self.program])
 
 
@@ -78,9 +78,9 @@ class Spin(Step):
     seconds: float
 
     def describe(self) -> str:
-        """See :class:`Step`."""
+        """See :class:`~tare.runners.launcher.steps.base.Step`."""
         return f"spin for {self.seconds * 1e6:.0f} µs"
 
     def encode(self, index: int) -> bytes:
-        """See :class:`Step`."""
+        """See :class:`~tare.runners.launcher.steps.base.Step`."""
         return instruction(Op.SPIN, index, [round(self.seconds * 1e9)])
