@@ -1,8 +1,8 @@
-"""What a collector is, and the one way in which all of ours turn counters into metrics.
+"""The protocol of collectors, and their common way to turn counters into metrics.
 
-A collector reads before and after a job; what it gives is the difference, or for a gauge the later reading.
-What cannot be read gives no metric, never a zero: the reason is in :attr:`Collector.unavailable`. So is a
-counter that ran backwards. What the collector itself cost is a metric, too.
+A collector reads before and after a job; a metric is the difference, or for a gauge the later reading. A counter that
+cannot be read, or that ran backwards, gives no metric and never a zero: :attr:`Collector.unavailable` has the reason.
+The cost of the collector itself is a metric, too.
 """
 
 from __future__ import annotations
@@ -28,17 +28,18 @@ TICK_SECONDS = 1 / os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What a collector saw before the job."""
+    """The readings of a collector before the job."""
 
     vantage: Vantage
     readings: Mapping[str, float]
     wall_seconds: float
-    """Spent on reading, so far."""
+    """Wall time spent on reading so far."""
     cpu_seconds: float
+    """CPU time spent on reading so far."""
 
 
 class Collector(Protocol):
-    """Records what a trial cost, seen from outside the place."""
+    """An observer of what a trial costs, from outside its place."""
 
     @property
     def name(self) -> str:
@@ -46,25 +47,27 @@ class Collector(Protocol):
 
     @property
     def unavailable(self) -> Mapping[str, str]:
-        """Metric or source → why there is no number."""
+        """Metric or source → reason why there is no number."""
 
     def begin(self, vantage: Vantage) -> State:
         """Read before the job."""
 
     def end(self, state: State) -> tuple[Metric, ...]:
-        """Read after the job; the metrics."""
+        """Read after the job; return the metrics."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """How to read one of a collector's numbers."""
+    """The meaning of one of a collector's numbers."""
 
     unit: str
     direction: Direction = "lower"
     clock: str = ""
+    """Clock of a time, see :class:`~tare.results.record.Metric`."""
     error: float | None = None
+    """Bound on the error, in the unit; ``None``: negligible."""
     gauge: bool = False
-    """The later reading is the number; else the difference of the two."""
+    """The number is the later reading, not the difference of the two."""
 
 
 CPU_NS = Kind("s", clock="cpu-time")
@@ -76,7 +79,7 @@ BYTES_GAUGE = Kind("bytes", gauge=True)
 
 @dataclass(slots=True)
 class CounterCollector(ABC):
-    """Reads counters from files below :attr:`root`, which only tests set to something else."""
+    """A collector that reads files below :attr:`root`, which only tests set to something else."""
 
     root: Path = Path("/")
     unavailable: dict[str, str] = field(default_factory=dict)
@@ -89,19 +92,19 @@ class CounterCollector(ABC):
     @property
     @abstractmethod
     def kinds(self) -> Mapping[str, Kind]:
-        """Name → kind, for all numbers that it may give."""
+        """Name → kind of all numbers that it may give."""
 
     @abstractmethod
     def counters(self, vantage: Vantage) -> dict[str, float]:
-        """The counters that can be read now; for others a reason in :attr:`unavailable`."""
+        """Read the counters; for those that cannot be read, put the reason into :attr:`unavailable`."""
 
     @property
     def source(self) -> str:
-        """What its metrics name as their source."""
+        """Source that its metrics name."""
         return self.name
 
     def gauges(self, vantage: Vantage) -> dict[str, float]:  # noqa: ARG002 - most have none
-        """Read after the job only."""
+        """Read the gauges, after the job only."""
         return {}
 
     def begin(self, vantage: Vantage) -> State:
@@ -111,7 +114,7 @@ class CounterCollector(ABC):
         return State(vantage, readings, time.perf_counter() - wall, time.thread_time() - cpu)
 
     def end(self, state: State) -> tuple[Metric, ...]:
-        """Read after the job; the metrics, and what both readings cost."""
+        """Read after the job; return the metrics, and the cost of both readings."""
         wall, cpu = time.perf_counter(), time.thread_time()
         later = self.counters(state.vantage)
         values = {
@@ -155,7 +158,7 @@ class CounterCollector(ABC):
         )  # fmt: skip
 
     def read_if(self, path: Path, what: str) -> str | None:
-        """The file's text, or ``None`` and a reason under ``what``."""
+        """Read a file; ``None``, and a reason under ``what``, if that fails."""
         try:
             return path.read_text(encoding="utf-8", errors="replace")
         except OSError as error:
@@ -163,12 +166,12 @@ class CounterCollector(ABC):
             return None
 
     def read(self, path: Path, what: str) -> str:
-        """As :meth:`read_if`, for readers to whom an empty file tells as little as none."""
+        """Read a file as :meth:`read_if` does, but give an empty text if that fails."""
         return self.read_if(path, what) or ""
 
 
 def flat_keyed(text: str) -> dict[str, int]:
-    """``key value`` lines, as in ``cpu.stat``; lines of another form are left out."""
+    """Parse lines of the form ``key value``, as in ``cpu.stat``; other lines are left out."""
     found = {}
     for line in text.splitlines():
         key, _, value = line.partition(" ")
@@ -178,6 +181,6 @@ def flat_keyed(text: str) -> dict[str, int]:
 
 
 def whole_number(text: str) -> int | None:
-    """The only number of a file, or nothing."""
+    """Parse the text of a file with a single number; ``None`` if it is none."""
     text = text.strip()
     return int(text) if text.isdecimal() else None

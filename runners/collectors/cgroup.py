@@ -1,8 +1,8 @@
-"""The place's cgroup: CPU, memory and I/O of everything in it, whatever became of its processes.
+"""Collect from the place's cgroup: CPU time, memory and I/O of everything in it, dead processes included.
 
-Of cgroup v1 it reads ``cpuacct``, ``cpu``, ``memory`` and ``blkio`` (Documentation/admin-guide/cgroup-v1), of v2
-``cpu.stat``, ``memory.peak``, ``memory.current`` and ``io.stat`` (Documentation/admin-guide/cgroup-v2.rst). On a
-hybrid host a controller is in one of the two: v1 goes first, since v2 shows ``cpu.stat`` in any case.
+On cgroup v1 the files are those of ``cpuacct``, ``cpu``, ``memory`` and ``blkio`` (Documentation/admin-guide/cgroup-v1),
+on v2 ``cpu.stat``, ``memory.peak``, ``memory.current`` and ``io.stat`` (Documentation/admin-guide/cgroup-v2.rst). On a
+hybrid host a controller is in one of the two; v1 is asked first, since v2 always has ``cpu.stat``.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ _NO_CONTROLLER = "the place has no cgroup with this controller"
 
 
 class CgroupCollector(CounterCollector):
-    """Peak memory is that of the cgroup's whole life, not of one job."""
+    """Collector of ``cgroup.…``; peak memory is that of the cgroup's whole life, not of one job."""
 
     __slots__ = ()
 
     name = "cgroup"
     kinds: Mapping[str, Kind] = {
         "cgroup.cpu": CPU_NS,
-        # v2 scales them to the precise sum, v1 counts ticks: the coarser one is claimed.
+        # v2 scales them to the precise sum, v1 counts ticks; the error is that of v1.
         "cgroup.cpu.user": CPU_TICKS,
         "cgroup.cpu.system": CPU_TICKS,
         "cgroup.cpu.throttled": Kind("s", clock="host-monotonic"),
@@ -53,7 +53,7 @@ class CgroupCollector(CounterCollector):
     }
 
     def counters(self, vantage: Vantage) -> dict[str, float]:
-        """CPU and I/O."""
+        """Read CPU time, throttling and I/O."""
         groups = vantage.cgroups
         unified = groups.get("unified")
         found: dict[str, float] = {}
@@ -76,7 +76,7 @@ class CgroupCollector(CounterCollector):
         return found
 
     def gauges(self, vantage: Vantage) -> dict[str, float]:
-        """Memory."""
+        """Read current and peak memory."""
         memory, unified = vantage.cgroups.get("memory"), vantage.cgroups.get("unified")
         if memory:
             files = {
@@ -126,7 +126,7 @@ class CgroupCollector(CounterCollector):
         return {"cgroup.cpu.throttled": stat[key] / per_second, "cgroup.cpu.throttles": stat["nr_throttled"]}
 
     def _io_v1(self, group: Path) -> dict[str, float]:
-        """``8:0 Read 4096`` lines, one per device and operation. A file without lines: no I/O so far."""
+        """Read lines such as ``8:0 Read 4096``, one per device and operation; no lines mean no I/O so far."""
         found: dict[str, float] = {}
         for file, plural in (("blkio.throttle.io_service_bytes", ""), ("blkio.throttle.io_serviced", "s")):
             text = self.read_if(group / file, "cgroup.io")
@@ -140,7 +140,7 @@ class CgroupCollector(CounterCollector):
         return found
 
     def _io_v2(self, group: Path) -> dict[str, float]:
-        """``8:0 rbytes=… wbytes=… rios=… wios=…`` lines, one per device."""
+        """Read lines such as ``8:0 rbytes=… wbytes=… rios=… wios=…``, one per device."""
         text = self.read_if(group / "io.stat", "cgroup.io")
         if text is None:
             return {}

@@ -1,13 +1,13 @@
-"""How often a guest left for its hypervisor, and what for: KVM's own counts, from whichever source gives them.
+"""Collect a guest's exits to the hypervisor and their reasons: KVM's own counts, from whichever source has them.
 
 KVM keeps the same counters for all three sources (Documentation/virt/kvm/api.rst, ``KVM_GET_STATS_FD``):
 
 * the VMM's monitor (QEMU 7.1 and Linux 5.14 or later: QMP ``query-stats``), which needs no privilege;
-* ``/sys/kernel/debug/kvm/<pid>-<fd>``, where debugfs is mounted and may be read, for every VMM;
-* the tracepoint ``kvm:kvm_exit`` through perf_event_open(2), where neither is there: the total alone.
+* ``/sys/kernel/debug/kvm/<pid>-<fd>``, if debugfs is mounted and readable, for every VMM;
+* the tracepoint ``kvm:kvm_exit`` through perf_event_open(2) otherwise, for the total alone.
 
-The source is named in every metric. The tracepoint counts from its opening on, so it is opened before the job and
-costs each exit some 0.1 µs; the other two cost the guest nothing.
+Every metric names its source. The tracepoint counts from its opening on, so it is opened before the job and costs each
+exit some 0.1 µs; the other two cost the guest nothing.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ COUNTERS: Mapping[str, tuple[str, Kind]] = {
     "halt_poll.fail": ("halt_poll_fail_ns", _NS),
     "halt.wait": ("halt_wait_ns", _NS),
 }
-"""Metric behind ``kvm.`` → KVM's counter. ``io``, ``mmio`` and ``signal`` are exits to the VMM, the others are answered
-in the kernel. An exit for which KVM has no class of its own (CPUID, a page fault, a timer) is in the total only."""
+"""Metric without ``kvm.`` → KVM's counter. ``io``, ``mmio`` and ``signal`` are exits to the VMM; the kernel answers the
+others. Exits without a class of their own (CPUID, a page fault, a timer) are in the total only."""
 
 _PERF_TYPE_TRACEPOINT = 2
 _PERF_FLAG_FD_CLOEXEC = 8
@@ -58,10 +58,10 @@ _SYS_PERF_EVENT_OPEN = {"x86_64": 298, "aarch64": 241}
 
 @dataclass(slots=True)
 class ExitCollector(CounterCollector):
-    """``kvm.…`` of a guest under KVM. The first source that answers before the job is the one that is read after it."""
+    """Collector of ``kvm.…``; the first source that answers before the job is read after it, too."""
 
     events: list[int] = field(default_factory=list)
-    """Open tracepoint counters, one for each thread that the VMM had."""
+    """Descriptors of tracepoint counters, one for each thread that the VMM had."""
     _source: Callable[[Vantage], dict[str, float]] | None = None
     _named: str = ""
 
@@ -69,7 +69,7 @@ class ExitCollector(CounterCollector):
     kinds: ClassVar[Mapping[str, Kind]] = {f"kvm.{metric}": kind for metric, (_, kind) in COUNTERS.items()}
 
     def counters(self, vantage: Vantage) -> dict[str, float]:
-        """All that the source has, summed over the vCPUs."""
+        """Read all counters that the source has, summed over the vCPUs."""
         if self._source is not None:
             return self._source(vantage)
         for named, source in (
@@ -84,11 +84,11 @@ class ExitCollector(CounterCollector):
 
     @property
     def source(self) -> str:
-        """Also says where KVM was asked."""
+        """Source that its metrics name, with the interface that was read."""
         return f"kvm: {self._named}"
 
     def end(self, state: State) -> tuple[Metric, ...]:
-        """Also closes what :meth:`begin` opened."""
+        """Read after the job, and close what :meth:`begin` opened."""
         try:
             # The zero-argument form does not work in a dataclass with slots, which is another class than this one.
             return super(ExitCollector, self).end(state)
@@ -141,7 +141,7 @@ class ExitCollector(CounterCollector):
         return {"kvm.exits": float(sum(struct.unpack("Q", os.read(fd, 8))[0] for fd in self.events))}
 
     def _open_events(self, vantage: Vantage) -> str:
-        """Count ``kvm_exit`` in every thread of the VMM. Why not, if it cannot be."""
+        """Start to count ``kvm_exit`` in every thread of the VMM; return why that is impossible, or an empty text."""
         for top in ("sys/kernel/tracing", "sys/kernel/debug/tracing"):
             try:
                 number = int((self.root / top / "events/kvm/kvm_exit/id").read_text("ascii"))
@@ -173,7 +173,7 @@ def _named_counters(counters: Mapping[str, float]) -> dict[str, float]:
 
 
 def _perf_event(tracepoint: int, thread: int) -> int:
-    """A counter of a tracepoint in one thread; ``struct perf_event_attr`` in its first version (64 bytes)."""
+    """Open a counter of a tracepoint in one thread; ``struct perf_event_attr`` has its first version (64 bytes)."""
     number = _SYS_PERF_EVENT_OPEN.get(platform.machine())
     if number is None:
         raise OSError(38, "no system call number for this architecture")

@@ -1,8 +1,8 @@
-"""What a guest's scratch disk was asked for, by QEMU's own count; above all its flushes.
+"""Collect the requests to a guest's scratch disk as counted by QEMU; above all its flushes.
 
-A guest's ``fdatasync`` is durable only if its flush becomes QEMU's ``fdatasync`` on the host: with ``cache=unsafe``, or
-a kernel that drops barriers, nothing comes and the guest seems faster than the device. ``query-blockstats`` counts the
-flushes that QEMU has done, at no cost to the guest; an integration test counts the system calls beside it.
+A guest's ``fdatasync`` is durable only if its flush becomes QEMU's ``fdatasync`` on the host. With ``cache=unsafe``, or a
+kernel that drops barriers, no flush arrives and the guest seems faster than the device. ``query-blockstats`` counts the
+flushes of QEMU at no cost to the guest; an integration test compares it with the system calls.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ COUNTERS: Mapping[str, tuple[str, Kind]] = {
     "write_bytes": ("wr_bytes", BYTES),
     "flush_seconds": ("flush_total_time_ns", _NS),
 }
-"""Metric behind ``guest_disk.`` → QEMU's counter (``BlockDeviceStats`` in its QMP reference)."""
+"""Metric without ``guest_disk.`` → QEMU's counter (``BlockDeviceStats`` in its QMP reference)."""
 _DISK = "scratch"
 
 
 class GuestDiskCollector(CounterCollector):
-    """``guest_disk.…`` of a guest with a monitor."""
+    """Collector of ``guest_disk.…``, for guests with a monitor."""
 
     __slots__ = ()
 
@@ -41,7 +41,7 @@ class GuestDiskCollector(CounterCollector):
     kinds: Mapping[str, Kind] = {f"guest_disk.{metric}": kind for metric, (_, kind) in COUNTERS.items()}
 
     def counters(self, vantage: Vantage) -> dict[str, float]:
-        """All counters of the scratch disk."""
+        """Read all counters of the scratch disk."""
         if vantage.monitor is None:
             self.unavailable["guest_disk"] = "this VMM has no monitor that is spoken here"
             return {}

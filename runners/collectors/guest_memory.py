@@ -1,8 +1,8 @@
-"""A guest's memory as the host sees it: what of its RAM is there, and what the VMM needs beside it.
+"""Collect a guest's memory as the host sees it: its resident RAM, and the overhead of the VMM.
 
-From ``/proc/PID/smaps`` (proc_pid_smaps(5)), after the job. Guest RAM is the mapping of exactly the guest's size; all
-else of the VMM is its overhead: its code and heap, translated code under TCG, buffers. Both are proportional set
-sizes, so pages that guests share with each other (KSM) or with other processes are divided among them.
+The source is ``/proc/PID/smaps`` (proc_pid_smaps(5)), after the job. Guest RAM is the mapping of exactly the guest's size;
+everything else is overhead: the VMM's code and heap, translated code under TCG, buffers. Both are proportional set sizes,
+so pages that guests share with each other (KSM) or with other processes are divided among them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _RANGE = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) ", re.ASCII)
 
 
 class GuestMemoryCollector(CounterCollector):
-    """``guest_memory.…``: gauges, after the job."""
+    """Collector of ``guest_memory.…``: gauges, after the job."""
 
     __slots__ = ()
 
@@ -33,11 +33,11 @@ class GuestMemoryCollector(CounterCollector):
     }
 
     def counters(self, vantage: Vantage) -> dict[str, float]:  # noqa: ARG002 - gauges only
-        """There are none."""
+        """Return nothing: all its numbers are gauges."""
         return {}
 
     def gauges(self, vantage: Vantage) -> dict[str, float]:
-        """PSS of guest RAM, what of it KSM has merged, and PSS of all other mappings."""
+        """Read the PSS of guest RAM, the part that KSM has merged, and the PSS of all other mappings."""
         text = self.read(self.root / "proc" / str(vantage.top_pid) / "smaps", "guest_memory")
         ram = merged = rest = 0
         sizes = []
@@ -61,7 +61,7 @@ class GuestMemoryCollector(CounterCollector):
 
 
 def _mappings(text: str) -> Iterator[tuple[int, int, int]]:
-    """Size, PSS and KSM bytes of each mapping; KSM is 0 on kernels that do not tell it (before 6.7)."""
+    """Yield size, PSS and KSM bytes of each mapping; KSM is 0 on kernels before 6.7, which do not tell it."""
     size = pss = ksm = 0
     for line in text.splitlines():
         if found := _RANGE.match(line):

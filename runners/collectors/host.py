@@ -1,6 +1,6 @@
-"""The whole host: what others did meanwhile, what interrupts took, what the hypervisor below took away.
+"""Collect from the whole host: the work of others, time in interrupts, time taken by the hypervisor below.
 
-From ``/proc/stat`` and ``/proc/diskstats`` (proc_stat(5), Documentation/admin-guide/iostats.rst).
+The sources are ``/proc/stat`` and ``/proc/diskstats`` (proc_stat(5), Documentation/admin-guide/iostats.rst).
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 _STAT_FIELDS = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal", "guest", "guest_nice")
 _SECTOR_BYTES = 512
-"""Always, whatever the device's own sectors are (iostats.rst)."""
+"""Unit of ``/proc/diskstats``, whatever the device's own sectors are (iostats.rst)."""
 
-# Facts about the surroundings of a trial: judged by nobody.
+# Facts about a trial's surroundings, which are never judged.
 _TICKS = Kind("s", "none", "cpu-time", TICK_SECONDS)
 
 
 class HostCollector(CounterCollector):
-    """``host.cpu.user`` is without guests' time, which the kernel counts in ``user`` once more."""
+    """Collector of ``host.…``; ``host.cpu.user`` excludes guests' time, which the kernel counts in ``user`` as well."""
 
     __slots__ = ()
 
@@ -39,7 +39,7 @@ class HostCollector(CounterCollector):
     }
 
     def counters(self, vantage: Vantage) -> dict[str, float]:  # noqa: ARG002 - the same for all places
-        """CPU and disks."""
+        """Read the CPU times and the disks' counters."""
         return self._cpu() | self._disks()
 
     def _cpu(self) -> dict[str, float]:
@@ -49,7 +49,7 @@ class HostCollector(CounterCollector):
             if not all(number.isdecimal() for number in numbers):
                 continue
             if key == "cpu" and len(numbers) >= 8:
-                # Old kernels end before guest and guest_nice; they have no guest time to tell.
+                # Old kernels have no guest and guest_nice.
                 ticks = dict(zip(_STAT_FIELDS, map(int, numbers), strict=False))
                 guest = ticks.get("guest", 0) + ticks.get("guest_nice", 0)
                 seconds = {
@@ -70,7 +70,7 @@ class HostCollector(CounterCollector):
         return found
 
     def _disks(self) -> dict[str, float]:
-        """Sums over real disks: partitions, loop devices and stacked ones would count twice."""
+        """Sum over real disks: partitions, loop devices and stacked devices would be counted twice."""
         found: dict[str, float] = {}
         for line in self.read(self.root / "proc/diskstats", "host.disk").splitlines():
             fields = line.split()
@@ -89,5 +89,5 @@ class HostCollector(CounterCollector):
         return found
 
     def _virtual_disk(self, name: str) -> bool:
-        """NVMe multipath heads have no ``device`` but are the disk."""
+        """Tell an NVMe multipath head, which has no ``device`` but is the disk."""
         return name.startswith("nvme") and (self.root / "sys/block" / name).exists()

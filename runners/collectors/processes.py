@@ -1,8 +1,8 @@
-"""The place's processes as the host's /proc shows them: for places that have no cgroup, and for PSS.
+"""Collect from the place's processes as the host's /proc shows them: for places without a cgroup, and for PSS.
 
-CPU and I/O are summed over the top process, its descendants and, by the kernel's own accounting, all
-children that these have reaped (``cutime`` of proc_pid_stat(5); ``/proc/PID/io`` includes reaped children), so a
-job that came and went between the two readings is in it.
+CPU time and I/O are summed over the top process, its descendants and, by the kernel's own accounting, all children that
+these have reaped (``cutime`` of proc_pid_stat(5); ``/proc/PID/io`` includes reaped children). So a job that came and
+went between the two readings is included.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class ProcessCollector(CounterCollector):
-    """``processes.memory.pss``: proportional set size after the job, hence of the idle place."""
+    """Collector of ``processes.…``; PSS is read after the job, hence of the idle place."""
 
     __slots__ = ()
 
@@ -41,7 +41,7 @@ class ProcessCollector(CounterCollector):
     }
 
     def counters(self, vantage: Vantage) -> dict[str, float]:
-        """CPU and I/O of the tree."""
+        """Read CPU time and I/O of the tree."""
         found: dict[str, float] = {}
         for pid in process_tree(vantage.top_pid, self.root / "proc"):
             folder = self.root / "proc" / str(pid)
@@ -55,7 +55,7 @@ class ProcessCollector(CounterCollector):
         return found
 
     def gauges(self, vantage: Vantage) -> dict[str, float]:
-        """PSS of the tree, if it can be read of each process: a part of it would be a wrong number."""
+        """Read the PSS of the tree, if that of every process can be read: a part of the sum would be wrong."""
         total = 0
         for pid in process_tree(vantage.top_pid, self.root / "proc"):
             found = pss_bytes(pid, self.root / "proc")
@@ -77,7 +77,7 @@ class ProcessCollector(CounterCollector):
 
 
 def process_tree(top: int, proc: Path) -> list[int]:
-    """A process and its descendants, by ``/proc/PID/task/TID/children``."""
+    """List a process and its descendants, by ``/proc/PID/task/TID/children``."""
     found: list[int] = []
     todo = [top]
     while todo:
@@ -88,7 +88,7 @@ def process_tree(top: int, proc: Path) -> list[int]:
 
 
 def pss_bytes(pid: int, proc: Path) -> int | None:
-    """A process' proportional set size; ``None`` if it shows none: it is gone, or another user's."""
+    """Read a process' proportional set size; ``None`` if it is gone, or another user's."""
     try:
         text = (proc / str(pid) / "smaps_rollup").read_text("ascii", "replace")
     except OSError:
@@ -98,7 +98,7 @@ def pss_bytes(pid: int, proc: Path) -> int | None:
 
 
 def _children(folder: Path) -> Iterator[int]:
-    # CONFIG_PROC_CHILDREN, on everywhere that matters; a process that is gone has none.
+    # The file takes CONFIG_PROC_CHILDREN, which distributions set.
     for task in (folder / "task").glob("*/children"):
         try:
             yield from map(int, task.read_text(encoding="ascii").split())
@@ -107,5 +107,5 @@ def _children(folder: Path) -> Iterator[int]:
 
 
 def stat_fields(text: str) -> list[str]:
-    """Fields 3 and on of ``/proc/PID/stat``: the second is the name, which may have blanks and brackets in it."""
+    """Split the text of ``/proc/PID/stat`` from field 3 on: field 2, the name, may have blanks and brackets in it."""
     return text.rpartition(")")[2].split()

@@ -1,4 +1,4 @@
-"""The inside view: what the kernel charged to the job, as the agent got it from ``wait4``."""
+"""Turn the inside view into metrics: what the kernel charged to the job, as the agent read it by ``wait4``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def steal_metric(seconds: float) -> Metric:
-    """What the guest's kernel counted as stolen from it while the job ran."""
+    """Make the metric of steal time as counted by the guest kernel (10 ms ticks) during the job."""
     return Metric(
         name="cpu.steal", value=seconds, unit="s", direction="lower", clock="guest-monotonic", source="agent",
         error=GUEST_TICK_SECONDS,
@@ -21,16 +21,16 @@ def steal_metric(seconds: float) -> Metric:
 
 
 def usage_metrics(usage: Usage, source: str = "agent") -> tuple[Metric, ...]:
-    """One metric per counter of ``struct rusage`` that Linux maintains (getrusage(2)).
+    """Make a metric of each counter of ``struct rusage`` that Linux maintains (getrusage(2)).
 
-    In a guest, these are the guest kernel's counts: CPU seconds there include time that the host took away.
+    In a guest they are counted by the guest's kernel: its CPU seconds include time that the host took away.
     """
 
     def of(name: str, value: float, unit: str, clock: str = "", direction: Direction = "lower") -> Metric:
         return Metric(name=name, value=value, unit=unit, direction=direction, clock=clock, source=source)
 
     return (
-        # The kernel counts the sum in ns, and splits it by where its ticks fell: only the sum is exact.
+        # The kernel counts the sum in ns and splits it by sampling at its ticks, so only the sum is exact.
         of("cpu.total", usage.user_seconds + usage.system_seconds, "s", "cpu-time"),
         of("cpu.user", usage.user_seconds, "s", "cpu-time"),
         of("cpu.system", usage.system_seconds, "s", "cpu-time"),

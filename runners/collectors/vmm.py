@@ -1,11 +1,12 @@
-"""The VMM's threads: what ran the guest, what served its devices, and the rest.
+"""Collect from the VMM's threads: those that run the guest, those that serve its devices, and the rest.
 
-Times come from ``/proc/PID/task/TID/schedstat`` (ns on the CPU). Threads are told apart by name: QEMU names them
-with ``-name …,debug-threads=on`` only (``CPU 0/KVM``, ``CPU 0/TCG``), Firecracker and Cloud Hypervisor always.
-vCPU time on the host, less what the guest counts as its own, is what virtualisation took. The time that vCPU threads
-were ready and had to wait for a CPU is the guest's steal, seen from outside.
+Times come from ``/proc/PID/task/TID/schedstat`` (ns on the CPU). Threads are told apart by name: QEMU names them only
+with ``-name …,debug-threads=on`` (``CPU 0/KVM``, ``CPU 0/TCG``), Firecracker and Cloud Hypervisor always. vCPU time on
+the host minus the guest's own count is the cost of virtualisation. The time in which vCPU threads were ready and waited
+for a CPU is the guest's steal time, seen from outside.
 
-vhost works in threads of its own: the VMM's from Linux 6.4 on, kernel threads named ``vhost-<pid of the VMM>`` before.
+vhost has threads of its own: threads of the VMM from Linux 6.4 on, kernel threads named ``vhost-<pid of the VMM>``
+before.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _PARTS = ((_VCPU, "vmm.cpu.vcpu"), (_VHOST, "vmm.cpu.vhost"), (_IO, "vmm.cpu.io"
 
 
 class VmmCollector(CounterCollector):
-    """``vmm.cpu.…``: seconds of the threads that lived through the job or were born in it."""
+    """Collector of ``vmm.…``; times are those of threads that were alive at the job's end."""
 
     __slots__ = ()
 
@@ -44,7 +45,7 @@ class VmmCollector(CounterCollector):
     }
 
     def counters(self, vantage: Vantage) -> dict[str, float]:
-        """Sums over the threads by what they are, and the process's total, dead threads included."""
+        """Sum over the threads by their kind, and read the process' total, which includes dead threads."""
         folder = self.root / "proc" / str(vantage.top_pid)
         found = dict.fromkeys(("vmm.cpu.vcpu", "vmm.cpu.io", "vmm.cpu.other", "vmm.delay.vcpu"), 0.0)
         vcpus = 0
@@ -69,7 +70,7 @@ class VmmCollector(CounterCollector):
         return found
 
     def _vhost_threads(self, pid: int) -> list[Path]:
-        """Of older kernels. Nobody's children, so all processes are looked at; only where vhost is there at all."""
+        """Find the kernel's vhost threads before Linux 6.4, by name: no parent leads to them."""
         if not (self.root / "sys/module/vhost").exists():
             return []
         named = f"vhost-{pid}"
@@ -80,9 +81,9 @@ class VmmCollector(CounterCollector):
         ]
 
     def _times(self, task: Path) -> tuple[int, int] | None:
-        """The thread's ns on the CPU and ns of waiting for one (Documentation/scheduler/sched-stats.rst).
+        """Read a thread's ns on the CPU and ns of waiting for one (Documentation/scheduler/sched-stats.rst).
 
-        Nothing if it is gone: threads come and go while we look.
+        ``None`` if it is gone: threads come and go in the meantime.
         """
         fields = self.read(task / "schedstat", f"vmm.thread.{task.name}").split()[:2]
         if len(fields) != 2 or not all(field.isdecimal() for field in fields):

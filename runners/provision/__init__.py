@@ -1,1 +1,1 @@
-"""Tools, QEMU and guest kernels: from the system if they work there, else fetched without root rights."""
+"""Tools, QEMU and guest kernels: taken from the system if they work, else fetched without root rights."""

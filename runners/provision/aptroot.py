@@ -1,8 +1,7 @@
-"""A private root of Debian or Ubuntu packages, fetched and unpacked without root rights.
+"""Fetch Debian or Ubuntu packages and unpack them into a private root, without root rights.
 
-apt keeps all of its state below the cache folder. An *empty* dpkg status file makes it resolve the whole
-closure, the C library included, so that what is fetched runs through its own loader and never meets the host's
-libraries.
+apt keeps all of its state below the cache folder. An *empty* dpkg status file makes it resolve the whole closure, the C
+library included. So fetched programs are run by their own loader and never load the host's libraries.
 """
 
 from __future__ import annotations
@@ -27,25 +26,25 @@ if TYPE_CHECKING:
     from tare.runners.provision.cache import Cache, Entry
 
 INDEX_SECONDS = 6 * 3600
-"""Package indexes younger than this are used again."""
+"""Age at which package indexes are fetched again."""
 
 NEVER_RUN = re.compile(
     r"(perl|libperl|python3|libpython3|debconf|dpkg|passwd|adduser|tar|coreutils|mount|init-system-helpers|"
     r"iso-codes|media-types|mime-support|udev|systemd|ucf|sensible-utils|lsb-base|hicolor-icon-theme|libx11-data|"
     r"mariadb-common|mysql-common|shared-mime-info|xkb-data)(?![a-z]).*"
 )
-"""Packages that the closure names for maintainer scripts, which are not run here, or for programs that are not called.
-A tool is tried after unpacking, so one left out wrongly shows at once."""
+"""Packages of a closure that are only needed by maintainer scripts, which are not run, or by programs that are not
+called. Every tool is tried after unpacking, so a package that is missing shows at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Packages:
-    """What to fetch into one root."""
+    """Packages to fetch into one root."""
 
     names: tuple[str, ...]
-    """Packages with their closures; ``a|b`` takes the first that this distribution has."""
+    """Names of packages, fetched with their closures; ``a|b`` means the first that this distribution has."""
     only: str = ""
-    """Regular expression: of the closure, fetch only packages whose name matches it."""
+    """Regular expression that names of packages have to match to be fetched; empty: all are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +56,10 @@ class _Download:
 
 
 def fetch(wanted: Packages, cache: Cache, *, offline: bool = False) -> Entry:
-    """The root with these packages; its facts have ``packages`` (name → version), sizes and seconds.
+    """Give a root with these packages; its facts have ``packages`` (name → version), sizes and seconds.
 
-    Named by what was asked for and the distribution, not by resolved versions: a run without network, or next week,
-    uses what is there, and the versions are in its facts.
+    Its key is the request and the distribution, not the resolved versions: a run without network, or next week, uses
+    what is there, and the facts tell the versions.
 
     Raises:
         Missing: it is not in the cache, and cannot be fetched here.
@@ -79,10 +78,10 @@ def fetch(wanted: Packages, cache: Cache, *, offline: bool = False) -> Entry:
 
 
 def fetch_source(package: str, folder: Path, cache: Cache) -> tuple[str, Path]:
-    """Download a source package's upstream archive into ``folder``; apt verifies it. Returns its version and path.
+    """Download a source package's upstream archive into ``folder``, verified by apt; return its version and path.
 
     Raises:
-        Missing: the distribution has no such source, or it cannot be reached.
+        Missing: the distribution has no such source, or its archive cannot be reached.
     """
     if not shutil.which("apt-get"):
         raise Missing(
@@ -111,7 +110,7 @@ def fetch_source(package: str, folder: Path, cache: Cache) -> tuple[str, Path]:
 
 
 def distribution() -> str:
-    """``ID-VERSION_ID`` of os-release(5), or empty."""
+    """Name the distribution: ``ID-VERSION_ID`` of os-release(5); empty if there is no such file."""
     for path in ("/etc/os-release", "/usr/lib/os-release"):
         try:
             lines = Path(path).read_text(encoding="utf-8").splitlines()
@@ -173,7 +172,7 @@ def _needed(package: str, only: str, names: tuple[str, ...]) -> bool:
 
 
 class _Apt:
-    """apt-get with all of its state in one folder of ours."""
+    """apt-get with all of its state in one folder of the cache."""
 
     def __init__(self, state: Path, say: Callable[[str], None]) -> None:
         self.state, self.say = state, say
@@ -184,9 +183,9 @@ class _Apt:
         self.environ = os.environ | {"APT_CONFIG": str(state / "apt.conf"), "LC_ALL": "C"}
 
     def _settings(self) -> str:
-        """The host's settings for reaching its archives, without its hooks, and with our directories.
+        """Take the host's settings for reaching its archives, without its hooks, and with our directories.
 
-        The hooks (``APT::Update::Post-Invoke`` and the like) would act on the host: Docker's images empty
+        Hooks (``APT::Update::Post-Invoke`` and the like) would act on the host: Docker's images empty
         ``/var/cache/apt``, desktops rebuild their software catalogue.
         """
         dump = subprocess.run(
@@ -206,7 +205,7 @@ class _Apt:
             "Dir::State::lists": self.state / "lists",
             "Dir::Cache": self.state / "cache",
             "Debug::NoLocking": "true",
-            # As root apt would download as `_apt`, which cannot enter our folder.
+            # As root, apt would download as the user `_apt`, which cannot enter our folder.
             "APT::Sandbox::User": "root",
             "APT::Install-Recommends": "false",
             "Acquire::Languages": "none",
@@ -229,7 +228,7 @@ class _Apt:
         )
 
     def source_entries(self) -> str:
-        """``sources.list`` lines for the sources of what the host takes packages from."""
+        """Give ``sources.list`` lines for the sources of the host's package archives."""
         line = "deb-src $(REPO_URI) $(RELEASE) $(COMPONENT)"
         done = subprocess.run(
             ["apt-get", "indextargets", "--format", line, "Created-By: Packages"],
@@ -249,12 +248,12 @@ class _Apt:
                 f"apt-get update brought no package index: {_complaint(done)}",
                 "Connect this host to its package mirror, or check /etc/apt/sources.list, then run again.",
             )
-        # Some index is there. Whether it is enough is for the resolution to say.
+        # Some index is there; resolve() will tell whether it suffices.
         if done.returncode == 0 and "Failed to fetch" not in done.stderr:
             stamp.touch()
 
     def choose(self, names: tuple[str, ...]) -> tuple[str, ...]:
-        """Of each ``a|b`` the first that the indexes have."""
+        """Choose from each ``a|b`` the first package that the indexes have."""
         chosen = []
         for alternatives in names:
             known = next((name for name in alternatives.split("|") if self._resolvable(name)), "")
@@ -270,7 +269,7 @@ class _Apt:
         return self.run("install", "--print-uris", "-qq", "-y", name).returncode == 0
 
     def resolve(self, names: tuple[str, ...]) -> list[_Download]:
-        """The closure of the packages."""
+        """List the closure of the packages."""
         done = self.run("install", "--print-uris", "-qq", "-y", *names)
         if done.returncode:
             raise Missing(
@@ -295,7 +294,7 @@ class _Apt:
 
 
 def parse_uris(text: str) -> list[_Download]:
-    """The lines of ``apt-get --print-uris``: ``'URI' FILE SIZE HASH``, with FILE as ``name_version_arch.deb``."""
+    """Parse the output of ``apt-get --print-uris``: ``'URI' FILE SIZE HASH``, FILE being ``name_version_arch.deb``."""
     downloads = []
     for line in text.splitlines():
         match = re.match(r"'[^']+' ([^_ ]+)_([^_ ]+)_([^_ ]+)\.deb (\d+)( |$)", line)
@@ -306,6 +305,6 @@ def parse_uris(text: str) -> list[_Download]:
 
 
 def _complaint(done: subprocess.CompletedProcess[str]) -> str:
-    """The first line in which apt says what is wrong."""
+    """Quote the first line in which apt says what is wrong."""
     lines = [line.strip() for line in done.stderr.splitlines() if line.startswith(("E:", "W:", "Err"))]
     return lines[0] if lines else f"exit status {done.returncode}"

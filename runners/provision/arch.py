@@ -1,4 +1,4 @@
-"""What differs between the architectures: names of packages, loaders and directories."""
+"""Names that differ between architectures: packages, loaders, directories."""
 
 from __future__ import annotations
 
@@ -10,18 +10,20 @@ from tare.runners.errors import TareError
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """One machine type, in the words of those who name it differently."""
+    """One architecture by its different names."""
 
     machine: str
-    """As ``uname -m`` says it."""
+    """Name in ``uname -m``."""
     debian: str
+    """Name in Debian's package archive."""
     multiarch: str
-    """Debian's directory of libraries below ``usr/lib``."""
+    """Name of Debian's directory of libraries below ``usr/lib``."""
     loader: str
-    """The C library's loader, below a root."""
+    """Path of glibc's loader below a root."""
     qemu: str
-    """The system emulator."""
+    """Name of QEMU's system emulator."""
     qemu_packages: tuple[str, ...]
+    """Debian packages of that emulator."""
 
 
 X86_64 = Architecture(
@@ -43,13 +45,13 @@ AARCH64 = Architecture(
 
 
 def current() -> Architecture:
-    """This machine's.
+    """Name this machine's architecture.
 
     Raises:
-        TareError: it is neither of the two that the suite knows.
+        TareError: it is not supported.
     """
     machine = platform.machine()
     for known in (X86_64, AARCH64):
         if known.machine == machine:
             return known
-    raise TareError(f"tare knows x86_64 and aarch64, and this machine is {machine}.")
+    raise TareError(f"tare supports x86_64 and aarch64, and this machine is {machine}.")

@@ -1,8 +1,7 @@
-"""The cache folder: entries that are whole or not there, named by what decides their content.
+"""Keep entries in the cache folder: each complete or absent, and named by what decides its content.
 
-An entry is built in a sibling folder, gets a manifest of every file, and is moved into place by one rename, under a
-lock that works between processes. When it is used, it is compared with its manifest; one that does not
-match is said aloud and built again.
+An entry is built in a sibling folder, gets a manifest of all its files, and is moved into place by one rename, under a
+lock between processes. On use it is compared with its manifest; a damaged entry is reported and built again.
 """
 
 from __future__ import annotations
@@ -31,33 +30,33 @@ CONTENT = "content"
 TEMPORARY = "tare-tmp-"
 
 SEEN = "seen.json"
-"""Beside the manifest: inode and time of change of each file when it was last hashed. Who has not the host's root rights
-cannot set that time, so files for which both are as they were are not hashed again."""
+"""File beside the manifest with inode and change time of each file when it was last hashed. Only root can set that time,
+so a file is not hashed again if both are unchanged."""
 
 _SETTLED_NS = 1_000_000_000
-"""A file changed so shortly before it was hashed may have been changed once more with the same time."""
+"""A file that was changed this shortly before it was hashed may have been changed again with the same time."""
 
 UNUSED_SECONDS = 60 * 86400
-"""Entries that nothing used for so long are removed by :meth:`Cache.sweep`."""
+"""Age after its last use at which :meth:`Cache.sweep` removes an entry."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A verified entry: its folder of content, and what its builder wrote down about it."""
+    """A verified entry: its folder of content, and the facts its builder returned."""
 
     path: Path
     facts: Mapping[str, Any]
 
 
 def default_cache() -> Path:
-    """``$TARE_CACHE``, else ``$XDG_CACHE_HOME/tare``, else ``~/.cache/tare``; made if it is not there.
+    """Give the cache folder, and make it: ``$TARE_CACHE``, else ``$XDG_CACHE_HOME/tare``, else ``~/.cache/tare``.
 
     Raises:
-        TareError: it cannot be made or written.
+        TareError: it cannot be made, or is not writable.
     """
     chosen = os.environ.get("TARE_CACHE")
     base = os.environ.get("XDG_CACHE_HOME")
-    # The XDG specification tells to ignore relative paths.
+    # The XDG specification says to ignore relative paths.
     fallback = Path(base, "tare") if base and base.startswith("/") else Path("~/.cache/tare").expanduser()
     folder = Path(chosen) if chosen else fallback
     try:
@@ -75,11 +74,11 @@ def default_cache() -> Path:
 
 @dataclass(slots=True)
 class Cache:
-    """The entries below one folder."""
+    """The entries below one cache folder."""
 
     folder: Path
     say: Callable[[str], None] = field(default=lambda _line: None)
-    """Gets a line when something is wrong with an entry, or takes long."""
+    """Function that gets a line if an entry is damaged, or something takes long."""
     _verified: dict[Path, Entry] = field(default_factory=dict)
 
     def entry(
@@ -91,17 +90,17 @@ class Cache:
         stale: Callable[[Mapping[str, Any]], str] | None = None,
         private: bool = False,
     ) -> Entry:
-        """The entry of that name, built now if it is not there in good order.
+        """Give an entry; build it if it is absent or damaged.
 
         Args:
-            kind: folder that it is in, such as ``apt``.
-            key: text that decides the content; hashed into the name.
+            kind: name of its folder, such as ``apt``.
+            key: text that decides the content; its hash is the entry's name.
             build: fills the empty folder that it is given, and returns facts to keep (JSON).
-            stale: looks at the facts and says why the entry no longer serves; empty if it does.
-            private: only this user may reach the content: it comes from elsewhere and may have set-uid files.
+            stale: says why an entry with these facts is out of date; empty if it is not.
+            private: let only this user reach the content: it comes from elsewhere and may have set-uid files.
 
         Raises:
-            TareError: the disk is full or not writable. What was there before is still there.
+            TareError: the disk is full or not writable; what was there before still is.
         """
         place = self.path(kind, key)
         known = self._verified.get(place)
@@ -118,7 +117,7 @@ class Cache:
     def find(
         self, kind: str, key: str, *, stale: Callable[[Mapping[str, Any]], str] | None = None
     ) -> Entry | None:
-        """The entry if it is there in good order, without building it."""
+        """Give an entry if it is there and undamaged; never build it."""
         place = self.path(kind, key)
         if not place.is_dir():
             return None
@@ -126,11 +125,11 @@ class Cache:
             return self._whole(place, stale)
 
     def path(self, kind: str, key: str) -> Path:
-        """Where the entry is, or would be."""
+        """Give the folder that an entry has, or would have."""
         return self.folder / kind / hashlib.sha256(key.encode()).hexdigest()[:32]
 
     def sweep(self) -> list[str]:
-        """Remove half-built entries whose builder is dead, and what nobody used for long; say what was removed."""
+        """Remove entries whose builder died, and those unused for long; return what was removed."""
         removed = []
         for lock in sorted((self.folder / "locks").glob("*.lock")):
             kind, _, name = lock.stem.rpartition("-")
@@ -167,7 +166,7 @@ class Cache:
     def _build(self, place: Path, build: Callable[[Path], Mapping[str, Any]]) -> Entry:
         place.parent.mkdir(parents=True, exist_ok=True)
         prefix = f"{TEMPORARY}{place.name}-"
-        # The lock is ours, so whoever made these is dead.
+        # We hold the lock, so whoever made these is dead.
         for leftover in place.parent.glob(f"{prefix}*"):
             _discard(leftover)
         made = Path(tempfile.mkdtemp(prefix=prefix, dir=place.parent))
@@ -180,7 +179,7 @@ class Cache:
             if place.exists():
                 _make_deletable(place)
                 place.rename(made / "replaced")
-            (made / "entry").mkdir(mode=0o700)  # for everybody only once it is known to be harmless
+            (made / "entry").mkdir(mode=0o700)  # opened to others by entry(), unless it is private
             for name in (CONTENT, MANIFEST):
                 (made / name).rename(made / "entry" / name)
             (made / "entry").rename(place)
@@ -191,7 +190,7 @@ class Cache:
 
     @contextlib.contextmanager
     def locked(self, kind: str, name: str, *, wait: bool = True) -> Iterator[None]:
-        """Hold the entry's lock. The kernel lets go of it when its holder dies, however that happens."""
+        """Hold an entry's lock. The kernel releases it when its holder dies."""
         folder = self.folder / "locks"
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / f"{kind}-{name}.lock").open("a+b") as file:
@@ -203,19 +202,19 @@ class Cache:
                 self.say(f"cache: waiting for another run that is making {kind}/{name[:8]}")
                 fcntl.flock(file, fcntl.LOCK_EX)
             if wait:
-                # The lock's time of modification tells when the entry was last used.
+                # The lock's modification time is the time of the entry's last use.
                 os.utime(file.fileno())
             yield
 
 
 def sha256_of(path: Path) -> str:
-    """Hex digest of a file's content."""
+    """Give the hexadecimal SHA-256 of a file's content."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _walk(folder: Path, prefix: str = "") -> Iterator[tuple[str, os.DirEntry[str]]]:
-    """All that is below ``folder``, in the order of names; paths are relative."""
+    """Yield everything below ``folder`` in the order of names; paths are relative."""
     with os.scandir(folder) as scan:
         found = sorted(scan, key=lambda each: each.name)
     for item in found:
@@ -226,7 +225,7 @@ def _walk(folder: Path, prefix: str = "") -> Iterator[tuple[str, os.DirEntry[str
 
 
 def _describe(content: Path) -> dict[str, list[Any]]:
-    """Path → mode, and for files size and hash, for links where they lead."""
+    """List path → mode, and size and hash of files, or the target of links."""
     files: dict[str, list[Any]] = {}
     for relative, item in _walk(content):
         status = item.stat(follow_symlinks=False)
@@ -241,7 +240,7 @@ def _describe(content: Path) -> dict[str, list[Any]]:
 
 
 def _compare(place: Path, files: Mapping[str, list[Any]]) -> str:
-    """Say what is wrong with an entry's content; empty if nothing is."""
+    """Say how an entry's content differs from its manifest; empty if it does not."""
     missing = set(files)
     seen, now_seen = _read_seen(place), {}
     for relative, item in _walk(place / CONTENT):
@@ -262,7 +261,7 @@ def _compare(place: Path, files: Mapping[str, list[Any]]) -> str:
 
 
 def _differs(item: os.DirEntry[str], status: os.stat_result, expected: list[Any], *, hashed: bool) -> str:
-    """Say what about a file is not as the manifest has it; ``hashed``: its content is known to be."""
+    """Say how a file differs from the manifest; ``hashed``: its content is known to be unchanged."""
     if status.st_mode != expected[0]:
         return "has changed its mode"
     if stat.S_ISLNK(status.st_mode) and str(Path(item.path).readlink()) != expected[1]:
@@ -285,7 +284,7 @@ def _read_seen(place: Path) -> dict[str, list[int]]:
 
 
 def _write_seen(place: Path, seen: Mapping[str, list[int]]) -> None:
-    """Keep it, or do without on a full disk: then all is hashed again."""
+    """Store it if there is room; without it, all files are hashed again."""
     with contextlib.suppress(OSError):
         new = place / f"{SEEN}.new"
         new.write_text(json.dumps(seen), encoding="utf-8")
@@ -319,7 +318,7 @@ def _sync(folder: Path) -> None:
 
 
 def _make_deletable(folder: Path) -> None:
-    """Let the owner change every folder below, whatever an unpacked package made of it."""
+    """Make every folder writable for its owner, whatever modes an unpacked package set."""
     for top, _names, _files in os.walk(folder):
         if not os.access(top, os.W_OK | os.X_OK):
             with contextlib.suppress(OSError):
@@ -327,7 +326,7 @@ def _make_deletable(folder: Path) -> None:
 
 
 def _discard(folder: Path) -> None:
-    """Remove a folder; what resists is left to the next sweep."""
+    """Remove a folder; what cannot be removed is left to the next sweep."""
     _make_deletable(folder)
     shutil.rmtree(folder, ignore_errors=True)
 

@@ -1,7 +1,7 @@
-"""The kernel that guests boot, and its modules as plain files.
+"""Find or fetch the kernel that guests boot, with its modules as plain files.
 
-The user's choice first; then the host's own kernel, so that all places run the same one; then the
-distribution's kernel for clouds, fetched.
+The user's choice comes first; then the host's own kernel, so that all places run the same one; then the distribution's
+kernel for clouds, which is fetched.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 WANTED = (
     "virtio_pci", "virtio_mmio", "virtio_blk", "virtio_net", "virtio_console", "virtio_rng", "virtio_balloon", "ext4",
 )  # fmt: skip
-"""Modules that guests may need; what a kernel has built in has no file and is passed over."""
+"""Modules that guests may need; those that a kernel has built in have no file and are passed over."""
 
 _NEEDED = {
     "CONFIG_VIRTIO": "ym",
@@ -40,7 +40,7 @@ _NEEDED = {
     "CONFIG_EXT4_FS": "ym",
     "CONFIG_BLK_DEV_INITRD": "y",
 }
-"""What a host's kernel must have to serve as a guest's."""
+"""Option that a host's kernel needs to serve as a guest's → allowed values."""
 
 _FACTS = (
     "ACPI", "BLK_DEV_INITRD", "DEVTMPFS", "EXT4_FS", "HW_RANDOM_VIRTIO", "HYPERVISOR_GUEST", "HZ", "KVM_GUEST",
@@ -51,7 +51,7 @@ _FACTS = (
 
 
 def _packages(source: str) -> Packages:
-    """The image and, on Ubuntu, its modules; not the closure, which would make initramfs images on a real system."""
+    """Name the packages of a kernel: its image and, on Ubuntu, its modules; the rest only makes initramfs images."""
     debian = arch.current().debian
     names = {
         "cloud": f"linux-image-cloud-{debian}|linux-image-virtual",
@@ -62,30 +62,30 @@ def _packages(source: str) -> Packages:
 
 @dataclass(frozen=True, slots=True)
 class GuestKernel:
-    """A kernel file and what belongs to it."""
+    """A kernel file with its modules and its configuration."""
 
     path: Path
     release: str
-    """As ``uname -r`` will say; empty if the file does not tell where we look."""
+    """Release as ``uname -r`` will print it; empty if unknown."""
     modules: tuple[Path, ...]
-    """Plain ``NAME.ko`` files of :data:`WANTED` and what they depend on, dependencies first."""
+    """Plain ``NAME.ko`` files of :data:`WANTED` and of all they depend on, dependencies first."""
     config: Mapping[str, str]
     """Option without ``CONFIG_`` → ``y``, ``m``, a value, or ``n``; empty if the configuration is unknown."""
     config_sha256: str
-    """Of the whole configuration file; empty if unknown."""
+    """Hash of the whole configuration file; empty if unknown."""
     sha256: str
     origin: Literal["given", "system", "fetched"]
     package: str = ""
     note: str = ""
-    """Why it is not the host's own, where that would have come first."""
+    """Reason why it is not the host's own kernel, if that was considered; else empty."""
 
     @property
     def module_folder(self) -> Path | None:
-        """The folder that all of :attr:`modules` are in."""
+        """Folder of all :attr:`modules`; ``None`` without any."""
         return self.modules[0].parent if self.modules else None
 
     def record(self) -> dict[str, Any]:
-        """For the manifest."""
+        """Describe the kernel for the manifest."""
         return {
             "release": self.release,
             "sha256": self.sha256,
@@ -99,7 +99,7 @@ class GuestKernel:
 
 @dataclass(frozen=True, slots=True)
 class HostKernel:
-    """Where a host keeps the kernel that runs: most distributions in ``/boot``, Fedora and Arch with its modules."""
+    """The files of the running kernel: in ``/boot`` on most distributions, with its modules on Fedora and Arch."""
 
     release: str = field(default_factory=platform.release)
     boot: Path = Path("/boot")
@@ -107,25 +107,25 @@ class HostKernel:
     running_config: Path = Path("/proc/config.gz")
 
     def files(self) -> tuple[Path, dict[str, str], Path]:
-        """The kernel, its configuration, and the folder of its modules.
+        """Find the kernel, its configuration and the folder of its modules.
 
         Raises:
-            Missing: it cannot be a guest's, and the one reason for that.
+            Missing: it cannot be a guest's kernel; the text says why.
         """
         folder = self.modules / self.release
         choices = (self.boot / f"vmlinuz-{self.release}", folder / "vmlinuz")
         path = next((choice for choice in choices if choice.exists()), None)
         if path is None:
-            raise self._missing(f"neither {choices[0]} nor {choices[1]} is there", "Take another")
+            raise self._missing(f"neither {choices[0]} nor {choices[1]} exists", "Take another")
         try:
             path.open("rb").close()
         except OSError as error:
-            remedy = f"Let it be read (sudo chmod a+r {path}), or take another"
+            remedy = f"Make it readable (sudo chmod a+r {path}), or take another"
             raise self._missing(f"{path} cannot be read ({error.strerror})", remedy) from error
         options = self._options(folder)
         lacking = sorted(name for name, allowed in _NEEDED.items() if options.get(name, "n") not in allowed)
         if not options:
-            raise self._missing("its configuration is not to be found", "Take another")
+            raise self._missing("its configuration cannot be found", "Take another")
         if lacking:
             raise self._missing(f"it lacks {', '.join(lacking)}", "Take another")
         if not folder.is_dir() and any(options[name] == "m" for name in _NEEDED):
@@ -158,16 +158,17 @@ def guest_kernel(
     """Find or fetch a guest kernel.
 
     Args:
-        store: where fetched packages and plain modules are kept.
-        zstd: gives the command that unpacks standard input; asked for only where a module needs it.
-        given: path of the user's kernel: then no modules, unless ``modules`` is given too; or one of :data:`tare.runners.settings.KERNEL_SOURCES`.
-        modules: a folder as ``/lib/modules/RELEASE``.
+        store: cache of fetched packages and plain modules.
+        zstd: gives the command that unpacks standard input; called only if a module needs it.
+        given: path of the user's kernel, which then has no modules unless ``modules`` is given, too; or one of
+            :data:`tare.runners.settings.KERNEL_SOURCES`.
+        modules: a folder like ``/lib/modules/RELEASE``.
         offline: fetch nothing.
         system: consider the host's own kernel.
-        host: where it is.
+        host: where the host keeps its kernel.
 
     Raises:
-        Missing: there is none here and none can be fetched; or the given file or folder is not there.
+        Missing: there is no kernel here and none can be fetched, or the given file or folder does not exist.
     """
     note = ""
     if given in {"cloud", "generic"}:
@@ -216,7 +217,7 @@ def _fetched(store: Cache, zstd: Callable[[], tuple[str, ...]], source: str, *, 
 
 
 def read_config(path: Path) -> dict[str, str]:
-    """``CONFIG_X`` → value, as the kernel's build wrote it; ``/proc/config.gz`` is compressed."""
+    """Read a kernel's configuration, compressed or not: ``CONFIG_X`` → value."""
     data = path.read_bytes()
     text = (gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data).decode("utf-8", "replace")
     return {
@@ -246,10 +247,10 @@ def _described(
 def plain_modules(
     store: Cache, folder: Path, wanted: Iterable[str], zstd: Callable[[], tuple[str, ...]]
 ) -> tuple[Path, ...]:
-    """The wanted modules that ``folder`` has and all they depend on, unpacked, dependencies first.
+    """Unpack the wanted modules of ``folder`` and all they depend on; list them, dependencies first.
 
-    ``finit_module`` takes plain files; dependencies are read from the modules, as ``modules.dep`` is made by an
-    install script that did not run.
+    ``finit_module`` takes plain files. Dependencies are read from the modules themselves: ``modules.dep`` is made by an
+    install script, which was not run.
 
     Raises:
         TareError: a module cannot be unpacked.

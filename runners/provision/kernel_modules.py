@@ -1,6 +1,6 @@
-"""Which kernel modules a guest needs, in the order in which they must be loaded.
+"""Find the kernel modules that a guest needs, in the order in which they must be loaded.
 
-Read from the modules themselves (``depends=`` in their ``.modinfo`` section), so that no ``depmod`` is needed.
+Dependencies are read from the modules themselves (``depends=`` in their ``.modinfo`` section), without ``depmod``.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 _DEPENDS = re.compile(rb"(?:^|\0)depends=([^\0]*)\0")
 _BEFORE = re.compile(rb"(?:^|\0)softdep=pre: ([^\0]*)\0")
 _PROVIDERS = {"crc32c": "crc32c_generic", "crypto-crc32c": "crc32c_generic"}
-"""What modules ask for by what it does → the module that does it on every processor."""
+"""Function that modules ask for → module that provides it on every processor."""
 
 
 def by_name(modules: Iterable[Path]) -> dict[str, Path]:
-    """Module name → plain ``.ko`` file. The kernel takes ``-`` and ``_`` for the same."""
+    """Index plain ``.ko`` files by module name, with ``_`` for ``-``: the kernel takes them for the same."""
     return {path.stem.replace("-", "_"): path for path in modules}
 
 
 def ordered(wanted: Iterable[str], files: dict[str, Path], built_in: frozenset[str]) -> tuple[Path, ...]:
-    """The files for ``wanted`` and all they depend on, dependencies first.
+    """List the files of the wanted modules and of all they depend on, dependencies first.
 
     Raises:
-        TareError: one is neither built in nor there.
+        TareError: a module is neither built in nor among the files.
     """
     order: dict[str, Path] = {}
 
@@ -51,15 +51,15 @@ def ordered(wanted: Iterable[str], files: dict[str, Path], built_in: frozenset[s
 
 
 def depends(module: Path) -> tuple[str, ...]:
-    """Names of the modules that this one needs."""
+    """Name the modules that a module needs."""
     found = _DEPENDS.search(module.read_bytes())
     return tuple(name.replace("-", "_") for name in found[1].decode().split(",") if name) if found else ()
 
 
 def wanted_before(module: Path) -> tuple[str, ...]:
-    """Names of the modules that this one asks the kernel for when it works, such as a checksum for ext4.
+    """Name the modules that a module asks the kernel for when it works, such as a checksum for ext4.
 
-    Without them it loads all the same, and fails later. Where they are built in there are no such files.
+    Without them it can be loaded, but fails later. If they are built in, there are no such files.
     """
     texts = (found.decode().partition("post:")[0] for found in _BEFORE.findall(module.read_bytes()))
     names = [name for text in texts for name in text.split()]

@@ -1,6 +1,6 @@
-"""The programs that the suite calls or measures with: from the system if they work there, else fetched.
+"""Find the programs that the suite calls or measures with: the system's if they work, else fetched ones.
 
-What is fetched runs through its own loader and libraries, so it never meets the host's.
+Fetched programs are run by their own loader with their own libraries, and never load the host's.
 """
 
 from __future__ import annotations
@@ -28,8 +28,6 @@ from tare.runners.provision.loader import loader_argv
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-__all__ = ["Missing", "Provision", "Tool"]
-
 Origin = Literal["system", "fetched", "given"]
 
 NOT_HERE_YET = "not here yet; is fetched before the run"
@@ -39,48 +37,48 @@ _TRY_SECONDS = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A program that was found and tried."""
+    """A program that was found and works."""
 
     name: str
     path: Path
     prefix: tuple[str, ...]
-    """What :meth:`argv` starts with: the loader and its options for fetched tools."""
+    """Words before the program: the loader and its options, for fetched tools."""
     suffix: tuple[str, ...]
-    """Options that always follow the program: where QEMU's firmware is."""
+    """Options that always follow the program: the folders of QEMU's firmware."""
     environ: Mapping[str, str]
-    """To be added to the environment of the process."""
+    """Variables to add to the process' environment."""
     origin: Origin
     version: str
-    """First line of what it says of itself."""
+    """First line of its answer to ``--version`` or the like."""
     package: str
-    """``name version`` of the package that it was fetched in; empty for the system's own."""
+    """Package it was fetched in, as ``name version``; empty for the system's own."""
     root: Path
-    """The root its libraries are in: ``/`` unless it was fetched."""
+    """Root of its libraries: ``/`` unless it was fetched."""
 
     def argv(self, *arguments: str) -> tuple[str, ...]:
-        """The command line that runs it on this host."""
+        """Give the command line that runs it on this host."""
         return (*self.prefix, str(self.path), *self.suffix, *arguments)
 
 
 @dataclass(frozen=True, slots=True)
 class _Spec:
     packages: tuple[str, ...]
-    """All of them are fetched into one root; tools with the same packages share it."""
+    """Packages to fetch into one root; tools with the same packages share it."""
     ask: tuple[str, ...] = ("--version",)
     where: str = "usr/bin"
-    """May have wildcards, where the folder's name has a version in it."""
+    """Folder below the root; may have wildcards, for names with a version in them."""
     static: bool = False
     fetched_only: bool = False
-    """The system's is never taken: its other files may be anywhere, and the image needs them too."""
+    """Never take the system's: its other files, which the image needs as well, may be anywhere."""
     own_home: bool = False
-    """Tried with folders of its own as home and for its state: it leaves some wherever it is called."""
+    """Try it with a home of its own: it leaves files wherever it is called."""
     starts_itself: bool = False
-    """It executes ``/proc/self/exe`` again, which would be the loader. So the host's loader runs it, and it finds in
-    the fetched root only the libraries that the host lacks."""
+    """It executes ``/proc/self/exe``, which would be the loader. So the host's loader runs it, and it gets from the
+    fetched root only the libraries that the host lacks."""
 
 
 _DOCKER = ("docker.io", "iptables", "iproute2", "apparmor")
-"""Docker's daemon finds the rest, containerd and runc, in the closure."""
+"""Packages of Docker's daemon; containerd and runc are in their closure."""
 _PODMAN = (
     "podman",
     "crun",
@@ -125,23 +123,23 @@ _SPECS = {
     arch.AARCH64.qemu: _Spec(arch.AARCH64.qemu_packages),
 }
 _SYSTEM_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
-"""Beside ``PATH``, which seldom has them for ordinary users."""
+"""Folders to search besides ``PATH``, which seldom has them for ordinary users."""
 
 _FIRMWARE = ("usr/share/qemu", "usr/share/seabios", "usr/lib/ipxe/qemu", "usr/share/qemu-efi-aarch64")
 
 
 @dataclass(slots=True)
 class Provision:
-    """Finds tools and guest kernels; what it found it keeps for the process's life."""
+    """A source of tools and guest kernels that remembers what it found."""
 
     cache: Path
     offline: bool = False
-    """Use only what is on the host or in the cache."""
+    """Use only what is on the host or in the cache; fetch nothing."""
     progress: Callable[[str], None] = field(default=lambda _line: None)
     use_system: bool = True
-    """``False`` passes over the host's own tools: how tests see what a bare host would get."""
+    """False passes over the host's own tools, so that tests see what a bare host would get."""
     chosen: Mapping[str, str] = field(default_factory=dict)
-    """Tool → path of the program to use for it, whatever else is there."""
+    """Tool → path of the program that the user chose for it."""
     store: Cache = field(init=False)
     _tools: dict[tuple[str, str], Tool | Missing] = field(default_factory=dict)
 
@@ -149,11 +147,11 @@ class Provision:
         self.store = Cache(self.cache, self.progress)
 
     def tool(self, name: str, given: str = "") -> Tool:
-        """The tool of that name.
+        """Find a tool.
 
         Args:
             name: ``fio``, ``python3``, ``qemu-system-x86_64``, …
-            given: the user's choice, a path or a name on ``PATH``; used or refused, never replaced.
+            given: the user's choice, a path or a name on ``PATH``; it is used or refused, never replaced.
 
         Raises:
             Missing: it is not on this host and cannot be fetched, or the given one does not work.
@@ -171,7 +169,7 @@ class Provision:
         return found
 
     def here(self, name: str, given: str = "") -> Tool | None:
-        """The tool if it is on this host or in the cache: no network, and no long work. For probes."""
+        """Find a tool on this host or in the cache, without network and long work; ``None`` if it is not there."""
         try:
             if self.offline or (name, given) in self._tools:
                 return self.tool(name, given)
@@ -181,22 +179,22 @@ class Provision:
             return None
 
     def can_fetch(self, name: str) -> bool:
-        """Whether there is a package to fetch it from, and that is allowed."""
+        """Tell whether the tool is in a package, and may be fetched."""
         return not self.offline and name in _SPECS and bool(_SPECS[name].packages)
 
     def installed(self, name: str) -> Tool | None:
-        """The system's own, if there is one that works."""
+        """Find the system's own tool; ``None`` if there is none that works."""
         return self._system(name, _SPECS[name])
 
     def find(self, name: str) -> Tool | None:
-        """As :meth:`tool`, but ``None`` where that raises."""
+        """Find a tool as :meth:`tool` does; ``None`` where that raises."""
         try:
             return self.tool(name)
         except Missing:
             return None
 
     def guest_kernel(self, given: str = "", modules: str = "") -> GuestKernel:
-        """The kernel for guests. See :func:`tare.runners.provision.kernel.guest_kernel`."""
+        """Find the kernel for guests. See :func:`tare.runners.provision.kernel.guest_kernel`."""
         zstd = lambda: self.tool("zstd").argv("-d", "-q", "-c")  # noqa: E731 - asked for only if a module needs it
         return guest_kernel(
             self.store, zstd, given=given, modules=modules, offline=self.offline, system=self.use_system
@@ -222,7 +220,7 @@ class Provision:
         path = shutil.which(
             name, path=os.pathsep.join((os.environ.get("PATH", os.defpath), *_SYSTEM_FOLDERS))
         )
-        # A wrapper script could not be carried into the image.
+        # Scripts are refused: a wrapper cannot be carried into the image.
         if path is None or not is_elf(Path(path)) or (spec.static and not read_elf(Path(path)).static):
             return None
         try:
@@ -258,7 +256,7 @@ class Provision:
         )
 
     def _lacking(self, path: Path, root: Path) -> Path:
-        """A folder with the libraries of a fetched program that this host lacks."""
+        """Make a folder with those libraries of a fetched program that this host lacks."""
         here = Libraries(Path("/"))
         closure = Libraries(root).closure(f"/{path.relative_to(root)}")
         lacking = [library for library in closure.libraries if not here.find(Path(library).name)]
@@ -280,7 +278,7 @@ def _tried(
     package: str = "",
     lacking: Path | None = None,
 ) -> Tool:
-    """The tool, after it answered once.
+    """Run a tool once, and return it.
 
     Raises:
         Missing: it does not start, or fails.
@@ -320,7 +318,7 @@ def _tried(
 
 @contextlib.contextmanager
 def _home(spec: _Spec) -> Iterator[dict[str, str]]:
-    """Environment in which a tool that leaves things behind leaves them where they are removed."""
+    """Give a tool that leaves files behind a temporary home, as an environment."""
     if not spec.own_home:
         yield {}
         return
@@ -329,7 +327,7 @@ def _home(spec: _Spec) -> Iterator[dict[str, str]]:
 
 
 def _ways(name: str, path: Path, root: Path) -> tuple[tuple[str, ...], tuple[str, ...], dict[str, str]]:
-    """Loader, fixed options and environment of a fetched tool."""
+    """Give the prefix, the fixed options and the environment of a fetched tool."""
     inner = f"/{path.relative_to(root)}"
     libraries = Libraries(root)
     closure = libraries.closure(inner)
@@ -352,7 +350,7 @@ _PYTHON_TRY = "import ctypes, hashlib, json, platform, random, re, sqlite3, stat
 
 
 def _python(given: str) -> Tool:
-    """The Python that goes into the image: the system's if it is whole, else the one that runs now.
+    """Find the Python for the image: the system's if it is complete, else the one that is running.
 
     Never one of a virtual environment, nor a shim that chooses by configuration: both would need more files.
     """
@@ -377,6 +375,6 @@ def _python(given: str) -> Tool:
             origin: Origin = "given" if given else "system"
             return Tool("python3", Path(path), (), (), {}, origin, f"Python {match[1]}", "", Path("/"))
     raise Missing(
-        f"No whole Python 3.9 or later to carry into the image; tried {', '.join(candidates)}.",
+        f"There is no complete Python 3.9 or later to carry into the image; tried {', '.join(candidates)}.",
         "Install one: apt-get install python3",
     )

@@ -150,7 +150,7 @@ def spoil(host: HostKernel, how: str) -> None:
     [
         ("absent", "is there"),
         ("unreadable", "cannot be read .*Is a directory"),
-        ("config", "its configuration is not to be found"),
+        ("config", "its configuration cannot be found"),
         ("modules", "its modules are not in"),
         ("CONFIG_EXT4_FS", "it lacks CONFIG_EXT4_FS"),
     ],

@@ -104,7 +104,7 @@ def test_python_is_whole_and_no_shim(provision):
 
 
 def test_a_python_without_library_is_refused(provision):
-    with pytest.raises(Missing, match="No whole Python"):
+    with pytest.raises(Missing, match="no complete Python"):
         provision.tool("python3", str(TRUE))
 
 
