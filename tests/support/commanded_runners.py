@@ -7,8 +7,9 @@ import pytest
 
 from support.launched_places import run_context
 from tare.runners.context import Supplies
+from tare.runners.errors import Missing
 from tare.runners.provision.cache import default_cache
-from tare.runners.provision.tools import Missing, Provision
+from tare.runners.provision.tools import Provision
 from tare.runners.registry import make
 from tare.runners.settings import RunnerSettings
 

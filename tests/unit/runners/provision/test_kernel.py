@@ -148,7 +148,7 @@ def spoil(host: HostKernel, how: str) -> None:
 @pytest.mark.parametrize(
     ("how", "why"),
     [
-        ("absent", "is there"),
+        ("absent", "exists"),
         ("unreadable", "cannot be read .*Is a directory"),
         ("config", "its configuration cannot be found"),
         ("modules", "its modules are not in"),
