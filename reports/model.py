@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from tare.results.judgement.calibration import Calibration
     from tare.results.judgement.comparison import Comparison
-    from tare.results.judgement.rungs import Rise
+    from tare.results.judgement.rungs import RungCost
     from tare.results.record import Manifest, Trial
     from tare.results.storage.load import Problem
 
@@ -49,7 +49,7 @@ class ReportInput:
     """Workload → the parameters that :func:`tare.reports.summaries.run.plain_names` removed from its label."""
     calibration: Calibration | None = None
     """Error rates of the judgement on the run's host class; ``None`` if they were not measured."""
-    rises: tuple[Rise, ...] = ()
+    rung_costs: tuple[RungCost, ...] = ()
     """Cost that each rung of the isolation ladder adds; empty if the run did not measure the ladder."""
     styles: Mapping[str, RunnerStyle] = field(default_factory=dict)
     """Runner, without variant → its style, in display order; runners that are missing here follow by name."""

@@ -1,1 +1,1 @@
-"""What came out: the record, its store, the one door to data frames, statistics and verdicts."""
+"""Results: the record of a run, its storage, tables, statistics and verdicts."""

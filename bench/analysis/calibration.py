@@ -23,7 +23,7 @@ from tare.bench.request.request import Slowdowns
 from tare.bench.workloads.base import Site
 from tare.bench.workloads.null import Null
 from tare.bench.workloads.work import Work
-from tare.results.judgement.levels import BASE, TWIN, level_name
+from tare.results.judgement.levels import BASE_LEVEL, TWIN_LEVEL, level_name
 from tare.results.plan import plan_record
 from tare.results.record import CONTROL_SUFFIX
 from tare.results.storage.find import list_runs
@@ -164,7 +164,7 @@ def _unfinished(runs: Path) -> Run:
 
 
 def _levels(shares: Sequence[float]) -> tuple[Work, ...]:
-    return Work(BASE), Work(TWIN), *(Work(level_name(share), share) for share in shares)
+    return Work(BASE_LEVEL), Work(TWIN_LEVEL), *(Work(level_name(share), share) for share in shares)
 
 
 def _variants(design: Design) -> list[Variant]:
@@ -175,7 +175,7 @@ def _variants(design: Design) -> list[Variant]:
         )
         for share in design.slowdowns.shares
     ]
-    return [Variant(BASE), Variant(TWIN), *slowed]
+    return [Variant(BASE_LEVEL), Variant(TWIN_LEVEL), *slowed]
 
 
 def _plan(levels: Sequence[Work], keys: Sequence[str], variants: Sequence[str], design: Design) -> Plan:
@@ -184,7 +184,7 @@ def _plan(levels: Sequence[Work], keys: Sequence[str], variants: Sequence[str], 
     cases += [Case(levels[0], f"{key}{CONTROL_SUFFIX}") for key in keys]
     null = Null()
     cases += [Case(null, key) for key in variants]
-    cases += [Case(null, f"{key}{CONTROL_SUFFIX}") for key in variants if key.endswith(f"{SIGN}{BASE}")]
+    cases += [Case(null, f"{key}{CONTROL_SUFFIX}") for key in variants if key.endswith(f"{SIGN}{BASE_LEVEL}")]
     blocks = design.blocks
     return Plan(
         mode="default",
@@ -225,7 +225,7 @@ def _null_launch(runner: Runner) -> tuple[float, float]:
 
 def _steady_seconds(provisioned: Provisioned, key: str) -> float:
     """Return the median cost of opening a place for one job of the base level."""
-    work, times = Work(BASE), []
+    work, times = Work(BASE_LEVEL), []
     for _ in range(3):
         began = time.monotonic()
         with provisioned.runner(key).open() as place:

@@ -10,7 +10,7 @@ from tare.bench.analysis.gate_report import GateReport
 from tare.bench.analysis.known import known_calibration
 from tare.bench.request.record import request_of
 from tare.results.judgement.between_runs import RunsCompared, compare_runs
-from tare.results.judgement.calibration import quotes
+from tare.results.judgement.calibration import expected_rates
 from tare.results.judgement.gate import gate, judged
 from tare.results.judgement.multiplicity import control_false_calls
 from tare.results.judgement.thresholds import Thresholds, read_thresholds
@@ -137,7 +137,7 @@ def _error_rates(about: Manifest, compared: Sequence[Comparison]) -> list[str]:
     known = known_calibration(about)
     blocks = max((c.cost.n for c in compared if c.primary), default=0)
     metrics = {c.metric for c in compared}
-    told = [quote for quote in quotes(known, blocks) if quote.metric in metrics] if known else []
+    told = [quote for quote in expected_rates(known, blocks) if quote.metric in metrics] if known else []
     if not known or not told:
         return []
     lines = []

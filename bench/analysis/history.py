@@ -181,7 +181,7 @@ def _histories(runs: Iterable[Run], thresholds: Thresholds, *, all_metrics: bool
             points.setdefault(identity, []).append(point)
     found = []
     for (workload, parameters, metric, runner, unit, direction), own in points.items():
-        limit, _ = thresholds.of(workload, runner, metric)
+        limit, _ = thresholds.for_series(workload, runner, metric)
         changes = change_points([p.median for p in own], threshold=limit)
         decoded = msgspec.json.decode(parameters)
         found.append(History(workload, decoded, metric, unit, direction, runner, tuple(own), tuple(changes)))

@@ -11,7 +11,7 @@ from tare.bench.planning.plan import BASE_VARIANT
 from tare.reports.build import build_report
 from tare.reports.model import ReportInput
 from tare.reports.render import terminal
-from tare.results.judgement.rungs import climb
+from tare.results.judgement.rungs import rung_costs
 from tare.results.judgement.within_run import compare_within
 from tare.results.record import BASE
 from tare.results.storage.load import load_run
@@ -47,7 +47,7 @@ def report_input(run_dir: Path) -> ReportInput:
         tuple(run.problems),
         _files(run_dir),
         calibration=known_calibration(run.manifest),
-        rises=tuple(climb(frame)),
+        rung_costs=tuple(rung_costs(frame)),
         styles=runner_styles(),
     )
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tare.reports.summaries.cases import CaseKey
     from tare.reports.summaries.run import Summary
     from tare.reports.text.words import Words
-    from tare.results.judgement.rungs import Rise
+    from tare.results.judgement.rungs import RungCost
     from tare.results.statistics.estimates import Estimate
 
 _MOST_CASES = 3
@@ -36,41 +36,47 @@ def draw(summary: Summary, words: Words) -> Figure | None:
     if not cases:
         return None
     names: dict[str, str] = {}
-    for _case, rises in cases:
-        names |= {rise.runner: rung_name(words, rise) for rise in rises}
+    for _case, rung_costs in cases:
+        names |= {rung.runner: rung_name(words, rung) for rung in rung_costs}
     rows = {runner: y for y, runner in enumerate(dict.fromkeys(names), start=1)}
     made = style.figure(1.5 + _ROW_INCHES * (len(rows) + 1))
     grid: Any = made.subplots(1, len(cases), squeeze=False, sharey=True)
-    for axes, (case, rises) in zip(grid[0], cases, strict=True):
-        _flight(axes, case, rises, rows, words)
+    for axes, (case, rung_costs) in zip(grid[0], cases, strict=True):
+        _flight(axes, case, rung_costs, rows, words)
     first = grid[0][0]
-    first.set_yticks(range(len(rows) + 1), [rises[0].below, *(names[runner] for runner in rows)])
+    first.set_yticks(range(len(rows) + 1), [rung_costs[0].below, *(names[runner] for runner in rows)])
     first.set_ylim(len(rows) + 0.6, -0.6)
     _legend(made, words)
     return made
 
 
-def _flight(axes: Axes, case: CaseKey, rises: Sequence[Rise], rows: dict[str, int], words: Words) -> None:
-    absolute = all(rise.difference is not None for rise in rises) and rises[0].unit == "s"
-    start = rises[0].value.value - rises[0].difference.value if absolute and rises[0].difference else 1.0
-    ends = {rises[0].below: start}
+def _flight(
+    axes: Axes, case: CaseKey, rung_costs: Sequence[RungCost], rows: dict[str, int], words: Words
+) -> None:
+    absolute = all(rung.difference is not None for rung in rung_costs) and rung_costs[0].unit == "s"
+    start = (
+        rung_costs[0].value.value - rung_costs[0].difference.value
+        if absolute and rung_costs[0].difference
+        else 1.0
+    )
+    ends = {rung_costs[0].below: start}
     axes.axvline(start, color=style.INK, linewidth=1.1)
     axes.plot([start], [0], marker="D", color=style.INK, markersize=6)
-    for rise in rises:
-        begin, y = ends.get(rise.below, start), rows[rise.runner]
-        added = rise.difference if absolute and rise.difference is not None else rise.cost
+    for rung in rung_costs:
+        begin, y = ends.get(rung.below, start), rows[rung.runner]
+        added = rung.difference if absolute and rung.difference is not None else rung.cost
         end = _after(begin, added.value, absolute=absolute)
-        ends[rise.runner] = end
+        ends[rung.runner] = end
         color = {"worse": style.WORSE, "better": style.BETTER}.get(
             classify(added, 0.0 if absolute else 1.0), style.UNCLEAR
         )
         axes.barh(y, end - begin, left=begin, height=0.6, color=color, zorder=2)
-        axes.plot([begin, begin], [rows.get(rise.below, 0), y], color=style.GRID, linewidth=1.4, zorder=1)
+        axes.plot([begin, begin], [rows.get(rung.below, 0), y], color=style.GRID, linewidth=1.4, zorder=1)
         _whisker(axes, added, begin, y, absolute=absolute)
     axes.set_title(style.short(names.case_name(case, words)))
     axes.grid(axis="x")
     _axis(axes, words, absolute=absolute)
-    _texts(axes, rises, rows, absolute=absolute)
+    _texts(axes, rung_costs, rows, absolute=absolute)
 
 
 def _after(begin: float, added: float, *, absolute: bool) -> float:
@@ -95,17 +101,17 @@ def _axis(axes: Axes, words: Words, *, absolute: bool) -> None:
     axes.set_xlabel(words("figure.ladder.seconds" if absolute else "figure.ladder.ratio"))
 
 
-def _texts(axes: Axes, rises: Sequence[Rise], rows: dict[str, int], *, absolute: bool) -> None:
-    for rise in rises:
-        if absolute and rise.difference is not None:
-            sign = "+" if rise.difference.value > 0 else ""
-            text = sign + numbers.quantity(rise.difference.value, "s")
+def _texts(axes: Axes, rung_costs: Sequence[RungCost], rows: dict[str, int], *, absolute: bool) -> None:
+    for rung in rung_costs:
+        if absolute and rung.difference is not None:
+            sign = "+" if rung.difference.value > 0 else ""
+            text = sign + numbers.quantity(rung.difference.value, "s")
         else:
-            text = numbers.change(rise.cost.value)
+            text = numbers.change(rung.cost.value)
         axes.text(
             1.0,
-            rows[rise.runner],
-            f"{text}  n={rise.cost.n}",
+            rows[rung.runner],
+            f"{text}  n={rung.cost.n}",
             transform=axes.get_yaxis_transform(),
             ha="right",
             va="center",

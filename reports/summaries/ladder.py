@@ -9,15 +9,15 @@ from tare.results.record import BASE
 if TYPE_CHECKING:
     from tare.reports.model import Kind
     from tare.reports.text.words import Words
-    from tare.results.judgement.rungs import Rise
+    from tare.results.judgement.rungs import RungCost
     from tare.results.statistics.estimates import Estimate
 
 
-def rung_name(words: Words, rise: Rise) -> str:
+def rung_name(words: Words, rung: RungCost) -> str:
     """Name a rung as its runner's label does; the last one is marked as the full container."""
-    plus = "" if rise.below == BASE and ":" in rise.runner else "+"
-    full = "" if ":" in rise.runner else f" {words('ladder.full')}"
-    return f"{plus}{rise.rung}{full}"
+    plus = "" if rung.below == BASE and ":" in rung.runner else "+"
+    full = "" if ":" in rung.runner else f" {words('ladder.full')}"
+    return f"{plus}{rung.rung}{full}"
 
 
 def classify(given: Estimate, no_change: float) -> Kind:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tare.reports.model import ReportInput
     from tare.results.environment import KvmBaseline
     from tare.results.judgement.comparison import Comparison
-    from tare.results.judgement.rungs import Rise
+    from tare.results.judgement.rungs import RungCost
     from tare.results.record import Trial
 
 PLACE_CPU = "place.cpu"
@@ -142,13 +142,13 @@ class Summary:
         }
 
     @cached_property
-    def ladder(self) -> Mapping[CaseKey, tuple[Rise, ...]]:
+    def ladder(self) -> Mapping[CaseKey, tuple[RungCost, ...]]:
         """Case → what each rung adds to its primary metric, lowest rung first; cases with fewer than two rungs are left out."""
-        found: dict[CaseKey, list[Rise]] = defaultdict(list)
+        found: dict[CaseKey, list[RungCost]] = defaultdict(list)
         families: dict[CaseKey, str] = {}
-        for rise in self.given.rises:
-            found[case_of(rise)].append(rise)
-            families[case_of(rise)] = rise.family
+        for rung in self.given.rung_costs:
+            found[case_of(rung)].append(rung)
+            families[case_of(rung)] = rung.family
         ordered = sorted(found, key=lambda case: case_rank(families[case], case))
         return {case: tuple(found[case]) for case in ordered if len(found[case]) > 1}
 
@@ -181,7 +181,7 @@ def plain_names(given: ReportInput) -> ReportInput:
     They would lengthen every label and distinguish nothing; the page lists them once, from ``parameters``.
     """
     run = (trial for trial in given.trials if trial.outcome == "ok")
-    things: tuple[Trial | Comparison | Rise, ...] = (*run, *given.comparisons, *given.rises)
+    things: tuple[Trial | Comparison | RungCost, ...] = (*run, *given.comparisons, *given.rung_costs)
     sets: dict[str, set[CaseKey]] = defaultdict(set)
     for thing in things:
         sets[thing.workload].add(case_of(thing))
@@ -197,8 +197,9 @@ def plain_names(given: ReportInput) -> ReportInput:
             msgspec.structs.replace(c, parameters={}) if c.workload in parameters else c
             for c in given.comparisons
         ),
-        rises=tuple(
-            msgspec.structs.replace(r, parameters={}) if r.workload in parameters else r for r in given.rises
+        rung_costs=tuple(
+            msgspec.structs.replace(r, parameters={}) if r.workload in parameters else r
+            for r in given.rung_costs
         ),
         parameters=parameters,
     )

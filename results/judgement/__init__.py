@@ -1,1 +1,1 @@
-"""From samples to verdicts: rules, thresholds, gates and their calibration."""
+"""Judge series: rules, thresholds, verdicts, gates, and the calibration of all of them."""

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from tare.results.errors import ResultError
-from tare.results.judgement.fairness import left_out, refusal, unlike_fields
+from tare.results.judgement.fairness import count_left_out, reason_to_refuse, run_differences
 from tare.results.judgement.pairs import (
     Criteria,
     Pair,
     compare_pair,
     context_notes,
-    counted_out,
     exception_note,
     noise_floors,
     refused,
+    trial_notes,
 )
 from tare.results.judgement.thresholds import DEFAULT_THRESHOLD, Thresholds
 from tare.results.statistics.series import (
@@ -83,7 +83,7 @@ def compare_runs(
     """
     base, head = (run if isinstance(run, RunFrame) else read_frame(run) for run in (base_run, head_run))
     criteria = Criteria.make(threshold, confidence, spread)
-    unlike = unlike_fields(base, head)
+    unlike = run_differences(base, head)
     if unlike and not allow_unlike:
         raise UnlikeRunsError(
             f"{_title(base)} and {_title(head)} are not alike: {'; '.join(unlike)}. "
@@ -98,7 +98,7 @@ def compare_runs(
             continue
         comparison = _compare(sides, subject, other, unlike, criteria)
         changed = (subject.unit, subject.direction) != (other.unit, other.direction)
-        why_not = refusal(subject, other)
+        why_not = reason_to_refuse(subject, other)
         if why_not and (changed or not allow_unlike):
             comparison = refused(comparison, why_not)
         found.append(comparison)
@@ -118,7 +118,7 @@ class _Side:
     @classmethod
     def make(cls, frame: RunFrame, criteria: Criteria) -> Self:
         series = good_series(frame)
-        return cls(frame, series, noise_floors(series, criteria), left_out(frame))
+        return cls(frame, series, noise_floors(series, criteria), count_left_out(frame))
 
     def judged(self) -> set[SeriesKey]:
         return {key for key, one in self.series.items() if one.direction != "none" and not key.control}
@@ -129,13 +129,13 @@ def _compare(
 ) -> Comparison:
     """Compare one series of the head with that of the base."""
     key, manifest = subject.key, sides[0].frame.manifest
-    threshold, reason = criteria.thresholds.of(key.workload, key.runner, key.metric)
+    threshold, reason = criteria.thresholds.for_series(key.workload, key.runner, key.metric)
     notes = (
         *(f"the runs differ in {text}" for text in unlike),
         *context_notes(subject, other),
         *exception_note(reason),
-        *counted_out(sides[0].counts, key, "base"),
-        *counted_out(sides[1].counts, key, "head"),
+        *trial_notes(sides[0].counts, key, "base"),
+        *trial_notes(sides[1].counts, key, "head"),
     )
     pair = Pair(
         subject,

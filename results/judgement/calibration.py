@@ -1,12 +1,12 @@
-"""How often the judgement errs on one host: rates from a calibration run, by metric and number of blocks.
+"""Compute error rates of the verdicts on one host from a calibration run, by metric and number of blocks.
 
-A calibration run holds, block by block, a thing (``base``), the same thing under another name (``twin``) and the same
-with a known share of work more (``+5%``). Each stretch of so many consecutive blocks is a comparison as ``tare ab``
-makes it; stretches keep the order of blocks, so that drift and autocorrelation stay in them. Overlapping stretches are
-taken, to use the data well: :attr:`Rate.distinct` says how many do not overlap, and so how sure a rate is.
+A calibration run measures in each block the base, the same work under another name (``twin``), and the same work with a
+known share of additional work (``+5%``). Each stretch of consecutive blocks is judged like a comparison of ``tare ab``;
+stretches keep the order of blocks, so that they contain drift and autocorrelation. Stretches overlap, to use the data
+well: :attr:`Rate.distinct` is the number that do not, and tells how precise a rate is.
 
-False alarms are also counted after *relabelling*: base and twin of a block are exchangeable, so swapping them by a coin
-makes another A/A comparison of the same noise. That many more comparisons show rates that few stretches cannot.
+False alarms are also counted after *relabelling*: base and twin of a block are exchangeable, so swapping them at random
+makes another A/A comparison of the same noise. The many comparisons made so show rates that few stretches cannot.
 """
 
 from __future__ import annotations
@@ -19,10 +19,9 @@ import msgspec
 import numpy as np
 
 from tare.results.errors import ResultError
-from tare.results.judgement.levels import BASE, share_of
+from tare.results.judgement.levels import BASE_LEVEL, injected_share
 from tare.results.judgement.rule import judge
-from tare.results.record import BASE as BARE
-from tare.results.record import CONTROL_SUFFIX, CPU_TIME
+from tare.results.record import BASE, CONTROL_SUFFIX, CPU_TIME
 from tare.results.statistics.series import good_series, paired_log_ratio
 from tare.results.tables.frame import read_frame
 
@@ -36,71 +35,92 @@ if TYPE_CHECKING:
     from tare.results.storage.load import Run
 
 FORMAT = 1
+"""Version of the stored file."""
 CONFIDENCE = 0.95
+"""Confidence level of the intervals."""
 COUNTS = (10, 20, 40, 60, 100, 150, 200, 300, 400, 600)
-"""Numbers of blocks that rates are given for."""
+"""Numbers of blocks for which rates are computed."""
 RELABELLED = 400
 """Comparisons made by relabelling, for each series and number of blocks."""
 OVERLAP = 4
-"""A new stretch begins after this part of a stretch."""
+"""Stretches that hold each block: a new one begins after a quarter of the one before."""
 
 JUDGED = ("command.seconds", "launch.total", CPU_TIME)
-"""Metrics that have rates of their own."""
+"""Metrics for which rates are computed."""
 
-AGAIN = BASE + CONTROL_SUFFIX
-"""The level under which the base's second measurement is stored."""
+AGAIN = BASE_LEVEL + CONTROL_SUFFIX
+"""Level of the second measurement of the base."""
 
 
 class Rate(msgspec.Struct, frozen=True, kw_only=True):
-    """Verdicts of many comparisons of one kind."""
+    """Counts of verdicts in many comparisons of one kind."""
 
     workload: str
     runner: str
     metric: str
     share: float
-    """Injected: 0 for A/A."""
+    """Share of additional work: 0.05 is 5 %, 0 an A/A comparison."""
     blocks: int
+    """Blocks of each comparison."""
     comparisons: int
+    """Number of comparisons."""
     distinct: int
-    """Of them, how many could be made without using a block twice."""
+    """Number of comparisons that could be made without using a block twice."""
     relabelled: bool
+    """The comparisons were made by relabelling base and twin."""
     worse: int
+    """Number of comparisons with this verdict; likewise the next three."""
     better: int
     same: int
     undecided: int
     half_width: float
-    """Median half-width of the intervals, as a relative difference."""
+    """Median half-width of the intervals, as a relative difference: 0.01 is ±1 %."""
     mean_5: int
-    """Called worse by the rule ``mean:5%`` of pytest-benchmark."""
+    """Number of comparisons called worse by pytest-benchmark's rule ``mean:5%``."""
     mean_150: int
-    """Called worse by a threshold of 150 %."""
+    """Number of comparisons called worse by a threshold of 150 %, as github-action-benchmark has it."""
 
     @property
     def found(self) -> float:
-        """Share of the comparisons called worse: false alarms at share 0, else power."""
+        """Share of the comparisons called worse: the rate of false alarms if no work was added, else the power."""
         return self.worse / self.comparisons
 
     @property
     def false_calls(self) -> float:
-        """Share called worse or better."""
+        """Share of the comparisons called worse or better."""
         return (self.worse + self.better) / self.comparisons
 
 
 class Calibration(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of a host class."""
+    """Error rates that were measured on a host class."""
 
     format: int
+    """Version of the file; see :data:`FORMAT`."""
     host_class: str
     created: str
+    """Time of the calibration run, ISO 8601 UTC."""
     run: str
+    """Id of the calibration run."""
     threshold: float
+    """Relative difference that matters, with which verdicts were formed."""
     blocks: int
+    """Number of blocks of the calibration run."""
     rates: list[Rate]
     load: list[float] = []
-    """The host's load averages when it began and when it ended."""
+    """Load averages of the host over one minute, when the run began and when it ended; empty if not known."""
 
     def rate(self, metric: str, share: float, blocks: int, runner: str = "") -> Rate | None:
-        """The rate measured with the most blocks not above ``blocks``; the worst of the runners if none is named."""
+        """Find the rate that was measured with the most blocks not above ``blocks``.
+
+        Args:
+            metric: Name of the metric.
+            share: Share of additional work; 0 for false alarms, of which the relabelled ones are taken.
+            blocks: Number of blocks of the comparison that the rate is wanted for.
+            runner: Label of the runner; if empty, the runner with the worst rate.
+
+        Returns:
+            The rate; ``None`` if nothing fits.
+        """
         fitting = [
             r
             for r in self.rates
@@ -117,21 +137,26 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
         return min(chosen, key=lambda r: r.found) if share else max(chosen, key=lambda r: r.found)
 
 
-class Trio(NamedTuple):
-    """What is compared: two things, and the base measured again."""
+class _Sides(NamedTuple):
+    """The series of one comparison."""
 
     base: Series
     head: Series
     again: Series | None
+    """Second measurement of the base; ``None`` if there is none."""
 
 
 def path_in(folder: Path) -> Path:
-    """Where a host class' calibration is kept, in its folder."""
+    """Return the path of the calibration in the folder of a host class."""
     return folder / "calibration.json"
 
 
 def read_calibration(path: Path) -> Calibration | None:
-    """The stored calibration, or nothing where there is none of this format."""
+    """Read a stored calibration; ``None`` if there is none, or none of this format.
+
+    Raises:
+        ResultError: the file is damaged or cannot be read.
+    """
     try:
         found = msgspec.json.decode(path.read_bytes(), type=Calibration)
     except FileNotFoundError:
@@ -144,7 +169,11 @@ def read_calibration(path: Path) -> Calibration | None:
 
 
 def write_calibration(calibration: Calibration, path: Path) -> None:
-    """Store it, whole or not at all."""
+    """Store a calibration atomically.
+
+    Raises:
+        ResultError: the file cannot be written.
+    """
     draft = path.with_suffix(".tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -155,34 +184,41 @@ def write_calibration(calibration: Calibration, path: Path) -> None:
 
 
 def rates(run: Run, threshold: float, *, seed: int, counts: Sequence[int] = COUNTS) -> list[Rate]:
-    """All rates of a calibration run; series are told apart by :func:`identity`."""
+    """Compute all rates of a calibration run.
+
+    Args:
+        run: The calibration run.
+        threshold: Relative difference that matters.
+        seed: Seed of the relabelling.
+        counts: Numbers of blocks; those larger than the run are left out.
+    """
     random = np.random.default_rng(seed)
     groups: dict[tuple[str, str, str], dict[str, Series]] = {}
     for key, series in good_series(read_frame(run)).items():
         if key.metric in JUDGED:
-            workload, runner, level = identity(key.workload, key.runner)
+            workload, runner, level = split_level(key.workload, key.runner)
             groups.setdefault((workload, runner, key.metric), {})[level] = series
     found: list[Rate] = []
     for (workload, runner, metric), levels in groups.items():
         # As in `tare ab`: the base is measured again, on bare metal or as a variant, and gives the floor.
-        again = levels.get(AGAIN) or groups.get((workload, BARE, metric), {}).get(AGAIN)
+        again = levels.get(AGAIN) or groups.get((workload, BASE, metric), {}).get(AGAIN)
         for level, head in levels.items():
-            if BASE not in levels or level in {BASE, AGAIN}:
+            if BASE_LEVEL not in levels or level in {BASE_LEVEL, AGAIN}:
                 continue
-            trio = Trio(levels[BASE], head, again)
-            share = share_of(level)
+            sides = _Sides(levels[BASE_LEVEL], head, again)
+            share = injected_share(level)
             for blocks in counts:
                 for relabelled in (False, True) if not share else (False,):
-                    made = _comparisons(trio, blocks, threshold, random if relabelled else None)
+                    made = _comparisons(sides, blocks, threshold, random if relabelled else None)
                     if made:
                         found.append(
-                            _rate(made, workload, runner, metric, share, blocks, len(trio.base.block))
+                            _rate(made, workload, runner, metric, share, blocks, len(sides.base.block))
                         )
     return found
 
 
-def identity(workload: str, runner: str) -> tuple[str, str, str]:
-    """Workload, runner and level of a series: levels are workloads (``cpu+5%``) or variants (``bare@+5%``)."""
+def split_level(workload: str, runner: str) -> tuple[str, str, str]:
+    """Return a series' workload, runner and level, which is in the workload's name or in the runner's (``bare@+5%``)."""
     again = CONTROL_SUFFIX if runner.endswith(CONTROL_SUFFIX) else ""
     runner = runner.removesuffix(CONTROL_SUFFIX)
     plain, sign, level = runner.partition("@")
@@ -199,10 +235,10 @@ class _Made(NamedTuple):
 
 
 def _comparisons(
-    trio: Trio, blocks: int, threshold: float, random: np.random.Generator | None
+    sides: _Sides, blocks: int, threshold: float, random: np.random.Generator | None
 ) -> list[_Made]:
     made = []
-    for part in _stretches(trio, blocks, random):
+    for part in _stretches(sides, blocks, random):
         cost = _ratio(part.head, part.base)
         floor = _ratio(part.again, part.base) if part.again is not None else None
         if cost is None:
@@ -218,16 +254,16 @@ def _ratio(subject: Series, base: Series) -> LogRatio | None:
     return paired_log_ratio(subject, base, CONFIDENCE)
 
 
-def _stretches(trio: Trio, blocks: int, random: np.random.Generator | None) -> Iterator[Trio]:
-    common = np.intersect1d(trio.base.block, trio.head.block)
-    if trio.again is not None:
-        common = np.intersect1d(common, trio.again.block)
+def _stretches(sides: _Sides, blocks: int, random: np.random.Generator | None) -> Iterator[_Sides]:
+    common = np.intersect1d(sides.base.block, sides.head.block)
+    if sides.again is not None:
+        common = np.intersect1d(common, sides.again.block)
     last = len(common) - blocks
     if last < 0:
         return
     step = max(1, blocks // OVERLAP)
     starts = range(0, last + 1, step) if random is None else random.integers(0, last + 1, RELABELLED)
-    base, head, again = (None if s is None else _only(s, common) for s in trio)
+    base, head, again = (None if s is None else _only(s, common) for s in sides)
     if base is None or head is None:
         return
     for start in starts:
@@ -235,7 +271,7 @@ def _stretches(trio: Trio, blocks: int, random: np.random.Generator | None) -> I
         one, other = _cut(base, rows), _cut(head, rows)
         if random is not None:
             one, other = _swapped(one, other, random.random(blocks) < 0.5)
-        yield Trio(one, other, None if again is None else _cut(again, rows))
+        yield _Sides(one, other, None if again is None else _cut(again, rows))
 
 
 def _only(series: Series, blocks: NDArray[np.int32]) -> Series:
@@ -280,7 +316,7 @@ def _rate(
 
 
 def blocks_for(found: Sequence[Rate], power: float) -> int | None:
-    """The fewest blocks from which on the share found stays at ``power`` or above."""
+    """Return the smallest number of blocks from which on the power stays at ``power`` or above; ``None`` if none is."""
     enough = None
     for rate in sorted(found, key=lambda r: r.blocks):
         if rate.found < power:
@@ -290,24 +326,28 @@ def blocks_for(found: Sequence[Rate], power: float) -> int | None:
     return enough
 
 
-class Quote(NamedTuple):
-    """What a calibration says of comparisons of one metric with about so many blocks."""
+class ExpectedRates(NamedTuple):
+    """Error rates to expect of comparisons of one metric."""
 
     metric: str
     blocks: int
-    """Of the rates: the largest calibrated number not above what was asked for."""
+    """Number of blocks that the rates were measured with."""
     false_alarms: float
+    """Share of comparisons called worse though nothing differs; the worst of the runners."""
     found: dict[float, float]
-    """Injected share → share of the comparisons that found it; the worst of the runners."""
+    """Share of additional work → share of the comparisons that found it; the worst of the runners."""
 
 
-def quotes(calibration: Calibration, blocks: int) -> list[Quote]:
-    """What is known of each calibrated metric for comparisons with so many blocks."""
+def expected_rates(calibration: Calibration, blocks: int) -> list[ExpectedRates]:
+    """Return the rates to expect of comparisons with so many blocks, one for each calibrated metric.
+
+    They were measured with the largest calibrated number of blocks that is not above ``blocks``.
+    """
     shares = sorted({rate.share for rate in calibration.rates if rate.share})
-    told = []
+    rates_by_metric = []
     for metric in JUDGED:
         false = calibration.rate(metric, 0.0, blocks)
         found = {s: rate.found for s in shares if (rate := calibration.rate(metric, s, blocks)) is not None}
         if false is not None and found:
-            told.append(Quote(metric, false.blocks, false.found, found))
-    return told
+            rates_by_metric.append(ExpectedRates(metric, false.blocks, false.found, found))
+    return rates_by_metric

@@ -1,4 +1,4 @@
-"""What a comparison says: estimates with intervals, and one of four verdicts."""
+"""Define the result of a comparison: estimates with intervals, and one of four verdicts."""
 
 from __future__ import annotations
 
@@ -11,48 +11,55 @@ from tare.results.statistics.estimates import Estimate  # noqa: TC001
 from tare.results.statistics.symptoms import Symptom  # noqa: TC001
 
 Verdict = Literal["better", "worse", "same", "undecided"]
-"""``same`` is a finding (the interval lies inside the threshold), ``undecided`` is the lack of one."""
+"""``same`` is a finding: the whole interval lies within the threshold. ``undecided`` is the lack of a finding."""
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
-    """One metric of one workload under one runner, against a base (within a run: ``bare``)."""
+    """One metric of one workload under one runner, compared with a base (within a run: ``bare``)."""
 
     workload: str
     family: str
     parameters: dict[str, Any]
+    """Parameters of the workload that tell its cases apart."""
     metric: str
     unit: str
+    """Unit of both values; see :attr:`tare.results.record.Metric.unit`."""
     direction: Direction
     clock: str
+    """Clock of the subject's values; see :attr:`tare.results.record.Metric.clock`."""
     primary: bool
+    """The workload is judged by this metric."""
     runner: str
     accelerator: Accelerator
     base: str
-    """Label of the base runner; between runs, ``<run>:<runner>``."""
+    """Name of the base: a runner's label, ``<workload>:<runner>`` between versions, ``<run>:<runner>`` between runs."""
     subject_value: Estimate
     """Median of the subject, in ``unit``."""
     base_value: Estimate
     """Median of the base, in ``unit``."""
     cost: Estimate
-    """Oriented ratio, paired by block: above 1 the subject costs more, whatever the metric's direction
-    (``subject/base`` for ``lower``, ``base/subject`` for ``higher``)."""
+    """Oriented ratio, paired by block within a run: above 1 the subject costs more, whatever the metric's direction
+    (``subject/base`` for ``lower``, ``base/subject`` for ``higher``). NaN where no ratio can be formed."""
     floor: Estimate | None
-    """The same ratio between the two identical measurements of the base (A/A): the noise floor."""
+    """Noise floor: the same ratio between two identical measurements of the base (A/A); ``None`` if it was measured once.
+    """
     threshold: float
-    """Relative difference that matters in practice; fixed before measuring."""
+    """Relative difference that matters in practice, fixed before measuring: 0.02 is 2 %."""
     verdict: Verdict
     because: str
-    """One sentence: why this verdict."""
+    """Reason of the verdict, one sentence."""
     notes: tuple[str, ...] = ()
-    """Fairness notes: context that differs between subject and base; and what was left out, counted."""
+    """Fairness notes: differences in how both sides were measured, and counts of trials that were left out."""
     refused: bool = False
-    """The two sides are unlike, so no verdict was formed (``undecided``); ``because`` names the difference."""
+    """No verdict was formed (``undecided``), because the two sides are unlike; ``because`` names the difference."""
     symptoms: tuple[Symptom, ...] = ()
-    """What is odd about the values; only looked for in primary metrics. Their texts are among the notes."""
+    """Symptoms of strained assumptions, of primary metrics only. Their texts are among the notes as well."""
     p_worse: float = 1.0
     """One-sided p-value against "costs at most the threshold more"."""
     p_better: float = 1.0
     """One-sided p-value against "costs at most the threshold less"."""
     fine_p_worse: float = 1.0
-    """As ``p_worse``, by Student's t where ranks of few units know only coarse p-values: for many comparisons."""
+    """``p_worse``, but by Student's t where there are so few units that rank tests have only coarse p-values. For
+    corrections over many comparisons."""
     fine_p_better: float = 1.0
+    """``p_better``, in the same way."""

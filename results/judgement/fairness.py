@@ -1,4 +1,4 @@
-"""What must be alike, what was left out: the facts that stand beside a comparison."""
+"""Find the differences that make a comparison unfair or impossible, and count the trials that it leaves out."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ Case = tuple[str, str, str]
 """Workload, parameters (canonical JSON), runner."""
 
 ADMITTED, NONE = "limitations", "none"
-"""The fact in which a place says what it could not do as asked, and its value where there is nothing to say."""
+"""Name of the fact that lists what a place could not do as asked, and its value if there is nothing to list."""
 
 
-def refusal(subject: Series, other: Series) -> str:
-    """Say why two series of different runs may not be compared, or nothing."""
+def reason_to_refuse(subject: Series, other: Series) -> str:
+    """Return why two series of different runs must not be compared; empty if they may."""
     if (subject.unit, subject.direction) != (other.unit, other.direction):
         return f"unit or direction changed from {other.unit}, {other.direction} to {subject.unit}, {subject.direction}"
     return "; ".join(context_differences(subject, other))
 
 
 def context_differences(subject: Series, other: Series) -> list[str]:
-    """``field: base → subject`` for each fact that differs; a fact that varied inside a side lists its values."""
+    """List the facts that differ as ``field: base → subject``; a fact that varied within a side lists its values."""
     here, there = _facts(subject.context), _facts(other.context)
     return _differences(there, here, here.keys() | there.keys())
 
 
-def unfairness(subject: Series, other: Series) -> list[str]:
-    """Likewise, for two places of one run.
+def unfair_differences(subject: Series, other: Series) -> list[str]:
+    """List the facts that differ between two series of one run, as :func:`context_differences` does.
 
-    Between unlike kinds of place only what both have can differ unfairly, and what a place admits as its limitations:
-    that a container has no hypervisor is what it is, not a difference in how it was measured.
+    Between places of different kinds only facts that both have count, and the limitations that a place admits: that a
+    container has no hypervisor is its nature, not a difference in how it was measured.
     """
     here, there = _facts(subject.context), _facts(other.context)
     if _kind(subject.key.runner) == _kind(other.key.runner):
@@ -59,7 +59,7 @@ def _differences(there: Mapping[str, str], here: Mapping[str, str], names: Itera
 
 
 def _kind(runner: str) -> str:
-    """Without variant, version and accelerator."""
+    """Strip variant, version and accelerator from a runner's label."""
     return re.split(r"[:@(]", runner, maxsplit=1)[0]
 
 
@@ -86,19 +86,22 @@ def _text(value: object) -> str:
 
 
 SYNCS, FLUSHES = "fio.fsync.count", "guest_disk.flushes"
-"""Metrics: how often a job waited for durability, and how often its guest's disk was flushed meanwhile."""
+"""Names of metrics: a job's calls of fsync and fdatasync, and the flushes of its guest's disk meanwhile."""
 
-_ALL = 0.99
+_ENOUGH_FLUSHES = 0.99
+"""Share of a job's calls that must have become flushes."""
 
 
-def durability(series: Mapping[SeriesKey, Series], subject: Series, verdict: Verdict) -> tuple[str, ...]:
-    """Doubts that what a guest calls durable is so, for the comparisons of its disk workloads.
+def durability_doubts(
+    series: Mapping[SeriesKey, Series], subject: Series, verdict: Verdict
+) -> tuple[str, ...]:
+    """Note doubts that data which a guest calls durable are so; for comparisons of disk workloads.
 
     Args:
-        series: All of the run's.
-        subject: A guest's.
-        verdict: Of its comparison with the base; ``better`` than the device below it nothing honest can be, unless it
-            asks less of it.
+        series: All series of the run.
+        subject: Series that was judged; without doubts unless it is a guest's, of a disk workload.
+        verdict: Verdict of its comparison with the base. A guest's disk can hardly be better than the device that it
+            lies on, unless it asks less of it.
     """
     if subject.accelerator == "none" or subject.family != "disk":
         return ()
@@ -108,30 +111,30 @@ def durability(series: Mapping[SeriesKey, Series], subject: Series, verdict: Ver
         found.append("durability: not checked, because the VMM does not count its flushes")
     elif syncs is not None and flushes is not None:
         asked, done = float(syncs.value.sum()), float(flushes.value.sum())
-        if done < _ALL * asked:
+        if done < _ENOUGH_FLUSHES * asked:
             found.append(
                 f"durability: only {done:.0f} flushes of the guest's disk for {asked:.0f} calls of fdatasync:"
-                " what it calls durable is not"
+                " data that it calls durable may be lost"
             )
     if verdict == "better":
         found.append(
-            "durability: the guest is faster than the file system that its disk lies on: look at its cache mode,"
-            " and at what the host does on fdatasync"
+            "durability: the guest is faster than the file system that holds its disk: check its cache mode,"
+            " and what the host does on fdatasync"
         )
     return tuple(found)
 
 
-def unlike_fields(base: RunFrame, head: RunFrame) -> tuple[str, ...]:
-    """``field: base → head`` for each fact of the runs' contexts that differs; and a quick base."""
+def run_differences(base: RunFrame, head: RunFrame) -> tuple[str, ...]:
+    """List the facts of the runs' contexts that differ as ``field: base → head``, and a base that is a quick run."""
     there, here = (dict(_flat(frame.manifest.context)) for frame in (base, head))
     differing = _differences(there, here, there.keys() | here.keys())
     if base.manifest.mode == "quick":
-        differing.insert(0, "mode: the base is a quick run, which is never a baseline")
+        differing.insert(0, "mode: the base is a quick run, which cannot be a baseline")
     return tuple(differing)
 
 
-def left_out(frame: RunFrame) -> dict[Case, dict[str, int]]:
-    """Trials of each case that give no value: by outcome, and warm-ups."""
+def count_left_out(frame: RunFrame) -> dict[Case, dict[str, int]]:
+    """Count the trials of each case that give no value: by outcome, and warm-ups."""
     trials = frame.trials[~frame.trials["control"].to_numpy()]
     sizes = trials.groupby(
         ["workload", "parameters", "runner", "outcome", "warmup"], observed=True, sort=False, as_index=False
@@ -145,8 +148,8 @@ def left_out(frame: RunFrame) -> dict[Case, dict[str, int]]:
     return counts
 
 
-def count_notes(counts: dict[str, int] | None, side: str) -> tuple[str, ...]:
-    """``2 failed trials of the head left out``; ``side`` may be empty."""
+def left_out_notes(counts: dict[str, int] | None, side: str) -> tuple[str, ...]:
+    """Describe counted trials as ``2 failed trials of the head left out``; ``side`` names the run, or is empty."""
     if not counts:
         return ()
     of = f" of the {side}" if side else ""

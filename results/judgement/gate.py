@@ -1,4 +1,4 @@
-"""The gate for CI: which comparisons stop a change, which are news, which say nothing."""
+"""Sort comparisons for CI: regressions stop a change, improvements are news, the rest is shown."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """Comparisons by what they mean for a change; together they are all that were given."""
+    """Comparisons sorted by their meaning for a change; every comparison is in exactly one field."""
 
     regressions: tuple[Comparison, ...]
     improvements: tuple[Comparison, ...]
@@ -23,19 +23,25 @@ class Gate:
 
     @property
     def passed(self) -> bool:
-        """No regression was found. What is undecided does not stop a change, but is shown."""
+        """True if there is no regression: undecided comparisons do not stop a change."""
         return not self.regressions
 
 
 def judged(
     comparisons: Iterable[Comparison], *, primary_only: bool, also: Collection[str] = ()
 ) -> list[Comparison]:
-    """Those that a change is judged by: the primary metrics and those named in ``also``, or all."""
+    """Return the comparisons that a change is judged by.
+
+    Args:
+        comparisons: All comparisons.
+        primary_only: Take only primary metrics and those named in ``also``.
+        also: Names of further metrics.
+    """
     return [c for c in comparisons if c.primary or not primary_only or c.metric in also]
 
 
 def gate(comparisons: Iterable[Comparison]) -> Gate:
-    """Sort comparisons."""
+    """Sort comparisons by verdict, refused ones apart."""
     chosen = list(comparisons)
     return Gate(
         regressions=tuple(c for c in chosen if c.verdict == "worse"),

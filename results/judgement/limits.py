@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from tare.results.record import Manifest
 
 OVER = 1.2
-"""Use of CPUs or I/O beyond the limit that is not yet called one: probes are short, and quotas work in periods."""
+"""Largest use of CPUs or I/O, as a multiple of the limit, that is no deviation: probes are short, and quotas work in
+periods."""
 UNDER = 0.8
-"""Where so little of the given CPUs was got, the limit was not even reached."""
+"""Share of the given CPUs below which a job did not reach its limit, so that the limit was not tested."""
 _MIB = 1 << 20
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 import msgspec
 
 from tare.results.judgement.comparison import Comparison
-from tare.results.judgement.fairness import count_notes, unfairness
+from tare.results.judgement.fairness import left_out_notes, unfair_differences
 from tare.results.judgement.rule import judge
 from tare.results.judgement.thresholds import Thresholds
 from tare.results.record import CONTROL_SUFFIX
@@ -150,7 +150,7 @@ def refused(comparison: Comparison, why: str) -> Comparison:
 
 def context_notes(subject: Series, base: Series) -> tuple[str, ...]:
     """List what differs in how two series were measured, their clocks included."""
-    notes = unfairness(subject, base)
+    notes = unfair_differences(subject, base)
     if subject.clock != base.clock:
         notes.append(f"clock: {base.clock or 'none'} → {subject.clock or 'none'}")
     return tuple(notes)
@@ -168,9 +168,9 @@ def pairing_notes(cost: LogRatio | None) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def counted_out(counts: Mapping[Case, dict[str, int]], key: SeriesKey, side: str = "") -> tuple[str, ...]:
+def trial_notes(counts: Mapping[Case, dict[str, int]], key: SeriesKey, side: str = "") -> tuple[str, ...]:
     """Describe the trials of a series that gave no value; ``side`` names the run if there are two."""
-    return count_notes(counts.get((key.workload, key.parameters, key.runner)), side)
+    return left_out_notes(counts.get((key.workload, key.parameters, key.runner)), side)
 
 
 def exception_note(reason: str) -> tuple[str, ...]:

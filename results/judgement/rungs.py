@@ -1,7 +1,7 @@
-"""The isolation ladder's own numbers: what each rung adds to the one below it, paired inside each block.
+"""Compute what each rung of the isolation ladder adds to the one below it, paired inside each block.
 
-Against ``bare`` a rung's cost is everything that was piled up so far; its own part would be the difference of two
-such numbers, with both their errors. Measured side by side in the same blocks, the two containers give it directly.
+Compared with ``bare``, a rung costs what all rungs up to it cost together. Its own part, as the difference of two such
+numbers, would have the errors of both. Two rungs measured in the same blocks give it directly.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 
 from tare.results.record import Direction  # noqa: TC001
-from tare.results.statistics import estimates as statistics
+from tare.results.statistics import estimates
 from tare.results.statistics.estimates import Estimate  # noqa: TC001 - msgspec reads annotations at run time
 from tare.results.statistics.series import good_series, median_of, paired_log_ratio
 
@@ -26,17 +26,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """A runner that stands on a rung, as the record knows it."""
+    """A rung of the isolation ladder and the runner that stands on it."""
 
     runner: str
+    """Label of the runner."""
     rung: str
+    """Name of the rung."""
     position: int
-    """In the ladder's order; the branches of a rung come behind it."""
+    """Position on the ladder, from the ground up; the branches of a rung follow it."""
     below: tuple[str, ...]
     """Runners on the rungs below, nearest first; the last one is the base."""
 
 
-class Rise(msgspec.Struct, frozen=True, kw_only=True):
+class RungCost(msgspec.Struct, frozen=True, kw_only=True):
     """Cost that one rung adds to one workload's metric."""
 
     workload: str
@@ -52,12 +54,12 @@ class Rise(msgspec.Struct, frozen=True, kw_only=True):
     value: Estimate
     """Median on this rung, in ``unit``."""
     difference: Estimate | None
-    """This rung minus the one below, in ``unit``, paired; ``None`` where an invocation holds several blocks: there the
-    ratio, which knows how to allow for that, is all that is said."""
+    """This rung minus the one below, in ``unit``, paired by block; ``None`` where an invocation holds several blocks,
+    because only the ratio allows for differences between invocations."""
     cost: Estimate
-    """Oriented ratio to the one below: above 1 it costs more."""
+    """Oriented ratio to the rung below: above 1 it costs more."""
     total: Estimate
-    """The same ratio to the base: all rungs so far."""
+    """Oriented ratio to the base: the cost of all rungs up to this one."""
 
 
 def rungs(manifest: Manifest) -> tuple[Rung, ...]:
@@ -70,10 +72,10 @@ def rungs(manifest: Manifest) -> tuple[Rung, ...]:
     return tuple(sorted(found, key=lambda one: (one.position, one.runner)))
 
 
-def climb(frame: RunFrame, *, confidence: float = 0.95) -> list[Rise]:
+def rung_costs(frame: RunFrame, *, confidence: float = 0.95) -> list[RungCost]:
     """Compare each rung with the nearest measured one below it, for every workload's primary metric.
 
-    A rung that was not measured with a workload, or has nothing below that was, is left out.
+    A rung is left out for workloads that it, or all below it, were not measured with.
     """
     series = good_series(frame)
     found = []
@@ -84,17 +86,19 @@ def climb(frame: RunFrame, *, confidence: float = 0.95) -> list[Rise]:
             lower = [series[k] for name in rung.below if (k := key._replace(runner=name)) in series]
             if not lower:
                 continue
-            if rise := _rise(rung, subject, lower[0], lower[-1], confidence):
+            if rise := _rung_cost(rung, subject, lower[0], lower[-1], confidence):
                 found.append(rise)
     return found
 
 
-def _rise(rung: Rung, subject: Series, below: Series, base: Series, confidence: float) -> Rise | None:
+def _rung_cost(
+    rung: Rung, subject: Series, below: Series, base: Series, confidence: float
+) -> RungCost | None:
     cost = paired_log_ratio(subject, below, confidence)
     total = paired_log_ratio(subject, base, confidence)
     if cost is None or total is None:
         return None
-    return Rise(
+    return RungCost(
         workload=subject.key.workload,
         family=subject.family,
         parameters=msgspec.json.decode(subject.key.parameters),
@@ -112,10 +116,10 @@ def _rise(rung: Rung, subject: Series, below: Series, base: Series, confidence: 
 
 
 def _difference(subject: Series, below: Series, confidence: float) -> Estimate | None:
-    """One value a block and side, as each invocation holds one; drift hits both and cancels."""
+    """Return the difference paired by block, which needs one value for each block and side; drift of the machine cancels."""
     if subject.nested or below.nested:
         return None
     _, here, there = np.intersect1d(subject.block, below.block, return_indices=True)
-    return statistics.one_sample(subject.value[here] - below.value[there], confidence).mapped(
+    return estimates.one_sample(subject.value[here] - below.value[there], confidence).mapped(
         float, confidence
     )

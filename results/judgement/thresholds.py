@@ -1,4 +1,4 @@
-"""How large a difference matters in practice, per series; each exception says why."""
+"""Read and find thresholds: the relative difference that matters, by series. Each exception has a reason."""
 
 from __future__ import annotations
 
@@ -21,16 +21,18 @@ _KEYS = ("workload", "runner", "metric")
 
 @dataclass(frozen=True, slots=True)
 class Exemption:
-    """A threshold of its own for the series that fit; patterns as in a shell (``*``, ``?``, ``[…]``)."""
+    """A threshold for the series that match its patterns, which are those of a shell (``*``, ``?``, ``[…]``)."""
 
     threshold: float
+    """Relative difference that matters: 0.02 is 2 %."""
     reason: str
+    """Why these series may differ more, or less, than others."""
     workload: str = "*"
     runner: str = "*"
     metric: str = "*"
 
     def fits(self, workload: str, runner: str, metric: str) -> bool:
-        """Whether it is meant for this series."""
+        """Return whether all three patterns match."""
         return (
             fnmatchcase(workload, self.workload)
             and fnmatchcase(runner, self.runner)
@@ -40,13 +42,13 @@ class Exemption:
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """The default and the exceptions to it; the last one that fits counts."""
+    """The default threshold and the exceptions to it; the last one that fits counts."""
 
     default: float = DEFAULT_THRESHOLD
     exceptions: tuple[Exemption, ...] = ()
 
-    def of(self, workload: str, runner: str, metric: str) -> tuple[float, str]:
-        """Return the threshold of a series, and the reason if it is an exception."""
+    def for_series(self, workload: str, runner: str, metric: str) -> tuple[float, str]:
+        """Return the threshold of a series, and its reason if it is an exception, else an empty text."""
         for exemption in reversed(self.exceptions):
             if exemption.fits(workload, runner, metric):
                 return exemption.threshold, exemption.reason
@@ -60,7 +62,7 @@ def read_thresholds(path: Path) -> Thresholds:
     ``reason`` and at least one of ``workload``, ``runner``, ``metric``.
 
     Raises:
-        ResultError: it cannot be read, or says something it may not.
+        ResultError: the file cannot be read, or its contents are not valid.
     """
     try:
         return parse_thresholds(path.read_text("utf-8"), str(path))

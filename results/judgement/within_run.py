@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tare.results.judgement.fairness import durability, left_out
+from tare.results.judgement.fairness import count_left_out, durability_doubts
 from tare.results.judgement.pairs import (
     Criteria,
     Pair,
     compare_pair,
     context_notes,
-    counted_out,
     exception_note,
     noise_floors,
     pairing_notes,
+    trial_notes,
 )
 from tare.results.judgement.thresholds import DEFAULT_THRESHOLD, Thresholds
 from tare.results.record import BASE
@@ -141,22 +141,22 @@ def _judged(
     matches: Iterable[_Match], series: Mapping[SeriesKey, Series], frame: RunFrame, criteria: Criteria
 ) -> list[Comparison]:
     """Judge each match; controls, and metrics of direction ``none``, are left out."""
-    counts = left_out(frame)
+    counts = count_left_out(frame)
     found = []
     for match in matches:
         subject, base, key = match.subject, match.base, match.subject.key
         if key.control or subject.direction == "none":
             continue
         cost = paired_log_ratio(subject, base, criteria.confidence, spread=criteria.spread)
-        threshold, reason = criteria.thresholds.of(key.workload, key.runner, key.metric)
+        threshold, reason = criteria.thresholds.for_series(key.workload, key.runner, key.metric)
         notes = (
             *context_notes(subject, base),
             *pairing_notes(cost),
-            *counted_out(counts, key),
+            *trial_notes(counts, key),
             *exception_note(reason),
         )
         pair = Pair(subject, base, match.label, cost, match.floor)
         comparison = compare_pair(pair, threshold, criteria.confidence, notes)
-        doubts = durability(series, subject, comparison.verdict) if comparison.primary else ()
+        doubts = durability_doubts(series, subject, comparison.verdict) if comparison.primary else ()
         found.append(msgspec.structs.replace(comparison, notes=(*comparison.notes, *doubts)))
     return found

@@ -1,1 +1,1 @@
-"""Estimates, intervals and checks of series: pure functions of samples."""
+"""Estimates, intervals and checks of series, as pure functions of samples."""

@@ -1,4 +1,4 @@
-"""Estimates with intervals: pure functions, seeds passed in, each with its source.
+"""Estimate centres, quantiles and shifts with intervals, as pure functions; seeds are passed in.
 
 ``docs/method.md`` gives the reasons for the choices and the simulations behind them.
 
@@ -33,51 +33,59 @@ if TYPE_CHECKING:
     """Maps samples on the last axis to numbers."""
 
 FEWEST = 3
-"""Fewer independent units than this give no interval at all."""
+"""Fewest independent units that give an interval."""
 
 FEWEST_BATCHES = 10
-"""Neighbours are not merged into fewer batches than this."""
+"""Fewest batches that :func:`decorrelated` leaves."""
 
 FEW_UNITS = 10
-"""From so many units on the ranks' p-values are fine."""
+"""Number of units from which on rank tests have p-values that are fine enough for many comparisons."""
 
 FINE_P = 0.001
-"""Among many comparisons no call could stand where the smallest p-value that ranks can give is larger than this."""
+"""Largest smallest p-value of a rank test with which a call can still stand among many comparisons."""
 
 
 def normal_quantile(p: float) -> float:
-    """Return the standard normal's quantile."""
+    """Return the quantile of the standard normal distribution at probability ``p``."""
     return float(special.ndtri(p))
 
 
 def t_quantile(freedom: float, p: float) -> float:
-    """Return the quantile of Student's t."""
+    """Return the quantile of Student's t with ``freedom`` degrees of freedom at probability ``p``."""
     return float(special.stdtrit(freedom, p))
 
 
 class Estimate(msgspec.Struct, frozen=True, kw_only=True):
-    """A number with its interval. ``low``/``high`` are ``None`` where too few samples allow none."""
+    """A number with its interval, as reports show it."""
 
     value: float
     low: float | None
+    """Lower limit; ``None`` where too few samples allow no interval."""
     high: float | None
+    """Upper limit; ``None`` where too few samples allow no interval."""
     confidence: float
+    """Confidence level of the interval: 0.95 is 95 %."""
     n: int
-    """Independent units behind it: blocks, or invocations where ``method`` says so."""
+    """Number of independent units: blocks, or invocations where ``method`` says so."""
     method: str
+    """Name of the method that formed the interval, for readers."""
 
 
 class Interval(NamedTuple):
-    """An estimate and its limits; both limits are ``None`` where too few units allow none."""
+    """An estimate and its limits, on the scale of the samples (often logarithmic)."""
 
     value: float
     low: float | None
+    """Lower limit; ``None`` where too few units allow no interval."""
     high: float | None
+    """Upper limit; ``None`` where too few units allow no interval."""
     n: int
+    """Number of independent units."""
     method: str
+    """Name of the method that formed the interval, for readers."""
 
     def mapped(self, function: Callable[[float], float], confidence: float) -> Estimate:
-        """Return it as an :class:`Estimate` on another scale; ``function`` increases."""
+        """Convert to an :class:`Estimate` on another scale by an increasing function, such as :func:`math.exp`."""
         low = None if self.low is None else function(self.low)
         high = None if self.high is None else function(self.high)
         return Estimate(
@@ -109,7 +117,7 @@ def quantile(values: ArrayLike, q: float, confidence: float) -> Interval:
 
 @lru_cache(maxsize=512)
 def _order_ranks(n: int, q: float, confidence: float) -> tuple[int, int]:
-    """Ranks, from 1, between which the quantile lies; below 1 or above ``n`` where the confidence is out of reach."""
+    """Return the ranks, from 1, between which the quantile lies; below 1 or above ``n`` if the confidence is out of reach."""
     tail = (1 - confidence) / 2
     # bdtr(k, n, q) = P(Binomial <= k). Lower rank l (from 1): P(Binomial < l) <= tail.
     below = special.bdtr(np.arange(0, n + 1), n, q)
@@ -143,7 +151,7 @@ def bca(
 ) -> Interval:
     """Return a bias-corrected and accelerated bootstrap interval (Efron, Tibshirani 1993, ch. 14).
 
-    Constant data give the degenerate interval (a textbook BCa divides zero by zero there), fewer than
+    Constant data give an interval of width 0 (the textbook's BCa divides zero by zero there), fewer than
     :data:`FEWEST` values none. ``statistic`` works on the last axis.
     """
     x = np.asarray(values, dtype=np.float64)
@@ -172,8 +180,8 @@ def one_sample(values: ArrayLike, confidence: float) -> Interval:
     The estimate is the Hodges-Lehmann one, the median of all pairwise means: 95 % as efficient as the mean
     under normal noise and unmoved by outliers. Its interval inverts Wilcoxon's signed-rank test, which is
     exact for *any* noise that hits both sides alike, because a difference of two exchangeable values is
-    symmetric about the true shift (Lehmann 1975, ch. 4). Too few units for that confidence (fewer than
-    6 for 95 %): Student's t interval, wide as it should be. Fewer than :data:`FEWEST`: none.
+    symmetric about the true shift (Lehmann 1975, ch. 4). Where there are too few units for that confidence (fewer than
+    6 for 95 %), it is Student's t interval, which is wide; with fewer than :data:`FEWEST` there is none.
     """
     x = np.asarray(values, dtype=np.float64)
     n = len(x)
@@ -193,8 +201,9 @@ def two_sample(base: ArrayLike, subject: ArrayLike, confidence: float) -> Interv
     """Return the shift from ``base`` to ``subject`` (unpaired, log values) with an interval.
 
     Hodges-Lehmann: the median of all differences; its interval inverts the Mann-Whitney test, exact for
-    any noise of the same shape on both sides (Lehmann 1975, ch. 2). Too few units for that confidence
-    (fewer than 4 v 4 for 95 %): Welch's t interval. Fewer than 3 on a side: none.
+    any noise of the same shape on both sides (Lehmann 1975, ch. 2). Where there are too few units for that confidence
+    (fewer than 4 on each side for 95 %), it is Welch's t interval; with fewer than :data:`FEWEST` on a side there is
+    none.
     """
     a, b = np.asarray(base, dtype=np.float64), np.asarray(subject, dtype=np.float64)
     n = min(len(a), len(b))
@@ -217,9 +226,10 @@ def two_sample(base: ArrayLike, subject: ArrayLike, confidence: float) -> Interv
 
 
 def one_sample_p(values: ArrayLike, shift: float, coarsest: float = 0.025) -> float:
-    """Return the one-sided p-value against "the centre is at most ``shift``": signed rank.
+    """Return the one-sided p-value against "the centre is at most ``shift``", by Wilcoxon's signed-rank test.
 
-    Where the smallest p-value of so few ranks is above ``coarsest``, Student's t gives it: by default below 6 units.
+    Where so few units have no rank p-value below ``coarsest`` (by default: fewer than 6), it is that of Student's t.
+    Fewer than :data:`FEWEST` units give 1.
     """
     x = batched(np.asarray(values, dtype=np.float64)) - shift
     n = len(x)
@@ -232,7 +242,11 @@ def one_sample_p(values: ArrayLike, shift: float, coarsest: float = 0.025) -> fl
 
 
 def two_sample_p(base: ArrayLike, subject: ArrayLike, shift: float, coarsest: float = 0.025) -> float:
-    """Return the one-sided p-value against "subject exceeds base by at most ``shift``"."""
+    """Return the one-sided p-value against "``subject`` exceeds ``base`` by at most ``shift``", by the Mann-Whitney test.
+
+    Where so few units have no rank p-value below ``coarsest`` (by default: fewer than 4 on each side), it is that of
+    Welch's t. Fewer than :data:`FEWEST` units on a side give 1.
+    """
     a = batched(np.asarray(base, dtype=np.float64))
     b = batched(np.asarray(subject, dtype=np.float64)) - shift
     if min(len(a), len(b)) < FEWEST:
@@ -252,9 +266,9 @@ def _t_p(centre: float, error: float, freedom: float) -> float:
 
 
 def batched(x: NDArray[np.float64], most: int = MOST_UNITS) -> NDArray[np.float64]:
-    """Merge neighbours into at most ``most`` medians, so that the cost of ranks stays bounded.
+    """Merge neighbours into at most ``most`` medians, so that the cost of rank statistics stays bounded.
 
-    Long series also tend to be autocorrelated; means of batches are the classic cure (Law, Kelton).
+    Long series also tend to be autocorrelated; batching is the classic remedy (Law, Kelton).
     """
     if len(x) <= most:
         return x
@@ -265,24 +279,25 @@ def batched(x: NDArray[np.float64], most: int = MOST_UNITS) -> NDArray[np.float6
 
 
 def decorrelated(x: NDArray[np.float64]) -> tuple[NDArray[np.float64], int]:
-    """Return batches of neighbours that are not alike, and their size; the values themselves if they are not.
+    """Merge neighbours into batches until batches are not correlated; return their medians and the size of a batch.
 
-    What the machine does for a while, neighbours share; taken as independent they give intervals that are too narrow.
-    Medians of batches, doubled until neighbours' rank correlation is not beyond chance, are nearly independent (Law,
-    Kelton). At least :data:`FEWEST_BATCHES` are left: a drift over the whole makes few units, and a wide interval.
+    Neighbouring blocks share what the machine did meanwhile; taken as independent they give intervals that are too
+    narrow. Medians of batches, doubled in size until the rank correlation of neighbours is no longer significant, are
+    nearly independent (Law, Kelton). At least :data:`FEWEST_BATCHES` are left: a drift over the whole run leaves few
+    units, and a wide interval. Values that are not correlated are returned as they are, with size 1.
     """
     size = 1
-    while len(x) >= 2 * FEWEST_BATCHES and _alike(x):
+    while len(x) >= 2 * FEWEST_BATCHES and _correlated(x):
         x = batched(x, len(x) // 2)
         size *= 2
     return x, size
 
 
-def _alike(x: NDArray[np.float64]) -> bool:
-    """Whether neighbours' ranks correlate beyond chance (one-sided, at 1 %)."""
+def _correlated(x: NDArray[np.float64]) -> bool:
+    """Return whether the ranks of neighbours correlate significantly (one-sided, at 1 %)."""
     ranks = np.argsort(np.argsort(x, kind="stable"), kind="stable") - (len(x) - 1) / 2
     squares = float(ranks @ ranks)
-    # Ties share no rank here; with constant values the order of the rows would be taken for a trend.
+    # Equal values get different ranks here, in the order of rows: constant values would look like a trend.
     if x.min() == x.max():
         return False
     return float(ranks[:-1] @ ranks[1:]) / squares > 2.33 / math.sqrt(len(x))
@@ -315,7 +330,7 @@ def _walsh(x: NDArray[np.float64]) -> NDArray[np.float64]:
 def _critical(
     tail: Callable[..., NDArray[np.float64]], sizes: tuple[int, ...], total: int, confidence: float
 ) -> int | None:
-    """Return how many of the sorted pairs to leave out at each end, ``None`` if none is too many already."""
+    """Return how many of the sorted pairs to leave out at each end; ``None`` if the confidence is out of reach."""
     allowed = (1 - confidence) / 2 + 1e-12
     count = int(np.searchsorted(tail(*sizes), allowed, side="right"))
     return None if count == 0 else min(count - 1, (total - 1) // 2)
@@ -327,7 +342,7 @@ def _smallest_p(tail: Callable[..., NDArray[np.float64]], sizes: tuple[int, ...]
 
 @lru_cache(maxsize=512)
 def _signed_rank_tail(n: int) -> NDArray[np.float64]:
-    """``P(W <= w)`` for w = 0, 1, … of Wilcoxon's signed-rank statistic without an effect."""
+    """Return ``P(W <= w)`` for w = 0, 1, … of Wilcoxon's signed-rank statistic under no effect."""
     top = n * (n + 1) // 2
     if n > EXACT_LIMIT:
         w = np.arange(top + 1)
@@ -341,7 +356,7 @@ def _signed_rank_tail(n: int) -> NDArray[np.float64]:
 
 @lru_cache(maxsize=512)
 def _rank_sum_tail(n: int, m: int) -> NDArray[np.float64]:
-    """``P(U <= u)`` for u = 0, 1, … of the Mann-Whitney statistic without an effect."""
+    """Return ``P(U <= u)`` for u = 0, 1, … of the Mann-Whitney statistic under no effect."""
     top = n * m
     if max(n, m) > EXACT_LIMIT:
         u = np.arange(top + 1)

@@ -1,9 +1,9 @@
-"""Series and their independent units: what the statistics are fed with.
+"""Form series of values from a run's tables, and ratios of two series.
 
-A series is one metric of one workload (with its parameters) under one runner. Its independent units are
-invocations where each holds several blocks, else blocks: two blocks of one invocation share whatever that
-opening of the place happened to get (memory layout, page placement, a neighbour), so counting them as
-independent is what makes false alarms (Kalibera, Jones 2013; measured in ``docs/method.md``).
+A series is one metric of one workload (with its parameters) under one runner. Its independent units are invocations
+where each of them holds several blocks, and blocks otherwise. Two blocks of one invocation share the conditions of that
+opening of the place (memory layout, page placement, other load), so counting them as independent causes false alarms
+(Kalibera, Jones 2013; measured in ``docs/method.md``).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from tare.results.statistics import estimates as statistics
+from tare.results.statistics import estimates
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,10 +24,11 @@ if TYPE_CHECKING:
     from tare.results.tables.frame import RunFrame
 
 INVOCATION_SPREAD = 0.03
-"""Relative standard deviation between invocations that is assumed where a run has too few of them to
-show it. 3 % is what recorded data of others show; see ``docs/method.md``."""
+"""Relative standard deviation between invocations, assumed where a run has too few of them to estimate it. The value
+comes from published data; see ``docs/method.md``."""
 
 Unit = Literal["block", "invocation"]
+"""Kind of the independent units."""
 
 
 class SeriesKey(NamedTuple):
@@ -35,15 +36,20 @@ class SeriesKey(NamedTuple):
 
     workload: str
     parameters: str
-    """Canonical JSON."""
+    """Parameters of the workload, as canonical JSON."""
     metric: str
     runner: str
+    """Label of the runner; that of a control ends with :data:`tare.results.record.CONTROL_SUFFIX`."""
     control: bool
+    """The series is the second, identical measurement of its runner (A/A)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """The good values of a series, warm-ups left out, in the order of blocks."""
+    """The values of a series from trials with outcome ``ok``, without warm-ups, in the order of blocks.
+
+    The three arrays have one entry for each value.
+    """
 
     key: SeriesKey
     family: str
@@ -53,30 +59,33 @@ class Series:
     primary: bool
     accelerator: Accelerator
     value: NDArray[np.float64]
+    """Values in ``unit``."""
     block: NDArray[np.int32]
+    """Number of the block of each value, ascending."""
     invocation: NDArray[np.int32]
+    """Number of the opening of the place of each value."""
     context: tuple[str, ...]
-    """The different contexts of its trials, canonical JSON."""
+    """The different contexts of the trials, as canonical JSON."""
 
     @property
     def invocations(self) -> int:
-        """How often the place was opened for these values."""
+        """Number of openings of the place for these values."""
         return _distinct(self.invocation)
 
     @property
     def nested(self) -> bool:
-        """Whether an invocation holds several blocks."""
+        """True if an invocation holds several blocks."""
         return self.invocations < _distinct(self.block)
 
 
 def _distinct(numbers: NDArray[np.int32]) -> int:
-    """How many different ones. They nearly always ascend, and then need no set of them."""
+    """Return how many different numbers there are; ascending ones, which is the usual case, need no sorting."""
     steps = np.diff(numbers)
     return len(np.unique(numbers)) if (steps < 0).any() else int(np.count_nonzero(steps)) + bool(len(numbers))
 
 
 def good_series(frame: RunFrame) -> dict[SeriesKey, Series]:
-    """Return every series of a run: outcome ``ok``, no warm-ups. Controls are series of their own."""
+    """Return every series of a run, in stored order. Controls are series of their own."""
     metrics = frame.metrics
     good = metrics[((metrics["outcome"] == "ok") & ~metrics["warmup"]).to_numpy()]
     columns: dict[str, Any] = {
@@ -121,9 +130,9 @@ _TEXTS = (
 def _groups(
     table: pd.DataFrame, names: tuple[str, ...], control: NDArray[np.bool_]
 ) -> list[NDArray[np.int64]]:
-    """Rows that agree in the named text columns and in ``control``; groups and rows in order of first sight.
+    """Group rows that agree in the named text columns and in ``control``; groups and rows keep the order of the table.
 
-    One number for each combination, and one stable sort of them: pandas' own grouping takes several times as long.
+    Each combination gets a number, and the numbers are sorted once: pandas' own grouping takes several times as long.
     """
     if not len(table):
         return []
@@ -131,7 +140,7 @@ def _groups(
     for name in names:
         column = table[name].cat
         code = code * len(column.categories) + column.codes.to_numpy()
-    # Few combinations exist; small numbers for them sort by radix.
+    # There are few combinations; numpy sorts 16-bit numbers by radix, which is faster.
     kinds, first, dense = np.unique(code, return_index=True, return_inverse=True)
     small = dense.astype(np.uint16) if len(kinds) < 1 << 16 else dense
     rows = np.argsort(small, kind="stable")
@@ -143,49 +152,56 @@ def _text(column: pd.Series[Any], row: int) -> Any:
     return column.iloc[row]
 
 
-def median_of(series: Series, confidence: float) -> statistics.Interval:
-    """Return the median of a series in its unit; its interval is over independent units."""
+def median_of(series: Series, confidence: float) -> estimates.Interval:
+    """Return the median of a series in its unit, with an interval over independent units."""
     value = float(np.median(series.value))
     if not series.nested:
-        return statistics.quantile(series.value, 0.5, confidence)
-    found = statistics.one_sample(statistics.group_centres(series.value, series.invocation), confidence)
+        return estimates.quantile(series.value, 0.5, confidence)
+    found = estimates.one_sample(estimates.group_centres(series.value, series.invocation), confidence)
     if found.low is None or found.high is None:
-        return statistics.Interval(value, None, None, found.n, "median, by invocation")
+        return estimates.Interval(value, None, None, found.n, "median, by invocation")
     # The medians' centre and the median of all differ a little; the interval holds both.
-    return statistics.Interval(
+    return estimates.Interval(
         value, min(found.low, value), max(found.high, value), found.n, "median, by invocation"
     )
 
 
 @dataclass(frozen=True, slots=True)
 class LogRatio:
-    """A cost on the log scale: above 0 the subject costs more. Also what a p-value is taken from."""
+    """A cost on the log scale, and the units from which its p-values are computed."""
 
-    interval: statistics.Interval
+    interval: estimates.Interval
+    """Log ratio of the cost with its interval: above 0 the subject costs more."""
     unit: Unit
     invocations: int
-    """The smaller number of invocations of the two sides."""
+    """The smaller of both sides' numbers of invocations."""
     allowed: float
-    """Standard deviation added for invocations that were too few to show theirs; 0 if they were enough."""
+    """Standard deviation, as a log ratio, added because there are too few invocations to estimate the differences between
+    them; 0 if there are enough."""
     units: tuple[NDArray[np.float64], ...]
-    """Paired: the log ratios. Unpaired: logs of base and of subject, the sign turned for ``higher``."""
+    """One array of log ratios if paired; if unpaired, logs of the base's and of the subject's values. The sign is turned
+    for metrics of which more is better."""
     unpaired_blocks: int = 0
+    """Number of blocks left out because only one side has values in them."""
     batch: int = 1
-    """So many neighbouring blocks are one unit, because neighbours are alike."""
+    """Number of neighbouring blocks merged into one unit because neighbours are correlated."""
 
     def p_beyond(self, margin: float, *, sign: int, fine: bool = False) -> float:
-        """One-sided p-value against "the log cost times ``sign`` is at most ``margin``".
+        """Return the one-sided p-value against "the log cost times ``sign`` is at most ``margin``".
 
-        ``fine``: by Student's t where ranks know only a few coarse p-values.
+        Args:
+            margin: Distance from no difference, as a log ratio; not negative.
+            sign: 1 to test for worse, -1 to test for better.
+            fine: Use Student's t where there are so few units that rank tests have only coarse p-values.
         """
-        coarsest = statistics.FINE_P if fine else 0.025
+        coarsest = estimates.FINE_P if fine else 0.025
         if self.allowed:
-            # The allowance dominates: a normal tail around the widened estimate.
+            # The added standard deviation dominates, so the tail is that of a normal distribution.
             spread = math.hypot(self._error(), self.allowed)
             return 0.5 * math.erfc((sign * self.interval.value - margin) / spread / math.sqrt(2))
         if len(self.units) == 1:
-            return statistics.one_sample_p(sign * self.units[0], margin, coarsest)
-        return statistics.two_sample_p(sign * self.units[0], sign * self.units[1], margin, coarsest)
+            return estimates.one_sample_p(sign * self.units[0], margin, coarsest)
+        return estimates.two_sample_p(sign * self.units[0], sign * self.units[1], margin, coarsest)
 
     def _error(self) -> float:
         return math.sqrt(sum(float(u.var(ddof=1)) / len(u) for u in self.units if len(u) > 1))
@@ -196,8 +212,16 @@ def paired_log_ratio(
 ) -> LogRatio | None:
     """Return the cost of ``subject`` against ``base``, both of one run, paired inside each block.
 
-    Drift of the machine hits both values of a block and cancels. ``None``: no block holds both, or a value
-    is zero, so that there is no ratio.
+    Drift of the machine affects both values of a block and cancels.
+
+    Args:
+        subject: The series to judge.
+        base: The series to compare it with.
+        confidence: Confidence level of the interval.
+        spread: See :data:`INVOCATION_SPREAD`.
+
+    Returns:
+        The cost; ``None`` if no block has values of both, or if a value is not positive and so has no ratio.
     """
     blocks = np.intersect1d(subject.block, base.block)
     unpaired = len(np.union1d(subject.block, base.block)) - len(blocks)
@@ -210,39 +234,40 @@ def paired_log_ratio(
     coarser = min((invocation for _, invocation in sides), key=_distinct)
     count = _distinct(coarser)
     if count == len(blocks):
-        apart, batch = statistics.decorrelated(ratio)
+        apart, batch = estimates.decorrelated(ratio)
         return LogRatio(
-            statistics.one_sample(apart, confidence), "block", count, 0.0, (apart,), unpaired, batch
+            estimates.one_sample(apart, confidence), "block", count, 0.0, (apart,), unpaired, batch
         )
-    if count >= statistics.FEWEST:
-        units = statistics.group_centres(ratio, coarser)
-        return LogRatio(
-            statistics.one_sample(units, confidence), "invocation", count, 0.0, (units,), unpaired
-        )
+    if count >= estimates.FEWEST:
+        units = estimates.group_centres(ratio, coarser)
+        return LogRatio(estimates.one_sample(units, confidence), "invocation", count, 0.0, (units,), unpaired)
     counts = [len(np.unique(invocation)) for _, invocation in sides]
-    interval, allowed = _allow(statistics.one_sample(ratio, confidence), counts, confidence, spread)
+    interval, allowed = _allow(estimates.one_sample(ratio, confidence), counts, confidence, spread)
     return LogRatio(interval, "block", count, allowed, (ratio,), unpaired)
 
 
 def unpaired_log_ratio(
     subject: Series, base: Series, confidence: float, *, spread: float = INVOCATION_SPREAD
 ) -> LogRatio | None:
-    """Return the cost of ``subject`` against ``base`` of another run. ``None`` if a value is zero."""
+    """Return the cost of ``subject`` against ``base`` of another run; ``None`` if a value is not positive.
+
+    The arguments are those of :func:`paired_log_ratio`.
+    """
     if (subject.value <= 0).any() or (base.value <= 0).any():
         return None
     sides = [base, subject]
     counts = [side.invocations for side in sides]
     nested = any(side.nested for side in sides)
-    by_invocation = nested and min(counts) >= statistics.FEWEST
+    by_invocation = nested and min(counts) >= estimates.FEWEST
     units = []
     for side in sides:
         log = _oriented(np.log(side.value), side.direction)
-        units.append(statistics.group_centres(log, side.invocation if by_invocation else side.block))
+        units.append(estimates.group_centres(log, side.invocation if by_invocation else side.block))
     batch = 1
     if not by_invocation:
-        batches = [statistics.decorrelated(unit) for unit in units]
+        batches = [estimates.decorrelated(unit) for unit in units]
         units, batch = [unit for unit, _ in batches], max(size for _, size in batches)
-    interval = statistics.two_sample(units[0], units[1], confidence)
+    interval = estimates.two_sample(units[0], units[1], confidence)
     allowed = 0.0
     if nested and not by_invocation:
         interval, allowed = _allow(interval, counts, confidence, spread)
@@ -251,7 +276,7 @@ def unpaired_log_ratio(
 
 
 def _by_block(side: Series, blocks: NDArray[np.int32]) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
-    """Median and invocation of each of the blocks."""
+    """Return the median and the invocation of each of the blocks."""
     if len(side.block) == len(blocks):
         return side.value, side.invocation
     starts = np.searchsorted(side.block, blocks)
@@ -265,13 +290,13 @@ def _oriented(log: NDArray[np.float64], direction: Direction) -> NDArray[np.floa
 
 
 def _allow(
-    interval: statistics.Interval, invocations: list[int], confidence: float, spread: float
-) -> tuple[statistics.Interval, float]:
-    """Widen an interval by what too few invocations cannot show; both errors add as variances."""
+    interval: estimates.Interval, invocations: list[int], confidence: float, spread: float
+) -> tuple[estimates.Interval, float]:
+    """Widen an interval for the differences between invocations that are too few to show them; variances add up."""
     allowed = spread * math.sqrt(sum(1 / count for count in invocations))
     if interval.low is None or interval.high is None or not allowed:
         return interval, allowed
-    extra = statistics.normal_quantile((1 + confidence) / 2) * allowed
+    extra = estimates.normal_quantile((1 + confidence) / 2) * allowed
     return interval._replace(
         low=interval.value - math.hypot(interval.value - interval.low, extra),
         high=interval.value + math.hypot(interval.high - interval.value, extra),

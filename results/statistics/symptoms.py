@@ -1,7 +1,7 @@
-"""What is odd about a series and a reader must know: drift, two modes, neighbours that are alike.
+"""Detect symptoms in series that strain the assumptions of the statistics: drift, two modes, autocorrelation.
 
-None of them changes a verdict; each says which assumption is strained. How often they speak where nothing is odd, and
-how often where something is, stands in ``docs/method.md``.
+No symptom changes a verdict; each is reported beside it. ``docs/method.md`` has the rates at which they are found where
+they are and where they are not.
 """
 
 from __future__ import annotations
@@ -23,32 +23,44 @@ if TYPE_CHECKING:
 Kind = Literal["drift", "two-modes", "autocorrelation"]
 
 FEWEST_FOR_TREND = 12
+"""Fewest values among which a drift is looked for."""
 FEWEST_FOR_MODES = 30
-"""Fewer values split into two groups by chance too easily."""
+"""Fewest values among which two modes are looked for: fewer ones fall into two groups by chance."""
 FEWEST_FOR_NEIGHBOURS = 20
+"""Fewest values among which an autocorrelation is looked for."""
 LEVEL = 0.001
-"""Chance of a false word, roughly: a report has many series."""
+"""Approximate chance of a false symptom; low, because a report has many series."""
 LEAST_CORRELATION = 0.2
-"""Of neighbours: below it the interval is too narrow by less than a quarter."""
+"""Smallest correlation of neighbours to report: below it the interval is too narrow by less than a quarter."""
 _LEAST_SHARE = 0.15
+"""Smallest share of the values in either of two modes."""
 _LEAST_SEPARATION = 4.0
+"""Smallest distance of two modes, in standard deviations within them."""
 _VALLEY = 0.25
+"""Largest number of values between two modes, as a share of those around the smaller one."""
 
 
 class Symptom(msgspec.Struct, frozen=True, kw_only=True):
-    """One odd thing about one side, or about the ratio of both."""
+    """A symptom of one side of a comparison, or of the ratio of both."""
 
     kind: Kind
     side: Literal["base", "subject", "ratio"]
     value: float
-    """drift: log ratio of the last third to the first; two-modes: log distance of the modes; autocorrelation:
-    blocks that count as one, or what correlation is left."""
+    """For ``drift`` the log ratio of the last third to the first; for ``two-modes`` the log ratio of the modes; for
+    ``autocorrelation`` the number of blocks that count as one, or the correlation that is left (below 1)."""
     text: str
-    """A sentence."""
+    """Description for people, without a full stop."""
 
 
 def symptoms(subject: Series, base: Series, cost: LogRatio | None, threshold: float) -> tuple[Symptom, ...]:
-    """Everything odd about the two sides of a comparison and their ratio."""
+    """List the symptoms of both sides of a comparison and of their ratio.
+
+    Args:
+        subject: The side that is judged.
+        base: The side that it is compared with.
+        cost: Ratio of the two; ``None`` if there is none.
+        threshold: Relative difference that matters: smaller drifts are not reported.
+    """
     found: list[Symptom] = []
     sides: tuple[tuple[Literal["base", "subject"], Series], ...] = (("base", base), ("subject", subject))
     for side, series in sides:
@@ -56,36 +68,44 @@ def symptoms(subject: Series, base: Series, cost: LogRatio | None, threshold: fl
             continue
         logs = np.log(series.value)
         if (drift := trend(logs)) is not None and abs(drift) > math.log1p(threshold):
-            text = f"the {side} drifts: its last third is {percent(drift)} against its first"
+            text = f"the {side} drifts: its last third differs by {percent(drift)} from its first"
             found.append(Symptom(kind="drift", side=side, value=drift, text=text))
         if (modes := two_modes(logs)) is not None:
             text = (
                 f"the {side} has two modes, {percent(modes.distance)} apart ({modes.share * 100:.0f} % in the upper "
-                "one): its median tells little of either"
+                "one): its median describes neither"
             )
             found.append(Symptom(kind="two-modes", side=side, value=modes.distance, text=text))
     if cost and cost.batch > 1:
-        text = f"neighbouring blocks are alike, so {cost.batch} of them count as one"
+        text = f"neighbouring blocks are correlated, so {cost.batch} of them count as one"
         found.append(Symptom(kind="autocorrelation", side="ratio", value=float(cost.batch), text=text))
     for units in cost.units if cost else ():
-        if (correlation := neighbours(units)) is not None:
+        if (correlation := neighbour_correlation(units)) is not None:
             factor = math.sqrt((1 + correlation) / (1 - correlation))
             text = (
-                f"neighbouring units are still alike (correlation {correlation:.2f}): the interval may be too narrow, "
-                f"by a factor of up to {factor:.1f}"
+                f"neighbouring units are still correlated ({correlation:.2f}): the interval may be too narrow by a "
+                f"factor of up to {factor:.1f}"
             )
             found.append(Symptom(kind="autocorrelation", side="ratio", value=correlation, text=text))
     return tuple(found)
 
 
 def drift_of(series: Series) -> float:
-    """By how much a series changes over its run, on the log scale; 0 where it is not beyond chance."""
+    """Return the size of a series' change over its run, on the log scale; 0 where it is not significant."""
     found = trend(np.log(series.value)) if (series.value > 0).all() else None
     return abs(found or 0.0)
 
 
 def trend(logs: NDArray[np.float64]) -> float | None:
-    """Return the change from the first third to the last, if the rank correlation with time is beyond chance."""
+    """Return the change from the first third to the last, if the rank correlation with time is significant.
+
+    Args:
+        logs: Logarithms of values in the order in which they were measured.
+
+    Returns:
+        Log ratio of the medians of the last and the first third; ``None`` if there is no significant trend, or fewer
+        than :data:`FEWEST_FOR_TREND` values.
+    """
     n = len(logs)
     if n < FEWEST_FOR_TREND:
         return None
@@ -96,8 +116,15 @@ def trend(logs: NDArray[np.float64]) -> float | None:
     return float(np.median(logs[-third:]) - np.median(logs[:third]))
 
 
-def neighbours(units: NDArray[np.float64]) -> float | None:
-    """Return the rank correlation of neighbours, if it is positive beyond chance and large enough to matter."""
+def neighbour_correlation(units: NDArray[np.float64]) -> float | None:
+    """Return the rank correlation of neighbours, if it is significantly positive and large enough to matter.
+
+    Args:
+        units: Values of independent units in the order in which they were measured.
+
+    Returns:
+        The correlation, at most 0.99; ``None`` if it is below :data:`LEAST_CORRELATION` or not significant.
+    """
     n = len(units)
     if n < FEWEST_FOR_NEIGHBOURS:
         return None
@@ -109,26 +136,33 @@ def neighbours(units: NDArray[np.float64]) -> float | None:
 
 
 class Modes(NamedTuple):
-    """Two groups of values."""
+    """Two groups that values fall into."""
 
     distance: float
-    """Of the groups' medians."""
+    """Log ratio of the groups' medians, upper to lower."""
     share: float
-    """Of the upper group."""
+    """Share of the values in the upper group."""
 
 
 def two_modes(logs: NDArray[np.float64]) -> Modes | None:
-    """Return the two groups that values fall into, if there is a valley between them.
+    """Split values into two groups, if there is a valley between them.
 
     The best split into two (Otsu 1979) counts if both parts are large enough, far apart for their spread (Ashman, Bird,
-    Zepf 1994), and the middle between their medians is nearly empty; skewed and heavy tails have no such valley.
+    Zepf 1994), and the middle between their medians is nearly empty; skewed and heavy-tailed values have no such
+    valley.
+
+    Args:
+        logs: Logarithms of values, in any order.
+
+    Returns:
+        The groups; ``None`` if there are no two, or fewer than :data:`FEWEST_FOR_MODES` values.
     """
     x = np.sort(logs)
     n = len(x)
     if n < FEWEST_FOR_MODES:
         return None
     sizes = np.arange(1, n)
-    # Sums of squares around the mean of all, or they would drown in it.
+    # Centred first: otherwise rounding errors of the mean would swamp the squares of small deviations.
     centred = x - x.mean()
     sums, squares = np.cumsum(centred), np.cumsum(centred**2)
     low, high = sums[:-1] / sizes, (sums[-1] - sums[:-1]) / (n - sizes)
@@ -149,7 +183,7 @@ def two_modes(logs: NDArray[np.float64]) -> Modes | None:
 
 
 def _ranks(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Ranks, equal values sharing the mean of theirs."""
+    """Return the ranks, from 1; equal values share the mean of theirs."""
     _, where, counts = np.unique(x, return_inverse=True, return_counts=True)
     ends = np.cumsum(counts)
     return np.asarray((ends - (counts - 1) / 2.0)[where])
@@ -162,7 +196,7 @@ def _correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> float | None
 
 
 def _p(correlation: float, n: int) -> float:
-    """Two-sided, by Student's t (Kendall, Stuart)."""
+    """Return the two-sided p-value of a correlation by Student's t (Kendall, Stuart)."""
     rest = 1 - correlation**2
     if rest <= 0:
         return 0.0

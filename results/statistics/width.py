@@ -1,7 +1,8 @@
-"""The width of an interval, and nothing else of it: by this alone sampling may stop.
+"""Compute the width of an interval without its centre, for the rule that stops sampling.
 
-What :func:`tare.results.statistics.estimates.one_sample` forms, without numpy, because it is asked while something is measured. A test
-holds the two together. The centre never leaves this module, so whoever stops by it cannot look at the difference.
+The interval is that of :func:`tare.results.statistics.estimates.one_sample`; a test holds the two together. This module
+does without numpy, because it is used while something is measured. The centre never leaves it, so that the decision to
+stop cannot depend on the difference that is measured.
 """
 
 from __future__ import annotations
@@ -19,11 +20,20 @@ MOST_UNITS = 128
 EXACT_LIMIT = 50
 """Above this many units a rank test's normal approximation is used; it is then good to 4 digits."""
 CHECKPOINTS = (10, 15, 20, 30, 40, 60, 80, 120, 160, 240, 320, 480, 640, 960, 1280, 1920)
-"""Numbers of blocks after which widths are looked at. Few, because each look is a chance to stop on a lucky one."""
+"""Numbers of blocks after which the width is computed. They are few, because each is a chance to stop at an interval that
+is narrow by luck."""
 
 
 def half_width(units: Sequence[float], confidence: float = 0.95) -> float:
-    """Half the width of the signed-rank interval for the centre of the units; infinite below 6 of them at 95 %."""
+    """Return half the width of the signed-rank interval for the centre of the units.
+
+    Args:
+        units: One value for each independent unit, such as the log ratio of a block.
+        confidence: Confidence level of the interval.
+
+    Returns:
+        The half-width on the scale of the units; infinite where so few units allow no interval (fewer than 6 at 95 %).
+    """
     x = _batched(units)
     drop = _dropped(len(x), round((1 - confidence) / 2, 12))
     if drop is None:
@@ -33,7 +43,7 @@ def half_width(units: Sequence[float], confidence: float = 0.95) -> float:
 
 
 def _batched(units: Sequence[float]) -> list[float]:
-    """Neighbours merged into at most :data:`MOST_UNITS` medians."""
+    """Merge neighbours into at most :data:`MOST_UNITS` medians."""
     if len(units) <= MOST_UNITS:
         return list(units)
     size, longer = divmod(len(units), MOST_UNITS)
@@ -47,7 +57,7 @@ def _batched(units: Sequence[float]) -> list[float]:
 
 @lru_cache(maxsize=256)
 def _dropped(n: int, tail: float) -> int | None:
-    """How many of the sorted pairwise means lie outside at each end; ``None`` if the confidence cannot be reached."""
+    """Return how many of the sorted pairwise means lie outside at each end; ``None`` if the confidence is out of reach."""
     top = n * (n + 1) // 2
     count = 0
     if n > EXACT_LIMIT:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tare.reports.content.page import Page
     from tare.reports.summaries.cases import CaseKey
     from tare.reports.text.words import Words
-    from tare.results.judgement.rungs import Rise
+    from tare.results.judgement.rungs import RungCost
     from tare.results.statistics.estimates import Estimate
 
 
@@ -26,39 +26,39 @@ def section(page: Page) -> Section | None:
     if not climbed:
         return None
     body: list[Node] = [Paragraph(words("ladder.intro", base=page.base)), *page.picture("ladder")]
-    body += [_table(page, case, rises) for case, rises in climbed.items()]
+    body += [_table(page, case, rung_costs) for case, rung_costs in climbed.items()]
     body.append(Paragraph(words("ladder.note"), kind="muted"))
     body += _steps(page)
     return Section("ladder", words("ladder.title"), tuple(body))
 
 
-def _table(page: Page, case: CaseKey, rises: Sequence[Rise]) -> Table:
+def _table(page: Page, case: CaseKey, rung_costs: Sequence[RungCost]) -> Table:
     words = page.words
     return Table(
-        f"{page.case_name(case)}: {rises[0].metric}",
+        f"{page.case_name(case)}: {rung_costs[0].metric}",
         (
             *(words(f"ladder.{name}") for name in ("rung", "below")),
             words("column.median"),
             *(words(f"ladder.{name}", base=page.base) for name in ("difference", "cost", "total")),
             words("column.n"),
         ),
-        tuple(_row(words, rise, rises) for rise in rises),
+        tuple(_row(words, rung, rung_costs) for rung in rung_costs),
         numeric=(2, 3, 4, 5, 6),
-        keys=tuple(f"{case.label}|{rise.runner}|rise" for rise in rises),
+        keys=tuple(f"{case.label}|{rung.runner}|rise" for rung in rung_costs),
     )
 
 
-def _row(words: Words, rise: Rise, rises: Sequence[Rise]) -> tuple[Cell, ...]:
-    names = {other.runner: rung_name(words, other) for other in rises}
-    difference = rise.difference
+def _row(words: Words, rung: RungCost, rung_costs: Sequence[RungCost]) -> tuple[Cell, ...]:
+    names = {other.runner: rung_name(words, other) for other in rung_costs}
+    difference = rung.difference
     return (
-        Cell(names[rise.runner]),
-        Cell(names.get(rise.below, rise.below), kind="muted"),
-        cells.quantity(rise.value.value, rise.unit),
-        Cell(DASH) if difference is None else _added(difference, rise.unit),
-        cells.ratio(rise.cost, classify(rise.cost, 1.0)),
-        cells.ratio(rise.total, "muted"),
-        cells.count(rise.cost.n),
+        Cell(names[rung.runner]),
+        Cell(names.get(rung.below, rung.below), kind="muted"),
+        cells.quantity(rung.value.value, rung.unit),
+        Cell(DASH) if difference is None else _added(difference, rung.unit),
+        cells.ratio(rung.cost, classify(rung.cost, 1.0)),
+        cells.ratio(rung.total, "muted"),
+        cells.count(rung.cost.n),
     )
 
 
@@ -69,13 +69,13 @@ def _added(difference: Estimate, unit: str) -> Cell:
 
 def _steps(page: Page) -> tuple[Node, ...]:
     """List what each rung does that the one below does not, as the runner describes it."""
-    rises = next(iter(page.summary.ladder.values()))
+    rung_costs = next(iter(page.summary.ladder.values()))
     items = []
-    for rise in rises:
-        steps, lower = (_steps_of(page, runner) for runner in (rise.runner, rise.below))
+    for rung in rung_costs:
+        steps, lower = (_steps_of(page, runner) for runner in (rung.runner, rung.below))
         new = [step for step in steps if step not in lower]
         if new:
-            items.append(Item("; ".join(new), label=rung_name(page.words, rise), recorded=True))
+            items.append(Item("; ".join(new), label=rung_name(page.words, rung), recorded=True))
     return (Details(page.words("ladder.steps"), (Bullets(tuple(items)),)),) if items else ()
 
 

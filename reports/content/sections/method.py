@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tare.reports.content.nodes import Bullets, Item, Section
 from tare.reports.summaries.run import outcomes
-from tare.results.judgement.calibration import quotes
+from tare.results.judgement.calibration import expected_rates
 from tare.results.plan import planned
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def _errors(page: Page) -> Iterator[str]:
     plan = planned(given.manifest)
     blocks_planned = max(plan.cold_blocks, plan.steady_blocks) if plan else 0
     blocks = max((c.cost.n for c in given.comparisons if c.primary), default=blocks_planned)
-    for quote in quotes(given.calibration, blocks):
+    for quote in expected_rates(given.calibration, blocks):
         found = ", ".join(
             words("method.found", slower=f"{share * 100:g}", found=f"{rate * 100:.0f}")
             for share, rate in quote.found.items()

@@ -13,12 +13,12 @@ from tare.results.judgement.calibration import (
     FORMAT,
     Calibration,
     blocks_for,
-    identity,
     rates,
     read_calibration,
+    split_level,
     write_calibration,
 )
-from tare.results.judgement.levels import level_name, share_of
+from tare.results.judgement.levels import injected_share, level_name
 from tare.results.storage.load import load_run
 from tare.runners.launcher.processes import SpawnRequest
 from tare.runners.launcher.steps.namespaces import SetHostname
@@ -94,12 +94,12 @@ def test_noise_lowers_power_and_widens_intervals(found, tmp_path):
     ],
 )
 def test_identity(workload, runner, told):
-    assert identity(workload, runner) == told
+    assert split_level(workload, runner) == told
 
 
 @pytest.mark.parametrize("share", [0.01, 0.025, 0.05, 0.2])
 def test_levels_are_read_as_they_were_written(share):
-    assert share_of(level_name(share)) == pytest.approx(share)
+    assert injected_share(level_name(share)) == pytest.approx(share)
 
 
 def test_it_is_kept_and_read_again(found, tmp_path):

@@ -13,7 +13,7 @@ from tare.reports.summaries.run import Summary
 from tare.reports.summaries.runners import RunnerDisplay
 from tare.reports.text.words import words
 from tare.results.environment import ProbeRecord
-from tare.results.judgement.rungs import climb, rungs
+from tare.results.judgement.rungs import rung_costs, rungs
 from tare.results.storage.load import load_run
 from tare.results.tables.frame import read_frame
 from tare.runners.containers.namespaces.ladder import ladder, ladder_rung, rung_record
@@ -42,7 +42,7 @@ def run(folder, costs, *, blocks=8, drift=0.5, nested=False, **changes):
 
 
 def test_drift_cancels_and_each_rung_is_its_own_step(tmp_path):
-    rises = {rise.runner: rise for rise in climb(read_frame(run(tmp_path, COSTS)))}
+    rises = {rise.runner: rise for rise in rung_costs(read_frame(run(tmp_path, COSTS)))}
     mount = rises["namespaces:+mount"]
     assert mount.below == "namespaces:chroot"
     assert mount.cost.value == pytest.approx(2.1 / 1.1)
@@ -53,13 +53,13 @@ def test_drift_cancels_and_each_rung_is_its_own_step(tmp_path):
 
 
 def test_without_drift_the_difference_is_exact(tmp_path):
-    (first, *_) = climb(read_frame(run(tmp_path, COSTS, drift=0.0)))
+    (first, *_) = rung_costs(read_frame(run(tmp_path, COSTS, drift=0.0)))
     assert (first.rung, first.below) == ("chroot", "bare")
     assert first.difference.value == pytest.approx(0.1e-3)
 
 
 def test_a_rung_that_was_not_measured_is_passed_over(tmp_path):
-    rises = climb(read_frame(run(tmp_path, COSTS)))
+    rises = rung_costs(read_frame(run(tmp_path, COSTS)))
     assert [(rise.rung, rise.below) for rise in rises] == [
         ("chroot", "bare"),
         ("mount", "namespaces:chroot"),
@@ -69,12 +69,12 @@ def test_a_rung_that_was_not_measured_is_passed_over(tmp_path):
 
 def test_branches_are_compared_with_where_they_leave(tmp_path):
     costs = {"bare": 1.0, "namespaces:+net": 2.0, "namespaces:+net-nat": 3.0, "namespaces:+cgroup": 2.2}
-    rises = {rise.rung: rise.below for rise in climb(read_frame(run(tmp_path, costs)))}
+    rises = {rise.rung: rise.below for rise in rung_costs(read_frame(run(tmp_path, costs)))}
     assert rises == {"net": "bare", "net-nat": "namespaces:+net", "cgroup": "namespaces:+net"}
 
 
 def test_where_an_invocation_holds_several_blocks_only_ratios_are_said(tmp_path):
-    rises = climb(read_frame(run(tmp_path, COSTS, nested=True)))
+    rises = rung_costs(read_frame(run(tmp_path, COSTS, nested=True)))
     assert all(rise.difference is None for rise in rises)
     assert rises[0].cost.low < rises[0].cost.value < rises[0].cost.high
 
@@ -85,7 +85,9 @@ def test_runners_that_stand_on_no_rung_climb_nothing():
 
 def page_of(folder, costs, language="en"):
     loaded = run(folder, costs)
-    given = ReportInput(loaded.manifest, tuple(loaded.trials()), (), rises=tuple(climb(read_frame(loaded))))
+    given = ReportInput(
+        loaded.manifest, tuple(loaded.trials()), (), rung_costs=tuple(rung_costs(read_frame(loaded)))
+    )
     return Page(Summary(given), words(language), frozenset({"ladder"}))
 
 

@@ -25,9 +25,9 @@ reason = "Small reads come from the host's cache."
 
 def test_the_last_exception_that_fits_counts():
     found = parse_thresholds(GOOD, "t.toml")
-    assert found.of("cpu", "bare", "wall") == (0.03, "")
-    assert found.of("disk-sync", "vm", "wall") == (0.2, "The device is shared.")
-    assert found.of("disk", "vm", "fio.randread.iops")[0] == 0.5
+    assert found.for_series("cpu", "bare", "wall") == (0.03, "")
+    assert found.for_series("disk-sync", "vm", "wall") == (0.2, "The device is shared.")
+    assert found.for_series("disk", "vm", "fio.randread.iops")[0] == 0.5
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from support.results_making import metric, trial, write_run
 from tare.results.judgement.between_runs import compare_runs
 from tare.results.judgement.within_run import compare_within
 from tare.results.statistics.estimates import FEWEST_BATCHES, decorrelated
-from tare.results.statistics.symptoms import neighbours, trend, two_modes
+from tare.results.statistics.symptoms import neighbour_correlation, trend, two_modes
 from tare.results.storage.load import load_run
 
 WORLDS = {
@@ -23,7 +23,7 @@ WORLDS = {
 def test_silence_where_nothing_is_odd(world, n):
     random = np.random.default_rng(3)
     draws = [WORLDS[world](random, n) for _ in range(400)]
-    for detect, most in ((trend, 4), (two_modes, 8), (neighbours, 4)):
+    for detect, most in ((trend, 4), (two_modes, 8), (neighbour_correlation, 4)):
         assert sum(detect(draw) is not None for draw in draws) <= most
 
 
@@ -47,11 +47,11 @@ def test_alike_neighbours_are_told():
     noise, walk = random.normal(0, 1, 400), []
     for step in noise:
         walk.append(0.6 * (walk[-1] if walk else 0) + step)
-    assert neighbours(np.array(walk)) == pytest.approx(0.6, abs=0.15)
-    assert neighbours(-noise) is None
+    assert neighbour_correlation(np.array(walk)) == pytest.approx(0.6, abs=0.15)
+    assert neighbour_correlation(-noise) is None
 
 
-@pytest.mark.parametrize("detect", [trend, two_modes, neighbours])
+@pytest.mark.parametrize("detect", [trend, two_modes, neighbour_correlation])
 @pytest.mark.parametrize("values", [[], [1.0], [1.0] * 100])
 def test_too_few_or_constant_values_say_nothing(detect, values):
     assert detect(np.array(values)) is None
