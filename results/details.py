@@ -17,7 +17,7 @@ belongs to the place. ``blocked``: it was refused. ``absent``: the place has not
 
 
 class BurstStart(msgspec.Struct, frozen=True, array_like=True):
-    """One start of a burst; times are ns of the host's ``CLOCK_MONOTONIC`` since the burst's first start was requested."""
+    """One start of a burst; times are ns of the host's ``CLOCK_MONOTONIC`` since the first start was requested."""
 
     asked_ns: int
     """Time at which the start's thread had prepared everything and requested the launch."""
@@ -118,7 +118,7 @@ class DiskSizes(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ImageRead(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Method by which the bytes were counted that a start reads of its image; the metric ``deploy.read`` has the number."""
+    """Method of counting the bytes that a start reads of its image; the metric ``deploy.read`` has their number."""
 
     method: str
     """Name of the method, as a phrase for the report."""

@@ -1,4 +1,4 @@
-"""The record: what a run writes down, as immutable structs.
+"""Define the record of a run as immutable structs.
 
 A run is one ``manifest.json`` (:class:`Manifest`) and one ``trials.jsonl`` (a :class:`Trial` a line).
 Names follow the glossary. Values are in base units (seconds, bytes, counts); nothing here formats.
@@ -62,11 +62,12 @@ reaped and its kernel objects were removed. A trial that shares its place with o
 
 
 CONTROL_SUFFIX = "-again"
-"""A runner that is measured a second time for the A/A control is recorded under its label with this behind it."""
+"""Suffix of a runner's label for its second, identical measurement: the A/A control."""
 
 
 CPU_TIME = "cpu.total"
-"""CPU time of a job. Two versions are judged by it, too: what others do on the machine hardly moves it."""
+"""Name of the metric for a job's CPU time in seconds. Versions are judged by it as well as by their primary metric,
+because other load on the machine hardly changes it."""
 
 
 class Metric(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -79,7 +80,7 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """``s``, ``bytes``, ``bytes/s``, ``ops/s``, ``count``, ``ratio``."""
     direction: Direction
     clock: str = ""
-    """Where the time in it comes from: ``host-monotonic``, ``host-realtime`` (events of engines, mapped to it),
+    """Source of the time in it: ``host-monotonic``, ``host-realtime`` (events of engines, mapped to it),
     ``guest-monotonic``, ``guest-mapped``, ``cpu-time``; ``place-monotonic`` or ``place-realtime`` where a tool read the
     clock of its place (in guests the guest's, elsewhere the host's); or empty if no time is in it."""
     source: str = ""
@@ -87,7 +88,7 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     error: float | None = None
     """Half-width of the value's known error, in ``unit``: for instance the clock mapping's bound."""
     samples: int = 1
-    """How many readings inside the trial are summed up in ``value``."""
+    """Number of readings inside the trial that ``value`` summarises."""
     primary: bool = False
     """The metric its workload is judged and plotted by; a workload has at most one."""
 
@@ -108,14 +109,14 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     run: str
     number: int
-    """Counts the run's trials from 0, in the order in which they were taken."""
+    """Number of the trial in its run, from 0, in the order of measurement."""
     workload: str
     family: str
     runner: str
     """The runner's label. Guests without hardware virtualisation carry ``(tcg)`` in it."""
     accelerator: Accelerator
     block: int
-    """The pass over the cases in which the trial was taken, from 0; ``-1`` for skips."""
+    """Number of the pass over the cases in which the trial was measured, from 0; -1 for skips."""
     outcome: Outcome
     reason: str = ""
     """Why the outcome is not ``ok``, as a sentence that ends with what to do."""
@@ -124,9 +125,9 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Belongs to the second, identical measurement of ``bare``: the A/A control."""
     warmup: bool = False
     invocation: int = 0
-    """Which opening of the place this is: trials of one invocation share a place."""
+    """Number of the opening of the place, from 0: trials of one invocation share a place."""
     position: int = 0
-    """Place in the block's shuffled order, from 0."""
+    """Position in the block's shuffled order, from 0."""
     parameters: dict[str, Any] = {}
     at: str = ""
     """Wall-clock start, ISO 8601 UTC. For people: no duration is ever taken from it."""
@@ -184,7 +185,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     status: Literal["running", "complete", "interrupted"]
     host: dict[str, Any]
     context: dict[str, Any]
-    """What must agree with another run before the two are compared: CPU model, kernel, mitigations, …"""
+    """Facts that must agree with another run before the two are compared: CPU model, kernel, mitigations, …"""
     plan: dict[str, Any]
     versions: dict[str, str]
     image: dict[str, Any]
@@ -207,8 +208,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 BASE = "bare"
-"""Ratios are taken to this runner; it is measured in every run, and twice."""
+"""Runner that others are compared with. It is measured in every run, and twice."""
 
 
 CONTROL = BASE + CONTROL_SUFFIX
-"""The name under which the base is measured a second time: the A/A control."""
+"""Label of the base's second measurement: the A/A control."""

@@ -1,7 +1,7 @@
-"""Imports: files of other tools become runs, labelled as imported.
+"""Import files of other tools as runs.
 
 Each format is a module with ``NAME``, ``SUMMARY``, ``fits`` and ``read``; a new one is one module and one entry here.
-The JSON formats get the decoded document, the table gets text.
+Modules of JSON formats get the decoded document, that of tables gets text.
 """
 
 from __future__ import annotations
@@ -27,21 +27,29 @@ from tare.results.storage.store import RunWriter, new_run_id
 
 
 class Import(Protocol):
-    """A format."""
+    """A module that reads one format."""
 
     @property
     def NAME(self) -> str:  # noqa: N802 - a module's constant
-        """What ``--format`` calls it."""
+        """Name of the format for ``--format``."""
 
     @property
     def SUMMARY(self) -> str:  # noqa: N802
-        """What it is, in a line."""
+        """Description of the format in one line."""
 
     def fits(self, document: Any) -> bool:
-        """Whether the document (or text) looks like it. Never raises."""
+        """Return whether the document (or text) looks like this format. Never raises."""
 
     def read(self, document: Any, where: str) -> Imported:
-        """Read all of it, or raise :class:`ImportFault`."""
+        """Read the whole document.
+
+        Args:
+            document: Decoded JSON, or text.
+            where: Name of the file, for errors.
+
+        Raises:
+            ImportFault: the document is not valid; the text names the line or field.
+        """
 
 
 JSON_FORMATS: tuple[Import, ...] = (hyperfine, pytest_benchmark, pyperf, fio)
@@ -49,14 +57,14 @@ FORMATS: tuple[Import, ...] = (tidy, *JSON_FORMATS)
 
 
 def read_file(path: Path, format_name: str = "") -> tuple[Imported, str]:
-    """Read a file of another tool. Returns what it held and the format's name.
+    """Read a file of another tool; return its contents and the name of its format.
 
     Args:
         path: The file; it may be compressed by gzip.
-        format_name: One of :data:`FORMATS` by name; found out by looking if not given.
+        format_name: Name of one of :data:`FORMATS`; detected if empty.
 
     Raises:
-        ImportFault: it cannot be read, or is not what it should be.
+        ImportFault: the file cannot be read, or is not valid.
     """
     text = _text(path)
     where = path.name
@@ -78,10 +86,10 @@ def read_file(path: Path, format_name: str = "") -> tuple[Imported, str]:
 
 
 def import_file(path: Path, results_dir: Path, *, name: str = "", format_name: str = "") -> Path:
-    """Make a run of a file. Returns the run's folder, which appears whole or not at all.
+    """Import a file as a run; return the run's folder, which appears complete or not at all.
 
     Raises:
-        ResultError: the file is not what it should be, or the run cannot be written.
+        ResultError: the file is not valid, or the run cannot be written.
     """
     imported, found = read_file(path, format_name)
     manifest = Manifest(
@@ -118,7 +126,7 @@ def import_file(path: Path, results_dir: Path, *, name: str = "", format_name: s
             for number, trial in enumerate(imported.trials):
                 writer.append(msgspec.structs.replace(trial, run=manifest.run, number=number))
             writer.finish("complete")
-        # What the reader would later refuse must not be called imported.
+        # Loaded once, so that no run is reported as imported that later cannot be read.
         load_run(writer.path)
         return writer.path.rename(results_dir / manifest.run)
     finally:
@@ -140,7 +148,7 @@ def _text(path: Path) -> str:
 
 
 def _is_json(text: str) -> bool:
-    """A table has its header in the first line; fio may print remarks in front of its JSON."""
+    """Return whether the text is JSON and no table; fio may print remarks in front of its JSON."""
     return not tidy.fits(text) and ("{" in text or text.lstrip()[0] == "[")
 
 

@@ -1,4 +1,4 @@
-"""fio's ``--output-format=json`` (fio 3 and later)."""
+"""Read fio's ``--output-format=json`` (fio 3 and later)."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ SUMMARY = "fio's --output-format=json"
 
 
 def fits(document: Any) -> bool:
-    """Whether it looks like one."""
+    """Return whether a document looks like the output of fio."""
     return isinstance(document, dict) and "jobs" in document and "fio version" in document
 
 
 def read(document: Any, where: str) -> Imported:
-    """Read a document: a trial a job; jobs of one name are the blocks of one series.
+    """Read a document: a trial for each job; jobs of one name are the blocks of one series.
 
-    IOPS of the first direction that did anything are the primary metric.
+    The primary metric is the IOPS of the first direction (read, write, trim) that did any I/O.
     """
     root = Node(document, where)
     trials: list[Trial] = []

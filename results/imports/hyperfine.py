@@ -1,4 +1,4 @@
-"""hyperfine's ``--export-json``: a trial for each time of each command."""
+"""Read hyperfine's ``--export-json``: a trial for each time of each command."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SUMMARY = "hyperfine's --export-json"
 
 
 def fits(document: Any) -> bool:
-    """Whether it looks like one."""
+    """Return whether a document looks like an export of hyperfine."""
     results = document.get("results") if isinstance(document, dict) else None
     return (
         isinstance(results, list)
@@ -25,9 +25,10 @@ def fits(document: Any) -> bool:
 
 
 def read(document: Any, where: str) -> Imported:
-    """Read a document. Each time is an invocation of its own, as hyperfine starts a process for each.
+    """Read a document. Each time is an invocation of its own, because hyperfine starts a process for each.
 
-    A result without its times gives its median alone. ``user`` and ``system`` are means of all and no trial's.
+    A result without times gives one trial with its median. ``user`` and ``system`` are left out: they are means of all
+    processes.
     """
     trials: list[Trial] = []
     for result in Node(document, where).need("results").items():
@@ -62,6 +63,6 @@ def read(document: Any, where: str) -> Imported:
 
 
 def _memory(result: Node, times: int) -> list[Node]:
-    """Peak memory of each run, which newer versions record."""
+    """Return the peak memory of each process, which newer versions record; empty if there is none."""
     found = result.get("memory_usage_byte")
     return found.items() if found and isinstance(found.value, list) and len(found.value) == times else []

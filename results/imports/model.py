@@ -1,4 +1,4 @@
-"""What a reader of a foreign format gives back, and how it complains."""
+"""Define what readers of foreign formats return, and help them to read JSON with precise errors."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ if TYPE_CHECKING:
     from tare.results.record import Direction, Outcome
 
 RUNNER = "imported"
-"""The runner's label of what names none."""
+"""Label of the runner, and family of the workload, where a file names none."""
 
 
 class ImportFault(ResultError):
-    """A file is not what its format says; the text names the file and the line or field."""
+    """A file is not valid; the text names the file and the line or field."""
 
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What a file held. Runs and numbers of the trials are not set yet."""
+    """Contents of a file. Run and number of the trials are not set yet."""
 
     trials: tuple[Trial, ...]
     context: dict[str, Any] = field(default_factory=dict)
-    """Of the whole file: must agree before it is compared."""
+    """Facts of the whole file that must agree with another run before the two are compared."""
     ignored_columns: tuple[str, ...] = ()
-    """Columns of a table that are not known here."""
+    """Columns of a table that are unknown here and were not used."""
     medians_only: tuple[str, ...] = ()
-    """Series of which the file has no single values but the median alone."""
+    """Series for which the file has only a median and no single values."""
     metadata: dict[str, Any] = field(default_factory=dict)
-    """What the tool wrote about its own run; kept, not read."""
+    """The tool's description of its own run. It is kept for people; no code reads it."""
 
 
 def trial(
@@ -46,7 +46,7 @@ def trial(
     warmup: bool = False,
     parameters: Mapping[str, Any] | None = None,
 ) -> Trial:
-    """A trial of an imported run."""
+    """Make a trial of an imported run."""
     return Trial(
         run="",
         number=0,
@@ -74,7 +74,7 @@ def metric(
     primary: bool = False,
     samples: int = 1,
 ) -> Metric:
-    """A metric of an imported run; which clock was read is not known."""
+    """Make a metric of an imported run, whose clock is not known."""
     return Metric(
         name=name, value=value, unit=unit, direction=direction, clock="", source=source, primary=primary,
         samples=samples,
@@ -83,37 +83,54 @@ def metric(
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A value inside a JSON document and the way to it, so that every complaint can name its field."""
+    """A value inside a JSON document and the path to it, so that errors can name the field."""
 
     value: Any
     where: str
+    """Path to the value, which begins with the name of the file: ``x.json.results[0].command``."""
 
     def get(self, key: str) -> Node | None:
-        """The member of an object, or nothing if it is absent or null."""
+        """Return a member of an object; ``None`` if it is absent or null."""
         value = self.object().get(key)
         return None if value is None else Node(value, f"{self.where}.{key}")
 
     def need(self, key: str) -> Node:
-        """The member of an object."""
+        """Return a member of an object.
+
+        Raises:
+            ImportFault: it is absent or null.
+        """
         found = self.get(key)
         if found is None:
             raise ImportFault(f"{self.where} has no {key!r}.")
         return found
 
     def object(self) -> dict[str, Any]:
-        """The value as an object."""
+        """Return the value as an object.
+
+        Raises:
+            ImportFault: it is none.
+        """
         if not isinstance(self.value, dict):
             raise self._not("an object")
         return self.value
 
     def items(self) -> list[Node]:
-        """The value as a list."""
+        """Return the items of a list.
+
+        Raises:
+            ImportFault: the value is no list.
+        """
         if not isinstance(self.value, list):
             raise self._not("a list")
         return [Node(value, f"{self.where}[{i}]") for i, value in enumerate(self.value)]
 
     def number(self) -> float:
-        """The value as a number; NaN and the infinities are let through, to be marked when stored."""
+        """Return the value as a number. NaN and infinities are allowed: storing marks them as invalid.
+
+        Raises:
+            ImportFault: it is no number.
+        """
         if isinstance(self.value, bool) or not isinstance(self.value, int | float):
             raise self._not("a number")
         try:
@@ -122,13 +139,21 @@ class Node:
             raise self._not("a number that a double can hold") from None
 
     def whole(self) -> int:
-        """The value as a whole number."""
+        """Return the value as a whole number.
+
+        Raises:
+            ImportFault: it is none.
+        """
         if isinstance(self.value, bool) or not isinstance(self.value, int):
             raise self._not("a whole number")
         return self.value
 
     def text(self) -> str:
-        """The value as text that is not empty."""
+        """Return the value as text.
+
+        Raises:
+            ImportFault: it is no text, or an empty one.
+        """
         if not isinstance(self.value, str) or not self.value.strip():
             raise self._not("a text")
         return self.value

@@ -1,4 +1,4 @@
-"""pyperf's JSON, format 1.0."""
+"""Read pyperf's JSON, format 1.0."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _UNITS = {"second": "s", "byte": "bytes", "integer": "count"}
 
 
 def fits(document: Any) -> bool:
-    """Whether it looks like one."""
+    """Return whether a document looks like pyperf's JSON."""
     keys = document.keys() if isinstance(document, dict) else set()
     return {"benchmarks", "version"} <= keys and "machine_info" not in keys
 
 
 def read(document: Any, where: str) -> Imported:
-    """Read a document: a worker process of pyperf is an invocation, its values are blocks; less is better.
+    """Read a document: a worker process of pyperf is an invocation, its values are blocks, and lower is better.
 
-    Values are per loop already. Processes that only calibrated have warm-ups alone.
+    The values are per loop. Processes that only calibrated have warm-ups alone.
     """
     root = Node(document, where)
     version = root.need("version").value

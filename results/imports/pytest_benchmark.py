@@ -1,4 +1,4 @@
-"""pytest-benchmark's JSON (``--benchmark-json``, ``--benchmark-save-data``)."""
+"""Read pytest-benchmark's JSON (``--benchmark-json``, ``--benchmark-save-data``)."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ SUMMARY = "pytest-benchmark's JSON, best with --benchmark-save-data"
 
 
 def fits(document: Any) -> bool:
-    """Whether it looks like one."""
+    """Return whether a document looks like pytest-benchmark's JSON."""
     return isinstance(document, dict) and "benchmarks" in document and "machine_info" in document
 
 
 def read(document: Any, where: str) -> Imported:
-    """Read a document: a trial a round, all of one invocation, as one process measured them.
+    """Read a document: a trial for each round, all of one invocation, because one process measured them.
 
-    Without raw data a benchmark is its median alone, of which no interval can be had.
+    A benchmark without raw data gives one trial with its median, for which there is no interval.
     """
     root = Node(document, where)
     benchmarks = root.need("benchmarks").items()

@@ -1,8 +1,9 @@
-"""Tidy CSV: ``series,runner,metric,value,unit,direction,block,…``, a row a value. Separators ``,`` ``;`` and tab.
+"""Read tidy CSV: ``series,runner,metric,value,unit,direction,block,…``, one row for each value.
 
-``series``, ``metric``, ``value``, ``unit`` and ``direction`` (``lower`` or ``higher`` is better, ``none``: never
-judged) must be there, in any order; the rest is optional. Without ``block`` the rows of a series are counted;
-without ``invocation`` each block is one, so rows that share what they were run in should say so.
+Cells are separated by ``,``, ``;`` or tabs. ``series``, ``metric``, ``value``, ``unit`` and ``direction`` (``lower`` or
+``higher`` is better; ``none`` is never judged) are required, in any order; other columns are optional. Without
+``block``, the rows of a series are numbered; without ``invocation``, each block is one, so files whose rows share a
+process or environment should have that column.
 """
 
 from __future__ import annotations
@@ -32,13 +33,13 @@ OPTIONAL = (
     "error", "family", "parameters", "accelerator",
 )  # fmt: skip
 ABOUT_THE_RUN = ("run", "mode")
-"""Columns that the export writes and that an imported run has of its own."""
+"""Columns that exports write and that are ignored, because an imported run has its own."""
 
 _TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, "": False}
 
 
 def fits(text: str) -> bool:
-    """Whether the first line is a header with all that is needed."""
+    """Return whether the first line is a header with all required columns."""
     return set(NEEDED) <= set(_names(text.splitlines()[0])) if text.strip() else False
 
 
@@ -46,7 +47,7 @@ def read(text: str, where: str) -> Imported:
     """Read a table.
 
     Raises:
-        ImportFault: with the number of the line and the name of the column.
+        ImportFault: the table is not valid; the text names the line and the column.
     """
     table = _Table(where)
     rows = _rows(text, where)
@@ -97,7 +98,7 @@ def _rows(text: str, where: str) -> Iterator[tuple[int, list[str]]]:
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """One row; every complaint names its line and column."""
+    """One row, whose errors name line and column."""
 
     cells: dict[str, str]
     where: str
@@ -120,7 +121,7 @@ class _Row:
     def number(self, name: str) -> float:
         text = self.needed(name)
         try:
-            # float() would take "1_0", too, which is a slip of the pen at best.
+            # float() accepts "1_0" as well, which is a typing error.
             return float(text.replace("_", "?"))
         except ValueError:
             raise self.fault(name, f"is {text[:60]!r}, not a number") from None
@@ -129,7 +130,7 @@ class _Row:
         text = self.text(name)
         if not text:
             return None
-        # int() would take "1_0" and other scripts' digits, which tables never mean.
+        # int() accepts "1_0" and digits of other scripts as well, which are errors.
         number = int(text) if re.fullmatch(r"-?[0-9]{1,10}", text) else low - 1
         if not low <= number <= LARGEST_INT:
             raise self.fault(name, f"is {text[:60]!r}, not a whole number from {low} to {LARGEST_INT}")
@@ -157,7 +158,7 @@ class _Row:
 
 @dataclass(slots=True)
 class _Table:
-    """Rows becoming trials: those of one ``trial`` number are one, any other row is one of its own."""
+    """Joins rows of the same ``trial`` number into one trial; any other row is a trial of its own."""
 
     where: str
     trials: list[tuple[Trial, list[Metric]]] = field(default_factory=list)
@@ -205,7 +206,7 @@ class _Table:
         )
 
     def finish(self, primaries: bool) -> tuple[Trial, ...]:
-        """The trials; unless the table says which metric is the primary one, the first one of a series is."""
+        """Return the trials; without a column ``primary``, the first judged metric of each series is primary."""
         first: dict[str, str] = {}
         done = []
         for trial, metrics in self.trials:

@@ -218,7 +218,7 @@ def rates(run: Run, threshold: float, *, seed: int, counts: Sequence[int] = COUN
 
 
 def split_level(workload: str, runner: str) -> tuple[str, str, str]:
-    """Return a series' workload, runner and level, which is in the workload's name or in the runner's (``bare@+5%``)."""
+    """Return workload, runner and level of a series; the level is in one of the names (``bare@+5%``)."""
     again = CONTROL_SUFFIX if runner.endswith(CONTROL_SUFFIX) else ""
     runner = runner.removesuffix(CONTROL_SUFFIX)
     plain, sign, level = runner.partition("@")

@@ -41,8 +41,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     """Oriented ratio, paired by block within a run: above 1 the subject costs more, whatever the metric's direction
     (``subject/base`` for ``lower``, ``base/subject`` for ``higher``). NaN where no ratio can be formed."""
     floor: Estimate | None
-    """Noise floor: the same ratio between two identical measurements of the base (A/A); ``None`` if it was measured once.
-    """
+    """Noise floor: the same ratio between two identical measurements of the base (A/A); ``None`` if there is only one."""
     threshold: float
     """Relative difference that matters in practice, fixed before measuring: 0.02 is 2 %."""
     verdict: Verdict

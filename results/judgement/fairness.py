@@ -129,7 +129,7 @@ def run_differences(base: RunFrame, head: RunFrame) -> tuple[str, ...]:
     there, here = (dict(_flat(frame.manifest.context)) for frame in (base, head))
     differing = _differences(there, here, there.keys() | here.keys())
     if base.manifest.mode == "quick":
-        differing.insert(0, "mode: the base is a quick run, which cannot be a baseline")
+        differing.insert(0, "mode: the base is a quick run, which is never a baseline")
     return tuple(differing)
 
 

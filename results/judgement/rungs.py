@@ -116,7 +116,7 @@ def _rung_cost(
 
 
 def _difference(subject: Series, below: Series, confidence: float) -> Estimate | None:
-    """Return the difference paired by block, which needs one value for each block and side; drift of the machine cancels."""
+    """Return the difference paired by block; ``None`` unless each side has one value for each block."""
     if subject.nested or below.nested:
         return None
     _, here, there = np.intersect1d(subject.block, below.block, return_indices=True)

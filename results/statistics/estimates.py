@@ -117,7 +117,7 @@ def quantile(values: ArrayLike, q: float, confidence: float) -> Interval:
 
 @lru_cache(maxsize=512)
 def _order_ranks(n: int, q: float, confidence: float) -> tuple[int, int]:
-    """Return the ranks, from 1, between which the quantile lies; below 1 or above ``n`` if the confidence is out of reach."""
+    """Return the ranks, from 1, around the quantile; below 1 or above ``n`` if the confidence is out of reach."""
     tail = (1 - confidence) / 2
     # bdtr(k, n, q) = P(Binomial <= k). Lower rank l (from 1): P(Binomial < l) <= tail.
     below = special.bdtr(np.arange(0, n + 1), n, q)
@@ -242,7 +242,7 @@ def one_sample_p(values: ArrayLike, shift: float, coarsest: float = 0.025) -> fl
 
 
 def two_sample_p(base: ArrayLike, subject: ArrayLike, shift: float, coarsest: float = 0.025) -> float:
-    """Return the one-sided p-value against "``subject`` exceeds ``base`` by at most ``shift``", by the Mann-Whitney test.
+    """Return the one-sided p-value against "``subject`` exceeds ``base`` by at most ``shift``" (Mann-Whitney test).
 
     Where so few units have no rank p-value below ``coarsest`` (by default: fewer than 4 on each side), it is that of
     Welch's t. Fewer than :data:`FEWEST` units on a side give 1.

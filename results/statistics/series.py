@@ -176,11 +176,11 @@ class LogRatio:
     invocations: int
     """The smaller of both sides' numbers of invocations."""
     allowed: float
-    """Standard deviation, as a log ratio, added because there are too few invocations to estimate the differences between
-    them; 0 if there are enough."""
+    """Standard deviation, as a log ratio, added because there are too few invocations to estimate how they differ; 0 if
+    there are enough."""
     units: tuple[NDArray[np.float64], ...]
-    """One array of log ratios if paired; if unpaired, logs of the base's and of the subject's values. The sign is turned
-    for metrics of which more is better."""
+    """One array of log ratios if paired; if unpaired, logs of the base's and of the subject's values. The sign is
+    inverted for metrics of which more is better."""
     unpaired_blocks: int = 0
     """Number of blocks left out because only one side has values in them."""
     batch: int = 1

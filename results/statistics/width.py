@@ -20,8 +20,8 @@ MOST_UNITS = 128
 EXACT_LIMIT = 50
 """Above this many units a rank test's normal approximation is used; it is then good to 4 digits."""
 CHECKPOINTS = (10, 15, 20, 30, 40, 60, 80, 120, 160, 240, 320, 480, 640, 960, 1280, 1920)
-"""Numbers of blocks after which the width is computed. They are few, because each is a chance to stop at an interval that
-is narrow by luck."""
+"""Numbers of blocks after which the width is computed. They are few, because each is a chance to stop at an interval
+that is narrow by luck."""
 
 
 def half_width(units: Sequence[float], confidence: float = 0.95) -> float:
@@ -57,7 +57,7 @@ def _batched(units: Sequence[float]) -> list[float]:
 
 @lru_cache(maxsize=256)
 def _dropped(n: int, tail: float) -> int | None:
-    """Return how many of the sorted pairwise means lie outside at each end; ``None`` if the confidence is out of reach."""
+    """Return how many of the sorted means lie outside at each end; ``None`` if the confidence is out of reach."""
     top = n * (n + 1) // 2
     count = 0
     if n > EXACT_LIMIT:

@@ -1,1 +1,1 @@
-"""Runs on disk: write, find, read and upgrade them."""
+"""Write, find, read and upgrade runs on disk."""

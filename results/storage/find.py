@@ -1,4 +1,4 @@
-"""Finding runs: by path, id, name, prefix of an id, or ``latest``."""
+"""Find runs by path, id, name, prefix of an id, or ``latest``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NAMED_AT_MOST = 8
 
 
 class RunEntry(msgspec.Struct, frozen=True):
-    """What a list of runs shows of one run."""
+    """Manifest fields that a list of runs shows, and the run's folder."""
 
     run: str
     name: str
@@ -51,17 +51,17 @@ def list_runs(*folders: Path | str) -> list[RunEntry]:
 
 
 def find_run(ref: str | Path, results_dir: Path | str, *, also: Iterable[Path | str] = ()) -> Path:
-    """Return the folder of the run that ``ref`` means.
+    """Resolve a path, an id, a name, a prefix of an id or ``latest`` to the folder of a run.
 
     Tried in this order: a path, ``latest``, an id, a name, the beginning of an id.
 
     Args:
-        ref: What the user gave.
-        results_dir: Where runs are.
-        also: Further folders with runs, such as the baselines. ``latest`` does not look there.
+        ref: Text from the user.
+        results_dir: Folder of the runs.
+        also: Further folders with runs, such as the baselines; ``latest`` never means one of these.
 
     Raises:
-        ResultError: nothing fits, or several do; the text names them.
+        ResultError: no run matches, or several do; the text names them.
     """
     folder = run_folder(Path(ref))
     if (folder / MANIFEST).is_file() or (folder / TRIALS).is_file():

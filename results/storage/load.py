@@ -1,4 +1,4 @@
-"""Reading runs: nothing damaged stops the reading, and nothing damaged passes unseen.
+"""Read runs. Damage neither stops the reading nor goes unreported.
 
 A line that cannot be used becomes a :class:`Problem`. A line that can be read but says something
 impossible (a negative duration, a second unit for the same metric) becomes a :class:`Problem` *and* stays
@@ -30,20 +30,22 @@ ProblemKind = Literal[
     "unreadable", "cut", "empty", "foreign", "duplicate", "negative", "mixed-unit", "mixed-direction"
 ]
 DROPPED: frozenset[ProblemKind] = frozenset({"unreadable", "cut", "empty", "foreign", "duplicate"})
-"""Kinds whose line gives no trial. The other kinds give a trial with outcome ``invalid``."""
+"""Kinds of problems whose line gives no trial. The other kinds give a trial with outcome ``invalid``."""
 
 _EXCERPT_CHARACTERS = 120
 _BATCH_LINES = 500
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """A line of ``trials.jsonl`` from which no number is taken, and why."""
+    """A line of ``trials.jsonl`` from which no number is taken, and the reason."""
 
     line: int
-    """Counted from 1."""
+    """Number of the line, from 1."""
     kind: ProblemKind
     what: str
+    """Description for people, without a full stop."""
     excerpt: str
+    """Beginning of the line, safe to print."""
 
 
 def excerpt(line: bytes) -> str:
@@ -54,13 +56,13 @@ def excerpt(line: bytes) -> str:
 
 
 UNDECODABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-"""What msgspec raises for a line that is not what it should be."""
+"""Exceptions that msgspec raises for a line that is not valid."""
 
 _trial_decoder = msgspec.json.Decoder(Trial)
 
 
 def undecodable(number: int, line: bytes, error: Exception) -> Problem:
-    """Describe a line that could not be decoded. It is as read: only a cut one lacks its newline."""
+    """Describe a line that could not be decoded. ``line`` has its newline, unless writing it was interrupted."""
     if not line.strip():
         return Problem(number, "empty", "the line is empty", "")
     if not line.endswith(b"\n"):
@@ -69,7 +71,7 @@ def undecodable(number: int, line: bytes, error: Exception) -> Problem:
 
 
 def range_fault(number: int, block: int, invocation: int, position: int) -> str:
-    """Say which counter of a trial is out of range, or nothing."""
+    """Name the counter of a trial that is out of range; empty if there is none."""
     for name, value, low in (
         ("number", number, 0),
         ("block", block, -1),
@@ -96,17 +98,17 @@ class _Series(dict[tuple[str, str], tuple[str, str]]):
 
 
 def negative_text(name: str, value: float, unit: str) -> str:
-    """Text of a ``negative`` problem."""
+    """Describe a metric that is negative though its value is judged."""
     return f"{name} is negative ({value:g} {unit})"
 
 
 def mixed_text(name: str, what: str, here: str, before: str) -> str:
-    """Text of a ``mixed-unit`` or ``mixed-direction`` problem."""
+    """Describe a metric whose unit or direction (``what``) differs from earlier in the run."""
     return f"{name} has {what} {here!r} here, {before!r} earlier in the run"
 
 
 class Run:
-    """A stored run: its manifest, and its trials read from disk as one iterates."""
+    """A stored run: its manifest, and its trials, which are read from disk while one iterates."""
 
     def __init__(self, path: Path, manifest: Manifest, stored_format: int) -> None:
         self.path = path
@@ -114,11 +116,11 @@ class Run:
         self.stored_format = stored_format
         """Format of the files; the structs are already brought up to :data:`FORMAT_VERSION`."""
         self.problems: list[Problem] = []
-        """What the last iteration of :meth:`trials` found, complete once it has come to its end."""
+        """Problems that the last iteration of :meth:`trials` found; complete when it has ended."""
 
     @property
     def trials_path(self) -> Path:
-        """The file with one trial a line."""
+        """Path of the file with one trial a line."""
         return self.path / TRIALS
 
     def batches(self, size: int) -> Iterator[list[bytes]]:
@@ -174,17 +176,17 @@ class Run:
 
 
 def foreign_text(run: str, expected: str) -> str:
-    """Text of a ``foreign`` problem."""
+    """Describe a trial that belongs to another run."""
     return f"belongs to run {run!r}, not {expected!r}"
 
 
 def duplicate_text(number: int) -> str:
-    """Text of a ``duplicate`` problem."""
+    """Describe a trial whose number was used before."""
     return f"trial {number} is here a second time; the first one counts"
 
 
 def marked_invalid(trial: Trial, faults: Iterable[str]) -> Trial:
-    """Return the trial with outcome ``invalid``; what was wrong joins its reason."""
+    """Return the trial with outcome ``invalid``, its reason extended by the faults."""
     reason = "; ".join([trial.reason, *faults] if trial.reason else faults)
     return msgspec.structs.replace(trial, outcome="invalid", reason=reason)
 
@@ -213,7 +215,7 @@ def load_run(path: Path | str) -> Run:
     except OSError as error:
         raise ResultError(f"cannot read {manifest_path}: {error.strerror}.") from error
     try:
-        # The version first: a newer manifest may have fields that are not ours to judge.
+        # The version first: a newer manifest may have fields that this version cannot decode.
         version = msgspec.json.decode(data, type=_Format).format
         check_version(version, str(manifest_path))
         raw = upgrade_manifest(msgspec.json.decode(data, type=dict[str, Any]))

@@ -1,8 +1,8 @@
-"""The store: ``<results-dir>/<run-id>/manifest.json`` and ``trials.jsonl``, one trial a line.
+"""Write runs: ``<results-dir>/<run-id>/manifest.json`` and ``trials.jsonl``, one trial a line.
 
-JSONL is the truth; everything else is derived from it. A trial is in the kernel's hands before
-:meth:`RunWriter.append` returns, so killing the process loses nothing; :meth:`RunWriter.sync` is for
-losing power. Only msgspec and the standard library are imported: this module is loaded while measuring.
+JSONL is the truth; everything else is derived from it. A trial is written to the kernel before
+:meth:`RunWriter.append` returns, so killing the process loses nothing; :meth:`RunWriter.sync` protects against
+loss of power. Only msgspec and the standard library are imported: this module is loaded while something is measured.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 DAMAGED = "trials.damaged"
-"""Where :func:`resume` puts what an interrupted write left of a line."""
+"""Name of the file to which :func:`resume` moves an incomplete last line."""
 
 _ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # no i, l, o, u: read aloud and typed without doubt
 
@@ -46,11 +46,11 @@ _ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # no i, l, o, u: read aloud a
 def new_run_id(seconds_since_epoch: float | None = None) -> str:
     """Return an id that sorts by time and is unique: ``20261123-191748-k3f9x`` (UTC).
 
-    The two characters behind the seconds are their fraction in 1/1024, so that runs made within one second sort by time,
-    too; the last three are random.
+    The two characters behind the seconds are their fraction in 1/1024, so that runs made within one second sort by
+    time, too; the last three are random.
 
     Args:
-        seconds_since_epoch: when the run is made; now if ``None``.
+        seconds_since_epoch: Time of the run; now if ``None``.
     """
     now = time.time() if seconds_since_epoch is None else seconds_since_epoch
     fraction = int(now % 1 * 1024)
@@ -73,7 +73,7 @@ class RunWriter:
         self.next_number = next_number
         """The number that the next trial must have."""
         self.notices = notices
-        """What :func:`resume` had to repair, as sentences for the user."""
+        """Repairs that :func:`resume` made, as sentences for the user."""
         self._file = _open_locked(path / TRIALS)
 
     @classmethod
@@ -99,14 +99,14 @@ class RunWriter:
         return cls(path, manifest, next_number=0)
 
     def append(self, trial: Trial) -> Trial:
-        """Write one trial, handed to the kernel before this returns. Returns what was written.
+        """Write one trial to the kernel and return it as it was written.
 
-        A metric that is not a finite number cannot be one: the trial becomes ``invalid``, and its reason
-        and :attr:`~tare.results.record.Trial.not_finite` keep what was found.
+        If a metric's value is not a finite number, the trial becomes ``invalid``; its reason and
+        :attr:`~tare.results.record.Trial.not_finite` name the value.
 
         Raises:
-            ResultError: the trial is not the next one of this run, or the disk refuses. What was
-                written before stays readable.
+            ResultError: the trial is not the next one of this run, or it cannot be written. Earlier trials
+                stay readable.
         """
         if trial.run != self.manifest.run:
             raise ResultError(
@@ -129,12 +129,12 @@ class RunWriter:
             while rest:
                 rest = rest[os.write(self._file, rest) :]
         except OSError as error:
-            # Half a line would hide the next one: take it back, so that the file ends with a whole trial.
+            # Half a line would spoil the next one: take it back, so that the file ends with a whole trial.
             os.ftruncate(self._file, end)
             raise ResultError(_write_failure(self.path / TRIALS, error, self.next_number)) from error
 
     def sync(self) -> None:
-        """Wait until what was appended is on the disk."""
+        """Wait until the appended trials are on the disk."""
         os.fsync(self._file)
 
     def update(self, **changes: Any) -> None:
@@ -144,12 +144,12 @@ class RunWriter:
         self.manifest = manifest
 
     def finish(self, status: Literal["complete", "interrupted"]) -> None:
-        """Sync, and say in the manifest how the run ended."""
+        """Sync, and record in the manifest how the run ended."""
         self.sync()
         self.update(status=status)
 
     def close(self) -> None:
-        """Give the file back. Idempotent."""
+        """Close the file and release its lock. Idempotent."""
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
@@ -210,7 +210,7 @@ def _mend_last_line(path: Path) -> tuple[str, ...]:
 
 
 def _start_of_unended_line(file: int) -> int:
-    """Offset after the file's last newline, found from the end: the file may be large."""
+    """Return the offset after the last newline, searched from the end, because the file may be large."""
     step, end = 65536, os.fstat(file).st_size
     while end:
         begin = max(0, end - step)

@@ -1,6 +1,6 @@
-"""The record's versions, and the way up from each to the present one.
+"""Upgrade files of older versions of the record to the present one.
 
-A version is raised when an old reader would misread a new file; a new optional field needs none. Each
+A version is raised when an old reader would misread a new file; a new optional field does not need one. Each
 version has a folder of golden files in ``tests/golden/record-v<N>`` and, once it is old, a :class:`Step`.
 """
 

@@ -1,1 +1,1 @@
-"""Trials as tables, and the index that makes large runs quick to read."""
+"""Tables of trials and metrics, and the index that makes large runs quick to read."""

@@ -1,8 +1,8 @@
-"""The only door from records to pandas.
+"""Read a run into pandas tables. No other module turns records into tables.
 
-A million trials have to be loaded in seconds, so lines are decoded into slim structs that skip what no
-table needs, and text columns are coded into categories while reading. What :meth:`tare.results.storage.load.Run.trials`
-marks is marked here in the same way; a test holds the two together.
+A million trials have to be loaded in seconds, so lines are decoded into slim structs without the fields that no table
+needs, and text columns become categories while they are read. Damaged and impossible trials are marked as
+:meth:`tare.results.storage.load.Run.trials` marks them; a test holds the two together.
 """
 
 from __future__ import annotations
@@ -55,16 +55,17 @@ METRIC_COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class RunFrame:
-    """A run as tables, and everything that reading it had to mark."""
+    """A run as tables, and the problems found in its file."""
 
     manifest: Manifest
     trials: pd.DataFrame
-    """A row a trial, columns :data:`TRIAL_COLUMNS` and ``mark.<name>``: host ``CLOCK_MONOTONIC`` in
-    seconds since the trial's first mark, NaN where there is none."""
+    """One row for each trial, with the columns :data:`TRIAL_COLUMNS`; if marks were read, also ``mark.<name>``: host
+    ``CLOCK_MONOTONIC`` in seconds since the trial's first mark, NaN where the mark is missing."""
     metrics: pd.DataFrame
-    """A row a metric of a trial, columns :data:`METRIC_COLUMNS`: values in base units, of every outcome,
-    warm-ups and controls included."""
+    """One row for each metric of each trial, with the columns :data:`METRIC_COLUMNS`: values in base units, of every
+    outcome, warm-ups and controls included."""
     problems: list[Problem]
+    """Lines that were dropped or marked as invalid, in the order of the file."""
 
 
 def read_frame(run: Run, *, marks: bool = False) -> RunFrame:
@@ -75,10 +76,10 @@ def read_frame(run: Run, *, marks: bool = False) -> RunFrame:
         marks: Also read the timelines into the ``mark.`` columns of the trials.
     """
     if not marks and (known := read_index(run)) is not None:
-        return _Reader.of(run, known).finish()
+        return _Reader.from_index(run, known).finish()
     facts = facts_of(run)
     reader = _Reader(run, marks=marks)
-    # Millions of short-lived structs and no cycles among them: collecting garbage would only cost time.
+    # There are millions of short-lived structs without cycles: the garbage collector would only cost time.
     collecting = gc.isenabled()
     gc.disable()
     try:
@@ -95,7 +96,7 @@ def read_frame(run: Run, *, marks: bool = False) -> RunFrame:
 
 
 class _Reader:
-    """Collects columns batch by batch; a class only because the columns' codes outlive a batch."""
+    """Collects columns batch by batch; it is a class because the columns' codes outlive a batch."""
 
     def __init__(self, run: Run, *, marks: bool) -> None:
         self._run = run
@@ -109,8 +110,8 @@ class _Reader:
         self._decode = msgspec.json.Decoder(TimedTrial if marks else SlimTrial).decode
 
     @classmethod
-    def of(cls, run: Run, index: Index) -> _Reader:
-        """One that has read all already."""
+    def from_index(cls, run: Run, index: Index) -> _Reader:
+        """Make a reader that has the columns of the whole file already."""
         reader = cls(run, marks=False)
         reader._columns = {name: [column] for name, column in index.columns.items()}
         reader._kinds.table = {Kind(*kind): code for code, kind in enumerate(index.kinds)}
@@ -118,7 +119,7 @@ class _Reader:
         return reader
 
     def index(self) -> Index | None:
-        """What a later reader may start from, of runs for which that is worth it."""
+        """Return the columns for later readers; ``None`` for runs that are small, damaged or still running."""
         if self._problems or self._lines < LEAST_TRIALS or self._run.manifest.status == "running":
             return None
         self._columns = {name: [np.concatenate(parts)] for name, parts in self._columns.items()}
@@ -126,7 +127,7 @@ class _Reader:
         return Index(columns, list(self._kinds.table), list(self._descriptors))
 
     def add(self, lines: list[bytes]) -> None:
-        """Decode a batch of lines into columns; line by line only if something is wrong in it."""
+        """Decode a batch of lines into columns, line by line only if one of them is faulty."""
         decode, code = self._decode, self._kinds.code
         numbers = list(range(self._lines + 1, self._lines + 1 + len(lines)))
         self._lines += len(lines)
@@ -145,7 +146,7 @@ class _Reader:
             self._highest = max(self._highest, *(trial.number for trial in trials))
 
     def _sound(self, trials: list[SlimTrial]) -> bool:
-        """Whether all are of this run, in range, and numbered upwards, so that none can be a duplicate."""
+        """Return whether all are of this run, in range, and numbered upwards, so that none can be a duplicate."""
         expected = self._run.manifest.run
         before = self._highest
         for t in trials:
@@ -222,7 +223,7 @@ class _Reader:
         return np.concatenate(parts) if parts else np.empty(0, dtype=dtype)
 
     def finish(self) -> RunFrame:
-        """Mark what only the whole shows, and make the tables."""
+        """Mark impossible values and mixed units, and make the tables."""
         kinds = _expanded(list(self._kinds.table), Kind._fields, self._take("kind", np.int32))
         trial_of = self._take("metrics", np.int32)
         trial_of = np.repeat(np.arange(len(trial_of), dtype=np.int32), trial_of)
@@ -261,11 +262,11 @@ class _Reader:
         return pd.DataFrame({name: columns[name] for name in METRIC_COLUMNS}, copy=False)
 
     def _mark(self, line: NDArray[np.int64], workloads: pd.Categorical, values: _Values) -> NDArray[np.int32]:
-        """Record impossible values and second units; return the trials (rows) that have them."""
+        """Record impossible values and mixed units; return the rows of the trials that have them."""
         table, trial_of, descriptor = values.table, values.trial_of, values.descriptor
         judged = np.array([d.direction != "none" for d in table], dtype=np.bool_)
         negative = (values.value < 0) & judged[descriptor]
-        # Few pairs of workload and descriptor exist; each is looked at once, in order of first sight.
+        # There are few pairs of workload and descriptor; each is checked once, in the order of the file.
         width = max(1, len(table))
         pair = workloads.codes.astype(np.int64)[trial_of] * width + descriptor
         pairs, starts = np.unique(pair[~negative], return_index=True)
@@ -293,7 +294,7 @@ class _Reader:
         return np.unique(trial_of[marked])
 
     def _excerpts(self, wanted: set[int]) -> dict[int, str]:
-        """Read the lines that came out as impossible once more, for their beginnings."""
+        """Read the lines of marked trials again, for the excerpts of their problems."""
         if not wanted:
             return {}
         lines = chain.from_iterable(self._run.batches(_BATCH_LINES))
@@ -302,10 +303,12 @@ class _Reader:
 
 @dataclass(frozen=True, slots=True)
 class _Values:
-    """All metrics of a run: which trial (row) and descriptor each value belongs to."""
+    """All metrics of a run; the arrays have one entry for each value."""
 
     trial_of: NDArray[np.int32]
+    """Row of the trial."""
     descriptor: NDArray[np.int32]
+    """Index into ``table``."""
     value: NDArray[np.float64]
     table: list[Descriptor]
 

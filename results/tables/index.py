@@ -1,8 +1,8 @@
-"""A derived index of a large run's tables, so that reading it a second time takes a second.
+"""Store and read the index of a large run: its tables' columns, so that later readings take about a second.
 
-``trials.jsonl`` is the truth. The index holds the same columns as arrays, and which file they are of (size, time of
-the last change, format): if any of that is another, it is not used. It may be deleted at any time. It holds numbers and
-text only, never code; small runs, damaged ones and running ones have none.
+``trials.jsonl`` is the truth. The index holds the same columns as arrays, and size, modification time and format of the
+file that they were read from; it is ignored if any of them differs. It may be deleted at any time. It holds numbers and
+text only, never code. Small, damaged and running runs have none.
 """
 
 from __future__ import annotations
@@ -23,17 +23,23 @@ if TYPE_CHECKING:
     from tare.results.storage.load import Run
 
 NAME = "trials.index.npz"
+"""Name of the file, in the run's folder."""
 VERSION = 1
+"""Version of the file; others are ignored."""
 LEAST_TRIALS = 50_000
+"""Fewest trials of a run for which an index is written."""
 _ABOUT = "about"
 
 
 class Index(NamedTuple):
-    """What the tables are made from: columns of numbers, and what their codes mean."""
+    """Columns of numbers from which tables are made, and the meaning of their codes."""
 
     columns: Mapping[str, NDArray[Any]]
+    """Name → values; one entry for each trial or for each metric of a trial."""
     kinds: list[tuple[Any, ...]]
+    """Fields of :class:`tare.results.tables.coding.Kind`, in the order of codes."""
     descriptors: list[tuple[Any, ...]]
+    """Fields of :class:`tare.results.tables.coding.Descriptor`, in the order of codes."""
 
 
 class _About(msgspec.Struct, frozen=True, array_like=True):
@@ -51,7 +57,7 @@ def _facts(run: Run) -> tuple[int, int, int, int]:
 
 
 def read_index(run: Run) -> Index | None:
-    """The index, if there is one and it is of this very file."""
+    """Read the index of a run; ``None`` if there is none, or if the run's file has changed since."""
     path = run.path / NAME
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
@@ -60,17 +66,18 @@ def read_index(run: Run) -> Index | None:
                 return None
             columns = {name: stored[name] for name in stored.files if name != _ABOUT}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, msgspec.MsgspecError):
-        return None  # absent or damaged: the truth is read instead
+        return None  # absent or damaged: trials.jsonl is read instead
     return Index(columns, [tuple(kind) for kind in about.kinds], [tuple(one) for one in about.descriptors])
 
 
 def write_index(run: Run, index: Index, facts: tuple[int, int, int, int]) -> None:
-    """Store it, whole or not at all; a folder that cannot be written to goes without.
+    """Store an index atomically. If the folder cannot be written to, there is none, and no error.
 
     Args:
-        run: whose.
-        index: of what was read.
-        facts: :func:`facts_of` from before the reading: a file that has changed since gets no index.
+        run: The run.
+        index: Its columns.
+        facts: Result of :func:`facts_of` from before the run was read: if the file has changed since, no index is
+            stored.
     """
     path = run.path / NAME
     draft = path.with_name(f".{NAME}.{os.getpid()}")
@@ -87,7 +94,7 @@ def write_index(run: Run, index: Index, facts: tuple[int, int, int, int]) -> Non
 
 
 def facts_of(run: Run) -> tuple[int, int, int, int] | None:
-    """What tells whether the file has changed; nothing where there is none."""
+    """Return index version, format, size in bytes and modification time in ns of a run's file; ``None`` without one."""
     try:
         return _facts(run)
     except OSError:

@@ -1,4 +1,4 @@
-"""Slim twins of the record's structs: what tables need of a trial, decoded fast; the rest is skipped."""
+"""Define slim versions of the record's structs: only the fields that tables need, which decode fast."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _NAN = float("nan")
 
 
 class SlimMetric(msgspec.Struct, frozen=True, gc=False):
-    """A metric; ``error`` is NaN or ``None`` where none is known."""
+    """The fields of :class:`tare.results.record.Metric`; ``error`` is NaN or ``None`` if it is not known."""
 
     name: str
     value: float
@@ -26,7 +26,7 @@ class SlimMetric(msgspec.Struct, frozen=True, gc=False):
 
 
 class SlimTimeline(msgspec.Struct, frozen=True, gc=False):
-    """Marks in ns; NaN where there is none."""
+    """Marks of a timeline in ns of the host's ``CLOCK_MONOTONIC``; NaN where one is missing."""
 
     # Floats hold nanoseconds of CLOCK_MONOTONIC exactly for 104 days of uptime, to 2 ns for a year.
     requested: float = _NAN
@@ -48,7 +48,7 @@ _EMPTY = msgspec.Raw(b"{}")
 
 
 class SlimTrial(msgspec.Struct, frozen=True, gc=False):
-    """A trial without its timeline and remedy; ``parameters`` and ``context`` stay undecoded.
+    """The fields of a trial without its timeline and remedy; ``parameters`` and ``context`` stay undecoded.
 
     No table needs the last three fields. They are decoded so that a line damaged there is unreadable here, too.
     """
@@ -76,6 +76,6 @@ class SlimTrial(msgspec.Struct, frozen=True, gc=False):
 
 
 class TimedTrial(SlimTrial, frozen=True, gc=False):
-    """A trial with its timeline."""
+    """A slim trial with its timeline, for readers that need marks."""
 
     timeline: SlimTimeline = _NO_TIMELINE
