@@ -30,7 +30,7 @@ class CaseKey(NamedTuple):
 
 
 def case_of(thing: Trial | Comparison | RungCost) -> CaseKey:
-    """Give the workload and parameters that a trial, comparison or rise belongs to."""
+    """Give the workload and parameters that a trial, comparison or rung belongs to."""
     return CaseKey(thing.workload, tuple(sorted((str(k), str(v)) for k, v in thing.parameters.items())))
 
 

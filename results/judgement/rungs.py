@@ -86,8 +86,8 @@ def rung_costs(frame: RunFrame, *, confidence: float = 0.95) -> list[RungCost]:
             lower = [series[k] for name in rung.below if (k := key._replace(runner=name)) in series]
             if not lower:
                 continue
-            if rise := _rung_cost(rung, subject, lower[0], lower[-1], confidence):
-                found.append(rise)
+            if cost := _rung_cost(rung, subject, lower[0], lower[-1], confidence):
+                found.append(cost)
     return found
 
 
