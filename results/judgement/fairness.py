@@ -118,7 +118,7 @@ def durability_doubts(
             )
     if verdict == "better":
         found.append(
-            "durability: the guest is faster than the file system that holds its disk: check its cache mode,"
+            "durability: the guest is faster than the file system that its disk lies on: check its cache mode,"
             " and what the host does on fdatasync"
         )
     return tuple(found)
