@@ -49,7 +49,9 @@ def stood_in(name, tmp_path, *more):
     vmm = VMMS[name.removesuffix("-restored")]
     binary = tmp_path / vmm.name
     told = ("--kind", vmm.name, "--agent", str(agent), "--record", str(record), *more)
-    binary.write_text(f'#!/bin/sh\nexec {sys.executable} {STAND_IN} {" ".join(told)} "$@"\n')
+    # The stand-in imports from `support`; runners give what they launch an environment of its own.
+    words = f"PYTHONPATH={STAND_IN.parents[1]} exec {sys.executable} {STAND_IN} {' '.join(told)}"
+    binary.write_text(f'#!/bin/sh\n{words} "$@"\n')
     binary.chmod(0o755)
     run = f"mvm-{os.getpid()}-{uuid.uuid4().hex[:6]}"
     with run_context(run) as (context, image):
@@ -157,7 +159,7 @@ def test_a_vmm_that_dies_at_once_is_told_with_its_last_line(tmp_path):
 @pytest.mark.parametrize("name", VMMS)
 def test_without_binary_or_kvm_it_is_skipped_with_the_reason(name, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    probe = MicroVmRunner(None, None, {}, name=name).probe()
+    probe = MicroVmRunner(None, None, GuestSettings(), name=name).probe()
     assert not probe.ok
     assert "is not here" in probe.reason
     assert name in probe.remedy
@@ -165,5 +167,5 @@ def test_without_binary_or_kvm_it_is_skipped_with_the_reason(name, tmp_path, mon
     (tmp_path / name).chmod(0o755)
     floor = SimpleNamespace(usable=False, reason="there is no /dev/kvm", remedy="get one", figures={})
     monkeypatch.setattr(module, "probe_kvm", lambda: floor)
-    probe = MicroVmRunner(None, None, {}, name=name).probe()
+    probe = MicroVmRunner(None, None, GuestSettings(), name=name).probe()
     assert "needs KVM, and there is no /dev/kvm" in probe.reason
