@@ -1,4 +1,4 @@
-"""The protocol of everything that can be measured, and the terms on which it is planned."""
+"""Define the protocol of everything that can be measured, and the terms on which it is planned."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The plan of a run and the request behind it, as the manifest keeps them.
+"""Define how the manifest keeps the plan of a run and the request behind it.
 
 The manifest holds the plan as plain JSON, since runs that were imported have none of this kind. Whoever reads it
 decodes it whole with :func:`plan_record`.
@@ -33,7 +33,7 @@ class SlowdownsRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 class RequestRecord(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
 ):
-    """What was asked of a run, for a resumed run to ask the same again."""
+    """Request of a run, kept so that a resumed run asks the same again."""
 
     settings: dict[str, Any]
     """Key, as in ``tare.toml``, → value."""
@@ -61,7 +61,7 @@ class CaseRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class PlanRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What was planned. Skips are not part of it: they are trials."""
+    """Plan of a run, without the skips: they are trials."""
 
     mode: Mode
     seed: int

@@ -1,4 +1,4 @@
-"""Settings of runners, as typed values. Reading them from options, variables and files is the caller's part.
+"""Define the settings of runners as typed values. Reading them from options, variables and files is the caller's part.
 
 The groups are plain values: nothing is looked up on the host until a runner is made of them.
 """

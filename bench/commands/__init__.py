@@ -1,1 +1,1 @@
-"""The commands of ``tare``, one module each; :data:`tare.bench.__main__.COMMANDS` lists them."""
+"""Implement the commands of ``tare``, one module each; :data:`tare.bench.__main__.COMMANDS` lists them."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tare.bench.planning.plan import Case
 
 _CHEAP_OPENING_SECONDS = 0.1
-"""A runner whose places take less than this to make and to tear down is cheap."""
+"""Runners whose places take less than this to make and to tear down are cheap."""
 
 _CHEAP_SHARE = 0.4
 """At most this part of the budget goes to steady-state blocks of the cheap runners alone."""
@@ -28,12 +28,12 @@ _WARMUP_COST = 0.5
 """A warm-up job's cost relative to a measured one, as a rule of thumb: the tools' own start does not shrink."""
 
 _LEAST_BLOCK_SECONDS = 1e-3
-"""A block is taken to last at least so long, lest cases that cost nothing get endless blocks."""
+"""Least estimate of a block, so that cases that cost nothing do not get endless blocks."""
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """Time to allocate, and what it is allocated by."""
+    """Budget of time, with the mode and the estimates by which it is allocated."""
 
     mode: Mode
     estimates: Estimates
@@ -53,7 +53,7 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Allocation:
-    """Blocks of each kind, and what they come to."""
+    """Blocks of each kind, with their estimated time and number of trials."""
 
     cold: Blocks
     steady: Blocks
@@ -70,19 +70,19 @@ class Allocation:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """What one kind of trial gets of the budget."""
+    """Share of cold starts, or of steady state, in the budget."""
 
     blocks: Blocks
     full_seconds: float
-    """Seconds of the blocks that all runners take part in, with what they need besides."""
+    """Seconds of the blocks that all runners take part in, openings and warm-ups included."""
     extra_seconds: float
-    """Seconds of the blocks of the cheap runners alone."""
+    """Seconds of the further blocks, which the cheap runners have alone."""
     trials: int
 
 
 @dataclass(frozen=True, slots=True)
 class _ExperimentPart:
-    """What one experiment gets of the budget."""
+    """Share of one experiment in the budget."""
 
     blocks: int
     cases: int

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from tare.results.record import Accelerator
 
 _OPENING_SECONDS: Mapping[Accelerator, float] = {"none": 0.01, "kvm": 2.0, "tcg": 6.0}
-"""Accelerator → making a place and tearing it down, as a rule of thumb."""
+"""Accelerator → seconds to make a place and to tear it down; a rule of thumb."""
 
 _EXCHANGE_SECONDS = 0.05
-"""A job's way to the agent and back, and the collectors around it; as a rule of thumb."""
+"""A job's way to the agent and back, with the collectors around it; a rule of thumb."""
 
 _TCG_SLOWDOWN = 8.0
-"""Factor by which that is slower where a guest is emulated."""
+"""Factor by which :data:`_EXCHANGE_SECONDS` grows where a guest is emulated."""
 
 
 def timings_file(cache: Path) -> Path:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which workloads and experiments are wanted, and what speaks against them."""
+    """Selection of workloads and experiments, with what is known against measuring them."""
 
     measurables: Sequence[Workload | Experiment]
     """All known ones, in report order."""

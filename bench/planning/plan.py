@@ -28,7 +28,7 @@ BASE_VARIANT = "@base"
 
 
 class Refusal(NamedTuple):
-    """Why something will not be measured."""
+    """Reason why something will not be measured, and the remedy."""
 
     reason: str
     remedy: str
@@ -73,7 +73,7 @@ class Blocks:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What will be measured. :mod:`tare.bench.planning.record` keeps it in the manifest."""
+    """Plan of a run. :mod:`tare.bench.planning.record` keeps it in the manifest."""
 
     mode: ModeName
     seed: int

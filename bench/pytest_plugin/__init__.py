@@ -1,1 +1,1 @@
-"""The pytest plugin behind `nox -s bench`: collect, measure, replay."""
+"""Plug the suite into pytest: collect tests, measure all of them together, replay the trials."""

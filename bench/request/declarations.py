@@ -1,4 +1,4 @@
-"""Where each setting comes from: declared once, for options, variables, ``tare.toml`` and pytest alike.
+"""Declare each setting once, for options, variables, ``tare.toml`` and pytest alike.
 
 A declaration is bound to a field of :class:`tare.bench.request.settings.Settings`, which has its type and default.
 Importing this module imports none of the groups: whoever only declares options need not wait for them.
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One thing that can be set."""
+    """Declaration of one setting: how it is given, read and stored."""
 
     key: str
     """``table.key`` in ``tare.toml``, in plans, and for ``tare ab --base-set``."""
@@ -44,7 +44,7 @@ class Setting:
 
     @property
     def name(self) -> str:
-        """Name the field in its group."""
+        """Name the field within its group."""
         return (self.field or self.key).partition(".")[2]
 
     @property
@@ -61,7 +61,7 @@ class Setting:
         return f"{self.help}{shown}{variable}"
 
     def of(self, settings: Settings) -> Any:
-        """Look up the setting's value."""
+        """Look up the value in the settings."""
         return getattr(getattr(settings, self.group), self.name)
 
     def option_under(self, prefix: str) -> str:

@@ -26,7 +26,7 @@ class Throughput(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Reader(Generic[T]):
-    """Reads one kind of value."""
+    """Reader of one kind of value, from text."""
 
     parse: Callable[[str], T]
     """Text → value; raises ``ValueError`` where the text makes none."""

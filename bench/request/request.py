@@ -1,4 +1,4 @@
-"""The request: what one run is to measure, and how the call that makes it behaves."""
+"""Define the request: what one run is to measure, and how the call that makes it behaves."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Slowdowns:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is wanted of one run. :mod:`tare.bench.request.record` keeps the first seven fields in the manifest."""
+    """Request for one run. :mod:`tare.bench.request.record` keeps it in the manifest, up to :attr:`slowdowns`."""
 
     settings: Settings = field(default_factory=Settings)
     mode: ModeName = "default"

@@ -1,4 +1,4 @@
-"""The settings of a command as frozen, typed groups.
+"""Define the settings of a command as frozen, typed groups.
 
 :mod:`tare.bench.request.declarations` says by which option, variable and key of ``tare.toml`` each is given.
 """
@@ -26,7 +26,7 @@ CONFIG_FILE = "tare.toml"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSettings:
-    """What to measure, and for how long."""
+    """Selection of runners and workloads, and how long to measure them."""
 
     runners: tuple[str, ...] = ()
     """Runners asked for, in order. Empty: the mode's."""
@@ -50,7 +50,7 @@ class RunSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputSettings:
-    """Where results go, and in which language."""
+    """Folders of results and reports, and the reports' language."""
 
     results_dir: Path = Path("results/runs")
     """Folder of the runs."""

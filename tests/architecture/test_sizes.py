@@ -12,9 +12,7 @@ pytestmark = pytest.mark.xfail(reason="the house is being built", strict=False)
 
 LINES_OF_A_MODULE, LINES_OF_A_FUNCTION, PARAMETERS = 400, 60, 7
 
-EXCEPTIONS: dict[str, str] = {
-    "bench.workloads.base.metric": "stands for the constructor of a record and takes its fields by name",
-}
+EXCEPTIONS: dict[str, str] = {}
 """Module, or ``module.function`` → why it is larger."""
 
 
