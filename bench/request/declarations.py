@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tare.bench.request import readers
-from tare.reports.model import LANGUAGES
 from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:
@@ -158,8 +157,8 @@ SETTINGS = (
     Setting(
         "run.language",
         "--lang",
-        f"language of the report: {' or '.join(LANGUAGES)}",
-        readers.one_of(*LANGUAGES),
+        "language of the report: en or ko",
+        readers.language,
         "TARE_LANG",
         "LANG",
         "output.language",

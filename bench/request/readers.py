@@ -130,6 +130,12 @@ def _kernel(text: str) -> str:
     return text if not text or text in KERNEL_SOURCES else str(_absolute(text))
 
 
+def _is_language(word: str) -> None:
+    from tare.reports.model import LANGUAGES  # noqa: PLC0415 - see above
+
+    one_of(*LANGUAGES).check(word)
+
+
 def _is_accelerator(word: str) -> None:
     from tare.runners.settings import Accel  # noqa: PLC0415 - see above
 
@@ -192,6 +198,9 @@ def one_of(*allowed: str) -> Reader[str]:
 
     return Reader(str, check)
 
+
+language = Reader(str, _is_language)
+"""One of the languages that reports are written in."""
 
 accelerator = Reader(str, _is_accelerator)
 """``auto``, ``kvm`` or ``tcg``."""
