@@ -1,1 +1,1 @@
-"""Results: the record of a run, its storage, tables, statistics and verdicts."""
+"""Hold the record of a run, its storage, tables, statistics and verdicts."""

@@ -65,6 +65,12 @@ CONTROL_SUFFIX = "-again"
 """Suffix of a runner's label for its second, identical measurement: the A/A control."""
 
 
+COMMAND_TIME = "command.seconds"
+"""Name of the metric for the time from making a job's process to reaping it, in seconds."""
+
+LAUNCH_TIME = "launch.total"
+"""Name of the metric for the time of a whole cold start, from the request for a place to its removal, in seconds."""
+
 CPU_TIME = "cpu.total"
 """Name of the metric for a job's CPU time in seconds. Versions are judged by it as well as by their primary metric,
 because other load on the machine hardly changes it."""

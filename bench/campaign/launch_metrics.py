@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
-from tare.results.record import MARKS, Metric
+from tare.results.record import LAUNCH_TIME, MARKS, Metric
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,7 +21,7 @@ PHASES = (
     ("launch.job", "started", "finished"),
     ("launch.teardown", "finished", "gone"),
     ("launch.delete", "ended", "gone"),
-    ("launch.total", "requested", "gone"),
+    (LAUNCH_TIME, "requested", "gone"),
 )
 """Metric, first mark, last mark. ``launch.start``: request to the agent's first instruction; ``launch.begin``: its part
 after a create command, that is the start command and some 0.1 ms of the suite's own before it; ``launch.restore``:
@@ -67,7 +67,7 @@ def launch_metrics(timeline: Mapping[str, int], clock_error: float) -> tuple[Met
                     clock="guest-mapped" if guest else "host-monotonic",
                     source="timeline",
                     error=clock_error if guest else None,
-                    primary=name == "launch.total",
+                    primary=name == LAUNCH_TIME,
                 )
             )
     return tuple(metrics)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tare.bench.workloads.base import Workload, metric, number
+from tare.results.record import COMMAND_TIME
 from tare.runners.images.image import COMMAND
 from tare.runners.model import Job
 
@@ -58,7 +59,7 @@ class Command(Workload):
     def metrics(self, result: JobResult) -> tuple[Metric, ...]:
         """Return the seconds from the process's birth to its reaping, by the place's clock."""
         seconds = number(self.name, "duration", result.inside_seconds, result.stderr)
-        return (metric("command.seconds", seconds, "s", "lower", "agent", primary=True),)
+        return (metric(COMMAND_TIME, seconds, "s", "lower", "agent", primary=True),)
 
     def nominal_seconds(self, opening_seconds: float, job_seconds: float) -> float:
         """Take the length of a job: the command's own is not known before it has been run once."""

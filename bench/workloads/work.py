@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from tare.bench.workloads.base import Workload, job_timeout, metric, number
+from tare.results.record import COMMAND_TIME
 from tare.runners.model import Job
 from tare.runners.native.build import build
 
@@ -63,7 +64,7 @@ class Work(Workload):
     def metrics(self, result: JobResult) -> tuple[Metric, ...]:
         """Return the seconds from the process's birth to its reaping, as for any command."""
         seconds = number(self.name, "duration", result.inside_seconds, result.stderr)
-        return (metric("command.seconds", seconds, "s", "lower", "agent", primary=True),)
+        return (metric(COMMAND_TIME, seconds, "s", "lower", "agent", primary=True),)
 
     def nominal_seconds(self, opening_seconds: float, job_seconds: float) -> float:
         """Take 20 ms on an ordinary core, whatever length is wanted."""

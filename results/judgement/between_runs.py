@@ -1,4 +1,4 @@
-"""Comparison of two runs, series by series, unpaired."""
+"""Compare two runs series by series, unpaired."""
 
 from __future__ import annotations
 

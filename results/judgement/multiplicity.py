@@ -1,4 +1,4 @@
-"""Correction for multiple comparisons: withdraw calls that a large matrix produces by chance.
+"""Correct for multiple comparisons: withdraw calls that a large matrix produces by chance.
 
 References:
     Holm 1979, "A simple sequentially rejective multiple test procedure", Scand. J. Statist. 6(2).

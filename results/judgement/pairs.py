@@ -1,4 +1,4 @@
-"""Two series side by side: everything that becomes one :class:`Comparison`."""
+"""Compare two series: form the ratio's estimates, verdict, notes and p-values of one :class:`Comparison`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tare.results.judgement.rule import judge
 from tare.results.judgement.thresholds import Thresholds
 from tare.results.record import CONTROL_SUFFIX
 from tare.results.statistics.estimates import FEW_UNITS, Estimate
-from tare.results.statistics.phrases import count, share, times
+from tare.results.statistics.phrases import count, magnitude, times
 from tare.results.statistics.series import (
     LogRatio,
     Series,
@@ -161,7 +161,7 @@ def pairing_notes(cost: LogRatio | None) -> tuple[str, ...]:
     notes = []
     if cost is not None and cost.allowed:
         notes.append(
-            f"opened {times(cost.invocations)} only: the interval allows for {share(cost.allowed)} between openings"
+            f"opened {times(cost.invocations)} only: the interval allows for {magnitude(cost.allowed)} between openings"
         )
     if cost is not None and cost.unpaired_blocks:
         notes.append(f"{count(cost.unpaired_blocks, 'block')} without a partner left out")

@@ -1,4 +1,4 @@
-"""The rule that turns one cost and its noise floor into one of four verdicts.
+"""Apply the rule that turns one cost and its noise floor into one of four verdicts.
 
 ``docs/method.md`` gives the reasons and the error rates.
 
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tare.results.statistics.estimates import FEWEST
-from tare.results.statistics.phrases import count, more, share, span, times
+from tare.results.statistics.phrases import count, magnitude, more_or_less, span, times
 
 if TYPE_CHECKING:
     from tare.results.judgement.comparison import Verdict
@@ -59,15 +59,17 @@ def judge(cost: LogRatio | None, floor: LogRatio | None, threshold: float, drift
     margin = max(limit, noise)
     within = span(low, high)
     source = "drift within a run" if noise == drift else "noise floor"
-    beyond = f"the threshold of {share(limit)}" if noise <= limit else f"the {source} of {share(noise)}"
+    beyond = (
+        f"the threshold of {magnitude(limit)}" if noise <= limit else f"the {source} of {magnitude(noise)}"
+    )
     if low > margin or high < -margin:
-        text = f"It costs {more(cost.interval.value)} ({within}), wholly beyond {beyond}."
+        text = f"It costs {more_or_less(cost.interval.value)} ({within}), wholly beyond {beyond}."
         return Judged("worse" if low > margin else "better", text)
     if low > -limit and high < limit:
         if noise <= limit:
             return Judged("same", f"The difference ({within}) lies wholly within {beyond}.")
         text = "A run drifts" if noise == drift else "Two identical measurements of the base differ"
-        more_than = f"by {share(noise)}, more than the threshold of {share(limit)}"
+        more_than = f"by {magnitude(noise)}, more than the threshold of {magnitude(limit)}"
         return Judged("undecided", f"{text} {more_than}: this host cannot show equality now.")
     return Judged("undecided", _why_undecided(cost, within, beyond, (low, high), margin))
 

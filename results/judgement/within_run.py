@@ -1,4 +1,4 @@
-"""Comparisons inside one run: runners with the base, versions, variants. All are paired by block."""
+"""Compare series of one run, paired by block: runners with the base, versions, variants."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Estimates, intervals and checks of series, as pure functions of samples."""
+"""Compute estimates, intervals and symptoms of series, as pure functions of samples."""

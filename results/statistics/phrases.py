@@ -22,7 +22,7 @@ def factor(log: float) -> str:
     return f"{ratio:,.0f} ×" if ratio >= 100 else f"{ratio:.3g} ×"
 
 
-def more(log: float) -> str:
+def more_or_less(log: float) -> str:
     """Format a log ratio as ``4.1 % more``, ``4.1 % less`` or ``3.2 times as much``."""
     if _is_large(log):
         return f"{factor(log).removesuffix(' ×')} times as much"
@@ -33,7 +33,7 @@ def _is_large(log: float) -> bool:
     return abs(log) >= math.log(2)
 
 
-def share(log: float) -> str:
+def magnitude(log: float) -> str:
     """Format the size of a log ratio, which is not negative, as ``2.0 %``."""
     return f"{math.expm1(log) * 100:.1f} %"
 

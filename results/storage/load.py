@@ -83,7 +83,7 @@ def range_fault(number: int, block: int, invocation: int, position: int) -> str:
     return ""
 
 
-class _Series(dict[tuple[str, str], tuple[str, str]]):
+class _Units(dict[tuple[str, str], tuple[str, str]]):
     """Unit and direction of each metric of each workload, as first seen."""
 
     def fault(self, workload: str, metric: Metric) -> tuple[ProblemKind, str] | None:
@@ -150,7 +150,7 @@ class Run:
         """Yield every readable trial in stored order; impossible ones with outcome ``invalid``."""
         self.problems = []
         seen: set[int] = set()
-        series = _Series()
+        units = _Units()
         for number, line in enumerate(chain.from_iterable(self.batches(_BATCH_LINES)), 1):
             try:
                 trial = _trial_decoder.decode(line)
@@ -161,7 +161,7 @@ class Run:
                 self.problems.append(problem)
                 continue
             seen.add(trial.number)
-            faults = [f for m in trial.metrics if (f := series.fault(trial.workload, m))]
+            faults = [f for m in trial.metrics if (f := units.fault(trial.workload, m))]
             self.problems += [Problem(number, kind, what, excerpt(line)) for kind, what in faults]
             yield marked_invalid(trial, (what for _, what in faults)) if faults else trial
 

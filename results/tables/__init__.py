@@ -1,1 +1,1 @@
-"""Tables of trials and metrics, and the index that makes large runs quick to read."""
+"""Make tables of trials and metrics, and the index that makes large runs quick to read."""

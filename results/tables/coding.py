@@ -1,4 +1,4 @@
-"""Small integer codes for what trials and metrics repeat, so that tables of large runs stay small and fast."""
+"""Code the fields that trials and metrics repeat as small integers, so that tables of large runs stay small."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tare.results.record import Metric
+from tare.results.record import CPU_TIME, Metric
 from tare.runners.agent.wire import GUEST_TICK_SECONDS
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def usage_metrics(usage: Usage, source: str = "agent") -> tuple[Metric, ...]:
 
     return (
         # The kernel counts the sum in ns and splits it by sampling at its ticks, so only the sum is exact.
-        of("cpu.total", usage.user_seconds + usage.system_seconds, "s", "cpu-time"),
+        of(CPU_TIME, usage.user_seconds + usage.system_seconds, "s", "cpu-time"),
         of("cpu.user", usage.user_seconds, "s", "cpu-time"),
         of("cpu.system", usage.system_seconds, "s", "cpu-time"),
         of("memory.peak_rss", usage.peak_rss_bytes, "bytes"),

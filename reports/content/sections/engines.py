@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 from tare.reports.content import cells
 from tare.reports.content.nodes import Cell, Paragraph, Section, Table
+from tare.results.record import LAUNCH_TIME
 
 if TYPE_CHECKING:
     from tare.reports.content.page import Page
 
 COLUMNS = (
     *("engine.create", "engine.start", "engine.stop", "engine.remove", "engine.return", "engine.settle"),
-    *("launch.total", "engine.cpu"),
+    *(LAUNCH_TIME, "engine.cpu"),
 )
 """Metrics in the order of the table; those that no runner has are left out."""
 

@@ -25,4 +25,4 @@ def test_both_ends_of_a_span_are_told_alike(low, high, text):
     [(1.041, "4.1 % more"), (0.959, "4.1 % less"), (3.2, "3.2 times as much"), (4124, "4,124 times as much")],
 )
 def test_large_ratios_are_factors(ratio, text):
-    assert words.more(math.log(ratio)) == text
+    assert words.more_or_less(math.log(ratio)) == text
