@@ -167,7 +167,7 @@ class Place(Protocol):
     clock_error: float
     """Bound in seconds on the error of marks from inside; 0 if the place reads the host's clock."""
     usage: Usage | None
-    """Resources used by the top process and all that it waited for; set by :meth:`close`; ``None`` if nobody counted."""
+    """Resources used by the top process and all it waited for; set by :meth:`close`; ``None`` if nobody counted."""
     metrics: tuple[Metric, ...]
     """Metrics that only this kind of place has: an engine's events, its daemons' CPU time. Set by :meth:`close`, for
     places that had a first job."""

@@ -15,7 +15,7 @@ from tare.results.environment import LimitsUnverified
 from tare.results.record import BASE, CONTROL_SUFFIX
 from tare.runners.errors import Missing, PlaceFailure, TareError, UsageError
 from tare.runners.images.build import build_image
-from tare.runners.images.external import read_given
+from tare.runners.images.external import read_external
 from tare.runners.images.recipe import ImageContent
 from tare.runners.inside import image_files
 from tare.runners.inside.limits import verify
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tare.bench.request.request import Request
     from tare.results.environment import LimitsFound
     from tare.runners.context import Runner
-    from tare.runners.images.external import GivenImage
+    from tare.runners.images.external import ExternalImage
     from tare.runners.images.image import Image
     from tare.runners.model import Limits, Probe
 
@@ -95,14 +95,14 @@ def _build_images(
     programs = [name for name in _programs(plan) if name not in missing]
     cache = bench.supplies.context.cache
 
-    def build(given: GivenImage | None) -> Image:
+    def build(given: ExternalImage | None) -> Image:
         content = ImageContent(
             programs=programs,
             command=request.command,
             versions=dict(request.versions),
             carry=request.carry,
             extra_files=_extra_files(plan, programs, cache),
-            given=given,
+            external=given,
         )
         return build_image(content, bench.supplies.provision, cache, progress=progress.say)
 
@@ -173,7 +173,7 @@ def _verify_limits(provisioned: Provisioned, plan: Plan, progress: Progress) -> 
     return found
 
 
-def _given_image(request: Request) -> GivenImage | None:
+def _given_image(request: Request) -> ExternalImage | None:
     """Read and check the image that ``--image`` names, without unpacking it; ``None`` if it names none.
 
     Raises:
@@ -184,16 +184,16 @@ def _given_image(request: Request) -> GivenImage | None:
         return None
     if request.carry:
         raise UsageError(_NO_CARRY)
-    return read_given(request.settings.run.image)
+    return read_external(request.settings.run.image)
 
 
-def _own_given(request: Request) -> dict[str, GivenImage]:
+def _own_given(request: Request) -> dict[str, ExternalImage]:
     """Read the images that variants name for themselves: variant → image made elsewhere."""
     common = request.settings.run.image
     named = {one.name: own for one in request.variants if (own := one.settings.run.image) not in {"", common}}
     if named and request.carry:
         raise UsageError(_NO_CARRY)
-    return {name: read_given(path) for name, path in named.items()}
+    return {name: read_external(path) for name, path in named.items()}
 
 
 def _extra_files(plan: Plan, programs: Collection[str], cache: Path) -> dict[str, Path]:

@@ -39,7 +39,7 @@ WAKING_SEQUENCE = 0
 PRELOADED_SEQUENCE = 1
 """Sequence number of a job that is in the channel before the agent starts."""
 GRACE_SECONDS = 15.0
-"""Time beyond a job's time-out in which silence is still work: 0.2 s after SIGTERM, up to 5 s of killing, a slow guest."""
+"""Time beyond a job's time-out in which silence is fine: 0.2 s after SIGTERM, up to 5 s of killing, a slow guest."""
 CLOCK_ROUNDS = 10
 """Pings that map a clock."""
 

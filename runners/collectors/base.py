@@ -50,7 +50,7 @@ class Collector(Protocol):
         """Metric or source → reason why there is no number."""
 
     def begin(self, vantage: Vantage) -> State:
-        """Read before the job."""
+        """Read before the job; return the readings."""
 
     def end(self, state: State) -> tuple[Metric, ...]:
         """Read after the job; return the metrics."""
@@ -100,7 +100,7 @@ class CounterCollector(ABC):
 
     @property
     def source(self) -> str:
-        """Source that its metrics name."""
+        """Source that its metrics name in the record."""
         return self.name
 
     def gauges(self, vantage: Vantage) -> dict[str, float]:  # noqa: ARG002 - most have none
@@ -108,7 +108,7 @@ class CounterCollector(ABC):
         return {}
 
     def begin(self, vantage: Vantage) -> State:
-        """Read before the job."""
+        """Read before the job; return the readings."""
         wall, cpu = time.perf_counter(), time.thread_time()
         readings = self.counters(vantage)
         return State(vantage, readings, time.perf_counter() - wall, time.thread_time() - cpu)

@@ -1,8 +1,9 @@
 """Collect from the place's cgroup: CPU time, memory and I/O of everything in it, dead processes included.
 
-On cgroup v1 the files are those of ``cpuacct``, ``cpu``, ``memory`` and ``blkio`` (Documentation/admin-guide/cgroup-v1),
-on v2 ``cpu.stat``, ``memory.peak``, ``memory.current`` and ``io.stat`` (Documentation/admin-guide/cgroup-v2.rst). On a
-hybrid host a controller is in one of the two; v1 is asked first, since v2 always has ``cpu.stat``.
+On cgroup v1 the files are those of ``cpuacct``, ``cpu``, ``memory`` and ``blkio``
+(Documentation/admin-guide/cgroup-v1), on v2 ``cpu.stat``, ``memory.peak``, ``memory.current`` and ``io.stat``
+(Documentation/admin-guide/cgroup-v2.rst). On a hybrid host a controller is in one of the two; v1 is asked first, since
+v2 always has ``cpu.stat``.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ class CgroupCollector(CounterCollector):
         return found
 
     def gauges(self, vantage: Vantage) -> dict[str, float]:
-        """Read current and peak memory."""
+        """Read the current and the peak memory."""
         memory, unified = vantage.cgroups.get("memory"), vantage.cgroups.get("unified")
         if memory:
             files = {

@@ -1,4 +1,4 @@
-"""Read the memory of many places from outside: their processes, their cgroups, and separately the processes that serve them.
+"""Read the memory of many places from outside: their processes, their cgroups, and the processes that serve them.
 
 A process counts with its PSS (``/proc/PID/smaps_rollup``), which divides shared memory among those that share it, so
 that sums are correct. Memory that the kernel keeps for a place (page tables, network devices, cgroups) is in no

@@ -1,8 +1,8 @@
 """Collect the requests to a guest's scratch disk as counted by QEMU; above all its flushes.
 
-A guest's ``fdatasync`` is durable only if its flush becomes QEMU's ``fdatasync`` on the host. With ``cache=unsafe``, or a
-kernel that drops barriers, no flush arrives and the guest seems faster than the device. ``query-blockstats`` counts the
-flushes of QEMU at no cost to the guest; an integration test compares it with the system calls.
+A guest's ``fdatasync`` is durable only if its flush becomes QEMU's ``fdatasync`` on the host. With ``cache=unsafe``, or
+with a kernel that drops barriers, no flush arrives and the guest seems faster than the device. ``query-blockstats``
+counts the flushes of QEMU at no cost to the guest; an integration test compares it with the system calls.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Collect a guest's memory as the host sees it: its resident RAM, and the overhead of the VMM.
 
-The source is ``/proc/PID/smaps`` (proc_pid_smaps(5)), after the job. Guest RAM is the mapping of exactly the guest's size;
-everything else is overhead: the VMM's code and heap, translated code under TCG, buffers. Both are proportional set sizes,
-so pages that guests share with each other (KSM) or with other processes are divided among them.
+The source is ``/proc/PID/smaps`` (proc_pid_smaps(5)), after the job. Guest RAM is the mapping of exactly the guest's
+size; everything else is overhead: the VMM's code and heap, translated code under TCG, buffers. Both are proportional
+set sizes, so pages that guests share with each other (KSM) or with other processes are divided among them.
 """
 
 from __future__ import annotations

@@ -287,7 +287,7 @@ def work_folder(workdir: Path, root: Path = ROOT) -> Condition:
     advice = {
         "tmpfs": "disk workloads would measure memory; choose a folder on a disk",
         "ramfs": "disk workloads would measure memory; choose a folder on a disk",
-        "overlay": "containers cannot mount an overlay on an overlay, and each first write copies; choose another folder",
+        "overlay": "containers cannot mount an overlay on it, and each first write copies; choose another folder",
         "nfs": "disk workloads would measure the network; choose a local folder",
         "nfs4": "disk workloads would measure the network; choose a local folder",
     }.get(found, "")

@@ -33,7 +33,7 @@ def evict(tree: Path) -> None:
 
 
 def resident_bytes(tree: Path) -> int:
-    """Measure how many bytes of the files below ``tree`` are in the page cache; a last page counts only to the file's end.
+    """Measure how many bytes of the files below ``tree`` are in the page cache; last pages count to the file's end.
 
     Raises:
         TareError: the file system does not support mincore.

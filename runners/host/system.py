@@ -85,7 +85,8 @@ def _ask(function: str, root: Path) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # a field of no interest here is missing
             return getattr(psutil, function)()
-    except Exception:  # noqa: BLE001 - what its parsers raise on an unusual /proc is not documented, and no fact is needed
+    # What its parsers raise on an unusual /proc is not documented, and a run can do without any of these facts.
+    except Exception:  # noqa: BLE001
         return None
     finally:
         psutil.PROCFS_PATH = before

@@ -1,1 +1,1 @@
-"""The image, its layers, and its forms: tree, tar, initramfs, ext4."""
+"""Images: their layers, and their forms as tree, tar, initramfs, ext4 and qcow2."""

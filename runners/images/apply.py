@@ -1,8 +1,8 @@
-"""Unpacks layers that were made elsewhere over each other, as engines do, without trusting them.
+"""Unpack an external image's layers over each other, as engines do, without trusting them.
 
-Rules of OCI's image-spec (``layer.md``): whiteouts ``.wh.NAME`` remove what lower layers have, ``.wh..wh..opq`` all
-that they have in a folder. Nothing may be written, linked to or removed outside of the tree, whatever names and links
-say: every folder of a path is resolved as a process would that has the tree as its root.
+By OCI's image-spec (``layer.md``), a whiteout ``.wh.NAME`` removes the file of lower layers, and ``.wh..wh..opq``
+everything they have in a folder. Nothing outside of the tree is ever written, linked to or removed, whatever names and
+links say: each folder of a path is resolved as a process would that has the tree as its root.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ _COPY_BYTES = 1 << 20
 
 @dataclass(slots=True)
 class Applier:
-    """Applies layers to one tree, the lowest first."""
+    """One tree, to which layers are applied, the lowest first."""
 
     tree: Path
     skipped: Counter[str] = field(default_factory=Counter)
-    """What was left out → how often."""
+    """Kind of things that were left out → their number."""
     _folder_modes: dict[Path, int] = field(default_factory=dict)
 
     def apply(self, tar: IO[bytes], name: str) -> None:
         """Apply one layer's uncompressed tar; ``name`` is for errors.
 
         Raises:
-            TareError: it is cut off or no tar, or it wants to write outside of the tree.
+            TareError: it is cut off or no tar, or would write outside of the tree.
             OSError: the disk is full.
         """
         fresh: set[Path] = set()
@@ -48,11 +48,11 @@ class Applier:
                     self._member(archive, member, fresh)
         except (tarfile.TarError, EOFError, ValueError) as error:
             raise TareError(
-                f"{name} is no whole tar archive ({error}). The image is damaged: fetch or save it again."
+                f"{name} is not a complete tar archive ({error}). The image is damaged: fetch or save it again."
             ) from error
 
     def end(self) -> None:
-        """Give the folders their modes, which might have kept ourselves out before."""
+        """Set the modes of folders, which might have locked us out before."""
         for folder, mode in self._folder_modes.items():
             if folder.is_dir() and not folder.is_symlink():
                 folder.chmod(mode if os.getuid() == 0 else mode | stat.S_IRWXU)
@@ -86,7 +86,7 @@ class Applier:
             self._finish(member, target)
 
     def _folder(self, parts: list[str]) -> Path:
-        """A path's folder with all links resolved inside the tree; made if no layer has it."""
+        """Resolve a path's folder inside the tree, and make it if no layer has it."""
         try:
             folder = Path(f"{self.tree}{inside(self.tree, '/'.join(parts))}")
             folder.mkdir(parents=True, exist_ok=True)
@@ -99,7 +99,7 @@ class Applier:
         return folder
 
     def _make(self, archive: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> bool:
-        """Make the thing itself; whether there is now one."""
+        """Make a file, folder or link; return whether it was made."""
         if member.isdir():
             if target.is_symlink() or not target.is_dir():
                 _remove(target)
@@ -135,7 +135,7 @@ class Applier:
         return True
 
     def _finish(self, member: tarfile.TarInfo, target: Path) -> None:
-        """Owner, mode and time; a hard link has its target's."""
+        """Set owner, mode and time; a hard link has its target's."""
         if member.islnk():
             return
         if os.getuid() == 0:
@@ -153,13 +153,13 @@ class Applier:
             os.utime(target, (member.mtime, member.mtime), follow_symlinks=False)
 
     def _remove_lower(self, target: Path, fresh: set[Path]) -> None:
-        """Remove what is of lower layers; what this layer itself brought stays, wherever the whiteout stands in it."""
+        """Remove what lower layers brought; what this layer brought stays, even if its whiteout comes later."""
         if target in fresh:
             return
         if target.is_dir() and not target.is_symlink():
             for child in sorted(target.iterdir()):
                 self._remove_lower(child, fresh)
-            with contextlib.suppress(OSError):  # something in it is this layer's
+            with contextlib.suppress(OSError):  # not empty: something in it is this layer's
                 target.rmdir()
         else:
             _remove(target)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tare.runners.images.image import Image, image_key
 from tare.runners.images.layers import Layer, fill, merge
-from tare.runners.images.overlay import lay_over, unpack_given
+from tare.runners.images.overlay import lay_over, unpack_external
 from tare.runners.images.recipe import ImageContent, Recipe
 from tare.runners.native.build import build
 from tare.runners.provision.cache import Cache
@@ -44,7 +44,7 @@ def build_image(
     """
     store = Cache(cache, progress)
     agent = build(AGENT_SOURCE, cache, progress=progress)
-    recipe = Recipe(unpack_given(content.given, store, progress) if content.given else None)
+    recipe = Recipe(unpack_external(content.external, store, progress) if content.external else None)
     recipe.add_base(agent, content, provision)
     recipe.add_tools(content.programs, provision)
     if "python3" in content.programs:

@@ -1,4 +1,4 @@
-"""Carries programs with their loaders and libraries into a layer."""
+"""Carry programs with their loaders and libraries into a layer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HOST = Path("/")
 
 @dataclass(slots=True)
 class Carrier:
-    """Fills a layer from one root.
+    """A layer that is filled from one root.
 
     The host's files keep their paths; those of a fetched root go below ``prefix``.
     """
@@ -35,15 +35,15 @@ class Carrier:
         self._libraries = Libraries(self.root)
 
     def place(self, path: str) -> str:
-        """Where a path of the root is in the image: absolute, by the merged ``/usr``."""
+        """Give the image's absolute path for a path of the root, by the merged ``/usr``."""
         return f"{self.prefix}/{merged(carried_at(path))}"
 
     def program(self, path: str, *, extra: Iterable[str] = ()) -> Closure:
-        """Add a program with all it needs; the closure has the image's paths.
+        """Add a program with its loader and libraries; return its closure, with the image's paths.
 
         Args:
-            path: inside the root; if it is a link, the link is kept.
-            extra: files that it opens by itself and whose libraries it needs; not added themselves.
+            path: path inside the root; if it is a link, the link is kept.
+            extra: files that it opens itself and whose libraries it needs; they are not added.
 
         Raises:
             TareError: it needs a library that is nowhere.
@@ -58,7 +58,7 @@ class Carrier:
         loader = []
         if closure.interpreter:
             loader = [closure.interpreter]
-            # Where the kernel looks for it when a program is started without naming the loader.
+            # The kernel looks for the loader there if a program is started directly.
             if not self.prefix:
                 self.items.link(self._libraries.elf(path).interpreter, closure.interpreter)
         for library in (*loader, *closure.libraries):
@@ -69,16 +69,16 @@ class Carrier:
         )
 
     def link_or_file(self, path: str) -> None:
-        """Add a file; a link to it is kept as a link, since some programs go by the name they are called by."""
+        """Add a file; a link is kept as a link, since some programs behave by the name they are called by."""
         folder = inside(self.root, str(PurePosixPath(path).parent))
         real = inside(self.root, path)
         self.items.file(self.place(real), self._real(real))
         self.items.link(self.place(f"{folder}/{PurePosixPath(path).name}"), self.place(real))
-        # The path as it was written, if its folders are links on the host.
+        # The path as it was written, in case its folders are links on the host.
         self.items.link(self.place(path), self.place(real))
 
     def sha256(self, path: str) -> str:
-        """Of the program itself."""
+        """Give the hash of a file of the root."""
         return sha256_of(self._real(path))
 
     def _real(self, path: str) -> Path:

@@ -1,7 +1,7 @@
-"""Carries the user's own command into the image: program, loader, libraries, script, modules, named files.
+"""Carry the user's own command into the image: program, loader, libraries, script, modules, named files.
 
-Files keep their absolute paths, so that the same command line works in every place; where the tree is not the
-root, as on bare metal, the root is put in front.
+Files keep their absolute paths, so that the same command line works in every place. If the tree is not the root, as on
+bare metal, the path of the tree is put in front.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
     from tare.runners.images.python import Interpreter
 
 LIMIT_BYTES = 2 << 30
-"""A command's layer may not be larger: guests get it as a disk, and every place its page cache."""
+"""Largest size of a command's layer: guests get it as a disk, and it fills the page cache."""
 
 ALL_PACKAGES_BYTES = 64 << 20
-"""Up to this size all that is installed for a Python is carried; above it, what the command is seen to import."""
+"""Size up to which all packages of a Python are carried; above it, only those that the command's source imports."""
 
 _SHEBANGS_LIMIT = 4
-"""As deep as the kernel follows scripts that run scripts (execve(2))."""
+"""Depth to which the kernel follows scripts that run scripts (execve(2))."""
 
 _NOT_FILES = ("/proc/", "/sys/", "/dev/", "/run/")
 _OWN_FOLDERS = frozenset({"/tmp", "/var/tmp", "/scratch"})  # noqa: S108 - as jobs see them
@@ -46,13 +46,13 @@ _OWN_FOLDERS = frozenset({"/tmp", "/var/tmp", "/scratch"})  # noqa: S108 - as jo
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """What a command came to."""
+    """A command as the image has it."""
 
     items: Items
     program: Program
-    """Its arguments are the whole rest of the command line."""
+    """The program; its arguments are the whole rest of the command line."""
     carried: tuple[str, ...]
-    """Host files that arguments named, and those of ``carry``."""
+    """Host files that arguments or ``carry`` named."""
     notes: tuple[str, ...] = ()
 
 
@@ -66,10 +66,10 @@ class _Chain:
 
 
 def carry_command(command: Sequence[str], carry: Sequence[Path] = ()) -> Carried:
-    """Collect what ``command`` needs of this host.
+    """Collect everything a command needs from this host.
 
     Raises:
-        TareError: it is not there, not readable, set-uid, for another machine, or too large.
+        TareError: it is missing, unreadable, set-uid, for another machine, or too large.
     """
     chain = _follow(command[0])
     _check_program(chain.program)
@@ -135,12 +135,12 @@ def _which(name: str) -> Path:
         if Path(name).is_file():
             looked = "it is not executable"
         raise TareError(f"{name} cannot be run: {looked}.")
-    # Not resolve(): some programs go by the name they are called by.
+    # Not resolve(): some programs behave by the name they are called by.
     return Path(os.path.abspath(found))  # noqa: PTH100 - keeps links, resolves `..` only
 
 
 def _behind_shim(path: Path) -> Path | None:
-    """The program behind a shim of pyenv, rbenv and their like, which need their whole installation to run."""
+    """Find the program behind a shim of pyenv, rbenv or the like, which would need their whole installation."""
     if path.parent.name != "shims":
         return None
     for manager in (path.parent.parent.name.lstrip("."), "pyenv", "rbenv", "nodenv", "goenv", "asdf"):
@@ -163,7 +163,7 @@ def _behind_shim(path: Path) -> Path | None:
 
 
 def _shebang(path: Path) -> list[str]:
-    """The words of a script's first line, ``env`` resolved: program first.
+    """Split a script's first line into words, program first, with ``env`` resolved.
 
     Raises:
         TareError: it cannot be read, or is no script.
@@ -177,7 +177,7 @@ def _shebang(path: Path) -> list[str]:
         ) from error
     if not line.startswith(b"#!"):
         raise TareError(f"{path} is neither a program (ELF) nor a script with a #! line.")
-    # As the kernel does it: blanks around are dropped, and what is behind the first one is one argument.
+    # The kernel drops blanks around, and takes everything after the first blank as one argument.
     text = os.fsdecode(line[2:]).rstrip("\n").strip(" \t")
     program, *argued = re.split("[ \t]+", text, maxsplit=1)
     if not program:
@@ -220,7 +220,7 @@ def _arguments(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     has a slash or is ``.`` or ``..``: other words are often names of something else.
 
     Raises:
-        TareError: an argument is the root folder, which is another one in every place.
+        TareError: an argument is the root folder, which differs in every place.
     """
     rest, named = [], []
     for argument in arguments:
@@ -236,16 +236,16 @@ def _arguments(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def _is_meant(candidate: str, path: str) -> bool:
-    """Tell whether an argument names a file or folder whose content the command is to find in every place."""
+    """Tell whether an argument names a file or folder that the command has to find in every place."""
     if _is_file(path):
         return True
     if not ("/" in candidate or candidate in {".", ".."}) or not Path(path).is_dir():
         return False
     if path == "/":
         raise TareError(
-            f"the argument {candidate!r} is the root folder, which is another one in every place. Name what is meant."
+            f"the argument {candidate!r} is the root folder, which differs in every place. Name a folder in it."
         )
-    # Every place has folders of its own there.
+    # Every place has its own folders there.
     return path not in _OWN_FOLDERS and not f"{path}/".startswith(_NOT_FILES)
 
 
@@ -266,7 +266,7 @@ def _add(carrier: Carrier, path: Path) -> None:
     """Add a file, a program with its libraries, or a whole folder.
 
     Raises:
-        TareError: it is not there, or not a thing that can be copied.
+        TareError: it does not exist, or cannot be copied.
     """
     if str(path).startswith(_NOT_FILES) or path == Path("/"):
         raise TareError(f"{path} cannot be carried into the image: places have their own.")
@@ -275,8 +275,8 @@ def _add(carrier: Carrier, path: Path) -> None:
         size = sum(each.stat().st_size for each in inner if each.is_file())
         if size > LIMIT_BYTES:
             raise TareError(
-                f"the folder {path} has {size / 1e6:.0f} MB, more than the {LIMIT_BYTES >> 20} MiB that fit into the image. "
-                "Name a smaller one."
+                f"the folder {path} has {size / 1e6:.0f} MB, more than the {LIMIT_BYTES >> 20} MiB that fit into the "
+                "image. Name a smaller one."
             )
         carrier.items.folder(str(path))
         for each in inner:
@@ -306,9 +306,9 @@ def _is_python(path: Path) -> bool:
 def _python_program(
     carrier: Carrier, chain: _Chain, command: Sequence[str]
 ) -> tuple[Program, tuple[str, ...]]:
-    """A Python with its library and, by ``PYTHONPATH``, what else is on its ``sys.path``; and notes.
+    """Carry a Python with its library and, by ``PYTHONPATH``, the rest of its ``sys.path``; return notes as well.
 
-    Not as a virtual environment: ``pyvenv.cfg`` names the host's Python by an absolute path.
+    It does not become a virtual environment: ``pyvenv.cfg`` names the host's Python by an absolute path.
     """
     rest = [_on_host(argument) for argument in (*chain.arguments, *command)]
     python = ask([str(chain.program)])
@@ -338,7 +338,7 @@ def _python_program(
 def _package_files(
     python: Path, folders: Sequence[str], names: set[str]
 ) -> tuple[list[Path], tuple[str, ...]]:
-    """Everything that is installed if that is little, else what the command is seen to import."""
+    """List all installed files if they are few, else those that the command's source imports; and notes."""
     everything = package_files(folders)
     size = sum(path.stat().st_size for path in everything if path.exists())
     if size <= ALL_PACKAGES_BYTES:
@@ -358,7 +358,7 @@ def _package_files(
 
 
 def _packages(python: Interpreter) -> list[str]:
-    """What is on ``sys.path`` beyond the standard library."""
+    """List the entries of ``sys.path`` beyond the standard library."""
     inside = (*python.library, *(f"{folder}/lib-dynload" for folder in python.library))
     zipped = re.compile(r".*/python\d+\.zip")
     return [

@@ -1,4 +1,4 @@
-"""Makes ext4 images without root, by ``mke2fs -d``."""
+"""Make ext4 images without root, by ``mke2fs -d``."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ if TYPE_CHECKING:
 _BLOCK = 4096
 _INODE = 256
 _SPARE_BYTES = 8 << 20
-"""For the superblocks, group descriptors and bitmaps."""
+"""Room for superblocks, group descriptors and bitmaps."""
 _NAMESPACE = uuid.UUID("5bd0a7a0-6cfb-4f0f-9d2e-6a1b54a2e7e1")
 
 
 def build_ext4(tree: Path, dest: Path, mke2fs: Tool, *, label: str = "tare") -> Path:
-    """Make an image with the tree's content, as small as it goes, without journal: to be mounted read-only.
+    """Make an image of a tree, as small as possible and without journal, to be mounted read-only.
 
-    The same tree makes the same bytes, given the same mke2fs. The root belongs to user 0; all else keeps the
-    owner it has in the tree, which does not matter to jobs in guests: they run as root.
+    The same tree and the same mke2fs make the same bytes. The root belongs to user 0; everything else keeps its owner,
+    which does not matter to jobs in guests, as they run as root.
 
     Raises:
-        TareError: mke2fs fails; the text has what it said.
+        TareError: mke2fs failed; the text quotes it.
     """
     size, count = 0, 0
     for path in tree.rglob("*"):
         status = path.lstat()
         count += 1
-        # A folder or a long link takes a block, too.
+        # A folder takes a block, too.
         size += max(_BLOCK, -(-status.st_size // _BLOCK) * _BLOCK) if not path.is_symlink() else 0
     inodes = count + count // 10 + 64
     total = int((size + inodes * _INODE) * 1.05) + _SPARE_BYTES
@@ -43,13 +43,12 @@ def build_ext4(tree: Path, dest: Path, mke2fs: Tool, *, label: str = "tare") -> 
 
 
 def empty_ext4(dest: Path, size_bytes: int, mke2fs: Tool, *, label: str = "scratch") -> Path:
-    """Make an empty image with a journal for a guest's scratch disk; a sparse file.
+    """Make an empty image with a journal for a guest's scratch disk, as a sparse file.
 
-    Nothing is left to the guest to initialise later: its kernel would do that in the background while
-    jobs are measured.
+    It is fully initialised: else the guest's kernel would do that in the background while jobs are measured.
 
     Raises:
-        TareError: mke2fs fails.
+        TareError: mke2fs failed; the text quotes it.
     """
     return _make(mke2fs, dest, size_bytes, label, ())
 
@@ -78,8 +77,8 @@ def _make(mke2fs: Tool, dest: Path, size: int, label: str, options: tuple[str, .
         ),
         *("-E", extended, *options, str(partial), f"{-(-size // 1024)}k"),
     )
-    # mke2fs's own defaults, which it takes if its settings file is missing, and not the host's; and times that do
-    # not depend on now (libext2fs reads either variable).
+    # Without a settings file mke2fs takes its own defaults instead of the host's. libext2fs takes the time from either
+    # of the other two variables.
     environ = os.environ | {
         "MKE2FS_CONFIG": "/nonexistent",
         "E2FSPROGS_FAKE_TIME": "1",

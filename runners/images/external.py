@@ -1,7 +1,7 @@
-"""An image that was made elsewhere: an OCI layout, or what ``docker save``, ``podman save`` or ``skopeo copy`` write.
+"""Read external images: OCI layouts, and archives of ``docker save``, ``podman save`` or ``skopeo copy``.
 
-It is read, checked against its own digests, and unpacked into the cache. The agent, and whatever else places need, come
-over it as further layers (:mod:`tare.runners.images.build`); its own layers keep their bytes.
+Images are checked against their own digests. The agent and everything else that places need are further layers over
+the image's (:mod:`tare.runners.images.build`), whose bytes do not change.
 """
 
 from __future__ import annotations
@@ -27,33 +27,35 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _SMALL_BYTES = 16 << 20
-"""Of an index, a manifest or a configuration; more is no such thing."""
+"""Largest size of an index, a manifest or a configuration."""
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
 _PIECE_BYTES = 1 << 20
 _REMEDY = "Give an OCI layout folder or archive, or what `docker save` or `podman save` writes."
 
 
 @dataclass(frozen=True, slots=True)
-class GivenLayer:
-    """One layer as it is stored."""
+class ExternalLayer:
+    """A layer of an external image, as it is stored."""
 
     member: str
-    """Its file in the layout or archive."""
+    """Name of its file in the layout or archive."""
     digest: str
-    """Of the stored bytes; empty if the format does not say."""
+    """Digest of the stored bytes; empty if the format does not tell."""
     diff_id: str
-    """Of the uncompressed tar."""
+    """Digest of the uncompressed tar."""
 
 
 @dataclass(frozen=True, slots=True)
-class GivenImage:
-    """An image made elsewhere, read but not yet unpacked."""
+class ExternalImage:
+    """An external image, read but not unpacked."""
 
     path: Path
     reference: str
+    """The user's name for it: a path, or ``PATH:NAME``."""
     digest: str
-    """Of its manifest, or where there is none (``docker save``) of its configuration."""
-    layers: tuple[GivenLayer, ...]
+    """Digest of its manifest, or of its configuration if there is none (``docker save``)."""
+    layers: tuple[ExternalLayer, ...]
+    """Its layers, lowest first."""
     environ: Mapping[str, str] = field(default_factory=dict)
     directory: str = "/"
     entrypoint: tuple[str, ...] = ()
@@ -61,15 +63,15 @@ class GivenImage:
 
     @property
     def key(self) -> str:
-        """Decides the tree: the diff ids do."""
+        """Text that decides the unpacked tree: the diff ids of the layers."""
         return " ".join(layer.diff_id for layer in self.layers)
 
     @contextmanager
-    def layer(self, layer: GivenLayer) -> Iterator[IO[bytes]]:
-        """A layer's uncompressed tar.
+    def layer(self, layer: ExternalLayer) -> Iterator[IO[bytes]]:
+        """Open a layer's uncompressed tar.
 
         Raises:
-            TareError: it is not there, or is compressed by something unknown.
+            TareError: it is missing, or its compression is not supported.
         """
         with (
             _Box.opened(self.path) as box,
@@ -78,11 +80,11 @@ class GivenImage:
         ):
             yield tar
 
-    def store(self, layer: GivenLayer, dest: Path) -> None:
-        """Write a layer's uncompressed tar to a file, and compare all digests.
+    def store(self, layer: ExternalLayer, dest: Path) -> None:
+        """Write a layer's uncompressed tar to a file, and check all digests.
 
         Raises:
-            TareError: the bytes are not those that the image names, or are cut off.
+            TareError: a digest differs, or the layer is cut off.
         """
         if layer.digest:
             with _Box.opened(self.path) as box, box.file(layer.member) as stored:
@@ -100,8 +102,8 @@ class GivenImage:
         _compare(f"{layer.diff_id.partition(':')[0]}:{total.hexdigest()}", layer.diff_id, layer.member)
 
 
-def read_given(reference: str) -> GivenImage:
-    """Read what ``PATH`` or, where a layout has several, ``PATH:NAME`` is.
+def read_external(reference: str) -> ExternalImage:
+    """Read an image by ``PATH``, or by ``PATH:NAME`` if there are several in it.
 
     Raises:
         TareError: it is no image, or has none for this machine.
@@ -116,7 +118,7 @@ def read_given(reference: str) -> GivenImage:
     except OSError as error:
         raise TareError(f"{path} cannot be read: {error.strerror or error}. {_REMEDY}") from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise TareError(f"{path} is no image that can be understood: {error!r}. {_REMEDY}") from error
+        raise TareError(f"{path} is not a valid image: {error!r}. {_REMEDY}") from error
     raise TareError(f"{path} has neither an index.json (OCI) nor a manifest.json (docker save). {_REMEDY}")
 
 
@@ -130,7 +132,7 @@ def _split(reference: str) -> tuple[Path, str]:
     raise TareError(f"--image {reference}: there is no such file or folder. {_REMEDY} Nothing is pulled.")
 
 
-def _oci(box: _Box, path: Path, name: str, reference: str) -> GivenImage:
+def _oci(box: _Box, path: Path, name: str, reference: str) -> ExternalImage:
     entries = box.json("index.json")["manifests"]
     if name:
         key = "org.opencontainers.image.ref.name"
@@ -149,14 +151,14 @@ def _oci(box: _Box, path: Path, name: str, reference: str) -> GivenImage:
             f"{path}: its manifest has {len(stored)} layers and its configuration {len(diff_ids)}."
         )
     layers = tuple(
-        GivenLayer(blob_path(_named(each["digest"])), each["digest"], _named(diff_id))
+        ExternalLayer(blob_path(_named(each["digest"])), each["digest"], _named(diff_id))
         for each, diff_id in zip(stored, diff_ids, strict=True)
     )
     return _made(path, reference, digest, layers, config)
 
 
 def _for_this_machine(box: _Box, path: Path, entries: list[dict[str, Any]], depth: int = 0) -> str:
-    """The digest of the one manifest for this architecture; indexes may be in indexes."""
+    """Find the digest of the one manifest for this architecture; indexes may be nested."""
     wanted = arch.current().debian
     found: list[str] = []
     others: list[str] = []
@@ -193,7 +195,7 @@ class _OtherMachines(TareError):
         )
 
 
-def _docker(box: _Box, path: Path, name: str, reference: str) -> GivenImage:
+def _docker(box: _Box, path: Path, name: str, reference: str) -> ExternalImage:
     saved = box.json("manifest.json")
     if name:
         saved = [
@@ -210,14 +212,14 @@ def _docker(box: _Box, path: Path, name: str, reference: str) -> GivenImage:
             f"{path}: its manifest has {len(files)} layers and its configuration {len(diff_ids)}."
         )
     layers = tuple(
-        GivenLayer(each, "", _named(diff_id)) for each, diff_id in zip(files, diff_ids, strict=True)
+        ExternalLayer(each, "", _named(diff_id)) for each, diff_id in zip(files, diff_ids, strict=True)
     )
     return _made(path, reference, f"sha256:{hashlib.sha256(raw).hexdigest()}", layers, config)
 
 
 def _made(
-    path: Path, reference: str, digest: str, layers: tuple[GivenLayer, ...], config: Mapping[str, Any]
-) -> GivenImage:
+    path: Path, reference: str, digest: str, layers: tuple[ExternalLayer, ...], config: Mapping[str, Any]
+) -> ExternalImage:
     wanted = arch.current().debian
     if config.get("architecture", wanted) != wanted:
         raise _OtherMachines(path, wanted, [str(config["architecture"])])
@@ -225,7 +227,7 @@ def _made(
         raise TareError(f"{path} is an image for {config['os']}, not for linux.")
     started = config.get("config") or {}
     pairs = (each.partition("=") for each in started.get("Env") or ())
-    return GivenImage(
+    return ExternalImage(
         path=path,
         reference=reference,
         digest=digest,
@@ -247,7 +249,7 @@ class _Box:
     @classmethod
     @contextmanager
     def opened(cls, path: Path) -> Iterator[_Box]:
-        """Raises :class:`TareError` if it is neither."""
+        """Open a folder or an archive; raises :class:`TareError` if it is neither."""
         if path.is_dir():
             yield cls(path)
             return
@@ -266,7 +268,7 @@ class _Box:
 
     @contextmanager
     def file(self, name: str) -> Iterator[IO[bytes]]:
-        """A file of it, open."""
+        """Open one of the files."""
         if self.archive is None:
             target = self.path / name
             if ".." in Path(name).parts or Path(name).is_absolute() or not target.is_file():
@@ -282,19 +284,19 @@ class _Box:
             yield content
 
     def bytes(self, name: str) -> bytes:
-        """A small file's content."""
+        """Read a small file."""
         with self.file(name) as file:
             content = file.read(_SMALL_BYTES + 1)
         if len(content) > _SMALL_BYTES:
-            raise TareError(f"{self.path}: {name} is far too large for what it should be.")
+            raise TareError(f"{self.path}: {name} is far too large for its kind.")
         return content
 
     def json(self, name: str) -> Any:
-        """A small JSON file."""
+        """Read a small JSON file."""
         return json.loads(self.bytes(name))
 
     def checked(self, digest: str) -> Any:
-        """A small JSON blob that has the digest that names it."""
+        """Read a small JSON blob, and check its digest."""
         name = blob_path(_named(digest))
         content = self.bytes(name)
         _compare(f"{digest.partition(':')[0]}:{_new(digest, content).hexdigest()}", digest, name)
@@ -312,7 +314,7 @@ class _Box:
 
 @contextmanager
 def _uncompressed(stored: IO[bytes], name: str) -> Iterator[IO[bytes]]:
-    """By the first bytes, as media types and file names are often wrong."""
+    """Decompress by the first bytes, as media types and file names are often wrong."""
     magic = stored.read(4)
     stored.seek(0)
     if magic.startswith(b"\x1f\x8b"):
@@ -331,7 +333,7 @@ def _uncompressed(stored: IO[bytes], name: str) -> Iterator[IO[bytes]]:
 def _by_zstd(stored: IO[bytes], name: str) -> Iterator[IO[bytes]]:
     program = shutil.which("zstd")
     if program is None:
-        raise TareError(f"{name} is compressed by zstd, which is not here: `apt-get install zstd`.")
+        raise TareError(f"{name} is compressed by zstd, which is not installed: `apt-get install zstd`.")
     import tempfile  # noqa: PLC0415 - for this rare form only
 
     with tempfile.TemporaryFile() as packed, tempfile.TemporaryFile() as plain:

@@ -1,4 +1,4 @@
-"""The image: the one file tree all places run from."""
+"""The image as a value: the one file tree that all places run from."""
 
 from __future__ import annotations
 
@@ -16,39 +16,40 @@ if TYPE_CHECKING:
     from tare.runners.images.layers import Layer
 
 COMMAND = "command"
-"""Name of the program that is the user's own command."""
+"""Name of the program for the user's own command."""
 
 ROOT = "\0"
-"""Stands for the root in a program's arguments and environment; a real argument cannot contain it."""
+"""Placeholder for the root in a program's arguments and environment; a real argument cannot contain it."""
 
 AGENT = "tare-agent"
+"""Path of the agent in the image."""
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A program of the image and how it is run: always by its own loader, with its own libraries."""
+    """A program of the image, which is always run by its own loader with its own libraries."""
 
     path: str
-    """In the image, absolute; may be a link."""
+    """Absolute path in the image; may be a link."""
     interpreter: str
-    """Its loader in the image; empty for static programs."""
+    """Path of its loader in the image; empty for static programs."""
     library_path: tuple[str, ...]
     """Directories of its libraries in the image."""
     sha256: str
     origin: str = ""
-    """``system``, ``fetched`` or ``given``."""
+    """Source of the program: ``system``, ``fetched`` or ``given``."""
     version: str = ""
     arguments: tuple[str, ...] = ()
-    """Always come first; :data:`ROOT` in them stands for the root."""
+    """Arguments that always come first, with :data:`ROOT`."""
     environ: Mapping[str, str] = field(default_factory=dict)
-    """What this program needs beside :meth:`Image.environ`, with :data:`ROOT`."""
+    """Variables that it needs in addition to :meth:`Image.environ`, with :data:`ROOT`."""
     directory: str = ""
-    """In the image, where it wants to be started; empty: anywhere."""
+    """Working directory in the image; empty: any."""
 
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A built image. Its tree is for reading: the same files are other images' too."""
+    """A built image. Its tree must not be written to: other images share its files."""
 
     key: str
     """Hash of its layers' digests, in their order."""
@@ -57,24 +58,24 @@ class Image:
     layers: tuple[Layer, ...]
     programs: Mapping[str, Program]
     libraries: Mapping[str, str]
-    """Path in the image → sha256, for all executables and shared libraries."""
+    """Path in the image → SHA-256 of all executables and shared libraries."""
     python_home: str = ""
     """``PYTHONHOME`` in the image, with :data:`ROOT`; empty without Python."""
     carried: tuple[str, ...] = ()
     """Host files that the user's command brought along because its arguments named them."""
     notes: tuple[str, ...] = ()
-    """What was left out of the image, and why, for people."""
+    """Remarks on what was left out of the image, and why, for people."""
 
     @property
     def agent(self) -> Path:
-        """The agent on the host; inside it is ``/tare-agent``."""
+        """Path of the agent on the host; in places it is ``/tare-agent``."""
         return self.tree / AGENT
 
     def argv(self, root: str, program: str, *arguments: str) -> tuple[str, ...]:
-        """The command line that runs a program where the image's tree is at ``root``.
+        """Give the command line that runs a program, for the image's tree at ``root``.
 
-        The same form everywhere, so that bare metal runs the very bytes that the image carries, loader and C
-        library included.
+        It has the same form everywhere, so that bare metal runs the very bytes of the image, loader and C library
+        included.
 
         Raises:
             TareError: the image has no such program.
@@ -84,21 +85,21 @@ class Image:
         return (*front, *self._rest(root, found), *arguments)
 
     def direct_argv(self, root: str, program: str, *arguments: str) -> tuple[str, ...]:
-        """As :meth:`argv`, but leaves the loader to the kernel.
+        """Give a command line as :meth:`argv` does, but without the loader, which the kernel then looks up.
 
-        ``/proc/PID/exe`` is then the program itself, which profilers need. Only for programs of the system's own: the
-        others find no loader. On bare metal it then runs with the *host's* loader and libraries.
+        So ``/proc/PID/exe`` is the program itself, as profilers need it. This works only for the system's own programs;
+        others would find no loader. On bare metal the program then runs with the *host's* loader and libraries.
         """
         return (*self._rest(root, self._program(program)), *arguments)
 
     def environ(self, root: str, program: str = "") -> dict[str, str]:
-        """The environment for jobs, complete; ``program`` adds what that one needs."""
+        """Give the complete environment for jobs, with what ``program`` needs."""
         base = root.rstrip("/")
         environ = {
             "PATH": ":".join(f"{base}/usr/{name}" for name in ("local/bin", "bin", "sbin")),
             "HOME": "/tmp",  # noqa: S108 - a fixed name in the place, not a file that we make
             "LC_ALL": "C.UTF-8",
-            # glibc would map the host's, on bare metal. There are no character set modules in the image.
+            # On bare metal glibc would map the host's. The image has no character set modules.
             "LOCPATH": f"{base}/usr/lib/locale",
             "GCONV_PATH": f"{base}/usr/lib/gconv",
             "PYTHONDONTWRITEBYTECODE": "1",
@@ -113,12 +114,12 @@ class Image:
         return environ
 
     def directory(self, root: str, program: str, scratch: str) -> str:
-        """Where a job of that program starts: in the scratch folder, unless the image says otherwise."""
+        """Give the working directory for a program's job: the scratch folder, unless the image sets one."""
         wanted = self._program(program).directory
         return f"{root.rstrip('/')}{wanted}" if wanted else scratch
 
     def record(self) -> dict[str, Any]:
-        """For the manifest: which bytes were run."""
+        """Describe the image for the manifest: which bytes were run."""
         return {
             "key": self.key,
             "layers": {
@@ -152,5 +153,5 @@ class Image:
 
 
 def image_key(layers: tuple[Layer, ...]) -> str:
-    """The content's hash."""
+    """Hash the names and digests of the layers."""
     return hashlib.sha256("\n".join(f"{layer.name} {layer.digest}" for layer in layers).encode()).hexdigest()

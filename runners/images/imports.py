@@ -1,7 +1,7 @@
-"""Which installed packages a Python command needs, read from its source and the packages' metadata.
+"""Find the installed packages that a Python command needs, from its source and the packages' metadata.
 
-Nothing is run but the interpreter's own metadata library. What a program imports by a computed name, or as a plug-in,
-is not seen; :mod:`tare.runners.images.command` says so where it leaves something out.
+Only the interpreter's own metadata library is run. Imports by a computed name, and plug-ins, are not seen;
+:mod:`tare.runners.images.command` says so if it leaves packages out.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ print("TARE" + json.dumps({"files": files, "folders": folders, "distributions": 
 
 
 def source_of(arguments: Sequence[str]) -> tuple[str, Path | None]:
-    """The code that a Python command line starts with, and the folder of its script.
+    """Find the code that a Python command line runs, and the folder of its script.
 
-    ``-m NAME`` is told as an import. A REPL, or code from standard input, has none.
+    ``-m NAME`` becomes an import. A REPL, or code from standard input, has no code here.
     """
     rest = list(arguments)
     while rest:
@@ -75,9 +75,9 @@ def source_of(arguments: Sequence[str]) -> tuple[str, Path | None]:
 
 
 def modules(source: str, folder: Path | None) -> tuple[set[str], list[Path]]:
-    """Top-level names that the code imports, and the files of those that lie beside the script.
+    """List the top-level names that code imports, and the files of modules beside the script.
 
-    The latter's own imports are followed.
+    The imports of those modules are followed, too.
     """
     names: set[str] = set()
     local: dict[Path, None] = {}
@@ -94,7 +94,7 @@ def modules(source: str, folder: Path | None) -> tuple[set[str], list[Path]]:
 
 
 def imported(source: str) -> set[str]:
-    """Top-level names in the code's import statements, wherever they stand; none if it is not valid Python."""
+    """List the top-level names in all import statements of code; none if it is not valid Python."""
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -109,7 +109,7 @@ def imported(source: str) -> set[str]:
 
 
 def installed(python: Path, names: Iterable[str]) -> tuple[list[Path], list[Path], dict[str, str]]:
-    """What is installed for these modules.
+    """Ask an interpreter for the installed files of modules.
 
     Returns:
         Files of the distributions that provide them and of what those require; folders of modules that belong to no

@@ -1,4 +1,4 @@
-"""Writes initramfs archives: newc cpio, as ``Documentation/driver-api/early-userspace/buffer-format.rst`` has it."""
+"""Write initramfs archives: newc cpio (Documentation/driver-api/early-userspace/buffer-format.rst)."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ _LARGEST = 0xFFFFFFFF
 
 @dataclass(slots=True)
 class Cpio:
-    """Appends members to an archive. Owner 0, time 0 and inode numbers in order: equal inputs make equal bytes."""
+    """An archive to append members to, with owner 0, time 0 and inodes in order: equal inputs make equal bytes."""
 
     to: IO[bytes]
     _inode: int = 0
     _position: int = 0
 
     def folder(self, name: str, mode: int = 0o755) -> None:
-        """An empty folder; its parents must come before it."""
+        """Append an empty folder; its parents must come before it."""
         self._member(name, stat.S_IFDIR | mode)
 
     def file(self, name: str, content: bytes, mode: int = 0o644) -> None:
-        """A file.
+        """Append a file.
 
         Raises:
-            TareError: it has 4 GiB or more, which the format cannot say.
+            TareError: it has 4 GiB or more, which the format does not allow.
         """
         self._member(name, stat.S_IFREG | mode, content)
 
     def link(self, name: str, target: str) -> None:
-        """A symbolic link."""
+        """Append a symbolic link to ``target``."""
         self._member(name, stat.S_IFLNK | 0o777, os.fsencode(target))
 
     def character_device(self, name: str, major: int, minor: int, mode: int = 0o600) -> None:
-        """A device node. It needs no rights to write one into an archive."""
+        """Append a device node; into an archive anybody may write one."""
         self._member(name, stat.S_IFCHR | mode, device=(major, minor))
 
     def end(self) -> None:
@@ -84,14 +84,14 @@ def build_initramfs(
     *,
     compress: bool = False,
 ) -> Path:
-    """Write an initramfs to ``dest`` and return that.
+    """Write an initramfs; return its path.
 
     Args:
-        dest: the file to make; replaced whole or not at all.
+        dest: the file to make; replaced completely or not at all.
         agent: becomes ``/init``.
         modules: plain ``.ko`` files, dependencies first; become ``/modules/NN-NAME.ko``, loaded in that order.
         extra_tree: a whole tree to put below ``/``, for guests that get no disk.
-        compress: with gzip. It saves reading and costs the guest the unpacking, so it is off by default.
+        compress: use gzip, which saves reading but costs the guest the unpacking.
     """
     partial = dest.with_name(f"{dest.name}.partial")
     with ExitStack() as stack:

@@ -1,7 +1,6 @@
-"""Layers: what is in one, how it becomes a folder, and its deterministic tar.
+"""Describe layers by their items, and turn them into folders and deterministic tars.
 
-All files get the time 0, owner 0 and one of two modes, so that equal inputs make equal bytes, on disk and in
-archives.
+All files get time 0, owner 0 and one of two modes, so that equal inputs make equal bytes, on disk and in archives.
 """
 
 from __future__ import annotations
@@ -24,30 +23,30 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One file, link or folder of a layer, and where its content comes from."""
+    """One file, link or folder of a layer, and the source of its content."""
 
     kind: Literal["file", "pyc", "link", "folder"]
     mode: int = 0o644
     source: Path | None = None
-    """File of the host, for ``file`` without content and ``pyc`` (there the compiled file)."""
+    """File of the host, for a ``file`` without content, and for a ``pyc``, the compiled file."""
     content: bytes = b""
     target: str = ""
-    """Where a link leads."""
+    """Target of a link."""
 
     def fingerprint(self) -> tuple[object, ...]:
-        """What decides the item's bytes, without reading them: of the source its size and times."""
+        """Describe what decides the item's bytes without reading a source: its size, time and inode stand for it."""
         if self.source is None:
             return (self.kind, self.mode, hashlib.sha256(self.content).hexdigest(), self.target)
         status = self.source.stat()
         return (self.kind, self.mode, str(self.source), status.st_size, status.st_mtime_ns, status.st_ino)
 
     def size(self) -> int:
-        """Bytes of content."""
+        """Give the size of the content in bytes."""
         return self.source.stat().st_size if self.source else len(self.content)
 
 
 CARRIED = "/carried"
-"""Folder in the image of files whose own path is hidden in places."""
+"""Folder in the image for files whose own path is hidden in places."""
 
 _HIDDEN = frozenset({"dev", "proc", "run", "scratch", "sys", "tmp"})
 
@@ -66,26 +65,26 @@ def _place(path: str) -> str:
 
 
 class Items(dict[str, Item]):
-    """Path below the root, without a leading slash → item.
+    """The items of a layer: path below the root, without a leading slash → item.
 
-    Paths are brought to the merged ``/usr``, and to where :func:`carried_at` has them.
+    Its methods convert paths to the merged ``/usr`` and by :func:`carried_at`.
     """
 
     def file(self, path: str, source: Path) -> None:
-        """A copy of a host's file; executable if that is. Set-uid bits are not carried."""
+        """Add a copy of a host's file, executable if that is; set-uid bits are dropped."""
         mode = 0o755 if source.stat().st_mode & 0o111 else 0o644
         self[_place(path)] = Item("file", mode, source.resolve())
 
     def text(self, path: str, content: str, mode: int = 0o644) -> None:
-        """A small file of our own."""
+        """Add a small file with this content."""
         self[_place(path)] = Item("file", mode, content=content.encode())
 
     def folder(self, path: str, mode: int = 0o755) -> None:
-        """An empty folder."""
+        """Add an empty folder with this mode."""
         self[_place(path)] = Item("folder", mode)
 
     def link(self, path: str, target: str) -> None:
-        """A link to the absolute ``target``; made relative, so that it also holds in an unpacked tree."""
+        """Add a link to the absolute ``target``; it is made relative, so that it is valid in an unpacked tree, too."""
         place, aim = _place(path), _place(target)
         if place != aim:
             self[place] = Item(
@@ -93,15 +92,15 @@ class Items(dict[str, Item]):
             )
 
     def top_link(self, name: str) -> None:
-        """A link of the merged ``/usr``, such as ``lib → usr/lib``."""
+        """Add a link of the merged ``/usr``, such as ``lib → usr/lib``."""
         self[name] = Item("link", 0o777, target=f"usr/{name}")
 
     def total(self) -> int:
-        """Bytes of content."""
+        """Add up the sizes of all items in bytes."""
         return sum(item.size() for item in self.values())
 
     def key(self) -> str:
-        """Changes whenever the layer's bytes would."""
+        """Hash everything that decides the layer's bytes."""
         digest = hashlib.sha256()
         for path in sorted(self):
             digest.update(repr((path, self[path].fingerprint())).encode())
@@ -110,23 +109,24 @@ class Items(dict[str, Item]):
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A layer as it lies in the cache."""
+    """A layer of an image, in the cache."""
 
     name: str
     digest: str
-    """``sha256:…`` of its deterministic, uncompressed tar: what OCI calls a diff id."""
+    """``sha256:…`` of its deterministic, uncompressed tar: OCI's diff id."""
     size_bytes: int
-    """Of all files' content."""
+    """Sum of all files' sizes."""
     files: int
+    """Number of files."""
     tree: Path
-    """Unpacked; of layers that were made elsewhere the folder that :attr:`tar` is in."""
+    """Folder of the unpacked layer; for a layer of an external image the folder of :attr:`tar`."""
     tar_bytes: int
-    """Of the tar that :attr:`digest` is of."""
+    """Size of the tar."""
     tar: Path | None = None
-    """That tar itself, for layers that were made elsewhere; ours are written anew from their tree whenever needed."""
+    """The tar of a layer of an external image; ours are written from their tree when needed."""
 
     def write_tar(self, to: IO[bytes]) -> None:
-        """Write the tar that :attr:`digest` is of."""
+        """Write the tar whose digest is :attr:`digest`."""
         if self.tar is None:
             write_tar(self.tree, to)
             return
@@ -135,10 +135,10 @@ class Layer:
 
 
 def fill(items: Items, tree: Path) -> dict[str, Any]:
-    """Make the layer's folder; return its facts for the cache.
+    """Make a layer's folder; return its facts for the cache.
 
     Raises:
-        TareError: a source went away or cannot be read.
+        TareError: a source vanished or cannot be read.
     """
     for path in sorted(items):
         item = items[path]
@@ -167,7 +167,7 @@ def fill(items: Items, tree: Path) -> dict[str, Any]:
 
 
 def layer_of(name: str, tree: Path) -> Layer:
-    """The layer that a settled folder is."""
+    """Measure a settled folder as a layer."""
     digest = Digest()
     write_tar(tree, cast("IO[bytes]", digest))
     sizes = [path.lstat().st_size for path in tree.rglob("*") if path.is_file() and not path.is_symlink()]
@@ -190,15 +190,15 @@ def _write(item: Item, target: Path) -> None:
 
 
 def unchecked(pyc: bytes) -> bytes:
-    """A compiled Python file that is never compared with its source (PEP 552).
+    """Turn a compiled Python file into one that is never compared with its source (PEP 552).
 
-    So it stays valid whatever the image does to times, and no place compiles, or writes.
+    So it stays valid although the image changes times, and no place compiles or writes anything.
     """
     return pyc[:4] + (1).to_bytes(4, "little") + bytes(8) + pyc[16:]
 
 
 def settle(tree: Path, modes: Mapping[str, int]) -> None:
-    """Set all modes and times."""
+    """Set the modes and times of all files and folders."""
     for top, folders, files in os.walk(tree, topdown=False):
         for name in (*folders, *files):
             path = Path(top, name)
@@ -212,7 +212,7 @@ def write_tar(tree: Path, to: IO[bytes]) -> None:
     """Write a folder as a tar that depends on names, modes and content only: sorted, owner 0, time 0."""
     with tarfile.open(fileobj=to, mode="w|", format=tarfile.PAX_FORMAT) as archive:
         for path in sorted(tree.rglob("*"), key=lambda each: each.relative_to(tree).parts):
-            # Not gettarinfo: it would make one of two equal inodes a hard link.
+            # gettarinfo is not used: it would write the second of two equal inodes as a hard link.
             status = path.lstat()
             member = tarfile.TarInfo(str(path.relative_to(tree)))
             member.mode = status.st_mode & 0o7777
@@ -229,7 +229,7 @@ def write_tar(tree: Path, to: IO[bytes]) -> None:
 
 
 def merge(layers: Iterable[Path], tree: Path) -> None:
-    """Put layers over each other into one folder; files are shared with the layers by hard links where possible."""
+    """Merge layers into one folder, lowest first; files are hard links to the layers' where possible."""
     modes: dict[str, int] = {}
     for layer in layers:
         for top, folders, files in os.walk(layer):
@@ -263,18 +263,18 @@ def share(source: Path, target: Path) -> None:
 
 
 class Digest:
-    """A file that keeps nothing but the size and the hash of what was written."""
+    """A writable file that keeps only the size and the hash of what was written."""
 
     def __init__(self) -> None:
         self.size = 0
         self._hash = hashlib.sha256()
 
     def write(self, data: bytes) -> int:
-        """Take what is written."""
+        """Add bytes to the size and the hash."""
         self._hash.update(data)
         self.size += len(data)
         return len(data)
 
     def name(self) -> str:
-        """``sha256:…`` of all so far."""
+        """Give the digest of all bytes so far, as ``sha256:…``."""
         return f"sha256:{self._hash.hexdigest()}"

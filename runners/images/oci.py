@@ -1,12 +1,12 @@
-"""The image as OCI has it: layers, configuration, manifest and index, each named by its digest.
+"""Write an image in OCI's form: layers, configuration, manifest and index, each named by its digest.
 
-One form serves every engine. The archive is an OCI image layout (image-spec 1.0) that also has the ``manifest.json``
-of ``docker save``, so ``docker load``, ``podman load``, ``ctr image import`` and ``skopeo`` all take it, the last as
-``docker-archive:`` and as ``oci-archive:``. Members that both forms need, such as layers, are in it once.
+One archive serves every engine. It is an OCI image layout (image-spec 1.0) that also has the ``manifest.json`` of
+``docker save``, so ``docker load``, ``podman load``, ``ctr image import`` and ``skopeo`` all take it, the last as
+``docker-archive:`` and as ``oci-archive:``. Files that both forms need, such as layers, are in it once.
 
-Layers are stored as they are, uncompressed: what is loaded on the host that built it saves nothing by compression, and
-two versions of zlib do not make the same bytes. A layer's digest is thus its diff id, and decided by its content alone.
-:func:`compressed_bytes` says what a registry would move.
+Layers are stored uncompressed: compression saves nothing on the host that built them, and two versions of zlib do not
+make the same bytes. So a layer's digest is its diff id, and depends on its content alone. :func:`compressed_bytes`
+tells what a registry would transfer.
 """
 
 from __future__ import annotations
@@ -37,36 +37,37 @@ MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
 REFERENCE_KEY = "org.opencontainers.image.ref.name"
 CONTAINERD_KEY = "io.containerd.image.name"
-"""Where containerd looks for an image's whole name; the OCI's annotation has the tag alone."""
+"""Annotation in which containerd looks for an image's whole name; OCI's has only the tag."""
 
 EPOCH = "1970-01-01T00:00:00Z"
 GZIP_LEVEL = 6
-"""What registries' clients use."""
+"""Level that registries' clients use."""
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One file of a layout."""
+    """One file of a layout, and a function that writes its content."""
 
     name: str
     size: int
+    """Bytes of content."""
     write: Callable[[IO[bytes]], None]
 
 
 @dataclass(frozen=True, slots=True)
 class OciImage:
-    """Layers and how they are started."""
+    """Layers, and the process that a container of them starts."""
 
     layers: tuple[Layer, ...]
     name: str
-    """With a tag: ``repository:tag``."""
+    """Name with a tag: ``repository:tag``."""
     labels: Mapping[str, str] = field(default_factory=dict)
     entrypoint: tuple[str, ...] = (f"/{AGENT}",)
     environ: Mapping[str, str] = field(default_factory=dict)
     directory: str = "/"
 
     def config(self) -> bytes:
-        """The configuration; its digest is the image's id in engines that follow Docker."""
+        """Encode the configuration; its digest is the image's id in engines that follow Docker."""
         started: dict[str, Any] = {
             "Entrypoint": list(self.entrypoint),
             "Env": [f"{name}={value}" for name, value in sorted(self.environ.items())],
@@ -88,7 +89,7 @@ class OciImage:
         )
 
     def manifest(self) -> bytes:
-        """Configuration and layers by digest and size."""
+        """Encode the manifest: configuration and layers by digest and size."""
         return _json(
             {
                 "schemaVersion": 2,
@@ -103,13 +104,13 @@ class OciImage:
 
     @property
     def digest(self) -> str:
-        """Of the manifest: the image's name in registries and in containerd."""
+        """Digest of the manifest: the image's name in registries and in containerd."""
         return _digest(self.manifest())
 
     def members(self, without: Collection[str] = ()) -> Iterator[Member]:
-        """All files of a layout that engines of either kind take, blobs first and each once.
+        """Yield all files of a layout that engines of either kind take, blobs first and each once.
 
-        ``without``: digests of layers to leave out. Docker needs none that it has already.
+        ``without`` has digests of layers to leave out, because Docker has them already.
         """
         config, manifest = self.config(), self.manifest()
         index = {
@@ -144,7 +145,7 @@ class OciImage:
         yield _small("manifest.json", _json(saved))
 
     def write_archive(self, to: IO[bytes], *, without: Collection[str] = ()) -> None:
-        """Stream the archive. Equal layers, name and labels make equal bytes; ``without`` as in :meth:`members`."""
+        """Write the archive. Equal layers, name and labels make equal bytes; ``without`` is as in :meth:`members`."""
         for folder in ("blobs", "blobs/sha256"):
             to.write(_header(folder, tarfile.DIRTYPE, 0o755, 0))
         for member in self.members(without):
@@ -163,18 +164,18 @@ class OciImage:
 
 
 def of_image(image: Image, name: str, labels: Mapping[str, str] | None = None) -> OciImage:
-    """The suite's image, to be known by ``name`` (``repository:tag``); its entry point is the agent."""
+    """Give the suite's image a name, ``repository:tag``, and the agent as its entry point."""
     return OciImage(image.layers, name, labels or {})
 
 
 def blob_path(digest: str) -> str:
-    """Where a layout has the blob of that digest."""
+    """Give the path of a blob in a layout."""
     algorithm, _, value = digest.partition(":")
     return f"blobs/{algorithm}/{value}"
 
 
 def compressed_bytes(layer: Layer, level: int = GZIP_LEVEL) -> int:
-    """How large the layer is with gzip: what a registry stores and moves."""
+    """Measure the size of a layer with gzip, as registries store and transfer it."""
     counted = Digest()
     with ExitStack() as stack:
         packed = gzip.GzipFile("", "wb", level, cast("IO[bytes]", counted), mtime=0)
@@ -185,7 +186,7 @@ def compressed_bytes(layer: Layer, level: int = GZIP_LEVEL) -> int:
 
 @dataclass(slots=True)
 class _Body:
-    """The body of one member of an archive, to be written in pieces."""
+    """The body of one member of an archive, written in pieces."""
 
     to: IO[bytes]
     _seen: Digest = field(default_factory=Digest)
@@ -196,7 +197,7 @@ class _Body:
         return self._seen.write(data)
 
     def end(self, member: Member) -> None:
-        """Pad to whole blocks. A blob that is not what its name says would make an image that engines refuse."""
+        """Pad to whole blocks; raise :class:`TareError` if a blob differs from its name, as engines would refuse it."""
         blob = member.name.startswith("blobs/")
         if self._seen.size != member.size or (blob and blob_path(self._seen.name()) != member.name):
             raise TareError(
@@ -207,7 +208,7 @@ class _Body:
 
 
 def _header(name: str, kind: bytes, mode: int, size: int) -> bytes:
-    """Not by ``TarFile.addfile``, which reads the body from a file; ours is written as it is made."""
+    """Encode a member's header: ``TarFile.addfile`` would want its body as a file, but it is generated here."""
     entry = tarfile.TarInfo(name)
     entry.type, entry.mode, entry.size = kind, mode, size
     return entry.tobuf(tarfile.GNU_FORMAT)
@@ -233,12 +234,12 @@ def _json(content: Mapping[str, Any] | Sequence[Any]) -> bytes:
 
 
 def _architecture() -> str:
-    """OCI says architectures as Go does, and so does Debian for ours."""
+    """Name the architecture as OCI and Go do; for the supported ones Debian does so, too."""
     return arch.current().debian
 
 
 def _full(name: str) -> str:
-    """A name as engines complete it; one that has a host in front stays."""
+    """Complete a name as engines do; one with a host in front stays."""
     first, slash, _ = name.partition("/")
     if slash and ("." in first or ":" in first or first == "localhost"):
         return name

@@ -1,6 +1,6 @@
-"""An image made elsewhere in the cache: its layers as tars, its tree, and what the suite lays over it.
+"""Unpack an external image into the cache, lay the suite's own layers over it, and look up commands in it.
 
-Upper layers add the agent and mount points, and programs below ``/opt`` with a C library of their own; they replace
+The suite's layers add the agent, mount points, and programs below ``/opt`` with a C library of their own; they replace
 nothing that the image has.
 """
 
@@ -25,42 +25,43 @@ from tare.runners.provision.paths import inside
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from tare.runners.images.external import GivenImage
+    from tare.runners.images.external import ExternalImage
     from tare.runners.provision.cache import Cache
 
 _TAR = "layer.tar"
 _SHEBANGS_LIMIT = 4
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-"""Docker's, where an image has no ``PATH``."""
+"""Docker's ``PATH`` for images that have none."""
 _NOT_FILES = ("/proc/", "/sys/", "/dev/")
 
 
 @dataclass(frozen=True, slots=True)
 class Unpacked:
-    """An image made elsewhere, as it lies in the cache."""
+    """An external image in the cache."""
 
-    given: GivenImage
+    image: ExternalImage
     layers: tuple[Layer, ...]
     tree: Path
-    """Its layers over each other, without ours."""
+    """Its layers unpacked over each other, without the suite's."""
     notes: tuple[str, ...]
+    """Remarks for the record."""
 
     def has_folder(self, name: str) -> bool:
-        """Whether it has that folder, or a link to one: then it needs no mount point made."""
+        """Tell whether it has a folder, or a link to one, so that no mount point has to be made."""
         return Path(f"{self.tree}{inside(self.tree, name)}").is_dir()
 
 
-def unpack_given(given: GivenImage, store: Cache, progress: Callable[[str], None]) -> Unpacked:
-    """Store its layers and its tree.
+def unpack_external(image: ExternalImage, store: Cache, progress: Callable[[str], None]) -> Unpacked:
+    """Store an image's layers, and unpack its tree.
 
     Raises:
-        TareError: it is damaged, or wants to write outside of itself.
+        TareError: it is damaged, or would write outside of the tree.
     """
     layers = []
-    for number, each in enumerate(given.layers):
+    for number, each in enumerate(image.layers):
 
         def keep(folder: Path, each: Any = each) -> Mapping[str, object]:
-            given.store(each, folder / _TAR)
+            image.store(each, folder / _TAR)
             return _counted(folder / _TAR, each.member)
 
         entry = store.entry("given-layers", each.diff_id, keep, private=True)
@@ -80,28 +81,28 @@ def unpack_given(given: GivenImage, store: Cache, progress: Callable[[str], None
 
     def apply(folder: Path) -> Mapping[str, object]:
         progress(
-            f"image: unpacking {given.path.name}, {sum(layer.tar_bytes for layer in layers) / 1e6:.0f} MB"
+            f"image: unpacking {image.path.name}, {sum(layer.tar_bytes for layer in layers) / 1e6:.0f} MB"
         )
         applier = Applier(folder)
         for layer in layers:
             assert layer.tar is not None  # noqa: S101 - made so above
             with layer.tar.open("rb") as file:
-                applier.apply(file, f"{given.path.name}, layer {layer.digest[:19]}…")
+                applier.apply(file, f"{image.path.name}, layer {layer.digest[:19]}…")
         applier.end()
         return {"skipped": dict(applier.skipped)}
 
-    entry = store.entry("given-trees", f"{given.key} {os.getuid() == 0}", apply, private=True)
+    entry = store.entry("given-trees", f"{image.key} {os.getuid() == 0}", apply, private=True)
     skipped = [f"{count} × {what}" for what, count in entry.facts["skipped"].items()]
     notes = [
-        f"the image was made elsewhere: {given.path.name}, {given.digest}",
+        f"the image was made elsewhere: {image.path.name}, {image.digest}",
         (
-            "bare metal runs the image's files where they lie, and not with it as the root: "
-            "what opens absolute paths by itself meets the host's files there"
+            "bare metal runs the image's files in place, not with the image as root: "
+            "programs that open absolute paths find the host's files there"
         ),
     ]
     if skipped:
         notes.append(f"left out of the image made elsewhere: {', '.join(skipped)}")
-    return Unpacked(given, tuple(layers), entry.path, tuple(notes))
+    return Unpacked(image, tuple(layers), entry.path, tuple(notes))
 
 
 def _counted(tar: Path, name: str) -> dict[str, object]:
@@ -110,15 +111,15 @@ def _counted(tar: Path, name: str) -> dict[str, object]:
             sizes = [member.size for member in archive if member.isreg()]
     except (tarfile.TarError, EOFError) as error:
         raise TareError(
-            f"{name} is no whole tar archive ({error}). Fetch or save the image again."
+            f"{name} is not a complete tar archive ({error}). Fetch or save the image again."
         ) from error
     return {"size": sum(sizes), "files": len(sizes), "tar_bytes": tar.stat().st_size}
 
 
 def lay_over(lower: Path, upper: Iterable[Path], tree: Path) -> None:
-    """Fill ``tree`` with ``lower`` and what is to lie over it, by hard links where possible.
+    """Fill ``tree`` with ``lower`` and the layers over it, by hard links where possible.
 
-    Nothing of ``lower`` changes, neither modes nor owners nor times.
+    Modes, owners and times of ``lower`` do not change.
     """
     for layer in (lower, *upper):
         for top, folders, files in os.walk(layer):
@@ -127,7 +128,7 @@ def lay_over(lower: Path, upper: Iterable[Path], tree: Path) -> None:
             for name in (*folders, *files):
                 source, target = here / name, place / name
                 if source.is_dir() and not source.is_symlink():
-                    # Never through a link: it might lead out of the tree, and engines would replace it.
+                    # Links are not followed: they might lead out of the tree.
                     if target.is_symlink() or not target.is_dir():
                         _refuse_replacing(target, tree)
                         target.mkdir()
@@ -150,13 +151,13 @@ def _take_after(source: Path, target: Path) -> None:
 
 
 def command_in(image: Unpacked, words: Sequence[str]) -> Program:
-    """The program that a command line means inside of the image.
+    """Look up the program of a command line in the image.
 
-    It gets the image's own environment and working directory, and is run by its own loader. The image's entry point is
-    not put in front.
+    It gets the image's environment and working directory, and is run by the image's loader. The image's entry point is
+    not used.
 
     Raises:
-        TareError: there is no such program in it, or it cannot run here.
+        TareError: the image has no such program, or the program cannot run here.
     """
     path = _which(image, words[0])
     arguments = [_placed(image, word) for word in words[1:]]
@@ -188,7 +189,7 @@ def command_in(image: Unpacked, words: Sequence[str]) -> Program:
     closure = libraries.closure(path)
     if closure.missing:
         raise TareError(f"{path} in the image needs {', '.join(closure.missing)}, which it does not have.")
-    directory = image.given.directory
+    directory = image.image.directory
     return Program(
         path,
         closure.interpreter,
@@ -202,29 +203,29 @@ def command_in(image: Unpacked, words: Sequence[str]) -> Program:
 
 
 def _which(image: Unpacked, name: str) -> str:
-    path = image.given.environ.get("PATH") or _DEFAULT_PATH
+    path = image.image.environ.get("PATH") or _DEFAULT_PATH
     candidates = [name] if "/" in name else [f"{folder}/{name}" for folder in path.split(":") if folder]
     if "/" in name and not name.startswith("/"):
-        candidates = [f"{image.given.directory.rstrip('/')}/{name}"]
+        candidates = [f"{image.image.directory.rstrip('/')}/{name}"]
     for candidate in candidates:
         real = _real(image, candidate)
         if real.is_file() and real.stat().st_mode & 0o111:
             return candidate
     where = "there is no such program" if "/" in name else f"it is not on its PATH ({path})"
     raise TareError(
-        f"{name} cannot be run in {image.given.path.name}: {where}. The command is looked for in the image."
+        f"{name} cannot be run in {image.image.path.name}: {where}. The command is looked for in the image."
     )
 
 
 def _placed(image: Unpacked, word: str) -> str:
-    """An argument that names a file of the image leads there on bare metal, too."""
+    """Mark an argument that names a file of the image, so that it leads there on bare metal, too."""
     if not word.startswith("/") or word.startswith(_NOT_FILES) or len(word) > 4095 or "\0" in word:
         return word
     return f"{ROOT}{word}" if word != "/" and _real(image, word).exists() else word
 
 
 def _environ(image: Unpacked) -> dict[str, str]:
-    environ = dict(image.given.environ)
+    environ = dict(image.image.environ)
     path = environ.get("PATH") or _DEFAULT_PATH
     environ["PATH"] = ":".join(f"{ROOT}{folder}" for folder in path.split(":") if folder.startswith("/"))
     converters = f"/usr/lib/{arch.current().multiarch}/gconv"

@@ -1,6 +1,6 @@
-"""Carries a Python interpreter with its library into a layer.
+"""Carry a Python interpreter with its standard library into a layer.
 
-Where its files are is asked of the interpreter itself: distributions, pyenv and venv all lay it out differently.
+The interpreter itself is asked for its files: distributions, pyenv and venv all lay it out differently.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _LEFT_OUT_FOLDERS = frozenset(
     }
 )
 _LEFT_OUT_FILES = re.compile(r".*\.(pyc|pyo|a|exe)|_tkinter.*|turtle\.py")
-"""Tests, and what would draw a graphical toolkit into the image."""
+"""Files left out: compiled ones, and those that would bring a graphical toolkit into the image."""
 
 _QUESTION = """
 import json, os, sys, sysconfig
@@ -63,13 +63,13 @@ for source, target in json.load(sys.stdin):
         mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
         py_compile.compile(source, target, source, doraise=True, invalidation_mode=mode)
     except (py_compile.PyCompileError, SyntaxError, ValueError, RecursionError):
-        pass  # some packages ship templates that are no Python
+        pass  # some packages ship templates that are not valid Python
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Interpreter:
-    """What an interpreter says of itself."""
+    """Facts that an interpreter tells about itself."""
 
     executable: Path
     """The base interpreter, never a virtual environment's."""
@@ -84,15 +84,15 @@ class Interpreter:
 
     @property
     def home(self) -> str:
-        """``PYTHONHOME`` that leads to this library."""
+        """Value of ``PYTHONHOME`` that leads to this library."""
         return self.prefix if self.prefix == self.exec_prefix else f"{self.prefix}:{self.exec_prefix}"
 
 
 def ask(python: Sequence[str]) -> Interpreter:
-    """Ask an interpreter, given as the front of a command line.
+    """Ask an interpreter for its facts; ``python`` is the beginning of a command line.
 
     Raises:
-        TareError: it is no CPython, or does not answer.
+        TareError: it is not CPython, or does not answer.
     """
     try:
         done = subprocess.run(
@@ -104,11 +104,11 @@ def ask(python: Sequence[str]) -> Interpreter:
             timeout=30,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise TareError(f"{python[0]} does not answer where its library is: {error}.") from error
+        raise TareError(f"{python[0]} does not tell where its library is: {error}.") from error
     answer = re.search(r"^TARE(\{.*\})$", done.stdout, re.MULTILINE)
     if answer is None:
         raise TareError(
-            f"{python[0]} does not answer where its library is: {done.stderr.strip()[-200:] or 'no output'}."
+            f"{python[0]} does not tell where its library is: {done.stderr.strip()[-200:] or 'no output'}."
         )
     facts = json.loads(answer[1])
     if facts["implementation"] != "cpython":
@@ -134,7 +134,7 @@ def add_library(items: Items, python: Interpreter) -> list[Path]:
 
 
 def package_files(folders: Sequence[str]) -> list[Path]:
-    """All files below folders of ``sys.path`` but compiled ones."""
+    """List all files below folders of ``sys.path``, except compiled ones."""
     return [path for folder in folders for path in _files(folder, trimmed=False)]
 
 
@@ -149,7 +149,7 @@ def add_modules(items: Items, python: Interpreter, files: Sequence[Path]) -> lis
         try:
             items.file(place, path)
         except OSError:
-            # A dangling link, such as distributions leave when a part of Python is another package.
+            # A dangling link: distributions leave some if a part of Python is another package.
             continue
         if path.suffix == ".so" or ".so." in path.name:
             extensions.append(path)
@@ -186,7 +186,7 @@ def _cached(path: Path, python: Interpreter) -> str:
 
 
 def _fresh(compiled: Path, source: Path) -> bool:
-    """Whether the host's compiled file belongs to the source: by time and size, as Python itself decides (PEP 552)."""
+    """Tell whether a compiled file belongs to the source, by time and size as Python itself does (PEP 552)."""
     try:
         with compiled.open("rb") as file:
             header = file.read(16)
@@ -199,10 +199,10 @@ def _fresh(compiled: Path, source: Path) -> bool:
 
 
 def _compile(items: Items, python: Interpreter, sources: Sequence[Path]) -> None:
-    """Compile with the interpreter that will run them; its bytes are kept in the item itself."""
+    """Compile sources with the interpreter that will run them, into items with content."""
     with tempfile.TemporaryDirectory(prefix="tare-pyc-") as folder:
         pairs = [(str(source), str(Path(folder, f"{number}.pyc"))) for number, source in enumerate(sources)]
-        # A fixed hash seed: the order of sets in compiled files depends on it.
+        # The order of sets in compiled files depends on the hash seed.
         environ = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
         subprocess.run(
             [python.executable, "-I", "-c", _COMPILE],

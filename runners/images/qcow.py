@@ -1,4 +1,4 @@
-"""qcow2 disks from raw ones, by qemu-img."""
+"""Make qcow2 disks of raw ones, by qemu-img."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ if TYPE_CHECKING:
 
 
 def convert(raw: Path, dest: Path, qemu_img: Tool, *, compress: bool = False) -> Path:
-    """A qcow2 that holds all of a raw disk.
+    """Make a qcow2 of a whole raw disk.
 
     Raises:
-        TareError: qemu-img fails; the text has what it said.
+        TareError: qemu-img failed; the text quotes it.
     """
     _run(qemu_img, "convert", "-f", "raw", "-O", "qcow2", *(("-c",) if compress else ()), str(raw), str(dest))
     return dest
 
 
 def difference(base: Path, raw: Path, dest: Path, qemu_img: Tool) -> Path:
-    """A qcow2 that holds only the clusters in which the raw disk differs from ``base``, a qcow2 and its backing file.
+    """Make a qcow2 of the clusters in which a raw disk differs from ``base``, a qcow2 that becomes its backing file.
 
-    Both disks are compared byte by byte, as ``qemu-img rebase`` does it: the difference is that of two builds, not of a
-    guest that was updated from within.
+    ``qemu-img rebase`` compares both disks byte by byte: the difference is that of two builds, not of a guest that was
+    updated from within.
 
     Raises:
-        TareError: qemu-img fails.
+        TareError: qemu-img failed; the text quotes it.
     """
     _run(qemu_img, "create", "-q", "-f", "qcow2", "-b", str(raw), "-F", "raw", str(dest))
     _run(qemu_img, "rebase", "-f", "qcow2", "-b", str(base), "-F", "qcow2", str(dest))

@@ -18,7 +18,7 @@ from tare.runners.images.python import add_library, ask
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from tare.runners.images.external import GivenImage
+    from tare.runners.images.external import ExternalImage
     from tare.runners.images.overlay import Unpacked
     from tare.runners.provision.tools import Provision, Tool
 
@@ -26,7 +26,7 @@ FETCHED_PREFIX = "/opt/tare"
 """Folder of fetched programs in the image, with a C library of their own. The host's programs keep their paths."""
 
 HOST_PREFIX = "/opt/tare-host"
-"""Folder of the host's programs in an image made elsewhere, whose libraries they must not load."""
+"""Folder of the host's programs in an external image, whose libraries they must not load."""
 
 OWN_BUSYBOX = "opt/tare-host/busybox"
 
@@ -44,7 +44,7 @@ _ACCOUNTS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageContent:
-    """What an image shall contain."""
+    """The wanted content of an image."""
 
     programs: Sequence[str] = ()
     """Names that :meth:`Provision.tool` knows; ``python3`` brings its library along."""
@@ -58,8 +58,8 @@ class ImageContent:
     """Path in the image → file of the host."""
     layers: Sequence[tuple[str, Mapping[str, Path]]] = ()
     """Further layers in their order: name → files, as in ``extra_files``."""
-    given: GivenImage | None = None
-    """An image made elsewhere, to lie below all else; the commands are then looked up in it."""
+    external: ExternalImage | None = None
+    """An external image, to lie below all else; the commands are then looked up in it."""
 
     def commands(self) -> dict[str, Sequence[str]]:
         """Give all commands by the names of their programs."""
@@ -71,7 +71,7 @@ class Recipe:
     """The layers of an image, lowest first, and its programs; filled by its methods, in their order."""
 
     under: Unpacked | None
-    """The image made elsewhere that it lies on."""
+    """The external image that it lies on, if any."""
     layers: list[tuple[str, Items]] = field(default_factory=list)
     programs: dict[str, Program] = field(default_factory=dict)
     python_home: str = ""
@@ -79,7 +79,7 @@ class Recipe:
     carried: dict[str, None] = field(default_factory=dict)
     """Host files that commands brought along because their arguments named them; a set that keeps its order."""
     notes: list[str] = field(default_factory=list)
-    """What was left out of the image, and why, for people."""
+    """Remarks on what was left out of the image, and why, for people."""
 
     def add_base(self, agent: Path, content: ImageContent, provision: Provision) -> None:
         """Add the lowest layer: the agent, mount points and busybox."""
@@ -119,7 +119,7 @@ class Recipe:
         self.layers += [(name, _extra(files)) for name, files in content.layers]
 
     def add_commands(self, content: ImageContent) -> None:
-        """Add the user's commands, each as a layer; those of an image made elsewhere are in it already.
+        """Add the user's commands, each as a layer; those of an external image are in it already.
 
         Raises:
             TareError: a command cannot be carried, or is not in the image.
@@ -161,7 +161,7 @@ def _base(agent: Path, provision: Provision, notes: list[str]) -> Items:
 
 
 def _base_over(under: Unpacked, agent: Path, provision: Provision | None) -> Items:
-    """Add to an image made elsewhere what a place needs: the agent and mount points; busybox if a workload needs it."""
+    """Add to an external image what a place needs: the agent and mount points; busybox if a workload needs it."""
     items = Items()
     for name in (*MOUNT_POINTS, "tmp"):
         if not under.has_folder(name):

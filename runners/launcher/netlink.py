@@ -24,7 +24,7 @@ _NESTED = 0x8000
 
 
 def new_bridge(name: str, index: int) -> bytes:
-    """Encode a request for a bridge that is up; the caller chooses its ``index``, so that later requests can name it."""
+    """Encode a request for a bridge that is up; the caller chooses its ``index``, for use in later requests."""
     return _message(
         _NEW_LINK, _link(index) + _text(_NAME, name) + _nested(_LINK_INFO, _text(_KIND, "bridge"))
     )

@@ -1,7 +1,7 @@
 """Compile the small static programs (agent, launcher, …) on first use, and cache them by content hash.
 
-The system's compiler takes a fifth of a second. Without a working one, ``ziglang`` from PyPI takes under a second, as no
-libc has to be built first.
+The system's compiler takes a fifth of a second. Without a working one, ``ziglang`` from PyPI takes under a second, as
+no libc has to be built first.
 """
 
 from __future__ import annotations

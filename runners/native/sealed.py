@@ -1,7 +1,7 @@
 """Hand programs to places as sealed memory, so that nothing a place can reach leads to a file of the host.
 
-A process finds its program through ``/proc/PID/exe``. Were that a file of the cache, root in a container could write to it
-once the process runs something else, and later runs would use what was written (as in CVE-2019-5736).
+A process finds its program through ``/proc/PID/exe``. If that were a file of the cache, root in a container could write
+to it once the process runs something else, and later runs would use what was written (as in CVE-2019-5736).
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SE
 def sealed(program: Path) -> int:
     """Copy a program into memory, seal the copy against every change, and give its descriptor.
 
-    The descriptor is for execveat(2) with ``AT_EMPTY_PATH``; it stays open as long as this process, which makes one copy of
-    each program.
+    The descriptor is for execveat(2) with ``AT_EMPTY_PATH``; it stays open as long as this process, which makes one
+    copy of each program.
 
     Raises:
         TareError: the file cannot be read, or this kernel runs no programs from memory.
@@ -44,7 +44,8 @@ def sealed(program: Path) -> int:
         fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, SEALS)
     except OSError as error:
         raise TareError(
-            f"cannot copy {program} into sealed memory: {error}; where the sysctl vm.memfd_noexec is 2, set it to 1 or 0"
+            f"cannot copy {program} into sealed memory: {error}; "
+            "if the sysctl vm.memfd_noexec is 2, set it to 1 or 0"
         ) from error
     return descriptor
 

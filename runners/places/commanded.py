@@ -67,8 +67,8 @@ class CommandPlan(PlacePlan):
     rlimits: bool = False
     """Set rlimits on the command for what :attr:`cgroups` do not limit; its container inherits them."""
     foretold: Cgroup | None = None
-    """Cgroups that the command will make, with their limits; their folders as far as known. They are emptied and removed
-    with the place. ``None``: it makes none, or they are not known in advance."""
+    """Cgroups that the command will make, with their limits; their folders as far as known. They are emptied and
+    removed with the place. ``None``: it makes none, or they are not known in advance."""
     speaks_first: bool = True
     """False for an agent whose channel ends in ``?``."""
     same_clock: bool = True

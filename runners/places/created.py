@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreatedPlan(CommandPlan):
-    """A runner's order for a place that commands make; ``argv`` creates the container, whose streams are the channel."""
+    """A runner's order for a place that commands make; ``argv`` creates the container with the channel as streams."""
 
     start: tuple[str, ...]
     """Command that starts the container."""

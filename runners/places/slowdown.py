@@ -1,4 +1,4 @@
-"""Delay the processes of a launcher by a known time: a deliberate slowdown inside the measured path, for calibration."""
+"""Delay a launcher's processes by a known time: a deliberate slowdown inside the measured path, for calibration."""
 
 from __future__ import annotations
 

@@ -30,8 +30,8 @@ CONTENT = "content"
 TEMPORARY = "tare-tmp-"
 
 SEEN = "seen.json"
-"""File beside the manifest with inode and change time of each file when it was last hashed. Only root can set that time,
-so a file is not hashed again if both are unchanged."""
+"""File beside the manifest with inode and change time of each file when it was last hashed. Only root can set that
+time, so a file is not hashed again if both are unchanged."""
 
 _SETTLED_NS = 1_000_000_000
 """A file that was changed this shortly before it was hashed may have been changed again with the same time."""

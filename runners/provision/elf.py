@@ -1,8 +1,8 @@
 """Read what an ELF file needs to run, from files that nobody vouches for.
 
-pyelftools does the reading. It trusts its input in ways that an image made elsewhere could use: it follows counts of up
+pyelftools does the reading. It trusts its input in ways that an external image could exploit: it follows counts of up
 to 2⁶⁴ sections, reads a dynamic table and its strings until a terminator comes, and asks for as many bytes at once as a
-header says. All of that is reading, so :class:`_Budgeted` bounds all of it.
+header says. It reads for each of these, so :class:`_Budgeted` bounds them all.
 """
 
 from __future__ import annotations

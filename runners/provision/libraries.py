@@ -47,7 +47,7 @@ class Closure:
 
 @dataclass(slots=True)
 class Libraries:
-    """The libraries below one root."""
+    """The libraries below one root, read on demand."""
 
     root: Path
     machine: str = field(default_factory=platform.machine)

@@ -225,7 +225,7 @@ def _ancestors(one: Hierarchy) -> list[Path]:
 
 
 def _best_v2_parent(one: Hierarchy, wanted: set[str]) -> Path | None:
-    """Choose where to make the run's cgroup: writable, with most of the wanted controllers enabled, the nearest of equals."""
+    """Choose the run's parent: writable, with most of the wanted controllers enabled, and the nearest of equals."""
     best, most = None, -1
     for place in (one.own, *_ancestors(one)):
         # Moving a process takes write access to cgroup.procs of the common ancestor.

@@ -46,7 +46,7 @@ class MakeBridge(Step):
 
 @dataclass(frozen=True, slots=True)
 class MakePair(Step):
-    """Make a pair of virtual Ethernet interfaces, one end here with an address, the other in a process' net namespace."""
+    """Make a pair of virtual Ethernet interfaces: one end here with an address, the other in a process' namespace."""
 
     name: str
     index: int

@@ -37,11 +37,11 @@ def built(monkeypatch):
     kept = []
 
     def build(content, *_arguments, **_options):
-        kept.append((tuple(content.programs), content.given))
+        kept.append((tuple(content.programs), content.external))
         return replace(IMAGE, key=f"image-{len(kept)}")
 
     monkeypatch.setattr(module, "build_image", build)
-    monkeypatch.setattr(module, "read_given", lambda path: f"given {path}")
+    monkeypatch.setattr(module, "read_external", lambda path: f"given {path}")
     monkeypatch.setattr(module, "image_files", lambda _cache: {})
     monkeypatch.setattr(module, "verify", lambda runner, _limits: f"seen in {runner.label}")
     return kept

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from support.image_making import archived, digest, docker_archive, layout, tar
 from tare.runners.errors import TareError
-from tare.runners.images.external import read_given
+from tare.runners.images.external import read_external
 from tare.runners.images.image import ROOT
-from tare.runners.images.overlay import command_in, lay_over, unpack_given
+from tare.runners.images.overlay import command_in, lay_over, unpack_external
 from tare.runners.provision.cache import Cache
 
 BASE, APP = tar(("etc/os", b"made elsewhere"), ("app", b"v1")), tar(("app", b"v2"), (".wh.etc", b""))
@@ -27,7 +27,7 @@ def forms(tmp_path):
 
 
 def test_every_form_comes_to_the_same(tmp_path):
-    found = [read_given(str(path)) for path in forms(tmp_path)]
+    found = [read_external(str(path)) for path in forms(tmp_path)]
     assert len({image.key for image in found}) == 1
     for image in found:
         assert [layer.diff_id for layer in image.layers] == [digest(BASE), digest(APP)]
@@ -38,7 +38,9 @@ def test_every_form_comes_to_the_same(tmp_path):
 
 def test_layers_keep_their_bytes(tmp_path):
     for number, path in enumerate(forms(tmp_path)):
-        unpacked = unpack_given(read_given(str(path)), Cache(tmp_path / f"cache{number}"), lambda _line: None)
+        unpacked = unpack_external(
+            read_external(str(path)), Cache(tmp_path / f"cache{number}"), lambda _line: None
+        )
         assert (unpacked.tree / "app").read_bytes() == b"v2"
         assert not (unpacked.tree / "etc").exists()
         written = io.BytesIO()
@@ -50,40 +52,40 @@ def test_layers_keep_their_bytes(tmp_path):
 def test_of_several_architectures_this_machines_is_taken(tmp_path):
     folder = layout(tmp_path, [tar(("x", b"other"))], architecture="s390x")
     with pytest.raises(TareError, match="only for s390x"):
-        read_given(str(folder))
+        read_external(str(folder))
     layout(folder, [BASE])
-    assert read_given(str(folder)).layers[0].diff_id == digest(BASE)
+    assert read_external(str(folder)).layers[0].diff_id == digest(BASE)
 
 
 def test_of_several_names_one_must_be_chosen(tmp_path):
     folder = layout(tmp_path, [BASE], name="one")
     layout(folder, [APP], name="two")
     with pytest.raises(TareError, match="choose one"):
-        read_given(str(folder))
-    assert read_given(f"{folder}:two").layers[0].diff_id == digest(APP)
+        read_external(str(folder))
+    assert read_external(f"{folder}:two").layers[0].diff_id == digest(APP)
     with pytest.raises(TareError, match="it has one, two"):
-        read_given(f"{folder}:three")
+        read_external(f"{folder}:three")
 
 
 def test_other_bytes_than_their_digest_are_refused(tmp_path):
     folder = layout(tmp_path / "l", [BASE])
-    image = read_given(str(folder))
+    image = read_external(str(folder))
     blob = folder / image.layers[0].member
     blob.write_bytes(blob.read_bytes() + b"!")
     with pytest.raises(TareError, match="is damaged: its digest"):
-        unpack_given(image, Cache(tmp_path / "cache"), lambda _line: None)
+        unpack_external(image, Cache(tmp_path / "cache"), lambda _line: None)
     manifest = folder / "blobs/sha256" / image.digest[7:]
     manifest.write_bytes(manifest.read_bytes() + b" ")
     with pytest.raises(TareError, match="is damaged: its digest"):
-        read_given(str(folder))
+        read_external(str(folder))
 
 
 def test_a_blob_that_is_missing(tmp_path):
     folder = layout(tmp_path / "l", [BASE])
-    image = read_given(str(folder))
+    image = read_external(str(folder))
     (folder / image.layers[0].member).unlink()
     with pytest.raises(TareError, match="lacks blobs/sha256"):
-        unpack_given(image, Cache(tmp_path / "cache"), lambda _line: None)
+        unpack_external(image, Cache(tmp_path / "cache"), lambda _line: None)
 
 
 @pytest.mark.parametrize(
@@ -93,12 +95,12 @@ def test_a_blob_that_is_missing(tmp_path):
 def test_what_is_no_image_is_told_so(tmp_path, content):
     (tmp_path / "x").write_bytes(content)
     with pytest.raises(TareError):
-        read_given(str(tmp_path / "x"))
+        read_external(str(tmp_path / "x"))
 
 
 def test_what_is_not_there_is_not_pulled():
     with pytest.raises(TareError, match="Nothing is pulled"):
-        read_given("debian:12")
+        read_external("debian:12")
 
 
 def test_a_digest_that_is_a_path_is_refused(tmp_path):
@@ -107,7 +109,7 @@ def test_a_digest_that_is_a_path_is_refused(tmp_path):
     index["manifests"][0]["digest"] = "sha256:../../../etc/passwd"
     (folder / "index.json").write_text(json.dumps(index))
     with pytest.raises(TareError, match="where a digest belongs"):
-        read_given(str(folder))
+        read_external(str(folder))
 
 
 @cases(st.integers(0, 200_000))
@@ -116,7 +118,7 @@ def test_a_cut_archive_is_an_error_and_nothing_is_kept(tmp_path_factory, at):
     whole = archived(layout(folder / "l", [BASE, APP]), folder / "whole.tar").read_bytes()
     (folder / "cut.tar").write_bytes(whole[: at % (len(whole) - 11_000)])
     with pytest.raises(TareError):
-        unpack_given(read_given(str(folder / "cut.tar")), Cache(folder / "cache"), lambda _line: None)
+        unpack_external(read_external(str(folder / "cut.tar")), Cache(folder / "cache"), lambda _line: None)
     assert not list((folder / "cache").glob("given-trees/*"))
 
 
@@ -147,7 +149,7 @@ def unpacked(tmp_path, *members):
     folder = layout(
         tmp_path / "l", [tar(("tools/prog", content), ("w/data", b"1"), *members)], started=started
     )
-    return unpack_given(read_given(str(folder)), Cache(tmp_path / "cache"), lambda _line: None)
+    return unpack_external(read_external(str(folder)), Cache(tmp_path / "cache"), lambda _line: None)
 
 
 def test_a_command_is_looked_for_in_the_image_only(tmp_path):
