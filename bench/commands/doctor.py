@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Probe every runner, measure KVM, check the host's conditions; exit 3 if no isolating runner works."""
     if arguments.fix or arguments.unfix:
         return _change(arguments)
-    from tare.runners.guests.kvm.floor import as_json, probe_kvm  # noqa: PLC0415
+    from tare.runners.guests.kvm.baseline import as_json, probe_kvm  # noqa: PLC0415
     from tare.runners.host.conditions import conditions  # noqa: PLC0415 - only doctor and the manifest need them
     from tare.runners.host.facts import host_facts  # noqa: PLC0415
 
@@ -82,7 +82,7 @@ def _change(arguments: argparse.Namespace) -> int:
 
 
 def _as_json(probe: Probe) -> dict[str, Any]:
-    from tare.runners.guests.kvm.floor import as_json  # noqa: PLC0415 - as above
+    from tare.runners.guests.kvm.baseline import as_json  # noqa: PLC0415 - as above
 
     facts = _facts(probe.facts)
     if probe.rung:
@@ -118,7 +118,7 @@ def _runners_as_text(probes: Mapping[str, Probe], *, steps: bool) -> Iterator[st
 
 
 def _as_text(found: dict[str, Any]) -> Iterator[str]:
-    from tare.runners.guests.kvm.floor import FIGURES  # noqa: PLC0415 - as above
+    from tare.runners.guests.kvm.baseline import FIGURES  # noqa: PLC0415 - as above
 
     kvm = found["kvm"]
     yield "\nKVM"

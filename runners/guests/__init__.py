@@ -1,1 +1,1 @@
-"""Guests: places whose top process is a virtual machine monitor."""
+"""Run guests: places whose top process is a virtual machine monitor (VMM)."""

@@ -1,4 +1,4 @@
-"""The files behind a guest's disks."""
+"""Copy the files behind guests' disks."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _PIECE_BYTES = 8 << 20
 
 
 def copy_sparse(source: Path, dest: Path) -> None:
-    """Copy a file and leave its holes holes: a template of 1 GiB costs the few MB that are in it.
+    """Copy a file and keep its holes, so that a template of 1 GiB costs only the few MB in it.
 
-    The copy is on the disk when this returns, so that no writing of ours runs beside a measurement.
+    The copy is on the disk when this returns, so that no write-back runs beside a measurement.
 
     Raises:
-        OSError: no room, or not readable.
+        OSError: the source is unreadable, or the disk is full.
     """
     read = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -39,7 +39,7 @@ def copy_sparse(source: Path, dest: Path) -> None:
 def _next_data(fd: int, at: int) -> int | None:
     try:
         return os.lseek(fd, at, os.SEEK_DATA)
-    except OSError:  # ENXIO: only a hole is left
+    except OSError:  # ENXIO: the rest is a hole
         return None
 
 

@@ -1,4 +1,4 @@
-"""The files that guests are made from, whatever VMM runs them: initramfs, root disk, template of scratch disks."""
+"""Make the files that guests start from with any VMM: initramfs, root disk, template of scratch disks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def initramfs(
     store: Cache, image: Image, modules: tuple[Path, ...], *, with_tree: bool, compress: bool = False
 ) -> Path:
-    """The agent and what it loads; and the image's whole tree, for guests that get no disk."""
+    """Build the initramfs: the agent and its modules, and for guests without a disk the image's whole tree."""
     tree = image.tree if with_tree else None
     agent = image.agent.read_bytes()
 
@@ -34,7 +34,7 @@ def initramfs(
 
 
 def root_disk(store: Cache, image: Image, provision: Provision) -> Path:
-    """The image's tree as a file system that all places share."""
+    """Build the image's tree as an ext4 file system that all places share."""
     mke2fs = provision.tool("mke2fs")
 
     def build(content: Path) -> dict[str, object]:
@@ -45,7 +45,7 @@ def root_disk(store: Cache, image: Image, provision: Provision) -> Path:
 
 
 def scratch_template(context: RunContext, limits: Limits, provision: Provision) -> Path:
-    """What each place gets a copy of, in the run's own folder."""
+    """Make the empty scratch disk of which each place gets a copy, in the run's work folder."""
     template = context.workdir / f"scratch-{limits.scratch_bytes}.ext4"
     if not template.exists():
         empty_ext4(template, limits.scratch_bytes, provision.tool("mke2fs"))

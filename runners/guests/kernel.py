@@ -1,8 +1,8 @@
-"""What a given guest kernel is and can do, read from the file itself.
+"""Read from a guest kernel's file what it is and can do.
 
-An arbitrary user's kernel comes without its configuration. What decides how a guest can be built (virtio by
-ACPI or by command line, PCI, a block device, a console) leaves fixed strings in the unpacked image: names of
-parameters and drivers. They are looked for there.
+A user's kernel comes without its configuration. But the features that decide how a guest can be built (virtio by ACPI
+or by command line, PCI, a block device, a console) leave fixed strings in the unpacked image, names of parameters and
+drivers, which are looked for.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tare.runners.provision.cache import Cache
+    from tare.runners.provision.kernel import GuestKernel
 
 _ZSTD = b"\x28\xb5\x2f\xfd"
 
@@ -55,27 +56,28 @@ class Kernel:
     """A guest kernel, ready for QEMU."""
 
     path: Path
-    """What QEMU gets: an uncompressed ELF with a PVH entry where there is one, else the file as given."""
+    """File for QEMU: the uncompressed ELF if it has a PVH entry, else the file as given."""
     release: str
+    """Release as ``uname -r`` prints it."""
     form: str
     """``vmlinux`` (PVH direct boot) or ``bzImage`` (it unpacks itself inside the guest)."""
     boots_itself: bool
-    """The file as given is a bzImage, as boot loaders want it."""
+    """The file as given is a bzImage, which boot loaders need."""
     features: frozenset[str]
-    """Of :data:`MARKS`, what is built in."""
+    """Names in :data:`MARKS` of the features that are built in."""
     sha256: str
-    """Of the file as given."""
+    """Hash of the file as given."""
     given: Path
-    """The file as given."""
+    """File as given."""
     config_sha256: str = ""
-    """Of the configuration that is in the image (``CONFIG_IKCONFIG``); empty: there is none."""
+    """Hash of the configuration in the image (``CONFIG_IKCONFIG``); empty: there is none."""
 
 
 def load(path: Path, store: Cache) -> Kernel:
     """Read a kernel; unpack it into the cache if that makes it boot faster.
 
     Raises:
-        BadKernel: neither an ELF nor a bzImage, or damaged, or its compression cannot be undone here.
+        BadKernel: the file is neither an ELF nor a bzImage, or is damaged, or cannot be unpacked here.
     """
     try:
         data = path.read_bytes()
@@ -96,6 +98,22 @@ def load(path: Path, store: Cache) -> Kernel:
             f"guest kernel {path} cannot be unpacked: {error}; give an uncompressed vmlinux"
         ) from error
     return _describe(path, unpacked, unpacked.read_bytes(), digest)
+
+
+def context_facts(given: GuestKernel, kernel: Kernel) -> dict[str, object]:
+    """Collect the facts about a kernel for the context of places.
+
+    Args:
+        given: the kernel as provisioning found it.
+        kernel: the same, read.
+    """
+    return {
+        "kernel": kernel.release,
+        "kernel_origin": given.origin,
+        **({"kernel_note": given.note} if given.note else {}),
+        "kernel_sha256": kernel.sha256,
+        "kernel_config_sha256": given.config_sha256 or kernel.config_sha256 or "unknown",
+    }
 
 
 def _describe(given: Path, unpacked: Path, image: bytes, digest: str) -> Kernel:
@@ -128,16 +146,16 @@ def _config_sha256(image: bytes) -> str:
 
 
 def is_bzimage(path: Path) -> bool:
-    """Whether the file has the header by which boot loaders know a kernel."""
+    """Tell whether a file has the header by which boot loaders recognise a kernel."""
     with path.open("rb") as file:
         return file.read(0x206)[0x202:] == b"HdrS"
 
 
 def unpack(image: bytes) -> bytes:
-    """The vmlinux inside a bzImage (``Documentation/arch/x86/boot.rst``: ``payload_offset``, ``payload_length``).
+    """Unpack the vmlinux in a bzImage (``Documentation/arch/x86/boot.rst``: ``payload_offset``, ``payload_length``).
 
     Raises:
-        ValueError: not a bzImage of boot protocol 2.08 or later, or an unknown compression.
+        ValueError: the image is no bzImage of boot protocol 2.08 or later, or its compression is unknown.
     """
     if len(image) < 0x260 or image[0x202:0x206] != b"HdrS":
         raise ValueError("it is neither an ELF file nor a bzImage")
@@ -173,7 +191,7 @@ def _unzstd(data: bytes) -> bytes:
 
 
 def has_pvh(image: bytes) -> bool:
-    """Whether an ELF has the Xen note that gives the 32-bit PVH entry (XEN_ELFNOTE_PHYS32_ENTRY, 18)."""
+    """Tell whether an ELF has the Xen note with the 32-bit PVH entry (XEN_ELFNOTE_PHYS32_ENTRY, 18)."""
     if image[:5] != b"\x7fELF\x02" or len(image) < 64:
         return False
     table, size, count = (

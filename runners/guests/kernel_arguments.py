@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+VIRTIO_PORT, SERIAL_PORT = "/dev/vport0p1", "/dev/ttyS0"
+"""Names in the guest of the two ports that can be the agent's channel, for ``tare.channel=``."""
+
 QUIET = ("quiet", "loglevel=1")
 """Keep the console quiet; panics are still printed."""
 

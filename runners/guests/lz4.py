@@ -1,8 +1,7 @@
-"""A reader of LZ4's legacy frames, the form in which Debian and Ubuntu compress their kernels.
+"""Unpack LZ4's legacy frames, in which Debian and Ubuntu compress their kernels.
 
-Python has no LZ4 in its library, and a dependency for one file that is unpacked once and then cached would
-be paid by every user. Format: ``doc/lz4_Frame_format.md`` (legacy frame) and ``doc/lz4_Block_format.md`` of
-the LZ4 project.
+Python's library has no LZ4, and a dependency for one file, unpacked once and then cached, would burden every user.
+Format: ``doc/lz4_Frame_format.md`` (legacy frame) and ``doc/lz4_Block_format.md`` of the LZ4 project.
 """
 
 from __future__ import annotations
@@ -11,10 +10,10 @@ MAGIC = b"\x02\x21\x4c\x18"
 
 
 def decompress_legacy(data: bytes, *, limit_bytes: int = 1 << 30) -> bytes:
-    """Unpack a legacy frame; the kernel build appends the unpacked size (u32), which is not a block.
+    """Unpack a legacy frame. The kernel build appends the unpacked size (u32), which is not a block.
 
     Raises:
-        ValueError: not such a frame, truncated, or larger than ``limit_bytes``.
+        ValueError: the data is no such frame, is truncated, or unpacks to more than ``limit_bytes``.
     """
     if data[:4] != MAGIC:
         raise ValueError("not an LZ4 legacy frame")
@@ -31,7 +30,7 @@ def decompress_legacy(data: bytes, *, limit_bytes: int = 1 << 30) -> bytes:
 
 
 def _block(block: bytes, out: bytearray, limit_bytes: int) -> None:  # noqa: C901, PLR0912 - calls would cost seconds
-    """Append one unpacked block. Matches never reach back over the block's start."""
+    """Unpack one block and append it. Matches never reach back beyond the block's start."""
     start, at, end = len(out), 0, len(block)
     try:
         while at < end:

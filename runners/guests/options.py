@@ -12,12 +12,12 @@ from tare.runners.settings import KERNEL_SOURCES
 if TYPE_CHECKING:
     from tare.runners.settings import GuestSettings
 
-# The suite's own part of the guest's command line, which a user's arguments must not contradict.
+# Prefixes of Tare's own kernel arguments, which a user's must not contradict.
 _OURS = ("tare.", "initrd=")
 
 
 class BadOption(TareError):
-    """A guest setting that cannot be used; the text names the setting."""
+    """A guest setting that cannot be used; the message names the setting."""
 
 
 def check(settings: GuestSettings) -> GuestSettings:
@@ -28,7 +28,7 @@ def check(settings: GuestSettings) -> GuestSettings:
     """
     for word in _words(settings.cmdline):
         if word.startswith(_OURS):
-            raise BadOption(f"guest.cmdline must not contain {word!r}: the suite sets it itself")
+            raise BadOption(f"guest.cmdline must not contain {word!r}: Tare sets it itself")
     if settings.kernel and settings.kernel not in KERNEL_SOURCES:
         _need_file("guest.kernel", Path(settings.kernel))
     if settings.modules and not settings.modules.is_dir():

@@ -1,4 +1,4 @@
-"""A guest as a place, whatever VMM runs it: its boot or restoration, its clock, its jobs and its failures."""
+"""Run a guest as a place with any VMM: its boot or restoration, its clock, its jobs and its failures."""
 
 from __future__ import annotations
 
@@ -33,42 +33,50 @@ if TYPE_CHECKING:
     from tare.runners.model import Job, JobResult, Limits
 
 _ENDING_SECONDS = 1.0
-"""How long to wait for the VMM's own end once its channel has closed, to learn its status."""
+"""Longest wait for the VMM's end, to learn its exit status, once the channel has closed."""
 
 SCRATCH_FILE = "scratch.ext4"
 """Name of the scratch disk in a place's folder."""
 
+LIMITED_BY = {"memory_limit_by": "guest memory", "pids_limit_by": "none"}
+"""What keeps the limits that a guest's VMM is not limited by, for the context."""
+
 COPIES = "all places are copies of one guest: random numbers may repeat, and the time of day is that of the snapshot"
-"""What restored guests admit."""
+"""Limitation of restored guests, for the record."""
 
 _REMEDY = "see the log; try another kernel (TARE_GUEST_KERNEL) or accelerator (TARE_ACCEL)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuestPlan:
-    """How a runner wants its place."""
+    """Everything needed to make a :class:`GuestPlace`."""
 
     context: RunContext
     name: str
-    """Of the place, unique in the run: names its folder and its cgroup."""
+    """Name of the place, unique in the run; names its folder and its cgroup."""
     number: int
+    """Number of the place within its runner."""
     limits: Limits
-    """Of the VMM as a process: memory includes what the VMM itself needs."""
+    """Limits of the VMM as a process; memory includes what the VMM itself needs."""
     cgroups: Cgroups
     boot_seconds: float
+    """Time limit from the launch to the agent's first message."""
     leave_seconds: float
+    """Time limit from the agent's leave to the VMM's end."""
     facts: Mapping[str, object]
+    """Facts for the place's context."""
     kvm: bool
     """The VMM runs its vCPUs by KVM."""
     ram_bytes: int
-    """The guest's."""
+    """Memory of the guest."""
     host_address: str | None = None
+    """See :class:`tare.runners.model.Place`."""
     host_network: str = ""
-    """Both: see :class:`tare.runners.model.Place`."""
+    """See :class:`tare.runners.model.Place`."""
     scratch: Path | None = None
-    """Template of the scratch disk; each place gets a copy."""
+    """Template of the scratch disk, of which each place gets a copy; ``None``: scratch is in memory."""
     resumed: Hello | None = None
-    """The guest is restored from a snapshot that was taken after its agent had said this."""
+    """First message of the agent in the snapshot that the guest is restored from; ``None``: the guest boots."""
 
 
 class GuestPlace(ProcessPlace):
@@ -76,10 +84,10 @@ class GuestPlace(ProcessPlace):
 
     root, scratch = "/", "/scratch"
     keeps_bytes = True
-    """The channel keeps what it was given before the agent opened it, so the only job can be put in at once."""
+    """The channel keeps bytes written before the agent opens it, so the only job can be written at once."""
 
     looks_after_cold_starts = False
-    """Say what was achieved of cold starts, too. It takes a millisecond or so between the job's end and the leave."""
+    """Read back what was achieved for cold starts as well: about 1 ms between the job's end and the agent's leave."""
 
     _watch: Watch
 
@@ -89,10 +97,10 @@ class GuestPlace(ProcessPlace):
         self.host_address, self.host_network = plan.host_address, plan.host_network
         self._plan, self._first = plan, _marked(first, plan) if first else None
         self._booted = False
-        """The agent has spoken, so it may be asked to leave."""
+        """The agent has spoken, so it can be asked to leave."""
         self._lost = False
         self._begun = False
-        """The VMM has been told all that it needs to run the guest."""
+        """The VMM has got everything that it needs to run the guest."""
         try:
             self._folder = plan.context.workdir / "places" / plan.name
             self._folder.mkdir(parents=True)
@@ -139,36 +147,36 @@ class GuestPlace(ProcessPlace):
             raise self._explained(failure) from failure
 
     def abandon(self) -> None:
-        """The guest cannot be asked to leave any more: closing kills its VMM at once."""
+        """Give the guest up, so that closing kills the VMM at once instead of asking the agent to leave."""
         self._lost = True
 
-    # -- what a VMM adds --------------------------------------------------------------------------
+    # -- hooks for each VMM -----------------------------------------------------------------------
 
     def _launch(self, cgroup: Cgroup) -> Spawned:
-        """Make the VMM's process, with :meth:`_connected`; :attr:`_watch` drains what it and the console say."""
+        """Make the VMM's process, and set :attr:`_watch`, which drains the output of the VMM and of the console."""
         raise NotImplementedError
 
     def _begin(self) -> None:
-        """Between birth and boot: what the VMM has to be told first."""
+        """Do what the VMM needs between its start and the guest's boot."""
 
     def _monitored_by(self) -> Callable[..., Any] | None:
-        """See :attr:`tare.runners.model.Vantage.monitor`."""
+        """Give the function for :attr:`tare.runners.model.Vantage.monitor`."""
         return None
 
     def _achieved(self) -> Mapping[str, object]:
-        """For the context: what became of what was asked for. The guest lives; no job runs."""
+        """Read back, for the context, what was achieved. The guest runs, but no job does."""
         return {}
 
     def _entered_ns(self) -> int | None:
-        """When the VMM first let the vCPUs run, by the host's clock; ``None`` if it does not tell."""
+        """Tell when the VMM first ran the vCPUs, by the host's clock; ``None`` if that is not known."""
         return None
 
     def _restored_ns(self) -> int | None:
-        """When the VMM had restored the guest, by the host's clock."""
+        """Tell when the VMM had restored the guest, by the host's clock; ``None`` if that is not known."""
         return None
 
     def _where(self) -> str:
-        """What a guest that hangs is doing, for the log."""
+        """Describe for the log what a hanging guest is doing."""
         return ""
 
     # -- launching --------------------------------------------------------------------------------
@@ -194,7 +202,7 @@ class GuestPlace(ProcessPlace):
             raise PlaceFailure(str(error), remedy="`tare doctor` says what this host permits") from error
 
     def _channel(self) -> tuple[socket.socket, socket.socket]:
-        """Our end and the guest's, large enough for an ordinary job."""
+        """Make the channel, our end and the guest's, with buffers large enough for an ordinary job."""
         ours, theirs = socket.socketpair()
         self._undo.callback(ours.close)
         for end in (ours, theirs):
@@ -206,9 +214,9 @@ class GuestPlace(ProcessPlace):
         self._session = AgentSession(channel, same_clock=False, resumed=self._plan.resumed, woken=woken)
 
     def _preload(self, channel: socket.socket) -> memoryview:
-        """Put the only job into the channel before the launch, and return what did not fit.
+        """Write the only job into the channel before the launch, and return what did not fit.
 
-        A virtio port keeps it until the agent opens the port. A serial port would lose it.
+        A virtio port keeps it until the agent opens the port; a serial port would lose it.
         """
         if self._first is None or not self.keeps_bytes:
             return memoryview(b"")
@@ -217,7 +225,7 @@ class GuestPlace(ProcessPlace):
         return told[channel.send(told) :]
 
     def _send_rest(self, channel: socket.socket, rest: memoryview) -> None:
-        """What exceeds the socket's buffer the agent reads when it is there."""
+        """Write what exceeded the socket's buffer, as fast as the agent reads it."""
         channel.settimeout(self._plan.boot_seconds)
         try:
             channel.sendall(rest)
@@ -233,11 +241,11 @@ class GuestPlace(ProcessPlace):
         self._booted = True
 
     def _mark_boot(self) -> None:
-        """Map the guest's clock now, and its marks with it."""
+        """Map the guest's clock now, and the marks of the boot by it."""
         self._mark(self._session.map_clock())
 
     def _mark(self, clock: ClockMap) -> None:
-        # A restored guest's clock has stood still in between: only what came after counts for its drift.
+        # The clock of a restored guest stood still in between, so it drifts only since the restoration.
         since = self.hello.ready_ns if self._plan.resumed else 0
         self.clock_error = error_seconds(clock, time.monotonic_ns() - clock.to_host(since))
         if self._plan.resumed is None:
@@ -253,8 +261,8 @@ class GuestPlace(ProcessPlace):
     def _run_first(self, first: Job) -> JobResult:
         """Collect the result of the place's only job, and let the guest leave.
 
-        The clock is mapped between the job's end and the guest's leave, never on the way to the job: those pings are in
-        ``finished`` → ``gone``, some 0.3 ms each.
+        The clock is mapped after the job, so that the pings, about 0.3 ms each, are in ``finished`` → ``gone`` and not
+        on the way to the job.
         """
         self._boot()
         collect = self.keeps_bytes  # it has the job already
@@ -279,8 +287,8 @@ class GuestPlace(ProcessPlace):
         return self._watch.log()
 
     def _explained(self, failure: BaseException) -> BaseException:
-        """What the VMM, the console and the launcher know about why the agent is lost."""
-        if type(failure) is not PlaceFailure:  # an interrupt, or a clock that contradicts itself
+        """Explain a failure by what the VMM, the console and the launcher know."""
+        if type(failure) is not PlaceFailure:  # an interrupt, or contradicting clocks
             return failure
         said = failure.reason
         try:
@@ -295,7 +303,7 @@ class GuestPlace(ProcessPlace):
         return PlaceFailure(f"{why} ({said})" if why else said, remedy=failure.remedy or _REMEDY, log=log)
 
     def _why(self) -> str:
-        """The most telling thing that is known; empty if the guest never began, and its VMM lives and has said why."""
+        """Give the most telling cause; empty if the guest never began and its VMM, still running, has said why."""
         if self._watch.stuck:
             return f"{self.what} stopped the guest: {self._watch.stuck}"
         console = bytes(self._watch.console).decode("utf-8", "replace")
@@ -319,5 +327,5 @@ def _how_it_ended(what: str, code: int, stderr: bytes) -> str:
 
 
 def _marked(job: Job, plan: GuestPlan) -> Job:
-    """Everything that runs for a run says so in its environment."""
+    """Mark a job with the run it belongs to, by its environment."""
     return replace(job, environ={**job.environ, "TARE_RUN": plan.context.run})

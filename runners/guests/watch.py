@@ -1,4 +1,4 @@
-"""What a guest says outside the channel, kernel console and QEMU's stderr: drained, bounded, kept for failures."""
+"""Drain a guest's console and its VMM's stderr, and keep the end of each for error messages."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 STUCK = (b"KVM internal error", b"error: kvm run failed")
-"""QEMU does not exit on these: it stops the guest and waits for ever."""
+"""Messages after which QEMU stops the guest for good without exiting."""
 
 _STAMP = re.compile(r"^\d{4}-\d\d-\d\dT[0-9:.]+Z ", re.ASCII)
 
 
 class Watch:
-    """Drains console and stderr in a thread, which sleeps while a guest is quiet.
+    """Drain of console and stderr by a thread, which sleeps while the guest is quiet.
 
-    If QEMU says that it stopped the guest for good, ``channel`` is shut down, so that whoever waits for the agent
-    sees the end at once.
+    If QEMU reports that it stopped the guest for good, ``channel`` is shut down, so that a wait for the agent ends at
+    once.
     """
 
     def __init__(self, console: socket.socket, stderr: int, channel: socket.socket) -> None:
         self.console, self.stderr = Tail(), Tail()
         self.stuck = ""
-        """QEMU's line, if it stopped the guest."""
+        """QEMU's message that it stopped the guest; empty: it has not."""
         self._channel = channel
         self._stop_read, self._stop_write = os.pipe2(os.O_CLOEXEC)
         self._console_socket, self._stderr_fd = console, stderr
@@ -72,7 +72,7 @@ class Watch:
                     return
 
     def log(self) -> str:
-        """Both tails as text."""
+        """Format the ends of both outputs, with the number of bytes left out."""
         parts = []
         for name, tail in (("console", self.console), ("qemu", self.stderr)):
             if tail.total_bytes:
@@ -82,11 +82,11 @@ class Watch:
         return "\n".join(parts)
 
     def finish(self, timeout_seconds: float = 0.5) -> None:
-        """Read what is left (QEMU has ended, so both streams end), then let go of everything. Idempotent."""
+        """Read what is left, as both streams end with the VMM, and close everything. Idempotent."""
         if self._stop_write < 0:
             return
         self._thread.join(timeout_seconds)
-        os.close(self._stop_write)  # end of file is readable, and stops a thread that still waits
+        os.close(self._stop_write)  # the end of file wakes a thread that still waits
         self._stop_write = -1
         self._thread.join()
         os.close(self._stop_read)
@@ -103,5 +103,5 @@ class Watch:
 
 
 def complaints(stderr: bytes) -> list[str]:
-    """QEMU's lines without their time stamps."""
+    """Split QEMU's messages into lines without their time stamps."""
     return [_STAMP.sub("", line) for line in stderr.decode("utf-8", "replace").strip().splitlines()]

@@ -1,4 +1,4 @@
-"""How a kernel is given its devices: by what it has built in, and by the modules that lie beside it."""
+"""Choose the devices that a guest kernel can drive, by its built-in features and its modules."""
 
 from __future__ import annotations
 
@@ -20,26 +20,33 @@ _DRIVER = {"mmio-acpi": "virtio_mmio", "mmio-cmdline": "virtio_mmio", "pci": "vi
 
 @dataclass(frozen=True, slots=True)
 class Wiring:
-    """How a kernel can be given its devices on a board."""
+    """Devices for a kernel on a board, and the modules that drive them."""
 
     bus: Bus
+    """Transport of the virtio devices; ``none``: the kernel can drive none."""
     disk: bool
-    """virtio-blk and ext4 are there; without, the tree is in the initramfs."""
+    """Give the guest disks, by virtio-blk with ext4; else the tree is in the initramfs."""
     virtio_channel: bool
     """The agent's channel is a virtio-serial port; else it is the first serial port."""
     modules: tuple[str, ...]
-    """Modules to load; what they depend on is not named."""
+    """Modules to load, without their dependencies."""
     notes: tuple[str, ...] = ()
-    """What this kernel lacks, for people."""
+    """Sentences for the record about what this kernel lacks."""
 
 
 def wire(
     board: Board, features: frozenset[str], modules: Mapping[str, object], variant: GuestVariant
 ) -> Wiring:
-    """Choose the best devices that this kernel can drive. ``features``: what is built in; ``modules``: by name.
+    """Choose the best devices that a kernel can drive.
+
+    Args:
+        board: machine type whose devices are to be driven.
+        features: names of the features built into the kernel.
+        modules: available modules by name.
+        variant: the guest's configuration, which may ask for devices.
 
     Raises:
-        TareError: it cannot drive what the variant asks for, or has no port for the agent at all.
+        TareError: the kernel cannot drive what the variant asks for, or has no port for the agent at all.
     """
 
     def has(name: str) -> bool:

@@ -43,7 +43,7 @@ EXCEPTIONS = {
     "runners.images.image.Image.record": "makes the record of an image for the manifest",
     "results.record.Manifest.plan": "plan and request as JSON, of which bench.planning makes values again",
     "results.plan.RequestRecord.*": "settings as JSON, of which bench.request makes values again",
-    "runners.guests.kvm.floor.as_json": "JSON for `doctor --json`",
+    "runners.guests.kvm.baseline.as_json": "JSON for `doctor --json`",
     "runners.containers.engines.api.DockerApi.*": "answers of Docker's API, as Docker defines them",
     "runners.containers.engines.private.PrivateDocker.state": "a JSON file that only this class writes and reads",
     "runners.provision.cache.Cache.*": "what the maker of a cache entry keeps with it, as JSON; read by its maker alone",

@@ -4,16 +4,16 @@ import os
 
 import pytest
 
-from tare.runners.guests.kvm import floor
+from tare.runners.guests.kvm import baseline
 
 pytestmark = pytest.mark.integration
 
 
 def test_measures_or_explains():
-    found = floor.measure()
+    found = baseline.measure()
     assert found.reason
     assert found.usable or found.remedy
-    if not os.access(floor.DEVICE, os.R_OK | os.W_OK):
+    if not os.access(baseline.DEVICE, os.R_OK | os.W_OK):
         assert not found.usable
         return
     assert found.present
@@ -22,7 +22,7 @@ def test_measures_or_explains():
 
 
 def test_every_figure_is_taken_where_kvm_runs_guests():
-    found = floor.measure()
+    found = baseline.measure()
     if found.figures["first_exit_seconds"] is None:
         pytest.skip(found.reason)
     assert not found.oddities
@@ -31,13 +31,13 @@ def test_every_figure_is_taken_where_kvm_runs_guests():
 
 
 def test_a_device_that_is_not_kvm_is_told():
-    found = floor.measure(device="/dev/null")
+    found = baseline.measure(device="/dev/null")
     assert not found.usable
     assert "ENOTTY" in found.reason
 
 
 def test_no_device_is_told():
-    found = floor.measure(device="/nonexistent/kvm")
+    found = baseline.measure(device="/nonexistent/kvm")
     assert not found.present
     assert "modprobe" in found.remedy
 
@@ -47,4 +47,4 @@ def test_unreadable_device_is_told(tmp_path):
         pytest.skip("root may open everything; runs as an ordinary user")
     device = tmp_path / "kvm"
     device.touch(mode=0)
-    assert "usermod" in floor.measure(device=str(device)).remedy
+    assert "usermod" in baseline.measure(device=str(device)).remedy

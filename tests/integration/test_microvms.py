@@ -161,7 +161,7 @@ def test_without_binary_or_kvm_it_is_skipped_with_the_reason(name, tmp_path, mon
     monkeypatch.setenv("PATH", str(tmp_path))
     probe = MicroVmRunner(None, None, GuestSettings(), name=name).probe()
     assert not probe.ok
-    assert "is not here" in probe.reason
+    assert "is not installed" in probe.reason
     assert name in probe.remedy
     (tmp_path / name).write_text("#!/bin/sh\n")
     (tmp_path / name).chmod(0o755)

@@ -7,7 +7,7 @@ import pytest
 
 from support.guests import FLOOD, HANG, TRIPLE_FAULT, guest_runner, toy_kernel
 from tare.runners.errors import PlaceFailure
-from tare.runners.guests.kvm.floor import probe_kvm
+from tare.runners.guests.kvm.baseline import probe_kvm
 from tare.runners.model import Job, Limits
 
 pytestmark = pytest.mark.integration

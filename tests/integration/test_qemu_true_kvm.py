@@ -11,7 +11,7 @@ from support.guests import busybox_image, guest_runner
 from support.paths import SHARED, SUPPORT
 from tare.results.record import MARKS
 from tare.runners.collectors import default_collectors
-from tare.runners.guests.kvm.floor import probe_kvm
+from tare.runners.guests.kvm.baseline import probe_kvm
 from tare.runners.model import Job, Limits
 from tare.runners.native.build import build
 from tare.runners.provision.cache import default_cache

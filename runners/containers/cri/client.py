@@ -79,7 +79,7 @@ class Cri:
         return "; ".join(f"{each['type']}: {each.get('message', each.get('reason', ''))}" for each in bad)
 
     def sandboxes(self, run: str) -> list[str]:
-        """List the ids of a run's pods."""
+        """List the ids of a run's pods, by their label."""
         wanted = {"filter": {"label_selector": pairs({LABEL: run})}}
         return [each["id"] for each in self.call("ListPodSandbox", wanted).get("items", ())]
 

@@ -65,12 +65,12 @@ class PrivateDocker:
 
     @property
     def listens_at(self) -> Path:
-        """Path of the daemon's socket."""
+        """Path of the socket at which the daemon listens."""
         return self.run_folder / "docker.sock"
 
     @property
     def log(self) -> Path:
-        """Path of the daemon's log."""
+        """Path of the file with the daemon's messages."""
         return self.run_folder / "log"
 
     @property

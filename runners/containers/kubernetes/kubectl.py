@@ -34,7 +34,7 @@ class ClusterError(PlaceFailure):
 
 @dataclass(frozen=True, slots=True)
 class Kubectl:
-    """kubectl for one cluster."""
+    """Client of one cluster: the program and the choice of the cluster."""
 
     tool: Tool
     kubeconfig: str = ""
@@ -44,7 +44,7 @@ class Kubectl:
 
     @property
     def environ(self) -> dict[str, str]:
-        """Whole environment of kubectl."""
+        """Complete environment of kubectl's processes."""
         passed = {name: os.environ[name] for name in PASSED if name in os.environ}
         given = {"KUBECONFIG": self.kubeconfig} if self.kubeconfig else {}
         return {**passed, **self.tool.environ, **given}

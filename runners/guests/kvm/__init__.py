@@ -1,4 +1,5 @@
-"""Whether KVM works here, measured: a hand-made guest through the ``/dev/kvm`` ioctls.
+"""Measure whether KVM works here, by a guest of a few instructions run through the ioctls of ``/dev/kvm``.
 
-:func:`tare.runners.guests.kvm.floor.probe_kvm` is the door; :mod:`tare.runners.guests.kvm.child` is the process that holds the guest.
+Call :func:`tare.runners.guests.kvm.baseline.probe_kvm`; :mod:`tare.runners.guests.kvm.child` is the process that runs
+the guest.
 """

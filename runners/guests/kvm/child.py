@@ -1,7 +1,7 @@
-"""The process that holds the micro guest. Run by path, ``python -I -S child.py``, with few imports.
+"""Run the micro guest in a process of its own: ``python -I -S child.py``, with few imports.
 
-It writes one JSON object per line as soon as each fact is known, so that a guest that hangs and is killed
-from outside still leaves what was found before. It raises nothing: an errno is a fact too.
+It writes each fact as a line of JSON at once, so that the facts found before are kept if the guest hangs and the
+process is killed. It raises nothing; an errno is a fact, too.
 
 Kernel interface: ``Documentation/virt/kvm/api.rst``.
 """
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     Trips = Callable[[int, int, int], None]
-    """File descriptor, request, count: does so many ioctls without argument."""
+    """Makes ``count`` ioctls without argument: file descriptor, request, count."""
 
 KVM_GET_API_VERSION = 0xAE00
 KVM_CREATE_VM = 0xAE01
@@ -56,28 +56,31 @@ EXIT_NAMES = {
 
 PAGE = 4096
 TABLES, CODE, DATA = 0x1000, 0x4000, 0x200000
-"""Guest-physical addresses: three page-table pages, the code page, the pages to touch."""
+"""Guest-physical addresses of the three page-table pages, the code page and the pages to touch."""
 MMIO = 0x8000000
-"""Mapped by the guest's page tables, backed by no memory slot."""
+"""Address that the guest's page tables map and no memory slot backs."""
 TSS = 0xC000000
-"""Three pages that KVM may use for itself. Python's ioctl takes 31-bit numbers only, so not just below 4 GiB."""
+"""Three pages that KVM may use. Python's ioctl takes 31-bit numbers only, so they are not just below 4 GiB."""
 TOUCH_PAGES = 512
 MEMORY_BYTES = DATA + TOUCH_PAGES * PAGE
 TARGET_NS = 2_000_000
-"""A loop is lengthened until one run takes this long: then an exit's 1–10 µs are noise in it."""
+"""Least duration of a loop, which makes the 1–10 µs of its exit negligible."""
 TRIPS, BATCHES = 10, 20
-"""Round trips are timed in batches of so many, so many times."""
+"""Round trips per batch, and number of batches."""
 LOOPS = 3
-"""Runs of each loop."""
+"""Number of runs of each loop."""
 
 
 class Timing(NamedTuple):
-    """Seconds of one step, exit, iteration or page; how many times it was taken, and between which most of them lie."""
+    """Duration of one step, exit, iteration or page."""
 
     seconds: float
     n: int = 1
+    """How many times it was measured."""
     low: float | None = None
+    """Lower end of the spread in seconds; ``None``: it was measured once."""
     high: float | None = None
+    """Upper end of the spread in seconds; ``None``: it was measured once."""
 
 
 RFLAGS_IOPL3 = 0x3002
@@ -87,24 +90,24 @@ EFER = 0x500  # LMA, LME
 
 
 class Odd(Exception):
-    """The guest left for another reason than the routine's."""
+    """The guest exited for another reason than the routine's."""
 
 
 def tell(**facts: object) -> None:
-    """Write facts down at once, for the case that this process is killed next."""
+    """Write facts at once, in case this process is killed next."""
     sys.stdout.write(json.dumps(facts) + "\n")
     sys.stdout.flush()
 
 
 def segment(type_: int, dpl: int, selector: int, *, code: bool) -> bytes:
-    """``struct kvm_segment``, flat, present; a 64-bit code or a data segment."""
+    """Pack a ``struct kvm_segment``: flat and present, a 64-bit code or a data segment."""
     return struct.pack(
         "<QIHBBBBBBBBBx", 0, 0xFFFFFFFF, selector | dpl, type_, 1, dpl, not code, 1, code, 1, 0, 0
     )
 
 
 def page_tables() -> bytes:
-    """PML4, page-directory-pointer table and one page directory: 2 MiB pages, identity, user, 1 GiB."""
+    """Build PML4, page-directory-pointer table and one page directory: 1 GiB identity-mapped by 2 MiB user pages."""
     entry = 0x7  # present, writable, user
     pml4 = struct.pack("<Q", (TABLES + PAGE) | entry).ljust(PAGE, b"\0")
     pdpt = struct.pack("<Q", (TABLES + 2 * PAGE) | entry).ljust(PAGE, b"\0")
@@ -113,7 +116,7 @@ def page_tables() -> bytes:
 
 
 class Guest:
-    """A VM with one vCPU; each step's time is told as it is taken."""
+    """A VM with one vCPU. Each step of making it is timed and told."""
 
     def __init__(self, kvm: int, code: bytes, offsets: dict[str, int]) -> None:
         self.offsets = offsets
@@ -141,7 +144,7 @@ class Guest:
         self.level = -1
 
     def enter_level(self, cpl: int) -> None:
-        """Put the vCPU into long mode at this privilege level, without running a single instruction."""
+        """Put the vCPU into long mode at this privilege level, without running an instruction."""
         sregs = bytearray(fcntl.ioctl(self.vcpu, KVM_GET_SREGS, bytes(312)))
         sregs[0:24] = segment(11, cpl, 0x08, code=True)  # cs
         for at in (24, 48, 72, 96, 120):  # ds es fs gs ss
@@ -152,7 +155,7 @@ class Guest:
         self.level = cpl
 
     def place(self, routine: str, *, cpl: int, count: int = 0, address: int = 0) -> None:
-        """Set the registers so that the next entry begins the routine."""
+        """Set the registers so that the next entry starts the routine."""
         if self.level != cpl:
             self.enter_level(cpl)
         # rax rbx rcx rdx rsi rdi rsp rbp r8..r15 rip rflags
@@ -176,7 +179,7 @@ class Guest:
         )
 
     def run(self, expected: int) -> int:
-        """Enter, wait for the exit, return the ns between."""
+        """Enter the guest, wait for the exit, and return the time between in ns."""
         begin = perf_counter_ns()
         fcntl.ioctl(self.vcpu, KVM_RUN, 0)
         taken = perf_counter_ns() - begin
@@ -184,13 +187,17 @@ class Guest:
         return taken
 
     def check(self, expected: int) -> None:
-        """Raises Odd: the last exit was another one."""
+        """Check the reason of the last exit.
+
+        Raises:
+            Odd: it was another one.
+        """
         reason = struct.unpack_from("<I", self.state, 8)[0]
         if reason != expected:
             raise Odd(f"exit {reason} {EXIT_NAMES.get(reason, '')}".strip())
 
     def round_trip(self, trips: Trips, routine: str, expected: int, *, cpl: int, address: int = 0) -> Timing:
-        """One leave-and-return, seen from user space; the middle half of the batches."""
+        """Time one exit and re-entry, as seen from user space, with the middle half of the batches as the spread."""
         self.place(routine, cpl=cpl, address=address)
         self.run(expected)
         figure = batches(trips, self.vcpu, KVM_RUN)
@@ -198,7 +205,7 @@ class Guest:
         return figure
 
     def loop(self, routine: str, *, cpl: int) -> Timing:
-        """One iteration: the best of some runs of a loop long enough to hide its one exit."""
+        """Time one iteration: the best of several runs of a loop that is long enough to hide its one exit."""
         count, taken = 250, 0
         while True:
             self.place(routine, cpl=cpl, count=count)
@@ -213,17 +220,21 @@ class Guest:
         return best_of(times, count)
 
     def touch(self) -> Timing:
-        """One page, as a mean over all the pages to touch."""
+        """Time the touch of one page, as the mean over all pages."""
         self.place("touch", cpl=3, count=TOUCH_PAGES, address=DATA)
         return Timing(self.run(EXIT_IO) / TOUCH_PAGES / 1e9)
 
 
 _kept: list[mmap.mmap] = []
-"""Machine code may be called as long as its page lives, so it does as long as the process."""
+"""Pages of machine code, kept until the process ends because the functions in them may be called until then."""
 
 
 def native(code: bytes, arguments: int) -> Callable[..., int]:
-    """A C function of so many ``long``. Some hardened hosts refuse executable memory."""
+    """Make a C function of ``arguments`` parameters of type ``long``.
+
+    Raises:
+        OSError: the host refuses executable memory, as some hardened ones do.
+    """
     page = mmap.mmap(-1, PAGE, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
     page[: len(code)] = code
     _kept.append(page)
@@ -232,7 +243,7 @@ def native(code: bytes, arguments: int) -> Callable[..., int]:
 
 
 def host_loop(code: bytes) -> Timing:
-    """One iteration of the guest's loop on the host."""
+    """Time one iteration of the guest's loop on the host."""
     function = native(code, 1)
     count = 2_000_000
     times = []
@@ -244,7 +255,7 @@ def host_loop(code: bytes) -> Timing:
 
 
 def native_trips(code: bytes) -> Trips:
-    """Ioctls by machine code; see :data:`tare.runners.guests.kvm.code.HOST_TRIPS`."""
+    """Make ioctls by machine code, see :data:`tare.runners.guests.kvm.code.HOST_TRIPS`."""
     function = native(code, 3)
 
     def trips(fd: int, request: int, count: int) -> None:
@@ -256,13 +267,13 @@ def native_trips(code: bytes) -> Trips:
 
 
 def python_trips(fd: int, request: int, count: int) -> None:
-    """Ioctls where machine code of ours may not run: each costs a microsecond more."""
+    """Make ioctls from Python where machine code may not run; each costs a microsecond more."""
     for _ in range(count):
         fcntl.ioctl(fd, request, 0)
 
 
 def batches(trips: Trips, fd: int, request: int) -> Timing:
-    """One of these ioctls: the median of some batches, and the middle half of them."""
+    """Time one ioctl: the median of several batches, with their middle half as the spread."""
     times = []
     for _ in range(BATCHES):
         begin = perf_counter_ns()
@@ -274,12 +285,12 @@ def batches(trips: Trips, fd: int, request: int) -> Timing:
 
 
 def best_of(times: list[int], count: int) -> Timing:
-    """The least of some times of ``count`` iterations, in ns: what disturbs a loop can only lengthen it."""
+    """Take the least of several times in ns of ``count`` iterations, since disturbances can only lengthen a loop."""
     return Timing(min(times) / count / 1e9, len(times), min(times) / count / 1e9, max(times) / count / 1e9)
 
 
 def attempt(name: str, call: Callable[..., Timing], *arguments: object, **named: object) -> None:
-    """Tell one figure, or why there is none; the next ones are tried all the same."""
+    """Tell one figure, or why there is none, so that the next ones are tried all the same."""
     try:
         figure = call(*arguments, **named)
     except OSError as error:
@@ -291,7 +302,7 @@ def attempt(name: str, call: Callable[..., Timing], *arguments: object, **named:
 
 
 def measure(code: bytes, offsets: dict[str, int], host: dict[str, bytes], device: str) -> None:
-    """All of it, in the order of dependence. Errnos of the set-up end it; those of figures do not."""
+    """Measure everything in dependency order. An errno during set-up ends it, one of a figure does not."""
     call = "open"
     begin = perf_counter_ns()
     try:
@@ -299,7 +310,7 @@ def measure(code: bytes, offsets: dict[str, int], host: dict[str, bytes], device
         tell(step="open", seconds=(perf_counter_ns() - begin) / 1e9)
         call = "KVM_GET_API_VERSION"
         tell(api_version=fcntl.ioctl(kvm, KVM_GET_API_VERSION, 0))
-        if platform.machine() not in {"x86_64", "AMD64"}:
+        if platform.machine() != "x86_64":
             call = "KVM_CREATE_VM"
             at = perf_counter_ns()
             os.close(fcntl.ioctl(kvm, KVM_CREATE_VM, 0))

@@ -1,20 +1,17 @@
-"""The micro guest's machine code, byte by byte (x86-64, long mode, run at CPL 0 and at CPL 3).
+"""Hold the micro guest's machine code, byte by byte (x86-64, long mode, run at CPL 0 and at CPL 3).
 
-Every routine ends in, or consists of, an instruction that leaves the guest for user space, so that one
-``KVM_RUN`` is one run of the routine. Encodings: Intel SDM volume 2. Registers are set from outside before
-each run: RCX or RSI the count, RDI an address.
+Every routine is, or ends in, an instruction that exits to user space, so one ``KVM_RUN`` is one run of the routine.
+Encodings: Intel SDM volume 2. Registers are set before each run: RCX or RSI to the count, RDI to an address.
 
-At CPL 3 ``hlt`` is forbidden; ``out`` works there because the guest's RFLAGS carry IOPL 3. So every loop ends
-with ``out``, at both levels: the two differ in nothing but the level.
+At CPL 3 ``hlt`` is forbidden; ``out`` works there because the guest's RFLAGS have IOPL 3. So every loop ends with
+``out`` to port 0x10, behind which there is nothing, and the loops at the two levels differ only in the level.
 """
 
-PORT = 0x10
-"""The I/O port written to. Nothing is behind it: the exit to user space is what is wanted."""
-
 Line = tuple[bytes, str]
+"""Bytes of one instruction, and its assembly."""
 
 ROUTINES: dict[str, tuple[Line, ...]] = {
-    # First instruction → first exit, and the cost of a HLT exit: KVM_RUN resumes after the hlt.
+    # From the first instruction to the first exit, and the cost of a HLT exit: KVM_RUN resumes after the hlt.
     "hlt": (
         (b"\xf4", "again: hlt"),
         (b"\xeb\xfd", "jmp again               ; -3"),
@@ -29,8 +26,8 @@ ROUTINES: dict[str, tuple[Line, ...]] = {
         (b"\x88\x07", "again: mov [rdi], al"),
         (b"\xeb\xfc", "jmp again               ; -4"),
     ),
-    # CPUID always leaves the guest (VMX) or is intercepted (SVM), but KVM answers it in the kernel.
-    # It overwrites EAX, EBX, ECX and EDX, so the count is in RSI.
+    # CPUID always exits (VMX) or is intercepted (SVM), but KVM handles it in the kernel. It overwrites EAX, EBX, ECX
+    # and EDX, so the count is in RSI.
     "cpuid": (
         (b"\x31\xc0", "again: xor eax, eax"),
         (b"\x0f\xa2", "cpuid"),
@@ -62,7 +59,7 @@ HOST_ARITHMETIC: tuple[Line, ...] = (
     (b"\x75\xf8", "jnz again               ; -8"),
     (b"\xc3", "ret"),
 )
-"""The same loop as a C function ``long f(long count)``, called on the host to compare with."""
+"""The arithmetic loop as a C function ``long f(long count)``, run on the host for comparison."""
 
 HOST_TRIPS: tuple[Line, ...] = (
     (b"\x53", "push rbx"),
@@ -77,23 +74,23 @@ HOST_TRIPS: tuple[Line, ...] = (
     (b"\x5b", "end: pop rbx"),
     (b"\xc3", "ret"),
 )
-"""``long f(long fd, long request, long count)``: so many ioctls without argument, one after the other. What Python
-takes for a call would be a fifth of a round trip into a guest."""
+"""``long f(long fd, long request, long count)``: ioctls without argument, one after the other. From Python the call
+itself would take a fifth of a round trip into a guest."""
 
 ROUTINE_SPACING = 64
-"""Routines start this far apart, so that none shares a cache line with another."""
+"""Distance between routines in bytes, so that no two share a cache line."""
 
 
 def assemble(lines: tuple[Line, ...]) -> bytes:
-    """The bytes of one routine."""
+    """Join the bytes of one routine's instructions."""
     return b"".join(code for code, _ in lines)
 
 
 def page() -> tuple[bytes, dict[str, int]]:
-    """The code page, and where in it each routine begins."""
+    """Lay out the code page, and tell the offset of each routine in it."""
     image = bytearray()
     offsets = {}
     for name, lines in ROUTINES.items():
         offsets[name] = len(image)
-        image += assemble(lines).ljust(ROUTINE_SPACING, b"\xf4")  # whoever runs past the end halts
+        image += assemble(lines).ljust(ROUTINE_SPACING, b"\xf4")  # hlt, for a guest that runs past the end
     return bytes(image), offsets

@@ -1,5 +1,5 @@
-"""VMMs that are told what to run over an API socket: Firecracker and Cloud Hypervisor.
+"""Run guests of VMMs that are controlled by an API over a socket: Firecracker and Cloud Hypervisor.
 
-Neither has been run by the tests, which have no binary and no KVM for it: they speak to a stand-in that answers as the
-published specifications of the two APIs say.
+The tests have run neither, for lack of a binary and of KVM. They use a stand-in that answers as the published
+specifications of the two APIs say.
 """

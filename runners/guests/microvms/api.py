@@ -1,4 +1,4 @@
-"""HTTP with JSON over a Unix socket, as both VMMs speak it."""
+"""Call the HTTP APIs of both VMMs, JSON over a Unix socket."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ if TYPE_CHECKING:
 
 ANSWER_SECONDS = 10.0
 LONGEST_PATH_BYTES = 107
-"""Of a Unix socket (unix(7))."""
+"""Limit on the path of a Unix socket: unix(7)."""
 _IN_CREATE = 0x100
 _TRY_AGAIN_SECONDS = 0.001
 _LOOK_SECONDS = 0.1
-"""How often to see whether the socket's maker lives, while there is no socket."""
+"""Interval of checks, while there is no socket yet, that the VMM still runs."""
 
 
 class Api:
     """One connection, kept open for all requests."""
 
     def __init__(self, peer: socket.socket, what: str, answer_seconds: float = ANSWER_SECONDS) -> None:
-        """``what``: the VMM's name, for failures."""
+        """Take a connected socket. ``what``: the VMM's name, for messages."""
         peer.settimeout(answer_seconds)
         self._what = what
         self._http = http.client.HTTPConnection("localhost")
         self._http.sock = peer
 
     def send(self, requests: Iterable[Request]) -> None:
-        """Send them, one after the other.
+        """Send requests one after the other.
 
         Raises:
-            PlaceFailure: one was refused, the VMM does not answer, or has gone; the text has its words.
+            PlaceFailure: a request was refused, or the VMM did not answer; the message quotes it.
         """
         for path, body, method in requests:
             headers = {"Accept": "application/json"}
@@ -60,12 +60,12 @@ class Api:
                 raise PlaceFailure(f"{self._what} refused {method} {path} ({answer.status}): {_reason(said)}")
 
     def close(self) -> None:
-        """Idempotent."""
+        """Close the connection. Idempotent."""
         self._http.close()
 
 
 def _reason(said: str) -> str:
-    """Firecracker answers ``{"fault_message": …}``, Cloud Hypervisor a text or a list of texts."""
+    """Find the reason in a refusal: Firecracker's ``fault_message``, or Cloud Hypervisor's text or list of texts."""
     with suppress(ValueError):
         body = json.loads(said)
         if isinstance(body, dict):
@@ -76,9 +76,14 @@ def _reason(said: str) -> str:
 
 
 class Appearance:
-    """Tells when a socket has appeared in a folder, which has to be watched before its maker starts."""
+    """Watch for sockets in a folder. It has to be made before the program that makes the socket starts."""
 
     def __init__(self, folder: Path) -> None:
+        """Start watching.
+
+        Raises:
+            PlaceFailure: the host has no more inotify instances.
+        """
         libc: Any = ctypes.CDLL(None, use_errno=True)
         self._fd = int(libc.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK))
         if self._fd < 0 or libc.inotify_add_watch(self._fd, os.fsencode(folder), _IN_CREATE) < 0:
@@ -92,10 +97,15 @@ class Appearance:
     def connect(
         self, path: Path, has_ended: Callable[[], bool], timeout_seconds: float = ANSWER_SECONDS
     ) -> socket.socket:
-        """Connect as soon as somebody listens there.
+        """Connect as soon as something listens at ``path``.
+
+        Args:
+            path: the socket, in the watched folder.
+            has_ended: tells whether the program that makes it has ended.
+            timeout_seconds: longest wait.
 
         Raises:
-            PlaceFailure: nobody does in time, or its maker has ended.
+            PlaceFailure: nothing listened in time, or the program has ended.
         """
         deadline = time.monotonic() + timeout_seconds
         poll = select.poll()
@@ -113,13 +123,13 @@ class Appearance:
             left = deadline - time.monotonic()
             if left <= 0 or has_ended():
                 raise PlaceFailure(f"nobody listens at its socket {path.name}")
-            # Between a socket's name and its first listener lies a moment that nothing tells.
+            # Nothing tells when a socket that has a name already begins to listen.
             poll.poll(min(left, _TRY_AGAIN_SECONDS if there else _LOOK_SECONDS) * 1000)
             with suppress(BlockingIOError):
                 os.read(self._fd, 4096)
 
     def close(self) -> None:
-        """Idempotent."""
+        """Stop watching the folder. Idempotent."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1

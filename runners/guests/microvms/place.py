@@ -1,7 +1,7 @@
-"""A guest of Firecracker or Cloud Hypervisor as a place: the VMM is launched, told what to run, and left alone.
+"""Run a guest of Firecracker or Cloud Hypervisor as a place.
 
-The agent speaks over the guest's first serial port, which needs nothing of the guest's kernel but what the ones for
-clouds have built in. Every byte of it is an exit, so jobs that write much cost more here than on a virtio port.
+The agent's channel is the guest's first serial port, for which kernels made for clouds have everything built in. Every
+byte is an exit, so jobs with much output cost more than over a virtio port.
 """
 
 from __future__ import annotations
@@ -35,28 +35,29 @@ _LOG_BYTES = 4096
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A guest that waits for its first job, at rest."""
+    """A saved guest that waits for its first job."""
 
     folder: Path
-    """The VMM's files: memory, state, and what else it keeps."""
+    """Folder of the VMM's files: memory, state, and others."""
     scratch: Path | None
-    """The scratch disk as it was then: the guest's memory knows what is on it."""
+    """Scratch disk as of the snapshot, whose content the guest's memory knows; ``None``: there is none."""
     hello: Hello
-    """What the agent had said."""
+    """First message of the agent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MicroVmPlan(GuestPlan):
-    """How the runner wants its place."""
+    """Everything needed to make a :class:`MicroVmPlace`."""
 
     vmm: Vmm
     binary: Path
+    """The VMM's program."""
     guest: MicroVm
     snapshot: Snapshot | None = None
-    """To be restored from, instead of booted."""
+    """Snapshot to restore the guest from; ``None``: boot it."""
 
     def restored(self, snapshot: Snapshot) -> MicroVmPlan:
-        """The plan of a place that is restored, from that of one that would boot."""
+        """Turn the plan of a place that boots into that of one restored from a snapshot."""
         return replace(self, snapshot=snapshot, scratch=snapshot.scratch, resumed=snapshot.hello)
 
 
@@ -64,7 +65,7 @@ class MicroVmPlace(GuestPlace):
     """See :class:`tare.runners.model.Place`."""
 
     keeps_bytes = False
-    """A serial port's driver empties it when it starts."""
+    """A serial port's driver discards what arrived before it started."""
 
     _plan: MicroVmPlan
 
@@ -75,14 +76,14 @@ class MicroVmPlace(GuestPlace):
 
     @property
     def disk(self) -> Path | None:
-        """The scratch disk's file."""
+        """File of the scratch disk; ``None``: there is none."""
         return self._disk
 
     def connect(self, answer_seconds: float = ANSWER_SECONDS) -> Api:
-        """The VMM's API, to be closed.
+        """Connect to the VMM's API. The caller closes the connection.
 
         Raises:
-            PlaceFailure: nobody listens.
+            PlaceFailure: nothing listens at its socket.
         """
         return Api(self._appearance.connect(self._api_socket, self._has_ended), self.what, answer_seconds)
 
@@ -91,7 +92,7 @@ class MicroVmPlace(GuestPlace):
         self._api_socket, self._serial_socket = self._folder / API, self._folder / SERIAL
         if len(os.fsencode(self._serial_socket)) > LONGEST_PATH_BYTES:
             raise PlaceFailure(
-                f"{self._serial_socket} is too long for a socket's name",
+                f"{self._serial_socket} is too long for the path of a socket",
                 remedy="set TARE_WORKDIR to a shorter one",
             )
         (self._folder / LOG).touch()
@@ -115,7 +116,7 @@ class MicroVmPlace(GuestPlace):
             return self._spawn(request, cgroup)
 
     def _begin(self) -> None:
-        """Tell it what to run. This is part of its start, as it is for everybody who uses it."""
+        """Tell the VMM what to run. This counts as part of the start, as it does for all its users."""
         plan = self._plan
         requests = (
             plan.vmm.booting(plan.guest)
@@ -126,7 +127,7 @@ class MicroVmPlace(GuestPlace):
         try:
             *before, start = requests
             api.send(before)
-            # The sooner the better: what a guest says to a port without a listener is lost.
+            # Attach early: output of the guest to a port without a listener is lost.
             early = plan.vmm.serial == "socket" and self._serial_socket.exists()
             if early:
                 self._attach()
@@ -139,7 +140,7 @@ class MicroVmPlace(GuestPlace):
         self._converse_over(self._line)
 
     def _restored_ns(self) -> int | None:
-        """When the VMM had answered: later than the guest ran again by what the answer took."""
+        """Tell when the VMM answered, which is later than the guest resumed by the time of the answer."""
         return self._runs_ns
 
     def _attach(self) -> None:
@@ -151,7 +152,7 @@ class MicroVmPlace(GuestPlace):
         return self._ended(0.0)
 
     def _where(self) -> str:
-        """The end of its own log."""
+        """Read the end of the VMM's log."""
         try:
             with (self._folder / LOG).open("rb") as file:
                 file.seek(max(0, os.fstat(file.fileno()).st_size - _LOG_BYTES))

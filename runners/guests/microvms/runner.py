@@ -1,4 +1,4 @@
-"""The runners ``firecracker`` and ``cloud-hypervisor``, booted or restored, for hosts that have the binary and KVM."""
+"""Run guests of Firecracker and Cloud Hypervisor, booted or restored, on hosts with the binary and KVM."""
 
 from __future__ import annotations
 
@@ -15,19 +15,21 @@ from msgspec import structs
 from tare.results.environment import GuestFacts
 from tare.runners.errors import TareError
 from tare.runners.guests import kernel as kernels
+from tare.runners.guests.clock import KERNEL_MARK
 from tare.runners.guests.files import initramfs, root_disk, scratch_template
-from tare.runners.guests.kernel_arguments import LEAN, QUIET
-from tare.runners.guests.kvm.floor import probe_kvm
+from tare.runners.guests.kernel_arguments import LEAN, QUIET, SERIAL_PORT
+from tare.runners.guests.kvm.baseline import probe_kvm
 from tare.runners.guests.microvms.place import MicroVmPlace, MicroVmPlan
 from tare.runners.guests.microvms.snapshot import save
-from tare.runners.guests.microvms.vmms import SERIAL_PORT, VMMS, MicroVm
+from tare.runners.guests.microvms.vmms import VMMS, MicroVm
 from tare.runners.guests.options import check
-from tare.runners.guests.place import COPIES
+from tare.runners.guests.place import COPIES, LIMITED_BY
 from tare.runners.guests.variant import GuestVariant
 from tare.runners.guests.wiring import wire
 from tare.runners.host.cgroups.layout import Cgroups
 from tare.runners.host.files import file_system
 from tare.runners.model import Probe
+from tare.runners.provision.arch import X86_64
 from tare.runners.provision.cache import Cache
 from tare.runners.provision.kernel_modules import by_name, ordered
 
@@ -41,13 +43,15 @@ if TYPE_CHECKING:
     from tare.runners.settings import GuestSettings
 
 OVERHEAD_BYTES = 128 << 20
-"""What the VMM may use beside the guest's memory before its cgroup ends it."""
+"""Memory that the VMM may use besides the guest's before its cgroup ends it."""
 VMM_PIDS = 256
+"""Most threads of the VMM."""
 BOOT_SECONDS, LEAVE_SECONDS = 30.0, 10.0
+"""Time limits from the launch to the agent's first message, and from the agent's leave to the VMM's end."""
 _TRY_SECONDS = 10.0
 
 RESTORED = "-restored"
-"""Ends the names of the runners whose guests are restored from a snapshot."""
+"""End of the names of runners whose guests are restored from a snapshot."""
 
 
 class MicroVmRunner:
@@ -77,24 +81,25 @@ class MicroVmRunner:
     def probe(self) -> Probe:
         """See :class:`tare.runners.context.Runner`."""
         what = self._vmm.what
-        if platform.machine() not in {"x86_64", "AMD64"}:
-            return Probe(
-                ok=False, reason=f"{what} is run on x86-64 only, so far", remedy="take another runner"
-            )
+        if platform.machine() != X86_64.machine:
+            return Probe(ok=False, reason=f"{what} is supported on x86-64 only", remedy="use another runner")
         binary = self._binary()
         if binary is None:
             wanted = self._given or self._vmm.name
             return Probe(
                 ok=False,
-                reason=f"{wanted} is not here",
-                remedy=f"install {what}, or name its binary: --{self._vmm.name} FILE",
+                reason=f"{wanted} is not installed",
+                remedy=f"install {what}, or give its binary: --{self._vmm.name} FILE",
             )
-        floor = probe_kvm()
-        facts = GuestFacts(accelerator_why=floor.reason, binary=str(binary))
-        asked = self._options.accel == "kvm" and floor.figures.get("create_vcpu_seconds") is not None
-        if not floor.usable and not asked:
+        baseline = probe_kvm()
+        facts = GuestFacts(accelerator_why=baseline.reason, binary=str(binary))
+        asked = self._options.accel == "kvm" and baseline.figures.get("create_vcpu_seconds") is not None
+        if not baseline.usable and not asked:
             return Probe(
-                ok=False, reason=f"{what} needs KVM, and {floor.reason}", remedy=floor.remedy, facts=facts
+                ok=False,
+                reason=f"{what} needs KVM, and {baseline.reason}",
+                remedy=baseline.remedy,
+                facts=facts,
             )
         try:
             done = subprocess.run(
@@ -102,7 +107,7 @@ class MicroVmRunner:
                 stdin=subprocess.DEVNULL,
             )  # fmt: skip
         except (OSError, subprocess.SubprocessError) as error:
-            return Probe(ok=False, reason=f"{binary} does not work: {error}", remedy=f"install {what} anew")
+            return Probe(ok=False, reason=f"{binary} does not work: {error}", remedy=f"reinstall {what}")
         self._version = (done.stdout.splitlines() or ["unknown"])[0]
         return Probe(ok=True, facts=structs.replace(facts, version=self._version))
 
@@ -116,11 +121,11 @@ class MicroVmRunner:
         kernel = kernels.load(given.path, store)
         if kernel.form != "vmlinux":
             raise TareError(
-                f"{self._vmm.what} enters uncompressed kernels by PVH, and {given.path} cannot be; give another"
-                " (TARE_GUEST_KERNEL)"
+                f"{self._vmm.what} enters uncompressed kernels by PVH, which {given.path} does not support; "
+                "give another (TARE_GUEST_KERNEL)"
             )
         files = by_name(given.modules)
-        # The agent's channel is the serial port here, so a driver of a virtio console would be loaded for nothing.
+        # The agent's channel is the serial port, so a driver of a virtio console would be loaded for nothing.
         files.pop("virtio_console", None)
         features = kernel.features - {"virtio_console"}
         wiring = wire(self._vmm.board, features, files, GuestVariant())
@@ -173,7 +178,7 @@ class MicroVmRunner:
         return replace(plan, number=number, name=f"{self.name}-{number}")
 
     def _save(self, booting: MicroVmPlan) -> MicroVmPlan:
-        """Boot a guest once, and keep it as it waits for its first job."""
+        """Boot a guest once, and save it as it waits for its first job."""
         with MicroVmPlace(self._numbered(booting), None) as place:
             return booting.restored(save(place, self._context.workdir / f"snapshot-{self.name}"))
 
@@ -195,7 +200,7 @@ class MicroVmRunner:
         return " ".join([*filter(None, words), f"tare.exit={self._vmm.exit}", self._options.cmdline]).strip()
 
     def _facts(self, guest: MicroVm, given: GuestKernel, kernel: kernels.Kernel) -> dict[str, object]:
-        """For the context."""
+        """Collect the facts for the context of all places."""
         on = file_system(self._context.workdir)
         restored = {"restored_memory": self._vmm.restored_memory} if self._restored else {}
         return {
@@ -206,13 +211,8 @@ class MicroVmRunner:
             "cpu_model": "host",
             "cpus": guest.cpus,
             "memory_bytes": guest.memory_bytes,
-            "memory_limit_by": "guest memory",
-            "pids_limit_by": "none",
-            "kernel": kernel.release,
-            "kernel_origin": given.origin,
-            **({"kernel_note": given.note} if given.note else {}),
-            "kernel_sha256": kernel.sha256,
-            "kernel_config_sha256": given.config_sha256 or kernel.config_sha256 or "unknown",
+            **LIMITED_BY,
+            **kernels.context_facts(given, kernel),
             "kernel_form": kernel.form,
             "kernel_cmdline": guest.cmdline.replace(f"tare.run={self._context.run}", "tare.run=RUN"),
             "console": "none",
@@ -223,7 +223,7 @@ class MicroVmRunner:
             if guest.has_scratch
             else "memory (initramfs)",
             "network": "none",
-            "kernel_mark": "zero of the guest's clock; late by timer ticks lost in early boot",
+            "kernel_mark": KERNEL_MARK,
             "vmm": self._version,
             "limitations": [
                 "the agent speaks over the serial port, each byte of which is an exit",

@@ -1,8 +1,8 @@
-"""Snapshots by the VMMs' own API: a guest that waits for its first job is saved once, and restored for every place.
+"""Save a guest that waits for its first job by the VMM's API; every place is then restored from that snapshot.
 
-Firecracker maps the memory's file privately and reads it on demand; Cloud Hypervisor reads it whole before the guest
-runs. Both are what their users get by default. Sources: Firecracker's ``docs/snapshotting/snapshot-support.md``, Cloud
-Hypervisor's ``docs/snapshot_restore.md``.
+Firecracker maps the file of the memory privately and reads it on demand; Cloud Hypervisor reads all of it before the
+guest runs. Both are the defaults. Sources: Firecracker's ``docs/snapshotting/snapshot-support.md``, Cloud Hypervisor's
+``docs/snapshot_restore.md``.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
     from tare.runners.guests.microvms.place import MicroVmPlace
 
 SAVE_SECONDS = 60.0
-"""To write the guest's memory to a file."""
+"""Time limit for writing the guest's memory to a file."""
 
 
 def save(place: MicroVmPlace, folder: Path) -> Snapshot:
-    """Save a guest that has just come up, and leave its VMM with the guest paused, to be killed.
+    """Save a guest that has just booted. Its VMM is left with the guest paused, to be killed.
 
     Args:
-        place: opened for many jobs; none has run.
-        folder: for the files; is made.
+        place: a place opened for many jobs, of which none has run.
+        folder: folder for the files, which is made.
 
     Raises:
-        PlaceFailure: the VMM cannot save it, or there is no room; the text has the VMM's words.
+        PlaceFailure: the VMM cannot save the guest, or the disk is full; the message quotes the VMM.
     """
     files = folder / "vmm"
     files.mkdir(parents=True)
@@ -43,7 +43,7 @@ def save(place: MicroVmPlace, folder: Path) -> Snapshot:
     except PlaceFailure as failure:
         raise PlaceFailure(
             f"no snapshot could be taken: {failure.reason}",
-            remedy=f"take {place.vmm.name}, which boots",
+            remedy=f"use {place.vmm.name}, which boots",
             log=failure.log,
         ) from failure
     finally:

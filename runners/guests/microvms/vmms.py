@@ -1,10 +1,10 @@
-"""What the two VMMs are told: pure functions from a guest to command line and requests.
+"""Compose the command lines and API requests of the two VMMs. Pure functions.
 
 Sources: Firecracker's ``src/firecracker/swagger/firecracker.yaml`` (1.17) and ``docs/``, Cloud Hypervisor's
 ``vmm/src/api/openapi/cloud-hypervisor.yaml`` (API 0.3) and ``docs/``.
 
-Files of a place are named relative to the VMM's working directory, its place's folder. Both VMMs keep in a snapshot the
-names that they were given, so each restored guest finds its own scratch disk by the same name.
+Files are named relative to the VMM's working directory, the folder of its place. Both VMMs store the given names in a
+snapshot, so each restored guest finds its own scratch disk under the same name.
 """
 
 from __future__ import annotations
@@ -21,68 +21,69 @@ if TYPE_CHECKING:
     from tare.runners.guests.boards import Board
     from tare.runners.settings import GuestSettings
 
-SERIAL_PORT = "/dev/ttyS0"
 
 API, SERIAL, LOG = "api", "serial", "log"
-"""Files in a place's folder: where the VMM listens, where the guest's serial port comes out if it is a socket, and what
-the VMM says of itself."""
+"""Files in a place's folder: the VMM's API socket, the socket of the guest's serial port if it is one, and the VMM's
+log."""
 
 
 class Request(NamedTuple):
-    """One call of the API."""
+    """One HTTP request to the API of a VMM."""
 
     path: str
     body: dict[str, Any] | None = None
-    """``None``: it has none, and would be refused with one."""
+    """Body as JSON; ``None``: the request has none, and would be refused with one."""
     method: Literal["PUT", "PATCH"] = "PUT"
 
 
 @dataclass(frozen=True, slots=True)
 class MicroVm:
-    """A guest, for either VMM."""
+    """A guest as both VMMs can run it."""
 
     cpus: int
     memory_bytes: int
     kernel: Path
-    """Uncompressed."""
+    """Uncompressed kernel."""
     initramfs: Path
     cmdline: str
     root: Path | None
+    """Root disk; ``None``: the tree is in the initramfs."""
     has_scratch: bool
+    """The guest has a scratch disk."""
 
 
 @dataclass(frozen=True, slots=True)
 class Vmm:
-    """One of the two."""
+    """Properties in which the two VMMs differ."""
 
     name: str
-    """The runner's and the binary's."""
+    """Name of the runner and of the binary."""
     what: str
-    """For people."""
+    """Name in messages."""
     binary: Callable[[GuestSettings], str]
     """Picks the name or path of the binary that the user gave; empty: none was given."""
     board: Board
-    """Whose devices it has: virtio-mmio as QEMU's microvm, or virtio-pci as its Q35."""
+    """QEMU's board with the same devices: virtio-mmio as its microvm, or virtio-pci as its Q35."""
     serial: Literal["stdio", "socket"]
-    """Where the guest's serial port, the agent's channel, comes out."""
+    """Other end of the guest's serial port, the agent's channel."""
     exit: Literal["reboot", "poweroff"]
-    """By which the guest ends it."""
+    """Action of the guest that ends the VMM."""
     cache: str
-    """Of the disks, in QEMU's words."""
+    """Cache mode of the disks, in QEMU's terms."""
     restored_memory: str
-    """How a restored guest comes to its memory, for the record."""
+    """How a restored guest gets its memory, for the record."""
     arguments: Callable[[str], tuple[str, ...]]
-    """From the instance's name."""
+    """Composes the command line from the instance's name."""
     booting: Callable[[MicroVm], tuple[Request, ...]]
-    """The last one lets it run."""
+    """Composes the requests that boot a guest; the last one runs it."""
     saving: Callable[[Path], tuple[Request, ...]]
-    """Stop the running guest, and write it to an empty folder."""
+    """Composes the requests that pause the guest and write it to an empty folder."""
     restoring: Callable[[Path], tuple[Request, ...]]
-    """Of a fresh VMM: read a guest from that folder. The last one lets it run."""
+    """Composes the requests to a fresh VMM that read a guest from such a folder; the last one runs it."""
 
 
 def _firecracker_arguments(name: str) -> tuple[str, ...]:
-    # Its log would else go to stdout, which is the serial port.
+    # By default its log goes to stdout, which is the serial port.
     return ("--id", name, "--api-sock", API, "--log-path", LOG, "--level", "Warning")
 
 
@@ -105,7 +106,7 @@ def _firecracker_boots(guest: MicroVm) -> tuple[Request, ...]:
                     "path_on_host": path,
                     "is_root_device": False,
                     "is_read_only": read_only,
-                    # Its default, Unsafe, does not even offer flushes to the guest.
+                    # The default, Unsafe, does not offer flushes to the guest.
                     "cache_type": "Writeback",
                 },
             )
@@ -197,4 +198,4 @@ VMMS = {
         ),
     )
 }
-"""By binary."""
+"""Name of the binary → its properties."""

@@ -1,1 +1,1 @@
-"""Guests: places made by QEMU, under KVM where KVM works and under TCG, called so, where it does not."""
+"""Run QEMU guests under KVM where KVM works, and otherwise under TCG, which their labels then say."""

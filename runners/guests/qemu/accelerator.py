@@ -1,4 +1,4 @@
-"""KVM or TCG: decided by what the micro guest measured, and said why."""
+"""Choose KVM or TCG by what the micro guest measured, and say why."""
 
 from __future__ import annotations
 
@@ -12,27 +12,28 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """An accelerator, or none and the reason."""
+    """Chosen accelerator, or the reason why there is none."""
 
     accelerator: Accel | None
-    """``kvm``, ``tcg``, or ``None`` if the one asked for cannot be had."""
+    """``kvm`` or ``tcg``; ``None``: the one asked for cannot be used."""
     why: str
-    """One line."""
+    """Reason in one line."""
     remedy: str = ""
+    """How KVM could be used; empty: it is used, or nothing is known to help."""
 
 
-def choose(asked: Accel, floor: KvmBaseline) -> Choice:
-    """``auto`` takes KVM iff ordinary kernels run under it; one asked for by name is used or fails.
+def choose(asked: Accel, baseline: KvmBaseline) -> Choice:
+    """Choose the accelerator.
 
-    ``kvm`` by name needs only a KVM that opens and makes VMs: which kernel can run under it is then the business
-    of the one who asked (a kernel made for it may boot where ordinary ones cannot).
+    ``auto`` takes KVM if ordinary kernels run under it. One asked for by name is used or refused; ``kvm`` by name needs
+    only a KVM that opens and makes VMs, since a kernel made for it may boot where ordinary ones cannot.
     """
     if asked == "tcg":
         return Choice("tcg", "TCG was asked for")
     if asked == "kvm":
-        if floor.usable or floor.figures.get("create_vcpu_seconds") is not None:
-            return Choice("kvm", f"KVM was asked for; {floor.reason}")
-        return Choice(None, f"KVM was asked for, but {floor.reason}", floor.remedy)
-    if floor.usable:
-        return Choice("kvm", floor.reason)
-    return Choice("tcg", f"TCG, because {floor.reason}", floor.remedy)
+        if baseline.usable or baseline.figures.get("create_vcpu_seconds") is not None:
+            return Choice("kvm", f"KVM was asked for; {baseline.reason}")
+        return Choice(None, f"KVM was asked for, but {baseline.reason}", baseline.remedy)
+    if baseline.usable:
+        return Choice("kvm", baseline.reason)
+    return Choice("tcg", f"TCG, because {baseline.reason}", baseline.remedy)

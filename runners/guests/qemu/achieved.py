@@ -1,4 +1,4 @@
-"""What became of what was asked of QEMU: read back from its monitor and from the host's /proc, for the context."""
+"""Read back for the context what QEMU achieved of the configuration, from its monitor and the host's /proc."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
 
 _KIB = 1024
 _MOST = 0.9
-"""From this share on a guest's memory counts as allocated."""
+"""Share of a guest's memory from which all of it counts as allocated."""
 
 
 def vcpu_threads(monitor: Qmp) -> list[int]:
-    """Host thread of each vCPU, by number. Several may share one where QEMU interleaves them."""
+    """List the host thread of each vCPU, in order. Several share a thread if QEMU interleaves them."""
     cpus = sorted(monitor.ask("query-cpus-fast"), key=lambda cpu: cpu["cpu-index"])
     return [int(cpu["thread-id"]) for cpu in cpus]
 
 
 def pin_vcpus(monitor: Qmp, cpus: Sequence[int]) -> None:
-    """Bind each vCPU's thread to one host CPU, in turn.
+    """Pin each vCPU's thread to one host CPU, round robin.
 
     Raises:
-        QmpError: QEMU does not tell its threads.
+        QmpError: QEMU does not list its threads.
         OSError: the kernel refuses.
     """
     for number, thread in enumerate(vcpu_threads(monitor)):
@@ -38,7 +38,14 @@ def pin_vcpus(monitor: Qmp, cpus: Sequence[int]) -> None:
 
 
 def achieved(monitor: Qmp, pid: int, machine: Machine, stderr: bytes) -> dict[str, object]:
-    """Facts about a living guest. What cannot be told is ``unknown``, never left out."""
+    """Collect facts about a running guest. What cannot be found out is ``unknown``, never left out.
+
+    Args:
+        monitor: connection to QEMU.
+        pid: QEMU's pid.
+        machine: what was asked of QEMU.
+        stderr: QEMU's messages until now.
+    """
     variant = machine.variant
     facts: dict[str, object] = {}
     with _Unknown(facts, "vcpus", "cpu_model"):
@@ -62,7 +69,7 @@ def achieved(monitor: Qmp, pid: int, machine: Machine, stderr: bytes) -> dict[st
 
 
 class _Unknown:
-    """Around what QEMU may refuse to tell."""
+    """Context manager for questions that QEMU may refuse; it sets the given facts to ``unknown`` then."""
 
     def __init__(self, facts: dict[str, object], *names: str) -> None:
         self._facts, self._names = facts, names
@@ -79,13 +86,13 @@ class _Unknown:
 
 
 def _with_flags(model: str, asked: str) -> str:
-    """``max`` and the flags that were switched, which QEMU does not repeat."""
+    """Add to the model the flags that were asked for, which QEMU does not report."""
     _, comma, flags = asked.partition(",")
     return f"{model}{comma}{flags}"
 
 
 def _cache(monitor: Qmp) -> str:
-    """The mode by which the scratch disk is open, in the words of ``-drive cache=``."""
+    """Read the cache mode of the scratch disk, in the terms of ``-drive cache=``."""
     for device in monitor.ask("query-block"):
         if device.get("device") != "scratch":
             continue
@@ -99,12 +106,18 @@ def _cache(monitor: Qmp) -> str:
 
 
 def memory_facts(pid: int, memory_bytes: int, smaps: Path | None = None) -> dict[str, object]:
-    """In which pages the guest's memory is, and whether all of it is allocated."""
+    """Read the page size of the guest's memory, and whether all of it is allocated.
+
+    Args:
+        pid: QEMU's pid.
+        memory_bytes: the guest's memory.
+        smaps: table of mappings; ``None``: that of the process.
+    """
     try:
         text = (smaps or Path(f"/proc/{pid}/smaps")).read_text("ascii", "replace")
     except OSError:
         return {"memory_pages": "unknown", "memory_allocated": "unknown"}
-    # QEMU's own largest mapping, a TCG's translated code, may be larger.
+    # The code that TCG translates may be a larger mapping than the guest's memory.
     large = [one for one in _mappings(text) if one.get("Size", 0) >= memory_bytes // _KIB]
     if not large:
         return {"memory_pages": "unknown", "memory_allocated": "unknown"}
@@ -117,7 +130,7 @@ def memory_facts(pid: int, memory_bytes: int, smaps: Path | None = None) -> dict
 
 
 def _policy() -> str:
-    """How many are really huge changes from moment to moment and is for collectors to count."""
+    """Read the host's policy for transparent huge pages. How many there are changes, so collectors count them."""
     try:
         text = Path("/sys/kernel/mm/transparent_hugepage/enabled").read_text("ascii")
     except OSError:
@@ -129,7 +142,7 @@ _RANGE = re.compile(r"^[0-9a-f]+-[0-9a-f]+ ", re.ASCII)
 
 
 def _mappings(text: str) -> Iterator[dict[str, int]]:
-    """Each mapping of ``smaps`` with its fields in KiB (proc_pid_smaps(5))."""
+    """Parse the mappings in ``smaps``, each as its fields in KiB: proc_pid_smaps(5)."""
     fields: dict[str, int] = {}
     for line in text.splitlines():
         if _RANGE.match(line):

@@ -1,4 +1,4 @@
-"""From a machine and what is a place's own to QEMU's arguments: pure functions, nothing is run here."""
+"""Compose QEMU's arguments from a machine and the parts that differ from place to place. Pure functions."""
 
 from __future__ import annotations
 
@@ -14,35 +14,36 @@ if TYPE_CHECKING:
     from tare.runners.guests.qemu.network import Network
 
 CHANNEL_FD, CONSOLE_FD, MONITOR_FD, STATE_FD = 3, 4, 5, 6
-"""Where QEMU finds its ends of the socket pairs, and a snapshot's file."""
+"""File descriptors at which QEMU finds its ends of the socket pairs, and a snapshot's file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """A file that holds the guest's memory."""
+    """File that backs the guest's memory."""
 
     file: Path
     shared: bool
-    """What the guest writes goes to the file; else the file stays as it is and every guest has its own copy of what
-    it writes to."""
+    """Write the guest's changes to the file; else the file stays unchanged and each guest has its own copy of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """What is one place's own."""
+    """Part of the configuration that differs from place to place."""
 
     run: str
     number: int
     network: Network | None = None
+    """Network card; ``None``: there is none."""
     memory: Memory | None = None
+    """File behind the memory; ``None``: the memory is anonymous."""
     log: Path | None = None
-    """Where QEMU's log goes."""
+    """File for QEMU's log; ``None``: there is no log."""
     incoming: bool = False
     """The guest waits to be restored."""
 
 
 def qemu_arguments(machine: Machine, instance: Instance) -> list[str]:
-    """QEMU's arguments. Its ends of the channel, of the console and of the monitor are fds 3, 4 and 5."""
+    """Compose QEMU's arguments. Its ends of channel, console and monitor are file descriptors 3, 4 and 5."""
     variant = machine.variant
     backed, objects = _memory(machine, instance)
     arguments = [
@@ -91,7 +92,7 @@ def qemu_arguments(machine: Machine, instance: Instance) -> list[str]:
 
 
 def _memory(machine: Machine, instance: Instance) -> tuple[str, list[str]]:
-    """What ``-M`` gets, and the object; nothing for QEMU's own way, anonymous memory."""
+    """Compose the property of ``-M`` and the memory object; nothing for anonymous memory, QEMU's default."""
     size = f"size={machine.memory_bytes >> 20}M"
     prealloc = ",prealloc=on" if machine.variant.prealloc else ""
     if instance.memory is not None:
@@ -107,9 +108,9 @@ def _memory(machine: Machine, instance: Instance) -> tuple[str, list[str]]:
 
 
 def _log(instance: Instance) -> tuple[str, ...]:
-    """QEMU's log says when the vCPUs first run.
+    """Make QEMU log when the vCPUs first run.
 
-    It is a file, since with this event on stderr the microvm of QEMU 7.2 starts its kernel at a wrong address.
+    The log is a file: with this event on stderr, QEMU 7.2's microvm starts its kernel at a wrong address.
     """
     if instance.log is None:
         return ()
@@ -123,9 +124,9 @@ def _kernel(machine: Machine, instance: Instance) -> tuple[str, ...]:
     return ("-kernel", str(machine.kernel), "-initrd", str(machine.initramfs), "-append", cmdline)
 
 
-# Fixed slots, because the guest names devices in the order in which it finds them: from the last slot down, both by
-# QEMU's ACPI tables and by the command line that it writes. The port's name has the number of its virtio device.
-# Slot 0 is left free: with ACPI its interrupt (24, the first of the second IOAPIC) never arrives under QEMU 7.2.
+# Slots are fixed, because the guest names devices in the order in which it finds them: from the last slot down, by
+# QEMU's ACPI tables and by its command line alike. The port's name contains the number of its virtio device. Slot 0 is
+# left free: with ACPI its interrupt (24, the first of the second IOAPIC) never arrives under QEMU 7.2.
 _MMIO_SLOT = {"channel": 5, "root": 4, "scratch": 3, "net": 2, "balloon": 1}
 
 
@@ -147,5 +148,5 @@ def _disk(
 
 
 def _path(path: Path) -> str:
-    """A comma in a value is written twice in QEMU's options."""
+    """Write a path as a value in QEMU's options, where commas are doubled."""
     return str(path).replace(",", ",,")

@@ -1,4 +1,4 @@
-"""When QEMU first let a guest's vCPUs run: from its log, whose stamps are of the host's wall clock."""
+"""Read from QEMU's log when a guest's vCPUs first ran. The log's time stamps are of the host's wall clock."""
 
 from __future__ import annotations
 
@@ -11,30 +11,33 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _RUNS = re.compile(rb"^\d+@(\d+)\.(\d{6}):runstate_set .*\(running\)$", re.MULTILINE)
-"""QEMU's trace event ``runstate_set`` with a time stamp of the host's ``CLOCK_REALTIME``."""
+"""Trace event ``runstate_set`` of QEMU, with a time stamp of the host's ``CLOCK_REALTIME``."""
 
 _LONGEST_BYTES = 65536
 _STEPPED_NS = 1_000_000
-"""If the host's wall clock moved by more against its monotonic one, its stamps are not used."""
+"""Largest change of the offset between the host's clocks with which the log's time stamps are used."""
 
 
 def _to_monotonic_ns() -> int:
-    """What is to be added to ``CLOCK_REALTIME``; the monotonic clock is read on both sides, and its mean taken."""
+    """Measure the offset from ``CLOCK_REALTIME`` to the monotonic clock, which is read before and after."""
     before, wall, after = time.monotonic_ns(), time.time_ns(), time.monotonic_ns()
     return (before + after) // 2 - wall
 
 
 @dataclass(frozen=True, slots=True)
 class EnteredLog:
-    """The log of one QEMU. Made before the launch, so that a step of the wall clock since is noticed."""
+    """Log of one QEMU. Make it before the launch, so that a step of the wall clock is noticed."""
 
     path: Path
     to_monotonic_ns: int = field(default_factory=_to_monotonic_ns)
+    """Offset from the wall clock to the monotonic clock when this was made."""
 
     def entered_ns(self) -> int | None:
-        """When the vCPUs first ran, on the host's ``CLOCK_MONOTONIC``, to 1 µs.
+        """Tell when the vCPUs first ran, in ns of the host's ``CLOCK_MONOTONIC``, exact to 1 µs.
 
-        ``None`` if QEMU does not tell (built without the trace backend ``log``), or the wall clock was stepped since.
+        Returns:
+            ``None`` if QEMU did not log it (it was built without the trace backend ``log``), or the wall clock was
+            stepped since.
         """
         try:
             with self.path.open("rb") as file:

@@ -1,7 +1,7 @@
-"""A disk from which a PC's firmware boots a guest's kernel: GRUB, and a file system with kernel and initramfs.
+"""Build a disk from which a PC's firmware boots a guest's kernel by GRUB.
 
-Made without root: GRUB's first stage looks for the second one in the sector behind it, and that is where it is put. So
-nothing has to be installed into the disk; see *Images* and *BIOS installation* in GRUB's manual.
+No root is needed: GRUB's first stage looks for the second one in the next sector, so it is written there, and nothing
+has to be installed into the disk. See *Images* and *BIOS installation* in GRUB's manual.
 """
 
 from __future__ import annotations
@@ -23,31 +23,32 @@ if TYPE_CHECKING:
 
 SECTOR_BYTES = 512
 FIRST_SECTOR = 2048
-"""Where the partition begins. GRUB's second stage lies in the gap before it."""
+"""First sector of the partition. GRUB's second stage lies in the gap before it."""
 _LINUX = 0x83
 _MODULES = ("biosdisk", "part_msdos", "ext2", "linux")
 _PLAIN = re.compile(r"[\w.,:/=+@%-]+", re.ASCII)
 
 
-def build_boot_disk(  # noqa: D417
+def build_boot_disk(
     dest: Path, kernel: Path, initramfs: Path, cmdline: str, *, grub: Tool, mke2fs: Tool
 ) -> Path:
     """Write the disk and return its path.
 
     Args:
+        dest: file to write.
         kernel: a bzImage.
-        cmdline: the kernel's.
+        initramfs: the kernel's initramfs.
+        cmdline: the kernel's command line.
         grub: ``grub-mkimage``.
+        mke2fs: ``mke2fs``.
 
     Raises:
-        Missing: GRUB's modules for BIOS are not there.
-        TareError: GRUB's second stage cannot be made, or there is no room.
+        Missing: GRUB's modules for BIOS are not installed.
+        TareError: GRUB's second stage cannot be made, or the disk is full.
     """
     stages = grub.root / "usr/lib/grub/i386-pc"
     if not (stages / "boot.img").is_file():
-        raise Missing(
-            f"GRUB's parts for BIOS are not in {stages}.", "Install them: apt-get install grub-pc-bin"
-        )
+        raise Missing(f"{stages} lacks GRUB's files for BIOS.", "Install them: apt-get install grub-pc-bin")
     with tempfile.TemporaryDirectory(dir=dest.parent) as folder:
         tree = Path(folder, "tree")
         tree.mkdir()
@@ -66,7 +67,7 @@ def build_boot_disk(  # noqa: D417
 
 
 def assemble(first: bytes, core: bytes, file_system_bytes: int) -> bytes:
-    """All that lies before the file system: first stage with the partition's table, second stage, zeros.
+    """Assemble the sectors before the file system: first stage with the partition table, second stage, zeros.
 
     Raises:
         TareError: the second stage does not fit into the gap.
@@ -89,10 +90,14 @@ def assemble(first: bytes, core: bytes, file_system_bytes: int) -> bytes:
 
 
 def script(cmdline: str) -> str:
-    """What GRUB executes: no menu, no waiting."""
+    """Write GRUB's script, which boots without a menu or a delay.
+
+    Raises:
+        TareError: the command line has a quote in it.
+    """
     quoted = " ".join(word if _PLAIN.fullmatch(word) else f"'{word}'" for word in cmdline.split())
     if quoted.count("'") != 2 * sum(not _PLAIN.fullmatch(word) for word in cmdline.split()):
-        raise TareError("guest.cmdline has a quote in it, which GRUB cannot be told; use a direct boot")
+        raise TareError("guest.cmdline has a quote in it, which GRUB does not support; use a direct boot")
     disk = "(hd0,msdos1)"
     return f"linux {disk}/vmlinuz {quoted}\ninitrd {disk}/initramfs\nboot\n"
 

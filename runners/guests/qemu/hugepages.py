@@ -1,4 +1,4 @@
-"""Huge pages that the host has set aside."""
+"""Check that the host has reserved enough huge pages."""
 
 from __future__ import annotations
 
@@ -14,9 +14,17 @@ _MEMINFO = Path("/proc/meminfo")
 
 
 def check_free(memory_bytes: int, meminfo: Path = _MEMINFO) -> None:
-    """Raises Missing: there are too few for a guest of this size. ``memory_bytes`` 1 asks for any."""
+    """Check that enough reserved huge pages are free for a guest.
+
+    Args:
+        memory_bytes: the guest's memory; 1 asks for any.
+        meminfo: the kernel's table.
+
+    Raises:
+        Missing: there are too few.
+    """
     fields = dict(line.split(":", 1) for line in meminfo.read_text("ascii").splitlines() if ":" in line)
-    # A mapping reserves its pages at once, and takes them out of the free ones when it touches them.
+    # A mapping reserves its pages at once, but they count as free until it touches them.
     free = _count(fields, "HugePages_Free") - _count(fields, "HugePages_Rsvd")
     page_bytes = int(fields.get("Hugepagesize", "2048 kB").split()[0]) << 10
     needed = -(-memory_bytes // page_bytes)
@@ -24,7 +32,7 @@ def check_free(memory_bytes: int, meminfo: Path = _MEMINFO) -> None:
         raise Missing(
             f"{free} huge pages of {page_bytes >> 10} KiB are free, and a guest needs {needed}"
             f"{' or more' if memory_bytes == 1 else ''}.",
-            f"Set some aside: sysctl vm.nr_hugepages={max(needed, 512)} (for each guest at a time).",
+            f"Reserve some: sysctl vm.nr_hugepages={max(needed, 512)} (per guest at a time).",
         )
 
 

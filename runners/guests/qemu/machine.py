@@ -1,6 +1,6 @@
-"""What a guest is made of, and the command line that its kernel gets: pure functions, nothing is run here.
+"""Describe the machine of a guest, and compose its kernel's command line. Pure functions.
 
-What each choice saves, measured, is in ``docs/guests.md``.
+``docs/guests.md`` has the measured saving of each choice.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from tare.runners.guests.kernel_arguments import LEAN, QUIET
+from tare.runners.guests.kernel_arguments import LEAN, QUIET, SERIAL_PORT, VIRTIO_PORT
 from tare.runners.guests.qemu.network import NETWORK_BITS
 
 if TYPE_CHECKING:
@@ -18,62 +18,62 @@ if TYPE_CHECKING:
     from tare.runners.guests.variant import GuestVariant
     from tare.runners.guests.wiring import Wiring
 
-VIRTIO_PORT, SERIAL_PORT = "/dev/vport0p1", "/dev/ttyS0"
 
 ENDING = (
-    "panic=-1",  # restart at once, and -no-reboot makes that QEMU's end
-    "reboot=t",  # by triple fault: what every machine type understands, without ACPI
+    "panic=-1",  # restart at once, which with -no-reboot ends QEMU
+    "reboot=t",  # by triple fault, which works on every machine type and without ACPI
 )
+"""Arguments by which a guest that ends also ends QEMU."""
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Everything that decides QEMU's command line, but what differs from place to place."""
+    """Everything that decides QEMU's command line, except what differs from place to place."""
 
     profile: Profile
     variant: GuestVariant
     accelerator: Literal["kvm", "tcg"]
     cpu: str
-    """Model and flags; empty: QEMU's own choice."""
+    """CPU model and flags; empty: QEMU's default."""
     cpus: int
     memory_bytes: int
     kernel: Path
-    """The uncompressed one, if the boot is lean and the kernel has one to enter; else as the distribution ships it."""
+    """Uncompressed kernel, if the boot is lean and the kernel can be entered so; else as the distribution ships it."""
     initramfs: Path
     wiring: Wiring
     root: Path | None = None
-    """ext4 image, shared by all places, attached read-only."""
+    """ext4 image shared by all places, attached read-only; ``None``: the tree is in the initramfs."""
     root_format: Literal["raw", "qcow2"] = "raw"
-    """The form in which :attr:`root` is stored."""
+    """Format in which :attr:`root` is stored."""
     scratch: Path | None = None
-    """ext4 image of this place alone."""
+    """ext4 image of one place alone; ``None``: scratch is in memory."""
     boot: Path | None = None
-    """Disk with boot loader, kernel and initramfs, for the firmware; read-only."""
+    """Disk with boot loader, kernel and initramfs for the firmware, read-only; ``None``: direct boot."""
     cmdline: str = ""
-    """The user's extra kernel arguments."""
+    """Extra kernel arguments of the user."""
     tsc_khz: int | None = None
-    """Rate of the host's time-stamp counter, which is a TCG guest's."""
+    """Rate of the host's time-stamp counter, which a TCG guest reads; ``None``: unknown, or not needed."""
     tsc_reliable: bool = False
     """The host itself keeps time by that counter."""
 
     @property
     def lean(self) -> bool:
-        """Nothing is there that nobody asked for."""
+        """The guest has nothing that was not asked for."""
         return not self.variant.plain and self.profile.start != "firmware"
 
     @property
     def device_suffix(self) -> str:
-        """Virtio devices' names end in their transport."""
+        """End of the names of virtio devices, which is their transport."""
         return "device" if self.profile.board == "microvm" else "pci"
 
     @property
     def separate_console(self) -> bool:
-        """The serial port is the kernel's console; it is not if the agent needs it."""
+        """The serial port is the kernel's console, because the agent does not need it."""
         return self.wiring.virtio_channel and self.variant.console != "none"
 
 
 def machine_type(machine: Machine) -> str:
-    """QEMU's ``-M``. ACPI is there where the kernel finds its devices by it."""
+    """Compose the value of ``-M``, with ACPI if the kernel finds its devices by that."""
     if machine.profile.board != "microvm":
         return machine.profile.board
     acpi = "on" if machine.wiring.bus == "mmio-acpi" else "off"
@@ -81,7 +81,7 @@ def machine_type(machine: Machine) -> str:
 
 
 def kernel_cmdline(machine: Machine, run: str) -> str:
-    """The guest kernel's command line. The user's part comes last, so that it wins."""
+    """Compose the guest kernel's command line. The user's part comes last, so that it takes precedence."""
     words = list(ENDING)
     if machine.variant.console != "all":
         words += QUIET if machine.lean else QUIET[:1]
@@ -90,11 +90,11 @@ def kernel_cmdline(machine: Machine, run: str) -> str:
     if machine.separate_console:
         words.append("console=ttyS0")
     if machine.accelerator == "tcg" and machine.tsc_khz:
-        # With ACPI and TCG a microvm's calibration against its timers fails now and then, and the boot hangs.
+        # With ACPI under TCG, a microvm's calibration against its timers sometimes fails, and the boot hangs.
         words.append(f"tsc_early_khz={machine.tsc_khz}")
         if machine.tsc_reliable:
-            # Else a busy host's late timer interrupts make the guest's watchdog distrust the counter, and its clock
-            # falls back to ticks of 4 ms, some of which are lost.
+            # Without it, late timer interrupts of a busy host make the guest's watchdog distrust the counter, and its
+            # clock falls back to ticks of 4 ms, some of which are lost.
             words.append("tsc=reliable")
     words += [
         f"tare.run={run}",

@@ -1,7 +1,7 @@
-"""The network of guests: which ways there are, and what a place gets.
+"""Give guests a network by one of several back ends.
 
-The guest's address is in its card's MAC address, the last four bytes, from where the agent takes it: so kernel command
-line and disks of all places are equal.
+The last four bytes of the card's MAC address are the guest's IPv4 address, which the agent takes from there, so that
+kernel command line and disks are the same for all places.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from tare.runners.provision.tools import Provision, Tool
 
 NETWORK_BITS = BITS
-"""Length of the network's prefix, in every mode."""
+"""Length of the network's prefix in every mode."""
 USER_GUEST, USER_HOST = "10.0.2.15", "10.0.2.2"
-"""What QEMU's user network gives to a guest, and where it has the host's loopback."""
+"""Addresses in QEMU's user network of the guest, and of the host's loopback."""
 TAP_FD, VHOST_FD = 7, 8
-"""Where QEMU finds them."""
+"""File descriptors at which QEMU finds the tap device and vhost."""
 PEER_FD = 9
-"""Where QEMU finds its end of the line to a helper; the helper has the other as 3."""
+"""File descriptor at which QEMU finds its end of the connection to a helper, which has the other end as 3."""
 ROUTES = Path("/proc/net/route")
 VHOST = Path("/dev/vhost-net")
 
@@ -44,29 +44,29 @@ _KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """A place's own network card."""
+    """Network card of one place, and what is at its other end."""
 
     guest: str
-    """The guest's IPv4 address."""
+    """IPv4 address of the guest."""
     host: str
-    """The address by which it reaches the host."""
+    """IPv4 address at which the guest reaches the host."""
     backend: str
-    """QEMU's ``-netdev``, without the id."""
+    """Value of QEMU's ``-netdev``, without the id."""
     namespace: str = ""
-    """The net namespace in which that is; empty: the host's own."""
+    """Path of the network namespace that has the host's address; empty: the host's own."""
     fds: Mapping[int, int] = field(default_factory=dict)
-    """Number in QEMU → our file descriptor."""
+    """Number in QEMU → file descriptor here."""
     helper: Tool | None = None
-    """A program that is the network's other end, a process beside each QEMU."""
+    """Program at the other end, run beside each QEMU; ``None``: none is needed."""
 
     @property
     def mac(self) -> str:
-        """Locally administered, and the address behind it: ``52:54:0a:00:02:0f``."""
+        """Locally administered MAC address that ends in the IPv4 address: ``52:54:0a:00:02:0f``."""
         return ":".join(["52:54", *(f"{int(part):02x}" for part in self.guest.split("."))])
 
 
 USER = Network(USER_GUEST, USER_HOST, "user,ipv6=off")
-"""QEMU's own TCP/IP in user space (slirp): needs no rights, changes nothing on the host, and is slow."""
+"""QEMU's TCP/IP in user space (slirp): needs no privileges, changes nothing on the host, and is slow."""
 
 PASST_ARGUMENTS = (
     *("--foreground", "--quiet", "--stderr", "--ipv4-only"),
@@ -74,41 +74,45 @@ PASST_ARGUMENTS = (
     *("--dns", "none", "--search", "none", "--no-dhcp", "--no-dhcpv6", "--no-ndp", "--no-ra"),
     *("--fd", "3"),
 )
-"""Of passt(1). It gives the guest what it has with slirp; its gateway stands for the host's loopback. It ends when
-QEMU's end of the line closes. Run by root it becomes ``nobody``."""
+"""Arguments for passt(1), which give the guest the same addresses as slirp, with the host's loopback as the gateway.
+passt ends when QEMU's end of the connection closes. Started by root it becomes ``nobody``."""
 
 
 class Networks:
-    """The networks of one runner's places."""
+    """Networks of one runner's places."""
 
     def __init__(self, mode: Mode, run: str, name: str) -> None:
-        """``name``: of the runner, as files are named."""
+        """Make it without touching the host. ``name``: the runner's, as files may have it."""
         self._mode, self._run, self._name = mode, run, name
         self._bridge: Bridge | None = None
         self._passt: Tool | None = None
 
     @property
     def kind(self) -> str:
-        """For the context."""
+        """Description of the network for the context."""
         return _KINDS[self._mode]
 
     def check(self) -> None:
-        """Raises Missing: this host cannot give such a network."""
+        """Check that this host can provide the network.
+
+        Raises:
+            Missing: it cannot; the message says why.
+        """
         if self._mode == "passt" and not has_default_route():
             raise Missing(
-                "passt takes an interface with a default route, and this host has none.", "Take net=user."
+                "passt needs an interface with a default route, and this host has none.", "Use net=user."
             )
         if self._mode in {"tap", "vhost"}:
             check_taps()
         if self._mode == "vhost" and not os.access(VHOST, os.R_OK | os.W_OK):
-            there = "cannot be opened" if VHOST.exists() else "is not there"
-            raise Missing(f"{VHOST} {there}.", "Load it: modprobe vhost_net; or take net=tap.")
+            there = "cannot be opened" if VHOST.exists() else "does not exist"
+            raise Missing(f"{VHOST} {there}.", "Load the module: modprobe vhost_net; or use net=tap.")
 
     def prepare(self, provision: Provision) -> None:
         """Find or make what all places share.
 
         Raises:
-            Missing: it cannot be had.
+            Missing: it cannot be fetched.
         """
         if self._mode == "passt":
             self._passt = provision.tool("passt")
@@ -117,7 +121,7 @@ class Networks:
 
     @contextmanager
     def attach(self) -> Iterator[Network | None]:
-        """A place's card; open while QEMU is launched, which keeps what it needs."""
+        """Make a place's card. Keep the context open while QEMU is launched, which duplicates what it needs."""
         if self._passt is not None:
             backend = f"stream,server=off,addr.type=fd,addr.str={PEER_FD}"
             yield Network(USER_GUEST, USER_HOST, backend, helper=self._passt)
@@ -138,14 +142,14 @@ class Networks:
                 os.close(one)
 
     def close(self) -> None:
-        """Idempotent."""
+        """Remove the bridge. Idempotent."""
         if self._bridge is not None:
             self._bridge.close()
             self._bridge = None
 
 
 def has_default_route(routes: Path = ROUTES) -> bool:
-    """Whether IPv4 packets to anywhere have a way (``/proc/net/route``: destination and mask are 0)."""
+    """Tell whether there is an IPv4 default route (``/proc/net/route``: destination and mask are 0)."""
     try:
         lines = routes.read_text(encoding="ascii").splitlines()[1:]
     except OSError:

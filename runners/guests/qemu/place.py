@@ -1,4 +1,4 @@
-"""A QEMU guest as a place: QEMU is launched, the agent inside it speaks over a socket pair."""
+"""Run a QEMU guest as a place. The agent's channel is a socket pair."""
 
 from __future__ import annotations
 
@@ -41,23 +41,23 @@ if TYPE_CHECKING:
     from tare.runners.provision.tools import Tool
 
 _ASKED = ("info status", "info cpus", "info registers -a", "info irq")
-"""Of the monitor, about a guest that hangs; and ``info lapic`` of each vCPU."""
+"""Commands for the monitor about a guest that hangs; ``info lapic`` of each vCPU is added."""
 _TELLS_NOTHING = re.compile(r"^(?:[XYZ]MM|FPR|Opmask|FCW|MXCSR)")
-"""Lines of registers that no hang hangs on."""
+"""Lines with registers that tell nothing about a hang."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QemuPlan(GuestPlan):
-    """How the runner wants its place."""
+    """Everything needed to make a :class:`QemuPlace`."""
 
     qemu: Tool
     machine: Machine
-    """:attr:`Machine.scratch` is the template; each place gets a copy."""
+    """Machine whose :attr:`Machine.scratch` is the template, of which each place gets a copy."""
     instance: Instance
     state: Path | None = None
-    """The snapshot's file, if the guest is to be restored."""
+    """File of the snapshot to restore from; ``None``: the guest boots."""
     pin_to: tuple[int, ...] = ()
-    """Host CPUs for the vCPUs, in turn."""
+    """Host CPUs to pin the vCPUs to, round robin; empty: do not pin."""
 
 
 class QemuPlace(GuestPlace):
@@ -113,7 +113,7 @@ class QemuPlace(GuestPlace):
         return spawned
 
     def _help(self, tool: Tool, cgroup: Cgroup, stderr: int, handed_over: ExitStack) -> int:
-        """Launch the network's other end; return QEMU's end of the line."""
+        """Launch the network's helper; return QEMU's end of the connection."""
         ours, theirs = socket.socketpair()
         handed_over.callback(ours.close)
         handed_over.callback(theirs.close)
@@ -125,7 +125,7 @@ class QemuPlace(GuestPlace):
         return ours.fileno()
 
     def _network_gone(self) -> Gone | None:
-        """The end of the network's helper, if there was one and it has ended."""
+        """Look up how the network's helper ended; ``None``: it still runs, or there is none."""
         if self._helper is not None and self._helper_gone is None:
             self._helper_gone = self._plan.context.launcher.wait(self._helper, 0.0)
         return self._helper_gone
@@ -139,7 +139,7 @@ class QemuPlace(GuestPlace):
         if self._rest[1]:
             self._send_rest(*self._rest)
         if self._plan.pin_to:
-            # QEMU answers when its machine is made, which is when the vCPUs begin to run.
+            # QEMU answers once its machine is made, which is when the vCPUs begin to run.
             try:
                 pin_vcpus(self.monitor, self._plan.pin_to)
             except (QmpError, OSError) as error:
@@ -152,7 +152,7 @@ class QemuPlace(GuestPlace):
         if gone := self._network_gone():
             raise PlaceFailure(
                 f"the guest's network ended with status {gone.exit_code}",
-                remedy="see the log; or take net=user",
+                remedy="see the log; or use net=user",
             )
         return achieved(self.monitor, self._spawned.pid, self.machine, bytes(self._watch.stderr))
 
@@ -166,7 +166,7 @@ class QemuPlace(GuestPlace):
         return "" if self._network_gone() else super()._why()
 
     def _where(self) -> str:
-        """Its vCPUs: what they execute, and which interrupts wait for them."""
+        """Ask the monitor what the vCPUs execute, and which interrupts are pending."""
         asked = [*_ASKED, *(f"info lapic {cpu}" for cpu in range(self.machine.cpus))]
         try:
             told = [(one, self.monitor.human(one, timeout_seconds=1.0)) for one in asked]

@@ -1,4 +1,4 @@
-"""The profiles of QEMU guests: which machine, and by which way it comes to its kernel."""
+"""Define the profiles of QEMU guests: the machine, and the way in which it gets to its kernel."""
 
 from __future__ import annotations
 
@@ -15,27 +15,26 @@ PREFIX = "qemu-"
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """One step of the ladder of guests."""
+    """Machine and start of a guest. ``docs/guests.md`` compares them."""
 
     name: str
+    """Name of the runner without :data:`PREFIX`."""
     board: Board
     start: Literal["direct", "firmware", "restored"]
-    """``direct``: QEMU hands the kernel over. ``firmware``: the machine's firmware starts a boot loader from a disk,
-    and that reads kernel and initramfs. ``restored``: from a snapshot of a guest that was booted directly before."""
-    meaning: str
+    """``direct``: QEMU loads the kernel, and there are no default devices. ``firmware``: the machine's firmware starts
+    GRUB from a disk, which loads kernel and initramfs; QEMU's default devices are there. ``restored``: from a snapshot
+    of a guest that was booted directly before."""
 
 
 PROFILES = {
     profile.name: profile
     for profile in (
-        Profile("pc", "pc", "firmware", "i440FX: firmware, GRUB from a disk, QEMU's default devices"),
-        Profile("q35-firmware", "q35", "firmware", "Q35: firmware, GRUB from a disk, QEMU's default devices"),
-        Profile("q35", "q35", "direct", "Q35: direct kernel boot, no default devices"),
-        Profile("microvm", "microvm", "direct", "microvm: direct kernel boot, virtio-mmio only"),
-        Profile(
-            "microvm-restored", "microvm", "restored", "microvm, restored from a snapshot instead of booted"
-        ),
-        Profile("q35-restored", "q35", "restored", "Q35, restored from a snapshot instead of booted"),
+        Profile("pc", "pc", "firmware"),
+        Profile("q35-firmware", "q35", "firmware"),
+        Profile("q35", "q35", "direct"),
+        Profile("microvm", "microvm", "direct"),
+        Profile("microvm-restored", "microvm", "restored"),
+        Profile("q35-restored", "q35", "restored"),
     )
 }
-"""The ladder, from the plainest up."""
+"""Name → profile, from the most conventional machine to the leanest."""

@@ -1,7 +1,7 @@
-"""QEMU's monitor, spoken over a socket pair: questions with bounded time, and no event loop.
+"""Talk to QEMU's monitor over a socket pair, with time limits and without an event loop.
 
-The package ``qemu.qmp`` needs asyncio, which is too heavy for a path on which places are launched, and what is asked
-here is a line out and a line back. Protocol: ``docs/interop/qmp-spec`` of QEMU.
+The package ``qemu.qmp`` needs asyncio, which is too heavy for the path on which places are launched, and here every
+command is a line out and a line back. Protocol: ``docs/interop/qmp-spec`` of QEMU.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ _EVENTS_KEPT = 64
 
 
 class QmpError(TareError):
-    """QEMU refused a command, did not answer in time, or spoke something else."""
+    """QEMU refused a command, did not answer in time, or did not follow the protocol."""
 
 
 class Qmp:
-    """One monitor connection. Greeting and negotiation wait until the first question, so that a launch does not."""
+    """One monitor connection. Greeting and negotiation are put off until the first command, to not delay the launch."""
 
     def __init__(self, peer: socket.socket) -> None:
         self._peer = peer
         self._unread = bytearray()
         self._greeted = False
         self._told = 0
-        """Commands whose answers nobody has waited for yet."""
+        """Number of commands whose answers have not been read yet."""
         self.events: list[dict[str, Any]] = []
-        """What QEMU told by itself; the last few dozen."""
+        """Last few dozen events that QEMU sent."""
 
     def ask(
         self,
@@ -46,10 +46,16 @@ class Qmp:
         fds: Sequence[int] = (),
         timeout_seconds: float = ANSWER_SECONDS,
     ) -> Any:
-        """What the command returns. ``fds`` are handed over along with it, for ``getfd``.
+        """Execute a command and return its answer.
+
+        Args:
+            command: name of the command.
+            arguments: its arguments.
+            fds: file descriptors to pass along, for ``getfd``.
+            timeout_seconds: time limit.
 
         Raises:
-            QmpError: it was refused, no answer came in time, or the connection ended.
+            QmpError: the command was refused, was not answered in time, or the connection ended.
         """
         deadline = time.monotonic() + timeout_seconds
         if self._told:
@@ -59,10 +65,10 @@ class Qmp:
         return self._exchange(command, arguments or {}, fds, deadline)
 
     def tell(self, commands: Sequence[tuple[str, dict[str, Any]]]) -> None:
-        """Put commands into the connection before QEMU is there to read them; :meth:`ask` reads their answers.
+        """Write commands into the connection before QEMU runs; :meth:`ask` reads their answers.
 
         Raises:
-            QmpError: they do not fit.
+            QmpError: they do not fit into the buffer.
         """
         for command, arguments in (("qmp_capabilities", {}), *commands):
             line = json.dumps({"execute": command, "arguments": arguments}).encode() + b"\n"
@@ -76,10 +82,10 @@ class Qmp:
             self._told += 1
 
     def settle(self, timeout_seconds: float = ANSWER_SECONDS) -> None:
-        """Read the answers to what was told, and the events beside them.
+        """Read the answers to the commands of :meth:`tell`, and the events among them.
 
         Raises:
-            QmpError: one was refused, or did not come in time.
+            QmpError: a command was refused or not answered in time.
         """
         deadline = time.monotonic() + timeout_seconds
         self._greet(deadline)
@@ -94,10 +100,10 @@ class Qmp:
         *,
         timeout_seconds: float = ANSWER_SECONDS,
     ) -> dict[str, Any]:
-        """The newest event of that name that fits; waits for one if there was none yet.
+        """Return the newest event with this name that fits, or wait for one.
 
         Raises:
-            QmpError: it does not come in time, or the connection ended.
+            QmpError: none came in time, or the connection ended.
         """
         deadline = time.monotonic() + timeout_seconds
         self.settle(timeout_seconds)
@@ -108,16 +114,16 @@ class Qmp:
             self._take(self._line(deadline, name))
 
     def human(self, command: str, *, timeout_seconds: float = ANSWER_SECONDS) -> str:
-        """Text that QEMU's human monitor answers with. For logs, never for numbers."""
+        """Execute a command of the human monitor and return its text. For logs, never for numbers."""
         asked = {"command-line": command}
         return str(self.ask("human-monitor-command", asked, timeout_seconds=timeout_seconds))
 
     def close(self) -> None:
-        """Idempotent."""
+        """Close the connection. Idempotent."""
         self._peer.close()
 
     def _greet(self, deadline: float) -> bool:
-        """Whether it was the first time."""
+        """Read the greeting, if that has not been done; tell whether this was the first time."""
         if self._greeted:
             return False
         if "QMP" not in self._next(deadline, "greeting"):
@@ -131,7 +137,7 @@ class Qmp:
         try:
             self._peer.settimeout(max(deadline - time.monotonic(), 0.001))
             sent = self._peer.sendmsg([line], ancillary)
-            if sent < len(line):  # sending nothing fails, too, if QEMU has answered and gone in the meantime
+            if sent < len(line):  # sending nothing would fail, too, if QEMU has answered and ended meanwhile
                 self._peer.sendall(line[sent:])
         except (BrokenPipeError, ConnectionResetError) as error:
             raise QmpError(f"QEMU ended ({command})") from error
@@ -143,7 +149,7 @@ class Qmp:
                 return _accepted(command, answer)
 
     def _next(self, deadline: float, waiting_for: str) -> dict[str, Any]:
-        """The next message that is no event."""
+        """Read the next message that is not an event."""
         while True:
             message = self._take(self._line(deadline, waiting_for))
             if "event" not in message:

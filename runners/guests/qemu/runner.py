@@ -1,4 +1,4 @@
-"""The runners ``qemu-PROFILE[:VARIANT]``: the agent as ``/init`` of a QEMU guest."""
+"""Run QEMU guests: the runners ``qemu-PROFILE[:VARIANT]``. The agent is the guest's ``/init``."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from msgspec import structs
 from tare.results.environment import GuestFacts
 from tare.runners.errors import Missing, PlaceFailure, TareError
 from tare.runners.guests import kernel as kernels
+from tare.runners.guests.clock import KERNEL_MARK
 from tare.runners.guests.files import initramfs, root_disk, scratch_template
-from tare.runners.guests.kvm.floor import probe_kvm
+from tare.runners.guests.kvm.baseline import probe_kvm
 from tare.runners.guests.options import check
-from tare.runners.guests.place import COPIES
+from tare.runners.guests.place import COPIES, LIMITED_BY
 from tare.runners.guests.qemu.accelerator import choose
 from tare.runners.guests.qemu.arguments import Instance, Memory
 from tare.runners.guests.qemu.firmware import build_boot_disk
@@ -33,6 +34,7 @@ from tare.runners.guests.wiring import wire
 from tare.runners.host.cgroups.layout import Cgroups
 from tare.runners.host.files import file_system
 from tare.runners.model import Probe
+from tare.runners.provision.arch import X86_64
 from tare.runners.provision.cache import Cache
 from tare.runners.provision.kernel_modules import by_name, ordered
 from tare.runners.provision.tools import NOT_HERE_YET
@@ -50,16 +52,15 @@ if TYPE_CHECKING:
     from tare.runners.provision.tools import Provision, Tool
     from tare.runners.settings import GuestSettings
 
-QEMU = "qemu-system-x86_64"
-
 OVERHEAD_BYTES = {"kvm": 256 << 20, "tcg": 1280 << 20}
-"""What QEMU may use beside the guest's memory before its cgroup ends it. TCG keeps up to 1 GiB of translated code."""
+"""Memory that QEMU may use besides the guest's before its cgroup ends it. TCG keeps up to 1 GiB of translated code."""
 QEMU_PIDS = 1024
-"""QEMU's threads: vCPUs and up to 64 workers for each disk. A limit on its processes says nothing about the guest's."""
+"""Most threads of QEMU: vCPUs and up to 64 workers per disk. It does not limit the guest's processes."""
 
 BOOT_SECONDS = {"kvm": 30.0, "tcg": 60.0, "emulated": 180.0}
-"""From launch to the agent's first word; ``emulated``: under a KVM that emulates kernel mode."""
+"""Time limit from the launch to the agent's first message. ``emulated``: under a KVM that emulates kernel mode."""
 LEAVE_SECONDS = {"kvm": 10.0, "tcg": 10.0, "emulated": 60.0}
+"""Time limit from the agent's leave to QEMU's end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +101,10 @@ class QemuRunner:
         self._options = check(settings)
         self._cgroups = Cgroups.detect()
         self._file_name = re.sub(r"[^A-Za-z0-9_.-]", "_", self.name)
-        """The name as folders, cgroups and namespaces may have it."""
+        """Name of the runner as folders, cgroups and namespaces may have it."""
         self._networks = Networks(self._variant.net, context.run, self._file_name)
         self._numbers = itertools.count()
-        self._floor: KvmBaseline | None = None
+        self._baseline: KvmBaseline | None = None
         self._prepared: _Prepared | None = None
 
     @property
@@ -114,30 +115,30 @@ class QemuRunner:
     def probe(self) -> Probe:
         """See :class:`tare.runners.context.Runner`. Nothing is fetched here."""
         machine = platform.machine()
-        if machine not in {"x86_64", "AMD64"}:
+        if machine != X86_64.machine:
             return Probe(
                 ok=False,
                 reason=f"{self.name} is a machine type of x86-64, and this host is {machine}",
                 remedy="there is no guest runner for this architecture yet",
             )
-        floor = self._floor = probe_kvm()
-        choice = choose(self._options.accel, floor)
+        baseline = self._baseline = probe_kvm()
+        choice = choose(self._options.accel, baseline)
         facts = GuestFacts(accelerator_why=choice.why, machine=self._profile.board)
         if choice.accelerator is None:
-            return Probe(ok=False, reason=choice.why, remedy=choice.remedy, kvm=floor, facts=facts)
+            return Probe(ok=False, reason=choice.why, remedy=choice.remedy, kvm=baseline, facts=facts)
         self.accelerator = "kvm" if choice.accelerator == "kvm" else "tcg"
         facts = structs.replace(facts, accelerator=self.accelerator)
         try:
             self._check_variant()
             self._networks.check()
             given = str(self._options.qemu or "")
-            found = self._provision.here(QEMU, given)
+            found = self._provision.here(X86_64.qemu, given)
             if found is None and (given or self._provision.offline):
-                self._provision.tool(QEMU, given)
+                self._provision.tool(X86_64.qemu, given)
         except Missing as missing:
-            return Probe(ok=False, reason=missing.reason, remedy=missing.remedy, kvm=floor, facts=facts)
+            return Probe(ok=False, reason=missing.reason, remedy=missing.remedy, kvm=baseline, facts=facts)
         facts = structs.replace(facts, qemu=found.version if found else NOT_HERE_YET)
-        return Probe(ok=True, kvm=floor, facts=facts)
+        return Probe(ok=True, kvm=baseline, facts=facts)
 
     def prepare(self, image: Image, limits: Limits) -> None:
         """See :class:`tare.runners.context.Runner`."""
@@ -146,7 +147,7 @@ class QemuRunner:
         if self._variant.hugetlb:
             check_free(limits.memory_bytes)
         options, store = self._options, Cache(self._context.cache, self._provision.progress)
-        qemu = self._provision.tool(QEMU, str(options.qemu or ""))
+        qemu = self._provision.tool(X86_64.qemu, str(options.qemu or ""))
         given = self._provision.guest_kernel(options.kernel, str(options.modules or ""))
         kernel = kernels.load(given.path, store)
         machine = self._machine(store, image, limits, given, kernel)
@@ -173,13 +174,13 @@ class QemuRunner:
             return QemuPlace(plan, first)
 
     def boot_files(self) -> dict[str, Path]:
-        """What guests are started from, once the runner is prepared: ``root`` (if it is a disk), kernel, initramfs."""
+        """List the files that guests of the prepared runner start from: ``root`` (if a disk), kernel, initramfs."""
         machine = self._ready().machine
         root = {"root": machine.root} if machine.root else {}
         return {**root, "kernel": machine.kernel, "initramfs": machine.initramfs}
 
     def boot_from(self, root: Path, form: Literal["raw", "qcow2"]) -> None:
-        """Let the next places have this root disk instead of the prepared one, until the next :meth:`prepare`."""
+        """Use this root disk for places instead of the prepared one, until the next :meth:`prepare`."""
         ready = self._ready()
         self._prepared = replace(ready, machine=replace(ready.machine, root=root, root_format=form))
 
@@ -195,23 +196,27 @@ class QemuRunner:
         return self._prepared
 
     def _check_variant(self) -> None:
-        """Raises Missing: this host has not what the variant asks for."""
+        """Check that this host has what the variant asks for.
+
+        Raises:
+            Missing: it has not.
+        """
         cpu = self._variant.cpu or self._options.cpu
         if self.accelerator == "tcg" and cpu.partition(",")[0] == "host":
             raise Missing(
-                "The CPU model 'host' is the host's own, which only KVM can give to a guest.",
-                "Take cpu=max, or see `tare doctor` for why there is no KVM.",
+                "The CPU model 'host' needs KVM.",
+                "Use cpu=max, or see `tare doctor` for why KVM is not used.",
             )
         available = len(os.sched_getaffinity(0))
         if self._variant.cpus > available:
             raise Missing(
                 f"{self._variant.cpus} vCPUs are more than the {available} CPUs that may be used here.",
-                "Ask for fewer: cpus=N.",
+                "Use fewer: cpus=N.",
             )
         if self._variant.iothread and self.accelerator == "tcg" and self._profile.board == "microvm":
             raise Missing(
-                "An I/O thread needs ioeventfd, and without KVM QEMU has that on PCI only.",
-                f"Take qemu-q35:{self._variant.name}.",
+                "An I/O thread needs ioeventfd, which QEMU without KVM supports on PCI only.",
+                f"Use qemu-q35:{self._variant.name}.",
             )
         if self._variant.hugetlb:
             check_free(1)
@@ -245,8 +250,8 @@ class QemuRunner:
 
     @property
     def _kvm_in_spite(self) -> bool:
-        """Of what the micro guest found."""
-        return self.accelerator == "kvm" and self._floor is not None and not self._floor.usable
+        """KVM is used although the micro guest found it unusable for ordinary kernels."""
+        return self.accelerator == "kvm" and self._baseline is not None and not self._baseline.usable
 
     @staticmethod
     def _pin_to(limits: Limits) -> tuple[int, ...]:
@@ -276,7 +281,7 @@ class QemuRunner:
         )
         if not machine.lean and not kernel.boots_itself:
             raise TareError(
-                f"{self.name} needs the kernel as distributions ship it, a bzImage, and {kernel.given} is none;"
+                f"{self.name} needs a bzImage, the kernel as distributions ship it, and {kernel.given} is none;"
                 " give one (TARE_GUEST_KERNEL)"
             )
         return replace(
@@ -286,7 +291,7 @@ class QemuRunner:
         )
 
     def _cpu(self) -> str:
-        """The model for ``-cpu``; empty: QEMU's own."""
+        """Choose the model for ``-cpu``; empty: QEMU's default."""
         variant = self._variant
         if variant.cpu:
             return "" if variant.cpu == "default" else variant.cpu
@@ -295,7 +300,7 @@ class QemuRunner:
         return self._options.cpu or ("host" if self.accelerator == "kvm" else "max")
 
     def _boot_disk(self, machine: Machine) -> Path | None:
-        """In the run's own folder, since the run is in the kernel's arguments."""
+        """Build the firmware's boot disk, in the run's work folder because the kernel's arguments name the run."""
         if machine.profile.start != "firmware":
             return None
         return build_boot_disk(
@@ -308,7 +313,7 @@ class QemuRunner:
         )
 
     def _save(self) -> Snapshot:
-        """Boot a guest once, and keep it as it waits for its first job."""
+        """Boot a guest once, and save it as it waits for its first job."""
         ready = self._ready()
         folder = self._context.workdir / f"snapshot-{self._file_name}"
         folder.mkdir()
@@ -321,7 +326,7 @@ class QemuRunner:
     def _facts(
         self, machine: Machine, given: GuestKernel, kernel: kernels.Kernel, qemu: Tool
     ) -> dict[str, object]:
-        """For the context: what guests of this runner are."""
+        """Collect the facts for the context of all places."""
         disk = f"ext4 on virtio-blk (cache={machine.variant.cache}) on {file_system(self._context.workdir)}"
         return {
             "accelerator": machine.accelerator,
@@ -330,13 +335,8 @@ class QemuRunner:
             "cpu_model": machine.cpu or "QEMU's default",
             "cpus": machine.cpus,
             "memory_bytes": machine.memory_bytes,
-            "memory_limit_by": "guest memory",
-            "pids_limit_by": "none",
-            "kernel": kernel.release,
-            "kernel_origin": given.origin,
-            **({"kernel_note": given.note} if given.note else {}),
-            "kernel_sha256": kernel.sha256,
-            "kernel_config_sha256": given.config_sha256 or kernel.config_sha256 or "unknown",
+            **LIMITED_BY,
+            **kernels.context_facts(given, kernel),
             "kernel_form": kernel.form if machine.lean else "bzImage",
             "kernel_cmdline": re.sub(r"(tsc_early_khz)=\d+", r"\1=N", kernel_cmdline(machine, "RUN")),
             "console": machine.variant.console if machine.wiring.virtio_channel else "none",
@@ -345,7 +345,7 @@ class QemuRunner:
             "root": "ext4 image, read-only" if machine.wiring.disk else "initramfs",
             "scratch_file_system": disk if machine.wiring.disk else "memory (initramfs)",
             "network": self._networks.kind,
-            "kernel_mark": "zero of the guest's clock; late by timer ticks lost in early boot",
+            "kernel_mark": KERNEL_MARK,
             "qemu": qemu.version,
             "limitations": [
                 *machine.wiring.notes,

@@ -1,12 +1,11 @@
-"""Snapshots of guests: a guest that waits for its first job is saved once, and restored for every place.
+"""Save a guest that waits for its first job; every place is then restored from that snapshot.
 
-Its memory is a file from the start (``memory-backend-file``). Saving leaves the memory where it is (the migration
-capability ``x-ignore-shared``) and writes only the devices' state, some 70 KB. Each restored guest maps the file
-privately: pages come when they are touched, and what it writes is its own. So restoring reads no gigabyte, and any
-number of guests share the pages that they only read.
+The guest's memory is a file from the start (``memory-backend-file``). Saving leaves it where it is (the migration
+capability ``x-ignore-shared``) and writes only the state of the devices, about 70 KB. Each restored guest maps the file
+privately, so pages are read when they are touched, and writes are its own. Restoring therefore does not read all of the
+memory, and guests share the pages that they only read.
 
-QEMU's words for this: ``docs/devel/migration.rst``. What the restored guests share beyond memory is a caveat of the
-method, not of this suite: see ``docs/guests.md``.
+QEMU's documentation: ``docs/devel/migration.rst``. ``docs/guests.md`` says what else the restored guests share.
 """
 
 from __future__ import annotations
@@ -29,22 +28,24 @@ if TYPE_CHECKING:
     from tare.runners.guests.qemu.qmp import Qmp
 
 SAVE_SECONDS = 60.0
+"""Time limit for saving."""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A guest that waits for its first job, at rest."""
+    """A saved guest that waits for its first job."""
 
     memory: Path
+    """File of the guest's memory."""
     state: Path
-    """All but the memory."""
+    """File of everything else."""
     scratch: Path | None
-    """The scratch disk as it was then: the guest's memory knows what is on it."""
+    """Scratch disk as of the snapshot, whose content the guest's memory knows; ``None``: there is none."""
     hello: Hello
-    """What the agent had said."""
+    """First message of the agent."""
 
     def plan(self, booting: QemuPlan) -> QemuPlan:
-        """The plan of a place that is restored, from that of one that would boot."""
+        """Turn the plan of a place that boots into that of one restored from this snapshot."""
         memory = Memory(self.memory, shared=False)
         return replace(
             booting,
@@ -56,15 +57,15 @@ class Snapshot:
 
 
 def save(place: QemuPlace, folder: Path, memory: Path) -> Snapshot:
-    """Save a guest that has just come up, and leave its QEMU stopped, to be killed.
+    """Save a guest that has just booted. Its QEMU is left stopped, to be killed.
 
     Args:
-        place: opened for many jobs; none has run.
-        folder: for the files.
-        memory: the file that is its memory.
+        place: a place opened for many jobs, of which none has run.
+        folder: folder for the files.
+        memory: the file of its memory.
 
     Raises:
-        PlaceFailure: QEMU cannot save it; the text has QEMU's words.
+        PlaceFailure: QEMU cannot save it; the message quotes QEMU.
     """
     state = folder / "state"
     fd = os.open(state, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -72,13 +73,13 @@ def save(place: QemuPlace, folder: Path, memory: Path) -> Snapshot:
         monitor = place.monitor
         monitor.ask(*CAPABILITIES)
         monitor.ask("getfd", {"fdname": "state"}, fds=(fd,))
-        # The guest is not stopped before: how it was is saved with it, and so a restored one runs at once.
+        # The guest is not stopped before: its run state is saved, too, so a restored guest runs at once.
         monitor.ask("migrate", {"uri": "fd:state"})
         _wait(monitor)
         os.fsync(fd)
     except QmpError as error:
         raise PlaceFailure(
-            f"no snapshot could be taken: {error}", remedy="take a profile that boots, such as qemu-microvm"
+            f"no snapshot could be taken: {error}", remedy="use a profile that boots, such as qemu-microvm"
         ) from error
     finally:
         os.close(fd)
@@ -91,7 +92,7 @@ def save(place: QemuPlace, folder: Path, memory: Path) -> Snapshot:
 
 
 def _wait(monitor: Qmp) -> None:
-    """Until it is saved; QEMU tells it by itself."""
+    """Wait until QEMU reports that the guest is saved."""
     ends = {"completed", "failed", "cancelled"}
     event = monitor.event(
         "MIGRATION", lambda event: event["data"]["status"] in ends, timeout_seconds=SAVE_SECONDS

@@ -1,8 +1,8 @@
-"""The rate of this processor's time-stamp counter, by reading it twice.
+"""Measure the rate of this processor's time-stamp counter by reading it twice.
 
-Under TCG a guest's ``rdtsc`` reads the host's counter, so the guest's ``tsc_early_khz=`` is the host's rate.
-The kernel does not publish it, so two instructions of machine code are run. Some hardened hosts refuse
-executable memory: then there is no answer.
+Under TCG a guest's ``rdtsc`` reads the host's counter, so the guest's ``tsc_early_khz=`` has to be the host's rate. The
+kernel does not publish that rate, so a few instructions of machine code are run. Hardened hosts may refuse executable
+memory; then the rate stays unknown.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ import time
 from functools import lru_cache
 from pathlib import Path
 
+from tare.runners.provision.arch import X86_64
+
 CLOCKSOURCE = Path("/sys/devices/system/clocksource/clocksource0/current_clocksource")
 BY_COUNTER = frozenset({"tsc", "kvm-clock", "hyperv_clocksource_tsc_page"})
-"""Clock sources that are the counter, as it is or scaled: the kernel found it constant and equal on all CPUs."""
+"""Clock sources that are this counter, plain or scaled: the kernel found it constant and equal on all CPUs."""
 
 _CODE = (
     b"\x0f\x31"  # rdtsc              ; edx:eax
@@ -25,13 +27,13 @@ _CODE = (
     b"\xc3"  # ret
 )
 WINDOW_SECONDS = 0.05
-"""With clock readings good to about 100 ns the rate is good to some parts in a million."""
+"""Time between the readings. With clock readings good to about 100 ns the rate is good to a few parts in a million."""
 
 
 @lru_cache(maxsize=1)
 def tsc_khz() -> int | None:
-    """Counter ticks per millisecond, or ``None`` where it cannot be read."""
-    if platform.machine() not in {"x86_64", "AMD64"}:
+    """Measure the counter's ticks per millisecond; ``None`` if it cannot be read."""
+    if platform.machine() != X86_64.machine:
         return None
     try:
         page = mmap.mmap(-1, mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
@@ -47,7 +49,7 @@ def tsc_khz() -> int | None:
 
 
 def host_trusts_it(file: Path = CLOCKSOURCE) -> bool:
-    """Whether this host's own clock is made from the counter."""
+    """Tell whether this host's own clock is driven by the counter."""
     try:
         return file.read_text("ascii").strip() in BY_COUNTER
     except OSError:
@@ -55,7 +57,7 @@ def host_trusts_it(file: Path = CLOCKSOURCE) -> bool:
 
 
 def _pair(read: ctypes._CFunctionType) -> tuple[int, int]:
-    """Counter and clock read together: of a few tries the one between whose clock readings the least time lies."""
+    """Read counter and clock together several times, and keep the try with the least time between clock readings."""
     best: tuple[int, int, int] | None = None
     for _ in range(16):
         before = time.clock_gettime_ns(time.CLOCK_MONOTONIC)

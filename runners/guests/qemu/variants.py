@@ -1,12 +1,12 @@
-"""Variants of a guest: what can be configured otherwise, one word each, joined by ``+``.
+"""Parse the variants of QEMU guests: words for what differs from the profile, joined by ``+``.
 
-``qemu-microvm:pin+cache=none+net=user``. The order of the words does not matter; a variant is always named in the
-order of :data:`WORDS`, so that one configuration is one series. What is not named is as the profile has it.
+``qemu-microvm:pin+cache=none+net=user``. The words may come in any order; a variant is always named in the order of
+:data:`WORDS`, so that one configuration is one series.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from tare.runners.errors import TareError
 from tare.runners.guests.qemu.profiles import PREFIX, PROFILES
@@ -22,51 +22,43 @@ MOST_CPUS = 64
 
 
 class BadVariant(TareError):
-    """A variant that does not exist, or whose words contradict each other; the text says what there is."""
+    """A variant that does not exist, or whose words contradict each other; the message lists the words."""
 
 
-class Word(NamedTuple):
-    """One thing that can be said in a variant."""
-
-    values: tuple[str, ...]
-    """Those that may stand behind ``=``; none: the word stands alone."""
-    meaning: str
-
-
-WORDS = {
-    "plain": Word((), "QEMU's defaults and a compressed kernel, as most people start it"),
-    "cpus": Word(("N",), "so many vCPUs"),
-    "pin": Word((), "each vCPU on a host CPU of its own"),
-    "cpu": Word(("host", "max", "default"), "CPU model"),
-    "hugetlb": Word((), "memory in huge pages set aside by the host"),
-    "prealloc": Word((), "memory allocated before the start"),
-    "balloon": Word((), "balloon with free-page reporting"),
-    "cache": Word(("none", "writethrough"), "disks past the host's page cache, or each write flushed"),
-    "aio": Word(("io_uring", "native"), "how QEMU does its disk I/O, instead of by threads"),
-    "iothread": Word((), "a thread of its own for the scratch disk"),
-    "console": Word(("all", "none"), "all kernel messages on the serial port, or no such port"),
-    "net": Word(("user", "passt", "tap", "vhost"), "a network card, by this back end"),
+WORDS: dict[str, tuple[str, ...]] = {
+    "plain": (),
+    "cpus": ("N",),
+    "pin": (),
+    "cpu": ("host", "max", "default"),
+    "hugetlb": (),
+    "prealloc": (),
+    "balloon": (),
+    "cache": ("none", "writethrough"),
+    "aio": ("io_uring", "native"),
+    "iothread": (),
+    "console": ("all", "none"),
+    "net": ("user", "passt", "tap", "vhost"),
 }
-"""Field of :class:`GuestVariant` → how it is said."""
+"""Field of :class:`GuestVariant` → values allowed behind ``=``; none: the word stands alone."""
 
 
 def parse(text: str) -> GuestVariant:
-    """Read ``pin+cache=none``; an empty text is the profile as it is.
+    """Parse ``pin+cache=none``; an empty text is the plain profile.
 
     Raises:
-        BadVariant: a word is unknown or said twice, its value is none of its own, or two contradict each other.
+        BadVariant: a word is unknown or repeated, its value is not allowed, or two words contradict each other.
     """
     said: dict[str, Any] = {}
     for part in text.split("+") if text else ():
         name, equals, value = part.partition("=")
-        word = WORDS.get(name)
-        if word is None:
-            raise BadVariant(f"{name!r} is none of {spell()}")
+        allowed = WORDS.get(name)
+        if allowed is None:
+            raise BadVariant(f"{name!r} is none of {', '.join(map(_spelled, WORDS))}")
         if name in said:
             raise BadVariant(f"{name} is said twice")
-        if bool(equals) != bool(word.values):
-            raise BadVariant(f"{name} {'stands alone' if equals else f'needs a value: {_one(name)}'}")
-        said[name] = _value(name, word, value)
+        if bool(equals) != bool(allowed):
+            raise BadVariant(f"{name} {'stands alone' if equals else f'needs a value: {_spelled(name)}'}")
+        said[name] = _value(name, value)
     variant = GuestVariant(**said)
     for contradicts, why in _CONTRADICTIONS:
         if contradicts(variant):
@@ -74,15 +66,15 @@ def parse(text: str) -> GuestVariant:
     return variant
 
 
-def _value(name: str, word: Word, value: str) -> object:
-    if not word.values:
+def _value(name: str, value: str) -> object:
+    if not WORDS[name]:
         return True
     if name == "cpus":
         if not value.isdecimal() or not 1 <= int(value) <= MOST_CPUS:
             raise BadVariant(f"cpus={value}: a number from 1 to {MOST_CPUS}")
         return int(value)
-    if value not in word.values:
-        raise BadVariant(f"{name}={value} is none of {_one(name)}")
+    if value not in WORDS[name]:
+        raise BadVariant(f"{name}={value} is none of {_spelled(name)}")
     return value
 
 
@@ -95,10 +87,10 @@ _CONTRADICTIONS: tuple[tuple[Callable[[GuestVariant], bool], str], ...] = (
 
 
 def parse_for(profile: Profile, text: str) -> GuestVariant:
-    """As :func:`parse`, and refuses what the profile cannot be.
+    """Parse a variant and refuse what the profile does not support.
 
     Raises:
-        BadVariant: see there.
+        BadVariant: see :func:`parse`; or the profile does not support it.
     """
     variant = parse(text)
     if profile.start != "direct" and variant.plain:
@@ -106,7 +98,7 @@ def parse_for(profile: Profile, text: str) -> GuestVariant:
     if profile.start == "restored" and (variant.hugetlb or variant.prealloc):
         raise BadVariant("a restored guest's memory is the snapshot's file: neither hugetlb nor prealloc")
     if profile.start == "restored" and variant.net in {"tap", "vhost"}:
-        raise BadVariant("restored guests all have one address, so they cannot share a bridge: take net=user")
+        raise BadVariant("restored guests all have one address, so they cannot share a bridge: use net=user")
     return variant
 
 
@@ -132,11 +124,6 @@ VARIANTS = QemuVariants()
 """Variants of every QEMU runner."""
 
 
-def spell() -> str:
-    """All words, for people."""
-    return ", ".join(_one(name) for name in WORDS)
-
-
-def _one(name: str) -> str:
-    values = "|".join(WORDS[name].values)
+def _spelled(name: str) -> str:
+    values = "|".join(WORDS[name])
     return f"{name}={values}" if values else name

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tare.runners.guests.kvm import child, code, floor
+from tare.runners.guests.kvm import baseline, child, code
 
 CALLS = {
     value: name for name, value in vars(child).items() if name.startswith("KVM_") and isinstance(value, int)
@@ -72,7 +72,7 @@ class Kernel:
             for fd in self.fds:
                 os.close(fd)
         facts = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-        return facts, floor.decide(facts, nested=False, architecture="x86_64")
+        return facts, baseline.decide(facts, nested=False, architecture="x86_64")
 
 
 @pytest.fixture(autouse=True)
@@ -85,7 +85,7 @@ def quick(monkeypatch):
 def test_what_the_made_up_kvm_does_is_enough(monkeypatch, capsys):
     facts, found = Kernel(monkeypatch).measured(capsys)
     assert facts[-1] == {"done": True}
-    assert {fact["step"] for fact in facts if "seconds" in fact} == set(floor.FIGURES)
+    assert {fact["step"] for fact in facts if "seconds" in fact} == set(baseline.FIGURES)
     assert found.oddities == ()
     assert found.samples["exit_out"].n == child.BATCHES
 

@@ -1,7 +1,7 @@
 import pytest
 
 from support.guests import guest_settings
-from tare.runners.guests.kvm.floor import decide
+from tare.runners.guests.kvm.baseline import decide
 from tare.runners.guests.options import BadOption, check
 from tare.runners.guests.qemu.accelerator import choose
 from tare.runners.settings import GuestSettings

@@ -47,7 +47,7 @@ def test_what_is_wrong_is_said(text, why):
 
 
 WORD = st.sampled_from(
-    [f"{name}={value}" if value else name for name, word in WORDS.items() for value in word.values or ("",)]
+    [f"{name}={value}" if value else name for name, allowed in WORDS.items() for value in allowed or ("",)]
 ).map(lambda word: word.replace("=N", "=3"))
 
 

@@ -1,8 +1,8 @@
 """Measure the KVM baseline cost with the micro guest, and decide whether ordinary kernels can run under KVM here.
 
-``/dev/kvm`` existing, opening, even creating VMs is not KVM working: a host that is itself a guest of a
-software KVM runs guest *user* mode natively and emulates every guest *kernel* instruction. Ordinary kernels
-take minutes there or meet an instruction the emulator lacks. So the loops decide, not the device.
+That ``/dev/kvm`` exists, opens and even creates VMs does not mean that KVM works: a host that is itself a guest of a
+software KVM runs guest *user* mode natively but emulates every guest *kernel* instruction. Ordinary kernels take
+minutes there, or fail at an instruction that the emulator lacks. So the loops decide, not the device.
 """
 
 from __future__ import annotations
@@ -21,19 +21,20 @@ from msgspec.structs import replace
 
 from tare.results.environment import KvmBaseline, KvmSpread
 from tare.runners.guests.kvm import code
+from tare.runners.provision.arch import X86_64
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 DEVICE = "/dev/kvm"
 TIMEOUT_SECONDS = 1.8
-"""Hard: the child is killed then. With the start of the child it keeps the decision below two seconds."""
+"""Time after which the child is killed. With the child's start the decision takes less than two seconds."""
 KILL_SECONDS = 0.2
-"""How long to wait for a killed child. One that is stuck in the kernel is left to it, and that is reported."""
+"""Longest wait for a killed child. One that is stuck in the kernel is left behind, and that is reported."""
 KERNEL_MODE_LIMIT = 20.0
-"""Kernel-mode loop over user-mode loop. Hardware gives 1.0; emulation some 2,000 to 6,000."""
+"""Highest ratio of the kernel-mode loop to the user-mode loop. Hardware gives 1.0, emulation about 2,000 to 6,000."""
 USER_MODE_LIMIT = 5.0
-"""User-mode loop over the same loop on the host. Hardware gives 1.0, with steal up to 2."""
+"""Highest ratio of the user-mode loop to the same loop on the host. Hardware gives 1.0, with steal up to 2."""
 
 
 def as_json(baseline: KvmBaseline) -> dict[str, Any]:
@@ -62,7 +63,7 @@ FIGURES = {
     "page_second_touch": "second touch of a page",
     "ioctl": "an ioctl that enters no guest",
 }
-"""Figure → what it is, once."""
+"""Figure → its description, for `tare doctor` and reports."""
 
 
 ERRNOS = {
@@ -98,7 +99,7 @@ ERRNOS = {
     "ENOSYS": ("KVM is not implemented here", "use the accelerator tcg"),
     "EIO": ("KVM could not start the virtual processor", "look at the kernel's log"),
 }
-"""errno → (what it means here, what to do)."""
+"""errno → (its meaning here, remedy)."""
 
 
 def _errno_floor(base: KvmBaseline, facts: Mapping[str, object]) -> KvmBaseline:
@@ -110,11 +111,17 @@ def _errno_floor(base: KvmBaseline, facts: Mapping[str, object]) -> KvmBaseline:
 def decide(
     facts: Iterable[Mapping[str, object]], *, nested: bool, architecture: str, ended: str = ""
 ) -> KvmBaseline:
-    """The rule, as a pure function of the child's lines. ``ended``: how the child ended, if not well.
+    """Apply the rule to the child's facts. A pure function.
 
-    Usable is: every step of the set-up worked; the first exit was the expected one; the loop takes in guest
-    user mode at most :data:`USER_MODE_LIMIT` × what it takes on the host, and in guest kernel mode at
-    most :data:`KERNEL_MODE_LIMIT` × what it takes in guest user mode.
+    KVM is usable if every step of the set-up worked, the first exit was the expected one, and the loop takes in guest
+    user mode at most :data:`USER_MODE_LIMIT` times as long as on the host, and in guest kernel mode at most
+    :data:`KERNEL_MODE_LIMIT` times as long as in guest user mode.
+
+    Args:
+        facts: the lines of the child.
+        nested: this host is itself a guest.
+        architecture: machine name as uname(2) has it.
+        ended: how the child ended; empty: well.
     """
     figures: dict[str, float | None] = {f"{name}_seconds": None for name in FIGURES}
     samples: dict[str, KvmSpread] = {}
@@ -148,7 +155,7 @@ def decide(
         return _errno_floor(base, failed)
     if api is not None and api != 12:
         return replace(base, reason=f"KVM speaks API version {api}, not 12", remedy="use the accelerator tcg")
-    if architecture not in {"x86_64", "AMD64"} and done:
+    if architecture != X86_64.machine and done:
         return replace(base, usable=True, reason=f"a VM can be created; not measured on {architecture}")
     if not done:
         return replace(
@@ -172,7 +179,7 @@ def _last_step(figures: Mapping[str, float | None]) -> str:
 
 
 def _judge_loops(base: KvmBaseline, user: float, kernel: float, host: float | None) -> KvmBaseline:
-    """The verdict where everything could be measured."""
+    """Judge by the loops, if everything could be measured."""
     ratio = kernel / user
     if ratio > KERNEL_MODE_LIMIT:
         reason = (
@@ -206,7 +213,7 @@ def is_nested(cpuinfo: str) -> bool:
 
 
 def _parse(text: str) -> list[dict[str, object]]:
-    """The child's lines; a last one cut short by a kill is left out."""
+    """Parse the child's lines, except for a last one that a kill cut short."""
     facts = []
     for line in text.splitlines():
         try:
@@ -217,7 +224,7 @@ def _parse(text: str) -> list[dict[str, object]]:
 
 
 def measure(timeout: float = TIMEOUT_SECONDS, device: str = DEVICE) -> KvmBaseline:
-    """Run the micro guest in a child process and judge. Never raises, never takes much longer than ``timeout``."""
+    """Run the micro guest in a child process and judge it. Never raises, never takes much longer than ``timeout``."""
     page, offsets = code.page()
     request = {
         "code": page.hex(),
@@ -266,5 +273,5 @@ def measure(timeout: float = TIMEOUT_SECONDS, device: str = DEVICE) -> KvmBaseli
 
 @lru_cache(maxsize=4)
 def probe_kvm(timeout: float = TIMEOUT_SECONDS) -> KvmBaseline:
-    """:func:`measure`, once per process."""
+    """Call :func:`measure` once per process, and keep its result."""
     return measure(timeout)

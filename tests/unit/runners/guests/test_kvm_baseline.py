@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tare.runners.guests.kvm import floor
+from tare.runners.guests.kvm import baseline
 
 STEPS = ("open", "create_vm", "memory_slot", "create_vcpu", "first_exit", "exit_out")
 
@@ -21,14 +21,14 @@ def lines(*, user=4e-10, kernel=4e-10, host=4e-10, done=True):
 
 
 def decide(facts, **named):
-    return floor.decide(facts, **{"nested": False, "architecture": "x86_64"} | named)
+    return baseline.decide(facts, **{"nested": False, "architecture": "x86_64"} | named)
 
 
 def test_hardware_is_usable():
     found = decide(lines(kernel=4.1e-10))
     assert found.usable
     assert found.accelerated
-    assert floor.as_json(found)["exit_out_seconds"] == 1e-5
+    assert baseline.as_json(found)["exit_out_seconds"] == 1e-5
 
 
 def test_emulated_kernel_mode_is_named_and_not_usable():
@@ -57,7 +57,7 @@ def test_host_that_refuses_executable_memory_is_judged_by_the_guest_alone():
     assert found.accelerated is None
 
 
-@pytest.mark.parametrize("name", floor.ERRNOS)
+@pytest.mark.parametrize("name", baseline.ERRNOS)
 def test_every_errno_has_an_explanation_and_a_remedy(name):
     found = decide([{"failed": "open", "errno": name}])
     assert not found.usable
@@ -104,14 +104,14 @@ def test_other_architecture_is_not_measured():
 
 
 def test_hypervisor_bit():
-    assert floor.is_nested("processor\t: 0\nflags\t\t: fpu hypervisor sse\n")
-    assert not floor.is_nested("model name\t: hypervisor\nflags\t\t: fpu sse\n")
+    assert baseline.is_nested("processor\t: 0\nflags\t\t: fpu hypervisor sse\n")
+    assert not baseline.is_nested("model name\t: hypervisor\nflags\t\t: fpu sse\n")
 
 
 facts = st.fixed_dictionaries(
     {},
     optional={
-        "step": st.sampled_from(list(floor.FIGURES)),
+        "step": st.sampled_from(list(baseline.FIGURES)),
         "seconds": st.floats(0, 10),
         "errno": st.sampled_from(["EINVAL", "EIO"]),
         "api_version": st.integers(0, 20),
@@ -124,24 +124,24 @@ facts = st.fixed_dictionaries(
 def test_any_lines_give_a_floor_with_a_reason(some):
     found = decide(some)
     assert found.reason
-    json.dumps(floor.as_json(found))
+    json.dumps(baseline.as_json(found))
 
 
 def test_child_that_hangs_is_killed_and_told(tmp_path, monkeypatch):
     child = tmp_path / "child.py"
     child.write_text("import time\nprint('{\"api_version\": 12}', flush=True)\ntime.sleep(60)\n")
-    monkeypatch.setattr(floor, "__file__", str(tmp_path / "floor.py"))
-    found = floor.measure(timeout=0.3)
+    monkeypatch.setattr(baseline, "__file__", str(tmp_path / "baseline.py"))
+    found = baseline.measure(timeout=0.3)
     assert not found.usable
     assert "still running after 0.3 s" in found.reason
 
 
 def test_child_that_dies_or_cannot_start_is_told(tmp_path, monkeypatch):
     (tmp_path / "child.py").write_text("raise SystemExit(7)\n")
-    monkeypatch.setattr(floor, "__file__", str(tmp_path / "floor.py"))
-    assert "status 7" in floor.measure().reason
+    monkeypatch.setattr(baseline, "__file__", str(tmp_path / "baseline.py"))
+    assert "status 7" in baseline.measure().reason
     monkeypatch.setattr(sys, "executable", "/nonexistent/python")
-    assert "could not be started" in floor.measure().reason
+    assert "could not be started" in baseline.measure().reason
 
 
 def test_how_often_a_figure_was_taken_and_between_what_it_lies_is_kept():
@@ -149,6 +149,6 @@ def test_how_often_a_figure_was_taken_and_between_what_it_lies_is_kept():
         {"step": "exit_out", "seconds": 2e-6, "n": 100, "low": 1e-6, "high": 3e-6},
         {"step": "open", "seconds": 1e-5},
     ]
-    found = floor.as_json(floor.decide(facts, nested=False, architecture="x86_64"))
+    found = baseline.as_json(baseline.decide(facts, nested=False, architecture="x86_64"))
     assert found["samples"] == {"exit_out": {"n": 100, "low_seconds": 1e-6, "high_seconds": 3e-6}}
     assert found["exit_out_seconds"] == 2e-6
