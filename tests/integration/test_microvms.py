@@ -34,8 +34,8 @@ REQUESTS = {
 
 @pytest.fixture(autouse=True)
 def kvm(monkeypatch):
-    floor = SimpleNamespace(usable=True, reason="KVM is pretended", remedy="", figures={})
-    monkeypatch.setattr(module, "probe_kvm", lambda: floor)
+    baseline = SimpleNamespace(usable=True, reason="KVM is pretended", remedy="", figures={})
+    monkeypatch.setattr(module, "probe_kvm", lambda: baseline)
 
 
 @contextlib.contextmanager
@@ -49,9 +49,10 @@ def stood_in(name, tmp_path, *more):
     vmm = VMMS[name.removesuffix("-restored")]
     binary = tmp_path / vmm.name
     told = ("--kind", vmm.name, "--agent", str(agent), "--record", str(record), *more)
-    # The stand-in imports from `support`; runners give what they launch an environment of its own.
-    words = f"PYTHONPATH={STAND_IN.parents[1]} exec {sys.executable} {STAND_IN} {' '.join(told)}"
-    binary.write_text(f'#!/bin/sh\n{words} "$@"\n')
+    path = os.pathsep.join(filter(None, sys.path))  # the launcher passes no environment of ours on
+    binary.write_text(
+        f'#!/bin/sh\nPYTHONPATH={path} exec {sys.executable} {STAND_IN} {" ".join(told)} "$@"\n'
+    )
     binary.chmod(0o755)
     run = f"mvm-{os.getpid()}-{uuid.uuid4().hex[:6]}"
     with run_context(run) as (context, image):
@@ -165,7 +166,7 @@ def test_without_binary_or_kvm_it_is_skipped_with_the_reason(name, tmp_path, mon
     assert name in probe.remedy
     (tmp_path / name).write_text("#!/bin/sh\n")
     (tmp_path / name).chmod(0o755)
-    floor = SimpleNamespace(usable=False, reason="there is no /dev/kvm", remedy="get one", figures={})
-    monkeypatch.setattr(module, "probe_kvm", lambda: floor)
+    baseline = SimpleNamespace(usable=False, reason="there is no /dev/kvm", remedy="get one", figures={})
+    monkeypatch.setattr(module, "probe_kvm", lambda: baseline)
     probe = MicroVmRunner(None, None, GuestSettings(), name=name).probe()
     assert "needs KVM, and there is no /dev/kvm" in probe.reason

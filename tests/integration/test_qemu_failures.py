@@ -9,6 +9,7 @@ from support.guests import FLOOD, HANG, TRIPLE_FAULT, guest_runner, toy_kernel
 from tare.runners.errors import PlaceFailure
 from tare.runners.guests.kvm.baseline import probe_kvm
 from tare.runners.model import Job, Limits
+from tare.runners.settings import GuestSettings
 
 pytestmark = pytest.mark.integration
 
@@ -104,7 +105,7 @@ def test_accelerator_asked_for_by_name_is_used_or_fails(tmp_path):
 
     with Launcher.start(default_cache()) as launcher:
         context = RunContext("accel", tmp_path, default_cache(), launcher)
-        runner = QemuRunner(context, Provision(default_cache()), {"guest.accel": "kvm"})
+        runner = QemuRunner(context, Provision(default_cache()), GuestSettings(accel="kvm"))
         probe = runner.probe()
     floor = probe_kvm()
     assert probe.ok is (floor.figures["create_vcpu_seconds"] is not None)

@@ -204,7 +204,7 @@ class QemuRunner:
         cpu = self._variant.cpu or self._options.cpu
         if self.accelerator == "tcg" and cpu.partition(",")[0] == "host":
             raise Missing(
-                "The CPU model 'host' needs KVM.",
+                "The CPU model 'host' is the host's own, which only KVM can give to a guest.",
                 "Use cpu=max, or see `tare doctor` for why KVM is not used.",
             )
         available = len(os.sched_getaffinity(0))
