@@ -1,4 +1,4 @@
-"""Deploying without an engine: what is moved, what is not, and what the report makes of it."""
+"""Deploying without an engine: what is moved and what is not."""
 
 import gzip
 import io
@@ -10,8 +10,6 @@ import pytest
 from tare.bench.experiments.delivery import CACHED, EMPTY, Shelf, blob, sizes
 from tare.bench.experiments.deploy import DEPLOYS
 from tare.bench.measurable import Terms, Unsuitable
-from tare.reports.content.sections import deploy as section
-from tare.results.record import Metric, Trial
 from tare.runners.errors import TareError
 from tare.runners.fake import FakeRunner
 from tare.runners.host import residency
@@ -131,21 +129,3 @@ def test_runners_that_are_deployed_to(name):
 
 def test_deploys_are_long_and_must_be_asked_for():
     assert all(each.opt_in for each in DEPLOYS)
-
-
-def trial(number, total, size):
-    metrics = tuple(
-        Metric(name=f"deploy.layers-empty.{name}", value=value, unit=unit, direction="lower")
-        for name, value, unit in (
-            ("total", total, "s"),
-            ("compressed", size, "bytes"),
-            ("moved", 2 * size, "bytes"),
-        )
-    )
-    return Trial(run="r", number=number, workload="deploy-static", family="deploy", runner="namespaces",
-                 accelerator="none", block=number, outcome="ok", metrics=metrics)  # fmt: skip
-
-
-def test_what_a_network_would_add_is_division():
-    found = section.metrics([trial(0, 1.0, 1_250_000), trial(1, 2.0, 12_500_000)])
-    assert section.computed(found, "layers-empty", 100e6) == pytest.approx([1.1, 3.0])

@@ -1,23 +1,13 @@
-"""`scale-N`: N threads against one, from the experiment to the page."""
+"""`scale-N`: N threads against one."""
 
-from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
-from support.synthetic import make_input
 from tare.bench.experiments.base import Lab
 from tare.bench.experiments.scaling import COUNTS, SCALES, Scale
 from tare.bench.measurable import CrowdSettings, Terms, Unsuitable
-from tare.reports.content.page import Page
-from tare.reports.content.sections import scaling as section
-from tare.reports.plots import scaling as plot
-from tare.reports.plots import style
-from tare.reports.summaries import scaling
-from tare.reports.summaries.run import Summary
-from tare.reports.text.words import words
-from tare.results.details import ScalingDetails
-from tare.results.record import Metric, Trial
+from tare.results.record import Metric
 from tare.runners.fake import FakeRunner
 from tare.runners.model import Limits
 
@@ -93,44 +83,3 @@ def test_a_variants_vcpus_are_what_counts_if_they_are_known(rates, monkeypatch, 
     else:
         with pytest.raises(Unsuitable, match="the 1 CPU that"):
             by_count(2).perform(lab(runner))
-
-
-def trial(number: int, runner: str, count: int, rate: float, speedup: float) -> Trial:
-    values = (("scaling.rate", rate, "ops/s"), ("scaling.speedup", speedup, "ratio"))
-    metrics = tuple(
-        Metric(name=name, value=value, unit=unit, direction="higher", primary=name == "scaling.rate")
-        for name, value, unit in values
-    )
-    return Trial(
-        run="r", number=number, workload=f"scale-{count}", family="scaling", runner=runner, block=number,
-        accelerator="none", outcome="ok", metrics=metrics, details=ScalingDetails(threads=count),
-    )  # fmt: skip
-
-
-TRIALS = (
-    trial(0, "qemu-q35", 2, 120.0, 1.2),
-    trial(1, "qemu-q35", 2, 140.0, 1.4),
-    trial(2, "qemu-q35", 1, 100.0, 1.0),
-    trial(3, "bare", 1, 100.0, 1.0),
-    trial(4, "bare", 2, 198.0, 1.98),
-)
-
-
-def test_speed_ups_are_medians_in_the_order_of_threads():
-    summary = Summary(replace(make_input(blocks=2), trials=TRIALS))
-    found = scaling.thread_scaling(summary)
-    assert list(found) == ["bare", "qemu-q35"]
-    assert [(p.count, p.speedup) for p in found["qemu-q35"]] == [(1, 1.0), (2, pytest.approx(1.3))]
-    assert found["bare"][1].efficiency == pytest.approx(0.99)
-
-
-def test_the_page_has_figure_and_table():
-    given = make_input(blocks=2)
-    summary = Summary(replace(given, trials=(*given.trials, *TRIALS)))
-    with style.styled():
-        assert plot.draw(summary, words("en")) is not None
-    made = section.section(Page(summary, words("en")))
-    assert made is not None
-    table = made.body[-1]
-    assert [row[4].text for row in table.rows] == ["1.00", "1.98", "1.00", "1.30"]
-    assert section.section(Page(Summary(given), words("ko"))) is None

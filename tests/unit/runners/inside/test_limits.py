@@ -1,4 +1,4 @@
-"""Limits seen from inside: what the program says, what is kept of it, and what the report makes of deviations."""
+"""Limits seen from inside: what the program says, what is kept of it, and the deviations."""
 
 import dataclasses
 
@@ -7,13 +7,6 @@ import pytest
 from msgspec.structs import replace
 
 from support.results_making import manifest
-from support.synthetic import make_input
-from tare.reports.content.page import Page
-from tare.reports.content.sections import limits as section
-from tare.reports.content.sections import notes
-from tare.reports.model import LANGUAGES
-from tare.reports.summaries.run import Summary
-from tare.reports.text.words import words
 from tare.results.environment import (
     CpuProbe,
     IoProbe,
@@ -144,27 +137,3 @@ def test_a_record_that_does_not_say_what_was_given_has_no_deviations():
         about = manifest(context=strange, limits={"bare": replace(GOOD, cpus=(0, 1))})
         assert found_limits.asked(about) is None
         assert found_limits.differences(about) == []
-
-
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_the_report_has_the_table_and_the_notes(language):
-    given = make_input()
-    about = msgspec.structs.replace(
-        given.manifest,
-        context={"limits": msgspec.to_builtins(ASKED)},
-        limits={
-            "bare": GOOD,
-            "namespaces": replace(GOOD, pids=PidsProbe(end="held", asked=512, reached=528)),
-        },
-    )
-    page = Page(Summary(make_input().__class__(about, given.trials, given.comparisons)), words(language))
-    made = section.section(page)
-    (table,) = [node for node in made.body if hasattr(node, "rows")]
-    assert [row[0].text for row in table.rows] == ["bare", "namespaces"]
-    assert table.rows[1][5].kind == "worse"
-    said = notes.section(page).body[-1]
-    assert said.items[0].text.endswith("(namespaces)")
-
-
-def test_without_a_look_there_is_no_section():
-    assert section.section(Page(Summary(make_input()), words("en"))) is None
