@@ -87,7 +87,8 @@ def compare_stored(
     # An imported run does not say which metrics are primary, so all of them are judged.
     imported = any(run.manifest.mode == "imported" for run in runs)
     gated = rules.gate(compared.comparisons, primary_only=not imported)
-    return GateReport(before, after, compared, gated, remarks)
+    missing = tuple(one for one in compared.missing if imported or one.primary)
+    return GateReport(before, after, compared, gated, remarks, missing)
 
 
 def _label(run: Run) -> str:

@@ -5,6 +5,7 @@ Nothing heavy is imported at top level: this module is loaded while something is
 
 from __future__ import annotations
 
+import re
 import sys
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -13,8 +14,10 @@ from typing import TYPE_CHECKING
 from tare.bench.errors import Exit
 from tare.reports.text.printable import printable
 from tare.results.storage.load import load_run
+from tare.runners.registry import LADDER, check
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from tare.bench.campaign.run import Measured
@@ -34,14 +37,16 @@ class Finished:
     summary: str
     """Summary for standard output, with colours if that is a terminal; empty without a report."""
     interrupted: bool = False
+    unmeasured: tuple[str, ...] = ()
+    """Runners asked for by name under which everything was skipped; empty with ``--skip-missing``."""
 
     @property
     def exit_code(self) -> Exit:
-        """Return 130 if the run was interrupted, 4 if any trial is not ok (skips do not count), else 0."""
+        """Return 130 if the run was interrupted, 4 if a trial failed or a runner is unmeasured, else 0."""
         if self.interrupted:
             return Exit.INTERRUPTED
         bad = any(trial.outcome not in {"ok", "skipped"} for trial in self.trials)
-        return Exit.SOME_FAILED if bad else Exit.OK
+        return Exit.SOME_FAILED if bad or self.unmeasured else Exit.OK
 
     def as_json(self) -> dict[str, object]:
         """Return paths and the number of trials by outcome, in JSON's types."""
@@ -51,6 +56,7 @@ class Finished:
             "report": str(self.report) if self.report else None,
             "outcomes": dict(Counter(trial.outcome for trial in self.trials)),
             "interrupted": self.interrupted,
+            "unmeasured": list(self.unmeasured),
         }
 
     def closing_lines(self) -> list[str]:
@@ -65,7 +71,10 @@ class Finished:
 def conclude(request: Request, measured: Measured, progress: Progress) -> Finished:
     """Compare the runners and write the report (step 6), unless the run was interrupted or no report is wanted."""
     trials = tuple(load_run(measured.run_dir).trials())
-    without = Finished(measured.run_dir, trials, None, "", measured.interrupted)
+    unmeasured = {} if request.skip_missing else _unmeasured(request.settings.run.runners or (), trials)
+    without = Finished(measured.run_dir, trials, None, "", measured.interrupted, tuple(unmeasured))
+    for runner, reason in unmeasured.items():
+        progress.say(f"nothing was measured under {runner}: {reason} (--skip-missing takes that for success)")
     if measured.interrupted or not request.report or not any(trial.outcome == "ok" for trial in trials):
         return without
     progress.say("writing the report")
@@ -75,3 +84,17 @@ def conclude(request: Request, measured: Measured, progress: Progress) -> Finish
     wanted = request.settings.output
     written = report_run(measured.run_dir, wanted.reports_dir, language=wanted.language, stream=sys.stdout)
     return replace(without, report=written.index, summary=written.summary)
+
+
+def _unmeasured(asked: Sequence[str], trials: Sequence[Trial]) -> dict[str, str]:
+    """Find the runners asked for by name under which every trial was skipped, each with the first reason."""
+    found = {}
+    for name in asked:
+        if name == LADDER:  # stands for whatever rungs this host offers
+            continue
+        key = check((name,))[-1]
+        own = [trial for trial in trials if re.split("[(@]", trial.runner)[0] == key]
+        if all(trial.outcome == "skipped" for trial in own):
+            reasons = (" ".join(filter(None, (trial.reason, trial.remedy))) for trial in own)
+            found[name] = next(reasons, "the run ended before its turn")
+    return found

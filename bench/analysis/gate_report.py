@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from tare.bench.errors import Exit
 from tare.reports.render import changes
 from tare.reports.text import numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tare.results.judgement.between_runs import RunsCompared
+    from tare.results.judgement.between_runs import MissingSeries, RunsCompared
     from tare.results.judgement.comparison import Comparison
     from tare.results.judgement.gate import Gate
 
@@ -32,23 +33,34 @@ class GateReport:
     remarks: tuple[str, ...] = ()
     """Qualifications that a reader needs, one sentence each."""
 
+    missing: tuple[MissingSeries, ...] = ()
+    """Judged series of the base that have no value in the head."""
+
     @property
-    def regressed(self) -> bool:
-        """Return whether a judged metric became worse by more than its threshold and the noise."""
-        return not self.gate.passed
+    def exit_code(self) -> Exit:
+        """Return 1 for a regression, 3 if nothing could be compared, 4 if something is missing or refused, else 0."""
+        if not self.gate.passed:
+            return Exit.REGRESSION
+        if not self.gate.compared:
+            return Exit.ENVIRONMENT
+        return Exit.SOME_FAILED if self.missing or self.gate.refused else Exit.OK
 
     def as_json(self) -> str:
         """Return everything as indented JSON."""
         return json.dumps(
             {
+                "exit_code": int(self.exit_code),
                 "base": self.base,
                 "head": self.head,
                 "passed": self.gate.passed,
                 "remarks": list(self.remarks),
                 "unlike": list(self.compared.unlike),
-                "missing": [key._asdict() for key in self.compared.missing],
+                "missing": [
+                    one.key._asdict() | {"primary": one.primary, "reason": one.reason} for one in self.missing
+                ],
                 "added": [key._asdict() for key in self.compared.added],
-                "comparisons": msgspec.to_builtins(self.compared.comparisons),
+                # JSON knows no NaN, which is what a comparison without a ratio has.
+                "comparisons": msgspec.json.decode(msgspec.json.encode(self.compared.comparisons)),
             },
             indent=2,
         )
@@ -66,7 +78,9 @@ class GateReport:
         return changes.junit(self._changes())
 
     def _changes(self) -> changes.Changes:
-        return changes.Changes(self.base, self.head, self.gate, self.compared.unlike, self.remarks)
+        return changes.Changes(
+            self.base, self.head, self.gate, self.missing, self.compared.unlike, self.remarks
+        )
 
     def _lines(self) -> Iterator[str]:
         yield f"{self.head} against {self.base}"
@@ -82,13 +96,18 @@ class GateReport:
             for comparison in group:
                 yield f"  {title:<10} {_row(comparison)}"
                 yield from (f"             note: {symptom.text}" for symptom in comparison.symptoms)
+        for one in self.missing:
+            yield f"  {'missing':<10} {changes.missing_title(one)}: {one.reason}"
+        if not self.gate.compared:
+            yield "  nothing could be compared"
         yield (
             f"{len(self.gate.regressions)} worse, {len(self.gate.improvements)} better, {len(self.gate.same)} same, "
             f"{len(self.gate.undecided)} undecided, {len(self.gate.refused)} refused; "
-            f"{len(self.compared.missing)} series only in the base, {len(self.compared.added)} only in the head"
+            f"{len(self.missing)} series only in the base, {len(self.compared.added)} only in the head"
         )
 
 
 def _row(comparison: Comparison) -> str:
     name = f"{comparison.workload} {comparison.metric} on {comparison.runner}"
-    return f"{name:<48} cost {numbers.cost(comparison.cost)}: {comparison.because}"
+    cost = "" if comparison.refused else f"cost {numbers.cost(comparison.cost)}: "
+    return f"{name:<48} {cost}{comparison.because}"

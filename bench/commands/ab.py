@@ -71,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise EnvironmentMissing(
             f"nothing could be compared: {'; '.join(sorted(reasons)) or 'no block holds both versions'}"
         )
-    return Exit.REGRESSION if outcome.regressed else finished.exit_code
+    return outcome.exit_code or finished.exit_code
 
 
 def _request(arguments: argparse.Namespace) -> Request:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tare.bench.commands.shared import output
-from tare.bench.errors import Exit
 from tare.bench.request import layers
 from tare.runners.errors import UsageError
 
@@ -27,7 +26,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Compare and print; exit 1 on a regression."""
+    """Compare and print; exit 1 on a regression, 4 if something could not be compared, 3 if nothing could."""
     from tare.bench.analysis.comparison import compare_stored  # noqa: PLC0415 - imports pandas
     from tare.bench.analysis.references import run_folder_of  # noqa: PLC0415
     from tare.results.judgement.between_runs import UnlikeRunsError  # noqa: PLC0415
@@ -45,4 +44,4 @@ def run(arguments: argparse.Namespace) -> int:
             "Measure both under the same conditions, or say with --allow-unlike that the difference is meant."
         ) from error
     output.write_report(outcome, arguments)
-    return Exit.REGRESSION if outcome.regressed else Exit.OK
+    return outcome.exit_code

@@ -66,6 +66,8 @@ class Request:
     """Sample the python workload with py-spy after the measuring."""
     resume: str = ""
     """Reference of the interrupted run to go on with. Empty: a new run."""
+    skip_missing: bool = False
+    """Take it for success if runners asked for by name cannot be measured here."""
     report: bool = True
     """Write the report at the end."""
     resuming: str = "tare run --resume {run}"

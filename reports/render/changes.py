@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
@@ -14,6 +15,7 @@ from tare.reports.text import numbers
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tare.results.judgement.between_runs import MissingSeries
     from tare.results.judgement.comparison import Comparison
     from tare.results.judgement.gate import Gate
 
@@ -27,6 +29,8 @@ class Changes:
     base: str
     head: str
     gate: Gate
+    missing: tuple[MissingSeries, ...] = ()
+    """Series judged in the base that have no value in the head."""
     unlike: tuple[str, ...] = ()
     """Context in which the two differ, as ``field: base → head``."""
     remarks: tuple[str, ...] = ()
@@ -36,7 +40,7 @@ class Changes:
 def markdown(changes: Changes) -> str:
     """Render GitHub-flavoured Markdown: the verdict, differences of context, and a table, regressions first."""
     gate = changes.gate
-    failed = f"**{len(gate.regressions)} regressed.**" if gate.regressions else "**No regression found.**"
+    failed = _headline(changes)
     lines = [f"## {escape(changes.head)} against {escape(changes.base)}", ""]
     lines += [f"{failed} {', '.join(f'{len(getattr(gate, name))} {name}' for name in _GROUPS)}.", ""]
     if changes.unlike:
@@ -44,6 +48,13 @@ def markdown(changes: Changes) -> str:
             "> [!WARNING]",
             "> **The two are not alike.**",
             *(f"> - {escape(t)}" for t in changes.unlike),
+            "",
+        ]
+    if changes.missing:
+        lines += [
+            "> [!WARNING]",
+            "> **Not compared, since the head has no value:**",
+            *(f"> - {escape(missing_title(one))}: {escape(one.reason)}" for one in changes.missing),
             "",
         ]
     lines += [line for remark in changes.remarks for line in (escape(remark), "")]
@@ -54,6 +65,25 @@ def markdown(changes: Changes) -> str:
     return "\n".join(lines)
 
 
+def _headline(changes: Changes) -> str:
+    """Say first what stops a change, and never that nothing was found where nothing could be compared."""
+    gate = changes.gate
+    if gate.regressions:
+        return f"**{len(gate.regressions)} regressed.**"
+    if not gate.compared:
+        return "**Nothing could be compared.**"
+    if changes.missing or gate.refused:
+        return "**No regression found in what could be compared, which is not all.**"
+    return "**No regression found.**"
+
+
+def missing_title(one: MissingSeries) -> str:
+    """Name a series that has no value: workload, parameters, metric and runner."""
+    return (
+        f"{case_title(one.key.workload, json.loads(one.key.parameters))} {one.key.metric} on {one.key.runner}"
+    )
+
+
 def _rows(gate: Gate) -> Iterator[str]:
     for name in _GROUPS:
         for c in getattr(gate, name):
@@ -62,7 +92,7 @@ def _rows(gate: Gate) -> Iterator[str]:
                 case_title(c.workload, c.parameters),
                 c.metric,
                 c.runner,
-                numbers.estimate(c.base_value, c.unit),
+                numbers.estimate(c.base_value, c.base_unit or c.unit),
                 numbers.estimate(c.subject_value, c.unit),
                 numbers.cost(c.cost),
                 "; ".join((c.because, *c.notes)),
@@ -82,6 +112,13 @@ def junit(changes: Changes) -> bytes:
             if suite is None:
                 suite = suites[title] = ET.SubElement(root, "testsuite", name=text(title))
             _case(suite, title, c)
+    for one in changes.missing:
+        title = case_title(one.key.workload, json.loads(one.key.parameters))
+        if title not in suites:
+            suites[title] = ET.SubElement(root, "testsuite", name=text(title))
+        name = f"{one.key.metric} on {one.key.runner}"
+        case = ET.SubElement(suites[title], "testcase", classname=text(title), name=text(name), time="0")
+        ET.SubElement(case, "error", message=text(one.reason), type="missing").text = text(one.reason)
     for suite in suites.values():
         counted(suite)
     return serialised(root)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from tare.results.errors import ResultError
 from tare.results.judgement.fairness import count_left_out, reason_to_refuse, run_differences
@@ -46,12 +46,21 @@ class UnlikeRunsError(ResultError):
         self.fields = fields
 
 
+class MissingSeries(NamedTuple):
+    """A series that was judged in the base and has no good value in the head."""
+
+    key: SeriesKey
+    primary: bool
+    reason: str
+    """Why there is no value: how many trials of the head failed, or that there is no such series."""
+
+
 @dataclass(frozen=True, slots=True)
 class RunsCompared:
     """Result of comparing two runs."""
 
     comparisons: list[Comparison]
-    missing: tuple[SeriesKey, ...]
+    missing: tuple[MissingSeries, ...]
     """Judged series that only the base has good values for."""
     added: tuple[SeriesKey, ...]
     """Judged series that only the head has good values for."""
@@ -103,7 +112,14 @@ def compare_runs(
             comparison = refused(comparison, why_not)
         found.append(comparison)
     before, after = (side.judged() for side in sides)
-    return RunsCompared(found, tuple(sorted(before - after)), tuple(sorted(after - before)), unlike)
+    missing = tuple(_missing(sides, key) for key in sorted(before - after))
+    return RunsCompared(found, missing, tuple(sorted(after - before)), unlike)
+
+
+def _missing(sides: tuple[_Side, _Side], key: SeriesKey) -> MissingSeries:
+    left = counted_out(sides[1].counts, key, "head")
+    reason = "; ".join(left) if left else "the head has no such series"
+    return MissingSeries(key, sides[0].series[key].primary, reason)
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,8 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     """Reason of the verdict, one sentence."""
     notes: tuple[str, ...] = ()
     """Fairness notes: differences in how both sides were measured, and counts of trials that were left out."""
+    base_unit: str = ""
+    """Unit of ``base_value`` where it differs from the subject's; empty where it is the same. Such pairs are refused."""
     refused: bool = False
     """No verdict was formed (``undecided``), because the two sides are unlike; ``because`` names the difference."""
     symptoms: tuple[Symptom, ...] = ()

@@ -22,6 +22,11 @@ class Gate:
     refused: tuple[Comparison, ...]
 
     @property
+    def compared(self) -> int:
+        """Count the comparisons whose two sides are alike, so that a verdict could be formed."""
+        return len(self.regressions) + len(self.improvements) + len(self.same) + len(self.undecided)
+
+    @property
     def passed(self) -> bool:
         """True if there is no regression: undecided comparisons do not stop a change."""
         return not self.regressions

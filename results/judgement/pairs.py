@@ -95,6 +95,7 @@ def compare_pair(pair: Pair, threshold: float, confidence: float, notes: tuple[s
         base=pair.label,
         subject_value=median_of(subject, confidence).mapped(float, confidence),
         base_value=median_of(pair.base, confidence).mapped(float, confidence),
+        base_unit="" if pair.base.unit == subject.unit else pair.base.unit,
         cost=_cost_estimate(cost, confidence),
         floor=None if pair.floor is None else _cost_estimate(pair.floor, confidence),
         threshold=threshold,
@@ -135,9 +136,10 @@ def _cost_estimate(ratio: LogRatio | None, confidence: float) -> Estimate:
 
 
 def refused(comparison: Comparison, why: str) -> Comparison:
-    """Withdraw the verdict of a comparison whose sides are unlike; ``why`` completes "Not compared: …"."""
+    """Withdraw verdict and cost of a comparison whose sides are unlike; ``why`` completes "Not compared: …"."""
     return msgspec.structs.replace(
         comparison,
+        cost=_cost_estimate(None, comparison.cost.confidence),
         verdict="undecided",
         because=f"Not compared: {why}.",
         refused=True,

@@ -22,6 +22,11 @@ def add_request_options(parser: argparse.ArgumentParser) -> None:
         "--rigorous", dest="mode", action="store_const", const="rigorous", help="about an hour"
     )
     parser.add_argument("--offline", action="store_true", help="use only what is there; fetch nothing")
+    parser.add_argument(
+        "--skip-missing",
+        action="store_true",
+        help="exit 0 even if a runner named by --runners could not be measured",
+    )
     parser.add_argument("--carry", action="append", type=Path, default=[], metavar="PATH",
                         help="with a command: file or folder that it needs in the image; may be repeated")  # fmt: skip
     layers.add_options(parser, "run", "limits", "crowd", "kubernetes", "guest", "output")
@@ -38,6 +43,7 @@ def request_from(arguments: argparse.Namespace) -> Request:
         settings=layers.resolve(arguments),
         mode=arguments.mode,
         offline=arguments.offline,
+        skip_missing=arguments.skip_missing,
         profile=getattr(arguments, "profile", False),
         resume=getattr(arguments, "resume", None) or "",
         command=tuple(arguments.trailing),

@@ -9,6 +9,7 @@ from tare.bench.analysis.conclusion import conclude
 from tare.bench.campaign.run import Measured
 from tare.bench.errors import Exit
 from tare.bench.request.request import Request
+from tare.bench.request.settings import RunSettings, Settings
 
 GOOD = trial(0, 1.0)
 SKIPPED = trial(1, outcome="skipped", reason="no daemon")
@@ -68,4 +69,28 @@ def test_machines_are_told_where_things_are_and_how_trials_ended(tmp_path):
         "report": str(finished.report),
         "outcomes": {"ok": 1, "skipped": 1, "failed": 1},
         "interrupted": False,
+        "unmeasured": [],
     }
+
+
+LXC = trial(1, runner="lxc", block=-1, outcome="skipped", reason="no lxc.", remedy="apt install lxc")
+
+
+@pytest.mark.parametrize(
+    ("asked", "more", "code"),
+    [
+        (("bare", "lxc"), {}, Exit.SOME_FAILED),
+        (("bare", "lxc"), {"skip_missing": True}, Exit.OK),
+        (("bare", "ladder"), {}, Exit.OK),
+        (None, {}, Exit.OK),
+    ],
+)
+def test_a_runner_asked_for_by_name_that_was_skipped_is_no_success(tmp_path, asked, more, code):
+    settings = Settings(run=RunSettings(runners=asked))
+    telling = Telling()
+    run_dir = write_run(tmp_path, (GOOD, LXC))
+    finished = conclude(Request(settings=settings, **more), Measured(run_dir, False), telling)
+    assert finished.exit_code == code
+    said = "nothing was measured under lxc: no lxc. apt install lxc"
+    assert any(said in line for line in telling.lines) == bool(code)
+    assert finished.as_json()["unmeasured"] == (["lxc"] if code else [])

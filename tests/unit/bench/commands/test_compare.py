@@ -5,6 +5,7 @@ import json
 import junitparser
 import pytest
 
+from support.paths import GOLDEN
 from support.results_making import metric, trial, write_run
 from tare.bench.__main__ import main
 
@@ -105,3 +106,72 @@ def test_a_clear_change_of_one_among_many_short_series_stands(run, tmp_path, met
     many("mb", 1.0)
     many("mh", 1.1)
     assert main(["compare", "mb", "mh", "--multiplicity", method]) == 1
+
+
+CASES = GOLDEN / "cases" / "compare"
+
+
+@pytest.fixture
+def imported(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+
+    def make(name):
+        assert main(["import", str(CASES / f"{name}.csv"), "--name", name]) in {0, 4}
+        capsys.readouterr()
+
+    make("base_us")
+    return make
+
+
+@pytest.mark.parametrize(
+    ("head", "why"),
+    [("head_fail", "15 failed trials of the head left out"), ("head_other", "the head has no such series")],
+)
+def test_a_series_without_a_value_in_the_head_is_named_everywhere_and_no_success(
+    imported, tmp_path, capsys, head, why
+):
+    imported(head)
+    code = main(["compare", "base_us", head, "--markdown", "a.md", "--junit", "a.xml"])
+    out = capsys.readouterr().out
+    assert code == 3
+    assert "missing    op wall on host" in out
+    assert "nothing could be compared" in out
+    summary = (tmp_path / "a.md").read_text()
+    assert "**Nothing could be compared.**" in summary
+    assert "op wall on host" in summary
+    assert why.split(" ", 1)[1] in summary
+    suites = junitparser.JUnitXml.fromfile("a.xml")
+    assert sum(suite.errors for suite in suites) == 1
+    main(["compare", "base_us", head, "--json"])
+    found = json.loads(capsys.readouterr().out)
+    assert [(one["workload"], one["runner"]) for one in found["missing"]] == [("op", "host")]
+    assert found["exit_code"] == 3
+
+
+def test_another_unit_is_refused_without_a_cost_and_each_value_keeps_its_own(imported, tmp_path, capsys):
+    imported("head_ms")
+    assert main(["compare", "base_us", "head_ms", "--markdown", "a.md"]) == 3
+    assert "cost" not in capsys.readouterr().out
+    (row,) = [line for line in (tmp_path / "a.md").read_text().splitlines() if line.startswith("| refused")]
+    cells = [cell.strip() for cell in row.split("|")]
+    assert "us" in cells[5]
+    assert "ms" in cells[6]
+    assert cells[7] == "–"
+    main(["compare", "base_us", "head_ms", "--json"])
+    (one,) = json.loads(capsys.readouterr().out)["comparisons"]
+    assert (one["unit"], one["base_unit"], one["cost"]["value"]) == ("ms", "us", None)
+
+
+def test_what_is_missing_beside_what_was_compared_is_no_success(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for name, workloads in (("base", ("null", "cpu")), ("head", ("null",))):
+        about = {"run": f"20261123-191748-{name}", "name": name, "status": "complete"}
+        trials = [
+            trial(i, metric(value, primary=True), run=about["run"], workload=workload)
+            for i, (workload, value) in enumerate((w, v) for w in workloads for v in VALUES)
+        ]
+        write_run(tmp_path / "results" / "runs", trials, **about)
+    assert main(["compare", "base", "head"]) == 4
+    out = capsys.readouterr().out
+    assert "missing    cpu" in out
+    assert "1 same" in out

@@ -334,7 +334,7 @@ def test_series_of_one_run_only_are_named(tmp_path):
     other = [msgspec.structs.replace(t, workload="new") for t in taken(bare=[1.0] * 12)]
     compared = compare_runs(*two_runs(tmp_path, trials=other))
     assert compared.comparisons == []
-    assert [key.workload for key in compared.missing] == ["null"]
+    assert [one.key.workload for one in compared.missing] == ["null"]
     assert [key.workload for key in compared.added] == ["new"]
 
 
