@@ -117,7 +117,7 @@ def compare_runs(
 
 
 def _missing(sides: tuple[_Side, _Side], key: SeriesKey) -> MissingSeries:
-    left = counted_out(sides[1].counts, key, "head")
+    left = trial_notes(sides[1].counts, key, "head")
     reason = "; ".join(left) if left else "the head has no such series"
     return MissingSeries(key, sides[0].series[key].primary, reason)
 
