@@ -7,19 +7,16 @@ Modules of JSON formats get the decoded document, that of tables gets text.
 from __future__ import annotations
 
 import datetime
-import gzip
 import hashlib
-import json
 import shutil
 import tempfile
-import zlib
 from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
 
 from tare.results.errors import ResultError
-from tare.results.imports import fio, hyperfine, pyperf, pytest_benchmark, tidy
+from tare.results.imports import documents, fio, hyperfine, pyperf, pytest_benchmark, tidy
 from tare.results.imports.model import Imported, ImportFault
 from tare.results.record import FORMAT_VERSION, ImportSource, Manifest
 from tare.results.storage.load import load_run
@@ -66,23 +63,31 @@ def read_file(path: Path, format_name: str = "") -> tuple[Imported, str]:
     Raises:
         ImportFault: the file cannot be read, or is not valid.
     """
-    text = _text(path)
-    where = path.name
+    return _read(documents.read_bytes(path), documents.harmless(path.name), format_name)
+
+
+def _read(data: bytes, where: str, format_name: str) -> tuple[Imported, str]:
     chosen = {one.NAME: one for one in FORMATS}.get(format_name)
     if format_name and chosen is None:
         raise ImportFault(
             f"there is no format {format_name!r}; known are {', '.join(f.NAME for f in FORMATS)}."
         )
-    if not text.strip():
-        raise ImportFault(f"{where} is empty.")
-    if chosen is tidy or (chosen is None and not _is_json(text)):
-        return _not_empty(tidy.read(text, where), where), tidy.NAME
-    document = _document(text, where)
-    chosen = chosen or next((one for one in JSON_FORMATS if one.fits(document)), None)
-    if chosen is None:
-        known = ", ".join(one.NAME for one in JSON_FORMATS)
-        raise ImportFault(f"{where} is JSON, but of no format known here ({known}). Is it the right file?")
-    return _not_empty(chosen.read(document, where), where), chosen.NAME
+    try:
+        text = documents.text_of(data, where)
+        if not text.strip():
+            raise ImportFault(f"{where} is empty.")
+        if chosen is tidy or (chosen is None and not _is_json(text)):
+            return _not_empty(tidy.read(text, where), where), tidy.NAME
+        document = documents.document_of(text, where)
+        chosen = chosen or next((one for one in JSON_FORMATS if one.fits(document)), None)
+        if chosen is None:
+            known = ", ".join(one.NAME for one in JSON_FORMATS)
+            raise ImportFault(
+                f"{where} is JSON, but of no format known here ({known}). Is it the right file?"
+            )
+        return _not_empty(chosen.read(document, where), where), chosen.NAME
+    except MemoryError:
+        raise ImportFault(f"{where} does not fit into this machine's memory.") from None
 
 
 def import_file(path: Path, results_dir: Path, *, name: str = "", format_name: str = "") -> Path:
@@ -91,11 +96,13 @@ def import_file(path: Path, results_dir: Path, *, name: str = "", format_name: s
     Raises:
         ResultError: the file is not valid, or the run cannot be written.
     """
-    imported, found = read_file(path, format_name)
+    data = documents.read_bytes(path)
+    file = documents.harmless(path.name)
+    imported, found = _read(data, file, format_name)
     manifest = Manifest(
         format=FORMAT_VERSION,
         run=new_run_id(),
-        name=name or path.name.partition(".")[0],
+        name=documents.harmless(name) or file.partition(".")[0],
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         mode="imported",
         seed=0,
@@ -106,8 +113,8 @@ def import_file(path: Path, results_dir: Path, *, name: str = "", format_name: s
         versions={},
         image={},
         imported=ImportSource(
-            file=path.name,
-            sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+            file=file,
+            sha256=hashlib.sha256(data).hexdigest(),
             format=found,
             ignored_columns=imported.ignored_columns,
             medians_only=imported.medians_only,
@@ -133,40 +140,9 @@ def import_file(path: Path, results_dir: Path, *, name: str = "", format_name: s
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def _text(path: Path) -> str:
-    try:
-        data = path.read_bytes()
-        if data[:2] == b"\x1f\x8b":
-            data = gzip.decompress(data)
-    except (OSError, EOFError, zlib.error) as error:
-        raise ImportFault(f"cannot read {path}: {getattr(error, 'strerror', None) or error}.") from error
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise ImportFault(f"{path.name}, line {line}: not UTF-8 text.") from None
-
-
 def _is_json(text: str) -> bool:
     """Return whether the text is JSON and no table; fio may print remarks in front of its JSON."""
     return not tidy.fits(text) and ("{" in text or text.lstrip()[0] == "[")
-
-
-def _document(text: str, where: str) -> Any:
-    start = max(text.find("{"), 0) if not text.lstrip().startswith("[") else 0
-    try:
-        document, end = json.JSONDecoder().raw_decode(text[start:].lstrip())
-    except json.JSONDecodeError as error:
-        line = text.count("\n", 0, start) + error.lineno
-        raise ImportFault(
-            f"{where}, line {line}, column {error.colno}: not JSON: {error.msg}. Is it cut?"
-        ) from None
-    except RecursionError:
-        raise ImportFault(f"{where} is nested too deeply to be a result.") from None
-    rest = text[start:].lstrip()[end:].strip()
-    if rest:
-        raise ImportFault(f"{where}: there is more behind the JSON document: {rest[:40]!r}.")
-    return document
 
 
 def _not_empty(imported: Imported, where: str) -> Imported:

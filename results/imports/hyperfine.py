@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from tare.results.imports.model import Imported, ImportFault, Node, metric, trial
-
-if TYPE_CHECKING:
-    from tare.results.record import Trial
+from tare.results.imports.model import Imported, ImportFault, Names, Node, Trials, metric, trial
 
 NAME = "hyperfine"
 SUMMARY = "hyperfine's --export-json"
@@ -28,38 +25,54 @@ def read(document: Any, where: str) -> Imported:
     """Read a document. Each time is an invocation of its own, because hyperfine starts a process for each.
 
     A result without times gives one trial with its median. ``user`` and ``system`` are left out: they are means of all
-    processes.
+    processes. Two results of one command and the same parameters stay two series.
     """
-    trials: list[Trial] = []
+    trials, names = Trials(where), Names()
+    without: list[str] = []
     for result in Node(document, where).need("results").items():
-        command = result.need("command").text()
         parameters = found.object() if (found := result.get("parameters")) else {}
-        times = result.get("times")
-        if times is None:
+        name = names.give(result.need("command").text(), parameters)
+        if not _each_time(result, name, parameters, trials):
+            reason = "; ".join(dict.fromkeys(filter(None, _failures(result))))
             value = metric("time", result.need("median").number(), "s", "lower", NAME, primary=True)
-            trials.append(trial(command, value, block=0, invocation=0, parameters=parameters))
-            continue
-        codes = found.items() if (found := result.get("exit_codes")) else []
-        if codes and len(codes) != len(times.items()):
-            raise ImportFault(f"{result.where} has {len(times.items())} times, but {len(codes)} exit codes.")
-        memory = _memory(result, len(times.items()))
-        for i, time in enumerate(times.items()):
-            metrics = [metric("time", time.number(), "s", "lower", NAME, primary=True)]
-            if memory:
-                metrics.append(metric("memory.peak_rss", memory[i].number(), "bytes", "lower", NAME))
-            failed = bool(codes) and codes[i].value != 0
             trials.append(
                 trial(
-                    command,
-                    *metrics,
-                    block=i,
-                    invocation=i,
-                    parameters=parameters,
-                    outcome="failed" if failed else "ok",
-                    reason=f"exit status {codes[i].value}" if failed else "",
+                    name, value, block=0, invocation=0, parameters=parameters, reason=reason,
+                    outcome="failed" if reason else "ok",
                 )
+            )  # fmt: skip
+            without.append(name)
+    return Imported(tuple(trials.found), medians_only=tuple(without))
+
+
+def _each_time(result: Node, name: str, parameters: dict[str, Any], trials: Trials) -> bool:
+    """Append a trial for each time of a result. Returns whether it has any."""
+    times = found.items() if (found := result.get("times")) else []
+    failures = _failures(result)
+    if times and failures and len(failures) != len(times):
+        raise ImportFault(f"{result.where} has {len(times)} times, but {len(failures)} exit codes.")
+    memory = _memory(result, len(times))
+    for i, time in enumerate(times):
+        metrics = [metric("time", time.number(), "s", "lower", NAME, primary=True)]
+        if memory:
+            metrics.append(metric("memory.peak_rss", memory[i].number(), "bytes", "lower", NAME))
+        reason = failures[i] if failures else ""
+        trials.append(
+            trial(
+                name, *metrics, block=i, invocation=i, parameters=parameters, reason=reason,
+                outcome="failed" if reason else "ok",
             )
-    return Imported(tuple(trials))
+        )  # fmt: skip
+    return bool(times)
+
+
+def _failures(result: Node) -> list[str]:
+    """Say for each exit code why the run failed, or nothing. A run that a signal ended has the code ``null``."""
+    codes = found.items() if (found := result.get("exit_codes")) else []
+    return [
+        "ended by a signal" if code.value is None else f"exit status {code.value}" if code.whole() else ""
+        for code in codes
+    ]
 
 
 def _memory(result: Node, times: int) -> list[Node]:

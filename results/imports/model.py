@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,10 @@ class ImportFault(ResultError):
     """A file is not valid; the text names the file and the line or field."""
 
 
+MOST_VALUES = 500_000
+"""Values that are taken from one file; each takes about a kibibyte of memory until it is stored."""
+
+
 @dataclass(frozen=True, slots=True)
 class Imported:
     """Contents of a file. Run and number of the trials are not set yet."""
@@ -34,6 +39,46 @@ class Imported:
     """Series for which the file has only a median and no single values."""
     metadata: dict[str, Any] = field(default_factory=dict)
     """The tool's description of its own run. It is kept for people; no code reads it."""
+
+
+@dataclass(slots=True)
+class Names:
+    """Names given to the series of a file: two results of one name stay two series, the second one called ``x (2)``."""
+
+    _given: set[tuple[str, str]] = field(default_factory=set)
+
+    def give(self, name: str, parameters: Mapping[str, Any] | None = None) -> str:
+        """Return the name of the next result, which is its own among those with the same parameters."""
+        about = json.dumps(parameters or {}, sort_keys=True)
+        number, given = 1, name
+        while (given, about) in self._given:
+            number += 1
+            given = f"{name} ({number})"
+        self._given.add((given, about))
+        return given
+
+
+@dataclass(slots=True)
+class Trials:
+    """The trials of a file as they are found, counted against :data:`MOST_VALUES`."""
+
+    where: str
+    found: list[Trial] = field(default_factory=list)
+
+    def append(self, trial: Trial) -> None:
+        """Take one more.
+
+        Raises:
+            ImportFault: the file has too many.
+        """
+        check_count(len(self.found), self.where)
+        self.found.append(trial)
+
+
+def check_count(values: int, where: str) -> None:
+    """Refuse a file that has more values than are taken from one."""
+    if values >= MOST_VALUES:
+        raise ImportFault(f"{where} has more than {MOST_VALUES:,} values, which is the limit. Split it.")
 
 
 def trial(
@@ -159,5 +204,6 @@ class Node:
         return self.value
 
     def _not(self, what: str) -> ImportFault:
-        shown = repr(self.value)
+        kinds = {"list": "a list", "dict": "an object"}
+        shown = kinds.get(type(self.value).__name__) or repr(self.value)
         return ImportFault(f"{self.where} is {shown[:60]}{'…' if len(shown) > 60 else ''}, not {what}.")

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from tare.results.imports.model import Imported, ImportFault, Node, metric, trial
-
-if TYPE_CHECKING:
-    from tare.results.record import Trial
+from tare.results.imports.model import Imported, ImportFault, Names, Node, Trials, metric, trial
 
 NAME = "pyperf"
 SUMMARY = "pyperf's JSON"
@@ -17,8 +14,7 @@ _UNITS = {"second": "s", "byte": "bytes", "integer": "count"}
 
 def fits(document: Any) -> bool:
     """Return whether a document looks like pyperf's JSON."""
-    keys = document.keys() if isinstance(document, dict) else set()
-    return {"benchmarks", "version"} <= keys and "machine_info" not in keys
+    return isinstance(document, dict) and {"benchmarks", "version"} <= document.keys()
 
 
 def read(document: Any, where: str) -> Imported:
@@ -33,14 +29,14 @@ def read(document: Any, where: str) -> Imported:
             f"{where}.version is {version!r}; only 1.0 is known, which `python -m pyperf convert` writes."
         )
     common = found.object() if (found := root.get("metadata")) else {}
-    trials: list[Trial] = []
+    trials, names = Trials(where), Names()
     models = set()
     for one in root.need("benchmarks").items():
         own = {**common, **(found.object() if (found := one.get("metadata")) else {})}
         runs = one.need("runs").items()
         first = found.object() if runs and (found := runs[0].get("metadata")) else {}
         about = Node({**first, **own}, f"{one.where}.metadata")
-        name = about.need("name").text()
+        name = names.give(about.need("name").text())
         unit_name = str(about.object().get("unit", "second"))
         if unit_name not in _UNITS:
             raise ImportFault(f"{about.where}.unit is {unit_name!r}, not one of {', '.join(_UNITS)}.")
@@ -61,4 +57,4 @@ def read(document: Any, where: str) -> Imported:
                 trials.append(trial(name, value, block=block, invocation=invocation))
                 block += 1
     context = {"cpu.model": " or ".join(sorted(models))} if models else {}
-    return Imported(tuple(trials), context, metadata=common)
+    return Imported(tuple(trials.found), context, metadata=common)

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections import Counter
+from typing import Any
 
-from tare.results.imports.model import Imported, Node, metric, trial
-
-if TYPE_CHECKING:
-    from tare.results.record import Trial
+from tare.results.imports.model import Imported, Names, Node, Trials, metric, trial
+from tare.results.storage.load import LARGEST_INT
 
 NAME = "pytest-benchmark"
 SUMMARY = "pytest-benchmark's JSON, best with --benchmark-save-data"
 
 
 def fits(document: Any) -> bool:
-    """Return whether a document looks like pytest-benchmark's JSON."""
-    return isinstance(document, dict) and "benchmarks" in document and "machine_info" in document
+    """Return whether a document looks like pytest-benchmark's JSON, from which hooks may have taken parts out."""
+    benchmarks = document.get("benchmarks") if isinstance(document, dict) else None
+    if not isinstance(benchmarks, list):
+        return False
+    first = benchmarks[0] if benchmarks else None
+    return "machine_info" in document or (isinstance(first, dict) and "stats" in first)
 
 
 def read(document: Any, where: str) -> Imported:
@@ -25,30 +28,31 @@ def read(document: Any, where: str) -> Imported:
     """
     root = Node(document, where)
     benchmarks = root.need("benchmarks").items()
-    names = [one.need("name").text() for one in benchmarks]
-    trials: list[Trial] = []
+    shorts = [one.need("name").text() for one in benchmarks]
+    counts = Counter(shorts)
+    trials, names = Trials(where), Names()
     without: list[str] = []
-    for one, short in zip(benchmarks, names, strict=True):
-        full = one.get("fullname")
-        name = full.text() if full and names.count(short) > 1 else short
-        stats = one.need("stats")
+    for one, short in zip(benchmarks, shorts, strict=True):
         parameters = found.object() if (found := one.get("params")) else {}
-        data = stats.get("data")
-        if data is None:
+        full = one.get("fullname")
+        name = names.give(full.text() if full and counts[short] > 1 else short, parameters)
+        stats = one.need("stats")
+        data = found.items() if (found := stats.get("data")) else []
+        if not data:
             rounds = found.whole() if (found := stats.get("rounds")) else 1
             value = stats.need("median").number()
-            value_of_all = metric("time", value, "s", "lower", NAME, primary=True, samples=max(1, rounds))
+            samples = min(max(1, rounds), LARGEST_INT)
+            value_of_all = metric("time", value, "s", "lower", NAME, primary=True, samples=samples)
             trials.append(trial(name, value_of_all, block=0, invocation=0, parameters=parameters))
             without.append(name)
-            continue
-        for i, time in enumerate(data.items()):
+        for i, time in enumerate(data):
             value_of_one = metric("time", time.number(), "s", "lower", NAME, primary=True)
             trials.append(trial(name, value_of_one, block=i, invocation=0, parameters=parameters))
     machine = found.object() if (found := root.get("machine_info")) else {}
     cpu = machine.get("cpu")
     model = cpu.get("brand_raw") or cpu.get("brand") if isinstance(cpu, dict) else None
     return Imported(
-        tuple(trials),
+        tuple(trials.found),
         context={"cpu.model": str(model)} if model else {},
         medians_only=tuple(without),
         metadata={"machine_info": machine} if machine else {},

@@ -9,7 +9,6 @@ process or environment should have that column.
 from __future__ import annotations
 
 import csv
-import io
 import json
 import re
 from dataclasses import dataclass, field
@@ -17,7 +16,8 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import msgspec
 
-from tare.results.imports.model import RUNNER, Imported, ImportFault
+from tare.results.imports.documents import harmless, small_document_of
+from tare.results.imports.model import RUNNER, Imported, ImportFault, check_count
 from tare.results.record import Accelerator, Direction, Metric, Outcome, Trial
 from tare.results.storage.load import LARGEST_INT
 
@@ -35,12 +35,15 @@ OPTIONAL = (
 ABOUT_THE_RUN = ("run", "mode")
 """Columns that exports write and that are ignored, because an imported run has its own."""
 
+_OF_THE_TRIAL = ("block", "invocation", "warmup", "control", "family", "accelerator", "reason")
+"""Columns besides series, runner, parameters and outcome in which the rows of one trial agree."""
+
 _TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, "": False}
 
 
 def fits(text: str) -> bool:
     """Return whether the first line is a header with all required columns."""
-    return set(NEEDED) <= set(_names(text.splitlines()[0])) if text.strip() else False
+    return set(NEEDED) <= set(_names(next(_lines(text), "")))
 
 
 def read(text: str, where: str) -> Imported:
@@ -52,7 +55,7 @@ def read(text: str, where: str) -> Imported:
     table = _Table(where)
     rows = _rows(text, where)
     _, header = next(rows, (1, []))
-    names = [name.strip().lower() for name in header]
+    names = [harmless(name.strip().lower()) for name in header]
     if missing := [name for name in NEEDED if name not in names]:
         raise ImportFault(
             f"{where}, line 1: the header lacks {', '.join(missing)}; needed are {', '.join(NEEDED)}, "
@@ -65,7 +68,8 @@ def read(text: str, where: str) -> Imported:
             raise ImportFault(
                 f"{where}, line {line}: {len(row)} cells, but the header has {len(names)} columns."
             )
-        table.add(_Row(dict(zip(names, map(str.strip, row), strict=True)), f"{where}, line {line}"))
+        cells = (harmless(cell.strip()) for cell in row)
+        table.add(_Row(dict(zip(names, cells, strict=True)), f"{where}, line {line}"))
     if not table.trials:
         raise ImportFault(f"{where} has a header and no rows.")
     ignored = tuple(name for name in names if name not in {*NEEDED, *OPTIONAL, *ABOUT_THE_RUN})
@@ -80,11 +84,13 @@ def _separator(line: str) -> str:
     return max(",;\t", key=line.count)
 
 
+def _lines(text: str) -> Iterator[str]:
+    """Yield the lines one by one, ends kept: a list of them all can take fifty times the text's memory."""
+    return (match[0] for match in re.finditer(r"[^\r\n]*(?:\r\n?|\n)|[^\r\n]+", text))
+
+
 def _rows(text: str, where: str) -> Iterator[tuple[int, list[str]]]:
-    lines = text.splitlines()
-    reader = csv.reader(
-        io.StringIO(text, newline=""), delimiter=_separator(lines[0] if lines else ""), strict=True
-    )
+    reader = csv.reader(_lines(text), delimiter=_separator(next(_lines(text), "")), strict=True)
     while True:
         try:
             row = next(reader)
@@ -145,8 +151,8 @@ class _Row:
     def parameters(self) -> dict[str, Any]:
         text = self.text("parameters")
         try:
-            found = json.loads(text) if text else {}
-        except (ValueError, RecursionError):
+            found = small_document_of(text) if text else {}
+        except ValueError:
             found = None
         if not isinstance(found, dict):
             raise self.fault("parameters", "is not a JSON object")
@@ -158,52 +164,48 @@ class _Row:
 
 @dataclass(slots=True)
 class _Table:
-    """Joins rows of the same ``trial`` number into one trial; any other row is a trial of its own."""
+    """Joins rows that agree in ``trial`` and all else but the metric into one trial; others are trials of their own."""
 
     where: str
     trials: list[tuple[Trial, list[Metric]]] = field(default_factory=list)
-    _numbered: dict[tuple[str, str, int], int] = field(default_factory=dict)
+    _numbered: dict[tuple[object, ...], int] = field(default_factory=dict)
     _counts: dict[tuple[str, ...], int] = field(default_factory=dict)
+    _primary: dict[str, str] = field(default_factory=dict)
+    """Series → the metric that the table calls its primary one."""
+    _values: int = 0
 
     def add(self, row: _Row) -> None:
+        check_count(self._values, self.where)
+        self._values += 1
         outcome: Outcome = row.one_of("outcome", get_args(Outcome), "ok")
         metrics = [] if outcome != "ok" and not row.text("value") else [_metric(row)]
         series, runner = row.needed("series"), row.text("runner", RUNNER)
+        for metric in metrics:
+            if metric.primary and (known := self._primary.setdefault(series, metric.name)) != metric.name:
+                raise row.fault(
+                    "primary", f"is {metric.name} here, but {known} before; {series} has one only"
+                )
+        parameters = row.parameters()
+        about = json.dumps(parameters, sort_keys=True)
         number = row.whole("trial")
         if number is not None:
-            known = self._numbered.setdefault((series, runner, number), len(self.trials))
-            if known < len(self.trials):
-                self._join(self.trials[known][1], metrics, row)
+            key = (series, runner, number, about, outcome, *map(row.text, _OF_THE_TRIAL))
+            there = self._numbered.setdefault(key, len(self.trials))
+            if there < len(self.trials):
+                self._join(self.trials[there][1], metrics, row)
                 return
-        self.trials.append((self._trial(row, series, runner, outcome, metrics), metrics))
+        block = row.whole("block", -1)
+        if block is None:
+            counted = (series, runner, about, *(metric.name for metric in metrics))
+            block = self._counts[counted] = self._counts.get(counted, -1) + 1
+        trial = _trial(row, block, outcome, parameters)
+        self.trials.append((trial, metrics))
 
     def _join(self, there: list[Metric], metrics: list[Metric], row: _Row) -> None:
         for metric in metrics:
             if any(metric.name == other.name for other in there):
                 raise row.fault("trial", f"has {metric.name} a second time")
         there += metrics
-
-    def _trial(self, row: _Row, series: str, runner: str, outcome: Outcome, metrics: list[Metric]) -> Trial:
-        block = row.whole("block", -1)
-        if block is None:
-            key = (series, runner, row.text("parameters"), *(metric.name for metric in metrics))
-            block = self._counts[key] = self._counts.get(key, -1) + 1
-        invocation = row.whole("invocation")
-        return Trial(
-            run="",
-            number=0,
-            workload=series,
-            family=row.text("family", RUNNER),
-            runner=runner,
-            accelerator=row.one_of("accelerator", get_args(Accelerator), "none"),
-            block=block,
-            invocation=max(block, 0) if invocation is None else invocation,
-            outcome=outcome,
-            reason=row.text("reason"),
-            control=row.truth("control"),
-            warmup=row.truth("warmup"),
-            parameters=row.parameters(),
-        )
 
     def finish(self, primaries: bool) -> tuple[Trial, ...]:
         """Return the trials; without a column ``primary``, the first judged metric of each series is primary."""
@@ -220,6 +222,25 @@ class _Table:
                 ]
             done.append(msgspec.structs.replace(trial, metrics=tuple(kept)))
         return tuple(done)
+
+
+def _trial(row: _Row, block: int, outcome: Outcome, parameters: dict[str, Any]) -> Trial:
+    invocation = row.whole("invocation")
+    return Trial(
+        run="",
+        number=0,
+        workload=row.needed("series"),
+        family=row.text("family", RUNNER),
+        runner=row.text("runner", RUNNER),
+        accelerator=row.one_of("accelerator", get_args(Accelerator), "none"),
+        block=block,
+        invocation=max(block, 0) if invocation is None else invocation,
+        outcome=outcome,
+        reason=row.text("reason"),
+        control=row.truth("control"),
+        warmup=row.truth("warmup"),
+        parameters=parameters,
+    )
 
 
 def _metric(row: _Row) -> Metric:

@@ -52,8 +52,7 @@ def judge(cost: LogRatio | None, floor: LogRatio | None, threshold: float, drift
         return Judged("undecided", "There is no ratio: a value is zero, or no block holds both sides.")
     low, high = cost.interval.low, cost.interval.high
     if low is None or high is None:
-        units = count(cost.interval.n, cost.unit)
-        return Judged("undecided", f"{FEWEST} {cost.unit}s are needed for an interval; here are {units}.")
+        return Judged("undecided", _too_few(cost))
     limit = math.log1p(threshold)
     noise = max(0.0 if floor is None else abs(floor.interval.value), drift)
     margin = max(limit, noise)
@@ -72,6 +71,12 @@ def judge(cost: LogRatio | None, floor: LogRatio | None, threshold: float, drift
         more_than = f"by {magnitude(noise)}, more than the threshold of {magnitude(limit)}"
         return Judged("undecided", f"{text} {more_than}: this host cannot show equality now.")
     return Judged("undecided", _why_undecided(cost, within, beyond, (low, high), margin))
+
+
+def _too_few(cost: LogRatio) -> str:
+    if all(len(side) == 1 for side in cost.units):
+        return f"One invocation each: {FEWEST} {cost.unit}s are needed for an interval."
+    return f"{FEWEST} {cost.unit}s are needed for an interval; here are {count(cost.interval.n, cost.unit)}."
 
 
 def _why_undecided(
