@@ -10,10 +10,12 @@ from tare.bench.campaign.run import measure
 from tare.bench.request.request import CommandVersion, Request
 from tare.bench.request.settings import OutputSettings, RunSettings, Settings
 from tare.bench.workloads.null import Null
+from tare.results.environment import ToolFacts
 from tare.results.storage.load import load_run
 from tare.runners.fake import FakeClock, FakeRunner
 from tare.runners.model import Probe
 
+FACTS = ToolFacts(tool="box 1.0", origin="system")
 PLAN = replace(make_plan([Null(), Steady()], blocks=4, rounds=2), trials=36)
 
 
@@ -28,7 +30,7 @@ def make(tmp_path, **box):
     clock = FakeClock()
     runners = {"bare": FakeRunner("bare", clock=clock), "box": FakeRunner("box", clock=clock, **box)}
     made = make_provisioned(runners, cache=tmp_path)
-    probes = {key: Probe(ok=True, facts={"fake": True, "odd": object()}) for key in runners}
+    probes = {key: Probe(ok=True, facts=FACTS) for key in runners}
     provisioned = replace(made, image=IMAGE, bench=replace(made.bench, probes=probes))
     return provisioned, runners
 
@@ -66,10 +68,10 @@ def test_a_complete_run_has_its_manifest_and_all_trials(tmp_path):
     assert not any(runner.open_places for runner in runners.values())
 
 
-def test_facts_of_probes_that_json_does_not_know_are_left_out(tmp_path):
+def test_facts_of_probes_are_in_the_manifest(tmp_path):
     provisioned, _ = make(tmp_path)
     measured = measure(make_request(tmp_path), provisioned, PLAN, Telling())
-    assert load_run(measured.run_dir).manifest.probes["box"].facts == {"fake": True}
+    assert load_run(measured.run_dir).manifest.probes["box"].facts == FACTS
 
 
 @pytest.mark.parametrize("patience", [1, 9, 20])
