@@ -1,14 +1,12 @@
-"""Find what killed runs left on the host and remove it, for dead owners of this user only.
+"""Find and remove what killed runs of this user left on the host.
 
-Nothing is judged a leftover by its name alone: a run's owner files say whose it is, and the file system says whether
-they may be believed (:mod:`tare.runners.host.owners`). What is removed is opened first and removed by descriptor.
+A name alone makes nothing a leftover: the owner files of a run say whose it is, and the file system says whether they
+may be believed (:mod:`tare.runners.host.owners`). Folders are opened first and removed by descriptor.
 """
 
 from __future__ import annotations
 
-import ctypes
 import os
-import re
 import signal
 import time
 from contextlib import contextmanager, suppress
@@ -18,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from tare.runners.errors import TareError
 from tare.runners.host.cgroups.layout import Cgroups
+from tare.runners.host.files import mounts_below, unmount
 from tare.runners.host.owners import (
     OWNER_FILE,
     RUN_ID,
@@ -35,28 +34,30 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 _PROGRAMS = (b"tare-agent", b"tare-qemu")
-_MNT_DETACH, _UMOUNT_NOFOLLOW = 2, 8
+"""Starts of the names of Tare's own programs."""
 _KILL_SECONDS = 5.0
+"""Time limit for killed processes to end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Leftover:
-    """What a dead run left."""
+    """Everything that a dead run left on this host."""
 
     owner: Owner
     pids: tuple[int, ...] = ()
     mounts: tuple[str, ...] = ()
-    """Deepest first."""
+    """Mount points, deepest first."""
     cgroups: tuple[Path, ...] = ()
-    """Children before parents."""
+    """Cgroup folders, children before parents."""
     namespaces: tuple[Path, ...] = ()
-    """Named net namespaces."""
+    """Files of named network namespaces."""
     workdir: Path | None = None
+    """Work folder; ``None``: it is gone, or not surely the run's."""
     engines: tuple[str, ...] = ()
-    """Sockets of Docker daemons that may have something of it."""
+    """Engines that may have something of the run, as in :attr:`tare.runners.host.owners.Owner.engines`."""
 
     def describe(self) -> list[str]:
-        """One line for each kind of thing; at least the run's name."""
+        """Describe each kind of thing in a phrase; the first one names the run."""
         counted = (
             ("process", self.pids),
             ("mount", self.mounts),
@@ -67,20 +68,26 @@ class Leftover:
         lines += [f"{len(found)} {name}{_plural(name, len(found))}" for name, found in counted if found]
         if self.workdir:
             lines.append(f"folder {self.workdir}")
-        lines += [f"what it has in the engine at {socket}" for socket in self.engines]
+        lines += [f"its containers and images in the engine at {socket}" for socket in self.engines]
         return lines
 
 
 class CleanupError(TareError):
-    """Something of a run cannot be removed."""
+    """Something that a run left cannot be removed."""
 
 
 @contextmanager
 def register(cache: Path, run: str, workdir: Path) -> Iterator[None]:
-    """Own a run: make its work folder, say so where :func:`find` looks, and remove all of it in the end.
+    """Register a run, make its work folder, and remove everything that it made in the end.
+
+    Args:
+        cache: the suite's cache folder, which has the registrations.
+        run: the run id.
+        workdir: the work folder to make.
 
     Raises:
-        TareError: the folder exists already, or cannot be made.
+        TareError: the run id is unsafe as a name, or the folder exists already or cannot be made.
+        CleanupError: something that the run made cannot be removed.
     """
     if not RUN_ID.fullmatch(run):
         raise TareError(f"{run!r} cannot be a run's name: use letters, digits, dots, dashes and underscores")
@@ -109,7 +116,12 @@ def register(cache: Path, run: str, workdir: Path) -> Iterator[None]:
 
 
 def find(cache: Path, *, folders: Iterable[Path] = ()) -> list[Leftover]:
-    """Everything that dead runs of this user left. ``folders``: further parents of work folders to look into."""
+    """Find everything that dead runs of this user left.
+
+    Args:
+        cache: the suite's cache folder, which has the registrations.
+        folders: parents of work folders to search besides the usual ones.
+    """
     owners: dict[str, Owner] = {}
     alive: set[str] = set()
     parents = [Path("/var/tmp"), *folders]  # noqa: S108 - where runs keep their work folders
@@ -128,10 +140,17 @@ def find(cache: Path, *, folders: Iterable[Path] = ()) -> list[Leftover]:
 
 
 def remove(leftover: Leftover, cache: Path) -> list[str]:
-    """Remove it, in the order in which things hold on to each other; returns what was removed. Idempotent.
+    """Remove what a dead run left, in dependency order. Idempotent.
+
+    Args:
+        leftover: the dead run.
+        cache: the suite's cache folder, which has the registrations.
+
+    Returns:
+        One phrase for each thing removed, and for each engine that did not answer and is tried again later.
 
     Raises:
-        CleanupError: something stays; the text says what and why. The run remains registered then.
+        CleanupError: something cannot be removed; the message says what and why. The run stays registered.
     """
     removed, failures = [], []
     deadline = time.monotonic() + _KILL_SECONDS
@@ -148,7 +167,7 @@ def remove(leftover: Leftover, cache: Path) -> list[str]:
     leftover = _look(leftover.owner)  # a runtime may have made more before it was killed
     pending = _clear_engines(leftover, removed, failures)
     for mount in leftover.mounts:
-        _attempt(f"mount {mount}", lambda mount=mount: _unmount(mount), removed, failures)
+        _attempt(f"mount {mount}", lambda mount=mount: unmount(mount), removed, failures)
     for folder in leftover.cgroups:
         _attempt(f"cgroup {folder}", lambda folder=folder: _remove_cgroup(folder), removed, failures)
     for namespace in leftover.namespaces:
@@ -159,7 +178,8 @@ def remove(leftover: Leftover, cache: Path) -> list[str]:
         _attempt(f"folder {leftover.workdir}", lambda: remove_tree(leftover.workdir), removed, failures)
     if failures:
         raise CleanupError(
-            f"run {leftover.owner.run} left what cannot be removed: {'; '.join(failures)}; try `tare clean` as root"
+            f"not everything of run {leftover.owner.run} can be removed: {'; '.join(failures)}; "
+            "try `tare clean` as root"
         )
     live = cache / "live" / f"{leftover.owner.run}.json"
     if pending:
@@ -170,7 +190,7 @@ def remove(leftover: Leftover, cache: Path) -> list[str]:
 
 
 def _clear_engines(leftover: Leftover, removed: list[str], failures: list[str]) -> dict[str, str]:
-    """Clear them; returns those that do not answer, with the words for it. They are asked again by the next start."""
+    """Remove what a run has in engines. Return those that did not answer, with a phrase; they are tried again later."""
     if not leftover.engines:
         return {}
     from tare.runners.containers.cri.clearing import clear_cri  # noqa: PLC0415
@@ -182,7 +202,7 @@ def _clear_engines(leftover: Leftover, removed: list[str], failures: list[str]) 
 
     kinds = {"cri": ("containerd", clear_cri), "kubernetes": ("Kubernetes", clear_kubernetes)}
     pending = {}
-    # What is in a cluster goes first: it holds on to what is in the containerd of its node.
+    # Clusters go first, because their pods use the images in the containerd of the node.
     for noted in sorted(leftover.engines, key=lambda each: not each.startswith("kubernetes:")):
         kind, _, where = noted.partition(":")
         engine, clear = kinds.get(kind, ("Docker", clear_docker))
@@ -207,7 +227,7 @@ def _look(owner: Owner) -> Leftover:
     return Leftover(
         owner,
         pids=tuple(_processes(owner.run)),
-        mounts=tuple(_mounts_below(workdir)) if ours else (),
+        mounts=tuple(mounts_below(workdir)) if ours else (),
         cgroups=tuple(cgroups),
         namespaces=tuple(sorted(named.glob(f"tare-{owner.run}*"))) if named.is_dir() else (),
         workdir=workdir if ours else None,
@@ -240,14 +260,13 @@ def _is_ours(workdir: Path, owner: Owner) -> bool:
 
 
 def _processes(run: str, only: int | None = None) -> Iterator[int]:
-    """Processes that carry the run in their environment, or are our programs and name it as an argument."""
+    """Find processes that carry the run in their environment, or that are Tare's programs with it as an argument."""
     mark = b"TARE_RUN=" + os.fsencode(run)
     for entry in Path("/proc").iterdir() if only is None else (Path(f"/proc/{only}"),):
         if not entry.name.isdigit() or int(entry.name) == os.getpid():
             continue
-        with suppress(
-            OSError
-        ):  # an agent that may not be dumped hides its environment, never its command line
+        # An agent that may not be dumped hides its environment, but not its command line.
+        with suppress(OSError):
             if mark in (entry / "environ").read_bytes().split(b"\0"):
                 yield int(entry.name)
                 continue
@@ -261,7 +280,7 @@ def _processes(run: str, only: int | None = None) -> Iterator[int]:
 
 
 def _kill(pid: int, run: str) -> None:
-    """Kill a process of the run; one that has got its pid since is left alone."""
+    """Kill a process of the run, unless its pid belongs to another one by now."""
     with suppress(OSError):
         process = os.pidfd_open(pid)
         try:
@@ -269,15 +288,6 @@ def _kill(pid: int, run: str) -> None:
                 signal.pidfd_send_signal(process, signal.SIGKILL)
         finally:
             os.close(process)
-
-
-def _mounts_below(folder: Path) -> list[str]:
-    found = []
-    for line in Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape").splitlines():
-        point = re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), line.split()[4])
-        if point == str(folder) or point.startswith(f"{folder}/"):
-            found.append(point)
-    return found[::-1]  # later mounts lie on top of earlier ones
 
 
 def _attempt(what: str, action: Any, removed: list[str], failures: list[str]) -> None:
@@ -291,17 +301,10 @@ def _attempt(what: str, action: Any, removed: list[str], failures: list[str]) ->
         removed.append(what)
 
 
-def _unmount(point: str) -> None:
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.umount2(os.fsencode(point), _MNT_DETACH | _UMOUNT_NOFOLLOW):
-        error = ctypes.get_errno()
-        raise OSError(error, os.strerror(error))
-
-
 def _remove_cgroup(folder: Path) -> None:
     deadline = time.monotonic() + _KILL_SECONDS
     while True:
-        # Processes that nobody can name are here all the same.
+        # Also kills processes that could not be found by environment or command line.
         with suppress(OSError, ValueError):
             for pid in (folder / "cgroup.procs").read_text("ascii").split():
                 if int(pid) not in {0, os.getpid()}:
@@ -320,7 +323,7 @@ def _remove_cgroup(folder: Path) -> None:
 
 def _remove_namespace(path: Path) -> None:
     with suppress(OSError):
-        _unmount(str(path))
+        unmount(str(path))
     path.unlink()
 
 

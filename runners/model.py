@@ -209,5 +209,5 @@ class NamedVariants:
         return "" if variant in self.known else f"known {verb} {', '.join(self.known)}"
 
     def spelled(self, variant: str) -> str:
-        """See :class:`Variants`."""
+        """See :class:`Variants`. A name has one spelling."""
         return variant

@@ -1,12 +1,15 @@
-"""Read the host's small text files and its table of mounts."""
+"""Read the host's small text files, and read and change its table of mounts."""
 
 from __future__ import annotations
 
+import ctypes
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path("/")
+_MNT_DETACH, _UMOUNT_NOFOLLOW = 2, 8
 
 
 def read(path: Path) -> str | None:
@@ -61,6 +64,24 @@ def mount_over(path: Path, root: Path = ROOT) -> MountPoint | None:
         if inside and (best is None or len(mount.point) >= len(best.point)):
             best = mount
     return best
+
+
+def mounts_below(folder: Path, root: Path = ROOT) -> list[str]:
+    """List the mount points at and below a folder, the latest first: later mounts lie on top of earlier ones."""
+    points = (mount.point for mount in mount_points(root))
+    return [point for point in points if point == str(folder) or point.startswith(f"{folder}/")][::-1]
+
+
+def unmount(point: str) -> None:
+    """Detach a mount, which ends once nothing uses it any more. A symbolic link is not followed.
+
+    Raises:
+        OSError: nothing is mounted there, or the kernel refuses.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.umount2(os.fsencode(point), _MNT_DETACH | _UMOUNT_NOFOLLOW):
+        error = ctypes.get_errno()
+        raise OSError(error, os.strerror(error))
 
 
 def last_lines(file: Path, count: int = 15) -> str:

@@ -7,7 +7,6 @@ system has no dockerd, the distribution's is fetched without being installed.
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import select
@@ -26,7 +25,7 @@ from tare.runners.containers.engines.link import connect, disconnect
 from tare.runners.errors import TareError
 from tare.runners.host.cgroups.group import UNIFIED
 from tare.runners.host.cgroups.layout import Cgroups
-from tare.runners.host.files import last_lines
+from tare.runners.host.files import last_lines, mounts_below, unmount
 from tare.runners.host.processes import await_end, boot_id, is_running, start_ticks
 
 if TYPE_CHECKING:
@@ -321,11 +320,9 @@ def _tops(controllers: set[str] | None = None) -> list[Path]:
 
 def _remove(folder: Path) -> None:
     """Remove a folder, after unmounting what a daemon without a private mount namespace may have mounted in it."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    for line in reversed(Path("/proc/self/mountinfo").read_text("utf-8", "replace").splitlines()):
-        point = line.split()[4]
-        if point.startswith(f"{folder}/"):
-            libc.umount2(os.fsencode(point), 2)
+    for point in mounts_below(folder):
+        with suppress(OSError):
+            unmount(point)
     shutil.rmtree(folder)
 
 

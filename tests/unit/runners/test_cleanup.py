@@ -232,7 +232,7 @@ def test_a_dead_runs_containers_are_removed_where_it_had_some(cache, work, tmp_p
         double.containers = {"a" * 64: "tare.run=nine", "b" * 64: "mine"}
         double.images = ["tare-nine:k1"]
         (one,) = found(cache, "nine")
-        assert one.describe()[-1] == f"what it has in the engine at {tmp_path / 'docker.sock'}"
+        assert one.describe()[-1] == f"its containers and images in the engine at {tmp_path / 'docker.sock'}"
         assert leftovers.remove(one, cache) == [
             f"Docker container {'a' * 12}", "Docker image tare-nine:k1", f"folder {folder}",
         ]  # fmt: skip

@@ -2,10 +2,20 @@
 
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tare.runners.host.files import MountPoint, file_system, last_lines, mount_over, mount_points, read
+from tare.runners.host.files import (
+    MountPoint,
+    file_system,
+    last_lines,
+    mount_over,
+    mount_points,
+    mounts_below,
+    read,
+    unmount,
+)
 
 
 def table(root, text):
@@ -61,3 +71,15 @@ def test_the_end_of_a_log_is_read(tmp_path):
     log.write_bytes(b"one\ntwo\xff\nthree\n")
     assert last_lines(log, 2) == "two\ufffd\nthree"
     assert last_lines(log) == "one\ntwo\ufffd\nthree"
+
+
+def test_mounts_below_a_folder_are_listed_topmost_first(tmp_path):
+    points = ("/", "/mnt", "/mnt/a", "/mntx", "/mnt/a\\040b", "/mnt/a")
+    root = table(tmp_path, "".join(f"1 1 0:1 / {point} rw - xfs dev rw\n" for point in points))
+    assert mounts_below(Path("/mnt"), root) == ["/mnt/a", "/mnt/a b", "/mnt/a", "/mnt"]
+    assert mounts_below(Path("/mnt/a"), root) == ["/mnt/a", "/mnt/a"]
+
+
+def test_where_nothing_is_mounted_nothing_is_unmounted(tmp_path):
+    with pytest.raises(OSError, match="Invalid|not permitted"):
+        unmount(str(tmp_path))
