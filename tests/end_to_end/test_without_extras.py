@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from tare.runners.host.owners import OWNER_FILE
+from tare.runners.host.owners import OWNER_FILE, Owner, live_folder, load_live, store_owner
 
 WITHOUT_GRPC = """
 import sys
@@ -77,22 +77,16 @@ def test_commands_that_ask_for_no_pods_work(tare, words):
 def test_what_a_dead_run_left_is_removed(tare, tmp_path):
     parent = tmp_path / "var"
     workdir = parent / "tare-dead"
-    workdir.mkdir(parents=True)
+    workdir.mkdir(mode=0o700, parents=True)
     socket = tmp_path / "tare-dead.sock"
     socket.touch()
-    owner = {
-        "run": "dead",
-        "pid": 1,
-        "start_ticks": 1,
-        "boot": "another",
-        "uid": os.getuid(),
-        "workdir": str(workdir),
-        "engines": [f"cri:{socket}"],
-    }
-    (workdir / OWNER_FILE).write_text(json.dumps(owner), "utf-8")
-    done = tare("clean", TARE_WORKDIR=str(parent), TARE_CACHE=str(tmp_path / "cache"))
+    cache = tmp_path / "cache"
+    owner = Owner("dead", 1, 1, "another boot", str(workdir), engines=(f"cri:{socket}",))
+    store_owner(live_folder(cache) / "dead.json", owner)
+    store_owner(workdir / OWNER_FILE, owner)
+    done = tare("clean", TARE_WORKDIR=str(parent), TARE_CACHE=str(cache))
     assert "Traceback" not in done.stderr
     assert done.returncode == 0, done.stderr
     assert not workdir.exists()
     # What is in that containerd is left for a start with the libraries.
-    assert json.loads((tmp_path / "cache/live/dead.json").read_text("utf-8"))["engines"] == [f"cri:{socket}"]
+    assert load_live(cache / "live/dead.json").engines == owner.engines

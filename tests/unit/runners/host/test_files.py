@@ -81,5 +81,5 @@ def test_mounts_below_a_folder_are_listed_topmost_first(tmp_path):
 
 
 def test_where_nothing_is_mounted_nothing_is_unmounted(tmp_path):
-    with pytest.raises(OSError, match="Invalid|not permitted"):
+    with pytest.raises(OSError, match=r"Invalid|not permitted"):
         unmount(str(tmp_path))
