@@ -39,7 +39,12 @@ def options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="also draw the histories into a PNG file")
-    parser.add_argument("--otava", type=Path, metavar="FILE", help="also write them as CSV for Apache Otava")
+    parser.add_argument(
+        "--otava",
+        type=Path,
+        metavar="FILE",
+        help="also write them as CSV for Apache Otava; FILE-2, … for series that some runs lack",
+    )
     layers.add_options(parser, "output")
 
 
@@ -82,7 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.plot:
             _plot(found, arguments.plot)
         if arguments.otava:
-            arguments.otava.write_bytes(_otava(found))
+            _write_otava(found, arguments.otava)
     except OSError as error:
         raise UsageError(f"cannot write {error.filename}: {error.strerror}. Choose another file.") from error
     return Exit.OK
@@ -131,10 +136,19 @@ def _plot(found: Histories, path: Path) -> None:
         history.draw(panels).savefig(path, format="png", dpi=150)
 
 
-def _otava(found: Histories) -> bytes:
+def _write_otava(found: Histories, path: Path) -> None:
+    """Write the histories; series that some runs lack go to files of their own: ``h-2.csv`` beside ``h.csv``."""
     from tare.reports.exports import otava  # noqa: PLC0415
     from tare.reports.model import ReportInput  # noqa: PLC0415
     from tare.results.storage.load import load_run  # noqa: PLC0415
 
     runs = [load_run(path) for path in found.runs]
-    return otava.table([ReportInput(run.manifest, tuple(run.trials()), ()) for run in runs])
+    tables = otava.tables([ReportInput(run.manifest, tuple(run.trials()), ()) for run in runs])
+    for number, table in enumerate(tables, 1):
+        one = path if number == 1 else path.with_name(f"{path.stem}-{number}{path.suffix}")
+        one.write_bytes(table)
+        if number > 1:
+            print(
+                f"tare: {one} has series that some of the runs lack: Otava reads no empty cells",
+                file=sys.stderr,
+            )

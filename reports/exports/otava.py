@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tare.reports.model import ReportInput
+    from tare.results.record import Manifest
 
 NAME = "otava"
 SUMMARY = "CSV for Apache Otava: a row per run, medians of the primary metrics"
@@ -19,11 +20,14 @@ SUMMARY = "CSV for Apache Otava: a row per run, medians of the primary metrics"
 
 def render(given: ReportInput) -> bytes:
     """Render one run: a header, and a row to append to a history."""
-    return table([given])
+    return tables([given])[0]
 
 
-def table(runs: Sequence[ReportInput]) -> bytes:
-    """Render a history in the order given; a series that a run lacks leaves its cell empty, which Otava skips."""
+def tables(runs: Sequence[ReportInput]) -> list[bytes]:
+    """Render a history in the order given, as tables without an empty cell, at which Otava's importer stops.
+
+    Series that the same runs have share a table; its rows are these runs. The series of most runs come first.
+    """
     medians = [
         {
             f"{s.title}: {s.metric.name} ({s.metric.unit})": s.median
@@ -32,11 +36,21 @@ def table(runs: Sequence[ReportInput]) -> bytes:
         }
         for run in runs
     ]
-    columns = list(dict.fromkeys(name for row in medians for name in row))
+    columns: dict[tuple[int, ...], list[str]] = {}
+    for name in dict.fromkeys(name for row in medians for name in row):
+        columns.setdefault(tuple(i for i, row in enumerate(medians) if name in row), []).append(name)
+    found = sorted(columns.items(), key=lambda one: -len(one[0]))
+    whole = tuple(range(len(runs)))
+    return [
+        _table([(runs[i].manifest, [medians[i][name] for name in names]) for i in rows], names)
+        for rows, names in found or [(whole, [])]
+    ]
+
+
+def _table(rows: Sequence[tuple[Manifest, list[float]]], names: Sequence[str]) -> bytes:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["time", "run", "name", *columns])
-    for run, row in zip(runs, medians, strict=True):
-        about = run.manifest
-        writer.writerow([about.created, about.run, about.name, *(row.get(name, "") for name in columns)])
+    writer.writerow(["time", "run", "name", *names])
+    for about, values in rows:
+        writer.writerow([about.created, about.run, about.name, *values])
     return out.getvalue().encode()
