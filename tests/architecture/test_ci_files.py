@@ -100,41 +100,46 @@ def test_inputs_and_outputs_that_are_used_exist():
     assert needed <= set(with_inputs[0])
 
 
-@pytest.fixture
-def shell(tmp_path):
-    """Give what runs a step as the runner does, in an empty folder; doubles log how they were called."""
-    doubles = tmp_path / "doubles"
-    doubles.mkdir()
-    log = tmp_path / "log"
-    log.touch()
+class Shell:
+    """Run a step as GitHub's runner does, in an empty folder; doubles log how they were called."""
 
-    def double(name, body="", where=doubles):
-        path = where / name
+    def __init__(self, folder):
+        self.folder = folder
+        self.doubles, self.log = folder / "doubles", folder / "log"
+        self.doubles.mkdir()
+        self.log.touch()
+
+    def double(self, name, body="", where=None):
+        """Put a program of that name before all others, or into a folder."""
+        path = (where or self.doubles) / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f'#!{BASH}\necho "{name} $*" >> "{log}"\n{body}\n')
+        path.write_text(f'#!{BASH}\necho "{name} $*" >> "{self.log}"\n{body}\n')
         path.chmod(path.stat().st_mode | stat.S_IXUSR)
 
-    def run(name, **environ):
+    def __call__(self, name, **environ):
+        """Run a step; give what became of it, and the calls of doubles so far."""
         for variable in ("summary", "output"):
-            (tmp_path / variable).touch()
+            (self.folder / variable).touch()
+        for folder in ("temp", "work"):
+            (self.folder / folder).mkdir(exist_ok=True)
         environment = {
-            "PATH": f"{doubles}:{os.environ['PATH']}",
-            "RUNNER_TEMP": str(tmp_path / "temp"),
-            "GITHUB_STEP_SUMMARY": str(tmp_path / "summary"),
-            "GITHUB_OUTPUT": str(tmp_path / "output"),
+            "PATH": f"{self.doubles}:{os.environ['PATH']}",
+            "RUNNER_TEMP": str(self.folder / "temp"),
+            "GITHUB_STEP_SUMMARY": str(self.folder / "summary"),
+            "GITHUB_OUTPUT": str(self.folder / "output"),
             **environ,
         }
-        (tmp_path / "temp").mkdir(exist_ok=True)
-        (tmp_path / "work").mkdir(exist_ok=True)
         # As GitHub calls it: https://docs.github.com/actions/reference/workflow-syntax, defaults.run.shell
         done = subprocess.run(
             [BASH, "--noprofile", "--norc", "-eo", "pipefail", "-c", STEPS[name]["run"]],
-            capture_output=True, text=True, check=False, cwd=tmp_path / "work", env=environment,
+            capture_output=True, text=True, check=False, cwd=self.folder / "work", env=environment,
         )  # fmt: skip
-        return done, log.read_text()
+        return done, self.log.read_text()
 
-    run.double, run.folder = double, tmp_path
-    return run
+
+@pytest.fixture
+def shell(tmp_path):
+    return Shell(tmp_path)
 
 
 @pytest.mark.parametrize(

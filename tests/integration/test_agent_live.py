@@ -27,9 +27,9 @@ pytestmark = pytest.mark.integration
 
 SOURCE = ROOT / "runners" / "agent" / "agent.c"
 PYTHON = os.path.realpath(sys.executable)
-ROOT = os.geteuid() == 0
+AS_ROOT = os.geteuid() == 0
 NEW_PID = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
-if not ROOT:
+if not AS_ROOT:
     NEW_PID += ["--user", "--map-root-user"]
 
 
@@ -369,7 +369,7 @@ print(zombies)
     assert place.session.run(python(code)).stdout == b"0\n"
 
 
-@pytest.mark.skipif(not ROOT, reason="a new network namespace of PID 1's own needs root here")
+@pytest.mark.skipif(not AS_ROOT, reason="a new network namespace of PID 1's own needs root here")
 def test_pid_1_brings_up_the_loopback(agent):
     need_pid_namespace()
     ours, theirs = socket.socketpair()
@@ -423,7 +423,7 @@ def test_wrong_arguments_are_told(agent):
 def test_it_needs_nothing_but_itself(agent, tmp_path):
     """Static, small, and alive in an empty root."""
     assert agent.stat().st_size < 32768
-    if not ROOT:
+    if not AS_ROOT:
         pytest.skip("chroot needs root")
     shutil.copy(agent, tmp_path / "agent")
     ours, theirs = socket.socketpair()

@@ -15,6 +15,7 @@ import pytest
 
 from support.commanded_runners import prepared
 from support.launched_places import EMPTY, run_context, settled_state
+from support.stub import Duck
 from tare.results.record import MARKS
 from tare.runners import cleanup as leftovers
 from tare.runners.containers.namespaces.rung_steps import KEPT_CAPABILITIES
@@ -183,7 +184,7 @@ def test_a_broken_runtime_is_a_skip_that_says_why(tmp_path):
     broken.chmod(0o755)
     tool = Tool("runc", broken, (), (), {}, "system", "runc version 0.1", "", Path("/"))
 
-    class Fixed:
+    class Fixed(Duck):
         offline = True
 
         def here(self, _name):

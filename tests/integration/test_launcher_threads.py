@@ -5,6 +5,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -84,7 +85,7 @@ def test_threads_are_served_at_the_same_time_and_the_main_thread_by_the_first_pr
     gate = threading.Barrier(4, timeout=SECONDS)
 
     def work(_number):
-        with held_back(gate.wait):
+        with held_back(lambda: cast("None", gate.wait())):
             return launcher.spawn(STAY)
 
     main = launcher.spawn(STAY)

@@ -5,6 +5,7 @@ import json
 import os
 import sys
 import uuid
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -58,7 +59,7 @@ def stood_in(name, tmp_path, *more):
     with run_context(run) as (context, image):
         for folder in ("dev", "proc", "sys", "tmp", "run", "scratch"):
             (image.tree / folder).mkdir(exist_ok=True)
-        settings = GuestSettings(**{vmm.name.replace("-", "_"): str(binary)})
+        settings = replace(GuestSettings(), **{vmm.name.replace("-", "_"): binary})
         runner = MicroVmRunner(context, Provision(context.cache), settings, name=name)
         try:
             probe = runner.probe()

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from support.stub import Duck
 from tare.bench.campaign.loop import Campaign
 from tare.bench.campaign.provision import Provisioned
 from tare.bench.campaign.recorder import Recorder
@@ -76,7 +77,7 @@ class Telling(Silent):
         self.trials.append((done, what))
 
 
-class Watched:
+class Watched(Duck):
     """Stands for a deadline: passes when it was asked so often. See :class:`tare.bench.campaign.deadline.Deadline`."""
 
     def __init__(self, after: int = 1 << 30) -> None:
@@ -135,7 +136,7 @@ def make_campaign(
     *,
     done: frozenset[SlotKey] = frozenset(),
     stopping: Stopping = EVERY_BLOCK,
-    **counts: int,
+    **counts: Any,
 ) -> Campaign:
     """Make a campaign that shows no progress; ``counts``: ``number`` and ``invocation`` of a resumed one."""
     recorder = make_recorder(store, stopping=stopping, **counts)

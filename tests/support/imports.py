@@ -105,7 +105,7 @@ def loaded_by(start: str) -> dict[str, tuple[str, ...]]:
         if each.at_import:
             reached.setdefault(each.importer, []).append(each.imported)
     ways: dict[str, tuple[str, ...]] = {}
-    todo = deque([(start, (start,))])
+    todo: deque[tuple[str, tuple[str, ...]]] = deque([(start, (start,))])
     while todo:
         module, way = todo.popleft()
         if module in ways:

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from support.paths import GOLDEN
+from support.stub import Duck
 from tare.runners.host.processes import boot_id
 from tare.runners.provision.tools import Tool
 
@@ -73,7 +74,7 @@ else:
 """
 
 
-class Double:
+class Double(Duck):
     """Also stands for a Provision that has this kubectl. ``log``: its command lines so far."""
 
     def __init__(self, folder, agent, boot=""):

@@ -17,6 +17,7 @@ import threading
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
+from support.stub import Duck
 from support.vmm_specifications import CLOUD_HYPERVISOR, FIRECRACKER, complaint
 from tare.runners.agent.wire import Reader
 
@@ -107,8 +108,8 @@ class Machine:
 
     def start(self):
         ours, theirs = socket.socketpair()
-        told = [self.options.agent, os.environ["TARE_RUN"], "0,1"]
-        self.agent = subprocess.Popen(told, stdin=theirs, stdout=theirs)
+        told: list[str] = [self.options.agent, os.environ["TARE_RUN"], "0,1"]
+        self.agent = subprocess.Popen(told, stdin=theirs.fileno(), stdout=theirs.fileno())
         theirs.close()
         if self.restored:
             reader = Reader()
@@ -164,7 +165,7 @@ def serve(machine, listening):
         def log_message(self, *_arguments):
             pass
 
-    class Server:
+    class Server(Duck):
         pass
 
     while True:

@@ -23,7 +23,9 @@ from tare.results.storage.load import Problem
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from tare.bench.request.request import ModeName
     from tare.results.judgement.comparison import Verdict
+    from tare.results.record import Accelerator, Direction
 
 RUN = "20261123-200000-synt"
 THRESHOLD = 0.05
@@ -37,14 +39,14 @@ class Work:
     family: str
     metric: str
     unit: str
-    direction: str
+    direction: Direction
     base: float
     factors: dict[str, float]
     noise: float = 0.012
     clock: str = ""
 
 
-RUNNERS = {
+RUNNERS: dict[str, Accelerator] = {
     "bare": "none",
     "bare-again": "none",
     "namespaces": "none",
@@ -200,7 +202,7 @@ def make_input(
     *,
     blocks: int = 12,
     seed: int = 7,
-    mode: str = "default",
+    mode: ModeName = "default",
     hostile: bool = False,
     starts_per_block: int = 2,
 ) -> ReportInput:
@@ -220,7 +222,7 @@ def make_input(
     )
 
 
-def empty_input(mode: str = "default") -> ReportInput:
+def empty_input(mode: ModeName = "default") -> ReportInput:
     """A run in which nothing was measured."""
     return ReportInput(manifest=_manifest(mode, 1, ""), trials=(), comparisons=(), styles=runner_styles())
 
@@ -483,7 +485,7 @@ def _judge(cost: Estimate, blocks: int) -> tuple[Verdict, str]:
     return "undecided", "the interval reaches across the threshold"
 
 
-def _manifest(mode: str, seed: int, name: str) -> Manifest:
+def _manifest(mode: ModeName, seed: int, name: str) -> Manifest:
     return Manifest(
         format=FORMAT_VERSION,
         run=RUN,

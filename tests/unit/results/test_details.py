@@ -1,5 +1,8 @@
 """Details and environment: every struct goes to JSON and comes back the same."""
 
+from collections.abc import Callable
+from typing import Any
+
 import msgspec
 import pytest
 from hypothesis import given, settings
@@ -20,14 +23,14 @@ STRUCTS = [
 ]
 
 info = msgspec.inspect
-SIMPLE = {
+SIMPLE: dict[type, st.SearchStrategy[object]] = {
     info.StrType: st.text(max_size=9),
     info.BoolType: st.booleans(),
     info.FloatType: st.floats(allow_nan=False, allow_infinity=False),
     info.NoneType: st.none(),
     info.AnyType: st.none() | st.text(max_size=9) | st.lists(st.booleans(), max_size=2),
 }
-MADE = {
+MADE: dict[type, Callable[[Any], Any]] = {
     info.IntType: lambda of: st.integers(-(2**63) if of.ge is None else of.ge, 2**63 - 1),
     info.LiteralType: lambda of: st.sampled_from(of.values),
     info.UnionType: lambda of: st.one_of(*map(values, of.types)),
@@ -38,13 +41,14 @@ MADE = {
 }
 
 
-def values(of):
+def values(of: Any) -> Any:
     """Make values of a field's type, as :func:`msgspec.inspect.type_info` describes it."""
     return SIMPLE[type(of)] if type(of) in SIMPLE else MADE[type(of)](of)
 
 
 def structs(kind):
-    fields = {f.name: values(f.type) for f in msgspec.inspect.type_info(kind).fields}
+    described: Any = msgspec.inspect.type_info(kind)
+    fields = {f.name: values(f.type) for f in described.fields}
     return st.fixed_dictionaries(fields).map(lambda found: kind(**found))
 
 

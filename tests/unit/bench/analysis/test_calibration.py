@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from support.results_making import metric, trial, write_run
+from support.stub import Duck
 from tare.bench.analysis import calibration_tables
 from tare.bench.commands.calibrate import _shares
 from tare.results.errors import ResultError
@@ -147,7 +148,7 @@ def test_shares_that_are_none_are_refused(text):
         _shares(text)
 
 
-class Recorder:
+class Recorder(Duck):
     def __init__(self):
         self.requests, self.closed = [], 0
 
@@ -169,7 +170,8 @@ def test_a_delayed_launcher_spins_before_everything_else_and_is_the_launcher_in_
     inner = Recorder()
     delayed = DelayedLauncher(inner, 1e-3)
     request = SpawnRequest(("x",), steps=(SetHostname("tare"),))
-    assert delayed.spawn(request) == "spawned"
+    spawned: object = delayed.spawn(request)
+    assert spawned == "spawned"
     with delayed.inside((), {}) as second:
         second.spawn(request)
     assert [r.steps for r in inner.requests] == [(Spin(1e-3), SetHostname("tare"))] * 2

@@ -88,7 +88,7 @@ def test_what_was_found_before_a_failure_is_kept():
 
 
 def test_an_experiment_that_keeps_failing_is_given_up_on_that_runner_alone():
-    script = dict.fromkeys(range(99), PlaceFailure("no luck"))
+    script: dict[int, Exception | str] = dict.fromkeys(range(99), PlaceFailure("no luck"))
     run, kept, _ = campaign(plan_experiments([Pair(script=script), Pair("other")], blocks=5))
     run.run()
     outcomes = [t.outcome for t in of(kept, "pair") if t.runner == "box"]

@@ -10,7 +10,8 @@ from tare.runners.fake import FakeClock, FakeRunner
 def make(**box):
     clock, progress = FakeClock(), Telling()
     runners = {"bare": FakeRunner("bare", clock=clock), "box": FakeRunner("box", clock=clock, **box)}
-    recorder = make_recorder([].append, progress=progress, invocation=4)
+    kept = []
+    recorder = make_recorder(kept.append, progress=progress, invocation=4)
     places = OpenPlaces(make_provisioned(runners), recorder, Failures("failed openings", progress.say))
     return places, runners, progress
 

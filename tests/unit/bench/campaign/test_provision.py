@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from support.campaigns import IMAGE, Steady, Telling, make_plan, make_provisioned
+from support.stub import Stub
 from tare.bench.campaign import provision as module
 from tare.bench.campaign.provision import provision
 from tare.bench.planning.plan import Case
@@ -54,8 +55,8 @@ def make(missing=(), *, box=FakeRunner, **fields):
 
     runners = {"bare": FakeRunner("bare"), "box": box("box", **fields)}
     bench = make_provisioned(runners).bench
-    context = SimpleNamespace(cache=Path("/nowhere"))
-    supplies = replace(bench.supplies, provision=SimpleNamespace(tool=tool), context=context)
+    context = Stub(cache=Path("/nowhere"))
+    supplies = replace(bench.supplies, provision=Stub(tool=tool), context=context)
     return replace(bench, supplies=supplies, probes={key: Probe(ok=True) for key in runners})
 
 
@@ -68,7 +69,8 @@ def test_programs_are_built_in_and_runners_prepared_and_verified(built):
     made = provision(request(), bench, PLAN, Telling())
     assert built == [(("fio", "python3"), None)]
     assert all(runner.prepared for runner in bench.runners.values())
-    assert made.verified == {"bare": "seen in bare", "box": "seen in box"}
+    verified: Any = made.verified
+    assert verified == {"bare": "seen in bare", "box": "seen in box"}
     assert (made.missing, made.image.key) == ({}, "image-1")
 
 

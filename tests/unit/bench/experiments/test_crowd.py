@@ -4,9 +4,11 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from support.stub import Duck
 from tare.bench.experiments import crowd, density, starts
 from tare.bench.experiments.base import Lab
 from tare.bench.experiments.density import Density, Ramp
@@ -31,7 +33,7 @@ def lab(runner, job_seconds=0.0, **settings):
 @pytest.fixture(autouse=True)
 def host(monkeypatch):
     """A host with 16 GiB, of which places take 1 MiB each."""
-    found = {"available": 16 * GIB, "place": 1 << 20}
+    found: Any = {"available": 16 * GIB, "place": 1 << 20}
 
     def read_memory(vantages, run, kind):
         n = len(vantages)
@@ -198,12 +200,12 @@ def test_an_interruption_sets_those_free_that_wait(monkeypatch):
 
     monkeypatch.setattr(threading, "Barrier", barrier)
 
-    class Pool(ThreadPoolExecutor):
-        def submit(self, *words):
+    class Pool(ThreadPoolExecutor, Duck):
+        def submit(self, /, *words, **named):
             if self.count == 2:
                 raise KeyboardInterrupt
             self.count += 1
-            return super().submit(*words)
+            return super().submit(*words, **named)
 
         count = 0
 
@@ -297,7 +299,7 @@ def test_memory_that_cannot_be_seen_is_no_metric(host, monkeypatch):
     assert "density.start.last_quarter" in found
 
 
-def test_closing_goes_on_with_the_others_if_one_cannot_be_closed():
+def test_closing_goes_on_with_the_others_if_one_cannot_be_closed(monkeypatch):
     runner = FakeRunner("box")
     ramp = Ramp()
     with pytest.raises(OSError, match="stuck"), ExitStack() as stack:  # noqa: PT012
@@ -311,19 +313,21 @@ def test_closing_goes_on_with_the_others_if_one_cannot_be_closed():
                 raise OSError("stuck")
             real()
 
-        ramp.places[1].close = stubborn
+        monkeypatch.setattr(ramp.places[1], "close", stubborn)
         density._close(ramp.places)
     assert runner.open_places == 0
 
 
-def test_several_places_are_closed_at_the_same_time():
+def test_several_places_are_closed_at_the_same_time(monkeypatch):
     meeting = threading.Barrier(4, timeout=30)
 
     class Slow(FakeRunner):
         def open(self, first=None):
             place = super().open(first)
             real = place.close
-            place.close = lambda: (real(), meeting.wait()) if not place._closed else None
+            monkeypatch.setattr(
+                place, "close", lambda: (real(), meeting.wait()) if not place._closed else None
+            )
             return place
 
     runner = Slow("box")

@@ -1,9 +1,8 @@
 """`scale-N`: N threads against one."""
 
-from types import SimpleNamespace
-
 import pytest
 
+from support.stub import Stub
 from tare.bench.experiments.base import Lab
 from tare.bench.experiments.scaling import COUNTS, SCALES, Scale
 from tare.bench.measurable import CrowdSettings, Terms, Unsuitable
@@ -34,7 +33,7 @@ def rates(monkeypatch):
 def lab(runner=None):
     return Lab(
         runner or FakeRunner("a"),
-        SimpleNamespace(),
+        Stub(),
         LIMITS,
         None,
         None,

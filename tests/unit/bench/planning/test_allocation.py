@@ -4,6 +4,7 @@ import json
 import random
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,9 +15,16 @@ from tare.bench.planning.modes import MODES
 from tare.bench.planning.plan import Case
 from tare.bench.workloads.base import Workload
 from tare.bench.workloads.null import Null
+from tare.results.record import Accelerator
 
 RECORDED = Path(__file__).with_name("allocations.json")
-ACCELERATORS = {"bare": "none", "box": "none", "engine": "none", "guest": "kvm", "slow": "tcg"}
+ACCELERATORS: dict[str, Accelerator] = {
+    "bare": "none",
+    "box": "none",
+    "engine": "none",
+    "guest": "kvm",
+    "slow": "tcg",
+}
 
 
 @dataclass(frozen=True)
@@ -56,7 +64,7 @@ def made_up(number):
     if draw.random() < 0.2:
         mode = replace(mode, most_blocks=600, most_cold_blocks=600, rounds=max(6, mode.rounds))
     keys = ["bare", *draw.sample(["box", "engine", "guest", "slow"], draw.randint(0, 4))]
-    measurables = [Null(name=f"cold-{n}") for n in range(draw.randint(0, 2))]
+    measurables: list[Any] = [Null(name=f"cold-{n}") for n in range(draw.randint(0, 2))]
     measurables += [Fixed(f"steady-{n}", draw.choice([0.0, 0.02, 1.5])) for n in range(draw.randint(0, 5))]
     measurables += [
         Trick(name=f"trick-{n}", most_blocks=draw.choice([1, 7, 15]), seconds=draw.choice([0.01, 3.0]))

@@ -5,10 +5,11 @@ from tare.bench.planning.estimates import Estimates
 from tare.bench.planning.matrix import Selection, cross, make_plan
 from tare.bench.planning.modes import MODES
 from tare.bench.workloads import WORKLOADS
+from tare.results.record import Accelerator
 from tare.runners.fake import FakeRunner
 from tare.runners.model import Probe
 
-ACCELERATORS = {"bare": "none", "bare-again": "none", "box": "none", "guest": "tcg"}
+ACCELERATORS: dict[str, Accelerator] = {"bare": "none", "bare-again": "none", "box": "none", "guest": "tcg"}
 
 
 def plan(

@@ -221,7 +221,8 @@ DAMAGE = {
 
 def damaged(path, wrong):
     plan = {"plan": json.loads(json.dumps(GOOD))}
-    *above, last = ("plan", *path)
+    steps = ["plan", *path]
+    *above, last = steps
     inner = plan
     for key in above:
         inner = inner[key]

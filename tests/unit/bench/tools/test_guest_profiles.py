@@ -1,13 +1,12 @@
-from types import SimpleNamespace
-
 import pytest
 
+from support.stub import Stub
 from tare.bench.tools.guest_profiles import CONFIGURATIONS, OURS, STRAIGHTFORWARD, Candidate, ratios, table
 from tare.runners.registry import check
 
 
 def candidate(name, *starts, **changes):
-    runner = SimpleNamespace(name=name, label=f"{name}(tcg)")
+    runner = Stub(name=name, label=f"{name}(tcg)")
     return Candidate(name, runner, starts=list(starts), **changes)
 
 

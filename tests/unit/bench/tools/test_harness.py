@@ -3,6 +3,8 @@
 # ruff: noqa: S311 - seeds for repeatable tests
 
 import random
+from functools import partial
+from typing import Any
 
 from tare.bench.tools.harness.__main__ import table
 from tare.bench.tools.harness.comparison import Cost, compare
@@ -22,7 +24,12 @@ def test_the_ratio_is_of_medians_and_its_interval_holds_it():
 
 def test_rounds_interleave_all_modes_and_drop_only_the_first():
     calls = []
-    modes = {name: lambda name=name: calls.append(name) or len(calls) for name in "abc"}
+
+    def mode(name):
+        calls.append(name)
+        return len(calls)
+
+    modes: Any = {name: partial(mode, name) for name in "abc"}
     times = interleave(modes, 5, random.Random(1))
     assert {name: len(values) for name, values in times.items()} == {"a": 5, "b": 5, "c": 5}
     assert all(sorted(calls[at : at + 3]) == ["a", "b", "c"] for at in range(0, 18, 3))

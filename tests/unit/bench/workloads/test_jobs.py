@@ -1,16 +1,19 @@
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from support.stub import Duck
 from tare.bench.workloads import WORKLOADS
 from tare.bench.workloads.base import Site, amount, cap_seconds
-from tare.bench.workloads.command import COMMAND, Command
+from tare.bench.workloads.command import Command
+from tare.runners.images.image import COMMAND
 
 NAMES = [workload.name for workload in WORKLOADS]
 BY_NAME = dict(zip(NAMES, WORKLOADS, strict=True))
 
 
-class RecordingImage:
+class RecordingImage(Duck):
     def argv(self, root, program, *args):
         return (f"{root.rstrip('/')}/bin/{program}", *args)
 
@@ -48,7 +51,8 @@ def test_the_null_job_has_no_program():
 
 def test_workloads_are_hashable_and_parameters_make_another_series():
     assert len(set(WORKLOADS)) == len(WORKLOADS)
-    buffered = replace(BY_NAME["disk-rand"], direct=False)
+    disk: Any = BY_NAME["disk-rand"]
+    buffered = replace(disk, direct=False)
     assert buffered.parameters["direct"] is False
     assert BY_NAME["disk-rand"].parameters["direct"] is True
 

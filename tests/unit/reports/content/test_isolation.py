@@ -13,7 +13,7 @@ from tare.results.details import Attempt, IsolationDetails
 from tare.results.record import Trial
 from tare.runners.inside.attempts import SCOPES
 
-FACTS = {
+FACTS: dict[str, str | int] = {
     "kernel.boot_id": "one",
     "cpu.features": "avx fpu sse2",
     "capabilities.bounding": "all",

@@ -1,5 +1,7 @@
 """The ladder's section and figure, from runs at known costs."""
 
+from typing import Any
+
 import pytest
 
 from support.ladder_runs import COSTS, run
@@ -45,8 +47,9 @@ def test_the_flight_of_steps_is_drawn_with_n_and_a_bar_for_each(tmp_path):
     with style.styled():
         figure = plot.draw(page.summary, page.words)
         (axes,) = figure.get_axes()
-        assert len(axes.patches) == 3
-        assert axes.patches[1].get_x() == pytest.approx(axes.patches[0].get_x() + axes.patches[0].get_width())
+        bars: Any = axes.patches
+        assert len(bars) == 3
+        assert bars[1].get_x() == pytest.approx(bars[0].get_x() + bars[0].get_width())
         assert sum("n=8" in text.get_text() for text in axes.texts) == 3
 
 

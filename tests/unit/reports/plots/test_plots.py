@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import math
+from typing import Any
 
 import matplotlib as mpl
 import msgspec
@@ -63,7 +64,8 @@ def test_one_point_per_comparison_at_its_cost() -> None:
         figure = overhead.draw(summary, words("en"))
     assert figure is not None
     shapes = set(overhead.MARKERS.values())
-    drawn = [line.get_xdata()[0] for line in figure.axes[0].lines if line.get_marker() in shapes]
+    lines: Any = figure.axes[0].lines
+    drawn = [line.get_xdata()[0] for line in lines if line.get_marker() in shapes]
     assert drawn == [c.cost.value for c in summary.primary]
 
 
@@ -79,7 +81,8 @@ def test_shares_of_phases_fill_each_bar() -> None:
     with style.styled():
         figure = startup.draw(Summary(RUN), words("en"))
     assert figure is not None
-    ends = [bar.get_x() + bar.get_width() for bar in figure.axes[0].patches]
+    bars: Any = figure.axes[0].patches
+    ends = [bar.get_x() + bar.get_width() for bar in bars]
     assert sum(end == pytest.approx(1) for end in ends) == len(
         Summary(RUN).startup[next(iter(Summary(RUN).startup))]
     )

@@ -66,7 +66,7 @@ def test_two_runs_of_one_invocation_each_are_undecided(tmp_path):
 
 @pytest.mark.parametrize("name", ["jobs", "options"])
 def test_sequential_groups_are_blocks_of_one_invocation_and_other_options_series_of_their_own(tmp_path, name):
-    groups = [{"groupid": 0}, {"groupid": 0}, {"groupid": 1}]
+    groups: list[dict[str, object]] = [{"groupid": 0}, {"groupid": 0}, {"groupid": 1}]
     if name == "options":
         groups = [{"job options": {"bs": size}} for size in ("4k", "4096", "64k")]
     found = trials(fio(tmp_path, *groups))

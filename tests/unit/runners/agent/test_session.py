@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 from itertools import starmap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -52,7 +52,13 @@ class Peer:
         self.say(Type.STARTED, sequence, clock=self.clock() if clock is None else clock)
 
     def done(self, sequence: int, clock: int | None = None, **fields: int | bytes) -> None:
-        normal = {"status": 0, "flags": 0, "stdout_total": 0, "stderr_total": 0, "usage": bytes(144)}
+        normal: dict[str, int | bytes] = {
+            "status": 0,
+            "flags": 0,
+            "stdout_total": 0,
+            "stderr_total": 0,
+            "usage": bytes(144),
+        }
         self.say(Type.DONE, sequence, clock=self.clock() if clock is None else clock, **normal | fields)
 
     def pong(self) -> None:
@@ -73,7 +79,7 @@ def talk(monkeypatch) -> Iterator[Callable[..., AgentSession]]:
     channels: list[socket.socket] = []
     failures: list[BaseException] = []
 
-    def start(script: Callable[[Peer], None], **options: bool) -> AgentSession:
+    def start(script: Callable[[Peer], None], **options: Any) -> AgentSession:
         ours, theirs = socket.socketpair()
         channels.extend((ours, theirs))
 
@@ -252,7 +258,7 @@ def test_a_job_before_hello(talk):
     assert "sent started before its hello" in str(fails(talk, lying))
 
 
-LIES: dict[str, tuple[str, Callable[[Peer, int], None]]] = {
+LIES: dict[str, tuple[str, Callable[[Peer, int], object]]] = {
     "done first": ("done came before the job's start", lambda peer, n: peer.done(n)),
     "output first": ("output came before", lambda peer, n: peer.say(Type.OUTPUT, n, stream=1, data=b"x")),
     "twice": ("started twice", lambda peer, n: (peer.started(n), peer.started(n))),

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -453,7 +454,7 @@ def test_a_collectors_own_cost_is_a_metric(tmp_path):
     ("vantage", "names"),
     [
         (Vantage(1), ["host", "processes"]),
-        (Vantage(1, {"unified": "x"}), ["host", "cgroup", "processes"]),
+        (Vantage(1, {"unified": Path("x")}), ["host", "cgroup", "processes"]),
         (Vantage(1, vmm=True, shared_with_host=False), ["host", "processes", "vmm"]),
         (
             Vantage(1, vmm=True, kvm=True, guest_ram_bytes=1 << 20, shared_with_host=False),

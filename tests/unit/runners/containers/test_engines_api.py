@@ -58,7 +58,7 @@ def test_a_daemon_that_hangs_up_went_away(tmp_path):
 
 @pytest.mark.parametrize(("group", "remedy"), [("docker", "usermod -aG docker"), ("root", "run as root")])
 def test_a_closed_socket_has_a_remedy(monkeypatch, tmp_path, group, remedy):
-    monkeypatch.setattr(api_module.Path, "group", lambda _path: group)
+    monkeypatch.setattr("pathlib.Path.group", lambda _path: group)
 
     def refuse(_connection):
         raise PermissionError(13, "Permission denied")

@@ -73,7 +73,7 @@ def test_a_closed_socket_says_more_than_an_absent_one(private, tmp_path, monkeyp
         closed = api.path.endswith("default.sock")
         raise EngineError("permission denied" if closed else "no socket", absent=not closed)
 
-    monkeypatch.setattr(docker.DockerApi, "version", version)
+    monkeypatch.setattr("tare.runners.containers.engines.api.DockerApi.version", version)
     with pytest.raises(EngineError, match="permission denied"):
         find_daemon(private)
 

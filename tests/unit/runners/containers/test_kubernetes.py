@@ -4,12 +4,14 @@ import json
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from support.paths import GOLDEN
+from support.stub import Duck
 from tare.results.environment import EngineFacts
 from tare.runners.containers.kubernetes.build import described_packages
 from tare.runners.containers.kubernetes.clearing import clear_kubernetes, namespace_of
@@ -25,7 +27,9 @@ LIMITS = Limits(cpus=1, memory_bytes=64 * MIB, pids=64, scratch_bytes=32 * MIB)
 
 
 def event(kind, *, scheduled=False, state=""):
-    status = {"conditions": [{"type": "PodScheduled", "status": "True" if scheduled else "False"}]}
+    status: dict[str, object] = {
+        "conditions": [{"type": "PodScheduled", "status": "True" if scheduled else "False"}]
+    }
     if state:
         status["containerStatuses"] = [{"name": "p", "state": {state: {}}}]
     return {"type": kind, "object": {"kind": "Pod", "metadata": {"name": "p"}, "status": status}}
@@ -77,7 +81,7 @@ def test_documents_are_found_wherever_the_stream_is_cut(cuts):
 
 
 def test_what_the_pod_is_asked_to_be():
-    pod = pod_of("p", "localhost/x:1", ("/tare-agent", "m", "0,1?"), LIMITS, "r", loaded=True)
+    pod: Any = pod_of("p", "localhost/x:1", ("/tare-agent", "m", "0,1?"), LIMITS, "r", loaded=True)
     (container,) = pod["spec"]["containers"]
     assert container["command"] == ["/tare-agent", "m", "0,1?"]
     assert container["imagePullPolicy"] == "Never"
@@ -85,10 +89,8 @@ def test_what_the_pod_is_asked_to_be():
     assert container["resources"]["limits"]["memory"] == str(64 * MIB)
     assert ("cpu" in container["resources"]["limits"]) == (os.cpu_count() > 1)
     assert pod["spec"]["volumes"][0]["emptyDir"] == {"sizeLimit": str(32 * MIB)}
-    assert (
-        pod_of("p", "x", ("a",), LIMITS, "r", loaded=False)["spec"]["containers"][0]["imagePullPolicy"]
-        == "IfNotPresent"
-    )
+    pod = pod_of("p", "x", ("a",), LIMITS, "r", loaded=False)
+    assert pod["spec"]["containers"][0]["imagePullPolicy"] == "IfNotPresent"
 
 
 @given(st.text(alphabet="abcXYZ019._-", min_size=1, max_size=80))
@@ -114,7 +116,7 @@ def node(boot, *, ready="True"):
     }  # fmt: skip
 
 
-class Answers:
+class Answers(Duck):
     """A kubectl that says one thing."""
 
     def __init__(self, answer):
@@ -145,7 +147,7 @@ def test_where_the_image_cannot_be_loaded(tmp_path):
     assert Kubernetes(None, None, image="registry.example/tare:1")._no_image(node("other")) is None
 
 
-class Provisions:
+class Provisions(Duck):
     def __init__(self, tool=None):
         self.found = tool
 

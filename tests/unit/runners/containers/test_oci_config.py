@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 from tare.runners.containers.oci.config import Bundle, config, resources
 from tare.runners.containers.oci.runtimes import RUNTIMES
@@ -9,7 +10,7 @@ LIMITS = Limits(cpus=2, memory_bytes=1 << 30, pids=99, scratch_bytes=1 << 20)
 
 
 def bundle(**more):
-    given = {
+    given: dict[str, Any] = {
         "agent": ("/tare-agent", "tare-r-runc-0", "0,1"),
         "environ": {"TARE_RUN": "r"},
         "root": Path("/w/root"),

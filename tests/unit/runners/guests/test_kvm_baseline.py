@@ -2,6 +2,7 @@
 
 import json
 import sys
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -21,7 +22,8 @@ def lines(*, user=4e-10, kernel=4e-10, host=4e-10, done=True):
 
 
 def decide(facts, **named):
-    return baseline.decide(facts, **{"nested": False, "architecture": "x86_64"} | named)
+    given: Any = {"nested": False, "architecture": "x86_64"} | named
+    return baseline.decide(facts, **given)
 
 
 def test_hardware_is_usable():

@@ -30,7 +30,7 @@ class Kernel:
         self.fds = []
         self.vcpu = -1
         self.routine = ""
-        monkeypatch.setattr(child.fcntl, "ioctl", self.ioctl)
+        monkeypatch.setattr("fcntl.ioctl", self.ioctl)
         monkeypatch.setattr(child, "host_loop", lambda _code: child.Timing(1e-9))
         monkeypatch.setattr(child, "native_trips", lambda _code: child.python_trips)
         place = child.Guest.place
@@ -79,7 +79,7 @@ class Kernel:
 def quick(monkeypatch):
     """Exits that take no time would lengthen the loops to their end. Elsewhere only the making of a VM is tried."""
     monkeypatch.setattr(child, "TARGET_NS", 0)
-    monkeypatch.setattr(child.platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
 
 
 def test_what_the_made_up_kvm_does_is_enough(monkeypatch, capsys):
@@ -121,13 +121,13 @@ def test_no_memory_for_the_guest_is_told(monkeypatch, capsys):
     def full(*_arguments, **_options):
         raise OSError(errno.ENOMEM, "no")
 
-    monkeypatch.setattr(child.mmap, "mmap", full)
+    monkeypatch.setattr("mmap.mmap", full)
     _, found = kernel.measured(capsys)
     assert "ENOMEM" in found.reason
 
 
 def test_a_kernel_without_transparent_huge_pages_is_measured_all_the_same(monkeypatch, capsys):
-    monkeypatch.setattr(child.mmap, "MADV_NOHUGEPAGE", 999)
+    monkeypatch.setattr("mmap.MADV_NOHUGEPAGE", 999)
     facts, _ = Kernel(monkeypatch).measured(capsys)
     assert facts[-1] == {"done": True}
 

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from support.stub import Duck
 from tare.runners.errors import TareError
 from tare.runners.guests.qemu.achieved import achieved, memory_facts, pin_vcpus
 from tare.runners.guests.qemu.hugepages import check_free
@@ -49,7 +50,7 @@ def test_memory_that_cannot_be_seen_is_unknown(tmp_path):
     assert set(memory_facts(1, 1 << 40, tmp_path / "none").values()) == {"unknown"}
 
 
-class Monitor:
+class Monitor(Duck):
     """Answers as QEMU does."""
 
     def __init__(self, threads, cache=(False, False, True)):
@@ -70,7 +71,7 @@ class Monitor:
         raise QmpError(f"QEMU refused {command}")
 
 
-class Machine:
+class Machine(Duck):
     def __init__(self, variant="", cpu="max"):
         self.variant, self.cpu = parse(variant), cpu
         self.scratch, self.memory_bytes = Path("/x"), 1 << 40

@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import lzma
 import struct
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -52,7 +53,12 @@ def lz4_legacy(data):
     return bytes(out) + struct.pack("<I", len(block)) + block + struct.pack("<I", len(data))
 
 
-PACKERS = {"gzip": gzip.compress, "xz": lzma.compress, "bzip2": bz2.compress, "lz4": lz4_legacy}
+PACKERS: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": gzip.compress,
+    "xz": lzma.compress,
+    "bzip2": bz2.compress,
+    "lz4": lz4_legacy,
+}
 
 
 @pytest.mark.parametrize("name", PACKERS)

@@ -1,5 +1,6 @@
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -47,7 +48,7 @@ def test_kernel_without_any_port_is_refused():
 
 def machine(profile="microvm", features=DEBIAN, modules=DEBIAN_MODULES, variant="", **named):
     wiring = wire(PROFILES[profile].board, features, modules, parse(variant))
-    defaults = {
+    defaults: dict[str, Any] = {
         "profile": PROFILES[profile],
         "variant": parse(variant),
         "accelerator": "tcg",

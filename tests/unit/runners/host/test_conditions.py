@@ -22,7 +22,7 @@ def make(root, files):
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch):
-    monkeypatch.setattr(module.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
 
 
 GOOD_AND_BAD = [
@@ -122,7 +122,7 @@ def test_a_slow_clock_source_can_be_changed_only_if_a_better_one_is_there(tmp_pa
 def test_steal_is_seen_in_the_sample(tmp_path, monkeypatch):
     root = make(tmp_path, {"proc/stat": "cpu 100000 0 0 900000 0 0 0 5 0 0\n"})
     monkeypatch.setattr(
-        module.time, "sleep", lambda _: make(root, {"proc/stat": "cpu 100010 0 0 900020 0 0 0 15 0 0\n"})
+        "time.sleep", lambda _: make(root, {"proc/stat": "cpu 100010 0 0 900020 0 0 0 15 0 0\n"})
     )
     found = module.steal(root)
     assert found.ok is False

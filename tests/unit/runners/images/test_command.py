@@ -98,7 +98,7 @@ def test_files_that_arguments_name_are_carried(path, tmp_path, monkeypatch):
     )
     name = f"{tmp_path}/data"
     assert made.program.arguments == (
-        ROOT + at(name), f"--file={ROOT}{at(name)}", ROOT + at(name), "/dev/null", "/proc/self/stat", "bin",
+        ROOT + at(Path(name)), f"--file={ROOT}{at(Path(name))}", ROOT + at(Path(name)), "/dev/null", "/proc/self/stat", "bin",
     )  # fmt: skip
     assert below(tmp_path / "data") in made.items
     assert set(made.carried) == {name}

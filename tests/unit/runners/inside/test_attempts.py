@@ -11,14 +11,18 @@ from support.paths import GOLDEN
 from tare.results.details import Attempt
 from tare.runners.errors import TareError
 from tare.runners.inside import attempts, fingerprint
+from tare.runners.inside.fingerprint import Facts
 
 FOLDER = GOLDEN / "inside"
-OUTSIDE = {
+OUTSIDE: Facts = {
     "kernel.boot_id": "one",
     "kernel.version": "#1",
     **{f"namespace.{kind}": f"{kind}:[1]" for kind in ("user", "mnt", "pid", "uts", "net")},
 }
-CONTAINED = {**OUTSIDE, **{f"namespace.{kind}": f"{kind}:[2]" for kind in ("mnt", "pid", "uts", "net")}}
+CONTAINED: Facts = {
+    **OUTSIDE,
+    **{f"namespace.{kind}": f"{kind}:[2]" for kind in ("mnt", "pid", "uts", "net")},
+}
 GUEST = {**OUTSIDE, "kernel.boot_id": "another"}
 
 
@@ -54,7 +58,7 @@ def test_in_a_user_namespace_release_agent_may_be_opened_but_not_written():
 
 
 def test_a_place_that_hides_its_namespaces_is_taken_at_its_worst():
-    inside = {"kernel.boot_id": "one"}
+    inside: Facts = {"kernel.boot_id": "one"}
     assert set(verdicts(inside).values()) == {"open"}
 
 
@@ -73,7 +77,7 @@ def test_without_a_boot_id_the_kernels_version_tells_whose_it_is():
     ],
 )
 def test_a_boot_id_of_its_own_does_not_make_a_container_a_guest(version, clock, same):
-    inside = {"kernel.boot_id": "invented", "kernel.version": version, "kernel.clock": clock}
+    inside: Facts = {"kernel.boot_id": "invented", "kernel.version": version, "kernel.clock": clock}
     assert attempts.same_kernel(inside, OUTSIDE) is same
 
 

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.paths import GOLDEN
+from support.stub import Duck
 from tare.bench.experiments.base import Lab
 from tare.bench.experiments.network import Latency, Stream
 from tare.bench.measurable import CrowdSettings, Unsuitable
@@ -61,7 +62,7 @@ def test_a_failed_end_and_lost_bytes_are_told():
         net.answer("in", result(b"arrived_bytes 0\nelapsed_ns 5\n"))
 
 
-class FakeNetwork:
+class FakeNetwork(Duck):
     """A place that answers as the program would."""
 
     root, host_address, host_network = "/", "10.0.0.1", ""

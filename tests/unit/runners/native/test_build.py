@@ -55,7 +55,7 @@ def source(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def no_zig(monkeypatch):
-    monkeypatch.setattr(module.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
 
 
 def output(program: Path, *arguments: str) -> bytes:
@@ -162,7 +162,7 @@ out=$2
 )
 def test_what_a_broken_compiler_makes_is_not_taken(source, tmp_path, monkeypatch, no_zig, body, complaint):
     monkeypatch.setenv("CC", fake_compiler(tmp_path, body))
-    monkeypatch.setattr(module.shutil, "which", lambda name: name if name.endswith("fake-cc") else None)
+    monkeypatch.setattr("shutil.which", lambda name: name if name.endswith("fake-cc") else None)
     with pytest.raises(TareError, match=complaint):
         build(source, tmp_path)
 

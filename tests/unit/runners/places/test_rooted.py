@@ -1,10 +1,10 @@
 """What runtimes and peers are asked for, without any of them."""
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
+from support.stub import Stub
 from tare.runners.containers.oci.runner import OciRunner
 from tare.runners.containers.other.bubblewrap import Bubblewrap
 from tare.runners.containers.other.lxc import Lxc, seccomp_profile
@@ -80,7 +80,7 @@ def test_lxc_gets_the_limits_of_each_hierarchy(tmp_path):
         ),
         host_cpus=8,
     )
-    plan = SimpleNamespace(context=runner._context, limits=LIMITS)
+    plan = Stub(context=runner._context, limits=LIMITS)
     assert list(runner._limits(plan)) == [
         "lxc.cgroup.pids.max = 99",
         "lxc.cgroup2.cpu.max = 200000 100000",

@@ -14,7 +14,7 @@ from tare.runners.errors import TareError
 from tare.runners.provision.unpack import extract, merged, prepare_root, unpack_source
 
 
-def archive(*members: tuple[str, bytes | str, bytes, int]) -> io.BytesIO:
+def archive(*members: tuple[str, bytes, bytes, int]) -> io.BytesIO:
     """Members as (name, type, content or link, mode)."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
