@@ -1,6 +1,6 @@
 """Simulate histories: how often the search for change points raises a false alarm, and how often it finds a step.
 
-``python -m tare.bench.tools.history_simulation`` prints the tables of ``docs/method.md`` (some ten minutes).
+``python -m tare.bench.tools.history_simulation`` prints the tables of ``docs/method.md`` (some ten minutes of CPU time).
 """
 
 from __future__ import annotations

@@ -70,7 +70,7 @@ def _read(data: bytes, where: str, format_name: str) -> tuple[Imported, str]:
     chosen = {one.NAME: one for one in FORMATS}.get(format_name)
     if format_name and chosen is None:
         raise ImportFault(
-            f"there is no format {format_name!r}; known are {', '.join(f.NAME for f in FORMATS)}."
+            f"there is no format {format_name!r}; known formats: {', '.join(f.NAME for f in FORMATS)}."
         )
     try:
         text = documents.text_of(data, where)

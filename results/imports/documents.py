@@ -89,7 +89,7 @@ def document_of(text: str, where: str) -> Any:
             document, end = _DECODER.raw_decode(text, start)
         except json.JSONDecodeError as error:
             first = first or ImportFault(
-                f"{where}, line {error.lineno}, column {error.colno}: not JSON: {error.msg}. Is it cut?"
+                f"{where}, line {error.lineno}, column {error.colno}: not JSON: {error.msg}. Is the file incomplete?"
             )
             if error.pos - start > _MISTAKEN:
                 break
@@ -100,7 +100,7 @@ def document_of(text: str, where: str) -> Any:
             raise ImportFault(f"{where} has {error}.") from None
         if not (rest := text[end : end + 1000].strip()):
             return harmless_document(document, where)
-        first = first or ImportFault(f"{where}: there is more behind the JSON document: {rest[:40]!r}.")
+        first = first or ImportFault(f"{where}: there is text after the JSON document: {rest[:40]!r}.")
     raise first or ImportFault(f"{where} is not JSON.")
 
 

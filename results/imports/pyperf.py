@@ -26,7 +26,7 @@ def read(document: Any, where: str) -> Imported:
     version = root.need("version").value
     if str(version) != "1.0":
         raise ImportFault(
-            f"{where}.version is {version!r}; only 1.0 is known, which `python -m pyperf convert` writes."
+            f"{where}.version is {version!r}; only 1.0 can be read, which `python -m pyperf convert` writes."
         )
     common = found.object() if (found := root.get("metadata")) else {}
     trials, names = Trials(where), Names()

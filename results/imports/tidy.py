@@ -58,8 +58,8 @@ def read(text: str, where: str) -> Imported:
     names = [harmless(name.strip().lower()) for name in header]
     if missing := [name for name in NEEDED if name not in names]:
         raise ImportFault(
-            f"{where}, line 1: the header lacks {', '.join(missing)}; needed are {', '.join(NEEDED)}, "
-            f"and {', '.join(OPTIONAL)} are known."
+            f"{where}, line 1: the header lacks {', '.join(missing)}; required are {', '.join(NEEDED)}, "
+            f"optional are {', '.join(OPTIONAL)}."
         )
     if twice := sorted({name for name in names if name and names.count(name) > 1}):
         raise ImportFault(f"{where}, line 1: column {', '.join(twice)} is there twice.")

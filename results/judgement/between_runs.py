@@ -96,7 +96,7 @@ def compare_runs(
     if unlike and not allow_unlike:
         raise UnlikeRunsError(
             f"{_title(base)} and {_title(head)} are not alike: {'; '.join(unlike)}. "
-            "Measure both under the same conditions, or say that the difference is meant.",
+            "Measure both under the same conditions, or allow the difference.",
             unlike,
         )
     sides = _Side.make(base, criteria), _Side.make(head, criteria)

@@ -23,7 +23,7 @@ _MIB = 1 << 20
 
 
 def asked(manifest: Manifest) -> Limits | None:
-    """Return the limits that the run's places were given; ``None``: the record does not say."""
+    """Return the limits that the run's places were given; ``None`` if the record does not have them."""
     try:
         return msgspec.convert(manifest.context.get("limits"), Limits)
     except msgspec.ValidationError:
@@ -31,12 +31,12 @@ def asked(manifest: Manifest) -> Limits | None:
 
 
 def seen(manifest: Manifest) -> dict[str, LimitsSeen]:
-    """Return what jobs met of their limits, by the runner's label, without runners that could not be looked at."""
+    """Return the limits that jobs met, by the runner's label, without runners that could not be verified."""
     return {name: found for name, found in manifest.limits.items() if isinstance(found, LimitsSeen)}
 
 
 def deviations(given: Limits, found: LimitsFound) -> list[str]:
-    """List where jobs of one runner meet something else than what was given, as sentences without a subject."""
+    """List how the limits that jobs of one runner met deviate from those given, as sentences without a full stop."""
     if isinstance(found, LimitsUnverified):
         return [f"the limits could not be verified: {found.reason}"]
     return [*_cpus(given, found), *_memory(given, found), *_pids(given, found), *_io(given, found)]
@@ -58,13 +58,13 @@ def _cpus(given: Limits, found: LimitsSeen) -> Iterable[str]:
     cpus = found.cpus
     used = found.cpu.used if found.cpu else None
     if len(cpus) != given.cpus:
-        yield f"nproc sees {len(cpus)} CPUs where {given.cpus} are given: programs that ask it will not know"
+        yield f"nproc shows {len(cpus)} CPUs where {given.cpus} are given, so programs that rely on it start too many threads"
     if used is not None and used < UNDER * given.cpus:
-        yield f"whether jobs get more than {given.cpus} CPUs could not be told: others kept the host's CPUs busy"
+        yield f"it could not be told if jobs get more than {given.cpus} CPUs: other load kept the host's CPUs busy"
     elif used is not None and used > OVER * given.cpus:
-        yield f"jobs use {used:g} CPUs at once where {given.cpus} are given: that limit is not kept"
+        yield f"jobs use {used:g} CPUs at once where {given.cpus} are given: the limit is not enforced"
     if given.cpuset and not found.guest and not set(cpus) <= set(given.cpuset):
-        yield f"jobs may run on CPUs {_list(cpus)}, outside of the cpuset {_list(given.cpuset)}"
+        yield f"jobs may run on CPUs {_list(cpus)}, outside the cpuset {_list(given.cpuset)}"
 
 
 def _memory(given: Limits, found: LimitsSeen) -> Iterable[str]:
@@ -73,9 +73,9 @@ def _memory(given: Limits, found: LimitsSeen) -> Iterable[str]:
     if shown is not None and not 0.7 * limit <= shown <= 1.05 * limit:
         yield f"/proc/meminfo shows {shown // _MIB} MiB where {limit // _MIB} MiB are given"
     if probe.end == "held":
-        yield f"jobs keep more than the {limit // _MIB} MiB of memory that are given: that limit is not kept"
+        yield f"jobs keep more than the {limit // _MIB} MiB of memory that are given: the limit is not enforced"
     elif probe.end == "killed" and probe.watched:
-        yield "memory is watched from outside: a job may exceed its limit for a moment before it is killed"
+        yield "the memory limit is enforced by watching: a job may exceed it for a moment before it is killed"
     elif probe.end == "not tried":
         yield f"the memory limit was not tried: {probe.why or 'no reason is recorded'}"
 
@@ -83,7 +83,7 @@ def _memory(given: Limits, found: LimitsSeen) -> Iterable[str]:
 def _pids(given: Limits, found: LimitsSeen) -> Iterable[str]:
     probe, reached = found.pids, found.pids.reached or 0
     if probe.end == "held":
-        yield f"jobs make more than the {given.pids} processes that are given: that limit is not kept"
+        yield f"jobs make more than the {given.pids} processes that are given: the limit is not enforced"
     elif probe.end == "refused" and reached < given.pids // 2:
         yield f"jobs are refused processes after {reached} where {given.pids} are given"
 
@@ -91,7 +91,7 @@ def _pids(given: Limits, found: LimitsSeen) -> Iterable[str]:
 def _io(given: Limits, found: LimitsSeen) -> Iterable[str]:
     limit, rate = given.io_bytes_per_second, (found.io.bytes_per_second if found.io else None) or 0
     if limit and rate > OVER * limit:
-        yield f"jobs write {rate // _MIB} MiB/s to the disk where {limit // _MIB} are given: not kept"
+        yield f"jobs write {rate // _MIB} MiB/s to the disk where {limit // _MIB} are given: the limit is not enforced"
 
 
 def _list(cpus: Iterable[int]) -> str:

@@ -49,7 +49,9 @@ def judge(cost: LogRatio | None, floor: LogRatio | None, threshold: float, drift
         drift: Change of level within a run, as the absolute value of a log ratio.
     """
     if cost is None:
-        return Judged("undecided", "There is no ratio: a value is zero, or no block holds both sides.")
+        return Judged(
+            "undecided", "There is no ratio: a value is zero, or no block has values of both sides."
+        )
     low, high = cost.interval.low, cost.interval.high
     if low is None or high is None:
         return Judged("undecided", _too_few(cost))
@@ -85,8 +87,8 @@ def _why_undecided(
     if cost.allowed:
         return (
             f"The difference ({within}) is uncertain because the places were opened {times(cost.invocations)} only; "
-            f"{FEWEST} openings or more show what differs between them."
+            f"at least {FEWEST} openings show how much they differ."
         )
     if -margin <= interval[0] and interval[1] <= margin:
         return f"The difference ({within}) lies within {beyond}, so it may be noise."
-    return f"The difference ({within}) reaches across {beyond}: more {cost.unit}s would narrow it."
+    return f"The difference ({within}) extends beyond {beyond}: more {cost.unit}s would make the interval narrower."

@@ -81,9 +81,11 @@ def find_run(ref: str | Path, results_dir: Path | str, *, also: Iterable[Path | 
         if len(found) == 1:
             return found[0].path
         if found:
-            raise ResultError(f"{text!r} fits {len(found)} runs: {_named(found)}. Give a full id or a path.")
-    known = f"Known are {_named(runs[::-1])}." if runs else f"There is no run in {results_dir} yet."
-    raise ResultError(f"no run is called {text!r}, and it is no path to one. {known}")
+            raise ResultError(
+                f"{text!r} matches {len(found)} runs: {_named(found)}. Give a full id or a path."
+            )
+    known = f"Known runs: {_named(runs[::-1])}." if runs else f"There is no run in {results_dir} yet."
+    raise ResultError(f"no run is called {text!r}, and there is none at that path. {known}")
 
 
 def _named(entries: list[RunEntry]) -> str:

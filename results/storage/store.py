@@ -115,7 +115,7 @@ class RunWriter:
         if trial.number != self.next_number:
             raise ResultError(
                 f"trial {trial.number} is not the next one of run {self.manifest.run}, which is "
-                f"{self.next_number}. A number is given once."
+                f"{self.next_number}. No number is used twice."
             )
         trial = _finite(trial)
         self._write(msgspec.json.encode(trial) + b"\n")
@@ -177,7 +177,7 @@ def resume(run_dir: Path | str) -> RunWriter:
         raise ResultError(f"run {run.manifest.run} is complete: there is nothing to resume. Start a new one.")
     if run.stored_format != FORMAT_VERSION:
         raise ResultError(
-            f"{run.path} has the older format {run.stored_format}: read it, but start a new run."
+            f"{run.path} has the older format {run.stored_format}, which can be read but not continued: start a new run."
         )
     writer = RunWriter(run.path, run.manifest, next_number=0)
     try:

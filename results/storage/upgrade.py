@@ -45,7 +45,7 @@ def check_version(version: int, where: str, *, current: int = FORMAT_VERSION) ->
     """
     if version > current:
         raise ResultError(
-            f"{where} has format {version}, this tare reads up to {current}: "
+            f"{where} has format {version}, but this tare reads formats up to {current} only: "
             "it was made by a newer tare; upgrade to read it (pip install --upgrade tarebench)."
         )
     if version < 1:

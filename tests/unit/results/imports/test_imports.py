@@ -112,7 +112,7 @@ def test_the_first_metric_is_primary_unless_said(tmp_path):
         ('{"results": [{"command": "x", "times": [1], "exit_codes": []}]}', ""),
         ('{"results": [{"command": "x", "times": [1,', r"line 1, column \d+: not JSON"),
         ('{"results": [{"command": "x"}]}', r"results\[0\] has no 'median'"),
-        ('{"results": [{"command": "x", "times": [1]}]} more', "more behind"),
+        ('{"results": [{"command": "x", "times": [1]}]} more', "text after the JSON document"),
         ('{"hello": 1}', "of no format known"),
         ('{"benchmarks": [{"name": "x"}], "machine_info": {}}', r"benchmarks\[0\] has no 'stats'"),
         ('{"benchmarks": [], "machine_info": {}}', "holds no results"),

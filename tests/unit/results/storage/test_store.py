@@ -185,9 +185,9 @@ def test_finding_runs(tmp_path):
     assert find_run(first / "trials.jsonl", tmp_path) == first
     assert find_run("release", runs, also=[baselines]) == kept
     assert [entry.name for entry in list_runs(runs)] == ["nightly", "tuned"]
-    with pytest.raises(ResultError, match=r"fits 2 runs: .*aaaa \(nightly\), .*bbbb"):
+    with pytest.raises(ResultError, match=r"matches 2 runs: .*aaaa \(nightly\), .*bbbb"):
         find_run("2026", runs)
-    with pytest.raises(ResultError, match=r"no run is called 'nope'.*Known are"):
+    with pytest.raises(ResultError, match=r"no run is called 'nope'.*Known runs: "):
         find_run("nope", runs)
     with pytest.raises(ResultError, match=r"no run in .* yet"):
         find_run("latest", tmp_path / "empty")

@@ -94,13 +94,13 @@ def test_limits_that_are_kept_are_no_deviation():
 @pytest.mark.parametrize(
     ("changes", "asked", "sentence"),
     [
-        ({"cpus": (0, 1)}, {}, "nproc sees 2 CPUs where 1 are given"),
+        ({"cpus": (0, 1)}, {}, "nproc shows 2 CPUs where 1 are given"),
         ({"cpus": (0, 1), "cpu": CpuProbe(used=1.9)}, {}, "jobs use 1.9 CPUs at once where 1 are given"),
         ({"cpus": (0, 1), "cpu": CpuProbe(used=0.3)}, {}, "could not be told"),
-        ({"cpus": (3,)}, {"cpuset": (0,)}, "jobs may run on CPUs 3, outside of the cpuset 0"),
+        ({"cpus": (3,)}, {"cpuset": (0,)}, "jobs may run on CPUs 3, outside the cpuset 0"),
         ({"memory_seen_bytes": 24 << 30}, {}, "/proc/meminfo shows 24576 MiB where 256 MiB are given"),
         ({"memory": MemoryProbe(end="held")}, {}, "jobs keep more than the 256 MiB"),
-        ({"memory": MemoryProbe(end="killed", watched=True)}, {}, "watched from outside"),
+        ({"memory": MemoryProbe(end="killed", watched=True)}, {}, "enforced by watching"),
         ({"memory": MemoryProbe(end="not tried", why="a reason")}, {}, "was not tried: a reason"),
         ({"pids": PidsProbe(end="held", asked=512)}, {}, "jobs make more than the 512 processes"),
         ({"pids": PidsProbe(end="refused", asked=512, reached=9)}, {}, "refused processes after 9"),
@@ -128,7 +128,7 @@ def test_runners_that_deviate_alike_are_said_together():
         context={"limits": msgspec.to_builtins(ASKED)}, limits={"bare": two, "box": two, "other": GOOD}
     )
     ((sentence, runners),) = found_limits.differences(about)
-    assert sentence.startswith("nproc sees 2")
+    assert sentence.startswith("nproc shows 2")
     assert runners == ("bare", "box")
 
 
