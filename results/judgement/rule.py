@@ -78,7 +78,7 @@ def judge(cost: LogRatio | None, floor: LogRatio | None, threshold: float, drift
 def _too_few(cost: LogRatio) -> str:
     if all(len(side) == 1 for side in cost.units):
         return f"One invocation each: {FEWEST} {cost.unit}s are needed for an interval."
-    return f"{FEWEST} {cost.unit}s are needed for an interval; here are {count(cost.interval.n, cost.unit)}."
+    return f"{FEWEST} {cost.unit}s are needed for an interval, but there are only {count(cost.interval.n, cost.unit)}."
 
 
 def _why_undecided(
