@@ -37,7 +37,7 @@ LIMIT_BYTES = 2 << 30
 ALL_PACKAGES_BYTES = 64 << 20
 """Size up to which all packages of a Python are carried; above it, only those that the command's source imports."""
 
-_SHEBANGS_LIMIT = 4
+SCRIPTS_LIMIT = 4
 """Depth to which the kernel follows scripts that run scripts (execve(2))."""
 
 _NOT_FILES = ("/proc/", "/sys/", "/dev/", "/run/")
@@ -109,7 +109,7 @@ def carry_command(command: Sequence[str], carry: Sequence[Path] = ()) -> Carried
 def _follow(name: str) -> _Chain:
     """Follow shims and ``#!`` lines to a program."""
     chain = _Chain(_which(name))
-    for _ in range(_SHEBANGS_LIMIT):
+    for _ in range(SCRIPTS_LIMIT):
         path = chain.program
         if is_elf(path):
             return chain
@@ -121,7 +121,7 @@ def _follow(name: str) -> _Chain:
         chain.scripts.insert(0, path)
         chain.arguments = [*words[1:], _in_image(path), *chain.arguments]
         chain.program = _which(words[0])
-    raise TareError(f"{name}: its #! lines lead on for more than {_SHEBANGS_LIMIT} steps.")
+    raise TareError(f"{name}: its #! lines lead on for more than {SCRIPTS_LIMIT} steps.")
 
 
 def _which(name: str) -> Path:

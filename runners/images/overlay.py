@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tare.runners.errors import TareError
 from tare.runners.images.apply import Applier
+from tare.runners.images.command import SCRIPTS_LIMIT
 from tare.runners.images.image import ROOT, Program
 from tare.runners.images.layers import Layer, share
 from tare.runners.provision import arch
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from tare.runners.provision.cache import Cache
 
 _TAR = "layer.tar"
-_SHEBANGS_LIMIT = 4
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """Docker's ``PATH`` for images that have none."""
 _NOT_FILES = ("/proc/", "/sys/", "/dev/")
@@ -161,7 +161,7 @@ def command_in(image: Unpacked, words: Sequence[str]) -> Program:
     """
     path = _which(image, words[0])
     arguments = [_placed(image, word) for word in words[1:]]
-    for _ in range(_SHEBANGS_LIMIT):
+    for _ in range(SCRIPTS_LIMIT):
         real = _real(image, path)
         if is_elf(real):
             break
@@ -179,9 +179,7 @@ def command_in(image: Unpacked, words: Sequence[str]) -> Program:
         arguments = [*front, f"{ROOT}{path}", *arguments]
         path = _which(image, interpreter)
     else:
-        raise TareError(
-            f"{words[0]} in the image: its #! lines lead on for more than {_SHEBANGS_LIMIT} steps."
-        )
+        raise TareError(f"{words[0]} in the image: its #! lines lead on for more than {SCRIPTS_LIMIT} steps.")
     libraries = Libraries(image.tree)
     machine = libraries.elf(path).machine
     if machine != arch.current().machine:

@@ -66,7 +66,7 @@ class CommandPlan(PlacePlan):
     """Where to make the place's cgroups, for commands that do not limit; ``None``: the command does."""
     rlimits: bool = False
     """Set rlimits on the command for what :attr:`cgroups` do not limit; its container inherits them."""
-    foretold: Cgroup | None = None
+    expected_cgroup: Cgroup | None = None
     """Cgroups that the command will make, with their limits; their folders as far as known. They are emptied and
     removed with the place. ``None``: it makes none, or they are not known in advance."""
     speaks_first: bool = True
@@ -153,7 +153,7 @@ class CommandedPlace(HostPlace):
         plan = self._plan
         self._stderr = Drain()
         self._undo.callback(self._stderr.close)
-        cgroup = plan.foretold or plan.made_cgroup()
+        cgroup = plan.expected_cgroup or plan.made_cgroup()
         if cgroup is not None:
             self._undo.callback(discard, cgroup)
         self._undo.callback(self._undo_command)
@@ -167,7 +167,7 @@ class CommandedPlace(HostPlace):
         for number, path in plan.files.items():
             fds[number] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             opened.callback(os.close, fds[number])
-        ours = cgroup if plan.foretold is None else None
+        ours = cgroup if plan.expected_cgroup is None else None
         limits = resource_limits(plan.limits, ours, alone=os.getuid() != 0) if plan.rlimits else ()
         return SpawnRequest(
             plan.argv,

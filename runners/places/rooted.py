@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from tare.runners.provision.tools import Provision, Tool
 
 UPPER_BYTES = 256 << 20
-"""Largest size of what jobs write outside of /scratch, besides half of the memory limit; as in our own container."""
+"""Most bytes that jobs may write outside /scratch, and at most half of the memory limit, since they are memory."""
 
 MOUNT_POINTS = ("dev", "proc", "sys", "scratch", "run", "tmp", "usr", "etc")
 """Folders in every root for commands to mount on."""

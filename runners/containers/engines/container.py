@@ -56,7 +56,7 @@ class Terms:
         """Cgroups of the trial place in words; empty before there was one."""
         return self.achieved.describe() if self.achieved else ""
 
-    def foretold(self, run: str, place: str) -> Cgroup | None:
+    def expected_cgroup(self, run: str, place: str) -> Cgroup | None:
         """Predict the limits of a place that ends before it can be looked up: those of the trial place."""
         if self.achieved is None:
             return None
@@ -106,7 +106,7 @@ class Container:
             what=client.what,
             argv=client.argv,
             environ=client.environ,
-            foretold=terms.foretold(self.context.run, self.place) if first else None,
+            expected_cgroup=terms.expected_cgroup(self.context.run, self.place) if first else None,
             hello_seconds=HELLO_SECONDS,
             leave_seconds=LEAVE_SECONDS,
             sweep=client.sweep,

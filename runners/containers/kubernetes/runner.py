@@ -182,7 +182,7 @@ class Kubernetes:
                 *("--image", made.image, "--overrides", json.dumps(overrides)),
             ),
             environ=made.kubectl.environ,
-            foretold=made.terms.foretold(run, name) if first else None,
+            expected_cgroup=made.terms.expected_cgroup(run, name) if first else None,
             speaks_first=False,
             same_clock=made.same_host,
             hello_seconds=HELLO_SECONDS,

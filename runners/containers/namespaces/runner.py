@@ -39,6 +39,7 @@ from tare.runners.host.trees import discard_tree
 from tare.runners.launcher.processes import LauncherError, SpawnError, SpawnRequest
 from tare.runners.model import Probe
 from tare.runners.places.launched import LaunchedPlace, LaunchPlan
+from tare.runners.places.rooted import UPPER_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,8 +51,6 @@ if TYPE_CHECKING:
     from tare.runners.launcher.steps.base import Step
     from tare.runners.model import Job, Limits
 
-UPPER_BYTES = 256 << 20
-"""Most bytes that jobs may write outside /scratch, and at most half the memory limit, since it is memory."""
 _PROBE_SECONDS = 2.0
 _NETWORKS = {
     "none": "none, loopback only",

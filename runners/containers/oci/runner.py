@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from tare.runners.containers.oci.config import Bundle, config
 from tare.runners.containers.oci.runtimes import CREATE_START, RUNTIMES
 from tare.runners.errors import PlaceFailure
-from tare.runners.host.cgroups.membership import foretold
+from tare.runners.host.cgroups.membership import expected_cgroup
 from tare.runners.host.disks import disk_of
 from tare.runners.launcher.client import Launcher
 from tare.runners.launcher.steps.mounts import Mount
@@ -53,9 +53,9 @@ class OciRunner(RootedRunner):
         bundle = making.folder / "bundle"
         bundle.mkdir()
         ours = self._cgroups if self._user else None
-        told = None if self._user else foretold(self._cgroups, plan.context.run, plan.name)
-        if told:
-            told.achieved |= self.achieved
+        expected = None if self._user else expected_cgroup(self._cgroups, plan.context.run, plan.name)
+        if expected:
+            expected.achieved |= self.achieved
         content = Bundle(
             agent=making.agent,
             environ={"TARE_RUN": plan.context.run},
@@ -64,7 +64,7 @@ class OciRunner(RootedRunner):
             limits=plan.limits,
             host_cpus=self._cgroups.host_cpus,
             disk=disk_of(plan.context.workdir),
-            cgroups_path=f"/tare-{plan.context.run}/{plan.name}" if told else "",
+            cgroups_path=f"/tare-{plan.context.run}/{plan.name}" if expected else "",
             limit_processes=self._user,
             filtered=self._runtime.shares_kernel,
         )
@@ -72,7 +72,7 @@ class OciRunner(RootedRunner):
         common = replace(
             plan,
             cgroups=ours,
-            foretold=told,
+            expected_cgroup=expected,
             same_clock=self._runtime.shares_kernel,
             undo=lambda: self._delete(making),
         )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from tare.runners.containers.oci.config import CAPABILITIES
 from tare.runners.errors import Missing
 from tare.runners.host.cgroups.limits import SWAP_FILES, limit_files
-from tare.runners.host.cgroups.membership import foretold
+from tare.runners.host.cgroups.membership import expected_cgroup
 from tare.runners.host.disks import disk_of
 from tare.runners.launcher.seccomp import denied_arguments, denied_names
 from tare.runners.places.rooted import RootedRunner
@@ -41,8 +41,8 @@ class Lxc(RootedRunner):
 
     def complete(self, plan: CommandPlan, making: Making) -> CommandPlan:
         """See :class:`~tare.runners.places.rooted.RootedRunner`."""
-        told = foretold(self._cgroups, plan.context.run, plan.name)
-        told.achieved |= self.achieved
+        expected = expected_cgroup(self._cgroups, plan.context.run, plan.name)
+        expected.achieved |= self.achieved
         file = making.folder / "config"
         lines = (*self._config(plan, making), *self._limits(plan))
         file.write_text("".join(f"{line}\n" for line in lines), "utf-8")
@@ -50,7 +50,7 @@ class Lxc(RootedRunner):
             *("--name", making.container, "--rcfile", str(file), "--lxcpath", str(self._folder / "state")),
             *("--", *making.agent),
         )
-        return replace(plan, argv=argv, what="lxc-execute", foretold=told)
+        return replace(plan, argv=argv, what="lxc-execute", expected_cgroup=expected)
 
     def facts(self) -> Mapping[str, object]:
         """See :class:`~tare.runners.places.rooted.RootedRunner`."""

@@ -60,7 +60,7 @@ def where(pid: int, cgroups: Cgroups, *, proc: Path = Path("/proc")) -> Iterator
             yield one, folder
 
 
-def foretold(cgroups: Cgroups, run: str, name: str) -> Cgroup:
+def expected_cgroup(cgroups: Cgroups, run: str, name: str) -> Cgroup:
     """Predict the cgroups of a runtime that makes ``/tare-<run>/<name>`` in every hierarchy it may use."""
     made = Cgroup(run, name, version=cgroups.version)
     for one in cgroups.hierarchies:
