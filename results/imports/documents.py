@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 LARGEST_FILE = 64 << 20
 """Bytes of a file that are read, packed and unpacked. Results are far smaller; a gzip bomb is far larger."""
 
-MOST = {"{": 1_000_000, "[": 1_000_000, ",": 4_000_000}
+MOST = {"{": 500_000, "[": 500_000, ",": 2_000_000}
 """How often a character may stand in a JSON document: each costs up to 240 bytes of memory once it is decoded."""
 
 DEEPEST = 64
