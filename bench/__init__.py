@@ -1,1 +1,1 @@
-"""What is measured, and the wiring: plan, provision, launch, collect, store, compare and report."""
+"""Choose what to measure, measure it, and report: plan, provision, launch, collect, store, compare."""

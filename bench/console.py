@@ -46,7 +46,7 @@ class Guarded:
                 self._give_up(error)
 
     def flush(self) -> None:
-        """Write out what is buffered."""
+        """Write out what is buffered; a reader that has left is no error."""
         if self.stream is not None:
             try:
                 self.stream.flush()

@@ -123,7 +123,7 @@ class EngineFacts(
 class GuestFacts(
     msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind", tag="guest"
 ):
-    """Facts of runners of guests."""
+    """Facts that the runners of guests found out about this host."""
 
     accelerator_why: str
     """Why this accelerator was chosen, or none."""

@@ -53,7 +53,7 @@ class RequestRecord(
 
 
 class CaseRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One cell of the matrix."""
+    """One cell of the matrix: a workload or experiment under a runner."""
 
     workload: str
     runner: str

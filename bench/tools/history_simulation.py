@@ -132,7 +132,7 @@ def _table(heads: list[str], rows: Iterable[list[str]]) -> str:
 
 
 def main() -> int:
-    """Print the tables as Markdown."""
+    """Print both tables of docs/method.md as Markdown."""
     parser = argparse.ArgumentParser(
         prog="python -m tare.bench.tools.history_simulation", description=(__doc__ or "").partition("\n")[0]
     )

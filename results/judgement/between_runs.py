@@ -57,7 +57,7 @@ class MissingSeries(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RunsCompared:
-    """Result of comparing two runs."""
+    """Result of comparing two runs: verdicts, and the series that only one of them has."""
 
     comparisons: list[Comparison]
     missing: tuple[MissingSeries, ...]

@@ -59,7 +59,7 @@ _NORMAL_QUARTILE = 0.6745
 
 @dataclass(frozen=True, slots=True)
 class ChangePoint:
-    """A lasting change of level."""
+    """A lasting change of a history's level."""
 
     index: int
     """Index of the first value of the new level."""

@@ -32,7 +32,7 @@ Unit = Literal["block", "invocation"]
 
 
 class SeriesKey(NamedTuple):
-    """Identity of a series."""
+    """Identity of a series: values of equal keys are of one series."""
 
     workload: str
     parameters: str

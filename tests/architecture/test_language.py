@@ -5,11 +5,7 @@ from __future__ import annotations
 import ast
 from collections import defaultdict
 
-import pytest
-
 from support.imports import modules, tree
-
-pytestmark = pytest.mark.xfail(reason="the house is being built", strict=False)
 
 RIDDLES = {"Of", "By", "For", "What", "How", "Whether", "On", "In", "As", "Where", "Those", "That", "Which"}
 """First words that make a reader guess the verb."""

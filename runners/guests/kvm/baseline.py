@@ -130,9 +130,7 @@ def decide(
         if "step" in fact and "seconds" in fact:
             figures[f"{fact['step']}_seconds"] = float(str(fact["seconds"]))
             if fact.get("low") is not None:
-                low, high = (float(str(fact[end])) for end in ("low", "high"))
-                spread = KvmSpread(n=int(str(fact["n"])), low_seconds=low, high_seconds=high)
-                samples[str(fact["step"])] = spread
+                samples[str(fact["step"])] = _spread(fact)
         elif "step" in fact:
             oddities.append(f"{fact['step']}: {fact.get('errno') or fact.get('exit')}")
         api = fact.get("api_version", api)
@@ -171,6 +169,11 @@ def decide(
             remedy="use the accelerator tcg; look at the kernel's log",
         )
     return _judge_loops(base, user, kernel, host)
+
+
+def _spread(fact: Mapping[str, object]) -> KvmSpread:
+    low, high = (float(str(fact[end])) for end in ("low", "high"))
+    return KvmSpread(n=int(str(fact["n"])), low_seconds=low, high_seconds=high)
 
 
 def _last_step(figures: Mapping[str, float | None]) -> str:
