@@ -137,11 +137,10 @@ def decide(
         done = done or bool(fact.get("done"))
         failed = fact if "failed" in fact else failed
     user, kernel, host = (figures[f"{name}_arithmetic_seconds"] for name in ("user", "kernel", "host"))
-    accelerated = user <= USER_MODE_LIMIT * host if user and host else None
     base = KvmBaseline(
         present=True,
         usable=False,
-        accelerated=accelerated,
+        accelerated=user <= USER_MODE_LIMIT * host if user and host else None,
         nested=nested,
         reason="",
         figures=figures,
