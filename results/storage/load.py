@@ -29,8 +29,7 @@ LARGEST_INT = 2**31 - 1
 ProblemKind = Literal[
     "unreadable", "cut", "empty", "foreign", "duplicate", "negative", "mixed-unit", "mixed-direction"
 ]
-DROPPED: frozenset[ProblemKind] = frozenset({"unreadable", "cut", "empty", "foreign", "duplicate"})
-"""Kinds of problems whose line gives no trial. The other kinds give a trial with outcome ``invalid``."""
+"""Kinds of problems. A line of the first five kinds gives no trial, the others one with outcome ``invalid``."""
 
 _EXCERPT_CHARACTERS = 120
 _BATCH_LINES = 500

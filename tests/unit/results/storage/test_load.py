@@ -11,8 +11,11 @@ from hypothesis import strategies as st
 
 from support.draws import draws
 from support.results_making import RUN, metric, trial, write_run
-from tare.results.storage.load import DROPPED, load_run
+from tare.results.storage.load import load_run
 from tare.results.tables.frame import read_frame
+
+DROPPED = {"unreadable", "cut", "empty", "foreign", "duplicate"}
+"""Kinds of problems whose line gives no trial."""
 
 
 def both(path):
