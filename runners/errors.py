@@ -19,7 +19,7 @@ class PlaceFailure(TareError):
 
 
 def as_failure(error: Exception) -> PlaceFailure:
-    """Turn whatever a runner raised into a place's failure: a full disk or a lost launcher ends a trial, not the run."""
+    """Turn a runner's error into a place's failure: a full disk or a lost launcher ends a trial, not the run."""
     return error if isinstance(error, PlaceFailure) else PlaceFailure(str(error))
 
 

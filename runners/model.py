@@ -200,7 +200,7 @@ class NamedVariants:
     """Variants that are a fixed list of names."""
 
     known: tuple[str, ...]
-    """In display order."""
+    """All names, in display order."""
 
     def problem(self, runner: str, variant: str) -> str:
         """See :class:`Variants`. All runners that share the list have all of it."""

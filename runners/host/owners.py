@@ -1,8 +1,8 @@
 """Identify the process that a run belongs to, and store that beside what the run makes on the host.
 
 Each living run has two files: ``<cache>/live/<run>.json``, which tells everything, and ``<work folder>/owner.json``, by
-which a run is found whose cache is gone. :mod:`tare.runners.cleanup` reads them to tell what dead runs left. Work folders
-lie where everybody may write, so a file is believed only if the file system says that it is this user's
+which a run is found whose cache is gone. :mod:`tare.runners.cleanup` reads them to tell what dead runs left. Work
+folders lie where everybody may write, so a file is believed only if the file system says that it is this user's
 (:mod:`tare.runners.host.trusted`), and nothing is taken from ``owner.json`` but who the process was.
 """
 
@@ -95,7 +95,7 @@ def load_live(file: Path) -> Owner | None:
 def load_from_workdir(workdir: Path) -> Owner | None:
     """Read the owner file in a work folder; ``None`` if folder or file are not this user's own or not valid.
 
-    The result's ``workdir`` is the folder itself, and its ``cgroups`` and ``engines`` are empty, whatever the file says.
+    The result's ``workdir`` is the folder itself; its ``cgroups`` and ``engines`` are empty, whatever the file says.
     """
     try:
         with trusted_folder(workdir) as folder:

@@ -1,6 +1,6 @@
 """Ask psutil for the host's load, memory, swap and CPU time: once for a run, never while something is measured.
 
-psutil is imported when it is first asked: that takes 30 ms, which no launch and no ``tare --help`` should pay. The
+psutil is imported when it is first asked: that takes 50 ms, which no launch and no ``tare --help`` should pay. The
 collectors on the measured path read ``/proc`` themselves for the same reason.
 """
 

@@ -47,7 +47,7 @@ def trusted_content(folder: int, name: str, most_bytes: int) -> bytes:
     """Read a regular file of this user's own in an opened folder.
 
     Raises:
-        UntrustedError: it is not this user's, others may write to it, or it is no regular file of at most ``most_bytes``.
+        UntrustedError: it is not this user's, others may write to it, it is no regular file, or it is too large.
         OSError: it is absent or a link.
     """
     # Without O_NONBLOCK, opening a FIFO would wait for a writer.

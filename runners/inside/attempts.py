@@ -183,8 +183,8 @@ def same_kernel(inside: Facts, outside: Facts) -> bool:
     """Tell whether a place runs on the host's kernel.
 
     An equal boot id proves it. A different one disproves nothing, since systemd-nspawn and LXC give each container its
-    own. An equal kernel version together with the host's monotonic clock proves it as well, since a guest's clock starts
-    at its boot. If the place shows no clock, the version alone decides.
+    own. An equal kernel version together with the host's monotonic clock proves it as well, since a guest's clock
+    starts at its boot. If the place shows no clock, the version alone decides.
     """
     if "kernel.boot_id" in inside and inside["kernel.boot_id"] == outside["kernel.boot_id"]:
         return True

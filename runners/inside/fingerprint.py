@@ -43,7 +43,7 @@ CAPABILITIES: Final = tuple(
     mac_override mac_admin syslog wake_alarm block_suspend audit_read perfmon bpf checkpoint_restore
     """.split()  # noqa: SIM905 - forty-one lines otherwise
 )
-"""By number, see capabilities(7)."""
+"""Names of capabilities by number, see capabilities(7)."""
 
 _SECCOMP: Final = {"0": "off", "1": "strict", "2": "filter"}
 _ITEM = re.compile(rb"([^\n]+) (\d+)\n")

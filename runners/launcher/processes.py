@@ -45,12 +45,12 @@ class SpawnRequest:
     environ: Mapping[str, str] = field(default_factory=dict)
     """The complete environment."""
     program: Path | int | None = None
-    """What to execute: a path, or a file descriptor, which also works after the root has changed; ``argv[0]`` if
+    """Program to execute: a path, or a file descriptor, which also works after the root has changed; ``argv[0]`` if
     ``None``. There is no search along ``PATH``."""
     fds: Mapping[int, int] = field(default_factory=dict)
     """Number in the new process → our file descriptor. Those not named of 0, 1 and 2 are ``/dev/null``."""
     steps: tuple[Step, ...] = ()
-    """What the process does before it executes the program, in this order."""
+    """Steps that the process takes before it executes the program, in this order."""
     cgroup: Path | None = None
     """Folder of the v2 cgroup to be born in."""
     tasks: tuple[tuple[Path, Path], ...] = ()

@@ -63,7 +63,7 @@ class CommandPlan(PlacePlan):
     steps: tuple[Step, ...] = ()
     """Steps that the launcher's child takes before it executes the command."""
     cgroups: Cgroups | None = None
-    """Where to make the place's cgroups, for commands that do not limit; ``None``: the command does."""
+    """Hierarchies to make the place's cgroups in, for commands that do not limit; ``None``: the command does."""
     rlimits: bool = False
     """Set rlimits on the command for what :attr:`cgroups` do not limit; its container inherits them."""
     expected_cgroup: Cgroup | None = None

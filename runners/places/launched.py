@@ -28,7 +28,7 @@ class LaunchPlan(PlacePlan):
     agent: Path
     steps: tuple[Step, ...]
     cgroups: Cgroups | None
-    """Where to make the place's cgroups; ``None``: make none."""
+    """Hierarchies to make the place's cgroups in; ``None``: make none."""
     controllers: tuple[str, ...] = CONTROLLERS
     """Controllers to use."""
     remove_within: bool = False

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _LINKS_LIMIT = 40
-"""As many links as the kernel follows in one path (path_resolution(7))."""
+"""Number of links that the kernel follows in one path (path_resolution(7))."""
 
 
 def inside(root: Path, path: str) -> str:

@@ -73,8 +73,8 @@ class _Spec:
     own_home: bool = False
     """Try it with a home of its own: it leaves files wherever it is called."""
     starts_itself: bool = False
-    """It executes ``/proc/self/exe``, which would be the loader. So the host's loader runs it, and it gets from the
-    fetched root only the libraries that the host lacks."""
+    """The tool executes ``/proc/self/exe``, which would be the loader. So the host's loader runs it, and it gets from
+    the fetched root only the libraries that the host lacks."""
 
 
 _DOCKER = ("docker.io", "iptables", "iproute2", "apparmor")

@@ -37,10 +37,10 @@ class Cgroup:
     achieved: dict[str, Any] = field(default_factory=dict)
     """Limits in force: ``memory_bytes``, ``pids``, ``cpus``, ``cpuset``, ``io``; a key is absent without a limit."""
     reasons: list[str] = field(default_factory=list)
-    """What is missing, and why."""
+    """Reasons why something is missing, for people."""
 
     def known(self) -> set[str]:
-        """Its controllers; ``io`` and ``blkio`` are both in if one is."""
+        """List its controllers; ``io`` and ``blkio`` are both in if one is."""
         return self.controllers | ({"io", "blkio"} if self.controllers & {"io", "blkio"} else set())
 
     @property

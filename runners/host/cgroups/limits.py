@@ -20,9 +20,9 @@ CONTROLLERS = ("cpu", "cpuset", "memory", "pids", "io")
 CPU_PERIOD_MICROSECONDS = 100_000
 
 V1_IO = "reads, direct and synchronous writes"
-"""What I/O limits cover on v1, which charges the write-back of cached pages to nobody."""
+"""I/O that limits cover on v1, which charges the write-back of cached pages to nobody."""
 V2_IO = "reads and writes"
-"""What I/O limits cover on v2."""
+"""I/O that limits cover on v2."""
 
 _UNLIMITED = 1 << 62
 """v1 says "no limit" with the largest multiple of a page."""
