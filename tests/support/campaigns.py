@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from support.stub import Duck
+from support.stub import Duck, Stub
 from tare.bench.campaign.loop import Campaign
 from tare.bench.campaign.provision import Provisioned
 from tare.bench.campaign.recorder import Recorder
@@ -113,8 +113,8 @@ def make_plan(
 
 def make_provisioned(runners: Mapping[str, Runner], cache: Path = Path("/nowhere")) -> Provisioned:
     """Give prepared runners that need nothing of the host."""
-    context = RunContext("run", Path("/nowhere"), cache, launcher=None)
-    return Provisioned(Bench(Supplies(context, None, RunnerSettings()), runners, {}), IMAGE, LIMITS)
+    context = RunContext("run", Path("/nowhere"), cache, launcher=Stub())
+    return Provisioned(Bench(Supplies(context, Stub(), RunnerSettings()), runners, {}), IMAGE, LIMITS)
 
 
 def make_recorder(

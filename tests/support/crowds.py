@@ -1,10 +1,22 @@
-"""Trials of many places at once: starts and a density ramp."""
+"""Make up trials of experiments with many places: starts at once and a density ramp."""
+
+from collections.abc import Iterable
 
 from tare.results.details import BurstStart, DensityDetails, PlacesMemory, StartsDetails
 from tare.results.record import Metric, Trial
 
 
-def starting(number, runner, count, milliseconds, *, bursts=1, control=False, block=0):
+def starting(
+    number: int,
+    runner: str,
+    count: int,
+    milliseconds: Iterable[float],
+    *,
+    bursts: int = 1,
+    control: bool = False,
+    block: int = 0,
+) -> Trial:
+    """Make a trial of ``starts-COUNT`` in which places took so long to their first word."""
     burst = tuple(BurstStart(0, round(ms * 1e6), round(ms * 2e6)) for ms in milliseconds)
     metrics = (
         Metric(name="starts.latency", value=0.01, unit="s", direction="lower", primary=True),
@@ -17,7 +29,10 @@ def starting(number, runner, count, milliseconds, *, bursts=1, control=False, bl
     )  # fmt: skip
 
 
-def ramp(number, runner, places, pss, *, cgroups=None, **more):
+def ramp(
+    number: int, runner: str, places: int, pss: int, *, cgroups: int | None = None, **more: float
+) -> Trial:
+    """Make a trial of ``density`` with that many idle places, each of ``pss`` bytes."""
     memory = tuple(
         PlacesMemory(
             places=n, processes=n, pss_bytes=n * pss, cgroups_bytes=cgroups and n * cgroups,

@@ -1,4 +1,4 @@
-"""A Docker daemon's API as far as tare speaks it, answering from lists, on a real socket."""
+"""Answer for a Docker daemon on a real socket, from lists, as far as Tare speaks its API."""
 
 import contextlib
 import http.server
@@ -6,6 +6,8 @@ import json
 import socketserver
 import threading
 import urllib.parse
+from collections.abc import Iterator
+from pathlib import Path
 
 
 class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
@@ -13,13 +15,20 @@ class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
 
 
 class DockerDouble:
-    """``containers``: id → label; ``images``: tags; ``answers``: path → (status, body), which come first."""
+    """The daemon: what it has, and what it was asked for."""
 
-    def __init__(self):
-        self.containers, self.images, self.answers = {}, [], {}
-        self.requests, self.bodies = [], []
+    def __init__(self) -> None:
+        self.containers: dict[str, str] = {}
+        """Id → label."""
+        self.images: list[str] = []
+        """Tags."""
+        self.answers: dict[str, tuple[int, str]] = {}
+        """Path → status and body, used before anything else."""
+        self.requests: list[tuple[str, str, dict[str, str]]] = []
+        """Method, path and query of every request."""
+        self.bodies: list[bytes] = []
 
-    def reply(self, method, path, query):  # noqa: PLR0911 - one for each thing that it knows
+    def reply(self, method: str, path: str, query: dict[str, str]) -> tuple[int, str]:  # noqa: PLR0911 - one for each thing that it knows
         if path in self.answers:
             return self.answers[path]
         filters = json.loads(query.get("filters", "{}"))
@@ -43,12 +52,12 @@ class DockerDouble:
 
 
 @contextlib.contextmanager
-def docker_double(path):
-    """The double at the socket ``path``, until the end."""
+def docker_double(path: Path) -> Iterator[DockerDouble]:
+    """Serve at a socket until the context ends."""
     double = DockerDouble()
 
     class Handler(http.server.BaseHTTPRequestHandler):
-        def handle_any(self):
+        def handle_any(self) -> None:
             url = urllib.parse.urlsplit(self.path)
             query = dict(urllib.parse.parse_qsl(url.query))
             double.requests.append((self.command, url.path, query))
@@ -67,10 +76,10 @@ def docker_double(path):
 
         do_GET = do_POST = do_DELETE = handle_any  # noqa: N815
 
-        def log_message(self, *_):
+        def log_message(self, *_: object) -> None:
             pass
 
-        def address_string(self):
+        def address_string(self) -> str:
             return "unix"
 
     with _Server(str(path), Handler) as server:

@@ -1,14 +1,18 @@
-"""What a daemon of tare's own could leave on the host, and what is in a daemon."""
+"""List what is in a Docker daemon, and what a private daemon could leave on the host."""
 
 import contextlib
 import os
 import socket
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
+from tare.runners.containers.engines.api import DockerApi
+from tare.runners.provision.tools import Tool
 
-def traces(name):
-    """Processes, cgroups, mounts and files that carry the name."""
+
+def traces(name: str) -> Iterator[str]:
+    """Find processes, cgroups, mounts and files that carry the name."""
     yield from _processes(name)
     for folder, _, _ in os.walk("/sys/fs/cgroup"):
         if f"/{name}" in folder:
@@ -20,7 +24,7 @@ def traces(name):
         yield from (str(path) for path in Path(folder).glob(f"*{name}*"))
 
 
-def _processes(name):
+def _processes(name: str) -> Iterator[str]:
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             with contextlib.suppress(OSError):
@@ -28,8 +32,8 @@ def _processes(name):
                     yield f"{entry.name} {(entry / 'comm').read_text().strip()}"
 
 
-def belongings(api, prefix="", *, images=True):
-    """Containers, images, volumes and networks whose names begin so, sorted."""
+def belongings(api: DockerApi, prefix: str = "", *, images: bool = True) -> list[str]:
+    """List containers, images, volumes and networks whose names begin so, sorted."""
     found = [
         f"container {name.lstrip('/')}"
         for each in api._json("GET", "/containers/json", {"all": "1"})
@@ -47,13 +51,13 @@ def belongings(api, prefix="", *, images=True):
 
 
 @contextlib.contextmanager
-def user_things(api, client, tmp_path):
-    """A user's image, stopped container, volume and network."""
+def user_things(api: DockerApi, client: Tool, tmp_path: Path) -> Iterator[None]:
+    """Make an image, a stopped container, a volume and a network as a user would, and remove them in the end."""
     (tmp_path / "tree").mkdir()
     (tmp_path / "tree/file").write_text("mine")
     subprocess.run(["tar", "-C", tmp_path / "tree", "-cf", tmp_path / "tree.tar", "."], check=True)
 
-    def docker(*arguments):
+    def docker(*arguments: str) -> None:
         subprocess.run(
             client.argv("--host", f"unix://{api.path}", *arguments),
             env=os.environ | dict(client.environ), check=True, stdout=subprocess.DEVNULL,
@@ -72,8 +76,8 @@ def user_things(api, client, tmp_path):
         docker("image", "rm", "mine:1")
 
 
-def reaches(pid, address):
-    """Whether a server of the host at that address is reached from the net namespace of a process."""
+def reaches(pid: int, address: str) -> bool:
+    """Tell whether a server of the host at that address is reached from the net namespace of a process."""
     with socket.create_server((address, 0)) as server:
         port = server.getsockname()[1]
         shell = ["bash", "-c", f"exec 3<>/dev/tcp/{address}/{port}"]

@@ -1,13 +1,22 @@
 """ELF files made by hand, small and as wrong as a test wants them."""
 
 import struct
+from collections.abc import Iterable
 
 DT_NEEDED, DT_STRTAB, DT_STRSZ, DT_RPATH, DT_RUNPATH = 1, 5, 10, 15, 29
 
 
-def elf(needed=(), *, interpreter="", runpath="", rpath="", machine=62) -> bytes:
+def elf(
+    needed: Iterable[str] = (),
+    *,
+    interpreter: str = "",
+    runpath: str = "",
+    rpath: str = "",
+    machine: int = 62,
+) -> bytes:
     """Make a 64-bit ELF file of program headers alone: PT_LOAD over all of it, PT_DYNAMIC, PT_INTERP."""
-    strings, tags = b"\0", []
+    strings = b"\0"
+    tags: list[tuple[int, int]] = []
     for tag, text in [*((DT_NEEDED, each) for each in needed), (DT_RUNPATH, runpath), (DT_RPATH, rpath)]:
         if text:
             tags.append((tag, len(strings)))
@@ -20,7 +29,7 @@ def elf(needed=(), *, interpreter="", runpath="", rpath="", machine=62) -> bytes
     tags += [(DT_STRTAB, where_strings), (DT_STRSZ, len(strings)), (0, 0)]
     total = where_tags + 16 * len(tags)
 
-    def header(kind, offset, size):
+    def header(kind: int, offset: int, size: int) -> bytes:
         return struct.pack("<IIQQQQQQ", kind, 4, offset, offset, offset, size, size, 8)
 
     headers = [header(1, 0, total), header(2, where_tags, 16 * len(tags))]
@@ -32,7 +41,16 @@ def elf(needed=(), *, interpreter="", runpath="", rpath="", machine=62) -> bytes
     return body + b"".join(struct.pack("<QQ", *tag) for tag in tags)
 
 
-def file_header(*, headers=0, size=56, at=64, sections_at=0, sections=0, names=0, machine=62):
+def file_header(
+    *,
+    headers: int = 0,
+    size: int = 56,
+    at: int = 64,
+    sections_at: int = 0,
+    sections: int = 0,
+    names: int = 0,
+    machine: int = 62,
+) -> bytes:
     """Make the header of an ELF file: number, size and place of its program headers, the same of its sections."""
     ident = b"\x7fELF\x02\x01\x01" + bytes(9)
     return ident + struct.pack(
@@ -40,6 +58,6 @@ def file_header(*, headers=0, size=56, at=64, sections_at=0, sections=0, names=0
     )
 
 
-def program_header(kind, offset, size):
+def program_header(kind: int, offset: int, size: int) -> bytes:
     """Make a program header; its address is its offset."""
     return struct.pack("<IIQQQQQQ", kind, 4, offset, offset, offset, size, size, 8)

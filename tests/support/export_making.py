@@ -1,4 +1,4 @@
-"""A small made-up run with everything that exports must have a place for."""
+"""Make up a small run with everything that exports must have a place for."""
 
 from __future__ import annotations
 

@@ -1,20 +1,25 @@
-"""What the tests of guests share: toy kernels, an image, and runners that leave nothing."""
+"""Make toy kernels, an image and QEMU runners for the tests of guests."""
 
 import contextlib
 import os
 import struct
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from support.launched_places import EMPTY, run_context, settled_state
+from support.launched_places import EMPTY, State, run_context, settled_state
 from tare.bench.request.layers import merge
 from tare.runners.guests.qemu.runner import QemuRunner
 from tare.runners.images.build import build_image
+from tare.runners.images.image import Image
 from tare.runners.images.recipe import ImageContent
+from tare.runners.model import Limits
 from tare.runners.provision.cache import default_cache
 from tare.runners.provision.tools import Provision
+from tare.runners.settings import GuestSettings
 
 LOAD = 0x1000000
 
@@ -24,7 +29,7 @@ FLOOD = b"\x66\xba\xf8\x03\xb0x\xee\xeb\xfd"  # mov dx, 0x3f8; mov al, 'x'; out 
 
 
 def toy_kernel(path: Path, code: bytes, *, virtio: bool = True) -> Path:
-    """A kernel of some bytes, entered in 32-bit mode through its PVH note, that claims to have drivers."""
+    """Write a kernel of some bytes of code, entered in 32-bit mode by its PVH note, that claims to have drivers."""
     features = b"Linux version 0.0-toy x\0ttyS\0"
     if virtio:
         features += b"virtio_mmio.device\0virtio-mmio\0virtio_blk\0vport%up%u\0EXT4-fs (%s)\0"
@@ -40,8 +45,10 @@ def toy_kernel(path: Path, code: bytes, *, virtio: bool = True) -> Path:
 
 
 @contextlib.contextmanager
-def guest_runner(name, limits, *, image=None, left=EMPTY, **settings):
-    """A prepared runner ``qemu-…``. Afterwards nothing of the run is on the host, whatever became of the guests."""
+def guest_runner(
+    name: str, limits: Limits, *, image: Image | None = None, left: State = EMPTY, **settings: Any
+) -> Iterator[Any]:
+    """Give a prepared runner ``qemu-NAME``; afterwards nothing of the run may be on the host but ``left``."""
     run = f"guest-{os.getpid()}-{uuid.uuid4().hex[:6]}"
     with run_context(run) as (context, small_image):
         provision = Provision(context.cache)
@@ -58,19 +65,19 @@ def guest_runner(name, limits, *, image=None, left=EMPTY, **settings):
     assert settled_state(run) == left
 
 
-def guest_settings(**settings):
+def guest_settings(**settings: Any) -> GuestSettings:
     """Read settings as options give them: ``kernel="cloud"``; ``None`` stands for one that is not given."""
     return merge({f"guest.{key}": value for key, value in settings.items()}, environ={}).guest
 
 
-def _with_mount_points(image):
+def _with_mount_points(image: Image) -> Image:
     for name in ("dev", "proc", "sys", "tmp", "run", "scratch"):
         (image.tree / name).mkdir(exist_ok=True)
     return image
 
 
-def busybox_image(**extra_files):
-    """``extra_files``: name in the image's root → file of the host."""
+def busybox_image(**extra_files: Path) -> Image:
+    """Build an image of busybox; ``extra_files``: name in the image's root → file of the host."""
     cache = default_cache()
     return build_image(
         ImageContent(programs=["busybox"], extra_files=extra_files or {}), Provision(cache), cache

@@ -1,4 +1,4 @@
-"""A kubectl as far as the runner uses it, for a cluster of one node that is this host: it replays what a real one said.
+"""Replay what a real kubectl said, as far as the runner uses one, for a cluster of one node that is this host.
 
 ``run`` starts the agent as a plain child on its own streams, as an attached one is, and lets the recorded watch events
 out at the moments at which a cluster does.
@@ -75,9 +75,9 @@ else:
 
 
 class Double(Duck):
-    """Also stands for a Provision that has this kubectl. ``log``: its command lines so far."""
+    """The double, and a provision that has no other tool."""
 
-    def __init__(self, folder, agent, boot=""):
+    def __init__(self, folder: Path, agent: Path | str, boot: str = "") -> None:
         self.folder = folder
         folder.mkdir()
         (folder / "namespaces").mkdir()
@@ -92,17 +92,21 @@ class Double(Duck):
         self.path.chmod(0o755)
 
     @property
-    def log(self):
+    def log(self) -> list[list[str]]:
+        """List the command lines so far."""
         return [json.loads(line) for line in (self.folder / "log").read_text().splitlines()]
 
     @property
-    def namespaces(self):
+    def namespaces(self) -> list[str]:
+        """List the namespaces that there are."""
         return sorted(each.name for each in (self.folder / "namespaces").iterdir())
 
-    def break_it(self):
+    def break_it(self) -> None:
+        """Make everything fail from now on."""
         (self.folder / "broken").touch()
 
-    def tool(self, name):
+    def tool(self, name: str) -> Tool:
+        """Stand for a provision that has this kubectl."""
         assert name == "kubectl"
         return Tool("kubectl", self.path, (), (), {}, "given", 'GitVersion:"v1.20.2"', "", Path("/"))
 

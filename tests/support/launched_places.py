@@ -1,27 +1,31 @@
-"""What the tests of bare and namespaces share: a small image, runners, and a picture of the host's state."""
+"""Make a small image and runners for the tests of bare and namespaces, and list what a run left on the host."""
 
 import contextlib
 import os
 import shutil
 import time
 import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from tare.runners import cleanup as leftovers
 from tare.runners.bare import Bare
 from tare.runners.containers.namespaces.runner import Namespaces
-from tare.runners.context import RunContext
+from tare.runners.context import RunContext, Runner
 from tare.runners.images.build import AGENT_SOURCE
 from tare.runners.images.image import Image
 from tare.runners.images.layers import layer_of
 from tare.runners.launcher.client import Launcher
+from tare.runners.model import Limits, Place
 from tare.runners.native.build import build
 from tare.runners.provision.cache import default_cache
 
-RUNNERS = {"bare": Bare, "namespaces": Namespaces}
+RUNNERS: dict[str, Callable[[RunContext], Runner]] = {"bare": Bare, "namespaces": Namespaces}
 
 
 def make_image(folder: Path) -> Image:
+    """Make an image of the agent and a program that misbehaves on request."""
     tree = folder / "tree"
     tree.mkdir(mode=0o755)
     for name, source in (
@@ -33,8 +37,8 @@ def make_image(folder: Path) -> Image:
 
 
 @contextlib.contextmanager
-def run_context(run=""):
-    """A registered run with its launcher and image."""
+def run_context(run: str = "") -> Iterator[tuple[RunContext, Image]]:
+    """Give a registered run with its launcher, and an image."""
     run = run or f"test-{uuid.uuid4().hex[:8]}"
     cache = default_cache()
     workdir = Path("/var/tmp") / f"tare-{run}"
@@ -43,7 +47,8 @@ def run_context(run=""):
 
 
 @contextlib.contextmanager
-def runner_for(name, limits, run=""):
+def runner_for(name: str, limits: Limits, run: str = "") -> Iterator[Any]:
+    """Give a prepared runner, whose inside tests may look at; skip the test where it does not work."""
     with run_context(run) as (context, image):
         runner = RUNNERS[name](context)
         probe = runner.probe()
@@ -58,13 +63,17 @@ def runner_for(name, limits, run=""):
             runner.close()
 
 
-def program(place):
-    """The misbehaving program's path as jobs see it."""
+def program(place: Place) -> str:
+    """Give the misbehaving program's path as jobs see it."""
     return f"{place.root.rstrip('/')}/runaway"
 
 
-def host_state(run):
-    """Everything of a run, or of no owner, that could be left: processes, mounts, cgroups, net namespaces, files."""
+State = dict[str, list[str]]
+"""Kind of thing → those of a run that are on the host."""
+
+
+def host_state(run: str) -> State:
+    """List everything that a run could leave: processes, mounts, cgroups, net namespaces, files."""
     return {
         "processes": sorted(_processes(run)),
         "mounts": [
@@ -81,18 +90,18 @@ def host_state(run):
     }
 
 
-EMPTY = {"processes": [], "mounts": [], "cgroups": [], "namespaces": [], "files": [], "registered": []}
+EMPTY: State = {"processes": [], "mounts": [], "cgroups": [], "namespaces": [], "files": [], "registered": []}
 
 
-def settled_state(run, seconds=10.0):
-    """The state once nothing changes to the better any more: the kernel reaps and unmounts behind one's back."""
+def settled_state(run: str, seconds: float = 10.0) -> State:
+    """List it once it is empty or no longer changes: the kernel reaps and unmounts asynchronously."""
     deadline = time.monotonic() + seconds
     while (state := host_state(run)) != EMPTY and time.monotonic() < deadline:
         time.sleep(0.05)
     return state
 
 
-def _processes(run):
+def _processes(run: str) -> Iterator[str]:
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             with contextlib.suppress(OSError):
@@ -100,8 +109,8 @@ def _processes(run):
                     yield f"{entry.name} {(entry / 'comm').read_text().strip()}"
 
 
-def _net_namespaces(run):
-    """Net namespaces in which a process of the run is, other than ours."""
+def _net_namespaces(run: str) -> Iterator[str]:
+    """Find the net namespaces, other than ours, in which a process of the run is."""
     ours = Path("/proc/self/ns/net").readlink()
     for line in _processes(run):
         with contextlib.suppress(OSError):

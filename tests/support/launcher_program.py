@@ -1,10 +1,11 @@
 """Read what a step encodes for the launcher."""
 
 import struct
+from collections.abc import Iterator
 
 
-def instructions(body):
-    """(opcode, step, numbers, texts) of each."""
+def instructions(body: bytes) -> Iterator[tuple[int, int, tuple[int, int, int], list[bytes]]]:
+    """Decode each instruction: opcode, step, numbers, texts."""
     at = 0
     while at < len(body):
         opcode, step, a, b, c, count = struct.unpack_from("=6Q", body, at)

@@ -1,15 +1,17 @@
-"""Runs in processes of their own, for tests that kill them or what they depend on."""
+"""Start runs in processes of their own, for tests that kill them or what they depend on."""
 
 import contextlib
 import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 from support.paths import ROOT
 
 
 @contextlib.contextmanager
-def tare_run(folder, runner, *options):
-    """``tare run`` on ``bare`` and ``runner``, from the moment on when that has been measured; killed in the end.
+def tare_run(folder: Path, runner: str, *options: str) -> Iterator[tuple[subprocess.Popen[str], Path]]:
+    """Run ``tare run`` on ``bare`` and ``runner``, wait until the latter has been measured, and kill it in the end.
 
     Gives the process, and the file that its trials are written to.
     """
@@ -23,6 +25,7 @@ def tare_run(folder, runner, *options):
             while (
                 not (found := [*folder.glob("*/trials.jsonl")]) or f'"{runner}"' not in found[0].read_text()
             ):
+                assert process.stderr is not None
                 line = process.stderr.readline()
                 said += line
                 assert line, said
@@ -42,8 +45,8 @@ with prepared(run={run!r}) as runner, runner.open():
 
 
 @contextlib.contextmanager
-def open_place(module, run):
-    """A place of the runner that a test module's ``prepared`` gives, open in a process of its own.
+def open_place(module: str, run: str) -> Iterator[subprocess.Popen[bytes] | None]:
+    """Open a place in a process of its own, of the runner that a test module's ``prepared`` gives.
 
     Gives the process; ``None`` if it could not open one.
     """
@@ -51,6 +54,7 @@ def open_place(module, run):
     with subprocess.Popen(
         [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as child:
+        assert child.stdout is not None
         try:
             yield child if child.stdout.readline() == b"open\n" else None
         finally:

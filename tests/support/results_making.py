@@ -1,4 +1,4 @@
-"""Makes manifests and trials for the tests of results."""
+"""Make manifests, trials and runs for the tests of results."""
 
 from __future__ import annotations
 

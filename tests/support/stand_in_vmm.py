@@ -1,5 +1,7 @@
-"""Stands in for Firecracker and Cloud Hypervisor: takes what their published API specifications allow in the state that
-the machine is in, refuses the rest, and runs an agent on this host's kernel where the guest's serial port would be.
+"""Stand in for Firecracker and Cloud Hypervisor.
+
+It takes what their published API specifications allow in the state that the machine is in, refuses the rest, and runs an
+agent on this host's kernel where the guest's serial port would be.
 
 A snapshot holds what was told of the disks, as theirs do, and a restored guest is a new agent whose first word, said
 long ago, is swallowed. It is started by a wrapper that says which of the two it is, where the agent lies and where
@@ -16,6 +18,7 @@ import sys
 import threading
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from typing import Any
 
 from support.stub import Duck
 from support.vmm_specifications import CLOUD_HYPERVISOR, FIRECRACKER, complaint
@@ -42,18 +45,24 @@ MOVES = {
 created of a paused machine, and loaded before anything is configured."""
 
 
-class Machine:
-    """The guest."""
+Body = dict[str, Any]
+"""A request's or a snapshot's JSON."""
 
-    def __init__(self, options):
-        self.options, self.state, self.told = options, FRESH, []
+
+class Machine:
+    """The guest: its state, what was told of it, and the agent that it runs."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options, self.state = options, FRESH
+        self.told: list[Body] = []
         self.specification = FIRECRACKER if options.kind == "firecracker" else CLOUD_HYPERVISOR
-        self.agent = self.serial = None
+        self.agent: subprocess.Popen[bytes] | None = None
+        self.serial: socket.socket | None = None
         self.restored = False
         self.lives = threading.Event()
 
-    def call(self, method, path, body):
-        """Do what is asked; return why not."""
+    def call(self, method: str, path: str, body: Body | None) -> str:
+        """Do what is asked; return why not, or nothing."""
         why = complaint(self.specification, method, path, body)
         if why:
             return why
@@ -82,31 +91,36 @@ class Machine:
         self.move(after)
         return ""
 
-    def move(self, after):
+    def move(self, after: str | None) -> None:
+        """Start or pause the agent where the next state wants it."""
         if after == RUNNING and self.agent is None:
             self.start()
         elif after == PAUSED and self.agent is not None:
             self.agent.send_signal(signal.SIGSTOP)
-        self.state = after
+        self.state = after or self.state
 
-    def save(self, state, memory):
+    def save(self, state: Path | str, memory: Path | str) -> None:
+        """Write a snapshot."""
         Path(memory).write_bytes(b"memory")
         Path(state).write_text(json.dumps(self.told))
 
-    def load(self, state):
+    def load(self, state: Path | str) -> str:
+        """Read a snapshot; return what is missing of it, or nothing."""
         self.told = json.loads(Path(state).read_text())
         self.restored = True
         disks = [told.get("path_on_host") for told in self.told]
         disks += [disk["path"] for told in self.told for disk in told.get("disks", ())]
         return next((f"no such file {disk}" for disk in disks if disk and not Path(disk).exists()), "")
 
-    def listen(self):
+    def listen(self) -> None:
+        """Open the serial port's socket, as Cloud Hypervisor does."""
         serial = next(told["serial"]["socket"] for told in self.told if "serial" in told)
         self.serial = socket.socket(socket.AF_UNIX)
         self.serial.bind(serial)
         self.serial.listen()
 
-    def start(self):
+    def start(self) -> None:
+        """Start the agent; that of a restored guest has said its first word long ago."""
         ours, theirs = socket.socketpair()
         told: list[str] = [self.options.agent, os.environ["TARE_RUN"], "0,1"]
         self.agent = subprocess.Popen(told, stdin=theirs.fileno(), stdout=theirs.fileno())
@@ -118,14 +132,16 @@ class Machine:
         threading.Thread(target=self.join, args=(ours,), daemon=True).start()
         self.lives.set()
 
-    def join(self, agent):
+    def join(self, agent: socket.socket) -> None:
+        """Carry bytes between the serial port and the agent."""
         line = self.serial.accept()[0] if self.serial else None
         ends = (line.fileno(), line.fileno()) if line else (0, 1)
         threading.Thread(target=pump, args=(ends[0], agent.fileno()), daemon=True).start()
         pump(agent.fileno(), ends[1])
 
 
-def pump(source, target):
+def pump(source: int, target: int) -> None:
+    """Copy from one descriptor to another until an end is closed."""
     try:
         while data := os.read(source, 65536):
             while data:
@@ -134,13 +150,14 @@ def pump(source, target):
         pass
 
 
-def serve(machine, listening):
+def serve(machine: Machine, listening: socket.socket) -> None:
+    """Answer requests, one connection after the other."""
     options = machine.options
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
-        def answer(self):
+        def answer(self) -> None:
             sent = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             body = json.loads(sent) if sent else None
             with Path(options.record).open("a") as record:
@@ -162,7 +179,7 @@ def serve(machine, listening):
 
         do_PUT = do_PATCH = answer  # noqa: N815 - http.server's names
 
-        def log_message(self, *_arguments):
+        def log_message(self, *_arguments: object) -> None:
             pass
 
     class Server(Duck):
@@ -174,7 +191,8 @@ def serve(machine, listening):
         peer.close()
 
 
-def main():
+def main() -> None:
+    """Stand in until the guest's agent ends."""
     parser = argparse.ArgumentParser()
     for option in (
         "--kind",
@@ -201,6 +219,7 @@ def main():
     listening.listen()
     threading.Thread(target=serve, args=(machine, listening), daemon=True).start()
     machine.lives.wait()
+    assert machine.agent is not None
     sys.exit(machine.agent.wait())
 
 

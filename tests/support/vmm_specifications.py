@@ -1,4 +1,4 @@
-"""What the two VMMs' published API specifications allow, as far as the suite speaks to them.
+"""Check requests against the two VMMs' published API specifications, as far as the suite speaks to them.
 
 Sources: Firecracker ``src/firecracker/swagger/firecracker.yaml``, 1.17.0-dev; Cloud Hypervisor
 ``vmm/src/api/openapi/cloud-hypervisor.yaml``, API 0.3.0. Each request has the specification's whole list of
@@ -9,12 +9,16 @@ fields, or a list with the type of its items. ``!`` at the end of a name: requir
 """
 
 from pathlib import Path
+from typing import Any
 
 FILE, FOLDER_URL = object(), object()
 ANY = object()
 """Not spoken of by the suite, so not looked into."""
 
-FIRECRACKER = {
+Specification = dict[str, Any]
+"""Call → the fields of its body."""
+
+FIRECRACKER: Specification = {
     "PUT /machine-config": {
         "vcpu_count!": int,
         "mem_size_mib!": int,
@@ -53,7 +57,7 @@ FIRECRACKER = {
 
 _CONSOLE = {"Off", "Pty", "Tty", "File", "Socket", "Null"}
 
-CLOUD_HYPERVISOR = {
+CLOUD_HYPERVISOR: Specification = {
     "PUT /api/v1/vm.create": {
         "cpus": {
             "boot_vcpus!": int,
@@ -141,8 +145,8 @@ CLOUD_HYPERVISOR = {
 """``None``: the request has no body."""
 
 
-def complaint(specification, method, path, body):
-    """What is wrong with a request; empty: nothing."""
+def complaint(specification: Specification, method: str, path: str, body: Any) -> str:
+    """Say what is wrong with a request; empty: nothing."""
     name = f"{method} /drives/" if path.startswith("/drives/") else f"{method} {path}"
     if name not in specification:
         return f"no such call: {method} {path}"
@@ -154,7 +158,7 @@ def complaint(specification, method, path, body):
     return "" if wanted is None else _wrong(body, wanted, name)
 
 
-def _wrong(value, wanted, where):
+def _wrong(value: Any, wanted: Any, where: str) -> str:
     if isinstance(wanted, dict):
         return _wrong_fields(value, wanted, where)
     if isinstance(wanted, list):
@@ -162,7 +166,7 @@ def _wrong(value, wanted, where):
     return "" if _fits(value, wanted) else f"{where}: {value!r} will not do"
 
 
-def _fits(value, wanted):
+def _fits(value: object, wanted: object) -> bool:
     if wanted is FILE:
         return isinstance(value, str) and Path(value).exists()
     if wanted is FOLDER_URL:
@@ -172,7 +176,7 @@ def _fits(value, wanted):
     return wanted is ANY or type(value) is wanted
 
 
-def _wrong_fields(value, wanted, where):
+def _wrong_fields(value: dict[str, Any], wanted: Specification, where: str) -> str:
     required = {name[:-1] for name in wanted if name.endswith("!")}
     types = {name.removesuffix("!"): type_ for name, type_ in wanted.items()}
     if lacking := required - value.keys():

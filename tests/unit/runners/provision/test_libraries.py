@@ -1,6 +1,7 @@
 """Closures over hand-made ELF files: search order, links, alternatives, what is missing."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -57,7 +58,8 @@ def test_missing_is_told_once(root):
 @pytest.mark.parametrize("kind", ["runpath", "rpath"])
 @pytest.mark.parametrize("origin", ["$ORIGIN/../lib/own", "${ORIGIN}/../lib/own", "/usr/lib/own"])
 def test_own_directories_come_first(root, kind, origin):
-    put(root, "/usr/bin/p", elf(["liba.so"], interpreter=LOADER, **{kind: f"/nonexistent:{origin}"}))
+    own: Any = {kind: f"/nonexistent:{origin}"}
+    put(root, "/usr/bin/p", elf(["liba.so"], interpreter=LOADER, **own))
     put(root, "/usr/lib/own/liba.so", elf(["libc2.so"]))
     put(root, "/usr/lib/own/libc2.so", elf())
     put(root, f"{MULTIARCH}/liba.so", elf())
