@@ -1,4 +1,4 @@
-"""ELF files made by hand, small and as wrong as a test wants them."""
+"""Make small ELF files by hand, as wrong as a test wants them."""
 
 import struct
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""A made-up run that looks like a real one: for tests and for looking at reports without measuring for an hour.
+"""Make up a run that looks like a real one: for tests, and to look at reports without measuring for an hour.
 
 Numbers are drawn from a seeded generator around the figures that hosts of this kind show; nothing in it
 was measured.
