@@ -172,7 +172,11 @@ class Place(Protocol):
     """Metrics that only this kind of place has: an engine's events, its daemons' CPU time. Set by :meth:`close`, for
     places that had a first job."""
     context: dict[str, object]
-    """Facts for the fairness audit, as *achieved*: cpus, memory limit, kernel, scratch file system, …"""
+    """Facts for the fairness audit, as *achieved*: cpus, memory limit, kernel, scratch file system, …
+
+    An open mapping of JSON values, stored as the record's ``context``: each kind of place has facts that no other has,
+    and they are compared and shown as a whole. Each runner composes its own in one method. Only ``vcpus`` and
+    ``memory_limit_by`` are also read by name, to adapt a measurement to the place."""
 
     def run(self, job: Job) -> JobResult:
         """Run a job to its end. Raises :class:`PlaceFailure` if the place is lost."""
