@@ -106,7 +106,7 @@ class PrivateDocker:
         if os.getuid():
             raise TareError("a Docker daemon needs root: run `tare doctor --fix docker` as root")
         if self.status() == "running":
-            return [f"the private Docker daemon is running already: unix://{self.listens_at}"]
+            return [f"the private Docker daemon runs already: unix://{self.listens_at}"]
         if self.status() == "dead":
             self.stop()
         dockerd = provision.tool("dockerd")
