@@ -146,7 +146,8 @@ def tests(session: nox.Session) -> None:
 def coverage(session: nox.Session) -> None:
     """Run the unit tests, the slow ones as well, with all examples, and fail below the floor of ``pyproject.toml``."""
     install(session, "tests")
-    test(session, *PARALLEL, "--hypothesis-profile=thorough", "--cov", *named(session.posargs, UNIT))
+    # `--cov` takes a value if one follows, so it stands last: before the folders it would take the first one for its source.
+    test(session, *PARALLEL, "--hypothesis-profile=thorough", *named(session.posargs, UNIT), "--cov")
 
 
 @nox.session

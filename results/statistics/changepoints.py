@@ -84,7 +84,10 @@ def change_points(values: Sequence[float], *, threshold: float, level: float = L
     given = np.asarray(values, dtype=np.float64)
     if len(given) < FEWEST_RUNS or given.max() <= 0:
         return []
-    logs = np.log(np.where(given > 0, given, given[given > 0].min() / 2))
+    positive = given > 0
+    # Halved as a logarithm: half of the smallest number there is would be zero.
+    logs = np.full(len(given), np.log(given[positive].min()) - np.log(2))
+    logs[positive] = np.log(given[positive])
     rule = _Rule(math.log1p(threshold), level)
     cuts = _search(logs, rule)
     while cuts:

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tare.bench.tools.history_simulation import NOISES, alarm_rate, alarms, found_rate, steps
@@ -126,6 +126,7 @@ def test_the_same_history_gives_the_same_changes():
     assert change_points(values, threshold=THRESHOLD) == change_points(values.tolist(), threshold=THRESHOLD)
 
 
+@example(values=[0.0] * 5 + [5e-324])
 @given(values=st.lists(st.floats(-1e300, 1e300), max_size=40))
 def test_any_values_give_changes_in_order(values):
     indices = found(values)
