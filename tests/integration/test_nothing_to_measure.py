@@ -1,5 +1,7 @@
 """A run whose every asked runner is missing ends at once, instead of measuring bare metal for nobody."""
 
+import pytest
+
 from tare.bench.__main__ import main
 
 MISSING = ["--firecracker", "/nonexistent/firecracker", "-k", "null", "--quick"]
@@ -14,7 +16,12 @@ def test_the_reason_and_the_remedy_are_said(tmp_path, monkeypatch, capsys):
     assert not list(tmp_path.iterdir())
 
 
-def test_what_is_there_is_measured(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize(("more", "code"), [([], 4), (["--skip-missing"], 0)])
+def test_what_is_there_is_measured_and_what_is_missing_is_no_success(
+    tmp_path, monkeypatch, capsys, more, code
+):
     monkeypatch.chdir(tmp_path)
-    assert main(["run", "--runners", "bare,firecracker", *MISSING]) == 0
-    assert "/nonexistent/firecracker is not installed" in capsys.readouterr().out
+    assert main(["run", "--runners", "bare,firecracker", *MISSING, *more]) == code
+    out, err = capsys.readouterr()
+    assert "/nonexistent/firecracker is not installed" in out
+    assert ("nothing was measured under firecracker: " in err) == bool(code)
