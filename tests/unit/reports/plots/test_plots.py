@@ -3,7 +3,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import math
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 import matplotlib as mpl
 import msgspec
@@ -19,17 +19,31 @@ from tare.reports.text.words import words
 from tare.results.record import Metric
 from tare.results.statistics.estimates import Estimate
 
+if TYPE_CHECKING:
+    from tare.reports.model import ReportInput
+
 RUN = make_input(blocks=4)
 WITH_CROWDS = dataclasses.replace(RUN, trials=(*RUN.trials, *CROWDS))
+
+SOME = {"null", "cpu", "disk-fsync", *(trial.workload for trial in CROWDS)}
+SMALL = dataclasses.replace(
+    WITH_CROWDS,
+    trials=tuple(t for t in WITH_CROWDS.trials if t.workload in SOME),
+    comparisons=tuple(c for c in WITH_CROWDS.comparisons if c.workload in SOME),
+)
+"""As much of it as each figure needs for all of its kinds of marks: drawing takes a while for each panel."""
 
 
 # The synthetic run climbs no ladder and adds no CPUs; these figures have their tests with the sections.
 @pytest.mark.parametrize(
     "plot", [p for p in PLOTS if p.name not in {"ladder", "scaling"}], ids=lambda plot: plot.name
 )
-def test_every_plot_draws_the_run(plot: Plot) -> None:
+@pytest.mark.parametrize(
+    "run", [pytest.param(SMALL, id="small"), pytest.param(WITH_CROWDS, id="whole", marks=pytest.mark.slow)]
+)
+def test_every_plot_draws_the_run(plot: Plot, run: ReportInput) -> None:
     with style.styled():
-        figure = plot.draw(Summary(WITH_CROWDS), words("en"))
+        figure = plot.draw(Summary(run), words("en"))
         assert figure is not None
         target = io.BytesIO()
         figure.savefig(target, format="png", dpi=40)

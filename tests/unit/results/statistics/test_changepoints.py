@@ -47,6 +47,7 @@ def test_lasting_changes_are_found_where_they_are():
     assert hits >= 47
 
 
+@pytest.mark.slow
 def test_steps_a_little_above_the_noise_are_found():
     anywhere, _ = found_rate(0.05, 30, 60, 50, seed=1)
     assert anywhere >= 0.9
@@ -134,6 +135,7 @@ def test_any_values_give_changes_in_order(values):
     assert all(3 <= index <= len(values) - 2 for index in indices)
 
 
+@pytest.mark.slow
 def test_tables_have_a_row_for_each_noise_and_place():
     assert len(alarms(1, 0).splitlines()) == 2 + len(NOISES)
     assert len(steps(1, 0).splitlines()) == 2 + 5
