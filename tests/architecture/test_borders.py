@@ -6,7 +6,7 @@ import ast
 from fnmatch import fnmatchcase
 from functools import cache
 
-from support.imports import modules, resolve, tree
+from support.imports import modules, named, resolve, tree
 
 READERS = (
     "reports",
@@ -57,7 +57,8 @@ def reads_notes(module):
 
 def is_loose(annotation):
     """Tell whether a type somewhere in an annotation is a mapping from text to anything."""
-    return any(
+    text = ast.unparse(annotation)
+    return any(pair[1:-1] in text for pair in LOOSE) and any(
         isinstance(node, ast.Subscript)
         and ast.unparse(node.value).rpartition(".")[2] in MAPPINGS
         and ast.unparse(node.slice) in LOOSE
@@ -85,14 +86,12 @@ def crossing():
     found = set()
     for module in modules():
         part = module.partition(".")[0]
-        for node in ast.walk(tree(module)):
-            if not isinstance(node, ast.ImportFrom) or node.level or not node.module:
-                continue
-            for alias in node.names:
-                whole = resolve(f"{node.module}.{alias.name}")
-                source = whole or resolve(node.module)
-                if source and source.partition(".")[0] != part:
-                    found.add((source, "*" if whole else alias.name))
+        for dotted, _, _ in named(module):
+            above, _, name = dotted.rpartition(".")
+            whole = resolve(dotted)
+            source = whole or resolve(above)
+            if source and source.partition(".")[0] != part:
+                found.add((source, "*" if whole else name))
     return found
 
 

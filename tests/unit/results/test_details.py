@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from support.draws import draws
 from support.paths import GOLDEN
 from support.results_making import manifest, trial
 from tare.results import details, environment
@@ -53,7 +54,7 @@ def structs(kind):
 
 
 @pytest.mark.parametrize("kind", STRUCTS, ids=lambda kind: kind.__name__)
-@settings(max_examples=15)
+@settings(max_examples=draws(30))
 @given(data=st.data())
 def test_every_struct_is_the_same_after_json(kind, data):
     value = data.draw(structs(kind))

@@ -74,6 +74,7 @@ def test_every_comparison_has_one_verdict(found):
     assert all(r.worse + r.better + r.same + r.undecided == r.comparisons for r in found)
 
 
+@pytest.mark.slow
 def test_noise_lowers_power_and_widens_intervals(found, tmp_path):
     noisy = rates(measured(tmp_path, 0.2), 0.02, seed=1, counts=(10,))
     for share in (0.0, *SHARES):

@@ -60,6 +60,7 @@ def test_a_project_without_tests_is_left_alone(pytester):
     assert done.ret == pytest.ExitCode.NO_TESTS_COLLECTED
 
 
+@pytest.mark.slow
 def test_packages_and_options_of_the_same_names_stay_the_projects(tmp_path):
     folder = rich_project(tmp_path / "project")
     done = run_pytest(
@@ -69,6 +70,7 @@ def test_packages_and_options_of_the_same_names_stay_the_projects(tmp_path):
     assert "2 passed" in done.stdout
 
 
+@pytest.mark.slow
 def test_an_inert_session_loads_little(tmp_path):
     (tmp_path / "test_loaded.py").write_text(LOADED)
     done = run_pytest(tmp_path, *ELSEWHERE, "-s")
@@ -100,6 +102,7 @@ def test_help_lists_every_setting_under_the_prefix(pytester, prefix):
     assert "95 % interval" in " ".join(section.split())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("front", "prefix"), [(ELSEWHERE, "--tare-"), (SUITE, "--")])
 def test_destinations_cannot_meet_those_of_a_conftest(pytester, front, prefix):
     config = pytester.parseconfigure(
@@ -132,6 +135,7 @@ def test_tests_of_others_are_not_touched(pytester):
     written(pytester, THEIRS).runpytest_inprocess(*ELSEWHERE).assert_outcomes(passed=2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("front", "words", "complaint"),
     [

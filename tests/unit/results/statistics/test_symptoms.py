@@ -18,6 +18,7 @@ WORLDS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("world", WORLDS)
 @pytest.mark.parametrize("n", [40, 200])
 def test_silence_where_nothing_is_odd(world, n):

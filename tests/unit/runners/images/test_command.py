@@ -207,6 +207,7 @@ def test_what_places_have_of_their_own(path, bad):
         carry_command(["own"], [Path(bad)])
 
 
+@pytest.mark.slow
 def test_python_leaves_out_what_is_not_imported(monkeypatch):
     monkeypatch.setattr(command_module, "ALL_PACKAGES_BYTES", 0)
     made = carry_command([sys.executable, "-c", "import jinja2"])

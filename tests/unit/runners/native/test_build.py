@@ -96,6 +96,7 @@ def test_the_same_bytes_wherever_it_is_built(source, tmp_path):
     assert str(tmp_path).encode() not in one.read_bytes()
 
 
+@pytest.mark.slow
 @needs_compiler
 @pytest.mark.parametrize("damage", ["flip", "cut", "no sidecar", "sidecar"])
 def test_a_damaged_cache_is_noticed_and_rebuilt(source, tmp_path, damage):

@@ -274,6 +274,7 @@ def _build_and_count(folder: str, counter: str, barrier) -> None:
     assert (entry.path / "sub/file").read_bytes() == b"hello"
 
 
+@pytest.mark.slow
 def test_of_many_processes_one_builds(tmp_path):
     context = multiprocessing.get_context("spawn")
     barrier = context.Barrier(4)
