@@ -339,8 +339,10 @@ static void open_channel(const char *argument)
 {
     sys_prctl(PR_SET_NAME, (unsigned long)"tare-agent");
     /* Jobs run as the same user. A process that may not be dumped cannot be traced, nor can its memory or its
-     * descriptors be reached through /proc; see ptrace(2). */
-    sys_prctl(PR_SET_DUMPABLE, 0);
+     * descriptors be reached through /proc; see ptrace(2). Where it is not PID 1 of a namespace it stays open to the
+     * host's user, who reads its memory's size; jobs on bare metal are not held by anything in any case. */
+    if (SYS(__NR_getpid) == 1)
+        sys_prctl(PR_SET_DUMPABLE, 0);
     if (*argument == '/') {
         channel_in = channel_out = connect_to(argument);
         return;

@@ -11,6 +11,7 @@ import os
 import signal as signals
 import subprocess
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -72,12 +73,14 @@ class Launcher:
 
     def _start_inside(self, steps: tuple[Step, ...], environ: Mapping[str, str], lane: int) -> Connection:
         ours, theirs = socket_pair()
-        with theirs:
+        with theirs, ExitStack() as undo:
+            undo.callback(ours.close)
             fds = {3: theirs.fileno()}
             argv = ("tare-launcher", "3")
             spawned = self.spawn(
                 SpawnRequest(argv, environ, program=sealed(self._program), fds=fds, steps=steps)
             )
+            undo.pop_all()
 
         def end() -> None:
             if self.wait(spawned.id, _END_SECONDS) is None:

@@ -43,7 +43,7 @@ def request_from(arguments: argparse.Namespace) -> Request:
         settings=layers.resolve(arguments),
         mode=arguments.mode,
         offline=arguments.offline,
-        skip_missing=arguments.skip_missing,
+        skip_missing=getattr(arguments, "skip_missing", False),
         profile=getattr(arguments, "profile", False),
         resume=getattr(arguments, "resume", None) or "",
         command=tuple(arguments.trailing),
