@@ -75,6 +75,13 @@ CPU_TIME = "cpu.total"
 """Name of the metric for a job's CPU time in seconds. Versions are judged by it as well as by their primary metric,
 because other load on the machine hardly changes it."""
 
+HOST_CPU_TIME = "cpu.host"
+"""Name of the metric for the CPU seconds the host spent on a job, counted from nanosecond sources.
+
+On bare metal and in containers it is the CPU time of the job and its children; for guests it is the CPU time of the
+whole VMM, counted from outside, beside the inside view :data:`CPU_TIME`. The metric's ``source`` names what was read,
+its ``error`` bounds what that reading may be wrong by."""
+
 
 class Metric(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One number of one trial, with everything needed to read it."""
