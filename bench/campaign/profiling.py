@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,14 +19,17 @@ from typing import TYPE_CHECKING
 from tare.bench.workloads.base import Site
 from tare.bench.workloads.python import PROGRAM_IN_IMAGE, Python
 from tare.runners.errors import TareError
+from tare.runners.host.endings import how_ended, last_words, oom_kills, why_killed
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tare.bench.campaign.provision import Provisioned
     from tare.bench.campaign.run import Measured
     from tare.bench.planning.plan import Plan
     from tare.bench.progress import Progress
     from tare.bench.request.request import Request
-    from tare.runners.model import Place
+    from tare.runners.model import Job, Place
 
 JOB_SECONDS = 4.0
 """Length of a profiled job."""
@@ -36,6 +40,8 @@ FORMATS = {"speedscope": ".speedscope.json", "flamegraph": ".svg"}
 """py-spy's output format → suffix of its file."""
 _FIND_SECONDS = 10.0
 _RATE_HZ = 200
+_SECONDS = 60 + 10 * JOB_SECONDS
+"""Time limit for a profiled job and its sampling."""
 
 
 def profile(
@@ -78,22 +84,54 @@ def _sample(place: Place, provisioned: Provisioned, output: str, file: Path) -> 
     # py-spy reads /proc/PID/exe to find the interpreter, so here the kernel must start it, not our loader line.
     script = next(index for index, word in enumerate(job.argv) if word.endswith(PROGRAM_IN_IMAGE))
     job = replace(job, argv=image.direct_argv(place.root, "python3", "-I", "-B", *job.argv[script:]))
-    worker = threading.Thread(target=place.run, args=(job,), name="tare-profiled-job", daemon=True)
+    with _running(place, job):
+        _record(_find(place.vantage.top_pid), output, file)
+
+
+@contextmanager
+def _running(place: Place, job: Job) -> Iterator[None]:
+    """Run a job beside the ``with`` block, and wait for its end.
+
+    Raises:
+        TareError: the place was lost, which explains whatever went wrong in the block as well.
+    """
+    lost: list[TareError | OSError] = []
+
+    def work() -> None:
+        try:
+            place.run(job)
+        except (TareError, OSError) as error:
+            lost.append(error)
+
+    worker = threading.Thread(target=work, name="tare-profiled-job", daemon=True)
     worker.start()
     try:
-        pid = _find(place.vantage.top_pid)
+        yield
+    finally:
+        worker.join(timeout=_SECONDS)
+        if lost:
+            raise TareError(f"the profiled job's place was lost: {lost[0]}") from lost[0]
+
+
+def _record(pid: int, output: str, file: Path) -> None:
+    """Sample a process by py-spy until it ends.
+
+    Raises:
+        TareError: there is no profile; the text says why.
+    """
+    killed_before = oom_kills()
+    try:
         done = subprocess.run(
             [_py_spy(), "record", "--pid", str(pid), "--format", output, "--output", file, "--rate", str(_RATE_HZ)],
-            capture_output=True, text=True, errors="replace", timeout=60 + 10 * JOB_SECONDS, check=False,
+            capture_output=True, text=True, errors="replace", timeout=_SECONDS, check=False,
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired) as error:
         raise TareError(f"py-spy could not be run: {error}") from error
-    finally:
-        worker.join(timeout=60 + 10 * JOB_SECONDS)
+    if done.returncode < 0:
+        raise TareError(f"py-spy {how_ended(done.returncode)}{why_killed(done.returncode, killed_before)}")
     if done.returncode or not file.exists():
-        raise TareError(
-            f"py-spy failed: {done.stderr.strip()[-300:]}; attaching needs root, or ptrace_scope 0"
-        )
+        said = last_words(done.stderr, done.returncode) if done.returncode else "it wrote no profile"
+        raise TareError(f"py-spy failed: {said}; attaching needs root, or ptrace_scope 0")
 
 
 def _find(top: int) -> int:

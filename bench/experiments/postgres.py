@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tare.runners.errors import Missing
+from tare.runners.host.endings import last_words
 from tare.runners.images.recipe import FETCHED_PREFIX
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def _initdb(initdb: Tool, postgres: Tool, folder: Path) -> None:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise Missing(f"initdb cannot be run: {error}.", _REMEDY) from error
     if done.returncode:
-        raise Missing(f"initdb failed: {(done.stderr + done.stdout).strip()[-300:]}.", _REMEDY)
+        raise Missing(f"initdb failed: {last_words(done.stderr or done.stdout, done.returncode)}.", _REMEDY)
 
 
 _REMEDY = "Permit user namespaces (`tare doctor`), or run as an ordinary user."

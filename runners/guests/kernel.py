@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from tare.runners.errors import TareError
 from tare.runners.guests import lz4
+from tare.runners.host.endings import last_words
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -186,7 +187,7 @@ def _unzstd(data: bytes) -> bytes:
         raise ValueError("it is compressed with zstd, which is not installed (apt-get install zstd)")
     done = subprocess.run([program, "-dcq"], input=data, capture_output=True, check=False)
     if done.returncode:
-        raise ValueError(f"zstd: {done.stderr.decode(errors='replace').strip()}")
+        raise ValueError(f"zstd: {last_words(done.stderr.decode(errors='replace'), done.returncode)}")
     return done.stdout
 
 

@@ -12,6 +12,7 @@ from tare.runners.errors import PlaceFailure
 from tare.runners.guests.clock import boot_marks, error_seconds
 from tare.runners.guests.disks import copy_sparse
 from tare.runners.guests.watch import complaints
+from tare.runners.host.endings import how_ended
 from tare.runners.host.trees import discard_tree
 from tare.runners.launcher.processes import LauncherError, SpawnError
 from tare.runners.model import Vantage
@@ -319,7 +320,7 @@ class GuestPlace(ProcessPlace):
 
 def _how_it_ended(what: str, code: int, stderr: bytes) -> str:
     if code < 0:
-        return f"{what} was killed by signal {-code}"
+        return f"{what} {how_ended(code)}"
     if code:
         last = complaints(stderr)
         return f"{what} ended with status {code}: {last[-1] if last else 'without a word'}"

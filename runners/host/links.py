@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tare.runners.errors import PlaceFailure
+from tare.runners.host.endings import last_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +29,7 @@ def ip(*arguments: str, strict: bool = True) -> None:
     )
     if done.returncode and strict:
         raise PlaceFailure(
-            f"`ip {' '.join(arguments)}` failed: {done.stderr.strip()[-200:] or done.returncode}",
+            f"`ip {' '.join(arguments)}` failed: {last_words(done.stderr, done.returncode)}",
             remedy="see what `ip` says as this user; take a network that needs no rights",
         )
 

@@ -8,6 +8,7 @@ import uuid
 from typing import TYPE_CHECKING
 
 from tare.runners.errors import TareError
+from tare.runners.host.endings import last_words
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -97,7 +98,7 @@ def _make(mke2fs: Tool, dest: Path, size: int, label: str, options: tuple[str, .
         if done.returncode:
             raise TareError(
                 f"mke2fs could not make {dest.name} ({size >> 20} MiB): "
-                f"{done.stderr.strip()[-300:] or done.returncode}. Is there room in {dest.parent}?"
+                f"{last_words(done.stderr, done.returncode)}. Is there room in {dest.parent}?"
             )
         partial.replace(dest)
     finally:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from tare.runners.errors import TareError
+from tare.runners.host.endings import last_words
 from tare.runners.images.oci import blob_path
 from tare.runners.provision import arch
 
@@ -343,7 +344,9 @@ def _by_zstd(stored: IO[bytes], name: str) -> Iterator[IO[bytes]]:
             [program, "-dcq"], stdin=packed, stdout=plain, stderr=subprocess.PIPE, check=False
         )
         if done.returncode:
-            raise TareError(f"{name} is damaged: {done.stderr.decode(errors='replace').strip()[-200:]}.")
+            raise TareError(
+                f"{name} is damaged: {last_words(done.stderr.decode(errors='replace'), done.returncode)}."
+            )
         plain.seek(0)
         yield plain
 

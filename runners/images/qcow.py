@@ -6,6 +6,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from tare.runners.errors import TareError
+from tare.runners.host.endings import last_words
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,4 +44,4 @@ def _run(qemu_img: Tool, *arguments: str) -> None:
         errors="replace", check=False, stdin=subprocess.DEVNULL,
     )  # fmt: skip
     if done.returncode:
-        raise TareError(f"qemu-img {arguments[0]} failed: {done.stderr.strip()[-300:] or done.returncode}.")
+        raise TareError(f"qemu-img {arguments[0]} failed: {last_words(done.stderr, done.returncode)}.")

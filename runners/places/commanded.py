@@ -21,6 +21,7 @@ from tare.runners.errors import PlaceFailure
 from tare.runners.host.cgroups.layout import Cgroups
 from tare.runners.host.cgroups.membership import cgroups_of
 from tare.runners.host.disks import disk_of
+from tare.runners.host.endings import how_ended
 from tare.runners.launcher.processes import SpawnRequest
 from tare.runners.model import Vantage
 from tare.runners.places.host import (
@@ -241,5 +242,4 @@ class CommandedPlace(HostPlace):
 
 def ended_how(gone: Gone) -> str:
     """Say how a process ended, for people."""
-    code = gone.exit_code
-    return f"was killed by signal {-code}" if code < 0 else f"ended with status {code}"
+    return how_ended(gone.exit_code)

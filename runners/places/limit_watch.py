@@ -1,7 +1,9 @@
 """Watch limits that the kernel does not enforce: memory and processes without a cgroup, size of the scratch folder.
 
 A thread looks every quarter of a second. If a limit is exceeded, it kills all processes of the place but the agent,
-which then reports the job's end as usual; :attr:`LimitWatch.verdict` has the reason.
+which then reports the job's end as usual; :attr:`LimitWatch.verdict` has the reason. What a job has left in the scratch
+folder is looked at once more after its end, so that a short job is judged by what it wrote and not by when the thread
+happened to look.
 """
 
 from __future__ import annotations
@@ -55,6 +57,8 @@ class LimitWatch:
     ) -> None:
         self._stop.set()
         self._thread.join()
+        if error is None:
+            self.verdict = self.verdict or self._look_at_scratch()
 
     def _watch(self) -> None:
         while not self._stop.wait(INTERVAL_SECONDS):
@@ -74,6 +78,9 @@ class LimitWatch:
                 return (
                     f"memory limit of {self._limits.memory_bytes // _MIB} MiB exceeded (watched from outside)"
                 )
+        return self._look_at_scratch()
+
+    def _look_at_scratch(self) -> str:
         if used_bytes(self._scratch) > self._limits.scratch_bytes:
             return (
                 f"scratch limit of {self._limits.scratch_bytes // _MIB} MiB exceeded (watched from outside)"

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tare.runners.errors import Missing, TareError
+from tare.runners.host.endings import last_words
 from tare.runners.provision.cache import sha256_of
 from tare.runners.provision.unpack import prepare_root, unpack
 
@@ -307,4 +308,4 @@ def parse_uris(text: str) -> list[_Download]:
 def _complaint(done: subprocess.CompletedProcess[str]) -> str:
     """Quote the first line in which apt says what is wrong."""
     lines = [line.strip() for line in done.stderr.splitlines() if line.startswith(("E:", "W:", "Err"))]
-    return lines[0] if lines else f"exit status {done.returncode}"
+    return lines[0] if lines else last_words(done.stderr, done.returncode)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from tare.runners.errors import Missing
+from tare.runners.host.endings import how_ended
 from tare.runners.provision import arch
 from tare.runners.provision.aptroot import Packages, fetch
 from tare.runners.provision.cache import Cache
@@ -304,7 +305,7 @@ def _tried(
                 timeout=_TRY_SECONDS,
             )
         said = (done.stdout + done.stderr).strip()
-        complaint = f"exit status {done.returncode}: {said[-200:]}" if done.returncode else ""
+        complaint = f"{how_ended(done.returncode)}: {said[-200:]}" if done.returncode else ""
     except (OSError, subprocess.TimeoutExpired) as error:
         said, complaint = "", str(error)
     if complaint:

@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from tare.runners.errors import TareError
+from tare.runners.host.endings import how_ended
 from tare.runners.provision.paths import inside
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def unpack(package: Path, root: Path) -> None:
     # dpkg-deb may still have been running at the archive's end, and was killed then.
     if broken or child.returncode not in {0, -9}:
         raise TareError(
-            f"{package.name} is broken ({broken or f'dpkg-deb: {child.returncode}'}); run again to fetch it anew."
+            f"{package.name} is broken ({broken or f'dpkg-deb {how_ended(child.returncode)}'}); run again to fetch it anew."
         )
 
 

@@ -81,8 +81,7 @@ def test_the_scratch_folder_is_on_disk_and_empty_each_time(runner):
         with runner.open() as place:
             result = place.run(Job(argv=(program(place), "show", f"{place.scratch}/file-0")))
             assert result.exit_code == 1
-            small = Job(argv=(program(place), "many", place.scratch), timeout_seconds=0.02)
-            place.run(small)
+            assert place.run(Job(argv=(program(place), "many", place.scratch, "1"))).error == ""
             assert show(place, f"{place.scratch}/file-0")
             assert place.context["scratch_file_system"]
 
@@ -125,6 +124,14 @@ def test_a_job_that_fills_its_scratch_is_ended(runner):
         many = place.run(Job(argv=(program(place), "many", place.scratch), timeout_seconds=20))
         assert "scratch limit of 32 MiB exceeded" in many.error
         assert many.signal == 9
+
+
+def test_a_job_too_short_to_be_watched_is_judged_by_what_it_wrote(runner):
+    with runner.open() as place:
+        for files, exceeded in (("16", ""), ("48", "scratch limit of 32 MiB exceeded")):
+            result = place.run(Job(argv=(program(place), "many", place.scratch, files)))
+            assert exceeded in result.error
+            assert bool(result.error) is bool(exceeded)
 
 
 def test_a_job_that_ignores_sigterm_is_killed_at_its_time_out(runner):
@@ -197,7 +204,7 @@ def test_a_container_is_denied_what_reaches_the_host(container):
 
 def test_writes_to_the_root_do_not_reach_the_image(container):
     with container.open() as place:
-        place.run(Job(argv=("/runaway", "many", "/"), timeout_seconds=0.1))
+        assert place.run(Job(argv=("/runaway", "many", "/", "4"))).exit_code == 0
         assert show(place, "/file-0")
     tree = container._prepared[0].tree
     assert sorted(path.name for path in tree.iterdir()) == ["runaway", "tare-agent"]
@@ -219,8 +226,7 @@ def test_every_rung_makes_a_place_that_works(rung):
                 for kind in ("mnt", "pid", "uts", "ipc", "user", "net", "cgroup")
             }
             assert place.run(Job(argv=("/runaway", "try"))).exit_code == 0
-            many = Job(argv=("/runaway", "many", place.scratch), timeout_seconds=0.1)
-            assert place.run(many).error == ""
+            assert place.run(Job(argv=("/runaway", "many", place.scratch, "4"))).error == ""
             assert show(place, f"{place.scratch}/file-0")
             limited = place.vantage.cgroups
         with runner.open(first=Job()) as place:
@@ -253,9 +259,9 @@ def test_below_overlayfs_the_root_is_the_image_and_read_only(rung):
         runner.prepare(image, LIMITS)
         with runner.open() as place:
             for folder in ("/", "/sub"):
-                place.run(Job(argv=("/link", "many", folder), timeout_seconds=0.1))
+                place.run(Job(argv=("/link", "many", folder, "1")))
                 assert place.run(Job(argv=("/runaway", "show", f"{folder}/file-0"))).exit_code == 1
-            place.run(Job(argv=("/link", "many", "/tmp"), timeout_seconds=0.1))
+            place.run(Job(argv=("/link", "many", "/tmp", "1")))
             assert show(place, "/tmp/file-0")
         runner.close()
         assert sorted(path.name for path in image.tree.iterdir()) == ["link", "runaway", "sub", "tare-agent"]

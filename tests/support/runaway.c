@@ -1,4 +1,4 @@
-/* Jobs that behave badly, for the integration tests: runaway fork | memory | fill FILE | many FOLDER | deaf | try | agent. */
+/* Jobs that behave badly, for the integration tests: runaway fork | memory | fill FILE | many FOLDER [FILES] | deaf | try | agent. */
 #include "sys.h"
 
 static int try_all(void)
@@ -91,14 +91,17 @@ int tare_main(int argc, char **argv, char **envp)
             ;
         return 3;
     }
-    if (equal(what, "many") && argc > 2)
-        for (u64 number = 0;; number++) {
+    if (equal(what, "many") && argc > 2) {
+        u64 most = argc > 3 ? parse_number(argv[3], 0) : ~0ull;
+        for (u64 number = 0; number < most; number++) {
             char path[256], *end = path + sizeof path;
             put_number(put_text(put_text(path, end, argv[2]), end, "/file-"), end, number);
             long fd = sys_openat(AT_FDCWD, path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
             sys_write((int)fd, block, sizeof block);
             sys_close((int)fd);
         }
+        return 0;
+    }
     if (equal(what, "deaf")) {
         sys_sigmask(~0ull);
         for (;;)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tare.runners.errors import PlaceFailure
+from tare.runners.host.endings import last_words
 from tare.runners.images.layers import layer_of
 from tare.runners.images.oci import OciImage
 from tare.runners.native.build import build
@@ -46,8 +47,9 @@ def import_image(ctr: Tool, socket: str, archive: IO[bytes]) -> None:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise PlaceFailure(f"the image cannot be loaded: {error}") from error
     if done.returncode:
-        lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
-        raise PlaceFailure(f"`ctr images import` at {socket}: {lines[-1]}", log=done.stderr)
+        raise PlaceFailure(
+            f"`ctr images import` at {socket}: {last_words(done.stderr, done.returncode)}", log=done.stderr
+        )
 
 
 def write_pause(cache: Path, to: IO[bytes]) -> None:

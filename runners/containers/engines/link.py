@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 from tare.runners.errors import TareError
+from tare.runners.host.endings import last_words
 
 _UPLINK = "uplink"
 
@@ -73,4 +74,4 @@ def _ip(pid: int, words: str, *, inside: bool) -> None:
         stdin=subprocess.DEVNULL,
     )
     if done.returncode:
-        raise TareError(f"ip {words}: {done.stderr.strip() or done.returncode}")
+        raise TareError(f"ip {words}: {last_words(done.stderr, done.returncode)}")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tare.runners.errors import PlaceFailure
+from tare.runners.host.endings import last_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -69,9 +70,9 @@ class Kubectl:
                 f"kubectl: {error}", remedy="check the cluster: `kubectl cluster-info`"
             ) from error
         if done.returncode:
-            lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
             raise ClusterError(
-                f"kubectl {arguments[0]}: {lines[-1]}", remedy="check the cluster: `kubectl cluster-info`"
+                f"kubectl {arguments[0]}: {last_words(done.stderr, done.returncode)}",
+                remedy="check the cluster: `kubectl cluster-info`",
             )
         return done.stdout
 

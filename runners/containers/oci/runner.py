@@ -18,6 +18,7 @@ from tare.runners.containers.oci.runtimes import CREATE_START, RUNTIMES
 from tare.runners.errors import PlaceFailure
 from tare.runners.host.cgroups.membership import expected_cgroup
 from tare.runners.host.disks import disk_of
+from tare.runners.host.endings import last_words
 from tare.runners.launcher.client import Launcher
 from tare.runners.launcher.steps.mounts import Mount
 from tare.runners.places.created import CreatedPlan
@@ -137,22 +138,31 @@ class OciRunner(RootedRunner):
 
     def _delete(self, making: Making) -> None:
         """Remove what is left of a container that did not end well."""
-        done = subprocess.run(
-            [*self._front(making.tool), "delete", "--force", making.container],
-            env=dict(making.tool.environ),
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-            stdin=subprocess.DEVNULL,
-            timeout=_DELETE_SECONDS,
-        )
-        if done.returncode and (self._folder / "state" / making.container).exists():
-            raise PlaceFailure(
-                f"{self._runtime.name} delete ended with status {done.returncode}: {done.stderr.strip()[-300:]}",
-                remedy="look for processes that still run in the container",
-                log=done.stderr,
+        try:
+            done = subprocess.run(
+                [*self._front(making.tool), "delete", "--force", making.container],
+                env=dict(making.tool.environ),
+                capture_output=True,
+                text=True,
+                errors="replace",
+                check=False,
+                stdin=subprocess.DEVNULL,
+                timeout=_DELETE_SECONDS,
             )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise self._undeletable(str(error)) from error
+        if done.returncode and self._state(making).exists():
+            raise self._undeletable(last_words(done.stderr, done.returncode), done.stderr)
+
+    def _state(self, making: Making) -> Path:
+        return self._folder / "state" / making.container
+
+    def _undeletable(self, why: str, log: str = "") -> PlaceFailure:
+        return PlaceFailure(
+            f"{self._runtime.name} delete: {why}",
+            remedy="look for processes that still run in the container",
+            log=log,
+        )
 
 
 def make(supplies: Supplies, name: str) -> OciRunner:

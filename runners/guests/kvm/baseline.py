@@ -21,6 +21,7 @@ from msgspec.structs import replace
 
 from tare.results.environment import KvmBaseline, KvmSpread
 from tare.runners.guests.kvm import code
+from tare.runners.host.endings import how_ended
 from tare.runners.provision.arch import X86_64
 
 if TYPE_CHECKING:
@@ -257,7 +258,7 @@ def measure(timeout: float = TIMEOUT_SECONDS, device: str = DEVICE) -> KvmBaseli
     try:
         output, _ = process.communicate(json.dumps(request), timeout=timeout)
         if process.returncode:
-            ended = f"ended with status {process.returncode}"
+            ended = how_ended(process.returncode)
     except subprocess.TimeoutExpired:
         process.kill()
         ended = f"was still running after {timeout} s and was killed"

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tare.runners.errors import Missing, TareError
+from tare.runners.host.endings import last_words
 from tare.runners.images.ext4 import build_ext4
 
 if TYPE_CHECKING:
@@ -116,5 +117,5 @@ def _second_stage(grub: Tool, stages: Path, folder: Path, cmdline: str) -> bytes
         stdin=subprocess.DEVNULL,
     )
     if done.returncode:
-        raise TareError(f"grub-mkimage: {done.stderr.strip()[-300:] or done.returncode}")
+        raise TareError(f"grub-mkimage: {last_words(done.stderr, done.returncode)}")
     return made.read_bytes()

@@ -85,6 +85,32 @@ def test_stress_ng_is_read_from_stdout_as_well():
     assert metrics_of("fork", result(there.stderr)) == metrics_of("fork", there)
 
 
+STRESSORS = [name for name, workload in BY_NAME.items() if "stress-ng" in workload.programs]
+
+
+def table(name, operations, real, rate):
+    return result(
+        stderr=f"{name} {operations} {real:.2f} 0.00 0.00 {rate:.2f} {rate:.2f} 90.00 2560\n".encode()
+    )
+
+
+@pytest.mark.parametrize("name", STRESSORS)
+@given(operations=st.integers(1, 10**6), seconds=st.floats(1e-4, 0.1))
+def test_jobs_of_a_few_milliseconds_have_a_rate_though_their_time_is_printed_as_zero(
+    name, operations, seconds
+):
+    rate = operations / seconds
+    found = metrics_of(name, table(name, operations, seconds, rate))
+    assert found[f"stress-ng.{name}.rate"].value == pytest.approx(rate, abs=0.005)
+
+
+@pytest.mark.parametrize("name", STRESSORS)
+@pytest.mark.parametrize(("real", "rate"), [(0.0, 0.0), (0.5, 1500.0), (0.0, 1500.0)])
+def test_rates_that_contradict_the_printed_time_are_refused(name, real, rate):
+    with pytest.raises(ParseError):
+        metrics_of(name, table(name, 75, real, rate))
+
+
 def test_dd_rate_counts_both_calls_over_the_jobs_duration():
     metric = metrics_of("syscall", result(stderr=b"1000+0 records in\n1000+0 records out\n", seconds=0.5))
     assert metric["dd.syscall.rate"].value == 4000
