@@ -82,6 +82,13 @@ On bare metal and in containers it is the CPU time of the job and its children; 
 whole VMM, counted from outside, beside the inside view :data:`CPU_TIME`. The metric's ``source`` names what was read,
 its ``error`` bounds what that reading may be wrong by."""
 
+WAIT_TIME = "cpu.wait"
+"""Name of the metric for the seconds in which a job was ready to run and waited for a CPU. It exists where one thread
+does the job's work, since the kernel keeps no account of threads that have ended."""
+
+WORKING_TIME = "time.working"
+"""Name of the metric for a job's wall time less :data:`WAIT_TIME`, in seconds: beside the wall time, never in its place."""
+
 
 class Metric(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One number of one trial, with everything needed to read it."""

@@ -18,7 +18,18 @@ if TYPE_CHECKING:
     from tare.results.environment import KvmBaseline, ProbeFacts, RungRecord
     from tare.results.record import Metric
 
-__all__ = ["WATCHED", "Job", "JobResult", "Limits", "Place", "Probe", "Usage", "Vantage"]
+__all__ = [
+    "WATCHED",
+    "FirstThread",
+    "HostCpu",
+    "Job",
+    "JobResult",
+    "Limits",
+    "Place",
+    "Probe",
+    "Usage",
+    "Vantage",
+]
 
 
 WATCHED = "watching from outside"
@@ -76,6 +87,33 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class HostCpu:
+    """CPU time that the host spent on one job, counted from outside its place by the scheduler's exact clocks."""
+
+    seconds: float
+    """CPU seconds of the job and its children, or of the whole place; see :attr:`of_job`."""
+    error_seconds: float
+    """Bound on the error of :attr:`seconds`, in seconds."""
+    source: str
+    """Counter that was read: ``cgroup``, ``process`` (the clock of a VMM), or ``rusage`` (what the agent got from wait4)."""
+    of_job: bool
+    """True: the job and its children alone. False: everything in the place, which is a VMM or another kernel."""
+    agent_seconds: float | None = None
+    """CPU seconds of the agent during the job, subtracted from the counter. ``None``: they are not in the counter, or
+    cannot be told apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class FirstThread:
+    """Scheduler's account of the first thread of a job, read when it had ended (``/proc/PID/schedstat``)."""
+
+    cpu_seconds: float
+    """Seconds on a CPU."""
+    wait_seconds: float
+    """Seconds in which it was ready to run and waited for a CPU."""
+
+
+@dataclass(frozen=True, slots=True)
 class JobResult:
     """The result of a job. Times are the host's ``CLOCK_MONOTONIC`` in ns; those of guests are mapped to it."""
 
@@ -101,6 +139,12 @@ class JobResult:
     steal clock."""
     error: str = ""
     """Reason why the job failed as the suite knows it, such as ``cannot execute /x: ENOENT`` or a limit; else empty."""
+    orphan_seconds: float = 0.0
+    """CPU seconds of processes of the job that its own processes did not wait for, so that the agent reaped them."""
+    first_thread: FirstThread | None = None
+    """Account of the job's first thread. ``None`` for the null job, and where the place has no /proc to read it from."""
+    host_cpu: HostCpu | None = None
+    """CPU time as seen from outside. ``None`` where nothing outside tells it, and for the only job of a cold start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +172,8 @@ class Vantage:
     """Host pid of the place's top process: the agent, the VMM, or an engine's shim."""
     cgroups: Mapping[str, Path] = field(default_factory=dict)
     """v1 controller → folder of the cgroup, and ``unified`` → the v2 folder."""
+    agent_pid: int = 0
+    """Host pid of the agent; 0 if it is not visible."""
     vmm: bool = False
     """The top process is a VMM, whose threads are vCPUs and I/O workers."""
     kvm: bool = False

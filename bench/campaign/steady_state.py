@@ -101,9 +101,7 @@ class SteadyState:
             self.recorder.store_failed(builder, as_failure(error))
             return
         observation.end()
-        if observation.unavailable:
-            reasons = (f"{name}: {why}" for name, why in observation.unavailable.items())
-            builder.notes["unavailable"] = "; ".join(reasons)
+        builder.unavailable.update(observation.unavailable)
         builder.set_timeline(
             {"started": result.started_ns, "finished": result.finished_ns}, place.clock_error
         )

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from tare.bench.campaign.launch_metrics import contradiction
 from tare.bench.workloads.base import ParseError
-from tare.results.record import Accelerator, Trial
+from tare.results.record import WAIT_TIME, Accelerator, Trial
 from tare.runners.agent.clock import ClockContradiction
-from tare.runners.collectors.usage import steal_metric, usage_metrics
+from tare.runners.collectors.usage import host_cpu_metrics, steal_metric, usage_metrics, wait_metrics
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,6 +52,8 @@ class TrialBuilder:
     metrics: tuple[Metric, ...] = ()
     context: dict[str, Any] = field(default_factory=dict)
     details: Details | None = None
+    unavailable: dict[str, str] = field(default_factory=dict)
+    """Metric or source → why there is no number."""
     notes: dict[str, str] = field(default_factory=dict)
 
     def set_timeline(self, timeline: Mapping[str, int], clock_error: float) -> None:
@@ -111,6 +113,12 @@ class TrialBuilder:
             return
         if result.usage is not None:
             self.metrics += usage_metrics(result.usage)
+        if result.host_cpu is not None:
+            self.metrics += host_cpu_metrics(result.host_cpu)
+            waits, why = wait_metrics(result, guest=self.accelerator != "none")
+            self.metrics += waits
+            if why:
+                self.unavailable[WAIT_TIME] = why
         if result.steal_seconds is not None and self.accelerator == "kvm":  # nobody counts it under TCG
             self.metrics += (steal_metric(result.steal_seconds),)
 
@@ -133,6 +141,9 @@ class TrialBuilder:
     def trial(self, run_id: str, number: int) -> Trial:
         """Make the record of what is known by now."""
         workload = self.case.workload
+        if self.unavailable:
+            reasons = "; ".join(f"{name}: {why}" for name, why in self.unavailable.items())
+            self.notes["unavailable"] = reasons
         return Trial(
             run=run_id,
             number=number,

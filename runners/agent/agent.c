@@ -10,6 +10,7 @@
  */
 #include "sys.h"
 
+#include <asm/siginfo.h>
 #include <asm/termbits.h>
 #include <linux/fs.h>
 #include <linux/memfd.h>
@@ -76,6 +77,8 @@ static void start_job(struct start *start, u64 timeout_ns)
         return;
     }
     child.pid = job.session = (int)error;
+    child.orphans_us = 0;
+    child.thread_known = 0;
     job.running = 1;
     job.deadline_ns = timeout_ns ? started_ns + timeout_ns : 0;
     begin(STARTED, job.sequence);
@@ -125,6 +128,10 @@ static void tell_done(u64 clock_ns, int status, const struct rusage *usage)
     number(TAG_STDERR_TOTAL, job.streams[1].total, 8);
     if (usage)
         field(TAG_USAGE, usage, sizeof *usage);
+    if (usage && child.orphans_us)
+        number(TAG_ORPHANS, child.orphans_us, 8);
+    if (usage && child.thread_known)
+        field(TAG_THREAD, child.thread_ns, sizeof child.thread_ns);
     long stolen = usage && job.steal_ticks >= 0 ? steal_ticks() - job.steal_ticks : -1;
     if (stolen >= 0)
         number(TAG_STEAL, (u64)stolen, 8);

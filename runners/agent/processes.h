@@ -5,22 +5,55 @@ static struct {
     int status;
     struct rusage usage;
     u64 reaped_ns;
+    u64 orphans_us;    /* CPU time of other processes reaped since it started */
+    u64 thread_ns[2];  /* its first thread: on a CPU, waiting for one */
+    int thread_known;
 } child;
+
+static u64 cpu_us(const struct rusage *usage)
+{
+    return (u64)(usage->ru_utime.tv_sec + usage->ru_stime.tv_sec) * 1000000 +
+           (u64)(usage->ru_utime.tv_usec + usage->ru_stime.tv_usec);
+}
+
+/* Read the account of the job's first thread, which has ended: a zombie keeps it until it is reaped. */
+static void look_at_child(void)
+{
+    char path[64], line[96];
+    char *end = path + sizeof path, *at = put_number(put_text(path, end, "/proc/"), end, (u64)child.pid);
+    put_text(at, end, "/schedstat");
+    int fd = (int)sys_open(path, O_RDONLY);
+    long n = fd < 0 ? 0 : sys_read(fd, line, sizeof line - 1);
+    sys_close(fd);
+    line[n > 0 ? n : 0] = 0;
+    const char *next = line;
+    child.thread_ns[0] = parse_number(next, &next);
+    child.thread_known = *next == ' ';
+    child.thread_ns[1] = child.thread_known ? parse_number(next + 1, 0) : 0;
+}
 
 /* Reap whatever has ended, orphans included; return 0 if this process has no children left. */
 static int reap(void)
 {
-    int status;
-    struct rusage usage;
-    long pid;
-    while ((pid = sys_wait4(-1, &status, WNOHANG | __WALL, &usage)) > 0)
+    siginfo_t ended = {0};
+    long error;
+    while ((error = SYS(__NR_waitid, P_ALL, 0, &ended, WEXITED | WNOHANG | WNOWAIT | __WALL, 0)) >= 0 && ended.si_pid) {
+        int status = 0, pid = ended.si_pid;
+        struct rusage usage = {0};
         if (pid == child.pid) {
-            child.reaped_ns = now_ns();
+            child.reaped_ns = now_ns(); /* before reading, which is not part of the job */
+            look_at_child();
+        }
+        sys_wait4(pid, &status, WNOHANG | __WALL, &usage);
+        if (pid == child.pid) {
             child.pid = 0;
             child.status = status;
             child.usage = usage;
-        }
-    return pid == 0;
+        } else
+            child.orphans_us += cpu_us(&usage);
+        ended.si_pid = 0;
+    }
+    return error >= 0;
 }
 
 /* All processes, in the ascending order in which /proc lists them. */

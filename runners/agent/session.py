@@ -28,11 +28,11 @@ from tare.runners.agent.wire import (
     encode_job,
 )
 from tare.runners.errors import PlaceFailure
-from tare.runners.model import JobResult, Usage
+from tare.runners.model import FirstThread, JobResult, Usage
 
 if TYPE_CHECKING:
     from tare.runners.agent.wire import Message
-    from tare.runners.model import Job
+    from tare.runners.model import HostCpu, Job
 
 WAKING_SEQUENCE = 0
 """Sequence number of the first ping to an agent that was restored with its guest."""
@@ -42,6 +42,16 @@ GRACE_SECONDS = 15.0
 """Time beyond a job's time-out in which silence is fine: 0.2 s after SIGTERM, up to 5 s of killing, a slow guest."""
 CLOCK_ROUNDS = 10
 """Pings that map a clock."""
+
+
+class CpuMeter(Protocol):
+    """A counter outside the place that is read right before a job is sent and right after its end is told."""
+
+    def begin(self) -> None:
+        """Read before a job."""
+
+    def end(self) -> HostCpu | None:
+        """Read after the job; ``None`` if nothing could be read."""
 
 
 class HasFileno(Protocol):
@@ -104,6 +114,8 @@ class AgentSession:
         self._hello: Hello | None = None
         self.clock = ClockMap()
         """Most recent mapping; the identity for the host's own clock."""
+        self.meter: CpuMeter | None = None
+        """Counter to read around each job of :meth:`run`, so that the pings that map a clock are not in it."""
 
     @property
     def log(self) -> str:
@@ -190,13 +202,18 @@ class AgentSession:
         before = self.map_clock()
         sequence = self._take_sequence()
         deadline = _deadline(job.timeout_seconds + GRACE_SECONDS)
+        meter = self.meter if job.argv else None
+        data = encode_job(job, sequence)
+        if meter:
+            meter.begin()
         sent = time.monotonic_ns()
-        self._send(encode_job(job, sequence), deadline)
+        self._send(data, deadline)
         answer = JobAnswer(job, sequence)
         self._gather(answer, deadline)
         received = time.monotonic_ns()
+        host_cpu = meter.end() if meter else None
         after = self.map_clock()
-        result = self._result(answer, hello, before, after)
+        result = replace(self._result(answer, hello, before, after), host_cpu=host_cpu)
         error_ns = max(before.error_ns, after.error_ns)
         if result.started_ns < sent - error_ns:
             self._contradict(f"the job started {sent - result.started_ns} ns before it was sent")
@@ -264,6 +281,10 @@ class AgentSession:
             stdout_bytes=done.stdout_total,
             stderr_bytes=done.stderr_total,
             error=done.error,
+            orphan_seconds=done.orphans_us / 1e6,
+            first_thread=FirstThread(done.thread_ns[0] / 1e9, done.thread_ns[1] / 1e9)
+            if done.thread_ns
+            else None,
             steal_seconds=None if done.steal_ticks is None else done.steal_ticks * GUEST_TICK_SECONDS,
         )
 

@@ -70,6 +70,8 @@ class Tag(IntEnum):
     STDERR_TOTAL = 26
     TEXT = 27
     STEAL = 28
+    ORPHANS = 29
+    THREAD = 30
 
 
 GUEST_TICK_SECONDS = 0.01
@@ -143,6 +145,10 @@ class Done:
     error: str
     steal_ticks: int | None = None
     """Steal ticks counted by the guest's kernel during the job; ``None`` outside of guests and for the null job."""
+    orphans_us: int = 0
+    """CPU time in microseconds of the job's processes that the agent reaped because their parents had not."""
+    thread_ns: tuple[int, int] | None = None
+    """Nanoseconds that the job's first thread ran, and waited for a CPU; ``None`` if the agent could not read them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,7 +281,15 @@ def _done(sequence: int, number: Callable[[Tag], int], fields: dict[int, bytes])
         stderr_total=number(Tag.STDERR_TOTAL),
         error=fields.get(Tag.TEXT, b"").decode(errors="replace"),
         steal_ticks=number(Tag.STEAL) if Tag.STEAL in fields else None,
+        orphans_us=number(Tag.ORPHANS) if Tag.ORPHANS in fields else 0,
+        thread_ns=_pair(fields[Tag.THREAD]) if Tag.THREAD in fields else None,
     )
+
+
+def _pair(field: bytes) -> tuple[int, int]:
+    if len(field) != 16:
+        raise WireError(f"the account of a thread in {len(field)} bytes")
+    return int.from_bytes(field[:8], "little"), int.from_bytes(field[8:], "little")
 
 
 class Reader:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tare.results.record import CPU_TIME, Metric
+from tare.results.record import CPU_TIME, HOST_CPU_TIME, WAIT_TIME, WORKING_TIME, Metric
 from tare.runners.agent.wire import GUEST_TICK_SECONDS
 
 if TYPE_CHECKING:
     from tare.results.record import Direction
-    from tare.runners.model import Usage
+    from tare.runners.model import HostCpu, JobResult, Usage
 
 
 def steal_metric(seconds: float) -> Metric:
@@ -18,6 +18,58 @@ def steal_metric(seconds: float) -> Metric:
         name="cpu.steal", value=seconds, unit="s", direction="lower", clock="guest-monotonic", source="agent",
         error=GUEST_TICK_SECONDS,
     )  # fmt: skip
+
+
+MEASURED_SHARE = 0.99
+"""Share of a job's CPU time that its first thread must have used, for that thread's waiting to be the job's."""
+
+
+def host_cpu_metrics(host_cpu: HostCpu) -> tuple[Metric, ...]:
+    """Make the metric of the CPU time that the host spent on the job, and one of the agent's share that is not in it."""
+    cpu = Metric(
+        name=HOST_CPU_TIME, value=host_cpu.seconds, unit="s", direction="lower", clock="cpu-time",
+        source=host_cpu.source, error=host_cpu.error_seconds,
+    )  # fmt: skip
+    if host_cpu.agent_seconds is None:
+        return (cpu,)
+    agent = Metric(
+        name="cpu.agent", value=host_cpu.agent_seconds, unit="s", direction="none", clock="cpu-time",
+        source="process",
+    )  # fmt: skip
+    return cpu, agent
+
+
+def wait_metrics(result: JobResult, *, guest: bool) -> tuple[tuple[Metric, ...], str]:
+    """Make the metrics of waiting for a CPU; return them, or the reason why there are none.
+
+    In a guest its own kernel counts, which does not see when the host runs something else. So there is no wall time less
+    waiting; the delay of the vCPUs' threads, seen from outside, is a metric of its own (``vmm.delay.vcpu``).
+    """
+    thread, usage = result.first_thread, result.usage
+    if usage is None:
+        return (), ""
+    if thread is None:
+        return (), "the place has no /proc/PID/schedstat"
+    total = usage.user_seconds + usage.system_seconds + result.orphan_seconds
+    if result.host_cpu is not None and result.host_cpu.of_job:
+        total = max(total, result.host_cpu.seconds)
+    if thread.cpu_seconds < MEASURED_SHARE * total:
+        share = thread.cpu_seconds / total
+        return (
+            (),
+            f"the first thread did {share:.0%} of the work, and the kernel forgets how long others waited",
+        )
+    clock = "guest-monotonic" if guest else "host-monotonic"
+    wait = Metric(
+        name=WAIT_TIME, value=thread.wait_seconds, unit="s", direction="none", clock=clock, source="agent"
+    )
+    if result.host_cpu is None or not result.host_cpu.of_job:
+        return (wait,), ""
+    working = result.inside_seconds - thread.wait_seconds
+    return (
+        wait,
+        Metric(name=WORKING_TIME, value=working, unit="s", direction="lower", clock=clock, source="agent"),
+    ), ""
 
 
 def usage_metrics(usage: Usage, source: str = "agent") -> tuple[Metric, ...]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tare.runners.agent.session import AgentSession, preload
+from tare.runners.collectors.host_cpu import HostCpuMeter
 from tare.runners.errors import PlaceFailure
 from tare.runners.guests.clock import boot_marks, error_seconds
 from tare.runners.guests.disks import copy_sparse
@@ -130,6 +131,7 @@ class GuestPlace(ProcessPlace):
             if first is None:
                 self._boot()
                 self._mark_boot()
+                self._session.meter = self._undo.enter_context(HostCpuMeter(self.vantage))
                 self.context.update(self._achieved())
         except BaseException as error:
             self._lost = True

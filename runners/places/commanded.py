@@ -190,7 +190,9 @@ class CommandedPlace(HostPlace):
                 self._cgroup = seen
                 self.context |= limits_in_force(self._limits, seen) | {"cgroup": seen.describe()}
         folders = dict(self._cgroup.folders) if self._cgroup else {}
-        self.vantage = Vantage(self._pid or self._spawned.pid, folders, shared_with_host=self._pid > 0)
+        self.vantage = Vantage(
+            self._pid or self._spawned.pid, folders, self._pid, shared_with_host=self._pid > 0
+        )
 
     def _agent_pid(self) -> int:
         """Return the agent's pid on the host; 0 if it does not exist yet or is not visible."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tare.runners.agent.session import AgentSession, preload
+from tare.runners.collectors.host_cpu import HostCpuMeter, cpu_by_rusage
 from tare.runners.errors import PlaceFailure
 from tare.runners.host.trees import discard_tree
 from tare.runners.launcher.processes import LauncherError, SpawnError
@@ -93,7 +94,7 @@ class HostPlace(ProcessPlace):
             self._undo.close()
             raise
         folders = dict(self._cgroup.folders) if self._cgroup else {}
-        self.vantage = Vantage(self._spawned.pid, folders)
+        self.vantage = Vantage(self._spawned.pid, folders, self._spawned.pid)
         self.context: dict[str, object] = {
             **plan.facts,
             **limits_in_force(plan.limits, self._cgroup),
@@ -104,6 +105,7 @@ class HostPlace(ProcessPlace):
             try:
                 self._hello()
                 self._settle()
+                self._session.meter = self._undo.enter_context(HostCpuMeter(self.vantage))
             except BaseException:
                 self.close()
                 raise
@@ -127,6 +129,8 @@ class HostPlace(ProcessPlace):
                 result = self._converse(job)
             except PlaceFailure as failure:
                 raise self._explained(failure, events) from failure
+        if result.host_cpu is None and self._first is None and self.vantage.shared_with_host:
+            result = replace(result, host_cpu=cpu_by_rusage(result))
         why = (watch.verdict if watch else "") or self._kernel_verdict(events, result)
         return replace(result, error=why) if why and not result.error else result
 

@@ -11,11 +11,34 @@ from support.launched_places import program, runner_for
 from tare.runners.collectors import default_collectors, usage_metrics
 from tare.runners.collectors.base import TICK_SECONDS
 from tare.runners.collectors.host import HostCollector
+from tare.runners.collectors.host_cpu import HostCpuMeter, cpu_by_rusage, process_seconds
 from tare.runners.collectors.processes import ProcessCollector
+from tare.runners.collectors.usage import wait_metrics
 from tare.runners.collectors.vmm import VmmCollector
 from tare.runners.model import Job, Limits, Vantage
 
 pytestmark = pytest.mark.integration
+PYTHON = (os.path.realpath(sys.executable), "-I", "-S", "-c")
+ONE_THREAD = "import hashlib\nfor _ in range(100): hashlib.sha256(bytes(100000)).digest()"
+THREADS = (
+    "import threading\n"
+    "def work():\n    for _ in range(100): hashlib.sha256(bytes(100000)).digest()\n"
+    "import hashlib\nthreads = [threading.Thread(target=work) for _ in range(3)]\n"
+    "for thread in threads: thread.start()\n"
+    "for thread in threads: thread.join()"
+)
+ORPHANS = (
+    "import os, time\n"
+    "if not os.fork():\n"
+    "    if not os.fork(): sum(range(1000000)); os._exit(0)\n"
+    "    os._exit(0)\n"
+    "os.wait(); time.sleep(0.2)"
+)
+IGNORED = (
+    "import os, signal, time\nsignal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"
+    "if not os.fork(): sum(range(1000000)); os._exit(0)\n"
+    "time.sleep(0.2)"
+)
 MIB = 1 << 20
 LIMITS = Limits(cpus=1, memory_bytes=64 * MIB, pids=64, scratch_bytes=32 * MIB)
 
@@ -87,3 +110,70 @@ def test_a_places_job_is_seen_from_outside_and_inside(name):
             assert seen["cgroup.cpu"] > 0
         if "memory" in place.vantage.cgroups:
             assert 0 < seen["cgroup.memory.peak"] <= LIMITS.memory_bytes
+
+
+def metrics_by_source(place, argv):
+    """Run a job, and take its CPU time from outside and from what the agent reaped."""
+    result = place.run(Job(argv=argv))
+    assert result.exit_code == 0, result.stderr
+    return result, cpu_by_rusage(result)
+
+
+@pytest.mark.parametrize("code", [ONE_THREAD, THREADS, ORPHANS], ids=["one thread", "threads", "orphans"])
+def test_the_cgroup_and_rusage_agree_within_their_errors(code):
+    with runner_for("bare", LIMITS) as runner, runner.open() as place:
+        if not place.vantage.cgroups.keys() & {"cpuacct", "unified"}:
+            pytest.skip("this user has no cgroup that counts CPU time")
+        for _ in range(10):
+            result, inside = metrics_by_source(place, (*PYTHON, code))
+            outside = result.host_cpu
+            assert (outside.source, outside.of_job, outside.agent_seconds > 0) == ("cgroup", True, True)
+            allowed = outside.error_seconds + inside.error_seconds
+            assert outside.seconds == pytest.approx(inside.seconds, abs=allowed)
+
+
+def test_both_sources_agree_in_a_container():
+    with runner_for("namespaces", LIMITS) as runner, runner.open() as place:
+        for _ in range(20):
+            result, inside = metrics_by_source(place, (program(place), "try"))
+            outside = result.host_cpu
+            allowed = outside.error_seconds + inside.error_seconds
+            assert outside.seconds == pytest.approx(inside.seconds, abs=allowed)
+            waits, why = wait_metrics(result, guest=False)
+            assert not why
+            found = {metric.name: metric.value for metric in waits}
+            assert found["cpu.wait"] + found["time.working"] == pytest.approx(result.inside_seconds)
+
+
+def test_children_that_nobody_waits_for_are_in_the_cgroup_and_make_the_waiting_unknown():
+    with runner_for("bare", LIMITS) as runner, runner.open() as place:
+        if not place.vantage.cgroups.keys() & {"cpuacct", "unified"}:
+            pytest.skip("this user has no cgroup that counts CPU time")
+        result, inside = metrics_by_source(place, (*PYTHON, IGNORED))
+        assert result.host_cpu.seconds > inside.seconds + 0.003
+        waits, why = wait_metrics(result, guest=False)
+        assert not waits
+        assert "of the work" in why
+
+
+def test_without_cgroups_rusage_tells_the_cpu_time(monkeypatch):
+    monkeypatch.setattr(HostCpuMeter, "end", lambda _self: None)
+    with runner_for("bare", LIMITS) as runner, runner.open() as place:
+        result, inside = metrics_by_source(place, (*PYTHON, ONE_THREAD))
+        assert result.host_cpu == inside
+        assert (inside.source, inside.agent_seconds) == ("rusage", None)
+
+
+def test_a_process_clock_counts_threads_that_have_ended():
+    with subprocess.Popen(
+        [*PYTHON, THREADS + "\nprint('done', flush=True); input()"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        with HostCpuMeter(Vantage(process.pid, vmm=True)) as meter:
+            assert process.stdout.readline() == "done\n"
+            meter.begin()
+            used = process_seconds(process.pid)
+            seen = VmmCollector().counters(Vantage(process.pid, vmm=True))["vmm.cpu"]
+            assert used == pytest.approx(seen, abs=2 * TICK_SECONDS)
+            assert meter.end().seconds == 0
+        process.communicate("\n")

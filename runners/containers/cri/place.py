@@ -185,7 +185,8 @@ class CriPlace(HostPlace):
 
     def _settle(self) -> None:
         folders = dict(self._cgroup.folders) if self._cgroup else {}
-        self.vantage = Vantage(self._agent_pid(), folders)
+        pid = self._agent_pid()
+        self.vantage = Vantage(pid, folders, pid)
 
     def _agent_pid(self) -> int:
         if not self._pid:

@@ -15,13 +15,14 @@ from tare.runners.agent.clock import ClockContradiction
 from tare.runners.agent.session import PRELOADED_SEQUENCE, AgentSession, preload
 from tare.runners.agent.wire import Frame, Reader, Tag, Type, encode, pack_fields
 from tare.runners.errors import PlaceFailure
-from tare.runners.model import Job
+from tare.runners.model import FirstThread, HostCpu, Job
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 JOB = Job(("/bin/x",), timeout_seconds=0.1, output_limit_bytes=4)
 NULL = Job(timeout_seconds=0.1)
+MAP_CLOCK = AgentSession.map_clock
 
 
 class Peer:
@@ -103,6 +104,10 @@ def talk(monkeypatch) -> Iterator[Callable[..., AgentSession]]:
     assert not failures
 
 
+def one_round(session: AgentSession) -> Any:
+    return MAP_CLOCK(session, rounds=1)
+
+
 def fails(talk, script, *, job=JOB, kind=PlaceFailure, **options) -> PlaceFailure:
     session = talk(script, **options)
     with pytest.raises(kind) as caught:
@@ -135,6 +140,47 @@ def test_a_job_from_start_to_end(talk):
     assert (result.usage.minor_faults, result.usage.major_faults) == (9, 10)
     assert (result.usage.read_blocks, result.usage.write_blocks) == (12, 13)
     assert (result.usage.voluntary_switches, result.usage.involuntary_switches) == (17, 18)
+
+
+def test_the_outside_counter_is_read_around_the_job_alone(talk, monkeypatch):
+    monkeypatch.setattr(AgentSession, "map_clock", one_round)
+    read: list[str] = []
+
+    class Meter:
+        def begin(self) -> None:
+            read.append("begin")
+
+        def end(self) -> HostCpu:
+            read.append("end")
+            return HostCpu(1.0, 0.0, "cgroup", of_job=True)
+
+    def honest(peer: Peer) -> None:
+        peer.hello()
+        peer.pong()
+        assert not read
+        job = peer.next()
+        assert read == ["begin"]
+        peer.started(job.sequence)
+        thread = (5_000_000_000).to_bytes(8, "little") + (250_000_000).to_bytes(8, "little")
+        peer.done(job.sequence, orphans=1_500_000, thread=thread)
+        peer.pong()
+
+    session = talk(honest, same_clock=False)
+    session.meter = Meter()
+    result = session.run(JOB)
+    assert read == ["begin", "end"]
+    assert result.host_cpu == HostCpu(1.0, 0.0, "cgroup", of_job=True)
+    assert (result.orphan_seconds, result.first_thread) == (1.5, FirstThread(5.0, 0.25))
+
+
+def test_the_account_of_a_thread_has_two_numbers(talk):
+    def lying(peer: Peer) -> None:
+        peer.hello()
+        job = peer.next()
+        peer.started(job.sequence)
+        peer.done(job.sequence, thread=b"12345")
+
+    assert "account of a thread" in fails(talk, lying).reason
 
 
 def test_a_signalled_timed_out_job(talk):
