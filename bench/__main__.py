@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import signal
 import sys
 from typing import TYPE_CHECKING, Protocol
 
+from tare.bench.commands.shared.parser import Parser, refuse_rest
 from tare.bench.console import guarded
 from tare.bench.errors import Exit
 from tare.results.errors import ResultError
 from tare.runners.errors import TareError, UsageError
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
     from types import FrameType
 
@@ -33,6 +34,9 @@ COMMANDS = {
 }
 """Name → one-line summary. Each command is a module ``tare.bench.commands.<name>`` as :class:`Command` describes; only
 the one that is called is imported."""
+
+TAKE_COMMAND = ("run", "plan", "ab")
+"""Commands that take the user's own command line behind ``--``."""
 
 
 class Command(Protocol):
@@ -82,22 +86,25 @@ def _run(words: list[str]) -> int:
 
 def _parse(words: list[str]) -> tuple[argparse.Namespace, Command]:
     own = words[: words.index("--")] if "--" in words else words
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="tare",
         description="Weigh the boxes that software runs in: bare metal, namespace containers, KVM guests.",
         epilog="exit codes: 0 fine, 1 regression, 2 usage, 3 environment missing, 4 some cases failed, 70 crashed, 130 interrupted",
     )
     parser.add_argument("--version", action="store_true", help="show version and exit")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
-    chosen = next((word for word in own if word in COMMANDS), None)
+    chosen = next((word for word in own if not word.startswith("-")), None)
     modules: dict[str, Command] = {}
+    speaker = parser
     for name, summary in COMMANDS.items():
         sub = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
         if name == chosen:
             modules[name] = importlib.import_module(f"tare.bench.commands.{name}")
             modules[name].options(sub)
-    arguments = parser.parse_args(own)
-    arguments.trailing = words[len(own) + 1 :] if len(own) < len(words) else []
+            speaker = sub
+    arguments, rest = parser.parse_known_args(own)
+    refuse_rest(speaker, rest)
+    arguments.trailing = words[len(own) + 1 :]
     if arguments.version:
         from importlib.metadata import version  # noqa: PLC0415 - 20 ms that only --version needs
 
@@ -106,7 +113,26 @@ def _parse(words: list[str]) -> tuple[argparse.Namespace, Command]:
     if arguments.command is None:
         parser.print_help()
         raise SystemExit(Exit.USAGE)
+    if len(own) < len(words):
+        _check_trailing(arguments)
     return arguments, modules[arguments.command]
+
+
+def _check_trailing(arguments: argparse.Namespace) -> None:
+    """Refuse ``--`` with nothing behind it, which would measure everything, and where no command is taken.
+
+    Raises:
+        UsageError: either is the case.
+    """
+    if arguments.command not in TAKE_COMMAND:
+        raise UsageError(
+            f"tare {arguments.command} takes no command behind --; tare run -- CMD ARGS... does."
+        )
+    if not arguments.trailing:
+        raise UsageError(
+            "there is no command behind --: give one, as in tare run -- /bin/true, or leave -- away to measure "
+            "the suite's workloads."
+        )
 
 
 def _as_interrupt(_signal: int, _frame: FrameType | None) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tare.results.environment import Limits
+from tare.results.nearest import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -254,9 +255,11 @@ class NamedVariants:
 
     def problem(self, runner: str, variant: str) -> str:
         """See :class:`Variants`. All runners that share the list have all of it."""
-        del runner
         verb = "is" if len(self.known) == 1 else "are"
-        return "" if variant in self.known else f"known {verb} {', '.join(self.known)}"
+        if variant in self.known:
+            return ""
+        hint = did_you_mean(variant, self.known)
+        return f"{runner} has no variant {variant!r}{hint} Known {verb} {', '.join(self.known)}."
 
     def spelled(self, variant: str) -> str:
         """See :class:`Variants`. A name has one spelling."""

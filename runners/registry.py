@@ -5,12 +5,12 @@ A runner is one folder or file and one row of :data:`RUNNERS`. ``CONTRIBUTING.md
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, cast
 
+from tare.results.nearest import nearest
 from tare.results.record import BASE
 from tare.runners.errors import UsageError
 
@@ -130,18 +130,29 @@ def _checked(name: str) -> str:
     own, colon, variant = name.partition(":")
     row = RUNNERS.get(own)
     if row is None:
-        near = difflib.get_close_matches(own, RUNNERS, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise UsageError(
-            f"--runners: unknown runner {name!r}{hint} Known are {', '.join((*RUNNERS, LADDER))}"
-        )
+        raise UsageError(_unknown(name))
     if not colon:
         return name
     variants = row.known_variants()
     wrong = variants.problem(own, variant) if variants else f"{own} has no variants"
     if wrong:
-        raise UsageError(f"--runners: unknown runner {name!r}: {wrong}")
+        raise UsageError(f"--runners: there is no runner {name!r}: {wrong}")
     return f"{own}:{variants.spelled(variant)}" if variants and variant else name
+
+
+def _unknown(name: str) -> str:
+    known = (*RUNNERS, LADDER)
+    front, bracket, inside = name.partition("[")
+    own = front.partition(":")[0]
+    near = nearest(own, known)
+    if bracket:
+        # As pytest writes parameters.
+        hint = (
+            f"; variants are written RUNNER:WORD+WORD: {near or own}:{inside.rstrip(']').replace(',', '+')}."
+        )
+    else:
+        hint = f"; did you mean {near}{name.removeprefix(own)}?" if near else "."
+    return f"--runners: there is no runner {name!r}{hint} Known are {', '.join(known)}."
 
 
 def _ladder() -> tuple[str, ...]:

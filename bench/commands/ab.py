@@ -87,6 +87,8 @@ def _request(arguments: argparse.Namespace) -> Request:
             "give two commands, --base CMD --head CMD, or two settings, --base-set KEY=VALUE --head-set KEY=VALUE."
         )
     if any(commands):
+        if request.command:
+            raise UsageError("the commands are those of --base and --head: give none behind --.")
         versions = tuple(
             CommandVersion(name, _words(getattr(arguments, name), name)) for name in (BASE, HEAD)
         )

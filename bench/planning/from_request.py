@@ -81,7 +81,9 @@ def plan(request: Request, bench: Bench, missing: Mapping[str, tuple[str, str]] 
     if request.cases is not None:
         made = made.restricted(request.cases)
     if not made.cases and not made.skips:
-        raise UsageError(f"-k {wanted.keyword!r} matches no workload; `tare plan` lists them")
+        raise UsageError(
+            f"-k {wanted.keyword!r} selects no workload; `tare plan` lists those that need not be named."
+        )
     return made
 
 
@@ -107,7 +109,9 @@ def _mode(request: Request) -> Mode:
 def _match(request: Request) -> Match:
     """Match the names that ``-k`` or the cases asked for one by one name."""
     if request.cases is None:
-        return compile_keyword(request.settings.run.keyword)
+        known = (*MEASURABLE, *choose_workloads(request))
+        names = [name for one in known for name in (one.name, one.family)]
+        return compile_keyword(request.settings.run.keyword, names)
     wanted = {name for name, _ in request.cases}
     return lambda names: any(name in wanted for name in names)
 

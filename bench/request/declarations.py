@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tare.bench.request import readers
+from tare.results.nearest import did_you_mean
 from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
     from tare.bench.request.readers import Reader
     from tare.bench.request.settings import Settings
+
+
+_SHOWN_CHARACTERS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,7 @@ SETTINGS = (
     Setting(
         "run.keyword",
         "-k",
-        "only workloads whose name or family matches, e.g. 'startup or cpu'",
+        "only these workloads or families, by whole name, else by a part of it, e.g. 'python or disk'",
         readers.text,
         metavar="EXPR",
     ),
@@ -107,9 +111,9 @@ SETTINGS = (
     Setting(
         "run.budget",
         "--budget",
-        "measuring time to plan for, in seconds (default: by mode)",
+        "measuring time to plan for, in seconds, or as 6m or 1h (default: by mode)",
         readers.seconds,
-        metavar="SECONDS",
+        metavar="TIME",
         field="run.budget_seconds",
     ),
     Setting(
@@ -318,16 +322,30 @@ def read(setting: Setting, origin: str, given: object) -> Any:
     Args:
         setting: the declaration.
         origin: where the value comes from, as error messages name it.
-        given: text, or what TOML made of it; lists are joined by commas.
+        given: text, or what TOML made of it: a number, or a list where several values may be given.
 
     Raises:
-        UsageError: the value cannot be used.
+        UsageError: the value cannot be used; the text says what could, with an example.
     """
-    text = ",".join(map(str, given)) if isinstance(given, list) else str(given)
     try:
-        return setting.read(text)
+        return setting.read(_as_text(setting, given))
     except ValueError as error:
-        raise UsageError(f"{origin}: cannot use {text!r}: {error}") from error
+        raise UsageError(f"{origin}: cannot use {_shown(given)}: {error}.") from error
+
+
+def _as_text(setting: Setting, given: object) -> str:
+    parts = given if isinstance(given, list) and setting.read.many else [given]
+    if any(isinstance(part, bool) or not isinstance(part, str | int | float) for part in parts):
+        raise setting.read.unreadable()
+    text = ",".join(map(str, parts))
+    if "\0" in text:
+        raise setting.read.unreadable("there is a zero byte in it")
+    return text
+
+
+def _shown(given: object) -> str:
+    text = repr(given)
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
 
 
 def override(settings: Settings, assignment: str, origin: str) -> tuple[Setting, Settings]:
@@ -341,7 +359,8 @@ def override(settings: Settings, assignment: str, origin: str) -> tuple[Setting,
     key, sign, text = assignment.partition("=")
     setting = by_key().get(key)
     if not sign or setting is None:
-        raise UsageError(f"{origin} {assignment!r}: give KEY=VALUE; keys are {', '.join(by_key())}")
+        hint = did_you_mean(key, by_key()) if sign else "."
+        raise UsageError(f"{origin} {assignment!r}: give KEY=VALUE{hint} Keys are {', '.join(by_key())}.")
     value = read(setting, f"{origin} {key}", text)
     if isinstance(value, dict):
         value = {**setting.of(settings), **value}

@@ -1,6 +1,7 @@
 """Compile ``-k EXPR``: names joined by ``and``, ``or``, ``not`` and parentheses, as in pytest.
 
-A name matches if it is part of the workload's name or of its family's, ignoring case.
+A word that is the whole name of a workload or of a family selects just these: ``python`` is not ``deploy-python``. Any
+other word selects every workload whose name or family it is a part of. Case is ignored.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from tare.results.nearest import did_you_mean
 from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,16 +20,20 @@ if TYPE_CHECKING:
 _TOKEN = re.compile(r"\s*(?:(\()|(\))|([\w:+.-]+))")
 
 
-def compile_keyword(expression: str) -> Match:
+def compile_keyword(expression: str, known: Iterable[str] = ()) -> Match:
     """Compile an expression into a predicate over the names of a workload.
 
+    Args:
+        expression: what ``-k`` says.
+        known: names and families of all workloads. Empty: whole names are not told apart, and any word will do.
+
     Raises:
-        UsageError: the expression is not understood; the text shows where.
+        UsageError: the expression is not understood, or a word in it is part of no name; the text shows which.
     """
     tokens = _tokens(expression)
     if not tokens:
         return lambda _names: True
-    parser = _Parser(expression, tokens)
+    parser = _Parser(expression, tokens, frozenset(name.lower() for name in known))
     match = parser.either()
     if parser.tokens:
         raise UsageError(f"-k {expression!r}: unexpected {parser.tokens[0]!r}")
@@ -51,8 +57,8 @@ def _tokens(expression: str) -> list[str]:
 class _Parser:
     """Recursive-descent parser: ``either`` := both (or both)*; ``both`` := one (and one)*."""
 
-    def __init__(self, expression: str, tokens: list[str]) -> None:
-        self.expression, self.tokens = expression, tokens
+    def __init__(self, expression: str, tokens: list[str], known: frozenset[str]) -> None:
+        self.expression, self.tokens, self.known = expression, tokens, known
 
     def either(self) -> Match:
         left = self.both()
@@ -82,7 +88,18 @@ class _Parser:
             return inner
         if token in {")", "and", "or"}:
             raise UsageError(f"-k {self.expression!r}: unexpected {token!r}")
+        return self.word(token)
+
+    def word(self, token: str) -> Match:
         wanted = token.lower()
+        if wanted in self.known:
+            return lambda names: any(wanted == name.lower() for name in names)
+        if self.known and not any(wanted in name for name in self.known):
+            hint = did_you_mean(wanted, sorted(self.known))
+            raise UsageError(
+                f"-k {self.expression!r}: no workload or family has {token!r} in its name{hint} "
+                f"There are {', '.join(sorted(self.known))}."
+            )
         return lambda names: any(wanted in name.lower() for name in names)
 
 

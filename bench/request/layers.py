@@ -7,8 +7,9 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tare.bench.request.declarations import SETTINGS, change, defaults, read
+from tare.bench.request.declarations import SETTINGS, by_key, change, defaults, read
 from tare.bench.request.settings import CONFIG_FILE
+from tare.results.nearest import did_you_mean, nearest
 from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:
@@ -26,6 +27,11 @@ TITLES = {
     "output": "where results go",
 }
 """Group of settings → its title in ``--help``."""
+
+_VARIABLES = "TARE_"
+
+OTHER_VARIABLES = ("TARE_CACHE", "TARE_DOCKER", "TARE_RUN", "TARE_WORKDIR", "TARE_WRITE_GOLDEN")
+"""Variables that are no settings: of the cache and the work folder, of children, of the tests."""
 
 
 def add_options(parser: argparse.ArgumentParser, *groups: str) -> None:
@@ -68,7 +74,7 @@ def merge(
     Args:
         given: key → what the option says; ``None`` or absent: the option was not given.
         config: settings file; ``None``: ``tare.toml`` if it is in the working directory.
-        environ: environment variables.
+        environ: environment variables; an empty one counts as not set.
         prefix: what options begin with, for error messages.
 
     Raises:
@@ -79,16 +85,33 @@ def merge(
     for setting in SETTINGS:
         layers = (
             (setting.option_under(prefix), given.get(setting.key)),
-            (f"${setting.environment}", environ.get(setting.environment) if setting.environment else None),
+            (f"${setting.environment}", environ.get(setting.environment) or None),
             (f"{setting.key} in the settings file", table.pop(setting.key, None)),
         )
         found = next(((origin, value) for origin, value in layers if value is not None), None)
         if found is not None:
             values.append((setting, read(setting, *found)))
-    if table:
-        known = ", ".join(setting.key for setting in SETTINGS)
-        raise UsageError(f"settings file: unknown {', '.join(sorted(table))}; known are {known}")
+    for key in sorted(table):
+        hint = did_you_mean(key, by_key())
+        raise UsageError(f"settings file: there is no setting {key}{hint} There are {', '.join(by_key())}.")
+    _check_variables(environ)
     return change(defaults(), values)
+
+
+def _check_variables(environ: Mapping[str, str]) -> None:
+    """Refuse a variable that is nearly one of Tare's: it would be ignored, and what it was to change would not change.
+
+    Raises:
+        UsageError: there is one.
+    """
+    names = (*OTHER_VARIABLES, *(setting.environment for setting in SETTINGS if setting.environment))
+    known = [name.removeprefix(_VARIABLES) for name in names]
+    for name in sorted(environ):
+        own = name.removeprefix(_VARIABLES)
+        if name.startswith(_VARIABLES) and own not in known and (near := nearest(own, known)):
+            raise UsageError(
+                f"${name}: there is no such variable; did you mean {_VARIABLES}{near}? Rename or unset it."
+            )
 
 
 def _config(path: Path | None) -> dict[str, Any]:

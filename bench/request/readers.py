@@ -9,10 +9,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar, get_args
 
+from tare.results.nearest import nearest
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 T = TypeVar("T")
+
+_MOST_CPUS = 1 << 16
+
+
+class Unreadable(ValueError):
+    """A text that a reader cannot use; the message says what can be given, with an example."""
+
+
+class _Because(ValueError):
+    """A reason in our own words, for the beginning of an :class:`Unreadable`."""
 
 
 class Throughput(NamedTuple):
@@ -30,20 +42,37 @@ class Reader(Generic[T]):
 
     parse: Callable[[str], T]
     """Text → value; raises ``ValueError`` where the text makes none."""
+    accepts: str
+    """What can be given, as a phrase that follows *give*: ``a whole number above 0``."""
+    example: str
+    """A text that can be read."""
     check: Callable[[T], None] = lambda _value: None
     """Raises ``ValueError`` for a value of the right type that means nothing; also asked of values from JSON."""
     write: Callable[[T], str] = str
     """Value → text, for the default that ``--help`` shows. Empty text: it shows none."""
+    many: bool = False
+    """Several values may be given, separated by commas, or as a list in TOML."""
 
     def __call__(self, text: str) -> T:
         """Read a value.
 
         Raises:
-            ValueError: the text cannot be used; the message says what could.
+            Unreadable: the text cannot be used; the message says what could.
         """
-        value = self.parse(text)
-        self.check(value)
+        try:
+            value = self.parse(text)
+            self.check(value)
+        except (ValueError, OverflowError) as error:
+            # What int() and float() say of a text is Python's business, not the user's.
+            raise self.unreadable(str(error) if isinstance(error, _Because) else "") from error
         return value
+
+    def unreadable(self, why: str = "") -> Unreadable:
+        """Make the error for a value that cannot be used; ``why`` says what is wrong with it beyond its kind."""
+        what = f"{self.accepts}, such as {self.example}"
+        return Unreadable(
+            f"{why} Give {what}" if why.endswith("?") else "; ".join(filter(None, (why, f"give {what}")))
+        )
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -52,7 +81,7 @@ def _names(text: str) -> tuple[str, ...]:
 
 def _some_names(found: tuple[str, ...]) -> None:
     if not found or not all(found):
-        raise ValueError("give at least one name")
+        raise _Because("there is no name in it")
 
 
 def _size(text: str) -> int:
@@ -66,17 +95,29 @@ def _size(text: str) -> int:
 
 def _size_in_range(number: float) -> None:
     if not 1 <= number < 1 << 60:
-        raise ValueError("a size is at least one byte")
+        raise _Because("it is too large" if number >= 1 else "a size is at least one byte")
 
 
 def _at_least_one(number: int) -> None:
     if not 1 <= number < 1 << 31:
-        raise ValueError("must be 1 or more" if number < 1 else "is too large")
+        raise _Because("it is below 1" if number < 1 else "it is too large")
+
+
+def _storable(number: int) -> None:
+    if not -(1 << 63) <= number < 1 << 63:
+        raise _Because("it is too large")
+
+
+def _seconds(text: str) -> float:
+    body = text.strip().lower()
+    scale = {"s": 1, "m": 60, "h": 3600}
+    unit = scale.get(body[-1:])
+    return float(body if unit is None else body[:-1]) * (unit or 1)
 
 
 def _some_seconds(number: float) -> None:
     if not 0 < number < 1e9:
-        raise ValueError("must be above 0")
+        raise _Because("it is too large" if number > 0 else "it is not above 0")
 
 
 def _programs(text: str) -> Mapping[str, str]:
@@ -84,27 +125,30 @@ def _programs(text: str) -> Mapping[str, str]:
     for part in text.split(","):
         name, sign, path = (word.strip() for word in part.partition("="))
         if not sign or not name or not path:
-            raise ValueError("give NAME=PATH")
+            raise _Because(f"{part.strip()!r} is not NAME=PATH")
         found[name] = path
     return found
 
 
 def _share(number: float) -> None:
     if not 0 < number < 1:
-        raise ValueError("must be above 0 % and below 100 %")
+        raise _Because("it is not between 0 % and 100 %")
 
 
 def _cpu_list(text: str) -> tuple[int, ...]:
     cpus: set[int] = set()
     for part in text.split(","):
         first, _, last = part.partition("-")
-        cpus.update(range(int(first), int(last or first) + 1))
+        low, high = int(first), int(last or first)
+        if high < low or high >= _MOST_CPUS:
+            raise _Because(f"{part.strip()} runs backwards" if high < low else f"there is no CPU {high}")
+        cpus.update(range(low, high + 1))
     return tuple(sorted(cpus))
 
 
 def _are_cpus(cpus: tuple[int, ...]) -> None:
     if any(cpu < 0 for cpu in cpus):
-        raise ValueError("CPUs are counted from 0")
+        raise _Because("CPUs are counted from 0")
 
 
 def _throughput(text: str) -> Throughput:
@@ -113,15 +157,17 @@ def _throughput(text: str) -> Throughput:
         body = part.strip().lower()
         kind = "operations" if body.endswith("iops") else "bytes"
         if found[kind]:
-            raise ValueError("give bytes per second and operations per second once each")
+            raise _Because(f"the {kind} per second are there twice")
         limit = body.removesuffix("iops")
-        found[kind] = positive(limit) if kind == "operations" else size(body.removesuffix("/s"))
+        found[kind] = int(limit) if kind == "operations" else _size(body.removesuffix("/s"))
+        if kind == "operations":
+            _at_least_one(found[kind])
     return Throughput(found["bytes"], found["operations"])
 
 
 def _not_negative(rates: Throughput) -> None:
     if min(rates) < 0:
-        raise ValueError("a rate is not negative")
+        raise _Because("a rate is not negative")
 
 
 def _kernel(text: str) -> str:
@@ -130,77 +176,103 @@ def _kernel(text: str) -> str:
     return text if not text or text in KERNEL_SOURCES else str(_absolute(text))
 
 
+def _is_one_of(word: str, allowed: Sequence[str]) -> None:
+    if word not in allowed:
+        near = nearest(word, allowed)
+        raise _Because(f"did you mean {near}?" if near else "")
+
+
 def _is_language(word: str) -> None:
     from tare.reports.model import LANGUAGES  # noqa: PLC0415 - see above
 
-    one_of(*LANGUAGES).check(word)
+    _is_one_of(word, LANGUAGES)
 
 
 def _is_accelerator(word: str) -> None:
     from tare.runners.settings import Accel  # noqa: PLC0415 - see above
 
-    one_of(*get_args(Accel)).check(word)
+    _is_one_of(word, get_args(Accel))
+
+
+def _folder(text: str) -> Path:
+    if not text.strip():
+        raise _Because("it is empty")
+    return Path(text)
 
 
 def _absolute(text: str) -> Path:
-    return Path(text).expanduser().absolute()
+    try:
+        return Path(text).expanduser().absolute()
+    except RuntimeError as error:  # no user of that name
+        raise _Because("whose home folder that is, is not known") from error
 
 
-names = Reader(_names, _some_names)
+names = Reader(_names, "names, separated by commas", "bare,namespaces", _some_names, many=True)
 """``a,b,c`` → names in the order given, each once."""
 
-size = Reader(_size, _size_in_range, lambda number: f"{number >> 30}G")
+size = Reader(
+    _size,
+    "a number of bytes, or one with K, M, G or T behind it",
+    "512M",
+    _size_in_range,
+    lambda number: f"{number >> 30}G",
+)
 """``512M``, ``2G``, ``1048576`` → bytes (powers of 1024)."""
 
-positive = Reader(int, _at_least_one)
+positive = Reader(int, "a whole number above 0", "2", _at_least_one)
 """A whole number above 0."""
 
-whole = Reader(int)
-"""Any whole number."""
+whole = Reader(int, "a whole number", "42", _storable)
+"""Any whole number that a file can hold."""
 
-text = Reader(str)
+text = Reader(str, "text", "nightly")
 """The text as it is."""
 
-seconds = Reader(float, _some_seconds)
-"""A positive, finite number of seconds."""
+seconds = Reader(
+    _seconds, "a number of seconds above 0, or of minutes (m) or hours (h)", "90 or 6m", _some_seconds
+)
+"""``90``, ``90s``, ``6m``, ``1h`` → a positive, finite number of seconds."""
 
-programs = Reader(_programs)
+programs = Reader(_programs, "NAME=PATH, several separated by commas", "runc=/opt/new/runc", many=True)
 """``runc=/opt/runc,crun=/opt/crun`` → program → path."""
 
-percentage = Reader(lambda text: float(text.strip().removesuffix("%")) / 100, _share)
+percentage = Reader(
+    lambda text: float(text.strip().removesuffix("%")) / 100,
+    "a percentage above 0 and below 100",
+    "1%",
+    _share,
+)
 """``1%``, ``1`` or ``0.5 %`` → a relative difference, 0.01."""
 
-cpu_list = Reader(_cpu_list, _are_cpus)
+cpu_list = Reader(
+    _cpu_list, "numbers of CPUs, or ranges of them, separated by commas", "0-1", _are_cpus, many=True
+)
 """``0-2,5`` → (0, 1, 2, 5), as cpuset files write it."""
 
-throughput = Reader(_throughput, _not_negative, lambda _rates: "")
+throughput = Reader(
+    _throughput,
+    "bytes per second, operations per second or both",
+    "50M,2000iops",
+    _not_negative,
+    lambda _rates: "",
+    many=True,
+)
 """``50M``, ``2000iops`` or ``50M,2000iops`` → bytes and operations per second; 0: no limit."""
 
-folder = Reader(Path)
+folder = Reader(_folder, "the path of a folder", "results/runs")
 """A path, relative to the working directory unless it is absolute."""
 
-file = Reader(lambda text: _absolute(text) if text else None)
+file = Reader(lambda text: _absolute(text) if text else None, "a path", "/opt/new/qemu-system-x86_64")
 """A path made absolute, with ``~`` expanded; empty: ``None``."""
 
-kernel = Reader(_kernel)
+kernel = Reader(_kernel, "host, cloud, generic or the path of a kernel", "cloud")
 """The word for a kernel (:data:`tare.runners.settings.KERNEL_SOURCES`), or the absolute path of one."""
 
-line = Reader(str.strip)
+line = Reader(str.strip, "kernel arguments on one line", "mitigations=off")
 """Text without the white space around it."""
 
-
-def one_of(*allowed: str) -> Reader[str]:
-    """Make the reader for a fixed set of words."""
-
-    def check(word: str) -> None:
-        if word not in allowed:
-            raise ValueError(f"must be one of {', '.join(allowed)}")
-
-    return Reader(str, check)
-
-
-language = Reader(str, _is_language)
+language = Reader(str, "en or ko", "en", _is_language)
 """One of the languages that reports are written in."""
 
-accelerator = Reader(str, _is_accelerator)
+accelerator = Reader(str, "auto, kvm or tcg", "auto", _is_accelerator)
 """``auto``, ``kvm`` or ``tcg``."""

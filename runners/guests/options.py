@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tare.runners.errors import TareError
+from tare.runners.errors import UsageError
 from tare.runners.settings import KERNEL_SOURCES
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _OURS = ("tare.", "initrd=")
 
 
-class BadOption(TareError):
+class BadOption(UsageError):
     """A guest setting that cannot be used; the message names the setting."""
 
 

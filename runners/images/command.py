@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tare.runners.errors import TareError
+from tare.runners.errors import UsageError
 from tare.runners.images.carry import Carrier
 from tare.runners.images.image import ROOT, Program
 from tare.runners.images.imports import installed, modules, source_of
@@ -69,7 +69,7 @@ def carry_command(command: Sequence[str], carry: Sequence[Path] = ()) -> Carried
     """Collect everything a command needs from this host.
 
     Raises:
-        TareError: it is missing, unreadable, set-uid, for another machine, or too large.
+        UsageError: it is missing, unreadable, set-uid, for another machine, or too large.
     """
     chain = _follow(command[0])
     _check_program(chain.program)
@@ -98,7 +98,7 @@ def carry_command(command: Sequence[str], carry: Sequence[Path] = ()) -> Carried
             notes = (note,)
     total = carrier.items.total()
     if total > LIMIT_BYTES:
-        raise TareError(
+        raise UsageError(
             f"{shlex.join(command)} and what it needs are {total / 1e6:.0f} MB, more than the "
             f"{LIMIT_BYTES >> 20} MiB that fit into the image. "
             "Use a smaller environment, such as a new venv with only what the command imports."
@@ -121,22 +121,27 @@ def _follow(name: str) -> _Chain:
         chain.scripts.insert(0, path)
         chain.arguments = [*words[1:], _in_image(path), *chain.arguments]
         chain.program = _which(words[0])
-    raise TareError(f"{name}: its #! lines lead on for more than {SCRIPTS_LIMIT} steps.")
+    raise UsageError(f"{name}: its #! lines lead on for more than {SCRIPTS_LIMIT} steps.")
 
 
 def _which(name: str) -> Path:
     found = shutil.which(name)
     if found is None:
-        looked = (
-            "there is no such file"
-            if "/" in name
-            else "it is not on PATH (a shell's own commands are no programs)"
-        )
-        if Path(name).is_file():
-            looked = "it is not executable"
-        raise TareError(f"{name} cannot be run: {looked}.")
+        raise UsageError(f"{name} cannot be run: {_why_not(name)}.")
     # Not resolve(): some programs behave by the name they are called by.
     return Path(os.path.abspath(found))  # noqa: PTH100 - keeps links, resolves `..` only
+
+
+def _why_not(name: str) -> str:
+    path = Path(name)
+    if "/" not in name:
+        here = f"; the one in this folder is ./{name}" if path.is_file() else ""
+        return f"it is not on PATH (a shell's own commands are no programs){here}"
+    if path.is_dir():
+        return "it is a folder"
+    return (
+        f"it is not executable; `chmod +x {name}` makes it so" if path.is_file() else "there is no such file"
+    )
 
 
 def _behind_shim(path: Path) -> Path | None:
@@ -166,24 +171,24 @@ def _shebang(path: Path) -> list[str]:
     """Split a script's first line into words, program first, with ``env`` resolved.
 
     Raises:
-        TareError: it cannot be read, or is no script.
+        UsageError: it cannot be read, or is no script.
     """
     try:
         with path.open("rb") as file:
             line = file.readline(4096)
     except OSError as error:
-        raise TareError(
+        raise UsageError(
             f"{path} cannot be read: {error.strerror}. Its bytes must go into the image."
         ) from error
     if not line.startswith(b"#!"):
-        raise TareError(f"{path} is neither a program (ELF) nor a script with a #! line.")
+        raise UsageError(f"{path} is neither a program (ELF) nor a script with a #! line.")
     # The kernel drops blanks around, and takes everything after the first blank as one argument.
     text = os.fsdecode(line[2:]).rstrip("\n").strip(" \t")
     program, *argued = re.split("[ \t]+", text, maxsplit=1)
     if not program:
-        raise TareError(f"{path}: its #! line names no program.")
+        raise UsageError(f"{path}: its #! line names no program.")
     if text.endswith("\r"):
-        raise TareError(
+        raise UsageError(
             f"{path}: its #! line ends with a carriage return, which the kernel takes as a part of the program's name. "
             "Convert the file to Unix line ends."
         )
@@ -200,17 +205,17 @@ def _shebang(path: Path) -> list[str]:
 def _check_program(path: Path) -> None:
     status = path.stat()
     if status.st_mode & (stat.S_ISUID | stat.S_ISGID):
-        raise TareError(
+        raise UsageError(
             f"{path} is set-uid: its rights come from the file's owner, which a copy in the image does not have. "
             "Run what it would run, instead."
         )
     if not os.access(path, os.R_OK):
-        raise TareError(
+        raise UsageError(
             f"{path} may be run but not read, so it cannot be carried into the image. Run as a user who may."
         )
     machine = read_elf(path).machine
     if machine != arch.current().machine:
-        raise TareError(f"{path} is a program for {machine}, and this machine is {arch.current().machine}.")
+        raise UsageError(f"{path} is a program for {machine}, and this machine is {arch.current().machine}.")
 
 
 def _arguments(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -220,7 +225,7 @@ def _arguments(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     has a slash or is ``.`` or ``..``: other words are often names of something else.
 
     Raises:
-        TareError: an argument is the root folder, which differs in every place.
+        UsageError: an argument is the root folder, which differs in every place.
     """
     rest, named = [], []
     for argument in arguments:
@@ -242,7 +247,7 @@ def _is_meant(candidate: str, path: str) -> bool:
     if not ("/" in candidate or candidate in {".", ".."}) or not Path(path).is_dir():
         return False
     if path == "/":
-        raise TareError(
+        raise UsageError(
             f"the argument {candidate!r} is the root folder, which differs in every place. Name a folder in it."
         )
     # Every place has its own folders there.
@@ -266,15 +271,15 @@ def _add(carrier: Carrier, path: Path) -> None:
     """Add a file, a program with its libraries, or a whole folder.
 
     Raises:
-        TareError: it does not exist, or cannot be copied.
+        UsageError: it does not exist, or cannot be copied.
     """
     if str(path).startswith(_NOT_FILES) or path == Path("/"):
-        raise TareError(f"{path} cannot be carried into the image: places have their own.")
+        raise UsageError(f"{path} cannot be carried into the image: places have their own.")
     if path.is_dir():
         inner = sorted(path.rglob("*"))
         size = sum(each.stat().st_size for each in inner if each.is_file())
         if size > LIMIT_BYTES:
-            raise TareError(
+            raise UsageError(
                 f"the folder {path} has {size / 1e6:.0f} MB, more than the {LIMIT_BYTES >> 20} MiB that fit into the "
                 "image. Name a smaller one."
             )
@@ -287,12 +292,12 @@ def _add(carrier: Carrier, path: Path) -> None:
     elif path.is_file():
         _add_file(carrier, path)
     else:
-        raise TareError(f"{path} cannot be carried into the image: there is no such file or folder.")
+        raise UsageError(f"{path} cannot be carried into the image: there is no such file or folder.")
 
 
 def _add_file(carrier: Carrier, path: Path) -> None:
     if not os.access(path, os.R_OK):
-        raise TareError(f"{path} cannot be carried into the image: it is not readable.")
+        raise UsageError(f"{path} cannot be carried into the image: it is not readable.")
     if is_elf(path) and path.stat().st_mode & 0o111 and read_elf(path).interpreter:
         carrier.program(str(path))
     else:

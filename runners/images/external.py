@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from tare.runners.errors import TareError
+from tare.runners.errors import TareError, UsageError
 from tare.runners.host.endings import last_words
 from tare.runners.images.oci import blob_path
 from tare.runners.provision import arch
@@ -130,7 +130,7 @@ def _split(reference: str) -> tuple[Path, str]:
     front, colon, name = reference.rpartition(":")
     if colon and Path(front).exists():
         return Path(front), name
-    raise TareError(f"--image {reference}: there is no such file or folder. {_REMEDY} Nothing is pulled.")
+    raise UsageError(f"--image {reference}: there is no such file or folder. {_REMEDY} Nothing is pulled.")
 
 
 def _oci(box: _Box, path: Path, name: str, reference: str) -> ExternalImage:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from tare.runners.errors import TareError
+from tare.runners.errors import TareError, UsageError
 from tare.runners.images.apply import Applier
 from tare.runners.images.command import SCRIPTS_LIMIT
 from tare.runners.images.image import ROOT, Program
@@ -157,7 +157,8 @@ def command_in(image: Unpacked, words: Sequence[str]) -> Program:
     not used.
 
     Raises:
-        TareError: the image has no such program, or the program cannot run here.
+        UsageError: the image has no such program.
+        TareError: the program cannot run here.
     """
     path = _which(image, words[0])
     arguments = [_placed(image, word) for word in words[1:]]
@@ -210,7 +211,7 @@ def _which(image: Unpacked, name: str) -> str:
         if real.is_file() and real.stat().st_mode & 0o111:
             return candidate
     where = "there is no such program" if "/" in name else f"it is not on its PATH ({path})"
-    raise TareError(
+    raise UsageError(
         f"{name} cannot be run in {image.image.path.name}: {where}. The command is looked for in the image."
     )
 

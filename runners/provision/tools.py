@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from tare.runners.errors import Missing
+from tare.results.nearest import did_you_mean
+from tare.runners.errors import Missing, UsageError
 from tare.runners.host.endings import how_ended
 from tare.runners.provision import arch
 from tare.runners.provision.aptroot import Packages, fetch
@@ -145,6 +146,11 @@ class Provision:
     _tools: dict[tuple[str, str], Tool | Missing] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        known = (*_SPECS, "python3")
+        for name in self.chosen:
+            if name not in known:
+                hint = did_you_mean(name, known)
+                raise UsageError(f"--tools: there is no tool {name!r}{hint} Known are {', '.join(known)}.")
         self.store = Cache(self.cache, self.progress)
 
     def tool(self, name: str, given: str = "") -> Tool:

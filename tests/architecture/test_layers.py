@@ -12,7 +12,7 @@ from support.paths import ROOT
 
 LAYERS = {
     "results": [
-        {"details", "environment", "record", "errors"},
+        {"details", "environment", "record", "errors", "nearest"},
         {"plan"},
         {"storage"},
         {"tables"},

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tare.results.nearest import did_you_mean
 from tare.runners.errors import TareError
 from tare.runners.guests.qemu.profiles import PREFIX, PROFILES
 from tare.runners.guests.variant import GuestVariant
@@ -53,7 +54,8 @@ def parse(text: str) -> GuestVariant:
         name, equals, value = part.partition("=")
         allowed = WORDS.get(name)
         if allowed is None:
-            raise BadVariant(f"{name!r} is none of {', '.join(map(_spelled, WORDS))}")
+            hint = did_you_mean(name, WORDS)
+            raise BadVariant(f"there is no {name!r}{hint} Words are {', '.join(map(_spelled, WORDS))}.")
         if name in said:
             raise BadVariant(f"{name} is said twice")
         if bool(equals) != bool(allowed):
@@ -71,10 +73,11 @@ def _value(name: str, value: str) -> object:
         return True
     if name == "cpus":
         if not value.isdecimal() or not 1 <= int(value) <= MOST_CPUS:
-            raise BadVariant(f"cpus={value}: a number from 1 to {MOST_CPUS}")
+            raise BadVariant(f"cpus={value}: give a number from 1 to {MOST_CPUS}, such as cpus=2.")
         return int(value)
     if value not in WORDS[name]:
-        raise BadVariant(f"{name}={value} is none of {_spelled(name)}")
+        hint = did_you_mean(value, WORDS[name])
+        raise BadVariant(f"{name} cannot be {value!r}{hint} It is {_spelled(name)}.")
     return value
 
 

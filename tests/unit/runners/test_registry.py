@@ -24,7 +24,10 @@ def test_an_unknown_runner_is_a_usage_error_that_lists_the_known(name):
 
 @pytest.mark.parametrize(
     ("name", "why"),
-    [("bare:+pid", "bare has no variants"), ("namespaces:+pud", r"known are full, .*\+pid")],
+    [
+        ("bare:+pid", "bare has no variants"),
+        ("namespaces:+pud", r"did you mean \+pid\? Known are full, .*\+pid"),
+    ],
 )
 def test_an_unknown_variant_is_a_usage_error_that_says_which_there_are(name, why):
     with pytest.raises(UsageError, match=why):
@@ -46,7 +49,7 @@ def test_a_variant_is_named_in_one_way(asked):
     ],
 )
 def test_a_misspelled_runner_is_answered_with_the_nearest(name, near):
-    with pytest.raises(UsageError, match=rf"did you mean {near}\?"):
+    with pytest.raises(UsageError, match=rf"did you mean {near}(:none)?\?"):
         check([name])
 
 
@@ -73,3 +76,8 @@ def test_every_runner_has_a_colour_and_a_rank_of_its_own():
 
 def test_every_guest_profile_is_a_runner():
     assert {f"{PREFIX}{name}" for name in PROFILES} == {name for name in RUNNERS if name.startswith(PREFIX)}
+
+
+def test_a_variant_written_as_pytest_writes_parameters_is_shown_in_our_spelling():
+    with pytest.raises(UsageError, match=r"variants are written .*: qemu-microvm:cpus=2\+pin\."):
+        check(["qemu-microvm[cpus=2,pin]"])

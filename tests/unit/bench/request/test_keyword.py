@@ -32,6 +32,53 @@ def test_what_cannot_be_read_is_a_usage_error_that_shows_the_expression(expressi
         compile_keyword(expression)
 
 
+KNOWN = [
+    "cpu",
+    "cpu-all",
+    "python",
+    "deploy-python",
+    "deploy",
+    "scale-1",
+    "scale-16",
+    "scaling",
+    "null",
+    "startup",
+]
+
+
+@pytest.mark.parametrize(
+    ("expression", "chosen"),
+    [
+        ("python", {"python"}),
+        ("Python", {"python"}),
+        ("pyth", {"python", "deploy-python"}),
+        ("deploy", {"deploy-python"}),
+        ("scale-1", {"scale-1"}),
+        ("scale", {"scale-1", "scale-16"}),
+        ("cpu", {"cpu", "cpu-all"}),
+        ("startup or scale-16", {"null", "scale-16"}),
+        ("deploy and not python", {"deploy-python"}),
+    ],
+)
+def test_a_whole_name_selects_just_that_workload_or_family(expression, chosen):
+    families = {
+        "cpu-all": "cpu",
+        "deploy-python": "deploy",
+        "scale-1": "scaling",
+        "scale-16": "scaling",
+        "null": "startup",
+    }
+    workloads = [name for name in KNOWN if name not in {"deploy", "scaling", "startup"}]
+    match = compile_keyword(expression, KNOWN)
+    assert {name for name in workloads if match((name, families.get(name, name)))} == chosen
+
+
+@pytest.mark.parametrize("expression", ["pyton", "cpu or pyton", "not pyton"])
+def test_a_word_that_is_in_no_name_is_a_usage_error_with_a_suggestion(expression):
+    with pytest.raises(UsageError, match=r"'pyton'.*did you mean python\?"):
+        compile_keyword(expression, KNOWN)
+
+
 @given(st.text(max_size=40))
 def test_any_text_is_either_a_predicate_or_a_usage_error(text):
     with contextlib.suppress(UsageError):

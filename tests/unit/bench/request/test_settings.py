@@ -1,15 +1,20 @@
 import argparse
 import dataclasses
 import json
+import re
+import typing
 from pathlib import Path
 
 import pytest
 
+from support.paths import ROOT
 from tare.bench.request import layers, readers
 from tare.bench.request.declarations import SETTINGS, defaults, override
 from tare.bench.request.record import changes_to_json, settings_from_json, settings_to_json
 from tare.bench.request.settings import Settings
+from tare.reports.model import LANGUAGES
 from tare.runners.errors import UsageError
+from tare.runners.settings import KERNEL_SOURCES, Accel
 
 
 @pytest.fixture
@@ -43,7 +48,8 @@ def test_options_win_over_environment_over_file_over_defaults(parse, tmp_path):
         (["--io", "5M,6M"], {}, "", "--io"),
         (["--io", "0iops"], {}, "", "--io"),
         (["--runners", ","], {}, "", "--runners"),
-        ([], {}, "[guest]\nkernal = 'x'\n", "unknown guest.kernal"),
+        ([], {}, "[guest]\nkernal = 'x'\n", "no setting guest.kernal; did you mean guest.kernel"),
+        ([], {"TARE_ACEL": "kvm"}, "", r"\$TARE_ACEL: .*did you mean TARE_ACCEL"),
         ([], {}, "cpus = 2\n", "must be in a table"),
         ([], {}, "[guest\n", "cannot be read"),
     ],
@@ -212,3 +218,114 @@ def test_an_override_changes_one_setting_and_adds_programs():
 def test_a_damaged_recorded_setting_is_named(key, value):
     with pytest.raises(UsageError, match=f"^plan.{key}: "):
         settings_from_json({key: value}, "plan")
+
+
+# -- wrong values
+
+NOTHING_IS_WRONG = {
+    "run.keyword", "run.image", "run.name", "kubernetes.image", "kubernetes.containerd",
+    "guest.cmdline", "guest.firecracker", "guest.cloud_hypervisor", "guest.cpu",
+}  # fmt: skip
+"""Settings that any text will do for, when they are read."""
+
+WRONG = {
+    "run.runners": [",", " "],
+    "run.seed": ["abc", "1.5", "9" * 5000, "9" * 30, ""],
+    "run.blocks": ["abc", "0", "-1", "1e3", "9" * 30],
+    "run.budget": ["abc", "0", "-1", "nan", "inf", "1e400", "6x", "m", ""],
+    "run.precision": ["abc", "0", "100", "-1%", "nan", "%"],
+    "run.tools": ["runc", "=x", "runc=", "runc=/a,crun"],
+    "run.results_dir": ["", " "],
+    "run.baselines_dir": [""],
+    "run.reports_dir": [""],
+    "run.language": ["fr", "EN", ""],
+    "limits.cpus": ["abc", "0", "-1", "1.5"],
+    "limits.cpuset": ["abc", "3-1", "-1", "0-999999999", "0,,1", "1-2-3"],
+    "limits.memory": ["12Q", "lots", "0", "-1G", "nan", "inf", "G", "1e400", "9" * 400, ""],
+    "limits.pids": ["abc", "0"],
+    "limits.scratch": ["12Q", "0"],
+    "limits.io": ["abc", "5M,6M", "0iops", "iops", "12Q/s", ","],
+    "crowd.memory_budget": ["12Q"],
+    "crowd.most_places": ["abc", "0"],
+    "guest.kernel": ["~nobodyofthatname/vmlinux"],
+    "guest.modules": ["~nobodyofthatname"],
+    "guest.qemu": ["~nobodyofthatname/qemu"],
+    "guest.accel": ["xen", "KVM"],
+    "guest.boot_timeout": ["abc", "0"],
+}
+
+
+def test_wrong_values_are_known_of_every_setting():
+    assert set(WRONG) | NOTHING_IS_WRONG == {setting.key for setting in SETTINGS}
+    assert not set(WRONG) & NOTHING_IS_WRONG
+
+
+def refusal(setting, layer, value, tmp_path):
+    given = {setting.key: value} if layer == "option" else {}
+    environ = {setting.environment: value} if layer == "environment" else {}
+    if layer == "file":
+        group, _, key = setting.key.partition(".")
+        (tmp_path / "tare.toml").write_text(f"[{group}]\n{key} = {value}\n")
+    with pytest.raises(UsageError) as caught:
+        layers.merge(given, environ=environ)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.key)
+def test_a_wrong_value_is_refused_in_our_words_with_an_example(setting, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    told = [(setting.option, refusal(setting, "option", w, tmp_path)) for w in WRONG.get(setting.key, ())]
+    if setting.environment:
+        told += [
+            (setting.environment, refusal(setting, "environment", wrong, tmp_path))
+            for wrong in WRONG.get(setting.key, ())
+            if wrong
+        ]
+    told += [
+        (f"{setting.key} in the settings file", refusal(setting, "file", wrong, tmp_path))
+        for wrong in ("true", "{ a = 1 }", "1979-05-27", "[[1]]", r'"\u0000"')
+    ]
+    for origin, text in told:
+        assert origin in text
+        assert len(text) < 300
+        assert re.search(r"[;?:] [Gg]ive .*, such as ", text), text
+        assert not re.search(r"literal|convert|Errno|invalid|<class", text), text
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.key)
+def test_the_example_of_every_setting_can_be_used(setting, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for example in setting.read.example.split(" or "):
+        layers.merge({setting.key: example}, environ={})
+
+
+def test_what_is_accepted_names_all_words_that_are():
+    for word in (*LANGUAGES, *KERNEL_SOURCES, *typing.get_args(Accel)):
+        assert any(
+            word in reader.accepts for reader in (readers.language, readers.kernel, readers.accelerator)
+        )
+
+
+@pytest.mark.parametrize(("text", "expected"), [("90", 90), ("90s", 90), ("6m", 360), ("1.5h", 5400)])
+def test_times_are_given_in_seconds_minutes_or_hours(text, expected):
+    assert readers.seconds(text) == expected
+
+
+def test_an_empty_variable_counts_as_not_set(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert layers.merge({}, environ={"TARE_ACCEL": "", "TARE_FOO": "x"}) == defaults()
+
+
+def test_every_variable_that_the_code_reads_is_known():
+    parts = [ROOT / part for part in ("bench", "runners", "results", "reports")]
+    read = {
+        name
+        for part in parts
+        for path in part.rglob("*.py")
+        for name in re.findall(r'"(TARE_[A-Z_]+)"', path.read_text(encoding="utf-8"))
+    }
+    assert read <= {
+        *layers.OTHER_VARIABLES,
+        *(setting.environment for setting in SETTINGS),
+        layers._VARIABLES,
+    }

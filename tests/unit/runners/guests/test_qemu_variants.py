@@ -28,11 +28,11 @@ def test_order_does_not_matter_and_the_name_is_always_the_same():
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("pinned", "none of plain"),
+        ("pinned", "no 'pinned'; did you mean pin?"),
         ("pin+pin", "said twice"),
         ("pin=yes", "stands alone"),
         ("cache", "needs a value: cache=none|writethrough"),
-        ("cache=unsafe", "none of cache=none|writethrough"),
+        ("cache=unsafe", "It is cache=none|writethrough"),
         ("cpus=0", "from 1 to 64"),
         ("cpus=two", "from 1 to 64"),
         ("aio=native", "needs cache=none"),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tare.runners.errors import TareError
+from tare.runners.errors import TareError, UsageError
 from tare.runners.images import command as command_module
 from tare.runners.images.command import carry_command
 from tare.runners.images.image import ROOT
@@ -216,3 +216,28 @@ def test_python_leaves_out_what_is_not_imported(monkeypatch):
     assert not any("/numpy/" in name for name in made.items)
     assert "jinja2" in made.notes[0]
     assert made.program.environ["PYTHONHOME"].startswith(f"{ROOT}/")
+
+
+@pytest.mark.parametrize(
+    ("command", "why"),
+    [
+        ("./nothere", "no such file"),
+        ("./folder", "it is a folder"),
+        (".", "not on PATH"),
+        ("./plain", "chmod [+]x ./plain"),
+        ("plain", "the one in this folder is ./plain"),
+        ("nosuchprogram", "not on PATH"),
+        ("", "not on PATH"),
+    ],
+)
+def test_a_command_that_cannot_be_run_is_a_usage_error_that_says_why(command, why, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "plain").write_text("#!/bin/sh\n")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(UsageError, match=why):
+        carry_command([command])
+
+
+def test_a_path_to_carry_that_is_not_there_is_a_usage_error(tmp_path):
+    with pytest.raises(UsageError, match="no such file or folder"):
+        carry_command([str(TRUE)], [tmp_path / "nothere"])
