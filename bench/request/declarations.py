@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tare.bench.request import readers
-from tare.results.nearest import did_you_mean
+from tare.results.nearest import nearest
 from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:
@@ -306,6 +306,17 @@ def by_key() -> Mapping[str, Setting]:
     return {setting.key: setting for setting in SETTINGS}
 
 
+def near_key(key: str) -> str:
+    """Make the end of the sentence on a key that there is not, with the one that was probably meant."""
+    group, _, name = key.partition(".")
+    elsewhere = [one for one in by_key() if one.partition(".")[2] == name]
+    names = [one.partition(".")[2] for one in by_key() if one.startswith(f"{group}.")]
+    near = elsewhere[0] if elsewhere else f"{group}.{found}" if (found := nearest(name, names)) else ""
+    if not names and not near:
+        near = nearest(key, by_key())
+    return f"; did you mean {near}?" if near else "."
+
+
 def change(settings: Settings, values: Iterable[tuple[Setting, Any]]) -> Settings:
     """Replace fields of the settings, group by group."""
     groups: dict[str, dict[str, Any]] = {}
@@ -359,7 +370,7 @@ def override(settings: Settings, assignment: str, origin: str) -> tuple[Setting,
     key, sign, text = assignment.partition("=")
     setting = by_key().get(key)
     if not sign or setting is None:
-        hint = did_you_mean(key, by_key()) if sign else "."
+        hint = near_key(key) if sign else "."
         raise UsageError(f"{origin} {assignment!r}: give KEY=VALUE{hint} Keys are {', '.join(by_key())}.")
     value = read(setting, f"{origin} {key}", text)
     if isinstance(value, dict):

@@ -7,9 +7,9 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tare.bench.request.declarations import SETTINGS, by_key, change, defaults, read
+from tare.bench.request.declarations import SETTINGS, by_key, change, defaults, near_key, read
 from tare.bench.request.settings import CONFIG_FILE
-from tare.results.nearest import did_you_mean, nearest
+from tare.results.nearest import nearest
 from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:
@@ -92,8 +92,9 @@ def merge(
         if found is not None:
             values.append((setting, read(setting, *found)))
     for key in sorted(table):
-        hint = did_you_mean(key, by_key())
-        raise UsageError(f"settings file: there is no setting {key}{hint} There are {', '.join(by_key())}.")
+        raise UsageError(
+            f"settings file: there is no setting {key}{near_key(key)} There are {', '.join(by_key())}."
+        )
     _check_variables(environ)
     return change(defaults(), values)
 

@@ -121,7 +121,7 @@ def test_two_settings_become_two_variants(tmp_path, monkeypatch, capsys):
         (["--base", "true"], "give two commands"),
         (["--base", "true", "--head", "true", "--base-set", "guest.cpu=a"], "give two commands"),
         (["--base-set", "guest.cpu=a"], "--runners"),
-        (["--base-set", "guest.colour=a"], "keys are"),
+        (["--base-set", "guest.colour=a"], "KEY=VALUE. Keys are"),
         (["--base-set", "guest.cpu"], "KEY=VALUE"),
         (["--base-set", "limits.memory=1G", "--runners", "bare"], "cannot differ"),
         (["--base-set", "run.tools=runc", "--runners", "runc"], "NAME=PATH"),

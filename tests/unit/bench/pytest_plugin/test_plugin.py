@@ -84,6 +84,7 @@ def test_an_inert_session_loads_little(tmp_path):
         "tare.bench.request",
         "tare.bench.request.declarations",
         "tare.bench.request.readers",
+        "tare.results.nearest",
         "tare.runners.errors",
     }
     assert "msgspec" not in done.stdout

@@ -9,7 +9,7 @@ import pytest
 
 from support.paths import ROOT
 from tare.bench.request import layers, readers
-from tare.bench.request.declarations import SETTINGS, defaults, override
+from tare.bench.request.declarations import SETTINGS, defaults, near_key, override
 from tare.bench.request.record import changes_to_json, settings_from_json, settings_to_json
 from tare.bench.request.settings import Settings
 from tare.reports.model import LANGUAGES
@@ -309,6 +309,21 @@ def test_what_is_accepted_names_all_words_that_are():
 @pytest.mark.parametrize(("text", "expected"), [("90", 90), ("90s", 90), ("6m", 360), ("1.5h", 5400)])
 def test_times_are_given_in_seconds_minutes_or_hours(text, expected):
     assert readers.seconds(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("key", "near"),
+    [
+        ("guest.kernal", "guest.kernel"),
+        ("run.cpus", "limits.cpus"),
+        ("gest.kernal", "guest.kernel"),
+        ("limits.memroy", "limits.memory"),
+        ("guest.colour", ""),
+        ("x.y", ""),
+    ],
+)
+def test_a_key_that_is_not_there_is_answered_with_the_one_that_was_meant(key, near):
+    assert near_key(key) == (f"; did you mean {near}?" if near else ".")
 
 
 def test_an_empty_variable_counts_as_not_set(tmp_path, monkeypatch):
