@@ -48,7 +48,7 @@ class CpuMeter(Protocol):
     """A counter outside the place that is read right before a job is sent and right after its end is told."""
 
     def begin(self) -> None:
-        """Read before a job."""
+        """Read the counters before a job begins."""
 
     def end(self) -> HostCpu | None:
         """Read after the job; ``None`` if nothing could be read."""

@@ -73,13 +73,13 @@ class HostCpuMeter:
         self.close()
 
     def close(self) -> None:
-        """Close the counters."""
+        """Close the files that the counters are read from."""
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
 
     def begin(self) -> None:
-        """Read before a job."""
+        """Read the counters before a job begins."""
         self._before = self._read()
 
     def end(self) -> HostCpu | None:
