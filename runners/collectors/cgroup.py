@@ -81,11 +81,11 @@ class CgroupCollector(CounterCollector):
         memory, unified = vantage.cgroups.get("memory"), vantage.cgroups.get("unified")
         if memory:
             files = {
-                "peak": memory / "memory.max_usage_in_bytes",
-                "current": memory / "memory.usage_in_bytes",
+                "peak": f"{memory}/memory.max_usage_in_bytes",
+                "current": f"{memory}/memory.usage_in_bytes",
             }
         elif unified:
-            files = {"peak": unified / "memory.peak", "current": unified / "memory.current"}
+            files = {"peak": f"{unified}/memory.peak", "current": f"{unified}/memory.current"}
         else:
             self.unavailable["cgroup.memory"] = _NO_CONTROLLER
             return {}
@@ -101,17 +101,17 @@ class CgroupCollector(CounterCollector):
 
     def _cpu_v1(self, group: Path) -> dict[str, float]:
         found: dict[str, float] = {}
-        usage = whole_number(self.read(group / "cpuacct.usage", "cgroup.cpu"))
+        usage = whole_number(self.read(f"{group}/cpuacct.usage", "cgroup.cpu"))
         if usage is not None:
             found["cgroup.cpu"] = usage / 1e9
-        ticks = flat_keyed(self.read(group / "cpuacct.stat", "cgroup.cpu.user"))
+        ticks = flat_keyed(self.read(f"{group}/cpuacct.stat", "cgroup.cpu.user"))
         found |= {
             f"cgroup.cpu.{key}": ticks[key] * TICK_SECONDS for key in ("user", "system") if key in ticks
         }
         return found
 
     def _cpu_v2(self, group: Path) -> dict[str, float]:
-        stat = flat_keyed(self.read(group / "cpu.stat", "cgroup.cpu"))
+        stat = flat_keyed(self.read(f"{group}/cpu.stat", "cgroup.cpu"))
         names = {
             "usage_usec": "cgroup.cpu",
             "user_usec": "cgroup.cpu.user",
@@ -120,7 +120,7 @@ class CgroupCollector(CounterCollector):
         return {name: stat[key] / 1e6 for key, name in names.items() if key in stat}
 
     def _throttled(self, group: Path, key: str, per_second: float) -> dict[str, float]:
-        stat = flat_keyed(self.read(group / "cpu.stat", "cgroup.cpu.throttled"))
+        stat = flat_keyed(self.read(f"{group}/cpu.stat", "cgroup.cpu.throttled"))
         if key not in stat or "nr_throttled" not in stat:
             self.unavailable.setdefault("cgroup.cpu.throttled", f"{group}/cpu.stat does not tell it")
             return {}
@@ -130,7 +130,7 @@ class CgroupCollector(CounterCollector):
         """Read lines such as ``8:0 Read 4096``, one per device and operation; no lines mean no I/O so far."""
         found: dict[str, float] = {}
         for file, plural in (("blkio.throttle.io_service_bytes", ""), ("blkio.throttle.io_serviced", "s")):
-            text = self.read_if(group / file, "cgroup.io")
+            text = self.read_if(f"{group}/{file}", "cgroup.io")
             if text is None:
                 continue
             found |= {f"cgroup.io.read{plural}": 0.0, f"cgroup.io.write{plural}": 0.0}
@@ -142,7 +142,7 @@ class CgroupCollector(CounterCollector):
 
     def _io_v2(self, group: Path) -> dict[str, float]:
         """Read lines such as ``8:0 rbytes=… wbytes=… rios=… wios=…``, one per device."""
-        text = self.read_if(group / "io.stat", "cgroup.io")
+        text = self.read_if(f"{group}/io.stat", "cgroup.io")
         if text is None:
             return {}
         names = {

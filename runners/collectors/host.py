@@ -5,6 +5,8 @@ The sources are ``/proc/stat`` and ``/proc/diskstats`` (proc_stat(5), Documentat
 
 from __future__ import annotations
 
+import functools
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tare.runners.collectors.base import TICK_SECONDS, CounterCollector, Kind
@@ -44,8 +46,10 @@ class HostCollector(CounterCollector):
 
     def _cpu(self) -> dict[str, float]:
         found: dict[str, float] = {}
-        for line in self.read(self.root / "proc/stat", "host.cpu").splitlines():
-            key, *numbers = line.split() or [""]
+        for line in self.read(self.below("proc/stat"), "host.cpu").splitlines():
+            if not line.startswith(("cpu ", "ctxt ")):  # the line of interrupts has thousands of numbers
+                continue
+            key, *numbers = line.split()
             if not all(number.isdecimal() for number in numbers):
                 continue
             if key == "cpu" and len(numbers) >= 8:
@@ -66,28 +70,29 @@ class HostCollector(CounterCollector):
             elif key == "ctxt" and numbers:
                 found["host.switches"] = int(numbers[0])
         if "host.cpu.user" not in found:
-            self.unavailable.setdefault("host.cpu", f"{self.root / 'proc/stat'} has no line for all CPUs")
+            self.unavailable.setdefault("host.cpu", f"{self.below('proc/stat')} has no line for all CPUs")
         return found
 
     def _disks(self) -> dict[str, float]:
         """Sum over real disks: partitions, loop devices and stacked devices would be counted twice."""
         found: dict[str, float] = {}
-        for line in self.read(self.root / "proc/diskstats", "host.disk").splitlines():
+        for line in self.read(self.below("proc/diskstats"), "host.disk").splitlines():
             fields = line.split()
             if len(fields) < 14 or not all(field.isdecimal() for field in fields[3:14]):
                 continue
-            if not (self.root / "sys/block" / fields[2] / "device").exists() and not self._virtual_disk(
-                fields[2]
-            ):
+            if not _is_real_disk(self.below(f"sys/block/{fields[2]}")):
                 continue
             read, written, busy = int(fields[5]), int(fields[9]), int(fields[12])
             found["host.disk.read"] = found.get("host.disk.read", 0.0) + read * _SECTOR_BYTES
             found["host.disk.write"] = found.get("host.disk.write", 0.0) + written * _SECTOR_BYTES
             found["host.disk.busy"] = found.get("host.disk.busy", 0.0) + busy / 1e3
         if not found:
-            self.unavailable.setdefault("host.disk", f"no real disk in {self.root / 'proc/diskstats'}")
+            self.unavailable.setdefault("host.disk", f"no real disk in {self.below('proc/diskstats')}")
         return found
 
-    def _virtual_disk(self, name: str) -> bool:
-        """Tell an NVMe multipath head, which has no ``device`` but is the disk."""
-        return name.startswith("nvme") and (self.root / "sys/block" / name).exists()
+
+@functools.cache
+def _is_real_disk(folder: str) -> bool:
+    """Tell a disk from a partition, a loop device and a stacked device. Asked once: a name keeps its kind."""
+    # An NVMe multipath head has no `device`, but is the disk.
+    return Path(folder, "device").exists() or (Path(folder).name.startswith("nvme") and Path(folder).exists())

@@ -11,6 +11,7 @@ before.
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,6 @@ from tare.runners.collectors.processes import stat_fields
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from tare.runners.model import Vantage
 
@@ -46,14 +46,14 @@ class VmmCollector(CounterCollector):
 
     def counters(self, vantage: Vantage) -> dict[str, float]:
         """Sum over the threads by their kind, and read the process' total, which includes dead threads."""
-        folder = self.root / "proc" / str(vantage.top_pid)
+        folder = self.below(f"proc/{vantage.top_pid}")
         found = dict.fromkeys(("vmm.cpu.vcpu", "vmm.cpu.io", "vmm.cpu.other", "vmm.delay.vcpu"), 0.0)
         vcpus = 0
-        for task in (*sorted((folder / "task").glob("[0-9]*")), *self._vhost_threads(vantage.top_pid)):
+        for task in (*_tasks(folder), *self._vhost_threads(vantage.top_pid)):
             times = self._times(task)
             if times is None:
                 continue
-            name = self.read(task / "comm", "vmm.cpu.vcpu").strip()
+            name = self.read(f"{task}/comm", "vmm.cpu.vcpu").strip()
             part = next((part for pattern, part in _PARTS if pattern.match(name)), "vmm.cpu.other")
             found[part] = found.get(part, 0.0) + times[0] / 1e9
             if part == "vmm.cpu.vcpu":
@@ -64,28 +64,36 @@ class VmmCollector(CounterCollector):
                 f"no thread of process {vantage.top_pid} is named as a vCPU; QEMU needs -name …,debug-threads=on"
             )
             found.clear()
-        ticks = stat_fields(self.read(folder / "stat", "vmm.cpu"))[11:13]
+        ticks = stat_fields(self.read(f"{folder}/stat", "vmm.cpu"))[11:13]
         if len(ticks) == 2 and all(tick.isdecimal() for tick in ticks):
             found["vmm.cpu"] = sum(map(int, ticks)) * TICK_SECONDS
         return found
 
-    def _vhost_threads(self, pid: int) -> list[Path]:
+    def _vhost_threads(self, pid: int) -> list[str]:
         """Find the kernel's vhost threads before Linux 6.4, by name: no parent leads to them."""
         if not (self.root / "sys/module/vhost").exists():
             return []
         named = f"vhost-{pid}"
         return [
-            comm.parent
+            str(comm.parent)
             for comm in (self.root / "proc").glob("[0-9]*/comm")
             if (self.read_if(comm, "vmm.cpu.vhost") or "").strip() == named
         ]
 
-    def _times(self, task: Path) -> tuple[int, int] | None:
+    def _times(self, task: str) -> tuple[int, int] | None:
         """Read a thread's ns on the CPU and ns of waiting for one (Documentation/scheduler/sched-stats.rst).
 
         ``None`` if it is gone: threads come and go in the meantime.
         """
-        fields = self.read(task / "schedstat", f"vmm.thread.{task.name}").split()[:2]
+        fields = self.read(f"{task}/schedstat", f"vmm.thread.{task.rpartition('/')[2]}").split()[:2]
         if len(fields) != 2 or not all(field.isdecimal() for field in fields):
             return None
         return int(fields[0]), int(fields[1])
+
+
+def _tasks(folder: str) -> list[str]:
+    try:
+        tasks = os.listdir(f"{folder}/task")  # noqa: PTH208 - a tenth of the cost
+    except OSError:  # it has ended
+        return []
+    return [f"{folder}/task/{task}" for task in sorted(tasks)]

@@ -2,8 +2,10 @@
 
 import math
 import os
+import statistics
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -177,3 +179,21 @@ def test_a_process_clock_counts_threads_that_have_ended():
             assert used == pytest.approx(seen, abs=2 * TICK_SECONDS)
             assert meter.end().seconds == 0
         process.communicate("\n")
+
+
+@pytest.mark.slow
+def test_all_collectors_together_cost_a_job_under_3_ms_of_cpu():
+    with runner_for("bare", LIMITS) as runner, runner.open() as place:
+        job = Job(argv=(program(place), "try"))
+        spent = {True: [], False: []}
+        for turn in range(30):
+            for watched in (True, False) if turn % 2 else (False, True):
+                before = time.process_time()
+                collectors = default_collectors(place.vantage) if watched else ()
+                states = [collector.begin(place.vantage) for collector in collectors]
+                place.run(job)
+                for collector, state in zip(collectors, states, strict=True):
+                    collector.end(state)
+                spent[watched].append(time.process_time() - before)
+        # Interleaved, so that whatever else the machine does is on both sides.
+        assert statistics.median(spent[True]) - statistics.median(spent[False]) < 3e-3
