@@ -6,6 +6,7 @@ may be believed (:mod:`tare.runners.host.owners`). Folders are opened first and 
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import time
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tare.runners.errors import TareError
+from tare.runners.host.cgroups.files import remove_group
 from tare.runners.host.cgroups.layout import Cgroups
 from tare.runners.host.files import mounts_below, unmount
 from tare.runners.host.owners import (
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
 
 _PROGRAMS = (b"tare-agent", b"tare-qemu")
 """Starts of the names of Tare's own programs."""
+_GONE = frozenset({errno.ENOENT, errno.ENODEV, errno.ESRCH})
+"""Errors that say that what is to be undone is gone already."""
 _KILL_SECONDS = 5.0
 """Time limit for killed processes to end."""
 
@@ -293,38 +297,28 @@ def _kill(pid: int, run: str) -> None:
 def _attempt(what: str, action: Any, removed: list[str], failures: list[str]) -> None:
     try:
         action()
-    except FileNotFoundError:
-        return
     except OSError as error:
-        failures.append(f"{what}: {error.strerror or error}")
+        if error.errno not in _GONE:
+            failures.append(f"{what}: {error.strerror or error}")
     else:
         removed.append(what)
 
 
 def _remove_cgroup(folder: Path) -> None:
-    deadline = time.monotonic() + _KILL_SECONDS
-    while True:
-        # Also kills processes that could not be found by environment or command line.
+    def kill() -> None:
+        """Kill what is in it: also processes that could not be found by environment or command line."""
         with suppress(OSError, ValueError):
             for pid in (folder / "cgroup.procs").read_text("ascii").split():
                 if int(pid) not in {0, os.getpid()}:
-                    os.kill(int(pid), signal.SIGKILL)
-        try:
-            folder.rmdir()
-        except FileNotFoundError:
-            raise
-        except OSError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
-        else:
-            return
+                    with suppress(ProcessLookupError):
+                        os.kill(int(pid), signal.SIGKILL)
+
+    remove_group(folder, _KILL_SECONDS, meanwhile=kill)
 
 
 def _remove_namespace(path: Path) -> None:
-    with suppress(OSError):
-        unmount(str(path))
-    path.unlink()
+    unmount(str(path))
+    path.unlink(missing_ok=True)
 
 
 def _plural(name: str, count: int) -> str:

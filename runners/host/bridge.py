@@ -88,7 +88,7 @@ class Bridge:
     def close(self) -> None:
         """Remove the bridge with its namespace. Idempotent."""
         if self.namespace.exists():
-            ip("netns", "delete", self._namespace, strict=False)
+            ip("netns", "delete", self._namespace, undo=True)
 
 
 def _tap(namespace: Path, name: str) -> int:

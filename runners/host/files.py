@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import re
 from dataclasses import dataclass
@@ -73,15 +74,17 @@ def mounts_below(folder: Path, root: Path = ROOT) -> list[str]:
 
 
 def unmount(point: str) -> None:
-    """Detach a mount, which ends once nothing uses it any more. A symbolic link is not followed.
+    """Detach a mount, which ends once nothing uses it any more. A symbolic link is not followed. Idempotent.
 
     Raises:
-        OSError: nothing is mounted there, or the kernel refuses.
+        OSError: the kernel refuses.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.umount2(os.fsencode(point), _MNT_DETACH | _UMOUNT_NOFOLLOW):
         error = ctypes.get_errno()
-        raise OSError(error, os.strerror(error))
+        # EINVAL says that nothing is mounted there, but also that the mount is locked; EPERM says nothing of it.
+        if error != errno.ENOENT and point in mounts_below(Path(point)):
+            raise OSError(error, os.strerror(error), point)
 
 
 def last_lines(file: Path, count: int = 15) -> str:

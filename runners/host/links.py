@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+import re
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,16 +19,28 @@ BITS = 24
 """Length of the prefix of a run's networks."""
 
 
-def ip(*arguments: str, strict: bool = True) -> None:
+_GONE = re.compile(r"Cannot find device|No such (file or directory|device)|does not exist")
+
+
+def is_gone(complaint: str) -> bool:
+    """Tell whether ``ip`` complains that what it should delete is not there."""
+    return _GONE.search(complaint) is not None
+
+
+def ip(*arguments: str, undo: bool = False) -> None:
     """Call ``ip`` of iproute2.
 
+    Args:
+        arguments: its command line.
+        undo: what is gone already counts as success.
+
     Raises:
-        PlaceFailure: it failed; only if ``strict``.
+        PlaceFailure: it failed.
     """
     done = subprocess.run(
         ["ip", *arguments], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
     )
-    if done.returncode and strict:
+    if done.returncode and not (undo and is_gone(done.stderr)):
         raise PlaceFailure(
             f"`ip {' '.join(arguments)}` failed: {last_words(done.stderr, done.returncode)}",
             remedy="see what `ip` says as this user; take a network that needs no rights",

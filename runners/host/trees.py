@@ -12,27 +12,30 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def remove_tree(tree: Path) -> None:
-    """Remove a folder and all that is in it.
+    """Remove a folder and all that is in it. Idempotent: what is gone, or goes meanwhile, counts as removed.
 
     Works by descriptors, so a link that is put in the place of a folder meanwhile leads nowhere. Folders in folders
     are first moved up into ``tree`` itself: a job may nest them deeper than paths, stacks or descriptors reach.
 
     Raises:
-        FileNotFoundError: there is no such folder.
         OSError: something in it cannot be removed; the rest is removed all the same.
     """
-    above = os.open(tree.parent, _FOLDER & ~os.O_NOFOLLOW)
     try:
-        failure = _empty(above, tree.name)
-        if failure is not None:
-            raise failure
-        os.rmdir(tree.name, dir_fd=above)
+        above = os.open(tree.parent, _FOLDER & ~os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return
+    try:
+        with suppress(FileNotFoundError):
+            failure = _empty(above, tree.name)
+            if failure is not None:
+                raise failure
+            os.rmdir(tree.name, dir_fd=above)
     finally:
         os.close(above)
 
 
 def discard_tree(tree: Path) -> None:
-    """Remove as much as possible of a folder that may be gone already; for clean-up that must not fail."""
+    """Remove as much as possible of a folder; for clean-up that must not fail."""
     with suppress(OSError):
         remove_tree(tree)
 
@@ -48,6 +51,8 @@ def _empty(above: int, name: str) -> OSError | None:
             for entry in pending:
                 try:
                     moved = _dissolve(top, entry, moved)
+                except FileNotFoundError:  # its owner removed it meanwhile, or something in it
+                    kept.update({entry} - set(_names(top)))
                 except OSError as error:
                     kept.add(entry)
                     failures.append(error)

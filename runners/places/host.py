@@ -42,6 +42,8 @@ ENDING_SECONDS = 1.0
 DRIFT_BOUND = 500e-6
 """Largest rate difference between the clock of another kernel and the host's: as much as adjtimex(2) lets NTP steer the
 host's. It is added to the mapping's error for the time between a mark and the mapping."""
+_REMOVE_SECONDS = 2.0
+"""Time for a cgroup whose processes were killed to become free."""
 REMEDY = "`tare doctor` says what this host permits"
 
 
@@ -314,7 +316,12 @@ def _own_threads() -> int:
 
 
 def discard(cgroup: Cgroup) -> None:
-    """Remove a place's cgroups, killing whatever is still running in them."""
+    """Remove a place's cgroups, killing whatever is still running in them.
+
+    Raises:
+        PlaceFailure: one cannot be removed.
+    """
     if cgroup.remove():
         cgroup.kill()
-        cgroup.remove()
+        if left := cgroup.remove(_REMOVE_SECONDS):
+            raise PlaceFailure(f"the cgroup {left[0]} cannot be removed: something in it does not end")

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 PROBE_SECONDS = 2.0
 CALL_SECONDS = 60.0
+NOT_FOUND = "NOT_FOUND"
+"""gRPC's status for what is not there. CRI wants no error for it, but some versions of containerd give it."""
 LABEL = "tare.run"
 IMAGE_CALLS = frozenset({"ListImages", "RemoveImage"})
 """Calls of CRI's image service; all others belong to its runtime service."""
@@ -67,6 +69,18 @@ class Cri:
             ) from error
         return found
 
+    def undo(self, method: str, values: dict[str, Any]) -> None:
+        """Make a call that stops or removes something. What is gone already counts as success.
+
+        Raises:
+            CriError: as :meth:`call`.
+        """
+        try:
+            self.call(method, values)
+        except CriError as error:
+            if error.code != NOT_FOUND:
+                raise
+
     def version(self) -> str:
         """Ask for the name and version of the runtime."""
         found = self.call("Version", seconds=PROBE_SECONDS)
@@ -92,12 +106,12 @@ class Cri:
 
     def remove_pod(self, sandbox: str) -> None:
         """Stop and remove a pod and everything in it. Does nothing if the pod is gone."""
-        self.call("StopPodSandbox", {"pod_sandbox_id": sandbox})
-        self.call("RemovePodSandbox", {"pod_sandbox_id": sandbox})
+        self.undo("StopPodSandbox", {"pod_sandbox_id": sandbox})
+        self.undo("RemovePodSandbox", {"pod_sandbox_id": sandbox})
 
     def remove_image(self, tag: str) -> None:
         """Remove an image. Does nothing if it is gone."""
-        self.call("RemoveImage", {"image": {"image": tag}})
+        self.undo("RemoveImage", {"image": {"image": tag}})
 
     def close(self) -> None:
         """Close the connection; may be called again."""

@@ -20,6 +20,7 @@ from tare.runners.errors import PlaceFailure, TareError
 from tare.runners.host.cgroups.layout import Cgroups
 from tare.runners.host.files import last_lines
 from tare.runners.host.processes import await_end
+from tare.runners.host.trees import remove_tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -173,17 +174,20 @@ class Enclosure:
             # Its child dies with it; that is the first process of the pid namespace, so all others in there die, too.
             first = self.first_pid()
             self._process.kill()
-            self._process.wait(END_SECONDS)
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(END_SECONDS)
             if self._process.stdin:
-                self._process.stdin.close()
+                with suppress(BrokenPipeError):  # what is in its buffer has no reader any more
+                    self._process.stdin.close()
+            if self._process.poll() is None:
+                raise TareError(f"the process of the daemons' namespaces (pid {self.pid}) cannot be killed")
             if first and not await_end(first, END_SECONDS):
                 raise TareError(f"the daemons' first process (pid {first}) cannot be killed")
             self._process = None
         for folder in self._cgroups():
             with suppress(OSError):
                 folder.rmdir()
-        if self.folder.exists():
-            shutil.rmtree(self.folder)
+        remove_tree(self.folder)
 
     def _cgroups(self) -> list[Path]:
         """List candidates for the daemons' cgroup, best first: leaves, because v2 allows processes only there."""

@@ -213,9 +213,9 @@ class CriPlace(HostPlace):
             with suppress(CriError):  # stopping the sandbox ends the container as well
                 cri.call("StopContainer", {"container_id": self._container, "timeout": STOP_SECONDS})
         if self._sandbox:
-            cri.call("StopPodSandbox", {"pod_sandbox_id": self._sandbox})
+            cri.undo("StopPodSandbox", {"pod_sandbox_id": self._sandbox})
             self._stopped_ns = time.monotonic_ns()
-            cri.call("RemovePodSandbox", {"pod_sandbox_id": self._sandbox})
+            cri.undo("RemovePodSandbox", {"pod_sandbox_id": self._sandbox})
         self._sandbox = self._container = ""
 
     def _remove_cgroups(self) -> None:

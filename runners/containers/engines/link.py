@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tare.runners.errors import TareError
 from tare.runners.host.endings import last_words
+from tare.runners.host.links import is_gone
 
 _UPLINK = "uplink"
 
@@ -42,12 +43,14 @@ def connect(pid: int, device: str) -> str:
 
 
 def disconnect(pid: int, device: str) -> None:
-    """Remove the pair at once; the kernel would remove it some time after the namespace.
+    """Remove the pair at once; the kernel would remove it some time after the namespace. Idempotent.
 
     Raises:
-        TareError: there is no such pair.
+        TareError: ``ip`` refuses.
     """
-    _ip(pid, f"link delete {device}", inside=False)
+    # The process, whose mount namespace has `ip`, may have ended; then the pair goes with its network.
+    if (Path("/sys/class/net") / device).exists() and Path(f"/proc/{pid}/ns/mnt").exists():
+        _ip(pid, f"link delete {device}", inside=False, undo=True)
 
 
 def free_subnet(routes: str) -> str:
@@ -63,8 +66,8 @@ def free_subnet(routes: str) -> str:
     return f"10.213.{third}"
 
 
-def _ip(pid: int, words: str, *, inside: bool) -> None:
-    """Call ``ip`` in the process's network namespace (``inside``) or in the host's."""
+def _ip(pid: int, words: str, *, inside: bool, undo: bool = False) -> None:
+    """Call ``ip`` in the process's network namespace (``inside``) or in the host's; ``undo`` as in :func:`ip`."""
     done = subprocess.run(
         ["nsenter", "--target", str(pid), "--mount", *(("--net",) if inside else ()), "ip", *words.split()],
         env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
@@ -73,5 +76,5 @@ def _ip(pid: int, words: str, *, inside: bool) -> None:
         check=False,
         stdin=subprocess.DEVNULL,
     )
-    if done.returncode:
+    if done.returncode and not (undo and is_gone(done.stderr)):
         raise TareError(f"ip {words}: {last_words(done.stderr, done.returncode)}")

@@ -20,7 +20,9 @@ from typing import TYPE_CHECKING
 from tare.runners.containers.engines.clearing import LABEL
 from tare.runners.containers.engines.link import connect, disconnect
 from tare.runners.errors import PlaceFailure, TareError
+from tare.runners.host.cgroups.files import remove_group
 from tare.runners.host.cgroups.layout import Cgroups
+from tare.runners.host.endings import last_words
 from tare.runners.host.trees import discard_tree
 from tare.runners.images.oci import of_image
 from tare.runners.launcher.processes import SpawnError, SpawnRequest
@@ -139,8 +141,14 @@ class PodmanHome:
             )
 
     def remove(self, container: str) -> None:
-        """Kill and remove a container. Does nothing if there is none."""
-        self._call("rm", "--force", "--ignore", "--volumes", "--time", "0", container)
+        """Kill and remove a container. Does nothing if there is none.
+
+        Raises:
+            PlaceFailure: Podman refuses; the message quotes it.
+        """
+        code, said = self._call("rm", "--force", "--ignore", "--volumes", "--time", "0", container)
+        if code and "no such container" not in said.lower():  # it may go between the look-up and the removal
+            raise PlaceFailure(f"podman rm failed: {last_words(said, code)}", log=said)
 
     def events_size(self) -> int:
         """Size of Podman's log of events in bytes; 0 if there is none yet."""
@@ -294,6 +302,6 @@ def _remove_cgroups(run: str) -> None:
     """Remove the cgroups below Podman's parent, but those that the runner of another network still uses."""
     for top in _tops():
         for folder, _, _ in os.walk(top / f"tare-{run}" / _SHARED, topdown=False):
-            with suppress(OSError):
-                Path(folder).rmdir()
+            with suppress(OSError):  # those in use go with the run
+                remove_group(Path(folder))
     Cgroups.detect().remove_run(run)

@@ -23,10 +23,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from tare.runners.containers.engines.api import DockerApi
 from tare.runners.containers.engines.link import connect, disconnect
 from tare.runners.errors import TareError
+from tare.runners.host.cgroups.files import remove_group
 from tare.runners.host.cgroups.group import UNIFIED
 from tare.runners.host.cgroups.layout import Cgroups
 from tare.runners.host.files import last_lines, mounts_below, unmount
 from tare.runners.host.processes import await_end, boot_id, is_running, start_ticks
+from tare.runners.host.trees import remove_tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -142,15 +144,15 @@ class PrivateDocker:
             if self.host_address:
                 with suppress(TareError):
                     disconnect(pid, self.device)
-            os.kill(pid, signal.SIGTERM)
+            with suppress(ProcessLookupError):  # it ended by itself meanwhile
+                os.kill(pid, signal.SIGTERM)
             await_end(pid, STOP_SECONDS)
             removed.append(f"the private Docker daemon, pid {pid}")
         self._kill_all()
         with suppress(ChildProcessError):
             os.waitpid(pid, os.WNOHANG)
         for folder in self._cgroup_folders():
-            with suppress(FileNotFoundError):
-                folder.rmdir()
+            remove_group(folder, STOP_SECONDS)
         for folder in map(Path, self.state().get("made", ())):
             with suppress(OSError):  # in use by somebody else by now
                 folder.rmdir()
@@ -321,9 +323,8 @@ def _tops(controllers: set[str] | None = None) -> list[Path]:
 def _remove(folder: Path) -> None:
     """Remove a folder, after unmounting what a daemon without a private mount namespace may have mounted in it."""
     for point in mounts_below(folder):
-        with suppress(OSError):
-            unmount(point)
-    shutil.rmtree(folder)
+        unmount(point)
+    remove_tree(folder)
 
 
 def private_at(listens_at: str) -> PrivateDocker | None:

@@ -17,8 +17,8 @@ def namespace_of(run: str) -> str:
 
 
 def remove_namespace(kubectl: Kubectl, namespace: str) -> None:
-    """Remove a run's namespace and wait until it is gone."""
-    kubectl.run("delete", "namespace", namespace, "--ignore-not-found", seconds=120)
+    """Remove a run's namespace and wait until it is gone. Idempotent."""
+    kubectl.undo("delete", "namespace", namespace, seconds=120)
 
 
 def clear_kubernetes(where: str, run: str) -> list[str]:

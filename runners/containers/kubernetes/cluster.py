@@ -96,10 +96,12 @@ class Cluster:
 
     def close(self) -> None:
         """Remove the cluster. Idempotent."""
-        if self._interface:
-            ip("link", "delete", self._interface, strict=False)
-            self._interface = ""
-        self._enclosure.close()
+        try:
+            if self._interface:
+                ip("link", "delete", self._interface, undo=True)
+                self._interface = ""
+        finally:
+            self._enclosure.close()
 
     def _start(self) -> None:
         self._enclosure = Enclosure(self.run, self.workdir / "cluster", programs_root(self.provision))

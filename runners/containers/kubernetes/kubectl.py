@@ -76,6 +76,26 @@ class Kubectl:
             )
         return done.stdout
 
+    def undo(self, *arguments: str, seconds: float) -> None:
+        """Run a ``delete`` command and wait until the object is gone. What is gone already counts as success.
+
+        Raises:
+            ClusterError: as :meth:`run`.
+        """
+        try:
+            self.run(*arguments, "--ignore-not-found", seconds=seconds)
+        except ClusterError as error:
+            # Between the look-up and the deletion somebody else may have removed it, or begun to.
+            if "(Conflict)" in error.reason:
+                verb, kind, name, *rest = arguments
+                del verb
+                options = [one for one in rest if not one.startswith("--grace-period")]
+                self.undo(
+                    "wait", kind, name, *options, "--for=delete", f"--timeout={seconds:.0f}s", seconds=seconds
+                )
+            elif "(NotFound)" not in error.reason:
+                raise
+
     def ask(self, *arguments: str, seconds: float = ASK_SECONDS) -> Mapping[str, Any]:
         """Run kubectl and parse its output as JSON.
 

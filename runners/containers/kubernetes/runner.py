@@ -300,10 +300,7 @@ def is_this_host(node: Mapping[str, Any]) -> bool:
 
 def remove_pod(kubectl: Kubectl, namespace: str, pod: str) -> None:
     """Remove a pod at once. Does nothing if it is gone."""
-    kubectl.run(
-        *("delete", "pod", pod, "--namespace", namespace, "--ignore-not-found", "--grace-period", "1"),
-        seconds=60,
-    )
+    kubectl.undo("delete", "pod", pod, "--namespace", namespace, "--grace-period=1", seconds=60)
 
 
 def _remove_image(ctr: Tool, socket: str, tag: str) -> None:

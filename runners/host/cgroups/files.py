@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -24,3 +27,39 @@ def words(file: Path) -> set[str]:
 def write(file: Path, text: str) -> None:
     """Write to a file of a control group; raises :class:`OSError` if the kernel refuses."""
     file.write_text(text, "ascii")
+
+
+GONE = frozenset({errno.ENOENT, errno.ENODEV})
+"""Errors that say that a control group, or what one reads of it, is not there any more."""
+_RETRY_SECONDS = 0.005
+
+
+def remove_group(
+    folder: Path, timeout_seconds: float = 0.0, *, meanwhile: Callable[[], None] | None = None
+) -> None:
+    """Remove an empty control group. Idempotent.
+
+    A group stays busy for a moment after its last process has ended, so it is tried again until the time is out.
+
+    Args:
+        folder: the group's folder.
+        timeout_seconds: time to try; 0: once.
+        meanwhile: called before each attempt.
+
+    Raises:
+        OSError: it cannot be removed.
+    """
+    deadline = time.monotonic() + timeout_seconds
+    while True:
+        if meanwhile:
+            meanwhile()
+        try:
+            folder.rmdir()
+        except OSError as error:
+            if error.errno in GONE:
+                return
+            if error.errno not in {errno.EBUSY, errno.ENOTEMPTY} or time.monotonic() >= deadline:
+                raise
+            time.sleep(_RETRY_SECONDS)
+        else:
+            return

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tare.runners.host.cgroups.files import read, write
+from tare.runners.host.cgroups.files import read, remove_group, write
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -101,14 +101,12 @@ class Cgroup:
             pause = min(2 * pause, 0.05)
         return True
 
-    def remove(self) -> list[Path]:
-        """Remove its folders (not the run's); return those that cannot be removed."""
+    def remove(self, timeout_seconds: float = 0.0) -> list[Path]:
+        """Remove its folders (not the run's); return those that cannot be removed in time."""
         left = []
         for folder in self.all_folders:
             try:
-                folder.rmdir()
-            except FileNotFoundError:
-                continue
+                remove_group(folder, timeout_seconds)
             except OSError:
                 left.append(folder)
         return left
