@@ -219,6 +219,9 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     precise_after_blocks: dict[str, int] = {}
     """Workload, or group of versions, → number of blocks after which its intervals were as narrow as ``--precision``
     asked for; empty if no precision was asked for, or none was reached."""
+    not_undone: tuple[str, ...] = ()
+    """What of the run could not be removed from the host when it ended, each with the reason; empty: nothing is left
+    that the suite knows of."""
     resumed: tuple[Resumption, ...] = ()
     """Resumptions of the run, in their order."""
     imported: ImportSource | None = None

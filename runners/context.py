@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
+
+from tare.runners.undoing import UndoLog
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -30,6 +32,8 @@ class RunContext:
     launcher: Launcher
     offline: bool = False
     """Fetch nothing."""
+    undo_log: UndoLog = field(default_factory=UndoLog)
+    """Takes failures of clean-up. A runner's :meth:`Runner.close` may raise; what a place leaves is noted here."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,11 @@ Fault = Literal["exit", "signal", "timeout", "error", "lost", "backwards"]
 contradictory clock (the job finishes before it starts)."""
 
 
+CloseFault = Literal["stuck", "untidy", "crash"]
+"""Scripted failure of closing a place: it does not end; it ends, but something of it stays; an error of no foreseen
+kind after its end."""
+
+
 @dataclass(slots=True)
 class FakeClock:
     """``CLOCK_MONOTONIC`` of a fake host, on which time passes only on demand; runners of a test may share one."""
@@ -58,6 +63,10 @@ class FakeRunner:
     """Number of the opening, from 0 → reason why it fails."""
     faults: Mapping[int, Fault] = field(default_factory=dict)
     """Number of the job, from 0, over all places → its scripted end."""
+    close_faults: Mapping[int, CloseFault] = field(default_factory=dict)
+    """Number of the opening, from 0 → what goes wrong when its place is closed."""
+    close_error: Exception | None = None
+    """Error of :meth:`close`, every time; ``None``: none."""
     refusal: Probe | None = None
     """Answer of the probe; ``None``: it works."""
     accelerator: Accelerator = "none"
@@ -100,12 +109,14 @@ class FakeRunner:
             raise PlaceFailure(
                 self.open_failures[number], remedy="take the fault out of the script", log="fake log"
             )
-        return FakePlace(self, first)
+        return FakePlace(self, first, number)
 
     def close(self) -> None:
         """See :class:`tare.runners.context.Runner`."""
         self.log.append("close")
         self.prepared = False
+        if self.close_error is not None:
+            raise self.close_error
 
     def spend(self, seconds: float) -> int:
         """Let about that much time pass, by the script's noise; return the new time in ns."""
@@ -115,7 +126,8 @@ class FakeRunner:
 class FakePlace:
     """See :class:`tare.runners.model.Place`."""
 
-    def __init__(self, runner: FakeRunner, first: Job | None) -> None:
+    def __init__(self, runner: FakeRunner, first: Job | None, number: int) -> None:
+        self._number = number
         self.root, self.scratch = "/", "/scratch"
         self.host_address: str | None = None
         self.host_network = ""
@@ -172,7 +184,14 @@ class FakePlace:
         if not self._closed:
             self._closed = True
             self._runner.open_places -= 1
+            fault = self._runner.close_faults.get(self._number)
+            if fault == "stuck":
+                raise PlaceFailure("the place does not end", remedy="take the fault out of the script")
             self.timeline["gone"] = self._runner.spend(self._runner.launch_seconds / 10)
+            if fault == "untidy":
+                raise PlaceFailure("something of the place stays")
+            if fault == "crash":
+                raise RuntimeError("nobody foresaw this")
 
     def __enter__(self) -> Self:
         return self

@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 import statistics
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -106,8 +106,9 @@ def calibrate(request: Request, wanted: Wanted, runs: Path, progress: Progress, 
         design = known or _new_design(request, wanted, provisioned, keys, progress)
         request = replace(request, slowdowns=design.slowdowns)
         made = make_variants(bench.supplies, keys, _variants(design))
+        log = bench.supplies.context.undo_log
         for runner in made.values():
-            stack.callback(runner.close)
+            stack.enter_context(log.leaving(f"runner {runner.label}", closing(runner)))
         for runner in made.values():
             runner.probe()
             runner.prepare(provisioned.image, provisioned.limits)

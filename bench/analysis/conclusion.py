@@ -11,6 +11,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from tare.bench.campaign.run import Measured, record_undoing
 from tare.bench.errors import Exit
 from tare.reports.text.printable import printable
 from tare.results.storage.load import load_run
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from tare.bench.campaign.run import Measured
     from tare.bench.progress import Progress
     from tare.bench.request.request import Request
     from tare.results.record import Trial
@@ -39,14 +39,16 @@ class Finished:
     interrupted: bool = False
     unmeasured: tuple[str, ...] = ()
     """Runners asked for by name under which everything was skipped; empty with ``--skip-missing``."""
+    not_undone: tuple[str, ...] = ()
+    """See :attr:`tare.results.record.Manifest.not_undone`."""
 
     @property
     def exit_code(self) -> Exit:
-        """Return 130 if the run was interrupted, 4 if a trial failed or a runner is unmeasured, else 0."""
+        """Return 130 if the run was interrupted; 4 if a trial, a runner or clean-up failed; else 0."""
         if self.interrupted:
             return Exit.INTERRUPTED
         bad = any(trial.outcome not in {"ok", "skipped"} for trial in self.trials)
-        return Exit.SOME_FAILED if bad or self.unmeasured else Exit.OK
+        return Exit.SOME_FAILED if bad or self.unmeasured or self.not_undone else Exit.OK
 
     def as_json(self) -> dict[str, object]:
         """Return paths and the number of trials by outcome, in JSON's types."""
@@ -57,6 +59,7 @@ class Finished:
             "outcomes": dict(Counter(trial.outcome for trial in self.trials)),
             "interrupted": self.interrupted,
             "unmeasured": list(self.unmeasured),
+            "not_undone": list(self.not_undone),
         }
 
     def closing_lines(self) -> list[str]:
@@ -70,9 +73,12 @@ class Finished:
 
 def conclude(request: Request, measured: Measured, progress: Progress) -> Finished:
     """Compare the runners and write the report (step 6), unless the run was interrupted or no report is wanted."""
+    not_undone = record_undoing(measured)
     trials = tuple(load_run(measured.run_dir).trials())
     unmeasured = {} if request.skip_missing else _unmeasured(request.settings.run.runners or (), trials)
-    without = Finished(measured.run_dir, trials, None, "", measured.interrupted, tuple(unmeasured))
+    without = Finished(
+        measured.run_dir, trials, None, "", measured.interrupted, tuple(unmeasured), not_undone
+    )
     for runner, reason in unmeasured.items():
         progress.say(f"nothing was measured under {runner}: {reason} (--skip-missing takes that for success)")
     if measured.interrupted or not request.report or not any(trial.outcome == "ok" for trial in trials):

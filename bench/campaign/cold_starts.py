@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tare.bench.campaign.launch_metrics import launch_metrics
 from tare.bench.workloads.base import Site
 from tare.runners.collectors import usage_metrics
-from tare.runners.errors import TareError, as_failure
+from tare.runners.errors import PlaceFailure, TareError, as_failure
 
 if TYPE_CHECKING:
     from tare.bench.campaign.deadline import Deadline
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tare.bench.campaign.provision import Provisioned
     from tare.bench.campaign.recorder import Recorder
     from tare.bench.campaign.remaining import Remaining, Slot
+    from tare.bench.campaign.trial_builder import TrialBuilder
     from tare.bench.workloads.base import Workload
 
 
@@ -49,17 +50,21 @@ class ColdStarts:
         if why := self.openings.why_given_up(key):
             self.recorder.store_skipped(builder, why)
             return
+        log = self.provisioned.undo_log
         began = time.monotonic()
         try:
             # The job is made before the place is known: cold workloads take nothing from the place.
             site = Site(self.provisioned.image_of(key), "/", "/scratch", self.provisioned.limits.cpus)
             job = workload.job(site, self.remaining.plan.job_seconds)
-            with runner.open(first=job) as place:
+            opened = log.leaving(f"a place of {runner.label}", runner.open(first=job))
+            with opened as place:
                 result = place.run(job)
         except (TareError, OSError) as error:
-            failure = as_failure(error)
-            self.openings.failed(key, failure)
-            self.recorder.store_failed(builder, failure)
+            self._failed(builder, as_failure(error))
+            return
+        if "gone" not in place.timeline:
+            why = str(opened.failure or "nobody saw its end")
+            self._failed(builder, PlaceFailure(f"the place could not be taken down: {why}"))
             return
         self.openings.succeeded(key)
         builder.set_timeline(place.timeline, place.clock_error)
@@ -72,3 +77,7 @@ class ColdStarts:
         seconds = time.monotonic() - began
         self.recorder.store(builder)
         self.recorder.costs.add(f"open@{key}", seconds)
+
+    def _failed(self, builder: TrialBuilder, failure: PlaceFailure) -> None:
+        self.openings.failed(builder.case.runner, failure)
+        self.recorder.store_failed(builder, failure)

@@ -56,7 +56,9 @@ class OpenPlaces:
         began = time.monotonic()
         invocation = self.recorder.next_invocation()
         try:
-            place = self._stack.enter_context(self.provisioned.runner(key).open())
+            runner = self.provisioned.runner(key)
+            log = self.provisioned.undo_log
+            place = self._stack.enter_context(log.leaving(f"a place of {runner.label}", runner.open()))
         except (TareError, OSError) as error:
             failure = as_failure(error)
             self.openings.failed(key, failure)
@@ -72,4 +74,5 @@ class OpenPlaces:
 
     def close(self, key: str) -> None:
         """Close a place; the next :meth:`get` opens another, under another invocation."""
-        self._open.pop(key).place.close()
+        with self.provisioned.undo_log.noting(f"a place of {self.provisioned.runner(key).label}"):
+            self._open.pop(key).place.close()

@@ -65,9 +65,9 @@ def profile(
         progress.say(f"profiling python on {runner.label}")
         try:
             for output, suffix in FORMATS.items():
-                with runner.open() as place:
+                with provisioned.undo_log.leaving(f"a place of {runner.label}", runner.open()) as place:
                     _sample(place, provisioned, output, folder / f"{runner.label}{suffix}")
-        except TareError as error:
+        except (TareError, OSError) as error:
             refused[runner.label] = str(error)
             progress.say(f"no profile of {runner.label}: {error}")
     if not runners:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from tare.runners.images.external import ExternalImage
     from tare.runners.images.image import Image
     from tare.runners.model import Limits, Probe
+    from tare.runners.undoing import UndoLog
 
 
 _OWN_PYTHON = (
@@ -63,6 +64,11 @@ class Provisioned:
     """Program → (reason, remedy), for those that could not be had."""
     verified: Mapping[str, LimitsFound] = field(default_factory=dict)
     """Runner's label → limits as its jobs read them."""
+
+    @property
+    def undo_log(self) -> UndoLog:
+        """Give the run's log of what cannot be undone."""
+        return self.bench.supplies.context.undo_log
 
     def runner(self, key: str) -> Runner:
         """Return the runner of a case's key, which for the A/A control is the base's."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from tare.bench.campaign.loop import Campaign
@@ -12,7 +12,8 @@ from tare.bench.campaign.remaining import Remaining, done_slots
 from tare.bench.campaign.stopping import EVERY_BLOCK, Precision
 from tare.results.record import BASE, CONTROL_SUFFIX, CPU_TIME
 from tare.results.storage.load import load_run
-from tare.results.storage.store import RunWriter, resume
+from tare.results.storage.store import RunWriter, amend, resume
+from tare.runners.undoing import UndoLog
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +31,16 @@ class Measured:
 
     run_dir: Path
     interrupted: bool
-    """Ended by Ctrl-C or SIGTERM before the plan was done."""
+    """Ended before the plan was done: by Ctrl-C, by SIGTERM, or because the launcher was killed again."""
+    undo_log: UndoLog = field(default_factory=UndoLog)
+    """Failures of clean-up, those of taking the runners down included once that is done."""
+
+
+def record_undoing(measured: Measured) -> tuple[str, ...]:
+    """Write what could not be undone into the manifest of a run whose runners are taken down; return it."""
+    if measured.undo_log.failures:
+        amend(measured.run_dir, not_undone=tuple(measured.undo_log.failures))
+    return load_run(measured.run_dir).manifest.not_undone
 
 
 def measure(request: Request, provisioned: Provisioned, plan: Plan, progress: Progress) -> Measured:
@@ -58,7 +68,7 @@ def measure(request: Request, provisioned: Provisioned, plan: Plan, progress: Pr
         finally:
             writer.finish("interrupted" if interrupted else "complete")
             campaign.recorder.costs.remember(provisioned.bench.supplies.context.cache)
-        return Measured(writer.path, interrupted)
+        return Measured(writer.path, interrupted, provisioned.bench.supplies.context.undo_log)
 
 
 def _writer(request: Request, provisioned: Provisioned, plan: Plan) -> RunWriter:

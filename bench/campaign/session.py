@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from tare.runners.context import RunContext, Supplies
 from tare.runners.launcher.client import Launcher
 from tare.runners.provision.cache import default_cache
 from tare.runners.provision.tools import Provision
+from tare.runners.undoing import UndoLog
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,16 +29,19 @@ def opened(request: Request, progress: Progress) -> Iterator[Bench]:
     """Make the work folder, start the launcher, make and probe the runners; take all of it down at the end.
 
     First removes what killed runs left behind, and registers what it makes itself, so that the next start finds it
-    should this process be killed.
+    should this process be killed. What cannot be removed is noted in the context's log, and ends nothing.
     """
     cache = default_cache()
-    _remove_leftovers(cache, progress)
+    log = UndoLog(progress.say)
+    with log.noting("what a killed run left behind"):
+        _remove_leftovers(cache, progress)
     run_id = request.resume or new_run_id()
     workdir = Path(os.environ.get("TARE_WORKDIR", "/var/tmp")) / f"tare-{run_id}"  # noqa: S108 - disk-backed, unlike /tmp
     with ExitStack() as stack:
-        stack.enter_context(cleanup.register(cache, run_id, workdir))
-        launcher = stack.enter_context(Launcher.start(cache))
-        context = RunContext(run_id, workdir, cache, launcher, request.offline)
+        registered = cleanup.register(cache, run_id, workdir)
+        stack.enter_context(log.leaving("the run's traces on this host", registered))
+        launcher = stack.enter_context(log.leaving("the launcher", Launcher.start(cache)))
+        context = RunContext(run_id, workdir, cache, launcher, request.offline, log)
         provision = Provision(
             cache,
             offline=request.offline,
@@ -49,7 +53,7 @@ def opened(request: Request, progress: Progress) -> Iterator[Bench]:
             in_variants(request, supplies) if request.variants else probe(supplies, choose_runners(request))
         )
         for runner in bench.runners.values():
-            stack.callback(runner.close)
+            stack.enter_context(log.leaving(f"runner {runner.label}", closing(runner)))
         yield bench
 
 

@@ -42,9 +42,10 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Calibrate, store the rates and print them; exit 130 if interrupted."""
+    """Calibrate, store the rates and print them; exit 130 if interrupted, 4 if something could not be removed."""
     from tare.bench.analysis.calibration import BUDGET_SECONDS, SHARES, Wanted, calibrate  # noqa: PLC0415
     from tare.bench.analysis.known import calibration_folder  # noqa: PLC0415
+    from tare.bench.campaign.run import record_undoing  # noqa: PLC0415
     from tare.runners.host.facts import host_class, host_facts  # noqa: PLC0415
 
     arguments.trailing = ()
@@ -55,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
     load = [] if arguments.analyse else [os.getloadavg()[0]]
     if arguments.analyse:
         run_dir = _last(folder / "runs")
-        interrupted = False
+        interrupted = left = False
     else:
         wanted = Wanted(
             arguments.shares or SHARES,
@@ -64,14 +65,16 @@ def run(arguments: argparse.Namespace) -> int:
         )
         measured = calibrate(request, wanted, folder / "runs", Lines(), go_on=arguments.resume)
         run_dir, interrupted = measured.run_dir, measured.interrupted
+        left = bool(record_undoing(measured))
     if interrupted:
         return Exit.INTERRUPTED
-    return _conclude(arguments, run_dir, folder, host, [*load, os.getloadavg()[0]] if load else [])
+    _conclude(arguments, run_dir, folder, host, [*load, os.getloadavg()[0]] if load else [])
+    return Exit.SOME_FAILED if left else Exit.OK
 
 
 def _conclude(
     arguments: argparse.Namespace, run_dir: Path, folder: Path, host: str, load: list[float]
-) -> int:
+) -> None:
     # pandas must not be in memory while something is measured.
     from tare.bench.analysis import calibration_tables as tables  # noqa: PLC0415
     from tare.results.judgement import calibration  # noqa: PLC0415
@@ -102,7 +105,6 @@ def _conclude(
     else:
         print(tables.as_text(found))
     print(f"tare: stored in {path}", file=sys.stderr)
-    return Exit.OK
 
 
 def _last(runs: Path) -> Path:

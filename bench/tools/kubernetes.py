@@ -15,6 +15,7 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from tare.bench.errors import Exit
 from tare.runners import cleanup
 from tare.runners.containers.cri.availability import importable
 from tare.runners.containers.kubernetes.build import servers
@@ -22,6 +23,7 @@ from tare.runners.containers.kubernetes.cluster import SYSCTLS, Cluster
 from tare.runners.errors import TareError
 from tare.runners.provision.cache import default_cache
 from tare.runners.provision.tools import Provision
+from tare.runners.undoing import UndoLog
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -63,14 +65,21 @@ def host_state(run: str) -> Mapping[str, object]:
 
 
 def bring_up_and_measure(options: Sequence[str]) -> int:
-    """Test the runner and measure with it; return the first exit status that is not 0, or 1 if the host changed."""
+    """Test the runner and measure with it.
+
+    Returns:
+        The first exit status of the two that is not 0; else 1 if the host changed, 4 if the cluster could not be
+        removed, or 0.
+    """
     cache = default_cache()
     provision = Provision(cache, progress=lambda line: print(line, file=sys.stderr))  # noqa: T201
     entry = servers(provision)
     run = f"cluster-{uuid.uuid4().hex[:8]}"
     workdir = _WORK / f"tare-{run}"
     before = host_state(run)
-    with cleanup.register(cache, run, workdir), Cluster(run, workdir, provision, entry.path) as cluster:
+    log = UndoLog(provision.progress)
+    registered = log.leaving("the cluster's traces on this host", cleanup.register(cache, run, workdir))
+    with registered, log.leaving("the cluster", Cluster(run, workdir, provision, entry.path)) as cluster:
         provision.progress(f"Kubernetes {entry.facts['version']} is up: KUBECONFIG={cluster.kubeconfig}")
         tool = cluster.kubectl.tool
         environ = {
@@ -87,9 +96,10 @@ def bring_up_and_measure(options: Sequence[str]) -> int:
     changed = {what: (was, now) for what, now in host_state(run).items() if (was := before[what]) != now}
     for what, (was, now) in changed.items():
         print(f"the host's {what} changed: {was} → {now}", file=sys.stderr)  # noqa: T201
-    if not changed:
+    if not (changed or log.failures):
         provision.progress(f"the cluster is gone; unchanged on the host: {', '.join(before)}")
-    return next((code for code in (*codes, int(bool(changed))) if code), 0)
+    left = Exit.SOME_FAILED if log.failures else Exit.OK
+    return next((code for code in (*codes, int(bool(changed)), left) if code), 0)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

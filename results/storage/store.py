@@ -185,11 +185,23 @@ def resume(run_dir: Path | str) -> RunWriter:
         writer.next_number = 1 + max((trial.number for trial in run.trials()), default=-1)
         writer.notices = notices
         again = Resumption(at_trial=writer.next_number, notices=notices)
-        writer.update(status="running", resumed=(*run.manifest.resumed, again))
+        # What an earlier session left was tried again at this start.
+        writer.update(status="running", resumed=(*run.manifest.resumed, again), not_undone=())
     except BaseException:
         writer.close()
         raise
     return writer
+
+
+def amend(run_dir: Path, **changes: Any) -> None:
+    """Replace fields of the manifest of a run that nobody writes any more, atomically.
+
+    Raises:
+        ResultError: it cannot be read or written, or another process writes it.
+    """
+    run = load_run(run_dir)
+    with RunWriter(run.path, run.manifest, next_number=0) as writer:
+        writer.update(**changes)
 
 
 def _mend_last_line(path: Path) -> tuple[str, ...]:

@@ -94,7 +94,7 @@ class GuestPlace(ProcessPlace):
     _watch: Watch
 
     def __init__(self, plan: GuestPlan, first: Job | None) -> None:
-        super().__init__(plan.context.launcher)
+        super().__init__(plan.context.launcher, plan.context.undo_log)
         self.leave_seconds = plan.leave_seconds
         self.host_address, self.host_network = plan.host_address, plan.host_network
         self._plan, self._first = plan, _marked(first, plan) if first else None
@@ -112,7 +112,7 @@ class GuestPlace(ProcessPlace):
             self._undo.callback(discard, cgroup)
             self._spawned = self._launch(cgroup)
         except BaseException:
-            self._undo.close()
+            self._tidy_up()
             raise
         self.vantage = Vantage(
             self._spawned.pid,

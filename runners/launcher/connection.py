@@ -16,7 +16,7 @@ import time
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from tare.runners.launcher.processes import Gone, LauncherError, Spawned, SpawnError
+from tare.runners.launcher.processes import Gone, LauncherError, LauncherLostError, Spawned, SpawnError
 from tare.runners.launcher.protocol import (
     MAX_PACKET_BYTES,
     REPLY_BYTES,
@@ -231,5 +231,7 @@ def socket_pair() -> tuple[socket.socket, socket.socket]:
     return ours, theirs
 
 
-def _lost() -> LauncherError:
-    return LauncherError("tare's launcher is gone: something killed it; start the run again")
+def _lost() -> LauncherLostError:
+    return LauncherLostError(
+        "tare's launcher is gone: something killed it; look for the kernel's OOM killer in `dmesg`"
+    )

@@ -21,6 +21,10 @@ class LauncherError(TareError):
     """The launcher itself cannot be started, or is lost."""
 
 
+class LauncherLostError(LauncherError):
+    """The launcher was killed, and all that it had made with it."""
+
+
 class SpawnError(TareError):
     """A process could not be made as requested."""
 

@@ -77,7 +77,7 @@ class HostPlace(ProcessPlace):
     """See :class:`tare.runners.agent.session.AgentSession` for these two."""
 
     def __init__(self, plan: PlacePlan, first: Job | None) -> None:
-        super().__init__(plan.launcher)
+        super().__init__(plan.launcher, plan.context.undo_log)
         self.root = plan.root
         self.host_address, self.host_network = plan.host_address, plan.host_network
         self._run, self._limits = plan.context.run, plan.limits
@@ -93,7 +93,7 @@ class HostPlace(ProcessPlace):
             self._cgroup, cgroup_facts = self._make_cgroup()
             self._spawned = self._launch()
         except BaseException:
-            self._undo.close()
+            self._tidy_up()
             raise
         folders = dict(self._cgroup.folders) if self._cgroup else {}
         self.vantage = Vantage(self._spawned.pid, folders, self._spawned.pid)

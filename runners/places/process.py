@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Self
 
-from tare.runners.errors import PlaceFailure
-from tare.runners.launcher.processes import SpawnError
+from tare.runners.errors import PlaceFailure, TareError
+from tare.runners.launcher.processes import LauncherLostError, SpawnError
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tare.runners.launcher.client import Launcher
     from tare.runners.launcher.processes import Gone, Spawned
     from tare.runners.model import Usage
+    from tare.runners.undoing import UndoLog
 
 LEAVE_SECONDS = 3.0
 """Time for an agent to exit after it was told to; then it is killed."""
@@ -36,13 +37,13 @@ class ProcessPlace:
     _session: AgentSession
     _spawned: Spawned
 
-    def __init__(self, launcher: Launcher) -> None:
+    def __init__(self, launcher: Launcher, undo_log: UndoLog) -> None:
         self.timeline: dict[str, int] = {}
         self.clock_error = 0.0
         self.usage: Usage | None = None
         """Usage of the top process and of all that it waited for; ``None`` until the place is closed."""
         self.metrics: tuple[Metric, ...] = ()
-        self._launcher = launcher
+        self._launcher, self._undo_log = launcher, undo_log
         self._gone: Gone | None = None
         self._never_lived = False
         """True if the process ended before it ran its program."""
@@ -50,11 +51,11 @@ class ProcessPlace:
         self._undo = ExitStack()
 
     def close(self) -> None:
-        """See :class:`tare.runners.model.Place`."""
+        """See :class:`tare.runners.model.Place`. What cannot be undone once the top process has ended is noted."""
         if self._closed:
             return
         self._closed = True
-        with self._undo:
+        try:
             if not (self._ask_to_leave() and self._ended(self.leave_seconds)):
                 self._kill()
                 if not self._ended(KILLED_SECONDS):
@@ -66,6 +67,16 @@ class ProcessPlace:
             if self._gone:
                 self.timeline["gone"] = self._gone.gone_ns
                 self.usage = self._gone.usage
+        except LauncherLostError:
+            # What the launcher makes dies with it, so the process is gone; nobody knows since when.
+            pass
+        finally:
+            self._tidy_up()
+
+    def _tidy_up(self) -> None:
+        """Undo all that was made for the place. What cannot be undone is noted, and hides no other failure."""
+        with self._undo_log.noting(self.what):
+            self._undo.close()
 
     def __enter__(self) -> Self:
         return self
@@ -75,7 +86,7 @@ class ProcessPlace:
     ) -> None:
         try:
             self.close()
-        except PlaceFailure:
+        except (TareError, OSError):
             if error is None:
                 raise
 

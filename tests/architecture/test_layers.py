@@ -28,6 +28,7 @@ LAYERS = {
     ],
     "runners": [
         {"errors", "model", "settings"},
+        {"undoing"},
         {"native", "host"},
         {"provision"},
         {"images"},

@@ -10,6 +10,8 @@ from tare.bench.campaign.run import Measured
 from tare.bench.errors import Exit
 from tare.bench.request.request import Request
 from tare.bench.request.settings import RunSettings, Settings
+from tare.results.storage.load import load_run
+from tare.runners.undoing import UndoLog
 
 GOOD = trial(0, 1.0)
 SKIPPED = trial(1, outcome="skipped", reason="no daemon")
@@ -57,6 +59,18 @@ def test_no_report_is_written_of_a_run_that_has_nothing_to_report_or_wants_none(
     assert finished.closing_lines()[-1] == str(finished.run_dir)
 
 
+def test_a_failure_of_clean_up_costs_no_report_and_is_the_exit_code(tmp_path, written):
+    log = UndoLog()
+    log.note("the cgroup", OSError("busy"))
+    run_dir = write_run(tmp_path, (GOOD,), status="complete")
+    finished = conclude(Request(), Measured(run_dir, False, log), Telling())
+    assert written == [(run_dir, "en")]
+    assert finished.exit_code == Exit.SOME_FAILED
+    assert finished.as_json()["not_undone"] == ["the cgroup: busy"]
+    assert load_run(run_dir).manifest.not_undone == ("the cgroup: busy",)
+    assert load_run(run_dir).manifest.status == "complete"
+
+
 def test_an_interruption_is_the_exit_code_whatever_failed(tmp_path):
     assert finish(tmp_path, GOOD, FAILED, interrupted=True).exit_code == Exit.INTERRUPTED
 
@@ -70,6 +84,7 @@ def test_machines_are_told_where_things_are_and_how_trials_ended(tmp_path):
         "outcomes": {"ok": 1, "skipped": 1, "failed": 1},
         "interrupted": False,
         "unmeasured": [],
+        "not_undone": [],
     }
 
 

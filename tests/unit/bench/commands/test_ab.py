@@ -63,6 +63,19 @@ def test_exit_codes(tmp_path, monkeypatch, capsys, factor, failing, code):
         assert "exit 1" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("factor", "code"), [(1.1, 1), (1.0, 4)])
+def test_a_failure_of_clean_up_costs_no_verdict(tmp_path, monkeypatch, factor, code):
+    monkeypatch.chdir(tmp_path)
+
+    def execute(_request, _progress):
+        folder = versions(tmp_path / "runs", factor)
+        return Finished(folder, tuple(load_run(folder).trials()), None, "", not_undone=("a cgroup: busy",))
+
+    monkeypatch.setattr(pipeline, "execute", execute)
+    assert main(["ab", "--base", "./a", "--head", "./b", "--markdown", "out.md"]) == code
+    assert "## head against base" in (tmp_path / "out.md").read_text()
+
+
 @pytest.mark.parametrize("command", ["", "'open"])
 def test_commands_that_are_none_are_refused(command, capsys):
     assert main(["ab", "--base", command, "--head", "true"]) == 2
