@@ -82,6 +82,13 @@ On bare metal and in containers it is the CPU time of the job and its children; 
 whole VMM, counted from outside, beside the inside view :data:`CPU_TIME`. The metric's ``source`` names what was read,
 its ``error`` bounds what that reading may be wrong by."""
 
+INSTRUCTIONS_USER = "instructions.user"
+"""Name of the metric for the instructions that a job and its children executed in user mode, counted by the
+processor's PMU."""
+
+INSTRUCTIONS_CALLGRIND = "instructions.callgrind"
+"""Name of the metric for the same, counted by one run under callgrind. It sees no kernel, no hypervisor and no cache."""
+
 WAIT_TIME = "cpu.wait"
 """Name of the metric for the seconds in which a job was ready to run and waited for a CPU. It exists where one thread
 does the job's work, since the kernel keeps no account of threads that have ended."""

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from tare.results.record import Metric
 
 __all__ = [
+    "INSTRUCTIONS",
     "WATCHED",
+    "CountedEvent",
     "FirstThread",
     "HostCpu",
     "Job",
@@ -38,6 +40,22 @@ WATCHED = "watching from outside"
 
 
 @dataclass(frozen=True, slots=True)
+class CountedEvent:
+    """Event that the kernel can count for a job and its children; see perf_event_open(2)."""
+
+    type: int
+    """``PERF_TYPE_…``."""
+    config: int
+    """``PERF_COUNT_…``."""
+    in_kernel: bool = False
+    """Count in the kernel as well as in user mode."""
+
+
+INSTRUCTIONS = CountedEvent(0, 1)
+"""Instructions in user mode, counted by the processor (PERF_TYPE_HARDWARE, PERF_COUNT_HW_INSTRUCTIONS)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """One execution of a program in a place.
 
@@ -52,6 +70,8 @@ class Job:
     timeout_seconds: float = 60.0
     output_limit_bytes: int = 1 << 20
     """Bytes kept of each stream; the rest is read and counted, not stored."""
+    count: CountedEvent | None = None
+    """Event to count in the job and all its children, from its program's start on. ``None``: none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +164,10 @@ class JobResult:
     """CPU seconds of processes of the job that its own processes did not wait for, so that the agent reaped them."""
     first_thread: FirstThread | None = None
     """Account of the job's first thread. ``None`` for the null job, and where the place has no /proc to read it from."""
+    counted: int | None = None
+    """Count of :attr:`Job.count`. ``None``: not asked for, or not counted all the time; see :attr:`not_counted`."""
+    not_counted: str = ""
+    """Reason why the event asked for has no count; else empty."""
     host_cpu: HostCpu | None = None
     """CPU time as seen from outside. ``None`` where nothing outside tells it, and for the only job of a cold start."""
 

@@ -8,9 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from tare.bench.campaign.launch_metrics import contradiction
 from tare.bench.workloads.base import ParseError
-from tare.results.record import WAIT_TIME, Accelerator, Trial
+from tare.results.record import INSTRUCTIONS_USER, WAIT_TIME, Accelerator, Trial
 from tare.runners.agent.clock import ClockContradiction
-from tare.runners.collectors.usage import host_cpu_metrics, steal_metric, usage_metrics, wait_metrics
+from tare.runners.collectors.usage import (
+    host_cpu_metrics,
+    instruction_metrics,
+    steal_metric,
+    usage_metrics,
+    wait_metrics,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -119,6 +125,9 @@ class TrialBuilder:
             self.metrics += waits
             if why:
                 self.unavailable[WAIT_TIME] = why
+        self.metrics += instruction_metrics(result)
+        if result.not_counted:
+            self.unavailable[INSTRUCTIONS_USER] = result.not_counted
         if result.steal_seconds is not None and self.accelerator == "kvm":  # nobody counts it under TCG
             self.metrics += (steal_metric(result.steal_seconds),)
 

@@ -12,16 +12,15 @@ exit some 0.1 µs; the other two cost the guest nothing.
 
 from __future__ import annotations
 
-import ctypes
 import os
-import platform
 import struct
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from tare.runners.collectors.base import COUNT, CounterCollector, Kind
 from tare.runners.errors import TareError
+from tare.runners.host.pmu import TYPE_TRACEPOINT, open_event
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -50,10 +49,6 @@ COUNTERS: Mapping[str, tuple[str, Kind]] = {
 }
 """Metric without ``kvm.`` → KVM's counter. ``io``, ``mmio`` and ``signal`` are exits to the VMM; the kernel answers the
 others. Exits without a class of their own (CPUID, a page fault, a timer) are in the total only."""
-
-_PERF_TYPE_TRACEPOINT = 2
-_PERF_FLAG_FD_CLOEXEC = 8
-_SYS_PERF_EVENT_OPEN = {"x86_64": 298, "aarch64": 241}
 
 
 @dataclass(slots=True)
@@ -153,7 +148,7 @@ class ExitCollector(CounterCollector):
         try:
             threads = [int(task.name) for task in Path(f"/proc/{vantage.top_pid}/task").iterdir()]
             for thread in threads:
-                self.events.append(_perf_event(number, thread))
+                self.events.append(open_event(TYPE_TRACEPOINT, number, thread))
         except OSError as error:
             self._close_events()
             return f"perf_event_open: {error.strerror}; as root, or `sysctl -w kernel.perf_event_paranoid=-1`"
@@ -170,19 +165,3 @@ def _named_counters(counters: Mapping[str, float]) -> dict[str, float]:
         for metric, (counter, kind) in COUNTERS.items()
         if counter in counters
     }
-
-
-def _perf_event(tracepoint: int, thread: int) -> int:
-    """Open a counter of a tracepoint in one thread; ``struct perf_event_attr`` has its first version (64 bytes)."""
-    number = _SYS_PERF_EVENT_OPEN.get(platform.machine())
-    if number is None:
-        raise OSError(38, "no system call number for this architecture")
-    attributes = ctypes.create_string_buffer(
-        struct.pack("IIQQQQQII", _PERF_TYPE_TRACEPOINT, 64, tracepoint, 0, 0, 0, 0, 0, 0).ljust(64, b"\0")
-    )
-    libc: Any = ctypes.CDLL(None, use_errno=True)
-    fd: int = libc.syscall(number, attributes, thread, -1, -1, _PERF_FLAG_FD_CLOEXEC)
-    if fd < 0:
-        error = ctypes.get_errno()
-        raise OSError(error, os.strerror(error))
-    return fd

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tare.results.record import CPU_TIME, HOST_CPU_TIME, WAIT_TIME, WORKING_TIME, Metric
+from tare.results.record import CPU_TIME, HOST_CPU_TIME, INSTRUCTIONS_USER, WAIT_TIME, WORKING_TIME, Metric
 from tare.runners.agent.wire import GUEST_TICK_SECONDS
 
 if TYPE_CHECKING:
@@ -70,6 +70,15 @@ def wait_metrics(result: JobResult, *, guest: bool) -> tuple[tuple[Metric, ...],
         wait,
         Metric(name=WORKING_TIME, value=working, unit="s", direction="lower", clock=clock, source="agent"),
     ), ""
+
+
+def instruction_metrics(result: JobResult) -> tuple[Metric, ...]:
+    """Make the metric of a job's instructions in user mode, where the processor counted them."""
+    if result.counted is None:
+        return ()
+    return (
+        Metric(name=INSTRUCTIONS_USER, value=result.counted, unit="count", direction="lower", source="pmu"),
+    )
 
 
 def usage_metrics(usage: Usage, source: str = "agent") -> tuple[Metric, ...]:

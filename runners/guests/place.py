@@ -46,6 +46,9 @@ LIMITED_BY = {"memory_limit_by": "guest memory", "pids_limit_by": "none"}
 COPIES = "all places are copies of one guest: random numbers may repeat, and the time of day is that of the snapshot"
 """Limitation of restored guests, for the record."""
 
+NOT_COUNTED = "from outside, a guest's job cannot be told from its kernel"
+"""Reason why there is no ``instructions.user``."""
+
 _REMEDY = "see the log; try another kernel (TARE_GUEST_KERNEL) or accelerator (TARE_ACCEL)"
 
 
@@ -143,7 +146,8 @@ class GuestPlace(ProcessPlace):
         """See :class:`tare.runners.model.Place`."""
         try:
             if self._first is None:
-                return self._session.run(_marked(job, self._plan))
+                result = self._session.run(_marked(job, self._plan))
+                return replace(result, not_counted=NOT_COUNTED) if job.argv else result
             return self._run_first(self._first)
         except PlaceFailure as failure:
             self._lost = True

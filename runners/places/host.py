@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Any
 from tare.runners.agent.session import AgentSession, preload
 from tare.runners.collectors.host_cpu import HostCpuMeter, cpu_by_rusage
 from tare.runners.errors import PlaceFailure
+from tare.runners.host.pmu import SHARED, explain, open_event, read_count, why_not_always
 from tare.runners.host.trees import discard_tree
 from tare.runners.launcher.processes import LauncherError, SpawnError
 from tare.runners.launcher.steps.process import SetLimit
-from tare.runners.model import WATCHED, Vantage
+from tare.runners.model import INSTRUCTIONS, WATCHED, Vantage
 from tare.runners.places.limit_watch import LimitWatch
 from tare.runners.places.process import SOCKET_BYTES, ProcessPlace
 
@@ -210,13 +211,45 @@ class HostPlace(ProcessPlace):
 
     def _converse(self, job: Job) -> JobResult:
         if self._first is None:
-            return self._session.run(self._marked(job))
+            return self._counting(job)
         result = self._session.collect(self._first, self.hello_seconds)
         self._hello()
         self.timeline |= {"started": result.started_ns, "finished": result.finished_ns}
         if not self.same_clock:  # the agent had to stay until its clock was mapped
             self._session.exit()
         return result
+
+    def _counting(self, job: Job) -> JobResult:
+        """Run a job, and count the event that it asks for, or its instructions where that disturbs nothing.
+
+        The counter belongs to the agent's process and is opened from outside, so that a container's seccomp filter does
+        not matter, and what it costs is the same on bare metal and in containers.
+        """
+        marked = self._marked(job)
+        if not job.argv:
+            return self._session.run(marked)
+        if refused := why_not_always() if job.count is None else "":
+            return replace(self._session.run(marked), not_counted=refused)
+        event = job.count or INSTRUCTIONS
+        if not self.vantage.agent_pid:
+            unseen = "the place's processes are not visible from outside"
+            return replace(self._session.run(marked), not_counted=unseen)
+        try:
+            counter = open_event(
+                event.type,
+                event.config,
+                self.vantage.agent_pid,
+                user_only=not event.in_kernel,
+                of_children=True,
+            )
+        except OSError as error:
+            return replace(self._session.run(marked), not_counted=explain(error.errno or 0))
+        try:
+            result = self._session.run(marked)
+            value = read_count(counter)
+        finally:
+            os.close(counter)
+        return replace(result, counted=value, not_counted="" if value is not None else SHARED)
 
     def _explained(
         self, failure: PlaceFailure, events: Mapping[str, int], spawned: Spawned | None = None
