@@ -5,6 +5,8 @@ Where nox is installed already, ``nox -s SESSION`` is the same.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import os
 import shutil
@@ -15,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 HERE = Path(__file__).resolve().parent
 CONSTRAINTS = HERE / "constraints.txt"
@@ -66,14 +68,28 @@ nox.options.error_on_external_run = True
 
 
 def install(session: nox.Session, *groups: str) -> None:
-    """Install the project as it is locked, unless that has been done for these very files."""
+    """Install the project as it is locked, unless that has been done for these very files.
+
+    For tests and checks nothing is compiled beforehand. Python keeps what it compiles on import, and most modules of pandas,
+    scipy and matplotlib are never imported: compiling them all is half of the time that an installation takes.
+    """
     files = (HERE / "pyproject.toml", CONSTRAINTS)
     wanted = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
     stamp = Path(session.virtualenv.location) / "tare-installed"
     if stamp.exists() and stamp.read_text() == wanted:
         return
-    session.install("--quiet", "-c", str(CONSTRAINTS), "-e", ".", *_requirements(groups))
+    options = ["--quiet", "-c", str(CONSTRAINTS), *(["--no-compile"] if groups else [])]
+    with building(session):
+        session.install(*options, "-e", ".", *_requirements(groups))
     stamp.write_text(wanted)
+
+
+@contextlib.contextmanager
+def building(session: nox.Session) -> Iterator[None]:
+    """Build this tree in one session at a time: setuptools leaves lists of its files in it, and reads them again."""
+    with Path(session.virtualenv.location).with_name("building").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _requirements(groups: tuple[str, ...]) -> list[str]:
@@ -93,6 +109,8 @@ def named(words: Sequence[str], paths: Sequence[str]) -> list[str]:
 PROJECT = nox.project.load_toml("pyproject.toml")
 
 UNIT = ("tests/unit", "tests/architecture")
+LIVE = ("tests/integration", "tests/end_to_end")
+"""They run one after the other: places and guests take the host's CPUs for themselves."""
 PARALLEL = ("-n", "logical", "--dist", "worksteal")
 
 
@@ -138,8 +156,14 @@ def tests(session: nox.Session) -> None:
         test(session, *session.posargs)
         return
     test(session, *PARALLEL, *UNIT)
-    # One after the other: they launch places and guests, which take the host's CPUs for themselves.
-    test(session, "tests/integration", "tests/end_to_end")
+    test(session, *LIVE)
+
+
+@nox.session
+def integration(session: nox.Session) -> None:
+    """Run the second half of ``tests``: what launches real places and guests."""
+    install(session, "tests")
+    test(session, *named(session.posargs, LIVE))
 
 
 @nox.session
@@ -160,10 +184,11 @@ def engines(session: nox.Session) -> None:
 def made_wheel(session: nox.Session) -> str:
     """Make the wheel of this tree and give its path."""
     folder = Path(session.create_tmp(), "wheel")
-    # What setuptools left there of an older tree would be in the wheel as well.
-    for old in (folder, HERE / "build"):
-        shutil.rmtree(old, ignore_errors=True)
-    session.run("python", "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), ".")
+    with building(session):
+        # What setuptools left there of an older tree would be in the wheel as well.
+        for old in (folder, HERE / "build"):
+            shutil.rmtree(old, ignore_errors=True)
+        session.run("python", "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), ".")
     (wheel,) = folder.glob("tarebench-*.whl")
     return str(wheel)
 
