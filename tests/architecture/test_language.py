@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections import defaultdict
 
-from support.imports import modules, tree
+from support.imports import modules, statements, tree
 
 RIDDLES = {"Of", "By", "For", "What", "How", "Whether", "On", "In", "As", "Where", "Those", "That", "Which"}
 """First words that make a reader guess the verb."""
@@ -54,7 +54,7 @@ def test_docstrings_say_something():
 def test_one_word_names_one_class():
     homes = defaultdict(list)
     for module in modules():
-        for node in ast.walk(tree(module)):
+        for node in statements(tree(module)):
             if isinstance(node, ast.ClassDef) and node.name in ONE_CLASS_EACH:
                 homes[node.name].append(module)
     assert {name: where for name, where in homes.items() if len(where) > 1} == {}

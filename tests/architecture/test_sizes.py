@@ -22,7 +22,7 @@ def functions(module):
                 yield from visit(child, f"{prefix}.{child.name}")
             elif isinstance(child, ast.ClassDef):
                 yield from visit(child, f"{prefix}.{child.name}")
-            else:
+            elif not isinstance(child, ast.expr):
                 yield from visit(child, prefix)
 
     return visit(tree(module), module)

@@ -174,7 +174,7 @@ def wait_for_trials(folder, count, process):
     ("words", "code", "text"),
     [
         (["run", "--runners", "bear"], 2, "did you mean bare"),
-        (["run", "-k", "nothing-like-this"], 2, "matches no workload"),
+        (["run", "-k", "nothing-like-this"], 2, "no workload or family has"),
         (["run", "--resume", "20200101-000000-xxxx"], 2, "20200101"),
         (["report", "nowhere"], 2, "nowhere"),
         (["plan", "--memory", "lots"], 2, "--memory"),

@@ -54,6 +54,14 @@ def tree(module: str) -> ast.Module:
     return ast.parse(modules()[module].read_text("utf-8"))
 
 
+def statements(node: ast.AST) -> Iterator[ast.AST]:
+    """Walk the statements below a node, without the many more expressions in them."""
+    for child in ast.iter_child_nodes(node):
+        if not isinstance(child, ast.expr):
+            yield child
+            yield from statements(child)
+
+
 def resolve(name: str) -> str | None:
     """Name the project's module that ``tare.X`` is; ``None`` if it is none."""
     bare = name.removeprefix("tare.")
@@ -76,7 +84,9 @@ def named_in(node: ast.AST, *, at_import: bool = True) -> Iterator[Named]:
 
 
 def _is_type_checking(node: ast.AST) -> TypeGuard[ast.If]:
-    return isinstance(node, ast.If) and ast.unparse(node.test) in {"TYPE_CHECKING", "typing.TYPE_CHECKING"}
+    if not isinstance(node, ast.If) or not isinstance(node.test, ast.Name | ast.Attribute):
+        return False
+    return ast.unparse(node.test) in {"TYPE_CHECKING", "typing.TYPE_CHECKING"}
 
 
 @cache
