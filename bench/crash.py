@@ -13,7 +13,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tare.runners.errors import TareError
 from tare.runners.provision.cache import default_cache
 
 if TYPE_CHECKING:
@@ -39,23 +38,24 @@ def keep(error: BaseException, words: Sequence[str]) -> Path | None:
         )
     )
     name = f"tare-crash-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.txt"
-    for folder in _folders():
-        try:
+    for find in (_in_cache, _in_temporary):
+        # The last handler has none behind it: whatever goes wrong here must not hide what went wrong before.
+        with suppress(Exception):
+            folder = find()
             folder.mkdir(parents=True, exist_ok=True)
             file = folder / name
             with file.open("x", encoding="utf-8", errors="backslashreplace") as opened:
                 opened.write(report)
-        except OSError:
-            continue
-        return file
+            return file
     return None
 
 
-def _folders() -> list[Path]:
-    folders = [Path(tempfile.gettempdir())]
-    with suppress(TareError):
-        folders.insert(0, default_cache() / "crashes")
-    return folders
+def _in_cache() -> Path:
+    return default_cache() / "crashes"
+
+
+def _in_temporary() -> Path:
+    return Path(tempfile.gettempdir())
 
 
 def _version() -> str:

@@ -67,6 +67,7 @@ def build(source: Path, cache: Path, *, progress: Callable[[str], None] | None =
     if arch not in MACHINES:
         raise TareError(f"tare's agent is written for {' and '.join(MACHINES)}, and this machine is {arch}.")
     folder = cache / "native"
+    _check_folder(folder)
     complaints = []
     for compiler in _compilers(arch):
         program = folder / f"{source.stem}-{_key(source, compiler, arch)[:16]}"
@@ -83,6 +84,26 @@ def build(source: Path, cache: Path, *, progress: Callable[[str], None] | None =
         f"Cannot compile {source.name} ({tried}). "
         "Install a compiler: `apt-get install gcc linux-libc-dev`, or `pip install 'tarebench[zig]'`."
     )
+
+
+def _check_folder(folder: Path) -> None:
+    """Make the folder of the compiled programs.
+
+    Raises:
+        TareError: it cannot be made, or programs in it cannot be started.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        noexec = os.statvfs(folder).f_flag & os.ST_NOEXEC
+    except OSError as error:
+        raise TareError(
+            f"Cannot make {folder}: {error.strerror}. Set TARE_CACHE to another folder."
+        ) from error
+    if noexec:
+        raise TareError(
+            f"{folder} is on a file system from which no program can be started (mounted noexec). "
+            "Set TARE_CACHE to a folder on another one."
+        )
 
 
 def _compilers(arch: str) -> Iterator[_Compiler]:

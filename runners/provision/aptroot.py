@@ -6,10 +6,13 @@ library included. So fetched programs are run by their own loader and never load
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import re
 import shutil
 import subprocess
+import tempfile
 import time
 import urllib.parse
 from dataclasses import dataclass
@@ -28,6 +31,11 @@ if TYPE_CHECKING:
 
 INDEX_SECONDS = 6 * 3600
 """Age at which package indexes are fetched again."""
+
+_LEAST_ROOM_BYTES = 1 << 20
+"""Room on the cache's disk below which apt-get is taken to be stuck."""
+
+_WATCH_SECONDS = 0.2
 
 NEVER_RUN = re.compile(
     r"(perl|libperl|python3|libpython3|debconf|dpkg|passwd|adduser|tar|coreutils|mount|init-system-helpers|"
@@ -243,7 +251,7 @@ class _Apt:
         if stamp.exists() and 0 <= time.time() - stamp.stat().st_mtime < INDEX_SECONDS:
             return
         self.say("fetching the package indexes")
-        done = self.run("update")
+        done = self._update()
         if not any((self.state / "lists").glob("*_Packages*")):
             raise Missing(
                 f"apt-get update brought no package index: {_complaint(done)}",
@@ -252,6 +260,32 @@ class _Apt:
         # Some index is there; resolve() will tell whether it suffices.
         if done.returncode == 0 and "Failed to fetch" not in done.stderr:
             stamp.touch()
+
+    def _update(self) -> subprocess.CompletedProcess[str]:
+        """Fetch the indexes. On a full disk apt-get neither goes on nor ends, so the room is watched.
+
+        Raises:
+            OSError: there is no room left.
+        """
+        command = ["apt-get", "update"]
+        with (
+            tempfile.TemporaryFile() as said,
+            subprocess.Popen(
+                command, env=self.environ, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said
+            ) as process,
+        ):
+            try:
+                while process.poll() is None:
+                    _check_room(self.state)
+                    with contextlib.suppress(subprocess.TimeoutExpired):
+                        process.wait(_WATCH_SECONDS)
+            except BaseException:
+                process.kill()
+                raise
+            said.seek(0)
+            return subprocess.CompletedProcess(
+                command, process.returncode, "", said.read().decode(errors="replace")
+            )
 
     def choose(self, names: tuple[str, ...]) -> tuple[str, ...]:
         """Choose from each ``a|b`` the first package that the indexes have."""
@@ -292,6 +326,11 @@ class _Apt:
                 f"The packages could not be fetched: {_complaint(done)}",
                 "Run again when the package mirror answers.",
             )
+
+
+def _check_room(folder: Path) -> None:
+    if shutil.disk_usage(folder).free < _LEAST_ROOM_BYTES:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def parse_uris(text: str) -> list[_Download]:

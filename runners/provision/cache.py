@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tare.runners.errors import TareError
+from tare.runners.host.home import home_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -54,22 +55,32 @@ def default_cache() -> Path:
     Raises:
         TareError: it cannot be made, or is not writable.
     """
-    chosen = os.environ.get("TARE_CACHE")
-    base = os.environ.get("XDG_CACHE_HOME")
-    # The XDG specification says to ignore relative paths.
-    fallback = Path(base, "tare") if base and base.startswith("/") else Path("~/.cache/tare").expanduser()
-    folder = Path(chosen) if chosen else fallback
+    folder = _chosen_folder()
     try:
         folder = folder.absolute()
         folder.mkdir(parents=True, exist_ok=True)
         writable = os.access(folder, os.W_OK | os.X_OK)
-    except (OSError, RuntimeError) as error:
+    except OSError as error:
         raise TareError(
             f"The cache folder {folder} cannot be made: {error}. Set TARE_CACHE to one that can."
         ) from error
     if not writable:
         raise TareError(f"The cache folder {folder} is not writable. Set TARE_CACHE to one that is.")
     return folder
+
+
+def _chosen_folder() -> Path:
+    if chosen := os.environ.get("TARE_CACHE"):
+        return Path(chosen)
+    # The XDG specification says to ignore relative paths.
+    if (base := os.environ.get("XDG_CACHE_HOME", "")).startswith("/"):
+        return Path(base, "tare")
+    if home := home_folder():
+        return home / ".cache" / "tare"
+    raise TareError(
+        f"There is no folder for the cache: HOME is not set, and user {os.getuid()} has no entry in passwd. "
+        "Set TARE_CACHE to a folder that this user can write."
+    )
 
 
 @dataclass(slots=True)

@@ -174,13 +174,13 @@ def guest_kernel(
     if given in {"cloud", "generic"}:
         return _fetched(store, zstd, given, offline=offline)
     if given and given != "host":
-        path = Path(given).expanduser()
+        path = Path(given)
         if not path.is_file():
             raise Missing(
                 f"The guest kernel {path} is not a file.",
                 "Give TARE_GUEST_KERNEL the path of a vmlinux or bzImage.",
             )
-        folder = Path(modules).expanduser() if modules else None
+        folder = Path(modules) if modules else None
         if folder and not folder.is_dir():
             raise Missing(
                 f"The folder of guest modules {folder} is not there.", "Give one like /lib/modules/RELEASE."

@@ -30,6 +30,7 @@ from tare.runners.containers.kubernetes.clearing import namespace_of, remove_nam
 from tare.runners.containers.kubernetes.kubectl import PROBE_SECONDS, REMEDY, ClusterError, Kubectl
 from tare.runners.containers.kubernetes.watch import PodWatch
 from tare.runners.errors import PlaceFailure, TareError
+from tare.runners.host.home import home_folder
 from tare.runners.host.owners import note_engine
 from tare.runners.host.processes import boot_id
 from tare.runners.images.oci import of_image
@@ -95,7 +96,7 @@ class Kubernetes:
 
     def probe(self) -> Probe:
         """See :class:`tare.runners.context.Runner`."""
-        if not (os.environ.get("KUBECONFIG") or Path("~/.kube/config").expanduser().exists()):
+        if not (os.environ.get("KUBECONFIG") or _has_kubeconfig()):
             return Probe(ok=False, reason="there is no kubeconfig", remedy=REMEDY)
         tool = self._provision.here("kubectl")
         if tool is None:
@@ -311,6 +312,11 @@ def _remove_image(ctr: Tool, socket: str, tag: str) -> None:
         subprocess.run(
             command, env=dict(ctr.environ), capture_output=True, check=False, timeout=REMOVE_SECONDS
         )
+
+
+def _has_kubeconfig() -> bool:
+    home = home_folder()
+    return home is not None and (home / ".kube" / "config").exists()
 
 
 def _engine(node: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
 import subprocess
@@ -180,4 +181,19 @@ def test_a_compiler_that_fails_is_followed_by_the_next(source, tmp_path, monkeyp
 def test_an_unknown_architecture_is_told(source, tmp_path, monkeypatch):
     monkeypatch.setattr(platform, "machine", lambda: "vax")
     with pytest.raises(TareError, match="this machine is vax"):
+        build(source, tmp_path)
+
+
+def test_a_folder_that_starts_no_programs_is_told_before_compilers_are_blamed(source, tmp_path, monkeypatch):
+    status = os.statvfs(tmp_path)
+    fields = [*status]
+    fields[8] |= os.ST_NOEXEC
+    monkeypatch.setattr(os, "statvfs", lambda _path: os.statvfs_result(fields))
+    with pytest.raises(TareError, match=r"noexec.*Set TARE_CACHE"):
+        build(source, tmp_path)
+
+
+def test_a_folder_that_cannot_be_made_is_told(source, tmp_path):
+    (tmp_path / "native").touch()
+    with pytest.raises(TareError, match="Set TARE_CACHE"):
         build(source, tmp_path)

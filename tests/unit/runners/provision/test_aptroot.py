@@ -3,8 +3,10 @@
 import hashlib
 import json
 import os
+import shutil
 import stat
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -19,6 +21,7 @@ echo "apt-get $*" >>"$FAKE/log"
 state=$(sed -n 's/^Dir::State "\(.*\)";$/\1/p' "$APT_CONFIG")
 case "$*" in
 update*)
+    [ -e "$FAKE/stuck" ] && exec sleep 60
     [ -e "$FAKE/offline" ] && { echo "W: Failed to fetch http://mirror/x  Could not resolve 'mirror'" >&2; exit 0; }
     : >"$state/lists/mirror_Packages" ;;
 *--print-uris*absent*) echo "E: Unable to locate package absent" >&2; exit 100 ;;
@@ -159,7 +162,7 @@ def test_disk_full_while_fetching(fake, cache):
 
 
 def test_too_little_room_is_told_before_fetching(fake, cache, monkeypatch):
-    monkeypatch.setattr("shutil.disk_usage", lambda _path: type("Usage", (), {"free": 100})())
+    monkeypatch.setattr("shutil.disk_usage", lambda _path: type("Usage", (), {"free": 2 << 20})())
     with pytest.raises(TareError, match="MiB free"):
         fetch(Packages(("tool",)), cache)
     assert not any("download" in line for line in log(fake))
@@ -196,3 +199,10 @@ def test_uris():
         "all",
         17,
     )
+
+
+def test_an_update_that_waits_for_room_is_ended(fake, cache, monkeypatch):
+    (fake / "stuck").touch()
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: SimpleNamespace(free=0))
+    with pytest.raises(TareError, match="no room left"):
+        fetch(Packages(("tool",)), cache)

@@ -329,3 +329,14 @@ def test_an_impossible_cache_folder_is_told(tmp_path, monkeypatch):
     monkeypatch.setenv("TARE_CACHE", str(tmp_path / "file/below"))
     with pytest.raises(TareError, match="Set TARE_CACHE"):
         default_cache()
+
+
+def test_a_user_without_home_is_told_which_variable_to_set(monkeypatch):
+    for name in ("TARE_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(module, "home_folder", lambda: None)
+    with pytest.raises(TareError, match=r"no entry in passwd.*Set TARE_CACHE"):
+        default_cache()
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
+    with pytest.raises(TareError, match="Set TARE_CACHE"):
+        default_cache()
