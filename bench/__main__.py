@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from tare.bench.commands.shared.parser import Parser, refuse_rest
 from tare.bench.console import guarded
 from tare.bench.errors import Exit
-from tare.results.errors import ResultError
+from tare.results.errors import NotWritten, ResultError
 from tare.runners.errors import TareError, UsageError
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def _run(words: list[str]) -> int:
     except SystemExit as end:  # argparse has said what it had to
         return int(end.code or 0)
     except (UsageError, ResultError) as error:
-        return _fail(error, Exit.USAGE)
+        return _fail(error, Exit.ENVIRONMENT if isinstance(error, NotWritten) else Exit.USAGE)
     except TareError as error:
         return _fail(error, Exit.ENVIRONMENT)
     except KeyboardInterrupt as error:

@@ -14,6 +14,7 @@ from tare.reports.model import ReportPaths
 from tare.reports.render import markdown
 from tare.reports.summaries.run import Summary, plain_names
 from tare.reports.text.words import words
+from tare.results.escapes import readable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,7 +90,7 @@ def _draw(
 def _link(name: str, path: Path, out_dir: Path, catalogue: Words) -> Link:
     key = f"data.file.{name}"
     relative = os.path.relpath(path.absolute(), out_dir.absolute())
-    return Link(catalogue(key) if catalogue.has(key) else name, quote(Path(relative).as_posix()))
+    return Link(catalogue(key) if catalogue.has(key) else readable(name), quote(os.fsencode(relative)))
 
 
 def _write(path: Path, content: bytes) -> None:

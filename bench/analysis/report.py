@@ -11,6 +11,7 @@ from tare.bench.planning.plan import BASE_VARIANT
 from tare.reports.build import build_report
 from tare.reports.model import ReportInput
 from tare.reports.render import terminal
+from tare.results.errors import NotWritten
 from tare.results.judgement.rungs import rung_costs
 from tare.results.judgement.within_run import compare_within
 from tare.results.record import BASE
@@ -64,9 +65,20 @@ def _base(mode: str, trials: tuple[Trial, ...]) -> str:
 def report_run(
     run_dir: Path, reports_dir: Path, *, language: Language = "en", stream: TextIO | None = None
 ) -> WrittenReport:
-    """Write ``<reports_dir>/<run-id>/``, and make a summary for ``stream``; plain lines without one."""
+    """Write ``<reports_dir>/<run-id>/``, and make a summary for ``stream``; plain lines without one.
+
+    Raises:
+        NotWritten: the folder is full or not writable; the run itself is untouched.
+    """
     given = report_input(run_dir)
-    paths = build_report(given, reports_dir / given.manifest.run, language=language)
+    folder = reports_dir / given.manifest.run
+    try:
+        paths = build_report(given, folder, language=language)
+    except OSError as error:
+        raise NotWritten(
+            f"cannot write the report {folder}: {error.strerror or error}. The results are whole in {run_dir}; "
+            f"`tare report {given.manifest.run} --reports-dir DIR` writes the report elsewhere."
+        ) from error
     return WrittenReport(paths.index, terminal.render(given, stream=stream))
 
 

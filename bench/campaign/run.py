@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from tare.bench.campaign.manifest import make_manifest
 from tare.bench.campaign.recorder import Recorder
 from tare.bench.campaign.remaining import Remaining, done_slots
 from tare.bench.campaign.stopping import EVERY_BLOCK, Precision
+from tare.results.errors import NotWritten
 from tare.results.record import BASE, CONTROL_SUFFIX, CPU_TIME
 from tare.results.storage.load import load_run
 from tare.results.storage.store import RunWriter, amend, resume
@@ -53,21 +55,26 @@ def measure(request: Request, provisioned: Provisioned, plan: Plan, progress: Pr
         campaign = _campaign(plan, provisioned, writer, precision, progress)
         if request.resume:
             campaign = _take_up(campaign, writer)
-        interrupted = True
+        interrupted = False
         try:
             campaign.run()
-            interrupted = False
             if precision:
                 writer.update(precise_after_blocks=precision.reached())
         except KeyboardInterrupt:
+            interrupted = True
             progress.end()
             progress.say(
                 "interrupted; all that was measured is kept. Go on with: "
                 + request.resuming.format(run=writer.manifest.run)
             )
+        except BaseException:
+            # What ended the measuring is to be told, even if the manifest cannot be written either.
+            with suppress(NotWritten):
+                writer.finish("interrupted")
+            raise
         finally:
-            writer.finish("interrupted" if interrupted else "complete")
             campaign.recorder.costs.remember(provisioned.bench.supplies.context.cache)
+        writer.finish("interrupted" if interrupted else "complete")
         return Measured(writer.path, interrupted, provisioned.bench.supplies.context.undo_log)
 
 

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 
     Match = Callable[[Iterable[str]], bool]
 
+DEEPEST = 50
+"""Parentheses that may lie in each other."""
+
+_SHOWN_CHARACTERS = 200
+
 _TOKEN = re.compile(r"\s*(?:(\()|(\))|([\w:+.-]+))")
 
 
@@ -36,7 +41,7 @@ def compile_keyword(expression: str, known: Iterable[str] = ()) -> Match:
     parser = _Parser(expression, tokens, frozenset(name.lower() for name in known))
     match = parser.either()
     if parser.tokens:
-        raise UsageError(f"-k {expression!r}: unexpected {parser.tokens[0]!r}")
+        raise _fault(expression, f"unexpected {_shown(parser.tokens[-1])}")
     return match
 
 
@@ -46,48 +51,62 @@ def _tokens(expression: str) -> list[str]:
     while position < len(text):
         found = _TOKEN.match(text, position)
         if not found:
-            raise UsageError(
-                f"-k {expression!r}: cannot read {text[position:]!r}; use names, and, or, not, ( )"
-            )
+            raise _fault(expression, f"cannot read {_shown(text[position:])}; use names, and, or, not, ( )")
         tokens.append(found[found.lastindex or 0])
         position = found.end()
     return tokens
 
 
 class _Parser:
-    """Recursive-descent parser: ``either`` := both (or both)*; ``both`` := one (and one)*."""
+    """Recursive-descent parser: ``either`` := both (or both)*; ``both`` := one (and one)*; ``one`` := not* plain."""
 
     def __init__(self, expression: str, tokens: list[str], known: frozenset[str]) -> None:
-        self.expression, self.tokens, self.known = expression, tokens, known
+        self.expression, self.known = expression, known
+        self.tokens = tokens[::-1]
+        """What is still to be read, the next token last."""
+        self.depth = 0
 
     def either(self) -> Match:
-        left = self.both()
-        while self.tokens and self.tokens[0] == "or":
-            self.tokens.pop(0)
-            left = _or(left, self.both())
-        return left
+        found = [self.both()]
+        while self.take("or"):
+            found.append(self.both())
+        return lambda names: any(match(names) for match in found)
 
     def both(self) -> Match:
-        left = self.one()
-        while self.tokens and self.tokens[0] == "and":
-            self.tokens.pop(0)
-            left = _and(left, self.one())
-        return left
+        found = [self.one()]
+        while self.take("and"):
+            found.append(self.one())
+        return lambda names: all(match(names) for match in found)
 
     def one(self) -> Match:
+        wanted = True
+        while self.take("not"):
+            wanted = not wanted
+        match = self.plain()
+        return match if wanted else lambda names: not match(names)
+
+    def take(self, token: str) -> bool:
+        """Go past the next token if it is this one."""
+        if self.tokens and self.tokens[-1] == token:
+            self.tokens.pop()
+            return True
+        return False
+
+    def plain(self) -> Match:
         if not self.tokens:
-            raise UsageError(f"-k {self.expression!r}: a name is missing at the end")
-        token = self.tokens.pop(0)
-        if token == "not":  # noqa: S105 - a word of the little language, not a password
-            inner = self.one()
-            return lambda names: not inner(names)
-        if token == "(":  # noqa: S105
+            raise _fault(self.expression, "a name is missing at the end")
+        if self.take("("):
+            self.depth += 1
+            if self.depth > DEEPEST:
+                raise _fault(self.expression, f"more than {DEEPEST} parentheses in each other")
             inner = self.either()
-            if not self.tokens or self.tokens.pop(0) != ")":
-                raise UsageError(f"-k {self.expression!r}: a parenthesis is not closed")
+            if not self.take(")"):
+                raise _fault(self.expression, "a parenthesis is not closed")
+            self.depth -= 1
             return inner
+        token = self.tokens.pop()
         if token in {")", "and", "or"}:
-            raise UsageError(f"-k {self.expression!r}: unexpected {token!r}")
+            raise _fault(self.expression, f"unexpected {_shown(token)}")
         return self.word(token)
 
     def word(self, token: str) -> Match:
@@ -96,16 +115,18 @@ class _Parser:
             return lambda names: any(wanted == name.lower() for name in names)
         if self.known and not any(wanted in name for name in self.known):
             hint = did_you_mean(wanted, sorted(self.known))
-            raise UsageError(
-                f"-k {self.expression!r}: no workload or family has {token!r} in its name{hint} "
-                f"There are {', '.join(sorted(self.known))}."
+            raise _fault(
+                self.expression,
+                f"no workload or family has {_shown(token)} in its name{hint} "
+                f"There are {', '.join(sorted(self.known))}.",
             )
         return lambda names: any(wanted in name.lower() for name in names)
 
 
-def _or(left: Match, right: Match) -> Match:
-    return lambda names: left(names) or right(names)
+def _fault(expression: str, what: str) -> UsageError:
+    return UsageError(f"-k {_shown(expression)}: {what}")
 
 
-def _and(left: Match, right: Match) -> Match:
-    return lambda names: left(names) and right(names)
+def _shown(text: str) -> str:
+    quoted = repr(text[: _SHOWN_CHARACTERS + 1])
+    return quoted if len(text) <= _SHOWN_CHARACTERS else f"{quoted}…"

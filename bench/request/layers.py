@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tare.bench.request.declarations import SETTINGS, by_key, change, defaults, near_key, read
 from tare.bench.request.settings import CONFIG_FILE
 from tare.results.nearest import nearest
+from tare.results.toml_files import read_toml
 from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:
@@ -118,13 +118,15 @@ def _check_variables(environ: Mapping[str, str]) -> None:
 def _config(path: Path | None) -> dict[str, Any]:
     chosen = path or Path(CONFIG_FILE)
     try:
-        document = tomllib.loads(chosen.read_text(encoding="utf-8"))
+        document = read_toml(chosen)
     except FileNotFoundError:
         if path is None:
             return {}
         raise UsageError(f"--config {path}: there is no such file") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"{chosen}: cannot be read: {error}") from error
+    except OSError as error:
+        raise UsageError(f"{chosen} cannot be read: {error.strerror}.") from error
+    except ValueError as error:
+        raise UsageError(f"{chosen} cannot be used: {error}.") from error
     flat: dict[str, Any] = {}
     for table, content in document.items():
         if not isinstance(content, dict):

@@ -11,6 +11,7 @@ import msgspec
 
 from tare.bench.request.declarations import SETTINGS, Setting, by_key, change, defaults
 from tare.bench.request.request import CommandVersion, Request, SettingsVariant, Slowdowns
+from tare.results.escapes import in_all_texts, original, reversible
 from tare.results.plan import RequestRecord, SlowdownsRecord, planned
 from tare.runners.errors import UsageError
 
@@ -75,13 +76,16 @@ def _path(wanted: type, raw: Any) -> Any:
 def request_to_record(request: Request) -> RequestRecord:
     """Keep what a resumed run must ask for again; how the call behaves is not part of it."""
     injected = request.slowdowns
+    texts = functools.partial(in_all_texts, change=reversible)
     return RequestRecord(
-        settings=settings_to_json(request.settings),
+        settings=texts(settings_to_json(request.settings)),
         mode=request.mode,
-        command=request.command,
-        versions=tuple((name, command) for name, command in request.versions),
-        variants=tuple((name, changes_to_json(own, request.settings)) for name, own in request.variants),
-        carry=tuple(map(str, request.carry)),
+        command=texts(request.command),
+        versions=tuple((name, texts(command)) for name, command in request.versions),
+        variants=tuple(
+            (name, texts(changes_to_json(own, request.settings))) for name, own in request.variants
+        ),
+        carry=texts(tuple(map(str, request.carry))),
         cases=None if request.cases is None else tuple(sorted(request.cases)),
         slowdowns=SlowdownsRecord(shares=injected.shares, start_seconds=dict(injected.start_seconds))
         if injected
@@ -95,19 +99,22 @@ def request_from_record(record: RequestRecord) -> Request:
     Raises:
         UsageError: a setting cannot be used; the text names it.
     """
-    settings = settings_from_json(record.settings, "request.settings")
+    texts = functools.partial(in_all_texts, change=original)
+    settings = settings_from_json(texts(record.settings), "request.settings")
     variants = tuple(
-        SettingsVariant(name, settings_from_json(own, f"request.variants[{number}].settings", settings))
+        SettingsVariant(
+            name, settings_from_json(texts(own), f"request.variants[{number}].settings", settings)
+        )
         for number, (name, own) in enumerate(record.variants)
     )
     injected = record.slowdowns
     return Request(
         settings=settings,
         mode=record.mode,
-        command=record.command,
-        versions=tuple(CommandVersion(name, command) for name, command in record.versions),
+        command=texts(record.command),
+        versions=tuple(CommandVersion(name, texts(command)) for name, command in record.versions),
         variants=variants,
-        carry=tuple(map(Path, record.carry)),
+        carry=tuple(map(Path, texts(record.carry))),
         cases=None if record.cases is None else frozenset(record.cases),
         slowdowns=Slowdowns(injected.shares, injected.start_seconds) if injected else None,
     )

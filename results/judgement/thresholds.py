@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import tomllib
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from tare.results.errors import ResultError
+from tare.results.toml_files import parse_toml, read_toml
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,19 +65,22 @@ def read_thresholds(path: Path) -> Thresholds:
         ResultError: the file cannot be read, or its contents are not valid.
     """
     try:
-        return parse_thresholds(path.read_text("utf-8"), str(path))
+        return _thresholds(read_toml(path), str(path))
     except OSError as error:
         raise ResultError(f"cannot read the thresholds {path}: {error.strerror}.") from error
-    except UnicodeDecodeError:
-        raise ResultError(f"the thresholds {path} are not UTF-8 text.") from None
+    except ValueError as error:
+        raise ResultError(f"cannot use the thresholds {path}: {error}.") from error
 
 
 def parse_thresholds(text: str, where: str) -> Thresholds:
     """Parse the text of a file of thresholds; ``where`` names it in errors. See :func:`read_thresholds`."""
     try:
-        raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ResultError(f"{where} is not TOML: {error}.") from error
+        return _thresholds(parse_toml(text), where)
+    except ValueError as error:
+        raise ResultError(f"cannot use {where}: {error}.") from error
+
+
+def _thresholds(raw: dict[str, Any], where: str) -> Thresholds:
     _refuse_unknown(raw, {"default", "exception"}, where)
     exceptions = raw.get("exception", [])
     if not isinstance(exceptions, list) or not all(isinstance(item, dict) for item in exceptions):

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import msgspec
 
-from tare.results.errors import ResultError
+from tare.results.errors import NotWritten, ResultError
+from tare.results.escapes import to_json
 from tare.results.record import FORMAT_VERSION, Manifest, Metric, NotFinite, Resumption, Trial
 from tare.results.storage.find import find_run, list_runs
 from tare.results.storage.load import MANIFEST, TRIALS, Problem, Run, load_run
@@ -92,7 +93,7 @@ class RunWriter:
                 f"{path} exists already: a run is never overwritten. Use --resume, or a new id."
             ) from None
         except OSError as error:
-            raise ResultError(
+            raise NotWritten(
                 f"cannot make {path}: {error.strerror}. Choose another --results-dir."
             ) from error
         _write_manifest(path, manifest)
@@ -118,7 +119,7 @@ class RunWriter:
                 f"{self.next_number}. No number is used twice."
             )
         trial = _finite(trial)
-        self._write(msgspec.json.encode(trial) + b"\n")
+        self._write(to_json(trial) + b"\n")
         self.next_number += 1
         return trial
 
@@ -131,11 +132,14 @@ class RunWriter:
         except OSError as error:
             # Half a line would spoil the next one: take it back, so that the file ends with a whole trial.
             os.ftruncate(self._file, end)
-            raise ResultError(_write_failure(self.path / TRIALS, error, self.next_number)) from error
+            raise NotWritten(_write_failure(self.path / TRIALS, error, self.next_number)) from error
 
     def sync(self) -> None:
         """Wait until the appended trials are on the disk."""
-        os.fsync(self._file)
+        try:
+            os.fsync(self._file)
+        except OSError as error:
+            raise NotWritten(_write_failure(self.path / TRIALS, error, self.next_number)) from error
 
     def update(self, **changes: Any) -> None:
         """Replace fields of the manifest (``status``, ``context``, …), atomically."""
@@ -281,7 +285,7 @@ def _open_locked(path: Path) -> int:
     try:
         file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
-        raise ResultError(f"cannot write {path}: {error.strerror}.") from error
+        raise NotWritten(f"cannot write {path}: {error.strerror}.") from error
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -295,13 +299,13 @@ def _write_manifest(path: Path, manifest: Manifest) -> None:
     target, temporary = path / MANIFEST, path / f".{MANIFEST}.{os.getpid()}"
     try:
         with temporary.open("wb") as file:
-            file.write(msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
+            file.write(msgspec.json.format(to_json(manifest), indent=2) + b"\n")
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(target)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise ResultError(_write_failure(target, error, None)) from error
+        raise NotWritten(_write_failure(target, error, None)) from error
 
 
 def _write_failure(path: Path, error: OSError, measured: int | None) -> str:

@@ -137,7 +137,7 @@ class Cache:
 
     def path(self, kind: str, key: str) -> Path:
         """Give the folder that an entry has, or would have."""
-        return self.folder / kind / hashlib.sha256(key.encode()).hexdigest()[:32]
+        return self.folder / kind / hashlib.sha256(key.encode("utf-8", "backslashreplace")).hexdigest()[:32]
 
     def sweep(self) -> list[str]:
         """Remove entries whose builder died, and those unused for long; return what was removed."""

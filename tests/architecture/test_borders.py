@@ -39,6 +39,7 @@ EXCEPTIONS = {
     "runners.images.image.Image.record": "makes the record of an image for the manifest",
     "results.record.Manifest.plan": "plan and request as JSON, of which bench.planning makes values again",
     "results.plan.RequestRecord.*": "settings as JSON, of which bench.request makes values again",
+    "results.toml_files.read_toml": "a document of any form, of which its reader makes values at once",
     "runners.guests.kvm.baseline.as_json": "JSON for `doctor --json`",
     "runners.containers.engines.api.DockerApi.*": "answers of Docker's API, as Docker defines them",
     "runners.containers.engines.private.PrivateDocker.state": "a JSON file that only this class writes and reads",

@@ -12,7 +12,7 @@ from support.paths import ROOT
 
 LAYERS = {
     "results": [
-        {"details", "environment", "record", "errors", "nearest"},
+        {"details", "environment", "record", "errors", "escapes", "nearest", "toml_files"},
         {"plan"},
         {"storage"},
         {"tables"},

@@ -11,7 +11,9 @@ from tare.bench.request.request import CommandVersion, Request
 from tare.bench.request.settings import OutputSettings, RunSettings, Settings
 from tare.bench.workloads.null import Null
 from tare.results.environment import ToolFacts
+from tare.results.errors import NotWritten
 from tare.results.storage.load import load_run
+from tare.results.storage.store import RunWriter
 from tare.runners.fake import FakeClock, FakeRunner
 from tare.runners.model import Probe
 
@@ -131,3 +133,26 @@ def test_what_jobs_cost_is_remembered_for_the_next_plan(tmp_path):
     provisioned, _ = make(tmp_path)
     measure(make_request(tmp_path), provisioned, PLAN, Impatient(30))
     assert "open@box" in (tmp_path / "timings.json").read_text()
+
+
+class Full(Telling):
+    """Fills the disk after so many trials: nothing can be written any more, the manifest included."""
+
+    def trial(self, done, what):
+        super().trial(done, what)
+        if done == 3:
+            raise NotWritten("cannot write trials.jsonl: no space left")
+
+
+def test_a_full_disk_is_told_of_the_trials_and_the_run_can_be_taken_up(tmp_path, monkeypatch):
+    def finish(_writer, _status):
+        raise NotWritten("cannot write manifest.json: no space left")
+
+    monkeypatch.setattr(RunWriter, "finish", finish)
+    provisioned, _ = make(tmp_path)
+    with pytest.raises(NotWritten, match=r"trials\.jsonl"):
+        measure(make_request(tmp_path), provisioned, PLAN, Full())
+    (folder,) = (tmp_path / "runs").iterdir()
+    run = load_run(folder)
+    assert run.manifest.status != "complete"
+    assert len(list(run.trials())) == 3

@@ -19,7 +19,7 @@ from tare.bench.planning.resume import resumed
 from tare.bench.request.declarations import SETTINGS, change
 from tare.bench.request.record import request_from_record, request_to_record
 from tare.bench.request.request import CommandVersion, Request, SettingsVariant, Slowdowns
-from tare.bench.request.settings import Settings
+from tare.bench.request.settings import RunSettings, Settings
 from tare.results.errors import ResultError
 from tare.results.plan import PlanRecord, RequestRecord, plan_record
 from tare.results.storage.load import load_run
@@ -350,3 +350,15 @@ def test_a_damaged_plan_of_format_1_is_refused_in_a_sentence(tmp_path, variants)
     plan["request"]["variants"] = variants
     with pytest.raises(UsageError, match="variants"):
         resumed(Request(resume=str(old_run(tmp_path, "variants", plan=plan))))
+
+
+def test_a_request_that_is_not_utf8_is_kept_as_utf8_and_asked_again():
+    odd = "a\udcff\\"
+    wanted = Request(
+        settings=Settings(run=RunSettings(name=odd, tools={odd: f"/opt/{odd}"})),
+        command=("/bin/echo", odd),
+        versions=(CommandVersion("base", (odd,)),),
+        carry=(Path("/srv", odd),),
+    )
+    stored = msgspec.json.encode(request_to_record(wanted))
+    assert request_from_record(msgspec.json.decode(stored, type=RequestRecord)) == wanted

@@ -83,3 +83,20 @@ def test_a_word_that_is_in_no_name_is_a_usage_error_with_a_suggestion(expression
 def test_any_text_is_either_a_predicate_or_a_usage_error(text):
     with contextlib.suppress(UsageError):
         compile_keyword(text)(["cpu", "startup"])
+
+
+@pytest.mark.parametrize(
+    "expression",
+    ["(" * 10_000, "(" * 10_000 + "cpu" + ")" * 10_000, "cpu " * 50_000, "\0" * 10_000, "(cpu" + " (" * 100],
+)
+def test_an_expression_of_any_depth_and_length_is_refused_in_a_short_sentence(expression):
+    with pytest.raises(UsageError, match="-k") as told:
+        compile_keyword(expression)
+    assert len(str(told.value)) < 2000
+
+
+def test_long_chains_are_no_nesting():
+    assert compile_keyword(" or ".join(["disk"] * 5_000 + ["cpu"]))(["cpu"])
+    assert not compile_keyword(" and ".join(["cpu"] * 5_000 + ["disk"]))(["cpu"])
+    assert compile_keyword("not " * 5_000 + "cpu")(["cpu"])
+    assert compile_keyword("(" * 50 + "cpu" + ")" * 50)(["cpu"])

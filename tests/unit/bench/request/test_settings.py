@@ -51,7 +51,7 @@ def test_options_win_over_environment_over_file_over_defaults(parse, tmp_path):
         ([], {}, "[guest]\nkernal = 'x'\n", "no setting guest.kernal; did you mean guest.kernel"),
         ([], {"TARE_ACEL": "kvm"}, "", r"\$TARE_ACEL: .*did you mean TARE_ACCEL"),
         ([], {}, "cpus = 2\n", "must be in a table"),
-        ([], {}, "[guest\n", "cannot be read"),
+        ([], {}, "[guest\n", "cannot be used"),
     ],
 )
 def test_a_bad_value_is_a_usage_error_that_names_where_it_came_from(
@@ -344,3 +344,13 @@ def test_every_variable_that_the_code_reads_is_known():
         *(setting.environment for setting in SETTINGS),
         layers._VARIABLES,
     }
+
+
+@pytest.mark.parametrize(
+    "content", [b"[run]\nname = " + b"[" * 20_000, b"[run]\nseed = " + b"9" * 5_000, b"\xff", b"#" * 200_000]
+)
+def test_a_settings_file_of_any_content_is_refused_by_name(tmp_path, content):
+    file = tmp_path / "odd.toml"
+    file.write_bytes(content)
+    with pytest.raises(UsageError, match=r"odd\.toml cannot be used"):
+        layers.merge({}, file, {})

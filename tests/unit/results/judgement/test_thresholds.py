@@ -33,7 +33,7 @@ def test_the_last_exception_that_fits_counts():
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("default = ", "t.toml is not TOML"),
+        ("default = ", "t.toml: it is not TOML"),
         ("default = '5 %'", "default: a threshold is a relative difference"),
         ("default = -0.1", "between 0 and 10"),
         ("default = nan", "between 0 and 10"),

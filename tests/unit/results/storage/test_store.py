@@ -11,7 +11,7 @@ import pytest
 from support.paths import ROOT
 from support.results_making import RUN, manifest, metric, trial, write_run
 from tare.results.details import ScalingDetails
-from tare.results.errors import ResultError
+from tare.results.errors import NotWritten, ResultError
 from tare.results.record import NotFinite, Resumption, Trial
 from tare.results.storage.find import find_run, list_runs
 from tare.results.storage.load import load_run
@@ -242,3 +242,22 @@ def test_the_store_reads_what_the_record_can_hold(tmp_path):
     with RunWriter.create(tmp_path, manifest()) as writer:
         writer.append(full)
     assert list(load_run(tmp_path / RUN).trials()) == [full]
+
+
+def test_what_is_not_utf8_is_stored_readably(tmp_path):
+    with RunWriter.create(tmp_path, manifest(name="n\udcff")) as writer:
+        writer.append(trial(0, 1.0, parameters={"command": "echo a\udcff"}, reason="\ud800"))
+    run = load_run(tmp_path / RUN)
+    (read,) = run.trials()
+    assert (run.manifest.name, run.problems) == ("n\\xff", [])
+    assert (read.parameters, read.reason) == ({"command": "echo a\\xff"}, "\\ud800")
+
+
+def test_a_disk_that_refuses_is_no_usage_error(tmp_path, monkeypatch):
+    def fsync(_file):
+        raise OSError(5, "Input/output error")
+
+    with RunWriter.create(tmp_path, manifest()) as writer:
+        monkeypatch.setattr(os, "fsync", fsync)
+        with pytest.raises(NotWritten, match="--resume"):
+            writer.sync()

@@ -162,7 +162,10 @@ def test_disk_full_while_fetching(fake, cache):
 
 
 def test_too_little_room_is_told_before_fetching(fake, cache, monkeypatch):
-    monkeypatch.setattr("shutil.disk_usage", lambda _path: type("Usage", (), {"free": 2 << 20})())
+    def disk_usage(path):
+        return SimpleNamespace(free=1 << 30 if path.name == "apt-state" else 100)
+
+    monkeypatch.setattr("shutil.disk_usage", disk_usage)
     with pytest.raises(TareError, match="MiB free"):
         fetch(Packages(("tool",)), cache)
     assert not any("download" in line for line in log(fake))

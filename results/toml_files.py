@@ -1,0 +1,46 @@
+"""Read small TOML files within bounds, so that whatever lies in one ends in a table or in a sentence."""
+
+from __future__ import annotations
+
+import tomllib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LARGEST_BYTES = 128 << 10
+"""Size of a file that is read; a file of settings or thresholds has a few KiB, and some larger ones take minutes."""
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file; a byte order mark is dropped.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is too large, not UTF-8, or not TOML; the message says which, and where.
+    """
+    with path.open("rb") as file:
+        content = file.read(LARGEST_BYTES + 1)
+    if len(content) > LARGEST_BYTES:
+        raise ValueError(f"it is larger than {LARGEST_BYTES >> 10} KiB")
+    try:
+        return parse_toml(content.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ValueError(f"it is not UTF-8 text (line {line})") from None
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """Parse the text of a TOML file.
+
+    Raises:
+        ValueError: it is not TOML, nested too deeply, or has a number of thousands of digits.
+    """
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"it is not TOML: {error}") from error
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    except ValueError as error:
+        raise ValueError("a whole number in it has too many digits") from error
