@@ -148,6 +148,8 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     reason: str = ""
     """Why the outcome is not ``ok``, as a sentence that ends with what to do."""
     remedy: str = ""
+    last_line: str = ""
+    """Last line that a failed job wrote to stderr, or that its lost place wrote to its console; empty: none."""
     control: bool = False
     """Belongs to the second, identical measurement of ``bare``: the A/A control."""
     warmup: bool = False

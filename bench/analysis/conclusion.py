@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from tare.bench.campaign.run import Measured, record_undoing
 from tare.bench.errors import Exit
+from tare.reports.summaries.failures import OUTCOMES, failure_groups, failure_lines
 from tare.reports.text.printable import printable
 from tare.results.storage.load import load_run
 from tare.runners.registry import LADDER, check
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from tare.bench.progress import Progress
     from tare.bench.request.request import Request
+    from tare.reports.summaries.failures import FailureGroup
     from tare.results.record import Trial
 
 
@@ -47,8 +49,13 @@ class Finished:
         """Return 130 if the run was interrupted; 4 if a trial, a runner or clean-up failed; else 0."""
         if self.interrupted:
             return Exit.INTERRUPTED
-        bad = any(trial.outcome not in {"ok", "skipped"} for trial in self.trials)
+        bad = any(trial.outcome in OUTCOMES for trial in self.trials)
         return Exit.SOME_FAILED if bad or self.unmeasured or self.not_undone else Exit.OK
+
+    @property
+    def failures(self) -> tuple[FailureGroup, ...]:
+        """Trials that gave no number, grouped by what went wrong."""
+        return failure_groups(self.trials)
 
     def as_json(self) -> dict[str, object]:
         """Return paths and the number of trials by outcome, in JSON's types."""
@@ -57,6 +64,18 @@ class Finished:
             "results": str(self.run_dir),
             "report": str(self.report) if self.report else None,
             "outcomes": dict(Counter(trial.outcome for trial in self.trials)),
+            "failures": [
+                {
+                    "workload": group.case.label,
+                    "runner": group.runner,
+                    "outcome": group.outcome,
+                    "reason": group.reason,
+                    "last_line": group.last_line,
+                    "trials": len(group.numbers),
+                    "of": group.total,
+                }
+                for group in self.failures
+            ],
             "interrupted": self.interrupted,
             "unmeasured": list(self.unmeasured),
             "not_undone": list(self.not_undone),
@@ -68,7 +87,8 @@ class Finished:
         They are clean, and the summary may have colours in it: write them by :func:`tare.bench.console.steer`.
         """
         paths = f"raw data: {self.run_dir / 'trials.jsonl'}", str(self.report or self.run_dir)
-        return [*self.summary.splitlines(), *map(printable, paths)]
+        shown = self.summary.splitlines() or [printable(line) for line in failure_lines(self.failures)]
+        return [*shown, *map(printable, paths)]
 
 
 def conclude(request: Request, measured: Measured, progress: Progress) -> Finished:

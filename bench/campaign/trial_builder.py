@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import signal
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from tare.runners.errors import PlaceFailure
     from tare.runners.model import JobResult
 
+_LAST_LINE_CHARACTERS = 300
 _TAIL_BYTES = 2000
 """Kept of the end of stdout (of a trial that went wrong) and of stderr."""
 _LOG_TAIL_CHARACTERS = 12_000
@@ -53,6 +55,7 @@ class TrialBuilder:
     outcome: Outcome = "ok"
     reason: str = ""
     remedy: str = ""
+    last_line: str = ""
     timeline: dict[str, int] = field(default_factory=dict)
     clock_error: float = 0.0
     metrics: tuple[Metric, ...] = ()
@@ -76,13 +79,15 @@ class TrialBuilder:
                 "timeout", f"still running after {result.inside_seconds:.1f} s, its time-out; it was ended"
             )
         elif result.signal is not None:
-            self._end("failed", f"ended by signal {result.signal}")
+            self._end("failed", f"ended by signal {_named(result.signal)}")
         elif result.exit_code:
             self._end("failed", f"exit status {result.exit_code}")
         elif why := contradiction(self.timeline, self.clock_error):
             self._end("invalid", f"the timeline contradicts itself: {why}")
         else:
             self._add_metrics(workload, result)
+        if self.outcome != "ok":
+            self.last_line = _last_line(result.stderr.decode("utf-8", "backslashreplace"))
 
     def finish_experiment(self, findings: Findings) -> None:
         """Set everything from an experiment that ended."""
@@ -106,6 +111,7 @@ class TrialBuilder:
         self._end("invalid" if isinstance(error, ClockContradiction) else "failed", error.reason)
         self.remedy = error.remedy
         if error.log:
+            self.last_line = _last_line(error.log)
             self.notes["log"] = error.log[-_LOG_TAIL_CHARACTERS:]
 
     def _end(self, outcome: Outcome, reason: str) -> None:
@@ -164,6 +170,7 @@ class TrialBuilder:
             outcome=self.outcome,
             reason=self.reason,
             remedy=self.remedy,
+            last_line=self.last_line,
             control=self.case.control,
             warmup=self.warmup,
             invocation=self.invocation,
@@ -177,3 +184,15 @@ class TrialBuilder:
             details=self.details,
             notes=self.notes,
         )
+
+
+def _named(number: int) -> str:
+    try:
+        return f"{number} ({signal.Signals(number).name})"
+    except ValueError:  # real-time signals have no names
+        return str(number)
+
+
+def _last_line(text: str) -> str:
+    lines = text.strip().splitlines()
+    return lines[-1].strip()[-_LAST_LINE_CHARACTERS:] if lines else ""

@@ -21,6 +21,7 @@ from tare.bench.errors import EnvironmentMissing, Exit
 from tare.bench.progress import Lines
 from tare.bench.request.declarations import override
 from tare.bench.request.request import CommandVersion, SettingsVariant
+from tare.reports.summaries.failures import failure_lines
 from tare.results import record
 from tare.runners.errors import UsageError
 
@@ -64,13 +65,15 @@ def run(arguments: argparse.Namespace) -> int:
     outcome = compare_measured(finished.run_dir, BASE, HEAD, rules=output.rules_from(arguments))
     output.write_report(outcome, arguments)
     print(f"tare: results are in {finished.report or finished.run_dir}", file=sys.stderr)
+    failed = failure_lines(finished.failures)
     if finished.interrupted:
         return Exit.INTERRUPTED
     if not outcome.compared.comparisons:
-        reasons = {t.reason for t in finished.trials if t.outcome != "ok"}
-        raise EnvironmentMissing(
-            f"nothing could be compared: {'; '.join(sorted(reasons)) or 'no block holds both versions'}"
-        )
+        skipped = sorted({t.reason for t in finished.trials if t.outcome == "skipped"})
+        reasons = "\n  ".join((*failed, *skipped)) or "no block holds both versions"
+        raise EnvironmentMissing(f"nothing could be compared:\n  {reasons}")
+    for line in failed:
+        print(f"tare: {line}", file=sys.stderr)
     return outcome.exit_code or finished.exit_code
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from tare.reports.summaries.cases import CaseKey, case_of, case_rank
+from tare.reports.summaries.failures import OUTCOMES, failure_groups
 from tare.reports.summaries.runners import RunnerDisplay, series_name
 from tare.reports.summaries.startup import Phases, phases
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from tare.reports.model import ReportInput
+    from tare.reports.summaries.failures import FailureGroup
     from tare.results.environment import KvmBaseline
     from tare.results.judgement.comparison import Comparison
     from tare.results.judgement.rungs import RungCost
@@ -73,7 +75,12 @@ class Summary:
     @cached_property
     def without_numbers(self) -> tuple[Trial, ...]:
         """Trials that were started and gave no number: failed, timed out or invalid."""
-        return tuple(t for t in self.given.trials if t.outcome in ("failed", "timeout", "invalid"))
+        return tuple(t for t in self.given.trials if t.outcome in OUTCOMES)
+
+    @cached_property
+    def failures(self) -> tuple[FailureGroup, ...]:
+        """Those trials, grouped by what went wrong."""
+        return failure_groups(self.given.trials)
 
     @cached_property
     def emulated(self) -> tuple[str, ...]:

@@ -274,6 +274,7 @@ def _trials(blocks: int, dice: random.Random, starts: int) -> Iterator[dict[str,
                     "workload": "disk-rand",
                     "family": "disk",
                     "outcome": "failed",
+                    "last_line": "fio: pid=17, err=28/file:filesetup.c:240, func=write, error=No space left on device",
                     "reason": "fio exited with status 1: No space left on device; give the place a larger scratch",
                 }
             else:

@@ -15,7 +15,7 @@ from tare.runners.undoing import UndoLog
 
 GOOD = trial(0, 1.0)
 SKIPPED = trial(1, outcome="skipped", reason="no daemon")
-FAILED = trial(2, outcome="failed", reason="exit status 1")
+FAILED = trial(2, outcome="failed", reason="exit status 1", last_line="ls: no such file")
 
 
 @pytest.fixture(autouse=True)
@@ -82,10 +82,33 @@ def test_machines_are_told_where_things_are_and_how_trials_ended(tmp_path):
         "results": str(finished.run_dir),
         "report": str(finished.report),
         "outcomes": {"ok": 1, "skipped": 1, "failed": 1},
+        "failures": [
+            {
+                "workload": "null",
+                "runner": "bare",
+                "outcome": "failed",
+                "reason": "exit status 1",
+                "last_line": "ls: no such file",
+                "trials": 1,
+                "of": 2,
+            }
+        ],
         "interrupted": False,
         "unmeasured": [],
         "not_undone": [],
     }
+
+
+@pytest.mark.parametrize("without", [{"report": False}, {"interrupted": True}, {}], ids=str)
+def test_without_a_report_the_reasons_of_failures_are_told(tmp_path, without):
+    trials = (GOOD, FAILED) if without else (FAILED,)
+    told = finish(tmp_path, *trials, **without).closing_lines()[0]
+    assert "trials failed: exit status 1; last line: ls: no such file" in told
+
+
+def test_what_a_program_said_cannot_steer_the_terminal(tmp_path):
+    bad = trial(2, outcome="failed", reason="exit status 1", last_line="\x1b[31mred")
+    assert "\\x1b[31mred" in finish(tmp_path, bad).closing_lines()[0]
 
 
 LXC = trial(1, runner="lxc", block=-1, outcome="skipped", reason="no lxc.", remedy="apt install lxc")

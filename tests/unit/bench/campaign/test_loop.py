@@ -8,9 +8,11 @@ from tare.bench.campaign import steady_state
 from tare.bench.campaign.failures import GIVE_UP_AFTER
 from tare.bench.campaign.remaining import done_slots
 from tare.bench.campaign.stopping import Precision
-from tare.bench.planning.plan import Skip
+from tare.bench.campaign.trial_builder import TrialBuilder
+from tare.bench.planning.plan import Case, Skip
 from tare.bench.workloads.null import Null
 from tare.runners.fake import FakeClock, FakeRunner
+from tare.runners.model import JobResult
 
 
 @pytest.fixture(autouse=True)
@@ -149,7 +151,7 @@ def test_guests_under_emulation_carry_it_in_their_label():
     ("fault", "outcome", "reason"),
     [
         ("exit", "failed", "exit status 1"),
-        ("signal", "failed", "signal 9"),
+        ("signal", "failed", "signal 9 (SIGKILL)"),
         ("timeout", "timeout", "time-out"),
         ("error", "failed", "ENOENT"),
         ("lost", "failed", "the place died"),
@@ -242,3 +244,20 @@ def test_workloads_that_are_precise_enough_are_measured_no_more():
         campaign.run()
         assert len(good(kept, "work", "box")) == blocks
         assert len(good(kept, "null", "box")) == blocks
+
+
+@pytest.mark.parametrize(
+    ("stderr", "last"),
+    [
+        (b"", ""),
+        (b"one\ntwo \n\n", "two"),
+        (b"a\xff\n", "a\\xff"),
+        (b"x" * 5000, "x" * 300),
+    ],
+)
+def test_the_last_line_of_a_job_that_failed_is_kept(stderr, last):
+    builder = TrialBuilder(
+        Case(Steady(), "box"), "box", "none", block=0, position=0, warmup=False, invocation=0
+    )
+    builder.finish(Steady(), JobResult(3, None, False, 0, 1, 1e-9, None, b"", stderr, 0, len(stderr)))
+    assert builder.last_line == last

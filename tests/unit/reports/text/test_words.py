@@ -67,7 +67,7 @@ VALUES: dict[str, Iterable[str]] = {
     "isolation.{verdict}": get_args(AttemptVerdict),
     "limits.end.{probe.end.replace(' ', '_')}": [end.replace(" ", "_") for end in get_args(ProbeEnd)],
     "outcome.{outcome}": (*get_args(Outcome), "warmup"),
-    "outcome.{trial.outcome}": get_args(Outcome),
+    "outcome.{group.outcome}": get_args(Outcome),
     "phase.{mark}": [mark for mark in MARKS if mark != "requested"],
     "short.{comparison.verdict}": get_args(Verdict),
     "vantage.{vantage}": VIEWS,

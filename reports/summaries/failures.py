@@ -1,0 +1,76 @@
+"""Group the trials that gave no number by what went wrong."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tare.reports.summaries.cases import CaseKey, case_of
+from tare.reports.summaries.runners import series_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from tare.results.record import Outcome, Trial
+
+OUTCOMES: tuple[Outcome, ...] = ("failed", "timeout", "invalid")
+"""Outcomes of trials that were started and gave no number."""
+
+_NUMBERS_AT_MOST = 5
+
+
+@dataclass(frozen=True, slots=True)
+class FailureGroup:
+    """Trials of one case under one runner that gave no number for the same reason."""
+
+    case: CaseKey
+    runner: str
+    """Name of the series, as :func:`~tare.reports.summaries.runners.series_name` gives it."""
+    outcome: Outcome
+    reason: str
+    """Why there is no number: the exit status, the signal, …; ends with the remedy where one is known."""
+    last_line: str
+    """Last line that the first of them wrote to stderr, or to the console; empty if none wrote any."""
+    numbers: tuple[int, ...]
+    """Numbers of the trials in their run."""
+    total: int
+    """Trials of that case under that runner which were started, whatever came of them."""
+
+    @property
+    def shown_numbers(self) -> str:
+        """The first numbers: ``4, 9, 12, …``."""
+        more = ", …" if len(self.numbers) > _NUMBERS_AT_MOST else ""
+        return ", ".join(map(str, self.numbers[:_NUMBERS_AT_MOST])) + more
+
+
+def failure_groups(trials: Iterable[Trial]) -> tuple[FailureGroup, ...]:
+    """Group what was started and gave no number, in the order of the first of each group."""
+    started = [trial for trial in trials if trial.outcome != "skipped"]
+    totals = Counter((case_of(trial), series_name(trial)) for trial in started)
+    groups: dict[tuple[CaseKey, str, Outcome, str], list[Trial]] = {}
+    for trial in started:
+        if trial.outcome in OUTCOMES:
+            reason = f"{trial.reason} {trial.remedy}".strip()
+            groups.setdefault((case_of(trial), series_name(trial), trial.outcome, reason), []).append(trial)
+    return tuple(
+        FailureGroup(
+            *key,
+            next((trial.last_line for trial in members if trial.last_line), ""),
+            tuple(trial.number for trial in members),
+            totals[key[:2]],
+        )
+        for key, members in groups.items()
+    )
+
+
+def failure_lines(groups: Sequence[FailureGroup]) -> list[str]:
+    """Write one line for each group, for people who see no report."""
+    return [
+        f"{group.case.label} on {group.runner}: {len(group.numbers)} of {group.total} trials {_ENDED[group.outcome]}: "
+        f"{group.reason or 'no reason is known'}{f'; last line: {group.last_line}' if group.last_line else ''}"
+        for group in groups
+    ]
+
+
+_ENDED = {"failed": "failed", "timeout": "timed out", "invalid": "are invalid"}

@@ -1,0 +1,38 @@
+"""Failures are grouped by what went wrong, with the last line that the program wrote."""
+
+from support.results_making import trial
+from tare.reports.summaries.failures import failure_groups, failure_lines
+
+
+def failed(number, **changes):
+    return trial(number, **{"outcome": "failed", "reason": "exit status 127", **changes})
+
+
+def test_trials_that_failed_alike_are_one_group_with_the_first_last_line():
+    trials = [
+        trial(0, 1.0),
+        failed(1),
+        failed(2, last_line="sh: nothere: not found"),
+        failed(3, last_line="another"),
+        failed(4, runner="box"),
+        failed(5, outcome="timeout", reason="still running", remedy="Give it longer."),
+        trial(6, outcome="skipped", reason="no daemon"),
+    ]
+    first, box, late = failure_groups(trials)
+    assert (first.numbers, first.total, first.last_line) == ((1, 2, 3), 5, "sh: nothere: not found")
+    assert (box.runner, box.numbers, box.total) == ("box", (4,), 1)
+    assert (late.outcome, late.reason) == ("timeout", "still running Give it longer.")
+    assert failure_lines((first, box, late)) == [
+        "null on bare: 3 of 5 trials failed: exit status 127; last line: sh: nothere: not found",
+        "null on box: 1 of 1 trials failed: exit status 127",
+        "null on bare: 1 of 5 trials timed out: still running Give it longer.",
+    ]
+
+
+def test_parameters_keep_groups_apart_and_many_numbers_are_cut_short():
+    trials = [failed(number, parameters={"bs": "4k"}) for number in range(9)]
+    trials += [failed(9, parameters={"bs": "64k"})]
+    small, large = failure_groups(trials)
+    assert small.shown_numbers == "0, 1, 2, 3, 4, …"
+    assert large.shown_numbers == "9"
+    assert failure_lines((large,)) == ["null [bs=64k] on bare: 1 of 1 trials failed: exit status 127"]
