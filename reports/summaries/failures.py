@@ -39,7 +39,7 @@ class FailureGroup:
 
     @property
     def shown_numbers(self) -> str:
-        """The first numbers: ``4, 9, 12, …``."""
+        """Write out the first numbers: ``4, 9, 12, …``."""
         more = ", …" if len(self.numbers) > _NUMBERS_AT_MOST else ""
         return ", ".join(map(str, self.numbers[:_NUMBERS_AT_MOST])) + more
 
