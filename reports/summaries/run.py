@@ -79,7 +79,7 @@ class Summary:
 
     @cached_property
     def failures(self) -> tuple[FailureGroup, ...]:
-        """Those trials, grouped by what went wrong."""
+        """Group those trials by what went wrong."""
         return failure_groups(self.given.trials)
 
     @cached_property
