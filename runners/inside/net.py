@@ -98,6 +98,8 @@ def answer(kind: Kind, result: JobResult) -> dict[str, int]:
         TareError: The client failed, or its output is malformed.
     """
     said = result.stderr.decode("ascii", "replace").strip()
+    if result.timed_out:
+        raise TareError("the place's end of the connection did not end in time")
     if result.error or result.exit_code != 0:
         raise TareError(
             f"the place's end of the connection failed: {result.error or said or result.exit_code}"

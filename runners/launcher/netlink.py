@@ -16,18 +16,21 @@ ROUTE, NETFILTER = 0, 12
 
 _REQUEST, _ACKNOWLEDGE, _EXCLUSIVE, _CREATE, _APPEND = 1, 4, 0x200, 0x400, 0x800
 _NEW_LINK, _SET_LINK, _NEW_ADDRESS, _NEW_ROUTE = 16, 19, 20, 24
-_NAME, _MASTER, _LINK_INFO, _NAMESPACE_BY_PID = 3, 10, 18, 19
+_HARDWARE_ADDRESS, _NAME, _MASTER, _LINK_INFO, _NAMESPACE_BY_PID = 1, 3, 10, 18, 19
 _KIND, _DATA, _PEER = 1, 2, 1
 _UP = 1
 _IPV4 = 2
 _NESTED = 0x8000
 
 
-def new_bridge(name: str, index: int) -> bytes:
-    """Encode a request for a bridge that is up; the caller chooses its ``index``, for use in later requests."""
-    return _message(
-        _NEW_LINK, _link(index) + _text(_NAME, name) + _nested(_LINK_INFO, _text(_KIND, "bridge"))
-    )
+def new_bridge(name: str, index: int, hardware_address: bytes) -> bytes:
+    """Encode a request for a bridge that is up; the caller chooses its ``index``, for use in later requests.
+
+    A bridge without an address of its own has the lowest of its ports, and another when that port goes: who has just
+    asked for it then sends to nobody, for up to a minute.
+    """
+    own = _text(_NAME, name) + _attribute(_HARDWARE_ADDRESS, hardware_address)
+    return _message(_NEW_LINK, _link(index) + own + _nested(_LINK_INFO, _text(_KIND, "bridge")))
 
 
 def new_pair(

@@ -1,6 +1,8 @@
 """Round trips and streams between real places and the host, over loopback, bridge and NAT."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -38,6 +40,30 @@ def test_bytes_arrive_and_nothing_stays(name):
         assert found["net.stream.in"] > 0
         runner.close()
     assert settled_state(context.run) == EMPTY
+
+
+HARDWARE_ADDRESS = """
+import fcntl, socket
+with socket.socket() as any_socket:
+    print(fcntl.ioctl(any_socket, 0x8927, b"tare0" + bytes(35))[18:24].hex())  # SIOCGIFHWADDR
+"""
+
+
+def test_the_bridge_keeps_its_hardware_address_when_places_come_and_go():
+    with run_context() as (context, image):
+        runner = Namespaces(context, "namespaces:+net-bridge")
+        probe = runner.probe()
+        if not probe.ok:
+            assert os.getuid()
+            pytest.skip(f"{probe.reason}; {probe.remedy}")
+        runner.prepare(image, LIMITS)
+        found = set()
+        for _ in range(3):
+            with runner.open() as place:
+                command = ["nsenter", f"--net={place.host_network}", sys.executable, "-c", HARDWARE_ADDRESS]
+                found.add(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+        runner.close()
+    assert len(found) == 1
 
 
 def test_an_address_that_nobody_has_is_served_on_loopback():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 
 from tare.runners.launcher import netlink
 from tare.runners.launcher.steps.base import Op, Step, instruction
@@ -39,7 +40,9 @@ class MakeBridge(Step):
 
     def encode(self, index: int) -> bytes:
         """See :class:`~tare.runners.launcher.steps.base.Step`."""
-        return _ask(index, netlink.new_bridge(self.name, self.index)) + _ask(
+        # Locally administered, and derived from the IP address as Docker does it.
+        hardware = b"\x02\x42" + IPv4Address(self.address).packed
+        return _ask(index, netlink.new_bridge(self.name, self.index, hardware)) + _ask(
             index, netlink.new_address(self.index, self.address, self.prefix)
         )
 

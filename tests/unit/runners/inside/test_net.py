@@ -1,6 +1,7 @@
 """The network experiments: what the place's end says, and what becomes of it."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -51,6 +52,12 @@ def test_whatever_comes_is_understood_or_refused(noise):
         except TareError:
             continue
         assert min(found.values()) > 0
+
+
+def test_an_end_that_hangs_is_told_as_such():
+    hanging = replace(result(b""), exit_code=None, signal=15, timed_out=True)
+    with pytest.raises(TareError, match="did not end in time"):
+        net.answer("out", hanging)
 
 
 def test_a_failed_end_and_lost_bytes_are_told():

@@ -30,11 +30,11 @@ def attributes(data):
 
 
 def test_a_bridge_is_a_link_of_that_kind_name_and_index():
-    ((kind, flags, body),) = messages(netlink.new_bridge("tare0", 100))
+    ((kind, flags, body),) = messages(netlink.new_bridge("tare0", 100, b"\x02Btare"))
     assert (kind, flags & 4) == (16, 4)
     assert struct.unpack_from("=BBHiII", body) == (0, 0, 0, 100, 1, 1)
     found = attributes(body[16:])
-    assert found[3] == b"tare0\0"
+    assert (found[1], found[3]) == (b"\x02Btare", b"tare0\0")
     assert attributes(found[18]) == {1: b"bridge\0"}
 
 
