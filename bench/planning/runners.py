@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tare.bench.planning.variants import SIGN, Variant, make_variants
 from tare.results.record import BASE
+from tare.runners.errors import TareError
+from tare.runners.model import Probe
 from tare.runners.registry import DEFAULT, QUICK, check, make
 
 if TYPE_CHECKING:
@@ -14,7 +17,6 @@ if TYPE_CHECKING:
 
     from tare.bench.request.request import Request
     from tare.runners.context import Runner, Supplies
-    from tare.runners.model import Probe
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,15 @@ def choose_runners(request: Request) -> tuple[str, ...]:
 def probe(supplies: Supplies, keys: Sequence[str]) -> Bench:
     """Make the runners and ask each of them whether it can work here."""
     runners = {key: make(key, supplies) for key in keys}
-    return Bench(supplies, runners, {key: runner.probe() for key, runner in runners.items()})
+    return Bench(supplies, runners, {key: probed(runner) for key, runner in runners.items()})
+
+
+def probed(runner: Runner) -> Probe:
+    """Ask a runner whether it can work here; a host that stops it in the middle of the question has answered, too."""
+    try:
+        return runner.probe()
+    except (TareError, OSError, subprocess.SubprocessError) as error:
+        return Probe(ok=False, reason=f"trying it failed: {error}")
 
 
 def runner_keys(request: Request) -> tuple[str, ...]:
@@ -58,4 +68,4 @@ def in_variants(request: Request, supplies: Supplies) -> Bench:
     """Make every runner asked for in every variant, and no other: each is compared with its own base."""
     keys = _varied(request)
     runners = make_variants(supplies, keys, [Variant(name, settings) for name, settings in request.variants])
-    return Bench(supplies, runners, {key: runner.probe() for key, runner in runners.items()})
+    return Bench(supplies, runners, {key: probed(runner) for key, runner in runners.items()})

@@ -8,6 +8,7 @@ links say: each folder of a path is resolved as a process would that has the tre
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import stat
@@ -18,11 +19,23 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from tare.runners.errors import TareError
+from tare.runners.images.tar_reading import DAMAGE, BoundedInfo, members
 from tare.runners.provision.paths import inside
 
 _WHITEOUT = ".wh."
 _OPAQUE = ".wh..wh..opq"
 _COPY_BYTES = 1 << 20
+
+DEEPEST = 200
+"""Levels of folders; whatever walks the tree later does so by recursion, and a path has 4096 bytes at most."""
+
+_LARGEST_ID = (1 << 32) - 2
+"""Largest number of a user or group; the one above means *leave as it is* to chown(2)."""
+
+_IMPOSSIBLE = frozenset(
+    {errno.ENAMETOOLONG, errno.EMLINK, errno.EINVAL, errno.EISDIR, errno.ENOTDIR, errno.EEXIST}
+)
+"""Errors that come from what the image has, and not from the disk that it is unpacked to."""
 
 
 @dataclass(slots=True)
@@ -43,13 +56,19 @@ class Applier:
         """
         fresh: set[Path] = set()
         try:
-            with tarfile.open(fileobj=tar, mode="r|") as archive:
-                for member in archive:
+            with tarfile.open(fileobj=tar, mode="r|", tarinfo=BoundedInfo) as archive:
+                for member in members(archive):
                     self._member(archive, member, fresh)
-        except (tarfile.TarError, EOFError, ValueError) as error:
+        except DAMAGE as error:
             raise TareError(
                 f"{name} is not a complete tar archive ({error}). The image is damaged: fetch or save it again."
             ) from error
+        except OSError as error:
+            if error.errno in _IMPOSSIBLE:
+                raise TareError(
+                    f"{name} has a file that cannot be made here ({error.strerror}); it is not used."
+                ) from error
+            raise
 
     def end(self) -> None:
         """Set the modes of folders, which might have locked us out before."""
@@ -88,7 +107,10 @@ class Applier:
     def _folder(self, parts: list[str]) -> Path:
         """Resolve a path's folder inside the tree, and make it if no layer has it."""
         try:
-            folder = Path(f"{self.tree}{inside(self.tree, '/'.join(parts))}")
+            real = inside(self.tree, "/".join(parts))
+            if real.count("/") > DEEPEST:
+                raise TareError(f"the image has folders more than {DEEPEST} levels deep; it is not used.")
+            folder = Path(f"{self.tree}{real}")
             folder.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError, OSError) as error:
             if isinstance(error, FileExistsError | NotADirectoryError) or error.errno == 40:
@@ -138,6 +160,11 @@ class Applier:
         """Set owner, mode and time; a hard link has its target's."""
         if member.islnk():
             return
+        if not (0 <= member.uid <= _LARGEST_ID and 0 <= member.gid <= _LARGEST_ID):
+            raise TareError(
+                f"the image gives {member.name!r} to user {member.uid} and group {member.gid}, which cannot be; "
+                "it is not used."
+            )
         if os.getuid() == 0:
             os.lchown(target, member.uid, member.gid)
         elif (member.uid, member.gid) != (0, 0):

@@ -10,18 +10,18 @@ import gzip
 import hashlib
 import json
 import re
-import shutil
-import subprocess
 import tarfile
 import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import IO, TYPE_CHECKING, Any
 
 from tare.runners.errors import TareError, UsageError
-from tare.runners.host.endings import last_words
+from tare.runners.images.compression import uncompressed
 from tare.runners.images.oci import blob_path
+from tare.runners.images.tar_reading import DAMAGE, BoundedInfo, members
 from tare.runners.provision import arch
 
 if TYPE_CHECKING:
@@ -29,8 +29,16 @@ if TYPE_CHECKING:
 
 _SMALL_BYTES = 16 << 20
 """Largest size of an index, a manifest or a configuration."""
+_MOST_FILES = 10_000
+"""Files of a layout or archive, which has three and one for each layer."""
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
 _PIECE_BYTES = 1 << 20
+
+LEAST_BOUND_BYTES = 1 << 30
+"""Size up to which every layer is unpacked, however well it was packed."""
+
+LARGEST_RATIO = 100
+"""Times its packed size that a larger layer may have; gzip reaches 1,000 with nothing but zeros."""
 _REMEDY = "Give an OCI layout folder or archive, or what `docker save` or `podman save` writes."
 
 
@@ -77,7 +85,7 @@ class ExternalImage:
         with (
             _Box.opened(self.path) as box,
             box.file(layer.member) as stored,
-            _uncompressed(stored, layer.member) as tar,
+            uncompressed(stored, layer.member) as tar,
         ):
             yield tar
 
@@ -91,16 +99,27 @@ class ExternalImage:
             with _Box.opened(self.path) as box, box.file(layer.member) as stored:
                 _compare(_hash(stored, layer.digest), layer.digest, layer.member)
         total = _new(layer.diff_id)
+        most = max(LEAST_BOUND_BYTES, LARGEST_RATIO * _stored_bytes(self.path, layer.member))
         try:
             with self.layer(layer) as tar, dest.open("wb") as file:
                 while piece := tar.read(_PIECE_BYTES):
                     total.update(piece)
                     file.write(piece)
+                    if file.tell() > most:
+                        raise TareError(
+                            f"{self.path}: {layer.member} unpacks to more than {LARGEST_RATIO} times its size "
+                            f"and {LEAST_BOUND_BYTES >> 20} MiB; it is not used. Save the image uncompressed."
+                        )
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise TareError(
                 f"{self.path}: {layer.member} is damaged: {error}. Fetch or save it again."
             ) from error
         _compare(f"{layer.diff_id.partition(':')[0]}:{total.hexdigest()}", layer.diff_id, layer.member)
+
+
+def _stored_bytes(path: Path, member: str) -> int:
+    with _Box.opened(path) as box, box.file(member) as stored:
+        return stored.seek(0, 2)
 
 
 def read_external(reference: str) -> ExternalImage:
@@ -109,7 +128,10 @@ def read_external(reference: str) -> ExternalImage:
     Raises:
         TareError: it is no image, or has none for this machine.
     """
-    path, name = _split(reference)
+    try:
+        path, name = _split(reference)
+    except OSError as error:
+        raise UsageError(f"--image {reference[:60]}…: {error.strerror}. {_REMEDY}") from error
     try:
         with _Box.opened(path) as box:
             if "index.json" in box:
@@ -142,7 +164,7 @@ def _oci(box: _Box, path: Path, name: str, reference: str) -> ExternalImage:
         if not chosen:
             raise TareError(f"{path} has no image {name}; it has {', '.join(known)}.")
         entries = chosen
-    digest = _for_this_machine(box, path, entries)
+    digest = _for_this_machine(box, path, entries, set())
     manifest = box.checked(digest)
     config = box.checked(manifest["config"]["digest"])
     stored = manifest["layers"]
@@ -158,8 +180,10 @@ def _oci(box: _Box, path: Path, name: str, reference: str) -> ExternalImage:
     return _made(path, reference, digest, layers, config)
 
 
-def _for_this_machine(box: _Box, path: Path, entries: list[dict[str, Any]], depth: int = 0) -> str:
-    """Find the digest of the one manifest for this architecture; indexes may be nested."""
+def _for_this_machine(
+    box: _Box, path: Path, entries: list[dict[str, Any]], seen: set[str], depth: int = 0
+) -> str:
+    """Find the digest of the one manifest for this architecture; indexes may be nested, and each is read once."""
     wanted = arch.current().debian
     found: list[str] = []
     others: list[str] = []
@@ -172,9 +196,12 @@ def _for_this_machine(box: _Box, path: Path, entries: list[dict[str, Any]], dept
         if architecture and architecture != wanted:
             others.append(architecture)
         elif kind.endswith((".index.v1+json", ".manifest.list.v2+json")) and depth < 4:
+            if (digest := _named(each["digest"])) in seen:
+                continue
+            seen.add(digest)
             try:
                 inner = box.checked(each["digest"])["manifests"]
-                found.append(_for_this_machine(box, path, inner, depth + 1))
+                found.append(_for_this_machine(box, path, inner, seen, depth + 1))
             except _OtherMachines as error:
                 others += error.machines
         else:
@@ -208,6 +235,8 @@ def _docker(box: _Box, path: Path, name: str, reference: str) -> ExternalImage:
     raw = box.bytes(saved[0]["Config"])
     config = json.loads(raw)
     files, diff_ids = saved[0]["Layers"], config["rootfs"]["diff_ids"]
+    if not all(isinstance(each, str) for each in files):
+        raise TypeError("a layer's file has no name")
     if len(files) != len(diff_ids):
         raise TareError(
             f"{path}: its manifest has {len(files)} layers and its configuration {len(diff_ids)}."
@@ -240,12 +269,27 @@ def _made(
     )
 
 
+def _by_name(archive: tarfile.TarFile) -> dict[str, tarfile.TarInfo]:
+    """Index an archive's members by name; of equal ones the last counts.
+
+    Raises:
+        tarfile.TarError: it is damaged, or has far more files than an image.
+    """
+    found = list(islice(members(archive), _MOST_FILES + 1))
+    if len(found) > _MOST_FILES:
+        raise tarfile.ReadError(f"it has more than {_MOST_FILES} files")
+    archive.members[:] = found  # type: ignore[attr-defined]  # links are followed in it
+    return {member.name: member for member in found}
+
+
 @dataclass(slots=True)
 class _Box:
     """The files of a layout folder or of an archive."""
 
     path: Path
     archive: tarfile.TarFile | None = None
+    members: Mapping[str, tarfile.TarInfo] = field(default_factory=dict)
+    """Name → member of the archive; of equal names the last."""
 
     @classmethod
     @contextmanager
@@ -255,12 +299,12 @@ class _Box:
             yield cls(path)
             return
         try:
-            archive = tarfile.open(path, "r:*")  # noqa: SIM115 - closed below
-        except (tarfile.TarError, EOFError, zlib.error) as error:
+            archive = tarfile.open(path, "r:*", tarinfo=BoundedInfo)  # noqa: SIM115 - closed below
+        except (*DAMAGE, zlib.error) as error:
             raise TareError(f"{path} is neither a folder nor a tar archive. {_REMEDY}") from error
         with archive:
             try:
-                yield cls(path, archive)
+                yield cls(path, archive, _by_name(archive))
             except (tarfile.TarError, EOFError, zlib.error) as error:
                 raise TareError(f"{path} is damaged or cut off ({error}). Fetch or save it again.") from error
 
@@ -278,7 +322,10 @@ class _Box:
                 yield file
             return
         member = self._member(name)
-        content = self.archive.extractfile(member) if member else None
+        try:
+            content = self.archive.extractfile(member) if member else None
+        except (KeyError, RecursionError):  # a link that leads nowhere, or to itself
+            content = None
         if content is None:
             raise TareError(f"{self.path} lacks {name}: it is damaged or cut off. Fetch or save it again.")
         with content:
@@ -304,51 +351,7 @@ class _Box:
         return json.loads(content)
 
     def _member(self, name: str) -> tarfile.TarInfo | None:
-        assert self.archive is not None  # noqa: S101 - asked by callers
-        for candidate in (name, f"./{name}"):
-            try:
-                return self.archive.getmember(candidate)
-            except KeyError:
-                continue
-        return None
-
-
-@contextmanager
-def _uncompressed(stored: IO[bytes], name: str) -> Iterator[IO[bytes]]:
-    """Decompress by the first bytes, as media types and file names are often wrong."""
-    magic = stored.read(4)
-    stored.seek(0)
-    if magic.startswith(b"\x1f\x8b"):
-        with gzip.GzipFile(fileobj=stored, mode="rb") as opened:
-            yield cast("IO[bytes]", opened)
-    elif magic == b"\x28\xb5\x2f\xfd":
-        yield from _by_zstd(stored, name)
-    elif magic.startswith((b"BZh", b"\xfd7zX")):
-        raise TareError(
-            f"{name} is compressed by bzip2 or xz, which OCI does not know; use gzip, zstd or none."
-        )
-    else:
-        yield stored
-
-
-def _by_zstd(stored: IO[bytes], name: str) -> Iterator[IO[bytes]]:
-    program = shutil.which("zstd")
-    if program is None:
-        raise TareError(f"{name} is compressed by zstd, which is not installed: `apt-get install zstd`.")
-    import tempfile  # noqa: PLC0415 - for this rare form only
-
-    with tempfile.TemporaryFile() as packed, tempfile.TemporaryFile() as plain:
-        shutil.copyfileobj(stored, packed, _PIECE_BYTES)
-        packed.seek(0)
-        done = subprocess.run(
-            [program, "-dcq"], stdin=packed, stdout=plain, stderr=subprocess.PIPE, check=False
-        )
-        if done.returncode:
-            raise TareError(
-                f"{name} is damaged: {last_words(done.stderr.decode(errors='replace'), done.returncode)}."
-            )
-        plain.seek(0)
-        yield plain
+        return self.members.get(name) or self.members.get(f"./{name}")
 
 
 def _named(digest: object) -> str:

@@ -17,6 +17,7 @@ from tare.runners.images.apply import Applier
 from tare.runners.images.command import SCRIPTS_LIMIT
 from tare.runners.images.image import ROOT, Program
 from tare.runners.images.layers import Layer, share
+from tare.runners.images.tar_reading import DAMAGE, BoundedInfo, members
 from tare.runners.provision import arch
 from tare.runners.provision.cache import sha256_of
 from tare.runners.provision.elf import is_elf
@@ -107,9 +108,9 @@ def unpack_external(image: ExternalImage, store: Cache, progress: Callable[[str]
 
 def _counted(tar: Path, name: str) -> dict[str, object]:
     try:
-        with tarfile.open(tar, "r:") as archive:
-            sizes = [member.size for member in archive if member.isreg()]
-    except (tarfile.TarError, EOFError) as error:
+        with tarfile.open(tar, "r:", tarinfo=BoundedInfo) as archive:
+            sizes = [member.size for member in members(archive) if member.isreg()]
+    except DAMAGE as error:
         raise TareError(
             f"{name} is not a complete tar archive ({error}). Fetch or save the image again."
         ) from error

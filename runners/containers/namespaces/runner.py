@@ -57,6 +57,8 @@ _NETWORKS = {
     "bridge": "veth and bridge",
     "nat": "veth, bridge, forwarding and masquerading",
 }
+_NO_DEVICES = "run where CAP_MKNOD is given and not in a user namespace, or as an ordinary user"
+
 _OWN = frozenset({"dev", "proc", "sys", "scratch", "tmp"})
 """Names in a container's top folder that are never the image's."""
 
@@ -87,9 +89,13 @@ class Namespaces:
             folder = Path(temporary)
             tree = folder / "tree"
             tree.mkdir()
-            layout = self._layout(
-                _build_base(folder, tree, devices=not user), tree, folder / "scratch", folder / "stage"
-            )
+            try:
+                base = _build_base(folder, tree, devices=not user)
+            except PermissionError as error:
+                return Probe(
+                    ok=False, reason=f"device files cannot be made here: {error}", remedy=_NO_DEVICES
+                )
+            layout = self._layout(base, tree, folder / "scratch", folder / "stage")
             layout.scratch.mkdir()
             layout.staging.mkdir()
             try:

@@ -1,0 +1,61 @@
+"""Read tar archives made elsewhere within bounds: Python's reader trusts sizes, follows them backwards and recurses."""
+
+from __future__ import annotations
+
+import tarfile
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LONGEST_HEADER_BYTES = 1 << 20
+"""Size of a name or of extended headers; the reader holds them in memory."""
+
+MOST_MEMBERS = 2_000_000
+"""Members of one archive; images of whole distributions have some hundred thousand."""
+
+MOST_SPARSE_BYTES = 1 << 30
+"""Size that a member may have beyond what the archive holds of it: its holes would be written as zeros."""
+
+DAMAGE = (tarfile.TarError, EOFError, ValueError, OverflowError, RecursionError)
+"""Exceptions of the reader for an archive that is damaged, or made to harm."""
+
+_EXTENSIONS = frozenset(
+    {
+        tarfile.GNUTYPE_LONGNAME,
+        tarfile.GNUTYPE_LONGLINK,
+        tarfile.XHDTYPE,
+        tarfile.XGLTYPE,
+        tarfile.SOLARIS_XHDTYPE,
+    }
+)
+
+
+class BoundedInfo(tarfile.TarInfo):
+    """Header of a member, refused before its extension is read into memory if that is too long."""
+
+    def _proc_member(self, tarfile_: tarfile.TarFile) -> tarfile.TarInfo:
+        if self.size < 0:
+            raise tarfile.ReadError("a member has a negative size")
+        if self.type in _EXTENSIONS and self.size > LONGEST_HEADER_BYTES:
+            raise tarfile.ReadError(f"a header has {self.size} bytes")
+        return super()._proc_member(tarfile_)  # type: ignore[misc, no-any-return]  # not declared, though subclasses may replace it
+
+
+def members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    """Yield the members of an archive that was opened with :class:`BoundedInfo`, and forget them again.
+
+    Raises:
+        tarfile.TarError: there are too many, or one has an impossible size.
+    """
+    for _number in range(MOST_MEMBERS):
+        member = archive.next()
+        if member is None:
+            return
+        if member.size < 0:  # by an extended header, which the reader would follow backwards for ever
+            raise tarfile.ReadError(f"{member.name!r} has a negative size")
+        if member.sparse is not None and member.size > MOST_SPARSE_BYTES:
+            raise tarfile.ReadError(f"{member.name!r} is a file of {member.size} bytes that are not there")
+        yield member
+        archive.members.clear()  # type: ignore[attr-defined]  # else each costs a kilobyte until the end
+    raise tarfile.ReadError(f"it has more than {MOST_MEMBERS} members")
