@@ -82,6 +82,10 @@ class Measurable(Protocol):
         """Blocks beyond which more trials say nothing more, whatever is asked for. ``None``: no such bound."""
 
     @property
+    def shortest_seconds(self) -> float:
+        """Length in seconds of the shortest job that is not mostly the program's start. 0: any length will do."""
+
+    @property
     def parameters(self) -> Mapping[str, Any]:
         """Identity besides the name: trials with other parameters are another series."""
 

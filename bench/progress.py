@@ -11,6 +11,7 @@ from tare.bench.console import steer
 from tare.reports.text.printable import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import TextIO
 
 _PLAIN_EVERY_SECONDS = 10.0
@@ -23,8 +24,8 @@ class Progress(Protocol):
     def say(self, text: str) -> None:
         """Take a message that is worth a line of its own."""
 
-    def begin(self, trials: int, seconds: float) -> None:
-        """Measuring starts: ``trials`` trials, in about ``seconds``."""
+    def begin(self, left: Callable[[], float]) -> None:
+        """Measuring starts; ``left`` estimates the seconds until it ends, at any time."""
 
     def trial(self, done: int, what: str) -> None:
         """A trial was stored, the ``done`` th; ``what`` names it."""
@@ -39,7 +40,7 @@ class Silent:
     def say(self, text: str) -> None:
         """See :meth:`Progress.say`; shows nothing."""
 
-    def begin(self, trials: int, seconds: float) -> None:
+    def begin(self, left: Callable[[], float]) -> None:
         """See :meth:`Progress.begin`; shows nothing."""
 
     def trial(self, done: int, what: str) -> None:
@@ -59,7 +60,7 @@ class Lines:
     def __init__(self, stream: TextIO | None = None) -> None:
         self.stream = stream or sys.stderr
         self.live = self.stream.isatty() and os.environ.get("TERM") != "dumb"
-        self.trials, self.seconds = 0, 0.0
+        self.left: Callable[[], float] = lambda: 0.0
         self.started = self.shown = 0.0
 
     def say(self, text: str) -> None:
@@ -67,11 +68,11 @@ class Lines:
         self._erase()
         print(f"tare: {printable(text)}", file=self.stream, flush=True)
 
-    def begin(self, trials: int, seconds: float) -> None:
-        """Remember the estimate that time left is first taken from."""
-        self.trials, self.seconds = trials, seconds
+    def begin(self, left: Callable[[], float]) -> None:
+        """Remember whom to ask for the time left."""
+        self.left = left
         self.started, self.shown = time.monotonic(), 0.0
-        self.say(f"measuring: {trials} trials, about {clock(seconds)}")
+        self.say(f"measuring: about {clock(left())}")
 
     def trial(self, done: int, what: str) -> None:
         """Redraw the line if the last time was long enough ago."""
@@ -79,11 +80,7 @@ class Lines:
         if now - self.shown < (_REDRAW_SECONDS if self.live else _PLAIN_EVERY_SECONDS):
             return
         self.shown = now
-        passed = now - self.started
-        share = done / max(self.trials, 1)
-        # The plan's estimate fades out as what was seen here takes over.
-        left = (1 - share) * ((1 - share) * self.seconds + share * passed / max(share, 1e-9))
-        text = f"{done}/{self.trials} trials, {clock(passed)} passed, about {clock(left)} left: {what}"
+        text = f"{done} trials, {clock(now - self.started)} passed, about {clock(self.left())} left: {what}"
         if self.live:
             steer(self.stream, f"\r\x1b[K{printable(text)[: _width() - 1]}")
             self.stream.flush()

@@ -65,27 +65,23 @@ class PlanRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     mode: Mode
     seed: int
-    rounds: Number
-    """Openings of the steady-state places."""
-    cold_blocks: Count
-    steady_blocks: Count
-    """In all rounds together."""
-    full_blocks: Count | None = None
-    """Steady-state blocks that all runners take part in. ``None``: all blocks."""
-    full_cold_blocks: Count | None = None
-    """Blocks of cold starts that all runners take part in. ``None``: all blocks."""
-    experiment_blocks: dict[str, Count]
-    """Experiment → its blocks, in all rounds together."""
+    blocks: Number | None = None
+    """Blocks of every workload in each stream, as asked for. ``None``: the scheduler gives blocks until the intervals
+    are within ``precision`` or the budget is spent."""
+    precision: Annotated[float, msgspec.Meta(gt=0, lt=1)]
+    """Half-width of the 95 % intervals that is aimed at, relative to the cost: 0.01 is ±1 %."""
+    together: bool = False
+    """Steady-state workloads are compared with one another, so that one block holds all of them."""
     job_seconds: Seconds
     """Length of a steady-state job on an ordinary core."""
     warmups: bool
+    """Jobs whose files may have to be loaded first are preceded by a short one that does not count."""
     budget_seconds: Seconds
-    """Measuring time that the blocks were fitted into."""
+    """Measuring time, with what later extensions of the run have added."""
     estimate_seconds: Seconds
-    trials: Count
-    """Trials that the plan leads to, warm-ups included, skips not."""
-    reopened: tuple[str, ...]
-    """Runner keys whose steady-state places are made anew for every block."""
+    """Estimated measuring time. With a scheduler it is the budget."""
+    cheap: tuple[str, ...]
+    """Runner keys whose places are made anew for every block; the others are streams of their own."""
     cases: tuple[CaseRecord, ...]
     request: RequestRecord
 

@@ -20,7 +20,7 @@ import msgspec
 from tare.results.details import Details  # noqa: TC001
 from tare.results.environment import LimitsFound, ProbeRecord  # noqa: TC001
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """Version of the record. ``docs/result-format.md`` has the history; ``results/storage/upgrade.py`` the way up."""
 
 Direction = Literal["lower", "higher", "none"]
@@ -157,6 +157,12 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Number of the opening of the place, from 0: trials of one invocation share a place."""
     position: int = 0
     """Position in the block's shuffled order, from 0."""
+    stream: str = ""
+    """Key of the costly runner whose stream the block belongs to; empty for that of the cheap runners, and where all
+    runners share one."""
+    spent_seconds: float = 0.0
+    """Wall time since the trial before it was stored: opening, job, collectors, storing and choosing what comes next. The
+    sum over a run is its measuring time. 0 for skips that were planned."""
     parameters: dict[str, Any] = {}
     at: str = ""
     """Wall-clock start, ISO 8601 UTC. For people: no duration is ever taken from it."""
@@ -182,6 +188,8 @@ class Resumption(msgspec.Struct, frozen=True, kw_only=True):
     """Number of the first trial that followed."""
     notices: tuple[str, ...] = ()
     """Repairs of the files that were necessary before, as sentences."""
+    budget_seconds: float = 0.0
+    """Measuring time that was added to the budget; 0 if the run went on with what it had."""
 
 
 class ImportSource(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -199,6 +207,34 @@ class ImportSource(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     """Series for which the file has only a median and no single values."""
     metadata: dict[str, Any] = {}
     """The tool's own description of its run: machine, versions, options. For people; no code reads it."""
+
+
+class StreamTime(msgspec.Struct, frozen=True, kw_only=True):
+    """Use of the time of one stream."""
+
+    seconds: float
+    """Wall time of its trials, by :attr:`Trial.spent_seconds`."""
+    in_jobs_seconds: float
+    """Part of it inside measured jobs, from their start to their end; of cold starts from the request for the place to
+    its removal, of experiments everything."""
+    blocks: int
+    """Number of blocks, of all its workloads together."""
+
+
+Ending = Literal["decided", "counted", "exhausted", "budget", "deadline", "interrupted"]
+"""Why a run ended. ``decided``: all intervals are as narrow as was aimed at. ``counted``: the blocks asked for are measured.
+``exhausted``: what is not narrow enough yields no values, or has as many blocks as are of use. ``budget``: it is spent.
+``deadline``: something hung for so long that no further block was begun."""
+
+
+class Course(msgspec.Struct, frozen=True, kw_only=True):
+    """Use of a run's budget, over all resumptions."""
+
+    ended: Ending
+    used_seconds: float
+    """Measuring time after provisioning."""
+    streams: dict[str, StreamTime]
+    """:attr:`Trial.stream` → use of its time."""
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -226,8 +262,10 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     limits: dict[str, LimitsFound] = {}
     """Runner's label → limits as verified from inside; empty if nothing was verified."""
     precise_after_blocks: dict[str, int] = {}
-    """Workload, or group of versions, → number of blocks after which its intervals were as narrow as ``--precision``
-    asked for; empty if no precision was asked for, or none was reached."""
+    """Workload, or group of versions, → number of blocks after which its intervals were as narrow as was aimed at; with
+    ``@`` and the runner's key for the stream of a costly runner. Those that were not are left out."""
+    course: Course | None = None
+    """Use of the budget; ``None`` before the run has ended, in older and in imported runs."""
     not_undone: tuple[str, ...] = ()
     """What of the run could not be removed from the host when it ended, each with the reason; empty: nothing is left
     that the suite knows of."""

@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING
 from tare.bench.campaign.provision import provision
 from tare.bench.campaign.run import measure
 from tare.bench.campaign.session import opened
-from tare.bench.planning.plan import Blocks, Case, Plan
+from tare.bench.planning.case import Case
+from tare.bench.planning.modes import MODES
+from tare.bench.planning.plan import Plan
 from tare.bench.planning.variants import SIGN, Variant, make_variants
 from tare.bench.request.record import request_from_record
 from tare.bench.request.request import Slowdowns
@@ -47,11 +49,10 @@ _COLLECTOR_SECONDS = 0.004
 """The collectors' own time around one job, for the estimate."""
 SHARES = (0.01, 0.03, 0.05, 0.10, 0.20)
 BUDGET_SECONDS = 900.0
-LEAST_BLOCKS = 20
 _PILOTS = 40
 """Null launches of each runner before anything counts."""
-_BLOCKS_A_ROUND = 10
-"""Blocks after which cold starts and jobs take turns, so that both see all of the time."""
+_PRECISION = 1e-6
+"""Precision that is never reached: error rates get better with every block, so all of the budget is of use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ class Wanted:
     """Slowdowns relative to the base: 0.05 is 5 %."""
     budget_seconds: float = BUDGET_SECONDS
     blocks: int | None = None
-    """``None``: as many as the budget affords, and at least :data:`LEAST_BLOCKS`."""
+    """Blocks to take of both kinds. ``None``: as many as the budget affords."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ class Pilot:
     start_seconds: Mapping[str, float]
     """Runner key → median of its null launch, from ``requested`` to ``gone``."""
     block_seconds: float
-    """Estimate for one block of everything."""
+    """Estimate for one block of both kinds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +81,14 @@ class Design:
     """Everything that is fixed before a calibration measures, and kept for going on with it."""
 
     slowdowns: Slowdowns
-    blocks: int
+    blocks: int | None
+    """Blocks of both kinds. ``None``: as many as the budget affords."""
+    budget_seconds: float
     estimate_seconds: float
     seed: int
 
 
-_NOTHING = Design(Slowdowns((), {}), blocks=1, estimate_seconds=0.0, seed=0)
+_NOTHING = Design(Slowdowns((), {}), blocks=1, budget_seconds=0.0, estimate_seconds=0.0, seed=0)
 """Stands for the design until the pilot, in the plan that provisioning is done by."""
 
 
@@ -137,7 +140,9 @@ def _stored_design(manifest: Manifest) -> Design:
     slowdowns = request_from_record(recorded.request).slowdowns
     if slowdowns is None:
         raise UsageError(f"run {manifest.run} is no calibration, so it cannot be gone on with as one.")
-    return Design(slowdowns, recorded.cold_blocks, recorded.estimate_seconds, recorded.seed)
+    return Design(
+        slowdowns, recorded.blocks, recorded.budget_seconds, recorded.estimate_seconds, recorded.seed
+    )
 
 
 def _new_design(
@@ -145,12 +150,12 @@ def _new_design(
 ) -> Design:
     progress.say("measuring how long launches take here")
     pilot = _pilot(provisioned, keys, wanted.shares)
-    blocks = wanted.blocks or max(LEAST_BLOCKS, int(wanted.budget_seconds / pilot.block_seconds))
     seed = request.settings.run.seed
     return Design(
         Slowdowns(wanted.shares, pilot.start_seconds),
-        blocks,
-        blocks * pilot.block_seconds,
+        wanted.blocks,
+        wanted.budget_seconds,
+        wanted.blocks * pilot.block_seconds if wanted.blocks else wanted.budget_seconds,
         secrets.randbelow(1 << 32) if seed is None else seed,
     )
 
@@ -186,20 +191,19 @@ def _plan(levels: Sequence[Work], keys: Sequence[str], variants: Sequence[str], 
     null = Null()
     cases += [Case(null, key) for key in variants]
     cases += [Case(null, f"{key}{CONTROL_SUFFIX}") for key in variants if key.endswith(f"{SIGN}{BASE_LEVEL}")]
-    blocks = design.blocks
+    mode = MODES["default"]
     return Plan(
-        mode="default",
+        mode=mode.name,
         seed=design.seed,
         cases=tuple(cases),
-        cold=Blocks(blocks),
-        steady=Blocks(blocks),
-        rounds=max(1, blocks // _BLOCKS_A_ROUND),
+        blocks=design.blocks,
+        precision=_PRECISION,
+        together=True,
         job_seconds=0.02,
         warmups=False,
-        budget_seconds=design.estimate_seconds,
-        estimate_seconds=design.estimate_seconds,
-        trials=blocks * len(cases),
-        reopened=frozenset(f"{key}{again}" for key in keys for again in ("", CONTROL_SUFFIX)),
+        budget_seconds=design.budget_seconds,
+        estimate_seconds=round(design.estimate_seconds, 1),
+        cheap=frozenset(case.runner for case in cases),
     )
 
 

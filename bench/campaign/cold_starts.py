@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from tare.bench.campaign.launch_metrics import launch_metrics
 from tare.bench.workloads.base import Site
@@ -12,12 +12,14 @@ from tare.runners.collectors import usage_metrics
 from tare.runners.errors import PlaceFailure, TareError, as_failure
 
 if TYPE_CHECKING:
-    from tare.bench.campaign.deadline import Deadline
+    from collections.abc import Sequence
+
     from tare.bench.campaign.failures import Failures
     from tare.bench.campaign.provision import Provisioned
     from tare.bench.campaign.recorder import Recorder
-    from tare.bench.campaign.remaining import Remaining, Slot
+    from tare.bench.campaign.slots import Slot
     from tare.bench.campaign.trial_builder import TrialBuilder
+    from tare.bench.planning.plan import Plan
     from tare.bench.workloads.base import Workload
 
 
@@ -25,24 +27,19 @@ if TYPE_CHECKING:
 class ColdStarts:
     """Measure blocks of cold starts. Nothing else of the suite's is alive beside a start that is timed."""
 
-    remaining: Remaining
+    plan: Plan
     provisioned: Provisioned
     recorder: Recorder
     openings: Failures
     """Failed openings by runner key; shared with the steady state."""
-    deadline: Deadline
 
-    def measure(self, blocks: range) -> None:
-        """Measure these blocks of every cold workload, the workloads of each block in shuffled order."""
-        for block in blocks:
-            workloads = self.remaining.workloads("cold", block)
-            for workload in self.remaining.plan.order(f"workloads of cold block {block}", workloads):
-                if self.deadline.passed(f"cold block {block} of {workload.name}"):
-                    return
-                for slot in self.remaining.slots(workload, block):
-                    self._trial(workload, slot)
+    def block(self, slots: Sequence[Slot]) -> None:
+        """Measure the trials of a block."""
+        for slot in slots:
+            self._trial(slot)
 
-    def _trial(self, workload: Workload, slot: Slot) -> None:
+    def _trial(self, slot: Slot) -> None:
+        workload = cast("Workload", slot.case.workload)
         key = slot.case.runner
         runner = self.provisioned.runner(key)
         builder = self.recorder.begin(slot, runner)
@@ -55,7 +52,7 @@ class ColdStarts:
         try:
             # The job is made before the place is known: cold workloads take nothing from the place.
             site = Site(self.provisioned.image_of(key), "/", "/scratch", self.provisioned.limits.cpus)
-            job = workload.job(site, self.remaining.plan.job_seconds)
+            job = workload.job(site, self.plan.job_seconds)
             opened = log.leaving(f"a place of {runner.label}", runner.open(first=job))
             with opened as place:
                 result = place.run(job)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from statistics import median
 from typing import TYPE_CHECKING
 
-from tare.bench.planning.estimates import timings_file
+from tare.bench.planning.estimates import merge_numbers, timings_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,18 +24,6 @@ class Costs:
         self.seconds.setdefault(key, []).append(seconds)
 
     def remember(self, cache: Path) -> None:
-        """Merge the medians into the cache's file. Not being able to write it is no failure: they are estimates."""
-        path = timings_file(cache)
-        try:
-            known = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            known = {}
-        if not isinstance(known, dict):
-            known = {}
-        known.update({key: round(median(values), 4) for key, values in self.seconds.items()})
-        try:
-            fresh = path.with_suffix(".tmp")
-            fresh.write_text(json.dumps(known, indent=1, sort_keys=True), encoding="utf-8")
-            fresh.replace(path)
-        except OSError:
-            return
+        """Merge the medians into the cache's file."""
+        medians = {key: round(median(values), 4) for key, values in self.seconds.items()}
+        merge_numbers(timings_file(cache), medians)

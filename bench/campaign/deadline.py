@@ -14,10 +14,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """Hold the moment after which no further block begins.
+    """Hold the moment after which no further block begins, for runs in which something hangs or costs far too much.
 
-    Blocks are dropped whole and by time alone, never by what was measured: a plan that was estimated far too low ends
-    all the same, and no result decides how many samples it has.
+    Blocks are dropped whole and by time alone, never by what was measured.
     """
 
     at: float
@@ -35,5 +34,7 @@ class Deadline:
         """Return whether time is up, and if so tell ``before`` which block that stopped the run."""
         if time.monotonic() < self.at:
             return False
-        self.say(f"time is up (twice the estimate): stopped before {before}; all that was measured counts")
+        self.say(
+            f"time is up (twice what was planned): stopped before {before}; all that was measured counts"
+        )
         return True

@@ -4,55 +4,43 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from tare.bench.experiments.base import Lab
 from tare.bench.measurable import Unsuitable
 from tare.bench.planning.estimates import job_key
-from tare.bench.planning.plan import share
 from tare.runners.errors import TareError, as_failure
 
 if TYPE_CHECKING:
-    from tare.bench.campaign.deadline import Deadline
+    from collections.abc import Sequence
+
     from tare.bench.campaign.failures import Failures
     from tare.bench.campaign.provision import Provisioned
     from tare.bench.campaign.recorder import Recorder
-    from tare.bench.campaign.remaining import Remaining, Slot
+    from tare.bench.campaign.slots import Slot
     from tare.bench.campaign.trial_builder import TrialBuilder
     from tare.bench.experiments.base import Experiment
+    from tare.bench.planning.plan import Plan
 
 
 @dataclass(frozen=True, slots=True)
 class Experiments:
-    """Measure the blocks of all experiments in turn, while no steady-state place is open."""
+    """Measure blocks of experiments, while no steady-state place is open."""
 
-    remaining: Remaining
+    plan: Plan
     provisioned: Provisioned
     recorder: Recorder
     openings: Failures
     """Failed openings by runner key. A runner that was given up is given up for experiments, too."""
     performances: Failures
     """Failed trials by ``<experiment>@<runner key>``."""
-    deadline: Deadline
     _unsuitable: dict[str, Unsuitable] = field(default_factory=dict)
     """``<experiment>@<runner key>`` → what lastingly speaks against it."""
 
-    def measure(self, round_number: int) -> None:
-        """Measure the round's share of every experiment's blocks."""
-        plan = self.remaining.plan
-        experiments = plan.experiments()
-        shares = {
-            experiment: share(plan.experiment_blocks[experiment.name], plan.rounds, round_number)
-            for experiment in experiments
-        }
-        for block in sorted({block for blocks in shares.values() for block in blocks}):
-            for experiment in plan.order(f"experiments of block {block}", experiments):
-                if block not in shares[experiment]:
-                    continue
-                if self.deadline.passed(f"block {block} of {experiment.name}"):
-                    return
-                for slot in self.remaining.slots(experiment, block):
-                    self._trial(experiment, slot)
+    def block(self, slots: Sequence[Slot]) -> None:
+        """Measure the trials of a block."""
+        for slot in slots:
+            self._trial(cast("Experiment", slot.case.workload), slot)
 
     def _trial(self, experiment: Experiment, slot: Slot) -> None:
         builder = self.recorder.begin(slot, self.provisioned.runner(slot.case.runner))
@@ -88,7 +76,7 @@ class Experiments:
             self.performances.succeeded(key)
         seconds = time.monotonic() - began
         self.recorder.store(builder)
-        self.recorder.costs.add(job_key(slot.case, self.remaining.plan.job_seconds), seconds)
+        self.recorder.costs.add(job_key(slot.case, self.plan.job_seconds), seconds)
 
     def _lab(self, runner: str) -> Lab:
         supplies = self.provisioned.bench.supplies
@@ -99,6 +87,6 @@ class Experiments:
             context=supplies.context,
             provision=supplies.provision,
             crowd=self.provisioned.crowd,
-            job_seconds=self.remaining.plan.job_seconds,
+            job_seconds=self.plan.job_seconds,
             say=self.recorder.progress.say,
         )

@@ -1,7 +1,9 @@
-"""Measure a plan in interleaved blocks: steps 3 to 5, launch, collect and store.
+"""Measure a plan block by block: steps 3 to 5, launch, collect and store.
 
-A round measures its share of the cold starts and of the experiments first, while no place is open: nothing of the
-suite's is alive beside a start that is timed. Then it opens the steady-state places and measures its blocks in them.
+Cold starts and experiments are measured while no place is open: nothing of the suite's is alive beside a start that is
+timed. The places of a costly runner are opened for a visit, in which each of its workloads is measured; blocks of the
+cheap runners fill as much time between its blocks, and its places lie idle in ``read`` meanwhile. One visit ends before
+another begins, and what waits for the end of a visit has fallen behind by then, so that it is chosen next.
 """
 
 from __future__ import annotations
@@ -9,42 +11,88 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tare.bench.campaign.cold_starts import ColdStarts
-from tare.bench.campaign.deadline import Deadline
-from tare.bench.campaign.experiments import Experiments
-from tare.bench.campaign.failures import Failures
-from tare.bench.campaign.steady_state import SteadyState
-from tare.bench.planning.plan import share
+from tare.bench.campaign.slots import slots
 
 if TYPE_CHECKING:
-    from tare.bench.campaign.provision import Provisioned
+    from tare.bench.campaign.agenda import Agenda
+    from tare.bench.campaign.cold_starts import ColdStarts
+    from tare.bench.campaign.deadline import Deadline
+    from tare.bench.campaign.experiments import Experiments
+    from tare.bench.campaign.open_places import OpenPlaces
     from tare.bench.campaign.recorder import Recorder
-    from tare.bench.campaign.remaining import Remaining
+    from tare.bench.campaign.steady_state import SteadyState
+    from tare.bench.measurable import Kind
+    from tare.bench.planning.units import Unit
+
+
+FILLING: frozenset[Kind] = frozenset({"steady"})
+"""Kinds that are measured while places of a costly runner are open."""
 
 
 @dataclass(frozen=True, slots=True)
 class Campaign:
     """One execution of a plan. :meth:`run` may be interrupted anywhere; what was stored stays."""
 
-    remaining: Remaining
-    provisioned: Provisioned
+    agenda: Agenda
     recorder: Recorder
+    deadline: Deadline
+    cold_starts: ColdStarts
+    experiments: Experiments
+    steady_state: SteadyState
 
     def run(self) -> None:
-        """Measure everything that remains of the plan."""
-        plan, progress = self.remaining.plan, self.recorder.progress
-        progress.begin(plan.trials - len(self.remaining.done), plan.estimate_seconds)
-        if not self.remaining.done:
+        """Measure until the agenda is done: first the blocks that an interruption cut short."""
+        plan, ledger = self.agenda.plan, self.agenda.ledger
+        self.agenda.begin()
+        self.recorder.progress.begin(self.agenda.seconds_left)
+        self.recorder.begin_measuring()
+        if not self.recorder.number:
             self.recorder.store_skips(plan.skips)
-        openings = Failures("failed openings", progress.say)
-        performances = Failures("failures", progress.say)
-        deadline = Deadline.of_plan(plan, progress.say)
-        shared = self.remaining, self.provisioned, self.recorder, openings
-        cold_starts = ColdStarts(*shared, deadline)
-        experiments = Experiments(*shared, performances, deadline)
-        steady_state = SteadyState(*shared, deadline)
-        for number in range(plan.rounds):
-            cold_starts.measure(share(plan.cold.count, plan.rounds, number))
-            experiments.measure(number)
-            steady_state.measure(number)
-        progress.end()
+        for begun, block in ledger.incomplete():
+            self._block(begun, block)
+        while unit := self.agenda.next():
+            if self.deadline.passed(f"a block of {unit.name}"):
+                self.agenda.ended = "deadline"
+                break
+            if unit.visiting:
+                self._visit(unit)
+            else:
+                self._block(unit)
+        self.recorder.progress.end()
+
+    def _visit(self, first: Unit) -> None:
+        """Open the places of a costly runner once, for a block or some of each of its workloads."""
+        with self.recorder.aside(), self.steady_state.places() as places:
+            for key in self.agenda.plan.order(f"openings for {first.name}", first.kept):
+                # A failure is counted; the first trial that wants the place tries again.
+                places.open(key)
+            for unit in self.agenda.visit(first):
+                if self.deadline.passed(f"a block of {unit.name}"):
+                    return
+                seconds = self._block(unit, places=places)
+                self._fill(seconds)
+                if self.agenda.plan.blocks is None and not self.agenda.budget_left:
+                    return
+
+    def _fill(self, seconds: float) -> None:
+        """Measure cheap runners for as long as the costly one was, so that both see all of the run."""
+        if self.agenda.plan.blocks is not None:
+            return
+        while seconds > 0 and (unit := self.agenda.next(FILLING, visits=False)):
+            if self.deadline.passed(f"a block of {unit.name}"):
+                return
+            seconds -= self._block(unit)
+
+    def _block(self, unit: Unit, block: int | None = None, places: OpenPlaces | None = None) -> float:
+        """Measure a block, the next one unless ``block`` names one that was cut short; return its seconds."""
+        ledger, began = self.agenda.ledger, self.agenda.now()
+        number = ledger.next_block(unit) if block is None else block
+        done = ledger.accounts[unit].done.get(number, ())
+        wanted = slots(self.agenda.plan, unit, number, done)
+        if unit.kind == "cold":
+            self.cold_starts.block(wanted)
+        elif unit.kind == "experiment":
+            self.experiments.block(wanted)
+        else:
+            self.steady_state.block(unit, wanted, places)
+        return self.agenda.now() - began

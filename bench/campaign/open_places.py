@@ -1,4 +1,4 @@
-"""Keep the steady-state places of a round open."""
+"""Keep the steady-state places open."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class OpenPlace:
 
 @dataclass(slots=True)
 class OpenPlaces:
-    """The open places of a round by runner key. Leaving the context closes them, in the reverse order of opening."""
+    """Open places by runner key. Leaving the context closes them, in the reverse order of opening."""
 
     provisioned: Provisioned
     recorder: Recorder
@@ -67,6 +67,11 @@ class OpenPlaces:
         self._open[key] = OpenPlace(place, invocation)
         self.recorder.costs.add(f"open@{key}", time.monotonic() - began)
         return self._open[key]
+
+    def opening(self, key: str) -> int | None:
+        """Return the number of the opening of a runner's place; ``None`` if it is not open."""
+        opened = self._open.get(key)
+        return opened.invocation if opened else None
 
     def get(self, key: str) -> OpenPlace | PlaceFailure:
         """Return the runner's open place; open one if there is none."""

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tare.bench.campaign.costs import Costs
-from tare.bench.campaign.stopping import EVERY_BLOCK
 from tare.bench.campaign.trial_builder import TrialBuilder
 from tare.results.record import CONTROL_SUFFIX, Trial
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
-    from tare.bench.campaign.remaining import Slot
-    from tare.bench.campaign.stopping import Stopping
-    from tare.bench.planning.plan import Skip
+    from tare.bench.campaign.slots import Slot
+    from tare.bench.planning.case import Skip
     from tare.bench.progress import Progress
     from tare.runners.context import Runner
     from tare.runners.errors import PlaceFailure
@@ -29,15 +29,28 @@ class Recorder:
     append: Callable[[Trial], object]
     """Stores a trial; it is safe from a killed process once this returns."""
     progress: Progress
-    stopping: Stopping = EVERY_BLOCK
+    account: Callable[[Trial], object] = lambda _trial: None
     """Told of every trial that is stored."""
     number: int = 0
     """Number of the next trial."""
     invocation: int = 0
     """Number of the next opening."""
     costs: Costs = field(default_factory=Costs)
+    now: Callable[[], float] = time.monotonic
     _measured: int = 0
     """Trials that this process has measured: neither the plan's skips nor what a resumed run had."""
+    _stored: float = -1.0
+    """Moment when the last trial was stored, or measuring began; negative before that."""
+
+    def begin_measuring(self) -> None:
+        """Start the clock that each trial's time is taken from."""
+        self._stored = self.now()
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Keep what happens after the last trial in the context, such as the closing of guests, out of the next one's time."""
+        yield
+        self._stored = self.now()
 
     def begin(self, slot: Slot, runner: Runner) -> TrialBuilder:
         """Begin the record of a trial; its invocation is the next opening's until it is set to another."""
@@ -46,6 +59,7 @@ class Recorder:
             runner=runner.label + CONTROL_SUFFIX if slot.case.control else runner.label,
             accelerator=runner.accelerator,
             block=slot.block,
+            stream=slot.stream,
             position=slot.position,
             warmup=slot.warmup,
             invocation=self.invocation,
@@ -58,9 +72,11 @@ class Recorder:
 
     def store(self, builder: TrialBuilder) -> None:
         """Number the trial, store it as it is now, and show progress."""
-        trial = builder.trial(self.run_id, self.number)
+        now = self.now()
+        spent, self._stored = now - (now if self._stored < 0 else self._stored), now
+        trial = builder.trial(self.run_id, self.number, round(spent, 6))
         self.append(trial)
-        self.stopping.add(trial)
+        self.account(trial)
         self.number += 1
         self._measured += 1
         self.progress.trial(self._measured, f"{trial.workload} on {trial.runner}")

@@ -3,28 +3,38 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from tare.bench.campaign.agenda import Agenda
+from tare.bench.campaign.cold_starts import ColdStarts
+from tare.bench.campaign.deadline import Deadline
+from tare.bench.campaign.ending import closing_line
+from tare.bench.campaign.experiments import Experiments
+from tare.bench.campaign.failures import Failures
+from tare.bench.campaign.ledger import Ledger
 from tare.bench.campaign.loop import Campaign
 from tare.bench.campaign.manifest import make_manifest
 from tare.bench.campaign.recorder import Recorder
-from tare.bench.campaign.remaining import Remaining, done_slots
-from tare.bench.campaign.stopping import EVERY_BLOCK, Precision
+from tare.bench.campaign.spreads import remember_spreads
+from tare.bench.campaign.steady_state import SteadyState
+from tare.bench.planning.estimates import read_estimates
 from tare.results.errors import NotWritten
-from tare.results.record import BASE, CONTROL_SUFFIX, CPU_TIME
+from tare.results.record import BASE, CONTROL_SUFFIX
 from tare.results.storage.load import load_run
 from tare.results.storage.store import RunWriter, amend, resume
 from tare.runners.undoing import UndoLog
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from tare.bench.campaign.provision import Provisioned
     from tare.bench.planning.plan import Plan
-    from tare.bench.planning.runners import Bench
     from tare.bench.progress import Progress
     from tare.bench.request.request import Request
+    from tare.results.record import Accelerator, Trial
+    from tare.runners.context import Runner
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,71 +61,90 @@ def measure(request: Request, provisioned: Provisioned, plan: Plan, progress: Pr
     Ctrl-C and SIGTERM end the run in order: places are torn down and what was measured is kept.
     """
     with _writer(request, provisioned, plan) as writer:
-        precision = _precision(request, provisioned.bench)
-        campaign = _campaign(plan, provisioned, writer, precision, progress)
+        recorder = Recorder(writer.manifest.run, writer.append, progress)
+        campaign = make_campaign(plan, provisioned, recorder)
+        agenda = campaign.agenda
         if request.resume:
-            campaign = _take_up(campaign, writer)
-        interrupted = False
+            for notice in writer.notices:
+                progress.say(notice)
+            before = writer.manifest.course
+            take_up(campaign, load_run(writer.path).trials(), before.used_seconds if before else 0.0)
+            progress.say(f"going on with {writer.manifest.run} at trial {recorder.number}")
         try:
             campaign.run()
-            if precision:
-                writer.update(precise_after_blocks=precision.reached())
         except KeyboardInterrupt:
-            interrupted = True
+            agenda.ended = "interrupted"
             progress.end()
-            progress.say(
-                "interrupted; all that was measured is kept. Go on with: "
-                + request.resuming.format(run=writer.manifest.run)
-            )
         except BaseException:
             # What ended the measuring is to be told, even if the manifest cannot be written either.
             with suppress(NotWritten):
                 writer.finish("interrupted")
             raise
         finally:
-            campaign.recorder.costs.remember(provisioned.bench.supplies.context.cache)
+            cache = provisioned.bench.supplies.context.cache
+            recorder.costs.remember(cache)
+            remember_spreads(cache, agenda.ledger, plan.job_seconds)
+        course, precise = agenda.course(), agenda.ledger.precise(plan.precision)
+        interrupted = course.ended == "interrupted"
+        writer.update(course=course, precise_after_blocks=precise)
         writer.finish("interrupted" if interrupted else "complete")
+        progress.say(closing_line(plan, course, precise, request.resuming.format(run=writer.manifest.run)))
         return Measured(writer.path, interrupted, provisioned.bench.supplies.context.undo_log)
 
 
 def _writer(request: Request, provisioned: Provisioned, plan: Plan) -> RunWriter:
     folder = request.settings.output.results_dir
-    if request.resume:
-        return resume(folder / request.resume)
-    return RunWriter.create(folder, make_manifest(request, provisioned, plan))
+    if not request.resume:
+        return RunWriter.create(folder, make_manifest(request, provisioned, plan))
+    writer = resume(folder / request.resume, budget_seconds=request.extension_seconds)
+    if request.extension_seconds:
+        recorded = writer.manifest.plan
+        writer.update(
+            plan={
+                **recorded,
+                "budget_seconds": plan.budget_seconds,
+                "estimate_seconds": plan.estimate_seconds,
+            }
+        )
+    return writer
 
 
-def _precision(request: Request, bench: Bench) -> Precision | None:
-    """Make the rule that ends sampling early, if the request aims at a precision."""
-    target = request.settings.run.precision
-    if not target:
-        return None
-    versions = tuple(name for name, _ in request.versions)
-    base = versions[0] if versions else "" if request.variants else bench.runners[BASE].label
-    also = (CPU_TIME,) if versions or request.variants else ()
-    return Precision(target, base, versions, also)
-
-
-def _campaign(
-    plan: Plan, provisioned: Provisioned, writer: RunWriter, precision: Precision | None, progress: Progress
-) -> Campaign:
-    stopping = precision or EVERY_BLOCK
-    recorder = Recorder(writer.manifest.run, writer.append, progress, stopping)
-    return Campaign(Remaining(plan, stopping=stopping), provisioned, recorder)
-
-
-def _take_up(campaign: Campaign, writer: RunWriter) -> Campaign:
-    """Go on where an interrupted run ended."""
-    recorder, runners = campaign.recorder, campaign.provisioned.bench.runners
-    for notice in writer.notices:
-        recorder.progress.say(notice)
-    trials = list(load_run(writer.path).trials())
-    for trial in trials:
-        recorder.stopping.add(trial)
-    recorder.number = writer.next_number
-    recorder.invocation = 1 + max((trial.invocation for trial in trials), default=-1)
-    recorder.progress.say(f"going on with {writer.manifest.run} at trial {recorder.number}")
+def make_campaign(plan: Plan, provisioned: Provisioned, recorder: Recorder) -> Campaign:
+    """Wire the parts of a campaign; the recorder's trials go to its ledger."""
+    runners, say = provisioned.bench.runners, recorder.progress.say
     keys = {
         runner.label + again: key + again for key, runner in runners.items() for again in ("", CONTROL_SUFFIX)
     }
-    return replace(campaign, remaining=replace(campaign.remaining, done=done_slots(trials, keys)))
+    ledger = Ledger(plan, runners[BASE].label if BASE in runners else BASE, keys)
+    recorder.account = ledger.add
+    estimates = read_estimates(provisioned.bench.supplies.context.cache, accelerators(runners))
+    shared = plan, provisioned, recorder, Failures("failed openings", say)
+    return Campaign(
+        Agenda(plan, ledger, estimates, now=recorder.now),
+        recorder,
+        Deadline.of_plan(plan, say),
+        ColdStarts(*shared),
+        Experiments(*shared, Failures("failures", say)),
+        SteadyState(*shared),
+    )
+
+
+def accelerators(runners: Mapping[str, Runner]) -> dict[str, Accelerator]:
+    """List the accelerator of each runner by its key."""
+    return {key: runner.accelerator for key, runner in runners.items()}
+
+
+def take_up(campaign: Campaign, trials: Iterable[Trial], used_seconds: float = 0.0) -> None:
+    """Go on where a run ended.
+
+    Args:
+        campaign: has not begun.
+        trials: the stored ones.
+        used_seconds: measuring time as the run itself recorded it; 0 if it was killed.
+    """
+    recorder, agenda = campaign.recorder, campaign.agenda
+    for trial in trials:
+        agenda.ledger.add(trial)
+        recorder.number = max(recorder.number, trial.number + 1)
+        recorder.invocation = max(recorder.invocation, trial.invocation + 1)
+    agenda.used_before = max(agenda.ledger.spent_seconds, used_seconds)

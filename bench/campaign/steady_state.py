@@ -1,85 +1,88 @@
-"""Measure steady-state workloads: many jobs, one after the other, in places that stay open for a round.
+"""Measure steady-state workloads: jobs in places that are open before they begin.
 
-Block by block and workload by workload, one job runs in each place in shuffled order while the other places lie idle in
-``read``. What it costs to make a place is so kept out of what it costs to work in it.
+In a block one job runs in each place in shuffled order while the other places lie idle in ``read``. What it costs to
+make a place is so kept out of what it costs to work in it. Cheap places are made anew for every block. Where a job's
+files may have to be loaded first, a short job that does not count precedes it: on the host's kernel in the first block
+of a workload, in a place that is kept open (a guest has a page cache of its own) the first time in each opening.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, cast
 
 from tare.bench.campaign.open_places import OpenPlaces
-from tare.bench.planning.estimates import job_key
+from tare.bench.planning.estimates import job_key, job_length
 from tare.bench.planning.modes import WARMUP_SHARE
 from tare.bench.workloads.base import Site
 from tare.runners.collectors import default_collectors
 from tare.runners.errors import PlaceFailure, TareError, as_failure
 
 if TYPE_CHECKING:
-    from tare.bench.campaign.deadline import Deadline
+    from collections.abc import Sequence
+
     from tare.bench.campaign.failures import Failures
     from tare.bench.campaign.provision import Provisioned
     from tare.bench.campaign.recorder import Recorder
-    from tare.bench.campaign.remaining import Remaining, Slot
+    from tare.bench.campaign.slots import Slot
+    from tare.bench.planning.plan import Plan
+    from tare.bench.planning.units import Unit
     from tare.bench.workloads.base import Workload
     from tare.results.record import Metric
     from tare.runners.model import Place, Vantage
 
 
+_SHARED = -1
+"""Stands for all openings of a runner whose places share the host's page cache."""
+
+
 @dataclass(frozen=True, slots=True)
 class SteadyState:
-    """Measure rounds of steady-state blocks."""
+    """Measure blocks of steady-state workloads."""
 
-    remaining: Remaining
+    plan: Plan
     provisioned: Provisioned
     recorder: Recorder
     openings: Failures
     """Failed openings by runner key; shared with the cold starts."""
-    deadline: Deadline
+    _loaded: set[tuple[str, str, int]] = field(default_factory=set)
+    """Workload, runner key and opening whose files have been loaded."""
 
-    def measure(self, round_number: int) -> None:
-        """Open the round's places, warm them up and measure the round's blocks in them."""
-        plan = self.remaining.plan
-        blocks = plan.round_of(round_number)
-        workloads = self.remaining.workloads("steady", blocks.start)
-        keys = dict.fromkeys(
-            slot.case.runner
-            for block in blocks
-            for workload in workloads
-            for slot in self.remaining.slots(workload, block)
-        )
-        if not keys:
-            return
-        with OpenPlaces(self.provisioned, self.recorder, self.openings) as places:
-            for key in plan.order(f"openings of round {round_number}", keys):
-                # A failure is counted; the first trial that wants the place tries again.
-                places.open(key)
-            warmed = workloads if plan.warmups else ()
-            for workload in plan.order(f"warm-ups of round {round_number}", warmed):
-                self._block(workload, blocks[0], places, warmup=True)
-            self._blocks(blocks, workloads, places)
+    def places(self) -> OpenPlaces:
+        """Return a context that keeps places open."""
+        return OpenPlaces(self.provisioned, self.recorder, self.openings)
 
-    def _blocks(self, blocks: range, workloads: tuple[Workload, ...], places: OpenPlaces) -> None:
-        plan = self.remaining.plan
-        for block in blocks:
-            workloads = self.remaining.wanted(workloads, block)
-            if not workloads or self.deadline.passed(f"steady-state block {block}"):
-                return
-            if block != blocks[0]:
-                wanted = {case.runner for workload in workloads for case in plan.block(workload, block)}
-                for key in places.keys & plan.reopened | places.keys - wanted:
-                    places.close(key)
-            for workload in plan.order(f"workloads of block {block}", workloads):
-                self._block(workload, block, places, warmup=False)
+    def block(self, unit: Unit, slots: Sequence[Slot], kept: OpenPlaces | None = None) -> None:
+        """Measure the trials of a block.
 
-    def _block(self, workload: Workload, block: int, places: OpenPlaces, *, warmup: bool) -> None:
-        for slot in self.remaining.slots(workload, block, warmup=warmup):
-            self._trial(workload, slot, places)
+        Args:
+            unit: what is measured.
+            slots: the trials in their order.
+            kept: places that stay open over several blocks.
+        """
+        with self.places() as places:
+            for slot in slots:
+                key = slot.case.runner
+                stays = kept is not None and key in unit.kept
+                chosen = kept if kept is not None and stays else places
+                if self.plan.warmups and self._unloaded(slot, chosen.opening(key) if stays else _SHARED):
+                    self._trial(replace(slot, warmup=True), chosen)
+                self._trial(slot, chosen)
 
-    def _trial(self, workload: Workload, slot: Slot, places: OpenPlaces) -> None:
+    def _unloaded(self, slot: Slot, opening: int | None) -> bool:
+        """Return whether a job's files may have to be loaded, and remember that they will have been."""
+        if opening is None:  # It could not be opened.
+            return False
+        loaded = slot.case.workload.name, slot.case.runner, opening
+        if loaded in self._loaded:
+            return False
+        self._loaded.add(loaded)
+        return True
+
+    def _trial(self, slot: Slot, places: OpenPlaces) -> None:
+        workload = cast("Workload", slot.case.workload)
         key = slot.case.runner
         builder = self.recorder.begin(slot, self.provisioned.runner(key))
         if why := self.openings.why_given_up(key):
@@ -112,7 +115,7 @@ class SteadyState:
         seconds = time.monotonic() - began
         self.recorder.store(builder)
         if not slot.warmup:
-            self.recorder.costs.add(job_key(slot.case, self.remaining.plan.job_seconds), seconds)
+            self.recorder.costs.add(job_key(slot.case, self.plan.job_seconds), seconds)
 
     def _site(self, key: str, place: Place) -> Site:
         limits = self.provisioned.limits
@@ -122,7 +125,7 @@ class SteadyState:
         return Site(self.provisioned.image_of(key), place.root, place.scratch, limits.cpus, first_cpu)
 
     def _job_seconds(self, slot: Slot) -> float:
-        seconds = self.remaining.plan.job_seconds
+        seconds = job_length(slot.case.workload, self.plan.job_seconds)
         return seconds * WARMUP_SHARE if slot.warmup else seconds
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tare.bench.experiments.base import Findings
-    from tare.bench.planning.plan import Case
+    from tare.bench.planning.case import Case
     from tare.bench.workloads.base import Workload
     from tare.results.details import Details
     from tare.results.record import Metric, Outcome
@@ -49,6 +49,7 @@ class TrialBuilder:
     position: int
     warmup: bool
     invocation: int
+    stream: str = ""
     at: str = field(
         default_factory=lambda: datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
     )
@@ -153,7 +154,7 @@ class TrialBuilder:
         if result.exit_code or result.signal is not None:
             self.notes["stdout_tail"] = result.stdout[-_TAIL_BYTES:].decode("utf-8", "backslashreplace")
 
-    def trial(self, run_id: str, number: int) -> Trial:
+    def trial(self, run_id: str, number: int, spent_seconds: float = 0.0) -> Trial:
         """Make the record of what is known by now."""
         workload = self.case.workload
         if self.unavailable:
@@ -175,6 +176,8 @@ class TrialBuilder:
             warmup=self.warmup,
             invocation=self.invocation,
             position=self.position,
+            stream=self.stream,
+            spent_seconds=spent_seconds,
             parameters=dict(workload.parameters),
             at=self.at,
             timeline=self.timeline,

@@ -23,6 +23,7 @@ from tare.bench.request.declarations import override
 from tare.bench.request.request import CommandVersion, SettingsVariant
 from tare.reports.summaries.failures import failure_lines
 from tare.results import record
+from tare.results.judgement.thresholds import Thresholds, read_thresholds
 from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:
@@ -84,6 +85,9 @@ def _request(arguments: argparse.Namespace) -> Request:
         UsageError: neither is asked for, or both.
     """
     request = request_from(arguments)
+    if request.settings.run.precision is None:
+        # An interval can show equality only if it is narrower than the threshold on either side.
+        request = request.with_run(precision=_threshold(arguments) / 2)
     commands, sets = (arguments.base, arguments.head), (arguments.base_set, arguments.head_set)
     if any(sets) == any(commands) or (any(commands) and not all(commands)):
         raise UsageError(
@@ -106,6 +110,12 @@ def _request(arguments: argparse.Namespace) -> Request:
     if not request.settings.run.runners:
         raise UsageError("--runners: say which runners the settings are for, such as qemu-microvm or runc.")
     return replace(request, variants=variants)
+
+
+def _threshold(arguments: argparse.Namespace) -> float:
+    """Return the difference that matters, unless a series is an exception."""
+    path = arguments.thresholds
+    return (read_thresholds(path) if path else Thresholds()).default
 
 
 def _changed(settings: Settings, assignments: Sequence[str], option: str) -> Settings:

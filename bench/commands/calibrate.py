@@ -6,12 +6,18 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tare.bench.commands.shared.options import request_from
 from tare.bench.errors import Exit
 from tare.bench.progress import Lines
 from tare.bench.request import layers
 from tare.runners.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tare.results.record import Trial
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -79,7 +85,6 @@ def _conclude(
     from tare.bench.analysis import calibration_tables as tables  # noqa: PLC0415
     from tare.results.judgement import calibration  # noqa: PLC0415
     from tare.results.judgement.thresholds import DEFAULT_THRESHOLD  # noqa: PLC0415
-    from tare.results.plan import plan_record  # noqa: PLC0415
     from tare.results.storage.load import load_run  # noqa: PLC0415
 
     stored = load_run(run_dir)
@@ -93,7 +98,7 @@ def _conclude(
         created=stored.manifest.created,
         run=stored.manifest.run,
         threshold=DEFAULT_THRESHOLD,
-        blocks=plan_record(stored.manifest).cold_blocks,
+        blocks=_blocks(stored.trials()),
         rates=calibration.rates(stored, DEFAULT_THRESHOLD, seed=stored.manifest.seed),
         load=load,
     )
@@ -105,6 +110,14 @@ def _conclude(
     else:
         print(tables.as_text(found))
     print(f"tare: stored in {path}", file=sys.stderr)
+
+
+def _blocks(trials: Iterable[Trial]) -> int:
+    """Count the blocks of the kind that has fewer of them."""
+    by_workload: dict[str, set[int]] = {}
+    for trial in trials:
+        by_workload.setdefault(trial.workload, set()).add(trial.block)
+    return min(map(len, by_workload.values()), default=0)
 
 
 def _last(runs: Path) -> Path:

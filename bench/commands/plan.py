@@ -1,4 +1,4 @@
-"""Implement ``tare plan``: list what would run and how long it will take. Measures and fetches nothing."""
+"""Implement ``tare plan``: list what would run and what the budget can decide. Measures and fetches nothing."""
 
 from __future__ import annotations
 
@@ -7,18 +7,22 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from tare.bench.analysis.forecast import forecast
+from tare.bench.campaign.run import accelerators
 from tare.bench.campaign.session import opened
 from tare.bench.commands.shared.options import add_request_options, request_from
 from tare.bench.errors import Exit
+from tare.bench.planning.estimates import read_estimates
 from tare.bench.planning.from_request import plan as make_plan
 from tare.bench.planning.record import plan_to_record
 from tare.bench.progress import Lines, clock
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
-    from tare.bench.measurable import WorkloadKind
-    from tare.bench.planning.plan import Blocks, Plan
+    from tare.bench.analysis.forecast import Forecast
+    from tare.bench.planning.plan import Plan
     from tare.bench.request.request import Request
 
 
@@ -29,47 +33,87 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Plan and print the plan; the exit code is 0."""
+    """Plan and print the plan with its forecast; the exit code is 0."""
     request = request_from(arguments)
     with opened(request, Lines()) as bench:
         plan = make_plan(request, bench)
-    print(json.dumps(_as_json(plan, request), indent=2) if arguments.json else _as_text(plan))
+        cache = bench.supplies.context.cache
+        expected = forecast(plan, read_estimates(cache, accelerators(bench.runners)), cache)
+    print(
+        json.dumps(_as_json(plan, request, expected), indent=2)
+        if arguments.json
+        else _as_text(plan, expected)
+    )
     return Exit.OK
 
 
-def _as_json(plan: Plan, request: Request) -> dict[str, object]:
+def _as_json(plan: Plan, request: Request, expected: Sequence[Forecast]) -> dict[str, object]:
     skips = [
         {"workload": s.workload, "runner": s.runner, "reason": s.reason, "remedy": s.remedy}
         for s in plan.skips
     ]
-    return {**msgspec.to_builtins(plan_to_record(plan, request)), "skips": skips}
+    units = [
+        {
+            "unit": one.unit.name,
+            "stream": one.unit.stream,
+            "runners": list(dict.fromkeys(case.runner for case in one.unit.cases)),
+            "blocks": one.blocks,
+            "block_seconds": round(one.block_seconds, 4),
+            "half_widths": {judged: round(width, 5) for judged, width in one.half_widths.items()},
+            "seconds_needed": None if one.seconds_needed is None else round(one.seconds_needed, 1),
+        }
+        for one in expected
+    ]
+    return {**msgspec.to_builtins(plan_to_record(plan, request)), "skips": skips, "units": units}
 
 
-def _as_text(plan: Plan) -> str:
-    lines = [f"{'workload':<14}{'family':<10}{'blocks':>7}  runners"]
-    kinds: tuple[tuple[WorkloadKind, Blocks], ...] = (
-        ("cold", plan.cold),
-        ("steady", plan.steady),
-    )
-    for kind, planned in kinds:
-        for workload in plan.workloads(kind):
-            runners = ", ".join(case.runner for case in plan.cases if case.workload == workload)
-            lines.append(f"{workload.name:<14}{workload.family:<10}{planned.count:>7}  {runners}")
-    for experiment in plan.experiments():
-        runners = ", ".join(case.runner for case in plan.cases if case.workload == experiment)
-        blocks = plan.experiment_blocks[experiment.name]
-        lines.append(f"{experiment.name:<14}{experiment.family:<10}{blocks:>7}  {runners}")
-    for planned, what in ((plan.cold, "cold"), (plan.steady, "steady-state")):
-        if planned.full is not None:
-            lines.append(f"slow runners take part in {planned.full} of the {planned.count} {what} blocks")
+def _as_text(plan: Plan, expected: Sequence[Forecast]) -> str:
+    lines = [f"{'workload':<22}{'family':<10}{'blocks':>7}{'time':>9}{'CPU':>9}{'needs':>9}  runners"]
+    for one in expected:
+        time, cpu = (_width(one, judged) for judged in ("time", "cpu"))
+        needs = "?" if one.seconds_needed is None else clock(one.seconds_needed)
+        runners = ", ".join(dict.fromkeys(case.runner for case in one.unit.cases))
+        family = one.unit.workloads[0].family
+        about = f"{one.unit.name:<22}{family:<10}{one.blocks:>7}"
+        lines.append(f"{about}{time:>9}{cpu:>9}{needs:>9}  {runners}")
+    lines += _skips(plan)
+    if plan.blocks is not None:
+        how = f"{plan.blocks} blocks of everything in about {clock(plan.estimate_seconds)}"
+    else:
+        how = f"until all intervals are within ±{plan.precision * 100:g} %, {clock(plan.budget_seconds)} at most"
+    return "\n".join([*lines, *_explained(plan, expected), f"mode {plan.mode}, seed {plan.seed}: {how}"])
+
+
+def _width(one: Forecast, judged: str) -> str:
+    widths = {str(name): width for name, width in one.half_widths.items()}
+    return f"±{widths[judged] * 100:.1f} %" if judged in widths else "?"
+
+
+def _skips(plan: Plan) -> list[str]:
     by_reason: dict[tuple[str, str, str], list[str]] = {}
     for skip in plan.skips:
         by_reason.setdefault((skip.runner, skip.reason, skip.remedy), []).append(skip.workload)
+    lines = []
     for (runner, reason, remedy), workloads in by_reason.items():
         lines.append(f"skipped on {runner}: {', '.join(workloads)}\n    why: {reason}")
         lines += [f"    remedy: {remedy}"] if remedy else []
-    lines.append(
-        f"mode {plan.mode}, seed {plan.seed}: {plan.trials} trials in about {clock(plan.estimate_seconds)}"
-        f" (steady-state places are opened {plan.rounds} time{'s' if plan.rounds > 1 else ''})"
-    )
-    return "\n".join(lines)
+    return lines
+
+
+def _explained(plan: Plan, expected: Sequence[Forecast]) -> list[str]:
+    """Say what the columns are, what is unknown, and what more time would decide."""
+    lines = [
+        "blocks, time, CPU: what the budget is expected to give, by the costs and spreads of this host's last run",
+        f"needs: measuring time of the row alone until both are within ±{plan.precision * 100:g} %",
+    ]
+    known = [one for one in expected if one.seconds_needed is not None]
+    if len(known) < len(expected):
+        lines.append(
+            f"?: not measured on this host yet ({len(expected) - len(known)} of {len(expected)} rows)"
+        )
+    if known and plan.blocks is None:
+        needed = sum(one.seconds_needed or 0.0 for one in known)
+        lines.append(
+            f"within the target in all rows that are known: after about {clock(needed)} of measuring"
+        )
+    return lines

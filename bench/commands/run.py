@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tare.bench import pipeline
 from tare.bench.commands.shared.options import add_request_options, request_from
 from tare.bench.console import steer
 from tare.bench.progress import Lines
+from tare.bench.request.declarations import SETTINGS
+from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
+
+    from tare.bench.request.request import Request
 
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Declare the options of a request, and what concerns this call."""
     add_request_options(parser)
     parser.add_argument(
-        "--resume", metavar="RUN", help="go on with an interrupted run: id, name, path or `latest`"
+        "--resume",
+        metavar="RUN",
+        help="go on with an interrupted run (id, name, path or `latest`); with --budget, a finished one, too",
     )
     parser.add_argument(
         "--profile",
@@ -34,9 +41,38 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the pipeline and print where the results are; the exit code says how it ended."""
-    finished = pipeline.execute(request_from(arguments), Lines())
+    finished = pipeline.execute(_request(arguments), Lines())
     if arguments.json:
         print(json.dumps(finished.as_json(), indent=2))
     else:
         steer(sys.stdout, "".join(f"{line}\n" for line in finished.closing_lines()))
     return finished.exit_code
+
+
+def _request(arguments: argparse.Namespace) -> Request:
+    """Make the request; a run that is gone on with keeps what it was asked, but for more measuring time.
+
+    Raises:
+        UsageError: an option would change the plan of the run that is gone on with.
+    """
+    request = request_from(arguments)
+    if not request.resume:
+        return request
+    changed = [
+        setting.option
+        for setting in SETTINGS
+        if getattr(arguments, setting.key, None) is not None
+        and setting.group != "output"
+        and setting.key != "run.budget"
+    ]
+    changed += [f"--{request.mode}"] if request.mode != "default" else []
+    changed += ["--carry"] if request.carry else []
+    changed += ["-- CMD"] if request.command else []
+    if changed:
+        raise UsageError(
+            f"--resume goes on with a run as it was planned: {', '.join(changed)} cannot be given with it. Only --budget"
+            " can, which adds measuring time; for anything else start a new run."
+        )
+    given = getattr(arguments, "run.budget", None)
+    extension = request.settings.run.budget_seconds if given is not None else None
+    return replace(request, extension_seconds=extension or 0.0)

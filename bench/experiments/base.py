@@ -83,6 +83,7 @@ class Experiment(ABC):
     """Names of the programs that the image must carry."""
     opt_in: bool = False
     """True if it is planned only where ``-k`` names it: too long for a run that asks for everything."""
+    shortest_seconds: ClassVar[float] = 0.0
     most_blocks: int = 15
     """Blocks beyond which more trials say nothing more, whatever mode and ``--blocks`` ask for; 1 for facts that do
     not vary."""

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from tare.results.record import CONTROL_SUFFIX
+from tare.bench.planning.units import plain
+from tare.results.record import BASE, CONTROL_SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from tare.bench.planning.plan import Case
+    from tare.bench.measurable import Measurable
+    from tare.bench.planning.case import Case
+    from tare.bench.planning.units import Unit
     from tare.results.record import Accelerator
 
 _OPENING_SECONDS: Mapping[Accelerator, float] = {"none": 0.01, "kvm": 2.0, "tcg": 6.0}
 """Accelerator → seconds to make a place and to tear it down; a rule of thumb."""
+
+CHEAP_OPENING_SECONDS = 0.1
+"""Runners whose places take less than this to make and to tear down are cheap."""
 
 _EXCHANGE_SECONDS = 0.05
 """A job's way to the agent and back, with the collectors around it; a rule of thumb."""
@@ -29,9 +36,53 @@ def timings_file(cache: Path) -> Path:
     return cache / "timings.json"
 
 
+def spreads_file(cache: Path) -> Path:
+    """Name the file that keeps how much costs varied in the last run: for forecasts alone, never for results."""
+    return cache / "spreads.json"
+
+
+def read_numbers(path: Path) -> dict[str, float]:
+    """Read a file of numbers by key; empty if it is absent, or truncated by a full disk."""
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+        return {str(key): float(value) for key, value in known.items()}
+    except (OSError, ValueError, AttributeError, TypeError):
+        return {}
+
+
+def merge_numbers(path: Path, new: Mapping[str, float]) -> None:
+    """Merge numbers into a file of the cache. Not being able to write it is no failure: they are estimates."""
+    try:
+        fresh = path.with_suffix(".tmp")
+        merged = {**read_numbers(path), **new}
+        fresh.write_text(json.dumps(merged, indent=1, sort_keys=True), encoding="utf-8")
+        fresh.replace(path)
+    except OSError:
+        return
+
+
+def read_estimates(cache: Path, accelerators: Mapping[str, Accelerator]) -> Estimates:
+    """Read what cases cost on this host before; rules of thumb stand for the others."""
+    return Estimates(accelerators, read_numbers(timings_file(cache)))
+
+
+Judged = Literal["time", "cpu"]
+"""The two answers of each comparison: by the primary metric, and by CPU time."""
+
+
+def spread_key(case: Case, judged: Judged, job_seconds: float) -> str:
+    """Name the key under which the spread of a case's cost is kept."""
+    return f"{job_key(case, job_seconds)}/{judged}"
+
+
 def job_key(case: Case, job_seconds: float) -> str:
     """Name the key under which a job's cost is kept: jobs of another length cost something else."""
-    return f"{case.workload.name}@{case.runner}/{job_seconds:g}"
+    return f"{case.workload.name}@{case.runner}/{job_length(case.workload, job_seconds):g}"
+
+
+def job_length(measurable: Measurable, job_seconds: float) -> float:
+    """Return the length of a job: the plan's, unless so short a job would consist of the program's start."""
+    return max(job_seconds, measurable.shortest_seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +101,7 @@ class Estimates:
     def trial(self, case: Case, job_seconds: float) -> float:
         """Estimate one cold start, one job in an open place, or one trial of an experiment."""
         workload = case.workload
-        nominal = workload.nominal_seconds(self.opening(case.runner), job_seconds)
+        nominal = workload.nominal_seconds(self.opening(case.runner), job_length(workload, job_seconds))
         if workload.kind == "cold":
             return nominal
         if workload.kind == "steady":
@@ -58,9 +109,21 @@ class Estimates:
             nominal += _EXCHANGE_SECONDS * slowdown
         return self.seen.get(job_key(case, job_seconds), nominal)
 
-    def block(self, cases: Iterable[Case], job_seconds: float) -> float:
-        """Estimate one trial of each case."""
-        return sum(self.trial(case, job_seconds) for case in cases)
+    def block(self, unit: Unit, job_seconds: float) -> float:
+        """Estimate one block of a unit, with the openings of places that are made anew for it."""
+        trials = sum(self.trial(case, job_seconds) for case in unit.cases)
+        anew = {case.runner for case in unit.cases} - unit.kept if unit.kind == "steady" else ()
+        return trials + sum(self.opening(key) for key in anew)
+
+    def visit(self, unit: Unit) -> float:
+        """Estimate the openings of the places that stay open over several blocks of a unit."""
+        return sum(self.opening(key) for key in unit.kept) if unit.visiting else 0.0
+
+    def cheap(self, runners: Iterable[str]) -> frozenset[str]:
+        """Pick the runners whose places are cheap to make; those of one runner's variants are alike in it."""
+        runners = list(runners)
+        costly = {plain(key) for key in runners if self.opening(key) >= CHEAP_OPENING_SECONDS} - {BASE}
+        return frozenset(key for key in runners if plain(key) not in costly)
 
     def _accelerator(self, runner: str) -> Accelerator:
         return self.accelerators[runner.removesuffix(CONTROL_SUFFIX)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -10,36 +9,24 @@ from typing import TYPE_CHECKING
 from tare.bench.catalogue import MEASURABLE, by_name
 from tare.bench.errors import EnvironmentMissing
 from tare.bench.measurable import Terms
-from tare.bench.planning.allocation import Budget
-from tare.bench.planning.estimates import Estimates, timings_file
-from tare.bench.planning.matrix import Selection, cross, make_plan
-from tare.bench.planning.modes import LEAST_OPENINGS, MODES
+from tare.bench.planning.estimates import read_estimates
+from tare.bench.planning.matrix import Aim, Selection, cross, make_plan
+from tare.bench.planning.modes import MODES
 from tare.bench.request.keyword import compile_keyword
 from tare.bench.workloads.command import Command
 from tare.results.record import BASE, CONTROL
-from tare.results.statistics.width import CHECKPOINTS
 from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from tare.bench.experiments.base import Experiment
     from tare.bench.planning.modes import Mode
     from tare.bench.planning.plan import Plan
     from tare.bench.planning.runners import Bench
     from tare.bench.request.keyword import Match
-    from tare.bench.request.request import ModeName, Request
+    from tare.bench.request.request import Request
     from tare.bench.workloads.base import Workload
-
-
-MOST_BLOCKS_OF_VERSIONS: Mapping[ModeName, int] = {"quick": 20, "default": 300, "rigorous": 600}
-"""Blocks at most where two versions are compared: nothing else is measured then, and so many find a difference of 5 % on
-a machine that others use as well (``docs/method.md`` has the curves)."""
-
-
-MOST_BLOCKS = CHECKPOINTS[-1]
-"""Blocks at most where a precision is aimed at."""
 
 
 def choose_workloads(request: Request) -> tuple[Workload | Experiment, ...]:
@@ -69,10 +56,10 @@ def plan(request: Request, bench: Bench, missing: Mapping[str, tuple[str, str]] 
     terms = Terms(request.limits(), request.settings.crowd, wanted.image)
     selection = Selection(choose_workloads(request), _match(request), missing or {}, terms)
     accelerators = {key: runner.accelerator for key, runner in bench.runners.items()}
-    estimates = Estimates(accelerators, _timings(bench.supplies.context.cache))
+    estimates = read_estimates(bench.supplies.context.cache, accelerators)
     made = make_plan(
         cross(selection, bench.runners, bench.probes),
-        Budget(_mode(request), estimates, wanted.blocks),
+        Aim(_mode(request), estimates, wanted.blocks, together=bool(request.versions)),
         secrets.randbelow(1 << 32) if wanted.seed is None else wanted.seed,
     )
     if request.versions:
@@ -89,21 +76,12 @@ def plan(request: Request, bench: Bench, missing: Mapping[str, tuple[str, str]] 
 
 def _mode(request: Request) -> Mode:
     """Adapt the mode to what is asked for."""
-    wanted = request.settings.run
-    mode = MODES[request.mode]
-    if wanted.budget_seconds:
-        mode = replace(mode, budget_seconds=wanted.budget_seconds)
-    if request.versions or request.variants:
-        mode = replace(mode, most_blocks=max(mode.most_blocks, MOST_BLOCKS_OF_VERSIONS[mode.name]))
-    if wanted.precision:
-        # The budget bounds the blocks. Slow places are not made anew for every block, so they need enough rounds.
-        mode = replace(
-            mode,
-            most_blocks=MOST_BLOCKS,
-            most_cold_blocks=MOST_BLOCKS,
-            rounds=max(mode.rounds, LEAST_OPENINGS),
-        )
-    return mode
+    wanted, mode = request.settings.run, MODES[request.mode]
+    return replace(
+        mode,
+        budget_seconds=wanted.budget_seconds or mode.budget_seconds,
+        precision=wanted.precision or mode.precision,
+    )
 
 
 def _match(request: Request) -> Match:
@@ -114,15 +92,6 @@ def _match(request: Request) -> Match:
         return compile_keyword(request.settings.run.keyword, names)
     wanted = {name for name, _ in request.cases}
     return lambda names: any(name in wanted for name in names)
-
-
-def _timings(cache: Path) -> dict[str, float]:
-    try:
-        known = json.loads(timings_file(cache).read_text(encoding="utf-8"))
-        return {str(key): float(value) for key, value in known.items()}
-    except (OSError, ValueError, AttributeError, TypeError):
-        # Absent, or truncated by a full disk: rules of thumb do instead.
-        return {}
 
 
 def worth_measuring(request: Request, plan: Plan) -> Plan:

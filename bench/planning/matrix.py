@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from tare.bench.measurable import Unsuitable
-from tare.bench.planning.allocation import Budget, allocate
-from tare.bench.planning.plan import BASE_VARIANT, Case, Plan, Refusal, Skip
+from tare.bench.planning.case import Case, Refusal, Skip
+from tare.bench.planning.modes import JOB_SECONDS, LEAST_OPENINGS
+from tare.bench.planning.plan import BASE_VARIANT, Plan
 from tare.results.record import BASE, CONTROL_SUFFIX
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
     from tare.bench.experiments.base import Experiment
     from tare.bench.measurable import Terms
+    from tare.bench.planning.estimates import Estimates
+    from tare.bench.planning.modes import Mode
     from tare.bench.request.keyword import Match
     from tare.bench.workloads.base import Workload
     from tare.runners.context import Runner
@@ -83,28 +86,52 @@ def cross(selection: Selection, runners: Mapping[str, Runner], probes: Mapping[s
     return Matrix(tuple(cases), tuple(skips))
 
 
-def make_plan(matrix: Matrix, budget: Budget, seed: int) -> Plan:
-    """Fit the matrix into a budget.
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """Precision to reach, and the time in which to reach it."""
+
+    mode: Mode
+    """Mode of the run, with the budget and the precision that were asked for."""
+    estimates: Estimates
+    blocks: int | None = None
+    """Blocks that the user asked for. ``None``: as many as the aim needs and the budget affords."""
+    together: bool = False
+    """Steady-state workloads are compared with one another."""
+
+
+def make_plan(matrix: Matrix, aim: Aim, seed: int) -> Plan:
+    """Plan the matrix.
 
     Args:
         matrix: the cases.
-        budget: mode, estimates, and the number of blocks if one is asked for.
+        aim: mode, estimates, and the number of blocks if one is asked for.
         seed: seed of all shuffles.
     """
-    mode, allocation = budget.mode, allocate(matrix.cases, budget)
-    return Plan(
+    mode = aim.mode
+    made = Plan(
         mode=mode.name,
         seed=seed,
         cases=matrix.cases,
         skips=matrix.skips,
-        cold=allocation.cold,
-        steady=allocation.steady,
-        experiment_blocks=allocation.experiments,
-        rounds=allocation.rounds,
-        job_seconds=mode.job_seconds,
+        blocks=aim.blocks,
+        precision=mode.precision,
+        together=aim.together,
+        job_seconds=JOB_SECONDS,
         warmups=mode.warmups,
         budget_seconds=mode.budget_seconds,
-        estimate_seconds=round(allocation.estimate_seconds, 1),
-        trials=allocation.trials,
-        reopened=allocation.reopened,
+        estimate_seconds=mode.budget_seconds,
+        cheap=aim.estimates.cheap(dict.fromkeys(case.runner for case in matrix.cases)),
     )
+    if not aim.blocks:
+        return made
+    return replace(made, estimate_seconds=round(_counted_seconds(made, aim.blocks, aim.estimates), 1))
+
+
+def _counted_seconds(plan: Plan, blocks: int, estimates: Estimates) -> float:
+    """Estimate so many blocks of every unit, with the openings of places that several of them share."""
+    seconds = 0.0
+    for unit in plan.units():
+        wanted = min(blocks, unit.most_blocks or blocks)
+        seconds += wanted * estimates.block(unit, plan.job_seconds)
+    visits = {key: estimates.opening(key) for unit in plan.units() if unit.visiting for key in unit.kept}
+    return seconds + min(blocks, LEAST_OPENINGS) * sum(visits.values())

@@ -1,4 +1,4 @@
-"""Define the modes of a run: how long, how often, with or without warm-ups."""
+"""Define the modes of a run: how long, how precise, with or without warm-ups."""
 
 from __future__ import annotations
 
@@ -11,68 +11,37 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Mode:
-    """Thoroughness of a run: its budget and the bounds of its blocks."""
+    """Thoroughness of a run: its budget, and what it aims at."""
 
     name: ModeName
     budget_seconds: float
-    """Seconds of measuring that the number of blocks is fitted into."""
-    rounds: int
-    """Openings of the steady-state places: what varies between invocations shows only in several."""
-    job_seconds: float
-    """Length of a steady-state job on an ordinary core."""
-    least_blocks: int
-    """Blocks that are measured even if they exceed the budget."""
-    most_blocks: int
-    """Blocks at most, except for cold starts of cheap places."""
-    most_cold_blocks: int
-    """Cold starts of cheap places at most: a few seconds buy the many that small differences need."""
-    cold_share: float = 0.35
-    """Part of the budget for cold starts, if steady-state workloads are measured as well."""
+    """Seconds of measuring, after provisioning."""
+    precision: float
+    """Half-width of the 95 % intervals that is aimed at, relative to the cost."""
     warmups: bool = True
-    """Run every steady-state case once, marked and not counted, in each newly opened place of a round."""
+    """Precede jobs whose files may have to be loaded first by a short one, marked and not counted."""
     experiment_share: float = 0.2
-    """Part of the budget for experiments, if anything else is measured; each has its least blocks anyway."""
+    """Part of the budget for experiments, if anything else is measured; each is performed once anyway."""
 
+
+JOB_SECONDS = 0.05
+"""Length of a steady-state job on an ordinary core, unless the workload needs a longer one: many short jobs tell more than
+few long ones, since what varies from job to job does not shrink with their length."""
 
 WARMUP_SHARE = 0.1
 """Length of a warm-up job relative to a measured one: loading programs and files does not take longer in long jobs."""
 
+PILOT_BLOCKS = 3
+"""Blocks of each cheap workload before the scheduler compares anything."""
+
+LEAST_OPENINGS = 6
+"""Least number of openings for a 95 % interval, where several blocks share an opening and openings are the units."""
 
 MODES: dict[ModeName, Mode] = {
     mode.name: mode
     for mode in (
-        Mode(
-            "quick",
-            budget_seconds=45,
-            rounds=1,
-            job_seconds=0.05,
-            least_blocks=3,
-            most_blocks=5,
-            most_cold_blocks=20,
-            cold_share=0.2,
-            warmups=False,
-        ),
-        Mode(
-            "default",
-            budget_seconds=600,
-            rounds=5,
-            job_seconds=0.4,
-            least_blocks=5,
-            most_blocks=15,
-            most_cold_blocks=300,
-        ),
-        Mode(
-            "rigorous",
-            budget_seconds=3000,
-            rounds=8,
-            job_seconds=1.0,
-            least_blocks=8,
-            most_blocks=64,
-            most_cold_blocks=600,
-        ),
+        Mode("quick", budget_seconds=42, precision=0.01, warmups=False),
+        Mode("default", budget_seconds=550, precision=0.01),
+        Mode("rigorous", budget_seconds=3000, precision=0.005),
     )
 }
-
-
-LEAST_OPENINGS = 6
-"""Least number of openings for a 95 % interval, where several blocks share an opening and openings are the units."""

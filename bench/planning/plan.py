@@ -1,74 +1,33 @@
-"""Step 1, plan: which cases are measured, in which order, how often, and how long it will take.
+"""Step 1, plan: which cases are measured, in which streams, for how long, and in which order within a block.
 
 Everything that could bias a comparison is decided here, before anything is measured, and stored: the seed of every
-shuffle and the number of blocks. Order and count never look at a result.
+shuffle, the budget and the precision that is aimed at. Which unit gets the next block is decided while measuring, by
+widths and costs alone (:mod:`tare.bench.campaign.scheduler`).
 """
 
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeVar
 
-from tare.results.record import BASE, CONTROL, CONTROL_SUFFIX
+from tare.bench.planning.units import units_of
+from tare.results.record import BASE, CONTROL
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable
 
     from tare.bench.experiments.base import Experiment
     from tare.bench.measurable import WorkloadKind
+    from tare.bench.planning.case import Case, Skip
+    from tare.bench.planning.units import Unit
     from tare.bench.request.request import ModeName
     from tare.bench.workloads.base import Workload
-    from tare.results.record import Accelerator
 
 T = TypeVar("T")
 
 BASE_VARIANT = "@base"
 """End of a runner's key where it is measured in two variants: the base variant is measured twice."""
-
-
-class Refusal(NamedTuple):
-    """Reason why something will not be measured, and the remedy."""
-
-    reason: str
-    remedy: str
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """One cell of the matrix: a workload, or an experiment, under a runner."""
-
-    workload: Workload | Experiment
-    runner: str
-    """Key of the runner, with :data:`tare.results.record.CONTROL_SUFFIX` for its second measurement."""
-
-    @property
-    def control(self) -> bool:
-        """Tell whether this is the A/A control."""
-        return self.runner.endswith(CONTROL_SUFFIX)
-
-
-@dataclass(frozen=True, slots=True)
-class Skip:
-    """A case that will not be measured, and why."""
-
-    workload: str
-    family: str
-    runner: str
-    """Label of the runner."""
-    accelerator: Accelerator
-    reason: str
-    remedy: str
-
-
-@dataclass(frozen=True, slots=True)
-class Blocks:
-    """Blocks of one kind of trial, in all rounds together."""
-
-    count: int
-    full: int | None = None
-    """Blocks that all runners take part in. ``None``: all blocks. In the others only the runners in
-    :attr:`Plan.reopened` do: while a block of a slow guest is measured, they fill several."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,25 +39,23 @@ class Plan:
     """Seed of all shuffles."""
     cases: tuple[Case, ...]
     skips: tuple[Skip, ...] = ()
-    cold: Blocks
-    steady: Blocks
-    experiment_blocks: Mapping[str, int] = field(default_factory=dict)
-    """Experiment → its blocks, in all rounds together."""
-    rounds: int
-    """Openings of the steady-state places, at least 1 and never more than there are blocks to measure in them."""
+    blocks: int | None = None
+    """Blocks of every unit, if so many were asked for. ``None``: the scheduler gives them."""
+    precision: float
+    """Half-width of the 95 % intervals that is aimed at, relative to the cost."""
+    together: bool = False
+    """Steady-state workloads are compared with one another, so that one block holds all of them."""
     job_seconds: float
-    """Length of a steady-state job on an ordinary core."""
+    """Length of a steady-state job on an ordinary core, unless its workload needs a longer one."""
     warmups: bool
-    """Run every steady-state case once, marked and not counted, in each newly opened place of a round."""
+    """Precede jobs whose files may have to be loaded first by a short one, marked and not counted."""
     budget_seconds: float
-    """Measuring time that the blocks were fitted into."""
+    """Measuring time, after provisioning."""
     estimate_seconds: float
-    """Estimated measuring time, to 0.1 s."""
-    trials: int
-    """Trials that the plan leads to, warm-ups included, skips not."""
-    reopened: frozenset[str] = frozenset()
-    """Runner keys whose steady-state places are cheap enough to be made anew for every block, so that what varies
-    between invocations is sampled as often as what varies between jobs."""
+    """Estimated measuring time, to 0.1 s. With a scheduler it is the budget."""
+    cheap: frozenset[str] = frozenset()
+    """Runner keys whose places are cheap enough to be made anew for every block, so that what varies between
+    invocations is sampled as often as what varies between jobs."""
 
     def workloads(self, kind: WorkloadKind) -> tuple[Workload, ...]:
         """List the planned workloads of one kind, in the registry's order."""
@@ -110,35 +67,19 @@ class Plan:
         planned = (case.workload for case in self.cases)
         return tuple(dict.fromkeys(one for one in planned if one.kind == "experiment"))
 
+    def units(self) -> tuple[Unit, ...]:
+        """Group the cases into units, in the registry's order."""
+        return units_of(self.cases, self.cheap, together=self.together, counted=self.blocks is not None)
+
     def order(self, what: str, items: Iterable[T]) -> list[T]:
         """Shuffle ``items`` by the plan's seed and ``what`` is being ordered: the same for every resume."""
         shuffled = list(items)
         random.Random(f"{self.seed}:{what}").shuffle(shuffled)  # noqa: S311 - not a secret
         return shuffled
 
-    def block(self, workload: Workload | Experiment, number: int) -> list[Case]:
+    def block(self, unit: Unit, number: int) -> list[Case]:
         """List the cases of one block in the order in which they are measured."""
-        cases = [case for case in self.cases if case.workload == workload and self._takes_part(case, number)]
-        return self.order(f"block {number} of {workload.name}", cases)
-
-    def _takes_part(self, case: Case, number: int) -> bool:
-        """Tell whether a case is measured in a block; the full blocks come first in every round.
-
-        So guests' places are not kept open for longer than they are used.
-        """
-        kind = case.workload.kind
-        if kind == "experiment" or case.runner in self.reopened:
-            return True
-        blocks = self.cold if kind == "cold" else self.steady
-        if blocks.full is None:
-            return True
-        rounds = (share(blocks.count, self.rounds, i) for i in range(self.rounds))
-        start = next(own.start for own in rounds if number in own)
-        return number - start < max(1, blocks.full // self.rounds)
-
-    def round_of(self, number: int) -> range:
-        """Pick the steady-state blocks of a round: as equal shares as whole blocks allow."""
-        return share(self.steady.count, self.rounds, number)
+        return self.order(f"block {number} of {unit.name}", unit.cases)
 
     def restricted(self, wanted: Collection[tuple[str, str]]) -> Plan:
         """Keep only some of the cases, each (workload, runner key).
@@ -161,17 +102,5 @@ class Plan:
         return self._with_cases(tuple(kept))
 
     def _with_cases(self, kept: tuple[Case, ...]) -> Plan:
-        share = len(kept) / max(len(self.cases), 1)
-        experiments = dict.fromkeys(one.workload.name for one in kept if one.workload.kind == "experiment")
-        return replace(
-            self,
-            cases=kept,
-            experiment_blocks={name: self.experiment_blocks[name] for name in experiments},
-            estimate_seconds=round(self.estimate_seconds * share, 1),
-            trials=round(self.trials * share),
-        )
-
-
-def share(blocks: int, rounds: int, number: int) -> range:
-    """Pick the blocks that fall to one of several rounds."""
-    return range(blocks * number // rounds, blocks * (number + 1) // rounds)
+        share = len(kept) / max(len(self.cases), 1) if self.blocks else 1.0
+        return replace(self, cases=kept, estimate_seconds=round(self.estimate_seconds * share, 1))

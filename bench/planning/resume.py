@@ -1,4 +1,4 @@
-"""Read an interrupted run's request and plan back, to go on with it."""
+"""Read a run's request and plan back, to go on with it where it was interrupted, or to extend it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from tare.bench.planning.record import plan_from_record
 from tare.bench.request.record import request_from_record
 from tare.results.errors import ResultError
 from tare.results.plan import plan_record
+from tare.results.record import FORMAT_VERSION
 from tare.results.storage.find import find_run
 from tare.results.storage.load import load_run
 from tare.runners.errors import UsageError
@@ -23,23 +24,49 @@ if TYPE_CHECKING:
 
 
 def resumed(request: Request) -> tuple[Request, Plan]:
-    """Restore what an interrupted run was asked and had planned.
+    """Restore what a run was asked and had planned, with the measuring time that is added to it.
 
     Where reports go, and what concerns this call alone (offline, profile, report), is taken from ``request``.
 
     Raises:
         ResultError: there is no such run, or its manifest cannot be read.
-        UsageError: the plan is damaged, or names what does not exist here; the text names the field.
+        UsageError: the plan is damaged, or names what does not exist here (the text names the field); or the run is
+            finished and not extended, or cannot be extended.
     """
     folder = find_run(request.resume, request.settings.output.results_dir)
-    manifest = load_run(folder).manifest
+    run = load_run(folder)
+    manifest = run.manifest
     try:
+        _check_format(run.stored_format)
         record = plan_record(manifest)
         _check_manifest(record, manifest)
         again = _again(request, record, folder)
-        return again, plan_from_record(record, again)
+        plan = plan_from_record(record, again)
     except (ResultError, UsageError) as error:
         raise UsageError(f"run {manifest.run} cannot be resumed: {error}. Start a new run.") from error
+    return again, _extended(plan, request.extension_seconds, manifest)
+
+
+def _extended(plan: Plan, seconds: float, manifest: Manifest) -> Plan:
+    """Add measuring time to a plan."""
+    if not seconds:
+        if manifest.status == "complete":
+            raise UsageError(
+                f"run {manifest.run} is finished. Extend it by some measuring time: --resume {manifest.run} --budget 6m"
+            )
+        return plan
+    if plan.blocks is not None:
+        raise UsageError(
+            f"run {manifest.run} cannot be extended: it measures exactly {plan.blocks} blocks, as was asked. Start a new"
+            " run with a --budget."
+        )
+    budget = plan.budget_seconds + seconds
+    return replace(plan, budget_seconds=budget, estimate_seconds=budget)
+
+
+def _check_format(stored: int) -> None:
+    if stored != FORMAT_VERSION:
+        raise UsageError(f"it has the older format {stored}, which can be read but not continued")
 
 
 def _check_manifest(record: PlanRecord, manifest: Manifest) -> None:
@@ -62,4 +89,5 @@ def _again(request: Request, record: PlanRecord, folder: Path) -> Request:
         report=request.report,
         resuming=request.resuming,
         resume=folder.name,
+        extension_seconds=request.extension_seconds,
     )

@@ -104,14 +104,14 @@ SETTINGS = (
     Setting(
         "run.blocks",
         "--blocks",
-        "take exactly N blocks instead of as many as the time budget allows",
+        "take exactly N blocks of everything, whatever the budget and the precision",
         readers.positive,
         metavar="N",
     ),
     Setting(
         "run.budget",
         "--budget",
-        "measuring time to plan for, in seconds, or as 6m or 1h (default: by mode)",
+        "measuring time, such as 90s or 6m (default: by mode); with --resume it is added to the run's",
         readers.seconds,
         metavar="TIME",
         field="run.budget_seconds",
@@ -119,7 +119,7 @@ SETTINGS = (
     Setting(
         "run.precision",
         "--precision",
-        "measure until the 95 % interval of every cost is within ±PERCENT, or the budget is spent",
+        "aim at 95 % intervals within ±PERCENT of every cost (default: by mode, 1 or 0.5)",
         readers.percentage,
         metavar="PERCENT",
     ),

@@ -65,7 +65,9 @@ class Request:
     profile: bool = False
     """Sample the python workload with py-spy after the measuring."""
     resume: str = ""
-    """Reference of the interrupted run to go on with. Empty: a new run."""
+    """Reference of the run to go on with. Empty: a new run."""
+    extension_seconds: float = 0.0
+    """Measuring time to add to the budget of the run that is gone on with; then it may be finished."""
     skip_missing: bool = False
     """Take it for success if runners asked for by name cannot be measured here."""
     report: bool = True

@@ -37,11 +37,11 @@ class RunSettings:
     seed: int | None = None
     """Seed of the shuffled order. ``None``: drawn."""
     blocks: int | None = None
-    """Blocks to take of each workload. ``None``: as many as the budget affords."""
+    """Blocks to take of each workload. ``None``: as many as the precision needs and the budget affords."""
     budget_seconds: float | None = None
-    """Seconds of measuring to plan for. ``None``: the mode's."""
+    """Seconds of measuring. ``None``: the mode's."""
     precision: float | None = None
-    """Half-width of the 95 % interval to reach, relative to the cost: 0.01 is ±1 %. ``None``: measure all blocks."""
+    """Half-width of the 95 % interval to aim at, relative to the cost: 0.01 is ±1 %. ``None``: the mode's."""
     tools: Mapping[str, str] = field(default_factory=dict)
     """Program → path, for those to use instead of what is found."""
     name: str = ""

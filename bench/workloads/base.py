@@ -74,6 +74,7 @@ class Workload(ABC):
     kind: ClassVar[WorkloadKind] = "steady"
     opt_in: ClassVar[bool] = False
     most_blocks: ClassVar[int | None] = None
+    shortest_seconds: ClassVar[float] = 0.0
     name: str
     """Unique name; ``-k`` matches it."""
     family: str

@@ -8,6 +8,7 @@ stop cannot depend on the difference that is measured.
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from functools import lru_cache
 from statistics import NormalDist, median
 from typing import TYPE_CHECKING
@@ -19,9 +20,14 @@ MOST_UNITS = 128
 """More units than this are merged into batches of neighbours before rank intervals are formed."""
 EXACT_LIMIT = 50
 """Above this many units a rank test's normal approximation is used; it is then good to 4 digits."""
-CHECKPOINTS = (10, 15, 20, 30, 40, 60, 80, 120, 160, 240, 320, 480, 640, 960, 1280, 1920)
-"""Numbers of blocks after which the width is computed. They are few, because each is a chance to stop at an interval
-that is narrow by luck."""
+CHECKPOINTS = tuple(sorted(first << k for first in (10, 15) for k in range(18)))
+"""Numbers of blocks after which the width is computed: 10, 15, 20, 30, 40, 60, … They are few, because each is a chance
+to stop at an interval that is narrow by luck."""
+
+
+def checkpoint(blocks: int) -> int:
+    """Return the last checkpoint that so many blocks have reached; 0 before the first."""
+    return CHECKPOINTS[bisect_right(CHECKPOINTS, blocks) - 1] if blocks >= CHECKPOINTS[0] else 0
 
 
 def half_width(units: Sequence[float], confidence: float = 0.95) -> float:

@@ -167,18 +167,24 @@ class RunWriter:
         self.close()
 
 
-def resume(run_dir: Path | str) -> RunWriter:
-    """Reopen an interrupted run to append to it; numbering goes on after the highest number.
+def resume(run_dir: Path | str, *, budget_seconds: float = 0.0) -> RunWriter:
+    """Reopen a run to append to it; numbering goes on after the highest number.
 
     A last line that an interrupted write left incomplete is moved to ``trials.damaged``, and
     :attr:`RunWriter.notices` and :attr:`~tare.results.record.Manifest.resumed` say so.
+
+    Args:
+        run_dir: Folder of the run.
+        budget_seconds: Measuring time that is added to the plan's; then the run may be complete.
 
     Raises:
         ResultError: not a run, complete already, of an older format, or being written by another process.
     """
     run = load_run(run_dir)
-    if run.manifest.status == "complete":
-        raise ResultError(f"run {run.manifest.run} is complete: there is nothing to resume. Start a new one.")
+    if run.manifest.status == "complete" and not budget_seconds:
+        raise ResultError(
+            f"run {run.manifest.run} is complete: there is nothing to resume. Extend it: --resume RUN --budget 6m."
+        )
     if run.stored_format != FORMAT_VERSION:
         raise ResultError(
             f"{run.path} has the older format {run.stored_format}, which can be read but not continued: start a new run."
@@ -188,7 +194,7 @@ def resume(run_dir: Path | str) -> RunWriter:
         notices = _mend_last_line(run.path)
         writer.next_number = 1 + max((trial.number for trial in run.trials()), default=-1)
         writer.notices = notices
-        again = Resumption(at_trial=writer.next_number, notices=notices)
+        again = Resumption(at_trial=writer.next_number, notices=notices, budget_seconds=budget_seconds)
         # What an earlier session left was tried again at this start.
         writer.update(status="running", resumed=(*run.manifest.resumed, again), not_undone=())
     except BaseException:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tare.results.errors import ResultError
 from tare.results.record import FORMAT_VERSION
-from tare.results.storage import from_version_1
+from tare.results.storage import from_version_1, from_version_2
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -29,9 +29,14 @@ HISTORY: dict[int, str] = {
     1: "The first version: manifest.json and trials.jsonl.",
     2: "What reports need of notes became fields: details of trials; probes, limits and more of the run. "
     "The plan says by absence what -1 and null said.",
+    3: "Plans have streams and a scheduler instead of counts; trials say their stream and what they took; the run says "
+    "how its time was used.",
 }
 
-STEPS: dict[int, Step] = {1: Step(from_version_1.upgrade_manifest, from_version_1.upgrade_trial)}
+STEPS: dict[int, Step] = {
+    1: Step(from_version_1.upgrade_manifest, from_version_1.upgrade_trial),
+    2: Step(from_version_2.upgrade_manifest, from_version_2.upgrade_trial),
+}
 """Version → the step from it to the next one."""
 
 

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from support.stub import Duck, Stub
-from tare.bench.campaign.loop import Campaign
+from tare.bench.campaign import run
 from tare.bench.campaign.provision import Provisioned
 from tare.bench.campaign.recorder import Recorder
-from tare.bench.campaign.remaining import Remaining
-from tare.bench.campaign.stopping import EVERY_BLOCK
-from tare.bench.planning.modes import MODES
-from tare.bench.planning.plan import Blocks, Case, Plan
+from tare.bench.campaign.run import take_up
+from tare.bench.planning.case import Case
+from tare.bench.planning.modes import JOB_SECONDS, MODES
+from tare.bench.planning.plan import Plan
 from tare.bench.planning.runners import Bench
 from tare.bench.progress import Silent
 from tare.bench.workloads.base import ParseError, Workload
@@ -26,11 +26,11 @@ from tare.runners.settings import RunnerSettings
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from tare.bench.campaign.remaining import SlotKey
-    from tare.bench.campaign.stopping import Stopping
+    from tare.bench.campaign.loop import Campaign
     from tare.bench.progress import Progress
     from tare.results.record import Trial
     from tare.runners.context import Runner
+    from tare.runners.fake import FakeClock, FakeRunner
     from tare.runners.model import JobResult
 
 LIMITS = Limits(cpus=1, memory_bytes=1 << 20)
@@ -89,24 +89,19 @@ class Watched(Duck):
         return len(self.asked) > self.after
 
 
-def make_plan(
-    workloads: Sequence[Any], *, blocks: int = 4, rounds: int = 2, warmups: bool = True, **changes: Any
-) -> Plan:
-    """Plan so many blocks of every kind under :data:`KEYS`."""
-    mode = MODES["quick"]
+def make_plan(workloads: Sequence[Any], *, blocks: int | None = 4, **changes: Any) -> Plan:
+    """Plan so many blocks of everything under :data:`KEYS`; all places are cheap unless ``cheap`` says otherwise."""
     made = Plan(
-        mode=mode.name,
+        mode="quick",
         seed=7,
-        rounds=max(1, min(rounds, blocks)),
-        warmups=warmups,
-        job_seconds=mode.job_seconds,
-        budget_seconds=mode.budget_seconds,
+        blocks=blocks,
+        precision=0.01,
+        warmups=False,
+        job_seconds=JOB_SECONDS,
+        budget_seconds=MODES["quick"].budget_seconds,
         cases=tuple(Case(workload, key) for workload in workloads for key in KEYS),
-        cold=Blocks(blocks),
-        steady=Blocks(blocks),
         estimate_seconds=1.0,
-        trials=0,
-        experiment_blocks={workload.name: blocks for workload in workloads},
+        cheap=frozenset(KEYS),
     )
     return replace(made, **changes)
 
@@ -118,26 +113,26 @@ def make_provisioned(runners: Mapping[str, Runner], cache: Path = Path("/nowhere
 
 
 def make_recorder(
-    store: Callable[[Trial], object],
-    *,
-    progress: Progress | None = None,
-    stopping: Stopping = EVERY_BLOCK,
-    number: int = 0,
-    invocation: int = 0,
+    store: Callable[[Trial], object], *, progress: Progress | None = None, clock: FakeClock | None = None
 ) -> Recorder:
-    """Make the recorder of the run ``run``."""
-    return Recorder("run", store, progress or Silent(), stopping, number=number, invocation=invocation)
+    """Make the recorder of the run ``run``, with the time of a fake host if there is one."""
+    recorder = Recorder("run", store, progress or Silent())
+    if clock is not None:
+        recorder.now = lambda: clock.ns / 1e9
+    return recorder
 
 
 def make_campaign(
     plan: Plan,
-    runners: Mapping[str, Runner],
+    runners: Mapping[str, FakeRunner],
     store: Callable[[Trial], object],
     *,
-    done: frozenset[SlotKey] = frozenset(),
-    stopping: Stopping = EVERY_BLOCK,
-    **counts: Any,
+    before: Sequence[Trial] = (),
+    progress: Progress | None = None,
+    cache: Path = Path("/nowhere"),
 ) -> Campaign:
-    """Make a campaign that shows no progress; ``counts``: ``number`` and ``invocation`` of a resumed one."""
-    recorder = make_recorder(store, stopping=stopping, **counts)
-    return Campaign(Remaining(plan, done, stopping), make_provisioned(runners), recorder)
+    """Make a campaign of fake runners that share a clock; ``before``: trials of a resumed run."""
+    recorder = make_recorder(store, progress=progress, clock=runners["bare"].clock)
+    campaign = run.make_campaign(plan, make_provisioned(runners, cache), recorder)
+    take_up(campaign, before)
+    return campaign

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, cast
 from support.campaigns import LIMITS
 from tare.bench.experiments.base import Experiment, Findings
 from tare.bench.measurable import Terms, Unsuitable
-from tare.bench.planning.allocation import Budget
 from tare.bench.planning.estimates import Estimates
-from tare.bench.planning.matrix import Selection, cross, make_plan
+from tare.bench.planning.matrix import Aim, Selection, cross, make_plan
 from tare.bench.planning.modes import MODES
 from tare.bench.request.keyword import compile_keyword
 from tare.bench.workloads.null import Null
@@ -42,6 +41,8 @@ class Pair(Experiment):
     opt_in: bool = False
     most_blocks: int = 15
     seconds: float = 0.1
+    takes: float = 0.0
+    """Seconds of the fake host's time that a trial takes."""
     refused: str = ""
     script: dict[int, Exception | str] = field(default_factory=dict, hash=False, compare=False)
     """Number of openings of ``box`` before the trial → an error to raise, or ``half`` for a failure half-way."""
@@ -55,7 +56,9 @@ class Pair(Experiment):
         return 2 * opening_seconds + self.seconds
 
     def perform(self, lab: Lab) -> Findings:
-        wrong = self.script.get(cast("FakeRunner", lab.runner).openings) if lab.runner.name == "box" else None
+        fake = cast("FakeRunner", lab.runner)
+        wrong = self.script.get(fake.openings) if lab.runner.name == "box" else None
+        fake.clock.advance(self.takes)
         with lab.runner.open(), lab.runner.open() as second:
             if isinstance(wrong, Exception):
                 raise wrong
@@ -81,6 +84,6 @@ def plan_experiments(
     selection = Selection(
         (Null(), *experiments), compile_keyword(keyword), terms=Terms(replace(LIMITS, memory_bytes=7))
     )
-    budget = Budget(MODES[mode], Estimates(dict.fromkeys((*KEYS, "bare-again"), "none"), seen or {}), blocks)
+    aim = Aim(MODES[mode], Estimates(dict.fromkeys((*KEYS, "bare-again"), "none"), seen or {}), blocks)
     matrix = cross(selection, runners, probes or {key: Probe(ok=True) for key in KEYS})
-    return make_plan(matrix, budget, 3)
+    return make_plan(matrix, aim, 3)

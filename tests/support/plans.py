@@ -6,26 +6,25 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tare.bench.planning.plan import Blocks, Case, Plan
+from tare.bench.planning.plan import Plan
 from tare.bench.planning.record import plan_to_record
 
 if TYPE_CHECKING:
+    from tare.bench.planning.case import Case
     from tare.bench.request.request import Request
 
 
 def make_plan(*cases: Case, **changes: Any) -> Plan:
-    """Give a plan of these cases: three blocks of everything in one round, unless ``changes`` say otherwise."""
+    """Give a plan of these cases: three blocks of everything, unless ``changes`` say otherwise."""
     fields: dict[str, Any] = {
         "mode": "quick",
         "seed": 7,
-        "cold": Blocks(3),
-        "steady": Blocks(3),
-        "rounds": 1,
+        "blocks": 3,
+        "precision": 0.01,
         "job_seconds": 0.05,
         "warmups": False,
         "budget_seconds": 45.0,
         "estimate_seconds": 1.0,
-        "trials": 3 * len(cases),
     }
     return Plan(cases=cases, **fields | changes)
 

@@ -40,7 +40,7 @@ def _errors(page: Page) -> Iterator[str]:
         yield words("method.uncalibrated")
         return
     plan = planned(given.manifest)
-    blocks_planned = max(plan.cold_blocks, plan.steady_blocks) if plan else 0
+    blocks_planned = (plan.blocks or 0) if plan else 0
     blocks = max((c.cost.n for c in given.comparisons if c.primary), default=blocks_planned)
     for quote in expected_rates(given.calibration, blocks):
         found = ", ".join(

@@ -6,17 +6,16 @@ from support.campaigns import make_campaign
 from support.experiments import KEYS, Pair, plan_experiments
 from tare.bench.campaign import steady_state
 from tare.bench.campaign.failures import GIVE_UP_AFTER
-from tare.bench.campaign.remaining import done_slots
 from tare.bench.measurable import Unsuitable
 from tare.runners.errors import PlaceFailure
 from tare.runners.fake import FakeClock, FakeRunner
 
 
-def campaign(made, *, done=frozenset(), store=None, **fields):
+def campaign(made, *, before=(), store=None):
     clock = FakeClock()
     runners = {key: FakeRunner(key, clock=clock) for key in KEYS}
     kept = []
-    return make_campaign(made, runners, store or kept.append, done=done, **fields), kept, runners
+    return make_campaign(made, runners, store or kept.append, before=before), kept, runners
 
 
 @pytest.fixture(autouse=True)
@@ -39,6 +38,21 @@ def test_each_block_has_one_trial_under_each_runner_in_shuffled_order():
     assert [t.number for t in kept] == list(range(len(kept)))
     assert all(t.context == {"fake": True} and t.details.threads for t in trials)
     assert not any(runner.open_places for runner in runners.values())
+
+
+def test_facts_that_do_not_vary_are_taken_once_whatever_is_asked():
+    for asked in (9, None):
+        run, kept, _ = campaign(plan_experiments([Pair(most_blocks=1)], blocks=asked, keyword="pair"))
+        run.run()
+        assert {t.block for t in kept} == {0}
+
+
+def test_experiments_keep_to_their_share_of_the_budget_and_are_performed_once_anyway():
+    for seconds, blocks in ((4.0, 1), (0.9, 3)):
+        run, kept, _ = campaign(plan_experiments([Pair(takes=seconds)]))
+        run.run()
+        assert len({t.block for t in of(kept, "pair")}) == blocks
+        assert len({t.block for t in of(kept, "null")}) > 9
 
 
 def test_blocks_of_several_experiments_take_turns():
@@ -111,8 +125,7 @@ def test_an_interrupted_run_measures_only_the_rest():
     with pytest.raises(KeyboardInterrupt):
         run.run()
     assert not any(runner.open_places for runner in runners.values())
-    done = done_slots(kept, {key: key for key in (*KEYS, "bare-again")})
-    again, rest, _ = campaign(made, done=done, number=15)
+    again, rest, _ = campaign(made, before=kept)
     again.run()
     key = lambda t: (t.workload, t.runner, t.block)  # noqa: E731
     assert sorted(map(key, kept + rest)) == sorted(map(key, expected))

@@ -1,16 +1,19 @@
 import itertools
 from collections import Counter
+from typing import ClassVar
 
+import msgspec
 import pytest
 
-from support.campaigns import Steady, make_campaign, make_plan
+from support.campaigns import KEYS, Steady, make_campaign, make_plan
 from tare.bench.campaign import steady_state
 from tare.bench.campaign.failures import GIVE_UP_AFTER
-from tare.bench.campaign.remaining import done_slots
-from tare.bench.campaign.stopping import Precision
+from tare.bench.campaign.ledger import BARREN_BLOCKS
 from tare.bench.campaign.trial_builder import TrialBuilder
-from tare.bench.planning.plan import Case, Skip
+from tare.bench.planning.case import Case, Skip
+from tare.bench.planning.modes import LEAST_OPENINGS
 from tare.bench.workloads.null import Null
+from tare.results.statistics.width import CHECKPOINTS
 from tare.runners.fake import FakeClock, FakeRunner
 from tare.runners.model import JobResult
 
@@ -23,29 +26,26 @@ def no_collectors(monkeypatch):
 BOTH = (Null(), Steady())
 
 
-def make(
-    workloads=BOTH,
-    rounds=2,
-    blocks=4,
-    box=None,
-    skips=(),
-    done=frozenset(),
-    reopened=(),
-    warmups=True,
-    **fields,
-):
-    clock = FakeClock()
-    runners = {"bare": FakeRunner("bare", clock=clock), "box": FakeRunner("box", clock=clock, **(box or {}))}
-    plan = make_plan(
+def make(workloads=BOTH, blocks=4, box=None, skips=(), before=(), costly=False, seconds=0.01, **plan):
+    """Make a campaign; where the box is costly, a cheap ``pod`` is there as well."""
+    clock, noise = FakeClock(), (box or {}).get("noise", 0.0)
+    usual = {"clock": clock, "job_seconds": seconds, "launch_seconds": seconds / 10}
+    runners = {
+        "bare": FakeRunner("bare", **usual),
+        "box": FakeRunner("box", **usual | (box or {})),
+        "pod": FakeRunner("pod", **usual, noise=noise),
+    }
+    keys = (*KEYS, "pod") if costly else KEYS
+    made = make_plan(
         workloads,
         blocks=blocks,
-        rounds=rounds,
-        warmups=warmups,
         skips=tuple(skips),
-        reopened=frozenset(reopened),
+        cases=tuple(Case(workload, key) for workload in workloads for key in keys),
+        cheap=frozenset(keys) - ({"box"} if costly else set()),
+        **plan,
     )
     kept = []
-    return make_campaign(plan, runners, kept.append, done=done, **fields), kept, runners
+    return make_campaign(made, runners, kept.append, before=before), kept, runners
 
 
 def good(trials, workload, runner):
@@ -68,12 +68,19 @@ def test_trials_are_numbered_in_the_order_in_which_they_were_taken():
     assert [t.number for t in kept] == list(range(len(kept)))
 
 
+def blocks_of(kept):
+    """List workload, stream and block in the order in which they were measured."""
+    return [
+        key for key, _ in itertools.groupby((t.workload, t.stream, t.block) for t in kept if t.block >= 0)
+    ]
+
+
 def test_a_block_of_a_workload_is_not_interrupted_by_another_one():
-    campaign, kept, _ = make(workloads=(Steady("a"), Steady("b")))
+    campaign, kept, _ = make(workloads=(Steady("a"), Steady("b")), costly=True, blocks=None, budget_seconds=5)
     campaign.run()
-    passes = [(t.workload, t.block, t.warmup) for t in kept]
-    changes = sum(before != after for before, after in itertools.pairwise(passes))
-    assert changes == len(set(passes)) - 1
+    assert len(blocks_of(kept)) == len(set(blocks_of(kept)))
+    numbers = [(workload, block) for workload, _, block in blocks_of(kept)]
+    assert len(numbers) == len(set(numbers))
 
 
 def test_the_order_within_blocks_varies_and_comes_from_the_seed():
@@ -90,24 +97,24 @@ def test_the_order_within_blocks_varies_and_comes_from_the_seed():
     ]
 
 
-def test_cold_trials_have_a_place_of_their_own_and_steady_ones_share_it_within_a_round():
-    campaign, kept, _ = make(rounds=2, blocks=4)
+def test_cold_trials_have_a_place_of_their_own():
+    campaign, kept, _ = make()
     campaign.run()
     assert len({t.invocation for t in good(kept, "null", "box")}) == 4
-    assert len({t.invocation for t in good(kept, "work", "box")}) == 2
 
 
-def test_places_that_are_cheap_to_open_are_made_anew_for_every_block():
-    campaign, kept, runners = make(rounds=2, blocks=4, reopened={"box"})
+def test_costly_places_are_opened_as_often_as_an_interval_needs():
+    campaign, kept, runners = make(costly=True, blocks=12)
     campaign.run()
-    assert len({t.invocation for t in good(kept, "work", "box")}) == 4
-    assert len({t.invocation for t in good(kept, "work", "bare")}) == 2
+    openings = Counter(t.invocation for t in good(kept, "work", "box"))
+    assert list(openings.values()) == [2] * LEAST_OPENINGS
     assert runners["box"].open_places == 0
 
 
-def test_cold_starts_are_timed_while_no_other_place_is_open():
+@pytest.mark.parametrize("blocks", [None, 4])
+def test_cold_starts_are_timed_while_no_other_place_is_open(blocks):
     open_before = []
-    campaign, _, runners = make()
+    campaign, _, runners = make(costly=True, blocks=blocks, budget_seconds=2)
     original = FakeRunner.open
 
     def watched(self, first=None):
@@ -125,19 +132,6 @@ def test_the_control_is_the_base_under_a_second_name():
     campaign, kept, _ = make()
     campaign.run()
     assert {(t.runner, t.control) for t in kept} == {("bare", False), ("bare-again", True), ("box", False)}
-
-
-def test_each_round_warms_every_case_up_once_and_marks_it():
-    campaign, kept, _ = make(rounds=2)
-    campaign.run()
-    assert Counter(t.runner for t in kept if t.warmup) == {"bare": 2, "bare-again": 2, "box": 2}
-
-
-def test_quick_runs_spare_the_warm_ups():
-    campaign, kept, _ = make(warmups=False)
-    campaign.run()
-    assert not any(t.warmup for t in kept)
-    assert len(good(kept, "work", "box")) == 4
 
 
 def test_guests_under_emulation_carry_it_in_their_label():
@@ -159,7 +153,7 @@ def test_guests_under_emulation_carry_it_in_their_label():
     ],
 )
 def test_what_goes_wrong_is_recorded_as_what_it_was_and_the_run_goes_on(fault, outcome, reason):
-    campaign, kept, _ = make(workloads=(Steady(),), rounds=1, blocks=5, box={"faults": {2: fault}})
+    campaign, kept, _ = make(workloads=(Steady(),), blocks=5, box={"faults": {2: fault}})
     campaign.run()
     (bad,) = [t for t in kept if t.outcome != "ok"]
     assert bad.outcome == outcome
@@ -169,9 +163,12 @@ def test_what_goes_wrong_is_recorded_as_what_it_was_and_the_run_goes_on(fault, o
 
 
 def test_a_lost_place_is_opened_anew_under_another_invocation():
-    campaign, kept, _ = make(workloads=(Steady(),), rounds=1, blocks=5, box={"faults": {2: "lost"}})
+    campaign, kept, _ = make((Steady(),), blocks=24, costly=True, box={"faults": {2: "lost"}})
     campaign.run()
-    assert len({t.invocation for t in good(kept, "work", "box")}) == 2
+    lost = next(t.invocation for t in kept if t.outcome != "ok")
+    openings = Counter(t.invocation for t in good(kept, "work", "box"))
+    assert openings[lost] == 2
+    assert sorted(openings.values()) == [1, 2, 4, 4, 4, 4, 4]
 
 
 def test_output_that_is_not_understood_is_a_failed_trial_without_numbers():
@@ -227,23 +224,144 @@ def test_places_are_closed_when_the_run_is_interrupted_and_a_resumed_one_measure
     with pytest.raises(KeyboardInterrupt):
         campaign.run()
     assert sum(runner.open_places for runner in runners.values()) == 0
-    done = done_slots(kept, {"bare": "bare", "bare-again": "bare-again", "box": "box"})
-    again, rest, _ = make(done=done, number=9, invocation=100)
+    again, rest, _ = make(before=kept)
     again.run()
     key = lambda t: (t.workload, t.runner, t.block, t.warmup)  # noqa: E731
     assert sorted(map(key, kept + rest)) == sorted(map(key, expected))
     assert [t.number for t in kept + rest] == list(range(len(expected)))
 
 
+# -- with a scheduler
+
+
+def scheduled(box=None, budget=20.0, workloads=BOTH, **more):
+    box = {"noise": 0.05, **(box or {})}
+    return make(workloads, None, box, budget_seconds=budget, seconds=0.05, **more)
+
+
 def test_workloads_that_are_precise_enough_are_measured_no_more():
-    noisy = {"noise": 0.5}
-    for box, blocks in ((None, 10), (noisy, 40)):
-        precision = Precision(0.01, "bare")
-        anew = ("bare", "bare-again", "box")
-        campaign, kept, _ = make(blocks=40, rounds=4, box=box, reopened=anew, stopping=precision)
+    campaign, kept, _ = scheduled({"noise": 0.0}, budget=500)
+    campaign.run()
+    assert {name: len(good(kept, name, "box")) for name in ("work", "null")} == {"work": 10, "null": 10}
+    assert campaign.agenda.ended == "decided"
+    assert campaign.agenda.used_seconds < 25
+    noisy, kept, _ = scheduled(budget=500)
+    noisy.run()
+    assert len(good(kept, "work", "box")) in CHECKPOINTS[3:]
+    assert noisy.agenda.ended == "decided"
+
+
+@pytest.mark.parametrize("costly", [False, True])
+@pytest.mark.parametrize("noise", [0.5, 1.0])
+def test_the_budget_is_used_unless_all_is_decided(costly, noise):
+    box = {"noise": noise, "launch_seconds": 0.3 if costly else 0.001}
+    campaign, _, _ = scheduled(box, costly=costly)
+    campaign.run()
+    assert campaign.agenda.ended == "budget"
+    assert 0.9 * 20 <= campaign.agenda.used_seconds <= 1.1 * 20
+
+
+def test_every_unit_is_measured_before_any_is_measured_often():
+    campaign, kept, _ = scheduled(workloads=tuple(Steady(f"w{i}") for i in range(5)))
+    campaign.run()
+    assert {block for _, _, block in blocks_of(kept)[:15]} == {0, 1, 2}
+    assert len(set(blocks_of(kept)[:15])) == 15
+
+
+def test_units_take_turns_all_over_the_run():
+    campaign, kept, _ = scheduled({"noise": 0.5}, workloads=(Steady("a"), Steady("b")), costly=True)
+    campaign.run()
+    order = [(workload, stream) for workload, stream, _ in blocks_of(kept)]
+    quarter = len(order) // 4
+    for start in range(0, 4 * quarter, quarter):
+        assert len(set(order[start : start + quarter])) == 4
+
+
+def test_a_guest_holds_back_nobody_and_is_opened_often_enough():
+    box = {"launch_seconds": 1.0, "job_seconds": 0.2, "noise": 0.3}
+    campaign, kept, runners = scheduled(
+        box, budget=100, workloads=(Steady("a"), Steady("b"), Null()), costly=True
+    )
+    campaign.run()
+    blocks = Counter((workload, stream) for workload, stream, _ in blocks_of(kept))
+    assert blocks["a", ""] > 3 * blocks["a", "box"]
+    openings = {t.invocation for t in good(kept, "a", "box")}
+    assert len(openings) >= LEAST_OPENINGS
+    shared = openings & {t.invocation for t in good(kept, "b", "box")}
+    assert len(shared) >= len(openings) - 1
+    assert not runners["box"].open_places
+    assert {t.runner for t in kept if t.stream == "box"} == {"bare", "box"}
+
+
+@pytest.mark.parametrize("effect", [0.5, 1.05, 3.0])
+def test_the_sequence_is_the_same_whatever_the_difference_is(effect):
+    class Scaled(Steady):
+        factors: ClassVar[tuple[float, float]]
+
+        def metrics(self, result):
+            (one,) = super().metrics(result)
+            return (msgspec.structs.replace(one, value=one.value * self.factors[result.stdout == b"box"]),)
+
+    def sequence(factor):
+        Scaled.factors = (1.0, factor)
+        box = {"answer": lambda _job, _chance: b"box", "noise": 0.1}
+        campaign, kept, _ = scheduled(
+            box, workloads=(Scaled("a"), Scaled("b"), Null()), costly=True, budget=10
+        )
         campaign.run()
-        assert len(good(kept, "work", "box")) == blocks
-        assert len(good(kept, "null", "box")) == blocks
+        return [(t.workload, t.runner, t.stream, t.block, t.position) for t in kept]
+
+    assert sequence(effect) == sequence(1.0)
+    assert len(sequence(effect)) > 100
+
+
+def test_a_unit_without_values_is_given_up_and_the_run_ends_when_nothing_is_left():
+    campaign, kept, _ = scheduled({"noise": 0.0}, budget=500, workloads=(Steady(mangled=True), Null()))
+    campaign.run()
+    assert len({t.block for t in kept if t.workload == "work"}) == BARREN_BLOCKS
+    assert campaign.agenda.ended == "exhausted"
+
+
+def test_the_first_block_of_everything_is_measured_whatever_the_budget():
+    workloads = tuple(Steady(f"w{i}") for i in range(5))
+    campaign, kept, _ = scheduled(workloads=(*workloads, Null()), budget=0.001, costly=True)
+    campaign.run()
+    assert {block for _, _, block in blocks_of(kept)} == {0, 1}
+    assert len(blocks_of(kept)) == 12
+    assert campaign.agenda.ended == "budget"
+
+
+@pytest.mark.parametrize("taken", [1, 40, 133])
+def test_a_run_goes_on_after_it_was_killed_with_the_same_account(taken):
+    whole, expected, _ = scheduled({"noise": 0.3}, costly=True)
+    whole.run()
+    again, rest, _ = scheduled({"noise": 0.3}, before=expected[:taken], costly=True)
+    begun = {key: len(one.done) for key, one in again.agenda.ledger.accounts.items()}
+    again.run()
+    assert sum(begun.values()) == len({(t.workload, t.stream, t.block) for t in expected[:taken]})
+    assert [t.number for t in rest] == list(range(taken, taken + len(rest)))
+    assert again.agenda.used_seconds == pytest.approx(20, rel=0.1)
+    sizes = Counter((t.workload, t.stream, t.block) for t in (*expected[:taken], *rest))
+    assert set(sizes.values()) == {2, 3}
+
+
+def test_the_time_left_is_known_after_a_tenth_of_the_run():
+    for box, blocks, budget in (({"noise": 1.0}, None, 5.0), ({}, 60, 1.0)):
+        campaign, _, runners = make(BOTH, blocks, box, budget_seconds=budget)
+        told = []
+        progress = campaign.recorder.progress
+        progress.begin = lambda left, told=told: told.append(left)
+        seen = []
+        clock = runners["bare"].clock
+        progress.trial = lambda _done, _what, seen=seen, told=told, clock=clock: seen.append(
+            (clock.ns / 1e9, told[0]())
+        )
+        began = clock.ns / 1e9
+        campaign.run()
+        ended = clock.ns / 1e9
+        late = [(now, left) for now, left in seen if 0.1 < (now - began) / (ended - began) < 0.9]
+        assert len(late) > 20
+        assert all(left == pytest.approx(ended - now, rel=0.25) for now, left in late)
 
 
 @pytest.mark.parametrize(

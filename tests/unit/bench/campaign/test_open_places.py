@@ -11,7 +11,8 @@ def make(**box):
     clock, progress = FakeClock(), Telling()
     runners = {"bare": FakeRunner("bare", clock=clock), "box": FakeRunner("box", clock=clock, **box)}
     kept = []
-    recorder = make_recorder(kept.append, progress=progress, invocation=4)
+    recorder = make_recorder(kept.append, progress=progress)
+    recorder.invocation = 4
     places = OpenPlaces(make_provisioned(runners), recorder, Failures("failed openings", progress.say))
     return places, runners, progress
 
@@ -61,3 +62,14 @@ def test_a_failed_opening_is_returned_and_counted_and_may_succeed_later():
         assert progress.lines == ["box: given up after 2 failed openings in a row: no luck"]
         assert places.get("box").invocation == 6
     assert list(places.recorder.costs.seconds) == ["open@box"]
+
+
+def test_the_number_of_an_opening_is_known_while_the_place_is_open():
+    places, _, _ = make()
+    with places:
+        assert places.opening("box") is None
+        assert places.opening("box") is None
+        places.open("box")
+        assert places.opening("box") == 4
+        places.close("box")
+        assert places.opening("box") is None

@@ -10,7 +10,7 @@ from support.campaigns import IMAGE, Steady, Telling, make_plan, make_provisione
 from support.stub import Stub
 from tare.bench.campaign import provision as module
 from tare.bench.campaign.provision import provision
-from tare.bench.planning.plan import Case
+from tare.bench.planning.case import Case
 from tare.bench.request.request import Request, SettingsVariant
 from tare.bench.request.settings import RunSettings, Settings
 from tare.results.environment import LimitsUnverified

@@ -1,23 +1,21 @@
 import pytest
 
 from support.campaigns import Steady, Telling, make_plan, make_recorder
-from tare.bench.campaign.remaining import Remaining
-from tare.bench.campaign.stopping import EveryBlock
-from tare.bench.planning.plan import Skip
+from tare.bench.campaign.slots import slots
+from tare.bench.planning.case import Skip
 from tare.runners.errors import PlaceFailure
-from tare.runners.fake import FakeRunner
+from tare.runners.fake import FakeClock, FakeRunner
 
 WORK = Steady()
-SLOTS = Remaining(make_plan([WORK])).slots(WORK, 0)
+PLAN = make_plan([WORK])
+SLOTS = slots(PLAN, PLAN.units()[0], 0)
 BARE, EMULATED = FakeRunner("bare"), FakeRunner("box", accelerator="tcg")
 
 
-class Noting(EveryBlock):
-    def __init__(self):
-        self.trials = []
-
-    def add(self, trial):
-        self.trials.append(trial)
+def numbered(store, number, invocation=0, **fields):
+    recorder = make_recorder(store, **fields)
+    recorder.number, recorder.invocation = number, invocation
+    return recorder
 
 
 @pytest.fixture
@@ -30,7 +28,7 @@ def slot(runner):
 
 
 def test_trials_are_numbered_as_they_are_stored_and_openings_as_they_are_made(kept):
-    recorder = make_recorder(kept.append, number=5, invocation=9)
+    recorder = numbered(kept.append, 5, 9)
     early, late = recorder.begin(slot("bare"), BARE), recorder.begin(slot("box"), EMULATED)
     assert [recorder.next_invocation(), recorder.next_invocation()] == [9, 10]
     recorder.store(late)
@@ -49,13 +47,29 @@ def test_the_control_is_recorded_under_its_own_label(kept):
     assert (trial.runner, trial.control) == ("bare-again", True)
 
 
-def test_every_stored_trial_is_told_to_the_stopping_rule_and_to_progress(kept):
-    progress, stopping = Telling(), Noting()
-    recorder = make_recorder(kept.append, progress=progress, stopping=stopping, number=40)
+def test_every_stored_trial_is_told_to_the_account_and_to_progress(kept):
+    progress, told = Telling(), []
+    recorder = numbered(kept.append, 40, progress=progress)
+    recorder.account = told.append
     for runner in ("bare", "bare-again"):
         recorder.store(recorder.begin(slot(runner), BARE))
-    assert stopping.trials == kept
+    assert told == kept
     assert progress.trials == [(1, "work on bare"), (2, "work on bare-again")]
+
+
+def test_each_trial_has_the_time_since_the_one_before_and_what_is_aside_is_nobodys(kept):
+    clock = FakeClock()
+    recorder = make_recorder(kept.append, clock=clock)
+    recorder.begin_measuring()
+    clock.advance(2.0)
+    recorder.store(recorder.begin(slot("bare"), BARE))
+    with recorder.aside():
+        clock.advance(1.5)
+        recorder.store(recorder.begin(slot("bare"), BARE))
+        clock.advance(40.0)
+    clock.advance(0.25)
+    recorder.store(recorder.begin(slot("bare"), BARE))
+    assert [trial.spent_seconds for trial in kept] == [2.0, 1.5, 0.25]
 
 
 def test_a_failure_is_stored_with_its_remedy_and_told(kept):
@@ -77,14 +91,15 @@ def test_a_skip_of_a_planned_trial_is_stored_and_not_told(kept):
 
 
 def test_the_plans_skips_are_numbered_and_are_no_progress(kept):
-    progress, stopping = Telling(), Noting()
-    recorder = make_recorder(kept.append, progress=progress, stopping=stopping)
+    progress, told = Telling(), []
+    recorder = make_recorder(kept.append, progress=progress)
+    recorder.account = told.append
     recorder.store_skips([Skip("work", "fake", "docker", "none", "no daemon", "start it")] * 2)
     assert [(trial.number, trial.block, trial.outcome) for trial in kept] == [
         (0, -1, "skipped"),
         (1, -1, "skipped"),
     ]
-    assert (progress.trials, stopping.trials) == ([], [])
+    assert (progress.trials, told) == ([], [])
     assert recorder.number == 2
 
 
@@ -93,7 +108,7 @@ def test_a_trial_that_could_not_be_stored_has_used_up_no_number():
         raise OSError(28, "No space left on device")
 
     progress = Telling()
-    recorder = make_recorder(full, progress=progress, number=3)
+    recorder = numbered(full, 3, progress=progress)
     with pytest.raises(OSError, match="No space"):
         recorder.store(recorder.begin(slot("bare"), BARE))
     assert recorder.number == 3

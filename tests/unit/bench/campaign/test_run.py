@@ -18,7 +18,7 @@ from tare.runners.fake import FakeClock, FakeRunner
 from tare.runners.model import Probe
 
 FACTS = ToolFacts(tool="box 1.0", origin="system")
-PLAN = replace(make_plan([Null(), Steady()], blocks=4, rounds=2), trials=36)
+PLAN = make_plan([Null(), Steady()], blocks=4, warmups=True)
 
 
 @pytest.fixture(autouse=True)
@@ -55,8 +55,8 @@ class Impatient(Telling):
             raise KeyboardInterrupt
 
 
-def slots(run):
-    return sorted((t.workload, t.runner, t.block, t.warmup) for t in run.trials())
+def slots(run, *, warmups=True):
+    return sorted((t.workload, t.runner, t.block, t.warmup) for t in run.trials() if warmups or not t.warmup)
 
 
 def test_a_complete_run_has_its_manifest_and_all_trials(tmp_path):
@@ -65,7 +65,7 @@ def test_a_complete_run_has_its_manifest_and_all_trials(tmp_path):
     stored = load_run(measured.run_dir)
     assert (measured.run_dir, measured.interrupted) == (tmp_path / "runs" / "run", False)
     assert (stored.manifest.status, stored.manifest.name, stored.manifest.seed) == ("complete", "first", 7)
-    assert len(slots(stored)) == 2 * 4 * 3 + 2 * 3  # two workloads, four blocks, three cases; two warm-ups
+    assert len(slots(stored)) == 2 * 4 * 3 + 3  # two workloads, four blocks, three cases; warm-ups
     assert {t.outcome for t in stored.trials()} == {"ok"}
     assert not any(runner.open_places for runner in runners.values())
 
@@ -87,13 +87,14 @@ def test_an_interrupted_run_keeps_what_was_measured_and_goes_on_where_it_ended(t
     assert len(list(load_run(first.run_dir).trials())) == patience
     assert not any(runner.open_places for runner in runners.values())
     assert progress.lines[-1].endswith("Go on with: tare run --resume run")
+    assert load_run(first.run_dir).manifest.course.ended == "interrupted"
 
     again = Telling()
     second = measure(replace(request, resume="run"), provisioned, PLAN, again)
     stored = load_run(second.run_dir)
     whole = measure(make_request(tmp_path / "whole"), make(tmp_path)[0], PLAN, Telling())
     assert (second.interrupted, stored.manifest.status) == (False, "complete")
-    assert slots(stored) == slots(load_run(whole.run_dir))
+    assert slots(stored, warmups=False) == slots(load_run(whole.run_dir), warmups=False)
     assert [t.number for t in stored.trials()] == list(range(len(slots(stored))))
     assert f"going on with run at trial {patience}" in again.lines
 
@@ -108,25 +109,54 @@ def test_openings_of_a_resumed_run_have_numbers_of_their_own(tmp_path):
     assert before.isdisjoint(after)
 
 
-def test_what_was_precise_enough_is_recorded(tmp_path):
+def scheduled(workloads, **changes):
+    return make_plan(workloads, blocks=None, **changes)
+
+
+def test_what_was_precise_enough_is_recorded_and_how_the_time_was_used(tmp_path):
     provisioned, _ = make(tmp_path)
-    plan = replace(make_plan([Null()], blocks=40, rounds=4), trials=120)
-    measured = measure(make_request(tmp_path, precision=0.01), provisioned, plan, Telling())
+    told = Telling()
+    measured = measure(make_request(tmp_path), provisioned, scheduled([Null(), Steady()]), told)
     stored = load_run(measured.run_dir)
-    assert stored.manifest.precise_after_blocks == {"null": 10}
-    assert len(slots(stored)) == 10 * 3
+    assert stored.manifest.precise_after_blocks == {"null": 10, "work": 10}
+    assert len(slots(stored)) == 2 * 10 * 3
+    course = stored.manifest.course
+    assert (course.ended, course.streams[""].blocks) == ("decided", 20)
+    assert 0 < course.streams[""].seconds <= course.used_seconds
+    # Jobs of the fake runners take no time, but their marks say what they would have taken.
+    assert 60 * 0.010 < course.streams[""].in_jobs_seconds < 70 * 0.010
+    assert told.lines[-1].endswith("of 42 s: all intervals are within ±1 %")
 
 
 def test_versions_stop_together(tmp_path):
     provisioned, _ = make(tmp_path)
-    plan = replace(
-        make_plan([Steady("base"), Steady("head")], blocks=40, rounds=1, warmups=False), trials=240
-    )
-    plan = replace(plan, reopened=frozenset({"bare", "bare-again", "box"}))
+    plan = scheduled([Steady("base"), Steady("head")], together=True)
     versions = (CommandVersion("base", ("a",)), CommandVersion("head", ("b",)))
-    request = replace(make_request(tmp_path, precision=0.01), versions=versions)
+    request = replace(make_request(tmp_path), versions=versions)
     stored = load_run(measure(request, provisioned, plan, Telling()).run_dir)
     assert stored.manifest.precise_after_blocks == {"base+head": 10}
+    assert {t.block for t in stored.trials()} == set(range(10))
+
+
+def test_a_finished_run_is_extended(tmp_path):
+    provisioned, _ = make(tmp_path, noise=3.0)
+    request, plan = make_request(tmp_path), scheduled([Steady()], budget_seconds=0.1)
+    first = measure(request, provisioned, plan, again := Telling())
+    before = load_run(first.run_dir)
+    had = len(slots(before))
+    assert (before.manifest.status, before.manifest.course.ended) == ("complete", "budget")
+    assert again.lines[-1].endswith("For more: tare run --resume run --budget 0")
+
+    longer = replace(plan, budget_seconds=0.3, estimate_seconds=0.3)
+    extended = replace(request, resume="run", extension_seconds=0.2)
+    measure(extended, provisioned, longer, again)
+    after = load_run(first.run_dir)
+    assert after.manifest.status == "complete"
+    assert after.manifest.plan["budget_seconds"] == 0.3
+    assert [one.budget_seconds for one in after.manifest.resumed] == [0.2]
+    assert len(slots(after)) > had
+    assert after.manifest.course.used_seconds == pytest.approx(0.3, abs=0.15)
+    assert {t.block for t in after.trials()} == set(range(len(slots(after)) // 3))
 
 
 def test_what_jobs_cost_is_remembered_for_the_next_plan(tmp_path):

@@ -1,11 +1,12 @@
+from dataclasses import replace
+
 import pytest
 
-from support.campaigns import Steady, Telling, Watched, make_plan, make_provisioned, make_recorder
+from support.campaigns import Steady, Telling, make_plan, make_provisioned, make_recorder
 from tare.bench.campaign import steady_state
 from tare.bench.campaign.failures import GIVE_UP_AFTER, Failures
-from tare.bench.campaign.remaining import Remaining
+from tare.bench.campaign.slots import slots
 from tare.bench.campaign.steady_state import SteadyState
-from tare.bench.planning.plan import Blocks
 from tare.results.record import Metric
 from tare.runners.fake import FakeClock, FakeRunner
 from tare.runners.model import Job
@@ -36,54 +37,92 @@ def log(monkeypatch):
     return entries
 
 
-WORK = (Steady(),)
-
-
-def make(workloads=WORK, *, box=None, deadline=None, done=frozenset(), **plan):
+def make(workload=None, *, box=None, costly=False, **plan):
     clock, kept, progress = FakeClock(), [], Telling()
     runners = {"bare": FakeRunner("bare", clock=clock), "box": FakeRunner("box", clock=clock, **(box or {}))}
+    made = make_plan([workload or Steady()], **plan)
+    if costly:
+        made = replace(made, cheap=frozenset({"bare", "bare-again"}))
     steady = SteadyState(
-        Remaining(make_plan(workloads, **plan), done),
+        made,
         make_provisioned(runners),
         make_recorder(kept.append, progress=progress),
         Failures("failed openings", progress.say),
-        deadline or Watched(),
     )
     return steady, kept, runners, progress
 
 
-def test_a_round_measures_its_own_blocks_in_places_that_it_opens_and_closes():
-    steady, kept, runners, _ = make(blocks=5, rounds=2, warmups=False)
-    steady.measure(1)
-    assert sorted({t.block for t in kept}) == [2, 3, 4]
-    assert {t.invocation for t in kept if t.runner == "box"} == {
-        t.invocation for t in kept[:3] if t.runner == "box"
-    }
-    assert (runners["bare"].openings, runners["box"].openings) == (2, 1)
+def measure(steady, blocks=range(1), kept=None):
+    (unit,) = steady.plan.units()
+    for block in blocks:
+        steady.block(unit, slots(steady.plan, unit, block), kept)
+
+
+def test_cheap_places_are_made_anew_for_every_block():
+    steady, kept, runners, _ = make()
+    measure(steady, range(3))
+    assert sorted({t.block for t in kept}) == [0, 1, 2]
+    assert len({t.invocation for t in kept}) == 9
+    assert (runners["bare"].openings, runners["box"].openings) == (6, 3)
     assert not any(runner.open_places for runner in runners.values())
 
 
+def test_places_that_are_kept_are_shared_by_blocks():
+    steady, kept, runners, _ = make(costly=True)
+    with steady.places() as places:
+        measure(steady, range(3), places)
+        assert (runners["box"].open_places, runners["bare"].open_places) == (1, 0)
+    assert len({t.invocation for t in kept if t.runner == "box"}) == 1
+    assert len({t.invocation for t in kept if t.runner == "bare"}) == 3
+    assert not runners["box"].open_places
+
+
+class Timed(Steady):
+    lengths: list[float] = []  # noqa: RUF012 - of this test alone
+
+    def job(self, site, seconds):
+        self.lengths.append(seconds)
+        return Job(argv=("/work",))
+
+
 def test_warm_ups_come_first_are_shorter_and_are_not_remembered_as_costs():
-    lengths = []
-
-    class Timed(Steady):
-        def job(self, site, seconds):
-            lengths.append(seconds)
-            return Job(argv=("/work",))
-
-    steady, kept, _, _ = make((Timed(),), rounds=1, blocks=2)
-    steady.measure(0)
-    assert [t.warmup for t in kept] == [True] * 3 + [False] * 6
-    assert max(lengths[:3]) < min(lengths[3:])
+    Timed.lengths.clear()
+    steady, kept, _, _ = make(Timed(), warmups=True)
+    measure(steady, range(3))
+    assert [t.warmup for t in kept] == [True, False] * 3 + [False] * 6
+    short = [length for length, one in zip(Timed.lengths, kept, strict=True) if one.warmup]
+    assert max(short) < min(set(Timed.lengths) - set(short))
     costs = steady.recorder.costs.seconds
     assert {key: len(times) for key, times in costs.items() if key.startswith("work@box")} == {
-        "work@box/0.05": 2
+        "work@box/0.05": 3
     }
 
 
+def test_what_has_a_page_cache_of_its_own_is_warmed_up_in_every_opening():
+    steady, kept, _, _ = make(warmups=True, costly=True)
+    for first in (0, 2):
+        with steady.places() as places:
+            places.open("box")
+            measure(steady, range(first, first + 2), places)
+    assert [t.block for t in kept if t.warmup and t.runner == "box"] == [0, 2]
+    assert [t.block for t in kept if t.warmup and t.runner == "bare"] == [0]
+
+
+def test_a_job_is_as_long_as_its_workload_needs():
+    Timed.lengths.clear()
+
+    class Long(Timed):
+        shortest_seconds = 0.3
+
+    steady, _, _, _ = make(Long())
+    measure(steady)
+    assert set(Timed.lengths) == {0.3}
+    assert "work@box/0.3" in steady.recorder.costs.seconds
+
+
 def test_collectors_read_around_each_job_and_what_they_cannot_read_is_noted(log):
-    steady, kept, _, _ = make(rounds=1, blocks=1, warmups=False)
-    steady.measure(0)
+    steady, kept, _, _ = make()
+    measure(steady)
     assert log == ["begin", "end"] * 3
     for trial in kept:
         assert {metric.name for metric in trial.metrics} > {"work.seconds", "fake.read"}
@@ -92,56 +131,25 @@ def test_collectors_read_around_each_job_and_what_they_cannot_read_is_noted(log)
 
 
 def test_a_job_that_failed_has_no_metrics_of_collectors():
-    steady, kept, _, _ = make(rounds=1, blocks=1, warmups=False, box={"faults": {0: "exit"}})
-    steady.measure(0)
+    steady, kept, _, _ = make(box={"faults": {0: "exit"}})
+    measure(steady)
     (bad,) = [t for t in kept if t.outcome != "ok"]
     assert (bad.runner, bad.metrics) == ("box", ())
 
 
 def test_a_runner_that_is_given_up_is_skipped_until_the_end():
     failures = dict.fromkeys(range(99), "no luck")
-    steady, kept, _, progress = make(rounds=1, blocks=4, warmups=False, box={"open_failures": failures})
-    steady.measure(0)
-    # One failed opening came before the first block, without a trial.
-    assert [t.outcome for t in kept if t.runner == "box"] == ["failed"] * (GIVE_UP_AFTER - 1) + [
-        "skipped"
-    ] * (4 - GIVE_UP_AFTER + 1)
+    steady, kept, _, progress = make(box={"open_failures": failures})
+    measure(steady, range(4))
+    assert [t.outcome for t in kept if t.runner == "box"] == ["failed"] * GIVE_UP_AFTER + ["skipped"] * (
+        4 - GIVE_UP_AFTER
+    )
     assert "box: given up after 2 failed openings in a row: no luck" in progress.lines
 
 
-def test_places_that_no_later_block_wants_are_closed():
-    opened = []
-    steady, _, runners, _ = make(
-        rounds=1,
-        blocks=4,
-        warmups=False,
-        steady=Blocks(4, full=1),
-        reopened=frozenset({"bare", "bare-again"}),
-    )
-    store = steady.recorder.append
-    steady.recorder.append = lambda trial: (
-        store(trial),
-        opened.append((trial.block, runners["box"].open_places)),
-    )
-    steady.measure(0)
-    assert {places for block, places in opened if block == 0} == {1}
-    assert {places for block, places in opened if block > 0} == {0}
-
-
-def test_nothing_is_opened_for_a_round_that_is_done():
-    done = frozenset(("work", key, block, False) for key in ("bare", "bare-again", "box") for block in (0, 1))
-    steady, kept, runners, _ = make(blocks=4, rounds=2, done=done)
-    steady.measure(0)
-    assert kept == []
-    assert runners["box"].openings == 0
-    steady.measure(1)
-    assert {t.block for t in kept} == {2, 3}
-
-
-def test_no_block_begins_after_the_deadline():
-    deadline = Watched(after=1)
-    steady, kept, runners, _ = make(rounds=1, warmups=False, deadline=deadline)
-    steady.measure(0)
-    assert {t.block for t in kept} == {0}
-    assert deadline.asked[-1] == "steady-state block 1"
-    assert not any(runner.open_places for runner in runners.values())
+def test_a_kept_place_that_could_not_be_opened_is_not_warmed_up():
+    steady, kept, _, _ = make(box={"open_failures": {0: "bad luck"}}, warmups=True, costly=True)
+    with steady.places() as places:
+        places.open("box")
+        measure(steady, range(1), places)
+    assert [(t.outcome, t.warmup) for t in kept if t.runner == "box"] == [("ok", False)]

@@ -13,7 +13,7 @@ from support.paths import GOLDEN
 from support.plans import make_plan, plan_json
 from support.results_making import trial, write_run
 from tare.bench.catalogue import MEASURABLE, by_name
-from tare.bench.planning.plan import Blocks, Case, Skip
+from tare.bench.planning.case import Case, Skip
 from tare.bench.planning.record import plan_from_record, plan_to_record
 from tare.bench.planning.resume import resumed
 from tare.bench.request.declarations import SETTINGS, change
@@ -106,23 +106,19 @@ def cases_of(workloads, runners):
 def plans(draw):
     runners = ("bare", "namespaces")
     cases = cases_of(draw(st.lists(st.sampled_from(MEASURABLE), min_size=1, unique=True)), runners)
-    cold, steady = draw(st.integers(0, 600)), draw(st.integers(0, 600))
-    experiments = dict.fromkeys(case.workload.name for case in cases if case.workload.kind == "experiment")
     return make_plan(
         *cases,
         mode=draw(st.sampled_from(["quick", "default", "rigorous"])),
         seed=draw(st.integers(0, 1 << 32)),
         skips=(Skip("cpu", "cpu", "runc", "none", "not here", "install it"),) * draw(st.integers(0, 1)),
-        cold=Blocks(cold, draw(st.none() | st.integers(0, cold))),
-        steady=Blocks(steady, draw(st.none() | st.integers(0, steady))),
-        experiment_blocks={name: draw(counts) for name in experiments},
-        rounds=draw(st.integers(1, max(1, steady))),
+        blocks=draw(st.none() | counts),
+        precision=draw(st.floats(1e-6, 0.99)),
+        together=draw(st.booleans()),
         job_seconds=draw(costs),
         warmups=draw(st.booleans()),
         budget_seconds=draw(costs),
         estimate_seconds=draw(costs),
-        trials=draw(counts),
-        reopened=frozenset(draw(st.lists(st.sampled_from(runners)))),
+        cheap=frozenset(draw(st.lists(st.sampled_from(runners)))),
     )
 
 
@@ -137,8 +133,8 @@ def test_a_plan_goes_to_json_and_back_without_its_skips(plan):
 
 def test_a_restricted_plan_is_restored_as_it_was():
     cases = cases_of((by_name("null"), by_name("net-latency")), ("bare", "namespaces"))
-    plan = make_plan(*cases, experiment_blocks={"net-latency": 2}).restricted({("null", "namespaces")})
-    assert plan.experiment_blocks == {}
+    plan = make_plan(*cases).restricted({("null", "namespaces")})
+    assert {case.workload.name for case in plan.cases} == {"null"}
     request = Request().with_run(runners=("bare", "namespaces"))
     assert plan_from_record(plan_to_record(plan, request), request) == plan
 
@@ -156,11 +152,8 @@ ASKED = Request(
 PLAN = make_plan(
     *cases_of((by_name("null"), by_name("cpu"), by_name("net-latency")), ("bare", "namespaces")),
     mode="default",
-    cold=Blocks(20, 5),
-    steady=Blocks(10, 5),
-    rounds=5,
-    experiment_blocks={"net-latency": 4},
-    reopened=frozenset({"bare"}),
+    blocks=5,
+    cheap=frozenset({"bare"}),
 )
 GOOD = plan_json(ASKED, PLAN)
 
@@ -173,19 +166,14 @@ DAMAGE = {
     (): (None, [], {}, "plan", 3, {"cases": []}),
     ("mode",): (None, "thorough", "quick", 3, DROP),
     ("seed",): (None, 8, "7", 1.5, DROP),
-    ("rounds",): (*COUNT, 0, 11, DROP),
-    ("cold_blocks",): (*COUNT, 4, DROP),
-    ("steady_blocks",): (*COUNT, 4, DROP),
-    ("full_blocks",): (*COUNT[1:], 11),
-    ("full_cold_blocks",): (*COUNT[1:], 21),
-    ("experiment_blocks",): (None, [], 3, {}, {"net-latency": -1}, {"net-latency": None}, DROP),
-    ("experiment_blocks", "no-such"): (4,),
+    ("blocks",): (*COUNT[1:], 0),
+    ("precision",): (None, 0, 1, -0.1, "1%", [], JUNK, DROP),
+    ("together",): (None, 1, "yes"),
     ("job_seconds",): SECONDS,
     ("budget_seconds",): SECONDS,
     ("estimate_seconds",): SECONDS,
     ("warmups",): (None, 1, "yes", DROP),
-    ("trials",): (*COUNT, DROP),
-    ("reopened",): (*NAMES, DROP),
+    ("cheap",): (*NAMES, DROP),
     ("colour",): ("red",),
     ("cases",): (None, [], {}, "null", [None], [JUNK], [["null", "bare"]], DROP),
     ("cases", 0): (None, "null", [], JUNK, {"workload": "null", "runner": "bare-again"}),
@@ -277,9 +265,41 @@ def test_a_good_plan_is_resumed_and_what_concerns_the_call_is_the_calls(tmp_path
     )
 
 
-# -- a run of format 1
+# -- more time for a run that has ended
+
+
+def ended(folder, **changes):
+    plan = plan_json(ASKED, replace(PLAN, **changes))
+    return write_run(folder, [trial(0)], status="complete", mode=PLAN.mode, seed=PLAN.seed, plan=plan)
+
+
+def test_a_finished_run_is_gone_on_with_only_with_more_time(tmp_path):
+    folder = ended(tmp_path, blocks=None, budget_seconds=60)
+    with pytest.raises(UsageError, match=r"is finished. Extend it .* --budget 6m"):
+        resumed(Request(resume=str(folder)))
+    request, plan = resumed(Request(resume=str(folder), extension_seconds=30))
+    assert (plan.budget_seconds, plan.estimate_seconds) == (90, 90)
+    assert request.extension_seconds == 30
+
+
+def test_a_run_of_exactly_so_many_blocks_is_not_extended(tmp_path):
+    with pytest.raises(UsageError, match="cannot be extended: it measures exactly 5 blocks"):
+        resumed(Request(resume=str(ended(tmp_path)), extension_seconds=30))
+
+
+# -- runs of older formats
 
 OLD = GOLDEN / "plans-v1"
+SINCE_2 = (
+    "probes",
+    "limits",
+    "variant_images",
+    "precise_after_blocks",
+    "resumed",
+    "imported",
+    "course",
+    "notes",
+)
 
 
 def old_run(folder, name, **changes):
@@ -287,26 +307,18 @@ def old_run(folder, name, **changes):
     plan = json.loads((OLD / f"{name}.json").read_text())
     path = write_run(folder, [trial(0)], status="interrupted", mode=plan["mode"], seed=plan["seed"])
     manifest = json.loads((path / "manifest.json").read_text())
-    kept = {
-        "format",
-        "run",
-        "name",
-        "created",
-        "mode",
-        "seed",
-        "status",
-        "host",
-        "context",
-        "versions",
-        "image",
-    }
-    old = {key: value for key, value in manifest.items() if key in kept}
+    old = {key: value for key, value in manifest.items() if key not in SINCE_2}
     (path / "manifest.json").write_text(json.dumps(old | {"format": 1, "plan": plan, "notes": {}} | changes))
     return path
 
 
-def test_a_run_of_format_1_is_resumed(tmp_path):
-    request, plan = resumed(Request(resume=str(old_run(tmp_path, "guests"))))
+def old_plan(folder, name, **changes):
+    plan = plan_record(load_run(old_run(folder, name, **changes)).manifest)
+    return request_from_record(plan.request), plan
+
+
+def test_the_plan_of_an_older_format_is_read_as_one_of_a_number_of_blocks(tmp_path):
+    request, plan = old_plan(tmp_path, "guests")
     wanted = request.settings
     assert wanted.run.runners == ("bare", "namespaces", "qemu-microvm")
     assert (wanted.run.precision, wanted.run.seed, wanted.run.blocks) == (0.02, 5, None)
@@ -314,13 +326,18 @@ def test_a_run_of_format_1_is_resumed(tmp_path):
     assert wanted.guest.qemu == Path("/usr/bin/qemu-system-x86_64")
     assert wanted.limits.io == (50 << 20, 0)
     assert replace(wanted.guest, qemu=None) == Settings().guest
-    assert (plan.cold, plan.steady) == (Blocks(300, 15), Blocks(15))
-    assert (plan.rounds, plan.seed, plan.mode, len(plan.cases)) == (5, 5, "default", 16)
-    assert plan.experiment_blocks == {"net-latency": 15}
+    assert (plan.blocks, plan.precision, plan.seed, plan.mode, len(plan.cases)) == (
+        300,
+        0.02,
+        5,
+        "default",
+        16,
+    )
+    assert len(plan_from_record(plan, request).units()) == 4
 
 
 def test_variants_of_format_1_have_the_runs_programs_and_their_own(tmp_path):
-    request, plan = resumed(Request(resume=str(old_run(tmp_path, "variants"))))
+    request, plan = old_plan(tmp_path, "variants")
     base, head = (own for _, own in request.variants)
     assert base.run.tools == {"crun": "/opt/crun", "runc": "/a"}
     assert head.run.tools == {"crun": "/opt/crun", "runc": "/b"}
@@ -328,28 +345,31 @@ def test_variants_of_format_1_have_the_runs_programs_and_their_own(tmp_path):
     assert [case.runner for case in plan.cases] == ["runc@base", "runc@base-again", "runc@head"]
 
 
-def test_a_command_of_format_1_is_resumed_with_what_it_carried(tmp_path):
-    request, plan = resumed(Request(resume=str(old_run(tmp_path, "command"))))
+def test_a_command_of_format_1_is_read_with_what_it_carried(tmp_path):
+    request, plan = old_plan(tmp_path, "command")
     assert request.command == ("./a", "b c")
     assert request.carry == (Path("/etc/hosts"),)
     assert request.cases == {("command", "bare")}
-    assert {case.workload.name for case in plan.cases} == {"null", "command"}
+    assert {case.workload for case in plan.cases} == {"null", "command"}
 
 
 def test_the_slowdowns_of_a_calibration_of_format_1_are_found(tmp_path):
-    plan = plan_record(load_run(old_run(tmp_path, "calibration")).manifest)
-    assert request_from_record(plan.request).slowdowns == Slowdowns(
-        (0.01, 0.05), {"bare": 0.002, "namespaces": 0.011}
-    )
-    assert plan.cold_blocks == 20
+    request, plan = old_plan(tmp_path, "calibration")
+    assert request.slowdowns == Slowdowns((0.01, 0.05), {"bare": 0.002, "namespaces": 0.011})
+    assert plan.blocks == 20
+
+
+def test_a_run_of_an_older_format_is_not_gone_on_with(tmp_path):
+    with pytest.raises(UsageError, match="older format 1, which can be read but not continued"):
+        resumed(Request(resume=str(old_run(tmp_path, "guests"))))
 
 
 @pytest.mark.parametrize("variants", [None, 3, [3], [["base"]], [["base", 3]], [["base", {"run.tools": 3}]]])
 def test_a_damaged_plan_of_format_1_is_refused_in_a_sentence(tmp_path, variants):
     plan = json.loads((OLD / "variants.json").read_text())
     plan["request"]["variants"] = variants
-    with pytest.raises(UsageError, match="variants"):
-        resumed(Request(resume=str(old_run(tmp_path, "variants", plan=plan))))
+    with pytest.raises((ResultError, UsageError), match="variants"):
+        old_plan(tmp_path, "variants", plan=plan)
 
 
 def test_a_request_that_is_not_utf8_is_kept_as_utf8_and_asked_again():

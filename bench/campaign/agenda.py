@@ -1,0 +1,177 @@
+"""Decide which unit's turn it is, and when the run is over."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tare.bench.campaign.scheduler import Candidate, choose, price
+from tare.bench.planning.modes import LEAST_OPENINGS, MODES, PILOT_BLOCKS
+from tare.results.record import Course
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+
+    from tare.bench.campaign.ledger import Account, Ledger
+    from tare.bench.measurable import Kind
+    from tare.bench.planning.estimates import Estimates
+    from tare.bench.planning.plan import Plan
+    from tare.bench.planning.units import Unit
+    from tare.results.record import Ending
+
+_UNHINDERED: frozenset[Kind] = frozenset({"steady", "cold", "experiment"})
+_SPENT_SECONDS = 0.005
+"""Time left that is none."""
+
+
+@dataclass(slots=True)
+class Agenda:
+    """Give units their turns: by the scheduler, or in rotation where a number of blocks was asked for."""
+
+    plan: Plan
+    ledger: Ledger
+    estimates: Estimates
+    """What blocks cost on this host before, for units that have none yet."""
+    used_before: float = 0.0
+    """Seconds of the budget that were used before a resumed run went on."""
+    now: Callable[[], float] = time.monotonic
+    ended: Ending = "budget"
+    """Why there is no next unit, once :meth:`next` has said so."""
+    _began: float = field(default=-1.0)
+    _order: tuple[Unit, ...] = ()
+
+    def begin(self) -> None:
+        """Start the clock that the budget is measured by."""
+        self._began = self.now()
+        self._order = tuple(self.plan.order("units", self.plan.units()))
+
+    @property
+    def used_seconds(self) -> float:
+        """Seconds of the budget that are used."""
+        return self.used_before + (self.now() - self._began if self._began >= 0 else 0.0)
+
+    @property
+    def budget_left(self) -> float:
+        """Seconds of the budget that are not used; not negative."""
+        return max(0.0, self.plan.budget_seconds - self.used_seconds)
+
+    def next(self, kinds: Collection[Kind] = _UNHINDERED, *, visits: bool = True) -> Unit | None:
+        """Pick the unit that is measured next; ``None`` if nothing is worth the time left.
+
+        Args:
+            kinds: those that can be measured now.
+            visits: units whose places would have to be opened for several blocks can be, too.
+        """
+        if self.plan.blocks is not None:
+            return self._in_rotation(self.plan.blocks, kinds)
+        left = self.budget_left
+        units = [one for one in self._order if one.kind in kinds and (visits or not one.visiting)]
+        open_ = {unit.name: unit for unit in units if not self._over(self.ledger.accounts[unit])}
+        affordable = [
+            self._candidate(unit)
+            for unit in open_.values()
+            if self._affordable(self.ledger.accounts[unit], left)
+        ]
+        chosen = choose(affordable, left)
+        if chosen is None and visits and kinds == _UNHINDERED:
+            self.ended = "budget" if open_ else self._why_over()
+        return open_[chosen.name] if chosen else None
+
+    def visit(self, first: Unit) -> list[Unit]:
+        """List the units that share an opening of the places of ``first``, each as often as it is measured in it."""
+        accounts = self.ledger.accounts
+        if self.plan.blocks is not None:
+            each = math.ceil(self.plan.blocks / LEAST_OPENINGS)
+            return [
+                unit
+                for unit in self._sharing(first)
+                for _ in range(min(each, self.plan.blocks - accounts[unit].blocks))
+            ]
+        sharing = [unit for unit in self._sharing(first) if not self._over(accounts[unit])]
+        opening = self.estimates.visit(first)
+        block = sum(self._block_seconds(unit) for unit in sharing)
+        # As many blocks as balance the cost of an opening with theirs, if openings vary about as much as blocks.
+        passes = max(1, round(math.sqrt(opening / block))) if block else 1
+        return sharing * passes
+
+    def course(self) -> Course:
+        """Sum up how the run used its budget, and why it ended."""
+        return Course(
+            ended=self.ended, used_seconds=round(self.used_seconds, 3), streams=self.ledger.streams()
+        )
+
+    def seconds_left(self) -> float:
+        """Estimate how long the run will go on, from what blocks have cost."""
+        if self.plan.blocks is not None:
+            return sum(
+                max(0, self._wanted(unit, self.plan.blocks) - account.blocks) * self._block_seconds(unit)
+                for unit, account in self.ledger.accounts.items()
+            )
+        left = self.budget_left
+        needed = 0.0
+        for unit, account in self.ledger.accounts.items():
+            if not self._over(account):
+                needed += min(price(self._candidate(unit)), left)
+        return min(left, needed)
+
+    def _in_rotation(self, blocks: int, kinds: Collection[Kind]) -> Unit | None:
+        accounts = self.ledger.accounts
+        rest = [
+            unit
+            for unit in self._order
+            if unit.kind in kinds and accounts[unit].blocks < self._wanted(unit, blocks)
+        ]
+        if not rest:
+            self.ended = "counted"
+        return min(rest, key=lambda unit: accounts[unit].blocks / self._wanted(unit, blocks), default=None)
+
+    def _sharing(self, first: Unit) -> Sequence[Unit]:
+        sharing = [one for one in self._order if one.visiting and one.stream == first.stream]
+        rest = self.plan.order(f"visit {self.ledger.next_block(first)} of {first.name}", sharing)
+        return [first, *(unit for unit in rest if unit != first)]
+
+    def _candidate(self, unit: Unit) -> Candidate:
+        account = self.ledger.accounts[unit]
+        least = 1 if unit.visiting or unit.kind == "experiment" or unit.stream else PILOT_BLOCKS
+        ratios = account.ratios(self.plan.precision)
+        return Candidate(unit.name, ratios, account.blocks, self._block_seconds(unit), least)
+
+    def _block_seconds(self, unit: Unit) -> float:
+        account = self.ledger.accounts[unit]
+        return account.block_seconds or self.estimates.block(unit, self.plan.job_seconds)
+
+    def _wanted(self, unit: Unit, blocks: int) -> int:
+        return min(blocks, unit.most_blocks or blocks)
+
+    def _over(self, account: Account) -> bool:
+        """Tell whether a unit needs no more blocks, or would get nothing out of them."""
+        most = account.unit.most_blocks
+        return (
+            (most is not None and account.blocks >= most)
+            or account.barren
+            or account.decided(self.plan.precision)
+        )
+
+    def _affordable(self, account: Account, left: float) -> bool:
+        """Tell whether the next block fits into what is left, at least half of it; the first is measured anyway."""
+        if not account.blocks:
+            return True
+        unit = account.unit
+        seconds = self._block_seconds(unit) + (self.estimates.visit(unit) if unit.visiting else 0.0)
+        if left <= _SPENT_SECONDS or seconds / 2 > left:
+            return False
+        return unit.kind != "experiment" or self._within_share(seconds)
+
+    def _within_share(self, seconds: float) -> bool:
+        """Tell whether the experiments stay within their share of the budget."""
+        accounts = self.ledger.accounts.values()
+        if all(account.unit.kind == "experiment" for account in accounts):
+            return True
+        spent = sum(account.seconds for account in accounts if account.unit.kind == "experiment")
+        return spent + seconds <= MODES[self.plan.mode].experiment_share * self.plan.budget_seconds
+
+    def _why_over(self) -> Ending:
+        accounts = self.ledger.accounts.values()
+        return "decided" if all(one.decided(self.plan.precision) for one in accounts) else "exhausted"

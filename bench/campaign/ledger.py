@@ -1,0 +1,170 @@
+"""Keep account of a run: what each unit has had, what it cost, and how precise it is.
+
+Everything in it comes from the stored trials, so that a resumed run goes on with the same account.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from tare.bench.campaign.precision import Precision
+from tare.bench.campaign.scheduler import reached
+from tare.results.record import StreamTime
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from tare.bench.planning.plan import Plan
+    from tare.bench.planning.units import Unit
+    from tare.results.record import Trial
+
+BARREN_BLOCKS = 3
+"""Blocks in a row without two good trials after which a unit is given no more: there is nothing to compare."""
+
+_LEAST_OK = 2
+"""Good trials that a comparison needs in a block."""
+
+
+@dataclass(slots=True)
+class Account:
+    """Account of what one unit has had so far."""
+
+    unit: Unit
+    precision: Precision
+    seconds: float = 0.0
+    """Wall time of its trials."""
+    in_jobs_seconds: float = 0.0
+    """Part of it inside measured jobs."""
+    done: dict[int, set[tuple[str, str]]] = field(default_factory=dict)
+    """Block → workload and runner key of its stored trials, without warm-ups."""
+    _good: dict[int, int] = field(default_factory=dict)
+    """Block → its trials that ended well."""
+    _reached: bool = False
+    _ratios: tuple[int, tuple[float, ...]] = (-1, ())
+    """Number of blocks, and the ratios then."""
+
+    def add(self, trial: Trial, key: str) -> None:
+        """Take note of a stored trial of the unit, under a runner of this key."""
+        self.seconds += trial.spent_seconds
+        if trial.warmup:
+            return
+        self.done.setdefault(trial.block, set()).add((trial.workload, key))
+        self.precision.add(trial)
+        if trial.outcome == "ok":
+            self._good[trial.block] = self._good.get(trial.block, 0) + 1
+            self.in_jobs_seconds += _in_job(trial, self.unit)
+
+    @property
+    def blocks(self) -> int:
+        """Number of blocks that were begun."""
+        return len(self.done)
+
+    @property
+    def block_seconds(self) -> float:
+        """Mean wall time of a block; 0 before the first."""
+        return self.seconds / self.blocks if self.blocks else 0.0
+
+    @property
+    def barren(self) -> bool:
+        """Tell whether the last blocks have nothing to compare."""
+        last = list(islice(reversed(self.done), BARREN_BLOCKS))
+        return len(last) == BARREN_BLOCKS and all(self._good.get(block, 0) < _LEAST_OK for block in last)
+
+    def missing(self, block: int) -> bool:
+        """Tell whether a block was begun and not ended."""
+        return len(self.done.get(block, ())) < len(self.unit.cases)
+
+    def ratios(self, target: float) -> tuple[float, ...]:
+        """Return the half-widths over the target after the blocks so far; see :meth:`Precision.ratios`."""
+        if self._ratios[0] != self.blocks:
+            self._ratios = self.blocks, self.precision.ratios(target, self.blocks)
+            self._reached = self._reached or reached(self._ratios[1])
+        return self._ratios[1]
+
+    def decided(self, target: float) -> bool:
+        """Return whether all intervals are within the target; once they are, the unit is measured no more."""
+        self.ratios(target)
+        return self._reached
+
+
+class Ledger:
+    """The accounts of all units of a plan."""
+
+    def __init__(self, plan: Plan, base: str, keys: Mapping[str, str]) -> None:
+        """Open an account for each unit.
+
+        Args:
+            plan: has the units.
+            base: label of the runner that the others are compared with.
+            keys: label of a runner → its key, where the two differ.
+        """
+        self.accounts = {unit: Account(unit, Precision.of_unit(unit, base)) for unit in plan.units()}
+        self._keys = keys
+        self._of = {
+            (one.name, account.unit.stream): account
+            for account in self.accounts.values()
+            for one in account.unit.workloads
+        }
+        self._next: dict[str, int] = {}
+        self.spent_seconds = 0.0
+        """Wall time of all stored trials."""
+
+    def add(self, trial: Trial) -> None:
+        """Take note of a stored trial; skips that were planned belong to no block."""
+        self.spent_seconds += trial.spent_seconds
+        account = self._of.get((trial.workload, trial.stream))
+        if account is None or trial.block < 0:
+            return
+        account.add(trial, self.key(trial.runner))
+        group = account.unit.group
+        self._next[group] = max(self._next.get(group, 0), trial.block + 1)
+
+    def key(self, label: str) -> str:
+        """Return the key of the runner with this label."""
+        return self._keys.get(label, label)
+
+    def next_block(self, unit: Unit) -> int:
+        """Return the number of the unit's next block, unique within its workloads."""
+        return self._next.get(unit.group, 0)
+
+    def incomplete(self) -> list[tuple[Unit, int]]:
+        """List the blocks that an interruption cut short."""
+        return [
+            (unit, block)
+            for unit, account in self.accounts.items()
+            for block in account.done
+            if account.missing(block)
+        ]
+
+    def precise(self, target: float) -> dict[str, int]:
+        """Return the number of blocks of each unit that is within the target."""
+        return {
+            unit.name: account.blocks for unit, account in self.accounts.items() if account.decided(target)
+        }
+
+    def streams(self) -> dict[str, StreamTime]:
+        """Sum up how the time of each stream was used."""
+        by_stream: dict[str, list[Account]] = {}
+        for unit, account in self.accounts.items():
+            by_stream.setdefault(unit.stream, []).append(account)
+        return {stream: _stream_time(own) for stream, own in by_stream.items()}
+
+
+def _stream_time(accounts: Iterable[Account]) -> StreamTime:
+    own = list(accounts)
+    return StreamTime(
+        seconds=round(sum(one.seconds for one in own), 3),
+        in_jobs_seconds=round(sum(one.in_jobs_seconds for one in own), 3),
+        blocks=sum(one.blocks for one in own),
+    )
+
+
+def _in_job(trial: Trial, unit: Unit) -> float:
+    """Return the seconds that a trial spent inside what it measures."""
+    if unit.kind == "experiment":
+        return trial.spent_seconds
+    first, last = ("requested", "gone") if unit.kind == "cold" else ("started", "finished")
+    marks = trial.timeline
+    return (marks[last] - marks[first]) / 1e9 if first in marks and last in marks else 0.0

@@ -1,0 +1,117 @@
+"""Group the cases of a plan into units: what is measured together in one block.
+
+Runners whose places are cheap to make are one stream: each of their blocks holds all of them. Every costly runner (a
+guest, an engine whose places take long to make) is a stream of its own, whose blocks hold the base and that runner, so
+that a slow one holds back nobody. A unit is a workload in a stream; only its blocks are compared with one another.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tare.results.record import BASE, CONTROL, CONTROL_SUFFIX
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+
+    from tare.bench.experiments.base import Experiment
+    from tare.bench.measurable import Kind
+    from tare.bench.planning.case import Case
+    from tare.bench.workloads.base import Workload
+
+SHARED = ""
+"""Name of the stream of all cheap runners; of all runners where the number of blocks was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """Cases that are measured together: a block is one trial of each, in shuffled order."""
+
+    stream: str
+    """:data:`SHARED`, or the key of the costly runner."""
+    cases: tuple[Case, ...]
+    kept: frozenset[str] = frozenset()
+    """Runner keys among the cases whose steady-state places stay open over several blocks; the others' are made anew
+    for each."""
+
+    @property
+    def workloads(self) -> tuple[Workload | Experiment, ...]:
+        """List the workloads: one, or those that are compared with one another."""
+        return tuple(dict.fromkeys(case.workload for case in self.cases))
+
+    @property
+    def kind(self) -> Kind:
+        """Way of measuring, which all of its workloads share."""
+        return self.cases[0].workload.kind
+
+    @property
+    def group(self) -> str:
+        """Name the workloads; blocks are numbered within it, over all streams."""
+        return "+".join(one.name for one in self.workloads)
+
+    @property
+    def name(self) -> str:
+        """Name the unit among all of a plan."""
+        return f"{self.group}@{self.stream}" if self.stream else self.group
+
+    @property
+    def visiting(self) -> bool:
+        """Tell whether its places stay open over several blocks."""
+        return self.kind == "steady" and bool(self.kept)
+
+    @property
+    def most_blocks(self) -> int | None:
+        """Blocks beyond which more of them say nothing more. ``None``: no such bound."""
+        bounds = [one.most_blocks for one in self.workloads if one.most_blocks is not None]
+        return min(bounds, default=None)
+
+
+def units_of(
+    cases: Sequence[Case], cheap: Collection[str], *, together: bool, counted: bool
+) -> tuple[Unit, ...]:
+    """Group the cases.
+
+    Args:
+        cases: those of a plan, in the registry's order.
+        cheap: keys of runners whose places are cheap to make.
+        together: all steady-state workloads are compared with one another.
+        counted: a number of blocks was asked for; then one stream holds all runners, so that each has as many.
+    """
+    return tuple(
+        unit
+        for group in _groups(cases, together=together)
+        for unit in _streams(group, cheap, counted=counted)
+    )
+
+
+def plain(key: str) -> str:
+    """Strip a runner's key of its variant and of the mark of a second measurement."""
+    return key.removesuffix(CONTROL_SUFFIX).partition("@")[0]
+
+
+def _groups(cases: Iterable[Case], *, together: bool) -> list[list[Case]]:
+    groups: dict[str, list[Case]] = {}
+    for case in cases:
+        one = case.workload
+        groups.setdefault("steady" if together and one.kind == "steady" else f"={one.name}", []).append(case)
+    return list(groups.values())
+
+
+def _streams(cases: Sequence[Case], cheap: Collection[str], *, counted: bool) -> list[Unit]:
+    costly = dict.fromkeys(plain(case.runner) for case in cases if case.runner not in cheap)
+    kept = frozenset(case.runner for case in cases if case.runner not in cheap)
+    if counted or not costly:
+        return [Unit(SHARED, tuple(cases), kept)]
+    shared = [case for case in cases if case.runner in cheap]
+    compared = len({case.workload for case in cases}) > 1 or "@" in cases[0].runner
+    base = [] if compared else [case for case in shared if case.runner == BASE]
+    units = []
+    if all(case.runner in {BASE, CONTROL} for case in shared) and not compared:
+        base = shared  # Nothing is compared with the base among the cheap: its control belongs where something is.
+    elif shared:
+        units.append(Unit(SHARED, tuple(shared)))
+    for key in costly:
+        own = [case for case in cases if plain(case.runner) == key]
+        units.append(Unit(key, (*base, *own), frozenset(case.runner for case in own)))
+    return units
