@@ -175,6 +175,13 @@ def coverage(session: nox.Session) -> None:
 
 
 @nox.session
+def fuzz(session: nox.Session) -> None:
+    """Mutate ten thousand inputs of every kind that is read, and judge each; ``-- --seed S --only N`` repeats one."""
+    install(session, "tests")
+    session.run("python", "-m", "support.fuzzing", *session.posargs, env={"PYTHONPATH": str(HERE / "tests")})
+
+
+@nox.session
 def engines(session: nox.Session) -> None:
     """Check the container tools that take long to fetch or to start, for real."""
     install(session, "tests")

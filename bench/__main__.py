@@ -39,6 +39,10 @@ TAKE_COMMAND = ("run", "plan", "ab")
 """Commands that take the user's own command line behind ``--``."""
 
 
+LONGEST_MESSAGE = 4000
+"""Characters of an error's text that are shown: it may quote a name or value of any length from a damaged file."""
+
+
 class Command(Protocol):
     """Interface of a module of ``tare.bench.commands``."""
 
@@ -140,7 +144,10 @@ def _as_interrupt(_signal: int, _frame: FrameType | None) -> None:
 
 
 def _fail(error: BaseException | str, code: Exit) -> int:
-    print(f"tare: {error}", file=sys.stderr)
+    text = str(error)
+    if len(text) > LONGEST_MESSAGE:
+        text = f"{text[: LONGEST_MESSAGE // 2]} … {text[-LONGEST_MESSAGE // 2 :]}"
+    print(f"tare: {text}", file=sys.stderr)
     return code
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import json
 import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 ROOT = Path("/")
 _MNT_DETACH, _UMOUNT_NOFOLLOW = 2, 8
@@ -19,6 +21,18 @@ def read(path: Path) -> str | None:
         return path.read_text(encoding="utf-8", errors="replace").strip()
     except OSError:
         return None
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """Read a file of Tare's own that holds a JSON object; empty if it is absent, damaged or anything else.
+
+    For what can be made anew, such as estimates: a file that a full disk cut, or that somebody edited, stops nothing.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 @dataclass(frozen=True, slots=True)

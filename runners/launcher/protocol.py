@@ -10,7 +10,7 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tare.runners.launcher.processes import Gone, Spawned, SpawnError
+from tare.runners.launcher.processes import Gone, LauncherError, Spawned, SpawnError
 from tare.runners.launcher.steps.base import count_instructions, encode_text
 from tare.runners.model import Usage
 
@@ -118,7 +118,20 @@ def encode_ping() -> bytes:
 
 
 def decode(packet: bytes) -> Reply:
-    """Decode one reply of the launcher."""
+    """Decode one reply of the launcher.
+
+    Raises:
+        LauncherError: the launcher sends no such packet.
+    """
+    try:
+        return _decoded(packet)
+    except (ValueError, TypeError, struct.error) as error:
+        raise LauncherError(
+            f"tare's launcher replied with a packet that it never sends ({error}); start the run again"
+        ) from error
+
+
+def _decoded(packet: bytes) -> Reply:
     kind, number, *words = struct.unpack(f"={len(packet) // 8}Q", packet)
     if kind == _SPAWNED:
         return Spawned(number, *words)
@@ -129,7 +142,7 @@ def decode(packet: bytes) -> Reply:
         return Failed(number, *struct.unpack("=2q", struct.pack("=2Q", *words)))
     if kind == _PONG:
         return Pong()
-    raise ValueError(f"the launcher replied with a packet of unknown kind {kind}")
+    raise ValueError(f"unknown kind {kind}")
 
 
 def _what_failed(request: SpawnRequest, step: int) -> str:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tare.runners.errors import TareError
+from tare.runners.host.files import read_object
 from tare.runners.host.home import home_folder
 
 if TYPE_CHECKING:
@@ -287,11 +288,7 @@ def _differs(item: os.DirEntry[str], status: os.stat_result, expected: list[Any]
 
 
 def _read_seen(place: Path) -> dict[str, list[int]]:
-    try:
-        seen = json.loads((place / SEEN).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return seen if isinstance(seen, dict) else {}
+    return read_object(place / SEEN)
 
 
 def _write_seen(place: Path, seen: Mapping[str, list[int]]) -> None:

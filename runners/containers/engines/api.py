@@ -12,13 +12,14 @@ import json
 import os
 import socket
 import urllib.parse
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from tare.runners.errors import TareError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 PROBE_SECONDS = 1.5
 WORK_SECONDS = 300.0
@@ -32,6 +33,18 @@ class EngineError(TareError):
         """``absent``: nobody listens at the socket; ``status``: that of the HTTP answer, 0 without one."""
         super().__init__(f"{reason}; {remedy}" if remedy else reason)
         self.reason, self.remedy, self.absent, self.status = reason, remedy, absent, status
+
+
+@contextmanager
+def _documented() -> Iterator[None]:
+    """Turn an answer of another form than the API's documentation gives into an :class:`EngineError`."""
+    try:
+        yield
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
+        raise EngineError(
+            f"the Docker daemon answers in no form that its API has ({error!r:.200})",
+            "is it Docker's socket?",
+        ) from error
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -53,36 +66,39 @@ class DockerApi:
         """``path``: the daemon's socket."""
         self.path = path
 
+    @_documented()
     def version(self, timeout_seconds: float = PROBE_SECONDS) -> dict[str, Any]:
         """Ask for the versions of the daemon, its components and its kernel (``GET /version``)."""
-        found: dict[str, Any] = self._json("GET", "/version", timeout_seconds=timeout_seconds)
-        return found
+        return self._facts("/version", timeout_seconds)
 
+    @_documented()
     def info(self) -> dict[str, Any]:
         """Ask for storage driver, cgroup driver, security options and the like (``GET /info``)."""
-        found: dict[str, Any] = self._json("GET", "/info", timeout_seconds=PROBE_SECONDS)
-        return found
+        return self._facts("/info", PROBE_SECONDS)
 
+    @_documented()
     def container(self, name: str) -> dict[str, Any]:
         """Describe a container (``GET /containers/NAME/json``)."""
-        found: dict[str, Any] = self._json("GET", f"/containers/{name}/json", timeout_seconds=10)
-        return found
+        return self._facts(f"/containers/{name}/json")
 
+    @_documented()
     def network(self, name: str) -> dict[str, Any]:
         """Describe a network (``GET /networks/NAME``)."""
-        found: dict[str, Any] = self._json("GET", f"/networks/{name}", timeout_seconds=10)
-        return found
+        return self._facts(f"/networks/{name}")
 
+    @_documented()
     def containers(self, label: str) -> list[str]:
         """List the ids of all containers with this label, stopped ones included."""
         query = {"all": "1", "filters": json.dumps({"label": [label]})}
         return [each["Id"] for each in self._json("GET", "/containers/json", query)]
 
+    @_documented()
     def images(self, reference: str) -> list[str]:
         """List the tags of images that match a reference; ``*`` matches anything but a slash."""
         query = {"filters": json.dumps({"reference": [reference]})}
         return [tag for each in self._json("GET", "/images/json", query) for tag in each["RepoTags"] or ()]
 
+    @_documented()
     def layers(self) -> set[str]:
         """List the diff ids of the layers of all images."""
         found: set[str] = set()
@@ -91,6 +107,7 @@ class DockerApi:
             found |= set(facts.get("RootFS", {}).get("Layers") or ())
         return found
 
+    @_documented()
     def events(self, container: str, since: float, until: float) -> list[dict[str, Any]]:
         """List a container's events, oldest first, as far as the daemon keeps them (the last 256 of all containers).
 
@@ -135,6 +152,12 @@ class DockerApi:
         except EngineError as error:
             if error.status != http.client.NOT_FOUND:
                 raise
+
+    def _facts(self, path: str, timeout_seconds: float = 10.0) -> dict[str, Any]:
+        found = self._json("GET", path, timeout_seconds=timeout_seconds)
+        if not isinstance(found, dict):
+            raise TypeError(f"{path} is no object")
+        return found
 
     def _json(
         self, method: str, path: str, query: Mapping[str, str] | None = None, *, timeout_seconds: float = 10.0
@@ -203,7 +226,7 @@ def _user() -> str:
 def _message(text: str) -> str:
     try:
         return str(json.loads(text)["message"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return text.strip()[:200]
 
 
@@ -212,7 +235,7 @@ def _complain(progress: str) -> None:
     for line in progress.splitlines():
         try:
             error = json.loads(line).get("error")
-        except (ValueError, AttributeError):
+        except (ValueError, AttributeError, RecursionError):
             continue
         if error:
             raise EngineError(f"the image cannot be loaded: {error}")

@@ -204,7 +204,13 @@ def events(lines: str, container: str) -> list[tuple[str, int]]:
             event = json.loads(line)
             if event.get("Name") == container and event.get("Status") in _NAMES:
                 found.append((_NAMES[event["Status"]], wall_ns(event["Time"])))
-        except (ValueError, KeyError, AttributeError):  # a line that is still being written
+        except (
+            ValueError,
+            KeyError,
+            AttributeError,
+            TypeError,
+            RecursionError,
+        ):  # a line that is still being written
             continue
     return found
 

@@ -26,7 +26,7 @@ from tare.runners.errors import TareError
 from tare.runners.host.cgroups.files import remove_group
 from tare.runners.host.cgroups.group import UNIFIED
 from tare.runners.host.cgroups.layout import Cgroups
-from tare.runners.host.files import last_lines, mounts_below, unmount
+from tare.runners.host.files import last_lines, mounts_below, read_object, unmount
 from tare.runners.host.processes import await_end, boot_id, is_running, start_ticks
 from tare.runners.host.trees import remove_tree
 
@@ -90,11 +90,7 @@ class PrivateDocker:
 
     def state(self) -> dict[str, Any]:
         """Read the state that :meth:`start` wrote; empty if it cannot be read."""
-        try:
-            state = json.loads((self.folder / "state.json").read_text("utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return state if isinstance(state, dict) else {}
+        return read_object(self.folder / "state.json")
 
     def start(self, provision: Provision) -> list[str]:
         """Start the daemon. Nothing is left if this raises.

@@ -104,6 +104,6 @@ class Kubectl:
         """
         try:
             found: Mapping[str, Any] = json.loads(self.run(*arguments, "--output", "json", seconds=seconds))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ClusterError(f"kubectl {arguments[0]} did not answer in JSON: {error}") from error
         return found

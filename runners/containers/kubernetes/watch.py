@@ -130,7 +130,7 @@ class Documents:
             self._text = self._text.lstrip()
             try:
                 document, end = decoder.raw_decode(self._text)
-            except ValueError:
+            except (ValueError, RecursionError):
                 return
             self._text = self._text[end:]
             if isinstance(document, dict):

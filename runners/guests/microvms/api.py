@@ -66,7 +66,7 @@ class Api:
 
 def _reason(said: str) -> str:
     """Find the reason in a refusal: Firecracker's ``fault_message``, or Cloud Hypervisor's text or list of texts."""
-    with suppress(ValueError):
+    with suppress(ValueError, RecursionError):
         body = json.loads(said)
         if isinstance(body, dict):
             return str(body.get("fault_message", said))

@@ -158,7 +158,7 @@ class Qmp:
     def _take(self, line: bytes) -> dict[str, Any]:
         try:
             message: dict[str, Any] = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise QmpError(f"QEMU's monitor spoke no JSON: {line[:80]!r}") from error
         if not isinstance(message, dict):
             raise QmpError(f"QEMU's monitor sent no object: {line[:80]!r}")

@@ -5,15 +5,8 @@ import json
 import tracemalloc
 
 import pytest
-from hypothesis import HealthCheck, settings
-from hypothesis import given as drawn
-from hypothesis import strategies as st
 
-from support.draws import draws
-from support.export_making import given
 from support.paths import GOLDEN
-from tare.reports.exports import FORMATS as EXPORTS
-from tare.results.errors import ResultError
 from tare.results.imports import documents, import_file, read_file
 from tare.results.imports.model import ImportFault
 from tare.results.storage.load import load_run
@@ -85,66 +78,3 @@ def test_more_values_than_the_limit_are_refused(tmp_path, monkeypatch):
         "series,metric,value,unit,direction\n" + "a,t,1,s,lower\n" * 11,
     ):
         refused(tmp_path, text.encode(), "more than 10 values")
-
-
-ODD = [
-    "null", "true", "[]", "{}", '""', '"x"', "-1", "0", "1e999", "NaN", "1" * 5000, "1" * 30, '"\\ud800"', '"\\u0000"',
-    "[" * 2000, '{"a":' * 70, "2147483648", '"\U0001f600"', "4294967296.5",
-]  # fmt: skip
-
-
-def samples():
-    files = [
-        path
-        for kind in ("fio", "hyperfine", "pytest-benchmark", "csv")
-        for path in sorted((CASES / kind).iterdir())
-    ]
-    made = [export for export in EXPORTS if export.NAME in {"csv", "hyperfine", "pytest-benchmark", "pyperf"}]
-    small = [path.read_bytes() for path in files if path.stat().st_size < 10_000]
-    return small + [export.render(given()) for export in made]
-
-
-SAMPLES = samples()
-
-
-def mutated(data, chance):
-    """Replace values by odd ones, cut, double, swap and damage bytes; sometimes pack the whole."""
-    text = data.decode("utf-8", "surrogateescape")
-    for _ in range(chance.randint(1, 4)):
-        at, end = sorted((chance.randrange(len(text) + 1), chance.randrange(len(text) + 1)))
-        kind = chance.randrange(6)
-        if kind == 0:
-            text = text[:at]
-        elif kind == 1:
-            text = text[:at] + text[at : at + 200] + text[at:]
-        elif kind == 2:
-            text = (
-                text[:at]
-                + chr(chance.choice([0, 10, 13, 27, 34, 44, 92, 123, 125, 0x2028, 0xDC80]))
-                + text[at + 1 :]
-            )
-        elif kind == 3 and ":" in text[at:]:
-            colon = text.index(":", at) + 1
-            stop = min((i for c in ",}\n" if (i := text.find(c, colon)) > 0), default=colon)
-            text = text[:colon] + chance.choice(ODD) + text[stop:]
-        elif kind == 4 and "," in text[at:]:
-            comma = text.index(",", at) + 1
-            stop = min((i for c in ",]\n" if (i := text.find(c, comma)) > 0), default=comma)
-            text = text[:comma] + chance.choice(ODD) + text[stop:]
-        elif end - at < 500:
-            text = text[:at] + text[end:]
-    content = text.encode("utf-8", "surrogateescape")
-    return gzip.compress(content) if chance.random() < 0.1 else content
-
-
-@settings(max_examples=draws(500), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@drawn(st.randoms(use_true_random=False), st.sampled_from(range(len(SAMPLES))))
-def test_mutated_files_are_imported_or_refused(tmp_path, chance, which):
-    path = tmp_path / "mutated"
-    path.write_bytes(mutated(SAMPLES[which], chance))
-    fault = None
-    try:
-        folder = import_file(path, tmp_path / "runs")
-    except ResultError as error:
-        fault = str(error)
-    assert fault.isprintable() if fault is not None else list(load_run(folder).trials())
