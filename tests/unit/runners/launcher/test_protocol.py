@@ -13,7 +13,7 @@ from support.launcher_program import instructions
 from tare.runners.launcher import protocol
 from tare.runners.launcher.client import SOURCE
 from tare.runners.launcher.connection import LANE_SHIFT
-from tare.runners.launcher.processes import Gone, Spawned, SpawnError, SpawnRequest
+from tare.runners.launcher.processes import Gone, LauncherError, Spawned, SpawnError, SpawnRequest
 from tare.runners.launcher.protocol import Failed, Pong, decode, encode_kill, encode_ping, encode_spawn
 from tare.runners.launcher.steps.base import Op, Step, count_instructions
 from tare.runners.launcher.steps.files import MakeDirectory
@@ -71,7 +71,7 @@ def test_replies():
     assert (gone.usage.user_seconds, gone.usage.system_seconds) == (1.5, 0.25)
     assert (gone.usage.peak_rss_bytes, gone.usage.involuntary_switches) == (2 << 20, 10)
     assert decode(struct.pack("=2Qqq", 18, 3, -2, 2)) == Failed(3, -2, 2)
-    with pytest.raises(ValueError, match="unknown kind 99"):
+    with pytest.raises(LauncherError, match="unknown kind 99"):
         decode(struct.pack("=2Q", 99, 0))
     assert protocol.REPLY_BYTES >= 24 * 8
 
