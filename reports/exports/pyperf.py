@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tare.reports.exports.series import Exported, dumped, primary_series, seconds_per_unit
+from tare.reports.exports.series import Exported, dumped, host_fact, primary_series, seconds_per_unit
 
 if TYPE_CHECKING:
     from tare.reports.model import ReportInput
@@ -20,8 +20,8 @@ def render(given: ReportInput) -> bytes:
     """Render the file. The format does not allow values of zero: series that have one are left out."""
     benchmarks = [one for series in primary_series(given) for one in _benchmark(series)]
     metadata: dict[str, Any] = {"description": f"run {given.manifest.run} ({given.manifest.mode})"}
-    if model := given.manifest.host.get("cpu", {}).get("model"):
-        metadata["cpu_model_name"] = str(model)
+    if model := host_fact(given.manifest, "cpu", "model"):
+        metadata["cpu_model_name"] = model
     return dumped({"version": "1.0", "benchmarks": benchmarks, "metadata": metadata})
 
 

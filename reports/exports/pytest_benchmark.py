@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from tare.reports.exports.series import Exported, dumped, primary_series, seconds_per_unit
+from tare.reports.exports.series import Exported, dumped, host_fact, primary_series, seconds_per_unit
 
 if TYPE_CHECKING:
     from tare.reports.model import ReportInput
@@ -20,20 +20,18 @@ SUMMARY = "pytest-benchmark's JSON, times of the primary metrics with raw data"
 def render(given: ReportInput) -> bytes:
     """Render the file with statistics and raw data of every primary metric."""
     manifest = given.manifest
-    cpu = manifest.host.get("cpu", {})
-    kernel = manifest.host.get("kernel", {})
     machine = {
         "node": "",
-        "processor": str(kernel.get("machine", "")),
-        "machine": str(kernel.get("machine", "")),
+        "processor": host_fact(manifest, "kernel", "machine"),
+        "machine": host_fact(manifest, "kernel", "machine"),
         "python_compiler": "",
         "python_implementation": "CPython",
         "python_implementation_version": manifest.versions.get("python", ""),
         "python_version": manifest.versions.get("python", ""),
         "python_build": ["", ""],
-        "release": str(kernel.get("release", "")),
+        "release": host_fact(manifest, "kernel", "release"),
         "system": "Linux",
-        "cpu": {"brand_raw": str(cpu.get("model", ""))},
+        "cpu": {"brand_raw": host_fact(manifest, "cpu", "model")},
     }
     return dumped(
         {

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from tare.reports.model import ReportInput
-    from tare.results.record import Metric, Trial
+    from tare.results.record import Manifest, Metric, Trial
 
 
 @dataclass(slots=True)
@@ -47,6 +47,12 @@ class Exported:
         for invocation in dict.fromkeys([*(i for i, _ in self.warmups), *self.invocations]):
             values = [v for v, i in zip(self.values, self.invocations, strict=True) if i == invocation]
             yield invocation, [v for i, v in self.warmups if i == invocation], values
+
+
+def host_fact(manifest: Manifest, group: str, name: str) -> str:
+    """Return a fact of the host as text; empty if the manifest has none, or something else in its place."""
+    facts = manifest.host.get(group)
+    return str(facts.get(name, "")) if isinstance(facts, dict) else ""
 
 
 def case_title(workload: str, parameters: dict[str, Any]) -> str:

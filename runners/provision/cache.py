@@ -18,7 +18,7 @@ import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from tare.runners.errors import TareError
 from tare.runners.host.files import read_object
@@ -161,7 +161,7 @@ class Cache:
         try:
             manifest = _read_manifest(place)
             complaint = _compare(place, manifest["files"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             complaint = f"its manifest cannot be used: {error}"
         if complaint:
             self.say(f"cache: {place.parent.name}/{place.name[:8]} is damaged ({complaint}); making it again")
@@ -304,8 +304,10 @@ def _read_manifest(place: Path) -> dict[str, Any]:
     digest, _, body = text.partition("\n")
     if hashlib.sha256(body.encode()).hexdigest() != digest:
         raise ValueError("its checksum is wrong")
-    manifest: dict[str, Any] = json.loads(body)
-    return manifest
+    manifest = json.loads(body)
+    if not isinstance(manifest["facts"], dict) or not isinstance(manifest["files"], dict):
+        raise TypeError("it has another form")
+    return cast("dict[str, Any]", manifest)
 
 
 def _write_manifest(made: Path, manifest: Mapping[str, Any]) -> None:

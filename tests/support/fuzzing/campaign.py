@@ -18,7 +18,7 @@ from support.paths import ROOT
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-STUCK_SECONDS = 90.0
+STUCK_SECONDS = 300.0
 """Time without an answer after which a worker is killed; its own limit is CPU time, which a sleeping one does not use."""
 BATCH = 250
 """Inputs of one worker process, so that what one leaves in memory weighs on few."""
