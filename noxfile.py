@@ -182,6 +182,13 @@ def fuzz(session: nox.Session) -> None:
 
 
 @nox.session
+def chaos(session: nox.Session) -> None:
+    """Kill sixty runs at random moments, and measure hostile jobs in contained places. Some forty minutes, as root."""
+    install(session)
+    session.run("python", "-m", "tare.bench.tools.chaos", *session.posargs)
+
+
+@nox.session
 def engines(session: nox.Session) -> None:
     """Check the container tools that take long to fetch or to start, for real."""
     install(session, "tests")

@@ -21,7 +21,7 @@ RUNNERS = ("bare", "namespaces", "qemu-microvm")
 
 
 def main() -> int:
-    """Kill, attack, print."""
+    """Kill runs, measure hostile jobs, and print both tables."""
     parser = argparse.ArgumentParser(
         prog="nox -s chaos --", description="Kill runs, and measure hostile jobs."
     )

@@ -28,7 +28,7 @@ SETTLE_SECONDS = 5.0
 
 
 def main(words: Sequence[str]) -> int:
-    """Verify, measure, look."""
+    """Verify the place, measure in it, and look at what is left."""
     folder, host, groups, _, *command = words
     verify(Path(folder), [Path(group) for group in groups.split(":")], host)
     answer: dict[str, Any] = {"contained": True}

@@ -34,7 +34,7 @@ def sysctls() -> dict[str, str]:
 
 
 def links() -> frozenset[str]:
-    """List the network devices."""
+    """List the network devices of this namespace, by name."""
     return frozenset(path.name for path in Path("/sys/class/net").iterdir())
 
 
