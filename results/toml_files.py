@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,9 @@ if TYPE_CHECKING:
 
 LARGEST_BYTES = 128 << 10
 """Size of a file that is read; a file of settings or thresholds has a few KiB, and some larger ones take minutes."""
+
+_MANY_DOTS = re.compile(r"(?:\.[^\n.]*){200}")
+"""A line with more dots than a key or numbers need: the time that tomllib takes for a key is quadratic in its parts."""
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -34,8 +38,10 @@ def parse_toml(text: str) -> dict[str, Any]:
     """Parse the text of a TOML file.
 
     Raises:
-        ValueError: it is not TOML, nested too deeply, or has a number of thousands of digits.
+        ValueError: it is not TOML, nested too deeply, has a number of thousands of digits or a key of hundreds of parts.
     """
+    if _MANY_DOTS.search(text):
+        raise ValueError("a line of it has 200 dots or more")
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

@@ -42,7 +42,6 @@ EXCEPTIONS = {
     "results.toml_files.read_toml": "a document of any form, of which its reader makes values at once",
     "runners.guests.kvm.baseline.as_json": "JSON for `doctor --json`",
     "runners.containers.engines.api.DockerApi.*": "answers of Docker's API, as Docker defines them",
-    "results.toml.parse_toml": "a decoded document, of which each reader makes values",
     "runners.host.files.read_object": "a decoded document, of which each reader makes values",
     "runners.containers.engines.private.PrivateDocker.state": "a JSON file that only this class writes and reads",
     "runners.provision.cache.Cache.*": "what the maker of a cache entry keeps with it, as JSON; read by its maker alone",

@@ -11,6 +11,7 @@ from tare.results.judgement.thresholds import read_thresholds
 from tare.results.toml_files import LARGEST_BYTES, parse_toml, read_toml
 
 ODD = {
+    "a key of many parts": (b".".join([b"a"] * 60_000) + b" = 1", "200 dots"),
     "nested arrays": (b"a = " + b"[" * 20_000 + b"]" * 20_000, "nested too deeply"),
     "nested tables": (b"a = " + b"{b = " * 10_000 + b"1" + b"}" * 10_000, "nested too deeply"),
     "a long number": (b"a = " + b"9" * 5_000, "too many digits"),
