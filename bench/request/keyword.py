@@ -24,9 +24,6 @@ _SHOWN_CHARACTERS = 200
 
 _TOKEN = re.compile(r"\s*(?:(\()|(\))|([\w:+.-]+))")
 
-MOST_TOKENS = 200
-"""Words and parentheses of an expression. Each level of nesting takes a few of Python's stack frames."""
-
 
 def compile_keyword(expression: str, known: Iterable[str] = ()) -> Match:
     """Compile an expression into a predicate over the names of a workload.
@@ -41,10 +38,6 @@ def compile_keyword(expression: str, known: Iterable[str] = ()) -> Match:
     tokens = _tokens(expression)
     if not tokens:
         return lambda _names: True
-    if len(tokens) > MOST_TOKENS:
-        raise UsageError(
-            f"-k {expression[:60]!r}…: {len(tokens):,} words and parentheses; {MOST_TOKENS} are allowed"
-        )
     parser = _Parser(expression, tokens, frozenset(name.lower() for name in known))
     match = parser.either()
     if parser.tokens:
