@@ -16,7 +16,7 @@ import numpy as np
 from support.export_making import given
 from support.fuzzing.mutators import ODD, damaged, json_lines, json_text, packed
 from support.paths import GOLDEN
-from tare.bench.planning.estimates import read_timings, timings_file
+from tare.bench.planning.estimates import read_numbers, timings_file
 from tare.bench.planning.resume import resumed
 from tare.bench.request.keyword import compile_keyword
 from tare.bench.request.layers import merge
@@ -399,5 +399,5 @@ def use_cache(folder: Path) -> None:
     store = Cache(folder / "cache")
     store.find("kind", "key")
     store.entry("kind", "key", lambda content: {"made": str(content)})
-    read_timings(folder / "cache")
+    read_numbers(timings_file(folder / "cache"))
     store.sweep()
