@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from tare.bench.planning.units import plain
 from tare.results.record import BASE, CONTROL_SUFFIX
+from tare.runners.host.files import read_object
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -27,6 +28,9 @@ CHEAP_OPENING_SECONDS = 0.1
 _EXCHANGE_SECONDS = 0.05
 """A job's way to the agent and back, with the collectors around it; a rule of thumb."""
 
+_LARGEST = 1e9
+"""Estimates above this, and those that are not finite, are damage."""
+
 _TCG_SLOWDOWN = 8.0
 """Factor by which :data:`_EXCHANGE_SECONDS` grows where a guest is emulated."""
 
@@ -42,12 +46,12 @@ def spreads_file(cache: Path) -> Path:
 
 
 def read_numbers(path: Path) -> dict[str, float]:
-    """Read a file of numbers by key; empty if it is absent, or truncated by a full disk."""
-    try:
-        known = json.loads(path.read_text(encoding="utf-8"))
-        return {str(key): float(value) for key, value in known.items()}
-    except (OSError, ValueError, AttributeError, TypeError):
-        return {}
+    """Read a file of numbers by key; empty if it is absent or damaged. Values that are no number of use are left out."""
+    return {
+        key: float(value)
+        for key, value in read_object(path).items()
+        if isinstance(value, int | float) and 0 <= value <= _LARGEST
+    }
 
 
 def merge_numbers(path: Path, new: Mapping[str, float]) -> None:
