@@ -76,5 +76,5 @@ class ColdStarts:
         self.recorder.costs.add(f"open@{key}", seconds)
 
     def _failed(self, builder: TrialBuilder, failure: PlaceFailure) -> None:
-        self.openings.failed(builder.case.runner, failure)
         self.recorder.store_failed(builder, failure)
+        self.openings.failed(builder.case.runner, failure)

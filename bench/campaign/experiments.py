@@ -65,8 +65,9 @@ class Experiments:
             return
         except (TareError, OSError) as error:
             failure = as_failure(error)
-            self.performances.failed(key, failure)
             self.recorder.store_failed(builder, failure)
+            if not self.openings.check_launcher():
+                self.performances.failed(key, failure)
             return
         builder.finish_experiment(findings)
         if findings.failure:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from tare.results.record import CONTROL_SUFFIX
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tare.bench.campaign.recovery import Recovery
     from tare.runners.errors import PlaceFailure
 
 GIVE_UP_AFTER = 2
@@ -22,6 +25,10 @@ class Failures:
     """Plural noun for messages: ``failed openings``."""
     say: Callable[[str], None]
     """Told when something is given up."""
+    recovery: Recovery | None = None
+    """Prepares anew what was killed; ``None``: nothing does."""
+    _worked: set[str] = field(default_factory=set)
+    """Keys that have succeeded once."""
     _in_a_row: dict[str, int] = field(default_factory=dict)
     """Key → failures since its last success."""
     _given_up: dict[str, str] = field(default_factory=dict)
@@ -29,14 +36,45 @@ class Failures:
 
     def succeeded(self, key: str) -> None:
         """Start counting anew. What was given up stays given up."""
+        self._worked.add(key)
         self._in_a_row[key] = 0
 
     def failed(self, key: str, failure: PlaceFailure) -> None:
-        """Count a failure, and give ``key`` up if it was the :data:`GIVE_UP_AFTER` th in a row."""
+        """Count a failure, and give ``key`` up if it was the :data:`GIVE_UP_AFTER` th in a row.
+
+        Raises:
+            LauncherLostError: the launcher was killed again, so the run cannot go on.
+        """
+        if self.check_launcher() or key in self._given_up:
+            return
         self._in_a_row[key] = self._in_a_row.get(key, 0) + 1
         if self._in_a_row[key] >= GIVE_UP_AFTER:
-            self._given_up[key] = failure.reason
-            self.say(f"{key}: {self._sentence}: {failure.reason}")
+            again = self.recovery.prepare_again(key) if self.recovery and key in self._worked else None
+            if again == "":
+                self._in_a_row[key] = 0
+                return
+            self._give_up(key, again or failure.reason)
+
+    def check_launcher(self) -> bool:
+        """Start the launcher again if it was killed, and tell whether it was. Its death is no runner's failure.
+
+        Raises:
+            LauncherLostError: it was killed again, so the run cannot go on.
+        """
+        before = self.epoch
+        for key, reason in (self.recovery.check_launcher() if self.recovery else {}).items():
+            self._give_up(key, reason)
+            self._give_up(key + CONTROL_SUFFIX, reason)
+        return self.epoch != before
+
+    @property
+    def epoch(self) -> int:
+        """See :attr:`tare.bench.campaign.recovery.Recovery.epoch`."""
+        return self.recovery.epoch if self.recovery else 0
+
+    def _give_up(self, key: str, reason: str) -> None:
+        self._given_up[key] = reason
+        self.say(f"{key}: {self._sentence}: {reason}")
 
     def why_given_up(self, key: str) -> str:
         """Give the reason for skipping a trial of ``key``; empty unless it was given up."""

@@ -25,6 +25,8 @@ class OpenPlace:
 
     place: Place
     invocation: int
+    epoch: int
+    """:attr:`Failures.epoch` at the opening."""
 
 
 @dataclass(slots=True)
@@ -64,7 +66,7 @@ class OpenPlaces:
             self.openings.failed(key, failure)
             return failure
         self.openings.succeeded(key)
-        self._open[key] = OpenPlace(place, invocation)
+        self._open[key] = OpenPlace(place, invocation, self.openings.epoch)
         self.recorder.costs.add(f"open@{key}", time.monotonic() - began)
         return self._open[key]
 
@@ -74,8 +76,12 @@ class OpenPlaces:
         return opened.invocation if opened else None
 
     def get(self, key: str) -> OpenPlace | PlaceFailure:
-        """Return the runner's open place; open one if there is none."""
-        return self._open.get(key) or self.open(key)
+        """Return the runner's open place; open one if there is none, or if its runner may have been prepared anew."""
+        opened = self._open.get(key)
+        if opened and opened.epoch != self.openings.epoch:
+            self.close(key)
+            opened = None
+        return opened or self.open(key)
 
     def close(self, key: str) -> None:
         """Close a place; the next :meth:`get` opens another, under another invocation."""

@@ -74,6 +74,11 @@ class Provisioned:
         """Return the runner of a case's key, which for the A/A control is the base's."""
         return self.bench.runners[key.removesuffix(CONTROL_SUFFIX)]
 
+    def works(self, key: str) -> bool:
+        """Tell whether the runner of a case's key could be prepared; true of runners that were not probed."""
+        probe = self.bench.probes.get(key.removesuffix(CONTROL_SUFFIX))
+        return probe is None or probe.ok
+
     def image_of(self, key: str) -> Image:
         """Return the image that the runner of a case's key was prepared with."""
         return self.own_images.get(key.removesuffix(CONTROL_SUFFIX), self.image)

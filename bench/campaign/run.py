@@ -16,6 +16,7 @@ from tare.bench.campaign.ledger import Ledger
 from tare.bench.campaign.loop import Campaign
 from tare.bench.campaign.manifest import make_manifest
 from tare.bench.campaign.recorder import Recorder
+from tare.bench.campaign.recovery import Recovery
 from tare.bench.campaign.spreads import remember_spreads
 from tare.bench.campaign.steady_state import SteadyState
 from tare.bench.planning.estimates import read_estimates
@@ -23,6 +24,7 @@ from tare.results.errors import NotWritten
 from tare.results.record import BASE, CONTROL_SUFFIX
 from tare.results.storage.load import load_run
 from tare.results.storage.store import RunWriter, amend, resume
+from tare.runners.launcher.processes import LauncherLostError
 from tare.runners.undoing import UndoLog
 
 if TYPE_CHECKING:
@@ -62,7 +64,9 @@ def measure(request: Request, provisioned: Provisioned, plan: Plan, progress: Pr
     """
     with _writer(request, provisioned, plan) as writer:
         recorder = Recorder(writer.manifest.run, writer.append, progress)
-        campaign = make_campaign(plan, provisioned, recorder)
+        keys = dict.fromkeys(case.runner for case in plan.cases if not case.control)
+        recovery = Recovery(provisioned, tuple(filter(provisioned.works, keys)), progress.say)
+        campaign = make_campaign(plan, provisioned, recorder, recovery)
         agenda = campaign.agenda
         if request.resume:
             for notice in writer.notices:
@@ -75,6 +79,10 @@ def measure(request: Request, provisioned: Provisioned, plan: Plan, progress: Pr
         except KeyboardInterrupt:
             agenda.ended = "interrupted"
             progress.end()
+        except LauncherLostError as error:
+            agenda.ended = "interrupted"
+            progress.end()
+            progress.say(f"the run cannot go on: {error}")
         except BaseException:
             # What ended the measuring is to be told, even if the manifest cannot be written either.
             with suppress(NotWritten):
@@ -86,7 +94,8 @@ def measure(request: Request, provisioned: Provisioned, plan: Plan, progress: Pr
             remember_spreads(cache, agenda.ledger, plan.job_seconds)
         course, precise = agenda.course(), agenda.ledger.precise(plan.precision)
         interrupted = course.ended == "interrupted"
-        writer.update(course=course, precise_after_blocks=precise)
+        notes = {"recovered": "; ".join(recovery.told)} if recovery.told else {}
+        writer.update(course=course, precise_after_blocks=precise, notes=writer.manifest.notes | notes)
         writer.finish("interrupted" if interrupted else "complete")
         progress.say(closing_line(plan, course, precise, request.resuming.format(run=writer.manifest.run)))
         return Measured(writer.path, interrupted, provisioned.bench.supplies.context.undo_log)
@@ -109,7 +118,9 @@ def _writer(request: Request, provisioned: Provisioned, plan: Plan) -> RunWriter
     return writer
 
 
-def make_campaign(plan: Plan, provisioned: Provisioned, recorder: Recorder) -> Campaign:
+def make_campaign(
+    plan: Plan, provisioned: Provisioned, recorder: Recorder, recovery: Recovery | None = None
+) -> Campaign:
     """Wire the parts of a campaign; the recorder's trials go to its ledger."""
     runners, say = provisioned.bench.runners, recorder.progress.say
     keys = {
@@ -118,7 +129,7 @@ def make_campaign(plan: Plan, provisioned: Provisioned, recorder: Recorder) -> C
     ledger = Ledger(plan, runners[BASE].label if BASE in runners else BASE, keys)
     recorder.account = ledger.add
     estimates = read_estimates(provisioned.bench.supplies.context.cache, accelerators(runners))
-    shared = plan, provisioned, recorder, Failures("failed openings", say)
+    shared = plan, provisioned, recorder, Failures("failed openings", say, recovery)
     return Campaign(
         Agenda(plan, ledger, estimates, now=recorder.now),
         recorder,

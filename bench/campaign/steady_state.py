@@ -102,6 +102,7 @@ class SteadyState:
             # The place is lost: the next trial of this case opens another.
             places.close(key)
             self.recorder.store_failed(builder, as_failure(error))
+            self.openings.check_launcher()
             return
         observation.end()
         builder.unavailable.update(observation.unavailable)

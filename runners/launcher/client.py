@@ -11,12 +11,12 @@ import os
 import signal as signals
 import subprocess
 import threading
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from tare.runners.launcher.connection import LANE_SHIFT, Connection, held_back, no_gate, socket_pair
-from tare.runners.launcher.processes import LauncherError, SpawnRequest
+from tare.runners.launcher.processes import LauncherError, LauncherLostError, SpawnRequest
 from tare.runners.native.build import build
 from tare.runners.native.sealed import sealed
 
@@ -46,7 +46,10 @@ class Launcher:
             make_lane: starts the launcher process of a lane, given its number.
         """
         self._program, self._make_lane = program, make_lane
-        self._lanes = [make_lane(0)]
+        self._first = 0
+        """Number of the main thread's lane. Numbers are never used again, so that those of old processes stay known."""
+        self._lanes = {0: make_lane(0)}
+        """Number of a lane → its launcher process."""
         self._lock = threading.Lock()
         """Guards the lanes and their number of threads."""
         self._threads, self._thread = 0, threading.local()
@@ -83,9 +86,10 @@ class Launcher:
             undo.pop_all()
 
         def end() -> None:
-            if self.wait(spawned.id, _END_SECONDS) is None:
-                self.kill(spawned.id)
-                self.wait(spawned.id)
+            with suppress(LauncherLostError):  # then it is gone as well
+                if self.wait(spawned.id, _END_SECONDS) is None:
+                    self.kill(spawned.id)
+                    self.wait(spawned.id)
 
         made = Connection(ours, spawned.pid, end, lane)
         try:
@@ -99,7 +103,7 @@ class Launcher:
     @property
     def pid(self) -> int:
         """Pid of the main thread's launcher process."""
-        return self._lanes[0].pid
+        return self._main.pid
 
     def perform(self, steps: tuple[Step, ...], environ: Mapping[str, str]) -> None:
         """Take some steps in a process of their own, which then ends.
@@ -135,11 +139,11 @@ class Launcher:
             SpawnError: the process failed before its program ran; the text names the step.
             LauncherError: the launcher is gone.
         """
-        return self._lanes[number >> LANE_SHIFT].wait(number, timeout_seconds)
+        return self._lane_of(number).wait(number, timeout_seconds)
 
     def kill(self, number: int, signal: int = signals.SIGKILL) -> None:
         """Send a signal to a process; nothing happens if it has ended. Reused pids are never hit."""
-        self._lanes[number >> LANE_SHIFT].kill(number, signal)
+        self._lane_of(number).kill(number, signal)
 
     def ping(self) -> None:
         """Return when the main thread's launcher process answers.
@@ -147,14 +151,46 @@ class Launcher:
         Raises:
             LauncherError: it is gone.
         """
-        self._lanes[0].ping()
+        self._main.ping()
 
     def close(self) -> None:
         """End the launcher and all that it made. Idempotent."""
-        for lane in self._lanes[1:]:
+        for number, lane in [*self._lanes.items()][::-1]:
             lane.close()
-        del self._lanes[1:]
-        self._lanes[0].close()
+            if number != self._first:
+                del self._lanes[number]
+
+    @property
+    def lost(self) -> bool:
+        """Whether a launcher process has ended without being told to, and with it all that it made."""
+        return any(lane.is_lost() for lane in self._lanes.values())
+
+    def restart(self) -> None:
+        """Start the launcher again after it was lost. Nothing that it made before is there any more.
+
+        Raises:
+            OSError: it cannot be started.
+        """
+        self.close()
+        with self._lock:
+            self._first += MOST_LANES
+            self._threads, self._thread = 0, threading.local()
+            self._lanes = {self._first: self._make_lane(self._first)}
+
+    @property
+    def _main(self) -> Connection:
+        return self._lanes[self._first]
+
+    def _lane_of(self, number: int) -> Connection:
+        """Find the lane of a process.
+
+        Raises:
+            LauncherLostError: it was that of a launcher process which is gone.
+        """
+        lane = self._lanes.get(number >> LANE_SHIFT)
+        if lane is None:
+            raise LauncherLostError("the launcher that made this process was killed")
+        return lane
 
     def __enter__(self) -> Self:
         return self
@@ -167,14 +203,14 @@ class Launcher:
     def _own_lane(self) -> Connection:
         """Return this thread's lane: made on first use, and shared if there are more threads than lanes."""
         if threading.current_thread() is threading.main_thread():
-            return self._lanes[0]
+            return self._main
         number: int = getattr(self._thread, "lane", 0)
         if not number:
             with self._lock:
-                number = 1 + self._threads % (MOST_LANES - 1)
-                if number == len(self._lanes):
+                number = self._first + 1 + self._threads % (MOST_LANES - 1)
+                if number not in self._lanes:
                     with held_back(no_gate):
-                        self._lanes.append(self._make_lane(number))
+                        self._lanes[number] = self._make_lane(number)
                 self._threads += 1
             self._thread.lane = number
         return self._lanes[number]

@@ -155,6 +155,17 @@ class Connection:
             self.release()
             self._end()
 
+    def is_lost(self) -> bool:
+        """Tell whether the process has ended although nobody closed the connection."""
+        if self._null < 0:
+            return False
+        try:
+            return not self._peer.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
     def release(self) -> None:
         """Close our end of the socket, which the process takes for its own end, and do not wait for it."""
         os.close(self._null)
@@ -200,6 +211,8 @@ class Connection:
 
     def _receive(self, timeout_seconds: float | None) -> bool:
         """Take one reply; return whether there was one."""
+        if self._null < 0:  # somebody closed it meanwhile, as for a launcher that was killed
+            raise _lost()
         poll = select.poll()
         poll.register(self._peer, select.POLLIN)
         if not poll.poll(None if timeout_seconds is None else timeout_seconds * 1000):

@@ -1,6 +1,7 @@
 """Several threads and one launcher."""
 
 import os
+import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -9,9 +10,10 @@ from typing import cast
 
 import pytest
 
+from tare.runners.host.processes import await_end
 from tare.runners.launcher.client import MOST_LANES, Launcher
 from tare.runners.launcher.connection import held_back
-from tare.runners.launcher.processes import SpawnError, SpawnRequest
+from tare.runners.launcher.processes import LauncherLostError, SpawnError, SpawnRequest
 from tare.runners.launcher.steps.namespaces import MapUser, NewNamespace
 from tare.runners.provision.cache import default_cache
 
@@ -153,3 +155,38 @@ def test_lanes_of_an_inner_launcher_have_its_steps_behind_them(launcher):
     with inner, ThreadPoolExecutor(3) as pool:
         found = list(pool.map(work, range(3)))
     assert Path("/proc/self/ns/uts").readlink() not in found
+
+
+def test_a_killed_launcher_is_noticed_and_started_again(launcher):
+    spawned = launcher.spawn(STAY)
+    inner = launcher.inside((), {})
+    assert not launcher.lost
+    for _ in range(2):  # the second time it is the one that was started again
+        before = launcher.pid
+        os.kill(before, signal.SIGKILL)
+        with pytest.raises(LauncherLostError):
+            launcher.wait(spawned.id, SECONDS)
+        assert launcher.lost
+        inner.close()
+        launcher.restart()
+        assert not launcher.lost
+        assert launcher.pid != before
+        with pytest.raises(LauncherLostError):
+            launcher.kill(spawned.id)
+        with ThreadPoolExecutor(2) as pool:
+            ends = [pool.submit(lambda: launcher.wait(launcher.spawn(END).id, SECONDS)) for _ in range(4)]
+            assert [end.result().exit_code for end in ends] == [7] * 4
+        spawned, inner = launcher.spawn(STAY), launcher.inside((), {})
+    inner.close()
+    assert len(own_children()) <= 3  # nothing is left of the launchers that were killed
+
+
+def test_a_lost_thread_lane_counts_as_the_launcher(launcher):
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(lambda: launcher.wait(launcher.spawn(END).id, SECONDS)).result().exit_code == 7
+    lane = launcher._lanes[1].pid
+    os.kill(lane, signal.SIGKILL)
+    assert await_end(lane, SECONDS)
+    assert launcher.lost
+    launcher.restart()
+    assert launcher.wait(launcher.spawn(END).id, SECONDS).exit_code == 7

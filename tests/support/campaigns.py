@@ -108,7 +108,7 @@ def make_plan(workloads: Sequence[Any], *, blocks: int | None = 4, **changes: An
 
 def make_provisioned(runners: Mapping[str, Runner], cache: Path = Path("/nowhere")) -> Provisioned:
     """Give prepared runners that need nothing of the host."""
-    context = RunContext("run", Path("/nowhere"), cache, launcher=Stub())
+    context = RunContext("run", Path("/nowhere"), cache, launcher=Stub(lost=False))
     return Provisioned(Bench(Supplies(context, Stub(), RunnerSettings()), runners, {}), IMAGE, LIMITS)
 
 

@@ -55,7 +55,7 @@ class Host:
         monkeypatch.setattr(cleanup, "find", self._find)
         monkeypatch.setattr(session, "clear_dead", list)
         monkeypatch.setattr(cleanup, "register", lambda *_: leaving(self.traces))
-        monkeypatch.setattr(Launcher, "start", lambda _cache: leaving(self.launcher, Stub()))
+        monkeypatch.setattr(Launcher, "start", lambda _cache: leaving(self.launcher, Stub(lost=False)))
         monkeypatch.setattr(session, "probe", self._probe)
         monkeypatch.setattr(pipeline, "plan", lambda *_: PLAN)
         monkeypatch.setattr(pipeline, "provision", lambda _r, bench, *_: Provisioned(bench, IMAGE, LIMITS))
