@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import resource
+
 
 class TareError(Exception):
     """An error that a person can act on; its text says what was tried and what to do."""
@@ -20,7 +23,21 @@ class PlaceFailure(TareError):
 
 def as_failure(error: Exception) -> PlaceFailure:
     """Turn a runner's error into a place's failure: a full disk or a lost launcher ends a trial, not the run."""
-    return error if isinstance(error, PlaceFailure) else PlaceFailure(str(error))
+    if isinstance(error, PlaceFailure):
+        return error
+    return PlaceFailure(str(error), remedy=remedy_of(getattr(error, "errno", None)))
+
+
+def remedy_of(number: int | None) -> str:
+    """Give the remedy for an errno that says which limit was reached; empty for others."""
+    if number == errno.EMFILE:
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        return (
+            f"this process may have {soft} files open: raise that by `ulimit -n 4096`, or open fewer places"
+        )
+    if number == errno.ENFILE:
+        return "the host has reached its limit of open files: raise it by `sysctl -w fs.file-max=…`"
+    return ""
 
 
 class UsageError(TareError):

@@ -15,6 +15,7 @@ from tare.results.environment import ProbeRecord
 from tare.results.record import FORMAT_VERSION, Manifest
 from tare.runners.host.conditions import conditions
 from tare.runners.host.facts import context_facts, host_facts
+from tare.runners.host.open_files import file_limit
 
 if TYPE_CHECKING:
     from tare.bench.campaign.provision import Provisioned
@@ -60,6 +61,7 @@ def make_manifest(request: Request, provisioned: Provisioned, plan: Plan) -> Man
         variant_images={key: own.record() for key, own in provisioned.own_images.items()},
         probes={key: _probe_record(probe) for key, probe in provisioned.bench.probes.items()},
         limits=dict(provisioned.verified),
+        notes={"open_files": file_limit().describe()},
     )
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Recovery:
-    """What was prepared anew in the course of one run."""
+    """Prepare anew, in the course of one run, what was killed."""
 
     provisioned: Provisioned
     keys: tuple[str, ...]

@@ -12,6 +12,7 @@ from tare.results.storage.store import new_run_id
 from tare.runners import cleanup
 from tare.runners.containers.engines.private import clear_dead
 from tare.runners.context import RunContext, Supplies
+from tare.runners.host.open_files import check_open_files
 from tare.runners.launcher.client import Launcher
 from tare.runners.provision.cache import default_cache
 from tare.runners.provision.tools import Provision
@@ -31,6 +32,7 @@ def opened(request: Request, progress: Progress) -> Iterator[Bench]:
     First removes what killed runs left behind, and registers what it makes itself, so that the next start finds it
     should this process be killed. What cannot be removed is noted in the context's log, and ends nothing.
     """
+    check_open_files()
     cache = default_cache()
     log = UndoLog(progress.say)
     with log.noting("what a killed run left behind"):

@@ -20,7 +20,9 @@ def await_end(pid: int, timeout_seconds: float) -> bool:
     except ProcessLookupError:
         return True
     try:
-        return bool(select.select([end], [], [], timeout_seconds)[0])
+        poll = select.poll()  # select(2) takes no descriptors above 1023
+        poll.register(end, select.POLLIN)
+        return bool(poll.poll(timeout_seconds * 1000))
     finally:
         os.close(end)
 

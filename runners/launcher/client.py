@@ -15,6 +15,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from tare.runners.host.open_files import file_limit
 from tare.runners.launcher.connection import LANE_SHIFT, Connection, held_back, no_gate, socket_pair
 from tare.runners.launcher.processes import LauncherError, LauncherLostError, SpawnRequest
 from tare.runners.native.build import build
@@ -79,7 +80,7 @@ class Launcher:
         with theirs, ExitStack() as undo:
             undo.callback(ours.close)
             fds = {3: theirs.fileno()}
-            argv = ("tare-launcher", "3")
+            argv = ("tare-launcher", "3", _users_files())
             spawned = self.spawn(
                 SpawnRequest(argv, environ, program=sealed(self._program), fds=fds, steps=steps)
             )
@@ -162,7 +163,7 @@ class Launcher:
 
     @property
     def lost(self) -> bool:
-        """Whether a launcher process has ended without being told to, and with it all that it made."""
+        """Tell whether a launcher process has ended without being told to, and with it all that it made."""
         return any(lane.is_lost() for lane in self._lanes.values())
 
     def restart(self) -> None:
@@ -216,11 +217,16 @@ class Launcher:
         return self._lanes[number]
 
 
+def _users_files() -> str:
+    """Give the soft limit of open files that processes are to have; ``0``: that of the launcher."""
+    return str(max(file_limit().given, 0))
+
+
 def _start(program: Path, lane: int) -> Connection:
     ours, theirs = socket_pair()
     with theirs:
         process = subprocess.Popen(
-            ["tare-launcher", str(theirs.fileno())],
+            ["tare-launcher", str(theirs.fileno()), _users_files()],
             # The child closes this descriptor before it executes, so the path leads through us.
             executable=f"/proc/{os.getpid()}/fd/{sealed(program)}",
             stdin=subprocess.DEVNULL,

@@ -37,6 +37,7 @@ enum { FAILED_TO_CLONE = -1, FAILED_TO_EXEC = -2, FAILED_TO_ENTER = -3 };
 #ifndef CLONE_INTO_CGROUP
 #define CLONE_INTO_CGROUP 0x200000000ULL
 #endif
+enum { OPEN_FILES = 7, MOST_FILES = 1 << 16 };
 enum { FIRST_SAFE_FD = 128 }; /* passed fds are moved up here first, out of the targets' way */
 
 /* The part of the socket API that uapi headers leave to libc. */
@@ -78,6 +79,7 @@ struct request {
 };
 
 static int control_fd;
+static u64 users_files, hard_files; /* limits of open files: the soft one that processes get back, and the hard one */
 static struct child children[MAX_CHILDREN];
 static u8 packet[MAX_PACKET];
 static char *pointers[MAX_ARGS];
@@ -133,6 +135,10 @@ static int child_main(void *argument)
     done = place_fds(request, &program);
     if (done < 0)
         goto fail;
+    if (users_files) {
+        u64 files[2] = {users_files < hard_files ? users_files : hard_files, hard_files};
+        SYS(__NR_prlimit64, 0, OPEN_FILES, files, 0);
+    }
     sys_sigmask(0);
     /* Last, because a change of credentials clears it. It covers the case that the launcher itself is killed. */
     sys_prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -427,9 +433,16 @@ int tare_main(int argc, char **argv, char **envp)
     u64 mask = ~0ull;
     u8 info[128];
     (void)envp;
-    if (argc != 2)
+    if (argc != 3)
         return 2;
     control_fd = (int)parse_number(argv[1], 0);
+    users_files = parse_number(argv[2], 0);
+    u64 files[2]; /* struct rlimit64: soft, hard */
+    if (SYS(__NR_prlimit64, 0, OPEN_FILES, 0, files) < 0)
+        return 1;
+    hard_files = files[1];
+    files[0] = files[1] < MOST_FILES ? files[1] : MOST_FILES;
+    SYS(__NR_prlimit64, 0, OPEN_FILES, files, 0);
     sys_prctl(PR_SET_NAME, (unsigned long)"tare-launcher");
     sys_prctl(PR_SET_CHILD_SUBREAPER, 1);
     sys_sigmask(mask);

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from tare.runners.agent.session import AgentSession, preload
 from tare.runners.collectors.host_cpu import HostCpuMeter, cpu_by_rusage
-from tare.runners.errors import PlaceFailure
+from tare.runners.errors import PlaceFailure, remedy_of
 from tare.runners.host.pmu import SHARED, explain, open_event, read_count, why_not_always
 from tare.runners.host.trees import discard_tree
 from tare.runners.launcher.processes import LauncherError, SpawnError
@@ -169,7 +169,9 @@ class HostPlace(ProcessPlace):
             try:
                 spawned = self._spawn(request, quiet=quiet)
             except SpawnError as error:
-                raise PlaceFailure(str(error), remedy=REMEDY, log=self._log()) from error
+                raise PlaceFailure(
+                    str(error), remedy=remedy_of(error.errno) or REMEDY, log=self._log()
+                ) from error
         self._session = AgentSession(ours, same_clock=self.same_clock, speaks_first=self.speaks_first)
         if rest:  # the job is larger than the socket's buffer, and the agent is reading by now
             ours.settimeout(self.hello_seconds)
@@ -259,7 +261,7 @@ class HostPlace(ProcessPlace):
             gone = self._top_ended(spawned or self._spawned, ENDING_SECONDS)
         except SpawnError as error:
             self._never_lived = True
-            return PlaceFailure(str(error), remedy=REMEDY, log=failure.log)
+            return PlaceFailure(str(error), remedy=remedy_of(error.errno) or REMEDY, log=failure.log)
         except LauncherError as error:
             return PlaceFailure(f"{failure.reason} {error}", log=failure.log)
         self._gone = gone or self._gone

@@ -37,6 +37,15 @@ _LEAST_ROOM_BYTES = 1 << 20
 
 _WATCH_SECONDS = 0.2
 
+INDEX_BYTES = 300 << 20
+"""Room that package indexes take, while apt unpacks new ones beside the old ones."""
+INDEX_FETCH_SECONDS = 600.0
+"""Time limit for fetching the package indexes."""
+ASK_SECONDS = 120.0
+"""Time limit for questions that apt answers from its indexes."""
+_SLOWEST_BYTES_PER_SECOND = 100_000
+"""A download that is slower than this on the whole is given up."""
+
 NEVER_RUN = re.compile(
     r"(perl|libperl|python3|libpython3|debconf|dpkg|passwd|adduser|tar|coreutils|mount|init-system-helpers|"
     r"iso-codes|media-types|mime-support|udev|systemd|ucf|sensible-utils|lsb-base|hicolor-icon-theme|libx11-data|"
@@ -106,8 +115,9 @@ def fetch_source(package: str, folder: Path, cache: Cache) -> tuple[str, Path]:
         options = ("-o", f"Dir::Etc::SourceList={sources}", "-o", "Dir::Etc::SourceParts=-",
                    "-o", f"Dir::State::Lists={lists}")  # fmt: skip
         cache.say(f"fetching the source of {package}")
-        apt.run(*options, "update")
-        done = apt.run(*options, "source", "--download-only", "-qq", package, directory=folder)
+        apt.run("update", *options, seconds=INDEX_FETCH_SECONDS)
+        words = ("source", *options, "--download-only", "-qq", package)
+        done = apt.run(*words, directory=folder, seconds=INDEX_FETCH_SECONDS)
     found = sorted(folder.glob(f"{package}_*.orig.tar.*"))
     if done.returncode or not found:
         raise Missing(
@@ -224,17 +234,32 @@ class _Apt:
         }
         return "\n".join([*kept, *(f'{name} "{value}";' for name, value in ours.items())]) + "\n"
 
-    def run(self, *arguments: str, directory: Path | None = None) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            ["apt-get", *arguments],
-            env=self.environ,
-            cwd=directory,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-            stdin=subprocess.DEVNULL,
-        )
+    def run(
+        self, *arguments: str, directory: Path | None = None, seconds: float = ASK_SECONDS
+    ) -> subprocess.CompletedProcess[str]:
+        """Run apt-get.
+
+        Raises:
+            Missing: it does not end in time.
+            OSError: apt says that the disk is full.
+        """
+        try:
+            done = subprocess.run(
+                ["apt-get", *arguments],
+                env=self.environ,
+                cwd=directory,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                check=False,
+                stdin=subprocess.DEVNULL,
+                timeout=seconds,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise _overdue(arguments[0], seconds) from error
+        if "No space left" in done.stderr:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return done
 
     def source_entries(self) -> str:
         """Give ``sources.list`` lines for the sources of the host's package archives."""
@@ -250,6 +275,12 @@ class _Apt:
         stamp = self.state / "refreshed"
         if stamp.exists() and 0 <= time.time() - stamp.stat().st_mtime < INDEX_SECONDS:
             return
+        free = shutil.disk_usage(self.state).free
+        if free < INDEX_BYTES:
+            raise TareError(
+                f"The cache folder {self.state} has {free >> 20} MiB free, and the package indexes take "
+                f"{INDEX_BYTES >> 20} MiB. Free some space, or set TARE_CACHE to a folder on a larger disk."
+            )
         self.say("fetching the package indexes")
         done = self._update()
         if not any((self.state / "lists").glob("*_Packages*")):
@@ -266,7 +297,9 @@ class _Apt:
 
         Raises:
             OSError: there is no room left.
+            Missing: it does not end in time.
         """
+        deadline = time.monotonic() + INDEX_FETCH_SECONDS
         command = ["apt-get", "update"]
         with (
             tempfile.TemporaryFile() as said,
@@ -277,15 +310,17 @@ class _Apt:
             try:
                 while process.poll() is None:
                     _check_room(self.state)
+                    _check_time(deadline)
                     with contextlib.suppress(subprocess.TimeoutExpired):
                         process.wait(_WATCH_SECONDS)
             except BaseException:
                 process.kill()
                 raise
             said.seek(0)
-            return subprocess.CompletedProcess(
-                command, process.returncode, "", said.read().decode(errors="replace")
-            )
+            complaints = said.read().decode(errors="replace")
+        if "No space left" in complaints:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return subprocess.CompletedProcess(command, process.returncode, "", complaints)
 
     def choose(self, names: tuple[str, ...]) -> tuple[str, ...]:
         """Choose from each ``a|b`` the first package that the indexes have."""
@@ -316,16 +351,27 @@ class _Apt:
     def download(self, downloads: list[_Download], folder: Path) -> None:
         """Fetch the packages into ``folder``; apt verifies their hashes against the signed index."""
         names = [f"{each.package}={each.version}" for each in downloads]
-        done = self.run("download", "-qq", *names, directory=folder)
+        seconds = ASK_SECONDS + sum(each.size_bytes for each in downloads) / _SLOWEST_BYTES_PER_SECOND
+        done = self.run("download", "-qq", *names, directory=folder, seconds=seconds)
         if len(list(folder.glob("*.deb"))) < len(downloads) or done.returncode:
             # The mirror may have moved on since the index was fetched.
             (self.state / "refreshed").unlink(missing_ok=True)
-            if "No space left" in done.stderr:
-                raise OSError(28, "No space left on device")
             raise Missing(
                 f"The packages could not be fetched: {_complaint(done)}",
                 "Run again when the package mirror answers.",
             )
+
+
+def _overdue(what: str, seconds: float) -> Missing:
+    return Missing(
+        f"apt-get {what} did not end in {seconds:.0f} s, and was ended.",
+        "See whether the package mirror answers, then run again.",
+    )
+
+
+def _check_time(deadline: float) -> None:
+    if time.monotonic() > deadline:
+        raise _overdue("update", INDEX_FETCH_SECONDS)
 
 
 def _check_room(folder: Path) -> None:

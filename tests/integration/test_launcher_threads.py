@@ -5,12 +5,14 @@ import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import cast
 
 import pytest
 
 from tare.runners.host.processes import await_end
+from tare.runners.launcher import client
 from tare.runners.launcher.client import MOST_LANES, Launcher
 from tare.runners.launcher.connection import held_back
 from tare.runners.launcher.processes import LauncherLostError, SpawnError, SpawnRequest
@@ -190,3 +192,15 @@ def test_a_lost_thread_lane_counts_as_the_launcher(launcher):
     assert launcher.lost
     launcher.restart()
     assert launcher.wait(launcher.spawn(END).id, SECONDS).exit_code == 7
+
+
+@pytest.mark.parametrize("depth", [0, 1])
+def test_processes_get_the_users_limit_of_open_files_back(monkeypatch, depth):
+    monkeypatch.setattr(client, "_users_files", lambda: "77")
+    with ExitStack() as stack:
+        innermost = stack.enter_context(Launcher.start(default_cache()))
+        for _ in range(depth):
+            innermost = stack.enter_context(innermost.inside((), {}))
+        for words, status in (("[ `ulimit -Sn` = 77 ]", 0), ("[ `ulimit -Hn` = 77 ]", 1)):
+            spawned = innermost.spawn(SpawnRequest(("/bin/sh", "-c", words)))
+            assert innermost.wait(spawned.id).exit_code == status

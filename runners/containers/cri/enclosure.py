@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Self
 from tare.runners.errors import PlaceFailure, TareError
 from tare.runners.host.cgroups.layout import Cgroups
 from tare.runners.host.files import last_lines
+from tare.runners.host.open_files import file_limit
 from tare.runners.host.processes import await_end
 from tare.runners.host.trees import remove_tree
 
@@ -30,7 +31,13 @@ END_SECONDS = 20.0
 _MAKE_SECONDS = 10.0
 POLL_SECONDS = 0.02
 
-_NEEDED = {"unshare": "util-linux", "nsenter": "util-linux", "ip": "iproute2", "mount": "mount"}
+_NEEDED = {
+    "prlimit": "util-linux",
+    "unshare": "util-linux",
+    "nsenter": "util-linux",
+    "ip": "iproute2",
+    "mount": "mount",
+}
 
 
 def check() -> None:
@@ -93,6 +100,8 @@ class Enclosure:
                 folder.mkdir(parents=True, exist_ok=True)
                 entered.append(folder / "cgroup.procs")
         argv = [
+            # Containers inherit the daemons' limits, and are to have the user's own.
+            *("prlimit", f"--nofile={file_limit().for_prlimit()}", "--"),
             *(
                 "unshare",
                 "--net",

@@ -166,7 +166,9 @@ class CriPlace(HostPlace):
 
     def _accepted(self, listening: socket.socket) -> socket.socket:
         deadline = time.monotonic() + self.hello_seconds
-        while not select.select([listening], [], [], _LOOK_SECONDS)[0]:
+        poll = select.poll()
+        poll.register(listening, select.POLLIN)
+        while not poll.poll(_LOOK_SECONDS * 1000):
             state, words = self._status()
             if state != _RUNNING or time.monotonic() > deadline:
                 raise PlaceFailure(

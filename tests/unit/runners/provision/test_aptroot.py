@@ -12,7 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.stub import Stub
 from tare.runners.errors import Missing, TareError
+from tare.runners.provision import aptroot
 from tare.runners.provision.aptroot import Packages, fetch, parse_uris
 from tare.runners.provision.cache import Cache
 
@@ -23,6 +25,8 @@ case "$*" in
 update*)
     [ -e "$FAKE/stuck" ] && exec sleep 60
     [ -e "$FAKE/offline" ] && { echo "W: Failed to fetch http://mirror/x  Could not resolve 'mirror'" >&2; exit 0; }
+    [ -e "$FAKE/full-index" ] && { echo "E: write (28: No space left on device)" >&2; exit 100; }
+    [ -e "$FAKE/stalls" ] && exec sleep 60
     : >"$state/lists/mirror_Packages" ;;
 *--print-uris*absent*) echo "E: Unable to locate package absent" >&2; exit 100 ;;
 *--print-uris*)
@@ -171,6 +175,27 @@ def test_too_little_room_is_told_before_fetching(fake, cache, monkeypatch):
     assert not any("download" in line for line in log(fake))
 
 
+def test_indexes_that_fill_the_disk_are_said(fake, cache):
+    (fake / "full-index").touch()
+    with pytest.raises(TareError, match=rf"{cache.folder} has no room left"):
+        fetch(Packages(("tool",)), cache)
+
+
+def test_too_little_room_for_indexes_is_told_before_fetching(fake, cache, monkeypatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda _path: Stub(free=100 << 20))
+    with pytest.raises(TareError, match=r"apt-state has 100 MiB free, and the package indexes take 300 MiB"):
+        fetch(Packages(("tool",)), cache)
+    assert not (fake / "log").exists()
+
+
+def test_an_update_that_stalls_is_ended(fake, cache, monkeypatch):
+    (fake / "stalls").touch()
+    monkeypatch.setattr(aptroot, "INDEX_FETCH_SECONDS", 0.2)
+    with pytest.raises(Missing, match=r"apt-get update did not end in 0 s") as raised:
+        fetch(Packages(("tool",)), cache)
+    assert "mirror answers" in raised.value.remedy
+
+
 def test_a_broken_package_leaves_nothing(fake, cache):
     (fake / "broken").touch()
     with pytest.raises(TareError, match="is broken"):
@@ -206,6 +231,7 @@ def test_uris():
 
 def test_an_update_that_waits_for_room_is_ended(fake, cache, monkeypatch):
     (fake / "stuck").touch()
-    monkeypatch.setattr(shutil, "disk_usage", lambda _path: SimpleNamespace(free=0))
+    free = iter((1 << 40, 1 << 40))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: SimpleNamespace(free=next(free, 0)))
     with pytest.raises(TareError, match="no room left"):
         fetch(Packages(("tool",)), cache)
