@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -36,39 +37,53 @@ def build_report(
     ``plots`` are the figures to draw, all by default. Raises ``OSError`` if ``out_dir`` cannot be written.
     """
     from tare.reports.content.sections import sections  # noqa: PLC0415
-    from tare.reports.plots import PLOTS, style  # noqa: PLC0415
+    from tare.reports.plots import PLOTS, fonts  # noqa: PLC0415
     from tare.reports.render.html.render import render  # noqa: PLC0415
 
     out_dir.mkdir(parents=True, exist_ok=True)
     summary, catalogue = Summary(plain_names(given)), words(language)
-    english = language == "en" or style.cjk_font() is None
+    english = language == "en" or fonts.cjk_font() is None
     spoken = words("en") if english else catalogue
-    drawings, written, lost = _draw(summary, spoken, out_dir, PLOTS if plots is None else plots)
+    drawn = _draw(summary, spoken, out_dir, PLOTS if plots is None else plots)
     links = tuple(_link(name, path, out_dir, catalogue) for name, path in given.files.items())
-    page = Page(summary, catalogue, frozenset(drawings), lost, links, english and language != "en")
+    page = Page(
+        summary,
+        catalogue,
+        frozenset(drawn.drawings),
+        drawn.lost,
+        links,
+        english_figures=english and language != "en",
+        boxes="".join(sorted(drawn.boxes)),
+    )
     _write(out_dir / SUMMARY, markdown.render(page).encode())
-    _write(out_dir / INDEX, render(page, sections(page), drawings).encode())
-    return ReportPaths(out_dir / INDEX, out_dir / SUMMARY, tuple(written), lost)
+    _write(out_dir / INDEX, render(page, sections(page), drawn.drawings).encode())
+    return ReportPaths(out_dir / INDEX, out_dir / SUMMARY, tuple(drawn.written), drawn.lost)
 
 
-def _draw(
-    summary: Summary, spoken: Words, out_dir: Path, plots: Sequence[Plot]
-) -> tuple[dict[str, str], list[Path], dict[str, str]]:
-    """Draw the figures and write them; give the SVG text of each, the files, and the reason of each that failed."""
+@dataclass(slots=True)
+class _Drawn:
+    """Figures that were drawn and written."""
+
+    drawings: dict[str, str] = field(default_factory=dict)
+    """Figure → its SVG text."""
+    written: list[Path] = field(default_factory=list)
+    lost: dict[str, str] = field(default_factory=dict)
+    """Figure → why it could not be drawn."""
+    boxes: set[str] = field(default_factory=set)
+    """Characters that no font has, drawn as boxes."""
+
+
+def _draw(summary: Summary, spoken: Words, out_dir: Path, plots: Sequence[Plot]) -> _Drawn:
+    """Draw the figures and write them; an error in one costs only that one."""
     import io  # noqa: PLC0415
-    import warnings  # noqa: PLC0415
 
-    from tare.reports.plots import style  # noqa: PLC0415
+    from tare.reports.plots import fonts, style  # noqa: PLC0415
     from tare.reports.render.html.svg import svg_text  # noqa: PLC0415
 
-    drawings: dict[str, str] = {}
-    written: list[Path] = []
-    lost: dict[str, str] = {}
+    drawn = _Drawn()
     for plot in plots:
         try:
-            with style.styled(), warnings.catch_warnings():
-                # A label from the record may have letters without a glyph; they are drawn as boxes.
-                warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+            with style.styled(), fonts.missing_glyphs(drawn.boxes):
                 figure = plot.draw(summary, spoken)
                 if figure is None:
                     continue
@@ -78,13 +93,13 @@ def _draw(
                 figure.set_layout_engine("none")
                 drawing = svg_text(figure)
         except Exception as error:  # noqa: BLE001 - an error in one figure must not cost the page
-            lost[plot.name] = f"{type(error).__name__}: {error}"
+            drawn.lost[plot.name] = f"{type(error).__name__}: {error}"
             continue
         for suffix, content in (("png", image.getvalue()), ("svg", drawing.encode())):
             _write(out_dir / f"{plot.name}.{suffix}", content)
-            written.append(out_dir / f"{plot.name}.{suffix}")
-        drawings[plot.name] = drawing
-    return drawings, written, lost
+            drawn.written.append(out_dir / f"{plot.name}.{suffix}")
+        drawn.drawings[plot.name] = drawing
+    return drawn
 
 
 def _link(name: str, path: Path, out_dir: Path, catalogue: Words) -> Link:

@@ -118,7 +118,7 @@ def _title(one: History) -> str:
 
 
 def _plot(found: Histories, path: Path) -> None:
-    from tare.reports.plots import history, style  # noqa: PLC0415
+    from tare.reports.plots import fonts, history, style  # noqa: PLC0415
 
     panels = [
         history.Panel(
@@ -132,8 +132,11 @@ def _plot(found: Histories, path: Path) -> None:
     if not panels:
         print("tare: nothing to draw: no run has good values", file=sys.stderr)
         return
-    with style.styled():
+    boxes: set[str] = set()
+    with style.styled(), fonts.missing_glyphs(boxes):
         history.draw(panels).savefig(path, format="png", dpi=150)
+    if boxes:
+        print(f"tare: no installed font has {' '.join(sorted(boxes))}: drawn as boxes", file=sys.stderr)
 
 
 def _write_otava(found: Histories, path: Path) -> None:

@@ -32,6 +32,8 @@ class Page:
     links: tuple[Link, ...] = ()
     english_figures: bool = False
     """Whether the figures are in English because no installed font has the page's letters."""
+    boxes: str = ""
+    """Characters in the figures that no installed font has; they are drawn as boxes."""
 
     @property
     def base(self) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from contextlib import contextmanager
-from functools import cache
 from typing import TYPE_CHECKING, Any
+
+from tare.reports.plots.fonts import cjk_font, quiet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -39,15 +40,6 @@ PHASE_COLORS = {
 }
 """Phase, named by the mark that ends it → colour, from dark to light in the order of time."""
 
-_CJK_FONTS = (
-    "Noto Sans CJK KR",
-    "Noto Sans CJK JP",
-    "Noto Sans KR",
-    "NanumGothic",
-    "Malgun Gothic",
-    "UnDotum",
-    "Baekmuk Dotum",
-)
 _LABEL_CHARACTERS = 34
 
 
@@ -57,20 +49,9 @@ def short(label: str) -> str:
     return clean if len(clean) <= _LABEL_CHARACTERS else clean[: _LABEL_CHARACTERS - 1] + "…"
 
 
-@cache
-def cjk_font() -> str | None:
-    """Name an installed font that has Hangul; ``None`` if there is none."""
-    from matplotlib.font_manager import fontManager  # noqa: PLC0415
-
-    installed = set(fontManager.get_font_names())
-    return next((name for name in _CJK_FONTS if name in installed), None)
-
-
 @contextmanager
 def styled() -> Iterator[None]:
-    """Apply the reports' style to the figures that are made and saved in the context."""
-    import matplotlib as mpl  # noqa: PLC0415
-
+    """Apply the reports' style to the figures that are made and saved in the context; nothing is logged meanwhile."""
     font = cjk_font()
     settings: Any = {
         "font.family": ["DejaVu Sans", *([font] if font else [])],
@@ -98,8 +79,11 @@ def styled() -> Iterator[None]:
         "svg.hashsalt": "tare",
         "svg.fonttype": "path",
     }
-    with mpl.rc_context(settings):
-        yield
+    with quiet():
+        import matplotlib as mpl  # noqa: PLC0415
+
+        with mpl.rc_context(settings):
+            yield
 
 
 def figure(height_inches: float) -> Figure:

@@ -14,7 +14,7 @@ import pytest
 from support.synthetic import make_input
 from tare.reports.build import build_report
 from tare.reports.model import LANGUAGES, Language, ReportInput, ReportPaths
-from tare.reports.plots import PLOTS, Plot, overhead, style
+from tare.reports.plots import PLOTS, Plot, fonts, overhead, style
 from tare.reports.text.words import words
 from tare.results.judgement.within_run import compare_within
 from tare.results.storage.load import load_run
@@ -96,7 +96,7 @@ def test_a_figure_that_fails_does_not_lose_the_page(tmp_path: Path, language: La
 def test_without_a_korean_font_figures_are_english_and_the_page_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(style, "cjk_font", lambda: None)
+    monkeypatch.setattr(fonts, "cjk_font", lambda: None)
     seen = []
     build_report(
         make_input(blocks=2),
@@ -105,7 +105,24 @@ def test_without_a_korean_font_figures_are_english_and_the_page_says_so(
         plots=[Plot("drift", lambda _s, w: seen.append(w.language))],
     )
     assert seen == ["en"]
-    assert words("ko")("page.figure_english") in (tmp_path / "index.html").read_text(encoding="utf-8")
+    page = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert "Noto Sans CJK KR" in page
+    assert "apt-get install fonts-noto-cjk" in page
+
+
+def test_letters_without_a_font_are_named_on_the_page_and_nothing_is_said_on_stderr(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def draw(_summary: Summary, _words: Words) -> Figure:
+        made = style.figure(1)
+        made.text(0, 0, "a \N{WHALE}")
+        return made
+
+    build_report(make_input(blocks=2), tmp_path, plots=[Plot("drift", draw)])
+    text = words("en")("page.figure_boxes", letters="\N{WHALE}")
+    for part in text.split("`"):
+        assert part in (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert capfd.readouterr().err == ""
 
 
 def test_an_old_report_stays_whole_until_the_new_one_is_ready(

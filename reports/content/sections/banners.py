@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from tare.reports.content.page import Page
 
 
+_FONTS = ("Noto Sans CJK KR", "Noto Sans KR", "NanumGothic")
+"""Fonts with Hangul that are easily had."""
+
+
 def section(page: Page) -> Section | None:
     """Warn of quick, imported, emulated, unfinished and damaged runs, and of an unusable KVM; ``None`` without warnings."""
     words, given = page.words, page.summary.given
@@ -44,5 +48,7 @@ def section(page: Page) -> Section | None:
             )
         )
     if page.english_figures:
-        body.append(Paragraph(words("page.figure_english"), kind="muted"))
+        body.append(Paragraph(words("page.figure_english", fonts=", ".join(_FONTS)), kind="muted"))
+    if page.boxes:
+        body.append(Paragraph(words("page.figure_boxes", letters=" ".join(page.boxes)), kind="muted"))
     return Section("banners", "", tuple(body)) if body else None
