@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tare.results.judgement.calibration import blocks_for
+from tare.results.statistics.phrases import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,7 +36,7 @@ def as_markdown(found: Calibration) -> str:
 def _lines(found: Calibration, table: Table) -> Iterator[str]:
     load = " to ".join(f"{one:.1f}" for one in found.load)
     told = f"; load average {load}" if load else ""
-    yield f"Run {found.run}: {found.blocks} blocks; threshold {found.threshold * 100:g} %{told}."
+    yield f"Run {found.run}: {count(found.blocks, 'block')}; threshold {found.threshold * 100:g} %{told}."
     yield ""
     yield "False alarms: A/A, called worse or better"
     yield ""

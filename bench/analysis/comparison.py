@@ -16,6 +16,7 @@ from tare.results.judgement.multiplicity import control_false_calls
 from tare.results.judgement.thresholds import Thresholds, read_thresholds
 from tare.results.judgement.within_run import compare_variants, compare_versions
 from tare.results.record import CPU_TIME
+from tare.results.statistics.phrases import count
 from tare.results.storage.load import load_run
 from tare.results.tables.frame import read_frame
 
@@ -145,7 +146,7 @@ def _error_rates(about: Manifest, compared: Sequence[Comparison]) -> list[str]:
     for quote in told:
         found = ", ".join(f"{rate * 100:.0f} % at {share * 100:g} %" for share, rate in quote.found.items())
         alarms = f"{quote.false_alarms * 100:.1f} % false alarms"
-        lines.append(f"{quote.metric}: {alarms}, slowdowns found {found} ({quote.blocks} blocks)")
+        lines.append(f"{quote.metric}: {alarms}, slowdowns found {found} ({count(quote.blocks, 'block')})")
     return [f"Calibrated on {known.created[:10]}: {'; '.join(lines)}."]
 
 
@@ -156,8 +157,10 @@ def _damage(frame: RunFrame, side: str) -> list[str]:
         return []
     counts = ", ".join(f"{n} {kind}" for kind, n in sorted(kinds.items()))
     first = frame.problems[0]
-    used = f"Some lines of the {side}'s trials.jsonl were not used"
-    return [f"{used}: {counts}; the first is line {first.line}: {first.what}."]
+    lines = count(len(frame.problems), "line")
+    verb = "was" if len(frame.problems) == 1 else "were"
+    used = f"{lines} of the {side}'s trials.jsonl {verb} not used as recorded ({counts})"
+    return [f"{used}; the first is line {first.line}: {first.what}."]
 
 
 def _between_runs(remarks: list[str]) -> tuple[str, ...]:

@@ -103,11 +103,11 @@ class GateReport:
         yield (
             f"{len(self.gate.regressions)} worse, {len(self.gate.improvements)} better, {len(self.gate.same)} same, "
             f"{len(self.gate.undecided)} undecided, {len(self.gate.refused)} refused; "
-            f"{len(self.missing)} series only in the base, {len(self.compared.added)} only in the head"
+            f"{len(self.missing)} series without a value in the head, {len(self.compared.added)} new in it"
         )
 
 
 def _row(comparison: Comparison) -> str:
     name = f"{comparison.workload} {comparison.metric} on {comparison.runner}"
-    cost = "" if comparison.refused else f"cost {numbers.cost(comparison.cost)}: "
+    cost = "" if comparison.refused else f"{numbers.changed(comparison.cost)}: "
     return f"{name:<48} {cost}{comparison.because}"

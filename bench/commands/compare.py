@@ -10,6 +10,7 @@ from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
+    from pathlib import Path
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -33,6 +34,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     wanted = layers.resolve(arguments).output
     base, head = (run_folder_of(reference, wanted) for reference in (arguments.base, arguments.head))
+    if base.resolve() == head.resolve():
+        raise UsageError(f"BASE and HEAD are both the run {base.name}: name two runs, the earlier one first.")
     try:
         outcome = compare_stored(
             base, head, rules=output.rules_from(arguments), allow_unlike=arguments.allow_unlike
@@ -40,8 +43,14 @@ def run(arguments: argparse.Namespace) -> int:
     except UnlikeRunsError as error:
         fields = "".join(f"\n  {field}" for field in error.fields)
         raise UsageError(
-            f"{arguments.base} and {arguments.head} are not alike, so they are not compared:{fields}\n"
+            f"{_named(arguments.base, base)} and {_named(arguments.head, head)} are not alike, so they are not "
+            f"compared:{fields}\n"
             "Measure both under the same conditions, or say with --allow-unlike that the difference is meant."
         ) from error
     output.write_report(outcome, arguments)
     return outcome.exit_code
+
+
+def _named(reference: str, folder: Path) -> str:
+    """Name a run as the user did, and by its id where that says less."""
+    return reference if folder.name in reference else f"{reference} ({folder.name})"

@@ -95,12 +95,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _lines(found: Histories) -> Iterator[str]:
     from tare.reports.text import numbers  # noqa: PLC0415
+    from tare.results.statistics.phrases import count  # noqa: PLC0415
 
-    yield f"{len(found.runs)} runs of host class {found.host_class}"
+    yield f"{count(len(found.runs), 'run')} of host class {found.host_class}"
     for one in found.histories:
         first, last = one.points[0], one.points[-1]
         span = f"{numbers.quantity(first.median, one.unit)} → {numbers.quantity(last.median, one.unit)}"
-        yield f"{_title(one)}: {len(one.points)} runs, {span}"
+        yield f"{_title(one)}: {count(len(one.points), 'run')}, {span}"
         for change in one.changes:
             point = one.points[change.index]
             verdict = "worse" if one.worse(change) else "better"

@@ -32,6 +32,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Import the file and print the run's folder on the last line; the exit code is 0."""
     from tare.results.imports import import_file  # noqa: PLC0415
+    from tare.results.statistics.phrases import count  # noqa: PLC0415
     from tare.results.storage.load import load_run  # noqa: PLC0415
 
     folder = import_file(
@@ -57,10 +58,11 @@ def run(arguments: argparse.Namespace) -> int:
         ignored = ", ".join(source.ignored_columns)
         print(f"tare: columns not known here and not used: {ignored}", file=sys.stderr)
     if source and source.medians_only:
-        n = len(source.medians_only)
-        print(f"tare: {n} benchmarks without raw data: their medians alone", file=sys.stderr)
+        lacking = count(len(source.medians_only), "benchmark")
+        print(f"tare: {lacking} without raw data, so with a median alone", file=sys.stderr)
     series = {(trial.workload, trial.runner, str(trial.parameters)) for trial in trials}
     form = source.format if source else "?"
-    print(f"imported {len(trials)} trials of {len(series)} series ({form}), {len(bad)} of them not ok")
+    made = f"{count(len(trials), 'trial')} of {count(len(series), 'series', 'series')}"
+    print(f"imported {made} ({form}), {len(bad) or 'none'} of them not ok")
     print(folder)
     return Exit.OK

@@ -16,6 +16,7 @@ from tare.bench.planning.estimates import read_estimates
 from tare.bench.planning.from_request import plan as make_plan
 from tare.bench.planning.record import plan_to_record
 from tare.bench.progress import Lines, clock
+from tare.results.statistics.phrases import count
 
 if TYPE_CHECKING:
     import argparse
@@ -78,7 +79,7 @@ def _as_text(plan: Plan, expected: Sequence[Forecast]) -> str:
         lines.append(f"{about}{time:>9}{cpu:>9}{needs:>9}  {runners}")
     lines += _skips(plan)
     if plan.blocks is not None:
-        how = f"{plan.blocks} blocks of everything in about {clock(plan.estimate_seconds)}"
+        how = f"{count(plan.blocks, 'block')} of everything in about {clock(plan.estimate_seconds)}"
     else:
         how = f"until all intervals are within ±{plan.precision * 100:g} %, {clock(plan.budget_seconds)} at most"
     return "\n".join([*lines, *_explained(plan, expected), f"mode {plan.mode}, seed {plan.seed}: {how}"])

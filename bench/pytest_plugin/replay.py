@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tare.results.statistics.phrases import count
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -85,7 +87,9 @@ def samples_of(trials: Iterable[Trial], workload: str, runner: str) -> Samples:
     skips = [trial for trial in own if trial.outcome == "skipped"]
     failure = skipped = ""
     if bad:
-        failure = f"{len(bad)} of {len(own)} trials were not ok; the first, {bad[0].outcome}: {bad[0].reason}"
+        failure = (
+            f"{len(bad)} of {count(len(own), 'trial')} not ok; the first, {bad[0].outcome}: {bad[0].reason}"
+        )
     elif skips:
         skipped = " ".join(filter(None, (skips[0].reason, skips[0].remedy)))
     elif not good:

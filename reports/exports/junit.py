@@ -11,6 +11,7 @@ from xml.etree import ElementTree as ET
 
 from tare.reports.exports.series import Exported, all_series, case_title
 from tare.reports.text import numbers
+from tare.results.statistics.phrases import count
 
 if TYPE_CHECKING:
     from tare.reports.model import ReportInput
@@ -54,9 +55,7 @@ def _case(suite: ET.Element, title: str, runner: str, trials: list[Trial], media
             value = numbers.quantity(one.median, one.metric.unit)
             ET.SubElement(properties, "property", name=text(one.metric.name), value=text(value))
     if bad:
-        message = (
-            f"{len(bad)} of {len(trials)} trials were not ok; the first, {bad[0].outcome}: {bad[0].reason}"
-        )
+        message = f"{len(bad)} of {count(len(trials), 'trial')} not ok; the first, {bad[0].outcome}: {bad[0].reason}"
         failure = ET.SubElement(case, "failure", message=text(message), type=bad[0].outcome)
         failure.text = text(
             "\n".join(f"trial {t.number}: {t.outcome}: {t.reason} {t.remedy}".rstrip() for t in bad)

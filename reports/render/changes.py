@@ -11,6 +11,8 @@ from tare.reports.exports.junit import counted, serialised, text
 from tare.reports.exports.series import case_title
 from tare.reports.render.markdown import escape
 from tare.reports.text import numbers
+from tare.reports.text.numbers import DASH
+from tare.results.statistics.phrases import count, sentences
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +44,7 @@ def markdown(changes: Changes) -> str:
     gate = changes.gate
     failed = _headline(changes)
     lines = [f"## {escape(changes.head)} against {escape(changes.base)}", ""]
-    lines += [f"{failed} {', '.join(f'{len(getattr(gate, name))} {name}' for name in _GROUPS)}.", ""]
+    lines += [f"{failed} {_counts(gate)}.", ""]
     if changes.unlike:
         lines += [
             "> [!WARNING]",
@@ -69,12 +71,22 @@ def _headline(changes: Changes) -> str:
     """Say first what stops a change, and never that nothing was found where nothing could be compared."""
     gate = changes.gate
     if gate.regressions:
-        return f"**{len(gate.regressions)} regressed.**"
+        return f"**{count(len(gate.regressions), 'regression')}.**"
     if not gate.compared:
         return "**Nothing could be compared.**"
     if changes.missing or gate.refused:
         return "**No regression found in what could be compared, which is not all.**"
     return "**No regression found.**"
+
+
+def _counts(gate: Gate) -> str:
+    """Count what the headline does not."""
+    return ", ".join(
+        (
+            count(len(gate.improvements), "improvement"),
+            *(f"{len(getattr(gate, name))} {name}" for name in ("undecided", "refused", "same")),
+        )
+    )
 
 
 def missing_title(one: MissingSeries) -> str:
@@ -94,8 +106,8 @@ def _rows(gate: Gate) -> Iterator[str]:
                 c.runner,
                 numbers.estimate(c.base_value, c.base_unit or c.unit),
                 numbers.estimate(c.subject_value, c.unit),
-                numbers.cost(c.cost),
-                "; ".join((c.because, *c.notes)),
+                DASH if c.refused else numbers.changed(c.cost),
+                sentences(c.because, c.notes),
             )
             bold = f"**{verdict}**" if verdict in {"worse", "better"} else verdict
             yield f"| {bold} | {' | '.join(map(escape, cells))} |"
@@ -131,7 +143,8 @@ def _case(suite: ET.Element, title: str, c: Comparison) -> None:
     if c.refused:
         ET.SubElement(case, "skipped", message=text(c.because))
     elif c.verdict == "worse":
-        message = f"cost {numbers.cost(c.cost)}"
+        message = f"cost {numbers.changed(c.cost)}"
         ET.SubElement(case, "failure", message=text(message), type="regression").text = text(c.because)
     out = ET.SubElement(case, "system-out")
-    out.text = text("\n".join((f"{c.verdict}: cost {numbers.cost(c.cost)}", c.because, *c.notes)))
+    told = "refused" if c.refused else f"{c.verdict}: {numbers.changed(c.cost)}"
+    out.text = text("\n".join((told, c.because, *c.notes)))

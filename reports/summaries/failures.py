@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tare.reports.summaries.cases import CaseKey, case_of
 from tare.reports.summaries.runners import series_name
+from tare.results.statistics.phrases import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -67,7 +68,7 @@ def failure_groups(trials: Iterable[Trial]) -> tuple[FailureGroup, ...]:
 def failure_lines(groups: Sequence[FailureGroup]) -> list[str]:
     """Write one line for each group, for people who see no report."""
     return [
-        f"{group.case.label} on {group.runner}: {len(group.numbers)} of {group.total} trials {_ENDED[group.outcome]}: "
+        f"{group.case.label} on {group.runner}: {len(group.numbers)} of {count(group.total, 'trial')} {_ENDED[group.outcome]}: "
         f"{group.reason or 'no reason is known'}{f'; last line: {group.last_line}' if group.last_line else ''}"
         for group in groups
     ]

@@ -10,6 +10,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
+from tare.results.statistics import phrases
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
 PLAIN_DIGITS, LEAST_DIGITS, MOST_DIGITS = 3, 2, 5
 
-MINUS, TIMES, DASH = "\N{MINUS SIGN}", "\N{MULTIPLICATION SIGN}", "\N{EN DASH}"
+MINUS, TIMES, DASH = phrases.MINUS, phrases.TIMES, "\N{EN DASH}"
 
 
 class Scale(NamedTuple):
@@ -91,15 +93,18 @@ def cost(given: Estimate) -> str:
 
 
 def change(value: float) -> str:
-    """Format a cost ratio below 2 as a signed percentage (``+12 %``), a larger one as a factor (``3.10×``)."""
-    if not math.isfinite(value) or value >= 2 or value <= 0:
+    """Format a cost ratio as a signed percentage (``+12 %``); from a factor of 2 on as a factor (``3.10×``)."""
+    if not math.isfinite(value) or value <= 0:
         return ratio(value)
-    percent = (value - 1) * 100
-    digits = 1 if abs(percent) < 9.95 else 0
-    text = f"{abs(percent):.{digits}f}"
-    if float(text) == 0:
-        return "0 %"
-    return f"{'+' if percent > 0 else MINUS}{text} %"
+    return phrases.percent(math.log(value))
+
+
+def changed(given: Estimate) -> str:
+    """Format a cost ratio with its interval as verdicts' sentences do: ``+12 % (+10 % to +14 %)``."""
+    if not math.isfinite(given.value) or given.value <= 0:
+        return ratio(given.value)
+    ends = (None if end is None or end <= 0 else math.log(end) for end in (given.low, given.high))
+    return phrases.change(math.log(given.value), *ends)
 
 
 def percent(share: float) -> str:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tare.results.statistics.estimates import FEWEST
-from tare.results.statistics.phrases import count, magnitude, more_or_less, span, times
+from tare.results.statistics.phrases import magnitude, more_or_less, span, there_are, times
 
 if TYPE_CHECKING:
     from tare.results.judgement.comparison import Verdict
@@ -64,7 +64,7 @@ def judge(cost: LogRatio | None, floor: LogRatio | None, threshold: float, drift
         f"the threshold of {magnitude(limit)}" if noise <= limit else f"the {source} of {magnitude(noise)}"
     )
     if low > margin or high < -margin:
-        text = f"It costs {more_or_less(cost.interval.value)} ({within}), wholly beyond {beyond}."
+        text = f"It costs {more_or_less(cost.interval.value, low, high)} ({within}), wholly beyond {beyond}."
         return Judged("worse" if low > margin else "better", text)
     if low > -limit and high < limit:
         if noise <= limit:
@@ -78,7 +78,7 @@ def judge(cost: LogRatio | None, floor: LogRatio | None, threshold: float, drift
 def _too_few(cost: LogRatio) -> str:
     if all(len(side) == 1 for side in cost.units):
         return f"One invocation each: {FEWEST} {cost.unit}s are needed for an interval."
-    return f"{FEWEST} {cost.unit}s are needed for an interval, but there are only {count(cost.interval.n, cost.unit)}."
+    return f"{FEWEST} {cost.unit}s are needed for an interval, but {there_are(cost.interval.n, cost.unit)}."
 
 
 def _why_undecided(

@@ -1,48 +1,90 @@
-"""Format numbers and counts for sentences. A *log ratio* is the natural logarithm of a ratio: 0 is no difference."""
+"""Format numbers and counts for sentences: the one place for plural forms, and for differences and factors.
+
+A *log ratio* is the natural logarithm of a ratio: 0 is no difference.
+"""
 
 from __future__ import annotations
 
 import math
 
+MINUS, TIMES = "\N{MINUS SIGN}", "\N{MULTIPLICATION SIGN}"
+
+_LARGE = math.log(2)
+
 
 def percent(log: float) -> str:
-    """Format a log ratio as ``+4.1 %``; from a factor of 2 on as ``3.2 ×``, which reads better."""
-    return factor(log) if _is_large(log) else f"{math.expm1(log) * 100:+.1f} %"
+    """Format a log ratio as ``+4.1 %`` or ``+12 %``; from a factor of 2 on as ``3.20×``, which reads better."""
+    return factor(log) if _is_large(log) else _signed(math.expm1(log))
 
 
 def span(low: float, high: float) -> str:
-    """Format an interval of log ratios as ``-1.2 % to +4.1 %``; if either end is large, both are factors."""
+    """Format an interval of log ratios as ``−1.2 % to +4.1 %``; if either end is large, both are factors."""
     tell = factor if _is_large(low) or _is_large(high) else percent
     return f"{tell(low)} to {tell(high)}"
 
 
+def change(log: float, low: float | None, high: float | None) -> str:
+    """Format a log ratio with its interval as ``+4.1 % (+3.2 % to +5.0 %)``, all three alike."""
+    if low is None or high is None:
+        return percent(log)
+    tell = factor if any(map(_is_large, (log, low, high))) else percent
+    return f"{tell(log)} ({tell(low)} to {tell(high)})"
+
+
 def factor(log: float) -> str:
-    """Format a log ratio as a factor: ``4.1 ×``."""
+    """Format a log ratio as a factor: ``4.10×``."""
     ratio = math.exp(log)
-    return f"{ratio:,.0f} ×" if ratio >= 100 else f"{ratio:.3g} ×"
+    text = f"{ratio:,.0f}" if ratio >= 100 else f"{ratio:#.3g}".rstrip(".")
+    return f"{text}{TIMES}"
 
 
-def more_or_less(log: float) -> str:
-    """Format a log ratio as ``4.1 % more``, ``4.1 % less`` or ``3.2 times as much``."""
-    if _is_large(log):
-        return f"{factor(log).removesuffix(' ×')} times as much"
-    return f"{abs(math.expm1(log)) * 100:.1f} % {'more' if log > 0 else 'less'}"
-
-
-def _is_large(log: float) -> bool:
-    return abs(log) >= math.log(2)
+def more_or_less(log: float, low: float = 0.0, high: float = 0.0) -> str:
+    """Format a log ratio as ``4.1 % more``, ``4.1 % less`` or ``3.20× as much``, in the way of its interval's span."""
+    if any(map(_is_large, (log, low, high))):
+        return f"{factor(log)} as much"
+    return f"{_signed(math.expm1(log)).lstrip(f'+{MINUS}')} {'more' if log > 0 else 'less'}"
 
 
 def magnitude(log: float) -> str:
-    """Format the size of a log ratio, which is not negative, as ``2.0 %``."""
-    return f"{math.expm1(log) * 100:.1f} %"
+    """Format the size of a log ratio, which is not negative, as ``2 %`` or ``8.2 %``."""
+    return f"{_digits(math.expm1(log) * 100)} %"
 
 
-def count(n: int, noun: str) -> str:
-    """Format a number with its noun: ``1 block``, ``2 blocks``."""
-    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+def count(n: int, noun: str, many: str = "") -> str:
+    """Format a number with its noun: ``1 block``, ``2 blocks``; ``many`` is a plural that does not end with s."""
+    return f"{n} {noun if n == 1 else many or f'{noun}s'}"
+
+
+def there_are(n: int, noun: str) -> str:
+    """Say that there are only so many: ``there is only 1 block``, ``there are only 2 blocks``, ``there is no block``."""
+    if n == 0:
+        return f"there is no {noun}"
+    return f"there {'is' if n == 1 else 'are'} only {count(n, noun)}"
 
 
 def times(n: int) -> str:
     """Format a number of repetitions: ``once``, ``twice``, ``3 times``."""
     return {1: "once", 2: "twice"}.get(n, f"{n} times")
+
+
+def sentences(first: str, notes: tuple[str, ...]) -> str:
+    """Put notes, which have no full stop, behind a sentence, as in ``It costs more. Note: this; that``."""
+    return f"{first} Note: {'; '.join(note.rstrip('.') for note in notes)}." if notes else first
+
+
+def _is_large(log: float) -> bool:
+    return abs(log) >= _LARGE
+
+
+def _signed(share: float) -> str:
+    digits = 1 if abs(share) < 0.0995 else 0
+    text = f"{abs(share) * 100:.{digits}f}"
+    if float(text) == 0:
+        return "0 %"
+    return f"{'+' if share > 0 else MINUS}{text} %"
+
+
+def _digits(value: float) -> str:
+    if value < 0.095:
+        return f"{value:.2g}"
+    return f"{value:.1f}".removesuffix(".0") if value < 9.95 else f"{value:.0f}"

@@ -103,7 +103,7 @@ def test_machines_are_told_where_things_are_and_how_trials_ended(tmp_path):
 def test_without_a_report_the_reasons_of_failures_are_told(tmp_path, without):
     trials = (GOOD, FAILED) if without else (FAILED,)
     told = finish(tmp_path, *trials, **without).closing_lines()[0]
-    assert "trials failed: exit status 1; last line: ls: no such file" in told
+    assert "failed: exit status 1; last line: ls: no such file" in told
 
 
 def test_what_a_program_said_cannot_steer_the_terminal(tmp_path):

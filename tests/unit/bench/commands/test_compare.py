@@ -1,8 +1,10 @@
 """``tare compare``: exit codes, what it says and writes, and what it refuses."""
 
 import json
+import re
 
 import junitparser
+import msgspec
 import pytest
 
 from support.paths import GOLDEN
@@ -32,7 +34,7 @@ def test_a_regression_fails_and_is_written_everywhere(run, tmp_path, capsys):
     assert main(["compare", "base", "head", "--markdown", "a.md", "--junit", "a.xml"]) == 1
     assert "1 worse" in capsys.readouterr().out
     summary = (tmp_path / "a.md").read_text()
-    assert "**1 regressed.**" in summary
+    assert "**1 regression.** 0 improvements, 0 undecided, 0 refused, 0 same." in summary
     assert "**worse**" in summary
     (suite,) = junitparser.JUnitXml.fromfile("a.xml")
     assert (suite.tests, suite.failures) == (1, 1)
@@ -175,3 +177,36 @@ def test_what_is_missing_beside_what_was_compared_is_no_success(tmp_path, monkey
     out = capsys.readouterr().out
     assert "missing    cpu" in out
     assert "1 same" in out
+
+
+def test_a_run_is_not_compared_with_itself(run, capsys):
+    assert main(["compare", "base", "latest"]) == 2
+    assert "BASE and HEAD are both the run 20261123-191748-base" in capsys.readouterr().err
+
+
+def test_runs_that_are_not_alike_are_named_by_what_tells_them_apart(run, capsys):
+    run("head", context={"cpu": "B"})
+    assert main(["compare", "base", "latest"]) == 2
+    said = "base (20261123-191748-base) and latest (20261123-191748-head) are not alike"
+    assert said in capsys.readouterr().err
+
+
+BROKEN = re.compile(
+    r"\.;|\.\.(?!\.)|\(\)|\b1 (?:[a-z]+ )?(?:regressions|improvements|trials|blocks|runs|lines)\b|\bare only 1\b| [×x](?=[ ,.)])"
+    r"|-\d[\d.]* %|\d%",
+)
+"""What no text may have: broken sentences, a wrong plural, a second notation of factors and percentages."""
+
+
+@pytest.mark.parametrize("form", ["text", "markdown", "junit"])
+@pytest.mark.parametrize("factor", [0.4, 0.93, 1.0, 1.2, 1.995, 3.0])
+@pytest.mark.parametrize("blocks", [1, 2, 8])
+def test_what_is_said_reads_well(run, capsys, form, factor, blocks):
+    folder = run("head", factor)
+    lines = (folder / "trials.jsonl").read_bytes().splitlines(keepends=True)
+    failed = msgspec.json.encode(trial(99, outcome="failed", reason="exit status 1", run=folder.name))
+    (folder / "trials.jsonl").write_bytes(b"".join((*lines[:blocks], failed, b"\n")))
+    main(["compare", "base", "head", "--format", form])
+    said = capsys.readouterr().out
+    assert said
+    assert not (found := BROKEN.search(said)), (found, said)

@@ -24,7 +24,7 @@ def test_trials_that_failed_alike_are_one_group_with_the_first_last_line():
     assert (late.outcome, late.reason) == ("timeout", "still running Give it longer.")
     assert failure_lines((first, box, late)) == [
         "null on bare: 3 of 5 trials failed: exit status 127; last line: sh: nothere: not found",
-        "null on box: 1 of 1 trials failed: exit status 127",
+        "null on box: 1 of 1 trial failed: exit status 127",
         "null on bare: 1 of 5 trials timed out: still running Give it longer.",
     ]
 
@@ -35,4 +35,4 @@ def test_parameters_keep_groups_apart_and_many_numbers_are_cut_short():
     small, large = failure_groups(trials)
     assert small.shown_numbers == "0, 1, 2, 3, 4, …"
     assert large.shown_numbers == "9"
-    assert failure_lines((large,)) == ["null [bs=64k] on bare: 1 of 1 trials failed: exit status 127"]
+    assert failure_lines((large,)) == ["null [bs=64k] on bare: 1 of 1 trial failed: exit status 127"]

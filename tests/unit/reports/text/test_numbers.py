@@ -95,6 +95,8 @@ def test_a_cost_with_and_without_interval() -> None:
     assert numbers.cost(plain) == "1.12×"
     assert numbers.cost(known) == "1.117× (1.100–1.140)"
     assert numbers.estimate(known, "s") == "1.117 s (1.100–1.140)"
+    assert numbers.changed(plain) == "+12 %"
+    assert numbers.changed(known) == "+12 % (+10 % to +14 %)"
 
 
 @pytest.mark.parametrize(
@@ -118,4 +120,4 @@ def test_an_interval_is_in_the_step_of_its_value() -> None:
 
 def test_no_ratio_is_a_dash() -> None:
     none = Estimate(value=math.nan, low=None, high=None, confidence=0.95, n=0, method="no ratio")
-    assert numbers.cost(none) == numbers.DASH
+    assert numbers.cost(none) == numbers.changed(none) == numbers.DASH

@@ -101,7 +101,7 @@ def test_noise_floor_forbids_calls_below_it(tmp_path):
     )
     (found,) = within(tmp_path, trials)
     assert found.verdict == "undecided"
-    assert "lies within the noise floor of 8." in found.because
+    assert "lies within the noise floor of 8 %" in found.because
     trials = list(taken(bare=bare, bare_again=scaled(noise(2, 20, 0.002), 1.08), vm=noise(3, 20, 0.002)))
     (found,) = within(tmp_path / "b", trials)
     assert found.verdict == "undecided"
