@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tare.bench.analysis.conclusion import Finished, conclude
+from tare.bench.campaign.counting import count
 from tare.bench.campaign.profiling import profile
 from tare.bench.campaign.provision import provision
 from tare.bench.campaign.run import measure
@@ -29,4 +30,5 @@ def execute(request: Request, progress: Progress) -> Finished:
         final = worth_measuring(request, kept or plan(request, provisioned.bench, provisioned.missing))
         measured = measure(request, provisioned, final, progress)
         profile(request, provisioned, final, measured, progress)
+        count(request, provisioned, final, measured, progress)
     return conclude(request, measured, progress)

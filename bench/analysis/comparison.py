@@ -11,12 +11,14 @@ from tare.bench.analysis.known import known_calibration
 from tare.bench.request.record import request_of
 from tare.results.judgement.between_runs import RunsCompared, compare_runs
 from tare.results.judgement.calibration import expected_rates
+from tare.results.judgement.counts import compare_counts
 from tare.results.judgement.gate import gate, judged
 from tare.results.judgement.multiplicity import control_false_calls
 from tare.results.judgement.thresholds import Thresholds, read_thresholds
 from tare.results.judgement.within_run import compare_variants, compare_versions
 from tare.results.record import CPU_TIME
 from tare.results.statistics.phrases import count
+from tare.results.storage.counts import read_counts
 from tare.results.storage.load import load_run
 from tare.results.tables.frame import read_frame
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tare.results.judgement.comparison import Comparison
+    from tare.results.judgement.counts import CountsCompared
     from tare.results.judgement.gate import Gate
     from tare.results.record import Manifest
     from tare.results.storage.load import Run
@@ -117,9 +120,14 @@ def compare_measured(run_dir: Path, base: str, head: str, *, rules: Rules = Rule
     if about.status != "complete":
         remarks.append(f"The run is {about.status}: it has fewer blocks than planned.")
     compared = RunsCompared(found, (), (), ())
-    return GateReport(
-        base, head, compared, rules.gate(found, primary_only=True, also=(CPU_TIME,)), tuple(remarks)
-    )
+    gated = rules.gate(found, primary_only=True, also=(CPU_TIME,))
+    return GateReport(base, head, compared, gated, tuple(remarks), counts=_counts(run_dir, base, head))
+
+
+def _counts(run_dir: Path, base: str, head: str) -> CountsCompared | None:
+    """Compare the instructions of two commands; ``None`` if they were not counted."""
+    counts = {one.version: one for one in read_counts(run_dir)}
+    return compare_counts(counts[base], counts[head]) if base in counts and head in counts else None
 
 
 def _precision(about: Manifest) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from tare.results.judgement.between_runs import MissingSeries, RunsCompared
     from tare.results.judgement.comparison import Comparison
+    from tare.results.judgement.counts import CountsCompared
     from tare.results.judgement.gate import Gate
 
 
@@ -36,14 +37,18 @@ class GateReport:
     missing: tuple[MissingSeries, ...] = ()
     """Judged series of the base that have no value in the head."""
 
+    counts: CountsCompared | None = None
+    """The two commands compared by their instructions; ``None`` if these were not counted."""
+
     @property
     def exit_code(self) -> Exit:
         """Return 1 for a regression, 3 if nothing could be compared, 4 if something is missing or refused, else 0."""
-        if not self.gate.passed:
+        if not self.gate.passed or (self.counts and self.counts.verdict == "worse"):
             return Exit.REGRESSION
         if not self.gate.compared:
             return Exit.ENVIRONMENT
-        return Exit.SOME_FAILED if self.missing or self.gate.refused else Exit.OK
+        uncounted = self.counts is not None and self.counts.verdict == "refused"
+        return Exit.SOME_FAILED if self.missing or self.gate.refused or uncounted else Exit.OK
 
     def as_json(self) -> str:
         """Return everything as indented JSON."""
@@ -59,6 +64,7 @@ class GateReport:
                     one.key._asdict() | {"primary": one.primary, "reason": one.reason} for one in self.missing
                 ],
                 "added": [key._asdict() for key in self.compared.added],
+                "counts": asdict(self.counts) if self.counts else None,
                 # JSON knows no NaN, which is what a comparison without a ratio has.
                 "comparisons": msgspec.json.decode(msgspec.json.encode(self.compared.comparisons)),
             },
@@ -71,7 +77,8 @@ class GateReport:
 
     def as_markdown(self) -> str:
         """Return a table for reviewers in Markdown."""
-        return changes.markdown(self._changes())
+        table = changes.markdown(self._changes())
+        return f"{table}\n\n{self._counts_line()}" if self.counts else table
 
     def as_junit(self) -> bytes:
         """Return JUnit XML with a test case for each series, for CI servers."""
@@ -81,6 +88,9 @@ class GateReport:
         return changes.Changes(
             self.base, self.head, self.gate, self.missing, self.compared.unlike, self.remarks
         )
+
+    def _counts_line(self) -> str:
+        return f"by instructions: {self.counts.verdict}: {self.counts.because}" if self.counts else ""
 
     def _lines(self) -> Iterator[str]:
         yield f"{self.head} against {self.base}"
@@ -100,6 +110,8 @@ class GateReport:
             yield f"  {'missing':<10} {changes.missing_title(one)}: {one.reason}"
         if not self.gate.compared:
             yield "  nothing could be compared"
+        if self.counts:
+            yield f"  {self._counts_line()}"
         yield (
             f"{len(self.gate.regressions)} worse, {len(self.gate.improvements)} better, {len(self.gate.same)} same, "
             f"{len(self.gate.undecided)} undecided, {len(self.gate.refused)} refused; "

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from tare.bench import pipeline
 from tare.bench.commands.shared import output
-from tare.bench.commands.shared.options import add_request_options, request_from
+from tare.bench.commands.shared.options import add_count_option, add_request_options, request_from
 from tare.bench.errors import EnvironmentMissing, Exit
 from tare.bench.progress import Lines
 from tare.bench.request.declarations import override
@@ -51,6 +51,7 @@ def options(parser: argparse.ArgumentParser) -> None:
             metavar="KEY=VALUE",
             help=f"a setting of the {what} version: run.image=FILE, guest.kernel=FILE, run.tools=runc=FILE, …",
         )
+    add_count_option(parser)
     parser.add_argument("--no-report", action="store_true", help="only measure, store and judge")
     output.add_output_options(parser)
     add_request_options(parser)
@@ -101,6 +102,8 @@ def _request(arguments: argparse.Namespace) -> Request:
         )
         request = replace(request, versions=versions)
         return request.with_run(runners=request.settings.run.runners or (record.BASE,))
+    if request.count:
+        raise UsageError("--count counts the instructions of commands: give --base CMD --head CMD.")
     if not request.settings.run.keyword and not request.command:
         request = request.with_run(keyword="null")
     variants = tuple(

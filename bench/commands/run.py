@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tare.bench import pipeline
-from tare.bench.commands.shared.options import add_request_options, request_from
+from tare.bench.commands.shared.options import add_count_option, add_request_options, request_from
 from tare.bench.console import steer
 from tare.bench.progress import Lines
 from tare.bench.request.declarations import SETTINGS
@@ -33,6 +33,7 @@ def options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="sample the python workload with py-spy in every place that allows it",
     )
+    add_count_option(parser)
     parser.add_argument("--no-report", action="store_true", help="only measure and store")
     parser.add_argument(
         "--json", action="store_true", help="print JSON: the paths of results and report, and the outcomes"
@@ -41,7 +42,12 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the pipeline and print where the results are; the exit code says how it ended."""
-    finished = pipeline.execute(_request(arguments), Lines())
+    request = _request(arguments)
+    if request.count and not request.command and not request.resume:
+        raise UsageError(
+            "--count counts the instructions of a command: give one, as in `tare run --count -- CMD`."
+        )
+    finished = pipeline.execute(request, Lines())
     if arguments.json:
         print(json.dumps(finished.as_json(), indent=2))
     else:

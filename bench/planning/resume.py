@@ -86,6 +86,7 @@ def _again(request: Request, record: PlanRecord, folder: Path) -> Request:
         settings=replace(asked.settings, output=output),
         offline=request.offline,
         profile=request.profile,
+        count=request.count,
         report=request.report,
         resuming=request.resuming,
         resume=folder.name,

@@ -121,11 +121,16 @@ _SPECS = {
     "systemd-nspawn": _Spec(("systemd-container",)),
     "lxc-execute": _Spec(("lxc",)),
     "hyperfine": _Spec(("hyperfine",)),
+    "valgrind": _Spec(("valgrind",)),
+    # Debian's `valgrind` is a script that executes this.
+    "valgrind.bin": _Spec(("valgrind",), starts_itself=True),
     arch.X86_64.qemu: _Spec(arch.X86_64.qemu_packages),
     arch.AARCH64.qemu: _Spec(arch.AARCH64.qemu_packages),
 }
 _SYSTEM_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 """Folders to search besides ``PATH``, which seldom has them for ordinary users."""
+
+_VALGRIND_TOOLS = ("usr/libexec/valgrind", "usr/lib/*/valgrind", "usr/lib/valgrind")
 
 _FIRMWARE = ("usr/share/qemu", "usr/share/seabios", "usr/lib/ipxe/qemu", "usr/share/qemu-efi-aarch64")
 
@@ -295,6 +300,9 @@ def _tried(
     environ: dict[str, str] = {}
     if lacking is not None:
         environ = {"LD_LIBRARY_PATH": str(lacking)}
+        # Valgrind's tools are in a folder that its launcher has the path of.
+        tools = (str(found) for glob in _VALGRIND_TOOLS for found in root.glob(glob))
+        environ |= {"VALGRIND_LIB": next(tools, "")} if name == "valgrind.bin" else {}
     elif origin == "fetched":
         prefix, suffix, environ = _ways(name, path, root)
     tool = Tool(name, path, prefix, suffix, environ, origin, "", package, root)

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import subprocess
 
 import pytest
 
@@ -67,3 +68,41 @@ def test_two_images(tmp_path, monkeypatch, capsys):
     (folder,) = (tmp_path / "results" / "runs").iterdir()
     images = load_run(folder).manifest.variant_images
     assert images["namespaces@base"]["key"] != images["namespaces@head"]["key"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("static", [False, True], ids=["dynamic", "static and stripped"])
+def test_a_third_of_a_percent_is_found_by_counting(tmp_path, monkeypatch, capsys, static):
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("needs a C compiler")
+    source = tmp_path / "spin.c"
+    source.write_text(
+        "#include <stdlib.h>\nint main(int c, char **v)\n"
+        "{ volatile long s = 0; for (long i = 0; i < atol(v[c - 1]); i++) s += i; return 0; }\n"
+    )
+    program = tmp_path / "spin"
+    options = ["-static", "-s"] if static else []
+    subprocess.run([compiler, "-O1", *options, "-o", program, source], check=True)
+    monkeypatch.chdir(tmp_path)
+    words = ["ab", "--count", "--blocks", "4", "--no-report", "--json", "--base", f"{program} 100000"]
+    code = main([*words, "--head", f"{program} 100400"])
+    found = json.loads(capsys.readouterr().out)["counts"]
+    if found["verdict"] == "refused":
+        pytest.skip(found["because"])
+    assert (code, found["verdict"]) == (1, "worse")
+    assert found["low"] == found["high"] == pytest.approx(1.0037, abs=0.0005)
+    main([*words, "--head", f"{program} 100010"])
+    assert json.loads(capsys.readouterr().out)["counts"]["verdict"] == "same"
+
+
+@pytest.mark.slow
+def test_the_children_of_a_script_are_counted(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    base, head = (f"/bin/sh -c 'for i in {children}; do /bin/sh -c :; done'" for children in ("1 2", "1 2 3"))
+    main(["ab", "--count", "--blocks", "2", "--no-report", "--json", "--base", base, "--head", head])
+    found = json.loads(capsys.readouterr().out)["counts"]
+    if found["verdict"] == "refused":
+        pytest.skip(found["because"])
+    assert found["verdict"] == "worse"
+    assert found["low"] == pytest.approx(4 / 3, abs=0.1)

@@ -33,6 +33,15 @@ def add_request_options(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(mode="default")
 
 
+def add_count_option(parser: argparse.ArgumentParser) -> None:
+    """Declare the option of commands that may have a command's instructions counted."""
+    parser.add_argument(
+        "--count",
+        action="store_true",
+        help="with commands: also count their instructions in user mode, by the PMU or else under callgrind",
+    )
+
+
 def request_from(arguments: argparse.Namespace) -> Request:
     """Make the request that the options ask for.
 
@@ -45,6 +54,7 @@ def request_from(arguments: argparse.Namespace) -> Request:
         offline=arguments.offline,
         skip_missing=getattr(arguments, "skip_missing", False),
         profile=getattr(arguments, "profile", False),
+        count=getattr(arguments, "count", False),
         resume=getattr(arguments, "resume", None) or "",
         command=tuple(arguments.trailing),
         carry=tuple(arguments.carry),

@@ -1,5 +1,7 @@
 """Two versions in one run: pairing by block, the floor of both, and the exit codes of ``tare ab``."""
 
+import json
+
 import pytest
 
 from support.plans import plan_json
@@ -10,6 +12,7 @@ from tare.bench.analysis.conclusion import Finished
 from tare.bench.request.request import Request, SettingsVariant
 from tare.bench.request.settings import Settings
 from tare.results.judgement.within_run import compare_variants, compare_versions
+from tare.results.storage.counts import InstructionCount, write_counts
 from tare.results.storage.load import load_run
 
 DRIFT = [1.0, 1.3, 1.1, 1.8, 1.5, 1.2, 2.0, 1.6]
@@ -143,3 +146,42 @@ def test_two_settings_become_two_variants(tmp_path, monkeypatch, capsys):
 def test_what_cannot_be_compared_is_refused(words, complaint, capsys):
     assert main(["ab", *words]) == 2
     assert complaint in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("head", "code", "verdict"), [(1000, 0, "same"), (1002, 1, "worse"), (0, 4, "refused")]
+)
+def test_instructions_have_a_verdict_of_their_own(tmp_path, monkeypatch, capsys, head, code, verdict):
+    monkeypatch.chdir(tmp_path)
+    asked = []
+
+    def execute(request, _progress):
+        asked.append(request)
+        folder = versions(tmp_path / f"runs{len(asked)}", 1.0)
+        counts = [
+            InstructionCount(version=name, command=name, metric="instructions.callgrind", counts=(number,))
+            for name, number in (("base", 1000), ("head", head))
+        ]
+        write_counts(folder, counts)
+        return Finished(folder, tuple(load_run(folder).trials()), None, "")
+
+    monkeypatch.setattr(pipeline, "execute", execute)
+    words = ["ab", "--count", "--base", "a", "--head", "b", "--markdown", "out.md"]
+    assert main(words) == code
+    assert asked[0].count
+    assert f"by instructions: {verdict}" in capsys.readouterr().out
+    assert f"by instructions: {verdict}" in (tmp_path / "out.md").read_text()
+    assert main([*words, "--json"]) == code
+    assert json.loads(capsys.readouterr().out)["counts"]["verdict"] == verdict
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["ab", "--count", "--runners", "bare", "--base-set", "run.image=a", "--head-set", "run.image=b"],
+        ["run", "--count"],
+    ],
+)
+def test_only_commands_can_be_counted(words, capsys):
+    assert main(words) == 2
+    assert "--count counts the instructions of" in capsys.readouterr().err
