@@ -1,14 +1,16 @@
 """Many places at once, on fakes."""
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from support.stub import Duck
+from support.stub import Duck, Stub
 from tare.bench.experiments import crowd, density, starts
 from tare.bench.experiments.base import Lab
 from tare.bench.experiments.density import Density, Ramp
@@ -114,10 +116,14 @@ def test_a_burst_starts_as_many_places_and_leaves_none():
     assert all(start.asked_ns <= start.ready_ns <= start.gone_ns for start in findings.details.bursts[0])
 
 
-def test_bursts_are_repeated_for_the_length_of_a_job():
+def test_bursts_are_repeated_for_the_length_of_a_job(monkeypatch):
+    # A clock that says 0 at first, and 20 ms more after each burst.
+    monkeypatch.setattr(
+        starts, "time", Stub(monotonic=count(0.0, 0.02).__next__, monotonic_ns=time.monotonic_ns)
+    )
     runner = FakeRunner("box")
     findings = TWO.perform(lab(runner, job_seconds=0.05))
-    assert len(findings.details.bursts) > 1
+    assert len(findings.details.bursts) == 3
     assert named(findings)["starts.latency"].samples == runner.openings == 2 * len(findings.details.bursts)
 
 
