@@ -177,9 +177,20 @@ def harmless(text: str) -> str:
     """
     if text.isprintable():
         return text
-    return "".join(
-        one if one.isprintable() or unicodedata.category(one) == "Zs" else _spelled(one) for one in text
-    )
+    return text.translate(_SPELLED)
+
+
+class _Spellings(dict[int, str]):
+    """Code point → what stands for it; filled as they are met, so that millions of them are looked up and not made."""
+
+    def __missing__(self, number: int) -> str:
+        one = chr(number)
+        plain = one.isprintable() or unicodedata.category(one) == "Zs"
+        self[number] = found = one if plain else _spelled(one)
+        return found
+
+
+_SPELLED = _Spellings()
 
 
 def _spelled(character: str) -> str:

@@ -22,8 +22,8 @@ class ImportFault(ResultError):
     """A file is not valid; the text names the file and the line or field."""
 
 
-MOST_VALUES = 500_000
-"""Values that are taken from one file; each takes about a kibibyte of memory until it is stored."""
+MOST_VALUES = 250_000
+"""Values that are taken from one file; each takes about a kibibyte of memory and 20 µs until it is stored."""
 
 
 @dataclass(frozen=True, slots=True)

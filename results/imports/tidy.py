@@ -38,6 +38,9 @@ ABOUT_THE_RUN = ("run", "mode")
 _OF_THE_TRIAL = ("block", "invocation", "warmup", "control", "family", "accelerator", "reason")
 """Columns besides series, runner, parameters and outcome in which the rows of one trial agree."""
 
+_OUTCOMES, _ACCELERATORS, _DIRECTIONS = map(get_args, (Outcome, Accelerator, Direction))
+_WHOLE = re.compile(r"-?[0-9]{1,10}")
+
 _TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, "": False}
 
 
@@ -137,7 +140,7 @@ class _Row:
         if not text:
             return None
         # int() accepts "1_0" and digits of other scripts as well, which are errors.
-        number = int(text) if re.fullmatch(r"-?[0-9]{1,10}", text) else low - 1
+        number = int(text) if _WHOLE.fullmatch(text) else low - 1
         if not low <= number <= LARGEST_INT:
             raise self.fault(name, f"is {text[:60]!r}, not a whole number from {low} to {LARGEST_INT}")
         return number
@@ -177,7 +180,7 @@ class _Table:
     def add(self, row: _Row) -> None:
         check_count(self._values, self.where)
         self._values += 1
-        outcome: Outcome = row.one_of("outcome", get_args(Outcome), "ok")
+        outcome: Outcome = row.one_of("outcome", _OUTCOMES, "ok")
         metrics = [] if outcome != "ok" and not row.text("value") else [_metric(row)]
         series, runner = row.needed("series"), row.text("runner", RUNNER)
         for metric in metrics:
@@ -186,7 +189,7 @@ class _Table:
                     "primary", f"is {metric.name} here, but {known} before; {series} has one only"
                 )
         parameters = row.parameters()
-        about = json.dumps(parameters, sort_keys=True)
+        about = json.dumps(parameters, sort_keys=True) if parameters else ""
         number = row.whole("trial")
         if number is not None:
             key = (series, runner, number, about, outcome, *map(row.text, _OF_THE_TRIAL))
@@ -232,7 +235,7 @@ def _trial(row: _Row, block: int, outcome: Outcome, parameters: dict[str, Any]) 
         workload=row.needed("series"),
         family=row.text("family", RUNNER),
         runner=row.text("runner", RUNNER),
-        accelerator=row.one_of("accelerator", get_args(Accelerator), "none"),
+        accelerator=row.one_of("accelerator", _ACCELERATORS, "none"),
         block=block,
         invocation=max(block, 0) if invocation is None else invocation,
         outcome=outcome,
@@ -248,7 +251,7 @@ def _metric(row: _Row) -> Metric:
         name=row.needed("metric"),
         value=row.number("value"),
         unit=row.needed("unit"),
-        direction=row.one_of("direction", get_args(Direction)),
+        direction=row.one_of("direction", _DIRECTIONS),
         clock=row.text("clock"),
         source=row.text("source", NAME),
         error=row.number("error") if row.text("error") else None,

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 RUN_SECONDS = 180.0
 """Time limit of one run."""
 TARE = (sys.executable, "-m", "tare.bench")
+JOB = ("/bin/sleep", "0.05")
+"""Beside start-ups, a job that is short and still long enough to be interrupted in."""
 VICTIMS = ("tare", "tare", "tare", "launcher")
 """Processes to kill, as often as they stand here. The launcher's end is one that Tare itself has to handle."""
 
@@ -49,23 +51,22 @@ def kill_runs(count: int, runners: Sequence[str], base: Path, chance: Random) ->
 
     Args:
         count: number of kills.
-        runners: to measure beside bare.
+        runners: to measure beside bare, as often as they stand here.
         base: empty folder for results and logs.
         chance: decides victims and moments.
     """
-    whole = {runner: _duration(runner, base) for runner in runners}
+    whole = {runner: _duration(runner, base) for runner in dict.fromkeys(runners)}
     for number in range(count):
         runner = runners[number % len(runners)]
         yield _one(number, runner, chance.choice(VICTIMS), chance.uniform(0.05, 1.05) * whole[runner], base)
 
 
 def _words(runner: str, name: str, base: Path) -> list[str]:
-    # A guest's start takes seconds under TCG, a process's a few milliseconds: kills are to hit both.
-    blocks = "2" if runner.startswith("qemu") else "25"
+    blocks = "1" if runner.startswith("qemu") else "6"
     return [
-        *(*TARE, "run", "--quick", "--offline", "--no-report", "--runners", runner, "-k", "null or cpu", "--blocks", blocks),
-        *("--name", name, "--results-dir", str(base / name)),
-    ]  # fmt: skip
+        *(*TARE, "run", "--quick", "--offline", "--no-report", "--runners", runner, "--blocks", blocks),
+        *("--name", name, "--results-dir", str(base / name), "--", *JOB),
+    ]
 
 
 def _start(words: Sequence[str], base: Path, name: str) -> subprocess.Popen[bytes]:
