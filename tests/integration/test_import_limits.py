@@ -60,7 +60,7 @@ def test_large_files_cost_little(tmp_path, name):
         capture_output=True,
         text=True,
         check=False,
-        preexec_fn=lambda: (  # noqa: PLW1509 - limits of the child alone
+        preexec_fn=lambda: (
             resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30)),
             resource.setrlimit(resource.RLIMIT_CPU, (10, 10)),
         ),
