@@ -213,6 +213,7 @@ def test_quick_job_steps(shell):
         ("unit: Run the unit tests", "python3 noxfile.py -s unit"),
         ("coverage: Measure coverage", "python3 noxfile.py -s coverage"),
         ("smoke: Install the wheel alone and run every command", "python3 noxfile.py -s smoke"),
+        ("fuzz: Fuzz", "python3 noxfile.py -s fuzz --"),
         ("build: Build and check", "python3 noxfile.py -s build"),
         ("build: Install the wheel alone and run every command", "python3 noxfile.py -s smoke -- dist/a.whl"),
         ("integration: Run the tests as root", "sudo -H /usr/bin/python3 noxfile.py -s tests"),
