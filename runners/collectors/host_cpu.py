@@ -30,9 +30,9 @@ CLOCK_MONOTONIC_COARSE = 6
 """Clock that advances once in a tick (time.h); its resolution is the tick's length."""
 SLEEP_SECONDS = 0.02
 """Longest wait for a VMM's threads to sleep."""
-RUSAGE_ERROR_SECONDS = 1e-4
-"""Bound for ``struct rusage`` of a job with up to some dozens of threads and processes: user and system time are
-truncated to 1 µs each, and the last steps of each thread's exit come after its time is added up (1 to 20 µs)."""
+RUSAGE_ERROR_SECONDS = 5e-4
+"""Bound for ``struct rusage`` of a job with up to a dozen threads and processes: user and system time are
+truncated to 1 µs each, and the last steps of each thread's exit come after its time is added up (1 to 35 µs)."""
 _TRIES = 50
 """Attempts to read a cgroup while its agent's clock stands still."""
 
