@@ -121,6 +121,10 @@ def _unmeasured(asked: Sequence[str], trials: Sequence[Trial]) -> dict[str, str]
         key = check((name,))[-1]
         own = [trial for trial in trials if re.split("[(@]", trial.runner)[0] == key]
         if all(trial.outcome == "skipped" for trial in own):
-            reasons = (" ".join(filter(None, (trial.reason, trial.remedy))) for trial in own)
+            reasons = (_sentence(trial) for trial in own)
             found[name] = next(reasons, "the run ended before its turn")
     return found
+
+
+def _sentence(skipped: Trial) -> str:
+    return f"{skipped.reason.rstrip('.')}. {skipped.remedy}" if skipped.remedy else skipped.reason

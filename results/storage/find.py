@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _NAMED_AT_MOST = 8
+_SHOWN_CHARACTERS = 60
 
 
 class RunEntry(msgspec.Struct, frozen=True):
@@ -63,10 +64,15 @@ def find_run(ref: str | Path, results_dir: Path | str, *, also: Iterable[Path | 
     Raises:
         ResultError: no run matches, or several do; the text names them.
     """
-    folder = run_folder(Path(ref))
-    if (folder / MANIFEST).is_file() or (folder / TRIALS).is_file():
-        return folder
     text = str(ref)
+    if not text:
+        raise ResultError("an empty text names no run. Give an id, a name, a path or `latest`.")
+    folder = run_folder(Path(ref))
+    try:
+        if (folder / MANIFEST).is_file() or (folder / TRIALS).is_file():
+            return folder
+    except OSError as error:
+        raise ResultError(f"{text[:_SHOWN_CHARACTERS]!r}… is no path: {error.strerror}.") from error
     runs = list_runs(results_dir)
     if text == "latest":
         if not runs:

@@ -116,6 +116,10 @@ def context_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
     return flat
 
 
+_LONGEST_CLASS = 100
+"""Characters of the name of a host class, which is also that of a folder."""
+
+
 def host_class(facts: Mapping[str, Any]) -> str:
     """Name the class of hosts whose numbers may share a history, such as ``xeon-8375c-2cpu-1f0c3a``.
 
@@ -140,8 +144,9 @@ def host_class(facts: Mapping[str, Any]) -> str:
         "with",
         "radeon",
     }
-    slug = "-".join([word for word in words if word not in noise][:3]) or str(parts[-1] or "unknown")
-    return f"{slug}-{parts[1]}cpu-{digest}"
+    slug = "-".join([word for word in words if word not in noise][:3]) or parts[-1] or "unknown"
+    # It names a folder, and the facts may come from a manifest that somebody else wrote.
+    return re.sub(r"[^\w.-]+", "_", f"{slug}-{parts[1]}cpu-{digest}")[-_LONGEST_CLASS:]
 
 
 def chosen(path: Path) -> str | None:

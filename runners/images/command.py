@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tare.runners.errors import UsageError
+from tare.runners.images.apply import DEEPEST
 from tare.runners.images.carry import Carrier
 from tare.runners.images.image import ROOT, Program
 from tare.runners.images.imports import installed, modules, source_of
@@ -276,7 +277,7 @@ def _add(carrier: Carrier, path: Path) -> None:
     if str(path).startswith(_NOT_FILES) or path == Path("/"):
         raise UsageError(f"{path} cannot be carried into the image: places have their own.")
     if path.is_dir():
-        inner = sorted(path.rglob("*"))
+        inner = _inner(path)
         size = sum(each.stat().st_size for each in inner if each.is_file())
         if size > LIMIT_BYTES:
             raise UsageError(
@@ -293,6 +294,25 @@ def _add(carrier: Carrier, path: Path) -> None:
         _add_file(carrier, path)
     else:
         raise UsageError(f"{path} cannot be carried into the image: there is no such file or folder.")
+
+
+def _inner(folder: Path) -> list[Path]:
+    """List everything in a folder.
+
+    Raises:
+        UsageError: it cannot be read, or is too deep for what walks the image later.
+    """
+    try:
+        found = sorted(folder.rglob("*"))
+    except RecursionError:
+        found = None
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be carried into the image: {error}.") from error
+    if found is None or any(len(each.parts) - len(folder.parts) > DEEPEST for each in found):
+        raise UsageError(
+            f"{folder} cannot be carried into the image: it has folders more than {DEEPEST} levels deep."
+        )
+    return found
 
 
 def _add_file(carrier: Carrier, path: Path) -> None:

@@ -261,3 +261,11 @@ def test_a_disk_that_refuses_is_no_usage_error(tmp_path, monkeypatch):
         monkeypatch.setattr(os, "fsync", fsync)
         with pytest.raises(NotWritten, match="--resume"):
             writer.sync()
+
+
+@pytest.mark.parametrize("reference", ["", "a" * 5_000, "../..", "/", "a\nb", "*", "\udcff", "latest/x"])
+def test_references_that_name_no_run_are_told(tmp_path, reference):
+    write_run(tmp_path, [trial(0, 1.0)])
+    with pytest.raises(ResultError) as told:
+        find_run(reference, tmp_path)
+    assert len(str(told.value)) < 500

@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -227,3 +228,11 @@ def test_malformed_files_are_survived(tmp_path_factory, one, other):
     facts = host_facts(root=root)
     json.dumps(facts)
     assert host_class(facts)
+
+
+@pytest.mark.parametrize("odd", ["../../etc", "a\0b", "x" * 5_000, [1], {"a": None}, None, -1])
+@pytest.mark.parametrize("field", [("cpu", "model"), ("cpu", "allowed"), ("kernel", "machine")])
+def test_the_class_of_any_facts_can_name_a_folder(field, odd):
+    name = host_class({field[0]: {field[1]: odd}})
+    assert re.fullmatch(r"[\w.-]{1,100}", name)
+    assert name not in {".", ".."}

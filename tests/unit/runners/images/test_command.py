@@ -9,6 +9,7 @@ import pytest
 
 from tare.runners.errors import TareError, UsageError
 from tare.runners.images import command as command_module
+from tare.runners.images.apply import DEEPEST
 from tare.runners.images.command import carry_command
 from tare.runners.images.image import ROOT
 from tare.runners.images.layers import carried_at
@@ -241,3 +242,10 @@ def test_a_command_that_cannot_be_run_is_a_usage_error_that_says_why(command, wh
 def test_a_path_to_carry_that_is_not_there_is_a_usage_error(tmp_path):
     with pytest.raises(UsageError, match="no such file or folder"):
         carry_command([str(TRUE)], [tmp_path / "nothere"])
+
+
+def test_folders_that_are_too_deep_are_refused(tmp_path):
+    deep = tmp_path / "data" / "/".join("d" * (DEEPEST + 1))
+    deep.mkdir(parents=True)
+    with pytest.raises(UsageError, match="levels deep"):
+        carry_command(["/bin/true"], carry=[tmp_path / "data"])
