@@ -69,14 +69,15 @@ def _as_json(plan: Plan, request: Request, expected: Sequence[Forecast]) -> dict
 
 
 def _as_text(plan: Plan, expected: Sequence[Forecast]) -> str:
-    lines = [f"{'workload':<22}{'family':<10}{'blocks':>7}{'time':>9}{'CPU':>9}{'needs':>9}  runners"]
+    wide = max((len(one.unit.name) for one in expected), default=0) + 2
+    lines = [f"{'workload':<{wide}}{'family':<10}{'blocks':>7}{'time':>10}{'CPU':>10}{'needs':>10}  runners"]
     for one in expected:
         time, cpu = (_width(one, judged) for judged in ("time", "cpu"))
         needs = "?" if one.seconds_needed is None else clock(one.seconds_needed)
         runners = ", ".join(dict.fromkeys(case.runner for case in one.unit.cases))
         family = one.unit.workloads[0].family
-        about = f"{one.unit.name:<22}{family:<10}{one.blocks:>7}"
-        lines.append(f"{about}{time:>9}{cpu:>9}{needs:>9}  {runners}")
+        about = f"{one.unit.name:<{wide}}{family:<10}{one.blocks:>7}"
+        lines.append(f"{about}{time:>10}{cpu:>10}{needs:>10}  {runners}")
     lines += _skips(plan)
     if plan.blocks is not None:
         how = f"{count(plan.blocks, 'block')} of everything in about {clock(plan.estimate_seconds)}"

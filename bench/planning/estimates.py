@@ -25,6 +25,9 @@ _OPENING_SECONDS: Mapping[Accelerator, float] = {"none": 0.01, "kvm": 2.0, "tcg"
 CHEAP_OPENING_SECONDS = 0.1
 """Runners whose places take less than this to make and to tear down are cheap."""
 
+_CHEAP_OPENINGS_OF_BASE = 8
+"""On a busy host everything takes longer: so many times the opening of the base is cheap, too."""
+
 _EXCHANGE_SECONDS = 0.05
 """A job's way to the agent and back, with the collectors around it; a rule of thumb."""
 
@@ -126,7 +129,8 @@ class Estimates:
     def cheap(self, runners: Iterable[str]) -> frozenset[str]:
         """Pick the runners whose places are cheap to make; those of one runner's variants are alike in it."""
         runners = list(runners)
-        costly = {plain(key) for key in runners if self.opening(key) >= CHEAP_OPENING_SECONDS} - {BASE}
+        limit = max(CHEAP_OPENING_SECONDS, _CHEAP_OPENINGS_OF_BASE * self.seen.get(f"open@{BASE}", 0.0))
+        costly = {plain(key) for key in runners if self.opening(key) >= limit} - {BASE}
         return frozenset(key for key in runners if plain(key) not in costly)
 
     def _accelerator(self, runner: str) -> Accelerator:

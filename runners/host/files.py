@@ -71,11 +71,10 @@ def mount_points(root: Path = ROOT) -> list[MountPoint]:
 
 def mount_over(path: Path, root: Path = ROOT) -> MountPoint | None:
     """Find what a path is mounted on: the longest mount point over it, of equal ones the last."""
-    best = None
-    resolved = path.resolve()
+    # Compared as texts, because every opening of a place asks: paths of all mounts take milliseconds to make.
+    best, resolved = None, f"{path.resolve()}/"
     for mount in mount_points(root):
-        point = Path(mount.point)
-        inside = resolved == point or point in resolved.parents
+        inside = resolved.startswith(f"{mount.point.rstrip('/')}/")
         if inside and (best is None or len(mount.point) >= len(best.point)):
             best = mount
     return best
@@ -116,4 +115,4 @@ def file_system(path: Path) -> str:
 
 
 def _unescape(text: str) -> str:
-    return re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), text)
+    return text if "\\" not in text else re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), text)

@@ -58,4 +58,5 @@ def test_a_runner_that_is_given_up_is_opened_no_more(blocks):
     assert [t.outcome for t in kept if t.runner == "box"] == ["failed"] * GIVE_UP_AFTER + ["skipped"] * (
         blocks - GIVE_UP_AFTER
     )
-    assert progress.lines[-1] == "null on box: failed: no luck"
+    assert progress.lines[-1] == "box: given up after 2 failed openings in a row: no luck"
+    assert progress.lines.count("null on box: failed: no luck") == GIVE_UP_AFTER

@@ -1,0 +1,275 @@
+"""Simulate runs under the scheduler: what is decided, coverage of the intervals, false calls, and how the budget is split.
+
+``python -m tare.bench.tools.scheduling_simulation`` prints the tables of ``docs/method.md`` (some five minutes).
+
+The scheduler, the checkpoints and the interval are those of real runs; only the values are made up. Each made-up host
+has twelve workloads with spreads and costs as they were seen on a two-core machine, by time and by CPU time.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tare.bench.campaign import scheduler
+from tare.bench.campaign.scheduler import Candidate, choose, reached
+from tare.results.statistics.estimates import one_sample
+from tare.results.statistics.width import checkpoint, half_width
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from numpy.random import Generator
+    from numpy.typing import NDArray
+
+CONFIDENCE = 0.95
+TARGET = math.log1p(0.01)
+THRESHOLD = math.log1p(0.02)
+PILOT = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A made-up workload: the spread of its log ratios and what a block costs."""
+
+    name: str
+    time: float
+    """Standard deviation of a block's log ratio, by time."""
+    cpu: float
+    """The same by CPU time."""
+    seconds: float
+    """Seconds of a block."""
+
+
+HOST = (
+    Work("start-up", 0.20, 0.13, 0.012),
+    Work("cpu", 0.040, 0.030, 0.3),
+    Work("cpu-all", 0.070, 0.029, 0.3),
+    Work("memory", 0.060, 0.050, 0.3),
+    Work("python", 0.055, 0.040, 0.3),
+    Work("switch", 0.035, 0.040, 0.3),
+    Work("syscall", 0.085, 0.075, 0.3),
+    Work("fork", 0.100, 0.075, 0.3),
+    Work("disk-seq", 0.250, 0.040, 0.8),
+    Work("disk-rand", 0.300, 0.050, 0.8),
+    Work("disk-fsync", 0.350, 0.034, 1.0),
+    Work("net", 0.200, 0.130, 0.5),
+)
+
+
+def normal(random: Generator, spread: float, count: int) -> NDArray[np.float64]:
+    """Draw log ratios with normal noise."""
+    return np.asarray(random.normal(0, spread, count))
+
+
+def heavy(random: Generator, spread: float, count: int) -> NDArray[np.float64]:
+    """Draw log ratios with Student's t noise of 3 degrees of freedom, of the same standard deviation."""
+    return np.asarray(random.standard_t(3, count)) * spread / math.sqrt(3)
+
+
+def bursts(random: Generator, spread: float, count: int) -> NDArray[np.float64]:
+    """Draw log ratios of which a tenth has four times the spread, on either side."""
+    wide = random.random(count) < 0.1
+    return np.asarray(random.normal(0, spread, count)) * np.where(wide, 4.0, 1.0)
+
+
+NOISES: Mapping[str, Callable[[Generator, float, int], NDArray[np.float64]]] = {
+    "normal": normal,
+    "Student's t, 3 degrees of freedom": heavy,
+    "a tenth with four times the spread": bursts,
+}
+
+
+@dataclass(slots=True)
+class Unit:
+    """State of one workload in a simulated run."""
+
+    work: Work
+    values: tuple[NDArray[np.float64], NDArray[np.float64]]
+    """Log ratios of the subject to the base, by time and by CPU time, as many as the run can have."""
+    floors: tuple[NDArray[np.float64], NDArray[np.float64]]
+    """The same of the base's second measurement: A/A."""
+    blocks: int = 0
+    known: tuple[int, tuple[float, ...]] = (0, (math.inf, math.inf))
+    """Last checkpoint, and the half-widths over the target there."""
+
+    def ratios(self) -> tuple[float, ...]:
+        """Return what a real run's :meth:`Precision.ratios` returns."""
+        at = checkpoint(self.blocks)
+        if at != self.known[0]:
+            widths = (half_width(own[:at].tolist()) / TARGET for own in self.values)
+            self.known = at, tuple(widths)
+        if not at:
+            return (math.inf,)
+        shrunk = math.sqrt(at / self.blocks)
+        return tuple(one if one <= 1 else max(one * shrunk, math.nextafter(1, 2)) for one in self.known[1])
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One comparison of one workload at the end of a simulated run."""
+
+    blocks: int
+    covered: bool
+    """The interval holds the true effect."""
+    called: bool
+    """Worse or better, by a threshold of 2 % or the noise floor, whichever is larger."""
+    decided: bool
+    """Worse, better or the same."""
+
+
+def simulate(
+    random: Generator,
+    noise: Callable[[Generator, float, int], NDArray[np.float64]],
+    budget: float,
+    *,
+    effect: float = 0.0,
+    scale: float = 1.0,
+    rule: Callable[[Sequence[Candidate], float], Candidate | None] = choose,
+) -> dict[str, tuple[Outcome, Outcome]]:
+    """Simulate one run; return the outcome by time and by CPU time of each workload."""
+    shift = math.log1p(effect)
+    units = {}
+    for work in HOST:
+        most = 10 + int(budget / work.seconds)
+        (time, time_floor), (cpu, cpu_floor) = (
+            _draw(random, noise, scale * spread / math.sqrt(2), most) for spread in (work.time, work.cpu)
+        )
+        units[work.name] = Unit(work, (time + shift, cpu + shift), (time_floor, cpu_floor))
+    left = budget
+    while left > 0:
+        rest = [
+            Candidate(name, ratios, unit.blocks, unit.work.seconds, PILOT)
+            for name, unit in units.items()
+            if not reached(ratios := unit.ratios())
+        ]
+        chosen = rule(rest, left)
+        if chosen is None:
+            break
+        unit = units[chosen.name]
+        # Blocks of a hundredth of a second are given out in tens: nothing else changes in so short a time.
+        step = max(1, min(round(0.1 / unit.work.seconds), checkpoint(unit.blocks) or 1))
+        unit.blocks = min(unit.blocks + step, len(unit.values[0]))
+        left -= step * unit.work.seconds
+    return {name: (_outcome(unit, 0, shift), _outcome(unit, 1, shift)) for name, unit in units.items()}
+
+
+def _draw(
+    random: Generator,
+    noise: Callable[[Generator, float, int], NDArray[np.float64]],
+    spread: float,
+    count: int,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Draw the log ratios of a subject and of a second measurement to one base."""
+    base, again, subject = (noise(random, spread, count) for _ in range(3))
+    return subject - base, again - base
+
+
+def _outcome(unit: Unit, which: int, shift: float) -> Outcome:
+    found = one_sample(unit.values[which][: unit.blocks], CONFIDENCE)
+    low = -math.inf if found.low is None else found.low
+    high = math.inf if found.high is None else found.high
+    floor = abs(one_sample(unit.floors[which][: unit.blocks], CONFIDENCE).value)
+    margin = max(THRESHOLD, floor)
+    called = low > margin or high < -margin
+    same = low > -THRESHOLD and high < THRESHOLD and floor <= THRESHOLD
+    return Outcome(unit.blocks, low <= shift <= high, called, called or same)
+
+
+def fair(candidates: Sequence[Candidate], left: float) -> Candidate | None:
+    """Give every unit the same time."""
+    del left
+    return min(candidates, key=lambda one: one.blocks * one.block_seconds, default=None)
+
+
+def capped(most: float) -> Callable[[Sequence[Candidate], float], Candidate | None]:
+    """Make the rule of the square of the half-width over the target, capped, per second, and nothing else."""
+
+    def rule(candidates: Sequence[Candidate], left: float) -> Candidate | None:
+        del left
+
+        def rank(one: Candidate) -> float:
+            worth = sum(min(ratio, most) ** 2 for ratio in one.ratios if ratio > 1)
+            return worth / max(one.blocks * one.block_seconds, 1e-9)
+
+        return max(candidates, key=rank, default=None)
+
+    return rule
+
+
+RULES: Mapping[str, Callable[[Sequence[Candidate], float], Candidate | None]] = {
+    "same time for all": fair,
+    "ratio counts at most 5": capped(5),
+    "ratio counts at most 2": capped(2),
+    f"at most {scheduler.MOST_RATIO:g}; out of reach counts {scheduler.HOPELESS:g} (ours)": choose,
+}
+
+
+def _table(heads: list[str], rows: list[list[str]]) -> str:
+    return "\n".join("| " + " | ".join(line) + " |" for line in (heads, ["---"] * len(heads), *rows))
+
+
+def _p(share: float) -> str:
+    return f"{share * 100:.1f} %"
+
+
+def _runs(times: int, seed: int, **how: object) -> list[dict[str, tuple[Outcome, Outcome]]]:
+    random = np.random.default_rng(seed)
+    return [simulate(random, **how) for _ in range(times)]  # type: ignore[arg-type]  # passed on
+
+
+def quality(times: int, seed: int) -> str:
+    """Tabulate coverage and calls of all comparisons, by noise, true effect and budget."""
+    rows = []
+    for name, noise in NOISES.items():
+        for budget in (42.0, 150.0):
+            covered = []
+            for effect in (0.0, 0.03):
+                runs = _runs(times, seed, noise=noise, budget=budget, effect=effect)
+                every = [one for run in runs for pair in run.values() for one in pair]
+                covered += [_p(float(np.mean([one.covered for one in every])))]
+                if effect == 0:
+                    covered += [_p(float(np.mean([one.called for one in every])))]
+            rows.append([name, f"{budget:.0f} s", covered[0], covered[2], covered[1]])
+    heads = [
+        "noise of a block's log ratio",
+        "budget",
+        "coverage, no effect",
+        "coverage, 3 %",
+        "false calls (A/A)",
+    ]
+    return _table(heads, rows)
+
+
+def decided(times: int, seed: int) -> str:
+    """Tabulate how many of the twelve workloads are decided where nothing differs, by rule."""
+    rows = []
+    for name, rule in RULES.items():
+        cells = []
+        for budget, scale in ((150.0, 1.0), (550.0, 1.0), (550.0, 2.0)):
+            runs = _runs(times, seed, noise=normal, budget=budget, scale=scale, rule=rule)
+            by_time = np.mean([sum(time.decided for time, _ in run.values()) for run in runs])
+            either = np.mean([sum(time.decided or cpu.decided for time, cpu in run.values()) for run in runs])
+            cells.append(f"{by_time:.1f} / {either:.1f}")
+        rows.append([name, *cells])
+    heads = ["rule", "150 s", "550 s", "550 s, all spreads doubled"]
+    return _table(heads, rows)
+
+
+TABLES: Mapping[str, Callable[[int, int], str]] = {
+    "Coverage and false calls under the scheduler": quality,
+    "Workloads decided of 12, by time / by time or CPU, by rule": decided,
+}
+
+
+def tables(times: int, seed: int) -> str:
+    """Return all tables as Markdown."""
+    return "\n\n".join(f"### {title}\n\n{make(times, seed)}" for title, make in TABLES.items())
+
+
+if __name__ == "__main__":
+    sys.stdout.write(tables(times=60, seed=1) + "\n")
