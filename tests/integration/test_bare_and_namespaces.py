@@ -3,6 +3,7 @@
 import os
 import socket
 import uuid
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -212,8 +213,7 @@ def test_writes_to_the_root_do_not_reach_the_image(container):
 
 @pytest.mark.parametrize("rung", known())
 def test_every_rung_makes_a_place_that_works(rung):
-    with run_context() as (context, image):
-        runner = Namespaces(context, f"namespaces:{rung}")
+    with run_context() as (context, image), closing(Namespaces(context, f"namespaces:{rung}")) as runner:
         probe = runner.probe()
         if not probe.ok:
             assert probe.remedy
@@ -231,7 +231,6 @@ def test_every_rung_makes_a_place_that_works(rung):
             limited = place.vantage.cgroups
         with runner.open(first=Job()) as place:
             assert place.run(Job()).exit_code == 0
-        runner.close()
     standings = ladder_rung(f"namespaces:{rung}", root=os.getuid() == 0)
     parts = standings.parts
     assert namespaces == {
@@ -251,8 +250,7 @@ def test_every_rung_makes_a_place_that_works(rung):
 
 @pytest.mark.parametrize("rung", ["chroot", "+mount"])
 def test_below_overlayfs_the_root_is_the_image_and_read_only(rung):
-    with run_context() as (context, image):
-        runner = Namespaces(context, f"namespaces:{rung}")
+    with run_context() as (context, image), closing(Namespaces(context, f"namespaces:{rung}")) as runner:
         assert runner.probe().ok
         (image.tree / "sub").mkdir()
         (image.tree / "link").symlink_to("runaway")
@@ -337,8 +335,10 @@ def devices_of(table):
 def test_networks_are_the_runs_own_and_go_with_it(kind):
     before = devices_of(Path("/proc/net/dev").read_text())
     forwarding = Path("/proc/sys/net/ipv4/ip_forward").read_text()
-    with run_context(f"veth-{kind}-{uuid.uuid4().hex[:6]}") as (context, image):
-        runner = Namespaces(context, f"namespaces:+net-{kind}")
+    with (
+        run_context(f"veth-{kind}-{uuid.uuid4().hex[:6]}") as (context, image),
+        closing(Namespaces(context, f"namespaces:+net-{kind}")) as runner,
+    ):
         assert runner.probe().ok
         runner.prepare(image, LIMITS)
         with runner.open() as first, runner.open() as second:

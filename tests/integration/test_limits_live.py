@@ -1,6 +1,7 @@
 """Limits are what jobs find them to be: bare metal and containers of ours, as root and as an ordinary user."""
 
 import os
+from contextlib import closing
 
 import pytest
 
@@ -24,14 +25,15 @@ LIMITS = Limits(cpus=1, memory_bytes=96 << 20, pids=60, cpuset=(min(os.sched_get
 
 @pytest.mark.parametrize("name", ["bare", "namespaces", "namespaces:+net"])
 def test_what_exceeds_its_limit_is_refused_or_killed(name):
-    with run_context() as (context, image):
-        runner = Bare(context) if name == "bare" else Namespaces(context, name)
+    with (
+        run_context() as (context, image),
+        closing(Bare(context) if name == "bare" else Namespaces(context, name)) as runner,
+    ):
         probe = runner.probe()
         if not probe.ok:
             pytest.skip(f"{probe.reason}; {probe.remedy}")
         runner.prepare(with_program(image), LIMITS)
         found = verify(runner, LIMITS)
-        runner.close()
     assert found.cpus
     assert found.memory_seen_bytes > 0
     by_cgroup = not found.memory.watched

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -25,8 +26,10 @@ LIMITS = Limits(cpus=1, memory_bytes=256 << 20)
     "name", ["bare", "namespaces:+uts+ipc", "namespaces:+net-bridge", "namespaces:+net-nat"]
 )
 def test_bytes_arrive_and_nothing_stays(name):
-    with run_context() as (context, image):
-        runner = Bare(context) if name == "bare" else Namespaces(context, name)
+    with (
+        run_context() as (context, image),
+        closing(Bare(context) if name == "bare" else Namespaces(context, name)) as runner,
+    ):
         probe = runner.probe()
         if not probe.ok:
             assert os.getuid()
@@ -38,7 +41,6 @@ def test_bytes_arrive_and_nothing_stays(name):
         assert 0 < found["net.round_trip.p50"] <= found["net.round_trip.p99"] <= found["net.round_trip.max"]
         assert found["net.stream.out"] > 0
         assert found["net.stream.in"] > 0
-        runner.close()
     assert settled_state(context.run) == EMPTY
 
 
@@ -50,8 +52,7 @@ with socket.socket() as any_socket:
 
 
 def test_the_bridge_keeps_its_hardware_address_when_places_come_and_go():
-    with run_context() as (context, image):
-        runner = Namespaces(context, "namespaces:+net-bridge")
+    with run_context() as (context, image), closing(Namespaces(context, "namespaces:+net-bridge")) as runner:
         probe = runner.probe()
         if not probe.ok:
             assert os.getuid()
@@ -62,7 +63,6 @@ def test_the_bridge_keeps_its_hardware_address_when_places_come_and_go():
             with runner.open() as place:
                 command = ["nsenter", f"--net={place.host_network}", sys.executable, "-c", HARDWARE_ADDRESS]
                 found.add(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-        runner.close()
     assert len(found) == 1
 
 
