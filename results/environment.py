@@ -226,7 +226,9 @@ class LimitsSeen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     io: IoProbe | None = None
     """``None`` if no I/O limit was given."""
     seconds: float = 0.0
-    """Time that the verification took."""
+    """Time in seconds that the verification took."""
+    verified: str = ""
+    """When an earlier run under the same circumstances found all this, as ISO 8601 UTC; empty: this run did."""
 
 
 class LimitsUnverified(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="unverified"):

@@ -18,7 +18,7 @@ from tare.runners.images.build import build_image
 from tare.runners.images.external import read_external
 from tare.runners.images.recipe import ImageContent
 from tare.runners.inside import image_files
-from tare.runners.inside.limits import verify
+from tare.runners.inside.remembered import Circumstances, verify_once
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -94,7 +94,7 @@ def provision(request: Request, bench: Bench, plan: Plan, progress: Progress) ->
     image, own_images, missing = _build_images(request, bench, plan, progress)
     provisioned = Provisioned(bench, image, request.limits(), own_images, request.settings.crowd, missing)
     provisioned = _prepare(provisioned, plan, progress)
-    return replace(provisioned, verified=_verify_limits(provisioned, plan, progress))
+    return replace(provisioned, verified=_verify_limits(request, provisioned, plan, progress))
 
 
 def _build_images(
@@ -164,20 +164,33 @@ def _runner_keys(plan: Plan) -> list[str]:
     return list(dict.fromkeys(case.runner for case in plan.cases if not case.control))
 
 
-def _verify_limits(provisioned: Provisioned, plan: Plan, progress: Progress) -> dict[str, LimitsFound]:
-    """Read each runner's limits from inside a place of its own, untimed.
+def _verify_limits(
+    request: Request, provisioned: Provisioned, plan: Plan, progress: Progress
+) -> dict[str, LimitsFound]:
+    """Read each runner's limits from inside a place of its own, untimed, unless an earlier run did.
 
     Guests take seconds to boot, so a quick run leaves them out.
     """
     found: dict[str, LimitsFound] = {}
+    bench = provisioned.bench
+    by_variant = {one.name: one.settings for one in request.variants}
     for key in _runner_keys(plan):
         runner = provisioned.runner(key)
-        if not provisioned.bench.probes[key].ok:
+        probe = bench.probes[key]
+        if not probe.ok:
             continue
         if runner.accelerator != "none" and plan.mode == "quick":
             continue
+        settings = by_variant.get(key.rpartition(SIGN)[2], request.settings)
+        circumstances = Circumstances(
+            image=provisioned.image_of(key),
+            limits=provisioned.limits,
+            probe=probe,
+            settings=settings.for_runners(),
+            tools=settings.run.tools,
+        )
         try:
-            found[runner.label] = verify(runner, provisioned.limits)
+            found[runner.label] = verify_once(bench.supplies.context.cache, runner, circumstances)
         except (TareError, OSError) as error:
             found[runner.label] = LimitsUnverified(reason=str(error))
             progress.say(f"{key}: its limits could not be verified: {error}")

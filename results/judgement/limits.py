@@ -42,6 +42,14 @@ def deviations(given: Limits, found: LimitsFound) -> list[str]:
     return [*_cpus(given, found), *_memory(given, found), *_pids(given, found), *_io(given, found)]
 
 
+def conclusive(given: Limits, found: LimitsSeen) -> bool:
+    """Tell whether every probe came to a finding: none was left out, or kept by other load from reaching its limit."""
+    used = found.cpu.used if found.cpu else given.cpus
+    tried = found.memory.end != "not tried" and found.pids.end != "not tried"
+    wrote = found.io is None or found.io.bytes_per_second is not None
+    return tried and wrote and used is not None and used >= UNDER * given.cpus
+
+
 def differences(manifest: Manifest) -> list[tuple[str, tuple[str, ...]]]:
     """List each deviation with the runners that show it, in the order of runners."""
     given = asked(manifest)

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from tare.runners.model import JobResult, Limits, Place
 
 MARGIN_BYTES = 64 << 20
-"""Amount by which the probe exceeds the memory limit, and that must remain free on the host beyond it."""
+"""Amount by which the probe exceeds the memory limit."""
+MOST_OF_FREE = 1 / 4
+"""Share of the memory free on the host that the probe uses at most: others need the rest."""
 MARGIN_PIDS = 16
 """Number by which the probe exceeds the limit of processes."""
 SPIN_MS = 250
@@ -123,9 +125,10 @@ def _cpu_seconds(pid: int) -> float:
 
 
 def _memory(place: Place, limits: Limits) -> MemoryProbe:
-    free = available_bytes()
-    if free < limits.memory_bytes + 2 * MARGIN_BYTES:
-        return MemoryProbe(end="not tried", why=f"the host has only {free >> 20} MiB free")
+    free, wanted = available_bytes(), limits.memory_bytes + MARGIN_BYTES
+    if wanted > free * MOST_OF_FREE:
+        why = f"it would use {wanted >> 20} MiB, more than a quarter of the {free >> 20} MiB that the host has free"
+        return MemoryProbe(end="not tried", why=why)
     result = _run(place, "memory", limits.memory_bytes + MARGIN_BYTES)
     found = _numbers(result)
     reached = found.get("reached_bytes")

@@ -44,8 +44,14 @@ def section(page: Page) -> Section | None:
         for runner in runners
     )
     folded = Details(words("limits.files"), (Bullets(files),))
-    body = (Paragraph(words("limits.intro")), Paragraph(given), table, folded)
+    body = (Paragraph(words("limits.intro")), Paragraph(given), *_earlier(page, found), table, folded)
     return Section("limits", words("limits.title"), body)
+
+
+def _earlier(page: Page, found: Mapping[str, LimitsSeen]) -> tuple[Node, ...]:
+    """Say which limits an earlier run verified, and when."""
+    when = [f"{runner} ({one.verified})" for runner, one in found.items() if one.verified]
+    return (Paragraph(page.words("limits.earlier", runners=", ".join(when))),) if when else ()
 
 
 def notes(page: Page) -> tuple[Node, ...]:

@@ -44,7 +44,9 @@ def built(monkeypatch):
     monkeypatch.setattr(module, "build_image", build)
     monkeypatch.setattr(module, "read_external", lambda path: f"given {path}")
     monkeypatch.setattr(module, "image_files", lambda _cache: {})
-    monkeypatch.setattr(module, "verify", lambda runner, _limits: f"seen in {runner.label}")
+    monkeypatch.setattr(
+        module, "verify_once", lambda _cache, runner, _circumstances: f"seen in {runner.label}"
+    )
     return kept
 
 
@@ -111,10 +113,10 @@ def test_nothing_goes_on_without_the_base(built):
 
 
 def test_limits_that_cannot_be_verified_are_recorded_as_such(built, monkeypatch):
-    def fail(_runner, _limits):
+    def fail(_cache, _runner, _circumstances):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(module, "verify", fail)
+    monkeypatch.setattr(module, "verify_once", fail)
     made = provision(request(), make(), PLAN, Telling())
     assert set(map(type, made.verified.values())) == {LimitsUnverified}
 

@@ -69,9 +69,13 @@ def test_cpus_are_spun_on_only_where_more_are_seen_than_given():
 
 
 def test_a_host_that_is_short_of_memory_is_spared(monkeypatch):
-    monkeypatch.setattr(limits, "available_bytes", lambda: 300 << 20)
-    found = limits.verify(box(), Limits(2, 256 << 20))
-    assert found.memory == MemoryProbe(end="not tried", why="the host has only 300 MiB free")
+    monkeypatch.setattr(limits, "available_bytes", lambda: (4 * 320 << 20) - 1)
+    runner = box(memory=b"held 1\n")
+    found = limits.verify(runner, Limits(2, 256 << 20))
+    why = "it would use 320 MiB, more than a quarter of the 1279 MiB that the host has free"
+    assert found.memory == MemoryProbe(end="not tried", why=why)
+    monkeypatch.setattr(limits, "available_bytes", lambda: 4 * 320 << 20)
+    assert limits.verify(runner, Limits(2, 256 << 20)).memory.end == "held"
 
 
 def test_a_place_where_the_program_is_not_is_said():
