@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from tare.bench.analysis.gate_report import GateReport
 from tare.bench.analysis.known import known_calibration
 from tare.bench.request.record import request_of
+from tare.results.judgement.answers import LEVEL
 from tare.results.judgement.between_runs import RunsCompared, compare_runs
 from tare.results.judgement.calibration import expected_rates
 from tare.results.judgement.counts import compare_counts
@@ -16,7 +17,6 @@ from tare.results.judgement.gate import gate, judged
 from tare.results.judgement.multiplicity import control_false_calls
 from tare.results.judgement.thresholds import Thresholds, read_thresholds
 from tare.results.judgement.within_run import compare_variants, compare_versions
-from tare.results.record import CPU_TIME
 from tare.results.statistics.phrases import count
 from tare.results.storage.counts import read_counts
 from tare.results.storage.load import load_run
@@ -37,10 +37,6 @@ if TYPE_CHECKING:
 Multiplicity = Literal["bh", "holm", "none"]
 """Correction for many comparisons: by Benjamini and Hochberg, by Holm, or none."""
 
-LEVEL = 0.10
-"""Expected share of false calls (Benjamini-Hochberg), or chance of any (Holm). Calls against a margin never reach it:
-where nothing differs, their p-values gather at 1 instead of being spread evenly."""
-
 
 @dataclass(frozen=True, slots=True)
 class Rules:
@@ -55,11 +51,9 @@ class Rules:
         """Read the file of thresholds, or return the default ones."""
         return read_thresholds(self.thresholds) if self.thresholds else Thresholds()
 
-    def gate(
-        self, comparisons: Iterable[Comparison], *, primary_only: bool, also: tuple[str, ...] = ()
-    ) -> Gate:
+    def gate(self, comparisons: Iterable[Comparison], *, answers_only: bool) -> Gate:
         """Sort the comparisons that a change is judged by, after withdrawing calls that chance explains."""
-        chosen = judged(comparisons, primary_only=primary_only, also=also)
+        chosen = judged(comparisons, answers_only=answers_only)
         return gate(
             chosen
             if self.multiplicity == "none"
@@ -70,7 +64,7 @@ class Rules:
 def compare_stored(
     base: Path, head: Path, *, rules: Rules = Rules(), allow_unlike: bool = False
 ) -> GateReport:
-    """Load and compare two runs: workloads by their primary metrics, imported runs by all of theirs.
+    """Load and compare two runs: workloads by time and CPU, imported runs by all of their metrics.
 
     Raises:
         UnlikeRunsError: the contexts of the two differ and that is not allowed.
@@ -90,7 +84,7 @@ def compare_stored(
     )
     # An imported run does not say which metrics are primary, so all of them are judged.
     imported = any(run.manifest.mode == "imported" for run in runs)
-    gated = rules.gate(compared.comparisons, primary_only=not imported)
+    gated = rules.gate(compared.comparisons, answers_only=not imported)
     missing = tuple(one for one in compared.missing if imported or one.primary)
     return GateReport(before, after, compared, gated, remarks, missing)
 
@@ -101,7 +95,7 @@ def _label(run: Run) -> str:
 
 
 def compare_measured(run_dir: Path, base: str, head: str, *, rules: Rules = Rules()) -> GateReport:
-    """Compare two versions measured side by side in one run, by the primary metric and CPU time.
+    """Compare two versions measured side by side in one run, by time and CPU.
 
     Raises:
         ResultError: the run or the thresholds cannot be read.
@@ -120,7 +114,7 @@ def compare_measured(run_dir: Path, base: str, head: str, *, rules: Rules = Rule
     if about.status != "complete":
         remarks.append(f"The run is {about.status}: it has fewer blocks than planned.")
     compared = RunsCompared(found, (), (), ())
-    gated = rules.gate(found, primary_only=True, also=(CPU_TIME,))
+    gated = rules.gate(found, answers_only=True)
     return GateReport(base, head, compared, gated, tuple(remarks), counts=_counts(run_dir, base, head))
 
 

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 from tare.bench.analysis.known import known_calibration
 from tare.bench.analysis.styles import runner_styles
 from tare.bench.planning.plan import BASE_VARIANT
+from tare.bench.request.record import request_of
 from tare.reports.build import build_report
 from tare.reports.model import ReportInput
 from tare.reports.render import terminal
 from tare.results.errors import NotWritten
+from tare.results.judgement.answers import withdraw_chance
 from tare.results.judgement.rungs import rung_costs
-from tare.results.judgement.within_run import compare_within
+from tare.results.judgement.within_run import compare_versions, compare_within
 from tare.results.record import BASE
 from tare.results.storage.load import load_run
 from tare.results.tables.frame import read_frame
@@ -23,7 +25,9 @@ if TYPE_CHECKING:
     from typing import TextIO
 
     from tare.reports.model import Language
-    from tare.results.record import Trial
+    from tare.results.judgement.comparison import Comparison
+    from tare.results.record import Manifest, Trial
+    from tare.results.tables.frame import RunFrame
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +44,28 @@ def report_input(run_dir: Path) -> ReportInput:
     run = load_run(run_dir)
     trials = tuple(run.trials())
     frame = read_frame(run)
-    comparisons = tuple(compare_within(frame, base=_base(run.manifest.mode, trials)))
+    comparisons = compare_within(frame, base=_base(run.manifest.mode, trials)) or _versions(
+        run.manifest, frame
+    )
     return ReportInput(
         run.manifest,
         trials,
-        comparisons,
+        tuple(withdraw_chance(comparisons)),
         tuple(run.problems),
         _files(run_dir),
         calibration=known_calibration(run.manifest),
         rung_costs=tuple(rung_costs(frame)),
         styles=runner_styles(),
     )
+
+
+def _versions(manifest: Manifest, frame: RunFrame) -> list[Comparison]:
+    """Compare the versions of a command, where these are all that can be compared."""
+    asked = request_of(manifest)
+    if asked is None or len(asked.versions) != 2:
+        return []
+    base, head = (version.name for version in asked.versions)
+    return compare_versions(frame, base=base, head=head)
 
 
 def _base(mode: str, trials: tuple[Trial, ...]) -> str:

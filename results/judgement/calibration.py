@@ -21,7 +21,7 @@ import numpy as np
 from tare.results.errors import ResultError
 from tare.results.judgement.levels import BASE_LEVEL, injected_share
 from tare.results.judgement.rule import judge
-from tare.results.record import BASE, COMMAND_TIME, CONTROL_SUFFIX, CPU_TIME, LAUNCH_TIME
+from tare.results.record import BASE, COMMAND_TIME, CONTROL_SUFFIX, CPU_TIME, HOST_CPU_TIME, LAUNCH_TIME
 from tare.results.statistics.series import good_series, paired_log_ratio
 from tare.results.tables.frame import read_frame
 
@@ -45,7 +45,7 @@ RELABELLED = 400
 OVERLAP = 4
 """Stretches that hold each block: a new one begins after a quarter of the one before."""
 
-JUDGED = (COMMAND_TIME, LAUNCH_TIME, CPU_TIME)
+JUDGED = (COMMAND_TIME, LAUNCH_TIME, HOST_CPU_TIME, CPU_TIME)
 """Metrics for which rates are computed."""
 
 AGAIN = BASE_LEVEL + CONTROL_SUFFIX

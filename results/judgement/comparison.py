@@ -64,3 +64,8 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     corrections over many comparisons."""
     fine_p_better: float = 1.0
     """``p_better``, in the same way."""
+    blocks: int = 0
+    """Number of blocks with values of both sides; between runs, of the side with fewer. 0: not recorded."""
+    needed_blocks: int | None = None
+    """Number of blocks, those measured included, that would decide it at its present spread; ``None`` if it is decided, and
+    where that is unknown or no number of them helps. See :func:`tare.results.judgement.price.blocks_needed`."""

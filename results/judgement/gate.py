@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tare.results.judgement.answers import pair_answers
+
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Iterable
 
     from tare.results.judgement.comparison import Comparison
 
@@ -32,17 +34,16 @@ class Gate:
         return not self.regressions
 
 
-def judged(
-    comparisons: Iterable[Comparison], *, primary_only: bool, also: Collection[str] = ()
-) -> list[Comparison]:
+def judged(comparisons: Iterable[Comparison], *, answers_only: bool) -> list[Comparison]:
     """Return the comparisons that a change is judged by.
 
     Args:
         comparisons: All comparisons.
-        primary_only: Take only primary metrics and those named in ``also``.
-        also: Names of further metrics.
+        answers_only: Take only the two answers of each, time and CPU.
     """
-    return [c for c in comparisons if c.primary or not primary_only or c.metric in also]
+    if not answers_only:
+        return list(comparisons)
+    return [one for answers in pair_answers(comparisons) for one in answers.all]
 
 
 def gate(comparisons: Iterable[Comparison]) -> Gate:

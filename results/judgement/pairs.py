@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 import msgspec
+import numpy as np
 
 from tare.results.judgement.comparison import Comparison
 from tare.results.judgement.fairness import left_out_notes, unfair_differences
+from tare.results.judgement.price import blocks_needed
 from tare.results.judgement.rule import judge
 from tare.results.judgement.thresholds import Thresholds
 from tare.results.record import CONTROL_SUFFIX
@@ -81,6 +83,10 @@ def compare_pair(pair: Pair, threshold: float, confidence: float, notes: tuple[s
     judged = judge(cost, pair.floor, threshold, pair.drift)
     odd = symptoms(subject, pair.base, cost, threshold) if subject.primary else ()
     p = _p_values(cost, math.log1p(threshold))
+    blocks = min(len(np.unique(side.block)) for side in (subject, pair.base))
+    needed = None
+    if judged.verdict == "undecided":
+        needed = blocks_needed(cost, pair.floor, threshold, pair.drift, blocks)
     return Comparison(
         workload=subject.key.workload,
         family=subject.family,
@@ -107,6 +113,8 @@ def compare_pair(pair: Pair, threshold: float, confidence: float, notes: tuple[s
         p_better=p.better,
         fine_p_worse=p.fine_worse,
         fine_p_better=p.fine_better,
+        blocks=blocks,
+        needed_blocks=needed,
     )
 
 
@@ -147,6 +155,7 @@ def refused(comparison: Comparison, why: str) -> Comparison:
         p_better=1.0,
         fine_p_worse=1.0,
         fine_p_better=1.0,
+        needed_blocks=None,
     )
 
 

@@ -353,8 +353,8 @@ def test_the_gate_holds_every_comparison(tmp_path):
     assert [c.runner for c in sorted_.undecided] == ["odd"]
     assert not sorted_.passed
     assert gate(sorted_.undecided + sorted_.improvements).passed
-    assert judged(found, primary_only=True) == []
-    assert judged(found, primary_only=True, also=(found[0].metric,)) == found
+    assert judged(found, answers_only=True) == []
+    assert judged(found, answers_only=False) == found
 
 
 def test_calls_that_a_large_matrix_makes_by_chance_are_withdrawn(tmp_path):
