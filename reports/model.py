@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from tare.results.judgement.calibration import Calibration
     from tare.results.judgement.comparison import Comparison
+    from tare.results.judgement.counts import CountsCompared
     from tare.results.judgement.rungs import RungCost
     from tare.results.record import Manifest, Trial
     from tare.results.storage.load import Problem
@@ -51,6 +52,8 @@ class ReportInput:
     """Error rates of the judgement on the run's host class; ``None`` if they were not measured."""
     rung_costs: tuple[RungCost, ...] = ()
     """Cost that each rung of the isolation ladder adds; empty if the run did not measure the ladder."""
+    counts: CountsCompared | None = None
+    """The versions of a command compared by their instructions; ``None`` if these were not counted."""
     styles: Mapping[str, RunnerStyle] = field(default_factory=dict)
     """Runner, without variant → its style, in display order; runners that are missing here follow by name."""
 

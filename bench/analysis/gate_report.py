@@ -11,10 +11,13 @@ import msgspec
 from tare.bench.errors import Exit
 from tare.reports.render import changes
 from tare.reports.text import numbers
+from tare.reports.text.answers import both
+from tare.reports.text.words import words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tare.results.judgement.answers import Answers
     from tare.results.judgement.between_runs import MissingSeries, RunsCompared
     from tare.results.judgement.comparison import Comparison
     from tare.results.judgement.counts import CountsCompared
@@ -64,6 +67,7 @@ class GateReport:
                     one.key._asdict() | {"primary": one.primary, "reason": one.reason} for one in self.missing
                 ],
                 "added": [key._asdict() for key in self.compared.added],
+                "answers": [_answers_json(row) for row in changes.answers_of(self.gate)],
                 "counts": asdict(self.counts) if self.counts else None,
                 # JSON knows no NaN, which is what a comparison without a ratio has.
                 "comparisons": msgspec.json.decode(msgspec.json.encode(self.compared.comparisons)),
@@ -77,8 +81,7 @@ class GateReport:
 
     def as_markdown(self) -> str:
         """Return a table for reviewers in Markdown."""
-        table = changes.markdown(self._changes())
-        return f"{table}\n\n{self._counts_line()}" if self.counts else table
+        return changes.markdown(self._changes())
 
     def as_junit(self) -> bytes:
         """Return JUnit XML with a test case for each series, for CI servers."""
@@ -86,7 +89,13 @@ class GateReport:
 
     def _changes(self) -> changes.Changes:
         return changes.Changes(
-            self.base, self.head, self.gate, self.missing, self.compared.unlike, self.remarks
+            self.base,
+            self.head,
+            self.gate,
+            self.missing,
+            self.compared.unlike,
+            self.remarks,
+            self.counts,
         )
 
     def _counts_line(self) -> str:
@@ -108,6 +117,7 @@ class GateReport:
                 yield from (f"             note: {symptom.text}" for symptom in comparison.symptoms)
         for one in self.missing:
             yield f"  {'missing':<10} {changes.missing_title(one)}: {one.reason}"
+        yield from (f"  {line}" for line in changes.answer_lines(self.gate))
         if not self.gate.compared:
             yield "  nothing could be compared"
         if self.counts:
@@ -117,6 +127,22 @@ class GateReport:
             f"{len(self.gate.undecided)} undecided, {len(self.gate.refused)} refused; "
             f"{len(self.missing)} series without a value in the head, {len(self.compared.added)} new in it"
         )
+
+
+def _answers_json(row: Answers) -> dict[str, object]:
+    """Give both answers of a row: their metrics and verdicts, which of them is decided, and the price where neither is."""
+    return {
+        "workload": row.time.workload,
+        "parameters": row.time.parameters,
+        "runner": row.time.runner,
+        "decided_by": row.by,
+        "time": {"metric": row.time.metric, "verdict": row.time.verdict},
+        "cpu": {"metric": row.cpu.metric, "verdict": row.cpu.verdict} if row.cpu else None,
+        "told": both(row, words()),
+        "needed_blocks": min((c.needed_blocks for c in row.all if c.needed_blocks), default=None)
+        if row.by == "none"
+        else None,
+    }
 
 
 def _row(comparison: Comparison) -> str:

@@ -14,9 +14,11 @@ from tare.reports.model import ReportInput
 from tare.reports.render import terminal
 from tare.results.errors import NotWritten
 from tare.results.judgement.answers import withdraw_chance
+from tare.results.judgement.counts import compare_counts
 from tare.results.judgement.rungs import rung_costs
 from tare.results.judgement.within_run import compare_versions, compare_within
 from tare.results.record import BASE
+from tare.results.storage.counts import read_counts
 from tare.results.storage.load import load_run
 from tare.results.tables.frame import read_frame
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
     from tare.reports.model import Language
     from tare.results.judgement.comparison import Comparison
+    from tare.results.judgement.counts import CountsCompared
     from tare.results.record import Manifest, Trial
     from tare.results.tables.frame import RunFrame
 
@@ -55,6 +58,7 @@ def report_input(run_dir: Path) -> ReportInput:
         _files(run_dir),
         calibration=known_calibration(run.manifest),
         rung_costs=tuple(rung_costs(frame)),
+        counts=_counts(run_dir, run.manifest),
         styles=runner_styles(),
     )
 
@@ -66,6 +70,16 @@ def _versions(manifest: Manifest, frame: RunFrame) -> list[Comparison]:
         return []
     base, head = (version.name for version in asked.versions)
     return compare_versions(frame, base=base, head=head)
+
+
+def _counts(run_dir: Path, manifest: Manifest) -> CountsCompared | None:
+    """Compare the instructions of two versions; ``None`` if they were not counted."""
+    asked = request_of(manifest)
+    names = [version.name for version in asked.versions] if asked else []
+    counts = {one.version: one for one in read_counts(run_dir)}
+    if len(names) != 2 or not counts.keys() >= set(names):
+        return None
+    return compare_counts(*(counts[name] for name in names))
 
 
 def _base(mode: str, trials: tuple[Trial, ...]) -> str:

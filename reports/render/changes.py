@@ -11,14 +11,19 @@ from tare.reports.exports.junit import counted, serialised, text
 from tare.reports.exports.series import case_title
 from tare.reports.render.markdown import escape
 from tare.reports.text import numbers
+from tare.reports.text.answers import both
 from tare.reports.text.numbers import DASH
+from tare.reports.text.words import words
+from tare.results.judgement.answers import pair_answers
 from tare.results.statistics.phrases import count, sentences
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tare.results.judgement.answers import Answers
     from tare.results.judgement.between_runs import MissingSeries
     from tare.results.judgement.comparison import Comparison
+    from tare.results.judgement.counts import CountsCompared
     from tare.results.judgement.gate import Gate
 
 _GROUPS = ("regressions", "improvements", "undecided", "refused", "same")
@@ -37,6 +42,8 @@ class Changes:
     """Context in which the two differ, as ``field: base → head``."""
     remarks: tuple[str, ...] = ()
     """Further remarks for the reader, one sentence each."""
+    counts: CountsCompared | None = None
+    """The two commands compared by their instructions; ``None`` if these were not counted."""
 
 
 def markdown(changes: Changes) -> str:
@@ -64,7 +71,28 @@ def markdown(changes: Changes) -> str:
     if rows:
         lines += ["| verdict | workload | metric | runner | base | head | cost | why |"]
         lines += ["|---|---|---|---|---:|---:|---:|---|", *rows, ""]
+    lines += [f"- {escape(line)}" for line in answer_lines(gate)]
+    if changes.counts:
+        lines += ["", escape(f"by instructions: {changes.counts.verdict}: {changes.counts.because}")]
     return "\n".join(lines)
+
+
+def answers_of(gate: Gate) -> list[Answers]:
+    """Pair both answers, time and CPU, of each row of a gate."""
+    return pair_answers(c for group in _GROUPS for c in getattr(gate, group))
+
+
+def answer_lines(gate: Gate) -> Iterator[str]:
+    """Tell both answers of each row in one line, and what an answer would cost where nothing is decided."""
+    english = words()
+    for row in answers_of(gate):
+        where = f"{case_title(row.time.workload, row.time.parameters)} on {row.time.runner}"
+        needed = [c.needed_blocks - c.blocks for c in row.all if c.needed_blocks is not None]
+        price = ""
+        if row.by == "none" and not row.time.refused:
+            price = f" ({english('answer.price_blocks', blocks=min(needed))})" if needed else ""
+            price = price or f" ({english('answer.price_unknown')})"
+        yield f"{where}: {both(row, english)}{price}"
 
 
 def _headline(changes: Changes) -> str:
@@ -131,9 +159,24 @@ def junit(changes: Changes) -> bytes:
         name = f"{one.key.metric} on {one.key.runner}"
         case = ET.SubElement(suites[title], "testcase", classname=text(title), name=text(name), time="0")
         ET.SubElement(case, "error", message=text(one.reason), type="missing").text = text(one.reason)
+    if changes.counts:
+        suites["instructions"] = _counts_suite(root, changes.counts)
     for suite in suites.values():
         counted(suite)
     return serialised(root)
+
+
+def _counts_suite(root: ET.Element, counts: CountsCompared) -> ET.Element:
+    """Make a suite of its own for the verdict by instructions, which is no verdict on times."""
+    suite = ET.SubElement(root, "testsuite", name="instructions")
+    case = ET.SubElement(suite, "testcase", classname="instructions", name=text(counts.metric), time="0")
+    told = text(f"{counts.verdict}: {counts.because}")
+    if counts.verdict == "worse":
+        ET.SubElement(case, "failure", message=told, type="regression").text = text(counts.because)
+    elif counts.verdict == "refused":
+        ET.SubElement(case, "skipped", message=told)
+    ET.SubElement(case, "system-out").text = told
+    return suite
 
 
 def _case(suite: ET.Element, title: str, c: Comparison) -> None:

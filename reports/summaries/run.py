@@ -12,8 +12,11 @@ import msgspec
 
 from tare.reports.summaries.cases import CaseKey, case_of, case_rank
 from tare.reports.summaries.failures import OUTCOMES, failure_groups
+from tare.reports.summaries.prices import Prices
 from tare.reports.summaries.runners import RunnerDisplay, series_name
 from tare.reports.summaries.startup import Phases, phases
+from tare.reports.summaries.waiting import waited_shares
+from tare.results.judgement.answers import pair_answers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from tare.reports.model import ReportInput
     from tare.reports.summaries.failures import FailureGroup
     from tare.results.environment import KvmBaseline
+    from tare.results.judgement.answers import Answers
     from tare.results.judgement.comparison import Comparison
     from tare.results.judgement.rungs import RungCost
     from tare.results.record import Trial
@@ -111,6 +115,32 @@ class Summary:
                 key=lambda c: (*case_rank(c.family, case_of(c)), c.metric, self.display.rank(c.runner)),
             )
         )
+
+    @cached_property
+    def answers(self) -> tuple[Answers, ...]:
+        """Both answers, time and CPU, of each judged workload and runner, in display order."""
+        return tuple(pair_answers(self.compared))
+
+    @cached_property
+    def prices(self) -> Prices:
+        """Prices of the answers that are open."""
+        return Prices(self.given.manifest, self.given.trials)
+
+    @cached_property
+    def waited(self) -> Mapping[tuple[CaseKey, str], float]:
+        """(case, runner) → share of its jobs' time that was spent waiting for a CPU."""
+        return waited_shares(self.measured)
+
+    @cached_property
+    def cpu_sources(self) -> Mapping[tuple[str, str], tuple[str, ...]]:
+        """(metric, source) → runners whose CPU time was read there; of the metrics that answers are formed of."""
+        metrics = {answers.cpu.metric for answers in self.answers if answers.cpu is not None}
+        found: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
+        for trial in self.measured:
+            for metric in trial.metrics:
+                if metric.name in metrics and not trial.control:
+                    found[metric.name, metric.source][trial.runner] = None
+        return {key: tuple(sorted(runners, key=self.display.rank)) for key, runners in found.items()}
 
     @cached_property
     def primary_values(self) -> Mapping[CaseKey, Mapping[str, PrimaryValues]]:

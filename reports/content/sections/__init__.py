@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from tare.reports.content.sections import (
     banners,
     compact,
+    counts,
     cpu,
     crowd,
     data,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 FULL: tuple[MakeSection, ...] = (
     banners.section,
     findings.section,
+    counts.section,
     overhead.section,
     startup.section,
     engines.section,
@@ -68,6 +70,7 @@ FULL: tuple[MakeSection, ...] = (
 BRIEF: tuple[MakeSection, ...] = (
     banners.section,
     findings.section,
+    counts.section,
     overhead.section,
     startup.section,
     engines.section,

@@ -32,6 +32,11 @@ def section(page: Page) -> Section | None:
     if given.manifest.status != "complete":
         status = given.manifest.status
         body.append(Notice(words(f"banner.{status}_title"), words(f"banner.{status}")))
+    if given.manifest.not_undone:
+        told = words(
+            "banner.not_undone", what="; ".join(one.rstrip(".") for one in given.manifest.not_undone)
+        )
+        body.append(Notice(words("banner.not_undone_title"), told, kind="problem"))
     if given.problems:
         title = words("banner.problems_title", n=len(given.problems))
         body.append(Notice(title, words("banner.problems"), kind="problem"))

@@ -6,7 +6,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from tare.reports.content import cells
-from tare.reports.content.nodes import Cell, Node, Section, Table
+from tare.reports.content.nodes import Bullets, Cell, Item, Node, Paragraph, Section, Table
+from tare.reports.content.sections.findings import bill, headline
 from tare.reports.summaries.cases import case_of
 from tare.reports.text import numbers
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from tare.reports.content.page import Page
     from tare.reports.summaries.cases import CaseKey
     from tare.reports.summaries.startup import Phases
+    from tare.results.judgement.answers import Answers
     from tare.results.judgement.comparison import Comparison
     from tare.results.statistics.estimates import Estimate
 
@@ -23,19 +25,30 @@ def section(page: Page) -> Section | None:
     body: list[Node] = []
     if page.summary.primary:
         body.append(_overhead(page))
+        body.append(_decided(page))
     body += [_startup(page, case, dict(by_runner)) for case, by_runner in page.summary.startup.items()]
     return Section("compact", "", tuple(body)) if body else None
+
+
+def _decided(page: Page) -> Bullets:
+    """Count what is decided under each runner, and tell what the rest would cost."""
+    items = []
+    for runner in sorted({row.time.runner for row in page.summary.answers}, key=page.summary.display.rank):
+        rows = [row for row in page.summary.answers if row.time.runner == runner]
+        items.append(Item(headline(page, rows), label=runner))
+    items += [Item(node.text) for node in bill(page) if isinstance(node, Paragraph)]
+    return Bullets(tuple(items))
 
 
 def _overhead(page: Page) -> Table:
     words = page.words
     rows: list[tuple[Cell, ...]] = []
     breaks: list[int] = []
-    for _case, group in groupby(page.summary.primary, key=case_of):
+    for _case, group in groupby(page.summary.answers, key=lambda row: case_of(row.time)):
         compared = list(group)
         breaks.append(len(rows))
-        rows.append(_base(page, compared[0]))
-        rows += [_row(page, comparison) for comparison in compared]
+        rows.append(_base(page, compared[0].time))
+        rows += [_row(page, row) for row in compared]
     heads = tuple(
         words(key)
         for key in (
@@ -43,22 +56,35 @@ def _overhead(page: Page) -> Table:
             "column.runner",
             "column.median",
             "overhead.cost",
+            "short.cpu",
             "column.n",
             "overhead.verdict",
         )
     )
-    return Table(words("overhead.caption"), heads, tuple(rows), numeric=(2, 3, 4), breaks=tuple(breaks[1:]))
+    return Table(
+        words("overhead.caption"), heads, tuple(rows), numeric=(2, 3, 4, 5), breaks=tuple(breaks[1:])
+    )
 
 
-def _row(page: Page, comparison: Comparison) -> tuple[Cell, ...]:
+def _row(page: Page, row: Answers) -> tuple[Cell, ...]:
+    comparison = row.time
     return (
         Cell(page.case_name(case_of(comparison))),
         cells.runner(page, comparison.runner),
         _median(comparison.subject_value, comparison.unit),
         Cell(numbers.cost(comparison.cost), kind=comparison.verdict),
+        Cell(numbers.DASH) if row.cpu is None else Cell(numbers.cost(row.cpu.cost), kind=row.cpu.verdict),
         Cell(str(comparison.cost.n)),
-        Cell(page.words(f"short.{comparison.verdict}"), kind=comparison.verdict),
+        _verdict(page, row),
     )
+
+
+def _verdict(page: Page, row: Answers) -> Cell:
+    """Give the verdict by time, or by CPU where only that is decided."""
+    if row.by == "cpu" and row.cpu is not None:
+        told = page.words("answer.cpu", told=page.words(f"short.{row.cpu.verdict}"))
+        return Cell(told, kind=row.cpu.verdict)
+    return Cell(page.words(f"short.{row.time.verdict}"), kind=row.time.verdict)
 
 
 def _base(page: Page, comparison: Comparison) -> tuple[Cell, ...]:
@@ -69,6 +95,7 @@ def _base(page: Page, comparison: Comparison) -> tuple[Cell, ...]:
         cells.runner(page, comparison.base),
         _median(comparison.base_value, comparison.unit),
         Cell(numbers.DASH if floor is None else numbers.cost(floor), kind="muted"),
+        Cell(numbers.DASH, kind="muted"),
         Cell(numbers.DASH if floor is None else str(floor.n)),
         Cell("" if floor is None else page.words("short.floor"), kind="muted"),
     )

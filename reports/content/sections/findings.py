@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 from tare.reports.content.nodes import Bullets, Item, Node, Paragraph, Section
 from tare.reports.content.sections.notes import own, references, shared
 from tare.reports.summaries.cases import case_of
 from tare.reports.text import numbers
+from tare.reports.text.answers import both, budget, span_of_time
 from tare.results.record import CONTROL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from tare.reports.content.page import Page
-    from tare.results.judgement.comparison import Comparison, Verdict
+    from tare.reports.model import Kind
+    from tare.results.judgement.answers import Answers
+    from tare.results.judgement.comparison import Verdict
 
 ORDER: tuple[Verdict, ...] = ("worse", "better", "same", "undecided")
 _MOST_SKIPS = 12
@@ -32,40 +35,90 @@ def section(page: Page) -> Section:
         confidence = numbers.percent(found[0].cost.confidence)
         body.append(Paragraph(words("findings.intro", base=page.base, confidence=confidence)))
     for runner in sorted({c.runner for c in found} - {CONTROL}, key=page.summary.display.rank):
-        items = list(_verdicts(page, [c for c in found if c.runner == runner]))
+        rows = [one for one in page.summary.answers if one.time.runner == runner]
+        items = [Item(headline(page, rows)), *_verdicts(page, rows)]
         if everywhere := references(page, shared(page, runner)):
             items.append(Item(words("findings.shared", base=page.base, marks=everywhere)))
         body.append(Bullets(tuple(items), title=runner))
+    body += bill(page)
     body.append(Bullets(tuple(_open_questions(page)), title=words("findings.unknown_title")))
     return Section("findings", words("findings.title"), tuple(body))
 
 
-def _verdicts(page: Page, compared: list[Comparison]) -> Iterator[Item]:
-    """Give one item per verdict, the largest differences first."""
+def headline(page: Page, rows: Sequence[Answers]) -> str:
+    """Count what is decided, and by what, as in ``11 of 12 workloads decided: 6 by time and CPU, 5 by CPU``."""
+    words = page.words
+    counts = Counter(row.by for row in rows)
+    parts = [words(f"answer.by_{by}", n=counts[by]) for by in ("both", "time", "cpu") if counts[by]]
+    if not parts:
+        return words("answer.none_decided", total=len(rows))
+    n = len(rows) - counts["none"]
+    return words("answer.decided", n=n, total=len(rows), parts=", ".join(parts))
+
+
+def bill(page: Page) -> list[Node]:
+    """Tell what deciding the open rows would take, once for the whole report, with the command that goes on."""
+    words, prices = page.words, page.summary.prices
+    still_open = [row for row in page.summary.answers if row.by == "none"]
+    if not still_open or not prices.extendable:
+        return []
+    found = prices.bill(still_open)
+    if not found.rows and not found.dear:
+        return [Paragraph(words("answer.bill_none", total=len(still_open)))]
+    told = []
+    if found.rows:
+        told.append(
+            words(
+                "answer.bill",
+                rows=found.rows,
+                total=len(still_open),
+                blocks=found.blocks,
+                time=span_of_time(found.seconds, words),
+                run=page.summary.given.manifest.run,
+                budget=budget(found.seconds),
+            )
+        )
+    told += [words(f"answer.bill_{name}", n=n) for name in ("dear", "unknown") if (n := getattr(found, name))]
+    return [Paragraph(" ".join(told))]
+
+
+def _verdicts(page: Page, rows: Sequence[Answers]) -> Iterator[Item]:
+    """Give one item per verdict by time, the largest differences first; then what CPU decides, and what is open."""
     words = page.words
     for verdict in ORDER:
-        chosen = [c for c in compared if c.verdict == verdict]
+        chosen = [row for row in rows if row.time.verdict == verdict and row.by != "cpu"]
+        if verdict == "undecided" and (by_cpu := [row for row in rows if row.by == "cpu"]):
+            yield _item(page, words("answer.cpu_decides"), "", by_cpu, len(rows))
         if not chosen:
             continue
         if verdict in ("worse", "better"):
-            chosen.sort(key=lambda c: -abs(c.cost.value - 1))
-        share = words("findings.share", n=len(chosen), total=len(compared))
-        parts = tuple(_cost(page, c) for c in chosen)
-        yield Item(f"{share} ", label=words(f"verdict.{verdict}"), kind=verdict, parts=parts)
+            chosen.sort(key=lambda row: -abs(row.time.cost.value - 1))
+        yield _item(page, words(f"verdict.{verdict}"), verdict, chosen, len(rows))
 
 
-def _cost(page: Page, found: Comparison) -> str:
-    noted = own(page, found)
-    key = "findings.item_noted" if noted else "findings.item"
-    case = page.spoken_case(case_of(found))
-    return page.words(key, case=case, cost=numbers.cost(found.cost), marks=noted)
+def _item(page: Page, label: str, kind: Kind, rows: Sequence[Answers], total: int) -> Item:
+    share = page.words("findings.share", n=len(rows), total=total)
+    return Item(f"{share} ", label=label, kind=kind, parts=tuple(_part(page, row) for row in rows))
+
+
+def _part(page: Page, row: Answers) -> str:
+    """Tell a row: its cost if time is decided, else both answers."""
+    words, time = page.words, row.time
+    noted = own(page, time)
+    case = page.spoken_case(case_of(time))
+    cost = numbers.cost(time.cost)
+    if time.verdict == "undecided":
+        case, cost = f"{case} {numbers.DASH}", both(row, words)
+    elif row.cpu is not None:
+        cost = f"{cost}, {words('answer.cpu_cost', cost=numbers.cost(row.cpu.cost))}"
+    return words("findings.item_noted" if noted else "findings.item", case=case, cost=cost, marks=noted)
 
 
 def _open_questions(page: Page) -> Iterator[Item]:
     words, compared = page.words, page.summary.primary
     items = [*_skipped(page)]
     total = len(compared)
-    if undecided := sum(c.verdict == "undecided" for c in compared):
+    if undecided := sum(row.by == "none" for row in page.summary.answers):
         items.append(Item(words("findings.unknown_undecided", n=undecided, total=total)))
     if floorless := sum(c.floor is None for c in compared):
         items.append(Item(words("findings.unknown_floor", base=page.base, n=floorless, total=total)))

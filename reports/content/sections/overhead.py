@@ -9,12 +9,15 @@ from tare.reports.content import cells
 from tare.reports.content.nodes import Cell, Details, Node, Paragraph, Section, Table
 from tare.reports.content.sections.notes import own
 from tare.reports.summaries.cases import case_of
+from tare.reports.summaries.waiting import explaining
 from tare.reports.text import numbers
+from tare.reports.text.answers import both, span_of_time
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tare.reports.content.page import Page
+    from tare.results.judgement.answers import Answers
     from tare.results.judgement.comparison import Comparison
 
 NUMERIC = (2, 3, 4, 5, 6)
@@ -27,6 +30,7 @@ def section(page: Page) -> Section | None:
         return None
     body: list[Node] = [Paragraph(words("overhead.intro", base=page.base)), *page.picture("overhead")]
     body.append(_table(page, summary.primary, words("overhead.caption"), why=False))
+    body += _sources(page)
     methods = "; ".join(sorted({c.cost.method for c in summary.primary}))
     unit = words("overhead.unit_blocks")
     body.append(Paragraph(words("overhead.method", method=methods, unit=unit), kind="muted"))
@@ -52,19 +56,14 @@ def _table(page: Page, found: Sequence[Comparison], caption: str, *, why: bool) 
         words("overhead.cost"),
         words("overhead.floor"),
         words("column.n"),
+        *(() if why else (words("overhead.cpu"),)),
         words("overhead.verdict"),
     )
-    return Table(caption, heads, tuple(rows), numeric=NUMERIC, keys=tuple(keys), breaks=tuple(breaks[1:]))
+    numeric = NUMERIC if why else (*NUMERIC, 7)
+    return Table(caption, heads, tuple(rows), numeric=numeric, keys=tuple(keys), breaks=tuple(breaks[1:]))
 
 
 def _row(page: Page, comparison: Comparison, *, first: bool, why: bool) -> tuple[Cell, ...]:
-    words = page.words
-    noted = own(page, comparison)
-    threshold = words("overhead.threshold", threshold=numbers.percent(comparison.threshold))
-    remarks = [
-        comparison.because.removesuffix(".") if why else threshold,
-        words("overhead.noted", marks=noted) if noted else "",
-    ]
     name = page.case_name(case_of(comparison))
     return (
         Cell(name if first else "", detail=comparison.metric if first else ""),
@@ -74,10 +73,63 @@ def _row(page: Page, comparison: Comparison, *, first: bool, why: bool) -> tuple
         cells.ratio(comparison.cost, comparison.verdict),
         cells.ratio(comparison.floor, "muted"),
         cells.count(comparison.cost.n),
-        Cell(
-            words(f"verdict.{comparison.verdict}"),
-            detail="; ".join(filter(None, remarks)),
-            kind=comparison.verdict,
-            recorded=why,
-        ),
+        *((_reason(page, comparison),) if why else _answers(page, comparison)),
     )
+
+
+def _reason(page: Page, comparison: Comparison) -> Cell:
+    """Make the verdict's cell with its recorded reason."""
+    return Cell(
+        page.words(f"verdict.{comparison.verdict}"),
+        detail="; ".join(filter(None, (comparison.because.removesuffix("."), _noted(page, comparison)))),
+        kind=comparison.verdict,
+        recorded=True,
+    )
+
+
+def _answers(page: Page, comparison: Comparison) -> tuple[Cell, Cell]:
+    """Make the cells of CPU and of both verdicts: what is known, and what an answer would cost."""
+    words = page.words
+    row = next(one for one in page.summary.answers if one.time is comparison)
+    remarks = [words("overhead.threshold", threshold=numbers.percent(comparison.threshold))]
+    if row.by == "none":
+        remarks.insert(0, _price(page, row))
+    if share := explaining(row, page.summary.waited):
+        remarks.append(words("answer.waited", share=numbers.percent(round(share, 2))))
+    if row.inside is not None:
+        remarks.append(words("answer.inside", told=numbers.cost(row.inside.cost)))
+    remarks.append(_noted(page, comparison))
+    decides = row.cpu if row.cpu is not None and row.by == "cpu" else comparison
+    # A verdict by time alone needs no sentence: the columns have its numbers.
+    plain = row.cpu is None and row.by != "none"
+    text = words(f"verdict.{comparison.verdict}") if plain else both(row, words)
+    cpu = cells.ratio(None if row.cpu is None else row.cpu.cost, "" if row.cpu is None else row.cpu.verdict)
+    return cpu, Cell(text, detail="; ".join(filter(None, remarks)), kind=decides.verdict)
+
+
+def _price(page: Page, row: Answers) -> str:
+    """Tell in short what an answer would cost."""
+    words, price = page.words, page.summary.prices.cheapest(row)
+    if price is None:
+        return words("answer.price_unknown")
+    if price.seconds is None:
+        return words("answer.price_blocks", blocks=price.blocks)
+    return words("answer.price", blocks=price.blocks, time=span_of_time(price.seconds, words))
+
+
+def _noted(page: Page, comparison: Comparison) -> str:
+    noted = own(page, comparison)
+    return page.words("overhead.noted", marks=noted) if noted else ""
+
+
+def _sources(page: Page) -> tuple[Node, ...]:
+    """Name where CPU time was read; nothing without any."""
+    words, found = page.words, page.summary.cpu_sources
+    if not found:
+        return ()
+    told = []
+    for (_metric, source), runners in found.items():
+        key = f"answer.source.{source}"
+        told.append(f"{words(key) if words.has(key) else source} ({', '.join(runners)})")
+    metrics = ", ".join(dict.fromkeys(metric for metric, _source in found))
+    return (Paragraph(words("answer.sources", metric=metrics, sources="; ".join(told)), kind="muted"),)

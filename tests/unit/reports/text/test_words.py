@@ -38,7 +38,8 @@ def test_korean_is_korean() -> None:
     latin = {k for k, text in words("ko").texts.items() if not re.search("[가-힣]", text)}
     assert latin == {
         "page.open_png", "page.open_svg", "name.startup_case", "findings.item", "findings.item_noted", "notes.where",
-        "column.n", "column.p50", "column.p99", "figure.n",
+        "column.n", "column.p50", "column.p99", "figure.n", "answer.cpu", "answer.cpu_cost",
+        "answer.called",
     }  # fmt: skip
 
 
@@ -46,6 +47,7 @@ FILES = {"trials.jsonl", "manifest.json", "pytest-benchmark.json"}
 """Files that the page links to by a name of its own; others keep theirs."""
 
 VALUES: dict[str, Iterable[str]] = {
+    "answer.source.{source}": ("cgroup", "process", "rusage", "agent"),
     "attempt.{name}": SCOPES,
     "banner.{status}": ("interrupted", "running"),
     "banner.{status}_title": ("interrupted", "running"),
@@ -69,9 +71,11 @@ VALUES: dict[str, Iterable[str]] = {
     "outcome.{outcome}": (*get_args(Outcome), "warmup"),
     "outcome.{group.outcome}": get_args(Outcome),
     "phase.{mark}": [mark for mark in MARKS if mark != "requested"],
-    "short.{comparison.verdict}": get_args(Verdict),
+    "short.{row.cpu.verdict}": get_args(Verdict),
+    "short.{row.time.verdict}": get_args(Verdict),
     "vantage.{vantage}": VIEWS,
     "verdict.{comparison.verdict}": get_args(Verdict),
+    "verdict.{found.verdict}": get_args(Verdict),
     "verdict.{verdict}": get_args(Verdict),
     "weight.{name}": ("cpu", "wall"),
 }

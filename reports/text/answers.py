@@ -1,0 +1,70 @@
+"""Put answers into words: verdicts with what is known, in half a sentence."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from tare.reports.text import numbers
+from tare.results.statistics import phrases
+
+if TYPE_CHECKING:
+    from tare.reports.text.words import Words
+    from tare.results.judgement.answers import Answers
+    from tare.results.judgement.comparison import Comparison
+
+
+def both(answers: Answers, words: Words) -> str:
+    """Tell both answers: ``CPU: no difference that matters (0.99–1.01); time: at most 3.8 % more``."""
+    time = words("answer.time", told=told(answers.time, words))
+    if answers.cpu is None:
+        return time
+    return f"{words('answer.cpu', told=told(answers.cpu, words))}; {time}"
+
+
+def told(comparison: Comparison, words: Words) -> str:
+    """Tell one answer: the verdict with its interval, or the bounds of what is undecided."""
+    ends = numbers.interval(comparison.cost, "ratio")
+    if comparison.verdict == "undecided":
+        return bounds(comparison, words)
+    if comparison.verdict == "same":
+        return words("answer.same", ends=ends)
+    log = math.log(comparison.cost.value)
+    return words("answer.called", change=_change(log, words), ends=ends)
+
+
+def bounds(comparison: Comparison, words: Words) -> str:
+    """Tell what is known of an undecided answer: ``at most 3.8 % more, at most 1.2 % less``."""
+    cost = comparison.cost
+    if comparison.refused:
+        return words("answer.refused")
+    if not math.isfinite(cost.value) or cost.value <= 0:
+        return words("answer.no_ratio")
+    if cost.low is None or cost.high is None or cost.low <= 0:
+        return words("answer.no_interval", n=cost.n)
+    low, high = math.log(cost.low), math.log(cost.high)
+    if low >= 0 or high <= 0:
+        near, far = sorted((low, high), key=abs)
+        return words("answer.between", least=_change(near, words), most=_change(far, words))
+    return words("answer.bounds", more=_change(high, words), less=_change(low, words))
+
+
+def span_of_time(seconds: float, words: Words) -> str:
+    """Round a span of time up, for budgets: ``40 s``, ``6 min``, ``3 h``."""
+    if seconds < 91:
+        return words("answer.seconds", n=max(10, math.ceil(seconds / 10) * 10))
+    if seconds < 5400:
+        return words("answer.minutes", n=math.ceil(seconds / 60))
+    return words("answer.hours", n=math.ceil(seconds / 3600))
+
+
+def budget(seconds: float) -> str:
+    """Write a span of time as ``--budget`` takes it, rounded up to minutes: ``6m``."""
+    return f"{max(1, math.ceil(seconds / 60))}m"
+
+
+def _change(log: float, words: Words) -> str:
+    if abs(log) >= math.log(2):
+        return words("answer.factor", factor=phrases.factor(log))
+    amount = phrases.magnitude(math.log1p(abs(math.expm1(log))))
+    return words("answer.more" if log >= 0 else "answer.less", amount=amount)
