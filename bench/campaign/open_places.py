@@ -27,6 +27,8 @@ class OpenPlace:
     invocation: int
     epoch: int
     """:attr:`Failures.epoch` at the opening."""
+    prepared: set[tuple[str, ...]] = field(default_factory=set)
+    """Command lines of preparations that were done in it."""
 
 
 @dataclass(slots=True)

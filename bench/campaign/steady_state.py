@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tare.bench.campaign.failures import Failures
+    from tare.bench.campaign.open_places import OpenPlace
     from tare.bench.campaign.provision import Provisioned
     from tare.bench.campaign.recorder import Recorder
     from tare.bench.campaign.slots import Slot
@@ -93,7 +94,15 @@ class SteadyState:
             self.recorder.store_failed(builder, opened)
             return
         place, builder.invocation = opened.place, opened.invocation
-        job = workload.job(self._site(key, place), self._job_seconds(slot))
+        site = self._site(key, place)
+        job = workload.job(site, self._job_seconds(slot))
+        try:
+            _prepare(opened, workload, site)
+        except (TareError, OSError) as error:
+            places.close(key)
+            self.recorder.store_failed(builder, as_failure(error))
+            self.openings.check_launcher()
+            return
         began = time.monotonic()
         observation = Observation(place.vantage)
         try:
@@ -128,6 +137,23 @@ class SteadyState:
     def _job_seconds(self, slot: Slot) -> float:
         seconds = job_length(slot.case.workload, self.plan.job_seconds)
         return seconds * WARMUP_SHARE if slot.warmup else seconds
+
+
+def _prepare(opened: OpenPlace, workload: Workload, site: Site) -> None:
+    """Do in an open place what the workload needs once, such as laying out its file.
+
+    Raises:
+        PlaceFailure: it could not be done.
+    """
+    job = workload.preparation(site)
+    if job is None or job.argv in opened.prepared:
+        return
+    result = opened.place.run(job)
+    if result.exit_code != 0:
+        said = result.stderr.decode("utf-8", "replace").strip()
+        why = result.error or said or ("it took too long" if result.timed_out else "it was killed")
+        raise PlaceFailure(f"{workload.name} could not be prepared: {why}")
+    opened.prepared.add(job.argv)
 
 
 class Observation:

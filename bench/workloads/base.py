@@ -75,6 +75,8 @@ class Workload(ABC):
     opt_in: ClassVar[bool] = False
     most_blocks: ClassVar[int | None] = None
     shortest_seconds: ClassVar[float] = 0.0
+    """Length in seconds of the shortest job that is not mostly the program's start, as ``docs/method.md`` has it measured.
+    0: any length will do."""
     name: str
     """Unique name; ``-k`` matches it."""
     family: str
@@ -101,6 +103,11 @@ class Workload(ABC):
     @abstractmethod
     def job(self, site: Site, seconds: float) -> Job:
         """Make the job that takes about ``seconds`` on an ordinary core."""
+
+    def preparation(self, site: Site) -> Job | None:
+        """Make the job that every opening of a place needs once before the measured ones, untimed; ``None``: none."""
+        del site
+        return None
 
     @abstractmethod
     def metrics(self, result: JobResult) -> tuple[Metric, ...]:

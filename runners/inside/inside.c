@@ -3,6 +3,7 @@
  *     tare-inside fingerprint [LIBC…]          print files of /proc and /sys, namespaces, CPUs, C libraries
  *     tare-inside attempts KEY=VALUE…          try what is permitted: see attempts.h
  *     tare-inside limits PROBE…                try which limits are in force: see limits.h
+ *     tare-inside layout FILE BYTES            write a file for the disk workloads, see layout.h
  *     tare-inside net-server ADDRESS           be the host's end of a connection, see net.h
  *     tare-inside latency|out|in ADDRESS PORT COUNT CAP_MS     be the place's end
  *     tare-inside decoy NAME                   wait until the standard input ends
@@ -17,6 +18,7 @@
 #include "fingerprint.h"
 #include "net.h"
 
+#include "layout.h"
 #include "limits.h"
 
 static int decoy(void)
@@ -36,6 +38,8 @@ int tare_main(int argc, char **argv, char **envp)
         return attempts(argv + 2);
     if (argc >= 3 && equal(argv[1], "limits"))
         return limits(argc - 2, argv + 2);
+    if (argc == 4 && equal(argv[1], "layout"))
+        return layout(argv[2], parse_number(argv[3], 0));
     if (argc == 3 && equal(argv[1], "net-server"))
         return net_server(argv[2]);
     if (argc == 6 && (equal(argv[1], "latency") || equal(argv[1], "out") || equal(argv[1], "in")))

@@ -153,3 +153,42 @@ def test_a_kept_place_that_could_not_be_opened_is_not_warmed_up():
         places.open("box")
         measure(steady, range(1), places)
     assert [(t.outcome, t.warmup) for t in kept if t.runner == "box"] == [("ok", False)]
+
+
+class Laying(Steady):
+    """Needs a file in each place."""
+
+    def preparation(self, site):
+        return Job(argv=("/layout", site.scratch))
+
+
+def answering(log, fails=()):
+    def answer(job, _chance):
+        log.append(job.argv[0])
+        return b""
+
+    return {"answer": answer, "faults": dict.fromkeys(fails, "exit")}
+
+
+def test_what_a_place_needs_is_done_once_in_each_opening_and_is_no_trial():
+    jobs = []
+    steady, kept, _, _ = make(Laying(), box=answering(jobs), costly=True)
+    with steady.places() as places:
+        places.open("box")
+        measure(steady, range(2), places)
+    with steady.places() as places:
+        places.open("box")
+        measure(steady, [2], places)
+    assert jobs == ["/layout", "/work", "/work", "/layout", "/work"]
+    assert len([trial for trial in kept if trial.runner == "box"]) == 3
+
+
+def test_a_place_that_cannot_be_prepared_fails_the_trial_and_the_next_tries_again():
+    jobs = []
+    steady, kept, runners, _ = make(Laying(), box=answering(jobs, fails=[0]))
+    measure(steady, range(2))
+    first, second = (trial for trial in kept if trial.runner == "box")
+    assert first.outcome != "ok"
+    assert "work could not be prepared" in first.reason
+    assert second.outcome == "ok"
+    assert runners["box"].open_places == 0

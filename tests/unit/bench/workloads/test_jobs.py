@@ -118,3 +118,20 @@ def test_a_command_is_the_one_that_the_image_was_built_with():
     assert job.timeout_seconds == 7
     assert command.parameters == {"command": "tool --flag 'a b'"}
     assert "'a b'" in command.summary
+
+
+def test_disk_workloads_share_one_file_that_is_laid_out_before_their_jobs():
+    disks = [workload for workload in WORKLOADS if workload.family == "disk"]
+    made = {workload.preparation(site("/tree")).argv for workload in disks}
+    assert made == {("/tree/tare-inside", "layout", "/scratch/tare-fio", str(64 << 20))}
+    for workload in disks:
+        argv = workload.job(site("/tree"), 0.4).argv
+        assert "--filename=/scratch/tare-fio" in argv
+        assert "--size=64M" in argv
+    assert all(workload.preparation(site()) is None for workload in WORKLOADS if workload not in disks)
+
+
+def test_jobs_of_fio_take_at_most_twice_what_is_measured():
+    for workload in WORKLOADS:
+        if workload.family == "disk":
+            assert workload.nominal_seconds(0.0, workload.shortest_seconds) <= 2 * workload.shortest_seconds
