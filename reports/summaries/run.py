@@ -133,13 +133,18 @@ class Summary:
 
     @cached_property
     def cpu_sources(self) -> Mapping[tuple[str, str], tuple[str, ...]]:
-        """(metric, source) → runners whose CPU time was read there; of the metrics that answers are formed of."""
-        metrics = {answers.cpu.metric for answers in self.answers if answers.cpu is not None}
-        found: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
+        """(metric, source) → runners whose CPU time was read there, of the values that answers are formed of."""
+        used: dict[tuple[CaseKey, str], set[str]] = defaultdict(set)
+        for row in self.answers:
+            if row.cpu is not None:
+                for runner in (row.time.runner, row.time.base):
+                    used[case_of(row.time), runner].add(row.cpu.metric)
+        found: dict[tuple[str, str], set[str]] = defaultdict(set)
         for trial in self.measured:
-            for metric in trial.metrics:
-                if metric.name in metrics and not trial.control:
-                    found[metric.name, metric.source][trial.runner] = None
+            if not trial.control and (names := used.get((case_of(trial), trial.runner))):
+                for metric in trial.metrics:
+                    if metric.name in names:
+                        found[metric.name, metric.source].add(trial.runner)
         return {key: tuple(sorted(runners, key=self.display.rank)) for key, runners in found.items()}
 
     @cached_property

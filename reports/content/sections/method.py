@@ -24,7 +24,7 @@ def section(page: Page) -> Section:
     texts = [
         words("method.paired", seed=given.manifest.seed),
         words("method.floor", base=page.base),
-        *(words(f"method.{name}") for name in ("verdicts", "direction", "warmups", "clocks")),
+        *(words(f"method.{name}") for name in ("verdicts", "answers", "direction", "warmups", "clocks")),
         *_errors(page),
         words("method.counts", counts=counts or "0"),
     ]

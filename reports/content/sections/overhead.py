@@ -128,8 +128,8 @@ def _sources(page: Page) -> tuple[Node, ...]:
     if not found:
         return ()
     told = []
-    for (_metric, source), runners in found.items():
+    for (metric, source), runners in found.items():
         key = f"answer.source.{source}"
-        told.append(f"{words(key) if words.has(key) else source} ({', '.join(runners)})")
-    metrics = ", ".join(dict.fromkeys(metric for metric, _source in found))
-    return (Paragraph(words("answer.sources", metric=metrics, sources="; ".join(told)), kind="muted"),)
+        where = words(key) if words.has(key) else source
+        told.append(words("answer.read", metric=metric, where=where, runners=", ".join(runners)))
+    return (Paragraph(words("answer.sources", sources="; ".join(told)), kind="muted"),)

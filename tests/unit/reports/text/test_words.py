@@ -38,7 +38,7 @@ def test_korean_is_korean() -> None:
     latin = {k for k, text in words("ko").texts.items() if not re.search("[가-힣]", text)}
     assert latin == {
         "page.open_png", "page.open_svg", "name.startup_case", "findings.item", "findings.item_noted", "notes.where",
-        "column.n", "column.p50", "column.p99", "figure.n", "answer.cpu", "answer.cpu_cost",
+        "column.n", "column.p50", "column.p99", "figure.n", "answer.cpu", "answer.cpu_cost", "answer.read",
         "answer.called",
     }  # fmt: skip
 
@@ -47,7 +47,7 @@ FILES = {"trials.jsonl", "manifest.json", "pytest-benchmark.json"}
 """Files that the page links to by a name of its own; others keep theirs."""
 
 VALUES: dict[str, Iterable[str]] = {
-    "answer.source.{source}": ("cgroup", "process", "rusage", "agent"),
+    "answer.source.{source}": ("cgroup", "process", "rusage", "agent", "launcher"),
     "attempt.{name}": SCOPES,
     "banner.{status}": ("interrupted", "running"),
     "banner.{status}_title": ("interrupted", "running"),
