@@ -18,14 +18,8 @@ from tare.results.judgement.pairs import (
     trial_notes,
 )
 from tare.results.judgement.thresholds import DEFAULT_THRESHOLD, Thresholds
-from tare.results.statistics.series import (
-    INVOCATION_SPREAD,
-    LogRatio,
-    Series,
-    SeriesKey,
-    good_series,
-    unpaired_log_ratio,
-)
+from tare.results.statistics.ratios import INVOCATION_SPREAD, LogRatio, unpaired_log_ratio
+from tare.results.statistics.series import Series, SeriesKey, good_series
 from tare.results.statistics.symptoms import drift_of
 from tare.results.tables.frame import RunFrame, read_frame
 
@@ -84,7 +78,7 @@ def compare_runs(
         head_run: The run to judge.
         threshold: Relative difference that matters, or one for each series.
         confidence: Confidence level of all intervals.
-        spread: See :data:`tare.results.statistics.series.INVOCATION_SPREAD`.
+        spread: See :data:`tare.results.statistics.ratios.INVOCATION_SPREAD`.
         allow_unlike: Compare in spite of what differs, and mark each comparison with it.
 
     Raises:
@@ -136,6 +130,10 @@ class _Side:
         series = good_series(frame)
         return cls(frame, series, noise_floors(series, criteria), count_left_out(frame))
 
+    def drift(self, key: SeriesKey) -> float:
+        """Return the largest drift of this workload and metric under any runner: the machine that drifts is the same."""
+        return max((drift_of(one) for other, one in self.series.items() if other[:3] == key[:3]), default=0.0)
+
     def judged(self) -> set[SeriesKey]:
         return {key for key, one in self.series.items() if one.direction != "none" and not key.control}
 
@@ -159,8 +157,8 @@ def _compare(
         label=f"{manifest.name or manifest.run}:{key.runner}",
         cost=unpaired_log_ratio(subject, other, criteria.confidence, spread=criteria.spread),
         floor=_largest_floor((side.floors for side in sides), key),
-        # A level that changes over the time of one run may differ as much between two runs.
-        drift=max(drift_of(side) for side in (subject, other)),
+        # A level that changes over the time of one run may differ as much between two runs, under every runner.
+        drift=max(side.drift(key) for side in sides),
     )
     return compare_pair(pair, threshold, criteria.confidence, notes)
 

@@ -22,7 +22,8 @@ from tare.results.errors import ResultError
 from tare.results.judgement.levels import BASE_LEVEL, injected_share
 from tare.results.judgement.rule import judge
 from tare.results.record import BASE, COMMAND_TIME, CONTROL_SUFFIX, CPU_TIME, HOST_CPU_TIME, LAUNCH_TIME
-from tare.results.statistics.series import good_series, paired_log_ratio
+from tare.results.statistics.ratios import paired_log_ratio
+from tare.results.statistics.series import good_series
 from tare.results.tables.frame import read_frame
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from tare.results.statistics.series import LogRatio, Series
+    from tare.results.statistics.ratios import LogRatio
+    from tare.results.statistics.series import Series
     from tare.results.storage.load import Run
 
 FORMAT = 1

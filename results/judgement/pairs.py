@@ -17,13 +17,8 @@ from tare.results.judgement.thresholds import Thresholds
 from tare.results.record import CONTROL_SUFFIX
 from tare.results.statistics.estimates import FEW_UNITS, Estimate
 from tare.results.statistics.phrases import count, magnitude, times
-from tare.results.statistics.series import (
-    LogRatio,
-    Series,
-    SeriesKey,
-    median_of,
-    paired_log_ratio,
-)
+from tare.results.statistics.ratios import LogRatio, paired_log_ratio
+from tare.results.statistics.series import Series, SeriesKey, median_of
 from tare.results.statistics.symptoms import symptoms
 
 if TYPE_CHECKING:
@@ -44,7 +39,7 @@ class Criteria:
     confidence: float
     """Confidence level of all intervals."""
     spread: float
-    """Relative standard deviation between invocations; see :data:`tare.results.statistics.series.INVOCATION_SPREAD`."""
+    """Relative standard deviation between invocations; see :data:`tare.results.statistics.ratios.INVOCATION_SPREAD`."""
 
     @classmethod
     def make(cls, threshold: float | Thresholds, confidence: float, spread: float) -> Self:
@@ -168,8 +163,10 @@ def context_notes(subject: Series, base: Series) -> tuple[str, ...]:
 
 
 def pairing_notes(cost: LogRatio | None) -> tuple[str, ...]:
-    """Describe what pairing by block had to assume or leave out."""
+    """Describe what the interval had to assume or leave out."""
     notes = []
+    if cost is not None and cost.raised:
+        notes.append(f"the interval is no narrower than the clock's steps ({magnitude(cost.coarseness)})")
     if cost is not None and cost.allowed:
         notes.append(
             f"opened {times(cost.invocations)} only: the interval allows for {magnitude(cost.allowed)} between openings"

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from tare.results.judgement.rule import rounds_for
+
 if TYPE_CHECKING:
-    from tare.results.statistics.series import LogRatio
+    from tare.results.statistics.ratios import LogRatio
 
 MOST_TIMES = 100
 """An answer that takes more than so many times the blocks measured has no price: its estimate sits on the threshold."""
@@ -18,7 +20,8 @@ def blocks_needed(
     """Estimate the number of blocks, those measured included, with which a comparison would be decided.
 
     The half-width shrinks with the root of the number of blocks. The width that decides is the one at which the interval
-    no longer crosses the margin, if its centre stays where it is.
+    no longer crosses the margin, if its centre stays where it is. A difference must also be larger than what a lasting
+    state may do unseen in so many blocks.
 
     Args:
         cost: The ratio that is undecided.
@@ -29,19 +32,24 @@ def blocks_needed(
 
     Returns:
         The number; ``None`` where it is unknown, or where more blocks do not help: no interval yet, too few openings of
-        the places, a difference within the noise floor, or an estimate that sits on the margin.
+        the places, blocks that depend on each other, a clock whose steps are the limit, a difference within the noise
+        floor, or an estimate that sits on the margin.
     """
-    if cost is None or cost.interval.low is None or cost.interval.high is None or cost.allowed:
+    if cost is None or cost.interval.low is None or cost.interval.high is None:
+        return None
+    if cost.allowed or cost.dependent:
         return None
     limit = math.log1p(threshold)
     noise = max(0.0 if floor is None else abs(floor.interval.value), drift)
     centre, half = abs(cost.interval.value), (cost.interval.high - cost.interval.low) / 2
-    if centre > max(limit, noise):
-        room = centre - max(limit, noise)
+    margin, least = max(limit, noise), 0
+    if centre > margin:
+        room = centre - margin
+        least = rounds_for(max(centre - half, margin))
     elif noise <= limit:
         room = limit - centre
     else:
         return None
-    if half > room * math.sqrt(MOST_TIMES):
+    if half > room * math.sqrt(MOST_TIMES) or room < cost.coarseness:
         return None
-    return max(math.ceil(blocks * (half / room) ** 2), blocks + 1)
+    return max(math.ceil(blocks * (half / room) ** 2), blocks + 1, least)

@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tare.results.statistics.estimates import FEWEST
-from tare.results.statistics.phrases import magnitude, more_or_less, span, there_are, times
+from tare.results.statistics.phrases import count, magnitude, more_or_less, span, there_are, times
 
 if TYPE_CHECKING:
     from tare.results.judgement.comparison import Verdict
-    from tare.results.statistics.series import LogRatio
+    from tare.results.statistics.ratios import LogRatio
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,30 @@ class Judged:
     because: str
 
 
+def lasting_state(rounds: int) -> float:
+    """Return the largest difference, as a log ratio, that a lasting state may make unseen in so many blocks.
+
+    One side that is in a fast state of the machine for the whole comparison, and the other in a slow one, look like a
+    real difference. The fewer blocks there are, the more probable that is. So only differences above 50 % are called with
+    5 blocks, above 25 % with 10 to 18, above 6 % with 30, and from 44 on the default threshold is larger.
+    """
+    if not rounds:
+        return math.inf
+    return math.log1p(min(max(_STATES, 10 * _STATES / rounds), _FADING / rounds**3))
+
+
+def rounds_for(difference: float) -> int:
+    """Return the number of blocks with which a difference, as a log ratio, is larger than a lasting state may be."""
+    relative = math.expm1(difference)
+    return math.ceil(10 * _STATES / relative if relative >= _STATES else math.cbrt(_FADING / relative))
+
+
+_STATES = 0.25
+"""Largest relative difference between two lasting states of a machine that is allowed for."""
+_FADING = 1600.0
+"""States that last for the whole comparison fade with the cube of the number of blocks: 20 % with 20, 2 % with 43."""
+
+
 def judge(cost: LogRatio | None, floor: LogRatio | None, threshold: float, drift: float = 0.0) -> Judged:
     """Form the verdict of one comparison.
 
@@ -40,7 +64,7 @@ def judge(cost: LogRatio | None, floor: LogRatio | None, threshold: float, drift
     ``worse`` if the whole interval of the cost lies above ``1 + M``, ``better`` if it lies below
     ``1 / (1 + M)``, ``same`` if it lies within the threshold on both sides and the floor does too, else
     ``undecided``. The three regions do not overlap, and each is one or two one-sided tests at
-    ``(1 - confidence) / 2``.
+    ``(1 - confidence) / 2``. A call must also exceed what a lasting state may do unseen (:func:`lasting_state`).
 
     Args:
         cost: The ratio to judge, or ``None`` if none could be formed.
@@ -48,13 +72,9 @@ def judge(cost: LogRatio | None, floor: LogRatio | None, threshold: float, drift
         threshold: Relative difference that matters: 0.02 is 2 %.
         drift: Change of level within a run, as the absolute value of a log ratio.
     """
-    if cost is None:
-        return Judged(
-            "undecided", "There is no ratio: a value is zero, or no block has values of both sides."
-        )
-    low, high = cost.interval.low, cost.interval.high
-    if low is None or high is None:
+    if cost is None or cost.interval.low is None or cost.interval.high is None:
         return Judged("undecided", _too_few(cost))
+    low, high = cost.interval.low, cost.interval.high
     limit = math.log1p(threshold)
     noise = max(0.0 if floor is None else abs(floor.interval.value), drift)
     margin = max(limit, noise)
@@ -63,9 +83,11 @@ def judge(cost: LogRatio | None, floor: LogRatio | None, threshold: float, drift
     beyond = (
         f"the threshold of {magnitude(limit)}" if noise <= limit else f"the {source} of {magnitude(noise)}"
     )
-    if low > margin or high < -margin:
-        text = f"It costs {more_or_less(cost.interval.value, low, high)} ({within}), wholly beyond {beyond}."
-        return Judged("worse" if low > margin else "better", text)
+    if (nearest := max(low, -high)) > margin:
+        told = f"It costs {more_or_less(cost.interval.value, low, high)} ({within}), "
+        if nearest > lasting_state(cost.rounds):
+            return Judged("worse" if low > margin else "better", f"{told}wholly beyond {beyond}.")
+        return Judged("undecided", told + _may_last(cost.rounds, nearest))
     if low > -limit and high < limit:
         if noise <= limit:
             return Judged("same", f"The difference ({within}) lies wholly within {beyond}.")
@@ -75,7 +97,16 @@ def judge(cost: LogRatio | None, floor: LogRatio | None, threshold: float, drift
     return Judged("undecided", _why_undecided(cost, within, beyond, (low, high), margin))
 
 
-def _too_few(cost: LogRatio) -> str:
+def _may_last(rounds: int, nearest: float) -> str:
+    return (
+        f"but in {count(rounds, 'block')} a lasting state of the machine may do as much unseen: about "
+        f"{rounds_for(nearest)} blocks would show the difference."
+    )
+
+
+def _too_few(cost: LogRatio | None) -> str:
+    if cost is None:
+        return "There is no ratio: a value is zero, or no block has values of both sides."
     if all(len(side) == 1 for side in cost.units):
         return f"One invocation each: {FEWEST} {cost.unit}s are needed for an interval."
     return f"{FEWEST} {cost.unit}s are needed for an interval, but {there_are(cost.interval.n, cost.unit)}."
@@ -88,6 +119,16 @@ def _why_undecided(
         return (
             f"The difference ({within}) is uncertain because the places were opened {times(cost.invocations)} only; "
             f"at least {FEWEST} openings show how much they differ."
+        )
+    if cost.dependent:
+        return (
+            f"Rounds depend on each other, as in a drift or in lasting states: the difference ({within}) is as uncertain "
+            "as all that they span."
+        )
+    if cost.raised:
+        return (
+            f"The difference ({within}) is uncertain because the clock reads in steps of "
+            f"{magnitude(cost.coarseness)}: a finer clock or a longer job would show it."
         )
     if -margin <= interval[0] and interval[1] <= margin:
         return f"The difference ({within}) lies within {beyond}, so it may be noise."

@@ -16,7 +16,8 @@ import numpy as np
 from tare.results.record import Direction  # noqa: TC001
 from tare.results.statistics import estimates
 from tare.results.statistics.estimates import Estimate  # noqa: TC001 - msgspec reads annotations at run time
-from tare.results.statistics.series import good_series, median_of, paired_log_ratio
+from tare.results.statistics.ratios import paired_log_ratio
+from tare.results.statistics.series import good_series, median_of
 
 if TYPE_CHECKING:
     from tare.results.record import Manifest

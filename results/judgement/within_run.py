@@ -20,7 +20,8 @@ from tare.results.judgement.pairs import (
 )
 from tare.results.judgement.thresholds import DEFAULT_THRESHOLD, Thresholds
 from tare.results.record import BASE
-from tare.results.statistics.series import INVOCATION_SPREAD, LogRatio, Series, good_series, paired_log_ratio
+from tare.results.statistics.ratios import INVOCATION_SPREAD, LogRatio, paired_log_ratio
+from tare.results.statistics.series import Series, good_series
 from tare.results.tables.frame import RunFrame, read_frame
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def compare_within(
         base: Label of the runner to compare with. Its ``control`` trials give the noise floor.
         threshold: Relative difference that matters, or one for each series.
         confidence: Confidence level of all intervals.
-        spread: See :data:`tare.results.statistics.series.INVOCATION_SPREAD`.
+        spread: See :data:`tare.results.statistics.ratios.INVOCATION_SPREAD`.
 
     Returns:
         Comparisons in stored order. Series that the base lacks, and metrics of direction ``none``, are not

@@ -35,9 +35,6 @@ if TYPE_CHECKING:
 FEWEST = 3
 """Fewest independent units that give an interval."""
 
-FEWEST_BATCHES = 10
-"""Fewest batches that :func:`decorrelated` leaves."""
-
 FEW_UNITS = 10
 """Number of units from which on rank tests have p-values that are fine enough for many comparisons."""
 
@@ -278,29 +275,13 @@ def batched(x: NDArray[np.float64], most: int = MOST_UNITS) -> NDArray[np.float6
     return np.concatenate([np.median(part, axis=1) for part in parts])
 
 
-def decorrelated(x: NDArray[np.float64]) -> tuple[NDArray[np.float64], int]:
-    """Merge neighbours into batches until batches are not correlated; return their medians and the size of a batch.
-
-    Neighbouring blocks share what the machine did meanwhile; taken as independent they give intervals that are too
-    narrow. Medians of batches, doubled in size until the rank correlation of neighbours is no longer significant, are
-    nearly independent (Law, Kelton). At least :data:`FEWEST_BATCHES` are left: a drift over the whole run leaves few
-    units, and a wide interval. Values that are not correlated are returned as they are, with size 1.
-    """
-    size = 1
-    while len(x) >= 2 * FEWEST_BATCHES and _correlated(x):
-        x = batched(x, len(x) // 2)
-        size *= 2
-    return x, size
-
-
-def _correlated(x: NDArray[np.float64]) -> bool:
-    """Return whether the ranks of neighbours correlate significantly (one-sided, at 1 %)."""
-    ranks = np.argsort(np.argsort(x, kind="stable"), kind="stable") - (len(x) - 1) / 2
-    squares = float(ranks @ ranks)
-    # Equal values get different ranks here, in the order of rows: constant values would look like a trend.
-    if x.min() == x.max():
-        return False
-    return float(ranks[:-1] @ ranks[1:]) / squares > 2.33 / math.sqrt(len(x))
+def no_finer(interval: Interval, least: float) -> Interval:
+    """Widen an interval whose half-width is below ``least``."""
+    if interval.low is None or interval.high is None:
+        return interval
+    return interval._replace(
+        low=min(interval.low, interval.value - least), high=max(interval.high, interval.value + least)
+    )
 
 
 def group_centres(x: NDArray[np.float64], groups: NDArray[np.int32]) -> NDArray[np.float64]:

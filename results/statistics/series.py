@@ -8,13 +8,12 @@ opening of the place (memory layout, page placement, other load), so counting th
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from tare.results.statistics import estimates
+from tare.results.statistics import estimates, resolution
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,13 +21,6 @@ if TYPE_CHECKING:
 
     from tare.results.record import Accelerator, Direction
     from tare.results.tables.frame import RunFrame
-
-INVOCATION_SPREAD = 0.03
-"""Relative standard deviation between invocations, assumed where a run has too few of them to estimate it. The value
-comes from published data; see ``docs/method.md``."""
-
-Unit = Literal["block", "invocation"]
-"""Kind of the independent units."""
 
 
 class SeriesKey(NamedTuple):
@@ -66,19 +58,35 @@ class Series:
     """Number of the opening of the place of each value."""
     context: tuple[str, ...]
     """The different contexts of the trials, as canonical JSON."""
+    error: float = 0.0
+    """Half-width of the values' known error, in ``unit``, as their metric declares it; 0 if it declares none."""
+
+    @property
+    def coarseness(self) -> float:
+        """Largest error of the values that repetition may not reveal, relative to their median.
+
+        It is the declared error or half a step of the clock, whichever is larger.
+        """
+        middle = float(np.median(self.value))
+        declared = self.error / middle if middle > 0 else 0.0
+        if self.unit == "s":
+            return max(declared, resolution.step(self.value) / 2)
+        if self.unit.endswith("/s") and (self.value > 0).all():
+            return max(declared, resolution.step(1 / self.value) / 2)
+        return declared
 
     @property
     def invocations(self) -> int:
         """Number of openings of the place for these values."""
-        return _distinct(self.invocation)
+        return distinct(self.invocation)
 
     @property
     def nested(self) -> bool:
         """True if an invocation holds several blocks."""
-        return self.invocations < _distinct(self.block)
+        return self.invocations < distinct(self.block)
 
 
-def _distinct(numbers: NDArray[np.int32]) -> int:
+def distinct(numbers: NDArray[np.int32]) -> int:
     """Return how many different numbers there are; ascending ones, which is the usual case, need no sorting."""
     steps = np.diff(numbers)
     return len(np.unique(numbers)) if (steps < 0).any() else int(np.count_nonzero(steps)) + bool(len(numbers))
@@ -89,7 +97,8 @@ def good_series(frame: RunFrame) -> dict[SeriesKey, Series]:
     metrics = frame.metrics
     good = metrics[((metrics["outcome"] == "ok") & ~metrics["warmup"]).to_numpy()]
     columns: dict[str, Any] = {
-        name: good[name].to_numpy() for name in ("value", "block", "invocation", "primary", "control")
+        name: good[name].to_numpy()
+        for name in ("value", "block", "invocation", "primary", "control", "error")
     }
     context = good["context"].cat
     context_codes, contexts = context.codes.to_numpy(), context.categories
@@ -118,8 +127,15 @@ def good_series(frame: RunFrame) -> dict[SeriesKey, Series]:
             block=columns["block"][rows],
             invocation=columns["invocation"][rows],
             context=tuple(str(contexts[code]) for code in np.unique(context_codes[rows])),
+            error=_middle_error(columns["error"][rows]),
         )
     return found
+
+
+def _middle_error(errors: NDArray[np.float64]) -> float:
+    """Return the median of the errors that are known; 0 if none is."""
+    known = errors[np.isfinite(errors)]
+    return float(np.median(known)) if len(known) else 0.0
 
 
 _TEXTS = (
@@ -155,150 +171,12 @@ def _text(column: pd.Series[Any], row: int) -> Any:
 def median_of(series: Series, confidence: float) -> estimates.Interval:
     """Return the median of a series in its unit, with an interval over independent units."""
     value = float(np.median(series.value))
+    finest = series.coarseness * abs(value)
     if not series.nested:
-        return estimates.quantile(series.value, 0.5, confidence)
+        return estimates.no_finer(estimates.quantile(series.value, 0.5, confidence), finest)
     found = estimates.one_sample(estimates.group_centres(series.value, series.invocation), confidence)
     if found.low is None or found.high is None:
         return estimates.Interval(value, None, None, found.n, "median, by invocation")
     # The medians' centre and the median of all differ a little; the interval holds both.
-    return estimates.Interval(
-        value, min(found.low, value), max(found.high, value), found.n, "median, by invocation"
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class LogRatio:
-    """A cost on the log scale, and the units from which its p-values are computed."""
-
-    interval: estimates.Interval
-    """Log ratio of the cost with its interval: above 0 the subject costs more."""
-    unit: Unit
-    invocations: int
-    """The smaller of both sides' numbers of invocations."""
-    allowed: float
-    """Standard deviation, as a log ratio, added because there are too few invocations to estimate how they differ; 0 if
-    there are enough."""
-    units: tuple[NDArray[np.float64], ...]
-    """One array of log ratios if paired; if unpaired, logs of the base's and of the subject's values. The sign is
-    inverted for metrics of which more is better."""
-    unpaired_blocks: int = 0
-    """Number of blocks left out because only one side has values in them."""
-    batch: int = 1
-    """Number of neighbouring blocks merged into one unit because neighbours are correlated."""
-
-    def p_beyond(self, margin: float, *, sign: int, fine: bool = False) -> float:
-        """Return the one-sided p-value against "the log cost times ``sign`` is at most ``margin``".
-
-        Args:
-            margin: Distance from no difference, as a log ratio; not negative.
-            sign: 1 to test for worse, -1 to test for better.
-            fine: Use Student's t where there are so few units that rank tests have only coarse p-values.
-        """
-        coarsest = estimates.FINE_P if fine else 0.025
-        if self.allowed:
-            # The added standard deviation dominates, so the tail is that of a normal distribution.
-            spread = math.hypot(self._error(), self.allowed)
-            return 0.5 * math.erfc((sign * self.interval.value - margin) / spread / math.sqrt(2))
-        if len(self.units) == 1:
-            return estimates.one_sample_p(sign * self.units[0], margin, coarsest)
-        return estimates.two_sample_p(sign * self.units[0], sign * self.units[1], margin, coarsest)
-
-    def _error(self) -> float:
-        return math.sqrt(sum(float(u.var(ddof=1)) / len(u) for u in self.units if len(u) > 1))
-
-
-def paired_log_ratio(
-    subject: Series, base: Series, confidence: float, *, spread: float = INVOCATION_SPREAD
-) -> LogRatio | None:
-    """Return the cost of ``subject`` against ``base``, both of one run, paired inside each block.
-
-    Drift of the machine affects both values of a block and cancels.
-
-    Args:
-        subject: The series to judge.
-        base: The series to compare it with.
-        confidence: Confidence level of the interval.
-        spread: See :data:`INVOCATION_SPREAD`.
-
-    Returns:
-        The cost; ``None`` if no block has values of both, or if a value is not positive and so has no ratio.
-    """
-    blocks = np.intersect1d(subject.block, base.block)
-    unpaired = len(np.union1d(subject.block, base.block)) - len(blocks)
-    if not len(blocks):
-        return None
-    sides = [_by_block(side, blocks) for side in (subject, base)]
-    if any((values <= 0).any() for values, _ in sides):
-        return None
-    ratio = _oriented(np.log(sides[0][0]) - np.log(sides[1][0]), subject.direction)
-    coarser = min((invocation for _, invocation in sides), key=_distinct)
-    count = _distinct(coarser)
-    if count == len(blocks):
-        apart, batch = estimates.decorrelated(ratio)
-        return LogRatio(
-            estimates.one_sample(apart, confidence), "block", count, 0.0, (apart,), unpaired, batch
-        )
-    if count >= estimates.FEWEST:
-        units = estimates.group_centres(ratio, coarser)
-        return LogRatio(estimates.one_sample(units, confidence), "invocation", count, 0.0, (units,), unpaired)
-    counts = [len(np.unique(invocation)) for _, invocation in sides]
-    interval, allowed = _allow(estimates.one_sample(ratio, confidence), counts, confidence, spread)
-    return LogRatio(interval, "block", count, allowed, (ratio,), unpaired)
-
-
-def unpaired_log_ratio(
-    subject: Series, base: Series, confidence: float, *, spread: float = INVOCATION_SPREAD
-) -> LogRatio | None:
-    """Return the cost of ``subject`` against ``base`` of another run; ``None`` if a value is not positive.
-
-    The arguments are those of :func:`paired_log_ratio`.
-    """
-    if (subject.value <= 0).any() or (base.value <= 0).any():
-        return None
-    sides = [base, subject]
-    counts = [side.invocations for side in sides]
-    nested = any(side.nested for side in sides)
-    by_invocation = nested and min(counts) >= estimates.FEWEST
-    units = []
-    for side in sides:
-        log = _oriented(np.log(side.value), side.direction)
-        units.append(estimates.group_centres(log, side.invocation if by_invocation else side.block))
-    batch = 1
-    if not by_invocation:
-        batches = [estimates.decorrelated(unit) for unit in units]
-        units, batch = [unit for unit, _ in batches], max(size for _, size in batches)
-    interval = estimates.two_sample(units[0], units[1], confidence)
-    allowed = 0.0
-    if nested and not by_invocation:
-        interval, allowed = _allow(interval, counts, confidence, spread)
-    unit: Unit = "invocation" if by_invocation else "block"
-    return LogRatio(interval, unit, min(counts), allowed, tuple(units), batch=batch)
-
-
-def _by_block(side: Series, blocks: NDArray[np.int32]) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
-    """Return the median and the invocation of each of the blocks."""
-    if len(side.block) == len(blocks):
-        return side.value, side.invocation
-    starts = np.searchsorted(side.block, blocks)
-    ends = np.searchsorted(side.block, blocks, side="right")
-    values = [float(np.median(side.value[a:b])) for a, b in zip(starts, ends, strict=True)]
-    return np.array(values), side.invocation[starts]
-
-
-def _oriented(log: NDArray[np.float64], direction: Direction) -> NDArray[np.float64]:
-    return -log if direction == "higher" else log
-
-
-def _allow(
-    interval: estimates.Interval, invocations: list[int], confidence: float, spread: float
-) -> tuple[estimates.Interval, float]:
-    """Widen an interval for the differences between invocations that are too few to show them; variances add up."""
-    allowed = spread * math.sqrt(sum(1 / count for count in invocations))
-    if interval.low is None or interval.high is None or not allowed:
-        return interval, allowed
-    extra = estimates.normal_quantile((1 + confidence) / 2) * allowed
-    return interval._replace(
-        low=interval.value - math.hypot(interval.value - interval.low, extra),
-        high=interval.value + math.hypot(interval.high - interval.value, extra),
-        method=f"{interval.method}, widened for too few invocations",
-    ), allowed
+    low, high = min(found.low, value), max(found.high, value)
+    return estimates.no_finer(estimates.Interval(value, low, high, found.n, "median, by invocation"), finest)

@@ -18,7 +18,8 @@ from tare.results.statistics.phrases import percent
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from tare.results.statistics.series import LogRatio, Series
+    from tare.results.statistics.ratios import LogRatio
+    from tare.results.statistics.series import Series
 
 Kind = Literal["drift", "two-modes", "autocorrelation"]
 
@@ -26,12 +27,8 @@ FEWEST_FOR_TREND = 12
 """Fewest values among which a drift is looked for."""
 FEWEST_FOR_MODES = 30
 """Fewest values among which two modes are looked for: fewer ones fall into two groups by chance."""
-FEWEST_FOR_NEIGHBOURS = 20
-"""Fewest values among which an autocorrelation is looked for."""
 LEVEL = 0.001
 """Approximate chance of a false symptom; low, because a report has many series."""
-LEAST_CORRELATION = 0.2
-"""Smallest correlation of neighbours to report: below it the interval is too narrow by less than a quarter."""
 _LEAST_SHARE = 0.15
 """Smallest share of the values in either of two modes."""
 _LEAST_SEPARATION = 4.0
@@ -47,7 +44,7 @@ class Symptom(msgspec.Struct, frozen=True, kw_only=True):
     side: Literal["base", "subject", "ratio"]
     value: float
     """For ``drift`` the log ratio of the last third to the first; for ``two-modes`` the log ratio of the modes; for
-    ``autocorrelation`` the number of blocks that count as one, or the correlation that is left (below 1)."""
+    ``autocorrelation`` the number of units that count as one, or the factor by which the interval was widened."""
     text: str
     """Description for people, without a full stop."""
 
@@ -77,16 +74,14 @@ def symptoms(subject: Series, base: Series, cost: LogRatio | None, threshold: fl
             )
             found.append(Symptom(kind="two-modes", side=side, value=modes.distance, text=text))
     if cost and cost.batch > 1:
-        text = f"neighbouring blocks are correlated, so {cost.batch} of them count as one"
+        text = f"neighbouring {cost.unit}s are correlated, so {cost.batch} of them count as one"
         found.append(Symptom(kind="autocorrelation", side="ratio", value=float(cost.batch), text=text))
-    for units in cost.units if cost else ():
-        if (correlation := neighbour_correlation(units)) is not None:
-            factor = math.sqrt((1 + correlation) / (1 - correlation))
-            text = (
-                f"neighbouring units are still correlated ({correlation:.2f}): the interval may be too narrow by a "
-                f"factor of up to {factor:.1f}"
-            )
-            found.append(Symptom(kind="autocorrelation", side="ratio", value=correlation, text=text))
+    if cost and cost.dependent:
+        text = (
+            f"{cost.unit}s depend on each other over the length of the run: the interval is wider than all that they "
+            "span"
+        )
+        found.append(Symptom(kind="autocorrelation", side="ratio", value=cost.widened, text=text))
     return tuple(found)
 
 
@@ -114,25 +109,6 @@ def trend(logs: NDArray[np.float64]) -> float | None:
         return None
     third = n // 3
     return float(np.median(logs[-third:]) - np.median(logs[:third]))
-
-
-def neighbour_correlation(units: NDArray[np.float64]) -> float | None:
-    """Return the rank correlation of neighbours, if it is significantly positive and large enough to matter.
-
-    Args:
-        units: Values of independent units in the order in which they were measured.
-
-    Returns:
-        The correlation, at most 0.99; ``None`` if it is below :data:`LEAST_CORRELATION` or not significant.
-    """
-    n = len(units)
-    if n < FEWEST_FOR_NEIGHBOURS:
-        return None
-    ranks = _ranks(units)
-    correlation = _correlation(ranks[:-1], ranks[1:])
-    if correlation is None or correlation < LEAST_CORRELATION or _p(correlation, n - 1) > LEVEL:
-        return None
-    return min(correlation, 0.99)
 
 
 class Modes(NamedTuple):

@@ -1,6 +1,6 @@
 """Compute the width of an interval without its centre, for the rule that stops sampling.
 
-The interval is that of :func:`tare.results.statistics.estimates.one_sample`; a test holds the two together. This module
+The interval is that of :func:`tare.results.statistics.ratios.paired_log_ratio`; a test holds the two together. This module
 does without numpy, because it is used while something is measured. The centre never leaves it, so that the decision to
 stop cannot depend on the difference that is measured.
 """
@@ -10,8 +10,10 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from functools import lru_cache
-from statistics import NormalDist, median
+from statistics import NormalDist
 from typing import TYPE_CHECKING
+
+from tare.results.statistics.dependence import merged, settle
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,34 +33,22 @@ def checkpoint(blocks: int) -> int:
 
 
 def half_width(units: Sequence[float], confidence: float = 0.95) -> float:
-    """Return half the width of the signed-rank interval for the centre of the units.
+    """Return half the width of the signed-rank interval for the centre of the units, widened for their dependence.
 
     Args:
-        units: One value for each independent unit, such as the log ratio of a block.
+        units: One value for each unit, such as the log ratio of a block, in the order in which they were measured.
         confidence: Confidence level of the interval.
 
     Returns:
         The half-width on the scale of the units; infinite where so few units allow no interval (fewer than 6 at 95 %).
     """
-    x = _batched(units)
+    settled = settle(units)
+    x = merged(settled.units, MOST_UNITS)
     drop = _dropped(len(x), round((1 - confidence) / 2, 12))
     if drop is None:
         return math.inf
     means = sorted((a + b) / 2 for i, a in enumerate(x) for b in x[i:])
-    return (means[-1 - drop] - means[drop]) / 2
-
-
-def _batched(units: Sequence[float]) -> list[float]:
-    """Merge neighbours into at most :data:`MOST_UNITS` medians."""
-    if len(units) <= MOST_UNITS:
-        return list(units)
-    size, longer = divmod(len(units), MOST_UNITS)
-    merged, at = [], 0
-    for i in range(MOST_UNITS):
-        count = size + (i < longer)
-        merged.append(median(units[at : at + count]))
-        at += count
-    return merged
+    return settled.factor * (means[-1 - drop] - means[drop]) / 2
 
 
 @lru_cache(maxsize=256)

@@ -13,14 +13,26 @@ from tare.bench.planning.case import Case
 from tare.bench.planning.units import Unit
 from tare.bench.request.readers import percentage
 from tare.results.record import CPU_TIME, HOST_CPU_TIME
-from tare.results.statistics.estimates import one_sample
+from tare.results.statistics.ratios import paired_log_ratio
+from tare.results.statistics.series import Series, SeriesKey
 from tare.results.statistics.width import CHECKPOINTS, checkpoint, half_width
 
 
 @pytest.mark.parametrize("n", [6, 7, 10, 49, 50, 51, 128, 129, 300, 1000])
 def test_the_width_is_that_of_the_interval(n):
-    x = np.random.default_rng(n).standard_t(3, n)
-    found = one_sample(x, 0.95)
+    random = np.random.default_rng(n)
+    # Half of them depend on each other, so that merging and widening are among what must agree.
+    x = random.standard_t(3, n) / 100 + (np.cumsum(random.normal(0, 0.01, n)) if n % 2 else 0)
+    base = random.uniform(1, 2, n)
+    block = np.arange(n, dtype=np.int32)
+    bare, box = (
+        Series(
+            SeriesKey("w", "{}", "wall", name, control=False), "f", "s", "lower", "", primary=True,
+            accelerator="none", value=value, block=block, invocation=block, context=(),
+        )
+        for name, value in (("bare", base), ("box", base * np.exp(x)))
+    )  # fmt: skip
+    found = paired_log_ratio(box, bare, 0.95).interval
     assert half_width(x.tolist()) == pytest.approx((found.high - found.low) / 2)
 
 

@@ -15,10 +15,11 @@ from support.results_making import metric, trial, write_run
 from tare.results.judgement.answers import pair_answers, withdraw_chance
 from tare.results.judgement.gate import judged
 from tare.results.judgement.price import MOST_TIMES, blocks_needed
+from tare.results.judgement.rule import lasting_state
 from tare.results.judgement.within_run import compare_within
 from tare.results.record import CPU_TIME, HOST_CPU_TIME, Metric
 from tare.results.statistics.estimates import Interval
-from tare.results.statistics.series import LogRatio
+from tare.results.statistics.ratios import LogRatio
 from tare.results.storage.load import load_run
 
 if TYPE_CHECKING:
@@ -119,6 +120,8 @@ def test_the_price_is_that_of_the_width_that_decides(value: float, half: float, 
     low, high = value - narrower, value + narrower
     margin = max(limit, noise)
     assert low >= margin - 1e-9 or high <= -margin + 1e-9 or (-limit - 1e-9 <= low and high <= limit + 1e-9)
+    # Nor may a lasting state do unseen what would then be called.
+    assert max(low, -high) < margin - 1e-9 or max(low, -high) >= lasting_state(needed) - 1e-9
 
 
 @pytest.mark.parametrize(
@@ -128,6 +131,8 @@ def test_the_price_is_that_of_the_width_that_decides(value: float, half: float, 
         (ratio(0.0, 0.1, allowed=0.03), None),
         (ratio(math.log1p(0.02), 0.01), None),
         (ratio(0.0, 0.03), ratio(0.05, 0.01)),
+        (ratio(0.05, 0.04, dependent=True), None),
+        (ratio(0.0, 0.04, coarseness=0.03), None),
         (LogRatio(Interval(0.0, None, None, 3, "few"), "block", 3, 0.0, (np.zeros(3),)), None),
     ],
 )

@@ -14,7 +14,7 @@ def test_drift_cancels_and_each_rung_is_its_own_step(tmp_path):
     mount = rises["namespaces:+mount"]
     assert mount.below == "namespaces:chroot"
     assert mount.cost.value == pytest.approx(2.1 / 1.1)
-    assert mount.cost.low == pytest.approx(2.1 / 1.1)
+    assert mount.cost.low < 2.1 / 1.1 < mount.cost.high
     assert mount.total.value == pytest.approx(2.1)
     assert mount.cost.n == 8
     assert mount.difference.low > 0

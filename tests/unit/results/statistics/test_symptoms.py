@@ -1,4 +1,4 @@
-"""Drift, two modes and alike neighbours: said where they are, not where they are not."""
+"""Drift and two modes: said where they are, not where they are not."""
 
 import numpy as np
 import pytest
@@ -6,8 +6,7 @@ import pytest
 from support.results_making import metric, trial, write_run
 from tare.results.judgement.between_runs import compare_runs
 from tare.results.judgement.within_run import compare_within
-from tare.results.statistics.estimates import FEWEST_BATCHES, decorrelated
-from tare.results.statistics.symptoms import neighbour_correlation, trend, two_modes
+from tare.results.statistics.symptoms import trend, two_modes
 from tare.results.storage.load import load_run
 
 WORLDS = {
@@ -24,7 +23,7 @@ WORLDS = {
 def test_silence_where_nothing_is_odd(world, n):
     random = np.random.default_rng(3)
     draws = [WORLDS[world](random, n) for _ in range(400)]
-    for detect, most in ((trend, 4), (two_modes, 8), (neighbour_correlation, 4)):
+    for detect, most in ((trend, 4), (two_modes, 8)):
         assert sum(detect(draw) is not None for draw in draws) <= most
 
 
@@ -43,16 +42,7 @@ def test_two_modes_are_told_with_distance_and_share():
     assert np.median([one.share for one in seen]) == pytest.approx(0.3, abs=0.08)
 
 
-def test_alike_neighbours_are_told():
-    random = np.random.default_rng(3)
-    noise, walk = random.normal(0, 1, 400), []
-    for step in noise:
-        walk.append(0.6 * (walk[-1] if walk else 0) + step)
-    assert neighbour_correlation(np.array(walk)) == pytest.approx(0.6, abs=0.15)
-    assert neighbour_correlation(-noise) is None
-
-
-@pytest.mark.parametrize("detect", [trend, two_modes, neighbour_correlation])
+@pytest.mark.parametrize("detect", [trend, two_modes])
 @pytest.mark.parametrize("values", [[], [1.0], [1.0] * 100])
 def test_too_few_or_constant_values_say_nothing(detect, values):
     assert detect(np.array(values)) is None
@@ -86,14 +76,3 @@ def test_between_runs_a_drift_within_one_is_noise(tmp_path):
     assert drifting.cost.value == pytest.approx(1.2, abs=0.02)
     assert drifting.verdict == "undecided"
     assert "drift" in drifting.because
-
-
-def test_alike_neighbours_are_merged_until_they_are_not():
-    random = np.random.default_rng(4)
-    walk = np.cumsum(random.normal(0, 0.01, 200))
-    units, size = decorrelated(walk)
-    assert size > 1
-    assert FEWEST_BATCHES <= len(units) < 200
-    calm = random.normal(0, 1, 200)
-    assert decorrelated(calm)[1] == 1
-    assert decorrelated(np.ones(100))[1] == 1
