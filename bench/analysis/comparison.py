@@ -9,6 +9,10 @@ from typing import TYPE_CHECKING, Literal
 from tare.bench.analysis.gate_report import GateReport
 from tare.bench.analysis.known import known_calibration
 from tare.bench.request.record import request_of
+from tare.reports.content.bills import bill
+from tare.reports.render.changes import answers_of
+from tare.reports.summaries.prices import Prices
+from tare.reports.text.words import words
 from tare.results.judgement.answers import LEVEL
 from tare.results.judgement.between_runs import RunsCompared, compare_runs
 from tare.results.judgement.calibration import expected_rates
@@ -115,6 +119,8 @@ def compare_measured(run_dir: Path, base: str, head: str, *, rules: Rules = Rule
         remarks.append(f"The run is {about.status}: it has fewer blocks than planned.")
     compared = RunsCompared(found, (), (), ())
     gated = rules.gate(found, answers_only=True)
+    if price := bill(answers_of(gated), Prices(about, run.trials()), about.run, words()):
+        remarks.append(price)
     return GateReport(base, head, compared, gated, tuple(remarks), counts=_counts(run_dir, base, head))
 
 

@@ -11,7 +11,7 @@ from tare.reports.exports.junit import counted, serialised, text
 from tare.reports.exports.series import case_title
 from tare.reports.render.markdown import escape
 from tare.reports.text import numbers
-from tare.reports.text.answers import both
+from tare.reports.text.answers import both, headline
 from tare.reports.text.numbers import DASH
 from tare.reports.text.words import words
 from tare.results.judgement.answers import pair_answers
@@ -83,9 +83,11 @@ def answers_of(gate: Gate) -> list[Answers]:
 
 
 def answer_lines(gate: Gate) -> Iterator[str]:
-    """Tell both answers of each row in one line, and what an answer would cost where nothing is decided."""
-    english = words()
-    for row in answers_of(gate):
+    """Count what is decided; tell both answers of each row in one line, and their price where neither is decided."""
+    english, rows = words(), answers_of(gate)
+    if rows:
+        yield headline(rows, english)
+    for row in rows:
         where = f"{case_title(row.time.workload, row.time.parameters)} on {row.time.runner}"
         needed = [c.needed_blocks - c.blocks for c in row.all if c.needed_blocks is not None]
         price = ""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from tare.reports.text import numbers
 from tare.results.statistics import phrases
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tare.reports.text.words import Words
     from tare.results.judgement.answers import Answers
     from tare.results.judgement.comparison import Comparison
@@ -20,6 +23,16 @@ def both(answers: Answers, words: Words) -> str:
     if answers.cpu is None:
         return time
     return f"{words('answer.cpu', told=told(answers.cpu, words))}; {time}"
+
+
+def headline(rows: Sequence[Answers], words: Words) -> str:
+    """Count what is decided, and by what, as in ``11 of 12 workloads decided: 6 by time and CPU, 5 by CPU``."""
+    counts = Counter(row.by for row in rows)
+    parts = [words(f"answer.by_{by}", n=counts[by]) for by in ("both", "time", "cpu") if counts[by]]
+    if not parts:
+        return words("answer.none_decided", total=len(rows))
+    n = len(rows) - counts["none"]
+    return words("answer.decided", n=n, total=len(rows), parts=", ".join(parts))
 
 
 def told(comparison: Comparison, words: Words) -> str:

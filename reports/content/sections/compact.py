@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from tare.reports.content import cells
 from tare.reports.content.nodes import Bullets, Cell, Item, Node, Paragraph, Section, Table
-from tare.reports.content.sections.findings import bill, headline
+from tare.reports.content.sections.findings import priced
 from tare.reports.summaries.cases import case_of
 from tare.reports.text import numbers
+from tare.reports.text.answers import headline
 
 if TYPE_CHECKING:
     from tare.reports.content.page import Page
@@ -35,8 +36,8 @@ def _decided(page: Page) -> Bullets:
     items = []
     for runner in sorted({row.time.runner for row in page.summary.answers}, key=page.summary.display.rank):
         rows = [row for row in page.summary.answers if row.time.runner == runner]
-        items.append(Item(headline(page, rows), label=runner))
-    items += [Item(node.text) for node in bill(page) if isinstance(node, Paragraph)]
+        items.append(Item(headline(rows, page.words), label=runner))
+    items += [Item(node.text) for node in priced(page) if isinstance(node, Paragraph)]
     return Bullets(tuple(items))
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from tare.reports.content.bills import bill
 from tare.reports.content.nodes import Bullets, Item, Node, Paragraph, Section
 from tare.reports.content.sections.notes import own, references, shared
 from tare.reports.summaries.cases import case_of
 from tare.reports.text import numbers
-from tare.reports.text.answers import both, budget, span_of_time
+from tare.reports.text.answers import both, headline
 from tare.results.record import CONTROL
 
 if TYPE_CHECKING:
@@ -36,50 +37,20 @@ def section(page: Page) -> Section:
         body.append(Paragraph(words("findings.intro", base=page.base, confidence=confidence)))
     for runner in sorted({c.runner for c in found} - {CONTROL}, key=page.summary.display.rank):
         rows = [one for one in page.summary.answers if one.time.runner == runner]
-        items = [Item(headline(page, rows)), *_verdicts(page, rows)]
+        items = [Item(headline(rows, words)), *_verdicts(page, rows)]
         if everywhere := references(page, shared(page, runner)):
             items.append(Item(words("findings.shared", base=page.base, marks=everywhere)))
         body.append(Bullets(tuple(items), title=runner))
-    body += bill(page)
+    body += priced(page)
     body.append(Bullets(tuple(_open_questions(page)), title=words("findings.unknown_title")))
     return Section("findings", words("findings.title"), tuple(body))
 
 
-def headline(page: Page, rows: Sequence[Answers]) -> str:
-    """Count what is decided, and by what, as in ``11 of 12 workloads decided: 6 by time and CPU, 5 by CPU``."""
-    words = page.words
-    counts = Counter(row.by for row in rows)
-    parts = [words(f"answer.by_{by}", n=counts[by]) for by in ("both", "time", "cpu") if counts[by]]
-    if not parts:
-        return words("answer.none_decided", total=len(rows))
-    n = len(rows) - counts["none"]
-    return words("answer.decided", n=n, total=len(rows), parts=", ".join(parts))
-
-
-def bill(page: Page) -> list[Node]:
-    """Tell what deciding the open rows would take, once for the whole report, with the command that goes on."""
-    words, prices = page.words, page.summary.prices
-    still_open = [row for row in page.summary.answers if row.by == "none"]
-    if not still_open or not prices.extendable:
-        return []
-    found = prices.bill(still_open)
-    if not found.rows and not found.dear:
-        return [Paragraph(words("answer.bill_none", total=len(still_open)))]
-    told = []
-    if found.rows:
-        told.append(
-            words(
-                "answer.bill",
-                rows=found.rows,
-                total=len(still_open),
-                blocks=found.blocks,
-                time=span_of_time(found.seconds, words),
-                run=page.summary.given.manifest.run,
-                budget=budget(found.seconds),
-            )
-        )
-    told += [words(f"answer.bill_{name}", n=n) for name in ("dear", "unknown") if (n := getattr(found, name))]
-    return [Paragraph(" ".join(told))]
+def priced(page: Page) -> tuple[Node, ...]:
+    """Tell what deciding the open rows would take, once for the whole report; nothing if all are decided."""
+    summary = page.summary
+    text = bill(summary.answers, summary.prices, summary.given.manifest.run, page.words)
+    return (Paragraph(text),) if text else ()
 
 
 def _verdicts(page: Page, rows: Sequence[Answers]) -> Iterator[Item]:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 import pytest
 
 from support.results_making import manifest, metric, trial
 from support.synthetic import make_input
+from tare.reports.content.bills import bill
 from tare.reports.summaries.prices import MOST_SECONDS, Prices
 from tare.reports.summaries.waiting import explaining, waited_shares
-from tare.reports.text.answers import bounds, budget, span_of_time, told
+from tare.reports.text.answers import bounds, budget, headline, span_of_time, told
 from tare.reports.text.words import words
 from tare.results.judgement.answers import Answers
+from tare.results.plan import CaseRecord, PlanRecord, RequestRecord
 from tare.results.record import WAIT_TIME
 
 if TYPE_CHECKING:
@@ -26,6 +29,23 @@ OPEN = next(c for c in make_input(blocks=6).comparisons if c.primary and c.verdi
 def row(workload: str, needed: int | None, **changes: Any) -> Answers:
     fields = {"workload": workload, "runner": "box", "blocks": 10, "needed_blocks": needed}
     return Answers(msgspec.structs.replace(OPEN, **fields | changes), None, None)
+
+
+def plan_of(*workloads: str, blocks: int | None = None) -> dict[str, Any]:
+    record = PlanRecord(
+        mode="default",
+        seed=7,
+        blocks=blocks,
+        precision=0.01,
+        job_seconds=0.05,
+        warmups=False,
+        budget_seconds=60,
+        estimate_seconds=60,
+        cheap=("bare", "box"),
+        cases=tuple(CaseRecord(workload=name, runner="box") for name in workloads),
+        request=RequestRecord(settings={}, mode="default"),
+    )
+    return cast("dict[str, Any]", msgspec.to_builtins(record))
 
 
 def blocks_of(workload: str, seconds: float, *, stream: str = "", runner: str = "box") -> list[Trial]:
@@ -114,3 +134,32 @@ def test_waiting_is_told_where_it_may_hide_an_answer_of_time() -> None:
     assert explaining(row("cpu", None, verdict="same", **plain), shares) is None
     assert explaining(row("cpu", None, parameters={}, threshold=0.2), shares) is None
     assert explaining(row("cpu", None, runner="mute", **plain), shares) is None
+
+
+def test_the_bill_names_the_command_that_goes_on_once() -> None:
+    trials = [*blocks_of("cpu", 2.0), *blocks_of("fork", 8.0)]
+    prices = Prices(manifest(plan=plan_of("cpu", "fork")), trials)
+    text = bill([row("cpu", 50), row("fork", 20), row("fork", None)], prices, "RUN", ENGLISH)
+    assert text.startswith(
+        "At the present spread, 2 of the 3 undecided rows would be decided by about 50 more blocks, 3 min: "
+        "`tare run --resume RUN --budget 3m`."
+    )
+    assert "For 1 no number of blocks is known" in text
+    assert bill([row("cpu", 50, verdict="same")], prices, "RUN", ENGLISH) == ""
+    assert bill([row("cpu", None)], prices, "RUN", ENGLISH).startswith("How much more measuring")
+    counted = Prices(manifest(plan=plan_of("cpu", blocks=20)), trials)
+    assert bill([row("cpu", 50)], counted, "RUN", ENGLISH) == "", "a counted run takes no budget"
+
+
+def test_the_headline_counts_what_is_decided_and_by_what() -> None:
+    decided = {"verdict": "same"}
+    cpu = msgspec.structs.replace(OPEN, **decided)
+    rows = [
+        row("a", None, **decided),
+        row("b", 50),
+        replace(row("c", 50), cpu=cpu),
+        replace(row("d", None, **decided), cpu=cpu),
+        replace(row("e", 50), cpu=OPEN),
+    ]
+    assert headline(rows, ENGLISH) == "3 of 5 workloads decided: 1 by time and CPU, 1 by time, 1 by CPU."
+    assert headline(rows[1:2], ENGLISH) == "None of 1 workloads decided."
