@@ -1,4 +1,4 @@
-/* One hostile job: hostile KIND. Every kind ends by itself within HARD_SECONDS unless it is stopped or ended before.
+/* One hostile job: hostile KIND [spare-bare]. Every kind ends by itself within HARD_SECONDS unless it is stopped or ended before.
  * Refuses to run as root of the first PID namespace that has a service manager: it belongs into a contained place. */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -221,11 +221,25 @@ static int on_a_host(void)
            access("/etc/machine-id", F_OK) == 0;
 }
 
+/* Bare metal inside of the contained place: PID 1 is the Python of inner.py there. */
+static int on_bare(void)
+{
+    char name[32] = "";
+    int file = open("/proc/1/comm", O_RDONLY);
+    if (file >= 0) {
+        read(file, name, sizeof name - 1) < 0 ? name[0] = 0 : 0;
+        close(file);
+    }
+    return strncmp(name, "python", 6) == 0;
+}
+
 int main(int count, char **words)
 {
     born = now();
-    if (count != 2 || on_a_host())
+    if (count < 2 || on_a_host())
         return 99;
+    if (count > 2 && strcmp(words[2], "spare-bare") == 0 && on_bare())
+        return 0;
     for (unsigned i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (strcmp(words[1], kinds[i].name) == 0)
             return kinds[i].run();

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -58,7 +59,9 @@ def kill_runs(count: int, runners: Sequence[str], base: Path, chance: Random) ->
     whole = {runner: _duration(runner, base) for runner in dict.fromkeys(runners)}
     for number in range(count):
         runner = runners[number % len(runners)]
-        yield _one(number, runner, chance.choice(VICTIMS), chance.uniform(0.05, 1.05) * whole[runner], base)
+        # A start takes longer than measuring does here, so every second kill waits for the first trial.
+        measuring = number // len(runners) % 2 == 1
+        yield _one(number, runner, chance.choice(VICTIMS), chance.uniform(0, whole[runner]), measuring, base)
 
 
 def _words(runner: str, name: str, base: Path) -> list[str]:
@@ -97,14 +100,17 @@ def _duration(runner: str, base: Path) -> float:
     return time.monotonic() - begin
 
 
-def _one(number: int, runner: str, victim: str, seconds: float, base: Path) -> Kill:
+def _one(number: int, runner: str, victim: str, seconds: float, measuring: bool, base: Path) -> Kill:
     name = f"kill-{number}"
     before, links, registered = traces.sysctls(), traces.links(), _registered()
     process = _start(_words(runner, name, base), base, name)
-    time.sleep(seconds)
+    begin = time.monotonic()
+    if measuring and _await_trial(process, base / name):
+        seconds = time.monotonic() - begin + seconds / 4
+    time.sleep(max(0.0, begin + seconds - time.monotonic()))
     new = _registered() - registered
     faults: list[str] = []
-    _strike(process, victim)
+    victim = _strike(process, victim)
     try:
         process.wait(60)
     except subprocess.TimeoutExpired:
@@ -132,11 +138,22 @@ def _one(number: int, runner: str, victim: str, seconds: float, base: Path) -> K
     return Kill(number, runner, victim, seconds, trials, tuple(faults))
 
 
+def _await_trial(process: subprocess.Popen[bytes], results: Path) -> bool:
+    """Wait until a run has stored its first trial; return whether it has."""
+    deadline = time.monotonic() + RUN_SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        if any(path.stat().st_size for path in results.glob("*/trials.jsonl")):
+            return True
+        time.sleep(0.01)
+    return False
+
+
 def _registered() -> set[str]:
     return {path.stem for path in (default_cache() / "live").glob("*.json")}
 
 
-def _strike(process: subprocess.Popen[bytes], victim: str) -> None:
+def _strike(process: subprocess.Popen[bytes], victim: str) -> str:
+    """Kill the victim, or Tare itself where there is no launcher yet; return which one it was."""
     target = process.pid
     if victim == "launcher":
         try:
@@ -144,12 +161,12 @@ def _strike(process: subprocess.Popen[bytes], victim: str) -> None:
             named = [child.pid for child in children if "launcher" in child.name()]
         except psutil.Error:
             named = []
-        target = named[0] if named else process.pid
-    if process.poll() is None:
-        try:
-            os.kill(target, signal.SIGKILL)
-        except ProcessLookupError:
-            return
+        target, victim = (named[0], victim) if named else (process.pid, "tare")
+    if process.poll() is not None:
+        return "nothing: it was over"
+    with suppress(ProcessLookupError):
+        os.kill(target, signal.SIGKILL)
+    return victim
 
 
 def _finished(words: Sequence[str], base: Path, name: str, faults: list[str]) -> int:
