@@ -18,6 +18,8 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+import msgspec
+
 from tare.runners.errors import TareError, UsageError
 from tare.runners.images.compression import uncompressed
 from tare.runners.images.oci import blob_path
@@ -140,6 +142,10 @@ def read_external(reference: str) -> ExternalImage:
                 return _docker(box, path, name, reference)
     except OSError as error:
         raise TareError(f"{path} cannot be read: {error.strerror or error}. {_REMEDY}") from error
+    except RecursionError:
+        raise TareError(
+            f"{path} has a document that is nested too deeply to be an image's. {_REMEDY}"
+        ) from None
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise TareError(f"{path} is not a valid image: {error!r}. {_REMEDY}") from error
     raise TareError(f"{path} has neither an index.json (OCI) nor a manifest.json (docker save). {_REMEDY}")
@@ -255,18 +261,30 @@ def _made(
         raise _OtherMachines(path, wanted, [str(config["architecture"])])
     if config.get("os", "linux") != "linux":
         raise TareError(f"{path} is an image for {config['os']}, not for linux.")
-    started = config.get("config") or {}
-    pairs = (each.partition("=") for each in started.get("Env") or ())
+    started = msgspec.convert(config.get("config") or {}, _Started)
+    for text in (*(started.Env or ()), started.WorkingDir or "", *(started.Entrypoint or ()), *(started.Cmd or ())):  # fmt: skip
+        if b"\0" in text.encode():  # which raises ValueError, too, on a lone surrogate
+            raise ValueError(f"{text!r} cannot be given to a program")
+    pairs = (each.partition("=") for each in started.Env or ())
     return ExternalImage(
         path=path,
         reference=reference,
         digest=digest,
         layers=layers,
         environ={key: value for key, _, value in pairs if key},
-        directory=started.get("WorkingDir") or "/",
-        entrypoint=tuple(started.get("Entrypoint") or ()),
-        command=tuple(started.get("Cmd") or ()),
+        directory=started.WorkingDir or "/",
+        entrypoint=tuple(started.Entrypoint or ()),
+        command=tuple(started.Cmd or ()),
     )
+
+
+class _Started(msgspec.Struct):
+    """What is used of an image's ``config``; the names are OCI's."""
+
+    Env: list[str] | None = None
+    WorkingDir: str | None = None
+    Entrypoint: list[str] | None = None
+    Cmd: list[str] | None = None
 
 
 def _by_name(archive: tarfile.TarFile) -> dict[str, tarfile.TarInfo]:

@@ -125,7 +125,7 @@ def decode(packet: bytes) -> Reply:
     """
     try:
         return _decoded(packet)
-    except (ValueError, TypeError, struct.error) as error:
+    except (ValueError, TypeError, IndexError, struct.error) as error:
         raise LauncherError(
             f"tare's launcher replied with a packet that it never sends ({error}); start the run again"
         ) from error

@@ -161,7 +161,7 @@ class Cache:
         try:
             manifest = _read_manifest(place)
             complaint = _compare(place, manifest["files"])
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
             complaint = f"its manifest cannot be used: {error}"
         if complaint:
             self.say(f"cache: {place.parent.name}/{place.name[:8]} is damaged ({complaint}); making it again")

@@ -56,12 +56,13 @@ def kill_runs(count: int, runners: Sequence[str], base: Path, chance: Random) ->
         base: empty folder for results and logs.
         chance: decides victims and moments.
     """
-    whole = {runner: _duration(runner, base) for runner in dict.fromkeys(runners)}
+    durations = {runner: _durations(runner, base) for runner in dict.fromkeys(runners)}
     for number in range(count):
         runner = runners[number % len(runners)]
         # A start takes longer than measuring does here, so every second kill waits for the first trial.
         measuring = number // len(runners) % 2 == 1
-        yield _one(number, runner, chance.choice(VICTIMS), chance.uniform(0, whole[runner]), measuring, base)
+        seconds = chance.uniform(0, durations[runner][measuring])
+        yield _one(number, runner, chance.choice(VICTIMS), seconds, measuring, base)
 
 
 def _words(runner: str, name: str, base: Path) -> list[str]:
@@ -90,14 +91,17 @@ def _environ(base: Path) -> dict[str, str]:
     return os.environ | {"TARE_WORKDIR": str(work)}
 
 
-def _duration(runner: str, base: Path) -> float:
-    """Measure how long an undisturbed run takes."""
-    begin = time.monotonic()
+def _durations(runner: str, base: Path) -> tuple[float, float]:
+    """Measure how long an undisturbed run takes: in all, and from its first trial on."""
     name = f"whole-{runner.partition(':')[0]}"
-    code = _start(_words(runner, name, base), base, name).wait(RUN_SECONDS)
-    if code:
+    begin = time.monotonic()
+    process = _start(_words(runner, name, base), base, name)
+    _await_trial(process, base / name)
+    first = time.monotonic()
+    if code := process.wait(RUN_SECONDS):
         raise ResultError(f"an undisturbed run of {runner} ends with {code}: see {base / name}.log.")
-    return time.monotonic() - begin
+    end = time.monotonic()
+    return end - begin, end - first
 
 
 def _one(number: int, runner: str, victim: str, seconds: float, measuring: bool, base: Path) -> Kill:
@@ -106,7 +110,7 @@ def _one(number: int, runner: str, victim: str, seconds: float, measuring: bool,
     process = _start(_words(runner, name, base), base, name)
     begin = time.monotonic()
     if measuring and _await_trial(process, base / name):
-        seconds = time.monotonic() - begin + seconds / 4
+        seconds += time.monotonic() - begin
     time.sleep(max(0.0, begin + seconds - time.monotonic()))
     new = _registered() - registered
     faults: list[str] = []

@@ -173,3 +173,23 @@ def test_a_script_runs_by_the_images_own_interpreter(tmp_path, monkeypatch):
     assert made.environ["PATH"] == f"{ROOT}/tools:{ROOT}/bin"
     assert made.environ["X"] == "y"
     assert made.directory == "/w"
+
+
+@pytest.mark.parametrize(
+    "started",
+    [
+        {"Cmd": [1.5]}, {"Cmd": "app"}, {"Entrypoint": [None]}, {"Env": {"A": "b"}}, {"Env": [None]}, {"WorkingDir": ["/"]},
+        {"WorkingDir": "/a\0b"}, {"Cmd": ["\ud800"]}, {"Cmd": [[]]},
+    ],
+)  # fmt: skip
+def test_a_configuration_of_other_types_is_refused(tmp_path, started):
+    folder = layout(tmp_path, [BASE], started=started)
+    with pytest.raises(TareError, match="is not a valid image"):
+        read_external(str(folder))
+
+
+def test_a_document_of_great_depth_is_refused(tmp_path):
+    folder = layout(tmp_path, [BASE])
+    (folder / "index.json").write_text("[" * 100_000)
+    with pytest.raises(TareError, match="nested too deeply"):
+        read_external(str(folder))
