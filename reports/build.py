@@ -75,10 +75,8 @@ class _Drawn:
 
 def _draw(summary: Summary, spoken: Words, out_dir: Path, plots: Sequence[Plot]) -> _Drawn:
     """Draw the figures and write them; an error in one costs only that one."""
-    import io  # noqa: PLC0415
-
     from tare.reports.plots import fonts, style  # noqa: PLC0415
-    from tare.reports.render.html.svg import svg_text  # noqa: PLC0415
+    from tare.reports.render.html.svg import png, svg_text  # noqa: PLC0415
 
     drawn = _Drawn()
     for plot in plots:
@@ -87,15 +85,12 @@ def _draw(summary: Summary, spoken: Words, out_dir: Path, plots: Sequence[Plot])
                 figure = plot.draw(summary, spoken)
                 if figure is None:
                     continue
-                image = io.BytesIO()
-                figure.savefig(image, format="png", dpi=DOTS_PER_INCH)
-                # The layout is done; solving it again would take as long as drawing.
-                figure.set_layout_engine("none")
+                image = png(figure, DOTS_PER_INCH)
                 drawing = svg_text(figure)
         except Exception as error:  # noqa: BLE001 - an error in one figure must not cost the page
             drawn.lost[plot.name] = f"{type(error).__name__}: {error}"
             continue
-        for suffix, content in (("png", image.getvalue()), ("svg", drawing.encode())):
+        for suffix, content in (("png", image), ("svg", drawing.encode())):
             _write(out_dir / f"{plot.name}.{suffix}", content)
             drawn.written.append(out_dir / f"{plot.name}.{suffix}")
         drawn.drawings[plot.name] = drawing

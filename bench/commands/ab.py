@@ -14,16 +14,11 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tare.bench import pipeline
 from tare.bench.commands.shared import output
 from tare.bench.commands.shared.options import add_count_option, add_request_options, request_from
 from tare.bench.errors import EnvironmentMissing, Exit
-from tare.bench.progress import Lines
 from tare.bench.request.declarations import override
 from tare.bench.request.request import CommandVersion, SettingsVariant
-from tare.reports.summaries.failures import failure_lines
-from tare.results import record
-from tare.results.judgement.thresholds import Thresholds, read_thresholds
 from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:
@@ -59,6 +54,10 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure both versions and judge; exit 1 on a regression, 4 if trials failed and none was found."""
+    from tare.bench import pipeline  # noqa: PLC0415 - options are declared without it
+    from tare.bench.progress import Lines  # noqa: PLC0415
+    from tare.reports.summaries.failures import failure_lines  # noqa: PLC0415
+
     request = _request(arguments)
     finished = pipeline.execute(request, Lines())
     # Imports pandas, which must not be in memory while something is measured.
@@ -85,6 +84,8 @@ def _request(arguments: argparse.Namespace) -> Request:
     Raises:
         UsageError: neither is asked for, or both.
     """
+    from tare.results.record import BASE as BARE  # noqa: PLC0415 - options are declared without it
+
     request = request_from(arguments)
     if request.settings.run.precision is None:
         # An interval can show equality only if it is narrower than the threshold on either side.
@@ -101,7 +102,7 @@ def _request(arguments: argparse.Namespace) -> Request:
             CommandVersion(name, _words(getattr(arguments, name), name)) for name in (BASE, HEAD)
         )
         request = replace(request, versions=versions)
-        return request.with_run(runners=request.settings.run.runners or (record.BASE,))
+        return request.with_run(runners=request.settings.run.runners or (BARE,))
     if request.count:
         raise UsageError("--count counts the instructions of commands: give --base CMD --head CMD.")
     if not request.settings.run.keyword and not request.command:
@@ -117,6 +118,8 @@ def _request(arguments: argparse.Namespace) -> Request:
 
 def _threshold(arguments: argparse.Namespace) -> float:
     """Return the difference that matters, unless a series is an exception."""
+    from tare.results.judgement.thresholds import Thresholds, read_thresholds  # noqa: PLC0415
+
     path = arguments.thresholds
     return (read_thresholds(path) if path else Thresholds()).default
 

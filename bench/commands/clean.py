@@ -7,14 +7,13 @@ import sys
 from typing import TYPE_CHECKING
 
 from tare.bench.errors import Exit
-from tare.runners import cleanup
-from tare.runners.containers.engines.private import PrivateDocker, clear_dead
 from tare.runners.errors import TareError
-from tare.runners.provision.cache import default_cache
 
 if TYPE_CHECKING:
     import argparse
     from pathlib import Path
+
+    from tare.runners.cleanup import Leftover
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -25,6 +24,10 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Remove every leftover; exit 3 if one could not be removed, after trying the others."""
+    from tare.runners import cleanup  # noqa: PLC0415 - options are declared without it
+    from tare.runners.containers.engines.private import PrivateDocker, clear_dead  # noqa: PLC0415
+    from tare.runners.provision.cache import default_cache  # noqa: PLC0415
+
     cache = default_cache()
     found = cleanup.find(cache)
     lines = [", ".join(leftover.describe()) for leftover in found]
@@ -46,7 +49,9 @@ def run(arguments: argparse.Namespace) -> int:
     return Exit.ENVIRONMENT if resisted else Exit.OK
 
 
-def _remove_all(found: list[cleanup.Leftover], cache: Path) -> list[str]:
+def _remove_all(found: list[Leftover], cache: Path) -> list[str]:
+    from tare.runners import cleanup  # noqa: PLC0415 - options are declared without it
+
     resisted = []
     for leftover in found:
         try:

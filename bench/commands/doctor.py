@@ -7,19 +7,11 @@ import textwrap
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from tare.bench.campaign.session import opened
 from tare.bench.commands.shared.fixes import FIXES
 from tare.bench.commands.shared.options import add_request_options, request_from
 from tare.bench.errors import Exit
 from tare.bench.progress import Lines
 from tare.reports.text import numbers
-from tare.results.environment import GuestFacts, ToolFacts
-from tare.results.record import BASE
-from tare.runners.provision.cache import default_cache
-from tare.runners.provision.tools import Provision
-from tare.runners.registry import RUNNERS
 
 if TYPE_CHECKING:
     import argparse
@@ -43,6 +35,10 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Probe every runner, measure KVM, check the host's conditions; exit 3 if no isolating runner works."""
+    from tare.bench.campaign.session import opened  # noqa: PLC0415 - options are declared without it
+    from tare.results.record import BASE  # noqa: PLC0415
+    from tare.runners.registry import RUNNERS  # noqa: PLC0415
+
     if arguments.fix or arguments.unfix:
         return _change(arguments)
     from tare.runners.guests.kvm.baseline import as_json, probe_kvm  # noqa: PLC0415
@@ -71,6 +67,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _change(arguments: argparse.Namespace) -> int:
+    from tare.runners.provision.cache import default_cache  # noqa: PLC0415 - options are declared without it
+    from tare.runners.provision.tools import Provision  # noqa: PLC0415
+
     name = arguments.fix or arguments.unfix
     change = FIXES[name]
     if arguments.fix:
@@ -96,6 +95,8 @@ def _as_json(probe: Probe) -> dict[str, Any]:
 
 def _facts(facts: ProbeFacts | None) -> dict[str, Any]:
     """Turn facts into JSON without those that do not apply."""
+    import msgspec  # noqa: PLC0415 - options are declared without it
+
     if facts is None:
         return {}
     plain: dict[str, Any] = msgspec.to_builtins(facts)
@@ -103,6 +104,8 @@ def _facts(facts: ProbeFacts | None) -> dict[str, Any]:
 
 
 def _runners_as_text(probes: Mapping[str, Probe], *, steps: bool) -> Iterator[str]:
+    from tare.results.environment import GuestFacts, ToolFacts  # noqa: PLC0415 - options are declared without it
+
     said: dict[str, str] = {}
     yield "Runners"
     for label, probe in probes.items():

@@ -5,16 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-import msgspec
-
-from tare.bench.analysis.forecast import forecast
-from tare.bench.campaign.run import accelerators
-from tare.bench.campaign.session import opened
 from tare.bench.commands.shared.options import add_request_options, request_from
 from tare.bench.errors import Exit
-from tare.bench.planning.estimates import read_estimates
-from tare.bench.planning.from_request import plan as make_plan
-from tare.bench.planning.record import plan_to_record
 from tare.bench.progress import Lines, clock
 from tare.results.statistics.phrases import count
 
@@ -35,6 +27,12 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Plan and print the plan with its forecast; the exit code is 0."""
+    from tare.bench.analysis.forecast import forecast  # noqa: PLC0415 - options are declared without it
+    from tare.bench.campaign.run import accelerators  # noqa: PLC0415
+    from tare.bench.campaign.session import opened  # noqa: PLC0415
+    from tare.bench.planning.estimates import read_estimates  # noqa: PLC0415
+    from tare.bench.planning.from_request import plan as make_plan  # noqa: PLC0415
+
     request = request_from(arguments)
     with opened(request, Lines()) as bench:
         plan = make_plan(request, bench)
@@ -49,6 +47,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _as_json(plan: Plan, request: Request, expected: Sequence[Forecast]) -> dict[str, object]:
+    import msgspec  # noqa: PLC0415 - options are declared without it
+
+    from tare.bench.planning.record import plan_to_record  # noqa: PLC0415
+
     skips = [
         {"workload": s.workload, "runner": s.runner, "reason": s.reason, "remedy": s.remedy}
         for s in plan.skips

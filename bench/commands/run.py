@@ -7,10 +7,8 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tare.bench import pipeline
 from tare.bench.commands.shared.options import add_count_option, add_request_options, request_from
 from tare.bench.console import steer
-from tare.bench.progress import Lines
 from tare.bench.request.declarations import SETTINGS
 from tare.runners.errors import UsageError
 
@@ -42,6 +40,9 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the pipeline and print where the results are; the exit code says how it ended."""
+    from tare.bench import pipeline  # noqa: PLC0415 - options are declared without it
+    from tare.bench.progress import Lines  # noqa: PLC0415
+
     request = _request(arguments)
     if request.count and not request.command and not request.resume:
         raise UsageError(

@@ -11,9 +11,9 @@ from tare.reports.summaries import names
 from tare.results.record import BASE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-    from tare.reports.content.nodes import Link, Node
+    from tare.reports.content.nodes import Link, Node, Section
     from tare.reports.summaries.cases import CaseKey
     from tare.reports.summaries.run import Summary
     from tare.reports.text.words import Words
@@ -34,6 +34,8 @@ class Page:
     """Whether the figures are in English because no installed font has the page's letters."""
     boxes: str = ""
     """Characters in the figures that no installed font has; they are drawn as boxes."""
+    built: dict[Callable[[Page], Section | None], Section | None] = field(default_factory=dict, compare=False)
+    """Sections that were built: the page and the summary share most of them."""
 
     @property
     def base(self) -> str:

@@ -81,6 +81,7 @@ def _panel(axes: Axes, found: list[Bar], words: Words) -> None:
     axes.set_ylim(y - 0.3, -0.7)
     axes.set_xlim(0, longest * 1.2)
     axes.set_xticks([])
+    style.unlabelled(axes)
     axes.spines["bottom"].set_visible(False)
 
 

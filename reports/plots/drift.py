@@ -80,6 +80,7 @@ def _panel(axes: Axes, by_runner: Mapping[str, PrimaryValues], display: RunnerDi
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _at: style.tick(value, "")))
     axes.tick_params(axis="y", labelcolor=style.MUTED)
+    style.unlabelled(axes)
 
 
 def _legend(made: Figure, cases: list[Any], display: RunnerDisplay, words: Words) -> None:

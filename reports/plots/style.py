@@ -64,6 +64,7 @@ def styled() -> Iterator[None]:
         "axes.titlesize": 11.5,
         "axes.titleweight": "bold",
         "axes.titlelocation": "left",
+        "axes.titley": 1.0,  # there are no ticks above: without a search for them, a figure is drawn faster
         "axes.axisbelow": True,
         "axes.spines.top": False,
         "axes.spines.right": False,
@@ -94,6 +95,12 @@ def figure(height_inches: float) -> Figure:
     made = Figure(figsize=(WIDTH_INCHES, height_inches), layout="constrained")
     FigureCanvasAgg(made)
     return made
+
+
+def unlabelled(axes: Axes) -> None:
+    """Tell Matplotlib that the axes will have no labels, for which it would measure all ticks again and again."""
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_label_coords(0, 0)
 
 
 def log_ticks(axes: Axes, unit: str = "", *, most: int = 6) -> None:

@@ -12,6 +12,7 @@ import msgspec
 
 from tare.reports.summaries.cases import CaseKey, case_of, case_rank
 from tare.reports.summaries.failures import OUTCOMES, failure_groups
+from tare.reports.summaries.notes import numbered_notes, shared_notes
 from tare.reports.summaries.prices import Prices
 from tare.reports.summaries.runners import RunnerDisplay, series_name
 from tare.reports.summaries.startup import Phases, phases
@@ -146,6 +147,16 @@ class Summary:
                     if metric.name in names:
                         found[metric.name, metric.source].add(trial.runner)
         return {key: tuple(sorted(runners, key=self.display.rank)) for key, runners in found.items()}
+
+    @cached_property
+    def note_numbers(self) -> Mapping[str, int]:
+        """Fairness note → its number on the page, in the order of the tables."""
+        return numbered_notes(self.compared)
+
+    @cached_property
+    def shared_notes(self) -> Mapping[str, frozenset[str]]:
+        """Runner → the notes that hold for each of its judged comparisons, where there are several of them."""
+        return shared_notes(self.primary)
 
     @cached_property
     def primary_values(self) -> Mapping[CaseKey, Mapping[str, PrimaryValues]]:

@@ -78,9 +78,10 @@ def rung_costs(frame: RunFrame, *, confidence: float = 0.95) -> list[RungCost]:
 
     A rung is left out for workloads that it, or all below it, were not measured with.
     """
-    series = good_series(frame)
+    known = rungs(frame.manifest)
+    series = good_series(frame) if known else {}
     found = []
-    for rung in rungs(frame.manifest):
+    for rung in known:
         for key, subject in series.items():
             if key.runner != rung.runner or key.control or not subject.primary:
                 continue

@@ -20,6 +20,7 @@ READERS = (
 
 NOTES = {
     "reports.content.sections.notes": "fairness notes of comparisons: sentences that it lists",
+    "reports.summaries.notes": "fairness notes of comparisons: sentences that it numbers",
     "reports.render.changes": "fairness notes of comparisons: sentences that it lists",
     "results.judgement.within_run": "adds a sentence to the fairness notes of a comparison",
 }
@@ -32,7 +33,6 @@ EXCEPTIONS = {
     "*.context": "an open set of facts that must agree: compared and shown as a whole",
     "*.parameters": "identity that each workload names itself: compared and shown as a whole",
     "reports.exports.series.case_title": "shows parameters as they were recorded",
-    "results.record.ImportSource.metadata": "another tool's own words about its run, kept and not read",
     "results.record.Manifest.host": "facts of any host, shown as a whole; host_class picks those that name its class",
     "runners.host.facts.*": "makes and selects the facts of the host, as above",
     "results.record.Manifest.*image*": "hashes of layers and programs, shown as a whole",

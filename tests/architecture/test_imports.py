@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 
 import pytest
 
@@ -84,3 +85,17 @@ def test_the_reader_of_imports_sees_them():
         "typing.TYPE_CHECKING", "rich", "scipy.stats", "..record", "json",
     }  # fmt: skip
     assert {name for name, _, at_import in found if not at_import} == {"numpy", "pandas", "jinja2"}
+
+
+NOT_FOR_OPTIONS = (
+    "bench.planning.", "bench.campaign.", "bench.analysis.", "bench.pipeline", "bench.workloads.", "bench.experiments.",
+    "results.storage.", "results.tables.", "results.judgement.", "reports.content.", "reports.plots.",
+    "runners.registry", "runners.places.", "runners.guests.", "runners.containers.", "runners.provision.",
+)  # fmt: skip
+"""What `tare COMMAND --help` and a mistyped option must not wait for."""
+
+
+@pytest.mark.parametrize("command", [m for m in modules() if re.fullmatch(r"bench\.commands\.[a-z]+", m)])
+def test_options_are_declared_without_what_the_command_does(command):
+    loaded = [module for module in loaded_by(command) if module.startswith(NOT_FOR_OPTIONS)]
+    assert loaded == []

@@ -98,5 +98,8 @@ SHORTEST: tuple[MakeSection, ...] = (
 
 
 def sections(page: Page, wanted: tuple[MakeSection, ...] = FULL) -> tuple[Section, ...]:
-    """Build the wanted sections; those without content are left out."""
-    return tuple(made for make in wanted if (made := make(page)) is not None)
+    """Build the wanted sections, each once for a page; those without content are left out."""
+    for make in wanted:
+        if make not in page.built:
+            page.built[make] = make(page)
+    return tuple(made for make in wanted if (made := page.built[make]) is not None)

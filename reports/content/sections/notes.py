@@ -19,21 +19,14 @@ if TYPE_CHECKING:
     from tare.results.judgement.comparison import Comparison
 
 
-def numbered(page: Page) -> Mapping[str, int]:
-    """Number the notes in the order of the tables: note → its number on the page."""
-    notes = (note for comparison in page.summary.compared for note in comparison.notes)
-    return {note: index for index, note in enumerate(dict.fromkeys(notes), start=1)}
-
-
 def shared(page: Page, runner: str) -> frozenset[str]:
-    """Collect the notes that hold for every judged comparison of a runner; they are given once, beside its name."""
-    own = [set(c.notes) for c in page.summary.primary if c.runner == runner]
-    return frozenset(set.intersection(*own)) if len(own) > 1 else frozenset()
+    """Look up the notes that hold for every judged comparison of a runner; they are given once, beside its name."""
+    return page.summary.shared_notes.get(runner, frozenset())
 
 
 def references(page: Page, notes: Iterable[str]) -> str:
     """List the numbers of some notes, with consecutive ones joined: ``1–4, 25``."""
-    marks = numbered(page)
+    marks = page.summary.note_numbers
     runs: list[list[int]] = []
     for number in sorted(marks[note] for note in notes):
         if runs and number == runs[-1][-1] + 1:
@@ -50,15 +43,15 @@ def own(page: Page, comparison: Comparison) -> str:
 
 def section(page: Page) -> Section | None:
     """List each note once, with the cases and runners that it holds for; ``None`` if nothing was compared."""
-    words, marks = page.words, numbered(page)
+    words, marks = page.words, page.summary.note_numbers
     if not page.summary.compared:
         return None
     if not marks:
         none = Paragraph(words("notes.none", base=page.base))
         return Section("notes", words("notes.title"), (none, *_places(page), *limits.notes(page)))
+    places = _places_of_notes(page)
     items = tuple(
-        Item(f"{note} ({_where(page, note)})", label=str(number), recorded=True)
-        for note, number in marks.items()
+        Item(f"{note} ({places[note]})", label=str(number), recorded=True) for note, number in marks.items()
     )
     body = (Paragraph(words("notes.intro")), Bullets(items), *_places(page), *limits.notes(page))
     return Section("notes", words("notes.title"), body)
@@ -91,18 +84,21 @@ def _places(page: Page) -> tuple[Node, ...]:
     return (Details(words("notes.places"), (table,)),)
 
 
-def _where(page: Page, note: str) -> str:
-    """Name the cases and runners that a note holds for; runners with the same cases are joined."""
-    compared = page.summary.compared
-    found: dict[str, dict[str, None]] = defaultdict(dict)
+def _places_of_notes(page: Page) -> Mapping[str, str]:
+    """Name the cases and runners that each note holds for; runners with the same cases are joined."""
+    found: dict[str, dict[str, dict[str, None]]] = defaultdict(lambda: defaultdict(dict))
     every: dict[str, set[str]] = defaultdict(set)
-    for comparison in compared:
+    for comparison in page.summary.compared:
         name = page.spoken_case(case_of(comparison))
         every[comparison.runner].add(name)
-        if note in comparison.notes:
-            found[comparison.runner][name] = None
+        for note in comparison.notes:
+            found[note][comparison.runner][name] = None
+    return {note: _joined(page, by_runner, every) for note, by_runner in found.items()}
+
+
+def _joined(page: Page, by_runner: Mapping[str, Mapping[str, None]], every: Mapping[str, set[str]]) -> str:
     together: dict[str, list[str]] = defaultdict(list)
-    for runner, labels in found.items():
+    for runner, labels in by_runner.items():
         whole = labels.keys() == every[runner]
         together[page.words("skips.every") if whole else ", ".join(labels)].append(runner)
     return "; ".join(
