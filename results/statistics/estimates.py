@@ -317,8 +317,12 @@ def _pairs(n: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return i, j
 
 
+def median(values: NDArray[np.float64]) -> float:
+    """Return the median of finite values, as :func:`numpy.median` does in ten times the time for few of them."""
+    return _middle(np.sort(values))
+
+
 def _middle(ordered: NDArray[np.float64]) -> float:
-    """Return the median of ascending values; :func:`numpy.median` takes ten times as long for few."""
     return float((ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2)
 
 

@@ -215,7 +215,7 @@ def _by_block(side: Series, blocks: NDArray[np.int32]) -> tuple[NDArray[np.float
         return side.value, side.invocation
     starts = np.searchsorted(side.block, blocks)
     ends = np.searchsorted(side.block, blocks, side="right")
-    values = [float(np.median(side.value[a:b])) for a, b in zip(starts, ends, strict=True)]
+    values = [estimates.median(side.value[a:b]) for a, b in zip(starts, ends, strict=True)]
     return np.array(values), side.invocation[starts]
 
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tare.results.statistics.estimates import median
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -30,7 +32,7 @@ def step(value: NDArray[np.float64]) -> float:
     distinct = np.unique(value)
     if not len(distinct) or distinct[0] <= 0:
         return 0.0
-    middle = float(np.median(value))
+    middle = median(value)
     if len(distinct) == 1:
         return _decimal_step(middle)
     common = float(distinct[0])

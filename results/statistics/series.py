@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -37,7 +38,7 @@ class SeriesKey(NamedTuple):
     """The series is the second, identical measurement of its runner (A/A)."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Series:
     """The values of a series from trials with outcome ``ok``, without warm-ups, in the order of blocks.
 
@@ -62,13 +63,13 @@ class Series:
     error: float = 0.0
     """Half-width of the values' known error, in ``unit``, as their metric declares it; 0 if it declares none."""
 
-    @property
+    @cached_property
     def coarseness(self) -> float:
         """Largest error of the values that repetition may not reveal, relative to their median.
 
         It is the declared error or half a step of the clock, whichever is larger.
         """
-        middle = float(np.median(self.value))
+        middle = estimates.median(self.value)
         declared = self.error / middle if middle > 0 else 0.0
         if self.unit == "s":
             return max(declared, resolution.step(self.value) / 2)
@@ -76,12 +77,12 @@ class Series:
             return max(declared, resolution.step(1 / self.value) / 2)
         return declared
 
-    @property
+    @cached_property
     def invocations(self) -> int:
         """Number of openings of the place for these values."""
         return distinct(self.invocation)
 
-    @property
+    @cached_property
     def nested(self) -> bool:
         """True if an invocation holds several blocks."""
         return self.invocations < distinct(self.block)
@@ -137,7 +138,7 @@ def good_series(frame: RunFrame) -> dict[SeriesKey, Series]:
 def _middle_error(errors: NDArray[np.float64]) -> float:
     """Return the median of the errors that are known; 0 if none is."""
     known = errors[np.isfinite(errors)]
-    return float(np.median(known)) if len(known) else 0.0
+    return estimates.median(known) if len(known) else 0.0
 
 
 _TEXTS = (
@@ -183,7 +184,7 @@ class _Texts(NamedTuple):
 
 def median_of(series: Series, confidence: float) -> estimates.Interval:
     """Return the median of a series in its unit, with an interval over independent units."""
-    value = float(np.median(series.value))
+    value = estimates.median(series.value)
     finest = series.coarseness * abs(value)
     if not series.nested:
         return estimates.no_finer(estimates.quantile(series.value, 0.5, confidence), finest)
