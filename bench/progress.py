@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from tare.bench.console import steer
 from tare.reports.text.printable import printable
+from tare.results.statistics.phrases import count
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,7 +81,7 @@ class Lines:
         if now - self.shown < (_REDRAW_SECONDS if self.live else _PLAIN_EVERY_SECONDS):
             return
         self.shown = now
-        text = f"{done} trials, {clock(now - self.started)} passed, about {clock(self.left())} left: {what}"
+        text = f"{count(done, 'trial')}, {clock(now - self.started)} passed, about {clock(self.left())} left: {what}"
         if self.live:
             steer(self.stream, f"\r\x1b[K{printable(text)[: _width() - 1]}")
             self.stream.flush()

@@ -131,7 +131,7 @@ def steal(root: Path, seconds: float = STEAL_SAMPLE_SECONDS) -> Condition:
         return Condition("steal", None, "/proc/stat does not tell")
     now = _share(after.steal_seconds - before.steal_seconds, after.all_seconds - before.all_seconds)
     ever = _share(after.steal_seconds, after.all_seconds)
-    found = f"{now:.1%} in {seconds:g} s, {ever:.2%} since boot"
+    found = f"{now * 100:.1f} % in {seconds:g} s, {ever * 100:.2f} % since boot"
     if max(now, ever) <= _STEAL_SHARE:
         return Condition("steal", True, found)
     return Condition(

@@ -126,7 +126,7 @@ def test_steal_is_seen_in_the_sample(tmp_path, monkeypatch):
     )
     found = module.steal(root)
     assert found.ok is False
-    assert found.found.startswith("25.0%")
+    assert found.found.startswith("25.0 %")
 
 
 @pytest.mark.parametrize(("kind", "ok"), [("ext4", True), ("tmpfs", False), ("overlay", False)])
