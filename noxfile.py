@@ -34,10 +34,12 @@ def bootstrap() -> None:
         environ = dict(os.environ)
         if subprocess.run([python, "-m", "ensurepip"], capture_output=True, check=False).returncode:
             environ["PYTHONPATH"] = str(_pip_from_the_distribution(home))
-        # With uv, the sessions' packages are installed in a seventh of pip's time; where it has no wheel, pip does it.
-        with_uv = [*pip, "-c", str(CONSTRAINTS), "--only-binary=uv", "nox[uv]"]
-        done = subprocess.run(with_uv, env=environ, capture_output=True, check=False)
-        if done.returncode:
+        done = None
+        if not pip_has_settings():
+            # With uv, the sessions' packages are installed in a seventh of pip's time; where it has no wheel, pip does it.
+            with_uv = [*pip, "-c", str(CONSTRAINTS), "--only-binary=uv", "nox[uv]"]
+            done = subprocess.run(with_uv, env=environ, capture_output=True, check=False)
+        if done is None or done.returncode:
             done = subprocess.run([*pip, "-c", str(CONSTRAINTS), "nox"], env=environ, check=False)
         if done.returncode:
             sys.exit(
@@ -45,6 +47,19 @@ def bootstrap() -> None:
             )
         (home / "complete").touch()
     os.execv(python, [str(python), __file__, *sys.argv[1:]])
+
+
+def pip_has_settings() -> bool:
+    """Tell whether pip is told of an index, a folder or certificates. uv reads none of pip's settings, so pip installs there."""
+    home = Path(os.environ.get("HOME") or "/")
+    files = (
+        os.environ.get("PIP_CONFIG_FILE") or "/etc/pip.conf",
+        "/etc/xdg/pip/pip.conf",
+        home / ".pip" / "pip.conf",
+        Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config") / "pip" / "pip.conf",
+    )
+    names = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "PIP_NO_INDEX", "PIP_CERT")
+    return any(Path(file).is_file() for file in files) or any(os.environ.get(name) for name in names)
 
 
 def _pip_from_the_distribution(home: Path) -> Path:
@@ -69,8 +84,9 @@ except ImportError:
 nox.options.sessions = ["lint", "tests"]
 nox.options.reuse_existing_virtualenvs = True
 nox.options.error_on_external_run = True
-# uv, where there is one, installs in a fraction of pip's time. A session that needs pip in its environment says so.
-nox.options.default_venv_backend = "uv|virtualenv"
+# uv, where there is one, installs in a fraction of pip's time; `--default-venv-backend uv` takes it in any case. A session
+# that needs pip in its environment says so.
+nox.options.default_venv_backend = "virtualenv" if pip_has_settings() else "uv|virtualenv"
 
 
 def install(session: nox.Session, *groups: str) -> None:
