@@ -142,7 +142,7 @@ def test_the_bill_names_the_command_that_goes_on_once() -> None:
     text = bill([row("cpu", 50), row("fork", 20), row("fork", None)], prices, "RUN", ENGLISH)
     assert text.startswith(
         "At the present spread, 2 of the 3 undecided rows would be decided by about 50 more blocks, 3 min: "
-        "`tare run --resume RUN --budget 3m`."
+        "“tare run --resume RUN --budget 3m”."
     )
     assert "For 1 no number of blocks is known" in text
     assert bill([row("cpu", 50, verdict="same")], prices, "RUN", ENGLISH) == ""
