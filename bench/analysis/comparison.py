@@ -130,18 +130,6 @@ def _counts(run_dir: Path, base: str, head: str) -> CountsCompared | None:
     return compare_counts(counts[base], counts[head]) if base in counts and head in counts else None
 
 
-def _precision(about: Manifest) -> list[str]:
-    """Say whether the intervals became as narrow as ``--precision`` asked."""
-    asked = request_of(about)
-    target = asked.settings.run.precision if asked else None
-    if not target:
-        return []
-    reached = about.precise_after_blocks
-    blocks = ", ".join(map(str, reached.values()))
-    aim = f"Sampling was to stop when all intervals are within ±{target * 100:g} %"
-    return [f"{aim}: they were after {blocks} blocks." if reached else f"{aim}: the budget was spent before."]
-
-
 def _error_rates(about: Manifest, compared: Sequence[Comparison]) -> list[str]:
     """Quote the error rates that a calibration of this host class found for comparisons with so many blocks."""
     known = known_calibration(about)

@@ -6,11 +6,13 @@ The scheduler of the run is asked block by block, with half-widths that shrink w
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tare.bench.campaign.scheduler import Candidate, choose, price, reached
 from tare.bench.planning.estimates import read_numbers, spread_key, spreads_file
+from tare.results.statistics.width import CHECKPOINTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,8 +23,6 @@ if TYPE_CHECKING:
     from tare.bench.planning.units import Unit
 
 _JUDGED: tuple[Judged, ...] = ("time", "cpu")
-_FIRST = 10
-"""Blocks below which there is no interval."""
 _STEPS = 300
 """Steps that a budget is spent in: blocks are given out several at a time."""
 
@@ -56,21 +56,57 @@ def forecast(plan: Plan, estimates: Estimates, cache: Path, seconds: float | Non
     """
     known = read_numbers(spreads_file(cache))
     budget = plan.budget_seconds if seconds is None else seconds
-    units = plan.units()
-    spreads = {unit.name: _spreads(unit, plan, known) for unit in units}
-    costs = {unit.name: _cost(unit, plan, estimates) for unit in units}
-    if plan.blocks is None:
-        blocks = _given(units, spreads, costs, plan.precision, budget)
-    else:
-        blocks = {unit.name: min(plan.blocks, unit.most_blocks or plan.blocks) for unit in units}
-    return [
-        _forecast(unit, blocks[unit.name], costs[unit.name], spreads[unit.name], plan.precision)
-        for unit in units
+    prospects = [
+        _Prospect(unit, _spreads(unit, plan, known), _cost(unit, plan, estimates), plan.precision)
+        for unit in plan.units()
     ]
+    if plan.blocks is None:
+        _give_out(prospects, budget)
+    else:
+        for one in prospects:
+            one.blocks = min(plan.blocks, one.most)
+    return [one.forecast() for one in prospects]
+
+
+@dataclass(slots=True)
+class _Prospect:
+    """A unit with what this host knows of it, and the blocks it is given."""
+
+    unit: Unit
+    spreads: Mapping[Judged, float]
+    """Half-width that one block would have, of the widest comparison; empty if this host has not measured it."""
+    cost: float
+    """Seconds of a block."""
+    precision: float
+    blocks: int = 1
+
+    @property
+    def most(self) -> int:
+        """Blocks beyond which more say nothing more."""
+        return self.unit.most_blocks or sys.maxsize
+
+    def candidate(self) -> Candidate:
+        """Describe the unit to the scheduler."""
+        unknown = not self.spreads or self.blocks < CHECKPOINTS[0]
+        ratios = (math.inf,) if unknown else self._ratios(self.blocks)
+        return Candidate(self.unit.name, ratios, self.blocks, self.cost)
+
+    def forecast(self) -> Forecast:
+        """Say what the blocks given so far will show, and how long all that is aimed at would take."""
+        root = math.sqrt(self.blocks)
+        widths = {judged: math.expm1(spread / root) for judged, spread in self.spreads.items()}
+        one = Candidate(self.unit.name, self._ratios(1), 1, self.cost)
+        needed = max(self.cost * CHECKPOINTS[0], price(one) + self.cost) if self.spreads else None
+        return Forecast(
+            self.unit, self.blocks, self.cost, widths if self.blocks >= CHECKPOINTS[0] else {}, needed
+        )
+
+    def _ratios(self, blocks: int) -> tuple[float, ...]:
+        target = math.log1p(self.precision)
+        return tuple(spread / math.sqrt(blocks) / target for spread in self.spreads.values())
 
 
 def _spreads(unit: Unit, plan: Plan, known: Mapping[str, float]) -> dict[Judged, float]:
-    """Return the half-width that one block would have, of the widest comparison."""
     found: dict[Judged, float] = {}
     for case in unit.cases:
         for judged in _JUDGED:
@@ -84,53 +120,16 @@ def _cost(unit: Unit, plan: Plan, estimates: Estimates) -> float:
     return max(estimates.block(unit, plan.job_seconds) + estimates.visit(unit), 1e-3)
 
 
-def _given(
-    units: Sequence[Unit],
-    spreads: Mapping[str, Mapping[Judged, float]],
-    costs: Mapping[str, float],
-    precision: float,
-    budget: float,
-) -> dict[str, int]:
+def _give_out(prospects: Sequence[_Prospect], budget: float) -> None:
     """Give out a budget as the scheduler would."""
-    blocks = dict.fromkeys((unit.name for unit in units), 1)
-    left = budget - sum(costs.values())
+    by_name = {one.unit.name: one for one in prospects}
+    left = budget - sum(one.cost for one in prospects)
     while left > 0:
-        rest = [
-            one
-            for one in (_candidate(unit, blocks[unit.name], costs, spreads, precision) for unit in units)
-            if not reached(one.ratios) and blocks[one.name] < _most(units, one.name)
-        ]
-        chosen = choose(rest, left)
+        candidates = [one.candidate() for one in prospects if one.blocks < one.most]
+        chosen = choose([one for one in candidates if not reached(one.ratios)], left)
         if chosen is None:
             break
-        step = max(1, int(budget / _STEPS / chosen.block_seconds))
-        step = min(step, _most(units, chosen.name) - chosen.blocks)
-        blocks[chosen.name] += step
-        left -= step * chosen.block_seconds
-    return blocks
-
-
-def _most(units: Sequence[Unit], name: str) -> int:
-    return next(unit.most_blocks or 1 << 30 for unit in units if unit.name == name)
-
-
-def _candidate(
-    unit: Unit,
-    blocks: int,
-    costs: Mapping[str, float],
-    spreads: Mapping[str, Mapping[Judged, float]],
-    precision: float,
-) -> Candidate:
-    widths = [spread / math.sqrt(blocks) for spread in spreads[unit.name].values()]
-    unknown = not widths or blocks < _FIRST
-    ratios = (math.inf,) if unknown else tuple(width / math.log1p(precision) for width in widths)
-    return Candidate(unit.name, ratios, blocks, costs[unit.name])
-
-
-def _forecast(
-    unit: Unit, blocks: int, cost: float, spreads: Mapping[Judged, float], precision: float
-) -> Forecast:
-    widths = {judged: math.expm1(spread / math.sqrt(blocks)) for judged, spread in spreads.items()}
-    one = Candidate(unit.name, tuple(spread / math.log1p(precision) for spread in spreads.values()), 1, cost)
-    needed = max(cost * _FIRST, price(one) + cost) if spreads else None
-    return Forecast(unit, blocks, cost, widths if blocks >= _FIRST else {}, needed)
+        one = by_name[chosen.name]
+        step = min(max(1, int(budget / _STEPS / one.cost)), one.most - one.blocks)
+        one.blocks += step
+        left -= step * one.cost
