@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 WorkloadKind = Literal["cold", "steady"]
 """``cold``: a place of its own for each trial. ``steady``: many jobs in one place."""
 
+FromMode = Literal["quick", "default", "rigorous", "named"]
+"""Shortest mode of a run in which something is measured unasked; ``named``: in none."""
+
 Kind = Literal["cold", "steady", "experiment"]
 """As above; an ``experiment`` makes its places itself."""
 
@@ -74,8 +77,8 @@ class Measurable(Protocol):
         """Names of the programs that the image must carry."""
 
     @property
-    def opt_in(self) -> bool:
-        """True if it is planned only where ``-k`` names it: too long for a run that asks for everything."""
+    def from_mode(self) -> FromMode:
+        """Shortest mode that measures it unasked; see :func:`tare.bench.planning.modes.is_planned`."""
 
     @property
     def most_blocks(self) -> int | None:

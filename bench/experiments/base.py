@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from tare.bench.measurable import CrowdSettings, Terms
+    from tare.bench.measurable import CrowdSettings, FromMode, Terms
     from tare.results.details import Details
     from tare.results.record import Metric
     from tare.runners.context import RunContext, Runner
@@ -81,8 +81,9 @@ class Experiment(ABC):
     """One line that says what is measured."""
     programs: tuple[str, ...] = ()
     """Names of the programs that the image must carry."""
-    opt_in: bool = False
-    """True if it is planned only where ``-k`` names it: too long for a run that asks for everything."""
+    from_mode: FromMode = "quick"
+    """Shortest mode that measures it unasked, as of workloads. ``named``, where it is too long for a run that asks for
+    everything: only where ``-k`` names it or its family."""
     shortest_seconds: ClassVar[float] = 0.0
     most_blocks: int = 15
     """Blocks beyond which more trials say nothing more, whatever mode and ``--blocks`` ask for; 1 for facts that do

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tare.bench.experiments.base import Lab
-    from tare.bench.measurable import Terms
+    from tare.bench.measurable import FromMode, Terms
     from tare.results.details import PlacesMemory
     from tare.results.record import Direction
     from tare.runners.context import Runner
@@ -72,7 +72,7 @@ class Density(Experiment):
     name: str = "density"
     family: str = crowd.FAMILY
     summary: str = "idle places under a memory budget: memory of one more, starts as they get more"
-    opt_in: bool = True
+    from_mode: FromMode = "named"
 
     def admit(self, runner: Runner, terms: Terms) -> None:
         """Refuse a memory budget that this host does not have."""

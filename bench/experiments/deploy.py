@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from tare.bench.experiments.base import Lab
     from tare.bench.experiments.delivery import Move
-    from tare.bench.measurable import Terms
+    from tare.bench.measurable import FromMode, Terms
     from tare.runners.context import Runner
     from tare.runners.images.image import Image
     from tare.runners.model import JobResult
@@ -87,7 +87,7 @@ class Deploy(Experiment):
 
     payload: Payload
     family: str = "deploy"
-    opt_in: bool = True
+    from_mode: FromMode = "named"
     most_blocks: int = 7
 
     @property

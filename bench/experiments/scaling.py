@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tare.bench.experiments.base import Lab
-    from tare.bench.measurable import Terms
+    from tare.bench.measurable import FromMode, Terms
     from tare.results.record import Metric
     from tare.runners.context import Runner
     from tare.runners.model import Place
@@ -40,7 +40,7 @@ class Scale(Experiment):
     summary: str
     family: str = "scaling"
     programs: tuple[str, ...] = _ALONE.programs
-    opt_in: bool = True
+    from_mode: FromMode = "named"
 
     @property
     def parameters(self) -> Mapping[str, Any]:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from tare.bench.experiments.base import Lab
-    from tare.bench.measurable import Terms
+    from tare.bench.measurable import FromMode, Terms
     from tare.results.record import Direction
     from tare.runners.context import Runner
     from tare.runners.model import Place
@@ -94,7 +94,7 @@ class Starts(Experiment):
     name: str
     summary: str
     family: str = crowd.FAMILY
-    opt_in: bool = True
+    from_mode: FromMode = "named"
 
     @property
     def parameters(self) -> Mapping[str, Any]:

@@ -54,7 +54,7 @@ def plan(request: Request, bench: Bench, missing: Mapping[str, tuple[str, str]] 
     """
     wanted = request.settings.run
     terms = Terms(request.limits(), request.settings.crowd, wanted.image)
-    selection = Selection(choose_workloads(request), _match(request), missing or {}, terms)
+    selection = Selection(choose_workloads(request), _match(request), request.mode, missing or {}, terms)
     accelerators = {key: runner.accelerator for key, runner in bench.runners.items()}
     estimates = read_estimates(bench.supplies.context.cache, accelerators)
     made = make_plan(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tare.bench.measurable import Unsuitable
 from tare.bench.planning.case import Case, Refusal, Skip
-from tare.bench.planning.modes import JOB_SECONDS, LEAST_OPENINGS
+from tare.bench.planning.modes import JOB_SECONDS, LEAST_OPENINGS, is_planned
 from tare.bench.planning.plan import BASE_VARIANT, Plan
 from tare.results.record import BASE, CONTROL_SUFFIX
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tare.bench.planning.estimates import Estimates
     from tare.bench.planning.modes import Mode
     from tare.bench.request.keyword import Match
+    from tare.bench.request.request import ModeName
     from tare.bench.workloads.base import Workload
     from tare.runners.context import Runner
     from tare.runners.model import Probe
@@ -32,15 +33,18 @@ class Selection:
     """All known ones, in report order."""
     match: Match
     """``-k`` as a predicate."""
+    mode: ModeName = "default"
+    """Mode of the run, which decides about everything that ``-k`` does not name."""
     missing: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """Program → (reason, remedy), for programs that could not be had."""
     terms: Terms | None = None
     """Terms by which experiments decide whether a runner suits them. ``None``: all runners suit."""
 
     def wanted(self) -> list[Workload | Experiment]:
-        """List what is asked for; what has to be named is not asked for by an expression that matches no name, too."""
-        named = [one for one in self.measurables if self.match((one.name, one.family))]
-        return [one for one in named if not (one.opt_in and self.match(()))]
+        """List what is asked for. An expression that matches no name at all, such as ``not cpu``, names nothing."""
+        naming = not self.match(())
+        matching = [one for one in self.measurables if self.match((one.name, one.family))]
+        return [one for one in matching if is_planned(one, self.mode, named=naming)]
 
     def refusal(self, measurable: Workload | Experiment, runner: Runner, probe: Probe) -> Refusal | None:
         """Say why something will not be measured under a runner; ``None``: it will be."""

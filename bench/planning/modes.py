@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from tare.bench.measurable import Measurable
     from tare.bench.request.request import ModeName
 
 
@@ -45,3 +46,17 @@ MODES: dict[ModeName, Mode] = {
         Mode("rigorous", budget_seconds=3000, precision=0.005),
     )
 }
+
+
+def is_planned(measurable: Measurable, mode: ModeName, *, named: bool) -> bool:
+    """Tell whether a run measures something: what ``-k`` names in any mode, the rest from its ``from_mode`` on.
+
+    Args:
+        measurable: workload or experiment.
+        mode: mode of the run.
+        named: ``-k`` has its name or its family.
+    """
+    order = list(MODES)
+    return named or (
+        measurable.from_mode != "named" and order.index(measurable.from_mode) <= order.index(mode)
+    )

@@ -42,7 +42,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Let ``-k`` find tests by workload and family, and give each test its replaying clock.
 
-    Experiments that are too long for everybody are left out unless ``-k`` or the command line names them.
+    What the session's mode does not measure is left out unless ``-k`` or the command line names it.
     """
     ours = [item for item in items if _is_ours(item)]
     if not ours:

@@ -11,6 +11,7 @@ import pytest
 from tare.bench import pipeline
 from tare.bench.analysis.conclusion import conclude
 from tare.bench.campaign.run import Measured
+from tare.bench.planning.modes import is_planned
 from tare.bench.planning.runners import choose_runners
 from tare.bench.progress import Lines
 from tare.bench.pytest_plugin.options import request_of
@@ -26,12 +27,11 @@ if TYPE_CHECKING:
 
 
 def is_asked_for(config: pytest.Config, measurable: Measurable, file: Path) -> bool:
-    """Tell whether a test is to run: those of opt-in experiments only if ``-k`` or the command line names them."""
-    if not measurable.opt_in:
-        return True
-    if any(Path(str(config.invocation_params.dir), word.partition("::")[0]) == file for word in config.args):
-        return True
-    return not compile_keyword(config.option.keyword)(())
+    """Tell whether a test is to run: any that ``-k`` or, by its file, the command line names, else what the mode measures."""
+    here = str(config.invocation_params.dir)
+    named = any(Path(here, word.partition("::")[0]) == file for word in config.args)
+    named = named or not compile_keyword(config.option.keyword)(())
+    return is_planned(measurable, request_of(config).mode, named=named)
 
 
 def runner_keys(config: pytest.Config) -> list[str]:

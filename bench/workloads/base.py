@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from tare.bench.measurable import Terms, WorkloadKind
+    from tare.bench.measurable import FromMode, Terms, WorkloadKind
     from tare.results.record import Direction
     from tare.runners.context import Runner
     from tare.runners.images.image import Image
@@ -72,7 +72,9 @@ class Workload(ABC):
     __slots__ = ()
 
     kind: ClassVar[WorkloadKind] = "steady"
-    opt_in: ClassVar[bool] = False
+    from_mode: FromMode = "quick"
+    """Shortest mode that measures it unasked: ``quick`` for the few rows of every run, ``rigorous`` for the rest, whose
+    programs are fetched only then. ``named``: only where ``-k`` names it or its family, as all others are, too, in any mode."""
     most_blocks: ClassVar[int | None] = None
     shortest_seconds: ClassVar[float] = 0.0
     """Length in seconds of the shortest job that is not mostly the program's start, as ``docs/method.md`` has it measured.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 from support.campaigns import LIMITS
 from tare.bench.experiments.base import Experiment, Findings
-from tare.bench.measurable import Terms, Unsuitable
+from tare.bench.measurable import FromMode, Terms, Unsuitable
 from tare.bench.planning.estimates import Estimates
 from tare.bench.planning.matrix import Aim, Selection, cross, make_plan
 from tare.bench.planning.modes import MODES
@@ -38,7 +38,7 @@ class Pair(Experiment):
     name: str = "pair"
     family: str = "crowd"
     summary: str = "two places at once"
-    opt_in: bool = False
+    from_mode: FromMode = "quick"
     most_blocks: int = 15
     seconds: float = 0.1
     takes: float = 0.0
@@ -82,7 +82,7 @@ def plan_experiments(
     """Plan the null workload and these experiments under :data:`KEYS`; ``seen``: what their trials took before."""
     runners = {key: FakeRunner(key) for key in KEYS}
     selection = Selection(
-        (Null(), *experiments), compile_keyword(keyword), terms=Terms(replace(LIMITS, memory_bytes=7))
+        (Null(), *experiments), compile_keyword(keyword), mode, terms=Terms(replace(LIMITS, memory_bytes=7))
     )
     aim = Aim(MODES[mode], Estimates(dict.fromkeys((*KEYS, "bare-again"), "none"), seen or {}), blocks)
     matrix = cross(selection, runners, probes or {key: Probe(ok=True) for key in KEYS})

@@ -102,8 +102,8 @@ def test_no_more_at_once_than_cpus_and_memory_allow(count, accelerator, settings
 
 def test_the_names_say_how_many_and_all_have_to_be_asked_for():
     assert [each.name for each in STARTS] == [f"starts-{each.count}" for each in STARTS]
-    assert all(each.opt_in and each.parameters == {"at_once": each.count} for each in STARTS)
-    assert Density().opt_in
+    assert all(each.from_mode == "named" and each.parameters == {"at_once": each.count} for each in STARTS)
+    assert Density().from_mode == "named"
 
 
 def test_a_burst_starts_as_many_places_and_leaves_none():

@@ -128,4 +128,4 @@ def test_runners_that_are_deployed_to(name):
 
 
 def test_deploys_are_long_and_must_be_asked_for():
-    assert all(each.opt_in for each in DEPLOYS)
+    assert all(each.from_mode == "named" for each in DEPLOYS)

@@ -1,9 +1,13 @@
 """Experiments in the matrix of cases, and what they are estimated to take."""
 
+from typing import get_args
+
 import pytest
 
 from support.experiments import KEYS, Pair, plan_experiments
-from tare.bench.planning.modes import JOB_SECONDS
+from tare.bench.catalogue import MEASURABLE
+from tare.bench.measurable import FromMode
+from tare.bench.planning.modes import JOB_SECONDS, MODES, is_planned
 from tare.runners.model import Probe
 
 
@@ -25,20 +29,41 @@ def test_facts_that_do_not_vary_are_estimated_once_whatever_is_asked():
     assert made.estimate_seconds == pytest.approx(3 * 4.0)
 
 
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize(
-    ("keyword", "planned"),
+    ("keyword", "named"),
     [
         ("", False),
-        ("null", False),
+        ("null", None),
         ("not null", False),
         ("pair", True),
         ("crowd", True),
         ("null or pair", True),
     ],
 )
-def test_an_expensive_experiment_is_planned_only_if_it_is_named(keyword, planned):
-    made = plan_experiments([Pair(opt_in=True)], keyword=keyword)
-    assert bool(made.experiments()) is planned
+@pytest.mark.parametrize(
+    ("from_mode", "unasked"),
+    [
+        ("quick", {"quick", "default", "rigorous"}),
+        ("default", {"default", "rigorous"}),
+        ("rigorous", {"rigorous"}),
+        ("named", set()),
+    ],
+)
+def test_what_is_named_is_planned_and_the_rest_from_its_mode_on(from_mode, unasked, keyword, named, mode):
+    made = plan_experiments([Pair(from_mode=from_mode)], keyword=keyword, mode=mode)
+    assert bool(made.experiments()) is (named is not None and (named or mode in unasked))
+
+
+def test_modes_and_what_is_measured_in_them_have_the_same_names():
+    assert [*MODES, "named"] == list(get_args(FromMode))
+
+
+def test_a_default_run_measures_the_rows_that_its_budget_is_meant_for():
+    unasked = [one.name for one in MEASURABLE if is_planned(one, "default", named=False)]
+    assert len(unasked) <= 18, (
+        "the budget of a default run is for some fifteen rows: let others be `rigorous`"
+    )
 
 
 def test_a_runner_that_does_not_suit_an_experiment_is_skipped_with_the_reason():

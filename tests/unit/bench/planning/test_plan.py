@@ -25,7 +25,7 @@ def plan(
     if refusal:
         probes["guest"] = refusal
     aim = Aim(MODES[mode], Estimates(ACCELERATORS, seen or {}), blocks)
-    return make_plan(cross(Selection(WORKLOADS, match, missing or {}), runners, probes), aim, 1)
+    return make_plan(cross(Selection(WORKLOADS, match, missing=missing or {}), runners, probes), aim, 1)
 
 
 @pytest.mark.parametrize("mode", MODES)
