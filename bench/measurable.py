@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tare.runners.context import Runner
+    from tare.runners.images.image import Image
     from tare.runners.model import Limits
 
 WorkloadKind = Literal["cold", "steady"]
@@ -51,6 +52,17 @@ class Terms:
     crowd: CrowdSettings = field(default_factory=CrowdSettings)
     image: str = ""
     """The image made elsewhere that the run measures in, as ``--image`` names it. Empty: the suite's own."""
+
+
+class Siblings(Protocol):
+    """A source of runners beside those that a run was asked for."""
+
+    def get(self, name: str, image: Image, limits: Limits) -> Runner:
+        """Return the runner of that name, prepared with image and limits; untimed, and slow the first time.
+
+        Raises:
+            Missing: it does not work here.
+        """
 
 
 class Measurable(Protocol):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Self
 
 from tare.runners.errors import PlaceFailure
-from tare.runners.model import JobResult, Probe, Usage, Vantage
+from tare.runners.model import Endpoint, JobResult, Probe, Usage, Vantage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tare.results.record import Accelerator, Metric
     from tare.runners.images.image import Image
-    from tare.runners.model import Job, Limits
+    from tare.runners.model import Job, Limits, NetworkPath
 
 Fault = Literal["exit", "signal", "timeout", "error", "lost", "backwards"]
 """Scripted end of a job: exit status 1, SIGKILL, a time-out, a program that cannot be started, a lost place, or a
@@ -70,6 +70,8 @@ class FakeRunner:
     refusal: Probe | None = None
     """Answer of the probe; ``None``: it works."""
     accelerator: Accelerator = "none"
+    path: NetworkPath | None = None
+    """Path of the places' endpoints; ``None``: they have none."""
     guest: bool = False
     """Places have a clock of their own and the ``kernel`` mark."""
     clock: FakeClock = field(default_factory=FakeClock)
@@ -177,6 +179,15 @@ class FakePlace:
             stdout_bytes=len(stdout),
             stderr_bytes=0,
             error="cannot start the program: ENOENT" if fault == "error" else "",
+        )
+
+    def endpoint(self, port: int) -> Endpoint | None:
+        """See :class:`tare.runners.model.Place`."""
+        path = self._runner.path
+        if path is None:
+            return None
+        return Endpoint(
+            "127.0.0.1", port, path, from_places=None if path == "loopback" else ("127.0.0.1", port)
         )
 
     def close(self) -> None:

@@ -7,7 +7,7 @@ kind of place is one module. :mod:`tare.runners.fake` has the deterministic runn
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from tare.results.environment import Limits
 from tare.results.nearest import did_you_mean
@@ -23,11 +23,13 @@ __all__ = [
     "INSTRUCTIONS",
     "WATCHED",
     "CountedEvent",
+    "Endpoint",
     "FirstThread",
     "HostCpu",
     "Job",
     "JobResult",
     "Limits",
+    "NetworkPath",
     "Place",
     "Probe",
     "Usage",
@@ -212,6 +214,29 @@ class Vantage:
     :class:`TareError`. ``None``: the VMM cannot be asked."""
 
 
+NetworkPath = Literal["host", "loopback", "bridge", "tap", "forwarded"]
+"""Way of packets between a place and a client outside. ``host``: the place shares the host's network. ``loopback``: the
+client has entered the place's network namespace. ``bridge``: over a pair of devices and a bridge. ``tap``: over a
+guest's card, a tap and a bridge. ``forwarded``: by a port of the host that the VMM forwards."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Address at which a TCP server in a place is reached from outside."""
+
+    address: str
+    """IPv4 address to connect to."""
+    port: int
+    """Port to connect to; the server's own unless it is forwarded."""
+    path: NetworkPath
+    network: str = ""
+    """Network namespace in which the client has to run, as a path for setns(2); empty: the host's own."""
+    user_namespace: str = ""
+    """User namespace to enter before, without which an ordinary user may not enter :attr:`network`; empty: none."""
+    from_places: tuple[str, int] | None = None
+    """IPv4 address and port at which jobs of other places of the same runner reach it; ``None``: they cannot."""
+
+
 class Place(Protocol):
     """One live instance made by a runner.
 
@@ -251,6 +276,12 @@ class Place(Protocol):
 
     def run(self, job: Job) -> JobResult:
         """Run a job to its end. Raises :class:`PlaceFailure` if the place is lost."""
+
+    def endpoint(self, port: int) -> Endpoint | None:
+        """Find out how a client outside reaches a TCP server that listens at this port of all the place's addresses.
+
+        ``None``: no way leads there. Raises :class:`PlaceFailure` if the VMM refuses to forward the port.
+        """
 
     def close(self) -> None:
         """Tear down; idempotent. Afterwards ``timeline["gone"]`` is set and nothing is left."""

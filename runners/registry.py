@@ -45,6 +45,8 @@ class RunnerRow:
     """``module:function``, imported when the runner is asked for. Gets the supplies and the whole name."""
     variants: str = ""
     """``module:object`` of type :class:`~tare.runners.model.Variants`; empty: the runner has no variants."""
+    connected: tuple[str, ...] = ()
+    """Variants that add a network, best first, where the places of the plain runner have none."""
 
     def make(self, supplies: Supplies, name: str) -> Runner:
         """Make the runner. ``name``: its whole name, variant included."""
@@ -58,7 +60,7 @@ class RunnerRow:
 _C, _G = "tare.runners.containers", "tare.runners.guests"
 _OCI = (f"{_C}.oci.runner:make", f"{_C}.oci.runtimes:VARIANTS")
 _ENGINE_VARIANTS = f"{_C}.engines.variant:VARIANTS"
-_QEMU = (f"{_G}.qemu.runner:make", f"{_G}.qemu.variants:VARIANTS")
+_QEMU = (f"{_G}.qemu.runner:make", f"{_G}.qemu.variants:VARIANTS", ("net=tap", "net=user"))
 _MICROVM = f"{_G}.microvms.runner:make"
 
 RUNNERS = {
@@ -66,7 +68,7 @@ RUNNERS = {
     for row in (
         RunnerRow("bare", "host", 10, "#7a828e", "tare.runners.bare:make"),
         RunnerRow("namespaces", "container", 10, "#1a83c9", f"{_C}.namespaces.runner:make",
-                  f"{_C}.namespaces.ladder:VARIANTS"),
+                  f"{_C}.namespaces.ladder:VARIANTS", ("bridge",)),
         RunnerRow("runc", "container", 50, "#009e73", *_OCI),
         RunnerRow("crun", "container", 30, "#3fb2e3", *_OCI),
         RunnerRow("youki", "container", 40, "#b8860b", *_OCI),
@@ -119,6 +121,25 @@ def check(asked: Sequence[str]) -> tuple[str, ...]:
 def make(name: str, supplies: Supplies) -> Runner:
     """Make the runner of that name, which has been checked."""
     return RUNNERS[name.partition(":")[0]].make(supplies, name)
+
+
+def connected(name: str) -> tuple[str, ...]:
+    """List runners that make the same places with a network, best first; none where the name itself says which.
+
+    Args:
+        name: name of a runner, which has been checked.
+    """
+    own, _, variant = name.partition(":")
+    row = RUNNERS.get(own)
+    if row is None or variant in row.connected:
+        return ()
+    if not variant:
+        return tuple(f"{own}:{one}" for one in row.connected)
+    variants = row.known_variants()
+    both = [f"{variant}+{one}" for one in row.connected]
+    return tuple(
+        f"{own}:{variants.spelled(one)}" for one in both if variants and not variants.problem(own, one)
+    )
 
 
 def by_display_order() -> tuple[RunnerRow, ...]:

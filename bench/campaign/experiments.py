@@ -90,4 +90,5 @@ class Experiments:
             crowd=self.provisioned.crowd,
             job_seconds=self.plan.job_seconds,
             say=self.recorder.progress.say,
+            siblings=self.provisioned.bench.siblings,
         )

@@ -57,6 +57,8 @@ class Recovery:
         for runner in runners:
             with self.provisioned.undo_log.noting(f"runner {runner.label}"):
                 runner.close()
+        if self.provisioned.bench.siblings:
+            self.provisioned.bench.siblings.close()
         launcher.restart()
         return self._prepare(self.keys)
 

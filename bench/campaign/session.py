@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tare.bench.planning.runners import Bench, choose_runners, in_variants, probe
+from tare.bench.planning.siblings import Siblings
 from tare.results.storage.store import new_run_id
 from tare.runners import cleanup
 from tare.runners.containers.engines.private import clear_dead
@@ -56,7 +58,9 @@ def opened(request: Request, progress: Progress) -> Iterator[Bench]:
         )
         for runner in bench.runners.values():
             stack.enter_context(log.leaving(f"runner {runner.label}", closing(runner)))
-        yield bench
+        siblings = Siblings(supplies)
+        stack.enter_context(log.leaving("further runners", closing(siblings)))
+        yield replace(bench, siblings=siblings)
 
 
 def _remove_leftovers(cache: Path, progress: Progress) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tare.bench.experiments.density import Density
 from tare.bench.experiments.deploy import DEPLOYS
 from tare.bench.experiments.isolation import Isolation
-from tare.bench.experiments.network import Latency, Stream
+from tare.bench.experiments.network import NETWORKS
 from tare.bench.experiments.scaling import SCALES
 from tare.bench.experiments.starts import STARTS
 
@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from tare.bench.experiments.base import Experiment
 
 EXPERIMENTS: tuple[Experiment, ...] = (
-    Latency(),
-    Stream(),
+    *NETWORKS,
     Isolation(),
     *SCALES,
     *STARTS,

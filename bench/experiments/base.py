@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from tare.bench.measurable import CrowdSettings, FromMode, Terms
+    from tare.bench.measurable import CrowdSettings, FromMode, Siblings, Terms
     from tare.results.details import Details
     from tare.results.record import Metric
     from tare.runners.context import RunContext, Runner
@@ -43,6 +43,8 @@ class Lab:
     """The mode's length of a steady-state job; an experiment that may choose how long it measures takes about it."""
     say: Callable[[str], None]
     """Tells the user on stderr what happens. Not to be called while something is timed."""
+    siblings: Siblings | None = None
+    """Source of further runners, with a network or other limits. ``None``: there are none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

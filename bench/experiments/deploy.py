@@ -10,7 +10,6 @@ start of a place with the server as its job, until it has answered. The report c
 from __future__ import annotations
 
 import os
-import socket
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +34,7 @@ from tare.results.record import Metric
 from tare.runners.errors import Missing, PlaceFailure
 from tare.runners.guests.qemu.runner import QemuRunner
 from tare.runners.host import residency
+from tare.runners.places.endpoint import free_port
 from tare.runners.provision.cache import Cache
 
 if TYPE_CHECKING:
@@ -285,13 +285,6 @@ def layer_sizes(image: Image, store: Cache) -> tuple[LayerSizes, ...]:
         )
         for layer in image.layers
     )
-
-
-def free_port() -> int:
-    """Find a TCP port that is free on this host, whose network places may share."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 DEPLOYS = tuple(Deploy(payload) for payload in PAYLOADS)

@@ -1,8 +1,12 @@
-"""``net-latency`` and ``net-stream``: measure TCP between a job and its host.
+"""``net-latency`` and ``net-stream``: measure TCP between a job and its host, or within a place.
 
 These are experiments because they need a second program outside of the place: a server in the host's network
 namespace, or in the one that has the host's side of a private bridge. Both ends are ``tare-inside``
 (:mod:`tare.runners.inside.net`), the same bytes everywhere.
+
+Each runner is measured over a network that it has. Where its places have none, as those of ``namespaces`` and of QEMU's
+plain profiles, a runner of the same places with one is made beside it (:mod:`tare.bench.experiments.connected`). The
+trial's context says which network it was.
 
 *latency* sends one byte and waits for it to come back, as netperf's TCP_RR does, one at a time and without Nagle's
 delay: mostly the path's fixed costs. *stream* sends 128 KiB at a time in one direction and then in the other; it ends
@@ -12,21 +16,30 @@ depend on memory and offloads, and round trips say more about a network's path.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from tare.bench.experiments.base import Experiment, Findings
+from tare.bench.experiments.connected import connected_runner
 from tare.bench.measurable import Unsuitable
 from tare.bench.workloads.base import amount, cap_seconds, job_timeout, metric
 from tare.runners.inside import image_files, net
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from tare.bench.experiments.base import Lab
+    from tare.bench.measurable import FromMode
     from tare.results.record import Metric
-    from tare.runners.model import Place
+    from tare.runners.inside.net import Kind
+    from tare.runners.model import Job, Place
+
+    Client = Callable[[Place, Kind, net.Amount], Job]
+
+Ends = Literal["host", "within"]
+"""Position of the other end: on the host, or in the same place."""
 
 TRIPS_PER_SECOND = 30_000
 """Rate that an ordinary path reaches; the number of round trips is chosen by it."""
@@ -35,33 +48,50 @@ BYTES_PER_SECOND = 1_000_000_000
 MOST_TRIPS = 100_000
 
 
+LEAST_TRIPS_FOR_THOUSANDTHS = 1000
+"""Round trips below which the 99.9th percentile is the largest value, and not told."""
+
+
 @dataclass(frozen=True, slots=True)
 class Network(Experiment):
-    """Base of both: a place, a server beside it and the place's jobs."""
+    """Base of both: a place, the other end of the connection, and the place's jobs."""
 
+    ends: Ends = "host"
     family: str = "network"
+    from_mode: FromMode = "quick"
 
     def files(self, cache: Path) -> Mapping[str, Path]:
         """Carry the program that is both ends."""
         return image_files(cache)
 
     def perform(self, lab: Lab) -> Findings:
-        """Open a place, start a server beside it and run the jobs."""
+        """Open a place, provide the other end and run the jobs."""
+        return self._within(lab) if self.ends == "within" else self._to_host(lab)
+
+    def _within(self, lab: Lab) -> Findings:
         with lab.runner.open() as place:
+            metrics = self.measure(place, net.loopback_job, lab.job_seconds)
+            return Findings(metrics=metrics, context={**place.context, "network": "loopback of the place"})
+
+    def _to_host(self, lab: Lab) -> Findings:
+        runner, refusals = connected_runner(lab)
+        with runner.open() as place:
             context = dict(place.context)
-            if place.host_address is None:
+            address = place.host_address
+            if address is None:
                 raise Unsuitable(
-                    f"{lab.runner.label} has no network here, so net-* cannot run.",
-                    "measure a variant with a network: namespaces:+net-bridge, docker:bridge, qemu-microvm:net=user, …",
+                    f"{lab.runner.label} has no network here, so {self.name} cannot run. {refusals}".strip(),
+                    "measure a variant with a network: namespaces:bridge, docker:bridge, qemu-microvm:net=user, …",
                     lasting=True,
                 )
-            with net.server(lab.context, lab.image, place.host_address, place.host_network) as port:
-                metrics = self.measure(place, port, lab.job_seconds)
+            with net.server(lab.context, lab.image, address, place.host_network) as port:
+                client: Client = lambda one, kind, work: net.job(one, kind, (address, port), work)  # noqa: E731
+                metrics = self.measure(place, client, lab.job_seconds)
             return Findings(metrics=metrics, context=context)
 
-    def measure(self, place: Place, port: int, seconds: float) -> tuple[Metric, ...]:
-        """Run the jobs in the place against the server at ``port``, for about so many seconds each."""
-        raise NotImplementedError
+    @abstractmethod
+    def measure(self, place: Place, client: Client, seconds: float) -> tuple[Metric, ...]:
+        """Run the client's jobs in the place, for about so many seconds each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +110,14 @@ class Latency(Network):
         """Allow for a place and one job."""
         return opening_seconds + job_seconds + 0.05
 
-    def measure(self, place: Place, port: int, seconds: float) -> tuple[Metric, ...]:
+    def measure(self, place: Place, client: Client, seconds: float) -> tuple[Metric, ...]:
         """Return rate, median and tail of the round trips."""
         trips = min(amount(TRIPS_PER_SECOND, seconds), MOST_TRIPS)
-        job = net.job(place, "latency", port, trips, cap_seconds(seconds), job_timeout(seconds))
-        found = net.answer("latency", place.run(job))
+        work = net.Amount(trips, cap_seconds(seconds), job_timeout(seconds))
+        found = net.answer("latency", place.run(client(place, "latency", work)))
         n = found["round_trips"]
         rate = n / found["elapsed_ns"] * 1e9
+        points = ("p50", "p99", *(("p999",) if n >= LEAST_TRIPS_FOR_THOUSANDTHS else ()), "max")
         return (
             metric(
                 "net.round_trips.rate", rate, "ops/s", "higher", "tare-inside",
@@ -97,7 +128,7 @@ class Latency(Network):
                     f"net.round_trip.{point}", found[f"{point}_ns"] / 1e9, "s", "lower", "tare-inside",
                     samples=n,
                 )
-                for point in ("p50", "p99", "max")
+                for point in points
             ),
         )  # fmt: skip
 
@@ -118,13 +149,13 @@ class Stream(Network):
         """Allow for a place and two jobs."""
         return opening_seconds + 2 * job_seconds + 0.05
 
-    def measure(self, place: Place, port: int, seconds: float) -> tuple[Metric, ...]:
-        """Measure both directions; the one from place to host is judged."""
+    def measure(self, place: Place, client: Client, seconds: float) -> tuple[Metric, ...]:
+        """Measure both directions; the one out of the job is judged."""
         metrics = []
-        for kind in ("out", "in"):
-            size = amount(BYTES_PER_SECOND, seconds)
-            job = net.job(place, kind, port, size, cap_seconds(seconds), job_timeout(seconds))
-            found = net.answer(kind, place.run(job))
+        kinds: tuple[Literal["out", "in"], ...] = ("out", "in")
+        for kind in kinds:
+            work = net.Amount(amount(BYTES_PER_SECOND, seconds), cap_seconds(seconds), job_timeout(seconds))
+            found = net.answer(kind, place.run(client(place, kind, work)))
             metrics.append(
                 metric(
                     f"net.stream.{kind}", found["arrived_bytes"] / found["elapsed_ns"] * 1e9, "bytes/s", "higher",
@@ -132,3 +163,22 @@ class Stream(Network):
                 )
             )  # fmt: skip
         return tuple(metrics)
+
+
+_WITHIN = "between two processes of one place, over its loopback interface"
+NETWORKS = (
+    Latency(),
+    Stream(),
+    Latency(
+        ends="within",
+        from_mode="rigorous",
+        name="net-latency-loopback",
+        summary=f"TCP round trips of one byte {_WITHIN}",
+    ),
+    Stream(
+        ends="within",
+        from_mode="rigorous",
+        name="net-stream-loopback",
+        summary=f"bytes per second {_WITHIN}, out of one and into it",
+    ),
+)

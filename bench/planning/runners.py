@@ -15,6 +15,7 @@ from tare.runners.registry import DEFAULT, QUICK, check, make
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from tare.bench.planning.siblings import Siblings
     from tare.bench.request.request import Request
     from tare.runners.context import Runner, Supplies
 
@@ -26,6 +27,8 @@ class Bench:
     supplies: Supplies
     runners: Mapping[str, Runner]
     probes: Mapping[str, Probe]
+    siblings: Siblings | None = None
+    """Source of runners that experiments make beside them; ``None``: there are none."""
 
 
 def choose_runners(request: Request) -> tuple[str, ...]:

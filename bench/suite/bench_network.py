@@ -15,3 +15,13 @@ def bench_net_latency(replay: Any) -> None:
 @pytest.mark.workload("net-stream")
 def bench_net_stream(replay: Any) -> None:
     replay()
+
+
+@pytest.mark.workload("net-latency-loopback")
+def bench_net_latency_loopback(replay: Any) -> None:
+    replay()
+
+
+@pytest.mark.workload("net-stream-loopback")
+def bench_net_stream_loopback(replay: Any) -> None:
+    replay()

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from tare.runners.host.cgroups.group import Cgroup
     from tare.runners.host.cgroups.layout import Cgroups
     from tare.runners.launcher.processes import Spawned, SpawnRequest
-    from tare.runners.model import Job, JobResult, Limits
+    from tare.runners.model import Endpoint, Job, JobResult, Limits
 
 _ENDING_SECONDS = 1.0
 """Longest wait for the VMM's end, to learn its exit status, once the channel has closed."""
@@ -152,6 +152,11 @@ class GuestPlace(ProcessPlace):
         except PlaceFailure as failure:
             self._lost = True
             raise self._explained(failure) from failure
+
+    def endpoint(self, port: int) -> Endpoint | None:
+        """See :class:`tare.runners.model.Place`."""
+        del port
+        return None
 
     def abandon(self) -> None:
         """Give the guest up, so that closing kills the VMM at once instead of asking the agent to leave."""

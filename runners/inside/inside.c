@@ -4,8 +4,9 @@
  *     tare-inside attempts KEY=VALUE…          try what is permitted: see attempts.h
  *     tare-inside limits PROBE…                try which limits are in force: see limits.h
  *     tare-inside layout FILE BYTES            write a file for the disk workloads, see layout.h
- *     tare-inside net-server ADDRESS           be the host's end of a connection, see net.h
- *     tare-inside latency|out|in ADDRESS PORT COUNT CAP_MS     be the place's end
+ *     tare-inside net-server ADDRESS [PORT CONNECTIONS]        be the serving end of a connection, see net.h
+ *     tare-inside latency|out|in ADDRESS PORT COUNT CAP_MS     be the other end
+ *     tare-inside net-loopback latency|out|in COUNT CAP_MS     be both ends
  *     tare-inside decoy NAME                   wait until the standard input ends
  *
  * It judges nothing: the Python modules here read the answers and compare them with the host's. */
@@ -40,8 +41,10 @@ int tare_main(int argc, char **argv, char **envp)
         return limits(argc - 2, argv + 2);
     if (argc == 4 && equal(argv[1], "layout"))
         return layout(argv[2], parse_number(argv[3], 0));
-    if (argc == 3 && equal(argv[1], "net-server"))
-        return net_server(argv[2]);
+    if ((argc == 3 || argc == 5) && equal(argv[1], "net-server"))
+        return net_server(argc - 2, argv + 2);
+    if (argc == 5 && equal(argv[1], "net-loopback"))
+        return net_loopback(argv + 2);
     if (argc == 6 && (equal(argv[1], "latency") || equal(argv[1], "out") || equal(argv[1], "in")))
         return net_client(argv + 1);
     if (argc == 3 && equal(argv[1], "decoy"))

@@ -4,10 +4,13 @@
  *     's'            the host takes all bytes and answers with their number, u64 (place → host)
  *     'r', u64       the host sends so many bytes (host → place)
  *
- * The server prints "ADDRESS PORT" when it is listening. It takes one connection after the other until it is killed. */
+ * The server prints "ADDRESS PORT" when it is listening. It takes one connection after the other: as many as it was told,
+ * or until it is killed. The client tries again for some seconds where nobody listens yet. */
 
 enum { CHUNK = 128 << 10, TRIPS_MAX = 1 << 17 };
 enum { AF_INET_ = 2, SOCK_STREAM_ = 1, IPPROTO_TCP_ = 6, TCP_NODELAY_ = 1, MSG_NOSIGNAL_ = 0x4000 };
+enum { SOL_SOCKET_ = 1, SO_REUSEADDR_ = 2 };
+enum { CONNECT_NS_MAX = 2000000000, CONNECT_PAUSE_NS = 1000000 };
 
 struct address { /* struct sockaddr_in */
     u16 family;
@@ -96,37 +99,67 @@ static void serve(long fd)
     }
 }
 
-static int net_server(const char *where)
+/* Listen at an address, and set `mine` to it with the port that it got; return the socket, or -1 when it was told why not. */
+static long listen_at(const char *where, u16 port, struct address *got)
 {
     static const char local[] = "127.0.0.1";
     struct address mine;
-    char line[64], *end = line + sizeof line;
+    int on = 1;
     u32 size = sizeof mine;
     long fd = sys_socket(AF_INET_, SOCK_STREAM_ | O_CLOEXEC, 0);
-    if (fd < 0 || !parse_address(where, 0, &mine))
-        return failed("server's socket", fd);
+    if (fd < 0 || !parse_address(where, port, &mine)) {
+        failed("server's socket", fd);
+        return -1;
+    }
+    SYS(__NR_setsockopt, fd, SOL_SOCKET_, SO_REUSEADDR_, &on, sizeof on);
     long done = SYS(__NR_bind, fd, &mine, sizeof mine);
     if (done == -EADDRNOTAVAIL) { /* the place's network translates this address */
-        where = local;
-        parse_address(where, 0, &mine);
+        parse_address(local, port, &mine);
         done = SYS(__NR_bind, fd, &mine, sizeof mine);
     }
     if (done >= 0)
         done = SYS(__NR_listen, fd, 8);
     if (done >= 0)
         done = SYS(__NR_getsockname, fd, &mine, &size);
-    if (done < 0)
-        return failed("listening", done);
-    char *at = put_text(put_text(line, end, where), end, " ");
-    at = put_text(put_number(at, end, (u64)mine.port[0] << 8 | mine.port[1]), end, "\n");
-    sys_write(1, line, (size_t)(at - line));
-    for (;;) {
+    if (done < 0) {
+        failed("listening", done);
+        return -1;
+    }
+    *got = mine;
+    return fd;
+}
+
+/* Serve so many connections; 0: all that come. */
+static int serve_all(long fd, u64 connections)
+{
+    for (u64 served = 0; !connections || served < connections; served++) {
         long peer = SYS(__NR_accept4, fd, 0, 0, O_CLOEXEC);
         if (peer < 0)
             return failed("accepting", peer);
         serve(peer);
         sys_close((int)peer);
     }
+    return 0;
+}
+
+static char *put_address(char *at, char *end, const struct address *address)
+{
+    for (int i = 0; i < 4; i++)
+        at = put_text(put_number(at, end, address->host[i]), end, i < 3 ? "." : " ");
+    return put_number(at, end, (u64)address->port[0] << 8 | address->port[1]);
+}
+
+/* ADDRESS [PORT CONNECTIONS] */
+static int net_server(int argc, char **argv)
+{
+    struct address mine;
+    char line[64], *end = line + sizeof line;
+    long fd = listen_at(argv[0], argc > 1 ? (u16)parse_number(argv[1], 0) : 0, &mine);
+    if (fd < 0)
+        return 1;
+    char *at = put_text(put_address(line, end, &mine), end, "\n");
+    sys_write(1, line, (size_t)(at - line));
+    return serve_all(fd, argc > 2 ? parse_number(argv[2], 0) : 0);
 }
 
 /* ---- the place's end ------------------------------------------------------------------------------------------- */
@@ -181,6 +214,7 @@ static int round_trips(long fd, u64 wanted, u64 cap_ns)
     say("elapsed_ns", last - began);
     say("p50_ns", rank(trips, n, 500));
     say("p99_ns", rank(trips, n, 990));
+    say("p999_ns", rank(trips, n, 999));
     say("max_ns", trips[n - 1]);
     return 0;
 }
@@ -228,19 +262,62 @@ static int stream_in(long fd, u64 wanted, u64 cap_ns)
     return 0;
 }
 
+/* Connect, and try again while nobody listens there: the server may be a job that starts at the same time. */
+static long connect_to(const char *address, u64 port)
+{
+    struct address there;
+    struct __kernel_timespec pause = {0, CONNECT_PAUSE_NS};
+    u64 began = now_ns();
+    for (;;) {
+        long fd = sys_socket(AF_INET_, SOCK_STREAM_ | O_CLOEXEC, 0);
+        if (fd < 0 || !parse_address(address, (u16)port, &there)) {
+            failed("client's socket", fd);
+            return -1;
+        }
+        long done = SYS(__NR_connect, fd, &there, sizeof there);
+        if (done >= 0) {
+            no_delay(fd);
+            return fd;
+        }
+        sys_close((int)fd);
+        if (done != -ECONNREFUSED || now_ns() - began > CONNECT_NS_MAX) {
+            failed("connecting", done);
+            return -1;
+        }
+        SYS(__NR_nanosleep, &pause, 0);
+    }
+}
+
 /* KIND ADDRESS PORT COUNT CAP_MS */
 static int net_client(char **argv)
 {
-    struct address there;
     u64 count = parse_number(argv[3], 0), cap_ns = parse_number(argv[4], 0) * 1000000u;
-    long fd = sys_socket(AF_INET_, SOCK_STREAM_ | O_CLOEXEC, 0);
-    if (fd < 0 || !parse_address(argv[1], (u16)parse_number(argv[2], 0), &there))
-        return failed("client's socket", fd);
-    long done = SYS(__NR_connect, fd, &there, sizeof there);
-    if (done < 0)
-        return failed("connecting", done);
-    no_delay(fd);
+    long fd = connect_to(argv[1], parse_number(argv[2], 0));
+    if (fd < 0)
+        return 1;
     if (equal(argv[0], "latency"))
         return round_trips(fd, count, cap_ns);
     return equal(argv[0], "out") ? stream_out(fd, count, cap_ns) : stream_in(fd, count, cap_ns);
+}
+
+/* Be both ends, on the place's own loopback interface: KIND COUNT CAP_MS */
+static int net_loopback(char **argv)
+{
+    struct address mine;
+    char port[24];
+    long fd = listen_at("127.0.0.1", 0, &mine);
+    if (fd < 0)
+        return 1;
+    long pid = SYS(__NR_clone, SIGCHLD, 0, 0, 0, 0);
+    if (pid < 0)
+        return failed("server's process", pid);
+    if (pid == 0)
+        sys_exit(serve_all(fd, 1));
+    sys_close((int)fd);
+    *put_number(port, port + sizeof port - 1, (u64)mine.port[0] << 8 | mine.port[1]) = 0;
+    char *client[] = {argv[0], "127.0.0.1", port, argv[1], argv[2], 0};
+    int done = net_client(client);
+    sys_kill((int)pid, SIGKILL);
+    sys_wait4((int)pid, 0, 0, 0);
+    return done;
 }

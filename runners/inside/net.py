@@ -1,7 +1,7 @@
-"""Measure a TCP connection between a place's job and the host: run the server on the host, parse the client's output.
+"""Measure a TCP connection of a place's job: to the host, to a job of another place, or within the place.
 
-Server and client are the same program. The launcher starts the server in the net namespace that has the place's
-``host_address``; it runs on the host's CPUs without limits, under every runner alike.
+Server and client are the same program. For connections to the host the launcher starts the server in the net namespace
+that has the place's ``host_address``; it runs on the host's CPUs without limits, under every runner alike.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import select
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tare.runners.errors import PlaceFailure, TareError
@@ -28,8 +29,27 @@ if TYPE_CHECKING:
     Kind = Literal["latency", "out", "in"]
 
 _READY_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """Amount of work of one connection."""
+
+    count: int
+    """Round trips, or bytes."""
+    cap_seconds: float
+    """Time after which the client stops in any case."""
+    timeout_seconds: float
+    """Time after which the job is killed."""
+
+    @property
+    def words(self) -> tuple[str, str]:
+        """Count, and cap in ms, as the program takes them."""
+        return str(self.count), str(round(self.cap_seconds * 1000))
+
+
 _FIELDS: Mapping[str, tuple[str, ...]] = {
-    "latency": ("round_trips", "elapsed_ns", "p50_ns", "p99_ns", "max_ns"),
+    "latency": ("round_trips", "elapsed_ns", "p50_ns", "p99_ns", "p999_ns", "max_ns"),
     "out": ("sent_bytes", "arrived_bytes", "elapsed_ns"),
     "in": ("arrived_bytes", "elapsed_ns"),
 }
@@ -78,17 +98,23 @@ def server(context: RunContext, image: Image, address: str, network: str) -> Ite
                 context.launcher.wait(spawned.id, _READY_SECONDS)
 
 
-def job(place: Place, kind: Kind, port: int, count: int, cap_seconds: float, timeout_seconds: float) -> Job:
-    """Make the client's job: ``count`` round trips or bytes, or as many as are done after ``cap_seconds``."""
-    argv = (
-        program(place),
-        kind,
-        str(place.host_address),
-        str(port),
-        str(count),
-        str(round(cap_seconds * 1000)),
+def job(place: Place, kind: Kind, address: tuple[str, int], amount: Amount) -> Job:
+    """Make the client's job, which connects to the server at ``address``."""
+    host, port = address
+    return Job((program(place), kind, host, str(port), *amount.words), timeout_seconds=amount.timeout_seconds)
+
+
+def loopback_job(place: Place, kind: Kind, amount: Amount) -> Job:
+    """Make a job that is both ends, on the place's own loopback interface."""
+    return Job((program(place), "net-loopback", kind, *amount.words), timeout_seconds=amount.timeout_seconds)
+
+
+def serving_job(place: Place, port: int, connections: int, timeout_seconds: float) -> Job:
+    """Make a job that serves so many connections at all of the place's addresses, and ends then."""
+    return Job(
+        (program(place), "net-server", "0.0.0.0", str(port), str(connections)),  # noqa: S104 - a place's own network
+        timeout_seconds=timeout_seconds,
     )
-    return Job(argv, timeout_seconds=timeout_seconds)
 
 
 def answer(kind: Kind, result: JobResult) -> dict[str, int]:

@@ -23,6 +23,7 @@ from tare.runners.host.trees import discard_tree
 from tare.runners.launcher.processes import LauncherError, SpawnError
 from tare.runners.launcher.steps.process import SetLimit
 from tare.runners.model import INSTRUCTIONS, WATCHED, Vantage
+from tare.runners.places.endpoint import find_endpoint
 from tare.runners.places.limit_watch import LimitWatch
 from tare.runners.places.process import SOCKET_BYTES, ProcessPlace
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from tare.runners.launcher.client import Launcher
     from tare.runners.launcher.processes import Gone, Spawned, SpawnRequest
     from tare.runners.launcher.steps.base import Step
-    from tare.runners.model import Job, JobResult, Limits
+    from tare.runners.model import Endpoint, Job, JobResult, Limits
 
 HELLO_SECONDS = 15.0
 """Time for an agent to speak, from the launch on."""
@@ -67,6 +68,8 @@ class PlacePlan:
     """See :class:`tare.runners.model.Place`."""
     host_network: str = ""
     """See :class:`tare.runners.model.Place`."""
+    bridge_network: str | None = None
+    """Network namespace of the bridge that the place is on, as a path; empty: the host's own. ``None``: it is on none."""
 
 
 class HostPlace(ProcessPlace):
@@ -81,6 +84,7 @@ class HostPlace(ProcessPlace):
         super().__init__(plan.launcher, plan.context.undo_log)
         self.root = plan.root
         self.host_address, self.host_network = plan.host_address, plan.host_network
+        self._bridge_network = plan.bridge_network
         self._run, self._limits = plan.context.run, plan.limits
         self._first = self._marked(first) if first else None
         self._cgroup: Cgroup | None = None
@@ -136,6 +140,10 @@ class HostPlace(ProcessPlace):
             result = replace(result, host_cpu=cpu_by_rusage(result))
         why = (watch.verdict if watch else "") or self._kernel_verdict(events, result)
         return replace(result, error=why) if why and not result.error else result
+
+    def endpoint(self, port: int) -> Endpoint | None:
+        """See :class:`tare.runners.model.Place`."""
+        return find_endpoint(self.vantage.agent_pid, port, self._bridge_network)
 
     def _make_cgroup(self) -> tuple[Cgroup | None, str]:
         """Make the place's cgroups; return them if they limit or count anything, and a description for the context."""

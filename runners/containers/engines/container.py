@@ -48,6 +48,8 @@ class Terms:
     """For the places' context."""
     host_address: str | None = None
     """See :class:`tare.runners.model.Place`."""
+    bridge_network: str | None = None
+    """See :class:`tare.runners.places.host.PlacePlan`."""
     achieved: Cgroup | None = None
     """Cgroups of the trial place, with the limits read back from them; ``None`` before there was one."""
 
@@ -103,6 +105,7 @@ class Container:
             scratch="/scratch",
             facts=terms.facts,
             host_address=terms.host_address,
+            bridge_network=terms.bridge_network,
             what=client.what,
             argv=client.argv,
             environ=client.environ,

@@ -155,7 +155,12 @@ class DockerRunner:
                 api.load(archive)
         folders = daemon.private.accounting() if daemon.private else daemon_folders()
         info = api.info()
-        terms = Terms(limits, self._facts(daemon, info), self._host_address(daemon, api))
+        terms = Terms(
+            limits,
+            self._facts(daemon, info),
+            self._host_address(daemon, api),
+            _bridge_network(daemon, info),
+        )
         self._prepared = _Prepared(cli, daemon, api, tag, tuple(folders), _user(info), terms)
         with self.open() as place:
             self._prepared = replace(self._prepared, terms=replace(terms, achieved=place.cgroup))
@@ -248,6 +253,13 @@ def _user(info: Mapping[str, Any]) -> str:
 def _is_remapped(info: Mapping[str, Any]) -> bool:
     """Tell whether the daemon's containers are in a user namespace, so that their root is not the host's."""
     return any("rootless" in each or "userns" in each for each in info.get("SecurityOptions") or ())
+
+
+def _bridge_network(daemon: Daemon, info: Mapping[str, Any]) -> str | None:
+    """Name the network namespace with Docker's bridge; ``None``: a rootless daemon's is out of reach."""
+    if any("rootless" in each for each in info.get("SecurityOptions") or ()):
+        return None
+    return f"/proc/{daemon.private.state().get('pid', 0)}/ns/net" if daemon.private else ""
 
 
 def _facts_of(daemon: Daemon) -> EngineFacts:

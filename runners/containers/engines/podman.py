@@ -107,7 +107,8 @@ class PodmanRunner:
         tag = f"{repository(context.run)}:{image.key[:12]}"
         home.load(image, tag, context.run)
         host_address = "127.0.0.1" if self._network == "host" else home.host_address
-        terms = Terms(limits, self._facts(tool.version), host_address)
+        bridge = f"/proc/{home.launcher.pid}/ns/net" if home.own_network else None
+        terms = Terms(limits, self._facts(tool.version), host_address, bridge)
         complaints: list[str] = []
         for way in _ways():
             self._prepared = _Prepared(home, tag, way, terms)

@@ -63,6 +63,8 @@ class PodmanHome:
     """Options for ``podman run``: the parent cgroup, and the ulimits that may be asked for."""
     host_address: str | None
     """Address at which containers on the bridge reach the host; ``None``: they cannot."""
+    own_network: bool
+    """The launcher is in a network namespace of its own, and so is Podman's bridge."""
     accounting: tuple[Path, ...]
     """Cgroups that count the CPU time of Podman, its monitors and its runtimes; empty if none could be made."""
 
@@ -109,6 +111,7 @@ class PodmanHome:
                 environ,
                 (*_ulimits(), *(("--cgroup-parent", f"/tare-{context.run}/{_SHARED}") if root else ())),
                 address,
+                own_network,
                 # Podman puts its monitors and their runtimes into a cgroup named conmon.
                 (counter, counter.with_name("conmon")) if counter else (),
             )

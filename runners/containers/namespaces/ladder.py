@@ -10,7 +10,7 @@ network branches are out of reach.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from tare.results.environment import RungRecord
@@ -37,13 +37,16 @@ PRIVILEGED: Final = "privileged"
 """Variant of the full container with all capabilities, no filter, and writable /proc and /sys, like ``--privileged``
 of engines. It is not a rung; it shows what the last two rungs prevent."""
 
+CONNECTED: Final[tuple[Network, ...]] = ("bridge", "nat")
+"""Variants of the full container that have this network instead of none. They are not rungs either."""
+
 
 @dataclass(frozen=True, slots=True)
 class LadderRung:
     """Everything that a container at one rung has."""
 
     name: str
-    """Name of the rung, or :data:`PRIVILEGED`."""
+    """Name of the rung, or one of :data:`PRIVILEGED` and :data:`CONNECTED`."""
     below: str
     """Next lower rung; empty for the lowest."""
     parts: tuple[str, ...]
@@ -56,7 +59,7 @@ class LadderRung:
 
 def known() -> tuple[str, ...]:
     """List all variants of the runner ``namespaces``, lowest rung first, each branch behind the rung it leaves."""
-    return ("full", *(_variant(rung) for rung in rungs()), PRIVILEGED)
+    return ("full", *(_variant(rung) for rung in rungs()), PRIVILEGED, *CONNECTED)
 
 
 def rungs() -> tuple[str, ...]:
@@ -80,12 +83,15 @@ def ladder_rung(name: str, *, root: bool) -> LadderRung:
     Raises:
         TareError: there is no such rung.
     """
-    rung = name.partition(":")[2].removeprefix("+")
+    variant = name.partition(":")[2]
+    rung = variant.removeprefix("+")
     if rung in {"", "full"}:
         rung = TRUNK[-1]
     if rung == PRIVILEGED:
         kept = {*TRUNK, *(() if root else ("user",))} - {"chroot", "caps", "seccomp"}
         return LadderRung(rung, "", tuple(part for part in _order() if part in kept), "none", CONTROLLERS)
+    if variant in CONNECTED:
+        return replace(ladder_rung(KIND, root=root), name=variant, below="", network=variant)
     if rung not in rungs():
         raise TareError(f"{name}: there is no rung {rung!r}; known are {', '.join(known())}")
     trunk = rung
@@ -120,7 +126,7 @@ def runner(rung: str) -> str:
 
 def rung_record(stand: LadderRung, *, root: bool) -> RungRecord | None:
     """Describe for reports which rung this is, and the runners below it; ``None`` for what stands on no rung."""
-    if stand.name == PRIVILEGED:
+    if stand.name in {PRIVILEGED, *CONNECTED}:
         return None
     below = []
     rung = stand.below

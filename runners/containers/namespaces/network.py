@@ -56,6 +56,8 @@ class VethNetwork:
     """Address at which places reach the host's side."""
     host_network: str = ""
     """Path of the network namespace that has :attr:`host_address`; set by :meth:`connect`."""
+    bridge_network: str = ""
+    """Path of the network namespace that has the bridge; set by :meth:`connect`."""
     _undo: ExitStack = field(default_factory=ExitStack)
 
     def connect(self, launcher: Launcher, router: Launcher, run: str) -> None:
@@ -65,7 +67,7 @@ class VethNetwork:
             SpawnError: the kernel refused a step; the message says which.
         """
         here = f"/proc/{router.pid}/ns/net"
-        self.host_network = here
+        self.host_network = self.bridge_network = here
         if self.kind != "nat":
             return
         environ = {"TARE_RUN": run}

@@ -170,6 +170,7 @@ class Namespaces:
             controllers=self._rung.controllers,
             host_address=network.host_address if network else None if "net" in parts else "127.0.0.1",
             host_network=network.host_network if network else "",
+            bridge_network=network.bridge_network if network else None,
             remove_within=True,
             count_processes="user" in parts,
         )

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from tare.runners.guests.qemu.network import Network
 
 CHANNEL_FD, CONSOLE_FD, MONITOR_FD, STATE_FD = 3, 4, 5, 6
+NETDEV = "net"
+"""Identifier of the network card's back end."""
 """File descriptors at which QEMU finds its ends of the socket pairs, and a snapshot's file."""
 
 
@@ -78,8 +80,8 @@ def qemu_arguments(machine: Machine, instance: Instance) -> list[str]:
         own = ",iothread=disks" if variant.iothread else ""
         arguments += _disk(machine, "scratch", machine.scratch, read_only=False, more=own)
     if instance.network is not None:
-        arguments += ["-netdev", f"{instance.network.backend},id=net"]
-        arguments += _device(machine, "virtio-net", f"netdev=net,mac={instance.network.mac}", "net")
+        arguments += ["-netdev", f"{instance.network.backend},id={NETDEV}"]
+        arguments += _device(machine, "virtio-net", f"netdev={NETDEV},mac={instance.network.mac}", "net")
     if variant.balloon:
         arguments += _device(
             machine, "virtio-balloon", "id=balloon,free-page-reporting=on,deflate-on-oom=on", "balloon"

@@ -16,6 +16,7 @@ from tare.runners.guests.qemu.arguments import (
     CHANNEL_FD,
     CONSOLE_FD,
     MONITOR_FD,
+    NETDEV,
     STATE_FD,
     Instance,
     qemu_arguments,
@@ -27,6 +28,8 @@ from tare.runners.guests.qemu.restoring import RESTORE, restored_ns
 from tare.runners.guests.variant import GuestVariant
 from tare.runners.guests.watch import Watch
 from tare.runners.launcher.processes import SpawnRequest
+from tare.runners.model import Endpoint
+from tare.runners.places.endpoint import LOCALHOST, free_port
 from tare.runners.places.process import KILLED_SECONDS
 
 if TYPE_CHECKING:
@@ -74,6 +77,23 @@ class QemuPlace(GuestPlace):
         self._helper_gone: Gone | None = None
         self._helper: int | None = None
         super().__init__(plan, first)
+
+    def endpoint(self, port: int) -> Endpoint | None:
+        """See :class:`tare.runners.model.Place`. passt forwards only ports that it was given at its start: none."""
+        network = self._plan.instance.network
+        if network is None or network.helper is not None:
+            return None
+        if network.namespace:
+            at = network.guest, port
+            return Endpoint(*at, "tap", network.namespace, from_places=at)
+        outside = free_port()
+        try:
+            refused = self.monitor.human(f"hostfwd_add {NETDEV} tcp:{LOCALHOST}:{outside}-:{port}").strip()
+        except (QmpError, OSError) as error:
+            refused = str(error)
+        if refused:
+            raise PlaceFailure(f"QEMU does not forward a port to the guest: {refused}")
+        return Endpoint(LOCALHOST, outside, "forwarded", from_places=(network.host, outside))
 
     def _launch(self, cgroup: Cgroup) -> Spawned:
         plan = self._plan

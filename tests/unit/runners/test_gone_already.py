@@ -79,7 +79,7 @@ def test_what_docker_refuses_is_no_success(docker):
 )
 def test_a_podman_container_that_is_gone(monkeypatch, tmp_path, code, said, fine):
     monkeypatch.setattr(PodmanHome, "_call", lambda *_words: (code, said))
-    home = PodmanHome(tmp_path, "podman", Stub(), {}, (), None, ())
+    home = PodmanHome(tmp_path, "podman", Stub(), {}, (), None, False, ())
     if fine:
         home.remove("c")
         return

@@ -5,7 +5,7 @@ import pytest
 
 from tare.runners.errors import UsageError
 from tare.runners.guests.qemu.profiles import PREFIX, PROFILES
-from tare.runners.registry import KINDS, RUNNERS, by_display_order, check
+from tare.runners.registry import KINDS, RUNNERS, by_display_order, check, connected
 
 
 def test_the_base_comes_first_and_nothing_twice():
@@ -81,3 +81,22 @@ def test_every_guest_profile_is_a_runner():
 def test_a_variant_written_as_pytest_writes_parameters_is_shown_in_our_spelling():
     with pytest.raises(UsageError, match=r"variants are written .*: qemu-microvm:cpus=2\+pin\."):
         check(["qemu-microvm[cpus=2,pin]"])
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("bare", ()),
+        ("docker", ()),
+        ("namespaces", ("namespaces:bridge",)),
+        ("namespaces:bridge", ()),
+        ("namespaces:+pid", ()),
+        ("namespaces@head", ()),
+        ("qemu-microvm", ("qemu-microvm:net=tap", "qemu-microvm:net=user")),
+        ("qemu-microvm:pin", ("qemu-microvm:pin+net=tap", "qemu-microvm:pin+net=user")),
+        ("qemu-q35:net=user", ()),
+    ],
+)
+def test_a_network_is_added_only_to_a_runner_whose_name_says_nothing_of_it(name, found):
+    assert connected(name) == found
+    assert check(found) == ("bare", *found)

@@ -83,3 +83,13 @@ def test_ladder_stands_for_its_rungs_wherever_runners_are_asked_for():
     ) - {"bare", "namespaces"}
     with pytest.raises(UsageError, match="Known are full, chroot"):
         check(("namespaces:+nat",))
+
+
+@pytest.mark.parametrize("network", ["bridge", "nat"])
+@pytest.mark.parametrize("root", [True, False])
+def test_a_connected_container_is_the_full_one_with_a_network_and_no_rung(root, network):
+    full, made = (ladder_rung(f"namespaces:{name}", root=root) for name in ("full", network))
+    assert (made.parts, made.controllers, made.network) == (full.parts, full.controllers, network)
+    assert rung_record(made, root=root) is None
+    assert f"namespaces:{network}" not in ladder(root=root)
+    assert network in known()

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.paths import GOLDEN
-from support.stub import Duck
+from support.stub import Duck, Stub
 from tare.bench.experiments.base import Lab
 from tare.bench.experiments.network import Latency, Stream
 from tare.bench.measurable import CrowdSettings, Unsuitable
@@ -82,19 +82,37 @@ class FakeNetwork(Duck):
         return result((FOLDER / f"net-{job.argv[1]}.txt").read_bytes())
 
 
+def client(place, kind, work):
+    return net.job(place, kind, (place.host_address, 7777), work)
+
+
 def test_latency_is_a_rate_and_its_percentiles():
     place = FakeNetwork()
-    found = {one.name: one for one in Latency().measure(place, 7777, 0.5)}
+    found = {one.name: one for one in Latency().measure(place, client, 0.5)}
     assert place.jobs == [("/tare-inside", "latency", "10.0.0.1", "7777", "15000", "2000")]
     assert found["net.round_trips.rate"].value == pytest.approx(5000 / 0.175184423)
     assert found["net.round_trips.rate"].primary
     assert found["net.round_trip.p99"].value == pytest.approx(74.571e-6)
+    assert found["net.round_trip.p999"].value == pytest.approx(312.044e-6)
     assert found["net.round_trip.p50"].direction == "lower"
+
+
+def test_few_round_trips_have_no_thousandths():
+    few = (FOLDER / "net-latency.txt").read_bytes().replace(b"round_trips 5000", b"round_trips 999")
+    place = Stub(root="/", host_address="10.0.0.1", run=lambda _job: result(few))
+    assert "net.round_trip.p999" not in {one.name for one in Latency().measure(place, client, 0.5)}
+
+
+def test_both_ends_within_a_place_are_one_job():
+    place = FakeNetwork()
+    assert net.loopback_job(place, "out", net.Amount(10, 1.5, 60)).argv == (
+        "/tare-inside", "net-loopback", "out", "10", "1500"
+    )  # fmt: skip
 
 
 def test_streams_go_both_ways_and_one_is_judged():
     place = FakeNetwork()
-    found = Stream().measure(place, 7777, 0.1)
+    found = Stream().measure(place, client, 0.1)
     assert [argv[1] for argv in place.jobs] == ["out", "in"]
     assert [(one.name, one.primary, one.unit) for one in found] == [
         ("net.stream.out", True, "bytes/s"),
@@ -105,6 +123,6 @@ def test_streams_go_both_ways_and_one_is_judged():
 def test_a_place_without_a_way_to_the_host_is_unsuitable_with_the_reason():
     runner = FakeRunner("fake")
     lab = Lab(runner, None, Limits(1, 1 << 30), None, None, CrowdSettings(), 0.1, print)
-    with pytest.raises(Unsuitable, match=re.escape("fake has no network here, so net-* cannot run.")):
+    with pytest.raises(Unsuitable, match=re.escape("fake has no network here, so net-latency cannot run.")):
         Latency().perform(lab)
     assert runner.open_places == 0

@@ -1,0 +1,38 @@
+"""Choose for an experiment a runner whose places have a network."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tare.runners.errors import Missing
+from tare.runners.registry import connected
+
+if TYPE_CHECKING:
+    from tare.bench.experiments.base import Lab
+    from tare.runners.context import Runner
+    from tare.runners.model import Limits
+
+
+def connected_runner(lab: Lab, limits: Limits | None = None) -> tuple[Runner, str]:
+    """Choose the lab's runner, or one that makes the same places with a network where the lab's have none.
+
+    Args:
+        lab: the experiment's.
+        limits: limits of the places. ``None``: the run's.
+
+    Returns:
+        The runner, prepared. If no candidate of :func:`tare.runners.registry.connected` works here, it is the lab's
+        after all, and the text says why.
+    """
+    if lab.siblings is None:
+        return lab.runner, ""
+    refusals = []
+    for name in connected(lab.runner.name):
+        try:
+            return lab.siblings.get(name, lab.image, limits or lab.limits), ""
+        except Missing as refusal:
+            refusals.append(f"{name}: {refusal}")
+    why = " ".join(refusals)
+    if limits is None or limits == lab.limits:
+        return lab.runner, why
+    return lab.siblings.get(lab.runner.name, lab.image, limits), why
