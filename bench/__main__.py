@@ -109,6 +109,7 @@ def _parse(words: list[str]) -> tuple[argparse.Namespace, Command]:
     arguments, rest = parser.parse_known_args(own)
     refuse_rest(speaker, rest)
     arguments.trailing = words[len(own) + 1 :]
+    arguments.argv = ("tare", *words)
     if arguments.version:
         from importlib.metadata import version  # noqa: PLC0415 - 20 ms that only --version needs
 

@@ -192,6 +192,22 @@ class Resumption(msgspec.Struct, frozen=True, kw_only=True):
     """Measuring time that was added to the budget; 0 if the run went on with what it had."""
 
 
+class Provenance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Origin of a run: the command that made it, what was checked out where it was given, and the user's labels."""
+
+    commit: str = ""
+    """Full hash of the commit that is checked out in the folder measured from, by git. Empty: no git, no repository or no
+    commit yet."""
+    branch: str = ""
+    """Name of its branch; with a detached HEAD the one that the CI service names. Empty: not known."""
+    dirty: bool | None = None
+    """True if a tracked file differs from the commit; ``None`` where git says nothing."""
+    argv: tuple[str, ...] = ()
+    """Words of the command line, the program's name first."""
+    labels: dict[str, str] = {}
+    """The user's own, by ``--label``."""
+
+
 class ImportSource(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """File of another tool from which a run was imported."""
 
@@ -273,6 +289,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """Resumptions of the run, in their order."""
     imported: ImportSource | None = None
     """Source of an imported run; ``None`` if the run was measured here."""
+    provenance: Provenance | None = None
+    """Origin of the run; ``None`` in runs of an older tare."""
     notes: dict[str, str] = {}
     """Texts for people. No code reads them."""
 

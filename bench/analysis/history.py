@@ -40,6 +40,8 @@ class HistoryPoint:
     """The name that the user gave the run; empty without one."""
     created: str
     """ISO 8601 UTC."""
+    commit: str
+    """Commit that was checked out, see :attr:`tare.results.record.Provenance.commit`; empty if it is not known."""
     median: float
     """Median of the values, in the history's unit."""
     values: int
@@ -63,6 +65,11 @@ class History:
         """Return whether a change went in the direction that is worse for this metric."""
         return (change.ratio > 1) == (self.direction == "lower")
 
+    def commits_of(self, change: ChangePoint) -> tuple[str, str] | None:
+        """Return the commits of the runs before and after a change; ``None`` if they are equal or not known."""
+        before, after = (self.points[index].commit for index in (change.index - 1, change.index))
+        return (before, after) if before and after and before != after else None
+
     @property
     def first_bad(self) -> HistoryPoint | None:
         """Return the run in which the metric became worse; ``None`` if its latest change was no such change."""
@@ -80,12 +87,21 @@ class History:
             "direction": self.direction,
             "runner": self.runner,
             "points": [
-                {"run": p.run, "name": p.name, "created": p.created, "median": p.median, "values": p.values}
+                {
+                    "run": p.run,
+                    "name": p.name,
+                    "created": p.created,
+                    "commit": p.commit or None,
+                    "median": p.median,
+                    "values": p.values,
+                }
                 for p in self.points
             ],
             "changes": [
                 {
                     "run": self.points[c.index].run,
+                    "commit": self.points[c.index].commit or None,
+                    "commit_before": self.points[c.index - 1].commit or None,
                     "index": c.index,
                     "ratio": c.ratio if math.isfinite(c.ratio) else None,
                     "p": c.p,
@@ -177,7 +193,8 @@ def _histories(runs: Iterable[Run], thresholds: Thresholds, *, all_metrics: bool
                 continue
             identity = (key.workload, key.parameters, key.metric, key.runner, series.unit, series.direction)
             median = float(np.median(series.value))
-            point = HistoryPoint(about.run, about.name, about.created, median, len(series.value))
+            commit = about.provenance.commit if about.provenance else ""
+            point = HistoryPoint(about.run, about.name, about.created, commit, median, len(series.value))
             points.setdefault(identity, []).append(point)
     found = []
     for (workload, parameters, metric, runner, unit, direction), own in points.items():

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tare.bench.planning.record import plan_to_record
+from tare.bench.request.provenance import provenance
 from tare.results.environment import ProbeRecord
 from tare.results.record import FORMAT_VERSION, Manifest
 from tare.runners.host.conditions import conditions
@@ -61,6 +62,7 @@ def make_manifest(request: Request, provisioned: Provisioned, plan: Plan) -> Man
         variant_images={key: own.record() for key, own in provisioned.own_images.items()},
         probes={key: _probe_record(probe) for key, probe in provisioned.bench.probes.items()},
         limits=dict(provisioned.verified),
+        provenance=provenance(request.argv, request.labels),
         notes={"open_files": file_limit().describe()},
     )
 

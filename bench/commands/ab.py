@@ -15,7 +15,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tare.bench.commands.shared import output
-from tare.bench.commands.shared.options import add_count_option, add_request_options, request_from
+from tare.bench.commands.shared.options import (
+    add_count_option,
+    add_label_option,
+    add_request_options,
+    request_from,
+)
 from tare.bench.errors import EnvironmentMissing, Exit
 from tare.bench.request.declarations import override
 from tare.bench.request.request import CommandVersion, SettingsVariant
@@ -47,6 +52,7 @@ def options(parser: argparse.ArgumentParser) -> None:
             help=f"a setting of the {what} version: run.image=FILE, guest.kernel=FILE, run.tools=runc=FILE, …",
         )
     add_count_option(parser)
+    add_label_option(parser)
     parser.add_argument("--no-report", action="store_true", help="only measure, store and judge")
     output.add_output_options(parser)
     add_request_options(parser)

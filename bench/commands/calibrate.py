@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tare.bench.commands.shared.options import request_from
+from tare.bench.commands.shared.options import add_label_option, request_from
 from tare.bench.errors import Exit
 from tare.bench.progress import Lines
 from tare.bench.request import layers
@@ -43,6 +43,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--markdown", action="store_true", help="print the tables in Markdown")
     parser.add_argument("--offline", action="store_true", help="use only what is there; fetch nothing")
+    add_label_option(parser)
     layers.add_options(parser, "run", "limits")
     parser.set_defaults(mode="default", carry=[])
 

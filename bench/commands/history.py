@@ -107,6 +107,8 @@ def _lines(found: Histories) -> Iterator[str]:
             verdict = "worse" if one.worse(change) else "better"
             label = f"{point.run} ({point.name})" if point.name else point.run
             yield f"    {verdict} since {label}: {numbers.change(change.ratio)}, p = {change.p:.2g}"
+            if commits := one.commits_of(change):
+                yield f"        commit {commits[-1]}, after {commits[0]} in the run before"
         if one.first_bad:
             yield f"    first bad run: {one.first_bad.run}"
     yield from found.left_out

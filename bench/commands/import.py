@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tare.bench.commands.shared.options import add_label_option
 from tare.bench.errors import Exit
 from tare.bench.request import layers
 
@@ -26,11 +27,13 @@ def options(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="; ".join(f"{one.NAME}: {one.SUMMARY}" for one in FORMATS) + " (default: detected)",
     )
+    add_label_option(parser)
     layers.add_options(parser, "output")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Import the file and print the run's folder on the last line; the exit code is 0."""
+    from tare.bench.request.provenance import provenance, read_labels  # noqa: PLC0415
     from tare.results.imports import import_file  # noqa: PLC0415
     from tare.results.statistics.phrases import count  # noqa: PLC0415
     from tare.results.storage.load import load_run  # noqa: PLC0415
@@ -40,6 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
         layers.resolve(arguments).output.results_dir,
         name=arguments.name,
         format_name=arguments.format,
+        provenance=provenance(arguments.argv, read_labels(arguments.label), arguments.file.absolute().parent),
     )
     stored = load_run(folder)
     trials = list(stored.trials())

@@ -7,7 +7,12 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tare.bench.commands.shared.options import add_count_option, add_request_options, request_from
+from tare.bench.commands.shared.options import (
+    add_count_option,
+    add_label_option,
+    add_request_options,
+    request_from,
+)
 from tare.bench.console import steer
 from tare.bench.request.declarations import SETTINGS
 from tare.runners.errors import UsageError
@@ -32,6 +37,7 @@ def options(parser: argparse.ArgumentParser) -> None:
         help="sample the python workload with py-spy in every place that allows it",
     )
     add_count_option(parser)
+    add_label_option(parser)
     parser.add_argument("--no-report", action="store_true", help="only measure and store")
     parser.add_argument(
         "--json", action="store_true", help="print JSON: the paths of results and report, and the outcomes"
@@ -74,6 +80,7 @@ def _request(arguments: argparse.Namespace) -> Request:
     ]
     changed += [f"--{request.mode}"] if request.mode != "default" else []
     changed += ["--carry"] if request.carry else []
+    changed += ["--label"] if request.labels else []
     changed += ["-- CMD"] if request.command else []
     if changed:
         raise UsageError(

@@ -41,6 +41,10 @@ def add_options(parser: pytest.Parser, prefix: str) -> None:
         f"{prefix}resume", dest="tare_resume", metavar="RUN", default="", help="go on with an interrupted run"
     )
     group.addoption(
+        f"{prefix}label", dest="tare_label", metavar="KEY=VALUE", action="append", default=[],
+        help="a label to find the run by; may be repeated",
+    )  # fmt: skip
+    group.addoption(
         "--tare-config", dest="tare_config", metavar="FILE", help="settings file (default: tare.toml)"
     )
     for setting in SETTINGS:
@@ -67,6 +71,7 @@ def request_of(config: pytest.Config) -> Request:
 
 def _read(config: pytest.Config) -> Request:
     from tare.bench.request.layers import merge  # noqa: PLC0415 - see above
+    from tare.bench.request.provenance import read_labels  # noqa: PLC0415 - see above
     from tare.bench.request.request import Request  # noqa: PLC0415 - see above
 
     option = config.option
@@ -79,6 +84,8 @@ def _read(config: pytest.Config) -> Request:
         offline=option.tare_offline,
         profile=option.tare_profile,
         resume=option.tare_resume,
+        argv=("pytest", *config.invocation_params.args),
+        labels=read_labels(option.tare_label),
     )
 
 

@@ -70,6 +70,10 @@ class Request:
     """Reference of the run to go on with. Empty: a new run."""
     extension_seconds: float = 0.0
     """Measuring time to add to the budget of the run that is gone on with; then it may be finished."""
+    argv: tuple[str, ...] = ()
+    """Words of the command line that asks, for the run's record."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """The user's labels for a new run."""
     skip_missing: bool = False
     """Take it for success if runners asked for by name cannot be measured here."""
     report: bool = True

@@ -27,6 +27,8 @@ from tare.results.storage.store import RunWriter, new_run_id
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tare.results.record import Provenance
+
 
 class Import(Protocol):
     """A module that reads one format."""
@@ -110,8 +112,22 @@ def _decoded(data: bytes, where: str, chosen: Import | None) -> tuple[Imported, 
     return _not_empty(chosen.read(document, where), where), chosen.NAME
 
 
-def import_file(path: Path, results_dir: Path, *, name: str = "", format_name: str = "") -> Path:
+def import_file(
+    path: Path,
+    results_dir: Path,
+    *,
+    name: str = "",
+    format_name: str = "",
+    provenance: Provenance | None = None,
+) -> Path:
     """Import a file as a run; return the run's folder, which appears complete or not at all.
+
+    Args:
+        path: The file.
+        results_dir: Folder of the runs.
+        name: Name of the run; that of the file if empty.
+        format_name: Name of the format; detected if empty.
+        provenance: Origin to record.
 
     Raises:
         ResultError: the file is not valid, or the run cannot be written.
@@ -140,6 +156,7 @@ def import_file(path: Path, results_dir: Path, *, name: str = "", format_name: s
             medians_only=imported.medians_only,
             metadata=imported.metadata,
         ),
+        provenance=provenance,
     )
     try:
         results_dir.mkdir(parents=True, exist_ok=True)
@@ -149,15 +166,20 @@ def import_file(path: Path, results_dir: Path, *, name: str = "", format_name: s
             f"cannot write to {results_dir}: {error.strerror}. Choose another --results-dir."
         ) from error
     try:
-        with RunWriter.create(draft, manifest) as writer:
-            for number, trial in enumerate(imported.trials):
-                writer.append(msgspec.structs.replace(trial, run=manifest.run, number=number))
-            writer.finish("complete")
-        # Loaded once, so that no run is reported as imported that later cannot be read.
-        load_run(writer.path)
-        return writer.path.rename(results_dir / manifest.run)
+        return _written(draft, manifest, imported).rename(results_dir / manifest.run)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def _written(draft: Path, manifest: Manifest, imported: Imported) -> Path:
+    """Write the run below a folder and return its own."""
+    with RunWriter.create(draft, manifest) as writer:
+        for number, trial in enumerate(imported.trials):
+            writer.append(msgspec.structs.replace(trial, run=manifest.run, number=number))
+        writer.finish("complete")
+    # Loaded once, so that no run is reported as imported that later cannot be read.
+    load_run(writer.path)
+    return writer.path
 
 
 def _is_json(text: str) -> bool:

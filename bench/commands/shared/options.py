@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tare.bench.request import layers
+from tare.bench.request.provenance import read_labels
 from tare.bench.request.request import Request
 
 if TYPE_CHECKING:
@@ -33,6 +34,17 @@ def add_request_options(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(mode="default")
 
 
+def add_label_option(parser: argparse.ArgumentParser) -> None:
+    """Declare the option of commands that make a run."""
+    parser.add_argument(
+        "--label",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a label to find the run by, such as machine=rack-7; may be repeated",
+    )
+
+
 def add_count_option(parser: argparse.ArgumentParser) -> None:
     """Declare the option of commands that may have a command's instructions counted."""
     parser.add_argument(
@@ -56,6 +68,8 @@ def request_from(arguments: argparse.Namespace) -> Request:
         profile=getattr(arguments, "profile", False),
         count=getattr(arguments, "count", False),
         resume=getattr(arguments, "resume", None) or "",
+        argv=arguments.argv,
+        labels=read_labels(getattr(arguments, "label", ())),
         command=tuple(arguments.trailing),
         carry=tuple(arguments.carry),
         report=not getattr(arguments, "no_report", False),

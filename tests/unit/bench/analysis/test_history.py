@@ -9,6 +9,7 @@ import pytest
 from support.results_making import metric, trial, write_run
 from tare.bench.__main__ import main
 from tare.bench.analysis.baselines import ThisHost
+from tare.results.record import Provenance
 from tare.runners.host.facts import host_class
 
 
@@ -29,7 +30,8 @@ def runs(tmp_path, monkeypatch):
         trials = [
             trial(k, metric(float(level), primary=True), metric(7.0, name="m"), run=run) for k in range(3)
         ]
-        write_run(tmp_path / "results" / "runs", trials, run=run, host=FACTS, status="complete", name=f"r{i}")
+        write_run(tmp_path / "results" / "runs", trials, run=run, host=FACTS, status="complete", name=f"r{i}",
+                  provenance=Provenance(commit=f"{i:040x}"))  # fmt: skip
     quick = "20261124-000000-aaaa"
     write_run(tmp_path / "results" / "runs", [], run=quick, host=FACTS, mode="quick")
     write_run(tmp_path / "results" / "runs", [], run="20261125-000000-aaaa", host={}, mode="imported")
@@ -43,6 +45,7 @@ def test_the_command_names_the_first_bad_run(runs, capsys):
     out = capsys.readouterr().out
     assert "12 runs of host class" in out
     assert "worse since 20261123-191708-aaaa (r8): +" in out
+    assert f"commit {8:040x}, after {7:040x} in the run before" in out
     assert "first bad run: 20261123-191708-aaaa" in out
     assert "20261124-000000-aaaa is a quick run" in out
     assert "imported (1)" in out
@@ -56,7 +59,9 @@ def test_json_and_all_metrics(runs, capsys):
     assert main(["history", "--json", "--all-metrics"]) == 0
     series = {one["metric"]: one for one in json.loads(capsys.readouterr().out)["series"]}
     assert series["wall"]["first_bad_run"] == "20261123-191708-aaaa"
-    assert [c["index"] for c in series["wall"]["changes"]] == [8]
+    assert [(c["index"], c["commit"], c["commit_before"]) for c in series["wall"]["changes"]] == [
+        (8, f"{8:040x}", f"{7:040x}")
+    ]
     assert series["m"]["changes"] == []
 
 

@@ -27,6 +27,7 @@ def asked(monkeypatch, tmp_path):
         run.options(parser)
         arguments = parser.parse_args(words)
         arguments.trailing = trailing
+        arguments.argv = ("tare", "run", *words)
         run.run(arguments)
         return made.pop()
 

@@ -97,7 +97,7 @@ def test_help_lists_every_setting_under_the_prefix(pytester, prefix):
     assert done.ret == 0
     section = done.stdout.str().partition("tare: what to measure")[2].partition("\n\n")[0]
     listed = set(re.findall(r"^  (--[\w-]+)", section, re.MULTILINE))
-    flags = {"quick", "rigorous", "offline", "profile", "resume"}
+    flags = {"quick", "rigorous", "offline", "profile", "resume", "label"}
     options = {setting.option.removeprefix("--") for setting in SETTINGS if setting.option != "-k"}
     assert listed == {f"{prefix}{name}" for name in flags | options} | {"--tare-config"}
     assert "95 % interval" in " ".join(section.split())
