@@ -64,7 +64,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_runtestloop(session: pytest.Session) -> None:
     """Measure everything that was collected, before the first test."""
-    chosen = [item for item in session.items if _is_ours(item)]
+    # pytest-benchmark marks what --benchmark-skip and --benchmark-only leave out: measuring it would be for nothing.
+    chosen = [item for item in session.items if _is_ours(item) and not item.get_closest_marker("skip")]
     if not chosen or session.config.option.collectonly:
         return
     from tare.bench.pytest_plugin.session import measure  # noqa: PLC0415 - only for tests of ours
@@ -73,9 +74,10 @@ def pytest_runtestloop(session: pytest.Session) -> None:
     with capture.global_and_fixture_disabled():
         cases = {(_workload(item), _runner(item)) for item in chosen}
         finished = session.config.stash[_FINISHED] = measure(session.config, cases)
-    # Where pytest-benchmark keeps its options; it writes its file when the session finishes.
-    benchmarks: Any = session.config._benchmarksession  # type: ignore[attr-defined]  # noqa: SLF001
-    benchmarks.json = benchmarks.json or str(finished.run_dir / "pytest-benchmark.json")
+    if any("benchmark" in getattr(item, "fixturenames", ()) for item in chosen):
+        # Where pytest-benchmark keeps its options; it writes its file when the session finishes, and warns if nothing ran.
+        benchmarks: Any = session.config._benchmarksession  # type: ignore[attr-defined]  # noqa: SLF001
+        benchmarks.json = benchmarks.json or str(finished.run_dir / "pytest-benchmark.json")
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -106,10 +108,11 @@ def trials(request: pytest.FixtureRequest, runner: str) -> Samples:
 
 
 @pytest.fixture
-def replay(trials: Samples, request: pytest.FixtureRequest) -> Any:
-    """Give a function that replays the trials through ``benchmark``."""
-    # Asked for only now: after a skip, pytest-benchmark would warn of a fixture that was never used.
-    benchmark = request.getfixturevalue("benchmark")
+def replay(trials: Samples, benchmark: Any) -> Any:
+    """Give a function that replays the trials through ``benchmark``.
+
+    ``trials`` comes first: after its skip, pytest-benchmark would warn of a fixture that was never used.
+    """
     return lambda: trials.replay(benchmark)
 
 

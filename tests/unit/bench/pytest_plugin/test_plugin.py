@@ -1,6 +1,7 @@
 """Both fronts of the plugin in projects of other people: nothing is measured here."""
 
 import re
+from types import SimpleNamespace
 
 import pytest
 
@@ -9,6 +10,7 @@ from tare import pytest_plugin
 from tare.bench.pytest_plugin import plugin, session
 from tare.bench.pytest_plugin.options import request_of
 from tare.bench.request.declarations import SETTINGS
+from tare.results.record import Metric, Trial
 
 ELSEWHERE = ("-p", pytest_plugin.__name__)
 SUITE = ("-p", plugin.__name__)
@@ -158,3 +160,54 @@ def test_a_marker_that_names_no_workload_is_a_usage_error(pytester, marker):
     done = written(pytester, OURS.replace('workload("null")', marker)).runpytest_inprocess(*ELSEWHERE)
     assert done.ret == pytest.ExitCode.USAGE_ERROR
     assert "there is no workload" in done.stdout.str() + done.stderr.str()
+
+
+WITH_AND_WITHOUT_REPLAY = """
+import pytest
+
+@pytest.mark.workload("null")
+def test_start_up(replay):
+    replay()
+
+@pytest.mark.workload("isolation")
+def test_what_is_not_replayed(trials):
+    assert trials
+"""
+
+
+@pytest.fixture
+def measured(monkeypatch, tmp_path):
+    """Measure nothing; return the workloads of each call that would have."""
+    calls = []
+
+    def measure(config, cases):
+        calls.append({workload for workload, _ in cases})
+        metric = Metric(name="x", value=0.5, unit="s", direction="lower", primary=True)
+        trials = [
+            Trial(
+                run="r", number=number, workload=workload, family="f", runner=runner, accelerator="none", block=0,
+                outcome="ok", metrics=(metric,),
+            )
+            for number, (workload, runner) in enumerate(sorted(cases))
+        ]  # fmt: skip
+        return SimpleNamespace(trials=trials, run_dir=tmp_path)
+
+    monkeypatch.setattr(session, "measure", measure)
+    monkeypatch.setattr(session, "report", lambda *_: SimpleNamespace(closing_lines=list))
+    return calls
+
+
+@pytest.mark.parametrize(
+    ("words", "called", "outcomes"),
+    [
+        ((), [{"null", "isolation"}], {"passed": 4}),
+        (("--benchmark-only",), [{"null"}], {"passed": 2, "skipped": 2}),
+        (("--benchmark-skip",), [{"isolation"}], {"passed": 2, "skipped": 2}),
+    ],
+)
+def test_what_pytest_benchmark_leaves_out_is_not_measured(pytester, measured, words, called, outcomes):
+    done = written(pytester, WITH_AND_WITHOUT_REPLAY).runpytest_inprocess(
+        *ELSEWHERE, "--tare-runners", "bare", "-k", "null or isolation", *words
+    )
+    done.assert_outcomes(**outcomes)
+    assert measured == called
