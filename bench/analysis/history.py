@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
+from tare.bench.analysis.listing import class_of
 from tare.results.errors import ResultError
 from tare.results.statistics.changepoints import ChangePoint, change_points
 from tare.results.statistics.series import good_series
@@ -16,18 +17,15 @@ from tare.results.storage.find import list_runs
 from tare.results.storage.load import load_run
 from tare.results.tables.frame import read_frame
 from tare.runners.errors import UsageError
-from tare.runners.host.facts import host_class
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+    from tare.bench.analysis.listing import Filter
     from tare.results.judgement.thresholds import Thresholds
-    from tare.results.record import Direction, Manifest
+    from tare.results.record import Direction
     from tare.results.storage.load import Run
-
-IMPORTED = "imported"
-"""Host class of imported runs, whose host is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,13 +123,14 @@ class Histories:
     """Notes on runs that are not among them, and on values that count as others, one sentence each."""
 
 
-def class_of(manifest: Manifest) -> str:
-    """Return the host class of a run; :data:`IMPORTED` if its host is not known."""
-    return host_class(manifest.host) if manifest.host else IMPORTED
-
-
 def collect(
-    folders: Sequence[Path], *, of_class: str, thresholds: Thresholds, quick: bool, all_metrics: bool
+    folders: Sequence[Path],
+    *,
+    of_class: str,
+    thresholds: Thresholds,
+    quick: bool,
+    all_metrics: bool,
+    conditions: Filter | None = None,
 ) -> Histories:
     """Read the runs and search their histories.
 
@@ -141,6 +140,7 @@ def collect(
         thresholds: smallest relative changes to report, by series.
         quick: include quick runs.
         all_metrics: include metrics that workloads are not judged by.
+        conditions: further conditions on the runs, such as labels.
 
     Raises:
         UsageError: no run is of that class; the text names the classes of those that were found.
@@ -155,6 +155,8 @@ def collect(
             left.append(str(error))
             continue
         found = class_of(run.manifest)
+        if conditions and not conditions.of(run.manifest, found):
+            continue
         if found != of_class:
             others[found] = others.get(found, 0) + 1
         elif run.manifest.mode == "quick" and not quick:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tare.bench.analysis.known import known_calibration
+from tare.bench.analysis.listing import count_verdicts, keep_verdicts
 from tare.bench.analysis.styles import runner_styles
 from tare.bench.planning.plan import BASE_VARIANT
 from tare.bench.request.record import request_of
@@ -116,6 +117,7 @@ def report_run(
         NotWritten: the folder is full or not writable; the run itself is untouched.
     """
     given = report_input(run_dir)
+    keep_verdicts(run_dir, count_verdicts(given.comparisons))
     folder = reports_dir / given.manifest.run
     try:
         paths = build_report(given, folder, language=language)

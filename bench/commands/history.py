@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tare.bench.commands.shared.filters import add_filter_options, filter_from
 from tare.bench.errors import Exit
 from tare.bench.request import layers
 from tare.runners.errors import UsageError
@@ -27,6 +29,7 @@ def options(parser: argparse.ArgumentParser) -> None:
         help="ids, names, paths or `latest`, oldest first (default: all runs)",
     )
     parser.add_argument("--host-class", metavar="CLASS", help="host class to list (default: this host's)")
+    add_filter_options(parser, host_class=False)
     parser.add_argument("--with-quick", action="store_true", help="include quick runs")
     parser.add_argument(
         "--all-metrics", action="store_true", help="include metrics that workloads are not judged by"
@@ -52,6 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
     """List the series, and draw or export them if asked; the exit code is 0."""
     from tare.bench.analysis import history  # noqa: PLC0415 - imports pandas
     from tare.bench.analysis.baselines import ThisHost  # noqa: PLC0415
+    from tare.bench.analysis.listing import class_of  # noqa: PLC0415
     from tare.bench.analysis.references import run_folder_of  # noqa: PLC0415
     from tare.results.judgement.thresholds import Thresholds, read_thresholds  # noqa: PLC0415
     from tare.results.storage.load import load_run  # noqa: PLC0415
@@ -59,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     wanted = layers.resolve(arguments).output
     if arguments.references:
         folders = [run_folder_of(reference, wanted) for reference in arguments.references]
-        own = history.class_of(load_run(folders[0]).manifest)
+        own = class_of(load_run(folders[0]).manifest)
     else:
         folders = history.stored_runs(wanted.results_dir)
         own = history.likely_class(folders, ThisHost.read().host_class)
@@ -68,6 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
         of_class=arguments.host_class or own,
         thresholds=read_thresholds(arguments.thresholds) if arguments.thresholds else Thresholds(),
         quick=arguments.with_quick,
+        conditions=replace(filter_from(arguments), host_class=""),
         all_metrics=arguments.all_metrics,
     )
     if arguments.json:

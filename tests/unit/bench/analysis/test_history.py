@@ -31,7 +31,7 @@ def runs(tmp_path, monkeypatch):
             trial(k, metric(float(level), primary=True), metric(7.0, name="m"), run=run) for k in range(3)
         ]
         write_run(tmp_path / "results" / "runs", trials, run=run, host=FACTS, status="complete", name=f"r{i}",
-                  provenance=Provenance(commit=f"{i:040x}"))  # fmt: skip
+                  provenance=Provenance(commit=f"{i:040x}", labels={"half": "later" if i >= 6 else "earlier"}))  # fmt: skip
     quick = "20261124-000000-aaaa"
     write_run(tmp_path / "results" / "runs", [], run=quick, host=FACTS, mode="quick")
     write_run(tmp_path / "results" / "runs", [], run="20261125-000000-aaaa", host={}, mode="imported")
@@ -69,6 +69,12 @@ def test_named_runs_only(runs, capsys):
     assert main(["history", "r0", "r1", "r2", "--json"]) == 0
     (series,) = json.loads(capsys.readouterr().out)["series"]
     assert [p["name"] for p in series["points"]] == ["r0", "r1", "r2"]
+
+
+def test_runs_with_a_label_only(runs, capsys):
+    assert main(["history", "--label", "half=later", "--json"]) == 0
+    (series,) = json.loads(capsys.readouterr().out)["series"]
+    assert [p["name"] for p in series["points"]] == [f"r{i}" for i in range(6, 12)]
 
 
 def test_an_unknown_class_names_the_known_ones(runs, capsys):

@@ -1,0 +1,174 @@
+"""List stored runs with what is known of each: date, mode, host class, origin, labels, and how often each verdict was given.
+
+Verdicts take seconds to form. Whoever forms them for a report keeps their counts beside the run in ``verdicts.json``, which
+is derived from the trials, holds as long as these do not change, and may be deleted.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tare.results.errors import ResultError
+from tare.results.record import CONTROL_SUFFIX, Provenance
+from tare.results.storage.find import list_runs
+from tare.results.storage.load import TRIALS, load_run
+from tare.runners.host.facts import host_class
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from tare.results.judgement.comparison import Comparison
+    from tare.results.record import Manifest
+
+VERDICTS = "verdicts.json"
+"""Name of the file with the counts, in the run's folder."""
+
+IMPORTED = "imported"
+"""Host class of imported runs, whose host is not known."""
+
+_VERSION = 1
+
+
+class VerdictCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """Number of comparisons of a run by verdict: each workload under each runner counts once."""
+
+    worse: int = 0
+    better: int = 0
+    same: int = 0
+    undecided: int = 0
+
+
+class _Kept(msgspec.Struct, frozen=True, kw_only=True):
+    version: int
+    size: int
+    changed_ns: int
+    counts: VerdictCounts
+
+
+@dataclass(frozen=True, slots=True)
+class ListedRun:
+    """One stored run in a list of runs."""
+
+    path: Path
+    run: str
+    name: str
+    created: str
+    """ISO 8601 UTC; empty if the manifest is damaged, as are the next three."""
+    mode: str
+    status: str
+    """``damaged`` if the manifest cannot be read."""
+    host_class: str
+    provenance: Provenance
+    verdicts: VerdictCounts | None
+    """``None`` where no report has been written since the run was last changed."""
+
+    def as_json(self) -> dict[str, object]:
+        """Return everything in JSON's types."""
+        origin = self.provenance
+        return {
+            "run": self.run,
+            "name": self.name,
+            "created": self.created,
+            "mode": self.mode,
+            "status": self.status,
+            "host_class": self.host_class,
+            "commit": origin.commit or None,
+            "branch": origin.branch or None,
+            "dirty": origin.dirty,
+            "argv": list(origin.argv),
+            "labels": origin.labels,
+            "verdicts": msgspec.to_builtins(self.verdicts),
+            "path": str(self.path),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Conditions on runs; all of them have to hold, and empty ones hold always."""
+
+    host_class: str = ""
+    mode: str = ""
+    branch: str = ""
+    commit: str = ""
+    """Beginning of a commit's hash."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    def of(self, about: Manifest, of_class: str) -> bool:
+        """Tell whether a run whose host is of a class meets the conditions."""
+        return self.admits(of_class, about.mode, about.provenance or Provenance())
+
+    def admits(self, of_class: str, mode: str, origin: Provenance) -> bool:
+        """Tell whether a run of a host class, mode and origin meets the conditions."""
+        return (
+            self.host_class in {"", of_class}
+            and self.mode in {"", mode}
+            and self.branch in {"", origin.branch}
+            and origin.commit.startswith(self.commit)
+            and all(origin.labels.get(key) == value for key, value in self.labels.items())
+        )
+
+
+def class_of(manifest: Manifest) -> str:
+    """Return the host class of a run; :data:`IMPORTED` if its host is not known."""
+    return host_class(manifest.host) if manifest.host else IMPORTED
+
+
+def listed(results_dir: Path, conditions: Filter) -> Iterator[ListedRun]:
+    """Yield the runs of a folder that meet the conditions, oldest first."""
+    for entry in list_runs(results_dir):
+        try:
+            about = load_run(entry.path).manifest
+        except ResultError:
+            if conditions == Filter():
+                damaged = (entry.name, entry.created, entry.mode, "damaged", "")
+                yield ListedRun(entry.path, entry.run, *damaged, Provenance(), None)
+            continue
+        of_class = class_of(about)
+        if conditions.of(about, of_class):
+            facts = (about.run, about.name, about.created, about.mode, about.status, of_class)
+            yield ListedRun(entry.path, *facts, about.provenance or Provenance(), read_verdicts(entry.path))
+
+
+def count_verdicts(comparisons: Iterable[Comparison]) -> VerdictCounts:
+    """Count the verdicts of a run's comparisons: by time, or by CPU where time decides nothing. Controls are left out."""
+    from tare.results.judgement.answers import decided, pair_answers  # noqa: PLC0415 - lists are made without it
+
+    counts = dict.fromkeys(VerdictCounts.__struct_fields__, 0)
+    for row in pair_answers(comparisons):
+        if not row.time.runner.endswith(CONTROL_SUFFIX):
+            judged = row.cpu if row.cpu is not None and not decided(row.time) else row.time
+            counts[judged.verdict] += 1
+    return VerdictCounts(**counts)
+
+
+def keep_verdicts(run_dir: Path, counts: VerdictCounts) -> None:
+    """Keep counts beside a run, atomically. If the folder cannot be written to, they are not kept, and it is no error."""
+    path = run_dir / VERDICTS
+    draft = path.with_name(f".{VERDICTS}.{os.getpid()}")
+    with suppress(OSError):
+        size, changed = _facts(run_dir)
+        draft.write_bytes(
+            msgspec.json.encode(_Kept(version=_VERSION, size=size, changed_ns=changed, counts=counts))
+        )
+        draft.replace(path)
+
+
+def read_verdicts(run_dir: Path) -> VerdictCounts | None:
+    """Read a run's counts; ``None`` if none are kept, or the trials have changed since."""
+    try:
+        kept = msgspec.json.decode((run_dir / VERDICTS).read_bytes(), type=_Kept)
+        fits = (kept.version, kept.size, kept.changed_ns) == (_VERSION, *_facts(run_dir))
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+    return kept.counts if fits else None
+
+
+def _facts(run_dir: Path) -> tuple[int, int]:
+    status = (run_dir / TRIALS).stat()
+    return status.st_size, status.st_mtime_ns

@@ -1,0 +1,98 @@
+"""Implement ``tare list``: list the stored runs, with what is known of each."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+from tare.bench.commands.shared.filters import add_filter_options, filter_from, some
+from tare.bench.errors import Exit
+from tare.bench.request import layers
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator, Sequence
+
+    from tare.bench.analysis.listing import ListedRun, VerdictCounts
+
+_COMMIT_CHARACTERS = 10
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """Declare the conditions and the format."""
+    add_filter_options(parser)
+    parser.add_argument(
+        "--mode",
+        choices=("quick", "default", "rigorous", "imported"),
+        default="",
+        help="only runs of this mode",
+    )
+    parser.add_argument("--last", type=some, metavar="N", help="only the N newest of them")
+    parser.add_argument(
+        "--judge",
+        action="store_true",
+        help="form the verdicts of runs that have no report yet, which takes seconds for each",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    layers.add_options(parser, "output")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """List the runs, oldest first; the exit code is 0."""
+    from tare.bench.analysis.listing import listed  # noqa: PLC0415
+
+    folder = layers.resolve(arguments).output.results_dir
+    runs = list(listed(folder, filter_from(arguments)))
+    runs = runs[-arguments.last :] if arguments.last else runs
+    if arguments.judge:
+        runs = [_judged(one) for one in runs]
+    if arguments.json:
+        print(json.dumps([one.as_json() for one in runs], indent=2))
+        return Exit.OK
+    print("\n".join(_table(runs)) if runs else f"there is no such run in {folder}")
+    return Exit.OK
+
+
+def _judged(one: ListedRun) -> ListedRun:
+    from dataclasses import replace  # noqa: PLC0415
+
+    from tare.bench.analysis.listing import count_verdicts, keep_verdicts  # noqa: PLC0415
+    from tare.bench.analysis.report import report_input  # noqa: PLC0415 - imports pandas
+    from tare.results.errors import ResultError  # noqa: PLC0415
+
+    if one.verdicts is not None or one.status == "damaged":
+        return one
+    try:
+        counts = count_verdicts(report_input(one.path).comparisons)
+    except ResultError as error:
+        print(f"tare: {error}", file=sys.stderr)
+        return one
+    keep_verdicts(one.path, counts)
+    return replace(one, verdicts=counts)
+
+
+_HEAD = ("run", "date (UTC)", "mode", "status", "host class", "commit", "verdicts", "name and labels")
+
+
+def _table(runs: Sequence[ListedRun]) -> Iterator[str]:
+    """Give the lines of the table, columns aligned."""
+    rows = [_HEAD, *(_row(one) for one in runs)]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(_HEAD))]
+    for row in rows:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def _row(one: ListedRun) -> tuple[str, ...]:
+    origin = one.provenance
+    commit = origin.commit[:_COMMIT_CHARACTERS] + ("+" if origin.dirty else "")
+    about = " ".join((one.name, *(f"{key}={value}" for key, value in origin.labels.items()))).strip()
+    date = one.created[:16].replace("T", " ")
+    return one.run, date, one.mode, one.status, one.host_class, commit or "-", _verdicts(one.verdicts), about
+
+
+def _verdicts(counts: VerdictCounts | None) -> str:
+    if counts is None:
+        return "-"
+    named = {"worse": counts.worse, "better": counts.better, "same": counts.same, "open": counts.undecided}
+    return " ".join(f"{number} {name}" for name, number in named.items() if number) or "none"

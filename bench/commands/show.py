@@ -1,0 +1,33 @@
+"""Implement ``tare show RUN``: give the answer of a stored run again, in the terminal. Writes nothing."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from tare.bench.console import steer
+from tare.bench.errors import Exit
+from tare.bench.request import layers
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """Declare the run, and the language."""
+    parser.add_argument(
+        "reference", nargs="?", default="latest", metavar="RUN", help="id, name, path or `latest` (default)"
+    )
+    layers.add_options(parser, "output")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the run's summary; the exit code is 0."""
+    from tare.bench.analysis.references import run_folder_of  # noqa: PLC0415
+    from tare.bench.analysis.report import report_input  # noqa: PLC0415 - imports pandas
+    from tare.reports.render import terminal  # noqa: PLC0415
+
+    wanted = layers.resolve(arguments).output
+    given = report_input(run_folder_of(arguments.reference, wanted))
+    steer(sys.stdout, terminal.render(given, stream=sys.stdout, language=wanted.language))
+    return Exit.OK

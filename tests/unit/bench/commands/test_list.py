@@ -1,0 +1,140 @@
+"""``tare list``, ``tare show`` and ``tare open``: what is stored, and its answers again."""
+
+import json
+import os
+import webbrowser
+
+import pytest
+
+from support.results_making import metric, trial, write_run
+from tare.bench.__main__ import main
+from tare.bench.analysis.listing import VERDICTS, VerdictCounts, keep_verdicts, read_verdicts
+from tare.results.record import Provenance
+
+HOSTS = {"a": {"cpu": {"model": "Alpha", "allowed": 2}}, "b": {"cpu": {"model": "Beta", "allowed": 4}}}
+
+
+def blocks(run, factor):
+    for number in range(60):
+        runner = ("bare", "bare-again", "box")[number % 3]
+        value = (1 + number % 7 / 1000) * (factor if runner == "box" else 1)
+        yield trial(number, metric(value, primary=True), run=run, runner=runner, control=runner == "bare-again",
+                    block=number // 3, invocation=number)  # fmt: skip
+
+
+@pytest.fixture
+def runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "results" / "runs"
+    for number, (host, label) in enumerate([("a", "one"), ("b", "two"), ("a", "two")]):
+        run = f"2026112{number}-000000-aaaaa"
+        origin = Provenance(commit=f"{number}" * 40, branch="main", dirty=number == 2, labels={"k": label})
+        write_run(folder, blocks(run, 1.5), run=run, name=f"n{number}", created=f"2026-11-2{number}T00:00:00+00:00",
+                  status="complete", host=HOSTS[host], provenance=origin)  # fmt: skip
+    (folder / "broken").mkdir()
+    (folder / "broken" / "manifest.json").write_text("{")
+    return folder
+
+
+def ids(capsys, *words):
+    assert main(["list", "--json", *words]) == 0
+    return [
+        one["run"][7] if one["status"] != "damaged" else one["run"]
+        for one in json.loads(capsys.readouterr().out)
+    ]
+
+
+def test_runs_are_chosen_by_what_is_known_of_them(runs, capsys):
+    assert ids(capsys) == ["0", "1", "2", "broken"]
+    assert ids(capsys, "--label", "k=two") == ["1", "2"]
+    assert ids(capsys, "--label", "k=two", "--last", "1") == ["2"]
+    assert ids(capsys, "--commit", "1111") == ["1"]
+    assert ids(capsys, "--branch", "other") == []
+    assert ids(capsys, "--mode", "quick") == []
+    assert main(["list", "--json", "--commit", "0"]) == 0
+    own = json.loads(capsys.readouterr().out)[0]["host_class"]
+    assert ids(capsys, "--host-class", own) == ["0", "2"]
+
+
+def test_the_table_shows_commit_labels_and_verdicts_once_they_are_known(runs, capsys):
+    assert main(["list", "--label", "k=two"]) == 0
+    head, *rows = capsys.readouterr().out.splitlines()
+    assert head.split()[0] == "run"
+    assert [row.split()[-2:] for row in rows] == [["n1", "k=two"], ["n2", "k=two"]]
+    assert "1111111111 " in rows[0]
+    assert "2222222222+" in rows[1]
+    assert " - " in rows[0]
+    assert main(["list", "--judge"]) == 0
+    assert capsys.readouterr().out.count("1 worse") == 3
+    assert main(["list"]) == 0
+    assert capsys.readouterr().out.count("1 worse") == 3
+
+
+def test_verdicts_that_are_kept_hold_as_long_as_the_trials(runs):
+    folder = next(runs.glob("2026*"))
+    keep_verdicts(folder, VerdictCounts(worse=2))
+    assert read_verdicts(folder) == VerdictCounts(worse=2)
+    with (folder / "trials.jsonl").open("ab") as file:
+        file.write(b"\n")
+    assert read_verdicts(folder) is None
+    (folder / VERDICTS).write_bytes(b"\xff")
+    assert read_verdicts(folder) is None
+
+
+def test_no_run_is_no_error(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["list"]) == 0
+    assert "there is no such run in results/runs" in capsys.readouterr().out
+
+
+def test_the_answer_of_a_run_is_shown_again_and_nothing_is_written(runs, capsys):
+    before = sorted(runs.parent.rglob("*"))
+    assert main(["show", "n1"]) == 0
+    assert "1.50" in capsys.readouterr().out
+    assert sorted(runs.parent.rglob("*")) == before
+
+
+@pytest.fixture
+def page(runs, monkeypatch):
+    """A report that is newer than its run, and no real browser."""
+    opened = []
+    monkeypatch.setattr(webbrowser, "open", lambda url: opened.append(url) or True)
+    page = runs.parents[1] / "reports/out/20261121-000000-aaaaa/index.html"
+    page.parent.mkdir(parents=True)
+    page.write_text("a page")
+    return page, opened
+
+
+def test_a_report_is_opened_where_there_is_a_browser(page, monkeypatch, capsys):
+    path, opened = page
+    monkeypatch.setenv("DISPLAY", ":0")
+    assert main(["open", "n1"]) == 0
+    out, err = capsys.readouterr()
+    assert (opened, err) == ([path.as_uri()], "")
+    assert out.strip() == str(path.relative_to(path.parents[3]))
+    assert path.read_text() == "a page"
+
+
+def test_without_a_browser_its_path_is_printed(page, monkeypatch, capsys):
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"):
+        monkeypatch.delenv(name, raising=False)
+    assert main(["open", "n1"]) == 0
+    out, err = capsys.readouterr()
+    assert out.endswith("index.html\n")
+    assert "there is no browser" in err
+    assert page[1] == []
+
+
+def test_a_report_older_than_its_run_is_written_anew(page, runs, monkeypatch, capsys):
+    asked = []
+
+    def written(run_dir, *_, **__):
+        asked.append(run_dir.name)
+        return type("Written", (), {"index": page[0]})
+
+    monkeypatch.setattr("tare.bench.analysis.report.report_run", written)
+    later = page[0].stat().st_mtime + 1
+    os.utime(runs / "20261121-000000-aaaaa" / "trials.jsonl", (later, later))
+    assert main(["open", "n1"]) == 0
+    assert main(["open", "n2"]) == 0
+    assert asked == ["20261121-000000-aaaaa", "20261122-000000-aaaaa"]
