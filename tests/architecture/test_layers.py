@@ -49,7 +49,7 @@ LAYERS = {
         {"campaign"},
         {"analysis"},
         {"pipeline"},
-        {"commands", "pytest_plugin"},
+        {"commands", "pytest_plugin", "api"},
         {"suite", "__main__", "tools"},
     ],
 }
