@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import itertools
 import platform
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tare.results.environment import HostFacts
 from tare.runners.errors import TareError
 from tare.runners.host.cgroups.layout import Cgroups
 from tare.runners.host.files import file_system
+from tare.runners.launcher.steps.namespaces import EnterNamespace
 from tare.runners.model import Probe
 from tare.runners.places.launched import LaunchedPlace, LaunchPlan
 
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from tare.results.record import Accelerator
     from tare.runners.context import RunContext, Supplies
     from tare.runners.images.image import Image
-    from tare.runners.model import Job, Limits
+    from tare.runners.model import Endpoint, Job, Limits
 
 
 class Bare:
@@ -53,30 +55,56 @@ class Bare:
         if self._prepared is None:
             raise TareError("bare was opened before it was prepared")
         image, limits = self._prepared
-        plan = LaunchPlan(
-            context=self._context,
-            name=f"{self.name}-{next(self._numbers)}",
-            launcher=self._context.launcher,
-            limits=limits,
-            agent=image.agent,
-            root=str(image.tree),
-            scratch=None,
-            steps=(),
-            facts={
-                "kernel": platform.release(),
-                "root": "image tree",
-                "network": "host",
-                "scratch_file_system": file_system(self._context.workdir),
-            },
-            cgroups=self._cgroups,
-            host_address="127.0.0.1",
-        )
-        return LaunchedPlace(plan, first)
+        name = f"{self.name}-{next(self._numbers)}"
+        return LaunchedPlace(_plan(self._context, self._cgroups, name, image, limits), first)
 
     def close(self) -> None:
         """See :class:`tare.runners.context.Runner`."""
         self._prepared = None
         self._cgroups.remove_run(self._context.run)
+
+
+def open_outside(
+    context: RunContext, image: Image, limits: Limits, endpoint: Endpoint | None = None
+) -> LaunchedPlace:
+    """Open a place on bare metal beside another runner's place, such as for the client of a server in that.
+
+    Args:
+        context: the run's.
+        image: the image whose tree has the programs.
+        limits: limits of this place alone.
+        endpoint: the server's, for the namespaces in which it is reached. ``None``: the host's own.
+    """
+    plan = _plan(context, Cgroups.detect(), f"outside-{next(_OUTSIDE)}", image, limits)
+    if endpoint and endpoint.network:
+        user = (EnterNamespace("user", endpoint.user_namespace),) if endpoint.user_namespace else ()
+        steps = (*user, EnterNamespace("net", endpoint.network))
+        plan = replace(plan, steps=steps, facts={**plan.facts, "network": endpoint.path})
+    return LaunchedPlace(plan, None)
+
+
+_OUTSIDE = itertools.count()
+
+
+def _plan(context: RunContext, cgroups: Cgroups, name: str, image: Image, limits: Limits) -> LaunchPlan:
+    return LaunchPlan(
+        context=context,
+        name=name,
+        launcher=context.launcher,
+        limits=limits,
+        agent=image.agent,
+        root=str(image.tree),
+        scratch=None,
+        steps=(),
+        facts={
+            "kernel": platform.release(),
+            "root": "image tree",
+            "network": "host",
+            "scratch_file_system": file_system(context.workdir),
+        },
+        cgroups=cgroups,
+        host_address="127.0.0.1",
+    )
 
 
 def make(supplies: Supplies, _name: str) -> Bare:

@@ -14,6 +14,7 @@ from tare.runners.model import Endpoint, JobResult, Probe, Usage, Vantage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
     from types import TracebackType
 
     from tare.results.record import Accelerator, Metric
@@ -67,6 +68,12 @@ class FakeRunner:
     """Number of the opening, from 0 → what goes wrong when its place is closed."""
     close_error: Exception | None = None
     """Error of :meth:`close`, every time; ``None``: none."""
+    service_output: bytes = b""
+    """Output of every service, from its start on."""
+    service_jobs: int | None = None
+    """Number of jobs that are run, in any place, until a service ends by itself; ``None``: it runs until it is stopped."""
+    services: int = 0
+    """Number of services that run."""
     refusal: Probe | None = None
     """Answer of the probe; ``None``: it works."""
     accelerator: Accelerator = "none"
@@ -125,6 +132,36 @@ class FakeRunner:
         return self.clock.advance(seconds * max(1 + self.noise * self.chance.gauss(0, 1), 0.01))
 
 
+class FakeService:
+    """See :class:`tare.runners.model.Service`."""
+
+    def __init__(self, runner: FakeRunner) -> None:
+        self._runner, self._first_job, self._stopped = runner, runner.jobs, False
+        self.output = runner.service_output
+        runner.services += 1
+
+    @property
+    def ended(self) -> str:
+        """See :class:`tare.runners.model.Service`."""
+        lives = self._runner.service_jobs
+        over = lives is not None and self._runner.jobs - self._first_job >= lives
+        return "ended with status 1, without a word" if over or self._stopped else ""
+
+    def wait_for(self, condition: Callable[[Self], bool], seconds: float) -> bool:
+        """See :class:`tare.runners.model.Service`. Nothing new is said, however long one waits."""
+        del seconds
+        return condition(self)
+
+    def look(self) -> str:
+        """See :class:`tare.runners.model.Service`."""
+        return self.ended
+
+    def stop(self) -> None:
+        """See :class:`tare.runners.model.Service`."""
+        self._runner.services -= not self._stopped
+        self._stopped = True
+
+
 class FakePlace:
     """See :class:`tare.runners.model.Place`."""
 
@@ -133,6 +170,7 @@ class FakePlace:
         self.root, self.scratch = "/", "/scratch"
         self.host_address: str | None = None
         self.host_network = ""
+        self.host_scratch: Path | None = None
         self.vantage = Vantage(top_pid=0, shared_with_host=False)
         self.clock_error = 1e-6 if runner.guest else 0.0
         self.context: dict[str, object] = {"fake": True}
@@ -180,6 +218,11 @@ class FakePlace:
             stderr_bytes=0,
             error="cannot start the program: ENOENT" if fault == "error" else "",
         )
+
+    def start(self, job: Job) -> FakeService:
+        """See :class:`tare.runners.model.Place`."""
+        self._runner.log.append(f"start {' '.join(job.argv)}")
+        return FakeService(self._runner)
 
     def endpoint(self, port: int) -> Endpoint | None:
         """See :class:`tare.runners.model.Place`."""

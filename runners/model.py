@@ -7,7 +7,7 @@ kind of place is one module. :mod:`tare.runners.fake` has the deterministic runn
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
 from tare.results.environment import Limits
 from tare.results.nearest import did_you_mean
@@ -32,6 +32,7 @@ __all__ = [
     "NetworkPath",
     "Place",
     "Probe",
+    "Service",
     "Usage",
     "Vantage",
 ]
@@ -39,6 +40,10 @@ __all__ = [
 
 WATCHED = "watching from outside"
 """Value of ``context["memory_limit_by"]`` for places without a memory cgroup: the runner checks now and then."""
+
+
+SERVICE_OUTPUT_BYTES = 32 << 10
+"""Bytes to keep of each stream of a service, so that both fit into every kind of channel while nobody reads it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +242,31 @@ class Endpoint:
     """IPv4 address and port at which jobs of other places of the same runner reach it; ``None``: they cannot."""
 
 
+class Service(Protocol):
+    """A job that runs beside others in a place, until it is stopped or the place is closed: a server, mostly."""
+
+    @property
+    def ended(self) -> str:
+        """Description of its end, for people; empty while it runs, as far as the place has been heard."""
+
+    @property
+    def output(self) -> bytes:
+        """The first bytes of its standard output, then of its standard error, as many as its job keeps of each."""
+
+    def wait_for(self, condition: Callable[[Self], bool], seconds: float) -> bool:
+        """Wait until a condition on it holds, or it has ended; return whether the condition holds.
+
+        Raises:
+            PlaceFailure: its place is lost.
+        """
+
+    def look(self) -> str:
+        """Hear what was said of it meanwhile, and return :attr:`ended`; raises as :meth:`wait_for`."""
+
+    def stop(self) -> None:
+        """End it with all of its processes; idempotent. Raises as :meth:`wait_for`, also if it does not end."""
+
+
 class Place(Protocol):
     """One live instance made by a runner.
 
@@ -257,6 +287,8 @@ class Place(Protocol):
     """Net namespace in which that server has to run, as a path for setns(2); empty: the host's own.
 
     A private bridge has its host's side elsewhere: where an engine's daemon runs, or in a net namespace of the run."""
+    host_scratch: Path | None
+    """Path of :attr:`scratch` on the host, where a UNIX socket in it can be reached; ``None``: the host does not see it."""
     vantage: Vantage
     timeline: dict[str, int]
     """Mark → host ``CLOCK_MONOTONIC`` ns; see :data:`tare.results.record.MARKS`."""
@@ -276,6 +308,15 @@ class Place(Protocol):
 
     def run(self, job: Job) -> JobResult:
         """Run a job to its end. Raises :class:`PlaceFailure` if the place is lost."""
+
+    def start(self, job: Job) -> Service:
+        """Start a job that runs beside those of :meth:`run`; its time-out does not matter.
+
+        Keep little of its output (:data:`SERVICE_OUTPUT_BYTES`): it waits in the channel until the place is heard.
+
+        Raises:
+            PlaceFailure: the place is lost, or refuses.
+        """
 
     def endpoint(self, port: int) -> Endpoint | None:
         """Find out how a client outside reaches a TCP server that listens at this port of all the place's addresses.

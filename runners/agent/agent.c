@@ -6,7 +6,8 @@
  *
  * Everything between its first instruction and its answer is part of every measurement. So the null job makes no
  * process, answers are gathered into one write while more input waits, and what only a real job needs is prepared when
- * the first one comes. docs/wire-protocol.md describes the wire.
+ * the first one comes. One job runs at a time; services, such as a server that the job talks to, run beside it.
+ * docs/wire-protocol.md describes the wire.
  */
 #include "sys.h"
 
@@ -29,23 +30,27 @@ static int leaving; /* EXIT has come: exit after the job */
 static int spoken_to = 1; /* 0: nobody may be listening yet, so the hello waits for input */
 static u64 ready_ns;
 
-/* ---- the job that runs ------------------------------------------------------------------------------------- */
+/* ---- what runs: the job, and services beside it ------------------------------------------------------------- */
 
 struct stream {
     int fd;
     u64 total, kept;
 };
 
-static struct {
-    int running, session;
+struct job {
+    int running;
+    struct child *child;
     u32 sequence;
     u64 limit, deadline_ns; /* deadline 0: none */
     u32 flags;
     long steal_ticks; /* when it began; -1: not counted here */
     struct stream streams[2];
-} job;
+    char failure[320]; /* why the program could not be started; empty if it was */
+};
 
-static void start_job(struct start *start, u64 timeout_ns)
+static struct job jobs[CHILDREN_MAX]; /* the job, then the services; each has the child of the same index */
+
+static void start_job(struct job *job, struct start *start, u64 timeout_ns)
 {
     static u8 stack[16384] __attribute__((aligned(16)));
     int ends[2] = {-1, -1};
@@ -54,13 +59,13 @@ static void start_job(struct start *start, u64 timeout_ns)
         int pair[2] = {-1, -1};
         if (error >= 0)
             error = sys_pipe2(pair, O_CLOEXEC);
-        job.streams[i] = (struct stream){above_stdio(pair[0]), 0, 0};
+        job->streams[i] = (struct stream){above_stdio(pair[0]), 0, 0};
         ends[i] = above_stdio(pair[1]);
-        sys_fcntl(job.streams[i].fd, F_SETFL, O_NONBLOCK);
+        sys_fcntl(job->streams[i].fd, F_SETFL, O_NONBLOCK);
     }
     start->stdout = ends[0];
     start->stderr = ends[1];
-    job.steal_ticks = guest ? steal_ticks() : -1; /* before the clock: reading it is not part of the job */
+    job->steal_ticks = guest ? steal_ticks() : -1; /* before the clock: reading it is not part of the job */
     u64 started_ns = now_ns();
     if (error >= 0)
         error = clone_call(CLONE_VM | CLONE_VFORK | SIGCHLD, stack + sizeof stack, start_program, start);
@@ -70,27 +75,27 @@ static void start_job(struct start *start, u64 timeout_ns)
     if (error < 0) {
         char why[128];
         put_error(why, why + sizeof why, "cannot make the job's process", error);
-        sys_close(job.streams[0].fd);
-        sys_close(job.streams[1].fd);
-        job.streams[0].fd = job.streams[1].fd = -1;
-        refuse(job.sequence, why);
+        sys_close(job->streams[0].fd);
+        sys_close(job->streams[1].fd);
+        job->streams[0].fd = job->streams[1].fd = -1;
+        refuse(job->sequence, why);
         return;
     }
-    child.pid = job.session = (int)error;
-    child.orphans_us = 0;
-    child.thread_known = 0;
-    job.running = 1;
-    job.deadline_ns = timeout_ns ? started_ns + timeout_ns : 0;
-    begin(STARTED, job.sequence);
+    job->child->pid = job->child->session = (int)error;
+    job->child->orphans_us = 0;
+    job->child->thread_known = 0;
+    job->running = 1;
+    job->deadline_ns = timeout_ns ? started_ns + timeout_ns : 0;
+    begin(STARTED, job->sequence);
     number(TAG_CLOCK, started_ns, 8);
     end();
 }
 
 /* Read once; return 0 if there is nothing, now or at the end of the stream. */
-static int take_output(int i)
+static int take_output(struct job *job, int i)
 {
     static u8 bytes[2 * OUTPUT_MAX];
-    struct stream *stream = &job.streams[i];
+    struct stream *stream = &job->streams[i];
     long n = sys_read(stream->fd, bytes, sizeof bytes);
     if (n <= 0) {
         if (n != -EAGAIN) {
@@ -100,13 +105,13 @@ static int take_output(int i)
         return 0;
     }
     stream->total += (u64)n;
-    for (u64 at = 0; at < (u64)n && stream->kept < job.limit;) {
+    for (u64 at = 0; at < (u64)n && stream->kept < job->limit;) {
         u64 part = (u64)n - at;
         if (part > OUTPUT_MAX)
             part = OUTPUT_MAX;
-        if (part > job.limit - stream->kept)
-            part = job.limit - stream->kept;
-        begin(OUTPUT, job.sequence);
+        if (part > job->limit - stream->kept)
+            part = job->limit - stream->kept;
+        begin(OUTPUT, job->sequence);
         number(TAG_STREAM, (u64)i + 1, 1);
         field(TAG_DATA, bytes + at, (u32)part);
         end();
@@ -116,63 +121,62 @@ static int take_output(int i)
     return 1;
 }
 
-static char failure[320]; /* why the program could not be started; empty if it was */
-
-static void tell_done(u64 clock_ns, int status, const struct rusage *usage)
+static void tell_done(const struct job *job, u64 clock_ns, int status, const struct rusage *usage)
 {
-    begin(DONE, job.sequence);
+    begin(DONE, job->sequence);
     number(TAG_CLOCK, clock_ns, 8);
     number(TAG_STATUS, (u32)status, 4);
-    number(TAG_FLAGS, job.flags, 4);
-    number(TAG_STDOUT_TOTAL, job.streams[0].total, 8);
-    number(TAG_STDERR_TOTAL, job.streams[1].total, 8);
+    number(TAG_FLAGS, job->flags, 4);
+    number(TAG_STDOUT_TOTAL, job->streams[0].total, 8);
+    number(TAG_STDERR_TOTAL, job->streams[1].total, 8);
     if (usage)
         field(TAG_USAGE, usage, sizeof *usage);
-    if (usage && child.orphans_us)
-        number(TAG_ORPHANS, child.orphans_us, 8);
-    if (usage && child.thread_known)
-        field(TAG_THREAD, child.thread_ns, sizeof child.thread_ns);
-    long stolen = usage && job.steal_ticks >= 0 ? steal_ticks() - job.steal_ticks : -1;
+    if (usage && job->child->orphans_us)
+        number(TAG_ORPHANS, job->child->orphans_us, 8);
+    if (usage && job->child->thread_known)
+        field(TAG_THREAD, job->child->thread_ns, sizeof job->child->thread_ns);
+    long stolen = usage && job->steal_ticks >= 0 ? steal_ticks() - job->steal_ticks : -1;
     if (stolen >= 0)
         number(TAG_STEAL, (u64)stolen, 8);
-    if (*failure)
-        text(TAG_TEXT, failure);
+    if (*job->failure)
+        text(TAG_TEXT, job->failure);
     end();
 }
 
 /* Report the end of a job whose first process is reaped, or cannot be killed. */
-static void finish_job(void)
+static void finish_job(struct job *job)
 {
-    int clean = kill_all(job.session); /* before the pipes are read, so that nothing keeps filling them */
+    struct child *child = job->child;
+    int clean = kill_all(child); /* before the pipes are read, so that nothing keeps filling them */
     for (int i = 0; i < 2; i++) {
-        for (int reads = 0; reads < 64 && job.streams[i].fd >= 0 && take_output(i); reads++)
+        for (int reads = 0; reads < 64 && job->streams[i].fd >= 0 && take_output(job, i); reads++)
             ; /* bounded by what a pipe can hold, in case a writer has escaped */
-        sys_close(job.streams[i].fd);
-        job.streams[i].fd = -1;
+        sys_close(job->streams[i].fd);
+        job->streams[i].fd = -1;
     }
-    if (child.pid) { /* it hangs in the kernel: report the SIGKILL */
-        child.pid = 0;
-        child.status = SIGKILL;
-        child.reaped_ns = now_ns();
-        memset(&child.usage, 0, sizeof child.usage);
+    if (child->pid) { /* it hangs in the kernel: report the SIGKILL */
+        child->pid = 0;
+        child->status = SIGKILL;
+        child->reaped_ns = now_ns();
+        memset(&child->usage, 0, sizeof child->usage);
     }
-    if (!clean && !*failure)
-        put_text(failure, failure + sizeof failure, "processes of the job did not die within 5 s of SIGKILL");
-    tell_done(child.reaped_ns, child.status, &child.usage);
-    job.running = 0;
+    if (!clean && !*job->failure)
+        put_text(job->failure, job->failure + sizeof job->failure, "processes of the job did not die within 5 s of SIGKILL");
+    tell_done(job, child->reaped_ns, child->status, &child->usage);
+    job->running = 0;
 }
 
 /* Send SIGTERM at first, and SIGKILL when called again. */
-static void end_job(u32 flag)
+static void end_job(struct job *job, u32 flag)
 {
-    int asked = job.flags & (DONE_TIMED_OUT | DONE_KILLED);
-    job.flags |= asked ? 0 : flag;
+    int asked = job->flags & (DONE_TIMED_OUT | DONE_KILLED);
+    job->flags |= asked ? 0 : flag;
     if (asked) {
-        finish_job();
+        finish_job(job);
         return;
     }
-    sys_kill(sys_getpid() == 1 ? -1 : -job.session, SIGTERM);
-    job.deadline_ns = now_ns() + TERM_GRACE_NS;
+    sys_kill(sys_getpid() == 1 && !count_others(job->child) ? -1 : -job->child->session, SIGTERM);
+    job->deadline_ns = now_ns() + TERM_GRACE_NS;
 }
 
 /* ---- jobs from the wire ------------------------------------------------------------------------------------ */
@@ -199,7 +203,7 @@ static char *string(u8 *field, u32 length)
 }
 
 /* Read the fields and start the job; return why it is refused, or 0. */
-static const char *take_job(u8 *bytes, size_t length, int spanned)
+static const char *take_job(struct job *job, u8 *bytes, size_t length, int spanned)
 {
     static char *argv[STRINGS_MAX + 1], *environ[STRINGS_MAX + 1];
     struct start start = {.directory = "/", .argv = argv, .environ = environ};
@@ -229,7 +233,7 @@ static const char *take_job(u8 *bytes, size_t length, int spanned)
         else if (tag == TAG_TIMEOUT)
             timeout_ns = read_number(here + FIELD_HEAD, n);
         else if (tag == TAG_OUTPUT_LIMIT)
-            job.limit = read_number(here + FIELD_HEAD, n);
+            job->limit = read_number(here + FIELD_HEAD, n);
         else if (tag == TAG_SIZE)
             size = read_number(here + FIELD_HEAD, n);
     }
@@ -239,18 +243,29 @@ static const char *take_job(u8 *bytes, size_t length, int spanned)
     argv[arguments] = environ[variables] = 0;
     if (!arguments) { /* the null job: without a process, only the cost of the place remains */
         u64 now = now_ns();
-        begin(STARTED, job.sequence);
+        begin(STARTED, job->sequence);
         number(TAG_CLOCK, now, 8);
         end();
-        tell_done(now_ns(), 0, 0);
+        tell_done(job, now_ns(), 0, 0);
         return 0;
     }
     prepare_for_processes();
     start.stdin = open_stdin(input, input_length);
-    start_job(&start, timeout_ns);
+    start_job(job, &start, timeout_ns);
+    char *end_of_failure = job->failure + sizeof job->failure;
     if (start.error < 0)
-        put_error(put_text(failure, failure + sizeof failure, start.failed), failure + sizeof failure, start.path,
-                  start.error);
+        put_error(put_text(job->failure, end_of_failure, start.failed), end_of_failure, start.path, start.error);
+    return 0;
+}
+
+/* Find the place of a service, or of the job, that does not run; return 0 if there is none. */
+static struct job *find_idle(int service)
+{
+    if (!service)
+        return jobs[0].running ? 0 : jobs;
+    for (struct job *job = jobs + 1; job < jobs + CHILDREN_MAX; job++)
+        if (!job->running)
+            return job;
     return 0;
 }
 
@@ -259,9 +274,10 @@ static void take_job_frame(struct frame *frame)
     const char *refused = 0;
     if (large && frame->sequence != large_sequence)
         drop_large();
-    int more = frame->flags & FLAG_MORE;
-    if (job.running || leaving)
-        refused = job.running ? "another job is running" : "the agent is leaving";
+    int more = frame->flags & FLAG_MORE, service = frame->flags & FLAG_SERVICE;
+    struct job *job = find_idle(service);
+    if (!job || leaving)
+        refused = job ? "the agent is leaving" : service ? "eight services are running" : "another job is running";
     else if (more || large) {
         if (!large) {
             long made = SYS(__NR_mmap, 0, JOB_MAX, 3 /* read, write */, 0x4022 /* private, anonymous, noreserve */, -1, 0);
@@ -276,16 +292,27 @@ static void take_job_frame(struct frame *frame)
         }
     }
     if (!refused && !more) {
-        memset(&job, 0, sizeof job);
-        job.streams[0].fd = job.streams[1].fd = -1;
-        job.sequence = frame->sequence;
-        *failure = 0;
-        refused = large ? take_job(large, large_used, 1) : take_job(frame->payload, frame->length, 0);
+        memset(job, 0, sizeof *job);
+        job->child = children + (job - jobs);
+        job->streams[0].fd = job->streams[1].fd = -1;
+        job->sequence = frame->sequence;
+        refused = large ? take_job(job, large, large_used, 1) : take_job(job, frame->payload, frame->length, 0);
     }
     if (refused)
         refuse(frame->sequence, refused);
     if (refused || !more)
         drop_large();
+}
+
+/* End the service that was started by a frame with this sequence, or else the job. */
+static void take_kill(u32 sequence)
+{
+    struct job *job = jobs;
+    for (struct job *one = jobs + 1; one < jobs + CHILDREN_MAX; one++)
+        if (one->running && one->sequence == sequence)
+            job = one;
+    if (job->running && !(job->flags & DONE_KILLED))
+        end_job(job, DONE_KILLED);
 }
 
 static void take_frame(struct frame *frame)
@@ -301,10 +328,9 @@ static void take_frame(struct frame *frame)
         end();
     } else if (frame->type == JOB)
         take_job_frame(frame);
-    else if (frame->type == KILL) {
-        if (job.running && !(job.flags & DONE_KILLED))
-            end_job(DONE_KILLED);
-    } else if (frame->type == EXIT)
+    else if (frame->type == KILL)
+        take_kill(frame->sequence);
+    else if (frame->type == EXIT)
         leaving = 1;
     else
         refuse(frame->sequence, "the agent does not know this type of frame");
@@ -402,15 +428,22 @@ int tare_main(int argc, char **argv, char **envp)
     if (spoken_to)
         say_hello();
     for (;;) {
-        struct pollfd fds[] = {
-            {channel_in, POLLIN, 0},
-            {child_events, POLLIN, 0},
-            {job.running ? job.streams[0].fd : -1, POLLIN, 0},
-            {job.running ? job.streams[1].fd : -1, POLLIN, 0},
-        };
-        u64 now = now_ns(), deadline = job.running ? job.deadline_ns : 0;
+        /* Only what runs is polled, so an agent without services does what one that knows none would do. */
+        struct pollfd fds[2 + 2 * CHILDREN_MAX] = {{channel_in, POLLIN, 0}, {child_events, POLLIN, 0}};
+        struct job *running[CHILDREN_MAX];
+        unsigned count = 0;
+        u64 now = now_ns(), deadline = 0;
+        for (struct job *job = jobs; job < jobs + CHILDREN_MAX; job++) {
+            if (!job->running)
+                continue;
+            fds[2 + 2 * count] = (struct pollfd){job->streams[0].fd, POLLIN, 0};
+            fds[3 + 2 * count] = (struct pollfd){job->streams[1].fd, POLLIN, 0};
+            if (job->deadline_ns && (!deadline || job->deadline_ns < deadline))
+                deadline = job->deadline_ns;
+            running[count++] = job;
+        }
         int64_t wait = outbox_used || (deadline && deadline <= now) ? 0 : deadline ? (int64_t)(deadline - now) : -1;
-        sys_poll(fds, 4, wait, 0);
+        sys_poll(fds, 2 + 2 * count, wait, 0);
         if (fds[0].revents) {
             if (!spoken_to) {
                 spoken_to = 1;
@@ -419,21 +452,23 @@ int tare_main(int argc, char **argv, char **envp)
             receive();
         } else
             flush(); /* no input is left, so the answers are complete */
-        for (int i = 0; i < 2; i++)
-            if (job.running && fds[2 + i].revents)
-                take_output(i);
+        for (unsigned i = 0; i < 2 * count; i++)
+            if (running[i / 2]->running && fds[2 + i].revents)
+                take_output(running[i / 2], (int)(i % 2));
         if (fds[1].revents) {
             u8 events[128 * 8];
             sys_read(child_events, events, sizeof events);
             reap();
         }
-        if (job.running && !child.pid)
-            finish_job();
-        else if (job.running && job.deadline_ns && now_ns() >= job.deadline_ns)
-            end_job(DONE_TIMED_OUT);
-        if (lost || (leaving && !job.running)) {
+        for (struct job *job = jobs; job < jobs + CHILDREN_MAX; job++) {
+            if (job->running && !job->child->pid)
+                finish_job(job);
+            else if (job->running && job->deadline_ns && now_ns() >= job->deadline_ns)
+                end_job(job, DONE_TIMED_OUT);
+        }
+        if (lost || (leaving && !jobs[0].running)) {
             if (child_events >= 0)
-                kill_all(job.session);
+                kill_everything();
             flush();
             if (guest)
                 end_guest();

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from tare.runners.agent.answer import JobAnswer
 from tare.runners.agent.clock import ClockContradiction, ClockMap
+from tare.runners.agent.service import AgentService
 from tare.runners.agent.wire import (
     GUEST_TICK_SECONDS,
     Frame,
@@ -31,6 +32,8 @@ from tare.runners.errors import PlaceFailure
 from tare.runners.model import FirstThread, JobResult, Usage
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tare.runners.agent.wire import Message
     from tare.runners.model import HostCpu, Job
 
@@ -110,6 +113,7 @@ class AgentSession:
         self._resumed, self._woken = resumed, woken
         self._reader = Reader()
         self._messages: list[Message] = []
+        self._services: dict[int, AgentService] = {}
         self._sequence = PRELOADED_SEQUENCE + 1
         self._hello: Hello | None = None
         self.clock = ClockMap()
@@ -234,6 +238,39 @@ class AgentSession:
             self._contradict(f"the job ended {result.finished_ns - received} ns after its end was told")
         return result
 
+    def start(self, job: Job) -> AgentService:
+        """Start a service, which runs beside the jobs; its time-out and its event to count do not matter.
+
+        Raises:
+            PlaceFailure: the agent died, fell silent, refused, or contradicted itself.
+        """
+        self.hello(GRACE_SECONDS)
+        service = AgentService(self, job, self._take_sequence())
+        self._services[service.sequence] = service
+        self._send(encode_job(job, service.sequence, service=True), _deadline(GRACE_SECONDS))
+        if not self.listen(lambda: service.begun, GRACE_SECONDS):
+            self._fail("The agent does not start a service.")
+        if service.refused:
+            self._fail(f"The agent refused a service: {service.refused}.")
+        return service
+
+    def listen(self, until: Callable[[], bool], seconds: float) -> bool:
+        """Take what the agent says until a condition holds; return whether it does before the time is out."""
+        deadline = _deadline(seconds)
+        last = deadline + 1_000_000_000  # of noise without end
+        while not until():
+            if not self._wait(select.POLLIN, deadline) or time.monotonic_ns() > last:
+                return until()
+            self._receive()
+        return True
+
+    def end(self, service: AgentService) -> None:
+        """Kill a service with all of its processes, and wait for its end; it is fine if it has ended."""
+        if not service.ended:
+            self._send(encode(Frame(Type.KILL, service.sequence)), _deadline(1))
+            if not self.listen(lambda: bool(service.ended), GRACE_SECONDS):
+                self._fail("A service does not end.")
+
     def kill(self) -> None:
         """Ask the agent to end the running job now."""
         self._send(encode(Frame(Type.KILL, self._take_sequence())), _deadline(1))
@@ -307,7 +344,12 @@ class AgentSession:
         if not data:
             self._fail("The agent's channel closed: the agent died or was killed.")
         try:
-            self._messages += map(decode, self._reader.feed(data))
+            for message in map(decode, self._reader.feed(data)):
+                service = None if isinstance(message, Hello) else self._services.get(message.sequence)
+                if service is None:
+                    self._messages.append(message)
+                elif complaint := service.add(message):
+                    self._fail(f"The agent contradicts itself: {complaint}.")
         except WireError as error:
             self._fail(f"The agent sent nonsense: {error}.")
 

@@ -7,7 +7,7 @@ enum {
     TAG_CLOCK = 16, TAG_READY, TAG_PID, TAG_FLAGS, TAG_SKIPPED, TAG_STREAM, TAG_DATA, TAG_STATUS, TAG_USAGE,
     TAG_STDOUT_TOTAL, TAG_STDERR_TOTAL, TAG_TEXT, TAG_STEAL, TAG_ORPHANS, TAG_THREAD,
 };
-enum { WIRE_VERSION = 1, FLAG_MORE = 1, PAYLOAD_MAX = 65536, FIELD_HEAD = 5, OUTPUT_MAX = 32768 };
+enum { WIRE_VERSION = 1, FLAG_MORE = 1, FLAG_SERVICE = 2, PAYLOAD_MAX = 65536, FIELD_HEAD = 5, OUTPUT_MAX = 32768 };
 enum { STRINGS_MAX = 8192 }; /* largest number of a job's arguments, and of its variables */
 
 /* Packed: frames lie back to back, at any address. */

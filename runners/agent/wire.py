@@ -20,6 +20,8 @@ VERSION = 1
 MAGIC = b"TARE"
 MORE = 1
 """Flag of a frame: the job continues in the next one."""
+SERVICE = 2
+"""Flag of a job's frames: it runs beside the job, until it is killed."""
 PAYLOAD_MAX = 65536
 """Bytes of the largest payload."""
 NOISE_TAIL = 4096
@@ -190,8 +192,8 @@ def unpack_fields(payload: bytes) -> Iterator[tuple[int, bytes]]:
         at += length
 
 
-def encode_job(job: Job, sequence: int) -> bytes:
-    """Encode a job as one frame or more.
+def encode_job(job: Job, sequence: int, *, service: bool = False) -> bytes:
+    """Encode a job as one frame or more; a ``service`` runs beside other jobs and has no time-out.
 
     Raises:
         WireError: an argument or variable has a NUL in it, which no program could be given.
@@ -201,17 +203,17 @@ def encode_job(job: Job, sequence: int) -> bytes:
     fields += [
         (Tag.DIRECTORY, _text(job.directory)),
         (Tag.STDIN, job.stdin),
-        (Tag.TIMEOUT, _u64(round(job.timeout_seconds * 1e9))),
+        (Tag.TIMEOUT, _u64(0 if service else round(job.timeout_seconds * 1e9))),
         (Tag.OUTPUT_LIMIT, _u64(job.output_limit_bytes)),
     ]
-    payload = pack_fields(fields)
+    payload, flags = pack_fields(fields), SERVICE if service else 0
     if len(payload) <= PAYLOAD_MAX:
-        return encode(Frame(Type.JOB, sequence, payload))
+        return encode(Frame(Type.JOB, sequence, payload, flags))
     size = len(payload) + _FIELD.size + 8
     payload = pack_fields([(Tag.SIZE, _u64(size))]) + payload
     parts = [payload[at : at + PAYLOAD_MAX] for at in range(0, size, PAYLOAD_MAX)]
-    more = [encode(Frame(Type.JOB, sequence, part, MORE)) for part in parts[:-1]]
-    return b"".join([*more, encode(Frame(Type.JOB, sequence, parts[-1]))])
+    more = [encode(Frame(Type.JOB, sequence, part, flags | MORE)) for part in parts[:-1]]
+    return b"".join([*more, encode(Frame(Type.JOB, sequence, parts[-1], flags))])
 
 
 def _text(value: str) -> bytes:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from tare.runners.agent.clock import ClockMap
+    from tare.runners.agent.service import AgentService
     from tare.runners.agent.wire import Hello
     from tare.runners.context import RunContext
     from tare.runners.guests.watch import Watch
@@ -149,6 +150,14 @@ class GuestPlace(ProcessPlace):
                 result = self._session.run(_marked(job, self._plan))
                 return replace(result, not_counted=NOT_COUNTED) if job.argv else result
             return self._run_first(self._first)
+        except PlaceFailure as failure:
+            self._lost = True
+            raise self._explained(failure) from failure
+
+    def start(self, job: Job) -> AgentService:
+        """See :class:`tare.runners.model.Place`."""
+        try:
+            return self._session.start(_marked(job, self._plan))
         except PlaceFailure as failure:
             self._lost = True
             raise self._explained(failure) from failure

@@ -30,6 +30,7 @@ from tare.runners.places.process import SOCKET_BYTES, ProcessPlace
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tare.runners.agent.service import AgentService
     from tare.runners.context import RunContext
     from tare.runners.host.cgroups.group import Cgroup
     from tare.runners.launcher.client import Launcher
@@ -90,7 +91,7 @@ class HostPlace(ProcessPlace):
         self._cgroup: Cgroup | None = None
         try:
             self._folder = plan.context.workdir / "places" / plan.name
-            self._host_scratch = self._folder / "scratch"
+            self.host_scratch = self._host_scratch = self._folder / "scratch"
             self._host_scratch.mkdir(parents=True)
             self._host_scratch.chmod(0o1777)
             self._undo.callback(discard_tree, self._folder)
@@ -120,18 +121,9 @@ class HostPlace(ProcessPlace):
     def run(self, job: Job) -> JobResult:
         """See :class:`tare.runners.model.Place`."""
         events = self._cgroup.events() if self._cgroup else {}
-        limited = self._cgroup.achieved if self._cgroup else {}
         with ExitStack() as stack:
-            watch = None
-            if job.argv:  # the null job has no process that could exceed anything
-                watch = LimitWatch(
-                    self._agent_pid,
-                    self._host_scratch,
-                    self._limits,
-                    memory="memory_bytes" not in limited,
-                    pids="pids" not in limited,
-                )
-                stack.enter_context(watch)
+            # The null job has no process that could exceed anything.
+            watch = stack.enter_context(self._watch()) if job.argv else None
             try:
                 result = self._converse(job)
             except PlaceFailure as failure:
@@ -141,9 +133,30 @@ class HostPlace(ProcessPlace):
         why = (watch.verdict if watch else "") or self._kernel_verdict(events, result)
         return replace(result, error=why) if why and not result.error else result
 
+    def start(self, job: Job) -> AgentService:
+        """See :class:`tare.runners.model.Place`."""
+        events = self._cgroup.events() if self._cgroup else {}
+        watch = self._undo.enter_context(self._watch())
+        try:
+            service = self._session.start(self._marked(job))
+        except PlaceFailure as failure:
+            raise self._explained(failure, events) from failure
+        service.explain = lambda: watch.verdict or self._kernel_verdict(events, None)
+        return service
+
     def endpoint(self, port: int) -> Endpoint | None:
         """See :class:`tare.runners.model.Place`."""
         return find_endpoint(self.vantage.agent_pid, port, self._bridge_network)
+
+    def _watch(self) -> LimitWatch:
+        limited = self._cgroup.achieved if self._cgroup else {}
+        return LimitWatch(
+            self._agent_pid,
+            self._host_scratch,
+            self._limits,
+            memory="memory_bytes" not in limited,
+            pids="pids" not in limited,
+        )
 
     def _make_cgroup(self) -> tuple[Cgroup | None, str]:
         """Make the place's cgroups; return them if they limit or count anything, and a description for the context."""

@@ -9,6 +9,7 @@ from tare.runners.errors import PlaceFailure, TareError
 from tare.runners.launcher.processes import LauncherLostError, SpawnError
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from types import TracebackType
 
     from tare.results.record import Metric
@@ -33,6 +34,7 @@ class ProcessPlace:
     """Name of the process in failure texts."""
     leave_seconds = LEAVE_SECONDS
     host_network = ""
+    host_scratch: Path | None = None
 
     _session: AgentSession
     _spawned: Spawned

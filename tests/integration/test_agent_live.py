@@ -344,6 +344,71 @@ def test_a_second_job_while_one_runs_is_refused(launch):
         place.session.collect(shell(""), 10)
 
 
+def test_a_service_outlives_jobs_and_keeps_its_processes(place):
+    """Killing what a job leaves, a fork bomb or not, spares the service, its children and its orphans."""
+    name, left = mark(), mark()
+    sleep = f'{PYTHON} -I -S -c "import time; time.sleep(60)"'
+    service = place.session.start(shell(f"{sleep} {name} & ({sleep} {name} &); echo up; wait"))
+    assert service.wait_for(lambda one: one.output == b"up\n", 10)
+    assert settled(name, 3) == 3
+    result = place.session.run(shell(f"(exec setsid {sleep} {left}) & ({sleep} {left} &); echo main"))
+    assert (result.exit_code, result.stdout, result.error) == (0, b"main\n", "")
+    assert place.session.run(shell("sleep 60", timeout_seconds=0.1)).timed_out
+    assert (len(marked_processes(left)), len(marked_processes(name)), service.look()) == (0, 3, "")
+    service.stop()
+    assert not marked_processes(name)
+    assert "SIGTERM" in service.ended
+    assert place.session.run(Job(("/bin/true",))).exit_code == 0
+
+
+def test_a_service_floods_forks_and_dies_and_takes_only_itself_along(place):
+    name = mark()
+    flood = place.session.start(Job(("/bin/cat", "/dev/zero"), output_limit_bytes=10))
+    bomb = shell(
+        f"trap '' TERM; while :; do {PYTHON} -I -S -c 'import time; time.sleep(9)' {name} & sleep 0.05; done"
+    )
+    forking, dying = place.session.start(bomb), place.session.start(shell("echo oh >&2; exit 3"))
+    assert not dying.wait_for(lambda one: b"never" in one.output, 10)
+    assert dying.ended == "ended with status 3: oh"
+    assert place.session.run(shell("echo main")).stdout == b"main\n"
+    assert (flood.look(), flood.output) == ("", bytes(10))
+    forking.stop()
+    assert not marked_processes(name)
+    assert (flood.look(), "SIGKILL" in forking.ended) == ("", True)
+    flood.stop()
+    for _ in range(9):  # slots are free again, as often as one likes
+        assert place.session.start(shell("true")).wait_for(lambda one: bool(one.ended), 10)
+
+
+def test_what_a_service_cannot_be_is_told(place):
+    missing = place.session.start(Job(("/not/there",)))
+    missing.wait_for(lambda one: False, 10)
+    assert missing.ended == "cannot execute /not/there: ENOENT"
+    for _ in range(8):
+        place.session.start(shell("exec sleep 60"))
+    with pytest.raises(PlaceFailure, match="eight services are running"):
+        place.session.start(shell("exec sleep 60"))
+    assert place.session.run(Job(("/bin/true",))).exit_code == 0
+
+
+def test_a_dead_host_takes_the_services_along(place):
+    name = mark()
+    code = f"setsid {PYTHON} -I -S -c 'import time; time.sleep(60)' {name} & exec sleep 60"
+    place.session.start(shell(code))
+    assert settled(name, 1) == 1
+    place.channel.close()
+    assert place.process.wait(10) == 0
+    assert not marked_processes(name)
+
+
+def settled(name: str, wanted: int) -> int:
+    """Count the marked processes once there are as many as wanted."""
+    deadline = time.monotonic() + 10
+    while len(marked_processes(name)) < wanted and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return len(marked_processes(name))
+
+
 def test_orphans_are_reaped_while_a_job_runs(place):
     code = """
 import os, time

@@ -13,7 +13,7 @@ import pytest
 from tare.runners.agent import session as session_module
 from tare.runners.agent.clock import ClockContradiction
 from tare.runners.agent.session import PRELOADED_SEQUENCE, AgentSession, preload
-from tare.runners.agent.wire import Frame, Reader, Tag, Type, encode, pack_fields
+from tare.runners.agent.wire import SERVICE, Frame, Reader, Tag, Type, encode, pack_fields
 from tare.runners.errors import PlaceFailure
 from tare.runners.model import FirstThread, HostCpu, Job
 
@@ -411,3 +411,74 @@ def test_large_jobs_do_not_lock_both_sides(talk):
         peer.done(part.sequence)
 
     assert talk(flooding).run(job).exit_code == 0
+
+
+SERVER = Job(("/bin/server",), output_limit_bytes=8)
+
+
+def test_a_service_runs_beside_jobs_until_it_is_stopped(talk):
+    def honest(peer: Peer) -> None:
+        peer.hello()
+        start = peer.next()
+        assert (start.type, start.flags) == (Type.JOB, SERVICE)
+        peer.started(start.sequence)
+        job = peer.next()
+        assert job.flags == 0
+        peer.started(job.sequence)
+        peer.say(Type.OUTPUT, start.sequence, stream=1, data=b"ready\n")
+        peer.done(job.sequence)
+        kill = peer.next()
+        assert (kill.type, kill.sequence) == (Type.KILL, start.sequence)
+        peer.done(start.sequence, status=15, flags=2, stdout_total=6)
+
+    session = talk(honest)
+    service = session.start(SERVER)
+    assert (service.output, service.ended) == (b"", "")
+    assert session.run(JOB).exit_code == 0
+    assert service.wait_for(lambda one: b"ready" in one.output, 1.0)
+    service.stop()
+    assert "SIGTERM" in service.ended
+    service.stop()  # nothing is sent again: the script is over
+
+
+def test_a_service_that_ends_says_how_with_its_last_words(talk):
+    def dying(peer: Peer) -> None:
+        peer.hello()
+        start = peer.next()
+        peer.started(start.sequence)
+        peer.say(Type.OUTPUT, start.sequence, stream=2, data=b"no port\n")
+        peer.done(start.sequence, status=1 << 8, stderr_total=8)
+
+    service = talk(dying).start(SERVER)
+    assert not service.wait_for(lambda one: b"ready" in one.output, 1.0)
+    assert service.ended == "ended with status 1: no port"
+    service.explain = lambda: "was over its limit"
+    assert service.ended == "was over its limit"
+
+
+def test_a_service_that_is_refused_or_lies_costs_its_place(talk):
+    def refusing(peer: Peer) -> None:
+        peer.hello()
+        peer.say(Type.REFUSED, peer.next().sequence, text=b"eight services are running")
+
+    def lying(peer: Peer) -> None:
+        peer.hello()
+        peer.say(Type.OUTPUT, peer.next().sequence, stream=1, data=b"before its start")
+
+    with pytest.raises(PlaceFailure, match="eight services are running"):
+        talk(refusing).start(SERVER)
+    with pytest.raises(PlaceFailure, match="contradicts itself: output came before the job's start"):
+        talk(lying).start(SERVER)
+
+
+def test_a_service_that_says_nothing_is_waited_for_in_vain(talk):
+    def silent(peer: Peer) -> None:
+        peer.hello()
+        peer.started(peer.next().sequence)
+        assert peer.next().type == Type.EXIT
+
+    session = talk(silent)
+    service = session.start(SERVER)
+    assert not service.wait_for(lambda one: bool(one.output), 0.01)
+    assert service.look() == ""
+    session.exit()

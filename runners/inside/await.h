@@ -1,0 +1,60 @@
+/* Wait until a server can be reached: it takes a connection, or answers a request with a page.
+ *
+ *     tcp ADDRESS PORT CAP_MS
+ *     http ADDRESS PORT PATH CAP_MS
+ *     unix PATH CAP_MS
+ *
+ * The exit status is 0 once it can, and 1 if it could not within CAP_MS; then the standard error says what happened last. */
+
+enum { AWAIT_PAUSE_NS = 2000000, AF_UNIX_ = 1, SO_RCVTIMEO_ = 20, SO_SNDTIMEO_ = 21 };
+
+struct path_address { /* struct sockaddr_un */
+    u16 family;
+    char path[108];
+};
+
+/* Ask for the page; return 0 if the answer's status is 2xx or 3xx. */
+static long ask_page(long fd, const char *path)
+{
+    char text[1200], *end = text + sizeof text;
+    char *at = put_text(put_text(put_text(text, end, "GET "), end, path), end, " HTTP/1.0\r\nHost: localhost\r\n\r\n");
+    long done = send_all(fd, text, (size_t)(at - text));
+    if (done == 0)
+        done = receive_all(fd, text, 12); /* "HTTP/1.1 200" */
+    if (done < 0)
+        return done;
+    return !memcmp(text, "HTTP/1.", 7) && text[8] == ' ' && (text[9] == '2' || text[9] == '3') ? 0 : -EPROTO;
+}
+
+static int await(char **argv)
+{
+    struct address there;
+    struct path_address local = {AF_UNIX_, {0}};
+    int is_unix = equal(argv[0], "unix"), is_http = equal(argv[0], "http");
+    const void *address = is_unix ? (const void *)&local : &there;
+    u32 size = is_unix ? sizeof local : sizeof there;
+    u64 limit = now_ns() + parse_number(argv[is_unix ? 2 : is_http ? 4 : 3], 0) * 1000000u;
+    long error = 0;
+    if (is_unix) {
+        if (strlen(argv[1]) >= sizeof local.path)
+            return failed(argv[1], -ENAMETOOLONG);
+        memcpy(local.path, argv[1], strlen(argv[1]));
+    } else if (!parse_address(argv[1], (u16)parse_number(argv[2], 0), &there))
+        return failed(argv[1], -EINVAL);
+    for (u64 now = now_ns(); now < limit; now = now_ns()) {
+        long fd = sys_socket(is_unix ? AF_UNIX_ : AF_INET_, SOCK_STREAM_ | O_CLOEXEC, 0);
+        if (fd < 0)
+            return failed("socket", fd);
+        u64 left[2] = {(limit - now) / 1000000000u, (limit - now) % 1000000000u / 1000 + 1}; /* struct timeval */
+        SYS(__NR_setsockopt, fd, SOL_SOCKET_, SO_RCVTIMEO_, left, sizeof left);
+        SYS(__NR_setsockopt, fd, SOL_SOCKET_, SO_SNDTIMEO_, left, sizeof left);
+        error = SYS(__NR_connect, fd, address, size);
+        if (error >= 0 && is_http)
+            error = ask_page(fd, argv[3]);
+        sys_close((int)fd);
+        if (error >= 0)
+            return 0;
+        sys_poll(0, 0, AWAIT_PAUSE_NS, 0);
+    }
+    return failed(is_http ? "asking" : "connecting", error);
+}
