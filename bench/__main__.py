@@ -31,6 +31,7 @@ COMMANDS = {
     "show": "give the answer of a stored run again, in the terminal",
     "open": "open the report of a run in a browser",
     "report": "write the report of a run again",
+    "claims": "judge the claims of a study note on containers and virtual machines by a run",
     "import": "turn another tool's results into a run",
     "export": "write a run in the format of another tool",
     "clean": "remove what killed runs left on this host",

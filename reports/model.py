@@ -23,15 +23,20 @@ Kind = Literal["", "better", "worse", "same", "undecided", "muted", "warning", "
 """Emphasis of a piece of the report: a verdict, or how urgently it wants to be read. Empty: plain text."""
 
 
+RunnerKind = Literal["host", "container", "engine", "guest", ""]
+"""Kind of place that a runner makes, as its registry has it; empty: not known, as for imported runs."""
+
+
 @dataclass(frozen=True, slots=True)
 class RunnerStyle:
-    """Hold the colour of a runner and the order of its variants."""
+    """Hold the colour of a runner, its kind, and the order of its variants."""
 
     color: str
     """``#rrggbb``; a runner has the same colour in every figure of every report."""
     variants: tuple[str, ...] = ()
     """Variants in display order, the empty one for a label without a variant, which is first if it is missing here. Other
     variants follow by name."""
+    kind: RunnerKind = ""
 
 
 @dataclass(frozen=True, slots=True)

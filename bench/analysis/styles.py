@@ -1,4 +1,4 @@
-"""Hand the registry's colours and order of runners to the reports, which import no runner."""
+"""Hand the registry's colours, kinds and order of runners to the reports, which import no runner."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def runner_styles() -> dict[str, RunnerStyle]:
     """Give the style of every runner, in the order of reports."""
-    return {row.name: RunnerStyle(row.color, _variants(row)) for row in by_display_order()}
+    return {row.name: RunnerStyle(row.color, _variants(row), row.kind) for row in by_display_order()}
 
 
 def _variants(row: RunnerRow) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from tare.bench.planning.matrix import Aim, Selection, cross, make_plan
 from tare.bench.planning.modes import MODES
 from tare.bench.request.keyword import compile_keyword
 from tare.bench.workloads.command import Command
+from tare.results.judgement.claims.declared import selections
 from tare.results.record import BASE, CONTROL
 from tare.runners.errors import UsageError
 
@@ -89,7 +90,7 @@ def _match(request: Request) -> Match:
     if request.cases is None:
         known = (*MEASURABLE, *choose_workloads(request))
         names = [name for one in known for name in (one.name, one.family)]
-        return compile_keyword(request.settings.run.keyword, names)
+        return compile_keyword(request.settings.run.keyword, names, selections())
     wanted = {name for name, _ in request.cases}
     return lambda names: any(name in wanted for name in names)
 

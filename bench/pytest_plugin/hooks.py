@@ -49,6 +49,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return
     from tare.bench.pytest_plugin.replay import ReplayClock  # noqa: PLC0415 - only for tests of ours
     from tare.bench.pytest_plugin.session import is_asked_for  # noqa: PLC0415
+    from tare.results.judgement.claims.declared import EVERYTHING, selections  # noqa: PLC0415
 
     unasked = set()
     for item in ours:
@@ -56,6 +57,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if not is_asked_for(config, workload, item.path):
             unasked.add(item)
         item.extra_keyword_matches.update({workload.name, workload.family})
+        if selections()[EVERYTHING] & {workload.name, workload.family}:
+            item.extra_keyword_matches.add(EVERYTHING)
         item.add_marker(pytest.mark.benchmark(timer=ReplayClock(), group=workload.name, disable_gc=False))
     if unasked:
         config.hook.pytest_deselected(items=list(unasked))

@@ -1,7 +1,8 @@
 """Compile ``-k EXPR``: names joined by ``and``, ``or``, ``not`` and parentheses, as in pytest.
 
 A word that is the whole name of a workload or of a family selects just these: ``python`` is not ``deploy-python``. Any
-other word selects every workload whose name or family it is a part of. Case is ignored.
+other word selects every workload whose name or family it is a part of. A word that stands for a list of names and families
+selects all of them. Case is ignored.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from tare.results.nearest import did_you_mean
 from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     Match = Callable[[Iterable[str]], bool]
 
@@ -25,12 +26,15 @@ _SHOWN_CHARACTERS = 200
 _TOKEN = re.compile(r"\s*(?:(\()|(\))|([\w:+.-]+))")
 
 
-def compile_keyword(expression: str, known: Iterable[str] = ()) -> Match:
+def compile_keyword(
+    expression: str, known: Iterable[str] = (), lists: Mapping[str, frozenset[str]] | None = None
+) -> Match:
     """Compile an expression into a predicate over the names of a workload.
 
     Args:
         expression: what ``-k`` says.
         known: names and families of all workloads. Empty: whole names are not told apart, and any word will do.
+        lists: word → the names and families that it stands for.
 
     Raises:
         UsageError: the expression is not understood, or a word in it is part of no name; the text shows which.
@@ -38,7 +42,7 @@ def compile_keyword(expression: str, known: Iterable[str] = ()) -> Match:
     tokens = _tokens(expression)
     if not tokens:
         return lambda _names: True
-    parser = _Parser(expression, tokens, frozenset(name.lower() for name in known))
+    parser = _Parser(expression, tokens, frozenset(name.lower() for name in known), lists or {})
     match = parser.either()
     if parser.tokens:
         raise _fault(expression, f"unexpected {_shown(parser.tokens[-1])}")
@@ -60,8 +64,10 @@ def _tokens(expression: str) -> list[str]:
 class _Parser:
     """Recursive-descent parser: ``either`` := both (or both)*; ``both`` := one (and one)*; ``one`` := not* plain."""
 
-    def __init__(self, expression: str, tokens: list[str], known: frozenset[str]) -> None:
-        self.expression, self.known = expression, known
+    def __init__(
+        self, expression: str, tokens: list[str], known: frozenset[str], lists: Mapping[str, frozenset[str]]
+    ) -> None:
+        self.expression, self.known, self.lists = expression, known, lists
         self.tokens = tokens[::-1]
         """What is still to be read, the next token last."""
         self.depth = 0
@@ -113,8 +119,11 @@ class _Parser:
         wanted = token.lower()
         if wanted in self.known:
             return lambda names: any(wanted == name.lower() for name in names)
+        if wanted in self.lists:
+            listed = self.lists[wanted]
+            return lambda names: any(name.lower() in listed for name in names)
         if self.known and not any(wanted in name for name in self.known):
-            hint = did_you_mean(wanted, sorted(self.known))
+            hint = did_you_mean(wanted, sorted({*self.known, *self.lists}))
             raise _fault(
                 self.expression,
                 f"no workload or family has {_shown(token)} in its name{hint} "

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from tare.results.judgement.claims.model import Finding
     from tare.results.judgement.comparison import Comparison
     from tare.results.judgement.rungs import RungCost
     from tare.results.record import Trial
@@ -29,8 +30,8 @@ class CaseKey(NamedTuple):
         return f"{self.workload} [{', '.join(f'{k}={v}' for k, v in self.parameters)}]"
 
 
-def case_of(thing: Trial | Comparison | RungCost) -> CaseKey:
-    """Give the workload and parameters that a trial, comparison or rung belongs to."""
+def case_of(thing: Trial | Comparison | RungCost | Finding) -> CaseKey:
+    """Give the workload and parameters that a trial, comparison, rung or finding belongs to."""
     return CaseKey(thing.workload, tuple(sorted((str(k), str(v)) for k, v in thing.parameters.items())))
 
 

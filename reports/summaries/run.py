@@ -18,6 +18,8 @@ from tare.reports.summaries.runners import RunnerDisplay, series_name
 from tare.reports.summaries.startup import Phases, phases
 from tare.reports.summaries.waiting import waited_shares
 from tare.results.judgement.answers import pair_answers
+from tare.results.judgement.claims.evidence import Evidence
+from tare.results.judgement.claims.verdict import judge_claims
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from tare.reports.summaries.failures import FailureGroup
     from tare.results.environment import KvmBaseline
     from tare.results.judgement.answers import Answers
+    from tare.results.judgement.claims.model import ClaimVerdict
     from tare.results.judgement.comparison import Comparison
     from tare.results.judgement.rungs import RungCost
     from tare.results.record import Trial
@@ -121,6 +124,13 @@ class Summary:
     def answers(self) -> tuple[Answers, ...]:
         """Both answers, time and CPU, of each judged workload and runner, in display order."""
         return tuple(pair_answers(self.compared))
+
+    @cached_property
+    def claims(self) -> tuple[ClaimVerdict, ...]:
+        """Verdicts on the study note's claims, in the order of the note."""
+        given = self.given
+        kinds = {runner: style.kind for runner, style in given.styles.items() if style.kind}
+        return judge_claims(Evidence(given.manifest, given.trials, given.comparisons, kinds))
 
     @cached_property
     def prices(self) -> Prices:

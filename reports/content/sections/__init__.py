@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tare.reports.content.sections import (
     banners,
+    claims,
     compact,
     counts,
     cpu,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 FULL: tuple[MakeSection, ...] = (
     banners.section,
     findings.section,
+    claims.section,
     counts.section,
     overhead.section,
     startup.section,
@@ -70,6 +72,7 @@ FULL: tuple[MakeSection, ...] = (
 BRIEF: tuple[MakeSection, ...] = (
     banners.section,
     findings.section,
+    claims.short,
     counts.section,
     overhead.section,
     startup.section,

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from tare.reports.model import Language
 
 
+CATALOGUES = ("", "claims-")
+"""Beginnings of the names of a language's files; no part of the catalogue is in two of them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Words:
     """Look up the texts of one language: dotted key → text with ``{placeholders}``."""
@@ -33,7 +37,16 @@ class Words:
 @cache
 def words(language: Language = "en") -> Words:
     """Load the catalogue of a language, once per process."""
-    tree = tomllib.loads(files(__package__).joinpath(f"{language}.toml").read_text(encoding="utf-8"))
+    folder = files(__package__)
+    trees = [
+        tomllib.loads(folder.joinpath(f"{name}{language}.toml").read_text("utf-8")) for name in CATALOGUES
+    ]
     return Words(
-        language, {f"{part}.{key}": text for part, texts in tree.items() for key, text in texts.items()}
+        language,
+        {
+            f"{part}.{key}": text
+            for tree in trees
+            for part, texts in tree.items()
+            for key, text in texts.items()
+        },
     )

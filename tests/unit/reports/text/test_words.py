@@ -15,6 +15,9 @@ from tare.reports.summaries.exits import BASELINE, CLASSES
 from tare.reports.text.words import words
 from tare.results.details import AttemptVerdict
 from tare.results.environment import ProbeEnd
+from tare.results.judgement.claims.declared import CLAIMS, Rule
+from tare.results.judgement.claims.model import Code, Label, Measure, Tells
+from tare.results.judgement.claims.model import Outcome as ClaimOutcome
 from tare.results.judgement.comparison import Verdict
 from tare.results.record import MARKS, Outcome
 from tare.runners.inside.attempts import SCOPES
@@ -39,7 +42,7 @@ def test_korean_is_korean() -> None:
     assert latin == {
         "page.open_png", "page.open_svg", "name.startup_case", "findings.item", "findings.item_noted", "notes.where",
         "column.n", "column.p50", "column.p99", "figure.n", "answer.cpu", "answer.cpu_cost", "answer.read",
-        "answer.called",
+        "answer.called", "claims.details",
     }  # fmt: skip
 
 
@@ -51,12 +54,21 @@ VALUES: dict[str, Iterable[str]] = {
     "attempt.{name}": SCOPES,
     "banner.{status}": ("interrupted", "running"),
     "banner.{status}_title": ("interrupted", "running"),
+    "claim.{verdict.claim}": [claim.id for claim in CLAIMS],
+    "claims.because_{verdict.reason.code}": get_args(Code),
+    "claims.end_{found.method}": ("slowest", "p99"),
+    "claims.label_{finding.label}": [label for label in get_args(Label) if label],
+    "claims.measure_{finding.measure}": get_args(Measure),
+    "claims.rule_{kind}": [kind.__name__.lower() for kind in get_args(Rule)],
+    "claims.tells_{finding.tells}": [tells for tells in get_args(Tells) if tells != "uncounted"],
+    "claims.{verdict.outcome}": get_args(ClaimOutcome),
     "cpu.{name}": ("vantage", *PARTS),
     "crowd.{name}": (
         *("places", "first_quarter", "last_quarter"),
         *(name.removeprefix("density.").replace(".", "_") for name in crowd.MEMORY),
     ),
     "data.file.{name}": FILES,
+    "data.{name}": ("run", "seed", "mode", "commit", "branch", "labels", "argv"),
     "deploy.{way.replace('-', '_')}": [way.replace("-", "_") for way in deploy.WAYS],
     "engines.{name.partition('.')[2]}": [name.partition(".")[2] for name in engines.COLUMNS],
     "figure.cpu.{part}": PARTS,
@@ -78,6 +90,7 @@ VALUES: dict[str, Iterable[str]] = {
     "verdict.{found.verdict}": get_args(Verdict),
     "verdict.{verdict}": get_args(Verdict),
     "weight.{name}": ("cpu", "wall"),
+    "{verdict.section}.title": ("overhead", "deploy", "isolation", "startup", "crowd"),
 }
 """Key as the sources have it → the values that its variable part takes."""
 

@@ -1,0 +1,88 @@
+"""Implement ``tare claims``: judge the claims of the study note by a stored run."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from typing import TYPE_CHECKING
+
+from tare.bench.errors import Exit
+from tare.bench.request import layers
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator, Sequence
+
+    from tare.reports.model import Language
+    from tare.results.judgement.claims.model import ClaimVerdict
+
+_WIDTH = 100
+"""Characters of a line of running text."""
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """Declare the run and the form of the output."""
+    parser.add_argument(
+        "reference", nargs="?", default="latest", metavar="RUN", help="id, name, path or `latest` (default)"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON, with rules and all measurements")
+    layers.add_options(parser, "output")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print every claim with its verdict, or as JSON; the exit code is 0, whatever the verdicts are."""
+    from tare.bench.analysis.report import report_input  # noqa: PLC0415 - imports pandas
+    from tare.reports.summaries.run import Summary, plain_names  # noqa: PLC0415
+    from tare.results.storage.find import find_run  # noqa: PLC0415
+
+    wanted = layers.resolve(arguments).output
+    given = report_input(find_run(arguments.reference, wanted.results_dir))
+    verdicts = Summary(plain_names(given)).claims
+    if arguments.json:
+        print(json.dumps({"run": given.manifest.run, "claims": list(_records(verdicts))}, indent=2))
+    else:
+        print("\n".join(_lines(verdicts, wanted.language)))
+    return Exit.OK
+
+
+def _records(verdicts: Sequence[ClaimVerdict]) -> Iterator[dict[str, object]]:
+    """Make the JSON of each claim: the note's sentence in both languages, and all that its verdict rests on."""
+    import msgspec  # noqa: PLC0415 - only here
+
+    from tare.reports.text.words import words  # noqa: PLC0415
+
+    for verdict in verdicts:
+        sentences = {language: words(language)(f"claim.{verdict.claim}") for language in ("en", "ko")}
+        # Through msgspec's JSON, which writes numbers that are not finite as null.
+        found = msgspec.json.decode(msgspec.json.encode(verdict))
+        found["rule"] = {"kind": type(verdict.rule).__name__, **found["rule"]}
+        yield {"sentence": sentences, **found}
+
+
+def _lines(verdicts: Sequence[ClaimVerdict], language: Language) -> Iterator[str]:
+    from tare.reports.content import ledger  # noqa: PLC0415
+    from tare.reports.text.printable import printable  # noqa: PLC0415
+    from tare.reports.text.words import words  # noqa: PLC0415
+
+    catalogue, original = words(language), words("ko")
+    for verdict in verdicts:
+        told = [catalogue(f"claim.{verdict.claim}")]
+        if language != "ko":
+            told.append(original(f"claim.{verdict.claim}"))
+        told.append(f"→ {ledger.because(verdict, catalogue)}")
+        if verdict.reason.recorded:
+            told.append(verdict.reason.recorded)
+        finding = ledger.telling(verdict)
+        if finding is not None and finding.effect is not None:
+            measured = catalogue(f"claims.measure_{finding.measure}")
+            effect = ledger.effect(finding, catalogue)
+            uncounted = f" ({ledger.tells(finding, catalogue)})" if finding.label else ""
+            told.append(f"{ledger.where(finding, catalogue)}: {effect}, {measured}{uncounted}")
+        if verdict.command:
+            told.append(catalogue("claims.command", command=verdict.command))
+        yield f"{verdict.claim}: {catalogue(f'claims.{verdict.outcome}')}"
+        for text in told:
+            yield from textwrap.wrap(
+                printable(text), _WIDTH, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False
+            )
+        yield ""
