@@ -22,6 +22,13 @@ class Paragraph:
 
 
 @dataclass(frozen=True, slots=True)
+class Headline:
+    """Hold the answer of a report in a few sentences, which stands above all else."""
+
+    sentences: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
     """Hold a warning or an error that is set apart from the text."""
 
@@ -63,6 +70,10 @@ class Cell:
     recorded: bool = False
     color: str = ""
     """Colour of the runner that the cell names, ``#rrggbb``, shown as a swatch; empty: none."""
+    link: str = ""
+    """Key of a row (:attr:`Table.keys`), or name of a section, that the cell leads to; empty: none."""
+    hint: str = ""
+    """What the cell sums up, shown when it is pointed at; all of it stands elsewhere on the page, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +89,9 @@ class Table:
     """One ``workload|runner|metric`` per row, for programs that read the page; empty: none."""
     breaks: tuple[int, ...] = ()
     """Indices of the rows that begin a new group."""
+    form: Literal["", "matrix", "sheet"] = ""
+    """``matrix``: few columns of equal weight, cards on a narrow page. ``sheet``: very many rows, which the page carries as
+    text and lays out when they are opened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +126,7 @@ class Details:
     body: tuple[Node, ...]
 
 
-Node = Paragraph | Notice | Bullets | Table | Picture | Links | Details
+Node = Headline | Paragraph | Notice | Bullets | Table | Picture | Links | Details
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import datetime
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tare.reports.content.nodes import Paragraph, Picture
 from tare.reports.summaries import names
+from tare.reports.text.numbers import DASH
 from tare.results.record import BASE
 
 if TYPE_CHECKING:
@@ -52,6 +53,24 @@ class Page:
         except ValueError:
             return recorded
         return moment.astimezone(datetime.UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+    @property
+    def host(self) -> str:
+        """Host in a few words: processor, number of CPUs, kernel; a dash where the record names none of them."""
+        host = self.summary.given.manifest.host
+        cpu: Any = host.get("cpu")
+        kernel: Any = host.get("kernel")
+        count = None
+        if isinstance(cpu, dict):
+            cpu, count = cpu.get("model"), cpu.get("allowed")
+        if isinstance(kernel, dict):
+            kernel = kernel.get("release")
+        parts = (
+            str(cpu or ""),
+            self.words("page.cpus", n=count) if count else "",
+            f"Linux {kernel}" if kernel else "",
+        )
+        return ", ".join(filter(None, parts)) or DASH
 
     def case_name(self, case: CaseKey) -> str:
         """Name a case in a table: ``start-up (null)``, or its label."""

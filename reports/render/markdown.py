@@ -5,7 +5,17 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from tare.reports.content.nodes import Bullets, Details, Links, Notice, Paragraph, Picture, Section, Table
+from tare.reports.content.nodes import (
+    Bullets,
+    Details,
+    Headline,
+    Links,
+    Notice,
+    Paragraph,
+    Picture,
+    Section,
+    Table,
+)
 from tare.reports.content.sections import BRIEF, sections
 
 if TYPE_CHECKING:
@@ -55,6 +65,8 @@ def _section(section: Section) -> Iterator[str]:
 
 def _node(node: Node) -> Iterator[str]:
     match node:
+        case Headline():
+            yield from (f"**{' '.join(map(escape, node.sentences))}**", "")
         case Paragraph():
             yield from (escape(node.text), "")
         case Notice():

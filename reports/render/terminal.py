@@ -6,7 +6,7 @@ import os
 import unicodedata
 from typing import TYPE_CHECKING, TextIO
 
-from tare.reports.content.nodes import Bullets, Details, Links, Notice, Paragraph, Picture, Table
+from tare.reports.content.nodes import Bullets, Details, Headline, Links, Notice, Paragraph, Picture, Table
 from tare.reports.content.page import Page
 from tare.reports.content.sections import SHORTEST, sections
 from tare.reports.summaries.run import Summary, plain_names
@@ -68,6 +68,9 @@ def _cell(cell: Cell) -> str:
 
 def _plain(node: Node) -> Iterator[str]:
     match node:
+        case Headline():
+            yield from (printable(sentence) for sentence in node.sentences)
+            yield ""
         case Notice():
             yield f"{printable(node.title)}: {printable(node.text)}"
         case Bullets():
@@ -122,6 +125,10 @@ def _rich(console: Console, node: Node) -> None:
                 end_section=i + 1 in node.breaks,
             )
         console.print(made)
+        console.print()
+    elif isinstance(node, Headline):
+        for sentence in node.sentences:
+            console.print(Text(printable(sentence), style="bold"))
         console.print()
     elif isinstance(node, Notice):
         console.print(Text.assemble((f"{printable(node.title)}. ", "bold yellow"), printable(node.text)))

@@ -12,6 +12,7 @@ import msgspec
 
 from tare.reports.summaries.cases import CaseKey, case_of, case_rank
 from tare.reports.summaries.failures import OUTCOMES, failure_groups
+from tare.reports.summaries.matrix import matrix
 from tare.reports.summaries.notes import numbered_notes, shared_notes
 from tare.reports.summaries.prices import Prices
 from tare.reports.summaries.runners import RunnerDisplay, series_name
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from tare.reports.model import ReportInput
     from tare.reports.summaries.failures import FailureGroup
+    from tare.reports.summaries.matrix import Matrix
     from tare.results.environment import KvmBaseline
     from tare.results.judgement.answers import Answers
     from tare.results.judgement.claims.model import ClaimVerdict
@@ -131,6 +133,11 @@ class Summary:
         given = self.given
         kinds = {runner: style.kind for runner, style in given.styles.items() if style.kind}
         return judge_claims(Evidence(given.manifest, given.trials, given.comparisons, kinds))
+
+    @cached_property
+    def matrix(self) -> Matrix:
+        """Runners × families of workloads, one answer for each."""
+        return matrix(self.answers, self.measured, self.display.rank)
 
     @cached_property
     def prices(self) -> Prices:

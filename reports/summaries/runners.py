@@ -11,7 +11,7 @@ from tare.results.record import BASE, CONTROL, CONTROL_SUFFIX
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tare.reports.model import RunnerStyle
+    from tare.reports.model import RunnerKind, RunnerStyle
     from tare.results.record import Trial
 
 CONTROL_COLOR = "#a9b0ba"
@@ -43,6 +43,11 @@ class RunnerDisplay:
         if variant in order:
             return order.index(variant)
         return len(order) if variant else -1
+
+    def kind(self, label: str) -> RunnerKind:
+        """Give the kind of a runner's places; empty where it has no style."""
+        style = self.styles.get(re.split(r"[:(@]", label, maxsplit=1)[0])
+        return style.kind if style else ""
 
     def color(self, label: str) -> str:
         """Give the one colour that a runner has in every figure; without a style it depends on the label alone."""

@@ -43,7 +43,7 @@ def told(comparison: Comparison, words: Words) -> str:
     if comparison.verdict == "same":
         return words("answer.same", ends=ends)
     log = math.log(comparison.cost.value)
-    return words("answer.called", change=_change(log, words), ends=ends)
+    return words("answer.called", change=change(log, words), ends=ends)
 
 
 def bounds(comparison: Comparison, words: Words) -> str:
@@ -58,8 +58,8 @@ def bounds(comparison: Comparison, words: Words) -> str:
     low, high = math.log(cost.low), math.log(cost.high)
     if low >= 0 or high <= 0:
         near, far = sorted((low, high), key=abs)
-        return words("answer.between", least=_change(near, words), most=_change(far, words))
-    return words("answer.bounds", more=_change(high, words), less=_change(low, words))
+        return words("answer.between", least=change(near, words), most=change(far, words))
+    return words("answer.bounds", more=change(high, words), less=change(low, words))
 
 
 def span_of_time(seconds: float, words: Words) -> str:
@@ -76,8 +76,15 @@ def budget(seconds: float) -> str:
     return f"{max(1, math.ceil(seconds / 60))}m"
 
 
-def _change(log: float, words: Words) -> str:
+def change(log: float, words: Words) -> str:
+    """Tell a log ratio as ``15 % more``, ``3 % less`` or ``3.14× as much``."""
     if abs(log) >= math.log(2):
         return words("answer.factor", factor=phrases.factor(log))
-    amount = phrases.magnitude(math.log1p(abs(math.expm1(log))))
-    return words("answer.more" if log >= 0 else "answer.less", amount=amount)
+    return words("answer.more" if log >= 0 else "answer.less", amount=size(log))
+
+
+def size(log: float) -> str:
+    """Give the size of a log ratio without its direction: ``15 %``; from a factor of 2 on ``3.14×``."""
+    if abs(log) >= math.log(2):
+        return phrases.factor(log)
+    return phrases.magnitude(math.log1p(abs(math.expm1(log))))

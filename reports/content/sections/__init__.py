@@ -21,10 +21,12 @@ from tare.reports.content.sections import (
     failures,
     findings,
     guests,
+    headline,
     host,
     isolation,
     ladder,
     limits,
+    matrix,
     method,
     notes,
     overhead,
@@ -43,7 +45,9 @@ if TYPE_CHECKING:
     MakeSection = Callable[[Page], Section | None]
 
 FULL: tuple[MakeSection, ...] = (
+    headline.section,
     banners.section,
+    matrix.section,
     findings.section,
     claims.section,
     counts.section,
@@ -70,7 +74,9 @@ FULL: tuple[MakeSection, ...] = (
 """Sections of the page."""
 
 BRIEF: tuple[MakeSection, ...] = (
+    headline.section,
     banners.section,
+    matrix.section,
     findings.section,
     claims.short,
     counts.section,
@@ -91,7 +97,9 @@ BRIEF: tuple[MakeSection, ...] = (
 """Sections of the summary in Markdown."""
 
 SHORTEST: tuple[MakeSection, ...] = (
+    headline.section,
     banners.section,
+    matrix.short,
     compact.section,
     isolation.short,
     skips.section,

@@ -27,7 +27,7 @@ def section(page: Page) -> Section | None:
         if found and rows:
             breaks.append(len(rows))
         for index, bar in enumerate(found):
-            rows.append(_row(page, page.case_name(case) if index == 0 else "", bar, parts))
+            rows.append(_row(page, Cell(page.case_name(case), kind="muted" if index else ""), bar, parts))
             keys.append(f"{case.label}|{bar.runner}|{bar.vantage}")
     if not rows:
         return None
@@ -48,9 +48,9 @@ def section(page: Page) -> Section | None:
     return Section("cpu", words("cpu.title"), (Paragraph(words("cpu.intro")), *page.picture("cpu"), folded))
 
 
-def _row(page: Page, case: str, bar: Bar, parts: Sequence[str]) -> tuple[Cell, ...]:
+def _row(page: Page, case: Cell, bar: Bar, parts: Sequence[str]) -> tuple[Cell, ...]:
     return (
-        Cell(case),
+        case,
         cells.runner(page, bar.runner),
         Cell(vantage_name(bar.vantage, page.words)),
         *(cells.quantity(bar.parts.get(part), "s") for part in parts),

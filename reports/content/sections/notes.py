@@ -67,7 +67,7 @@ def _places(page: Page) -> tuple[Node, ...]:
                 known[trial.runner][name][value] = None
     rows = [
         (
-            cells.runner(page, runner) if first else Cell(""),
+            cells.runner(page, runner) if first else Cell(runner, kind="muted"),
             Cell(name, recorded=True),
             Cell(words("notes.or").join(values), recorded=True),
         )
@@ -79,7 +79,7 @@ def _places(page: Page) -> tuple[Node, ...]:
     if not rows:
         return ()
     columns = tuple(words(key) for key in ("column.runner", "host.fact", "host.value"))
-    breaks = tuple(index for index, row in enumerate(rows) if index and row[0].text)
+    breaks = tuple(index for index, row in enumerate(rows) if index and row[0].color)
     table = Table(words("notes.places"), columns, tuple(rows), breaks=breaks)
     return (Details(words("notes.places"), (table,)),)
 

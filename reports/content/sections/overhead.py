@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 from tare.reports.content import cells
 from tare.reports.content.nodes import Cell, Details, Node, Paragraph, Section, Table
+from tare.reports.content.sections.matrix import key_of
 from tare.reports.content.sections.notes import own
 from tare.reports.summaries.cases import case_of
 from tare.reports.summaries.waiting import explaining
@@ -36,6 +38,7 @@ def section(page: Page) -> Section | None:
     body.append(Paragraph(words("overhead.method", method=methods, unit=unit), kind="muted"))
     if len(summary.compared) > len(summary.primary):
         every = _table(page, summary.compared, words("overhead.all_caption", base=page.base), why=True)
+        every = replace(every, form="sheet", keys=(), breaks=())
         body.append(Details(words("overhead.all", n=len(summary.compared)), (every,)))
     return Section("overhead", words("overhead.title"), tuple(body))
 
@@ -49,7 +52,7 @@ def _table(page: Page, found: Sequence[Comparison], caption: str, *, why: bool) 
         breaks.append(len(rows))
         for index, comparison in enumerate(group):
             rows.append(_row(page, comparison, first=index == 0, why=why))
-            keys.append(f"{case_of(comparison).label}|{comparison.runner}|{comparison.metric}")
+            keys.append(key_of(comparison))
     heads = (
         *(words(f"column.{name}") for name in ("workload", "runner", "median")),
         page.base,
@@ -66,7 +69,7 @@ def _table(page: Page, found: Sequence[Comparison], caption: str, *, why: bool) 
 def _row(page: Page, comparison: Comparison, *, first: bool, why: bool) -> tuple[Cell, ...]:
     name = page.case_name(case_of(comparison))
     return (
-        Cell(name if first else "", detail=comparison.metric if first else ""),
+        Cell(name, detail=comparison.metric if first else "", kind="" if first else "muted"),
         cells.runner(page, comparison.runner),
         cells.estimate(comparison.subject_value, comparison.unit),
         cells.estimate(comparison.base_value, comparison.unit),

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import csv
+import hashlib
+import io
+import json
+import re
+import zlib
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -9,13 +16,15 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from tare.reports.content.nodes import Headline
 from tare.reports.render.html.svg import inline
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tare.reports.content.nodes import Node, Picture, Section
+    from tare.reports.content.nodes import Node, Picture, Section, Table
     from tare.reports.content.page import Page
+    from tare.reports.text.words import Words
 
 
 def render(page: Page, sections: tuple[Section, ...], drawings: Mapping[str, str]) -> str:
@@ -24,16 +33,88 @@ def render(page: Page, sections: tuple[Section, ...], drawings: Mapping[str, str
     def draw(node: Picture) -> Markup:
         return inline(drawings[node.name], node.name, node.alt)
 
-    template = _environment().get_template("index.html.j2", globals={"draw": draw})
-    css = Markup(files("tare.reports.render.html").joinpath("style.css").read_text(encoding="utf-8"))  # noqa: S704 - our own file
+    used: set[str] = set()
+
+    def anchored(key: str) -> Markup:
+        """Give a row its id; where several tables have rows of one key, the first one has it."""
+        name = anchor(key)
+        if name in used:
+            return Markup()
+        used.add(name)
+        return Markup(' id="{}"').format(name)
+
+    names = {section.name for section in sections if section.title}
+
+    def goal(link: str) -> str:
+        return link if link in names else anchor(link)
+
+    bound = {"draw": draw, "anchored": anchored, "goal": goal}
+    template = _environment().get_template("index.html.j2", globals=bound)
     return template.render(
         manifest=page.summary.given.manifest,
         words=page.words,
-        base=page.base,
+        host=page.host,
         started=page.started,
-        sections=sections,
-        css=css,
+        headline=[
+            s for part in sections for node in part.body if isinstance(node, Headline) for s in node.sentences
+        ],
+        sections=[part for part in sections if not any(isinstance(node, Headline) for node in part.body)],
+        css=Markup(_text("style.css")),  # noqa: S704 - our own file
+        script=Markup(_text("page.js")),  # noqa: S704 - our own file
+        script_hash=script_hash(),
+        spoken=_spoken(page.words),
     )
+
+
+def anchor(key: str) -> str:
+    """Make the id of a row from its key: legible, and another one for each key."""
+    slug = re.sub(r"[^a-z0-9]+", "-", key.lower()).strip("-")[:60]
+    return f"{slug}-{zlib.crc32(key.encode('utf-8', 'surrogatepass')):08x}"
+
+
+@cache
+def script_hash() -> str:
+    """Give the hash by which the page's policy admits its own script, and no other."""
+    digest = hashlib.sha256(_text("page.js").encode()).digest()
+    return f"sha256-{base64.b64encode(digest).decode()}"
+
+
+def sheet(node: Table) -> str:
+    """Write a table as CSV, which can be read as it is; a cell's second line follows in brackets."""
+    target = io.StringIO()
+    writer = csv.writer(target, lineterminator="\n")
+    writer.writerow(node.columns)
+    for row in node.rows:
+        writer.writerow(
+            f"{cell.text} ({cell.detail})" if cell.text and cell.detail else cell.text or cell.detail
+            for cell in row
+        )
+    return target.getvalue()
+
+
+def _spoken(words: Words) -> Markup:
+    """Give the script its words as JSON, in which nothing can end the element that holds it."""
+    names = (
+        "filter",
+        "verdict",
+        "runner",
+        "baseline",
+        "markdown",
+        "csv",
+        "copied",
+        "open_all",
+        "rows",
+        "against",
+    )
+    texts = {name: words(f"script.{name}", n="{n}", total="{total}", base="{base}") for name in names}
+    texts |= {verdict: words(f"verdict.{verdict}") for verdict in ("worse", "better", "same", "undecided")}
+    told = json.dumps(texts, ensure_ascii=False)
+    return Markup(told.replace("<", "\\u003c"))  # noqa: S704 - the catalogue's own texts
+
+
+@cache
+def _text(name: str) -> str:
+    return files("tare.reports.render.html").joinpath(name).read_text(encoding="utf-8")
 
 
 @cache
@@ -48,6 +129,7 @@ def _environment() -> Environment:
         finalize=_finalize,
     )
     environment.filters["exact"] = repr
+    environment.globals["sheet"] = sheet
     environment.tests["node"] = _is_node
     return environment
 

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import csv
 import dataclasses
+import html
+import io
 import statistics
 from html.parser import HTMLParser
+from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
@@ -11,10 +15,15 @@ from support.synthetic import HOSTILE, empty_input, make_input
 from tare.reports.content.page import Page
 from tare.reports.content.sections import sections
 from tare.reports.model import LANGUAGES, Language, ReportInput
-from tare.reports.render.html.render import render
+from tare.reports.render.html.render import render, script_hash
+from tare.reports.summaries import names
 from tare.reports.summaries.cases import case_of
 from tare.reports.summaries.run import Summary
+from tare.reports.text import numbers
 from tare.reports.text.words import words
+
+if TYPE_CHECKING:
+    from tare.results.judgement.comparison import Comparison
 
 VOID = {"meta", "link", "rect"}
 
@@ -66,12 +75,29 @@ def numbers_of(cell: dict[str, str | None]) -> tuple[float | None, ...]:
     return tuple(float(v) if (v := cell.get(f"data-{k}")) else None for k in ("value", "low", "high"))
 
 
+def _sheet(page: str) -> list[list[str]]:
+    """Read the table of all metrics, which the page carries as text: workload, runner, values, costs, n."""
+    text = html.unescape(page.partition('<pre class="sheet"')[2].partition(">")[2].partition("</pre>")[0])
+    return [[row[0].partition(" (")[0], *row[1:-1]] for row in csv.reader(io.StringIO(text))]
+
+
+def _text_of(c: Comparison) -> list[str]:
+    assert c.floor is not None
+    name = names.spoken_case(case_of(c), words("en"))
+    values = [numbers.estimate(one, c.unit) for one in (c.subject_value, c.base_value)]
+    return [name, c.runner, *values, numbers.cost(c.cost), numbers.cost(c.floor), str(c.cost.n)]
+
+
 @pytest.mark.parametrize("blocks", [2, 6])
 def test_numbers_on_the_page_are_the_compared_ones(blocks: int) -> None:
     given = make_input(blocks=blocks)
-    rows = Reader(page_of(given)).rows
+    page = page_of(given)
+    rows = Reader(page).rows
     assert given.comparisons
     for c in given.comparisons:
+        if not c.primary:
+            assert _text_of(c) in _sheet(page)
+            continue
         cells = rows[f"{case_of(c).label}|{c.runner}|{c.metric}"]
         assert c.floor is not None
         for cell, estimate in zip(cells[2:6], (c.subject_value, c.base_value, c.cost, c.floor), strict=True):
@@ -104,7 +130,9 @@ def test_start_up_numbers_are_medians_of_the_timelines() -> None:
 def test_nothing_hostile_becomes_markup() -> None:
     text = page_of(make_input(blocks=2, hostile=True))
     seen = Reader(text)
-    assert "script" not in {tag for tag, _ in seen.tags}
+    scripts = [fields for tag, fields in seen.tags if tag == "script"]
+    assert scripts == [{"type": "application/json", "id": "words"}, {}], "the page's own, and no other"
+    assert script_hash() in text
     assert "\x1b" not in text
     assert HOSTILE.partition("\x1b")[0] in seen.text
     assert not any(name.startswith("on") for _tag, fields in seen.tags for name in fields)

@@ -65,7 +65,8 @@ def test_nothing_recorded_steers_the_terminal() -> None:
 
 def test_columns_are_aligned_with_wide_letters() -> None:
     lines = plain(language="ko").splitlines()
-    start = next(i for i, line in enumerate(lines) if line.startswith(words("ko")("column.workload")))
+    heads = [words("ko")(f"column.{name}") for name in ("workload", "runner")]
+    start = next(i for i, line in enumerate(lines) if line.split()[:2] == heads)
     runner = lines[start].index(words("ko")("column.runner"))
     first = lines[start + 1]
     assert terminal._width(lines[start][:runner]) == terminal._width(first[: first.index("bare")])
@@ -89,7 +90,7 @@ def test_without_rich_a_terminal_gets_plain_lines(monkeypatch: pytest.MonkeyPatc
 
 
 def test_an_empty_run_can_be_told() -> None:
-    assert terminal.render(empty_input()) == ""
+    assert terminal.render(empty_input()) == f"{words('en')('headline.empty')}\n\n"
     page = Page(Summary(empty_input()), words("en"))
     assert words("en")("findings.none", base="bare") in markdown.render(page)
 

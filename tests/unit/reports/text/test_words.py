@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, get_args
 import pytest
 
 from support.text_keys import asked_texts
+from tare.reports.content.headlines import NAMED, WHAT
 from tare.reports.content.sections import crowd, deploy, engines
 from tare.reports.model import LANGUAGES
 from tare.reports.plots import PLOTS
 from tare.reports.summaries.cpu import PARTS, VIEWS
 from tare.reports.summaries.exits import BASELINE, CLASSES
+from tare.reports.summaries.headline import GroupKind
+from tare.reports.summaries.matrix import FAMILIES
 from tare.reports.text.words import words
 from tare.results.details import AttemptVerdict
 from tare.results.environment import ProbeEnd
@@ -42,7 +45,9 @@ def test_korean_is_korean() -> None:
     assert latin == {
         "page.open_png", "page.open_svg", "name.startup_case", "findings.item", "findings.item_noted", "notes.where",
         "column.n", "column.p50", "column.p99", "figure.n", "answer.cpu", "answer.cpu_cost", "answer.read",
-        "answer.called", "claims.details",
+        "answer.called", "headline.sentence", "headline.sentence_without_verb", "headline.both", "headline.one_other",
+        "headline.quoted", "headline.names", "headline.takes_factor", "headline.costs_cpu",
+        "claims.details",
     }  # fmt: skip
 
 
@@ -75,10 +80,15 @@ VALUES: dict[str, Iterable[str]] = {
     "figure.density.{label}": ("places", "number"),
     "figure.{name}.alt": [plot.name for plot in PLOTS],
     "figure.{name}.caption": [plot.name for plot in PLOTS],
+    "family.{one}": [one.name for one in FAMILIES],
     "guests.baseline_{name}": BASELINE,
     "guests.class_{name}": (*CLASSES, "others"),
+    "headline.many_{group.kind}": [kind for kind in get_args(GroupKind) if kind != "other"],
+    "headline.one_{group.kind}": get_args(GroupKind),
+    "headline.one_{names[0]}": NAMED,
     "isolation.{attempt.verdict}": get_args(AttemptVerdict),
     "isolation.{verdict}": get_args(AttemptVerdict),
+    "kind.{known}": ("host", *(kind for kind in get_args(GroupKind) if kind != "other")),
     "limits.end.{probe.end.replace(' ', '_')}": [end.replace(" ", "_") for end in get_args(ProbeEnd)],
     "outcome.{outcome}": (*get_args(Outcome), "warmup"),
     "outcome.{group.outcome}": get_args(Outcome),
@@ -89,6 +99,7 @@ VALUES: dict[str, Iterable[str]] = {
     "verdict.{comparison.verdict}": get_args(Verdict),
     "verdict.{found.verdict}": get_args(Verdict),
     "verdict.{verdict}": get_args(Verdict),
+    "what.{label}": WHAT,
     "weight.{name}": ("cpu", "wall"),
     "{verdict.section}.title": ("overhead", "deploy", "isolation", "startup", "crowd"),
 }

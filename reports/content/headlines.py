@@ -1,0 +1,228 @@
+"""Put the findings of a headline into sentences, one for each kind of place."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from tare.reports.summaries import headline
+from tare.reports.summaries.ladder import classify, rung_name
+from tare.reports.text import answers, numbers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from tare.reports.content.page import Page
+    from tare.reports.summaries.headline import Finding, Group, Named
+    from tare.results.judgement.comparison import Comparison
+    from tare.results.judgement.rungs import RungCost
+
+WHAT = (
+    "cpu",
+    "cpu-all",
+    "memory-read",
+    "memory-write",
+    "syscall",
+    "switch",
+    "fork",
+    "disk-fsync",
+    "disk-rand",
+    "disk-seq",
+    "net-latency",
+    "net-stream",
+    "python",
+)
+"""Workloads whose doings have a name in the plural; others go by their labels, in the singular."""
+
+NAMED = ("namespaces", "kubernetes")
+"""Runners with a name of their own in sentences."""
+
+_MOST_RUNNERS = 3
+"""Runners of a kind that a sentence names; of more it gives the number."""
+
+
+def sentences(page: Page) -> tuple[str, ...]:
+    """Say what the places cost, in one sentence for each kind; where nothing was compared, what there is instead."""
+    told = [*_ladder(page), *(_sentence(page, group) for group in headline.groups(page.summary))]
+    return tuple(told) or (_nothing(page),)
+
+
+def _sentence(page: Page, group: Group) -> str:
+    words = page.words
+    clauses = [*_start(page, group)]
+    others: list[str] = []
+    for finding in group.findings:
+        subject = finding.name in ("no_cpu", "bound_cpu")
+        (clauses if subject else others).extend(_clauses(page, group, finding))
+    first = clauses[0] if len(clauses) == 1 else ""
+    if len(clauses) == 2:
+        first = words("headline.both", one=clauses[0], other=clauses[1])
+    if not (first or others):
+        others = [words("headline.no_ratio")]
+    who = _who(page, group)
+    if not first:
+        return words("headline.sentence_without_verb", who=who, clauses="; ".join(others))
+    return words("headline.sentence", who=who, clauses="; ".join([first, *others]))
+
+
+def _who(page: Page, group: Group) -> str:
+    words = page.words
+    names = [runner.removesuffix("(tcg)") for runner in group.runners]
+    if len(names) == 1:
+        if names[0] in NAMED:
+            return words(f"headline.one_{names[0]}")
+        return words(f"headline.one_{group.kind}", runner=names[0])
+    listed = words("headline.names", names=", ".join(names)) if len(names) <= _MOST_RUNNERS else ""
+    return words(f"headline.many_{group.kind}", n=len(names), names=listed)
+
+
+def _start(page: Page, group: Group) -> Iterator[str]:
+    """Tell how long a start takes, as the table of costs has it."""
+    if not group.starts:
+        return
+    first, last = (
+        numbers.quantity(one.subject_value.value, one.unit, width=numbers.width_of(one.subject_value))
+        for one in (group.starts[0], group.starts[-1])
+    )
+    words = page.words
+    if len(group.runners) == 1:
+        yield words("headline.starts_one", time=first)
+    elif first == last:
+        yield words("headline.starts_many", time=first)
+    else:
+        yield words("headline.starts_range", low=first, high=last)
+
+
+def _clauses(page: Page, group: Group, finding: Finding) -> Iterator[str]:
+    words, several = page.words, len(group.runners) > 1
+    lowest, highest = finding.named[0].comparison, finding.named[-1].comparison
+    if finding.name == "everything":
+        yield words("headline.everything", low=_factor(lowest), high=_factor(highest))
+    elif finding.name == "bound_cpu":
+        yield _bound(page, finding, several=several)
+    elif finding.name in ("more_cpu", "less_cpu"):
+        amount = _amount(page, highest if finding.name == "more_cpu" else lowest)
+        several = len(finding.named) > 1
+        yield words(
+            "headline.computing", amount=words("headline.up_to", amount=amount) if several else amount
+        )
+    elif finding.name in ("slower", "faster"):
+        yield from (_named(page, one, finding.name, several=several) for one in finding.named)
+        rest = finding.holding - len(finding.named)
+        if rest > 0 and not several and finding.name == "slower":
+            yield words("headline.more", n=rest)
+    else:
+        yield _plain(page, finding, several=several)
+
+
+def _plain(page: Page, finding: Finding, *, several: bool) -> str:
+    """Tell a finding that names no workload."""
+    words = page.words
+    if finding.name == "no_cpu":
+        return words("headline.no_cpu_many" if several else "headline.no_cpu_one")
+    if finding.name == "nothing":
+        return words("headline.nothing", n=finding.total)
+    if finding.name == "rest_same":
+        return words("headline.rest_same")
+    return words("headline.undecided", n=finding.holding, total=finding.total)
+
+
+def _bound(page: Page, finding: Finding, *, several: bool) -> str:
+    """Tell what CPU-bound work costs at most; without an interval, that it is undecided."""
+    words = page.words
+    bounds = [one.comparison.cost.high for one in finding.named]
+    if any(high is None or not math.isfinite(high) or high <= 0 for high in bounds):
+        return words("headline.cpu_undecided_many" if several else "headline.cpu_undecided_one")
+    log = math.log(max(high for high in bounds if high is not None))
+    return words(
+        "headline.bound_cpu_many" if several else "headline.bound_cpu_one",
+        amount=answers.change(max(log, 0.0), words),
+    )
+
+
+def _named(page: Page, one: Named, kind: str, *, several: bool) -> str:
+    words, label = page.words, one.case.label
+    known = label in WHAT
+    what = words(f"what.{label}") if known else words("headline.quoted", name=label)
+    amount = _amount(page, one.comparison)
+    if one.comparison.metric.startswith("cpu."):
+        cost = words("headline.cost_many" if known else "headline.cost_one")
+        amount = words("headline.up_to", amount=amount) if several else amount
+        return words("headline.costs_cpu", what=what, cost=cost, amount=amount)
+    take = words("headline.take_many" if known else "headline.take_one")
+    log = math.log(one.comparison.cost.value)
+    amount = answers.size(log) if abs(log) < math.log(2) else _factor(one.comparison)
+    amount = words("headline.up_to", amount=amount) if several and kind == "slower" else amount
+    told = {"what": what, "take": take, "amount": amount}
+    if abs(log) >= math.log(2):
+        return words("headline.takes_factor", **told)
+    return words("headline.takes_slower" if kind == "slower" else "headline.takes_faster", **told)
+
+
+def _amount(page: Page, comparison: Comparison) -> str:
+    """Tell a cost as ``15 % more``; from a factor of 2 on as the tables have it, ``3.14× as much``."""
+    log = math.log(comparison.cost.value)
+    if abs(log) >= math.log(2):
+        return page.words("answer.factor", factor=_factor(comparison))
+    return answers.change(log, page.words)
+
+
+def _factor(comparison: Comparison) -> str:
+    return numbers.ratio(comparison.cost.value, width=numbers.width_of(comparison.cost))
+
+
+def _ladder(page: Page) -> Iterator[str]:
+    """Tell what all rungs of the isolation ladder cost together, and which one costs most; nothing without a ladder."""
+    words = page.words
+    for case, rungs in page.summary.ladder.items():
+        top = next((one for one in reversed(rungs) if ":" not in one.runner), None)
+        clear = [one for one in rungs if classify(one.cost, 1.0) == "worse"]
+        if top is None or top.total is None:
+            continue
+        name = page.spoken_case(case)
+        total = numbers.ratio(top.total.value, width=numbers.width_of(top.total))
+        told = {"n": len(rungs), "case": name, "total": total}
+        if not clear:
+            yield words("headline.ladder_flat", **told)
+            continue
+        steepest = max(clear, key=lambda one: one.cost.value)
+        yield words(
+            "headline.ladder",
+            **told,
+            rung=rung_name(words, steepest).removeprefix("+"),
+            added=_added(steepest),
+        )
+
+
+def _added(rung: RungCost) -> str:
+    if rung.difference is not None and rung.difference.value > 0:
+        return f"+{numbers.quantity(rung.difference.value, rung.unit)}"
+    return numbers.change(rung.cost.value)
+
+
+def _nothing(page: Page) -> str:
+    """Say what there is in a run in which nothing was compared."""
+    words, summary = page.words, page.summary
+    runners = list(dict.fromkeys(trial.runner for trial in summary.measured if not trial.control))
+    if not runners:
+        lost, skipped = (
+            len(summary.without_numbers),
+            sum(t.outcome == "skipped" for t in summary.given.trials),
+        )
+        if lost:
+            return words("headline.all_failed", n=lost)
+        return words("headline.all_skipped", n=skipped) if skipped else words("headline.empty")
+    if len(runners) > 1:
+        return words("headline.not_compared", base=page.base, runners=_listed(runners))
+    values = [
+        f"{page.spoken_case(case)} {numbers.quantity(by[runners[0]].median, by[runners[0]].unit)}"
+        for case, by in summary.primary_values.items()
+        if runners[0] in by
+    ]
+    shown = "; ".join([*values[:_MOST_RUNNERS], *(["…"] if len(values) > _MOST_RUNNERS else [])])
+    return words("headline.alone", runner=runners[0], values=shown or numbers.DASH)
+
+
+def _listed(runners: Sequence[str]) -> str:
+    more = ", …" if len(runners) > 2 * _MOST_RUNNERS else ""
+    return ", ".join(runners[: 2 * _MOST_RUNNERS]) + more

@@ -1,0 +1,157 @@
+"""Build the matrix: what each runner costs in each family of workloads, one answer a cell."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tare.reports.content import cells
+from tare.reports.content.nodes import Cell, Node, Paragraph, Section, Table
+from tare.reports.summaries.cases import case_of
+from tare.reports.summaries.headline import kind_of
+from tare.reports.summaries.matrix import ABSOLUTE, DENSITY, FAMILIES, ISOLATION, estimate_of_base
+from tare.reports.text import numbers
+from tare.reports.text.answers import both
+
+if TYPE_CHECKING:
+    from tare.reports.content.page import Page
+    from tare.reports.model import Kind
+    from tare.reports.summaries.matrix import Attempts, Matrix, Standing
+    from tare.results.judgement.comparison import Comparison, Verdict
+
+MARKS: dict[Verdict, str] = {"worse": "▲", "better": "▼", "same": "≈", "undecided": "?"}
+"""Verdict → the sign that tells it without colour."""
+
+NAMES = {one.name for one in FAMILIES}
+
+_REMEDIES = (DENSITY, ISOLATION, "network")
+"""Families that a default run leaves out, and that a run with ``-k`` measures."""
+
+
+def section(page: Page) -> Section | None:
+    """Build the matrix with its legend; ``None`` if nothing was compared and no attempts were made."""
+    found = page.summary.matrix
+    if not found.families or not found.runners:
+        return None
+    body: list[Node] = [
+        _table(page, found, brief=False),
+        Paragraph(page.words("matrix.legend", base=found.base), "muted"),
+    ]
+    if found.missing and page.summary.given.manifest.mode != "imported":
+        body.append(_missing(page, found))
+    return Section("answer", "", tuple(body))
+
+
+def short(page: Page) -> Section | None:
+    """Build the matrix alone, its cells in one line each, for terminals."""
+    found = page.summary.matrix
+    if not found.families or not found.runners:
+        return None
+    return Section("answer", "", (_table(page, found, brief=True),))
+
+
+def _table(page: Page, found: Matrix, *, brief: bool) -> Table:
+    words = page.words
+    rows = [
+        (
+            _runner(page, runner, brief=brief),
+            *(_cell(page, found, runner, family, brief=brief) for family in found.families),
+        )
+        for runner in found.runners
+    ]
+    if not brief and (ABSOLUTE | {ISOLATION}) & set(found.families):
+        rows.insert(
+            0, (_runner(page, found.base, brief=False), *(_base(page, found, one) for one in found.families))
+        )
+    heads = tuple(words(f"family.{one}") if one in NAMES else one for one in found.families)
+    return Table(
+        words("matrix.caption", base=found.base),
+        (words("column.runner"), *heads),
+        tuple(rows),
+        form="matrix",
+        numeric=tuple(range(1, len(heads) + 1)) if brief else (),
+    )
+
+
+def _runner(page: Page, runner: str, *, brief: bool) -> Cell:
+    """Name the runner with its kind, so that a reader needs no list of runners."""
+    kind = "base" if runner == page.base else kind_of(page.summary, runner)
+    known = kind if kind != "base" else page.summary.display.kind(runner)
+    detail = page.words(f"kind.{known}") if known and known != "other" else ""
+    return cells.runner(page, runner, detail="" if brief else detail)
+
+
+def _cell(page: Page, found: Matrix, runner: str, family: str, *, brief: bool) -> Cell:
+    if family == ISOLATION:
+        return _isolation(page, found.isolation.get(runner), brief=brief)
+    standing = found.cells.get((runner, family))
+    if standing is None:
+        return Cell(numbers.DASH, kind="muted", hint=page.words("matrix.not_measured"))
+    cost = standing.comparison.cost
+    text = f"{MARKS[standing.verdict]} {numbers.ratio(cost.value, width=numbers.width_of(cost))}"
+    time = standing.row.time
+    if brief:
+        return Cell(text, kind=standing.verdict)
+    return Cell(
+        text,
+        detail=_detail(page, standing),
+        value=cost.value,
+        low=cost.low,
+        high=cost.high,
+        kind=standing.verdict,
+        link=key_of(time),
+        hint="\n".join(
+            f"{page.spoken_case(case_of(row.time))}: {both(row, page.words)}" for row in standing.rows
+        ),
+    )
+
+
+def _detail(page: Page, standing: Standing) -> str:
+    """Give the value where a family is known by it, else the bounds, with the workload that they belong to."""
+    time = standing.row.time
+    if standing.family in ABSOLUTE:
+        value = time.subject_value
+        return numbers.quantity(value.value, time.unit, width=numbers.width_of(value))
+    parts = [numbers.interval(standing.comparison.cost, "ratio")]
+    if standing.by_cpu:
+        parts.insert(0, page.words("short.cpu"))
+    if len(standing.rows) > 1:
+        parts.append(case_of(time).workload)
+    return " · ".join(filter(None, parts))
+
+
+def _base(page: Page, found: Matrix, family: str) -> Cell:
+    """Make a cell of the base's row: its own value where there is one, else the ratio that all others refer to."""
+    if family == ISOLATION:
+        return _isolation(page, found.isolation.get(found.base), brief=False)
+    known = estimate_of_base(found, family) if family in ABSOLUTE else None
+    if known is None:
+        return Cell(f"1{numbers.TIMES}", kind="muted")
+    value, unit = known
+    text = numbers.quantity(value.value, unit, width=numbers.width_of(value))
+    return Cell(f"1{numbers.TIMES}", detail=text, kind="muted")
+
+
+def _isolation(page: Page, found: Attempts | None, *, brief: bool) -> Cell:
+    words = page.words
+    if found is None:
+        return Cell(numbers.DASH, kind="muted", hint="" if brief else words("matrix.not_measured"))
+    kind: Kind = "better" if not found.open else ""
+    text = words("matrix.open", n=found.open)
+    if brief:
+        return Cell(text, kind=kind)
+    return Cell(text, detail=words("matrix.of", n=found.total), value=found.open, kind=kind, link="isolation")
+
+
+def _missing(page: Page, found: Matrix) -> Paragraph:
+    """Name the families without a number, with the command that measures what a default run leaves out."""
+    words = page.words
+    names = ", ".join(words(f"family.{one}") for one in found.missing)
+    wanted = [one for one in found.missing if one in _REMEDIES]
+    if not wanted:
+        return Paragraph(words("matrix.missing", names=names), "muted")
+    return Paragraph(words("matrix.missing_how", names=names, wanted=" or ".join(wanted)), "muted")
+
+
+def key_of(comparison: Comparison) -> str:
+    """Give the key of a comparison's row: ``workload|runner|metric``."""
+    return f"{case_of(comparison).label}|{comparison.runner}|{comparison.metric}"

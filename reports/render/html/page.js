@@ -1,0 +1,162 @@
+"use strict";
+(() => {
+  const words = JSON.parse(document.getElementById("words").textContent);
+  const make = (tag, fields, ...inside) => {
+    const made = Object.assign(document.createElement(tag), fields);
+    made.append(...inside);
+    return made;
+  };
+
+  // Whatever a link, a permalink or the printer wants to show is unfolded first.
+  const reveal = () => {
+    const goal = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    if (!goal) return;
+    for (let one = goal; one; one = one.parentElement) if (one.tagName === "DETAILS") one.open = true;
+    goal.scrollIntoView();
+  };
+  const folded = () => [...document.querySelectorAll("main details:not(.chip)")];
+  addEventListener("hashchange", reveal);
+  addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((one) => { one.open = true; }));
+
+  const all = make("button", { type: "button", className: "all" }, words.open_all);
+  all.onclick = () => {
+    const wanted = folded().some((one) => !one.open);
+    folded().forEach((one) => { one.open = wanted; });
+  };
+  document.querySelector("main").insertBefore(all, document.querySelector("main > details"));
+
+  const parse = (text) => {
+    const rows = [[]];
+    const cell = /("(?:[^"]|"")*"|[^,\n]*)(,|\n|$)/y;
+    for (let found; cell.lastIndex < text.length && (found = cell.exec(text)); ) {
+      const raw = found[1];
+      rows.at(-1).push(raw.startsWith('"') ? raw.slice(1, -1).replaceAll('""', '"') : raw);
+      if (found[2] === "\n") rows.push([]);
+    }
+    return rows.filter((row) => row.length > 1);
+  };
+
+  // A sheet is laid out when somebody opens it; until then it is text.
+  const layOut = (sheet) => {
+    const [heads, ...rows] = parse(sheet.textContent);
+    const numeric = new Set(sheet.dataset.numeric.split(" ").map(Number));
+    const side = (at) => (numeric.has(at) ? "number" : "");
+    const table = make("table", { className: "data" });
+    table.append(
+      make("caption", {}, sheet.getAttribute("aria-label")),
+      make("thead", {}, make("tr", {}, ...heads.map((text, at) => make("th", { scope: "col", className: side(at) }, text)))),
+      make("tbody", {}, ...rows.map((row) => make("tr", {}, ...row.map((text, at) =>
+        make(at ? "td" : "th", { className: side(at), ...(at ? {} : { scope: "row" }) }, text))))),
+    );
+    const region = make("div", { className: "scroll", tabIndex: 0, role: "region", ariaLabel: sheet.getAttribute("aria-label") }, table);
+    sheet.replaceWith(region);
+    equip(table);
+  };
+  document.querySelectorAll("pre.sheet").forEach((sheet) => {
+    sheet.closest("details").addEventListener("toggle", () => layOut(sheet), { once: true });
+  });
+
+  const text = (cell) => [...cell.childNodes].map((one) => one.textContent.trim()).filter(Boolean).join(" ");
+  const shown = (table) => [table.tHead.rows[0], ...[...table.tBodies[0].rows].filter((row) => !row.hidden)]
+    .map((row) => [...row.cells].map(text));
+  const asCsv = (rows) => rows.map((row) => row.map((one) => (/[",\n]/.test(one) ? `"${one.replaceAll('"', '""')}"` : one)).join(",")).join("\n");
+  const asMarkdown = ([heads, ...rows]) => [heads, heads.map(() => "---"), ...rows]
+    .map((row) => `| ${row.map((one) => one.replaceAll("|", "\\|")).join(" | ")} |`).join("\n");
+  const copy = (button, told) => {
+    const area = make("textarea", { value: told });
+    document.body.append(area);
+    area.select();
+    document.execCommand("copy");
+    area.remove();
+    const before = button.textContent;
+    button.textContent = words.copied;
+    setTimeout(() => { button.textContent = before; }, 1500);
+  };
+
+  const number = (cell) => {
+    if (cell.dataset.value) return Number(cell.dataset.value);
+    const found = text(cell).replaceAll(",", "").replace("−", "-").match(/^-?[\d.]+/);
+    return found ? Number(found[0]) : NaN;
+  };
+  const sortable = (table) => [...table.tHead.rows[0].cells].forEach((head, at) => {
+    const button = make("button", { type: "button" }, ...head.childNodes);
+    head.replaceChildren(button);
+    button.onclick = () => {
+      const up = head.getAttribute("aria-sort") !== "ascending";
+      [...table.tHead.rows[0].cells].forEach((one) => one.removeAttribute("aria-sort"));
+      head.setAttribute("aria-sort", up ? "ascending" : "descending");
+      const order = (one, other) => {
+        const [a, b] = [number(one.cells[at]), number(other.cells[at])];
+        if (isNaN(a) && isNaN(b)) return text(one.cells[at]).localeCompare(text(other.cells[at]));
+        return isNaN(a) ? 1 : isNaN(b) ? -1 : a - b;
+      };
+      const rows = [...table.tBodies[0].rows].sort((one, other) => (up ? order(one, other) : order(other, one)));
+      table.tBodies[0].append(...rows);
+    };
+  });
+
+  // The ratio to another runner is the quotient of two ratios to the base; it has no interval.
+  const against = (table, base) => {
+    table.querySelectorAll(".against").forEach((one) => one.remove());
+    if (!base) return;
+    const rows = [...table.tBodies[0].rows];
+    const part = (row) => row.dataset.key.split("|");
+    const cost = new Map(rows.map((row) => [part(row).slice(0, 3).join("|"), Number(row.cells[4].dataset.value)]));
+    table.tHead.rows[0].append(make("th", { scope: "col", className: "number against" }, words.against.replace("{base}", base)));
+    rows.forEach((row) => {
+      const [work, , metric] = part(row);
+      const value = Number(row.cells[4].dataset.value) / cost.get(`${work}|${base}|${metric}`);
+      row.append(make("td", { className: "number against" }, isFinite(value) ? `≈ ${value.toPrecision(3)}×` : "–"));
+    });
+  };
+
+  const choice = (label, values, act) => {
+    const select = make("select", { ariaLabel: label }, make("option", { value: "" }, label), ...values.map((one) => make("option", { value: one }, one)));
+    select.onchange = act;
+    return select;
+  };
+  const equip = (table) => {
+    sortable(table);
+    const rows = [...table.tBodies[0].rows];
+    const bar = make("div", { className: "bar" });
+    const search = make("input", { type: "search", placeholder: words.filter, ariaLabel: words.filter });
+    const count = make("span", { className: "muted", role: "status" });
+    const kinds = ["worse", "better", "same", "undecided"];
+    const last = (row) => row.cells[row.cells.length - (row.querySelector(".against") ? 2 : 1)];
+    const verdictOf = (row) => kinds.find((kind) => last(row).classList.contains(kind));
+    const spoken = new Map(rows.filter(verdictOf).map((row) => [verdictOf(row), text(last(row)).split(/[(:;]/)[0]]));
+    const runners = [...new Set(rows.map((row) => row.cells[1] && text(row.cells[1])).filter(Boolean))];
+    const narrow = () => {
+      rows.forEach((row) => {
+        const told = [...row.cells].map(text).join(" ").toLowerCase();
+        row.hidden = !search.value.toLowerCase().split(/\s+/).every((one) => told.includes(one)) ||
+          (runner.value && text(row.cells[1]) !== runner.value) || (verdict.value && verdictOf(row) !== verdict.value);
+      });
+      const left = rows.filter((row) => !row.hidden).length;
+      count.textContent = left === rows.length ? "" : words.rows.replace("{n}", left).replace("{total}", rows.length);
+    };
+    const runner = choice(words.runner, runners, narrow);
+    const verdict = make("select", { ariaLabel: words.verdict }, make("option", { value: "" }, words.verdict),
+      ...kinds.filter((kind) => spoken.has(kind)).map((kind) => make("option", { value: kind }, words[kind] || kind)));
+    verdict.onchange = narrow;
+    search.oninput = narrow;
+    bar.append(search);
+    if (runners.length > 1 && runners.length < 60) bar.append(runner);
+    if (spoken.size > 1) bar.append(verdict);
+    if (table.closest("#overhead") && rows[0] && rows[0].dataset.key) {
+      bar.append(choice(words.baseline, runners, (event) => against(table, event.target.value)));
+    }
+    for (const [name, write] of [["markdown", asMarkdown], ["csv", asCsv]]) {
+      const button = make("button", { type: "button" }, words[name]);
+      button.onclick = () => copy(button, write(shown(table)));
+      bar.append(button);
+    }
+    bar.append(count);
+    table.closest(".scroll").before(bar);
+    rows.filter((row) => row.id).forEach((row) => {
+      row.cells[0].append(make("a", { className: "permalink", href: `#${row.id}`, ariaLabel: `# ${text(row.cells[0])}` }, "#"));
+    });
+  };
+  document.querySelectorAll("table.data").forEach((table) => { if (table.rows.length > 5) equip(table); });
+  reveal();
+})();

@@ -1,0 +1,192 @@
+"""The rules of the headline, on made-up runs: for each outcome the sentence that stands on the page."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+
+from support.results_making import trial
+from support.synthetic import make_input
+from support.verdicts import compared, cpu, estimate, run_of
+from tare.bench.catalogue import MEASURABLE
+from tare.reports.content.headlines import WHAT, sentences
+from tare.reports.content.page import Page
+from tare.reports.model import LANGUAGES, ReportInput
+from tare.reports.summaries.headline import RULES, groups
+from tare.reports.summaries.run import Summary
+from tare.reports.text import numbers
+from tare.reports.text.words import words
+
+if TYPE_CHECKING:
+    from tare.results.judgement.comparison import Verdict
+
+M, Q = "qemu-microvm(tcg)", "qemu-q35(tcg)"
+START = compared("null", 2.0, "worse")
+
+
+def told(given: ReportInput, language="en"):
+    return list(sentences(Page(Summary(given), words(language))))
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        pytest.param(
+            [START, compared("cpu", 1.0, "same"), compared("syscall", 1.16, "worse")],
+            "A namespace container starts in 2.00 ms and costs no CPU that matters; system calls take 16 % longer.",
+            id="the answer of the issue",
+        ),
+        pytest.param(
+            [START, compared("cpu", 1.0, "undecided", half=0.03), compared("memory-read", 1.0, "same")],
+            "A namespace container starts in 2.00 ms and costs at most 3 % more CPU.",
+            id="an undecided cost is bounded",
+        ),
+        pytest.param(
+            [START, compared("cpu", 1.0, "undecided", half=None)],
+            "A namespace container starts in 2.00 ms and has an undecided cost of CPU; 1 of 1 comparisons are undecided.",
+            id="no interval is no bound",
+        ),
+        pytest.param(
+            [compared("cpu", 1.1, "worse"), compared("memory-read", 1.0, "same")],
+            "A namespace container: computing costs 10 % more.",
+            id="computing that costs more",
+        ),
+        pytest.param(
+            [compared("cpu", 1.0, "undecided"), cpu("cpu", 1.0, "same")],
+            "A namespace container costs no CPU that matters.",
+            id="CPU decides where time does not",
+        ),
+        pytest.param(
+            [compared("syscall", 1.0, "same"), cpu("syscall", 1.14, "worse")],
+            "A namespace container: system calls cost 14 % more CPU.",
+            id="more CPU in the same time is not hidden",
+        ),
+        pytest.param(
+            [START, *(compared(one, 1.0, "same") for one in ("cpu", "syscall", "disk-seq"))],
+            "A namespace container starts in 2.00 ms; none of the 3 other comparisons shows a difference that matters.",
+            id="nothing",
+        ),
+        pytest.param(
+            [START, compared("cpu", 1.0, "same"), *(compared(w, 1.0, "same") for w in ("switch", "disk-seq")),
+             compared("memory-read", 1.2, "worse")],
+            "A namespace container starts in 2.00 ms; computing costs 20 % more; nothing else takes longer.",
+            id="nothing else",
+        ),
+        pytest.param(
+            [compared(w, c, "worse") for w, c in (("syscall", 1.1), ("switch", 1.3), ("disk-seq", 1.2), ("python", 1.05))],
+            "A namespace container: context switches take 30 % longer; sequential disk writes take 20 % longer; "
+            "2 more cost more.",
+            id="the two largest are named",
+        ),
+        pytest.param(
+            [compared("disk-seq", 0.8, "better"), compared("syscall", 1.1, "worse")],
+            "A namespace container: system calls take 10 % longer; sequential disk writes take 20 % less time.",
+            id="what costs less is told as well",
+        ),
+        pytest.param(
+            [compared("my command", 1.5, "worse")],
+            "A namespace container: “my command” takes 50 % longer.",
+            id="one's own command",
+        ),
+        pytest.param(
+            [START, *(compared(one, 1.0, "undecided", half=0.4) for one in ("syscall", "disk-seq"))],
+            "A namespace container starts in 2.00 ms; 2 of 2 comparisons are undecided.",
+            id="undecided",
+        ),
+        pytest.param(
+            [compared("starts-8", 3.0, "worse")],
+            "A namespace container: nothing that this run compared gives a verdict.",
+            id="curves are in no sentence",
+        ),
+    ],
+)  # fmt: skip
+def test_each_rule_has_its_sentence(found, expected):
+    assert told(run_of(*found)) == [expected]
+
+
+def test_emulated_guests_are_told_apart_and_in_one_range():
+    costs = {"cpu": 2.5, "syscall": 12.0, "switch": 54.0}
+    guest = [compared(w, c * (1 + (r == Q)), "worse", runner=r) for w, c in costs.items() for r in (M, Q)]
+    start = compared("null", 2400.0, "worse", runner=M)
+    first, second = told(run_of(START, start, *guest))
+    assert first == "A namespace container starts in 2.00 ms."
+    assert second == (
+        "Emulated guests of 2 kinds (qemu-microvm, qemu-q35) start in 2.40 s; "
+        "everything else costs 2.50× to 108.0× as much."
+    )
+
+
+def test_twenty_runners_are_told_by_kind():
+    kinds = ["namespaces", "runc", "crun", "bubblewrap", "lxc", "docker", "podman", "qemu-q35"]
+    found = [compared("null", 2.0 + at, "worse", runner=one) for at, one in enumerate(kinds)]
+    assert told(run_of(*found)) == [
+        "Containers of 5 kinds start in 2.00 ms to 6.00 ms.",
+        "Containers of 2 engines (docker, podman) start in 7.00 ms to 8.00 ms.",
+        "A KVM guest (qemu-q35) starts in 9.00 ms.",
+    ]
+
+
+def test_imported_runners_are_no_places_and_told_one_by_one():
+    found = [
+        compared("sort", cost, "worse", runner=one, base="v1") for one, cost in (("v2", 1.5), ("v3", 3.0))
+    ]
+    assert told(run_of(*found, mode="imported")) == [
+        "v2: “sort” takes 50 % longer.",
+        "v3: “sort” takes 3.00× as long.",
+    ]
+
+
+ALONE = [trial(n, msgspec.structs.replace(trial(0, 0.0004).metrics[0], primary=True)) for n in range(3)]
+
+
+@pytest.mark.parametrize(
+    ("trials", "expected"),
+    [
+        ([], "Nothing was measured."),
+        ([trial(0, outcome="skipped", reason="no")], "Nothing was measured: 1 cases were skipped."),
+        ([trial(0, outcome="failed"), trial(1, outcome="timeout")],
+         "Nothing could be measured: all 2 trials ended without a number."),
+        (ALONE, "Only bare was measured, so there is nothing to compare it with: start-up 400 µs."),
+        ([*ALONE, trial(9, 1.0, runner="runc", workload="cpu")],
+         "Nothing was measured both under bare and under another runner (bare, runc)."),
+    ],
+    ids=["nothing", "skipped", "failed", "alone", "nothing in common"],
+)  # fmt: skip
+def test_a_run_without_comparisons_says_what_there_is(trials, expected):
+    assert told(dataclasses.replace(run_of(), trials=tuple(trials))) == [expected]
+
+
+def test_every_rule_can_be_heard():
+    """No rule stands behind one that always takes its place."""
+    heard = set()
+    patterns: tuple[tuple[Verdict, ...], ...] = (("same",) * 4, ("worse",) * 4, ("same", "worse", "same", "worse"), ("better", "same") * 2,
+                     ("undecided",) * 4, ("same", "same", "same", "better"), ("worse", "same", "same", "same"),
+                     ("better", "same", "same", "same"))  # fmt: skip
+    for verdicts in patterns:
+        rows = zip(("cpu", "memory-read", "syscall", "disk-seq"), verdicts, strict=True)
+        cost = {"same": 1.0, "worse": 1.6, "better": 0.6, "undecided": 1.0}
+        given = Summary(run_of(*(compared(w, cost[v], v) for w, v in rows)))
+        heard |= {finding.name for group in groups(given) for finding in group.findings}
+    assert heard == {rule.name for rule in RULES}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_numbers_in_the_headline_are_those_of_the_tables(language):
+    summary = Summary(make_input(blocks=6))
+    text = " ".join(told(make_input(blocks=6), language))
+    start = next(c for c in summary.primary if c.workload == "null" and c.runner == "namespaces")
+    assert numbers.estimate(start.subject_value, "s").partition(" (")[0] in text
+    dear = max((c for c in summary.primary if c.family == "cpu"), key=lambda c: c.cost.value)
+    assert numbers.cost(dear.cost).partition(" (")[0] in text
+
+
+def test_what_has_no_ratio_is_not_told():
+    none = msgspec.structs.replace(compared("cpu", 1.0, "undecided"), cost=estimate(float("nan"), None))
+    assert told(run_of(none)) == ["A namespace container: nothing that this run compared gives a verdict."]
+
+
+def test_workloads_with_words_are_those_of_the_catalogue():
+    assert set(WHAT) <= {one.name for one in MEASURABLE}

@@ -1,0 +1,170 @@
+"""The matrix: which answer stands for a cell, and what a reader sees of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.crowds import TRIALS as CROWDS
+from support.results_making import trial
+from support.synthetic import empty_input, make_input
+from support.verdicts import compared, cpu, run_of
+from tare.reports.content.page import Page
+from tare.reports.content.sections import matrix
+from tare.reports.model import LANGUAGES
+from tare.reports.summaries.matrix import FAMILIES, deciding, standing_for
+from tare.reports.summaries.run import Summary
+from tare.reports.text import numbers
+from tare.reports.text.words import words
+from tare.results.details import Attempt, IsolationDetails
+from tare.results.judgement.answers import pair_answers
+from tare.results.record import HOST_CPU_TIME
+
+if TYPE_CHECKING:
+    from tare.results.judgement.comparison import Verdict
+
+
+def page_of(given, language="en"):
+    return Page(Summary(given), words(language))
+
+
+def table_of(given, **how):
+    made = (matrix.short if how.get("short") else matrix.section)(page_of(given))
+    return made.body[0] if made else None
+
+
+def texts(table):
+    return [[cell.text for cell in row] for row in table.rows]
+
+
+def test_the_costliest_row_stands_for_its_family():
+    rows = pair_answers(
+        [compared("syscall", 1.2, "worse"), compared("switch", 1.5, "worse"), compared("fork", 0.5, "better")]
+    )
+    assert standing_for(rows).time.workload == "switch"
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "chosen"),
+    [
+        ({"a": "same", "b": "undecided"}, "b"),
+        ({"a": "better", "b": "undecided"}, "b"),
+        ({"a": "better", "b": "same"}, "a"),
+        ({"a": "worse", "b": "undecided"}, "a"),
+    ],
+)
+def test_nothing_that_may_cost_more_hides_behind_a_better_answer(verdicts, chosen):
+    costs = {"same": 1.0, "undecided": 1.01, "better": 0.7, "worse": 1.3}
+    for order in itertools.permutations(verdicts):
+        rows = pair_answers([compared(name, costs[verdicts[name]], verdicts[name]) for name in order])
+        assert standing_for(rows).time.workload == chosen
+
+
+def test_of_undecided_rows_that_with_the_highest_bound_stands():
+    found = [compared("syscall", 1.0, "undecided", half=0.4), compared("switch", 1.1, "undecided", half=0.1)]
+    assert standing_for(pair_answers(found)).time.workload == "syscall"
+    unknown = compared("fork", 1.0, "undecided", half=None)
+    assert standing_for(pair_answers([*found, unknown])).time.workload == "fork"
+
+
+def test_cpu_decides_where_time_does_not_and_where_it_shows_a_cost_that_time_hides():
+    def by(time, host):
+        (row,) = pair_answers([compared("cpu", 1.0, time), cpu("cpu", 1.1, host)])
+        return "cpu" if deciding(row) is row.cpu else "time"
+
+    assert by("undecided", "worse") == "cpu"
+    assert by("same", "worse") == "cpu"
+    assert by("worse", "same") == "time"
+    assert by("same", "same") == by("undecided", "undecided") == "time"
+
+
+def test_each_verdict_has_a_sign_and_a_color_and_leads_to_its_row():
+    verdicts: dict[str, Verdict] = {
+        "cpu": "same",
+        "memory-read": "better",
+        "syscall": "worse",
+        "disk-seq": "undecided",
+    }
+    costs = {"same": 1.0, "undecided": 1.0, "better": 0.7, "worse": 1.3}
+    (row,) = table_of(run_of(*(compared(w, costs[v], v) for w, v in verdicts.items()))).rows
+    assert [cell.kind for cell in row[1:]] == list(verdicts.values())
+    assert [cell.text[0] for cell in row[1:]] == ["≈", "▼", "▲", "?"]
+    assert row[3].link == "syscall|namespaces|syscall.time"
+    assert "system calls" not in row[3].hint
+    assert "syscall" in row[3].hint
+
+
+def test_the_base_shows_what_the_others_start_from():
+    table = table_of(run_of(compared("null", 6.0, "worse"), compared("cpu", 1.0, "same")))
+    assert [(cell.text, cell.detail) for cell in table.rows[0][1:]] == [("1×", "1.000 ms"), ("1×", "")]
+    assert table.rows[1][1].detail == "6.00 ms"
+
+
+def test_memory_per_place_is_a_size():
+    dense = compared("density", 3.0, "worse", unit="bytes", metric="density.pss")
+    table = table_of(run_of(dense))
+    assert table.columns[1:] == ("Memory per place",)
+    assert table.rows[1][1].detail == numbers.quantity(0.003, "bytes", width=0.00012)
+
+
+def test_workloads_of_no_family_have_columns_of_their_own_but_not_too_many():
+    assert table_of(run_of(compared("sort", 2.0, "worse"))).columns[1:] == ("sort",)
+    many = [compared(f"job-{n}", 2.0, "worse") for n in range(40)]
+    assert len(table_of(run_of(*many)).columns) == 7
+
+
+def test_curves_are_no_columns():
+    assert table_of(run_of(compared("starts-8", 2.0, "worse"))) is None
+    assert table_of(dataclasses.replace(empty_input(), trials=CROWDS)) is None
+
+
+def test_attempts_on_the_host_are_counted():
+    def seen(runner, *verdicts):
+        attempts = tuple(
+            Attempt(name=f"try-{n}", tried="", verdict=v, error="") for n, v in enumerate(verdicts)
+        )
+        details = IsolationDetails(attempts=attempts, fingerprint={}, same_kernel=True)
+        return trial(0, 1.0, runner=runner, workload="isolation", family="isolation", details=details)
+
+    given = dataclasses.replace(
+        run_of(), trials=(seen("bare", "open", "open", "absent"), seen("namespaces", "blocked", "confined"))
+    )
+    assert texts(table_of(given)) == [["bare", "2 open"], ["namespaces", "0 open"]]
+    assert [row[1].kind for row in table_of(given).rows] == ["", "better"]
+    assert table_of(given).rows[0][1].detail == "of 2 attempts"
+
+
+def test_what_is_not_in_the_run_is_named_with_the_command_that_measures_it():
+    text = matrix.section(page_of(make_input(blocks=2))).body[-1].text
+    assert "Network, Memory per place, Isolation" in text
+    assert "tare run -k 'network or density or isolation'" in text
+    imported = matrix.section(page_of(run_of(compared("sort", 2.0, "worse"), mode="imported")))
+    assert len(imported.body) == 2, "of an imported run, nothing is missing"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_all_forms_have_the_same_ratios(language):
+    given = make_input(blocks=6)
+    long, brief = (make(page_of(given, language)).body[0] for make in (matrix.section, matrix.short))
+    assert texts(long)[1:] == texts(brief)
+    assert not any(cell.detail for row in brief.rows for cell in row)
+
+
+def test_cells_carry_the_numbers_of_their_comparisons():
+    summary = Summary(make_input(blocks=6))
+    by_key = {matrix.key_of(row.time): deciding(row) for row in summary.answers}
+    for row in table_of(make_input(blocks=6)).rows[1:]:
+        for cell in row[1:]:
+            cost = by_key[cell.link].cost
+            assert (cell.value, cell.low, cell.high) == (cost.value, cost.low, cost.high)
+            assert numbers.ratio(cost.value, width=numbers.width_of(cost)) in cell.text
+            assert ("CPU" in cell.detail) == (by_key[cell.link].metric == HOST_CPU_TIME)
+
+
+def test_families_share_no_workload():
+    for one, other in itertools.combinations(FAMILIES, 2):
+        assert not one.families & other.families
+        assert not one.workloads & other.workloads
