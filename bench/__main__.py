@@ -92,24 +92,38 @@ def _run(words: list[str]) -> int:
         )
 
 
-def _parse(words: list[str]) -> tuple[argparse.Namespace, Command]:
-    own = words[: words.index("--")] if "--" in words else words
+def build_parser(*wanted: str) -> tuple[Parser, dict[str, Parser], dict[str, Command]]:
+    """Declare all commands, and the options of the wanted ones, whose modules are imported for that.
+
+    Returns:
+        The parser, and by the wanted commands' names their own parsers and their modules.
+    """
     parser = Parser(
         prog="tare",
         description="Weigh the boxes that software runs in: bare metal, namespace containers, KVM guests.",
         epilog="exit codes: 0 fine, 1 regression, 2 usage, 3 environment missing, 4 some cases failed, 70 crashed, 130 interrupted",
     )
     parser.add_argument("--version", action="store_true", help="show version and exit")
+    parser.add_argument(
+        "--print-completion", metavar="SHELL", help="print completions for a shell, such as bash, and exit"
+    )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
-    chosen = next((word for word in own if not word.startswith("-")), None)
+    parsers: dict[str, Parser] = {}
     modules: dict[str, Command] = {}
-    speaker = parser
     for name, summary in COMMANDS.items():
         sub = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
-        if name == chosen:
+        if name in wanted:
             modules[name] = importlib.import_module(f"tare.bench.commands.{name}")
             modules[name].options(sub)
-            speaker = sub
+            parsers[name] = sub
+    return parser, parsers, modules
+
+
+def _parse(words: list[str]) -> tuple[argparse.Namespace, Command]:
+    own = words[: words.index("--")] if "--" in words else words
+    chosen = next((word for word in own if not word.startswith("-")), "")
+    parser, parsers, modules = build_parser(chosen)
+    speaker = parsers.get(chosen, parser)
     arguments, rest = parser.parse_known_args(own)
     refuse_rest(speaker, rest)
     arguments.trailing = words[len(own) + 1 :]
@@ -119,12 +133,29 @@ def _parse(words: list[str]) -> tuple[argparse.Namespace, Command]:
 
         print(f"tare {version('tarebench')}")
         raise SystemExit(Exit.OK)
+    if arguments.print_completion is not None:
+        print(_completion(arguments.print_completion))
+        raise SystemExit(Exit.OK)
     if arguments.command is None:
         parser.print_help()
         raise SystemExit(Exit.USAGE)
     if len(own) < len(words):
         _check_trailing(arguments)
     return arguments, modules[arguments.command]
+
+
+def _completion(shell: str) -> str:
+    """Write the completions of all commands and options for a shell.
+
+    Raises:
+        UsageError: shtab knows no such shell.
+    """
+    import shtab  # noqa: PLC0415 - needed only here
+
+    if shell not in shtab.SUPPORTED_SHELLS:
+        raise UsageError(f"--print-completion: there is {', '.join(shtab.SUPPORTED_SHELLS)}, not {shell!r}.")
+    parser, _, _ = build_parser(*COMMANDS)
+    return str(shtab.complete(parser, shell=shell))
 
 
 def _check_trailing(arguments: argparse.Namespace) -> None:

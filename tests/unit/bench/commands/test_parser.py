@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import subprocess
 
 import pytest
 
@@ -87,3 +88,20 @@ def test_every_choice_of_every_command_is_refused_with_a_suggestion(name, refuse
     for option, known in choices(parser):
         typed = f"{known[0]}x"
         assert f"{option}: cannot use {typed!r}; did you mean {known[0]}?" in refused(name, option, typed)
+
+
+def test_completions_of_bash_find_commands_and_options(tmp_path, capsys):
+    assert main(["--print-completion", "bash"]) == 0
+    script = tmp_path / "completions"
+    script.write_text(capsys.readouterr().out)
+    code = (
+        f"source {script}; COMP_WORDS=(tare hist); COMP_CWORD=1; _shtab_tare; echo ${{COMPREPLY[@]}};"
+        "COMP_WORDS=(tare run --bud); COMP_CWORD=2; _shtab_tare; echo ${COMPREPLY[@]}"
+    )
+    done = subprocess.run(["bash", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["history", "--budget"]
+
+
+def test_completions_of_an_unknown_shell_are_refused(capsys):
+    assert main(["--print-completion", "fishy"]) == 2
+    assert "not 'fishy'" in capsys.readouterr().err
