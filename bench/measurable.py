@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from tare.runners.errors import TareError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Hashable, Mapping
     from pathlib import Path
 
     from tare.runners.context import Runner
@@ -55,7 +55,10 @@ class Terms:
 
 
 class Siblings(Protocol):
-    """A source of runners beside those that a run was asked for."""
+    """A source of runners beside those that a run was asked for, and of their images."""
+
+    def image(self, whose: Hashable, build: Callable[[], Image]) -> Image:
+        """Return an experiment's own image, which is built when it is first asked for."""
 
     def get(self, name: str, image: Image, limits: Limits) -> Runner:
         """Return the runner of that name, prepared with image and limits; untimed, and slow the first time.

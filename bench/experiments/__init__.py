@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tare.bench.experiments.applications import APPLICATIONS
 from tare.bench.experiments.density import Density
 from tare.bench.experiments.deploy import DEPLOYS
 from tare.bench.experiments.isolation import Isolation
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 EXPERIMENTS: tuple[Experiment, ...] = (
     *NETWORKS,
+    *APPLICATIONS,
     Isolation(),
     *SCALES,
     *STARTS,

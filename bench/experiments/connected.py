@@ -10,29 +10,36 @@ from tare.runners.registry import connected
 if TYPE_CHECKING:
     from tare.bench.experiments.base import Lab
     from tare.runners.context import Runner
+    from tare.runners.images.image import Image
     from tare.runners.model import Limits
 
 
-def connected_runner(lab: Lab, limits: Limits | None = None) -> tuple[Runner, str]:
+def connected_runner(
+    lab: Lab, image: Image | None = None, limits: Limits | None = None
+) -> tuple[Runner, str]:
     """Choose the lab's runner, or one that makes the same places with a network where the lab's have none.
 
     Args:
         lab: the experiment's.
+        image: image of the places. ``None``: the run's.
         limits: limits of the places. ``None``: the run's.
 
     Returns:
         The runner, prepared. If no candidate of :func:`tare.runners.registry.connected` works here, it is the lab's
         after all, and the text says why.
+
+    Raises:
+        Missing: image or limits are not the run's, and no such runner can be made.
     """
     if lab.siblings is None:
         return lab.runner, ""
     refusals = []
     for name in connected(lab.runner.name):
         try:
-            return lab.siblings.get(name, lab.image, limits or lab.limits), ""
+            return lab.siblings.get(name, image or lab.image, limits or lab.limits), ""
         except Missing as refusal:
             refusals.append(f"{name}: {refusal}")
     why = " ".join(refusals)
-    if limits is None or limits == lab.limits:
+    if image is None and limits is None:
         return lab.runner, why
-    return lab.siblings.get(lab.runner.name, lab.image, limits), why
+    return lab.siblings.get(lab.runner.name, image or lab.image, limits or lab.limits), why

@@ -74,7 +74,7 @@ class Payload(ABC):
     def image(self, version: str, lab: Lab) -> Image:
         """Build the image of a version; only its last layer, ``application``, differs between versions."""
         store = Cache(lab.context.cache, lab.say)
-        application = _written(self.application(version, lab), store)
+        application = written(self.application(version, lab), store)
         layers = (*self.below(lab, store), ("application", application))
         content = ImageContent(programs=self.programs, layers=layers)
         return build_image(content, lab.provision, lab.context.cache, progress=lab.say)
@@ -192,7 +192,9 @@ class Postgres(Payload):
         }
 
 
-def _written(files: Mapping[str, bytes], store: Cache) -> dict[str, Path]:
+def written(files: Mapping[str, bytes], store: Cache) -> dict[str, Path]:
+    """Write files to the cache for a layer: path in the image → content becomes path in the image → file."""
+
     def write(folder: Path) -> Mapping[str, Any]:
         for path, content in files.items():
             (folder / path).parent.mkdir(parents=True, exist_ok=True)

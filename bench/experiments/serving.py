@@ -56,6 +56,8 @@ Where = Literal["same", "host", "other"]
 
 _SLICE_SECONDS = 0.5
 """Longest wait inside the client's place before the server is looked at again."""
+_ENDING_SECONDS = 0.3
+"""Time for a server to end whose client has failed."""
 _ANSWER_SECONDS = 5.0
 """Time for the waiting program to end after its own limit, in a slow place."""
 _SOCKET_PATH_BYTES = 107
@@ -125,6 +127,8 @@ class Served:
             PlaceFailure: a place is lost, or the server has ended meanwhile.
         """
         result = self.client.run(job)
+        if result.exit_code != 0:  # the client may know of the server's end before its agent has told of it
+            self.service.wait_for(lambda _one: False, _ENDING_SECONDS)
         if ended := self.service.look():
             raise PlaceFailure(
                 f"the server ended while its client ran: {ended}", remedy=_REMEDY, log=_log(self.service)

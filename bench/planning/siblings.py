@@ -18,7 +18,7 @@ from tare.runners.errors import Missing, TareError
 from tare.runners.registry import make
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Hashable
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -44,6 +44,13 @@ class Siblings:
     """See :func:`tare.runners.cleanup.register`."""
     _made: dict[tuple[str, str, Limits], _Sibling | Missing] = field(default_factory=dict)
     """Name, image key and limits → the prepared runner, or the refusal."""
+    _images: dict[Hashable, Image] = field(default_factory=dict)
+
+    def image(self, whose: Hashable, build: Callable[[], Image]) -> Image:
+        """Return an experiment's own image, which is built when it is first asked for; that takes seconds each time."""
+        if whose not in self._images:
+            self._images[whose] = build()
+        return self._images[whose]
 
     def get(self, name: str, image: Image, limits: Limits) -> Runner:
         """Return the runner of that name, prepared; untimed, and slow the first time.

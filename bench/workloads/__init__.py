@@ -10,6 +10,7 @@ from tare.bench.workloads.kernel import Stress, SystemCall
 from tare.bench.workloads.memory import Memory
 from tare.bench.workloads.null import Null
 from tare.bench.workloads.python import Python
+from tare.bench.workloads.sqlite import Sqlite
 
 if TYPE_CHECKING:
     from tare.bench.workloads.base import Workload
@@ -34,4 +35,5 @@ WORKLOADS: tuple[Workload, ...] = (
     Disk("disk-rand", "random 4 KiB reads one at a time, O_DIRECT (fio)", "rand", direct=True),
     Disk("disk-fsync", "4 KiB write + fdatasync, as a database's log does (fio)", "fsync", direct=False),
     Python(),
+    Sqlite(),
 )

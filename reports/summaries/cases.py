@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tare.results.record import Trial
 
 
-FAMILIES = ("null", "startup", "cpu", "memory", "kernel", "disk", "network", "python")
+FAMILIES = ("null", "startup", "cpu", "memory", "kernel", "disk", "network", "python", "apps")
 """Families of workloads in display order; others follow by name."""
 
 

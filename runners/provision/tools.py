@@ -74,6 +74,8 @@ class _Spec:
     """Never take the system's: its other files, which the image needs as well, may be anywhere."""
     own_home: bool = False
     """Try it with a home of its own: it leaves files wherever it is called."""
+    status: int = 0
+    """Exit status of a working tool that was asked so."""
     starts_itself: bool = False
     """The tool executes ``/proc/self/exe``, which would be the loader. So the host's loader runs it, and it gets from
     the fetched root only the libraries that the host lacks."""
@@ -91,6 +93,7 @@ _PODMAN = (
     "iproute2",
 )
 _CONTAINERD = ("containerd", "runc", "containernetworking-plugins", "iproute2")
+_REDIS = ("redis-server", "redis-tools")
 _WORKLOADS = ("fio", "sysbench", "stress-ng")
 _SPECS = {
     "fio": _Spec(_WORKLOADS),
@@ -108,6 +111,12 @@ _SPECS = {
     "kubectl": _Spec(("kubernetes-client",), ("version", "--client")),
     "postgres": _Spec(("postgresql",), where="usr/lib/postgresql/*/bin", fetched_only=True),
     "psql": _Spec(("postgresql",), where="usr/lib/postgresql/*/bin", fetched_only=True),
+    "pgbench": _Spec(("postgresql",), where="usr/lib/postgresql/*/bin", fetched_only=True),
+    "redis-server": _Spec(_REDIS),
+    "redis-benchmark": _Spec(_REDIS),
+    "memcached": _Spec(("memcached",)),
+    "nginx": _Spec(("nginx",), ("-v",), "usr/sbin"),
+    "wrk": _Spec(("wrk",), ("-v",), status=1),
     "initdb": _Spec(("postgresql",), where="usr/lib/postgresql/*/bin", fetched_only=True),
     "qemu-img": _Spec(("qemu-utils",)),
     "passt": _Spec(("passt",), starts_itself=True),
@@ -319,7 +328,7 @@ def _tried(
                 timeout=_TRY_SECONDS,
             )
         said = (done.stdout + done.stderr).strip()
-        complaint = f"{how_ended(done.returncode)}: {said[-200:]}" if done.returncode else ""
+        complaint = f"{how_ended(done.returncode)}: {said[-200:]}" if done.returncode != spec.status else ""
     except (OSError, subprocess.TimeoutExpired) as error:
         said, complaint = "", str(error)
     if complaint:

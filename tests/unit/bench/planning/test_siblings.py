@@ -65,3 +65,15 @@ def test_there_are_none_beside_a_variant_of_a_comparison(made):
     with pytest.raises(Missing, match="variant of a comparison"):
         siblings(made).get("a@head", IMAGE, LIMITS)
     assert not made
+
+
+def test_an_experiments_image_is_built_once(made):
+    some, built = siblings(made), []
+
+    def build():
+        built.append(Stub(key="own"))
+        return built[-1]
+
+    assert some.image("a", build) is some.image("a", build)
+    some.image("b", build)
+    assert len(built) == 2

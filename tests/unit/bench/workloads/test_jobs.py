@@ -37,6 +37,7 @@ def test_names_are_unique_and_families_are_those_of_the_documentation():
         "kernel",
         "disk",
         "python",
+        "apps",
     }
 
 

@@ -12,6 +12,9 @@ from tare.bench.workloads.command import Command
 from tare.bench.workloads.python import EXTRA_FILES, PARTS, PROGRAM_IN_IMAGE
 from tare.bench.workloads.python_program import PARTS as PROGRAM_PARTS
 from tare.bench.workloads.python_program import run as run_program
+from tare.bench.workloads.sqlite import LINES
+from tare.bench.workloads.sqlite_program import LINES as PROGRAM_LINES
+from tare.bench.workloads.sqlite_program import main as run_sqlite
 from tare.runners.model import JobResult
 
 FOLDER = GOLDEN / "tool_output"
@@ -260,3 +263,12 @@ def test_any_bytes_are_survived(name, noise):
 def test_any_json_is_survived(name, document):
     with pytest.raises(ParseError):
         BY_NAME[name].metrics(result(json.dumps(document).encode()))
+
+
+def test_sqlites_program_prints_what_is_read_and_leaves_nothing(tmp_path, capsys):
+    run_sqlite(str(tmp_path), 20)
+    found = metrics_of("app-sqlite", result(capsys.readouterr().out.encode()))
+    assert found["sqlite.transactions.rate"].samples == 20
+    assert 0 < found["sqlite.transaction.p50"].value <= found["sqlite.transaction.p99"].value
+    assert not list(tmp_path.iterdir())
+    assert LINES == PROGRAM_LINES
