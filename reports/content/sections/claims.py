@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from tare.reports.content.page import Page
     from tare.reports.model import Kind
+    from tare.reports.text.words import Words
     from tare.results.judgement.claims.model import ClaimVerdict, Finding, Outcome, Tells
 
 KINDS: Mapping[Outcome, Kind] = {
@@ -56,12 +57,11 @@ def short(page: Page) -> Section | None:
 
 def _table(page: Page, verdicts: Sequence[ClaimVerdict], *, originals: bool) -> Table:
     """Build the table; ``originals``: the note's sentences stand below their translations."""
-    columns = ("claim", "verdict", "effect", "shown")
+    columns = ("id", "claim", "verdict", "effect", "shown")
     return Table(
         page.words("claims.caption"),
         tuple(page.words(f"claims.{name}") for name in columns),
         tuple(_row(page, verdict, original=originals) for verdict in verdicts),
-        keys=tuple(f"{verdict.claim}|claim|verdict" for verdict in verdicts),
     )
 
 
@@ -76,14 +76,24 @@ def _not_here(page: Page) -> tuple[Node, ...]:
 
 def _row(page: Page, verdict: ClaimVerdict, *, original: bool) -> tuple[Cell, ...]:
     words = page.words
-    sentence = f" {DASH} {catalogue('ko')(f'claim.{verdict.claim}')}" if original else ""
     told = ledger.because(verdict, words)
     return (
-        Cell(words(f"claim.{verdict.claim}"), detail=f"{verdict.claim}{sentence}"),
+        Cell(verdict.claim),
+        Cell(
+            words(f"claim.{verdict.claim}"),
+            detail=catalogue("ko")(f"claim.{verdict.claim}") if original else "",
+        ),
         Cell(words(f"claims.{verdict.outcome}"), detail=told, kind=KINDS[verdict.outcome]),
         _effect(page, ledger.telling(verdict)),
-        Cell(words(f"{verdict.section}.title") if words.has(f"{verdict.section}.title") else DASH),
+        _shown_in(words, verdict),
     )
+
+
+def _shown_in(words: Words, verdict: ClaimVerdict) -> Cell:
+    """Make the cell that leads to the section with the measurements; a dash where the run has none of them."""
+    if not verdict.findings or not words.has(f"{verdict.section}.title"):
+        return Cell(DASH, kind="muted")
+    return Cell(words(f"{verdict.section}.title"), link=verdict.section)
 
 
 def _effect(page: Page, finding: Finding | None) -> Cell:

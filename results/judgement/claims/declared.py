@@ -89,7 +89,7 @@ class Runs:
 class SameFacts:
     """Places made of one image show their jobs the same environment."""
 
-    of_image: tuple[str, ...] = ("libc.",)
+    of_image: tuple[str, ...] = ("libc.image",)
     """Beginnings of the facts that come from the image; a difference in one of them refutes."""
     of_place: tuple[str, ...] = ("namespace.", "cgroup.path", "kernel.boot_id", "kernel.clock")
     """Beginnings of the facts that name a place and describe no environment; they are left out."""

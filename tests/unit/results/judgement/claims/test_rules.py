@@ -276,6 +276,9 @@ class TestSameEverywhere:
         assert told(verdict) == ("depends", "facts_differ")
         assert verdict.findings[0].names == ("cpu.seen",)
 
+    def test_what_the_host_s_root_has_besides_the_image_does_not_refute_it(self):
+        assert self.judged(**{"libc.system": "none"}).outcome == "depends"
+
     def test_another_fact_of_the_image_refutes_it(self):
         assert self.judged(**{"libc.image": "musl"}).outcome == "refuted"
 
