@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from tare.reports.content.nodes import Link
 from tare.reports.content.page import Page
-from tare.reports.model import ReportPaths
+from tare.reports.model import LANGUAGES, PAGES, ReportPaths
 from tare.reports.render import markdown
 from tare.reports.summaries.run import Summary, plain_names
 from tare.reports.text.words import words
@@ -24,46 +24,64 @@ if TYPE_CHECKING:
     from tare.reports.plots import Plot
     from tare.reports.text.words import Words
 
-INDEX, SUMMARY = "index.html", "summary.md"
+SUMMARY = "summary.md"
 DOTS_PER_INCH = 150
 
 
 def build_report(
     given: ReportInput, out_dir: Path, *, language: Language = "en", plots: Sequence[Plot] | None = None
 ) -> ReportPaths:
-    """Write ``index.html``, ``summary.md`` and the figures (PNG and SVG) into ``out_dir``, which is made if needed.
+    """Write a page in each language, ``summary.md`` and the figures (PNG and SVG) into ``out_dir``, which is made if needed.
 
-    Each file appears whole or not at all, the page last. A figure that cannot be drawn becomes a note on the page.
-    ``plots`` are the figures to draw, all by default. Raises ``OSError`` if ``out_dir`` cannot be written.
+    Each file appears whole or not at all, the page in ``language`` last; the summary is in it, too. A figure that cannot
+    be drawn becomes a note on the page. ``plots`` are the figures to draw, all by default. Figures are drawn once more
+    with Korean letters where a font has them.
+
+    Raises:
+        OSError: ``out_dir`` cannot be written.
     """
     from tare.reports.content.sections import sections  # noqa: PLC0415
     from tare.reports.plots import PLOTS, fonts  # noqa: PLC0415
     from tare.reports.render.html.render import render  # noqa: PLC0415
 
     out_dir.mkdir(parents=True, exist_ok=True)
-    summary, catalogue = Summary(plain_names(given)), words(language)
-    english = language == "en" or fonts.cjk_font() is None
-    spoken = words("en") if english else catalogue
-    drawn = _draw(summary, spoken, out_dir, PLOTS if plots is None else plots)
-    links = tuple(_link(name, path, out_dir, catalogue) for name, path in given.files.items())
-    page = Page(
+    summary, wanted = Summary(plain_names(given)), PLOTS if plots is None else plots
+    drawn = {"en": _draw(summary, "en", out_dir, wanted)}
+    if fonts.cjk_font() is not None:
+        drawn["ko"] = _draw(summary, "ko", out_dir, wanted)
+    for one in sorted(LANGUAGES, key=lambda spoken: spoken == language):
+        page = _page(summary, one, drawn.get(one, drawn["en"]), out_dir)
+        if one == language:
+            _write(out_dir / SUMMARY, markdown.render(page).encode())
+        _write(
+            out_dir / PAGES[one], render(page, sections(page), drawn.get(one, drawn["en"]).drawings).encode()
+        )
+    written = tuple(path for one in drawn.values() for path in one.written)
+    return ReportPaths(out_dir / PAGES[language], out_dir / SUMMARY, written, drawn["en"].lost)
+
+
+def _page(summary: Summary, language: Language, drawn: _Drawn, out_dir: Path) -> Page:
+    """Hold together what the sections of the page in one language are built from."""
+    catalogue = words(language)
+    return Page(
         summary,
         catalogue,
         frozenset(drawn.drawings),
         drawn.lost,
-        links,
-        english_figures=english and language != "en",
+        tuple(_link(name, path, out_dir, catalogue) for name, path in summary.given.files.items()),
+        siblings={other: name for other, name in PAGES.items() if other != language},
+        figure_suffix=drawn.suffix,
+        english_figures=drawn.language != language,
         boxes="".join(sorted(drawn.boxes)),
     )
-    _write(out_dir / SUMMARY, markdown.render(page).encode())
-    _write(out_dir / INDEX, render(page, sections(page), drawn.drawings).encode())
-    return ReportPaths(out_dir / INDEX, out_dir / SUMMARY, tuple(drawn.written), drawn.lost)
 
 
 @dataclass(slots=True)
 class _Drawn:
     """Figures that were drawn and written."""
 
+    language: Language
+    """Language of their texts."""
     drawings: dict[str, str] = field(default_factory=dict)
     """Figure → its SVG text."""
     written: list[Path] = field(default_factory=list)
@@ -72,13 +90,18 @@ class _Drawn:
     boxes: set[str] = field(default_factory=set)
     """Characters that no font has, drawn as boxes."""
 
+    @property
+    def suffix(self) -> str:
+        """Text between a figure's name and the extension of its files; empty for English ones."""
+        return "" if self.language == "en" else f".{self.language}"
 
-def _draw(summary: Summary, spoken: Words, out_dir: Path, plots: Sequence[Plot]) -> _Drawn:
+
+def _draw(summary: Summary, language: Language, out_dir: Path, plots: Sequence[Plot]) -> _Drawn:
     """Draw the figures and write them; an error in one costs only that one."""
     from tare.reports.plots import fonts, style  # noqa: PLC0415
     from tare.reports.render.html.svg import png, svg_text  # noqa: PLC0415
 
-    drawn = _Drawn()
+    drawn, spoken = _Drawn(language), words(language)
     for plot in plots:
         try:
             with style.styled(), fonts.missing_glyphs(drawn.boxes):
@@ -91,8 +114,9 @@ def _draw(summary: Summary, spoken: Words, out_dir: Path, plots: Sequence[Plot])
             drawn.lost[plot.name] = f"{type(error).__name__}: {error}"
             continue
         for suffix, content in (("png", image), ("svg", drawing.encode())):
-            _write(out_dir / f"{plot.name}.{suffix}", content)
-            drawn.written.append(out_dir / f"{plot.name}.{suffix}")
+            path = out_dir / f"{plot.name}{drawn.suffix}.{suffix}"
+            _write(path, content)
+            drawn.written.append(path)
         drawn.drawings[plot.name] = drawing
     return drawn
 

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 Language = Literal["en", "ko"]
 LANGUAGES: tuple[Language, ...] = ("en", "ko")
 
+PAGES: dict[Language, str] = {"en": "index.html", "ko": "index.ko.html"}
+"""Language → file name of its page. All pages of a report lie beside each other."""
+
 Kind = Literal["", "better", "worse", "same", "undecided", "muted", "warning", "problem"]
 """Emphasis of a piece of the report: a verdict, or how urgently it wants to be read. Empty: plain text."""
 
@@ -68,6 +71,7 @@ class ReportPaths:
     """Name the files of a written report."""
 
     index: Path
+    """Page in the language that was asked for; the others are beside it, by the names in :data:`PAGES`."""
     summary: Path
     figures: tuple[Path, ...]
     """PNG and SVG files, in the page's order."""

@@ -29,12 +29,13 @@ def options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Write the report if there is none that is up to date, open it, and print its path; the exit code is 0."""
     from tare.bench.analysis.references import run_folder_of  # noqa: PLC0415
+    from tare.reports.model import PAGES  # noqa: PLC0415
     from tare.results.storage.load import load_run  # noqa: PLC0415
 
     wanted = layers.resolve(arguments).output
     stored = load_run(run_folder_of(arguments.reference, wanted))
-    page = wanted.reports_dir / stored.manifest.run / "index.html"
-    if getattr(arguments, "run.language") is not None or not _is_current(page, stored.path):
+    page = wanted.reports_dir / stored.manifest.run / PAGES[wanted.language]
+    if not _is_current(page, stored.path):
         from tare.bench.analysis.report import report_run  # noqa: PLC0415 - imports pandas and matplotlib
 
         page = report_run(stored.path, wanted.reports_dir, language=wanted.language).index

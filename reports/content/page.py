@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tare.reports.content.nodes import Link, Node, Section
+    from tare.reports.model import Language
     from tare.reports.summaries.cases import CaseKey
     from tare.reports.summaries.run import Summary
     from tare.reports.text.words import Words
@@ -31,6 +32,10 @@ class Page:
     lost: Mapping[str, str] = field(default_factory=dict)
     """Figure → why it could not be drawn."""
     links: tuple[Link, ...] = ()
+    siblings: Mapping[Language, str] = field(default_factory=dict)
+    """Language → file name of the same page in it, beside this one."""
+    figure_suffix: str = ""
+    """What stands between a figure's name and its file's extension: ``.ko`` for figures with Korean letters."""
     english_figures: bool = False
     """Whether the figures are in English because no installed font has the page's letters."""
     boxes: str = ""

@@ -13,7 +13,7 @@ import pytest
 
 from support.synthetic import make_input
 from tare.reports.build import build_report
-from tare.reports.model import LANGUAGES, Language, ReportInput, ReportPaths
+from tare.reports.model import LANGUAGES, PAGES, Language, ReportInput, ReportPaths
 from tare.reports.plots import PLOTS, Plot, fonts, overhead, style
 from tare.reports.text import numbers
 from tare.reports.text.words import words
@@ -41,9 +41,10 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> ReportPaths:
 
 def test_every_figure_is_there_twice_and_on_the_page(built: ReportPaths) -> None:
     assert built.lost == {}
-    assert [p.name for p in built.figures] == [f"{p.name}.{s}" for p in DRAWN for s in ("png", "svg")]
+    english = [path for path in built.figures if ".ko." not in path.name]
+    assert [p.name for p in english] == [f"{p.name}.{s}" for p in DRAWN for s in ("png", "svg")]
     page = built.index.read_text(encoding="utf-8")
-    for path in built.figures:
+    for path in english:
         assert path.stat().st_size > 5_000
         assert f'href="{path.name}"' in page
     assert len(re.findall(r'<svg [^>]*role="img"', page)) == len(DRAWN)
@@ -71,8 +72,37 @@ def test_links_are_relative_and_escaped(built: ReportPaths) -> None:
 
 
 def test_nothing_else_is_left_in_the_folder(built: ReportPaths) -> None:
-    assert set(built.index.parent.iterdir()) == {built.index, built.summary, *built.figures}
+    pages = {built.index.parent / name for name in PAGES.values()}
+    assert set(built.index.parent.iterdir()) == {*pages, built.summary, *built.figures}
     assert {oct(p.stat().st_mode & 0o777) for p in built.figures} == {"0o644"}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_pages_in_both_languages_lead_to_each_other_and_the_summary_is_in_the_one_asked_for(
+    tmp_path: Path, language: Language
+) -> None:
+    paths = build_report(make_input(blocks=2), tmp_path, language=language, plots=[])
+    assert paths.index.name == PAGES[language]
+    assert words(language)("overhead.title") in paths.summary.read_text(encoding="utf-8")
+    for one in LANGUAGES:
+        (other,) = set(LANGUAGES) - {one}
+        page = (tmp_path / PAGES[one]).read_text(encoding="utf-8")
+        assert f'<html lang="{one}">' in page
+        assert f'<a href="{PAGES[other]}" hreflang="{other}" lang="{other}">' in page
+
+
+def test_figures_with_korean_letters_are_files_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fonts, "cjk_font", lambda: "DejaVu Sans")
+    paths = build_report(
+        make_input(blocks=2), tmp_path, plots=[Plot("drift", lambda _s, _w: style.figure(1))]
+    )
+    names = ["drift.png", "drift.svg", "drift.ko.png", "drift.ko.svg"]
+    assert [path.name for path in paths.figures] == names
+    for language, own in zip(LANGUAGES, (names[:2], names[2:]), strict=True):
+        page = (tmp_path / PAGES[language]).read_text(encoding="utf-8")
+        assert re.findall(r'href="(drift[^"]*)"', page) == own
 
 
 def test_the_same_run_gives_the_same_bytes(built: ReportPaths, tmp_path: Path) -> None:
@@ -106,7 +136,7 @@ def test_without_a_korean_font_figures_are_english_and_the_page_says_so(
         plots=[Plot("drift", lambda _s, w: seen.append(w.language))],
     )
     assert seen == ["en"]
-    page = (tmp_path / "index.html").read_text(encoding="utf-8")
+    page = (tmp_path / "index.ko.html").read_text(encoding="utf-8")
     assert "Noto Sans CJK KR" in page
     assert "apt-get install fonts-noto-cjk" in page
 
@@ -139,7 +169,7 @@ def test_an_old_report_stays_whole_until_the_new_one_is_ready(
     with pytest.raises(OSError, match="No space"):
         build_report(make_input(blocks=3), tmp_path, plots=[])
     assert paths.index.read_bytes() == before
-    assert set(tmp_path.iterdir()) == {paths.index, paths.summary}
+    assert set(tmp_path.iterdir()) == {paths.index, paths.index.with_name(PAGES["ko"]), paths.summary}
 
 
 def test_numbers_survive_the_way_from_the_store_to_the_page(tmp_path: Path) -> None:

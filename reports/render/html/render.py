@@ -24,7 +24,12 @@ if TYPE_CHECKING:
 
     from tare.reports.content.nodes import Node, Picture, Section, Table
     from tare.reports.content.page import Page
+    from tare.reports.model import Language
     from tare.reports.text.words import Words
+
+
+LANGUAGE_NAMES: Mapping[Language, str] = {"en": "English", "ko": "한국어"}
+"""Language → its name in itself, for links to the page in it."""
 
 
 def render(page: Page, sections: tuple[Section, ...], drawings: Mapping[str, str]) -> str:
@@ -48,13 +53,15 @@ def render(page: Page, sections: tuple[Section, ...], drawings: Mapping[str, str
     def goal(link: str) -> str:
         return link if link in names else anchor(link)
 
-    bound = {"draw": draw, "anchored": anchored, "goal": goal}
+    bound = {"draw": draw, "anchored": anchored, "goal": goal, "figure_suffix": page.figure_suffix}
     template = _environment().get_template("index.html.j2", globals=bound)
     return template.render(
         manifest=page.summary.given.manifest,
         words=page.words,
         host=page.host,
         started=page.started,
+        siblings=page.siblings,
+        language_names=LANGUAGE_NAMES,
         headline=[
             s for part in sections for node in part.body if isinstance(node, Headline) for s in node.sentences
         ],
