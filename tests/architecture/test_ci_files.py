@@ -1,10 +1,12 @@
 """Check workflows and action by GitHub's schemas, and run every shell step of them here, on doubles."""
 
+import json
 import os
 import re
 import shutil
 import stat
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -159,20 +161,115 @@ def test_kvm_step_succeeds_with_and_without_kvm(shell, name):
     assert "/dev/kvm" in done.stdout
 
 
-@pytest.mark.parametrize("code", [0, 1, 4])
-def test_measure_step_hands_on_words_and_exit_code(shell, code):
-    shell.double("tare", f'printf "%s\\n" "$@" > words; exit {code}', shell.folder / "temp" / "tare" / "bin")
-    done, _ = shell(
-        "action: Measure base and head, interleaved",
-        BASE="./a 'b c' $(touch owned)", HEAD="./d", RUNNERS="bare,namespaces",
-        OPTIONS="--quick --budget 5", THRESHOLDS="t.toml",
+def measure(shell, code=0, writes="", **environ):
+    """Run the action's step with a double of tare; give the step, its output, and the words of each call of tare."""
+    body = (
+        f'for word in "$@"; do printf "%s\\n" "$word"; done >> words; echo . >> words; {writes}\nexit {code}'
+    )
+    shell.double("tare", body, shell.folder / "temp" / "tare" / "bin")
+    given = {
+        name.upper().replace("-", "_"): str(one.get("default", ""))
+        for name, one in load(ACTION)["inputs"].items()
+    }
+    done, _ = shell("action: Measure", **given | environ)
+    words = shell.folder / "work" / "words"
+    calls = words.read_text().removesuffix(".\n").split(".\n") if words.exists() else []
+    output = dict(line.split("=", 1) for line in (shell.folder / "output").read_text().splitlines())
+    return done, output, [call.splitlines() for call in calls]
+
+
+@pytest.mark.parametrize(
+    ("code", "verdict"), [(0, "pass"), (1, "regression"), (4, "incomplete"), (3, "failed"), (130, "failed")]
+)
+def test_measure_step_hands_on_words_and_exit_code(shell, code, verdict):
+    done, output, (words,) = measure(
+        shell, code, BASE="./a 'b c' $(touch owned)", HEAD="./d", RUNNERS="bare,namespaces",
+        OPTIONS="--quick --budget 5\n  --name 'two words' --label \"a=$(touch owned)\"", THRESHOLDS="t.toml",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    words = (shell.folder / "work" / "words").read_text().splitlines()
     assert words[:5] == ["ab", "--base", "./a 'b c' $(touch owned)", "--head", "./d"]
-    assert words[-5:] == ["--quick", "--budget", "5", "--thresholds", "t.toml"]
-    assert (shell.folder / "output").read_text() == f"exit-code={code}\n"
+    assert words[5:7] == ["--thresholds", "t.toml"]
+    at = words.index("--quick")
+    assert words[at : at + 9] == [
+        "--quick", "--budget", "5", "--name", "two words", "--label", "a=$(touch owned)", "--runners", "bare,namespaces",
+    ]  # fmt: skip
+    assert (output["exit-code"], output["verdict"]) == (str(code), verdict)
     assert not (shell.folder / "work" / "owned").exists()
+
+
+def test_two_settings_are_compared_line_by_line_on_a_command(shell):
+    done, _, (words,) = measure(
+        shell,
+        BASE_SET="run.image=old image.tar\nguest.kernel=a\n",
+        HEAD_SET="run.image=new.tar",
+        COMMAND="app --check 'x y'",
+    )
+    assert done.returncode == 0, done.stderr
+    sides = [
+        "--base-set",
+        "run.image=old image.tar",
+        "--base-set",
+        "guest.kernel=a",
+        "--head-set",
+        "run.image=new.tar",
+    ]
+    assert words[1:7] == sides
+    assert words[-4:] == ["--", "app", "--check", "x y"]
+
+
+WRITES_REPORT = (
+    'mkdir -p "$RUNNER_TEMP/tare-out/reports/r1"; echo "# Answer" > "$RUNNER_TEMP/tare-out/reports/r1/summary.md";'
+    'touch "$RUNNER_TEMP/tare-out/reports/r1/index.html"'
+)
+
+
+def test_a_run_shows_its_summary_and_says_where_the_report_is(shell):
+    done, output, (words,) = measure(shell, writes=WRITES_REPORT, MODE="run", RUNNERS="", OPTIONS="-k cpu")
+    assert done.returncode == 0, done.stderr
+    assert words[:3] == ["run", "-k", "cpu"]
+    assert "--runners" not in words
+    assert output["report"].endswith("reports/r1/index.html")
+    assert (shell.folder / "summary").read_text() == "# Answer\n"
+
+
+def test_a_history_is_pushed_and_pulled_from_its_store(shell):
+    done, output, calls = measure(shell, writes=WRITES_REPORT, MODE="history", STORE="/kept runs")
+    assert done.returncode == 0, done.stderr
+    assert [call[:3] for call in calls[1:3]] == [
+        ["store", "push", "/kept runs"],
+        ["store", "pull", "/kept runs"],
+    ]
+    assert calls[3][0] == "history"
+    assert output["verdict"] == "pass"
+
+
+@pytest.mark.parametrize(
+    ("environ", "said"),
+    [({"MODE": "weigh"}, "not weigh"), ({"OPTIONS": "--name 'half"}, "options: a quotation")],
+)
+def test_measure_step_says_what_cannot_be_used(shell, environ, said):
+    done, output, calls = measure(shell, **environ)
+    assert (said in done.stdout, calls) == (True, [])
+    assert output.get("exit-code", "2") == "2"
+
+
+@pytest.mark.parametrize(("known", "method"), [("", "POST"), ("77", "PATCH")])
+def test_one_comment_is_kept_up_to_date(shell, known, method):
+    shell.double(
+        "gh",
+        f'case "$*" in *--paginate*) echo "{known}" ;; *) cp "${{@: -1:1}}" body 2>/dev/null || cp "$RUNNER_TEMP/comment.md" body ;; esac',
+    )
+    (shell.folder / "long.md").write_text("# regression\n" + "x" * 100_000)
+    done, log = shell(
+        "action: Keep the comment up to date", NUMBER="5", REPOSITORY="a/b", SUMMARY=str(shell.folder / "long.md"),
+        VERDICT="regression", MARKER="<!-- tare: ab -->",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert f"--method {method}" in log
+    assert ("comments/77" in log) == bool(known)
+    body = (shell.folder / "work" / "body").read_text()
+    assert body.startswith("<!-- tare: ab -->\n# regression\n")
+    assert len(body) < 65_536
 
 
 @pytest.mark.parametrize(("code", "expected"), [("0", 0), ("1", 1), ("4", 4), ("", 3)])
@@ -284,3 +381,59 @@ def test_every_step_is_run_here():
     covered = (ROOT / "tests" / "architecture" / "test_ci_files.py").read_text()
     assert [name for name in STEPS if f'"{name}"' not in covered] == []
     assert len(JOBS) == sum(len(load(path)["jobs"]) for path in WORKFLOWS.values())
+
+
+COMPONENT = ROOT / "templates" / "tare.yml"
+
+
+def component(**given):
+    """Fill in the component's inputs as GitLab does, and give its only job."""
+    head, _, body = COMPONENT.read_text().partition("\n---\n")
+    inputs = YAML(typ="safe", pure=True).load(head)["spec"]["inputs"]
+    assert {name for name, one in inputs.items() if "default" not in one} <= set(given)
+    for name, one in inputs.items():
+        body = body.replace(f"$[[ inputs.{name} ]]", given.get(name, one.get("default")))
+    assert "$[[" not in body
+    return YAML(typ="safe", pure=True).load(body)
+
+
+def test_component_of_gitlab_keeps_to_its_schema(tmp_path):
+    filled = tmp_path / "ci.json"
+    filled.write_text(json.dumps(component(base="./a", head="./b")))
+    done = CliRunner().invoke(
+        check_jsonschema.main,
+        ["--builtin-schema", "vendor.gitlab-ci", "--data-transform", "gitlab-ci", str(filled)],
+    )
+    assert done.exit_code == 0, done.output
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_component_of_gitlab_hands_on_words_and_exit_code(shell, code):
+    (job,) = component(base="./a 'b c'", head="./d", options="--name 'two words' $(touch owned)").values()
+    shell.double("python3", 'if [ "$2" = venv ]; then exit 0; fi; exec ' + sys.executable + ' "$@"')
+    work = shell.folder / "work"
+    tools = work / ".tare" / "bin"
+    shell.double("python", where=tools)
+    shell.double("tare", f'if [ "$1" = ab ]; then printf "%s\\n" "$@" > words; exit {code}; fi', where=tools)
+    variables = {name: one["value"] for name, one in job["variables"].items() if isinstance(one, dict)}
+    done = subprocess.run(
+        [BASH, "-eo", "pipefail", "-c", "\n".join(job["script"])],
+        capture_output=True, text=True, check=False, cwd=work,
+        env={"PATH": f"{shell.doubles}:{os.environ['PATH']}", **variables},
+    )  # fmt: skip
+    assert done.returncode == code, done.stderr
+    words = (work / "words").read_text().splitlines()
+    assert words[:7] == ["ab", "--base", "./a 'b c'", "--head", "./d", "--runners", "bare"]
+    assert words[-4:] == ["--name", "two words", "$(touch", "owned)"]
+    assert not (work / "owned").exists()
+    assert "export latest --format openmetrics" in shell.log.read_text()
+    written = {job["artifacts"]["reports"][one].partition("/")[2] for one in ("junit", "metrics")}
+    assert written == {"junit.xml", "metrics.txt"}
+
+
+@pytest.mark.parametrize("unit", sorted((ROOT / "docs" / "ci").glob("*.*")), ids=lambda path: path.name)
+def test_units_of_systemd_are_well_formed(unit):
+    if not (analyze := shutil.which("systemd-analyze")):
+        pytest.skip("systemd-analyze is not installed. Remedy: apt install systemd")
+    done = subprocess.run([analyze, "verify", unit], capture_output=True, text=True, check=False)
+    assert "tare-nightly" not in done.stderr, done.stderr
