@@ -49,7 +49,7 @@ class Sqlite(Workload):
         return {"lines": LINES, "journal": "wal", "synchronous": "normal"}
 
     def files(self, cache: Path) -> Mapping[str, Path]:
-        """Carry the program."""
+        """Carry the program that the job runs."""
         del cache
         return {PROGRAM_IN_IMAGE: PROGRAM}
 

@@ -172,7 +172,7 @@ class Application(Experiment):
 
     @abstractmethod
     def server(self) -> Server:
-        """Describe the server."""
+        """Describe the server program of this application."""
 
     @abstractmethod
     def measure(self, session: Session) -> Iterable[Metric]:

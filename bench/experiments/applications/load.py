@@ -43,7 +43,7 @@ _FIELDS = (
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """A load to offer."""
+    """Describe a load to offer to a server."""
 
     protocol: Protocol
     request: str
@@ -58,7 +58,7 @@ class Load:
     """Time to wait for the last answers."""
 
     def job(self, client: Place, at: Address) -> Job:
-        """Make the client's job."""
+        """Make the job of the client that offers it."""
         times = (self.warmup_seconds, self.seconds, self.drain_seconds)
         argv = (
             f"{client.root.rstrip('/')}/{PROGRAM}",

@@ -22,7 +22,7 @@ _VALUE = "v" * 100
 
 @dataclass(frozen=True, slots=True)
 class Memcached(Application):
-    """memcached with one thread."""
+    """Measure memcached with one worker thread."""
 
     name: str = "app-memcached"
     summary: str = (
@@ -32,11 +32,11 @@ class Memcached(Application):
     rate: int = 5000
 
     def server(self) -> Server:
-        """Describe the server."""
+        """Describe the server program of this application."""
         return Server(_job, Readiness("port"))
 
     def measure(self, session: Session) -> Iterable[Metric]:
-        """Set the value, then measure."""
+        """Set the value that is read, then measure."""
         put = f"set key 0 0 {len(_VALUE)}\r\n{_VALUE}\r\n"
         session.offer(Load("memcached", put, 0, 1, 0.02, warmup_seconds=0))
         most = Load("memcached", "get key\r\n", 0, CONNECTIONS, TOOL_SECONDS)

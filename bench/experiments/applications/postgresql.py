@@ -50,7 +50,7 @@ class Postgres(Application):
     on_tcg: bool = False
 
     def server(self) -> Server:
-        """Describe the server."""
+        """Describe the server program of this application."""
         return Server(_job, Readiness("port", timeout_seconds=_SERVER_SECONDS))
 
     def configuration(self) -> Mapping[str, bytes]:

@@ -28,7 +28,7 @@ KEY = "key:__rand_int__"
 
 @dataclass(frozen=True, slots=True)
 class Redis(Application):
-    """Redis without persistence."""
+    """Measure Redis without persistence."""
 
     name: str = "app-redis"
     summary: str = "Redis, GET of one key: the most that redis-benchmark gets, and latencies at a fixed load"
@@ -40,7 +40,7 @@ class Redis(Application):
         return Server(_job, Readiness("port"))
 
     def measure(self, session: Session) -> Iterable[Metric]:
-        """Set the key, then measure."""
+        """Set the key that is read, then measure."""
         benchmark(session, "set", 1000)
         requests = REQUESTS_ON_TCG if session.emulated else REQUESTS
         benchmark(session, "get", requests // 10)

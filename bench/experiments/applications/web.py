@@ -66,12 +66,12 @@ _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0}
 
 @dataclass(frozen=True, slots=True)
 class Web(Application):
-    """A web server."""
+    """Measure a web server by one page."""
 
     connections: int = 32
 
     def measure(self, session: Session) -> Iterable[Metric]:
-        """Warm up, then measure."""
+        """Warm up the server, then measure."""
         warm = Load("http", self._request(session.at), 0, self.connections, 0.1)
         session.offer(warm)
         yield from parse(self.name, wrk(session, self.connections))
@@ -89,11 +89,11 @@ class Nginx(Web):
     __slots__ = ()
 
     def server(self) -> Server:
-        """Describe the server."""
+        """Describe the server program of this application."""
         return Server(_nginx_job, Readiness("http"))
 
     def configuration(self) -> Mapping[str, bytes]:
-        """Return the page."""
+        """Return the page that the server gives out."""
         return {PAGE: b"x" * (PAGE_BYTES - 1) + b"\n"}
 
 
@@ -103,11 +103,11 @@ class PythonWeb(Web):
     __slots__ = ()
 
     def server(self) -> Server:
-        """Describe the server."""
+        """Describe the server program of this application."""
         return Server(_python_job, Readiness("http"))
 
     def configuration(self) -> Mapping[str, bytes]:
-        """Return the program."""
+        """Return the program of the application."""
         return {APPLICATION: _PYTHON.encode()}
 
 
