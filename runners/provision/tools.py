@@ -26,9 +26,12 @@ from tare.runners.provision.elf import is_elf, read_elf
 from tare.runners.provision.kernel import GuestKernel, guest_kernel
 from tare.runners.provision.libraries import Libraries
 from tare.runners.provision.loader import loader_argv
+from tare.runners.provision.recipes import RECIPES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+
+    from tare.runners.provision.recipes import Recipe
 
 Origin = Literal["system", "fetched", "given"]
 
@@ -62,80 +65,6 @@ class Tool:
         return (*self.prefix, str(self.path), *self.suffix, *arguments)
 
 
-@dataclass(frozen=True, slots=True)
-class _Spec:
-    packages: tuple[str, ...]
-    """Packages to fetch into one root; tools with the same packages share it."""
-    ask: tuple[str, ...] = ("--version",)
-    where: str = "usr/bin"
-    """Folder below the root; may have wildcards, for names with a version in them."""
-    static: bool = False
-    fetched_only: bool = False
-    """Never take the system's: its other files, which the image needs as well, may be anywhere."""
-    own_home: bool = False
-    """Try it with a home of its own: it leaves files wherever it is called."""
-    status: int = 0
-    """Exit status of a working tool that was asked so."""
-    starts_itself: bool = False
-    """The tool executes ``/proc/self/exe``, which would be the loader. So the host's loader runs it, and it gets from
-    the fetched root only the libraries that the host lacks."""
-
-
-_DOCKER = ("docker.io", "iptables", "iproute2", "apparmor")
-"""Packages of Docker's daemon; containerd and runc are in their closure."""
-_PODMAN = (
-    "podman",
-    "crun",
-    "runc",
-    "netavark|containernetworking-plugins",
-    "slirp4netns",
-    "iptables",
-    "iproute2",
-)
-_CONTAINERD = ("containerd", "runc", "containernetworking-plugins", "iproute2")
-_REDIS = ("redis-server", "redis-tools")
-_WORKLOADS = ("fio", "sysbench", "stress-ng")
-_SPECS = {
-    "fio": _Spec(_WORKLOADS),
-    "sysbench": _Spec(_WORKLOADS),
-    "stress-ng": _Spec(_WORKLOADS),
-    "busybox": _Spec(("busybox-static",), ("true",), static=True),
-    "mke2fs": _Spec(("e2fsprogs",), ("-V",), "usr/sbin"),
-    "zstd": _Spec(("zstd",)),
-    "docker": _Spec(_DOCKER),
-    "podman": _Spec(_PODMAN, own_home=True),
-    "dockerd": _Spec(_DOCKER, where="usr/sbin"),
-    "containerd": _Spec(_CONTAINERD),
-    "ctr": _Spec(_CONTAINERD),
-    "etcd": _Spec(("etcd-server",)),
-    "kubectl": _Spec(("kubernetes-client",), ("version", "--client")),
-    "postgres": _Spec(("postgresql",), where="usr/lib/postgresql/*/bin", fetched_only=True),
-    "psql": _Spec(("postgresql",), where="usr/lib/postgresql/*/bin", fetched_only=True),
-    "pgbench": _Spec(("postgresql",), where="usr/lib/postgresql/*/bin", fetched_only=True),
-    "redis-server": _Spec(_REDIS),
-    "redis-benchmark": _Spec(_REDIS),
-    "memcached": _Spec(("memcached",)),
-    "nginx": _Spec(("nginx",), ("-v",), "usr/sbin"),
-    "wrk": _Spec(("wrk",), ("-v",), status=1),
-    "initdb": _Spec(("postgresql",), where="usr/lib/postgresql/*/bin", fetched_only=True),
-    "qemu-img": _Spec(("qemu-utils",)),
-    "passt": _Spec(("passt",), starts_itself=True),
-    "grub-mkimage": _Spec(("grub-common", "grub-pc-bin")),
-    "runc": _Spec(("runc",), where="usr/sbin", starts_itself=True),
-    "crun": _Spec(("crun",), starts_itself=True),
-    "youki": _Spec(()),
-    "kata-runtime": _Spec(()),
-    "runsc": _Spec(("runsc",), static=True),
-    "bwrap": _Spec(("bubblewrap",)),
-    "systemd-nspawn": _Spec(("systemd-container",)),
-    "lxc-execute": _Spec(("lxc",)),
-    "hyperfine": _Spec(("hyperfine",)),
-    "valgrind": _Spec(("valgrind",)),
-    # Debian's `valgrind` is a script that executes this.
-    "valgrind.bin": _Spec(("valgrind",), starts_itself=True),
-    arch.X86_64.qemu: _Spec(arch.X86_64.qemu_packages),
-    arch.AARCH64.qemu: _Spec(arch.AARCH64.qemu_packages),
-}
 _SYSTEM_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 """Folders to search besides ``PATH``, which seldom has them for ordinary users."""
 
@@ -160,7 +89,7 @@ class Provision:
     _tools: dict[tuple[str, str], Tool | Missing] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        known = (*_SPECS, "python3")
+        known = (*RECIPES, "python3")
         for name in self.chosen:
             if name not in known:
                 hint = did_you_mean(name, known)
@@ -201,11 +130,11 @@ class Provision:
 
     def can_fetch(self, name: str) -> bool:
         """Tell whether the tool is in a package, and may be fetched."""
-        return not self.offline and name in _SPECS and bool(_SPECS[name].packages)
+        return not self.offline and name in RECIPES and bool(RECIPES[name].packages)
 
     def installed(self, name: str) -> Tool | None:
         """Find the system's own tool; ``None`` if there is none that works."""
-        return self._system(name, _SPECS[name])
+        return self._system(name, RECIPES[name])
 
     def find(self, name: str) -> Tool | None:
         """Find a tool as :meth:`tool` does; ``None`` where that raises."""
@@ -224,11 +153,11 @@ class Provision:
     def _find(self, name: str, given: str) -> Tool:
         if name == "python3":
             return _python(given)
-        if name not in _SPECS:
+        if name not in RECIPES:
             raise Missing(
-                f"{name}: tare has no recipe for this tool.", f"Known are: {', '.join(_SPECS)}, python3."
+                f"{name}: tare has no recipe for this tool.", f"Known are: {', '.join(RECIPES)}, python3."
             )
-        spec = _SPECS[name]
+        spec = RECIPES[name]
         if given:
             path = shutil.which(given)
             if path is None:
@@ -237,7 +166,7 @@ class Provision:
         found = self._system(name, spec) if self.use_system and not spec.fetched_only else None
         return found or self._fetched(name, spec)
 
-    def _system(self, name: str, spec: _Spec) -> Tool | None:
+    def _system(self, name: str, spec: Recipe) -> Tool | None:
         path = shutil.which(
             name, path=os.pathsep.join((os.environ.get("PATH", os.defpath), *_SYSTEM_FOLDERS))
         )
@@ -250,7 +179,7 @@ class Provision:
             self.progress(f"the system's {name} does not work, so it is passed over: {error.reason}")
             return None
 
-    def _fetched(self, name: str, spec: _Spec) -> Tool:
+    def _fetched(self, name: str, spec: Recipe) -> Tool:
         if not spec.packages:
             raise Missing(
                 f"{name} is not on this host, and in no archive that tare fetches from.",
@@ -292,7 +221,7 @@ class Provision:
 
 def _tried(
     name: str,
-    spec: _Spec,
+    spec: Recipe,
     path: Path,
     origin: Origin,
     root: Path = Path("/"),
@@ -341,7 +270,7 @@ def _tried(
 
 
 @contextlib.contextmanager
-def _home(spec: _Spec) -> Iterator[dict[str, str]]:
+def _home(spec: Recipe) -> Iterator[dict[str, str]]:
     """Give a tool that leaves files behind a temporary home, as an environment."""
     if not spec.own_home:
         yield {}
