@@ -17,11 +17,12 @@ depend on memory and offloads, and round trips say more about a network's path.
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from tare.bench.experiments.base import Experiment, Findings
 from tare.bench.experiments.connected import connected_runner
+from tare.bench.experiments.serving import Readiness, Server, serving
 from tare.bench.measurable import Unsuitable
 from tare.bench.workloads.base import amount, cap_seconds, job_timeout, metric
 from tare.runners.inside import image_files, net
@@ -38,8 +39,8 @@ if TYPE_CHECKING:
 
     Client = Callable[[Place, Kind, net.Amount], Job]
 
-Ends = Literal["host", "within"]
-"""Position of the other end: on the host, or in the same place."""
+Ends = Literal["host", "within", "places"]
+"""Position of the other end: on the host, in the same place, or in another place of the same runner."""
 
 TRIPS_PER_SECOND = 30_000
 """Rate that an ordinary path reaches; the number of round trips is chosen by it."""
@@ -48,6 +49,11 @@ BYTES_PER_SECOND = 1_000_000_000
 MOST_TRIPS = 100_000
 
 
+SERVER = Server(
+    lambda at: net.serving_job(at.site.root, at.listen, at.port),
+    # It serves one connection after the other, and trying one would be the first.
+    Readiness("line", pattern=r"^\S+ \d+$"),
+)
 LEAST_TRIPS_FOR_THOUSANDTHS = 1000
 """Round trips below which the 99.9th percentile is the largest value, and not told."""
 
@@ -66,7 +72,8 @@ class Network(Experiment):
 
     def perform(self, lab: Lab) -> Findings:
         """Open a place, provide the other end and run the jobs."""
-        return self._within(lab) if self.ends == "within" else self._to_host(lab)
+        ways = {"host": self._to_host, "within": self._within, "places": self._between}
+        return ways[self.ends](lab)
 
     def _within(self, lab: Lab) -> Findings:
         with lab.runner.open() as place:
@@ -88,6 +95,17 @@ class Network(Experiment):
                 client: Client = lambda one, kind, work: net.job(one, kind, (address, port), work)  # noqa: E731
                 metrics = self.measure(place, client, lab.job_seconds)
             return Findings(metrics=metrics, context=context)
+
+    def _between(self, lab: Lab) -> Findings:
+        runner, refusals = connected_runner(lab)
+        try:
+            with serving(replace(lab, runner=runner), SERVER, "other") as served:
+                address = served.at.address, served.at.port
+                client: Client = lambda one, kind, work: net.job(one, kind, address, work)  # noqa: E731
+                metrics = self.measure(served.client, client, lab.job_seconds)
+                return Findings(metrics=metrics, context=dict(served.place.context))
+        except Unsuitable as error:
+            raise Unsuitable(f"{error.reason} {refusals}".strip(), error.remedy, lasting=True) from error
 
     @abstractmethod
     def measure(self, place: Place, client: Client, seconds: float) -> tuple[Metric, ...]:
@@ -165,10 +183,23 @@ class Stream(Network):
         return tuple(metrics)
 
 
+_BETWEEN = "between jobs of two places of the same runner"
 _WITHIN = "between two processes of one place, over its loopback interface"
 NETWORKS = (
     Latency(),
     Stream(),
+    Latency(
+        ends="places",
+        from_mode="rigorous",
+        name="net-latency-places",
+        summary=f"TCP round trips of one byte {_BETWEEN}",
+    ),
+    Stream(
+        ends="places",
+        from_mode="rigorous",
+        name="net-stream-places",
+        summary=f"bytes per second {_BETWEEN}, out of one and into it",
+    ),
     Latency(
         ends="within",
         from_mode="rigorous",

@@ -25,3 +25,13 @@ def bench_net_latency_loopback(replay: Any) -> None:
 @pytest.mark.workload("net-stream-loopback")
 def bench_net_stream_loopback(replay: Any) -> None:
     replay()
+
+
+@pytest.mark.workload("net-latency-places")
+def bench_net_latency_places(replay: Any) -> None:
+    replay()
+
+
+@pytest.mark.workload("net-stream-places")
+def bench_net_stream_places(replay: Any) -> None:
+    replay()

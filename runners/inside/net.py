@@ -109,12 +109,9 @@ def loopback_job(place: Place, kind: Kind, amount: Amount) -> Job:
     return Job((program(place), "net-loopback", kind, *amount.words), timeout_seconds=amount.timeout_seconds)
 
 
-def serving_job(place: Place, port: int, connections: int, timeout_seconds: float) -> Job:
-    """Make a job that serves so many connections at all of the place's addresses, and ends then."""
-    return Job(
-        (program(place), "net-server", "0.0.0.0", str(port), str(connections)),  # noqa: S104 - a place's own network
-        timeout_seconds=timeout_seconds,
-    )
+def serving_job(root: str, address: str, port: int) -> Job:
+    """Make a job that serves connections until it is stopped, in a place with this root."""
+    return Job((f"{root.rstrip('/')}{PATH}", "net-server", address, str(port), "0"))
 
 
 def answer(kind: Kind, result: JobResult) -> dict[str, int]:

@@ -19,6 +19,7 @@ from tare.runners.errors import PlaceFailure
 from tare.runners.inside import net
 from tare.runners.model import Limits
 
+ENDS = (Latency(), Stream(), Latency(ends="within"), Stream(ends="places"))
 LIMITS = Limits(cpus=1, memory_bytes=256 << 20)
 
 
@@ -34,7 +35,7 @@ def test_bytes_arrive_and_nothing_stays(name):
             pytest.skip(f"{probe.reason}; {probe.remedy}")
         runner.prepare(with_program(image), LIMITS)
         lab = Lab(runner, image, LIMITS, context, None, CrowdSettings(), 0.02, print)
-        found = {m.name: m.value for e in (Latency(), Stream()) for m in e.perform(lab).metrics}
+        found = {m.name: m.value for e in ENDS for m in e.perform(lab).metrics}
         assert found["net.round_trips.rate"] > 0
         assert 0 < found["net.round_trip.p50"] <= found["net.round_trip.p99"] <= found["net.round_trip.max"]
         assert found["net.stream.out"] > 0

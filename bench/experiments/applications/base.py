@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tare.bench.experiments.applications import load
+from tare.bench.experiments.applications.cpus import keep_apart, split_cpus
 from tare.bench.experiments.base import Experiment, Findings
 from tare.bench.experiments.connected import connected_runner
 from tare.bench.experiments.payloads import written
@@ -28,7 +29,7 @@ from tare.runners.errors import Missing, TareError
 from tare.runners.images.build import build_image
 from tare.runners.images.recipe import ImageContent
 from tare.runners.inside import image_files
-from tare.runners.model import Job, Limits
+from tare.runners.model import Job
 from tare.runners.provision.cache import Cache
 
 if TYPE_CHECKING:
@@ -45,11 +46,11 @@ if TYPE_CHECKING:
 
 TOOL_SECONDS = 1.0
 """Length of a measurement at the maximum."""
+EMULATED_FACTOR = 4
+"""Factor by which measurements at the maximum are longer for servers in guests under TCG."""
 LOAD_SECONDS = 2.0
 """Length of a measurement at the fixed load."""
 TOOL_TIMEOUT_SECONDS = 60.0
-_CLIENT_MEMORY_BYTES = 1 << 30
-_MOST_CLIENT_CPUS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,10 @@ class Session:
     def at(self) -> Address:
         """Address of the server as its clients see it."""
         return self.served.at
+
+    def seconds(self, usual: float) -> float:
+        """Return the length of a measurement at the maximum: longer for servers under TCG, whose answers are late."""
+        return usual * EMULATED_FACTOR if self.emulated else usual
 
     def tool(self, name: str, *arguments: str, directory: str = "") -> JobResult:
         """Run a program of the image as a client.
@@ -150,13 +155,14 @@ class Application(Experiment):
         """Open a place, start the server and measure it."""
         try:
             image = lab.siblings.image(self, lambda: self._image(lab)) if lab.siblings else self._image(lab)
-            server_limits, client_limits, apart = split_cpus(lab.limits, os.sched_getaffinity(0))
+            server_limits, client_limits = split_cpus(lab.limits, os.sched_getaffinity(0))
             runner, refusals = connected_runner(lab, image, server_limits)
         except Missing as error:
             raise Unsuitable(error.reason, error.remedy, lasting=True) from error
         lab = replace(lab, runner=runner, image=image, limits=server_limits)
         try:
             with serving(lab, self.server(), "host", client_limits=client_limits) as served:
+                apart = keep_apart(served.place, served.client, server_limits, client_limits)
                 session = Session(served, image, runner.accelerator == "tcg")
                 metrics = tuple(self.measure(session))
                 context = {**served.place.context, "client_cpus": apart}
@@ -220,23 +226,4 @@ def maximum(
             for name, value in points.items()
             if value is not None
         ),
-    )
-
-
-def split_cpus(limits: Limits, allowed: Iterable[int]) -> tuple[Limits, Limits, str]:
-    """Give server and client CPUs of their own: the client the last quarter, but one or two, the server the others.
-
-    Returns:
-        Limits of the server's place, limits of the client's, and words for the context.
-    """
-    cpus = sorted(set(limits.cpuset) & set(allowed) if limits.cpuset else allowed)
-    taken = min(max(len(cpus) // 4, 1), _MOST_CLIENT_CPUS)
-    client = replace(limits, memory_bytes=max(limits.memory_bytes, _CLIENT_MEMORY_BYTES), cpus=taken)
-    if len(cpus) < 2:
-        return limits, client, "shared with the server's: there is only one"
-    servers = tuple(cpus[:-taken])
-    return (
-        replace(limits, cpus=min(limits.cpus, len(servers)), cpuset=servers),
-        replace(client, cpuset=tuple(cpus[-taken:])),
-        f"{taken} apart from the server's {len(servers)}",
     )

@@ -38,10 +38,13 @@ class Memcached(Application):
     def measure(self, session: Session) -> Iterable[Metric]:
         """Set the value that is read, then measure."""
         put = f"set key 0 0 {len(_VALUE)}\r\n{_VALUE}\r\n"
-        session.offer(Load("memcached", put, 0, 1, 0.02, warmup_seconds=0))
-        most = Load("memcached", "get key\r\n", 0, CONNECTIONS, TOOL_SECONDS)
+        session.offer(Load("memcached", put, 0, 1, session.seconds(0.05), warmup_seconds=0))
+        get = Load("memcached", "get key\r\n", self.rate, CONNECTIONS, LOAD_SECONDS)
+        most = replace(
+            get, rate=0, seconds=session.seconds(TOOL_SECONDS), warmup_seconds=session.seconds(0.2)
+        )
         yield from load.closed_metrics(session.offer(most))
-        yield from self.at_fixed_load(session, replace(most, rate=self.rate, seconds=LOAD_SECONDS))
+        yield from self.at_fixed_load(session, get)
 
 
 def _job(at: Address) -> Job:

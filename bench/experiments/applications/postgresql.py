@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 CONNECTIONS = 4
 ACCESS = "srv/pg_hba.conf"
 """Path in the image of the file that lets clients in."""
+READY = "database system is ready to accept connections"
+"""Line of the server's log; its port takes connections before, and refuses them."""
 _SERVER_SECONDS = 60.0
 _UNPACK = "{busybox} tar x -f {tar} -C {scratch} && {owner} && exec {server}"
 _TPS = re.compile(r"^tps = ([0-9.]+) \(without initial connection time\)$", re.MULTILINE)
@@ -51,7 +53,7 @@ class Postgres(Application):
 
     def server(self) -> Server:
         """Describe the server program of this application."""
-        return Server(_job, Readiness("port", timeout_seconds=_SERVER_SECONDS))
+        return Server(_job, Readiness("line", pattern=READY, timeout_seconds=_SERVER_SECONDS))
 
     def configuration(self) -> Mapping[str, bytes]:
         """Return the server's configuration, and the file that lets clients in."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from tare.bench.experiments.applications.base import LOAD_SECONDS, Application, Session, maximum
+from tare.bench.experiments.applications.base import LOAD_SECONDS, TOOL_SECONDS, Application, Session, maximum
 from tare.bench.experiments.applications.load import Load
 from tare.bench.experiments.serving import Address, Readiness, Server
 from tare.bench.workloads.base import ParseError, number
@@ -72,8 +72,8 @@ class Web(Application):
 
     def measure(self, session: Session) -> Iterable[Metric]:
         """Warm up the server, then measure."""
-        warm = Load("http", self._request(session.at), 0, self.connections, 0.1)
-        session.offer(warm)
+        warm = Load("http", self._request(session.at), 0, self.connections, session.seconds(0.1))
+        session.offer(replace(warm, warmup_seconds=0))
         yield from parse(self.name, wrk(session, self.connections))
         fixed = Load("http", warm.request, self.rate, self.connections, LOAD_SECONDS)
         yield from self.at_fixed_load(session, fixed)
@@ -137,9 +137,9 @@ def _python_job(at: Address) -> Job:
 
 
 def wrk(session: Session, connections: int) -> bytes:
-    """Run wrk for a second, the shortest time it takes; return its report."""
+    """Run wrk for a second, or some under TCG, and return its report."""
     at = session.at
-    words = ("-t", "1", "-c", str(connections), "-d", "1s", "--latency")
+    words = ("-t", "1", "-c", str(connections), "-d", f"{session.seconds(TOOL_SECONDS):g}s", "--latency")
     return session.tool("wrk", *words, f"http://{at.address}:{at.port}/").stdout
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +16,8 @@ from support.campaigns import LIMITS
 from support.paths import GOLDEN
 from support.stub import Stub
 from tare.bench.experiments.applications import APPLICATIONS, load, postgresql, redis, web
-from tare.bench.experiments.applications.base import Session, split_cpus
+from tare.bench.experiments.applications.base import Session
+from tare.bench.experiments.applications.cpus import keep_apart, split_cpus
 from tare.bench.experiments.applications.load import Load
 from tare.bench.experiments.applications.memcached import Memcached
 from tare.bench.measurable import Terms, Unsuitable
@@ -174,11 +176,31 @@ def test_a_load_that_failed_is_no_numbers(bad, why):
     ],
 )
 def test_server_and_client_have_cpus_of_their_own(cpus, limits, server, client):
-    servers, clients, words = split_cpus(limits, cpus)
+    servers, clients = split_cpus(limits, cpus)
     assert servers.cpuset == (server or limits.cpuset)
     assert clients.cpuset == (client or limits.cpuset)
     assert 1 <= servers.cpus <= limits.cpus
-    assert ("apart" in words) == bool(server)
+
+
+@pytest.fixture
+def sleeper() -> Any:
+    """Run a process with a child, which does nothing."""
+    with subprocess.Popen(["sh", "-c", "sleep 30 & wait"], start_new_session=True) as process:
+        yield Stub(vantage=Stub(agent_pid=process.pid, top_pid=0))
+        os.killpg(process.pid, 9)
+
+
+def test_what_cgroups_have_not_pinned_is_pinned_and_told(sleeper):
+    cpus = tuple(sorted(os.sched_getaffinity(0)))
+    if len(cpus) < 2:
+        pytest.skip("there is one CPU only")
+    other = Stub(vantage=Stub(agent_pid=0, top_pid=os.getpid()))
+    first = replace(LIMITS, cpuset=cpus[:1])
+    assert keep_apart(sleeper, other, first, LIMITS) == "shared with the server's"
+    assert os.sched_getaffinity(sleeper.vantage.agent_pid) == set(cpus[:1])
+    assert os.sched_getaffinity(0) == set(cpus)
+    gone = Stub(vantage=Stub(agent_pid=1 << 30, top_pid=0))
+    assert keep_apart(sleeper, gone, first, LIMITS) == "not known"
 
 
 def test_images_made_elsewhere_are_refused():
