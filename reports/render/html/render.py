@@ -9,6 +9,7 @@ import io
 import json
 import re
 import zlib
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -32,11 +33,43 @@ LANGUAGE_NAMES: Mapping[Language, str] = {"en": "English", "ko": "한국어"}
 """Language → its name in itself, for links to the page in it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Document:
+    """Hold a page of any kind: its answer, one line of facts, sections, and what their pictures show."""
+
+    words: Words
+    title: str
+    """Title of the browser's tab."""
+    facts: str
+    """Line under the headline."""
+    sections: tuple[Section, ...]
+    """Parts of the page. Headlines in them are its ``h1``; those with a title are folded."""
+    footer: str
+    drawings: Mapping[str, str] = field(default_factory=dict)
+    """Figure → its SVG document."""
+    siblings: Mapping[Language, str] = field(default_factory=dict)
+    """Language → file name of the same page in it."""
+    figure_suffix: str = ""
+    """See :attr:`tare.reports.content.page.Page.figure_suffix`."""
+
+
 def render(page: Page, sections: tuple[Section, ...], drawings: Mapping[str, str]) -> str:
-    """Render the page. ``drawings``: figure → its SVG document."""
+    """Render a run's page. ``drawings``: figure → its SVG document."""
+    words, about = page.words, page.summary.given.manifest
+    title = words("page.title", name=about.name or about.run)
+    how = words("page.facts", started=page.started, mode=about.mode)
+    made = words("page.made", run=about.run, started=page.started, mode=about.mode, seed=about.seed)
+    facts = f"{title} · {page.host} · {how}"
+    return render_document(
+        Document(words, title, facts, sections, made, drawings, page.siblings, page.figure_suffix)
+    )
+
+
+def render_document(document: Document) -> str:
+    """Render a page of any kind as one file that needs no other."""
 
     def draw(node: Picture) -> Markup:
-        return inline(drawings[node.name], node.name, node.alt)
+        return inline(document.drawings[node.name], node.name, node.alt)
 
     used: set[str] = set()
 
@@ -48,28 +81,29 @@ def render(page: Page, sections: tuple[Section, ...], drawings: Mapping[str, str
         used.add(name)
         return Markup(' id="{}"').format(name)
 
-    names = {section.name for section in sections if section.title}
+    names = {section.name for section in document.sections if section.title}
 
     def goal(link: str) -> str:
         return link if link in names else anchor(link)
 
-    bound = {"draw": draw, "anchored": anchored, "goal": goal, "figure_suffix": page.figure_suffix}
+    bound = {"draw": draw, "anchored": anchored, "goal": goal, "figure_suffix": document.figure_suffix}
     template = _environment().get_template("index.html.j2", globals=bound)
+    parts = document.sections
     return template.render(
-        manifest=page.summary.given.manifest,
-        words=page.words,
-        host=page.host,
-        started=page.started,
-        siblings=page.siblings,
+        words=document.words,
+        title=document.title,
+        facts=document.facts,
+        footer=document.footer,
+        siblings=document.siblings,
         language_names=LANGUAGE_NAMES,
         headline=[
-            s for part in sections for node in part.body if isinstance(node, Headline) for s in node.sentences
+            s for part in parts for node in part.body if isinstance(node, Headline) for s in node.sentences
         ],
-        sections=[part for part in sections if not any(isinstance(node, Headline) for node in part.body)],
+        sections=[part for part in parts if not any(isinstance(node, Headline) for node in part.body)],
         css=Markup(_text("style.css")),  # noqa: S704 - our own file
         script=Markup(_text("page.js")),  # noqa: S704 - our own file
         script_hash=script_hash(),
-        spoken=_spoken(page.words),
+        spoken=_spoken(document.words),
     )
 
 
