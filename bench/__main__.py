@@ -34,6 +34,8 @@ COMMANDS = {
     "claims": "judge the claims of a study note on containers and virtual machines by a run",
     "import": "turn another tool's results into a run",
     "export": "write a run in the format of another tool",
+    "store": "keep runs in a folder, a git branch or an object store: push, pull, list, prune",
+    "sql": "ask about all runs at once, in SQL",
     "clean": "remove what killed runs left on this host",
 }
 """Name → one-line summary. Each command is a module ``tare.bench.commands.<name>`` as :class:`Command` describes; only

@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 import numpy as np
 
-from tare.bench.analysis.listing import class_of
+from tare.bench.analysis.listing import Filter, class_of
 from tare.results.errors import ResultError
 from tare.results.statistics.changepoints import ChangePoint, change_points
 from tare.results.statistics.series import good_series
 from tare.results.storage.find import list_runs
 from tare.results.storage.load import load_run
+from tare.results.stores.model import head_of
+from tare.results.stores.queries import Median, medians
 from tare.results.tables.frame import read_frame
 from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from tare.bench.analysis.listing import Filter
     from tare.results.judgement.thresholds import Thresholds
     from tare.results.record import Direction
     from tare.results.storage.load import Run
+    from tare.results.stores.columns import RunColumns
+    from tare.results.stores.model import RunHead
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,62 +121,97 @@ class Histories:
     """The histories of one host class."""
 
     host_class: str
-    runs: tuple[Path, ...]
-    """Folders of the runs, oldest first."""
+    folders: tuple[Path, ...]
+    """Folders of the runs, oldest first; empty if they are read from a store."""
+    runs: int
+    """Number of runs."""
     histories: tuple[History, ...]
     left_out: tuple[str, ...]
     """Notes on runs that are not among them, and on values that count as others, one sentence each."""
 
 
-def collect(
-    folders: Sequence[Path],
-    *,
-    of_class: str,
-    thresholds: Thresholds,
-    quick: bool,
-    all_metrics: bool,
-    conditions: Filter | None = None,
-) -> Histories:
-    """Read the runs and search their histories.
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Choice of the runs and series of a history."""
+
+    host_class: str
+    """Host class of the runs."""
+    thresholds: Thresholds
+    """Smallest relative changes to report, by series."""
+    quick: bool = False
+    """Include quick runs."""
+    all_metrics: bool = False
+    """Include metrics that workloads are not judged by."""
+    conditions: Filter = field(default_factory=Filter)
+    """Further conditions on the runs, such as labels."""
+
+
+def collect(folders: Sequence[Path], wanted: Wanted) -> Histories:
+    """Read the runs of a folder and search their histories.
 
     Args:
         folders: of runs, oldest first.
-        of_class: host class of the runs to take.
-        thresholds: smallest relative changes to report, by series.
-        quick: include quick runs.
-        all_metrics: include metrics that workloads are not judged by.
-        conditions: further conditions on the runs, such as labels.
+        wanted: which runs and series.
 
     Raises:
         UsageError: no run is of that class; the text names the classes of those that were found.
     """
     left: list[str] = []
-    runs: list[Run] = []
-    others: dict[str, int] = {}
+    runs: list[tuple[RunHead, Run]] = []
     for folder in folders:
         try:
             run = load_run(folder)
         except ResultError as error:
             left.append(str(error))
             continue
-        found = class_of(run.manifest)
-        if conditions and not conditions.of(run.manifest, found):
+        runs.append((head_of(run.manifest, class_of(run.manifest)), run))
+    chosen = _chosen(runs, wanted, left)
+    points = _Points()
+    for head, run in chosen:
+        points.add(head, _medians(run, all_metrics=wanted.all_metrics or head.mode == "imported"))
+    return points.searched(wanted, len(chosen), left, folders=tuple(run.path for _, run in chosen))
+
+
+def collect_columns(columns: Sequence[RunColumns], wanted: Wanted, connection: Any) -> Histories:
+    """Search the histories of runs by their columns, of which one run's are in memory at a time.
+
+    Args:
+        columns: of runs, oldest first.
+        wanted: which runs and series.
+        connection: DuckDB's.
+
+    Raises:
+        UsageError: no run is of that class.
+        ResultError: columns cannot be read.
+    """
+    left: list[str] = []
+    points = _Points()
+    chosen = _chosen([(one.head, one) for one in columns], wanted, left)
+    for head, one in chosen:
+        points.add(head, medians(connection, one, all_metrics=wanted.all_metrics))
+    return points.searched(wanted, len(chosen), left)
+
+
+def _chosen(runs: Iterable[tuple[RunHead, T]], wanted: Wanted, left: list[str]) -> list[tuple[RunHead, T]]:
+    """Choose the runs of the host class, and note what is left out."""
+    chosen: list[tuple[RunHead, T]] = []
+    others: dict[str, int] = {}
+    for head, run in runs:
+        if not wanted.conditions.admits("", head.mode, head.provenance):
             continue
-        if found != of_class:
-            others[found] = others.get(found, 0) + 1
-        elif run.manifest.mode == "quick" and not quick:
-            left.append(f"{run.manifest.run} is a quick run; --with-quick includes it.")
+        if head.host_class != wanted.host_class:
+            others[head.host_class] = others.get(head.host_class, 0) + 1
+        elif head.mode == "quick" and not wanted.quick:
+            left.append(f"{head.run} is a quick run; --with-quick includes it.")
         else:
-            runs.append(run)
+            chosen.append((head, run))
     known = ", ".join(f"{name} ({n})" for name, n in sorted(others.items()))
-    if not runs:
+    if not chosen:
         more = f" There are runs of {known}; --host-class chooses." if others else ""
-        raise UsageError(f"no run of host class {of_class} to show.{more} {' '.join(left)}".strip())
+        raise UsageError(f"no run of host class {wanted.host_class} to show.{more} {' '.join(left)}".strip())
     if others:
         left.append(f"Runs of other host classes: {known}.")
-    histories = _histories(runs, thresholds, all_metrics=all_metrics)
-    left += [note for one in histories if (note := _not_positive(one))]
-    return Histories(of_class, tuple(run.path for run in runs), tuple(histories), tuple(left))
+    return chosen
 
 
 def _not_positive(history: History) -> str:
@@ -185,26 +225,48 @@ def _not_positive(history: History) -> str:
     )
 
 
-def _histories(runs: Iterable[Run], thresholds: Thresholds, *, all_metrics: bool) -> list[History]:
-    points: dict[tuple[str, str, str, str, str, Direction], list[HistoryPoint]] = {}
-    for run in runs:
-        about = run.manifest
-        for key, series in good_series(read_frame(run)).items():
-            wanted = series.primary or all_metrics or about.mode == "imported"
-            if key.control or series.direction == "none" or not wanted:
-                continue
-            identity = (key.workload, key.parameters, key.metric, key.runner, series.unit, series.direction)
-            median = float(np.median(series.value))
-            commit = about.provenance.commit if about.provenance else ""
-            point = HistoryPoint(about.run, about.name, about.created, commit, median, len(series.value))
-            points.setdefault(identity, []).append(point)
-    found = []
-    for (workload, parameters, metric, runner, unit, direction), own in points.items():
-        limit, _ = thresholds.for_series(workload, runner, metric)
-        changes = change_points([p.median for p in own], threshold=limit)
-        decoded = msgspec.json.decode(parameters)
-        found.append(History(workload, decoded, metric, unit, direction, runner, tuple(own), tuple(changes)))
-    return found
+def _medians(run: Run, *, all_metrics: bool) -> Iterator[Median]:
+    """Yield the median of every series of a run that a history shows."""
+    for key, series in good_series(read_frame(run)).items():
+        if not key.control and series.direction != "none" and (series.primary or all_metrics):
+            yield Median(
+                key.workload,
+                key.parameters,
+                key.metric,
+                key.runner,
+                series.unit,
+                series.direction,
+                float(np.median(series.value)),
+                len(series.value),
+            )
+
+
+class _Points:
+    """Collect the points of histories, run by run."""
+
+    def __init__(self) -> None:
+        self._points: dict[tuple[str, str, str, str, str, Direction], list[HistoryPoint]] = {}
+
+    def add(self, head: RunHead, found: Iterable[Median]) -> None:
+        """Add a run that is later than those before."""
+        for one in found:
+            point = HistoryPoint(
+                head.run, head.name, head.created, head.provenance.commit, one.value, one.values
+            )
+            self._points.setdefault(one[:6], []).append(point)
+
+    def searched(
+        self, wanted: Wanted, runs: int, left: list[str], folders: tuple[Path, ...] = ()
+    ) -> Histories:
+        """Search every history for changes."""
+        found = []
+        for (workload, parameters, metric, runner, unit, direction), own in self._points.items():
+            limit, _ = wanted.thresholds.for_series(workload, runner, metric)
+            changes = tuple(change_points([p.median for p in own], threshold=limit))
+            decoded = msgspec.json.decode(parameters)
+            found.append(History(workload, decoded, metric, unit, direction, runner, tuple(own), changes))
+        left += [note for one in found if (note := _not_positive(one))]
+        return Histories(wanted.host_class, folders, runs, tuple(found), tuple(left))
 
 
 def stored_runs(results_dir: Path) -> list[Path]:

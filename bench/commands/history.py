@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tare.bench.commands.shared.filters import add_filter_options, filter_from
+from tare.bench.commands.shared.stored import add_store_options, columns_of, is_stored
 from tare.bench.errors import Exit
 from tare.bench.request import layers
 from tare.runners.errors import UsageError
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-    from tare.bench.analysis.history import Histories, History
+    from tare.bench.analysis.history import Histories, History, Wanted
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -48,33 +49,13 @@ def options(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="also write them as CSV for Apache Otava; FILE-2, … for series that some runs lack",
     )
+    add_store_options(parser)
     layers.add_options(parser, "output")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """List the series, and draw or export them if asked; the exit code is 0."""
-    from tare.bench.analysis import history  # noqa: PLC0415 - imports pandas
-    from tare.bench.analysis.baselines import ThisHost  # noqa: PLC0415
-    from tare.bench.analysis.listing import class_of  # noqa: PLC0415
-    from tare.bench.analysis.references import run_folder_of  # noqa: PLC0415
-    from tare.results.judgement.thresholds import Thresholds, read_thresholds  # noqa: PLC0415
-    from tare.results.storage.load import load_run  # noqa: PLC0415
-
-    wanted = layers.resolve(arguments).output
-    if arguments.references:
-        folders = [run_folder_of(reference, wanted) for reference in arguments.references]
-        own = class_of(load_run(folders[0]).manifest)
-    else:
-        folders = history.stored_runs(wanted.results_dir)
-        own = history.likely_class(folders, ThisHost.read().host_class)
-    found = history.collect(
-        folders,
-        of_class=arguments.host_class or own,
-        thresholds=read_thresholds(arguments.thresholds) if arguments.thresholds else Thresholds(),
-        quick=arguments.with_quick,
-        conditions=replace(filter_from(arguments), host_class=""),
-        all_metrics=arguments.all_metrics,
-    )
+    found = _found(arguments)
     if arguments.json:
         print(
             json.dumps(
@@ -98,11 +79,47 @@ def run(arguments: argparse.Namespace) -> int:
     return Exit.OK
 
 
+def _found(arguments: argparse.Namespace) -> Histories:
+    """Read the runs of the folder, or of the store, and search their histories."""
+    from tare.bench.analysis import history  # noqa: PLC0415 - imports pandas
+    from tare.bench.analysis.baselines import ThisHost  # noqa: PLC0415
+    from tare.bench.analysis.listing import class_of  # noqa: PLC0415
+    from tare.bench.analysis.references import run_folder_of  # noqa: PLC0415
+    from tare.results.judgement.thresholds import Thresholds, read_thresholds  # noqa: PLC0415
+    from tare.results.storage.load import load_run  # noqa: PLC0415
+
+    settings = layers.resolve(arguments)
+
+    def wanted(host_class: str) -> Wanted:
+        return history.Wanted(
+            host_class=arguments.host_class or host_class,
+            thresholds=read_thresholds(arguments.thresholds) if arguments.thresholds else Thresholds(),
+            quick=arguments.with_quick,
+            all_metrics=arguments.all_metrics,
+            conditions=replace(filter_from(arguments), host_class=""),
+        )
+
+    if is_stored(arguments):
+        if arguments.references or arguments.otava:
+            raise UsageError("--stored takes all runs of the store: name none, and pull them for --otava.")
+        with columns_of(settings, stored=True) as (connection, columns):
+            classes = {one.head.host_class for one in columns}
+            own = classes.pop() if len(classes) == 1 else ThisHost.read().host_class
+            return history.collect_columns(columns, wanted(own), connection)
+    if arguments.references:
+        folders = [run_folder_of(reference, settings.output) for reference in arguments.references]
+        own = class_of(load_run(folders[0]).manifest)
+    else:
+        folders = history.stored_runs(settings.output.results_dir)
+        own = history.likely_class(folders, ThisHost.read().host_class)
+    return history.collect(folders, wanted(own))
+
+
 def _lines(found: Histories) -> Iterator[str]:
     from tare.reports.text import numbers  # noqa: PLC0415
     from tare.results.statistics.phrases import count  # noqa: PLC0415
 
-    yield f"{count(len(found.runs), 'run')} of host class {found.host_class}"
+    yield f"{count(found.runs, 'run')} of host class {found.host_class}"
     for one in found.histories:
         first, last = one.points[0], one.points[-1]
         span = f"{numbers.quantity(first.median, one.unit)} → {numbers.quantity(last.median, one.unit)}"
@@ -153,7 +170,7 @@ def _write_otava(found: Histories, path: Path) -> None:
     from tare.reports.model import ReportInput  # noqa: PLC0415
     from tare.results.storage.load import load_run  # noqa: PLC0415
 
-    runs = [load_run(path) for path in found.runs]
+    runs = [load_run(path) for path in found.folders]
     tables = otava.tables([ReportInput(run.manifest, tuple(run.trials()), ()) for run in runs])
     for number, table in enumerate(tables, 1):
         one = path if number == 1 else path.with_name(f"{path.stem}-{number}{path.suffix}")

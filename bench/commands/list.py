@@ -7,16 +7,14 @@ import sys
 from typing import TYPE_CHECKING
 
 from tare.bench.commands.shared.filters import add_filter_options, filter_from, some
+from tare.bench.commands.shared.tables import COMMIT_CHARACTERS, aligned
 from tare.bench.errors import Exit
 from tare.bench.request import layers
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator, Sequence
 
     from tare.bench.analysis.listing import ListedRun, VerdictCounts
-
-_COMMIT_CHARACTERS = 10
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -50,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps([one.as_json() for one in runs], indent=2))
         return Exit.OK
-    print("\n".join(_table(runs)) if runs else f"there is no such run in {folder}")
+    print("\n".join(aligned([_HEAD, *map(_row, runs)])) if runs else f"there is no such run in {folder}")
     return Exit.OK
 
 
@@ -75,17 +73,9 @@ def _judged(one: ListedRun) -> ListedRun:
 _HEAD = ("run", "date (UTC)", "mode", "status", "host class", "commit", "verdicts", "name and labels")
 
 
-def _table(runs: Sequence[ListedRun]) -> Iterator[str]:
-    """Give the lines of the table, columns aligned."""
-    rows = [_HEAD, *(_row(one) for one in runs)]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(_HEAD))]
-    for row in rows:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-
-
 def _row(one: ListedRun) -> tuple[str, ...]:
     origin = one.provenance
-    commit = origin.commit[:_COMMIT_CHARACTERS] + ("+" if origin.dirty else "")
+    commit = origin.commit[:COMMIT_CHARACTERS] + ("+" if origin.dirty else "")
     about = " ".join((one.name, *(f"{key}={value}" for key, value in origin.labels.items()))).strip()
     date = one.created[:16].replace("T", " ")
     return one.run, date, one.mode, one.status, one.host_class, commit or "-", _verdicts(one.verdicts), about

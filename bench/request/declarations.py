@@ -168,6 +168,14 @@ SETTINGS = (
         "output.language",
     ),
     Setting(
+        "store.address",
+        "--store",
+        "where runs are kept: a folder, git:BRANCH, git:BRANCH@REMOTE, s3://BUCKET/FOLDER, …",
+        readers.text,
+        "TARE_STORE",
+        "STORE",
+    ),
+    Setting(
         "limits.cpus",
         "--cpus",
         "CPUs that each place may use (default: all)",

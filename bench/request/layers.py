@@ -25,6 +25,7 @@ TITLES = {
     "kubernetes": "Kubernetes (by $KUBECONFIG)",
     "guest": "guests",
     "output": "where results go",
+    "store": "where runs are kept",
 }
 """Group of settings → its title in ``--help``."""
 
@@ -34,11 +35,15 @@ OTHER_VARIABLES = ("TARE_CACHE", "TARE_DOCKER", "TARE_RUN", "TARE_WORKDIR", "TAR
 """Variables that are no settings: of the cache and the work folder, of children, of the tests."""
 
 
-def add_options(parser: argparse.ArgumentParser, *groups: str) -> None:
+def add_options(parser: argparse.ArgumentParser, *groups: str, config: bool = True) -> None:
     """Declare the options of ``groups``, and ``--config``. Options that are not given stay ``None``."""
-    parser.add_argument(
-        "--config", type=Path, metavar="FILE", help=f"settings file (default: {CONFIG_FILE} if it is here)"
-    )
+    if config:
+        parser.add_argument(
+            "--config",
+            type=Path,
+            metavar="FILE",
+            help=f"settings file (default: {CONFIG_FILE} if it is here)",
+        )
     for group in groups:
         section = parser.add_argument_group(TITLES[group])
         for setting in SETTINGS:

@@ -63,6 +63,14 @@ class OutputSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StoreSettings:
+    """Settings of the store that runs are kept in."""
+
+    address: str = ""
+    """Folder, ``git:BRANCH``, ``git:BRANCH@REMOTE`` or URL. Empty: none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LimitSettings:
     """Limits of each place, before they are checked against the host."""
 
@@ -109,6 +117,7 @@ class Settings:
 
     run: RunSettings = field(default_factory=RunSettings)
     output: OutputSettings = field(default_factory=OutputSettings)
+    store: StoreSettings = field(default_factory=StoreSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
     crowd: CrowdSettings = field(default_factory=CrowdSettings)
     kubernetes: KubernetesSettings = field(default_factory=KubernetesSettings)

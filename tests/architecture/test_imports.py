@@ -62,6 +62,20 @@ def test_start_up_loads_nothing_heavy(start):
     assert not wrong, "\n".join(wrong)
 
 
+EXTRAS = {"duckdb", "fsspec", "pyarrow"}
+"""Packages of extras that whoever does not ask for them must not wait for."""
+
+
+def test_no_module_imports_an_extra_when_it_is_imported():
+    wrong = [
+        f"{module}:{line} imports {name}"
+        for module in modules()
+        for name, line, at_import in named(module)
+        if at_import and name.partition(".")[0] in EXTRAS
+    ]
+    assert wrong == []
+
+
 def test_what_is_loaded_is_followed_over_packages():
     ways = loaded_by("bench.pipeline")
     assert {"bench", "results", "results.record"} <= set(ways)

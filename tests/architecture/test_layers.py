@@ -17,7 +17,7 @@ LAYERS = {
         {"storage"},
         {"tables"},
         {"statistics"},
-        {"judgement", "imports"},
+        {"judgement", "imports", "stores"},
     ],
     "reports": [
         {"model"},

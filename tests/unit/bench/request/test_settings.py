@@ -127,6 +127,7 @@ SAMPLES = {
     "run.baselines_dir": ("/b", Path("/b")),
     "run.reports_dir": ("c/d", Path("c/d")),
     "run.language": ("ko", "ko"),
+    "store.address": ("git:runs@origin", "git:runs@origin"),
     "limits.cpus": ("2", 2),
     "limits.cpuset": ("0-2,5", (0, 1, 2, 5)),
     "limits.memory": ("2G", 2 << 30),
@@ -223,7 +224,7 @@ def test_a_damaged_recorded_setting_is_named(key, value):
 # -- wrong values
 
 NOTHING_IS_WRONG = {
-    "run.keyword", "run.image", "run.name", "kubernetes.image", "kubernetes.containerd",
+    "run.keyword", "run.image", "run.name", "store.address", "kubernetes.image", "kubernetes.containerd",
     "guest.cmdline", "guest.firecracker", "guest.cloud_hypervisor", "guest.cpu",
 }  # fmt: skip
 """Settings that any text will do for, when they are read."""

@@ -1,0 +1,70 @@
+"""Options and access to stores and columns, shared by ``store``, ``sql`` and ``history``."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tare.bench.request import layers
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from tare.bench.request.settings import Settings
+    from tare.results.stores.columns import RunColumns
+
+
+def add_store_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of commands that ask about the runs of the folder or of a store."""
+    layers.add_options(parser, "store", config=False)
+    parser.add_argument(
+        "--stored",
+        action="store_true",
+        help="the runs of the store instead of those of the folder; --store says the same",
+    )
+
+
+def is_stored(arguments: argparse.Namespace) -> bool:
+    """Tell whether the store is asked about; a setting alone does not change what a command is about."""
+    return bool(arguments.stored or getattr(arguments, "store.address") is not None)
+
+
+@contextmanager
+def columns_of(
+    settings: Settings, *, stored: bool, memory_bytes: int | None = None
+) -> Iterator[tuple[Any, list[RunColumns]]]:
+    """Give a connection to DuckDB and the columns of all runs, oldest first; those that are missing are made.
+
+    Raises:
+        ResultError: DuckDB is not installed, or the store cannot be read.
+    """
+    from tare.bench.analysis.listing import class_of  # noqa: PLC0415 - options are declared without it
+    from tare.results.errors import ResultError  # noqa: PLC0415
+    from tare.results.storage.find import list_runs  # noqa: PLC0415
+    from tare.results.storage.load import load_run  # noqa: PLC0415
+    from tare.results.stores import columns  # noqa: PLC0415
+    from tare.results.stores.store import open_store  # noqa: PLC0415
+    from tare.runners.provision.cache import default_cache  # noqa: PLC0415
+
+    with (
+        tempfile.TemporaryDirectory(prefix="tare-sql-") as scratch,
+        columns.connect(Path(scratch), memory_bytes or columns.MEMORY_BYTES) as connection,
+    ):
+        if stored:
+            store = open_store(settings.store.address)
+            kept = store.runs()
+            yield connection, list(columns.stored_columns(connection, store, kept, default_cache()))
+            return
+        found: list[RunColumns] = []
+        folder = settings.output.results_dir
+        for entry in list_runs(folder):
+            try:
+                run = (entry.path, class_of(load_run(entry.path).manifest))
+                found += columns.local_columns(connection, [run], folder)
+            except ResultError as error:
+                print(f"tare: left out: {error}", file=sys.stderr)
+        yield connection, found
