@@ -167,7 +167,7 @@ def tare(session: nox.Session) -> None:
 def unit(session: nox.Session) -> None:
     """Run the tests that need nothing of the host, without the slow ones: the inner loop, half a minute."""
     install(session, "tests")
-    test(session, *PARALLEL, "-m", "not slow and not engines", *named(session.posargs, UNIT))
+    test(session, *PARALLEL, "-m", "not slow and not engines and not kvm", *named(session.posargs, UNIT))
 
 
 @nox.session
@@ -208,6 +208,13 @@ def chaos(session: nox.Session) -> None:
     """Kill sixty runs at random moments, and measure hostile jobs in contained places. Some forty minutes, as root."""
     install(session)
     session.run("python", "-m", "tare.bench.tools.chaos", *session.posargs)
+
+
+@nox.session
+def kvm(session: nox.Session) -> None:
+    """Boot a guest under KVM where KVM emulates kernel mode, as a nested one may: that takes a minute of one CPU."""
+    install(session, "tests")
+    test(session, "-m", "kvm", "tests/integration/test_qemu_true_kvm.py", *session.posargs)
 
 
 @nox.session

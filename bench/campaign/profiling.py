@@ -20,6 +20,7 @@ from tare.bench.workloads.base import Site
 from tare.bench.workloads.python import PROGRAM_IN_IMAGE, Python
 from tare.runners.errors import TareError
 from tare.runners.host.endings import how_ended, last_words, oom_kills, why_killed
+from tare.runners.host.programs import run_quietly
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -121,10 +122,21 @@ def _record(pid: int, output: str, file: Path) -> None:
     """
     killed_before = oom_kills()
     try:
-        done = subprocess.run(
-            [_py_spy(), "record", "--pid", str(pid), "--format", output, "--output", file, "--rate", str(_RATE_HZ)],
-            capture_output=True, text=True, errors="replace", timeout=_SECONDS, check=False,
-        )  # fmt: skip
+        done = run_quietly(
+            [
+                _py_spy(),
+                "record",
+                "--pid",
+                str(pid),
+                "--format",
+                output,
+                "--output",
+                file,
+                "--rate",
+                str(_RATE_HZ),
+            ],
+            timeout=_SECONDS,
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise TareError(f"py-spy could not be run: {error}") from error
     if done.returncode < 0:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tare.runners.errors import Missing
 from tare.runners.host.endings import last_words
+from tare.runners.host.programs import run_quietly
 from tare.runners.images.recipe import FETCHED_PREFIX
 
 if TYPE_CHECKING:
@@ -105,10 +106,11 @@ def _initdb(initdb: Tool, postgres: Tool, folder: Path) -> None:
         *("--auth=trust", "--wal-segsize=1", "--no-sync"),
     ]
     try:
-        done = subprocess.run(
-            argv, env={"PATH": "/usr/bin:/bin", "TZ": "GMT", "LC_ALL": "C", "HOME": str(folder)}, capture_output=True,
-            text=True, errors="replace", check=False, stdin=subprocess.DEVNULL, timeout=_INITDB_SECONDS,
-        )  # fmt: skip
+        done = run_quietly(
+            argv,
+            env={"PATH": "/usr/bin:/bin", "TZ": "GMT", "LC_ALL": "C", "HOME": str(folder)},
+            timeout=_INITDB_SECONDS,
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise Missing(f"initdb cannot be run: {error}.", _REMEDY) from error
     if done.returncode:

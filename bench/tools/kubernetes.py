@@ -21,6 +21,7 @@ from tare.runners.containers.cri.availability import importable
 from tare.runners.containers.kubernetes.build import servers
 from tare.runners.containers.kubernetes.cluster import SYSCTLS, Cluster
 from tare.runners.errors import TareError
+from tare.runners.host.programs import run_quietly
 from tare.runners.provision.cache import default_cache
 from tare.runners.provision.tools import Provision
 from tare.runners.undoing import UndoLog
@@ -43,9 +44,7 @@ _FOLDERS = (
 
 def host_state(run: str) -> Mapping[str, object]:
     """Read what a kubelet, CNI or containerd could leave behind or change, except what other runs of the suite use."""
-    rules = (
-        subprocess.run(["iptables-save"], capture_output=True, check=False).stdout if _has_iptables() else b""
-    )
+    rules = run_quietly(["iptables-save"]).stdout if _has_iptables() else ""
     return {
         "sysctls": {name: _read(Path("/proc/sys", name)) for name in SYSCTLS},
         "forwarding": _read(Path("/proc/sys/net/ipv4/ip_forward")),
@@ -53,9 +52,7 @@ def host_state(run: str) -> Mapping[str, object]:
             each.name for each in Path("/sys/class/net").iterdir() if each.name[:4] != "tare"
         ),
         "folders": [folder for folder in _FOLDERS if Path(folder).exists()],
-        "firewall": sorted(
-            line for line in rules.splitlines() if line.startswith((b"-A", b":KUBE", b":CNI"))
-        ),
+        "firewall": sorted(line for line in rules.splitlines() if line.startswith(("-A", ":KUBE", ":CNI"))),
         "mounts": [
             line for line in _read(Path("/proc/self/mountinfo")).splitlines() if f"tare-{run}" in line
         ],

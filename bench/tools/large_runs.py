@@ -123,6 +123,7 @@ def read(body: str, *runs: Path) -> Reading:
     done = subprocess.run(
         [sys.executable, "-c", _AROUND.format(body=body), *map(str, runs)],
         capture_output=True,
+        stdin=subprocess.DEVNULL,
         text=True,
         check=True,
     )

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import re
-import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tare.runners.errors import PlaceFailure
 from tare.runners.host.endings import last_words
+from tare.runners.host.programs import run_quietly
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,9 +37,7 @@ def ip(*arguments: str, undo: bool = False) -> None:
     Raises:
         PlaceFailure: it failed.
     """
-    done = subprocess.run(
-        ["ip", *arguments], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
-    )
+    done = run_quietly(["ip", *arguments])
     if done.returncode and not (undo and is_gone(done.stderr)):
         raise PlaceFailure(
             f"`ip {' '.join(arguments)}` failed: {last_words(done.stderr, done.returncode)}",

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tare.runners.errors import UsageError
+from tare.runners.host.programs import run_quietly
 from tare.runners.images.apply import DEEPEST
 from tare.runners.images.carry import Carrier
 from tare.runners.images.image import ROOT, Program
@@ -152,14 +153,7 @@ def _behind_shim(path: Path) -> Path | None:
     for manager in (path.parent.parent.name.lstrip("."), "pyenv", "rbenv", "nodenv", "goenv", "asdf"):
         command = shutil.which(manager) or str(path.parent.parent / "bin" / manager)
         try:
-            done = subprocess.run(
-                [command, "which", path.name],
-                capture_output=True,
-                text=True,
-                check=False,
-                stdin=subprocess.DEVNULL,
-                timeout=20,
-            )
+            done = run_quietly([command, "which", path.name], timeout=20)
         except (OSError, subprocess.TimeoutExpired):
             continue
         real = Path(done.stdout.strip())

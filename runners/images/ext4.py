@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import uuid
 from typing import TYPE_CHECKING
 
 from tare.runners.errors import TareError
 from tare.runners.host.endings import last_words
+from tare.runners.host.programs import run_quietly
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,15 +86,7 @@ def _make(mke2fs: Tool, dest: Path, size: int, label: str, options: tuple[str, .
         "SOURCE_DATE_EPOCH": "1",
     }
     try:
-        done = subprocess.run(
-            command,
-            env={**environ, **mke2fs.environ},
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-            stdin=subprocess.DEVNULL,
-        )
+        done = run_quietly(command, env={**environ, **mke2fs.environ})
         if done.returncode:
             raise TareError(
                 f"mke2fs could not make {dest.name} ({size >> 20} MiB): "

@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from tare.runners.errors import TareError
+from tare.runners.host.programs import run_quietly
 from tare.runners.images.layers import Item, carried_at
 from tare.runners.provision.unpack import merged
 
@@ -95,14 +96,7 @@ def ask(python: Sequence[str]) -> Interpreter:
         TareError: it is not CPython, or does not answer.
     """
     try:
-        done = subprocess.run(
-            [*python, "-c", _QUESTION],
-            capture_output=True,
-            text=True,
-            check=False,
-            stdin=subprocess.DEVNULL,
-            timeout=30,
-        )
+        done = run_quietly([*python, "-c", _QUESTION], timeout=30)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise TareError(f"{python[0]} does not tell where its library is: {error}.") from error
     answer = re.search(r"^TARE(\{.*\})$", done.stdout, re.MULTILINE)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
 from typing import TYPE_CHECKING
 
 from tare.runners.errors import TareError
 from tare.runners.host.endings import last_words
+from tare.runners.host.programs import run_quietly
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,9 +39,6 @@ def difference(base: Path, raw: Path, dest: Path, qemu_img: Tool) -> Path:
 
 
 def _run(qemu_img: Tool, *arguments: str) -> None:
-    done = subprocess.run(
-        qemu_img.argv(*arguments), env={**qemu_img.environ, "PATH": "/usr/bin:/bin"}, capture_output=True, text=True,
-        errors="replace", check=False, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+    done = run_quietly(qemu_img.argv(*arguments), env={**qemu_img.environ, "PATH": "/usr/bin:/bin"})
     if done.returncode:
         raise TareError(f"qemu-img {arguments[0]} failed: {last_words(done.stderr, done.returncode)}.")

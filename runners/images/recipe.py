@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tare.runners.host.programs import run_quietly
 from tare.runners.images.carry import HOST, Carrier
 from tare.runners.images.command import carry_command
 from tare.runners.images.image import AGENT, COMMAND, ROOT, Program
@@ -173,9 +173,7 @@ def _base_over(under: Unpacked, agent: Path, provision: Provision | None) -> Ite
 
 
 def _applets(busybox: Tool) -> list[str]:
-    listed = subprocess.run(
-        busybox.argv("--list"), capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
-    ).stdout.split()
+    listed = run_quietly(busybox.argv("--list")).stdout.split()
     return sorted(name for name in listed if name != "busybox" and "/" not in name)
 
 

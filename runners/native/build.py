@@ -195,7 +195,14 @@ def _check(program: Path, arch: str) -> str:
     except (ValueError, struct.error) as error:
         return f"made no ELF program: {error}"
     try:
-        done = subprocess.run([program, "--self-check"], capture_output=True, check=False, timeout=10, env={})
+        done = subprocess.run(
+            [program, "--self-check"],
+            env={},
+            capture_output=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            timeout=10,
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"the program it made does not start: {error}"
     if done.returncode or done.stdout != SELF_CHECK:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from tare.runners.errors import Missing, TareError
 from tare.runners.host.endings import last_words
+from tare.runners.host.programs import run_quietly
 from tare.runners.provision.cache import sha256_of
 from tare.runners.provision.unpack import prepare_root, unpack
 
@@ -207,9 +208,7 @@ class _Apt:
         Hooks (``APT::Update::Post-Invoke`` and the like) would act on the host: Docker's images empty
         ``/var/cache/apt``, desktops rebuild their software catalogue.
         """
-        dump = subprocess.run(
-            ["apt-config", "dump"], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
-        ).stdout
+        dump = run_quietly(["apt-config", "dump"]).stdout
         kept = [
             line
             for line in dump.splitlines()
@@ -244,17 +243,7 @@ class _Apt:
             OSError: apt says that the disk is full.
         """
         try:
-            done = subprocess.run(
-                ["apt-get", *arguments],
-                env=self.environ,
-                cwd=directory,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                check=False,
-                stdin=subprocess.DEVNULL,
-                timeout=seconds,
-            )
+            done = run_quietly(["apt-get", *arguments], env=self.environ, cwd=directory, timeout=seconds)
         except subprocess.TimeoutExpired as error:
             raise _overdue(arguments[0], seconds) from error
         if "No space left" in done.stderr:
@@ -264,10 +253,9 @@ class _Apt:
     def source_entries(self) -> str:
         """Give ``sources.list`` lines for the sources of the host's package archives."""
         line = "deb-src $(REPO_URI) $(RELEASE) $(COMPONENT)"
-        done = subprocess.run(
-            ["apt-get", "indextargets", "--format", line, "Created-By: Packages"],
-            env=self.environ, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
+        done = run_quietly(
+            ["apt-get", "indextargets", "--format", line, "Created-By: Packages"], env=self.environ
+        )
         return "".join(f"{each}\n" for each in dict.fromkeys(done.stdout.splitlines()))
 
     def refresh(self) -> None:

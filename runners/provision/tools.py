@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Literal
 from tare.results.nearest import did_you_mean
 from tare.runners.errors import Missing, UsageError
 from tare.runners.host.endings import how_ended
+from tare.runners.host.programs import run_quietly
 from tare.runners.provision import arch
 from tare.runners.provision.aptroot import Packages, fetch
 from tare.runners.provision.cache import Cache
@@ -246,16 +247,7 @@ def _tried(
     tool = Tool(name, path, prefix, suffix, environ, origin, "", package, root)
     try:
         with _home(spec) as home:
-            done = subprocess.run(
-                tool.argv(*spec.ask),
-                env=os.environ | environ | home,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                check=False,
-                stdin=subprocess.DEVNULL,
-                timeout=_TRY_SECONDS,
-            )
+            done = run_quietly(tool.argv(*spec.ask), env=os.environ | environ | home, timeout=_TRY_SECONDS)
         said = (done.stdout + done.stderr).strip()
         complaint = f"{how_ended(done.returncode)}: {said[-200:]}" if done.returncode != spec.status else ""
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -313,14 +305,7 @@ def _python(given: str) -> Tool:
         if path is None or not is_elf(Path(path).resolve()):
             continue
         try:
-            done = subprocess.run(
-                [path, "-I", "-c", _PYTHON_TRY],
-                capture_output=True,
-                text=True,
-                check=False,
-                stdin=subprocess.DEVNULL,
-                timeout=_TRY_SECONDS,
-            )
+            done = run_quietly([path, "-I", "-c", _PYTHON_TRY], timeout=_TRY_SECONDS)
         except (OSError, subprocess.TimeoutExpired):
             continue
         match = re.match(r"True (\S+) ", done.stdout)

@@ -111,7 +111,9 @@ def test_a_command_that_says_nothing_and_fails(host):
 def test_a_command_that_hangs_is_ended(host, first):
     with (
         pytest.raises(PlaceFailure) as caught,
-        host.open("echo waiting for a daemon >&2; exec sleep 1000", first, hello_seconds=0.3) as place,
+        host.open(
+            "echo waiting for a daemon >&2; exec sleep 1000", first, hello_seconds=0.3, leave_seconds=0.1
+        ) as place,
     ):
         place.run(first or Job())
     assert "0.3 s" in caught.value.reason

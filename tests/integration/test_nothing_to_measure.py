@@ -4,7 +4,16 @@ import pytest
 
 from tare.bench.__main__ import main
 
-MISSING = ["--firecracker", "/nonexistent/firecracker", "-k", "null", "--quick"]
+MISSING = [
+    "--firecracker",
+    "/nonexistent/firecracker",
+    "-k",
+    "null",
+    "--quick",
+    "--blocks",
+    "2",
+    "--no-report",
+]
 
 
 def test_the_reason_and_the_remedy_are_said(tmp_path, monkeypatch, capsys):

@@ -26,9 +26,9 @@ def failure_of(runner):
 @pytest.mark.parametrize("profile", ["microvm", "q35"])
 def test_hang(profile, tmp_path):
     kernel = toy_kernel(tmp_path / "kernel", HANG)
-    with guest_runner(profile, LIMITS, accel="tcg", kernel=str(kernel), boot_timeout=2) as runner:
+    with guest_runner(profile, LIMITS, accel="tcg", kernel=str(kernel), boot_timeout=1) as runner:
         failure = failure_of(runner)
-        assert failure.reason == "the guest hangs (The agent did not say hello within 2 s.)"
+        assert failure.reason == "the guest hangs (The agent did not say hello within 1 s.)"
         assert failure.remedy
 
 
@@ -49,7 +49,7 @@ def test_triple_fault(tmp_path):
 
 def test_flooded_console(tmp_path):
     kernel = toy_kernel(tmp_path / "kernel", FLOOD)
-    with guest_runner("microvm", LIMITS, accel="tcg", kernel=str(kernel), boot_timeout=2) as runner:
+    with guest_runner("microvm", LIMITS, accel="tcg", kernel=str(kernel), boot_timeout=1) as runner:
         failure = failure_of(runner)
         assert "the guest hangs" in failure.reason
         assert "left out)]" in failure.log
@@ -58,9 +58,9 @@ def test_flooded_console(tmp_path):
 
 def test_noise_on_the_agents_serial_port(tmp_path):
     kernel = toy_kernel(tmp_path / "kernel", FLOOD, virtio=False)
-    with guest_runner("microvm", LIMITS, accel="tcg", kernel=str(kernel), boot_timeout=2) as runner:
+    with guest_runner("microvm", LIMITS, accel="tcg", kernel=str(kernel), boot_timeout=1) as runner:
         failure = failure_of(runner)
-        assert "did not say hello within 2 s" in failure.reason
+        assert "did not say hello within 1 s" in failure.reason
         assert "xxxx" in failure.log
 
 

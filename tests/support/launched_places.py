@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tare.runners import cleanup as leftovers
 from tare.runners.bare import Bare
@@ -68,6 +68,8 @@ def program(place: Place) -> str:
     return f"{place.root.rstrip('/')}/runaway"
 
 
+Seen = TypeVar("Seen")
+
 State = dict[str, list[str]]
 """Kind of thing → those of a run that are on the host."""
 
@@ -93,12 +95,24 @@ def host_state(run: str) -> State:
 EMPTY: State = {"processes": [], "mounts": [], "cgroups": [], "namespaces": [], "files": [], "registered": []}
 
 
-def settled_state(run: str, seconds: float = 10.0) -> State:
-    """List it once it is empty or no longer changes: the kernel reaps and unmounts asynchronously."""
-    deadline = time.monotonic() + seconds
-    while (state := host_state(run)) != EMPTY and time.monotonic() < deadline:
+_SETTLING_SECONDS = 10.0
+
+
+def settled_state(run: str) -> State:
+    """List it once it is empty, or after ten seconds: the kernel reaps and unmounts asynchronously."""
+    return _settled(lambda: host_state(run), EMPTY)
+
+
+def settled_processes(run: str, expected: list[str]) -> list[str]:
+    """List a run's processes once they are those that may stay, or after ten seconds. The run itself may go on."""
+    return _settled(lambda: sorted(_processes(run)), expected)
+
+
+def _settled(look: Callable[[], Seen], expected: Seen) -> Seen:
+    deadline = time.monotonic() + _SETTLING_SECONDS
+    while (seen := look()) != expected and time.monotonic() < deadline:
         time.sleep(0.05)
-    return state
+    return seen
 
 
 def _processes(run: str) -> Iterator[str]:

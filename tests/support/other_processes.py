@@ -3,6 +3,8 @@
 import contextlib
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,16 +21,18 @@ def tare_run(folder: Path, runner: str, *options: str) -> Iterator[tuple[subproc
         *(sys.executable, "-m", "tare", "run", "--runners", f"bare,{runner}", "-k", "null"),
         *("--results-dir", str(folder), "--no-report", *options),
     ]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
+    with (
+        tempfile.TemporaryFile("w+") as said,
+        subprocess.Popen(command, stderr=said, stdout=subprocess.DEVNULL, text=True) as process,
+    ):
         try:
-            said = ""
             while (
                 not (found := [*folder.glob("*/trials.jsonl")]) or f'"{runner}"' not in found[0].read_text()
             ):
-                assert process.stderr is not None
-                line = process.stderr.readline()
-                said += line
-                assert line, said
+                if process.poll() is not None:
+                    said.seek(0)
+                    raise AssertionError(said.read())
+                time.sleep(0.05)
             yield process, found[0]
         finally:
             process.kill()

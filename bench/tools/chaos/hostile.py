@@ -15,6 +15,7 @@ from tare.bench.tools.chaos import inner
 from tare.bench.tools.chaos.containment import USER, UncontainedError, contained, limits
 from tare.results.errors import ResultError
 from tare.results.storage.load import load_run
+from tare.runners.host.programs import run_quietly
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -99,7 +100,7 @@ def _python() -> str:
     for python in (sys.executable, "/usr/bin/python3"):
         started = f"{test}({python!r}, [{python!r}, '-c', 'import tare.bench.planning.from_request'])"
         environ = {"PYTHONPATH": os.pathsep.join(each for each in sys.path if each), "PATH": "/usr/bin:/bin"}
-        done = subprocess.run([sys.executable, "-c", started], env=environ, capture_output=True, check=False)
+        done = run_quietly([sys.executable, "-c", started], env=environ)
         if done.returncode == 0:
             return python
     raise UncontainedError(

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 from tare.runners.errors import TareError
+from tare.runners.host.programs import run_quietly
 
 REFERENCE = Path(__file__).with_name("harness_reference.c")
 """Launches a program once per line of its stdin and answers with the time that it took."""
@@ -50,9 +51,7 @@ def compile_c(source: Path, folder: Path, *flags: str) -> Path:
             "the harness compares with C programs; install a compiler: `apt-get install gcc libc6-dev`"
         )
     program = folder / source.stem
-    done = subprocess.run(
-        [compiler, "-O2", *flags, "-o", program, source], capture_output=True, text=True, check=False
-    )
+    done = run_quietly([compiler, "-O2", *flags, "-o", program, source])
     if done.returncode:
         raise TareError(
             f"cannot compile {source.name}: {done.stderr.strip()}; try `apt-get install libc6-dev`"

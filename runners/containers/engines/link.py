@@ -5,12 +5,12 @@ The pair goes with the namespace. The host's packet filters and routes stay as t
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 from tare.runners.errors import TareError
 from tare.runners.host.endings import last_words
 from tare.runners.host.links import is_gone
+from tare.runners.host.programs import run_quietly
 
 _UPLINK = "uplink"
 
@@ -68,13 +68,9 @@ def free_subnet(routes: str) -> str:
 
 def _ip(pid: int, words: str, *, inside: bool, undo: bool = False) -> None:
     """Call ``ip`` in the process's network namespace (``inside``) or in the host's; ``undo`` as in :func:`ip`."""
-    done = subprocess.run(
+    done = run_quietly(
         ["nsenter", "--target", str(pid), "--mount", *(("--net",) if inside else ()), "ip", *words.split()],
         env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
-        capture_output=True,
-        text=True,
-        check=False,
-        stdin=subprocess.DEVNULL,
     )
     if done.returncode and not (undo and is_gone(done.stderr)):
         raise TareError(f"ip {words}: {last_words(done.stderr, done.returncode)}")

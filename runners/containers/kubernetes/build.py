@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import tempfile
 import time
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tare.runners.errors import Missing, TareError
+from tare.runners.host.programs import run_quietly
 from tare.runners.provision.aptroot import Packages, distribution, fetch, fetch_source
 from tare.runners.provision.unpack import unpack_source
 
@@ -137,10 +137,7 @@ class Workshop:
             "CGO_ENABLED": "0",
             "GOFLAGS": "",
         }
-        done = subprocess.run(
-            command, cwd=self.source, env=environ, capture_output=True, text=True, errors="replace", check=False,
-            stdin=subprocess.DEVNULL,
-        )  # fmt: skip
+        done = run_quietly(command, env=environ, cwd=self.source)
         if done.returncode:
             raise TareError(
                 f"Building Kubernetes failed at `{Path(command[0]).name} … {command[-1][-80:]}`: {done.stderr[-2000:]}"

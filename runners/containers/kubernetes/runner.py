@@ -33,6 +33,7 @@ from tare.runners.errors import PlaceFailure, TareError
 from tare.runners.host.home import home_folder
 from tare.runners.host.owners import note_engine
 from tare.runners.host.processes import boot_id
+from tare.runners.host.programs import run_quietly
 from tare.runners.images.oci import of_image
 from tare.runners.model import Job, Probe
 from tare.runners.places.commanded import CommandPlan, agent_argv
@@ -309,9 +310,7 @@ def _remove_image(ctr: Tool, socket: str, tag: str) -> None:
     with suppress(
         OSError, subprocess.SubprocessError
     ):  # the run's registration makes a later start remove it
-        subprocess.run(
-            command, env=dict(ctr.environ), capture_output=True, check=False, timeout=REMOVE_SECONDS
-        )
+        run_quietly(command, env=ctr.environ, timeout=REMOVE_SECONDS)
 
 
 def _has_kubeconfig() -> bool:

@@ -19,6 +19,7 @@ from tare.runners.errors import PlaceFailure
 from tare.runners.host.cgroups.membership import expected_cgroup
 from tare.runners.host.disks import disk_of
 from tare.runners.host.endings import last_words
+from tare.runners.host.programs import run_quietly
 from tare.runners.launcher.client import Launcher
 from tare.runners.launcher.steps.mounts import Mount
 from tare.runners.places.created import CreatedPlan
@@ -139,14 +140,9 @@ class OciRunner(RootedRunner):
     def _delete(self, making: Making) -> None:
         """Remove what is left of a container that did not end well."""
         try:
-            done = subprocess.run(
+            done = run_quietly(
                 [*self._front(making.tool), "delete", "--force", making.container],
                 env=dict(making.tool.environ),
-                capture_output=True,
-                text=True,
-                errors="replace",
-                check=False,
-                stdin=subprocess.DEVNULL,
                 timeout=_DELETE_SECONDS,
             )
         except (OSError, subprocess.TimeoutExpired) as error:

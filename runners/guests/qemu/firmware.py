@@ -10,13 +10,13 @@ import os
 import re
 import shutil
 import struct
-import subprocess
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tare.runners.errors import Missing, TareError
 from tare.runners.host.endings import last_words
+from tare.runners.host.programs import run_quietly
 from tare.runners.images.ext4 import build_ext4
 
 if TYPE_CHECKING:
@@ -107,15 +107,7 @@ def _second_stage(grub: Tool, stages: Path, folder: Path, cmdline: str) -> bytes
     told, made = folder / "script", folder / "core"
     told.write_text(script(cmdline), "utf-8")
     options = ("-O", "i386-pc", "-p", "(hd0,msdos1)/", "-d", str(stages), "-c", str(told), "-o", str(made))
-    done = subprocess.run(
-        grub.argv(*options, *_MODULES),
-        env={**os.environ, **grub.environ},
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-        stdin=subprocess.DEVNULL,
-    )
+    done = run_quietly(grub.argv(*options, *_MODULES), env={**os.environ, **grub.environ})
     if done.returncode:
         raise TareError(f"grub-mkimage: {last_words(done.stderr, done.returncode)}")
     return made.read_bytes()

@@ -9,7 +9,7 @@ import pytest
 
 from support.paths import ROOT
 
-pytestmark = pytest.mark.integration
+pytestmark = pytest.mark.slow
 
 PROGRAM = """
 import resource, sys
