@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 import platform
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tare.runners.errors import TareError
 from tare.runners.provision.elf import Elf, is_elf, read_elf
@@ -20,8 +20,13 @@ from tare.runners.provision.paths import inside
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from tare.runners.provision.cache import Cache, Entry
+
 _OPENED_LATER = ("libgcc_s.so.1", "libnss_files.so.2", "libnss_dns.so.2")
 """Libraries that glibc itself opens by name when a thread is cancelled or a user is looked up."""
+
+_METHOD = 1
+"""Version of the search: closures that another one found are not used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,23 @@ class Closure:
             parent = str(PurePosixPath(library).parent)
             counts[parent] = counts.get(parent, 0) + 1
         return tuple(sorted(counts, key=lambda each: (-counts[each], each)))
+
+
+def fetched_closure(store: Cache, fetched: Entry, program: str) -> Closure:
+    """Find the closure of a fetched program, once for these versions of its packages: it takes half a second for QEMU.
+
+    Args:
+        store: the cache.
+        fetched: the packages' entry in it.
+        program: path inside the entry.
+    """
+
+    def find(_folder: Path) -> dict[str, Any]:
+        return asdict(Libraries(fetched.path).closure(program))
+
+    key = f"{_METHOD} {fetched.path} {program} {sorted(fetched.facts['packages'].items())}"
+    facts = store.entry("closures", key, find).facts
+    return Closure(facts["interpreter"], tuple(facts["libraries"]), tuple(facts["missing"]))
 
 
 @dataclass(slots=True)

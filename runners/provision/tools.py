@@ -20,14 +20,12 @@ from tare.results.nearest import did_you_mean
 from tare.runners.errors import Missing, UsageError
 from tare.runners.host.endings import how_ended
 from tare.runners.host.programs import run_quietly
-from tare.runners.provision import arch
 from tare.runners.provision.aptroot import Packages, fetch
 from tare.runners.provision.cache import Cache
 from tare.runners.provision.elf import is_elf, read_elf
 from tare.runners.provision.kernel import GuestKernel, guest_kernel
-from tare.runners.provision.libraries import Libraries
-from tare.runners.provision.loader import loader_argv
 from tare.runners.provision.recipes import RECIPES
+from tare.runners.provision.starts import AS_IT_IS, Start, start_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -68,10 +66,6 @@ class Tool:
 
 _SYSTEM_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 """Folders to search besides ``PATH``, which seldom has them for ordinary users."""
-
-_VALGRIND_TOOLS = ("usr/libexec/valgrind", "usr/lib/*/valgrind", "usr/lib/valgrind")
-
-_FIRMWARE = ("usr/share/qemu", "usr/share/seabios", "usr/lib/ipxe/qemu", "usr/share/qemu-efi-aarch64")
 
 
 @dataclass(slots=True)
@@ -203,21 +197,8 @@ class Provision:
             "fetched",
             entry.path,
             f"{package} {entry.facts['packages'].get(package, '')}".strip(),
-            self._lacking(path, entry.path) if spec.starts_itself else None,
+            start_of(self.store, name, path, entry, by_itself=spec.starts_itself),
         )
-
-    def _lacking(self, path: Path, root: Path) -> Path:
-        """Make a folder with those libraries of a fetched program that this host lacks."""
-        here = Libraries(Path("/"))
-        closure = Libraries(root).closure(f"/{path.relative_to(root)}")
-        lacking = [library for library in closure.libraries if not here.find(Path(library).name)]
-
-        def copy(folder: Path) -> dict[str, list[str]]:
-            for library in lacking:
-                shutil.copy(root / library.lstrip("/"), folder)
-            return {"libraries": lacking}
-
-        return self.store.entry("libraries", f"{root} {sorted(lacking)}", copy).path
 
 
 def _tried(
@@ -227,23 +208,14 @@ def _tried(
     origin: Origin,
     root: Path = Path("/"),
     package: str = "",
-    lacking: Path | None = None,
+    start: Start = AS_IT_IS,
 ) -> Tool:
     """Run a tool once, and return it.
 
     Raises:
         Missing: it does not start, or fails.
     """
-    prefix: tuple[str, ...] = ()
-    suffix: tuple[str, ...] = ()
-    environ: dict[str, str] = {}
-    if lacking is not None:
-        environ = {"LD_LIBRARY_PATH": str(lacking)}
-        # Valgrind's tools are in a folder that its launcher has the path of.
-        tools = (str(found) for glob in _VALGRIND_TOOLS for found in root.glob(glob))
-        environ |= {"VALGRIND_LIB": next(tools, "")} if name == "valgrind.bin" else {}
-    elif origin == "fetched":
-        prefix, suffix, environ = _ways(name, path, root)
+    prefix, suffix, environ = start.prefix, start.suffix, dict(start.environ)
     tool = Tool(name, path, prefix, suffix, environ, origin, "", package, root)
     try:
         with _home(spec) as home:
@@ -269,26 +241,6 @@ def _home(spec: Recipe) -> Iterator[dict[str, str]]:
         return
     with tempfile.TemporaryDirectory(prefix="tare-try-") as folder:
         yield dict.fromkeys(("HOME", "XDG_RUNTIME_DIR", "TMPDIR"), folder)
-
-
-def _ways(name: str, path: Path, root: Path) -> tuple[tuple[str, ...], tuple[str, ...], dict[str, str]]:
-    """Give the prefix, the fixed options and the environment of a fetched tool."""
-    inner = f"/{path.relative_to(root)}"
-    libraries = Libraries(root)
-    closure = libraries.closure(inner)
-    if not closure.interpreter:
-        return (), (), {}
-    if closure.missing:
-        raise Missing(f"{name} was fetched without {', '.join(closure.missing)}.", f"Install {name} by hand.")
-    prefix = loader_argv(str(root), closure.interpreter, closure.directories)
-    if not name.startswith("qemu-system-"):
-        return prefix, (), {}
-    firmware = [
-        argument for each in _FIRMWARE if (root / each).is_dir() for argument in ("-L", str(root / each))
-    ]
-    # QEMU looks for its modules beside /proc/self/exe, which is the loader here.
-    modules = root / "usr/lib" / arch.current().multiarch / "qemu"
-    return prefix, tuple(firmware), {"QEMU_MODULE_DIR": str(modules)} if modules.is_dir() else {}
 
 
 _PYTHON_TRY = "import ctypes, hashlib, json, platform, random, re, sqlite3, statistics, struct, sys, zlib; print(sys.version_info[:2] >= (3, 9), platform.python_version(), sys.base_prefix)"  # noqa: E501

@@ -1,5 +1,7 @@
 """A run whose every asked runner is missing ends at once, instead of measuring bare metal for nobody."""
 
+import json
+
 import pytest
 
 from tare.bench.__main__ import main
@@ -31,6 +33,10 @@ def test_what_is_there_is_measured_and_what_is_missing_is_no_success(
 ):
     monkeypatch.chdir(tmp_path)
     assert main(["run", "--runners", "bare,firecracker", *MISSING, *more]) == code
-    out, err = capsys.readouterr()
-    assert "/nonexistent/firecracker is not installed" in out
+    err = capsys.readouterr().err
+    (file,) = tmp_path.glob("results/runs/*/trials.jsonl")
+    trials = [json.loads(line) for line in file.read_text().splitlines()]
+    skipped = [trial for trial in trials if trial["runner"] == "firecracker"]
+    assert {trial["outcome"] for trial in skipped} == {"skipped"}
+    assert all("/nonexistent/firecracker is not installed" in trial["reason"] for trial in skipped)
     assert ("nothing was measured under firecracker: " in err) == bool(code)

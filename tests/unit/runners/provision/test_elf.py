@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from support.elf_making import elf, file_header, program_header
 from tare.runners.errors import TareError
+from tare.runners.provision import elf as module
 from tare.runners.provision.elf import Elf, is_elf, read_elf
 
 LOADER = "/lib64/ld-linux-x86-64.so.2"
@@ -147,3 +148,19 @@ def test_a_real_program_with_changed_headers_is_read_or_refused(tmp_path_factory
     with contextlib.suppress(TareError):
         assert isinstance(read_elf(path).needed, tuple)
     assert time.process_time() - began < 5
+
+
+def test_an_unchanged_file_is_read_once_and_a_changed_one_again(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    path.write_bytes(elf(["liba.so"]))
+    read = []
+    monkeypatch.setattr(module, "_facts", lambda _file: read.append(1) or Elf(needed=(str(len(read)),)))
+    now = time.time_ns()
+    assert [read_elf(path).needed, read_elf(path).needed] == [
+        ("1",),
+        ("2",),
+    ]  # too new to be told from its next version
+    monkeypatch.setattr(time, "time_ns", lambda: now + 10**10)
+    assert [read_elf(path).needed, read_elf(path).needed] == [("3",), ("3",)]
+    path.write_bytes(elf(["libb.so"]))
+    assert read_elf(path).needed == ("4",)

@@ -1,12 +1,15 @@
 """Closures over hand-made ELF files: search order, links, alternatives, what is missing."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from support.elf_making import elf
-from tare.runners.provision.libraries import Libraries
+from tare.runners.provision import libraries
+from tare.runners.provision.cache import Cache, Entry
+from tare.runners.provision.libraries import Libraries, fetched_closure
 
 
 @pytest.fixture
@@ -107,3 +110,16 @@ def test_directories_by_how_much_is_in_them(root):
     for path in ("/usr/lib64/libz.so", f"{MULTIARCH}/liba.so", f"{MULTIARCH}/libb.so"):
         put(root, path, elf())
     assert closure(root).directories == (MULTIARCH, "/usr/lib64")
+
+
+def test_the_closure_of_what_was_fetched_is_found_once_for_each_version(root, tmp_path, monkeypatch):
+    put(root, "/usr/bin/p", elf(["liba.so"], interpreter=LOADER))
+    put(root, "/usr/lib/liba.so", elf([]))
+    store, fetched = Cache(tmp_path / "cache"), Entry(root, {"packages": {"p": "1"}})
+    monkeypatch.setattr(libraries, "Libraries", partial(Libraries, machine="x86_64"))
+    found = fetched_closure(store, fetched, "/usr/bin/p")
+    assert found == closure(root)
+    (root / "usr/lib/liba.so").unlink()
+    assert fetched_closure(Cache(tmp_path / "cache"), fetched, "/usr/bin/p") == found
+    other = fetched_closure(store, Entry(root, {"packages": {"p": "2"}}), "/usr/bin/p")
+    assert other.missing == ("liba.so",)

@@ -10,6 +10,7 @@ from tare.runners.errors import Missing
 from tare.runners.provision import tools
 from tare.runners.provision.cache import Entry
 from tare.runners.provision.loader import loader_argv
+from tare.runners.provision.starts import AS_IT_IS
 from tare.runners.provision.tools import Provision
 
 TRUE = Path(shutil.which("true") or "/bin/true")
@@ -39,7 +40,7 @@ def provision(tmp_path, monkeypatch) -> Provision:
         return Entry(root, {"packages": {"fio": "3.33"}})
 
     monkeypatch.setattr(tools, "fetch", fetch)
-    monkeypatch.setattr(tools, "_ways", lambda _name, _path, _root: ((), (), {}))
+    monkeypatch.setattr(tools, "start_of", lambda *_, by_itself: AS_IT_IS)
     return Provision(tmp_path / "cache")
 
 
