@@ -61,7 +61,9 @@ def provenance(
 def _checked_out(folder: Path | None) -> tuple[str, str, bool | None]:
     """Return commit, branch and whether tracked files differ; empty and ``None`` where git says nothing."""
     try:
-        done = subprocess.run(_STATUS, cwd=folder, capture_output=True, check=True, timeout=_SECONDS)
+        done = subprocess.run(
+            _STATUS, cwd=folder, capture_output=True, check=True, stdin=subprocess.DEVNULL, timeout=_SECONDS
+        )
     except (OSError, subprocess.SubprocessError):
         return "", "", None
     lines = done.stdout.decode("utf-8", "surrogateescape").splitlines()
