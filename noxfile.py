@@ -133,6 +133,8 @@ PROJECT = nox.project.load_toml("pyproject.toml")
 UNIT = ("tests/unit", "tests/architecture")
 LIVE = ("tests/integration", "tests/end_to_end")
 """They run one after the other: places and guests take the host's CPUs for themselves."""
+AXE = "axe-core@4"
+"""Checker of accessibility rules, fetched for tests only and no part of this repository."""
 PARALLEL = ("-n", "logical", "--dist", "worksteal")
 
 
@@ -194,6 +196,30 @@ def coverage(session: nox.Session) -> None:
     install(session, "tests")
     # `--cov` takes a value if one follows, so it stands last: before the folders it would take the first one for its source.
     test(session, *PARALLEL, "--hypothesis-profile=thorough", *named(session.posargs, UNIT), "--cov")
+
+
+@nox.session
+def browser(session: nox.Session) -> None:
+    """Open reports in Chromium at three widths, light and dark, and check them with axe-core, which npm fetches."""
+    install(session, "tests")
+    if not shutil.which("npm"):
+        session.error("npm is not on PATH; it fetches axe-core. Remedy: `apt-get install npm`.")
+    folder = Path(session.create_tmp())
+    session.run(
+        "npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(folder), AXE, external=True
+    )
+    axe = folder / "node_modules" / "axe-core" / "axe.min.js"
+    session.run(
+        *("python", "-m", "pytest", "tests/integration/test_page_in_browser.py", *session.posargs),
+        env={"TARE_AXE": str(axe), "PYTHONDONTWRITEBYTECODE": None},
+    )
+
+
+@nox.session
+def picture(session: nox.Session) -> None:
+    """Make README's picture, docs/images/report.png, from a run: ``-- RUN``, by default the latest."""
+    install(session)
+    session.run("python", "docs/picture.py", *session.posargs)
 
 
 @nox.session

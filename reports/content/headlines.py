@@ -52,8 +52,7 @@ def _sentence(page: Page, group: Group) -> str:
     clauses = [*_start(page, group)]
     others: list[str] = []
     for finding in group.findings:
-        subject = finding.name in ("no_cpu", "bound_cpu")
-        (clauses if subject else others).extend(_clauses(page, group, finding))
+        (clauses if finding.name == "no_cpu" else others).extend(_clauses(page, group, finding))
     first = clauses[0] if len(clauses) == 1 else ""
     if len(clauses) == 2:
         first = words("headline.both", one=clauses[0], other=clauses[1])
@@ -99,7 +98,7 @@ def _clauses(page: Page, group: Group, finding: Finding) -> Iterator[str]:
     if finding.name == "everything":
         yield words("headline.everything", low=_factor(lowest), high=_factor(highest))
     elif finding.name == "bound_cpu":
-        yield _bound(page, finding, several=several)
+        yield from _bound(page, finding)
     elif finding.name in ("more_cpu", "less_cpu"):
         amount = _amount(page, highest if finding.name == "more_cpu" else lowest)
         several = len(finding.named) > 1
@@ -124,20 +123,17 @@ def _plain(page: Page, finding: Finding, *, several: bool) -> str:
         return words("headline.nothing", n=finding.total)
     if finding.name == "rest_same":
         return words("headline.rest_same")
+    if finding.holding == finding.total:
+        return words("headline.undecided_all")
     return words("headline.undecided", n=finding.holding, total=finding.total)
 
 
-def _bound(page: Page, finding: Finding, *, several: bool) -> str:
-    """Tell what CPU-bound work costs at most; without an interval, that it is undecided."""
-    words = page.words
+def _bound(page: Page, finding: Finding) -> Iterator[str]:
+    """Tell what computing costs at most; nothing where a row has no interval."""
     bounds = [one.comparison.cost.high for one in finding.named]
-    if any(high is None or not math.isfinite(high) or high <= 0 for high in bounds):
-        return words("headline.cpu_undecided_many" if several else "headline.cpu_undecided_one")
-    log = math.log(max(high for high in bounds if high is not None))
-    return words(
-        "headline.bound_cpu_many" if several else "headline.bound_cpu_one",
-        amount=answers.change(max(log, 0.0), words),
-    )
+    if all(high is not None and math.isfinite(high) and high > 0 for high in bounds):
+        log = math.log(max(high for high in bounds if high is not None))
+        yield page.words("headline.computing_at_most", amount=answers.change(max(log, 0.0), page.words))
 
 
 def _named(page: Page, one: Named, kind: str, *, several: bool) -> str:
@@ -176,22 +172,33 @@ def _ladder(page: Page) -> Iterator[str]:
     words = page.words
     for case, rungs in page.summary.ladder.items():
         top = next((one for one in reversed(rungs) if ":" not in one.runner), None)
-        clear = [one for one in rungs if classify(one.cost, 1.0) == "worse"]
-        if top is None or top.total is None:
+        steps = _steps_to(top, rungs)
+        clear = [one for one in steps if classify(one.cost, 1.0) == "worse"]
+        if top is None:
             continue
         name = page.spoken_case(case)
         total = numbers.ratio(top.total.value, width=numbers.width_of(top.total))
-        told = {"n": len(rungs), "case": name, "total": total}
+        told = {"n": len(steps), "case": name, "total": total}
         if not clear:
             yield words("headline.ladder_flat", **told)
             continue
-        steepest = max(clear, key=lambda one: one.cost.value)
+        steepest = max(clear, key=lambda one: one.difference.value if one.difference else one.cost.value)
         yield words(
             "headline.ladder",
             **told,
             rung=rung_name(words, steepest).removeprefix("+"),
             added=_added(steepest),
         )
+
+
+def _steps_to(top: RungCost | None, rungs: Sequence[RungCost]) -> list[RungCost]:
+    """Climb down from the full container; branches of the ladder are no part of it."""
+    by_runner = {one.runner: one for one in rungs}
+    steps = []
+    while top is not None and top not in steps:
+        steps.append(top)
+        top = by_runner.get(top.below)
+    return steps
 
 
 def _added(rung: RungCost) -> str:

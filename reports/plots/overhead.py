@@ -33,7 +33,12 @@ _ROW_INCHES, _GAP_ROWS = 0.235, 0.7
 def draw(summary: Summary, words: Words) -> Figure | None:
     """Draw the figure; ``None`` if nothing was compared."""
     # A comparison without any ratio (no block in which both sides were measured) is in the table only.
-    found = [c for c in summary.primary if math.isfinite(c.cost.value) and c.cost.value > 0]
+    # The rungs of the ladder have a figure of their own.
+    found = [
+        c
+        for c in summary.primary
+        if math.isfinite(c.cost.value) and c.cost.value > 0 and c.runner not in summary.rungs
+    ]
     if not found:
         return None
     places, bands, bottom = _rows(found)

@@ -78,7 +78,7 @@ def styled() -> Iterator[None]:
         "savefig.facecolor": PAPER,
         "legend.frameon": False,
         "svg.hashsalt": "tare",
-        "svg.fonttype": "path",
+        "svg.fonttype": "none",  # text is text: it can be found, read aloud and copied
     }
     with quiet():
         import matplotlib as mpl  # noqa: PLC0415

@@ -107,7 +107,7 @@ def groups(summary: Summary) -> tuple[Group, ...]:
     """
     by_kind: dict[GroupKind, list[str]] = defaultdict(list)
     for runner in sorted({row.time.runner for row in summary.answers} - {CONTROL}, key=summary.display.rank):
-        if not (summary.ladder and ":" in runner and summary.display.kind(runner) == "container"):
+        if runner not in summary.rungs:
             by_kind[kind_of(summary, runner)].append(runner)
     found = []
     for kind, runners in by_kind.items():

@@ -223,6 +223,12 @@ class Summary:
         return {case: tuple(found[case]) for case in ordered if len(found[case]) > 1}
 
     @cached_property
+    def rungs(self) -> frozenset[str]:
+        """Runners that are only steps to a whole container; empty if the run did not climb the ladder."""
+        found = {rung.runner for rungs in self.ladder.values() for rung in rungs}
+        return frozenset(runner for runner in found if ":" in runner)
+
+    @cached_property
     def kvm_baseline(self) -> KvmBaseline | None:
         """KVM baseline cost of the host; ``None`` if no runner asked KVM."""
         found = (probe.kvm for probe in self.given.manifest.probes.values())

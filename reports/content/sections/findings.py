@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from tare.reports.content.bills import bill
-from tare.reports.content.nodes import Bullets, Item, Node, Paragraph, Section
+from tare.reports.content.nodes import Bullets, Details, Item, Node, Paragraph, Section
 from tare.reports.content.sections.notes import own, references, shared
 from tare.reports.summaries.cases import case_of
 from tare.reports.text import numbers
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tare.results.judgement.answers import Answers
     from tare.results.judgement.comparison import Verdict
 
-ORDER: tuple[Verdict, ...] = ("worse", "better", "same", "undecided")
+ORDER: tuple[Verdict, ...] = ("worse", "better", "same")
 _MOST_SKIPS = 12
 """Skips listed one by one; the section on skips has them all."""
 
@@ -35,15 +35,28 @@ def section(page: Page) -> Section:
     else:
         confidence = numbers.percent(found[0].cost.confidence)
         body.append(Paragraph(words("findings.intro", base=page.base, confidence=confidence)))
-    for runner in sorted({c.runner for c in found} - {CONTROL}, key=page.summary.display.rank):
-        rows = [one for one in page.summary.answers if one.time.runner == runner]
-        items = [Item(headline(rows, words)), *_verdicts(page, rows)]
-        if everywhere := references(page, shared(page, runner)):
-            items.append(Item(words("findings.shared", base=page.base, marks=everywhere)))
-        body.append(Bullets(tuple(items), title=runner))
+    steps = page.summary.rungs
+    for runner in sorted({c.runner for c in found} - {CONTROL} - steps, key=page.summary.display.rank):
+        body += _runner(page, runner)
+    if steps:
+        body.append(Paragraph(words("findings.rungs", n=len(steps), title=words("ladder.title"))))
     body += priced(page)
     body.append(Bullets(tuple(_open_questions(page)), title=words("findings.unknown_title")))
     return Section("findings", words("findings.title"), tuple(body))
+
+
+def _runner(page: Page, runner: str) -> Iterator[Node]:
+    """List what is decided of a runner, with what is open folded below it."""
+    words = page.words
+    rows = [one for one in page.summary.answers if one.time.runner == runner]
+    items = [Item(headline(rows, words)), *_verdicts(page, rows)]
+    if everywhere := references(page, shared(page, runner)):
+        items.append(Item(words("findings.shared", base=page.base, marks=everywhere)))
+    yield Bullets(tuple(items), title=runner)
+    if undecided := [row for row in rows if row.by == "none"]:
+        parts = tuple(Item(_part(page, row)) for row in undecided)
+        label = words("findings.undecided", n=len(undecided), total=len(rows))
+        yield Details(label, (Bullets(parts),))
 
 
 def priced(page: Page) -> tuple[Node, ...]:
@@ -54,17 +67,17 @@ def priced(page: Page) -> tuple[Node, ...]:
 
 
 def _verdicts(page: Page, rows: Sequence[Answers]) -> Iterator[Item]:
-    """Give one item per verdict by time, the largest differences first; then what CPU decides, and what is open."""
+    """Give one item per verdict by time, the largest differences first; then what CPU decides."""
     words = page.words
     for verdict in ORDER:
         chosen = [row for row in rows if row.time.verdict == verdict and row.by != "cpu"]
-        if verdict == "undecided" and (by_cpu := [row for row in rows if row.by == "cpu"]):
-            yield _item(page, words("answer.cpu_decides"), "", by_cpu, len(rows))
         if not chosen:
             continue
         if verdict in ("worse", "better"):
             chosen.sort(key=lambda row: -abs(row.time.cost.value - 1))
         yield _item(page, words(f"verdict.{verdict}"), verdict, chosen, len(rows))
+    if by_cpu := [row for row in rows if row.by == "cpu"]:
+        yield _item(page, words("answer.cpu_decides"), "", by_cpu, len(rows))
 
 
 def _item(page: Page, label: str, kind: Kind, rows: Sequence[Answers], total: int) -> Item:

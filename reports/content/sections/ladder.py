@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 
 def section(page: Page) -> Section | None:
-    """Build the figure, a table for each workload, and the steps of the rungs; ``None`` below two rungs."""
+    """Build a table for each workload and the steps of the rungs, below the figure that opens the page; ``None`` below two rungs."""
     words, climbed = page.words, page.summary.ladder
     if not climbed:
         return None
-    body: list[Node] = [Paragraph(words("ladder.intro", base=page.base)), *page.picture("ladder")]
+    body: list[Node] = [Paragraph(words("ladder.intro", base=page.base))]
     body += [_table(page, case, rung_costs) for case, rung_costs in climbed.items()]
     body.append(Paragraph(words("ladder.note"), kind="muted"))
     body += _steps(page)

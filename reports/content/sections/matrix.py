@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tare.reports.content import cells
-from tare.reports.content.nodes import Cell, Node, Paragraph, Section, Table
+from tare.reports.content.nodes import Cell, Details, Node, Paragraph, Section, Table
 from tare.reports.summaries.cases import case_of
 from tare.reports.summaries.headline import kind_of
 from tare.reports.summaries.matrix import ABSOLUTE, DENSITY, FAMILIES, ISOLATION, estimate_of_base
@@ -28,7 +28,10 @@ _REMEDIES = (DENSITY, ISOLATION, "network")
 
 
 def section(page: Page) -> Section | None:
-    """Build the matrix with its legend; ``None`` if nothing was compared and no attempts were made."""
+    """Build the matrix with its legend; ``None`` if nothing was compared and no attempts were made.
+
+    A run of the isolation ladder opens with the ladder: its rungs are steps, and as rows they would all look alike.
+    """
     found = page.summary.matrix
     if not found.families or not found.runners:
         return None
@@ -38,6 +41,9 @@ def section(page: Page) -> Section | None:
     ]
     if found.missing and page.summary.given.manifest.mode != "imported":
         body.append(_missing(page, found))
+    if page.summary.ladder and (picture := page.picture("ladder")):
+        caption = page.words("matrix.caption", base=found.base)
+        return Section("answer", "", (*picture, Details(caption, tuple(body))))
     return Section("answer", "", tuple(body))
 
 

@@ -19,6 +19,7 @@ from tare.reports.summaries.headline import RULES, groups
 from tare.reports.summaries.run import Summary
 from tare.reports.text import numbers
 from tare.reports.text.words import words
+from tare.results.judgement.rungs import RungCost
 
 if TYPE_CHECKING:
     from tare.results.judgement.comparison import Verdict
@@ -41,12 +42,12 @@ def told(given: ReportInput, language="en"):
         ),
         pytest.param(
             [START, compared("cpu", 1.0, "undecided", half=0.03), compared("memory-read", 1.0, "same")],
-            "A namespace container starts in 2.00 ms and costs at most 3 % more CPU.",
+            "A namespace container starts in 2.00 ms; computing costs at most 3 % more.",
             id="an undecided cost is bounded",
         ),
         pytest.param(
             [START, compared("cpu", 1.0, "undecided", half=None)],
-            "A namespace container starts in 2.00 ms and has an undecided cost of CPU; 1 of 1 comparisons are undecided.",
+            "A namespace container starts in 2.00 ms; nothing else is decided.",
             id="no interval is no bound",
         ),
         pytest.param(
@@ -93,7 +94,7 @@ def told(given: ReportInput, language="en"):
         ),
         pytest.param(
             [START, *(compared(one, 1.0, "undecided", half=0.4) for one in ("syscall", "disk-seq"))],
-            "A namespace container starts in 2.00 ms; 2 of 2 comparisons are undecided.",
+            "A namespace container starts in 2.00 ms; nothing else is decided.",
             id="undecided",
         ),
         pytest.param(
@@ -190,3 +191,34 @@ def test_what_has_no_ratio_is_not_told():
 
 def test_workloads_with_words_are_those_of_the_catalogue():
     assert set(WHAT) <= {one.name for one in MEASURABLE}
+
+
+def rung(runner, below, cost, *, total=1.0):
+    return RungCost(
+        workload="null", family="startup", parameters={}, metric="launch.total", unit="s", direction="lower",
+        runner=runner, rung=runner.partition(":+")[2] or "seccomp", below=below, value=estimate(0.001),
+        difference=estimate(0.001 * (cost - 1), 0.02), cost=estimate(cost), total=estimate(total, 0.02),
+    )  # fmt: skip
+
+
+def test_the_ladder_names_its_costliest_step_and_no_branch():
+    rungs = (
+        rung("namespaces:+mount", "bare", 1.2),
+        rung("namespaces:+net-bridge", "namespaces:+mount", 9.0),
+        rung("namespaces:+net", "namespaces:+mount", 1.5),
+        rung("namespaces", "namespaces:+net", 1.1, total=2.0),
+    )
+    assert told(dataclasses.replace(run_of(), rung_costs=rungs))[0] == (
+        "All 3 rungs of a container together make start-up 2.00× as long; the costliest is net (+500 µs)."
+    )
+
+
+def test_rungs_are_no_places_of_their_own():
+    rungs = (
+        rung("namespaces:+mount", "bare", 1.2),
+        rung("namespaces", "namespaces:+mount", 1.1, total=2.0),
+    )
+    found = [compared("cpu", 1.0, "same", runner=one.runner) for one in rungs]
+    assert told(dataclasses.replace(run_of(*found), rung_costs=rungs))[1:] == [
+        "A namespace container costs no CPU that matters."
+    ]

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from support.synthetic import HOSTILE, empty_input, make_input
+from tare.reports.content.nodes import Bullets, Details
 from tare.reports.content.page import Page
 from tare.reports.content.sections import sections
 from tare.reports.model import LANGUAGES, Language, ReportInput
@@ -210,10 +211,13 @@ def test_a_run_without_any_trial_has_a_page() -> None:
 
 
 def test_every_verdict_of_the_run_is_among_the_findings() -> None:
-    given = make_input(blocks=6)
+    given = make_input(blocks=2)
     page = Page(Summary(given), words("en"))
     findings = next(s for s in sections(page) if s.name == "findings")
     listed = sum(len(item.parts) for node in findings.body for item in getattr(node, "items", ()))
+    folded = [node.body[0] for node in findings.body if isinstance(node, Details)]
+    listed += sum(len(node.items) for node in folded if isinstance(node, Bullets))
+    assert folded
     assert listed == sum(c.primary for c in given.comparisons)
 
 
