@@ -129,8 +129,10 @@ def compare(
         ResultError: a run or the thresholds cannot be read.
     """
     from tare.bench.analysis.comparison import Rules, compare_stored  # noqa: PLC0415 - imports pandas
+    from tare.results.judgement.thresholds import Thresholds, read_thresholds  # noqa: PLC0415
 
-    rules = Rules(Path(thresholds) if thresholds is not None else None, multiplicity)
+    chosen = Thresholds() if thresholds is None else read_thresholds(Path(thresholds))
+    rules = Rules(chosen, multiplicity)
     sides = [one if isinstance(one, Run) else load(one) for one in (base, head)]
     return compare_stored(sides[0].folder, sides[1].folder, rules=rules, allow_unlike=allow_unlike)
 

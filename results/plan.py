@@ -81,6 +81,7 @@ class PlanRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     estimate_seconds: Seconds
     """Estimated measuring time. With a scheduler it is the budget."""
     cheap: tuple[str, ...]
+    emulated: tuple[str, ...] = ()
     """Runner keys whose places are made anew for every block; the others are streams of their own."""
     cases: tuple[CaseRecord, ...]
     request: RequestRecord

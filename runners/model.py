@@ -214,6 +214,8 @@ class Vantage:
     """Size of a guest's RAM; 0 if it is not one mapping of the VMM, or there is no guest."""
     shared_with_host: bool = True
     """The place's processes are visible in the host's /proc."""
+    scratch: Path | None = None
+    """Folder on the host that is the place's scratch folder; ``None``: it is none that the suite made."""
     monitor: Callable[..., Any] | None = None
     """Function that asks the VMM (QEMU: by QMP): ``monitor(command, arguments)`` returns its answer, or raises
     :class:`TareError`. ``None``: the VMM cannot be asked."""

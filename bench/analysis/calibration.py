@@ -204,6 +204,7 @@ def _plan(levels: Sequence[Work], keys: Sequence[str], variants: Sequence[str], 
         budget_seconds=design.budget_seconds,
         estimate_seconds=round(design.estimate_seconds, 1),
         cheap=frozenset(case.runner for case in cases),
+        control_everywhere=True,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from tare.bench.analysis.gate_report import GateReport
@@ -19,7 +19,7 @@ from tare.results.judgement.calibration import expected_rates
 from tare.results.judgement.counts import compare_counts
 from tare.results.judgement.gate import gate, judged
 from tare.results.judgement.multiplicity import control_false_calls
-from tare.results.judgement.thresholds import Thresholds, read_thresholds
+from tare.results.judgement.thresholds import Thresholds
 from tare.results.judgement.within_run import compare_variants, compare_versions
 from tare.results.statistics.phrases import count
 from tare.results.storage.counts import read_counts
@@ -46,14 +46,10 @@ Multiplicity = Literal["bh", "holm", "none"]
 class Rules:
     """Thresholds and correction by which two sides are judged."""
 
-    thresholds: Path | None = None
-    """File of relative differences that matter, by series; ``None``: the default for all."""
+    thresholds: Thresholds = field(default_factory=Thresholds)
+    """Relative differences that matter, by series."""
     multiplicity: Multiplicity = "bh"
     """See :func:`tare.results.judgement.multiplicity.control_false_calls`."""
-
-    def load_thresholds(self) -> Thresholds:
-        """Read the file of thresholds, or return the default ones."""
-        return read_thresholds(self.thresholds) if self.thresholds else Thresholds()
 
     def gate(self, comparisons: Iterable[Comparison], *, answers_only: bool) -> Gate:
         """Sort the comparisons that a change is judged by, after withdrawing calls that chance explains."""
@@ -76,7 +72,7 @@ def compare_stored(
     """
     runs = [load_run(folder) for folder in (base, head)]
     frames = [read_frame(run) for run in runs]
-    compared = compare_runs(*frames, threshold=rules.load_thresholds(), allow_unlike=allow_unlike)
+    compared = compare_runs(*frames, threshold=rules.thresholds, allow_unlike=allow_unlike)
     before, after = (_label(run) for run in runs)
     remarks = (
         *(
@@ -109,7 +105,7 @@ def compare_measured(run_dir: Path, base: str, head: str, *, rules: Rules = Rule
     asked = request_of(about)
     compare = compare_variants if asked and asked.variants else compare_versions
     frame = read_frame(run)
-    found = compare(frame, base=base, head=head, threshold=rules.load_thresholds())
+    found = compare(frame, base=base, head=head, threshold=rules.thresholds)
     remarks = [
         f"Both were measured in turn in run {about.run}, paired by block (mode {about.mode}, seed {about.seed})."
     ]

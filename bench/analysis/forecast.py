@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from tare.bench.campaign.scheduler import Candidate, choose, price, reached
 from tare.bench.planning.estimates import read_numbers, spread_key, spreads_file
+from tare.bench.planning.modes import emulated_share
 from tare.results.statistics.width import CHECKPOINTS
 
 if TYPE_CHECKING:
@@ -57,7 +58,9 @@ def forecast(plan: Plan, estimates: Estimates, cache: Path, seconds: float | Non
     known = read_numbers(spreads_file(cache))
     budget = plan.budget_seconds if seconds is None else seconds
     prospects = [
-        _Prospect(unit, _spreads(unit, plan, known), _cost(unit, plan, estimates), plan.precision)
+        _Prospect(
+            unit, _spreads(unit, plan, known), _cost(unit, plan, estimates), plan.precision * unit.looseness
+        )
         for unit in plan.units()
     ]
     if plan.blocks is None:
@@ -78,6 +81,7 @@ class _Prospect:
     cost: float
     """Seconds of a block."""
     precision: float
+    """Half-width that is aimed at, relative to the cost."""
     blocks: int = 1
 
     @property
@@ -121,11 +125,15 @@ def _cost(unit: Unit, plan: Plan, estimates: Estimates) -> float:
 
 
 def _give_out(prospects: Sequence[_Prospect], budget: float) -> None:
-    """Give out a budget as the scheduler would."""
-    by_name = {one.unit.name: one for one in prospects}
-    left = budget - sum(one.cost for one in prospects)
+    """Give out a budget as the agenda would: emulated guests have a share of it, the others' is the scheduler's."""
+    slow, others = ([one for one in prospects if one.unit.emulated is is_slow] for is_slow in (True, False))
+    share = emulated_share(len({one.unit.stream for one in slow})) * budget if others else budget
+    for one in slow:
+        one.blocks = min(one.most, max(1, int(share / sum(each.cost for each in slow))))
+    by_name = {one.unit.name: one for one in others}
+    left = budget - sum(one.cost * one.blocks for one in prospects)
     while left > 0:
-        candidates = [one.candidate() for one in prospects if one.blocks < one.most]
+        candidates = [one.candidate() for one in others if one.blocks < one.most]
         chosen = choose([one for one in candidates if not reached(one.ratios)], left)
         if chosen is None:
             break

@@ -8,7 +8,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tare.bench.campaign.scheduler import Candidate, choose, price
-from tare.bench.planning.modes import LEAST_OPENINGS, MODES, PILOT_BLOCKS
+from tare.bench.planning.modes import (
+    FEWEST_BLOCKS,
+    FIRST_SHARE,
+    FULL_BLOCKS,
+    LEAST_OPENINGS,
+    MODES,
+    PILOT_BLOCKS,
+    emulated_share,
+)
 from tare.results.record import Course
 
 if TYPE_CHECKING:
@@ -68,16 +76,33 @@ class Agenda:
             return self._in_rotation(self.plan.blocks, kinds)
         left = self.budget_left
         units = [one for one in self._order if one.kind in kinds and (visits or not one.visiting)]
-        open_ = {unit.name: unit for unit in units if not self._over(self.ledger.accounts[unit])}
-        affordable = [
-            self._candidate(unit)
-            for unit in open_.values()
-            if self._affordable(self.ledger.accounts[unit], left)
-        ]
-        chosen = choose(affordable, left)
+        open_ = [unit for unit in units if not self._over(self.ledger.accounts[unit])]
+        affordable = [unit for unit in open_ if self._affordable(self.ledger.accounts[unit], left)]
+        chosen = self._chosen(affordable, left)
         if chosen is None and visits and kinds == _UNHINDERED:
             self.ended = "budget" if open_ else self._why_over()
-        return open_[chosen.name] if chosen else None
+        return chosen
+
+    def _chosen(self, affordable: Sequence[Unit], left: float) -> Unit | None:
+        """Pick an emulated unit as long as they are behind their share of the time, else by the scheduler."""
+        accounts = self.ledger.accounts
+        slow = [unit for unit in affordable if unit.emulated]
+        others = [unit for unit in affordable if unit not in slow]
+        next_slow = min(slow, key=lambda unit: accounts[unit].blocks, default=None)
+        if next_slow is None or (others and not self._behind(next_slow)):
+            chosen = choose([self._candidate(unit) for unit in others], left)
+            return next(unit for unit in others if unit.name == chosen.name) if chosen else None
+        return next_slow
+
+    def _behind(self, unit: Unit) -> bool:
+        """Tell whether a unit of an emulated guest has its turn: always once, then within the share of all of them."""
+        if not self.ledger.accounts[unit].blocks:
+            return True
+        slow = [one for one in self.ledger.accounts.values() if one.unit.emulated]
+        spent = sum(one.seconds for one in slow)
+        share = emulated_share(len({one.unit.stream for one in slow}))
+        whole = spent + self._block_seconds(unit) + self.estimates.visit(unit)
+        return spent <= share * self.used_seconds and whole <= share * self.plan.budget_seconds
 
     def visit(self, first: Unit) -> list[Unit]:
         """List the units that share an opening of the places of ``first``, each as often as it is measured in it."""
@@ -90,10 +115,12 @@ class Agenda:
                 for _ in range(min(each, self.plan.blocks - accounts[unit].blocks))
             ]
         sharing = [unit for unit in self._sharing(first) if not self._over(accounts[unit])]
-        opening = self.estimates.visit(first)
         block = sum(self._block_seconds(unit) for unit in sharing)
+        if first.emulated:
+            # Few visits fit into their share, and laying out files and loading programs takes as long as a block.
+            return sharing * FEWEST_BLOCKS
         # As many blocks as balance the cost of an opening with theirs, if openings vary about as much as blocks.
-        passes = max(1, round(math.sqrt(opening / block))) if block else 1
+        passes = max(1, round(math.sqrt(self.estimates.visit(first) / block))) if block else 1
         return sharing * passes
 
     def course(self) -> Course:
@@ -133,10 +160,14 @@ class Agenda:
         return [first, *(unit for unit in rest if unit != first)]
 
     def _candidate(self, unit: Unit) -> Candidate:
-        account = self.ledger.accounts[unit]
-        least = 1 if unit.visiting or unit.kind == "experiment" or unit.stream else PILOT_BLOCKS
-        ratios = account.ratios(self.plan.precision)
-        return Candidate(unit.name, ratios, account.blocks, self._block_seconds(unit), least)
+        account, seconds = self.ledger.accounts[unit], self._block_seconds(unit)
+        least = 1
+        if not (unit.visiting or unit.kind == "experiment" or unit.stream):
+            # An equal part of the first part of the budget, but no more blocks than show a difference of the threshold's size.
+            part = FIRST_SHARE * self.plan.budget_seconds / sum(not one.emulated for one in self._order)
+            least = max(PILOT_BLOCKS, min(FULL_BLOCKS, int(part / seconds))) if seconds else PILOT_BLOCKS
+        now, later = account.ratios(self.plan.precision), account.later_ratios(self.plan.precision)
+        return Candidate(unit.name, now, account.blocks, seconds, least, later)
 
     def _block_seconds(self, unit: Unit) -> float:
         account = self.ledger.accounts[unit]

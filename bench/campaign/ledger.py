@@ -72,16 +72,17 @@ class Account:
         last = list(islice(reversed(self.done), BARREN_BLOCKS))
         return len(last) == BARREN_BLOCKS and all(self._good.get(block, 0) < _LEAST_OK for block in last)
 
-    def missing(self, block: int) -> bool:
-        """Tell whether a block was begun and not ended."""
-        return len(self.done.get(block, ())) < len(self.unit.cases)
-
     def ratios(self, target: float) -> tuple[float, ...]:
-        """Return the half-widths over the target after the blocks so far; see :meth:`Precision.ratios`."""
+        """Return the half-widths over the unit's own target after the blocks so far; see :meth:`Precision.ratios`."""
         if self._ratios[0] != self.blocks:
-            self._ratios = self.blocks, self.precision.ratios(target, self.blocks)
+            loose = target * self.unit.looseness
+            self._ratios = self.blocks, self.precision.ratios(loose, self.blocks)
             self._reached = self._reached or reached(self._ratios[1])
         return self._ratios[1]
+
+    def later_ratios(self, target: float) -> tuple[float, ...]:
+        """Return what further blocks are estimated from; see :meth:`Precision.later_ratios`."""
+        return self.precision.later_ratios(target * self.unit.looseness, self.blocks)
 
     def decided(self, target: float) -> bool:
         """Return whether all intervals are within the target; once they are, the unit is measured no more."""
@@ -101,6 +102,7 @@ class Ledger:
             keys: label of a runner → its key, where the two differ.
         """
         self.accounts = {unit: Account(unit, Precision.of_unit(unit, base)) for unit in plan.units()}
+        self._plan = plan
         self._keys = keys
         self._of = {
             (one.name, account.unit.stream): account
@@ -134,8 +136,8 @@ class Ledger:
         return [
             (unit, block)
             for unit, account in self.accounts.items()
-            for block in account.done
-            if account.missing(block)
+            for block, done in account.done.items()
+            if len(done) < len(self._plan.block(unit, block))
         ]
 
     def precise(self, target: float) -> dict[str, int]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from tare.bench.planning.modes import LEAST_OPENINGS
 from tare.bench.planning.plan import BASE_VARIANT
 from tare.results.record import CONTROL_SUFFIX, CPU_TIME, HOST_CPU_TIME
-from tare.results.statistics.width import checkpoint, half_width
+from tare.results.statistics.width import Width, checkpoint, width
 
 if TYPE_CHECKING:
     from tare.bench.planning.estimates import Judged
@@ -40,7 +40,7 @@ class Precision:
     """Series → block → logarithm of the value, and invocation."""
     _primary: set[str] = field(default_factory=set)
     """Names of primary metrics."""
-    _known: tuple[int, dict[Series, float]] = (0, {})
+    _known: tuple[int, dict[Series, Width]] = (0, {})
     """Last checkpoint, and the widths there."""
 
     @classmethod
@@ -67,8 +67,8 @@ class Precision:
         """Say which of the two answers a metric gives."""
         return "time" if metric in self._primary else "cpu"
 
-    def half_widths(self, blocks: int) -> dict[Series, float]:
-        """Return the half-width of each comparison on the log scale, as it was at the last checkpoint."""
+    def widths(self, blocks: int) -> dict[Series, Width]:
+        """Return the half-widths of each comparison on the log scale, as they were at the last checkpoint."""
         at = checkpoint(blocks)
         if at != self._known[0]:
             self._known = (
@@ -83,14 +83,26 @@ class Precision:
         Between two checkpoints the widths shrink with the root of the number of blocks, but never below the target: only
         at a checkpoint is it decided that a target is reached. Infinite before the first.
         """
-        found: dict[Judged, float] = {}
-        for (_, _, metric), width in self.half_widths(blocks).items():
-            judged = self.judged(metric)
-            found[judged] = max(found.get(judged, 0.0), width / math.log1p(target))
-        if not found or not blocks:
+        widest = self._widest(blocks)
+        if not widest or not blocks:
             return (math.inf,)
         shrunk = math.sqrt(checkpoint(blocks) / blocks)
-        return tuple(one if one <= 1 else max(one * shrunk, math.nextafter(1, 2)) for one in found.values())
+        ratios = [one.now / math.log1p(target) for one in widest]
+        return tuple(one if one <= 1 else max(one * shrunk, math.nextafter(1, 2)) for one in ratios)
+
+    def later_ratios(self, target: float, blocks: int) -> tuple[float, ...]:
+        """Return the same as :meth:`ratios` for intervals widened as those of many blocks: what more of them cost."""
+        shrunk = math.sqrt(checkpoint(blocks) / max(blocks, 1))
+        return tuple(one.later * shrunk / math.log1p(target) for one in self._widest(blocks)) or (math.inf,)
+
+    def _widest(self, blocks: int) -> list[Width]:
+        """Return the largest of all comparisons' half-widths, by time and by CPU time as far as there are any."""
+        found: dict[Judged, Width] = {}
+        for (_, _, metric), own in self.widths(blocks).items():
+            judged = self.judged(metric)
+            known = found.get(judged, Width(0.0, 0.0))
+            found[judged] = Width(max(known.now, own.now), max(known.later, own.later))
+        return list(found.values())
 
     def _compared(self) -> list[tuple[Series, Series]]:
         """Pair what is compared; the base's second measurement counts where there is nothing else."""
@@ -111,7 +123,7 @@ class Precision:
         plain, sign, _ = runner.partition(_SIGN)
         return workload, f"{plain}{BASE_VARIANT}" if sign else self.base, metric
 
-    def _width(self, one: Series, other: Series, most: int) -> float:
+    def _width(self, one: Series, other: Series, most: int) -> Width:
         """Pair by block; the independent unit is the opening, of the side that has fewer."""
         subject, base = self._values[one], self._values[other]
         blocks = sorted(subject.keys() & base.keys())[:most]
@@ -121,7 +133,7 @@ class Precision:
         for opening, ratio in zip(min(sides, key=lambda side: len(set(side))), ratios, strict=True):
             openings.setdefault(opening, []).append(ratio)
         if len(openings) == len(blocks):
-            return half_width(ratios)
+            return width(ratios)
         if len(openings) < LEAST_OPENINGS:
-            return math.inf
-        return half_width([median(own) for own in openings.values()])
+            return Width(math.inf, math.inf)
+        return width([median(own) for own in openings.values()])

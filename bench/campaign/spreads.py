@@ -27,9 +27,9 @@ def spreads(account: Account, ledger: Ledger, job_seconds: float) -> dict[str, f
     root = math.sqrt(checkpoint(account.blocks))
     cases = {(case.workload.name, case.runner): case for case in account.unit.cases}
     found = {}
-    for (workload, label, metric), width in account.precision.half_widths(account.blocks).items():
+    for (workload, label, metric), width in account.precision.widths(account.blocks).items():
         case = cases.get((workload, ledger.key(label)))
-        if case is not None and math.isfinite(width):
+        if case is not None and math.isfinite(width.later):
             judged = account.precision.judged(metric)
-            found[spread_key(case, judged, job_seconds)] = round(width * root, 6)
+            found[spread_key(case, judged, job_seconds)] = round(width.later * root, 6)
     return found

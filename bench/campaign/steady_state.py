@@ -14,9 +14,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
 
 from tare.bench.campaign.open_places import OpenPlaces
+from tare.bench.campaign.shared_files import SharedFiles
 from tare.bench.planning.estimates import job_key, job_length
 from tare.bench.planning.modes import WARMUP_SHARE
+from tare.bench.planning.units import plain
 from tare.bench.workloads.base import Site
+from tare.results.record import BASE
 from tare.runners.collectors import default_collectors
 from tare.runners.errors import PlaceFailure, TareError, as_failure
 
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from tare.bench.campaign.provision import Provisioned
     from tare.bench.campaign.recorder import Recorder
     from tare.bench.campaign.slots import Slot
+    from tare.bench.planning.case import Case
     from tare.bench.planning.plan import Plan
     from tare.bench.planning.units import Unit
     from tare.bench.workloads.base import Workload
@@ -97,7 +101,7 @@ class SteadyState:
         site = self._site(key, place)
         job = workload.job(site, self._job_seconds(slot))
         try:
-            _prepare(opened, workload, site)
+            self._prepare(opened, slot.case, site)
         except (TareError, OSError) as error:
             places.close(key)
             self.recorder.store_failed(builder, as_failure(error))
@@ -127,6 +131,28 @@ class SteadyState:
         if not slot.warmup:
             self.recorder.costs.add(job_key(slot.case, self.plan.job_seconds), seconds)
 
+    def _prepare(self, opened: OpenPlace, case: Case, site: Site) -> None:
+        """Do in an open place what the workload needs once, such as laying out its file.
+
+        Raises:
+            PlaceFailure: it could not be done.
+        """
+        workload = cast("Workload", case.workload)
+        job = workload.preparation(site)
+        if job is None or job.argv in opened.prepared:
+            return
+        name, scratch = workload.prepared_file, opened.place.vantage.scratch
+        files = SharedFiles(self.provisioned.bench.supplies.context.workdir)
+        if not name or not files.lend(name, scratch):
+            result = opened.place.run(job)
+            if result.exit_code != 0:
+                said = result.stderr.decode("utf-8", "replace").strip()
+                why = result.error or said or ("it took too long" if result.timed_out else "it was killed")
+                raise PlaceFailure(f"{workload.name} could not be prepared: {why}")
+            if name and plain(case.runner) == BASE:
+                files.keep(name, scratch)
+        opened.prepared.add(job.argv)
+
     def _site(self, key: str, place: Place) -> Site:
         limits = self.provisioned.limits
         # In a guest CPUs count from 0; elsewhere a job may only pin itself to what the limits and we ourselves allow.
@@ -137,23 +163,6 @@ class SteadyState:
     def _job_seconds(self, slot: Slot) -> float:
         seconds = job_length(slot.case.workload, self.plan.job_seconds)
         return seconds * WARMUP_SHARE if slot.warmup else seconds
-
-
-def _prepare(opened: OpenPlace, workload: Workload, site: Site) -> None:
-    """Do in an open place what the workload needs once, such as laying out its file.
-
-    Raises:
-        PlaceFailure: it could not be done.
-    """
-    job = workload.preparation(site)
-    if job is None or job.argv in opened.prepared:
-        return
-    result = opened.place.run(job)
-    if result.exit_code != 0:
-        said = result.stderr.decode("utf-8", "replace").strip()
-        why = result.error or said or ("it took too long" if result.timed_out else "it was killed")
-        raise PlaceFailure(f"{workload.name} could not be prepared: {why}")
-    opened.prepared.add(job.argv)
 
 
 class Observation:

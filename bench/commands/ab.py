@@ -94,8 +94,8 @@ def _request(arguments: argparse.Namespace) -> Request:
 
     request = request_from(arguments)
     if request.settings.run.precision is None:
-        # An interval can show equality only if it is narrower than the threshold on either side.
-        request = request.with_run(precision=_threshold(arguments) / 2)
+        # So narrow an interval shows equality, and differences from one and a half times the threshold on.
+        request = request.with_run(precision=output.thresholds_from(arguments).default / 4)
     commands, sets = (arguments.base, arguments.head), (arguments.base_set, arguments.head_set)
     if any(sets) == any(commands) or (any(commands) and not all(commands)):
         raise UsageError(
@@ -120,14 +120,6 @@ def _request(arguments: argparse.Namespace) -> Request:
     if not request.settings.run.runners:
         raise UsageError("--runners: say which runners the settings are for, such as qemu-microvm or runc.")
     return replace(request, variants=variants)
-
-
-def _threshold(arguments: argparse.Namespace) -> float:
-    """Return the difference that matters, unless a series is an exception."""
-    from tare.results.judgement.thresholds import Thresholds, read_thresholds  # noqa: PLC0415
-
-    path = arguments.thresholds
-    return (read_thresholds(path) if path else Thresholds()).default
 
 
 def _changed(settings: Settings, assignments: Sequence[str], option: str) -> Settings:

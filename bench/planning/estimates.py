@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from tare.bench.planning.modes import JOB_SECONDS
 from tare.bench.planning.units import plain
 from tare.results.record import BASE, CONTROL_SUFFIX
 from tare.runners.host.files import read_object
@@ -88,8 +89,11 @@ def job_key(case: Case, job_seconds: float) -> str:
 
 
 def job_length(measurable: Measurable, job_seconds: float) -> float:
-    """Return the length of a job: the plan's, unless so short a job would consist of the program's start."""
-    return max(job_seconds, measurable.shortest_seconds)
+    """Return the length of a job: the plan's, unless so short a job would consist of the program's start.
+
+    Where the plan's jobs are shorter than usual, as in quick runs, all are, and programs' starts weigh more in them.
+    """
+    return max(job_seconds, min(1.0, job_seconds / JOB_SECONDS) * measurable.shortest_seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +129,10 @@ class Estimates:
     def visit(self, unit: Unit) -> float:
         """Estimate the openings of the places that stay open over several blocks of a unit."""
         return sum(self.opening(key) for key in unit.kept) if unit.visiting else 0.0
+
+    def emulated(self, runners: Iterable[str]) -> frozenset[str]:
+        """Pick the runners whose guests' CPUs are emulated."""
+        return frozenset(key for key in runners if self._accelerator(key) == "tcg")
 
     def cheap(self, runners: Iterable[str]) -> frozenset[str]:
         """Pick the runners whose places are cheap to make; those of one runner's variants are alike in it."""

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from tare.bench.measurable import Unsuitable
 from tare.bench.planning.case import Case, Refusal, Skip
-from tare.bench.planning.modes import JOB_SECONDS, LEAST_OPENINGS, is_planned
+from tare.bench.planning.modes import EMULATED_QUICKLY, LEAST_OPENINGS, is_planned
 from tare.bench.planning.plan import BASE_VARIANT, Plan
+from tare.bench.workloads.command import FAMILY as COMMAND_FAMILY
 from tare.results.record import BASE, CONTROL_SUFFIX
 
 if TYPE_CHECKING:
@@ -46,6 +47,11 @@ class Selection:
         matching = [one for one in self.measurables if self.match((one.name, one.family))]
         return [one for one in matching if is_planned(one, self.mode, named=naming)]
 
+    def _names(self, measurable: Workload | Experiment) -> bool:
+        """Tell whether a quick run measures something even where CPUs are emulated, of its own accord or as ``-k`` says."""
+        own = measurable.family == COMMAND_FAMILY
+        return own or measurable.name in EMULATED_QUICKLY or not self.match(())
+
     def refusal(self, measurable: Workload | Experiment, runner: Runner, probe: Probe) -> Refusal | None:
         """Say why something will not be measured under a runner; ``None``: it will be."""
         lacking = next((name for name in measurable.programs if name in self.missing), None)
@@ -53,12 +59,20 @@ class Selection:
             return Refusal(*self.missing[lacking])
         if not probe.ok:
             return Refusal(probe.reason, probe.remedy)
+        if self.mode == "quick" and runner.accelerator == "tcg" and not self._names(measurable):
+            return _TOO_SLOW
         if self.terms is not None:
             try:
                 measurable.admit(runner, self.terms)
             except Unsuitable as error:
                 return Refusal(error.reason, error.remedy)
         return None
+
+
+_TOO_SLOW = Refusal(
+    f"a quick run measures only {', '.join(EMULATED_QUICKLY)} where CPUs are emulated",
+    "leave out --quick, or name the workload by -k",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +126,7 @@ def make_plan(matrix: Matrix, aim: Aim, seed: int) -> Plan:
         seed: seed of all shuffles.
     """
     mode = aim.mode
+    runners = dict.fromkeys(case.runner for case in matrix.cases)
     made = Plan(
         mode=mode.name,
         seed=seed,
@@ -120,11 +135,12 @@ def make_plan(matrix: Matrix, aim: Aim, seed: int) -> Plan:
         blocks=aim.blocks,
         precision=mode.precision,
         together=aim.together,
-        job_seconds=JOB_SECONDS,
+        job_seconds=mode.job_seconds,
         warmups=mode.warmups,
         budget_seconds=mode.budget_seconds,
         estimate_seconds=mode.budget_seconds,
-        cheap=aim.estimates.cheap(dict.fromkeys(case.runner for case in matrix.cases)),
+        cheap=aim.estimates.cheap(runners),
+        emulated=aim.estimates.emulated(runners),
     )
     if not aim.blocks:
         return made

@@ -9,6 +9,10 @@ if TYPE_CHECKING:
     from tare.bench.measurable import Measurable
     from tare.bench.request.request import ModeName
 
+JOB_SECONDS = 0.05
+"""Length of a steady-state job on an ordinary core, unless the workload needs a longer one: many short jobs tell more than
+few long ones, since what varies from job to job does not shrink with their length."""
+
 
 @dataclass(frozen=True, slots=True)
 class Mode:
@@ -21,19 +25,33 @@ class Mode:
     """Half-width of the 95 % intervals that is aimed at, relative to the cost."""
     warmups: bool = True
     """Precede jobs whose files may have to be loaded first by a short one, marked and not counted."""
+    job_seconds: float = JOB_SECONDS
+    """Length of a steady-state job; where it is shorter than usual, those of workloads that need longer ones are, too."""
     experiment_share: float = 0.2
     """Part of the budget for experiments, if anything else is measured; each is performed once anyway."""
 
 
-JOB_SECONDS = 0.05
-"""Length of a steady-state job on an ordinary core, unless the workload needs a longer one: many short jobs tell more than
-few long ones, since what varies from job to job does not shrink with their length."""
-
 WARMUP_SHARE = 0.1
 """Length of a warm-up job relative to a measured one: loading programs and files does not take longer in long jobs."""
 
-PILOT_BLOCKS = 3
-"""Blocks of each cheap workload before the scheduler compares anything."""
+FEWEST_BLOCKS = 3
+"""Fewest blocks that give an interval."""
+
+PILOT_BLOCKS = FEWEST_BLOCKS
+"""Blocks of each cheap workload before the scheduler compares anything, however long they take."""
+
+FULL_BLOCKS = 45
+"""Blocks of each cheap workload before the scheduler compares anything, where they take little of the budget: with fewer,
+no difference of the default threshold is called."""
+
+FIRST_SHARE = 0.25
+"""Part of the budget in which every cheap workload gets an equal part, before the scheduler compares anything."""
+
+_EMULATED_SHARE, _MOST_EMULATED_SHARE = 0.25, 0.4
+"""Part of the budget for a guest whose CPU is emulated, and for several of them together."""
+
+EMULATED_QUICKLY = ("null", "cpu", "syscall", "isolation")
+"""Names of what a quick run measures where CPUs are emulated: the others would take half of it, and be undecided."""
 
 LEAST_OPENINGS = 6
 """Least number of openings for a 95 % interval, where several blocks share an opening and openings are the units."""
@@ -41,11 +59,19 @@ LEAST_OPENINGS = 6
 MODES: dict[ModeName, Mode] = {
     mode.name: mode
     for mode in (
-        Mode("quick", budget_seconds=42, precision=0.01, warmups=False),
+        Mode("quick", budget_seconds=40, precision=0.01, warmups=False, job_seconds=JOB_SECONDS / 2),
         Mode("default", budget_seconds=550, precision=0.01),
         Mode("rigorous", budget_seconds=3000, precision=0.005),
     )
 }
+
+
+def emulated_share(guests: int) -> float:
+    """Return the part of the budget for so many guests whose CPUs are emulated, if anything else is measured.
+
+    Each of their workloads is measured once anyway.
+    """
+    return min(_EMULATED_SHARE * guests, _MOST_EMULATED_SHARE)
 
 
 def is_planned(measurable: Measurable, mode: ModeName, *, named: bool) -> bool:

@@ -56,6 +56,10 @@ class Plan:
     cheap: frozenset[str] = frozenset()
     """Runner keys whose places are cheap enough to be made anew for every block, so that what varies between
     invocations is sampled as often as what varies between jobs."""
+    control_everywhere: bool = False
+    """The base's second measurement is in every block, for a calibration, which needs it as often as the others."""
+    emulated: frozenset[str] = frozenset()
+    """Runner keys whose guests' CPUs are emulated: they cost multiples, and are aimed at less precisely."""
 
     def workloads(self, kind: WorkloadKind) -> tuple[Workload, ...]:
         """List the planned workloads of one kind, in the registry's order."""
@@ -69,7 +73,13 @@ class Plan:
 
     def units(self) -> tuple[Unit, ...]:
         """Group the cases into units, in the registry's order."""
-        return units_of(self.cases, self.cheap, together=self.together, counted=self.blocks is not None)
+        return units_of(
+            self.cases,
+            self.cheap,
+            emulated=self.emulated,
+            together=self.together,
+            counted=self.blocks is not None,
+        )
 
     def order(self, what: str, items: Iterable[T]) -> list[T]:
         """Shuffle ``items`` by the plan's seed and ``what`` is being ordered: the same for every resume."""
@@ -78,8 +88,17 @@ class Plan:
         return shuffled
 
     def block(self, unit: Unit, number: int) -> list[Case]:
-        """List the cases of one block in the order in which they are measured."""
-        return self.order(f"block {number} of {unit.name}", unit.cases)
+        """List the cases of one block in the order in which they are measured.
+
+        Where the scheduler gives the blocks, the base's second measurement is in every other one: the noise floor is
+        known well enough by then, and what is compared gets the time.
+        """
+        cases = [case for case in unit.cases if self._in_block(case, unit, number)]
+        return self.order(f"block {number} of {unit.name}", cases)
+
+    def _in_block(self, case: Case, unit: Unit, number: int) -> bool:
+        everywhere = self.control_everywhere or self.blocks is not None or unit.kind == "experiment"
+        return everywhere or not case.control or not unit.compared or number % 2 == 0
 
     def restricted(self, wanted: Collection[tuple[str, str]]) -> Plan:
         """Keep only some of the cases, each (workload, runner key).

@@ -30,6 +30,7 @@ def plan_to_record(plan: Plan, request: Request) -> PlanRecord:
         budget_seconds=plan.budget_seconds,
         estimate_seconds=plan.estimate_seconds,
         cheap=tuple(sorted(plan.cheap)),
+        emulated=tuple(sorted(plan.emulated)),
         cases=tuple(CaseRecord(workload=case.workload.name, runner=case.runner) for case in plan.cases),
         request=request_to_record(request),
     )
@@ -53,6 +54,7 @@ def plan_from_record(record: PlanRecord, request: Request) -> Plan:
         budget_seconds=record.budget_seconds,
         estimate_seconds=record.estimate_seconds,
         cheap=frozenset(record.cheap),
+        emulated=frozenset(record.emulated),
     )
 
 

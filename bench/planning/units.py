@@ -7,7 +7,7 @@ that a slow one holds back nobody. A unit is a workload in a stream; only its bl
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tare.results.record import BASE, CONTROL, CONTROL_SUFFIX
@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 SHARED = ""
 """Name of the stream of all cheap runners; of all runners where the number of blocks was asked for."""
 
+EMULATED_LOOSENESS = 10.0
+"""Half-widths of comparisons with an emulated guest are aimed at so many times as wide."""
+COLD_LOOSENESS = 3.0
+"""Half-widths of comparisons of cold starts are aimed at so many times as wide."""
+
 
 @dataclass(frozen=True, slots=True)
 class Unit:
@@ -34,6 +39,8 @@ class Unit:
     kept: frozenset[str] = frozenset()
     """Runner keys among the cases whose steady-state places stay open over several blocks; the others' are made anew
     for each."""
+    emulated: bool = False
+    """A guest's CPU is emulated."""
 
     @property
     def workloads(self) -> tuple[Workload | Experiment, ...]:
@@ -61,6 +68,22 @@ class Unit:
         return self.kind == "steady" and bool(self.kept)
 
     @property
+    def looseness(self) -> float:
+        """Return the factor by which the half-width that is aimed at is wider than the plan's.
+
+        It depends on what is measured alone and is known before anything is: emulated guests cost multiples, and so does
+        the start of a place beside that of a process.
+        """
+        if self.emulated:
+            return EMULATED_LOOSENESS
+        return COLD_LOOSENESS if self.kind == "cold" else 1.0
+
+    @property
+    def compared(self) -> bool:
+        """Tell whether anything but the base and its second measurement is in it."""
+        return any(case.runner not in {BASE, CONTROL} for case in self.cases) or len(self.workloads) > 1
+
+    @property
     def most_blocks(self) -> int | None:
         """Blocks beyond which more of them say nothing more. ``None``: no such bound."""
         bounds = [one.most_blocks for one in self.workloads if one.most_blocks is not None]
@@ -68,18 +91,24 @@ class Unit:
 
 
 def units_of(
-    cases: Sequence[Case], cheap: Collection[str], *, together: bool, counted: bool
+    cases: Sequence[Case],
+    cheap: Collection[str],
+    *,
+    emulated: Collection[str] = (),
+    together: bool,
+    counted: bool,
 ) -> tuple[Unit, ...]:
     """Group the cases.
 
     Args:
         cases: those of a plan, in the registry's order.
         cheap: keys of runners whose places are cheap to make.
+        emulated: keys of runners whose guests' CPUs are emulated.
         together: all steady-state workloads are compared with one another.
         counted: a number of blocks was asked for; then one stream holds all runners, so that each has as many.
     """
     return tuple(
-        unit
+        replace(unit, emulated=any(case.runner in emulated for case in unit.cases))
         for group in _groups(cases, together=together)
         for unit in _streams(group, cheap, counted=counted)
     )

@@ -2,8 +2,9 @@
 
 ``python -m tare.bench.tools.scheduling_simulation`` prints the tables of ``docs/method.md`` (some five minutes).
 
-The scheduler, the checkpoints and the interval are those of real runs; only the values are made up. Each made-up host
-has twelve workloads with spreads and costs as they were seen on a two-core machine, by time and by CPU time.
+The scheduler, the checkpoints, the interval and the rule are those of real runs; only the values are made up. The made-up
+host has twelve workloads with the spreads and costs that a two-core nested virtual machine with busy neighbours showed, by
+time and by CPU time. A calm host has half of these spreads.
 """
 
 from __future__ import annotations
@@ -15,10 +16,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tare.bench.campaign import scheduler
 from tare.bench.campaign.scheduler import Candidate, choose, reached
+from tare.bench.planning.modes import FIRST_SHARE, FULL_BLOCKS, PILOT_BLOCKS
+from tare.bench.planning.units import COLD_LOOSENESS
+from tare.results.judgement.rule import lasting_state
+from tare.results.statistics.dependence import settle
 from tare.results.statistics.estimates import one_sample
-from tare.results.statistics.width import checkpoint, half_width
+from tare.results.statistics.width import Width, checkpoint, width
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -29,7 +33,6 @@ if TYPE_CHECKING:
 CONFIDENCE = 0.95
 TARGET = math.log1p(0.01)
 THRESHOLD = math.log1p(0.02)
-PILOT = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,21 +46,23 @@ class Work:
     """The same by CPU time."""
     seconds: float
     """Seconds of a block."""
+    looseness: float = 1.0
+    """As :attr:`tare.bench.planning.units.Unit.looseness`."""
 
 
 HOST = (
-    Work("start-up", 0.20, 0.13, 0.012),
-    Work("cpu", 0.040, 0.030, 0.3),
-    Work("cpu-all", 0.070, 0.029, 0.3),
-    Work("memory", 0.060, 0.050, 0.3),
-    Work("python", 0.055, 0.040, 0.3),
-    Work("switch", 0.035, 0.040, 0.3),
-    Work("syscall", 0.085, 0.075, 0.3),
-    Work("fork", 0.100, 0.075, 0.3),
-    Work("disk-seq", 0.250, 0.040, 0.8),
-    Work("disk-rand", 0.300, 0.050, 0.8),
-    Work("disk-fsync", 0.350, 0.034, 1.0),
-    Work("net", 0.200, 0.130, 0.5),
+    Work("start-up", 0.20, 0.17, 0.015, looseness=COLD_LOOSENESS),
+    Work("cpu", 0.13, 0.12, 0.3),
+    Work("cpu-all", 0.067, 0.056, 0.32),
+    Work("memory-read", 0.065, 0.055, 0.9),
+    Work("memory-write", 0.065, 0.060, 0.9),
+    Work("python", 0.19, 0.17, 0.5),
+    Work("switch", 0.20, 0.18, 0.18),
+    Work("syscall", 0.20, 0.19, 0.065),
+    Work("fork", 0.15, 0.13, 0.28),
+    Work("disk-seq", 0.10, 0.03, 1.6),
+    Work("disk-rand", 0.115, 0.055, 0.72),
+    Work("disk-fsync", 0.17, 0.054, 0.70),
 )
 
 
@@ -94,19 +99,31 @@ class Unit:
     floors: tuple[NDArray[np.float64], NDArray[np.float64]]
     """The same of the base's second measurement: A/A."""
     blocks: int = 0
-    known: tuple[int, tuple[float, ...]] = (0, (math.inf, math.inf))
+    known: tuple[int, tuple[Width, ...]] = (0, ())
     """Last checkpoint, and the half-widths over the target there."""
+
+    def least(self, budget: float) -> int:
+        """Return the blocks before widths are compared, as a real run's agenda does."""
+        part = FIRST_SHARE * budget / len(HOST)
+        return max(PILOT_BLOCKS, min(FULL_BLOCKS, int(part / self.work.seconds)))
 
     def ratios(self) -> tuple[float, ...]:
         """Return what a real run's :meth:`Precision.ratios` returns."""
         at = checkpoint(self.blocks)
         if at != self.known[0]:
-            widths = (half_width(own[:at].tolist()) / TARGET for own in self.values)
-            self.known = at, tuple(widths)
+            target = TARGET * self.work.looseness
+            widths = (width(own[:at].tolist()) for own in self.values)
+            self.known = at, tuple(Width(one.now / target, one.later / target) for one in widths)
         if not at:
             return (math.inf,)
         shrunk = math.sqrt(at / self.blocks)
-        return tuple(one if one <= 1 else max(one * shrunk, math.nextafter(1, 2)) for one in self.known[1])
+        ratios = (one.now for one in self.known[1])
+        return tuple(one if one <= 1 else max(one * shrunk, math.nextafter(1, 2)) for one in ratios)
+
+    def later_ratios(self) -> tuple[float, ...]:
+        """Return what a real run's :meth:`Precision.later_ratios` returns, after :meth:`ratios`."""
+        shrunk = math.sqrt(self.known[0] / max(self.blocks, 1))
+        return tuple(one.later * shrunk for one in self.known[1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +160,7 @@ def simulate(
     left = budget
     while left > 0:
         rest = [
-            Candidate(name, ratios, unit.blocks, unit.work.seconds, PILOT)
+            Candidate(name, ratios, unit.blocks, unit.work.seconds, unit.least(budget), unit.later_ratios())
             for name, unit in units.items()
             if not reached(ratios := unit.ratios())
         ]
@@ -170,14 +187,26 @@ def _draw(
 
 
 def _outcome(unit: Unit, which: int, shift: float) -> Outcome:
-    found = one_sample(unit.values[which][: unit.blocks], CONFIDENCE)
-    low = -math.inf if found.low is None else found.low
-    high = math.inf if found.high is None else found.high
-    floor = abs(one_sample(unit.floors[which][: unit.blocks], CONFIDENCE).value)
+    low, high = _interval(unit.values[which][: unit.blocks])
+    # The base is measured a second time in every other block.
+    floor = abs(one_sample(unit.floors[which][: unit.blocks : 2], CONFIDENCE).value)
     margin = max(THRESHOLD, floor)
-    called = low > margin or high < -margin
+    nearest = max(low, -high)
+    called = nearest > margin and nearest > lasting_state(unit.blocks)
     same = low > -THRESHOLD and high < THRESHOLD and floor <= THRESHOLD
     return Outcome(unit.blocks, low <= shift <= high, called, called or same)
+
+
+def _interval(values: NDArray[np.float64]) -> tuple[float, float]:
+    """Form the interval of a paired comparison, widened for what its units could depend on each other."""
+    settled = settle(values.tolist())
+    found = one_sample(settled.units, CONFIDENCE)
+    if found.low is None or found.high is None:
+        return -math.inf, math.inf
+    return (
+        found.value - settled.factor * (found.value - found.low),
+        found.value + settled.factor * (found.high - found.value),
+    )
 
 
 def fair(candidates: Sequence[Candidate], left: float) -> Candidate | None:
@@ -205,7 +234,7 @@ RULES: Mapping[str, Callable[[Sequence[Candidate], float], Candidate | None]] = 
     "same time for all": fair,
     "ratio counts at most 5": capped(5),
     "ratio counts at most 2": capped(2),
-    f"at most {scheduler.MOST_RATIO:g}; out of reach counts {scheduler.HOPELESS:g} (ours)": choose,
+    "what fits into the time left, cheapest first (ours)": choose,
 }
 
 
@@ -226,7 +255,7 @@ def quality(times: int, seed: int) -> str:
     """Tabulate coverage and calls of all comparisons, by noise, true effect and budget."""
     rows = []
     for name, noise in NOISES.items():
-        for budget in (42.0, 150.0):
+        for budget in (30.0, 150.0):
             covered = []
             for effect in (0.0, 0.03):
                 runs = _runs(times, seed, noise=noise, budget=budget, effect=effect)
@@ -250,13 +279,13 @@ def decided(times: int, seed: int) -> str:
     rows = []
     for name, rule in RULES.items():
         cells = []
-        for budget, scale in ((150.0, 1.0), (550.0, 1.0), (550.0, 2.0)):
+        for budget, scale in ((30.0, 0.5), (410.0, 1.0), (410.0, 0.5)):
             runs = _runs(times, seed, noise=normal, budget=budget, scale=scale, rule=rule)
             by_time = np.mean([sum(time.decided for time, _ in run.values()) for run in runs])
             either = np.mean([sum(time.decided or cpu.decided for time, cpu in run.values()) for run in runs])
             cells.append(f"{by_time:.1f} / {either:.1f}")
         rows.append([name, *cells])
-    heads = ["rule", "150 s", "550 s", "550 s, all spreads doubled"]
+    heads = ["rule", "30 s, calm host", "410 s", "410 s, calm host"]
     return _table(heads, rows)
 
 

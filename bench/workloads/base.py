@@ -111,6 +111,11 @@ class Workload(ABC):
         del site
         return None
 
+    @property
+    def prepared_file(self) -> str:
+        """Name of the file in the scratch folder that is all that the preparation makes; empty if that is not so."""
+        return ""
+
     @abstractmethod
     def metrics(self, result: JobResult) -> tuple[Metric, ...]:
         """Read the metrics of a job that ended well, exactly one of them primary.

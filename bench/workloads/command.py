@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from tare.results.record import Metric
     from tare.runners.model import JobResult
 
+FAMILY = "command"
+
 
 @dataclass(frozen=True, slots=True)
 class Command(Workload):
@@ -29,7 +31,7 @@ class Command(Workload):
     argv: tuple[str, ...]
     timeout_seconds: float = 300.0
     name: str = "command"
-    family: str = "command"
+    family: str = FAMILY
     programs: tuple[str, ...] = ()
     """Empty: the image is built with the command itself."""
     program: str = COMMAND

@@ -2,8 +2,8 @@
 
 One thread, one request at a time, ``pread``/``pwrite``: then the sum of fio's request times (ns) is the busy time, and
 rates are formed from it, because fio's own rates rest on whole milliseconds, too coarse for jobs this short.
-The file has 64 MiB and stays in the scratch folder. It is laid out, and flushed to the disk, once in each opening of a
-place and before anything is timed: no job makes it.
+The file has 64 MiB and stays in the scratch folder. It is laid out, and flushed to the disk, before anything is timed: once
+for all places whose scratch folders are the host's, and once in each opening of any other place.
 
 fio waits for 100 ms before it starts its threads, and again before a second stage, whatever it is told (``run_threads`` in
 its ``backend.c``). Shorter jobs than :attr:`Disk.shortest_seconds` would consist of that.
@@ -96,6 +96,11 @@ class Disk(Workload):
             directory=site.scratch,
             timeout_seconds=job_timeout(seconds),
         )
+
+    @property
+    def prepared_file(self) -> str:
+        """Return the name of the file that all patterns share."""
+        return FILE_NAME
 
     def preparation(self, site: Site) -> Job:
         """Lay out the file that all patterns share."""

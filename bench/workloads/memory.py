@@ -37,7 +37,7 @@ _BANDWIDTH = re.compile(rb"^\d+\.\d\d MiB transferred \( *(\S+) MiB/sec\)$", re.
 class Memory(Workload):
     """Run sysbench's memory test: one thread, one buffer that is written before the timed part."""
 
-    shortest_seconds: ClassVar[float] = 0.25  # 50 ms of CPU time for the start and the first touch
+    shortest_seconds: ClassVar[float] = 0.2  # 50 ms of CPU time for the start and the first touch
     name: str
     summary: str
     operation: Literal["read", "write"]

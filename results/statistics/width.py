@@ -11,7 +11,7 @@ import math
 from bisect import bisect_right
 from functools import lru_cache
 from statistics import NormalDist
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tare.results.statistics.dependence import merged, settle
 
@@ -32,23 +32,45 @@ def checkpoint(blocks: int) -> int:
     return CHECKPOINTS[bisect_right(CHECKPOINTS, blocks) - 1] if blocks >= CHECKPOINTS[0] else 0
 
 
+class Width(NamedTuple):
+    """Half-widths of the signed-rank interval for the centre of some units, on their scale.
+
+    Infinite where so few units allow no interval (fewer than 6 at 95 %).
+    """
+
+    now: float
+    """Half-width of the interval, widened for what these units may depend on each other."""
+    later: float
+    """The same if it were widened as much as that of :data:`LATER_UNITS` independent units: what more units are estimated
+    from, because the widening of few units varies much and shrinks."""
+
+
+LATER_UNITS = 100
+"""Units that a long run has of a comparison."""
+_LATER_FACTOR = math.sqrt((1 + LATER_UNITS**-0.5) / (1 - LATER_UNITS**-0.5))
+"""Factor by which the interval of so many independent units is widened; see :func:`settle`."""
+
+
 def half_width(units: Sequence[float], confidence: float = 0.95) -> float:
-    """Return half the width of the signed-rank interval for the centre of the units, widened for their dependence.
+    """Return half the width of the interval for the centre of the units; see :attr:`Width.now`."""
+    return width(units, confidence).now
+
+
+def width(units: Sequence[float], confidence: float = 0.95) -> Width:
+    """Compute the half-widths of the signed-rank interval for the centre of the units.
 
     Args:
         units: One value for each unit, such as the log ratio of a block, in the order in which they were measured.
         confidence: Confidence level of the interval.
-
-    Returns:
-        The half-width on the scale of the units; infinite where so few units allow no interval (fewer than 6 at 95 %).
     """
     settled = settle(units)
     x = merged(settled.units, MOST_UNITS)
     drop = _dropped(len(x), round((1 - confidence) / 2, 12))
     if drop is None:
-        return math.inf
+        return Width(math.inf, math.inf)
     means = sorted((a + b) / 2 for i, a in enumerate(x) for b in x[i:])
-    return settled.factor * (means[-1 - drop] - means[drop]) / 2
+    plain = (means[-1 - drop] - means[drop]) / 2
+    return Width(settled.factor * plain, min(settled.factor, _LATER_FACTOR) * plain)
 
 
 @lru_cache(maxsize=256)

@@ -102,7 +102,7 @@ class HostPlace(ProcessPlace):
             self._tidy_up()
             raise
         folders = dict(self._cgroup.folders) if self._cgroup else {}
-        self.vantage = Vantage(self._spawned.pid, folders, self._spawned.pid)
+        self.vantage = Vantage(self._spawned.pid, folders, self._spawned.pid, scratch=self._host_scratch)
         self.context: dict[str, object] = {
             **plan.facts,
             **limits_in_force(plan.limits, self._cgroup),

@@ -14,7 +14,7 @@ from tare.bench.planning.modes import MODES
 from tare.bench.request.keyword import compile_keyword
 from tare.bench.workloads.null import Null
 from tare.results.details import ScalingDetails
-from tare.results.record import Metric
+from tare.results.record import Accelerator, Metric
 from tare.runners.errors import PlaceFailure
 from tare.runners.fake import FakeRunner
 from tare.runners.model import Probe
@@ -78,12 +78,24 @@ def plan_experiments(
     keyword: str = "",
     probes: Mapping[str, Probe] | None = None,
     seen: Mapping[str, float] | None = None,
+    accelerator: Accelerator = "none",
 ) -> Plan:
-    """Plan the null workload and these experiments under :data:`KEYS`; ``seen``: what their trials took before."""
-    runners = {key: FakeRunner(key) for key in KEYS}
+    """Plan the null workload and these experiments under :data:`KEYS`.
+
+    Args:
+        experiments: what is planned beside the null workload.
+        mode: mode of the run.
+        blocks: number of blocks that is asked for.
+        keyword: ``-k``.
+        probes: what the runners said of this host; that they work, if ``None``.
+        seen: what trials took before.
+        accelerator: that of every runner but the base.
+    """
+    accelerators: dict[str, Accelerator] = {"bare": "none", "bare-again": "none", "box": accelerator}
+    runners = {key: FakeRunner(key, accelerator=accelerators[key]) for key in KEYS}
     selection = Selection(
         (Null(), *experiments), compile_keyword(keyword), mode, terms=Terms(replace(LIMITS, memory_bytes=7))
     )
-    aim = Aim(MODES[mode], Estimates(dict.fromkeys((*KEYS, "bare-again"), "none"), seen or {}), blocks)
+    aim = Aim(MODES[mode], Estimates(accelerators, seen or {}), blocks)
     matrix = cross(selection, runners, probes or {key: Probe(ok=True) for key in KEYS})
     return make_plan(matrix, aim, 3)

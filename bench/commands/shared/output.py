@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tare.bench.request.readers import Unreadable, percentage
 from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:
-    import argparse
-
     from tare.bench.analysis.comparison import Rules
     from tare.bench.analysis.gate_report import GateReport
+    from tare.results.judgement.thresholds import Thresholds
 
 FORMATS = ("text", "markdown", "json", "junit")
 
@@ -24,6 +26,12 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="FILE",
         help="file with the relative differences that matter, by series",
+    )
+    judging.add_argument(
+        "--threshold",
+        type=_share,
+        metavar="PERCENT",
+        help="relative difference that matters (default: 2%%, or what the file says)",
     )
     judging.add_argument(
         "--multiplicity",
@@ -47,7 +55,22 @@ def rules_from(arguments: argparse.Namespace) -> Rules:
     """Make the rules of judgement that the options ask for."""
     from tare.bench.analysis.comparison import Rules  # noqa: PLC0415 - imports pandas
 
-    return Rules(arguments.thresholds, arguments.multiplicity)
+    return Rules(thresholds_from(arguments), arguments.multiplicity)
+
+
+def thresholds_from(arguments: argparse.Namespace) -> Thresholds:
+    """Read the file of thresholds if there is one, and apply the threshold that was asked for."""
+    from tare.results.judgement.thresholds import Thresholds, read_thresholds  # noqa: PLC0415 - not for --help
+
+    found = read_thresholds(arguments.thresholds) if arguments.thresholds else Thresholds()
+    return found if arguments.threshold is None else replace(found, default=arguments.threshold)
+
+
+def _share(text: str) -> float:
+    try:
+        return percentage(text)
+    except Unreadable as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def write_report(report: GateReport, arguments: argparse.Namespace) -> None:

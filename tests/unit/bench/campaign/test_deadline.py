@@ -4,6 +4,7 @@ import pytest
 
 from support.campaigns import Steady, make_plan
 from tare.bench.campaign.deadline import Deadline
+from tare.bench.planning.modes import MODES
 
 
 @pytest.fixture
@@ -13,7 +14,9 @@ def clock(monkeypatch):
     return now
 
 
-@pytest.mark.parametrize(("estimate", "allowed"), [(1.0, 2 * 42 + 30), (100.0, 2 * 100 + 30)])
+@pytest.mark.parametrize(
+    ("estimate", "allowed"), [(1.0, 2 * MODES["quick"].budget_seconds + 30), (100.0, 2 * 100 + 30)]
+)
 def test_a_plan_may_take_twice_its_estimate_or_its_budget_whichever_is_longer(clock, estimate, allowed):
     told = []
     deadline = Deadline.of_plan(make_plan([Steady()], estimate_seconds=estimate), told.append)

@@ -11,7 +11,7 @@ from tare.bench.campaign.failures import GIVE_UP_AFTER
 from tare.bench.campaign.ledger import BARREN_BLOCKS
 from tare.bench.campaign.trial_builder import TrialBuilder
 from tare.bench.planning.case import Case, Skip
-from tare.bench.planning.modes import LEAST_OPENINGS
+from tare.bench.planning.modes import FEWEST_BLOCKS, LEAST_OPENINGS, emulated_share
 from tare.bench.workloads.null import Null
 from tare.results.statistics.width import CHECKPOINTS
 from tare.runners.fake import FakeClock, FakeRunner
@@ -291,6 +291,22 @@ def test_a_guest_holds_back_nobody_and_is_opened_often_enough():
     assert len(shared) >= len(openings) - 1
     assert not runners["box"].open_places
     assert {t.runner for t in kept if t.stream == "box"} == {"bare", "box"}
+
+
+def test_emulated_guests_have_their_share_all_over_the_run_and_an_interval():
+    box = {"launch_seconds": 1.0, "job_seconds": 0.5, "noise": 0.3, "accelerator": "tcg", "guest": True}
+    workloads = (Steady("a"), Steady("b"), Null())
+    campaign, kept, _ = scheduled(
+        box, budget=100, workloads=workloads, costly=True, emulated=frozenset({"box"})
+    )
+    campaign.run()
+    streams = campaign.agenda.ledger.streams()
+    assert 0.15 * 100 < streams["box"].seconds < 1.2 * emulated_share(1) * 100
+    numbers = [t.number for t in kept if t.stream == "box"]
+    assert max(numbers) > 0.6 * len(kept)
+    short, few, _ = scheduled(box, budget=15, workloads=workloads, costly=True, emulated=frozenset({"box"}))
+    short.run()
+    assert len(good(few, "a", "box(tcg)")) == FEWEST_BLOCKS
 
 
 @pytest.mark.parametrize("effect", [0.5, 1.05, 3.0])

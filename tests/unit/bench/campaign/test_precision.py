@@ -15,7 +15,7 @@ from tare.bench.request.readers import percentage
 from tare.results.record import CPU_TIME, HOST_CPU_TIME
 from tare.results.statistics.ratios import paired_log_ratio
 from tare.results.statistics.series import Series, SeriesKey
-from tare.results.statistics.width import CHECKPOINTS, checkpoint, half_width
+from tare.results.statistics.width import CHECKPOINTS, checkpoint, half_width, width
 
 
 @pytest.mark.parametrize("n", [6, 7, 10, 49, 50, 51, 128, 129, 300, 1000])
@@ -38,7 +38,7 @@ def test_the_width_is_that_of_the_interval(n):
 
 @pytest.mark.parametrize("n", [0, 1, 5])
 def test_too_few_have_no_width(n):
-    assert half_width([1.0] * n) == math.inf
+    assert half_width([1.0] * n) == width([1.0] * n).later == math.inf
 
 
 @pytest.mark.parametrize(
@@ -127,21 +127,21 @@ def test_the_control_counts_where_nothing_else_is_compared():
     alone, beside = Precision("bare"), Precision("bare")
     fill(alone, ("bare", "bare-again"))
     fill(beside, ("bare", "bare-again", "box"))
-    assert {runner for _, runner, _ in alone.half_widths(10)} == {"bare-again"}
-    assert {runner for _, runner, _ in beside.half_widths(10)} == {"box"}
+    assert {runner for _, runner, _ in alone.widths(10)} == {"bare-again"}
+    assert {runner for _, runner, _ in beside.widths(10)} == {"box"}
 
 
 def test_variants_are_compared_with_their_own_base():
     made = Precision("bare")
     fill(made, ("runc@base", "runc@base-again", "runc@head", "crun@base", "crun@head"))
-    assert {runner for _, runner, _ in made.half_widths(10)} == {"runc@head", "crun@head"}
+    assert {runner for _, runner, _ in made.widths(10)} == {"runc@head", "crun@head"}
 
 
 def test_what_the_host_spent_takes_the_place_of_what_the_job_saw():
     made = Precision("bare")
     fill(made, ("bare", "box"), seen=CPU_TIME, spent=HOST_CPU_TIME)
-    assert [made.judged(name) for _, _, name in made.half_widths(10)] == ["time", "cpu"]
-    assert HOST_CPU_TIME in {name for _, _, name in made.half_widths(10)}
+    assert [made.judged(name) for _, _, name in made.widths(10)] == ["time", "cpu"]
+    assert HOST_CPU_TIME in {name for _, _, name in made.widths(10)}
 
 
 def test_several_workloads_of_a_unit_are_compared_with_its_first():

@@ -78,6 +78,27 @@ def test_thresholds_from_a_file(run, tmp_path, capsys):
     assert "a shared disk" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(("given", "code"), [("30%", 0), ("1 %", 1), ("0.3", 1)])
+def test_a_threshold_for_all_series(run, given, code):
+    run("head", 1.2)
+    assert main(["compare", "base", "head", "--threshold", given]) == code
+
+
+def test_a_threshold_for_all_series_leaves_exceptions_alone(run, tmp_path):
+    run("head", 1.2)
+    (tmp_path / "t.toml").write_text(
+        'default = 0.5\n[[exception]]\nworkload = "n*"\nthreshold = 0.5\nreason = "a shared disk"\n'
+    )
+    assert main(["compare", "base", "head", "--thresholds", "t.toml", "--threshold", "1%"]) == 0
+
+
+@pytest.mark.parametrize("given", ["0", "-1", "x", "nan", "200%"])
+def test_a_threshold_that_is_none_is_refused(run, given, capsys):
+    run("head")
+    assert main(["compare", "base", "head", f"--threshold={given}"]) == 2
+    assert "give a percentage" in capsys.readouterr().err
+
+
 def test_a_file_that_cannot_be_written_is_an_error(run, capsys):
     run("head")
     assert main(["compare", "base", "head", "--junit", "no/such/folder.xml"]) == 2

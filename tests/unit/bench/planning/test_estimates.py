@@ -2,7 +2,9 @@
 
 import pytest
 
-from tare.bench.planning.estimates import Estimates, merge_numbers, read_numbers
+from support.campaigns import Steady
+from tare.bench.planning.estimates import Estimates, job_length, merge_numbers, read_numbers
+from tare.bench.planning.modes import JOB_SECONDS
 from tare.results.record import Accelerator
 
 ACCELERATORS: dict[str, Accelerator] = {"bare": "none", "box": "none", "guest": "tcg", "runc": "none"}
@@ -32,3 +34,13 @@ def test_numbers_are_merged_into_what_is_known(tmp_path):
     merge_numbers(path, {"a": 1.0, "b": 2.0})
     merge_numbers(path, {"b": 3.0})
     assert read_numbers(path) == {"a": 1.0, "b": 3.0}
+
+
+def test_jobs_are_as_long_as_their_workload_needs_and_shorter_where_all_are():
+    class Long(Steady):
+        shortest_seconds = 0.2
+
+    assert job_length(Long(), JOB_SECONDS) == 0.2
+    assert job_length(Long(), 1.0) == 1.0
+    assert job_length(Long(), JOB_SECONDS / 2) == 0.1
+    assert job_length(Steady(), JOB_SECONDS / 2) == JOB_SECONDS / 2

@@ -7,7 +7,7 @@ import pytest
 from support.experiments import KEYS, Pair, plan_experiments
 from tare.bench.catalogue import MEASURABLE
 from tare.bench.measurable import FromMode
-from tare.bench.planning.modes import JOB_SECONDS, MODES, is_planned
+from tare.bench.planning.modes import EMULATED_QUICKLY, MODES, is_planned
 from tare.runners.model import Probe
 
 
@@ -18,13 +18,13 @@ def test_an_experiment_is_a_case_under_every_runner_and_under_the_control():
 
 
 def test_what_an_experiment_took_here_before_is_what_it_is_estimated_to_take():
-    seen = {f"pair@{key}/{JOB_SECONDS:g}": 4.0 for key in (*KEYS, "bare-again")}
+    seen = {f"pair@{key}/{MODES['quick'].job_seconds:g}": 4.0 for key in (*KEYS, "bare-again")}
     made = plan_experiments([Pair()], seen=seen, blocks=5, keyword="pair")
     assert made.estimate_seconds == pytest.approx(5 * 3 * 4.0)
 
 
 def test_facts_that_do_not_vary_are_estimated_once_whatever_is_asked():
-    seen = {f"pair@{key}/{JOB_SECONDS:g}": 4.0 for key in (*KEYS, "bare-again")}
+    seen = {f"pair@{key}/{MODES['quick'].job_seconds:g}": 4.0 for key in (*KEYS, "bare-again")}
     made = plan_experiments([Pair(most_blocks=1)], seen=seen, blocks=5, keyword="pair")
     assert made.estimate_seconds == pytest.approx(3 * 4.0)
 
@@ -79,3 +79,29 @@ def test_a_refusing_runner_is_not_asked_by_the_experiment():
     probes = {"bare": Probe(ok=True), "box": Probe(ok=False, reason="no box", remedy="make one")}
     reasons = {skip.reason for skip in plan_experiments([Pair(refused="box")], probes=probes).skips}
     assert reasons == {"no box"}
+
+
+@pytest.mark.parametrize(
+    ("keyword", "mode", "accelerator", "measured"),
+    [
+        ("", "quick", "tcg", False),
+        ("pair", "quick", "tcg", True),
+        ("not null", "quick", "tcg", False),
+        ("", "default", "tcg", True),
+        ("", "quick", "kvm", True),
+    ],
+)
+def test_a_quick_run_measures_little_where_cpus_are_emulated_unless_it_is_named(
+    keyword, mode, accelerator, measured
+):
+    made = plan_experiments([Pair()], keyword=keyword, mode=mode, accelerator=accelerator)
+    assert ("box" in {case.runner for case in made.cases if case.workload.name == "pair"}) is measured
+    skipped = {skip.workload: skip for skip in made.skips}
+    assert ("pair" not in skipped) is measured
+    if not measured:
+        assert "--quick" in skipped["pair"].remedy
+    assert made.emulated == ({"box"} if accelerator == "tcg" and measured else made.emulated)
+
+
+def test_what_a_quick_run_measures_where_cpus_are_emulated_exists():
+    assert set(EMULATED_QUICKLY) <= {one.name for one in MEASURABLE}

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from support.campaigns import Steady
 from tare.bench.planning.case import Case
-from tare.bench.planning.units import SHARED, units_of
+from tare.bench.planning.units import COLD_LOOSENESS, EMULATED_LOOSENESS, SHARED, units_of
 from tare.bench.workloads.null import Null
 
 KEYS = ("bare", "bare-again", "box", "guest", "other")
@@ -75,3 +75,16 @@ def test_every_case_is_in_a_unit_and_only_the_base_is_in_several(cheap, together
     assert {case.runner for case in several} <= {"bare", "bare-again"}
     assert len({unit.name for unit in made}) == len(made)
     assert all(unit.stream == SHARED for unit in made) or not counted
+
+
+def test_the_precision_that_is_aimed_at_depends_on_what_is_measured_alone():
+    cases = [Case(one, key) for one in (Null(), Steady()) for key in KEYS]
+    made = units_of(cases, CHEAP, emulated={"guest"}, together=False, counted=False)
+    assert {unit.name: unit.looseness for unit in made} == {
+        "null": COLD_LOOSENESS,
+        "null@guest": EMULATED_LOOSENESS,
+        "null@other": COLD_LOOSENESS,
+        "work": 1.0,
+        "work@guest": EMULATED_LOOSENESS,
+        "work@other": 1.0,
+    }

@@ -77,7 +77,7 @@ def test_the_work_does_not_depend_on_the_place(name):
 def test_all_cpus_means_the_places_cpus_with_the_same_work_each():
     job = BY_NAME["cpu-all"].job(site(cpus=4), 0.5)
     assert "--threads=4" in job.argv
-    assert f"--events={4 * 1500}" in job.argv
+    assert f"--events={4 * 600}" in job.argv
 
 
 def test_the_context_switch_is_pinned_to_the_places_first_cpu():
