@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from pathlib import Path
 
@@ -13,7 +14,11 @@ def disk_of(folder: Path, root: Path = Path("/")) -> str:
     there is not exactly one disk: on tmpfs, overlayfs, network file systems and file systems over several disks.
     ``root`` is put before ``/sys``, for tests.
     """
-    number = _device(folder)
+    return _whole_disk(_device(folder), root)
+
+
+@functools.lru_cache(maxsize=64)
+def _whole_disk(number: int, root: Path) -> str:
     device = root / "sys/dev/block" / f"{os.major(number)}:{os.minor(number)}"
     try:
         if (device / "partition").exists():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import functools
 import json
 import os
 import re
@@ -110,6 +111,15 @@ def last_lines(file: Path, count: int = 15) -> str:
 
 def file_system(path: Path) -> str:
     """Name the type of the file system that a path is on; empty if no mount over it is known."""
+    try:
+        return _kind(path, path.stat().st_dev)
+    except OSError:
+        return ""
+
+
+@functools.lru_cache(maxsize=64)
+def _kind(path: Path, _device: int) -> str:
+    """Look it up in the table of mounts, once as long as the path is on the same device: every opening of a place asks."""
     mount = mount_over(path)
     return mount.kind if mount else ""
 

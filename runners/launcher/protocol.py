@@ -5,6 +5,7 @@ Every packet is a sequence of u64 in the machine's byte order; a SPAWN has texts
 
 from __future__ import annotations
 
+import functools
 import os
 import struct
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tare.runners.launcher.processes import SpawnRequest
+    from tare.runners.launcher.steps.base import Step
 
 MAX_PACKET_BYTES = 192 << 10
 """``MAX_PACKET`` of launcher.c."""
@@ -83,18 +85,19 @@ def encode_spawn(number: int, request: SpawnRequest, null: int, opened: ExitStac
         *(path_fd(home, os.O_WRONLY) for _, home in request.tasks),
         *(path_fd(folder.parent, os.O_PATH | os.O_DIRECTORY) for folder in request.remove),
     ]
-    flags = 0
-    instructions = []
+    flags = count = 0
+    body = b""
     for index, step in enumerate(request.steps):
+        instructions, of_them = _encoded(step, index)
         flags |= step.clone_flags
-        instructions.append(step.encode(index))
-    body = b"".join(instructions)
+        count += of_them
+        body += instructions
     options = _SWEEP * request.sweep | _QUIET * request.quiet
     head = struct.pack(
         "=12Q",
         *(_SPAWN, number, flags, options, len(request.argv), len(request.environ)),
         *(len(targets), len(program), int(request.cgroup is not None)),
-        *(len(request.tasks), len(request.remove), count_instructions(body)),
+        *(len(request.tasks), len(request.remove), count),
     )
     path = request.argv[0] if request.program is None else request.program
     texts = [
@@ -105,6 +108,13 @@ def encode_spawn(number: int, request: SpawnRequest, null: int, opened: ExitStac
     ]
     places = struct.pack(f"={len(targets)}Q", *targets)
     return head + b"".join(encode_text(text) for text in texts) + places + body, fds
+
+
+@functools.lru_cache(maxsize=1024)
+def _encoded(step: Step, index: int) -> tuple[bytes, int]:
+    """Encode a step, and count its instructions: of the 40 steps of a container, all but one are those of the last one."""
+    instructions = step.encode(index)
+    return instructions, count_instructions(instructions)
 
 
 def encode_kill(number: int, signal: int) -> bytes:

@@ -11,6 +11,7 @@ learn which are always allowed (``seccomp_cache_prepare``), so its depth is part
 from __future__ import annotations
 
 import errno
+import functools
 import platform
 import struct
 from dataclasses import dataclass
@@ -127,6 +128,7 @@ Instruction = tuple[int, int, int, int]
 """``struct sock_filter``: code, jump if true, jump if false, constant."""
 
 
+@functools.cache
 def build_filter(machine: str = "") -> bytes:
     """Build the filter for a machine (this one by default), ready for ``SECCOMP_SET_MODE_FILTER``.
 

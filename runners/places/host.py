@@ -120,7 +120,8 @@ class HostPlace(ProcessPlace):
 
     def run(self, job: Job) -> JobResult:
         """See :class:`tare.runners.model.Place`."""
-        events = self._cgroup.events() if self._cgroup else {}
+        # Nothing has happened yet in a place that is made for its first job.
+        events = self._cgroup.events() if self._cgroup and self._first is None else {}
         with ExitStack() as stack:
             # The null job has no process that could exceed anything.
             watch = stack.enter_context(self._watch()) if job.argv else None
@@ -130,7 +131,7 @@ class HostPlace(ProcessPlace):
                 raise self._explained(failure, events) from failure
         if result.host_cpu is None and self._first is None and self.vantage.shared_with_host:
             result = replace(result, host_cpu=cpu_by_rusage(result))
-        why = (watch.verdict if watch else "") or self._kernel_verdict(events, result)
+        why = (watch.verdict or self._kernel_verdict(events, result)) if watch else ""
         return replace(result, error=why) if why and not result.error else result
 
     def start(self, job: Job) -> AgentService:

@@ -15,7 +15,7 @@ container needs its user namespace first, so it does everything itself.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from tare.runners.launcher.seccomp import build_filter
@@ -190,6 +190,14 @@ def container_rungs(layout: Layout, names: Iterable[str]) -> list[Rung]:
 def container_steps(layout: Layout, names: Iterable[str]) -> tuple[Step, ...]:
     """List all steps in order. A step that two parts need (no new privileges) is done once."""
     return tuple(dict.fromkeys(step for rung in container_rungs(layout, names) for step in rung.steps))
+
+
+def with_scratch(steps: tuple[Step, ...], old: Path, new: Path) -> tuple[Step, ...]:
+    """Give the steps of a container the scratch folder of another one: all else is the same for a runner's containers."""
+    return tuple(
+        replace(step, source=str(new)) if isinstance(step, Mount) and step.source == str(old) else step
+        for step in steps
+    )
 
 
 def _chroot(layout: Layout, *, user: bool) -> Iterable[Step]:

@@ -31,6 +31,7 @@ from tare.runners.containers.namespaces.rung_steps import (
     Layout,
     container_steps,
     inner_steps,
+    with_scratch,
 )
 from tare.runners.errors import TareError
 from tare.runners.host.cgroups.layout import CGROUP_REMEDY, Cgroups
@@ -77,7 +78,7 @@ class Namespaces:
         self._numbers = itertools.count()
         self._undo = ExitStack()
         self._network: VethNetwork | None = None
-        self._prepared: tuple[Image, Limits, Launcher, Layout] | None = None
+        self._prepared: tuple[Image, Limits, Launcher, Layout, tuple[Step, ...]] | None = None
         self._folder = context.workdir / name.replace(":", "-").replace("+", "")
 
     def probe(self) -> Probe:
@@ -141,19 +142,19 @@ class Namespaces:
                 self._context.launcher.inside(steps, {"TARE_RUN": self._context.run})
             )
             self._network = self._connected(launcher, self._undo)
-        self._prepared = image, limits, launcher, layout
+        self._prepared = image, limits, launcher, layout, self._steps(layout)
 
     def open(self, first: Job | None = None) -> LaunchedPlace:
         """See :class:`tare.runners.context.Runner`."""
         if self._prepared is None:
             raise TareError(f"{self.name} was opened before it was prepared")
-        image, limits, launcher, layout = self._prepared
+        image, limits, launcher, layout, steps = self._prepared
         number = next(self._numbers)
         name = f"{self._folder.name}-{number}"
         parts = self._rung.parts
         network = self._network
         if network:
-            layout = replace(layout, join=join(number))
+            steps = self._steps(replace(layout, join=join(number)))
         # A container that only changes its root has no mounts of its own, so it sees the scratch folders of all places.
         shared = "chroot" in parts and layout.inner
         plan = LaunchPlan(
@@ -164,7 +165,7 @@ class Namespaces:
             agent=image.agent,
             root="/",
             scratch=f"/scratch/{name}/scratch" if shared else "/scratch",
-            steps=self._steps(replace(layout, scratch=layout.scratch / name / "scratch")),
+            steps=with_scratch(steps, layout.scratch, layout.scratch / name / "scratch"),
             facts=self._facts(),
             cgroups=self._cgroups if "cgroup" in parts else None,
             controllers=self._rung.controllers,

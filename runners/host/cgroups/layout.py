@@ -161,7 +161,8 @@ class Cgroups:
             parent = one.own / f"tare-{made.run}"
             folder = parent / made.name
             for new, above in ((parent, one.own), (folder, parent)):
-                new.mkdir(exist_ok=new is parent)
+                if new is folder or not new.is_dir():
+                    new.mkdir(exist_ok=new is parent)
                 if "cpuset" in one.controllers:  # it is empty at birth, and nobody can join an empty one
                     _inherit_cpuset(new, above)
             made.parents.append(parent)

@@ -13,6 +13,7 @@ from tare.runners.containers.namespaces.rung_steps import (
     container_rungs,
     container_steps,
     inner_steps,
+    with_scratch,
 )
 from tare.runners.launcher.steps.base import count_instructions, encode_text
 from tare.runners.launcher.steps.mounts import Mount, MoveRoot, PivotRoot, escape
@@ -70,6 +71,16 @@ def test_the_full_container_has_every_rung_in_a_workable_order():
     assert kinds.index(MapUser) < kinds.index(Mount) < kinds.index(PivotRoot) < kinds.index(KeepCapabilities)
     assert kinds.count(NoNewPrivileges) == 1
     assert kinds.index(NoNewPrivileges) < kinds.index(Seccomp) == len(kinds) - 1
+
+
+@pytest.mark.parametrize("inner", [True, False])
+@pytest.mark.parametrize("rung", rungs())
+def test_places_of_a_runner_differ_in_their_scratch_folder_alone(rung, inner):
+    parts = ladder_rung(f"namespaces:{rung}", root=inner).parts
+    prepared = replace(LAYOUT, scratch=Path("/places"), inner=inner)
+    own = Path("/places/namespaces-7/scratch")
+    made = with_scratch(container_steps(prepared, parts), prepared.scratch, own)
+    assert made == container_steps(replace(prepared, scratch=own), parts)
 
 
 @pytest.mark.parametrize("root", [True, False])
