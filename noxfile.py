@@ -244,6 +244,13 @@ def kvm(session: nox.Session) -> None:
 
 
 @nox.session
+def agreement(session: nox.Session) -> None:
+    """Compare Redis, nginx and PostgreSQL on bare metal with their tools run by hand. Some five minutes, on a quiet host."""
+    install(session)
+    session.run("python", "-m", "tare.bench.tools.agreement", *session.posargs)
+
+
+@nox.session
 def engines(session: nox.Session) -> None:
     """Check the container tools that take long to fetch or to start, for real."""
     install(session, "tests")

@@ -8,6 +8,7 @@ from tare.bench.experiments.applications import APPLICATIONS
 from tare.bench.experiments.density import Density
 from tare.bench.experiments.deploy import DEPLOYS
 from tare.bench.experiments.isolation import Isolation
+from tare.bench.experiments.neighbours import NEIGHBOURS
 from tare.bench.experiments.network import NETWORKS
 from tare.bench.experiments.scaling import SCALES
 from tare.bench.experiments.starts import STARTS
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 EXPERIMENTS: tuple[Experiment, ...] = (
     *NETWORKS,
     *APPLICATIONS,
+    *NEIGHBOURS,
     Isolation(),
     *SCALES,
     *STARTS,

@@ -6,7 +6,8 @@ namespace, or in the one that has the host's side of a private bridge. Both ends
 
 Each runner is measured over a network that it has. Where its places have none, as those of ``namespaces`` and of QEMU's
 plain profiles, a runner of the same places with one is made beside it (:mod:`tare.bench.experiments.connected`). The
-trial's context says which network it was.
+trial's context says which network it was. Where no network is to be had, as for containers of an ordinary user, the server is
+in the place, and its client on the host enters the place's network namespace.
 
 *latency* sends one byte and waits for it to come back, as netperf's TCP_RR does, one at a time and without Nagle's
 delay: mostly the path's fixed costs. *stream* sends 128 KiB at a time in one direction and then in the other; it ends
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tare.bench.experiments.base import Lab
+    from tare.bench.experiments.serving import Where
     from tare.bench.measurable import FromMode
     from tare.results.record import Metric
     from tare.runners.inside.net import Kind
@@ -83,29 +85,34 @@ class Network(Experiment):
     def _to_host(self, lab: Lab) -> Findings:
         runner, refusals = connected_runner(lab)
         with runner.open() as place:
-            context = dict(place.context)
             address = place.host_address
-            if address is None:
-                raise Unsuitable(
-                    f"{lab.runner.label} has no network here, so {self.name} cannot run. {refusals}".strip(),
-                    "measure a variant with a network: namespaces:bridge, docker:bridge, qemu-microvm:net=user, …",
-                    lasting=True,
-                )
-            with net.server(lab.context, lab.image, address, place.host_network) as port:
-                client: Client = lambda one, kind, work: net.job(one, kind, (address, port), work)  # noqa: E731
-                metrics = self.measure(place, client, lab.job_seconds)
-            return Findings(metrics=metrics, context=context)
+            if address is not None:
+                with net.server(lab.context, lab.image, address, place.host_network) as port:
+                    client: Client = lambda one, kind, work: net.job(one, kind, (address, port), work)  # noqa: E731
+                    metrics = self.measure(place, client, lab.job_seconds)
+                return Findings(metrics=metrics, context=dict(place.context))
+        return self._served(replace(lab, runner=runner), "host", refusals)
 
     def _between(self, lab: Lab) -> Findings:
         runner, refusals = connected_runner(lab)
+        return self._served(replace(lab, runner=runner), "other", refusals)
+
+    def _served(self, lab: Lab, where: Where, refusals: str) -> Findings:
+        """Run the server in a place, and the client in another or, where places have no way out, on the host."""
         try:
-            with serving(replace(lab, runner=runner), SERVER, "other") as served:
+            with serving(lab, SERVER, where) as served:
                 address = served.at.address, served.at.port
                 client: Client = lambda one, kind, work: net.job(one, kind, address, work)  # noqa: E731
                 metrics = self.measure(served.client, client, lab.job_seconds)
-                return Findings(metrics=metrics, context=dict(served.place.context))
+                context = dict(served.place.context)
+                if where == "host":
+                    context["network"] = f"{served.client.context['network']}, entered by the client"
+                return Findings(metrics=metrics, context=context)
         except Unsuitable as error:
-            raise Unsuitable(f"{error.reason} {refusals}".strip(), error.remedy, lasting=True) from error
+            raise Unsuitable(
+                f"{lab.runner.label} has no network here, so {self.name} cannot run: {error.reason} {refusals}".strip(),
+                error.remedy, lasting=True,
+            ) from error  # fmt: skip
 
     @abstractmethod
     def measure(self, place: Place, client: Client, seconds: float) -> tuple[Metric, ...]:

@@ -177,6 +177,9 @@ def serving(
         began = time.monotonic()
         service = place.start(_as_service(job))
         stack.callback(service.stop)
+        if endpoint and endpoint.path == "forwarded":
+            # A forwarded port takes connections whether or not anybody listens behind it.
+            _wait_until_ready(service, server.ready, place, listens)
         _wait_until_ready(service, server.ready, client, at)
         yield Served(place, client, at, service, time.monotonic() - began)
 

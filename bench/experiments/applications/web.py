@@ -111,16 +111,18 @@ class PythonWeb(Web):
         return {APPLICATION: _PYTHON.encode()}
 
 
+def nginx_configuration(scratch: str, root: str, listen: str, port: int) -> str:
+    """Return nginx's configuration: one process in the foreground, with its files in the scratch folder."""
+    text = _NGINX
+    words = {"scratch": scratch, "root": root.rstrip("/"), "listen": listen, "port": str(port)}
+    for name, value in words.items():
+        text = text.replace(f"{{{name}}}", value)
+    return text
+
+
 def _nginx_job(at: Address) -> Job:
     site = at.site
-    text = _NGINX
-    for name, value in {
-        "scratch": site.scratch,
-        "root": site.root.rstrip("/"),
-        "listen": at.listen,
-        "port": str(at.port),
-    }.items():
-        text = text.replace(f"{{{name}}}", value)
+    text = nginx_configuration(site.scratch, site.root, at.listen, at.port)
     server = site.image.argv(
         site.root, "nginx", "-e", "stderr", "-p", site.scratch, "-c", f"{site.scratch}/nginx.conf"
     )

@@ -94,6 +94,17 @@ def test_another_place_goes_its_own_way_where_the_host_forwards_the_port(monkeyp
         assert (served.at.address, served.at.port) == ("10.0.2.2", 40000)
 
 
+def test_behind_a_forwarded_port_which_takes_all_connections_readiness_is_asked_for_inside(
+    monkeypatch, outside
+):
+    monkeypatch.setattr(
+        FakePlace, "endpoint", lambda _place, _port: Endpoint("127.0.0.1", 40000, "forwarded")
+    )
+    runner = FakeRunner("box")
+    with serving(lab(runner), server(), "host"):
+        assert (runner.jobs, len(outside)) == (1, 1)
+
+
 def test_a_place_that_only_the_host_can_enter_has_no_way_from_others(outside):
     runner = FakeRunner("box", path="loopback")
     fails(Unsuitable, "cannot be reached at its port from another place", runner, server(), "other")

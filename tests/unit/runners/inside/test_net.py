@@ -123,6 +123,8 @@ def test_streams_go_both_ways_and_one_is_judged():
 def test_a_place_without_a_way_to_the_host_is_unsuitable_with_the_reason():
     runner = FakeRunner("fake")
     lab = Lab(runner, None, Limits(1, 1 << 30), None, None, CrowdSettings(), 0.1, print)
-    with pytest.raises(Unsuitable, match=re.escape("fake has no network here, so net-latency cannot run.")):
+    with pytest.raises(
+        Unsuitable, match=re.escape("fake has no network here, so net-latency cannot run: a server in fake")
+    ):
         Latency().perform(lab)
     assert runner.open_places == 0
