@@ -11,6 +11,8 @@ from tare.reports.summaries.cpu import INSIDE, PARTS, Bar, bars, chosen, vantage
 from tare.reports.text import numbers
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -27,6 +29,8 @@ _SHADES = {
     "total": "#7d8894",
 }
 _BAR_INCHES = 0.2
+_FAR = 12.0
+"""Bars this many times as long as a panel's shortest one would leave nothing to see of that: they end at its edge."""
 _MOST_PANELS = 24
 
 
@@ -54,20 +58,29 @@ def draw(summary: Summary, words: Words) -> Figure | None:
     return made
 
 
+def edge(totals: Sequence[float]) -> float:
+    """Choose the length at which a panel ends: its longest bar, of those that leave something to see of the shortest."""
+    shortest = min((one for one in totals if one > 0), default=1.0)
+    return max((one for one in totals if one <= _FAR * shortest), default=1.0) or 1.0
+
+
 def _panel(axes: Axes, found: list[Bar], words: Words) -> None:
-    longest = max(sum(bar.parts.values()) for bar in found) or 1.0
+    longest = edge([sum(bar.parts.values()) for bar in found])
     places, labels, y, previous = [], [], 0.0, ""
     for bar in found:
         y += 0.45 if previous and bar.runner != previous else 0
+        total = sum(bar.parts.values())
+        shrunk = min(1.0, longest / total) if total else 1.0
         left = 0.0
         for part, seconds in bar.parts.items():
             alpha = 1.0 if bar.vantage == INSIDE else 0.62
-            axes.barh(y, seconds, left=left, height=0.82, color=_SHADES[part], alpha=alpha, linewidth=0)
-            left += seconds
+            width = seconds * shrunk
+            axes.barh(y, width, left=left, height=0.82, color=_SHADES[part], alpha=alpha, linewidth=0)
+            left += width
         axes.text(
             left + longest * 0.015,
             y,
-            numbers.quantity(left, "s"),
+            f"{'→ ' if shrunk < 1 else ''}{numbers.quantity(total, 's')}",
             va="center",
             fontsize=8.5,
             color=style.MUTED,
@@ -79,7 +92,7 @@ def _panel(axes: Axes, found: list[Bar], words: Words) -> None:
         y += 1
     axes.set_yticks(places, labels, fontsize=8.5)
     axes.set_ylim(y - 0.3, -0.7)
-    axes.set_xlim(0, longest * 1.2)
+    axes.set_xlim(0, longest * 1.25)
     axes.set_xticks([])
     style.unlabelled(axes)
     axes.spines["bottom"].set_visible(False)

@@ -20,6 +20,7 @@ from tare.reports.content.sections import (
     engines,
     failures,
     findings,
+    glossary,
     guests,
     headline,
     host,
@@ -68,6 +69,7 @@ FULL: tuple[MakeSection, ...] = (
     failures.section,
     weight.section,
     host.section,
+    glossary.section,
     method.section,
     data.section,
 )

@@ -18,6 +18,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from tare.reports.content.nodes import Headline
+from tare.reports.content.sections.glossary import explained
 from tare.reports.render.html.svg import inline
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ def render_document(document: Document) -> str:
     parts = document.sections
     return template.render(
         words=document.words,
+        explained=explained(document.words),
         title=document.title,
         facts=document.facts,
         footer=document.footer,

@@ -11,9 +11,9 @@ import pytest
 
 from support.crowds import TRIALS as CROWDS
 from support.synthetic import empty_input, make_input
-from tare.reports.plots import PLOTS, Plot, coldstarts, overhead, startup, style
+from tare.reports.plots import PLOTS, Plot, coldstarts, cpu, overhead, startup, style
 from tare.reports.render.html.svg import THEMED
-from tare.reports.summaries.cpu import bars, chosen, vantage_name
+from tare.reports.summaries.cpu import Bar, bars, chosen, vantage_name
 from tare.reports.summaries.run import Summary
 from tare.reports.text.words import words
 from tare.results.record import Metric
@@ -165,6 +165,24 @@ def test_only_the_closest_outside_view_is_drawn() -> None:
         "qemu-microvm(tcg)": ["cpu", "vmm.cpu"],
         "qemu-q35(tcg)": ["cpu", "vmm.cpu"],
     }
+
+
+def test_bars_of_bare_metal_are_seen_beside_an_emulated_guests() -> None:
+    assert cpu.edge([0.001, 0.0012, 5.0]) == 0.0012
+    assert cpu.edge([1.0, 3.0, 10.0]) == 10.0
+    assert cpu.edge([0.0, 0.0]) == cpu.edge([]) == 1.0
+
+
+def test_a_bar_that_ends_at_the_edge_tells_its_length() -> None:
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
+    found = [Bar("bare", "cpu", {"user": 0.001}), Bar("q", "cpu", {"user": 3.0, "system": 1.0})]
+    axes = Figure().subplots()
+    cpu._panel(axes, found, words("en"))
+    texts = [text.get_text() for text in axes.texts]
+    assert texts == ["1.00 ms", "→ 4.00 s"]
+    bars: Any = axes.patches
+    assert [bar.get_width() for bar in bars] == pytest.approx([0.001, 0.00075, 0.00025])
 
 
 def test_a_places_own_use_is_not_called_the_jobs() -> None:

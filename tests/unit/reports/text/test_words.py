@@ -9,7 +9,8 @@ import pytest
 from support.text_keys import asked_texts
 from tare.reports.content.headlines import NAMED, WHAT
 from tare.reports.content.sections import crowd, deploy, engines
-from tare.reports.model import LANGUAGES
+from tare.reports.content.sections.glossary import HEADS, TERMS
+from tare.reports.model import LANGUAGES, Language
 from tare.reports.plots import PLOTS
 from tare.reports.summaries.cpu import PARTS, VIEWS
 from tare.reports.summaries.exits import BASELINE, CLASSES
@@ -81,6 +82,7 @@ VALUES: dict[str, Iterable[str]] = {
     "figure.{name}.alt": [plot.name for plot in PLOTS],
     "figure.{name}.caption": [plot.name for plot in PLOTS],
     "family.{one}": [one.name for one in FAMILIES],
+    "glossary.{term}": TERMS,
     "guests.baseline_{name}": BASELINE,
     "guests.class_{name}": (*CLASSES, "others"),
     "headline.many_{group.kind}": [kind for kind in get_args(GroupKind) if kind != "other"],
@@ -99,6 +101,7 @@ VALUES: dict[str, Iterable[str]] = {
     "verdict.{comparison.verdict}": get_args(Verdict),
     "verdict.{found.verdict}": get_args(Verdict),
     "verdict.{verdict}": get_args(Verdict),
+    "term.{term}": TERMS,
     "what.{label}": WHAT,
     "weight.{name}": ("cpu", "wall"),
     "{verdict.section}.title": ("overhead", "deploy", "isolation", "startup", "crowd"),
@@ -119,3 +122,12 @@ def test_the_sources_ask_for_the_texts_that_there_are_and_for_all_of_them() -> N
 def test_a_missing_value_is_an_error() -> None:
     with pytest.raises(KeyError):
         words("en")("page.title")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_heads_of_columns_are_explained_by_terms_of_the_glossary(language: Language) -> None:
+    assert set(HEADS.values()) <= set(TERMS)
+    assert HEADS.keys() <= words(language).texts.keys()
+    assert all("{" not in words(language).texts[key] for key in HEADS), (
+        "a head with a value would not be found"
+    )
