@@ -56,7 +56,7 @@ _CAP_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Stressor:
-    """Load of a neighbour."""
+    """Describe the load that one neighbour puts on the host."""
 
     name: str
     summary: str
@@ -105,7 +105,7 @@ class Neighbours(Experiment):
         return {"stressor": self.stressor.name}
 
     def files(self, cache: Path) -> Mapping[str, Path]:
-        """Carry both victims."""
+        """Carry the programs of both victims into the image."""
         return {**image_files(cache), work.PROGRAM_IN_IMAGE: build(work.SOURCE, cache)}
 
     def nominal_seconds(self, opening_seconds: float, job_seconds: float) -> float:

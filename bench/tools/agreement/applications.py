@@ -69,7 +69,7 @@ class Hand:
         return done.stdout
 
     def works(self, name: str, *words: str) -> bool:
-        """Tell whether a tool succeeds."""
+        """Tell whether a tool succeeds when it is run by hand."""
         try:
             self.tool(name, *words)
         except PlaceFailure:
