@@ -326,6 +326,13 @@ def guests(session: nox.Session) -> None:
 
 
 @nox.session
+def agreement(session: nox.Session) -> None:
+    """Compare workloads with their tools run by hand on bare metal, one metric each. Some six minutes; not in CI."""
+    install(session)
+    session.run("python", "-m", "tare.bench.tools.agreement", *session.posargs)
+
+
+@nox.session
 def hyperfine(session: nox.Session) -> None:
     """Compare start-up times with hyperfine's on the same commands; see docs/hyperfine.py."""
     install(session)

@@ -81,6 +81,8 @@ class TrialBuilder:
             )
         elif result.signal is not None:
             self._end("failed", f"ended by signal {_named(result.signal)}")
+        elif result.exit_code and (lacking := workload.lacking(result)):
+            self.skip(lacking.reason, lacking.remedy)
         elif result.exit_code:
             self._end("failed", f"exit status {result.exit_code}")
         elif why := contradiction(self.timeline, self.clock_error):
@@ -121,6 +123,7 @@ class TrialBuilder:
     def _add_metrics(self, workload: Workload, result: JobResult) -> None:
         try:
             self.metrics += workload.metrics(result)
+            self.context.update(workload.context(result))
         except ParseError as error:
             self._end("failed", str(error))
             return

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from tare.bench.suite.others import others
+
 
 @pytest.mark.workload("cpu")
 def bench_cpu(replay: Any) -> None:
@@ -14,4 +16,10 @@ def bench_cpu(replay: Any) -> None:
 
 @pytest.mark.workload("cpu-all")
 def bench_cpu_all(replay: Any) -> None:
+    replay()
+
+
+@pytest.mark.parametrize("other", others("cpu", "cpu", "cpu-all"))
+def bench_cpu_other(other: str, replay: Any) -> None:
+    del other
     replay()

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from tare.bench.suite.others import others
+
 
 @pytest.mark.workload("disk-seq")
 def bench_disk_seq(replay: Any) -> None:
@@ -19,4 +21,10 @@ def bench_disk_rand(replay: Any) -> None:
 
 @pytest.mark.workload("disk-fsync")
 def bench_disk_fsync(replay: Any) -> None:
+    replay()
+
+
+@pytest.mark.parametrize("other", others("disk", "disk-seq", "disk-rand", "disk-fsync"))
+def bench_disk_other(other: str, replay: Any) -> None:
+    del other
     replay()

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from tare.bench.suite.others import others
+
 
 @pytest.mark.workload("syscall")
 def bench_syscall(replay: Any) -> None:
@@ -19,4 +21,10 @@ def bench_switch(replay: Any) -> None:
 
 @pytest.mark.workload("fork")
 def bench_fork(replay: Any) -> None:
+    replay()
+
+
+@pytest.mark.parametrize("other", others("kernel", "syscall", "switch", "fork"))
+def bench_kernel_other(other: str, replay: Any) -> None:
+    del other
     replay()

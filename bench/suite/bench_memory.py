@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from tare.bench.suite.others import others
+
 
 @pytest.mark.workload("memory-write")
 def bench_memory_write(replay: Any) -> None:
@@ -14,4 +16,10 @@ def bench_memory_write(replay: Any) -> None:
 
 @pytest.mark.workload("memory-read")
 def bench_memory_read(replay: Any) -> None:
+    replay()
+
+
+@pytest.mark.parametrize("other", others("memory", "memory-write", "memory-read"))
+def bench_memory_other(other: str, replay: Any) -> None:
+    del other
     replay()

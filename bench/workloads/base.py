@@ -13,6 +13,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tare.bench.measurable import Unsuitable
 from tare.results.record import Metric
 from tare.runners.errors import TareError
 
@@ -79,6 +80,9 @@ class Workload(ABC):
     shortest_seconds: ClassVar[float] = 0.0
     """Length in seconds of the shortest job that is not mostly the program's start, as ``docs/method.md`` has it measured.
     0: any length will do."""
+    heavy: ClassVar[bool] = False
+    """True if the smallest piece of its work takes 0.2 s or more of an ordinary core and cannot be cut short: tens of seconds
+    where the CPU is emulated, so it is skipped there. All others do less in a slow place, see above."""
     name: str
     """Unique name; ``-k`` matches it."""
     family: str
@@ -99,12 +103,31 @@ class Workload(ABC):
         return {}
 
     def admit(self, runner: Runner, terms: Terms) -> None:
-        """Agree to every runner: a job runs in any place."""
-        del runner, terms
+        """Agree to every runner, except that what is heavy is not done by an emulated CPU.
+
+        Raises:
+            Unsuitable: see above, or the host lacks what the subclass needs.
+        """
+        del terms
+        if self.heavy and runner.accelerator == "tcg":
+            raise Unsuitable(
+                f"{self.name} is too heavy for an emulated CPU: a job of it cannot be cut short and would take tens of seconds.",
+                "Give the guest KVM (`tare doctor` says what is in its way).",
+            )
 
     @abstractmethod
     def job(self, site: Site, seconds: float) -> Job:
         """Make the job that takes about ``seconds`` on an ordinary core."""
+
+    def lacking(self, result: JobResult) -> Unsuitable | None:
+        """Say what the place lacks, by what a job said that ended without having worked; ``None``: it failed for another reason."""
+        del result
+        return None
+
+    def context(self, result: JobResult) -> Mapping[str, object]:
+        """Give facts about the place that a job that ended well found out, for the fairness audit."""
+        del result
+        return {}
 
     def preparation(self, site: Site) -> Job | None:
         """Make the job that every opening of a place needs once before the measured ones, untimed; ``None``: none."""

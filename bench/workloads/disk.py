@@ -20,12 +20,12 @@ has to become a flush of its disk: the collector ``guest_disk`` counts those, an
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
 
-from tare.bench.workloads.base import ParseError, Workload, amount, cap_seconds, job_timeout, metric, number
+from tare.bench.workloads.base import Workload, amount, cap_seconds, job_timeout, metric
+from tare.bench.workloads.fio import Section, read_jobs
 from tare.runners.inside import PATH
 from tare.runners.model import Job
 
@@ -104,9 +104,7 @@ class Disk(Workload):
 
     def preparation(self, site: Site) -> Job:
         """Lay out the file that all patterns share."""
-        program = str(PurePosixPath(site.root) / PATH.lstrip("/"))
-        argv = (program, "layout", str(PurePosixPath(site.scratch) / FILE_NAME), str(FILE_MIB << 20))
-        return Job(argv=argv, directory=site.scratch, timeout_seconds=LAYOUT_TIMEOUT_SECONDS)
+        return layout_job(site)
 
     def _pattern(self, seconds: float) -> tuple[str, ...]:
         if self.pattern == "rand":
@@ -126,14 +124,14 @@ class Disk(Workload):
 
     def metrics(self, result: JobResult) -> tuple[Metric, ...]:
         """Return bandwidths, or reads per second, or the latency of ``fdatasync``."""
-        jobs = self._jobs(result.stdout)
+        jobs = read_jobs(self.name, result.stdout)
         if self.pattern == "rand":
-            return self._random(_Section(self.name, result.stdout, jobs, "randread", "read"))
+            return self._random(Section(self.name, result.stdout, jobs, "randread", "read"))
         if self.pattern == "fsync":
-            return self._fsync(_Section(self.name, result.stdout, jobs, "fsync", "sync"))
-        write = _Section(self.name, result.stdout, jobs, "write", "write")
-        flush = _Section(self.name, result.stdout, jobs, "write", "sync")
-        read = _Section(self.name, result.stdout, jobs, "read", "read")
+            return self._fsync(Section(self.name, result.stdout, jobs, "fsync", "sync"))
+        write = Section(self.name, result.stdout, jobs, "write", "write")
+        flush = Section(self.name, result.stdout, jobs, "write", "sync")
+        read = Section(self.name, result.stdout, jobs, "read", "read")
         written = write.value("io_bytes") / (write.busy_seconds() + flush.busy_seconds())
         return (
             metric("fio.write.bandwidth", written, "bytes/s", "higher", "fio", primary=True, samples=write.count()),
@@ -143,7 +141,7 @@ class Disk(Workload):
             ),
         )  # fmt: skip
 
-    def _random(self, read: _Section) -> tuple[Metric, ...]:
+    def _random(self, read: Section) -> tuple[Metric, ...]:
         count = read.count()
         return (
             metric(
@@ -159,7 +157,7 @@ class Disk(Workload):
             metric("fio.randread.p99", read.percentile("99", "clat_ns"), "s", "lower", "fio", samples=count),
         )
 
-    def _fsync(self, sync: _Section) -> tuple[Metric, ...]:
+    def _fsync(self, sync: Section) -> tuple[Metric, ...]:
         count = sync.count()
         return (
             metric("fio.fsync.p50", sync.percentile("50"), "s", "lower", "fio", primary=True, samples=count),
@@ -168,50 +166,14 @@ class Disk(Workload):
             metric("fio.fsync.count", count, "count", "none", "fio"),
         )
 
-    def _jobs(self, output: bytes) -> dict[str, Any]:
-        # fio may write remarks before the document, and to stdout.
-        start = output.find(b"{")
-        try:
-            document = json.loads(output[max(start, 0) :])
-            jobs = {job["jobname"]: job for job in document["jobs"]}
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise ParseError(self.name, f"no JSON of fio ({type(error).__name__})", output) from None
-        for name, job in jobs.items():
-            if job.get("error") != 0:
-                raise ParseError(self.name, f"error {job.get('error')!r} of fio's job {name!r}", output)
-        return jobs
-
     def nominal_seconds(self, opening_seconds: float, job_seconds: float) -> float:
         """Add the tool's start, 80 ms for its libraries, and its waits: 100 ms, three of them where it has two stages."""
         del opening_seconds
         return job_seconds + (0.4 if self.pattern == "seq" else 0.2)
 
 
-@dataclass(frozen=True, slots=True)
-class _Section:
-    """One job's reads, writes or syncs in fio's document."""
-
-    workload: str
-    output: bytes
-    jobs: Mapping[str, Any]
-    job: str
-    section: str
-
-    def value(self, *path: str, positive: bool = True) -> float:
-        found: Any = self.jobs.get(self.job)
-        for key in (self.section, *path):
-            found = found.get(key) if isinstance(found, dict) else None
-        what = ".".join((self.job, self.section, *path))
-        return number(
-            self.workload, what, None if isinstance(found, bool) else found, self.output, positive=positive
-        )
-
-    def count(self) -> int:
-        return int(self.value("lat_ns", "N"))
-
-    def busy_seconds(self) -> float:
-        """Sum the requests' times. As there is one request at a time, it is the time in which the device was used."""
-        return self.value("lat_ns", "mean") * self.value("lat_ns", "N") / 1e9
-
-    def percentile(self, percent: str, field: str = "lat_ns") -> float:
-        return self.value(field, "percentile", f"{percent}.000000") / 1e9
+def layout_job(site: Site) -> Job:
+    """Make the job that lays out the file in the scratch folder, once for all disk workloads of an opening."""
+    program = str(PurePosixPath(site.root) / PATH.lstrip("/"))
+    argv = (program, "layout", str(PurePosixPath(site.scratch) / FILE_NAME), str(FILE_MIB << 20))
+    return Job(argv=argv, directory=site.scratch, timeout_seconds=LAYOUT_TIMEOUT_SECONDS)

@@ -50,6 +50,12 @@ RECIPES = {
     "busybox": Recipe(("busybox-static",), ("true",), static=True),
     "mke2fs": Recipe(("e2fsprogs",), ("-V",), "usr/sbin"),
     "zstd": Recipe(("zstd",)),
+    "openssl": Recipe(("openssl",), ("version",)),
+    "7zz": Recipe(("7zip-standalone|7zip",), ("i",)),
+    "hackbench": Recipe(("rt-tests",), ("--help",)),
+    "cyclictest": Recipe(("rt-tests",), ("--help",)),
+    # The compiler proper, without preprocessor, assembler and linker of their own. It is in nobody's PATH.
+    "cc1": Recipe(("cpp",), where="usr/lib*/gcc/*/*"),
     "docker": Recipe(_DOCKER),
     "podman": Recipe(_PODMAN, own_home=True),
     "dockerd": Recipe(_DOCKER, where="usr/sbin"),

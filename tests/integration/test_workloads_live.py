@@ -1,5 +1,7 @@
 """Every workload of the registry, with the image's real tools, in real places."""
 
+import os
+
 import pytest
 
 from support.launched_places import run_context
@@ -11,13 +13,26 @@ from tare.runners.containers.namespaces.runner import Namespaces
 from tare.runners.errors import Missing
 from tare.runners.images.build import build_image
 from tare.runners.images.recipe import ImageContent
+from tare.runners.inside import image_files
 from tare.runners.model import Limits
 from tare.runners.provision.tools import Provision
 
 pytestmark = pytest.mark.integration
 
 LIMITS = Limits(cpus=1, memory_bytes=512 << 20, pids=128, scratch_bytes=512 << 20)
-STEADY = [workload for workload in WORKLOADS if workload.kind == "steady"]
+FETCHED = {"cc1", "hackbench", "cyclictest"}
+"""Programs that would be fetched for this test alone; `nox -s agreement` runs them."""
+STEADY = [workload for workload in WORKLOADS if workload.from_mode == "quick" and workload.kind == "steady"]
+"""Those of every run; and of the others, which are many, one of each class, and each way of the suite's own program."""
+STEADY += list(
+    {
+        (type(workload), getattr(workload, "operation", "")): workload
+        for workload in reversed(WORKLOADS)
+        if workload.from_mode == "rigorous"
+        and type(workload) not in map(type, STEADY)
+        and not FETCHED & {*workload.programs}
+    }.values()
+)[::-1]
 SECONDS = 0.05
 
 
@@ -33,10 +48,13 @@ def supplies():
                 provision.tool(name)
             except Missing as error:
                 missing[name] = f"{error.reason}; {error.remedy}"
+        files = {**image_files(context.cache), **EXTRA_FILES}
+        for workload in STEADY:
+            files |= workload.files(context.cache)
         there = [name for name in names if name not in missing]
         yield (
             context,
-            build_image(ImageContent(programs=there, extra_files=EXTRA_FILES), provision, context.cache),
+            build_image(ImageContent(programs=there, extra_files=files), provision, context.cache),
             missing,
         )
 
@@ -62,8 +80,10 @@ def test_a_workload_runs_and_is_understood(place, workload):
     for name in workload.programs:
         if name in missing:
             pytest.skip(f"{name} cannot be had: {missing[name]}")
-    job = workload.job(Site(image, opened.root, opened.scratch, LIMITS.cpus), SECONDS)
-    result = opened.run(job)
+    site = Site(image, opened.root, opened.scratch, LIMITS.cpus, min(os.sched_getaffinity(0)))
+    result = opened.run(workload.job(site, max(SECONDS, workload.shortest_seconds / 2)))
+    if lacking := workload.lacking(result):
+        pytest.skip(f"{workload.name}: {lacking.reason}; {lacking.remedy}")
     assert result.exit_code == 0, (result.error, result.stdout[-500:], result.stderr[-500:])
     metrics = workload.metrics(result)
     assert [metric.primary for metric in metrics].count(True) == 1

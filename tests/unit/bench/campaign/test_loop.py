@@ -10,6 +10,7 @@ from tare.bench.campaign import steady_state
 from tare.bench.campaign.failures import GIVE_UP_AFTER
 from tare.bench.campaign.ledger import BARREN_BLOCKS
 from tare.bench.campaign.trial_builder import TrialBuilder
+from tare.bench.measurable import Unsuitable
 from tare.bench.planning.case import Case, Skip
 from tare.bench.planning.modes import FEWEST_BLOCKS, LEAST_OPENINGS, emulated_share
 from tare.bench.workloads.null import Null
@@ -378,6 +379,29 @@ def test_the_time_left_is_known_after_a_tenth_of_the_run():
         late = [(now, left) for now, left in seen if 0.1 < (now - began) / (ended - began) < 0.9]
         assert len(late) > 20
         assert all(left == pytest.approx(ended - now, rel=0.25) for now, left in late)
+
+
+class Needy(Steady):
+    """A workload that lacks something wherever its job ends with 75, and otherwise finds out a fact."""
+
+    def lacking(self, result):
+        return Unsuitable("no pages", "give some") if result.exit_code == 75 else None
+
+    def context(self, result):
+        return {"found": len(result.stdout)}
+
+
+@pytest.mark.parametrize(
+    ("code", "outcome", "reason", "remedy"),
+    [(0, "ok", "", ""), (75, "skipped", "no pages", "give some"), (3, "failed", "exit status 3", "")],
+)
+def test_what_a_place_lacks_is_a_skip_and_what_a_job_finds_out_is_context(code, outcome, reason, remedy):
+    builder = TrialBuilder(
+        Case(Needy(), "box"), "box", "none", block=0, position=0, warmup=False, invocation=0
+    )
+    builder.finish(Needy(), JobResult(code, None, False, 0, 1, 1e-9, None, b"four", b"", 4, 0))
+    assert (builder.outcome, builder.reason, builder.remedy) == (outcome, reason, remedy)
+    assert builder.context == ({"found": 4} if outcome == "ok" else {})
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,25 @@
+import re
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from support.stub import Duck
-from tare.bench.workloads import WORKLOADS
+from tare.bench.measurable import Terms, Unsuitable
+from tare.bench.workloads import WORKLOADS, memory_paths
 from tare.bench.workloads.base import Site, amount, cap_seconds
 from tare.bench.workloads.command import Command
+from tare.bench.workloads.disk_queue import QUEUES
+from tare.bench.workloads.elementary import Elementary
+from tare.bench.workloads.memory_paths import no_huge_pages
+from tare.runners.fake import FakeRunner
 from tare.runners.images.image import COMMAND
+from tare.runners.model import Limits
 
+LIMITS = Limits(cpus=1, memory_bytes=1 << 30)
 NAMES = [workload.name for workload in WORKLOADS]
 BY_NAME = dict(zip(NAMES, WORKLOADS, strict=True))
+OWN = [workload.name for workload in WORKLOADS if isinstance(workload, Elementary)]
 
 
 class RecordingImage(Duck):
@@ -58,7 +67,7 @@ def test_workloads_are_hashable_and_parameters_make_another_series():
     assert BY_NAME["disk-rand"].parameters["direct"] is True
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "null"])
+@pytest.mark.parametrize("name", [workload.name for workload in WORKLOADS if workload.programs])
 def test_jobs_run_the_declared_program_of_the_image(name):
     workload = BY_NAME[name]
     job = workload.job(site("/tree"), 0.5)
@@ -67,7 +76,7 @@ def test_jobs_run_the_declared_program_of_the_image(name):
     assert job.timeout_seconds > 10 * workload.nominal_seconds(0.0, 0.5)
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("null", "cpu-all")])
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "null" and "-all" not in name])
 def test_the_work_does_not_depend_on_the_place(name):
     one = BY_NAME[name].job(site("/"), 0.3).argv[1:]
     other = BY_NAME[name].job(site("/", cpus=64), 0.3).argv[1:]
@@ -88,6 +97,98 @@ def test_the_context_switch_is_pinned_to_the_places_first_cpu():
 def test_the_python_program_is_looked_for_below_the_places_root():
     assert "/tree/usr/share/tare/python_workload.py" in BY_NAME["python"].job(site("/tree"), 0.5).argv
     assert "/usr/share/tare/python_workload.py" in BY_NAME["python"].job(site("/"), 0.5).argv
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_the_suites_own_program_is_told_the_cap_and_is_carried(name, tmp_path):
+    workload = BY_NAME[name]
+    job = workload.job(site("/tree"), 0.5)
+    assert job.argv[:2] == ("/tree/usr/bin/tare-elementary", "2000")
+    assert not workload.programs
+    assert job.environ == {}
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name.endswith("-all")])
+def test_every_workload_for_all_cpus_is_one_for_a_single_one_with_more_processes(name):
+    one = BY_NAME[name.removesuffix("-all")].job(site("/"), 2.0).argv
+    assert BY_NAME[name].job(site("/", cpus=1), 2.0).argv == one
+    many = BY_NAME[name].job(site("/", cpus=3), 2.0).argv
+    assert many != one
+    assert any(re.search(r"(^|[^\d])3$", word) for word in many), many
+
+
+@pytest.mark.parametrize("name", ["pipe", "futex"])
+def test_two_processes_that_wait_for_each_other_are_pinned_to_the_places_first_cpu(name):
+    assert BY_NAME[name].job(site(first_cpu=3), 0.5).argv[-1] == "3"
+
+
+@pytest.mark.parametrize("name", ["disk-files-root", "disk-append-root"])
+def test_the_places_own_root_is_used_where_it_has_one(name):
+    assert "/var/tmp" in BY_NAME[name].job(site("/"), 0.5).argv
+    assert "/scratch" in BY_NAME[name].job(site("/tree"), 0.5).argv
+    assert "/scratch" in BY_NAME[name.removesuffix("-root")].job(site("/"), 0.5).argv
+
+
+def test_what_is_heavy_is_not_done_by_an_emulated_cpu_and_the_reason_is_said():
+    terms = Terms(LIMITS)
+    heavy = {workload.name for workload in WORKLOADS if workload.heavy}
+    assert {"compile", "cpu-7z", "hackbench"} <= heavy
+    for workload in WORKLOADS:
+        if workload.heavy:
+            with pytest.raises(Unsuitable, match="emulated CPU") as refused:
+                workload.admit(FakeRunner("guest", accelerator="tcg"), terms)
+            assert "KVM" in refused.value.remedy
+            workload.admit(FakeRunner("guest", accelerator="kvm"), terms)
+        else:
+            workload.admit(FakeRunner("guest", accelerator="tcg"), terms)
+
+
+@pytest.mark.parametrize(
+    ("setting", "refusal"),
+    [
+        ("always [madvise] never\n", ""),
+        ("[always] madvise never\n", ""),
+        ("always madvise [never]\n", "switched off"),
+        (None, "has no transparent huge pages"),
+    ],
+)
+def test_huge_pages_are_measured_where_the_kernel_gives_them(tmp_path, monkeypatch, setting, refusal):
+    file = tmp_path / "enabled"
+    if setting is not None:
+        file.write_text(setting)
+    assert refusal in no_huge_pages(file)
+    monkeypatch.setattr(memory_paths, "SETTING", file)
+    huge, terms = BY_NAME["memory-huge"], Terms(LIMITS)
+    huge.admit(FakeRunner("guest", accelerator="tcg"), terms)
+    BY_NAME["memory-fault"].admit(FakeRunner("bare"), terms)
+    if not refusal:
+        huge.admit(FakeRunner("bare"), terms)
+        return
+    with pytest.raises(Unsuitable, match=refusal) as refused:
+        huge.admit(FakeRunner("bare"), terms)
+    assert "madvise" in refused.value.remedy
+
+
+def test_a_rigorous_run_has_both_ends_of_the_queue_and_a_name_has_all():
+    assert len(QUEUES) == 24
+    rigorous = {queue.name for queue in QUEUES if queue.from_mode == "rigorous"}
+    assert rigorous == {
+        *(f"disk-{order}-4k-q{depth}" for order in ("randread", "randwrite") for depth in (1, 32)),
+        *(f"disk-{order}-128k-q{depth}" for order in ("read", "write") for depth in (1, 32)),
+    }
+
+
+def test_the_rows_of_every_run_are_the_twelve_that_its_budget_is_made_for():
+    assert [workload.name for workload in WORKLOADS if workload.from_mode == "quick"] == [
+        "null", "cpu", "cpu-all", "memory-write", "memory-read", "syscall", "switch", "fork",
+        "disk-seq", "disk-rand", "disk-fsync", "python",
+    ]  # fmt: skip
+
+
+def test_a_default_run_fetches_no_program_that_only_others_need():
+    assert {name for workload in WORKLOADS if workload.from_mode == "quick" for name in workload.programs} == {
+        "sysbench", "busybox", "stress-ng", "fio", "python3",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", ["disk-seq", "disk-rand", "disk-fsync"])
@@ -122,7 +223,7 @@ def test_a_command_is_the_one_that_the_image_was_built_with():
 
 
 def test_disk_workloads_share_one_file_that_is_laid_out_before_their_jobs():
-    disks = [workload for workload in WORKLOADS if workload.family == "disk"]
+    disks = [workload for workload in WORKLOADS if "fio" in workload.programs]
     made = {workload.preparation(site("/tree")).argv for workload in disks}
     assert made == {("/tree/tare-inside", "layout", "/scratch/tare-fio", str(64 << 20))}
     for workload in disks:
