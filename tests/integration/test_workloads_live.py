@@ -21,7 +21,7 @@ pytestmark = pytest.mark.integration
 
 LIMITS = Limits(cpus=1, memory_bytes=512 << 20, pids=128, scratch_bytes=512 << 20)
 FETCHED = {"cc1", "hackbench", "cyclictest"}
-"""Programs that would be fetched for this test alone; `nox -s agreement` runs them."""
+"""Programs that would be fetched for this test alone; `nox -s agreement -- workloads` runs them."""
 STEADY = [workload for workload in WORKLOADS if workload.from_mode == "quick" and workload.kind == "steady"]
 """Those of every run; and of the others, which are many, one of each class, and each way of the suite's own program."""
 STEADY += list(
