@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tare.bench.campaign.scheduler import Candidate, choose, price
 from tare.bench.planning.modes import (
+    EMULATED_BLOCKS,
     FEWEST_BLOCKS,
     FIRST_SHARE,
     FULL_BLOCKS,
@@ -95,14 +96,28 @@ class Agenda:
         return next_slow
 
     def _behind(self, unit: Unit) -> bool:
-        """Tell whether a unit of an emulated guest has its turn: always once, then within the share of all of them."""
-        if not self.ledger.accounts[unit].blocks:
+        """Tell whether a unit of an emulated guest has its turn: first always, then within the share of all of them."""
+        first = FEWEST_BLOCKS if unit.kind == "cold" else 1
+        if self.ledger.accounts[unit].blocks < first:
             return True
-        slow = [one for one in self.ledger.accounts.values() if one.unit.emulated]
-        spent = sum(one.seconds for one in slow)
-        share = emulated_share(len({one.unit.stream for one in slow}))
+        spent, share = self._emulated()
         whole = spent + self._block_seconds(unit) + self.estimates.visit(unit)
         return spent <= share * self.used_seconds and whole <= share * self.plan.budget_seconds
+
+    def _emulated(self) -> tuple[float, float]:
+        """Return the seconds that emulated guests have taken, and their share of the budget."""
+        slow = [one for one in self.ledger.accounts.values() if one.unit.emulated]
+        return sum(one.seconds for one in slow), emulated_share(len({one.unit.stream for one in slow}))
+
+    def leaves(self, first: Unit) -> bool:
+        """Tell whether a visit ends early: the budget is spent, or the guest's share is and it has an interval anyway."""
+        if self.plan.blocks is not None:
+            return False
+        if not self.budget_left:
+            return True
+        blocks = min(self.ledger.accounts[unit].blocks for unit in self._sharing(first))
+        spent, share = self._emulated()
+        return first.emulated and blocks >= FEWEST_BLOCKS and spent > share * self.plan.budget_seconds
 
     def visit(self, first: Unit) -> list[Unit]:
         """List the units that share an opening of the places of ``first``, each as often as it is measured in it."""
@@ -118,7 +133,7 @@ class Agenda:
         block = sum(self._block_seconds(unit) for unit in sharing)
         if first.emulated:
             # Few visits fit into their share, and laying out files and loading programs takes as long as a block.
-            return sharing * FEWEST_BLOCKS
+            return sharing * EMULATED_BLOCKS
         # As many blocks as balance the cost of an opening with theirs, if openings vary about as much as blocks.
         passes = max(1, round(math.sqrt(self.estimates.visit(first) / block))) if block else 1
         return sharing * passes

@@ -71,7 +71,7 @@ class Campaign:
                     return
                 seconds = self._block(unit, places=places)
                 self._fill(seconds)
-                if self.agenda.plan.blocks is None and not self.agenda.budget_left:
+                if self.agenda.leaves(first):
                     return
 
     def _fill(self, seconds: float) -> None:

@@ -47,6 +47,10 @@ no difference of the default threshold is called."""
 FIRST_SHARE = 0.25
 """Part of the budget in which every cheap workload gets an equal part, before the scheduler compares anything."""
 
+EMULATED_BLOCKS = 5
+"""Blocks of each workload in one opening of an emulated guest: with three or four, an interval is often too wide even for
+costs of several times, since so few may depend on each other."""
+
 _EMULATED_SHARE, _MOST_EMULATED_SHARE = 0.25, 0.4
 """Part of the budget for a guest whose CPU is emulated, and for several of them together."""
 

@@ -1,4 +1,6 @@
+import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -8,7 +10,8 @@ from tare.bench.campaign.failures import GIVE_UP_AFTER, Failures
 from tare.bench.campaign.slots import slots
 from tare.bench.campaign.steady_state import SteadyState
 from tare.results.record import Metric
-from tare.runners.fake import FakeClock, FakeRunner
+from tare.runners import fake
+from tare.runners.fake import FakeClock, FakePlace, FakeRunner
 from tare.runners.model import Job
 
 
@@ -192,3 +195,45 @@ def test_a_place_that_cannot_be_prepared_fails_the_trial_and_the_next_tries_agai
     assert "work could not be prepared" in first.reason
     assert second.outcome == "ok"
     assert runners["box"].open_places == 0
+
+
+class SharedFile(Laying):
+    """Its file is all that the preparation makes."""
+
+    @property
+    def prepared_file(self):
+        return "big"
+
+
+class Scratch(FakePlace):
+    """A place whose scratch folder is one of the host's, in which laying out makes the file."""
+
+    folder: Path
+
+    def __init__(self, *made):
+        super().__init__(*made)
+        own = self.folder / f"{self._runner.name}-{time.monotonic_ns()}"
+        own.mkdir()
+        self.vantage = replace(self.vantage, scratch=own)
+
+    def run(self, job):
+        if job.argv[0] == "/layout":
+            (self.vantage.scratch / "big").write_text(self._runner.name)
+        return super().run(job)
+
+
+def test_a_file_that_places_can_share_is_laid_out_once_on_bare_metal(tmp_path, monkeypatch):
+    jobs = []
+    Scratch.folder = tmp_path
+    monkeypatch.setattr(fake, "FakePlace", Scratch)
+    steady, kept, _, _ = make(SharedFile(), box=answering(jobs))
+    context = replace(steady.provisioned.bench.supplies.context, workdir=tmp_path)
+    supplies = replace(steady.provisioned.bench.supplies, context=context)
+    bench = replace(steady.provisioned.bench, supplies=supplies)
+    steady = replace(steady, provisioned=replace(steady.provisioned, bench=bench))
+    measure(steady, range(4))
+    assert {trial.outcome for trial in kept} == {"ok"}
+    # At most the first block's, if the box came before the base in it.
+    assert jobs.count("/layout") <= 1
+    assert jobs.count("/work") == 4
+    assert (tmp_path / "shared-files" / "big").read_text() == "bare"
