@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tare.reports.content import cells
-from tare.reports.content.nodes import Cell, Details, Paragraph, Section, Table
-from tare.reports.summaries.cpu import PARTS, Bar, bars, vantage_name
+from tare.reports.content.nodes import Cell, Details, Node, Paragraph, Section, Table
+from tare.reports.summaries.cpu import INSIDE, PARTS, Bar, bars, vantage_name
+from tare.reports.text import numbers
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from tare.reports.content.page import Page
+    from tare.reports.summaries.cases import CaseKey
 
 
 def section(page: Page) -> Section | None:
@@ -45,7 +47,25 @@ def section(page: Page) -> Section | None:
         breaks=tuple(breaks),
     )
     folded = Details(words("cpu.caption"), (table,))
-    return Section("cpu", words("cpu.title"), (Paragraph(words("cpu.intro")), *page.picture("cpu"), folded))
+    body = (Paragraph(words("cpu.intro")), *_more_inside(page, views), *page.picture("cpu"), folded)
+    return Section("cpu", words("cpu.title"), body)
+
+
+def _more_inside(page: Page, views: Mapping[CaseKey, Sequence[Bar]]) -> tuple[Node, ...]:
+    """Explain, where it happens, how a guest can count more CPU time than the host gave it; nothing elsewhere."""
+    for found in views.values():
+        whole = {(bar.runner, bar.vantage): sum(bar.parts.values()) for bar in found}
+        for (runner, vantage), inside in whole.items():
+            outside = whole.get((runner, "vmm.cpu"))
+            if vantage == INSIDE and outside is not None and inside > outside:
+                text = page.words(
+                    "cpu.more_inside",
+                    runner=runner,
+                    inside=numbers.quantity(inside, "s"),
+                    outside=numbers.quantity(outside, "s"),
+                )
+                return (Paragraph(text, kind="muted"),)
+    return ()
 
 
 def _row(page: Page, case: Cell, bar: Bar, parts: Sequence[str]) -> tuple[Cell, ...]:

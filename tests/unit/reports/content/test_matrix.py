@@ -12,10 +12,11 @@ from support.crowds import TRIALS as CROWDS
 from support.results_making import trial
 from support.synthetic import empty_input, make_input
 from support.verdicts import compared, cpu, run_of
+from tare.bench.catalogue import MEASURABLE
 from tare.reports.content.page import Page
 from tare.reports.content.sections import matrix
 from tare.reports.model import LANGUAGES
-from tare.reports.summaries.matrix import FAMILIES, deciding, standing_for
+from tare.reports.summaries.matrix import APART, FAMILIES, deciding, standing_for
 from tare.reports.summaries.run import Summary
 from tare.reports.text import numbers
 from tare.reports.text.words import words
@@ -168,3 +169,9 @@ def test_families_share_no_workload():
     for one, other in itertools.combinations(FAMILIES, 2):
         assert not one.families & other.families
         assert not one.workloads & other.workloads
+
+
+def test_every_family_of_the_catalogue_has_its_place():
+    """A workload that the suite knows gets no column that is made for a user's own."""
+    for one in MEASURABLE:
+        assert any(family.holds(one.family, one.name) for family in FAMILIES) or one.family in APART, one.name
