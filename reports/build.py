@@ -52,8 +52,8 @@ def build_report(
     for one in sorted(LANGUAGES, key=lambda spoken: spoken == language):
         page = _page(summary, one, drawn.get(one, drawn["en"]), out_dir)
         if one == language:
-            _write(out_dir / SUMMARY, markdown.render(page).encode())
-        _write(
+            write_whole(out_dir / SUMMARY, markdown.render(page).encode())
+        write_whole(
             out_dir / PAGES[one], render(page, sections(page), drawn.get(one, drawn["en"]).drawings).encode()
         )
     written = tuple(path for one in drawn.values() for path in one.written)
@@ -115,7 +115,7 @@ def _draw(summary: Summary, language: Language, out_dir: Path, plots: Sequence[P
             continue
         for suffix, content in (("png", image), ("svg", drawing.encode())):
             path = out_dir / f"{plot.name}{drawn.suffix}.{suffix}"
-            _write(path, content)
+            write_whole(path, content)
             drawn.written.append(path)
         drawn.drawings[plot.name] = drawing
     return drawn
@@ -127,7 +127,7 @@ def _link(name: str, path: Path, out_dir: Path, catalogue: Words) -> Link:
     return Link(catalogue(key) if catalogue.has(key) else readable(name), quote(os.fsencode(relative)))
 
 
-def _write(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes) -> None:
     """Replace ``path`` atomically: readers see the old file or the new one."""
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:

@@ -10,6 +10,7 @@ from tare.bench.analysis.gate_report import GateReport
 from tare.bench.analysis.known import known_calibration
 from tare.bench.request.record import request_of
 from tare.reports.content.bills import bill
+from tare.reports.content.page import host_line
 from tare.reports.render.changes import answers_of
 from tare.reports.summaries.prices import Prices
 from tare.reports.text.words import words
@@ -86,7 +87,12 @@ def compare_stored(
     imported = any(run.manifest.mode == "imported" for run in runs)
     gated = rules.gate(compared.comparisons, answers_only=not imported)
     missing = tuple(one for one in compared.missing if imported or one.primary)
-    return GateReport(before, after, compared, gated, remarks, missing)
+    spoken = words()
+    hosts = tuple(
+        spoken("comparison.host_of", side=side, host=host_line(run.manifest, spoken))
+        for side, run in zip((before, after), runs, strict=True)
+    )
+    return GateReport(before, after, compared, gated, remarks, missing, hosts=hosts)
 
 
 def _label(run: Run) -> str:
@@ -117,7 +123,9 @@ def compare_measured(run_dir: Path, base: str, head: str, *, rules: Rules = Rule
     gated = rules.gate(found, answers_only=True)
     if price := bill(answers_of(gated), Prices(about, run.trials()), about.run, words()):
         remarks.append(price)
-    return GateReport(base, head, compared, gated, tuple(remarks), counts=_counts(run_dir, base, head))
+    hosts = (host_line(about, words()),)
+    counts = _counts(run_dir, base, head)
+    return GateReport(base, head, compared, gated, tuple(remarks), counts=counts, hosts=hosts)
 
 
 def _counts(run_dir: Path, base: str, head: str) -> CountsCompared | None:

@@ -43,6 +43,9 @@ class GateReport:
     counts: CountsCompared | None = None
     """The two commands compared by their instructions; ``None`` if these were not counted."""
 
+    hosts: tuple[str, ...] = ()
+    """Host of the base and of the head, in a few words; one if both were measured in one run."""
+
     @property
     def exit_code(self) -> Exit:
         """Return 1 for a regression, 3 if nothing could be compared, 4 if something is missing or refused, else 0."""

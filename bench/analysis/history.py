@@ -49,6 +49,9 @@ class HistoryPoint:
     """Median of the values, in the history's unit."""
     values: int
     """Number of trials that the median is taken of."""
+    low: float
+    high: float
+    """First and third quartile of the values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,16 +232,9 @@ def _medians(run: Run, *, all_metrics: bool) -> Iterator[Median]:
     """Yield the median of every series of a run that a history shows."""
     for key, series in good_series(read_frame(run)).items():
         if not key.control and series.direction != "none" and (series.primary or all_metrics):
-            yield Median(
-                key.workload,
-                key.parameters,
-                key.metric,
-                key.runner,
-                series.unit,
-                series.direction,
-                float(np.median(series.value)),
-                len(series.value),
-            )
+            what = (key.workload, key.parameters, key.metric, key.runner, series.unit, series.direction)
+            low, middle, high = (float(each) for each in np.quantile(series.value, (0.25, 0.5, 0.75)))
+            yield Median(*what, middle, len(series.value), low, high)
 
 
 class _Points:
@@ -250,9 +246,8 @@ class _Points:
     def add(self, head: RunHead, found: Iterable[Median]) -> None:
         """Add a run that is later than those before."""
         for one in found:
-            point = HistoryPoint(
-                head.run, head.name, head.created, head.provenance.commit, one.value, one.values
-            )
+            about = (head.run, head.name, head.created, head.provenance.commit)
+            point = HistoryPoint(*about, one.value, one.values, one.low, one.high)
             self._points.setdefault(one[:6], []).append(point)
 
     def searched(

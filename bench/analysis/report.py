@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tare.bench.analysis.known import known_calibration
 from tare.bench.analysis.listing import count_verdicts, keep_verdicts
+from tare.bench.analysis.pages import write_index
 from tare.bench.analysis.styles import runner_styles
 from tare.bench.planning.plan import BASE_VARIANT
 from tare.bench.request.record import request_of
@@ -121,6 +122,7 @@ def report_run(
     folder = reports_dir / given.manifest.run
     try:
         paths = build_report(given, folder, language=language)
+        write_index(run_dir.parent, reports_dir, language)
     except OSError as error:
         raise NotWritten(
             f"cannot write the report {folder}: {error.strerror or error}. The results are whole in {run_dir}; "

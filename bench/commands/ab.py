@@ -70,7 +70,12 @@ def run(arguments: argparse.Namespace) -> int:
     from tare.bench.analysis.comparison import compare_measured  # noqa: PLC0415
 
     outcome = compare_measured(finished.run_dir, BASE, HEAD, rules=output.rules_from(arguments))
-    output.write_report(outcome, arguments)
+    language = request.settings.output.language
+    output.write_report(outcome, arguments, language)
+    if finished.report:
+        from tare.bench.analysis.pages import COMPARISON, write_comparison  # noqa: PLC0415 - as above
+
+        write_comparison(outcome, finished.report.parent / COMPARISON, language)
     print(f"tare: results are in {finished.report or finished.run_dir}", file=sys.stderr)
     failed = failure_lines(finished.failures)
     if finished.interrupted:

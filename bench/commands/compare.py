@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
             f"compared:{fields}\n"
             "Measure both under the same conditions, or say with --allow-unlike that the difference is meant."
         ) from error
-    output.write_report(outcome, arguments)
+    output.write_report(outcome, arguments, wanted.language)
     return outcome.exit_code
 
 

@@ -16,7 +16,7 @@ from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from tare.bench.analysis.history import Histories, History, Wanted
 
@@ -42,6 +42,12 @@ def options(parser: argparse.ArgumentParser) -> None:
         help="file with the relative changes that matter, by series",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument(
+        "--html",
+        type=Path,
+        metavar="FILE",
+        help="also write a page: a chart for each workload, and what changed",
+    )
     parser.add_argument("--plot", type=Path, metavar="FILE", help="also draw the histories into a PNG file")
     parser.add_argument(
         "--otava",
@@ -69,6 +75,11 @@ def run(arguments: argparse.Namespace) -> int:
         )
     else:
         print("\n".join(_lines(found)))
+    if arguments.html:
+        from tare.bench.analysis.pages import write_history  # noqa: PLC0415 - only then
+
+        wanted = layers.resolve(arguments).output
+        write_history(found, arguments.html, wanted.reports_dir, wanted.language)
     try:
         if arguments.plot:
             _plot(found, arguments.plot)
@@ -123,7 +134,8 @@ def _lines(found: Histories) -> Iterator[str]:
     for one in found.histories:
         first, last = one.points[0], one.points[-1]
         span = f"{numbers.quantity(first.median, one.unit)} → {numbers.quantity(last.median, one.unit)}"
-        yield f"{_title(one)}: {count(len(one.points), 'run')}, {span}"
+        line = sparkline([point.median for point in one.points])
+        yield f"{_title(one)}: {count(len(one.points), 'run')}, {span}  {line}".rstrip()
         for change in one.changes:
             point = one.points[change.index]
             verdict = "worse" if one.worse(change) else "better"
@@ -134,6 +146,19 @@ def _lines(found: Histories) -> Iterator[str]:
         if one.first_bad:
             yield f"    first bad run: {one.first_bad.run}"
     yield from found.left_out
+
+
+_BARS = "▁▂▃▄▅▆▇█"
+_LONGEST_LINE = 40
+
+
+def sparkline(values: Sequence[float]) -> str:
+    """Draw the last values as bars between their least and greatest; empty if there is one value, or all are equal."""
+    shown = values[-_LONGEST_LINE:]
+    low, high = min(shown), max(shown)
+    if low == high:
+        return ""
+    return "".join(_BARS[round((value - low) / (high - low) * (len(_BARS) - 1))] for value in shown)
 
 
 def _title(one: History) -> str:

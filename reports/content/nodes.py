@@ -74,6 +74,8 @@ class Cell:
     """Key of a row (:attr:`Table.keys`), or name of a section, that the cell leads to; empty: none."""
     hint: str = ""
     """What the cell sums up, shown when it is pointed at; all of it stands elsewhere on the page, too."""
+    target: str = ""
+    """File that the cell leads to, relative to the page; empty: none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +91,9 @@ class Table:
     """One ``workload|runner|metric`` per row, for programs that read the page; empty: none."""
     breaks: tuple[int, ...] = ()
     """Indices of the rows that begin a new group."""
-    form: Literal["", "matrix", "sheet"] = ""
+    form: Literal["", "matrix", "sheet", "runs"] = ""
     """``matrix``: few columns of equal weight, cards on a narrow page. ``sheet``: very many rows, which the page carries as
-    text and lays out when they are opened."""
+    text and lays out when they are opened. ``runs``: rows that can be ticked, keyed by run; two of them are compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,76 @@ class Picture:
     name: str
     alt: str
     caption: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dumbbell:
+    """Hold one line between a base, which is 1, and a head."""
+
+    label: str
+    value: float
+    """Head as a ratio to the base, oriented: above 1 it costs more."""
+    low: float | None
+    high: float | None
+    """Ends of the interval; ``None``: too few values."""
+    kind: Kind
+    hint: str
+    """All of it in words, shown when the line is pointed at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dumbbells:
+    """Hold a figure of lines from a base to a head, in the order in which they are drawn."""
+
+    caption: str
+    lines: tuple[Dumbbell, ...]
+    threshold: float
+    """Relative difference that matters: 0.02 is 2 %."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChartPoint:
+    """Hold one run in a chart over time."""
+
+    seconds: float
+    """Seconds since the epoch."""
+    value: float
+    low: float
+    high: float
+    hint: str
+    """Run, date, commit, value and interval in words, shown when the point is pointed at."""
+    target: str = ""
+    """Report of the run, relative to the page; empty: none."""
+    change: Kind = ""
+    """``worse`` or ``better`` if the series changed in this run."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChartLine:
+    """Hold one runner's line in a chart over time."""
+
+    label: str
+    color: str
+    points: tuple[ChartPoint, ...]
+    """Oldest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """Hold a small chart over time: one line per runner."""
+
+    key: str
+    """Key by which a link leads to it."""
+    title: str
+    unit: str
+    lines: tuple[ChartLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Charts:
+    """Hold charts side by side, which can be searched by their titles."""
+
+    items: tuple[Chart, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +198,7 @@ class Details:
     body: tuple[Node, ...]
 
 
-Node = Headline | Paragraph | Notice | Bullets | Table | Picture | Links | Details
+Node = Headline | Paragraph | Notice | Bullets | Table | Picture | Dumbbells | Charts | Links | Details
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tare.reports.summaries.cases import CaseKey
     from tare.reports.summaries.run import Summary
     from tare.reports.text.words import Words
+    from tare.results.record import Manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,20 +63,7 @@ class Page:
     @property
     def host(self) -> str:
         """Host in a few words: processor, number of CPUs, kernel; a dash where the record names none of them."""
-        host = self.summary.given.manifest.host
-        cpu: Any = host.get("cpu")
-        kernel: Any = host.get("kernel")
-        count = None
-        if isinstance(cpu, dict):
-            cpu, count = cpu.get("model"), cpu.get("allowed")
-        if isinstance(kernel, dict):
-            kernel = kernel.get("release")
-        parts = (
-            str(cpu or ""),
-            self.words("page.cpus", n=count) if count else "",
-            f"Linux {kernel}" if kernel else "",
-        )
-        return ", ".join(filter(None, parts)) or DASH
+        return host_line(self.summary.given.manifest, self.words)
 
     def case_name(self, case: CaseKey) -> str:
         """Name a case in a table: ``start-up (null)``, or its label."""
@@ -99,3 +87,21 @@ class Page:
             return ()
         alt = self.words(f"figure.{name}.alt", base=self.base)
         return (Picture(name, alt, self.words(f"figure.{name}.caption")),)
+
+
+def host_line(about: Manifest, words: Words) -> str:
+    """Describe a run's host in a few words: processor, number of CPUs, kernel; a dash if the record names none of them."""
+    host = about.host
+    cpu: Any = host.get("cpu")
+    kernel: Any = host.get("kernel")
+    count = None
+    if isinstance(cpu, dict):
+        cpu, count = cpu.get("model"), cpu.get("allowed")
+    if isinstance(kernel, dict):
+        kernel = kernel.get("release")
+    parts = (
+        str(cpu or ""),
+        words("page.cpus", n=count) if count else "",
+        f"Linux {kernel}" if kernel else "",
+    )
+    return ", ".join(filter(None, parts)) or DASH

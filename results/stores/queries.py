@@ -35,6 +35,9 @@ class Median(NamedTuple):
     value: float
     values: int
     """Number of trials that it is taken of."""
+    low: float
+    high: float
+    """First and third quartile of the values."""
 
 
 def open_tables(connection: Any, columns: Sequence[RunColumns]) -> None:
@@ -111,7 +114,7 @@ def medians(connection: Any, one: RunColumns, *, all_metrics: bool) -> Iterator[
     """
     primary = "true" if all_metrics or one.head.mode == "imported" else 'bool_or("primary")'
     query = f"""
-        SELECT workload, parameters, metric, runner, first(unit), first(direction), median(value), count(*)
+        SELECT workload, parameters, metric, runner, first(unit), first(direction), quantile_cont(value, [0.25, 0.5, 0.75]), count(*)
         FROM read_parquet({quoted(one.files["metrics"])})
         WHERE outcome = 'ok' AND NOT warmup AND NOT control
         GROUP BY workload, parameters, metric, runner
@@ -119,4 +122,5 @@ def medians(connection: Any, one: RunColumns, *, all_metrics: bool) -> Iterator[
         ORDER BY min(number), metric
     """
     for row in ask(connection, query).fetchall():
-        yield Median(*row)
+        *series, (low, middle, high), count = row
+        yield Median(*series, middle, count, low, high)  # type: ignore[call-arg]  # six columns, see the query

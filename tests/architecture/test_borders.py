@@ -19,6 +19,7 @@ READERS = (
 """Where trials and manifests are read: what is needed of them there is a field."""
 
 NOTES = {
+    "reports.content.comparison": "fairness notes of comparisons: sentences that it lists",
     "reports.content.sections.notes": "fairness notes of comparisons: sentences that it lists",
     "reports.summaries.notes": "fairness notes of comparisons: sentences that it numbers",
     "reports.render.changes": "fairness notes of comparisons: sentences that it lists",

@@ -35,7 +35,7 @@ def asked_texts() -> Asked:
     """Collect the keys of all calls of a catalogue, in the Python sources and in the templates."""
     keys: set[str] = set()
     patterns: set[str] = set()
-    for path in sorted(ROOT.rglob("*.py")):
+    for path in sorted((*ROOT.rglob("*.py"), *(ROOT.parent / "bench" / "analysis").glob("*.py"))):
         for key in _keys(ast.parse(path.read_text("utf-8"))):
             (patterns if "{" in key else keys).add(key)
     for path in sorted(ROOT.rglob("*.j2")):

@@ -13,6 +13,7 @@ from tare.runners.errors import UsageError
 if TYPE_CHECKING:
     from tare.bench.analysis.comparison import Rules
     from tare.bench.analysis.gate_report import GateReport
+    from tare.reports.model import Language
     from tare.results.judgement.thresholds import Thresholds
 
 FORMATS = ("text", "markdown", "json", "junit")
@@ -49,6 +50,7 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
     for name in ("markdown", "junit"):
         note = "; appended to, as CI step summaries require" if name == "markdown" else ""
         group.add_argument(f"--{name}", type=Path, metavar="FILE", help=f"also write {name} to a file{note}")
+    group.add_argument("--html", type=Path, metavar="FILE", help="also write a page with what changed first")
 
 
 def rules_from(arguments: argparse.Namespace) -> Rules:
@@ -73,7 +75,7 @@ def _share(text: str) -> float:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
-def write_report(report: GateReport, arguments: argparse.Namespace) -> None:
+def write_report(report: GateReport, arguments: argparse.Namespace, language: Language = "en") -> None:
     """Print the report in the chosen format, and write the files that are asked for.
 
     Raises:
@@ -85,6 +87,10 @@ def write_report(report: GateReport, arguments: argparse.Namespace) -> None:
         _write(arguments.markdown, f"{report.as_markdown()}\n".encode(), "ab")
     if arguments.junit:
         _write(arguments.junit, report.as_junit(), "wb")
+    if arguments.html:
+        from tare.bench.analysis.pages import write_comparison  # noqa: PLC0415 - only then
+
+        write_comparison(report, arguments.html, language)
 
 
 def _write(path: Path, content: bytes, mode: str) -> None:

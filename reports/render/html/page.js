@@ -158,5 +158,33 @@
     });
   };
   document.querySelectorAll("table.data").forEach((table) => { if (table.rows.length > 5) equip(table); });
+
+  // Two ticked runs give the command that compares them, the older one first: run ids are in the order of time.
+  document.querySelectorAll("table.runs").forEach((table) => {
+    const told = make("code", {});
+    const button = make("button", { type: "button", hidden: true }, words.compare);
+    button.onclick = () => copy(button, told.textContent);
+    table.closest(".scroll").before(make("div", { className: "bar", role: "status" }, button, told));
+    const picked = new Set();
+    [...table.tBodies[0].rows].forEach((row) => {
+      const box = make("input", { type: "checkbox", ariaLabel: `${words.compare}: ${row.dataset.key}` });
+      box.onchange = () => {
+        picked[box.checked ? "add" : "delete"](row.dataset.key);
+        button.hidden = picked.size !== 2;
+        told.textContent = picked.size === 2 ? `tare compare ${[...picked].sort().join(" ")} --html comparison.html` : "";
+      };
+      row.cells[0].prepend(box);
+    });
+  });
+
+  document.querySelectorAll(".charts").forEach((box) => {
+    const charts = [...box.children];
+    if (charts.length < 4) return;
+    const search = make("input", { type: "search", placeholder: words.filter, ariaLabel: words.filter });
+    search.oninput = () => charts.forEach((one) => {
+      one.hidden = !search.value.toLowerCase().split(/\s+/).every((word) => one.textContent.toLowerCase().includes(word));
+    });
+    box.before(make("div", { className: "bar" }, search));
+  });
   reveal();
 })();

@@ -19,6 +19,7 @@ from markupsafe import Markup
 
 from tare.reports.content.nodes import Headline
 from tare.reports.content.sections.glossary import explained
+from tare.reports.render.html.charts import chart_of, dumbbells
 from tare.reports.render.html.svg import inline
 
 if TYPE_CHECKING:
@@ -148,6 +149,7 @@ def _spoken(words: Words) -> Markup:
         "open_all",
         "rows",
         "against",
+        "compare",
     )
     texts = {name: words(f"script.{name}", n="{n}", total="{total}", base="{base}") for name in names}
     texts |= {verdict: words(f"verdict.{verdict}") for verdict in ("worse", "better", "same", "undecided")}
@@ -173,6 +175,8 @@ def _environment() -> Environment:
     )
     environment.filters["exact"] = repr
     environment.globals["sheet"] = sheet
+    environment.globals["dumbbells"] = dumbbells
+    environment.globals["chart_of"] = chart_of
     environment.tests["node"] = _is_node
     return environment
 

@@ -48,7 +48,7 @@ def test_korean_is_korean() -> None:
         "column.n", "column.p50", "column.p99", "figure.n", "answer.cpu", "answer.cpu_cost", "answer.read",
         "answer.called", "headline.sentence", "headline.sentence_without_verb", "headline.both", "headline.one_other",
         "headline.quoted", "headline.names", "headline.takes_factor", "headline.costs_cpu",
-        "claims.details",
+        "claims.details", "comparison.host_of", "comparison.change", "comparison.facts",
     }  # fmt: skip
 
 
@@ -88,6 +88,7 @@ VALUES: dict[str, Iterable[str]] = {
     "headline.many_{group.kind}": [kind for kind in get_args(GroupKind) if kind != "other"],
     "headline.one_{group.kind}": get_args(GroupKind),
     "headline.one_{names[0]}": NAMED,
+    "history.{run.change}": ("better", "worse"),
     "isolation.{attempt.verdict}": get_args(AttemptVerdict),
     "isolation.{verdict}": get_args(AttemptVerdict),
     "kind.{known}": ("host", *(kind for kind in get_args(GroupKind) if kind != "other")),
@@ -97,9 +98,11 @@ VALUES: dict[str, Iterable[str]] = {
     "phase.{mark}": [mark for mark in MARKS if mark != "requested"],
     "short.{row.cpu.verdict}": get_args(Verdict),
     "short.{row.time.verdict}": get_args(Verdict),
+    "short.{verdict}": get_args(Verdict),
     "vantage.{vantage}": VIEWS,
     "verdict.{comparison.verdict}": get_args(Verdict),
     "verdict.{found.verdict}": get_args(Verdict),
+    "verdict.{given}": get_args(Verdict),
     "verdict.{verdict}": get_args(Verdict),
     "term.{term}": TERMS,
     "what.{label}": WHAT,

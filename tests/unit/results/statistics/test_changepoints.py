@@ -140,3 +140,20 @@ def test_any_values_give_changes_in_order(values):
 def test_tables_have_a_row_for_each_noise_and_place():
     assert len(alarms(1, 0).splitlines()) == 2 + len(NOISES)
     assert len(steps(1, 0).splitlines()) == 2 + 5
+
+
+def test_a_change_is_dated_to_its_first_run_though_the_run_before_it_was_the_lowest():
+    before = [244, 244, 247, 249, 250, 247, 250, 251, 247, 247, 246, 249, 247, 247, 251, 246, 246, 241]
+    after = [197, 198, 195, 197, 196, 198, 197, 196, 196, 197, 200, 197]
+    (found,) = change_points([*before, *after], threshold=0.02)
+    assert found.index == len(before)
+
+
+def test_changes_of_ten_standard_deviations_are_dated_exactly():
+    random = np.random.default_rng(20)
+    exact = 0
+    for _ in range(60):
+        at = int(random.integers(5, 26))
+        values = 100 * np.exp(random.normal(0, 0.01, 30) + np.where(np.arange(30) < at, 0.0, 0.1))
+        exact += [one.index for one in change_points(values.tolist(), threshold=0.02)] == [at]
+    assert exact >= 59

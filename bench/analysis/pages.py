@@ -1,0 +1,174 @@
+"""Write the pages beside a run's report: the list of all runs, comparisons and histories."""
+
+from __future__ import annotations
+
+import datetime
+import os
+from collections import Counter
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import msgspec
+
+from tare.bench.analysis.listing import Filter, listed
+from tare.bench.analysis.styles import runner_styles
+from tare.reports.build import write_whole
+from tare.reports.content import comparison, history, runs
+from tare.reports.exports.series import case_title
+from tare.reports.model import PAGES
+from tare.reports.render.changes import missing_title
+from tare.reports.render.html.render import Document, render_document
+from tare.reports.summaries.runners import RunnerDisplay
+from tare.reports.text.words import words
+from tare.results.escapes import readable
+from tare.runners.errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tare.bench.analysis.gate_report import GateReport
+    from tare.bench.analysis.history import Histories, History
+    from tare.bench.analysis.listing import ListedRun
+    from tare.reports.model import Language
+
+INDEX = "index.html"
+COMPARISON = "comparison.html"
+
+
+def write_index(results_dir: Path, reports_dir: Path, language: Language) -> Path:
+    """Write the list of all runs, each with a link to its report.
+
+    Raises:
+        OSError: the folder of the reports cannot be written.
+    """
+    spoken = words(language)
+    rows = [_run_row(one, reports_dir) for one in listed(results_dir, Filter())]
+    page = Document(
+        spoken,
+        spoken("runs.title"),
+        spoken("runs.facts", folder=readable(str(results_dir))),
+        runs.sections(rows, spoken),
+        spoken("runs.made"),
+    )
+    path = reports_dir / INDEX
+    reports_dir.mkdir(parents=True, exist_ok=True)
+    write_whole(path, render_document(page).encode("utf-8", "surrogatepass"))
+    return path
+
+
+def _run_row(one: ListedRun, reports_dir: Path) -> runs.RunRow:
+    origin = one.provenance
+    verdicts = None if one.verdicts is None else msgspec.structs.asdict(one.verdicts)
+    return runs.RunRow(
+        one.run, one.name, one.created, one.mode, one.status, one.host_class, origin.commit, bool(origin.dirty),
+        origin.labels, verdicts, _report(one.run, reports_dir, reports_dir),
+    )  # fmt: skip
+
+
+def _report(run: str, reports_dir: Path, beside: Path) -> str:
+    """Give the way from a folder to a run's report; empty if there is none."""
+    page = reports_dir / run / PAGES["en"]
+    if not page.is_file():
+        return ""
+    return quote(os.fsencode(os.path.relpath(page.absolute(), beside.absolute())))
+
+
+def write_comparison(report: GateReport, path: Path, language: Language = "en") -> None:
+    """Write a comparison as a page.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
+    spoken = words(language)
+    compared = comparison.Compared(
+        report.base,
+        report.head,
+        report.gate,
+        tuple(f"{missing_title(one)}: {one.reason}" for one in report.missing),
+        report.compared.unlike,
+        report.remarks,
+        report.hosts,
+    )
+    names = {"base": report.base, "head": report.head}
+    page = Document(
+        spoken,
+        spoken("comparison.title", **names),
+        spoken("comparison.facts", **names),
+        comparison.sections(compared, spoken),
+        spoken("comparison.made"),
+    )
+    _write(path, render_document(page))
+
+
+def write_history(found: Histories, path: Path, reports_dir: Path, language: Language = "en") -> None:
+    """Write the histories of a host class as a page, whose points lead to the runs' reports.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
+    spoken, display = words(language), RunnerDisplay(runner_styles())
+    cases = {(one.workload, case_title(one.workload, one.parameters)) for one in found.histories}
+    times = Counter(workload for workload, _ in cases)
+    series = tuple(
+        _series(one, display, reports_dir, path.parent, plain=times[one.workload] == 1)
+        for one in found.histories
+    )
+    moments = [run.seconds for one in series for run in one.runs]
+    ends = [
+        datetime.datetime.fromtimestamp(each, datetime.UTC).strftime("%Y-%m-%d")
+        for each in ((min(moments), max(moments)) if moments else (0.0, 0.0))
+    ]
+    page = Document(
+        spoken,
+        spoken("history.title", host=found.host_class),
+        spoken("history.facts", host=found.host_class, runs=found.runs, first=ends[0], last=ends[1]),
+        history.sections(series, found.left_out, spoken),
+        spoken("history.made"),
+    )
+    _write(path, render_document(page))
+
+
+def _series(
+    one: History, display: RunnerDisplay, reports_dir: Path, beside: Path, *, plain: bool
+) -> history.PastSeries:
+    """Convert a history; ``plain``: name the workload alone, since there is no other case of it."""
+    changes = {change.index: change for change in one.changes}
+    return history.PastSeries(
+        one.workload if plain else case_title(one.workload, one.parameters),
+        one.metric,
+        one.unit,
+        one.runner,
+        display.color(one.runner),
+        tuple(
+            history.PastRun(
+                point.run,
+                point.name,
+                _seconds(point.created),
+                point.commit,
+                point.median,
+                point.low,
+                point.high,
+                point.values,
+                _report(point.run, reports_dir, beside),
+                ("worse" if one.worse(changes[at]) else "better") if at in changes else "",
+                changes[at].ratio if at in changes else 1.0,
+            )
+            for at, point in enumerate(one.points)
+        ),
+    )
+
+
+def _seconds(created: str) -> float:
+    """Read a moment in ISO 8601; the epoch if it is none, as in a damaged record."""
+    try:
+        moment = datetime.datetime.fromisoformat(created)
+    except ValueError:
+        return 0.0
+    return (moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)).timestamp()
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        write_whole(path, text.encode("utf-8", "surrogatepass"))
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}. Choose another file.") from error

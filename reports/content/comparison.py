@@ -1,0 +1,177 @@
+"""Build the page of a comparison: what changed first, in words, as lines from base to head, and as a table."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tare.reports.content import cells
+from tare.reports.content.nodes import (
+    Bullets,
+    Cell,
+    Dumbbell,
+    Dumbbells,
+    Headline,
+    Item,
+    Notice,
+    Paragraph,
+    Section,
+    Table,
+)
+from tare.reports.summaries.cases import case_of
+from tare.reports.text import answers, numbers
+from tare.results.judgement.answers import pair_answers
+from tare.results.statistics.phrases import sentences
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from tare.reports.content.nodes import Node
+    from tare.reports.summaries.cases import CaseKey
+    from tare.reports.text.words import Words
+    from tare.results.judgement.comparison import Comparison
+    from tare.results.judgement.gate import Gate
+
+_MOST_LINES = 60
+"""Lines of the figure; the table has all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """Hold what the page of a comparison tells."""
+
+    base: str
+    """Name of the side that is compared with."""
+    head: str
+    """Name of the side that is judged."""
+    gate: Gate
+    missing: tuple[str, ...] = ()
+    """Series of the base that have no value in the head, each with the reason."""
+    unlike: tuple[str, ...] = ()
+    """Context in which the two differ, as ``field: base → head``."""
+    remarks: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+    """Host of the base and of the head, in a few words; one if both were measured in the same run."""
+
+
+def sections(compared: Compared, words: Words) -> tuple[Section, ...]:
+    """Build the page, its answer first."""
+    found = _by_effect(compared.gate)
+    top: list[Node] = [Headline(tuple(_answer(compared, found, words)))]
+    if compared.unlike:
+        top.append(Notice(words("comparison.unlike"), "; ".join(compared.unlike), "problem"))
+    if compared.missing:
+        top.append(Notice(words("comparison.missing"), "; ".join(compared.missing)))
+    lines = tuple(_lines(found, words))
+    threshold = found[0].threshold if found else 0.0
+    figure = Dumbbells(
+        words("comparison.figure", base=compared.base, head=compared.head, share=numbers.percent(threshold)),
+        lines[:_MOST_LINES],
+        threshold,
+    )
+    left_out = len(lines) - _MOST_LINES
+    return (
+        Section("answer", "", tuple(top[:1])),
+        *((Section("banners", "", tuple(top[1:])),) if top[1:] else ()),
+        Section(
+            "changes",
+            "",
+            (
+                *((figure,) if lines else ()),
+                *((Paragraph(words("comparison.left_out", n=left_out)),) if left_out > 0 else ()),
+                _table(compared, found, words),
+            ),
+        ),
+        Section(
+            "how",
+            words("comparison.how"),
+            (
+                Bullets(tuple(Item(remark, recorded=True) for remark in compared.remarks)),
+                Bullets(
+                    tuple(Item(host, recorded=True) for host in compared.hosts), words("comparison.hosts")
+                ),
+            ),
+        ),
+    )
+
+
+def _by_effect(gate: Gate) -> list[Comparison]:
+    """Put the largest changes first, and within each kind of verdict the largest effect."""
+    groups = (gate.regressions, gate.improvements, gate.undecided, gate.same, gate.refused)
+    return [one for group in groups for one in sorted(group, key=_effect, reverse=True)]
+
+
+def _effect(one: Comparison) -> float:
+    value = one.cost.value
+    return abs(math.log(value)) if math.isfinite(value) and value > 0 else -1.0
+
+
+def _answer(compared: Compared, found: list[Comparison], words: Words) -> Iterator[str]:
+    gate, names = compared.gate, _names(found)
+    sides = {"base": compared.base, "head": compared.head}
+    if gate.regressions:
+        yield words("comparison.worse", n=len(gate.regressions), total=gate.compared, **sides)
+    elif not gate.compared:
+        yield words("comparison.nothing", **sides)
+    elif gate.same or gate.improvements:
+        yield words("comparison.passed", total=gate.compared, **sides)
+    else:
+        yield words("comparison.undecided", **sides)
+    changed = [one for one in found if one.verdict in {"worse", "better"} and not one.refused]
+    for one in changed[:2]:
+        yield words("comparison.change", what=_where(one, names), told=answers.told(one, words))
+    if rows := pair_answers(one for one in found if not one.refused):
+        yield answers.headline(rows, words)
+
+
+def _names(found: list[Comparison]) -> dict[CaseKey, str]:
+    """Name each case: without its parameters where no other case of that workload is compared."""
+    cases = dict.fromkeys(case_of(one) for one in found)
+    times = Counter(case.workload for case in cases)
+    return {case: case.workload if times[case.workload] == 1 else case.label for case in cases}
+
+
+def _where(one: Comparison, names: Mapping[CaseKey, str]) -> str:
+    return f"{names[case_of(one)]}, {one.metric} · {one.runner}"
+
+
+def _lines(found: list[Comparison], words: Words) -> Iterator[Dumbbell]:
+    names = _names(found)
+    for one in found:
+        value = one.cost.value
+        if one.refused or not math.isfinite(value) or value <= 0:
+            continue
+        where = _where(one, names)
+        hint = f"{where}: {answers.told(one, words)}"
+        yield Dumbbell(where, value, one.cost.low, one.cost.high, one.verdict, hint)
+
+
+def _table(compared: Compared, found: list[Comparison], words: Words) -> Table:
+    names = _names(found)
+    columns = (
+        words("column.workload"), words("column.runner"), words("comparison.cost"), words("comparison.verdict"),
+        compared.base, compared.head, words("comparison.why"),
+    )  # fmt: skip
+    return Table(
+        words("comparison.table"),
+        columns,
+        tuple(_row(one, names[case_of(one)], words) for one in found),
+        numeric=(2, 4, 5),
+        keys=tuple(f"{case_of(one).label}|{one.runner}|{one.metric}" for one in found),
+    )
+
+
+def _row(one: Comparison, name: str, words: Words) -> tuple[Cell, ...]:
+    given = one.verdict
+    verdict = words("comparison.refused") if one.refused else words(f"verdict.{given}")
+    return (
+        Cell(name, detail=one.metric, recorded=True),
+        Cell(one.runner, recorded=True),
+        Cell("–") if one.refused else cells.ratio(one.cost, one.verdict),
+        Cell(verdict, kind="undecided" if one.refused else one.verdict),
+        cells.estimate(one.base_value, one.base_unit or one.unit),
+        cells.estimate(one.subject_value, one.unit),
+        Cell(sentences(one.because, one.notes), recorded=True),
+    )

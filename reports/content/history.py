@@ -1,0 +1,157 @@
+"""Build the page of a history: what changed and since when, one small chart per workload, and a table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tare.reports.content.nodes import (
+    Bullets,
+    Cell,
+    Chart,
+    ChartLine,
+    ChartPoint,
+    Charts,
+    Headline,
+    Item,
+    Section,
+    Table,
+)
+from tare.reports.text import numbers
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tare.reports.model import Kind
+    from tare.reports.text.words import Words
+
+_CHANGES_FIRST = 3
+"""Changes that the headline names."""
+
+
+@dataclass(frozen=True, slots=True)
+class PastRun:
+    """Hold what one run added to a series."""
+
+    run: str
+    name: str
+    seconds: float
+    """Start in seconds since the epoch."""
+    commit: str
+    median: float
+    low: float
+    high: float
+    """Ends of the spread that the point shows: the quartiles of the run's values."""
+    values: int
+    report: str
+    """Page of its report, relative to this one; empty: none."""
+    change: Kind = ""
+    ratio: float = 1.0
+    """Ratio of the level since this run to the level before; 1 without a change."""
+
+
+@dataclass(frozen=True, slots=True)
+class PastSeries:
+    """Hold one metric of one workload under one runner over all runs, oldest first."""
+
+    case: str
+    """Name of the workload with its parameters."""
+    metric: str
+    unit: str
+    runner: str
+    color: str
+    runs: tuple[PastRun, ...]
+
+    @property
+    def key(self) -> str:
+        """Key by which a link leads to the series."""
+        return f"{self.case}|{self.runner}|{self.metric}"
+
+
+def sections(series: Sequence[PastSeries], left_out: Sequence[str], words: Words) -> tuple[Section, ...]:
+    """Build the page, what changed last first."""
+    changed = [(one, run) for one in series for run in one.runs if run.change]
+    changed.sort(key=lambda pair: pair[1].seconds, reverse=True)
+    runs = len({run.run for one in series for run in one.runs})
+    head = [
+        words("history.changes", n=len(changed), series=len(series), runs=runs)
+        if changed
+        else words("history.none", series=len(series), runs=runs)
+    ]
+    head += [_told(one, run, words) for one, run in changed[:_CHANGES_FIRST]]
+    groups: dict[str, list[PastSeries]] = {}
+    for one in series:
+        groups.setdefault(f"{one.case} · {one.metric}", []).append(one)
+    charts = Charts(tuple(_chart(title, group, words) for title, group in groups.items()))
+    body = [Section("answer", "", (Headline(tuple(head)),)), Section("over-time", "", (charts,))]
+    if changed:
+        items = tuple(Item(_told(one, run, words), kind=run.change) for one, run in changed)
+        body.append(Section("changes", words("history.all_changes"), (Bullets(items),)))
+    body.append(Section("table", words("history.series"), (_table(series, words),)))
+    if left_out:
+        body.append(
+            Section(
+                "left-out",
+                words("history.left_out"),
+                (Bullets(tuple(Item(text, recorded=True) for text in left_out)),),
+            )
+        )
+    return tuple(body)
+
+
+def _told(one: PastSeries, run: PastRun, words: Words) -> str:
+    since = f"{run.run} ({run.name})" if run.name else run.run
+    at = words("history.commit", commit=run.commit[:10]) if run.commit else ""
+    return words(
+        f"history.{run.change}", what=f"{one.case} · {one.runner}", metric=one.metric,
+        change=numbers.change(run.ratio), since=since + at,
+    )  # fmt: skip
+
+
+def _chart(title: str, group: Sequence[PastSeries], words: Words) -> Chart:
+    lines = tuple(
+        ChartLine(one.runner, one.color, tuple(_point(run, one.unit, words) for run in one.runs))
+        for one in group
+    )
+    return Chart(title, title, group[0].unit, lines)
+
+
+def _point(run: PastRun, unit: str, words: Words) -> ChartPoint:
+    value = numbers.quantity(run.median, unit, width=(run.high - run.low) or None)
+    parts = (
+        value,
+        words("history.quartiles", span=numbers.span(run.low, run.high, unit), n=run.values),
+        f"{run.run} ({run.name})" if run.name else run.run,
+        *((run.commit[:10],) if run.commit else ()),
+    )
+    return ChartPoint(run.seconds, run.median, run.low, run.high, ", ".join(parts), run.report, run.change)
+
+
+def _table(series: Sequence[PastSeries], words: Words) -> Table:
+    names = ("metric", "first", "last", "runs", "last_change")
+    columns = (
+        words("column.workload"),
+        words("column.runner"),
+        *(words(f"history.{name}") for name in names),
+    )
+    rows = []
+    for one in series:
+        changes = [run for run in one.runs if run.change]
+        last = (
+            Cell(_told(one, changes[-1], words), kind=changes[-1].change)
+            if changes
+            else Cell("–", kind="muted")
+        )
+        rows.append(
+            (
+                Cell(one.case, recorded=True, link=f"{one.case} · {one.metric}"),
+                Cell(one.runner, color=one.color, recorded=True),
+                Cell(one.metric, recorded=True),
+                Cell(numbers.quantity(one.runs[0].median, one.unit), value=one.runs[0].median),
+                Cell(numbers.quantity(one.runs[-1].median, one.unit), value=one.runs[-1].median),
+                Cell(str(len(one.runs)), value=len(one.runs)),
+                last,
+            )
+        )
+    keys = tuple(one.key for one in series)
+    return Table(words("history.caption"), columns, tuple(rows), numeric=(3, 4, 5), keys=keys)

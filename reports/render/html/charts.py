@@ -1,0 +1,147 @@
+"""Draw small figures straight into SVG: lines of text and strokes, in the page's own colours and font.
+
+They cost a thousandth of what matplotlib takes, so that a page can have hundreds of them, and their points can be links.
+"""
+
+from __future__ import annotations
+
+import datetime
+import math
+from typing import TYPE_CHECKING
+
+from markupsafe import Markup
+
+from tare.reports.text import numbers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from tare.reports.content.nodes import Chart, ChartLine, Dumbbell, Dumbbells
+
+_LABELS, _WIDTH, _ROW, _NUMBERS = 230, 720, 24, 110
+"""Pixels: of the labels, of the figure, of a row, and of the numbers at its end."""
+
+_CHART_WIDTH, _CHART_HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 420, 150, 80, 10, 10, 24
+
+_SHOWN_CHARACTERS = 34
+
+
+def dumbbells(node: Dumbbells) -> Markup:
+    """Draw lines from the base at 1 to the head, its interval, and the band in which a difference does not matter."""
+    ends = [1 - node.threshold, 1 + node.threshold, *(end for line in node.lines for end in _ends(line))]
+    low, high = math.log(max(min(ends), 1e-9)), math.log(max(ends))
+    room = 0.06 * (high - low) or 0.01
+    low, high = low - room, high + room
+    span = _WIDTH - _LABELS - _NUMBERS
+
+    def x(ratio: float) -> float:
+        return _LABELS + span * (math.log(max(ratio, 1e-9)) - low) / (high - low)
+
+    height = _ROW * len(node.lines) + _ROW
+    left, right = x(1 - node.threshold), x(1 + node.threshold)
+    parts = [
+        Markup('<rect class="band" x="{:.1f}" y="0" width="{:.1f}" height="{}"/>').format(
+            left, right - left, height - _ROW
+        ),
+        Markup('<path class="base" d="M{:.1f} 0V{}"/>').format(x(1), height - _ROW),
+    ]
+    for at, line in enumerate(node.lines):
+        parts.append(_dumbbell(line, x(1), [x(end) for end in _ends(line)], _ROW * at + _ROW / 2))
+    tick = Markup('<text class="tick" x="{:.1f}" y="{}">{}</text>')
+    parts += [
+        tick.format(x(ratio), height - 6, numbers.ratio(ratio))
+        for ratio in _ticks(math.exp(low), math.exp(high))
+    ]
+    return _svg(_WIDTH, height, node.caption, parts)
+
+
+def _ends(line: Dumbbell) -> tuple[float, float, float]:
+    return (
+        line.value,
+        line.value if line.low is None else line.low,
+        line.value if line.high is None else line.high,
+    )
+
+
+def _dumbbell(line: Dumbbell, base: float, ends: Sequence[float], y: float) -> Markup:
+    head, low, high = ends
+    return Markup(
+        '<g class="{}"><title>{}</title><text x="0" y="{:.1f}">{}</text><path class="whisker" d="M{:.1f} {:.1f}H{:.1f}"/>'
+        '<path d="M{:.1f} {:.1f}H{:.1f}"/><circle class="from" cx="{:.1f}" cy="{:.1f}" r="4"/>'
+        '<circle cx="{:.1f}" cy="{:.1f}" r="5"/><text class="end" x="{}" y="{:.1f}">{}</text></g>'
+    ).format(
+        line.kind, line.hint, y + 4, _short(line.label), low, y, high, base, y, head, base, y, head, y, _WIDTH, y + 4,
+        numbers.change(line.value),
+    )  # fmt: skip
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Choose up to five round ratios between two."""
+    if high / low < 3:
+        step = 10 ** math.floor(math.log10((high - low) / 3))
+        step = next(each for each in (step, 2 * step, 5 * step, 10 * step) if (high - low) / each <= 5)
+        return [step * n for n in range(math.ceil(low / step), math.floor(high / step) + 1)]
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    found = [m * 10.0**decade for decade in decades for m in (1, 2, 5) if low <= m * 10.0**decade <= high]
+    return found[:: math.ceil(len(found) / 6)]
+
+
+def chart_of(chart: Chart) -> Markup:
+    """Draw the runners' lines over time. Points carry what a reader may ask of them; changes are marked in their colour."""
+    points = [point for line in chart.lines for point in line.points]
+    begin, end = min(p.seconds for p in points), max(p.seconds for p in points)
+    if end - begin < 1:
+        begin, end = begin - 1, end + 1
+    low, high = min(p.low for p in points), max(p.high for p in points)
+    room = 0.08 * (high - low) or 0.05 * abs(high) or 1.0
+    low, high = (low - room if low < room or low - room > 0 else 0.0), high + room
+
+    def x(seconds: float) -> float:
+        return _LEFT + (_CHART_WIDTH - _LEFT - _RIGHT) * (seconds - begin) / (end - begin)
+
+    def y(value: float) -> float:
+        return _TOP + (_CHART_HEIGHT - _TOP - _BOTTOM) * (high - value) / (high - low)
+
+    floor = _CHART_HEIGHT - _BOTTOM
+    parts = [
+        Markup('<path class="axis" d="M{} {}V{}H{}"/>').format(_LEFT, _TOP, floor, _CHART_WIDTH - _RIGHT)
+    ]
+    for value, at in ((max(p.value for p in points), _TOP + 8), (min(p.value for p in points), floor)):
+        label = numbers.quantity(value, chart.unit)
+        parts.append(Markup('<text class="end" x="{}" y="{}">{}</text>').format(_LEFT - 5, at, label))
+    for seconds, side in ((begin, "start"), (end, "end")):
+        day = datetime.datetime.fromtimestamp(seconds, datetime.UTC).strftime("%Y-%m-%d")
+        parts.append(
+            Markup('<text class="{}" x="{:.1f}" y="{}">{}</text>').format(
+                side, x(seconds), _CHART_HEIGHT - 6, day
+            )
+        )
+    for line in chart.lines:
+        places = [(x(p.seconds), y(p.value)) for p in line.points]
+        parts += _line(line, places, floor)
+    return _svg(_CHART_WIDTH, _CHART_HEIGHT, chart.title, parts)
+
+
+def _line(line: ChartLine, places: Sequence[tuple[float, float]], floor: float) -> Iterator[Markup]:
+    for point, (x, _y) in zip(line.points, places, strict=True):
+        if point.change:
+            yield Markup('<path class="change {}" d="M{:.1f} {}V{:.1f}"/>').format(
+                point.change, x, _TOP, floor
+            )
+    track = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+    yield Markup('<polyline points="{}" stroke="{}"/>').format(track, line.color)
+    for point, (x, y) in zip(line.points, places, strict=True):
+        dot = Markup(
+            '<circle cx="{:.1f}" cy="{:.1f}" r="{}" fill="{}"><title>{}: {}</title></circle>'
+        ).format(x, y, 4 if point.change else 2.2, line.color, line.label, point.hint)
+        yield Markup('<a href="{}">{}</a>').format(point.target, dot) if point.target else dot
+
+
+def _svg(width: float, height: float, label: str, parts: Sequence[Markup]) -> Markup:
+    opening = Markup('<svg viewBox="0 0 {} {}" role="img" aria-label="{}">').format(width, height, label)
+    return opening + Markup("").join(parts) + Markup("</svg>")
+
+
+def _short(label: str) -> str:
+    clean = "".join(c if c.isprintable() else "�" for c in label)
+    return clean if len(clean) <= _SHOWN_CHARACTERS else clean[: _SHOWN_CHARACTERS - 1] + "…"

@@ -1,0 +1,138 @@
+"""Pages beside the reports: comparisons, histories, the list of all runs. Hostile names stay text."""
+
+import re
+
+import numpy as np
+import pytest
+
+from support.results_making import metric, trial, write_run
+from support.verdicts import compared, cpu
+from tare.bench.__main__ import main
+from tare.bench.analysis.baselines import ThisHost
+from tare.bench.analysis.gate_report import GateReport
+from tare.bench.analysis.listing import VerdictCounts, keep_verdicts
+from tare.bench.analysis.pages import write_comparison, write_index
+from tare.results.judgement.between_runs import RunsCompared
+from tare.results.judgement.gate import gate
+from tare.results.record import Provenance
+from tare.runners.host.facts import host_class
+
+HOSTILE = "<script>alert(1)</script>"
+FACTS = {"cpu": {"model": "Example", "allowed": 2}}
+
+
+def text_of(page):
+    """Give what a reader sees: the page without its style, scripts and tags."""
+    bare = re.sub(r"(?s)<(style|script).*?</\1>", "", page)
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", bare))
+
+
+def headline(page):
+    return text_of(re.search(r"(?s)<h1>(.*?)</h1>", page)[1]).strip()
+
+
+def report(*comparisons, **changes):
+    found = list(comparisons)
+    return GateReport("old", "new", RunsCompared(found, (), (), ()), gate(found), **changes)
+
+
+def comparison_page(tmp_path, *comparisons, **changes):
+    write_comparison(report(*comparisons, **changes), tmp_path / "c.html")
+    return (tmp_path / "c.html").read_text()
+
+
+def test_a_comparison_says_first_what_got_worse_and_sorts_by_effect(tmp_path):
+    page = comparison_page(
+        tmp_path, compared("cpu", 1.0, "same"), compared("python", 1.05, "worse"), compared("syscall", 1.5, "worse"),
+        cpu("syscall", 1.4, "worse"), hosts=("a host",), remarks=("a remark",),
+    )  # fmt: skip
+    assert headline(page).startswith(
+        "new costs more than old in 3 of 4 answers. syscall, syscall.time · namespaces: 50 % more"
+    )
+    rows = re.findall(r'data-key="([^"|]+)\|', page)
+    assert rows == ["syscall", "syscall", "python", "cpu"]
+    assert page.count('<g class="worse">') == 3
+    assert "a remark" in page
+    assert "a host" in page
+
+
+@pytest.mark.parametrize(
+    ("comparisons", "said"),
+    [
+        ((), "Nothing of new could be compared with old."),
+        ((compared("cpu", 1.3, "undecided", half=0.5),), "Whether new costs more than old is undecided."),
+        ((compared("cpu", 1.0, "same"),), "new costs no more than old in any of 1 answers"),
+        ((compared("cpu", 1.0, "undecided", refused=True),), "Nothing of new could be compared with old."),
+    ],
+)
+def test_a_comparison_without_a_regression_says_what_it_knows(tmp_path, comparisons, said):
+    assert headline(comparison_page(tmp_path, *comparisons)).startswith(said)
+
+
+def test_a_workload_of_one_case_is_named_without_its_parameters(tmp_path):
+    one = compared("cpu", 1.1, "worse", parameters={"n": 1})
+    assert "[n=1]" not in text_of(comparison_page(tmp_path, one))
+    both = comparison_page(tmp_path, one, compared("cpu", 1.2, "worse", parameters={"n": 2}))
+    assert {"cpu [n=1]", "cpu [n=2]"} <= set(re.findall(r"cpu \[n=\d\]", text_of(both)))
+
+
+def test_nothing_of_a_record_becomes_markup(tmp_path):
+    page = comparison_page(
+        tmp_path, compared(HOSTILE, 1.1, "worse", runner=HOSTILE, because=HOSTILE), remarks=(HOSTILE,)
+    )
+    assert HOSTILE not in page
+    assert "&lt;script&gt;alert(1)" in page
+
+
+@pytest.fixture
+def runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(ThisHost, "read", classmethod(lambda _cls, *_: ThisHost(host_class(FACTS), {}, None)))
+    noise = np.exp(np.random.default_rng(5).normal(0, 0.005, 12))
+    for i, level in enumerate(noise * np.where(np.arange(12) >= 8, 1.2, 1.0)):
+        run = f"202611{i + 1:02}-191700-aaaa"
+        trials = [trial(k, metric(float(level), primary=True), run=run) for k in range(3)]
+        write_run(
+            tmp_path / "results" / "runs", trials, run=run, host=FACTS, status="complete", name=HOSTILE if i == 2 else "",
+            created=f"2026-11-{i + 1:02}T19:17:00+00:00", provenance=Provenance(commit=f"{i:040x}", labels={"a": HOSTILE}),
+        )  # fmt: skip
+    report_of = tmp_path / "reports" / "out" / "20261109-191700-aaaa"
+    report_of.mkdir(parents=True)
+    (report_of / "index.html").touch()
+    return tmp_path
+
+
+def test_a_history_names_the_change_marks_it_and_links_the_reports(runs):
+    assert main(["history", "--html", "h.html"]) == 0
+    page = (runs / "h.html").read_text()
+    assert "Changes found: 1, in 1 series over 12 runs" in headline(page)
+    assert "since 20261109-191700-aaaa, commit 0000000000" in headline(page)
+    assert page.count("<circle") == 12
+    assert page.count('class="change worse"') == 1
+    assert '<a href="reports/out/20261109-191700-aaaa/index.html"><circle' in page
+    assert HOSTILE not in page
+    assert "12 runs of host class" in text_of(page)
+
+
+def test_the_list_has_every_run_newest_first_with_verdicts_and_report(runs):
+    keep_verdicts(runs / "results" / "runs" / "20261109-191700-aaaa", VerdictCounts(worse=2, same=1))
+    write_index(runs / "results" / "runs", runs / "reports" / "out", "en")
+    page = (runs / "reports" / "out" / "index.html").read_text()
+    keys = re.findall(r'data-key="([^"]+)"', page)
+    assert keys == sorted(keys, reverse=True)
+    assert len(keys) == 12
+    assert '<a href="20261109-191700-aaaa/index.html">' in page
+    assert "2 more, 1 same" in text_of(page)
+    assert HOSTILE not in page
+
+
+def test_an_empty_folder_says_how_to_make_a_run(tmp_path):
+    write_index(tmp_path / "none", tmp_path / "out", "en")
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert headline(page) == "There is no run yet."
+    assert "tare run" in page
+
+
+def test_a_page_that_cannot_be_written_is_told_of(runs, capsys):
+    assert main(["history", "--html", "/proc/none/h.html"]) == 2
+    assert "cannot write /proc/none/h.html" in capsys.readouterr().err
