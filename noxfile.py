@@ -346,6 +346,13 @@ def large_runs(session: nox.Session) -> None:
 
 
 @nox.session
+def large_store(session: nox.Session) -> None:
+    """Measure what history and SQL over a large store cost: 1,000,000 trials, or ``-- --trials 100000000 --runs 1000``."""
+    install(session, "tests")  # it has DuckDB
+    session.run("python", "-m", "tare.bench.tools.large_store", *session.posargs)
+
+
+@nox.session
 def lock(session: nox.Session) -> None:
     """Write ``constraints.txt`` anew from the ranges in ``pyproject.toml``."""
     session.install("uv>=0.5")
