@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 WORKLOADS, RUNNERS = 10, 5
-METRICS = ("wall", "cpu.user")
+METRICS = ("wall",)
 """Metrics of each trial; the first one is primary."""
 PLANTED = ("work-3", "runner-2", "wall")
 """Workload, runner and metric with a change."""
@@ -42,9 +44,8 @@ COPY (
                'runner-' || (trial // {workloads} % {runners}) AS runner, trial // {cells} AS block,
                metric, metric = '{primary}' AS is_primary,
                -- a spread of 2 %, from the sum of two uniform numbers
-               level * (1 + 0.049 * (random() + random() - 1)) AS value
-        FROM range({trials}) AS t(trial), (VALUES {metrics}) AS m(metric),
-             LATERAL (SELECT {level} AS level)
+               {level} * (1 + 0.049 * (random() + random() - 1)) AS value
+        FROM range({trials}) AS t(trial), (VALUES {metrics}) AS m(metric)
     )
 ) TO {path} (FORMAT parquet, COMPRESSION zstd)
 """
@@ -52,19 +53,33 @@ COPY (
 
 def make_store(folder: Path, trials: int, runs: int) -> int:
     """Write markers and columns of so many trials in so many runs; return the bytes of the columns."""
-    with tempfile.TemporaryDirectory(prefix="tare-large-") as scratch, connect(Path(scratch)) as connection:
-        total = 0
-        for number in range(runs):
-            kept = _kept(number, trials // runs)
-            marker = folder / kept.names[0]
-            marker.parent.mkdir(parents=True)
-            marker.write_bytes(msgspec.json.encode(kept))
-            for table in ("trials", "metrics"):
-                path = folder / column_name(kept, kept.version, table)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                connection.execute(_generated(table, kept, path, changed=number >= CHANGED_AT * runs))
-                total += path.stat().st_size
-    return total
+
+    def write(share: range) -> int:
+        with (
+            tempfile.TemporaryDirectory(prefix="tare-large-") as scratch,
+            connect(Path(scratch)) as connection,
+        ):
+            # A file is written by one thread; more of them only wait.
+            connection.execute("SET threads = 1")
+            return sum(_write_run(connection, folder, number, trials // runs, runs) for number in share)
+
+    workers = os.cpu_count() or 1
+    with ThreadPoolExecutor(workers) as pool:
+        return sum(pool.map(write, (range(first, runs, workers) for first in range(workers))))
+
+
+def _write_run(connection: Any, folder: Path, number: int, trials: int, runs: int) -> int:
+    kept = _kept(number, trials)
+    marker = folder / kept.names[0]
+    marker.parent.mkdir(parents=True)
+    marker.write_bytes(msgspec.json.encode(kept))
+    size = 0
+    for table in ("trials", "metrics"):
+        path = folder / column_name(kept, kept.version, table)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        connection.execute(_generated(table, kept, path, changed=number >= CHANGED_AT * runs))
+        size += path.stat().st_size
+    return size
 
 
 def _kept(number: int, trials: int) -> KeptRun:

@@ -56,12 +56,20 @@ class GitFiles:
             self._git("check-ref-format", self._ref)
         except StoreError:
             raise StoreError(f"{branch!r} cannot be the name of a git branch: give git:BRANCH.") from None
-        self._folder = Path(
-            self._git("rev-parse", "--path-format=absolute", "--git-common-dir").decode().strip()
-        )
+        self._folder = self._top()
         slug = re.sub(r"[^\w-]+", "-", remote)
         # A remote's branch is mirrored outside of what users see as branches.
         self._mirror = f"refs/tare/{slug}/{branch}" if remote else self._ref
+
+    def _top(self) -> Path:
+        """Find the folder that git's paths, and those of remotes in its configuration, are relative to."""
+        home = self._git("rev-parse", "--absolute-git-dir").decode("utf-8", "surrogateescape").rstrip("\n")
+        try:
+            return Path(
+                self._git("rev-parse", "--show-toplevel").decode("utf-8", "surrogateescape").rstrip("\n")
+            )
+        except StoreError:  # a repository without a checkout
+            return Path(home)
 
     @property
     def address(self) -> str:

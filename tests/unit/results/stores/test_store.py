@@ -35,7 +35,7 @@ def branch_files(folder):
 def remote_files(folder):
     git(folder, "init", "-q", "--bare", "remote.git")
     checkout = repository(folder)
-    git(checkout, "remote", "add", "origin", str(folder / "remote.git"))
+    git(checkout, "remote", "add", "origin", "../remote.git")
     return GitFiles("runs", "origin", folder=checkout)
 
 
@@ -281,6 +281,23 @@ def test_no_checkout_is_touched_by_a_git_branch(tmp_path):
     assert (git(checkout, "status", "--porcelain"), git(checkout, "rev-parse", "trunk")) == before
     assert sorted(path.name for path in checkout.iterdir()) == [".git", "file", "staged"]
     assert git(checkout, "rev-list", "--count", "runs") == "1"
+
+
+@pytest.mark.slow
+def test_a_branch_is_the_same_from_everywhere_in_its_repository(tmp_path):
+    checkout = repository(tmp_path)
+    below = checkout / "a" / "b"
+    below.mkdir(parents=True)
+    git(checkout, "worktree", "add", "-q", "-b", "other", str(tmp_path / "linked"))
+    git(tmp_path, "clone", "-q", "--bare", str(checkout), "bare.git")
+    git(checkout, "remote", "add", "near", "../bare.git")
+    for number, folder in enumerate((checkout, below, tmp_path / "linked")):
+        push(Store(GitFiles("runs", folder=folder)), stored_run(tmp_path / "runs", number))
+        assert len(Store(GitFiles("runs", folder=below)).runs()) == number + 1
+    push(Store(GitFiles("runs", "near", folder=below)), tmp_path / "runs" / run_id(0))
+    assert len(Store(GitFiles("runs", folder=tmp_path / "bare.git")).runs()) == 1
+    push(Store(GitFiles("runs", folder=tmp_path / "bare.git")), tmp_path / "runs" / run_id(1))
+    assert len(Store(GitFiles("runs", "near", folder=checkout)).runs()) == 2
 
 
 def test_a_branch_that_is_checked_out_is_refused(tmp_path):
