@@ -19,6 +19,7 @@ import msgspec
 # msgspec reads annotations at run time.
 from tare.results.details import Details  # noqa: TC001
 from tare.results.environment import LimitsFound, ProbeRecord  # noqa: TC001
+from tare.results.said import Said  # noqa: TC001
 
 FORMAT_VERSION = 3
 """Version of the record. ``docs/result-format.md`` has the history; ``results/storage/upgrade.py`` the way up."""
@@ -177,6 +178,8 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Findings of an experiment besides its metrics; ``None`` for workloads."""
     not_finite: tuple[NotFinite, ...] = ()
     """Values that made the trial ``invalid`` because they are not finite numbers."""
+    said: dict[str, Said] = {}
+    """Text of this record → what it was made of, for reports in other languages; see :mod:`tare.results.said`."""
     notes: dict[str, str] = {}
     """Texts for people: exit status, truncated output, tail of stderr, … No code reads them."""
 
@@ -291,6 +294,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """Source of an imported run; ``None`` if the run was measured here."""
     provenance: Provenance | None = None
     """Origin of the run; ``None`` in runs of an older tare."""
+    said: dict[str, Said] = {}
+    """Text of this manifest → what it was made of, for reports in other languages; see :mod:`tare.results.said`."""
     notes: dict[str, str] = {}
     """Texts for people. No code reads them."""
 

@@ -71,7 +71,7 @@ def _lines(verdicts: Sequence[ClaimVerdict], language: Language) -> Iterator[str
             told.append(original(f"claim.{verdict.claim}"))
         told.append(f"→ {ledger.because(verdict, catalogue)}")
         if verdict.reason.recorded:
-            told.append(verdict.reason.recorded)
+            told.append(" ".join(verdict.reason.recorded))
         finding = ledger.telling(verdict)
         if finding is not None and finding.effect is not None:
             measured = catalogue(f"claims.measure_{finding.measure}")

@@ -19,6 +19,7 @@ from tare.bench.experiments.base import Experiment, Findings
 from tare.bench.measurable import CrowdSettings
 from tare.results.details import DensityDetails
 from tare.results.record import Metric
+from tare.results.said import say
 from tare.runners.collectors.crowd import read_memory
 from tare.runners.errors import PlaceFailure, TareError, as_failure
 
@@ -123,13 +124,23 @@ def climb(ramp: Ramp, lab: Lab, budget: int, stack: ExitStack) -> None:
         n = len(ramp.places)
         used = available - crowd.available_bytes()
         if n >= most:
-            ramp.stopped = f"{most} places are open, the most that was asked for"
+            ramp.stopped = say(
+                "density.most", "{most} places are open, the most that was asked for", most=most
+            )
         elif time.monotonic() - began > _most_seconds(lab.job_seconds):
-            ramp.stopped = f"{_most_seconds(lab.job_seconds):g} s have passed"
+            ramp.stopped = say(
+                "density.time", "{seconds} s have passed", seconds=f"{_most_seconds(lab.job_seconds):g}"
+            )
         elif n and ramp.one_more() * (n + 1) > budget:
-            ramp.stopped = f"one more would exceed the memory budget of {crowd.mib(budget)}"
+            ramp.stopped = say(
+                "density.budget",
+                "one more would exceed the memory budget of {budget}",
+                budget=crowd.mib(budget),
+            )
         elif used > min(2 * budget, available - available // RESERVE_SHARE):
-            ramp.stopped = f"the host has {crowd.mib(used)} less available than before"
+            ramp.stopped = say(
+                "density.host", "the host has {used} less available than before", used=crowd.mib(used)
+            )
         else:
             _one_more(ramp, lab, stack)
             n = len(ramp.places)
@@ -149,7 +160,9 @@ def _one_more(ramp: Ramp, lab: Lab, stack: ExitStack) -> None:
     except (TareError, OSError) as error:
         cause = as_failure(error)
         n = len(ramp.places) + 1
-        ramp.stopped = f"place {n} could not be opened: {cause.reason}"
+        ramp.stopped = say(
+            "density.failed", "place {n} could not be opened: {reason}", n=n, reason=cause.reason
+        )
         ramp.failure = PlaceFailure(ramp.stopped, remedy=cause.remedy, log=cause.log)
         return
     ramp.places.append(place)

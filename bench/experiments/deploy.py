@@ -31,6 +31,7 @@ from tare.bench.experiments.payloads import PAYLOADS, VERSIONS, Payload
 from tare.bench.measurable import Unsuitable
 from tare.results.details import DeployDetails, DiskSizes, ImageRead, LayerSizes
 from tare.results.record import Metric
+from tare.results.said import say
 from tare.runners.errors import Missing, PlaceFailure
 from tare.runners.guests.qemu.runner import QemuRunner
 from tare.runners.host import residency
@@ -104,17 +105,29 @@ class Deploy(Experiment):
         """Refuse runners to which no way is known, and images made elsewhere."""
         kind = runner.name.partition(":")[0]
         if terms.image:
-            raise Unsuitable("deploy brings images of its own.", "Leave out --image.")
+            raise Unsuitable(
+                say("deploy.own_images", "deploy brings images of its own."),
+                say("remedy.no_image", "Leave out --image."),
+            )
         if kind not in {*_SHELF, "docker"} and not kind.startswith("qemu-"):
             raise Unsuitable(
-                "no deployment can be measured: nothing is delivered to this runner as layers or as a disk.",
-                "Use namespaces (layers without an engine), docker or a qemu runner.",
+                say(
+                    "deploy.no_way",
+                    "no deployment can be measured: nothing is delivered to this runner as layers or as a disk.",
+                ),
+                say(
+                    "deploy.use_others", "Use namespaces (layers without an engine), docker or a qemu runner."
+                ),
             )
 
         if self.payload.second_user and kind in _SHELF and os.getuid():
             raise Unsuitable(
-                f"{self.payload.name} refuses to run as root, and an ordinary user's container has no other user.",
-                "Run as root.",
+                say(
+                    "second_user",
+                    "{name} refuses to run as root, and an ordinary user's container has no other user.",
+                    name=self.payload.name,
+                ),
+                say("remedy.root", "Run as root."),
             )
 
     def nominal_seconds(self, opening_seconds: float, job_seconds: float) -> float:
@@ -188,14 +201,15 @@ class Deploy(Experiment):
     def _by_disk(self, lab: Lab, images: Mapping[str, Image], found: _Found) -> None:
         runner = lab.runner
         if not isinstance(runner, QemuRunner):
-            raise Unsuitable("only QEMU's guests can be given another root disk.")
+            raise Unsuitable(say("deploy.only_qemu", "only QEMU's guests can be given another root disk."))
         roots = {}
         for version, image in images.items():
             runner.prepare(image, lab.limits)
             files = runner.boot_files()
             if "root" not in files:
                 raise Unsuitable(
-                    "this guest has its image in the initramfs and no disk.", "Use a kernel with virtio-blk."
+                    say("deploy.no_disk", "this guest has its image in the initramfs and no disk."),
+                    say("remedy.virtio_blk", "Use a kernel with virtio-blk."),
                 )
             roots[version] = files["root"]
         for name in ("kernel", "initramfs"):
@@ -242,7 +256,7 @@ class Deploy(Experiment):
         total = sum(layer.size_bytes for layer in image.layers)
         found.bytes("image", total)
         found.bytes("read", after - before)
-        method = "page cache (mincore), read-ahead included"
+        method = say("deploy.by_cache", "page cache (mincore), read-ahead included")
         found.read = ImageRead(method=method, left_before_bytes=before)
 
     def _read_of_disk(self, lab: Lab, image: Image, total: int, found: _Found) -> None:
@@ -260,7 +274,7 @@ class Deploy(Experiment):
         if root is not None:
             found.bytes("image", total)
             found.bytes("read", root["stats"]["rd_bytes"])
-            found.read = ImageRead(method="reads of the root disk (QEMU's blockstats)")
+            found.read = ImageRead(method=say("deploy.by_disk", "reads of the root disk (QEMU's blockstats)"))
 
     def _check(self, result: JobResult) -> None:
         said = result.stdout.decode("utf-8", "replace").strip()

@@ -16,6 +16,7 @@ from tare.bench.measurable import Unsuitable
 from tare.bench.workloads.base import Site, metric
 from tare.bench.workloads.cpu import Cpu
 from tare.results.details import ScalingDetails
+from tare.results.said import say
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -88,8 +89,8 @@ class Scale(Experiment):
 def _check(count: int, cpus: int) -> None:
     if count > cpus:
         raise Unsuitable(
-            f"It takes more threads than the {cpus} CPU{'s' if cpus > 1 else ''} that a place has.",
-            "give places more (--cpus N), or take a larger host",
+            say("scaling.too_few", "It takes more threads than a place has CPUs ({cpus}).", cpus=cpus),
+            say("scaling.remedy", "give places more (--cpus N), or take a larger host"),
             lasting=True,
         )
 

@@ -20,6 +20,7 @@ from tare.bench.experiments.base import Experiment, Findings
 from tare.bench.measurable import Unsuitable
 from tare.results.details import BurstStart, StartsDetails
 from tare.results.record import Metric
+from tare.results.said import say
 from tare.runners.errors import PlaceFailure, TareError, as_failure
 from tare.runners.launcher.connection import held_back
 from tare.runners.model import Job
@@ -106,15 +107,29 @@ class Starts(Experiment):
         cpus = crowd.cpus(terms.limits)
         most = cpus * (MOST_EMULATED_PER_CPU if runner.accelerator == "tcg" else MOST_PER_CPU)
         if self.count > most:
-            what = "emulated guests" if runner.accelerator == "tcg" else "places"
+            emulated = runner.accelerator == "tcg"
+            what = say("starts.emulated", "emulated guests") if emulated else say("starts.places", "places")
             raise Unsuitable(
-                f"More than {most} {what} at once are too many for {cpus} CPUs.", "use a larger host"
+                say(
+                    "starts.too_many",
+                    "More than {most} {what} at once are too many for {cpus} CPUs.",
+                    most=most,
+                    what=what,
+                    cpus=cpus,
+                ),
+                say("remedy.larger_host", "use a larger host"),
             )
         needed, budget = self.count * crowd.place_bytes(runner, terms.limits), crowd.budget_bytes(terms.crowd)
         if needed > budget:
             raise Unsuitable(
-                f"{self.count} at once may need {crowd.mib(needed)}, and the memory budget is {crowd.mib(budget)}.",
-                "give a larger --memory-budget, or a smaller --memory to guests",
+                say(
+                    "starts.memory",
+                    "{count} at once may need {needed}, and the memory budget is {budget}.",
+                    count=self.count,
+                    needed=crowd.mib(needed),
+                    budget=crowd.mib(budget),
+                ),
+                say("remedy.memory_budget", "give a larger --memory-budget, or a smaller --memory to guests"),
             )
 
     def nominal_seconds(self, opening_seconds: float, job_seconds: float) -> float:

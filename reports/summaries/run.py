@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from tare.results.judgement.comparison import Comparison
     from tare.results.judgement.rungs import RungCost
     from tare.results.record import Trial
+    from tare.results.said import Said
 
 PLACE_CPU = "place.cpu"
 """Vantage point of the launcher's ``wait4``: the CPU time of a whole place, as ``<this>.user``, ``.system``, ``.total``."""
@@ -138,6 +139,14 @@ class Summary:
     def matrix(self) -> Matrix:
         """Runners × families of workloads, one answer for each."""
         return matrix(self.answers, self.measured, self.display.rank)
+
+    @cached_property
+    def said(self) -> Mapping[str, Said]:
+        """Text of the record → what it was made of, where that is known."""
+        found = dict(self.given.manifest.said)
+        for trial in self.given.trials:
+            found |= trial.said
+        return found
 
     @cached_property
     def prices(self) -> Prices:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from tare.results.said import say
 from tare.results.statistics.phrases import count
 
 if TYPE_CHECKING:
@@ -52,10 +53,19 @@ def unfair_differences(subject: Series, other: Series) -> list[str]:
 
 def _differences(there: Mapping[str, str], here: Mapping[str, str], names: Iterable[str]) -> list[str]:
     return [
-        f"{name}: {there.get(name, 'not recorded')} → {here.get(name, 'not recorded')}"
+        changed(name, there.get(name, _unknown()), here.get(name, _unknown()))
         for name in sorted(names)
         if here.get(name) != there.get(name)
     ]
+
+
+def changed(name: str, before: str, after: str) -> str:
+    """Note that a fact differs between two sides."""
+    return say("fact.changed", "{name}: {before} → {after}", name=name, before=before, after=after)
+
+
+def _unknown() -> str:
+    return say("fact.unknown", "not recorded")
 
 
 def _kind(runner: str) -> str:
@@ -108,18 +118,28 @@ def durability_doubts(
     found = []
     syncs, flushes = (series.get(subject.key._replace(metric=name)) for name in (SYNCS, FLUSHES))
     if syncs is not None and flushes is None:
-        found.append("durability: not checked, because the VMM does not count its flushes")
+        found.append(
+            say("durability.unchecked", "durability: not checked, because the VMM does not count its flushes")
+        )
     elif syncs is not None and flushes is not None:
         asked, done = float(syncs.value.sum()), float(flushes.value.sum())
         if done < _ENOUGH_FLUSHES * asked:
             found.append(
-                f"durability: only {done:.0f} flushes of the guest's disk for {asked:.0f} calls of fdatasync:"
-                " data that it calls durable may be lost"
+                say(
+                    "durability.few",
+                    "durability: only {done} flushes of the guest's disk for {asked} calls of fdatasync:"
+                    " data that it calls durable may be lost",
+                    done=f"{done:.0f}",
+                    asked=f"{asked:.0f}",
+                )
             )
     if verdict == "better":
         found.append(
-            "durability: the guest is faster than the file system that its disk lies on: check its cache mode,"
-            " and what the host does on fdatasync"
+            say(
+                "durability.faster",
+                "durability: the guest is faster than the file system that its disk lies on: check its cache mode,"
+                " and what the host does on fdatasync",
+            )
         )
     return tuple(found)
 
@@ -129,7 +149,7 @@ def run_differences(base: RunFrame, head: RunFrame) -> tuple[str, ...]:
     there, here = (dict(_flat(frame.manifest.context)) for frame in (base, head))
     differing = _differences(there, here, there.keys() | here.keys())
     if base.manifest.mode == "quick":
-        differing.insert(0, "mode: the base is a quick run, which is never a baseline")
+        differing.insert(0, say("fact.quick", "mode: the base is a quick run, which is never a baseline"))
     return tuple(differing)
 
 
@@ -152,5 +172,12 @@ def left_out_notes(counts: dict[str, int] | None, side: str) -> tuple[str, ...]:
     """Describe counted trials as ``2 failed trials of the head left out``; ``side`` names the run, or is empty."""
     if not counts:
         return ()
-    of = f" of the {side}" if side else ""
-    return tuple(f"{count(n, f'{what} trial')}{of} left out" for what, n in sorted(counts.items()))
+    if side:
+        return tuple(
+            say("left_out_of", "{trials} of the {side} left out", trials=count(n, f"{what} trial"), side=side)
+            for what, n in sorted(counts.items())
+        )
+    return tuple(
+        say("left_out", "{trials} left out", trials=count(n, f"{what} trial"))
+        for what, n in sorted(counts.items())
+    )

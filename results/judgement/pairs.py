@@ -10,11 +10,12 @@ import msgspec
 import numpy as np
 
 from tare.results.judgement.comparison import Comparison
-from tare.results.judgement.fairness import left_out_notes, unfair_differences
+from tare.results.judgement.fairness import NONE, changed, left_out_notes, unfair_differences
 from tare.results.judgement.price import blocks_needed
 from tare.results.judgement.rule import judge
 from tare.results.judgement.thresholds import Thresholds
 from tare.results.record import CONTROL_SUFFIX
+from tare.results.said import say
 from tare.results.statistics.estimates import FEW_UNITS, Estimate
 from tare.results.statistics.phrases import count, magnitude, times
 from tare.results.statistics.ratios import LogRatio, paired_log_ratio
@@ -144,7 +145,7 @@ def refused(comparison: Comparison, why: str) -> Comparison:
         comparison,
         cost=_cost_estimate(None, comparison.cost.confidence),
         verdict="undecided",
-        because=f"Not compared: {why}.",
+        because=say("pair.refused", "Not compared: {why}.", why=why),
         refused=True,
         p_worse=1.0,
         p_better=1.0,
@@ -158,7 +159,7 @@ def context_notes(subject: Series, base: Series) -> tuple[str, ...]:
     """List what differs in how two series were measured, their clocks included."""
     notes = unfair_differences(subject, base)
     if subject.clock != base.clock:
-        notes.append(f"clock: {base.clock or 'none'} → {subject.clock or 'none'}")
+        notes.append(changed("clock", base.clock or NONE, subject.clock or NONE))
     return tuple(notes)
 
 
@@ -166,13 +167,24 @@ def pairing_notes(cost: LogRatio | None) -> tuple[str, ...]:
     """Describe what the interval had to assume or leave out."""
     notes = []
     if cost is not None and cost.raised:
-        notes.append(f"the interval is no narrower than the clock's steps ({magnitude(cost.coarseness)})")
+        notes.append(
+            say(
+                "pair.raised", "the interval is no narrower than the clock's steps ({step})",
+                step=magnitude(cost.coarseness),
+            )
+        )  # fmt: skip
     if cost is not None and cost.allowed:
         notes.append(
-            f"opened {times(cost.invocations)} only: the interval allows for {magnitude(cost.allowed)} between openings"
+            say(
+                "pair.allowed",
+                "opened {times} only: the interval allows for {size} between openings",
+                times=times(cost.invocations),
+                size=magnitude(cost.allowed),
+            )
         )
     if cost is not None and cost.unpaired_blocks:
-        notes.append(f"{count(cost.unpaired_blocks, 'block')} without a partner left out")
+        blocks = count(cost.unpaired_blocks, "block")
+        notes.append(say("pair.unpaired", "{blocks} without a partner left out", blocks=blocks))
     return tuple(notes)
 
 
@@ -183,7 +195,7 @@ def trial_notes(counts: Mapping[Case, dict[str, int]], key: SeriesKey, side: str
 
 def exception_note(reason: str) -> tuple[str, ...]:
     """Note why a series has a threshold of its own; nothing if it has none."""
-    return (f"threshold by exception: {reason}",) if reason else ()
+    return (say("pair.exception", "threshold by exception: {reason}", reason=reason),) if reason else ()
 
 
 def noise_floors(series: Mapping[SeriesKey, Series], criteria: Criteria) -> dict[FloorKey, LogRatio]:

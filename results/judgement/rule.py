@@ -16,6 +16,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tare.results.said import say
 from tare.results.statistics.estimates import FEWEST
 from tare.results.statistics.phrases import count, magnitude, more_or_less, span, there_are, times
 
@@ -79,57 +80,105 @@ def judge(cost: LogRatio | None, floor: LogRatio | None, threshold: float, drift
     noise = max(0.0 if floor is None else abs(floor.interval.value), drift)
     margin = max(limit, noise)
     within = span(low, high)
-    source = "drift within a run" if noise == drift else "noise floor"
-    beyond = (
-        f"the threshold of {magnitude(limit)}" if noise <= limit else f"the {source} of {magnitude(noise)}"
-    )
+    if noise <= limit:
+        beyond = say("beyond.threshold", "the threshold of {size}", size=magnitude(limit))
+    elif noise == drift:
+        beyond = say("beyond.drift", "the drift within a run of {size}", size=magnitude(noise))
+    else:
+        beyond = say("beyond.floor", "the noise floor of {size}", size=magnitude(noise))
     if (nearest := max(low, -high)) > margin:
-        told = f"It costs {more_or_less(cost.interval.value, low, high)} ({within}), "
+        costs = more_or_less(cost.interval.value, low, high)
         if nearest > lasting_state(cost.rounds):
-            return Judged("worse" if low > margin else "better", f"{told}wholly beyond {beyond}.")
-        return Judged("undecided", told + _may_last(cost.rounds, nearest))
+            told = say(
+                "rule.beyond", "It costs {costs} ({within}), wholly beyond {beyond}.",
+                costs=costs, within=within, beyond=beyond,
+            )  # fmt: skip
+            return Judged("worse" if low > margin else "better", told)
+        return Judged("undecided", _may_last(cost.rounds, nearest, costs, within))
     if low > -limit and high < limit:
         if noise <= limit:
-            return Judged("same", f"The difference ({within}) lies wholly within {beyond}.")
-        text = "A run drifts" if noise == drift else "Two identical measurements of the base differ"
-        more_than = f"by {magnitude(noise)}, more than the threshold of {magnitude(limit)}"
-        return Judged("undecided", f"{text} {more_than}: this host cannot show equality now.")
+            told = say(
+                "rule.within",
+                "The difference ({within}) lies wholly within {beyond}.",
+                within=within,
+                beyond=beyond,
+            )
+            return Judged("same", told)
+        return Judged("undecided", _too_noisy(magnitude(noise), magnitude(limit), drifts=noise == drift))
     return Judged("undecided", _why_undecided(cost, within, beyond, (low, high), margin))
 
 
-def _may_last(rounds: int, nearest: float) -> str:
-    return (
-        f"but in {count(rounds, 'block')} a lasting state of the machine may do as much unseen: about "
-        f"{rounds_for(nearest)} blocks would show the difference."
-    )
+def _too_noisy(noise: str, limit: str, *, drifts: bool) -> str:
+    if drifts:
+        return say(
+            "rule.drifts",
+            "A run drifts by {noise}, more than the threshold of {limit}: this host cannot show equality now.",
+            noise=noise, limit=limit,
+        )  # fmt: skip
+    return say(
+        "rule.noisy",
+        "Two identical measurements of the base differ by {noise}, more than the threshold of {limit}: this host cannot "
+        "show equality now.",
+        noise=noise, limit=limit,
+    )  # fmt: skip
+
+
+def _may_last(rounds: int, nearest: float, costs: str, within: str) -> str:
+    return say(
+        "rule.may_last",
+        "It costs {costs} ({within}), but in {blocks} a lasting state of the machine may do as much unseen: about "
+        "{needed} blocks would show the difference.",
+        costs=costs, within=within, blocks=count(rounds, "block"), needed=rounds_for(nearest),
+    )  # fmt: skip
 
 
 def _too_few(cost: LogRatio | None) -> str:
     if cost is None:
-        return "There is no ratio: a value is zero, or no block has values of both sides."
+        return say(
+            "rule.no_ratio", "There is no ratio: a value is zero, or no block has values of both sides."
+        )
     if all(len(side) == 1 for side in cost.units):
-        return f"One invocation each: {FEWEST} {cost.unit}s are needed for an interval."
-    return f"{FEWEST} {cost.unit}s are needed for an interval, but {there_are(cost.interval.n, cost.unit)}."
+        return say(
+            "rule.one_each",
+            "One invocation each: {needed} are needed for an interval.",
+            needed=count(FEWEST, cost.unit),
+        )
+    return say(
+        "rule.too_few", "{needed} are needed for an interval, but {there}.",
+        needed=count(FEWEST, cost.unit), there=there_are(cost.interval.n, cost.unit),
+    )  # fmt: skip
 
 
 def _why_undecided(
     cost: LogRatio, within: str, beyond: str, interval: tuple[float, float], margin: float
 ) -> str:
     if cost.allowed:
-        return (
-            f"The difference ({within}) is uncertain because the places were opened {times(cost.invocations)} only; "
-            f"at least {FEWEST} openings show how much they differ."
-        )
+        return say(
+            "rule.few_openings",
+            "The difference ({within}) is uncertain because the places were opened {times} only; at least {fewest} "
+            "openings show how much they differ.",
+            within=within, times=times(cost.invocations), fewest=FEWEST,
+        )  # fmt: skip
     if cost.dependent:
-        return (
-            f"Rounds depend on each other, as in a drift or in lasting states: the difference ({within}) is as uncertain "
-            "as all that they span."
+        return say(
+            "rule.dependent",
+            "Rounds depend on each other, as in a drift or in lasting states: the difference ({within}) is as uncertain "
+            "as all that they span.",
+            within=within,
         )
     if cost.raised:
-        return (
-            f"The difference ({within}) is uncertain because the clock reads in steps of "
-            f"{magnitude(cost.coarseness)}: a finer clock or a longer job would show it."
-        )
+        return say(
+            "rule.coarse",
+            "The difference ({within}) is uncertain because the clock reads in steps of {step}: a finer clock or a longer "
+            "job would show it.",
+            within=within, step=magnitude(cost.coarseness),
+        )  # fmt: skip
     if -margin <= interval[0] and interval[1] <= margin:
-        return f"The difference ({within}) lies within {beyond}, so it may be noise."
-    return f"The difference ({within}) extends beyond {beyond}: more {cost.unit}s would make the interval narrower."
+        return say(
+            "rule.maybe_noise", "The difference ({within}) lies within {beyond}, so it may be noise.",
+            within=within, beyond=beyond,
+        )  # fmt: skip
+    return say(
+        "rule.too_wide", "The difference ({within}) extends beyond {beyond}: more {units} would make the interval narrower.",
+        within=within, beyond=beyond, units=say(f"noun.{cost.unit}", f"{cost.unit}s"),
+    )  # fmt: skip

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import math
 
+from tare.results.said import say
+
 MINUS, TIMES = "\N{MINUS SIGN}", "\N{MULTIPLICATION SIGN}"
 
 _LARGE = math.log(2)
@@ -20,7 +22,7 @@ def percent(log: float) -> str:
 def span(low: float, high: float) -> str:
     """Format an interval of log ratios as ``−1.2 % to +4.1 %``; if either end is large, both are factors."""
     tell = factor if _is_large(low) or _is_large(high) else percent
-    return f"{tell(low)} to {tell(high)}"
+    return say("span", "{low} to {high}", low=tell(low), high=tell(high))
 
 
 def change(log: float, low: float | None, high: float | None) -> str:
@@ -41,8 +43,11 @@ def factor(log: float) -> str:
 def more_or_less(log: float, low: float = 0.0, high: float = 0.0) -> str:
     """Format a log ratio as ``4.1 % more``, ``4.1 % less`` or ``3.20× as much``, in the way of its interval's span."""
     if any(map(_is_large, (log, low, high))):
-        return f"{factor(log)} as much"
-    return f"{_signed(math.expm1(log)).lstrip(f'+{MINUS}')} {'more' if log > 0 else 'less'}"
+        return say("as_much", "{factor} as much", factor=factor(log))
+    amount = _signed(math.expm1(log)).lstrip(f"+{MINUS}")
+    if log > 0:
+        return say("more", "{amount} more", amount=amount)
+    return say("less", "{amount} less", amount=amount)
 
 
 def magnitude(log: float) -> str:
@@ -52,19 +57,22 @@ def magnitude(log: float) -> str:
 
 def count(n: int, noun: str, many: str = "") -> str:
     """Format a number with its noun: ``1 block``, ``2 blocks``; ``many`` is a plural that does not end with s."""
-    return f"{n} {noun if n == 1 else many or f'{noun}s'}"
+    several = noun if n == 1 else many or f"{noun}s"
+    return say("count", "{n} {noun}", n=n, noun=say(f"noun.{noun}", several))
 
 
 def there_are(n: int, noun: str) -> str:
     """Say that there are only so many: ``there is only 1 block``, ``there are only 2 blocks``, ``there is no block``."""
     if n == 0:
-        return f"there is no {noun}"
-    return f"there {'is' if n == 1 else 'are'} only {count(n, noun)}"
+        return say("there_is_none", "there is no {noun}", noun=say(f"noun.{noun}", noun))
+    if n == 1:
+        return say("there_is_only", "there is only {count}", count=count(n, noun))
+    return say("there_are_only", "there are only {count}", count=count(n, noun))
 
 
 def times(n: int) -> str:
     """Format a number of repetitions: ``once``, ``twice``, ``3 times``."""
-    return {1: "once", 2: "twice"}.get(n, f"{n} times")
+    return say("times", "{text}", text={1: "once", 2: "twice"}.get(n, f"{n} times"), n=n)
 
 
 def sentences(first: str, notes: tuple[str, ...]) -> str:

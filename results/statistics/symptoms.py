@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 from scipy import special
 
+from tare.results.said import say
 from tare.results.statistics.phrases import percent
 
 if TYPE_CHECKING:
@@ -65,21 +66,29 @@ def symptoms(subject: Series, base: Series, cost: LogRatio | None, threshold: fl
             continue
         logs = np.log(series.value)
         if (drift := trend(logs)) is not None and abs(drift) > math.log1p(threshold):
-            text = f"the {side} drifts: its last third differs by {percent(drift)} from its first"
+            text = say(
+                f"symptom.drift_{side}", f"the {side} drifts: its last third differs by {{size}} from its first",
+                size=percent(drift),
+            )  # fmt: skip
             found.append(Symptom(kind="drift", side=side, value=drift, text=text))
         if (modes := two_modes(logs)) is not None:
-            text = (
-                f"the {side} has two modes, {percent(modes.distance)} apart ({modes.share * 100:.0f} % in the upper "
-                "one): its median describes neither"
-            )
+            text = say(
+                f"symptom.modes_{side}",
+                f"the {side} has two modes, {{distance}} apart ({{share}} % in the upper one): its median describes neither",
+                distance=percent(modes.distance), share=f"{modes.share * 100:.0f}",
+            )  # fmt: skip
             found.append(Symptom(kind="two-modes", side=side, value=modes.distance, text=text))
     if cost and cost.batch > 1:
-        text = f"neighbouring {cost.unit}s are correlated, so {cost.batch} of them count as one"
+        text = say(
+            "symptom.correlated", "neighbouring {units} are correlated, so {n} of them count as one",
+            units=say(f"noun.{cost.unit}", f"{cost.unit}s"), n=cost.batch,
+        )  # fmt: skip
         found.append(Symptom(kind="autocorrelation", side="ratio", value=float(cost.batch), text=text))
     if cost and cost.dependent:
-        text = (
-            f"{cost.unit}s depend on each other over the length of the run: the interval is wider than all that they "
-            "span"
+        text = say(
+            "symptom.dependent",
+            "{units} depend on each other over the length of the run: the interval is wider than all that they span",
+            units=say(f"noun.{cost.unit}", f"{cost.unit}s"),
         )
         found.append(Symptom(kind="autocorrelation", side="ratio", value=cost.widened, text=text))
     return tuple(found)

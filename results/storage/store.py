@@ -20,6 +20,7 @@ import msgspec
 from tare.results.errors import NotWritten, ResultError
 from tare.results.escapes import to_json
 from tare.results.record import FORMAT_VERSION, Manifest, Metric, NotFinite, Resumption, Trial
+from tare.results.said import origins
 from tare.results.storage.find import find_run, list_runs
 from tare.results.storage.load import MANIFEST, TRIALS, Problem, Run, load_run
 
@@ -118,7 +119,7 @@ class RunWriter:
                 f"trial {trial.number} is not the next one of run {self.manifest.run}, which is "
                 f"{self.next_number}. No number is used twice."
             )
-        trial = _finite(trial)
+        trial = _with_origins(_finite(trial))
         self._write(to_json(trial) + b"\n")
         self.next_number += 1
         return trial
@@ -300,9 +301,19 @@ def _open_locked(path: Path) -> int:
     return file
 
 
+def _with_origins(trial: Trial) -> Trial:
+    """Record what the trial's texts were made of; most trials have none."""
+    if not trial.reason and trial.details is None:
+        return trial
+    said = origins([trial.reason, trial.remedy, trial.details])
+    return msgspec.structs.replace(trial, said=said) if said else trial
+
+
 def _write_manifest(path: Path, manifest: Manifest) -> None:
     """Replace the manifest in one step: readers see the old one or the new one, never half of one."""
     target, temporary = path / MANIFEST, path / f".{MANIFEST}.{os.getpid()}"
+    said = manifest.said | origins([manifest.host, manifest.probes, manifest.not_undone])
+    manifest = msgspec.structs.replace(manifest, said=said)
     try:
         with temporary.open("wb") as file:
             file.write(msgspec.json.format(to_json(manifest), indent=2) + b"\n")

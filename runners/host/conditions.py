@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tare.results.said import say
 from tare.runners.host.cpuinfo import cpu_facts, turbo
 from tare.runners.host.facts import chosen, file_system_of
 from tare.runners.host.files import ROOT, read
@@ -59,7 +60,11 @@ def governor(root: Path) -> Condition:
     """Check the governor of the CPUs' frequency."""
     found = cpu_facts(root)["governor"]
     if found is None:
-        return Condition("governor", None, "no frequency scaling is visible (usual in guests)")
+        return Condition(
+            "governor",
+            None,
+            say("condition.governor_hidden", "no frequency scaling is visible (usual in guests)"),
+        )
     if found == "performance":
         return Condition("governor", True, found)
     files = "/sys/devices/system/cpu/cpu*/cpufreq/scaling_governor"
@@ -67,7 +72,10 @@ def governor(root: Path) -> Condition:
         "governor",
         False,
         found,
-        "the clock follows the load, so short jobs run slower than long ones; use `performance` while measuring",
+        say(
+            "condition.governor_advice",
+            "the clock follows the load, so short jobs run slower than long ones; use `performance` while measuring",
+        ),
         f"echo performance | tee {files}",
         f"echo {found.split(',')[0]} | tee {files}",
     )
@@ -77,17 +85,22 @@ def turbo_mode(root: Path) -> Condition:
     """Check whether turbo or boost is on."""
     found = turbo(root)
     if found is None:
-        return Condition("turbo", None, "there is no switch for it (usual in guests)")
+        return Condition(
+            "turbo", None, say("condition.turbo_hidden", "there is no switch for it (usual in guests)")
+        )
     if not found:
-        return Condition("turbo", True, "off")
+        return Condition("turbo", True, say("condition.off", "off"))
     intel = (root / "sys/devices/system/cpu/intel_pstate/no_turbo").exists()
     file = "intel_pstate/no_turbo" if intel else "cpufreq/boost"
     off, on = ("1", "0") if intel else ("0", "1")
     return Condition(
         "turbo",
         False,
-        "on",
-        "the clock depends on temperature and on the load of other cores; switch it off for steady numbers",
+        say("condition.on", "on"),
+        say(
+            "condition.turbo_advice",
+            "the clock depends on temperature and on the load of other cores; switch it off for steady numbers",
+        ),
         f"echo {off} | tee /sys/devices/system/cpu/{file}",
         f"echo {on} | tee /sys/devices/system/cpu/{file}",
     )
@@ -97,12 +110,22 @@ def load(root: Path) -> Condition:
     """Check the load average of the last minute."""
     average = load_average()
     if average is None:
-        return Condition("load", None, "the load average cannot be read")
+        return Condition("load", None, say("condition.load_hidden", "the load average cannot be read"))
     cpus = cpu_facts(root)["count"] or 1
-    found = f"{round(average, 2):g} on {cpus} CPUs in the last minute"
+    found = say(
+        "condition.load",
+        "{average} on {cpus} CPUs in the last minute",
+        average=f"{round(average, 2):g}",
+        cpus=cpus,
+    )
     if average <= _LOAD_PER_CPU * cpus:
         return Condition("load", True, found)
-    return Condition("load", False, found, "other programs compete for the CPUs; end them or wait")
+    return Condition(
+        "load",
+        False,
+        found,
+        say("condition.load_advice", "other programs compete for the CPUs; end them or wait"),
+    )
 
 
 def pressure(root: Path) -> Condition:
@@ -115,11 +138,22 @@ def pressure(root: Path) -> Condition:
             if key == "avg10" and share is not None:
                 shares[resource] = share
     if not shares:
-        return Condition("pressure", None, "the kernel does not tell (it needs CONFIG_PSI and maybe psi=1)")
+        return Condition(
+            "pressure",
+            None,
+            say(
+                "condition.pressure_hidden", "the kernel does not tell (it needs CONFIG_PSI and maybe psi=1)"
+            ),
+        )
     found = ", ".join(f"{resource} {share:g} %" for resource, share in shares.items())
     if max(shares.values()) <= _PRESSURE_PERCENT:
         return Condition("pressure", True, found)
-    return Condition("pressure", False, found, "tasks waited for these resources; end other work or wait")
+    return Condition(
+        "pressure",
+        False,
+        found,
+        say("condition.pressure_advice", "tasks waited for these resources; end other work or wait"),
+    )
 
 
 def steal(root: Path, seconds: float = STEAL_SAMPLE_SECONDS) -> Condition:
@@ -128,17 +162,26 @@ def steal(root: Path, seconds: float = STEAL_SAMPLE_SECONDS) -> Condition:
     time.sleep(seconds)
     after = cpu_time(root)
     if before is None or after is None:
-        return Condition("steal", None, "/proc/stat does not tell")
+        return Condition("steal", None, say("condition.steal_hidden", "/proc/stat does not tell"))
     now = _share(after.steal_seconds - before.steal_seconds, after.all_seconds - before.all_seconds)
     ever = _share(after.steal_seconds, after.all_seconds)
-    found = f"{now * 100:.1f} % in {seconds:g} s, {ever * 100:.2f} % since boot"
+    found = say(
+        "condition.steal",
+        "{now} % in {seconds} s, {ever} % since boot",
+        now=f"{now * 100:.1f}",
+        seconds=f"{seconds:g}",
+        ever=f"{ever * 100:.2f}",
+    )
     if max(now, ever) <= _STEAL_SHARE:
         return Condition("steal", True, found)
     return Condition(
         "steal",
         False,
         found,
-        "a hypervisor shares these CPUs with others; use a dedicated host, or many blocks",
+        say(
+            "condition.steal_advice",
+            "a hypervisor shares these CPUs with others; use a dedicated host, or many blocks",
+        ),
     )
 
 
@@ -147,15 +190,23 @@ def nesting(root: Path) -> Condition:
     virtual = virtualisation(root)
     kind = virtual["kind"]
     if kind == "none":
-        return Condition("virtualisation", True, "bare metal")
+        return Condition("virtualisation", True, say("condition.bare_metal", "bare metal"))
     if kind is None:
         return Condition("virtualisation", None, virtual["evidence"])
     return Condition(
         "virtualisation",
         False,
-        f"this host is a guest ({kind}: {virtual['evidence']})",
-        "guests started here are nested: their exits cost many times more than on bare metal; measure there to"
-        " learn about KVM itself",
+        say(
+            "condition.guest",
+            "this host is a guest ({kind}: {evidence})",
+            kind=kind,
+            evidence=virtual["evidence"],
+        ),
+        say(
+            "condition.nested_advice",
+            "guests started here are nested: their exits cost many times more than on bare metal; measure there to"
+            " learn about KVM itself",
+        ),
     )
 
 
@@ -164,14 +215,17 @@ def aslr(root: Path) -> Condition:
     file = "/proc/sys/kernel/randomize_va_space"
     found = read(root / file.lstrip("/"))
     if found is None:
-        return Condition("aslr", None, f"{file} cannot be read")
+        return Condition("aslr", None, say("condition.unreadable", "{file} cannot be read", file=file))
     if found == "0":
-        return Condition("aslr", True, "off")
+        return Condition("aslr", True, say("condition.off", "off"))
     return Condition(
         "aslr",
         True,
-        f"on ({found}), which is normal",
-        "it adds some noise between processes; switch it off only to compare very small differences",
+        say("condition.aslr", "on ({found}), which is normal", found=found),
+        say(
+            "condition.aslr_advice",
+            "it adds some noise between processes; switch it off only to compare very small differences",
+        ),
         f"echo 0 > {file}",
         f"echo {found} > {file}",
     )
@@ -181,14 +235,17 @@ def swap(root: Path) -> Condition:
     """Check whether swap space is in use."""
     used = memory(root).swap_used_bytes
     if used is None:
-        return Condition("swap", None, "/proc/meminfo does not tell")
+        return Condition("swap", None, say("condition.swap_hidden", "/proc/meminfo does not tell"))
     if used <= 0:
-        return Condition("swap", True, "none in use")
+        return Condition("swap", True, say("condition.swap_none", "none in use"))
     return Condition(
         "swap",
         False,
-        f"{used >> 20} MiB in use",
-        "pages come back from disk in the middle of a measurement; free memory first",
+        say("condition.swap", "{mib} MiB in use", mib=used >> 20),
+        say(
+            "condition.swap_advice",
+            "pages come back from disk in the middle of a measurement; free memory first",
+        ),
         "swapoff -a",
         "swapon -a",
     )
@@ -199,14 +256,17 @@ def smt(root: Path) -> Condition:
     file = "/sys/devices/system/cpu/smt/control"
     active = read(root / "sys/devices/system/cpu/smt/active")
     if active not in ("0", "1"):
-        return Condition("smt", None, "the kernel does not tell")
+        return Condition("smt", None, say("condition.kernel_silent", "the kernel does not tell"))
     if active == "0":
-        return Condition("smt", True, "off, or not supported")
+        return Condition("smt", True, say("condition.smt_off", "off, or not supported"))
     return Condition(
         "smt",
         False,
-        "on",
-        "two CPUs share one core and slow each other down; use --cpuset with one thread of each core",
+        say("condition.on", "on"),
+        say(
+            "condition.smt_advice",
+            "two CPUs share one core and slow each other down; use --cpuset with one thread of each core",
+        ),
         f"echo off > {file}",
         f"echo on > {file}",
     )
@@ -217,14 +277,19 @@ def huge_pages(root: Path) -> Condition:
     file = "/sys/kernel/mm/transparent_hugepage/enabled"
     found = chosen(root / file.lstrip("/"))
     if found is None:
-        return Condition("huge pages", None, "the kernel has no transparent huge pages")
+        return Condition(
+            "huge pages", None, say("condition.huge_pages_none", "the kernel has no transparent huge pages")
+        )
     if found != "always":
         return Condition("huge pages", True, found)
     return Condition(
         "huge pages",
         False,
         found,
-        "memory becomes faster at unpredictable moments; `madvise` is steadier",
+        say(
+            "condition.huge_pages_advice",
+            "memory becomes faster at unpredictable moments; `madvise` is steadier",
+        ),
         f"echo madvise > {file}",
         f"echo {found} > {file}",
     )
@@ -236,10 +301,15 @@ def battery(root: Path) -> Condition:
     states = [read(path / "status") for path in supplies if read(path / "type") == "Battery"]
     if "Discharging" in states:
         return Condition(
-            "battery", False, "discharging", "firmware saves power on battery; plug the machine in"
+            "battery",
+            False,
+            say("condition.battery_discharging", "discharging"),
+            say("condition.battery_advice", "firmware saves power on battery; plug the machine in"),
         )
     return Condition(
-        "battery", True, "none" if not states else ", ".join(state or "unknown" for state in states)
+        "battery",
+        True,
+        say("condition.none", "none") if not states else ", ".join(state or "unknown" for state in states),
     )
 
 
@@ -248,14 +318,16 @@ def throttling(root: Path) -> Condition:
     files = list((root / "sys/devices/system/cpu").glob("cpu[0-9]*/thermal_throttle/*_throttle_count"))
     counts = [int(text) for path in files if (text := read(path)) and text.isdecimal()]
     if not counts:
-        return Condition("throttling", None, "there are no counters (usual in guests)")
+        return Condition(
+            "throttling", None, say("condition.throttling_hidden", "there are no counters (usual in guests)")
+        )
     if not any(counts):
-        return Condition("throttling", True, "never since boot")
+        return Condition("throttling", True, say("condition.throttling_never", "never since boot"))
     return Condition(
         "throttling",
         False,
-        f"{max(counts)} times since boot",
-        "the CPU got too hot and slowed down; improve the cooling",
+        say("condition.throttling", "{times} times since boot", times=max(counts)),
+        say("condition.throttling_advice", "the CPU got too hot and slowed down; improve the cooling"),
     )
 
 
@@ -264,7 +336,7 @@ def clock_source(root: Path) -> Condition:
     folder = "/sys/devices/system/clocksource/clocksource0"
     found = read(root / folder.lstrip("/") / "current_clocksource")
     if not found:
-        return Condition("clock source", None, "the kernel does not tell")
+        return Condition("clock source", None, say("condition.kernel_silent", "the kernel does not tell"))
     if found in ("tsc", "arch_sys_counter", "kvm-clock"):
         return Condition("clock source", True, found)
     available = (read(root / folder.lstrip("/") / "available_clocksource") or "").split()
@@ -273,7 +345,10 @@ def clock_source(root: Path) -> Condition:
         "clock source",
         False,
         found,
-        "reading the time takes a system call or a device access, up to microseconds each",
+        say(
+            "condition.clock_advice",
+            "reading the time takes a system call or a device access, up to microseconds each",
+        ),
         change,
         f"echo {found} > {folder}/current_clocksource" if change else "",
     )
@@ -283,15 +358,35 @@ def work_folder(workdir: Path, root: Path = ROOT) -> Condition:
     """Check the file system of the folder for places."""
     found = file_system_of(workdir, root)["file_system"]
     if found is None:
-        return Condition("work folder", None, f"no mount over {workdir} is known")
+        return Condition(
+            "work folder",
+            None,
+            say("condition.folder_hidden", "no mount over {folder} is known", folder=workdir),
+        )
     advice = {
-        "tmpfs": "disk workloads would measure memory; choose a folder on a disk",
-        "ramfs": "disk workloads would measure memory; choose a folder on a disk",
-        "overlay": "containers cannot mount an overlay on it, and each first write copies; choose another folder",
-        "nfs": "disk workloads would measure the network; choose a local folder",
-        "nfs4": "disk workloads would measure the network; choose a local folder",
+        "tmpfs": say(
+            "condition.folder_memory", "disk workloads would measure memory; choose a folder on a disk"
+        ),
+        "ramfs": say(
+            "condition.folder_memory", "disk workloads would measure memory; choose a folder on a disk"
+        ),
+        "overlay": say(
+            "condition.folder_overlay",
+            "containers cannot mount an overlay on it, and each first write copies; choose another folder",
+        ),
+        "nfs": say(
+            "condition.folder_network", "disk workloads would measure the network; choose a local folder"
+        ),
+        "nfs4": say(
+            "condition.folder_network", "disk workloads would measure the network; choose a local folder"
+        ),
     }.get(found, "")
-    return Condition("work folder", not advice, f"{workdir} is on {found}", advice)
+    return Condition(
+        "work folder",
+        not advice,
+        say("condition.folder", "{folder} is on {found}", folder=workdir, found=found),
+        advice,
+    )
 
 
 CHECKS: tuple[Callable[[Path], Condition], ...] = (

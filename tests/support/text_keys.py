@@ -115,3 +115,14 @@ def _constants(node: ast.expr, known: Constants) -> list[str]:
         case _:
             found = []
     return found
+
+
+def said_sentences() -> Iterator[tuple[str, set[str]]]:
+    """Collect code and names of values of every sentence that the suite's sources say."""
+    for part in ("results", "bench", "runners"):
+        for path in sorted((ROOT.parent / part).rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+                if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "say" and node.args:
+                    code = node.args[0]
+                    text = code.value if isinstance(code, ast.Constant) else ast.unparse(code)[2:-1]
+                    yield str(text), {one.arg for one in node.keywords if one.arg}

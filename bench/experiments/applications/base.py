@@ -25,6 +25,7 @@ from tare.bench.experiments.serving import serving
 from tare.bench.measurable import Unsuitable
 from tare.bench.workloads.base import metric
 from tare.results.record import Metric
+from tare.results.said import say
 from tare.runners.errors import Missing, TareError
 from tare.runners.images.build import build_image
 from tare.runners.images.recipe import ImageContent
@@ -128,11 +129,18 @@ class Application(Experiment):
     def admit(self, runner: Runner, terms: Terms) -> None:
         """Refuse images made elsewhere, what is too slow under TCG, and places without another user than root."""
         if terms.image:
-            raise Unsuitable(f"{self.name} brings an image of its own.", "Leave out --image.")
+            raise Unsuitable(
+                say("apps.own_image", "{name} brings an image of its own.", name=self.name),
+                say("remedy.no_image", "Leave out --image."),
+            )
         if runner.accelerator == "tcg" and not self.on_tcg:
             raise Unsuitable(
-                f"{self.name} takes minutes in a guest whose instructions are emulated (TCG).",
-                "Measure it where KVM works.",
+                say(
+                    "apps.emulated",
+                    "{name} takes minutes in a guest whose instructions are emulated (TCG).",
+                    name=self.name,
+                ),
+                say("remedy.kvm", "Measure it where KVM works."),
             )
         kind = runner.name.partition(":")[0]
         if (
@@ -142,8 +150,12 @@ class Application(Experiment):
             and runner.accelerator == "none"
         ):
             raise Unsuitable(
-                f"{self.name} refuses to run as root, and an ordinary user's container has no other user.",
-                "Run as root.",
+                say(
+                    "second_user",
+                    "{name} refuses to run as root, and an ordinary user's container has no other user.",
+                    name=self.name,
+                ),
+                say("remedy.root", "Run as root."),
             )  # fmt: skip
 
     def nominal_seconds(self, opening_seconds: float, job_seconds: float) -> float:

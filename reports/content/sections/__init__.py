@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tare.reports.content.finishing import finished
 from tare.reports.content.sections import (
     banners,
     claims,
@@ -114,5 +115,6 @@ def sections(page: Page, wanted: tuple[MakeSection, ...] = FULL) -> tuple[Sectio
     """Build the wanted sections, each once for a page; those without content are left out."""
     for make in wanted:
         if make not in page.built:
-            page.built[make] = make(page)
+            made = make(page)
+            page.built[make] = None if made is None else finished(made, page)
     return tuple(made for make in wanted if (made := page.built[make]) is not None)

@@ -27,7 +27,11 @@ def section(page: Page) -> Section | None:
             Notice(words("banner.tcg_title"), words("banner.tcg", runners=", ".join(page.summary.emulated)))
         )
     if (baseline := page.summary.kvm_baseline) and page.summary.kvm_on_request:
-        told = words("banner.kvm", runners=", ".join(page.summary.kvm_on_request), reason=baseline.reason)
+        told = words(
+            "banner.kvm",
+            runners=", ".join(page.summary.kvm_on_request),
+            reason=page.recorded(baseline.reason),
+        )
         body.append(Notice(words("banner.kvm_title"), told))
     if given.manifest.status != "complete":
         status = given.manifest.status

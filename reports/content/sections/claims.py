@@ -118,7 +118,7 @@ def _details(page: Page, verdict: ClaimVerdict) -> Details:
     body: list[Node] = [Paragraph(words("claims.rule", rule=ledger.rule(verdict, words)))]
     body.append(Paragraph(ledger.because(verdict, words)))
     if verdict.reason.recorded:
-        body.append(Paragraph(verdict.reason.recorded, kind="muted"))
+        body.append(Paragraph(" ".join(map(page.recorded, verdict.reason.recorded)), kind="muted"))
     if verdict.command:
         body.append(Paragraph(words("claims.command", command=verdict.command)))
     if verdict.findings:

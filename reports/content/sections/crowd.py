@@ -87,7 +87,7 @@ def _density(page: Page, found: Mapping[str, Sequence[Ramp]]) -> Table:
                 cells.runner(page, runner, detail=words("crowd.trials", n=len(ramps))),
                 Cell(
                     _extent([len(ramp.details.start_seconds) for ramp in ramps]),
-                    detail=ramps[-1].details.stopped,
+                    detail=page.recorded(ramps[-1].details.stopped),
                     recorded=True,
                 ),
                 *(cells.spread(_values(ramps, name), "bytes") for name in shown),

@@ -71,7 +71,7 @@ def _baseline(page: Page, baseline: KvmBaseline) -> list[Node]:
         keys=tuple(f"kvm|baseline|{name}" for name in BASELINE),
     )
     return [
-        Paragraph(words(f"guests.kvm_{state}", reason=baseline.reason)),
+        Paragraph(words(f"guests.kvm_{state}", reason=page.recorded(baseline.reason))),
         Details(words("guests.baseline_caption"), (Paragraph(words("guests.baseline_intro")), table)),
     ]
 

@@ -59,7 +59,10 @@ def notes(page: Page) -> tuple[Node, ...]:
     found = limits.differences(page.summary.given.manifest)
     if not found:
         return ()
-    items = tuple(Item(f"{sentence} ({', '.join(runners)})", recorded=True) for sentence, runners in found)
+    items = tuple(
+        Item(f"{page.recorded(sentence)} ({', '.join(runners)})", recorded=True)
+        for sentence, runners in found
+    )
     return (Bullets(items, page.words("limits.notes")),)
 
 

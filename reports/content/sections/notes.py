@@ -51,7 +51,8 @@ def section(page: Page) -> Section | None:
         return Section("notes", words("notes.title"), (none, *_places(page), *limits.notes(page)))
     places = _places_of_notes(page)
     items = tuple(
-        Item(f"{note} ({places[note]})", label=str(number), recorded=True) for note, number in marks.items()
+        Item(f"{page.recorded(note)} ({places[note]})", label=str(number), recorded=True)
+        for note, number in marks.items()
     )
     body = (Paragraph(words("notes.intro")), Bullets(items), *_places(page), *limits.notes(page))
     return Section("notes", words("notes.title"), body)

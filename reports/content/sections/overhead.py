@@ -84,7 +84,9 @@ def _reason(page: Page, comparison: Comparison) -> Cell:
     """Make the verdict's cell with its recorded reason."""
     return Cell(
         page.words(f"verdict.{comparison.verdict}"),
-        detail="; ".join(filter(None, (comparison.because.removesuffix("."), _noted(page, comparison)))),
+        detail="; ".join(
+            filter(None, (page.recorded(comparison.because).removesuffix("."), _noted(page, comparison)))
+        ),
         kind=comparison.verdict,
         recorded=True,
     )

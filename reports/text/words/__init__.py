@@ -1,4 +1,4 @@
-"""Load the report's texts by language. Text from the record (reasons, notes) is shown as it was recorded, in English."""
+"""Load the report's texts by language. Texts of the record are repeated by their code, else shown as recorded, in English."""
 
 from __future__ import annotations
 
@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 
 CATALOGUES = ("", "claims-")
 """Beginnings of the names of a language's files; no part of the catalogue is in two of them."""
+
+
+SAID = "said-"
+"""Beginning of the name of the catalogue that repeats what the record and the judgement say, by code (see
+:mod:`tare.results.said`). English has none: its sentences stand where they are said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +43,8 @@ class Words:
 def words(language: Language = "en") -> Words:
     """Load the catalogue of a language, once per process."""
     folder = files(__package__)
-    trees = [
-        tomllib.loads(folder.joinpath(f"{name}{language}.toml").read_text("utf-8")) for name in CATALOGUES
-    ]
+    names = CATALOGUES if language == "en" else (*CATALOGUES, SAID)
+    trees = [tomllib.loads(folder.joinpath(f"{name}{language}.toml").read_text("utf-8")) for name in names]
     return Words(
         language,
         {

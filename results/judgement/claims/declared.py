@@ -12,8 +12,7 @@ from typing import Literal
 PlaceKind = Literal["host", "container", "guest", "sandbox"]
 """Kind of place that a claim is about. ``sandbox``: a container whose jobs run on a kernel in user space."""
 
-MEASURED = ("cpu", "memory", "kernel", "disk", "network", "python")
-WORK = (*MEASURED, "apps")
+WORK = ("cpu", "memory", "kernel", "disk", "network", "python", "apps")
 """Families whose workloads measure what running in a place costs, as opposed to making or delivering it."""
 
 
@@ -154,10 +153,10 @@ class Claim:
 _DEPLOY = ("deploy-static", "deploy-python", "deploy-postgres")
 
 CLAIMS: tuple[Claim, ...] = (
-    Claim("hypervisor-tax", Loss(), MEASURED, ("guest",), "overhead"),
+    Claim("hypervisor-tax", Loss(), WORK, ("guest",), "overhead"),
     Claim("vm-independent", Kept(), (), ("guest",), "neighbours"),
     Claim("vm-image-large", Larger(), _DEPLOY, ("container", "guest"), "deploy"),
-    Claim("container-near-zero", NoLoss(), MEASURED, ("container",), "overhead"),
+    Claim("container-near-zero", NoLoss(), WORK, ("container",), "overhead"),
     Claim("kernel-shared", Kernels(), ("isolation",), ("container", "guest"), "isolation"),
     Claim("image-small", OnlyNeeded(), _DEPLOY, ("container",), "deploy"),
     Claim("host-untouched", Untouched(), ("isolation",), ("container",), "isolation"),

@@ -65,8 +65,8 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     code: Code
     values: Values = {}
-    recorded: str = ""
-    """Sentence of the record that the reason rests on, in English; empty: none."""
+    recorded: tuple[str, ...] = ()
+    """Sentences of the record that the reason rests on, in English."""
 
 
 class Judged(msgspec.Struct, frozen=True, kw_only=True):

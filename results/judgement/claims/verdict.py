@@ -118,11 +118,11 @@ def _missing(claim: Claim, evidence: Evidence, kind: PlaceKind) -> Reason:
     failed = [trial for trial in theirs if trial.outcome not in {"ok", "skipped"}]
     if failed:
         return Reason(
-            code="failed", values={"n": len(failed), "runner": failed[0].runner}, recorded=failed[0].reason
+            code="failed", values={"n": len(failed), "runner": failed[0].runner}, recorded=(failed[0].reason,)
         )
     if theirs:
         first = theirs[0]
-        recorded = f"{first.reason} {first.remedy}".strip()
+        recorded = tuple(filter(None, (first.reason, first.remedy)))
         return Reason(
             code="skipped", values={"workload": first.workload, "runner": first.runner}, recorded=recorded
         )

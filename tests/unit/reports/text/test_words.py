@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, get_args
 
 import pytest
 
-from support.text_keys import asked_texts
+from support.text_keys import asked_texts, said_sentences
 from tare.reports.content.headlines import NAMED, WHAT
 from tare.reports.content.sections import crowd, deploy, engines
 from tare.reports.content.sections.glossary import HEADS, TERMS
@@ -36,7 +36,8 @@ def placeholders(text: str) -> set[str]:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_catalogues_have_the_same_keys_and_placeholders(language: str) -> None:
-    base, other = words("en").texts, words(language).texts
+    base = words("en").texts
+    other = {key: text for key, text in words(language).texts.items() if not key.startswith("said.")}
     assert base.keys() == other.keys()
     assert {k: placeholders(t) for k, t in base.items()} == {k: placeholders(t) for k, t in other.items()}
 
@@ -48,7 +49,7 @@ def test_korean_is_korean() -> None:
         "column.n", "column.p50", "column.p99", "figure.n", "answer.cpu", "answer.cpu_cost", "answer.read",
         "answer.called", "headline.sentence", "headline.sentence_without_verb", "headline.both", "headline.one_other",
         "headline.quoted", "headline.names", "headline.takes_factor", "headline.costs_cpu",
-        "claims.details", "comparison.host_of", "comparison.change", "comparison.facts",
+        "claims.details", "comparison.host_of", "comparison.change", "comparison.facts", "said.fact.changed",
     }  # fmt: skip
 
 
@@ -114,7 +115,7 @@ VALUES: dict[str, Iterable[str]] = {
 
 def test_the_sources_ask_for_the_texts_that_there_are_and_for_all_of_them() -> None:
     asked = asked_texts()
-    assert asked.patterns == VALUES.keys()
+    assert asked.patterns - {"said.{said.code}"} == VALUES.keys()
     keys = set(asked.keys)
     for pattern, values in VALUES.items():
         keys.update(re.sub(r"\{.*\}", value, pattern) for value in values)
@@ -134,3 +135,27 @@ def test_heads_of_columns_are_explained_by_terms_of_the_glossary(language: Langu
     assert all("{" not in words(language).texts[key] for key in HEADS), (
         "a head with a value would not be found"
     )
+
+
+KINDS_OF_TRIALS = ("failed", "timeout", "invalid", "skipped", "warm-up")
+SAID_VALUES: dict[str, Iterable[str]] = {
+    "noun.{cost.unit}": ("block", "invocation"),
+    "noun.{noun}": ("block", "invocation", *(f"{kind} trial" for kind in KINDS_OF_TRIALS)),
+    "symptom.drift_{side}": ("base", "subject"),
+    "symptom.modes_{side}": ("base", "subject"),
+}
+"""Code as the sources have it → the values that its variable part takes."""
+
+
+def test_korean_repeats_every_sentence_that_the_suite_says_with_its_values() -> None:
+    said: dict[str, set[str]] = {}
+    for code, names in said_sentences():
+        for one in [re.sub(r"\{.*\}", value, code) for value in SAID_VALUES.get(code, [code])]:
+            assert said.setdefault(one, names) == names, f"{one} is said in two ways"
+    korean = {
+        key.removeprefix("said."): text for key, text in words("ko").texts.items() if key.startswith("said.")
+    }
+    assert korean.keys() == said.keys()
+    assert {code: placeholders(text) - names for code, text in korean.items() if (names := said[code])} == {
+        code: set() for code, names in said.items() if names
+    }

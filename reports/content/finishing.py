@@ -1,0 +1,46 @@
+"""Finish a section for pages in other languages than English.
+
+What a section quotes from the record is repeated in the page's language, where that has a sentence for it. In Korean, a
+percentage stands without a blank.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields, is_dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tare.reports.content.nodes import Section
+    from tare.reports.content.page import Page
+
+_PERCENT = re.compile(r"(?<=\d) (?=%)")
+
+_KEPT = frozenset({"name", "keys", "link", "target", "kind", "color", "form"})
+"""Fields of nodes that no reader sees."""
+
+
+def finished(section: Section, page: Page) -> Section:
+    """Repeat and respell the texts of a section; English pages stay as they are."""
+    if page.words.language == "en":
+        return section
+    made: Section = _finished(section, page)
+    return made
+
+
+def _finished(thing: Any, page: Page) -> Any:
+    """Finish a text, or all texts in a node and in what it holds."""
+    if isinstance(thing, str):
+        return _PERCENT.sub("", thing)
+    if isinstance(thing, tuple):
+        return tuple(_finished(one, page) for one in thing)
+    if not is_dataclass(thing) or isinstance(thing, type):
+        return thing
+    changes = {
+        one.name: _finished(getattr(thing, one.name), page) for one in fields(thing) if one.name not in _KEPT
+    }
+    if getattr(thing, "recorded", False):
+        quoted = thing.text  # type: ignore[attr-defined]
+        told = page.recorded(quoted)
+        changes |= {"text": quoted if told == quoted else _PERCENT.sub("", told), "recorded": told == quoted}
+    return replace(thing, **changes)

@@ -1,0 +1,68 @@
+"""Say sentences that other languages can repeat: a code with values beside the English text.
+
+The text is written where it is said, and goes its way as a plain string. What it was made of is remembered by the text
+itself, and recorded beside it (``said`` of a trial and of a manifest), so that a report in another language finds its own
+sentence by the code. Nothing reads the English text.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MOST_REMEMBERED = 20_000
+"""Texts whose origin is kept; the oldest ones are forgotten first and stay English."""
+
+
+class Said(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Hold what a sentence was made of."""
+
+    code: str
+    """Key of the sentence in catalogues of other languages."""
+    values: dict[str, str] = {}
+    """Placeholder → text; each may be a sentence that was said, too."""
+
+
+_remembered: dict[str, Said] = {}
+
+
+def say(code: str, template: str, /, **values: object) -> str:
+    """Fill in an English template and remember what the text was made of."""
+    text = template.format_map(values)
+    _remembered.pop(text, None)
+    _remembered[text] = Said(code, {name: str(value) for name, value in values.items()})
+    while len(_remembered) > MOST_REMEMBERED:
+        del _remembered[next(iter(_remembered))]
+    return text
+
+
+def origin(text: str) -> Said | None:
+    """Look up what a text was made of; ``None`` if it was not said by this process."""
+    return _remembered.get(text)
+
+
+def origins(thing: Any) -> dict[str, Said]:
+    """Collect the origins of all texts in a record, and of the texts that they were made of."""
+    found: dict[str, Said] = {}
+    texts = list(_texts(msgspec.to_builtins(thing)))
+    while texts:
+        text = texts.pop()
+        if text not in found and (said := origin(text)) is not None:
+            found[text] = said
+            texts += said.values.values()
+    return dict(sorted(found.items()))
+
+
+def _texts(thing: Any) -> Iterator[str]:
+    if isinstance(thing, str):
+        yield thing
+    elif isinstance(thing, dict):
+        for value in thing.values():
+            yield from _texts(value)
+    elif isinstance(thing, list | tuple):
+        for value in thing:
+            yield from _texts(value)

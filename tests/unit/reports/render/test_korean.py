@@ -1,0 +1,68 @@
+"""The Korean page has no English sentence but those that it marks as quoted from the record."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from support.paths import GOLDEN
+from support.synthetic import make_input
+from tare.bench.analysis.report import report_input
+from tare.reports.content.page import Page
+from tare.reports.content.sections import sections
+from tare.reports.model import ReportInput
+from tare.reports.render.html.render import render
+from tare.reports.summaries.run import Summary, plain_names
+from tare.reports.text.words import words
+
+SENTENCE = re.compile(r"(?<![\w.:/-])[A-Za-z][a-z’']+(?: [a-z’']{2,}){2,}(?![\w.:/=-])")
+"""Three words of small letters in a row: names, units and commands have fewer."""
+
+UNSEEN, EMPTY = {"style", "script", "svg", "title"}, {"meta", "link", "br", "rect", "path", "use"}
+
+
+class Reader(HTMLParser):
+    """Collect the texts that a reader sees outside of what is marked as English."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.hidden: list[bool] = []
+        self.texts: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in EMPTY:
+            inside = bool(self.hidden and self.hidden[-1])
+            self.hidden.append(inside or tag in UNSEEN or dict(attrs).get("lang") == "en")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in EMPTY:
+            self.hidden.pop()
+
+    def handle_data(self, data: str) -> None:
+        if not (self.hidden and self.hidden[-1]):
+            self.texts.append(data)
+
+
+def korean(given: ReportInput) -> str:
+    page = Page(Summary(plain_names(given)), words("ko"))
+    return render(page, sections(page), {})
+
+
+@pytest.mark.parametrize("run", ["experiments-v3", "record-v3", "made up"])
+def test_english_sentences_are_marked_as_such(run: str) -> None:
+    given = make_input(blocks=6) if run == "made up" else report_input(GOLDEN / run)
+    found = [text for text in Reader(korean(given)).texts if SENTENCE.search(text)]
+    assert found == []
+
+
+def test_the_rule_finds_a_sentence_and_passes_names_and_commands() -> None:
+    assert SENTENCE.search("측정하지 않음: no deployment can be measured")
+    for text in ("tare run -k isolation --runners bare", "qemu-microvm(tcg), namespaces", "apt-get install fonts-noto-cjk"):
+        assert not SENTENCE.search(text)
+
+
+def test_percentages_stand_without_a_blank() -> None:
+    assert not re.search(r"\d %", " ".join(Reader(korean(make_input(blocks=6))).texts))

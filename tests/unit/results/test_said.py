@@ -1,0 +1,60 @@
+"""A sentence goes its way as a plain text, and what it was made of is found by the text and recorded beside it."""
+
+import msgspec
+import pytest
+
+from support.results_making import manifest, trial
+from tare.results import said
+from tare.results.details import DeployDetails, ImageRead
+from tare.results.said import Said, origin, origins, say
+from tare.results.storage.load import load_run
+from tare.results.storage.store import RunWriter
+
+
+def test_a_sentence_is_a_plain_text_that_remembers_its_code_and_values():
+    text = say("test.lost", "{n} of {what} lost", n=3, what="trials")
+    assert type(text) is str
+    assert text == "3 of trials lost"
+    assert origin(text) == Said("test.lost", {"n": "3", "what": "trials"})
+    assert origin("never said") is None
+
+
+def test_origins_of_a_record_hold_those_of_the_texts_within_texts():
+    inner = say("test.inner", "an inner reason")
+    outer = say("test.outer", "outside: {why}", why=inner)
+    found = origins([{"deep": [outer, 7, None]}, trial(0, reason="of nobody")])
+    assert found == {outer: Said("test.outer", {"why": inner}), inner: Said("test.inner", {})}
+
+
+def test_the_oldest_texts_are_forgotten_first(monkeypatch):
+    monkeypatch.setattr(said, "MOST_REMEMBERED", 2)
+    monkeypatch.setattr(said, "_remembered", {})
+    for n in range(3):
+        say("test.count", "number {n}", n=n)
+    say("test.count", "number {n}", n=1)
+    say("test.count", "number {n}", n=4)
+    assert [origin(f"number {n}") is not None for n in range(5)] == [False, True, False, False, True]
+
+
+@pytest.fixture
+def stored(tmp_path):
+    """Store a run whose texts were said, in its manifest, a reason and a finding."""
+    state = say("test.state", "{n} in use", n=2)
+    reason, remedy = say("test.reason", "It is missing."), say("test.remedy", "Fetch it.")
+    method = say("test.method", "by counting")
+    about = manifest(host={"conditions": [{"name": "swap", "state": state}]})
+    with RunWriter.create(tmp_path, about) as writer:
+        writer.append(trial(0, outcome="skipped", reason=reason, remedy=remedy))
+        writer.append(trial(1, details=DeployDetails(read=ImageRead(method=method))))
+        writer.append(trial(2, 1.0))
+        writer.finish("complete")
+    return load_run(tmp_path / about.run)
+
+
+def test_a_stored_run_has_what_its_texts_were_made_of(stored):
+    assert stored.manifest.said == {"2 in use": Said("test.state", {"n": "2"})}
+    skipped, found, plain = stored.trials()
+    assert skipped.said == {"Fetch it.": Said("test.remedy"), "It is missing.": Said("test.reason")}
+    assert found.said == {"by counting": Said("test.method")}
+    assert plain.said == {}
+    assert b"said" not in msgspec.json.encode(plain)
