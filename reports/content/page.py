@@ -78,6 +78,11 @@ class Page:
         """Repeat a text of the record or of the judgement in the page's language; unchanged where that has no sentence."""
         return self._repeated(text, 3)
 
+    def woven(self, text: str) -> str:
+        """Repeat a text within a sentence of the page; where the page's language has none for it, refer to the record."""
+        told = self.recorded(text)
+        return told if told != text or self.words.language == "en" else self.words("page.in_english")
+
     def _repeated(self, text: str, depth: int) -> str:
         """Repeat a text, and the texts that it was made of to a depth that no sentence of the suite needs."""
         said = self.summary.said.get(text) or origin(text)

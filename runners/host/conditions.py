@@ -7,11 +7,11 @@ may carry the command that would change it, and the one that would change it bac
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tare.results.said import say
+from tare.runners.host.condition import Condition
 from tare.runners.host.cpuinfo import cpu_facts, turbo
 from tare.runners.host.facts import chosen, file_system_of
 from tare.runners.host.files import ROOT, read
@@ -26,23 +26,6 @@ STEAL_SAMPLE_SECONDS = 0.2
 _LOAD_PER_CPU = 0.3
 _PRESSURE_PERCENT = 5.0
 _STEAL_SHARE = 0.01
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """One property of the host that may spoil measurements."""
-
-    name: str
-    ok: bool | None
-    """``None``: the host does not tell."""
-    found: str
-    """State of the host, for people."""
-    advice: str = ""
-    """Effect on measurements and what helps; with ``ok`` a mere note; empty if there is nothing to say."""
-    change: str = ""
-    """Command for root that changes it; empty if there is none."""
-    undo: str = ""
-    """Command for root that changes it back; empty without ``change``."""
 
 
 def conditions(workdir: Path | None = None, root: Path = ROOT) -> tuple[Condition, ...]:
@@ -363,23 +346,21 @@ def work_folder(workdir: Path, root: Path = ROOT) -> Condition:
             None,
             say("condition.folder_hidden", "no mount over {folder} is known", folder=workdir),
         )
+    in_memory = say(
+        "condition.folder_memory", "disk workloads would measure memory; choose a folder on a disk"
+    )
+    by_network = say(
+        "condition.folder_network", "disk workloads would measure the network; choose a local folder"
+    )
     advice = {
-        "tmpfs": say(
-            "condition.folder_memory", "disk workloads would measure memory; choose a folder on a disk"
-        ),
-        "ramfs": say(
-            "condition.folder_memory", "disk workloads would measure memory; choose a folder on a disk"
-        ),
+        "tmpfs": in_memory,
+        "ramfs": in_memory,
         "overlay": say(
             "condition.folder_overlay",
             "containers cannot mount an overlay on it, and each first write copies; choose another folder",
         ),
-        "nfs": say(
-            "condition.folder_network", "disk workloads would measure the network; choose a local folder"
-        ),
-        "nfs4": say(
-            "condition.folder_network", "disk workloads would measure the network; choose a local folder"
-        ),
+        "nfs": by_network,
+        "nfs4": by_network,
     }.get(found, "")
     return Condition(
         "work folder",

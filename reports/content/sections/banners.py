@@ -30,7 +30,7 @@ def section(page: Page) -> Section | None:
         told = words(
             "banner.kvm",
             runners=", ".join(page.summary.kvm_on_request),
-            reason=page.recorded(baseline.reason),
+            reason=page.woven(baseline.reason),
         )
         body.append(Notice(words("banner.kvm_title"), told))
     if given.manifest.status != "complete":

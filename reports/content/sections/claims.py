@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tare.reports.content import ledger
-from tare.reports.content.nodes import Cell, Details, Node, Paragraph, Section, Table
+from tare.reports.content.nodes import Bullets, Cell, Details, Item, Node, Paragraph, Section, Table
 from tare.reports.text.numbers import DASH
 from tare.reports.text.words import words as catalogue
 from tare.results.judgement.claims.declared import EVERYTHING
@@ -118,7 +118,7 @@ def _details(page: Page, verdict: ClaimVerdict) -> Details:
     body: list[Node] = [Paragraph(words("claims.rule", rule=ledger.rule(verdict, words)))]
     body.append(Paragraph(ledger.because(verdict, words)))
     if verdict.reason.recorded:
-        body.append(Paragraph(" ".join(map(page.recorded, verdict.reason.recorded)), kind="muted"))
+        body.append(Bullets(tuple(Item(text, recorded=True) for text in verdict.reason.recorded)))
     if verdict.command:
         body.append(Paragraph(words("claims.command", command=verdict.command)))
     if verdict.findings:

@@ -119,9 +119,7 @@ def _skipped(page: Page) -> Iterator[Item]:
             missing[trial.runner, trial.reason][page.spoken_case(case_of(trial))] = None
     for (runner, reason), cases in list(missing.items())[:_MOST_SKIPS]:
         yield Item(
-            words(
-                "findings.unknown_skip", runner=runner, reason=page.recorded(reason), cases=", ".join(cases)
-            )
+            words("findings.unknown_skip", runner=runner, reason=page.woven(reason), cases=", ".join(cases))
         )
     if len(missing) > _MOST_SKIPS:
         yield Item(words("findings.unknown_more", n=len(missing) - _MOST_SKIPS))

@@ -12,7 +12,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from tare.reports.content import cells
-from tare.reports.content.nodes import Cell, Details, Node, Paragraph, Section, Table
+from tare.reports.content.nodes import Bullets, Cell, Details, Item, Node, Paragraph, Section, Table
 from tare.reports.summaries.cases import case_of
 from tare.reports.summaries.exits import BASELINE, Exits, exits
 from tare.reports.summaries.runners import series_name
@@ -53,6 +53,13 @@ def section(page: Page) -> Section | None:
     return Section("guests", words("guests.title"), tuple(body))
 
 
+def _quoted(page: Page, reason: str) -> tuple[Node, ...]:
+    """Quote a reason below the sentence that could not hold it in the page's language; nothing on other pages."""
+    if page.words.language == "en" or page.recorded(reason) != reason:
+        return ()
+    return (Bullets((Item(reason, recorded=True),)),)
+
+
 def _baseline(page: Page, baseline: KvmBaseline) -> list[Node]:
     words = page.words
     rows = tuple(
@@ -71,7 +78,8 @@ def _baseline(page: Page, baseline: KvmBaseline) -> list[Node]:
         keys=tuple(f"kvm|baseline|{name}" for name in BASELINE),
     )
     return [
-        Paragraph(words(f"guests.kvm_{state}", reason=page.recorded(baseline.reason))),
+        Paragraph(words(f"guests.kvm_{state}", reason=page.woven(baseline.reason))),
+        *_quoted(page, baseline.reason),
         Details(words("guests.baseline_caption"), (Paragraph(words("guests.baseline_intro")), table)),
     ]
 

@@ -47,7 +47,9 @@ def _conditions(words: Words, recorded: object) -> Node:
         return Paragraph(words("host.conditions_none"), kind="muted")
     rows = tuple(
         (
-            Cell(facts.plain(one.get("name")), kind="warning" if one.get("ok") is False else ""),
+            Cell(
+                _named(words, facts.plain(one.get("name"))), kind="warning" if one.get("ok") is False else ""
+            ),
             Cell(_first(one, _STATE), recorded=True),
             Cell(_first(one, _ADVICE), recorded=True),
         )
@@ -55,6 +57,12 @@ def _conditions(words: Words, recorded: object) -> Node:
     )
     columns = tuple(words(f"host.{c}") for c in ("condition", "state", "advice"))
     return Table(words("host.conditions_caption"), columns, rows)
+
+
+def _named(words: Words, name: str) -> str:
+    """Name a condition in the page's language; one that this version does not know keeps its name."""
+    key = f"condition.{name.replace(' ', '_')}"
+    return words(key) if words.has(key) else name
 
 
 def _first(one: Mapping[str, Any], keys: tuple[str, ...]) -> str:

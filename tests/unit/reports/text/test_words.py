@@ -69,6 +69,21 @@ VALUES: dict[str, Iterable[str]] = {
     "claims.rule_{kind}": [kind.__name__.lower() for kind in get_args(Rule)],
     "claims.tells_{finding.tells}": [tells for tells in get_args(Tells) if tells != "uncounted"],
     "claims.{verdict.outcome}": get_args(ClaimOutcome),
+    "condition.{name.replace(' ', '_')}": (
+        *(
+            "governor",
+            "turbo",
+            "load",
+            "pressure",
+            "steal",
+            "virtualisation",
+            "aslr",
+            "swap",
+            "smt",
+            "huge_pages",
+        ),
+        *("battery", "throttling", "clock_source", "work_folder"),
+    ),
     "cpu.{name}": ("vantage", *PARTS),
     "crowd.{name}": (
         *("places", "first_quarter", "last_quarter"),
