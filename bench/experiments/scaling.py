@@ -89,7 +89,11 @@ class Scale(Experiment):
 def _check(count: int, cpus: int) -> None:
     if count > cpus:
         raise Unsuitable(
-            say("scaling.too_few", "It takes more threads than a place has CPUs ({cpus}).", cpus=cpus),
+            say(
+                "scaling.too_few",
+                "It takes more threads than the {cpus} that a place has.",
+                cpus=f"{cpus} CPU{'s' if cpus > 1 else ''}",
+            ),
             say("scaling.remedy", "give places more (--cpus N), or take a larger host"),
             lasting=True,
         )
