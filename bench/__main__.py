@@ -22,6 +22,7 @@ COMMANDS = {
     "doctor": "show what this host can run, what it cannot, why, and how to change that",
     "plan": "list what would run and how long it will take",
     "run": "measure; also your own command: tare run -- CMD ARGS...",
+    "workloads": "list all workloads, or check a file with your own",
     "ab": "measure two versions of a command side by side; exit 1 on a regression",
     "calibrate": "measure the false-alarm rate and the power of the judgement on this host",
     "compare": "compare two runs; exit 1 on a regression",

@@ -107,6 +107,18 @@ class Measurable(Protocol):
     def parameters(self) -> Mapping[str, Any]:
         """Identity besides the name: trials with other parameters are another series."""
 
+    @property
+    def commands(self) -> Mapping[str, tuple[str, ...]]:
+        """Command lines of the user's that the image must carry: name of the program in the image → words."""
+
+    @property
+    def carry(self) -> tuple[Path, ...]:
+        """Files and folders of the host that these commands need in the image."""
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """Further names that ``-k`` matches, such as that of all variants of a workload with parameters."""
+
     def files(self, cache: Path) -> Mapping[str, Path]:
         """List what the image must carry besides the programs: path in the image → file of the host.
 

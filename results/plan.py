@@ -46,6 +46,12 @@ class RequestRecord(
     """Name of each variant that is measured side by side, and its settings where they differ."""
     carry: tuple[str, ...] = ()
     """Files and folders of the host that the command needs in the image."""
+    around: dict[str, Any] | None = None
+    """Everything about the command or the versions besides their words, as definitions in TOML have it. ``None``: nothing."""
+    own: dict[str, dict[str, Any]] = {}
+    """Name → definition of the user's own workloads, as in TOML."""
+    only_own: bool = False
+    """These are the only workloads besides ``null``."""
     cases: tuple[tuple[str, str], ...] | None = None
     """Workload and runner key of those asked for one by one. ``None``: all that the settings select."""
     slowdowns: SlowdownsRecord | None = None

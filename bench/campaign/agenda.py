@@ -208,14 +208,14 @@ class Agenda:
         seconds = self._block_seconds(unit) + (self.estimates.visit(unit) if unit.visiting else 0.0)
         if left <= _SPENT_SECONDS or seconds / 2 > left:
             return False
-        return unit.kind != "experiment" or self._within_share(seconds)
+        return not unit.shares_budget or self._within_share(seconds)
 
     def _within_share(self, seconds: float) -> bool:
         """Tell whether the experiments stay within their share of the budget."""
         accounts = self.ledger.accounts.values()
-        if all(account.unit.kind == "experiment" for account in accounts):
+        if all(account.unit.shares_budget for account in accounts):
             return True
-        spent = sum(account.seconds for account in accounts if account.unit.kind == "experiment")
+        spent = sum(account.seconds for account in accounts if account.unit.shares_budget)
         return spent + seconds <= MODES[self.plan.mode].experiment_share * self.plan.budget_seconds
 
     def _why_over(self) -> Ending:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tare.bench.workloads.base import Site
-from tare.bench.workloads.command import Command
+from tare.bench.workloads.command import Command, run_aside
 from tare.results.record import BASE, INSTRUCTIONS_CALLGRIND, INSTRUCTIONS_USER
 from tare.results.storage.counts import InstructionCount, write_counts
 from tare.runners.errors import TareError, as_failure
@@ -87,6 +87,7 @@ def _counted(
     try:
         with provisioned.runner(BASE).open() as place:
             site = Site(provisioned.image_of(BASE), place.root, place.scratch, provisioned.limits.cpus)
+            run_aside(place, command.before(site), "it could not be prepared")
             job = replace(command.job(site, 0.0), timeout_seconds=TIMEOUT_SECONDS)
             counts = tuple(
                 _under_callgrind(place, job, valgrind, number) if valgrind else _by_pmu(place, job)

@@ -15,6 +15,7 @@ from tare.results.environment import LimitsUnverified
 from tare.results.record import BASE, CONTROL_SUFFIX
 from tare.runners.errors import Missing, PlaceFailure, TareError, UsageError
 from tare.runners.images.build import build_image
+from tare.runners.images.command import check_command
 from tare.runners.images.external import read_external
 from tare.runners.images.recipe import ImageContent
 from tare.runners.inside import image_files
@@ -103,15 +104,18 @@ def _build_images(
     """Build the common image and the variants' own ones; also return the programs that could not be had."""
     common, own = _given_image(request), _own_given(request)
     missing = _fetch(plan, bench, progress, carry_python=not (common or own))
+    commands = _commands(plan)
+    if request.own and not (request.only_own or common or own):
+        missing |= _without_program(commands)
+    commands = {name: words for name, words in commands.items() if name not in missing}
     programs = [name for name in _programs(plan) if name not in missing]
     cache = bench.supplies.context.cache
 
     def build(given: ExternalImage | None) -> Image:
         content = ImageContent(
             programs=programs,
-            command=request.command,
-            versions=dict(request.versions),
-            carry=request.carry,
+            versions=commands,
+            carry=(*request.carry, *_carried(plan)),
             extra_files=_extra_files(plan, programs, cache),
             external=given,
         )
@@ -123,6 +127,26 @@ def _build_images(
     variants = {key: key.rpartition(SIGN)[2] for key in bench.runners}
     own_images = {key: by_variant[name] for key, name in variants.items() if name in by_variant}
     return image, own_images, missing
+
+
+def _commands(plan: Plan) -> dict[str, tuple[str, ...]]:
+    """Collect the commands of the user's own workloads: name of the program in the image → words."""
+    return {name: words for case in plan.cases for name, words in case.workload.commands.items()}
+
+
+def _without_program(commands: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, str]]:
+    """Return (reason, remedy) for each command whose program this host does not have: its workload is skipped."""
+    missing = {}
+    for name, words in commands.items():
+        try:
+            check_command(words)
+        except UsageError as error:
+            missing[name] = (str(error), "install it, or correct the workload's definition")
+    return missing
+
+
+def _carried(plan: Plan) -> tuple[Path, ...]:
+    return tuple(dict.fromkeys(path for case in plan.cases for path in case.workload.carry))
 
 
 def _programs(plan: Plan) -> list[str]:

@@ -19,6 +19,7 @@ from tare.bench.planning.estimates import job_key, job_length
 from tare.bench.planning.modes import WARMUP_SHARE
 from tare.bench.planning.units import plain
 from tare.bench.workloads.base import Site
+from tare.bench.workloads.command import run_aside
 from tare.results.record import BASE
 from tare.runners.collectors import default_collectors
 from tare.runners.errors import PlaceFailure, TareError, as_failure
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from tare.bench.planning.units import Unit
     from tare.bench.workloads.base import Workload
     from tare.results.record import Metric
-    from tare.runners.model import Place, Vantage
+    from tare.runners.model import JobResult, Place, Vantage
 
 
 _SHARED = -1
@@ -102,6 +103,7 @@ class SteadyState:
         job = workload.job(site, self._job_seconds(slot))
         try:
             self._prepare(opened, slot.case, site)
+            run_aside(place, workload.before(site), f"{workload.name} could not be prepared")
         except (TareError, OSError) as error:
             places.close(key)
             self.recorder.store_failed(builder, as_failure(error))
@@ -111,13 +113,14 @@ class SteadyState:
         observation = Observation(place.vantage)
         try:
             result = place.run(job)
+            observation.end()
+            run_aside(place, workload.after(site), f"{workload.name} could not be cleaned up")
         except (TareError, OSError) as error:
             # The place is lost: the next trial of this case opens another.
             places.close(key)
             self.recorder.store_failed(builder, as_failure(error))
             self.openings.check_launcher()
             return
-        observation.end()
         builder.unavailable.update(observation.unavailable)
         builder.set_timeline(
             {"started": result.started_ns, "finished": result.finished_ns}, place.clock_error
@@ -128,6 +131,8 @@ class SteadyState:
             builder.metrics += observation.metrics
         seconds = time.monotonic() - began
         self.recorder.store(builder)
+        if workload.shows_output:
+            self._show(builder.runner, workload, result)
         if not slot.warmup:
             self.recorder.costs.add(job_key(slot.case, self.plan.job_seconds), seconds)
 
@@ -152,6 +157,10 @@ class SteadyState:
             if name and plain(case.runner) == BASE:
                 files.keep(name, scratch)
         opened.prepared.add(job.argv)
+
+    def _show(self, runner: str, workload: Workload, result: JobResult) -> None:
+        for line in (result.stdout + result.stderr).decode("utf-8", "replace").splitlines():
+            self.recorder.progress.say(f"{workload.name} on {runner}: {line}")
 
     def _site(self, key: str, place: Place) -> Site:
         limits = self.provisioned.limits

@@ -83,7 +83,7 @@ class TrialBuilder:
             self._end("failed", f"ended by signal {_named(result.signal)}")
         elif result.exit_code and (lacking := workload.lacking(result)):
             self.skip(lacking.reason, lacking.remedy)
-        elif result.exit_code:
+        elif workload.exit_codes is not None and result.exit_code not in workload.exit_codes:
             self._end("failed", f"exit status {result.exit_code}")
         elif why := contradiction(self.timeline, self.clock_error):
             self._end("invalid", f"the timeline contradicts itself: {why}")

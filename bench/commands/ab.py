@@ -21,6 +21,7 @@ from tare.bench.commands.shared.options import (
     add_request_options,
     request_from,
 )
+from tare.bench.commands.shared.own_options import add_own_options, with_own
 from tare.bench.errors import EnvironmentMissing, Exit
 from tare.bench.request.declarations import override
 from tare.bench.request.request import CommandVersion, SettingsVariant
@@ -56,6 +57,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-report", action="store_true", help="only measure, store and judge")
     output.add_output_options(parser)
     add_request_options(parser)
+    add_own_options(parser, several=False)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -97,7 +99,7 @@ def _request(arguments: argparse.Namespace) -> Request:
     """
     from tare.results.record import BASE as BARE  # noqa: PLC0415 - options are declared without it
 
-    request = request_from(arguments)
+    request = with_own(request_from(arguments), arguments)
     if request.settings.run.precision is None:
         # So narrow an interval shows equality, and differences from one and a half times the threshold on.
         request = request.with_run(precision=output.thresholds_from(arguments).default / 4)

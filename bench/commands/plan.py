@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from tare.bench.commands.shared.options import add_request_options, request_from
+from tare.bench.commands.shared.own_options import add_own_options, with_own
 from tare.bench.errors import Exit
 from tare.bench.progress import Lines, clock
 from tare.results.statistics.phrases import count
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 def options(parser: argparse.ArgumentParser) -> None:
     """Declare the options of a request, and the format."""
     add_request_options(parser)
+    add_own_options(parser, several=True)
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -33,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     from tare.bench.planning.estimates import read_estimates  # noqa: PLC0415
     from tare.bench.planning.from_request import plan as make_plan  # noqa: PLC0415
 
-    request = request_from(arguments)
+    request = with_own(request_from(arguments), arguments)
     with opened(request, Lines()) as bench:
         plan = make_plan(request, bench)
         cache = bench.supplies.context.cache

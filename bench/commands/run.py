@@ -13,6 +13,7 @@ from tare.bench.commands.shared.options import (
     add_request_options,
     request_from,
 )
+from tare.bench.commands.shared.own_options import add_own_options, given_own_options, with_own
 from tare.bench.console import steer
 from tare.bench.request.declarations import SETTINGS
 from tare.runners.errors import UsageError
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 def options(parser: argparse.ArgumentParser) -> None:
     """Declare the options of a request, and what concerns this call."""
     add_request_options(parser)
+    add_own_options(parser, several=True)
     parser.add_argument(
         "--resume",
         metavar="RUN",
@@ -50,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     from tare.bench.progress import Lines  # noqa: PLC0415
 
     request = _request(arguments)
-    if request.count and not request.command and not request.resume:
+    if request.count and not (request.command or request.only_own or request.resume):
         raise UsageError(
             "--count counts the instructions of a command: give one, as in `tare run --count -- CMD`."
         )
@@ -68,7 +70,7 @@ def _request(arguments: argparse.Namespace) -> Request:
     Raises:
         UsageError: an option would change the plan of the run that is gone on with.
     """
-    request = request_from(arguments)
+    request = with_own(request_from(arguments), arguments)
     if not request.resume:
         return request
     changed = [
@@ -80,6 +82,7 @@ def _request(arguments: argparse.Namespace) -> Request:
     ]
     changed += [f"--{request.mode}"] if request.mode != "default" else []
     changed += ["--carry"] if request.carry else []
+    changed += [one for one in given_own_options(arguments) if one != "--show-output"]
     changed += ["--label"] if request.labels else []
     changed += ["-- CMD"] if request.command else []
     if changed:

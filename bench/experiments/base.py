@@ -87,14 +87,31 @@ class Experiment(ABC):
     """Shortest mode that measures it unasked, as of workloads. ``named``, where it is too long for a run that asks for
     everything: only where ``-k`` names it or its family."""
     shortest_seconds: ClassVar[float] = 0.0
-    most_blocks: int = 15
+    shares_budget: ClassVar[bool] = True
+    """All of them together get a part of the budget, beside workloads. False: the scheduler treats it as a workload."""
+    most_blocks: int | None = 15
     """Blocks beyond which more trials say nothing more, whatever mode and ``--blocks`` ask for; 1 for facts that do
-    not vary."""
+    not vary. ``None``: no such bound."""
 
     @property
     def parameters(self) -> Mapping[str, Any]:
         """Return the identity besides the name: trials with other parameters are another series."""
         return {}
+
+    @property
+    def commands(self) -> Mapping[str, tuple[str, ...]]:
+        """See :meth:`tare.bench.measurable.Measurable.commands`."""
+        return {}
+
+    @property
+    def carry(self) -> tuple[Path, ...]:
+        """See :meth:`tare.bench.measurable.Measurable.carry`."""
+        return ()
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """See :meth:`tare.bench.measurable.Measurable.aliases`."""
+        return ()
 
     def files(self, cache: Path) -> Mapping[str, Path]:
         """See :meth:`tare.bench.measurable.Measurable.files`."""

@@ -39,6 +39,7 @@ from typing import TYPE_CHECKING, Literal
 
 from tare.bench.measurable import Unsuitable
 from tare.bench.workloads.base import Site
+from tare.bench.workloads.command import run_aside
 from tare.runners.bare import open_outside
 from tare.runners.errors import PlaceFailure
 from tare.runners.inside import program
@@ -104,6 +105,8 @@ class Server:
     """Port it insists on; 0: it takes any, so that two of them fit into the host's network."""
     socket: str = ""
     """Name of its UNIX socket in the scratch folder; empty: it listens on a port."""
+    before: Callable[[Address], Job | None] | None = None
+    """Function that makes a job that precedes the server in its place, such as one that lays out data. ``None``: none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,9 +176,10 @@ def serving(
             if client is place
             else _outside(lab, server, place, client, endpoint if where == "host" else _between(endpoint))
         )
-        job = server.job(listens)
+        if server.before:
+            run_aside(place, server.before(listens), "the server could not be prepared")
         began = time.monotonic()
-        service = place.start(_as_service(job))
+        service = place.start(_as_service(server.job(listens)))
         stack.callback(service.stop)
         if endpoint and endpoint.path == "forwarded":
             # A forwarded port takes connections whether or not anybody listens behind it.

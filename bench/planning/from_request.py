@@ -6,14 +6,15 @@ import secrets
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tare.bench.catalogue import MEASURABLE, by_name
+from tare.bench.catalogue import by_name, measurables
 from tare.bench.errors import EnvironmentMissing
 from tare.bench.measurable import Terms
+from tare.bench.own.expand import expand, terms_of
 from tare.bench.planning.estimates import read_estimates
 from tare.bench.planning.matrix import Aim, Selection, cross, make_plan
 from tare.bench.planning.modes import MODES
 from tare.bench.request.keyword import compile_keyword
-from tare.bench.workloads.command import Command
+from tare.bench.workloads.command import Command, CommandTerms
 from tare.results.judgement.claims.declared import selections
 from tare.results.record import BASE, CONTROL
 from tare.runners.errors import UsageError
@@ -33,13 +34,26 @@ if TYPE_CHECKING:
 def choose_workloads(request: Request) -> tuple[Workload | Experiment, ...]:
     """Choose all workloads and experiments, or ``null`` and the user's own command, or the versions to compare."""
     image = request.settings.run.image
+    around = (
+        terms_of(request.around, {}, show_output=request.show_output) if request.around else CommandTerms()
+    )
     if request.versions:
         return tuple(
-            Command(command, name=name, program=name, image=image) for name, command in request.versions
+            Command(command, around, name=name, program=name, image=image)
+            for name, command in request.versions
         )
-    if not request.command:
-        return MEASURABLE
-    return by_name("null"), Command(request.command, image=image)
+    if request.command:
+        return by_name("null"), Command(request.command, around, image=image)
+    own = expand(request.own, image=image, show_output=request.show_output)
+    if request.only_own:
+        return by_name("null"), *own
+    ours = measurables()
+    names = {name for one in ours for name in (one.name, one.family)}
+    if clash := sorted(names & {name for one in own for name in (one.name, *one.aliases)}):
+        raise UsageError(
+            f"{clash[0]} is the name of one of the suite's workloads or families: give yours another name."
+        )
+    return *ours, *own
 
 
 def plan(request: Request, bench: Bench, missing: Mapping[str, tuple[str, str]] | None = None) -> Plan:
@@ -88,8 +102,8 @@ def _mode(request: Request) -> Mode:
 def _match(request: Request) -> Match:
     """Match the names that ``-k`` or the cases asked for one by one name."""
     if request.cases is None:
-        known = (*MEASURABLE, *choose_workloads(request))
-        names = [name for one in known for name in (one.name, one.family)]
+        known = (*measurables(), *choose_workloads(request))
+        names = [name for one in known for name in (one.name, one.family, *one.aliases)]
         return compile_keyword(request.settings.run.keyword, names, selections())
     wanted = {name for name, _ in request.cases}
     return lambda names: any(name in wanted for name in names)

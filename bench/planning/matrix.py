@@ -44,7 +44,7 @@ class Selection:
     def wanted(self) -> list[Workload | Experiment]:
         """List what is asked for. An expression that matches no name at all, such as ``not cpu``, names nothing."""
         naming = not self.match(())
-        matching = [one for one in self.measurables if self.match((one.name, one.family))]
+        matching = [one for one in self.measurables if self.match((one.name, one.family, *one.aliases))]
         return [one for one in matching if is_planned(one, self.mode, named=naming)]
 
     def _names(self, measurable: Workload | Experiment) -> bool:
@@ -54,7 +54,8 @@ class Selection:
 
     def refusal(self, measurable: Workload | Experiment, runner: Runner, probe: Probe) -> Refusal | None:
         """Say why something will not be measured under a runner; ``None``: it will be."""
-        lacking = next((name for name in measurable.programs if name in self.missing), None)
+        needed = (*measurable.programs, *measurable.commands)
+        lacking = next((name for name in needed if name in self.missing), None)
         if lacking is not None:
             return Refusal(*self.missing[lacking])
         if not probe.ok:

@@ -88,6 +88,7 @@ def _again(request: Request, record: PlanRecord, folder: Path) -> Request:
         profile=request.profile,
         count=request.count,
         report=request.report,
+        show_output=request.show_output,
         resuming=request.resuming,
         resume=folder.name,
         extension_seconds=request.extension_seconds,

@@ -84,6 +84,11 @@ class Unit:
         return any(case.runner not in {BASE, CONTROL} for case in self.cases) or len(self.workloads) > 1
 
     @property
+    def shares_budget(self) -> bool:
+        """Tell whether it belongs to those that together get a part of the budget."""
+        return any(one.kind == "experiment" and one.shares_budget for one in self.workloads)
+
+    @property
     def most_blocks(self) -> int | None:
         """Blocks beyond which more of them say nothing more. ``None``: no such bound."""
         bounds = [one.most_blocks for one in self.workloads if one.most_blocks is not None]

@@ -132,6 +132,7 @@ def _config(path: Path | None) -> dict[str, Any]:
         raise UsageError(f"{chosen} cannot be read: {error.strerror}.") from error
     except ValueError as error:
         raise UsageError(f"{chosen} cannot be used: {error}.") from error
+    document.pop("workloads", None)  # definitions, which tare.bench.own reads
     flat: dict[str, Any] = {}
     for table, content in document.items():
         if not isinstance(content, dict):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from tare.bench.own.checking import Problem, check
 from tare.bench.request.declarations import SETTINGS, Setting, by_key, change, defaults
 from tare.bench.request.request import CommandVersion, Request, SettingsVariant, Slowdowns
 from tare.results.escapes import in_all_texts, original, reversible
@@ -18,6 +19,7 @@ from tare.runners.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tare.bench.own.definition import Definition
     from tare.bench.request.settings import Settings
     from tare.results.record import Manifest
 
@@ -86,6 +88,9 @@ def request_to_record(request: Request) -> RequestRecord:
             (name, texts(changes_to_json(own, request.settings))) for name, own in request.variants
         ),
         carry=texts(tuple(map(str, request.carry))),
+        around=texts(msgspec.to_builtins(request.around)),
+        own={name: texts(msgspec.to_builtins(one)) for name, one in request.own.items()},
+        only_own=request.only_own,
         cases=None if request.cases is None else tuple(sorted(request.cases)),
         slowdowns=SlowdownsRecord(shares=injected.shares, start_seconds=dict(injected.start_seconds))
         if injected
@@ -115,9 +120,19 @@ def request_from_record(record: RequestRecord) -> Request:
         versions=tuple(CommandVersion(name, texts(command)) for name, command in record.versions),
         variants=variants,
         carry=tuple(map(Path, texts(record.carry))),
+        around=None if record.around is None else _definition("around", texts(record.around)),
+        own={name: _definition(name, texts(raw)) for name, raw in record.own.items()},
+        only_own=record.only_own,
         cases=None if record.cases is None else frozenset(record.cases),
         slowdowns=Slowdowns(injected.shares, injected.start_seconds) if injected else None,
     )
+
+
+def _definition(name: str, raw: object) -> Definition:
+    found = check(name, raw)
+    if isinstance(found, Problem):
+        raise UsageError(f"request.own.{name}: {found.text}")
+    return found
 
 
 def request_of(manifest: Manifest) -> Request | None:

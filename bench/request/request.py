@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from tare.bench.own.definition import Definition
     from tare.runners.model import Limits
 
 ModeName = Literal["quick", "default", "rigorous"]
@@ -56,6 +57,12 @@ class Request:
     """Settings to measure every runner under, side by side. The first is the base."""
     carry: tuple[Path, ...] = ()
     """Files and folders of the host that the command needs in the image."""
+    around: Definition | None = None
+    """Everything about :attr:`command` or :attr:`versions` besides their words. ``None``: nothing."""
+    own: Mapping[str, Definition] = field(default_factory=dict)
+    """The user's own workloads by name."""
+    only_own: bool = False
+    """:attr:`own` are the only workloads besides ``null``."""
     cases: frozenset[tuple[str, str]] | None = None
     """Only these (workload, runner key). ``None``: everything that the settings select."""
     slowdowns: Slowdowns | None = None
@@ -76,6 +83,8 @@ class Request:
     """The user's labels for a new run."""
     skip_missing: bool = False
     """Take it for success if runners asked for by name cannot be measured here."""
+    show_output: bool = False
+    """Tell the user what own commands print."""
     report: bool = True
     """Write the report at the end."""
     resuming: str = "tare run --resume {run}"

@@ -39,14 +39,13 @@ _EXCERPT_CHARACTERS = 200
 class ParseError(TareError):
     """Output that a tool's parser does not understand; no number is taken from it."""
 
+    remedy = "run the command of the trial by hand and compare with tests/golden/tool_output"
+
     def __init__(self, workload: str, what: str, output: bytes) -> None:
         text = output.decode("utf-8", "backslashreplace").strip()
         if len(text) > _EXCERPT_CHARACTERS:
             text = text[:_EXCERPT_CHARACTERS] + "…"
-        super().__init__(
-            f"{workload}: {what} in the output {text!r}; run the command of the trial by hand and compare"
-            " with tests/golden/tool_output"
-        )
+        super().__init__(f"{workload}: {what} in the output {text!r}; {self.remedy}")
         self.excerpt = text
 
 
@@ -128,6 +127,41 @@ class Workload(ABC):
         """Give facts about the place that a job that ended well found out, for the fairness audit."""
         del result
         return {}
+
+    @property
+    def exit_codes(self) -> tuple[int, ...] | None:
+        """Exit codes of a job that ended well; ``None``: all."""
+        return (0,)
+
+    @property
+    def shows_output(self) -> bool:
+        """Tell the user what each job has printed."""
+        return False
+
+    @property
+    def commands(self) -> Mapping[str, tuple[str, ...]]:
+        """See :meth:`tare.bench.measurable.Measurable.commands`."""
+        return {}
+
+    @property
+    def carry(self) -> tuple[Path, ...]:
+        """See :meth:`tare.bench.measurable.Measurable.carry`."""
+        return ()
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """See :meth:`tare.bench.measurable.Measurable.aliases`."""
+        return ()
+
+    def before(self, site: Site) -> Job | None:
+        """Make the job that has to precede each measured one, untimed, in the same place; ``None``: none."""
+        del site
+        return None
+
+    def after(self, site: Site) -> Job | None:
+        """Make the job that has to follow each measured one, untimed, in the same place; ``None``: none."""
+        del site
+        return None
 
     def preparation(self, site: Site) -> Job | None:
         """Make the job that every opening of a place needs once before the measured ones, untimed; ``None``: none."""

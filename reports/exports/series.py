@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from tare.reports.summaries.cases import shown_parameters
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -57,7 +59,8 @@ def host_fact(manifest: Manifest, group: str, name: str) -> str:
 
 def case_title(workload: str, parameters: dict[str, Any]) -> str:
     """Name a workload with its parameters: ``cpu [threads=2]``."""
-    inside = ", ".join(f"{key}={value}" for key, value in sorted(parameters.items()))
+    shown = shown_parameters(workload, sorted(parameters.items()))
+    inside = ", ".join(f"{key}={value}" for key, value in shown)
     return f"{workload} [{inside}]" if inside else workload
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from tare.results.judgement.claims.model import Finding
     from tare.results.judgement.comparison import Comparison
     from tare.results.judgement.rungs import RungCost
@@ -14,6 +16,10 @@ if TYPE_CHECKING:
 
 FAMILIES = ("null", "startup", "cpu", "memory", "kernel", "disk", "network", "python", "apps")
 """Families of workloads in display order; others follow by name."""
+
+
+COMMAND = "command"
+"""Name of the workload of ``tare run -- CMD``, which only its command line tells from another."""
 
 
 class CaseKey(NamedTuple):
@@ -25,9 +31,18 @@ class CaseKey(NamedTuple):
     @property
     def label(self) -> str:
         """Name of the workload, followed by its parameters if it has any: ``disk-rand [bs=4k]``."""
-        if not self.parameters:
-            return self.workload
-        return f"{self.workload} [{', '.join(f'{k}={v}' for k, v in self.parameters)}]"
+        shown = shown_parameters(self.workload, self.parameters)
+        return f"{self.workload} [{', '.join(f'{k}={v}' for k, v in shown)}]" if shown else self.workload
+
+
+def shown_parameters(workload: str, parameters: Iterable[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    """Choose the parameters that a title shows: not those that the name of a user's own workload tells already."""
+    return [
+        (key, value)
+        for key, value in parameters
+        if f"{key}={value}" not in re.split("[:,]", workload)
+        and (workload == COMMAND or key not in {"command", "server", "client"})
+    ]
 
 
 def case_of(thing: Trial | Comparison | RungCost | Finding) -> CaseKey:

@@ -108,6 +108,11 @@ def carry_command(command: Sequence[str], carry: Sequence[Path] = ()) -> Carried
     return Carried(carrier.items, program, (*named, *(str(path) for path in carry)), notes)
 
 
+def check_command(command: Sequence[str]) -> None:
+    """Find out whether the program of a command can be carried; raises as :func:`carry_command`."""
+    _check_program(_follow(command[0]).program)
+
+
 def _follow(name: str) -> _Chain:
     """Follow shims and ``#!`` lines to a program."""
     chain = _Chain(_which(name))

@@ -27,7 +27,7 @@ LAYERS = {
         {"build"},
     ],
     "runners": [
-        {"errors", "model", "settings"},
+        {"errors", "model", "settings", "entry_points"},
         {"undoing"},
         {"native", "host"},
         {"provision"},
@@ -43,6 +43,7 @@ LAYERS = {
     "bench": [
         {"errors", "console", "crash", "progress", "measurable"},
         {"workloads", "experiments"},
+        {"own"},
         {"catalogue"},
         {"request"},
         {"planning"},

@@ -12,7 +12,6 @@ import signal
 import subprocess
 import sys
 import time
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,14 +82,10 @@ def _others() -> list[str]:
 
 def job(words: Sequence[str]) -> int:
     """Be ``tare``, with jobs that end after :data:`JOB_SECONDS`."""
-    from unittest.mock import patch  # noqa: PLC0415 - in the child only
+    from tare.bench.__main__ import main as tare  # noqa: PLC0415 - in the child only
 
-    from tare.bench.__main__ import main as tare  # noqa: PLC0415
-    from tare.bench.planning import from_request  # noqa: PLC0415
-    from tare.bench.workloads.command import Command  # noqa: PLC0415
-
-    with patch.object(from_request, "Command", partial(Command, timeout_seconds=JOB_SECONDS)):
-        return tare(list(words))
+    command, *rest = words
+    return tare([command, "--timeout", str(JOB_SECONDS), *rest])
 
 
 if __name__ == "__main__":

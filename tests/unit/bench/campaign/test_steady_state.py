@@ -237,3 +237,47 @@ def test_a_file_that_places_can_share_is_laid_out_once_on_bare_metal(tmp_path, m
     assert jobs.count("/layout") <= 1
     assert jobs.count("/work") == 4
     assert (tmp_path / "shared-files" / "big").read_text() == "bare"
+
+
+class Around(Steady):
+    """A workload that needs something before and after each job, and takes status 1 for a good end."""
+
+    @property
+    def exit_codes(self):
+        return (0, 1)
+
+    @property
+    def shows_output(self):
+        return True
+
+    def before(self, site):
+        return Job(("before", site.scratch))
+
+    def after(self, site):
+        return Job(("after", site.scratch))
+
+
+def test_what_goes_around_a_job_is_run_untimed_in_its_place():
+    def answer(job, _chance):
+        seen.append(job.argv[0])
+        return b"said"
+
+    seen: list[str] = []
+    steady, kept, _, progress = make(Around(), box={"answer": answer, "faults": {1: "exit"}})
+    measure(steady)
+    assert seen == ["before", Steady().job(None, 0).argv[0], "after"]
+    assert [trial.outcome for trial in kept] == ["ok"] * 3
+    assert any(line.endswith("on box: said") for line in progress.lines)
+
+
+def test_a_trial_whose_preparation_or_cleanup_fails_has_no_number():
+    for fault, why in (
+        (0, "could not be prepared: exit status 1"),
+        (2, "could not be cleaned up: exit status 1"),
+    ):
+        steady, kept, runners, _ = make(Around(), box={"faults": {fault: "exit"}})
+        measure(steady)
+        (box,) = [trial for trial in kept if trial.runner == "box"]
+        assert (box.outcome, box.metrics) == ("failed", ())
+        assert why in box.reason
+        assert runners["box"].open_places == 0

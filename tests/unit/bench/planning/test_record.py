@@ -13,6 +13,7 @@ from support.paths import GOLDEN
 from support.plans import make_plan, plan_json
 from support.results_making import trial, write_run
 from tare.bench.catalogue import MEASURABLE, by_name
+from tare.bench.own.definition import Definition, OwnServer, Ready
 from tare.bench.planning.case import Case, Skip
 from tare.bench.planning.record import plan_from_record, plan_to_record
 from tare.bench.planning.resume import resumed
@@ -20,6 +21,7 @@ from tare.bench.request.declarations import SETTINGS, change
 from tare.bench.request.record import request_from_record, request_to_record
 from tare.bench.request.request import CommandVersion, Request, SettingsVariant, Slowdowns
 from tare.bench.request.settings import RunSettings, Settings
+from tare.bench.workloads.output_metrics import MetricRule
 from tare.results.errors import ResultError
 from tare.results.plan import PlanRecord, RequestRecord, plan_record
 from tare.results.storage.load import load_run
@@ -382,3 +384,20 @@ def test_a_request_that_is_not_utf8_is_kept_as_utf8_and_asked_again():
     )
     stored = msgspec.json.encode(request_to_record(wanted))
     assert request_from_record(msgspec.json.decode(stored, type=RequestRecord)) == wanted
+
+
+def test_own_workloads_go_to_json_and_back_and_are_planned_again():
+    own = {
+        "web": Definition(
+            command=("wget", "{port}", "{n}", "a\udcff"),
+            parameters={"n": (1, 2.5, "x", True)},
+            metrics={"rps": MetricRule(regex="(1)", direction="higher")},
+            server=OwnServer(command="serve", ready=Ready(line="up")),
+        )
+    }
+    request = Request(own=own, only_own=True, around=Definition(command=("true",), timeout=5.0))
+    record = msgspec.json.decode(msgspec.json.encode(request_to_record(request)), type=RequestRecord)
+    again = request_from_record(record)
+    assert (again.own, again.only_own, again.around) == (request.own, True, request.around)
+    with pytest.raises(UsageError, match=r"request\.own\.web: there is no 'comand'"):
+        request_from_record(msgspec.structs.replace(record, own={"web": {"comand": "x"}}))

@@ -8,7 +8,7 @@ from support.stub import Duck
 from tare.bench.measurable import Terms, Unsuitable
 from tare.bench.workloads import WORKLOADS, memory_paths
 from tare.bench.workloads.base import Site, amount, cap_seconds
-from tare.bench.workloads.command import Command
+from tare.bench.workloads.command import Command, CommandTerms
 from tare.bench.workloads.disk_queue import QUEUES
 from tare.bench.workloads.elementary import Elementary
 from tare.bench.workloads.memory_paths import no_huge_pages
@@ -213,7 +213,7 @@ def test_amounts_grow_with_the_wanted_length_and_are_never_nothing():
 
 
 def test_a_command_is_the_one_that_the_image_was_built_with():
-    command = Command(("tool", "--flag", "a b"), timeout_seconds=7)
+    command = Command(("tool", "--flag", "a b"), CommandTerms(timeout_seconds=7))
     job = command.job(site(), 0.5)
     assert job.argv == (f"/bin/{COMMAND}",)
     assert job.directory == "/scratch"

@@ -1,0 +1,142 @@
+"""Implement ``tare workloads``: list everything that can be measured, and check files with the user's own."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tare.bench.errors import Exit
+from tare.results.statistics.phrases import count
+from tare.runners.errors import UsageError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from tare.bench.experiments.base import Experiment
+    from tare.bench.own.files import OwnFile
+    from tare.bench.workloads.base import Workload
+
+_OWN, _OURS = "own", "suite"
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """Declare the two things that it does."""
+    parser.add_argument(
+        "what", nargs="?", choices=("list", "check"), default="list", help="list (default) or check"
+    )
+    parser.add_argument(
+        "files",
+        nargs="*",
+        type=Path,
+        metavar="FILE",
+        help="check: files with definitions (default: all here)",
+    )
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="settings file (default: tare.toml if it is here)"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the list, or what is in the files; exit 2 if there is something wrong with a file."""
+    from tare.bench.own.files import own_files, read_file  # noqa: PLC0415 - options are declared without it
+
+    if arguments.files and arguments.what == "list":
+        raise UsageError(
+            f"tare workloads list takes no file: give tare workloads check {arguments.files[0]}."
+        )
+    given = arguments.files or own_files(arguments.config)
+    read = [read_file(path) for path in given]
+    if arguments.what == "list":
+        return _list(read, as_json=arguments.json)
+    if not read:
+        raise UsageError("there is no tare.toml and no workloads/*.toml here: name a file.")
+    return _check(read, as_json=arguments.json)
+
+
+def _list(read: Sequence[OwnFile], *, as_json: bool) -> int:
+    from tare.bench.catalogue import measurables  # noqa: PLC0415 - imports all of them
+    from tare.bench.own.expand import expand  # noqa: PLC0415
+
+    own = expand({name: one for file in read for name, one in file.definitions.items()})
+    rows = [_row(one, _OURS) for one in measurables()] + [_row(one, _OWN) for one in own]
+    if as_json:
+        print(json.dumps(rows, indent=2))
+    else:
+        print("\n".join(_table(rows)))
+    return _tell_problems(read)
+
+
+def _row(one: Workload | Experiment, origin: str) -> dict[str, object]:
+    return {
+        "name": one.name,
+        "family": one.family,
+        "origin": origin,
+        "kind": one.kind,
+        "from_mode": one.from_mode,
+        "needs": sorted({*one.programs, *(words[0] for words in one.commands.values())}),
+        "summary": one.summary,
+        "parameters": {str(key): str(value) for key, value in one.parameters.items()},
+    }
+
+
+def _table(rows: Iterable[Mapping[str, object]]) -> list[str]:
+    cells: list[tuple[str, ...]] = [
+        ("workload", "family", "origin", "from mode", "needs", "what is measured")
+    ]
+    for row in rows:
+        needs = row["needs"]
+        joined = ", ".join(needs) if isinstance(needs, list) else ""
+        cells.append(
+            (
+                *(str(row[key]) for key in ("name", "family", "origin", "from_mode")),
+                joined,
+                str(row["summary"]),
+            )
+        )
+    wide = [max(len(line[column]) for line in cells) for column in range(5)]
+    lines = [
+        "  ".join((*(text.ljust(wide[at]) for at, text in enumerate(line[:5])), line[5])).rstrip()
+        for line in cells
+    ]
+    return [
+        *lines,
+        "from mode: the shortest mode that measures it unasked; -k measures it in every mode (docs/workloads.md)",
+    ]
+
+
+def _check(read: Sequence[OwnFile], *, as_json: bool) -> int:
+    from tare.bench.own.expand import expand  # noqa: PLC0415 - options are declared without it
+
+    made = {file.path: [_row(one, _OWN) for one in expand(file.definitions)] for file in read}
+    if as_json:
+        found = [
+            {"file": str(file.path), "workloads": made[file.path], "problems": list(file.problems)}
+            for file in read
+        ]
+        print(json.dumps(found, indent=2))
+    else:
+        for file in read:
+            print(
+                f"{file.path}: {count(len(file.definitions), 'definition')}, {count(len(made[file.path]), 'workload')}"
+            )
+            for row in made[file.path]:
+                print(f"  {row['name']} ({row['family']}): {row['summary']}")
+                print("\n".join(f"    {key}: {value}" for key, value in _explained(row)))
+    return _tell_problems(read)
+
+
+def _explained(row: Mapping[str, object]) -> Iterable[tuple[str, object]]:
+    parameters = row["parameters"]
+    if isinstance(parameters, dict):
+        yield from parameters.items()
+
+
+def _tell_problems(read: Sequence[OwnFile]) -> int:
+    problems = [text for file in read for text in file.problems]
+    for text in problems:
+        print(f"tare: {text}", file=sys.stderr)
+    return Exit.USAGE if problems else Exit.OK

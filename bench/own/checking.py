@@ -1,0 +1,218 @@
+"""Check definitions, and say what is wrong with one in a sentence that names the line and what was probably meant."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tare.bench.own.definition import NAME, Definition, OwnServer, Ready
+from tare.bench.workloads.output_metrics import METRIC_NAME, MetricRule
+from tare.results.nearest import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tare.bench.own.definition import Words
+
+AROUND = frozenset({"scratch", "cpus"})
+"""Words in braces that every command may have."""
+OF_SERVERS = frozenset({"listen", "address", "port", "socket"})
+"""Words in braces that the commands of a workload with a server may have."""
+_RESERVED = frozenset({"command", "image", "server", "client"})
+"""Names that the parameters of a record have already."""
+_SHELL = re.compile(r"(^|\s)(\||\|\||&&|;|>|>>|<|2>|&)(\s|$)|\$\(|`")
+_SHOWN_CHARACTERS = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something wrong with a definition."""
+
+    keys: tuple[str, ...]
+    """Way to it in the file: ``("workloads", "sort", "timeout")``."""
+    text: str
+    """Sentence that says what is wrong and what would be right."""
+
+
+class _Invalid(Exception):
+    """The first problem of a definition."""
+
+    def __init__(self, text: str, *keys: str) -> None:
+        super().__init__(text)
+        self.keys = keys
+
+
+def check(name: str, raw: object) -> Definition | Problem:
+    """Turn the table of a definition into one, or say what is wrong with it first."""
+    keys = ("workloads", name)
+    if not re.fullmatch(NAME, name):
+        return Problem(keys, "a name begins with a letter and has up to 64 letters, digits, _ . + -.")
+    try:
+        definition = _convert(raw)
+        _check_parts(definition)
+    except _Invalid as error:
+        return Problem((*keys, *error.keys), str(error))
+    return definition
+
+
+def _convert(raw: object) -> Definition:
+    if not isinstance(raw, dict):
+        raise _Invalid("a workload is a table, as under [workloads.NAME].")
+    _check_keys(raw)
+    try:
+        return msgspec.convert(raw, Definition)
+    except msgspec.ValidationError as error:
+        what, _, path = str(error).partition(" - at `$")
+        found = re.findall(r"\.([\w-]+)|\[(\d+|\.\.\.)\]", path.rstrip("`"))
+        keys = [key for key, _ in found if key]
+        raise _Invalid(f"{_in_our_words(what)}.", *keys) from None
+
+
+def _in_our_words(what: str) -> str:
+    """Rephrase what msgspec says: it names types by the words of Python."""
+    for theirs, ours in (
+        (r"Object missing required field `(\w+)`", r"\1 is missing"),
+        (r"Invalid enum value (.*)", r"cannot use \1"),
+        (r"Expected `str \| array`, got `(\w+)`", r"a command is text or a list of words, not \1"),
+        (r"Expected `(.*)`, got `(\w+)`", r"expected \1, got \2"),
+        (r"Expected `(.*)` of length (.*)", r"expected \1 of length \2"),
+        (r"Expected `(.*)` (matching regex .*|[<>]=? .*)", r"expected \1 \2"),
+    ):
+        if re.fullmatch(theirs, what):
+            words = re.sub(theirs, ours, what)
+            for python, plain in (("array", "list"), ("object", "table"), ("str", "text"), ("int", "a whole number"),
+                                  ("float", "a number"), ("bool", "true or false")):  # fmt: skip
+                words = re.sub(rf"\b{python}\b", plain, words)
+            return words
+    return what
+
+
+def _check_keys(raw: dict[str, Any]) -> None:
+    """Refuse keys that there are not, before anything else: a misspelt one explains what is missing."""
+    for struct, table, *keys in _tables(raw):
+        if isinstance(table, dict):
+            known = [one.encode_name for one in msgspec.structs.fields(struct)]
+            for key in table:
+                if key not in known:
+                    hint = did_you_mean(key, known)
+                    raise _Invalid(
+                        f"there is no {key!r} here{hint} There are {', '.join(known)}.", *keys, key
+                    )
+
+
+def _tables(raw: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
+    """Yield each table with its type and the way to it."""
+    yield Definition, raw
+    server = raw.get("server")
+    yield OwnServer, server, "server"
+    if isinstance(server, dict):
+        yield Ready, server.get("ready"), "server", "ready"
+    metrics = raw.get("metrics")
+    for name, rule in metrics.items() if isinstance(metrics, dict) else ():
+        yield MetricRule, rule, "metrics", name
+
+
+def _check_parts(one: Definition) -> None:
+    for name, rule in one.metrics.items():
+        if not re.fullmatch(METRIC_NAME, name):
+            raise _Invalid(
+                "the name of a metric begins with a letter and has letters, digits, _ and - only.",
+                "metrics",
+                name,
+            )
+        if why := rule.problem():
+            raise _Invalid(f"{why}.", "metrics", name)
+    if sum(rule.primary for rule in one.metrics.values()) > 1:
+        raise _Invalid("only one metric can be primary.", "metrics")
+    for name in one.parameters:
+        if not re.fullmatch(NAME, name) or name in _RESERVED | AROUND | OF_SERVERS:
+            raise _Invalid(
+                f"a parameter cannot be called {name!r}: give it another name.", "parameters", name
+            )
+    if one.server:
+        _check_server(one.server)
+    _check_commands(one)
+
+
+def _check_server(server: OwnServer) -> None:
+    if server.port and server.socket:
+        raise _Invalid("a server has either a port or a socket.", "server", "socket")
+    if server.ready.line and server.ready.http:
+        raise _Invalid("give either line or http.", "server", "ready")
+    if server.ready.http and (server.socket or not re.fullmatch(r"/[!-~]*", server.ready.http)):
+        why = (
+            "a server with a socket is not asked by HTTP"
+            if server.socket
+            else "a path begins with / and has no blanks"
+        )
+        raise _Invalid(f"{why}.", "server", "ready", "http")
+    try:
+        re.compile(server.ready.line.encode(), re.MULTILINE)
+    except re.error as error:
+        raise _Invalid(
+            f"the regular expression cannot be used: {error}.", "server", "ready", "line"
+        ) from None
+
+
+def _check_commands(one: Definition) -> None:
+    texts: dict[tuple[str, ...], Words] = {
+        ("command",): one.command,
+        ("prepare",): one.prepare,
+        ("cleanup",): one.cleanup,
+    }
+    if one.server:
+        texts |= {("server", "command"): one.server.command, ("server", "prepare"): one.server.prepare}
+    used: set[str] = set()
+    for keys, command in texts.items():
+        words = split(command, keys)
+        if not words and keys[-1] == "command":
+            raise _Invalid("the command is empty.", *keys)
+        used |= {name for word in words for name in _in_braces(word)}
+    used |= {name for text in (one.stdin, *one.environment.values()) for name in _in_braces(text)}
+    _check_used(one, used)
+
+
+def _check_used(one: Definition, used: set[str]) -> None:
+    """Refuse a parameter that nothing depends on, and the address of a server that there is not.
+
+    Other words in braces are left alone: they are part of many languages.
+    """
+    for name in one.parameters:
+        if name not in used:
+            near = did_you_mean(name, used - AROUND)
+            raise _Invalid(f"no command has {{{name}}} in it{near}", "parameters", name)
+    if not one.server and (lost := sorted(used & OF_SERVERS - set(one.parameters))):
+        raise _Invalid(
+            f"{{{lost[0]}}} is that of a server, and there is none: add [workloads.NAME.server].", "command"
+        )
+
+
+def _in_braces(text: str) -> list[str]:
+    return re.findall(rf"\{{({NAME})\}}", text)
+
+
+def split(command: Words, keys: tuple[str, ...] = ("command",)) -> tuple[str, ...]:
+    """Split a command line into words.
+
+    Raises:
+        _Invalid: it cannot be split, or was written for a shell.
+    """
+    if not isinstance(command, str):
+        return command
+    try:
+        words = tuple(shlex.split(command))
+    except ValueError as error:
+        raise _Invalid(f"{_shown(command)} cannot be split into words: {error}.", *keys) from None
+    if _SHELL.search(re.sub(r"'[^']*'|\"[^\"]*\"", "x", command)):
+        raise _Invalid(
+            f"{_shown(command)} is written for a shell, and none runs it: give ['sh', '-c', '…'].", *keys
+        )
+    return words
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…")
