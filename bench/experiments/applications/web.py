@@ -57,7 +57,7 @@ class Answer(http.server.BaseHTTPRequestHandler):
 http.server.ThreadingHTTPServer((sys.argv[1], int(sys.argv[2])), Answer).serve_forever()
 """
 
-_LATENCY = re.compile(r"^\s+(50|99)%\s+([0-9.]+)(us|ms|s|m)$", re.MULTILINE)
+_LATENCY = re.compile(r"^\s+(50|99)%\s+([0-9.]+)(us|ms|s|m) *$", re.MULTILINE)
 _RATE = re.compile(r"^Requests/sec:\s+([0-9.]+)$", re.MULTILINE)
 _REQUESTS = re.compile(r"^\s+(\d+) requests in ", re.MULTILINE)
 _WRONG = re.compile(r"^\s*(?:Socket errors|Non-2xx or 3xx responses): .*$", re.MULTILINE)
@@ -141,7 +141,17 @@ def _python_job(at: Address) -> Job:
 def wrk(session: Session, connections: int) -> bytes:
     """Run wrk for a second, or some under TCG, and return its report."""
     at = session.at
-    words = ("-t", "1", "-c", str(connections), "-d", f"{session.seconds(TOOL_SECONDS):g}s", "--latency")
+    words = (
+        "-t",
+        "1",
+        "-c",
+        str(connections),
+        "-d",
+        f"{session.seconds(TOOL_SECONDS):g}s",
+        "--timeout",
+        "20s",
+        "--latency",
+    )
     return session.tool("wrk", *words, f"http://{at.address}:{at.port}/").stdout
 
 

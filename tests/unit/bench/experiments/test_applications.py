@@ -64,6 +64,11 @@ def test_wrks_report_is_a_rate_and_latencies_in_seconds():
     assert found["app.max.p99"].value == pytest.approx(31.07e-3)
 
 
+def test_wrk_puts_a_space_behind_units_of_one_letter():
+    text = golden("wrk.txt").replace(b"99%   31.07ms", b"99%    1.08s ")
+    assert by_name(web.parse("app-nginx", text))["app.max.p99"].value == pytest.approx(1.08)
+
+
 @pytest.mark.parametrize(
     "line", [b"  Socket errors: connect 0, read 3, write 0, timeout 0", b"  Non-2xx or 3xx responses: 9"]
 )
