@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from support.paths import ROOT
 from support.stub import Duck
 from tare.bench.measurable import Terms, Unsuitable
 from tare.bench.workloads import WORKLOADS, memory_paths
@@ -176,6 +177,14 @@ def test_a_rigorous_run_has_both_ends_of_the_queue_and_a_name_has_all():
         *(f"disk-{order}-4k-q{depth}" for order in ("randread", "randwrite") for depth in (1, 32)),
         *(f"disk-{order}-128k-q{depth}" for order in ("read", "write") for depth in (1, 32)),
     }
+
+
+def test_the_documentation_lists_every_workload():
+    text = (ROOT / "docs" / "workloads.md").read_text("utf-8")
+    listed = set(re.findall(r"^\| `([\w-]+)` \|", text.partition("## All workloads")[2], re.MULTILINE))
+    queues = {queue.name for queue in QUEUES}
+    assert {name for name in NAMES if name not in queues} - listed == set()
+    assert f"`disk-ORDER-SIZE-qDEPTH`, {len(QUEUES)} of them" in text
 
 
 def test_the_rows_of_every_run_are_the_twelve_that_its_budget_is_made_for():
