@@ -16,6 +16,7 @@ from support.results_making import trial
 from support.synthetic import empty_input, make_input
 from support.verdicts import compared, run_of
 from tare.reports.build import build_report
+from tare.reports.plots import PLOTS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,10 +33,13 @@ needs_axe = pytest.mark.skipif(
 
 MODES = ("light", "dark")
 
+SOME = [plot for plot in PLOTS if plot.name in {"overhead", "startup"}]
+"""Figures are drawn for both languages; two of them show what a figure may do to a page."""
+
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_report(make_input(blocks=4), tmp_path_factory.mktemp("report")).index
+    return build_report(make_input(blocks=4), tmp_path_factory.mktemp("report"), plots=SOME).index
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +60,7 @@ def test_the_page_fits_and_its_first_screen_answers(
     assert found["scrolls"] <= 0
     assert found["headline"], "the headline is on the first screen"
     assert found["row"], "so is the first row of the matrix"
+    assert found["verdict"], "the verdict of a row is in view without scrolling"
 
 
 def test_the_script_lays_tables_out_filters_and_sorts(seen: dict[str, dict[int, dict[str, Any]]]) -> None:
