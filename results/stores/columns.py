@@ -72,7 +72,7 @@ def connect(scratch: Path, memory_bytes: int = MEMORY_BYTES) -> Any:
         raise StoreError(
             "this needs DuckDB, which is not installed: `pip install 'tarebench[sql]'`."
         ) from None
-    return duckdb.connect(
+    connection = duckdb.connect(
         config={
             "memory_limit": f"{memory_bytes >> 20}MiB",
             "temp_directory": str(scratch),
@@ -80,6 +80,9 @@ def connect(scratch: Path, memory_bytes: int = MEMORY_BYTES) -> Any:
             "autoload_known_extensions": "false",
         }
     )
+    # It is drawn on standard output after two seconds, into the middle of JSON.
+    connection.execute("SET enable_progress_bar = false")
+    return connection
 
 
 def is_there() -> bool:

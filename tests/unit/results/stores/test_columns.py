@@ -136,6 +136,10 @@ def test_what_duckdb_cannot_answer_is_a_sentence(tmp_path, connection):
         queries.ask(small, "SELECT count(*) FROM (SELECT DISTINCT range FROM range(300000))").fetchall()
 
 
+def test_nothing_is_drawn_into_the_answer(connection):
+    assert rows(connection, "SELECT current_setting('enable_progress_bar')") == [(False,)]
+
+
 def test_nothing_is_downloaded(connection):
     with pytest.raises(ResultError, match=r"(?i)extension|httpfs|http"):
         queries.ask(connection, "SELECT * FROM read_parquet('https://127.0.0.1:9/x.parquet')")
