@@ -173,3 +173,15 @@ def test_the_published_schema_is_that_of_the_definitions():
     assert published == json.dumps(schema(), indent=2) + "\n", (
         "write json.dumps(schema(), indent=2) to the file"
     )
+
+
+def test_the_examples_of_the_documentation_are_right(tmp_path):
+    page = (ROOT / "docs" / "own-workloads.md").read_text("utf-8")
+    examples = [
+        part.partition("```")[0] for part in page.split("```toml\n")[1:] if part.startswith("[workloads")
+    ]
+    for text in examples:
+        found = read_file(write(tmp_path, text))
+        assert found.problems == ()
+        assert expand(found.definitions)
+    assert len(examples) > 1
