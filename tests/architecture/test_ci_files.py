@@ -235,10 +235,8 @@ def test_a_run_shows_its_summary_and_says_where_the_report_is(shell):
 def test_a_history_is_pushed_and_pulled_from_its_store(shell):
     done, output, calls = measure(shell, writes=WRITES_REPORT, MODE="history", STORE="/kept runs")
     assert done.returncode == 0, done.stderr
-    assert [call[:3] for call in calls[1:3]] == [
-        ["store", "push", "/kept runs"],
-        ["store", "pull", "/kept runs"],
-    ]
+    assert calls[1][:4] == ["store", "push", "--store", "/kept runs"]
+    assert calls[2][:5] == ["store", "pull", "--all", "--store", "/kept runs"]
     assert calls[3][0] == "history"
     assert output["verdict"] == "pass"
 

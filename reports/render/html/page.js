@@ -141,7 +141,7 @@
     verdict.onchange = narrow;
     search.oninput = narrow;
     bar.append(search);
-    if (runners.length > 1 && runners.length < 60) bar.append(runner);
+    if (runners.length > 1 && runners.length < 60 && !table.classList.contains("runs")) bar.append(runner);
     if (spoken.size > 1) bar.append(verdict);
     if (table.closest("#overhead") && rows[0] && rows[0].dataset.key) {
       bar.append(choice(words.baseline, runners, (event) => against(table, event.target.value)));
