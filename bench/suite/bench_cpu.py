@@ -23,3 +23,9 @@ def bench_cpu_all(replay: Any) -> None:
 def bench_cpu_other(other: str, replay: Any) -> None:
     del other
     replay()
+
+
+@pytest.mark.parametrize("other", others("7z"))
+def bench_7z(other: str, replay: Any) -> None:
+    del other
+    replay()

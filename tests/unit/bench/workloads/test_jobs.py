@@ -42,6 +42,7 @@ def test_names_are_unique_and_families_are_those_of_the_documentation():
     assert len(set(NAMES)) == len(NAMES)
     assert {workload.family for workload in WORKLOADS} == {
         "startup",
+        "7z",
         "cpu",
         "memory",
         "kernel",
