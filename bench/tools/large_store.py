@@ -149,7 +149,11 @@ def cost_of(*words: str) -> Cost:
     """Run a command and read what it cost."""
     began = time.perf_counter()
     done = subprocess.run(
-        [sys.executable, "-c", _AROUND, *words], capture_output=True, text=True, check=False
+        [sys.executable, "-c", _AROUND, *words],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
         raise SystemExit(f"tare {words[0]} failed: {done.stderr}")

@@ -43,8 +43,8 @@ def own_address(fib_trie: str) -> str:
     for line in fib_trie.splitlines():
         words = line.split()
         if words[:1] == ["|--"]:
-            address = words[1]
-        elif words == ["/32", "host", "LOCAL"] and not address.startswith(_SHARED_WITH_OTHERS):
+            address = words[1] if len(words) > 1 else ""
+        elif words == ["/32", "host", "LOCAL"] and address and not address.startswith(_SHARED_WITH_OTHERS):
             return address
     return ""
 

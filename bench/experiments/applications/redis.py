@@ -73,7 +73,10 @@ def parse(name: str, output: bytes, requests: int) -> tuple[Metric, ...]:
     Raises:
         ParseError: it is not that.
     """
-    rows = list(csv.DictReader(io.StringIO(output.decode("utf-8", "replace"))))
+    try:
+        rows = list(csv.DictReader(io.StringIO(output.decode("utf-8", "replace"))))
+    except csv.Error as error:
+        raise ParseError(name, f"no CSV ({error})", output) from error
     if len(rows) != 1:
         raise ParseError(name, "not one row", output)
     found = {

@@ -62,7 +62,12 @@ class Hand:
         tool = self.provision.tool(name)
         argv = [*_pinned(self._clients), *tool.argv(*words)]
         done = subprocess.run(
-            argv, env=os.environ | dict(tool.environ), capture_output=True, check=False, timeout=60
+            argv,
+            env=os.environ | dict(tool.environ),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+            timeout=60,
         )
         if done.returncode:
             raise PlaceFailure(f"{name} by hand failed: {done.stderr.decode(errors='replace')[-300:]}")

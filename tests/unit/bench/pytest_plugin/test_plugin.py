@@ -52,6 +52,12 @@ def test_own_marker(runner):
 """
 
 
+@pytest.fixture(autouse=True)
+def no_worker(monkeypatch):
+    """Run the sessions in these tests as no worker of xdist, for which pytest-benchmark switches itself off."""
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
+
+
 def written(pytester, text):
     pytester.makepyfile(test_one=text)
     return pytester
