@@ -6,7 +6,6 @@ import statistics
 from typing import TYPE_CHECKING, Any
 
 from tare.reports.plots import style
-from tare.reports.plots.drift import RASTER_POINTS
 from tare.reports.summaries import names
 from tare.reports.summaries.startup import tail
 from tare.reports.text import numbers
@@ -24,6 +23,8 @@ if TYPE_CHECKING:
 
 _ROW_INCHES = 0.5
 _MOST_CASES = 4
+_MOST_POINTS = 500
+"""Figures with more points store them as an image instead of shapes, which keeps the file small."""
 
 
 def draw(summary: Summary, words: Words) -> Figure | None:
@@ -57,7 +58,7 @@ def _strip(axes: Axes, by_runner: Mapping[str, Phases], display: RunnerDisplay, 
         # Points are spread over the row in the order of measurement: it needs no random numbers and shows drift.
         step = 0.5 / max(1, len(found.totals) - 1)
         heights = [y - 0.2 + step * i for i in range(len(found.totals))]
-        many = sum(p.n for p in by_runner.values()) > RASTER_POINTS
+        many = sum(p.n for p in by_runner.values()) > _MOST_POINTS
         axes.scatter(found.totals, heights, s=14, color=color, alpha=0.55, linewidths=0, rasterized=many)
         median = statistics.median(found.totals)
         name, end = tail(found.totals)

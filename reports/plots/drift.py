@@ -22,8 +22,8 @@ _PANEL_INCHES = 1.75
 _MOST_PANELS = 24
 _MOST_BLOCKS = 100
 """Beyond this many, shaded blocks would be thinner than a line."""
-RASTER_POINTS = 3000
-"""Figures with more points store them as an image instead of shapes, which keeps the file small."""
+_MOST_MARKED = 60
+"""Longer series are lines without markers: those would lie on each other, and are most of the figure's bytes."""
 
 
 def draw(summary: Summary, words: Words) -> Figure | None:
@@ -36,9 +36,8 @@ def draw(summary: Summary, words: Words) -> Figure | None:
     made = style.figure(0.95 + _PANEL_INCHES * rows)
     grid: Any = made.subplots(rows, columns, squeeze=False)
     panels: list[Axes] = list(grid.flat)
-    many = sum(len(series.samples) for _case, by in cases for series in by.values()) > RASTER_POINTS
     for axes, (case, by_runner) in zip(panels, cases, strict=False):
-        _panel(axes, by_runner, summary.display, many=many)
+        _panel(axes, by_runner, summary.display)
         axes.set_title(style.short(names.case_name(case, words)), fontsize=10.5)
     for spare in panels[len(cases) :]:
         spare.remove()
@@ -48,7 +47,7 @@ def draw(summary: Summary, words: Words) -> Figure | None:
     return made
 
 
-def _panel(axes: Axes, by_runner: Mapping[str, PrimaryValues], display: RunnerDisplay, *, many: bool) -> None:
+def _panel(axes: Axes, by_runner: Mapping[str, PrimaryValues], display: RunnerDisplay) -> None:
     from matplotlib.ticker import FuncFormatter, MaxNLocator  # noqa: PLC0415
 
     spans: dict[int, tuple[int, int]] = {}
@@ -61,12 +60,11 @@ def _panel(axes: Axes, by_runner: Mapping[str, PrimaryValues], display: RunnerDi
         axes.plot(
             xs,
             ys,
-            marker="o",
+            marker="o" if len(xs) <= _MOST_MARKED else "",
             markersize=3.6,
             linewidth=0.8,
             alpha=0.9,
             color=display.color(runner),
-            rasterized=many,
         )
         for sample in series.samples:
             first, last = spans.get(sample.block, (sample.number, sample.number))
