@@ -44,7 +44,7 @@ STARTUP, DENSITY, ISOLATION = "startup", "density", "isolation"
 
 FAMILIES = (
     Family(STARTUP, frozenset({"startup", "null"}), frozenset({"null"}), absolute=True),
-    Family("cpu", frozenset({"cpu", "calibration"})),
+    Family("cpu", frozenset({"cpu", "7z", "calibration"})),
     Family("memory", frozenset({"memory"})),
     Family("kernel", frozenset({"kernel"})),
     Family("disk", frozenset({"disk"})),

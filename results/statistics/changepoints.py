@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -109,7 +110,7 @@ def change_points(values: Sequence[float], *, threshold: float, level: float = L
 
 def _ratio(before: float, after: float, shift: float) -> float:
     if before > 0 and after > 0:
-        return math.exp(shift)
+        return math.exp(shift) if shift < math.log(sys.float_info.max) else math.inf
     return 0.0 if before > after else math.inf
 
 
@@ -175,17 +176,20 @@ def _dated(logs: Logs, cuts: list[int]) -> list[int]:
     """Move each cut so that the runs around it belong to the level that they are nearer to.
 
     The search may leave a run out, and prefers cuts near the middle: the lowest run before a fall would date the fall. With
-    the levels known, the sum of distances to them is least at the likeliest place under double exponential noise.
+    the levels known, the sum of distances to them is least at the likeliest place under double exponential noise. A run far
+    from both levels tells nothing of where the change was.
     """
     edges = [0, *cuts, len(logs)]
     for i in range(1, len(edges) - 1):
         start, cut, end = edges[i - 1 : i + 2]
         fewest_before, fewest_after = _fewest(start, end, len(logs))
-        part, levels = logs[start:end], (np.median(logs[start:cut]), np.median(logs[cut:end]))
-        before, after = (np.concatenate([[0.0], np.cumsum(np.abs(part - level))]) for level in levels)
-        cost = before + (after[-1] - after)
-        allowed = slice(fewest_before, len(part) - fewest_after + 1)
-        edges[i] = start + fewest_before + int(np.argmin(cost[allowed]))
+        part, sides = logs[start:end], (logs[start:cut], logs[cut:end])
+        far_from_old, far_from_new = (np.abs(part - np.median(side)) for side in sides)
+        spread = max(float(np.median(np.abs(side - np.median(side)))) for side in sides) / _NORMAL_QUARTILE
+        odd = np.minimum(far_from_old, far_from_new) > _CLIPPED_AT * (spread or math.inf)
+        # What a run that is counted to the old level costs more than one that is counted to the new one.
+        cost = np.concatenate([[0.0], np.cumsum(np.where(odd, 0.0, far_from_old - far_from_new))])
+        edges[i] = start + fewest_before + int(np.argmin(cost[fewest_before : len(part) - fewest_after + 1]))
     return edges[1:-1]
 
 

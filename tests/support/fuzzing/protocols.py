@@ -177,7 +177,7 @@ def use_kubernetes(folder: Path) -> None:
 
 def tool_output(folder: Path, chance: Random) -> list[str]:
     """Write what a tool that measures might print."""
-    names = sorted(path.stem for path in (GOLDEN / "tool_output").glob("*.stdout"))
+    names = sorted(one.name for one in WORKLOADS if (GOLDEN / "tool_output" / f"{one.name}.stdout").exists())
     name = chance.choice(names)
     (folder / "name").write_text(name)
     for stream in ("stdout", "stderr"):
