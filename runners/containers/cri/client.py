@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 PROBE_SECONDS = 2.0
 CALL_SECONDS = 60.0
+SHIM_SECONDS = 5.0
+"""Time that containerd gets to notice that a shim was killed."""
 NOT_FOUND = "NOT_FOUND"
 """gRPC's status for what is not there. CRI wants no error for it, but some versions of containerd give it."""
 LABEL = "tare.run"
@@ -75,11 +78,19 @@ class Cri:
         Raises:
             CriError: as :meth:`call`.
         """
-        try:
-            self.call(method, values)
-        except CriError as error:
-            if error.code != NOT_FOUND:
-                raise
+        end = time.monotonic() + SHIM_SECONDS
+        while True:
+            try:
+                self.call(method, values)
+            except CriError as error:
+                if error.code == NOT_FOUND:
+                    return
+                # containerd learns a little later that a container's shim was killed, and until then cannot stop it.
+                if "ttrpc: closed" not in str(error) or time.monotonic() > end:
+                    raise
+                time.sleep(0.1)
+            else:
+                return
 
     def version(self) -> str:
         """Ask for the name and version of the runtime."""

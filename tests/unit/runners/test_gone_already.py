@@ -136,6 +136,23 @@ def test_what_a_runtime_refuses_is_no_success(tmp_path):
                 remove("x")
 
 
+def test_a_shim_whose_death_the_runtime_has_not_noticed_is_waited_for(monkeypatch):
+    answers = [
+        CriError("failed to kill container: ttrpc: closed: unknown (UNKNOWN)", absent=False, code="UNKNOWN")
+    ] * 2
+    called = []
+
+    def call(_self, method, _values):
+        called.append(method)
+        if answers:
+            raise answers.pop()
+
+    monkeypatch.setattr(Cri, "call", call)
+    with Cri("/nowhere") as cri:
+        cri.remove_pod("p")
+    assert called == ["StopPodSandbox"] * 3 + ["RemovePodSandbox"]
+
+
 def test_the_folder_of_daemons_that_is_gone(tmp_path):
     enclosure = Enclosure("r", tmp_path / "cri", tmp_path)
     enclosure.make_folder()
