@@ -139,3 +139,34 @@ class Measurable(Protocol):
             opening_seconds: what making a place and tearing it down takes under the runner.
             job_seconds: the mode's length of a steady-state job.
         """
+
+
+class Plain:
+    """Give the answers of a measurable that needs nothing special; workloads and experiments override what they need."""
+
+    __slots__ = ()
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """Return the identity besides the name: trials with other parameters are another series."""
+        return {}
+
+    @property
+    def commands(self) -> Mapping[str, tuple[str, ...]]:
+        """Bring no command of its own; see :meth:`Measurable.commands`."""
+        return {}
+
+    @property
+    def carry(self) -> tuple[Path, ...]:
+        """Carry nothing of the host; see :meth:`Measurable.carry`."""
+        return ()
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """Have no further name; see :meth:`Measurable.aliases`."""
+        return ()
+
+    def files(self, cache: Path) -> Mapping[str, Path]:
+        """Need no file in the image; see :meth:`Measurable.files`."""
+        del cache
+        return {}

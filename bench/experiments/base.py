@@ -12,9 +12,10 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from tare.bench.measurable import Plain
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
     from tare.bench.measurable import CrowdSettings, FromMode, Siblings, Terms
     from tare.results.details import Details
@@ -66,7 +67,7 @@ class Findings:
     """Failure half-way: the trial is recorded as failed with this reason, without metrics but with its details."""
 
 
-class Experiment(ABC):
+class Experiment(Plain, ABC):
     """A measurement that makes its places itself. Instances are immutable and hashable; subclass as a frozen dataclass.
 
     :meth:`perform` leaves nothing behind on any way out, ``KeyboardInterrupt`` included: use context managers.
@@ -92,31 +93,6 @@ class Experiment(ABC):
     most_blocks: int | None = 15
     """Blocks beyond which more trials say nothing more, whatever mode and ``--blocks`` ask for; 1 for facts that do
     not vary. ``None``: no such bound."""
-
-    @property
-    def parameters(self) -> Mapping[str, Any]:
-        """Return the identity besides the name: trials with other parameters are another series."""
-        return {}
-
-    @property
-    def commands(self) -> Mapping[str, tuple[str, ...]]:
-        """See :meth:`tare.bench.measurable.Measurable.commands`."""
-        return {}
-
-    @property
-    def carry(self) -> tuple[Path, ...]:
-        """See :meth:`tare.bench.measurable.Measurable.carry`."""
-        return ()
-
-    @property
-    def aliases(self) -> tuple[str, ...]:
-        """See :meth:`tare.bench.measurable.Measurable.aliases`."""
-        return ()
-
-    def files(self, cache: Path) -> Mapping[str, Path]:
-        """See :meth:`tare.bench.measurable.Measurable.files`."""
-        del cache
-        return {}
 
     def admit(self, runner: Runner, terms: Terms) -> None:
         """See :meth:`tare.bench.measurable.Measurable.admit`."""

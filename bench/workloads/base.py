@@ -11,15 +11,14 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from tare.bench.measurable import Unsuitable
+from tare.bench.measurable import Plain, Unsuitable
 from tare.results.record import Metric
 from tare.runners.errors import TareError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from tare.bench.measurable import FromMode, Terms, WorkloadKind
     from tare.results.record import Direction
@@ -63,7 +62,7 @@ class Site:
     """CPU for jobs that pin themselves to one: in guests 0, elsewhere the first of the limits' cpuset."""
 
 
-class Workload(ABC):
+class Workload(Plain, ABC):
     """One job, and how its output becomes metrics. The campaign makes the places.
 
     Instances are immutable and hashable; subclass as a frozen dataclass. See :class:`tare.bench.measurable.Measurable`.
@@ -90,16 +89,6 @@ class Workload(ABC):
     """One line that says what is measured."""
     programs: tuple[str, ...] = ()
     """Names of the programs that the image must carry."""
-
-    @property
-    def parameters(self) -> Mapping[str, Any]:
-        """Identity besides the name: trials with other parameters are another series."""
-        return {}
-
-    def files(self, cache: Path) -> Mapping[str, Path]:
-        """See :meth:`tare.bench.measurable.Measurable.files`."""
-        del cache
-        return {}
 
     def admit(self, runner: Runner, terms: Terms) -> None:
         """Agree to every runner, except that what is heavy is not done by an emulated CPU.
@@ -137,21 +126,6 @@ class Workload(ABC):
     def shows_output(self) -> bool:
         """Tell the user what each job has printed."""
         return False
-
-    @property
-    def commands(self) -> Mapping[str, tuple[str, ...]]:
-        """See :meth:`tare.bench.measurable.Measurable.commands`."""
-        return {}
-
-    @property
-    def carry(self) -> tuple[Path, ...]:
-        """See :meth:`tare.bench.measurable.Measurable.carry`."""
-        return ()
-
-    @property
-    def aliases(self) -> tuple[str, ...]:
-        """See :meth:`tare.bench.measurable.Measurable.aliases`."""
-        return ()
 
     def before(self, site: Site) -> Job | None:
         """Make the job that has to precede each measured one, untimed, in the same place; ``None``: none."""
