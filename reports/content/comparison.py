@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,7 +19,7 @@ from tare.reports.content.nodes import (
     Section,
     Table,
 )
-from tare.reports.summaries.cases import case_of
+from tare.reports.summaries.cases import case_of, single_cases
 from tare.reports.text import answers, numbers
 from tare.results.judgement.answers import pair_answers
 from tare.results.statistics.phrases import sentences
@@ -128,9 +127,9 @@ def _answer(compared: Compared, found: list[Comparison], words: Words) -> Iterat
 
 def _names(found: list[Comparison]) -> dict[CaseKey, str]:
     """Name each case: without its parameters where no other case of that workload is compared."""
-    cases = dict.fromkeys(case_of(one) for one in found)
-    times = Counter(case.workload for case in cases)
-    return {case: case.workload if times[case.workload] == 1 else case.label for case in cases}
+    cases = {case_of(one) for one in found}
+    plain = single_cases(cases)
+    return {case: case.workload if case.workload in plain else case.label for case in cases}
 
 
 def _where(one: Comparison, names: Mapping[CaseKey, str]) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Hashable, Iterable
 
     from tare.results.judgement.claims.model import Finding
     from tare.results.judgement.comparison import Comparison
@@ -48,6 +49,16 @@ def shown_parameters(workload: str, parameters: Iterable[tuple[str, Any]]) -> li
 def case_of(thing: Trial | Comparison | RungCost | Finding) -> CaseKey:
     """Give the workload and parameters that a trial, comparison, rung or finding belongs to."""
     return CaseKey(thing.workload, tuple(sorted((str(k), str(v)) for k, v in thing.parameters.items())))
+
+
+def single_cases(cases: Iterable[tuple[str, Hashable]]) -> frozenset[str]:
+    """Choose the workloads of which there is one case: their parameters would lengthen labels and distinguish nothing.
+
+    Args:
+        cases: pairs of a workload and what tells its cases apart, such as :class:`CaseKey`.
+    """
+    times = Counter(workload for workload, _ in set(cases))
+    return frozenset(workload for workload, n in times.items() if n == 1)
 
 
 def case_rank(family: str, case: CaseKey) -> tuple[int, str, list[tuple[str, int]], CaseKey]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from tare.reports.summaries.cases import CaseKey, case_of, case_rank
+from tare.reports.summaries.cases import CaseKey, case_of, case_rank, single_cases
 from tare.reports.summaries.failures import OUTCOMES, failure_groups
 from tare.reports.summaries.matrix import matrix
 from tare.reports.summaries.notes import numbered_notes, shared_notes
@@ -267,10 +267,7 @@ def plain_names(given: ReportInput) -> ReportInput:
     """
     run = (trial for trial in given.trials if trial.outcome == "ok")
     things: tuple[Trial | Comparison | RungCost, ...] = (*run, *given.comparisons, *given.rung_costs)
-    sets: dict[str, set[CaseKey]] = defaultdict(set)
-    for thing in things:
-        sets[thing.workload].add(case_of(thing))
-    plain = {name for name, cases in sets.items() if len(cases) == 1}
+    plain = single_cases(map(case_of, things))
     parameters = {t.workload: t.parameters for t in things if t.workload in plain and t.parameters}
 
     return replace(

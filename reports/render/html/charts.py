@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
+from tare.reports.plots import style
 from tare.reports.text import numbers
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ _LABELS, _WIDTH, _ROW, _NUMBERS = 230, 720, 24, 110
 """Pixels: of the labels, of the figure, of a row, and of the numbers at its end."""
 
 _CHART_WIDTH, _CHART_HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 420, 150, 80, 10, 10, 24
-
-_SHOWN_CHARACTERS = 34
 
 
 def dumbbells(node: Dumbbells) -> Markup:
@@ -70,7 +69,7 @@ def _dumbbell(line: Dumbbell, base: float, ends: Sequence[float], y: float) -> M
         '<path d="M{:.1f} {:.1f}H{:.1f}"/><circle class="from" cx="{:.1f}" cy="{:.1f}" r="4"/>'
         '<circle cx="{:.1f}" cy="{:.1f}" r="5"/><text class="end" x="{}" y="{:.1f}">{}</text></g>'
     ).format(
-        line.kind, line.hint, y + 4, _short(line.label), low, y, high, base, y, head, base, y, head, y, _WIDTH, y + 4,
+        line.kind, line.hint, y + 4, style.short(line.label), low, y, high, base, y, head, base, y, head, y, _WIDTH, y + 4,
         numbers.change(line.value),
     )  # fmt: skip
 
@@ -140,8 +139,3 @@ def _line(line: ChartLine, places: Sequence[tuple[float, float]], floor: float) 
 def _svg(width: float, height: float, label: str, parts: Sequence[Markup]) -> Markup:
     opening = Markup('<svg viewBox="0 0 {} {}" role="img" aria-label="{}">').format(width, height, label)
     return opening + Markup("").join(parts) + Markup("</svg>")
-
-
-def _short(label: str) -> str:
-    clean = "".join(c if c.isprintable() else "�" for c in label)
-    return clean if len(clean) <= _SHOWN_CHARACTERS else clean[: _SHOWN_CHARACTERS - 1] + "…"
