@@ -17,6 +17,7 @@ from tare.results.errors import ResultError
 from tare.results.record import CONTROL_SUFFIX, Provenance
 from tare.results.storage.find import list_runs
 from tare.results.storage.load import TRIALS, load_run
+from tare.results.stores.model import RunHead, head_of
 from tare.runners.host.facts import host_class
 
 if TYPE_CHECKING:
@@ -56,28 +57,21 @@ class ListedRun:
     """One stored run in a list of runs."""
 
     path: Path
-    run: str
-    name: str
-    created: str
-    """ISO 8601 UTC; empty if the manifest is damaged, as are the next three."""
-    mode: str
-    status: str
-    """``damaged`` if the manifest cannot be read."""
-    host_class: str
-    provenance: Provenance
+    head: RunHead
+    """Facts of its manifest. If that cannot be read, the status is ``damaged``, and host class and provenance are empty."""
     verdicts: VerdictCounts | None
     """``None`` where no report has been written since the run was last changed."""
 
     def as_json(self) -> dict[str, object]:
         """Return everything in JSON's types."""
-        origin = self.provenance
+        head, origin = self.head, self.head.provenance
         return {
-            "run": self.run,
-            "name": self.name,
-            "created": self.created,
-            "mode": self.mode,
-            "status": self.status,
-            "host_class": self.host_class,
+            "run": head.run,
+            "name": head.name,
+            "created": head.created,
+            "mode": head.mode,
+            "status": head.status,
+            "host_class": head.host_class,
             "commit": origin.commit or None,
             "branch": origin.branch or None,
             "dirty": origin.dirty,
@@ -98,10 +92,6 @@ class Filter:
     commit: str = ""
     """Beginning of a commit's hash."""
     labels: Mapping[str, str] = field(default_factory=dict)
-
-    def of(self, about: Manifest, of_class: str) -> bool:
-        """Tell whether a run whose host is of a class meets the conditions."""
-        return self.admits(of_class, about.mode, about.provenance or Provenance())
 
     def admits(self, of_class: str, mode: str, origin: Provenance) -> bool:
         """Tell whether a run of a host class, mode and origin meets the conditions."""
@@ -126,13 +116,15 @@ def listed(results_dir: Path, conditions: Filter) -> Iterator[ListedRun]:
             about = load_run(entry.path).manifest
         except ResultError:
             if conditions == Filter():
-                damaged = (entry.name, entry.created, entry.mode, "damaged", "")
-                yield ListedRun(entry.path, entry.run, *damaged, Provenance(), None)
+                head = RunHead(
+                    run=entry.run, name=entry.name, created=entry.created, mode=entry.mode, status="damaged",
+                    host_class="", provenance=Provenance(),
+                )  # fmt: skip
+                yield ListedRun(entry.path, head, None)
             continue
-        of_class = class_of(about)
-        if conditions.of(about, of_class):
-            facts = (about.run, about.name, about.created, about.mode, about.status, of_class)
-            yield ListedRun(entry.path, *facts, about.provenance or Provenance(), read_verdicts(entry.path))
+        head = head_of(about, class_of(about))
+        if conditions.admits(head.host_class, head.mode, head.provenance):
+            yield ListedRun(entry.path, head, read_verdicts(entry.path))
 
 
 def count_verdicts(comparisons: Iterable[Comparison]) -> VerdictCounts:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import os
-from collections import Counter
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -18,12 +17,14 @@ from tare.reports.exports.series import case_title
 from tare.reports.model import PAGES
 from tare.reports.render.changes import missing_title
 from tare.reports.render.html.render import Document, render_document
+from tare.reports.summaries.cases import single_cases
 from tare.reports.summaries.runners import RunnerDisplay
 from tare.reports.text.words import words
 from tare.results.escapes import readable
 from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from tare.bench.analysis.gate_report import GateReport
@@ -57,12 +58,8 @@ def write_index(results_dir: Path, reports_dir: Path, language: Language) -> Pat
 
 
 def _run_row(one: ListedRun, reports_dir: Path) -> runs.RunRow:
-    origin = one.provenance
     verdicts = None if one.verdicts is None else msgspec.structs.asdict(one.verdicts)
-    return runs.RunRow(
-        one.run, one.name, one.created, one.mode, one.status, one.host_class, origin.commit, bool(origin.dirty),
-        origin.labels, verdicts, _report(one.run, reports_dir, reports_dir),
-    )  # fmt: skip
+    return runs.RunRow(one.head, verdicts, _report(one.head.run, reports_dir, reports_dir))
 
 
 def _report(run: str, reports_dir: Path, beside: Path) -> str:
@@ -107,11 +104,11 @@ def write_history(found: Histories, path: Path, reports_dir: Path, language: Lan
         UsageError: the file cannot be written.
     """
     spoken, display = words(language), RunnerDisplay(runner_styles())
-    cases = {(one.workload, case_title(one.workload, one.parameters)) for one in found.histories}
-    times = Counter(workload for workload, _ in cases)
+    plain = single_cases((one.workload, case_title(one.workload, one.parameters)) for one in found.histories)
+    runs_of_all = {point.run for one in found.histories for point in one.points}
+    pages = {run: _report(run, reports_dir, path.parent) for run in runs_of_all}
     series = tuple(
-        _series(one, display, reports_dir, path.parent, plain=times[one.workload] == 1)
-        for one in found.histories
+        _series(one, display.color(one.runner), pages, plain=one.workload in plain) for one in found.histories
     )
     moments = [run.seconds for one in series for run in one.runs]
     ends = [
@@ -128,17 +125,15 @@ def write_history(found: Histories, path: Path, reports_dir: Path, language: Lan
     _write(path, render_document(page))
 
 
-def _series(
-    one: History, display: RunnerDisplay, reports_dir: Path, beside: Path, *, plain: bool
-) -> history.PastSeries:
-    """Convert a history; ``plain``: name the workload alone, since there is no other case of it."""
+def _series(one: History, color: str, pages: Mapping[str, str], *, plain: bool) -> history.PastSeries:
+    """Convert a history; ``pages``: run → its report; ``plain``: name the workload alone, since there is no other case of it."""
     changes = {change.index: change for change in one.changes}
     return history.PastSeries(
         one.workload if plain else case_title(one.workload, one.parameters),
         one.metric,
         one.unit,
         one.runner,
-        display.color(one.runner),
+        color,
         tuple(
             history.PastRun(
                 point.run,
@@ -149,7 +144,7 @@ def _series(
                 point.low,
                 point.high,
                 point.values,
-                _report(point.run, reports_dir, beside),
+                pages[point.run],
                 ("worse" if one.worse(changes[at]) else "better") if at in changes else "",
                 changes[at].ratio if at in changes else 1.0,
             )

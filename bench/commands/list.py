@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from tare.bench.commands.shared.filters import add_filter_options, filter_from, some
-from tare.bench.commands.shared.tables import COMMIT_CHARACTERS, aligned
+from tare.bench.commands.shared.tables import FACTS, aligned, facts, name_and_labels
 from tare.bench.errors import Exit
 from tare.bench.request import layers
 
@@ -59,7 +59,7 @@ def _judged(one: ListedRun) -> ListedRun:
     from tare.bench.analysis.report import report_input  # noqa: PLC0415 - imports pandas
     from tare.results.errors import ResultError  # noqa: PLC0415
 
-    if one.verdicts is not None or one.status == "damaged":
+    if one.verdicts is not None or one.head.status == "damaged":
         return one
     try:
         counts = count_verdicts(report_input(one.path).comparisons)
@@ -70,15 +70,11 @@ def _judged(one: ListedRun) -> ListedRun:
     return replace(one, verdicts=counts)
 
 
-_HEAD = ("run", "date (UTC)", "mode", "status", "host class", "commit", "verdicts", "name and labels")
+_HEAD = (*FACTS, "verdicts", "name and labels")
 
 
 def _row(one: ListedRun) -> tuple[str, ...]:
-    origin = one.provenance
-    commit = origin.commit[:COMMIT_CHARACTERS] + ("+" if origin.dirty else "")
-    about = " ".join((one.name, *(f"{key}={value}" for key, value in origin.labels.items()))).strip()
-    date = one.created[:16].replace("T", " ")
-    return one.run, date, one.mode, one.status, one.host_class, commit or "-", _verdicts(one.verdicts), about
+    return (*facts(one.head), _verdicts(one.verdicts), name_and_labels(one.head))
 
 
 def _verdicts(counts: VerdictCounts | None) -> str:

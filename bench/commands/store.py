@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tare.bench.commands.shared.filters import add_filter_options, filter_from, some
-from tare.bench.commands.shared.tables import COMMIT_CHARACTERS, aligned
+from tare.bench.commands.shared.tables import FACTS, aligned, facts, name_and_labels
 from tare.bench.errors import Exit
 from tare.bench.request import layers
 from tare.runners.errors import UsageError
@@ -180,7 +180,7 @@ def _prune(arguments: argparse.Namespace, store: Store, settings: Settings) -> i
     return Exit.OK
 
 
-_HEAD = ("run", "date (UTC)", "mode", "status", "host class", "commit", "trials", "MiB", "name and labels")
+_HEAD = (*FACTS, "trials", "MiB", "name and labels")
 
 
 def _print_runs(runs: Iterable[KeptRun], arguments: argparse.Namespace, none: str) -> None:
@@ -196,16 +196,4 @@ def _print_runs(runs: Iterable[KeptRun], arguments: argparse.Namespace, none: st
 
 
 def _row(kept: KeptRun) -> tuple[str, ...]:
-    origin = kept.provenance
-    about = " ".join((kept.name, *(f"{key}={value}" for key, value in origin.labels.items()))).strip()
-    return (
-        kept.run,
-        kept.created[:16].replace("T", " "),
-        kept.mode,
-        kept.status,
-        kept.host_class,
-        origin.commit[:COMMIT_CHARACTERS] + ("+" if origin.dirty else "") or "-",
-        str(kept.trials),
-        f"{kept.bytes / (1 << 20):.1f}",
-        about,
-    )
+    return (*facts(kept), str(kept.trials), f"{kept.bytes / (1 << 20):.1f}", name_and_labels(kept))

@@ -18,6 +18,7 @@ from tare.reports.content.nodes import (
     Table,
 )
 from tare.reports.text import numbers
+from tare.results.stores.model import COMMIT_CHARACTERS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -101,7 +102,7 @@ def sections(series: Sequence[PastSeries], left_out: Sequence[str], words: Words
 
 def _told(one: PastSeries, run: PastRun, words: Words) -> str:
     since = f"{run.run} ({run.name})" if run.name else run.run
-    at = words("history.commit", commit=run.commit[:10]) if run.commit else ""
+    at = words("history.commit", commit=run.commit[:COMMIT_CHARACTERS]) if run.commit else ""
     return words(
         f"history.{run.change}", what=f"{one.case} · {one.runner}", metric=one.metric,
         change=numbers.change(run.ratio), since=since + at,
@@ -122,7 +123,7 @@ def _point(run: PastRun, unit: str, words: Words) -> ChartPoint:
         value,
         words("history.quartiles", span=numbers.span(run.low, run.high, unit), n=run.values),
         f"{run.run} ({run.name})" if run.name else run.run,
-        *((run.commit[:10],) if run.commit else ()),
+        *((run.commit[:COMMIT_CHARACTERS],) if run.commit else ()),
     )
     return ChartPoint(run.seconds, run.median, run.low, run.high, ", ".join(parts), run.report, run.change)
 

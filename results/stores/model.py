@@ -30,6 +30,9 @@ MARKER = "kept.json"
 RUNS = "runs"
 COLUMNS = "columns"
 
+COMMIT_CHARACTERS = 10
+"""Characters of a commit's hash that lists and pages show."""
+
 FORMAT = 1
 """Version of the marker; a store with later ones is refused."""
 
@@ -65,6 +68,21 @@ class RunHead(msgspec.Struct, frozen=True, kw_only=True):
     status: str
     host_class: str
     provenance: Provenance
+
+    @property
+    def date(self) -> str:
+        """Return the start to the minute, ``2026-11-26 20:00``, in UTC; empty if it is not known."""
+        return self.created[:16].replace("T", " ")
+
+    @property
+    def shown_commit(self) -> str:
+        """Return the beginning of the commit's hash, with ``+`` if files were changed; empty if it is not known."""
+        return self.provenance.commit[:COMMIT_CHARACTERS] + ("+" if self.provenance.dirty else "")
+
+    @property
+    def shown_labels(self) -> str:
+        """Return the user's labels as ``key=value``, separated by blanks."""
+        return " ".join(f"{key}={value}" for key, value in self.provenance.labels.items())
 
 
 def head_of(about: Manifest, host_class: str) -> RunHead:

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-COMMIT_CHARACTERS = 10
-"""Characters of a commit that tables show."""
+    from tare.results.stores.model import RunHead
+
+FACTS = ("run", "date (UTC)", "mode", "status", "host class", "commit")
+"""Titles of the columns that :func:`facts` fills."""
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
@@ -16,3 +18,13 @@ def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def facts(head: RunHead) -> tuple[str, ...]:
+    """Give a run's cells under :data:`FACTS`."""
+    return head.run, head.date, head.mode, head.status, head.host_class, head.shown_commit or "-"
+
+
+def name_and_labels(head: RunHead) -> str:
+    """Give what the user called a run, in one cell."""
+    return f"{head.name} {head.shown_labels}".strip()
