@@ -311,6 +311,20 @@ def lint(session: nox.Session) -> None:
 
 
 @nox.session
+def references(session: nox.Session) -> None:
+    """Write docs/reference from the code: commands, settings, metrics, results, words. ``-- --check`` writes nothing."""
+    install(session)
+    session.run("python", "-m", "tare.bench.tools.references", *session.posargs)
+
+
+@nox.session
+def site(session: nox.Session) -> None:
+    """Build docs/ into a site in site/, and fail on a link that leads nowhere. ``-- serve`` shows it while it is written."""
+    session.install("--quiet", "-c", str(CONSTRAINTS), *_requirements(("docs",)))
+    session.run("zensical", *(session.posargs or ("build", "--strict", "--clean")))
+
+
+@nox.session
 def kubernetes(session: nox.Session) -> None:
     """Build Kubernetes, bring up a cluster of one node, and measure pods beside bare and containerd. As root."""
     install(session, "tests")
@@ -359,7 +373,7 @@ def lock(session: nox.Session) -> None:
     session.run(
         *("uv", "pip", "compile", "--quiet", "--universal", "--python-version", "3.11"),
         *("--no-emit-index-url", "--no-annotate"),
-        *("--group", "tests", "--group", "lint", "--group", "release", "--custom-compile-command", "nox -s lock"),
+        *("--group", "tests", "--group", "lint", "--group", "release", "--group", "docs", "--custom-compile-command", "nox -s lock"),
         *("--output-file", "constraints.txt", "--upgrade", "pyproject.toml"),
     )  # fmt: skip
 

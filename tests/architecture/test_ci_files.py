@@ -308,6 +308,7 @@ def test_quick_job_steps(shell):
         ("unit: Run the unit tests", "python3 noxfile.py -s unit"),
         ("coverage: Measure coverage", "python3 noxfile.py -s coverage"),
         ("smoke: Install the wheel alone and run every command", "python3 noxfile.py -s smoke"),
+        ("site: Build the documentation and check its links", "python3 noxfile.py -s site"),
         ("fuzz: Fuzz", "python3 noxfile.py -s fuzz --"),
         ("build: Build and check", "python3 noxfile.py -s build"),
         ("build: Install the wheel alone and run every command", "python3 noxfile.py -s smoke -- dist/a.whl"),
