@@ -1,4 +1,4 @@
-"""Use Tare from Python: ``import tare``, then :func:`tare.load` and :func:`tare.compare`.
+"""Use Tare from Python: ``import tare``, then :func:`tare.run`, :func:`tare.load` and :func:`tare.compare`.
 
 What this module exports as ``tare.NAME`` follows semantic versions; everything else may change in any release.
 """
@@ -15,16 +15,21 @@ from tare.results.storage.load import load_run
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Iterable
+    from typing import Unpack
 
     import pandas as pd
 
     from tare.bench.analysis.comparison import Multiplicity
     from tare.bench.analysis.gate_report import GateReport
+    from tare.bench.own.calls import OwnWorkload, Work, WorkloadOptions
+    from tare.bench.request.calls import RunOptions
     from tare.bench.request.settings import OutputSettings
+    from tare.reports.summaries.failures import FailureGroup
     from tare.results.judgement.comparison import Comparison
     from tare.results.record import Manifest, Trial
 
-__all__ = ["Run", "compare", "load"]
+__all__ = ["Run", "compare", "load", "run", "workload"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,8 @@ class Run:
     """Folder of its records."""
     manifest: Manifest
     """What was asked for, the host, the environments and how the run ended."""
+    report: Path | None = None
+    """Page of the report, if the call that gave this run has written one."""
 
     @property
     def id(self) -> str:
@@ -48,6 +55,16 @@ class Run:
             ResultError: the file cannot be read.
         """
         return list(load_run(self.folder).trials())
+
+    def failures(self) -> tuple[FailureGroup, ...]:
+        """Group the trials that gave no number by what went wrong; those that were skipped are not among them.
+
+        Raises:
+            ResultError: the file cannot be read.
+        """
+        from tare.reports.summaries.failures import failure_groups  # noqa: PLC0415 - for those who ask
+
+        return failure_groups(self.trials())
 
     def frame(self) -> pd.DataFrame:
         """Read the run as a tidy table: one row for each metric of each trial, and one for each trial without metrics.
@@ -82,6 +99,61 @@ class Run:
         from tare.results.judgement.within_run import compare_within  # noqa: PLC0415
 
         return withdraw_chance(compare_within(load_run(self.folder), base=base, threshold=threshold))
+
+
+def workload(what: Work, /, **options: Unpack[WorkloadOptions]) -> OwnWorkload:
+    """Define a workload: a command, or a plain Python function, with everything that belongs to it.
+
+    Args:
+        what: A line of words, a list of words, or a function.
+        options: See :class:`tare.bench.own.calls.WorkloadOptions`; most are the keys of a definition in TOML.
+
+    Raises:
+        UsageError: it cannot be used; the text says what would be right.
+    """
+    from tare.bench.own import calls  # noqa: PLC0415 - imports msgspec's structs
+
+    return calls.workload(what, **options)
+
+
+def run(
+    work: Iterable[Work | OwnWorkload] = (),
+    *,
+    places: Iterable[str] = (),
+    report: bool = False,
+    progress: bool = False,
+    **options: Unpack[RunOptions],
+) -> Run:
+    """Measure commands and functions in places, as ``tare run`` does; with no work, the suite's workloads.
+
+    Args:
+        work: Commands, functions, and what :func:`workload` gives.
+        places: Runners, as for ``--runners``; bare metal is always among them. By default those of the mode.
+        report: Write the report as well; :attr:`Run.report` is its page.
+        progress: Show on the standard error what goes on.
+        options: See :class:`tare.bench.request.calls.RunOptions`. What surrounds commands (``parameters``, ``prepare``, …)
+            is for those commands and functions that are given as such; a :func:`workload` has its own.
+
+    Returns:
+        The run, also if trials of it failed: :meth:`Run.failures` has them.
+
+    Raises:
+        UsageError: something that was asked for makes no sense; the text says what would.
+        EnvironmentMissing: nothing of it can be measured here; the text has each reason and remedy.
+        TareError: this host lacks what every run needs.
+        KeyboardInterrupt: the run was interrupted; what was measured is stored, and its text says how to go on.
+    """
+    from tare.bench import pipeline  # noqa: PLC0415 - loads what measures
+    from tare.bench.progress import Lines, Silent  # noqa: PLC0415
+    from tare.bench.request.calls import request_of_call  # noqa: PLC0415
+
+    request = request_of_call(work, places, report=report, options=options)
+    finished = pipeline.execute(request, Lines() if progress else Silent())
+    if finished.interrupted:
+        raise KeyboardInterrupt(
+            f"run {finished.run_dir.name} was interrupted; what was measured is in {finished.run_dir}"
+        )
+    return Run(finished.run_dir, load_run(finished.run_dir).manifest, finished.report)
 
 
 def load(

@@ -84,6 +84,14 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     cleanup: Annotated[
         Words, Meta(description="Command after each measured one, untimed, in the same place.")
     ] = ()
+    identity: Annotated[
+        str,
+        Meta(
+            description="Text that stands for the command in the identity of the series, so that runs stay comparable although "
+            "a path in the command changes. Empty: the command line itself.",
+            max_length=400,
+        ),
+    ] = ""
     stdin: Annotated[str, Meta(description="Standard input of the command.")] = ""
     environment: Annotated[dict[str, str], Meta(description="Variables besides those of the image.")] = {}
     carry: Annotated[

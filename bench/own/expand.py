@@ -85,6 +85,7 @@ def _variant(
         chosen=tuple(chosen.items()),
         group=name if chosen else "",
         about=one.summary,
+        identity=fill(one.identity, chosen),
     )
     return _served(client, one.server, chosen) if one.server else client
 

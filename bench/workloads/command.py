@@ -70,6 +70,8 @@ class Command(Workload):
     """Name of all commands that differ by :attr:`chosen` alone; empty: there are none."""
     about: str = ""
     """What is measured, in the user's words."""
+    identity: str = ""
+    """Text that stands for the command line in the identity; empty: the command line itself."""
 
     @property
     def summary(self) -> str:  # type: ignore[override]  # made of the fields
@@ -80,7 +82,7 @@ class Command(Workload):
     def parameters(self) -> Mapping[str, Any]:
         """Return the parameters, the command line and the image it comes from: another one is another series."""
         image = {"image": self.image} if self.image else {}
-        return {**dict(self.chosen), "command": shlex.join(self.argv), **image}
+        return {**dict(self.chosen), "command": self.identity or shlex.join(self.argv), **image}
 
     @property
     def exit_codes(self) -> tuple[int, ...] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
@@ -51,6 +51,13 @@ class MetricRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     direction: Annotated[
         Direction, msgspec.Meta(description="Which way is better. none: it is recorded and not judged.")
     ] = "none"
+    clock: Annotated[
+        Literal["", "place-monotonic", "place-realtime"],
+        msgspec.Meta(
+            description="Clock of the place that the program has read the time from, for the record. place-realtime may be "
+            "stepped. Empty: the number is no time, or the clock is not known."
+        ),
+    ] = ""
     primary: Annotated[
         bool,
         msgspec.Meta(
@@ -94,6 +101,7 @@ class MetricRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             value=value,
             unit=self.unit,
             direction=self.direction,
+            clock=self.clock,
             source="output",
             primary=self.primary,
         )

@@ -1,6 +1,6 @@
 """Tare weighs the boxes that software runs in: bare metal, namespace containers and KVM guests.
 
-:func:`load` and :func:`compare` read stored runs; :mod:`tare.bench.api` describes them.
+:func:`run` measures, :func:`load` and :func:`compare` read stored runs; :mod:`tare.bench.api` describes them.
 """
 
 from __future__ import annotations
@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tare.bench.api import Run, compare, load
+    from tare.bench.api import Run, compare, load, run, workload
 
-__all__ = ["Run", "compare", "load"]
+__all__ = ["Run", "compare", "load", "run", "workload"]
 
 
 def __getattr__(name: str) -> Any:

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from tare.bench.own.definition import Definition
     from tare.bench.request.request import Request
-    from tare.bench.workloads.output_metrics import MetricRule
-    from tare.results.record import Direction
 
 _OPTIONS = ("prepare", "cleanup", "metric", "ignore_failure", "show_output", "timeout", "cmd", "parameter")
 """Options of this module by the names of their values."""
@@ -86,6 +84,7 @@ def with_own(request: Request, arguments: argparse.Namespace) -> Request:
 
 def _around(arguments: argparse.Namespace) -> Definition:
     from tare.bench.own.definition import DEFAULT_TIMEOUT, Definition  # noqa: PLC0415 - options are declared without it
+    from tare.bench.own.metric_text import read_metric  # noqa: PLC0415
     from tare.bench.request import readers  # noqa: PLC0415
 
     timeout = DEFAULT_TIMEOUT
@@ -99,7 +98,7 @@ def _around(arguments: argparse.Namespace) -> Definition:
         prepare=arguments.prepare or (),
         cleanup=arguments.cleanup or (),
         exit_codes="any" if arguments.ignore_failure else (0,),
-        metrics=dict(map(_metric, arguments.metric)),
+        metrics=dict(read_metric(text, "--metric") for text in arguments.metric),
         family="command",
         timeout=timeout,
     )
@@ -151,18 +150,3 @@ def _parameter(text: str) -> tuple[str, tuple[str, ...]]:
     if not sign or not re.fullmatch(r"[A-Za-z][\w.+-]*", name) or not all(found):
         raise UsageError(f"-p {text!r}: give a name and values, as in -p n=1,2,4.")
     return name, found
-
-
-def _metric(text: str) -> tuple[str, MetricRule]:
-    from tare.bench.workloads.output_metrics import MetricRule  # noqa: PLC0415 - options are declared without it
-
-    left, sign, regex = text.partition("=")
-    name, *about = left.split(",")
-    directions = [word for word in about if word in {"lower", "higher"}]
-    units = [word for word in about if word not in {"lower", "higher"}]
-    if not sign or not name or len(directions) > 1 or len(units) > 1:
-        raise UsageError(
-            f"--metric {text!r}: give NAME[,UNIT][,lower|higher]=REGEX, as in 'rps,ops/s,higher=([0-9.]+) req/s'."
-        )
-    direction: Direction = "none" if not directions else "lower" if directions[0] == "lower" else "higher"
-    return name, MetricRule(regex=regex, unit=units[0] if units else "count", direction=direction)
