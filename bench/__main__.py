@@ -28,6 +28,7 @@ COMMANDS = {
     "compare": "compare two runs; exit 1 on a regression",
     "baseline": "keep runs to compare with, by host class: save, list, use",
     "history": "list every series over all runs of a host class, and where it changed",
+    "config": "show every setting and, with --show-origin, where its value comes from",
     "list": "list the stored runs: date, host class, commit, labels and verdicts",
     "show": "give the answer of a stored run again, in the terminal",
     "open": "open the report of a run in a browser",

@@ -42,7 +42,7 @@ def count(
     request: Request, provisioned: Provisioned, plan: Plan, measured: Measured, progress: Progress
 ) -> None:
     """Count each command of the plan, if that was asked for, and store the counts beside the run's trials."""
-    if not request.count or measured.interrupted:
+    if not request.settings.commands.count or measured.interrupted:
         return
     commands = {c.workload.name: c.workload for c in plan.cases if isinstance(c.workload, Command)}
     valgrind, missing = None, ("", "")

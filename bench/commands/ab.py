@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING
 
 from tare.bench.commands.shared import output
 from tare.bench.commands.shared.options import (
-    add_count_option,
     add_label_option,
     add_request_options,
+    counting_is_asked_for,
     request_from,
 )
 from tare.bench.commands.shared.own_options import add_own_options, with_own
 from tare.bench.errors import EnvironmentMissing, Exit
+from tare.bench.request import layers
 from tare.bench.request.declarations import override
 from tare.bench.request.request import CommandVersion, SettingsVariant
 from tare.runners.errors import UsageError
@@ -52,7 +53,7 @@ def options(parser: argparse.ArgumentParser) -> None:
             metavar="KEY=VALUE",
             help=f"a setting of the {what} version: run.image=FILE, guest.kernel=FILE, run.tools=runc=FILE, …",
         )
-    add_count_option(parser)
+    layers.add_options(parser, "commands", config=False)
     add_label_option(parser)
     parser.add_argument("--no-report", action="store_true", help="only measure, store and judge")
     output.add_output_options(parser)
@@ -116,7 +117,7 @@ def _request(arguments: argparse.Namespace) -> Request:
         )
         request = replace(request, versions=versions)
         return request.with_run(runners=request.settings.run.runners or (BARE,))
-    if request.count:
+    if counting_is_asked_for(arguments):
         raise UsageError("--count counts the instructions of commands: give --base CMD --head CMD.")
     if not request.settings.run.keyword and not request.command:
         request = request.with_run(keyword="null")

@@ -8,13 +8,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tare.bench.commands.shared.options import (
-    add_count_option,
     add_label_option,
     add_request_options,
+    counting_is_asked_for,
     request_from,
 )
 from tare.bench.commands.shared.own_options import add_own_options, given_own_options, with_own
 from tare.bench.console import steer
+from tare.bench.request import layers
 from tare.bench.request.declarations import SETTINGS
 from tare.runners.errors import UsageError
 
@@ -38,7 +39,7 @@ def options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="sample the python workload with py-spy in every place that allows it",
     )
-    add_count_option(parser)
+    layers.add_options(parser, "commands", config=False)
     add_label_option(parser)
     parser.add_argument("--no-report", action="store_true", help="only measure and store")
     parser.add_argument(
@@ -52,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
     from tare.bench.progress import Lines  # noqa: PLC0415
 
     request = _request(arguments)
-    if request.count and not (request.command or request.only_own or request.resume):
+    if counting_is_asked_for(arguments) and not (request.command or request.only_own or request.resume):
         raise UsageError(
             "--count counts the instructions of a command: give one, as in `tare run --count -- CMD`."
         )
@@ -77,7 +78,7 @@ def _request(arguments: argparse.Namespace) -> Request:
         setting.option
         for setting in SETTINGS
         if getattr(arguments, setting.key, None) is not None
-        and setting.group != "output"
+        and setting.group not in {"output", "commands"}
         and setting.key != "run.budget"
     ]
     changed += [f"--{request.mode}"] if request.mode != "default" else []

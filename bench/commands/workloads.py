@@ -35,7 +35,10 @@ def options(parser: argparse.ArgumentParser) -> None:
         help="check: files with definitions (default: all here)",
     )
     parser.add_argument(
-        "--config", type=Path, metavar="FILE", help="settings file (default: tare.toml if it is here)"
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="settings file (default: tare.toml, or pyproject.toml with [tool.tare], if it is here)",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tare.bench.own.checking import Problem, check
+from tare.bench.settings_files import CONFIG_FILE, PROJECT_FILE, file_in, named_file, prefix_of, tables_of
 from tare.results.nearest import did_you_mean
-from tare.results.toml_files import read_toml
 from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from tare.bench.own.definition import Definition
 
-CONFIG_FILE = "tare.toml"
 FOLDER = "workloads"
 """Folder of the files of definitions, beside the settings file."""
 TABLE = "workloads"
@@ -41,15 +40,10 @@ def read_file(path: Path) -> OwnFile:
     Raises:
         UsageError: it cannot be read, or is not TOML.
     """
-    try:
-        document = read_toml(path)
-        lines = path.read_text("utf-8-sig").splitlines()
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
-    except ValueError as error:
-        raise UsageError(f"{path} cannot be used: {error}.") from error
+    document, above = tables_of(path), prefix_of(path)
+    lines = path.read_text("utf-8-sig").splitlines()
     tables = document.get(TABLE, {})
-    problems = [] if path.name == CONFIG_FILE else list(_strangers(document))
+    problems = [] if path.name in {CONFIG_FILE, PROJECT_FILE} else list(_strangers(document))
     if not isinstance(tables, dict):
         problems.append(Problem((TABLE,), "definitions are tables, as under [workloads.NAME]."))
         tables = {}
@@ -59,7 +53,7 @@ def read_file(path: Path) -> OwnFile:
         path,
         {name: one for name, one in found.items() if not isinstance(one, Problem)},
         tuple(
-            f"{path}{_line(lines, one.keys)}: {'.'.join(one.keys[1:]) or one.keys[0]}: {one.text}"
+            f"{path}{_line(lines, (*above, *one.keys))}: {'.'.join(one.keys[1:]) or one.keys[0]}: {one.text}"
             for one in problems
         ),
     )
@@ -96,9 +90,10 @@ def own_files(config: Path | None = None) -> tuple[Path, ...]:
     """List the files that may have definitions.
 
     Args:
-        config: settings file. ``None``: the one in the working directory, if it is there.
+        config: settings file. ``None``: ``$TARE_CONFIG``, or the one in the working directory, if it is there. Those in folders above are not
+            looked into: the commands of definitions name files of the working directory.
     """
-    chosen = config or Path(CONFIG_FILE)
+    chosen = named_file(config) or file_in(Path()) or Path(CONFIG_FILE)
     more = sorted((chosen.parent / FOLDER).glob("*.toml"))
     return (*((chosen,) if chosen.is_file() else ()), *more)
 

@@ -81,12 +81,12 @@ def _check_manifest(record: PlanRecord, manifest: Manifest) -> None:
 def _again(request: Request, record: PlanRecord, folder: Path) -> Request:
     asked = request_from_record(record.request)
     output = replace(request.settings.output, results_dir=folder.parent)
+    settings = replace(asked.settings, output=output, commands=request.settings.commands)
     return replace(
         asked,
-        settings=replace(asked.settings, output=output),
+        settings=settings,
         offline=request.offline,
         profile=request.profile,
-        count=request.count,
         report=request.report,
         show_output=request.show_output,
         resuming=request.resuming,

@@ -45,10 +45,10 @@ def add_options(parser: pytest.Parser, prefix: str) -> None:
         help="a label to find the run by; may be repeated",
     )  # fmt: skip
     group.addoption(
-        "--tare-config", dest="tare_config", metavar="FILE", help="settings file (default: tare.toml)"
+        "--tare-config", dest="tare_config", metavar="FILE", help="settings file (default: the nearest)"
     )
     for setting in SETTINGS:
-        if setting.option.startswith("--"):
+        if setting.option.startswith("--") and setting.group != "commands":  # there are none in a session
             group.addoption(
                 setting.option_under(prefix),
                 dest=_destination(setting.key),

@@ -2,75 +2,29 @@
 
 A declaration is bound to a field of :class:`tare.bench.request.settings.Settings`, which has its type and default.
 Importing this module imports none of the groups: whoever only declares options need not wait for them.
+:mod:`tare.bench.request.setting` defines what a declaration says; ``tare config --json`` prints them with their values.
 """
 
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tare.bench.request import readers
+from tare.bench.request.setting import Setting
 from tare.results.nearest import nearest
 from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
-    from tare.bench.request.readers import Reader
     from tare.bench.request.settings import Settings
 
 
 _SHOWN_CHARACTERS = 60
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """Declaration of one setting: how it is given, read and stored."""
-
-    key: str
-    """``table.key`` in ``tare.toml``, in plans, and for ``tare ab --base-set``."""
-    option: str
-    """Option of the command line, dashes included."""
-    help: str
-    read: Reader[Any]
-    environment: str = ""
-    """Variable that is looked at where the option is not given. Empty: none."""
-    metavar: str = "VALUE"
-    field: str = ""
-    """``group.field`` of :class:`Settings`. Empty: the same as ``key``."""
-
-    @property
-    def group(self) -> str:
-        """Name the group of :class:`Settings` that the field belongs to."""
-        return (self.field or self.key).partition(".")[0]
-
-    @property
-    def name(self) -> str:
-        """Name the field within its group."""
-        return (self.field or self.key).partition(".")[2]
-
-    @property
-    def default(self) -> Any:
-        """Look up the value where no layer says anything."""
-        return self.of(defaults())
-
-    @property
-    def described(self) -> str:
-        """Complete the help with the default, where there is one, and the variable."""
-        default = self.read.write(self.default) if self.default else ""
-        shown = f" (default: {default})" if default else ""
-        variable = f" [${self.environment}]" if self.environment else ""
-        return f"{self.help}{shown}{variable}"
-
-    def of(self, settings: Settings) -> Any:
-        """Look up the value in the settings."""
-        return getattr(getattr(settings, self.group), self.name)
-
-    def option_under(self, prefix: str) -> str:
-        """Spell the option with another prefix than ``--``, such as ``--tare-``."""
-        return prefix + self.option.removeprefix("--") if self.option.startswith("--") else self.option
-
+"""Characters of a wrong value that an error message shows."""
 
 SETTINGS = (
     Setting(
@@ -91,7 +45,7 @@ SETTINGS = (
         "run.image",
         "--image",
         "measure in an image made elsewhere: an OCI layout or archive, or what `docker save` writes",
-        readers.text,
+        readers.image,
         metavar="PATH[:NAME]",
     ),
     Setting(
@@ -136,7 +90,6 @@ SETTINGS = (
         "--results-dir",
         "folder of the runs",
         readers.folder,
-        "TARE_RESULTS_DIR",
         "DIR",
         "output.results_dir",
     ),
@@ -145,7 +98,6 @@ SETTINGS = (
         "--baselines-dir",
         "folder of the baselines, by host class",
         readers.folder,
-        "TARE_BASELINES_DIR",
         "DIR",
         "output.baselines_dir",
     ),
@@ -154,7 +106,6 @@ SETTINGS = (
         "--reports-dir",
         "folder of the reports",
         readers.folder,
-        "TARE_REPORTS_DIR",
         "DIR",
         "output.reports_dir",
     ),
@@ -163,7 +114,6 @@ SETTINGS = (
         "--lang",
         "language of the report: en or ko",
         readers.language,
-        "TARE_LANG",
         "LANG",
         "output.language",
     ),
@@ -171,8 +121,7 @@ SETTINGS = (
         "store.address",
         "--store",
         "where runs are kept: a folder, git:BRANCH, git:BRANCH@REMOTE, s3://BUCKET/FOLDER, …",
-        readers.text,
-        "TARE_STORE",
+        readers.store,
         "STORE",
     ),
     Setting(
@@ -233,15 +182,13 @@ SETTINGS = (
         "--kubernetes-image",
         "image that the cluster's nodes can pull, instead of loading the suite's",
         readers.text,
-        "TARE_KUBERNETES_IMAGE",
         "REFERENCE",
     ),
     Setting(
         "kubernetes.containerd",
         "--kubernetes-containerd",
         "socket of the node's containerd on this host",
-        readers.text,
-        "TARE_KUBERNETES_CONTAINERD",
+        readers.program,
         "FILE",
     ),
     Setting(
@@ -249,7 +196,6 @@ SETTINGS = (
         "--guest-kernel",
         "guest kernel: host, cloud or generic (the distribution's), or a vmlinux or bzImage",
         readers.kernel,
-        "TARE_GUEST_KERNEL",
         "FILE",
     ),
     Setting(
@@ -257,7 +203,6 @@ SETTINGS = (
         "--guest-modules",
         "modules of a guest kernel given as a file: a folder laid out as /lib/modules/RELEASE",
         readers.file,
-        "TARE_GUEST_MODULES",
         "DIR",
     ),
     Setting(
@@ -265,28 +210,23 @@ SETTINGS = (
         "--guest-cmdline",
         "extra guest kernel arguments",
         readers.line,
-        "TARE_GUEST_CMDLINE",
         "ARGS",
     ),
-    Setting(
-        "guest.firecracker", "--firecracker", "Firecracker binary", readers.text, "TARE_FIRECRACKER", "FILE"
-    ),
+    Setting("guest.firecracker", "--firecracker", "Firecracker binary", readers.program, "FILE"),
     Setting(
         "guest.cloud_hypervisor",
         "--cloud-hypervisor",
         "Cloud Hypervisor binary",
-        readers.text,
-        "TARE_CLOUD_HYPERVISOR",
+        readers.program,
         "FILE",
     ),
-    Setting("guest.qemu", "--qemu", "QEMU binary", readers.file, "TARE_QEMU", "FILE"),
-    Setting("guest.cpu", "--qemu-cpu", "QEMU CPU model", readers.text, "TARE_QEMU_CPU", "MODEL"),
+    Setting("guest.qemu", "--qemu", "QEMU binary", readers.file, "FILE"),
+    Setting("guest.cpu", "--qemu-cpu", "QEMU CPU model", readers.text, "MODEL"),
     Setting(
         "guest.accel",
         "--accel",
         "auto, kvm or tcg; one asked for by name is used or fails",
         readers.accelerator,
-        "TARE_ACCEL",
         "NAME",
     ),
     Setting(
@@ -297,15 +237,14 @@ SETTINGS = (
         metavar="SECONDS",
         field="guest.boot_timeout_seconds",
     ),
+    Setting(
+        "run.count",
+        "--count",
+        "with commands: also count their instructions in user mode, by the PMU or else under callgrind",
+        readers.yes,
+        field="commands.count",
+    ),
 )
-
-
-@functools.cache
-def defaults() -> Settings:
-    """Return the settings that hold where no layer says anything."""
-    from tare.bench.request.settings import Settings  # noqa: PLC0415 - 10 ms that declaring options need not take
-
-    return Settings()
 
 
 @functools.cache
@@ -335,24 +274,28 @@ def change(settings: Settings, values: Iterable[tuple[Setting, Any]]) -> Setting
     )
 
 
-def read(setting: Setting, origin: str, given: object) -> Any:
+def read(setting: Setting, origin: str, given: object, folder: Path | None = None) -> Any:
     """Read the value of a setting.
 
     Args:
         setting: the declaration.
         origin: where the value comes from, as error messages name it.
-        given: text, or what TOML made of it: a number, or a list where several values may be given.
+        given: text, or what TOML made of it: a number, true or false, or a list where several values may be given.
+        folder: folder of the settings file that relative paths are of; ``None``: the working directory.
 
     Raises:
         UsageError: the value cannot be used; the text says what could, with an example.
     """
     try:
-        return setting.read(_as_text(setting, given))
+        text = _as_text(setting, given)
+        return setting.read(setting.read.below(text, folder) if folder else text)
     except ValueError as error:
         raise UsageError(f"{origin}: cannot use {_shown(given)}: {error}.") from error
 
 
 def _as_text(setting: Setting, given: object) -> str:
+    if isinstance(given, bool) and setting.read.flag:
+        return str(given)
     parts = given if isinstance(given, list) and setting.read.many else [given]
     if any(isinstance(part, bool) or not isinstance(part, str | int | float) for part in parts):
         raise setting.read.unreadable()

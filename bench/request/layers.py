@@ -1,15 +1,16 @@
-"""Merge the layers of settings: options over environment over ``tare.toml`` over defaults."""
+"""Merge the layers of settings: options over variables over the project's file over the user's over defaults."""
 
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from tare.bench.request.declarations import SETTINGS, by_key, change, defaults, near_key, read
-from tare.bench.request.settings import CONFIG_FILE
+from tare.bench.request.declarations import SETTINGS, by_key, change, near_key, read
+from tare.bench.request.setting import VARIABLES, Setting, defaults
+from tare.bench.settings_files import CONFIG_FILE, PROJECT_FILE, VARIABLE, project_file, tables_of, user_file
 from tare.results.nearest import nearest
-from tare.results.toml_files import read_toml
 from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:
@@ -26,35 +27,100 @@ TITLES = {
     "guest": "guests",
     "output": "where results go",
     "store": "where runs are kept",
+    "commands": "counting instructions",
 }
 """Group of settings → its title in ``--help``."""
 
-_VARIABLES = "TARE_"
+OTHER_VARIABLES = (
+    "TARE_AXE", "TARE_CACHE", VARIABLE, "TARE_DOCKER", "TARE_RUN", "TARE_WORKDIR", "TARE_WRITE_GOLDEN"
+)  # fmt: skip
+"""Variables that are no settings: of the settings file, the cache and the work folder, of children, of the tests."""
 
-OTHER_VARIABLES = ("TARE_CACHE", "TARE_DOCKER", "TARE_RUN", "TARE_WORKDIR", "TARE_WRITE_GOLDEN")
-"""Variables that are no settings: of the cache and the work folder, of children, of the tests."""
+OTHERS_VARIABLES = "TARE_JOB_"
+"""Beginning of the variables of Tare's component for GitLab."""
+
+OriginKind = Literal["option", "variable", "project", "user", "default"]
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Layer that a value comes from."""
+
+    kind: OriginKind
+    name: str = ""
+    """Option, variable or path of the file. Empty: the default."""
+
+    def __str__(self) -> str:
+        """Write it for people."""
+        variable = f"${self.name}" if self.kind == "variable" else self.name
+        return variable or "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """Value of one setting, and where it comes from."""
+
+    setting: Setting
+    value: Any
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    """What one layer says, unread."""
+
+    origin: Origin
+    given: object
+    folder: Path | None = None
+    """Folder that relative paths are of. ``None``: the working directory."""
+
+    def named(self, setting: Setting) -> str:
+        """Name the place of the value for an error message."""
+        return (
+            f"{setting.key} in {self.origin}" if self.origin.kind in {"project", "user"} else str(self.origin)
+        )
 
 
 def add_options(parser: argparse.ArgumentParser, *groups: str, config: bool = True) -> None:
     """Declare the options of ``groups``, and ``--config``. Options that are not given stay ``None``."""
     if config:
-        parser.add_argument(
-            "--config",
-            type=Path,
-            metavar="FILE",
-            help=f"settings file (default: {CONFIG_FILE} if it is here)",
-        )
+        add_config_option(parser)
     for group in groups:
         section = parser.add_argument_group(TITLES[group])
         for setting in SETTINGS:
             if setting.group == group:
-                section.add_argument(
-                    setting.option,
-                    dest=setting.key,
-                    metavar=setting.metavar,
-                    help=setting.described.replace("%", "%%"),
-                    default=None,
-                )
+                _add_option(section, setting)
+
+
+def add_config_option(parser: argparse.ArgumentParser) -> None:
+    """Declare the option that names the project's settings file."""
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help=f"settings file (default: the nearest {CONFIG_FILE}, or {PROJECT_FILE} with [tool.tare], here or in a folder"
+        f" above) [${VARIABLE}]",
+    )
+
+
+def _add_option(section: argparse._ArgumentGroup, setting: Setting) -> None:
+    names = dict.fromkeys((setting.option, setting.long))
+    text = setting.described.replace("%", "%%")
+    if not setting.read.flag:
+        section.add_argument(*names, dest=setting.key, metavar=setting.metavar, help=text, default=None)
+        return
+    section.add_argument(
+        *names, dest=setting.key, action="store_const", const="true", help=text, default=None
+    )
+    negation = f"--no-{setting.long.removeprefix('--')}"
+    section.add_argument(
+        negation,
+        dest=setting.key,
+        action="store_const",
+        const="false",
+        help=f"undo {setting.long}",
+        default=None,
+    )
 
 
 def resolve(arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -63,8 +129,19 @@ def resolve(arguments: argparse.Namespace, environ: Mapping[str, str] = os.envir
     Raises:
         UsageError: a value cannot be read; the text names the layer it came from.
     """
+    return settings_of(resolve_each(arguments, environ))
+
+
+def resolve_each(
+    arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ
+) -> tuple[Resolved, ...]:
+    """Read each setting from parsed options and the layers below them, with its origin.
+
+    Raises:
+        UsageError: a value cannot be read; the text names the layer it came from.
+    """
     given = {setting.key: getattr(arguments, setting.key, None) for setting in SETTINGS}
-    return merge(given, getattr(arguments, "config", None), environ)
+    return merge_each(given, getattr(arguments, "config", None), environ)
 
 
 def merge(
@@ -74,34 +151,75 @@ def merge(
     *,
     prefix: str = "--",
 ) -> Settings:
-    """Merge the layers.
+    """Merge the layers into settings; see :func:`merge_each`."""
+    return settings_of(merge_each(given, config, environ, prefix=prefix))
+
+
+def settings_of(resolved: tuple[Resolved, ...]) -> Settings:
+    """Make the settings of their values."""
+    return change(defaults(), ((one.setting, one.value) for one in resolved if one.origin.kind != "default"))
+
+
+def merge_each(
+    given: Mapping[str, str | None],
+    config: Path | None = None,
+    environ: Mapping[str, str] = os.environ,
+    *,
+    prefix: str = "--",
+) -> tuple[Resolved, ...]:
+    """Merge the layers, and tell of each setting which layer has the say.
 
     Args:
         given: key → what the option says; ``None`` or absent: the option was not given.
-        config: settings file; ``None``: ``tare.toml`` if it is in the working directory.
+        config: the project's settings file; ``None``: ``$TARE_CONFIG``, or the nearest one.
         environ: environment variables; an empty one counts as not set.
         prefix: what options begin with, for error messages.
 
     Raises:
         UsageError: a value cannot be read; the text names the layer it came from.
     """
-    table = _config(config)
-    values = []
-    for setting in SETTINGS:
-        layers = (
-            (setting.option_under(prefix), given.get(setting.key)),
-            (f"${setting.environment}", environ.get(setting.environment) or None),
-            (f"{setting.key} in the settings file", table.pop(setting.key, None)),
-        )
-        found = next(((origin, value) for origin, value in layers if value is not None), None)
-        if found is not None:
-            values.append((setting, read(setting, *found)))
-    for key in sorted(table):
-        raise UsageError(
-            f"settings file: there is no setting {key}{near_key(key)} There are {', '.join(by_key())}."
-        )
+    project, user = project_file(config, environ), user_file(environ)
+    files = [*_read_file("project", project), *_read_file("user", user)]
     _check_variables(environ)
-    return change(defaults(), values)
+    resolved = []
+    for setting in SETTINGS:
+        layers = [
+            _Layer(Origin("option", setting.option_under(prefix)), given.get(setting.key)),
+            _Layer(Origin("variable", setting.variable), environ.get(setting.variable) or None),
+            *(_Layer(origin, table.get(setting.key), folder) for origin, folder, table in files),
+        ]
+        said = next((one for one in layers if one.given is not None), None)
+        if said is None:
+            resolved.append(Resolved(setting, setting.default, Origin("default")))
+        else:
+            value = read(setting, said.named(setting), said.given, said.folder)
+            resolved.append(Resolved(setting, value, said.origin))
+    return tuple(resolved)
+
+
+def _read_file(kind: OriginKind, path: Path | None) -> list[tuple[Origin, Path | None, dict[str, Any]]]:
+    """Read a settings file as origin, folder and key → value; an empty list where there is none.
+
+    Raises:
+        UsageError: it cannot be read, or has a setting that there is not.
+    """
+    if path is None:
+        return []
+    document = tables_of(path)
+    if document.pop("workloads", None) is not None and kind == "user":
+        raise UsageError(
+            f"{path}: definitions of workloads belong to a project: put them into its {CONFIG_FILE}, or into a file of its"
+            " folder workloads."
+        )
+    flat: dict[str, Any] = {}
+    for table, content in document.items():
+        if not isinstance(content, dict):
+            raise UsageError(f"{path}: {table!r} must be in a table, such as [run]")
+        flat.update({f"{table}.{key}": value for key, value in content.items()})
+    for key in sorted(flat.keys() - by_key().keys()):
+        raise UsageError(f"{path}: there is no setting {key}{near_key(key)} There are {', '.join(by_key())}.")
+    folder = path.parent
+    return [(Origin(kind, str(path)), None if folder == Path() else folder.absolute(), flat)]
 
 
 def _check_variables(environ: Mapping[str, str]) -> None:
@@ -110,32 +228,13 @@ def _check_variables(environ: Mapping[str, str]) -> None:
     Raises:
         UsageError: there is one.
     """
-    names = (*OTHER_VARIABLES, *(setting.environment for setting in SETTINGS if setting.environment))
-    known = [name.removeprefix(_VARIABLES) for name in names]
+    names = (*OTHER_VARIABLES, *(setting.variable for setting in SETTINGS))
+    known = [name.removeprefix(VARIABLES) for name in names]
     for name in sorted(environ):
-        own = name.removeprefix(_VARIABLES)
-        if name.startswith(_VARIABLES) and own not in known and (near := nearest(own, known)):
+        own = name.removeprefix(VARIABLES)
+        if not name.startswith(VARIABLES) or name.startswith(OTHERS_VARIABLES) or own in known:
+            continue
+        if near := nearest(own, known):
             raise UsageError(
-                f"${name}: there is no such variable; did you mean {_VARIABLES}{near}? Rename or unset it."
+                f"${name}: there is no such variable; did you mean {VARIABLES}{near}? Rename or unset it."
             )
-
-
-def _config(path: Path | None) -> dict[str, Any]:
-    chosen = path or Path(CONFIG_FILE)
-    try:
-        document = read_toml(chosen)
-    except FileNotFoundError:
-        if path is None:
-            return {}
-        raise UsageError(f"--config {path}: there is no such file") from None
-    except OSError as error:
-        raise UsageError(f"{chosen} cannot be read: {error.strerror}.") from error
-    except ValueError as error:
-        raise UsageError(f"{chosen} cannot be used: {error}.") from error
-    document.pop("workloads", None)  # definitions, which tare.bench.own reads
-    flat: dict[str, Any] = {}
-    for table, content in document.items():
-        if not isinstance(content, dict):
-            raise UsageError(f"{chosen}: {table!r} must be in a table, such as [run]")
-        flat.update({f"{table}.{key}": value for key, value in content.items()})
-    return flat

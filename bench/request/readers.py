@@ -49,9 +49,13 @@ class Reader(Generic[T]):
     check: Callable[[T], None] = lambda _value: None
     """Raises ``ValueError`` for a value of the right type that means nothing; also asked of values from JSON."""
     write: Callable[[T], str] = str
-    """Value → text, for the default that ``--help`` shows. Empty text: it shows none."""
+    """Value → text that is read as this value again. Empty text, as for a default, says that nothing is set."""
     many: bool = False
     """Several values may be given, separated by commas, or as a list in TOML."""
+    flag: bool = False
+    """It is true or false, also in TOML; the option takes no value and has a negation, ``--no-…``."""
+    below: Callable[[str, Path], str] = lambda text, _folder: text
+    """Text and the folder of the settings file that it is in → text; relative paths are those of that folder."""
 
     def __call__(self, text: str) -> T:
         """Read a value.
@@ -108,11 +112,22 @@ def _storable(number: int) -> None:
         raise _Because("it is too large")
 
 
+def _as_size(number: int) -> str:
+    for shift, unit in ((40, "T"), (30, "G"), (20, "M"), (10, "K")):
+        if number >> shift and not number % (1 << shift):
+            return f"{number >> shift}{unit}"
+    return str(number)
+
+
 def _seconds(text: str) -> float:
     body = text.strip().lower()
     scale = {"s": 1, "m": 60, "h": 3600}
     unit = scale.get(body[-1:])
     return float(body if unit is None else body[:-1]) * (unit or 1)
+
+
+def _as_seconds(number: float) -> str:
+    return f"{int(number) if number == int(number) else number}s"
 
 
 def _some_seconds(number: float) -> None:
@@ -128,6 +143,11 @@ def _programs(text: str) -> Mapping[str, str]:
             raise _Because(f"{part.strip()!r} is not NAME=PATH")
         found[name] = path
     return found
+
+
+def _programs_below(text: str, folder: Path) -> str:
+    pairs = (part.partition("=") for part in text.split(","))
+    return ",".join(f"{name}{sign}{_program_below(path.strip(), folder)}" for name, sign, path in pairs)
 
 
 def _share(number: float) -> None:
@@ -170,6 +190,37 @@ def _not_negative(rates: Throughput) -> None:
         raise _Because("a rate is not negative")
 
 
+def _as_throughput(rates: Throughput) -> str:
+    parts = (_as_size(rates[0]) if rates[0] else "", f"{rates[1]}iops" if rates[1] else "")
+    return ",".join(filter(None, parts))
+
+
+def _yes(text: str) -> bool:
+    word = text.strip().lower()
+    if word not in {"true", "yes", "1", "false", "no", "0"}:
+        raise _Because("")
+    return word in {"true", "yes", "1"}
+
+
+def _path_below(text: str, folder: Path) -> str:
+    return str(folder / text) if text.strip() and not text.startswith("~") else text
+
+
+def _program_below(text: str, folder: Path) -> str:
+    """Leave a name, which is looked for on ``PATH``, as it is."""
+    return _path_below(text, folder) if "/" in text else text
+
+
+def _kernel_below(text: str, folder: Path) -> str:
+    from tare.runners.settings import KERNEL_SOURCES  # noqa: PLC0415 - see above
+
+    return text if text in KERNEL_SOURCES else _path_below(text, folder)
+
+
+def _store_below(text: str, folder: Path) -> str:
+    return text if "://" in text or text.startswith("git:") else _path_below(text, folder)
+
+
 def _kernel(text: str) -> str:
     from tare.runners.settings import KERNEL_SOURCES  # noqa: PLC0415 - see above
 
@@ -197,25 +248,32 @@ def _is_accelerator(word: str) -> None:
 def _folder(text: str) -> Path:
     if not text.strip():
         raise _Because("it is empty")
-    return Path(text)
+    return _expanded(text)
 
 
 def _absolute(text: str) -> Path:
+    return _expanded(text).absolute()
+
+
+def _expanded(text: str) -> Path:
     try:
-        return Path(text).expanduser().absolute()
+        return Path(text).expanduser()
     except RuntimeError as error:  # no user of that name
         raise _Because("whose home folder that is, is not known") from error
 
 
-names = Reader(_names, "names, separated by commas", "bare,namespaces", _some_names, many=True)
+names = Reader(
+    _names,
+    "names, separated by commas",
+    "bare,namespaces",
+    _some_names,
+    ",".join,
+    many=True,
+)
 """``a,b,c`` → names in the order given, each once."""
 
 size = Reader(
-    _size,
-    "a number of bytes, or one with K, M, G or T behind it",
-    "512M",
-    _size_in_range,
-    lambda number: f"{number >> 30}G",
+    _size, "a number of bytes, or one with K, M, G or T behind it", "512M", _size_in_range, _as_size
 )
 """``512M``, ``2G``, ``1048576`` → bytes (powers of 1024)."""
 
@@ -228,12 +286,35 @@ whole = Reader(int, "a whole number", "42", _storable)
 text = Reader(str, "text", "nightly")
 """The text as it is."""
 
+yes = Reader(_yes, "true or false", "true", write=lambda value: str(value).lower(), flag=True)
+"""``true`` or ``false``; also ``yes``, ``no``, ``1`` and ``0``."""
+
+image = Reader(str, "the path of an image", "images/redis.tar", below=_path_below)
+"""The text as it is, of which the path is in the folder of the settings file."""
+
+store = Reader(str, "the address of a store", "git:runs@origin", below=_store_below)
+"""The text as it is; a folder is in that of the settings file."""
+
+program = Reader(str, "a name on PATH or a path", "/opt/new/firecracker", below=_program_below)
+"""The text as it is: a name that is looked for on ``PATH``, or a path."""
+
 seconds = Reader(
-    _seconds, "a number of seconds above 0, or of minutes (m) or hours (h)", "90 or 6m", _some_seconds
+    _seconds,
+    "a number of seconds above 0, or of minutes (m) or hours (h)",
+    "90 or 6m",
+    _some_seconds,
+    _as_seconds,
 )
 """``90``, ``90s``, ``6m``, ``1h`` → a positive, finite number of seconds."""
 
-programs = Reader(_programs, "NAME=PATH, several separated by commas", "runc=/opt/new/runc", many=True)
+programs = Reader(
+    _programs,
+    "NAME=PATH, several separated by commas",
+    "runc=/opt/new/runc",
+    write=lambda found: ",".join(f"{name}={path}" for name, path in found.items()),
+    many=True,
+    below=_programs_below,
+)
 """``runc=/opt/runc,crun=/opt/crun`` → program → path."""
 
 percentage = Reader(
@@ -241,11 +322,17 @@ percentage = Reader(
     "a percentage above 0 and below 100",
     "1%",
     _share,
+    lambda share: f"{share * 100:.12g}%",
 )
 """``1%``, ``1`` or ``0.5 %`` → a relative difference, 0.01."""
 
 cpu_list = Reader(
-    _cpu_list, "numbers of CPUs, or ranges of them, separated by commas", "0-1", _are_cpus, many=True
+    _cpu_list,
+    "numbers of CPUs, or ranges of them, separated by commas",
+    "0-1",
+    _are_cpus,
+    lambda cpus: ",".join(map(str, cpus)),
+    many=True,
 )
 """``0-2,5`` → (0, 1, 2, 5), as cpuset files write it."""
 
@@ -254,18 +341,23 @@ throughput = Reader(
     "bytes per second, operations per second or both",
     "50M,2000iops",
     _not_negative,
-    lambda _rates: "",
+    _as_throughput,
     many=True,
 )
 """``50M``, ``2000iops`` or ``50M,2000iops`` → bytes and operations per second; 0: no limit."""
 
-folder = Reader(_folder, "the path of a folder", "results/runs")
-"""A path, relative to the working directory unless it is absolute."""
+folder = Reader(_folder, "the path of a folder", "results/runs", below=_path_below)
+"""A path, relative to the working directory unless it is absolute, with ``~`` expanded."""
 
-file = Reader(lambda text: _absolute(text) if text else None, "a path", "/opt/new/qemu-system-x86_64")
+file = Reader(
+    lambda text: _absolute(text) if text else None,
+    "a path",
+    "/opt/new/qemu-system-x86_64",
+    below=_path_below,
+)
 """A path made absolute, with ``~`` expanded; empty: ``None``."""
 
-kernel = Reader(_kernel, "host, cloud, generic or the path of a kernel", "cloud")
+kernel = Reader(_kernel, "host, cloud, generic or the path of a kernel", "cloud", below=_kernel_below)
 """The word for a kernel (:data:`tare.runners.settings.KERNEL_SOURCES`), or the absolute path of one."""
 
 line = Reader(str.strip, "kernel arguments on one line", "mitigations=off")

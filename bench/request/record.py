@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tare.bench.own.checking import Problem, check
-from tare.bench.request.declarations import SETTINGS, Setting, by_key, change, defaults
+from tare.bench.request.declarations import SETTINGS, by_key, change
 from tare.bench.request.request import CommandVersion, Request, SettingsVariant, Slowdowns
+from tare.bench.request.setting import Setting, defaults
 from tare.results.escapes import in_all_texts, original, reversible
 from tare.results.plan import RequestRecord, SlowdownsRecord, planned
 from tare.runners.errors import UsageError

@@ -71,8 +71,6 @@ class Request:
     """Fetch nothing."""
     profile: bool = False
     """Sample the python workload with py-spy after the measuring."""
-    count: bool = False
-    """Count the instructions of the commands after the measuring."""
     resume: str = ""
     """Reference of the run to go on with. Empty: a new run."""
     extension_seconds: float = 0.0

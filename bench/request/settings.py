@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from tare.runners.model import Limits
 
-CONFIG_FILE = "tare.toml"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSettings:
@@ -71,6 +69,14 @@ class StoreSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CommandSettings:
+    """Settings of the measuring of the user's own commands."""
+
+    count: bool = False
+    """Count the instructions of the commands after the measuring."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LimitSettings:
     """Limits of each place, before they are checked against the host."""
 
@@ -116,6 +122,7 @@ class Settings:
     """All settings of a command, by group."""
 
     run: RunSettings = field(default_factory=RunSettings)
+    commands: CommandSettings = field(default_factory=CommandSettings)
     output: OutputSettings = field(default_factory=OutputSettings)
     store: StoreSettings = field(default_factory=StoreSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)

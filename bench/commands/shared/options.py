@@ -45,13 +45,9 @@ def add_label_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_count_option(parser: argparse.ArgumentParser) -> None:
-    """Declare the option of commands that may have a command's instructions counted."""
-    parser.add_argument(
-        "--count",
-        action="store_true",
-        help="with commands: also count their instructions in user mode, by the PMU or else under callgrind",
-    )
+def counting_is_asked_for(arguments: argparse.Namespace) -> bool:
+    """Tell whether the command line asks for counts; a setting alone counts only where there are commands."""
+    return bool(getattr(arguments, "run.count") == "true")
 
 
 def request_from(arguments: argparse.Namespace) -> Request:
@@ -66,7 +62,6 @@ def request_from(arguments: argparse.Namespace) -> Request:
         offline=arguments.offline,
         skip_missing=getattr(arguments, "skip_missing", False),
         profile=getattr(arguments, "profile", False),
-        count=getattr(arguments, "count", False),
         resume=getattr(arguments, "resume", None) or "",
         argv=arguments.argv,
         labels=read_labels(getattr(arguments, "label", ())),

@@ -168,7 +168,7 @@ def test_instructions_have_a_verdict_of_their_own(tmp_path, monkeypatch, capsys,
     monkeypatch.setattr(pipeline, "execute", execute)
     words = ["ab", "--count", "--base", "a", "--head", "b", "--markdown", "out.md"]
     assert main(words) == code
-    assert asked[0].count
+    assert asked[0].settings.commands.count
     assert f"by instructions: {verdict}" in capsys.readouterr().out
     assert f"by instructions: {verdict}" in (tmp_path / "out.md").read_text()
     assert main([*words, "--json"]) == code

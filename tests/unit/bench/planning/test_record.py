@@ -58,6 +58,7 @@ VALUES = {
     "guest.qemu": paths,
     "guest.accel": st.sampled_from(["auto", "kvm", "tcg"]),
     "guest.boot_timeout": costs,
+    "run.count": st.booleans(),
 }
 """Key → values; any text for the others."""
 

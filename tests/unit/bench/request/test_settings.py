@@ -6,11 +6,14 @@ import typing
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from support.paths import ROOT
 from tare.bench.request import layers, readers
-from tare.bench.request.declarations import SETTINGS, defaults, near_key, override
+from tare.bench.request.declarations import SETTINGS, near_key, override
 from tare.bench.request.record import changes_to_json, settings_from_json, settings_to_json
+from tare.bench.request.setting import VARIABLES, defaults
 from tare.bench.request.settings import Settings
 from tare.reports.model import LANGUAGES
 from tare.runners.errors import UsageError
@@ -35,12 +38,104 @@ def test_options_win_over_environment_over_file_over_defaults(parse, tmp_path):
     assert values.limits.pids == 512
 
 
+def test_every_layer_is_named_as_the_origin_of_what_it_says(parse, tmp_path, monkeypatch):
+    user = tmp_path / "user" / "tare" / "tare.toml"
+    user.parent.mkdir(parents=True)
+    user.write_text(
+        "[limits]\ncpus = 1\npids = 11\nmemory = '1M'\nscratch = '1M'\n[store]\naddress = 'kept'\n"
+    )
+    project = tmp_path / "tare.toml"
+    project.write_text("[limits]\ncpus = 2\nmemory = '2M'\nscratch = '2M'\n[run]\nresults_dir = 'runs'\n")
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    monkeypatch.chdir(inside)
+    environ = {"TARE_MEMORY": "3M", "TARE_SCRATCH": "3M", "XDG_CONFIG_HOME": str(tmp_path / "user")}
+    found = {
+        one.setting.key: (one.value, one.origin.kind, str(one.origin))
+        for one in layers.resolve_each(parse(["--scratch", "4M", "--count"]), environ)
+    }
+    assert found["limits.scratch"] == (4 << 20, "option", "--scratch")
+    assert found["limits.memory"] == (3 << 20, "variable", "$TARE_MEMORY")
+    assert found["limits.cpus"] == (2, "project", str(project))
+    assert found["limits.pids"] == (11, "user", str(user))
+    assert found["run.seed"] == (None, "default", "default")
+    assert found["run.count"] == (True, "option", "--count")
+    # Relative paths are of the folder of the file that they are in.
+    assert found["run.results_dir"][0] == tmp_path / "runs"
+    assert found["store.address"][0] == str(user.parent / "kept")
+
+
+@pytest.mark.parametrize(
+    ("words", "environ", "file", "count"),
+    [
+        ([], {}, "[run]\ncount = true\n", True),
+        (["--no-count"], {}, "[run]\ncount = true\n", False),
+        ([], {"TARE_COUNT": "no"}, "[run]\ncount = true\n", False),
+        (["--count"], {"TARE_COUNT": "0"}, "", True),
+        ([], {}, "", False),
+    ],
+)
+def test_a_flag_can_be_set_and_undone_in_every_layer(parse, tmp_path, words, environ, file, count):
+    (tmp_path / "tare.toml").write_text(file)
+    assert layers.resolve(parse(words), environ).commands.count is count
+
+
+def test_the_users_file_has_settings_alone(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tare").mkdir()
+    (tmp_path / "tare" / "tare.toml").write_text("[workloads.a]\ncommand = 'x'\n")
+    with pytest.raises(UsageError, match="definitions of workloads belong to a project"):
+        layers.merge({}, environ={"XDG_CONFIG_HOME": str(tmp_path)})
+
+
+BELOW = {
+    "run.results_dir": [("a", "/f/a"), ("/a", "/a"), ("~/a", "~/a")],
+    "run.tools": [("runc=x/runc,crun=/c, youki=youki", "runc=/f/x/runc,crun=/c, youki=youki")],
+    "run.image": [("a.tar:b", "/f/a.tar:b"), ("/a.tar", "/a.tar")],
+    "store.address": [("a", "/f/a"), ("git:a/b@c", "git:a/b@c"), ("s3://b/f", "s3://b/f")],
+    "guest.kernel": [("cloud", "cloud"), ("vmlinux", "/f/vmlinux"), ("", "")],
+    "guest.firecracker": [("firecracker", "firecracker"), ("./fc", "/f/fc")],
+    "guest.qemu": [("q", "/f/q"), ("", "")],
+    **{key: [("a", "/f/a")] for key in ("run.baselines_dir", "run.reports_dir", "guest.modules")},
+}
+"""Key → what a file in ``/f`` says, and what is read; for all others, that is the same."""
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.key)
+def test_paths_in_a_file_are_of_its_folder_and_nothing_else_changes(setting):
+    example = setting.read.example
+    for text, wanted in BELOW.get(setting.key, [(example, example)]):
+        assert setting.read.below(text, Path("/f")) == wanted
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.key)
+def test_what_is_written_is_read_as_the_same_value(setting):
+    text, value = SAMPLES[setting.key]
+    for one in (value, setting.default):
+        if one is not None and (written := setting.text(one)):
+            assert setting.read(written) == one
+    assert setting.text(None) == ""
+    assert setting.text(setting.read(text))
+
+
+@given(st.integers(1, 1 << 50))
+def test_sizes_are_written_exactly(number):
+    assert readers.size(readers.size.write(number)) == number
+
+
+@given(st.floats(0.001, 1e6))
+def test_times_and_shares_are_written_exactly_enough(number):
+    assert readers.seconds(readers.seconds.write(number)) == number
+    share = number / 1e7
+    assert readers.percentage(readers.percentage.write(share)) == pytest.approx(share, rel=1e-10)
+
+
 @pytest.mark.parametrize(
     ("words", "environ", "file", "origin"),
     [
         (["--accel", "hvf"], {}, "", "--accel"),
         ([], {"TARE_ACCEL": "xen"}, "", r"\$TARE_ACCEL"),
-        ([], {}, "[limits]\ncpus = 0\n", "limits.cpus in the settings file"),
+        ([], {}, "[limits]\ncpus = 0\n", "limits.cpus in tare.toml"),
         (["--memory", "lots"], {}, "", "--memory"),
         (["--memory=-1G"], {}, "", "--memory"),
         (["--memory", "0"], {}, "", "--memory"),
@@ -49,6 +144,13 @@ def test_options_win_over_environment_over_file_over_defaults(parse, tmp_path):
         (["--io", "0iops"], {}, "", "--io"),
         (["--runners", ","], {}, "", "--runners"),
         ([], {}, "[guest]\nkernal = 'x'\n", "no setting guest.kernal; did you mean guest.kernel"),
+        (
+            ["--memory", "1M", "--config", "ci/x.toml"],
+            {},
+            "[run]\nseed = 'y'\n",
+            r"--config ci/x.toml: there is no such",
+        ),
+        ([], {"TARE_BUDGT": "9"}, "", r"\$TARE_BUDGT: .*did you mean TARE_BUDGET"),
         ([], {"TARE_ACEL": "kvm"}, "", r"\$TARE_ACEL: .*did you mean TARE_ACCEL"),
         ([], {}, "cpus = 2\n", "must be in a table"),
         ([], {}, "[guest\n", "cannot be used"),
@@ -107,7 +209,7 @@ def fields():
 
 def test_every_field_is_declared_once_and_every_declaration_has_a_field():
     assert sorted(f"{setting.group}.{setting.name}" for setting in SETTINGS) == sorted(fields())
-    for unique in ("key", "option"):
+    for unique in ("key", "option", "long", "variable"):
         values = [getattr(setting, unique) for setting in SETTINGS]
         assert len(set(values)) == len(values)
     assert {setting.group for setting in SETTINGS} == set(layers.TITLES)
@@ -147,6 +249,7 @@ SAMPLES = {
     "guest.cpu": ("max", "max"),
     "guest.accel": ("tcg", "tcg"),
     "guest.boot_timeout": ("90", 90.0),
+    "run.count": ("yes", True),
 }
 
 
@@ -164,7 +267,7 @@ def test_a_reader_makes_what_the_field_holds_and_json_keeps_it(setting):
 @pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.key)
 def test_help_shows_the_default_and_the_variable(setting, parse):
     (text,) = (line for line in setting.described.splitlines())
-    assert (f"[${setting.environment}]" in text) == bool(setting.environment)
+    assert text.endswith(f"[${setting.variable}]")
     if isinstance(setting.default, str | Path) and str(setting.default):
         assert f"(default: {setting.default})" in text
 
@@ -253,6 +356,7 @@ WRONG = {
     "guest.qemu": ["~nobodyofthatname/qemu"],
     "guest.accel": ["xen", "KVM"],
     "guest.boot_timeout": ["abc", "0"],
+    "run.count": ["maybe", "2", ""],
 }
 
 
@@ -263,7 +367,7 @@ def test_wrong_values_are_known_of_every_setting():
 
 def refusal(setting, layer, value, tmp_path):
     given = {setting.key: value} if layer == "option" else {}
-    environ = {setting.environment: value} if layer == "environment" else {}
+    environ = {setting.variable: value} if layer == "environment" else {}
     if layer == "file":
         group, _, key = setting.key.partition(".")
         (tmp_path / "tare.toml").write_text(f"[{group}]\n{key} = {value}\n")
@@ -276,15 +380,15 @@ def refusal(setting, layer, value, tmp_path):
 def test_a_wrong_value_is_refused_in_our_words_with_an_example(setting, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     told = [(setting.option, refusal(setting, "option", w, tmp_path)) for w in WRONG.get(setting.key, ())]
-    if setting.environment:
-        told += [
-            (setting.environment, refusal(setting, "environment", wrong, tmp_path))
-            for wrong in WRONG.get(setting.key, ())
-            if wrong
-        ]
     told += [
-        (f"{setting.key} in the settings file", refusal(setting, "file", wrong, tmp_path))
+        (setting.variable, refusal(setting, "environment", wrong, tmp_path))
+        for wrong in WRONG.get(setting.key, ())
+        if wrong
+    ]
+    told += [
+        (f"{setting.key} in tare.toml", refusal(setting, "file", wrong, tmp_path))
         for wrong in ("true", "{ a = 1 }", "1979-05-27", "[[1]]", r'"\u0000"')
+        if not (setting.read.flag and wrong == "true")
     ]
     for origin, text in told:
         assert origin in text
@@ -329,7 +433,8 @@ def test_a_key_that_is_not_there_is_answered_with_the_one_that_was_meant(key, ne
 
 def test_an_empty_variable_counts_as_not_set(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert layers.merge({}, environ={"TARE_ACCEL": "", "TARE_FOO": "x"}) == defaults()
+    others = {"TARE_FOO": "x", "TARE_JOB_RUNNERS": "x", "TARE_AXE": "x"}
+    assert layers.merge({}, environ={"TARE_ACCEL": "", **others}) == defaults()
 
 
 def test_every_variable_that_the_code_reads_is_known():
@@ -342,8 +447,9 @@ def test_every_variable_that_the_code_reads_is_known():
     }
     assert read <= {
         *layers.OTHER_VARIABLES,
-        *(setting.environment for setting in SETTINGS),
-        layers._VARIABLES,
+        *(setting.variable for setting in SETTINGS),
+        layers.OTHERS_VARIABLES,
+        VARIABLES,
     }
 
 
