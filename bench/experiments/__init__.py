@@ -11,6 +11,7 @@ from tare.bench.experiments.isolation import Isolation
 from tare.bench.experiments.neighbours import NEIGHBOURS
 from tare.bench.experiments.network import NETWORKS
 from tare.bench.experiments.scaling import SCALES
+from tare.bench.experiments.services import SERVICES
 from tare.bench.experiments.starts import STARTS
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 EXPERIMENTS: tuple[Experiment, ...] = (
     *NETWORKS,
     *APPLICATIONS,
+    *SERVICES,
     *NEIGHBOURS,
     Isolation(),
     *SCALES,

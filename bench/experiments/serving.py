@@ -179,12 +179,12 @@ def serving(
         if server.before:
             run_aside(place, server.before(listens), "the server could not be prepared")
         began = time.monotonic()
-        service = place.start(_as_service(server.job(listens)))
+        service = place.start(as_service(server.job(listens)))
         stack.callback(service.stop)
         if endpoint and endpoint.path == "forwarded":
             # A forwarded port takes connections whether or not anybody listens behind it.
-            _wait_until_ready(service, server.ready, place, listens)
-        _wait_until_ready(service, server.ready, client, at)
+            wait_until_ready(service, server.ready, place, listens)
+        wait_until_ready(service, server.ready, client, at)
         yield Served(place, client, at, service, time.monotonic() - began)
 
 
@@ -195,8 +195,12 @@ def site_of(lab: Lab, place: Place) -> Site:
 
 def _inside(lab: Lab, place: Place, server: Server, port: int) -> Address:
     path = f"{place.scratch.rstrip('/')}/{server.socket}" if server.socket else ""
-    listen = LOCALHOST if place.host_address == LOCALHOST else "0.0.0.0"  # noqa: S104 - a network of its own
-    return Address(site_of(lab, place), listen, port=port, socket=path)
+    return Address(site_of(lab, place), listening_address(place), port=port, socket=path)
+
+
+def listening_address(place: Place) -> str:
+    """Give the IPv4 address for servers in a place: all of its own, but loopback alone in the host's network."""
+    return LOCALHOST if place.host_address == LOCALHOST else "0.0.0.0"  # noqa: S104 - a network of its own
 
 
 def _outside(lab: Lab, server: Server, place: Place, client: Place, endpoint: Endpoint | None) -> Address:
@@ -236,11 +240,17 @@ def _require_way(lab: Lab, server: Server, where: Where, place: Place, endpoint:
     )
 
 
-def _as_service(job: Job) -> Job:
+def as_service(job: Job) -> Job:
+    """Give a job the output limit of a service."""
     return Job(job.argv, job.environ, job.directory, job.stdin, output_limit_bytes=SERVICE_OUTPUT_BYTES)
 
 
-def _wait_until_ready(service: Service, ready: Readiness, client: Place, at: Address) -> None:
+def wait_until_ready(service: Service, ready: Readiness, client: Place, at: Address) -> None:
+    """Wait until a server is ready, as its client's place sees it.
+
+    Raises:
+        PlaceFailure: it has ended, or is not ready in time.
+    """
     deadline = time.monotonic() + ready.timeout_seconds
     last = ""
     if ready.by == "line":

@@ -13,6 +13,8 @@
  * With RATE 0 the load is closed: each connection sends its next request when the last one is answered, and latencies count
  * from the sending.
  *
+ * An answer of HTTP that tells of an error of the server's (5xx) is counted as failed; any other bad answer ends the program.
+ *
  * Latencies go to a histogram whose buckets are at most 1/256 wide relative to their value. */
 #include "sys.h"
 
@@ -30,7 +32,7 @@ struct address { /* struct sockaddr_in */
 enum protocol { HTTP, RESP, MEMCACHED };
 
 struct connection {
-    int fd, busy, counted;
+    int fd, busy, counted, refused; /* refused: the answer is a 5xx */
     u64 due_ns; /* when its request was due */
     u64 body; /* bytes of the answer's body that are still to come */
     size_t used; /* bytes of the head so far */
@@ -43,7 +45,7 @@ static size_t idle_first, idle_count;
 static enum protocol protocol;
 static const char *request;
 static size_t request_bytes;
-static u64 answered, counted_answers, bytes_read, last_ns;
+static u64 answered, counted_answers, failed_answers, bytes_read, last_ns;
 static u64 counts_from_ns; /* closed load: answers from then on are counted; 0: those to counted requests */
 static char problem[256];
 
@@ -135,8 +137,9 @@ static int parse(struct connection *one)
     if (protocol == HTTP) {
         if (n < 4 || memcmp(head + n - 4, "\r\n\r\n", 4))
             return 0;
-        if (!starts_with(head, "HTTP/1.") || n < 12 || head[9] != '2')
+        if (!starts_with(head, "HTTP/1.") || n < 12 || (head[9] != '2' && head[9] != '5'))
             return refuse("bad answer", head);
+        one->refused = head[9] == '5';
         const char *length = header(head, "content-length:");
         if (!length)
             return refuse("answer without Content-Length", head);
@@ -265,6 +268,8 @@ static int receive(size_t index)
     last_ns = now_ns();
     one->busy = 0;
     answered++;
+    failed_answers += (u64)one->refused;
+    one->refused = 0;
     if (one->counted)
         note(&latencies, last_ns - one->due_ns);
     counted_answers += counts_from_ns ? last_ns >= counts_from_ns : one->counted;
@@ -370,6 +375,7 @@ static int report(void)
         return failed("no request was answered", 0);
     say("answered", counted_answers);
     say("unanswered", unanswered);
+    say("failed", failed_answers);
     say("elapsed_ns", elapsed_ns);
     say("bytes", bytes_read);
     say("p50_ns", rank(&latencies, 5000));

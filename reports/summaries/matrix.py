@@ -49,7 +49,7 @@ FAMILIES = (
     Family("kernel", frozenset({"kernel"})),
     Family("disk", frozenset({"disk"})),
     Family("network", frozenset({"network"})),
-    Family("applications", frozenset({"python", "application", "applications", "apps"})),
+    Family("applications", frozenset({"python", "application", "applications", "apps", "services"})),
     Family(DENSITY, frozenset(), frozenset({"density"}), absolute=True),
     Family(ISOLATION, frozenset({"isolation"})),
 )

@@ -36,7 +36,7 @@ TIMEOUT_SECONDS = 20.0
 LEAST_FOR_THOUSANDTHS = 1000
 """Requests below which the 99.9th percentile is the largest value, and not told."""
 _FIELDS = (
-    *("answered", "unanswered", "elapsed_ns", "bytes"),
+    *("answered", "unanswered", "failed", "elapsed_ns", "bytes"),
     *("p50_ns", "p90_ns", "p99_ns", "p999_ns", "max_ns", "lag_p50_ns", "lag_p99_ns"),
 )
 
@@ -74,18 +74,30 @@ def files(cache: Path) -> Mapping[str, Path]:
 
 
 def answer(result: JobResult) -> dict[str, int]:
-    """Parse what the program found.
+    """Read what the program found; a request that failed is no number.
 
     Raises:
-        TareError: it failed, or its output is malformed.
+        TareError: it failed, a request did, or its output is malformed.
     """
     if result.timed_out:
         raise TareError("the load's client did not end in time")
     if result.error or result.exit_code != 0:
         said = result.stderr.decode("utf-8", "replace").strip()
         raise TareError(f"the load's client failed: {result.error or said or result.exit_code}")
+    found = parse(result.stdout)
+    if found["failed"]:
+        raise TareError(f"the server failed at {found['failed']} requests (status 5xx)")
+    return found
+
+
+def parse(output: bytes) -> dict[str, int]:
+    """Parse the program's output, in which requests may have failed.
+
+    Raises:
+        TareError: it is malformed.
+    """
     found: dict[str, int] = {}
-    for line in result.stdout.decode("ascii", "replace").splitlines():
+    for line in output.decode("ascii", "replace").splitlines():
         name, _, value = line.partition(" ")
         if name not in _FIELDS or name in found or not value.isdigit():
             raise TareError(f"not a line of the load's answer: {line[:100]!r}")

@@ -126,7 +126,7 @@ def test_the_loads_job_names_every_time_in_ms():
 
 
 ANSWER = {
-    "answered": 990, "unanswered": 10, "elapsed_ns": 10**9, "bytes": 5000, "p50_ns": 100, "p90_ns": 200,
+    "answered": 990, "unanswered": 10, "failed": 0, "elapsed_ns": 10**9, "bytes": 5000, "p50_ns": 100, "p90_ns": 200,
     "p99_ns": 300, "p999_ns": 400, "max_ns": 500, "lag_p50_ns": 5, "lag_p99_ns": 50,
 }  # fmt: skip
 
