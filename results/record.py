@@ -83,6 +83,11 @@ On bare metal and in containers it is the CPU time of the job and its children; 
 whole VMM, counted from outside, beside the inside view :data:`CPU_TIME`. The metric's ``source`` names what was read,
 its ``error`` bounds what that reading may be wrong by."""
 
+DUET_CPU_TIME = "cpu.duet"
+"""Name of the metric for :data:`HOST_CPU_TIME` of a job that shared one CPU with the same job of the other places of its
+block. The scheduler gives each a few milliseconds in turn, so that what slows the CPU down slows all of them down alike
+(Bulej and others 2020, "Duet benchmarking"). Such a trial has no other cost: its times are those of a shared CPU."""
+
 INSTRUCTIONS_USER = "instructions.user"
 """Name of the metric for the instructions that a job and its children executed in user mode, counted by the
 processor's PMU."""
@@ -154,6 +159,8 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     control: bool = False
     """Belongs to the second, identical measurement of ``bare``: the A/A control."""
     warmup: bool = False
+    duet: bool = False
+    """The job ran at the same time as those of the block's other trials, on one CPU; see :data:`DUET_CPU_TIME`."""
     invocation: int = 0
     """Number of the opening of the place, from 0: trials of one invocation share a place."""
     position: int = 0

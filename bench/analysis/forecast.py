@@ -19,11 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from tare.bench.planning.estimates import Estimates, Judged
+    from tare.bench.planning.estimates import Estimates
     from tare.bench.planning.plan import Plan
-    from tare.bench.planning.units import Unit
+    from tare.bench.planning.units import Judged, Unit
 
-_JUDGED: tuple[Judged, ...] = ("time", "cpu")
 _STEPS = 300
 """Steps that a budget is spent in: blocks are given out several at a time."""
 
@@ -113,7 +112,7 @@ class _Prospect:
 def _spreads(unit: Unit, plan: Plan, known: Mapping[str, float]) -> dict[Judged, float]:
     found: dict[Judged, float] = {}
     for case in unit.cases:
-        for judged in _JUDGED:
+        for judged in unit.answers:
             spread = known.get(spread_key(case, judged, plan.job_seconds))
             if spread is not None:
                 found[judged] = max(found.get(judged, 0.0), spread)

@@ -15,7 +15,6 @@ from tare.bench.planning.modes import (
     FULL_BLOCKS,
     LEAST_OPENINGS,
     MODES,
-    PILOT_BLOCKS,
     emulated_share,
 )
 from tare.results.record import Course
@@ -180,7 +179,8 @@ class Agenda:
         if not (unit.visiting or unit.kind == "experiment" or unit.stream):
             # An equal part of the first part of the budget, but no more blocks than show a difference of the threshold's size.
             part = FIRST_SHARE * self.plan.budget_seconds / sum(not one.emulated for one in self._order)
-            least = max(PILOT_BLOCKS, min(FULL_BLOCKS, int(part / seconds))) if seconds else PILOT_BLOCKS
+            pilot = MODES[self.plan.mode].pilot_blocks
+            least = max(pilot, min(FULL_BLOCKS, int(part / seconds))) if seconds else pilot
         now, later = account.ratios(self.plan.precision), account.later_ratios(self.plan.precision)
         return Candidate(unit.name, now, account.blocks, seconds, least, later)
 

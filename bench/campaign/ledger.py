@@ -105,7 +105,7 @@ class Ledger:
         self._plan = plan
         self._keys = keys
         self._of = {
-            (one.name, account.unit.stream): account
+            (one.name, account.unit.stream, account.unit.duet): account
             for account in self.accounts.values()
             for one in account.unit.workloads
         }
@@ -116,7 +116,7 @@ class Ledger:
     def add(self, trial: Trial) -> None:
         """Take note of a stored trial; skips that were planned belong to no block."""
         self.spent_seconds += trial.spent_seconds
-        account = self._of.get((trial.workload, trial.stream))
+        account = self._of.get((trial.workload, trial.stream, trial.duet))
         if account is None or trial.block < 0:
             return
         account.add(trial, self.key(trial.runner))
@@ -169,4 +169,6 @@ def _in_job(trial: Trial, unit: Unit) -> float:
         return trial.spent_seconds
     first, last = ("requested", "gone") if unit.kind == "cold" else ("started", "finished")
     marks = trial.timeline
-    return (marks[last] - marks[first]) / 1e9 if first in marks and last in marks else 0.0
+    seconds = (marks[last] - marks[first]) / 1e9 if first in marks and last in marks else 0.0
+    # The jobs of a duet share their seconds, which are counted with the first that was stored.
+    return min(seconds, trial.spent_seconds) if trial.duet else seconds

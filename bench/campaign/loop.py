@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tare.bench.campaign.duet import Duets
 from tare.bench.campaign.slots import slots
 
 if TYPE_CHECKING:
@@ -93,6 +94,8 @@ class Campaign:
             self.cold_starts.block(wanted)
         elif unit.kind == "experiment":
             self.experiments.block(wanted)
+        elif unit.duet:
+            Duets(self.steady_state).block(wanted)
         else:
             self.steady_state.block(unit, wanted, places)
         return self.agenda.now() - began

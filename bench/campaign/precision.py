@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING
 
 from tare.bench.planning.modes import LEAST_OPENINGS
 from tare.bench.planning.plan import BASE_VARIANT
-from tare.results.record import CONTROL_SUFFIX, CPU_TIME, HOST_CPU_TIME
+from tare.results.record import CONTROL_SUFFIX, CPU_TIME, DUET_CPU_TIME, HOST_CPU_TIME
 from tare.results.statistics.width import Width, checkpoint, width
 
 if TYPE_CHECKING:
-    from tare.bench.planning.estimates import Judged
-    from tare.bench.planning.units import Unit
+    from tare.bench.planning.units import Judged, Unit
     from tare.results.record import Trial
 
 _SIGN = BASE_VARIANT[0]
@@ -36,6 +35,8 @@ class Precision:
     """Label of the runner that the others are compared with; empty where workloads are compared with one another."""
     base_workload: str = ""
     """Name of the workload that the others are compared with, runner by runner; empty where runners are compared."""
+    answers: frozenset[Judged] = frozenset({"time", "cpu"})
+    """See :attr:`tare.bench.planning.units.Unit.answers`."""
     _values: dict[Series, dict[int, tuple[float, int]]] = field(default_factory=dict)
     """Series → block → logarithm of the value, and invocation."""
     _primary: set[str] = field(default_factory=set)
@@ -47,7 +48,7 @@ class Precision:
     def of_unit(cls, unit: Unit, base: str) -> Precision:
         """Follow a unit; ``base`` is the label of the runner that the others are compared with."""
         several = len(unit.workloads) > 1
-        return cls("" if several else base, unit.workloads[0].name if several else "")
+        return cls("" if several else base, unit.workloads[0].name if several else "", unit.answers)
 
     def add(self, trial: Trial) -> None:
         """Take note of the judged metrics of a measured trial: the primary one, and CPU time."""
@@ -56,9 +57,9 @@ class Precision:
         for metric in trial.metrics:
             if metric.primary:
                 self._primary.add(metric.name)
-            elif metric.name not in {CPU_TIME, HOST_CPU_TIME}:
+            elif metric.name not in {CPU_TIME, HOST_CPU_TIME, DUET_CPU_TIME}:
                 continue
-            if metric.value > 0:
+            if metric.value > 0 and self.judged(metric.name) in self.answers:
                 series = trial.workload, trial.runner, metric.name
                 by_block = self._values.setdefault(series, {})
                 by_block[trial.block] = (math.log(metric.value), trial.invocation)

@@ -62,6 +62,7 @@ class Recorder:
             stream=slot.stream,
             position=slot.position,
             warmup=slot.warmup,
+            duet=slot.duet,
             invocation=self.invocation,
         )
 

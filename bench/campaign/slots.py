@@ -25,6 +25,8 @@ class Slot:
     stream: str = ""
     """See :attr:`tare.bench.planning.units.Unit.stream`."""
     warmup: bool = False
+    duet: bool = False
+    """See :attr:`tare.bench.planning.units.Unit.duet`."""
 
 
 def slots(plan: Plan, unit: Unit, block: int, done: Collection[tuple[str, str]] = ()) -> list[Slot]:
@@ -37,7 +39,7 @@ def slots(plan: Plan, unit: Unit, block: int, done: Collection[tuple[str, str]] 
         done: workload and runner key of those that a resumed run has already.
     """
     return [
-        Slot(case, block, position, unit.stream)
+        Slot(case, block, position, unit.stream, duet=unit.duet)
         for position, case in enumerate(plan.block(unit, block))
         if (case.workload.name, case.runner) not in done
     ]

@@ -32,16 +32,41 @@ if TYPE_CHECKING:
     from tare.bench.campaign.provision import Provisioned
     from tare.bench.campaign.recorder import Recorder
     from tare.bench.campaign.slots import Slot
+    from tare.bench.campaign.trial_builder import TrialBuilder
     from tare.bench.planning.case import Case
     from tare.bench.planning.plan import Plan
     from tare.bench.planning.units import Unit
     from tare.bench.workloads.base import Workload
     from tare.results.record import Metric
-    from tare.runners.model import JobResult, Place, Vantage
+    from tare.runners.model import Job, JobResult, Place, Vantage
 
 
 _SHARED = -1
 """Stands for all openings of a runner whose places share the host's page cache."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A trial whose place is open and whose job can begin."""
+
+    builder: TrialBuilder
+    workload: Workload
+    site: Site
+    job: Job
+    place: Place
+    places: OpenPlaces
+    """They have the place."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """A trial whose job has ended."""
+
+    ready: Ready
+    result: JobResult
+    observation: Observation
+    seconds: float
+    """Wall time of the job with the collectors around it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +94,30 @@ class SteadyState:
             kept: places that stay open over several blocks.
         """
         with self.places() as places:
+            if unit.has_duet:
+                self._close_together(slots, places)
+                return
             for slot in slots:
                 key = slot.case.runner
                 stays = kept is not None and key in unit.kept
                 chosen = kept if kept is not None and stays else places
-                if self.plan.warmups and self._unloaded(slot, chosen.opening(key) if stays else _SHARED):
-                    self._trial(replace(slot, warmup=True), chosen)
-                self._trial(slot, chosen)
+                self._load(slot, chosen, chosen.opening(key) if stays else _SHARED)
+                self._store(self._measure(self.make_ready(slot, chosen)))
+
+    def _close_together(self, slots: Sequence[Slot], places: OpenPlaces) -> None:
+        """Measure the jobs of a block right after one another, with all places open and all records made afterwards.
+
+        The host's slow moments last for tens of milliseconds: what runs within one of them differs least.
+        """
+        for slot in slots:
+            self._load(slot, places, _SHARED)
+        for one in [self._measure(one) for one in [self.make_ready(slot, places) for slot in slots]]:
+            self._store(one)
+
+    def _load(self, slot: Slot, places: OpenPlaces, opening: int | None) -> None:
+        """Run the short job that does not count, where files may have to be loaded."""
+        if self.plan.warmups and self._unloaded(slot, opening):
+            self._store(self._measure(self.make_ready(replace(slot, warmup=True), places)))
 
     def _unloaded(self, slot: Slot, opening: int | None) -> bool:
         """Return whether a job's files may have to be loaded, and remember that they will have been."""
@@ -87,54 +129,87 @@ class SteadyState:
         self._loaded.add(loaded)
         return True
 
-    def _trial(self, slot: Slot, places: OpenPlaces) -> None:
-        workload = cast("Workload", slot.case.workload)
+    def _measure(self, ready: Ready | None) -> _Ended | None:
+        """Run a trial's job; ``None`` if there is none, or if it is lost, which is recorded."""
+        if ready is None:
+            return None
+        began = time.monotonic()
+        observation = Observation(ready.place.vantage)
+        try:
+            result = ready.place.run(ready.job)
+            observation.end()
+        except (TareError, OSError) as error:
+            self.lose(ready, as_failure(error))
+            return None
+        return _Ended(ready, result, observation, time.monotonic() - began)
+
+    def _store(self, ended: _Ended | None) -> None:
+        """Record a trial whose job has ended; nothing if it was lost."""
+        if ended is None or not self.finish(ended.ready, ended.result):
+            return
+        builder, workload = ended.ready.builder, ended.ready.workload
+        builder.unavailable.update(ended.observation.unavailable)
+        if builder.outcome == "ok":
+            builder.metrics += ended.observation.metrics
+        self.recorder.store(builder)
+        if workload.shows_output:
+            self._show(builder.runner, workload, ended.result)
+        if not builder.warmup:
+            self.recorder.costs.add(job_key(builder.case, self.plan.job_seconds), ended.seconds)
+
+    def make_ready(self, slot: Slot, places: OpenPlaces, first_cpu: int | None = None) -> Ready | None:
+        """Open a slot's place and do all that precedes its job; ``None`` if that failed, which is recorded.
+
+        Args:
+            slot: the trial.
+            places: has the place, or opens it.
+            first_cpu: CPU for jobs that pin themselves to one; ``None``: the first that the limits allow.
+        """
         key = slot.case.runner
         builder = self.recorder.begin(slot, self.provisioned.runner(key))
         if why := self.openings.why_given_up(key):
             self.recorder.store_skipped(builder, why)
-            return
+            return None
         opened = places.get(key)
         if isinstance(opened, PlaceFailure):
             self.recorder.store_failed(builder, opened)
-            return
-        place, builder.invocation = opened.place, opened.invocation
-        site = self._site(key, place)
-        job = workload.job(site, self._job_seconds(slot))
+            return None
+        builder.invocation = opened.invocation
+        site = self._site(key, opened.place)
+        if first_cpu is not None:
+            site = replace(site, first_cpu=first_cpu)
+        workload = cast("Workload", slot.case.workload)
+        ready = Ready(
+            builder, workload, site, workload.job(site, self._job_seconds(slot)), opened.place, places
+        )
         try:
             self._prepare(opened, slot.case, site)
-            run_aside(place, workload.before(site), f"{workload.name} could not be prepared")
+            run_aside(opened.place, workload.before(site), f"{workload.name} could not be prepared")
         except (TareError, OSError) as error:
-            places.close(key)
-            self.recorder.store_failed(builder, as_failure(error))
-            self.openings.check_launcher()
-            return
-        began = time.monotonic()
-        observation = Observation(place.vantage)
+            self.lose(ready, as_failure(error))
+            return None
+        return ready
+
+    def finish(self, ready: Ready, result: JobResult) -> bool:
+        """Do what follows a job and describe it; if that fails, record so and return ``False``."""
+        builder, place, workload = ready.builder, ready.place, ready.workload
         try:
-            result = place.run(job)
-            observation.end()
-            run_aside(place, workload.after(site), f"{workload.name} could not be cleaned up")
+            run_aside(place, workload.after(ready.site), f"{workload.name} could not be cleaned up")
         except (TareError, OSError) as error:
-            # The place is lost: the next trial of this case opens another.
-            places.close(key)
-            self.recorder.store_failed(builder, as_failure(error))
-            self.openings.check_launcher()
-            return
-        builder.unavailable.update(observation.unavailable)
+            self.lose(ready, as_failure(error))
+            return False
         builder.set_timeline(
             {"started": result.started_ns, "finished": result.finished_ns}, place.clock_error
         )
         builder.context.update(place.context)
         builder.finish(workload, result)
-        if builder.outcome == "ok":
-            builder.metrics += observation.metrics
-        seconds = time.monotonic() - began
-        self.recorder.store(builder)
-        if workload.shows_output:
-            self._show(builder.runner, workload, result)
-        if not slot.warmup:
-            self.recorder.costs.add(job_key(slot.case, self.plan.job_seconds), seconds)
+        return True
+
+    def lose(self, ready: Ready, failure: PlaceFailure) -> None:
+        """Record that a place is lost, and close it: the next trial of this case opens another."""
+        ready.places.close(ready.builder.case.runner)
+        self.recorder.store_failed(ready.builder, failure)
+        self.openings.check_launcher()
 
     def _prepare(self, opened: OpenPlace, case: Case, site: Site) -> None:
         """Do in an open place what the workload needs once, such as laying out its file.

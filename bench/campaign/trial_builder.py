@@ -7,9 +7,18 @@ import signal
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from tare.bench.campaign.launch_metrics import contradiction
 from tare.bench.workloads.base import ParseError
-from tare.results.record import INSTRUCTIONS_USER, WAIT_TIME, Accelerator, Trial
+from tare.results.record import (
+    DUET_CPU_TIME,
+    HOST_CPU_TIME,
+    INSTRUCTIONS_USER,
+    WAIT_TIME,
+    Accelerator,
+    Trial,
+)
 from tare.runners.agent.clock import ClockContradiction
 from tare.runners.collectors.usage import (
     host_cpu_metrics,
@@ -50,6 +59,8 @@ class TrialBuilder:
     warmup: bool
     invocation: int
     stream: str = ""
+    duet: bool = False
+    """Its job shares a CPU with others, so that it has CPU time alone."""
     at: str = field(
         default_factory=lambda: datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
     )
@@ -122,11 +133,15 @@ class TrialBuilder:
 
     def _add_metrics(self, workload: Workload, result: JobResult) -> None:
         try:
-            self.metrics += workload.metrics(result)
+            found = workload.metrics(result)
             self.context.update(workload.context(result))
         except ParseError as error:
             self._end("failed", str(error))
             return
+        if self.duet:
+            self._add_duet(result)
+            return
+        self.metrics += found
         if result.usage is not None:
             self.metrics += usage_metrics(result.usage)
         if result.host_cpu is not None:
@@ -140,6 +155,13 @@ class TrialBuilder:
             self.unavailable[INSTRUCTIONS_USER] = result.not_counted
         if result.steal_seconds is not None and self.accelerator == "kvm":  # nobody counts it under TCG
             self.metrics += (steal_metric(result.steal_seconds),)
+
+    def _add_duet(self, result: JobResult) -> None:
+        if result.host_cpu is None:
+            self.unavailable[DUET_CPU_TIME] = "nothing outside the place counts its CPU time"
+            return
+        seen = next(one for one in host_cpu_metrics(result.host_cpu) if one.name == HOST_CPU_TIME)
+        self.metrics += (msgspec.structs.replace(seen, name=DUET_CPU_TIME),)
 
     def _add_notes(self, result: JobResult) -> None:
         if result.exit_code is not None:
@@ -177,6 +199,7 @@ class TrialBuilder:
             last_line=self.last_line,
             control=self.case.control,
             warmup=self.warmup,
+            duet=self.duet,
             invocation=self.invocation,
             position=self.position,
             stream=self.stream,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from tare.bench.planning.modes import JOB_SECONDS
 from tare.bench.planning.units import plain
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from tare.bench.measurable import Measurable
     from tare.bench.planning.case import Case
-    from tare.bench.planning.units import Unit
+    from tare.bench.planning.units import Judged, Unit
     from tare.results.record import Accelerator
 
 _OPENING_SECONDS: Mapping[Accelerator, float] = {"none": 0.01, "kvm": 2.0, "tcg": 6.0}
@@ -72,10 +72,6 @@ def merge_numbers(path: Path, new: Mapping[str, float]) -> None:
 def read_estimates(cache: Path, accelerators: Mapping[str, Accelerator]) -> Estimates:
     """Read what cases cost on this host before; rules of thumb stand for the others."""
     return Estimates(accelerators, read_numbers(timings_file(cache)))
-
-
-Judged = Literal["time", "cpu"]
-"""The two answers of each comparison: by the primary metric, and by CPU time."""
 
 
 def spread_key(case: Case, judged: Judged, job_seconds: float) -> str:

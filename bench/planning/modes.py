@@ -14,6 +14,10 @@ JOB_SECONDS = 0.05
 few long ones, since what varies from job to job does not shrink with their length."""
 
 
+FEWEST_BLOCKS = 3
+"""Fewest blocks that give an interval."""
+
+
 @dataclass(frozen=True, slots=True)
 class Mode:
     """Thoroughness of a run: its budget, and what it aims at."""
@@ -27,18 +31,14 @@ class Mode:
     """Precede jobs whose files may have to be loaded first by a short one, marked and not counted."""
     job_seconds: float = JOB_SECONDS
     """Length of a steady-state job; where it is shorter than usual, those of workloads that need longer ones are, too."""
+    pilot_blocks: int = FEWEST_BLOCKS
+    """Blocks of each cheap workload before the scheduler compares anything, however long they take."""
     experiment_share: float = 0.2
     """Part of the budget for experiments, if anything else is measured; each is performed once anyway."""
 
 
 WARMUP_SHARE = 0.1
 """Length of a warm-up job relative to a measured one: loading programs and files does not take longer in long jobs."""
-
-FEWEST_BLOCKS = 3
-"""Fewest blocks that give an interval."""
-
-PILOT_BLOCKS = FEWEST_BLOCKS
-"""Blocks of each cheap workload before the scheduler compares anything, however long they take."""
 
 FULL_BLOCKS = 45
 """Blocks of each cheap workload before the scheduler compares anything, where they take little of the budget: with fewer,
@@ -63,7 +63,14 @@ LEAST_OPENINGS = 6
 MODES: dict[ModeName, Mode] = {
     mode.name: mode
     for mode in (
-        Mode("quick", budget_seconds=40, precision=0.01, warmups=False, job_seconds=JOB_SECONDS / 2),
+        Mode(
+            "quick",
+            budget_seconds=40,
+            precision=0.01,
+            warmups=False,
+            job_seconds=JOB_SECONDS / 2,
+            pilot_blocks=1,
+        ),
         Mode("default", budget_seconds=550, precision=0.01),
         Mode("rigorous", budget_seconds=3000, precision=0.005),
     )

@@ -8,7 +8,7 @@ that a slow one holds back nobody. A unit is a workload in a stream; only its bl
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, cast
 
 from tare.results.record import BASE, CONTROL, CONTROL_SUFFIX
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from tare.bench.measurable import Kind
     from tare.bench.planning.case import Case
     from tare.bench.workloads.base import Workload
+
+Judged = Literal["time", "cpu"]
+"""The two answers of each comparison: by the primary metric, and by CPU time."""
 
 SHARED = ""
 """Name of the stream of all cheap runners; of all runners where the number of blocks was asked for."""
@@ -41,6 +44,10 @@ class Unit:
     for each."""
     emulated: bool = False
     """A guest's CPU is emulated."""
+    duet: bool = False
+    """The jobs of a block run at the same time on one CPU, for their CPU time alone."""
+    answers: frozenset[Judged] = frozenset({"time", "cpu"})
+    """Answers that its blocks are for: where there are duets, CPU is theirs and the other unit's is time."""
 
     @property
     def workloads(self) -> tuple[Workload | Experiment, ...]:
@@ -60,7 +67,13 @@ class Unit:
     @property
     def name(self) -> str:
         """Name the unit among all of a plan."""
-        return f"{self.group}@{self.stream}" if self.stream else self.group
+        name = f"{self.group}@{self.stream}" if self.stream else self.group
+        return f"{name} (duet)" if self.duet else name
+
+    @property
+    def has_duet(self) -> bool:
+        """Tell whether another unit measures the CPU time of the same cases as duets."""
+        return self.answers == {"time"}
 
     @property
     def visiting(self) -> bool:
@@ -113,10 +126,20 @@ def units_of(
         counted: a number of blocks was asked for; then one stream holds all runners, so that each has as many.
     """
     return tuple(
-        replace(unit, emulated=any(case.runner in emulated for case in unit.cases))
+        replace(each, emulated=any(case.runner in emulated for case in unit.cases))
         for group in _groups(cases, together=together)
         for unit in _streams(group, cheap, counted=counted)
+        for each in ((unit,) if counted else _with_duet(unit))
     )
+
+
+def _with_duet(unit: Unit) -> tuple[Unit, ...]:
+    """Split a unit of cheap steady-state places that are compared into one for time and one for CPU."""
+    if unit.kind != "steady" or unit.kept or not unit.compared:
+        return (unit,)
+    if not all(cast("Workload", one).duet for one in unit.workloads):
+        return (unit,)
+    return replace(unit, answers=frozenset({"time"})), replace(unit, duet=True, answers=frozenset({"cpu"}))
 
 
 def plain(key: str) -> str:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tare.bench.campaign.scheduler import Candidate, choose, reached
-from tare.bench.planning.modes import FIRST_SHARE, FULL_BLOCKS, PILOT_BLOCKS
+from tare.bench.planning.modes import FEWEST_BLOCKS, FIRST_SHARE, FULL_BLOCKS
 from tare.bench.planning.units import COLD_LOOSENESS
 from tare.results.judgement.rule import lasting_state
 from tare.results.statistics.dependence import settle
@@ -105,7 +105,7 @@ class Unit:
     def least(self, budget: float) -> int:
         """Return the blocks before widths are compared, as a real run's agenda does."""
         part = FIRST_SHARE * budget / len(HOST)
-        return max(PILOT_BLOCKS, min(FULL_BLOCKS, int(part / self.work.seconds)))
+        return max(FEWEST_BLOCKS, min(FULL_BLOCKS, int(part / self.work.seconds)))
 
     def ratios(self) -> tuple[float, ...]:
         """Return what a real run's :meth:`Precision.ratios` returns."""

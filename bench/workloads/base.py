@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from tare.bench.measurable import Plain, Unsuitable
 from tare.results.record import Metric
@@ -62,6 +62,11 @@ class Site:
     """CPU for jobs that pin themselves to one: in guests 0, elsewhere the first of the limits' cpuset."""
 
 
+Duet = Literal["", "one", "all"]
+"""``one``: jobs can share one CPU with their likes in other places. ``all``: they share all CPUs, since each of them uses
+all. Empty: they would be in each other's way, or do other work than alone."""
+
+
 class Workload(Plain, ABC):
     """One job, and how its output becomes metrics. The campaign makes the places.
 
@@ -78,6 +83,8 @@ class Workload(Plain, ABC):
     shortest_seconds: ClassVar[float] = 0.0
     """Length in seconds of the shortest job that is not mostly the program's start, as ``docs/method.md`` has it measured.
     0: any length will do."""
+    duet: ClassVar[Duet] = ""
+    """Way in which the same job of several places may run at the same time, for its CPU time."""
     heavy: ClassVar[bool] = False
     """True if the smallest piece of its work takes 0.2 s or more of an ordinary core and cannot be cut short: tens of seconds
     where the CPU is emulated, so it is skipped there. All others do less in a slow place, see above."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tare.bench.measurable import FromMode
-    from tare.bench.workloads.base import Site
+    from tare.bench.workloads.base import Duet, Site
     from tare.results.record import Metric
     from tare.runners.model import JobResult
 
@@ -53,6 +53,11 @@ class Compile(Workload):
     family: str = "cpu"
     programs: tuple[str, ...] = ("busybox", "cc1")
     from_mode: FromMode = "rigorous"
+
+    @property
+    def duet(self) -> Duet:  # type: ignore[override]  # by the number of CPUs
+        """Share all CPUs where the job uses all, else one."""
+        return "all" if self.all_cpus else "one"
 
     @property
     def parameters(self) -> Mapping[str, Any]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tare.bench.measurable import FromMode
-    from tare.bench.workloads.base import Site
+    from tare.bench.workloads.base import Duet, Site
     from tare.results.record import Metric
     from tare.runners.model import JobResult
 
@@ -41,6 +41,8 @@ class Zstd(Workload):
     summary: str = "compression and decompression of 10 MB at level 10 on one CPU (zstd)"
     programs: tuple[str, ...] = ("zstd",)
     from_mode: FromMode = "rigorous"
+
+    duet: ClassVar[Duet] = "one"
 
     @property
     def parameters(self) -> Mapping[str, Any]:

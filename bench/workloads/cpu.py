@@ -17,7 +17,7 @@ from tare.runners.model import Job
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tare.bench.workloads.base import Site
+    from tare.bench.workloads.base import Duet, Site
     from tare.results.record import Metric
     from tare.runners.model import JobResult
 
@@ -39,6 +39,11 @@ class Cpu(Workload):
     all_cpus: bool
     family: str = "cpu"
     programs: tuple[str, ...] = ("sysbench",)
+
+    @property
+    def duet(self) -> Duet:  # type: ignore[override]  # by the number of CPUs
+        """Share all CPUs where the job uses all, else one."""
+        return "all" if self.all_cpus else "one"
 
     @property
     def parameters(self) -> Mapping[str, Any]:

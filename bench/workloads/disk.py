@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from tare.bench.workloads.base import Workload, amount, cap_seconds, job_timeout, metric
 from tare.bench.workloads.fio import Section, read_jobs
@@ -32,7 +32,7 @@ from tare.runners.model import Job
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tare.bench.workloads.base import Site
+    from tare.bench.workloads.base import Duet, Site
     from tare.results.record import Metric
     from tare.runners.model import JobResult
 
@@ -57,6 +57,8 @@ class Disk(Workload):
     direct: bool
     family: str = "disk"
     programs: tuple[str, ...] = ("fio",)
+
+    duet: ClassVar[Duet] = "one"
 
     @property
     def shortest_seconds(self) -> float:  # type: ignore[override]  # by the pattern

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tare.bench.measurable import Unsuitable
 from tare.bench.workloads.base import ParseError, Workload, amount, cap_seconds, job_timeout, metric, number
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tare.bench.measurable import FromMode
-    from tare.bench.workloads.base import Site
+    from tare.bench.workloads.base import Duet, Site
     from tare.results.record import Metric
     from tare.runners.model import JobResult
 
@@ -50,6 +50,8 @@ class Elementary(Workload):
     """Run the program in one of its ways; subclasses say which, and what its lines mean."""
 
     __slots__ = ()
+
+    duet: ClassVar[Duet] = "one"
 
     def files(self, cache: Path) -> dict[str, Path]:
         """Compile the program: path in the image → file of the host."""

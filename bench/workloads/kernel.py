@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tare.bench.workloads.base import (
     ParseError,
@@ -26,7 +26,7 @@ from tare.runners.model import Job
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tare.bench.workloads.base import Site
+    from tare.bench.workloads.base import Duet, Site
     from tare.results.record import Metric
     from tare.runners.model import JobResult
 
@@ -43,6 +43,8 @@ class SystemCall(Workload):
     family: str = "kernel"
     summary: str = "cheap system calls per second: dd copies single bytes from /dev/zero to /dev/null"
     programs: tuple[str, ...] = ("busybox",)
+
+    duet: ClassVar[Duet] = "one"
 
     @property
     def parameters(self) -> Mapping[str, Any]:

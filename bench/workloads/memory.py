@@ -23,7 +23,7 @@ from tare.runners.model import Job
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tare.bench.workloads.base import Site
+    from tare.bench.workloads.base import Duet, Site
     from tare.results.record import Metric
     from tare.runners.model import JobResult
 
@@ -43,6 +43,8 @@ class Memory(Workload):
     operation: Literal["read", "write"]
     family: str = "memory"
     programs: tuple[str, ...] = ("sysbench",)
+
+    duet: ClassVar[Duet] = "one"
 
     @property
     def parameters(self) -> Mapping[str, Any]:

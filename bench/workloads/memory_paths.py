@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tare.bench.measurable import FromMode, Terms
-    from tare.bench.workloads.base import Site
+    from tare.bench.workloads.base import Duet, Site
     from tare.results.record import Metric
     from tare.runners.context import Runner
     from tare.runners.model import Job, JobResult
@@ -149,6 +149,11 @@ class Bandwidth(Elementary):
     all_cpus: bool
     family: str = "memory"
     from_mode: FromMode = "rigorous"
+
+    @property
+    def duet(self) -> Duet:  # type: ignore[override]  # by the number of CPUs
+        """Share all CPUs where the job uses all, else one."""
+        return "all" if self.all_cpus else "one"
 
     @property
     def parameters(self) -> Mapping[str, Any]:

@@ -13,7 +13,7 @@ from tare.runners.model import Job
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tare.bench.workloads.base import Site
+    from tare.bench.workloads.base import Duet, Site
     from tare.results.record import Metric
     from tare.runners.model import JobResult
 
@@ -41,6 +41,8 @@ class Python(Workload):
     family: str = "python"
     summary: str = "a Python program: JSON, regular expressions, dicts and sorting, zlib, SQLite"
     programs: tuple[str, ...] = ("python3",)
+
+    duet: ClassVar[Duet] = "one"
 
     @property
     def parameters(self) -> Mapping[str, Any]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tare.bench.measurable import FromMode
-    from tare.bench.workloads.base import Site
+    from tare.bench.workloads.base import Duet, Site
     from tare.results.record import Metric
     from tare.runners.model import JobResult
 
@@ -42,6 +42,8 @@ class Sqlite(Workload):
     family: str = "apps"
     summary: str = "SQLite: transactions of five look-ups, inserts and updates, in WAL mode"
     programs: tuple[str, ...] = ("python3",)
+
+    duet: ClassVar[Duet] = "one"
 
     @property
     def parameters(self) -> Mapping[str, Any]:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tare.bench.measurable import FromMode
-    from tare.bench.workloads.base import Site
+    from tare.bench.workloads.base import Duet, Site
     from tare.results.record import Metric
     from tare.runners.model import JobResult
 
@@ -52,6 +52,11 @@ class Stress(Workload):
     family: str = "kernel"
     from_mode: FromMode = "quick"
     programs: tuple[str, ...] = ("stress-ng",)
+
+    @property
+    def duet(self) -> Duet:  # type: ignore[override]  # by the number of CPUs
+        """Share all CPUs where the job uses all, else one."""
+        return "all" if self.all_cpus else "one"
 
     @property
     def parameters(self) -> Mapping[str, Any]:

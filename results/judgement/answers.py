@@ -1,8 +1,9 @@
 """Pair the two answers of a comparison: time, the workload's primary metric, and CPU, the seconds that were spent on it.
 
 Other load on the machine lengthens times and hardly changes CPU seconds, so CPU often decides where time does not. CPU is
-what the host counted from outside (:data:`tare.results.record.HOST_CPU_TIME`), for guests the whole VMM; where either side
-lacks it, it is the job's own account (:data:`tare.results.record.CPU_TIME`).
+what the host counted from outside, for guests the whole VMM: of jobs that shared one CPU where there are such trials
+(:data:`tare.results.record.DUET_CPU_TIME`), else of each job by itself (:data:`tare.results.record.HOST_CPU_TIME`); where
+either side lacks both, it is the job's own account (:data:`tare.results.record.CPU_TIME`).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from tare.results.judgement.multiplicity import control_false_calls
-from tare.results.record import CPU_TIME, HOST_CPU_TIME
+from tare.results.record import CPU_TIME, DUET_CPU_TIME, HOST_CPU_TIME
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -83,10 +84,10 @@ def _row(c: Comparison) -> _Row:
 
 def _answers(time: Comparison, found: dict[tuple[str, bytes, str, str, str], Comparison]) -> Answers:
     row = _row(time)
-    outside, inside = (found.get((*row, name)) for name in (HOST_CPU_TIME, CPU_TIME))
+    duet, outside, inside = (found.get((*row, name)) for name in (DUET_CPU_TIME, HOST_CPU_TIME, CPU_TIME))
     if time.metric in {HOST_CPU_TIME, CPU_TIME}:
         return Answers(time, None, None)
     # A pair whose sides are unlike has no verdict, whatever they say.
-    cpu = outside if outside is not None and not outside.refused else inside
+    cpu = next((one for one in (duet, outside) if one is not None and not one.refused), inside)
     guest = time.accelerator != "none"
     return Answers(time, cpu, inside if guest and cpu is not inside else None)

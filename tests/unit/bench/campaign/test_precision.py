@@ -86,6 +86,13 @@ def test_cpu_time_counts_as_well():
     assert time < 1 < cpu
 
 
+def test_only_the_answers_of_the_unit_count():
+    made = Precision("a", answers=frozenset({"time"}))
+    *_, n = feed(made, 0.001, 1.0, 20, cpu=0.2)
+    (time,) = made.ratios(0.01, n)
+    assert time < 1
+
+
 @pytest.mark.parametrize("effect", [0.5, 1.05, 3.0])
 def test_the_difference_does_not_matter(effect):
     made, other = Precision("a"), Precision("a")

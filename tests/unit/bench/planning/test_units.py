@@ -1,5 +1,8 @@
 """Streams: cheap runners together, each costly one with the base beside it."""
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -43,6 +46,29 @@ def test_the_control_is_beside_the_guest_where_nothing_cheap_is_compared():
 
 def test_the_base_alone_is_measured_against_itself():
     assert shape(units(keys=("bare", "bare-again"))) == [("work", ["bare", "bare-again"], [])]
+
+
+@dataclass(frozen=True)
+class Sharing(Steady):
+    duet: ClassVar = "one"
+
+
+def test_cheap_places_that_can_share_a_cpu_have_a_unit_for_each_answer():
+    made = units((Sharing(),))
+    assert [(unit.name, sorted(unit.answers)) for unit in made] == [
+        ("work", ["time"]),
+        ("work (duet)", ["cpu"]),
+        ("work@guest", ["cpu", "time"]),
+        ("work@other", ["cpu", "time"]),
+    ]
+    assert made[0].cases == made[1].cases
+    assert [unit.has_duet for unit in made] == [True, False, False, False]
+
+
+def test_no_duets_where_nothing_is_compared_or_the_number_of_blocks_was_asked_for():
+    assert not any(unit.duet for unit in units((Sharing(),), ("bare", "bare-again")))
+    assert not any(unit.duet for unit in units((Sharing(),), counted=True))
+    assert not any(unit.duet for unit in units((Sharing("base"), Steady("head")), together=True))
 
 
 def test_versions_share_blocks_and_need_no_base_beside_a_guest():

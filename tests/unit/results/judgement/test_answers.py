@@ -17,7 +17,7 @@ from tare.results.judgement.gate import judged
 from tare.results.judgement.price import MOST_TIMES, blocks_needed
 from tare.results.judgement.rule import lasting_state
 from tare.results.judgement.within_run import compare_within
-from tare.results.record import CPU_TIME, HOST_CPU_TIME, Metric
+from tare.results.record import CPU_TIME, DUET_CPU_TIME, HOST_CPU_TIME, Metric
 from tare.results.statistics.estimates import Interval
 from tare.results.statistics.ratios import LogRatio
 from tare.results.storage.load import load_run
@@ -78,6 +78,13 @@ def test_cpu_is_the_hosts_and_for_guests_beside_the_inside_view(tmp_path: Path) 
         None,
     ]
     assert [one.by for one in (box, guest, old, mute)] == ["both", "both", "both", "time"]
+
+
+def test_cpu_is_that_of_duets_where_there_are_any(tmp_path: Path) -> None:
+    both = {"wall": 1.0, CPU_TIME: 1.0, HOST_CPU_TIME: 1.1, DUET_CPU_TIME: 1.2}
+    (box,) = pair_answers(compared(tmp_path, {"box": both}))
+    assert box.cpu is not None
+    assert box.cpu.metric == DUET_CPU_TIME
 
 
 def test_a_row_is_decided_by_cpu_where_time_is_not(tmp_path: Path) -> None:
