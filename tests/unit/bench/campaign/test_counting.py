@@ -27,7 +27,7 @@ RESULT = {"exit_code": 0, "signal": None, "timed_out": False, "error": "", "stde
 def attempt(tmp_path, monkeypatch):
     """Count a command in a fake place, whose jobs are handled by a function."""
 
-    def start(handle, *, pmu=True, valgrind=None, **request):
+    def start(handle, *, pmu=True, valgrind=None, asked=True):
         jobs = []
 
         def run(job):
@@ -44,8 +44,10 @@ def attempt(tmp_path, monkeypatch):
         provisioned = replace(provisioned, image=image)
         provisioned.bench.supplies.provision.chosen = {}
         told = Telling()
-        asked = replace(Request(), **{"count": True, **request})
-        count(asked, provisioned, make_plan([WORK]), Measured(tmp_path, interrupted=False), told)
+        settings = Request().settings
+        commands = replace(settings.commands, count=asked)
+        request = replace(Request(), settings=replace(settings, commands=commands))
+        count(request, provisioned, make_plan([WORK]), Measured(tmp_path, interrupted=False), told)
         return read_counts(tmp_path), jobs, told.lines
 
     return start
@@ -57,7 +59,7 @@ def scratch_of(job):
 
 
 def test_nothing_is_counted_unasked(attempt):
-    assert attempt(lambda _job, _number: {}, count=False) == ((), [], [])
+    assert attempt(lambda _job, _number: {}, asked=False) == ((), [], [])
 
 
 def test_the_pmu_counts_where_there_is_one(attempt):
