@@ -5,8 +5,8 @@ plan; the campaign measures all of it in interleaved blocks; and each test then 
 ``benchmark.pedantic`` with a clock that returns what was measured. Judging, plots and pages are made from the stored
 trials, not from the replay.
 
-Nothing happens, and nothing more is imported, in a session without tests that have the marker ``workload`` and the
-fixture ``trials``.
+Nothing happens, and nothing more is imported, in a session without tests that have the fixture ``tare``, or the marker
+``workload`` and the fixture ``trials``.
 """
 
 from __future__ import annotations
@@ -20,9 +20,12 @@ if TYPE_CHECKING:
 
     from tare.bench.analysis.conclusion import Finished
     from tare.bench.measurable import Measurable
-    from tare.bench.pytest_plugin.replay import Samples
+    from tare.bench.pytest_plugin.replay import Call, Samples
 
 _FINISHED: pytest.StashKey[Finished] = pytest.StashKey()
+
+_WORKLOAD: pytest.StashKey[str] = pytest.StashKey()
+"""Name of the workload whose trials a test replays."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -39,12 +42,25 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize("runner", runner_keys(metafunc.config))
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_pycollect_makeitem(collector: pytest.Collector) -> Generator[None, Any, Any]:
+    """Make a test of each variant of what a function measures."""
+    found = yield
+    ours = [item for item in found if _is_ours(item)] if isinstance(found, list) else []
+    if not ours:
+        return found
+    from tare.bench.pytest_plugin.gathering import expanded  # noqa: PLC0415 - only for tests of ours
+    from tare.bench.pytest_plugin.session import known  # noqa: PLC0415
+
+    return expanded(ours, known(collector.config), _WORKLOAD)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Let ``-k`` find tests by workload and family, and give each test its replaying clock.
 
     What the session's mode does not measure is left out unless ``-k`` or the command line names it.
     """
-    ours = [item for item in items if _is_ours(item)]
+    ours = [item for item in items if _WORKLOAD in item.stash]
     if not ours:
         return
     from tare.bench.pytest_plugin.replay import ReplayClock  # noqa: PLC0415 - only for tests of ours
@@ -53,7 +69,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     unasked = set()
     for item in ours:
-        workload = _measurable(item)
+        workload = _measurable(config, item)
         if not is_asked_for(config, workload, item.path):
             unasked.add(item)
         item.extra_keyword_matches.update({workload.name, workload.family})
@@ -68,8 +84,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_runtestloop(session: pytest.Session) -> None:
     """Measure everything that was collected, before the first test."""
     # pytest-benchmark marks what --benchmark-skip and --benchmark-only leave out: measuring it would be for nothing.
-    chosen = [item for item in session.items if _is_ours(item) and not item.get_closest_marker("skip")]
-    if not chosen or session.config.option.collectonly:
+    chosen = [
+        item for item in session.items if _WORKLOAD in item.stash and not item.get_closest_marker("skip")
+    ]
+    # After an error in collection pytest runs no test unless told so: there would be nothing to replay into.
+    ended = session.testsfailed and not session.config.option.continue_on_collection_errors
+    if not chosen or session.config.option.collectonly or ended:
         return
     from tare.bench.pytest_plugin.session import measure  # noqa: PLC0415 - only for tests of ours
 
@@ -119,29 +139,30 @@ def replay(trials: Samples, benchmark: Any) -> Any:
     return lambda: trials.replay(benchmark)
 
 
+@pytest.fixture
+def tare(trials: Samples, benchmark: Any) -> Call:
+    """Give the function by which a test says what it measures; it replays the trials, and returns them."""
+    from tare.bench.pytest_plugin.replay import Call  # noqa: PLC0415 - only for tests of ours
+
+    return Call(trials, benchmark)
+
+
 def _is_ours(item: Any) -> bool:
-    """Tell whether a test is one to measure for: it has the marker and, by itself or ``replay``, the fixture."""
-    marked = item.get_closest_marker("workload") is not None
-    return marked and "trials" in getattr(item, "fixturenames", ())
+    """Tell whether a test is one to measure for: it has the fixture ``tare``, or the marker and a fixture of ours."""
+    names = getattr(item, "fixturenames", ())
+    if "tare" in names and "trials" in names:
+        return True
+    return item.get_closest_marker("workload") is not None and "trials" in names
 
 
-def _measurable(item: pytest.Item) -> Measurable:
-    """Look up what a test measures.
+def _measurable(config: pytest.Config, item: pytest.Item) -> Measurable:
+    from tare.bench.pytest_plugin.session import known  # noqa: PLC0415 - only for tests of ours
 
-    Raises:
-        pytest.UsageError: its marker names nothing that there is.
-    """
-    from tare.bench.catalogue import MEASURABLE  # noqa: PLC0415 - only for tests of ours
-
-    known: dict[str, Measurable] = {one.name: one for one in MEASURABLE}
-    if (name := _workload(item)) not in known:
-        raise pytest.UsageError(f"{item.nodeid}: there is no workload {name!r}; there are {', '.join(known)}")
-    return known[name]
+    return known(config).by_name[item.stash[_WORKLOAD]]
 
 
 def _workload(item: Any) -> str:
-    marker = item.get_closest_marker("workload")
-    return str(marker.args[0]) if marker.args else ""
+    return str(item.stash[_WORKLOAD])
 
 
 def _runner(item: Any) -> str:

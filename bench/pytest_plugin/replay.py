@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from tare.results.statistics.phrases import count
 
 if TYPE_CHECKING:
@@ -51,6 +53,7 @@ class Samples:
         metrics = [_primary(trial) for trial in self.trials]
         first = metrics[0]
         samples = [_as_seconds(metric) for metric in metrics]
+        benchmark.params = {**(benchmark.params or {}), **chosen_in(self.trials[0].workload)}
         benchmark._timer.load(samples)  # noqa: SLF001 - the only way to a timer set by marker
         benchmark.pedantic(lambda: None, rounds=len(samples), iterations=1)
         benchmark.extra_info.update(
@@ -66,6 +69,38 @@ class Samples:
                 "metrics": _columns(self.trials),
             }
         )
+
+
+@dataclass(slots=True)
+class Call:
+    """Function that a test with the fixture ``tare`` calls, now that its call has been gathered and measured."""
+
+    samples: Samples
+    benchmark: Any
+    _called: bool = False
+
+    def __call__(self, what: object, /, **options: object) -> tuple[Trial, ...]:
+        """Replay the trials of the call through pytest-benchmark; return them.
+
+        Args:
+            what: command or function, which has been measured.
+            options: what has been said of it.
+        """
+        del what, options
+        if self._called:
+            pytest.fail(
+                "a test calls the fixture tare once: pytest-benchmark has one row for each test. Make a second test.",
+                pytrace=False,
+            )
+        self._called = True
+        self.samples.replay(self.benchmark)
+        return self.samples.trials
+
+
+def chosen_in(workload: str) -> dict[str, str]:
+    """Read the parameters out of the name of a variant: ``sort:n=1,mode=fast``."""
+    pairs = (part.partition("=") for part in workload.partition(":")[2].split(",") if part)
+    return {name: value for name, _, value in pairs}
 
 
 def samples_of(trials: Iterable[Trial], workload: str, runner: str) -> Samples:

@@ -14,6 +14,7 @@ from tare.bench.campaign.run import Measured
 from tare.bench.planning.modes import is_planned
 from tare.bench.planning.runners import choose_runners
 from tare.bench.progress import Lines
+from tare.bench.pytest_plugin.gathering import Known
 from tare.bench.pytest_plugin.options import request_of
 from tare.bench.request.keyword import compile_keyword
 from tare.results.record import BASE, CONTROL
@@ -24,6 +25,17 @@ if TYPE_CHECKING:
 
     from tare.bench.analysis.conclusion import Finished
     from tare.bench.measurable import Measurable
+
+
+_KNOWN: pytest.StashKey[Known] = pytest.StashKey()
+
+
+def known(config: pytest.Config) -> Known:
+    """Give everything that the session's tests may measure."""
+    if _KNOWN not in config.stash:
+        file = config.option.tare_config
+        config.stash[_KNOWN] = Known(Path(file) if file else None)
+    return config.stash[_KNOWN]
 
 
 def is_asked_for(config: pytest.Config, measurable: Measurable, file: Path) -> bool:
@@ -53,9 +65,11 @@ def measure(config: pytest.Config, cases: Iterable[tuple[str, str]]) -> Finished
     Raises:
         pytest.Exit: this host lacks what is needed, or the run was interrupted (its results are kept).
     """
-    wanted = dataclasses.replace(request_of(config), cases=frozenset(cases), report=False)
+    wanted = frozenset(cases)
+    own = known(config).own(name for name, _ in wanted)
+    request = dataclasses.replace(request_of(config), cases=wanted, report=False, own=own)
     try:
-        finished = pipeline.execute(wanted, Lines())
+        finished = pipeline.execute(request, Lines())
     except TareError as error:
         raise pytest.exit(f"tare: {error}", returncode=3) from error
     if finished.interrupted:

@@ -1,6 +1,10 @@
 """Measure and replay workloads in a test suite of your own: ``pytest -p tare.pytest_plugin``.
 
-A test names a workload by a marker and takes the fixture ``replay``, or ``trials`` where there is nothing to replay::
+A test says by the fixture ``tare`` what it measures: a command or a plain function, with parameters. Or it names a workload
+by a marker and takes the fixture ``replay``, or ``trials`` where there is nothing to replay::
+
+    def test_sort(tare):
+        tare(["sort", "lines-{n}.txt"], n=[1, 2])
 
     @pytest.mark.workload("null")
     def test_start_up(replay):

@@ -166,11 +166,18 @@ def test_an_option_that_cannot_be_used_ends_the_session_with_a_sentence(pytester
     assert "Traceback" not in text
 
 
-@pytest.mark.parametrize("marker", ['workload("no-such")', "workload()"])
-def test_a_marker_that_names_no_workload_is_a_usage_error(pytester, marker):
+@pytest.mark.parametrize(
+    ("marker", "said"),
+    [
+        ('workload("nul")', "test_start_up: there is no workload 'nul'; did you mean null? `tare workloads` lists them."),
+        ("workload()", "test_start_up: there is no workload ''. `tare workloads` lists them."),
+    ],
+)  # fmt: skip
+def test_a_marker_that_names_no_workload_is_a_collection_error(pytester, marker, said):
     done = written(pytester, OURS.replace('workload("null")', marker)).runpytest_inprocess(*ELSEWHERE)
-    assert done.ret == pytest.ExitCode.USAGE_ERROR
-    assert "there is no workload" in done.stdout.str() + done.stderr.str()
+    done.assert_outcomes(errors=1)
+    assert said in done.stdout.str()
+    assert "Traceback" not in done.stdout.str()
 
 
 WITH_AND_WITHOUT_REPLAY = """

@@ -16,7 +16,7 @@ def trial(number, *, runner="bare", outcome="ok", unit="s", value=0.5, direction
 
 class FakeBenchmark:
     def __init__(self):
-        self._timer, self.extra_info, self.samples = ReplayClock(), {}, []
+        self._timer, self.extra_info, self.samples, self.params = ReplayClock(), {}, [], None
 
     def pedantic(self, target, rounds, iterations):
         for _ in range(rounds):
