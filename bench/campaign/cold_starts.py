@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from tare.bench.campaign.launch_metrics import launch_metrics
 from tare.bench.workloads.base import Site
+from tare.results.said import say
 from tare.runners.collectors import usage_metrics
 from tare.runners.errors import PlaceFailure, TareError, as_failure
 
@@ -61,7 +62,10 @@ class ColdStarts:
             return
         if "gone" not in place.timeline:
             why = str(opened.failure or "nobody saw its end")
-            self._failed(builder, PlaceFailure(f"the place could not be taken down: {why}"))
+            self._failed(
+                builder,
+                PlaceFailure(say("run.not_taken_down", "the place could not be taken down: {why}", why=why)),
+            )
             return
         self.openings.succeeded(key)
         builder.set_timeline(place.timeline, place.clock_error)

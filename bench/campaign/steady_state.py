@@ -21,6 +21,7 @@ from tare.bench.planning.units import plain
 from tare.bench.workloads.base import Site
 from tare.bench.workloads.command import run_aside
 from tare.results.record import BASE
+from tare.results.said import say
 from tare.runners.collectors import default_collectors
 from tare.runners.errors import PlaceFailure, TareError, as_failure
 
@@ -228,7 +229,14 @@ class SteadyState:
             if result.exit_code != 0:
                 said = result.stderr.decode("utf-8", "replace").strip()
                 why = result.error or said or ("it took too long" if result.timed_out else "it was killed")
-                raise PlaceFailure(f"{workload.name} could not be prepared: {why}")
+                raise PlaceFailure(
+                    say(
+                        "run.not_prepared",
+                        "{name} could not be prepared: {why}",
+                        name=workload.name,
+                        why=why,
+                    )
+                )
             if name and plain(case.runner) == BASE:
                 files.keep(name, scratch)
         opened.prepared.add(job.argv)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tare.bench.measurable import Unsuitable
+from tare.results.said import say
 
 if TYPE_CHECKING:
     from tare.bench.measurable import CrowdSettings
@@ -43,7 +44,10 @@ def available_bytes(meminfo: Path = Path("/proc/meminfo")) -> int:
     for line in meminfo.read_text("ascii").splitlines():
         if line.startswith("MemAvailable:"):
             return int(line.split()[1]) * 1024
-    raise Unsuitable("This kernel does not say how much memory is available.", "use Linux 3.14 or later")
+    raise Unsuitable(
+        say("crowd.memory_unknown", "This kernel does not say how much memory is available."),
+        say("remedy.newer_linux", "use Linux 3.14 or later"),
+    )
 
 
 def budget_bytes(settings: CrowdSettings) -> int:
@@ -58,8 +62,17 @@ def budget_bytes(settings: CrowdSettings) -> int:
         return available // _BUDGET_SHARE
     if asked > available // _MOST_SHARE:
         raise Unsuitable(
-            f"A memory budget of {mib(asked)} is more than half of the {mib(available)} that are available.",
-            f"give --memory-budget {mib(available // _MOST_SHARE)} or less",
+            say(
+                "crowd.budget_too_large",
+                "A memory budget of {asked} is more than half of the {available} that are available.",
+                asked=mib(asked),
+                available=mib(available),
+            ),
+            say(
+                "remedy.smaller_budget",
+                "give --memory-budget {most} or less",
+                most=mib(available // _MOST_SHARE),
+            ),
         )
     return asked
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from tare.bench.measurable import Unsuitable
+from tare.results.said import say
 from tare.runners.containers.engines.api import DockerApi
 from tare.runners.containers.engines.clearing import LABEL, repository
 from tare.runners.containers.engines.docker import find_daemon
@@ -145,8 +146,11 @@ class DockerTarget:
         known = self.api.layers()
         if any(layer.digest in known for layer in image.layers):
             raise Unsuitable(
-                "the Docker daemon has layers of the payload from another image, so it is not empty.",
-                "Remove that image, or wait for the other run to end.",
+                say(
+                    "deploy.layers_there",
+                    "the Docker daemon has layers of the payload from another image, so it is not empty.",
+                ),
+                say("remedy.remove_image", "Remove that image, or wait for the other run to end."),
             )
 
     def deliver(self, image: Image, known: Sequence[Layer], way: str) -> Move:

@@ -282,7 +282,13 @@ class Deploy(Experiment):
             log = result.stderr.decode("utf-8", "replace")
             what = result.error or f"exit status {result.exit_code}, answer {said!r}"
             raise PlaceFailure(
-                f"the server of {self.payload.name} did not answer as version 2: {what}", log=log
+                say(
+                    "deploy.wrong_version",
+                    "the server of {name} did not answer as version 2: {what}",
+                    name=self.payload.name,
+                    what=what,
+                ),
+                log=log,
             )
 
 

@@ -24,6 +24,7 @@ from tare.bench.experiments.base import Experiment, Findings
 from tare.bench.measurable import Unsuitable
 from tare.bench.workloads import work
 from tare.bench.workloads.base import metric
+from tare.results.said import say
 from tare.runners.errors import Missing, TareError
 from tare.runners.inside import image_files, net
 from tare.runners.model import Job
@@ -117,7 +118,11 @@ class Neighbours(Experiment):
         """Measure the slowdowns apart and shared."""
         cpus = sorted(os.sched_getaffinity(0) & set(lab.limits.cpuset or os.sched_getaffinity(0)))
         if lab.siblings is None or len(cpus) < 2:
-            raise Unsuitable("victim and neighbour need a CPU each.", "Give the run two.", lasting=True)
+            raise Unsuitable(
+                say("neighbours.two_cpus", "victim and neighbour need a CPU each."),
+                say("remedy.two_cpus", "Give the run two."),
+                lasting=True,
+            )
         half = len(cpus) // 2
         apart = (_on(lab.limits, cpus[:half]), _on(lab.limits, cpus[half:]))
         both = _on(lab.limits, cpus)

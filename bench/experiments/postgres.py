@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tare.results.said import say
 from tare.runners.errors import Missing
 from tare.runners.host.endings import last_words
 from tare.runners.host.programs import run_quietly
@@ -112,9 +113,21 @@ def _initdb(initdb: Tool, postgres: Tool, folder: Path) -> None:
             timeout=_INITDB_SECONDS,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise Missing(f"initdb cannot be run: {error}.", _REMEDY) from error
+        raise Missing(
+            say("apps.initdb_not_run", "initdb cannot be run: {error}.", error=error), _REMEDY
+        ) from error
     if done.returncode:
-        raise Missing(f"initdb failed: {last_words(done.stderr or done.stdout, done.returncode)}.", _REMEDY)
+        raise Missing(
+            say(
+                "apps.initdb_failed",
+                "initdb failed: {told}.",
+                told=last_words(done.stderr or done.stdout, done.returncode),
+            ),
+            _REMEDY,
+        )
 
 
-_REMEDY = "Permit user namespaces (`tare doctor`), or run as an ordinary user."
+_REMEDY = say(
+    "remedy.user_namespaces",
+    "Permit user namespaces (`tare doctor`), or run as an ordinary user.",
+)

@@ -10,6 +10,7 @@ from tare.bench.experiments.base import Experiment, Findings
 from tare.bench.experiments.connected import connected_runner
 from tare.bench.experiments.serving import Readiness, Server, Where, serving
 from tare.bench.workloads.command import Command, CommandTerms, job_of, run_aside
+from tare.results.said import say
 from tare.runners.collectors.usage import usage_metrics
 from tare.runners.errors import PlaceFailure
 from tare.runners.inside import image_files
@@ -161,7 +162,7 @@ class ServedCommand(Experiment):
         else:
             return None
         log = (result.stdout[-_TAIL_BYTES:] + result.stderr[-_TAIL_BYTES:]).decode("utf-8", "replace")
-        return PlaceFailure(f"the client: {why}", log=log)
+        return PlaceFailure(say("serving.client", "the client: {why}", why=why), log=log)
 
 
 def _values(at: Address) -> dict[str, str]:

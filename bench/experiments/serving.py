@@ -40,6 +40,7 @@ from typing import TYPE_CHECKING, Literal
 from tare.bench.measurable import Unsuitable
 from tare.bench.workloads.base import Site
 from tare.bench.workloads.command import run_aside
+from tare.results.said import say
 from tare.runners.bare import open_outside
 from tare.runners.errors import PlaceFailure
 from tare.runners.inside import program
@@ -134,12 +135,18 @@ class Served:
             self.service.wait_for(lambda _one: False, _ENDING_SECONDS)
         if ended := self.service.look():
             raise PlaceFailure(
-                f"the server ended while its client ran: {ended}", remedy=_REMEDY, log=_log(self.service)
+                say(
+                    "serving.ended",
+                    "the server ended while its client ran: {ended}",
+                    ended=ended,
+                ),
+                remedy=_REMEDY,
+                log=_log(self.service),
             )
         return result
 
 
-_REMEDY = "run the server's command by hand with the same arguments"
+_REMEDY = say("remedy.server_by_hand", "run the server's command by hand with the same arguments")
 
 
 @contextmanager
@@ -209,8 +216,11 @@ def _outside(lab: Lab, server: Server, place: Place, client: Place, endpoint: En
         path = str(Path(str(place.host_scratch), server.socket))
         if len(path.encode()) > _SOCKET_PATH_BYTES:
             raise Unsuitable(
-                f"the path of the socket, {path}, is longer than {_SOCKET_PATH_BYTES} bytes.",
-                "Set TMPDIR or --workdir to a shorter path.", lasting=True,
+                say(
+                    "serving.socket_path", "the path of the socket, {path}, is longer than {most} bytes.",
+                    path=path, most=_SOCKET_PATH_BYTES,
+                ),
+                say("remedy.shorter_tmpdir", "Set TMPDIR or --workdir to a shorter path."), lasting=True,
             )  # fmt: skip
         return Address(site, socket=path)
     return Address(site, address=endpoint.address, port=endpoint.port)
@@ -234,8 +244,17 @@ def _require_way(lab: Lab, server: Server, where: Where, place: Place, endpoint:
     how = "its UNIX socket" if server.socket else "its port"
     whence = "the host" if where == "host" else "another place"
     raise Unsuitable(
-        f"a server in {lab.runner.label} cannot be reached at {how} from {whence}.",
-        "Run the client in the same place, or measure a variant with a network, such as namespaces:+net-bridge.",
+        say(
+            "serving.unreachable",
+            "a server in {label} cannot be reached at {how} from {whence}.",
+            label=lab.runner.label,
+            how=how,
+            whence=whence,
+        ),
+        say(
+            "remedy.same_place",
+            "Run the client in the same place, or measure a variant with a network, such as namespaces:+net-bridge.",
+        ),
         lasting=True,
     )
 
@@ -264,9 +283,18 @@ def wait_until_ready(service: Service, ready: Readiness, client: Place, at: Addr
             return
         last = result.error or result.stderr.decode("utf-8", "replace").strip() or "no answer"
     if ended := service.ended:
-        raise PlaceFailure(f"the server was not ready: {ended}", remedy=_REMEDY, log=_log(service))
+        raise PlaceFailure(
+            say("serving.never_ready", "the server was not ready: {ended}", ended=ended),
+            remedy=_REMEDY,
+            log=_log(service),
+        )
     raise PlaceFailure(
-        f"the server was not ready within {ready.timeout_seconds:g} s: {last}",
+        say(
+            "serving.not_ready",
+            "the server was not ready within {seconds} s: {last}",
+            seconds=f"{ready.timeout_seconds:g}",
+            last=last,
+        ),
         remedy=_REMEDY,
         log=_log(service),
     )

@@ -146,7 +146,13 @@ class Starts(Experiment):
         failures = bursts[-1].failures
         whole = [each for each in bursts if not each.failures]
         failure = failures and PlaceFailure(
-            f"{len(failures)} of {self.count} starts at once failed, the first because: {failures[0].reason}",
+            say(
+                "starts.failed",
+                "{failed} of {count} starts at once failed, the first because: {reason}",
+                failed=len(failures),
+                count=self.count,
+                reason=failures[0].reason,
+            ),
             remedy=failures[0].remedy,
             log=failures[0].log,
         )
@@ -187,7 +193,10 @@ def burst(pool: ThreadPoolExecutor, runner: Runner, count: int) -> Burst:
                 place.run(job)
         except threading.BrokenBarrierError:
             return PlaceFailure(
-                "another start of the same burst failed before they could be launched together"
+                say(
+                    "starts.another_failed",
+                    "another start of the same burst failed before they could be launched together",
+                )
             )
         except (TareError, OSError) as error:
             gate.abort()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tare.bench.planning.variants import SIGN, Variant, make_variants
 from tare.results.record import BASE
+from tare.results.said import say
 from tare.runners.errors import TareError
 from tare.runners.model import Probe
 from tare.runners.registry import DEFAULT, QUICK, check, make
@@ -52,7 +53,7 @@ def probed(runner: Runner) -> Probe:
     try:
         return runner.probe()
     except (TareError, OSError, subprocess.SubprocessError) as error:
-        return Probe(ok=False, reason=f"trying it failed: {error}")
+        return Probe(ok=False, reason=say("plan.probe_failed", "trying it failed: {error}", error=error))
 
 
 def runner_keys(request: Request) -> tuple[str, ...]:

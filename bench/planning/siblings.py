@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from tare.bench.planning.variants import SIGN
+from tare.results.said import say
 from tare.results.storage.store import new_run_id
 from tare.runners import cleanup
 from tare.runners.errors import Missing, TareError
@@ -61,7 +62,12 @@ class Siblings:
         if SIGN in name:
             # It would be made by the common settings, and both sides of a comparison would measure the same.
             raise Missing(
-                f"{name} is a variant of a comparison, beside which no other runner can be made.", ""
+                say(
+                    "plan.variant",
+                    "{name} is a variant of a comparison, beside which no other runner can be made.",
+                    name=name,
+                ),
+                "",
             )
         key = name, image.key, limits
         if key not in self._made:

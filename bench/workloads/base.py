@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from tare.bench.measurable import Plain, Unsuitable
 from tare.results.record import Metric
+from tare.results.said import say
 from tare.runners.errors import TareError
 
 if TYPE_CHECKING:
@@ -106,8 +107,15 @@ class Workload(Plain, ABC):
         del terms
         if self.heavy and runner.accelerator == "tcg":
             raise Unsuitable(
-                f"{self.name} is too heavy for an emulated CPU: a job of it cannot be cut short and would take tens of seconds.",
-                "Give the guest KVM (`tare doctor` says what is in its way).",
+                say(
+                    "workload.too_heavy",
+                    "{name} is too heavy for an emulated CPU: a job of it cannot be cut short and would take tens of seconds.",
+                    name=self.name,
+                ),
+                say(
+                    "remedy.give_kvm",
+                    "Give the guest KVM (`tare doctor` says what is in its way).",
+                ),
             )
 
     @abstractmethod

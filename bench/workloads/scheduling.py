@@ -19,6 +19,7 @@ from tare.bench.measurable import Unsuitable
 from tare.bench.workloads.base import ParseError, Workload, amount, job_timeout, metric, number
 from tare.bench.workloads.elementary import Elementary
 from tare.bench.workloads.sysbench import find
+from tare.results.said import say
 from tare.runners.model import Job
 
 if TYPE_CHECKING:
@@ -164,8 +165,11 @@ class RealTimeTimer(Workload):
         if _REFUSED not in result.stderr:
             return None
         return Unsuitable(
-            "the place does not permit real-time priorities",
-            "measure places with CAP_SYS_NICE, as root: `--runners bare,namespaces:privileged`",
+            say("workload.no_realtime", "the place does not permit real-time priorities"),
+            say(
+                "remedy.sys_nice",
+                "measure places with CAP_SYS_NICE, as root: `--runners bare,namespaces:privileged`",
+            ),
             lasting=True,
         )
 

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from tare.results.said import say
 from tare.runners.agent.session import AgentSession, preload
 from tare.runners.collectors.host_cpu import HostCpuMeter
 from tare.runners.errors import PlaceFailure
@@ -50,7 +51,10 @@ COPIES = "all places are copies of one guest: random numbers may repeat, and the
 NOT_COUNTED = "from outside, a guest's job cannot be told from its kernel"
 """Reason why there is no ``instructions.user``."""
 
-_REMEDY = "see the log; try another kernel (TARE_GUEST_KERNEL) or accelerator (TARE_ACCEL)"
+_REMEDY = say(
+    "remedy.other_kernel",
+    "see the log; try another kernel (TARE_GUEST_KERNEL) or accelerator (TARE_ACCEL)",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,8 +214,12 @@ class GuestPlace(ProcessPlace):
             copy_sparse(self._plan.scratch, copy)
         except OSError as error:
             raise PlaceFailure(
-                f"no scratch disk could be made: {error}",
-                remedy=f"make room in {self._folder.parent}, or lower --scratch",
+                say("guest.scratch_disk", "no scratch disk could be made: {error}", error=error),
+                remedy=say(
+                    "remedy.make_room",
+                    "make room in {parent}, or lower --scratch",
+                    parent=self._folder.parent,
+                ),
             ) from error
         return copy
 
@@ -220,7 +228,10 @@ class GuestPlace(ProcessPlace):
         try:
             return self._plan.context.launcher.spawn(request)
         except SpawnError as error:
-            raise PlaceFailure(str(error), remedy="`tare doctor` says what this host permits") from error
+            raise PlaceFailure(
+                str(error),
+                remedy=say("remedy.doctor", "`tare doctor` says what this host permits"),
+            ) from error
 
     def _channel(self) -> tuple[socket.socket, socket.socket]:
         """Make the channel, our end and the guest's, with buffers large enough for an ordinary job."""
@@ -251,7 +262,9 @@ class GuestPlace(ProcessPlace):
         try:
             channel.sendall(rest)
         except OSError as error:
-            raise PlaceFailure(f"the agent does not take its job: {error}") from error
+            raise PlaceFailure(
+                say("place.job_refused", "the agent does not take its job: {error}", error=error)
+            ) from error
         finally:
             channel.setblocking(False)
 

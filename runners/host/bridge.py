@@ -14,6 +14,7 @@ import struct
 import threading
 from pathlib import Path
 
+from tare.results.said import say
 from tare.runners.errors import Missing, PlaceFailure
 from tare.runners.host.links import BITS, ip
 
@@ -36,13 +37,25 @@ def check_taps(tun: Path = TUN) -> None:
         Missing: they cannot; the text says why.
     """
     if not tun.exists():
-        raise Missing(f"There is no {tun}.", "Load it: modprobe tun")
+        raise Missing(
+            say("host.no_file", "There is no {tun}.", tun=tun),
+            say("remedy.load_tun", "Load it: modprobe tun"),
+        )
     if os.geteuid() != 0:
-        raise Missing("Taps and a bridge take root rights (CAP_NET_ADMIN).", "Run as root, or take net=user.")
+        raise Missing(
+            say("host.taps_need_root", "Taps and a bridge take root rights (CAP_NET_ADMIN)."),
+            say("remedy.root_or_net_user", "Run as root, or take net=user."),
+        )
     if not os.access(tun, os.R_OK | os.W_OK):
-        raise Missing(f"{tun} cannot be opened.", "Run where it can be, or take net=user.")
+        raise Missing(
+            say("host.no_tun_access", "{tun} cannot be opened.", tun=tun),
+            say("remedy.elsewhere_or_net_user", "Run where it can be, or take net=user."),
+        )
     if shutil.which("ip") is None:
-        raise Missing("`ip` is not installed.", "Install it: apt-get install iproute2")
+        raise Missing(
+            say("host.ip_not_installed", "`ip` is not installed."),
+            say("remedy.install_iproute2", "Install it: apt-get install iproute2"),
+        )
 
 
 class Bridge:
@@ -105,7 +118,9 @@ def _tap(namespace: Path, name: str) -> int:
     thread.start()
     thread.join()
     if isinstance(made[0], OSError):
-        raise PlaceFailure(f"the tap {name} cannot be made: {made[0]}") from made[0]
+        raise PlaceFailure(
+            say("host.no_tap", "the tap {name} cannot be made: {what}", name=name, what=made[0])
+        ) from made[0]
     return made[0]
 
 

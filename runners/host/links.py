@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tare.results.said import say
 from tare.runners.errors import PlaceFailure
 from tare.runners.host.endings import last_words
 from tare.runners.host.programs import run_quietly
@@ -40,8 +41,16 @@ def ip(*arguments: str, undo: bool = False) -> None:
     done = run_quietly(["ip", *arguments])
     if done.returncode and not (undo and is_gone(done.stderr)):
         raise PlaceFailure(
-            f"`ip {' '.join(arguments)}` failed: {last_words(done.stderr, done.returncode)}",
-            remedy="see what `ip` says as this user; take a network that needs no rights",
+            say(
+                "host.ip_failed",
+                "`ip {names}` failed: {told}",
+                names=" ".join(arguments),
+                told=last_words(done.stderr, done.returncode),
+            ),
+            remedy=say(
+                "remedy.ip_as_user",
+                "see what `ip` says as this user; take a network that needs no rights",
+            ),
         )
 
 

@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tare.results.said import say
 from tare.runners.errors import PlaceFailure, TareError
 from tare.runners.inside import PATH, program
 from tare.runners.launcher.processes import SpawnError, SpawnRequest
@@ -81,7 +82,13 @@ def server(context: RunContext, image: Image, address: str, network: str) -> Ite
             )
             spawned = context.launcher.spawn(request)
         except SpawnError as error:
-            raise PlaceFailure(f"no server for the network's other end: {error}") from error
+            raise PlaceFailure(
+                say(
+                    "place.no_net_server",
+                    "no server for the network's other end: {error}",
+                    error=error,
+                )
+            ) from error
         finally:
             os.close(write)
         try:
@@ -89,7 +96,12 @@ def server(context: RunContext, image: Image, address: str, network: str) -> Ite
             said = answers.read(200).decode("ascii", "replace").split() if ready else []
             if len(said) != 2 or not said[1].isdigit():
                 raise PlaceFailure(
-                    f"the server on {address} does not listen: {' '.join(said) or 'it is silent'}"
+                    say(
+                        "place.net_server_silent",
+                        "the server on {address} does not listen: {told}",
+                        address=address,
+                        told=" ".join(said) or "it is silent",
+                    )
                 )
             yield int(said[1])
         finally:

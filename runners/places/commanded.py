@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tare.results.said import say
 from tare.runners.errors import PlaceFailure
 from tare.runners.host.cgroups.layout import Cgroups
 from tare.runners.host.cgroups.membership import cgroups_of
@@ -46,7 +47,9 @@ if TYPE_CHECKING:
 _SHOWN_CHARACTERS = 300
 """Characters of a command's last line on stderr that a failure's reason quotes; the log has more."""
 
-_REMEDY = "see the log for what it said; `tare doctor` says what this host permits"
+_REMEDY = say(
+    "remedy.see_log_or_doctor", "see the log for what it said; `tare doctor` says what this host permits"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

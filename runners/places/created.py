@@ -17,6 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from tare.results.said import say
 from tare.runners.errors import PlaceFailure
 from tare.runners.launcher.processes import LauncherError, SpawnRequest
 from tare.runners.places.commanded import CommandedPlace, CommandPlan, ended_how
@@ -127,4 +128,6 @@ class CreatedPlace(CommandedPlace):
         return spawned, gone
 
     def _failed(self, reason: str) -> PlaceFailure:
-        return PlaceFailure(reason, remedy="see the log for what it said", log=self._log())
+        return PlaceFailure(
+            reason, remedy=say("remedy.see_log", "see the log for what it said"), log=self._log()
+        )

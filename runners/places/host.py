@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tare.results.said import say
 from tare.runners.agent.session import AgentSession, preload
 from tare.runners.collectors.host_cpu import HostCpuMeter, cpu_by_rusage
 from tare.runners.errors import PlaceFailure, remedy_of
@@ -47,7 +48,7 @@ DRIFT_BOUND = 500e-6
 host's. It is added to the mapping's error for the time between a mark and the mapping."""
 _REMOVE_SECONDS = 2.0
 """Time for a cgroup whose processes were killed to become free."""
-REMEDY = "`tare doctor` says what this host permits"
+REMEDY = say("remedy.doctor", "`tare doctor` says what this host permits")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,7 +201,9 @@ class HostPlace(ProcessPlace):
             try:
                 ours.sendall(rest)
             except OSError as error:
-                failure = PlaceFailure(f"the agent does not take its job: {error}")
+                failure = PlaceFailure(
+                    say("place.job_refused", "the agent does not take its job: {error}", error=error)
+                )
                 raise self._explained(failure, {}, spawned) from error
             finally:
                 ours.setblocking(False)
@@ -289,7 +292,9 @@ class HostPlace(ProcessPlace):
         self._gone = gone or self._gone
         if why := self._kernel_verdict(events, None):
             return PlaceFailure(
-                f"{why}, and the agent with it", remedy="raise the memory limit", log=failure.log
+                say("container.died_with_agent", "{why}, and the agent with it", why=why),
+                remedy=say("remedy.raise_memory_limit", "raise the memory limit"),
+                log=failure.log,
             )
         return failure if gone is None else self._explained_end(failure, gone)
 
@@ -300,8 +305,10 @@ class HostPlace(ProcessPlace):
     def _explained_end(self, failure: PlaceFailure, gone: Gone) -> PlaceFailure:
         """Add to a failure how the top process ended."""
         return PlaceFailure(
-            f"{failure.reason} (agent's exit status {gone.exit_code})", remedy=failure.remedy, log=failure.log
-        )
+            say("place.agent_exit_status", "{reason} (agent's exit status {exit_code})", reason=failure.reason, exit_code=gone.exit_code),
+            remedy=failure.remedy,
+            log=failure.log,
+        )  # fmt: skip
 
     def _kernel_verdict(self, before: Mapping[str, int], result: JobResult | None) -> str:
         """Name the limit that the kernel enforced during the job; empty if none affected it."""
@@ -381,4 +388,6 @@ def discard(cgroup: Cgroup) -> None:
     if cgroup.remove():
         cgroup.kill()
         if left := cgroup.remove(_REMOVE_SECONDS):
-            raise PlaceFailure(f"the cgroup {left[0]} cannot be removed: something in it does not end")
+            raise PlaceFailure(
+                say("place.cgroup_busy", "the cgroup {what} cannot be removed: something in it does not end", what=left[0])
+            )  # fmt: skip

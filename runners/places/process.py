@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Self
 
+from tare.results.said import say
 from tare.runners.errors import PlaceFailure, TareError
 from tare.runners.launcher.processes import LauncherLostError, SpawnError
 
@@ -62,8 +63,16 @@ class ProcessPlace:
                 self._kill()
                 if not self._ended(KILLED_SECONDS):
                     raise PlaceFailure(
-                        f"{self.what} (pid {self._spawned.pid}) cannot be killed",
-                        remedy="look for a process in state D: `ps -eo pid,stat,wchan,comm | grep tare`",
+                        say(
+                            "place.not_killed",
+                            "{what} (pid {pid}) cannot be killed",
+                            what=self.what,
+                            pid=self._spawned.pid,
+                        ),
+                        remedy=say(
+                            "remedy.state_d",
+                            "look for a process in state D: `ps -eo pid,stat,wchan,comm | grep tare`",
+                        ),
                         log=self._log(),
                     )
             if self._gone:

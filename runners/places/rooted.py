@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tare.results.environment import ToolFacts
+from tare.results.said import say
 from tare.runners.errors import Missing, PlaceFailure, TareError
 from tare.runners.host.cgroups.layout import Cgroups
 from tare.runners.host.files import file_system
@@ -108,7 +109,9 @@ class RootedRunner(ABC):
         """See :class:`tare.runners.context.Runner`. If the program is on the host, a container is made with it."""
         if self._user and not self.for_users:
             return Probe(
-                ok=False, reason=f"{self.name} needs root", remedy=f"run as root, or leave {self.name} out"
+                ok=False,
+                reason=say("place.needs_root", "{name} needs root", name=self.name),
+                remedy=say("remedy.root_or_without", "run as root, or leave {name} out", name=self.name),
             )
         tool = self._provision.here(self.tool_name)
         try:

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tare.results.said import say
 from tare.runners.errors import Missing, TareError
 from tare.runners.host.endings import last_words
 from tare.runners.host.programs import run_quietly
@@ -89,9 +90,9 @@ def fetch(wanted: Packages, cache: Cache, *, offline: bool = False) -> Entry:
         found = cache.find("apt", key)
         if found is None:
             raise Missing(
-                f"{' '.join(wanted.names)}: not in the cache, and --offline forbids fetching.",
-                "Run once without --offline.",
-            )
+                say("fetch.offline", "{names}: not in the cache, and --offline forbids fetching.", names=" ".join(wanted.names)),
+                say("remedy.without_offline", "Run once without --offline."),
+            )  # fmt: skip
         return found
     return cache.entry("apt", key, lambda root: _build(wanted, root, cache))
 
@@ -104,9 +105,9 @@ def fetch_source(package: str, folder: Path, cache: Cache) -> tuple[str, Path]:
     """
     if not shutil.which("apt-get"):
         raise Missing(
-            f"The source of {package}: apt-get is not on this host, so it cannot be fetched.",
-            "Run on Debian 12.",
-        )
+            say("fetch.source_no_apt", "The source of {package}: apt-get is not on this host, so it cannot be fetched.", package=package),
+            say("remedy.run_debian", "Run on Debian 12."),
+        )  # fmt: skip
     with cache.locked("apt-state", "index"):
         apt = _Apt(cache.folder / "apt-state", cache.say)
         lists = folder / "lists"
@@ -122,9 +123,9 @@ def fetch_source(package: str, folder: Path, cache: Cache) -> tuple[str, Path]:
     found = sorted(folder.glob(f"{package}_*.orig.tar.*"))
     if done.returncode or not found:
         raise Missing(
-            f"The source of {package} cannot be fetched: {_complaint(done)}",
-            "Run on Debian 12, connected to its package mirror.",
-        )
+            say("fetch.source_failed", "The source of {package} cannot be fetched: {told}", package=package, told=_complaint(done)),
+            say("remedy.run_debian_connected", "Run on Debian 12, connected to its package mirror."),
+        )  # fmt: skip
     (description,) = folder.glob(f"{package}_*.dsc")
     return description.stem.partition("_")[2], found[0]
 
@@ -145,9 +146,15 @@ def _build(wanted: Packages, root: Path, cache: Cache) -> Mapping[str, Any]:
     for program in ("apt-get", "dpkg-deb"):
         if not shutil.which(program):
             raise Missing(
-                f"{' '.join(wanted.names)}: {program} is not on this host, so nothing can be fetched.",
-                f"Install with this system's package manager: {' '.join(name.split('|')[0] for name in wanted.names)}",
-            )
+                say(
+                    "fetch.no_apt", "{names}: {program} is not on this host, so nothing can be fetched.",
+                    names=" ".join(wanted.names), program=program,
+                ),
+                say(
+                    "remedy.install_with_manager", "Install with this system's package manager: {names}",
+                    names=" ".join(name.split("|")[0] for name in wanted.names),
+                ),
+            )  # fmt: skip
     began = time.monotonic()
     with cache.locked("apt-state", "index"):
         apt = _Apt(cache.folder / "apt-state", cache.say)
@@ -273,9 +280,9 @@ class _Apt:
         done = self._update()
         if not any((self.state / "lists").glob("*_Packages*")):
             raise Missing(
-                f"apt-get update brought no package index: {_complaint(done)}",
-                "Connect this host to its package mirror, or check /etc/apt/sources.list, then run again.",
-            )
+                say("fetch.no_index", "apt-get update brought no package index: {told}", told=_complaint(done)),
+                say("remedy.mirror", "Connect this host to its package mirror, or check /etc/apt/sources.list, then run again."),
+            )  # fmt: skip
         # Some index is there; resolve() will tell whether it suffices.
         if done.returncode == 0 and "Failed to fetch" not in done.stderr:
             stamp.touch()
@@ -317,9 +324,12 @@ class _Apt:
             known = next((name for name in alternatives.split("|") if self._resolvable(name)), "")
             if not known:
                 raise Missing(
-                    f"{alternatives}: this distribution's archive has no such package, or cannot be reached.",
-                    f"Try: apt-get install {alternatives.split('|')[0]}",
-                )
+                    say(
+                        "fetch.no_such_package", "{alternatives}: this distribution's archive has no such package, or cannot be reached.",
+                        alternatives=alternatives,
+                    ),
+                    say("remedy.try_install_one", "Try: apt-get install {what}", what=alternatives.split("|")[0]),
+                )  # fmt: skip
             chosen.append(known)
         return tuple(chosen)
 
@@ -331,9 +341,9 @@ class _Apt:
         done = self.run("install", "--print-uris", "-qq", "-y", *names)
         if done.returncode:
             raise Missing(
-                f"apt-get cannot resolve {' '.join(names)}: {_complaint(done)}",
-                f"Try: apt-get install {' '.join(names)}",
-            )
+                say("fetch.unresolved", "apt-get cannot resolve {names}: {told}", names=" ".join(names), told=_complaint(done)),
+                say("remedy.try_install", "Try: apt-get install {names}", names=" ".join(names)),
+            )  # fmt: skip
         return parse_uris(done.stdout)
 
     def download(self, downloads: list[_Download], folder: Path) -> None:
@@ -345,16 +355,16 @@ class _Apt:
             # The mirror may have moved on since the index was fetched.
             (self.state / "refreshed").unlink(missing_ok=True)
             raise Missing(
-                f"The packages could not be fetched: {_complaint(done)}",
-                "Run again when the package mirror answers.",
-            )
+                say("fetch.failed", "The packages could not be fetched: {told}", told=_complaint(done)),
+                say("remedy.run_again", "Run again when the package mirror answers."),
+            )  # fmt: skip
 
 
 def _overdue(what: str, seconds: float) -> Missing:
     return Missing(
-        f"apt-get {what} did not end in {seconds:.0f} s, and was ended.",
-        "See whether the package mirror answers, then run again.",
-    )
+        say("fetch.apt_slow", "apt-get {what} did not end in {seconds} s, and was ended.", what=what, seconds=f"{seconds:.0f}"),
+        say("remedy.mirror_answers", "See whether the package mirror answers, then run again."),
+    )  # fmt: skip
 
 
 def _check_time(deadline: float) -> None:

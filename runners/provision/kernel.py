@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from tare.results.said import say
 from tare.runners.errors import Missing, TareError
 from tare.runners.provision import arch
 from tare.runners.provision.aptroot import Packages, fetch
@@ -140,9 +141,9 @@ class HostKernel:
 
     def _missing(self, why: str, remedy: str) -> Missing:
         return Missing(
-            f"The host's kernel {self.release} cannot be a guest's: {why}.",
-            f"{remedy}: --guest-kernel cloud, or a file.",
-        )
+            say("fetch.host_kernel", "The host's kernel {release} cannot be a guest's: {why}.", release=self.release, why=why),
+            say("remedy.kernel_cloud", "{remedy}: --guest-kernel cloud, or a file.", remedy=remedy),
+        )  # fmt: skip
 
 
 def guest_kernel(
@@ -177,14 +178,15 @@ def guest_kernel(
         path = Path(given)
         if not path.is_file():
             raise Missing(
-                f"The guest kernel {path} is not a file.",
-                "Give TARE_GUEST_KERNEL the path of a vmlinux or bzImage.",
-            )
+                say("fetch.kernel_no_file", "The guest kernel {path} is not a file.", path=path),
+                say("remedy.kernel_path", "Give TARE_GUEST_KERNEL the path of a vmlinux or bzImage."),
+            )  # fmt: skip
         folder = Path(modules) if modules else None
         if folder and not folder.is_dir():
             raise Missing(
-                f"The folder of guest modules {folder} is not there.", "Give one like /lib/modules/RELEASE."
-            )
+                say("fetch.no_modules_folder", "The folder of guest modules {folder} is not there.", folder=folder),
+                say("remedy.modules_folder", "Give one like /lib/modules/RELEASE."),
+            )  # fmt: skip
         release = path.name.removeprefix("vmlinuz-") if path.name.startswith("vmlinuz-") else ""
         return _described(store, zstd, path, release, folder, "given")
     if system or given:
@@ -205,9 +207,9 @@ def _fetched(store: Cache, zstd: Callable[[], tuple[str, ...]], source: str, *, 
     found = sorted(entry.path.glob("boot/vmlinuz-*"))
     if not found:
         raise Missing(
-            f"No kernel is in the packages {', '.join(entry.facts['packages'])}.",
-            "Give one: TARE_GUEST_KERNEL=/path/to/vmlinuz",
-        )
+            say("fetch.no_kernel", "No kernel is in the packages {names}.", names=", ".join(entry.facts["packages"])),
+            say("remedy.give_kernel", "Give one: TARE_GUEST_KERNEL=/path/to/vmlinuz"),
+        )  # fmt: skip
     path = found[-1]
     release = path.name.removeprefix("vmlinuz-")
     package = " ".join(f"{name} {version}" for name, version in entry.facts["packages"].items())

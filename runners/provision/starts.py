@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tare.results.said import say
 from tare.runners.errors import Missing
 from tare.runners.provision import arch
 from tare.runners.provision.libraries import Closure, Libraries, fetched_closure
@@ -84,7 +85,15 @@ def _by_loader(name: str, root: Path, closure: Closure) -> Start:
     if not closure.interpreter:
         return AS_IT_IS
     if closure.missing:
-        raise Missing(f"{name} was fetched without {', '.join(closure.missing)}.", f"Install {name} by hand.")
+        raise Missing(
+            say(
+                "fetch.incomplete",
+                "{name} was fetched without {names}.",
+                name=name,
+                names=", ".join(closure.missing),
+            ),
+            say("remedy.install_by_hand", "Install {name} by hand.", name=name),
+        )
     prefix = loader_argv(str(root), closure.interpreter, closure.directories)
     if not name.startswith("qemu-system-"):
         return Start(prefix)

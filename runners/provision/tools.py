@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from tare.results.nearest import did_you_mean
+from tare.results.said import say
 from tare.runners.errors import Missing, UsageError
 from tare.runners.host.endings import how_ended
 from tare.runners.host.programs import run_quietly
@@ -150,13 +151,17 @@ class Provision:
             return _python(given)
         if name not in RECIPES:
             raise Missing(
-                f"{name}: tare has no recipe for this tool.", f"Known are: {', '.join(RECIPES)}, python3."
+                say("fetch.no_recipe", "{name}: tare has no recipe for this tool.", name=name),
+                say("remedy.known_tools", "Known are: {names}, python3.", names=", ".join(RECIPES)),
             )
         spec = RECIPES[name]
         if given:
             path = shutil.which(given)
             if path is None:
-                raise Missing(f"{given}: there is no such program.", f"Give the path of a working {name}.")
+                raise Missing(
+                    say("fetch.no_program", "{given}: there is no such program.", given=given),
+                    say("remedy.give_path", "Give the path of a working {name}.", name=name),
+                )
             return _tried(name, spec, Path(path), "given")
         found = self._system(name, spec) if self.use_system and not spec.fetched_only else None
         return found or self._fetched(name, spec)
@@ -177,14 +182,24 @@ class Provision:
     def _fetched(self, name: str, spec: Recipe) -> Tool:
         if not spec.packages:
             raise Missing(
-                f"{name} is not on this host, and in no archive that tare fetches from.",
-                f"Install {name} so that it is on PATH.",
+                say(
+                    "fetch.not_here",
+                    "{name} is not on this host, and in no archive that tare fetches from.",
+                    name=name,
+                ),
+                say("remedy.install_on_path", "Install {name} so that it is on PATH.", name=name),
             )
         entry = fetch(Packages(spec.packages), self.store, offline=self.offline)
         path = next(iter(sorted(entry.path.glob(f"{spec.where}/{name}"))), None)
         if path is None:
             raise Missing(
-                f"{name} is not in the packages {' '.join(spec.packages)}.", f"Install {name} by hand."
+                say(
+                    "fetch.not_in_packages",
+                    "{name} is not in the packages {names}.",
+                    name=name,
+                    names=" ".join(spec.packages),
+                ),
+                say("remedy.install_by_hand", "Install {name} by hand.", name=name),
             )
         package = next(
             (each for each in spec.packages if name.startswith(each.removesuffix("-static"))),
@@ -226,8 +241,12 @@ def _tried(
         said, complaint = "", str(error)
     if complaint:
         raise Missing(
-            f"{path} does not work ({complaint}).",
-            f"Install a working one: apt-get install {' '.join(spec.packages)}",
+            say("fetch.broken", "{path} does not work ({complaint}).", path=path, complaint=complaint),
+            say(
+                "remedy.install_working",
+                "Install a working one: apt-get install {names}",
+                names=" ".join(spec.packages),
+            ),
         )
     version = said.splitlines()[0] if said else package
     return Tool(name, path, prefix, suffix, environ, origin, version, package, root)
@@ -265,6 +284,10 @@ def _python(given: str) -> Tool:
             origin: Origin = "given" if given else "system"
             return Tool("python3", Path(path), (), (), {}, origin, f"Python {match[1]}", "", Path("/"))
     raise Missing(
-        f"There is no complete Python 3.9 or later to carry into the image; tried {', '.join(candidates)}.",
-        "Install one: apt-get install python3",
+        say(
+            "fetch.no_python",
+            "There is no complete Python 3.9 or later to carry into the image; tried {names}.",
+            names=", ".join(candidates),
+        ),
+        say("remedy.install_python", "Install one: apt-get install python3"),
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 from typing import TYPE_CHECKING
 
+from tare.results.said import say
 from tare.runners.errors import TareError
 from tare.runners.model import Probe
 
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from tare.runners.images.image import Image
     from tare.runners.model import Job, Limits, Place
 
-NO_LIBRARY = "CRI needs gRPC, and grpcio and protobuf are not installed"
-REMEDY = "pip install 'tarebench[cri]'"
+NO_LIBRARY = say("container.cri_needs_grpc", "CRI needs gRPC, and grpcio and protobuf are not installed")
+REMEDY = say("remedy.pip_cri", "pip install 'tarebench[cri]'")
 _NEEDED = ("grpc", "google.protobuf")
 
 

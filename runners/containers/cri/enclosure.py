@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from tare.results.said import say
 from tare.runners.errors import PlaceFailure, TareError
 from tare.runners.host.cgroups.layout import Cgroups
 from tare.runners.host.files import last_lines
@@ -47,11 +48,17 @@ def check() -> None:
         PlaceFailure: it cannot; the message says why.
     """
     if os.geteuid():
-        raise PlaceFailure("daemons in private namespaces need root", remedy="run as root")
+        raise PlaceFailure(
+            say("container.daemons_need_root", "daemons in private namespaces need root"),
+            remedy=say("remedy.run_root", "run as root"),
+        )
     for program, package in _NEEDED.items():
         if shutil.which(program) is None:
             raise PlaceFailure(
-                f"`{program}` is not installed", remedy=f"install it: apt-get install {package}"
+                say("container.not_installed", "`{program}` is not installed", program=program),
+                remedy=say(
+                    "remedy.install_package", "install it: apt-get install {package}", package=package
+                ),
             )
 
 
@@ -164,9 +171,26 @@ class Enclosure:
         deadline = time.monotonic() + seconds
         while complaint := ready():
             if self._process is None or self._process.poll() is not None:
-                raise PlaceFailure(f"{what} ended before it was ready: {self.tail()}", log=self.tail())
+                raise PlaceFailure(
+                    say(
+                        "container.daemon_ended",
+                        "{what} ended before it was ready: {told}",
+                        what=what,
+                        told=self.tail(),
+                    ),
+                    log=self.tail(),
+                )
             if time.monotonic() > deadline:
-                raise PlaceFailure(f"{what} was not ready in {seconds:g} s: {complaint}", log=self.tail())
+                raise PlaceFailure(
+                    say(
+                        "container.daemon_slow",
+                        "{what} was not ready in {seconds} s: {complaint}",
+                        what=what,
+                        seconds=f"{seconds:g}",
+                        complaint=complaint,
+                    ),
+                    log=self.tail(),
+                )
             time.sleep(POLL_SECONDS)
 
     def tail(self) -> str:

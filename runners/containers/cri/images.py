@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tare.results.said import say
 from tare.runners.errors import PlaceFailure
 from tare.runners.host.endings import last_words
 from tare.runners.images.layers import layer_of
@@ -45,10 +46,18 @@ def import_image(ctr: Tool, socket: str, archive: IO[bytes]) -> None:
             check=False, timeout=IMPORT_SECONDS,
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise PlaceFailure(f"the image cannot be loaded: {error}") from error
+        raise PlaceFailure(
+            say("container.image_not_loaded", "the image cannot be loaded: {error}", error=error)
+        ) from error
     if done.returncode:
         raise PlaceFailure(
-            f"`ctr images import` at {socket}: {last_words(done.stderr, done.returncode)}", log=done.stderr
+            say(
+                "container.ctr_import",
+                "`ctr images import` at {socket}: {told}",
+                socket=socket,
+                told=last_words(done.stderr, done.returncode),
+            ),
+            log=done.stderr,
         )
 
 

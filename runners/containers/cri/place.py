@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tare.results.record import Metric
+from tare.results.said import say
 from tare.runners.agent.session import AgentSession, preload
 from tare.runners.containers.cri.client import LABEL, Cri
 from tare.runners.containers.cri.errors import CriError
@@ -172,8 +173,13 @@ class CriPlace(HostPlace):
             state, words = self._status()
             if state != _RUNNING or time.monotonic() > deadline:
                 raise PlaceFailure(
-                    f"the pod's agent did not connect: {words}",
-                    remedy="see the runtime's log for what became of its container",
+                    say(
+                        "container.pod_agent_silent", "the pod's agent did not connect: {words}", words=words
+                    ),
+                    remedy=say(
+                        "remedy.runtime_log",
+                        "see the runtime's log for what became of its container",
+                    ),
                 )
         return listening.accept()[0]
 
@@ -252,7 +258,9 @@ class CriPlace(HostPlace):
             return failure
         if why := self._kernel_verdict(events, None):
             return PlaceFailure(
-                f"{why}, and the agent with it", remedy="raise the memory limit", log=failure.log
+                say("container.died_with_agent", "{why}, and the agent with it", why=why),
+                remedy=say("remedy.raise_memory_limit", "raise the memory limit"),
+                log=failure.log,
             )
         return PlaceFailure(f"{failure.reason} ({self._status()[1]})", remedy=failure.remedy, log=failure.log)
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tare.results.environment import EngineFacts
+from tare.results.said import say
 from tare.runners.containers.cri.client import Cri
 from tare.runners.containers.cri.enclosure import Enclosure, check
 from tare.runners.containers.cri.errors import CriError
@@ -78,7 +79,11 @@ class Containerd:
     def probe(self) -> Probe:
         """See :class:`tare.runners.context.Runner`."""
         if os.geteuid():
-            return Probe(ok=False, reason="containerd answers to root alone", remedy="run as root")
+            return Probe(
+                ok=False,
+                reason=say("container.containerd_root_only", "containerd answers to root alone"),
+                remedy=say("remedy.run_root", "run as root"),
+            )
         version, why_not = system_version(self._system)
         if version:
             return Probe(ok=True, facts=EngineFacts(engine=version, private=False))
@@ -87,7 +92,13 @@ class Containerd:
             if missing_programs() and not self._provision.can_fetch("containerd"):
                 programs_root(self._provision)  # raises with the reason
         except (Missing, PlaceFailure) as error:
-            return Probe(ok=False, reason=f"{why_not}, and: {error.reason}", remedy=error.remedy)
+            return Probe(
+                ok=False,
+                reason=say(
+                    "container.both_ways", "{why_not}, and: {reason}", why_not=why_not, reason=error.reason
+                ),
+                remedy=error.remedy,
+            )
         return Probe(ok=True, facts=EngineFacts(engine="one of Tare's own", private=True, system=why_not))
 
     def prepare(self, image: Image, limits: Limits) -> None:

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tare.results.said import say
 from tare.runners.errors import PlaceFailure
 from tare.runners.host.disks import disk_of
 
@@ -52,7 +53,13 @@ def _device_file(disk: str, root: Path = Path("/")) -> str:
         name = ""
     if not disk or not name or not (root / "dev" / name).exists():
         raise PlaceFailure(
-            "I/O cannot be limited: the scratch folder is on no single disk that has a device file",
-            remedy="set TARE_WORKDIR to a folder on a plain disk, or leave --io out",
+            say(
+                "container.io_unlimited",
+                "I/O cannot be limited: the scratch folder is on no single disk that has a device file",
+            ),
+            remedy=say(
+                "remedy.plain_disk",
+                "set TARE_WORKDIR to a folder on a plain disk, or leave --io out",
+            ),
         )
     return f"/dev/{name}"

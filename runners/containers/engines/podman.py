@@ -20,6 +20,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from tare.results.environment import EngineFacts
+from tare.results.said import say
 from tare.runners.containers.engines.clearing import repository
 from tare.runners.containers.engines.client_processes import await_client_processes
 from tare.runners.containers.engines.container import Client, Container, Terms
@@ -84,8 +85,11 @@ class PodmanRunner:
         if found is None and rootless:
             return Probe(
                 ok=False,
-                reason="Podman is not installed. A fetched one works for root only: rootless Podman makes a user "
-                "namespace of its own, which it cannot do from within another",
+                reason=say(
+                    "container.podman_absent",
+                    "Podman is not installed. A fetched one works for root only: rootless Podman makes a user namespace "
+                    "of its own, which it cannot do from within another",
+                ),
                 remedy=_remedy(),
             )
         if found is None and self._provision.offline:
@@ -129,7 +133,11 @@ class PodmanRunner:
             self._prepared = _Prepared(home, tag, way, replace(terms, facts=facts, achieved=achieved))
             return
         raise PlaceFailure(
-            f"podman cannot make a container here: {'; '.join(dict.fromkeys(complaints))}",
+            say(
+                "container.podman_cannot",
+                "podman cannot make a container here: {complaints}",
+                complaints="; ".join(dict.fromkeys(complaints)),
+            ),
             remedy=_remedy(),
         )
 

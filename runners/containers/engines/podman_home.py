@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tare.results.said import say
 from tare.runners.containers.engines.clearing import LABEL
 from tare.runners.containers.engines.link import connect, disconnect
 from tare.runners.errors import PlaceFailure, TareError
@@ -99,7 +100,12 @@ class PodmanHome:
                 )
             except SpawnError as error:
                 raise PlaceFailure(
-                    f"podman's namespaces cannot be made: {error}", remedy="install podman, or run as root"
+                    say(
+                        "container.podman_namespaces",
+                        "podman's namespaces cannot be made: {error}",
+                        error=error,
+                    ),
+                    remedy=say("remedy.install_podman_or_root", "install podman, or run as root"),
                 ) from error
             if counter:
                 (counter / "cgroup.procs").write_text(str(launcher.pid), "ascii")
@@ -140,7 +146,12 @@ class PodmanHome:
             )
         if code:
             raise PlaceFailure(
-                f"podman load failed: {said or f'exit status {code}'}", remedy="free some disk space"
+                say(
+                    "container.podman_load",
+                    "podman load failed: {told}",
+                    told=said or f"exit status {code}",
+                ),
+                remedy=say("remedy.free_disk", "free some disk space"),
             )
 
     def remove(self, container: str) -> None:
@@ -151,7 +162,10 @@ class PodmanHome:
         """
         code, said = self._call("rm", "--force", "--ignore", "--volumes", "--time", "0", container)
         if code and "no such container" not in said.lower():  # it may go between the look-up and the removal
-            raise PlaceFailure(f"podman rm failed: {last_words(said, code)}", log=said)
+            raise PlaceFailure(
+                say("container.podman_rm", "podman rm failed: {told}", told=last_words(said, code)),
+                log=said,
+            )
 
     def events_size(self) -> int:
         """Size of Podman's log of events in bytes; 0 if there is none yet."""
@@ -184,7 +198,14 @@ class PodmanHome:
             if gone is None:
                 self.launcher.kill(spawned.id, signal.SIGKILL)
                 self.launcher.wait(spawned.id)
-                raise PlaceFailure(f"podman {arguments[0]} did not end in {COMMAND_SECONDS:g} s")
+                raise PlaceFailure(
+                    say(
+                        "container.podman_slow",
+                        "podman {command} did not end in {seconds} s",
+                        command=arguments[0],
+                        seconds=f"{COMMAND_SECONDS:g}",
+                    )
+                )
             return gone.exit_code, said.text()
 
 

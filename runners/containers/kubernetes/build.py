@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tare.results.said import say
 from tare.runners.errors import Missing, TareError
 from tare.runners.host.programs import run_quietly
 from tare.runners.provision.aptroot import Packages, distribution, fetch, fetch_source
@@ -54,7 +55,11 @@ def servers(provision: Provision) -> Entry:
         return found
     if provision.offline:
         raise Missing(
-            "Kubernetes is not in the cache, and --offline forbids fetching.", "Run `nox -s kubernetes` once."
+            say(
+                "container.kubernetes_not_cached",
+                "Kubernetes is not in the cache, and --offline forbids fetching.",
+            ),
+            say("remedy.nox_kubernetes", "Run `nox -s kubernetes` once."),
         )
     return provision.store.entry("kubernetes", key, lambda content: _build(provision, content))
 

@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
+from tare.results.said import say
 from tare.runners.containers.cri.enclosure import Enclosure, run_cgroups
 from tare.runners.containers.cri.images import import_image, write_pause
 from tare.runners.containers.cri.private import SOCKET, await_ready, configure, fetching, programs_root
@@ -107,7 +108,7 @@ class Cluster:
         self._enclosure = Enclosure(self.run, self.workdir / "cluster", programs_root(self.provision))
         network = next(free_networks(self.run), None)
         if network is None:
-            raise PlaceFailure("all networks 10.192.0.0/10 are in use here")
+            raise PlaceFailure(say("container.networks_in_use", "all networks 10.192.0.0/10 are in use here"))
         self._address = str(network[2])
         self._enclosure.make_folder()
         for folder in run_cgroups(self.run):

@@ -11,6 +11,7 @@ import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tare.results.said import say
 from tare.runners.errors import PlaceFailure
 from tare.runners.host.endings import last_words
 
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
 
 ASK_SECONDS = 10.0
 PROBE_SECONDS = 5.0
-REMEDY = "set KUBECONFIG to that of a cluster, or try one: `nox -s kubernetes`"
+REMEDY = say(
+    "remedy.kubeconfig",
+    "set KUBECONFIG to that of a cluster, or try one: `nox -s kubernetes`",
+)
 PASSED = ("HOME", "PATH", "KUBECONFIG", "SSL_CERT_FILE", "SSL_CERT_DIR", "HTTPS_PROXY", "NO_PROXY")
 """Environment variables that kubectl and the helper programs of kubeconfigs need."""
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tare.results.environment import EngineFacts
+from tare.results.said import say
 from tare.runners.containers.cri.images import NAMESPACE as CRI_NAMESPACE
 from tare.runners.containers.cri.images import REMOVE_SECONDS, import_image
 from tare.runners.containers.engines.clearing import repository
@@ -98,11 +99,15 @@ class Kubernetes:
     def probe(self) -> Probe:
         """See :class:`tare.runners.context.Runner`."""
         if not (os.environ.get("KUBECONFIG") or _has_kubeconfig()):
-            return Probe(ok=False, reason="there is no kubeconfig", remedy=REMEDY)
+            return Probe(
+                ok=False, reason=say("container.no_kubeconfig", "there is no kubeconfig"), remedy=REMEDY
+            )
         tool = self._provision.here("kubectl")
         if tool is None:
             return Probe(
-                ok=False, reason="kubectl is not installed", remedy="apt-get install kubernetes-client"
+                ok=False,
+                reason=say("container.kubectl_not_installed", "kubectl is not installed"),
+                remedy=say("remedy.install_kubectl", "apt-get install kubernetes-client"),
             )
         try:
             node = chosen_node(Kubectl(tool), PROBE_SECONDS)

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tare.results.environment import HostFacts
+from tare.results.said import say
 from tare.runners.containers.namespaces.ladder import KIND, PRIVILEGED, ladder_rung, rung_record
 from tare.runners.containers.namespaces.network import ROUTER, VethNetwork, join
 from tare.runners.containers.namespaces.rung_steps import (
@@ -58,7 +59,10 @@ _NETWORKS = {
     "bridge": "veth and bridge",
     "nat": "veth, bridge, forwarding and masquerading",
 }
-_NO_DEVICES = "run where CAP_MKNOD is given and not in a user namespace, or as an ordinary user"
+_NO_DEVICES = say(
+    "remedy.cap_mknod",
+    "run where CAP_MKNOD is given and not in a user namespace, or as an ordinary user",
+)
 
 _OWN = frozenset({"dev", "proc", "sys", "scratch", "tmp"})
 """Names in a container's top folder that are never the image's."""
@@ -94,7 +98,13 @@ class Namespaces:
                 base = _build_base(folder, tree, devices=not user)
             except PermissionError as error:
                 return Probe(
-                    ok=False, reason=f"device files cannot be made here: {error}", remedy=_NO_DEVICES
+                    ok=False,
+                    reason=say(
+                        "container.no_device_files",
+                        "device files cannot be made here: {error}",
+                        error=error,
+                    ),
+                    remedy=_NO_DEVICES,
                 )
             layout = self._layout(base, tree, folder / "scratch", folder / "stage")
             layout.scratch.mkdir()
@@ -213,7 +223,7 @@ class Namespaces:
             reason = (
                 "only root may enter the network namespace with the bridge, where the host's side must be"
             )
-            return Probe(ok=False, reason=reason, remedy="run as root")
+            return Probe(ok=False, reason=reason, remedy=say("remedy.run_root", "run as root"))
         if self._rung.name.startswith("cgroup:"):
             (controller,) = self._rung.controllers
             if not self._cgroups.offers(controller):

@@ -13,6 +13,7 @@ import subprocess
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
+from tare.results.said import say
 from tare.runners.containers.oci.config import Bundle, config
 from tare.runners.containers.oci.runtimes import CREATE_START, RUNTIMES
 from tare.runners.errors import PlaceFailure
@@ -155,8 +156,8 @@ class OciRunner(RootedRunner):
 
     def _undeletable(self, why: str, log: str = "") -> PlaceFailure:
         return PlaceFailure(
-            f"{self._runtime.name} delete: {why}",
-            remedy="look for processes that still run in the container",
+            say("container.delete_failed", "{name} delete: {why}", name=self._runtime.name, why=why),
+            remedy=say("remedy.still_running", "look for processes that still run in the container"),
             log=log,
         )
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tare.results.said import say
 from tare.runners.containers.oci.config import CAPABILITIES
 from tare.runners.errors import Missing
 from tare.runners.host.cgroups.limits import SWAP_FILES, limit_files
@@ -67,7 +68,13 @@ class Lxc(RootedRunner):
         init = next(filter(Path.is_file, (tool.root / folder / _INIT for folder in _SBIN)), None)
         if init is None:
             raise Missing(
-                f"{tool.path} is installed without its {_INIT}.", "Install all of LXC: apt-get install lxc"
+                say(
+                    "container.lxc_incomplete",
+                    "{path} is installed without its {program}.",
+                    path=tool.path,
+                    program=_INIT,
+                ),
+                say("remedy.install_lxc", "Install all of LXC: apt-get install lxc"),
             )
         (base / "usr/sbin").mkdir()
         shutil.copy(init, base / "usr/sbin" / _INIT)

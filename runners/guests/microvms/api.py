@@ -12,6 +12,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from tare.results.said import say
 from tare.runners.errors import PlaceFailure
 
 if TYPE_CHECKING:
@@ -55,9 +56,28 @@ class Api:
                 said = answer.read().decode("utf-8", "replace").strip()
             except (OSError, http.client.HTTPException) as error:
                 why = str(error) or type(error).__name__
-                raise PlaceFailure(f"{self._what}'s API does not answer {method} {path}: {why}") from error
+                raise PlaceFailure(
+                    say(
+                        "guest.api_silent",
+                        "{what}'s API does not answer {method} {path}: {why}",
+                        what=self._what,
+                        method=method,
+                        path=path,
+                        why=why,
+                    )
+                ) from error
             if answer.status not in {200, 204}:
-                raise PlaceFailure(f"{self._what} refused {method} {path} ({answer.status}): {_reason(said)}")
+                raise PlaceFailure(
+                    say(
+                        "guest.api_refused",
+                        "{what} refused {method} {path} ({status}): {told}",
+                        what=self._what,
+                        method=method,
+                        path=path,
+                        status=answer.status,
+                        told=_reason(said),
+                    )
+                )
 
     def close(self) -> None:
         """Close the connection. Idempotent."""
@@ -90,8 +110,13 @@ class Appearance:
             error = ctypes.get_errno()
             self.close()
             raise PlaceFailure(
-                f"{folder} cannot be watched: {os.strerror(error)}",
-                remedy="raise sysctl fs.inotify.max_user_instances",
+                say(
+                    "guest.no_watch",
+                    "{folder} cannot be watched: {why}",
+                    folder=folder,
+                    why=os.strerror(error),
+                ),
+                remedy=say("remedy.inotify", "raise sysctl fs.inotify.max_user_instances"),
             )
 
     def connect(
@@ -122,7 +147,13 @@ class Appearance:
                 return peer
             left = deadline - time.monotonic()
             if left <= 0 or has_ended():
-                raise PlaceFailure(f"nobody listens at its socket {path.name}")
+                raise PlaceFailure(
+                    say(
+                        "guest.nobody_listens",
+                        "nobody listens at its socket {name}",
+                        name=path.name,
+                    )
+                )
             # Nothing tells when a socket that has a name already begins to listen.
             poll.poll(min(left, _TRY_AGAIN_SECONDS if there else _LOOK_SECONDS) * 1000)
             with suppress(BlockingIOError):

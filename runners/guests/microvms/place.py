@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from tare.results.said import say
 from tare.runners.errors import PlaceFailure
 from tare.runners.guests.microvms.api import ANSWER_SECONDS, LONGEST_PATH_BYTES, Api, Appearance
 from tare.runners.guests.microvms.vmms import API, LOG, SERIAL
@@ -92,8 +93,12 @@ class MicroVmPlace(GuestPlace):
         self._api_socket, self._serial_socket = self._folder / API, self._folder / SERIAL
         if len(os.fsencode(self._serial_socket)) > LONGEST_PATH_BYTES:
             raise PlaceFailure(
-                f"{self._serial_socket} is too long for the path of a socket",
-                remedy="set TARE_WORKDIR to a shorter one",
+                say(
+                    "guest.socket_path",
+                    "{serial_socket} is too long for the path of a socket",
+                    serial_socket=self._serial_socket,
+                ),
+                remedy=say("remedy.shorter_workdir", "set TARE_WORKDIR to a shorter one"),
             )
         (self._folder / LOG).touch()
         self._appearance = Appearance(self._folder)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from msgspec import structs
 
 from tare.results.environment import GuestFacts
+from tare.results.said import say
 from tare.runners.errors import TareError
 from tare.runners.guests import kernel as kernels
 from tare.runners.guests.clock import KERNEL_MARK
@@ -82,14 +83,23 @@ class MicroVmRunner:
         """See :class:`tare.runners.context.Runner`."""
         what = self._vmm.what
         if platform.machine() != X86_64.machine:
-            return Probe(ok=False, reason=f"{what} is supported on x86-64 only", remedy="use another runner")
+            return Probe(
+                ok=False,
+                reason=say("guest.x86_only", "{what} is supported on x86-64 only", what=what),
+                remedy=say("remedy.other_runner", "use another runner"),
+            )
         binary = self._binary()
         if binary is None:
             wanted = self._given or self._vmm.name
             return Probe(
                 ok=False,
-                reason=f"{wanted} is not installed",
-                remedy=f"install {what}, or give its binary: --{self._vmm.name} FILE",
+                reason=say("guest.not_installed", "{wanted} is not installed", wanted=wanted),
+                remedy=say(
+                    "remedy.install_or_give",
+                    "install {what}, or give its binary: --{name} FILE",
+                    what=what,
+                    name=self._vmm.name,
+                ),
             )
         baseline = probe_kvm()
         facts = GuestFacts(accelerator_why=baseline.reason, binary=str(binary))
@@ -97,7 +107,9 @@ class MicroVmRunner:
         if not baseline.usable and not asked:
             return Probe(
                 ok=False,
-                reason=f"{what} needs KVM, and {baseline.reason}",
+                reason=say(
+                    "guest.needs_kvm", "{what} needs KVM, and {reason}", what=what, reason=baseline.reason
+                ),
                 remedy=baseline.remedy,
                 facts=facts,
             )
@@ -107,7 +119,11 @@ class MicroVmRunner:
                 stdin=subprocess.DEVNULL,
             )  # fmt: skip
         except (OSError, subprocess.SubprocessError) as error:
-            return Probe(ok=False, reason=f"{binary} does not work: {error}", remedy=f"reinstall {what}")
+            return Probe(
+                ok=False,
+                reason=say("guest.vmm_broken", "{binary} does not work: {error}", binary=binary, error=error),
+                remedy=say("remedy.reinstall", "reinstall {what}", what=what),
+            )
         self._version = (done.stdout.splitlines() or ["unknown"])[0]
         return Probe(ok=True, facts=structs.replace(facts, version=self._version))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tare.results.said import say
 from tare.runners.errors import PlaceFailure
 from tare.runners.guests.disks import copy_sparse
 from tare.runners.guests.microvms.place import Snapshot
@@ -42,8 +43,8 @@ def save(place: MicroVmPlace, folder: Path) -> Snapshot:
             api.close()
     except PlaceFailure as failure:
         raise PlaceFailure(
-            f"no snapshot could be taken: {failure.reason}",
-            remedy=f"use {place.vmm.name}, which boots",
+            say("guest.no_snapshot", "no snapshot could be taken: {reason}", reason=failure.reason),
+            remedy=say("remedy.use_booting", "use {name}, which boots", name=place.vmm.name),
             log=failure.log,
         ) from failure
     finally:
@@ -55,7 +56,15 @@ def save(place: MicroVmPlace, folder: Path) -> Snapshot:
             copy_sparse(place.disk, scratch)
         except OSError as error:
             raise PlaceFailure(
-                f"no copy of the snapshot's disk could be made: {error}",
-                remedy=f"make room in {folder.parent}, or lower --scratch",
+                say(
+                    "guest.snapshot_disk",
+                    "no copy of the snapshot's disk could be made: {error}",
+                    error=error,
+                ),
+                remedy=say(
+                    "remedy.make_room",
+                    "make room in {parent}, or lower --scratch",
+                    parent=folder.parent,
+                ),
             ) from error
     return Snapshot(files, scratch, place.hello)

@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tare.results.said import say
 from tare.runners.errors import Missing, TareError
 from tare.runners.host.endings import last_words
 from tare.runners.host.programs import run_quietly
@@ -49,7 +50,10 @@ def build_boot_disk(
     """
     stages = grub.root / "usr/lib/grub/i386-pc"
     if not (stages / "boot.img").is_file():
-        raise Missing(f"{stages} lacks GRUB's files for BIOS.", "Install them: apt-get install grub-pc-bin")
+        raise Missing(
+            say("guest.no_grub", "{stages} lacks GRUB's files for BIOS.", stages=stages),
+            say("remedy.install_grub", "Install them: apt-get install grub-pc-bin"),
+        )
     with tempfile.TemporaryDirectory(dir=dest.parent) as folder:
         tree = Path(folder, "tree")
         tree.mkdir()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tare.results.said import say
 from tare.runners.errors import Missing
 
 if TYPE_CHECKING:
@@ -30,9 +31,19 @@ def check_free(memory_bytes: int, meminfo: Path = _MEMINFO) -> None:
     needed = -(-memory_bytes // page_bytes)
     if free < needed:
         raise Missing(
-            f"{free} huge pages of {page_bytes >> 10} KiB are free, and a guest needs {needed}"
-            f"{' or more' if memory_bytes == 1 else ''}.",
-            f"Reserve some: sysctl vm.nr_hugepages={max(needed, 512)} (per guest at a time).",
+            say(
+                "guest.huge_pages",
+                "{free} huge pages of {size} KiB are free, and a guest needs {needed}{what}.",
+                free=free,
+                size=page_bytes >> 10,
+                needed=needed,
+                what=" or more" if memory_bytes == 1 else "",
+            ),
+            say(
+                "remedy.hugepages",
+                "Reserve some: sysctl vm.nr_hugepages={pages} (per guest at a time).",
+                pages=max(needed, 512),
+            ),
         )
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tare.results.said import say
 from tare.runners.errors import Missing
 from tare.runners.host.bridge import HOST, Bridge, check_taps
 from tare.runners.host.links import BITS
@@ -100,13 +101,23 @@ class Networks:
         """
         if self._mode == "passt" and not has_default_route():
             raise Missing(
-                "passt needs an interface with a default route, and this host has none.", "Use net=user."
+                say(
+                    "guest.passt_route",
+                    "passt needs an interface with a default route, and this host has none.",
+                ),
+                say("remedy.net_user", "Use net=user."),
             )
         if self._mode in {"tap", "vhost"}:
             check_taps()
         if self._mode == "vhost" and not os.access(VHOST, os.R_OK | os.W_OK):
             there = "cannot be opened" if VHOST.exists() else "does not exist"
-            raise Missing(f"{VHOST} {there}.", "Load the module: modprobe vhost_net; or use net=tap.")
+            raise Missing(
+                f"{VHOST} {there}.",
+                say(
+                    "remedy.load_vhost_net",
+                    "Load the module: modprobe vhost_net; or use net=tap.",
+                ),
+            )
 
     def prepare(self, provision: Provision) -> None:
         """Find or make what all places share.

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from tare.results.said import say
 from tare.runners.errors import PlaceFailure
 from tare.runners.guests.place import GuestPlace, GuestPlan
 from tare.runners.guests.qemu.achieved import achieved, pin_vcpus
@@ -92,7 +93,13 @@ class QemuPlace(GuestPlace):
         except (QmpError, OSError) as error:
             refused = str(error)
         if refused:
-            raise PlaceFailure(f"QEMU does not forward a port to the guest: {refused}")
+            raise PlaceFailure(
+                say(
+                    "guest.no_forward",
+                    "QEMU does not forward a port to the guest: {refused}",
+                    refused=refused,
+                )
+            )
         return Endpoint(LOCALHOST, outside, "forwarded", from_places=(network.host, outside))
 
     def _launch(self, cgroup: Cgroup) -> Spawned:
@@ -163,7 +170,9 @@ class QemuPlace(GuestPlace):
             try:
                 pin_vcpus(self.monitor, self._plan.pin_to)
             except (QmpError, OSError) as error:
-                raise PlaceFailure(f"the vCPUs cannot be pinned: {error}") from error
+                raise PlaceFailure(
+                    say("guest.not_pinned", "the vCPUs cannot be pinned: {error}", error=error)
+                ) from error
 
     def _monitored_by(self) -> Callable[..., Any]:
         return self.monitor.ask
@@ -171,8 +180,12 @@ class QemuPlace(GuestPlace):
     def _achieved(self) -> Mapping[str, object]:
         if gone := self._network_gone():
             raise PlaceFailure(
-                f"the guest's network ended with status {gone.exit_code}",
-                remedy="see the log; or use net=user",
+                say(
+                    "guest.network_ended",
+                    "the guest's network ended with status {exit_code}",
+                    exit_code=gone.exit_code,
+                ),
+                remedy=say("remedy.log_or_net_user", "see the log; or use net=user"),
             )
         return achieved(self.monitor, self._spawned.pid, self.machine, bytes(self._watch.stderr))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from tare.results.said import say
 from tare.runners.errors import PlaceFailure
 from tare.runners.guests.qemu.arguments import STATE_FD
 from tare.runners.guests.qemu.qmp import QmpError
@@ -49,6 +50,8 @@ def restored_ns(monitor: Qmp) -> int:
     try:
         event = monitor.event("RESUME", timeout_seconds=RESUME_SECONDS)
     except QmpError as error:
-        raise PlaceFailure(f"the guest was not restored: {error}") from error
+        raise PlaceFailure(
+            say("guest.not_restored", "the guest was not restored: {error}", error=error)
+        ) from error
     at = event["timestamp"]
     return int(at["seconds"] * 10**9 + at["microseconds"] * 1000) - (time.time_ns() - time.monotonic_ns())

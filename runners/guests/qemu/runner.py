@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from msgspec import structs
 
 from tare.results.environment import GuestFacts
+from tare.results.said import say
 from tare.runners.errors import Missing, PlaceFailure, TareError
 from tare.runners.guests import kernel as kernels
 from tare.runners.guests.clock import KERNEL_MARK
@@ -118,8 +119,13 @@ class QemuRunner:
         if machine != X86_64.machine:
             return Probe(
                 ok=False,
-                reason=f"{self.name} is a machine type of x86-64, and this host is {machine}",
-                remedy="there is no guest runner for this architecture yet",
+                reason=say(
+                    "guest.machine_type",
+                    "{name} is a machine type of x86-64, and this host is {machine}",
+                    name=self.name,
+                    machine=machine,
+                ),
+                remedy=say("remedy.no_guest_runner", "there is no guest runner for this architecture yet"),
             )
         baseline = self._baseline = probe_kvm()
         choice = choose(self._options.accel, baseline)
@@ -204,19 +210,30 @@ class QemuRunner:
         cpu = self._variant.cpu or self._options.cpu
         if self.accelerator == "tcg" and cpu.partition(",")[0] == "host":
             raise Missing(
-                "The CPU model 'host' is the host's own, which only KVM can give to a guest.",
-                "Use cpu=max, or see `tare doctor` for why KVM is not used.",
+                say(
+                    "guest.cpu_host",
+                    "The CPU model 'host' is the host's own, which only KVM can give to a guest.",
+                ),
+                say("remedy.cpu_max", "Use cpu=max, or see `tare doctor` for why KVM is not used."),
             )
         available = len(os.sched_getaffinity(0))
         if self._variant.cpus > available:
             raise Missing(
-                f"{self._variant.cpus} vCPUs are more than the {available} CPUs that may be used here.",
-                "Use fewer: cpus=N.",
+                say(
+                    "guest.too_many_vcpus",
+                    "{cpus} vCPUs are more than the {available} CPUs that may be used here.",
+                    cpus=self._variant.cpus,
+                    available=available,
+                ),
+                say("remedy.fewer_cpus", "Use fewer: cpus=N."),
             )
         if self._variant.iothread and self.accelerator == "tcg" and self._profile.board == "microvm":
             raise Missing(
-                "An I/O thread needs ioeventfd, which QEMU without KVM supports on PCI only.",
-                f"Use qemu-q35:{self._variant.name}.",
+                say(
+                    "guest.io_thread",
+                    "An I/O thread needs ioeventfd, which QEMU without KVM supports on PCI only.",
+                ),
+                say("remedy.use_q35", "Use qemu-q35:{name}.", name=self._variant.name),
             )
         if self._variant.hugetlb:
             check_free(1)

@@ -14,6 +14,7 @@ import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from tare.results.said import say
 from tare.runners.errors import PlaceFailure
 from tare.runners.guests.disks import copy_sparse
 from tare.runners.guests.qemu.arguments import Memory
@@ -79,7 +80,8 @@ def save(place: QemuPlace, folder: Path, memory: Path) -> Snapshot:
         os.fsync(fd)
     except QmpError as error:
         raise PlaceFailure(
-            f"no snapshot could be taken: {error}", remedy="use a profile that boots, such as qemu-microvm"
+            say("guest.no_snapshot_error", "no snapshot could be taken: {error}", error=error),
+            remedy=say("remedy.booting_profile", "use a profile that boots, such as qemu-microvm"),
         ) from error
     finally:
         os.close(fd)

@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from tare.results.said import say
 from tare.runners.errors import TareError
 from tare.runners.host.cgroups.files import read, words, write
 from tare.runners.host.cgroups.group import UNIFIED, Cgroup, limiting
@@ -27,9 +28,9 @@ if TYPE_CHECKING:
 
     from tare.runners.model import Limits
 
-CGROUP_REMEDY = (
-    "run as root, or let systemd delegate a cgroup to you: "
-    "`systemd-run --user --scope -p Delegate=yes -- tare run …` (needs cgroup v2)"
+CGROUP_REMEDY = say(
+    "remedy.delegate",
+    "run as root, or let systemd delegate a cgroup to you: `systemd-run --user --scope -p Delegate=yes -- tare run …` (needs cgroup v2)",
 )
 
 
