@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from tare.results.said import joined
 from tare.runners.errors import TareError
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class Unsuitable(TareError):
 
     def __init__(self, reason: str, remedy: str = "", *, lasting: bool = False) -> None:
         """Keep reason and remedy; ``lasting`` refusals hold for every block of the run and are not asked for again."""
-        super().__init__(f"{reason} {remedy}".strip())
+        super().__init__(joined(reason, remedy))
         self.reason, self.remedy, self.lasting = reason, remedy, lasting
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MOST_REMEMBERED = 20_000
-"""Texts whose origin is kept; the oldest ones are forgotten first and stay English."""
+"""Texts with values whose origin is kept; the oldest ones are forgotten first and stay English."""
 
 
 class Said(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -28,11 +28,16 @@ class Said(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 _remembered: dict[str, Said] = {}
+_fixed: dict[str, Said] = {}
+"""Texts without values, which are as many as the source has, and are never forgotten: modules keep them as constants."""
 
 
 def say(code: str, template: str, /, **values: object) -> str:
     """Fill in an English template and remember what the text was made of."""
     text = template.format_map(values)
+    if not values:
+        _fixed[text] = Said(code)
+        return text
     _remembered.pop(text, None)
     _remembered[text] = Said(code, {name: str(value) for name, value in values.items()})
     while len(_remembered) > MOST_REMEMBERED:
@@ -40,9 +45,16 @@ def say(code: str, template: str, /, **values: object) -> str:
     return text
 
 
+def joined(reason: str, remedy: str) -> str:
+    """Put a reason and its remedy into one text; that of the one which is not empty if there is one only."""
+    if not reason or not remedy:
+        return reason or remedy
+    return say("joined", "{reason} {remedy}", reason=reason, remedy=remedy)
+
+
 def origin(text: str) -> Said | None:
     """Look up what a text was made of; ``None`` if it was not said by this process."""
-    return _remembered.get(text)
+    return _fixed.get(text) or _remembered.get(text)
 
 
 def origins(thing: Any) -> dict[str, Said]:

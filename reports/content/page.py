@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from tare.reports.content.nodes import Paragraph, Picture
 from tare.reports.summaries import names
 from tare.reports.text.numbers import DASH
+from tare.reports.text.repeated import repeat
 from tare.results.record import BASE
-from tare.results.said import origin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -76,23 +76,12 @@ class Page:
 
     def recorded(self, text: str) -> str:
         """Repeat a text of the record or of the judgement in the page's language; unchanged where that has no sentence."""
-        return self._repeated(text, 3)
+        return repeat(text, self.words, self.summary.said)
 
     def woven(self, text: str) -> str:
         """Repeat a text within a sentence of the page; where the page's language has none for it, refer to the record."""
         told = self.recorded(text)
         return told if told != text or self.words.language == "en" else self.words("page.in_english")
-
-    def _repeated(self, text: str, depth: int) -> str:
-        """Repeat a text, and the texts that it was made of to a depth that no sentence of the suite needs."""
-        said = self.summary.said.get(text) or origin(text)
-        if said is None or not depth or not self.words.has(f"said.{said.code}"):
-            return text
-        values = {name: self._repeated(value, depth - 1) for name, value in said.values.items()}
-        try:
-            return self.words(f"said.{said.code}", **values)
-        except (KeyError, IndexError, ValueError):
-            return text  # recorded by a version whose sentence had other values
 
     def runner_name(self, label: str) -> str:
         """Name a runner: ``bare (again)`` for the base's second measurement, or its label."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tare.results.environment import Limits, LimitsSeen, LimitsUnverified
+from tare.results.said import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,7 +39,7 @@ def seen(manifest: Manifest) -> dict[str, LimitsSeen]:
 def deviations(given: Limits, found: LimitsFound) -> list[str]:
     """List how the limits that jobs of one runner met deviate from those given, as sentences without a full stop."""
     if isinstance(found, LimitsUnverified):
-        return [f"the limits could not be verified: {found.reason}"]
+        return [say("limits.unverified", "the limits could not be verified: {reason}", reason=found.reason)]
     return [*_cpus(given, found), *_memory(given, found), *_pids(given, found), *_io(given, found)]
 
 
@@ -66,40 +67,70 @@ def _cpus(given: Limits, found: LimitsSeen) -> Iterable[str]:
     cpus = found.cpus
     used = found.cpu.used if found.cpu else None
     if len(cpus) != given.cpus:
-        yield f"nproc shows {len(cpus)} CPUs where {given.cpus} are given, so programs that rely on it start too many threads"
+        yield say(
+            "limits.nproc",
+            "nproc shows {shown} CPUs where {given} are given, so programs that rely on it start too many threads",
+            shown=len(cpus), given=given.cpus,
+        )  # fmt: skip
     if used is not None and used < UNDER * given.cpus:
-        yield f"it could not be told if jobs get more than {given.cpus} CPUs: other load kept the host's CPUs busy"
+        yield say(
+            "limits.cpus_unknown", "it could not be told if jobs get more than {given} CPUs: other load kept the host's CPUs busy",
+            given=given.cpus,
+        )  # fmt: skip
     elif used is not None and used > OVER * given.cpus:
-        yield f"jobs use {used:g} CPUs at once where {given.cpus} are given: the limit is not enforced"
+        yield say(
+            "limits.cpus", "jobs use {used} CPUs at once where {given} are given: the limit is not enforced",
+            used=f"{used:g}", given=given.cpus,
+        )  # fmt: skip
     if given.cpuset and not found.guest and not set(cpus) <= set(given.cpuset):
-        yield f"jobs may run on CPUs {_list(cpus)}, outside the cpuset {_list(given.cpuset)}"
+        yield say(
+            "limits.cpuset", "jobs may run on CPUs {cpus}, outside the cpuset {given}", cpus=_list(cpus), given=_list(given.cpuset)
+        )  # fmt: skip
 
 
 def _memory(given: Limits, found: LimitsSeen) -> Iterable[str]:
     limit, shown, probe = given.memory_bytes, found.memory_seen_bytes, found.memory
     # A guest's kernel keeps some of the RAM for itself.
     if shown is not None and not 0.7 * limit <= shown <= 1.05 * limit:
-        yield f"/proc/meminfo shows {shown // _MIB} MiB where {limit // _MIB} MiB are given"
+        yield say(
+            "limits.meminfo", "/proc/meminfo shows {shown} MiB where {given} MiB are given", shown=shown // _MIB, given=limit // _MIB
+        )  # fmt: skip
     if probe.end == "held":
-        yield f"jobs keep more than the {limit // _MIB} MiB of memory that are given: the limit is not enforced"
+        yield say(
+            "limits.memory", "jobs keep more than the {given} MiB of memory that are given: the limit is not enforced",
+            given=limit // _MIB,
+        )  # fmt: skip
     elif probe.end == "killed" and probe.watched:
-        yield "the memory limit is enforced by watching: a job may exceed it for a moment before it is killed"
+        yield say(
+            "limits.watched", "the memory limit is enforced by watching: a job may exceed it for a moment before it is killed"
+        )  # fmt: skip
     elif probe.end == "not tried":
-        yield f"the memory limit was not tried: {probe.why or 'no reason is recorded'}"
+        why = probe.why or say("limits.no_reason", "no reason is recorded")
+        yield say("limits.memory_not_tried", "the memory limit was not tried: {why}", why=why)
 
 
 def _pids(given: Limits, found: LimitsSeen) -> Iterable[str]:
     probe, reached = found.pids, found.pids.reached or 0
     if probe.end == "held":
-        yield f"jobs make more than the {given.pids} processes that are given: the limit is not enforced"
+        yield say(
+            "limits.pids", "jobs make more than the {given} processes that are given: the limit is not enforced", given=given.pids
+        )  # fmt: skip
     elif probe.end == "refused" and reached < given.pids // 2:
-        yield f"jobs are refused processes after {reached} where {given.pids} are given"
+        yield say(
+            "limits.pids_early",
+            "jobs are refused processes after {reached} where {given} are given",
+            reached=reached,
+            given=given.pids,
+        )
 
 
 def _io(given: Limits, found: LimitsSeen) -> Iterable[str]:
     limit, rate = given.io_bytes_per_second, (found.io.bytes_per_second if found.io else None) or 0
     if limit and rate > OVER * limit:
-        yield f"jobs write {rate // _MIB} MiB/s to the disk where {limit // _MIB} are given: the limit is not enforced"
+        yield say(
+            "limits.io", "jobs write {rate} MiB/s to the disk where {given} are given: the limit is not enforced",
+            rate=rate // _MIB, given=limit // _MIB,
+        )  # fmt: skip
 
 
 def _list(cpus: Iterable[int]) -> str:

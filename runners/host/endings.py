@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 
+from tare.results.said import say
 from tare.runners.host.files import ROOT, read
 
 _KERNELS_OWN = ": the kernel or somebody else killed it, and the host's log (`dmesg`) may say why"
@@ -13,11 +14,12 @@ _OUT_OF_MEMORY = ": the kernel killed it because memory ran out"
 def how_ended(code: int) -> str:
     """Describe an exit status, or minus the signal that ended the process, as :mod:`subprocess` gives them."""
     if code >= 0:
-        return f"ended with status {code}"
+        return say("ending.status", "ended with status {code}", code=code)
     try:
-        return f"was killed by signal {-code} ({signal.Signals(-code).name})"
+        name = signal.Signals(-code).name
+        return say("ending.named_signal", "was killed by signal {signal} ({name})", signal=-code, name=name)
     except ValueError:  # real-time signals have no names
-        return f"was killed by signal {-code}"
+        return say("ending.signal", "was killed by signal {signal}", signal=-code)
 
 
 def last_words(said: str, code: int, *, characters: int = 300) -> str:

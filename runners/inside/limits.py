@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec.structs import replace
 
 from tare.results.environment import CpuProbe, IoProbe, LimitsSeen, MemoryProbe, PidsProbe
+from tare.results.said import say
 from tare.runners.collectors.base import TICK_SECONDS
 from tare.runners.collectors.processes import stat_fields
 from tare.runners.errors import TareError
@@ -127,7 +128,10 @@ def _cpu_seconds(pid: int) -> float:
 def _memory(place: Place, limits: Limits) -> MemoryProbe:
     free, wanted = available_bytes(), limits.memory_bytes + MARGIN_BYTES
     if wanted > free * MOST_OF_FREE:
-        why = f"it would use {wanted >> 20} MiB, more than a quarter of the {free >> 20} MiB that the host has free"
+        why = say(
+            "limits.too_much", "it would use {wanted} MiB, more than a quarter of the {free} MiB that the host has free",
+            wanted=wanted >> 20, free=free >> 20,
+        )  # fmt: skip
         return MemoryProbe(end="not tried", why=why)
     result = _run(place, "memory", limits.memory_bytes + MARGIN_BYTES)
     found = _numbers(result)
@@ -137,7 +141,7 @@ def _memory(place: Place, limits: Limits) -> MemoryProbe:
         if end in found:
             return MemoryProbe(end=end, reached_bytes=reached, by=result.error, watched=watched)
     if result.timed_out:
-        why = f"it was not through in {TIMEOUT_SECONDS:g} s"
+        why = say("limits.not_through", "it was not through in {seconds} s", seconds=f"{TIMEOUT_SECONDS:g}")
         return MemoryProbe(end="not tried", reached_bytes=reached, why=why)
     # The limit was enforced by killing the whole job.
     return MemoryProbe(end="killed", reached_bytes=reached, by=_why(result), watched=watched)
@@ -151,7 +155,7 @@ def _pids(result: JobResult, limits: Limits) -> PidsProbe:
     if "held" in found:
         return PidsProbe(end="held", reached=reached, asked=limits.pids)
     if "slow" in found:
-        why = "too slow to find out in a second"
+        why = say("limits.too_slow", "too slow to find out in a second")
         return PidsProbe(end="not tried", reached=reached, asked=limits.pids, why=why)
     return PidsProbe(end="killed", asked=limits.pids, by=_why(result))
 

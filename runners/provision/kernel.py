@@ -117,20 +117,37 @@ class HostKernel:
         choices = (self.boot / f"vmlinuz-{self.release}", folder / "vmlinuz")
         path = next((choice for choice in choices if choice.exists()), None)
         if path is None:
-            raise self._missing(f"neither {choices[0]} nor {choices[1]} exists", "Take another")
+            raise self._missing(
+                say(
+                    "kernel.neither",
+                    "neither {first} nor {second} exists",
+                    first=choices[0],
+                    second=choices[1],
+                )
+            )
         try:
             path.open("rb").close()
         except OSError as error:
-            remedy = f"Make it readable (sudo chmod a+r {path}), or take another"
-            raise self._missing(f"{path} cannot be read ({error.strerror})", remedy) from error
+            remedy = say(
+                "remedy.kernel_readable",
+                "Make it readable (sudo chmod a+r {path}), or take another",
+                path=path,
+            )
+            raise self._missing(
+                say("kernel.unreadable", "{path} cannot be read ({why})", path=path, why=error.strerror),
+                remedy,
+            ) from error
         options = self._options(folder)
         lacking = sorted(name for name, allowed in _NEEDED.items() if options.get(name, "n") not in allowed)
         if not options:
-            raise self._missing("its configuration cannot be found", "Take another")
+            raise self._missing(say("kernel.no_configuration", "its configuration cannot be found"))
         if lacking:
-            raise self._missing(f"it lacks {', '.join(lacking)}", "Take another")
+            raise self._missing(say("kernel.lacks", "it lacks {names}", names=", ".join(lacking)))
         if not folder.is_dir() and any(options[name] == "m" for name in _NEEDED):
-            raise self._missing(f"its modules are not in {folder}", "Install them, or take another")
+            raise self._missing(
+                say("kernel.no_modules", "its modules are not in {folder}", folder=folder),
+                say("remedy.kernel_modules", "Install them, or take another"),
+            )
         return path, options, folder
 
     def _options(self, folder: Path) -> dict[str, str]:
@@ -139,7 +156,8 @@ class HostKernel:
                 return read_config(config)
         return {}
 
-    def _missing(self, why: str, remedy: str) -> Missing:
+    def _missing(self, why: str, remedy: str = "") -> Missing:
+        remedy = remedy or say("remedy.another_kernel", "Take another")
         return Missing(
             say("fetch.host_kernel", "The host's kernel {release} cannot be a guest's: {why}.", release=self.release, why=why),
             say("remedy.kernel_cloud", "{remedy}: --guest-kernel cloud, or a file.", remedy=remedy),

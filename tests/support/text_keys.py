@@ -122,7 +122,7 @@ def said_sentences() -> Iterator[tuple[str, set[str]]]:
     for part in ("results", "bench", "runners"):
         for path in sorted((ROOT.parent / part).rglob("*.py")):
             source = path.read_text("utf-8")
-            if "from tare.results.said import" not in source:
+            if "from tare.results.said import" not in source and path.name != "said.py":
                 continue  # a function of the same name
             for node in ast.walk(ast.parse(source)):
                 if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "say" and node.args:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import structs
 
 from tare.results.environment import EngineFacts
+from tare.results.said import say
 from tare.runners.containers.engines.api import DockerApi, EngineError
 from tare.runners.containers.engines.clearing import LABEL, repository
 from tare.runners.containers.engines.container import Client, Container, Terms
@@ -281,19 +282,31 @@ def _unsuitable(daemon: Daemon) -> tuple[str, str] | None:
     kernel = daemon.version.get("KernelVersion", "")
     if kernel != platform.release():
         return (
-            f"the Docker daemon at {daemon.socket} runs on another kernel ({kernel}), as Docker Desktop's does",
-            "use a daemon on this kernel: see `tare doctor --fix docker`",
+            say(
+                "docker.other_kernel",
+                "the Docker daemon at {socket} runs on another kernel ({kernel}), as Docker Desktop's does",
+                socket=daemon.socket,
+                kernel=kernel,
+            ),
+            say("remedy.docker_here", "use a daemon on this kernel: see `tare doctor --fix docker`"),
         )
     api = tuple(int(part) for part in str(daemon.version.get("ApiVersion", "0.0")).split("."))
     if api < OLDEST_API:
-        return (f"Docker {daemon.version.get('Version')} is too old", "20.10 or later is needed")
+        version = daemon.version.get("Version")
+        return (
+            say("docker.old", "Docker {version} is too old", version=version),
+            say("remedy.newer_docker", "20.10 or later is needed"),
+        )
     return None
 
 
 def _remedy() -> str:
     if os.getuid():
-        return "start Docker and join its group; or run `tare doctor --fix docker` and Tare as root"
-    return "`tare doctor --fix docker` starts a private one"
+        return say(
+            "remedy.start_docker",
+            "start Docker and join its group; or run `tare doctor --fix docker` and Tare as root",
+        )
+    return say("remedy.private_docker", "`tare doctor --fix docker` starts a private one")
 
 
 def _events(api: DockerApi, container: str, since: float, until: float) -> list[tuple[str, int]]:

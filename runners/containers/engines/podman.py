@@ -240,5 +240,8 @@ def _ways() -> list[_Way]:
 
 def _remedy() -> str:
     if os.getuid() == 0:
-        return "try `podman run` by hand to see more; crun needs cgroup v1 or v2 alone, runc takes both"
-    return "as root: `apt-get install podman uidmap slirp4netns crun`"
+        return say(
+            "remedy.podman_by_hand",
+            "try `podman run` by hand to see more; crun needs cgroup v1 or v2 alone, runc takes both",
+        )
+    return say("remedy.install_podman", "as root: `apt-get install podman uidmap slirp4netns crun`")

@@ -217,11 +217,15 @@ class Kubernetes:
         if not is_this_host(node):
             return "the cluster's node is another machine, where the image cannot be loaded", remedy
         if self._socket() is None:
-            return f"the node's containerd is not at {' or '.join(self._sockets)}", (
-                f"name its socket: `--kubernetes-containerd PATH`; or {remedy}"
-            )
+            return (
+                say("kubernetes.no_socket", "the node's containerd is at none of {sockets}", sockets=", ".join(self._sockets)),
+                say("remedy.kubernetes_socket", "name its socket: `--kubernetes-containerd PATH`; or {remedy}", remedy=remedy),
+            )  # fmt: skip
         if not os.access(str(self._socket()), os.W_OK):
-            return f"this user may not use {self._socket()}", f"run as root; or {remedy}"
+            return (
+                say("kubernetes.forbidden", "this user may not use {socket}", socket=self._socket()),
+                say("remedy.root_or", "run as root; or {remedy}", remedy=remedy),
+            )
         return None
 
     def _socket(self) -> str | None:

@@ -220,14 +220,19 @@ class Namespaces:
     def _refusal(self) -> Probe | None:
         """Refuse without trying what this user may not use: networks and controllers."""
         if self._veth and os.getuid():
-            reason = (
-                "only root may enter the network namespace with the bridge, where the host's side must be"
+            reason = say(
+                "container.bridge_root_only",
+                "only root may enter the network namespace with the bridge, where the host's side must be",
             )
             return Probe(ok=False, reason=reason, remedy=say("remedy.run_root", "run as root"))
         if self._rung.name.startswith("cgroup:"):
             (controller,) = self._rung.controllers
             if not self._cgroups.offers(controller):
-                reason = f"this user may not use the cgroup controller {controller} here"
+                reason = say(
+                    "container.no_controller",
+                    "this user may not use the cgroup controller {name} here",
+                    name=controller,
+                )
                 return Probe(ok=False, reason=reason, remedy=CGROUP_REMEDY)
         return None
 
@@ -339,7 +344,7 @@ def _build_base(folder: Path, tree: Path, bound: Sequence[str] = (), *, devices:
 def _remedy(error: TareError, *, user: bool) -> str:
     """Suggest what would lift the refusal, from the host's settings."""
     if not user:
-        return "run where CAP_SYS_ADMIN is given: not in an unprivileged container"
+        return say("remedy.sys_admin", "run where CAP_SYS_ADMIN is given: not in an unprivileged container")
     for name, bad, remedy in (
         ("user/max_user_namespaces", "0", "sysctl -w user.max_user_namespaces=15000"),
         ("kernel/unprivileged_userns_clone", "0", "sysctl -w kernel.unprivileged_userns_clone=1"),
@@ -351,9 +356,12 @@ def _remedy(error: TareError, *, user: bool) -> str:
     ):
         try:
             if Path("/proc/sys", name).read_text("ascii").strip() == bad:
-                return f"as root: `{remedy}`, or run as root"
+                return say("remedy.sysctl_or_root", "as root: `{command}`, or run as root", command=remedy)
         except OSError:
             continue
     if "overlay" in str(error):
-        return "overlayfs in a user namespace needs Linux 5.11 or later; or run as root"
-    return "run as root"
+        return say(
+            "remedy.overlay_or_root",
+            "overlayfs in a user namespace needs Linux 5.11 or later; or run as root",
+        )
+    return say("remedy.run_root", "run as root")

@@ -20,6 +20,7 @@ import msgspec
 from msgspec.structs import replace
 
 from tare.results.environment import KvmBaseline, KvmSpread
+from tare.results.said import say
 from tare.runners.guests.kvm import code
 from tare.runners.host.endings import how_ended
 from tare.runners.provision.arch import X86_64
@@ -69,44 +70,87 @@ FIGURES = {
 
 ERRNOS = {
     "ENOENT": (
-        "there is no /dev/kvm",
-        (
+        say("kvm.enoent", "there is no /dev/kvm"),
+        say(
+            "remedy.kvm_enoent",
             "load the module (modprobe kvm_intel or kvm_amd) and enable virtualisation in the firmware; "
-            "in a VM enable nested virtualisation; in a container pass --device /dev/kvm"
+            "in a VM enable nested virtualisation; in a container pass --device /dev/kvm",
         ),
     ),
     "EACCES": (
-        "/dev/kvm may not be opened by this user",
-        (
+        say("kvm.eacces", "/dev/kvm may not be opened by this user"),
+        say(
+            "remedy.kvm_eacces",
             "sudo usermod -aG kvm $USER and log in again; if the device has no group kvm, add the udev rule "
-            'KERNEL=="kvm", GROUP="kvm", MODE="0660"'
+            'KERNEL=="kvm", GROUP="kvm", MODE="0660"',
         ),
     ),
     "EPERM": (
-        "opening /dev/kvm was refused (device cgroup or security module)",
-        "in a container pass --device /dev/kvm; otherwise look at the security module's log",
+        say("kvm.eperm", "opening /dev/kvm was refused (device cgroup or security module)"),
+        say(
+            "remedy.kvm_eperm",
+            "in a container pass --device /dev/kvm; otherwise look at the security module's log",
+        ),
     ),
-    "ENXIO": ("/dev/kvm has no driver behind it", "modprobe kvm_intel or kvm_amd"),
-    "ENODEV": ("/dev/kvm has no driver behind it", "modprobe kvm_intel or kvm_amd"),
+    "ENXIO": (
+        say("kvm.enxio", "/dev/kvm has no driver behind it"),
+        say("remedy.modprobe_kvm", "modprobe kvm_intel or kvm_amd"),
+    ),
+    "ENODEV": (
+        say("kvm.enxio", "/dev/kvm has no driver behind it"),
+        say("remedy.modprobe_kvm", "modprobe kvm_intel or kvm_amd"),
+    ),
     "EBUSY": (
-        "another hypervisor holds the processor's virtualisation (VirtualBox, VMware, …)",
-        "stop its guests",
+        say("kvm.ebusy", "another hypervisor holds the processor's virtualisation (VirtualBox, VMware, …)"),
+        say("remedy.kvm_ebusy", "stop its guests"),
     ),
-    "ENOMEM": ("the kernel has no memory left for a VM", "free memory or raise the memory limit"),
-    "EMFILE": ("too many files are open in this process", "raise ulimit -n"),
-    "ENFILE": ("too many files are open on this host", "raise fs.file-max"),
-    "ENOTTY": ("/dev/kvm does not answer KVM's ioctls", "look at what /dev/kvm is: ls -l /dev/kvm"),
-    "EINVAL": ("KVM refused a parameter that every KVM takes", "look at the kernel's log"),
-    "ENOSYS": ("KVM is not implemented here", "use the accelerator tcg"),
-    "EIO": ("KVM could not start the virtual processor", "look at the kernel's log"),
+    "ENOMEM": (
+        say("kvm.enomem", "the kernel has no memory left for a VM"),
+        say("remedy.kvm_enomem", "free memory or raise the memory limit"),
+    ),
+    "EMFILE": (
+        say("kvm.emfile", "too many files are open in this process"),
+        say("remedy.kvm_emfile", "raise ulimit -n"),
+    ),
+    "ENFILE": (
+        say("kvm.enfile", "too many files are open on this host"),
+        say("remedy.kvm_enfile", "raise fs.file-max"),
+    ),
+    "ENOTTY": (
+        say("kvm.enotty", "/dev/kvm does not answer KVM's ioctls"),
+        say("remedy.kvm_enotty", "look at what /dev/kvm is: ls -l /dev/kvm"),
+    ),
+    "EINVAL": (
+        say("kvm.einval", "KVM refused a parameter that every KVM takes"),
+        say("remedy.kernel_log", "look at the kernel's log"),
+    ),
+    "ENOSYS": (
+        say("kvm.enosys", "KVM is not implemented here"),
+        say("remedy.use_tcg", "use the accelerator tcg"),
+    ),
+    "EIO": (
+        say("kvm.eio", "KVM could not start the virtual processor"),
+        say("remedy.kernel_log", "look at the kernel's log"),
+    ),
 }
 """errno → (its meaning here, remedy)."""
 
 
 def _errno_floor(base: KvmBaseline, facts: Mapping[str, object]) -> KvmBaseline:
     name, call = str(facts["errno"]), str(facts["failed"])
-    text, remedy = ERRNOS.get(name, ("KVM failed", "look at the kernel's log; or use the accelerator tcg"))
-    return replace(base, present=name != "ENOENT", reason=f"{text} ({call}: {name})", remedy=remedy)
+    text, remedy = ERRNOS.get(
+        name,
+        (
+            say("kvm.failed", "KVM failed"),
+            say("remedy.log_or_tcg", "look at the kernel's log; or use the accelerator tcg"),
+        ),
+    )
+    return replace(
+        base,
+        present=name != "ENOENT",
+        reason=say("kvm.call", "{text} ({call}: {name})", text=text, call=call, name=name),
+        remedy=remedy,
+    )
 
 
 def decide(
@@ -137,7 +181,7 @@ def decide(
         api = fact.get("api_version", api)
         done = done or bool(fact.get("done"))
         failed = fact if "failed" in fact else failed
-    user, kernel, host = (figures[f"{name}_arithmetic_seconds"] for name in ("user", "kernel", "host"))
+    user, host = (figures[f"{name}_arithmetic_seconds"] for name in ("user", "host"))
     base = KvmBaseline(
         present=True,
         usable=False,
@@ -152,21 +196,48 @@ def decide(
     if failed is not None:
         return _errno_floor(base, failed)
     if api is not None and api != 12:
-        return replace(base, reason=f"KVM speaks API version {api}, not 12", remedy="use the accelerator tcg")
+        return replace(
+            base,
+            reason=say("kvm.api", "KVM speaks API version {api}, not 12", api=api),
+            remedy=say("remedy.use_tcg", "use the accelerator tcg"),
+        )
     if architecture != X86_64.machine and done:
-        return replace(base, usable=True, reason=f"a VM can be created; not measured on {architecture}")
+        return replace(
+            base,
+            usable=True,
+            reason=say(
+                "kvm.unmeasured",
+                "a VM can be created; not measured on {architecture}",
+                architecture=architecture,
+            ),
+        )
+    return _judge_steps(base, done=done, ended=ended)
+
+
+def _judge_steps(base: KvmBaseline, *, done: bool, ended: str) -> KvmBaseline:
+    """Judge by the steps that were taken, then by the loops."""
+    figures = base.figures
+    user, kernel, host = (figures[f"{name}_arithmetic_seconds"] for name in ("user", "kernel", "host"))
     if not done:
         return replace(
             base,
-            reason=f"the micro guest {ended or 'ended early'} after "
-            f"{_last_step(figures)}: KVM is there but does not run guests properly",
-            remedy="use the accelerator tcg; look at the kernel's log",
+            reason=say(
+                "kvm.ended",
+                "the micro guest {ended} after {step}: KVM is there but does not run guests properly",
+                ended=ended or say("kvm.early", "ended early"),
+                step=_last_step(figures),
+            ),
+            remedy=say("remedy.tcg_and_log", "use the accelerator tcg; look at the kernel's log"),
         )
     if user is None or kernel is None or figures["first_exit_seconds"] is None:
         return replace(
             base,
-            reason=f"the micro guest's first instructions did not end as they must ({'; '.join(oddities)})",
-            remedy="use the accelerator tcg; look at the kernel's log",
+            reason=say(
+                "kvm.odd",
+                "the micro guest's first instructions did not end as they must ({oddities})",
+                oddities="; ".join(base.oddities),
+            ),
+            remedy=say("remedy.tcg_and_log", "use the accelerator tcg; look at the kernel's log"),
         )
     return _judge_loops(base, user, kernel, host)
 
@@ -178,31 +249,37 @@ def _spread(fact: Mapping[str, object]) -> KvmSpread:
 
 def _last_step(figures: Mapping[str, float | None]) -> str:
     taken = [name for name in FIGURES if figures[f"{name}_seconds"] is not None]
-    return f"step {taken[-1]}" if taken else "no step at all"
+    return say("kvm.step", "step {name}", name=taken[-1]) if taken else say("kvm.no_step", "no step at all")
 
 
 def _judge_loops(base: KvmBaseline, user: float, kernel: float, host: float | None) -> KvmBaseline:
     """Judge by the loops, if everything could be measured."""
     ratio = kernel / user
     if ratio > KERNEL_MODE_LIMIT:
-        reason = (
-            f"KVM emulates guest kernel mode here: a loop iteration takes {kernel * 1e9:.0f} ns at CPL 0 and "
-            f"{user * 1e9:.2f} ns at CPL 3 ({ratio:.0f} ×; the limit is {KERNEL_MODE_LIMIT:.0f}), so ordinary "
-            "kernels cannot boot under it"
-        )
-        remedy = "run on a host whose hypervisor offers hardware nested virtualisation"
+        reason = say(
+            "kvm.emulates_kernel_mode",
+            "KVM emulates guest kernel mode here: a loop iteration takes {kernel} ns at CPL 0 and {user} ns at CPL 3 "
+            "({ratio} ×; the limit is {limit}), so ordinary kernels cannot boot under it",
+            kernel=f"{kernel * 1e9:.0f}", user=f"{user * 1e9:.2f}", ratio=f"{ratio:.0f}", limit=f"{KERNEL_MODE_LIMIT:.0f}",
+        )  # fmt: skip
+        remedy = say("remedy.nested", "run on a host whose hypervisor offers hardware nested virtualisation")
         return replace(base, reason=reason, remedy=remedy)
     if host is not None and user > USER_MODE_LIMIT * host:
-        reason = (
-            f"guest user mode runs {user / host:.0f} × slower than the host: KVM does not accelerate here"
-        )
-        return replace(base, reason=reason, remedy="run on a host with hardware virtualisation")
+        reason = say(
+            "kvm.slow_user_mode", "guest user mode runs {ratio} × slower than the host: KVM does not accelerate here",
+            ratio=f"{user / host:.0f}",
+        )  # fmt: skip
+        remedy = say("remedy.virtualisation", "run on a host with hardware virtualisation")
+        return replace(base, reason=reason, remedy=remedy)
     against = (
-        f"{user / host:.2f} × the host's time"
+        say("kvm.against_host", "{ratio} × the host's time", ratio=f"{user / host:.2f}")
         if host
-        else "a time that could not be compared with the host's"
+        else say("kvm.not_compared", "a time that could not be compared with the host's")
     )
-    reason = f"KVM works: a guest's loop takes {against}, and in kernel mode {ratio:.2f} × user mode's"
+    reason = say(
+        "kvm.works", "KVM works: a guest's loop takes {against}, and in kernel mode {ratio} × user mode's",
+        against=against, ratio=f"{ratio:.2f}",
+    )  # fmt: skip
     return replace(base, usable=True, reason=reason)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tare.results.said import say
+
 if TYPE_CHECKING:
     from tare.results.environment import KvmBaseline
     from tare.runners.settings import Accel
@@ -29,11 +31,15 @@ def choose(asked: Accel, baseline: KvmBaseline) -> Choice:
     only a KVM that opens and makes VMs, since a kernel made for it may boot where ordinary ones cannot.
     """
     if asked == "tcg":
-        return Choice("tcg", "TCG was asked for")
+        return Choice("tcg", say("accelerator.tcg_asked", "TCG was asked for"))
     if asked == "kvm":
         if baseline.usable or baseline.figures.get("create_vcpu_seconds") is not None:
-            return Choice("kvm", f"KVM was asked for; {baseline.reason}")
-        return Choice(None, f"KVM was asked for, but {baseline.reason}", baseline.remedy)
+            return Choice(
+                "kvm", say("accelerator.kvm_asked", "KVM was asked for; {reason}", reason=baseline.reason)
+            )
+        why = say("accelerator.kvm_refused", "KVM was asked for, but {reason}", reason=baseline.reason)
+        return Choice(None, why, baseline.remedy)
     if baseline.usable:
         return Choice("kvm", baseline.reason)
-    return Choice("tcg", f"TCG, because {baseline.reason}", baseline.remedy)
+    why = say("accelerator.tcg", "TCG, because {reason}", reason=baseline.reason)
+    return Choice("tcg", why, baseline.remedy)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, get_args
 
 import pytest
 
+from support.paths import ROOT
 from support.text_keys import asked_texts, said_sentences
 from tare.reports.content.headlines import NAMED, WHAT
 from tare.reports.content.sections import crowd, deploy, engines
@@ -37,7 +38,7 @@ def placeholders(text: str) -> set[str]:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_catalogues_have_the_same_keys_and_placeholders(language: str) -> None:
     base = words("en").texts
-    other = {key: text for key, text in words(language).texts.items() if not key.startswith("said.")}
+    other = {k: text for k, text in words(language).texts.items() if not k.startswith(("said.", "value."))}
     assert base.keys() == other.keys()
     assert {k: placeholders(t) for k, t in base.items()} == {k: placeholders(t) for k, t in other.items()}
 
@@ -49,7 +50,7 @@ def test_korean_is_korean() -> None:
         "column.n", "column.p50", "column.p99", "figure.n", "answer.cpu", "answer.cpu_cost", "answer.read",
         "answer.called", "headline.sentence", "headline.sentence_without_verb", "headline.both", "headline.one_other",
         "headline.quoted", "headline.names", "headline.takes_factor", "headline.costs_cpu",
-        "claims.details", "comparison.host_of", "comparison.change", "comparison.facts", "said.fact.changed",
+        "claims.details", "comparison.host_of", "comparison.change", "comparison.facts", "said.fact.changed", "said.joined", "said.kvm.call",
     }  # fmt: skip
 
 
@@ -174,3 +175,10 @@ def test_korean_repeats_every_sentence_that_the_suite_says_with_its_values() -> 
     assert {code: placeholders(text) - names for code, text in korean.items() if (names := said[code])} == {
         code: set() for code, names in said.items() if names
     }
+
+
+def test_values_that_korean_translates_are_in_the_sources() -> None:
+    sources = "".join(path.read_text("utf-8") for path in (ROOT / "runners").rglob("*.py"))
+    values = [key.removeprefix("value.") for key in words("ko").texts if key.startswith("value.")]
+    assert len(values) > 20
+    assert [value for value in values if f'"{value}"' not in sources] == []

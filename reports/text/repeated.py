@@ -1,0 +1,40 @@
+"""Repeat texts of the record, and of the running program, in another language, by what they were made of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tare.results.said import origin
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tare.reports.text.words import Words
+    from tare.results.said import Said
+
+_DEEPEST = 4
+"""Texts within texts that are followed; no sentence of the suite needs more."""
+
+
+def repeat(text: str, words: Words, recorded: Mapping[str, Said] | None = None) -> str:
+    """Repeat a text in the language of the words; unchanged where that has no sentence for it.
+
+    Args:
+        text: what was said, in English.
+        words: the language's words.
+        recorded: what texts of a record were made of; texts of this process are known anyway.
+    """
+    return text if words.language == "en" else _repeated(text, words, recorded or {}, _DEEPEST)
+
+
+def _repeated(text: str, words: Words, recorded: Mapping[str, Said], depth: int) -> str:
+    said = recorded.get(text) or origin(text)
+    if said is None:
+        return words.texts.get(f"value.{text}", text)
+    if not depth or not words.has(f"said.{said.code}"):
+        return text
+    values = {name: _repeated(value, words, recorded, depth - 1) for name, value in said.values.items()}
+    try:
+        return words(f"said.{said.code}", **values)
+    except (KeyError, IndexError, ValueError):
+        return text  # recorded by a version whose sentence had other values
