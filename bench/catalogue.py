@@ -9,10 +9,9 @@ from tare.bench.experiments.base import Experiment
 from tare.bench.workloads import WORKLOADS
 from tare.bench.workloads.base import Workload
 from tare.runners.entry_points import load_group
-from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from tare.runners.entry_points import Addition
 
 ENTRY_POINTS = "tare.workloads"
 """Group of entry points by which other packages add theirs. Each is a workload, an experiment, or a list of them."""
@@ -22,31 +21,37 @@ MEASURABLE: tuple[Workload | Experiment, ...] = (*WORKLOADS, *EXPERIMENTS)
 
 
 def measurables() -> tuple[Workload | Experiment, ...]:
-    """List :data:`MEASURABLE`, then what other packages add.
+    """List :data:`MEASURABLE`, then what other packages add."""
+    return _catalogue()[0]
 
-    Raises:
-        UsageError: a package's cannot be loaded, is something else, or has a name that is taken.
-    """
-    found = list(MEASURABLE)
+
+def problems() -> tuple[str, ...]:
+    """List sentences about what other packages add and cannot be used: it is no workload, or has a name that is taken."""
+    return _catalogue()[1]
+
+
+def _catalogue() -> tuple[tuple[Workload | Experiment, ...], tuple[str, ...]]:
+    additions = load_group(ENTRY_POINTS)
+    found, wrong = list(MEASURABLE), list(additions.problems)
     names = {name for one in found for name in (one.name, one.family)}
-    for origin, one in _from_packages():
-        if one.name in names:
-            raise UsageError(
-                f"{origin}: there is a workload or family {one.name} already. Give yours another name."
-            )
-        names.add(one.name)
-        found.append(one)
-    return tuple(found)
+    for addition in additions.found:
+        if problem := _problem(addition, names):
+            wrong.append(addition.problem(problem))
+        else:
+            names.add(addition.content.name)
+            found.append(addition.content)
+    return tuple(found), tuple(wrong)
 
 
-def _from_packages() -> Iterator[tuple[str, Workload | Experiment]]:
-    for origin, loaded in load_group(ENTRY_POINTS):
-        for one in loaded if isinstance(loaded, list | tuple) else (loaded,):
-            if not isinstance(one, Workload | Experiment):
-                raise UsageError(
-                    f"{origin}: it is {type(one).__name__}, and no workload, experiment, or list of them."
-                )
-            yield origin, one
+def _problem(addition: Addition, names: set[str]) -> str:
+    """Say what is wrong with what a package adds; empty: nothing."""
+    one = addition.content
+    if not isinstance(one, Workload | Experiment):
+        return f"it is {type(one).__name__}, and no workload, experiment, or list of them"
+    name = getattr(one, "name", None)
+    if not isinstance(name, str) or not name:
+        return f"{type(one).__name__} has no name"
+    return f"there is a workload or family {name} already" if name in names else ""
 
 
 def by_name(name: str) -> Workload | Experiment:

@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, cast
 
 from tare.results.nearest import nearest
-from tare.results.record import BASE
+from tare.results.record import BASE, CONTROL
+from tare.runners.entry_points import load_group, said_of
 from tare.runners.errors import UsageError
+from tare.runners.refusing import Refusing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from tare.runners.context import Runner, Supplies
+    from tare.runners.entry_points import Addition
     from tare.runners.model import Variants
 
 Kind = Literal["host", "container", "engine", "guest"]
@@ -56,6 +60,9 @@ class RunnerRow:
         """Import the runner's variants; ``None`` if it has none."""
         return cast("Variants", _load(self.variants)) if self.variants else None
 
+
+_OF_RUNNERS = ("probe", "prepare", "open", "close")
+"""Methods of :class:`~tare.runners.context.Runner`."""
 
 _C, _G = "tare.runners.containers", "tare.runners.guests"
 _OCI = (f"{_C}.oci.runner:make", f"{_C}.oci.runtimes:VARIANTS")
@@ -98,8 +105,64 @@ RUNNERS = {
 LADDER = "ladder"
 """Word that stands for all rungs of the isolation ladder where runners are asked for."""
 
+ENTRY_POINTS = "tare.runners"
+"""Group of entry points by which other packages add runners. Each is a :class:`RunnerRow`, or a list of them."""
+
 DEFAULT = ("bare", "namespaces", "qemu-microvm", "qemu-q35")
 QUICK = ("bare", "namespaces", "qemu-microvm")
+
+
+def rows() -> Mapping[str, RunnerRow]:
+    """Give :data:`RUNNERS`, and the rows that other packages add."""
+    return {**RUNNERS, **{name: one.content for name, one in _additions()[0].items()}}
+
+
+def problems() -> tuple[str, ...]:
+    """List sentences about runners of other packages that cannot be used."""
+    return _additions()[1]
+
+
+def origin_of(name: str) -> str:
+    """Name the package of a runner, as messages do; empty for the suite's own."""
+    added = _additions()[0].get(name.partition(":")[0])
+    return added.origin if added else ""
+
+
+def _additions() -> tuple[dict[str, Addition], tuple[str, ...]]:
+    additions = load_group(ENTRY_POINTS)
+    found: dict[str, Addition] = {}
+    wrong = list(additions.problems)
+    for one in additions.found:
+        if problem := _problem(one.content, {*RUNNERS, *found, LADDER, CONTROL}):
+            wrong.append(one.problem(problem))
+        else:
+            found[one.content.name] = one
+    return found, tuple(wrong)
+
+
+def _problem(row: object, taken: set[str]) -> str:
+    """Say what is wrong with the row of another package; empty: nothing."""
+    if not isinstance(row, RunnerRow):
+        return f"it is {type(row).__name__}, and no RunnerRow, or list of them"
+    if not re.fullmatch(r"[a-z][a-z0-9-]{0,39}", str(row.name)):
+        return f"a runner cannot be called {row.name!r}; names have small letters, digits and dashes"
+    if row.name in taken:
+        return f"there is a runner {row.name} already"
+    if row.kind not in KINDS:
+        return f"{row.name} is of kind {row.kind!r}; kinds are {', '.join(KINDS)}"
+    if not re.fullmatch("#[0-9a-f]{6}", str(row.color)):
+        return f"{row.name} has the colour {row.color!r}, which is not like #1a83c9"
+    return _unloadable(row)
+
+
+def _unloadable(row: RunnerRow) -> str:
+    """Say which code that a row names cannot be loaded; empty: none."""
+    for path in filter(None, (row.factory, row.variants)):
+        try:
+            _load(path)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a stranger's module does
+            return f"{path!r} of {row.name} cannot be loaded ({said_of(error)})"
+    return ""
 
 
 def check(asked: Sequence[str]) -> tuple[str, ...]:
@@ -119,8 +182,18 @@ def check(asked: Sequence[str]) -> tuple[str, ...]:
 
 
 def make(name: str, supplies: Supplies) -> Runner:
-    """Make the runner of that name, which has been checked."""
-    return RUNNERS[name.partition(":")[0]].make(supplies, name)
+    """Make the runner of that name, which has been checked; one of another package that fails refuses all places."""
+    row = rows()[name.partition(":")[0]]
+    origin = origin_of(name)
+    if not origin:
+        return row.make(supplies, name)
+    try:
+        runner = row.make(supplies, name)
+        lacking = [one for one in _OF_RUNNERS if not hasattr(type(runner), one)]
+        wrong = f"it made {type(runner).__name__}, which has no {lacking[0]}" if lacking else ""
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a stranger's module does
+        wrong = f"it could not be made ({said_of(error)})"
+    return Refusing(name, f"{origin}: {wrong}", "update its package, or do not name it") if wrong else runner
 
 
 def connected(name: str) -> tuple[str, ...]:
@@ -130,7 +203,7 @@ def connected(name: str) -> tuple[str, ...]:
         name: name of a runner, which has been checked.
     """
     own, _, variant = name.partition(":")
-    row = RUNNERS.get(own)
+    row = rows().get(own)
     if row is None or variant in row.connected:
         return ()
     if not variant:
@@ -144,12 +217,12 @@ def connected(name: str) -> tuple[str, ...]:
 
 def by_display_order() -> tuple[RunnerRow, ...]:
     """List the rows in the order of reports."""
-    return tuple(sorted(RUNNERS.values(), key=lambda row: (KINDS.index(row.kind), row.rank)))
+    return tuple(sorted(rows().values(), key=lambda row: (KINDS.index(row.kind), row.rank)))
 
 
 def _checked(name: str) -> str:
     own, colon, variant = name.partition(":")
-    row = RUNNERS.get(own)
+    row = rows().get(own)
     if row is None:
         raise UsageError(_unknown(name))
     if not colon:
@@ -162,7 +235,7 @@ def _checked(name: str) -> str:
 
 
 def _unknown(name: str) -> str:
-    known = (*RUNNERS, LADDER)
+    known = (*rows(), LADDER)
     front, bracket, inside = name.partition("[")
     own = front.partition(":")[0]
     near = nearest(own, known)
@@ -173,7 +246,9 @@ def _unknown(name: str) -> str:
         )
     else:
         hint = f"; did you mean {near}{name.removeprefix(own)}?" if near else "."
-    return f"--runners: there is no runner {name!r}{hint} Known are {', '.join(known)}."
+    return " ".join(
+        (f"--runners: there is no runner {name!r}{hint} Known are {', '.join(known)}.", *problems())
+    )
 
 
 def _ladder() -> tuple[str, ...]:

@@ -8,10 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tare.bench import catalogue
 from tare.bench.planning.runners import Bench, choose_runners, in_variants, probe
 from tare.bench.planning.siblings import Siblings
 from tare.results.storage.store import new_run_id
-from tare.runners import cleanup
+from tare.runners import cleanup, registry
 from tare.runners.containers.engines.private import clear_dead
 from tare.runners.context import RunContext, Supplies
 from tare.runners.host.open_files import check_open_files
@@ -35,6 +36,8 @@ def opened(request: Request, progress: Progress) -> Iterator[Bench]:
     should this process be killed. What cannot be removed is noted in the context's log, and ends nothing.
     """
     check_open_files()
+    for problem in (*catalogue.problems(), *registry.problems()):
+        progress.say(problem)
     cache = default_cache()
     log = UndoLog(progress.say)
     with log.noting("what a killed run left behind"):

@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Probe every runner, measure KVM, check the host's conditions; exit 3 if no isolating runner works."""
     from tare.bench.campaign.session import opened  # noqa: PLC0415 - options are declared without it
     from tare.results.record import BASE  # noqa: PLC0415
-    from tare.runners.registry import RUNNERS  # noqa: PLC0415
+    from tare.runners.registry import rows  # noqa: PLC0415
 
     if arguments.fix or arguments.unfix:
         return _change(arguments)
@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     from tare.runners.host.facts import host_facts  # noqa: PLC0415
 
     asked = request_from(arguments)
-    request = asked.with_run(runners=asked.settings.run.runners or tuple(RUNNERS))
+    request = asked.with_run(runners=asked.settings.run.runners or tuple(rows()))
     with opened(request, Lines()) as bench:
         workdir = bench.supplies.context.workdir
         probes = {runner.label: bench.probes[key] for key, runner in bench.runners.items()}

@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _list(read: Sequence[OwnFile], *, as_json: bool) -> int:
-    from tare.bench.catalogue import measurables  # noqa: PLC0415 - imports all of them
+    from tare.bench.catalogue import measurables, problems  # noqa: PLC0415 - imports all of them
     from tare.bench.own.expand import expand  # noqa: PLC0415
 
     own = expand({name: one for file in read for name, one in file.definitions.items()})
@@ -70,6 +70,8 @@ def _list(read: Sequence[OwnFile], *, as_json: bool) -> int:
         print(json.dumps(rows, indent=2))
     else:
         print("\n".join(_table(rows)))
+    for problem in problems():
+        print(f"tare: {problem}", file=sys.stderr)
     return _tell_problems(read)
 
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from tare.bench.planning.variants import SIGN, Variant, make_variants
 from tare.results.record import BASE
 from tare.results.said import say
+from tare.runners.entry_points import said_of
 from tare.runners.errors import TareError
 from tare.runners.model import Probe
-from tare.runners.registry import DEFAULT, QUICK, check, make
+from tare.runners.registry import DEFAULT, QUICK, check, make, origin_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -54,6 +55,11 @@ def probed(runner: Runner) -> Probe:
         return runner.probe()
     except (TareError, OSError, subprocess.SubprocessError) as error:
         return Probe(ok=False, reason=say("plan.probe_failed", "trying it failed: {error}", error=error))
+    except Exception as error:  # whatever a stranger's module does
+        if not (origin := origin_of(runner.name)):
+            raise
+        said = f"{said_of(error)} ({origin})"
+        return Probe(ok=False, reason=say("plan.probe_failed", "trying it failed: {error}", error=said))
 
 
 def runner_keys(request: Request) -> tuple[str, ...]:

@@ -36,7 +36,7 @@ LAYERS = {
         {"context"},
         {"collectors", "inside"},
         {"places"},
-        {"bare", "fake", "containers", "guests"},
+        {"bare", "fake", "refusing", "containers", "guests"},
         {"registry"},
         {"cleanup"},
     ],
