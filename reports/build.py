@@ -21,41 +21,35 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tare.reports.model import Language, ReportInput
-    from tare.reports.plots import Plot
+    from tare.reports.plots import Drawing, Plot
     from tare.reports.text.words import Words
 
 SUMMARY = "summary.md"
-DOTS_PER_INCH = 150
 
 
 def build_report(
     given: ReportInput, out_dir: Path, *, language: Language = "en", plots: Sequence[Plot] | None = None
 ) -> ReportPaths:
-    """Write a page in each language, ``summary.md`` and the figures (PNG and SVG) into ``out_dir``, which is made if needed.
+    """Write a page in each language, ``summary.md`` and the figures (SVG) into ``out_dir``, which is made if needed.
 
     Each file appears whole or not at all, the page in ``language`` last; the summary is in it, too. A figure that cannot
-    be drawn becomes a note on the page. ``plots`` are the figures to draw, all by default. Figures are drawn once more
-    with Korean letters where a font has them.
+    be drawn becomes a note on the page. ``plots`` are the figures to draw, all by default.
 
     Raises:
         OSError: ``out_dir`` cannot be written.
     """
     from tare.reports.content.sections import sections  # noqa: PLC0415
-    from tare.reports.plots import PLOTS, fonts  # noqa: PLC0415
+    from tare.reports.plots import PLOTS  # noqa: PLC0415
     from tare.reports.render.html.render import render  # noqa: PLC0415
 
     out_dir.mkdir(parents=True, exist_ok=True)
     summary, wanted = Summary(plain_names(given)), PLOTS if plots is None else plots
-    drawn = {"en": _draw(summary, "en", out_dir, wanted)}
-    if fonts.cjk_font() is not None:
-        drawn["ko"] = _draw(summary, "ko", out_dir, wanted)
+    drawn = {one: _draw(summary, one, out_dir, wanted) for one in LANGUAGES}
     for one in sorted(LANGUAGES, key=lambda spoken: spoken == language):
-        page = _page(summary, one, drawn.get(one, drawn["en"]), out_dir)
+        page = _page(summary, one, drawn[one], out_dir)
         if one == language:
             write_whole(out_dir / SUMMARY, markdown.render(page).encode())
-        write_whole(
-            out_dir / PAGES[one], render(page, sections(page), drawn.get(one, drawn["en"]).drawings).encode()
-        )
+        write_whole(out_dir / PAGES[one], render(page, sections(page), drawn[one].drawings).encode())
     written = tuple(path for one in drawn.values() for path in one.written)
     return ReportPaths(out_dir / PAGES[language], out_dir / SUMMARY, written, drawn["en"].lost)
 
@@ -71,8 +65,6 @@ def _page(summary: Summary, language: Language, drawn: _Drawn, out_dir: Path) ->
         tuple(_link(name, path, out_dir, catalogue) for name, path in summary.given.files.items()),
         siblings={other: name for other, name in PAGES.items() if other != language},
         figure_suffix=drawn.suffix,
-        english_figures=drawn.language != language,
-        boxes="".join(sorted(drawn.boxes)),
     )
 
 
@@ -82,13 +74,11 @@ class _Drawn:
 
     language: Language
     """Language of their texts."""
-    drawings: dict[str, str] = field(default_factory=dict)
-    """Figure → its SVG text."""
+    drawings: dict[str, Drawing] = field(default_factory=dict)
+    """Figure → what was drawn."""
     written: list[Path] = field(default_factory=list)
     lost: dict[str, str] = field(default_factory=dict)
     """Figure → why it could not be drawn."""
-    boxes: set[str] = field(default_factory=set)
-    """Characters that no font has, drawn as boxes."""
 
     @property
     def suffix(self) -> str:
@@ -98,25 +88,22 @@ class _Drawn:
 
 def _draw(summary: Summary, language: Language, out_dir: Path, plots: Sequence[Plot]) -> _Drawn:
     """Draw the figures and write them; an error in one costs only that one."""
-    from tare.reports.plots import fonts, style  # noqa: PLC0415
-    from tare.reports.render.html.svg import png, svg_text  # noqa: PLC0415
+    from tare.reports.plots import drawn_twice  # noqa: PLC0415
 
     drawn, spoken = _Drawn(language), words(language)
     for plot in plots:
         try:
-            with style.styled(), fonts.missing_glyphs(drawn.boxes):
-                figure = plot.draw(summary, spoken)
-                if figure is None:
-                    continue
-                image = png(figure, DOTS_PER_INCH)
-                drawing = svg_text(figure)
+            drawing = drawn_twice(plot, summary, spoken)
         except Exception as error:  # noqa: BLE001 - an error in one figure must not cost the page
             drawn.lost[plot.name] = f"{type(error).__name__}: {error}"
             continue
-        for suffix, content in (("png", image), ("svg", drawing.encode())):
-            path = out_dir / f"{plot.name}{drawn.suffix}.{suffix}"
-            write_whole(path, content)
-            drawn.written.append(path)
+        if drawing is None:
+            continue
+        path = out_dir / f"{plot.name}{drawn.suffix}.svg"
+        write_whole(
+            path, drawing.wide.document(spoken(f"figure.{plot.name}.alt", base=summary.base)).encode()
+        )
+        drawn.written.append(path)
         drawn.drawings[plot.name] = drawing
     return drawn
 

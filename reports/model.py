@@ -74,6 +74,6 @@ class ReportPaths:
     """Page in the language that was asked for; the others are beside it, by the names in :data:`PAGES`."""
     summary: Path
     figures: tuple[Path, ...]
-    """PNG and SVG files, in the page's order."""
+    """SVG files, in the page's order."""
     lost: Mapping[str, str]
     """Figure → the reason why it could not be drawn, which the page gives too."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import fields, is_dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -18,6 +19,12 @@ _PERCENT = re.compile(r"(?<=\d) (?=%)")
 
 _KEPT = frozenset({"name", "keys", "link", "target", "kind", "color", "form"})
 """Fields of nodes that no reader sees."""
+
+
+@cache
+def _names(kind: Any) -> tuple[str, ...]:
+    """List the fields of a kind of node that a reader sees."""
+    return tuple(one.name for one in fields(kind) if one.name not in _KEPT)
 
 
 def finished(section: Section, page: Page) -> Section:
@@ -36,9 +43,7 @@ def _finished(thing: Any, page: Page) -> Any:
         return tuple(_finished(one, page) for one in thing)
     if not is_dataclass(thing) or isinstance(thing, type):
         return thing
-    changes = {
-        one.name: _finished(getattr(thing, one.name), page) for one in fields(thing) if one.name not in _KEPT
-    }
+    changes = {name: _finished(getattr(thing, name), page) for name in _names(type(thing))}
     if getattr(thing, "recorded", False):
         quoted = thing.text  # type: ignore[attr-defined]
         told = page.recorded(quoted)

@@ -91,6 +91,8 @@ class Table:
     """One ``workload|runner|metric`` per row, for programs that read the page; empty: none."""
     breaks: tuple[int, ...] = ()
     """Indices of the rows that begin a new group."""
+    groups: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """Name of a family → texts with which its rows begin, by which a reader may choose rows; empty: none."""
     form: Literal["", "matrix", "sheet", "runs"] = ""
     """``matrix``: few columns of equal weight, cards on a narrow page. ``sheet``: very many rows, which the page carries as
     text and lays out when they are opened. ``runs``: rows that can be ticked, keyed by run; two of them are compared."""

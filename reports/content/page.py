@@ -10,7 +10,7 @@ from tare.reports.content.nodes import Paragraph, Picture
 from tare.reports.summaries import names
 from tare.reports.text.numbers import DASH
 from tare.reports.text.repeated import repeat
-from tare.results.record import BASE
+from tare.results.said import origin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,6 +21,24 @@ if TYPE_CHECKING:
     from tare.reports.summaries.run import Summary
     from tare.reports.text.words import Words
     from tare.results.record import Manifest
+
+
+REASONS = (
+    "beyond",
+    "within",
+    "drifts",
+    "noisy",
+    "may_last",
+    "no_ratio",
+    "one_each",
+    "too_few",
+    "few_openings",
+    "dependent",
+    "coarse",
+    "maybe_noise",
+    "too_wide",
+)
+"""Reasons of verdicts that there are few words for (``why.<reason>``); ``rule.<reason>`` are the sentences that say them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,19 +55,14 @@ class Page:
     siblings: Mapping[Language, str] = field(default_factory=dict)
     """Language → file name of the same page in it, beside this one."""
     figure_suffix: str = ""
-    """What stands between a figure's name and its file's extension: ``.ko`` for figures with Korean letters."""
-    english_figures: bool = False
-    """Whether the figures are in English because no installed font has the page's letters."""
-    boxes: str = ""
-    """Characters in the figures that no installed font has; they are drawn as boxes."""
+    """What stands between a figure's name and its file's extension: ``.ko`` for figures with Korean words."""
     built: dict[Callable[[Page], Section | None], Section | None] = field(default_factory=dict, compare=False)
     """Sections that were built: the page and the summary share most of them."""
 
     @property
     def base(self) -> str:
         """Label of the runner that the others are compared with."""
-        found = self.summary.given.comparisons
-        return found[0].base if found else BASE
+        return self.summary.base
 
     @property
     def started(self) -> str:
@@ -82,6 +95,15 @@ class Page:
         """Repeat a text within a sentence of the page; where the page's language has none for it, refer to the record."""
         told = self.recorded(text)
         return told if told != text or self.words.language == "en" else self.words("page.in_english")
+
+    def briefly(self, text: str) -> str:
+        """Tell the reason of a verdict in a few words, where all of its numbers stand beside it; else as it is recorded."""
+        said = self.summary.said.get(text) or origin(text)
+        if said is None or (reason := said.code.removeprefix("rule.")) not in REASONS:
+            return self.recorded(text).removesuffix(".")
+        return self.words(
+            f"why.{reason}", **{key: self.recorded(value) for key, value in said.values.items()}
+        )
 
     def runner_name(self, label: str) -> str:
         """Name a runner: ``bare (again)`` for the base's second measurement, or its label."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import statistics
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tare.reports.plots import style
+from tare.reports.plots.axes import Scale, bottom_axis, left_axis, ratio_text, title
+from tare.reports.plots.canvas import LINE, Canvas, fitted, track
 from tare.reports.summaries import names
 from tare.reports.summaries.startup import tail
 from tare.reports.text import numbers
@@ -13,99 +15,107 @@ from tare.reports.text import numbers
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
     from tare.reports.summaries.run import Summary
-    from tare.reports.summaries.runners import RunnerDisplay
     from tare.reports.summaries.startup import Phases
     from tare.reports.text.words import Words
 
-_ROW_INCHES = 0.5
+_ROW, _LABELS, _CURVE = 34, 150, 150
+"""Pixels: height of a row's points, width of the runners' names, least height of the panel of distributions."""
 _MOST_CASES = 4
-_MOST_POINTS = 500
-"""Figures with more points store them as an image instead of shapes, which keeps the file small."""
+MOST_DOTS = 60
+"""Beyond so many starts, the points are one shape and the median and the tail have the values to point at."""
 
 
-def draw(summary: Summary, words: Words) -> Figure | None:
+def draw(summary: Summary, words: Words, width: float) -> Canvas | None:
     """Draw the figure; ``None`` if no trial launched a place of its own."""
     cases = list(summary.startup.items())[:_MOST_CASES]
     if not cases:
         return None
-    rows = [len(by_runner) for _case, by_runner in cases]
-    made = style.figure(0.85 + sum(0.75 + max(1.7, _ROW_INCHES * n) for n in rows))
-    grid: Any = made.subplots(
-        len(cases),
-        2,
-        squeeze=False,
-        width_ratios=[3, 2],
-        height_ratios=[max(1.7, _ROW_INCHES * n) for n in rows],
-    )
-    for (case, by_runner), (left, right) in zip(cases, grid, strict=True):
-        _strip(left, by_runner, summary.display, words)
-        _spread(right, by_runner, summary.display, words)
-        left.set_title(style.short(names.case_name(case, words)))
-    grid[0][1].set_title(words("figure.coldstarts.spread"))
-    grid[-1][0].set_xlabel(words("figure.coldstarts.axis"))
-    grid[-1][1].set_xlabel(words("figure.coldstarts.spread_axis"))
+    made = Canvas(width)
+    spread = f"{words('figure.coldstarts.spread')}: {words('figure.coldstarts.share')}"
+    for case, by_runner in cases:
+        title(made, 0, names.case_name(case, words), width)
+        top = made.height
+        made.height += LINE + 2
+        if made.narrow:
+            _strip(made, by_runner, (4, width - 4), summary, words)
+            title(made, 0, spread, width)
+            made.height += LINE + 6
+            _spread(made, by_runner, (46, width - 6), summary, words)
+            continue
+        middle = _LABELS + (width - _LABELS) * 0.58
+        _strip(made, by_runner, (_LABELS, middle), summary, words)
+        below, made.height = made.height, top
+        title(made, middle + 60, spread, width - middle - 60)
+        made.height += LINE + 6
+        _spread(made, by_runner, (middle + 60, width - 6), summary, words)
+        made.height = max(below, made.height)
     return made
 
 
-def _strip(axes: Axes, by_runner: Mapping[str, Phases], display: RunnerDisplay, words: Words) -> None:
-    axes.set_xscale("log")
-    for y, (runner, found) in enumerate(by_runner.items()):
-        color = display.color(runner)
-        # Points are spread over the row in the order of measurement: it needs no random numbers and shows drift.
-        step = 0.5 / max(1, len(found.totals) - 1)
-        heights = [y - 0.2 + step * i for i in range(len(found.totals))]
-        many = sum(p.n for p in by_runner.values()) > _MOST_POINTS
-        axes.scatter(found.totals, heights, s=14, color=color, alpha=0.55, linewidths=0, rasterized=many)
-        median = statistics.median(found.totals)
-        name, end = tail(found.totals)
-        for begin in (y - 0.36, y + 0.34):  # beside the points, not over them
-            axes.plot(
-                [median] * 2, [begin, begin + 0.12], color=style.INK, linewidth=2, solid_capstyle="butt"
-            )
-        axes.plot([end] * 2, [y - 0.36, y + 0.4], color=style.INK, linewidth=1, linestyle=(0, (2, 1.5)))
-        text = f"p50 {numbers.quantity(median, 's')} · {name} {numbers.quantity(end, 's')}"
-        axes.text(
-            1.0,
-            y - 0.39,
-            text,
-            transform=axes.get_yaxis_transform(),
-            ha="right",
-            va="bottom",
-            fontsize=8.5,
-            color=style.MUTED,
-        )
+def _strip(
+    made: Canvas, by_runner: Mapping[str, Phases], span: tuple[float, float], summary: Summary, words: Words
+) -> None:
+    """Draw every start; the rows' points go from the first one at the top to the last one at the bottom."""
     low = min(min(p.totals) for p in by_runner.values())
     high = max(max(p.totals) for p in by_runner.values())
-    axes.set_xlim(low / 1.3, high * 1.3)
-    axes.set_yticks(
-        range(len(by_runner)), [f"{style.short(r)}\n{words('figure.n', n=p.n)}" for r, p in by_runner.items()]
-    )
-    axes.set_ylim(len(by_runner) - 0.5, -0.72)
-    axes.grid(axis="x")
-    style.log_ticks(axes, "s")
+    scale = Scale(low / 1.3, high * 1.3, *span, log=True)
+    top = made.height
+    row = _ROW + LINE
+    bottom = top + row * len(by_runner)
+    bottom_axis(made, scale, (top, bottom), lambda v: style.tick(v, "s"), words("figure.coldstarts.axis"))
+    for at, (runner, found) in enumerate(by_runner.items()):
+        y = top + row * at + LINE
+        median = statistics.median(found.totals)
+        kind, end = tail(found.totals)
+        told = f"p50 {numbers.quantity(median, 's')} · {kind} {numbers.quantity(end, 's')}"
+        count = words("figure.n", n=found.n)
+        made.text(span[1], y - 4, told, "e m s")
+        if made.narrow:
+            made.text(0, y - 4, fitted(f"{runner} · {count}", span[1] - 165))
+        else:
+            made.text(_LABELS - 10, y + _ROW / 2 - 2, fitted(runner, _LABELS - 14), "e")
+            made.text(_LABELS - 10, y + _ROW / 2 + 11, count, "e m s")
+        with made.group(summary.display.color(runner), f"{runner}: {told}, {count}"):
+            _starts(made, scale, found, y, runner)
+            for edge in (y, y + _ROW - 7):  # beside the points, not over them
+                made.line((scale(median), edge), (scale(median), edge + 6), "x")
+            made.line((scale(end), y), (scale(end), y + _ROW), "t")
+    made.height = bottom + 2 * LINE + 6
 
 
-def _spread(axes: Axes, by_runner: Mapping[str, Phases], display: RunnerDisplay, words: Words) -> None:
-    from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter  # noqa: PLC0415
+def _starts(made: Canvas, scale: Scale, found: Phases, y: float, runner: str) -> None:
+    """Draw a row's points in the order of measurement, which needs no random numbers and shows drift."""
+    step = (_ROW - 18) / max(1, len(found.totals) - 1)
+    places = [(scale(total), y + 9 + step * at) for at, total in enumerate(found.totals)]
+    if len(places) > MOST_DOTS:
+        # Points that would lie on each other are drawn once.
+        kept = dict.fromkeys((round(x), round(height)) for x, height in places)
+        made.path("".join(f"M{x} {height}h0" for x, height in kept), "o")
+        return
+    for (x, height), total in zip(places, found.totals, strict=True):
+        made.dot(x, height, 3, "p", f"{runner}: {numbers.quantity(total, 's')}")
 
+
+def _spread(
+    made: Canvas, by_runner: Mapping[str, Phases], span: tuple[float, float], summary: Summary, words: Words
+) -> None:
+    """Draw the cumulative distributions, each relative to its runner's own median."""
+    height = max(_CURVE, (_ROW + LINE) * len(by_runner)) if not made.narrow else _CURVE
+    top, bottom = made.height, made.height + height
+    curves = {}
     for runner, found in by_runner.items():
         median = statistics.median(found.totals)
-        ordered = sorted(value / median for value in found.totals)
-        shares = [(i + 1) / len(ordered) for i in range(len(ordered))]
-        axes.step(
-            [ordered[0], *ordered],
-            [0, *shares],
-            where="post",
-            color=display.color(runner),
-            linewidth=1.8,
-        )
-    axes.grid()
-    axes.set_ylim(0, 1.02)
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
-    axes.xaxis.set_major_locator(MaxNLocator(5))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _at: style.tick(value, "")))
-    axes.set_ylabel(words("figure.coldstarts.share"), fontsize=9.5)
+        curves[runner] = sorted(value / median for value in found.totals)
+    low, high = min(one[0] for one in curves.values()), max(one[-1] for one in curves.values())
+    across = Scale(low, high, *span)
+    up = Scale(0, 1, bottom, top)
+    left_axis(made, up, span, numbers.percent)
+    bottom_axis(made, across, (top, bottom), ratio_text, words("figure.coldstarts.spread_axis"))
+    for runner, values in curves.items():
+        points = [(across(values[0]), bottom)]
+        for at, value in enumerate(values):
+            points += [(across(value), points[-1][1]), (across(value), up((at + 1) / len(values)))]
+        with made.group(summary.display.color(runner), runner):
+            made.path(track(points))
+    made.height = bottom + 2 * LINE + 6

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING, Any
+from itertools import groupby
+from typing import TYPE_CHECKING
 
-from tare.reports.plots import style
+from tare.reports.plots.axes import Scale, Sign, legend, title
+from tare.reports.plots.canvas import LINE, SMALL, Canvas, fitted
+from tare.reports.plots.panels import in_columns
 from tare.reports.summaries import names
 from tare.reports.summaries.cpu import INSIDE, PARTS, Bar, bars, chosen, vantage_name
 from tare.reports.text import numbers
@@ -13,12 +15,8 @@ from tare.reports.text import numbers
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
     from tare.reports.summaries.run import Summary
     from tare.reports.text.words import Words
-
 
 _SHADES = {
     "user": "#2a78b5",
@@ -28,33 +26,28 @@ _SHADES = {
     "other": "#b0a08a",
     "total": "#7d8894",
 }
-_BAR_INCHES = 0.2
+_BAR, _LABELS, _NUMBERS = 15, 166, 62
+"""Pixels: height of a bar's row, width of the vantage points' names and of the numbers behind the bars."""
 _FAR = 12.0
 """Bars this many times as long as a panel's shortest one would leave nothing to see of that: they end at its edge."""
 _MOST_PANELS = 24
 
 
-def draw(summary: Summary, words: Words) -> Figure | None:
+def draw(summary: Summary, words: Words, width: float) -> Canvas | None:
     """Draw the figure; ``None`` if no trial recorded CPU time."""
     panels = [(case, chosen(bars(summary, case))) for case in summary.primary_values]
     panels = [(case, found) for case, found in panels if found][:_MOST_PANELS]
     if not panels:
         return None
-    columns = min(2, len(panels))
-    rows = math.ceil(len(panels) / columns)
-    tallest = [
-        max(len(found) for _case, found in panels[r * columns : (r + 1) * columns]) for r in range(rows)
-    ]
-    made = style.figure(0.7 + sum(0.75 + _BAR_INCHES * n for n in tallest))
-    grid: Any = made.subplots(rows, columns, squeeze=False, height_ratios=[n + 2 for n in tallest])
-    spots: list[Axes] = list(grid.flat)
-    for axes, (case, found) in zip(spots, panels, strict=False):
-        _panel(axes, found, words)
-        axes.set_title(style.short(names.case_name(case, words)), fontsize=10.5)
-    for spare in spots[len(panels) :]:
-        spare.remove()
-    made.supxlabel(words("figure.cpu.axis"), fontsize=10)
-    _legend(made, [bar for _case, found in panels for bar in found], words)
+    made = Canvas(width)
+    made.text(0, LINE - 4, words("figure.cpu.axis"), "m s")
+    made.height = LINE
+    used = [part for part in PARTS if any(part in bar.parts for _case, found in panels for bar in found)]
+    legend(made, [Sign(words(f"figure.cpu.{part}"), _SHADES[part]) for part in used])
+    for (case, found), left, room in in_columns(made, panels):
+        title(made, left, names.case_name(case, words), room)
+        made.height += LINE + 2
+        _panel(made, found, left, room, words)
     return made
 
 
@@ -64,43 +57,37 @@ def edge(totals: Sequence[float]) -> float:
     return max((one for one in totals if one <= _FAR * shortest), default=1.0) or 1.0
 
 
-def _panel(axes: Axes, found: list[Bar], words: Words) -> None:
+def _panel(made: Canvas, found: list[Bar], left: float, room: float, words: Words) -> None:
+    """Draw the bars of one case; those of a runner stand below its name."""
     longest = edge([sum(bar.parts.values()) for bar in found])
-    places, labels, y, previous = [], [], 0.0, ""
-    for bar in found:
-        y += 0.45 if previous and bar.runner != previous else 0
-        total = sum(bar.parts.values())
-        shrunk = min(1.0, longest / total) if total else 1.0
-        left = 0.0
+    scale = Scale(0, longest, left + _LABELS, left + room - _NUMBERS)
+    for runner, own in groupby(found, key=lambda bar: bar.runner):
+        made.text(left, made.height + LINE - 5, fitted(runner, room), "s")
+        made.height += LINE - 2
+        for bar in own:
+            _bar(made, bar, scale, words)
+            name = fitted(vantage_name(bar.vantage, words), _LABELS - 8, SMALL)
+            made.text(left + _LABELS - 6, made.height + _BAR - 4, name, "e m s")
+            made.height += _BAR
+        made.height += 3
+    made.height += 10
+
+
+def _bar(made: Canvas, bar: Bar, scale: Scale, words: Words) -> None:
+    """Draw a bar with its length behind it; one that is too long ends at the edge, its parts as shares."""
+    total = sum(bar.parts.values())
+    shrunk = min(1.0, scale.high / total) if total else 1.0
+    parts = ", ".join(
+        f"{words(f'figure.cpu.{part}')} {numbers.quantity(seconds, 's')}"
+        for part, seconds in bar.parts.items()
+    )
+    begin = 0.0
+    with made.group(hint=f"{bar.runner} · {vantage_name(bar.vantage, words)}: {parts}"):
         for part, seconds in bar.parts.items():
-            alpha = 1.0 if bar.vantage == INSIDE else 0.62
-            width = seconds * shrunk
-            axes.barh(y, width, left=left, height=0.82, color=_SHADES[part], alpha=alpha, linewidth=0)
-            left += width
-        axes.text(
-            left + longest * 0.015,
-            y,
-            f"{'→ ' if shrunk < 1 else ''}{numbers.quantity(total, 's')}",
-            va="center",
-            fontsize=8.5,
-            color=style.MUTED,
-        )
-        places.append(y)
-        name = vantage_name(bar.vantage, words)
-        labels.append(f"{style.short(bar.runner)} · {name}" if bar.runner != previous else name)
-        previous = bar.runner
-        y += 1
-    axes.set_yticks(places, labels, fontsize=8.5)
-    axes.set_ylim(y - 0.3, -0.7)
-    axes.set_xlim(0, longest * 1.25)
-    axes.set_xticks([])
-    style.unlabelled(axes)
-    axes.spines["bottom"].set_visible(False)
-
-
-def _legend(made: Figure, found: list[Bar], words: Words) -> None:
-    from matplotlib.patches import Patch  # noqa: PLC0415
-
-    used = [part for part in PARTS if any(part in bar.parts for bar in found)]
-    handles = [Patch(color=_SHADES[part], label=words(f"figure.cpu.{part}")) for part in used]
-    made.legend(handles=handles, loc="outside upper right", ncols=6, fontsize=9.5)
+            end = begin + seconds * shrunk
+            size = (max(scale(end) - scale(begin), 0.2), _BAR - 3)
+            look = "" if bar.vantage == INSIDE else "p"
+            made.rectangle(scale(begin), made.height + 1, size, look, _SHADES[part])
+            begin = end
+    arrow = "→ " if shrunk < 1 else ""
+    made.text(scale(begin) + 4, made.height + _BAR - 4, f"{arrow}{numbers.quantity(total, 's')}", "m s")

@@ -2,98 +2,154 @@
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tare.reports.plots import style
+from tare.reports.plots.axes import Scale, Sign, bottom_axis, left_axis, legend, ratio_text, title
+from tare.reports.plots.canvas import LINE, Canvas, number, track
+from tare.reports.plots.panels import in_columns
 from tare.reports.summaries import names
+from tare.reports.text import numbers
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from collections.abc import Mapping, Sequence
 
     from tare.reports.summaries.run import PrimaryValues, Summary
     from tare.reports.summaries.runners import RunnerDisplay
     from tare.reports.text.words import Words
 
-_PANEL_INCHES = 1.75
+_HEIGHT, _LEFT = 100, 44
+"""Pixels: height of a panel's axes, and width of the labels beside them."""
 _MOST_PANELS = 24
+_EVERY, _EVERY_NARROW = 2, 4
+"""Pixels of which a line has four values at most, on a wide page and on a phone's."""
 _MOST_BLOCKS = 100
 """Beyond this many, shaded blocks would be thinner than a line."""
-_MOST_MARKED = 60
-"""Longer series are lines without markers: those would lie on each other, and are most of the figure's bytes."""
+MOST_MARKED = 30
+"""Longer series are lines without points, but for the least and the greatest value: points would lie on each other."""
 
 
-def draw(summary: Summary, words: Words) -> Figure | None:
+def draw(summary: Summary, words: Words, width: float) -> Canvas | None:
     """Draw the figure; ``None`` if nothing was measured."""
     cases = list(summary.primary_values.items())[:_MOST_PANELS]
     if not cases:
         return None
-    columns = min(2, len(cases))
-    rows = math.ceil(len(cases) / columns)
-    made = style.figure(0.95 + _PANEL_INCHES * rows)
-    grid: Any = made.subplots(rows, columns, squeeze=False)
-    panels: list[Axes] = list(grid.flat)
-    for axes, (case, by_runner) in zip(panels, cases, strict=False):
-        _panel(axes, by_runner, summary.display)
-        axes.set_title(style.short(names.case_name(case, words)), fontsize=10.5)
-    for spare in panels[len(cases) :]:
-        spare.remove()
-    made.supylabel(words("figure.drift.axis"), fontsize=10)
-    made.supxlabel(words("figure.drift.order"), fontsize=10)
-    _legend(made, cases, summary.display, words)
+    made = Canvas(width)
+    axes = f"{words('figure.drift.axis')} · {words('figure.drift.order')} →"
+    made.text(0, LINE - 4, axes, "m s")
+    made.height = LINE
+    runners = sorted({runner for _case, by in cases for runner in by}, key=summary.display.rank)
+    legend(made, [Sign(names.runner_name(one, words), summary.display.color(one)) for one in runners])
+    for (case, by_runner), left, room in in_columns(made, cases):
+        title(made, left, names.case_name(case, words), room)
+        made.height += LINE + 4
+        _panel(made, by_runner, (left + _LEFT, left + room - 6), summary.display, words)
     return made
 
 
-def _panel(axes: Axes, by_runner: Mapping[str, PrimaryValues], display: RunnerDisplay) -> None:
-    from matplotlib.ticker import FuncFormatter, MaxNLocator  # noqa: PLC0415
+def _panel(
+    made: Canvas,
+    by_runner: Mapping[str, PrimaryValues],
+    span: tuple[float, float],
+    display: RunnerDisplay,
+    words: Words,
+) -> None:
+    top, bottom = made.height, made.height + _HEIGHT
+    made.height = bottom + LINE + 8
+    medians = {runner: series.median for runner, series in by_runner.items()}
+    shown = {runner: series for runner, series in by_runner.items() if medians[runner]}
+    order = [sample.number for series in shown.values() for sample in series.samples]
+    ratios = {
+        runner: [one.value / medians[runner] for one in series.samples] for runner, series in shown.items()
+    }
+    if not order:
+        return
+    across = Scale(min(order) - 0.5, max(order) + 0.5, *span)
+    low, high = min(map(min, ratios.values())), max(map(max, ratios.values()))
+    room = 0.05 * (high - low) or 0.01
+    up = Scale(low - room, high + room, bottom, top)
+    _blocks(made, shown, across, (top, bottom))
+    left_axis(made, up, span, ratio_text)
+    bottom_axis(made, across, (bottom, bottom), lambda v: numbers.quantity(v, "count"))
+    made.line((span[0], up(1)), (span[1], up(1)), "v")
+    for runner, series in shown.items():
+        points = [
+            (across(one.number), up(ratio)) for one, ratio in zip(series.samples, ratios[runner], strict=True)
+        ]
+        name = names.runner_name(runner, words)
+        with made.group(display.color(runner), _told(name, series, words)):
+            made.path(track(thinned(points, _EVERY_NARROW if made.narrow else _EVERY)), "n")
+            _points(made, points, series, name, ratios[runner])
 
+
+def _told(name: str, series: PrimaryValues, words: Words) -> str:
+    """Tell a runner's line in words."""
+    values = series.values
+    least, middle, most = (
+        numbers.quantity(value, series.unit) for value in (min(values), series.median, max(values))
+    )
+    return f"{name}: {middle} ({least} – {most}), {words('figure.n', n=len(values))}"
+
+
+def _points(
+    made: Canvas,
+    points: Sequence[tuple[float, float]],
+    series: PrimaryValues,
+    name: str,
+    ratios: Sequence[float],
+) -> None:
+    """Draw a short series' points, and of a long one the least and the greatest value."""
+    marked = range(len(points))
+    if len(points) > MOST_MARKED:
+        marked = sorted({ratios.index(min(ratios)), ratios.index(max(ratios))})  # type: ignore[assignment]
+    if made.narrow:
+        made.path("".join(f"M{points[at][0]:.0f} {points[at][1]:.0f}h0" for at in marked), "u")
+        return
+    for at in marked:
+        sample = series.samples[at]
+        told = f"{numbers.quantity(sample.value, series.unit)} ({numbers.ratio(ratios[at])})"
+        hint = f"{name} #{sample.number}: {told}"
+        made.dot(*points[at], 2, hint=hint)
+
+
+def thinned(points: Sequence[tuple[float, float]], every: int) -> list[tuple[float, float]]:
+    """Keep, of the points within every few pixels across, the first, the least, the greatest and the last one.
+
+    The line looks as it would with all of them: between those four it would only go over itself.
+    """
+    kept: list[tuple[float, float]] = []
+    column: list[tuple[float, float]] = []
+    for point in points:
+        if column and int(point[0] / every) != int(column[0][0] / every):
+            kept += _ends(column)
+            column = []
+        column.append(point)
+    return kept + _ends(column)
+
+
+def _ends(column: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    if len(column) <= 4:
+        return list(column)
+    heights = [y for _x, y in column]
+    wanted = {0, heights.index(min(heights)), heights.index(max(heights)), len(column) - 1}
+    return [column[at] for at in sorted(wanted)]
+
+
+def _blocks(
+    made: Canvas, shown: Mapping[str, PrimaryValues], across: Scale, edges: tuple[float, float]
+) -> None:
+    """Shade every other block of the run."""
     spans: dict[int, tuple[int, int]] = {}
-    for runner, series in by_runner.items():
-        median = series.median
-        if median == 0:
-            continue
-        xs = [sample.number for sample in series.samples]
-        ys = [sample.value / median for sample in series.samples]
-        axes.plot(
-            xs,
-            ys,
-            marker="o" if len(xs) <= _MOST_MARKED else "",
-            markersize=3.6,
-            linewidth=0.8,
-            alpha=0.9,
-            color=display.color(runner),
-        )
+    for series in shown.values():
         for sample in series.samples:
             first, last = spans.get(sample.block, (sample.number, sample.number))
             spans[sample.block] = (min(first, sample.number), max(last, sample.number))
-    for block, (first, last) in spans.items():
-        if block % 2 and len(spans) <= _MOST_BLOCKS:
-            axes.axvspan(first - 0.5, last + 0.5, color=style.BAND, linewidth=0, zorder=0)
-    axes.axhline(1, color=style.MUTED, linewidth=0.8)
-    axes.grid(axis="y")
-    axes.yaxis.set_major_locator(MaxNLocator(4))
-    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _at: style.tick(value, "")))
-    axes.tick_params(axis="y", labelcolor=style.MUTED)
-    style.unlabelled(axes)
-
-
-def _legend(made: Figure, cases: list[Any], display: RunnerDisplay, words: Words) -> None:
-    from matplotlib.lines import Line2D  # noqa: PLC0415
-
-    runners = sorted({runner for _case, by_runner in cases for runner in by_runner}, key=display.rank)
-    handles = [
-        Line2D(
-            [],
-            [],
-            color=display.color(r),
-            marker="o",
-            markersize=5,
-            label=style.short(names.runner_name(r, words)),
-        )
-        for r in runners
+    if len(spans) > _MOST_BLOCKS:
+        return
+    height = round(edges[1] - edges[0])
+    shaded = [
+        f"M{number(across(first - 0.5))} {number(edges[0])}v{height}H{number(across(last + 0.5))}v{-height}"
+        for block, (first, last) in spans.items()
+        if block % 2
     ]
-    made.legend(handles=handles, loc="outside upper center", ncols=min(5, len(handles)), fontsize=9.5)
+    if shaded:
+        made.path("".join(shaded), "k")

@@ -6,9 +6,12 @@ differences (or the product of the ratios), so it may differ slightly from the r
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from tare.reports.plots import style
+from tare.reports.plots.axes import Scale, Sign, bottom_axis, legend, title
+from tare.reports.plots.canvas import LINE, SMALL, Canvas, fitted, number, text_width
 from tare.reports.summaries import names
 from tare.reports.summaries.ladder import classify, rung_name
 from tare.reports.text import numbers
@@ -16,10 +19,6 @@ from tare.reports.text import numbers
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-    from tare.reports.summaries.cases import CaseKey
     from tare.reports.summaries.run import Summary
     from tare.reports.text.words import Words
     from tare.results.judgement.rungs import RungCost
@@ -27,113 +26,115 @@ if TYPE_CHECKING:
 
 _MOST_CASES = 3
 """Panels side by side; the tables have all."""
-_ROW_INCHES = 0.33
+_ROW, _LABELS, _BETWEEN = 24, 150, 22
 
 
-def draw(summary: Summary, words: Words) -> Figure | None:
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """Hold one bar: where it begins and ends, and where the interval of what it adds does."""
+
+    rung: RungCost
+    begin: float
+    end: float
+    low: float | None
+    high: float | None
+    color: str
+    text: str
+
+
+def draw(summary: Summary, words: Words, width: float) -> Canvas | None:
     """Draw the figure; ``None`` if the run measured fewer than two rungs."""
     cases = list(summary.ladder.items())[:_MOST_CASES]
     if not cases:
         return None
-    names: dict[str, str] = {}
-    for _case, rung_costs in cases:
-        names |= {rung.runner: rung_name(words, rung) for rung in rung_costs}
-    rows = {runner: y for y, runner in enumerate(dict.fromkeys(names), start=1)}
-    made = style.figure(1.5 + _ROW_INCHES * (len(rows) + 1))
-    grid: Any = made.subplots(1, len(cases), squeeze=False, sharey=True)
-    for axes, (case, rung_costs) in zip(grid[0], cases, strict=True):
-        _flight(axes, case, rung_costs, rows, words)
-    first = grid[0][0]
-    first.set_yticks(range(len(rows) + 1), [rung_costs[0].below, *(names[runner] for runner in rows)])
-    first.set_ylim(len(rows) + 0.6, -0.6)
-    _legend(made, words)
+    labels = {rung.runner: rung_name(words, rung) for _case, rungs in cases for rung in rungs}
+    rows = {runner: at for at, runner in enumerate(labels, start=1)}
+    base = cases[0][1][0].below
+    made = Canvas(width)
+    marks = [
+        Sign(words("verdict.worse"), style.WORSE),
+        Sign(words("verdict.better"), style.BETTER),
+        Sign(words("figure.ladder.unclear"), style.UNCLEAR),
+    ]
+    whisker = Sign(
+        words("figure.ladder.interval"), draw=lambda on, x, y: on.line((x - 7, y), (x + 7, y), "i")
+    )
+    legend(made, [*marks, whisker])
+    columns = 1 if made.narrow else len(cases)
+    room = (width - _LABELS - _BETWEEN * (columns - 1)) / columns
+    top = made.height
+    for at, (case, rungs) in enumerate(cases):
+        left = _LABELS + (0 if made.narrow else (room + _BETWEEN) * at)
+        made.height = made.height if made.narrow else top
+        title(made, 0 if made.narrow else left, names.case_name(case, words), width if made.narrow else room)
+        made.height += LINE + 6
+        if made.narrow or at == 0:
+            for y, label in enumerate((base, *labels.values())):
+                made.text(_LABELS - 8, made.height + _ROW * (y + 0.5) + 4, fitted(label, _LABELS - 10), "e")
+        _flight(made, rungs, rows, (left, left + room), words)
     return made
 
 
 def _flight(
-    axes: Axes, case: CaseKey, rung_costs: Sequence[RungCost], rows: dict[str, int], words: Words
+    made: Canvas, rungs: Sequence[RungCost], rows: dict[str, int], span: tuple[float, float], words: Words
 ) -> None:
-    absolute = all(rung.difference is not None for rung in rung_costs) and rung_costs[0].unit == "s"
-    start = (
-        rung_costs[0].value.value - rung_costs[0].difference.value
-        if absolute and rung_costs[0].difference
-        else 1.0
-    )
-    ends = {rung_costs[0].below: start}
-    axes.axvline(start, color=style.INK, linewidth=1.1)
-    axes.plot([start], [0], marker="D", color=style.INK, markersize=6)
-    for rung in rung_costs:
-        begin, y = ends.get(rung.below, start), rows[rung.runner]
+    absolute = all(rung.difference is not None for rung in rungs) and rungs[0].unit == "s"
+    first = rungs[0]
+    start = first.value.value - first.difference.value if absolute and first.difference else 1.0
+    steps = _steps(rungs, start, absolute=absolute)
+    ends = [v for one in steps for v in (one.begin, one.end, one.low, one.high) if v is not None]
+    texts = 6 + max(text_width(one.text, SMALL) for one in steps)
+    room = 0.04 * (max(ends) - min(ends)) or 0.01
+    scale = Scale(min(ends) - room, max(ends) + room, span[0], max(span[1] - texts, span[0] + 40))
+    top, bottom = made.height, made.height + _ROW * (len(rows) + 1)
+
+    def y(runner: str) -> float:
+        return top + _ROW * (rows.get(runner, 0) + 0.5)
+
+    unit = "s" if absolute else ""
+    label = words("figure.ladder.seconds" if absolute else "figure.ladder.ratio")
+    bottom_axis(made, scale, (top, bottom), lambda v: style.tick(v, unit), label)
+    made.line((scale(start), top), (scale(start), bottom), "i")
+    for one in steps:
+        here, x = y(one.rung.runner), scale(one.begin)
+        made.line((x, y(one.rung.below)), (x, here), "g")
+        left, right = sorted((x, scale(one.end)))
+        with made.group(one.color, f"{one.rung.rung}: {one.text}"):
+            made.rectangle(left, here - 7, (max(right - left, 0.5), 14))
+            if one.low is not None and one.high is not None:
+                ends_at = "".join(
+                    f"M{number(scale(edge))} {number(here - 4)}v8" for edge in (one.low, one.high)
+                )
+                made.path(f"M{number(scale(one.low))} {number(here)}H{number(scale(one.high))}{ends_at}", "i")
+        made.text(span[1], here + 4, one.text, "e m s")
+    made.height = bottom + 2 * LINE + 6
+
+
+def _steps(rungs: Sequence[RungCost], start: float, *, absolute: bool) -> list[_Step]:
+    """Put each rung's addition on the end of the rung below it."""
+    ends = {rungs[0].below: start}
+    found = []
+    for rung in rungs:
+        begin = ends.get(rung.below, start)
         added = rung.difference if absolute and rung.difference is not None else rung.cost
-        end = _after(begin, added.value, absolute=absolute)
-        ends[rung.runner] = end
+        ends[rung.runner] = _after(begin, added.value, absolute=absolute)
+        low, high = (
+            None if edge is None else _after(begin, edge, absolute=absolute)
+            for edge in (added.low, added.high)
+        )
         color = {"worse": style.WORSE, "better": style.BETTER}.get(
             classify(added, 0.0 if absolute else 1.0), style.UNCLEAR
         )
-        axes.barh(y, end - begin, left=begin, height=0.6, color=color, zorder=2)
-        axes.plot([begin, begin], [rows.get(rung.below, 0), y], color=style.GRID, linewidth=1.4, zorder=1)
-        _whisker(axes, added, begin, y, absolute=absolute)
-    axes.set_title(style.short(names.case_name(case, words)))
-    axes.grid(axis="x")
-    _axis(axes, words, absolute=absolute)
-    _texts(axes, rung_costs, rows, absolute=absolute)
+        text = f"{_text(rung, added, absolute=absolute)}  n={rung.cost.n}"
+        found.append(_Step(rung, begin, ends[rung.runner], low, high, color, text))
+    return found
 
 
 def _after(begin: float, added: float, *, absolute: bool) -> float:
     return begin + added if absolute else begin * added
 
 
-def _whisker(axes: Axes, added: Estimate, begin: float, y: float, *, absolute: bool) -> None:
-    if added.low is None or added.high is None:
-        return
-    low, high = (_after(begin, edge, absolute=absolute) for edge in (added.low, added.high))
-    axes.plot([low, high], [y, y], color=style.INK, linewidth=1.3, zorder=3)
-    for edge in (low, high):
-        axes.plot([edge], [y], marker="|", markersize=6, color=style.INK, zorder=3)
-
-
-def _axis(axes: Axes, words: Words, *, absolute: bool) -> None:
-    from matplotlib.ticker import FuncFormatter, MaxNLocator  # noqa: PLC0415
-
-    unit = "s" if absolute else ""
-    axes.xaxis.set_major_locator(MaxNLocator(4))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _at: style.tick(value, unit)))
-    axes.set_xlabel(words("figure.ladder.seconds" if absolute else "figure.ladder.ratio"))
-
-
-def _texts(axes: Axes, rung_costs: Sequence[RungCost], rows: dict[str, int], *, absolute: bool) -> None:
-    for rung in rung_costs:
-        if absolute and rung.difference is not None:
-            sign = "+" if rung.difference.value > 0 else ""
-            text = sign + numbers.quantity(rung.difference.value, "s")
-        else:
-            text = numbers.change(rung.cost.value)
-        axes.text(
-            1.0,
-            rows[rung.runner],
-            f"{text}  n={rung.cost.n}",
-            transform=axes.get_yaxis_transform(),
-            ha="right",
-            va="center",
-            fontsize=8.5,
-            color=style.MUTED,
-            zorder=4,
-        )
-    low, high = axes.get_xlim()
-    axes.set_xlim(low, high + 0.7 * (high - low))  # room for the texts
-
-
-def _legend(made: Figure, words: Words) -> None:
-    from matplotlib.lines import Line2D  # noqa: PLC0415
-    from matplotlib.patches import Patch  # noqa: PLC0415
-
-    handles: list[Any] = [
-        Patch(color=color, label=words(key))
-        for key, color in (
-            ("verdict.worse", style.WORSE),
-            ("verdict.better", style.BETTER),
-            ("figure.ladder.unclear", style.UNCLEAR),
-        )
-    ]
-    handles.append(Line2D([], [], color=style.INK, linewidth=1.3, label=words("figure.ladder.interval")))
-    made.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=9.5)
+def _text(rung: RungCost, added: Estimate, *, absolute: bool) -> str:
+    if not absolute:
+        return numbers.change(rung.cost.value)
+    return ("+" if added.value > 0 else "") + numbers.quantity(added.value, "s")

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
+from typing import TYPE_CHECKING
 
-from tare.reports.plots import style
+from tare.reports.plots.axes import Scale, Sign, bottom_axis, dashes, legend, ratio_text, title
+from tare.reports.plots.canvas import LINE, Canvas, fitted, number
 from tare.reports.summaries import names
 from tare.reports.summaries.cases import case_of
 from tare.reports.text import numbers
@@ -13,24 +17,34 @@ from tare.reports.text import numbers
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
     from tare.reports.summaries.run import Summary
-    from tare.reports.summaries.runners import RunnerDisplay
     from tare.reports.text.words import Words
     from tare.results.judgement.comparison import Comparison
 
-MARKERS = {"better": "<", "worse": ">", "same": "D", "undecided": "o"}
-"""Verdict → marker; an undecided one is hollow too, so that no verdict is told by colour alone."""
+SHAPES = ("worse", "better", "same", "undecided")
+"""Verdicts in the legend's order; each has a shape of its own, so that none is told by colour alone."""
 
 _NEAR = 1.6
 """Ratios up to here get a linear panel of their own when others go far beyond it."""
 _FAR = 2.5
-_ROW_INCHES, _GAP_ROWS = 0.235, 0.7
+_ROW, _GAP, _LABELS, _COUNTS = 16, 9, 165, 46
+"""Pixels: of a row, between two cases, of the column of cases and of that of n on a wide page."""
 
 
-def draw(summary: Summary, words: Words) -> Figure | None:
+@dataclass(frozen=True, slots=True)
+class _Band:
+    """Hold one case's rows, and where they are drawn."""
+
+    rows: tuple[Comparison, ...]
+    top: float
+    bottom: float
+
+    def y(self, at: int) -> float:
+        """Give the middle of a row."""
+        return self.top + _ROW * (at + 0.5)
+
+
+def draw(summary: Summary, words: Words, width: float) -> Canvas | None:
     """Draw the figure; ``None`` if nothing was compared."""
     # A comparison without any ratio (no block in which both sides were measured) is in the table only.
     # The rungs of the ladder have a figure of their own.
@@ -41,60 +55,74 @@ def draw(summary: Summary, words: Words) -> Figure | None:
     ]
     if not found:
         return None
-    places, bands, bottom = _rows(found)
-    top_cost = max(_reach(c)[1] for c in found)
-    low_cost = min(_reach(c)[0] for c in found)
-    split = (top_cost > _FAR or low_cost < 1 / _FAR) and any(1 / _NEAR < c.cost.value < _NEAR for c in found)
-    made = style.figure(1.75 + _ROW_INCHES * bottom)
-    columns: Any = made.subplots(
-        1, 2 if split else 1, sharey=True, squeeze=False, width_ratios=[3, 2] if split else [1]
-    )
-    panels: list[Axes] = list(columns[0])
-    for axes in panels:
-        _backdrop(axes, bands)
-        for comparison, y in zip(found, places, strict=True):
-            _point(axes, comparison, y, summary.display.color(comparison.runner))
-    first = panels[0]
-    first.set_ylim(bottom - 0.2, -0.75)
-    first.set_yticks(
-        [middle for _low, middle, _high, _group in bands],
-        [style.short(names.case_name(case_of(g[0]), words)) for *_x, g in bands],
-    )
+    made = Canvas(width)
+    _legend(made, found, summary, words)
+    far = max(_reach(c)[1] for c in found) > _FAR or min(_reach(c)[0] for c in found) < 1 / _FAR
     near = [c for c in found if 1 / _NEAR < c.cost.value < _NEAR]
-    _linear(first, near if split else found, words, capped=split)
+    split = far and bool(near)
+    left = 4.0 if made.narrow else _LABELS
+    right = width - (12 if made.narrow else _COUNTS)
+    middle = right if made.narrow else left + (right - left) * 0.6
+    panels = [(_linear(near, left, middle, capped=True), True)] if split else []
+    if not split:
+        panels.append(
+            (_logarithmic(found, left, right) if far else _linear(found, left, right, capped=False), False)
+        )
+    elif not made.narrow:  # beside each other there is room for both
+        panels.append((_logarithmic(found, middle + 26, right), False))
     if split:
-        _overflow(first, found, places, summary.display)
-        _logarithmic(panels[1], found, words)
-    elif top_cost > _FAR or low_cost < 1 / _FAR:
-        _logarithmic(first, found, words)
-    _counts(panels[-1], found, places)
-    _legend(made, found, summary.display, words)
+        for scale, capped in panels:
+            text = words("figure.overhead.near") if capped else words("figure.overhead.all")
+            title(made, scale.start, text, scale.end - scale.start)
+        made.height += LINE
+    _rows(made, found, panels, summary, words)
     return made
 
 
 def _rows(
+    made: Canvas,
     found: Sequence[Comparison],
-) -> tuple[list[float], list[tuple[float, float, float, list[Comparison]]], float]:
-    """Give each comparison's y, the cases' bands as (from, middle, to, comparisons), and the y at which rows end."""
-    places, bands, y = [], [], 0.0
-    groups: list[list[Comparison]] = []
-    for comparison in found:
-        if (
-            groups
-            and case_of(groups[-1][0]) == case_of(comparison)
-            and groups[-1][0].metric == comparison.metric
-        ):
-            groups[-1].append(comparison)
+    panels: Sequence[tuple[Scale, bool]],
+    summary: Summary,
+    words: Words,
+) -> None:
+    """Draw all cases below each other, with the panels' axes behind them."""
+    top = made.height + 4
+    bands, y = [], top
+    for _case, group in groupby(found, key=lambda c: (case_of(c), c.metric)):
+        rows = tuple(group)
+        y += LINE if made.narrow else 0
+        bands.append(_Band(rows, y, y + _ROW * len(rows)))
+        y += _ROW * len(rows) + _GAP
+    for scale, _capped in panels:
+        label = words("figure.overhead.axis_log") if scale.log else words("figure.overhead.axis")
+        bottom_axis(made, scale, (top, y), ratio_text, label)
+        for band in bands:
+            _backdrop(made, scale, band)
+        made.line((scale(1), top), (scale(1), y), "i")
+    for band in bands:
+        label = names.case_name(case_of(band.rows[0]), words)
+        if made.narrow:
+            made.text(0, band.top - 4, fitted(label, made.width))
         else:
-            groups.append([comparison])
-    for group in groups:
-        begin = y
-        for _ in group:
-            places.append(y)
-            y += 1
-        bands.append((begin - 0.5, (begin + y - 1) / 2, y - 0.5, group))
-        y += _GAP_ROWS
-    return places, bands, y - _GAP_ROWS
+            made.text(_LABELS - 10, (band.top + band.bottom) / 2 + 4, fitted(label, _LABELS - 14), "e")
+        for at, comparison in enumerate(band.rows):
+            for scale, capped in panels:
+                with made.group(summary.display.color(comparison.runner), _told(comparison, words)):
+                    _point(made, scale, comparison, band.y(at))
+                if capped:
+                    _overflow(made, scale, comparison, band.y(at))
+            if not made.narrow:
+                made.text(made.width, band.y(at) + 4, words("figure.n", n=comparison.cost.n), "e m s")
+    made.height = y + 2 * LINE + 4
+
+
+def _told(comparison: Comparison, words: Words) -> str:
+    """Tell a point in words."""
+    case = names.spoken_case(case_of(comparison), words)
+    count = words("figure.n", n=comparison.cost.n)
+    verdict = words(f"verdict.{comparison.verdict}")
+    return f"{comparison.runner} · {case}: {numbers.cost(comparison.cost)}, {verdict}, {count}"
 
 
 def _reach(comparison: Comparison) -> tuple[float, float]:
@@ -102,139 +130,90 @@ def _reach(comparison: Comparison) -> tuple[float, float]:
     return (cost.value if cost.low is None else cost.low, cost.value if cost.high is None else cost.high)
 
 
-def _backdrop(axes: Axes, bands: Sequence[tuple[float, float, float, list[Comparison]]]) -> None:
-    axes.grid(axis="x")
-    axes.axvline(1, color=style.INK, linewidth=1.1)
-    for begin, _middle, end, group in bands:
-        floor = group[0].floor
-        if floor is not None and floor.low is not None and floor.high is not None:
-            axes.fill_betweenx([begin, end], floor.low, floor.high, color=style.BAND, zorder=0.6)
-            axes.plot(
-                [floor.value] * 2, [begin, end], color=style.MUTED, linewidth=0.7, linestyle=":", zorder=0.7
-            )
-        for threshold in {c.threshold for c in group}:
-            for edge in (1 - threshold, 1 + threshold):
-                axes.plot(
-                    [edge] * 2,
-                    [begin, end],
-                    color=style.MUTED,
-                    linewidth=0.9,
-                    linestyle=(0, (4, 3)),
-                    zorder=0.8,
-                )
+def _backdrop(made: Canvas, scale: Scale, band: _Band) -> None:
+    """Draw noise floor and thresholds behind a case's rows."""
+    floor = band.rows[0].floor
+    if floor is not None and floor.low is not None and floor.high is not None:
+        low, high = scale(floor.low), scale(floor.high)
+        made.rectangle(low, band.top, (max(high - low, 1), band.bottom - band.top), "k")
+    for threshold in sorted({c.threshold for c in band.rows}):
+        for edge in (1 - threshold, 1 + threshold):
+            made.line((scale(edge), band.top), (scale(edge), band.bottom), "t")
 
 
-def _point(axes: Axes, comparison: Comparison, y: float, color: str) -> None:
+def _point(made: Canvas, scale: Scale, comparison: Comparison, y: float) -> None:
+    """Draw the interval with its ends, and the verdict's shape at the ratio; what lies beyond the panel is left out."""
     low, high = _reach(comparison)
-    axes.plot([low, high], [y, y], color=color, linewidth=2.2, solid_capstyle="butt", zorder=2)
-    for end in (low, high):
-        axes.plot([end], [y], marker="|", markersize=7, color=color, markeredgewidth=1.6, zorder=2)
-    hollow = comparison.verdict == "undecided"
-    axes.plot(
-        [comparison.cost.value],
-        [y],
-        marker=MARKERS[comparison.verdict],
-        markersize=7.5,
-        color=color,
-        markerfacecolor=style.PAPER if hollow else color,
-        markeredgewidth=1.6,
-        zorder=3,
-    )
+    if high >= scale.low and low <= scale.high:
+        ends = "".join(
+            f"M{number(scale(end))} {number(y - 4)}v8"
+            for end in (low, high)
+            if scale.low <= end <= scale.high
+        )
+        made.path(f"M{number(scale(low))} {number(y)}H{number(scale(high))}{ends}")
+    if scale.low <= comparison.cost.value <= scale.high:
+        shape(made, comparison.verdict, scale(comparison.cost.value), y)
 
 
-def _linear(axes: Axes, shown: Sequence[Comparison], words: Words, *, capped: bool) -> None:
-    from matplotlib.ticker import FuncFormatter, MaxNLocator  # noqa: PLC0415
+def shape(made: Canvas, verdict: str, x: float, y: float) -> None:
+    """Draw a verdict's sign about a point."""
+    if verdict == "undecided":
+        made.dot(x, y, 4, "h")
+        return
+    forms = {"worse": "m-4-5l9 5l-9 5z", "better": "m4-5l-9 5l9 5z", "same": "m0-5.5l5 5.5l-5 5.5l-5-5.5z"}
+    made.path(f"M{number(x)} {number(y)}{forms[verdict]}", "f")
 
+
+def _sign(verdict: str, made: Canvas, x: float, y: float) -> None:
+    shape(made, verdict, x, y)
+
+
+def _linear(shown: Sequence[Comparison], start: float, end: float, *, capped: bool) -> Scale:
     edges = [end for c in shown for end in (*_reach(c), 1 - c.threshold, 1 + c.threshold)]
     edges += [end for c in shown if c.floor for end in (c.floor.low, c.floor.high) if end is not None]
     low, high = min(edges), max(edges)
     if capped:
         low, high = max(low, 1 / _NEAR), min(high, _NEAR)
-    room = 0.08 * (high - low)
-    axes.set_xlim(low - room, high + room * (2.2 if capped else 1))
-    axes.xaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10]))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _at: style.tick(value, "")))
-    axes.set_xlabel(words("figure.overhead.axis"))
-    if capped:
-        axes.set_title(words("figure.overhead.near"))
+    room = 0.08 * (high - low) or 0.01
+    return Scale(low - room, high + room * (2.2 if capped else 1), start, end)
 
 
-def _logarithmic(axes: Axes, found: Sequence[Comparison], words: Words) -> None:
+def _logarithmic(found: Sequence[Comparison], start: float, end: float) -> Scale:
     low, high = min(_reach(c)[0] for c in found), max(_reach(c)[1] for c in found)
-    axes.set_xscale("log")
-    axes.set_xlim(min(low, 1) / 1.25, max(high, 1) * 1.35)
-    style.log_ticks(axes)
-    axes.set_xlabel(words("figure.overhead.axis_log"))
-    axes.set_title(words("figure.overhead.all"))
+    least = min(c.cost.value for c in found)
+    low = max(low, least / 100)  # an interval may reach down to zero
+    return Scale(min(low, 1) / 1.25, max(high, 1) * 1.35, start, end, log=True)
 
 
-def _overflow(
-    axes: Axes, found: Sequence[Comparison], places: Sequence[float], display: RunnerDisplay
-) -> None:
-    """Print the ratios that lie beyond the edge of the linear panel at that edge."""
-    low, high = axes.get_xlim()
-    for comparison, y in zip(found, places, strict=True):
-        value = comparison.cost.value
-        if low <= value <= high:
-            continue
-        right = value > high
-        color = display.color(comparison.runner)
-        text = f"{numbers.ratio(value)} →" if right else f"← {numbers.ratio(value)}"
-        x = high if right else low
-        axes.text(
-            x,
-            y,
-            text,
-            ha="right" if right else "left",
-            va="center",
-            color=color,
-            fontsize=9.5,
-            fontweight="bold",
-            # The line of its interval may reach into the panel and would strike through the number.
-            bbox={"facecolor": style.PAPER, "edgecolor": "none", "pad": 1.5},
-            zorder=2.5,
-        )
+def _overflow(made: Canvas, scale: Scale, comparison: Comparison, y: float) -> None:
+    """Print a ratio that lies beyond the edge of the linear panel at that edge."""
+    value = comparison.cost.value
+    if scale.low <= value <= scale.high:
+        return
+    right = value > scale.high
+    text = f"{numbers.ratio(value)} →" if right else f"← {numbers.ratio(value)}"
+    room = (
+        7.0 * len(text) + 6
+    )  # the line of its interval may reach into the panel and would strike the number through
+    made.rectangle(scale.end - room if right else scale.start, y - 7, (room, 14), "y")
+    made.text(scale.end if right else scale.start, y + 4, text, "e b" if right else "b")
 
 
-def _counts(axes: Axes, found: Sequence[Comparison], places: Sequence[float]) -> None:
-    for comparison, y in zip(found, places, strict=True):
-        axes.text(
-            1.012,
-            y,
-            f"n={comparison.cost.n}",
-            transform=axes.get_yaxis_transform(),
-            va="center",
-            color=style.MUTED,
-            fontsize=9,
-        )
-
-
-def _legend(made: Figure, found: Sequence[Comparison], display: RunnerDisplay, words: Words) -> None:
-    from matplotlib.lines import Line2D  # noqa: PLC0415
-    from matplotlib.patches import Patch  # noqa: PLC0415
-
-    runners = sorted({c.runner for c in found}, key=display.rank)
-    handles: list[Any] = [
-        Line2D([], [], color=display.color(r), linewidth=5, label=style.short(r)) for r in runners
+def _legend(made: Canvas, found: Sequence[Comparison], summary: Summary, words: Words) -> None:
+    runners = sorted({c.runner for c in found}, key=summary.display.rank)
+    legend(made, [Sign(runner, summary.display.color(runner)) for runner in runners])
+    used = {c.verdict for c in found}
+    signs = [
+        Sign(words(f"verdict.{verdict}"), draw=partial(_sign, verdict))
+        for verdict in SHAPES
+        if verdict in used
     ]
-    for verdict, marker in MARKERS.items():
-        face = style.PAPER if verdict == "undecided" else style.MUTED
-        handles.append(
-            Line2D(
-                [],
-                [],
-                marker=marker,
-                linestyle="",
-                color=style.MUTED,
-                markerfacecolor=face,
-                label=words(f"verdict.{verdict}"),
+    signs.append(Sign(words("figure.overhead.threshold"), draw=dashes))
+    if any(c.floor for c in found):
+        signs.append(
+            Sign(
+                words("figure.overhead.floor"),
+                draw=lambda on, x, y: on.rectangle(x - 6, y - 6, (12, 12), "k"),
             )
         )
-    handles.append(
-        Line2D([], [], color=style.MUTED, linestyle=(0, (4, 3)), label=words("figure.overhead.threshold"))
-    )
-    if any(c.floor for c in found):
-        handles.append(Patch(color=style.BAND, label=words("figure.overhead.floor")))
-    made.legend(
-        handles=handles, loc="outside lower center", ncols=min(4, math.ceil(len(handles) / 2)), fontsize=9.5
-    )
+    legend(made, signs)

@@ -7,164 +7,140 @@ the totals are drawn separately.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tare.reports.plots import style
+from tare.reports.plots.axes import Scale, Sign, bottom_axis, dashes, legend, title
+from tare.reports.plots.canvas import LINE, SMALL, Canvas, fitted, text_width
 from tare.reports.summaries import names
 from tare.reports.text import numbers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
     from tare.reports.summaries.run import Summary
-    from tare.reports.summaries.runners import RunnerDisplay
     from tare.reports.summaries.startup import Phases
     from tare.reports.text.words import Words
 
-_ROW_INCHES = 0.46
-_WHITE = "#fffffe"
-"""White that stays white on a dark page, where :data:`style.PAPER` does not."""
+_BAR, _ROW, _LABELS, _GAP = 20, 32, 150, 24
+"""Pixels: height of a bar and of its row; width of the runners' names and of the space between the panels."""
 _MOST_CASES = 6
 """A figure with more panels is too long to read; the tables have all cases."""
 
 
-def draw(summary: Summary, words: Words) -> Figure | None:
+def draw(summary: Summary, words: Words, width: float) -> Canvas | None:
     """Draw the figure; ``None`` if no trial launched a place of its own."""
     cases = list(summary.startup.items())[:_MOST_CASES]
     if not cases:
         return None
-    rows = [len(by_runner) for _case, by_runner in cases]
-    made = style.figure(1.35 + sum(0.62 + _ROW_INCHES * n for n in rows))
-    grid: Any = made.subplots(
-        len(cases), 2, squeeze=False, width_ratios=[5, 3], height_ratios=[n + 1 for n in rows]
-    )
-    for (case, by_runner), (left, right) in zip(cases, grid, strict=True):
-        _shares(left, by_runner, words)
-        _sizes(right, by_runner, summary.display)
-        _baseline(right, by_runner, summary, words)
-        left.set_title(style.short(names.case_name(case, words)))
-    grid[0][1].set_title(words("figure.startup.sizes"))
-    grid[-1][0].set_xlabel(words("figure.startup.share_axis"))
-    grid[-1][1].set_xlabel(words("figure.startup.size_axis"))
-    _legend(made, [p for _case, by_runner in cases for p in by_runner.values()], words)
+    made = Canvas(width)
+    _legend(made, summary, words)
+    for case, by_runner in cases:
+        name = names.case_name(case, words)
+        if made.narrow:
+            _shares(made, by_runner, name, (0.0, width), words)
+            _sizes(made, by_runner, (70.0, width - 70), summary, words)
+            continue
+        top, middle = made.height, _LABELS + (width - _LABELS) * 0.58
+        _shares(made, by_runner, name, (_LABELS, middle), words)
+        below, made.height = made.height, top
+        _sizes(made, by_runner, (middle + _GAP + 62, width - 62), summary, words)
+        made.height = max(below, made.height)
     return made
 
 
-def _shares(axes: Axes, by_runner: Mapping[str, Phases], words: Words) -> None:
-    from matplotlib.ticker import PercentFormatter  # noqa: PLC0415
+def _lines(made: Canvas, by_runner: Mapping[str, Phases], words: Words, *, named: bool) -> list[float]:
+    """Write the runners' names, and give the y of each row's middle; on a narrow figure a name stands above its row."""
+    places, y = [], made.height
+    for runner, found in by_runner.items():
+        count = words("figure.n", n=found.n)
+        if made.narrow:
+            made.text(0, y + LINE - 4, f"{fitted(runner, made.width - 70)} · {count}")
+            y += LINE
+        elif named:
+            made.text(_LABELS - 10, y + _ROW / 2 - 1, fitted(runner, _LABELS - 14), "e")
+            made.text(_LABELS - 10, y + _ROW / 2 + 11, count, "e m s")
+        places.append(y + _ROW / 2)
+        y += _ROW
+    made.height = y
+    return places
 
-    for y, found in enumerate(by_runner.values()):
+
+def _shares(
+    made: Canvas, by_runner: Mapping[str, Phases], name: str, span: tuple[float, float], words: Words
+) -> None:
+    title(made, 0, name, span[1])
+    made.height += LINE + 4
+    top = made.height
+    scale = Scale(0, 1, *span)
+    for y, (runner, found) in zip(_lines(made, by_runner, words, named=True), by_runner.items(), strict=True):
         whole = sum(found.marks.values())
         left = 0.0
         for mark, seconds in found.marks.items():
             share = seconds / whole if whole else 0.0
-            color = style.PHASE_COLORS[mark]
-            axes.barh(y, share, left=left, height=0.68, color=color, edgecolor=style.PAPER, linewidth=0.8)
-            text = numbers.quantity(seconds, "s")
-            if share * 62 > len(text) + 1:
-                axes.text(left + share / 2, y, text, ha="center", va="center", fontsize=9, color=_on(color))
+            color, text = style.PHASE_COLORS[mark], numbers.quantity(seconds, "s")
+            x, wide = scale(left), scale(left + share) - scale(left)
+            with made.group(color, f"{runner}: {words(f'phase.{mark}')} {text}"):
+                made.rectangle(x, y - _BAR / 2, (max(wide - 0.8, 0.4), _BAR))
+            if wide > text_width(text, SMALL) + 2:
+                made.text(x + wide / 2, y + 4, text, f"c s {letters(color)}")
             left += share
-    _name_rows(axes, by_runner, words)
-    axes.set_xlim(0, 1)
-    axes.xaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
-    axes.spines["left"].set_visible(False)
+    bottom_axis(made, scale, (made.height, made.height), numbers.percent, words("figure.startup.share_axis"))
+    made.line((span[0], top), (span[0], made.height), "g")
+    made.height += 2 * LINE + 6
 
 
-def _sizes(axes: Axes, by_runner: Mapping[str, Phases], display: RunnerDisplay) -> None:
-    axes.set_xscale("log")
-    for y, (runner, found) in enumerate(by_runner.items()):
-        color = display.color(runner)
-        axes.plot([found.inside, found.end_to_end], [y, y], color=color, linewidth=2)
-        axes.plot(
-            [found.inside],
-            [y],
-            marker="o",
-            markersize=7,
-            color=color,
-            markerfacecolor=style.PAPER,
-            markeredgewidth=1.7,
-        )
-        axes.plot([found.end_to_end], [y], marker="o", markersize=8, color=color)
-        axes.annotate(
-            numbers.quantity(found.end_to_end, "s"),
-            (found.end_to_end, y),
-            xytext=(8, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=9.5,
-            fontweight="bold",
-        )
-        axes.annotate(
-            numbers.quantity(found.inside, "s"),
-            (found.inside, y),
-            xytext=(-8, 0),
-            textcoords="offset points",
-            va="center",
-            ha="right",
-            fontsize=9,
-            color=style.MUTED,
-        )
+def _sizes(
+    made: Canvas, by_runner: Mapping[str, Phases], span: tuple[float, float], summary: Summary, words: Words
+) -> None:
+    title(made, 0 if made.narrow else span[0] - 62, words("figure.startup.sizes"), made.width)
+    made.height += LINE + 4
+    top = made.height
+    places = _lines(made, by_runner, words, named=False)
     low = min(p.inside for p in by_runner.values())
     high = max(p.end_to_end for p in by_runner.values())
-    decades = max(high / low, 10.0)
-    axes.set_xlim(low / decades**0.36, high * decades**0.36)
-    axes.set_ylim(len(by_runner) - 0.4, -0.6)
-    axes.set_yticks([])
-    axes.grid(axis="x")
-    style.log_ticks(axes, "s", most=5)
-
-
-def _baseline(axes: Axes, by_runner: Mapping[str, Phases], summary: Summary, words: Words) -> None:
-    """Draw the KVM baseline cost of a start where guests are drawn; no guest of this host can start faster."""
-    baseline = summary.kvm_baseline
-    seconds = baseline.figures.get("open_to_first_exit_seconds") if baseline else None
-    if not seconds or not any({"kernel", "restored"} & found.marks.keys() for found in by_runner.values()):
-        return
-    axes.axvline(seconds, color=style.MUTED, linestyle=":", linewidth=1.2, zorder=0)
-    axes.annotate(
-        words("figure.startup.baseline", seconds=numbers.quantity(seconds, "s")),
-        (seconds, 0),
-        xycoords=("data", "axes fraction"),
-        xytext=(3, 3),
-        textcoords="offset points",
-        fontsize=8,
-        color=style.MUTED,
+    scale = Scale(low / 1.2, max(high, low * 4) * 1.2, *span, log=True)
+    bottom_axis(
+        made, scale, (top, made.height), lambda v: style.tick(v, "s"), words("figure.startup.size_axis")
     )
+    if (seconds := _baseline(summary)) is not None:
+        made.line((scale(seconds), top), (scale(seconds), made.height), "t")
+    for y, (runner, found) in zip(places, by_runner.items(), strict=True):
+        begin, end = scale(found.inside), scale(found.end_to_end)
+        inside, whole = numbers.quantity(found.inside, "s"), numbers.quantity(found.end_to_end, "s")
+        hint = f"{runner}: {words('figure.startup.end_to_end')} {whole}, {words('figure.startup.inside')} {inside}"
+        with made.group(summary.display.color(runner), hint):
+            made.line((begin, y), (end, y))
+            made.dot(begin, y, 4, "h")
+            made.dot(end, y, 4.5)
+        made.text(end + 8, y + 4, whole, "b")
+        made.text(begin - 8, y + 4, inside, "e m s")
+    made.height += 2 * LINE + 6
 
 
-def _name_rows(axes: Axes, by_runner: Mapping[str, Phases], words: Words) -> None:
-    labels = [f"{style.short(r)}\n{words('figure.n', n=p.n)}" for r, p in by_runner.items()]
-    axes.set_yticks(range(len(labels)), labels)
-    axes.set_ylim(len(labels) - 0.4, -0.6)
+def _baseline(summary: Summary) -> float | None:
+    """Give the KVM baseline cost of a start, in seconds, where guests were started; no guest of this host can start faster."""
+    found = [p for by_runner in summary.startup.values() for p in by_runner.values()]
+    guests = any({"kernel", "restored"} & one.marks.keys() for one in found)
+    baseline = summary.kvm_baseline if guests else None
+    return (baseline.figures.get("open_to_first_exit_seconds") or None) if baseline else None
 
 
-def _on(color: str) -> str:
-    """Choose black or white, whichever reads better on ``color`` (relative luminance, WCAG 2)."""
+def letters(color: str) -> str:
+    """Choose white or black letters, whichever read better on ``color`` (relative luminance, WCAG 2), as a class."""
     red, green, blue = (int(color[i : i + 2], 16) / 255 for i in (1, 3, 5))
-    return _WHITE if 0.2126 * red**2.2 + 0.7152 * green**2.2 + 0.0722 * blue**2.2 < 0.3 else "#000000"
+    return "w" if 0.2126 * red**2.2 + 0.7152 * green**2.2 + 0.0722 * blue**2.2 < 0.3 else "d"
 
 
-def _legend(made: Figure, found: list[Phases], words: Words) -> None:
-    from matplotlib.lines import Line2D  # noqa: PLC0415
-    from matplotlib.patches import Patch  # noqa: PLC0415
-
+def _legend(made: Canvas, summary: Summary, words: Words) -> None:
+    found = [p for by_runner in summary.startup.values() for p in by_runner.values()]
     used = [mark for mark in style.PHASE_COLORS if any(mark in p.marks for p in found)]
-    handles: list[Any] = [
-        Patch(color=style.PHASE_COLORS[mark], label=words(f"phase.{mark}")) for mark in used
+    signs = [Sign(words(f"phase.{mark}"), style.PHASE_COLORS[mark]) for mark in used]
+    signs += [
+        Sign(words("figure.startup.inside"), style.UNCLEAR, lambda on, x, y: on.dot(x, y, 4, "h")),
+        Sign(words("figure.startup.end_to_end"), style.UNCLEAR, lambda on, x, y: on.dot(x, y, 4.5)),
     ]
-    for key, face in (("inside", style.PAPER), ("end_to_end", style.MUTED)):
-        handles.append(
-            Line2D(
-                [],
-                [],
-                marker="o",
-                linestyle="",
-                color=style.MUTED,
-                markerfacecolor=face,
-                label=words(f"figure.startup.{key}"),
-            )
-        )
-    made.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=9.5)
+    if (seconds := _baseline(summary)) is not None:
+        text = words("figure.startup.baseline", seconds=numbers.quantity(seconds, "s"))
+        signs.append(Sign(text, draw=dashes))
+    legend(made, signs)

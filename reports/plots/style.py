@@ -135,6 +135,6 @@ def tick(value: float, unit: str) -> str:
     """Format a round value on an axis: ``20 ms``, ``1.5×``."""
     from tare.reports.text import numbers  # noqa: PLC0415
 
-    text = f"{value:.6g}{numbers.TIMES}" if unit == "" else numbers.quantity(value, unit, width=value / 2)
+    text = f"{value:,.6g}{numbers.TIMES}" if unit == "" else numbers.quantity(value, unit, width=value / 2)
     number, space, symbol = text.partition(" ")
     return (number.rstrip("0").rstrip(".") if "." in number else number) + space + symbol

@@ -21,6 +21,7 @@ from tare.reports.summaries.waiting import waited_shares
 from tare.results.judgement.answers import pair_answers
 from tare.results.judgement.claims.evidence import Evidence
 from tare.results.judgement.claims.verdict import judge_claims
+from tare.results.record import BASE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -76,6 +77,12 @@ class Summary:
     def display(self) -> RunnerDisplay:
         """Order and colours of the runners."""
         return RunnerDisplay(self.given.styles)
+
+    @property
+    def base(self) -> str:
+        """Label of the runner that the others are compared with."""
+        found = self.given.comparisons
+        return found[0].base if found else BASE
 
     @cached_property
     def measured(self) -> tuple[Trial, ...]:

@@ -46,9 +46,10 @@ def thread_scaling(summary: Summary) -> dict[str, tuple[ThreadScaling, ...]]:
         lambda: defaultdict(list)
     )
     for trial in summary.measured:
-        metrics = {metric.name: (metric.value, metric.unit) for metric in trial.metrics}
-        if isinstance(trial.details, ScalingDetails) and metrics.keys() >= _METRICS and not trial.control:
-            found[trial.runner][trial.details.threads].append(metrics)
+        if isinstance(trial.details, ScalingDetails) and not trial.control:
+            metrics = {metric.name: (metric.value, metric.unit) for metric in trial.metrics}
+            if metrics.keys() >= _METRICS:
+                found[trial.runner][trial.details.threads].append(metrics)
     return {
         runner: tuple(
             ThreadScaling(

@@ -8,13 +8,15 @@ import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
+from xml.etree import ElementTree
 
 import pytest
 
 from support.synthetic import make_input
 from tare.reports.build import build_report
 from tare.reports.model import LANGUAGES, PAGES, Language, ReportInput, ReportPaths
-from tare.reports.plots import PLOTS, Plot, fonts, overhead, style
+from tare.reports.plots import PLOTS, Plot, overhead, startup
+from tare.reports.plots.canvas import THEME
 from tare.reports.text import numbers
 from tare.reports.text.words import words
 from tare.results.judgement.within_run import compare_within
@@ -22,8 +24,7 @@ from tare.results.storage.load import load_run
 from tare.results.storage.store import RunWriter
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
+    from tare.reports.plots.canvas import Canvas
     from tare.reports.summaries.run import Summary
     from tare.reports.text.words import Words
 
@@ -39,28 +40,25 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> ReportPaths:
     return build_report(given, folder / "out" / "id")
 
 
-def test_every_figure_is_there_twice_and_on_the_page(built: ReportPaths) -> None:
+def test_every_figure_is_a_file_and_on_the_page_for_both_widths(built: ReportPaths) -> None:
     assert built.lost == {}
     english = [path for path in built.figures if ".ko." not in path.name]
-    assert [p.name for p in english] == [f"{p.name}.{s}" for p in DRAWN for s in ("png", "svg")]
+    assert [p.name for p in english] == [f"{p.name}.svg" for p in DRAWN]
     page = built.index.read_text(encoding="utf-8")
     for path in english:
-        assert path.stat().st_size > 5_000
+        ElementTree.parse(path)  # noqa: S314 - our own file
         assert f'href="{path.name}"' in page
-    assert len(re.findall(r'<svg [^>]*role="img"', page)) == len(DRAWN)
+    for width in ("wide", "narrow"):
+        assert len(re.findall(rf'<svg class="fig {width}" [^>]*role="img"', page)) == len(DRAWN)
     ids = re.findall(r' id="([^"]*)"', page)
-    assert len(ids) == len(set(ids)), "figures must not share ids on one page"
-    for target in re.findall(r'(?:xlink:href="#|url\(#)([^")]*)', page):
-        assert target in ids
+    assert len(ids) == len(set(ids)), "nothing on one page shares an id"
 
 
 def test_the_page_theme_reaches_into_the_figures(built: ReportPaths) -> None:
-    drawings = re.findall(
-        r'<svg [^>]*role="img".*?</svg>', built.index.read_text(encoding="utf-8"), re.DOTALL
-    )
-    for drawing in drawings:
-        assert "var(--ink)" in drawing
-        assert style.INK not in drawing
+    page = built.index.read_text(encoding="utf-8")
+    for drawing in re.findall(r'<svg class="fig.*?</svg>', page, re.DOTALL):
+        assert not any(color in drawing for color in THEME.values())
+    assert ".fig text" in page
     assert "var(" not in (built.index.parent / "overhead.svg").read_text(encoding="utf-8")
 
 
@@ -91,18 +89,14 @@ def test_pages_in_both_languages_lead_to_each_other_and_the_summary_is_in_the_on
         assert f'<a href="{PAGES[other]}" hreflang="{other}" lang="{other}">' in page
 
 
-def test_figures_with_korean_letters_are_files_of_their_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(fonts, "cjk_font", lambda: "DejaVu Sans")
-    paths = build_report(
-        make_input(blocks=2), tmp_path, plots=[Plot("drift", lambda _s, _w: style.figure(1))]
-    )
-    names = ["drift.png", "drift.svg", "drift.ko.png", "drift.ko.svg"]
+def test_figures_with_korean_words_are_files_of_their_own(tmp_path: Path) -> None:
+    paths = build_report(make_input(blocks=2), tmp_path, plots=[Plot("startup", startup.draw)])
+    names = ["startup.svg", "startup.ko.svg"]
     assert [path.name for path in paths.figures] == names
-    for language, own in zip(LANGUAGES, (names[:2], names[2:]), strict=True):
+    for language, own in zip(LANGUAGES, names, strict=True):
         page = (tmp_path / PAGES[language]).read_text(encoding="utf-8")
-        assert re.findall(r'href="(drift[^"]*)"', page) == own
+        assert re.findall(r'href="(startup[^"]*svg)"', page) == [own]
+        assert words(language)("figure.startup.sizes") in (tmp_path / own).read_text(encoding="utf-8")
 
 
 def test_the_same_run_gives_the_same_bytes(built: ReportPaths, tmp_path: Path) -> None:
@@ -113,7 +107,7 @@ def test_the_same_run_gives_the_same_bytes(built: ReportPaths, tmp_path: Path) -
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_figure_that_fails_does_not_lose_the_page(tmp_path: Path, language: Language) -> None:
-    def fail(_summary: Summary, _words: Words) -> Figure | None:
+    def fail(_summary: Summary, _words: Words, _width: float) -> Canvas | None:
         raise RuntimeError("<b>no such glyph</b>")
 
     paths = build_report(make_input(blocks=2), tmp_path, language=language, plots=[Plot("startup", fail)])
@@ -122,38 +116,6 @@ def test_a_figure_that_fails_does_not_lose_the_page(tmp_path: Path, language: La
     assert paths.figures == ()
     text = words(language)("page.figure_lost", name="startup", why=why)
     assert text.replace("<", "&lt;").replace(">", "&gt;") in paths.index.read_text(encoding="utf-8")
-
-
-def test_without_a_korean_font_figures_are_english_and_the_page_says_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(fonts, "cjk_font", lambda: None)
-    seen = []
-    build_report(
-        make_input(blocks=2),
-        tmp_path,
-        language="ko",
-        plots=[Plot("drift", lambda _s, w: seen.append(w.language))],
-    )
-    assert seen == ["en"]
-    page = (tmp_path / "index.ko.html").read_text(encoding="utf-8")
-    assert "Noto Sans CJK KR" in page
-    assert "apt-get install fonts-noto-cjk" in page
-
-
-def test_letters_without_a_font_are_named_on_the_page_and_nothing_is_said_on_stderr(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    def draw(_summary: Summary, _words: Words) -> Figure:
-        made = style.figure(1)
-        made.text(0, 0, "a \N{WHALE}")
-        return made
-
-    build_report(make_input(blocks=2), tmp_path, plots=[Plot("drift", draw)])
-    text = words("en")("page.figure_boxes", letters="\N{WHALE}")
-    for part in text.split("`"):
-        assert part in (tmp_path / "index.html").read_text(encoding="utf-8")
-    assert capfd.readouterr().err == ""
 
 
 def test_an_old_report_stays_whole_until_the_new_one_is_ready(
@@ -185,7 +147,7 @@ def test_numbers_survive_the_way_from_the_store_to_the_page(tmp_path: Path) -> N
     assert compared
     for comparison in compared:
         if not comparison.primary:  # in the table of all metrics, which the page carries as text
-            assert f",{comparison.runner}," in page
+            assert f"\t{comparison.runner}\t" in page
             assert numbers.cost(comparison.cost) in page
             continue
         key = html.escape(f"{comparison.workload}|{comparison.runner}|{comparison.metric}")

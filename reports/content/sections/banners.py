@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tare.reports.content.nodes import Bullets, Item, Node, Notice, Paragraph, Section
+from tare.reports.content.nodes import Bullets, Item, Node, Notice, Section
 
 if TYPE_CHECKING:
     from tare.reports.content.page import Page
-
-
-_FONTS = ("Noto Sans CJK KR", "Noto Sans KR", "NanumGothic")
-"""Fonts with Hangul that are easily had."""
 
 
 def section(page: Page) -> Section | None:
@@ -56,8 +52,4 @@ def section(page: Page) -> Section | None:
                 )
             )
         )
-    if page.english_figures:
-        body.append(Paragraph(words("page.figure_english", fonts=", ".join(_FONTS)), kind="muted"))
-    if page.boxes:
-        body.append(Paragraph(words("page.figure_boxes", letters=" ".join(page.boxes)), kind="muted"))
     return Section("banners", "", tuple(body)) if body else None

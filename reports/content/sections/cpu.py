@@ -23,14 +23,8 @@ def section(page: Page) -> Section | None:
     used = {part for found in views.values() for bar in found for part in bar.parts}
     parts = [part for part in PARTS if part in used and part != "total"]
     rows: list[tuple[Cell, ...]] = []
-    keys: list[str] = []
-    breaks: list[int] = []
     for case, found in views.items():
-        if found and rows:
-            breaks.append(len(rows))
-        for index, bar in enumerate(found):
-            rows.append(_row(page, Cell(page.case_name(case), kind="muted" if index else ""), bar, parts))
-            keys.append(f"{case.label}|{bar.runner}|{bar.vantage}")
+        rows += [_row(page, Cell(page.case_name(case)), bar, parts) for bar in found]
     if not rows:
         return None
     columns = (
@@ -43,8 +37,7 @@ def section(page: Page) -> Section | None:
         columns,
         tuple(rows),
         numeric=tuple(range(3, len(columns))),
-        keys=tuple(keys),
-        breaks=tuple(breaks),
+        form="sheet",
     )
     folded = Details(words("cpu.caption"), (table,))
     body = (Paragraph(words("cpu.intro")), *_more_inside(page, views), *page.picture("cpu"), folded)

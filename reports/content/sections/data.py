@@ -38,7 +38,11 @@ def section(page: Page) -> Section:
         )
     if manifest.plan:
         columns = (words("data.name"), words("host.value"))
-        body.append(Details(words("data.plan"), (facts.table(words("data.plan"), columns, manifest.plan),)))
+        body.append(
+            Details(
+                words("data.plan"), (facts.table(words("data.plan"), columns, manifest.plan, only_set=True),)
+            )
+        )
     return Section("data", words("data.title"), tuple(body))
 
 

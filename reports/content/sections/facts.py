@@ -34,7 +34,14 @@ def plain(value: object) -> str:
     return str(value)
 
 
-def table(caption: str, columns: tuple[str, str], facts: Mapping[str, Any]) -> Table:
-    """Build a table of two columns, name and value, from nested facts."""
-    rows = tuple((Cell(name), Cell(text, recorded=True)) for name, text in flatten(facts))
-    return Table(caption, columns, rows)
+_FEW = 40
+"""A table of more facts is one that a page carries as text."""
+
+
+def table(
+    caption: str, columns: tuple[str, str], facts: Mapping[str, Any], *, only_set: bool = False
+) -> Table:
+    """Build a table of two columns, name and value, from nested facts; ``only_set`` leaves out those without a value."""
+    told = [one for one in flatten(facts) if not only_set or one[1] != DASH]
+    rows = tuple((Cell(name), Cell(text, recorded=True)) for name, text in told)
+    return Table(caption, columns, rows, form="sheet" if len(rows) > _FEW else "")

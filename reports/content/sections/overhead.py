@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 from tare.reports.content import cells
 from tare.reports.content.nodes import Cell, Details, Node, Paragraph, Section, Table
-from tare.reports.content.sections.matrix import key_of
+from tare.reports.content.sections.matrix import NAMES, key_of
 from tare.reports.content.sections.notes import own
 from tare.reports.summaries.cases import case_of
+from tare.reports.summaries.matrix import family_of
 from tare.reports.summaries.waiting import explaining
 from tare.reports.text import numbers
 from tare.reports.text.answers import both, span_of_time
@@ -37,10 +39,19 @@ def section(page: Page) -> Section | None:
     unit = words("overhead.unit_blocks")
     body.append(Paragraph(words("overhead.method", method=methods, unit=unit), kind="muted"))
     if len(summary.compared) > len(summary.primary):
-        every = _table(page, summary.compared, words("overhead.all_caption", base=page.base), why=True)
-        every = replace(every, form="sheet", keys=(), breaks=())
-        body.append(Details(words("overhead.all", n=len(summary.compared)), (every,)))
+        body.append(_every(page))
     return Section("overhead", words("overhead.title"), tuple(body))
+
+
+def _every(page: Page) -> Details:
+    """Build the table of all metrics, folded; comparisons without a ratio are counted instead of listed."""
+    words, compared = page.words, page.summary.compared
+    told = [one for one in compared if math.isfinite(one.cost.value)]
+    every = _table(page, told, words("overhead.all_caption", base=page.base), why=True)
+    body: list[Node] = [replace(every, form="sheet", keys=(), breaks=())]
+    if without := len(compared) - len(told):
+        body.insert(0, Paragraph(words("overhead.no_ratio", n=without), kind="muted"))
+    return Details(words("overhead.all", n=len(compared)), tuple(body))
 
 
 def _table(page: Page, found: Sequence[Comparison], caption: str, *, why: bool) -> Table:
@@ -63,7 +74,26 @@ def _table(page: Page, found: Sequence[Comparison], caption: str, *, why: bool) 
         words("overhead.verdict"),
     )
     numeric = NUMERIC if why else (*NUMERIC, 7)
-    return Table(caption, heads, tuple(rows), numeric=numeric, keys=tuple(keys), breaks=tuple(breaks[1:]))
+    return Table(
+        caption,
+        heads,
+        tuple(rows),
+        numeric=numeric,
+        keys=tuple(keys),
+        breaks=tuple(breaks[1:]),
+        groups=_families(page, found),
+    )
+
+
+def _families(page: Page, found: Sequence[Comparison]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Name the families of the rows' workloads as the matrix does, each with its workloads."""
+    named: dict[str, dict[str, None]] = {}
+    for comparison in found:
+        case = case_of(comparison)
+        name = family_of(comparison.family, case) or comparison.family
+        title = page.words(f"family.{name}") if name in NAMES else name
+        named.setdefault(title, {})[page.case_name(case)] = None
+    return tuple((title, tuple(cases)) for title, cases in named.items())
 
 
 def _row(page: Page, comparison: Comparison, *, first: bool, why: bool) -> tuple[Cell, ...]:
@@ -84,9 +114,7 @@ def _reason(page: Page, comparison: Comparison) -> Cell:
     """Make the verdict's cell with its recorded reason."""
     return Cell(
         page.words(f"verdict.{comparison.verdict}"),
-        detail="; ".join(
-            filter(None, (page.recorded(comparison.because).removesuffix("."), _noted(page, comparison)))
-        ),
+        detail="; ".join(filter(None, (page.briefly(comparison.because), _noted(page, comparison)))),
         kind=comparison.verdict,
         recorded=True,
     )

@@ -25,16 +25,7 @@
   };
   document.querySelector("main").insertBefore(all, document.querySelector("main > details"));
 
-  const parse = (text) => {
-    const rows = [[]];
-    const cell = /("(?:[^"]|"")*"|[^,\n]*)(,|\n|$)/y;
-    for (let found; cell.lastIndex < text.length && (found = cell.exec(text)); ) {
-      const raw = found[1];
-      rows.at(-1).push(raw.startsWith('"') ? raw.slice(1, -1).replaceAll('""', '"') : raw);
-      if (found[2] === "\n") rows.push([]);
-    }
-    return rows.filter((row) => row.length > 1);
-  };
+  const parse = (text) => text.trimEnd().split("\n").map((line) => line.split("\t"));
 
   // A sheet is laid out when somebody opens it; until then it is text.
   const layOut = (sheet) => {
@@ -42,6 +33,7 @@
     const numeric = new Set(sheet.dataset.numeric.split(" ").map(Number));
     const side = (at) => (numeric.has(at) ? "number" : "");
     const table = make("table", { className: "data" });
+    if (sheet.dataset.groups) table.dataset.groups = sheet.dataset.groups;
     table.append(
       make("caption", {}, sheet.getAttribute("aria-label")),
       make("thead", {}, make("tr", {}, ...heads.map((text, at) => make("th", { scope: "col", className: side(at) }, text)))),
@@ -129,18 +121,23 @@
     const narrow = () => {
       rows.forEach((row) => {
         const told = [...row.cells].map(text).join(" ").toLowerCase();
-        row.hidden = !search.value.toLowerCase().split(/\s+/).every((one) => told.includes(one)) ||
+        row.hidden = (family.value && !inFamily(row, family.value)) || !search.value.toLowerCase().split(/\s+/).every((one) => told.includes(one)) ||
           (runner.value && text(row.cells[1]) !== runner.value) || (verdict.value && verdictOf(row) !== verdict.value);
       });
       const left = rows.filter((row) => !row.hidden).length;
       count.textContent = left === rows.length ? "" : words.rows.replace("{n}", left).replace("{total}", rows.length);
     };
+    const families = JSON.parse(table.dataset.groups || "[]");
+    const inFamily = (row, name) => families.some(([one, names]) => one === name && names.some((work) =>
+      text(row.cells[0]) === work || text(row.cells[0]).startsWith(`${work} `)));
+    const family = choice(words.family, families.map(([name]) => name), narrow);
     const runner = choice(words.runner, runners, narrow);
     const verdict = make("select", { ariaLabel: words.verdict }, make("option", { value: "" }, words.verdict),
       ...kinds.filter((kind) => spoken.has(kind)).map((kind) => make("option", { value: kind }, words[kind] || kind)));
     verdict.onchange = narrow;
     search.oninput = narrow;
     bar.append(search);
+    if (families.length > 1) bar.append(family);
     if (runners.length > 1 && runners.length < 60 && !table.classList.contains("runs")) bar.append(runner);
     if (spoken.size > 1) bar.append(verdict);
     if (table.closest("#overhead") && rows[0] && rows[0].dataset.key) {

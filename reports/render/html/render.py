@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import base64
-import csv
 import hashlib
-import io
 import json
 import re
 import zlib
@@ -19,15 +17,17 @@ from markupsafe import Markup
 
 from tare.reports.content.nodes import Headline
 from tare.reports.content.sections.glossary import explained
+from tare.reports.plots.canvas import stylesheet
 from tare.reports.render.html.charts import chart_of, dumbbells
-from tare.reports.render.html.svg import inline
+from tare.reports.render.html.tables import Tables, groups, legible, sheet, swatch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tare.reports.content.nodes import Node, Picture, Section, Table
+    from tare.reports.content.nodes import Node, Picture, Section
     from tare.reports.content.page import Page
     from tare.reports.model import Language
+    from tare.reports.plots import Drawing
     from tare.reports.text.words import Words
 
 
@@ -47,16 +47,16 @@ class Document:
     sections: tuple[Section, ...]
     """Parts of the page. Headlines in them are its ``h1``; those with a title are folded."""
     footer: str
-    drawings: Mapping[str, str] = field(default_factory=dict)
-    """Figure → its SVG document."""
+    drawings: Mapping[str, Drawing] = field(default_factory=dict)
+    """Figure → what was drawn."""
     siblings: Mapping[Language, str] = field(default_factory=dict)
     """Language → file name of the same page in it."""
     figure_suffix: str = ""
     """See :attr:`tare.reports.content.page.Page.figure_suffix`."""
 
 
-def render(page: Page, sections: tuple[Section, ...], drawings: Mapping[str, str]) -> str:
-    """Render a run's page. ``drawings``: figure → its SVG document."""
+def render(page: Page, sections: tuple[Section, ...], drawings: Mapping[str, Drawing]) -> str:
+    """Render a run's page. ``drawings``: figure → what was drawn."""
     words, about = page.words, page.summary.given.manifest
     title = words("page.title", name=about.name or about.run)
     how = words("page.facts", started=page.started, mode=about.mode)
@@ -71,7 +71,9 @@ def render_document(document: Document) -> str:
     """Render a page of any kind as one file that needs no other."""
 
     def draw(node: Picture) -> Markup:
-        return inline(document.drawings[node.name], node.name, node.alt)
+        drawing = document.drawings[node.name]
+        # Canvases escape all texts that they are given.
+        return Markup(drawing.wide.element(node.alt, "wide") + drawing.narrow.element(node.alt, "narrow"))  # noqa: S704
 
     used: set[str] = set()
 
@@ -88,12 +90,18 @@ def render_document(document: Document) -> str:
     def goal(link: str) -> str:
         return link if link in names else anchor(link)
 
-    bound = {"draw": draw, "anchored": anchored, "goal": goal, "figure_suffix": document.figure_suffix}
+    known, english = explained(document.words), document.words.language == "en"
+    bound = {
+        "draw": draw,
+        "anchored": anchored,
+        "goal": goal,
+        "figure_suffix": document.figure_suffix,
+        "tables": Tables(anchored, goal, known, english=english),
+    }
     template = _environment().get_template("index.html.j2", globals=bound)
     parts = document.sections
     return template.render(
         words=document.words,
-        explained=explained(document.words),
         title=document.title,
         facts=document.facts,
         footer=document.footer,
@@ -103,7 +111,7 @@ def render_document(document: Document) -> str:
             s for part in parts for node in part.body if isinstance(node, Headline) for s in node.sentences
         ],
         sections=[part for part in parts if not any(isinstance(node, Headline) for node in part.body)],
-        css=Markup(_text("style.css")),  # noqa: S704 - our own file
+        css=Markup(_text("style.css") + stylesheet()),  # noqa: S704 - our own files
         script=Markup(_text("page.js")),  # noqa: S704 - our own file
         script_hash=script_hash(),
         spoken=_spoken(document.words),
@@ -123,25 +131,13 @@ def script_hash() -> str:
     return f"sha256-{base64.b64encode(digest).decode()}"
 
 
-def sheet(node: Table) -> str:
-    """Write a table as CSV, which can be read as it is; a cell's second line follows in brackets."""
-    target = io.StringIO()
-    writer = csv.writer(target, lineterminator="\n")
-    writer.writerow(node.columns)
-    for row in node.rows:
-        writer.writerow(
-            f"{cell.text} ({cell.detail})" if cell.text and cell.detail else cell.text or cell.detail
-            for cell in row
-        )
-    return target.getvalue()
-
-
 def _spoken(words: Words) -> Markup:
     """Give the script its words as JSON, in which nothing can end the element that holds it."""
     names = (
         "filter",
         "verdict",
         "runner",
+        "family",
         "baseline",
         "markdown",
         "csv",
@@ -173,8 +169,9 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         finalize=_finalize,
     )
-    environment.filters["exact"] = repr
     environment.globals["sheet"] = sheet
+    environment.globals["groups"] = groups
+    environment.globals["swatch"] = swatch
     environment.globals["dumbbells"] = dumbbells
     environment.globals["chart_of"] = chart_of
     environment.tests["node"] = _is_node
@@ -183,9 +180,7 @@ def _environment() -> Environment:
 
 def _finalize(value: object) -> object:
     """Replace control characters, which HTML does not allow and a record may contain."""
-    if isinstance(value, str) and not isinstance(value, Markup) and not value.isprintable():
-        return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in value)
-    return value
+    return legible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _is_node(node: Node, kind: str) -> bool:

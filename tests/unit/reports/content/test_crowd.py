@@ -1,14 +1,15 @@
-import io
 from dataclasses import replace
 
 import pytest
 
 from support import synthetic
 from support.crowds import TRIALS, ramp
+from support.figures import Seen
 from tare.reports.content.nodes import Table
 from tare.reports.content.page import Page
 from tare.reports.content.sections import crowd as section
-from tare.reports.plots import density, starts, style
+from tare.reports.plots import density, starts
+from tare.reports.plots.canvas import NARROW, WIDE
 from tare.reports.summaries import crowd
 from tare.reports.summaries.cases import case_of
 from tare.reports.summaries.run import Summary
@@ -54,27 +55,24 @@ def test_the_density_table_shows_what_was_weighed_and_how_it_varied():
 
 
 @pytest.mark.parametrize("module", [starts, density])
-def test_figures_are_drawn(module):
-    with style.styled():
-        figure = module.draw(Summary(replace(synthetic.empty_input(), trials=TRIALS)), words("en"))
-        target = io.BytesIO()
-        figure.savefig(target, format="png", dpi=40)
-    assert target.getvalue().startswith(b"\x89PNG")
+@pytest.mark.parametrize("width", [WIDE, NARROW])
+def test_figures_are_drawn(module, width):
+    made = module.draw(Summary(replace(synthetic.empty_input(), trials=TRIALS)), words("en"), width)
+    assert Seen(made).outside() == []
+    assert len(Seen(made).named("circle")) > 3
 
 
 def test_a_run_without_crowds_has_neither_section_nor_figures():
     nothing = Summary(synthetic.empty_input())
     assert section.section(page(trials=())) is None
-    assert starts.draw(nothing, words("en")) is None
-    assert density.draw(nothing, words("en")) is None
+    assert starts.draw(nothing, words("en"), WIDE) is None
+    assert density.draw(nothing, words("en"), WIDE) is None
 
 
 def test_a_ramp_that_saw_no_memory_still_has_its_starts():
     blind = ramp(0, "runsc", 4, 0)
-    with style.styled():
-        assert (
-            density.draw(Summary(replace(synthetic.empty_input(), trials=(blind,))), words("en")) is not None
-        )
+    made = density.draw(Summary(replace(synthetic.empty_input(), trials=(blind,))), words("en"), WIDE)
+    assert words("en")("figure.density.start") in Seen(made).texts
 
 
 def test_numbers_in_names_are_sorted_by_value():

@@ -1,16 +1,15 @@
 """The ladder's section and figure, from runs at known costs."""
 
-from typing import Any
-
 import pytest
 
+from support.figures import Seen
 from support.ladder_runs import COSTS, run
 from tare.bench.analysis.styles import runner_styles
 from tare.reports.content.page import Page
 from tare.reports.content.sections import ladder as section
 from tare.reports.model import ReportInput
 from tare.reports.plots import ladder as plot
-from tare.reports.plots import style
+from tare.reports.plots.canvas import NARROW, WIDE
 from tare.reports.summaries.run import Summary
 from tare.reports.summaries.runners import RunnerDisplay
 from tare.reports.text.words import words
@@ -39,18 +38,22 @@ def test_the_section_has_a_row_for_each_rung(tmp_path, language):
 def test_one_rung_is_no_ladder(tmp_path):
     page = page_of(tmp_path, {"bare": 1.0, "namespaces": 2.0})
     assert section.section(page) is None
-    assert plot.draw(page.summary, page.words) is None
+    assert plot.draw(page.summary, page.words, WIDE) is None
 
 
-def test_the_flight_of_steps_is_drawn_with_n_and_a_bar_for_each(tmp_path):
+@pytest.mark.parametrize("width", [WIDE, NARROW])
+def test_the_flight_of_steps_is_drawn_with_n_and_a_bar_for_each(tmp_path, width):
     page = page_of(tmp_path, COSTS)
-    with style.styled():
-        figure = plot.draw(page.summary, page.words)
-        (axes,) = figure.get_axes()
-        bars: Any = axes.patches
-        assert len(bars) == 3
-        assert bars[1].get_x() == pytest.approx(bars[0].get_x() + bars[0].get_width())
-        assert sum("n=8" in text.get_text() for text in axes.texts) == 3
+    seen = Seen(plot.draw(page.summary, page.words, width))
+    bars = [
+        (float(one.get("x")), float(one.get("width")))
+        for one in seen.named("rect")
+        if one.get("height") == "14"
+    ]
+    assert len(bars) == 3
+    assert bars[1][0] == pytest.approx(bars[0][0] + bars[0][1], abs=0.2)
+    assert sum("n=8" in text for text in seen.texts) == 3
+    assert seen.outside() == []
 
 
 def test_reports_show_the_rungs_from_the_ground_up():

@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import pytest
 
+from support.figures import Seen
 from support.synthetic import make_input
 from tare.reports.content.page import Page
 from tare.reports.content.sections import scaling as section
 from tare.reports.plots import scaling as plot
-from tare.reports.plots import style
+from tare.reports.plots.canvas import NARROW, WIDE
 from tare.reports.summaries import scaling
 from tare.reports.summaries.run import Summary
 from tare.reports.text.words import words
@@ -48,8 +49,10 @@ def test_speed_ups_are_medians_in_the_order_of_threads():
 def test_the_page_has_figure_and_table():
     given = make_input(blocks=2)
     summary = Summary(replace(given, trials=(*given.trials, *TRIALS)))
-    with style.styled():
-        assert plot.draw(summary, words("en")) is not None
+    for width in (WIDE, NARROW):
+        drawn = plot.draw(summary, words("en"), width)
+        assert drawn is not None
+        assert Seen(drawn).outside() == []
     made = section.section(Page(summary, words("en")))
     assert made is not None
     table = made.body[-1]

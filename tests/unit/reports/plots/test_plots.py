@@ -1,35 +1,28 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import math
-from typing import Any
 
-import matplotlib as mpl
 import msgspec
 import pytest
 
 from support.crowds import TRIALS as CROWDS
-from support.synthetic import empty_input, make_input
-from tare.reports.plots import PLOTS, Plot, coldstarts, cpu, overhead, startup, style
-from tare.reports.render.html.svg import THEMED
+from support.figures import Seen
+from support.synthetic import HOSTILE, empty_input, make_input
+from support.verdicts import compared, run_of
+from tare.reports.model import LANGUAGES, Language, ReportInput
+from tare.reports.plots import PLOTS, Plot, coldstarts, cpu, drawn_twice, drift, overhead, startup, style
+from tare.reports.plots.canvas import NARROW, THEME, WIDE, Canvas
 from tare.reports.summaries.cpu import Bar, bars, chosen, vantage_name
 from tare.reports.summaries.run import Summary
+from tare.reports.text import numbers
 from tare.reports.text.words import words
 from tare.results.record import Metric
 from tare.results.statistics.estimates import Estimate
 
 RUN = make_input(blocks=4)
 WITH_CROWDS = dataclasses.replace(RUN, trials=(*RUN.trials, *CROWDS))
-
-SOME = {"null", "cpu", "disk-fsync", *(trial.workload for trial in CROWDS)}
-SMALL = dataclasses.replace(
-    WITH_CROWDS,
-    trials=tuple(t for t in WITH_CROWDS.trials if t.workload in SOME),
-    comparisons=tuple(c for c in WITH_CROWDS.comparisons if c.workload in SOME),
-)
-"""As much of it as each figure needs for all of its kinds of marks: drawing takes a while for each panel."""
-
+WIDTHS = pytest.mark.parametrize("width", [WIDE, NARROW])
 
 # The synthetic run climbs no ladder and adds no CPUs; these figures have their tests with the sections.
 DRAWN = pytest.mark.parametrize(
@@ -37,112 +30,151 @@ DRAWN = pytest.mark.parametrize(
 )
 
 
-@DRAWN
-def test_every_plot_lays_out_a_small_run(plot: Plot) -> None:
-    with style.styled():
-        figure = plot.draw(Summary(SMALL), words("en"))
-        assert figure is not None
-        figure.draw_without_rendering()
-    assert all(axes.has_data() for axes in figure.axes)
+def renamed(given: ReportInput, runners: int) -> ReportInput:
+    """Measure a container's trials and comparisons again under so many names, some of them long."""
+    names = [f"runner-with-a-name-{n}:{'variant' * (n % 4)}" for n in range(runners)]
+    return dataclasses.replace(
+        given,
+        trials=tuple(
+            msgspec.structs.replace(t, runner=name) if t.runner == "namespaces" else t
+            for name in names
+            for t in given.trials
+        ),
+        comparisons=tuple(
+            msgspec.structs.replace(c, runner=name)
+            for name in names
+            for c in given.comparisons
+            if c.runner == "namespaces"
+        ),
+    )
 
 
-@pytest.mark.slow
 @DRAWN
-def test_every_plot_draws_the_run(plot: Plot) -> None:
-    with style.styled():
-        figure = plot.draw(Summary(WITH_CROWDS), words("en"))
-        assert figure is not None
-        target = io.BytesIO()
-        figure.savefig(target, format="png", dpi=40)
-    assert target.getvalue().startswith(b"\x89PNG")
+@WIDTHS
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_figure_keeps_within_its_width(plot: Plot, width: int, language: Language) -> None:
+    made = plot.draw(Summary(WITH_CROWDS), words(language), width)
+    assert made is not None
+    seen = Seen(made)
+    assert seen.outside() == []
+    assert len(seen.texts) > 5
+
+
+@DRAWN
+@WIDTHS
+@pytest.mark.parametrize("runners", [1, 20])
+def test_figures_of_one_and_of_twenty_runners_keep_within_their_width(
+    plot: Plot, width: int, runners: int
+) -> None:
+    made = plot.draw(Summary(renamed(RUN, runners)), words("en"), width)
+    assert made is None or Seen(made).outside() == []
+
+
+@DRAWN
+def test_points_can_be_asked_for_their_values_where_there_is_a_pointer(plot: Plot) -> None:
+    drawing = drawn_twice(plot, Summary(WITH_CROWDS), words("en"))
+    assert drawing is not None
+    assert any(any(c.isdigit() for c in hint) for hint in Seen(drawing.wide).hints)
+    assert Seen(drawing.narrow).hints == [], "a phone has no pointer, and its page shall be light"
 
 
 @pytest.mark.parametrize("plot", PLOTS, ids=lambda plot: plot.name)
 def test_no_data_gives_no_figure(plot: Plot) -> None:
-    assert plot.draw(Summary(empty_input()), words("en")) is None
+    assert drawn_twice(plot, Summary(empty_input()), words("en")) is None
 
 
-def test_no_text_of_the_overhead_figure_overlaps_another() -> None:
-    with style.styled():
-        figure = overhead.draw(Summary(RUN), words("en"))
-        assert figure is not None
-        figure.canvas.draw()
-        texts = [t for axes in figure.axes for t in (*axes.texts, *axes.get_yticklabels()) if t.get_text()]
-        boxes = [t.get_window_extent().shrunk(0.98, 0.8) for t in texts]
+@pytest.mark.parametrize("plot", PLOTS, ids=lambda plot: plot.name)
+def test_nothing_hostile_becomes_markup(plot: Plot) -> None:
+    drawing = drawn_twice(plot, Summary(make_input(blocks=2, hostile=True)), words("en"))
+    for made in (drawing.wide, drawing.narrow) if drawing else ():
+        text = made.document(HOSTILE)
+        assert "<b>" not in text
+        assert "<script" not in text
+        assert "\x1b" not in text
+
+
+@WIDTHS
+def test_no_text_of_the_overhead_figure_overlaps_another(width: int) -> None:
+    made = overhead.draw(Summary(RUN), words("en"), width)
+    assert made is not None
+    boxes = Seen(made).boxes()
     assert len(boxes) > 20
-    for i, box in enumerate(boxes):
-        for j in range(i):
-            assert not box.overlaps(boxes[j]), f"{texts[i].get_text()!r} overlaps {texts[j].get_text()!r}"
+    for i, (text, left, top, right, bottom) in enumerate(boxes):
+        for other, far_left, far_top, far_right, far_bottom in boxes[:i]:
+            apart = right <= far_left or far_right <= left or bottom <= far_top or far_bottom <= top
+            assert apart, f"{text!r} overlaps {other!r}"
+
+
+def test_each_comparison_has_a_mark_that_tells_it() -> None:
+    summary = Summary(RUN)
+    made = overhead.draw(summary, words("en"), WIDE)
+    assert made is not None
+    hints = Seen(made).hints
+    for comparison in summary.primary:
+        told = f"{numbers.cost(comparison.cost)}, {words('en')(f'verdict.{comparison.verdict}')}"
+        assert any(hint.startswith(comparison.runner) and told in hint for hint in hints)
 
 
 def test_verdicts_are_told_by_shape() -> None:
-    assert len(set(overhead.MARKERS.values())) == 4
+    drawn = set()
+    for verdict in overhead.SHAPES:
+        made = Canvas(WIDE)
+        overhead.shape(made, verdict, 50, 50)
+        drawn.add(made.element("", ""))
+    assert len(drawn) == 4
 
 
-def test_one_point_per_comparison_at_its_cost() -> None:
-    summary = Summary(RUN)
-    with style.styled():
-        figure = overhead.draw(summary, words("en"))
-    assert figure is not None
-    shapes = set(overhead.MARKERS.values())
-    lines: Any = figure.axes[0].lines
-    drawn = [line.get_xdata()[0] for line in lines if line.get_marker() in shapes]
-    assert drawn == [c.cost.value for c in summary.primary]
-
-
-def test_a_plain_run_needs_one_panel() -> None:
+def test_a_plain_run_needs_one_panel_and_a_far_one_two() -> None:
     near = tuple(c for c in RUN.comparisons if c.runner == "namespaces" and c.workload != "null")
-    with style.styled():
-        figure = overhead.draw(Summary(dataclasses.replace(RUN, comparisons=near)), words("en"))
-    assert figure is not None
-    assert len(figure.axes) == 1
+    for comparisons, panels in ((near, 0), (RUN.comparisons, 2)):
+        made = overhead.draw(Summary(dataclasses.replace(RUN, comparisons=comparisons)), words("en"), WIDE)
+        assert made is not None
+        titles = {words("en")("figure.overhead.near"), words("en")("figure.overhead.all")}
+        assert sum(text in titles for text in Seen(made).texts) == panels
+
+
+def test_a_ratio_beyond_the_linear_panel_is_written_at_its_edge() -> None:
+    made = overhead.draw(
+        Summary(run_of(compared("a", 1.01, "same"), compared("b", 5000.0, "worse"))), words("en"), NARROW
+    )
+    assert made is not None
+    assert "5,000× →" in Seen(made).texts
+
+
+def test_an_interval_down_to_zero_is_drawn() -> None:
+    low = compared("b", 5.0, "undecided")
+    low = msgspec.structs.replace(low, cost=msgspec.structs.replace(low.cost, low=0.0, high=90.0))
+    made = overhead.draw(Summary(run_of(low)), words("en"), WIDE)
+    assert made is not None
+    assert Seen(made).outside() == []
 
 
 def test_shares_of_phases_fill_each_bar() -> None:
-    with style.styled():
-        figure = startup.draw(Summary(RUN), words("en"))
-    assert figure is not None
-    bars: Any = figure.axes[0].patches
-    ends = [bar.get_x() + bar.get_width() for bar in bars]
-    assert sum(end == pytest.approx(1) for end in ends) == len(
-        Summary(RUN).startup[next(iter(Summary(RUN).startup))]
-    )
-
-
-def test_drawing_leaves_matplotlib_as_it_was() -> None:
-    before = dict(mpl.rcParams)
-    with style.styled():
-        PLOTS[0].draw(Summary(RUN), words("en"))
-    assert dict(mpl.rcParams) == before
-
-
-@pytest.mark.parametrize("label", ["$\\frac{a}$", "x" * 200, "\x1b[31m", "日本語 🦊"])
-def test_hostile_labels_are_drawn(label: str) -> None:
-    found = tuple(c for c in RUN.comparisons if c.workload == "cpu")
-    renamed = tuple(
-        type(c)(**{f: getattr(c, f) for f in c.__struct_fields__} | {"workload": label}) for c in found
-    )
-    with style.styled():
-        figure = overhead.draw(Summary(dataclasses.replace(RUN, comparisons=renamed)), words("en"))
-    assert figure is not None
-    assert all(len(t.get_text()) <= 40 for t in figure.axes[0].get_yticklabels())
+    summary = Summary(RUN)
+    made = startup.draw(summary, words("en"), WIDE)
+    assert made is not None
+    rows: dict[str, list[tuple[float, float]]] = {}
+    for one in Seen(made).named("rect"):
+        if one.get("height") == "20":
+            rows.setdefault(one.get("y", ""), []).append(
+                (float(one.get("x", "")), float(one.get("width", "")))
+            )
+    assert len(rows) == sum(len(by) for by in summary.startup.values())
+    ends = {round(max(x + wide for x, wide in found)) for found in rows.values()}
+    begins = {round(min(x for x, _wide in found)) for found in rows.values()}
+    assert len(begins) == 1
+    assert max(ends) - min(ends) <= 1
 
 
 def test_a_comparison_without_a_ratio_does_not_spoil_the_others() -> None:
-    broken = [
-        msgspec.structs.replace(
-            c, cost=Estimate(value=math.nan, low=None, high=None, confidence=0.95, n=0, method="no ratio")
-        )
-        if c.workload == "cpu"
-        else c
-        for c in RUN.comparisons
-    ]
-    with style.styled():
-        figure = overhead.draw(Summary(dataclasses.replace(RUN, comparisons=tuple(broken))), words("en"))
-    assert figure is not None
-    labels = [t.get_text() for t in figure.axes[0].get_yticklabels()]
-    assert "cpu" not in labels
-    assert "cpu-all" in labels
+    none = Estimate(value=math.nan, low=None, high=None, confidence=0.95, n=0, method="no ratio")
+    broken = tuple(
+        msgspec.structs.replace(c, cost=none) if c.workload == "cpu" else c for c in RUN.comparisons
+    )
+    made = overhead.draw(Summary(dataclasses.replace(RUN, comparisons=broken)), words("en"), WIDE)
+    assert made is not None
+    assert "cpu" not in Seen(made).texts
+    assert "cpu-all" in Seen(made).texts
 
 
 def test_the_total_stands_where_ticks_do_not_resolve_the_parts() -> None:
@@ -173,16 +205,16 @@ def test_bars_of_bare_metal_are_seen_beside_an_emulated_guests() -> None:
     assert cpu.edge([0.0, 0.0]) == cpu.edge([]) == 1.0
 
 
-def test_a_bar_that_ends_at_the_edge_tells_its_length() -> None:
-    from matplotlib.figure import Figure  # noqa: PLC0415
-
-    found = [Bar("bare", "cpu", {"user": 0.001}), Bar("q", "cpu", {"user": 3.0, "system": 1.0})]
-    axes = Figure().subplots()
-    cpu._panel(axes, found, words("en"))
-    texts = [text.get_text() for text in axes.texts]
-    assert texts == ["1.00 ms", "→ 4.00 s"]
-    bars: Any = axes.patches
-    assert [bar.get_width() for bar in bars] == pytest.approx([0.001, 0.00075, 0.00025])
+@WIDTHS
+def test_a_bar_that_ends_at_the_edge_tells_its_length(width: int) -> None:
+    made = Canvas(width)
+    found = [Bar("bare", "cpu", {"user": 0.001}), Bar("q", "cpu", {"user": 3.75, "system": 1.25})]
+    cpu._panel(made, found, 0.0, width, words("en"))
+    seen = Seen(made)
+    assert [text for text in seen.texts if text[-1] == "s"] == ["1.00 ms", "→ 5.00 s"]
+    lengths = [float(one.get("width", "")) for one in seen.named("rect")]
+    assert lengths[0] > 50
+    assert lengths[1:] == pytest.approx([0.75 * lengths[0], 0.25 * lengths[0]], abs=0.2)
 
 
 def test_a_places_own_use_is_not_called_the_jobs() -> None:
@@ -203,17 +235,45 @@ def test_a_places_own_use_is_not_called_the_jobs() -> None:
 
 @pytest.mark.parametrize("color", [*style.PHASE_COLORS.values()])
 def test_text_on_phases_keeps_its_colour_on_a_dark_page(color: str) -> None:
-    assert startup._on(color) not in THEMED
+    assert startup.letters(color) in {"w", "d"}
+    assert color not in THEME.values()
 
 
 def test_cold_starts_are_drawn_from_the_first_at_the_top() -> None:
-    with style.styled():
-        figure = coldstarts.draw(Summary(RUN), words("en"))
-    assert figure is not None
-    strip = figure.axes[0]
-    assert strip.yaxis_inverted()
-    for (_runner, found), points in zip(
-        next(iter(Summary(RUN).startup.values())).items(), strip.collections, strict=True
-    ):
-        ordered = [float(x) for x, _y in sorted(points.get_offsets().tolist(), key=lambda xy: xy[1])]
-        assert ordered == pytest.approx(found.totals)
+    summary = Summary(RUN)
+    made = coldstarts.draw(summary, words("en"), WIDE)
+    assert made is not None
+    (by_runner,) = summary.startup.values()
+    for runner, found in by_runner.items():
+        dots = [
+            (float(one.get("cy", "")), one.findtext("title"))
+            for one in Seen(made).named("circle")
+            if (one.findtext("title") or "").startswith(f"{runner}: ")
+        ]
+        assert [told for _y, told in sorted(dots)] == [
+            f"{runner}: {numbers.quantity(total, 's')}" for total in found.totals
+        ]
+
+
+def test_many_cold_starts_are_one_shape_without_a_point_twice() -> None:
+    given = make_input(blocks=4, starts_per_block=40)
+    made = coldstarts.draw(Summary(given), words("en"), WIDE)
+    assert made is not None
+    clouds = Seen(made).named("path", "o")
+    assert len(clouds) == 4
+    for cloud in clouds:
+        points = cloud.get("d", "").split("h0")[:-1]
+        assert 50 < len(points) == len(set(points)) <= 160
+
+
+def test_a_short_series_has_all_its_points_and_a_long_one_its_extremes() -> None:
+    made = drift.draw(Summary(RUN), words("en"), WIDE)
+    assert made is not None
+    series = [one for by in Summary(RUN).primary_values.values() for one in by.values()]
+    assert all(len(one.values) <= drift.MOST_MARKED for one in series)
+    assert len(Seen(made).named("circle")) == sum(len(one.values) for one in series)
+    started = tuple(t for t in make_input(blocks=4, starts_per_block=40).trials if t.workload == "null")
+    long = dataclasses.replace(RUN, trials=started)
+    made = drift.draw(Summary(long), words("en"), WIDE)
+    assert made is not None
+    assert len(Seen(made).named("circle")) == 2 * 5

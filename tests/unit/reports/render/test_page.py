@@ -1,9 +1,7 @@
 from __future__ import annotations
 
-import csv
 import dataclasses
 import html
-import io
 import statistics
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
@@ -79,7 +77,8 @@ def numbers_of(cell: dict[str, str | None]) -> tuple[float | None, ...]:
 def _sheet(page: str) -> list[list[str]]:
     """Read the table of all metrics, which the page carries as text: workload, runner, values, costs, n."""
     text = html.unescape(page.partition('<pre class="sheet"')[2].partition(">")[2].partition("</pre>")[0])
-    return [[row[0].partition(" (")[0], *row[1:-1]] for row in csv.reader(io.StringIO(text))]
+    rows = [line.split("\t") for line in text.splitlines()]
+    return [[row[0].partition(" (")[0], *row[1:-1]] for row in rows]
 
 
 def _text_of(c: Comparison) -> list[str]:

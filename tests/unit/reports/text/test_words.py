@@ -9,6 +9,7 @@ import pytest
 from support.paths import ROOT
 from support.text_keys import asked_texts, said_sentences
 from tare.reports.content.headlines import NAMED, WHAT
+from tare.reports.content.page import REASONS
 from tare.reports.content.sections import crowd, deploy, engines
 from tare.reports.content.sections.glossary import HEADS, TERMS
 from tare.reports.model import LANGUAGES, Language
@@ -46,7 +47,7 @@ def test_catalogues_have_the_same_keys_and_placeholders(language: str) -> None:
 def test_korean_is_korean() -> None:
     latin = {k for k, text in words("ko").texts.items() if not re.search("[가-힣]", text)}
     assert latin == {
-        "page.open_png", "page.open_svg", "name.startup_case", "findings.item", "findings.item_noted", "notes.where",
+        "page.open_svg", "name.startup_case", "findings.item", "findings.item_noted", "notes.where",
         "column.n", "column.p50", "column.p99", "figure.n", "answer.cpu", "answer.cpu_cost", "answer.read",
         "answer.called", "headline.sentence", "headline.sentence_without_verb", "headline.both", "headline.one_other",
         "headline.quoted", "headline.names", "headline.takes_factor", "headline.costs_cpu",
@@ -95,8 +96,9 @@ VALUES: dict[str, Iterable[str]] = {
     "deploy.{way.replace('-', '_')}": [way.replace("-", "_") for way in deploy.WAYS],
     "engines.{name.partition('.')[2]}": [name.partition(".")[2] for name in engines.COLUMNS],
     "figure.cpu.{part}": PARTS,
-    "figure.density.{label}": ("places", "number"),
+    "family.{name}": [one.name for one in FAMILIES],
     "figure.{name}.alt": [plot.name for plot in PLOTS],
+    "figure.{plot.name}.alt": [plot.name for plot in PLOTS],
     "figure.{name}.caption": [plot.name for plot in PLOTS],
     "family.{one}": [one.name for one in FAMILIES],
     "glossary.{term}": TERMS,
@@ -124,6 +126,7 @@ VALUES: dict[str, Iterable[str]] = {
     "term.{term}": TERMS,
     "what.{label}": WHAT,
     "weight.{name}": ("cpu", "wall"),
+    "why.{reason}": REASONS,
     "{verdict.section}.title": ("overhead", "deploy", "isolation", "startup", "crowd"),
 }
 """Key as the sources have it → the values that its variable part takes."""

@@ -1,0 +1,141 @@
+"""Write tables as HTML. They are most of a page, so this is plain Python: a template takes five times as long."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from markupsafe import Markup, escape
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tare.reports.content.nodes import Cell, Table
+
+_FORMS = {"matrix": ' class="matrix"', "runs": ' class="data runs"'}
+
+
+class Tables:
+    """Write the tables of one page, whose rows have ids that nothing else on it has."""
+
+    def __init__(
+        self,
+        anchored: Callable[[str], str],
+        goal: Callable[[str], str],
+        explained: Mapping[str, str],
+        *,
+        english: bool,
+    ) -> None:
+        self._anchored = anchored
+        """Gives the id of a row by its key, as an attribute; empty if the page has that id already."""
+        self._goal = goal
+        """Gives the id that a cell's link leads to."""
+        self._explained = explained
+        """Head of a column → what it means."""
+        self._english = english
+        """Whether texts of the record are in the page's language."""
+
+    def write(self, node: Table) -> Markup:
+        """Write a table in a region that scrolls where it is wider than the page.
+
+        A narrow page lays a matrix out as cards, so the roles of its parts have to be told; of other tables a browser
+        knows them.
+        """
+        matrix = node.form == "matrix"
+        kind = _FORMS.get(node.form) or (' class="data"' if node.keys else "")
+        heads = "".join(
+            self._head(column, at in node.numeric, matrix) for at, column in enumerate(node.columns)
+        )
+        rows = "".join(self._row(node, at) for at in range(len(node.rows)))
+        # Every text is escaped where it is put in.
+        return Markup(  # noqa: S704
+            f'<div class="scroll{" matrix" if matrix else ""}" tabindex="0" role="region" '
+            f'aria-label="{clean(node.caption)}">\n<table{_role("table", matrix)}{kind}{groups(node)}>\n'
+            f"<caption>{clean(node.caption)}</caption>\n"
+            f"<thead{_role('rowgroup', matrix)}><tr{_role('row', matrix)}>{heads}</tr></thead>\n"
+            f"<tbody{_role('rowgroup', matrix)}>\n{rows}</tbody>\n</table>\n</div>\n"
+        )
+
+    def _head(self, column: str, numeric: bool, matrix: bool) -> str:
+        text = clean(column)
+        if meaning := self._explained.get(column):
+            text = f'<abbr title="{clean(meaning)}">{text}</abbr>'
+        kind = ' class="number"' if numeric else ""
+        return f'<th scope="col"{_role("columnheader", matrix)}{kind}>{text}</th>'
+
+    def _row(self, node: Table, at: int) -> str:
+        kind = ' class="break"' if at in node.breaks else ""
+        key = f'{self._anchored(node.keys[at])} data-key="{clean(node.keys[at])}"' if node.keys else ""
+        cells = "".join(self._cell(node, column, cell) for column, cell in enumerate(node.rows[at]))
+        return f"<tr{_role('row', node.form == 'matrix')}{kind}{key}>{cells}</tr>\n"
+
+    def _cell(self, node: Table, column: int, cell: Cell) -> str:
+        matrix = node.form == "matrix"
+        numeric = "number" if column in node.numeric else ""
+        kinds = " ".join(filter(None, (numeric, "runner" if cell.color else "", cell.kind)))
+        attributes = [f' class="{kinds}"'] if kinds else []
+        if matrix and column:
+            attributes.append(f' data-label="{clean(node.columns[column])}"')
+        if cell.hint:
+            attributes.append(f' title="{clean(cell.hint)}"')
+        for name, value in (("value", cell.value), ("low", cell.low), ("high", cell.high)):
+            if value is not None:
+                attributes.append(f' data-{name}="{value!r}"')
+        if cell.recorded and not self._english:
+            attributes.append(' lang="en"')
+        told = "".join(attributes)
+        if column:
+            return f"<td{_role('cell', matrix)}{told}>{self._text(cell)}</td>"
+        return f'<th scope="row"{_role("rowheader", matrix)}{told}>{self._text(cell)}</th>'
+
+    def _text(self, cell: Cell) -> str:
+        text = clean(cell.text)
+        if cell.link:
+            text = f'<a href="#{clean(self._goal(cell.link))}">{text}</a>'
+        elif cell.target:
+            text = f'<a href="{clean(cell.target)}">{text}</a>'
+        small = f"<small>{clean(cell.detail)}</small>" if cell.detail else ""
+        return f"{swatch(cell.color)}{text}{small}" if cell.color else f"{text}{small}"
+
+
+def swatch(color: str) -> Markup:
+    """Show a runner's colour before its name."""
+    return Markup('<i class="swatch" style="color:{}"></i>').format(color)
+
+
+def groups(node: Table) -> Markup:
+    """Tell the script which rows belong together, as an attribute."""
+    if not node.groups:
+        return Markup()
+    return Markup(' data-groups="{}"').format(json.dumps(node.groups, ensure_ascii=False))
+
+
+def sheet(node: Table) -> Markup:
+    """Write a table as text with tabs between its columns; a cell's second line follows in brackets."""
+    rows = [
+        [
+            f"{cell.text} ({cell.detail})" if cell.text and cell.detail else cell.text or cell.detail
+            for cell in row
+        ]
+        for row in node.rows
+    ]
+    lines = ("\t".join(legible(" ".join(text.split())) for text in row) for row in [node.columns, *rows])
+    text = "".join(f"{line}\n" for line in lines)
+    # Between tags, quotes are letters like others, and there are many of them.
+    return Markup(text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"))  # noqa: S704
+
+
+def clean(text: str) -> str:
+    """Escape a text for HTML, with control characters replaced, which HTML does not allow and a record may contain."""
+    return str(escape(legible(text)))
+
+
+def legible(text: str) -> str:
+    """Replace control characters, except for the ends of lines."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def _role(name: str, told: bool) -> str:
+    return f' role="{name}"' if told else ""
