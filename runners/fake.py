@@ -79,6 +79,8 @@ class FakeRunner:
     accelerator: Accelerator = "none"
     path: NetworkPath | None = None
     """Path of the places' endpoints; ``None``: they have none."""
+    context: Mapping[str, object] = field(default_factory=dict)
+    """Further facts of the places' context."""
     guest: bool = False
     """Places have a clock of their own and the ``kernel`` mark."""
     clock: FakeClock = field(default_factory=FakeClock)
@@ -173,7 +175,7 @@ class FakePlace:
         self.host_scratch: Path | None = None
         self.vantage = Vantage(top_pid=0, shared_with_host=False)
         self.clock_error = 1e-6 if runner.guest else 0.0
-        self.context: dict[str, object] = {"fake": True}
+        self.context: dict[str, object] = {"fake": True, **runner.context}
         self.usage: Usage | None = None
         self.metrics: tuple[Metric, ...] = ()
         self.timeline: dict[str, int] = {}

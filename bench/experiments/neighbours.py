@@ -1,9 +1,13 @@
-"""``neighbours-*``: measure what a busy neighbour costs: a victim in one place, a stressor in another of the same runner.
+"""``neighbours-*``: measure what a busy neighbour costs: a victim in one place, a stressor in another.
 
 Two victims: one is bound by throughput (arithmetic, :mod:`tare.bench.workloads.work`), one by latency (round trips of one
 byte over the place's loopback interface). Six stressors, by stress-ng: CPU, memory bandwidth, a memory hog, forks, disk and
 network. Each is bounded by its own arguments, whatever the place's limits: so many processes, so many bytes, a minute at
-most. So none harms the host, also where places limit nothing.
+most. So none harms the host, also where places limit nothing. The memory hog and the forks are let loose in contained places
+only, all the same: in guests, and where a cgroup limits memory and processes; never on bare metal.
+
+Both places are of the same runner. ``neighbours-*-in-RUNNER`` are the same with the stressor in a place of that runner,
+whatever the victim's is: pairs of different kinds, where ``-k`` asks for them.
 
 Each pair is measured twice. *Apart*: victim and stressor have CPUs of their own (cpusets). *Shared*: both may use all CPUs,
 as without limits. The victim runs alone and beside the stressor in turn, and the slowdown is the ratio of the two: 1 is
@@ -24,6 +28,7 @@ from tare.bench.experiments.base import Experiment, Findings
 from tare.bench.measurable import Unsuitable
 from tare.bench.workloads import work
 from tare.bench.workloads.base import metric
+from tare.results.record import BASE
 from tare.results.said import say
 from tare.runners.errors import Missing, TareError
 from tare.runners.inside import image_files, net
@@ -35,11 +40,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tare.bench.experiments.base import Lab
-    from tare.bench.measurable import FromMode
+    from tare.bench.measurable import FromMode, Terms
     from tare.results.record import Metric
+    from tare.runners.context import Runner
     from tare.runners.images.image import Image
     from tare.runners.model import Limits, Place
 
+FAMILY, PAIRS = "neighbours", "neighbour-pairs"
+"""Families: of places of the same runner, and of different ones."""
 ROUNDS = 3
 """Pairs of alone and beside in one trial and at one kind of limits."""
 SETTLE_SECONDS = 0.3
@@ -63,6 +71,8 @@ class Stressor:
     summary: str
     options: Callable[[int, Limits], tuple[str, ...]]
     """Function of the number of CPUs and the place's limits that gives stress-ng's options."""
+    contained: bool = False
+    """Let loose only where a cgroup, or a guest's kernel, holds it."""
 
 
 STRESSORS = (
@@ -71,10 +81,12 @@ STRESSORS = (
     Stressor(
         "memory", "a process that fills and walks most of the place's memory",
         lambda _cpus, limits: ("--vm", "1", "--vm-keep", "--vm-bytes", str(round(limits.memory_bytes * HOG_SHARE))),
+        contained=True,
     ),
     Stressor(
         "forks", "processes that fork without a pause, 16 each at once",
         lambda cpus, _limits: ("--fork", str(cpus), "--fork-max", "16"),
+        contained=True,
     ),
     Stressor("disk", "writes of 64 MiB on the scratch folder", lambda *_: ("--hdd", "1", "--hdd-bytes", "64m")),
     Stressor("network", "TCP within its own place on every CPU", lambda cpus, _limits: ("--sock", str(cpus))),
@@ -86,24 +98,56 @@ class Neighbours(Experiment):
     """Measure both victims beside one stressor."""
 
     stressor: Stressor
-    family: str = "neighbours"
+    neighbour: str = ""
+    """Name of the runner of the stressor's place; empty: the victim's own."""
+    family: str = FAMILY
     from_mode: FromMode = "rigorous"
     programs: tuple[str, ...] = ("stress-ng",)
 
     @property
     def name(self) -> str:  # type: ignore[override]  # made of the stressor's
-        """Return ``neighbours-`` and the stressor's name."""
-        return f"neighbours-{self.stressor.name}"
+        """Return ``neighbours-`` and the stressor's name, and where it is if that is told."""
+        return f"neighbours-{self.stressor.name}" + (f"-in-{self.neighbour}" if self.neighbour else "")
 
     @property
     def summary(self) -> str:  # type: ignore[override]
         """Return one line that names the stressor."""
-        return f"slowdown beside a neighbour, with CPUs of its own and without: {self.stressor.summary}"
+        where = f" in {self.neighbour}" if self.neighbour else ""
+        return (
+            f"slowdown beside a neighbour{where}, with CPUs of its own and without: {self.stressor.summary}"
+        )
 
     @property
     def parameters(self) -> Mapping[str, str]:
-        """Return the stressor, which is the identity."""
-        return {"stressor": self.stressor.name}
+        """Return the stressor and, where it is told, its place's runner: the identity."""
+        where = {"neighbour": self.neighbour} if self.neighbour else {}
+        return {"stressor": self.stressor.name, **where}
+
+    def admit(self, runner: Runner, terms: Terms) -> None:
+        """Refuse pairs that are none, and stressors on bare metal that have to be contained."""
+        del terms
+        if self.neighbour == runner.name:
+            raise Unsuitable(
+                say("neighbours.own_pair", "{name} is about another runner's neighbours.", name=self.name),
+                say(
+                    "neighbours.measure_own",
+                    "neighbours-{stressor} measures those of the same.",
+                    stressor=self.stressor.name,
+                ),
+            )
+        if self.stressor.contained and (self.neighbour or runner.name) == BASE:
+            raise Unsuitable(
+                say(
+                    "neighbours.bare",
+                    "the stressor {stressor} is let loose in contained places only, and bare metal is none.",
+                    stressor=self.stressor.name,
+                ),
+                say(
+                    "neighbours.measure_contained",
+                    "Measure neighbours-{stressor}-in-namespaces.",
+                    stressor=self.stressor.name,
+                ),
+            )
 
     def files(self, cache: Path) -> Mapping[str, Path]:
         """Carry the programs of both victims into the image."""
@@ -131,15 +175,31 @@ class Neighbours(Experiment):
         for kind, (victims, others) in {"apart": apart, "shared": (both, both)}.items():
             try:
                 first = lab.siblings.get(lab.runner.name, lab.image, victims)
-                second = lab.siblings.get(lab.runner.name, lab.image, others)
+                second = lab.siblings.get(self.neighbour or lab.runner.name, lab.image, others)
             except Missing as error:
                 raise Unsuitable(error.reason, error.remedy, lasting=True) from error
             with first.open() as victim, second.open() as other:
+                self._require_limits(other, second)
                 in_force = keep_apart(other, victim, others, victims)
                 context = {**victim.context, "victim_cpus": in_force} if kind == "apart" else context
                 rounds = [self._round(victim, other, lab.image, others) for _ in range(ROUNDS)]
             metrics += _slowdowns(kind, rounds)
         return Findings(metrics=tuple(metrics), context=context)
+
+    def _require_limits(self, other: Place, runner: Runner) -> None:
+        """Refuse a place that does not hold a stressor which has to be held; a guest holds it by its own kernel."""
+        held = other.context.get("memory_limit_by"), other.context.get("pids_limit_by")
+        if self.stressor.contained and runner.accelerator == "none" and held != ("cgroup", "cgroup"):
+            raise Unsuitable(
+                say(
+                    "neighbours.no_cgroup",
+                    "the stressor {stressor} is let loose only where a cgroup limits memory and processes, and in {label} none does here.",
+                    stressor=self.stressor.name,
+                    label=runner.label,
+                ),
+                say("neighbours.root_or_guest", "Run as root, or put the stressor into a guest."),
+                lasting=True,
+            )
 
     def _round(self, victim: Place, other: Place, image: Image, limits: Limits) -> dict[str, float]:
         """Measure both victims alone and beside the stressor; return the ratios by victim."""
@@ -196,4 +256,15 @@ def _slowdowns(kind: str, rounds: list[dict[str, float]]) -> list[Metric]:
     ]  # fmt: skip
 
 
-NEIGHBOURS = tuple(Neighbours(one) for one in STRESSORS)
+PAIRED = ("bare", "namespaces", "qemu-microvm")
+"""Runners of the stressor's place in pairs of different runners: one for each kind of place."""
+
+NEIGHBOURS = (
+    *(Neighbours(one, from_mode="default" if one.name == "cpu" else "rigorous") for one in STRESSORS),
+    *(
+        Neighbours(one, neighbour, PAIRS, "named")
+        for neighbour in PAIRED
+        for one in STRESSORS
+        if not (one.contained and neighbour == BASE)
+    ),
+)

@@ -31,6 +31,7 @@ from tare.bench.experiments.shop import Shape, Shop, open_shop
 from tare.bench.measurable import Unsuitable
 from tare.bench.workloads.base import metric
 from tare.results.record import Metric
+from tare.results.said import say
 from tare.runners.errors import Missing, TareError
 from tare.runners.inside import image_files
 
@@ -88,8 +89,14 @@ class Services(Experiment):
         budget = crowd.budget_bytes(terms.crowd)
         if needed > budget:
             raise Unsuitable(
-                f"{_PLACES[self.shape]} places at once need {crowd.mib(needed)}, and the budget is {crowd.mib(budget)}.",
-                f"give --memory-budget {crowd.mib(needed)}, or the places less --memory",
+                say(
+                    "services.memory",
+                    "{count} places at once need {needed}, and the budget is {budget}.",
+                    count=_PLACES[self.shape],
+                    needed=crowd.mib(needed),
+                    budget=crowd.mib(budget),
+                ),
+                say("remedy.memory_budget", "give a larger --memory-budget, or a smaller --memory to guests"),
             )
 
     def nominal_seconds(self, opening_seconds: float, job_seconds: float) -> float:

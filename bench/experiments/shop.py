@@ -23,6 +23,7 @@ from tare.bench.experiments.serving import (
     wait_until_ready,
 )
 from tare.bench.measurable import Unsuitable
+from tare.results.said import say
 from tare.runners.bare import open_outside
 from tare.runners.errors import TareError
 from tare.runners.model import Job
@@ -96,8 +97,12 @@ class Shop:
         endpoint = self.front.place.endpoint(self.front.port)
         if endpoint is None:
             raise Unsuitable(
-                f"a server in {self.lab.runner.label} cannot be reached at its port from the host.",
-                "Measure a variant with a network, such as namespaces:bridge.",
+                say(
+                    "services.no_way_in",
+                    "the services in {label} cannot be reached from the host.",
+                    label=self.lab.runner.label,
+                ),
+                say("services.with_network", "Measure a variant with a network, such as namespaces:bridge."),
                 lasting=True,
             )
         self.client = self.stack.enter_context(
@@ -175,8 +180,12 @@ class Shop:
         endpoint = place.endpoint(port)
         if endpoint is None or endpoint.from_places is None:
             raise Unsuitable(
-                f"a server in {self.lab.runner.label} cannot be reached at its port from another place.",
-                "Measure the services in one place, or a variant with a network, such as namespaces:bridge.",
+                say(
+                    "services.no_way_between",
+                    "services in {label} cannot be reached from another place.",
+                    label=self.lab.runner.label,
+                ),
+                say("services.with_network", "Measure a variant with a network, such as namespaces:bridge."),
                 lasting=True,
             )
         return endpoint.from_places

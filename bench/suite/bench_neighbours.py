@@ -1,10 +1,12 @@
-"""Replay the trials of the ``neighbours`` family: see :mod:`tare.bench.pytest_plugin.hooks`."""
+"""Replay the trials of the families of neighbours: see :mod:`tare.bench.pytest_plugin.hooks`."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
+
+from tare.bench.experiments.neighbours import NEIGHBOURS
 
 
 @pytest.mark.workload("neighbours-cpu")
@@ -34,4 +36,17 @@ def bench_neighbours_disk(replay: Any) -> None:
 
 @pytest.mark.workload("neighbours-network")
 def bench_neighbours_network(replay: Any) -> None:
+    replay()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(one.name, id=one.name, marks=pytest.mark.workload(one.name))
+        for one in NEIGHBOURS
+        if one.neighbour
+    ],
+)
+def bench_neighbour_pairs(replay: Any, name: str) -> None:
+    del name
     replay()

@@ -55,7 +55,7 @@ FAMILIES = (
 )
 """Columns in their order. Workloads of other families follow, each in a column of its own."""
 
-APART = frozenset({"crowd", "scaling", "deploy", "neighbours"})
+APART = frozenset({"crowd", "scaling", "deploy", "neighbours", "neighbour-pairs"})
 """Families that are no column: their results are curves and tables, and have sections of their own."""
 
 MOST_OWN = 6

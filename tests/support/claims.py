@@ -36,6 +36,12 @@ FAMILIES = {
     "null": "startup",
     "starts-4": "crowd",
     "density": "crowd",
+    "neighbours-cpu": "neighbours",
+    "neighbours-disk": "neighbours",
+    "neighbours-memory": "neighbours",
+    "services-one": "services",
+    "services-place": "services",
+    "services-places": "services",
 }
 
 

@@ -24,12 +24,12 @@ that this host's measurement found unusable. ``rung``: an unfinished container. 
 Code = Literal[
     "for", "against", "mixed", "undecided", "exits_explain", "exits_disagree", "exits_uncounted", "read_share",
     "facts_differ", "imported", "not_planned", "no_host", "no_container", "no_guest", "skipped", "failed", "emulated",
-    "kvm_unusable", "no_values", "no_workload",
+    "kvm_unusable", "no_values",
 ]  # fmt: skip
 """Reason of a verdict; the catalogue has the sentence of each."""
 
 Measure = Literal[
-    "time", "cpu", "kept", "image_bytes", "image_compressed", "read_share", "answered", "reuse_time", "reuse_bytes",
+    "time", "cpu", "kept", "kept_latency", "image_bytes", "image_compressed", "read_share", "answered", "reuse_time", "reuse_bytes",
     "whole_bytes", "whole_time", "backing_bytes", "backing_time", "shared_kernel", "own_kernel", "open_attempts",
     "differing_facts", "first_instruction", "gone", "first_answer", "at_once", "start_ratio", "places", "start_growth",
 ]  # fmt: skip

@@ -65,7 +65,7 @@ def _judge_claim(claim: Claim, evidence: Evidence) -> ClaimVerdict:
     gap = _gap(claim, evidence, counted=counted, findings=judged)
     outcome, reason, command = judged.outcome, judged.reason, ""
     if gap is not None:
-        outcome, reason, command = "unmeasured", gap, _command(claim) if claim.needs else ""
+        outcome, reason, command = "unmeasured", gap, _command(claim)
     elif outcome == "unmeasured" and evidence.manifest.mode != "imported":
         command = f"tare run --resume {evidence.manifest.run} --budget {_MORE_TIME}"
     return ClaimVerdict(
@@ -84,8 +84,6 @@ def _gap(claim: Claim, evidence: Evidence, *, counted: bool, findings: Judged) -
     if evidence.manifest.mode == "imported":
         # Labels of another tool's runs do not tell what kind of place they name.
         return Reason(code="imported")
-    if not claim.needs:
-        return Reason(code="no_workload")
     for kind in claim.kinds:
         if not _any_values(claim, evidence, kind):
             return _missing(claim, evidence, kind)

@@ -12,7 +12,7 @@ from support.stub import Stub
 from tare.bench.experiments import neighbours
 from tare.bench.experiments.base import Lab
 from tare.bench.experiments.neighbours import NEIGHBOURS, STRESSORS, Neighbours
-from tare.bench.measurable import CrowdSettings, Unsuitable
+from tare.bench.measurable import CrowdSettings, Terms, Unsuitable
 from tare.runners.errors import Missing, PlaceFailure, TareError
 from tare.runners.fake import FakeRunner
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tare.runners.model import Limits
 
 TRIPS = b"round_trips 3000\nelapsed_ns 9\np50_ns 1\np99_ns 20\np999_ns 30\nmax_ns 40\n"
+LIMITED = {"memory_limit_by": "cgroup", "pids_limit_by": "cgroup"}
 IMAGE = Stub(key="k", argv=lambda root, program, *words: (f"{root}{program}", *words), environ=lambda *_: {})
 
 
@@ -28,9 +29,11 @@ class Siblings:
 
     def __init__(self, **options: Any) -> None:
         self.made: dict[Limits, FakeRunner] = {}
-        self.options = options
+        self.names: list[str] = []
+        self.options = {"context": LIMITED, **options}
 
     def get(self, name: str, _image: Any, limits: Limits) -> FakeRunner:
+        self.names.append(name)
         answer = lambda job, _chance: TRIPS if "net-loopback" in job.argv else b""  # noqa: E731
         return self.made.setdefault(limits, FakeRunner(name, answer=answer, **self.options))
 
@@ -103,3 +106,49 @@ def test_one_cpu_is_not_enough_and_a_variant_has_no_neighbour():
 
     with pytest.raises(Unsuitable, match="variant of a comparison"):
         NEIGHBOURS[0].perform(lab(Stub(get=refuse)))
+
+
+def named(name: str) -> Neighbours:
+    (found,) = (one for one in NEIGHBOURS if one.name == name)
+    return found
+
+
+def test_a_pair_of_different_runners_has_the_stressor_under_the_other():
+    siblings = Siblings()
+    pair = named("neighbours-disk-in-qemu-microvm")
+    pair.perform(lab(siblings))
+    assert siblings.names == ["box", "qemu-microvm"] * 2
+    assert (pair.family, pair.from_mode) == ("neighbour-pairs", "named")
+    assert pair.parameters == {"stressor": "disk", "neighbour": "qemu-microvm"}
+
+
+def test_a_runner_is_no_pair_with_itself():
+    with pytest.raises(Unsuitable, match="neighbours-cpu measures those of the same"):
+        named("neighbours-cpu-in-namespaces").admit(FakeRunner("namespaces"), Terms(LIMITS))
+    named("neighbours-cpu-in-namespaces").admit(FakeRunner("bare"), Terms(LIMITS))
+
+
+@pytest.mark.parametrize("stressor", ["memory", "forks"])
+def test_what_has_to_be_contained_is_never_let_loose_on_bare_metal(stressor):
+    with pytest.raises(Unsuitable, match="bare metal is none"):
+        named(f"neighbours-{stressor}").admit(FakeRunner("bare"), Terms(LIMITS))
+    assert not [one for one in NEIGHBOURS if one.name == f"neighbours-{stressor}-in-bare"]
+    # A victim on bare metal beside a contained one is fine.
+    named(f"neighbours-{stressor}-in-namespaces").admit(FakeRunner("bare"), Terms(LIMITS))
+
+
+@pytest.mark.parametrize("stressor", ["memory", "forks"])
+@pytest.mark.parametrize(
+    "lacking", [{"memory_limit_by": "watching from outside"}, {"pids_limit_by": "rlimit"}, None]
+)
+def test_what_has_to_be_contained_is_let_loose_only_where_a_cgroup_or_a_guest_holds_it(stressor, lacking):
+    siblings = Siblings(context={} if lacking is None else {**LIMITED, **lacking})
+    with pytest.raises(Unsuitable, match="only where a cgroup limits memory and processes"):
+        named(f"neighbours-{stressor}").perform(lab(siblings))
+    assert all(
+        not [word for word in each.log if word.startswith("start ")] for each in siblings.made.values()
+    )
+    assert all((each.open_places, each.services) == (0, 0) for each in siblings.made.values())
+    named("neighbours-cpu").perform(lab(Siblings(context={})))
+    guests = Siblings(context={"memory_limit_by": "guest memory", "pids_limit_by": "none"}, accelerator="kvm")
+    assert named(f"neighbours-{stressor}").perform(lab(guests)).metrics

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 import pytest
@@ -22,8 +22,7 @@ from support.claims import (
     verdict_on,
 )
 from support.results_making import manifest
-from tare.results.judgement.claims import declared, neighbours
-from tare.results.judgement.claims.declared import CLAIMS, Kept, Shapes
+from tare.results.judgement.claims.declared import CLAIMS
 from tare.results.judgement.claims.evidence import Evidence
 from tare.results.judgement.claims.verdict import judge_claims
 
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from tare.results.record import Trial
 
 WORK = ("cpu", "memory", "kernel", "disk")
+SHAPES = ("services-one", "services-place", "services-places")
 RUN = "20261123-191748-k3f9"
 
 
@@ -400,35 +400,111 @@ class TestManyAtOnce:
         assert told(verdict_on(self.claim, [opened("namespaces", places, growth)])) == outcome
 
 
-def shares(runner: str, kept: float) -> list[Trial]:
-    return [ran("neighbours", runner, block=n, metrics={"neighbours.kept": kept + n / 1e4}) for n in range(8)]
+def slowed(
+    runner: str, throughput: float, latency: float | None = None, workload: str = "neighbours-cpu"
+) -> list[Trial]:
+    """Make eight trials beside a stressor, with the slowdowns of both victims."""
+    found = {"neighbours.throughput.apart": throughput, "neighbours.latency.apart": latency or throughput}
+    return [
+        ran(workload, runner, block=n, metrics={name: value + n / 1e4 for name, value in found.items()})
+        for n in range(8)
+    ]
 
 
-@pytest.mark.parametrize(
-    ("runner", "kept", "tells"),
-    [
-        (GUEST, 0.99, "for"),
-        (GUEST, 0.5, "against"),
-        (EMULATED, 0.99, "uncounted"),
-        ("namespaces", 0.5, "uncounted"),
-    ],
-)
-def test_a_victim_keeps_its_performance_or_not(runner, kept, tells):
-    claim = declared.Claim("x", Kept(), ("neighbours",), ("guest",), "neighbours")
-    (judged,) = judge_claims(Evidence(manifest(), tuple(shares(runner, kept)), ()), [claim])
-    assert [finding.tells for finding in judged.findings] == [tells]
-    assert neighbours.judge_kept(Kept(), claim, Evidence(manifest(), (), ())).findings == ()
+class TestVmIndependent:
+    claim = "vm-independent"
+
+    def test_victims_that_keep_their_performance_support_it(self):
+        verdict = verdict_on(self.claim, [*slowed(GUEST, 1.01), *slowed(GUEST, 0.99, 0.8, "neighbours-disk")])
+        assert told(verdict) == ("supported", "for")
+        assert [(f.workload, f.measure) for f in verdict.findings] == [
+            ("neighbours-cpu", "kept"),
+            ("neighbours-cpu", "kept_latency"),
+            ("neighbours-disk", "kept"),
+            ("neighbours-disk", "kept_latency"),
+        ]
+
+    def test_what_is_kept_is_the_inverse_of_the_slowdown(self):
+        (first, second) = verdict_on(self.claim, slowed(GUEST, 2.0, 4.0)).findings
+        assert first.effect is not None
+        assert second.effect is not None
+        assert first.effect.value == pytest.approx(0.5, 1e-3)
+        assert second.effect.value == pytest.approx(0.25, 1e-3)
+
+    def test_victims_that_are_slowed_down_refute_it(self):
+        assert told(verdict_on(self.claim, slowed(GUEST, 1.5))) == ("refuted", "against")
+
+    def test_it_depends_on_the_stressor_and_on_the_victim(self):
+        trials = [*slowed(GUEST, 1.01), *slowed(GUEST, 1.5, workload="neighbours-memory")]
+        assert told(verdict_on(self.claim, trials)) == ("depends", "mixed")
+        assert told(verdict_on(self.claim, slowed(GUEST, 1.01, 1.5))) == ("depends", "mixed")
+
+    def test_an_interval_across_the_limit_leaves_it_open(self):
+        wide = [
+            ran("neighbours-cpu", GUEST, block=n, metrics={"neighbours.throughput.apart": 0.85 + n / 20})
+            for n in range(8)
+        ]
+        assert told(verdict_on(self.claim, wide)) == ("unmeasured", "undecided")
+
+    def test_an_emulated_guest_does_not_count_and_neither_does_a_container(self):
+        verdict = verdict_on(self.claim, [*slowed(EMULATED, 1.0), *slowed("namespaces", 3.0)])
+        assert told(verdict) == ("unmeasured", "emulated")
+        assert {f.label for f in verdict.findings} == {"emulated", "other"}
+        assert (
+            verdict_on(self.claim, [*slowed(GUEST, 1.0), *slowed("namespaces", 3.0)]).outcome == "supported"
+        )
+
+    def test_without_a_guest_it_says_what_would_measure_it(self):
+        verdict = verdict_on(self.claim, slowed("namespaces", 1.0))
+        assert told(verdict) == ("unmeasured", "no_guest")
+        assert verdict.command == "tare run -k vm-independent --runners bare,qemu-microvm"
+
+    def test_pairs_of_different_runners_say_nothing_of_guests(self):
+        pair = [
+            msgspec.structs.replace(one, family="neighbour-pairs", workload="neighbours-cpu-in-bare")
+            for one in slowed(GUEST, 3.0)
+        ]
+        assert told(verdict_on(self.claim, [*slowed(GUEST, 1.0), *pair])) == ("supported", "for")
 
 
-@pytest.mark.parametrize(
-    ("low", "high", "verdict", "outcome"),
-    [(1.0, 1.05, "same", "supported"), (1.3, 1.4, "worse", "refuted"), (0.9, 1.2, "undecided", "unmeasured")],
-)
-def test_shapes_of_an_application_cost_no_more_than_the_margin(low, high, verdict, outcome):
-    claim = declared.Claim("x", Shapes(), ("services",), ("container",), "services")
-    row = compared("services", "namespaces", low, high, verdict)
-    found = Evidence(manifest(), tuple(every(["services"], "namespaces")), (row,))
-    assert judge_claims(found, [claim])[0].outcome == outcome
+class TestMicroservices:
+    claim = "microservices"
+
+    def judged(self, *rows: Comparison) -> ClaimVerdict:
+        return verdict_on(self.claim, every(SHAPES, "namespaces"), rows)
+
+    @staticmethod
+    def row(shape: str, low: float, high: float, verdict: Any, runner: str = "namespaces") -> Comparison:
+        return compared(shape, runner, low, high, verdict, family="services")
+
+    def test_shapes_that_cost_no_more_than_the_margin_support_it(self):
+        rows = [self.row(shape, 1.0, 1.05, "same") for shape in SHAPES]
+        assert told(self.judged(*rows)) == ("supported", "for")
+
+    def test_shapes_that_all_cost_more_refute_it(self):
+        assert told(self.judged(*(self.row(shape, 1.3, 1.4, "worse") for shape in SHAPES)))[0] == "refuted"
+
+    def test_a_hop_between_places_makes_it_depend(self):
+        rows = [self.row("services-one", 0.99, 1.02, "same"), self.row("services-places", 1.5, 1.6, "worse")]
+        verdict = self.judged(*rows)
+        assert told(verdict) == ("depends", "mixed")
+        assert [f.workload for f in verdict.findings if f.tells == "against"] == ["services-places"]
+
+    def test_what_is_undecided_is_not_measured(self):
+        rows = [self.row(shape, 0.9, 1.2, "undecided") for shape in SHAPES]
+        assert told(self.judged(*rows)) == ("unmeasured", "undecided")
+
+    def test_guests_and_sandboxes_stand_beside_and_do_not_count(self):
+        rows = [self.row("services-one", 1.0, 1.05, "same")]
+        rows += [self.row("services-one", 3.0, 4.0, "worse", runner) for runner in (GUEST, EMULATED, "runsc")]
+        verdict = self.judged(*rows)
+        assert told(verdict) == ("supported", "for")
+        assert [f.label for f in verdict.findings] == ["", "guest", "emulated", "sandbox"]
+
+    def test_a_run_without_it_says_what_would_measure_it(self):
+        verdict = verdict_on(self.claim, [ran("null", "namespaces")])
+        assert told(verdict) == ("unmeasured", "not_planned")
+        assert verdict.command == "tare run -k microservices --runners bare,namespaces"
 
 
 def test_an_imported_run_gives_no_verdict_at_all():
@@ -437,10 +513,10 @@ def test_an_imported_run_gives_no_verdict_at_all():
     assert told(verdict) == ("unmeasured", "imported")
 
 
-def test_every_claim_of_an_empty_run_says_why_and_most_say_how():
+def test_every_claim_of_an_empty_run_says_why_and_how_it_would_be_measured():
     for verdict in judge_claims(Evidence(manifest(), (), ())):
-        assert verdict.outcome == "unmeasured"
-        assert verdict.reason.code == ("not_planned" if verdict.command else "no_workload")
+        assert told(verdict) == ("unmeasured", "not_planned")
+        assert verdict.command.startswith(f"tare run -k {verdict.claim} ")
 
 
 def test_every_kind_of_rule_is_applied_and_kept_beside_its_verdict():
