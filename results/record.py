@@ -216,6 +216,9 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Words of the command line, the program's name first."""
     labels: dict[str, str] = {}
     """The user's own, by ``--label``."""
+    images: tuple[str, ...] = ()
+    """Images that were pulled from registries, each with the digest that the registry had for it:
+    ``docker.io/library/redis:7@sha256:…``."""
 
 
 class ImportSource(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

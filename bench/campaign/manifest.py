@@ -62,7 +62,9 @@ def make_manifest(request: Request, provisioned: Provisioned, plan: Plan) -> Man
         variant_images={key: own.record() for key, own in provisioned.own_images.items()},
         probes={key: _probe_record(probe) for key, probe in provisioned.bench.probes.items()},
         limits=dict(provisioned.verified),
-        provenance=provenance(request.argv, request.labels),
+        provenance=msgspec.structs.replace(
+            provenance(request.argv, request.labels), images=provisioned.pulled_images
+        ),
         notes={"open_files": file_limit().describe()},
     )
 

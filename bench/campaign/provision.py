@@ -16,8 +16,9 @@ from tare.results.record import BASE, CONTROL_SUFFIX
 from tare.runners.errors import Missing, PlaceFailure, TareError, UsageError
 from tare.runners.images.build import build_image
 from tare.runners.images.command import check_command
-from tare.runners.images.external import read_external
+from tare.runners.images.external import is_here, read_external
 from tare.runners.images.recipe import ImageContent
+from tare.runners.images.registry import pull, registry_name
 from tare.runners.inside import image_files
 from tare.runners.inside.remembered import Circumstances, verify_once
 
@@ -63,6 +64,8 @@ class Provisioned:
     """Bounds of experiments with many places at once."""
     missing: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """Program → (reason, remedy), for those that could not be had."""
+    pulled_images: tuple[str, ...] = ()
+    """Pinned names of the images that were pulled from registries."""
     verified: Mapping[str, LimitsFound] = field(default_factory=dict)
     """Runner's label → limits as its jobs read them."""
 
@@ -92,17 +95,23 @@ def provision(request: Request, bench: Bench, plan: Plan, progress: Progress) ->
         TareError: not even an empty image can be built, or the base cannot be prepared.
         UsageError: ``--image`` is combined with ``--carry``.
     """
-    image, own_images, missing = _build_images(request, bench, plan, progress)
+    common, own = _given_image(request, bench), _own_given(request, bench)
+    image, own_images, missing = _build_images(request, bench, plan, (common, own), progress)
+    pulled = dict.fromkeys(one.pulled_as for one in (common, *own.values()) if one and one.pulled_as)
     provisioned = Provisioned(bench, image, request.limits(), own_images, request.settings.crowd, missing)
-    provisioned = _prepare(provisioned, plan, progress)
+    provisioned = _prepare(replace(provisioned, pulled_images=tuple(pulled)), plan, progress)
     return replace(provisioned, verified=_verify_limits(request, provisioned, plan, progress))
 
 
 def _build_images(
-    request: Request, bench: Bench, plan: Plan, progress: Progress
+    request: Request,
+    bench: Bench,
+    plan: Plan,
+    given: tuple[ExternalImage | None, Mapping[str, ExternalImage]],
+    progress: Progress,
 ) -> tuple[Image, dict[str, Image], dict[str, tuple[str, str]]]:
     """Build the common image and the variants' own ones; also return the programs that could not be had."""
-    common, own = _given_image(request), _own_given(request)
+    common, own = given
     missing = _fetch(plan, bench, progress, carry_python=not (common or own))
     commands = _commands(plan)
     if request.own and not (request.only_own or common or own):
@@ -221,27 +230,40 @@ def _verify_limits(
     return found
 
 
-def _given_image(request: Request) -> ExternalImage | None:
+def _given_image(request: Request, bench: Bench) -> ExternalImage | None:
     """Read and check the image that ``--image`` names, without unpacking it; ``None`` if it names none.
 
     Raises:
         UsageError: it is combined with ``--carry``.
-        TareError: the file is no image, or none for this machine.
+        TareError: the file is no image, or none for this machine; or it cannot be pulled.
     """
     if not request.settings.run.image:
         return None
     if request.carry:
         raise UsageError(_NO_CARRY)
-    return read_external(request.settings.run.image)
+    return _external(request.settings.run.image, request, bench)
 
 
-def _own_given(request: Request) -> dict[str, ExternalImage]:
+def _external(reference: str, request: Request, bench: Bench) -> ExternalImage:
+    """Read an image by its path, or pull it by its registry's name; a run that is gone on with keeps the one it had."""
+    name = None if is_here(reference) else registry_name(reference)
+    if name is None:
+        return read_external(reference)
+    if not name.digest:
+        known = (each for each in map(registry_name, request.pulled_images) if each)
+        name = next((each for each in known if each == name.pinned(each.digest)), name)
+    supplies = bench.supplies
+    pulled = pull(name, supplies.provision, supplies.provision.progress)
+    return replace(read_external(str(pulled.layout)), reference=reference, pulled_as=str(pulled.name))
+
+
+def _own_given(request: Request, bench: Bench) -> dict[str, ExternalImage]:
     """Read the images that variants name for themselves: variant → image made elsewhere."""
     common = request.settings.run.image
     named = {one.name: own for one in request.variants if (own := one.settings.run.image) not in {"", common}}
     if named and request.carry:
         raise UsageError(_NO_CARRY)
-    return {name: read_external(path) for name, path in named.items()}
+    return {name: _external(reference, request, bench) for name, reference in named.items()}
 
 
 def _extra_files(plan: Plan, programs: Collection[str], cache: Path) -> dict[str, Path]:

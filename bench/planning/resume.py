@@ -40,7 +40,7 @@ def resumed(request: Request) -> tuple[Request, Plan]:
         _check_format(run.stored_format)
         record = plan_record(manifest)
         _check_manifest(record, manifest)
-        again = _again(request, record, folder)
+        again = replace(_again(request, record, folder), pulled_images=_pulled_images(manifest))
         plan = plan_from_record(record, again)
     except (ResultError, UsageError) as error:
         raise UsageError(f"run {manifest.run} cannot be resumed: {error}. Start a new run.") from error
@@ -76,6 +76,10 @@ def _check_manifest(record: PlanRecord, manifest: Manifest) -> None:
         raise UsageError(
             f"plan.mode: {record.mode!r} is not the run's, {manifest.mode!r}, or not the one asked for"
         )
+
+
+def _pulled_images(manifest: Manifest) -> tuple[str, ...]:
+    return manifest.provenance.images if manifest.provenance else ()
 
 
 def _again(request: Request, record: PlanRecord, folder: Path) -> Request:

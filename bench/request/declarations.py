@@ -44,9 +44,10 @@ SETTINGS = (
     Setting(
         "run.image",
         "--image",
-        "measure in an image made elsewhere: an OCI layout or archive, or what `docker save` writes",
+        "measure in an image made elsewhere: an OCI layout or archive, what `docker save` writes, or a registry's name"
+        " such as docker.io/library/redis:7",
         readers.image,
-        metavar="PATH[:NAME]",
+        metavar="IMAGE",
     ),
     Setting(
         "run.seed",

@@ -217,6 +217,12 @@ def _kernel_below(text: str, folder: Path) -> str:
     return text if text in KERNEL_SOURCES else _path_below(text, folder)
 
 
+def _image_below(text: str, folder: Path) -> str:
+    from tare.runners.images.registry import names_a_registry  # noqa: PLC0415 - see above
+
+    return text if names_a_registry(text) else _path_below(text, folder)
+
+
 def _store_below(text: str, folder: Path) -> str:
     return text if "://" in text or text.startswith("git:") else _path_below(text, folder)
 
@@ -289,8 +295,10 @@ text = Reader(str, "text", "nightly")
 yes = Reader(_yes, "true or false", "true", write=lambda value: str(value).lower(), flag=True)
 """``true`` or ``false``; also ``yes``, ``no``, ``1`` and ``0``."""
 
-image = Reader(str, "the path of an image", "images/redis.tar", below=_path_below)
-"""The text as it is, of which the path is in the folder of the settings file."""
+image = Reader(
+    str, "the path or registry's name of an image", "docker.io/library/redis:7", below=_image_below
+)
+"""The text as it is; a path is in the folder of the settings file."""
 
 store = Reader(str, "the address of a store", "git:runs@origin", below=_store_below)
 """The text as it is; a folder is in that of the settings file."""

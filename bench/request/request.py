@@ -77,6 +77,8 @@ class Request:
     """Measuring time to add to the budget of the run that is gone on with; then it may be finished."""
     argv: tuple[str, ...] = ()
     """Words of the command line that asks, for the run's record."""
+    pulled_images: tuple[str, ...] = ()
+    """Pinned names of the images that the run that is gone on with pulled from registries."""
     labels: Mapping[str, str] = field(default_factory=dict)
     """The user's labels for a new run."""
     skip_missing: bool = False

@@ -9,39 +9,37 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-import re
-import tarfile
 import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
 
 from tare.runners.errors import TareError, UsageError
+from tare.runners.images.box import (
+    PIECE_BYTES,
+    REMEDY,
+    Box,
+    checked_digest,
+    compare_digests,
+    digest_of,
+    new_hash,
+)
 from tare.runners.images.compression import uncompressed
 from tare.runners.images.oci import blob_path
-from tare.runners.images.tar_reading import DAMAGE, BoundedInfo, members
 from tare.runners.provision import arch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_SMALL_BYTES = 16 << 20
-"""Largest size of an index, a manifest or a configuration."""
-_MOST_FILES = 10_000
-"""Files of a layout or archive, which has three and one for each layer."""
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
-_PIECE_BYTES = 1 << 20
 
 LEAST_BOUND_BYTES = 1 << 30
 """Size up to which every layer is unpacked, however well it was packed."""
 
 LARGEST_RATIO = 100
 """Times its packed size that a larger layer may have; gzip reaches 1,000 with nothing but zeros."""
-_REMEDY = "Give an OCI layout folder or archive, or what `docker save` or `podman save` writes."
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +69,13 @@ class ExternalImage:
     directory: str = "/"
     entrypoint: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
+    pulled_as: str = ""
+    """Pinned name in the registry that it was pulled from. Empty: it was given as a file or folder."""
+
+    @property
+    def title(self) -> str:
+        """Name the image for people: its file, or its pinned name."""
+        return self.pulled_as or self.path.name
 
     @property
     def key(self) -> str:
@@ -85,7 +90,7 @@ class ExternalImage:
             TareError: it is missing, or its compression is not supported.
         """
         with (
-            _Box.opened(self.path) as box,
+            Box.opened(self.path) as box,
             box.file(layer.member) as stored,
             uncompressed(stored, layer.member) as tar,
         ):
@@ -98,13 +103,13 @@ class ExternalImage:
             TareError: a digest differs, or the layer is cut off.
         """
         if layer.digest:
-            with _Box.opened(self.path) as box, box.file(layer.member) as stored:
-                _compare(_hash(stored, layer.digest), layer.digest, layer.member)
-        total = _new(layer.diff_id)
+            with Box.opened(self.path) as box, box.file(layer.member) as stored:
+                compare_digests(digest_of(stored, layer.digest), layer.digest, layer.member)
+        total = new_hash(layer.diff_id)
         most = max(LEAST_BOUND_BYTES, LARGEST_RATIO * _stored_bytes(self.path, layer.member))
         try:
             with self.layer(layer) as tar, dest.open("wb") as file:
-                while piece := tar.read(_PIECE_BYTES):
+                while piece := tar.read(PIECE_BYTES):
                     total.update(piece)
                     file.write(piece)
                     if file.tell() > most:
@@ -116,11 +121,11 @@ class ExternalImage:
             raise TareError(
                 f"{self.path}: {layer.member} is damaged: {error}. Fetch or save it again."
             ) from error
-        _compare(f"{layer.diff_id.partition(':')[0]}:{total.hexdigest()}", layer.diff_id, layer.member)
+        compare_digests(f"{layer.diff_id.partition(':')[0]}:{total.hexdigest()}", layer.diff_id, layer.member)
 
 
 def _stored_bytes(path: Path, member: str) -> int:
-    with _Box.opened(path) as box, box.file(member) as stored:
+    with Box.opened(path) as box, box.file(member) as stored:
         return stored.seek(0, 2)
 
 
@@ -133,35 +138,42 @@ def read_external(reference: str) -> ExternalImage:
     try:
         path, name = _split(reference)
     except OSError as error:
-        raise UsageError(f"--image {reference[:60]}…: {error.strerror}. {_REMEDY}") from error
+        raise UsageError(f"--image {reference[:60]}…: {error.strerror}. {REMEDY}") from error
     try:
-        with _Box.opened(path) as box:
+        with Box.opened(path) as box:
             if "index.json" in box:
                 return _oci(box, path, name, reference)
             if "manifest.json" in box:
                 return _docker(box, path, name, reference)
     except OSError as error:
-        raise TareError(f"{path} cannot be read: {error.strerror or error}. {_REMEDY}") from error
+        raise TareError(f"{path} cannot be read: {error.strerror or error}. {REMEDY}") from error
     except RecursionError:
         raise TareError(
-            f"{path} has a document that is nested too deeply to be an image's. {_REMEDY}"
+            f"{path} has a document that is nested too deeply to be an image's. {REMEDY}"
         ) from None
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise TareError(f"{path} is not a valid image: {error!r}. {_REMEDY}") from error
-    raise TareError(f"{path} has neither an index.json (OCI) nor a manifest.json (docker save). {_REMEDY}")
+        raise TareError(f"{path} is not a valid image: {error!r}. {REMEDY}") from error
+    raise TareError(f"{path} has neither an index.json (OCI) nor a manifest.json (docker save). {REMEDY}")
+
+
+def is_here(reference: str) -> bool:
+    """Tell whether there is a file or folder of that name, or of the one before its last colon."""
+    front, colon, _ = reference.rpartition(":")
+    return Path(reference).exists() or (bool(colon) and Path(front).exists())
 
 
 def _split(reference: str) -> tuple[Path, str]:
-    path = Path(reference)
-    if path.exists():
-        return path, ""
-    front, colon, name = reference.rpartition(":")
-    if colon and Path(front).exists():
-        return Path(front), name
-    raise UsageError(f"--image {reference}: there is no such file or folder. {_REMEDY} Nothing is pulled.")
+    if is_here(reference):
+        path = Path(reference)
+        front, _, name = reference.rpartition(":")
+        return (path, "") if path.exists() else (Path(front), name)
+    raise UsageError(
+        f"--image {reference}: there is no such file or folder. {REMEDY} An image of a registry has its host in its name, or"
+        " docker:// before it: docker.io/library/redis:7, docker://redis:7."
+    )
 
 
-def _oci(box: _Box, path: Path, name: str, reference: str) -> ExternalImage:
+def _oci(box: Box, path: Path, name: str, reference: str) -> ExternalImage:
     entries = box.json("index.json")["manifests"]
     if name:
         key = "org.opencontainers.image.ref.name"
@@ -180,14 +192,14 @@ def _oci(box: _Box, path: Path, name: str, reference: str) -> ExternalImage:
             f"{path}: its manifest has {len(stored)} layers and its configuration {len(diff_ids)}."
         )
     layers = tuple(
-        ExternalLayer(blob_path(_named(each["digest"])), each["digest"], _named(diff_id))
+        ExternalLayer(blob_path(checked_digest(each["digest"])), each["digest"], checked_digest(diff_id))
         for each, diff_id in zip(stored, diff_ids, strict=True)
     )
     return _made(path, reference, digest, layers, config)
 
 
 def _for_this_machine(
-    box: _Box, path: Path, entries: list[dict[str, Any]], seen: set[str], depth: int = 0
+    box: Box, path: Path, entries: list[dict[str, Any]], seen: set[str], depth: int = 0
 ) -> str:
     """Find the digest of the one manifest for this architecture; indexes may be nested, and each is read once."""
     wanted = arch.current().debian
@@ -202,7 +214,7 @@ def _for_this_machine(
         if architecture and architecture != wanted:
             others.append(architecture)
         elif kind.endswith((".index.v1+json", ".manifest.list.v2+json")) and depth < 4:
-            if (digest := _named(each["digest"])) in seen:
+            if (digest := checked_digest(each["digest"])) in seen:
                 continue
             seen.add(digest)
             try:
@@ -211,7 +223,7 @@ def _for_this_machine(
             except _OtherMachines as error:
                 others += error.machines
         else:
-            found.append(_named(each["digest"]))
+            found.append(checked_digest(each["digest"]))
     found = list(dict.fromkeys(found))
     if not found:
         raise _OtherMachines(path, wanted, others)
@@ -229,7 +241,7 @@ class _OtherMachines(TareError):
         )
 
 
-def _docker(box: _Box, path: Path, name: str, reference: str) -> ExternalImage:
+def _docker(box: Box, path: Path, name: str, reference: str) -> ExternalImage:
     saved = box.json("manifest.json")
     if name:
         saved = [
@@ -248,7 +260,8 @@ def _docker(box: _Box, path: Path, name: str, reference: str) -> ExternalImage:
             f"{path}: its manifest has {len(files)} layers and its configuration {len(diff_ids)}."
         )
     layers = tuple(
-        ExternalLayer(each, "", _named(diff_id)) for each, diff_id in zip(files, diff_ids, strict=True)
+        ExternalLayer(each, "", checked_digest(diff_id))
+        for each, diff_id in zip(files, diff_ids, strict=True)
     )
     return _made(path, reference, f"sha256:{hashlib.sha256(raw).hexdigest()}", layers, config)
 
@@ -285,113 +298,3 @@ class _Started(msgspec.Struct):
     WorkingDir: str | None = None
     Entrypoint: list[str] | None = None
     Cmd: list[str] | None = None
-
-
-def _by_name(archive: tarfile.TarFile) -> dict[str, tarfile.TarInfo]:
-    """Index an archive's members by name; of equal ones the last counts.
-
-    Raises:
-        tarfile.TarError: it is damaged, or has far more files than an image.
-    """
-    found = list(islice(members(archive), _MOST_FILES + 1))
-    if len(found) > _MOST_FILES:
-        raise tarfile.ReadError(f"it has more than {_MOST_FILES} files")
-    archive.members[:] = found  # type: ignore[attr-defined]  # links are followed in it
-    return {member.name: member for member in found}
-
-
-@dataclass(slots=True)
-class _Box:
-    """The files of a layout folder or of an archive."""
-
-    path: Path
-    archive: tarfile.TarFile | None = None
-    members: Mapping[str, tarfile.TarInfo] = field(default_factory=dict)
-    """Name → member of the archive; of equal names the last."""
-
-    @classmethod
-    @contextmanager
-    def opened(cls, path: Path) -> Iterator[_Box]:
-        """Open a folder or an archive; raises :class:`TareError` if it is neither."""
-        if path.is_dir():
-            yield cls(path)
-            return
-        try:
-            archive = tarfile.open(path, "r:*", tarinfo=BoundedInfo)  # noqa: SIM115 - closed below
-        except (*DAMAGE, zlib.error) as error:
-            raise TareError(f"{path} is neither a folder nor a tar archive. {_REMEDY}") from error
-        with archive:
-            try:
-                yield cls(path, archive, _by_name(archive))
-            except (tarfile.TarError, EOFError, zlib.error) as error:
-                raise TareError(f"{path} is damaged or cut off ({error}). Fetch or save it again.") from error
-
-    def __contains__(self, name: str) -> bool:
-        return self._member(name) is not None if self.archive else (self.path / name).is_file()
-
-    @contextmanager
-    def file(self, name: str) -> Iterator[IO[bytes]]:
-        """Open one of the files."""
-        if self.archive is None:
-            target = self.path / name
-            if ".." in Path(name).parts or Path(name).is_absolute() or not target.is_file():
-                raise TareError(f"{self.path} lacks {name}. Fetch or save the image again.")
-            with target.open("rb") as file:
-                yield file
-            return
-        member = self._member(name)
-        try:
-            content = self.archive.extractfile(member) if member else None
-        except (KeyError, RecursionError):  # a link that leads nowhere, or to itself
-            content = None
-        if content is None:
-            raise TareError(f"{self.path} lacks {name}: it is damaged or cut off. Fetch or save it again.")
-        with content:
-            yield content
-
-    def bytes(self, name: str) -> bytes:
-        """Read a small file."""
-        with self.file(name) as file:
-            content = file.read(_SMALL_BYTES + 1)
-        if len(content) > _SMALL_BYTES:
-            raise TareError(f"{self.path}: {name} is far too large for its kind.")
-        return content
-
-    def json(self, name: str) -> Any:
-        """Read a small JSON file."""
-        return json.loads(self.bytes(name))
-
-    def checked(self, digest: str) -> Any:
-        """Read a small JSON blob, and check its digest."""
-        name = blob_path(_named(digest))
-        content = self.bytes(name)
-        _compare(f"{digest.partition(':')[0]}:{_new(digest, content).hexdigest()}", digest, name)
-        return json.loads(content)
-
-    def _member(self, name: str) -> tarfile.TarInfo | None:
-        return self.members.get(name) or self.members.get(f"./{name}")
-
-
-def _named(digest: object) -> str:
-    if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
-        raise TareError(f"the image names {digest!r} where a digest belongs; it is not used.")
-    return digest
-
-
-def _new(digest: str, content: bytes = b"") -> Any:
-    return hashlib.new(digest.partition(":")[0], content)
-
-
-def _hash(file: IO[bytes], like: str) -> str:
-    total = _new(like)
-    while piece := file.read(_PIECE_BYTES):
-        total.update(piece)
-    return f"{like.partition(':')[0]}:{total.hexdigest()}"
-
-
-def _compare(found: str, expected: str, name: str) -> None:
-    if found != expected:
-        raise TareError(
-            f"{name} is damaged: its digest is {found[:19]}… instead of {expected[:19]}…. "
-            "Fetch or save the image again."
-        )

@@ -81,21 +81,19 @@ def unpack_external(image: ExternalImage, store: Cache, progress: Callable[[str]
         )
 
     def apply(folder: Path) -> Mapping[str, object]:
-        progress(
-            f"image: unpacking {image.path.name}, {sum(layer.tar_bytes for layer in layers) / 1e6:.0f} MB"
-        )
+        progress(f"image: unpacking {image.title}, {sum(layer.tar_bytes for layer in layers) / 1e6:.0f} MB")
         applier = Applier(folder)
         for layer in layers:
             assert layer.tar is not None  # noqa: S101 - made so above
             with layer.tar.open("rb") as file:
-                applier.apply(file, f"{image.path.name}, layer {layer.digest[:19]}…")
+                applier.apply(file, f"{image.title}, layer {layer.digest[:19]}…")
         applier.end()
         return {"skipped": dict(applier.skipped)}
 
     entry = store.entry("given-trees", f"{image.key} {os.getuid() == 0}", apply, private=True)
     skipped = [f"{count} × {what}" for what, count in entry.facts["skipped"].items()]
     notes = [
-        f"the image was made elsewhere: {image.path.name}, {image.digest}",
+        f"the image was made elsewhere: {image.title}, {image.digest}",
         (
             "bare metal runs the image's files in place, not with the image as root: "
             "programs that open absolute paths find the host's files there"

@@ -50,6 +50,7 @@ RECIPES = {
     "busybox": Recipe(("busybox-static",), ("true",), static=True),
     "mke2fs": Recipe(("e2fsprogs",), ("-V",), "usr/sbin"),
     "zstd": Recipe(("zstd",)),
+    "skopeo": Recipe(("skopeo",)),
     "openssl": Recipe(("openssl",), ("version",)),
     "7zz": Recipe(("7zip-standalone|7zip",), ("i",)),
     "hackbench": Recipe(("rt-tests",), ("--help",)),

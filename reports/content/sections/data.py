@@ -56,5 +56,7 @@ def _origin(words: Words, origin: Provenance | None) -> Iterator[tuple[str, str]
         yield "branch", origin.branch
     if origin.labels:
         yield "labels", ", ".join(f"{key}={value}" for key, value in origin.labels.items())
+    if origin.images:
+        yield "images", ", ".join(origin.images)
     if origin.argv:
         yield "argv", shlex.join(origin.argv)

@@ -42,7 +42,7 @@ def built(monkeypatch):
         return replace(IMAGE, key=f"image-{len(kept)}")
 
     monkeypatch.setattr(module, "build_image", build)
-    monkeypatch.setattr(module, "read_external", lambda path: f"given {path}")
+    monkeypatch.setattr(module, "read_external", lambda path: Stub(path=path, pulled_as=""))
     monkeypatch.setattr(module, "image_files", lambda _cache: {})
     monkeypatch.setattr(
         module, "verify_once", lambda _cache, runner, _circumstances: f"seen in {runner.label}"
@@ -86,7 +86,7 @@ def test_a_program_that_cannot_be_had_is_left_out_with_reason_and_remedy(built):
 
 def test_the_suites_python_is_not_carried_into_an_image_made_elsewhere(built):
     made = provision(request(image="img.tar"), make(), PLAN, Telling())
-    assert built == [(("fio",), "given img.tar")]
+    assert [(programs, given.path) for programs, given in built] == [(("fio",), "img.tar")]
     assert list(made.missing) == ["python3"]
 
 
@@ -136,7 +136,7 @@ def test_variants_are_prepared_with_images_of_their_own(built):
     cases = (Case(Needing(), "box@base"), Case(Needing(), "box@base-again"), Case(Needing(), "box@head"))
     asked = replace(request(), variants=variants)
     made = provision(asked, bench, replace(PLAN, cases=cases), Telling())
-    assert [given for _, given in built] == ["given a.tar", "given b.tar"]
+    assert [given.path for _, given in built] == ["a.tar", "b.tar"]
     assert {key: made.image_of(key).key for key in ("box@base", "box@base-again", "box@head")} == {
         "box@base": "image-1", "box@base-again": "image-1", "box@head": "image-2",
     }  # fmt: skip

@@ -91,7 +91,7 @@ def test_the_users_file_has_settings_alone(tmp_path, monkeypatch):
 BELOW = {
     "run.results_dir": [("a", "/f/a"), ("/a", "/a"), ("~/a", "~/a")],
     "run.tools": [("runc=x/runc,crun=/c, youki=youki", "runc=/f/x/runc,crun=/c, youki=youki")],
-    "run.image": [("a.tar:b", "/f/a.tar:b"), ("/a.tar", "/a.tar")],
+    "run.image": [("a.tar:b", "/f/a.tar:b"), ("/a.tar", "/a.tar"), ("ghcr.io/a/b", "ghcr.io/a/b")],
     "store.address": [("a", "/f/a"), ("git:a/b@c", "git:a/b@c"), ("s3://b/f", "s3://b/f")],
     "guest.kernel": [("cloud", "cloud"), ("vmlinux", "/f/vmlinux"), ("", "")],
     "guest.firecracker": [("firecracker", "firecracker"), ("./fc", "/f/fc")],

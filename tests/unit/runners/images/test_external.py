@@ -99,7 +99,7 @@ def test_what_is_no_image_is_told_so(tmp_path, content):
 
 
 def test_what_is_not_there_is_not_pulled():
-    with pytest.raises(TareError, match="Nothing is pulled"):
+    with pytest.raises(TareError, match="no such file or folder"):
         read_external("debian:12")
 
 

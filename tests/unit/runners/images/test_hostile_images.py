@@ -11,8 +11,8 @@ import pytest
 
 from support.image_making import digest, docker_archive, layout, tar
 from tare.runners.errors import TareError
+from tare.runners.images import box, tar_reading
 from tare.runners.images import external as module
-from tare.runners.images import tar_reading
 from tare.runners.images.apply import DEEPEST, Applier
 from tare.runners.images.external import read_external
 from tare.runners.images.overlay import unpack_external
@@ -108,7 +108,7 @@ def test_too_many_members_are_refused(monkeypatch):
 
 
 def test_an_archive_of_too_many_files_is_no_image(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "_MOST_FILES", 3)
+    monkeypatch.setattr(box, "_MOST_FILES", 3)
     with pytest.raises(TareError, match="more than 3 files"):
         read_external(str(docker_archive(tmp_path / "image.tar", [tar(("a", b"")), tar(("b", b""))])))
 

@@ -1,0 +1,212 @@
+"""Pull images from registries by skopeo, pinned to the digest that the registry answers with."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tare.runners.errors import Missing, TareError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from tare.runners.provision.tools import Provision
+
+SCHEME = "docker://"
+"""Beginning that says that what follows is a registry's name, as skopeo spells it."""
+
+_HOST = r"localhost|\[[0-9a-fA-F:]+\]|[\w-]+(?:\.[\w-]+)+|[\w-]+(?=:\d)"
+_REFERENCE = re.compile(
+    rf"(?:(?P<host>(?:{_HOST})(?::\d{{1,5}})?)/)?(?P<path>[a-z0-9]+(?:(?:[._]|__|-+|/)[a-z0-9]+)*)"
+    r"(?::(?P<tag>\w[\w.-]{0,127}))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?",
+    re.ASCII,
+)
+_OF_THIS_MACHINE = re.compile(r"(?:localhost|127\.[\d.]+|\[::1\])(?::\d+)?")
+_MESSAGE = re.compile(r'msg="((?:[^"\\]|\\.)*)"')
+
+_ASK_SECONDS = 120.0
+_PULL_SECONDS = 3600.0
+_LAYOUT = "image"
+"""Folder of the OCI layout in a cache entry."""
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryName:
+    """Name of an image in a registry."""
+
+    repository: str
+    """Host and path: ``docker.io/library/redis``."""
+    tag: str = ""
+    """Empty: the digest alone says which."""
+    digest: str = ""
+    """Digest of its manifest or index. Empty: the one that the registry has under the tag."""
+
+    def __str__(self) -> str:
+        """Write the name, with tag and digest as far as they are known."""
+        return (
+            f"{self.repository}{f':{self.tag}' if self.tag else ''}{f'@{self.digest}' if self.digest else ''}"
+        )
+
+    @property
+    def source(self) -> str:
+        """Spell it for skopeo, which takes a tag or a digest, not both."""
+        return f"{SCHEME}{self.repository}{f'@{self.digest}' if self.digest else f':{self.tag}'}"
+
+    @property
+    def is_local(self) -> bool:
+        """Tell whether the registry is on this machine, where it need not have a certificate."""
+        return bool(_OF_THIS_MACHINE.fullmatch(self.repository.partition("/")[0]))
+
+    def pinned(self, digest: str) -> RegistryName:
+        """Give the same name with a digest in it."""
+        return RegistryName(self.repository, self.tag, digest)
+
+
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """An image that was pulled: an OCI layout in the cache, and the pinned name."""
+
+    layout: Path
+    name: RegistryName
+
+
+def registry_name(text: str) -> RegistryName | None:
+    """Read a registry's name: one that begins with its host, or any behind ``docker://``; ``None``: it is none.
+
+    Raises:
+        UsageError: what follows ``docker://`` is no name.
+    """
+    said = text.startswith(SCHEME)
+    found = _REFERENCE.fullmatch(text.removeprefix(SCHEME))
+    if found is None or not (said or found["host"]):
+        if said:
+            raise UsageError(
+                f"--image {text}: that is no name of an image; give one such as docker://docker.io/library/redis:7."
+            )
+        return None
+    host, path = found["host"] or "docker.io", found["path"]
+    if host == "docker.io" and "/" not in path:
+        path = f"library/{path}"
+    digest = found["digest"] or ""
+    return RegistryName(f"{host}/{path}", found["tag"] or ("" if digest else "latest"), digest)
+
+
+def names_a_registry(text: str) -> bool:
+    """Tell whether a text is meant as a registry's name, be it right or wrong."""
+    found = _REFERENCE.fullmatch(text)
+    return text.startswith(SCHEME) or bool(found and found["host"])
+
+
+def pull(name: RegistryName, provision: Provision, progress: Callable[[str], None]) -> Pulled:
+    """Pull an image for this machine into the cache, unless it is there under its digest.
+
+    The cache keeps it as an OCI layout. A name without a digest is asked for anew each time, and pulled by the digest that
+    the registry has for it, which is that of an index where there is one.
+
+    Raises:
+        TareError: skopeo cannot be had, the registry does not have the image, or it may not be asked (``--offline``).
+    """
+    from tare.runners.provision import arch  # noqa: PLC0415 - names are read without it
+
+    skopeo = _Skopeo(provision, name)
+    pinned = name if name.digest else name.pinned(skopeo.digest())
+    architecture = arch.current().debian
+
+    def fill(folder: Path) -> Mapping[str, object]:
+        progress(f"image: pulling {pinned}")
+        skopeo.copy(pinned, folder, architecture)
+        return {"source": pinned.source}
+
+    key = f"{pinned.source} {architecture}"
+    if provision.offline and provision.store.find("pulled", key) is None:
+        raise TareError(_offline(name, "it is not in the cache"))
+    entry = provision.store.entry("pulled", key, fill)
+    return Pulled(entry.path / _LAYOUT, pinned)
+
+
+def _offline(name: RegistryName, why: str) -> str:
+    return (
+        f"--image {name}: {why}, and --offline fetches nothing. Run once without --offline, and then name the image by the"
+        f" digest that the run records: {name.repository}@sha256:…"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Skopeo:
+    """Calls of skopeo for one image."""
+
+    provision: Provision
+    name: RegistryName
+
+    def digest(self) -> str:
+        """Ask the registry for the manifest or index, and hash it."""
+        if self.provision.offline:
+            raise TareError(_offline(self.name, "only the registry knows what a tag stands for"))
+        raw = self._call(("inspect", "--raw", *self._verification(""), self.name.source), _ASK_SECONDS)
+        return f"sha256:{hashlib.sha256(raw).hexdigest()}"
+
+    def copy(self, pinned: RegistryName, folder: Path, architecture: str) -> None:
+        """Write the image of this machine into an OCI layout; skopeo checks all digests."""
+        words = (
+            *("--override-os", "linux", "--override-arch", architecture, "copy", "--quiet"),
+            *(*self._verification("src-"), pinned.source, f"oci:{_LAYOUT}:latest"),
+        )
+        self._call(words, _PULL_SECONDS, folder)
+
+    def _verification(self, side: str) -> tuple[str, ...]:
+        return (f"--{side}tls-verify=false",) if self.name.is_local else ()
+
+    def _call(self, words: Sequence[str], seconds: float, folder: Path | None = None) -> bytes:
+        try:
+            tool = self.provision.tool("skopeo")
+        except Missing as error:
+            raise TareError(
+                f"--image {self.name}: images are pulled by skopeo: {error} Or save the image to a file elsewhere"
+                " (`skopeo copy`, `docker save`) and give that."
+            ) from error
+        # Without a policy skopeo refuses everything; a host that has one is obeyed.
+        policy = () if any(map(os.path.isfile, _policies())) else ("--insecure-policy",)
+        try:
+            done = subprocess.run(
+                tool.argv(*policy, *words),
+                env={**os.environ, **tool.environ},
+                cwd=folder or tempfile.gettempdir(),
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=seconds,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise TareError(
+                f"--image {self.name}: the registry did not deliver within {seconds / 60:.0f} minutes. Try again, or give a"
+                " file."
+            ) from None
+        except OSError as error:
+            raise TareError(f"--image {self.name}: {tool.path} cannot be run: {error.strerror}.") from error
+        if done.returncode:
+            raise TareError(
+                f"--image {self.name}: skopeo cannot read it: {_said(done.stderr)} {_remedy(self.name)}"
+            )
+        return done.stdout
+
+
+def _policies() -> tuple[str, ...]:
+    home = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")  # noqa: PTH111 - never raises
+    return "/etc/containers/policy.json", f"{home}/containers/policy.json"
+
+
+def _said(stderr: bytes) -> str:
+    text = stderr.decode("utf-8", "replace").strip()
+    found = _MESSAGE.findall(text)
+    return (found[-1].replace('\\"', '"') if found else text[-500:]).rstrip(".") + "."
+
+
+def _remedy(name: RegistryName) -> str:
+    host = name.repository.partition("/")[0]
+    return f"Check the name and the network; for a private image, log in first: `skopeo login {host}`."
