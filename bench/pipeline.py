@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from tare.bench.analysis.conclusion import Finished, conclude
 from tare.bench.campaign.counting import count
-from tare.bench.campaign.profiling import profile
 from tare.bench.campaign.provision import provision
 from tare.bench.campaign.run import measure
 from tare.bench.campaign.session import opened
@@ -29,6 +28,9 @@ def execute(request: Request, progress: Progress) -> Finished:
         provisioned = provision(request, bench, draft, progress)
         final = worth_measuring(request, kept or plan(request, provisioned.bench, provisioned.missing))
         measured = measure(request, provisioned, final, progress)
-        profile(request, provisioned, final, measured, progress)
+        if request.profile:
+            from tare.bench.campaign.profiling import profile  # noqa: PLC0415 - 30 ms that only profiling pays
+
+            profile(request, provisioned, final, measured, progress)
         count(request, provisioned, final, measured, progress)
     return conclude(request, measured, progress)

@@ -12,7 +12,7 @@ from tare.bench.planning.estimates import job_key
 from tare.runners.errors import TareError, as_failure
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from tare.bench.campaign.failures import Failures
     from tare.bench.campaign.provision import Provisioned
@@ -56,8 +56,9 @@ class Experiments:
 
     def _perform(self, experiment: Experiment, slot: Slot, builder: TrialBuilder, key: str) -> None:
         began = time.monotonic()
+        lab = lab_of(self.provisioned, slot.case.runner, self.plan.job_seconds, self.recorder.progress.say)
         try:
-            findings = experiment.perform(self._lab(slot.case.runner))
+            findings = experiment.perform(lab)
         except Unsuitable as error:
             if error.lasting:
                 self._unsuitable[key] = error
@@ -79,16 +80,18 @@ class Experiments:
         self.recorder.store(builder)
         self.recorder.costs.add(job_key(slot.case, self.plan.job_seconds), seconds)
 
-    def _lab(self, runner: str) -> Lab:
-        supplies = self.provisioned.bench.supplies
-        return Lab(
-            runner=self.provisioned.runner(runner),
-            image=self.provisioned.image_of(runner),
-            limits=self.provisioned.limits,
-            context=supplies.context,
-            provision=supplies.provision,
-            crowd=self.provisioned.crowd,
-            job_seconds=self.plan.job_seconds,
-            say=self.recorder.progress.say,
-            siblings=self.provisioned.bench.siblings,
-        )
+
+def lab_of(provisioned: Provisioned, runner: str, job_seconds: float, say: Callable[[str], None]) -> Lab:
+    """Give an experiment what it may use of the run, for a case's runner key."""
+    supplies = provisioned.bench.supplies
+    return Lab(
+        runner=provisioned.runner(runner),
+        image=provisioned.image_of(runner),
+        limits=provisioned.limits,
+        context=supplies.context,
+        provision=supplies.provision,
+        crowd=provisioned.crowd,
+        job_seconds=job_seconds,
+        say=say,
+        siblings=provisioned.bench.siblings,
+    )

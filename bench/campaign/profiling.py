@@ -1,170 +1,247 @@
-"""Profile the ``python`` workload in each place (``--profile``), sampled from the host by py-spy.
+"""Profile Python workloads in each place (``--profile``), sampled by py-spy.
 
-Profiling comes after the campaign, in places and jobs of its own, so that sampling slows nothing that is measured.
+Profiling comes after the campaign, in places and jobs of its own, so that sampling slows nothing that is measured. No trial
+is stored of it.
 """
 
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
-import sys
-import threading
 import time
-from contextlib import contextmanager
-from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, cast
 
-from tare.bench.workloads.base import Site
-from tare.bench.workloads.python import PROGRAM_IN_IMAGE, Python
+import msgspec
+
+from tare.bench.campaign.experiments import lab_of
+from tare.bench.campaign.profiled_places import ProfiledRunner, ProfiledSiblings
+from tare.bench.campaign.sampling import why_nothing
+from tare.bench.workloads.base import Site, Workload
+from tare.bench.workloads.command import run_aside
+from tare.reports.render.flame_graph import differential, flame_graph
+from tare.reports.summaries.profiles import Profile, added, read_samples, speedscope
+from tare.results.record import BASE
 from tare.runners.errors import TareError
-from tare.runners.host.endings import how_ended, last_words, oom_kills, why_killed
-from tare.runners.host.programs import run_quietly
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
+    from pathlib import Path
 
+    from tare.bench.campaign.profiled_places import Sampling
     from tare.bench.campaign.provision import Provisioned
     from tare.bench.campaign.run import Measured
+    from tare.bench.experiments.base import Experiment
+    from tare.bench.planning.case import Case
     from tare.bench.planning.plan import Plan
     from tare.bench.progress import Progress
     from tare.bench.request.request import Request
-    from tare.runners.model import Job, Place
+    from tare.reports.summaries.profiles import Stack
+    from tare.runners.context import Runner
+    from tare.runners.model import JobResult, Place
 
 JOB_SECONDS = 4.0
-"""Length of a profiled job."""
+"""Time for which jobs are profiled: the length of one, or of as many short ones as it takes."""
+MOST_ROUNDS = 40
+"""Times that a short job is run for its profile."""
 PROFILES = "profiles"
 """Name of the folder for profiles inside a run's folder."""
 
-FORMATS = {"speedscope": ".speedscope.json", "flamegraph": ".svg"}
-"""py-spy's output format → suffix of its file."""
-_FIND_SECONDS = 10.0
-_RATE_HZ = 200
-_SECONDS = 60 + 10 * JOB_SECONDS
-"""Time limit for a profiled job and its sampling."""
+
+class Profiled(msgspec.Struct, frozen=True, kw_only=True):
+    """Facts about one profile, as ``profiles.json`` lists them. What ran for it is no measured trial."""
+
+    workload: str
+    runner: str
+    samples: int
+    rate_hz: int
+    processes: int
+    rounds: int
+    """Times that the workload was run, each of them outside of the measurement."""
+    sampled_from: str
+    """``host``, or ``place`` where py-spy ran in the place because the host does not see its processes."""
+    files: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Found:
+    """Profiles of a run, and the reasons of those that there are not."""
+
+    folder: Path
+    listed: list[Profiled] = field(default_factory=list)
+    refused: dict[str, str] = field(default_factory=dict)
+
+    def write(self) -> None:
+        """Write the list of profiles."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        content = {"profiles": msgspec.to_builtins(self.listed), "refused": self.refused}
+        text = json.dumps(content, indent=2, ensure_ascii=False)
+        (self.folder / "profiles.json").write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def profile(
     request: Request, provisioned: Provisioned, plan: Plan, measured: Measured, progress: Progress
 ) -> None:
-    """Sample the ``python`` workload once per format in every place of the plan that allows it, if that was asked for.
+    """Profile every Python workload of the plan in a place of each of its runners, if that was asked for.
 
-    The run's folder gets ``profiles/<runner>.speedscope.json`` and ``<runner>.svg``, and ``refused.json`` with the
-    reason for each runner that has none.
+    The run's folder gets ``profiles/``: a flame graph and speedscope's format for each, differential flame graphs of each
+    runner against the base, and ``profiles.json`` with the facts and, for each that is missing, the reason.
     """
     if not request.profile or measured.interrupted:
         return
-    folder = measured.run_dir / PROFILES
-    refused: dict[str, str] = {}
-    runners = dict.fromkeys(
-        case.runner for case in plan.cases if case.workload.name == "python" and not case.control
-    )
-    folder.mkdir(parents=True, exist_ok=True)
-    for key in runners:
-        runner = provisioned.runner(key)
-        progress.say(f"profiling python on {runner.label}")
-        try:
-            for output, suffix in FORMATS.items():
-                with provisioned.undo_log.leaving(f"a place of {runner.label}", runner.open()) as place:
-                    _sample(place, provisioned, output, folder / f"{runner.label}{suffix}")
-        except (TareError, OSError) as error:
-            refused[runner.label] = str(error)
-            progress.say(f"no profile of {runner.label}: {error}")
-    if not runners:
-        progress.say("nothing to profile: the plan has no `python` workload")
-    (folder / "refused.json").write_text(json.dumps(refused, indent=2, ensure_ascii=False), encoding="utf-8")
+    cases = [case for case in plan.cases if not case.control and is_profiled(case)]
+    if not cases:
+        progress.say("nothing to profile: the plan has neither a Python workload nor a command of your own")
+    found = _Found(measured.run_dir / PROFILES)
+    for name in dict.fromkeys(case.workload.name for case in cases):
+        base: Profile | None = None
+        own = [case for case in cases if case.workload.name == name]
+        for case in sorted(own, key=lambda one: one.runner != BASE):
+            made = _attempt(case, provisioned, found, progress)
+            if case.runner == BASE:
+                base = made
+            elif made and base:
+                _compare(name, base, made, found)
+    found.write()
 
 
-def _sample(place: Place, provisioned: Provisioned, output: str, file: Path) -> None:
-    if not place.vantage.shared_with_host:
-        raise TareError("a guest's processes cannot be seen from the host, so py-spy cannot sample them")
-    image = provisioned.image
-    site = Site(image, place.root, place.scratch, provisioned.limits.cpus)
-    job = Python().job(site, JOB_SECONDS)
-    # py-spy reads /proc/PID/exe to find the interpreter, so here the kernel must start it, not our loader line.
-    script = next(index for index, word in enumerate(job.argv) if word.endswith(PROGRAM_IN_IMAGE))
-    job = replace(job, argv=image.direct_argv(place.root, "python3", "-I", "-B", *job.argv[script:]))
-    with _running(place, job):
-        _record(_find(place.vantage.top_pid), output, file)
+def is_profiled(case: Case) -> bool:
+    """Tell whether a case can have a profile: a command of the user's, or a job of the suite's Python."""
+    workload = case.workload
+    return bool(workload.commands) or (workload.kind == "steady" and "python3" in workload.programs)
 
 
-@contextmanager
-def _running(place: Place, job: Job) -> Iterator[None]:
-    """Run a job beside the ``with`` block, and wait for its end.
-
-    Raises:
-        TareError: the place was lost, which explains whatever went wrong in the block as well.
-    """
-    lost: list[TareError | OSError] = []
-
-    def work() -> None:
-        try:
-            place.run(job)
-        except (TareError, OSError) as error:
-            lost.append(error)
-
-    worker = threading.Thread(target=work, name="tare-profiled-job", daemon=True)
-    worker.start()
+def _attempt(case: Case, provisioned: Provisioned, found: _Found, progress: Progress) -> Profile | None:
+    runner, name = provisioned.runner(case.runner), case.workload.name
+    progress.say(f"profiling {name} on {runner.label}, which is not measured")
     try:
-        yield
-    finally:
-        worker.join(timeout=_SECONDS)
-        if lost:
-            raise TareError(f"the profiled job's place was lost: {lost[0]}") from lost[0]
-
-
-def _record(pid: int, output: str, file: Path) -> None:
-    """Sample a process by py-spy until it ends.
-
-    Raises:
-        TareError: there is no profile; the text says why.
-    """
-    killed_before = oom_kills()
-    try:
-        done = run_quietly(
-            [
-                _py_spy(),
-                "record",
-                "--pid",
-                str(pid),
-                "--format",
-                output,
-                "--output",
-                file,
-                "--rate",
-                str(_RATE_HZ),
-            ],
-            timeout=_SECONDS,
+        made, inside = _sample(case, provisioned, progress.say)
+    except (TareError, OSError, ValueError) as error:
+        found.refused[f"{name}@{runner.label}"] = str(error)
+        progress.say(f"no profile of {name} on {runner.label}: {error}")
+        return None
+    stem = _stem(name, runner.label)
+    files = {
+        f"{stem}.svg": flame_graph(made, f"{name} on {runner.label}").encode("utf-8", "backslashreplace"),
+        f"{stem}.speedscope.json": speedscope(made),
+    }
+    _write(found.folder, files)
+    found.listed.append(
+        Profiled(
+            workload=name, runner=runner.label, samples=made.samples, rate_hz=made.rate_hz, processes=made.processes,
+            rounds=made.rounds, sampled_from="place" if inside else "host", files=tuple(files),
         )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise TareError(f"py-spy could not be run: {error}") from error
-    if done.returncode < 0:
-        raise TareError(f"py-spy {how_ended(done.returncode)}{why_killed(done.returncode, killed_before)}")
-    if done.returncode or not file.exists():
-        said = last_words(done.stderr, done.returncode) if done.returncode else "it wrote no profile"
-        raise TareError(f"py-spy failed: {said}; attaching needs root, or ptrace_scope 0")
+    )  # fmt: skip
+    return made
 
 
-def _find(top: int) -> int:
-    """Wait for the profiled program below a place's top process, and return its pid as the host counts."""
-    import psutil  # noqa: PLC0415 - 60 ms that only profiling pays
-
-    deadline = time.monotonic() + _FIND_SECONDS
-    while time.monotonic() < deadline:
-        try:
-            for process in psutil.Process(top).children(recursive=True):
-                if any(word.endswith(PROGRAM_IN_IMAGE) for word in process.cmdline()):
-                    return process.pid
-        except psutil.Error:
-            pass
-        time.sleep(0.01)
-    raise TareError(f"the profiled program did not show below process {top} within {_FIND_SECONDS:.0f} s")
+def _compare(name: str, base: Profile, made: Profile, found: _Found) -> None:
+    drawn = differential(base, made, f"{name}: {made.label} against {base.label}")
+    file = f"{_stem(name, made.label)}.against-{base.label}.svg"
+    _write(found.folder, {file: drawn.encode("utf-8", "backslashreplace")})
+    last = found.listed.pop()
+    found.listed.append(msgspec.structs.replace(last, files=(*last.files, file)))
 
 
-def _py_spy() -> str:
-    beside = Path(sys.executable).with_name("py-spy")
-    found = str(beside) if beside.exists() else shutil.which("py-spy")
-    if not found:
-        raise TareError("py-spy is not installed; it comes with `pip install tarebench`")
-    return found
+def _stem(name: str, label: str) -> str:
+    return f"{name}@{label}".replace("/", "_")
+
+
+def _write(folder: Path, files: dict[str, bytes]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+
+
+def _sample(case: Case, provisioned: Provisioned, say: Callable[[str], None]) -> tuple[Profile, bool]:
+    """Run a case's workload until there is enough of it to see; also return whether py-spy ran in the places.
+
+    Raises:
+        TareError: it cannot be run or sampled, or no Python process was seen.
+        ValueError: py-spy's document is not understood.
+    """
+    runner = ProfiledRunner(provisioned.runner(case.runner), provisioned.image_of(case.runner))
+    if isinstance(case.workload, Workload):
+        rounds = _run_jobs(case.workload, runner, provisioned)
+    else:
+        rounds = _perform(case.workload, case, runner, provisioned, say)
+    read = [_read(one) for one in runner.taken]
+    stacks = added(stacks for stacks, _ in read)
+    if not stacks:
+        raise TareError(
+            next((one.sampled.trouble for one in runner.taken if one.sampled.trouble), why_nothing())
+        )
+    made = Profile(
+        label=runner.runner.label,
+        stacks=stacks,
+        rate_hz=runner.taken[0].sampled.rate_hz,
+        processes=sum(processes for _, processes in read),
+        rounds=rounds,
+    )
+    return made, runner.taken[0].sampled.inside
+
+
+def _read(one: Sampling) -> tuple[Counter[Stack], int]:
+    """Read what was sampled in a place; count its processes, beside each of which py-spy may have been started several times."""
+    stacks: Counter[Stack] = Counter()
+    processes: set[str] = set()
+    for document in one.sampled.documents:
+        found, seen = read_samples(document, one.hidden)
+        stacks.update(found)
+        processes |= seen
+    return stacks, len(processes)
+
+
+def _enough(began: float, rounds: int) -> bool:
+    return time.monotonic() - began >= JOB_SECONDS or rounds >= MOST_ROUNDS
+
+
+def _run_jobs(workload: Workload, runner: ProfiledRunner, provisioned: Provisioned) -> int:
+    """Run jobs of a steady-state workload in one place; return how many."""
+    with provisioned.undo_log.leaving(f"a place of {runner.label}", runner.open()) as place:
+        site = Site(runner.image, place.root, place.scratch, provisioned.limits.cpus)
+        run_aside(place, workload.preparation(site), f"{workload.name} could not be prepared")
+        began, rounds = time.monotonic(), 0
+        while not _enough(began, rounds):
+            _once(workload, site, place)
+            rounds += 1
+    return rounds
+
+
+def _once(workload: Workload, site: Site, place: Place) -> None:
+    run_aside(place, workload.before(site), f"{workload.name} could not be prepared")
+    result = place.run(workload.job(site, JOB_SECONDS))
+    if why := _failure(workload, result):
+        raise TareError(f"the profiled job failed: {why}")
+    run_aside(place, workload.after(site), f"{workload.name} could not be cleaned up")
+
+
+def _failure(workload: Workload, result: JobResult) -> str:
+    if result.error or result.timed_out:
+        return result.error or "it took too long"
+    codes = workload.exit_codes
+    if codes is None or result.exit_code in codes:
+        return ""
+    ending = f"exit status {result.exit_code}" if result.signal is None else f"signal {result.signal}"
+    said = result.stderr.decode("utf-8", "replace").strip().splitlines()
+    return f"{ending}: {said[-1][:300]}" if said else ending
+
+
+def _perform(
+    experiment: Experiment,
+    case: Case,
+    runner: ProfiledRunner,
+    provisioned: Provisioned,
+    say: Callable[[str], None],
+) -> int:
+    """Perform an experiment in sampled places, servers and all; return how often."""
+    lab = lab_of(provisioned, case.runner, JOB_SECONDS, say)
+    siblings = ProfiledSiblings(lab.siblings, runner.taken) if lab.siblings else None
+    lab = replace(lab, runner=cast("Runner", runner), siblings=siblings)
+    began, rounds = time.monotonic(), 0
+    while not _enough(began, rounds):
+        findings = experiment.perform(lab)
+        if findings.failure:
+            raise findings.failure
+        rounds += 1
+    return rounds

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from tare.bench.campaign.sampling import IN_IMAGE as PROFILER
+from tare.bench.campaign.sampling import py_spy
 from tare.bench.measurable import CrowdSettings
 from tare.bench.planning.variants import SIGN
 from tare.bench.workloads.python import EXTRA_FILES
@@ -23,7 +25,7 @@ from tare.runners.inside import image_files
 from tare.runners.inside.remembered import Circumstances, verify_once
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
     from tare.bench.planning.plan import Plan
@@ -112,12 +114,12 @@ def _build_images(
 ) -> tuple[Image, dict[str, Image], dict[str, tuple[str, str]]]:
     """Build the common image and the variants' own ones; also return the programs that could not be had."""
     common, own = given
-    missing = _fetch(plan, bench, progress, carry_python=not (common or own))
+    missing = _fetch(_programs(plan, request), bench, progress, carry_python=not (common or own))
     commands = _commands(plan)
     if request.own and not (request.only_own or common or own):
         missing |= _without_program(commands)
     commands = {name: words for name, words in commands.items() if name not in missing}
-    programs = [name for name in _programs(plan) if name not in missing]
+    programs = [name for name in _programs(plan, request) if name not in missing]
     cache = bench.supplies.context.cache
 
     def build(given: ExternalImage | None) -> Image:
@@ -125,7 +127,7 @@ def _build_images(
             programs=programs,
             versions=commands,
             carry=(*request.carry, *_carried(plan)),
-            extra_files=_extra_files(plan, programs, cache),
+            extra_files=_extra_files(plan, programs, cache) | (_profiler() if request.profile else {}),
             external=given,
         )
         return build_image(content, bench.supplies.provision, cache, progress=progress.say)
@@ -158,14 +160,26 @@ def _carried(plan: Plan) -> tuple[Path, ...]:
     return tuple(dict.fromkeys(path for case in plan.cases for path in case.workload.carry))
 
 
-def _programs(plan: Plan) -> list[str]:
-    return list(dict.fromkeys(name for case in plan.cases for name in case.workload.programs))
+def _programs(plan: Plan, request: Request) -> list[str]:
+    """List the programs of the workloads, and the shell that runs the profiler in guests."""
+    wanted = [name for case in plan.cases for name in case.workload.programs]
+    return list(dict.fromkeys([*wanted, "busybox"] if request.profile else wanted))
 
 
-def _fetch(plan: Plan, bench: Bench, progress: Progress, *, carry_python: bool) -> dict[str, tuple[str, str]]:
-    """Fetch the plan's programs; return (reason, remedy) for each that could not be had."""
+def _profiler() -> dict[str, Path]:
+    """Give the profiler as a file of the image, if this host has it; profiles say so where it is missing."""
+    try:
+        return {PROFILER: py_spy()}
+    except TareError:
+        return {}
+
+
+def _fetch(
+    programs: Sequence[str], bench: Bench, progress: Progress, *, carry_python: bool
+) -> dict[str, tuple[str, str]]:
+    """Fetch programs; return (reason, remedy) for each that could not be had."""
     missing: dict[str, tuple[str, str]] = {}
-    for name in _programs(plan):
+    for name in programs:
         if name == "python3" and not carry_python:
             missing[name] = _OWN_PYTHON
             continue

@@ -37,7 +37,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--profile",
         action="store_true",
-        help="sample the python workload with py-spy in every place that allows it",
+        help="sample Python workloads and your own commands with py-spy in every place, after the measurement: flame graphs",
     )
     layers.add_options(parser, "commands", config=False)
     add_label_option(parser)

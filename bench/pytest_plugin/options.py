@@ -36,7 +36,10 @@ def add_options(parser: pytest.Parser, prefix: str) -> None:
     flag("quick", "about a minute; never a baseline", const="quick", **mode)
     flag("rigorous", "about an hour", const="rigorous", **mode)
     flag("offline", "use only what is there; fetch nothing")
-    flag("profile", "sample the python workload with py-spy in every place that allows it")
+    flag(
+        "profile",
+        "sample Python workloads and your own commands with py-spy in every place, after the measurement: flame graphs",
+    )
     group.addoption(
         f"{prefix}resume", dest="tare_resume", metavar="RUN", default="", help="go on with an interrupted run"
     )

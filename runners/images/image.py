@@ -84,13 +84,19 @@ class Image:
         front = loader_argv(root, found.interpreter, found.library_path) if found.interpreter else ()
         return (*front, *self._rest(root, found), *arguments)
 
-    def direct_argv(self, root: str, program: str, *arguments: str) -> tuple[str, ...]:
-        """Give a command line as :meth:`argv` does, but without the loader, which the kernel then looks up.
+    def without_loader(self, root: str, argv: tuple[str, ...]) -> tuple[str, ...]:
+        """Take the loader off a command line of :meth:`argv`; the kernel will then look it up.
 
         So ``/proc/PID/exe`` is the program itself, as profilers need it. This works only for the system's own programs;
         others would find no loader. On bare metal the program then runs with the *host's* loader and libraries.
         """
-        return (*self._rest(root, self._program(program)), *arguments)
+        for program in self.programs.values():
+            front = (
+                loader_argv(root, program.interpreter, program.library_path) if program.interpreter else ()
+            )
+            if front and argv[: len(front)] == front:
+                return argv[len(front) :]
+        return argv
 
     def environ(self, root: str, program: str = "") -> dict[str, str]:
         """Give the complete environment for jobs, with what ``program`` needs."""

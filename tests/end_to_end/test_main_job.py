@@ -239,14 +239,15 @@ def test_profiles_are_made_in_every_place_that_allows_it_and_the_others_say_why(
     ]
     assert main(["run", *words]) == 0
     run_dir, _ = stored(tmp_path)
-    refused = json.loads((run_dir / "profiles/refused.json").read_text())
+    found = json.loads((run_dir / "profiles/profiles.json").read_text())
+    refused = found["refused"]
     for label in ("bare", "namespaces"):
-        if label in refused:
-            assert "py-spy" in refused[label]
+        if f"python@{label}" in refused:
             continue
-        speedscope = json.loads((run_dir / f"profiles/{label}.speedscope.json").read_text())
+        speedscope = json.loads((run_dir / f"profiles/python@{label}.speedscope.json").read_text())
         names = {frame["name"] for frame in speedscope["shared"]["frames"]}
         assert any("json" in name or "regex" in name or "main" in name for name in names)
-        assert "<svg" in (run_dir / f"profiles/{label}.svg").read_text()
+        assert "<svg" in (run_dir / f"profiles/python@{label}.svg").read_text()
     if os.getuid() == 0:
         assert not refused
+        assert "<svg" in (run_dir / "profiles/python@namespaces.against-bare.svg").read_text()
