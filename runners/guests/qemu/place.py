@@ -28,6 +28,7 @@ from tare.runners.guests.qemu.qmp import Qmp, QmpError
 from tare.runners.guests.qemu.restoring import RESTORE, restored_ns
 from tare.runners.guests.variant import GuestVariant
 from tare.runners.guests.watch import Watch
+from tare.runners.host.backlog import WIDE, widen_backlog
 from tare.runners.launcher.processes import SpawnRequest
 from tare.runners.model import Endpoint
 from tare.runners.places.endpoint import LOCALHOST, free_port
@@ -100,6 +101,9 @@ class QemuPlace(GuestPlace):
                     refused=refused,
                 )
             )
+        # QEMU lets one connection wait, and refuses all others that come at the same time.
+        widened = widen_backlog(self.vantage.top_pid, outside)
+        self.context["forward_backlog"] = WIDE if widened else 1
         return Endpoint(LOCALHOST, outside, "forwarded", from_places=(network.host, outside))
 
     def _launch(self, cgroup: Cgroup) -> Spawned:
