@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tare.bench.campaign.scheduler import Candidate, choose, price
+from tare.bench.campaign.scheduler import PRESUMED_BLOCKS, PRESUMED_DUETS, Candidate, choose, price
 from tare.bench.planning.modes import (
     EMULATED_BLOCKS,
     FEWEST_BLOCKS,
@@ -182,7 +182,8 @@ class Agenda:
             pilot = MODES[self.plan.mode].pilot_blocks
             least = max(pilot, min(FULL_BLOCKS, int(part / seconds))) if seconds else pilot
         now, later = account.ratios(self.plan.precision), account.later_ratios(self.plan.precision)
-        return Candidate(unit.name, now, account.blocks, seconds, least, later)
+        presumed = PRESUMED_DUETS if unit.duet else PRESUMED_BLOCKS
+        return Candidate(unit.name, now, account.blocks, seconds, least, presumed, later)
 
     def _block_seconds(self, unit: Unit) -> float:
         account = self.ledger.accounts[unit]

@@ -29,6 +29,8 @@ MOST_RATIO = 2.0
 """A half-width counts as at most so many times the target where nothing can be reached."""
 PRESUMED_BLOCKS = 45
 """Blocks that an answer is presumed to need as long as its width is unknown: with fewer, no difference of 2 % is called."""
+PRESUMED_DUETS = 15
+"""The same for duets, whose jobs share what the host does to them: most are within ±1 % by then."""
 COARSER, FINER = 1.25, 0.7
 """Shares of the target to which answers are narrowed first, and where all that can be reached is reached."""
 LEAST_TIMES = 4 / 3
@@ -50,6 +52,8 @@ class Candidate:
     """Seconds that a block takes."""
     least: int = 0
     """Blocks before widths are compared: its part of the first quarter of the run."""
+    presumed: int = PRESUMED_BLOCKS
+    """Blocks that its answers are presumed to need as long as their width is unknown."""
     later: tuple[float, ...] = ()
     """What further blocks are estimated from, like ``ratios``, if it is anything else: see
     :attr:`tare.results.statistics.width.Width.later`."""
@@ -117,7 +121,7 @@ def _aims(candidates: Iterable[Candidate], seconds_left: float) -> list[tuple[Ca
 def _times(candidate: Candidate, ratio: float) -> float:
     """Estimate how many times its present blocks a candidate needs to narrow an interval to the target."""
     if math.isinf(ratio):
-        return PRESUMED_BLOCKS / max(candidate.blocks, 1)
+        return candidate.presumed / max(candidate.blocks, 1)
     return max(ratio**2, LEAST_TIMES)
 
 

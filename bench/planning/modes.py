@@ -54,7 +54,7 @@ costs of several times, since so few may depend on each other."""
 _EMULATED_SHARE, _MOST_EMULATED_SHARE = 0.25, 0.4
 """Part of the budget for a guest whose CPU is emulated, and for several of them together."""
 
-EMULATED_QUICKLY = ("null", "cpu", "syscall", "isolation")
+EMULATED_QUICKLY = ("null", "cpu", "syscall")
 """Names of what a quick run measures where CPUs are emulated: the others would take half of it, and be undecided."""
 
 LEAST_OPENINGS = 6
@@ -65,7 +65,7 @@ MODES: dict[ModeName, Mode] = {
     for mode in (
         Mode(
             "quick",
-            budget_seconds=40,
+            budget_seconds=43,
             precision=0.01,
             warmups=False,
             job_seconds=JOB_SECONDS / 2,

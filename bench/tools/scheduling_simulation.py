@@ -160,7 +160,9 @@ def simulate(
     left = budget
     while left > 0:
         rest = [
-            Candidate(name, ratios, unit.blocks, unit.work.seconds, unit.least(budget), unit.later_ratios())
+            Candidate(
+                name, ratios, unit.blocks, unit.work.seconds, unit.least(budget), later=unit.later_ratios()
+            )
             for name, unit in units.items()
             if not reached(ratios := unit.ratios())
         ]
