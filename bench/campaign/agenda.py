@@ -179,7 +179,7 @@ class Agenda:
         if not (unit.visiting or unit.kind == "experiment" or unit.stream):
             # An equal part of the first part of the budget, but no more blocks than show a difference of the threshold's size.
             part = FIRST_SHARE * self.plan.budget_seconds / sum(not one.emulated for one in self._order)
-            pilot = MODES[self.plan.mode].pilot_blocks
+            pilot = max(MODES[self.plan.mode].pilot_blocks, account.fewest)
             least = max(pilot, min(FULL_BLOCKS, int(part / seconds))) if seconds else pilot
         now, later = account.ratios(self.plan.precision), account.later_ratios(self.plan.precision)
         presumed = PRESUMED_DUETS if unit.duet else PRESUMED_BLOCKS

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from tare.bench.campaign.precision import Precision
 from tare.bench.campaign.scheduler import reached
+from tare.bench.planning.modes import MODES
 from tare.results.record import StreamTime
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ class Account:
 
     unit: Unit
     precision: Precision
+    fewest: int = 0
+    """Fewest blocks that may be enough."""
     seconds: float = 0.0
     """Wall time of its trials."""
     in_jobs_seconds: float = 0.0
@@ -77,7 +80,7 @@ class Account:
         if self._ratios[0] != self.blocks:
             loose = target * self.unit.looseness
             self._ratios = self.blocks, self.precision.ratios(loose, self.blocks)
-            self._reached = self._reached or reached(self._ratios[1])
+            self._reached = self._reached or (self.blocks >= self.fewest and reached(self._ratios[1]))
         return self._ratios[1]
 
     def later_ratios(self, target: float) -> tuple[float, ...]:
@@ -101,7 +104,11 @@ class Ledger:
             base: label of the runner that the others are compared with.
             keys: label of a runner → its key, where the two differ.
         """
-        self.accounts = {unit: Account(unit, Precision.of_unit(unit, base)) for unit in plan.units()}
+        duets = MODES[plan.mode].pilot_duets
+        self.accounts = {
+            unit: Account(unit, Precision.of_unit(unit, base), duets if unit.duet else 0)
+            for unit in plan.units()
+        }
         self._plan = plan
         self._keys = keys
         self._of = {

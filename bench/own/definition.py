@@ -115,6 +115,13 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     metrics: Annotated[
         dict[str, MetricRule], Meta(description="Name of a metric, and where in the output it is.")
     ] = {}
+    duet: Annotated[
+        Literal["", "one", "all"],
+        Meta(
+            description="one: the CPU time is compared of commands that run at the same time in all places, on one CPU; all: "
+            "on all CPUs. Only for what can run beside its like: no fixed port, no lock, no file outside of the scratch folder."
+        ),
+    ] = ""
     server: OwnServer | None = None
 
 

@@ -120,6 +120,7 @@ def terms_of(one: Definition, chosen: Mapping[str, str], *, show_output: bool = 
         timeout_seconds=one.timeout,
         metrics=tuple(one.metrics.items()),
         show_output=show_output,
+        duet=one.duet,
     )
 
 

@@ -33,6 +33,8 @@ class Mode:
     """Length of a steady-state job; where it is shorter than usual, those of workloads that need longer ones are, too."""
     pilot_blocks: int = FEWEST_BLOCKS
     """Blocks of each cheap workload before the scheduler compares anything, however long they take."""
+    pilot_duets: int = 20
+    """The same of duets, and the fewest that may be enough: they are cheap, and ten of them can be narrow by luck."""
     experiment_share: float = 0.2
     """Part of the budget for experiments, if anything else is measured; each is performed once anyway."""
 
@@ -70,6 +72,7 @@ MODES: dict[ModeName, Mode] = {
             warmups=False,
             job_seconds=JOB_SECONDS / 2,
             pilot_blocks=1,
+            pilot_duets=1,
         ),
         Mode("default", budget_seconds=550, precision=0.01),
         Mode("rigorous", budget_seconds=3000, precision=0.005),

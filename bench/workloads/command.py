@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from tare.bench.workloads.base import Site
+    from tare.bench.workloads.base import Duet, Site
     from tare.results.record import Metric
     from tare.runners.model import JobResult, Place
 
@@ -42,6 +42,8 @@ class CommandTerms:
     """Metrics out of the output, by name."""
     show_output: bool = False
     """Tell the user what each job has printed."""
+    duet: Duet = ""
+    """See :attr:`tare.bench.workloads.base.Workload.duet`."""
 
 
 FAMILY = "command"
@@ -88,6 +90,11 @@ class Command(Workload):
     def exit_codes(self) -> tuple[int, ...] | None:
         """Return those that the terms give."""
         return self.terms.exit_codes
+
+    @property
+    def duet(self) -> Duet:  # type: ignore[override]  # by the terms
+        """Return what the terms give: only the user knows whether a command can run beside its like."""
+        return self.terms.duet
 
     @property
     def shows_output(self) -> bool:

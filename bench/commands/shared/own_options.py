@@ -15,7 +15,17 @@ if TYPE_CHECKING:
     from tare.bench.own.definition import Definition
     from tare.bench.request.request import Request
 
-_OPTIONS = ("prepare", "cleanup", "metric", "ignore_failure", "show_output", "timeout", "cmd", "parameter")
+_OPTIONS = (
+    "prepare",
+    "cleanup",
+    "metric",
+    "ignore_failure",
+    "show_output",
+    "timeout",
+    "duet",
+    "cmd",
+    "parameter",
+)
 """Options of this module by the names of their values."""
 
 
@@ -40,6 +50,11 @@ def add_own_options(parser: argparse.ArgumentParser, *, several: bool) -> None:
         help="number in the output, as in 'rps,ops/s,higher=([0-9.]+) req/s'; may be repeated",
     )  # fmt: skip
     group.add_argument("--ignore-failure", action="store_true", help="any exit status is fine")
+    group.add_argument(
+        "--duet", action="store_true",
+        help="compare the CPU time of commands that run at the same time on one CPU, which a noisy host disturbs least; "
+        "only for what can run beside its like",
+    )  # fmt: skip
     group.add_argument("--show-output", action="store_true", help="show what the commands print")
     group.add_argument(
         "--timeout", metavar="TIME", help="time for one run of a command, such as 90s (default: 5m)"
@@ -101,6 +116,7 @@ def _around(arguments: argparse.Namespace) -> Definition:
         metrics=dict(read_metric(text, "--metric") for text in arguments.metric),
         family="command",
         timeout=timeout,
+        duet="one" if arguments.duet else "",
     )
     return _checked(
         "command", made, {("prepare",): "--prepare", ("cleanup",): "--cleanup", ("metrics",): "--metric"}

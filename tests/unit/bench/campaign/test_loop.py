@@ -1,5 +1,6 @@
 import itertools
 from collections import Counter
+from dataclasses import dataclass
 from typing import ClassVar
 
 import msgspec
@@ -22,6 +23,11 @@ from tare.runners.model import JobResult
 @pytest.fixture(autouse=True)
 def no_collectors(monkeypatch):
     monkeypatch.setattr(steady_state, "default_collectors", lambda _vantage: ())
+
+
+@dataclass(frozen=True)
+class Sharing(Steady):
+    duet: ClassVar = "one"
 
 
 BOTH = (Null(), Steady())
@@ -250,6 +256,16 @@ def test_workloads_that_are_precise_enough_are_measured_no_more():
     noisy.run()
     assert len(good(kept, "work", "box")) in CHECKPOINTS[3:]
     assert noisy.agenda.ended == "decided"
+
+
+@pytest.mark.parametrize(("mode", "blocks"), [("quick", 0), ("default", 20)])
+def test_duets_are_not_enough_before_they_are_some(mode, blocks):
+    campaign, _, _ = scheduled(workloads=(Sharing(),), mode=mode)
+    units = campaign.agenda.ledger.accounts
+    assert {unit.name: account.fewest >= blocks for unit, account in units.items()} == {
+        "work": not blocks,
+        "work (duet)": True,
+    }
 
 
 @pytest.mark.parametrize("costly", [False, True])

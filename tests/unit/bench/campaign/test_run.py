@@ -126,7 +126,7 @@ def test_what_was_precise_enough_is_recorded_and_how_the_time_was_used(tmp_path)
     assert 0 < course.streams[""].seconds <= course.used_seconds
     # Jobs of the fake runners take no time, but their marks say what they would have taken.
     assert 50 * 0.010 < course.streams[""].in_jobs_seconds < 60 * 0.010
-    assert told.lines[-1].endswith("of 40 s: all intervals are within ±1 %")
+    assert told.lines[-1].endswith("of 43 s: all intervals are within ±1 %")
 
 
 def test_versions_stop_together(tmp_path):

@@ -94,3 +94,9 @@ def test_what_cannot_be_used_is_one_sentence_that_names_the_option(asked, words,
 def test_both_ways_to_give_a_command_are_too_many(asked):
     with pytest.raises(UsageError, match="not both"):
         asked("-c", "a=x", trailing=("y",))
+
+
+@pytest.mark.parametrize(("words", "duet"), [((), ""), (("--duet",), "one")])
+def test_duets_are_asked_for_by_an_option(asked, words, duet):
+    _, own = choose_workloads(asked(*words, trailing=("true",)))
+    assert (own.duet, own.terms.duet) == (duet, duet)

@@ -31,7 +31,7 @@ def test_ours_and_own_are_listed_and_problems_told(tmp_path, monkeypatch, capsys
     )
     assert err == (
         "tare: tare.toml:7: wrong.comand: there is no 'comand' here; did you mean command? There are command, family, "
-        "summary, prepare, cleanup, identity, stdin, environment, carry, parameters, exit_codes, timeout, metrics, server.\n"
+        "summary, prepare, cleanup, identity, stdin, environment, carry, parameters, exit_codes, timeout, metrics, duet, server.\n"
     )
 
 
