@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from tare.reports.summaries import headline
+from tare.reports.summaries.headline import TOLD_BOUND, USEFUL_BOUND
 from tare.reports.summaries.ladder import classify, rung_name
 from tare.reports.text import answers, numbers
 
@@ -37,6 +38,9 @@ WHAT = (
 NAMED = ("namespaces", "kubernetes")
 """Runners with a name of their own in sentences."""
 
+_FIRST = ("no_cpu", "no_cpu_alone")
+"""Findings that stand beside the duration of a start."""
+
 _MOST_RUNNERS = 3
 """Runners of a kind that a sentence names; of more it gives the number."""
 
@@ -52,7 +56,7 @@ def _sentence(page: Page, group: Group) -> str:
     clauses = [*_start(page, group)]
     others: list[str] = []
     for finding in group.findings:
-        (clauses if finding.name == "no_cpu" else others).extend(_clauses(page, group, finding))
+        (clauses if finding.name in _FIRST else others).extend(_clauses(page, group, finding))
     first = clauses[0] if len(clauses) == 1 else ""
     if len(clauses) == 2:
         first = words("headline.both", one=clauses[0], other=clauses[1])
@@ -97,8 +101,8 @@ def _clauses(page: Page, group: Group, finding: Finding) -> Iterator[str]:
     lowest, highest = finding.named[0].comparison, finding.named[-1].comparison
     if finding.name == "everything":
         yield words("headline.everything", low=_factor(lowest), high=_factor(highest))
-    elif finding.name == "bound_cpu":
-        yield from _bound(page, finding)
+    elif finding.name in ("bound_cpu", "bound_memory"):
+        yield from _bound(page, finding, alone=_nothing_decided(group))
     elif finding.name in ("more_cpu", "less_cpu"):
         amount = _amount(page, highest if finding.name == "more_cpu" else lowest)
         several = len(finding.named) > 1
@@ -117,7 +121,7 @@ def _clauses(page: Page, group: Group, finding: Finding) -> Iterator[str]:
 def _plain(page: Page, finding: Finding, *, several: bool) -> str:
     """Tell a finding that names no workload."""
     words = page.words
-    if finding.name == "no_cpu":
+    if finding.name in _FIRST:
         return words("headline.no_cpu_many" if several else "headline.no_cpu_one")
     if finding.name == "nothing":
         return words("headline.nothing", n=finding.total)
@@ -128,12 +132,23 @@ def _plain(page: Page, finding: Finding, *, several: bool) -> str:
     return words("headline.undecided", n=finding.holding, total=finding.total)
 
 
-def _bound(page: Page, finding: Finding) -> Iterator[str]:
-    """Tell what computing costs at most; nothing where a row has no interval."""
-    bounds = [one.comparison.cost.high for one in finding.named]
-    if all(high is not None and math.isfinite(high) and high > 0 for high in bounds):
-        log = math.log(max(high for high in bounds if high is not None))
-        yield page.words("headline.computing_at_most", amount=answers.change(max(log, 0.0), page.words))
+def _nothing_decided(group: Group) -> bool:
+    """Tell whether the sentence says anyway that nothing but the start is decided."""
+    return any(one.name == "undecided" and one.holding == one.total for one in group.findings)
+
+
+def _bound(page: Page, finding: Finding, *, alone: bool) -> Iterator[str]:
+    """Tell what an undecided thing costs at most: as an answer if that is little, not at all if it is more than twice."""
+    words = page.words
+    what = words("headline.computing_itself" if finding.name == "bound_cpu" else "headline.memory_access")
+    excess = max(one.bound for one in finding.named) - 1
+    if excess <= TOLD_BOUND:
+        amount = answers.change(max(math.log1p(excess), 0.0), words)
+        yield words(
+            "headline.at_most" if excess <= USEFUL_BOUND else "headline.open_bound", what=what, amount=amount
+        )
+    elif not alone:
+        yield words("headline.open", what=what)
 
 
 def _named(page: Page, one: Named, kind: str, *, several: bool) -> str:

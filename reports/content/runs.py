@@ -47,7 +47,8 @@ def sections(rows: Sequence[RunRow], words: Words) -> tuple[Section, ...]:
         keys=tuple(row.head.run for row in newest),
         form="runs",
     )
-    return (Section("answer", "", (Headline((said,)),)), Section("runs", "", (table,)))
+    how = tuple(Paragraph(words(f"runs.{name}")) for name in ("how_open", "how_compare"))
+    return (Section("answer", "", (Headline((said,)),)), Section("runs", "", (*how, table)))
 
 
 def _row(row: RunRow, words: Words) -> tuple[Cell, ...]:

@@ -21,7 +21,7 @@ from tare.reports.plots import style
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-WIDE, NARROW = 880, 360
+WIDE, NARROW = 800, 360
 """Widths in pixels at which every figure is drawn: for a page on a desk, and for a phone's."""
 
 LINE = 17

@@ -52,20 +52,30 @@ COMPUTING = frozenset({"cpu", "memory"})
 """Families whose work needs nothing of the kernel, so that a difference is the processor's time."""
 
 _REST = frozenset({"rest"})
+_BOTH = frozenset({"computing", "memory"})
 
 RULES = (
-    Rule("everything", None, frozenset({"worse"}), "all", frozenset({"computing", "rest"}), least_rows=3, least_cost=1.5),
-    Rule("nothing", None, frozenset({"same"}), "all", frozenset({"computing", "rest"}), least_rows=3),
-    Rule("no_cpu", COMPUTING, frozenset({"same"}), "all", frozenset({"computing"})),
-    Rule("more_cpu", COMPUTING, frozenset({"worse"}), "any", frozenset({"computing"})),
-    Rule("bound_cpu", COMPUTING, frozenset({"undecided"}), "any", frozenset({"computing"})),
-    Rule("less_cpu", COMPUTING, frozenset({"better"}), "any", frozenset({"computing"})),
-    Rule("slower", None, frozenset({"worse"}), "any", frozenset({"rest"}), most_named=2),
-    Rule("rest_same", None, frozenset({"same"}), "all", frozenset({"rest"}), least_rows=2),
+    Rule("everything", None, frozenset({"worse"}), "all", _BOTH | _REST, least_rows=3, least_cost=1.5),
+    Rule("nothing", None, frozenset({"same"}), "all", _BOTH | _REST, least_rows=3),
+    Rule("no_cpu", COMPUTING, frozenset({"same"}), "all", _BOTH),
+    Rule("more_cpu", COMPUTING, frozenset({"worse"}), "any", _BOTH),
+    Rule("no_cpu_alone", frozenset({"cpu"}), frozenset({"same"}), "all", frozenset({"computing"})),
+    Rule("bound_cpu", COMPUTING, frozenset({"undecided"}), "any", _BOTH),
+    Rule("bound_memory", frozenset({"memory"}), frozenset({"undecided"}), "any", frozenset({"memory"})),
+    Rule("less_cpu", COMPUTING, frozenset({"better"}), "any", _BOTH),
+    Rule("slower", None, frozenset({"worse"}), "any", _REST, most_named=2),
+    Rule("rest_same", None, frozenset({"same"}), "all", _REST, least_rows=2),
     Rule("faster", None, frozenset({"better"}), "any", frozenset({"less"}), most_named=1),
     Rule("undecided", None, frozenset({"undecided"}), "most", frozenset({"open"})),
 )  # fmt: skip
 """Rules in the order in which they are tried. ``rest`` leaves out the computing families where it names workloads."""
+
+
+USEFUL_BOUND = 0.05
+"""Relative cost up to which an upper bound is an answer by itself; beyond, the headline says that nothing is decided yet."""
+
+TOLD_BOUND = 1.0
+"""Relative cost beyond which a bound tells a reader nothing, and is left out."""
 
 
 class Named(NamedTuple):
@@ -73,6 +83,8 @@ class Named(NamedTuple):
 
     case: CaseKey
     comparison: Comparison
+    bound: float
+    """Most that it may cost, by the narrower of its two answers, time and CPU; infinite if neither has an interval."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +175,7 @@ def _finding(rule: Rule, rows: Sequence[Answers]) -> Finding | None:
     }[rule.quantifier]
     if not holding or not enough or len(rows) < rule.least_rows:
         return None
-    found = [Named(case_of(row.time), deciding(row)) for row in holding]
+    found = [Named(case_of(row.time), deciding(row), _bound(row)) for row in holding]
     if any(one.comparison.cost.value < rule.least_cost for one in found):
         return None
     found.sort(key=lambda one: one.comparison.cost.value)
@@ -173,6 +185,11 @@ def _finding(rule: Rule, rows: Sequence[Answers]) -> Finding | None:
             largest.setdefault(one.case, one)
         found = list(largest.values())[: rule.most_named]
     return Finding(rule.name, tuple(found), len(rows), len(holding))
+
+
+def _bound(row: Answers) -> float:
+    highs = [one.cost.high for one in (row.time, row.cpu) if one is not None and one.cost.high is not None]
+    return min((high for high in highs if math.isfinite(high) and high > 0), default=math.inf)
 
 
 def _starts(rows: Sequence[Answers]) -> tuple[Comparison, ...]:

@@ -16,7 +16,6 @@ from support.results_making import trial
 from support.synthetic import empty_input, make_input
 from support.verdicts import compared, run_of
 from tare.reports.build import build_report
-from tare.reports.plots import PLOTS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,13 +32,10 @@ needs_axe = pytest.mark.skipif(
 
 MODES = ("light", "dark")
 
-SOME = [plot for plot in PLOTS if plot.name in {"overhead", "startup"}]
-"""Figures are drawn for both languages; two of them show what a figure may do to a page."""
-
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_report(make_input(blocks=4), tmp_path_factory.mktemp("report"), plots=SOME).index
+    return build_report(make_input(blocks=4), tmp_path_factory.mktemp("report")).index
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +57,7 @@ def test_the_page_fits_and_its_first_screen_answers(
     assert found["headline"], "the headline is on the first screen"
     assert found["row"], "so is the first row of the matrix"
     assert found["verdict"], "the verdict of a row is in view without scrolling"
+    assert found["letters"] > 9.5, "figures can be read"
 
 
 def test_the_script_lays_tables_out_filters_and_sorts(seen: dict[str, dict[int, dict[str, Any]]]) -> None:
@@ -68,6 +65,8 @@ def test_the_script_lays_tables_out_filters_and_sorts(seen: dict[str, dict[int, 
     assert found["sheets"] == 0, "opened sheets are tables"
     assert found["bars"] > 2
     assert found["filtered"] == ["cpu-all|namespaces|sysbench.events"]
+    assert found["families"] == ["Start-up", "CPU", "Memory", "Kernel", "Disk", "Applications"]
+    assert set(found["family"]) == {"python"}
     assert found["sorted"] == sorted(found["sorted"])
     assert len(found["sorted"]) > 20
 
@@ -113,7 +112,7 @@ ODD: dict[str, ReportInput] = {
 @needs_axe
 @pytest.mark.parametrize("name", ODD)
 def test_odd_runs_fit_as_well(tmp_path: Path, name: str) -> None:
-    page = build_report(ODD[name], tmp_path / "out", plots=[]).index
+    page = build_report(ODD[name], tmp_path / "out").index
     for one in browser.look(page, tmp_path, "light"):
         assert one.facts["folded"] == one.facts["unfolded"] == [], one.width
         assert one.facts["scrolls"] <= 0

@@ -37,6 +37,12 @@ addEventListener("load", async () => {
   found.scrolls = document.documentElement.scrollWidth - innerWidth;
   const verdict = document.querySelector("#overhead table.data tbody tr > :last-child");
   found.verdict = !verdict || verdict.getBoundingClientRect().left < innerWidth - 40;
+  // Letters are as large as the figure is drawn; those of the figure for another width are not shown at all.
+  found.letters = [...document.querySelectorAll(".fig text")].map((one) => {
+    const drawn = one.ownerSVGElement.getBoundingClientRect().width;
+    return drawn && parseFloat(getComputedStyle(one).fontSize) * drawn / one.ownerSVGElement.viewBox.baseVal.width;
+  }).filter(Boolean);
+  found.letters = found.letters.length ? Math.min(...found.letters) : null;
   found.sheets = document.querySelectorAll("pre.sheet").length;
   found.tables = document.querySelectorAll("table.data").length;
   found.bars = document.querySelectorAll(".bar").length;
@@ -48,6 +54,13 @@ addEventListener("load", async () => {
     found.filtered = rows.filter((row) => !row.hidden).map((row) => row.dataset.key);
     search.value = "";
     search.oninput();
+    const family = document.querySelector("#overhead .bar select");
+    found.families = [...family.options].map((one) => one.value).filter(Boolean);
+    family.value = found.families.at(-1);
+    family.onchange();
+    found.family = rows.filter((row) => !row.hidden).map((row) => row.dataset.key.split("|")[0]);
+    family.value = "";
+    family.onchange();
     document.querySelectorAll("#overhead table.data thead button")[4].onclick();
     found.sorted = [...document.querySelector("#overhead table.data").tBodies[0].rows].map((row) => Number(row.cells[4].dataset.value));
   }

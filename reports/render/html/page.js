@@ -158,17 +158,17 @@
 
   // Two ticked runs give the command that compares them, the older one first: run ids are in the order of time.
   document.querySelectorAll("table.runs").forEach((table) => {
-    const told = make("code", {});
+    const told = make("code", {}, words.tick);
     const button = make("button", { type: "button", hidden: true }, words.compare);
     button.onclick = () => copy(button, told.textContent);
     table.closest(".scroll").before(make("div", { className: "bar", role: "status" }, button, told));
     const picked = new Set();
     [...table.tBodies[0].rows].forEach((row) => {
-      const box = make("input", { type: "checkbox", ariaLabel: `${words.compare}: ${row.dataset.key}` });
+      const box = make("input", { type: "checkbox", ariaLabel: row.dataset.key });
       box.onchange = () => {
         picked[box.checked ? "add" : "delete"](row.dataset.key);
         button.hidden = picked.size !== 2;
-        told.textContent = picked.size === 2 ? `tare compare ${[...picked].sort().join(" ")} --html comparison.html` : "";
+        told.textContent = picked.size === 2 ? `tare compare ${[...picked].sort().join(" ")} --html comparison.html` : words.tick;
       };
       row.cells[0].prepend(box);
     });

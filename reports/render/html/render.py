@@ -146,6 +146,7 @@ def _spoken(words: Words) -> Markup:
         "rows",
         "against",
         "compare",
+        "tick",
     )
     texts = {name: words(f"script.{name}", n="{n}", total="{total}", base="{base}") for name in names}
     texts |= {verdict: words(f"verdict.{verdict}") for verdict in ("worse", "better", "same", "undecided")}

@@ -46,6 +46,28 @@ def told(given: ReportInput, language="en"):
             id="an undecided cost is bounded",
         ),
         pytest.param(
+            [START, compared("cpu", 1.0, "undecided", half=0.4), compared("memory-read", 1.0, "same")],
+            "A namespace container starts in 2.00 ms; computing is not decided yet (at most 40 % more).",
+            id="a wide bound is no answer, and told as such",
+        ),
+        pytest.param(
+            [START, compared("cpu", 1.0, "undecided", half=3.0), compared("memory-read", 1.0, "same")],
+            "A namespace container starts in 2.00 ms; computing is not decided yet.",
+            id="a bound that tells nothing is left out",
+        ),
+        pytest.param(
+            [START, compared("cpu", 1.0, "undecided", half=0.4), cpu("cpu", 1.0, "undecided", half=0.02),
+             compared("memory-read", 1.0, "same")],
+            "A namespace container starts in 2.00 ms; computing costs at most 2 % more.",
+            id="the narrower of both bounds is told",
+        ),
+        pytest.param(
+            [START, compared("cpu", 1.0, "same"), compared("memory-read", 1.0, "undecided", half=0.1)],
+            "A namespace container starts in 2.00 ms and costs no CPU that matters; memory access is not decided yet "
+            "(at most 10 % more).",
+            id="what is decided of computing is told, though memory is open",
+        ),
+        pytest.param(
             [START, compared("cpu", 1.0, "undecided", half=None)],
             "A namespace container starts in 2.00 ms; nothing else is decided.",
             id="no interval is no bound",
@@ -165,7 +187,8 @@ def test_every_rule_can_be_heard():
     heard = set()
     patterns: tuple[tuple[Verdict, ...], ...] = (("same",) * 4, ("worse",) * 4, ("same", "worse", "same", "worse"), ("better", "same") * 2,
                      ("undecided",) * 4, ("same", "same", "same", "better"), ("worse", "same", "same", "same"),
-                     ("better", "same", "same", "same"))  # fmt: skip
+                     ("better", "same", "same", "same"),
+                     ("same", "undecided", "same", "worse"))  # fmt: skip
     for verdicts in patterns:
         rows = zip(("cpu", "memory-read", "syscall", "disk-seq"), verdicts, strict=True)
         cost = {"same": 1.0, "worse": 1.6, "better": 0.6, "undecided": 1.0}
