@@ -92,7 +92,7 @@ VALUES: dict[str, Iterable[str]] = {
         *(name.removeprefix("density.").replace(".", "_") for name in crowd.MEMORY),
     ),
     "data.file.{name}": FILES,
-    "data.{name}": ("run", "seed", "mode", "commit", "branch", "labels", "argv"),
+    "data.{name}": ("run", "seed", "mode", "commit", "branch", "labels", "images", "argv"),
     "deploy.{way.replace('-', '_')}": [way.replace("-", "_") for way in deploy.WAYS],
     "engines.{name.partition('.')[2]}": [name.partition(".")[2] for name in engines.COLUMNS],
     "figure.cpu.{part}": PARTS,
