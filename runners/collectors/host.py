@@ -78,9 +78,10 @@ class HostCollector(CounterCollector):
         found: dict[str, float] = {}
         for line in self.read(self.below("proc/diskstats"), "host.disk").splitlines():
             fields = line.split()
-            if len(fields) < 14 or not all(field.isdecimal() for field in fields[3:14]):
+            # Asked first: most lines are of partitions and loop devices, and this is read twice in each trial.
+            if len(fields) < 14 or not _is_real_disk(self.below(f"sys/block/{fields[2]}")):
                 continue
-            if not _is_real_disk(self.below(f"sys/block/{fields[2]}")):
+            if not all(field.isdecimal() for field in fields[3:14]):
                 continue
             read, written, busy = int(fields[5]), int(fields[9]), int(fields[12])
             found["host.disk.read"] = found.get("host.disk.read", 0.0) + read * _SECTOR_BYTES

@@ -67,6 +67,9 @@ def _dissolve(top: int, entry: str, moved: int) -> int:
     Returns:
         How many folders have been moved so far: their names are made of it.
     """
+    with suppress(OSError):
+        os.rmdir(entry, dir_fd=top)
+        return moved  # most folders are empty, those of each place above all
     try:
         folder = _open(top, entry)
     except NotADirectoryError:

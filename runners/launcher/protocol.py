@@ -103,11 +103,17 @@ def encode_spawn(number: int, request: SpawnRequest, null: int, opened: ExitStac
     texts = [
         "" if isinstance(path, int) else path,
         *request.argv,
-        *(f"{name}={value}" for name, value in request.environ.items()),
-        *(folder.name for folder in request.remove),
     ]
     places = struct.pack(f"={len(targets)}Q", *targets)
-    return head + b"".join(encode_text(text) for text in texts) + places + body, fds
+    removed = b"".join(encode_text(folder.name) for folder in request.remove)
+    environ = _environment(tuple(request.environ.items()))
+    return head + b"".join(map(encode_text, texts)) + environ + removed + places + body, fds
+
+
+@functools.lru_cache(maxsize=64)
+def _environment(variables: tuple[tuple[str, str], ...]) -> bytes:
+    """Encode the environment, which is the same for all places of a runner."""
+    return b"".join(encode_text(f"{name}={value}") for name, value in variables)
 
 
 @functools.lru_cache(maxsize=1024)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _CHUNK = 1 << 16
 
 
-def read(file: Path) -> str:
+def read(file: Path | str) -> str:
     """Read a file without the blanks around its text; empty if it cannot be read."""
     try:
         descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
@@ -33,12 +33,12 @@ def read(file: Path) -> str:
     return content.decode("ascii").strip()
 
 
-def words(file: Path) -> set[str]:
+def words(file: Path | str) -> set[str]:
     """Read a file as a set of words; empty if it cannot be read."""
     return set(read(file).split())
 
 
-def write(file: Path, text: str) -> None:
+def write(file: Path | str, text: str) -> None:
     """Write to a file of a control group; raises :class:`OSError` if the kernel refuses."""
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
     try:

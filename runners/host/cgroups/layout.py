@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from tare.results.said import say
@@ -180,7 +181,7 @@ class Cgroups:
             return
         parent = place / f"tare-{made.run}"
         folder = parent / made.name
-        enabled = words(place / "cgroup.subtree_control") & wanted
+        enabled = words(f"{place}/cgroup.subtree_control") & wanted
         if not enabled and not counters:
             return
         parent.mkdir(exist_ok=True)
@@ -221,9 +222,10 @@ def _hierarchies(root: Path, groups: str) -> Iterator[Hierarchy]:
             yield Hierarchy(version, frozenset(controllers), top, folder, mount.root)
 
 
-def _ancestors(one: Hierarchy) -> list[Path]:
-    """List the cgroups from our own's parent up to the mount point."""
-    return [path for path in one.own.parents if path == one.top or one.top in path.parents]
+@lru_cache(maxsize=16)
+def _ancestors(one: Hierarchy) -> tuple[Path, ...]:
+    """List the cgroups from our own's parent up to the mount point; asked by every place, and always the same."""
+    return tuple(path for path in one.own.parents if path == one.top or one.top in path.parents)
 
 
 def _best_v2_parent(one: Hierarchy, wanted: set[str]) -> Path | None:
@@ -231,9 +233,9 @@ def _best_v2_parent(one: Hierarchy, wanted: set[str]) -> Path | None:
     best, most = None, -1
     for place in (one.own, *_ancestors(one)):
         # Moving a process takes write access to cgroup.procs of the common ancestor.
-        if not (os.access(place, os.W_OK) and os.access(place / "cgroup.procs", os.W_OK)):
+        if not (os.access(place, os.W_OK) and os.access(f"{place}/cgroup.procs", os.W_OK)):
             break
-        count = len(words(place / "cgroup.subtree_control") & wanted)
+        count = len(words(f"{place}/cgroup.subtree_control") & wanted)
         if count > most:
             best, most = place, count
     return best

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from tare.runners.host.cgroups.files import read, write
@@ -31,8 +32,9 @@ SWAP_FILES = ("memory.memsw.limit_in_bytes", "memory.swap.max")
 """Files that are absent without swap accounting; swap is not limited then."""
 
 
-def limit_files(controller: str, version: int, limits: Limits, disk: str) -> list[tuple[str, str]]:
-    """List the files by which one controller limits, and what to write into them, in order.
+@lru_cache(maxsize=256)
+def limit_files(controller: str, version: int, limits: Limits, disk: str) -> tuple[tuple[str, str], ...]:
+    """List the files by which one controller limits, and what to write into them, in order; remembered for all places.
 
     Args:
         controller: its name in that version.
@@ -58,7 +60,7 @@ def limit_files(controller: str, version: int, limits: Limits, disk: str) -> lis
         ("pids", version): [("pids.max", str(limits.pids))],
         ("cpuset", version): [("cpuset.cpus", ",".join(map(str, limits.cpuset)))] * bool(limits.cpuset),
     }
-    return files.get((controller, version), [])
+    return tuple(files.get((controller, version), ()))
 
 
 def set_limits(
@@ -80,8 +82,9 @@ def set_limits(
     for controller in sorted(controllers):
         files = limit_files(controller, version, limits, disk)
         for name, text in files:
-            if name not in SWAP_FILES or (folder / name).exists():
-                write(folder / name, text)
+            file = f"{folder}/{name}"  # joining paths would cost more than the kernel does
+            if name not in SWAP_FILES or os.path.exists(file):  # noqa: PTH110 - see above
+                write(file, text)
         if files:
             name, value = meanings.get(controller, io)
             achieved[name] = value

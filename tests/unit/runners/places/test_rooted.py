@@ -41,21 +41,21 @@ def test_an_ordinary_users_root_begins_with_a_user_namespace():
 
 def test_each_controllers_files_for_both_versions():
     assert limit_files("memory", 1, LIMITS, "")[0] == ("memory.limit_in_bytes", str(1 << 30))
-    assert limit_files("memory", 2, LIMITS, "") == [("memory.max", str(1 << 30)), ("memory.swap.max", "0")]
-    assert limit_files("cpu", 2, LIMITS, "") == [("cpu.max", "200000 100000")]
+    assert [*limit_files("memory", 2, LIMITS, "")] == [("memory.max", str(1 << 30)), ("memory.swap.max", "0")]
+    assert [*limit_files("cpu", 2, LIMITS, "")] == [("cpu.max", "200000 100000")]
     assert (
         limit_files("cpuset", 1, LIMITS, "")
         == limit_files("cpuset", 2, LIMITS, "")
-        == [("cpuset.cpus", "0,1")]
+        == (("cpuset.cpus", "0,1"),)
     )
-    assert limit_files("pids", 1, LIMITS, "") == [("pids.max", "99")]
-    assert limit_files("io", 2, LIMITS, "8:0") == [("io.max", "8:0 rbps=1000 wbps=1000")]
+    assert [*limit_files("pids", 1, LIMITS, "")] == [("pids.max", "99")]
+    assert [*limit_files("io", 2, LIMITS, "8:0")] == [("io.max", "8:0 rbps=1000 wbps=1000")]
     assert [name for name, _ in limit_files("blkio", 1, LIMITS, "8:0")] == [
         "blkio.throttle.read_bps_device",
         "blkio.throttle.write_bps_device",
     ]
-    assert limit_files("io", 2, LIMITS, "") == limit_files("blkio", 1, LIMITS, "") == []
-    assert limit_files("freezer", 1, LIMITS, "8:0") == []
+    assert limit_files("io", 2, LIMITS, "") == limit_files("blkio", 1, LIMITS, "") == ()
+    assert [*limit_files("freezer", 1, LIMITS, "8:0")] == []
 
 
 def test_the_filter_in_names_leaves_out_what_a_machine_does_not_have():
