@@ -8,7 +8,7 @@ from tare.reports.content import cells
 from tare.reports.content.nodes import Cell, Details, Node, Paragraph, Section, Table
 from tare.reports.summaries.cases import case_of
 from tare.reports.summaries.headline import kind_of
-from tare.reports.summaries.matrix import ABSOLUTE, DENSITY, FAMILIES, ISOLATION, estimate_of_base
+from tare.reports.summaries.matrix import ABSOLUTE, DENSITY, FAMILIES, ISOLATION, STARTUP, estimate_of_base
 from tare.reports.text import numbers
 from tare.reports.text.answers import both
 
@@ -35,11 +35,13 @@ def section(page: Page) -> Section | None:
     found = page.summary.matrix
     if not found.families or not found.runners:
         return None
+    words = page.words
+    own, usual = words("matrix.own_legend", base=found.base), words("matrix.legend", base=found.base)
     body: list[Node] = [
         _table(page, found, brief=False),
-        Paragraph(page.words("matrix.legend", base=found.base), "muted"),
+        Paragraph(own if _own(found) else usual, "muted"),
     ]
-    if found.missing and page.summary.given.manifest.mode != "imported":
+    if found.missing and not _own(found) and page.summary.given.manifest.mode != "imported":
         body.append(_missing(page, found))
     if page.summary.ladder and (picture := page.picture("ladder")):
         caption = page.words("matrix.caption", base=found.base)
@@ -70,12 +72,19 @@ def _table(page: Page, found: Matrix, *, brief: bool) -> Table:
         )
     heads = tuple(words(f"family.{one}") if one in NAMES else one for one in found.families)
     return Table(
-        words("matrix.caption", base=found.base),
+        words("matrix.own_caption", base=found.base)
+        if _own(found)
+        else words("matrix.caption", base=found.base),
         (words("column.runner"), *heads),
         tuple(rows),
         form="matrix",
         numeric=tuple(range(1, len(heads) + 1)) if brief else (),
     )
+
+
+def _own(found: Matrix) -> bool:
+    """Tell whether the columns are a user's own workloads, beside which there is at most the start-up."""
+    return not (NAMES - {STARTUP}) & set(found.families) and found.families != (STARTUP,)
 
 
 def _runner(page: Page, runner: str, *, brief: bool) -> Cell:

@@ -34,6 +34,7 @@ def section(page: Page) -> Section | None:
         return None
     body: list[Node] = [Paragraph(words("overhead.intro", base=page.base)), *page.picture("overhead")]
     body.append(_table(page, summary.primary, words("overhead.caption"), why=False))
+    body += _commands(page)
     body += _sources(page)
     methods = "; ".join(sorted({c.cost.method for c in summary.primary}))
     unit = words("overhead.unit_blocks")
@@ -153,6 +154,23 @@ def _price(page: Page, row: Answers) -> str:
 def _noted(page: Page, comparison: Comparison) -> str:
     noted = own(page, comparison)
     return page.words("overhead.noted", marks=noted) if noted else ""
+
+
+def _commands(page: Page) -> tuple[Node, ...]:
+    """Show the command lines of the user's own workloads, which only their names stand for elsewhere."""
+    words = page.words
+    rows = {}
+    for one in page.summary.primary:
+        known = {**page.summary.given.parameters.get(one.workload, {}), **one.parameters}
+        if command := known.get("command"):
+            server, client = known.get("server"), known.get("client", "")
+            detail = words("overhead.with_server", server=server, client=client) if server else ""
+            name = page.case_name(case_of(one))
+            rows[name] = (Cell(name), Cell(str(command), detail=detail, recorded=True))
+    if not rows:
+        return ()
+    title, columns = words("overhead.commands"), (words("column.workload"), words("overhead.command"))
+    return (Details(title, (Table(title, columns, tuple(rows.values())),)),)
 
 
 def _sources(page: Page) -> tuple[Node, ...]:

@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from support.crowds import TRIALS as CROWDS
@@ -14,7 +15,7 @@ from support.synthetic import empty_input, make_input
 from support.verdicts import compared, cpu, run_of
 from tare.bench.catalogue import MEASURABLE
 from tare.reports.content.page import Page
-from tare.reports.content.sections import matrix
+from tare.reports.content.sections import matrix, overhead
 from tare.reports.model import LANGUAGES
 from tare.reports.summaries.matrix import APART, FAMILIES, deciding, standing_for
 from tare.reports.summaries.run import Summary
@@ -175,3 +176,35 @@ def test_every_family_of_the_catalogue_has_its_place():
     """A workload that the suite knows gets no column that is made for a user's own."""
     for one in MEASURABLE:
         assert any(family.holds(one.family, one.name) for family in FAMILIES) or one.family in APART, one.name
+
+
+def test_columns_of_own_workloads_are_called_workloads_and_nothing_of_the_suites_is_missed():
+    own = [compared(name, 1.2, "worse", family="own") for name in ("sort:n=1", "sort:n=2")]
+    for rows in (own, [*own, compared("null", 1.1, "worse")]):
+        made = matrix.section(page_of(run_of(*rows)))
+        assert made.body[0].caption == "Cost of each workload compared with bare"
+        assert len(made.body) == 2, "a legend, and no list of what is missing"
+        assert "family" not in made.body[1].text
+    for rows in ([compared("null", 1.1, "worse")], [*own, compared("cpu", 1.1, "worse")]):
+        made = matrix.section(page_of(run_of(*rows)))
+        assert made.body[0].caption == "Cost compared with bare, by family of workloads"
+        assert len(made.body) == 3
+
+
+def test_the_commands_of_own_workloads_are_shown_with_their_servers():
+    alone = compared("a", 1.2, "worse", parameters={"command": "sort -n x", "n": "1"})
+    served = compared(
+        "b", 1.2, "worse", parameters={"command": "wget y", "server": "httpd -f", "client": "host"}
+    )
+    for given in (run_of(alone, served), dataclasses.replace(
+        run_of(msgspec.structs.replace(alone, parameters={}), msgspec.structs.replace(served, parameters={})),
+        parameters={"a": alone.parameters, "b": served.parameters},
+    )):  # fmt: skip
+        made = overhead.section(page_of(given))
+        (table,) = next(
+            one for one in made.body if getattr(one, "summary", "") == "Commands that were measured"
+        ).body
+        shown = [(row[1].text, row[1].detail) for row in table.rows]
+        assert shown == [("sort -n x", ""), ("wget y", "server: httpd -f; client: host")]
+    plain = overhead.section(page_of(run_of(compared("cpu", 1.2, "worse"))))
+    assert "Commands that were measured" not in [getattr(one, "summary", "") for one in plain.body]
