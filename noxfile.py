@@ -283,9 +283,7 @@ def smoke(session: nox.Session) -> None:
     """
     wheels = session.posargs or [made_wheel(session)]
     session.install("--quiet", "-c", str(CONSTRAINTS), *wheels)
-    session.run(
-        "python", "-I", "-m", "pytest", "-c", "tests/smoke/pytest.ini", "tests/smoke", *session.posargs
-    )
+    session.run("python", "-I", "-m", "pytest", "-c", "tests/smoke/pytest.ini", "tests/smoke")
 
 
 @nox.session
@@ -312,7 +310,7 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def references(session: nox.Session) -> None:
-    """Write docs/reference from the code: commands, settings, metrics, results, words. ``-- --check`` writes nothing."""
+    """Write docs/reference and the manual pages in man/ from the code. ``-- --check`` writes nothing."""
     install(session)
     session.run("python", "-m", "tare.bench.tools.references", *session.posargs)
 

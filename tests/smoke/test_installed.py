@@ -87,6 +87,13 @@ def test_every_file_of_the_packages_is_installed_and_no_result():
     assert found == expected
 
 
+def test_manual_pages_are_installed_where_man_looks_for_them():
+    folder = Path(sys.prefix, "share", "man", "man1")
+    assert {f"tare-{name}.1" for name in COMMANDS} | {"tare.1"} == {
+        path.name for path in folder.glob("tare*.1")
+    }
+
+
 def test_nothing_registers_itself_with_pytest():
     assert [entry for entry in entry_points(group="pytest11") if entry.value.startswith("tare")] == []
 
