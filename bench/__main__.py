@@ -24,6 +24,7 @@ COMMANDS = {
     "run": "measure; also your own command: tare run -- CMD ARGS...",
     "workloads": "list all workloads, or check a file with your own",
     "ab": "measure two versions of a command side by side; exit 1 on a regression",
+    "fleet": "measure one plan on many hosts, by Dask, and compare them",
     "calibrate": "measure the false-alarm rate and the power of the judgement on this host",
     "compare": "compare two runs; exit 1 on a regression",
     "baseline": "keep runs to compare with, by host class: save, list, use",
@@ -43,7 +44,7 @@ COMMANDS = {
 """Name → one-line summary. Each command is a module ``tare.bench.commands.<name>`` as :class:`Command` describes; only
 the one that is called is imported."""
 
-TAKE_COMMAND = ("run", "plan", "ab")
+TAKE_COMMAND = ("run", "plan", "ab", "fleet")
 """Commands that take the user's own command line behind ``--``."""
 
 

@@ -62,7 +62,7 @@ def test_start_up_loads_nothing_heavy(start):
     assert not wrong, "\n".join(wrong)
 
 
-EXTRAS = {"duckdb", "fsspec", "pyarrow"}
+EXTRAS = {"dask", "distributed", "duckdb", "fsspec", "pyarrow"}
 """Packages of extras that whoever does not ask for them must not wait for."""
 
 

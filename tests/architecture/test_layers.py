@@ -50,6 +50,7 @@ LAYERS = {
         {"campaign"},
         {"analysis"},
         {"pipeline"},
+        {"fleet"},
         {"commands", "pytest_plugin", "api"},
         {"suite", "__main__", "tools"},
     ],

@@ -26,6 +26,7 @@ from tare.results.judgement.claims.model import Code, Label, Measure, Tells
 from tare.results.judgement.claims.model import Outcome as ClaimOutcome
 from tare.results.judgement.comparison import Verdict
 from tare.results.record import MARKS, Outcome
+from tare.results.storage.fleet import Status
 from tare.runners.inside.attempts import SCOPES
 
 if TYPE_CHECKING:
@@ -51,7 +52,8 @@ def test_korean_is_korean() -> None:
         "column.n", "column.p50", "column.p99", "figure.n", "answer.cpu", "answer.cpu_cost", "answer.read",
         "answer.called", "headline.sentence", "headline.sentence_without_verb", "headline.both", "headline.one_other",
         "headline.quoted", "headline.names", "headline.takes_factor", "headline.costs_cpu",
-        "claims.details", "comparison.host_of", "comparison.change", "comparison.facts", "said.fact.changed", "said.joined", "said.kvm.call",
+        "claims.details", "comparison.host_of",
+            "fleet.not_done", "comparison.change", "comparison.facts", "said.fact.changed", "said.joined", "said.kvm.call",
     }  # fmt: skip
 
 
@@ -101,6 +103,7 @@ VALUES: dict[str, Iterable[str]] = {
     "figure.{plot.name}.alt": [plot.name for plot in PLOTS],
     "figure.{name}.caption": [plot.name for plot in PLOTS],
     "family.{one}": [one.name for one in FAMILIES],
+    "fleet_status.{host.status}": get_args(Status),
     "glossary.{term}": TERMS,
     "guests.baseline_{name}": BASELINE,
     "guests.class_{name}": (*CLASSES, "others"),

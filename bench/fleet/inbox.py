@@ -1,0 +1,96 @@
+"""Store what comes in from the hosts of a campaign as ordinary runs."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tare.results.errors import NotWritten, ResultError
+from tare.results.storage.load import MANIFEST, TRIALS, load_run
+from tare.results.storage.store import amend
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tare.bench.fleet.messages import Chunk
+    from tare.results.record import Manifest
+
+
+class Inbox:
+    """Keeps the runs of a campaign; each ``trials.jsonl`` is at any time a beginning of the host's."""
+
+    def __init__(self, results_dir: Path) -> None:
+        self.results_dir = results_dir
+        self.trials = 0
+        """Trials that came in."""
+
+    def take(self, chunk: Chunk) -> None:
+        """Append what is new in a chunk. What does not follow on what is there is left for :meth:`size` to show.
+
+        Raises:
+            NotWritten: the disk does not take it.
+            ResultError: the chunk names no run.
+        """
+        run = self._folder(chunk.run)
+        try:
+            run.mkdir(parents=True, exist_ok=True)
+            self._append(run / TRIALS, chunk)
+            if chunk.manifest:
+                temporary = run / f".{MANIFEST}.{os.getpid()}"
+                temporary.write_bytes(chunk.manifest)
+                temporary.replace(run / MANIFEST)
+        except OSError as error:
+            raise NotWritten(
+                f"cannot write {run}: {error.strerror}. What came in before is kept; go on with --resume."
+            ) from error
+
+    def _append(self, path: Path, chunk: Chunk) -> None:
+        size = self.size(chunk.run)
+        new = chunk.lines[size - chunk.offset :] if chunk.offset <= size else b""
+        if new:
+            with path.open("ab") as file:
+                file.write(new)
+            self.trials += new.count(b"\n")
+
+    def _folder(self, run: str) -> Path:
+        if not run or run.startswith(".") or "/" in run:
+            raise ResultError(
+                f"a host sent a run called {run!r}, which is no id of a run: it was not stored."
+            )
+        return self.results_dir / run
+
+    def size(self, run: str) -> int:
+        """Return the bytes of a run's trials that are here."""
+        path = self._folder(run) / TRIALS
+        return path.stat().st_size if path.is_file() else 0
+
+    def raw(self, run: str) -> tuple[bytes, bytes]:
+        """Return manifest and trials as they are here; empty if nothing came in."""
+        folder = self._folder(run)
+        found = [
+            path.read_bytes() if path.is_file() else b"" for path in (folder / MANIFEST, folder / TRIALS)
+        ]
+        return found[0], found[1]
+
+    def manifest(self, run: str) -> Manifest | None:
+        """Read a run's manifest; ``None`` if there is none."""
+        try:
+            return load_run(self._folder(run)).manifest
+        except (ResultError, msgspec.MsgspecError):
+            return None
+
+    def skipped(self, run: str) -> frozenset[tuple[str, str]]:
+        """List workload and runner of all that the plan of a run left out on its host."""
+        try:
+            trials = load_run(self._folder(run)).trials()
+            return frozenset((one.workload, one.runner) for one in trials if one.block < 0)
+        except ResultError:
+            return frozenset()
+
+    def close(self, run: str) -> None:
+        """Mark a run that nobody makes any more as interrupted, unless it is complete."""
+        about = self.manifest(run)
+        if about is not None and about.status == "running":
+            amend(self._folder(run), status="interrupted")

@@ -1,0 +1,109 @@
+"""Store and read campaigns: one plan measured on many hosts, each of which has ordinary runs of its own.
+
+``<results>/fleet/<campaign>.json`` lists the hosts, what became of each and its runs, which lie beside all other runs.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from tare.results.errors import NotWritten, ResultError
+from tare.results.plan import RequestRecord  # noqa: TC001 - msgspec reads annotations at run time
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FOLDER = "fleet"
+"""Name of the folder of the campaigns, beside the runs."""
+
+LABEL = "fleet"
+"""Label of a campaign's runs; its value is the campaign's id."""
+
+VERSION = 1
+
+Status = Literal["waiting", "measuring", "complete", "failed", "unable", "lost", "interrupted"]
+"""``unable``: nothing was measured, because the host cannot. ``failed``: the run ended early by itself. ``lost``: the worker
+went away. ``interrupted``: the campaign was ended. All but the first three have a reason."""
+
+
+class FleetHost(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One host of a campaign, and what became of it."""
+
+    host: str
+    """Name of the host, as it calls itself."""
+    host_class: str = ""
+    """Class of the host, see :func:`tare.runners.host.facts.host_class`."""
+    status: Status = "waiting"
+    reason: str = ""
+    """Why the status is not ``complete``, as a sentence."""
+    runs: tuple[str, ...] = ()
+    """Ids of its runs: first its own, then those it made in place of lost hosts of its class."""
+    instead: tuple[str, ...] = ()
+    """Names of the lost hosts whose remaining measurements it was given."""
+
+
+class Fleet(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One campaign: its plan and its hosts."""
+
+    version: int
+    campaign: str
+    """Id, made as those of runs are."""
+    created: str
+    """ISO 8601 UTC."""
+    request: RequestRecord
+    """What every host measures; the seed is the same for all."""
+    offline: bool = False
+    """Hosts fetch nothing."""
+    labels: dict[str, str] = {}
+    """The user's labels for all runs."""
+    hosts: dict[str, FleetHost] = {}
+    """Name of the host → what became of it."""
+
+
+def fleet_path(results_dir: Path, campaign: str) -> Path:
+    """Give the path of a campaign's file."""
+    return results_dir / FOLDER / f"{campaign}.json"
+
+
+def write_fleet(results_dir: Path, fleet: Fleet) -> None:
+    """Replace a campaign's file in one step.
+
+    Raises:
+        NotWritten: the folder cannot be written to.
+    """
+    path = fleet_path(results_dir, fleet.campaign)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(msgspec.json.format(msgspec.json.encode(fleet), indent=2) + b"\n")
+        temporary.replace(path)
+    except OSError as error:
+        raise NotWritten(f"cannot write {path}: {error.strerror}. Look at the disk.") from error
+
+
+def read_fleet(results_dir: Path, campaign: str) -> Fleet:
+    """Read a campaign by its id, the beginning of one, or ``latest``.
+
+    Raises:
+        ResultError: there is none, there are several, or the file is damaged.
+    """
+    known = sorted(path.stem for path in (results_dir / FOLDER).glob("[!.]*.json"))
+    meant = known[-1:] if campaign == "latest" else [one for one in known if one == campaign]
+    meant = meant or [one for one in known if campaign and one.startswith(campaign)]
+    if len(meant) != 1:
+        told = f"Known are {', '.join(known[-8:])}." if known else "`tare fleet` makes one."
+        many = f"{len(meant)} campaigns begin with" if meant else "no campaign is called"
+        raise ResultError(f"{many} {campaign!r} in {results_dir / FOLDER}. {told}")
+    path = fleet_path(results_dir, meant[0])
+    try:
+        fleet = msgspec.json.decode(path.read_bytes(), type=Fleet)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise ResultError(f"{path} cannot be read as a campaign: {error}.") from error
+    if fleet.version != VERSION:
+        raise ResultError(
+            f"{path} has version {fleet.version}, this tare reads {VERSION}: use the tare that made it."
+        )
+    return fleet

@@ -1,0 +1,121 @@
+"""Stand in for a fleet: hosts that are network namespaces with names of their own, joined by a bridge in another one.
+
+Everything lives in namespaces that end with the processes made here; the host's own network is not touched.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+NETWORK = "10.213.87"
+SCHEDULER = f"tcp://{NETWORK}.1:8786"
+
+_QUICK = {"DASK_DISTRIBUTED__ADMIN__TICK__LIMIT": "1h", "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "false"}
+
+
+def why_not() -> str:
+    """Say why there cannot be such hosts here; empty if there can."""
+    if os.geteuid() != 0:
+        return "network namespaces with names of their own take root"
+    probe = "ip link add fleet-probe type veth peer name fleet-other && ip link add fleet-bridge type bridge"
+    made = subprocess.run(
+        ["unshare", "--net", "--uts", "--mount", "sh", "-c", probe], capture_output=True, check=False
+    )
+    return "" if made.returncode == 0 else f"no network between namespaces: {made.stderr.decode().strip()}"
+
+
+@dataclass(slots=True)
+class Hosts:
+    """The namespaces, the scheduler in the middle and a worker in each of the others."""
+
+    folder: Path
+    stack: ExitStack = field(default_factory=ExitStack)
+    keepers: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    """Host → process that keeps its namespaces."""
+    workers: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def __enter__(self) -> Self:
+        self._keep("middle")
+        self.call("middle", "ip link set lo up && ip link add br0 type bridge && ip link set br0 up")
+        self.call("middle", f"ip addr add {NETWORK}.1/24 dev br0")
+        self.spawn("middle", "scheduler", "--host", SCHEDULER.rpartition(":")[0], "--port", "8786")
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.stack.close()
+
+    def add(self, host: str, before: str = "true") -> None:
+        """Add a host with a worker; ``before`` is a shell command for its mount namespace."""
+        self._keep(host)
+        number = len(self.keepers)
+        pid = self.keepers[host].pid
+        self.call(
+            "middle",
+            f"ip link add v{number} type veth peer name eth0 netns {pid} && ip link set v{number} master br0 up",
+        )
+        self.call(host, f"hostname {host} && ip link set lo up && ip addr add {NETWORK}.{number}/24 dev eth0")
+        self.call(host, f"ip link set eth0 up && {before}")
+        worker = ("worker", SCHEDULER, "--no-nanny", "--nthreads", "1", "--no-dashboard")
+        self.workers[host] = self.spawn(host, *worker)
+
+    def call(self, host: str, command: str) -> None:
+        subprocess.run([*self.inside(host), "sh", "-c", command], check=True, stdin=subprocess.DEVNULL)
+
+    def inside(self, host: str) -> list[str]:
+        return ["nsenter", "-t", str(self.keepers[host].pid), "--net", "--uts", "--mount"]
+
+    def spawn(self, host: str, *words: str) -> subprocess.Popen[bytes]:
+        """Start a command of Dask's on a host; it ends with the fleet."""
+        log = self.stack.enter_context((self.folder / f"{host}-{words[0]}.log").open("wb"))
+        command = [*self.inside(host), sys.executable, "-m", "dask", *words]
+        child = subprocess.Popen(
+            command,
+            stdout=log,
+            stderr=log,
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, **_QUICK},
+            cwd=self.folder,
+        )
+        self.stack.callback(_end, child)
+        return child
+
+    def _keep(self, host: str) -> None:
+        keeper = subprocess.Popen(
+            ["unshare", "--net", "--uts", "--mount", "sh", "-c", "echo && exec sleep infinity"],
+            stdout=subprocess.PIPE,
+        )
+        self.stack.callback(_end, keeper)
+        assert keeper.stdout is not None
+        keeper.stdout.readline()
+        self.keepers[host] = keeper
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    if child.poll() is None:
+        child.terminate()
+        try:
+            child.wait(15)
+        except subprocess.TimeoutExpired:
+            child.kill()
+    child.wait()
+    if child.stdout:
+        child.stdout.close()
+
+
+def until(condition: Callable[[], object], seconds: float, what: str) -> None:
+    """Wait until a function says yes."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError(f"no {what} after {seconds} s")
+        time.sleep(0.05)

@@ -1,0 +1,91 @@
+"""The page and the summary of a campaign, of runs on made-up hosts."""
+
+import json
+
+import msgspec
+import pytest
+
+from support.fleet_double import REQUEST
+from support.results_making import metric, trial, write_run
+from tare.bench.__main__ import main
+from tare.bench.errors import Exit
+from tare.results.storage.fleet import Fleet, FleetHost, write_fleet
+
+
+def time_of(value):
+    return metric(value, name="launch.total", primary=True)
+
+
+def run_of(folder, name, cost):
+    trials = []
+    for block in range(8):
+        for runner, factor in (("bare", 1.0), ("namespaces", cost)):
+            value = factor * (1 + 0.001 * (block % 3))
+            one = trial(
+                len(trials), time_of(value), run=name, runner=runner, block=block, invocation=len(trials)
+            )
+            trials.append(one)
+    skip = trial(len(trials), run=name, runner="docker", block=-1, outcome="skipped", reason="no <daemon>")
+    write_run(folder, [*trials, skip], run=name, status="complete")
+
+
+@pytest.fixture
+def campaign(tmp_path):
+    hosts = {}
+    for at, (host, cost) in enumerate({"north": 1.2, "south": 1.3, "west": 1.25, "other": 2.0}.items()):
+        run_of(tmp_path / "runs", f"run-{at}", cost)
+        of_class = "B" if host == "other" else "A"
+        hosts[host] = FleetHost(host=host, host_class=of_class, status="complete", runs=(f"run-{at}",))
+    hosts["east"] = FleetHost(
+        host="east", host_class="A", status="lost", reason="its worker went <away>", runs=("run-none",)
+    )
+    fleet = Fleet(version=1, campaign="c1", created="2026-11-27T02:00:00Z", request=REQUEST, hosts=hosts)
+    write_fleet(tmp_path / "runs", fleet)
+    return tmp_path
+
+
+def page(campaign, *words):
+    folders = ["--results-dir", str(campaign / "runs"), "--reports-dir", str(campaign / "out")]
+    return main(["fleet", "--page", "latest", *folders, *words])
+
+
+def test_hosts_of_a_class_are_compared_and_reasons_told(campaign, capsys):
+    assert page(campaign) == Exit.SOME_FAILED
+    out = capsys.readouterr().out
+    assert "lost: its worker went <away>" in out
+    assert "docker was left out on north, south, west, other: no <daemon>" in out
+    path = campaign / "out" / "fleet" / "c1.html"
+    assert out.splitlines()[-1] == str(path)
+    text = path.read_text("utf-8")
+    assert "went &lt;away&gt;" in text
+    assert "no &lt;daemon&gt;" in text
+    assert "Hosts measured to the end: 4 of 5" in text
+
+
+def test_json_has_every_answer_by_class_and_host(campaign, capsys):
+    page(campaign, "--json")
+    found = json.loads(capsys.readouterr().out)
+    time = {one["host_class"]: one for one in found["costs"] if one["by"] == "time"}
+    assert time["A"]["cost"]["value"] == pytest.approx(1.25, rel=0.01)
+    assert time["A"]["cost"]["n"] == 3
+    assert time["A"]["cost"]["low"] < 1.2
+    assert time["A"]["between_hosts"] == pytest.approx(0.04, rel=0.1)
+    assert set(time["A"]["hosts"]) == {"north", "south", "west"}
+    assert time["B"]["verdict"] == "undecided"
+    assert [one["status"] for one in found["hosts"]] == ["complete"] * 4 + ["lost"]
+
+
+def test_the_page_speaks_korean(campaign):
+    page(campaign, "--lang", "ko")
+    assert "호스트 5대 중 4대" in (campaign / "out" / "fleet" / "c1.html").read_text("utf-8")
+
+
+def test_a_damaged_campaign_is_one_sentence(campaign, capsys):
+    path = campaign / "runs" / "fleet" / "c1.json"
+    fleet = msgspec.json.decode(path.read_bytes())
+    path.write_text(json.dumps(fleet | {"version": 9}))
+    assert page(campaign) == Exit.USAGE
+    assert "has version 9" in capsys.readouterr().err
+    path.write_text("{")
+    assert page(campaign) == Exit.USAGE
+    assert "cannot be read as a campaign" in capsys.readouterr().err
