@@ -38,6 +38,9 @@ WHAT = (
 NAMED = ("namespaces", "kubernetes")
 """Runners with a name of their own in sentences."""
 
+MOST_SENTENCES = 5
+"""Sentences that a reader takes in; of runners beyond, the matrix tells."""
+
 _FIRST = ("no_cpu", "no_cpu_alone")
 """Findings that stand beside the duration of a start."""
 
@@ -48,6 +51,9 @@ _MOST_RUNNERS = 3
 def sentences(page: Page) -> tuple[str, ...]:
     """Say what the places cost, in one sentence for each kind; where nothing was compared, what there is instead."""
     told = [*_ladder(page), *(_sentence(page, group) for group in headline.groups(page.summary))]
+    if len(told) > MOST_SENTENCES:
+        rest = len(told) - MOST_SENTENCES + 1
+        told = [*told[: MOST_SENTENCES - 1], page.words("headline.more_places", n=rest)]
     return tuple(told) or (_nothing(page),)
 
 

@@ -119,6 +119,11 @@ class Sign:
     """Draws the sign about a point; ``None``: a square of the colour."""
 
 
+def label_room(labels: Iterable[str], least: float = 90, most: float = 220) -> float:
+    """Give the width in pixels of a column for labels, with a space behind them."""
+    return min(max([least, *(text_width(one) + 14 for one in labels)]), most)
+
+
 def dashes(made: Canvas, x: float, y: float) -> None:
     """Draw the sign of a dashed line."""
     made.line((x - 7, y), (x + 7, y), "t")

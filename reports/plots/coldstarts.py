@@ -6,8 +6,8 @@ import statistics
 from typing import TYPE_CHECKING
 
 from tare.reports.plots import style
-from tare.reports.plots.axes import Scale, bottom_axis, left_axis, ratio_text, title
-from tare.reports.plots.canvas import LINE, Canvas, fitted, track
+from tare.reports.plots.axes import Scale, bottom_axis, label_room, left_axis, ratio_text, title
+from tare.reports.plots.canvas import LINE, SMALL, Canvas, fitted, text_width, track
 from tare.reports.summaries import names
 from tare.reports.summaries.startup import tail
 from tare.reports.text import numbers
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from tare.reports.summaries.startup import Phases
     from tare.reports.text.words import Words
 
-_ROW, _LABELS, _CURVE = 34, 150, 150
-"""Pixels: height of a row's points, width of the runners' names, least height of the panel of distributions."""
+_ROW, _CURVE, _HIGHEST = 34, 150, 260
+"""Pixels: height of a row's points, least and greatest height of the panel of distributions."""
 _MOST_CASES = 4
 MOST_DOTS = 60
 """Beyond so many starts, the points are one shape and the median and the tail have the values to point at."""
@@ -43,8 +43,9 @@ def draw(summary: Summary, words: Words, width: float) -> Canvas | None:
             made.height += LINE + 6
             _spread(made, by_runner, (46, width - 6), summary, words)
             continue
-        middle = _LABELS + (width - _LABELS) * 0.58
-        _strip(made, by_runner, (_LABELS, middle), summary, words)
+        left = label_room(by_runner)
+        middle = left + (width - left) * 0.56
+        _strip(made, by_runner, (left, middle), summary, words)
         below, made.height = made.height, top
         title(made, middle + 60, spread, width - middle - 60)
         made.height += LINE + 6
@@ -72,10 +73,11 @@ def _strip(
         count = words("figure.n", n=found.n)
         made.text(span[1], y - 4, told, "e m s")
         if made.narrow:
-            made.text(0, y - 4, fitted(f"{runner} · {count}", span[1] - 165))
+            room = span[1] - text_width(told, SMALL) - text_width(f" · {count}") - 12
+            made.text(0, y - 4, f"{fitted(runner, room)} · {count}")
         else:
-            made.text(_LABELS - 10, y + _ROW / 2 - 2, fitted(runner, _LABELS - 14), "e")
-            made.text(_LABELS - 10, y + _ROW / 2 + 11, count, "e m s")
+            made.text(span[0] - 10, y + _ROW / 2 - 2, fitted(runner, span[0] - 12), "e")
+            made.text(span[0] - 10, y + _ROW / 2 + 11, count, "e m s")
         with made.group(summary.display.color(runner), f"{runner}: {told}, {count}"):
             _starts(made, scale, found, y, runner)
             for edge in (y, y + _ROW - 7):  # beside the points, not over them
@@ -101,7 +103,7 @@ def _spread(
     made: Canvas, by_runner: Mapping[str, Phases], span: tuple[float, float], summary: Summary, words: Words
 ) -> None:
     """Draw the cumulative distributions, each relative to its runner's own median."""
-    height = max(_CURVE, (_ROW + LINE) * len(by_runner)) if not made.narrow else _CURVE
+    height = _CURVE if made.narrow else min(max(_CURVE, (_ROW + LINE) * len(by_runner)), _HIGHEST)
     top, bottom = made.height, made.height + height
     curves = {}
     for runner, found in by_runner.items():

@@ -8,8 +8,8 @@ from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from tare.reports.plots.axes import Scale, Sign, bottom_axis, dashes, legend, ratio_text, title
-from tare.reports.plots.canvas import LINE, Canvas, fitted, number
+from tare.reports.plots.axes import Scale, Sign, bottom_axis, dashes, label_room, legend, ratio_text, title
+from tare.reports.plots.canvas import LINE, SMALL, Canvas, fitted, number
 from tare.reports.summaries import names
 from tare.reports.summaries.cases import case_of
 from tare.reports.text import numbers
@@ -27,6 +27,8 @@ SHAPES = ("worse", "better", "same", "undecided")
 _NEAR = 1.6
 """Ratios up to here get a linear panel of their own when others go far beyond it."""
 _FAR = 2.5
+_MOST_COLORS = 6
+"""Of more runners, each row bears its runner's name: nobody tells so many colours apart."""
 _ROW, _GAP, _LABELS, _COUNTS = 16, 9, 165, 46
 """Pixels: of a row, between two cases, of the column of cases and of that of n on a wide page."""
 
@@ -56,11 +58,15 @@ def draw(summary: Summary, words: Words, width: float) -> Canvas | None:
     if not found:
         return None
     made = Canvas(width)
-    _legend(made, found, summary, words)
+    runners = sorted({c.runner for c in found}, key=summary.display.rank)
+    rows_named = len(runners) > _MOST_COLORS
+    _legend(made, found, [] if rows_named else runners, summary, words)
     far = max(_reach(c)[1] for c in found) > _FAR or min(_reach(c)[0] for c in found) < 1 / _FAR
     near = [c for c in found if 1 / _NEAR < c.cost.value < _NEAR]
     split = far and bool(near)
     left = 4.0 if made.narrow else _LABELS
+    if rows_named:
+        left = label_room(runners, most=110 if made.narrow else 200)
     right = width - (12 if made.narrow else _COUNTS)
     middle = right if made.narrow else left + (right - left) * 0.6
     panels = [(_linear(near, left, middle, capped=True), True)] if split else []
@@ -75,7 +81,7 @@ def draw(summary: Summary, words: Words, width: float) -> Canvas | None:
             text = words("figure.overhead.near") if capped else words("figure.overhead.all")
             title(made, scale.start, text, scale.end - scale.start)
         made.height += LINE
-    _rows(made, found, panels, summary, words)
+    _rows(made, found, panels, summary, words, left if rows_named else 0)
     return made
 
 
@@ -85,13 +91,18 @@ def _rows(
     panels: Sequence[tuple[Scale, bool]],
     summary: Summary,
     words: Words,
+    names_room: float,
 ) -> None:
-    """Draw all cases below each other, with the panels' axes behind them."""
+    """Draw all cases below each other, with the panels' axes behind them.
+
+    ``names_room`` is the width of the rows' names; 0: colours tell the runners.
+    """
+    above = made.narrow or names_room > 0
     top = made.height + 4
     bands, y = [], top
     for _case, group in groupby(found, key=lambda c: (case_of(c), c.metric)):
         rows = tuple(group)
-        y += LINE if made.narrow else 0
+        y += LINE if above else 0
         bands.append(_Band(rows, y, y + _ROW * len(rows)))
         y += _ROW * len(rows) + _GAP
     for scale, _capped in panels:
@@ -101,11 +112,7 @@ def _rows(
             _backdrop(made, scale, band)
         made.line((scale(1), top), (scale(1), y), "i")
     for band in bands:
-        label = names.case_name(case_of(band.rows[0]), words)
-        if made.narrow:
-            made.text(0, band.top - 4, fitted(label, made.width))
-        else:
-            made.text(_LABELS - 10, (band.top + band.bottom) / 2 + 4, fitted(label, _LABELS - 14), "e")
+        _labels(made, band, words, names_room)
         for at, comparison in enumerate(band.rows):
             for scale, capped in panels:
                 with made.group(summary.display.color(comparison.runner), _told(comparison, words)):
@@ -115,6 +122,18 @@ def _rows(
             if not made.narrow:
                 made.text(made.width, band.y(at) + 4, words("figure.n", n=comparison.cost.n), "e m s")
     made.height = y + 2 * LINE + 4
+
+
+def _labels(made: Canvas, band: _Band, words: Words, names_room: float) -> None:
+    """Name a case above its rows or beside them, and the rows by their runners where there are many of these."""
+    label = names.case_name(case_of(band.rows[0]), words)
+    if made.narrow or names_room:
+        made.text(0, band.top - 4, fitted(label, made.width), "b" if names_room else "")
+    else:
+        made.text(_LABELS - 10, (band.top + band.bottom) / 2 + 4, fitted(label, _LABELS - 14), "e")
+    for at, comparison in enumerate(band.rows if names_room else ()):
+        name = fitted(comparison.runner, names_room - 12, SMALL)
+        made.text(names_room - 10, band.y(at) + 4, name, "e s")
 
 
 def _told(comparison: Comparison, words: Words) -> str:
@@ -199,9 +218,11 @@ def _overflow(made: Canvas, scale: Scale, comparison: Comparison, y: float) -> N
     made.text(scale.end if right else scale.start, y + 4, text, "e b" if right else "b")
 
 
-def _legend(made: Canvas, found: Sequence[Comparison], summary: Summary, words: Words) -> None:
-    runners = sorted({c.runner for c in found}, key=summary.display.rank)
-    legend(made, [Sign(runner, summary.display.color(runner)) for runner in runners])
+def _legend(
+    made: Canvas, found: Sequence[Comparison], runners: Sequence[str], summary: Summary, words: Words
+) -> None:
+    if runners:
+        legend(made, [Sign(runner, summary.display.color(runner)) for runner in runners])
     used = {c.verdict for c in found}
     signs = [
         Sign(words(f"verdict.{verdict}"), draw=partial(_sign, verdict))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tare.reports.plots import style
-from tare.reports.plots.axes import Scale, Sign, bottom_axis, dashes, legend, title
+from tare.reports.plots.axes import Scale, Sign, bottom_axis, dashes, label_room, legend, title
 from tare.reports.plots.canvas import LINE, SMALL, Canvas, fitted, text_width
 from tare.reports.summaries import names
 from tare.reports.text import numbers
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from tare.reports.summaries.startup import Phases
     from tare.reports.text.words import Words
 
-_BAR, _ROW, _LABELS, _GAP = 20, 32, 150, 24
-"""Pixels: height of a bar and of its row; width of the runners' names and of the space between the panels."""
+_BAR, _ROW, _GAP = 20, 32, 24
+"""Pixels: height of a bar and of its row; width of the space between the panels."""
 _MOST_CASES = 6
 """A figure with more panels is too long to read; the tables have all cases."""
 
@@ -41,25 +41,29 @@ def draw(summary: Summary, words: Words, width: float) -> Canvas | None:
             _shares(made, by_runner, name, (0.0, width), words)
             _sizes(made, by_runner, (70.0, width - 70), summary, words)
             continue
-        top, middle = made.height, _LABELS + (width - _LABELS) * 0.58
-        _shares(made, by_runner, name, (_LABELS, middle), words)
+        left, top = label_room(by_runner), made.height
+        middle = left + (width - left) * 0.56
+        _shares(made, by_runner, name, (left, middle), words)
         below, made.height = made.height, top
         _sizes(made, by_runner, (middle + _GAP + 62, width - 62), summary, words)
         made.height = max(below, made.height)
     return made
 
 
-def _lines(made: Canvas, by_runner: Mapping[str, Phases], words: Words, *, named: bool) -> list[float]:
-    """Write the runners' names, and give the y of each row's middle; on a narrow figure a name stands above its row."""
+def _lines(made: Canvas, by_runner: Mapping[str, Phases], words: Words, labels: float) -> list[float]:
+    """Write the runners' names, and give the y of each row's middle; on a narrow figure a name stands above its row.
+
+    ``labels`` is the width of the names' column on a wide figure; 0: the panel beside has them.
+    """
     places, y = [], made.height
     for runner, found in by_runner.items():
         count = words("figure.n", n=found.n)
         if made.narrow:
             made.text(0, y + LINE - 4, f"{fitted(runner, made.width - 70)} · {count}")
             y += LINE
-        elif named:
-            made.text(_LABELS - 10, y + _ROW / 2 - 1, fitted(runner, _LABELS - 14), "e")
-            made.text(_LABELS - 10, y + _ROW / 2 + 11, count, "e m s")
+        elif labels:
+            made.text(labels - 10, y + _ROW / 2 - 1, fitted(runner, labels - 12), "e")
+            made.text(labels - 10, y + _ROW / 2 + 11, count, "e m s")
         places.append(y + _ROW / 2)
         y += _ROW
     made.height = y
@@ -73,7 +77,7 @@ def _shares(
     made.height += LINE + 4
     top = made.height
     scale = Scale(0, 1, *span)
-    for y, (runner, found) in zip(_lines(made, by_runner, words, named=True), by_runner.items(), strict=True):
+    for y, (runner, found) in zip(_lines(made, by_runner, words, span[0]), by_runner.items(), strict=True):
         whole = sum(found.marks.values())
         left = 0.0
         for mark, seconds in found.marks.items():
@@ -96,7 +100,7 @@ def _sizes(
     title(made, 0 if made.narrow else span[0] - 62, words("figure.startup.sizes"), made.width)
     made.height += LINE + 4
     top = made.height
-    places = _lines(made, by_runner, words, named=False)
+    places = _lines(made, by_runner, words, 0)
     low = min(p.inside for p in by_runner.values())
     high = max(p.end_to_end for p in by_runner.values())
     scale = Scale(low / 1.2, max(high, low * 4) * 1.2, *span, log=True)

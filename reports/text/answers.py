@@ -59,6 +59,8 @@ def bounds(comparison: Comparison, words: Words) -> str:
     if low >= 0 or high <= 0:
         near, far = sorted((low, high), key=abs)
         return words("answer.between", least=change(near, words), most=change(far, words))
+    if -low >= math.log(2):
+        return words("answer.span", low=phrases.factor(low), high=phrases.factor(high))
     return words("answer.bounds", more=change(high, words), less=change(low, words))
 
 

@@ -12,7 +12,7 @@ from support.results_making import trial
 from support.synthetic import make_input
 from support.verdicts import compared, cpu, estimate, run_of
 from tare.bench.catalogue import MEASURABLE
-from tare.reports.content.headlines import WHAT, sentences
+from tare.reports.content.headlines import MOST_SENTENCES, WHAT, sentences
 from tare.reports.content.page import Page
 from tare.reports.model import LANGUAGES, ReportInput
 from tare.reports.summaries.headline import RULES, groups
@@ -245,3 +245,9 @@ def test_rungs_are_no_places_of_their_own():
     assert told(dataclasses.replace(run_of(*found), rung_costs=rungs))[1:] == [
         "A namespace container costs no CPU that matters."
     ]
+
+
+def test_a_headline_of_very_many_runners_is_short():
+    found = told(run_of(*(compared("cpu", 1.5, "worse", runner=f"command-{n}") for n in range(20))))
+    assert len(found) == MOST_SENTENCES
+    assert found[-1] == words("en")("headline.more_places", n=16)

@@ -93,6 +93,7 @@ def test_a_bill_counts_shared_blocks_once_and_says_what_it_leaves_out() -> None:
         (1.012, 1.108, "at least 1.2 % more, at most 11 % more"),
         (0.63, 0.965, "at least 3.5 % less, at most 37 % less"),
         (0.9, 3.2, "at most 3.20× as much, at most 10 % less"),
+        (0.4, 3.2, "between 0.400× and 3.20× as much"),
         (None, None, "too few values for an interval (n = 6)"),
     ],
 )
