@@ -23,7 +23,7 @@ from tare.runners.images.carry import Carrier
 from tare.runners.images.image import ROOT, Program
 from tare.runners.images.imports import installed, modules, source_of
 from tare.runners.images.layers import CARRIED, carried_at
-from tare.runners.images.python import add_library, add_modules, ask, package_files
+from tare.runners.images.python import add_library, add_modules, ask, package_bytes, package_files
 from tare.runners.provision import arch
 from tare.runners.provision.elf import is_elf, read_elf
 
@@ -363,10 +363,9 @@ def _package_files(
     python: Path, folders: Sequence[str], names: set[str]
 ) -> tuple[list[Path], tuple[str, ...]]:
     """List all installed files if they are few, else those that the command's source imports; and notes."""
-    everything = package_files(folders)
-    size = sum(path.stat().st_size for path in everything if path.exists())
+    size = package_bytes(folders)
     if size <= ALL_PACKAGES_BYTES:
-        return everything, ()
+        return package_files(folders), ()
     listed, loose, distributions = installed(python, names)
     below = tuple(f"{folder}/" for folder in folders)
     kept = {path for path in listed if path.suffix != ".pyc" and str(path).startswith(below)}

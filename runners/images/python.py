@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -158,9 +159,23 @@ def add_modules(items: Items, python: Interpreter, files: Sequence[Path]) -> lis
     return extensions
 
 
+def package_bytes(folders: Sequence[str]) -> int:
+    """Add up the sizes of the files that :func:`package_files` lists, which takes a fraction of the time."""
+    total = 0
+    for folder in folders:
+        for path in _paths(folder, trimmed=False):
+            with suppress(OSError):  # a dangling link
+                total += os.stat(path).st_size  # noqa: PTH116 - tens of thousands of paths, in every run
+    return total
+
+
 def _files(folder: str, *, trimmed: bool) -> Iterator[Path]:
+    return map(Path, _paths(folder, trimmed=trimmed))
+
+
+def _paths(folder: str, *, trimmed: bool) -> Iterator[str]:
     if Path(folder).is_file():
-        yield Path(folder)  # a zip file on sys.path
+        yield folder  # a zip file on sys.path
         return
     for top, folders, files in os.walk(folder):
         folders[:] = sorted(
@@ -171,7 +186,7 @@ def _files(folder: str, *, trimmed: bool) -> Iterator[Path]:
         )
         for name in sorted(files):
             if not name.endswith(".pyc") and not (trimmed and _LEFT_OUT_FILES.fullmatch(name)):
-                yield Path(top, name)
+                yield f"{top}/{name}"
 
 
 def _cached(path: Path, python: Interpreter) -> str:
