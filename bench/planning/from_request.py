@@ -45,10 +45,8 @@ def choose_workloads(request: Request) -> tuple[Workload | Experiment, ...]:
     if request.command:
         return by_name("null"), Command(request.command, around, image=image)
     own = expand(request.own, image=image, show_output=request.show_output)
-    if request.only_own:
-        return by_name("null"), *own
-    ours = measurables()
-    names = {name for one in ours for name in (one.name, one.family)}
+    ours = (by_name("null"),) if request.only_own else measurables()
+    names = {one.name for one in ours} | (set() if request.only_own else {one.family for one in ours})
     if clash := sorted(names & {name for one in own for name in (one.name, *one.aliases)}):
         raise UsageError(
             f"{clash[0]} is the name of one of the suite's workloads or families: give yours another name."

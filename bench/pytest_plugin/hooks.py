@@ -49,6 +49,10 @@ def pytest_pycollect_makeitem(collector: pytest.Collector) -> Generator[None, An
     ours = [item for item in found if _is_ours(item)] if isinstance(found, list) else []
     if not ours:
         return found
+    if hasattr(collector.config, "workerinput"):
+        raise collector.CollectError(
+            "tare measures in one process, and pytest-xdist would let several measure at once: run these tests without -n."
+        )
     from tare.bench.pytest_plugin.gathering import expanded  # noqa: PLC0415 - only for tests of ours
     from tare.bench.pytest_plugin.session import known  # noqa: PLC0415
 

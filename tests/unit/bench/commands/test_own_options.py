@@ -66,6 +66,12 @@ def test_definitions_in_toml_stand_beside_the_suites_workloads_unless_a_command_
     assert asked(trailing=("true",)).command == ("true",)
 
 
+def test_a_command_takes_no_name_of_what_is_measured_beside_it(asked):
+    with pytest.raises(UsageError, match="null is the name of one of the suite's workloads or families"):
+        choose_workloads(asked("-c", "null=true"))
+    assert [one.name for one in choose_workloads(asked("-c", "startup=true"))] == ["null", "startup"]
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -211,3 +211,11 @@ def test_a_fixture_of_the_projects_own_stays_the_projects(project, measured):
     )
     project.runpytest_inprocess(*WITH).assert_outcomes(passed=1)
     assert measured == []
+
+
+def test_workers_of_xdist_measure_nothing(project, measured):
+    project.makeconftest("def pytest_configure(config):\n    config.workerinput = {'workerid': 'gw0'}\n")
+    project.makepyfile(test_it="def test_it(tare):\n    tare('x')\n")
+    done = project.runpytest_inprocess(*WITH, "-p", "no:xdist")
+    assert "run these tests without -n" in done.stdout.str()
+    assert measured == []
