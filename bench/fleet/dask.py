@@ -6,7 +6,6 @@ Dask is an extra, and only what uses it imports it. Its configuration says how c
 from __future__ import annotations
 
 import queue
-import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
@@ -29,6 +28,7 @@ RESOURCE: Final = "tare"
 TO_INSTALL: Final = "tare fleet needs Dask: pip install 'tarebench[fleet]', here and on every host."
 
 _CONNECT_SECONDS = 15.0
+_FORGET_SECONDS = 15.0
 
 _unwanted: set[str] = set()
 """Tokens of the orders that this worker was told to end."""
@@ -54,11 +54,11 @@ def connected(address: str, campaign: str) -> Iterator[DaskCluster]:
         raise UsageError(
             f"--scheduler {address!r}: {error}. Give an address such as tcp://127.0.0.1:8786."
         ) from error
+    cluster = DaskCluster(client, campaign)
     try:
-        yield DaskCluster(client, campaign)
+        yield cluster
     finally:
-        with suppress(Exception):  # the connection may be lost already, which has been told
-            client.close(timeout=5)
+        cluster.close()
 
 
 @contextmanager
@@ -92,6 +92,7 @@ class DaskCluster:
         self.client = client
         self.topic = f"tare-{campaign}"
         self._came: queue.Queue[Chunk | Ended] = queue.Queue()
+        self._forgetting: list[Future[None]] = []
         self._futures: dict[str, Future[bytes]] = {}
         client.subscribe_topic(self.topic, self._take_event)
 
@@ -173,9 +174,22 @@ class DaskCluster:
 
     def forget(self, worker: str, assignment: Assignment) -> None:
         """Remove it on the worker; see :meth:`Cluster.forget`."""
+        self._check()
         order = msgspec.msgpack.encode(assignment)
-        with self._asking():
-            self.client.run(_forget, order, workers=[worker], on_error="ignore")
+        key = f"{assignment.token}-forget"
+        # A task of its own: with many hosts, waiting for each in turn would take longer than all of them do.
+        self._forgetting.append(self.client.submit(_forget, order, key=key, workers=[worker], pure=False))
+
+    def close(self) -> None:
+        """Wait a little until all hosts have removed what they were told to, and close the connection."""
+        from distributed import wait  # noqa: PLC0415 - an extra
+
+        # The connection may be lost already, which has been told.
+        if self._forgetting and self.client.status == "running":
+            with suppress(Exception):
+                wait(self._forgetting, timeout=_FORGET_SECONDS)
+        with suppress(Exception):
+            self.client.close(timeout=5)
 
 
 def _introduced(said: object) -> HostFacts | str:
@@ -225,6 +239,4 @@ def _read_rest(order: bytes, offset: int) -> bytes:
 
 
 def _forget(order: bytes) -> None:
-    # Not on the event loop: the copy may be large.
-    assignment = msgspec.msgpack.decode(order, type=Assignment)
-    threading.Thread(target=host.forget, args=(assignment,), daemon=True).start()
+    host.forget(msgspec.msgpack.decode(order, type=Assignment))

@@ -35,6 +35,12 @@ STOP_SECONDS = 120.0
 TELL_SECONDS = 10.0
 """Time between two lines that tell how far the campaign is."""
 
+SILENT_SECONDS = 120.0
+"""Time without any message after which a host counts as lost: hosts send one every few seconds."""
+
+SUSPENDED_SECONDS = 30.0
+"""Length of a step after which it is the director that was suspended, not the hosts."""
+
 RECEIVE_SECONDS = 0.5
 WORKERS_SECONDS = 1.0
 """Time between two looks at which workers are there."""
@@ -46,6 +52,8 @@ class _Active:
 
     assignment: Assignment
     worker: str
+    heard: float
+    """Moment of its last message."""
 
 
 @dataclass(slots=True)
@@ -56,7 +64,7 @@ class Director:
     cluster: Cluster
     inbox: Inbox
     keep: Callable[[Fleet], object]
-    """Stores the campaign's record; called whenever what became of a host changes."""
+    """Stores the campaign's record; called after each step in which what became of a host has changed."""
     say: Callable[[str], object]
     """Tells the user a line."""
     version: str
@@ -80,6 +88,8 @@ class Director:
     given: set[str] = field(default_factory=set)
     """Lost hosts whose remaining measurements another host was given."""
     attempts: Counter[str] = field(default_factory=Counter)
+    changed: bool = False
+    """The record has changed since it was stored."""
     began: float = 0.0
     moment: float = 0.0
     """Time of the step, the same for all its decisions."""
@@ -107,16 +117,21 @@ class Director:
         except SchedulerLost as error:
             self._interrupt(str(error))
         self._settle()
+        self._keep_changes()
         return self.fleet
 
     def step(self) -> bool:
         """Look at the workers, take in what came, give out what is to be done; return whether all is over."""
-        self.moment = self.now()
+        before, self.moment = self.moment, self.now()
+        if self.moment - before > SUSPENDED_SECONDS:
+            for one in self.active.values():
+                one.heard = self.moment
         if self.moment - self.looked >= WORKERS_SECONDS:
             self.looked = self.moment
             self._look_at_workers()
         self._take_in(RECEIVE_SECONDS)
         self._give_out()
+        self._keep_changes()
         return self._over()
 
     def _look_at_workers(self) -> None:
@@ -126,6 +141,12 @@ class Director:
         there = self.cluster.workers()
         for worker in [one for one in self.workers if one not in there]:
             self._lose(worker)
+        for one in list(self.active.values()):
+            if self.moment - one.heard > SILENT_SECONDS:
+                # It may be another worker at the same address by now, so it is asked again who it is.
+                self.cluster.stop({one.worker: one.assignment.token})
+                self._lose(one.worker)
+                self.seen -= {one.worker}
         new = there - self.seen
         self.seen = there
         if not new:
@@ -183,6 +204,7 @@ class Director:
             one = self.active.get(message.token)
             if one is None:  # of an attempt that was given up
                 continue
+            one.heard = self.now()
             if isinstance(message, Chunk):
                 self._take(one, message)
             else:
@@ -193,6 +215,8 @@ class Director:
             self.say(f"{count(self.inbox.trials, 'trial')} came in; {self._status_line()}")
 
     def _take(self, one: _Active, chunk: Chunk) -> None:
+        if not chunk.run:
+            return
         self.inbox.take(chunk)
         host = self.fleet.hosts[one.assignment.host]
         if chunk.run not in host.runs:
@@ -287,7 +311,7 @@ class Director:
             manifest=manifest,
             trials=trials,
         )
-        self.active[assignment.token] = _Active(assignment, worker)
+        self.active[assignment.token] = _Active(assignment, worker, self.moment)
         self._change(host, status="measuring", reason="")
         self.cluster.start(worker, assignment)
 
@@ -344,7 +368,13 @@ class Director:
         before = self.fleet.hosts.get(host, FleetHost(host=host))
         after = msgspec.structs.replace(before, **changes)
         if after != before or host not in self.fleet.hosts:
-            self.fleet = msgspec.structs.replace(self.fleet, hosts={**self.fleet.hosts, host: after})
+            self.fleet.hosts[host] = after
+            self.changed = True
+
+    def _keep_changes(self) -> None:
+        """Store the campaign's record if it has changed: once in each step, since it grows with the number of hosts."""
+        if self.changed:
+            self.changed = False
             self.keep(self.fleet)
 
     def _status_line(self) -> str:

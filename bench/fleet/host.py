@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,9 @@ from tare.runners.provision.cache import default_cache
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+SIGN_SECONDS = 10.0
+"""Time without news after which a sign of life is sent."""
 
 LOOK_SECONDS = 0.5
 """Time between two looks at what the run has stored. A look costs the host some 50 µs."""
@@ -92,6 +95,7 @@ def measure(
                 _end(child)
                 break
             outbox.look()
+            outbox.sign()
             time.sleep(LOOK_SECONDS)
     finally:
         if child.poll() is None:
@@ -174,6 +178,17 @@ class _Outbox:
     """Bytes of the trials that the director has."""
     run: str = ""
     manifest: bytes = b""
+    last: float = field(default_factory=time.monotonic)
+    """Moment when something was sent, or began."""
+
+    def sign(self) -> None:
+        """Send a sign of life if there has been no news for a while, such as while a guest's kernel is fetched."""
+        if time.monotonic() - self.last >= SIGN_SECONDS:
+            self._send(b"", b"")
+
+    def _send(self, manifest: bytes, lines: bytes) -> None:
+        self.send(Chunk(token=self.token, run=self.run, manifest=manifest, offset=self.sent, lines=lines))
+        self.last = time.monotonic()
 
     def look(self) -> None:
         """Send all whole lines and the manifest, if there are new ones."""
@@ -187,7 +202,7 @@ class _Outbox:
             if not lines and manifest == self.manifest:
                 return
             changed = b"" if manifest == self.manifest else manifest
-            self.send(Chunk(token=self.token, run=self.run, manifest=changed, offset=self.sent, lines=lines))
+            self._send(changed, lines)
             self.manifest, self.sent = manifest, self.sent + len(lines)
 
     def _lines(self) -> bytes:

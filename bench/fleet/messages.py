@@ -48,6 +48,7 @@ class Chunk(msgspec.Struct, frozen=True, kw_only=True):
 
     token: str
     run: str
+    """Id of the run; empty in a sign of life before there is one."""
     manifest: bytes
     """The whole manifest, if it has changed since the last chunk; else empty."""
     offset: int

@@ -134,6 +134,8 @@ class FakeCluster:
     def stop(self, orders: Mapping[str, str]) -> None:
         stopped = [one for one in self.active if one.order.token in orders.values()]
         self.active = [one for one in self.active if one not in stopped]
+        if not stopped:  # of a worker that knows nothing of it
+            return
         self.fails = {}
         came = [
             message

@@ -115,6 +115,16 @@ def test_what_fails_on_a_worker_is_a_reason(cluster, monkeypatch):
 
 
 @pytest.mark.slow
+def test_copies_are_removed_before_the_connection_is_closed(scheduler, monkeypatch):
+    forgotten = []
+    monkeypatch.setattr(host, "forget", forgotten.append)
+    with dask.connected(scheduler.scheduler_address, "c") as cluster:
+        (worker,) = cluster.workers()
+        cluster.forget(worker, ORDER)
+    assert forgotten == [ORDER]
+
+
+@pytest.mark.slow
 def test_a_lost_scheduler_is_noticed():
     with dask.local_scheduler() as address, dask.connected(address, "c") as cluster:
         assert cluster.workers() == frozenset()

@@ -132,6 +132,21 @@ def test_a_host_that_comes_back_goes_on_with_its_run(direct, tmp_path):
     assert again.trials
 
 
+def test_another_worker_at_the_same_address_is_noticed_by_its_silence(direct, tmp_path):
+    cluster = FakeCluster()
+    cluster.add("a")
+
+    def swap():
+        cluster.kill("a")
+        cluster.add("a")
+
+    at(cluster, 2, swap)
+    ended, _ = direct(cluster)
+    (run,) = ended.hosts["a"].runs
+    assert ended.hosts["a"].status == "complete"
+    assert stored(tmp_path, run) == [0, 1, 2, 3]
+
+
 def test_a_host_that_cannot_measure_says_why(direct):
     cluster = FakeCluster(
         fails={"a": Ended(token="", code=3, said="no runner can be used here", run="", size=0)}

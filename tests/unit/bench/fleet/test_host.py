@@ -64,6 +64,13 @@ def test_whole_lines_come_over_once_and_the_end_has_the_reason(command, tmp_path
     assert inbox.trials == 3
 
 
+def test_a_sign_of_life_is_sent_while_there_is_no_news(command, monkeypatch):
+    monkeypatch.setattr(host, "SIGN_SECONDS", 0.05)
+    came = []
+    host.measure(order(), came.append, lambda: len(came) > 4, command("hang"))
+    assert (came[-1].manifest, came[-1].lines) == (b"", b"")
+
+
 def test_an_order_that_nobody_wants_any_more_is_ended(command, tmp_path):
     inbox, began = Inbox(tmp_path / "runs"), time.monotonic()
     ended = host.measure(order(), inbox.take, lambda: inbox.trials >= 3, command("hang"))
