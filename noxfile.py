@@ -286,6 +286,22 @@ def smoke(session: nox.Session) -> None:
     session.run("python", "-I", "-m", "pytest", "-c", "tests/smoke/pytest.ini", "tests/smoke")
 
 
+@nox.session(reuse_venv=False, venv_backend="virtualenv")  # the wheel is made by pip
+def image(session: nox.Session) -> None:
+    """Build an OCI image of Tare itself, and run it by Podman where there is one. ``-- FILE`` keeps the archive."""
+    session.install("--quiet", "-c", str(CONSTRAINTS), made_wheel(session))
+    archive = Path(
+        session.posargs[0] if session.posargs else Path(session.create_tmp(), "tare.tar")
+    ).resolve()
+    name = ("--name", "localhost/tare-own-image:test")
+    with session.chdir(session.create_tmp()):
+        session.run("python", "-I", "-m", "tare.bench.tools.own_image", str(archive), *name)
+    session.run(
+        *("python", "-I", "-m", "pytest", "-c", "tests/smoke/pytest.ini", "tests/smoke/own_image.py"),
+        env={"OWN_IMAGE": str(archive)},
+    )
+
+
 @nox.session
 def build(session: nox.Session) -> None:
     """Build the source archive, the wheel from it, and check both as an index would."""

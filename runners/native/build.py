@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 HEADERS = Path(__file__).parent
+COMPILED = "/usr/lib/tare"
+"""Folder of programs that were compiled beforehand, in an image of Tare itself, which has no compiler."""
 MACHINES = {"x86_64": 62, "aarch64": 183}
 """Architecture → ``e_machine`` in its ELF files (elf(5))."""
 SELF_CHECK = b"tare-native\n"
@@ -66,6 +68,9 @@ def build(source: Path, cache: Path, *, progress: Callable[[str], None] | None =
     arch = platform.machine()
     if arch not in MACHINES:
         raise TareError(f"tare's agent is written for {' and '.join(MACHINES)}, and this machine is {arch}.")
+    beforehand = Path(COMPILED, f"{source.stem}-{_key(source, None, arch)[:16]}")
+    if beforehand.is_file():
+        return beforehand
     folder = cache / "native"
     _check_folder(folder)
     complaints = []
@@ -84,6 +89,19 @@ def build(source: Path, cache: Path, *, progress: Callable[[str], None] | None =
         f"Cannot compile {source.name} ({tried}). "
         "Install a compiler: `apt-get install gcc linux-libc-dev`, or `pip install 'tarebench[zig]'`."
     )
+
+
+def compiled_beforehand(source: Path, cache: Path) -> tuple[str, Path]:
+    """Compile a program for an image without a compiler.
+
+    Returns:
+        The path at which :func:`build` looks for it there, and the program here.
+
+    Raises:
+        TareError: as of :func:`build`.
+    """
+    program = build(source, cache)
+    return f"{COMPILED}/{source.stem}-{_key(source, None, platform.machine())[:16]}", program
 
 
 def _check_folder(folder: Path) -> None:
@@ -135,11 +153,12 @@ def _version(command: tuple[str, ...]) -> str:
     return "" if done.returncode else done.stdout.decode(errors="replace")
 
 
-def _key(source: Path, compiler: _Compiler, arch: str) -> str:
-    """Hash everything that decides the program's bytes."""
+def _key(source: Path, compiler: _Compiler | None, arch: str) -> str:
+    """Hash everything that decides the program's bytes; without a compiler, what decides what it does."""
     digest = hashlib.sha256()
     inputs = [source, *sorted(HEADERS.glob("*.h")), *sorted(source.parent.glob("*.h"))]
-    for part in (*compiler.command, *compiler.flags, compiler.version, arch):
+    about = (*compiler.command, *compiler.flags, compiler.version) if compiler else ()
+    for part in (*about, arch):
         digest.update(part.encode() + b"\0")
     for path in dict.fromkeys(inputs):
         content = path.read_bytes()

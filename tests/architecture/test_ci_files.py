@@ -309,6 +309,7 @@ def test_quick_job_steps(shell):
         ("coverage: Measure coverage", "python3 noxfile.py -s coverage"),
         ("smoke: Build the wheel and the source archive and check both", "python3 noxfile.py -s build"),
         ("smoke: Install the wheel alone and run every command", "python3 noxfile.py -s smoke -- dist/a.whl"),
+        ("image: Build the image and run it", "sudo -H /usr/bin/python3 noxfile.py -s image"),
         ("site: Build the documentation and check its links", "python3 noxfile.py -s site"),
         ("fuzz: Fuzz", "python3 noxfile.py -s fuzz --"),
         ("build: Build and check", "python3 noxfile.py -s build"),

@@ -115,7 +115,7 @@ class PodmanHome:
                 "/usr/bin/podman" if fetched else str(tool.path),
                 launcher,
                 environ,
-                (*_ulimits(), *(("--cgroup-parent", f"/tare-{context.run}/{_SHARED}") if root else ())),
+                (*ulimits(), *(("--cgroup-parent", f"/tare-{context.run}/{_SHARED}") if root else ())),
                 address,
                 own_network,
                 # Podman puts its monitors and their runtimes into a cgroup named conmon.
@@ -286,7 +286,7 @@ def _write_settings(folder: Path) -> None:
     )
 
 
-def _ulimits() -> tuple[str, ...]:
+def ulimits() -> tuple[str, ...]:
     """Compose ulimit options where Podman's defaults exceed what may be given, as to root without CAP_SYS_RESOURCE.
 
     They are options because Podman ignores the defaults in its settings once there is any ``--ulimit`` option, and the

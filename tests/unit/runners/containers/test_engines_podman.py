@@ -73,9 +73,9 @@ def test_roots_podman_sees_neither_run_nor_the_hosts_network(monkeypatch, tmp_pa
 def test_no_more_is_asked_for_than_may_be_given(monkeypatch):
     hard = {resource.RLIMIT_NOFILE: 20000, resource.RLIMIT_NPROC: 90000}
     monkeypatch.setattr(resource, "getrlimit", lambda kind: (0, hard[kind]))
-    assert podman_home._ulimits() == ("--ulimit", "nofile=20000:20000", "--ulimit", "nproc=16384:16384")
+    assert podman_home.ulimits() == ("--ulimit", "nofile=20000:20000", "--ulimit", "nproc=16384:16384")
     monkeypatch.setattr(resource, "getrlimit", lambda _kind: (0, -1))
-    assert podman_home._ulimits() == ()
+    assert podman_home.ulimits() == ()
 
 
 def test_an_ordinary_user_needs_it_installed(monkeypatch, tmp_path):

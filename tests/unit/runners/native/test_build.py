@@ -12,7 +12,7 @@ import pytest
 
 from tare.runners.errors import TareError
 from tare.runners.native import build as module
-from tare.runners.native.build import build
+from tare.runners.native.build import build, compiled_beforehand
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -197,3 +197,20 @@ def test_a_folder_that_cannot_be_made_is_told(source, tmp_path):
     (tmp_path / "native").touch()
     with pytest.raises(TareError, match="Set TARE_CACHE"):
         build(source, tmp_path)
+
+
+@needs_compiler
+def test_what_was_compiled_beforehand_needs_no_compiler_until_the_source_changes(
+    source, tmp_path, monkeypatch, no_zig
+):
+    monkeypatch.setattr(module, "COMPILED", str(tmp_path / "lib"))
+    place, program = compiled_beforehand(source, tmp_path / "cache")
+    assert place.startswith(f"{tmp_path}/lib/")
+    (tmp_path / "lib").mkdir()
+    shutil.copy(program, place)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CC", raising=False)
+    assert str(build(source, tmp_path / "other")) == place
+    source.write_text(source.read_text() + "\n")
+    with pytest.raises(TareError, match="neither cc, gcc, clang nor ziglang"):
+        build(source, tmp_path / "other")
