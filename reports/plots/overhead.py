@@ -66,7 +66,7 @@ def draw(summary: Summary, words: Words, width: float) -> Canvas | None:
     split = far and bool(near)
     left = 4.0 if made.narrow else _LABELS
     if rows_named:
-        left = label_room(runners, most=110 if made.narrow else 200)
+        left = label_room(runners, most=150 if made.narrow else 200)
     right = width - (12 if made.narrow else _COUNTS)
     middle = right if made.narrow else left + (right - left) * 0.6
     panels = [(_linear(near, left, middle, capped=True), True)] if split else []

@@ -23,7 +23,7 @@
     const wanted = folded().some((one) => !one.open);
     folded().forEach((one) => { one.open = wanted; });
   };
-  document.querySelector("main").insertBefore(all, document.querySelector("main > details"));
+  if (folded().length) document.querySelector("main").insertBefore(all, document.querySelector("main > details"));
 
   const parse = (text) => text.trimEnd().split("\n").map((line) => line.split("\t"));
 
@@ -158,7 +158,7 @@
 
   // Two ticked runs give the command that compares them, the older one first: run ids are in the order of time.
   document.querySelectorAll("table.runs").forEach((table) => {
-    const told = make("code", {}, words.tick);
+    const told = make("span", {}, words.tick);
     const button = make("button", { type: "button", hidden: true }, words.compare);
     button.onclick = () => copy(button, told.textContent);
     table.closest(".scroll").before(make("div", { className: "bar", role: "status" }, button, told));
@@ -168,7 +168,8 @@
       box.onchange = () => {
         picked[box.checked ? "add" : "delete"](row.dataset.key);
         button.hidden = picked.size !== 2;
-        told.textContent = picked.size === 2 ? `tare compare ${[...picked].sort().join(" ")} --html comparison.html` : words.tick;
+        const command = `tare compare ${[...picked].sort().join(" ")} --html comparison.html`;
+        told.replaceChildren(picked.size === 2 ? make("code", {}, command) : words.tick);
       };
       row.cells[0].prepend(box);
     });
