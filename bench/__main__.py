@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import signal
 import sys
 from typing import TYPE_CHECKING, Protocol
@@ -11,6 +12,7 @@ from tare.bench.commands.shared.parser import Parser, refuse_rest
 from tare.bench.console import guarded
 from tare.bench.errors import Exit
 from tare.results.errors import NotWritten, ResultError
+from tare.results.said import origin
 from tare.runners.errors import TareError, UsageError
 
 if TYPE_CHECKING:
@@ -184,8 +186,17 @@ def _as_interrupt(_signal: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
+def _told(text: str) -> str:
+    """Repeat an error's text in the language that the variable asks for: a settings file may be what is wrong."""
+    if os.environ.get("TARE_LANG") != "ko" or origin(text) is None:
+        return text
+    from tare.bench.progress import teller  # noqa: PLC0415 - only then
+
+    return teller("ko")(text)
+
+
 def _fail(error: BaseException | str, code: Exit) -> int:
-    text = str(error)
+    text = _told(str(error))
     if len(text) > LONGEST_MESSAGE:
         text = f"{text[: LONGEST_MESSAGE // 2]} … {text[-LONGEST_MESSAGE // 2 :]}"
     print(f"tare: {text}", file=sys.stderr)

@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import time
 from typing import TYPE_CHECKING, Protocol
 
 from tare.bench.console import steer
+from tare.reports.text.columns import cut
 from tare.reports.text.printable import printable
+from tare.reports.text.repeated import repeat
+from tare.reports.text.words import words
+from tare.results.said import say
 from tare.results.statistics.phrases import count
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TextIO
 
+    from tare.reports.model import Language
+
 _PLAIN_EVERY_SECONDS = 10.0
 _REDRAW_SECONDS = 0.2
+
+
+def teller(language: Language) -> Callable[[str], str]:
+    """Make a function that repeats what was said in the language of the terminal."""
+    if language == "en":
+        return str
+    return functools.partial(repeat, words=words(language))
 
 
 class Progress(Protocol):
@@ -58,8 +72,9 @@ class Lines:
     it runs while something is measured.
     """
 
-    def __init__(self, stream: TextIO | None = None) -> None:
+    def __init__(self, stream: TextIO | None = None, language: Language = "en") -> None:
         self.stream = stream or sys.stderr
+        self.tell = teller(language)
         self.live = self.stream.isatty() and os.environ.get("TERM") != "dumb"
         self.left: Callable[[], float] = lambda: 0.0
         self.started = self.shown = 0.0
@@ -67,13 +82,13 @@ class Lines:
     def say(self, text: str) -> None:
         """Print a line of its own, above the live one."""
         self._erase()
-        print(f"tare: {printable(text)}", file=self.stream, flush=True)
+        print(f"tare: {printable(self.tell(text))}", file=self.stream, flush=True)
 
     def begin(self, left: Callable[[], float]) -> None:
         """Remember whom to ask for the time left."""
         self.left = left
         self.started, self.shown = time.monotonic(), 0.0
-        self.say(f"measuring: about {clock(left())}")
+        self.say(say("progress.measuring", "measuring: about {time}", time=clock(left())))
 
     def trial(self, done: int, what: str) -> None:
         """Redraw the line if the last time was long enough ago."""
@@ -81,9 +96,12 @@ class Lines:
         if now - self.shown < (_REDRAW_SECONDS if self.live else _PLAIN_EVERY_SECONDS):
             return
         self.shown = now
-        text = f"{count(done, 'trial')}, {clock(now - self.started)} passed, about {clock(self.left())} left: {what}"
+        text = say(
+            "progress.line", "{trials}, {passed} passed, about {left} left: {what}",
+            trials=count(done, "trial"), passed=clock(now - self.started), left=clock(self.left()), what=what,
+        )  # fmt: skip
         if self.live:
-            steer(self.stream, f"\r\x1b[K{printable(text)[: _width() - 1]}")
+            steer(self.stream, f"\r\x1b[K{cut(printable(self.tell(text)), _width() - 1)}")
             self.stream.flush()
         else:
             self.say(text)

@@ -18,6 +18,11 @@ MOST_REMEMBERED = 20_000
 """Texts with values whose origin is kept; the oldest ones are forgotten first and stay English."""
 
 
+TERMINAL = "terminal."
+"""Beginning of the codes of words that only the terminal shows, such as heads of tables. A record has none of them, though
+some of its values may read the same."""
+
+
 class Said(msgspec.Struct, frozen=True, omit_defaults=True):
     """Hold what a sentence was made of."""
 
@@ -63,7 +68,8 @@ def origins(thing: Any) -> dict[str, Said]:
     texts = list(_texts(msgspec.to_builtins(thing)))
     while texts:
         text = texts.pop()
-        if text not in found and (said := origin(text)) is not None:
+        said = origin(text)
+        if said is not None and text not in found and not said.code.startswith(TERMINAL):
             found[text] = said
             texts += said.values.values()
     return dict(sorted(found.items()))

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from tare.results.said import say
 from tare.runners.errors import TareError
 
 if TYPE_CHECKING:
@@ -41,7 +42,13 @@ class UndoLog:
         text = f"{what}: {error if expected else f'{type(error).__name__}: {error}'}"
         if text not in self.failures:
             self.failures.append(text)
-            self.say(f"cleaning up failed: {text}; nothing measured is lost, and `tare clean` tries again")
+            self.say(
+                say(
+                    "progress.cleanup_failed",
+                    "cleaning up failed: {text}; nothing measured is lost, and `tare clean` tries again",
+                    text=text,
+                )
+            )
 
     @contextmanager
     def noting(self, what: str) -> Iterator[None]:

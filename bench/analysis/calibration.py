@@ -28,6 +28,7 @@ from tare.bench.workloads.work import Work
 from tare.results.judgement.levels import BASE_LEVEL, TWIN_LEVEL, level_name
 from tare.results.plan import plan_record
 from tare.results.record import CONTROL_SUFFIX
+from tare.results.said import say
 from tare.results.storage.find import list_runs
 from tare.results.storage.load import load_run
 from tare.runners.errors import UsageError
@@ -148,7 +149,7 @@ def _stored_design(manifest: Manifest) -> Design:
 def _new_design(
     request: Request, wanted: Wanted, provisioned: Provisioned, keys: Sequence[str], progress: Progress
 ) -> Design:
-    progress.say("measuring how long launches take here")
+    progress.say(say("progress.launches", "measuring how long launches take here"))
     pilot = _pilot(provisioned, keys, wanted.shares)
     seed = request.settings.run.seed
     return Design(

@@ -15,6 +15,7 @@ from tare.bench.campaign.run import Measured, record_undoing
 from tare.bench.errors import Exit
 from tare.reports.summaries.failures import OUTCOMES, failure_groups, failure_lines
 from tare.reports.text.printable import printable
+from tare.results.said import say
 from tare.results.storage.load import load_run
 from tare.runners.registry import LADDER, check
 
@@ -100,10 +101,17 @@ def conclude(request: Request, measured: Measured, progress: Progress) -> Finish
         measured.run_dir, trials, None, "", measured.interrupted, tuple(unmeasured), not_undone
     )
     for runner, reason in unmeasured.items():
-        progress.say(f"nothing was measured under {runner}: {reason} (--skip-missing takes that for success)")
+        progress.say(
+            say(
+                "progress.not_measured",
+                "nothing was measured under {runner}: {reason} (--skip-missing takes that for success)",
+                runner=runner,
+                reason=reason,
+            )
+        )
     if measured.interrupted or not request.report or not any(trial.outcome == "ok" for trial in trials):
         return without
-    progress.say("writing the report")
+    progress.say(say("progress.writing_report", "writing the report"))
     # Imported only now: pandas and matplotlib must not be in memory while something is measured.
     from tare.bench.analysis.report import report_run  # noqa: PLC0415
 

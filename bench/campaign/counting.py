@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from tare.bench.workloads.base import Site
 from tare.bench.workloads.command import Command, run_aside
 from tare.results.record import BASE, INSTRUCTIONS_CALLGRIND, INSTRUCTIONS_USER
+from tare.results.said import say
 from tare.results.storage.counts import InstructionCount, write_counts
 from tare.runners.errors import TareError, as_failure
 from tare.runners.host.pmu import why_no_instructions
@@ -48,7 +49,13 @@ def count(
     valgrind, missing = None, ("", "")
     by_pmu = not why_no_instructions()
     if not by_pmu:
-        progress.say(f"counting instructions under callgrind: {why_no_instructions()}")
+        progress.say(
+            say(
+                "progress.callgrind",
+                "counting instructions under callgrind: {why}",
+                why=why_no_instructions(),
+            )
+        )
         try:
             valgrind = _valgrind(provisioned.bench.supplies.provision)
         except TareError as error:
@@ -65,7 +72,14 @@ def count(
         )
         found.append(one if one.failure else _counted(one, command, provisioned, valgrind))
         said = " and ".join(map(str, found[-1].counts)) or f"not counted: {found[-1].failure}"
-        progress.say(f"instructions of {command.name} in user mode: {said}")
+        progress.say(
+            say(
+                "progress.instructions",
+                "instructions of {name} in user mode: {said}",
+                name=command.name,
+                said=said,
+            )
+        )
     write_counts(measured.run_dir, found)
 
 

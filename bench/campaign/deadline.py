@@ -6,6 +6,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
+from tare.results.said import say
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -35,6 +37,10 @@ class Deadline:
         if time.monotonic() < self.at:
             return False
         self.say(
-            f"time is up (twice what was planned): stopped before {before}; all that was measured counts"
+            say(
+                "progress.deadline",
+                "time is up (twice what was planned): stopped before {before}; all that was measured counts",
+                before=before,
+            )
         )
         return True

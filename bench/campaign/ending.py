@@ -5,34 +5,48 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tare.bench.progress import clock
+from tare.results.said import say
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection
 
     from tare.bench.planning.plan import Plan
     from tare.results.record import Course, Ending
 
-_WHY: Mapping[Ending, str] = {
-    "decided": "all intervals are within ±{aim:g} %",
-    "counted": "all blocks that were asked for are measured",
-    "exhausted": "more blocks would tell nothing more",
-    "budget": "the budget is spent",
-    "deadline": "time was up",
-    "interrupted": "interrupted; all that was measured is kept",
-}
-
 
 def closing_line(plan: Plan, course: Course, precise: Collection[str], again: str) -> str:
     """Tell what was used of the budget, why the run ended, and the command that goes on with it."""
-    text = f"measured for {clock(course.used_seconds)} of {clock(plan.budget_seconds)}: "
-    text += _WHY[course.ended].format(aim=plan.precision * 100)
+    text = say(
+        "ending.measured", "measured for {used} of {budget}: {why}",
+        used=clock(course.used_seconds), budget=clock(plan.budget_seconds), why=_why(course.ended, plan),
+    )  # fmt: skip
     if course.ended in {"budget", "deadline", "exhausted"}:
-        text += f" ({len(precise)} of {len(plan.units())} workloads are within ±{plan.precision * 100:g} %)"
+        text = say(
+            "ending.precise", "{text} ({precise} of {all} workloads are within ±{aim} %)",
+            text=text, precise=len(precise), all=len(plan.units()), aim=f"{plan.precision * 100:g}",
+        )  # fmt: skip
     if course.ended == "interrupted":
-        return f"{text}. Go on with: {again}"
+        return say("ending.go_on", "{text}. Go on with: {command}", text=text, command=again)
     if course.ended in {"budget", "deadline"} and plan.blocks is None:
-        return f"{text}. For more: {again} --budget {_minutes(plan.budget_seconds)}"
+        command = f"{again} --budget {_minutes(plan.budget_seconds)}"
+        return say("ending.more", "{text}. For more: {command}", text=text, command=command)
     return text
+
+
+def _why(ended: Ending, plan: Plan) -> str:
+    match ended:
+        case "decided":
+            return say("ending.decided", "all intervals are within ±{aim} %", aim=f"{plan.precision * 100:g}")
+        case "counted":
+            return say("ending.counted", "all blocks that were asked for are measured")
+        case "exhausted":
+            return say("ending.exhausted", "more blocks would tell nothing more")
+        case "budget":
+            return say("ending.budget", "the budget is spent")
+        case "deadline":
+            return say("ending.deadline", "time was up")
+        case "interrupted":
+            return say("ending.interrupted", "interrupted; all that was measured is kept")
 
 
 def _minutes(seconds: float) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tare.results.record import CONTROL_SUFFIX
+from tare.results.said import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,14 +75,30 @@ class Failures:
 
     def _give_up(self, key: str, reason: str) -> None:
         self._given_up[key] = reason
-        self.say(f"{key}: {self._sentence}: {reason}")
+        self.say(
+            say(
+                "progress.given_up",
+                "{key}: {sentence}: {reason}",
+                key=key,
+                sentence=self._sentence,
+                reason=reason,
+            )
+        )
 
     def why_given_up(self, key: str) -> str:
         """Give the reason for skipping a trial of ``key``; empty unless it was given up."""
         if key not in self._given_up:
             return ""
-        return f"{self._sentence}, the last one because: {self._given_up[key]}"
+        return say(
+            "failures.last",
+            "{sentence}, the last one because: {reason}",
+            sentence=self._sentence,
+            reason=self._given_up[key],
+        )
 
     @property
     def _sentence(self) -> str:
-        return f"given up after {GIVE_UP_AFTER} {self.what} in a row"
+        what = say(f"failures.{self.what.replace(' ', '_')}", self.what)
+        return say(
+            "failures.given_up", "given up after {count} {what} in a row", count=GIVE_UP_AFTER, what=what
+        )

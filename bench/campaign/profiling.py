@@ -22,6 +22,7 @@ from tare.bench.workloads.command import run_aside
 from tare.reports.render.flame_graph import differential, flame_graph
 from tare.reports.summaries.profiles import Profile, added, read_samples, speedscope
 from tare.results.record import BASE
+from tare.results.said import say
 from tare.runners.errors import TareError
 
 if TYPE_CHECKING:
@@ -91,7 +92,12 @@ def profile(
         return
     cases = [case for case in plan.cases if not case.control and is_profiled(case)]
     if not cases:
-        progress.say("nothing to profile: the plan has neither a Python workload nor a command of your own")
+        progress.say(
+            say(
+                "progress.nothing_to_profile",
+                "nothing to profile: the plan has neither a Python workload nor a command of your own",
+            )
+        )
     found = _Found(measured.run_dir / PROFILES)
     for name in dict.fromkeys(case.workload.name for case in cases):
         base: Profile | None = None
@@ -113,12 +119,25 @@ def is_profiled(case: Case) -> bool:
 
 def _attempt(case: Case, provisioned: Provisioned, found: _Found, progress: Progress) -> Profile | None:
     runner, name = provisioned.runner(case.runner), case.workload.name
-    progress.say(f"profiling {name} on {runner.label}, which is not measured")
+    label = runner.label
+    progress.say(
+        say(
+            "progress.profiling", "profiling {name} on {label}, which is not measured", name=name, label=label
+        )
+    )
     try:
         made, inside = _sample(case, provisioned, progress.say)
     except (TareError, OSError, ValueError) as error:
         found.refused[f"{name}@{runner.label}"] = str(error)
-        progress.say(f"no profile of {name} on {runner.label}: {error}")
+        progress.say(
+            say(
+                "progress.no_profile",
+                "no profile of {name} on {label}: {error}",
+                name=name,
+                label=label,
+                error=error,
+            )
+        )
         return None
     stem = _stem(name, runner.label)
     files = {

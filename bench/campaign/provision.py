@@ -15,6 +15,7 @@ from tare.bench.planning.variants import SIGN
 from tare.bench.workloads.python import EXTRA_FILES
 from tare.results.environment import LimitsUnverified
 from tare.results.record import BASE, CONTROL_SUFFIX
+from tare.results.said import say
 from tare.runners.errors import Missing, PlaceFailure, TareError, UsageError
 from tare.runners.images.build import build_image
 from tare.runners.images.command import check_command
@@ -187,7 +188,9 @@ def _fetch(
             bench.supplies.provision.tool(name)
         except Missing as error:
             missing[name] = (error.reason, error.remedy)
-            progress.say(f"{name} cannot be had: {error.reason}")
+            progress.say(
+                say("progress.not_had", "{name} cannot be had: {reason}", name=name, reason=error.reason)
+            )
     return missing
 
 
@@ -196,14 +199,21 @@ def _prepare(provisioned: Provisioned, plan: Plan, progress: Progress) -> Provis
     bench = provisioned.bench
     probes = dict(bench.probes)
     for key in _runner_keys(plan):
-        progress.say(f"preparing {bench.runners[key].label}")
+        progress.say(say("progress.preparing", "preparing {label}", label=bench.runners[key].label))
         try:
             bench.runners[key].prepare(provisioned.image_of(key), provisioned.limits)
         except TareError as error:
             if key == BASE:
                 raise
             probes[key] = _refusal(probes[key], error)
-            progress.say(f"{key} cannot be prepared and will be skipped: {probes[key].reason}")
+            progress.say(
+                say(
+                    "progress.not_prepared",
+                    "{key} cannot be prepared and will be skipped: {reason}",
+                    key=key,
+                    reason=probes[key].reason,
+                )
+            )
     return replace(provisioned, bench=replace(bench, probes=probes))
 
 
@@ -240,7 +250,14 @@ def _verify_limits(
             found[runner.label] = verify_once(bench.supplies.context.cache, runner, circumstances)
         except (TareError, OSError) as error:
             found[runner.label] = LimitsUnverified(reason=str(error))
-            progress.say(f"{key}: its limits could not be verified: {error}")
+            progress.say(
+                say(
+                    "progress.limits",
+                    "{key}: its limits could not be verified: {error}",
+                    key=key,
+                    error=error,
+                )
+            )
     return found
 
 

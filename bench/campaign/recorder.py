@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from tare.bench.campaign.costs import Costs
 from tare.bench.campaign.trial_builder import TrialBuilder
 from tare.results.record import CONTROL_SUFFIX, Trial
+from tare.results.said import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -80,7 +81,8 @@ class Recorder:
         self.account(trial)
         self.number += 1
         self._measured += 1
-        self.progress.trial(self._measured, f"{trial.workload} on {trial.runner}")
+        what = say("progress.trial", "{name} on {runner}", name=trial.workload, runner=trial.runner)
+        self.progress.trial(self._measured, what)
 
     def store_skipped(self, builder: TrialBuilder, reason: str, remedy: str = "") -> None:
         """Store that the trial was not measured after all."""
@@ -96,7 +98,14 @@ class Recorder:
     def tell(self, builder: TrialBuilder) -> None:
         """Tell the user what went wrong with a trial."""
         self.progress.say(
-            f"{builder.case.workload.name} on {builder.runner}: {builder.outcome}: {builder.reason}"
+            say(
+                "progress.trial_failed",
+                "{name} on {runner}: {outcome}: {reason}",
+                name=builder.case.workload.name,
+                runner=builder.runner,
+                outcome=builder.outcome,
+                reason=builder.reason,
+            )
         )
 
     def store_skips(self, skips: Iterable[Skip]) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tare.results.record import BASE, CONTROL_SUFFIX
+from tare.results.said import say
 from tare.runners.errors import TareError
 from tare.runners.launcher.processes import LauncherLostError
 
@@ -52,7 +53,12 @@ class Recovery:
         if self._restarted:
             raise LauncherLostError("tare's launcher was killed again")
         self._restarted = True
-        self._tell("tare's launcher was killed; starting it again, and preparing all runners anew")
+        self._tell(
+            say(
+                "progress.launcher_killed",
+                "tare's launcher was killed; starting it again, and preparing all runners anew",
+            )
+        )
         runners = [self.provisioned.runner(key) for key in self.keys]
         for runner in runners:
             with self.provisioned.undo_log.noting(f"runner {runner.label}"):
@@ -72,7 +78,9 @@ class Recovery:
         if key in self._again or key not in self.keys:
             return None
         self._again.add(key)
-        self._tell(f"{key} worked before and now fails; preparing it anew")
+        self._tell(
+            say("progress.preparing_anew", "{key} worked before and now fails; preparing it anew", key=key)
+        )
         return self._prepare((key,)).get(key, "")
 
     def _prepare(self, keys: Iterable[str]) -> dict[str, str]:
@@ -85,7 +93,7 @@ class Recovery:
             except (TareError, OSError) as error:
                 if key == BASE:
                     raise LauncherLostError(f"{key} cannot be prepared anew: {error}") from error
-                reasons[key] = f"it cannot be prepared anew: {error}"
+                reasons[key] = say("run.not_anew", "it cannot be prepared anew: {error}", error=error)
         return reasons
 
     def _tell(self, what: str) -> None:

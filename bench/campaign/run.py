@@ -22,6 +22,7 @@ from tare.bench.campaign.steady_state import SteadyState
 from tare.bench.planning.estimates import read_estimates
 from tare.results.errors import NotWritten
 from tare.results.record import BASE, CONTROL_SUFFIX
+from tare.results.said import say
 from tare.results.storage.load import load_run
 from tare.results.storage.store import RunWriter, amend, resume
 from tare.runners.launcher.processes import LauncherLostError
@@ -73,7 +74,14 @@ def measure(request: Request, provisioned: Provisioned, plan: Plan, progress: Pr
                 progress.say(notice)
             before = writer.manifest.course
             take_up(campaign, load_run(writer.path).trials(), before.used_seconds if before else 0.0)
-            progress.say(f"going on with {writer.manifest.run} at trial {recorder.number}")
+            progress.say(
+                say(
+                    "progress.going_on",
+                    "going on with {run} at trial {number}",
+                    run=writer.manifest.run,
+                    number=recorder.number,
+                )
+            )
         try:
             campaign.run()
         except KeyboardInterrupt:
@@ -82,7 +90,7 @@ def measure(request: Request, provisioned: Provisioned, plan: Plan, progress: Pr
         except LauncherLostError as error:
             agenda.ended = "interrupted"
             progress.end()
-            progress.say(f"the run cannot go on: {error}")
+            progress.say(say("progress.run_ends", "the run cannot go on: {error}", error=error))
         except BaseException:
             # What ended the measuring is to be told, even if the manifest cannot be written either.
             with suppress(NotWritten):

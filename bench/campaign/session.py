@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from tare.bench import catalogue
 from tare.bench.planning.runners import Bench, choose_runners, in_variants, probe
 from tare.bench.planning.siblings import Siblings
+from tare.results.said import say
 from tare.results.storage.store import new_run_id
 from tare.runners import cleanup, registry
 from tare.runners.containers.engines.private import clear_dead
@@ -69,6 +70,18 @@ def opened(request: Request, progress: Progress) -> Iterator[Bench]:
 def _remove_leftovers(cache: Path, progress: Progress) -> None:
     for leftover in cleanup.find(cache):
         cleanup.remove(leftover, cache)
-        progress.say(f"removed what a killed run left behind: {', '.join(leftover.describe())}")
+        progress.say(
+            say(
+                "progress.leftovers",
+                "removed what a killed run left behind: {names}",
+                names=", ".join(leftover.describe()),
+            )
+        )
     if removed := clear_dead():
-        progress.say(f"removed what tare's Docker daemon left behind: {', '.join(removed)}")
+        progress.say(
+            say(
+                "progress.docker_leftovers",
+                "removed what tare's Docker daemon left behind: {names}",
+                names=", ".join(removed),
+            )
+        )

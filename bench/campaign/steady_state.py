@@ -243,7 +243,15 @@ class SteadyState:
 
     def _show(self, runner: str, workload: Workload, result: JobResult) -> None:
         for line in (result.stdout + result.stderr).decode("utf-8", "replace").splitlines():
-            self.recorder.progress.say(f"{workload.name} on {runner}: {line}")
+            self.recorder.progress.say(
+                say(
+                    "progress.on_runner",
+                    "{name} on {runner}: {line}",
+                    name=workload.name,
+                    runner=runner,
+                    line=line,
+                )
+            )
 
     def _site(self, key: str, place: Place) -> Site:
         limits = self.provisioned.limits

@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
     from tare.reports.summaries.failures import failure_lines  # noqa: PLC0415
 
     request = _request(arguments)
-    finished = pipeline.execute(request, Lines())
+    finished = pipeline.execute(request, Lines(language=request.settings.output.language))
     # Imports pandas, which must not be in memory while something is measured.
     from tare.bench.analysis.comparison import compare_measured  # noqa: PLC0415
 

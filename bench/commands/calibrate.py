@@ -70,7 +70,13 @@ def run(arguments: argparse.Namespace) -> int:
             request.settings.run.budget_seconds or BUDGET_SECONDS,
             request.settings.run.blocks,
         )
-        measured = calibrate(request, wanted, folder / "runs", Lines(), go_on=arguments.resume)
+        measured = calibrate(
+            request,
+            wanted,
+            folder / "runs",
+            Lines(language=request.settings.output.language),
+            go_on=arguments.resume,
+        )
         run_dir, interrupted = measured.run_dir, measured.interrupted
         left = bool(record_undoing(measured))
     if interrupted:

@@ -62,6 +62,7 @@ def _records(verdicts: Sequence[ClaimVerdict]) -> Iterator[dict[str, object]]:
 def _lines(verdicts: Sequence[ClaimVerdict], language: Language) -> Iterator[str]:
     from tare.reports.content import ledger  # noqa: PLC0415
     from tare.reports.text.printable import printable  # noqa: PLC0415
+    from tare.reports.text.repeated import repeat  # noqa: PLC0415
     from tare.reports.text.words import words  # noqa: PLC0415
 
     catalogue, original = words(language), words("ko")
@@ -71,7 +72,7 @@ def _lines(verdicts: Sequence[ClaimVerdict], language: Language) -> Iterator[str
             told.append(original(f"claim.{verdict.claim}"))
         told.append(f"→ {ledger.because(verdict, catalogue)}")
         if verdict.reason.recorded:
-            told.append(" ".join(verdict.reason.recorded))
+            told.append(" ".join(repeat(text, catalogue) for text in verdict.reason.recorded))
         finding = ledger.telling(verdict)
         if finding is not None and finding.effect is not None:
             measured = catalogue(f"claims.measure_{finding.measure}")

@@ -10,15 +10,20 @@ from typing import TYPE_CHECKING, Any
 from tare.bench.commands.shared.fixes import FIXES
 from tare.bench.commands.shared.options import add_request_options, request_from
 from tare.bench.errors import Exit
-from tare.bench.progress import Lines
+from tare.bench.progress import Lines, teller
 from tare.reports.text import numbers
+from tare.reports.text.columns import padded
+from tare.results.said import say
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from tare.results.environment import ProbeFacts
     from tare.runners.model import Probe
+
+    Tell = Callable[[str], str]
+    """Repeats what was said in the language of the terminal."""
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -47,7 +52,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     asked = request_from(arguments)
     request = asked.with_run(runners=asked.settings.run.runners or tuple(rows()))
-    with opened(request, Lines()) as bench:
+    language = request.settings.output.language
+    with opened(request, Lines(language=language)) as bench:
         workdir = bench.supplies.context.workdir
         probes = {runner.label: bench.probes[key] for key, runner in bench.runners.items()}
         found = {
@@ -61,8 +67,11 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps({"ok": fine, **found}, indent=2, default=str))
     else:
-        print("\n".join((*_runners_as_text(probes, steps=arguments.steps), *_as_text(found))))
-        print("\nReady." if fine else "\nNot ready: bare and one isolating runner must work.")
+        tell = teller(language)
+        print("\n".join((*_runners_as_text(probes, tell, steps=arguments.steps), *_as_text(found, tell))))
+        ready = say("terminal.ready", "Ready.")
+        unready = say("terminal.unready", "Not ready: bare and one isolating runner must work.")
+        print(f"\n{tell(ready if fine else unready)}")
     return Exit.OK if fine else Exit.ENVIRONMENT
 
 
@@ -103,59 +112,84 @@ def _facts(facts: ProbeFacts | None) -> dict[str, Any]:
     return {name: value for name, value in plain.items() if name != "kind"}
 
 
-def _runners_as_text(probes: Mapping[str, Probe], *, steps: bool) -> Iterator[str]:
+def _runners_as_text(probes: Mapping[str, Probe], tell: Tell, *, steps: bool) -> Iterator[str]:
     from tare.results.environment import GuestFacts, ToolFacts  # noqa: PLC0415 - options are declared without it
 
-    said: dict[str, str] = {}
-    yield "Runners"
+    first: dict[str, str] = {}
+    yield tell(say("terminal.runners", "Runners"))
     for label, probe in probes.items():
-        yield from _entry("yes" if probe.ok else "no", label, probe.reason, probe.remedy)
+        yield from _entry("yes" if probe.ok else "no", label, probe.reason, probe.remedy, tell=tell)
         match probe.facts:
             case ToolFacts(tool=tool, origin=origin):
-                yield from _wrapped(f"{tool}, {origin}" if origin else tool)
+                yield from _wrapped(f"{tool}, {tell(origin)}" if origin else tell(tool))
             case GuestFacts(accelerator_why=why):
-                first = said.setdefault(why, label)
-                yield from _wrapped(why if first == label else f"for the same reason as {first}")
+                other = first.setdefault(why, label)
+                same = say("terminal.same_reason", "for the same reason as {runner}", runner=other)
+                yield from _wrapped(tell(why if other == label else same))
         for step in probe.steps if steps else ():
             yield from _wrapped(step)
 
 
-def _as_text(found: dict[str, Any]) -> Iterator[str]:
+def _as_text(found: dict[str, Any], tell: Tell) -> Iterator[str]:
     from tare.runners.guests.kvm.baseline import FIGURES  # noqa: PLC0415 - as above
 
     kvm = found["kvm"]
     yield "\nKVM"
-    word = "works" if kvm["usable"] else "is present but not usable" if kvm["present"] else "is absent"
-    yield from _entry("yes" if kvm["usable"] else "no", word, kvm["reason"], kvm["remedy"])
+    word = say("terminal.kvm_works", "works") if kvm["usable"] else say("terminal.kvm_absent", "is absent")
+    if kvm["present"] and not kvm["usable"]:
+        word = say("terminal.kvm_unusable", "is present but not usable")
+    yield from _entry("yes" if kvm["usable"] else "no", tell(word), kvm["reason"], kvm["remedy"], tell=tell)
     if kvm["present"]:
-        speed = {True: "runs at the host's speed", False: "is slowed down", None: "was not measured"}
-        nested = "this host is itself a guest" if kvm["nested"] else "this host is not a guest"
-        yield from _wrapped(f"guest user mode {speed[kvm['accelerated']]}; {nested}")
+        yield from _wrapped(f"{tell(_SPEED[kvm['accelerated']])}; {tell(_NESTED[kvm['nested']])}")
     for name, what in FIGURES.items():
         if (value := kvm[f"{name}_seconds"]) is not None:
-            yield f"         {what:<32}{numbers.quantity(value, 's'):>10}{_spread(kvm['samples'].get(name))}"
+            spread = _spread(kvm["samples"].get(name), tell)
+            yield f"         {padded(tell(what), 32)}{numbers.quantity(value, 's'):>10}{spread}"
     for oddity in kvm["oddities"]:
-        yield from _wrapped(f"not as expected: {oddity}")
-    yield "\nConditions that spoil measurements"
+        yield from _wrapped(tell(say("terminal.oddity", "not as expected: {what}", what=oddity)))
+    yield f"\n{tell(say('terminal.conditions', 'Conditions that spoil measurements'))}"
     for condition in found["conditions"]:
         mark = {True: "note" if condition["advice"] else "fine", False: "bad", None: "?"}[condition["ok"]]
-        yield from _entry(mark, condition["name"], str(condition["found"]), condition["advice"])
+        yield from _entry(
+            mark, tell(condition["name"]), str(condition["found"]), condition["advice"], tell=tell
+        )
 
 
-def _spread(sample: dict[str, float] | None) -> str:
+def _spread(sample: dict[str, float] | None, tell: Tell) -> str:
     """Format the spread of a figure that was taken more than once; empty for any other."""
     if not sample:
         return ""
-    ends = " to ".join(numbers.quantity(sample[f"{end}_seconds"], "s") for end in ("low", "high"))
-    return f"   {ends}, {sample['n']} times"
+    low, high = (numbers.quantity(sample[f"{end}_seconds"], "s") for end in ("low", "high"))
+    told = say("terminal.spread", "{low} to {high}, {n} times", low=low, high=high, n=sample["n"])
+    return f"   {tell(told)}"
 
 
-def _entry(mark: str, name: str, reason: str, remedy: str) -> Iterator[str]:
-    yield f"  {mark:<5}  {name}"
+def _entry(mark: str, name: str, reason: str, remedy: str, *, tell: Tell) -> Iterator[str]:
+    yield f"  {padded(tell(_MARKS[mark]), 5)}  {name}"
     if reason:
-        yield from _wrapped(reason)
+        yield from _wrapped(tell(reason))
     if remedy:
-        yield from _wrapped(remedy if mark == "note" else f"remedy: {remedy}")
+        told = say("terminal.remedy", "remedy: {remedy}", remedy=remedy)
+        yield from _wrapped(tell(remedy if mark == "note" else told))
+
+
+_MARKS = {
+    "yes": say("terminal.yes", "yes"),
+    "no": say("terminal.no", "no"),
+    "fine": say("terminal.fine", "fine"),
+    "bad": say("terminal.bad", "bad"),
+    "note": say("terminal.note", "note"),
+    "?": "?",
+}
+_SPEED = {
+    True: say("terminal.full_speed", "guest user mode runs at the host's speed"),
+    False: say("terminal.slowed", "guest user mode is slowed down"),
+    None: say("terminal.speed_unknown", "guest user mode was not measured"),
+}
+_NESTED = {
+    True: say("terminal.nested", "this host is itself a guest"),
+    False: say("terminal.not_nested", "this host is not a guest"),
+}
 
 
 def _wrapped(text: str) -> Iterator[str]:

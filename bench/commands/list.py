@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING
 from tare.bench.commands.shared.filters import add_filter_options, filter_from, some
 from tare.bench.commands.shared.tables import FACTS, aligned, facts, name_and_labels
 from tare.bench.errors import Exit
+from tare.bench.progress import teller
 from tare.bench.request import layers
+from tare.results.said import say
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
 
     from tare.bench.analysis.listing import ListedRun, VerdictCounts
 
@@ -40,7 +43,8 @@ def run(arguments: argparse.Namespace) -> int:
     """List the runs, oldest first; the exit code is 0."""
     from tare.bench.analysis.listing import listed  # noqa: PLC0415
 
-    folder = layers.resolve(arguments).output.results_dir
+    wanted = layers.resolve(arguments).output
+    folder = wanted.results_dir
     runs = list(listed(folder, filter_from(arguments)))
     runs = runs[-arguments.last :] if arguments.last else runs
     if arguments.judge:
@@ -48,7 +52,10 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps([one.as_json() for one in runs], indent=2))
         return Exit.OK
-    print("\n".join(aligned([_HEAD, *map(_row, runs)])) if runs else f"there is no such run in {folder}")
+    tell = teller(wanted.language)
+    none = say("terminal.none", "there is no such run in {folder}", folder=folder)
+    heads = tuple(tell(head) for head in _HEAD)
+    print("\n".join(aligned([heads, *(_row(one, tell) for one in runs)])) if runs else tell(none))
     return Exit.OK
 
 
@@ -70,15 +77,20 @@ def _judged(one: ListedRun) -> ListedRun:
     return replace(one, verdicts=counts)
 
 
-_HEAD = (*FACTS, "verdicts", "name and labels")
+_HEAD = (*FACTS, say("terminal.verdicts", "verdicts"), say("terminal.name", "name and labels"))
 
 
-def _row(one: ListedRun) -> tuple[str, ...]:
-    return (*facts(one.head), _verdicts(one.verdicts), name_and_labels(one.head))
+def _row(one: ListedRun, tell: Callable[[str], str]) -> tuple[str, ...]:
+    return (*facts(one.head), _verdicts(one.verdicts, tell), name_and_labels(one.head))
 
 
-def _verdicts(counts: VerdictCounts | None) -> str:
+def _verdicts(counts: VerdictCounts | None, tell: Callable[[str], str]) -> str:
     if counts is None:
         return "-"
-    named = {"worse": counts.worse, "better": counts.better, "same": counts.same, "open": counts.undecided}
-    return " ".join(f"{number} {name}" for name, number in named.items() if number) or "none"
+    told = [
+        say("terminal.worse", "{n} worse", n=counts.worse) if counts.worse else "",
+        say("terminal.better", "{n} better", n=counts.better) if counts.better else "",
+        say("terminal.same", "{n} same", n=counts.same) if counts.same else "",
+        say("terminal.open", "{n} open", n=counts.undecided) if counts.undecided else "",
+    ]
+    return " ".join(tell(one) for one in told if one) or tell(say("condition.none", "none"))

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 from tare.bench.commands.shared.options import add_request_options, request_from
 from tare.bench.commands.shared.own_options import add_own_options, with_own
 from tare.bench.errors import Exit
-from tare.bench.progress import Lines, clock
+from tare.bench.progress import Lines, clock, teller
+from tare.reports.text.columns import padded, right
+from tare.results.said import say
 from tare.results.statistics.phrases import count
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from tare.bench.analysis.forecast import Forecast
     from tare.bench.planning.plan import Plan
@@ -36,16 +38,27 @@ def run(arguments: argparse.Namespace) -> int:
     from tare.bench.planning.from_request import plan as make_plan  # noqa: PLC0415
 
     request = with_own(request_from(arguments), arguments)
-    with opened(request, Lines()) as bench:
+    with opened(request, Lines(language=request.settings.output.language)) as bench:
         plan = make_plan(request, bench)
         cache = bench.supplies.context.cache
         expected = forecast(plan, read_estimates(cache, accelerators(bench.runners)), cache)
     print(
         json.dumps(_as_json(plan, request, expected), indent=2)
         if arguments.json
-        else _as_text(plan, expected)
+        else _as_text(plan, expected, teller(request.settings.output.language))
     )
     return Exit.OK
+
+
+_HEADS = (
+    say("terminal.workload", "workload"),
+    say("terminal.family", "family"),
+    say("terminal.blocks", "blocks"),
+    say("terminal.time", "time"),
+    "CPU",
+    say("terminal.needs", "needs"),
+    say("terminal.columns_runners", "runners"),
+)
 
 
 def _as_json(plan: Plan, request: Request, expected: Sequence[Forecast]) -> dict[str, object]:
@@ -72,9 +85,16 @@ def _as_json(plan: Plan, request: Request, expected: Sequence[Forecast]) -> dict
     return {**msgspec.to_builtins(plan_to_record(plan, request)), "skips": skips, "units": units}
 
 
-def _as_text(plan: Plan, expected: Sequence[Forecast]) -> str:
+def _as_text(plan: Plan, expected: Sequence[Forecast], tell: Callable[[str], str]) -> str:
     wide = max((len(one.unit.name) for one in expected), default=0) + 2
-    lines = [f"{'workload':<{wide}}{'family':<10}{'blocks':>7}{'time':>10}{'CPU':>10}{'needs':>10}  runners"]
+    heads = [tell(head) for head in _HEADS]
+    lines = [
+        padded(heads[0], wide)
+        + padded(heads[1], 10)
+        + right(heads[2], 7)
+        + "".join(right(one, 10) for one in heads[3:6])
+        + f"  {heads[6]}"
+    ]
     for one in expected:
         time, cpu = (_width(one, judged) for judged in ("time", "cpu"))
         needs = "?" if one.seconds_needed is None else clock(one.seconds_needed)
@@ -82,12 +102,19 @@ def _as_text(plan: Plan, expected: Sequence[Forecast]) -> str:
         family = one.unit.workloads[0].family
         about = f"{one.unit.name:<{wide}}{family:<10}{one.blocks:>7}"
         lines.append(f"{about}{time:>10}{cpu:>10}{needs:>10}  {runners}")
-    lines += _skips(plan)
+    lines += _skips(plan, tell)
     if plan.blocks is not None:
-        how = f"{count(plan.blocks, 'block')} of everything in about {clock(plan.estimate_seconds)}"
+        how = say(
+            "terminal.counted", "{blocks} of everything in about {time}",
+            blocks=count(plan.blocks, "block"), time=clock(plan.estimate_seconds),
+        )  # fmt: skip
     else:
-        how = f"until all intervals are within ±{plan.precision * 100:g} %, {clock(plan.budget_seconds)} at most"
-    return "\n".join([*lines, *_explained(plan, expected), f"mode {plan.mode}, seed {plan.seed}: {how}"])
+        how = say(
+            "terminal.until", "until all intervals are within ±{aim} %, {time} at most",
+            aim=f"{plan.precision * 100:g}", time=clock(plan.budget_seconds),
+        )  # fmt: skip
+    last = say("terminal.mode", "mode {mode}, seed {seed}: {how}", mode=plan.mode, seed=plan.seed, how=how)
+    return "\n".join([*lines, *map(tell, (*_explained(plan, expected), last))])
 
 
 def _width(one: Forecast, judged: str) -> str:
@@ -95,31 +122,57 @@ def _width(one: Forecast, judged: str) -> str:
     return f"±{widths[judged] * 100:.1f} %" if judged in widths else "?"
 
 
-def _skips(plan: Plan) -> list[str]:
+def _skips(plan: Plan, tell: Callable[[str], str]) -> list[str]:
     by_reason: dict[tuple[str, str, str], list[str]] = {}
     for skip in plan.skips:
         by_reason.setdefault((skip.runner, skip.reason, skip.remedy), []).append(skip.workload)
     lines = []
     for (runner, reason, remedy), workloads in by_reason.items():
-        lines.append(f"skipped on {runner}: {', '.join(workloads)}\n    why: {reason}")
-        lines += [f"    remedy: {remedy}"] if remedy else []
+        lines.append(
+            tell(
+                say(
+                    "terminal.skipped",
+                    "skipped on {runner}: {names}",
+                    runner=runner,
+                    names=", ".join(workloads),
+                )
+            )
+        )
+        lines.append(f"    {tell(say('terminal.why', 'why: {reason}', reason=reason))}")
+        lines += [f"    {tell(say('terminal.remedy', 'remedy: {remedy}', remedy=remedy))}"] if remedy else []
     return lines
 
 
 def _explained(plan: Plan, expected: Sequence[Forecast]) -> list[str]:
     """Say what the columns are, what is unknown, and what more time would decide."""
     lines = [
-        "blocks, time, CPU: what the budget is expected to give, by the costs and spreads of this host's last run",
-        f"needs: measuring time of the row alone until both are within ±{plan.precision * 100:g} %",
+        say(
+            "terminal.expected",
+            "blocks, time, CPU: what the budget is expected to give, by the costs and spreads of this host's last run",
+        ),
+        say(
+            "terminal.needs_explained",
+            "needs: measuring time of the row alone until both are within ±{aim} %",
+            aim=f"{plan.precision * 100:g}",
+        ),
     ]
     known = [one for one in expected if one.seconds_needed is not None]
     if len(known) < len(expected):
         lines.append(
-            f"?: not measured on this host yet ({len(expected) - len(known)} of {len(expected)} rows)"
+            say(
+                "terminal.unknown",
+                "?: not measured on this host yet ({n} of {all} rows)",
+                n=len(expected) - len(known),
+                all=len(expected),
+            )
         )
     if known and plan.blocks is None:
         needed = sum(one.seconds_needed or 0.0 for one in known)
         lines.append(
-            f"within the target in all rows that are known: after about {clock(needed)} of measuring"
+            say(
+                "terminal.target",
+                "within the target in all rows that are known: after about {time} of measuring",
+                time=clock(needed),
+            )
         )
     return lines

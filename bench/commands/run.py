@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(
             "--count counts the instructions of a command: give one, as in `tare run --count -- CMD`."
         )
-    finished = pipeline.execute(request, Lines())
+    finished = pipeline.execute(request, Lines(language=request.settings.output.language))
     if arguments.json:
         print(json.dumps(finished.as_json(), indent=2))
     else:

@@ -147,7 +147,15 @@ class ServedCommand(Experiment):
     def _tell(self, lab: Lab, result: JobResult) -> None:
         if self.client.terms.show_output:
             for line in (result.stdout + result.stderr).decode("utf-8", "replace").splitlines():
-                lab.say(f"{self.name} on {lab.runner.label}: {line}")
+                lab.say(
+                    say(
+                        "progress.on_runner",
+                        "{name} on {runner}: {line}",
+                        name=self.name,
+                        runner=lab.runner.label,
+                        line=line,
+                    )
+                )
 
     def _failure(self, result: JobResult) -> PlaceFailure | None:
         codes = self.client.exit_codes

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import unicodedata
 from typing import TYPE_CHECKING, TextIO
 
 from tare.reports.content.nodes import Bullets, Details, Headline, Links, Notice, Paragraph, Picture, Table
 from tare.reports.content.page import Page
 from tare.reports.content.sections import SHORTEST, sections
 from tare.reports.summaries.run import Summary, plain_names
+from tare.reports.text.columns import width
 from tare.reports.text.printable import printable
 from tare.reports.text.words import words
 
@@ -83,20 +83,15 @@ def _plain(node: Node) -> Iterator[str]:
         case Table():
             yield printable(node.caption)
             lines = [[printable(c) for c in node.columns], *([_cell(c) for c in row] for row in node.rows)]
-            widths = [max(map(_width, column)) for column in zip(*lines, strict=True)]
+            widths = [max(map(width, column)) for column in zip(*lines, strict=True)]
             for line in lines:
                 yield "  ".join(
-                    " " * (w - _width(t)) + t if i in node.numeric else t + " " * (w - _width(t))
+                    " " * (w - width(t)) + t if i in node.numeric else t + " " * (w - width(t))
                     for i, (t, w) in enumerate(zip(line, widths, strict=True))
                 ).rstrip()
             yield ""
         case Paragraph() | Picture() | Details() | Links():
             pass
-
-
-def _width(text: str) -> int:
-    """Count the columns that text takes in a terminal: Hangul and other wide letters take two."""
-    return sum(0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "WF") for c in text)
 
 
 def _rich(console: Console, node: Node) -> None:
@@ -117,7 +112,7 @@ def _rich(console: Console, node: Node) -> None:
                 justify="right" if i in node.numeric else "left",
                 overflow="fold",
                 no_wrap=whole,
-                min_width=max(_width(_cell(row[i])) for row in node.rows) if whole and node.rows else None,
+                min_width=max(width(_cell(row[i])) for row in node.rows) if whole and node.rows else None,
             )
         for i, row in enumerate(node.rows):
             made.add_row(

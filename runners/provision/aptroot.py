@@ -23,6 +23,7 @@ from tare.results.said import say
 from tare.runners.errors import Missing, TareError
 from tare.runners.host.endings import last_words
 from tare.runners.host.programs import run_quietly
+from tare.runners.provision import progress
 from tare.runners.provision.cache import sha256_of
 from tare.runners.provision.unpack import prepare_root, unpack
 
@@ -116,7 +117,7 @@ def fetch_source(package: str, folder: Path, cache: Cache) -> tuple[str, Path]:
         sources.write_text(apt.source_entries(), "utf-8")
         options = ("-o", f"Dir::Etc::SourceList={sources}", "-o", "Dir::Etc::SourceParts=-",
                    "-o", f"Dir::State::Lists={lists}")  # fmt: skip
-        cache.say(f"fetching the source of {package}")
+        cache.say(say("progress.fetching_source", "fetching the source of {package}", package=package))
         apt.run("update", *options, seconds=INDEX_FETCH_SECONDS)
         words = ("source", *options, "--download-only", "-qq", package)
         done = apt.run(*words, directory=folder, seconds=INDEX_FETCH_SECONDS)
@@ -168,7 +169,7 @@ def _build(wanted: Packages, root: Path, cache: Cache) -> Mapping[str, Any]:
                 f"The cache folder {cache.folder} has {free >> 20} MiB free, and unpacking {' '.join(names)} takes "
                 f"about {6 * total >> 20} MiB. Free some space, or set TARE_CACHE to a folder on a larger disk."
             )
-        cache.say(f"fetching {' '.join(names)}: {len(downloads)} packages, {total / 1e6:.0f} MB")
+        cache.say(progress.fetching(names, len(downloads), total))
         archives = root / ".archives"
         archives.mkdir()
         apt.download(downloads, archives)
@@ -181,7 +182,7 @@ def _build(wanted: Packages, root: Path, cache: Cache) -> Mapping[str, Any]:
         unpack(package, root)
     shutil.rmtree(archives)
     done = time.monotonic()
-    cache.say(f"fetched {' '.join(names)} in {fetched - began:.0f} s, unpacked in {done - fetched:.0f} s")
+    cache.say(progress.fetched(names, fetched - began, done - fetched))
     return {
         "asked": list(names),
         "packages": {each.package: each.version for each in downloads},
@@ -276,7 +277,7 @@ class _Apt:
                 f"The cache folder {self.state} has {free >> 20} MiB free, and the package indexes take "
                 f"{INDEX_BYTES >> 20} MiB. Free some space, or set TARE_CACHE to a folder on a larger disk."
             )
-        self.say("fetching the package indexes")
+        self.say(say("progress.fetching_indexes", "fetching the package indexes"))
         done = self._update()
         if not any((self.state / "lists").glob("*_Packages*")):
             raise Missing(

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from tare.results.said import say
 from tare.runners.errors import TareError
 from tare.runners.host.files import read_object
 from tare.runners.host.home import home_folder
@@ -164,13 +165,27 @@ class Cache:
         except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
             complaint = f"its manifest cannot be used: {error}"
         if complaint:
-            self.say(f"cache: {place.parent.name}/{place.name[:8]} is damaged ({complaint}); making it again")
+            self.say(
+                say(
+                    "progress.cache_damaged",
+                    "cache: {name}/{key} is damaged ({complaint}); making it again",
+                    name=place.parent.name,
+                    key=place.name[:8],
+                    complaint=complaint,
+                )
+            )
             return None
         facts: dict[str, Any] = manifest["facts"]
         reason = stale(facts) if stale else ""
         if reason:
             self.say(
-                f"cache: {place.parent.name}/{place.name[:8]} is out of date ({reason}); making it again"
+                say(
+                    "progress.cache_stale",
+                    "cache: {name}/{key} is out of date ({reason}); making it again",
+                    name=place.parent.name,
+                    key=place.name[:8],
+                    reason=reason,
+                )
             )
             return None
         return Entry(place / CONTENT, facts)
@@ -211,7 +226,14 @@ class Cache:
             except BlockingIOError:
                 if not wait:
                     raise
-                self.say(f"cache: waiting for another run that is making {kind}/{name[:8]}")
+                self.say(
+                    say(
+                        "progress.cache_waiting",
+                        "cache: waiting for another run that is making {kind}/{key}",
+                        kind=kind,
+                        key=name[:8],
+                    )
+                )
                 fcntl.flock(file, fcntl.LOCK_EX)
             if wait:
                 # The lock's modification time is the time of the entry's last use.

@@ -119,6 +119,32 @@ def _constants(node: ast.expr, known: Constants) -> list[str]:
 
 def said_sentences() -> Iterator[tuple[str, set[str]]]:
     """Collect code and names of values of every sentence that the suite's sources say."""
+    for call in _said():
+        code = call.args[0]
+        text = code.value if isinstance(code, ast.Constant) else ast.unparse(code)[2:-1]
+        yield str(text), {one.arg for one in call.keywords if one.arg}
+
+
+def fixed_sentences() -> Iterator[tuple[str, str]]:
+    """Collect code and text of every sentence without values."""
+    for call in _said():
+        match call:
+            case ast.Call(args=[ast.Constant(value=str(code)), ast.Constant(value=str(text))], keywords=[]):
+                yield code, text
+
+
+def templates() -> Iterator[tuple[str, str, set[str]]]:
+    """Collect code, English template and names of values of every sentence whose template stands in the source."""
+    for call in _said():
+        match call:
+            case ast.Call(
+                args=[ast.Constant(value=str(code)), ast.Constant(value=str(text))], keywords=words
+            ):
+                if all(word.arg for word in words):
+                    yield code, text, {str(word.arg) for word in words}
+
+
+def _said() -> Iterator[ast.Call]:
     for part in ("results", "bench", "runners"):
         for path in sorted((ROOT.parent / part).rglob("*.py")):
             source = path.read_text("utf-8")
@@ -126,6 +152,4 @@ def said_sentences() -> Iterator[tuple[str, set[str]]]:
                 continue  # a function of the same name
             for node in ast.walk(ast.parse(source)):
                 if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "say" and node.args:
-                    code = node.args[0]
-                    text = code.value if isinstance(code, ast.Constant) else ast.unparse(code)[2:-1]
-                    yield str(text), {one.arg for one in node.keywords if one.arg}
+                    yield node

@@ -4,20 +4,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tare.reports.text.columns import padded, width
+from tare.results.said import say
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from tare.results.stores.model import RunHead
 
-FACTS = ("run", "date (UTC)", "mode", "status", "host class", "commit")
+FACTS = (
+    say("terminal.run", "run"),
+    say("terminal.date", "date (UTC)"),
+    say("terminal.head_mode", "mode"),
+    say("terminal.status", "status"),
+    say("terminal.host_class", "host class"),
+    say("terminal.commit", "commit"),
+)
 """Titles of the columns that :func:`facts` fills."""
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
     """Give the lines of a table; all rows have the same number of cells."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    widths = [max(map(width, column)) for column in zip(*rows, strict=True)]
     for row in rows:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        yield "  ".join(padded(cell, wide) for cell, wide in zip(row, widths, strict=True)).rstrip()
 
 
 def facts(head: RunHead) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from tare.results.said import say
 from tare.runners.errors import TareError
 
 if TYPE_CHECKING:
@@ -42,8 +43,12 @@ def _documented() -> Iterator[None]:
         yield
     except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         raise EngineError(
-            f"the Docker daemon answers in no form that its API has ({error!r:.200})",
-            "is it Docker's socket?",
+            say(
+                "docker.no_api",
+                "the Docker daemon answers in no form that its API has ({error})",
+                error=f"{error!r:.200}",
+            ),
+            say("remedy.docker_socket", "is it Docker's socket?"),
         ) from error
 
 
@@ -190,18 +195,61 @@ class DockerApi:
 
     def _unreachable(self, error: Exception, timeout_seconds: float) -> EngineError:
         if isinstance(error, FileNotFoundError):
-            return EngineError(f"there is no Docker daemon: no socket {self.path}", absent=True)
+            return EngineError(
+                say(
+                    "docker.no_socket",
+                    "there is no Docker daemon: no socket {path}",
+                    path=self.path,
+                ),
+                absent=True,
+            )
         if isinstance(error, ConnectionRefusedError):
-            return EngineError(f"the Docker daemon is stopped: nothing listens at {self.path}", absent=True)
+            return EngineError(
+                say(
+                    "docker.stopped",
+                    "the Docker daemon is stopped: nothing listens at {path}",
+                    path=self.path,
+                ),
+                absent=True,
+            )
         if isinstance(error, PermissionError):
-            return EngineError(f"permission denied on Docker's socket {self.path}", _permission(self.path))
+            return EngineError(
+                say(
+                    "docker.permission",
+                    "permission denied on Docker's socket {path}",
+                    path=self.path,
+                ),
+                _permission(self.path),
+            )
         if isinstance(error, TimeoutError):
-            return EngineError(f"the Docker daemon at {self.path} did not answer in {timeout_seconds:g} s")
+            return EngineError(
+                say(
+                    "docker.slow",
+                    "the Docker daemon at {path} did not answer in {seconds} s",
+                    path=self.path,
+                    seconds=f"{timeout_seconds:g}",
+                )
+            )
         code = error.errno if isinstance(error, OSError) else None
         gone = isinstance(error, http.client.HTTPException) or code in {errno.EPIPE, errno.ECONNRESET}
         if gone:
-            return EngineError(f"the Docker daemon at {self.path} went away: {error!r}", absent=True)
-        return EngineError(f"Docker's socket {self.path} cannot be used: {error}")
+            return EngineError(
+                say(
+                    "docker.gone",
+                    "the Docker daemon at {path} went away: {error}",
+                    path=self.path,
+                    error=f"{error!r}",
+                ),
+                absent=True,
+            )
+        return EngineError(
+            say(
+                "docker.socket_unusable",
+                "Docker's socket {path} cannot be used: {error}",
+                path=self.path,
+                error=error,
+            )
+        )
 
 
 def _permission(path: str) -> str:
@@ -238,4 +286,6 @@ def _complain(progress: str) -> None:
         except (ValueError, AttributeError, RecursionError):
             continue
         if error:
-            raise EngineError(f"the image cannot be loaded: {error}")
+            raise EngineError(
+                say("container.image_not_loaded", "the image cannot be loaded: {error}", error=error)
+            )

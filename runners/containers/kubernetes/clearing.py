@@ -6,6 +6,7 @@ import os
 import re
 from pathlib import Path
 
+from tare.results.said import say
 from tare.runners.containers.kubernetes.kubectl import ClusterError, Kubectl
 from tare.runners.provision.cache import default_cache
 from tare.runners.provision.tools import Provision
@@ -40,7 +41,10 @@ def clear_kubernetes(where: str, run: str) -> list[str]:
         return []  # a test cluster, gone with its files
     tool = Provision(default_cache(), offline=True).here("kubectl")
     if tool is None:
-        raise ClusterError("kubectl is no longer installed", remedy="apt-get install kubernetes-client")
+        raise ClusterError(
+            say("kubernetes.kubectl_gone", "kubectl is no longer installed"),
+            remedy=say("remedy.install_kubectl", "apt-get install kubernetes-client"),
+        )
     kubectl = Kubectl(tool, kubeconfig, context)
     namespace = namespace_of(run)
     if not kubectl.run("get", "namespace", namespace, "--ignore-not-found"):

@@ -71,12 +71,18 @@ class Kubectl:
             )  # fmt: skip
         except (OSError, subprocess.TimeoutExpired) as error:
             raise ClusterError(
-                f"kubectl: {error}", remedy="check the cluster: `kubectl cluster-info`"
+                say("kubernetes.not_run", "kubectl: {error}", error=error),
+                remedy=say("remedy.cluster_info", "check the cluster: `kubectl cluster-info`"),
             ) from error
         if done.returncode:
             raise ClusterError(
-                f"kubectl {arguments[0]}: {last_words(done.stderr, done.returncode)}",
-                remedy="check the cluster: `kubectl cluster-info`",
+                say(
+                    "kubernetes.failed",
+                    "kubectl {command}: {told}",
+                    command=arguments[0],
+                    told=last_words(done.stderr, done.returncode),
+                ),
+                remedy=say("remedy.cluster_info", "check the cluster: `kubectl cluster-info`"),
             )
         return done.stdout
 
@@ -109,5 +115,12 @@ class Kubectl:
         try:
             found: Mapping[str, Any] = json.loads(self.run(*arguments, "--output", "json", seconds=seconds))
         except (ValueError, RecursionError) as error:
-            raise ClusterError(f"kubectl {arguments[0]} did not answer in JSON: {error}") from error
+            raise ClusterError(
+                say(
+                    "kubernetes.no_json",
+                    "kubectl {command} did not answer in JSON: {error}",
+                    command=arguments[0],
+                    error=error,
+                )
+            ) from error
         return found

@@ -300,7 +300,12 @@ def chosen_node(kubectl: Kubectl, seconds: float = 10.0) -> Mapping[str, Any]:
             found: Mapping[str, Any] = node
             return found
     raise ClusterError(
-        f"the cluster has {len(nodes)} nodes, and none is ready", remedy="kubectl describe nodes"
+        say(
+            "kubernetes.no_node",
+            "the cluster has {count} nodes, and none is ready",
+            count=len(nodes),
+        ),
+        remedy=say("remedy.describe_nodes", "kubectl describe nodes"),
     )
 
 

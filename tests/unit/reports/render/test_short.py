@@ -15,6 +15,7 @@ from tare.reports.model import LANGUAGES, Language
 from tare.reports.render import markdown, terminal
 from tare.reports.summaries.run import Summary
 from tare.reports.text import numbers
+from tare.reports.text.columns import width
 from tare.reports.text.words import words
 
 FOLDER = GOLDEN / "reports"
@@ -69,7 +70,7 @@ def test_columns_are_aligned_with_wide_letters() -> None:
     start = next(i for i, line in enumerate(lines) if line.split()[:2] == heads)
     runner = lines[start].index(words("ko")("column.runner"))
     first = lines[start + 1]
-    assert terminal._width(lines[start][:runner]) == terminal._width(first[: first.index("bare")])
+    assert width(lines[start][:runner]) == width(first[: first.index("bare")])
 
 
 def test_a_terminal_gets_color_unless_it_asks_not_to(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, get_args
 import pytest
 
 from support.paths import ROOT
-from support.text_keys import asked_texts, said_sentences
+from support.text_keys import asked_texts, fixed_sentences, said_sentences, templates
 from tare.reports.content.headlines import NAMED, WHAT
 from tare.reports.content.page import REASONS
 from tare.reports.content.sections import crowd, deploy, engines
@@ -52,8 +52,9 @@ def test_korean_is_korean() -> None:
         "column.n", "column.p50", "column.p99", "figure.n", "answer.cpu", "answer.cpu_cost", "answer.read",
         "answer.called", "headline.sentence", "headline.sentence_without_verb", "headline.both", "headline.one_other",
         "headline.quoted", "headline.names", "headline.takes_factor", "headline.costs_cpu",
-        "claims.details", "comparison.host_of",
-            "fleet.not_done", "comparison.change", "comparison.facts", "said.fact.changed", "said.joined", "said.kvm.call",
+        "claims.details", "comparison.host_of", "comparison.change", "comparison.facts", "said.fact.changed",
+        "said.joined", "said.kvm.call", "said.kubernetes.failed", "said.progress.given_up",
+        "fleet.not_done",
     }  # fmt: skip
 
 
@@ -161,8 +162,9 @@ def test_heads_of_columns_are_explained_by_terms_of_the_glossary(language: Langu
 
 KINDS_OF_TRIALS = ("failed", "timeout", "invalid", "skipped", "warm-up")
 SAID_VALUES: dict[str, Iterable[str]] = {
+    "failures.{self.what.replace(' ', '_')}": ("failed_openings", "failures"),
     "noun.{cost.unit}": ("block", "invocation"),
-    "noun.{noun}": ("block", "invocation", *(f"{kind} trial" for kind in KINDS_OF_TRIALS)),
+    "noun.{noun}": ("block", "invocation", "trial", *(f"{kind} trial" for kind in KINDS_OF_TRIALS)),
     "symptom.drift_{side}": ("base", "subject"),
     "symptom.modes_{side}": ("base", "subject"),
 }
@@ -188,3 +190,19 @@ def test_values_that_korean_translates_are_in_the_sources() -> None:
     values = [key.removeprefix("value.") for key in words("ko").texts if key.startswith("value.")]
     assert len(values) > 20
     assert [value for value in values if f'"{value}"' not in sources] == []
+
+
+def test_a_fixed_text_is_said_under_one_code() -> None:
+    codes: dict[str, set[str]] = {}
+    for code, text in fixed_sentences():
+        codes.setdefault(text, set()).add(code)
+    assert len(codes) > 100
+    assert {text: found for text, found in codes.items() if len(found) > 1} == {}
+
+
+def test_every_value_of_an_english_sentence_is_given() -> None:
+    lacking = {
+        code: placeholders(text) - names for code, text, names in templates() if placeholders(text) - names
+    }
+    assert len(list(templates())) > 250
+    assert lacking == {}
