@@ -11,6 +11,7 @@ import msgspec
 from tare.bench.__main__ import COMMANDS, build_parser
 from tare.bench.request.declarations import SETTINGS, by_key
 from tare.bench.request.layers import TITLES
+from tare.bench.tools.references.messages import messages
 from tare.bench.tools.references.metrics import declared
 from tare.reports.content.sections.glossary import TERMS
 from tare.reports.text.words import words
@@ -35,6 +36,7 @@ def all_pages() -> dict[str, str]:
         "settings.md": _settings,
         "metrics.md": _metrics,
         "glossary.md": _glossary,
+        "messages.md": _messages,
         "results.md": _results,
     }
     pages = {name: "\n".join((*make(), "")) for name, make in makers.items()}
@@ -136,6 +138,19 @@ def _glossary() -> Iterator[str]:
         for term in TERMS
     ]
     yield from _table(("term", "한국어", "meaning", "뜻"), rows)
+
+
+def _messages() -> Iterator[str]:
+    korean = words("ko")
+    yield from ("# Messages", "", NOTE, "")
+    yield "What probes, places and runs say: reasons, remedies and progress, with `{…}` for what the case decides."
+    yield "[Troubleshooting](../troubleshooting.md) explains those that are met most often."
+    groups: dict[str, list[tuple[str, str]]] = {}
+    for message in messages():
+        groups.setdefault(message.group, []).append((message.text, korean.texts[f"said.{message.code}"]))
+    for group, rows in groups.items():
+        yield from ("", f"## {group[0].upper()}{group[1:]}", "")
+        yield from _table(("message", "한국어"), sorted(rows))
 
 
 def _results() -> Iterator[str]:
