@@ -20,7 +20,7 @@ UNLISTED = ("terminal", "noun")
 
 @dataclass(frozen=True, slots=True, order=True)
 class Message:
-    """Message as the source has it."""
+    """Message of the program: its code, and the English template in the source."""
 
     code: str
     text: str
