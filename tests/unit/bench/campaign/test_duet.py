@@ -181,3 +181,26 @@ def test_the_agent_is_pinned_and_what_cannot_be_seen_is_refused():
     for vantage in (Vantage(top_pid=0), Vantage(top_pid=os.getpid(), vmm=True)):
         with pytest.raises(PlaceFailure, match="pinned"):
             pin(Stub(vantage=vantage), frozenset({0}))
+
+
+def test_where_there_are_duets_the_other_jobs_follow_one_another_before_any_is_recorded(monkeypatch):
+    log: list[str] = []
+
+    class Noting(fake.FakePlace):
+        def run(self, job):
+            log.append("job")
+            return super().run(job)
+
+    monkeypatch.setattr(fake, "FakePlace", Noting)
+    clock, progress = FakeClock(), Telling()
+    runners = {"bare": FakeRunner("bare", clock=clock), "box": FakeRunner("box", clock=clock)}
+    steady = SteadyState(
+        make_plan([Sharing()], blocks=None),
+        make_provisioned(runners),
+        make_recorder(lambda _trial: log.append("record"), progress=progress),
+        Failures("failed openings", progress.say),
+    )
+    unit, _ = steady.plan.units()
+    steady.block(unit, slots(steady.plan, unit, 0))
+    assert log == ["job"] * 3 + ["record"] * 3
+    assert not any(runner.open_places for runner in runners.values())
