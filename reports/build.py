@@ -18,7 +18,7 @@ from tare.reports.text.words import words
 from tare.results.escapes import readable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from tare.reports.model import Language, ReportInput
     from tare.reports.plots import Drawing, Plot
@@ -30,31 +30,36 @@ SUMMARY = "summary.md"
 def build_report(
     given: ReportInput, out_dir: Path, *, language: Language = "en", plots: Sequence[Plot] | None = None
 ) -> ReportPaths:
-    """Write a page in each language, ``summary.md`` and the figures (SVG) into ``out_dir``, which is made if needed.
+    """Write a page in each language, ``summary.md`` and the figures (SVG and PNG) into ``out_dir``, which is made if needed.
 
     Each file appears whole or not at all, the page in ``language`` last; the summary is in it, too. A figure that cannot
-    be drawn becomes a note on the page. ``plots`` are the figures to draw, all by default.
+    be drawn becomes a note on the page. ``plots`` are the figures to draw, all by default. PNG files are in ``language`` alone,
+    and in English where no font has its letters.
 
     Raises:
         OSError: ``out_dir`` cannot be written.
     """
     from tare.reports.content.sections import sections  # noqa: PLC0415
-    from tare.reports.plots import PLOTS  # noqa: PLC0415
+    from tare.reports.plots import PLOTS, fonts  # noqa: PLC0415
     from tare.reports.render.html.render import render  # noqa: PLC0415
 
     out_dir.mkdir(parents=True, exist_ok=True)
     summary, wanted = Summary(plain_names(given)), PLOTS if plots is None else plots
     drawn = {one: _draw(summary, one, out_dir, wanted) for one in LANGUAGES}
+    pictured = drawn[language if language == "en" or fonts.cjk_font() else "en"]
+    pictures = _pictures(summary, pictured, out_dir)
     for one in sorted(LANGUAGES, key=lambda spoken: spoken == language):
-        page = _page(summary, one, drawn[one], out_dir)
+        page = _page(summary, one, drawn[one], out_dir, pictures)
         if one == language:
             write_whole(out_dir / SUMMARY, markdown.render(page).encode())
         write_whole(out_dir / PAGES[one], render(page, sections(page), drawn[one].drawings).encode())
-    written = tuple(path for one in drawn.values() for path in one.written)
+    written = (*(path for one in drawn.values() for path in one.written), *pictures.values())
     return ReportPaths(out_dir / PAGES[language], out_dir / SUMMARY, written, drawn["en"].lost)
 
 
-def _page(summary: Summary, language: Language, drawn: _Drawn, out_dir: Path) -> Page:
+def _page(
+    summary: Summary, language: Language, drawn: _Drawn, out_dir: Path, pictures: Mapping[str, Path]
+) -> Page:
     """Hold together what the sections of the page in one language are built from."""
     catalogue = words(language)
     return Page(
@@ -65,6 +70,7 @@ def _page(summary: Summary, language: Language, drawn: _Drawn, out_dir: Path) ->
         tuple(_link(name, path, out_dir, catalogue) for name, path in summary.given.files.items()),
         siblings={other: name for other, name in PAGES.items() if other != language},
         figure_suffix=drawn.suffix,
+        pictures={name: path.name for name, path in pictures.items()},
     )
 
 
@@ -106,6 +112,23 @@ def _draw(summary: Summary, language: Language, out_dir: Path, plots: Sequence[P
         drawn.written.append(path)
         drawn.drawings[plot.name] = drawing
     return drawn
+
+
+def _pictures(summary: Summary, drawn: _Drawn, out_dir: Path) -> dict[str, Path]:
+    """Write the figures as PNG files, too; an error in one costs only that one."""
+    from tare.reports.plots.raster import png  # noqa: PLC0415
+
+    written = {}
+    for name, drawing in drawn.drawings.items():
+        path = out_dir / f"{name}{drawn.suffix}.png"
+        try:
+            image = png(drawing.wide, words(drawn.language)(f"figure.{name}.alt", base=summary.base))
+        except Exception as error:  # noqa: BLE001 - as above
+            drawn.lost[name] = f"PNG: {type(error).__name__}: {error}"
+            continue
+        write_whole(path, image)
+        written[name] = path
+    return written
 
 
 def _link(name: str, path: Path, out_dir: Path, catalogue: Words) -> Link:

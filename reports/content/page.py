@@ -56,6 +56,8 @@ class Page:
     """Language → file name of the same page in it, beside this one."""
     figure_suffix: str = ""
     """What stands between a figure's name and its file's extension: ``.ko`` for figures with Korean words."""
+    pictures: Mapping[str, str] = field(default_factory=dict)
+    """Figure → name of its PNG file."""
     built: dict[Callable[[Page], Section | None], Section | None] = field(default_factory=dict, compare=False)
     """Sections that were built: the page and the summary share most of them."""
 

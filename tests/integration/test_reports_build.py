@@ -42,11 +42,15 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> ReportPaths:
 
 def test_every_figure_is_a_file_and_on_the_page_for_both_widths(built: ReportPaths) -> None:
     assert built.lost == {}
-    english = [path for path in built.figures if ".ko." not in path.name]
+    english = [path for path in built.figures if path.suffix == ".svg" and ".ko." not in path.name]
     assert [p.name for p in english] == [f"{p.name}.svg" for p in DRAWN]
+    pictures = [path for path in built.figures if path.suffix == ".png"]
+    assert [p.name for p in pictures] == [f"{p.name}.png" for p in DRAWN]
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in pictures)
     page = built.index.read_text(encoding="utf-8")
     for path in english:
         ElementTree.parse(path)  # noqa: S314 - our own file
+    for path in (*english, *pictures):
         assert f'href="{path.name}"' in page
     for width in ("wide", "narrow"):
         assert len(re.findall(rf'<svg class="fig {width}" [^>]*role="img"', page)) == len(DRAWN)
@@ -92,7 +96,7 @@ def test_pages_in_both_languages_lead_to_each_other_and_the_summary_is_in_the_on
 def test_figures_with_korean_words_are_files_of_their_own(tmp_path: Path) -> None:
     paths = build_report(make_input(blocks=2), tmp_path, plots=[Plot("startup", startup.draw)])
     names = ["startup.svg", "startup.ko.svg"]
-    assert [path.name for path in paths.figures] == names
+    assert [path.name for path in paths.figures] == [*names, "startup.png"]
     for language, own in zip(LANGUAGES, names, strict=True):
         page = (tmp_path / PAGES[language]).read_text(encoding="utf-8")
         assert re.findall(r'href="(startup[^"]*svg)"', page) == [own]

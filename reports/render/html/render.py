@@ -53,6 +53,8 @@ class Document:
     """Language → file name of the same page in it."""
     figure_suffix: str = ""
     """See :attr:`tare.reports.content.page.Page.figure_suffix`."""
+    pictures: Mapping[str, str] = field(default_factory=dict)
+    """See :attr:`tare.reports.content.page.Page.pictures`."""
 
 
 def render(page: Page, sections: tuple[Section, ...], drawings: Mapping[str, Drawing]) -> str:
@@ -63,7 +65,9 @@ def render(page: Page, sections: tuple[Section, ...], drawings: Mapping[str, Dra
     made = words("page.made", run=about.run, started=page.started, mode=about.mode, seed=about.seed)
     facts = f"{title} · {page.host} · {how}"
     return render_document(
-        Document(words, title, facts, sections, made, drawings, page.siblings, page.figure_suffix)
+        Document(
+            words, title, facts, sections, made, drawings, page.siblings, page.figure_suffix, page.pictures
+        )
     )
 
 
@@ -96,6 +100,7 @@ def render_document(document: Document) -> str:
         "anchored": anchored,
         "goal": goal,
         "figure_suffix": document.figure_suffix,
+        "pictures": document.pictures,
         "tables": Tables(anchored, goal, known, english=english),
     }
     template = _environment().get_template("index.html.j2", globals=bound)

@@ -48,7 +48,7 @@ def test_catalogues_have_the_same_keys_and_placeholders(language: str) -> None:
 def test_korean_is_korean() -> None:
     latin = {k for k, text in words("ko").texts.items() if not re.search("[가-힣]", text)}
     assert latin == {
-        "page.open_svg", "name.startup_case", "findings.item", "findings.item_noted", "notes.where",
+        "page.open_svg", "page.open_png", "name.startup_case", "findings.item", "findings.item_noted", "notes.where",
         "column.n", "column.p50", "column.p99", "figure.n", "answer.cpu", "answer.cpu_cost", "answer.read",
         "answer.called", "headline.sentence", "headline.sentence_without_verb", "headline.both", "headline.one_other",
         "headline.quoted", "headline.names", "headline.takes_factor", "headline.costs_cpu",
