@@ -12,7 +12,6 @@ from tare.bench.commands.shared.parser import Parser, refuse_rest
 from tare.bench.console import guarded
 from tare.bench.errors import Exit
 from tare.results.errors import NotWritten, ResultError
-from tare.results.said import origin
 from tare.runners.errors import TareError, UsageError
 
 if TYPE_CHECKING:
@@ -188,11 +187,12 @@ def _as_interrupt(_signal: int, _frame: FrameType | None) -> None:
 
 def _told(text: str) -> str:
     """Repeat an error's text in the language that the variable asks for: a settings file may be what is wrong."""
-    if os.environ.get("TARE_LANG") != "ko" or origin(text) is None:
+    if os.environ.get("TARE_LANG") != "ko":
         return text
     from tare.bench.progress import teller  # noqa: PLC0415 - only then
+    from tare.results.said import origin  # noqa: PLC0415
 
-    return teller("ko")(text)
+    return teller("ko")(text) if origin(text) else text
 
 
 def _fail(error: BaseException | str, code: Exit) -> int:

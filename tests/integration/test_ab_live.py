@@ -18,7 +18,7 @@ pytestmark = pytest.mark.integration
 
 def test_a_command_ten_times_as_long_is_a_regression(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    words = ["ab", "--base", "sleep 0.02", "--head", "sleep 0.2", "--blocks", "6", "--no-report", "--json"]
+    words = ["ab", "--base", "sleep 0.01", "--head", "sleep 0.1", "--blocks", "12", "--no-report", "--json"]
     assert main([*words, "--runners", "bare"]) == 1
     found = json.loads(capsys.readouterr().out)
     (judged,) = [c for c in found["comparisons"] if c["primary"]]
