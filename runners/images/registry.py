@@ -175,7 +175,7 @@ class _Skopeo:
         try:
             done = subprocess.run(
                 tool.argv(*policy, *words),
-                env={**os.environ, **tool.environ},
+                env={**os.environ, **tool.environ, **_without_others_logins()},
                 cwd=folder or tempfile.gettempdir(),
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
@@ -194,6 +194,21 @@ class _Skopeo:
                 f"--image {self.name}: skopeo cannot read it: {_said(done.stderr)} {_remedy(self.name)}"
             )
         return done.stdout
+
+
+_LOGINS = "/run/containers"
+"""Folder in which skopeo looks for an account's logins where there is no ``XDG_RUNTIME_DIR``."""
+
+
+_NO_LOGINS = "/nonexistent"
+"""Folder without logins: it is absent on every system (hier(7) of Debian); skopeo goes on to those in the home."""
+
+
+def _without_others_logins() -> dict[str, str]:
+    """Lead skopeo past a folder of logins that root made for itself: what it may not look into ends it."""
+    if os.environ.get("XDG_RUNTIME_DIR") or not os.path.isdir(_LOGINS) or os.access(_LOGINS, os.X_OK):
+        return {}
+    return {"XDG_RUNTIME_DIR": _NO_LOGINS}
 
 
 def _policies() -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import subprocess
 from pathlib import Path
 from types import SimpleNamespace
@@ -203,3 +204,17 @@ def test_a_policy_of_the_host_is_obeyed(stand_in, monkeypatch, tmp_path):
     (tmp_path / "policy.json").write_text(json.dumps({}))
     pull(registry_name("ghcr.io/a/b:1"), skopeo, quiet)
     assert seen[2:] == ["inspect"]
+
+
+@pytest.mark.parametrize(
+    ("mode", "runtime", "led"), [(0o000, "", True), (0o755, "", False), (0o000, "/run/user/1", False)]
+)
+def test_a_folder_of_logins_that_may_not_be_looked_into_is_passed_by(
+    tmp_path, monkeypatch, mode, runtime, led
+):
+    logins = tmp_path / "containers"
+    logins.mkdir()
+    monkeypatch.setattr(registry, "_LOGINS", str(logins))
+    monkeypatch.setattr(os, "access", lambda _path, _how: bool(mode))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", runtime)
+    assert registry._without_others_logins() == ({"XDG_RUNTIME_DIR": "/nonexistent"} if led else {})
