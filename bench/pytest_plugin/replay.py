@@ -111,10 +111,14 @@ def samples_of(trials: Iterable[Trial], workload: str, runner: str) -> Samples:
         workload: name of the workload.
         runner: key of the runner; the labels of emulated guests carry ``(tcg)`` after it.
     """
+    from tare.results.record import CONTROL_SUFFIX  # noqa: PLC0415 - a session that measures nothing does without msgspec
+
     own = [
         trial
         for trial in trials
-        if trial.workload == workload and (trial.runner == runner or trial.runner.partition("(")[0] == runner)
+        if trial.workload == workload
+        and not trial.duet  # they have CPU time alone
+        and (trial.runner == runner or trial.runner.partition("(")[0] == runner)
     ]
     counted = [trial for trial in own if not trial.warmup]
     good = tuple(trial for trial in counted if trial.outcome == "ok")
@@ -127,6 +131,8 @@ def samples_of(trials: Iterable[Trial], workload: str, runner: str) -> Samples:
         )
     elif skips:
         skipped = " ".join(filter(None, (skips[0].reason, skips[0].remedy)))
+    elif not good and runner.endswith(CONTROL_SUFFIX):
+        skipped = "the base was not measured a second time: that is done in every other block"
     elif not good:
         failure = "nothing was measured: the run ended before the first block was complete"
     return Samples(good, skipped, failure)

@@ -8,13 +8,13 @@ import re
 import subprocess
 import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tare.runners.errors import Missing, TareError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
 
     from tare.runners.provision.tools import Provision
 
@@ -206,7 +206,7 @@ _NO_LOGINS = "/nonexistent"
 
 def _without_others_logins() -> dict[str, str]:
     """Lead skopeo past a folder of logins that root made for itself: what it may not look into ends it."""
-    if os.environ.get("XDG_RUNTIME_DIR") or not os.path.isdir(_LOGINS) or os.access(_LOGINS, os.X_OK):
+    if os.environ.get("XDG_RUNTIME_DIR") or not Path(_LOGINS).is_dir() or os.access(_LOGINS, os.X_OK):
         return {}
     return {"XDG_RUNTIME_DIR": _NO_LOGINS}
 

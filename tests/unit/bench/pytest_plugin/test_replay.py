@@ -78,3 +78,12 @@ def test_trials_without_a_primary_metric_are_a_series_all_the_same():
     facts = [msgspec.structs.replace(trial(number), metrics=()) for number in range(3)]
     series = samples_of(facts, "cpu", "bare")
     assert (len(series.trials), series.skipped, series.failure) == (3, "", "")
+
+
+def test_trials_of_duets_have_no_round_and_a_control_whose_turn_did_not_come_is_skipped():
+    duet = msgspec.structs.replace(trial(1), duet=True, metrics=())
+    found = samples_of([trial(0), duet], "cpu", "bare")
+    assert [t.number for t in found.trials] == [0]
+    control = samples_of([trial(0), duet], "cpu", "bare-again")
+    assert (control.trials, control.failure) == ((), "")
+    assert "every other block" in control.skipped
