@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tare.reports.plots.fonts import cjk_font, quiet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
-    from matplotlib.axes import Axes
-    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 INK, MUTED, GRID, BAND, PAPER = "#1b2027", "#59636f", "#d9dee5", "#e9edf2", "#ffffff"
@@ -77,8 +74,6 @@ def styled() -> Iterator[None]:
         "figure.facecolor": PAPER,
         "savefig.facecolor": PAPER,
         "legend.frameon": False,
-        "svg.hashsalt": "tare",
-        "svg.fonttype": "none",  # text is text: it can be found, read aloud and copied
     }
     with quiet():
         import matplotlib as mpl  # noqa: PLC0415
@@ -95,40 +90,6 @@ def figure(height_inches: float) -> Figure:
     made = Figure(figsize=(WIDTH_INCHES, height_inches), layout="constrained")
     FigureCanvasAgg(made)
     return made
-
-
-def unlabelled(axes: Axes) -> None:
-    """Tell Matplotlib that the axes will have no labels, for which it would measure all ticks again and again."""
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_label_coords(0, 0)
-
-
-def log_ticks(axes: Axes, unit: str = "", *, most: int = 6) -> None:
-    """Set about ``most`` ticks at most on a logarithmic x axis, labelled by :mod:`tare.reports.text.numbers`."""
-    _log_ticks(axes.xaxis, axes.get_xlim(), unit, most)
-
-
-def log_ticks_up(axes: Axes, unit: str = "", *, most: int = 7) -> None:
-    """Set the ticks of a logarithmic y axis, as :func:`log_ticks` does on the x axis."""
-    _log_ticks(axes.yaxis, axes.get_ylim(), unit, most)
-
-
-def _log_ticks(axis: Axis, limits: tuple[float, float], unit: str, most: int) -> None:
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator  # noqa: PLC0415
-
-    low, high = limits
-    decades = math.log10(high / low)
-    steps: Sequence[float] = (1.0,) if decades * 3 > most else (1.0, 2.0, 5.0)
-    every = max(1, math.ceil(decades / most)) if len(steps) == 1 else 1
-    axis.set_major_locator(LogLocator(base=10.0**every, subs=steps, numticks=99))
-    fine = (
-        LogLocator(base=10, subs=range(1, 10), numticks=99)
-        if every == 1
-        else LogLocator(base=10, numticks=99)
-    )
-    axis.set_minor_locator(fine if len(steps) == 1 else NullLocator())
-    axis.set_minor_formatter(NullFormatter())
-    axis.set_major_formatter(FuncFormatter(lambda value, _at: tick(value, unit)))
 
 
 def tick(value: float, unit: str) -> str:
