@@ -96,14 +96,12 @@ class Shop:
             self.front = self._start(own, "front", _known(self.worker.way))
         endpoint = self.front.place.endpoint(self.front.port)
         if endpoint is None:
-            raise Unsuitable(
+            raise _without_a_way(
                 say(
                     "services.no_way_in",
                     "the services in {label} cannot be reached from the host.",
                     label=self.lab.runner.label,
-                ),
-                say("services.with_network", "Measure a variant with a network, such as namespaces:bridge."),
-                lasting=True,
+                )
             )
         self.client = self.stack.enter_context(
             open_outside(self.lab.context, self.lab.image, self.client_limits, endpoint)
@@ -179,16 +177,20 @@ class Shop:
             return LOCALHOST, port
         endpoint = place.endpoint(port)
         if endpoint is None or endpoint.from_places is None:
-            raise Unsuitable(
+            raise _without_a_way(
                 say(
                     "services.no_way_between",
                     "services in {label} cannot be reached from another place.",
                     label=self.lab.runner.label,
-                ),
-                say("services.with_network", "Measure a variant with a network, such as namespaces:bridge."),
-                lasting=True,
+                )
             )
         return endpoint.from_places
+
+
+def _without_a_way(reason: str) -> Unsuitable:
+    """Refuse a runner whose network leads nowhere, for good, with the remedy."""
+    remedy = say("services.with_network", "Measure a variant with a network, such as namespaces:bridge.")
+    return Unsuitable(reason, remedy, lasting=True)
 
 
 @contextmanager
