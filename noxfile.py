@@ -238,9 +238,10 @@ def chaos(session: nox.Session) -> None:
 
 @nox.session
 def kvm(session: nox.Session) -> None:
-    """Boot a guest under KVM where KVM emulates kernel mode, as a nested one may: that takes a minute of one CPU."""
+    """Boot guests where that takes a minute of one CPU: under KVM that emulates kernel mode, and on a fleet's hosts."""
     install(session, "tests")
-    test(session, "-m", "kvm", "tests/integration/test_qemu_true_kvm.py", *session.posargs)
+    files = ("test_qemu_true_kvm.py", "test_fleet_live.py")
+    test(session, "-m", "kvm", *(f"tests/integration/{file}" for file in files), *session.posargs)
 
 
 @nox.session

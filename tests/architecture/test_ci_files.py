@@ -314,7 +314,7 @@ def test_quick_job_steps(shell):
         ("fuzz: Fuzz", "python3 noxfile.py -s fuzz --"),
         ("build: Build and check", "python3 noxfile.py -s build"),
         ("build: Install the wheel alone and run every command", "python3 noxfile.py -s smoke -- dist/a.whl"),
-        ("integration: Run the tests as root", "sudo -H /usr/bin/python3 noxfile.py -s tests"),
+        ("integration: Run the tests as root", "sudo -H /usr/bin/python3 noxfile.py -s tests kvm"),
     ],
 )
 def test_steps_of_one_command(shell, name, command):

@@ -11,7 +11,7 @@ import sys
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +48,7 @@ class Hosts:
         self._keep("middle")
         self.call("middle", "ip link set lo up && ip link add br0 type bridge && ip link set br0 up")
         self.call("middle", f"ip addr add {NETWORK}.1/24 dev br0")
-        self.spawn("middle", "scheduler", "--host", SCHEDULER.rpartition(":")[0], "--port", "8786")
+        self._dask("middle", "scheduler", "--host", SCHEDULER.rpartition(":")[0], "--port", "8786")
         return self
 
     def __exit__(self, *_error: object) -> None:
@@ -66,7 +66,7 @@ class Hosts:
         self.call(host, f"hostname {host} && ip link set lo up && ip addr add {NETWORK}.{number}/24 dev eth0")
         self.call(host, f"ip link set eth0 up && {before}")
         worker = ("worker", SCHEDULER, "--no-nanny", "--nthreads", "1", "--no-dashboard")
-        self.workers[host] = self.spawn(host, *worker)
+        self.workers[host] = self._dask(host, *worker)
 
     def call(self, host: str, command: str) -> None:
         subprocess.run([*self.inside(host), "sh", "-c", command], check=True, stdin=subprocess.DEVNULL)
@@ -74,18 +74,14 @@ class Hosts:
     def inside(self, host: str) -> list[str]:
         return ["nsenter", "-t", str(self.keepers[host].pid), "--net", "--uts", "--mount"]
 
-    def spawn(self, host: str, *words: str) -> subprocess.Popen[bytes]:
-        """Start a command of Dask's on a host; it ends with the fleet."""
+    def _dask(self, host: str, *words: str) -> subprocess.Popen[bytes]:
         log = self.stack.enter_context((self.folder / f"{host}-{words[0]}.log").open("wb"))
-        command = [*self.inside(host), sys.executable, "-m", "dask", *words]
-        child = subprocess.Popen(
-            command,
-            stdout=log,
-            stderr=log,
-            stdin=subprocess.DEVNULL,
-            env={**os.environ, **_QUICK},
-            cwd=self.folder,
-        )
+        return self.spawn(host, "dask", *words, stdout=log, stderr=log, env={**os.environ, **_QUICK})
+
+    def spawn(self, host: str, module: str, *words: str, **options: Any) -> subprocess.Popen[bytes]:
+        """Start a Python module's program on a host, with further options of ``Popen``; it ends with the fleet."""
+        command = [*self.inside(host), sys.executable, "-m", module, *words]
+        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, cwd=self.folder, **options)
         self.stack.callback(_end, child)
         return child
 
