@@ -221,10 +221,11 @@ class Vantage:
     :class:`TareError`. ``None``: the VMM cannot be asked."""
 
 
-NetworkPath = Literal["host", "loopback", "bridge", "tap", "forwarded"]
+NetworkPath = Literal["host", "loopback", "veth", "bridge", "tap", "forwarded"]
 """Way of packets between a place and a client outside. ``host``: the place shares the host's network. ``loopback``: the
-client has entered the place's network namespace. ``bridge``: over a pair of devices and a bridge. ``tap``: over a
-guest's card, a tap and a bridge. ``forwarded``: by a port of the host that the VMM forwards."""
+client has entered the place's network namespace. ``veth``: over a pair of devices alone. ``bridge``: over a
+pair of devices and a bridge. ``tap``: over a guest's card, a tap and a bridge. ``forwarded``: by a port of the host that the
+VMM forwards."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,8 @@ import struct
 ROUTE, NETFILTER = 0, 12
 """Netlink protocols: ``NETLINK_ROUTE`` and ``NETLINK_NETFILTER``."""
 
+_FLAGS_AT = 6
+"""Offset of a message's flags (``struct nlmsghdr``)."""
 _REQUEST, _ACKNOWLEDGE, _EXCLUSIVE, _CREATE, _APPEND = 1, 4, 0x200, 0x400, 0x800
 _NEW_LINK, _SET_LINK, _NEW_ADDRESS, _NEW_ROUTE = 16, 19, 20, 24
 _HARDWARE_ADDRESS, _NAME, _MASTER, _LINK_INFO, _NAMESPACE_BY_PID = 1, 3, 10, 18, 19
@@ -58,11 +60,28 @@ def link_up(index: int) -> bytes:
     return _message(_SET_LINK, _link(index), flags=_REQUEST | _ACKNOWLEDGE)
 
 
-def new_address(index: int, address: str, prefix: int) -> bytes:
-    """Encode a request to give an interface an IPv4 address, and with it the route to its network."""
-    raw = ipaddress.IPv4Address(address).packed
+def batch(*messages: bytes) -> bytes:
+    """Join requests into one that is acknowledged once: at its end, or by the first that the kernel refuses."""
+    joined = [bytearray(message) for message in messages]
+    for message in joined[:-1]:
+        (flags,) = struct.unpack_from("=H", message, _FLAGS_AT)
+        struct.pack_into("=H", message, _FLAGS_AT, flags & ~_ACKNOWLEDGE)
+    return b"".join(joined)
+
+
+def new_address(index: int, address: str, prefix: int, *, peer: str = "") -> bytes:
+    """Encode a request to give an interface an IPv4 address, and with it a route.
+
+    Args:
+        index: index of the interface.
+        address: the address.
+        prefix: length of the prefix of the network that is reached by the interface.
+        peer: an address in that network where it is not the interface's own, as on a point-to-point link; empty: the own.
+    """
+    local = ipaddress.IPv4Address(address).packed
+    there = ipaddress.IPv4Address(peer or address).packed
     head = struct.pack("=4BI", _IPV4, prefix, 0, 0, index)
-    return _message(_NEW_ADDRESS, head + _attribute(2, raw) + _attribute(1, raw))
+    return _message(_NEW_ADDRESS, head + _attribute(2, local) + _attribute(1, there))
 
 
 def new_default_route(index: int, gateway: str) -> bytes:

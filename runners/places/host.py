@@ -71,7 +71,8 @@ class PlacePlan:
     host_network: str = ""
     """See :class:`tare.runners.model.Place`."""
     bridge_network: str | None = None
-    """Network namespace of the bridge that the place is on, as a path; empty: the host's own. ``None``: it is on none."""
+    """Network namespace of the bridge that the place is on, or of the other end of its pair, as a path; empty: the host's
+    own. ``None``: the place has no interface to it."""
 
 
 class HostPlace(ProcessPlace):

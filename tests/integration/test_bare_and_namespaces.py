@@ -332,7 +332,7 @@ def devices_of(table):
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="veth needs root")
-@pytest.mark.parametrize("kind", ["bridge", "nat"])
+@pytest.mark.parametrize("kind", ["veth", "bridge", "nat"])
 def test_networks_are_the_runs_own_and_go_with_it(kind):
     before = devices_of(Path("/proc/net/dev").read_text())
     forwarding = Path("/proc/sys/net/ipv4/ip_forward").read_text()
@@ -347,10 +347,14 @@ def test_networks_are_the_runs_own_and_go_with_it(kind):
             addresses = [show(place, "/proc/net/fib_trie") for place in (first, second)]
             assert "198.18.0.2" in addresses[0]
             assert "198.18.0.3" in addresses[1]
-            assert first.host_address == ("198.18.0.1" if kind == "bridge" else "198.19.0.1")
+            assert first.host_address == ("198.19.0.1" if kind == "nat" else "198.18.0.1")
             assert Path(first.host_network).readlink() != Path("/proc/self/ns/net").readlink()
+            way = first.endpoint(1)
+            assert (way.address, way.path) == ("198.18.0.2", "veth" if kind == "veth" else "bridge")
+            direct = {"to0"} if kind == "veth" else set()
+            assert devices_of(show(second, "/proc/net/dev")) == {"eth0", "lo", *direct}
             new = devices_of(Path("/proc/net/dev").read_text()) - before  # others may make theirs meanwhile
-            assert not new & {"tare0", "up0", "veth0", "veth1"}
+            assert not new & {"tare0", "up0", "veth0", "veth1", "to0"}
         runner.close()
         assert Path("/proc/sys/net/ipv4/ip_forward").read_text() == forwarding
     assert settled_state(context.run) == EMPTY

@@ -1,4 +1,4 @@
-"""Round trips and streams between real places and the host, over loopback, bridge and NAT."""
+"""Round trips and streams between real places and the host, over loopback, plain pairs, bridge and NAT."""
 
 import os
 import subprocess
@@ -23,7 +23,10 @@ ENDS = (Latency(), Stream(), Latency(ends="within"), Stream(ends="places"))
 LIMITS = Limits(cpus=1, memory_bytes=256 << 20)
 
 
-@pytest.mark.parametrize("name", ["bare", "namespaces:+uts+ipc", "namespaces:bridge", "namespaces:+net-nat"])
+@pytest.mark.parametrize(
+    "name",
+    ["bare", "namespaces:+uts+ipc", "namespaces:veth", "namespaces:bridge", "namespaces:+net-nat"],
+)
 def test_bytes_arrive_and_nothing_stays(name):
     with (
         run_context() as (context, image),

@@ -1,8 +1,8 @@
 """Define the isolation ladder: its rungs, what each adds, and which rung below it is compared with.
 
 The trunk goes from ``chroot`` to ``seccomp``, at which the container is complete. Branches leave it where there is a
-choice: a user namespace (root's containers do not need one), a bridge or NAT instead of no network, and each cgroup
-controller by itself.
+choice: a user namespace (root's containers do not need one), a plain pair of devices, a bridge or NAT instead of no
+network, and each cgroup controller by itself.
 
 An ordinary user can do none of this outside a user namespace, so for them it is part of every rung, and only the
 network branches are out of reach.
@@ -18,18 +18,22 @@ from tare.runners.errors import TareError
 from tare.runners.host.cgroups.limits import CONTROLLERS
 from tare.runners.model import NamedVariants
 
-Network = Literal["none", "bridge", "nat"]
+Network = Literal["none", "veth", "bridge", "nat"]
 
 TRUNK: Final = ("chroot", "mount", "overlayfs", "pid", "uts+ipc", "net", "cgroup", "caps", "seccomp")
 """Rungs of the trunk, lowest first. ``mount`` replaces ``chroot``; every other rung keeps those below it."""
 
 _BRANCHES: Final = {
     "user": "uts+ipc",
-    "net-bridge": "net",
+    "net-veth": "net",
+    "net-bridge": "net-veth",
     "net-nat": "net-bridge",
     **{f"cgroup:{controller}": "net" for controller in CONTROLLERS},
 }
 """Rung on which no other is built → the rung below it."""
+
+_NETWORKS: Final[dict[str, Network]] = {"net-veth": "veth", "net-bridge": "bridge", "net-nat": "nat"}
+"""Rung → the network that it adds."""
 
 KIND = "namespaces"
 
@@ -37,7 +41,7 @@ PRIVILEGED: Final = "privileged"
 """Variant of the full container with all capabilities, no filter, and writable /proc and /sys, like ``--privileged``
 of engines. It is not a rung; it shows what the last two rungs prevent."""
 
-CONNECTED: Final[tuple[Network, ...]] = ("bridge", "nat")
+CONNECTED: Final[tuple[Network, ...]] = ("veth", "bridge", "nat")
 """Variants of the full container that have this network instead of none. They are not rungs either."""
 
 
@@ -106,7 +110,7 @@ def ladder_rung(name: str, *, root: bool) -> LadderRung:
         name=rung,
         below=_below(rung, root=root),
         parts=tuple(part for part in _order() if part in parts),
-        network="bridge" if rung == "net-bridge" else "nat" if rung == "net-nat" else "none",
+        network=_NETWORKS.get(rung, "none"),
         controllers=(rung.partition(":")[2],) if rung.startswith("cgroup:") else CONTROLLERS,
     )
 

@@ -1,8 +1,11 @@
-"""Make private networks for places, a bridge or a bridge with NAT, in network namespaces of the run.
+"""Make private networks for places, plain pairs, a bridge or a bridge with NAT, in network namespaces of the run.
 
 Packets take the same path as in container engines: through a pair of devices from the place to a bridge, at whose
-address the host's side listens (``bridge``), or on through forwarding and masquerading to another host (``nat``).
-However, the bridge is not in the host's network namespace but in one held by the launcher that makes the places, and
+address the host's side listens (``bridge``), or on through forwarding and masquerading to another host (``nat``). With
+``veth`` there is the pair alone, whose other end has the address at which the host's side listens; places among
+themselves have pairs of their own (:mod:`tare.runners.containers.namespaces.links`).
+
+However, the bridge, or the pairs' other end, is not in the host's network namespace but in one held by the launcher that makes the places, and
 the other host is a second namespace. So no interface, address, rule or sysctl of the host is touched, and everything is
 gone once the launcher is, however it ends.
 
@@ -16,10 +19,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from tare.runners.containers.namespaces.links import Links
 from tare.runners.launcher.steps.files import WriteFile
 from tare.runners.launcher.steps.namespaces import EnterNamespace, NewNamespace
 from tare.runners.launcher.steps.network import (
     JoinBridge,
+    JoinPair,
     LinkUp,
     MakeBridge,
     MakePair,
@@ -37,27 +42,30 @@ _GATEWAY: Final = str(_NET[1])
 _UPLINK: Final = "198.19.0.2"
 OUTSIDE: Final = "198.19.0.1"
 _LINK_PREFIX: Final = 30
-_BRIDGE, _UP, _ETH0 = 100, 101, 2  # interface indices, free to choose in an empty network namespace
+_BRIDGE, _UP, _ETH0, _FIRST_PAIR = 100, 101, 2, 1000
+# Interface indices, free to choose in an empty network namespace.
 
-ROUTER: Final[tuple[Step, ...]] = (
-    NewNamespace("net"),
-    LinkUp("lo"),
-    MakeBridge("tare0", _BRIDGE, _GATEWAY, _NET.prefixlen),
-)
-"""Steps that the launcher takes before it makes places."""
+
+def router(kind: Network) -> tuple[Step, ...]:
+    """List the steps that the launcher takes before it makes places."""
+    bridge = (MakeBridge("tare0", _BRIDGE, _GATEWAY, _NET.prefixlen),)
+    return (NewNamespace("net"), LinkUp("lo"), *(() if kind == "veth" else bridge))
 
 
 @dataclass(slots=True)
 class VethNetwork:
-    """Network of a runner's places. Make it when the launcher with :data:`ROUTER` runs."""
+    """Network of a runner's places. Make it when the launcher with the steps of :func:`router` runs."""
 
     kind: Network
     host_address: str = _GATEWAY
     """Address at which places reach the host's side."""
     host_network: str = ""
     """Path of the network namespace that has :attr:`host_address`; set by :meth:`connect`."""
-    bridge_network: str = ""
-    """Path of the network namespace that has the bridge; set by :meth:`connect`."""
+    places_network: str = ""
+    """Path of the network namespace from which places are reached, with the bridge or the pairs' other ends; set by
+    :meth:`connect`."""
+    links: Links | None = None
+    """Pairs between places; ``None``: they reach each other by the bridge. Set by :meth:`connect`."""
     _undo: ExitStack = field(default_factory=ExitStack)
 
     def connect(self, launcher: Launcher, router: Launcher, run: str) -> None:
@@ -67,10 +75,12 @@ class VethNetwork:
             SpawnError: the kernel refused a step; the message says which.
         """
         here = f"/proc/{router.pid}/ns/net"
-        self.host_network = self.bridge_network = here
+        self.host_network = self.places_network = here
+        environ = {"TARE_RUN": run}
+        if self.kind == "veth":
+            self.links = Links(lambda steps: launcher.perform(steps, environ))
         if self.kind != "nat":
             return
-        environ = {"TARE_RUN": run}
         outside = self._undo.enter_context(launcher.inside((NewNamespace("net"), LinkUp("lo")), environ))
         there = f"/proc/{outside.pid}/ns/net"
         steps = (
@@ -89,7 +99,14 @@ class VethNetwork:
         self._undo.close()
 
 
-def join(number: int) -> JoinBridge:
+def join(kind: Network, number: int) -> JoinBridge | JoinPair:
     """Make the step by which the place with this number, from 0, joins the network."""
-    address = str(_NET[2 + number % (_NET.num_addresses - 3)])
-    return JoinBridge(f"veth{number}", _BRIDGE, address, _NET.prefixlen, _GATEWAY)
+    address, link = address_of(number), f"veth{number}"
+    if kind == "veth":
+        return JoinPair(link, _FIRST_PAIR + number, address, _GATEWAY)
+    return JoinBridge(link, _BRIDGE, address, _NET.prefixlen, _GATEWAY)
+
+
+def address_of(number: int) -> str:
+    """Give the address of the place with this number, from 0."""
+    return str(_NET[2 + number % (_NET.num_addresses - 3)])

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tare.runners.launcher.steps.base import Step
-    from tare.runners.launcher.steps.network import JoinBridge
+    from tare.runners.launcher.steps.network import JoinBridge, JoinPair
 
 KEPT_CAPABILITIES: Final = frozenset(
     {
@@ -127,7 +127,7 @@ class Layout:
     """Names in the image's top folder that are bound onto the base if there is no overlayfs."""
     locked: tuple[int, int] = (0, 0)
     """Flags of the mounts below the base and the image, which a user namespace may not clear."""
-    join: JoinBridge | None = None
+    join: JoinBridge | JoinPair | None = None
     """Step by which the part ``net`` joins a network; ``None``: there is only a loopback interface."""
     inner: bool = False
     """The container starts in an inner launcher (:func:`inner_steps`)."""

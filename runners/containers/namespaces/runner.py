@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING
 from tare.results.environment import HostFacts
 from tare.results.said import say
 from tare.runners.containers.namespaces.ladder import KIND, PRIVILEGED, ladder_rung, rung_record
-from tare.runners.containers.namespaces.network import ROUTER, VethNetwork, join
+from tare.runners.containers.namespaces.links import LinkedPlace
+from tare.runners.containers.namespaces.network import VethNetwork, address_of, join, router
 from tare.runners.containers.namespaces.rung_steps import (
     DEVICES,
     LINKS,
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
 _PROBE_SECONDS = 2.0
 _NETWORKS = {
     "none": "none, loopback only",
+    "veth": "veth",
     "bridge": "veth and bridge",
     "nat": "veth, bridge, forwarding and masquerading",
 }
@@ -146,7 +148,7 @@ class Namespaces:
                 stage,
                 layout if "chroot" in parts else None,
                 proc="pid" not in parts,
-                network=ROUTER if self._veth else (),
+                network=router(self._rung.network) if self._veth else (),
             )
             launcher = self._undo.enter_context(
                 self._context.launcher.inside(steps, {"TARE_RUN": self._context.run})
@@ -164,7 +166,7 @@ class Namespaces:
         parts = self._rung.parts
         network = self._network
         if network:
-            steps = self._steps(replace(layout, join=join(number)))
+            steps = self._steps(replace(layout, join=join(network.kind, number)))
         # A container that only changes its root has no mounts of its own, so it sees the scratch folders of all places.
         shared = "chroot" in parts and layout.inner
         plan = LaunchPlan(
@@ -181,10 +183,12 @@ class Namespaces:
             controllers=self._rung.controllers,
             host_address=network.host_address if network else None if "net" in parts else "127.0.0.1",
             host_network=network.host_network if network else "",
-            bridge_network=network.bridge_network if network else None,
+            bridge_network=network.places_network if network else None,
             remove_within=True,
             count_processes="user" in parts,
         )
+        if network and network.links:
+            return LinkedPlace(plan, first, network.links, address_of(number))
         return LaunchedPlace(plan, first)
 
     def close(self) -> None:
@@ -214,15 +218,15 @@ class Namespaces:
         layout = self._layout(
             Path("/base"), Path("/image"), Path("/places/0/scratch"), Path("/stage"), inner=not user
         )
-        layout = replace(layout, bound=("…",), join=join(0) if self._veth else None)
+        layout = replace(layout, bound=("…",), join=join(self._rung.network, 0) if self._veth else None)
         return tuple(step.describe() for step in self._steps(layout))
 
     def _refusal(self) -> Probe | None:
         """Refuse without trying what this user may not use: networks and controllers."""
         if self._veth and os.getuid():
             reason = say(
-                "container.bridge_root_only",
-                "only root may enter the network namespace with the bridge, where the host's side must be",
+                "container.network_root_only",
+                "only root may enter the network namespace of the run, where the host's side must be",
             )
             return Probe(ok=False, reason=reason, remedy=say("remedy.run_root", "run as root"))
         if self._rung.name.startswith("cgroup:"):
@@ -280,9 +284,9 @@ class Namespaces:
         with ExitStack() as undo:
             launcher = self._context.launcher
             if self._veth:
-                launcher = undo.enter_context(launcher.inside(ROUTER, environ))
+                launcher = undo.enter_context(launcher.inside(router(self._rung.network), environ))
                 self._connected(launcher, undo)
-                layout = replace(layout, join=join(0))
+                layout = replace(layout, join=join(self._rung.network, 0))
             request = SpawnRequest(("/nothing-is-here",), environ=environ, steps=self._steps(layout))
             spawned = launcher.spawn(request)
             try:

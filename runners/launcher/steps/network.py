@@ -9,6 +9,9 @@ from tare.runners.launcher import netlink
 from tare.runners.launcher.steps.base import Op, Step, instruction
 from tare.runners.launcher.steps.namespaces import CLONE_FLAGS
 
+_WHOLE = 32
+"""Length of the prefix of a network of one IPv4 address."""
+
 
 @dataclass(frozen=True, slots=True)
 class LinkUp(Step):
@@ -69,6 +72,50 @@ class MakePair(Step):
         """See :class:`~tare.runners.launcher.steps.base.Step`."""
         pair = netlink.new_pair(self.name, self.index, self.peer, self.peer_index, self.peer_pid)
         return _ask(index, pair) + _ask(index, netlink.new_address(self.index, self.address, self.prefix))
+
+
+@dataclass(frozen=True, slots=True)
+class LinkDirectly(Step):
+    """Make a pair of interfaces whose end here has an address and a route to that of the other end alone."""
+
+    name: str
+    index: int
+    address: str
+    there: str
+    """Address of the other end."""
+    peer: str
+    peer_index: int
+    peer_pid: int
+
+    def describe(self) -> str:
+        """See :class:`~tare.runners.launcher.steps.base.Step`."""
+        return (
+            f"make link {self.name}, {self.address} to {self.there}, {self.peer} of process {self.peer_pid}"
+        )
+
+    def encode(self, index: int) -> bytes:
+        """See :class:`~tare.runners.launcher.steps.base.Step`."""
+        pair = netlink.new_pair(self.name, self.index, self.peer, self.peer_index, self.peer_pid)
+        address = netlink.new_address(self.index, self.address, _WHOLE, peer=self.there)
+        return _ask(index, pair) + _ask(index, address)
+
+
+@dataclass(frozen=True, slots=True)
+class SetDirectAddress(Step):
+    """Bring an interface up, with an address and a route to the one address at the other end."""
+
+    index: int
+    address: str
+    there: str
+
+    def describe(self) -> str:
+        """See :class:`~tare.runners.launcher.steps.base.Step`."""
+        return f"address {self.address} to {self.there} for interface {self.index}"
+
+    def encode(self, index: int) -> bytes:
+        """See :class:`~tare.runners.launcher.steps.base.Step`."""
+        address = netlink.new_address(self.index, self.address, _WHOLE, peer=self.there)
+        return _ask(index, netlink.link_up(self.index)) + _ask(index, address)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +181,42 @@ class JoinBridge(Step):
             + _ask(index, pair, kept=True)
             + _ask(index, netlink.link_up(eth0))
             + _ask(index, netlink.new_address(eth0, self.address, self.prefix))
+            + _ask(index, netlink.new_default_route(eth0, self.gateway))
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class JoinPair(Step):
+    """Make a new net namespace with an ``eth0`` whose other end is in the old one, and nothing in between.
+
+    Only for the first process of a pid namespace: the kernel finds the new net namespace by pid 1.
+    """
+
+    link: str
+    """Name of the interface at the old namespace's end."""
+    link_index: int
+    """Index of that interface."""
+    address: str
+    gateway: str
+    """Address of the end in the old namespace; all pairs that end there can have the same."""
+
+    def describe(self) -> str:
+        """See :class:`~tare.runners.launcher.steps.base.Step`."""
+        return f"new net namespace, eth0 {self.address} directly to {self.link}, route {self.gateway}"
+
+    def encode(self, index: int) -> bytes:
+        """See :class:`~tare.runners.launcher.steps.base.Step`."""
+        eth0 = 2  # lo is 1
+        outer = netlink.batch(
+            netlink.new_pair(self.link, self.link_index, "eth0", eth0, 1),
+            netlink.new_address(self.link_index, self.gateway, _WHOLE, peer=self.address),
+        )
+        return (
+            instruction(Op.KEEP_NETLINK, index)
+            + instruction(Op.UNSHARE, index, [CLONE_FLAGS["net"]])
+            + _ask(index, outer, kept=True)
+            + _ask(index, netlink.link_up(eth0))
+            + _ask(index, netlink.new_address(eth0, self.address, _WHOLE, peer=self.gateway))
             + _ask(index, netlink.new_default_route(eth0, self.gateway))
         )
 

@@ -57,7 +57,7 @@ def test_the_ladder_is_every_rung_once_and_ends_with_the_container():
         assert set(below) <= {"bare", *names}
         assert below[-1] == "bare"
     nat = rung_record(ladder_rung("namespaces:+net-nat", root=True), root=True).below
-    assert nat[:3] == ("namespaces:+net-bridge", "namespaces:+net", "namespaces:+uts+ipc")
+    assert nat[:3] == ("namespaces:+net-bridge", "namespaces:+net-veth", "namespaces:+net")
 
 
 @pytest.mark.parametrize("root", [True, False])
@@ -85,7 +85,7 @@ def test_ladder_stands_for_its_rungs_wherever_runners_are_asked_for():
         check(("namespaces:+nat",))
 
 
-@pytest.mark.parametrize("network", ["bridge", "nat"])
+@pytest.mark.parametrize("network", ["veth", "bridge", "nat"])
 @pytest.mark.parametrize("root", [True, False])
 def test_a_connected_container_is_the_full_one_with_a_network_and_no_rung(root, network):
     full, made = (ladder_rung(f"namespaces:{name}", root=root) for name in ("full", network))

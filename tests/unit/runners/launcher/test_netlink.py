@@ -6,7 +6,15 @@ from support.launcher_program import instructions
 from tare.runners.launcher import netlink
 from tare.runners.launcher.steps.base import Op
 from tare.runners.launcher.steps.namespaces import CLONE_FLAGS, EnterNamespace
-from tare.runners.launcher.steps.network import JoinBridge, MakeBridge, MakePair, Masquerade
+from tare.runners.launcher.steps.network import (
+    JoinBridge,
+    JoinPair,
+    LinkDirectly,
+    MakeBridge,
+    MakePair,
+    Masquerade,
+    SetDirectAddress,
+)
 
 
 def messages(data):
@@ -59,6 +67,31 @@ def test_addresses_and_routes_are_in_network_order():
     assert attributes(body[12:]) == {5: bytes([198, 18, 0, 1]), 4: struct.pack("=I", 2)}
 
 
+def test_an_address_of_a_point_to_point_link_names_the_other_end():
+    ((_, _, body),) = messages(netlink.new_address(2, "198.18.0.5", 32, peer="198.18.0.1"))
+    assert struct.unpack_from("=4BI", body) == (2, 32, 0, 0, 2)
+    assert attributes(body[8:]) == {1: bytes([198, 18, 0, 1]), 2: bytes([198, 18, 0, 5])}
+
+
+def test_a_batch_is_its_requests_with_one_acknowledgement():
+    parts = (netlink.new_pair("veth7", 1007, "eth0", 2, 1), netlink.new_address(1007, "198.18.0.1", 32))
+    found = list(messages(netlink.batch(*parts)))
+    assert [bool(flags & 4) for _, flags, _ in found] == [False, True]
+    assert [(kind, body) for kind, _, body in found] == [
+        (kind, body) for part in parts for kind, _, body in messages(part)
+    ]
+
+
+def test_a_plain_pair_is_made_and_addressed_at_its_outer_end_by_one_request():
+    keep, unshare, outer, up, address, route = instructions(
+        JoinPair("veth7", 1007, "198.18.0.9", "198.18.0.1").encode(3)
+    )
+    assert (keep[0], unshare[0]) == (Op.KEEP_NETLINK, Op.UNSHARE)
+    assert [part[2][0] for part in (outer, up, address, route)] == [1, 0, 0, 0], (
+        "the kept socket is used once"
+    )
+
+
 def test_masquerading_is_one_batch_acknowledged_once():
     parts = list(messages(netlink.new_masquerade(101)))
     assert [kind for kind, _, _ in parts] == [16, 2560, 2563, 2566, 17]
@@ -88,5 +121,8 @@ def test_network_steps_describe_themselves():
         (MakePair("up0", 101, "198.19.0.2", 30, "eth0", 2, 77), "to eth0 of process 77"),
         (Masquerade(101), "masquerade"),
         (JoinBridge("veth0", 100, "198.18.0.2", 16, "198.18.0.1"), "eth0 198.18.0.2/16"),
+        (JoinPair("veth0", 1000, "198.18.0.2", "198.18.0.1"), "eth0 198.18.0.2 directly to veth0"),
+        (LinkDirectly("to0", 10, "198.18.0.3", "198.18.0.2", "to1", 11, 77), "198.18.0.3 to 198.18.0.2"),
+        (SetDirectAddress(11, "198.18.0.2", "198.18.0.3"), "198.18.0.2 to 198.18.0.3"),
     ):
         assert word in step.describe()
