@@ -51,6 +51,9 @@ class Carried:
     """A command as the image has it."""
 
     items: Items
+    """Files of its own; for a Python program the script, the modules beside it, and what arguments name."""
+    interpreter: Items
+    """The Python that runs it, with installed packages: the same for other commands of that Python; else empty."""
     program: Program
     """The program; its arguments are the whole rest of the command line."""
     carried: tuple[str, ...]
@@ -82,8 +85,9 @@ def carry_command(command: Sequence[str], carry: Sequence[Path] = ()) -> Carried
     for path in (*map(Path, named), *carry):
         _add(carrier, path.absolute())
     notes: tuple[str, ...] = ()
+    interpreter = Carrier()
     if _is_python(chain.program):
-        program, notes = _python_program(carrier, chain, rest)
+        program, notes = _python_program(carrier, interpreter, chain, rest)
     else:
         closure = carrier.program(str(chain.program))
         program = Program(
@@ -98,14 +102,14 @@ def carry_command(command: Sequence[str], carry: Sequence[Path] = ()) -> Carried
             name = chain.scripts[0].name
             note = f"{name} is a script: of the programs that it calls, the image has busybox's and what --carry names"
             notes = (note,)
-    total = carrier.items.total()
+    total = carrier.items.total() + interpreter.items.total()
     if total > LIMIT_BYTES:
         raise UsageError(
             f"{shlex.join(command)} and what it needs are {total / 1e6:.0f} MB, more than the "
             f"{LIMIT_BYTES >> 20} MiB that fit into the image. "
             "Use a smaller environment, such as a new venv with only what the command imports."
         )
-    return Carried(carrier.items, program, (*named, *(str(path) for path in carry)), notes)
+    return Carried(carrier.items, interpreter.items, program, (*named, *(str(path) for path in carry)), notes)
 
 
 def check_command(command: Sequence[str]) -> None:
@@ -328,9 +332,11 @@ def _is_python(path: Path) -> bool:
 
 
 def _python_program(
-    carrier: Carrier, chain: _Chain, command: Sequence[str]
+    own: Carrier, carrier: Carrier, chain: _Chain, command: Sequence[str]
 ) -> tuple[Program, tuple[str, ...]]:
     """Carry a Python with its library and, by ``PYTHONPATH``, the rest of its ``sys.path``; return notes as well.
+
+    Modules of the command's own go to ``own``, and all that other commands of this Python have as well to ``carrier``.
 
     It does not become a virtual environment: ``pyvenv.cfg`` names the host's Python by an absolute path.
     """
@@ -340,7 +346,8 @@ def _python_program(
     packages = _packages(python)
     names, local = modules(*source_of(rest))
     files, notes = _package_files(chain.program, packages, names)
-    extensions += add_modules(carrier.items, python, [*local, *files])
+    extensions += add_modules(carrier.items, python, files)
+    extensions += add_modules(own.items, python, local)
     base = str(python.executable)
     closure = carrier.program(base, extra=[str(path) for path in extensions])
     environ = {"PYTHONHOME": ":".join(map(_in_image, python.home.split(":")))}

@@ -66,6 +66,10 @@ class ImageContent:
         return {**({COMMAND: self.command} if self.command else {}), **self.versions}
 
 
+INTERPRETER = "interpreter"
+"""Name of the layer with the Python of the user's commands."""
+
+
 @dataclass(slots=True)
 class Recipe:
     """The layers of an image, lowest first, and its programs; filled by its methods, in their order."""
@@ -119,20 +123,28 @@ class Recipe:
         self.layers += [(name, _extra(files)) for name, files in content.layers]
 
     def add_commands(self, content: ImageContent) -> None:
-        """Add the user's commands, each as a layer; those of an external image are in it already.
+        """Add the user's commands; those of an external image are in it already.
+
+        Each has a layer of its own files, over one of its interpreter. Commands that need the same share them: those that
+        differ in their arguments alone, as with parameters, and all of one Python.
 
         Raises:
             TareError: a command cannot be carried, or is not in the image.
         """
+        made_already: set[str] = set()
         for name, words in content.commands().items():
             if self.under:
                 self.programs[name] = command_in(self.under, words)
                 continue
             made = carry_command(words, content.carry)
-            self.layers.append((name, made.items))
+            for layer, items in ((INTERPRETER, made.interpreter), (name, made.items)):
+                key = items.key()
+                if items and key not in made_already:
+                    made_already.add(key)
+                    self.layers.append((layer, items))
             self.programs[name] = made.program
             self.carried |= dict.fromkeys(made.carried)
-            self.notes += made.notes
+            self.notes += [note for note in made.notes if note not in self.notes]
 
 
 def _base(agent: Path, provision: Provision, notes: list[str]) -> Items:

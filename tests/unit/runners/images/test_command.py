@@ -11,8 +11,9 @@ from tare.runners.errors import TareError, UsageError
 from tare.runners.images import command as command_module
 from tare.runners.images.apply import DEEPEST
 from tare.runners.images.command import carry_command
-from tare.runners.images.image import ROOT
+from tare.runners.images.image import ROOT, Program
 from tare.runners.images.layers import carried_at
+from tare.runners.images.recipe import ImageContent, Recipe
 
 TRUE = Path(shutil.which("true") or "/bin/true").resolve()
 
@@ -212,9 +213,9 @@ def test_what_places_have_of_their_own(path, bad):
 def test_python_leaves_out_what_is_not_imported(monkeypatch):
     monkeypatch.setattr(command_module, "ALL_PACKAGES_BYTES", 0)
     made = carry_command([sys.executable, "-c", "import jinja2"])
-    assert any(name.endswith("jinja2/environment.py") for name in made.items)
-    assert any("markupsafe" in name for name in made.items)
-    assert not any("/numpy/" in name for name in made.items)
+    assert any(name.endswith("jinja2/environment.py") for name in made.interpreter)
+    assert any("markupsafe" in name for name in made.interpreter)
+    assert not any("/numpy/" in name for name in made.interpreter)
     assert "jinja2" in made.notes[0]
     assert made.program.environ["PYTHONHOME"].startswith(f"{ROOT}/")
 
@@ -249,3 +250,42 @@ def test_folders_that_are_too_deep_are_refused(tmp_path):
     deep.mkdir(parents=True)
     with pytest.raises(UsageError, match="levels deep"):
         carry_command(["/bin/true"], carry=[tmp_path / "data"])
+
+
+@pytest.fixture
+def interpreter(monkeypatch):
+    """Stand for a Python: a program that is called so, and one file of its library."""
+
+    def fill(own, carrier, chain, command):
+        del chain
+        carrier.items.text("/usr/lib/python/os.py", "library")
+        return Program("/usr/bin/python3", "", (), "", "system", arguments=tuple(command)), ()
+
+    monkeypatch.setattr(command_module, "_is_python", lambda _path: True)
+    monkeypatch.setattr(command_module, "_python_program", fill)
+
+
+def layers_of(versions) -> list[tuple[str, list[str]]]:
+    recipe = Recipe(None)
+    recipe.add_commands(ImageContent(programs=(), versions=versions))
+    assert list(recipe.programs) == list(versions)
+    return [(name, sorted(items)) for name, items in recipe.layers]
+
+
+def test_commands_of_one_python_share_its_layer_and_those_of_one_script_that_as_well(interpreter, tmp_path):
+    one, other = script(tmp_path / "one.py", "1"), script(tmp_path / "other.py", "2")
+    versions = {"a": ("true", str(one), "n=1"), "b": ("true", str(one), "n=2"), "c": ("true", str(other))}
+    assert layers_of(versions) == [
+        ("interpreter", ["usr/lib/python/os.py"]),
+        ("a", [below(one)]),
+        ("c", [below(other)]),
+    ]
+
+
+def test_a_command_of_an_interpreter_alone_has_no_layer_of_its_own(interpreter):
+    assert [name for name, _ in layers_of({"a": ("true", "-c", "pass")})] == ["interpreter"]
+
+
+def test_runs_of_one_program_with_different_arguments_are_one_layer(path):
+    shutil.copy(TRUE, path / "own")
+    assert [name for name, _ in layers_of({"a": ("own", "1"), "b": ("own", "2")})] == ["a"]
