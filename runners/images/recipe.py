@@ -14,6 +14,7 @@ from tare.runners.images.image import AGENT, COMMAND, ROOT, Program
 from tare.runners.images.layers import Items
 from tare.runners.images.overlay import command_in
 from tare.runners.images.python import add_library, ask
+from tare.runners.provision import arch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -158,10 +159,7 @@ def _base(agent: Path, provision: Provision, notes: list[str]) -> Items:
     for path, text in _ACCOUNTS.items():
         items.text(path, text)
     items.file(AGENT, agent)
-    # LC_ALL names it: without this folder glibc has no C.UTF-8.
-    for part in sorted(Path("/usr/lib/locale/C.utf8").rglob("*")):
-        if part.is_file():
-            items.file(str(part), part)
+    _add_locale(items)
     busybox = provision.find("busybox")
     if busybox is None:
         notes.append("no busybox: there are no shell and no small tools in the image")
@@ -170,6 +168,22 @@ def _base(agent: Path, provision: Provision, notes: list[str]) -> Items:
     for applet in _applets(busybox):
         items.link(f"usr/bin/{applet}", "usr/bin/busybox")
     return items
+
+
+def _add_locale(items: Items) -> None:
+    """Add what glibc reads for ``LC_ALL=C.UTF-8``, so that it does the same work in every place.
+
+    On bare metal it finds the host's list of aliases and cache of character sets, whatever the environment says.
+    """
+    for part in sorted(Path("/usr/lib/locale/C.utf8").rglob("*")):
+        if part.is_file():
+            items.file(str(part), part)
+    # The name as LC_ALL has it is tried first; each failed look-up is longest in an unpacked tree.
+    items.link("usr/lib/locale/C.UTF-8", "usr/lib/locale/C.utf8")
+    cache = f"/usr/lib/{arch.current().multiarch}/gconv/gconv-modules.cache"
+    for name in ("/usr/share/locale/locale.alias", cache):
+        if Path(name).is_file():
+            items.file(name, Path(name))
 
 
 def _base_over(under: Unpacked, agent: Path, provision: Provision | None) -> Items:
