@@ -34,7 +34,8 @@ _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 def png(canvas: Canvas, label: str) -> bytes:
     """Draw a figure as a PNG file in light colours, twice as many dots as pixels to each side."""
     from matplotlib.backends.backend_agg import RendererAgg  # noqa: PLC0415 - reports without pictures do not need it
-    from matplotlib.image import imsave  # noqa: PLC0415
+    from PIL import Image  # noqa: PLC0415
+    from PIL.PngImagePlugin import PngInfo  # noqa: PLC0415
 
     # The document is our own; ElementTree refuses what is not well formed.
     root = ElementTree.fromstring(canvas.document(label))  # noqa: S314
@@ -44,11 +45,12 @@ def png(canvas: Canvas, label: str) -> bytes:
         made = _Painter(renderer(*size, 72.0 * SCALE), size[1])
         for element in root:
             made.paint(element, style.INK)
-        target = io.BytesIO()
-        options = {"compress_level": 2}  # twice the size of the best, in a tenth of the time
-        imsave(
-            target, made.renderer.buffer_rgba(), format="png", metadata={"Title": label}, pil_kwargs=options
-        )
+        # Matplotlib's own `imsave` imports its figures and axes, a fifth of a second, and then does the same.
+        picture = Image.frombytes("RGBA", size, bytes(made.renderer.buffer_rgba()))
+    described, target = PngInfo(), io.BytesIO()
+    described.add_text("Title", label)
+    # Level 2 makes files twice the size of the best, in a tenth of the time.
+    picture.save(target, "png", pnginfo=described, compress_level=2)
     return target.getvalue()
 
 
