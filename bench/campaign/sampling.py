@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tare.runners.images.image import Image
-    from tare.runners.model import Place, Service
+    from tare.runners.model import Place, Service, Vantage
 
 RATE_HZ = 100
 """Samples per second of each process."""
@@ -103,7 +103,7 @@ def sampling(place: Place, image: Image, *, emulated: bool) -> Iterator[Sampler]
     Raises:
         TareError: py-spy is missing, or what it sampled is lost.
     """
-    sampled = Sampled(EMULATED_RATE_HZ if emulated else RATE_HZ, not place.vantage.shared_with_host)
+    sampled = Sampled(EMULATED_RATE_HZ if emulated else RATE_HZ, is_sampled_inside(place.vantage))
     sampler = _Inside(place, image, sampled) if sampled.inside else _Outside(place, sampled)
     try:
         yield sampler
@@ -112,6 +112,28 @@ def sampling(place: Place, image: Image, *, emulated: bool) -> Iterator[Sampler]
             sampler.stop()
         raise
     sampler.stop()
+
+
+def is_sampled_inside(vantage: Vantage, proc: Path = Path("/proc")) -> bool:
+    """Tell whether py-spy has to run in the place: the host does not see its processes, or this user may not look into them.
+
+    The latter are those of another user's daemon, above all a Docker that an ordinary user may ask, but that runs as root.
+
+    Raises:
+        TareError: this user may not look into them, and in the place they are not below its first process.
+    """
+    if not vantage.shared_with_host:
+        return True
+    pid = vantage.agent_pid or vantage.top_pid
+    try:
+        (proc / f"{pid}/ns/pid").readlink()
+    except PermissionError as error:
+        if own_pid(pid, proc) == 1:
+            return True
+        raise TareError(
+            f"the processes of the place belong to another user (pid {pid}), whom py-spy may not look into: run as root"
+        ) from error
+    return False
 
 
 class _Outside:
@@ -274,7 +296,7 @@ exit 0
 
 
 class _Inside:
-    """py-spy as a service of a place whose processes the host does not see. The agent is its first process."""
+    """py-spy as a service of a place that it cannot look into from the host. The agent is its first process."""
 
     def __init__(self, place: Place, image: Image, sampled: Sampled) -> None:
         if "busybox" not in image.programs:

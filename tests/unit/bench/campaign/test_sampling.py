@@ -3,12 +3,20 @@ import os
 import shutil
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from support.campaigns import IMAGE
 from tare.bench.campaign import sampling
-from tare.bench.campaign.sampling import documents, entering, own_pid, trouble, why_nothing
+from tare.bench.campaign.sampling import (
+    documents,
+    entering,
+    is_sampled_inside,
+    own_pid,
+    trouble,
+    why_nothing,
+)
 from tare.runners.errors import PlaceFailure, TareError
 from tare.runners.fake import FakeRunner
 from tare.runners.host import endings
@@ -120,3 +128,31 @@ def test_a_kernel_that_lets_root_alone_look_is_named(tmp_path, monkeypatch):
     assert "ptrace_scope is 1 here" in why_nothing(tmp_path)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     assert "ptrace_scope" not in why_nothing(tmp_path)
+
+
+@pytest.fixture
+def forbidden(tmp_path, monkeypatch):
+    """Give a /proc whose process 7 belongs to somebody else, and is 1 in its namespace unless a test says otherwise."""
+    (tmp_path / "7").mkdir()
+    (tmp_path / "7/status").write_text("Name:\ttare-agent\nNSpid:\t7\t1\n")
+
+    def refuse(self):
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "readlink", refuse)
+    return tmp_path
+
+
+def test_a_container_of_somebody_elses_daemon_is_sampled_from_inside(forbidden):
+    assert is_sampled_inside(Vantage(7, {}, 7), forbidden)
+
+
+def test_a_place_of_somebody_else_whose_agent_is_not_the_first_process_says_why_not(forbidden):
+    (forbidden / "7/status").write_text("NSpid:\t7\n")
+    with pytest.raises(TareError, match=r"belong to another user .*run as root"):
+        is_sampled_inside(Vantage(7, {}, 7), forbidden)
+
+
+def test_a_place_that_the_host_may_look_into_is_sampled_from_there_and_a_guest_never():
+    assert not is_sampled_inside(Vantage(os.getpid(), {}, os.getpid()))
+    assert is_sampled_inside(Vantage(os.getpid(), {}, 0, shared_with_host=False))
