@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from tare.reports.summaries import headline
+from tare.reports.summaries.cases import case_of
 from tare.reports.summaries.headline import TOLD_BOUND, USEFUL_BOUND
 from tare.reports.summaries.ladder import classify, rung_name
 from tare.reports.text import answers, numbers
@@ -48,13 +49,30 @@ _MOST_RUNNERS = 3
 """Runners of a kind that a sentence names; of more it gives the number."""
 
 
+_MOST_FAILED = 3
+"""Failed cases that the headline names; of more it gives the number."""
+
+
 def sentences(page: Page) -> tuple[str, ...]:
     """Say what the places cost, in one sentence for each kind; where nothing was compared, what there is instead."""
     told = [*_ladder(page), *(_sentence(page, group) for group in headline.groups(page.summary))]
     if len(told) > MOST_SENTENCES:
         rest = len(told) - MOST_SENTENCES + 1
         told = [*told[: MOST_SENTENCES - 1], page.words("headline.more_places", n=rest)]
-    return tuple(told) or (_nothing(page),)
+    failed = _failed(page) if page.summary.measured else ()
+    return (*failed, *(told or [_nothing(page)]))
+
+
+def _failed(page: Page) -> Iterator[str]:
+    """Name the cases of which no trial gave a number in any place: a reader who asked for them looks for them first."""
+    gave = {case_of(trial) for trial in page.summary.measured}
+    failed = dict.fromkeys(group.case for group in page.summary.failures if group.case not in gave)
+    if failed:
+        names = [page.words("headline.quoted", name=case.label) for case in failed]
+        rest = (
+            [page.words("headline.others", n=len(names) - _MOST_FAILED)] if len(names) > _MOST_FAILED else []
+        )
+        yield page.words("headline.failed", names=", ".join([*names[:_MOST_FAILED], *rest]))
 
 
 def _sentence(page: Page, group: Group) -> str:

@@ -22,6 +22,7 @@ KINDS: Mapping[Outcome, Kind] = {
     "supported": "better",
     "refuted": "worse",
     "depends": "undecided",
+    "undecided": "undecided",
     "unmeasured": "muted",
 }
 _TELLS: Mapping[Tells, Kind] = {

@@ -165,4 +165,4 @@ _Found = tuple[Outcome, Code]
 _SUPPORTED: _Found = ("supported", "for")
 _REFUTED: _Found = ("refuted", "against")
 _DEPENDS: _Found = ("depends", "mixed")
-_UNDECIDED: _Found = ("unmeasured", "undecided")
+_UNDECIDED: _Found = ("undecided", "undecided")

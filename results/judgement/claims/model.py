@@ -9,8 +9,9 @@ import msgspec
 from tare.results.judgement.claims.declared import Rule  # noqa: TC001 - msgspec reads annotations at run time
 from tare.results.statistics.estimates import Estimate  # noqa: TC001
 
-Outcome = Literal["supported", "refuted", "depends", "unmeasured"]
-"""``depends``: it holds under some of the conditions that were measured. ``unmeasured``: this run cannot tell."""
+Outcome = Literal["supported", "refuted", "depends", "undecided", "unmeasured"]
+"""``depends``: it holds under some of the conditions that were measured. ``undecided``: measured, but too little of it is
+decided. ``unmeasured``: this run cannot tell."""
 
 Tells = Literal["for", "against", "open", "uncounted"]
 """What a finding says of its claim. ``open``: measured and not decided. ``uncounted``: shown beside the others only, as

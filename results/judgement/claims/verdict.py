@@ -66,7 +66,7 @@ def _judge_claim(claim: Claim, evidence: Evidence) -> ClaimVerdict:
     outcome, reason, command = judged.outcome, judged.reason, ""
     if gap is not None:
         outcome, reason, command = "unmeasured", gap, _command(claim)
-    elif outcome == "unmeasured" and evidence.manifest.mode != "imported":
+    elif outcome in ("undecided", "unmeasured") and evidence.manifest.mode != "imported":
         command = f"tare run --resume {evidence.manifest.run} --budget {_MORE_TIME}"
     return ClaimVerdict(
         claim=claim.id,

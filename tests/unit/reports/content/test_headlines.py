@@ -251,3 +251,37 @@ def test_a_headline_of_very_many_runners_is_short():
     found = told(run_of(*(compared("cpu", 1.5, "worse", runner=f"command-{n}") for n in range(20))))
     assert len(found) == MOST_SENTENCES
     assert found[-1] == words("en")("headline.more_places", n=16)
+
+
+class TestCasesThatFailedEverywhere:
+    """Somebody whose own command failed in all places must not read a headline that is silent about it."""
+
+    @staticmethod
+    def run(*names: str) -> ReportInput:
+        failed = [
+            trial(number, workload=name, outcome="failed", reason="exit status 1")
+            for number, name in enumerate(names, 1)
+        ]
+        return dataclasses.replace(run_of(START), trials=(trial(0), *failed))
+
+    def test_it_is_named_before_the_answer(self):
+        first, second = told(self.run("sort", "sort"))
+        assert first == "No trial of “sort” gave a number; the reasons stand below."
+        assert second.startswith("A namespace container starts")
+
+    def test_so_it_is_where_nothing_is_compared(self):
+        assert told(dataclasses.replace(self.run("sort"), comparisons=()))[0].startswith("No trial of “sort”")
+
+    def test_one_that_worked_somewhere_is_not(self):
+        given = self.run("sort")
+        worked = (*given.trials, trial(9, workload="sort", runner="namespaces"))
+        assert not told(dataclasses.replace(given, trials=worked))[0].startswith("No trial")
+
+    def test_many_are_counted(self):
+        assert "“c”, 2 more gave" in told(self.run(*"abcde"))[0]
+
+    def test_nothing_at_all_is_said_once(self):
+        given = self.run("sort")
+        assert told(dataclasses.replace(given, comparisons=(), trials=given.trials[1:])) == [
+            "Nothing could be measured: all 1 trials ended without a number."
+        ]

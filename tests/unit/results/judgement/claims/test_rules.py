@@ -81,7 +81,7 @@ class TestHypervisorTax:
     def test_undecided_workloads_are_not_measured_and_the_run_can_go_on(self):
         rows = [compared(name, GUEST, 0.9, 1.2, "undecided") for name in WORK]
         verdict = verdict_on(self.claim, every(WORK, GUEST), rows)
-        assert told(verdict) == ("unmeasured", "undecided")
+        assert told(verdict) == ("undecided", "undecided")
         assert verdict.command == f"tare run --resume {RUN} --budget 10m"
 
     @pytest.mark.parametrize(("low", "high", "kind"), [(5.0, 6.0, "worse"), (0.99, 1.01, "same")])
@@ -135,7 +135,7 @@ class TestContainerNearZero:
     def test_too_few_decided_workloads_leave_it_open(self):
         rows = [compared("cpu", "namespaces", 0.99, 1.01, "same")]
         rows += [compared(name, "namespaces", 0.9, 1.1, "undecided") for name in WORK[1:]]
-        assert told(self.judged(*rows)) == ("unmeasured", "undecided")
+        assert told(self.judged(*rows)) == ("undecided", "undecided")
 
     def test_cpu_decides_where_time_does_not(self):
         rows = (
@@ -341,7 +341,7 @@ class TestLayersFast:
     def test_one_trial_has_no_interval_and_decides_no_time(self):
         way = {"total": 1.0}
         one = delivered("deploy-python", "namespaces", layers_cached=way, layers_empty={"total": 3.0})
-        assert told(verdict_on(self.claim, [one])) == ("unmeasured", "undecided")
+        assert told(verdict_on(self.claim, [one])) == ("undecided", "undecided")
 
 
 class TestSecondsToStart:
@@ -393,7 +393,7 @@ class TestManyAtOnce:
             (64, 1.1, ("supported", "for")),
             (64, 3.0, ("depends", "mixed")),
             (4, 3.0, ("refuted", "against")),
-            (4, 1.0, ("unmeasured", "undecided")),
+            (4, 1.0, ("undecided", "undecided")),
         ],
     )
     def test_it_takes_many_places_whose_starts_do_not_slow_down(self, places, growth, outcome):
@@ -444,7 +444,7 @@ class TestVmIndependent:
             ran("neighbours-cpu", GUEST, block=n, metrics={"neighbours.throughput.apart": 0.85 + n / 20})
             for n in range(8)
         ]
-        assert told(verdict_on(self.claim, wide)) == ("unmeasured", "undecided")
+        assert told(verdict_on(self.claim, wide)) == ("undecided", "undecided")
 
     def test_an_emulated_guest_does_not_count_and_neither_does_a_container(self):
         verdict = verdict_on(self.claim, [*slowed(EMULATED, 1.0), *slowed("namespaces", 3.0)])
@@ -492,7 +492,7 @@ class TestMicroservices:
 
     def test_what_is_undecided_is_not_measured(self):
         rows = [self.row(shape, 0.9, 1.2, "undecided") for shape in SHAPES]
-        assert told(self.judged(*rows)) == ("unmeasured", "undecided")
+        assert told(self.judged(*rows)) == ("undecided", "undecided")
 
     def test_guests_and_sandboxes_stand_beside_and_do_not_count(self):
         rows = [self.row("services-one", 1.0, 1.05, "same")]
