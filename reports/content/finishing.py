@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import fields, is_dataclass, replace
 from functools import cache
+from operator import is_
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -38,14 +39,16 @@ def finished(section: Section, page: Page) -> Section:
 def _finished(thing: Any, page: Page) -> Any:
     """Finish a text, or all texts in a node and in what it holds."""
     if isinstance(thing, str):
-        return _PERCENT.sub("", thing)
+        return _PERCENT.sub("", thing) if " %" in thing else thing
     if isinstance(thing, tuple):
-        return tuple(_finished(one, page) for one in thing)
+        made = tuple([_finished(one, page) for one in thing])
+        return thing if all(map(is_, made, thing)) else made
     if not is_dataclass(thing) or isinstance(thing, type):
         return thing
-    changes = {name: _finished(getattr(thing, name), page) for name in _names(type(thing))}
+    found = ((name, getattr(thing, name)) for name in _names(type(thing)))
+    changes = {name: made for name, old in found if (made := _finished(old, page)) is not old}
     if getattr(thing, "recorded", False):
         quoted = thing.text  # type: ignore[attr-defined]
         told = page.recorded(quoted)
         changes |= {"text": quoted if told == quoted else _PERCENT.sub("", told), "recorded": told == quoted}
-    return replace(thing, **changes)
+    return replace(thing, **changes) if changes else thing

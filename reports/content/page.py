@@ -113,14 +113,15 @@ class Page:
 
     def picture(self, name: str) -> tuple[Node, ...]:
         """Give the figure, or a note that it could not be drawn; nothing where the run has no data for it."""
+        lost: tuple[Node, ...] = ()
         if name in self.lost:
-            return (
-                Paragraph(self.words("page.figure_lost", name=name, why=self.lost[name]), kind="problem"),
-            )
+            why = self.words("page.figure_lost", name=name, why=self.lost[name])
+            lost = (Paragraph(why, kind="problem"),)
         if name not in self.figures:
-            return ()
+            return lost
         alt = self.words(f"figure.{name}.alt", base=self.base)
-        return (Picture(name, alt, self.words(f"figure.{name}.caption")),)
+        # A figure that only its PNG file was lost of is on the page all the same.
+        return (*lost, Picture(name, alt, self.words(f"figure.{name}.caption")))
 
 
 def host_line(about: Manifest, words: Words) -> str:

@@ -48,7 +48,9 @@ def shown_parameters(workload: str, parameters: Iterable[tuple[str, Any]]) -> li
 
 def case_of(thing: Trial | Comparison | RungCost | Finding) -> CaseKey:
     """Give the workload and parameters that a trial, comparison, rung or finding belongs to."""
-    return CaseKey(thing.workload, tuple(sorted((str(k), str(v)) for k, v in thing.parameters.items())))
+    given = thing.parameters
+    # Most have none, and a report asks for very many.
+    return CaseKey(thing.workload, tuple(sorted((str(k), str(v)) for k, v in given.items())) if given else ())
 
 
 def single_cases(cases: Iterable[tuple[str, Hashable]]) -> frozenset[str]:

@@ -91,6 +91,11 @@ class Summary:
         return tuple(sorted(kept, key=lambda trial: trial.number))
 
     @cached_property
+    def metric_names(self) -> frozenset[str]:
+        """Names of all metrics that some trial has that counts."""
+        return frozenset(metric.name for trial in self.measured for metric in trial.metrics)
+
+    @cached_property
     def without_numbers(self) -> tuple[Trial, ...]:
         """Trials that were started and gave no number: failed, timed out or invalid."""
         return tuple(t for t in self.given.trials if t.outcome in OUTCOMES)
@@ -258,12 +263,13 @@ class Summary:
         """
         values: dict[tuple[CaseKey, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
         for trial in self.measured:
+            found = values[case_of(trial), series_name(trial)]
             for metric in trial.metrics:
-                if metric.unit != "s" or "cpu" not in metric.name.split(".")[:2]:
+                if metric.unit != "s" or "cpu" not in metric.name or "cpu" not in metric.name.split(".")[:2]:
                     continue
                 whole = metric.source == "launcher" and metric.name.startswith("cpu.")
                 name = metric.name.replace("cpu", PLACE_CPU, 1) if whole else metric.name
-                values[case_of(trial), series_name(trial)][name].append(metric.value)
+                found[name].append(metric.value)
         return {key: {name: statistics.median(v) for name, v in by.items()} for key, by in values.items()}
 
 

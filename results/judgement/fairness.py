@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -73,7 +74,9 @@ def _kind(runner: str) -> str:
     return re.split(r"[:@(]", runner, maxsplit=1)[0]
 
 
-def _facts(contexts: Iterable[str]) -> dict[str, str]:
+@lru_cache(maxsize=1024)
+def _facts(contexts: tuple[str, ...]) -> Mapping[str, str]:
+    """Read the facts of contexts; there are few different ones in a run, and each is in many comparisons."""
     values: dict[str, dict[str, None]] = {}
     for text in contexts:
         for name, value in _flat(msgspec.json.decode(text)):

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 import msgspec
-import numpy as np
 
 from tare.results.judgement.comparison import Comparison
 from tare.results.judgement.fairness import NONE, changed, left_out_notes, unfair_differences
@@ -19,7 +18,7 @@ from tare.results.said import say
 from tare.results.statistics.estimates import FEW_UNITS, Estimate
 from tare.results.statistics.phrases import count, magnitude, times
 from tare.results.statistics.ratios import LogRatio, paired_log_ratio
-from tare.results.statistics.series import Series, SeriesKey, median_of
+from tare.results.statistics.series import Series, SeriesKey, distinct, median_of
 from tare.results.statistics.symptoms import symptoms
 
 if TYPE_CHECKING:
@@ -79,7 +78,7 @@ def compare_pair(pair: Pair, threshold: float, confidence: float, notes: tuple[s
     judged = judge(cost, pair.floor, threshold, pair.drift)
     odd = symptoms(subject, pair.base, cost, threshold) if subject.primary else ()
     p = _p_values(cost, math.log1p(threshold))
-    blocks = min(len(np.unique(side.block)) for side in (subject, pair.base))
+    blocks = min(distinct(side.block) for side in (subject, pair.base))
     needed = None
     if judged.verdict == "undecided":
         needed = blocks_needed(cost, pair.floor, threshold, pair.drift, blocks)

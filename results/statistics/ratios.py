@@ -100,8 +100,7 @@ def paired_log_ratio(
     Returns:
         The cost; ``None`` if no block has values of both, or if a value is not positive and so has no ratio.
     """
-    blocks = np.intersect1d(subject.block, base.block)
-    unpaired = len(np.union1d(subject.block, base.block)) - len(blocks)
+    blocks, unpaired = _common(subject.block, base.block)
     if not len(blocks):
         return None
     sides = [_by_block(side, blocks) for side in (subject, base)]
@@ -113,7 +112,7 @@ def paired_log_ratio(
     by_invocation = estimates.FEWEST <= count < len(blocks)
     allowed = 0.0
     if count < estimates.FEWEST and count < len(blocks):
-        allowed = _allowed([len(np.unique(invocation)) for _, invocation in sides], spread)
+        allowed = _allowed([distinct(invocation) for _, invocation in sides], spread)
     found = LogRatio(
         _NO_INTERVAL,
         "invocation" if by_invocation else "block",
@@ -209,14 +208,31 @@ def _common_factor(factors: list[float], units: list[NDArray[np.float64]]) -> fl
     return math.sqrt(sum(f**2 * error for f, error in zip(factors, errors, strict=True)) / total)
 
 
+def _common(here: NDArray[np.int32], there: NDArray[np.int32]) -> tuple[NDArray[np.int32], int]:
+    """Return the blocks that both sides have values in, each once, and the number of those that one side lacks."""
+    ours, theirs = (one[_starts(one)] for one in (here, there))
+    if np.array_equal(ours, theirs):
+        return ours, 0
+    blocks = np.intersect1d(ours, theirs, assume_unique=True)
+    return blocks, len(ours) + len(theirs) - 2 * len(blocks)
+
+
+def _starts(ascending: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Mark the first of each group of equal numbers."""
+    first = np.ones(len(ascending), dtype=np.bool_)
+    np.not_equal(ascending[1:], ascending[:-1], out=first[1:])
+    return first
+
+
 def _by_block(side: Series, blocks: NDArray[np.int32]) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
     """Return the median and the invocation of each of the blocks."""
     if len(side.block) == len(blocks):
         return side.value, side.invocation
     starts = np.searchsorted(side.block, blocks)
-    ends = np.searchsorted(side.block, blocks, side="right")
-    values = [estimates.median(side.value[a:b]) for a, b in zip(starts, ends, strict=True)]
-    return np.array(values), side.invocation[starts]
+    last = np.searchsorted(side.block, blocks, side="right") - 1
+    value = side.value[np.lexsort((side.value, side.block))]
+    middle = starts + last
+    return (value[middle // 2] + value[(middle + 1) // 2]) / 2, side.invocation[starts]
 
 
 def _oriented(log: NDArray[np.float64], direction: Direction) -> NDArray[np.float64]:

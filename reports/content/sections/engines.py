@@ -23,13 +23,14 @@ COLUMNS = (
 def section(page: Page) -> Section | None:
     """Build a table with a row for each engine: medians over its cold starts. ``None`` if no engine was measured."""
     words = page.words
+    if not any(name.startswith("engine.") for name in page.summary.metric_names):
+        return None
     found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for trial in page.summary.measured:
-        values = {metric.name: metric.value for metric in trial.metrics}
-        if any(name.startswith("engine.") for name in values):
-            for name in COLUMNS:
-                if name in values:
-                    found[trial.runner][name].append(values[name])
+        if any(metric.name.startswith("engine.") for metric in trial.metrics):
+            for metric in trial.metrics:
+                if metric.name in COLUMNS:
+                    found[trial.runner][metric.name].append(metric.value)
     if not found:
         return None
     columns = [name for name in COLUMNS if any(name in by for by in found.values())]

@@ -158,13 +158,13 @@ def _memory(page: Page) -> Table | None:
     """Build the table of medians over all jobs of a runner, read on the host after each job."""
     words = page.words
     names = ("guest_memory.ram", "guest_memory.overhead", "guest_memory.ram_merged")
+    if page.summary.metric_names.isdisjoint(names):
+        return None
     values: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for trial in page.summary.measured:
         for metric in trial.metrics:
             if metric.name in names:
                 values[series_name(trial)][metric.name].append(metric.value)
-    if not values:
-        return None
     runners = sorted(values, key=page.summary.display.rank)
     rows = tuple(
         (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from itertools import chain, repeat
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tare.reports.content import cells
 from tare.reports.content.nodes import Bullets, Cell, Details, Item, Paragraph, Section, Table
@@ -62,10 +62,10 @@ def _places(page: Page) -> tuple[Node, ...]:
     """Build the folded table of each runner's recorded context; a fact that varied lists its values."""
     words = page.words
     known: dict[str, dict[str, dict[str, None]]] = defaultdict(lambda: defaultdict(dict))
-    for trial in page.summary.measured:
-        if not trial.control:
-            for name, value in facts.flatten(trial.context):
-                known[trial.runner][name][value] = None
+    for runner, contexts in _contexts(page).items():
+        for context in contexts:
+            for name, value in facts.flatten(context):
+                known[runner][name][value] = None
     rows = [
         (
             cells.runner(page, runner) if first else Cell(runner, kind="muted"),
@@ -83,6 +83,15 @@ def _places(page: Page) -> tuple[Node, ...]:
     breaks = tuple(index for index, row in enumerate(rows) if index and row[0].color)
     table = Table(words("notes.places"), columns, tuple(rows), breaks=breaks)
     return (Details(words("notes.places"), (table,)),)
+
+
+def _contexts(page: Page) -> Mapping[str, list[Mapping[str, Any]]]:
+    """List the different contexts of each runner's trials: most trials have that of the one before."""
+    found: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for trial in page.summary.measured:
+        if not trial.control and trial.context not in found[trial.runner][-1:]:
+            found[trial.runner].append(trial.context)
+    return found
 
 
 def _places_of_notes(page: Page) -> Mapping[str, str]:

@@ -14,8 +14,8 @@ from tare.results.record import CONTROL
 if TYPE_CHECKING:
     from tare.reports.content.page import Page
 
-OWN = "collector"
-"""First part of the metrics ``collector.<name>.seconds`` and ``collector.<name>.cpu``: what a collector cost a trial."""
+OWN = "collector."
+"""Beginning of the metrics ``collector.<name>.seconds`` and ``collector.<name>.cpu``: what a collector cost a trial."""
 
 Costs = dict[tuple[str, str], list[float]]
 """(cost, runner) → seconds in each trial."""
@@ -76,10 +76,9 @@ def _collectors(page: Page) -> tuple[Costs, Costs]:
             continue
         sums: dict[str, float] = defaultdict(float)
         for metric in trial.metrics:
-            first, _dot, rest = metric.name.partition(".")
-            if first == OWN:
+            if metric.name.startswith(OWN):
                 each[metric.name, trial.runner].append(metric.value)
-                sums["cpu" if rest.endswith(".cpu") else "wall"] += metric.value
+                sums["cpu" if metric.name.endswith(".cpu") else "wall"] += metric.value
         for name, seconds in sums.items():
             whole[name, trial.runner].append(seconds)
     return each, whole

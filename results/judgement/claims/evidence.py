@@ -7,6 +7,7 @@ import statistics
 from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import cached_property
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from tare.results.judgement.answers import pair_answers
@@ -76,9 +77,22 @@ class Evidence:
 
     def trials_of(self, claim: Claim, *kinds: PlaceKind) -> tuple[Trial, ...]:
         """List the trials with values of what a claim needs, under places of these kinds."""
-        return tuple(
-            t for t in self.measured if needed(claim, t) and self.kind(t.runner, t.accelerator) in kinds
-        )
+        found = [
+            one
+            for group in self._groups
+            if needed(claim, group[0][1]) and self.kind(group[0][1].runner, group[0][1].accelerator) in kinds
+            for one in group
+        ]
+        return tuple(trial for _at, trial in sorted(found, key=itemgetter(0)))
+
+    @cached_property
+    def _groups(self) -> tuple[list[tuple[int, Trial]], ...]:
+        """Group the trials that count, each with its place among them, by all that tells whether a claim reads them."""
+        found: dict[tuple[str, ...], list[tuple[int, Trial]]] = defaultdict(list)
+        for at, trial in enumerate(self.measured):
+            key = (trial.workload, trial.family, trial.runner, trial.accelerator)
+            found[key].append((at, trial))
+        return tuple(found.values())
 
 
 def own_name(runner: str) -> str:

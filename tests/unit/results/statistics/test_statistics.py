@@ -15,6 +15,11 @@ def mean(x):
     return np.asarray(np.mean(x, axis=-1))
 
 
+@given(VALUES, st.floats(0, 1))
+def test_quantiles_are_those_of_numpy(values, q):
+    assert statistics.quantile(values, q, 0.95).value == pytest.approx(np.quantile(values, q), abs=1e-15)
+
+
 def test_quantile_limits_are_the_textbook_ranks():
     # Conover 1999, table: for n = 100 the 95 % interval of the median is x(40) to x(61).
     found = statistics.quantile(range(1, 101), 0.5, 0.95)
