@@ -238,9 +238,9 @@ def chaos(session: nox.Session) -> None:
 
 @nox.session
 def kvm(session: nox.Session) -> None:
-    """Boot guests where that takes a minute of one CPU: under KVM that emulates kernel mode, and on a fleet's hosts."""
+    """Boot guests where that takes a minute of one CPU: under KVM that emulates kernel mode, and on a fleet's hosts. Reach a fleet by ssh."""
     install(session, "tests")
-    files = ("test_qemu_true_kvm.py", "test_fleet_live.py")
+    files = ("test_qemu_true_kvm.py", "test_fleet_live.py", "test_fleet_by_ssh.py")
     test(session, "-m", "kvm", *(f"tests/integration/{file}" for file in files), *session.posargs)
 
 

@@ -5,6 +5,7 @@ Dask is an extra, and only what uses it imports it. Its configuration says how c
 
 from __future__ import annotations
 
+import logging
 import queue
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
@@ -26,6 +27,9 @@ RESOURCE: Final = "tare"
 """Resource that each run takes; a worker that may measure has one of it, so that one run is made at a time."""
 
 TO_INSTALL: Final = "tare fleet needs Dask: pip install 'tarebench[fleet]', here and on every host."
+
+_LOGGERS: Final = ("distributed", "distributed.client", "distributed.scheduler", "distributed.core")
+"""Loggers that would print a traceback for a lost scheduler, and a line for each worker that goes: the director says both."""
 
 _CONNECT_SECONDS = 15.0
 _FORGET_SECONDS = 15.0
@@ -82,6 +86,8 @@ def _client_class() -> type[Client]:
         from distributed import Client  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise EnvironmentMissing(TO_INSTALL) from error
+    for name in _LOGGERS:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     return Client
 
 

@@ -6,6 +6,7 @@ Everything lives in namespaces that end with the processes made here; the host's
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 NETWORK = "10.213.87"
 SCHEDULER = f"tcp://{NETWORK}.1:8786"
+
+SSHD = "/usr/sbin/sshd"
 
 _QUICK = {"DASK_DISTRIBUTED__ADMIN__TICK__LIMIT": "1h", "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "false"}
 
@@ -36,9 +39,11 @@ def why_not() -> str:
 
 @dataclass(slots=True)
 class Hosts:
-    """The namespaces, the scheduler in the middle and a worker in each of the others."""
+    """The namespaces, the scheduler in the middle and a worker in each of the others; or an ssh server in each of them."""
 
     folder: Path
+    by_ssh: bool = False
+    """There is no scheduler, and an ssh server in place of each worker: :attr:`path` has an ``ssh`` that knows them."""
     stack: ExitStack = field(default_factory=ExitStack)
     keepers: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     """Host → process that keeps its namespaces."""
@@ -48,6 +53,9 @@ class Hosts:
         self._keep("middle")
         self.call("middle", "ip link set lo up && ip link add br0 type bridge && ip link set br0 up")
         self.call("middle", f"ip addr add {NETWORK}.1/24 dev br0")
+        if self.by_ssh:
+            self._make_keys()
+            return self
         self._dask("middle", "scheduler", "--host", SCHEDULER.rpartition(":")[0], "--port", "8786")
         return self
 
@@ -65,8 +73,57 @@ class Hosts:
         )
         self.call(host, f"hostname {host} && ip link set lo up && ip addr add {NETWORK}.{number}/24 dev eth0")
         self.call(host, f"ip link set eth0 up && {before}")
+        if self.by_ssh:
+            self._serve_ssh(host, f"{NETWORK}.{number}")
+            return
         worker = ("worker", SCHEDULER, "--no-nanny", "--nthreads", "1", "--no-dashboard")
         self.workers[host] = self._dask(host, *worker)
+
+    def _make_keys(self) -> None:
+        """Make keys and an ``ssh`` that uses them, and nothing of this user's own configuration."""
+        for name in ("host", "user"):
+            words = ("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self.folder / name))
+            subprocess.run(words, check=True, stdin=subprocess.DEVNULL)
+        ssh = self.folder / "bin" / "ssh"
+        ssh.parent.mkdir()
+        ssh.write_text(f'#!/bin/sh\nexec {shutil.which("ssh")} -F {self.folder}/ssh_config "$@"\n')
+        ssh.chmod(0o755)
+        (self.folder / "ssh_config").touch()
+
+    def _serve_ssh(self, host: str, address: str) -> None:
+        """Run an ssh server on a host, and let the ``ssh`` of :attr:`path` know it."""
+        folder, log = self.folder, self.folder / f"{host}-sshd.log"
+        options = (
+            *("Port=22", f"ListenAddress={address}", f"HostKey={folder}/host", "PidFile=none", "UsePAM=no"),
+            *(f"AuthorizedKeysFile={folder}/user.pub", "StrictModes=no", "PermitRootLogin=yes"),
+        )
+        words = (
+            SSHD,
+            "-D",
+            "-f",
+            "/dev/null",
+            "-E",
+            str(log),
+            *(word for one in options for word in ("-o", one)),
+        )
+        # It insists on a folder below /run, which belongs to the host's mount namespace here.
+        self.call(host, "mount -t tmpfs tmpfs /run && mkdir -m 755 /run/sshd")
+        server = subprocess.Popen([*self.inside(host), *words], stdin=subprocess.DEVNULL)
+        self.stack.callback(_end, server)
+        known = " ".join((folder / "host.pub").read_text().split()[:2])
+        with (folder / "known_hosts").open("a") as file:
+            file.write(f"{address} {known}\n")
+        with (folder / "ssh_config").open("a") as file:
+            file.write(
+                f"Host {host}\n HostName {address}\n User root\n IdentityFile {folder}/user\n IdentitiesOnly yes\n"
+                f" UserKnownHostsFile {folder}/known_hosts\n GlobalKnownHostsFile /dev/null\n"
+            )
+        until(lambda: log.is_file() and b"Server listening" in log.read_bytes(), 10, f"ssh server on {host}")
+
+    @property
+    def path(self) -> str:
+        """Value of ``PATH`` with an ``ssh`` that knows the hosts."""
+        return f"{self.folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
 
     def call(self, host: str, command: str) -> None:
         subprocess.run([*self.inside(host), "sh", "-c", command], check=True, stdin=subprocess.DEVNULL)

@@ -1,5 +1,6 @@
 """Dask carries orders, chunks and ends; workers are in this process, and what measures is a stand-in."""
 
+import logging
 import sys
 import threading
 import time
@@ -133,6 +134,13 @@ def test_a_lost_scheduler_is_noticed():
             cluster.workers()
         with pytest.raises(SchedulerLost):
             cluster.receive(0.01)
+
+
+def test_dask_prints_nothing_beside_the_directors_sentences():
+    """Its client logs a traceback for a lost scheduler, its scheduler a line for each worker that goes."""
+    dask._client_class()
+    for name in ("distributed.client", "distributed.scheduler", "distributed.core", "distributed.deploy"):
+        assert not logging.getLogger(name).isEnabledFor(logging.ERROR)
 
 
 def test_without_tare_there_a_worker_takes_no_part():
