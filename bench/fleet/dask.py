@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import queue
+from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
@@ -192,7 +193,8 @@ class DaskCluster:
 
         # The connection may be lost already, which has been told.
         if self._forgetting and self.client.status == "running":
-            with suppress(Exception):
+            # Its client is nobody's default one, which `wait` would take.
+            with suppress(OSError, TimeoutError, RuntimeError, CancelledError), self.client.as_current():
                 wait(self._forgetting, timeout=_FORGET_SECONDS)
         with suppress(Exception):
             self.client.close(timeout=5)
