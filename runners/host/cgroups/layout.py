@@ -186,8 +186,10 @@ class Cgroups:
             return
         parent.mkdir(exist_ok=True)
         made.parents.append(parent)
-        if enabled:
-            write(parent / "cgroup.subtree_control", " ".join(f"+{name}" for name in sorted(enabled)))
+        if missing := enabled - words(f"{parent}/cgroup.subtree_control"):
+            # Written once in a run: the kernel first waits for the end of groups that were removed below, even if it
+            # then has nothing to change, and the place before this one has just been removed.
+            write(parent / "cgroup.subtree_control", " ".join(f"+{name}" for name in sorted(missing)))
         folder.mkdir()
         made.folders[UNIFIED] = folder
         made.controllers |= enabled

@@ -118,6 +118,25 @@ def test_v2_as_root_goes_where_controllers_are_enabled_not_into_its_own_session(
     assert made.reasons == []
 
 
+def test_v2_hands_controllers_on_once_for_all_places_of_a_run(tmp_path, monkeypatch):
+    """The kernel lets a writer wait until it has done away with the places that were removed before."""
+    v2_host(tmp_path, "/user.slice/session-1.scope")
+    for name in ("", "user.slice", "user.slice/session-1.scope"):
+        v2_group(tmp_path / "sys/fs/cgroup" / name, "" if name else "cpuset cpu memory pids")
+    written = []
+    monkeypatch.setattr(
+        layout, "write", lambda file, text: (written.append(text), Path(file).write_text(text))
+    )
+    parent = tmp_path / "sys/fs/cgroup/tare-r1"
+    cgroups = Cgroups(Cgroups.detect(tmp_path).hierarchies, host_cpus=4)
+    cgroups.create("r1", "bare-0", LIMITS)
+    (parent / "cgroup.subtree_control").write_text("cpu cpuset memory")  # as the kernel shows it
+    cgroups.create("r1", "bare-1", LIMITS)
+    (parent / "cgroup.subtree_control").write_text("cpu cpuset memory pids")
+    cgroups.create("r1", "bare-2", LIMITS)
+    assert written == ["+cpu +cpuset +memory +pids", "+pids"]
+
+
 def test_v2_uses_what_systemd_delegated(tmp_path, as_user):
     v2_host(tmp_path, "/user.slice/user@1.service/app.slice/tare.scope")
     base = tmp_path / "sys/fs/cgroup"
