@@ -11,6 +11,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from tare.bench.analysis.garbage import no_collection
 from tare.bench.campaign.run import Measured, record_undoing
 from tare.bench.errors import Exit
 from tare.reports.summaries.failures import OUTCOMES, failure_groups, failure_lines
@@ -113,7 +114,8 @@ def conclude(request: Request, measured: Measured, progress: Progress) -> Finish
         return without
     progress.say(say("progress.writing_report", "writing the report"))
     # Imported only now: pandas and matplotlib must not be in memory while something is measured.
-    from tare.bench.analysis.report import report_run  # noqa: PLC0415
+    with no_collection():
+        from tare.bench.analysis.report import report_run  # noqa: PLC0415
 
     wanted = request.settings.output
     written = report_run(measured.run_dir, wanted.reports_dir, language=wanted.language, stream=sys.stdout)

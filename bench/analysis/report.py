@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import gc
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tare.bench.analysis.garbage import no_collection
 from tare.bench.analysis.known import known_calibration
 from tare.bench.analysis.listing import count_verdicts, keep_verdicts
 from tare.bench.analysis.pages import write_index
@@ -27,7 +26,6 @@ from tare.results.storage.load import load_run
 from tare.results.tables.frame import read_frame
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
     from typing import TextIO
 
@@ -96,19 +94,7 @@ def _base(mode: str, trials: tuple[Trial, ...]) -> str:
     return next(iter(found), BASE) if mode == "imported" else variant
 
 
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Pause the search for cyclic garbage, a sixth of a report's time: figures are made of very many objects."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
-
-
-@_no_collection()
+@no_collection()
 def report_run(
     run_dir: Path, reports_dir: Path, *, language: Language = "en", stream: TextIO | None = None
 ) -> WrittenReport:

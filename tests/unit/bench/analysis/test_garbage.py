@@ -1,0 +1,31 @@
+"""The search for garbage is paused, and goes on only if it was on."""
+
+import gc
+
+import pytest
+
+from tare.bench.analysis.garbage import no_collection
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_the_search_is_paused_and_then_as_before(on):
+    was_on = gc.isenabled()
+    try:
+        (gc.enable if on else gc.disable)()
+        with no_collection():
+            within = gc.isenabled()
+        assert (within, gc.isenabled()) == (False, on)
+    finally:
+        (gc.enable if was_on else gc.disable)()
+
+
+@no_collection()
+def write_to_a_full_disk():
+    raise OSError("disk is full")
+
+
+def test_the_search_goes_on_after_an_error():
+    was_on = gc.isenabled()
+    with pytest.raises(OSError, match="disk is full"):
+        write_to_a_full_disk()
+    assert gc.isenabled() is was_on
