@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 MOST_REMEMBERED = 20_000
 """Texts with values whose origin is kept; the oldest ones are forgotten first and stay English."""
@@ -21,6 +21,12 @@ MOST_REMEMBERED = 20_000
 TERMINAL = "terminal."
 """Beginning of the codes of words that only the terminal shows, such as heads of tables. A record has none of them, though
 some of its values may read the same."""
+
+
+LISTED = "listed"
+"""Code of texts in a row: each is a value under its number."""
+SEPARATOR = "separator"
+"""Name of the value that stands between texts in a row."""
 
 
 class Said(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -43,8 +49,23 @@ def say(code: str, template: str, /, **values: object) -> str:
     if not values:
         _fixed[text] = Said(code)
         return text
+    return _remember(text, Said(code, {name: str(value) for name, value in values.items()}))
+
+
+def listed(parts: Iterable[str], separator: str = "; ") -> str:
+    """Put texts in a row and remember each of them; a single one, or none, stays as it is."""
+    texts = list(parts)
+    text = separator.join(texts)
+    if len(texts) < 2:
+        return text
+    return _remember(
+        text, Said(LISTED, {SEPARATOR: separator, **{str(n): one for n, one in enumerate(texts)}})
+    )
+
+
+def _remember(text: str, said: Said) -> str:
     _remembered.pop(text, None)
-    _remembered[text] = Said(code, {name: str(value) for name, value in values.items()})
+    _remembered[text] = said
     while len(_remembered) > MOST_REMEMBERED:
         del _remembered[next(iter(_remembered))]
     return text

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tare.results.said import say
 from tare.runners.errors import TareError
 from tare.runners.host.cgroups.files import remove_group
 from tare.runners.host.cgroups.layout import Cgroups
@@ -94,7 +95,13 @@ def register(cache: Path, run: str, workdir: Path) -> Iterator[None]:
         CleanupError: something that the run made cannot be removed.
     """
     if not RUN_ID.fullmatch(run):
-        raise TareError(f"{run!r} cannot be a run's name: use letters, digits, dots, dashes and underscores")
+        raise TareError(
+            say(
+                "cleanup.name",
+                "{run!r} cannot be a run's name: use letters, digits, dots, dashes and underscores",
+                run=run,
+            )
+        )
     owner = Owner(
         run=run,
         pid=os.getpid(),
@@ -110,7 +117,12 @@ def register(cache: Path, run: str, workdir: Path) -> Iterator[None]:
     except OSError as error:
         live.unlink()
         raise TareError(
-            f"cannot make the work folder {workdir}: {error}; set TARE_WORKDIR to another"
+            say(
+                "cleanup.workdir",
+                "cannot make the work folder {workdir}: {error}; set TARE_WORKDIR to another",
+                workdir=workdir,
+                error=error,
+            )
         ) from error
     store_owner(workdir / OWNER_FILE, owner)
     try:
@@ -182,8 +194,12 @@ def remove(leftover: Leftover, cache: Path) -> list[str]:
         _attempt(f"folder {leftover.workdir}", lambda: remove_tree(leftover.workdir), removed, failures)
     if failures:
         raise CleanupError(
-            f"not everything of run {leftover.owner.run} can be removed: {'; '.join(failures)}; "
-            "try `tare clean` as root"
+            say(
+                "cleanup.left",
+                "not everything of run {run} can be removed: {failures}; try `tare clean` as root",
+                run=leftover.owner.run,
+                failures="; ".join(failures),
+            )
         )
     live = cache / "live" / f"{leftover.owner.run}.json"
     if pending:

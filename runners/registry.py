@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from tare.results.nearest import nearest
 from tare.results.record import BASE, CONTROL
+from tare.results.said import say
 from tare.runners.entry_points import load_group, said_of
 from tare.runners.errors import UsageError
 from tare.runners.refusing import Refusing
@@ -230,7 +231,9 @@ def _checked(name: str) -> str:
     variants = row.known_variants()
     wrong = variants.problem(own, variant) if variants else f"{own} has no variants"
     if wrong:
-        raise UsageError(f"--runners: there is no runner {name!r}: {wrong}")
+        raise UsageError(
+            say("runner.unknown", "--runners: there is no runner {name!r}: {wrong}", name=name, wrong=wrong)
+        )
     return f"{own}:{variants.spelled(variant)}" if variants and variant else name
 
 

@@ -143,7 +143,7 @@ def _under_callgrind(place: Place, job: Job, valgrind: Tool, number: int) -> int
     _ended_well(place.run(replace(job, argv=(*line, *job.argv), environ=environ)))
     counts = [int(found[1]) for file in folder.iterdir() if (found := _TOTALS.search(file.read_bytes()))]
     if not counts:
-        raise NotCountedError("callgrind left no count")
+        raise NotCountedError(say("count.nothing", "callgrind left no count"))
     return sum(counts)
 
 
@@ -156,7 +156,13 @@ def _ended_well(result: JobResult) -> JobResult:
     if result.error:
         raise NotCountedError(result.error)
     if result.timed_out:
-        raise NotCountedError(f"it was still running after {TIMEOUT_SECONDS:.0f} s")
+        raise NotCountedError(
+            say(
+                "count.slow",
+                "it was still running after {timeout_seconds} s",
+                timeout_seconds=f"{TIMEOUT_SECONDS:.0f}",
+            )
+        )
     if result.signal is not None or result.exit_code:
         ended = f"signal {result.signal}" if result.signal is not None else f"exit status {result.exit_code}"
         lines = result.stderr.decode("utf-8", "backslashreplace").strip().splitlines()

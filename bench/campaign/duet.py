@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from tare.results.said import say
 from tare.runners.errors import PlaceFailure, TareError, as_failure
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def pin(place: Place, cpus: frozenset[int]) -> None:
     """
     agent = place.vantage.agent_pid or place.vantage.top_pid
     if place.vantage.vmm or not agent:
-        raise PlaceFailure("its jobs cannot be pinned to a CPU from outside.")
+        raise PlaceFailure(say("duet.not_pinned", "its jobs cannot be pinned to a CPU from outside."))
     for thread in Path(f"/proc/{agent}/task").iterdir():
         with suppress(ProcessLookupError):
             os.sched_setaffinity(int(thread.name), cpus)

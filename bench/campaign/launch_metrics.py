@@ -6,6 +6,7 @@ import itertools
 from typing import TYPE_CHECKING
 
 from tare.results.record import LAUNCH_TIME, MARKS, Metric
+from tare.results.said import say
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,14 +39,21 @@ def contradiction(timeline: Mapping[str, int], clock_error: float) -> str:
     """
     unknown = sorted(set(timeline) - set(MARKS))
     if unknown:
-        return f"unknown mark {unknown[0]!r}"
+        return say("timeline.unknown", "unknown mark {mark!r}", mark=unknown[0])
     present = [mark for mark in MARKS if mark in timeline]
     for earlier, later in itertools.pairwise(present):
         mapped = (earlier in _GUEST_MARKS) != (later in _GUEST_MARKS)
         slack = clock_error if mapped else 0.0
         seconds = (timeline[later] - timeline[earlier]) / 1e9
         if seconds < -slack:
-            return f"{later!r} comes {-seconds:.6f} s before {earlier!r}, beyond the clocks' error of {slack:.6f} s"
+            return say(
+                "timeline.reversed",
+                "{later!r} comes {seconds} s before {earlier!r}, beyond the clocks' error of {slack} s",
+                later=later,
+                earlier=earlier,
+                seconds=f"{-seconds:.6f}",
+                slack=f"{slack:.6f}",
+            )
     return ""
 
 

@@ -231,7 +231,7 @@ def _once(workload: Workload, site: Site, place: Place) -> None:
     run_aside(place, workload.before(site), f"{workload.name} could not be prepared")
     result = place.run(workload.job(site, JOB_SECONDS))
     if why := _failure(workload, result):
-        raise TareError(f"the profiled job failed: {why}")
+        raise TareError(say("profile.job_failed", "the profiled job failed: {why}", why=why))
     run_aside(place, workload.after(site), f"{workload.name} could not be cleaned up")
 
 

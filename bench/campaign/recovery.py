@@ -51,7 +51,7 @@ class Recovery:
         if not launcher.lost:
             return {}
         if self._restarted:
-            raise LauncherLostError("tare's launcher was killed again")
+            raise LauncherLostError(say("launcher.killed_again", "tare's launcher was killed again"))
         self._restarted = True
         self._tell(
             say(
@@ -92,7 +92,14 @@ class Recovery:
                 self.provisioned.runner(key).prepare(image, self.provisioned.limits)
             except (TareError, OSError) as error:
                 if key == BASE:
-                    raise LauncherLostError(f"{key} cannot be prepared anew: {error}") from error
+                    raise LauncherLostError(
+                        say(
+                            "run.not_prepared_anew",
+                            "{key} cannot be prepared anew: {error}",
+                            key=key,
+                            error=error,
+                        )
+                    ) from error
                 reasons[key] = say("run.not_anew", "it cannot be prepared anew: {error}", error=error)
         return reasons
 

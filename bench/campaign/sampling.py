@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from tare.bench.workloads.command import run_aside
+from tare.results.said import say
 from tare.runners.errors import PlaceFailure, TareError
 from tare.runners.host.endings import how_ended, last_words, oom_kills, why_killed
 from tare.runners.model import SERVICE_OUTPUT_BYTES, Job
@@ -61,7 +62,9 @@ def py_spy() -> Path:
     beside = Path(sys.executable).with_name("py-spy")
     found = str(beside) if beside.exists() else shutil.which("py-spy")
     if not found:
-        raise TareError("py-spy is not installed; it comes with `pip install tarebench`")
+        raise TareError(
+            say("profile.no_py_spy", "py-spy is not installed; it comes with `pip install tarebench`")
+        )
     return Path(found).resolve()
 
 
@@ -225,7 +228,10 @@ def entering(pid: int, proc: Path = Path("/proc")) -> tuple[str, ...]:
     program = shutil.which("nsenter")
     if program is None:
         raise TareError(
-            "nsenter is missing, which py-spy needs to look into the place; it comes with util-linux"
+            say(
+                "profile.no_nsenter",
+                "nsenter is missing, which py-spy needs to look into the place; it comes with util-linux",
+            )
         )
     own_user = os.geteuid() != 0 and not _same_namespace(proc, pid, "user")
     user = ("--user", "--preserve-credentials") if own_user else ()
@@ -301,7 +307,10 @@ class _Inside:
     def __init__(self, place: Place, image: Image, sampled: Sampled) -> None:
         if "busybox" not in image.programs:
             raise TareError(
-                "there is no busybox in the image, which runs py-spy in a place that the host cannot look into"
+                say(
+                    "profile.no_busybox",
+                    "there is no busybox in the image, which runs py-spy in a place that the host cannot look into",
+                )
             )
         self._place, self._image, self.sampled = place, image, sampled
         self._folder = f"{place.scratch.rstrip('/')}/.tare-profile"
@@ -322,7 +331,9 @@ class _Inside:
         said = result.stderr.decode("utf-8", "replace")
         if result.exit_code != 0 or result.stdout_bytes > len(result.stdout):
             why = result.error or said.strip() or "its files are too large"
-            raise PlaceFailure(f"the profile could not be read out of the place: {why}")
+            raise PlaceFailure(
+                say("profile.not_read", "the profile could not be read out of the place: {why}", why=why)
+            )
         self.sampled.documents += documents(result.stdout)
         if not self.sampled.documents and _NOTHING.lower() not in said.lower():
             self.sampled.trouble = f"py-spy failed: {last_words(said, 1)}"
@@ -355,7 +366,9 @@ def documents(text: bytes) -> list[bytes]:
         try:
             _, end = decoder.raw_decode(rest)
         except ValueError as error:
-            raise PlaceFailure(f"py-spy's file in the place is not JSON: {error}") from error
+            raise PlaceFailure(
+                say("profile.no_json", "py-spy's file in the place is not JSON: {error}", error=error)
+            ) from error
         found.append(rest[:end].encode())
         rest = rest[end:]
     return found

@@ -19,6 +19,7 @@ from tare.results.record import (
     Accelerator,
     Trial,
 )
+from tare.results.said import listed, say
 from tare.runners.agent.clock import ClockContradiction
 from tare.runners.collectors.usage import (
     host_cpu_metrics,
@@ -88,16 +89,21 @@ class TrialBuilder:
             self._end("failed", result.error)
         elif result.timed_out:
             self._end(
-                "timeout", f"still running after {result.inside_seconds:.1f} s, its time-out; it was ended"
+                "timeout",
+                say(
+                    "trial.timeout",
+                    "still running after {seconds} s, its time-out; it was ended",
+                    seconds=f"{result.inside_seconds:.1f}",
+                ),
             )
         elif result.signal is not None:
-            self._end("failed", f"ended by signal {_named(result.signal)}")
+            self._end("failed", say("trial.signal", "ended by signal {signal}", signal=_named(result.signal)))
         elif result.exit_code and (lacking := workload.lacking(result)):
             self.skip(lacking.reason, lacking.remedy)
         elif workload.exit_codes is not None and result.exit_code not in workload.exit_codes:
-            self._end("failed", f"exit status {result.exit_code}")
+            self._end("failed", say("trial.exit_status", "exit status {code}", code=result.exit_code))
         elif why := contradiction(self.timeline, self.clock_error):
-            self._end("invalid", f"the timeline contradicts itself: {why}")
+            self._end("invalid", say("trial.timeline", "the timeline contradicts itself: {why}", why=why))
         else:
             self._add_metrics(workload, result)
         if self.outcome != "ok":
@@ -111,7 +117,7 @@ class TrialBuilder:
         if findings.failure:
             self.fail(findings.failure)
         elif why := contradiction(self.timeline, self.clock_error):
-            self._end("invalid", f"the timeline contradicts itself: {why}")
+            self._end("invalid", say("trial.timeline", "the timeline contradicts itself: {why}", why=why))
         else:
             self.metrics += findings.metrics
 
@@ -158,7 +164,9 @@ class TrialBuilder:
 
     def _add_duet(self, result: JobResult) -> None:
         if result.host_cpu is None:
-            self.unavailable[DUET_CPU_TIME] = "nothing outside the place counts its CPU time"
+            self.unavailable[DUET_CPU_TIME] = say(
+                "collector.no_duet", "nothing outside the place counts its CPU time"
+            )
             return
         seen = next(one for one in host_cpu_metrics(result.host_cpu) if one.name == HOST_CPU_TIME)
         self.metrics += (msgspec.structs.replace(seen, name=DUET_CPU_TIME),)
@@ -183,8 +191,10 @@ class TrialBuilder:
         """Make the record of what is known by now."""
         workload = self.case.workload
         if self.unavailable:
-            reasons = "; ".join(f"{name}: {why}" for name, why in self.unavailable.items())
-            self.notes["unavailable"] = reasons
+            self.notes["unavailable"] = listed(
+                say("collector.unavailable", "{name}: {why}", name=name, why=why)
+                for name, why in self.unavailable.items()
+            )
         return Trial(
             run=run_id,
             number=number,

@@ -109,7 +109,11 @@ class Shelf:
                     tar.write(piece)
             if seen.name() != layer.digest:
                 raise TareError(
-                    f"layer {layer.name} is damaged in the cache; remove its folder `layer-blobs`."
+                    say(
+                        "deploy.layer_damaged",
+                        "layer {name} is damaged in the cache; remove its folder `layer-blobs`.",
+                        name=layer.name,
+                    )
                 )
             tar.seek(0)
             folder = self._layer_folder(layer)

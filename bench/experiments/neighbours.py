@@ -209,7 +209,14 @@ class Neighbours(Experiment):
             service.wait_for(lambda _one: False, SETTLE_SECONDS)
             beside = dict(_victims(victim))
             if ended := service.look():
-                raise TareError(f"the stressor {self.stressor.name} ended: {ended}")
+                raise TareError(
+                    say(
+                        "neighbours.stressor_ended",
+                        "the stressor {name} ended: {ended}",
+                        name=self.stressor.name,
+                        ended=ended,
+                    )
+                )
         finally:
             service.stop()
         return {name: beside[name] / alone[name] for name in alone}
@@ -237,7 +244,12 @@ def _victims(place: Place) -> Iterator[tuple[str, float]]:
     result = place.run(Job((program, str(ITERATIONS)), timeout_seconds=_TIMEOUT_SECONDS))
     if result.exit_code != 0:
         raise TareError(
-            f"the victim failed after {time.monotonic() - began:.1f} s: {result.error or result.exit_code}"
+            say(
+                "neighbours.victim_failed",
+                "the victim failed after {monotonic} s: {error}",
+                monotonic=f"{time.monotonic() - began:.1f}",
+                error=result.error or result.exit_code,
+            )
         )
     yield "throughput", result.inside_seconds
     amount = net.Amount(TRIPS, _CAP_SECONDS, _TIMEOUT_SECONDS)

@@ -174,7 +174,7 @@ def _add_replica(opened: Shop) -> float:
     for _ in range(2):  # they take turns
         opened.ask("/item/1")
     if not opened.served(added):
-        raise TareError("the worker that was added got no order")
+        raise TareError(say("services.no_order", "the worker that was added got no order"))
     opened.drop(added)
     opened.stop(added)
     return seconds
@@ -198,7 +198,13 @@ def _replace_worker(opened: Shop, replica_seconds: float) -> Iterator[Metric]:
         took = time.monotonic() - began
         if ended := running.look():
             raise TareError(
-                f"the load of {seconds:.1f} s {ended}, before the worker was replaced after {took:.1f} s"
+                say(
+                    "services.load_ended",
+                    "the load of {seconds} s {ended}, before the worker was replaced after {took} s",
+                    seconds=f"{seconds:.1f}",
+                    ended=ended,
+                    took=f"{took:.1f}",
+                )
             )
         found = _told(running, seconds + offered.drain_seconds + _LATE_SECONDS)
     finally:
@@ -219,9 +225,15 @@ def _wait_for_orders(opened: Shop, before: int, running: Service) -> None:
     deadline = time.monotonic() + shop.ANSWER_SECONDS
     while opened.served(opened.worker) <= before:
         if ended := running.look():
-            raise TareError(f"the load's client {ended}, before it reached the worker")
+            raise TareError(
+                say(
+                    "services.client_early",
+                    "the load's client {ended}, before it reached the worker",
+                    ended=ended,
+                )
+            )
         if time.monotonic() > deadline:
-            raise TareError("the load did not reach the worker")
+            raise TareError(say("services.not_reached", "the load did not reach the worker"))
 
 
 def check_counts(found: Mapping[str, int], by_old: int, by_new: int) -> None:
@@ -232,10 +244,26 @@ def check_counts(found: Mapping[str, int], by_old: int, by_new: int) -> None:
     """
     good = found["answered"] - found["failed"]
     if not by_old or not by_new:
-        raise TareError(f"the load did not reach both workers: {by_old} and {by_new} of {good} answers")
+        raise TareError(
+            say(
+                "services.not_both",
+                "the load did not reach both workers: {by_old} and {by_new} of {good} answers",
+                by_old=by_old,
+                by_new=by_new,
+                good=good,
+            )
+        )
     # A request without an answer may have been answered by a worker after the client had left.
     if not good <= by_old + by_new <= good + found["unanswered"] + found["failed"]:
-        raise TareError(f"the client counts {good} answers, and the workers {by_old} and {by_new}")
+        raise TareError(
+            say(
+                "services.miscounted",
+                "the client counts {good} answers, and the workers {by_old} and {by_new}",
+                good=good,
+                by_old=by_old,
+                by_new=by_new,
+            )
+        )
 
 
 def _told(running: Service, seconds: float) -> dict[str, int]:
@@ -243,9 +271,9 @@ def _told(running: Service, seconds: float) -> dict[str, int]:
     running.wait_for(lambda _one: False, seconds)
     ended = running.look()
     if not ended:
-        raise TareError("the load's client did not end in time")
+        raise TareError(say("load.slow", "the load's client did not end in time"))
     if not ended.startswith("ended with status 0"):
-        raise TareError(f"the load's client {ended}")
+        raise TareError(say("services.client_ended", "the load's client {ended}", ended=ended))
     return load.parse(running.output)
 
 

@@ -210,7 +210,7 @@ def open_shop(lab: Lab, shape: Shape, client_limits: Limits) -> Iterator[Shop]:
 
 def _known(way: _Way | None) -> _Way:
     if way is None:
-        raise TareError("nobody but the client asks this service")
+        raise TareError(say("shop.nobody_asks", "nobody but the client asks this service"))
     return way
 
 
@@ -224,6 +224,12 @@ def _ask(place: Place, there: _Way, path: str) -> str:
             result.error or result.stderr.decode("utf-8", "replace").strip() or f"status {result.exit_code}"
         )
         raise TareError(
-            f"the application did not answer {path} after {time.monotonic() - began:.1f} s: {said}"
+            say(
+                "shop.no_answer",
+                "the application did not answer {path} after {monotonic} s: {said}",
+                path=path,
+                monotonic=f"{time.monotonic() - began:.1f}",
+                said=said,
+            )
         )
     return result.stdout.decode("utf-8", "replace").strip()

@@ -39,13 +39,24 @@ _EXCERPT_CHARACTERS = 200
 class ParseError(TareError):
     """Output that a tool's parser does not understand; no number is taken from it."""
 
-    remedy = "run the command of the trial by hand and compare with tests/golden/tool_output"
+    remedy = say(
+        "remedy.by_hand", "run the command of the trial by hand and compare with tests/golden/tool_output"
+    )
 
     def __init__(self, workload: str, what: str, output: bytes) -> None:
         text = output.decode("utf-8", "backslashreplace").strip()
         if len(text) > _EXCERPT_CHARACTERS:
             text = text[:_EXCERPT_CHARACTERS] + "…"
-        super().__init__(f"{workload}: {what} in the output {text!r}; {self.remedy}")
+        super().__init__(
+            say(
+                "parse.output",
+                "{workload}: {what} in the output {text}; {remedy}",
+                workload=workload,
+                what=what,
+                text=repr(text),
+                remedy=self.remedy,
+            )
+        )
         self.excerpt = text
 
 
@@ -201,7 +212,11 @@ def number(workload: str, what: str, value: object, output: bytes, *, positive: 
     except (TypeError, ValueError, OverflowError):
         raise ParseError(workload, f"no number for {what} but {value!r}"[:120], output) from None
     if not math.isfinite(found) or found < 0 or (positive and found == 0):
-        raise ParseError(workload, f"an impossible {what} of {found!r}", output)
+        raise ParseError(
+            workload,
+            say("parse.impossible", "an impossible {what} of {found!r}", what=what, found=found),
+            output,
+        )
     return found
 
 

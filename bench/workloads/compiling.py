@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tare.bench.workloads.base import ParseError, Workload, amount, job_timeout, metric, number
+from tare.results.said import say
 from tare.runners.model import Job
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class Compile(Workload):
         """
         seconds = number(self.name, "duration", result.inside_seconds, result.stderr)
         if result.stdout != b"compiled\n":
-            raise ParseError(self.name, "no word that all was compiled", result.stdout)
+            raise ParseError(self.name, say("parse.compiled", "no word that all was compiled"), result.stdout)
         return (metric("compile.seconds", seconds, "s", "lower", "agent", primary=True),)
 
     def nominal_seconds(self, opening_seconds: float, job_seconds: float) -> float:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tare.bench.workloads.base import ParseError, Workload, job_timeout, metric, number
 from tare.bench.workloads.sysbench import find
+from tare.results.said import say
 from tare.runners.model import Job
 
 if TYPE_CHECKING:
@@ -62,7 +63,11 @@ class Zstd(Workload):
         """Return both rates, in bytes of what is not compressed. zstd's MB are 10**6 bytes; it rewrites its line."""
         found = _ZSTD.findall(result.stdout)
         if len(found) != 1:
-            raise ParseError(self.name, f"{len(found)} lines with both rates instead of one", result.stdout)
+            raise ParseError(
+                self.name,
+                say("parse.two_rates", "{found} lines with both rates instead of one", found=len(found)),
+                result.stdout,
+            )
         compress, decompress = (number(self.name, "rate", each, result.stdout) * 1e6 for each in found[0][2:])
         return (
             metric("zstd.compress", compress, "bytes/s", "higher", "zstd", primary=True),

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tare.bench.workloads.base import ParseError, Workload, job_timeout, metric, number
+from tare.results.said import say
 from tare.runners.model import Job
 
 if TYPE_CHECKING:
@@ -76,14 +77,29 @@ class Crypto(Workload):
         output = result.stdout + b"\n" + result.stderr
         rates, rounds = _RATE.findall(result.stdout), _ROUNDS.findall(result.stderr)
         if len(rates) != 1 or not rounds or {name.lower() for name, _ in rates} != {CIPHER.encode()}:
-            raise ParseError(self.name, f"{len(rates)} rates and {len(rounds)} counts of rounds", output)
+            raise ParseError(
+                self.name,
+                say(
+                    "parse.rates",
+                    "{rates} rates and {rounds} counts of rounds",
+                    rates=len(rates),
+                    rounds=len(rounds),
+                ),
+                output,
+            )
         rate = number(self.name, "rate", rates[0][1], output)
         computed = sum(
             number(self.name, "rounds", count, output) / number(self.name, "time", seconds, output)
             for count, _, seconds in rounds
         )
         if not 0.9 <= rate / (computed * BLOCK_BYTES) <= 1.1:
-            raise ParseError(self.name, f"{rate} bytes/s beside {computed} blocks/s", output)
+            raise ParseError(
+                self.name,
+                say(
+                    "parse.blocks", "{rate} bytes/s beside {computed} blocks/s", rate=rate, computed=computed
+                ),
+                output,
+            )
         done = sum(int(count) for count, _, _ in rounds)
         return (metric("openssl.rate", rate, "bytes/s", "higher", "openssl", primary=True, samples=done),)
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from tare.bench.workloads.base import ParseError, amount, metric
 from tare.bench.workloads.elementary import Elementary
+from tare.results.said import say
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -87,7 +88,7 @@ class OnFiles(Elementary):
 
     def _on(self, output: bytes) -> re.Match[bytes]:
         if not (on := _ON.match(output)):
-            raise ParseError(self.name, "no file system", output)
+            raise ParseError(self.name, say("parse.no_file_system", "no file system"), output)
         return on
 
 

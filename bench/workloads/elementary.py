@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tare.bench.measurable import Unsuitable
 from tare.bench.workloads.base import ParseError, Workload, amount, cap_seconds, job_timeout, metric, number
+from tare.results.said import say
 from tare.runners.model import Job
 from tare.runners.native.build import build
 
@@ -88,7 +89,9 @@ class Elementary(Workload):
         matches = [_LINE.fullmatch(line) for line in lines]
         found = [match for match in matches if match]
         if len(found) < len(lines) or [match[1].decode() for match in found] != list(names):
-            raise ParseError(self.name, f"no lines {', '.join(names)}", output)
+            raise ParseError(
+                self.name, say("parse.no_lines", "no lines {names}", names=", ".join(names)), output
+            )
         return {
             name: Timed(
                 int(number(self.name, "count", match[2], output)),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tare.bench.workloads.base import ParseError, number
+from tare.results.said import say
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,10 +25,18 @@ def read_jobs(workload: str, output: bytes) -> dict[str, Any]:
         document = json.loads(output[max(start, 0) :])
         jobs = {job["jobname"]: job for job in document["jobs"]}
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ParseError(workload, f"no JSON of fio ({type(error).__name__})", output) from None
+        raise ParseError(
+            workload, say("parse.no_fio", "no JSON of fio ({name})", name=type(error).__name__), output
+        ) from None
     for name, job in jobs.items():
         if job.get("error") != 0:
-            raise ParseError(workload, f"error {job.get('error')!r} of fio's job {name!r}", output)
+            raise ParseError(
+                workload,
+                say(
+                    "parse.fio_error", "error {get!r} of fio's job {name!r}", get=job.get("error"), name=name
+                ),
+                output,
+            )
     return jobs
 
 

@@ -21,6 +21,7 @@ from tare.bench.workloads.base import (
     metric,
     number,
 )
+from tare.results.said import say
 from tare.runners.model import Job
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class SystemCall(Workload):
         """Return the system calls per second of the job's whole duration."""
         records = _RECORDS.findall(result.stderr)
         if [way for _, way in records] != [b"in", b"out"] or records[0][0] != records[1][0]:
-            raise ParseError(self.name, "no two equal counts of records", result.stderr)
+            raise ParseError(self.name, say("parse.records", "no two equal counts of records"), result.stderr)
         calls = number(self.name, "count", records[0][0], result.stderr) * _CALLS_PER_COPY
         seconds = number(self.name, "duration", result.inside_seconds, result.stderr)
         return (

@@ -11,6 +11,7 @@ import msgspec
 
 from tare.bench.workloads.base import ParseError
 from tare.results.record import Direction, Metric
+from tare.results.said import say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -112,11 +113,23 @@ class MetricRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             found = [one for one in pattern.finditer(output) if one[1] is not None]
             if len(found) > 1:
                 raise NoNumberError(
-                    workload, f"{name}: {len(found)} matches of {self.regex!r} instead of one", output
+                    workload,
+                    say(
+                        "parse.matches",
+                        "{name}: {found} matches of {regex!r} instead of one",
+                        name=name,
+                        found=len(found),
+                        regex=self.regex,
+                    ),
+                    output,
                 )
             if found:
                 return found[0][1].decode("ascii", "backslashreplace").replace(",", "")
-        raise NoNumberError(workload, f"{name}: no match of {self.regex!r}", result.stdout or result.stderr)
+        raise NoNumberError(
+            workload,
+            say("parse.no_match", "{name}: no match of {regex!r}", name=name, regex=self.regex),
+            result.stdout or result.stderr,
+        )
 
     def _by_path(self, workload: str, name: str, result: JobResult) -> Any:
         at = _document(workload, name, result.stdout)
@@ -124,7 +137,11 @@ class MetricRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             try:
                 at = at[int(part)] if isinstance(at, list) else at[part]
             except (KeyError, IndexError, TypeError, ValueError):
-                raise NoNumberError(workload, f"{name}: nothing at {self.json!r}", result.stdout) from None
+                raise NoNumberError(
+                    workload,
+                    say("parse.nothing_at", "{name}: nothing at {json!r}", name=name, json=self.json),
+                    result.stdout,
+                ) from None
         return at if isinstance(at, int | float) and not isinstance(at, bool) else repr(at)
 
 
@@ -135,7 +152,7 @@ def _document(workload: str, name: str, output: bytes) -> Any:
             return json.loads(text)
         except (ValueError, RecursionError):
             continue
-    raise NoNumberError(workload, f"{name}: no JSON", output)
+    raise NoNumberError(workload, say("parse.no_json", "{name}: no JSON", name=name), output)
 
 
 def read_metrics(

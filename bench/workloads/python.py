@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tare.bench.workloads.base import ParseError, Workload, amount, job_timeout, metric, number
+from tare.results.said import say
 from tare.runners.model import Job
 
 if TYPE_CHECKING:
@@ -67,11 +68,17 @@ class Python(Workload):
             unchecked = {part: parts[part] for part in PARTS}
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise ParseError(
-                self.name, f"no result of the program ({type(error).__name__})", result.stdout
+                self.name,
+                say("parse.no_result", "no result of the program ({name})", name=type(error).__name__),
+                result.stdout,
             ) from None
         count = int(number(self.name, "rounds", rounds, result.stdout))
         if count < 1:
-            raise ParseError(self.name, f"an impossible number of rounds, {rounds!r},", result.stdout)
+            raise ParseError(
+                self.name,
+                say("parse.rounds", "an impossible number of rounds, {rounds!r},", rounds=rounds),
+                result.stdout,
+            )
         each = {
             part: number(self.name, part, value, result.stdout) / count for part, value in unchecked.items()
         }

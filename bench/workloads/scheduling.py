@@ -187,9 +187,17 @@ class RealTimeTimer(Workload):
         worst = number(self.name, "maximum", find(self.name, _MAXIMUM, text)[0], text)
         total = sum(count for _, count in bins) + above
         if not total or [at for at, _ in bins] != list(range(len(bins))):
-            raise ParseError(self.name, "no complete histogram", text)
+            raise ParseError(self.name, say("parse.no_histogram", "no complete histogram"), text)
         if (p50 := percentile(bins, total, 0.5)) is None:
-            raise ParseError(self.name, f"half of the sleeps late by {LONGEST_MICROSECONDS} µs or more", text)
+            raise ParseError(
+                self.name,
+                say(
+                    "parse.late",
+                    "half of the sleeps late by {longest_microseconds} µs or more",
+                    longest_microseconds=LONGEST_MICROSECONDS,
+                ),
+                text,
+            )
         found = {"p50": p50, "p99": percentile(bins, total, 0.99), "p999": percentile(bins, total, 0.999)}
         if total < 10_000:
             del found["p999"]

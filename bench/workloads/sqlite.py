@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tare.bench.workloads.base import ParseError, Workload, amount, job_timeout, metric, number
+from tare.results.said import say
 from tare.runners.model import Job
 
 if TYPE_CHECKING:
@@ -75,10 +76,12 @@ class Sqlite(Workload):
             elapsed = document["elapsed_ns"]
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise ParseError(
-                self.name, f"no result of the program ({type(error).__name__})", result.stdout
+                self.name,
+                say("parse.no_result", "no result of the program ({name})", name=type(error).__name__),
+                result.stdout,
             ) from None
         if not times:
-            raise ParseError(self.name, "no transactions", result.stdout)
+            raise ParseError(self.name, say("parse.no_transactions", "no transactions"), result.stdout)
         n = len(times)
         rate = n / number(self.name, "elapsed time", elapsed, result.stdout) * 1e9
         return (

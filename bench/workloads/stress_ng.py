@@ -23,6 +23,7 @@ from tare.bench.workloads.base import (
     metric,
     number,
 )
+from tare.results.said import say
 from tare.runners.model import Job
 
 if TYPE_CHECKING:
@@ -101,14 +102,28 @@ class Stress(Workload):
         rows = [row for row in rows if len(row) >= 8]  # shorter ones are remarks
         tables = [row for row in rows if row[1].isdigit()]
         if len(tables) != 1:
-            raise ParseError(self.name, f"{len(tables)} rows of metrics instead of one", output)
+            raise ParseError(
+                self.name,
+                say("parse.rows", "{tables} rows of metrics instead of one", tables=len(tables)),
+                output,
+            )
         columns = [cell.decode("ascii", "backslashreplace") for cell in tables[0]]
         operations = number(self.name, "operations", columns[1], output)
         # The rate comes from the unrounded time. The seconds are printed to 10 ms: 0.00 after a short job.
         seconds = number(self.name, "real time", columns[2], output, positive=False)
         rate = number(self.name, "rate", columns[5], output)
         if abs(operations / rate - seconds) > 0.01 + 0.05 * seconds:
-            raise ParseError(self.name, f"{rate} ops/s beside {operations} operations in {seconds} s", output)
+            raise ParseError(
+                self.name,
+                say(
+                    "parse.operations",
+                    "{rate} ops/s beside {operations} operations in {seconds} s",
+                    rate=rate,
+                    operations=operations,
+                    seconds=seconds,
+                ),
+                output,
+            )
         name = f"stress-ng.{self.stressor}.rate"
         found = metric(name, rate, "ops/s", "higher", "stress-ng", primary=True, samples=int(operations))
         return (structs.replace(found, clock=PLACE_WALL_CLOCK),)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tare.bench.workloads.base import ParseError, number
+from tare.results.said import say
 
 if TYPE_CHECKING:
     from tare.runners.model import JobResult
@@ -68,7 +69,14 @@ def find(workload: str, pattern: re.Pattern[bytes], output: bytes) -> tuple[str,
     found = list(pattern.finditer(output))
     if len(found) != 1:
         raise ParseError(
-            workload, f"{len(found)} lines like {pattern.pattern.decode()!r} instead of one", output
+            workload,
+            say(
+                "parse.lines",
+                "{found} lines like {decode!r} instead of one",
+                found=len(found),
+                decode=pattern.pattern.decode(),
+            ),
+            output,
         )
     return tuple(group.decode("ascii", "backslashreplace") for group in found[0].groups())
 
@@ -80,4 +88,13 @@ def check_printed(workload: str, printed: float, computed: float, output: bytes)
         ParseError: they are further apart than threads' making and joining can explain: a digit or a unit is damaged.
     """
     if not 1 / _MOST_APART <= printed / computed <= _MOST_APART:
-        raise ParseError(workload, f"a rate of {printed:g} where events and time make {computed:g}", output)
+        raise ParseError(
+            workload,
+            say(
+                "parse.rate",
+                "a rate of {printed} where events and time make {computed}",
+                printed=f"{printed:g}",
+                computed=f"{computed:g}",
+            ),
+            output,
+        )

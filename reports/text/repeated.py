@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tare.results.said import origin
+from tare.results.said import LISTED, SEPARATOR, origin
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,6 +31,10 @@ def _repeated(text: str, words: Words, recorded: Mapping[str, Said], depth: int)
     said = recorded.get(text) or origin(text)
     if said is None:
         return words.texts.get(f"value.{text}", text)
+    if said.code == LISTED and depth:
+        parts = [value for name, value in said.values.items() if name != SEPARATOR]
+        separator = said.values.get(SEPARATOR, " ")
+        return separator.join(_repeated(part, words, recorded, depth - 1) for part in parts)
     if not depth or not words.has(f"said.{said.code}"):
         return text
     values = {name: _repeated(value, words, recorded, depth - 1) for name, value in said.values.items()}

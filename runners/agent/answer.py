@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tare.results.said import say
 from tare.runners.agent.wire import Done, Output, Started
 
 if TYPE_CHECKING:
@@ -26,36 +27,58 @@ class JobAnswer:
         """Describe how far the job has come, for a failure's text."""
         out, err = map(len, self.streams)
         if self.started is None:
-            return "the job was not started"
-        return f"the job was started, {out} bytes of stdout and {err} of stderr came, but no end"
+            return say("agent.not_started", "the job was not started")
+        return say(
+            "agent.started_only",
+            "the job was started, {out} bytes of stdout and {err} of stderr came, but no end",
+            out=out,
+            err=err,
+        )
 
     def add(self, message: Message) -> str:
         """Take a message; return what is wrong with it, or an empty text."""
         if not isinstance(message, Started | Output | Done):
-            return f"{message} while job {self.sequence} ran"
+            return say(
+                "agent.other_message", "{message} while job {job} ran", message=message, job=self.sequence
+            )
         name = type(message).__name__.lower()
         if message.sequence != self.sequence:
-            return f"{name} of job {message.sequence} while job {self.sequence} ran"
+            return say(
+                "agent.other_job",
+                "{name} of job {other} while job {job} ran",
+                name=name,
+                other=message.sequence,
+                job=self.sequence,
+            )
         if isinstance(message, Started):
             again = self.started is not None
             self.started = message
-            return "the job started twice" if again else ""
+            return say("agent.started_twice", "the job started twice") if again else ""
         if self.started is None:
-            return f"{name} came before the job's start"
+            return say("agent.before_start", "{name} came before the job's start", name=name)
         return self._add_output(message) if isinstance(message, Output) else self._add_done(message)
 
     def _add_output(self, output: Output) -> str:
         stream = self.streams[output.stream - 1]
         stream += output.data
         if len(stream) > self.job.output_limit_bytes:
-            return f"more output was sent than the {self.job.output_limit_bytes} bytes that were asked for"
+            return say(
+                "agent.too_much",
+                "more output was sent than the {limit} bytes that were asked for",
+                limit=self.job.output_limit_bytes,
+            )
         return ""
 
     def _add_done(self, done: Done) -> str:
         self.done = done
         for stream, total in zip(self.streams, (done.stdout_total, done.stderr_total), strict=True):
             if len(stream) != min(total, self.job.output_limit_bytes):
-                return f"{len(stream)} bytes of output came, but {total} were counted"
+                return say(
+                    "agent.miscounted",
+                    "{came} bytes of output came, but {total} were counted",
+                    came=len(stream),
+                    total=total,
+                )
         if bool(done.usage) != bool(self.job.argv):
-            return "only a job that makes a process uses resources"
+            return say("agent.usage", "only a job that makes a process uses resources")
         return ""

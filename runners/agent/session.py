@@ -12,6 +12,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
+from tare.runners.agent import sentences
 from tare.runners.agent.answer import JobAnswer
 from tare.runners.agent.clock import ClockContradiction, ClockMap
 from tare.runners.agent.service import AgentService
@@ -144,18 +145,18 @@ class AgentSession:
             if not self._speaks_first:
                 ping = self._take_sequence()
                 self._send(encode(Frame(Type.PING, ping)), deadline)
-            message = self._next(deadline, f"did not say hello within {timeout_seconds:g} s")
+            message = self._next(deadline, sentences.no_hello(timeout_seconds))
             if isinstance(message, Refused):
-                self._fail(f"The agent could not set up its place: {message.text}.")
+                self._fail(sentences.no_setup(message.text))
             if not isinstance(message, Hello):
-                self._fail(f"The agent sent {type(message).__name__.lower()} before its hello.")
+                self._fail(sentences.early(message))
             if message.ready_ns < message.born_ns:
-                self._contradict("it was ready before its first instruction")
+                self._contradict(sentences.READY_TOO_EARLY)
             self._hello = message
             if not self._speaks_first:
-                pong = self._next(deadline, "does not answer the ping that woke it")
+                pong = self._next(deadline, sentences.SILENT_AT_WAKING)
                 if not isinstance(pong, Pong) or pong.sequence != ping:
-                    self._fail(f"The agent answered ping {ping} with {pong}.")
+                    self._fail(sentences.odd_pong(ping, pong))
         return self._hello
 
     def _wake(self, said: Hello, timeout_seconds: float) -> Hello:
@@ -163,9 +164,9 @@ class AgentSession:
         deadline = _deadline(timeout_seconds)
         if not self._woken:
             self._send(_WAKING, deadline)
-        pong = self._next(deadline, f"did not wake up within {timeout_seconds:g} s")
+        pong = self._next(deadline, sentences.not_awake(timeout_seconds))
         if not isinstance(pong, Pong) or pong.sequence != WAKING_SEQUENCE:
-            self._fail(f"The agent answered the ping that woke it with {pong}.")
+            self._fail(sentences.odd_waking(pong))
         if pong.clock_ns < said.ready_ns:
             self._contradict("it woke up before it was saved")
         return replace(said, ready_ns=pong.clock_ns)
@@ -183,10 +184,10 @@ class AgentSession:
             sequence = self._take_sequence()
             sent = time.monotonic_ns()
             self._send(encode(Frame(Type.PING, sequence)), deadline)
-            pong = self._next(deadline, "does not answer pings")
+            pong = self._next(deadline, sentences.SILENT_AT_PINGS)
             received = time.monotonic_ns()
             if not isinstance(pong, Pong) or pong.sequence != sequence:
-                self._fail(f"The agent answered ping {sequence} with {pong}.")
+                self._fail(sentences.odd_pong(sequence, pong))
             trip = received - sent
             if best is None or trip < best[0]:
                 best = trip, ClockMap((sent + received) // 2 - pong.clock_ns, trip // 2 + 1)
@@ -249,9 +250,9 @@ class AgentSession:
         self._services[service.sequence] = service
         self._send(encode_job(job, service.sequence, service=True), _deadline(GRACE_SECONDS))
         if not self.listen(lambda: service.begun, GRACE_SECONDS):
-            self._fail("The agent does not start a service.")
+            self._fail(sentences.NO_SERVICE)
         if service.refused:
-            self._fail(f"The agent refused a service: {service.refused}.")
+            self._fail(sentences.refused_service(service.refused))
         return service
 
     def listen(self, until: Callable[[], bool], seconds: float) -> bool:
@@ -269,7 +270,7 @@ class AgentSession:
         if not service.ended:
             self._send(encode(Frame(Type.KILL, service.sequence)), _deadline(1))
             if not self.listen(lambda: bool(service.ended), GRACE_SECONDS):
-                self._fail("A service does not end.")
+                self._fail(sentences.SERVICE_STAYS)
 
     def kill(self) -> None:
         """Ask the agent to end the running job now."""
@@ -288,11 +289,11 @@ class AgentSession:
 
     def _gather(self, answer: JobAnswer, deadline: int) -> None:
         while answer.done is None:
-            message = self._next(deadline, f"stopped answering: {answer.progress()}")
+            message = self._next(deadline, sentences.no_end(answer.progress()))
             if isinstance(message, Refused):
-                self._fail(f"The agent refused the job: {message.text}.")
+                self._fail(sentences.refused_job(message.text))
             if complaint := answer.add(message):
-                self._fail(f"The agent contradicts itself: {complaint}.")
+                self._fail(sentences.contradiction(complaint))
 
     def _result(self, answer: JobAnswer, hello: Hello, before: ClockMap, after: ClockMap) -> JobResult:
         started, done = answer.started, answer.done
@@ -326,11 +327,11 @@ class AgentSession:
         )
 
     def _next(self, deadline: int, silence: str) -> Message:
-        """Return the agent's next message; ``silence`` says what it means if there is none in time."""
+        """Return the agent's next message; ``silence`` is the reason if there is none in time."""
         while not self._messages:
             # Endless noise is no message either, hence the second condition.
             if not self._wait(select.POLLIN, deadline) or time.monotonic_ns() > deadline:
-                self._fail(f"The agent {silence}.")
+                self._fail(silence)
             self._receive()
         return self._messages.pop(0)
 
@@ -340,18 +341,18 @@ class AgentSession:
         except BlockingIOError:
             return
         except OSError as error:  # ECONNRESET: the peer died with our bytes unread
-            self._fail(f"The agent's channel broke: {error}.")
+            self._fail(sentences.broke(error))
         if not data:
-            self._fail("The agent's channel closed: the agent died or was killed.")
+            self._fail(sentences.DIED)
         try:
             for message in map(decode, self._reader.feed(data)):
                 service = None if isinstance(message, Hello) else self._services.get(message.sequence)
                 if service is None:
                     self._messages.append(message)
                 elif complaint := service.add(message):
-                    self._fail(f"The agent contradicts itself: {complaint}.")
+                    self._fail(sentences.contradiction(complaint))
         except WireError as error:
-            self._fail(f"The agent sent nonsense: {error}.")
+            self._fail(sentences.nonsense(error))
 
     def _send(self, data: bytes, deadline: int) -> None:
         """Write all of it, reading meanwhile: two sides that only write would wait for each other."""
@@ -364,9 +365,9 @@ class AgentSession:
                 if ready & select.POLLIN:
                     self._receive()
                 if not ready or time.monotonic_ns() > deadline:
-                    self._fail("The agent stopped reading its channel.")
+                    self._fail(sentences.DEAF)
             except OSError as error:
-                self._fail(f"The agent's channel broke: {error}.")
+                self._fail(sentences.broke(error))
 
     def _wait(self, events: int, deadline: int) -> int:
         """Wait for events; return those that came before the deadline, or 0."""
@@ -377,15 +378,14 @@ class AgentSession:
 
     def _contradict(self, what: str) -> NoReturn:
         raise ClockContradiction(
-            f"The agent's clock contradicts itself: {what}.",
-            remedy="Look at the place's clock source; see the log for its messages.",
+            sentences.clock_contradiction(what),
+            remedy=sentences.LOOK_AT_CLOCK,
             log=self.log,
         )
 
     def _fail(self, reason: str) -> NoReturn:
         waiting = [type(message).__name__ for message in self._messages]
-        told = f" It had still said: {', '.join(waiting)}." if waiting else ""
-        raise PlaceFailure(reason + told, log=self.log)
+        raise PlaceFailure(sentences.with_waiting(reason, waiting), log=self.log)
 
 
 def _deadline(seconds: float) -> int:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple
 
+from tare.results.said import say
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
@@ -167,7 +169,13 @@ Message = Hello | Pong | Started | Output | Done | Refused
 def encode(frame: Frame) -> bytes:
     """Encode a frame; its payload may have up to :data:`PAYLOAD_MAX` bytes."""
     if len(frame.payload) > PAYLOAD_MAX:
-        raise WireError(f"a payload of {len(frame.payload)} bytes is more than a frame takes")
+        raise WireError(
+            say(
+                "wire.payload",
+                "a payload of {payload} bytes is more than a frame takes",
+                payload=len(frame.payload),
+            )
+        )
     crc = zlib.crc32(frame.payload)
     head = _HEADER.pack(MAGIC, VERSION, frame.type, frame.flags, frame.sequence, len(frame.payload), crc)
     return head + _CRC.pack(zlib.crc32(head)) + frame.payload
@@ -183,11 +191,11 @@ def unpack_fields(payload: bytes) -> Iterator[tuple[int, bytes]]:
     at = 0
     while at < len(payload):
         if len(payload) - at < _FIELD.size:
-            raise WireError("the last field is cut off")
+            raise WireError(say("wire.cut", "the last field is cut off"))
         tag, length = _FIELD.unpack_from(payload, at)
         at += _FIELD.size
         if length > len(payload) - at:
-            raise WireError(f"field {tag} is longer than its frame")
+            raise WireError(say("wire.field", "field {tag} is longer than its frame", tag=tag))
         yield tag, payload[at : at + length]
         at += length
 
@@ -219,7 +227,7 @@ def encode_job(job: Job, sequence: int, *, service: bool = False) -> bytes:
 def _text(value: str) -> bytes:
     raw = value.encode("utf-8", "surrogateescape")
     if b"\0" in raw:
-        raise WireError(f"{value!r} has a NUL in it")
+        raise WireError(say("wire.nul", "{value!r} has a NUL in it", value=value))
     return raw
 
 
@@ -237,7 +245,14 @@ def decode(frame: Frame) -> Message:
 
     def number(tag: Tag) -> int:
         if tag not in fields:
-            raise WireError(f"a frame of type {frame.type} lacks its field {tag.name}")
+            raise WireError(
+                say(
+                    "wire.lacks",
+                    "a frame of type {type} lacks its field {name}",
+                    type=frame.type,
+                    name=tag.name,
+                )
+            )
         return int.from_bytes(fields[tag], "little")
 
     match frame.type:
@@ -258,20 +273,20 @@ def decode(frame: Frame) -> Message:
         case Type.OUTPUT:
             stream = number(Tag.STREAM)
             if stream not in {1, 2}:
-                raise WireError(f"output on stream {stream}")
+                raise WireError(say("wire.stream", "output on stream {stream}", stream=stream))
             return Output(frame.sequence, stream, fields.get(Tag.DATA, b""))
         case Type.DONE:
             return _done(frame.sequence, number, fields)
         case Type.REFUSED:
             return Refused(frame.sequence, fields.get(Tag.TEXT, b"").decode(errors="replace"))
-    raise WireError(f"an agent does not send frames of type {frame.type}")
+    raise WireError(say("wire.type", "an agent does not send frames of type {type}", type=frame.type))
 
 
 def _done(sequence: int, number: Callable[[Tag], int], fields: dict[int, bytes]) -> Done:
     flags = number(Tag.FLAGS)
     usage = fields.get(Tag.USAGE, b"")
     if len(usage) not in {0, 144}:
-        raise WireError(f"a struct rusage of {len(usage)} bytes")
+        raise WireError(say("wire.rusage", "a struct rusage of {usage} bytes", usage=len(usage)))
     return Done(
         sequence=sequence,
         clock_ns=number(Tag.CLOCK),
@@ -290,7 +305,7 @@ def _done(sequence: int, number: Callable[[Tag], int], fields: dict[int, bytes])
 
 def _pair(field: bytes) -> tuple[int, int]:
     if len(field) != 16:
-        raise WireError(f"the account of a thread in {len(field)} bytes")
+        raise WireError(say("wire.thread", "the account of a thread in {field} bytes", field=len(field)))
     return int.from_bytes(field[:8], "little"), int.from_bytes(field[8:], "little")
 
 

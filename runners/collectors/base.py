@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from tare.results.record import Metric
+from tare.results.said import say
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -125,12 +126,17 @@ class CounterCollector(ABC):
             name: value - state.readings[name] for name, value in later.items() if name in state.readings
         }
         for name in [name for name, value in values.items() if value < 0]:
-            self.unavailable[name] = (
-                f"the counter ran backwards, from {state.readings[name]:g} to {later[name]:g}"
+            self.unavailable[name] = say(
+                "collector.backwards",
+                "the counter ran backwards, from {readings} to {later}",
+                readings=f"{state.readings[name]:g}",
+                later=f"{later[name]:g}",
             )
             del values[name]
         for name in state.readings.keys() - later.keys():
-            self.unavailable.setdefault(name, "it could be read before the job, but not after it")
+            self.unavailable.setdefault(
+                name, say("collector.only_before", "it could be read before the job, but not after it")
+            )
         values |= self.gauges(state.vantage)
         metrics = [self._metric(name, value) for name, value in values.items()]
         wall_seconds = state.wall_seconds + time.perf_counter() - wall

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tare.results.said import say
 from tare.runners.collectors.base import (
     BYTES,
     BYTES_GAUGE,
@@ -96,7 +97,9 @@ class CgroupCollector(CounterCollector):
             if value is not None:
                 found[name] = value
             elif text:
-                self.unavailable[name] = f"{path}: no number but {text[:40]!r}"
+                self.unavailable[name] = say(
+                    "collector.no_number", "{path}: no number but {text!r}", path=path, text=text[:40]
+                )
         return found
 
     def _cpu_v1(self, group: Path) -> dict[str, float]:
@@ -122,7 +125,10 @@ class CgroupCollector(CounterCollector):
     def _throttled(self, group: Path, key: str, per_second: float) -> dict[str, float]:
         stat = flat_keyed(self.read(f"{group}/cpu.stat", "cgroup.cpu.throttled"))
         if key not in stat or "nr_throttled" not in stat:
-            self.unavailable.setdefault("cgroup.cpu.throttled", f"{group}/cpu.stat does not tell it")
+            self.unavailable.setdefault(
+                "cgroup.cpu.throttled",
+                say("collector.cpu_stat", "{group}/cpu.stat does not tell it", group=group),
+            )
             return {}
         return {"cgroup.cpu.throttled": stat[key] / per_second, "cgroup.cpu.throttles": stat["nr_throttled"]}
 

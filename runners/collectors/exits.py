@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from tare.results.said import say
 from tare.runners.collectors.base import COUNT, CounterCollector, Kind
 from tare.runners.errors import TareError
 from tare.runners.host.pmu import TYPE_TRACEPOINT, open_event
@@ -92,14 +93,18 @@ class ExitCollector(CounterCollector):
 
     def _from_monitor(self, vantage: Vantage) -> dict[str, float]:
         if vantage.monitor is None:
-            self.unavailable["kvm (monitor)"] = "this VMM has no monitor that is spoken here"
+            self.unavailable["kvm (monitor)"] = say(
+                "collector.no_monitor", "this VMM has no monitor that is spoken here"
+            )
             return {}
         names = [counter for counter, _ in COUNTERS.values()]
         asked = {"target": "vcpu", "providers": [{"provider": "kvm", "names": names}]}
         try:
             answer = vantage.monitor("query-stats", asked)
         except TareError as error:
-            self.unavailable["kvm (monitor)"] = f"{error}; QEMU 7.1 and Linux 5.14 or later have it"
+            self.unavailable["kvm (monitor)"] = say(
+                "collector.old_qemu", "{error}; QEMU 7.1 and Linux 5.14 or later have it", error=error
+            )
             return {}
         sums: dict[str, float] = {}
         try:
@@ -109,17 +114,28 @@ class ExitCollector(CounterCollector):
                     if isinstance(value, int | float) and not isinstance(value, bool):
                         sums[one["name"]] = sums.get(one["name"], 0.0) + value
         except (KeyError, TypeError):
-            self.unavailable["kvm (monitor)"] = f"query-stats answered something else: {str(answer)[:80]}"
+            self.unavailable["kvm (monitor)"] = say(
+                "collector.query_stats",
+                "query-stats answered something else: {answer}",
+                answer=str(answer)[:80],
+            )
             return {}
         if not sums:
-            self.unavailable["kvm (monitor)"] = "query-stats knows no KVM counters here"
+            self.unavailable["kvm (monitor)"] = say(
+                "collector.no_counters", "query-stats knows no KVM counters here"
+            )
         return _named_counters(sums)
 
     def _from_debugfs(self, vantage: Vantage) -> dict[str, float]:
         top = self.root / "sys/kernel/debug/kvm"
         folders = sorted(top.glob(f"{vantage.top_pid}-*")) if os.access(top, os.R_OK | os.X_OK) else []
         if not folders:
-            self.unavailable["kvm (debugfs)"] = f"{top} has nothing of process {vantage.top_pid} to be read"
+            self.unavailable["kvm (debugfs)"] = say(
+                "collector.debugfs",
+                "{top} has nothing of process {top_pid} to be read",
+                top=top,
+                top_pid=vantage.top_pid,
+            )
             return {}
         sums: dict[str, float] = {}
         for counter, _ in COUNTERS.values():

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tare.results.said import say
 from tare.runners.collectors.base import BYTES, COUNT, CounterCollector, Kind
 from tare.runners.errors import TareError
 
@@ -43,7 +44,9 @@ class GuestDiskCollector(CounterCollector):
     def counters(self, vantage: Vantage) -> dict[str, float]:
         """Read all counters of the scratch disk."""
         if vantage.monitor is None:
-            self.unavailable["guest_disk"] = "this VMM has no monitor that is spoken here"
+            self.unavailable["guest_disk"] = say(
+                "collector.no_monitor", "this VMM has no monitor that is spoken here"
+            )
             return {}
         try:
             stats = next(
@@ -54,10 +57,12 @@ class GuestDiskCollector(CounterCollector):
             self.unavailable["guest_disk"] = str(error)
             return {}
         except StopIteration:
-            self.unavailable["guest_disk"] = "this guest has no disk"
+            self.unavailable["guest_disk"] = say("collector.no_disk", "this guest has no disk")
             return {}
         except (KeyError, TypeError, ValueError) as error:
-            self.unavailable["guest_disk"] = f"query-blockstats answered something else: {error!r}"
+            self.unavailable["guest_disk"] = say(
+                "collector.blockstats", "query-blockstats answered something else: {error!r}", error=error
+            )
             return {}
         raw["flush_seconds"] /= 1e9
         return {f"guest_disk.{metric}": value for metric, value in raw.items()}

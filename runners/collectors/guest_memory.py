@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, ClassVar
 
+from tare.results.said import say
 from tare.runners.collectors.base import BYTES_GAUGE, CounterCollector, Kind
 
 if TYPE_CHECKING:
@@ -48,9 +49,12 @@ class GuestMemoryCollector(CounterCollector):
             else:
                 rest += pss
         if len(sizes) != 1:
-            self.unavailable["guest_memory"] = (
-                f"{len(sizes)} mappings of process {vantage.top_pid} have the guest's size of "
-                f"{vantage.guest_ram_bytes} bytes, so its RAM cannot be told apart"
+            self.unavailable["guest_memory"] = say(
+                "collector.guest_ram",
+                "{sizes} mappings of process {top_pid} have the guest's size of {guest_ram_bytes} bytes, so its RAM cannot be told apart",
+                sizes=len(sizes),
+                top_pid=vantage.top_pid,
+                guest_ram_bytes=vantage.guest_ram_bytes,
             )
             return {}
         return {

@@ -9,6 +9,7 @@ import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tare.results.said import say
 from tare.runners.collectors.base import TICK_SECONDS, CounterCollector, Kind
 
 if TYPE_CHECKING:
@@ -70,7 +71,12 @@ class HostCollector(CounterCollector):
             elif key == "ctxt" and numbers:
                 found["host.switches"] = int(numbers[0])
         if "host.cpu.user" not in found:
-            self.unavailable.setdefault("host.cpu", f"{self.below('proc/stat')} has no line for all CPUs")
+            self.unavailable.setdefault(
+                "host.cpu",
+                say(
+                    "collector.no_cpu_line", "{below} has no line for all CPUs", below=self.below("proc/stat")
+                ),
+            )
         return found
 
     def _disks(self) -> dict[str, float]:
@@ -88,7 +94,10 @@ class HostCollector(CounterCollector):
             found["host.disk.write"] = found.get("host.disk.write", 0.0) + written * _SECTOR_BYTES
             found["host.disk.busy"] = found.get("host.disk.busy", 0.0) + busy / 1e3
         if not found:
-            self.unavailable.setdefault("host.disk", f"no real disk in {self.below('proc/diskstats')}")
+            self.unavailable.setdefault(
+                "host.disk",
+                say("collector.no_real_disk", "no real disk in {below}", below=self.below("proc/diskstats")),
+            )
         return found
 
 

@@ -11,6 +11,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from tare.results.said import say
 from tare.runners.collectors.base import (
     BYTES,
     BYTES_GAUGE,
@@ -65,7 +66,10 @@ class ProcessCollector(CounterCollector):
         for pid in process_tree(vantage.top_pid, proc):
             found = pss_bytes(pid, proc)
             if found is None:
-                self.unavailable.setdefault("processes.memory.pss", f"process {pid} shows no smaps_rollup")
+                self.unavailable.setdefault(
+                    "processes.memory.pss",
+                    say("collector.smaps", "process {pid} shows no smaps_rollup", pid=pid),
+                )
                 return {}
             total += found
         return {"processes.memory.pss": total}
@@ -75,7 +79,9 @@ class ProcessCollector(CounterCollector):
         # Fields 14 to 17 of proc_pid_stat(5): utime, stime, cutime, cstime.
         ticks = fields[11:15]
         if len(ticks) != 4 or not all(tick.isdecimal() for tick in ticks):
-            self.unavailable.setdefault("processes.cpu", f"{folder}/stat is malformed")
+            self.unavailable.setdefault(
+                "processes.cpu", say("collector.stat", "{folder}/stat is malformed", folder=folder)
+            )
             return None
         user, system, children_user, children_system = map(int, ticks)
         return (user + children_user) * TICK_SECONDS, (system + children_system) * TICK_SECONDS

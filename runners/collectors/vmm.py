@@ -15,6 +15,7 @@ import os
 import re
 from typing import TYPE_CHECKING
 
+from tare.results.said import say
 from tare.runners.collectors.base import CPU_NS, CPU_TICKS, TICK_SECONDS, CounterCollector, Kind
 from tare.runners.collectors.processes import stat_fields
 
@@ -60,8 +61,10 @@ class VmmCollector(CounterCollector):
                 vcpus += 1
                 found["vmm.delay.vcpu"] += times[1] / 1e9
         if not vcpus:
-            self.unavailable["vmm.cpu.vcpu"] = (
-                f"no thread of process {vantage.top_pid} is named as a vCPU; QEMU needs -name …,debug-threads=on"
+            self.unavailable["vmm.cpu.vcpu"] = say(
+                "collector.vcpu_names",
+                "no thread of process {top_pid} is named as a vCPU; QEMU needs -name …,debug-threads=on",
+                top_pid=vantage.top_pid,
             )
             found.clear()
         ticks = stat_fields(self.read(f"{folder}/stat", "vmm.cpu"))[11:13]

@@ -18,6 +18,7 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tare.results.said import say
 from tare.runners.errors import TareError
 from tare.runners.guests import lz4
 from tare.runners.host.endings import last_words
@@ -83,7 +84,14 @@ def load(path: Path, store: Cache) -> Kernel:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise BadKernel(f"guest kernel {path} cannot be read: {error.strerror}") from error
+        raise BadKernel(
+            say(
+                "kernel.guest_unreadable",
+                "guest kernel {path} cannot be read: {strerror}",
+                path=path,
+                strerror=error.strerror,
+            )
+        ) from error
     digest = hashlib.sha256(data).hexdigest()
     if data[:4] == b"\x7fELF":
         return _describe(path, path, data, digest)
@@ -96,7 +104,12 @@ def load(path: Path, store: Cache) -> Kernel:
         unpacked = store.entry("vmlinux", digest, build).path / "vmlinux"
     except (ValueError, zlib.error, lzma.LZMAError, EOFError) as error:
         raise BadKernel(
-            f"guest kernel {path} cannot be unpacked: {error}; give an uncompressed vmlinux"
+            say(
+                "kernel.not_unpacked",
+                "guest kernel {path} cannot be unpacked: {error}; give an uncompressed vmlinux",
+                path=path,
+                error=error,
+            )
         ) from error
     return _describe(path, unpacked, unpacked.read_bytes(), digest)
 
@@ -120,10 +133,22 @@ def context_facts(given: GuestKernel, kernel: Kernel) -> dict[str, object]:
 def _describe(given: Path, unpacked: Path, image: bytes, digest: str) -> Kernel:
     found = _RELEASE.search(image)
     if found is None:
-        raise BadKernel(f"{given} does not look like a Linux kernel: no version in it")
+        raise BadKernel(
+            say(
+                "kernel.no_version",
+                "{given} does not look like a Linux kernel: no version in it",
+                given=given,
+            )
+        )
     pvh = has_pvh(image)
     if not pvh and given == unpacked:
-        raise BadKernel(f"{given} has no PVH entry (CONFIG_PVH); give the bzImage instead")
+        raise BadKernel(
+            say(
+                "kernel.no_pvh",
+                "{given} has no PVH entry (CONFIG_PVH); give the bzImage instead",
+                given=given,
+            )
+        )
     return Kernel(
         path=unpacked if pvh else given,
         release=found[1].decode("ascii", "replace"),

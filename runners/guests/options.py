@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tare.results.said import say
 from tare.runners.errors import UsageError
 from tare.runners.settings import KERNEL_SOURCES
 
@@ -28,11 +29,23 @@ def check(settings: GuestSettings) -> GuestSettings:
     """
     for word in _words(settings.cmdline):
         if word.startswith(_OURS):
-            raise BadOption(f"guest.cmdline must not contain {word!r}: Tare sets it itself")
+            raise BadOption(
+                say(
+                    "option.own_word",
+                    "guest.cmdline must not contain {word!r}: Tare sets it itself",
+                    word=word,
+                )
+            )
     if settings.kernel and settings.kernel not in KERNEL_SOURCES:
         _need_file("guest.kernel", Path(settings.kernel))
     if settings.modules and not settings.modules.is_dir():
-        raise BadOption(f"guest.modules is {str(settings.modules)!r}, and there is no such folder")
+        raise BadOption(
+            say(
+                "option.no_folder",
+                "guest.modules is {modules!r}, and there is no such folder",
+                modules=str(settings.modules),
+            )
+        )
     if settings.qemu:
         _need_file("guest.qemu", settings.qemu)
     return settings
@@ -40,13 +53,17 @@ def check(settings: GuestSettings) -> GuestSettings:
 
 def _words(cmdline: str) -> list[str]:
     if "\n" in cmdline or "\0" in cmdline:
-        raise BadOption("guest.cmdline must be one line")
+        raise BadOption(say("option.one_line", "guest.cmdline must be one line"))
     try:
         return shlex.split(cmdline)
     except ValueError as error:
-        raise BadOption(f"guest.cmdline cannot be read: {error}") from error
+        raise BadOption(
+            say("option.cmdline_unreadable", "guest.cmdline cannot be read: {error}", error=error)
+        ) from error
 
 
 def _need_file(key: str, path: Path) -> None:
     if not path.is_file():
-        raise BadOption(f"{key} is {str(path)!r}, and there is no such file")
+        raise BadOption(
+            say("option.no_file", "{key} is {path!r}, and there is no such file", key=key, path=str(path))
+        )

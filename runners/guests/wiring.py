@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from tare.results.said import say
 from tare.runners.errors import TareError
 
 if TYPE_CHECKING:
@@ -60,8 +61,12 @@ def wire(
     for asked, driver in ((variant.net != "none", "virtio_net"), (variant.balloon, "virtio_balloon")):
         if asked and (bus == "none" or not has(driver)):
             raise TareError(
-                f"this kernel has no {driver} for {board}; give another (TARE_GUEST_KERNEL), or its modules"
-                " (TARE_GUEST_MODULES)"
+                say(
+                    "kernel.no_driver",
+                    "this kernel has no {driver} for {board}; give another (TARE_GUEST_KERNEL), or its modules (TARE_GUEST_MODULES)",
+                    driver=driver,
+                    board=board,
+                )
             )
         wanted += [driver] if asked else []
     notes = (
@@ -70,8 +75,11 @@ def wire(
     if not channel:
         if "serial" not in features or variant.console == "none":
             raise TareError(
-                f"this kernel can drive neither a virtio console nor a serial port on {board}; "
-                "give another (TARE_GUEST_KERNEL)"
+                say(
+                    "kernel.no_console",
+                    "this kernel can drive neither a virtio console nor a serial port on {board}; give another (TARE_GUEST_KERNEL)",
+                    board=board,
+                )
             )
         notes.append("no virtio console in this kernel: the agent speaks over the serial port")
     return Wiring(bus, disk, channel, tuple(name for name in wanted if name not in features), tuple(notes))

@@ -10,6 +10,7 @@ import functools
 import resource
 from dataclasses import dataclass
 
+from tare.results.said import say
 from tare.runners.errors import TareError
 
 LEAST = 256
@@ -62,7 +63,12 @@ def check_open_files() -> FileLimit:
     limit = file_limit()
     if limit.now != resource.RLIM_INFINITY and limit.now < LEAST:
         raise TareError(
-            f"this process may have {limit.now} files open (`ulimit -n`), and a run needs {LEAST} at least. "
-            "Raise the limit: `ulimit -n 4096`, as root if the hard limit is as low (`ulimit -Hn`)."
+            say(
+                "host.open_files",
+                "this process may have {now} files open (`ulimit -n`), and a run needs {least} at least. "
+                "Raise the limit: `ulimit -n 4096`, as root if the hard limit is as low (`ulimit -Hn`).",
+                now=limit.now,
+                least=LEAST,
+            )
         )
     return limit

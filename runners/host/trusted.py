@@ -11,6 +11,8 @@ import stat
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from tare.results.said import say
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -55,7 +57,14 @@ def trusted_content(folder: int, name: str, most_bytes: int) -> bytes:
     try:
         found = _check(file, name)
         if not stat.S_ISREG(found.st_mode) or found.st_size > most_bytes:
-            raise UntrustedError(f"{name} is no regular file of at most {most_bytes} bytes")
+            raise UntrustedError(
+                say(
+                    "host.no_regular_file",
+                    "{name} is no regular file of at most {most_bytes} bytes",
+                    name=name,
+                    most_bytes=most_bytes,
+                )
+            )
         return os.read(file, most_bytes)
     finally:
         os.close(file)
@@ -65,6 +74,12 @@ def _check(descriptor: int, name: str) -> os.stat_result:
     found = os.fstat(descriptor)
     if found.st_uid != os.geteuid() or found.st_mode & _OTHERS_WRITE:
         raise UntrustedError(
-            f"{name} belongs to uid {found.st_uid} and has mode {stat.S_IMODE(found.st_mode):o}"
+            say(
+                "host.untrusted",
+                "{name} belongs to uid {st_uid} and has mode {st_mode}",
+                name=name,
+                st_uid=found.st_uid,
+                st_mode=f"{stat.S_IMODE(found.st_mode):o}",
+            )
         )
     return found

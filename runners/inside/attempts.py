@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from tare.results.details import Attempt
+from tare.results.said import say
 from tare.runners.errors import TareError
 from tare.runners.host.disks import disk_of
 from tare.runners.inside import PATH, program
@@ -154,7 +155,9 @@ def make(place: Place, given: Target, inside: Facts, outside: Facts) -> tuple[At
         reason = result.error or (
             f"signal {result.signal}" if result.signal else f"exit status {result.exit_code}"
         )
-        raise TareError(f"the attempts were not made to their end: {reason}")
+        raise TareError(
+            say("isolation.not_ended", "the attempts were not made to their end: {reason}", reason=reason)
+        )
     made = judged(result.stdout.decode("utf-8", "backslashreplace"), inside, outside)
     _verify(made, given.marker.read_text("ascii", "replace"))
     return made
@@ -170,12 +173,20 @@ def judged(answers: str, inside: Facts, outside: Facts) -> tuple[Attempt, ...]:
     for line in answers.splitlines():
         words = line.split("\t")
         if len(words) != 4 or words[0] not in SCOPES or words[1] not in {"done", "refused", "absent"}:
-            raise TareError(f"not the answer to an attempt: {line[:200]!r}")
+            raise TareError(
+                say("isolation.odd_answer", "not the answer to an attempt: {line!r}", line=line[:200])
+            )
         name, outcome, error, tried = words
         verdict = _verdict(outcome, SCOPES[name], inside, outside)
         found[name] = Attempt(name=name, verdict=verdict, error=error, tried=tried)
     if missing := SCOPES.keys() - found.keys():
-        raise TareError(f"no answer to the attempts {', '.join(sorted(missing))}")
+        raise TareError(
+            say(
+                "isolation.no_answer",
+                "no answer to the attempts {missing}",
+                missing=", ".join(sorted(missing)),
+            )
+        )
     return tuple(found[name] for name in SCOPES)
 
 
@@ -227,5 +238,10 @@ def _verify(made: tuple[Attempt, ...], letters: str) -> None:
     }
     if claimed != set(letters):
         raise TareError(
-            f"the place says that it wrote to the host's file by {len(claimed)} ways, and the file shows {letters!r}"
+            say(
+                "isolation.claimed",
+                "the place says that it wrote to the host's file by {claimed} ways, and the file shows {letters!r}",
+                claimed=len(claimed),
+                letters=letters,
+            )
         )

@@ -9,6 +9,7 @@ import re
 import time
 from typing import TYPE_CHECKING, Final
 
+from tare.results.said import say
 from tare.runners.errors import TareError
 from tare.runners.inside import program
 from tare.runners.model import Job
@@ -69,7 +70,13 @@ def take(place: Place, image: Image) -> Facts:
     result = place.run(job)
     after = time.monotonic_ns()
     if result.error or result.exit_code != 0:
-        raise TareError(f"the look at the place from inside failed: {result.error or result.exit_code}")
+        raise TareError(
+            say(
+                "isolation.look_failed",
+                "the look at the place from inside failed: {error}",
+                error=result.error or result.exit_code,
+            )
+        )
     found = items(result.stdout)
     clock = found.get("monotonic", "")
     seen = facts(found, image_root=place.root, image_libraries=own)
@@ -89,10 +96,23 @@ def items(output: bytes) -> dict[str, str]:
     while at < len(output):
         head = _ITEM.match(output, at)
         if head is None:
-            raise TareError(f"no item at byte {at} of the fingerprint: {output[at : at + 40]!r}")
+            raise TareError(
+                say(
+                    "isolation.no_item",
+                    "no item at byte {at} of the fingerprint: {output!r}",
+                    at=at,
+                    output=output[at : at + 40],
+                )
+            )
         end = head.end() + int(head[2])
         if output[end : end + 1] != b"\n":
-            raise TareError(f"the fingerprint's item {head[1].decode('ascii', 'replace')} is cut")
+            raise TareError(
+                say(
+                    "isolation.item_cut",
+                    "the fingerprint's item {decode} is cut",
+                    decode=head[1].decode("ascii", "replace"),
+                )
+            )
         name = head[1].decode("utf-8", "surrogateescape")
         found[name] = output[head.end() : end].decode("utf-8", "backslashreplace")
         at = end + 1

@@ -69,7 +69,9 @@ def look(place: Place, limits: Limits) -> LimitsSeen:
     text = seen.stdout.decode("ascii", "replace")
     cpus = [int(line[4:]) for line in text.splitlines() if line.startswith("cpu ") and line[4:].isdigit()]
     if not cpus:
-        raise TareError(f"the look at the limits from inside failed: {_why(seen)}")
+        raise TareError(
+            say("limits.look_failed", "the look at the limits from inside failed: {why}", why=_why(seen))
+        )
     memory = [line.split() for line in text.splitlines() if "MemTotal:" in line]
     files = dict(line.split(" ", 1) for line in text.splitlines() if line.startswith(_CGROUP) and " " in line)
     guest = place.vantage.vmm

@@ -134,19 +134,32 @@ def answer(kind: Kind, result: JobResult) -> dict[str, int]:
     """
     said = result.stderr.decode("ascii", "replace").strip()
     if result.timed_out:
-        raise TareError("the place's end of the connection did not end in time")
+        raise TareError(say("net.not_ended", "the place's end of the connection did not end in time"))
     if result.error or result.exit_code != 0:
         raise TareError(
-            f"the place's end of the connection failed: {result.error or said or result.exit_code}"
+            say(
+                "net.failed",
+                "the place's end of the connection failed: {error}",
+                error=result.error or said or result.exit_code,
+            )
         )
     found: dict[str, int] = {}
     for line in result.stdout.decode("ascii", "replace").splitlines():
         name, _, value = line.partition(" ")
         if name not in _FIELDS[kind] or name in found or not value.isdigit():
-            raise TareError(f"not a line of the network's answer: {line[:100]!r}")
+            raise TareError(
+                say("net.odd_line", "not a line of the network's answer: {line!r}", line=line[:100])
+            )
         found[name] = int(value)
     if found.keys() != set(_FIELDS[kind]) or min(found.values()) == 0:
-        raise TareError(f"the network's answer lacks something: {found}")
+        raise TareError(say("net.lacks", "the network's answer lacks something: {found}", found=found))
     if kind == "out" and found["sent_bytes"] != found["arrived_bytes"]:
-        raise TareError(f"{found['sent_bytes']} bytes were sent and {found['arrived_bytes']} arrived")
+        raise TareError(
+            say(
+                "net.lost",
+                "{sent_bytes} bytes were sent and {arrived_bytes} arrived",
+                sent_bytes=found["sent_bytes"],
+                arrived_bytes=found["arrived_bytes"],
+            )
+        )
     return found

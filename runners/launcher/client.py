@@ -15,6 +15,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from tare.results.said import say
 from tare.runners.host.open_files import file_limit
 from tare.runners.launcher.connection import LANE_SHIFT, Connection, held_back, no_gate, socket_pair
 from tare.runners.launcher.processes import LauncherError, LauncherLostError, SpawnRequest
@@ -190,7 +191,7 @@ class Launcher:
         """
         lane = self._lanes.get(number >> LANE_SHIFT)
         if lane is None:
-            raise LauncherLostError("the launcher that made this process was killed")
+            raise LauncherLostError(say("launcher.killed", "the launcher that made this process was killed"))
         return lane
 
     def __enter__(self) -> Self:

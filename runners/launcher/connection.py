@@ -16,6 +16,7 @@ import time
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from tare.results.said import say
 from tare.runners.launcher.processes import Gone, LauncherError, LauncherLostError, Spawned, SpawnError
 from tare.runners.launcher.protocol import (
     MAX_PACKET_BYTES,
@@ -91,6 +92,7 @@ class Connection:
 
     def spawn(self, request: SpawnRequest, timeout_seconds: float | None) -> Spawned:
         """See :meth:`tare.runners.launcher.client.Launcher.spawn`."""
+        argv = request.argv[0]
         with self._lock:
             number = self._next
             self._next += 1
@@ -99,13 +101,16 @@ class Connection:
                 packet, fds = encode_spawn(number, request, self._null, opened)
             except OSError as error:
                 raise SpawnError(
-                    f"opening {error.filename} for {request.argv[0]}", error.errno or 0
+                    say(
+                        "launcher.opening",
+                        "opening {filename} for {argv}",
+                        filename=error.filename,
+                        argv=argv,
+                    ),
+                    error.errno or 0,
                 ) from error
             if len(packet) > MAX_PACKET_BYTES:
-                raise LauncherError(
-                    f"argv and environment of {request.argv[0]} take {len(packet)} bytes, more than the "
-                    f"launcher's {MAX_PACKET_BYTES}; hand over less environment"
-                )
+                raise _too_long(argv, len(packet))
             self._requests[number] = request
             _before_launch()
             self._send(packet, fds)
@@ -120,13 +125,27 @@ class Connection:
         if overdue:
             self.kill(number, signals.SIGKILL)
             if not self._until(known, timeout_seconds):
-                raise LauncherError(f"{request.argv[0]} cannot be killed; look for a process in state D")
+                raise LauncherError(
+                    say(
+                        "launcher.state_d",
+                        "{argv} cannot be killed; look for a process in state D",
+                        argv=argv,
+                    )
+                )
         if number not in self._spawned:
             self.wait(number, None)  # raises the reason
         spawned = self._spawned.pop(number)
         if overdue:
             self.wait(number, None)
-            raise SpawnError(f"{request.argv[0]} did not end within {timeout_seconds:g} s", errno.ETIMEDOUT)
+            raise SpawnError(
+                say(
+                    "launcher.slow",
+                    "{argv} did not end within {timeout_seconds} s",
+                    argv=argv,
+                    timeout_seconds=f"{timeout_seconds:g}",
+                ),
+                errno.ETIMEDOUT,
+            )
         return spawned
 
     def wait(self, number: int, timeout_seconds: float | None) -> Gone | None:
@@ -247,4 +266,17 @@ def socket_pair() -> tuple[socket.socket, socket.socket]:
 def _lost() -> LauncherLostError:
     return LauncherLostError(
         "tare's launcher is gone: something killed it; look for the kernel's OOM killer in `dmesg`"
+    )
+
+
+def _too_long(argv: str, size: int) -> LauncherError:
+    return LauncherError(
+        say(
+            "launcher.too_long",
+            "argv and environment of {argv} take {size} bytes, more than the launcher's {most}; hand over less "
+            "environment",
+            argv=argv,
+            size=size,
+            most=MAX_PACKET_BYTES,
+        )
     )

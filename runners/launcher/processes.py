@@ -7,6 +7,7 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from tare.results.said import say
 from tare.runners.errors import TareError
 
 if TYPE_CHECKING:
@@ -37,7 +38,9 @@ class SpawnError(TareError):
             program: all steps succeeded, and only the program itself could not be started.
         """
         name = errno.errorcode.get(error, str(error))
-        super().__init__(f"{what}: {os.strerror(error)} ({name})")
+        super().__init__(
+            say("launcher.failed", "{what}: {error} ({name})", what=what, error=os.strerror(error), name=name)
+        )
         self.what, self.errno, self.program = what, error, program
 
 

@@ -11,6 +11,7 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tare.results.said import listed, say
 from tare.runners.launcher.processes import Gone, LauncherError, Spawned, SpawnError
 from tare.runners.launcher.steps.base import count_instructions, encode_text
 from tare.runners.model import Usage
@@ -143,7 +144,11 @@ def decode(packet: bytes) -> Reply:
         return _decoded(packet)
     except (ValueError, TypeError, IndexError, struct.error) as error:
         raise LauncherError(
-            f"tare's launcher replied with a packet that it never sends ({error}); start the run again"
+            say(
+                "launcher.odd_packet",
+                "tare's launcher replied with a packet that it never sends ({error}); start the run again",
+                error=error,
+            )
         ) from error
 
 
@@ -165,9 +170,18 @@ def _what_failed(request: SpawnRequest, step: int) -> str:
     name = request.argv[0]
     if step == _FAILED_TO_CLONE:
         kinds = [part.describe() for part in request.steps if part.clone_flags]
-        return f"cannot make the process {name}" + (f" with {', '.join(kinds)}" if kinds else "")
+        if not kinds:
+            return say("launcher.no_process", "cannot make the process {name}", name=name)
+        told = listed(kinds, ", ")
+        return say(
+            "launcher.no_process_with", "cannot make the process {name} with {kinds}", name=name, kinds=told
+        )
     if step == _FAILED_TO_EXEC:
-        return f"cannot start the program {name}"
+        return say("launcher.no_program", "cannot start the program {name}", name=name)
     if step == _FAILED_TO_ENTER:
-        return f"cannot enter the cgroups {', '.join(str(enter.parent) for enter, _ in request.tasks)} for {name}"
-    return f"step {step + 1} of {name}, {request.steps[step].describe()}"
+        folders = ", ".join(str(enter.parent) for enter, _ in request.tasks)
+        return say(
+            "launcher.no_cgroups", "cannot enter the cgroups {folders} for {name}", folders=folders, name=name
+        )
+    told = request.steps[step].describe()
+    return say("launcher.step", "step {number} of {name}, {step}", number=step + 1, name=name, step=told)

@@ -69,11 +69,25 @@ class CreatedPlace(CommandedPlace):
         try:
             self._container = os.pidfd_open(int(self._apart.pid_file.read_text("ascii")))
         except (OSError, ValueError) as error:
-            raise self._failed(f"{self.what} left no container behind: {error}") from error
+            raise self._failed(
+                say(
+                    "place.no_container",
+                    "{what} left no container behind: {error}",
+                    what=self.what,
+                    error=error,
+                )
+            ) from error
         self._undo.callback(os.close, self._container)
         _, started = self._command(self._apart.start)
         if started.exit_code:
-            raise self._failed(f"{self.what} made a container that cannot be started{self._last_words()}")
+            raise self._failed(
+                say(
+                    "place.container_not_started",
+                    "{what} made a container that cannot be started{last_words}",
+                    what=self.what,
+                    last_words=self._last_words(),
+                )
+            )
         return spawned
 
     def _ended(self, timeout_seconds: float) -> bool:
@@ -83,7 +97,12 @@ class CreatedPlace(CommandedPlace):
             self.timeline["ended"] = spawned.requested_ns
             if self._gone.exit_code:
                 raise self._failed(
-                    f"the container cannot be deleted: the command {ended_how(self._gone)}{self._last_words()}"
+                    say(
+                        "place.container_not_deleted",
+                        "the container cannot be deleted: the command {ended_how}{last_words}",
+                        ended_how=ended_how(self._gone),
+                        last_words=self._last_words(),
+                    )
                 )
         return self._gone is not None
 
@@ -124,7 +143,13 @@ class CreatedPlace(CommandedPlace):
         spawned = self._launcher.spawn(request, self.hello_seconds)
         gone = self._launcher.wait(spawned.id, self.hello_seconds)
         if gone is None:
-            raise LauncherError(f"{request.argv[0]} ended, and the launcher does not tell how")
+            raise LauncherError(
+                say(
+                    "launcher.unknown_end",
+                    "{argv} ended, and the launcher does not tell how",
+                    argv=request.argv[0],
+                )
+            )
         return spawned, gone
 
     def _failed(self, reason: str) -> PlaceFailure:

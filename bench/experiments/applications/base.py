@@ -93,10 +93,24 @@ class Session:
         job = Job(argv, environ, directory=directory or "/", timeout_seconds=TOOL_TIMEOUT_SECONDS)
         result = self.served.run(job)
         if result.timed_out:
-            raise TareError(f"{name} did not end within {TOOL_TIMEOUT_SECONDS:g} s")
+            raise TareError(
+                say(
+                    "tool.slow",
+                    "{name} did not end within {tool_timeout_seconds} s",
+                    name=name,
+                    tool_timeout_seconds=f"{TOOL_TIMEOUT_SECONDS:g}",
+                )
+            )
         if result.error or result.exit_code != 0:
             said = (result.stderr or result.stdout).decode("utf-8", "replace").strip()[-300:]
-            raise TareError(f"{name} failed: {result.error or said or result.exit_code}")
+            raise TareError(
+                say(
+                    "tool.failed",
+                    "{name} failed: {error}",
+                    name=name,
+                    error=result.error or said or result.exit_code,
+                )
+            )
         return result
 
     def offer(self, one: Load) -> dict[str, int]:

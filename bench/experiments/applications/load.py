@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 import tare.bench.workloads
 from tare.bench.workloads.base import metric
+from tare.results.said import say
 from tare.runners.errors import TareError
 from tare.runners.model import Job
 from tare.runners.native.build import build
@@ -80,13 +81,25 @@ def answer(result: JobResult) -> dict[str, int]:
         TareError: it failed, a request did, or its output is malformed.
     """
     if result.timed_out:
-        raise TareError("the load's client did not end in time")
+        raise TareError(say("load.slow", "the load's client did not end in time"))
     if result.error or result.exit_code != 0:
         said = result.stderr.decode("utf-8", "replace").strip()
-        raise TareError(f"the load's client failed: {result.error or said or result.exit_code}")
+        raise TareError(
+            say(
+                "load.failed",
+                "the load's client failed: {error}",
+                error=result.error or said or result.exit_code,
+            )
+        )
     found = parse(result.stdout)
     if found["failed"]:
-        raise TareError(f"the server failed at {found['failed']} requests (status 5xx)")
+        raise TareError(
+            say(
+                "load.server_failed",
+                "the server failed at {failed} requests (status 5xx)",
+                failed=found["failed"],
+            )
+        )
     return found
 
 
@@ -100,10 +113,12 @@ def parse(output: bytes) -> dict[str, int]:
     for line in output.decode("ascii", "replace").splitlines():
         name, _, value = line.partition(" ")
         if name not in _FIELDS or name in found or not value.isdigit():
-            raise TareError(f"not a line of the load's answer: {line[:100]!r}")
+            raise TareError(
+                say("load.odd_line", "not a line of the load's answer: {line!r}", line=line[:100])
+            )
         found[name] = int(value)
     if found.keys() != set(_FIELDS) or found["elapsed_ns"] == 0:
-        raise TareError(f"the load's answer lacks something: {found}")
+        raise TareError(say("load.lacks", "the load's answer lacks something: {found}", found=found))
     return found
 
 
@@ -126,7 +141,7 @@ def closed_metrics(found: Mapping[str, int]) -> tuple[Metric, ...]:
     """Return the metrics of a load as large as the server takes; the rate is judged."""
     n = found["answered"]
     if not n:
-        raise TareError("no request was answered")
+        raise TareError(say("load.unanswered", "no request was answered"))
     return (
         metric(
             "app.max.rate", n / found["elapsed_ns"] * 1e9, "ops/s", "higher", SOURCE_NAME, primary=True, samples=n

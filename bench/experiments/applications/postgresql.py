@@ -18,6 +18,7 @@ from tare.bench.experiments import postgres
 from tare.bench.experiments.applications.base import LOAD_SECONDS, TOOL_SECONDS, Application, Session, maximum
 from tare.bench.experiments.serving import Address, Readiness, Server
 from tare.bench.workloads.base import ParseError, metric, number
+from tare.results.said import say
 from tare.runners.model import Job
 from tare.runners.provision.cache import Cache
 
@@ -102,7 +103,7 @@ def parse(name: str, output: bytes) -> tuple[Metric, ...]:
     text = output.decode("utf-8", "replace")
     tps, done, failed = _TPS.search(text), _DONE.search(text), _FAILED.search(text)
     if tps is None or done is None or (failed and int(failed[1])):
-        raise ParseError(name, "no report of pgbench without failures", output)
+        raise ParseError(name, say("parse.pgbench", "no report of pgbench without failures"), output)
     count = int(number(name, "transactions", done[1], output))
     return maximum(number(name, "rate", tps[1], output), None, None, "pgbench", count)
 
@@ -116,9 +117,9 @@ def parse_log(name: str, output: bytes) -> tuple[Metric, ...]:
     try:
         latencies = sorted(int(line.split()[2]) / 1e6 for line in output.decode("ascii").splitlines())
     except (ValueError, IndexError):
-        raise ParseError(name, "not a log of transactions", output) from None
+        raise ParseError(name, say("parse.no_transaction_log", "not a log of transactions"), output) from None
     if not latencies:
-        raise ParseError(name, "no transactions", output)
+        raise ParseError(name, say("parse.no_transactions", "no transactions"), output)
     n = len(latencies)
     return tuple(
         metric(f"app.load.{point}", rank(latencies, share), "s", "lower", "pgbench", samples=n)

@@ -11,6 +11,7 @@ from tare.bench.experiments.applications.base import LOAD_SECONDS, Application, 
 from tare.bench.experiments.applications.load import Load
 from tare.bench.experiments.serving import Address, Readiness, Server
 from tare.bench.workloads.base import ParseError, number
+from tare.results.said import say
 from tare.runners.model import Job
 
 if TYPE_CHECKING:
@@ -76,9 +77,9 @@ def parse(name: str, output: bytes, requests: int) -> tuple[Metric, ...]:
     try:
         rows = list(csv.DictReader(io.StringIO(output.decode("utf-8", "replace"))))
     except csv.Error as error:
-        raise ParseError(name, f"no CSV ({error})", output) from error
+        raise ParseError(name, say("parse.no_csv", "no CSV ({error})", error=error), output) from error
     if len(rows) != 1:
-        raise ParseError(name, "not one row", output)
+        raise ParseError(name, say("parse.no_row", "not one row"), output)
     found = {
         column: number(name, column, rows[0].get(column), output)
         for column in ("rps", "p50_latency_ms", "p99_latency_ms")

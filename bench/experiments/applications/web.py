@@ -10,6 +10,7 @@ from tare.bench.experiments.applications.base import LOAD_SECONDS, TOOL_SECONDS,
 from tare.bench.experiments.applications.load import Load
 from tare.bench.experiments.serving import Address, Readiness, Server
 from tare.bench.workloads.base import ParseError, number
+from tare.results.said import say
 from tare.runners.model import Job
 
 if TYPE_CHECKING:
@@ -163,11 +164,13 @@ def parse(name: str, output: bytes) -> tuple[Metric, ...]:
     """
     text = output.decode("utf-8", "replace")
     if wrong := _WRONG.search(text):
-        raise ParseError(name, f"wrk tells of errors ({wrong[0].strip()})", output)
+        raise ParseError(
+            name, say("parse.wrk_errors", "wrk tells of errors ({strip})", strip=wrong[0].strip()), output
+        )
     rate, requests = _RATE.search(text), _REQUESTS.search(text)
     points = {point: float(value) * _SECONDS[unit] for point, value, unit in _LATENCY.findall(text)}
     if rate is None or requests is None or points.keys() != {"50", "99"}:
-        raise ParseError(name, "no report of wrk", output)
+        raise ParseError(name, say("parse.no_wrk", "no report of wrk"), output)
     count = int(number(name, "requests", requests[1], output))
     return maximum(number(name, "rate", rate[1], output), points["50"], points["99"], "wrk", count)
 

@@ -56,10 +56,27 @@ class _Unsupported:
         )
 
     def prepare(self, image: Image, limits: Limits) -> None:
-        raise TareError(f"{self.name} cannot be prepared for {image.key} and {limits}: {self.probe().reason}")
+        raise TareError(
+            say(
+                "cri.not_prepared",
+                "{name} cannot be prepared for {key} and {limits}: {reason}",
+                name=self.name,
+                key=image.key,
+                limits=limits,
+                reason=self.probe().reason,
+            )
+        )
 
     def open(self, first: Job | None = None) -> AbstractContextManager[Place]:
-        raise TareError(f"{self.name} cannot be opened for {first}: {self.probe().reason}")
+        raise TareError(
+            say(
+                "cri.not_opened",
+                "{name} cannot be opened for {first}: {reason}",
+                name=self.name,
+                first=first,
+                reason=self.probe().reason,
+            )
+        )
 
     def close(self) -> None:
         """Do nothing: nothing was made."""

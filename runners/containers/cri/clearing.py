@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tare.results.said import say
 from tare.runners.containers.cri import availability
 from tare.runners.containers.cri.errors import CriError
 from tare.runners.containers.engines.clearing import repository
@@ -22,7 +23,12 @@ def clear_cri(path: str, run: str) -> list[str]:
         return []  # a test cluster of ours, gone with everything in it
     if not availability.importable():
         raise CriError(
-            f"the runtime at {path} cannot be asked: {availability.NO_LIBRARY}",
+            say(
+                "cri.not_asked",
+                "the runtime at {path} cannot be asked: {no_library}",
+                path=path,
+                no_library=availability.NO_LIBRARY,
+            ),
             remedy=availability.REMEDY,
             absent=True,
         )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import grpc
 
+from tare.results.said import say
 from tare.runners.containers.cri.errors import CriError
 from tare.runners.containers.cri.messages import PACKAGE, decode, encode, pairs
 
@@ -66,7 +67,14 @@ class Cri:
         except grpc.RpcError as error:
             code = error.code().name
             raise CriError(
-                f"CRI's {method} at {self.path}: {error.details()} ({code})",
+                say(
+                    "cri.failed",
+                    "CRI's {method} at {path}: {details} ({code})",
+                    method=method,
+                    path=self.path,
+                    details=error.details(),
+                    code=code,
+                ),
                 absent=code == "UNAVAILABLE",
                 code=code,
             ) from error

@@ -213,9 +213,21 @@ class Enclosure:
                 with suppress(BrokenPipeError):  # what is in its buffer has no reader any more
                     self._process.stdin.close()
             if self._process.poll() is None:
-                raise TareError(f"the process of the daemons' namespaces (pid {self.pid}) cannot be killed")
+                raise TareError(
+                    say(
+                        "cri.namespaces_alive",
+                        "the process of the daemons' namespaces (pid {pid}) cannot be killed",
+                        pid=self.pid,
+                    )
+                )
             if first and not await_end(first, END_SECONDS):
-                raise TareError(f"the daemons' first process (pid {first}) cannot be killed")
+                raise TareError(
+                    say(
+                        "cri.first_alive",
+                        "the daemons' first process (pid {first}) cannot be killed",
+                        first=first,
+                    )
+                )
             self._process = None
         for folder in self._cgroups():
             with suppress(OSError):

@@ -79,8 +79,11 @@ def find_daemon(private: PrivateDocker | None = None) -> Daemon:
     if chosen := os.environ.get("DOCKER_HOST", ""):
         if not chosen.startswith("unix://"):
             raise EngineError(
-                f"DOCKER_HOST={chosen} is not on this host",
-                "only a daemon on this kernel can be compared: use a unix:// socket, or unset DOCKER_HOST",
+                say("docker.not_here", "DOCKER_HOST={chosen} is not on this host", chosen=chosen),
+                say(
+                    "remedy.unix_socket",
+                    "only a daemon on this kernel can be compared: use a unix:// socket, or unset DOCKER_HOST",
+                ),
             )
         socket = chosen.removeprefix("unix://")
         try:

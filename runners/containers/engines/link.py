@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tare.results.said import say
 from tare.runners.errors import TareError
 from tare.runners.host.endings import last_words
 from tare.runners.host.links import is_gone
@@ -62,7 +63,7 @@ def free_subnet(routes: str) -> str:
     taken = {bytes.fromhex(line.split()[1])[::-1][:3] for line in routes.splitlines()[1:]}
     third = next((number for number in range(256) if bytes((10, 213, number)) not in taken), None)
     if third is None:
-        raise TareError("all of 10.213.0.0/16 is taken")
+        raise TareError(say("network.all_taken", "all of 10.213.0.0/16 is taken"))
     return f"10.213.{third}"
 
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from tare.results.said import say
 from tare.runners.containers.engines.api import DockerApi
 from tare.runners.containers.engines.link import connect, disconnect
 from tare.runners.errors import TareError
@@ -102,7 +103,9 @@ class PrivateDocker:
             TareError: the user is not root, or dockerd is missing or does not start; the message ends with its log.
         """
         if os.getuid():
-            raise TareError("a Docker daemon needs root: run `tare doctor --fix docker` as root")
+            raise TareError(
+                say("docker.needs_root", "a Docker daemon needs root: run `tare doctor --fix docker` as root")
+            )
         if self.status() == "running":
             return [f"the private Docker daemon runs already: unix://{self.listens_at}"]
         if self.status() == "dead":
@@ -133,7 +136,9 @@ class PrivateDocker:
             TareError: the user is not root, or a process cannot be ended.
         """
         if os.getuid():
-            raise TareError("the private Docker daemon belongs to root: run this as root")
+            raise TareError(
+                say("docker.root_owned", "the private Docker daemon belongs to root: run this as root")
+            )
         removed = []
         pid = self.state().get("pid", 0)
         if self.status() == "running":
@@ -181,7 +186,13 @@ class PrivateDocker:
             new.rename(self.folder)
         except OSError as error:
             shutil.rmtree(new)
-            raise TareError(f"another process is starting the private Docker daemon: {error}") from error
+            raise TareError(
+                say(
+                    "docker.starting",
+                    "another process is starting the private Docker daemon: {error}",
+                    error=error,
+                )
+            ) from error
 
     def _launch(self, root: Path) -> int:
         self.run_folder.mkdir(mode=0o755)
@@ -232,7 +243,14 @@ class PrivateDocker:
             # Not by subprocess, since the daemon is to outlive this process.
             return os.posix_spawnp(argv[0], argv, environ, file_actions=actions, setsid=True)
         except OSError as error:
-            raise TareError(f"{argv[0]} cannot be started: {error}; install util-linux") from error
+            raise TareError(
+                say(
+                    "docker.not_started",
+                    "{argv} cannot be started: {error}; install util-linux",
+                    argv=argv[0],
+                    error=error,
+                )
+            ) from error
         finally:
             os.close(log)
             os.close(null)
@@ -245,12 +263,25 @@ class PrivateDocker:
             while (left := deadline - time.monotonic()) > 0:
                 found, _, _ = select.select([ready.fileno(), end], [], [], left)
                 if end in found:
-                    raise TareError(f"dockerd ended before it was ready; the end of its log:\n{self._tail()}")
+                    raise TareError(
+                        say(
+                            "docker.ended",
+                            "dockerd ended before it was ready; the end of its log:\n{tail}",
+                            tail=self._tail(),
+                        )
+                    )
                 if ready.fileno() in found and b"READY=1" in ready.recv(4096):
                     return
         finally:
             os.close(end)
-        raise TareError(f"dockerd was not ready in {START_SECONDS:g} s; the end of its log:\n{self._tail()}")
+        raise TareError(
+            say(
+                "docker.not_ready",
+                "dockerd was not ready in {start_seconds} s; the end of its log:\n{tail}",
+                start_seconds=f"{START_SECONDS:g}",
+                tail=self._tail(),
+            )
+        )
 
     def _tail(self) -> str:
         return last_lines(self.log) or "(none)"
@@ -279,7 +310,13 @@ class PrivateDocker:
             for pid in pids:
                 await_end(pid, max(0.0, deadline - time.monotonic()))
             if time.monotonic() > deadline:
-                raise TareError(f"processes {sorted(pids)} of the private Docker daemon cannot be killed")
+                raise TareError(
+                    say(
+                        "docker.alive",
+                        "processes {pids} of the private Docker daemon cannot be killed",
+                        pids=sorted(pids),
+                    )
+                )
 
     def _processes(self) -> Iterator[int]:
         mark = os.fsencode(f"{_MARK}={self.name}")

@@ -68,8 +68,14 @@ def _build(provision: Provision, content: Path) -> Mapping[str, Any]:
     free = shutil.disk_usage(content).free
     if free < NEEDED_BYTES:
         raise TareError(
-            f"Building Kubernetes needs {NEEDED_BYTES >> 30} GiB for a while, and {content} has {free >> 30} GiB free. "
-            "Free some space, or set TARE_CACHE to a folder on a larger disk."
+            say(
+                "kubernetes.build_space",
+                "Building Kubernetes needs {needed_bytes} GiB for a while, and {content} has {free} GiB free. "
+                "Free some space, or set TARE_CACHE to a folder on a larger disk.",
+                needed_bytes=NEEDED_BYTES >> 30,
+                content=content,
+                free=free >> 30,
+            )
         )
     began = time.monotonic()
     go = fetch(GO, provision.store).path / "usr/lib/go-1.19"
@@ -145,7 +151,13 @@ class Workshop:
         done = run_quietly(command, env=environ, cwd=self.source)
         if done.returncode:
             raise TareError(
-                f"Building Kubernetes failed at `{Path(command[0]).name} … {command[-1][-80:]}`: {done.stderr[-2000:]}"
+                say(
+                    "kubernetes.build_failed",
+                    "Building Kubernetes failed at `{name} … {command}`: {stderr}",
+                    name=Path(command[0]).name,
+                    command=command[-1][-80:],
+                    stderr=done.stderr[-2000:],
+                )
             )
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from tare.results.environment import RungRecord
+from tare.results.said import say
 from tare.runners.errors import TareError
 from tare.runners.host.cgroups.limits import CONTROLLERS
 from tare.runners.model import NamedVariants
@@ -97,7 +98,15 @@ def ladder_rung(name: str, *, root: bool) -> LadderRung:
     if variant in CONNECTED:
         return replace(ladder_rung(KIND, root=root), name=variant, below="", network=variant)
     if rung not in rungs():
-        raise TareError(f"{name}: there is no rung {rung!r}; known are {', '.join(known())}")
+        raise TareError(
+            say(
+                "rung.unknown",
+                "{name}: there is no rung {rung!r}; known are {names}",
+                name=name,
+                rung=rung,
+                names=", ".join(known()),
+            )
+        )
     trunk = rung
     while trunk not in TRUNK:
         trunk = _BRANCHES[trunk]

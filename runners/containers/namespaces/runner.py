@@ -292,7 +292,13 @@ class Namespaces:
             try:
                 if launcher.wait(spawned.id, _PROBE_SECONDS) is None:
                     launcher.kill(spawned.id)
-                    raise LauncherError(f"making a container takes more than {_PROBE_SECONDS:g} s")
+                    raise LauncherError(
+                        say(
+                            "namespaces.slow",
+                            "making a container takes more than {probe_seconds} s",
+                            probe_seconds=f"{_PROBE_SECONDS:g}",
+                        )
+                    )
             except SpawnError as error:
                 if not error.program:
                     raise

@@ -137,8 +137,12 @@ class MicroVmRunner:
         kernel = kernels.load(given.path, store)
         if kernel.form != "vmlinux":
             raise TareError(
-                f"{self._vmm.what} enters uncompressed kernels by PVH, which {given.path} does not support; "
-                "give another (TARE_GUEST_KERNEL)"
+                say(
+                    "kernel.needs_pvh",
+                    "{what} enters uncompressed kernels by PVH, which {path} does not support; give another (TARE_GUEST_KERNEL)",
+                    what=self._vmm.what,
+                    path=given.path,
+                )
             )
         files = by_name(given.modules)
         # The agent's channel is the serial port, so a driver of a virtio console would be loaded for nothing.

@@ -78,7 +78,13 @@ def assemble(first: bytes, core: bytes, file_system_bytes: int) -> bytes:
         TareError: the second stage does not fit into the gap.
     """
     if len(core) > (FIRST_SECTOR - 1) * SECTOR_BYTES:
-        raise TareError(f"GRUB's second stage has {len(core)} bytes, more than fit before the partition")
+        raise TareError(
+            say(
+                "guest.grub_size",
+                "GRUB's second stage has {core} bytes, more than fit before the partition",
+                core=len(core),
+            )
+        )
     # One entry: active, no cylinders, heads and sectors (all ones: use the sector numbers), type, first, count.
     entry = struct.pack(
         "<B3sB3sII",
@@ -102,7 +108,12 @@ def script(cmdline: str) -> str:
     """
     quoted = " ".join(word if _PLAIN.fullmatch(word) else f"'{word}'" for word in cmdline.split())
     if quoted.count("'") != 2 * sum(not _PLAIN.fullmatch(word) for word in cmdline.split()):
-        raise TareError("guest.cmdline has a quote in it, which GRUB does not support; use a direct boot")
+        raise TareError(
+            say(
+                "guest.grub_quote",
+                "guest.cmdline has a quote in it, which GRUB does not support; use a direct boot",
+            )
+        )
     disk = "(hd0,msdos1)"
     return f"linux {disk}/vmlinuz {quoted}\ninitrd {disk}/initramfs\nboot\n"
 

@@ -12,6 +12,7 @@ import socket
 import time
 from typing import TYPE_CHECKING, Any
 
+from tare.results.said import say
 from tare.runners.errors import TareError
 
 if TYPE_CHECKING:
@@ -76,9 +77,22 @@ class Qmp:
             try:
                 fits = self._peer.send(line) == len(line)
             except OSError as error:
-                raise QmpError(f"QEMU's monitor cannot be told {command}: {error}") from error
+                raise QmpError(
+                    say(
+                        "qmp.not_told",
+                        "QEMU's monitor cannot be told {command}: {error}",
+                        command=command,
+                        error=error,
+                    )
+                ) from error
             if not fits:
-                raise QmpError(f"QEMU's monitor cannot be told {command}: it does not fit")
+                raise QmpError(
+                    say(
+                        "qmp.too_long",
+                        "QEMU's monitor cannot be told {command}: it does not fit",
+                        command=command,
+                    )
+                )
             self._told += 1
 
     def settle(self, timeout_seconds: float = ANSWER_SECONDS) -> None:
@@ -127,7 +141,7 @@ class Qmp:
         if self._greeted:
             return False
         if "QMP" not in self._next(deadline, "greeting"):
-            raise QmpError("QEMU's monitor did not greet as QMP does")
+            raise QmpError(say("qmp.greeting", "QEMU's monitor did not greet as QMP does"))
         self._greeted = True
         return True
 
@@ -140,9 +154,16 @@ class Qmp:
             if sent < len(line):  # sending nothing would fail, too, if QEMU has answered and ended meanwhile
                 self._peer.sendall(line[sent:])
         except (BrokenPipeError, ConnectionResetError) as error:
-            raise QmpError(f"QEMU ended ({command})") from error
+            raise QmpError(say("qmp.ended", "QEMU ended ({command})", command=command)) from error
         except OSError as error:
-            raise QmpError(f"QEMU's monitor cannot be asked {command}: {error}") from error
+            raise QmpError(
+                say(
+                    "qmp.not_asked",
+                    "QEMU's monitor cannot be asked {command}: {error}",
+                    command=command,
+                    error=error,
+                )
+            ) from error
         while True:
             answer = self._next(deadline, command)
             if "return" in answer or "error" in answer:
@@ -159,9 +180,11 @@ class Qmp:
         try:
             message: dict[str, Any] = json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise QmpError(f"QEMU's monitor spoke no JSON: {line[:80]!r}") from error
+            raise QmpError(
+                say("qmp.no_json", "QEMU's monitor spoke no JSON: {line!r}", line=line[:80])
+            ) from error
         if not isinstance(message, dict):
-            raise QmpError(f"QEMU's monitor sent no object: {line[:80]!r}")
+            raise QmpError(say("qmp.no_object", "QEMU's monitor sent no object: {line!r}", line=line[:80]))
         if "event" in message:
             self.events.append(message)
             del self.events[:-_EVENTS_KEPT]
@@ -171,7 +194,13 @@ class Qmp:
         while b"\n" not in self._unread:
             left = deadline - time.monotonic()
             if left <= 0:
-                raise QmpError(f"QEMU's monitor did not answer in time ({waiting_for})")
+                raise QmpError(
+                    say(
+                        "qmp.slow",
+                        "QEMU's monitor did not answer in time ({waiting_for})",
+                        waiting_for=waiting_for,
+                    )
+                )
             try:
                 self._peer.settimeout(left)
                 data = self._peer.recv(65536)
@@ -180,12 +209,27 @@ class Qmp:
             except ConnectionResetError:
                 data = b""
             except OSError as error:
-                raise QmpError(f"QEMU's monitor broke: {error} ({waiting_for})") from error
+                raise QmpError(
+                    say(
+                        "qmp.broke",
+                        "QEMU's monitor broke: {error} ({waiting_for})",
+                        error=error,
+                        waiting_for=waiting_for,
+                    )
+                ) from error
             if not data:
-                raise QmpError(f"QEMU ended ({waiting_for})")
+                raise QmpError(
+                    say("qmp.ended_waiting", "QEMU ended ({waiting_for})", waiting_for=waiting_for)
+                )
             self._unread += data
             if len(self._unread) > _LONGEST_LINE_BYTES:
-                raise QmpError(f"QEMU's monitor does not end its line ({waiting_for})")
+                raise QmpError(
+                    say(
+                        "qmp.no_end",
+                        "QEMU's monitor does not end its line ({waiting_for})",
+                        waiting_for=waiting_for,
+                    )
+                )
         line, _, rest = bytes(self._unread).partition(b"\n")
         self._unread[:] = rest
         return line
@@ -195,5 +239,5 @@ def _accepted(command: str, answer: dict[str, Any]) -> Any:
     if "error" in answer:
         said = answer["error"]
         what = said.get("desc", said) if isinstance(said, dict) else said
-        raise QmpError(f"QEMU refused {command}: {what}")
+        raise QmpError(say("qmp.refused", "QEMU refused {command}: {what}", command=command, what=what))
     return answer.get("return")

@@ -93,7 +93,14 @@ class QemuRunner:
         kind, _, variant = name.partition(":")
         profile = PROFILES.get(kind.removeprefix(PREFIX))
         if profile is None:
-            raise TareError(f"there is no guest profile {kind!r}; there are {', '.join(PROFILES)}")
+            raise TareError(
+                say(
+                    "guest.no_profile",
+                    "there is no guest profile {kind!r}; there are {profiles}",
+                    kind=kind,
+                    profiles=", ".join(PROFILES),
+                )
+            )
         self._profile, self._variant = profile, parse_for(profile, variant)
         self.name = ":".join(filter(None, (f"{PREFIX}{profile.name}", self._variant.name)))
         self.accelerator: Accelerator = "none"
@@ -298,8 +305,12 @@ class QemuRunner:
         )
         if not machine.lean and not kernel.boots_itself:
             raise TareError(
-                f"{self.name} needs a bzImage, the kernel as distributions ship it, and {kernel.given} is none;"
-                " give one (TARE_GUEST_KERNEL)"
+                say(
+                    "guest.no_bzimage",
+                    "{name} needs a bzImage, the kernel as distributions ship it, and {given} is none; give one (TARE_GUEST_KERNEL)",
+                    name=self.name,
+                    given=kernel.given,
+                )
             )
         return replace(
             machine,

@@ -101,4 +101,11 @@ def _wait(monitor: Qmp) -> None:
     )
     if event["data"]["status"] != "completed":
         why = monitor.ask("query-migrate").get("error-desc", "no reason given")
-        raise QmpError(f"the migration is {event['data']['status']} ({why})")
+        raise QmpError(
+            say(
+                "guest.migration",
+                "the migration is {status} ({why})",
+                status=event["data"]["status"],
+                why=why,
+            )
+        )

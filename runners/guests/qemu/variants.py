@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tare.results.nearest import did_you_mean
+from tare.results.said import say
 from tare.runners.errors import TareError
 from tare.runners.guests.qemu.profiles import PREFIX, PROFILES
 from tare.runners.guests.variant import GuestVariant
@@ -55,9 +56,17 @@ def parse(text: str) -> GuestVariant:
         allowed = WORDS.get(name)
         if allowed is None:
             hint = did_you_mean(name, WORDS)
-            raise BadVariant(f"there is no {name!r}{hint} Words are {', '.join(map(_spelled, WORDS))}.")
+            raise BadVariant(
+                say(
+                    "variant.no_word",
+                    "there is no {name!r}{hint} Words are {words}.",
+                    name=name,
+                    hint=hint,
+                    words=", ".join(map(_spelled, WORDS)),
+                )
+            )
         if name in said:
-            raise BadVariant(f"{name} is said twice")
+            raise BadVariant(say("variant.twice", "{name} is said twice", name=name))
         if bool(equals) != bool(allowed):
             raise BadVariant(f"{name} {'stands alone' if equals else f'needs a value: {_spelled(name)}'}")
         said[name] = _value(name, value)
@@ -73,11 +82,27 @@ def _value(name: str, value: str) -> object:
         return True
     if name == "cpus":
         if not value.isdecimal() or not 1 <= int(value) <= MOST_CPUS:
-            raise BadVariant(f"cpus={value}: give a number from 1 to {MOST_CPUS}, such as cpus=2.")
+            raise BadVariant(
+                say(
+                    "variant.cpus",
+                    "cpus={value}: give a number from 1 to {most_cpus}, such as cpus=2.",
+                    value=value,
+                    most_cpus=MOST_CPUS,
+                )
+            )
         return int(value)
     if value not in WORDS[name]:
         hint = did_you_mean(value, WORDS[name])
-        raise BadVariant(f"{name} cannot be {value!r}{hint} It is {_spelled(name)}.")
+        raise BadVariant(
+            say(
+                "variant.bad_value",
+                "{name} cannot be {value!r}{hint} It is {name2}.",
+                name=name,
+                value=value,
+                hint=hint,
+                name2=_spelled(name),
+            )
+        )
     return value
 
 
@@ -97,11 +122,23 @@ def parse_for(profile: Profile, text: str) -> GuestVariant:
     """
     variant = parse(text)
     if profile.start != "direct" and variant.plain:
-        raise BadVariant(f"plain is a way to boot directly, and {profile.name} does not")
+        raise BadVariant(
+            say("variant.plain", "plain is a way to boot directly, and {name} does not", name=profile.name)
+        )
     if profile.start == "restored" and (variant.hugetlb or variant.prealloc):
-        raise BadVariant("a restored guest's memory is the snapshot's file: neither hugetlb nor prealloc")
+        raise BadVariant(
+            say(
+                "variant.restored_memory",
+                "a restored guest's memory is the snapshot's file: neither hugetlb nor prealloc",
+            )
+        )
     if profile.start == "restored" and variant.net in {"tap", "vhost"}:
-        raise BadVariant("restored guests all have one address, so they cannot share a bridge: use net=user")
+        raise BadVariant(
+            say(
+                "variant.restored_bridge",
+                "restored guests all have one address, so they cannot share a bridge: use net=user",
+            )
+        )
     return variant
 
 

@@ -118,7 +118,16 @@ class Cgroups:
             self._create_v1(made, wanted, limits, disk, counters=len(only) > 1)
         except OSError as error:
             made.remove()
-            raise CgroupError(f"cannot set up cgroup tare-{run}/{name}: {error}; {CGROUP_REMEDY}") from error
+            raise CgroupError(
+                say(
+                    "cgroup.not_set_up",
+                    "cannot set up cgroup tare-{run}/{name}: {error}; {cgroup_remedy}",
+                    run=run,
+                    name=name,
+                    error=error,
+                    cgroup_remedy=CGROUP_REMEDY,
+                )
+            ) from error
         essential = limiting(wanted) | ({"io"} if limited_io and "io" in wanted else set())
         missing = sorted(essential - made.known())
         if missing:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tare.results.said import say
 from tare.runners.launcher.steps.base import Op, Step, instruction
 
 
@@ -15,7 +16,7 @@ class ChangeDirectory(Step):
 
     def describe(self) -> str:
         """See :class:`~tare.runners.launcher.steps.base.Step`."""
-        return f"change to {self.path}"
+        return say("step.directory", "change to {path}", path=self.path)
 
     def encode(self, index: int) -> bytes:
         """See :class:`~tare.runners.launcher.steps.base.Step`."""
@@ -31,7 +32,7 @@ class MakeDirectory(Step):
 
     def describe(self) -> str:
         """See :class:`~tare.runners.launcher.steps.base.Step`."""
-        return f"make folder {self.path}"
+        return say("step.folder", "make folder {path}", path=self.path)
 
     def encode(self, index: int) -> bytes:
         """See :class:`~tare.runners.launcher.steps.base.Step`."""
@@ -47,7 +48,7 @@ class WriteFile(Step):
 
     def describe(self) -> str:
         """See :class:`~tare.runners.launcher.steps.base.Step`."""
-        return f"write {self.text!r} to {self.path}"
+        return say("step.write", "write {text!r} to {path}", text=self.text, path=self.path)
 
     def encode(self, index: int) -> bytes:
         """See :class:`~tare.runners.launcher.steps.base.Step`."""

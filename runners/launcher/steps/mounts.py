@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tare.results.said import say
 from tare.runners.launcher.steps.base import Op, Step, instruction
 
 if TYPE_CHECKING:
@@ -47,7 +48,14 @@ class Mount(Step):
         what = self.kind or flags or "move"
         source = f" {self.source}" if self.source and self.source != self.kind else ""
         options = ",".join(filter(None, (flags if self.kind else "", self.data)))
-        return f"mount {what}{source} on {self.target}" + (f" ({options})" if options else "")
+        told = f" ({options})" if options else ""
+        return say(
+            "step.mount",
+            "mount {what} on {target}{options}",
+            what=f"{what}{source}",
+            target=self.target,
+            options=told,
+        )
 
     def encode(self, index: int) -> bytes:
         """See :class:`~tare.runners.launcher.steps.base.Step`."""
@@ -65,7 +73,7 @@ class PivotRoot(Step):
 
     def describe(self) -> str:
         """See :class:`~tare.runners.launcher.steps.base.Step`."""
-        return f"pivot_root to {self.root}, detach the old root"
+        return say("step.pivot", "pivot_root to {root}, detach the old root", root=self.root)
 
     def encode(self, index: int) -> bytes:
         """See :class:`~tare.runners.launcher.steps.base.Step`."""
@@ -85,7 +93,7 @@ class ChangeRoot(Step):
 
     def describe(self) -> str:
         """See :class:`~tare.runners.launcher.steps.base.Step`."""
-        return f"chroot to {self.root}"
+        return say("step.chroot", "chroot to {root}", root=self.root)
 
     def encode(self, index: int) -> bytes:
         """See :class:`~tare.runners.launcher.steps.base.Step`."""
@@ -105,7 +113,7 @@ class MoveRoot(Step):
 
     def describe(self) -> str:
         """See :class:`~tare.runners.launcher.steps.base.Step`."""
-        return f"move {self.root} over the root"
+        return say("step.move_root", "move {root} over the root", root=self.root)
 
     def encode(self, index: int) -> bytes:
         """See :class:`~tare.runners.launcher.steps.base.Step`."""

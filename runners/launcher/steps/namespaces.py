@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tare.results.said import say
 from tare.runners.launcher.steps.base import Op, Step, instruction
 
 CLONE_FLAGS = {
@@ -32,7 +33,7 @@ class NewNamespace(Step):
 
     def describe(self) -> str:
         """See :class:`~tare.runners.launcher.steps.base.Step`."""
-        return f"new {self.kind} namespace"
+        return say("step.namespace", "new {kind} namespace", kind=self.kind)
 
     def encode(self, index: int) -> bytes:
         """Return no instruction: clone3 makes the namespace."""
@@ -50,7 +51,7 @@ class EnterNamespace(Step):
 
     def describe(self) -> str:
         """See :class:`~tare.runners.launcher.steps.base.Step`."""
-        return f"enter the {self.kind} namespace {self.path}"
+        return say("step.enter", "enter the {kind} namespace {path}", kind=self.kind, path=self.path)
 
     def encode(self, index: int) -> bytes:
         """See :class:`~tare.runners.launcher.steps.base.Step`."""
@@ -69,7 +70,9 @@ class MapUser(Step):
 
     def describe(self) -> str:
         """See :class:`~tare.runners.launcher.steps.base.Step`."""
-        return f"map root inside to uid {self.uid}, gid {self.gid} outside"
+        return say(
+            "step.map_user", "map root inside to uid {uid}, gid {gid} outside", uid=self.uid, gid=self.gid
+        )
 
     def encode(self, index: int) -> bytes:
         """See :class:`~tare.runners.launcher.steps.base.Step`."""
@@ -89,7 +92,7 @@ class SetHostname(Step):
 
     def describe(self) -> str:
         """See :class:`~tare.runners.launcher.steps.base.Step`."""
-        return f"host name {self.name}"
+        return say("step.hostname", "host name {name}", name=self.name)
 
     def encode(self, index: int) -> bytes:
         """See :class:`~tare.runners.launcher.steps.base.Step`."""

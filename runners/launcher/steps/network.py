@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
+from tare.results.said import say
 from tare.runners.launcher import netlink
 from tare.runners.launcher.steps.base import Op, Step, instruction
 from tare.runners.launcher.steps.namespaces import CLONE_FLAGS
@@ -21,7 +22,7 @@ class LinkUp(Step):
 
     def describe(self) -> str:
         """See :class:`~tare.runners.launcher.steps.base.Step`."""
-        return f"bring {self.name} up"
+        return say("step.link_up", "bring {name} up", name=self.name)
 
     def encode(self, index: int) -> bytes:
         """See :class:`~tare.runners.launcher.steps.base.Step`."""
@@ -39,7 +40,13 @@ class MakeBridge(Step):
 
     def describe(self) -> str:
         """See :class:`~tare.runners.launcher.steps.base.Step`."""
-        return f"make bridge {self.name}, {self.address}/{self.prefix}"
+        return say(
+            "step.bridge",
+            "make bridge {name}, {address}/{prefix}",
+            name=self.name,
+            address=self.address,
+            prefix=self.prefix,
+        )
 
     def encode(self, index: int) -> bytes:
         """See :class:`~tare.runners.launcher.steps.base.Step`."""
@@ -64,8 +71,14 @@ class MakePair(Step):
 
     def describe(self) -> str:
         """See :class:`~tare.runners.launcher.steps.base.Step`."""
-        return (
-            f"make link {self.name}, {self.address}/{self.prefix}, to {self.peer} of process {self.peer_pid}"
+        return say(
+            "step.link",
+            "make link {name}, {address}/{prefix}, to {peer} of process {peer_pid}",
+            name=self.name,
+            address=self.address,
+            prefix=self.prefix,
+            peer=self.peer,
+            peer_pid=self.peer_pid,
         )
 
     def encode(self, index: int) -> bytes:
@@ -128,7 +141,13 @@ class SetAddress(Step):
 
     def describe(self) -> str:
         """See :class:`~tare.runners.launcher.steps.base.Step`."""
-        return f"address {self.address}/{self.prefix} for interface {self.index}"
+        return say(
+            "step.address",
+            "address {address}/{prefix} for interface {index}",
+            address=self.address,
+            prefix=self.prefix,
+            index=self.index,
+        )
 
     def encode(self, index: int) -> bytes:
         """See :class:`~tare.runners.launcher.steps.base.Step`."""
@@ -145,7 +164,7 @@ class Masquerade(Step):
 
     def describe(self) -> str:
         """See :class:`~tare.runners.launcher.steps.base.Step`."""
-        return f"masquerade what leaves by interface {self.index}"
+        return say("step.masquerade", "masquerade what leaves by interface {index}", index=self.index)
 
     def encode(self, index: int) -> bytes:
         """See :class:`~tare.runners.launcher.steps.base.Step`."""
@@ -169,7 +188,14 @@ class JoinBridge(Step):
 
     def describe(self) -> str:
         """See :class:`~tare.runners.launcher.steps.base.Step`."""
-        return f"new net namespace, eth0 {self.address}/{self.prefix} on a bridge by {self.link}, route {self.gateway}"
+        return say(
+            "step.network",
+            "new net namespace, eth0 {address}/{prefix} on a bridge by {link}, route {gateway}",
+            address=self.address,
+            prefix=self.prefix,
+            link=self.link,
+            gateway=self.gateway,
+        )
 
     def encode(self, index: int) -> bytes:
         """See :class:`~tare.runners.launcher.steps.base.Step`."""

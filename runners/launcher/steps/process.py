@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from tare.results.said import say
 from tare.runners.launcher.steps.base import Op, Step, instruction
 
 
@@ -20,7 +21,7 @@ class SetLimit(Step):
 
     def describe(self) -> str:
         """See :class:`~tare.runners.launcher.steps.base.Step`."""
-        return f"limit {self.name} to {self.soft}"
+        return say("step.limit", "limit {name} to {soft}", name=self.name, soft=self.soft)
 
     def encode(self, index: int) -> bytes:
         """See :class:`~tare.runners.launcher.steps.base.Step`."""
@@ -36,7 +37,7 @@ class KeepCapabilities(Step):
 
     def describe(self) -> str:
         """See :class:`~tare.runners.launcher.steps.base.Step`."""
-        return f"drop all capabilities but {len(self.numbers)}"
+        return say("step.capabilities", "drop all capabilities but {numbers}", numbers=len(self.numbers))
 
     def encode(self, index: int) -> bytes:
         """See :class:`~tare.runners.launcher.steps.base.Step`."""
@@ -49,7 +50,7 @@ class NoNewPrivileges(Step):
 
     def describe(self) -> str:
         """See :class:`~tare.runners.launcher.steps.base.Step`."""
-        return "no new privileges"
+        return say("step.no_new_privileges", "no new privileges")
 
     def encode(self, index: int) -> bytes:
         """See :class:`~tare.runners.launcher.steps.base.Step`."""
@@ -64,7 +65,7 @@ class Seccomp(Step):
 
     def describe(self) -> str:
         """See :class:`~tare.runners.launcher.steps.base.Step`."""
-        return f"seccomp filter, {len(self.program) // 8} instructions"
+        return say("step.seccomp", "seccomp filter, {program} instructions", program=len(self.program) // 8)
 
     def encode(self, index: int) -> bytes:
         """See :class:`~tare.runners.launcher.steps.base.Step`."""
@@ -79,7 +80,7 @@ class Spin(Step):
 
     def describe(self) -> str:
         """See :class:`~tare.runners.launcher.steps.base.Step`."""
-        return f"spin for {self.seconds * 1e6:.0f} µs"
+        return say("step.spin", "spin for {seconds} µs", seconds=f"{self.seconds * 1000000.0:.0f}")
 
     def encode(self, index: int) -> bytes:
         """See :class:`~tare.runners.launcher.steps.base.Step`."""
