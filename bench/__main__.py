@@ -82,11 +82,11 @@ def _run(words: list[str]) -> int:
     except SystemExit as end:  # argparse has said what it had to
         return int(end.code or 0)
     except (UsageError, ResultError) as error:
-        return _fail(error, Exit.ENVIRONMENT if isinstance(error, NotWritten) else Exit.USAGE)
+        return _fail(error, Exit.ENVIRONMENT if isinstance(error, NotWritten) else Exit.USAGE, words)
     except TareError as error:
-        return _fail(error, Exit.ENVIRONMENT)
+        return _fail(error, Exit.ENVIRONMENT, words)
     except KeyboardInterrupt as error:
-        return _fail(str(error) or "interrupted", Exit.INTERRUPTED)
+        return _fail(str(error) or "interrupted", Exit.INTERRUPTED, words)
     except Exception as error:  # noqa: BLE001 - the last handler: CI must not take a crash for a regression
         from tare.bench.crash import keep  # noqa: PLC0415 - only then
 
@@ -185,9 +185,12 @@ def _as_interrupt(_signal: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _told(text: str) -> str:
-    """Repeat an error's text in the language that the variable asks for: a settings file may be what is wrong."""
-    if os.environ.get("TARE_LANG") != "ko":
+def _told(text: str, words: Sequence[str] = ()) -> str:
+    """Repeat an error's text in the language of ``--lang``, else of the variable: a settings file may be what is wrong."""
+    own = words[: words.index("--")] if "--" in words else words
+    given = " ".join(own).replace("--lang=", "--lang ").split()
+    asked = given[given.index("--lang") + 1 :][:1] if "--lang" in given else [os.environ.get("TARE_LANG")]
+    if asked != ["ko"]:
         return text
     from tare.bench.progress import teller  # noqa: PLC0415 - only then
     from tare.results.said import origin  # noqa: PLC0415
@@ -195,8 +198,8 @@ def _told(text: str) -> str:
     return teller("ko")(text) if origin(text) else text
 
 
-def _fail(error: BaseException | str, code: Exit) -> int:
-    text = _told(str(error))
+def _fail(error: BaseException | str, code: Exit, words: Sequence[str] = ()) -> int:
+    text = _told(str(error), words)
     if len(text) > LONGEST_MESSAGE:
         text = f"{text[: LONGEST_MESSAGE // 2]} … {text[-LONGEST_MESSAGE // 2 :]}"
     print(f"tare: {text}", file=sys.stderr)

@@ -10,7 +10,8 @@ import pytest
 from tare.bench import __main__ as main_module
 from tare.bench.console import Guarded, guarded, steer
 from tare.bench.errors import Exit
-from tare.runners.errors import TareError
+from tare.results.said import say
+from tare.runners.errors import TareError, UsageError
 
 
 def tare(*words, **more):
@@ -119,3 +120,15 @@ def test_foreseen_errors_keep_their_codes(monkeypatch, capsys):
     monkeypatch.setattr("importlib.import_module", lambda _name: Bomb)
     assert main_module.main(["plan"]) == Exit.ENVIRONMENT
     assert capsys.readouterr().err == "tare: no KVM\n"
+
+
+def test_an_error_speaks_the_language_that_the_command_asks_for(monkeypatch, capsys):
+    def refuse(_words):
+        raise UsageError(say("runner.unknown", "{name!r} {wrong}", name="x", wrong="y"))
+
+    monkeypatch.delenv("TARE_LANG", raising=False)
+    monkeypatch.setattr(main_module, "_parse", refuse)
+    wanted = {"--lang ko": True, "--lang=ko": True, "--lang en": False, "": False, "-- --lang ko": False}
+    for words, korean in wanted.items():
+        assert main_module.main(["plan", *words.split()]) == Exit.USAGE
+        assert ("러너 'x'은(는) 없음" in capsys.readouterr().err) is korean

@@ -6,7 +6,7 @@ import pytest
 from support.results_making import manifest, trial
 from tare.results import said
 from tare.results.details import DeployDetails, ImageRead
-from tare.results.said import Said, origin, origins, say
+from tare.results.said import Said, listed, origin, origins, say
 from tare.results.storage.load import load_run
 from tare.results.storage.store import RunWriter
 
@@ -19,11 +19,21 @@ def test_a_sentence_is_a_plain_text_that_remembers_its_code_and_values():
     assert origin("never said") is None
 
 
-def test_origins_of_a_record_hold_those_of_the_texts_within_texts():
+def test_origins_of_a_record_hold_those_of_the_texts_within_texts(monkeypatch):
+    monkeypatch.setattr(said, "_fixed", {})  # other tests import modules that say such things as "none"
     inner = say("test.inner", "an inner reason")
     outer = say("test.outer", "outside: {why}", why=inner)
     found = origins([{"deep": [outer, 7, None]}, trial(0, reason="of nobody")])
     assert found == {outer: Said("test.outer", {"why": inner}), inner: Said("test.inner", {})}
+
+
+def test_texts_in_a_row_are_remembered_one_by_one():
+    parts = [say("test.lost", "{n} of {what} lost", n=n, what="pings") for n in (1, 2, 3)]
+    row = listed(parts)
+    assert row == "1 of pings lost; 2 of pings lost; 3 of pings lost"
+    assert set(parts) < origins([row]).keys()
+    assert listed(parts[:1]) == parts[0]
+    assert listed([]) == ""
 
 
 def test_the_oldest_texts_are_forgotten_first(monkeypatch):

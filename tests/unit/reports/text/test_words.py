@@ -54,7 +54,7 @@ def test_korean_is_korean() -> None:
         "headline.quoted", "headline.names", "headline.takes_factor", "headline.costs_cpu",
         "claims.details", "comparison.host_of", "comparison.change", "comparison.facts", "said.fact.changed",
         "said.joined", "said.kvm.call", "said.kubernetes.failed", "said.progress.given_up",
-        "fleet.not_done",
+        "fleet.not_done", "said.launcher.failed", "said.collector.unavailable",
     }  # fmt: skip
 
 

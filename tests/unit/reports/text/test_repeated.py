@@ -1,0 +1,64 @@
+"""What the suite says is repeated in Korean, with all that it was made of."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tare.reports.text.repeated import repeat
+from tare.reports.text.words import words
+from tare.results.said import listed, say
+from tare.runners.agent import sentences
+from tare.runners.launcher.processes import SpawnError
+from tare.runners.launcher.steps.files import ChangeDirectory, MakeDirectory, WriteFile
+from tare.runners.launcher.steps.mounts import ChangeRoot, Mount, PivotRoot
+from tare.runners.launcher.steps.namespaces import MapUser, NewNamespace, SetHostname
+from tare.runners.launcher.steps.process import KeepCapabilities, NoNewPrivileges, SetLimit, Spin
+
+STEPS = (
+    ChangeDirectory("/work"), MakeDirectory("/work"), WriteFile("/proc/self/uid_map", "0 0 1"), ChangeRoot("/tree"),
+    PivotRoot("/tree"), Mount("/tree", source="overlay", kind="overlay", data="lowerdir=/a"), NewNamespace("mount"),
+    MapUser(1000, 1000), SetHostname("tare"), KeepCapabilities(frozenset({1})), NoNewPrivileges(),
+    SetLimit("processes", 6, 10, 10), Spin(1e-5),
+)  # fmt: skip
+
+LATIN = re.compile(r"(?<![\w./`:-])[a-z]{2,} [a-z]{2,}(?![\w.:/=-])")
+"""Two words of small letters in a row."""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(step.describe() for step in STEPS),
+        sentences.DIED,
+        sentences.DEAF,
+        sentences.no_hello(5.0),
+        sentences.no_end(say("agent.not_started", "the job was not started")),
+        sentences.contradiction(say("agent.started_twice", "the job started twice")),
+        sentences.with_waiting(sentences.SILENT_AT_PINGS, ["Pong"]),
+        str(SpawnError(say("launcher.no_program", "cannot start the program {name}", name="sh"), 0)),
+        listed([f"{sentences.DIED}", f"{sentences.DEAF}"]),
+    ],
+)
+def test_steps_and_failures_are_korean(text: str) -> None:
+    told = repeat(text, words("ko"))
+    assert re.search("[가-힣]", told)
+    assert not LATIN.search(told), told
+
+
+def test_an_unknown_text_stays_as_it_is_within_others() -> None:
+    assert repeat(sentences.no_setup("disk full here"), words("ko")).endswith(": disk full here.")
+
+
+COMMANDS = re.compile(
+    "`[^`]*`|“[^”]*”|apt-get install [a-z0-9 .-]*|tare [a-z-]+[^가-힣]*|python -m [^가-힣]*"
+    "|sudo [a-z]+|podman (load|rm)|modprobe tun|pip install|diff id|boot id"
+)
+"""Commands, and two names of fields."""
+
+
+def test_no_korean_text_has_an_english_phrase() -> None:
+    assert {
+        key: text for key, text in words("ko").texts.items() if LATIN.search(COMMANDS.sub("", text))
+    } == {}
