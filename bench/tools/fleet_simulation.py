@@ -2,6 +2,9 @@
 
 The scheduler and the director run in this process, as with ``tare fleet --hosts``; each made-up host is a worker of Dask's in one of a
 few other processes, whose runs store made-up trials at a steady pace. ``docs/fleet.md`` has the figures.
+
+A worker of Dask's looks twice a second how its process does, at a price that grows with what the process has open. On a host
+of its own that is nothing; for hundreds of workers in one process it is their number squared, so it is turned off for them.
 """
 
 from __future__ import annotations
@@ -41,6 +44,20 @@ TRIAL_BYTES = 3000
 
 TRIALS_PER_SECOND = 2.0
 
+STARTED_AT_ONCE = 50
+"""Workers that a process starts side by side."""
+
+START_SECONDS = 300.0
+"""Time in which all workers have to be there."""
+
+_SHARED = {
+    "distributed.admin.system-monitor.interval": "1 day",
+    "distributed.admin.tick.interval": "10 s",
+    "distributed.admin.tick.limit": "1 day",
+    "distributed.worker.profile.enabled": False,
+}
+"""Dask's settings for the made-up workers: what each of them would find out about the process that they share."""
+
 
 def main() -> None:
     """Simulate campaigns over some numbers of hosts, and print a row for each."""
@@ -48,9 +65,29 @@ def main() -> None:
     parser.add_argument("--hosts", type=int, nargs="+", default=[10, 100, 1000])
     parser.add_argument("--seconds", type=float, default=30.0, help="length of each host's run")
     arguments = parser.parse_args()
-    sys.stdout.write("hosts  begun (s)  last end late (s)  CPU (s)  CPU/host/s (ms)  memory (MiB)  trials\n")
+    _open_files(max(arguments.hosts) * 6 + 1000)
+    sys.stdout.write(
+        "hosts  complete  begun (s)  ended (s)  CPU (s)  CPU/trial (ms)  memory (MiB)  disk (MiB)  trials\n"
+    )
     for hosts in arguments.hosts:
-        _simulate(hosts, arguments.seconds)
+        # A process of its own for each row: the memory is the most that it ever had.
+        child = multiprocessing.get_context("spawn").Process(
+            target=_simulate, args=(hosts, arguments.seconds)
+        )
+        child.start()
+        child.join()
+        if child.exitcode:
+            sys.exit(f"the simulation of {hosts} hosts failed, see above")
+
+
+def _open_files(number: int) -> None:
+    """Let this process, and those it starts, open as many files as connections take."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < number:
+        sys.exit(
+            f"{number} files have to be open, and the limit is {hard}: raise it, or simulate fewer hosts."
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, number), hard))
 
 
 def _simulate(hosts: int, seconds: float) -> None:
@@ -68,7 +105,10 @@ def _simulate(hosts: int, seconds: float) -> None:
         ]
         for child in children:
             child.start()
-        while len(cluster.workers()) < hosts:
+        patience = time.monotonic() + START_SECONDS
+        while (there := len(cluster.workers())) < hosts:
+            if time.monotonic() > patience or not all(child.is_alive() for child in children):
+                sys.exit(f"{there} of {hosts} made-up workers came, within {START_SECONDS:g} s at most")
             time.sleep(0.5)
         began, cpu = time.monotonic(), time.process_time()
         begun = 0.0
@@ -84,13 +124,14 @@ def _simulate(hosts: int, seconds: float) -> None:
         inbox = Inbox(folder)
         director = Director(fleet, cluster, inbox, keep, lambda _: None, version("tarebench"), expected=hosts)
         ended = director.run()
-        late = time.monotonic() - began - begun - seconds
+        elapsed = time.monotonic() - began
         used = time.process_time() - cpu
-        assert all(one.status == "complete" for one in ended.hosts.values())  # noqa: S101 - the figures are of whole ones
+        complete = sum(one.status == "complete" for one in ended.hosts.values())
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        each = used / hosts / seconds * 1000
+        disk = sum(path.stat().st_blocks for path in folder.rglob("*")) * 512 / 1024**2
         sys.stdout.write(
-            f"{hosts:5}  {begun:9.1f}  {late:17.1f}  {used:7.1f}  {each:15.2f}  {memory:12.0f}  {inbox.trials}\n"
+            f"{hosts:5}  {complete:8}  {begun:9.1f}  {elapsed:9.1f}  {used:7.1f}  {used / inbox.trials * 1000:14.2f}"
+            f"  {memory:12.0f}  {disk:10.0f}  {inbox.trials}\n"
         )
         sys.stdout.flush()
         for child in children:
@@ -100,7 +141,10 @@ def _simulate(hosts: int, seconds: float) -> None:
 
 def _workers(address: str, numbers: range, seconds: float) -> None:
     """Be the workers of some made-up hosts until the process is ended."""
-    from distributed import Worker  # noqa: PLC0415 - an extra
+    import dask as settings  # noqa: PLC0415 - an extra
+
+    settings.config.set(_SHARED)
+    from distributed import Worker  # noqa: PLC0415 - after its settings
 
     logging.disable()
 
@@ -123,8 +167,8 @@ def _workers(address: str, numbers: range, seconds: float) -> None:
                        dashboard=False, memory_limit=0)
                 for number in numbers
             ]  # fmt: skip
-            for worker in workers:
-                await worker
+            for first in range(0, len(workers), STARTED_AT_ONCE):
+                await asyncio.gather(*workers[first : first + STARTED_AT_ONCE])
             await asyncio.Event().wait()
 
     asyncio.run(serve())
