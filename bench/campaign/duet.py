@@ -9,14 +9,12 @@ wait for each other are no times of theirs.
 
 from __future__ import annotations
 
-import os
 import threading
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-from tare.results.said import say
+from tare.bench.campaign.pinning import block_cpus, pin
 from tare.runners.errors import PlaceFailure, TareError, as_failure
 
 if TYPE_CHECKING:
@@ -24,7 +22,6 @@ if TYPE_CHECKING:
 
     from tare.bench.campaign.slots import Slot
     from tare.bench.campaign.steady_state import Ready, SteadyState
-    from tare.bench.workloads.base import Workload
     from tare.runners.model import Job, JobResult, Place
 
 _ALONE = "no other place of its block could share the CPU with it"
@@ -40,7 +37,7 @@ class Duets:
     def block(self, slots: Sequence[Slot]) -> None:
         """Measure the trials of a block, all at the same time.
 
-        Each block has the next CPU of those that the limits allow, so that none of them has a say in all blocks.
+        See :func:`tare.bench.campaign.pinning.block_cpus` for the CPU.
         """
         steady = self.steady_state
         with ExitStack() as stack:
@@ -48,7 +45,7 @@ class Duets:
             places = {slot.case.workload: stack.enter_context(steady.places()) for slot in slots}
             ready = []
             for slot in slots:
-                cpus = self._cpus(slot)
+                cpus = block_cpus(slot, steady.provisioned.limits)
                 one = steady.make_ready(slot, places[slot.case.workload], first_cpu=min(cpus))
                 if one is not None and self._pinned(one, cpus):
                     ready.append(one)
@@ -63,12 +60,6 @@ class Duets:
                 elif steady.finish(one, answer):
                     steady.recorder.store(one.builder)
 
-    def _cpus(self, slot: Slot) -> frozenset[int]:
-        allowed = sorted(self.steady_state.provisioned.limits.cpuset or os.sched_getaffinity(0))
-        if cast("Workload", slot.case.workload).duet == "all":
-            return frozenset(allowed)
-        return frozenset({allowed[slot.block % len(allowed)]})
-
     def _pinned(self, one: Ready, cpus: frozenset[int]) -> bool:
         try:
             pin(one.place, cpus)
@@ -76,21 +67,6 @@ class Duets:
             self.steady_state.lose(one, as_failure(error))
             return False
         return True
-
-
-def pin(place: Place, cpus: frozenset[int]) -> None:
-    """Let a place's agent, whose jobs inherit it, run on these CPUs alone.
-
-    Raises:
-        PlaceFailure: the agent is not visible from outside.
-        OSError: the kernel refuses.
-    """
-    agent = place.vantage.agent_pid or place.vantage.top_pid
-    if place.vantage.vmm or not agent:
-        raise PlaceFailure(say("duet.not_pinned", "its jobs cannot be pinned to a CPU from outside."))
-    for thread in Path(f"/proc/{agent}/task").iterdir():
-        with suppress(ProcessLookupError):
-            os.sched_setaffinity(int(thread.name), cpus)
 
 
 def together(places: Sequence[Place], jobs: Sequence[Job]) -> list[JobResult | PlaceFailure]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
 
 from tare.bench.campaign.open_places import OpenPlaces
+from tare.bench.campaign.pinning import allowed_cpus, block_cpus, pin_alike
 from tare.bench.campaign.shared_files import SharedFiles
 from tare.bench.planning.estimates import job_key, job_length
 from tare.bench.planning.modes import WARMUP_SHARE
@@ -108,11 +109,16 @@ class SteadyState:
     def _close_together(self, slots: Sequence[Slot], places: OpenPlaces) -> None:
         """Measure the jobs of a block right after one another, with all places open and all records made afterwards.
 
-        The host's slow moments last for tens of milliseconds: what runs within one of them differs least.
+        The host's slow moments last for tens of milliseconds on one CPU: what runs within one of them differs least. So
+        jobs that need one CPU are kept on the same one, as in duets.
         """
         for slot in slots:
             self._load(slot, places, _SHARED)
-        for one in [self._measure(one) for one in [self.make_ready(slot, places) for slot in slots]]:
+        limits = self.provisioned.limits
+        cpus = block_cpus(slots[0], limits)
+        ready = [self.make_ready(slot, places, first_cpu=min(cpus)) for slot in slots]
+        pin_alike([one.place for one in ready if one is not None], cpus, allowed_cpus(limits))
+        for one in [self._measure(one) for one in ready]:
             self._store(one)
 
     def _load(self, slot: Slot, places: OpenPlaces, opening: int | None) -> None:

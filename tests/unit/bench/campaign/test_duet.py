@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 import pytest
 
 from support.campaigns import Steady, Telling, make_plan, make_provisioned, make_recorder
-from support.stub import Duck, Stub
+from support.stub import Duck
 from tare.bench.campaign import duet
-from tare.bench.campaign.duet import Duets, pin, together
+from tare.bench.campaign.duet import Duets, together
 from tare.bench.campaign.failures import Failures
 from tare.bench.campaign.slots import slots
 from tare.bench.campaign.steady_state import SteadyState
@@ -18,7 +18,7 @@ from tare.results.record import DUET_CPU_TIME
 from tare.runners import fake
 from tare.runners.errors import PlaceFailure
 from tare.runners.fake import FakeClock, FakeRunner
-from tare.runners.model import HostCpu, Vantage
+from tare.runners.model import HostCpu
 
 
 @dataclass(frozen=True)
@@ -169,18 +169,6 @@ def test_an_interruption_closes_all_places(monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         together(places, JOBS[:2])
     assert all(place.closed for place in places)
-
-
-def test_the_agent_is_pinned_and_what_cannot_be_seen_is_refused():
-    before = os.sched_getaffinity(0)
-    try:
-        pin(Stub(vantage=Vantage(top_pid=os.getpid())), frozenset({min(before)}))
-        assert os.sched_getaffinity(0) == {min(before)}
-    finally:
-        os.sched_setaffinity(0, before)
-    for vantage in (Vantage(top_pid=0), Vantage(top_pid=os.getpid(), vmm=True)):
-        with pytest.raises(PlaceFailure, match="pinned"):
-            pin(Stub(vantage=vantage), frozenset({0}))
 
 
 def test_where_there_are_duets_the_other_jobs_follow_one_another_before_any_is_recorded(monkeypatch):
