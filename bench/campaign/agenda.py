@@ -84,24 +84,37 @@ class Agenda:
         return chosen
 
     def _chosen(self, affordable: Sequence[Unit], left: float) -> Unit | None:
-        """Pick an emulated unit as long as they are behind their share of the time, else by the scheduler."""
+        """Pick an emulated unit as long as they are behind their share of the time, else by the scheduler.
+
+        Everything else gets its first blocks before: what an interruption or a slow guest leaves has them all.
+        """
         accounts = self.ledger.accounts
         slow = [unit for unit in affordable if unit.emulated]
         others = [unit for unit in affordable if unit not in slow]
-        next_slow = min(slow, key=lambda unit: accounts[unit].blocks, default=None)
-        if next_slow is None or (others and not self._behind(next_slow)):
-            chosen = choose([self._candidate(unit) for unit in others], left)
+        candidates = [self._candidate(unit) for unit in others]
+        begun = all(one.blocks >= one.least for one in candidates)
+        # What takes one start comes before openings that hold all workloads and take minutes.
+        next_slow = min(
+            slow,
+            key=lambda one: (self._has_first(one), one.visiting, accounts[one].blocks),
+            default=None,
+        )
+        if next_slow is None or (others and not (begun and self._behind(next_slow))):
+            chosen = choose(candidates, left)
             return next(unit for unit in others if unit.name == chosen.name) if chosen else None
         return next_slow
 
     def _behind(self, unit: Unit) -> bool:
         """Tell whether a unit of an emulated guest has its turn: first always, then within the share of all of them."""
-        first = FEWEST_BLOCKS if unit.kind == "cold" else 1
-        if self.ledger.accounts[unit].blocks < first:
+        if not self._has_first(unit):
             return True
         spent, share = self._emulated()
         whole = spent + self._block_seconds(unit) + self.estimates.visit(unit)
         return spent <= share * self.used_seconds and whole <= share * self.plan.budget_seconds
+
+    def _has_first(self, unit: Unit) -> bool:
+        """Tell whether a unit of an emulated guest has what it gets in any case."""
+        return self.ledger.accounts[unit].blocks >= (FEWEST_BLOCKS if unit.kind == "cold" else 1)
 
     def _emulated(self) -> tuple[float, float]:
         """Return the seconds that emulated guests have taken, and their share of the budget."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from tare.bench.campaign.duet import Duets
 from tare.bench.campaign.slots import slots
+from tare.bench.planning.modes import FILL_SHARE
 
 if TYPE_CHECKING:
     from tare.bench.campaign.agenda import Agenda
@@ -71,12 +72,12 @@ class Campaign:
                 if self.deadline.passed(f"a block of {unit.name}"):
                     return
                 seconds = self._block(unit, places=places)
-                self._fill(seconds)
+                self._fill(FILL_SHARE * seconds if first.emulated else seconds)
                 if self.agenda.leaves(first):
                     return
 
     def _fill(self, seconds: float) -> None:
-        """Measure cheap runners for as long as the costly one was, so that both see all of the run."""
+        """Measure cheap runners beside a costly one, so that both see all of the run."""
         if self.agenda.plan.blocks is not None:
             return
         while seconds > 0 and (unit := self.agenda.next(FILLING, visits=False)):

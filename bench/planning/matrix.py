@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from tare.bench.measurable import Unsuitable
 from tare.bench.planning.case import Case, Refusal, Skip
-from tare.bench.planning.modes import EMULATED_QUICKLY, LEAST_OPENINGS, is_planned
+from tare.bench.planning.modes import EMULATED_IF_NAMED, EMULATED_QUICKLY, LEAST_OPENINGS, is_planned
 from tare.bench.planning.plan import BASE_VARIANT, Plan
 from tare.bench.workloads.command import FAMILY as COMMAND_FAMILY
 from tare.results.record import BASE, CONTROL_SUFFIX
+from tare.results.said import say
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -47,10 +48,13 @@ class Selection:
         matching = [one for one in self.measurables if self.match((one.name, one.family, *one.aliases))]
         return [one for one in matching if is_planned(one, self.mode, named=naming)]
 
-    def _names(self, measurable: Workload | Experiment) -> bool:
-        """Tell whether a quick run measures something even where CPUs are emulated, of its own accord or as ``-k`` says."""
-        own = measurable.family == COMMAND_FAMILY
-        return own or measurable.name in EMULATED_QUICKLY or not self.match(())
+    def _spared(self, measurable: Workload | Experiment) -> Refusal | None:
+        """Say why something is not measured where CPUs are emulated, of which nobody asked for it by name."""
+        if measurable.family == COMMAND_FAMILY or not self.match(()):
+            return None
+        if self.mode == "quick" and measurable.name not in EMULATED_QUICKLY:
+            return _TOO_SLOW_TO_BE_QUICK
+        return _TOO_SLOW if measurable.family in EMULATED_IF_NAMED else None
 
     def refusal(self, measurable: Workload | Experiment, runner: Runner, probe: Probe) -> Refusal | None:
         """Say why something will not be measured under a runner; ``None``: it will be."""
@@ -60,8 +64,8 @@ class Selection:
             return Refusal(*self.missing[lacking])
         if not probe.ok:
             return Refusal(probe.reason, probe.remedy)
-        if self.mode == "quick" and runner.accelerator == "tcg" and not self._names(measurable):
-            return _TOO_SLOW
+        if runner.accelerator == "tcg" and (spared := self._spared(measurable)):
+            return spared
         if self.terms is not None:
             try:
                 measurable.admit(runner, self.terms)
@@ -70,9 +74,20 @@ class Selection:
         return None
 
 
+_TOO_SLOW_TO_BE_QUICK = Refusal(
+    say(
+        "plan.emulated_quickly",
+        "a quick run measures only {names} where CPUs are emulated",
+        names=", ".join(EMULATED_QUICKLY),
+    ),
+    say("remedy.not_quick", "leave out --quick, or name the workload by -k"),
+)
 _TOO_SLOW = Refusal(
-    f"a quick run measures only {', '.join(EMULATED_QUICKLY)} where CPUs are emulated",
-    "leave out --quick, or name the workload by -k",
+    say(
+        "plan.emulated_if_named",
+        "where CPUs are emulated it would take a tenth of the run, and tell about the emulation only",
+    ),
+    say("remedy.name_it", "name it by -k"),
 )
 
 

@@ -59,6 +59,13 @@ _EMULATED_SHARE, _MOST_EMULATED_SHARE = 0.25, 0.4
 EMULATED_QUICKLY = ("null", "cpu", "syscall")
 """Names of what a quick run measures where CPUs are emulated: the others would take half of it, and be undecided."""
 
+EMULATED_IF_NAMED = ("neighbours", "services")
+"""Families of what no run measures where CPUs are emulated unless ``-k`` says so: a tenth of a default run for each, which
+would tell about emulation only."""
+
+FILL_SHARE = 0.5
+"""Seconds of measuring cheap runners for each second that an emulated guest was measured, while its places are open."""
+
 LEAST_OPENINGS = 6
 """Least number of openings for a 95 % interval, where several blocks share an opening and openings are the units."""
 

@@ -321,6 +321,9 @@ def test_emulated_guests_have_their_share_all_over_the_run_and_an_interval():
     assert 0.15 * 100 < streams["box"].seconds < 1.2 * emulated_share(1) * 100
     numbers = [t.number for t in kept if t.stream == "box"]
     assert max(numbers) > 0.6 * len(kept)
+    before = [t for t in kept if t.number < min(numbers)]
+    for workload in workloads:  # no guest holds them up
+        assert len(good(before, workload.name, "bare")) >= FEWEST_BLOCKS
     short, few, _ = scheduled(box, budget=15, workloads=workloads, costly=True, emulated=frozenset({"box"}))
     short.run()
     assert FEWEST_BLOCKS <= len(good(few, "a", "box(tcg)")) < EMULATED_BLOCKS

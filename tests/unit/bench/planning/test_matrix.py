@@ -7,7 +7,8 @@ import pytest
 from support.experiments import KEYS, Pair, plan_experiments
 from tare.bench.catalogue import MEASURABLE
 from tare.bench.measurable import FromMode
-from tare.bench.planning.modes import EMULATED_QUICKLY, MODES, is_planned
+from tare.bench.planning import matrix
+from tare.bench.planning.modes import EMULATED_IF_NAMED, EMULATED_QUICKLY, MODES, is_planned
 from tare.runners.model import Probe
 
 
@@ -105,3 +106,20 @@ def test_a_quick_run_measures_little_where_cpus_are_emulated_unless_it_is_named(
 
 def test_what_a_quick_run_measures_where_cpus_are_emulated_exists():
     assert set(EMULATED_QUICKLY) <= {one.name for one in MEASURABLE}
+
+
+@pytest.mark.parametrize(
+    ("keyword", "accelerator", "measured"),
+    [("", "tcg", False), ("pair", "tcg", True), ("", "kvm", True)],
+)
+def test_neighbours_and_services_are_measured_where_cpus_are_emulated_only_if_they_are_named(
+    keyword, accelerator, measured, monkeypatch
+):
+    monkeypatch.setattr(matrix, "EMULATED_IF_NAMED", (Pair().family,))
+    made = plan_experiments([Pair()], keyword=keyword, mode="default", accelerator=accelerator)
+    assert ("box" in {case.runner for case in made.cases if case.workload.name == "pair"}) is measured
+    assert [skip.remedy for skip in made.skips] == ([] if measured else ["name it by -k"])
+
+
+def test_what_is_measured_where_cpus_are_emulated_only_if_named_exists():
+    assert set(EMULATED_IF_NAMED) <= {one.family for one in MEASURABLE}
