@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tare.bench.campaign.pinning import block_cpus, pin
+from tare.results.said import say
 from tare.runners.errors import PlaceFailure, TareError, as_failure
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from tare.bench.campaign.steady_state import Ready, SteadyState
     from tare.runners.model import Job, JobResult, Place
 
-_ALONE = "no other place of its block could share the CPU with it"
+_ALONE = say("duet.alone", "no other place of its block could share the CPU with it")
 
 
 @dataclass(frozen=True, slots=True)

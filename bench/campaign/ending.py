@@ -50,4 +50,4 @@ def _why(ended: Ending, plan: Plan) -> str:
 
 
 def _minutes(seconds: float) -> str:
-    return f"{seconds / 60:.0f}m" if seconds >= 60 else f"{seconds:.0f}"
+    return f"{seconds / 60:.0f}m" if seconds >= 60 else f"{seconds:g}s"

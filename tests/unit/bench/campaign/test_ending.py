@@ -40,3 +40,7 @@ def test_what_needs_no_more_time_is_told_so(ended, why):
 
 def test_an_exact_number_of_blocks_is_not_extended():
     assert "--budget" not in line("deadline", make_plan([Steady()], blocks=5))
+
+
+def test_a_short_budget_is_suggested_with_its_unit():
+    assert line("budget", make_plan([Steady()], blocks=None, budget_seconds=43)).endswith(" --budget 43s")

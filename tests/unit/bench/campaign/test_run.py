@@ -146,7 +146,7 @@ def test_a_finished_run_is_extended(tmp_path):
     before = load_run(first.run_dir)
     had = len(slots(before))
     assert (before.manifest.status, before.manifest.course.ended) == ("complete", "budget")
-    assert again.lines[-1].endswith("For more: tare run --resume run --budget 0")
+    assert again.lines[-1].endswith("For more: tare run --resume run --budget 0.1s")
 
     longer = replace(plan, budget_seconds=0.3, estimate_seconds=0.3)
     extended = replace(request, resume="run", extension_seconds=0.2)
