@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tare.bench.analysis.garbage import no_collection
 from tare.bench.analysis.known import known_calibration
 from tare.bench.analysis.listing import count_verdicts, keep_verdicts
 from tare.bench.analysis.pages import write_index
@@ -16,6 +15,7 @@ from tare.reports.build import build_report
 from tare.reports.model import ReportInput
 from tare.reports.render import terminal
 from tare.results.errors import NotWritten
+from tare.results.garbage import no_collection
 from tare.results.judgement.answers import withdraw_chance
 from tare.results.judgement.counts import compare_counts
 from tare.results.judgement.rungs import rung_costs

@@ -8,7 +8,6 @@ of a workload, in a place that is kept open (a guest has a page cache of its own
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
@@ -262,7 +261,7 @@ class SteadyState:
     def _site(self, key: str, place: Place) -> Site:
         limits = self.provisioned.limits
         # In a guest CPUs count from 0; elsewhere a job may only pin itself to what the limits and we ourselves allow.
-        own = min(limits.cpuset or os.sched_getaffinity(0))
+        own = min(allowed_cpus(limits))
         first_cpu = 0 if place.vantage.vmm else own
         return Site(self.provisioned.image_of(key), place.root, place.scratch, limits.cpus, first_cpu)
 

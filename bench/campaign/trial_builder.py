@@ -102,8 +102,8 @@ class TrialBuilder:
             self.skip(lacking.reason, lacking.remedy)
         elif workload.exit_codes is not None and result.exit_code not in workload.exit_codes:
             self._end("failed", say("trial.exit_status", "exit status {code}", code=result.exit_code))
-        elif why := contradiction(self.timeline, self.clock_error):
-            self._end("invalid", say("trial.timeline", "the timeline contradicts itself: {why}", why=why))
+        elif why := self._contradiction():
+            self._end("invalid", why)
         else:
             self._add_metrics(workload, result)
         if self.outcome != "ok":
@@ -116,8 +116,8 @@ class TrialBuilder:
         self.details = findings.details
         if findings.failure:
             self.fail(findings.failure)
-        elif why := contradiction(self.timeline, self.clock_error):
-            self._end("invalid", say("trial.timeline", "the timeline contradicts itself: {why}", why=why))
+        elif why := self._contradiction():
+            self._end("invalid", why)
         else:
             self.metrics += findings.metrics
 
@@ -161,6 +161,11 @@ class TrialBuilder:
             self.unavailable[INSTRUCTIONS_USER] = result.not_counted
         if result.steal_seconds is not None and self.accelerator == "kvm":  # nobody counts it under TCG
             self.metrics += (steal_metric(result.steal_seconds),)
+
+    def _contradiction(self) -> str:
+        """Say how the timeline contradicts itself; empty if it does not."""
+        why = contradiction(self.timeline, self.clock_error)
+        return why and say("trial.timeline", "the timeline contradicts itself: {why}", why=why)
 
     def _add_duet(self, result: JobResult) -> None:
         if result.host_cpu is None:

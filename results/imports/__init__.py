@@ -7,17 +7,16 @@ Modules of JSON formats get the decoded document, that of tables gets text.
 from __future__ import annotations
 
 import datetime
-import gc
 import hashlib
 import shutil
 import tempfile
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
 from tare.results.errors import ResultError
+from tare.results.garbage import no_collection
 from tare.results.imports import documents, fio, hyperfine, pyperf, pytest_benchmark, tidy
 from tare.results.imports.model import Imported, ImportFault
 from tare.results.record import FORMAT_VERSION, ImportSource, Manifest
@@ -25,8 +24,6 @@ from tare.results.storage.load import load_run
 from tare.results.storage.store import RunWriter, new_run_id
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tare.results.record import Provenance
 
 
@@ -80,22 +77,10 @@ def _read(data: bytes, where: str, format_name: str) -> tuple[Imported, str]:
             f"there is no format {format_name!r}; known formats: {', '.join(f.NAME for f in FORMATS)}."
         )
     try:
-        with _without_collector():
+        with no_collection():
             return _decoded(data, where, chosen)
     except MemoryError:
         raise ImportFault(f"{where} does not fit into this machine's memory.") from None
-
-
-@contextmanager
-def _without_collector() -> Iterator[None]:
-    """Let Python not look for circles among a million objects that have none, which took half of the time."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
 
 
 def _decoded(data: bytes, where: str, chosen: Import | None) -> tuple[Imported, str]:

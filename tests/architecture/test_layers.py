@@ -12,7 +12,7 @@ from support.paths import ROOT
 
 LAYERS = {
     "results": [
-        {"details", "environment", "record", "errors", "escapes", "nearest", "said", "toml_files"},
+        {"details", "environment", "record", "errors", "escapes", "garbage", "nearest", "said", "toml_files"},
         {"plan"},
         {"storage"},
         {"tables"},

@@ -199,16 +199,8 @@ class JoinBridge(Step):
 
     def encode(self, index: int) -> bytes:
         """See :class:`~tare.runners.launcher.steps.base.Step`."""
-        eth0 = 2  # lo is 1
-        pair = netlink.new_pair(self.link, 0, "eth0", eth0, 1, bridge=self.bridge)
-        return (
-            instruction(Op.KEEP_NETLINK, index)
-            + instruction(Op.UNSHARE, index, [CLONE_FLAGS["net"]])
-            + _ask(index, pair, kept=True)
-            + _ask(index, netlink.link_up(eth0))
-            + _ask(index, netlink.new_address(eth0, self.address, self.prefix))
-            + _ask(index, netlink.new_default_route(eth0, self.gateway))
-        )
+        pair = netlink.new_pair(self.link, 0, "eth0", _ETH0, 1, bridge=self.bridge)
+        return _joined(index, pair, netlink.new_address(_ETH0, self.address, self.prefix), self.gateway)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,19 +224,28 @@ class JoinPair(Step):
 
     def encode(self, index: int) -> bytes:
         """See :class:`~tare.runners.launcher.steps.base.Step`."""
-        eth0 = 2  # lo is 1
         outer = netlink.batch(
-            netlink.new_pair(self.link, self.link_index, "eth0", eth0, 1),
+            netlink.new_pair(self.link, self.link_index, "eth0", _ETH0, 1),
             netlink.new_address(self.link_index, self.gateway, _WHOLE, peer=self.address),
         )
-        return (
-            instruction(Op.KEEP_NETLINK, index)
-            + instruction(Op.UNSHARE, index, [CLONE_FLAGS["net"]])
-            + _ask(index, outer, kept=True)
-            + _ask(index, netlink.link_up(eth0))
-            + _ask(index, netlink.new_address(eth0, self.address, _WHOLE, peer=self.gateway))
-            + _ask(index, netlink.new_default_route(eth0, self.gateway))
-        )
+        inner = netlink.new_address(_ETH0, self.address, _WHOLE, peer=self.gateway)
+        return _joined(index, outer, inner, self.gateway)
+
+
+_ETH0 = 2
+"""Index of ``eth0`` in a new net namespace; ``lo`` has the first."""
+
+
+def _joined(index: int, outer: bytes, address: bytes, gateway: str) -> bytes:
+    """Encode a new net namespace with an ``eth0``: the request that makes its pair from the old one, its address and route."""
+    return (
+        instruction(Op.KEEP_NETLINK, index)
+        + instruction(Op.UNSHARE, index, [CLONE_FLAGS["net"]])
+        + _ask(index, outer, kept=True)
+        + _ask(index, netlink.link_up(_ETH0))
+        + _ask(index, address)
+        + _ask(index, netlink.new_default_route(_ETH0, gateway))
+    )
 
 
 def _ask(index: int, message: bytes, *, protocol: int = netlink.ROUTE, kept: bool = False) -> bytes:

@@ -4,7 +4,7 @@ import gc
 
 import pytest
 
-from tare.bench.analysis.garbage import no_collection
+from tare.results.garbage import no_collection
 
 
 @pytest.mark.parametrize("on", [True, False])
