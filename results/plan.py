@@ -54,6 +54,8 @@ class RequestRecord(
     """These are the only workloads besides ``null``."""
     cases: tuple[tuple[str, str], ...] | None = None
     """Workload and runner key of those asked for one by one. ``None``: all that the settings select."""
+    cases_named: bool = False
+    """The user named these cases or their workloads; otherwise the mode selected them."""
     slowdowns: SlowdownsRecord | None = None
     """Set by a calibration alone."""
 

@@ -20,7 +20,7 @@ from tare.results.record import BASE, CONTROL
 from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from tare.bench.experiments.base import Experiment
     from tare.bench.planning.modes import Mode
@@ -98,13 +98,18 @@ def _mode(request: Request) -> Mode:
 
 
 def _match(request: Request) -> Match:
-    """Match the names that ``-k`` or the cases asked for one by one name."""
+    """Match the names that ``-k`` or the cases name; nothing is named by cases that a mode selects."""
     if request.cases is None:
         known = (*measurables(), *choose_workloads(request))
         names = [name for one in known for name in (one.name, one.family, *one.aliases)]
         return compile_keyword(request.settings.run.keyword, names, selections())
     wanted = {name for name, _ in request.cases}
-    return lambda names: any(name in wanted for name in names)
+
+    def match(names: Iterable[str]) -> bool:
+        names = tuple(names)
+        return any(name in wanted for name in names) or not (names or request.cases_named)
+
+    return match
 
 
 def worth_measuring(request: Request, plan: Plan) -> Plan:

@@ -95,12 +95,13 @@ def pytest_runtestloop(session: pytest.Session) -> None:
     ended = session.testsfailed and not session.config.option.continue_on_collection_errors
     if not chosen or session.config.option.collectonly or ended:
         return
-    from tare.bench.pytest_plugin.session import measure  # noqa: PLC0415 - only for tests of ours
+    from tare.bench.pytest_plugin.session import is_named, measure  # noqa: PLC0415 - only for tests of ours
 
     capture = session.config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled():
         cases = {(_workload(item), _runner(item)) for item in chosen}
-        finished = session.config.stash[_FINISHED] = measure(session.config, cases)
+        named = any(is_named(session.config, item.path) for item in chosen)
+        finished = session.config.stash[_FINISHED] = measure(session.config, cases, named=named)
     if any("benchmark" in getattr(item, "fixturenames", ()) for item in chosen):
         # Where pytest-benchmark keeps its options; it writes its file when the session finishes, and warns if nothing ran.
         benchmarks: Any = session.config._benchmarksession  # type: ignore[attr-defined]  # noqa: SLF001

@@ -39,11 +39,15 @@ def known(config: pytest.Config) -> Known:
 
 
 def is_asked_for(config: pytest.Config, measurable: Measurable, file: Path) -> bool:
-    """Tell whether a test is to run: any that ``-k`` or, by its file, the command line names, else what the mode measures."""
+    """Tell whether a test is to run: any that the user named, else what the mode measures."""
+    return is_planned(measurable, request_of(config).mode, named=is_named(config, file))
+
+
+def is_named(config: pytest.Config, file: Path) -> bool:
+    """Tell whether ``-k`` or, by its file, the command line names a test."""
     here = str(config.invocation_params.dir)
-    named = any(Path(here, word.partition("::")[0]) == file for word in config.args)
-    named = named or not compile_keyword(config.option.keyword)(())
-    return is_planned(measurable, request_of(config).mode, named=named)
+    by_file = any(Path(here, word.partition("::")[0]) == file for word in config.args)
+    return by_file or not compile_keyword(config.option.keyword)(())
 
 
 def runner_keys(config: pytest.Config) -> list[str]:
@@ -59,15 +63,20 @@ def runner_keys(config: pytest.Config) -> list[str]:
     return [BASE, CONTROL, *(key for key in asked if key != BASE)]
 
 
-def measure(config: pytest.Config, cases: Iterable[tuple[str, str]]) -> Finished:
+def measure(config: pytest.Config, cases: Iterable[tuple[str, str]], *, named: bool) -> Finished:
     """Measure the collected cases, each (workload, runner key).
+
+    Args:
+        config: configuration of the session.
+        cases: the cases.
+        named: the user named some of them.
 
     Raises:
         pytest.Exit: this host lacks what is needed, or the run was interrupted (its results are kept).
     """
     wanted = frozenset(cases)
     own = known(config).own(name for name, _ in wanted)
-    request = dataclasses.replace(request_of(config), cases=wanted, report=False, own=own)
+    request = dataclasses.replace(request_of(config), cases=wanted, cases_named=named, report=False, own=own)
     try:
         finished = pipeline.execute(request, Lines())
     except TareError as error:

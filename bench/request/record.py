@@ -93,6 +93,7 @@ def request_to_record(request: Request) -> RequestRecord:
         own={name: texts(msgspec.to_builtins(one)) for name, one in request.own.items()},
         only_own=request.only_own,
         cases=None if request.cases is None else tuple(sorted(request.cases)),
+        cases_named=request.cases_named,
         slowdowns=SlowdownsRecord(shares=injected.shares, start_seconds=dict(injected.start_seconds))
         if injected
         else None,
@@ -125,6 +126,7 @@ def request_from_record(record: RequestRecord) -> Request:
         own={name: _definition(name, texts(raw)) for name, raw in record.own.items()},
         only_own=record.only_own,
         cases=None if record.cases is None else frozenset(record.cases),
+        cases_named=record.cases_named,
         slowdowns=Slowdowns(injected.shares, injected.start_seconds) if injected else None,
     )
 

@@ -65,6 +65,8 @@ class Request:
     """:attr:`own` are the only workloads besides ``null``."""
     cases: frozenset[tuple[str, str]] | None = None
     """Only these (workload, runner key). ``None``: everything that the settings select."""
+    cases_named: bool = False
+    """The user named :attr:`cases` or their workloads, so that what is measured only by name is measured, too."""
     slowdowns: Slowdowns | None = None
     """Set by a calibration alone."""
     offline: bool = False

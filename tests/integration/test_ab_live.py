@@ -41,7 +41,7 @@ def test_two_binaries_of_a_runtime(tmp_path, monkeypatch, capsys):
     slow.write_text(f'#!/bin/sh\nsleep 0.3\nexec {runc} "$@"\n')
     slow.chmod(0o755)
     monkeypatch.chdir(tmp_path)
-    words = ["ab", "--runners", "runc", "--blocks", "6", "--no-report", "--json"]
+    words = ["ab", "--runners", "runc", "--blocks", "12", "--no-report", "--json"]
     words += ["--base-set", f"run.tools=runc={runc}", "--head-set", f"run.tools=runc={slow}"]
     assert main(words) == 1
     found = json.loads(capsys.readouterr().out)
@@ -55,7 +55,7 @@ def test_two_images(tmp_path, monkeypatch, capsys):
         work = f"#!/bin/busybox sh\n/bin/busybox sleep {seconds}\n".encode()
         docker_archive(tmp_path / f"{name}.tar", [tar(("bin/busybox", shell), ("bin/work", work))])
     monkeypatch.chdir(tmp_path)
-    words = ["ab", "--runners", "namespaces", "--blocks", "6", "--no-report", "--json"]
+    words = ["ab", "--runners", "namespaces", "--blocks", "12", "--no-report", "--json"]
     words += ["--base-set", "run.image=old.tar", "--head-set", "run.image=new.tar", "--", "/bin/work"]
     assert main(words) == 1
     found = json.loads(capsys.readouterr().out)

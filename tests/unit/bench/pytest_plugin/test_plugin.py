@@ -198,7 +198,7 @@ def measured(monkeypatch, tmp_path):
     """Measure nothing; return the workloads of each call that would have."""
     calls = []
 
-    def measure(config, cases):
+    def measure(config, cases, *, named):
         calls.append({workload for workload, _ in cases})
         metric = Metric(name="x", value=0.5, unit="s", direction="lower", primary=True)
         trials = [
