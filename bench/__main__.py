@@ -12,7 +12,7 @@ from tare.bench.commands.shared.parser import Parser, refuse_rest
 from tare.bench.console import guarded
 from tare.bench.errors import Exit
 from tare.results.errors import NotWritten, ResultError
-from tare.runners.errors import TareError, UsageError
+from tare.runners.errors import SettingRefused, TareError, UsageError
 
 if TYPE_CHECKING:
     import argparse
@@ -78,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(words: list[str]) -> int:
     try:
         arguments, command = _parse(words)
-        return command.run(arguments)
+        return _call(command, arguments, words)
     except SystemExit as end:  # argparse has said what it had to
         return int(end.code or 0)
     except (UsageError, ResultError) as error:
@@ -96,6 +96,16 @@ def _run(words: list[str]) -> int:
             f"an error that nobody foresaw ({type(error).__name__}: {error}); {where}. Please report it.",
             Exit.CRASHED,
         )
+
+
+def _call(command: Command, arguments: argparse.Namespace, words: Sequence[str]) -> int:
+    """Run a command; of a setting that turns out to make no sense, say which layer it comes from."""
+    try:
+        return command.run(arguments)
+    except SettingRefused as error:
+        from tare.bench.request.layers import named  # noqa: PLC0415 - only then
+
+        return _fail(f"{named(error.option, arguments)}: {_told(error.why, words)}", Exit.USAGE)
 
 
 def build_parser(*wanted: str) -> tuple[Parser, dict[str, Parser], dict[str, Command]]:

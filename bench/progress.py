@@ -96,9 +96,14 @@ class Lines:
         if now - self.shown < (_REDRAW_SECONDS if self.live else _PLAIN_EVERY_SECONDS):
             return
         self.shown = now
-        text = say(
-            "progress.line", "{trials}, {passed} passed, about {left} left: {what}",
-            trials=count(done, "trial"), passed=clock(now - self.started), left=clock(self.left()), what=what,
+        left, passed = self.left(), now - self.started
+        # What has begun is brought to its end, and a guest's first block may take longer than all that was left.
+        text = (
+            say("progress.line", "{trials}, {passed} passed, about {left} left: {what}",
+                trials=count(done, "trial"), passed=clock(passed), left=clock(max(left, 1.0)), what=what)
+            if left > 0 else
+            say("progress.over", "{trials}, {passed} passed, longer than planned: {what}",
+                trials=count(done, "trial"), passed=clock(passed), what=what)
         )  # fmt: skip
         if self.live:
             steer(self.stream, f"\r\x1b[K{cut(printable(self.tell(text)), _width() - 1)}")

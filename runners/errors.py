@@ -44,6 +44,17 @@ class UsageError(TareError):
     """A request that makes no sense; the text says what would be accepted."""
 
 
+class SettingRefused(UsageError):
+    """The value of a setting makes no sense here, as is found only when it is used.
+
+    The text names the option; the command line names the layer that the value came from instead, such as a settings file.
+    """
+
+    def __init__(self, option: str, why: str) -> None:
+        super().__init__(f"{option}: {why}")
+        self.option, self.why = option, why
+
+
 class Missing(TareError):
     """A tool or kernel that is not here and was not fetched; ``remedy`` is the command that would install it."""
 

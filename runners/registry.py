@@ -15,7 +15,7 @@ from tare.results.nearest import nearest
 from tare.results.record import BASE, CONTROL
 from tare.results.said import say
 from tare.runners.entry_points import load_group, said_of
-from tare.runners.errors import UsageError
+from tare.runners.errors import SettingRefused
 from tare.runners.refusing import Refusing
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ def check(asked: Sequence[str]) -> tuple[str, ...]:
         Each name once, in the one way in which its variant is spelled, with the base in front.
 
     Raises:
-        UsageError: a name is unknown; the message suggests near ones.
+        SettingRefused: a name is unknown; the message suggests near ones.
     """
     names = [one for name in asked for one in (_ladder() if name == LADDER else (name,))]
     return tuple(dict.fromkeys((BASE, *map(_checked, names))))
@@ -225,14 +225,14 @@ def _checked(name: str) -> str:
     own, colon, variant = name.partition(":")
     row = rows().get(own)
     if row is None:
-        raise UsageError(_unknown(name))
+        raise SettingRefused("--runners", _unknown(name))
     if not colon:
         return name
     variants = row.known_variants()
     wrong = variants.problem(own, variant) if variants else f"{own} has no variants"
     if wrong:
-        raise UsageError(
-            say("runner.unknown", "--runners: there is no runner {name!r}: {wrong}", name=name, wrong=wrong)
+        raise SettingRefused(
+            "--runners", say("runner.unknown", "there is no runner {name!r}: {wrong}", name=name, wrong=wrong)
         )
     return f"{own}:{variants.spelled(variant)}" if variants and variant else name
 
@@ -249,9 +249,7 @@ def _unknown(name: str) -> str:
         )
     else:
         hint = f"; did you mean {near}{name.removeprefix(own)}?" if near else "."
-    return " ".join(
-        (f"--runners: there is no runner {name!r}{hint} Known are {', '.join(known)}.", *problems())
-    )
+    return " ".join((f"there is no runner {name!r}{hint} Known are {', '.join(known)}.", *problems()))
 
 
 def _ladder() -> tuple[str, ...]:

@@ -6,6 +6,7 @@ The scheduler of the run is asked block by block, with half-widths that shrink w
 from __future__ import annotations
 
 import math
+import re
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -36,6 +37,8 @@ class Forecast:
     block_seconds: float
     half_widths: Mapping[Judged, float]
     """Expected half-width of the 95 % interval, relative to the cost; empty where this host has not measured it yet."""
+    other_length: bool
+    """The host has measured some of it with jobs of another length alone, as quick runs have them."""
     seconds_needed: float | None
     """Measuring time of this unit until all of its half-widths are within the target; ``None`` if nothing is known."""
 
@@ -56,12 +59,11 @@ def forecast(plan: Plan, estimates: Estimates, cache: Path, seconds: float | Non
     """
     known = read_numbers(spreads_file(cache))
     budget = plan.budget_seconds if seconds is None else seconds
-    prospects = [
-        _Prospect(
-            unit, _spreads(unit, plan, known), _cost(unit, plan, estimates), plan.precision * unit.looseness
-        )
-        for unit in plan.units()
-    ]
+    prospects = []
+    for unit in plan.units():
+        spreads, other_length = _spreads(unit, plan, known)
+        cost, target = _cost(unit, plan, estimates), plan.precision * unit.looseness
+        prospects.append(_Prospect(unit, spreads, other_length, cost, target))
     if plan.blocks is None:
         _give_out(prospects, budget)
     else:
@@ -77,6 +79,8 @@ class _Prospect:
     unit: Unit
     spreads: Mapping[Judged, float]
     """Half-width that one block would have, of the widest comparison; empty if this host has not measured it."""
+    other_length: bool
+    """See :attr:`Forecast.other_length`."""
     cost: float
     """Seconds of a block."""
     precision: float
@@ -101,7 +105,12 @@ class _Prospect:
         one = Candidate(self.unit.name, self._ratios(1), 1, self.cost)
         needed = max(self.cost * CHECKPOINTS[0], price(one) + self.cost) if self.spreads else None
         return Forecast(
-            self.unit, self.blocks, self.cost, widths if self.blocks >= CHECKPOINTS[0] else {}, needed
+            self.unit,
+            self.blocks,
+            self.cost,
+            widths if self.blocks >= CHECKPOINTS[0] else {},
+            self.other_length,
+            needed,
         )
 
     def _ratios(self, blocks: int) -> tuple[float, ...]:
@@ -109,14 +118,28 @@ class _Prospect:
         return tuple(spread / math.sqrt(blocks) / target for spread in self.spreads.values())
 
 
-def _spreads(unit: Unit, plan: Plan, known: Mapping[str, float]) -> dict[Judged, float]:
+def _spreads(unit: Unit, plan: Plan, known: Mapping[str, float]) -> tuple[dict[Judged, float], bool]:
+    """Look up the widest spread of each answer, and whether one of them is of jobs of another length."""
     found: dict[Judged, float] = {}
+    other_length = False
     for case in unit.cases:
         for judged in unit.answers:
-            spread = known.get(spread_key(case, judged, plan.job_seconds))
-            if spread is not None:
-                found[judged] = max(found.get(judged, 0.0), spread)
-    return found
+            key = spread_key(case, judged, plan.job_seconds)
+            nearest = key if key in known else _of_another_length(key, known)
+            if nearest is not None:
+                found[judged] = max(found.get(judged, 0.0), known[nearest])
+                # A cold start has no job whose length could matter.
+                other_length |= nearest != key and unit.kind != "cold"
+    return found, other_length
+
+
+def _of_another_length(key: str, known: Mapping[str, float]) -> str | None:
+    """Find the key of the same case and answer whose jobs' length is nearest; ``None`` if there is none."""
+    case, length, judged = key.rsplit("/", 2)
+    written = re.compile(rf"{re.escape(case)}/(\d+\.?\d*)/{judged}", re.ASCII)
+    lengths = {one: float(like[1]) for one in known if (like := written.fullmatch(one))}
+    others = {one: abs(math.log(other / float(length))) for one, other in lengths.items() if other}
+    return min(others, key=others.__getitem__, default=None)
 
 
 def _cost(unit: Unit, plan: Plan, estimates: Estimates) -> float:

@@ -26,7 +26,7 @@ from tare.bench.errors import EnvironmentMissing, Exit
 from tare.bench.request import layers
 from tare.bench.request.declarations import override
 from tare.bench.request.request import CommandVersion, SettingsVariant
-from tare.runners.errors import UsageError
+from tare.runners.errors import SettingRefused, UsageError
 
 if TYPE_CHECKING:
     import argparse
@@ -126,7 +126,9 @@ def _request(arguments: argparse.Namespace) -> Request:
         for name, given in zip((BASE, HEAD), sets, strict=True)
     )
     if not request.settings.run.runners:
-        raise UsageError("--runners: say which runners the settings are for, such as qemu-microvm or runc.")
+        raise SettingRefused(
+            "--runners", "say which runners the settings are for, such as qemu-microvm or runc."
+        )
     return replace(request, variants=variants)
 
 

@@ -9,7 +9,7 @@ from tare.bench.commands.shared.options import add_request_options, request_from
 from tare.bench.commands.shared.own_options import add_own_options, with_own
 from tare.bench.errors import Exit
 from tare.bench.progress import Lines, clock, teller
-from tare.reports.text.columns import padded, right
+from tare.reports.text.columns import padded, right, width
 from tare.results.said import say
 from tare.results.statistics.phrases import count
 
@@ -78,6 +78,7 @@ def _as_json(plan: Plan, request: Request, expected: Sequence[Forecast]) -> dict
             "blocks": one.blocks,
             "block_seconds": round(one.block_seconds, 4),
             "half_widths": {judged: round(width, 5) for judged, width in one.half_widths.items()},
+            "other_length": one.other_length,
             "seconds_needed": None if one.seconds_needed is None else round(one.seconds_needed, 1),
         }
         for one in expected
@@ -86,11 +87,12 @@ def _as_json(plan: Plan, request: Request, expected: Sequence[Forecast]) -> dict
 
 
 def _as_text(plan: Plan, expected: Sequence[Forecast], tell: Callable[[str], str]) -> str:
-    wide = max((len(one.unit.name) for one in expected), default=0) + 2
     heads = [tell(head) for head in _HEADS]
+    wide = max(map(width, (heads[0], *(one.unit.name for one in expected)))) + 2
+    broad = max(map(width, (heads[1], *(one.unit.workloads[0].family for one in expected)))) + 1
     lines = [
         padded(heads[0], wide)
-        + padded(heads[1], 10)
+        + padded(heads[1], broad)
         + right(heads[2], 7)
         + "".join(right(one, 10) for one in heads[3:6])
         + f"  {heads[6]}"
@@ -100,7 +102,7 @@ def _as_text(plan: Plan, expected: Sequence[Forecast], tell: Callable[[str], str
         needs = "?" if one.seconds_needed is None else clock(one.seconds_needed)
         runners = ", ".join(dict.fromkeys(case.runner for case in one.unit.cases))
         family = one.unit.workloads[0].family
-        about = f"{one.unit.name:<{wide}}{family:<10}{one.blocks:>7}"
+        about = f"{padded(one.unit.name, wide)}{padded(family, broad)}{one.blocks:>7}"
         lines.append(f"{about}{time:>10}{cpu:>10}{needs:>10}  {runners}")
     lines += _skips(plan, tell)
     if plan.blocks is not None:
@@ -163,6 +165,15 @@ def _explained(plan: Plan, expected: Sequence[Forecast]) -> list[str]:
                 "terminal.unknown",
                 "?: not measured on this host yet ({n} of {all} rows)",
                 n=len(expected) - len(known),
+                all=len(expected),
+            )
+        )
+    if other := [one for one in known if one.other_length]:
+        lines.append(
+            say(
+                "terminal.other_length",
+                "by jobs of another length, such as those of quick runs, and so a guess: {n} of {all} rows",
+                n=len(other),
                 all=len(expected),
             )
         )

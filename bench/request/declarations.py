@@ -307,7 +307,10 @@ def _as_text(setting: Setting, given: object) -> str:
 
 
 def _shown(given: object) -> str:
-    text = repr(given)
+    """Write a wrong value as its settings file has it, in short."""
+    if isinstance(given, bool):
+        return str(given).lower()
+    text = repr(given) if isinstance(given, str | int | float | list | dict) else str(given)
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
 
 

@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING
 
 from tare.results.nearest import did_you_mean
-from tare.runners.errors import UsageError
+from tare.runners.errors import SettingRefused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -37,7 +37,7 @@ def compile_keyword(
         lists: word → the names and families that it stands for.
 
     Raises:
-        UsageError: the expression is not understood, or a word in it is part of no name; the text shows which.
+        SettingRefused: the expression is not understood, or a word in it is part of no name; the text shows which.
     """
     tokens = _tokens(expression)
     if not tokens:
@@ -132,8 +132,8 @@ class _Parser:
         return lambda names: any(wanted in name.lower() for name in names)
 
 
-def _fault(expression: str, what: str) -> UsageError:
-    return UsageError(f"-k {_shown(expression)}: {what}")
+def _fault(expression: str, what: str) -> SettingRefused:
+    return SettingRefused("-k", f"cannot use {_shown(expression)}: {what}")
 
 
 def _shown(text: str) -> str:

@@ -55,6 +55,12 @@ class Origin:
         variable = f"${self.name}" if self.kind == "variable" else self.name
         return variable or "default"
 
+    def named(self, setting: Setting) -> str:
+        """Name the place of a value for an error message."""
+        if self.kind == "default":
+            return setting.option
+        return f"{setting.key} in {self}" if self.kind in {"project", "user"} else str(self)
+
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
@@ -73,12 +79,6 @@ class _Layer:
     given: object
     folder: Path | None = None
     """Folder that relative paths are of. ``None``: the working directory."""
-
-    def named(self, setting: Setting) -> str:
-        """Name the place of the value for an error message."""
-        return (
-            f"{setting.key} in {self.origin}" if self.origin.kind in {"project", "user"} else str(self.origin)
-        )
 
 
 def add_options(parser: argparse.ArgumentParser, *groups: str, config: bool = True) -> None:
@@ -144,6 +144,19 @@ def resolve_each(
     return merge_each(given, getattr(arguments, "config", None), environ)
 
 
+def named(option: str, arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> str:
+    """Name the layer that the value of an option comes from, as error messages do; the option itself if it is none."""
+    resolved = resolve_each(arguments, environ)
+    return next(
+        (
+            one.origin.named(one.setting)
+            for one in resolved
+            if option in (one.setting.option, one.setting.long)
+        ),
+        option,
+    )
+
+
 def merge(
     given: Mapping[str, str | None],
     config: Path | None = None,
@@ -192,7 +205,7 @@ def merge_each(
         if said is None:
             resolved.append(Resolved(setting, setting.default, Origin("default")))
         else:
-            value = read(setting, said.named(setting), said.given, said.folder)
+            value = read(setting, said.origin.named(setting), said.given, said.folder)
             resolved.append(Resolved(setting, value, said.origin))
     return tuple(resolved)
 

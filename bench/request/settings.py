@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tare.bench.measurable import CrowdSettings
 from tare.bench.request.readers import Throughput
 from tare.reports.model import Language  # noqa: TC001 - as above
-from tare.runners.errors import UsageError
+from tare.runners.errors import SettingRefused
 from tare.runners.settings import GuestSettings, KubernetesSettings, RunnerSettings
 
 if TYPE_CHECKING:
@@ -96,16 +96,17 @@ class LimitSettings:
         """Check the limits against the CPUs that this process may use.
 
         Raises:
-            UsageError: more CPUs are asked for, or other ones, than there are.
+            SettingRefused: more CPUs are asked for, or other ones, than there are.
         """
         from tare.runners.model import Limits  # noqa: PLC0415 - options are declared without it
 
         if strangers := sorted(set(self.cpuset) - set(host_cpus)):
-            raise UsageError(f"--cpuset: no CPU {strangers[0]} here; there are {sorted(host_cpus)}")
+            there = ", ".join(map(str, sorted(host_cpus)))
+            raise SettingRefused("--cpuset", f"there is no CPU {strangers[0]} here; there are {there}.")
         available = len(self.cpuset or host_cpus)
         cpus = self.cpus or available
         if cpus > available:
-            raise UsageError(f"--cpus {cpus}: only {available} may be used here")
+            raise SettingRefused("--cpus", f"cannot use {cpus}: only {available} may be used here.")
         return Limits(
             cpus=cpus,
             cpuset=self.cpuset,

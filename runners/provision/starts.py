@@ -76,6 +76,11 @@ def _lacking(store: Cache, path: Path, root: Path) -> Path:
     return store.entry("libraries", f"{root} {sorted(lacking)}", copy).path
 
 
+def install_by_hand(name: str) -> str:
+    """Give the remedy for a program of which what was fetched is incomplete."""
+    return say("remedy.install_by_hand", "Install {name} by hand.", name=name)
+
+
 def _by_loader(name: str, root: Path, closure: Closure) -> Start:
     """Start a fetched program by its own loader.
 
@@ -92,7 +97,7 @@ def _by_loader(name: str, root: Path, closure: Closure) -> Start:
                 name=name,
                 names=", ".join(closure.missing),
             ),
-            say("remedy.install_by_hand", "Install {name} by hand.", name=name),
+            install_by_hand(name),
         )
     prefix = loader_argv(str(root), closure.interpreter, closure.directories)
     if not name.startswith("qemu-system-"):

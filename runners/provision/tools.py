@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal
 
 from tare.results.nearest import did_you_mean
 from tare.results.said import say
-from tare.runners.errors import Missing, UsageError
+from tare.runners.errors import Missing, SettingRefused
 from tare.runners.host.endings import how_ended
 from tare.runners.host.programs import run_quietly
 from tare.runners.provision.aptroot import Packages, fetch
@@ -26,7 +26,7 @@ from tare.runners.provision.cache import Cache
 from tare.runners.provision.elf import is_elf, read_elf
 from tare.runners.provision.kernel import GuestKernel, guest_kernel
 from tare.runners.provision.recipes import RECIPES
-from tare.runners.provision.starts import AS_IT_IS, Start, start_of
+from tare.runners.provision.starts import AS_IT_IS, Start, install_by_hand, start_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -89,7 +89,9 @@ class Provision:
         for name in self.chosen:
             if name not in known:
                 hint = did_you_mean(name, known)
-                raise UsageError(f"--tools: there is no tool {name!r}{hint} Known are {', '.join(known)}.")
+                raise SettingRefused(
+                    "--tools", f"there is no tool {name!r}{hint} Known are {', '.join(known)}."
+                )
         self.store = Cache(self.cache, self.progress)
 
     def tool(self, name: str, given: str = "") -> Tool:
@@ -199,7 +201,7 @@ class Provision:
                     name=name,
                     names=" ".join(spec.packages),
                 ),
-                say("remedy.install_by_hand", "Install {name} by hand.", name=name),
+                install_by_hand(name),
             )
         package = next(
             (each for each in spec.packages if name.startswith(each.removesuffix("-static"))),

@@ -29,6 +29,34 @@ def test_it_says_where_it_does_not_know(tmp_path):
     assert (found.known, found.seconds_needed, found.half_widths) == (False, None, {})
 
 
+def test_jobs_of_another_length_are_better_than_no_answer_and_are_told_apart(tmp_path):
+    """A host that has made quick runs only knows something of default ones."""
+    merge_numbers(
+        spreads_file(tmp_path),
+        {
+            "a@box/0.025/time": 0.2,
+            "a@box/5/time": 9.0,
+            "aa@box/0.05/time": 9.0,
+            "a@box/0/time": 9.0,
+            "b@box/0.05/time": 0.4,
+        },
+    )
+    found = expected(plan("a", "b"), tmp_path)
+    assert (found["a"].other_length, found["b"].other_length) == (True, False)
+    assert found["a"].seconds_needed == pytest.approx(
+        found["a"].block_seconds * (0.2 / math.log1p(0.01)) ** 2
+    )
+    merge_numbers(spreads_file(tmp_path), {"a@box/0.05/time": 0.1})
+    assert not expected(plan("a"), tmp_path)["a"].other_length
+
+
+def test_a_start_has_no_length_that_could_differ(tmp_path):
+    merge_numbers(spreads_file(tmp_path), {"null@box/0.025/time": 0.2})
+    found = expected(make_plan([Null()], blocks=None), tmp_path)["null"]
+    assert found.known
+    assert not found.other_length
+
+
 def test_half_widths_shrink_with_the_budget_and_more_is_needed_for_wider_ones(tmp_path):
     merge_numbers(
         spreads_file(tmp_path), {"a@box/0.05/time": 0.2, "a@box/0.05/cpu": 0.05, "b@box/0.05/time": 0.4}
