@@ -17,6 +17,7 @@ from tare.reports.exports.series import case_title
 from tare.reports.model import PAGES
 from tare.reports.render.changes import missing_title
 from tare.reports.render.html.render import Document, render_document
+from tare.reports.render.markdown import render_sections
 from tare.reports.summaries.cases import single_cases
 from tare.reports.summaries.runners import RunnerDisplay
 from tare.reports.text.words import words
@@ -103,10 +104,24 @@ def write_history(found: Histories, path: Path, reports_dir: Path, language: Lan
     Raises:
         UsageError: the file cannot be written.
     """
+    _write(path, render_document(_history_page(found, reports_dir, path.parent, language)))
+
+
+def write_history_summary(found: Histories, path: Path, reports_dir: Path, language: Language = "en") -> None:
+    """Write the histories of a host class in Markdown, what changed last first.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
+    page = _history_page(found, reports_dir, path.parent, language)
+    _write(path, render_sections(page.title, page.facts, page.sections))
+
+
+def _history_page(found: Histories, reports_dir: Path, beside: Path, language: Language) -> Document:
     spoken, display = words(language), RunnerDisplay(runner_styles())
     plain = single_cases((one.workload, case_title(one.workload, one.parameters)) for one in found.histories)
     runs_of_all = {point.run for one in found.histories for point in one.points}
-    pages = {run: _report(run, reports_dir, path.parent) for run in runs_of_all}
+    pages = {run: _report(run, reports_dir, beside) for run in runs_of_all}
     series = tuple(
         _series(one, display.color(one.runner), pages, plain=one.workload in plain) for one in found.histories
     )
@@ -115,14 +130,13 @@ def write_history(found: Histories, path: Path, reports_dir: Path, language: Lan
         datetime.datetime.fromtimestamp(each, datetime.UTC).strftime("%Y-%m-%d")
         for each in ((min(moments), max(moments)) if moments else (0.0, 0.0))
     ]
-    page = Document(
+    return Document(
         spoken,
         spoken("history.title", host=found.host_class),
         spoken("history.facts", host=found.host_class, runs=found.runs, first=ends[0], last=ends[1]),
         history.sections(series, found.left_out, spoken),
         spoken("history.made"),
     )
-    _write(path, render_document(page))
 
 
 def _series(one: History, color: str, pages: Mapping[str, str], *, plain: bool) -> history.PastSeries:

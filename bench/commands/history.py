@@ -48,6 +48,12 @@ def options(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="also write a page: a chart for each workload, and what changed",
     )
+    parser.add_argument(
+        "--markdown",
+        type=Path,
+        metavar="FILE",
+        help="also write Markdown for a pull request or a step summary, what changed first",
+    )
     parser.add_argument("--plot", type=Path, metavar="FILE", help="also draw the histories into a PNG file")
     parser.add_argument(
         "--otava",
@@ -75,11 +81,16 @@ def run(arguments: argparse.Namespace) -> int:
         )
     else:
         print("\n".join(_lines(found)))
-    if arguments.html:
-        from tare.bench.analysis.pages import write_history  # noqa: PLC0415 - only then
+    if arguments.html or arguments.markdown:
+        from tare.bench.analysis import pages  # noqa: PLC0415 - only then
 
         wanted = layers.resolve(arguments).output
-        write_history(found, arguments.html, wanted.reports_dir, wanted.language)
+        for path, write in (
+            (arguments.html, pages.write_history),
+            (arguments.markdown, pages.write_history_summary),
+        ):
+            if path:
+                write(found, path, wanted.reports_dir, wanted.language)
     try:
         if arguments.plot:
             _plot(found, arguments.plot)

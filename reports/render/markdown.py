@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tare.reports.content.nodes import (
     Bullets,
+    Charts,
     Details,
     Headline,
     Links,
@@ -19,7 +20,7 @@ from tare.reports.content.nodes import (
 from tare.reports.content.sections import BRIEF, sections
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from tare.reports.content.nodes import Cell, Node
     from tare.reports.content.page import Page
@@ -30,21 +31,15 @@ _SPECIAL = re.compile(r"([\\`*_\[\]|~#@])")
 def render(page: Page) -> str:
     """Render the summary; figures and folded parts are left to the page."""
     words, manifest = page.words, page.summary.given.manifest
-    lines = [
-        f"# {escape(words('page.title', name=manifest.name or manifest.run))}",
-        "",
-        escape(
-            words(
-                "page.made",
-                run=manifest.run,
-                started=page.started,
-                mode=manifest.mode,
-                seed=manifest.seed,
-            )
-        ),
-        "",
-    ]
-    for part in sections(page, BRIEF):
+    title = words("page.title", name=manifest.name or manifest.run)
+    made = words("page.made", run=manifest.run, started=page.started, mode=manifest.mode, seed=manifest.seed)
+    return render_sections(title, made, sections(page, BRIEF))
+
+
+def render_sections(title: str, facts: str, parts: Iterable[Section]) -> str:
+    """Render a title, one line of facts, and sections without their charts and pictures."""
+    lines = [f"# {escape(title)}", "", escape(facts), ""]
+    for part in parts:
         lines += _section(part)
     return "\n".join(lines).rstrip() + "\n"
 
@@ -84,7 +79,7 @@ def _node(node: Node) -> Iterator[str]:
         case Links():
             yield from (f"- [{escape(link.text)}](<{link.target}>)" for link in node.items)
             yield ""
-        case Picture() | Details():
+        case Picture() | Charts() | Details():
             pass
 
 

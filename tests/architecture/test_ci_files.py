@@ -238,7 +238,18 @@ def test_a_history_is_pushed_and_pulled_from_its_store(shell):
     assert calls[1][:4] == ["store", "push", "--store", "/kept runs"]
     assert calls[2][:5] == ["store", "pull", "--all", "--store", "/kept runs"]
     assert calls[3][0] == "history"
+    assert "--with-quick" not in calls[3]
     assert output["verdict"] == "pass"
+
+
+def test_a_history_says_first_what_changed_and_takes_in_quick_runs_if_it_makes_them(shell):
+    changed = 'case "$1" in history) echo "# Changed" > "$RUNNER_TEMP/tare-out/history.md" ;; esac'
+    done, _, calls = measure(
+        shell, writes=f"{WRITES_REPORT}; {changed}", MODE="history", STORE="/kept", OPTIONS="--quick -k cpu"
+    )
+    assert done.returncode == 0, done.stderr
+    assert "--with-quick" in calls[3]
+    assert (shell.folder / "summary").read_text() == "# Changed\n\n# Answer\n"
 
 
 @pytest.mark.parametrize(
@@ -268,6 +279,16 @@ def test_one_comment_is_kept_up_to_date(shell, known, method):
     body = (shell.folder / "work" / "body").read_text()
     assert body.startswith("<!-- tare: ab -->\n# regression\n")
     assert len(body) < 65_536
+
+
+@pytest.mark.parametrize("refused", ["--paginate", "POST"])
+def test_a_comment_that_may_not_be_written_fails_no_job(shell, refused):
+    shell.double("gh", f'case "$*" in *{refused}*) exit 1 ;; esac')
+    done, _ = shell(
+        "action: Keep the comment up to date", NUMBER="5", REPOSITORY="a/b", SUMMARY="", VERDICT="pass", MARKER="<!-- -->"
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "::warning::" in done.stdout
 
 
 @pytest.mark.parametrize(("code", "expected"), [("0", 0), ("1", 1), ("4", 4), ("", 3)])

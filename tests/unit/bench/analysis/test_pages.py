@@ -114,6 +114,16 @@ def test_a_history_names_the_change_marks_it_and_links_the_reports(runs):
     assert "12 runs of host class" in text_of(page)
 
 
+def test_a_history_for_a_pull_request_says_first_what_changed(runs):
+    assert main(["history", "--markdown", "h.md"]) == 0
+    lines = [line for line in (runs / "h.md").read_text().splitlines() if line]
+    assert lines[0].startswith("# ")
+    assert lines[1].startswith("12 runs of host class")
+    assert lines[2].startswith("**Changes found: 1, in 1 series over 12 runs")
+    assert "since 20261109-191700-aaaa, commit 0000000000" in lines[2]
+    assert HOSTILE not in "".join(lines)
+
+
 def test_the_list_has_every_run_newest_first_with_verdicts_and_report(runs):
     keep_verdicts(runs / "results" / "runs" / "20261109-191700-aaaa", VerdictCounts(worse=2, same=1))
     write_index(runs / "results" / "runs", runs / "reports" / "out", "en")
