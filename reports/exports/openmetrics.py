@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tare.reports.model import ReportInput
+    from tare.results.record import Metric
 
 NAME = "openmetrics"
 SUMMARY = "OpenMetrics text, all metrics as summaries (quantiles, count, sum)"
@@ -31,10 +32,7 @@ def render(given: ReportInput) -> bytes:
     """Render the exposition. Series of one metric and unit form a family; a metric in two units is two families."""
     families: dict[tuple[str, str], list[Exported]] = {}
     for series in all_series(given):
-        unit = UNITS.get(series.metric.unit, _name(series.metric.unit))
-        # "count" is a suffix that summaries own themselves.
-        unit = "" if unit == "count" else unit
-        families.setdefault((_family(series.metric.name, unit), unit), []).append(series)
+        families.setdefault(family_of(series.metric), []).append(series)
     lines: list[str] = []
     for (name, unit), members in families.items():
         # A summary's quantiles and sum must not be negative; metrics such as a drift may be.
@@ -61,7 +59,7 @@ def _samples(name: str, kind: str, series: Exported, given: ReportInput) -> Iter
         "accelerator": series.accelerator,
         "control": str(series.control).lower(),
     }
-    plain = ",".join(f'{key}="{_escape(value)}"' for key, value in labels.items())
+    plain = ",".join(f'{key}="{escaped_label(value)}"' for key, value in labels.items())
     label = "quantile" if kind == "summary" else "statistic"
     for share in QUANTILES:
         value = series.median if share == 0.5 else nearest_rank(series.values, share)
@@ -71,16 +69,21 @@ def _samples(name: str, kind: str, series: Exported, given: ReportInput) -> Iter
         yield f"{name}_sum{{{plain}}} {float(sum(series.values))!r}"
 
 
-def _family(metric: str, unit: str) -> str:
-    name = f"tare_{_name(metric)}"
-    return name if not unit or name.endswith(f"_{unit}") else f"{name}_{unit}"
+def family_of(metric: Metric) -> tuple[str, str]:
+    """Give the name of a metric's family, and the unit that it ends in; empty if it has none."""
+    unit = UNITS.get(metric.unit, _name(metric.unit))
+    # "count" is a suffix that summaries own themselves.
+    unit = "" if unit == "count" else unit
+    name = f"tare_{_name(metric.name)}"
+    return (name if not unit or name.endswith(f"_{unit}") else f"{name}_{unit}"), unit
 
 
 def _name(text: str) -> str:
     return re.sub(r"[^a-zA-Z0-9]+", "_", text).strip("_")
 
 
-def _escape(text: str) -> str:
+def escaped_label(text: str) -> str:
+    """Escape the value of a label, which stands between double quotes."""
     return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 

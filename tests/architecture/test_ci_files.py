@@ -448,7 +448,7 @@ def test_component_of_gitlab_hands_on_words_and_exit_code(shell, code):
     assert words[:7] == ["ab", "--base", "./a 'b c'", "--head", "./d", "--runners", "bare"]
     assert words[-4:] == ["--name", "two words", "$(touch", "owned)"]
     assert not (work / "owned").exists()
-    assert "export latest --format openmetrics" in shell.log.read_text()
+    assert "export latest --format gitlab" in shell.log.read_text()
     written = {job["artifacts"]["reports"][one].partition("/")[2] for one in ("junit", "metrics")}
     assert written == {"junit.xml", "metrics.txt"}
 

@@ -1,14 +1,18 @@
 """Every export: against its golden file, and through the reader of the tool that it is made for."""
 
 import csv
+import dataclasses
 import io
 import json
 import os
+import re
+import shlex
 import statistics
 import subprocess
 import sys
 
 import junitparser
+import msgspec
 import pyperf
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
@@ -111,6 +115,34 @@ def test_openmetrics_parses():
     assert json.loads(names[0]) == {"depth": 4, "name": 'a"b'}
     assert families["tare_drift_seconds"].type == "gauge"
     assert {sample.value for sample in families["tare_drift_seconds"].samples} == {-3.0}
+
+
+def read_by_gitlab(report):
+    """Take name and value of each line as GitLab's parser does: without comments, split as by a shell."""
+    lines = (shlex.split(re.sub("#.*$", "", line)) for line in report.decode().splitlines())
+    return {words[0]: words[1] for words in lines if len(words) > 1}
+
+
+def test_gitlab_finds_each_primary_series_by_a_name_that_no_other_run_changes():
+    now = given()
+    again = msgspec.structs.replace(now.manifest, run="20300101-000000-aaaaa", mode="quick")
+    report, later = rendered("gitlab"), BY_NAME["gitlab"].render(dataclasses.replace(now, manifest=again))
+    series = [one for one in primary_series(now) if not one.control]
+    assert sorted(map(float, read_by_gitlab(report).values())) == pytest.approx(
+        sorted(one.median for one in series), rel=1e-5
+    )
+    assert len(read_by_gitlab(report)) == len(series)
+    assert report == later
+    assert list(text_string_to_metric_families(report.decode()))
+
+
+def test_gitlab_cuts_no_name_with_a_comment_in_it():
+    trials = [
+        msgspec.structs.replace(one, workload="a # b") for one in given().trials if one.workload == "null"
+    ]
+    report = BY_NAME["gitlab"].render(dataclasses.replace(given(), trials=tuple(trials)))
+    assert read_by_gitlab(report)
+    assert all("workload=a %23 b" in name for name in read_by_gitlab(report))
 
 
 def test_junit_parses(tmp_path):
