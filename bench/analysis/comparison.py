@@ -87,12 +87,29 @@ def compare_stored(
     imported = any(run.manifest.mode == "imported" for run in runs)
     gated = rules.gate(compared.comparisons, answers_only=not imported)
     missing = tuple(one for one in compared.missing if imported or one.primary)
+    return GateReport(before, after, compared, gated, remarks, missing, hosts=_hosts(runs))
+
+
+def not_compared(base: Path, head: Path, unlike: tuple[str, ...]) -> GateReport:
+    """Report that two runs were not compared, since they are not alike, for whoever reads the report and no message.
+
+    Args:
+        base: folder of the earlier run.
+        head: folder of the run that was to be judged.
+        unlike: what differs, as :attr:`tare.results.judgement.between_runs.UnlikeRunsError.fields` has it.
+    """
+    runs = [load_run(folder) for folder in (base, head)]
+    before, after = (_label(run) for run in runs)
+    compared = RunsCompared([], (), (), unlike)
+    return GateReport(before, after, compared, gate(()), hosts=_hosts(runs), turned_down=True)
+
+
+def _hosts(runs: Sequence[Run]) -> tuple[str, ...]:
+    """Describe the host of each run in a few words."""
     spoken = words()
-    hosts = tuple(
-        spoken("comparison.host_of", side=side, host=host_line(run.manifest, spoken))
-        for side, run in zip((before, after), runs, strict=True)
+    return tuple(
+        spoken("comparison.host_of", side=_label(run), host=host_line(run.manifest, spoken)) for run in runs
     )
-    return GateReport(before, after, compared, gated, remarks, missing, hosts=hosts)
 
 
 def _label(run: Run) -> str:

@@ -46,10 +46,18 @@ class GateReport:
     hosts: tuple[str, ...] = ()
     """Host of the base and of the head, in a few words; one if both were measured in one run."""
 
+    turned_down: bool = False
+    """The two are not alike, and so were not compared at all."""
+
     @property
     def exit_code(self) -> Exit:
-        """Return 1 for a regression, 3 if nothing could be compared, 4 if something is missing or refused, else 0."""
-        if not self.gate.passed or (self.counts and self.counts.verdict == "worse"):
+        """Return the exit code of the command.
+
+        2: the two must not be compared; 1: a regression; 3: nothing could be compared; 4: something is missing or refused.
+        """
+        if self.turned_down:
+            return Exit.USAGE
+        if self.gate.regressions or (self.counts and self.counts.verdict == "worse"):
             return Exit.REGRESSION
         if not self.gate.compared:
             return Exit.ENVIRONMENT

@@ -148,6 +148,14 @@ class Wanted:
     conditions: Filter = field(default_factory=Filter)
     """Further conditions on the runs, such as labels."""
 
+    def shows_all(self, mode: str) -> bool:
+        """Tell whether all metrics of a run of this mode are shown.
+
+        A quick run's jobs do less work, so what they cost as a whole is no point of the same history. An imported run does
+        not say which of its metrics are judged.
+        """
+        return mode == "imported" or (self.all_metrics and mode != "quick")
+
 
 def collect(folders: Sequence[Path], wanted: Wanted) -> Histories:
     """Read the runs of a folder and search their histories.
@@ -171,7 +179,7 @@ def collect(folders: Sequence[Path], wanted: Wanted) -> Histories:
     chosen = _chosen(runs, wanted, left)
     points = _Points()
     for head, run in chosen:
-        points.add(head, _medians(run, all_metrics=wanted.all_metrics or head.mode == "imported"))
+        points.add(head, _medians(run, all_metrics=wanted.shows_all(head.mode)))
     return points.searched(wanted, len(chosen), left, folders=tuple(run.path for _, run in chosen))
 
 
@@ -191,7 +199,7 @@ def collect_columns(columns: Sequence[RunColumns], wanted: Wanted, connection: A
     points = _Points()
     chosen = _chosen([(one.head, one) for one in columns], wanted, left)
     for head, one in chosen:
-        points.add(head, medians(connection, one, all_metrics=wanted.all_metrics))
+        points.add(head, medians(connection, one, all_metrics=wanted.shows_all(head.mode)))
     return points.searched(wanted, len(chosen), left)
 
 

@@ -28,7 +28,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Compare and print; exit 1 on a regression, 4 if something could not be compared, 3 if nothing could."""
-    from tare.bench.analysis.comparison import compare_stored  # noqa: PLC0415 - imports pandas
+    from tare.bench.analysis.comparison import compare_stored, not_compared  # noqa: PLC0415 - imports pandas
     from tare.bench.analysis.references import run_folder_of  # noqa: PLC0415
     from tare.results.judgement.between_runs import UnlikeRunsError  # noqa: PLC0415
 
@@ -41,6 +41,8 @@ def run(arguments: argparse.Namespace) -> int:
             base, head, rules=output.rules_from(arguments), allow_unlike=arguments.allow_unlike
         )
     except UnlikeRunsError as error:
+        # CI reads these, and no message on stderr.
+        output.write_for_programs(not_compared(base, head, error.fields), arguments, wanted.language)
         fields = "".join(f"\n  {field}" for field in error.fields)
         raise UsageError(
             f"{_named(arguments.base, base)} and {_named(arguments.head, head)} are not alike, so they are not "

@@ -144,11 +144,15 @@ def _rows(gate: Gate) -> Iterator[str]:
 
 
 def junit(changes: Changes) -> bytes:
-    """Render JUnit XML: a test case for each series; a regression fails it, a refused comparison skips it."""
+    """Render JUnit XML: a test case for each series; a regression fails it, a refused comparison skips it.
+
+    Where nothing could be compared, there is an error.
+    """
+    gate = changes.gate
     root = ET.Element("testsuites", name=text(f"{changes.head} against {changes.base}"))
     suites: dict[str, ET.Element] = {}
     for group in _GROUPS:
-        for c in getattr(changes.gate, group):
+        for c in getattr(gate, group):
             title = case_title(c.workload, c.parameters)
             suite = suites.get(title)
             if suite is None:
@@ -163,9 +167,22 @@ def junit(changes: Changes) -> bytes:
         ET.SubElement(case, "error", message=text(one.reason), type="missing").text = text(one.reason)
     if changes.counts:
         suites["instructions"] = _counts_suite(root, changes.counts)
+    if not gate.compared and not changes.missing and not changes.counts:
+        suites[""] = _nothing_suite(root, changes)
     for suite in suites.values():
         counted(suite)
     return serialised(root)
+
+
+def _nothing_suite(root: ET.Element, changes: Changes) -> ET.Element:
+    """Make a suite with an error: a file without one would be taken for a success."""
+    suite = ET.SubElement(root, "testsuite", name="comparison")
+    case = ET.SubElement(
+        suite, "testcase", classname="comparison", name="something could be compared", time="0"
+    )
+    why = text("; ".join(changes.unlike) or "nothing could be compared")
+    ET.SubElement(case, "error", message=why, type="not compared").text = why
+    return suite
 
 
 def _counts_suite(root: ET.Element, counts: CountsCompared) -> ET.Element:

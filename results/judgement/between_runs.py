@@ -6,7 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from tare.results.errors import ResultError
-from tare.results.judgement.fairness import count_left_out, reason_to_refuse, run_differences
+from tare.results.judgement.fairness import (
+    STARTS,
+    count_left_out,
+    job_lengths_differ,
+    reason_to_refuse,
+    run_differences,
+)
 from tare.results.judgement.pairs import (
     Criteria,
     Pair,
@@ -93,6 +99,7 @@ def compare_runs(
             "Measure both under the same conditions, or allow the difference.",
             unlike,
         )
+    unlike_jobs = job_lengths_differ(base, head)
     sides = _Side.make(base, criteria), _Side.make(head, criteria)
     found = []
     for key, subject in sides[1].series.items():
@@ -104,6 +111,9 @@ def compare_runs(
         why_not = reason_to_refuse(subject, other)
         if why_not and (changed or not allow_unlike):
             comparison = refused(comparison, why_not)
+        elif unlike_jobs and not subject.primary and subject.family != STARTS:
+            # Of the user's own commands, too, if the suite's workloads are beside them: that is rare, and harmless.
+            comparison = refused(comparison, unlike_jobs)
         found.append(comparison)
     before, after = (side.judged() for side in sides)
     missing = tuple(_missing(sides, key) for key in sorted(before - after))

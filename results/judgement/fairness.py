@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from tare.results.plan import planned
 from tare.results.said import say
 from tare.results.statistics.phrases import count
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from tare.results.judgement.comparison import Verdict
+    from tare.results.plan import PlanRecord
     from tare.results.statistics.series import Series, SeriesKey
     from tare.results.tables.frame import RunFrame
 
@@ -153,7 +155,33 @@ def run_differences(base: RunFrame, head: RunFrame) -> tuple[str, ...]:
     differing = _differences(there, here, there.keys() | here.keys())
     if base.manifest.mode == "quick":
         differing.insert(0, say("fact.quick", "mode: the base is a quick run, which is never a baseline"))
+    if unlike_jobs := job_lengths_differ(base, head):
+        differing.append(unlike_jobs)
     return tuple(differing)
+
+
+def job_lengths_differ(base: RunFrame, head: RunFrame) -> str:
+    """Say that the suite's jobs do less work in one of two runs, as in quick ones; empty if they do not.
+
+    What is recorded of a whole job, such as its CPU time, then differs for that alone. The user's own commands have no
+    length to choose, and neither have starts.
+    """
+    plans = [planned(frame.manifest) for frame in (base, head)]
+    there, here = (plan.job_seconds if plan and _has_suite_jobs(frame, plan) else None
+                   for frame, plan in zip((base, head), plans, strict=True))  # fmt: skip
+    if there is None or here is None or there == here:
+        return ""
+    return changed("jobs", f"{there * 1e3:g} ms", f"{here * 1e3:g} ms")
+
+
+def _has_suite_jobs(frame: RunFrame, plan: PlanRecord) -> bool:
+    asked = plan.request
+    own = asked.command or asked.versions or asked.only_own
+    return not own and bool((frame.trials["family"] != STARTS).any())
+
+
+STARTS = "startup"
+"""Family of what only starts places."""
 
 
 def count_left_out(frame: RunFrame) -> dict[Case, dict[str, int]]:

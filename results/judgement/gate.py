@@ -30,8 +30,8 @@ class Gate:
 
     @property
     def passed(self) -> bool:
-        """True if there is no regression: undecided comparisons do not stop a change."""
-        return not self.regressions
+        """True if something could be compared and nothing is a regression: undecided ones do not stop a change."""
+        return bool(self.compared) and not self.regressions
 
 
 def judged(comparisons: Iterable[Comparison], *, answers_only: bool) -> list[Comparison]:

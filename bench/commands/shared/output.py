@@ -75,14 +75,33 @@ def _share(text: str) -> float:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
+def write_for_programs(report: GateReport, arguments: argparse.Namespace, language: Language = "en") -> None:
+    """Write a report as :func:`write_report` does, but print no text, in place of which there is an error message.
+
+    Raises:
+        UsageError: a file cannot be written.
+    """
+    if arguments.format != "text":
+        print(_formatted(report, arguments.format))
+    _write_files(report, arguments, language)
+
+
 def write_report(report: GateReport, arguments: argparse.Namespace, language: Language = "en") -> None:
     """Print the report in the chosen format, and write the files that are asked for.
 
     Raises:
         UsageError: a file cannot be written.
     """
+    print(_formatted(report, arguments.format))
+    _write_files(report, arguments, language)
+
+
+def _formatted(report: GateReport, chosen: str) -> str:
     writers = {"text": report.as_text, "markdown": report.as_markdown, "json": report.as_json}
-    print(report.as_junit().decode() if arguments.format == "junit" else writers[arguments.format]())
+    return report.as_junit().decode() if chosen == "junit" else writers[chosen]()
+
+
+def _write_files(report: GateReport, arguments: argparse.Namespace, language: Language) -> None:
     if arguments.markdown:
         _write(arguments.markdown, f"{report.as_markdown()}\n".encode(), "ab")
     if arguments.junit:

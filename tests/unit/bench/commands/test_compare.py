@@ -10,6 +10,7 @@ import pytest
 from support.paths import GOLDEN
 from support.results_making import metric, trial, write_run
 from tare.bench.__main__ import main
+from tare.results.plan import PlanRecord, RequestRecord
 
 # In an order that shows no trend, and as many as a small difference needs.
 VALUES = [round(1 + (i * 29 % 48 - 23.5) / 1e4, 5) for i in range(48)]
@@ -67,6 +68,61 @@ def test_unlike_runs_are_refused_field_by_field_or_marked(run, capsys):
     assert "\n  kernel.release: not recorded → 9\n" in error
     assert main(["compare", "base", "head", "--allow-unlike", "--format", "markdown"]) == 1
     assert "cpu: A → B" in capsys.readouterr().out
+
+
+def test_programs_that_read_no_messages_learn_that_unlike_runs_were_not_compared(run, tmp_path, capsys):
+    run("head", context={"cpu": "B"})
+    words = ["compare", "base", "head", "--markdown", "a.md", "--junit", "a.xml", "--html", "a.html"]
+    assert main([*words, "--json"]) == 2
+    found = json.loads(capsys.readouterr().out)
+    assert (found["exit_code"], found["passed"], found["unlike"]) == (2, False, ["cpu: A → B"])
+    assert "cpu: A → B" in (tmp_path / "a.md").read_text()
+    assert "Nothing could be compared" in (tmp_path / "a.md").read_text()
+    assert "cpu: A → B" in (tmp_path / "a.html").read_text()
+    (suite,) = junitparser.JUnitXml.fromfile("a.xml")
+    assert (suite.tests, suite.errors) == (1, 1)
+    assert main(["compare", "base", "head"]) == 2
+    assert capsys.readouterr().out == ""
+
+
+def quick_plan(seconds, **asked):
+    """Give a plan as a manifest has it, with jobs of another length."""
+    request = RequestRecord(
+        settings={}, mode="quick", command=asked.get("command", ()), versions=(), variants=(), carry=(), around=None,
+        own={}, only_own=False, cases=None, slowdowns=None,
+    )  # fmt: skip
+    plan = PlanRecord(
+        mode="quick", seed=1, precision=0.01, job_seconds=seconds, warmups=False, budget_seconds=1, estimate_seconds=1,
+        cheap=(), cases=(), request=request,
+    )  # fmt: skip
+    return msgspec.to_builtins(plan)
+
+
+@pytest.mark.parametrize(
+    ("family", "asked", "refused"),
+    [("cpu", {}, True), ("startup", {}, False), ("command", {"command": ("/bin/true",)}, False)],
+)
+def test_jobs_that_do_less_work_are_no_improvement(tmp_path, monkeypatch, capsys, family, asked, refused):
+    """What a job costs as a whole falls with its length, which quick runs halve; a rate does not."""
+    monkeypatch.chdir(tmp_path)
+    for name, length in (("base", 0.05), ("head", 0.025)):
+        run = f"20261123-191748-{name}"
+        trials = [
+            trial(
+                i, metric(value, name="rate", unit="ops/s", direction="higher", primary=True),
+                metric(value * length, name="cpu.total"), run=run, family=family,
+            )
+            for i, value in enumerate(VALUES)
+        ]  # fmt: skip
+        plan = quick_plan(length, **asked)
+        write_run(tmp_path / "results" / "runs", trials, run=run, name=name, status="complete", plan=plan)
+    assert main(["compare", "base", "head"]) == (2 if refused else 0)
+    assert ("jobs: 50 ms → 25 ms" in capsys.readouterr().err) is refused
+    if refused:
+        assert main(["compare", "base", "head", "--allow-unlike", "--json"]) == 4
+        found = {c["metric"]: c for c in json.loads(capsys.readouterr().out)["comparisons"]}
+        assert (found["rate"]["verdict"], found["rate"]["refused"]) == ("same", False)
+        assert found["cpu.total"]["refused"]
 
 
 def test_thresholds_from_a_file(run, tmp_path, capsys):
