@@ -81,14 +81,9 @@ WORKLOADS: tuple[Workload, ...] = (
         "switch", "context switches on one CPU, through a pipe (stress-ng)", "switch", 160_000, pinned=True
     ),
     Stress("fork", "fork, exit and wait (stress-ng)", "fork", 1500),
-    Disk(
-        "disk-seq",
-        "sequential write with fdatasync every 16 MiB, then read, O_DIRECT (fio)",
-        "seq",
-        direct=True,
-    ),
-    Disk("disk-rand", "random 4 KiB reads one at a time, O_DIRECT (fio)", "rand", direct=True),
-    Disk("disk-fsync", "4 KiB write + fdatasync, as a database's log does (fio)", "fsync", direct=False),
+    Disk("disk-seq", "sequential write with fdatasync every 16 MiB, then read, O_DIRECT", "seq", direct=True),
+    Disk("disk-rand", "random 4 KiB reads one at a time, O_DIRECT", "randread", direct=True),
+    Disk("disk-fsync", "4 KiB write + fdatasync, as a database's log does", "fsync", direct=False),
     *QUEUES,
     *ON_FILES,
     Python(),

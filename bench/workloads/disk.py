@@ -1,20 +1,19 @@
-"""``disk-seq``, ``disk-rand`` and ``disk-fsync``: measure the scratch folder's file system and device with fio.
+"""``disk-seq``, ``disk-rand`` and ``disk-fsync``: measure the scratch folder's file system and device, by ``elementary.c``.
 
-One thread, one request at a time, ``pread``/``pwrite``: then the sum of fio's request times (ns) is the busy time, and
-rates are formed from it, because fio's own rates rest on whole milliseconds, too coarse for jobs this short.
+One thread, one request at a time, ``pread``/``pwrite``, each timed by itself. fio does the same, and ``bench.tools.agreement``
+compares with it; but each fio process starts with 75 ms of CPU (its libraries, and the calibration of a clock that it is told
+not to use) and sleeps for 0.1 s before each stage, which would be three quarters of the CPU time of jobs this short: the
+ratio of two places would be that of fio's start.
+
 The file has 64 MiB and stays in the scratch folder. It is laid out, and flushed to the disk, before anything is timed: once
 for all places whose scratch folders are the host's, and once in each opening of any other place.
 
-fio waits for 100 ms before it starts its threads, and again before a second stage, whatever it is told (``run_threads`` in
-its ``backend.c``). Shorter jobs than :attr:`Disk.shortest_seconds` would consist of that.
+``disk-seq`` and ``disk-rand`` ask for ``O_DIRECT``, else they would measure the page cache. Places whose file system
+refuses it are skipped: nothing falls back in silence. ``replace(workload, direct=False)`` is the buffered variant, which says
+so in its parameters. A host's page cache may still lie below a guest's disk; the place's context tells its cache mode.
 
-``disk-seq`` and ``disk-rand`` ask for ``O_DIRECT``, else they would measure the page cache. Where the file
-system refuses it, fio fails and so does the trial, with fio's message: nothing falls back in silence.
-``replace(workload, direct=False)`` is the buffered variant, which says so in its parameters.
-A host's page cache may still lie below a guest's disk; the place's context tells its cache mode.
-
-``disk-fsync`` is what a database's log does: 4 KiB through the page cache, then ``fdatasync``. In a guest each of them
-has to become a flush of its disk: the collector ``guest_disk`` counts those, and
+``disk-fsync`` is what a database's log does: 4 KiB through the page cache, then ``fdatasync``, which alone is timed. In a
+guest each of them has to become a flush of its disk: the collector ``guest_disk`` counts those, and
 :mod:`tare.results.judgement.fairness` compares.
 """
 
@@ -24,154 +23,106 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from tare.bench.workloads.base import Workload, amount, cap_seconds, job_timeout, metric
-from tare.bench.workloads.fio import Section, read_jobs
+from tare.bench.workloads.base import amount, metric
+from tare.bench.workloads.elementary import Elementary
 from tare.runners.inside import PATH
 from tare.runners.model import Job
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tare.bench.workloads.base import Duet, Site
+    from tare.bench.workloads.base import Site
+    from tare.bench.workloads.elementary import Timed
     from tare.results.record import Metric
     from tare.runners.model import JobResult
 
 FILE_MIB = 64
-FILE_NAME = "tare-fio"
+FILE_NAME = "tare-disk"
 LAYOUT_TIMEOUT_SECONDS = 120.0
 """Time for laying out the file, which at a limit of 1 MiB/s takes 64 s."""
 
-_MIB_PER_SECOND = 500
-_READS_PER_SECOND = 8000
-_SYNCS_PER_SECOND = 2000
-_SYNC_EVERY = 16
+Pattern = Literal["seq", "randread", "fsync"]
+
+_BLOCK_BYTES: dict[Pattern, int] = {"seq": 1 << 20, "randread": 4096, "fsync": 4096}
+_PER_SECOND: dict[Pattern, int] = {"seq": 250, "randread": 8000, "fsync": 4000}
+"""Requests per second of an ordinary disk; of ``seq`` pairs of them, since it reads as much as it writes."""
 
 
 @dataclass(frozen=True, slots=True)
-class Disk(Workload):
-    """Run fio with one access pattern."""
+class Disk(Elementary):
+    """Make requests of one pattern to a file, one at a time."""
 
+    # The cheapest request takes a few microseconds of CPU: shorter jobs would mostly be the start of a process.
+    shortest_seconds: ClassVar[float] = 0.2
     name: str
     summary: str
-    pattern: Literal["seq", "rand", "fsync"]
+    pattern: Pattern
     direct: bool
     family: str = "disk"
-    programs: tuple[str, ...] = ("fio",)
-
-    duet: ClassVar[Duet] = "one"
-
-    @property
-    def shortest_seconds(self) -> float:  # type: ignore[override]  # by the pattern
-        """Return the length at which a job takes at most twice as long as what is measured of it."""
-        return 0.4 if self.pattern == "seq" else 0.2
 
     @property
     def parameters(self) -> Mapping[str, Any]:
         """Return the pattern, the block size, the file's size and whether the page cache is bypassed."""
-        block = {"seq": 1 << 20, "rand": 4096, "fsync": 4096}[self.pattern]
         return {
             "pattern": self.pattern,
             "direct": self.direct,
-            "block_bytes": block,
+            "block_bytes": _BLOCK_BYTES[self.pattern],
             "file_bytes": FILE_MIB << 20,
         }
 
+    def remedy(self) -> str:
+        """Say where such a place can be measured."""
+        return "put the run's work folder on a disk's file system"
+
     def job(self, site: Site, seconds: float) -> Job:
         """Make a job of the same number of requests everywhere, up to the cap."""
-        argv = site.image.argv(
-            site.root,
-            "fio",
-            "--output-format=json",
-            "--thread",
-            "--ioengine=psync",
-            # Otherwise fio spends 100 ms on calibrating the TSC, and more under emulation.
-            "--clocksource=clock_gettime",
-            f"--filename={PurePosixPath(site.scratch) / FILE_NAME}",
-            f"--size={FILE_MIB}M",
-            f"--direct={int(self.direct)}",
-            f"--runtime={cap_seconds(seconds)}s",
-            *self._pattern(seconds),
-        )
-        return Job(
-            argv=argv,
-            environ=site.image.environ(site.root, "fio"),
-            directory=site.scratch,
-            timeout_seconds=job_timeout(seconds),
-        )
+        file = PurePosixPath(site.scratch) / FILE_NAME
+        requests = amount(_PER_SECOND[self.pattern], seconds)
+        return self.call(site, seconds, self.pattern, file, requests, "direct" if self.direct else "cached")
+
+    def preparation(self, site: Site) -> Job:
+        """Lay out the file that all patterns share."""
+        return layout_job(site)
 
     @property
     def prepared_file(self) -> str:
         """Return the name of the file that all patterns share."""
         return FILE_NAME
 
-    def preparation(self, site: Site) -> Job:
-        """Lay out the file that all patterns share."""
-        return layout_job(site)
-
-    def _pattern(self, seconds: float) -> tuple[str, ...]:
-        if self.pattern == "rand":
-            return (
-                "--name=randread",
-                "--rw=randread",
-                "--bs=4k",
-                f"--io_size={4 * amount(_READS_PER_SECOND, seconds)}k",
-            )
-        if self.pattern == "fsync":
-            size = f"--io_size={4 * amount(_SYNCS_PER_SECOND, seconds)}k"
-            return ("--name=fsync", "--rw=write", "--bs=4k", "--overwrite=1", "--fdatasync=1", size)
-        # Half of the time each. Overwriting, so that allocating blocks is in no job or in all.
-        size = f"--io_size={max(2 * _SYNC_EVERY, amount(_MIB_PER_SECOND, seconds / 2))}M"
-        write = ("--name=write", "--rw=write", "--bs=1M", "--overwrite=1", f"--fdatasync={_SYNC_EVERY}", size)
-        return (*write, "--name=read", "--stonewall", "--rw=read", "--bs=1M", size)
-
     def metrics(self, result: JobResult) -> tuple[Metric, ...]:
         """Return bandwidths, or reads per second, or the latency of ``fdatasync``."""
-        jobs = read_jobs(self.name, result.stdout)
-        if self.pattern == "rand":
-            return self._random(Section(self.name, result.stdout, jobs, "randread", "read"))
-        if self.pattern == "fsync":
-            return self._fsync(Section(self.name, result.stdout, jobs, "fsync", "sync"))
-        write = Section(self.name, result.stdout, jobs, "write", "write")
-        flush = Section(self.name, result.stdout, jobs, "write", "sync")
-        read = Section(self.name, result.stdout, jobs, "read", "read")
-        written = write.value("io_bytes") / (write.busy_seconds() + flush.busy_seconds())
-        return (
-            metric("fio.write.bandwidth", written, "bytes/s", "higher", "fio", primary=True, samples=write.count()),
+        kinds = ("write", "read") if self.pattern == "seq" else (self.pattern,)
+        lines = [line for kind in kinds for line in (kind, f"{kind}-50", f"{kind}-99")]
+        found = self.timed(result.stdout, *lines)
+        if self.pattern == "seq":
+            return tuple(self._bandwidth(kind, found[kind], primary=kind == "write") for kind in kinds)
+        kind, took = self.pattern, found[self.pattern]
+        name = f"elementary.{kind}"
+        p50, p99 = (
             metric(
-                "fio.read.bandwidth", read.value("io_bytes") / read.busy_seconds(), "bytes/s", "higher", "fio",
-                samples=read.count(),
-            ),
+                f"{name}.p{percent}", found[f"{kind}-{percent}"].seconds, "s", "lower", "elementary",
+                primary=kind == "fsync" and percent == 50, samples=took.count,
+            )
+            for percent in (50, 99)
         )  # fmt: skip
-
-    def _random(self, read: Section) -> tuple[Metric, ...]:
-        count = read.count()
+        if kind == "randread":
+            rate = metric(
+                f"{name}.rate", took.rate, "ops/s", "higher", "elementary", primary=True, samples=took.count
+            )
+            return rate, p50, p99
         return (
-            metric(
-                "fio.randread.iops",
-                count / read.busy_seconds(),
-                "ops/s",
-                "higher",
-                "fio",
-                primary=True,
-                samples=count,
-            ),
-            metric("fio.randread.p50", read.percentile("50", "clat_ns"), "s", "lower", "fio", samples=count),
-            metric("fio.randread.p99", read.percentile("99", "clat_ns"), "s", "lower", "fio", samples=count),
+            p50,
+            p99,
+            metric(f"{name}.mean", took.seconds / took.count, "s", "lower", "elementary", samples=took.count),
+            metric(f"{name}.count", took.count, "count", "none", "elementary"),
         )
 
-    def _fsync(self, sync: Section) -> tuple[Metric, ...]:
-        count = sync.count()
-        return (
-            metric("fio.fsync.p50", sync.percentile("50"), "s", "lower", "fio", primary=True, samples=count),
-            metric("fio.fsync.p99", sync.percentile("99"), "s", "lower", "fio", samples=count),
-            metric("fio.fsync.mean", sync.busy_seconds() / count, "s", "lower", "fio", samples=count),
-            metric("fio.fsync.count", count, "count", "none", "fio"),
-        )
-
-    def nominal_seconds(self, opening_seconds: float, job_seconds: float) -> float:
-        """Add the tool's start, 80 ms for its libraries, and its waits: 100 ms, three of them where it has two stages."""
-        del opening_seconds
-        return job_seconds + (0.4 if self.pattern == "seq" else 0.2)
+    def _bandwidth(self, kind: str, took: Timed, *, primary: bool) -> Metric:
+        bandwidth = took.rate * _BLOCK_BYTES[self.pattern]
+        return metric(
+            f"elementary.{kind}.bandwidth", bandwidth, "bytes/s", "higher", "elementary",
+            primary=primary, samples=took.count,
+        )  # fmt: skip
 
 
 def layout_job(site: Site) -> Job:

@@ -43,7 +43,7 @@ class Queue(Workload):
     """Keep a number of requests of one kind under way."""
 
     shortest_seconds: ClassVar[float] = (
-        0.3  # fio waits for 0.1 s before it starts, see tare.bench.workloads.disk
+        0.3  # fio waits for 0.1 s before it starts its threads (run_threads in its backend.c), whatever it is told
     )
     order: Order
     block_kib: int
@@ -87,6 +87,7 @@ class Queue(Workload):
             "--output-format=json",
             "--thread",
             "--ioengine=libaio",
+            # Otherwise fio spends 100 ms on comparing the CPUs' clocks, and more under emulation.
             "--clocksource=clock_gettime",
             f"--filename={PurePosixPath(site.scratch) / FILE_NAME}",
             f"--size={FILE_MIB}M",

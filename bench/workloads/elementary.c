@@ -9,6 +9,9 @@
  *     tare-elementary CAP_MS stream BYTES PASSES WORKERS    copy, scale, add, triad over three arrays of BYTES
  *     tare-elementary CAP_MS files FOLDER COUNT             create, look up and unlink empty files
  *     tare-elementary CAP_MS append FOLDER COUNT            append 4 KiB to a file, and fdatasync
+ *     tare-elementary CAP_MS randread FILE COUNT direct|cached   random reads of 4 KiB: sum, and in place of a duration median and 99 %
+ *     tare-elementary CAP_MS fsync FILE COUNT direct|cached      overwrite 4 KiB (not timed) and fdatasync: the same
+ *     tare-elementary CAP_MS seq FILE COUNT direct|cached        overwrite MiBs, fdatasync every 16, then read them: the same
  *     tare-elementary nothing                               exit
  *
  * One line for everything that was timed: NAME COUNT NANOSECONDS. Work is done in portions, and ends after the portion in
@@ -21,6 +24,8 @@
 
 #include "elementary_files.h"
 #include "elementary_kernel.h"
+
+#include "elementary_disk.h"
 #include "elementary_memory.h"
 
 static u64 page_size(char **envp)
@@ -68,5 +73,14 @@ int tare_main(int argc, char **argv, char **envp)
         return files(argv[3], second);
     if (equal(what, "append") && argc == 5)
         return appends(argv[3], second);
+    if (argc == 6) {
+        int direct = equal(argv[5], "direct");
+        if (equal(what, "randread"))
+            return random_reads(argv[3], direct, second);
+        if (equal(what, "fsync"))
+            return flushes(argv[3], direct, second);
+        if (equal(what, "seq"))
+            return sequences(argv[3], direct, second);
+    }
     return 2;
 }

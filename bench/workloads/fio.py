@@ -50,27 +50,21 @@ class Section:
     job: str
     section: str
 
-    def value(self, *path: str, positive: bool = True) -> float:
+    def value(self, *path: str) -> float:
         """Return a number of the section.
 
         Raises:
-            ParseError: it is not there, no number, or 0 where ``positive`` excludes it.
+            ParseError: it is not there, no number, or 0.
         """
         found: Any = self.jobs.get(self.job)
         for key in (self.section, *path):
             found = found.get(key) if isinstance(found, dict) else None
         what = ".".join((self.job, self.section, *path))
-        return number(
-            self.workload, what, None if isinstance(found, bool) else found, self.output, positive=positive
-        )
+        return number(self.workload, what, None if isinstance(found, bool) else found, self.output)
 
     def count(self) -> int:
         """Return the number of requests."""
         return int(self.value("lat_ns", "N"))
-
-    def busy_seconds(self) -> float:
-        """Sum the requests' times. As there is one request at a time, it is the time in which the device was used."""
-        return self.value("lat_ns", "mean") * self.value("lat_ns", "N") / 1e9
 
     def percentile(self, percent: str, field: str = "lat_ns") -> float:
         """Return a percentile of the requests' times in seconds."""

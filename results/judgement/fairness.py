@@ -100,7 +100,7 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else msgspec.json.encode(value, order="sorted").decode()
 
 
-SYNCS, FLUSHES = "fio.fsync.count", "guest_disk.flushes"
+SYNCS, FLUSHES = "elementary.fsync.count", "guest_disk.flushes"
 """Names of metrics: a job's calls of fsync and fdatasync, and the flushes of its guest's disk meanwhile."""
 
 _ENOUGH_FLUSHES = 0.99

@@ -41,10 +41,10 @@ _PODMAN = (
 )
 _CONTAINERD = ("containerd", "runc", "containernetworking-plugins", "iproute2")
 _REDIS = ("redis-server", "redis-tools")
-_WORKLOADS = ("fio", "sysbench", "stress-ng")
+_WORKLOADS = ("sysbench", "stress-ng")
 
 RECIPES = {
-    "fio": Recipe(_WORKLOADS),
+    "fio": Recipe(("fio",)),
     "sysbench": Recipe(_WORKLOADS),
     "stress-ng": Recipe(_WORKLOADS),
     "busybox": Recipe(("busybox-static",), ("true",), static=True),

@@ -81,6 +81,8 @@ def test_a_workload_runs_and_is_understood(place, workload):
         if name in missing:
             pytest.skip(f"{name} cannot be had: {missing[name]}")
     site = Site(image, opened.root, opened.scratch, LIMITS.cpus, min(os.sched_getaffinity(0)))
+    if before := workload.preparation(site):
+        assert opened.run(before).exit_code == 0
     result = opened.run(workload.job(site, max(SECONDS, workload.shortest_seconds / 2)))
     if lacking := workload.lacking(result):
         pytest.skip(f"{workload.name}: {lacking.reason}; {lacking.remedy}")

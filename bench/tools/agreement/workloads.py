@@ -3,6 +3,7 @@
 ``python -m tare.bench.tools.agreement.workloads [--rounds N] [--only A,B]``; ``nox -s agreement -- workloads`` calls it.
 In each round every workload runs once as the suite runs it, in a place of the runner ``bare`` with agent and cgroup, and once
 by hand: the same command line, started directly, and the number taken from what the tool prints, by a reader of its own.
+Disk workloads of the suite's own program are compared with fio.
 Where a tool prints none (``dd``, the compiler), the wall time is taken. The order alternates. Both medians have an interval of
 95 % from order statistics; a workload agrees where they overlap. The program fails if one does not.
 """
@@ -22,7 +23,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tare.bench.catalogue import by_name
+from tare.bench.tools.agreement.by_fio import PROGRAM, fio_job
 from tare.bench.workloads.base import Site, Workload
+from tare.bench.workloads.disk import Disk
 from tare.bench.workloads.python import EXTRA_FILES
 from tare.results.statistics.estimates import quantile
 from tare.runners import cleanup
@@ -130,9 +133,9 @@ READERS: dict[str, tuple[str, Callable[[ByHand], float]]] = {
     "timer-rt": ("cyclictest.p50", median_of_histogram),
     "switch": ("stress-ng.switch.rate", printed(r"^switch +\d+ +\S+ +\S+ +\S+ +(\S+) ")),
     "fork": ("stress-ng.fork.rate", printed(r"^fork +\d+ +\S+ +\S+ +\S+ +(\S+) ")),
-    "disk-seq": ("fio.read.bandwidth", fio("read", "read", "bw_bytes")),
-    "disk-rand": ("fio.randread.p50", fio("randread", "read", "clat_ns", *_P50, factor=1e-9)),
-    "disk-fsync": ("fio.fsync.p50", fio("fsync", "sync", "lat_ns", *_P50, factor=1e-9)),
+    "disk-seq": ("elementary.read.bandwidth", fio("read", "read", "bw_bytes")),
+    "disk-rand": ("elementary.randread.p50", fio("randread", "read", "clat_ns", *_P50, factor=1e-9)),
+    "disk-fsync": ("elementary.fsync.p50", fio("fsync", "sync", "lat_ns", *_P50, factor=1e-9)),
     "disk-randread-4k-q32": ("fio.randread.iops", fio("randread", "read", "iops")),
     "disk-write-128k-q32": ("fio.write.bandwidth", fio("write", "write", "bw_bytes")),
     "disk-files": ("elementary.create.rate", counted("create")),
@@ -221,12 +224,13 @@ def _image(found: Sequence[Compared], provision: Provision, cache: Path) -> Imag
     programs: list[str] = []
     for one in found:
         try:
-            for name in one.workload.programs:
+            needed = (*one.workload.programs, *((PROGRAM,) if isinstance(one.workload, Disk) else ()))
+            for name in needed:
                 provision.tool(name)
         except Missing as error:
             one.problem = error.reason
             continue
-        programs += one.workload.programs
+        programs += needed
         files |= one.workload.files(cache)
     return build_image(
         ImageContent(programs=list(dict.fromkeys(programs)), extra_files=files), provision, cache
@@ -237,7 +241,9 @@ def _round(one: Compared, place: Place, site: Site, number: int) -> None:
     """Run a workload both ways, in an order that alternates from round to round."""
     workload = one.workload
     metric, reader = READERS[workload.name]
-    job = workload.job(site, max(SECONDS, workload.shortest_seconds))
+    seconds = max(SECONDS, workload.shortest_seconds)
+    job = workload.job(site, seconds)
+    by_hand = fio_job(workload, site, seconds) if isinstance(workload, Disk) else job
     before = workload.preparation(site)
     try:
         if before is not None and number < 0:
@@ -249,7 +255,7 @@ def _round(one: Compared, place: Place, site: Site, number: int) -> None:
                     raise TareError(f"exit status {result.exit_code}: {result.stderr[-200:]!r}")  # noqa: TRY301
                 value = next(each.value for each in workload.metrics(result) if each.name == metric)
             else:
-                value = reader(run_by_hand(job))
+                value = reader(run_by_hand(by_hand))
             if number >= 0:
                 (one.suite if suite else one.by_hand).append(value)
     except (TareError, OSError, LookupError, ValueError, subprocess.TimeoutExpired) as error:

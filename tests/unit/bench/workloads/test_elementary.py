@@ -101,6 +101,36 @@ def test_files_are_made_looked_up_and_gone_afterwards(program, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("cached", ["direct", "cached"])
+@pytest.mark.parametrize(
+    ("way", "count", "names"),
+    [("randread", 20, ["randread"]), ("fsync", 3, ["fsync"]), ("seq", 3, ["write", "read"])],
+)
+def test_requests_go_to_the_file_that_is_there(program, tmp_path, way, count, names, cached):
+    file = tmp_path / "file"
+    file.write_bytes(bytes(2 << 20))
+    code, out, err = run(program, way, file, count, cached)
+    if code == LACKING:
+        assert (cached, out) == ("direct", b"the file system refuses O_DIRECT\n")
+        return
+    assert (code, err) == (0, b"")
+    found = lines(out)
+    assert [line[:2] for line in found] == [
+        [line, str(count)] for name in names for line in (name, f"{name}-50", f"{name}-99")
+    ]
+    for total, half, most in zip(found[::3], found[1::3], found[2::3], strict=True):
+        assert 0 < int(half[2]) <= int(most[2])
+        assert int(most[2]) <= int(total[2]) + 100
+    assert file.stat().st_size == 2 << 20
+    assert (file.read_bytes() == bytes(2 << 20)) is (way == "randread")
+
+
+def test_a_file_that_cannot_be_used_is_a_failure_that_says_so(program, tmp_path):
+    assert run(program, "randread", tmp_path / "no", 3, "cached")[::2] == (1, b"opening the file: ENOENT\n")
+    (tmp_path / "short").write_bytes(b"1")
+    assert run(program, "seq", tmp_path / "short", 3, "cached")[::2] == (1, b"the size of the file: EINVAL\n")
+
+
 def test_a_folder_that_is_not_there_is_a_failure_with_its_name(program, tmp_path):
     assert run(program, "files", tmp_path / "no", 3)[::2] == (1, b"statfs: ENOENT\n")
     assert run(program, "append", tmp_path / "no", 3)[::2] == (1, b"making the file: ENOENT\n")

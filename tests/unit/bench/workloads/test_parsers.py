@@ -127,36 +127,59 @@ def test_dd_rate_counts_both_calls_over_the_jobs_duration():
     assert metrics_of("syscall", result(stderr=with_summary, seconds=0.5)) == metric
 
 
-def test_fio_rates_come_from_the_request_times():
-    jobs = {job["jobname"]: job for job in json.loads((FOLDER / "disk-seq.stdout").read_bytes())["jobs"]}
-    write, sync = jobs["write"]["write"], jobs["write"]["sync"]["lat_ns"]
-    nanoseconds = write["lat_ns"]["mean"] * write["lat_ns"]["N"] + sync["mean"] * sync["N"]
-    found = metrics_of("disk-seq")
-    assert found["fio.write.bandwidth"].value == pytest.approx(write["io_bytes"] / nanoseconds * 1e9)
-    # fio's own bandwidth has the loop between the requests in it and is rounded to whole ms.
-    assert found["fio.read.bandwidth"].value == pytest.approx(jobs["read"]["read"]["bw_bytes"], rel=0.1)
-
-
-def test_fio_latencies_are_seconds():
-    sync = json.loads((FOLDER / "disk-fsync.stdout").read_bytes())["jobs"][0]["sync"]["lat_ns"]
-    found = metrics_of("disk-fsync")
-    assert found["fio.fsync.p50"].value == sync["percentile"]["50.000000"] / 1e9
-    assert found["fio.fsync.p99"].value == sync["percentile"]["99.000000"] / 1e9
-    assert found["fio.fsync.mean"].value == pytest.approx(sync["mean"] / 1e9)
+@pytest.mark.parametrize(
+    ("name", "output", "expected"),
+    [
+        (
+            "disk-seq",
+            (
+                b"write 50 25000000\nwrite-50 50 400050\nwrite-99 50 900050\n"
+                b"read 40 10000000\nread-50 40 200050\nread-99 40 300050\n"
+            ),
+            {"elementary.write.bandwidth": (50 << 20) / 0.025, "elementary.read.bandwidth": (40 << 20) / 0.01},
+        ),
+        (
+            "disk-rand",
+            b"randread 1600 50000000\nrandread-50 1600 30050\nrandread-99 1600 60050\n",
+            {"elementary.randread.rate": 32_000, "elementary.randread.p50": 30.05e-6, "elementary.randread.p99": 60.05e-6},
+        ),
+        (
+            "disk-fsync",
+            b"fsync 800 40000000\nfsync-50 800 45050\nfsync-99 800 80050\n",
+            {
+                "elementary.fsync.p50": 45.05e-6,
+                "elementary.fsync.p99": 80.05e-6,
+                "elementary.fsync.mean": 50e-6,
+                "elementary.fsync.count": 800,
+            },
+        ),
+    ],
+)  # fmt: skip
+def test_disks_numbers_come_from_the_request_times(name, output, expected):
+    found = metrics_of(name, result(output))
+    assert {key: one.value for key, one in found.items()} == pytest.approx(expected)
+    lines = output.splitlines(keepends=True)
+    for damaged in (
+        lines[:-1],
+        lines[::-1],
+        [*lines, b"?\n"],
+        [lines[0].replace(b" ", b" 0 ", 1), *lines[1:]],
+    ):
+        with pytest.raises(ParseError):
+            metrics_of(name, result(b"".join(damaged)))
 
 
 def test_fio_remarks_before_the_document_do_no_harm():
-    there = golden("disk-rand")
-    assert metrics_of("disk-rand", result(b"fio: a remark\n" + there.stdout)) == metrics_of(
-        "disk-rand", there
-    )
+    name = "disk-randread-4k-q32"
+    there = golden(name)
+    assert metrics_of(name, result(b"fio: a remark\n" + there.stdout)) == metrics_of(name, there)
 
 
 def test_a_failed_fio_job_gives_no_number():
-    document = json.loads((FOLDER / "disk-rand.stdout").read_bytes())
+    document = json.loads((FOLDER / "disk-queue-randread.stdout").read_bytes())
     document["jobs"][0]["error"] = 22
     with pytest.raises(ParseError, match="error 22"):
-        metrics_of("disk-rand", result(json.dumps(document).encode()))
+        metrics_of("disk-randread-4k-q32", result(json.dumps(document).encode()))
 
 
 def test_python_total_is_the_sum_of_its_parts():
@@ -256,7 +279,7 @@ def test_any_bytes_are_survived(name, noise):
         BY_NAME[name].metrics(result(noise, noise))
 
 
-@pytest.mark.parametrize("name", ["disk-seq", "disk-rand", "disk-fsync", "python"])
+@pytest.mark.parametrize("name", ["disk-write-128k-q1", "disk-randread-4k-q32", "python"])
 @given(
     st.recursive(
         st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=5),

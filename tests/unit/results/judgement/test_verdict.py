@@ -378,7 +378,7 @@ def test_calls_that_a_large_matrix_makes_by_chance_are_withdrawn(tmp_path):
 
 
 def disk(number, runner, seconds, syncs=None, flushes=None, **changes):
-    counts = {"fio.fsync.count": syncs, "guest_disk.flushes": flushes}
+    counts = {"elementary.fsync.count": syncs, "guest_disk.flushes": flushes}
     more = [
         metric(value, name=name, unit="count", direction="none", clock="")
         for name, value in counts.items()
