@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 class Stress(Workload):
     """Run a stressor of stress-ng: one instance, or one per CPU."""
 
-    shortest_seconds: ClassVar[float] = 0.1  # the tool's start takes 10 ms of CPU time
+    shortest_seconds: ClassVar[float] = 0.2  # the tool's start takes 10 ms of CPU time
     name: str
     summary: str
     stressor: Literal["switch", "fork", "matrix"]
