@@ -88,14 +88,22 @@ def _run(words: list[str]) -> int:
     except KeyboardInterrupt as error:
         return _fail(str(error) or "interrupted", Exit.INTERRUPTED, words)
     except Exception as error:  # noqa: BLE001 - the last handler: CI must not take a crash for a regression
-        from tare.bench.crash import keep  # noqa: PLC0415 - only then
+        return _unforeseen(error, words)
 
-        kept = keep(error, words)
-        where = f"what is known of it is in {kept}" if kept else "no report of it could be written"
-        return _fail(
-            f"an error that nobody foresaw ({type(error).__name__}: {error}); {where}. Please report it.",
-            Exit.CRASHED,
-        )
+
+def _unforeseen(error: Exception, words: Sequence[str]) -> int:
+    """Tell a fault of the host from a crash, of which a report is kept."""
+    from tare.bench.crash import keep  # noqa: PLC0415 - only then
+    from tare.bench.host_faults import host_fault  # noqa: PLC0415
+
+    if isinstance(error, OSError) and (told := host_fault(error)):
+        return _fail(told, Exit.ENVIRONMENT)
+    kept = keep(error, words)
+    where = f"what is known of it is in {kept}" if kept else "no report of it could be written"
+    return _fail(
+        f"an error that nobody foresaw ({type(error).__name__}: {error}); {where}. Please report it.",
+        Exit.CRASHED,
+    )
 
 
 def _call(command: Command, arguments: argparse.Namespace, words: Sequence[str]) -> int:

@@ -124,8 +124,8 @@ def register(cache: Path, run: str, workdir: Path) -> Iterator[None]:
                 error=error,
             )
         ) from error
-    store_owner(workdir / OWNER_FILE, owner)
     try:
+        store_owner(workdir / OWNER_FILE, owner)
         yield
     finally:
         remove(_look(load_live(live) or owner), cache)

@@ -12,6 +12,7 @@ import fcntl
 import math
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -61,6 +62,9 @@ def new_run_id(seconds_since_epoch: float | None = None) -> str:
     return f"{stamp}-{''.join(_ID_ALPHABET[number] for number in characters)}"
 
 
+_GO_ON = "go on with --resume"
+
+
 class RunWriter:
     """Appends the trials of one run. A context manager; leaving it does not finish the run.
 
@@ -97,7 +101,13 @@ class RunWriter:
             raise NotWritten(
                 f"cannot make {path}: {error.strerror}. Choose another --results-dir."
             ) from error
-        _write_manifest(path, manifest)
+        try:
+            _write_manifest(path, manifest, then="start again")
+        except NotWritten:
+            # Without a manifest it is no run, and there is nothing to go on with.
+            with suppress(OSError):
+                path.rmdir()
+            raise
         return cls(path, manifest, next_number=0)
 
     def append(self, trial: Trial) -> Trial:
@@ -309,8 +319,11 @@ def _with_origins(trial: Trial) -> Trial:
     return msgspec.structs.replace(trial, said=said) if said else trial
 
 
-def _write_manifest(path: Path, manifest: Manifest) -> None:
-    """Replace the manifest in one step: readers see the old one or the new one, never half of one."""
+def _write_manifest(path: Path, manifest: Manifest, then: str = _GO_ON) -> None:
+    """Replace the manifest in one step: readers see the old one or the new one, never half of one.
+
+    ``then`` says what to do when the disk is in order again.
+    """
     target, temporary = path / MANIFEST, path / f".{MANIFEST}.{os.getpid()}"
     said = manifest.said | origins([manifest.host, manifest.probes, manifest.not_undone])
     manifest = msgspec.structs.replace(manifest, said=said)
@@ -322,15 +335,11 @@ def _write_manifest(path: Path, manifest: Manifest) -> None:
         temporary.replace(target)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise NotWritten(_write_failure(target, error, None)) from error
+        raise NotWritten(_write_failure(target, error, None, then)) from error
 
 
-def _write_failure(path: Path, error: OSError, measured: int | None) -> str:
+def _write_failure(path: Path, error: OSError, measured: int | None, then: str = _GO_ON) -> str:
     full = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-    remedy = (
-        "Free some space, then go on with --resume."
-        if full
-        else "Look at the disk, then go on with --resume."
-    )
+    first = "Free some space" if full else "Look at the disk"
     kept = "" if measured is None else f" The {measured} trials before it are kept and readable."
-    return f"cannot write {path}: {error.strerror}.{kept} {remedy}"
+    return f"cannot write {path}: {error.strerror}.{kept} {first}, then {then}."

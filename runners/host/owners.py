@@ -77,9 +77,13 @@ def store_owner(file: Path, owner: Owner) -> None:
     new = file.with_name(file.name + ".new")
     facts = {name: getattr(owner, name) for name in Owner.__slots__}
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
-        json.dump(facts, opened)
-    new.replace(file)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
+            json.dump(facts, opened)
+        new.replace(file)
+    except OSError:  # such as a full disk
+        new.unlink(missing_ok=True)
+        raise
 
 
 def load_live(file: Path) -> Owner | None:

@@ -41,7 +41,7 @@ LAYERS = {
         {"cleanup"},
     ],
     "bench": [
-        {"errors", "console", "crash", "progress", "measurable", "settings_files"},
+        {"errors", "console", "crash", "host_faults", "progress", "measurable", "settings_files"},
         {"workloads", "experiments"},
         {"own"},
         {"catalogue"},

@@ -1,5 +1,6 @@
 """Whose leftovers are whose, on real files of this process."""
 
+import errno
 import json
 import os
 import subprocess
@@ -277,3 +278,21 @@ def test_a_used_daemon_is_written_down_once(cache, work, tmp_path):
         double.images = ["tare-twelve:k"]
     assert double.images == []
     assert not (cache / "live/twelve.json").exists()
+
+
+@pytest.mark.parametrize("writes_before", [0, 1])
+def test_a_full_disk_at_the_registration_leaves_nothing(cache, work, monkeypatch, writes_before):
+    written = []
+
+    def dump(facts, file):
+        written.append(file)
+        if len(written) > writes_before:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        file.write(json.dumps(facts))
+
+    (cache / "live").mkdir(parents=True)
+    monkeypatch.setattr("tare.runners.host.owners.json.dump", dump)
+    registering = leftovers.register(cache, "one", work / "tare-one")
+    with pytest.raises(OSError, match="No space"):
+        registering.__enter__()
+    assert [*work.iterdir(), *(cache / "live").iterdir()] == []

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import re
 import subprocess
@@ -269,3 +270,13 @@ def test_references_that_name_no_run_are_told(tmp_path, reference):
     with pytest.raises(ResultError) as told:
         find_run(reference, tmp_path)
     assert len(str(told.value)) < 500
+
+
+def test_a_run_whose_manifest_has_no_room_leaves_no_folder_and_is_not_resumed(tmp_path, monkeypatch):
+    def full(_descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(NotWritten, match=r"No space left on device\. Free some space, then start again\.$"):
+        RunWriter.create(tmp_path, manifest())
+    assert list(tmp_path.iterdir()) == []

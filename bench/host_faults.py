@@ -1,0 +1,67 @@
+"""Say which of the host's limits an operating system error is about, wherever in the suite it came up."""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tare.runners.errors import remedy_of
+from tare.runners.provision.cache import default_cache
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_LEAST_BYTES = 1 << 20
+"""A file system with less space is called full."""
+
+
+def host_fault(error: OSError) -> str:
+    """Explain an error that any write or any opening of a file may end in; empty for errors of other kinds.
+
+    A full disk, one that became read-only or breaks, and a process that may open no more files are faults of the host, and
+    not of the suite, so they are no crash.
+    """
+    what = f"{error.strerror} ({error.filename})" if error.filename else str(error.strerror)
+    match error.errno:
+        case errno.ENOSPC | errno.EDQUOT:
+            return f"{what}. {_room()} All that was measured is kept."
+        case errno.EROFS | errno.EIO:
+            return f"{what}. Look into the kernel's log (`dmesg`): the file system is read-only, or its disk is failing."
+        case errno.EMFILE | errno.ENFILE:
+            return f"{what}: {remedy_of(error.errno)}."
+        case errno.ENOMEM:
+            return f"{what}. Free some memory, or give a smaller --memory or --memory-budget."
+        case _:
+            return ""
+
+
+def _room() -> str:
+    full = [f"{folder} (${variable} names another)" for variable, folder in _folders() if _is_full(folder)]
+    return f"Free some space in {' and '.join(full) or 'the file system that is full'}."
+
+
+def _folders() -> Iterator[tuple[str, Path]]:
+    """Give the folders that the suite writes to, besides those of results and reports, with the variables that name them."""
+    found: tuple[tuple[str, Callable[[], Path]], ...] = (
+        ("TARE_CACHE", default_cache),
+        ("TARE_WORKDIR", lambda: Path(os.environ.get("TARE_WORKDIR") or "/var/tmp")),  # noqa: S108 - as of the session
+        ("TMPDIR", lambda: Path(tempfile.gettempdir())),
+        ("TARE_RESULTS_DIR", Path.cwd),
+    )
+    for variable, find in found:
+        try:
+            yield variable, find()
+        except Exception:  # noqa: BLE001, S112 - the message of one error must not end in another
+            continue
+
+
+def _is_full(folder: Path) -> bool:
+    try:
+        room = os.statvfs(folder)
+    except OSError:
+        return False
+    no_files = room.f_files > 0 and room.f_favail == 0
+    return room.f_bavail * room.f_frsize < _LEAST_BYTES or no_files
