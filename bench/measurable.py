@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -171,3 +172,9 @@ class Plain:
         """Need no file in the image; see :meth:`Measurable.files`."""
         del cache
         return {}
+
+
+def allowed_cpus(limits: Limits) -> frozenset[int]:
+    """Return the CPUs that jobs may use: those of the limits, else our own."""
+    own = frozenset(os.sched_getaffinity(0))
+    return own.intersection(limits.cpuset) or frozenset(limits.cpuset) or own

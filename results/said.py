@@ -75,7 +75,9 @@ def joined(reason: str, remedy: str) -> str:
     """Put a reason and its remedy into one text; that of the one which is not empty if there is one only."""
     if not reason or not remedy:
         return reason or remedy
-    return say("joined", "{reason} {remedy}", reason=reason, remedy=remedy)
+    if reason.endswith((".", "!", "?", ")")):
+        return say("joined", "{reason} {remedy}", reason=reason, remedy=remedy)
+    return listed((reason, remedy), ". " if remedy[0].isupper() else "; ")
 
 
 def origin(text: str) -> Said | None:

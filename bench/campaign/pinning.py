@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from tare.bench.measurable import allowed_cpus
 from tare.results.said import say
 from tare.runners.errors import PlaceFailure, TareError
 
@@ -21,11 +22,6 @@ if TYPE_CHECKING:
     from tare.bench.workloads.base import Workload
     from tare.results.environment import Limits
     from tare.runners.model import Place
-
-
-def allowed_cpus(limits: Limits) -> frozenset[int]:
-    """Return the CPUs that jobs may use: those of the limits, else our own."""
-    return frozenset(limits.cpuset or os.sched_getaffinity(0))
 
 
 def block_cpus(slot: Slot, limits: Limits) -> frozenset[int]:

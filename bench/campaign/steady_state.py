@@ -13,8 +13,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
 
 from tare.bench.campaign.open_places import OpenPlaces
-from tare.bench.campaign.pinning import allowed_cpus, block_cpus, pin_alike
+from tare.bench.campaign.pinning import block_cpus, pin_alike
 from tare.bench.campaign.shared_files import SharedFiles
+from tare.bench.measurable import allowed_cpus
 from tare.bench.planning.estimates import job_key, job_length
 from tare.bench.planning.modes import WARMUP_SHARE
 from tare.bench.planning.units import plain

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -116,7 +117,11 @@ def _table(rows: Iterable[Mapping[str, object]]) -> list[str]:
 def _check(read: Sequence[OwnFile], *, as_json: bool) -> int:
     from tare.bench.own.expand import expand  # noqa: PLC0415 - options are declared without it
 
-    made = {file.path: [_row(one, _OWN) for one in expand(file.definitions)] for file in read}
+    read = [replace(file, problems=(*file.problems, *_hindrances(file))) for file in read]
+    made = {
+        file.path: [_row(one, _OWN) | {"lacking": _lacking(one)} for one in expand(file.definitions)]
+        for file in read
+    }
     if as_json:
         found = [
             {"file": str(file.path), "workloads": made[file.path], "problems": list(file.problems)}
@@ -135,9 +140,39 @@ def _check(read: Sequence[OwnFile], *, as_json: bool) -> int:
 
 
 def _explained(row: Mapping[str, object]) -> Iterable[tuple[str, object]]:
-    parameters = row["parameters"]
+    parameters, lacking = row["parameters"], row["lacking"]
     if isinstance(parameters, dict):
         yield from parameters.items()
+    for why in lacking if isinstance(lacking, list) else ():
+        yield "skipped on this host", why
+
+
+def _hindrances(file: OwnFile) -> Iterable[str]:
+    """Yield what keeps a file's definitions from being measured from this folder, although they are well written."""
+    from tare.bench.catalogue import measurables  # noqa: PLC0415 - imports all of them
+
+    taken = {word for one in measurables() for word in (one.name, one.family)}
+    for name, one in file.definitions.items():
+        if name in taken:
+            yield (
+                f"{file.path}: {name}: this is the name of one of the suite's workloads or families: give yours another one."
+            )
+        for path in one.carry:
+            if not Path(path).exists():
+                yield f"{file.path}: {name}.carry: there is no file or folder {path} in {Path.cwd()}."
+
+
+def _lacking(one: Workload | Experiment) -> list[str]:
+    """List why commands of a workload cannot be carried from this host, so that it would be skipped here."""
+    from tare.runners.images.command import check_command  # noqa: PLC0415 - options are declared without it
+
+    found = []
+    for words in one.commands.values():
+        try:
+            check_command(words)
+        except UsageError as error:
+            found.append(str(error))
+    return found
 
 
 def _tell_problems(read: Sequence[OwnFile]) -> int:

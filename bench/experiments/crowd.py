@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tare.bench.measurable import Unsuitable
+from tare.bench.measurable import Unsuitable, allowed_cpus
 from tare.results.said import say
 
 if TYPE_CHECKING:
@@ -84,4 +83,4 @@ def place_bytes(runner: Runner, limits: Limits) -> int:
 
 def cpus(limits: Limits) -> int:
     """Count the CPUs of the host that places may run on."""
-    return len(limits.cpuset or os.sched_getaffinity(0))
+    return len(allowed_cpus(limits))

@@ -17,7 +17,6 @@ clock speed, so its slowdown is near 1; shared, it takes a part of the victim's 
 
 from __future__ import annotations
 
-import os
 import statistics
 import time
 from dataclasses import dataclass, replace
@@ -25,7 +24,7 @@ from typing import TYPE_CHECKING
 
 from tare.bench.experiments.applications.cpus import keep_apart
 from tare.bench.experiments.base import Experiment, Findings
-from tare.bench.measurable import Unsuitable
+from tare.bench.measurable import Unsuitable, allowed_cpus
 from tare.bench.workloads import work
 from tare.bench.workloads.base import metric
 from tare.results.record import BASE
@@ -160,7 +159,7 @@ class Neighbours(Experiment):
 
     def perform(self, lab: Lab) -> Findings:
         """Measure the slowdowns apart and shared."""
-        cpus = sorted(os.sched_getaffinity(0) & set(lab.limits.cpuset or os.sched_getaffinity(0)))
+        cpus = sorted(allowed_cpus(lab.limits))
         if lab.siblings is None or len(cpus) < 2:
             raise Unsuitable(
                 say("neighbours.two_cpus", "victim and neighbour need a CPU each."),

@@ -15,7 +15,6 @@ Guests under TCG are some ten times slower: there, the fixed load and the replac
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -28,7 +27,7 @@ from tare.bench.experiments.base import Experiment, Findings
 from tare.bench.experiments.connected import connected_runner
 from tare.bench.experiments.serving import as_service
 from tare.bench.experiments.shop import Shape, Shop, open_shop
-from tare.bench.measurable import Unsuitable
+from tare.bench.measurable import Unsuitable, allowed_cpus
 from tare.bench.workloads.base import metric
 from tare.results.record import Metric
 from tare.results.said import say
@@ -107,7 +106,7 @@ class Services(Experiment):
 
     def perform(self, lab: Lab) -> Findings:
         """Open the application and measure it."""
-        server_limits, client_limits = split_cpus(lab.limits, os.sched_getaffinity(0))
+        server_limits, client_limits = split_cpus(lab.limits, allowed_cpus(lab.limits))
         try:
             runner, refusals = connected_runner(lab, lab.image, server_limits)
         except Missing as error:

@@ -121,6 +121,8 @@ class Served:
     at: Address
     """Address of the server as the client sees it."""
     service: Service
+    ready: Readiness
+    """Sign by which it was known to be ready."""
     ready_seconds: float
     """Time from the server's start until it was seen to be ready."""
 
@@ -140,13 +142,18 @@ class Served:
                     "the server ended while its client ran: {ended}",
                     ended=ended,
                 ),
-                remedy=_REMEDY,
+                remedy=_REMEDY if self.ready.by == "line" else _REMEDY_ASKED,
                 log=_log(self.service),
             )
         return result
 
 
 _REMEDY = say("remedy.server_by_hand", "run the server's command by hand with the same arguments")
+_REMEDY_ASKED = say(
+    "remedy.server_asked",
+    "run the server's command by hand with the same arguments; it has to bear a connection that is closed without a word, "
+    "as the check that it is ready makes one, unless a line of its output tells that",
+)
 
 
 @contextmanager
@@ -192,7 +199,7 @@ def serving(
             # A forwarded port takes connections whether or not anybody listens behind it.
             wait_until_ready(service, server.ready, place, listens)
         wait_until_ready(service, server.ready, client, at)
-        yield Served(place, client, at, service, time.monotonic() - began)
+        yield Served(place, client, at, service, server.ready, time.monotonic() - began)
 
 
 def site_of(lab: Lab, place: Place) -> Site:
@@ -313,4 +320,7 @@ def _await_job(client: Place, ready: Readiness, at: Address, seconds: float) -> 
 
 
 def _log(service: Service) -> str:
-    return service.output.decode("utf-8", "replace")
+    """Give what the server has written; a line that its output's limit has cut is no last line."""
+    output = service.output
+    whole = output[: output.rfind(b"\n") + 1] if len(output) >= SERVICE_OUTPUT_BYTES else output
+    return (whole or output).decode("utf-8", "replace")

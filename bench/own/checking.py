@@ -5,20 +5,21 @@ from __future__ import annotations
 import re
 import shlex
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import msgspec
+from msgspec import Meta
 
 from tare.bench.own.definition import NAME, Definition, OwnServer, Ready
 from tare.bench.workloads.output_metrics import METRIC_NAME, MetricRule
 from tare.results.nearest import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from tare.bench.own.definition import Words
 
-AROUND = frozenset({"scratch", "cpus"})
+AROUND = frozenset({"scratch", "here", "cpus"})
 """Words in braces that every command may have."""
 OF_SERVERS = frozenset({"listen", "address", "port", "socket"})
 """Words in braces that the commands of a workload with a server may have."""
@@ -36,6 +37,9 @@ class Problem:
     """Way to it in the file: ``("workloads", "sort", "timeout")``."""
     text: str
     """Sentence that says what is wrong and what would be right."""
+
+
+_Table = TypeVar("_Table", bound=msgspec.Struct)
 
 
 class _Invalid(Exception):
@@ -63,13 +67,48 @@ def _convert(raw: object) -> Definition:
     if not isinstance(raw, dict):
         raise _Invalid("a workload is a table, as under [workloads.NAME].")
     _check_keys(raw)
+    metrics = raw.get("metrics")
+    for name, rule in metrics.items() if isinstance(metrics, dict) else ():
+        _converted(
+            rule, MetricRule, "metrics", name
+        )  # by itself, since msgspec does not name the keys of a table
+    return _converted(raw, Definition)
+
+
+def _converted(raw: object, kind: type[_Table], *above: str) -> _Table:
     try:
-        return msgspec.convert(raw, Definition)
+        return msgspec.convert(raw, kind)
     except msgspec.ValidationError as error:
         what, _, path = str(error).partition(" - at `$")
         found = re.findall(r"\.([\w-]+)|\[(\d+|\.\.\.)\]", path.rstrip("`"))
         keys = [key for key, _ in found if key]
-        raise _Invalid(f"{_in_our_words(what)}.", *keys) from None
+        raise _Invalid(f"{_in_our_words(what)}{_offered(kind, keys)}", *above, *keys) from None
+
+
+def _offered(kind: type[msgspec.Struct], keys: list[str]) -> str:
+    """List what can be given where only some words, or one of two types, can: msgspec tells neither."""
+    known: Any = kind
+    for key in keys:
+        fields = {one.encode_name: one.type for one in msgspec.structs.fields(known)}
+        known = fields.get(key)
+        known = next(
+            (each for each in _parts(known) if isinstance(each, type) and issubclass(each, msgspec.Struct)),
+            known,
+        )
+    words = [repr(each) for each in _parts(known) if isinstance(each, str) and each]
+    if not words:
+        return "."
+    return f"; give {', '.join(words)}{' or a list of whole numbers' if keys == ['exit_codes'] else ''}."
+
+
+def _parts(annotation: Any) -> Iterator[Any]:
+    """Yield what an annotation is made of: types, and the words of ``Literal``."""
+    inner = get_args(annotation)
+    if not inner:
+        yield annotation
+    for each in inner:
+        if not isinstance(each, Meta):
+            yield from _parts(each)
 
 
 def _in_our_words(what: str) -> str:
@@ -77,7 +116,7 @@ def _in_our_words(what: str) -> str:
     for theirs, ours in (
         (r"Object missing required field `(\w+)`", r"\1 is missing"),
         (r"Invalid enum value (.*)", r"cannot use \1"),
-        (r"Expected `str \| array`, got `(\w+)`", r"a command is text or a list of words, not \1"),
+        (r"Expected `str \| array`, got `(\w+)`", r"expected text or a list, got \1"),
         (r"Expected `(.*)`, got `(\w+)`", r"expected \1, got \2"),
         (r"Expected `(.*)` of length (.*)", r"expected \1 of length \2"),
         (r"Expected `(.*)` (matching regex .*|[<>]=? .*)", r"expected \1 \2"),
@@ -128,6 +167,7 @@ def _check_parts(one: Definition) -> None:
             raise _Invalid(f"{why}.", "metrics", name)
     if sum(rule.primary for rule in one.metrics.values()) > 1:
         raise _Invalid("only one metric can be primary.", "metrics")
+    _check_environment(one.environment)
     for name in one.parameters:
         if not re.fullmatch(NAME, name) or name in _RESERVED | AROUND | OF_SERVERS:
             raise _Invalid(
@@ -136,6 +176,16 @@ def _check_parts(one: Definition) -> None:
     if one.server:
         _check_server(one.server)
     _check_commands(one)
+
+
+def _check_environment(environment: Mapping[str, str]) -> None:
+    for name, text in environment.items():
+        if not name or "=" in name or "\0" in name + text:
+            raise _Invalid(
+                f"{quoted(name)}: a variable has a name without =, and no character 0 in it.",
+                "environment",
+                name,
+            )
 
 
 def _check_server(server: OwnServer) -> None:
@@ -171,6 +221,8 @@ def _check_commands(one: Definition) -> None:
         words = split(command, keys)
         if not words and keys[-1] == "command":
             raise _Invalid("the command is empty.", *keys)
+        if any("\0" in word for word in words):
+            raise _Invalid("a word of a command cannot have the character 0 in it.", *keys)
         used |= {name for word in words for name in _in_braces(word)}
     used |= {name for text in (one.stdin, *one.environment.values()) for name in _in_braces(text)}
     _check_used(one, used)
@@ -206,13 +258,19 @@ def split(command: Words, keys: tuple[str, ...] = ("command",)) -> tuple[str, ..
     try:
         words = tuple(shlex.split(command))
     except ValueError as error:
-        raise _Invalid(f"{_shown(command)} cannot be split into words: {error}.", *keys) from None
+        raise _Invalid(f"{quoted(command)} cannot be split into words: {error}.", *keys) from None
     if _SHELL.search(re.sub(r"'[^']*'|\"[^\"]*\"", "x", command)):
         raise _Invalid(
-            f"{_shown(command)} is written for a shell, and none runs it: give ['sh', '-c', '…'].", *keys
+            f"{quoted(command)} is written for a shell, and none runs it: give ['sh', '-c', '…'].", *keys
         )
     return words
 
 
-def _shown(text: str) -> str:
-    return repr(text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…")
+def quoted(text: str) -> str:
+    """Quote a text of the user's, cut to a length that can be read."""
+    return repr(shown(text))
+
+
+def shown(text: str) -> str:
+    """Cut a text of the user's to a length that can be read."""
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"

@@ -19,7 +19,8 @@ Words = Annotated[
     str | tuple[str, ...],
     Meta(
         description="A command line as text, split into words as a shell would (but no shell runs it), or a list of words. "
-        "{NAME} stands for a parameter; {scratch} for the place's writable folder, {cpus} for its number of CPUs."
+        "{NAME} stands for a parameter; {scratch} for the place's writable folder, in which commands start; {here} for the "
+        "folder with what is carried from the working directory; {cpus} for the place's number of CPUs."
     ),
 ]
 Value = str | int | float | bool
@@ -97,7 +98,8 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     carry: Annotated[
         tuple[str, ...],
         Meta(
-            description="Files and folders that the commands need in the image, besides those that their words name."
+            description="Files and folders that the commands need in the image, besides those that their words name. "
+            "Relative ones are below {here} there."
         ),
     ] = ()
     parameters: Annotated[
@@ -107,7 +109,8 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         ),
     ] = {}
     exit_codes: Annotated[
-        tuple[int, ...] | Literal["any"], Meta(description="Exit codes of success, or any.")
+        Annotated[tuple[Annotated[int, Meta(ge=0, le=255)], ...], Meta(min_length=1)] | Literal["any"],
+        Meta(description="Exit codes of success, or any."),
     ] = (0,)
     timeout: Annotated[
         float, Meta(description="Seconds after which the command is ended.", gt=0, le=86400)

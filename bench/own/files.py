@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tare.bench.own.checking import Problem, check
+from tare.bench.own.checking import Problem, check, shown
 from tare.bench.settings_files import CONFIG_FILE, PROJECT_FILE, file_in, named_file, prefix_of, tables_of
 from tare.results.nearest import did_you_mean
 from tare.runners.errors import UsageError
@@ -53,10 +53,13 @@ def read_file(path: Path) -> OwnFile:
         path,
         {name: one for name, one in found.items() if not isinstance(one, Problem)},
         tuple(
-            f"{path}{_line(lines, (*above, *one.keys))}: {'.'.join(one.keys[1:]) or one.keys[0]}: {one.text}"
-            for one in problems
+            f"{path}{_line(lines, (*above, *one.keys))}: {_told(one.keys)}: {one.text}" for one in problems
         ),
     )
+
+
+def _told(keys: tuple[str, ...]) -> str:
+    return ".".join(shown(key) for key in keys[1:] or keys)
 
 
 def _strangers(document: Mapping[str, object]) -> Iterable[Problem]:

@@ -17,6 +17,7 @@ from tare.bench.request.keyword import compile_keyword
 from tare.bench.workloads.command import Command, CommandTerms
 from tare.results.judgement.claims.declared import selections
 from tare.results.record import BASE, CONTROL
+from tare.results.said import joined
 from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:
@@ -127,5 +128,5 @@ def worth_measuring(request: Request, plan: Plan) -> Plan:
 
 def nothing_to_measure(plan: Plan) -> str:
     """Explain why a plan has nothing but skips and the base: each runner's reason and remedy."""
-    reasons = dict.fromkeys(f"{skip.runner}: {skip.reason} {skip.remedy}".strip() for skip in plan.skips)
+    reasons = dict.fromkeys(f"{skip.runner}: {joined(skip.reason, skip.remedy)}" for skip in plan.skips)
     return "nothing that was asked for can be measured here.\n  " + "\n  ".join(reasons)

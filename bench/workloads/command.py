@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tare.bench.workloads.base import Workload, metric, number
@@ -11,11 +12,11 @@ from tare.bench.workloads.output_metrics import MetricRule, read_metrics
 from tare.results.record import COMMAND_TIME
 from tare.runners.errors import PlaceFailure
 from tare.runners.images.image import COMMAND
+from tare.runners.images.layers import carried_at
 from tare.runners.model import Job
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from tare.bench.workloads.base import Duet, Site
     from tare.results.record import Metric
@@ -53,7 +54,7 @@ FAMILY = "command"
 class Command(Workload):
     """Run a program of the host, carried into the image, or one of an image made elsewhere.
 
-    One that fails is recorded as failed, with the tail of its stderr. Words in braces (``{scratch}``, ``{cpus}``, and for
+    One that fails is recorded as failed, with the tail of its stderr. Words in braces (``{scratch}``, ``{here}``, ``{cpus}``, and for
     clients of servers their address) are replaced when the place is known.
     """
 
@@ -156,7 +157,7 @@ class Command(Workload):
 
 def job_of(program: str, site: Site, values: Mapping[str, str], terms: CommandTerms) -> Job:
     """Make a job of a carried command, with values in the place of words in braces."""
-    known = {"scratch": site.scratch, "cpus": str(site.cpus), **values}
+    known = {"scratch": site.scratch, "cpus": str(site.cpus), "here": _here(site.root), **values}
     return Job(
         argv=tuple(fill(word, known) for word in site.image.argv(site.root, program)),
         environ={
@@ -167,6 +168,12 @@ def job_of(program: str, site: Site, values: Mapping[str, str], terms: CommandTe
         stdin=fill(terms.stdin, known).encode("utf-8", "surrogateescape"),
         timeout_seconds=terms.timeout_seconds,
     )
+
+
+def _here(root: str) -> str:
+    """Give the folder in a place that has what is carried from the working directory, under the same names."""
+    below = carried_at(f"{Path.cwd().as_posix().rstrip('/')}/x")
+    return f"{root.rstrip('/')}{below.removesuffix('/x')}"
 
 
 def fill(text: str, values: Mapping[str, str]) -> str:

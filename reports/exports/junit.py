@@ -11,6 +11,7 @@ from xml.etree import ElementTree as ET
 
 from tare.reports.exports.series import Exported, all_series, case_title
 from tare.reports.text import numbers
+from tare.results.said import joined
 from tare.results.statistics.phrases import count
 
 if TYPE_CHECKING:
@@ -58,10 +59,10 @@ def _case(suite: ET.Element, title: str, runner: str, trials: list[Trial], media
         message = f"{len(bad)} of {count(len(trials), 'trial')} not ok; the first, {bad[0].outcome}: {bad[0].reason}"
         failure = ET.SubElement(case, "failure", message=text(message), type=bad[0].outcome)
         failure.text = text(
-            "\n".join(f"trial {t.number}: {t.outcome}: {t.reason} {t.remedy}".rstrip() for t in bad)
+            "\n".join(f"trial {t.number}: {t.outcome}: {joined(t.reason, t.remedy)}" for t in bad)
         )
     elif all(trial.outcome == "skipped" for trial in trials):
-        ET.SubElement(case, "skipped", message=text(f"{trials[0].reason} {trials[0].remedy}".strip()))
+        ET.SubElement(case, "skipped", message=text(joined(trials[0].reason, trials[0].remedy)))
 
 
 def counted(suite: ET.Element) -> None:

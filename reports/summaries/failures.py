@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tare.reports.summaries.cases import CaseKey, case_of
 from tare.reports.summaries.runners import series_name
+from tare.results.said import joined
 from tare.results.statistics.phrases import count
 
 if TYPE_CHECKING:
@@ -38,11 +39,12 @@ class FailureGroup:
     total: int
     """Trials of that case under that runner which were started, whatever came of them."""
 
-    @property
-    def shown_numbers(self) -> str:
-        """Write out the first numbers: ``4, 9, 12, …``."""
-        more = ", …" if len(self.numbers) > _NUMBERS_AT_MOST else ""
-        return ", ".join(map(str, self.numbers[:_NUMBERS_AT_MOST])) + more
+
+def shown_numbers(groups: Iterable[FailureGroup]) -> str:
+    """Write out the first numbers of trials in groups: ``4, 9, 12, …``."""
+    numbers = sorted(number for group in groups for number in group.numbers)
+    more = ", …" if len(numbers) > _NUMBERS_AT_MOST else ""
+    return ", ".join(map(str, numbers[:_NUMBERS_AT_MOST])) + more
 
 
 def failure_groups(trials: Iterable[Trial]) -> tuple[FailureGroup, ...]:
@@ -52,7 +54,7 @@ def failure_groups(trials: Iterable[Trial]) -> tuple[FailureGroup, ...]:
     groups: dict[tuple[CaseKey, str, Outcome, str], list[Trial]] = {}
     for trial in started:
         if trial.outcome in OUTCOMES:
-            reason = f"{trial.reason} {trial.remedy}".strip()
+            reason = joined(trial.reason, trial.remedy)
             groups.setdefault((case_of(trial), series_name(trial), trial.outcome, reason), []).append(trial)
     return tuple(
         FailureGroup(
@@ -65,13 +67,28 @@ def failure_groups(trials: Iterable[Trial]) -> tuple[FailureGroup, ...]:
     )
 
 
+def alike(groups: Iterable[FailureGroup]) -> tuple[tuple[FailureGroup, ...], ...]:
+    """Put the groups of one case together that differ by their runner and their numbers alone, so that a text is said once."""
+    rows: dict[tuple[object, ...], list[FailureGroup]] = {}
+    for group in groups:
+        rows.setdefault((group.case, group.outcome, group.reason, group.last_line), []).append(group)
+    return tuple(map(tuple, rows.values()))
+
+
 def failure_lines(groups: Sequence[FailureGroup]) -> list[str]:
-    """Write one line for each group, for people who see no report."""
-    return [
-        f"{group.case.label} on {group.runner}: {len(group.numbers)} of {count(group.total, 'trial')} {_ENDED[group.outcome]}: "
-        f"{group.reason or 'no reason is known'}{f'; last line: {group.last_line}' if group.last_line else ''}"
-        for group in groups
-    ]
+    """Write one line for each case and reason, for people who see no report."""
+    return [_line(members) for members in alike(groups)]
+
+
+def _line(members: Sequence[FailureGroup]) -> str:
+    first = members[0]
+    trials = (
+        f"{sum(len(one.numbers) for one in members)} of {count(sum(one.total for one in members), 'trial')}"
+    )
+    return (
+        f"{first.case.label} on {', '.join(one.runner for one in members)}: {trials} {_ENDED[first.outcome]}: "
+        f"{first.reason or 'no reason is known'}{f'; last line: {first.last_line}' if first.last_line else ''}"
+    )
 
 
 _ENDED = {"failed": "failed", "timeout": "timed out", "invalid": "are invalid"}

@@ -25,7 +25,8 @@ FEW_SAMPLES = 200
 
 _Z = 1.96
 _PROCESS = re.compile(r'process \d+:"(.*)"', re.DOTALL)
-_LONG_NUMBER = re.compile(r"(?<![\w.])\d{4,}(?![\w.])")
+_PLACES_OWN = re.compile(r"(?<![\w.])(?:\d{4,}|\d{1,3}(?:\.\d{1,3}){3})(?![\w.])")
+"""Ports, process ids and IPv4 addresses, which differ from place to place."""
 _LABEL_CHARACTERS = 120
 _LOADER = re.compile(r"\S*/ld-\S+( --inhibit-cache)? --library-path \S+ ")
 
@@ -118,7 +119,7 @@ def _process(name: str, hidden: Mapping[str, str]) -> str:
     found = _PROCESS.fullmatch(name)
     command = _LOADER.sub("", found[1] if found else name, count=1)
     program, space, arguments = _shown(command, hidden).partition(" ")
-    return _cut(f"process: {program.rpartition('/')[2]}{space}{_LONG_NUMBER.sub('…', arguments)}")
+    return _cut(f"process: {program.rpartition('/')[2]}{space}{_PLACES_OWN.sub('…', arguments)}")
 
 
 def _function(frame: _Frame, hidden: Mapping[str, str]) -> str:

@@ -7,23 +7,44 @@
  * The exit status is 0 once it can, and 1 if it could not within CAP_MS; then the standard error says what happened last. */
 
 enum { AWAIT_PAUSE_NS = 2000000, AF_UNIX_ = 1, SO_RCVTIMEO_ = 20, SO_SNDTIMEO_ = 21 };
+enum { STATUS_BYTES = 12 /* "HTTP/1.1 200" */, REST_BYTES = 1 << 20, REST_PAUSE_NS = 5000000 };
 
 struct path_address { /* struct sockaddr_un */
     u16 family;
     char path[108];
 };
 
-/* Ask for the page; return 0 if the answer's status is 2xx or 3xx. */
-static long ask_page(long fd, const char *path)
+/* Take the rest of an answer, so that its server does not fail at sending it: until it ends, pauses or is long enough. */
+static void take_rest(long fd)
+{
+    static char rest[1 << 16];
+    for (u64 taken = 0; taken < REST_BYTES;) {
+        struct pollfd one = {(int)fd, POLLIN, 0};
+        if (sys_poll(&one, 1, REST_PAUSE_NS, 0) <= 0)
+            return;
+        long n = SYS(__NR_recvfrom, fd, rest, sizeof rest, 0, 0, 0);
+        if (n <= 0)
+            return;
+        taken += (u64)n;
+    }
+}
+
+/* Ask for the page; return 0 if the answer's status is 2xx or 3xx. Another one, or what is no HTTP, is put into SAID. */
+static long ask_page(long fd, const char *path, char said[STATUS_BYTES + 1])
 {
     char text[1200], *end = text + sizeof text;
     char *at = put_text(put_text(put_text(text, end, "GET "), end, path), end, " HTTP/1.0\r\nHost: localhost\r\n\r\n");
     long done = send_all(fd, text, (size_t)(at - text));
     if (done == 0)
-        done = receive_all(fd, text, 12); /* "HTTP/1.1 200" */
+        done = receive_all(fd, text, STATUS_BYTES);
     if (done < 0)
         return done;
-    return !memcmp(text, "HTTP/1.", 7) && text[8] == ' ' && (text[9] == '2' || text[9] == '3') ? 0 : -EPROTO;
+    take_rest(fd);
+    if (!memcmp(text, "HTTP/1.", 7) && text[8] == ' ' && (text[9] == '2' || text[9] == '3'))
+        return 0;
+    for (int i = 0; i < STATUS_BYTES; i++)
+        said[i] = text[i] >= ' ' && text[i] <= '~' ? text[i] : '?';
+    return -EPROTO;
 }
 
 static int await(char **argv)
@@ -33,6 +54,7 @@ static int await(char **argv)
     int is_unix = equal(argv[0], "unix"), is_http = equal(argv[0], "http");
     const void *address = is_unix ? (const void *)&local : &there;
     u32 size = is_unix ? sizeof local : sizeof there;
+    char said[STATUS_BYTES + 1] = {0};
     u64 limit = now_ns() + parse_number(argv[is_unix ? 2 : is_http ? 4 : 3], 0) * 1000000u;
     long error = 0;
     if (is_unix) {
@@ -50,11 +72,18 @@ static int await(char **argv)
         SYS(__NR_setsockopt, fd, SOL_SOCKET_, SO_SNDTIMEO_, left, sizeof left);
         error = SYS(__NR_connect, fd, address, size);
         if (error >= 0 && is_http)
-            error = ask_page(fd, argv[3]);
+            error = ask_page(fd, argv[3], said);
         sys_close((int)fd);
         if (error >= 0)
             return 0;
         sys_poll(0, 0, AWAIT_PAUSE_NS, 0);
+    }
+    if (*said && error == -EPROTO) {
+        char line[1200], *end = line + sizeof line;
+        char *at = put_text(put_text(put_text(line, end, "GET "), end, argv[3]), end, " is answered by ");
+        at = put_text(put_text(at, end, said), end, "\n");
+        sys_write(2, line, (size_t)(at - line));
+        return 1;
     }
     return failed(is_http ? "asking" : "connecting", error);
 }

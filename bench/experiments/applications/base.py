@@ -22,7 +22,7 @@ from tare.bench.experiments.base import Experiment, Findings
 from tare.bench.experiments.connected import connected_runner
 from tare.bench.experiments.payloads import written
 from tare.bench.experiments.serving import serving
-from tare.bench.measurable import Unsuitable
+from tare.bench.measurable import Unsuitable, allowed_cpus
 from tare.bench.workloads.base import metric
 from tare.results.record import Metric
 from tare.results.said import say
@@ -181,7 +181,7 @@ class Application(Experiment):
         """Open a place, start the server and measure it."""
         try:
             image = lab.siblings.image(self, lambda: self._image(lab)) if lab.siblings else self._image(lab)
-            server_limits, client_limits = split_cpus(lab.limits, os.sched_getaffinity(0))
+            server_limits, client_limits = split_cpus(lab.limits, allowed_cpus(lab.limits))
             runner, refusals = connected_runner(lab, image, server_limits)
         except Missing as error:
             raise Unsuitable(error.reason, error.remedy, lasting=True) from error

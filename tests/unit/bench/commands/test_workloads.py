@@ -56,3 +56,20 @@ def test_a_file_is_explained(tmp_path, monkeypatch, capsys):
     assert main(["workloads", "list", "x.toml"]) == 2
     assert main(["workloads", "chek"]) == 2
     assert "did you mean check?" in capsys.readouterr().err
+
+
+def test_what_keeps_a_definition_from_being_measured_here_is_told(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "x.toml"
+    path.write_text(
+        "[workloads.a]\ncommand = 'true'\ncarry = ['here', 'gone']\n[workloads.null]\ncommand = 'true'\n"
+        "[workloads.b]\ncommand = 'no-such-program'\n"
+    )
+    (tmp_path / "here").touch()
+    assert main(["workloads", "check", str(path)]) == 2
+    out, err = capsys.readouterr()
+    assert err.splitlines() == [
+        f"tare: {path}: a.carry: there is no file or folder gone in {tmp_path}.",
+        f"tare: {path}: null: this is the name of one of the suite's workloads or families: give yours another one.",
+    ]
+    assert "    skipped on this host: no-such-program cannot be run: it is not on PATH" in out

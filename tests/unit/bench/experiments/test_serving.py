@@ -16,7 +16,7 @@ from tare.bench.experiments.serving import Address, Readiness, Server, serving
 from tare.bench.measurable import CrowdSettings, Unsuitable
 from tare.runners.errors import PlaceFailure
 from tare.runners.fake import FakePlace, FakeRunner
-from tare.runners.model import Endpoint, Job
+from tare.runners.model import SERVICE_OUTPUT_BYTES, Endpoint, Job
 
 if TYPE_CHECKING:
     from tare.bench.experiments.serving import Where
@@ -187,7 +187,18 @@ def test_a_server_that_dies_before_it_is_ready_or_under_load_is_a_failure_and_no
     ):
         served.run(CLIENT)
     assert caught.value.log == "last words"
+    assert (
+        "closed without a word" in caught.value.remedy
+    )  # the check for readiness may have been too much for it
     assert (runner.services, runner.open_places) == (0, 0)
+
+
+def test_a_line_that_the_limit_of_the_output_has_cut_is_no_last_word():
+    flood = b"a line\n" * (SERVICE_OUTPUT_BYTES // 7 + 1)
+    runner = FakeRunner("box", service_jobs=0, service_output=flood[:SERVICE_OUTPUT_BYTES])
+    error = fails(PlaceFailure, "the server was not ready", runner, server(), "same")
+    assert SERVICE_OUTPUT_BYTES % 7
+    assert error.log.endswith("a line\na line\n")
 
 
 def test_a_server_that_is_never_ready_is_given_up_in_time(monkeypatch):

@@ -1,5 +1,6 @@
 import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from tare.bench.workloads.elementary import Elementary
 from tare.bench.workloads.memory_paths import no_huge_pages
 from tare.runners.fake import FakeRunner
 from tare.runners.images.image import COMMAND
+from tare.runners.images.layers import carried_at
 from tare.runners.model import Limits
 
 LIMITS = Limits(cpus=1, memory_bytes=1 << 30)
@@ -214,6 +216,22 @@ def test_a_command_is_the_one_that_the_image_was_built_with():
     assert job.timeout_seconds == 7
     assert command.parameters == {"command": "tool --flag 'a b'"}
     assert "'a b'" in command.summary
+
+
+@pytest.mark.parametrize(
+    ("here", "root", "filled"),
+    [
+        ("/srv/a", "/tree", "/tree/srv/a/x"),
+        ("/tmp/a", "/", "/carried/tmp/a/x"),
+        ("/tmp", "/", "/carried/tmp/x"),
+    ],
+)
+def test_what_is_carried_from_the_working_directory_is_found_below_here(monkeypatch, here, root, filled):
+    monkeypatch.setattr(Path, "cwd", lambda: Path(here))
+    command = Command(("sh",), CommandTerms(environ=(("DATA", "{here}/x"),), stdin="{here}/x"))
+    job = command.job(make_site(root), 0.5)
+    assert (job.environ["DATA"], job.stdin.decode()) == (filled, filled)
+    assert filled.removeprefix("/tree") == carried_at(f"{here}/x")
 
 
 def test_disk_workloads_share_one_file_that_is_laid_out_before_their_jobs():

@@ -8,8 +8,8 @@ from tare.reports.summaries.profiles import Profile, change, merged, read_sample
 
 AGENT, SERVER, WORKER = (
     'process 1:"/init"',
-    'process 12:"{}python3 /srv/app.py 43551"',
-    'process 31:"python3 /srv/app.py 43551"',
+    'process 12:"{}python3 /srv/app.py 43551 0.0.0.0"',
+    'process 31:"python3 /srv/app.py 43551 127.0.0.1"',
 )
 
 
@@ -31,7 +31,7 @@ def test_two_processes_are_told_apart_and_ids_ports_and_folders_are_taken_out():
     # The first sample of the worker comes before py-spy knows its process, and the agent may stand there twice.
     read = document(frames, [(12, [[0, 0, 1, 3], [0, 1, 3]]), (31, [[4], [0, 1, 2, 4]])])
     stacks, processes = read_samples(read, {"/tree": ""})
-    name = "process: python3 /srv/app.py …"
+    name = "process: python3 /srv/app.py … …"
     assert stacks == {(name, "main (srv/app.py)"): 2, (name, name, "work (srv/app.py)"): 2}
     assert processes == {"Process 12", "Process 31"}
 
