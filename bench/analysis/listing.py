@@ -15,13 +15,13 @@ import msgspec
 
 from tare.results.errors import ResultError
 from tare.results.record import CONTROL_SUFFIX, Provenance
-from tare.results.storage.find import list_runs
+from tare.results.storage.find import entry_of, run_folders
 from tare.results.storage.load import TRIALS, load_run
 from tare.results.stores.model import RunHead, head_of
 from tare.runners.host.facts import host_class
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from tare.results.judgement.comparison import Comparison
@@ -61,6 +61,8 @@ class ListedRun:
     """Facts of its manifest. If that cannot be read, the status is ``damaged``, and host class and provenance are empty."""
     verdicts: VerdictCounts | None
     """``None`` where no report has been written since the run was last changed."""
+    unreadable: str = ""
+    """Reason why the manifest cannot be read, as a sentence with the remedy; empty if it can."""
 
     def as_json(self) -> dict[str, object]:
         """Return everything in JSON's types."""
@@ -78,6 +80,7 @@ class ListedRun:
             "argv": list(origin.argv),
             "labels": origin.labels,
             "verdicts": msgspec.to_builtins(self.verdicts),
+            "unreadable": self.unreadable or None,
             "path": str(self.path),
         }
 
@@ -92,6 +95,10 @@ class Filter:
     commit: str = ""
     """Beginning of a commit's hash."""
     labels: Mapping[str, str] = field(default_factory=dict)
+
+    def admits_head(self, head: RunHead) -> bool:
+        """Tell whether a run meets the conditions."""
+        return self.admits(head.host_class, head.mode, head.provenance)
 
     def admits(self, of_class: str, mode: str, origin: Provenance) -> bool:
         """Tell whether a run of a host class, mode and origin meets the conditions."""
@@ -109,22 +116,28 @@ def class_of(manifest: Manifest) -> str:
     return host_class(manifest.host) if manifest.host else IMPORTED
 
 
-def listed(results_dir: Path, conditions: Filter) -> Iterator[ListedRun]:
-    """Yield the runs of a folder that meet the conditions, oldest first."""
-    for entry in list_runs(results_dir):
-        try:
-            about = load_run(entry.path).manifest
-        except ResultError:
-            if conditions == Filter():
-                head = RunHead(
-                    run=entry.run, name=entry.name, created=entry.created, mode=entry.mode, status="damaged",
-                    host_class="", provenance=Provenance(),
-                )  # fmt: skip
-                yield ListedRun(entry.path, head, None)
-            continue
-        head = head_of(about, class_of(about))
-        if conditions.admits(head.host_class, head.mode, head.provenance):
-            yield ListedRun(entry.path, head, read_verdicts(entry.path))
+def listed(results_dir: Path, conditions: Filter) -> list[ListedRun]:
+    """List the runs of a folder that meet the conditions, oldest first; runs that cannot be read meet only empty ones."""
+    found = (_listed(path) for path in run_folders(results_dir))
+    chosen = (
+        one
+        for one in found
+        if (conditions == Filter() if one.unreadable else conditions.admits_head(one.head))
+    )
+    return sorted(chosen, key=lambda one: (one.head.run, str(one.path)))
+
+
+def _listed(path: Path) -> ListedRun:
+    try:
+        about = load_run(path).manifest
+    except ResultError as error:
+        entry = entry_of(path)
+        head = RunHead(
+            run=entry.run, name=entry.name, created=entry.created, mode=entry.mode, status="damaged",
+            host_class="", provenance=Provenance(),
+        )  # fmt: skip
+        return ListedRun(path, head, None, unreadable=str(error))
+    return ListedRun(path, head_of(about, class_of(about)), read_verdicts(path))
 
 
 def count_verdicts(comparisons: Iterable[Comparison]) -> VerdictCounts:

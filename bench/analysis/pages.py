@@ -60,7 +60,7 @@ def write_index(results_dir: Path, reports_dir: Path, language: Language) -> Pat
 
 def _run_row(one: ListedRun, reports_dir: Path) -> runs.RunRow:
     verdicts = None if one.verdicts is None else msgspec.structs.asdict(one.verdicts)
-    return runs.RunRow(one.head, verdicts, _report(one.head.run, reports_dir, reports_dir))
+    return runs.RunRow(one.head, verdicts, _report(one.head.run, reports_dir, reports_dir), one.unreadable)
 
 
 def _report(run: str, reports_dir: Path, beside: Path) -> str:

@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     wanted = layers.resolve(arguments).output
     folder = wanted.results_dir
-    runs = list(listed(folder, filter_from(arguments)))
+    runs = listed(folder, filter_from(arguments))
     runs = runs[-arguments.last :] if arguments.last else runs
     if arguments.judge:
         runs = [_judged(one) for one in runs]
@@ -56,6 +56,9 @@ def run(arguments: argparse.Namespace) -> int:
     none = say("terminal.none", "there is no such run in {folder}", folder=folder)
     heads = tuple(tell(head) for head in _HEAD)
     print("\n".join(aligned([heads, *(_row(one, tell) for one in runs)])) if runs else tell(none))
+    for one in runs:
+        if one.unreadable:
+            print(f"tare: {one.unreadable}", file=sys.stderr)
     return Exit.OK
 
 

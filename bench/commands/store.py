@@ -71,17 +71,21 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _push(arguments: argparse.Namespace, store: Store, settings: Settings) -> int:
-    from tare.bench.analysis.listing import class_of  # noqa: PLC0415 - options are declared without it
+    from tare.bench.analysis.listing import (  # noqa: PLC0415 - options are declared without it
+        Filter,
+        class_of,
+        listed,
+    )
     from tare.bench.analysis.references import run_folder_of  # noqa: PLC0415
-    from tare.results.storage.find import list_runs  # noqa: PLC0415
     from tare.results.storage.load import load_run  # noqa: PLC0415
 
     if arguments.all:
-        folders = [
-            entry.path for entry in list_runs(settings.output.results_dir) if entry.status != "damaged"
-        ]
+        every = listed(settings.output.results_dir, Filter())
+        for reason in (run.unreadable for run in every if run.unreadable):
+            print(f"tare: left out: {reason}", file=sys.stderr)
+        folders = [run.path for run in every if not run.unreadable]
     else:
-        folders = [run_folder_of(one, settings.output) for one in arguments.references or ["latest"]]
+        folders = [run_folder_of(each, settings.output) for each in arguments.references or ["latest"]]
     by_run = {load_run(folder).manifest.run: folder for folder in folders}
     runs = ((folder, class_of(load_run(folder).manifest)) for folder in by_run.values())
     done = []

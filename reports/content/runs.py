@@ -25,6 +25,8 @@ class RunRow:
     """Verdict → number of answers; ``None``: not judged yet."""
     report: str
     """Page of its report, relative to the list's; empty: none."""
+    unreadable: str = ""
+    """Reason why its manifest cannot be read; empty if it can."""
 
 
 def sections(rows: Sequence[RunRow], words: Words) -> tuple[Section, ...]:
@@ -61,9 +63,14 @@ def _row(row: RunRow, words: Words) -> tuple[Cell, ...]:
     head = row.head
     status = "" if head.status == "complete" else head.status
     return (
-        Cell(head.name or head.run, detail=head.run if head.name else "", target=row.report, recorded=True),
+        Cell(
+            head.name or head.run,
+            detail=row.unreadable or (head.run if head.name else ""),
+            target=row.report,
+            recorded=True,
+        ),
         Cell(head.date),
-        Cell(head.mode, detail=status),
+        Cell(head.mode, detail=status, kind="problem" if row.unreadable else ""),
         Cell(told, kind=kind),
         Cell(head.shown_commit or DASH),
         Cell(head.shown_labels, recorded=True),

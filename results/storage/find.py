@@ -36,19 +36,25 @@ class _Head(msgspec.Struct):
     status: str = ""
 
 
+def run_folders(folder: Path | str) -> list[Path]:
+    """List the folders of runs in a folder by name: those with a manifest, or with trials that have lost theirs."""
+    return sorted({path.parent for name in (MANIFEST, TRIALS) for path in Path(folder).glob(f"*/{name}")})
+
+
 def list_runs(*folders: Path | str) -> list[RunEntry]:
-    """Return the runs in ``folders``, oldest first. A damaged manifest is listed as status ``damaged``."""
-    entries = []
-    for folder in map(Path, folders):
-        for manifest in sorted(folder.glob(f"*/{MANIFEST}")):
-            path = manifest.parent
-            try:
-                head = msgspec.json.decode(manifest.read_bytes(), type=_Head)
-            except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-                head = _Head(run=path.name, status="damaged")
-            entries.append(RunEntry(head.run, head.name, head.created, head.mode, head.status, path))
+    """Return the runs in ``folders``, oldest first. One whose manifest is damaged or lost has the status ``damaged``."""
+    entries = [entry_of(path) for folder in folders for path in run_folders(folder)]
     # Imported runs may be older than their id says; ids break ties, so the order is total.
     return sorted(entries, key=lambda entry: (entry.run, str(entry.path)))
+
+
+def entry_of(path: Path) -> RunEntry:
+    """Read the few fields of a run's manifest that a list shows, also from one that a newer tare made."""
+    try:
+        head = msgspec.json.decode((path / MANIFEST).read_bytes(), type=_Head)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        head = _Head(run=path.name, status="damaged")
+    return RunEntry(head.run, head.name, head.created, head.mode, head.status, path)
 
 
 def find_run(ref: str | Path, results_dir: Path | str, *, also: Iterable[Path | str] = ()) -> Path:

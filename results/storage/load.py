@@ -7,6 +7,7 @@ in the run as an ``invalid`` trial, so that counts still add up.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -194,6 +195,9 @@ class _Format(msgspec.Struct):
     format: int
 
 
+_manifest_decoder = msgspec.json.Decoder(Manifest)
+
+
 def run_folder(path: Path) -> Path:
     """Return the run's folder for a path to it or to one of its two files."""
     return path.parent if path.name in {MANIFEST, TRIALS} and not path.is_dir() else path
@@ -213,6 +217,11 @@ def load_run(path: Path | str) -> Run:
         raise ResultError(_no_manifest(folder)) from None
     except OSError as error:
         raise ResultError(f"cannot read {manifest_path}: {error.strerror}.") from error
+    with suppress(*UNDECODABLE):
+        # Nearly all are of the present format, and a list reads very many.
+        manifest = _manifest_decoder.decode(data)
+        if manifest.format == FORMAT_VERSION:
+            return Run(folder, manifest, FORMAT_VERSION)
     try:
         # The version first: a newer manifest may have fields that this version cannot decode.
         version = msgspec.json.decode(data, type=_Format).format

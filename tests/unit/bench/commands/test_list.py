@@ -9,6 +9,7 @@ import pytest
 from support.results_making import metric, trial, write_run
 from tare.bench.__main__ import main
 from tare.bench.analysis.listing import VERDICTS, VerdictCounts, keep_verdicts, read_verdicts
+from tare.bench.analysis.pages import write_index
 from tare.results.record import Provenance
 
 HOSTS = {"a": {"cpu": {"model": "Alpha", "allowed": 2}}, "b": {"cpu": {"model": "Beta", "allowed": 4}}}
@@ -68,6 +69,23 @@ def test_the_table_shows_commit_labels_and_verdicts_once_they_are_known(runs, ca
     assert capsys.readouterr().out.count("1 worse") == 3
     assert main(["list"]) == 0
     assert capsys.readouterr().out.count("1 worse") == 3
+
+
+def test_what_cannot_be_read_is_listed_with_its_reason(runs, capsys):
+    lost = runs / "20261125-000000-aaaaa"
+    lost.mkdir()
+    (lost / "trials.jsonl").write_text("")
+    assert main(["list"]) == 0
+    said = capsys.readouterr()
+    assert [line.split()[0] for line in said.out.splitlines() if "damaged" in line] == [lost.name, "broken"]
+    assert f"{lost.name} has trials but no manifest.json: restore it from a copy" in said.err
+    assert "broken/manifest.json is cut or damaged" in said.err
+    assert main(["list", "--json"]) == 0
+    reasons = {one["run"]: one["unreadable"] for one in json.loads(capsys.readouterr().out)}
+    assert "no manifest" in reasons[lost.name]
+    assert reasons["20261120-000000-aaaaa"] is None
+    write_index(runs, runs / "out", "en")
+    assert "has trials but no manifest.json" in (runs / "out" / "index.html").read_text()
 
 
 def test_verdicts_that_are_kept_hold_as_long_as_the_trials(runs):

@@ -53,6 +53,15 @@ def said(capsys, *words, code=0):
     return err if code else out
 
 
+def test_what_cannot_be_read_is_left_out_of_a_push_with_its_reason(runs, capsys):
+    (runs[0] / "manifest.json").unlink()
+    assert main(["store", "push", "--all"]) == 0
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == 2
+    assert "left out: " in err
+    assert f"{run_id(0)} has trials but no manifest.json" in err
+
+
 def test_runs_are_pushed_listed_pulled_and_pruned(runs, here, capsys):
     assert said(capsys, "store", "push") == f"{run_id(2)}: stored\n"
     assert said(capsys, "store", "push", "--all").splitlines() == [

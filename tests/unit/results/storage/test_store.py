@@ -203,6 +203,20 @@ def test_a_damaged_manifest_is_listed_not_hidden(tmp_path):
         load_run(path)
 
 
+def test_a_run_that_has_lost_its_manifest_is_listed_not_hidden(tmp_path):
+    path = write_run(tmp_path, [trial(0, 1.0)])
+    (path / "manifest.json").unlink()
+    (tmp_path / "of-something-else").mkdir()
+    (entry,) = list_runs(tmp_path)
+    assert (entry.run, entry.status, entry.path) == (RUN, "damaged", path)
+
+
+def test_a_manifest_of_the_present_format_with_a_wrong_field_is_called_damaged(tmp_path):
+    path = write_run(tmp_path, [], plan=[])
+    with pytest.raises(ResultError, match=r"cut or damaged.*\$\.plan"):
+        load_run(path)
+
+
 def test_errors_of_manifests(tmp_path):
     with pytest.raises(ResultError, match="there is no run at"):
         load_run(tmp_path / "none")
