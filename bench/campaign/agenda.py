@@ -168,7 +168,13 @@ class Agenda:
         for unit, account in self.ledger.accounts.items():
             if not self._over(account):
                 needed += min(price(self._candidate(unit)), left)
-        return min(left, needed)
+        return max(min(left, needed), self._first_seconds())
+
+    def _first_seconds(self) -> float:
+        """Estimate the first blocks of units that have none, which are measured whatever is left of the budget."""
+        units = [unit for unit, account in self.ledger.accounts.items() if not account.blocks]
+        visits = {unit.stream: self.estimates.visit(unit) for unit in units}
+        return sum(self._block_seconds(unit) for unit in units) + sum(visits.values())
 
     def _in_rotation(self, blocks: int, kinds: Collection[Kind]) -> Unit | None:
         accounts = self.ledger.accounts

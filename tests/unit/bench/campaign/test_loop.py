@@ -330,6 +330,18 @@ def test_emulated_guests_have_their_share_all_over_the_run_and_an_interval():
     assert len(good(few, "null", "box(tcg)")) == FEWEST_BLOCKS
 
 
+def test_the_time_left_has_the_first_blocks_that_the_budget_does_not_have():
+    campaign, _, _ = scheduled({"launch_seconds": 1.0, "accelerator": "tcg"}, emulated=frozenset({"box"}))
+    agenda = campaign.agenda
+    agenda.begin()
+    agenda.used_before = 2 * agenda.plan.budget_seconds
+    units = list(agenda.ledger.accounts)
+    assert agenda.seconds_left() >= sum(agenda.estimates.block(unit, 0.05) for unit in units) > 0
+    for unit in units:
+        agenda.ledger.accounts[unit].blocks = 1
+    assert agenda.seconds_left() == 0
+
+
 @pytest.mark.parametrize("effect", [0.5, 1.05, 3.0])
 def test_the_sequence_is_the_same_whatever_the_difference_is(effect):
     class Scaled(Steady):
