@@ -197,7 +197,8 @@ class Agenda:
         least = 1
         if not (unit.visiting or unit.kind == "experiment" or unit.stream):
             # An equal part of the first part of the budget, but no more blocks than show a difference of the threshold's size.
-            part = FIRST_SHARE * self.plan.budget_seconds / sum(not one.emulated for one in self._order)
+            cheap = sum(not one.emulated for one in self._order)
+            part = FIRST_SHARE * self.plan.budget_seconds / max(cheap, 1)
             pilot = max(MODES[self.plan.mode].pilot_blocks, account.fewest)
             least = max(pilot, min(FULL_BLOCKS, int(part / seconds))) if seconds else pilot
         now, later = account.ratios(self.plan.precision), account.later_ratios(self.plan.precision)

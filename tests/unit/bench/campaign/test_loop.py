@@ -338,7 +338,7 @@ def test_the_time_left_has_the_first_blocks_that_the_budget_does_not_have():
     units = list(agenda.ledger.accounts)
     assert agenda.seconds_left() >= sum(agenda.estimates.block(unit, 0.05) for unit in units) > 0
     for unit in units:
-        agenda.ledger.accounts[unit].blocks = 1
+        agenda.ledger.accounts[unit].done[0] = set()
     assert agenda.seconds_left() == 0
 
 
