@@ -40,8 +40,8 @@ def main(parent: int) -> int:
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     if os.getppid() != parent:
         return Exit.INTERRUPTED
-    assignment = msgspec.json.decode(sys.stdin.buffer.read(), type=Assignment)
     try:
+        assignment = msgspec.json.decode(sys.stdin.buffer.read(), type=Assignment)
         return execute(request_of(assignment, Path.cwd()), Lines()).exit_code
     except (TareError, ResultError) as error:
         sys.stderr.write(f"tare: {error}\n")

@@ -5,6 +5,7 @@ The director knows nothing of Dask; it asks a :class:`tare.bench.fleet.cluster.C
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -87,6 +88,8 @@ class Director:
     """Host → moment when its worker was lost."""
     given: set[str] = field(default_factory=set)
     """Lost hosts whose remaining measurements another host was given."""
+    session: str = field(default_factory=lambda: secrets.token_hex(4))
+    """See :attr:`tare.bench.fleet.messages.Assignment.session`."""
     attempts: Counter[str] = field(default_factory=Counter)
     changed: bool = False
     """The record has changed since it was stored."""
@@ -302,6 +305,7 @@ class Director:
             campaign=self.fleet.campaign,
             host=host,
             number=number,
+            session=self.session,
             attempt=self.attempts[key],
             request=request,
             offline=self.fleet.offline,

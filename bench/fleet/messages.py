@@ -14,8 +14,10 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True):
     host: str
     number: int
     """Number of the run on this host, from 0: 0 is its own, the others are made in place of lost hosts."""
+    session: str
+    """Random name of the director that gives it: workers outlive a director, and remember what they were told to end."""
     attempt: int
-    """How often the campaign has given this order before; keeps the tokens of orders apart."""
+    """How often this director has given the order; keeps the tokens of its orders apart."""
     request: RequestRecord
     offline: bool
     labels: dict[str, str]
@@ -31,7 +33,7 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def token(self) -> str:
         """Name the order, differently from all others."""
-        return f"tare-{self.campaign}-{self.host}-{self.number}-{self.attempt}"
+        return f"tare-{self.campaign}-{self.host}-{self.number}-{self.session}-{self.attempt}"
 
 
 class HostFacts(msgspec.Struct, frozen=True, kw_only=True):

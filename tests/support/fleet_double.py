@@ -72,6 +72,8 @@ class FakeCluster:
         return {worker: self.there[worker] for worker in workers}
 
     def start(self, worker: str, order: Assignment) -> None:
+        # A worker that was told to end an order ends every other one of that name, too.
+        assert order.token not in {one.token for one in self.orders}, f"{order.token} is given a second time"
         made = MadeRun(worker, order, order.run or f"run-{len(self.made)}", order.trials, len(order.trials))
         made.number = order.trials.count(b"\n")
         if not order.run:

@@ -20,6 +20,7 @@ ORDER = Assignment(
     campaign="c",
     host="a",
     number=0,
+    session="s",
     attempt=1,
     request=REQUEST,
     offline=True,

@@ -202,6 +202,22 @@ def test_ctrl_c_ends_the_runs_on_all_hosts_and_takes_in_the_rest(direct, tmp_pat
     assert any("Ctrl-C again" in line for line in said)
 
 
+def test_a_campaign_goes_on_with_the_workers_that_were_told_to_end_it(direct, tmp_path):
+    cluster = FakeCluster()
+    cluster.add("a")
+
+    def interrupt():
+        raise KeyboardInterrupt
+
+    at(cluster, 3, interrupt)
+    ended, _ = direct(cluster)
+    cluster.last, cluster.at_wait = None, lambda _cluster: None
+    ended, _ = direct(cluster, ended)
+    a = ended.hosts["a"]
+    assert a.status == "complete"
+    assert stored(tmp_path, a.runs[0]) == [0, 1, 2, 3]
+
+
 def test_a_campaign_without_hosts_ends_after_the_wait(direct):
     cluster = FakeCluster()
     ended, _ = direct(cluster, wait_seconds=3.0)

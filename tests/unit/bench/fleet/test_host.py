@@ -35,7 +35,7 @@ sys.exit(3)
 
 def order(**changes):
     fields: dict[str, Any] = {
-        "campaign": "c", "host": "a/b", "number": 0, "attempt": 1, "request": REQUEST, "offline": True, "labels": {},
+        "campaign": "c", "host": "a/b", "number": 0, "session": "s", "attempt": 1, "request": REQUEST, "offline": True, "labels": {},
         "argv": ("tare", "fleet"),
     }  # fmt: skip
     return Assignment(**fields | changes)
