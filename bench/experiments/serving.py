@@ -30,6 +30,7 @@ Readiness is found out from where the client is, by the static program that ever
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from contextlib import ExitStack, contextmanager
@@ -258,12 +259,24 @@ def _require_way(lab: Lab, server: Server, where: Where, place: Place, endpoint:
             how=how,
             whence=whence,
         ),
-        say(
-            "remedy.same_place",
-            "Run the client in the same place, or measure a variant with a network, such as namespaces:+net-bridge.",
-        ),
+        _way_out(by_socket=where == "host" and place.host_scratch is not None),
         lasting=True,
     )
+
+
+def _way_out(*, by_socket: bool) -> str:
+    """Say what leads to a server; only root gives places a network that others reach."""
+    if os.getuid() == 0:
+        return say(
+            "remedy.same_place",
+            "Run the client in the same place, or measure a variant with a network, such as namespaces:+net-bridge.",
+        )
+    if by_socket:
+        return say(
+            "remedy.same_place_or_socket",
+            "Run the client in the same place, let the server listen on a UNIX socket, or measure as root.",
+        )
+    return say("remedy.same_place_or_root", "Run the client in the same place, or measure as root.")
 
 
 def as_service(job: Job) -> Job:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tare.bench.workloads.base import ParseError, Workload, amount, job_timeout, metric, number
+from tare.bench.workloads.json_output import from_json
 from tare.results.said import say
 from tare.runners.model import Job
 
@@ -62,16 +62,11 @@ class Python(Workload):
 
     def metrics(self, result: JobResult) -> tuple[Metric, ...]:
         """Return the seconds per round, in total and by part."""
-        try:
-            document = json.loads(result.stdout)
-            rounds, parts = document["rounds"], document["seconds"]
-            unchecked = {part: parts[part] for part in PARTS}
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise ParseError(
-                self.name,
-                say("parse.no_result", "no result of the program ({name})", name=type(error).__name__),
-                result.stdout,
-            ) from None
+        rounds, unchecked = from_json(
+            self.name,
+            result.stdout,
+            lambda one: (one["rounds"], {part: one["seconds"][part] for part in PARTS}),
+        )
         count = int(number(self.name, "rounds", rounds, result.stdout))
         if count < 1:
             raise ParseError(

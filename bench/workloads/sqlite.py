@@ -7,13 +7,13 @@ is ``disk-fsync``.
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tare.bench.workloads.base import ParseError, Workload, amount, job_timeout, metric, number
+from tare.bench.workloads.json_output import from_json
 from tare.results.said import say
 from tare.runners.model import Job
 
@@ -70,16 +70,9 @@ class Sqlite(Workload):
 
     def metrics(self, result: JobResult) -> tuple[Metric, ...]:
         """Return the rate of transactions, and the median and the tail of their times."""
-        try:
-            document = json.loads(result.stdout)
-            times = sorted(document["times_ns"])
-            elapsed = document["elapsed_ns"]
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise ParseError(
-                self.name,
-                say("parse.no_result", "no result of the program ({name})", name=type(error).__name__),
-                result.stdout,
-            ) from None
+        times, elapsed = from_json(
+            self.name, result.stdout, lambda one: (sorted(one["times_ns"]), one["elapsed_ns"])
+        )
         if not times:
             raise ParseError(self.name, say("parse.no_transactions", "no transactions"), result.stdout)
         n = len(times)

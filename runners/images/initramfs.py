@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, cast
 
 from tare.runners.errors import TareError
+from tare.runners.images.layers import TIME
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,7 +61,7 @@ class Cpio:
         encoded = os.fsencode(name) + b"\0"
         links = 2 if stat.S_ISDIR(mode) else 1
         fields = (
-            *(0 if trailer else self._inode, mode, 0, 0, links, 0, len(content)),
+            *(0 if trailer else self._inode, mode, 0, 0, links, 0 if trailer else TIME, len(content)),
             *(0, 0, *device, len(encoded), 0),
         )
         self._write(b"070701" + b"".join(b"%08X" % value for value in fields) + encoded)

@@ -1,6 +1,6 @@
 """Describe layers by their items, and turn them into folders and deterministic tars.
 
-All files get time 0, owner 0 and one of two modes, so that equal inputs make equal bytes, on disk and in archives.
+All files get one time, owner 0 and one of two modes, so that equal inputs make equal bytes, on disk and in archives.
 """
 
 from __future__ import annotations
@@ -19,6 +19,10 @@ from tare.runners.provision.unpack import merged
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+
+TIME = 315_619_200
+"""Time of all files in seconds since 1970: 2 January 1980. gzip complains of files of 1970, and ZIP archives begin with 1980."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +105,7 @@ class Items(dict[str, Item]):
 
     def key(self) -> str:
         """Hash everything that decides the layer's bytes."""
-        digest = hashlib.sha256()
+        digest = hashlib.sha256(str(TIME).encode())
         for path in sorted(self):
             digest.update(repr((path, self[path].fingerprint())).encode())
         return digest.hexdigest()
@@ -204,18 +208,18 @@ def settle(tree: Path, modes: Mapping[str, int]) -> None:
             path = Path(top, name)
             if not path.is_symlink():
                 path.chmod(modes.get(str(path.relative_to(tree)), 0o755))
-            os.utime(path, ns=(0, 0), follow_symlinks=False)
-    os.utime(tree, ns=(0, 0))
+            os.utime(path, (TIME, TIME), follow_symlinks=False)
+    os.utime(tree, (TIME, TIME))
 
 
 def write_tar(tree: Path, to: IO[bytes]) -> None:
-    """Write a folder as a tar that depends on names, modes and content only: sorted, owner 0, time 0."""
+    """Write a folder as a tar that depends on names, modes and content only: sorted, with one owner and one time."""
     with tarfile.open(fileobj=to, mode="w|", format=tarfile.PAX_FORMAT) as archive:
         for path in sorted(tree.rglob("*"), key=lambda each: each.relative_to(tree).parts):
             # gettarinfo is not used: it would write the second of two equal inodes as a hard link.
             status = path.lstat()
             member = tarfile.TarInfo(str(path.relative_to(tree)))
-            member.mode = status.st_mode & 0o7777
+            member.mode, member.mtime = status.st_mode & 0o7777, TIME
             if path.is_symlink():
                 member.type, member.linkname, member.mode = tarfile.SYMTYPE, str(path.readlink()), 0o777
                 archive.addfile(member)

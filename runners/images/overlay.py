@@ -226,9 +226,6 @@ def _environ(image: Unpacked) -> dict[str, str]:
     environ = dict(image.image.environ)
     path = environ.get("PATH") or _DEFAULT_PATH
     environ["PATH"] = ":".join(f"{ROOT}{folder}" for folder in path.split(":") if folder.startswith("/"))
-    converters = f"/usr/lib/{arch.current().multiarch}/gconv"
-    if image.has_folder(converters):
-        environ["GCONV_PATH"] = f"{ROOT}{converters}"
     return environ
 
 

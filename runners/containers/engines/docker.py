@@ -193,6 +193,7 @@ class DockerRunner:
             "docker events",
             made.daemons,
             lambda: _ailing(made.api),
+            address=lambda: _address(made.api, container.name),
             cgroup=made.terms.described,
         )
         return EnginePlace(container.plan(client, made.terms, first), first, observer)
@@ -228,6 +229,15 @@ class DockerRunner:
         configs = api.network("bridge").get("IPAM", {}).get("Config") or [{}]
         gateway = configs[0].get("Gateway")
         return str(gateway) if gateway else None
+
+
+def _address(api: DockerApi, container: str) -> str:
+    """Give a container's IPv4 address on the daemon's bridge; empty: it has none, or is gone."""
+    try:
+        networks = api.container(container).get("NetworkSettings", {}).get("Networks") or {}
+    except TareError:
+        return ""
+    return next((str(one["IPAddress"]) for one in networks.values() if one.get("IPAddress")), "")
 
 
 def make(supplies: Supplies, name: str) -> DockerRunner:

@@ -10,7 +10,9 @@ from tare.results.record import Metric
 from tare.runners.containers.engines.phases import WallClock, phase_metrics
 from tare.runners.containers.engines.usage import cpu_metric, cpu_seconds
 from tare.runners.errors import PlaceFailure, TareError
+from tare.runners.model import Endpoint
 from tare.runners.places.commanded import CommandedPlace
+from tare.runners.places.endpoint import LOCALHOST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -40,6 +42,8 @@ class Observer:
     """Called when a place was lost: returns what is wrong with the engine and a remedy, ``None`` if it answers."""
     linger: Callable[[], None] | None = None
     """Waits for processes that outlive the client; ``None``: there are none."""
+    address: Callable[[], str] = str
+    """Asks for the place's IPv4 address on the engine's bridge; empty: it has none, or the engine cannot say."""
     cgroup: str = ""
     """Cgroups that the engine gives its places, for those that end before they can be looked up."""
 
@@ -76,6 +80,19 @@ class EnginePlace(CommandedPlace):
             return explained
         reason, remedy = ailing
         return PlaceFailure(f"{reason} ({explained.reason})", remedy=remedy, log=explained.log)
+
+    def endpoint(self, port: int) -> Endpoint | None:
+        """See :class:`tare.runners.model.Place`.
+
+        The agent is the first process of its place and lets nobody look into it, so root's engine is asked on behalf of an
+        ordinary user. Whoever is asked may reach the bridge if that is in the host's own network.
+        """
+        found = super().endpoint(port)
+        if found is None and self.host_address == LOCALHOST:
+            return Endpoint(LOCALHOST, port, "host", from_places=(LOCALHOST, port))
+        if found is None and self._bridge_network == "" and (address := self._observer.address()):
+            return Endpoint(address, port, "bridge", from_places=(address, port))
+        return found
 
     def close(self) -> None:
         """See :class:`tare.runners.model.Place`."""

@@ -182,6 +182,7 @@ class PrivateDocker:
             "starter": {"pid": os.getpid(), "start_ticks": start_ticks(os.getpid()), "boot": boot_id()},
         }
         (new / "state.json").write_text(json.dumps(state), "utf-8")
+        new.chmod(0o711)  # others who may use the daemon read the state
         try:
             new.rename(self.folder)
         except OSError as error:
@@ -361,9 +362,13 @@ def _remove(folder: Path) -> None:
 
 
 def private_at(listens_at: str) -> PrivateDocker | None:
-    """Find the private daemon that has this socket; ``None`` if the socket is somebody else's."""
+    """Find the private daemon that has this socket; ``None`` if the socket is somebody else's.
+
+    Where an ordinary user may not read its state, it is still one, with a network that is not the host's.
+    """
     one = PrivateDocker(Path(listens_at).parent.name)
-    return one if str(one.listens_at) == listens_at and one.state() else None
+    ours = one.state() or (one.folder.is_dir() and not os.access(one.folder, os.X_OK))
+    return one if str(one.listens_at) == listens_at and ours else None
 
 
 def clear_dead() -> list[str]:

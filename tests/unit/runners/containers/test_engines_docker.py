@@ -1,20 +1,23 @@
 """Which daemon is used and why not, what limits become, and how an engine's events become phases."""
 
 import json
+import os
 import platform
 
 import pytest
 
 from support.docker_double import docker_double
+from support.stub import Duck
 from tare.runners.containers.engines import docker, usage
 from tare.runners.containers.engines.api import EngineError
 from tare.runners.containers.engines.docker import find_daemon
 from tare.runners.containers.engines.limits import limit_options
 from tare.runners.containers.engines.phases import WallClock, phase_metrics
+from tare.runners.containers.engines.place import EnginePlace, Observer
 from tare.runners.containers.engines.private import PrivateDocker
 from tare.runners.containers.engines.variant import EngineVariant
-from tare.runners.errors import PlaceFailure
-from tare.runners.model import Limits
+from tare.runners.errors import PlaceFailure, TareError
+from tare.runners.model import Endpoint, Limits, Vantage
 
 MIB = 1 << 20
 FINE = {"Version": "24.0", "ApiVersion": "1.43", "KernelVersion": platform.release(), "Components": []}
@@ -50,6 +53,16 @@ def test_our_own_is_taken_where_there_is_no_other(private):
         answering(double)
         found = find_daemon(private)
     assert (found.host, found.private) == (f"unix://{private.listens_at}", PrivateDocker("private"))
+
+
+def test_a_user_who_may_not_read_its_state_still_knows_it_for_a_private_one(private, tmp_path, monkeypatch):
+    (tmp_path / "lib/state.json").unlink()
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with docker_double(private.listens_at) as double:
+        answering(double)
+        found = find_daemon(private)
+    assert found.private == PrivateDocker("private")
+    assert docker._bridge_network(found, {}) not in {"", None}  # it is not the host's own
 
 
 def test_the_one_that_was_chosen_is_used_or_refused(private, tmp_path, monkeypatch):
@@ -170,3 +183,31 @@ def test_cpu_time_is_the_sum_over_the_daemons_or_unknown(tmp_path):
     (metric,) = usage.cpu_metric(1.0, 1.75)
     assert (metric.name, metric.value, metric.clock) == ("engine.cpu", 0.75, "cpu-time")
     assert usage.cpu_metric(None, 1.0) == usage.cpu_metric(1.0, None) == ()
+
+
+@pytest.mark.parametrize(
+    ("host_address", "bridge", "answer", "way"),
+    [
+        ("127.0.0.1", "", {}, Endpoint("127.0.0.1", 80, "host", from_places=("127.0.0.1", 80))),
+        ("10.0.0.1", "", {"bridge": {"IPAddress": "10.0.0.7"}}, Endpoint("10.0.0.7", 80, "bridge", from_places=("10.0.0.7", 80))),
+        ("10.0.0.1", "/proc/7/ns/net", {"bridge": {"IPAddress": "10.0.0.7"}}, None),  # a private daemon's: root's alone
+        ("10.0.0.1", None, {"bridge": {"IPAddress": "10.0.0.7"}}, None),
+        (None, "", {"none": {"IPAddress": ""}}, None),
+        ("10.0.0.1", "", None, None),
+    ],
+)  # fmt: skip
+def test_the_engine_knows_the_way_to_a_place_that_its_user_may_not_look_into(
+    host_address, bridge, answer, way
+):
+    class Api(Duck):
+        def container(self, _name):
+            if answer is None:
+                raise TareError("gone")
+            return {"NetworkSettings": {"Networks": answer}}
+
+    class Place(EnginePlace):
+        def __init__(self) -> None:
+            self.host_address, self._bridge_network, self.vantage = host_address, bridge, Vantage(0, {}, 0)
+            self._observer = Observer(lambda *_: [], "", address=lambda: docker._address(Api(), "c"))
+
+    assert Place().endpoint(80) == way

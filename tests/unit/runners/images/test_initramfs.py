@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tare.runners.images.initramfs import Cpio, build_initramfs
+from tare.runners.images.layers import TIME
 
 
 def read(data: bytes) -> dict[str, tuple[int, bytes, tuple[int, int]]]:
@@ -46,7 +47,7 @@ def read(data: bytes) -> dict[str, tuple[int, bytes, tuple[int, int]]]:
             assert len(data) % 512 == 0
             assert set(data[at:]) <= {0}
             return found
-        assert (uid, gid, mtime, check) == (0, 0, 0, 0)
+        assert (uid, gid, mtime, check) == (0, 0, TIME, 0)
         assert inode not in inodes
         inodes.add(inode)
         found[name[:-1].decode()] = (mode, content, (device_major, device_minor))
