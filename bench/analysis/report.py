@@ -21,6 +21,7 @@ from tare.results.judgement.counts import compare_counts
 from tare.results.judgement.rungs import rung_costs
 from tare.results.judgement.within_run import compare_versions, compare_within
 from tare.results.record import BASE
+from tare.results.statistics.series import good_series
 from tare.results.storage.counts import read_counts
 from tare.results.storage.load import load_run
 from tare.results.tables.frame import read_frame
@@ -50,9 +51,9 @@ def report_input(run_dir: Path) -> ReportInput:
     run = load_run(run_dir)
     trials = tuple(run.trials())
     frame = read_frame(run)
-    comparisons = compare_within(frame, base=_base(run.manifest.mode, trials)) or _versions(
-        run.manifest, frame
-    )
+    series = good_series(frame)
+    base = _base(run.manifest.mode, trials)
+    comparisons = compare_within(frame, base=base, series=series) or _versions(run.manifest, frame)
     return ReportInput(
         run.manifest,
         trials,
@@ -60,7 +61,7 @@ def report_input(run_dir: Path) -> ReportInput:
         tuple(run.problems),
         _files(run_dir),
         calibration=known_calibration(run.manifest),
-        rung_costs=tuple(rung_costs(frame)),
+        rung_costs=tuple(rung_costs(frame, series=series)),
         counts=_counts(run_dir, run.manifest),
         styles=runner_styles(),
     )

@@ -20,16 +20,17 @@ def bill(answers: Iterable[Answers], prices: Prices, run: str, words: Words) -> 
     if not still_open or not prices.extendable:
         return ""
     found = prices.bill(still_open)
+    one = len(still_open) == 1
     if not found.rows and not found.dear:
-        return words("answer.bill_none", total=len(still_open))
+        return words("answer.bill_none_one" if one else "answer.bill_none", total=len(still_open))
     told = []
     if found.rows:
         told.append(
             words(
-                "answer.bill",
+                "answer.bill_one" if one else "answer.bill",
                 rows=found.rows,
                 total=len(still_open),
-                blocks=found.blocks,
+                blocks=f"{found.blocks:,}",
                 time=span_of_time(found.seconds, words),
                 run=run,
                 budget=budget(found.seconds),

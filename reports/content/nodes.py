@@ -93,8 +93,9 @@ class Table:
     """Indices of the rows that begin a new group."""
     groups: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """Name of a family → texts with which its rows begin, by which a reader may choose rows; empty: none."""
-    form: Literal["", "matrix", "sheet", "runs"] = ""
-    """``matrix``: few columns of equal weight, cards on a narrow page. ``sheet``: very many rows, which the page carries as
+    form: Literal["", "matrix", "costs", "sheet", "runs"] = ""
+    """``matrix``: few columns of equal weight, cards on a narrow page. ``costs``: a row
+    each for workload and runner, whose last cell stands below the others on a narrow page. ``sheet``: very many rows, which the page carries as
     text and lays out when they are opened. ``runs``: rows that can be ticked, keyed by run; two of them are compared."""
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tare.reports.summaries.cases import CaseKey
     from tare.reports.summaries.run import Summary
     from tare.reports.text.words import Words
+    from tare.results.judgement.comparison import Comparison
     from tare.results.record import Manifest
 
 
@@ -37,8 +38,13 @@ REASONS = (
     "coarse",
     "maybe_noise",
     "too_wide",
+    "chance",
 )
 """Reasons of verdicts that there are few words for (``why.<reason>``); ``rule.<reason>`` are the sentences that say them."""
+
+
+DOUBTS = ("drifts", "noisy", "may_last", "few_openings", "dependent", "coarse", "maybe_noise", "chance")
+"""Reasons to call an answer undecided that its interval alone does not show (``doubt.<reason>``: in a word or two)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +112,15 @@ class Page:
         return self.words(
             f"why.{reason}", **{key: self.recorded(value) for key, value in said.values.items()}
         )
+
+    def doubt(self, comparison: Comparison, *, short: bool = False) -> str:
+        """Tell why an answer is undecided, where its bounds do not show it; empty where they do."""
+        said = self.summary.said.get(comparison.because) or origin(comparison.because)
+        if comparison.verdict != "undecided" or said is None:
+            return ""
+        if (reason := said.code.removeprefix("rule.")) not in DOUBTS:
+            return ""
+        return self.words(f"doubt.{reason}") if short else self.briefly(comparison.because)
 
     def runner_name(self, label: str) -> str:
         """Name a runner: ``bare (again)`` for the base's second measurement, or its label."""

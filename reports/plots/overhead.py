@@ -210,7 +210,8 @@ def _overflow(made: Canvas, scale: Scale, comparison: Comparison, y: float) -> N
     if scale.low <= value <= scale.high:
         return
     right = value > scale.high
-    text = f"{numbers.ratio(value)} →" if right else f"← {numbers.ratio(value)}"
+    told = numbers.ratio(value, width=numbers.width_of(comparison.cost))
+    text = f"{told} →" if right else f"← {told}"
     room = (
         7.0 * len(text) + 6
     )  # the line of its interval may reach into the panel and would strike the number through

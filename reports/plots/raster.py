@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from matplotlib.path import Path
+    from PIL import Image
 
     from tare.reports.plots.canvas import Canvas
 
@@ -48,13 +49,25 @@ def png(canvas: Canvas, label: str) -> bytes:
         for element in root:
             made.paint(element, style.INK)
         # Matplotlib's own `imsave` imports its figures and axes, a fifth of a second, and then does the same.
-        # The background is opaque: without the fourth channel there is a quarter less to compress.
+        # The background is opaque and colours are few: with a palette there is a quarter to compress, in half the time.
         picture = Image.frombytes("RGBA", size, bytes(made.renderer.buffer_rgba())).convert("RGB")
+        picture = picture.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+        _whiten(picture)
     described, target = PngInfo(), io.BytesIO()
     described.add_text("Title", label)
     # Level 2 makes files twice the size of the best, in a tenth of the time.
     picture.save(target, "png", pnginfo=described, compress_level=2)
     return target.getvalue()
+
+
+def _whiten(picture: Image.Image) -> None:
+    """Set the background, which the corner shows, to the paper's very colour: octrees round it."""
+    from PIL import ImageColor  # noqa: PLC0415
+
+    colors, at = picture.getpalette() or [], picture.getpixel((0, 0))
+    assert isinstance(at, int)  # noqa: S101 - a picture with a palette has one number a dot
+    colors[3 * at : 3 * at + 3] = ImageColor.getrgb(style.PAPER)[:3]
+    picture.putpalette(colors)
 
 
 @dataclass(slots=True)

@@ -30,20 +30,22 @@ def headline(rows: Sequence[Answers], words: Words) -> str:
     counts = Counter(row.by for row in rows)
     parts = [words(f"answer.by_{by}", n=counts[by]) for by in ("both", "time", "cpu") if counts[by]]
     if not parts:
-        return words("answer.none_decided", total=len(rows))
+        return words("answer.none_decided_one" if len(rows) == 1 else "answer.none_decided", total=len(rows))
     n = len(rows) - counts["none"]
-    return words("answer.decided", n=n, total=len(rows), parts=", ".join(parts))
+    key = "answer.decided_one" if len(rows) == 1 else "answer.decided"
+    return words(key, n=n, total=len(rows), parts=", ".join(parts))
 
 
 def told(comparison: Comparison, words: Words) -> str:
     """Tell one answer: the verdict with its interval, or the bounds of what is undecided."""
     ends = numbers.interval(comparison.cost, "ratio")
+    value = numbers.ratio(comparison.cost.value, width=numbers.width_of(comparison.cost))
     if comparison.verdict == "undecided":
         return bounds(comparison, words)
     if comparison.verdict == "same":
         return words("answer.same", ends=ends)
     log = math.log(comparison.cost.value)
-    return words("answer.called", change=change(log, words), ends=ends)
+    return words("answer.called", change=_change(log, value, words), ends=ends)
 
 
 def bounds(comparison: Comparison, words: Words) -> str:
@@ -56,12 +58,14 @@ def bounds(comparison: Comparison, words: Words) -> str:
     if cost.low is None or cost.high is None or cost.low <= 0:
         return words("answer.no_interval", n=cost.n)
     low, high = math.log(cost.low), math.log(cost.high)
+    first, last = (f"{end}{numbers.TIMES}" for end in numbers.ends(cost, "ratio"))
     if low >= 0 or high <= 0:
-        near, far = sorted((low, high), key=abs)
-        return words("answer.between", least=change(near, words), most=change(far, words))
+        (near, least), (far, most) = sorted(((low, first), (high, last)), key=lambda end: abs(end[0]))
+        return words("answer.between", least=_change(near, least, words), most=_change(far, most, words))
     if -low >= math.log(2):
-        return words("answer.span", low=phrases.factor(low), high=phrases.factor(high))
-    return words("answer.bounds", more=change(high, words), less=change(low, words))
+        useless = high - low >= math.log(numbers.APART)
+        return words("answer.useless" if useless else "answer.span", low=first, high=last)
+    return words("answer.bounds", more=_change(high, last, words), less=change(low, words))
 
 
 def span_of_time(seconds: float, words: Words) -> str:
@@ -76,6 +80,11 @@ def span_of_time(seconds: float, words: Words) -> str:
 def budget(seconds: float) -> str:
     """Write a span of time as ``--budget`` takes it, rounded up to minutes: ``6m``."""
     return f"{max(1, math.ceil(seconds / 60))}m"
+
+
+def _change(log: float, factor: str, words: Words) -> str:
+    """Tell a log ratio as :func:`change` does, but from a factor of 2 on by the digits that its interval allows."""
+    return words("answer.factor", factor=factor) if abs(log) >= math.log(2) else change(log, words)
 
 
 def change(log: float, words: Words) -> str:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 PLAIN_DIGITS, LEAST_DIGITS, MOST_DIGITS = 3, 2, 5
 
+APART = 100.0
+"""Factor between the ends of a ratio's interval from which on it does not even tell the order of magnitude."""
+
 MINUS, TIMES, DASH = phrases.MINUS, phrases.TIMES, "\N{EN DASH}"
 
 
@@ -64,18 +67,35 @@ def width_of(given: Estimate) -> float | None:
 
 def interval(given: Estimate, unit: str) -> str:
     """Format an estimate's interval in the prefix that its value is shown in; empty where it has none."""
+    return DASH.join(ends(given, unit))
+
+
+def ends(given: Estimate, unit: str) -> tuple[str, ...]:
+    """Format both ends of an estimate's interval, as :func:`interval` has them; empty where it has none."""
     if given.low is None or given.high is None:
-        return ""
-    return span(given.low, given.high, unit, like=given.value)
+        return ()
+    return _ends(given.low, given.high, unit, given.value)
 
 
 def span(low: float, high: float, unit: str, *, like: float | None = None) -> str:
     """Format the ends of an interval without their unit, in the prefix that ``like`` (default: ``high``) is shown in."""
+    return DASH.join(_ends(low, high, unit, high if like is None else like))
+
+
+def _ends(low: float, high: float, unit: str, like: float) -> tuple[str, str]:
     if not (math.isfinite(low) and math.isfinite(high)):
-        return f"{_strange(low)}{DASH}{_strange(high)}"
-    scale, decimals = _choose(abs(high if like is None else like), unit, high - low)
-    ends = (_signed(f"{abs(end) / scale.factor:,.{decimals}f}", end) for end in (low, high))
-    return DASH.join(ends)
+        return _strange(low), _strange(high)
+    scale, decimals = _choose(abs(like), unit, high - low)
+    if unit == "ratio" and 0 < low <= high / APART:
+        # Ends so far apart have no digit in common: each is given by its own first two.
+        return _brief(low), _brief(high)
+    first, last = (_signed(f"{abs(end) / scale.factor:,.{decimals}f}", end) for end in (low, high))
+    return first, last
+
+
+def _brief(value: float) -> str:
+    decimals = LEAST_DIGITS - 1 - math.floor(math.log10(value))
+    return f"{round(value, decimals):,.{max(0, decimals)}f}"
 
 
 def ratio(value: float, *, width: float | None = None) -> str:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 import numpy as np
 
+from tare.results.said import say
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -44,8 +46,13 @@ def control_false_calls(
                 result[i] = msgspec.structs.replace(
                     comparisons[i],
                     verdict="undecided",
-                    because=f"Taken alone it would be {verdict}, but among {len(counted)} comparisons such a "
-                    f"difference is expected by chance (adjusted p = {p:.3f}).",
+                    because=say(
+                        "rule.chance",
+                        "Taken alone it would be a difference, but among {count} comparisons such a one is expected by "
+                        "chance (adjusted p = {p}).",
+                        count=len(counted),
+                        p=f"{p:.3f}",
+                    ),
                 )
     return result
 

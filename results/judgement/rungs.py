@@ -20,8 +20,10 @@ from tare.results.statistics.ratios import paired_log_ratio
 from tare.results.statistics.series import good_series, median_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tare.results.record import Manifest
-    from tare.results.statistics.series import Series
+    from tare.results.statistics.series import Series, SeriesKey
     from tare.results.tables.frame import RunFrame
 
 
@@ -73,13 +75,17 @@ def rungs(manifest: Manifest) -> tuple[Rung, ...]:
     return tuple(sorted(found, key=lambda one: (one.position, one.runner)))
 
 
-def rung_costs(frame: RunFrame, *, confidence: float = 0.95) -> list[RungCost]:
+def rung_costs(
+    frame: RunFrame, *, confidence: float = 0.95, series: Mapping[SeriesKey, Series] | None = None
+) -> list[RungCost]:
     """Compare each rung with the nearest measured one below it, for every workload's primary metric.
 
-    A rung is left out for workloads that it, or all below it, were not measured with.
+    A rung is left out for workloads that it, or all below it, were not measured with. ``series``: those of the frame, where
+    the caller has formed them already.
     """
     known = rungs(frame.manifest)
-    series = good_series(frame) if known else {}
+    if series is None:
+        series = good_series(frame) if known else {}
     found = []
     for rung in known:
         for key, subject in series.items():

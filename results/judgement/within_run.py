@@ -39,6 +39,7 @@ def compare_within(
     threshold: float | Thresholds = DEFAULT_THRESHOLD,
     confidence: float = 0.95,
     spread: float = INVOCATION_SPREAD,
+    series: Mapping[SeriesKey, Series] | None = None,
 ) -> list[Comparison]:
     """Compare every runner of a run with its base, for each workload, parameters and metric.
 
@@ -48,6 +49,7 @@ def compare_within(
         threshold: Relative difference that matters, or one for each series.
         confidence: Confidence level of all intervals.
         spread: See :data:`tare.results.statistics.ratios.INVOCATION_SPREAD`.
+        series: Those of the run, where the caller has formed them already.
 
     Returns:
         Comparisons in stored order. Series that the base lacks, and metrics of direction ``none``, are not
@@ -55,7 +57,8 @@ def compare_within(
     """
     frame = run if isinstance(run, RunFrame) else read_frame(run)
     criteria = Criteria.make(threshold, confidence, spread)
-    series = good_series(frame)
+    if series is None:
+        series = good_series(frame)
     floors = noise_floors(series, criteria)
     matches = [
         _Match(subject, series[base_key], base, floors.get((*key[:3], base)))

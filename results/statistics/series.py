@@ -90,8 +90,10 @@ class Series:
 
 def distinct(numbers: NDArray[np.int32]) -> int:
     """Return how many different numbers there are; ascending ones, which is the usual case, need no sorting."""
-    steps = np.diff(numbers)
-    return len(np.unique(numbers)) if (steps < 0).any() else int(np.count_nonzero(steps)) + bool(len(numbers))
+    later, earlier = numbers[1:], numbers[:-1]
+    if (later < earlier).any():
+        return len(np.unique(numbers))
+    return int(np.count_nonzero(later != earlier)) + bool(len(numbers))
 
 
 def good_series(frame: RunFrame) -> dict[SeriesKey, Series]:
@@ -129,7 +131,7 @@ def good_series(frame: RunFrame) -> dict[SeriesKey, Series]:
             value=columns["value"][rows],
             block=columns["block"][rows],
             invocation=columns["invocation"][rows],
-            context=tuple(str(contexts[code]) for code in np.unique(context_codes[rows])),
+            context=tuple(str(contexts[code]) for code in sorted(set(context_codes[rows].tolist()))),
             error=_middle_error(columns["error"][rows]),
         )
     return found

@@ -83,13 +83,26 @@ def range_fault(number: int, block: int, invocation: int, position: int) -> str:
     return ""
 
 
-class _Units(dict[tuple[str, str], tuple[str, str]]):
-    """Unit and direction of each metric of each workload, as first seen."""
+class _Units(dict[str, dict[str, tuple[str, str]]]):
+    """Unit and direction of each metric of each workload, as first seen: workload → metric → both."""
 
-    def fault(self, workload: str, metric: Metric) -> tuple[ProblemKind, str] | None:
+    def faults(self, trial: Trial) -> list[tuple[ProblemKind, str]]:
+        """Find what is wrong with a trial's metrics. There are hundreds of thousands, so the usual case is told at a glance."""
+        known = self.setdefault(trial.workload, {})
+        found = []
+        for metric in trial.metrics:
+            seen = known.get(metric.name)
+            if seen is not None and metric.value >= 0 and seen == (metric.unit, metric.direction):
+                continue
+            if fault := self._fault(known, metric):
+                found.append(fault)
+        return found
+
+    @staticmethod
+    def _fault(known: dict[str, tuple[str, str]], metric: Metric) -> tuple[ProblemKind, str] | None:
         if metric.value < 0 and metric.direction != "none":
             return "negative", negative_text(metric.name, metric.value, metric.unit)
-        unit, direction = self.setdefault((workload, metric.name), (metric.unit, metric.direction))
+        unit, direction = known.setdefault(metric.name, (metric.unit, metric.direction))
         if metric.unit != unit:
             return "mixed-unit", mixed_text(metric.name, "unit", metric.unit, unit)
         if metric.direction != direction:
@@ -161,7 +174,7 @@ class Run:
                 self.problems.append(problem)
                 continue
             seen.add(trial.number)
-            faults = [f for m in trial.metrics if (f := units.fault(trial.workload, m))]
+            faults = units.faults(trial)
             self.problems += [Problem(number, kind, what, excerpt(line)) for kind, what in faults]
             yield marked_invalid(trial, (what for _, what in faults)) if faults else trial
 

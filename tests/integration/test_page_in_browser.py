@@ -56,7 +56,8 @@ def test_the_page_fits_and_its_first_screen_answers(
     assert found["scrolls"] <= 0
     assert found["headline"], "the headline is on the first screen"
     assert found["row"], "so is the first row of the matrix"
-    assert found["verdict"], "the verdict of a row is in view without scrolling"
+    assert all(found["cards"][:2]), "and so are the rows of two runners, whole"
+    assert found["verdict"], "the verdict of a row is in view whole, without scrolling"
     assert found["letters"] > 9.5, "figures can be read"
 
 
@@ -69,6 +70,17 @@ def test_the_script_lays_tables_out_filters_and_sorts(seen: dict[str, dict[int, 
     assert set(found["family"]) == {"python"}
     assert found["sorted"] == sorted(found["sorted"])
     assert len(found["sorted"]) > 20
+    assert found["choices"] == [], "no value is offered as a runner"
+
+
+def test_the_script_copies_what_a_table_shows(seen: dict[str, dict[int, dict[str, Any]]]) -> None:
+    markdown, csv = (text.splitlines() for text in seen["light"][1300]["copied"])
+    assert markdown[0].startswith("| Workload | Runner | Median | bare | Cost ratio |")
+    assert markdown[1].startswith("| --- | --- |")
+    assert len(markdown) == len(csv) + 1 > 20
+    assert markdown[2].startswith("| start-up (null) launch.total | namespaces |")
+    assert csv[1].startswith("start-up (null) launch.total,namespaces,")
+    assert not any("#" in line for line in csv), "permalinks are no part of a name"
 
 
 def test_the_page_is_shown_without_complaint_and_printed_whole(page: Path, tmp_path: Path) -> None:

@@ -30,13 +30,15 @@ addEventListener("load", async () => {
   const found = { width: innerWidth, dark: matchMedia("(prefers-color-scheme: dark)").matches };
   found.headline = inView(document.querySelector("h1"));
   found.row = inView(document.querySelector("table.matrix tbody tr:not(:first-child)"));
+  // The way of a phone: how much of the matrix one sees without scrolling.
+  found.cards = [...document.querySelectorAll("table.matrix tbody tr")].filter((one) => one.getBoundingClientRect().height).map(inView);
   found.folded = wide();
   document.querySelectorAll("details").forEach((one) => { one.open = true; });
   await new Promise((done) => setTimeout(done, 200));
   found.unfolded = wide();
   found.scrolls = document.documentElement.scrollWidth - innerWidth;
   const verdict = document.querySelector("#overhead table.data tbody tr > :last-child");
-  found.verdict = !verdict || verdict.getBoundingClientRect().left < innerWidth - 40;
+  found.verdict = !verdict || verdict.getBoundingClientRect().right <= verdict.closest(".scroll").getBoundingClientRect().right + 1;
   // Letters are as large as the figure is drawn; those of the figure for another width are not shown at all.
   found.letters = [...document.querySelectorAll(".fig text")].map((one) => {
     const drawn = one.ownerSVGElement.getBoundingClientRect().width;
@@ -46,6 +48,8 @@ addEventListener("load", async () => {
   found.sheets = document.querySelectorAll("pre.sheet").length;
   found.tables = document.querySelectorAll("table.data").length;
   found.bars = document.querySelectorAll(".bar").length;
+  // Only columns of runners are chosen from, whatever the second column of a table holds.
+  found.choices = [...document.querySelectorAll(".bar select")].flatMap((one) => [...one.options].map((each) => each.value)).filter((each) => /\d+ (ms|µs|ns)$/.test(each));
   const search = document.querySelector("#overhead .bar input");
   if (search) {
     const rows = [...document.querySelector("#overhead table.data").tBodies[0].rows];
@@ -61,6 +65,9 @@ addEventListener("load", async () => {
     found.family = rows.filter((row) => !row.hidden).map((row) => row.dataset.key.split("|")[0]);
     family.value = "";
     family.onchange();
+    document.execCommand = () => { found.copied.push(document.querySelector("body > textarea").value); };
+    found.copied = [];
+    [...document.querySelectorAll("#overhead .bar button")].slice(0, 2).forEach((one) => one.onclick());
     document.querySelectorAll("#overhead table.data thead button")[4].onclick();
     found.sorted = [...document.querySelector("#overhead table.data").tBodies[0].rows].map((row) => Number(row.cells[4].dataset.value));
   }

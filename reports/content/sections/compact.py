@@ -85,7 +85,11 @@ def _verdict(page: Page, row: Answers) -> Cell:
     if row.by == "cpu" and row.cpu is not None:
         told = page.words("answer.cpu", told=page.words(f"short.{row.cpu.verdict}"))
         return Cell(told, kind=row.cpu.verdict)
-    return Cell(page.words(f"short.{row.time.verdict}"), kind=row.time.verdict)
+    doubt = page.doubt(row.time, short=True)
+    told = page.words(f"short.{row.time.verdict}")
+    return Cell(
+        page.words("short.because", verdict=told, why=doubt) if doubt else told, kind=row.time.verdict
+    )
 
 
 def _base(page: Page, comparison: Comparison) -> tuple[Cell, ...]:

@@ -93,6 +93,8 @@ def _part(page: Page, row: Answers) -> str:
     cost = numbers.cost(time.cost)
     if time.verdict == "undecided":
         case, cost = f"{case} {numbers.DASH}", both(row, words)
+        if row.by == "none" and (doubt := page.doubt(time)):
+            cost = words("findings.doubt", told=cost, why=doubt)
     elif row.cpu is not None:
         cost = f"{cost}, {words('answer.cpu_cost', cost=numbers.cost(row.cpu.cost))}"
     return words("findings.item_noted" if noted else "findings.item", case=case, cost=cost, marks=noted)

@@ -82,6 +82,7 @@ def _table(page: Page, found: Sequence[Comparison], caption: str, *, why: bool) 
         numeric=numeric,
         keys=tuple(keys),
         breaks=tuple(breaks[1:]),
+        form="costs",
         groups=_families(page, found),
     )
 
@@ -128,6 +129,8 @@ def _answers(page: Page, comparison: Comparison) -> tuple[Cell, Cell]:
     remarks = [words("overhead.threshold", threshold=numbers.percent(comparison.threshold))]
     if row.by == "none":
         remarks.insert(0, _price(page, row))
+        if doubt := page.doubt(comparison):
+            remarks.insert(0, words("answer.time", told=doubt))
     if share := explaining(row, page.summary.waited):
         remarks.append(words("answer.waited", share=numbers.percent(round(share, 2))))
     if row.inside is not None:
@@ -147,8 +150,8 @@ def _price(page: Page, row: Answers) -> str:
     if price is None:
         return words("answer.price_unknown")
     if price.seconds is None:
-        return words("answer.price_blocks", blocks=price.blocks)
-    return words("answer.price", blocks=price.blocks, time=span_of_time(price.seconds, words))
+        return words("answer.price_blocks", blocks=f"{price.blocks:,}")
+    return words("answer.price", blocks=f"{price.blocks:,}", time=span_of_time(price.seconds, words))
 
 
 def _noted(page: Page, comparison: Comparison) -> str:

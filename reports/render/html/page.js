@@ -48,7 +48,7 @@
     sheet.closest("details").addEventListener("toggle", () => layOut(sheet), { once: true });
   });
 
-  const text = (cell) => [...cell.childNodes].map((one) => one.textContent.trim()).filter(Boolean).join(" ");
+  const text = (cell) => [...cell.childNodes].filter((one) => one.className !== "permalink").map((one) => one.textContent.trim()).filter(Boolean).join(" ");
   const shown = (table) => [table.tHead.rows[0], ...[...table.tBodies[0].rows].filter((row) => !row.hidden)]
     .map((row) => [...row.cells].map(text));
   const asCsv = (rows) => rows.map((row) => row.map((one) => (/[",\n]/.test(one) ? `"${one.replaceAll('"', '""')}"` : one)).join(",")).join("\n");
@@ -94,11 +94,11 @@
     const rows = [...table.tBodies[0].rows];
     const part = (row) => row.dataset.key.split("|");
     const cost = new Map(rows.map((row) => [part(row).slice(0, 3).join("|"), Number(row.cells[4].dataset.value)]));
-    table.tHead.rows[0].append(make("th", { scope: "col", className: "number against" }, words.against.replace("{base}", base)));
+    table.tHead.rows[0].append(make("th", { scope: "col", role: "columnheader", className: "number against" }, words.against.replace("{base}", base)));
     rows.forEach((row) => {
       const [work, , metric] = part(row);
       const value = Number(row.cells[4].dataset.value) / cost.get(`${work}|${base}|${metric}`);
-      row.append(make("td", { className: "number against" }, isFinite(value) ? `≈ ${value.toPrecision(3)}×` : "–"));
+      row.append(make("td", { role: "cell", className: "number against" }, isFinite(value) ? `≈ ${value.toPrecision(3)}×` : "–"));
     });
   };
 
@@ -117,12 +117,13 @@
     const last = (row) => row.cells[row.cells.length - (row.querySelector(".against") ? 2 : 1)];
     const verdictOf = (row) => kinds.find((kind) => last(row).classList.contains(kind));
     const spoken = new Map(rows.filter(verdictOf).map((row) => [verdictOf(row), text(last(row)).split(/[(:;]/)[0]]));
-    const runners = [...new Set(rows.map((row) => row.cells[1] && text(row.cells[1])).filter(Boolean))];
+    const who = [...table.tHead.rows[0].cells].findIndex((head) => text(head) === words.column);
+    const runners = who < 0 ? [] : [...new Set(rows.map((row) => text(row.cells[who])))];
     const narrow = () => {
       rows.forEach((row) => {
         const told = [...row.cells].map(text).join(" ").toLowerCase();
         row.hidden = (family.value && !inFamily(row, family.value)) || !search.value.toLowerCase().split(/\s+/).every((one) => told.includes(one)) ||
-          (runner.value && text(row.cells[1]) !== runner.value) || (verdict.value && verdictOf(row) !== verdict.value);
+          (runner.value && text(row.cells[who]) !== runner.value) || (verdict.value && verdictOf(row) !== verdict.value);
       });
       const left = rows.filter((row) => !row.hidden).length;
       count.textContent = left === rows.length ? "" : words.rows.replace("{n}", left).replace("{total}", rows.length);
@@ -151,7 +152,8 @@
     bar.append(count);
     table.closest(".scroll").before(bar);
     rows.filter((row) => row.id).forEach((row) => {
-      row.cells[0].append(make("a", { className: "permalink", href: `#${row.id}`, ariaLabel: `# ${text(row.cells[0])}` }, "#"));
+      const link = make("a", { className: "permalink", href: `#${row.id}`, ariaLabel: `# ${text(row.cells[0])}` }, "#");
+      row.cells[0].insertBefore(link, row.cells[0].querySelector("small"));
     });
   };
   document.querySelectorAll("table.data").forEach((table) => { if (table.rows.length > 5) equip(table); });

@@ -154,6 +154,7 @@ def _spoken(words: Words) -> Markup:
         "tick",
     )
     texts = {name: words(f"script.{name}", n="{n}", total="{total}", base="{base}") for name in names}
+    texts["column"] = words("column.runner")
     texts |= {verdict: words(f"verdict.{verdict}") for verdict in ("worse", "better", "same", "undecided")}
     told = json.dumps(texts, ensure_ascii=False)
     return Markup(told.replace("<", "\\u003c"))  # noqa: S704 - the catalogue's own texts

@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 
     from tare.reports.content.nodes import Cell, Table
 
-_FORMS = {"matrix": ' class="matrix"', "runs": ' class="data runs"'}
+_FORMS = {"matrix": ' class="matrix"', "costs": ' class="data costs"', "runs": ' class="data runs"'}
+
+_CARDS = frozenset({"matrix", "costs"})
+"""Forms that a narrow page lays out as cards."""
 
 
 class Tables:
@@ -38,39 +41,39 @@ class Tables:
     def write(self, node: Table) -> Markup:
         """Write a table in a region that scrolls where it is wider than the page.
 
-        A narrow page lays a matrix out as cards, so the roles of its parts have to be told; of other tables a browser
-        knows them.
+        A narrow page lays a matrix, and costs, out as cards, so the roles of their parts have to be told; of other tables a
+        browser knows them.
         """
-        matrix = node.form == "matrix"
+        cards, matrix = node.form in _CARDS, node.form == "matrix"
         kind = _FORMS.get(node.form) or (' class="data"' if node.keys else "")
         heads = "".join(
-            self._head(column, at in node.numeric, matrix) for at, column in enumerate(node.columns)
+            self._head(column, at in node.numeric, cards) for at, column in enumerate(node.columns)
         )
         rows = "".join(self._row(node, at) for at in range(len(node.rows)))
         # Every text is escaped where it is put in.
         return Markup(  # noqa: S704
             f'<div class="scroll{" matrix" if matrix else ""}" tabindex="0" role="region" '
-            f'aria-label="{clean(node.caption)}">\n<table{_role("table", matrix)}{kind}{groups(node)}>\n'
+            f'aria-label="{clean(node.caption)}">\n<table{_role("table", cards)}{kind}{groups(node)}>\n'
             f"<caption>{clean(node.caption)}</caption>\n"
-            f"<thead{_role('rowgroup', matrix)}><tr{_role('row', matrix)}>{heads}</tr></thead>\n"
-            f"<tbody{_role('rowgroup', matrix)}>\n{rows}</tbody>\n</table>\n</div>\n"
+            f"<thead{_role('rowgroup', cards)}><tr{_role('row', cards)}>{heads}</tr></thead>\n"
+            f"<tbody{_role('rowgroup', cards)}>\n{rows}</tbody>\n</table>\n</div>\n"
         )
 
-    def _head(self, column: str, numeric: bool, matrix: bool) -> str:
+    def _head(self, column: str, numeric: bool, cards: bool) -> str:
         text = clean(column)
         if meaning := self._explained.get(column):
             text = f'<abbr title="{clean(meaning)}">{text}</abbr>'
         kind = ' class="number"' if numeric else ""
-        return f'<th scope="col"{_role("columnheader", matrix)}{kind}>{text}</th>'
+        return f'<th scope="col"{_role("columnheader", cards)}{kind}>{text}</th>'
 
     def _row(self, node: Table, at: int) -> str:
         kind = ' class="break"' if at in node.breaks else ""
         key = f'{self._anchored(node.keys[at])} data-key="{clean(node.keys[at])}"' if node.keys else ""
         cells = "".join(self._cell(node, column, cell) for column, cell in enumerate(node.rows[at]))
-        return f"<tr{_role('row', node.form == 'matrix')}{kind}{key}>{cells}</tr>\n"
+        return f"<tr{_role('row', node.form in _CARDS)}{kind}{key}>{cells}</tr>\n"
 
     def _cell(self, node: Table, column: int, cell: Cell) -> str:
-        matrix = node.form == "matrix"
+        matrix, cards = node.form == "matrix", node.form in _CARDS
         numeric = "number" if column in node.numeric else ""
         kinds = " ".join(filter(None, (numeric, "runner" if cell.color else "", cell.kind)))
         attributes = [f' class="{kinds}"'] if kinds else []
@@ -85,8 +88,8 @@ class Tables:
             attributes.append(' lang="en"')
         told = "".join(attributes)
         if column:
-            return f"<td{_role('cell', matrix)}{told}>{self._text(cell)}</td>"
-        return f'<th scope="row"{_role("rowheader", matrix)}{told}>{self._text(cell)}</th>'
+            return f"<td{_role('cell', cards)}{told}>{self._text(cell)}</td>"
+        return f'<th scope="row"{_role("rowheader", cards)}{told}>{self._text(cell)}</th>'
 
     def _text(self, cell: Cell) -> str:
         text = clean(cell.text)

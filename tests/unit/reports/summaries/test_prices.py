@@ -92,8 +92,10 @@ def test_a_bill_counts_shared_blocks_once_and_says_what_it_leaves_out() -> None:
         (0.988, 1.038, "at most 3.8 % more, at most 1.2 % less"),
         (1.012, 1.108, "at least 1.2 % more, at most 11 % more"),
         (0.63, 0.965, "at least 3.5 % less, at most 37 % less"),
-        (0.9, 3.2, "at most 3.20× as much, at most 10 % less"),
-        (0.4, 3.2, "between 0.400× and 3.20× as much"),
+        (0.9, 3.2, "at most 3.2× as much, at most 10 % less"),
+        (0.4, 3.2, "between 0.4× and 3.2× as much"),
+        (0.0013, 57290.3, "anything between 0.0013× and 57,000×: so wide an interval says nothing"),
+        (1.2, 570.3, "at least 20 % more, at most 570× as much"),
         (None, None, "too few values for an interval (n = 6)"),
     ],
 )
@@ -163,4 +165,4 @@ def test_the_headline_counts_what_is_decided_and_by_what() -> None:
         replace(row("e", 50), cpu=OPEN),
     ]
     assert headline(rows, ENGLISH) == "3 of 5 workloads decided: 1 by time and CPU, 1 by time, 1 by CPU."
-    assert headline(rows[1:2], ENGLISH) == "None of 1 workloads decided."
+    assert headline(rows[1:2], ENGLISH) == "The one workload is not decided."

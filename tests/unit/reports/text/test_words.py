@@ -9,7 +9,7 @@ import pytest
 from support.paths import ROOT
 from support.text_keys import asked_texts, fixed_sentences, said_sentences, templates
 from tare.reports.content.headlines import NAMED, WHAT
-from tare.reports.content.page import REASONS
+from tare.reports.content.page import DOUBTS, REASONS
 from tare.reports.content.sections import crowd, deploy, engines
 from tare.reports.content.sections.glossary import HEADS, TERMS
 from tare.reports.model import LANGUAGES, Language
@@ -54,7 +54,7 @@ def test_korean_is_korean() -> None:
         "headline.quoted", "headline.names", "headline.takes_factor", "headline.costs_cpu",
         "claims.details", "comparison.host_of", "comparison.change", "comparison.facts", "said.fact.changed",
         "said.joined", "said.kvm.call", "said.kubernetes.failed", "said.progress.given_up",
-        "fleet.not_done", "said.launcher.failed", "said.collector.unavailable",
+        "findings.doubt", "short.because", "fleet.not_done", "said.launcher.failed", "said.collector.unavailable",
     }  # fmt: skip
 
 
@@ -96,6 +96,7 @@ VALUES: dict[str, Iterable[str]] = {
     ),
     "data.file.{name}": FILES,
     "data.{name}": ("run", "seed", "mode", "commit", "branch", "labels", "images", "argv"),
+    "doubt.{reason}": DOUBTS,
     "deploy.{way.replace('-', '_')}": [way.replace("-", "_") for way in deploy.WAYS],
     "engines.{name.partition('.')[2]}": [name.partition(".")[2] for name in engines.COLUMNS],
     "figure.cpu.{part}": PARTS,
