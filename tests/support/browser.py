@@ -49,7 +49,8 @@ addEventListener("load", async () => {
   found.tables = document.querySelectorAll("table.data").length;
   found.bars = document.querySelectorAll(".bar").length;
   // Only columns of runners are chosen from, whatever the second column of a table holds.
-  found.choices = [...document.querySelectorAll(".bar select")].flatMap((one) => [...one.options].map((each) => each.value)).filter((each) => /\d+ (ms|µs|ns)$/.test(each));
+  const offered = [...document.querySelectorAll(".bar select")].flatMap((one) => [...one.options].map((each) => each.value));
+  found.choices = offered.filter((each) => /\d+ (ms|µs|ns)$/.test(each));
   const search = document.querySelector("#overhead .bar input");
   if (search) {
     const rows = [...document.querySelector("#overhead table.data").tBodies[0].rows];
