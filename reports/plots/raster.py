@@ -61,11 +61,11 @@ def png(canvas: Canvas, label: str) -> bytes:
 
 
 def _whiten(picture: Image.Image) -> None:
-    """Set the background, which the corner shows, to the paper's very colour: octrees round it."""
+    """Set the background, the most frequent colour, to the paper's very colour: octrees round it."""
     from PIL import ImageColor  # noqa: PLC0415
 
-    colors, at = picture.getpalette() or [], picture.getpixel((0, 0))
-    assert isinstance(at, int)  # noqa: S101 - a picture with a palette has one number a dot
+    colors, counts = picture.getpalette() or [], picture.histogram()
+    at = counts.index(max(counts))
     colors[3 * at : 3 * at + 3] = ImageColor.getrgb(style.PAPER)[:3]
     picture.putpalette(colors)
 
