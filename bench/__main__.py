@@ -12,6 +12,7 @@ from tare.bench.commands.shared.parser import Parser, refuse_rest
 from tare.bench.console import guarded
 from tare.bench.errors import Exit
 from tare.results.errors import NotWritten, ResultError
+from tare.results.said import say
 from tare.runners.errors import SettingRefused, TareError, UsageError
 
 if TYPE_CHECKING:
@@ -177,7 +178,10 @@ def _completion(shell: str) -> str:
     import shtab  # noqa: PLC0415 - needed only here
 
     if shell not in shtab.SUPPORTED_SHELLS:
-        raise UsageError(f"--print-completion: there is {', '.join(shtab.SUPPORTED_SHELLS)}, not {shell!r}.")
+        raise UsageError(say(
+            "cli.no_shell", "--print-completion: there is {names}, not {shell!r}.",
+            names=", ".join(shtab.SUPPORTED_SHELLS), shell=shell,
+        ))  # fmt: skip
     parser, _, _ = build_parser(*COMMANDS)
     return str(shtab.complete(parser, shell=shell))
 
@@ -189,14 +193,15 @@ def _check_trailing(arguments: argparse.Namespace) -> None:
         UsageError: either is the case.
     """
     if arguments.command not in TAKE_COMMAND:
-        raise UsageError(
-            f"tare {arguments.command} takes no command behind --; tare run -- CMD ARGS... does."
-        )
+        raise UsageError(say(
+            "cli.takes_no_command", "tare {command} takes no command behind --; tare run -- CMD ARGS... does.",
+            command=arguments.command,
+        ))  # fmt: skip
     if not arguments.trailing:
-        raise UsageError(
-            "there is no command behind --: give one, as in tare run -- /bin/true, or leave -- away to measure "
-            "the suite's workloads."
-        )
+        raise UsageError(say(
+            "cli.no_command_behind",
+            "there is no command behind --: give one, as in tare run -- /bin/true, or leave -- away to measure the suite's workloads.",
+        ))  # fmt: skip
 
 
 def _as_interrupt(_signal: int, _frame: FrameType | None) -> None:
@@ -211,7 +216,7 @@ def _told(text: str, words: Sequence[str] = ()) -> str:
     if asked != ["ko"]:
         return text
     from tare.bench.progress import teller  # noqa: PLC0415 - only then
-    from tare.results.said import origin  # noqa: PLC0415
+    from tare.results.origins import origin  # noqa: PLC0415
 
     return teller("ko")(text) if origin(text) else text
 

@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tare.results.said import say
 from tare.results.toml_files import LARGEST_BYTES, read_toml
 from tare.runners.errors import UsageError
 
@@ -65,7 +66,10 @@ def named_file(config: Path | None, environ: Mapping[str, str] = os.environ) -> 
     named = environ.get(VARIABLE)
     chosen = config or (Path(named) if named else None)
     if chosen and not os.path.lexists(chosen):
-        raise UsageError(f"{'--config' if config else f'${VARIABLE}'} {chosen}: there is no such file.")
+        named = "--config" if config else f"${VARIABLE}"
+        raise UsageError(
+            say("settings.no_file", "{named} {chosen}: there is no such file.", named=named, chosen=chosen)
+        )
     return chosen
 
 
@@ -95,13 +99,21 @@ def tables_of(path: Path) -> dict[str, Any]:
     try:
         document = read_toml(path)
     except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
+        raise UsageError(say(
+            "settings.file_unreadable", "{path} cannot be read: {strerror}.",
+            path=path, strerror=error.strerror,
+        )) from error  # fmt: skip
     except ValueError as error:
-        raise UsageError(f"{path} cannot be used: {error}.") from error
+        raise UsageError(
+            say("settings.file_invalid", "{path} cannot be used: {error}.", path=path, error=error)
+        ) from error
     for key in prefix_of(path):
         document = document.get(key, {})
         if not isinstance(document, dict):
-            raise UsageError(f"{path}: {key!r} must be a table, as in [tool.tare.run]")
+            raise UsageError(say(
+                "settings.file_table", "{path}: {key!r} must be a table, as in [tool.tare.run]",
+                path=path, key=key,
+            ))  # fmt: skip
     return document
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tare.results.said import say
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -27,4 +29,9 @@ def nearest(word: str, known: Iterable[str]) -> str:
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Make the end of a sentence: ``; did you mean run?``, or a full stop if no known word is like it."""
     near = nearest(word, known)
-    return f"; did you mean {near}?" if near else "."
+    return suggested(near) if near else "."
+
+
+def suggested(near: str) -> str:
+    """Make the end of a sentence that asks whether a known word was meant."""
+    return say("hint.near", "; did you mean {near}?", near=near)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 
 from tare.results.errors import ResultError
+from tare.results.said import say
 
 if TYPE_CHECKING:
     from tare.results.record import Manifest
@@ -104,7 +105,7 @@ def plan_record(manifest: Manifest) -> PlanRecord:
     try:
         return msgspec.convert(manifest.plan, PlanRecord)
     except msgspec.ValidationError as error:
-        raise ResultError(f"its plan is damaged: {error}") from error
+        raise ResultError(say("plan.damaged", "its plan is damaged: {error}", error=error)) from error
 
 
 def planned(manifest: Manifest) -> PlanRecord | None:

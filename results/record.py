@@ -19,7 +19,7 @@ import msgspec
 # msgspec reads annotations at run time.
 from tare.results.details import Details  # noqa: TC001
 from tare.results.environment import LimitsFound, ProbeRecord  # noqa: TC001
-from tare.results.said import Said  # noqa: TC001
+from tare.results.origins import Said  # noqa: TC001
 
 FORMAT_VERSION = 3
 """Version of the record. ``docs/result-format.md`` has the history; ``results/storage/upgrade.py`` the way up."""

@@ -2,17 +2,16 @@
 
 The text is written where it is said, and goes its way as a plain string. What it was made of is remembered by the text
 itself, and recorded beside it (``said`` of a trial and of a manifest), so that a report in another language finds its own
-sentence by the code. Nothing reads the English text.
+sentence by the code. Nothing reads the English text. Records of it are made by :mod:`tare.results.origins`: this module
+imports nothing, since readers of options use it in every session of pytest.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-import msgspec
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
 MOST_REMEMBERED = 20_000
 """Texts with values whose origin is kept; the oldest ones are forgotten first and stay English."""
@@ -29,17 +28,11 @@ SEPARATOR = "separator"
 """Name of the value that stands between texts in a row."""
 
 
-class Said(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Hold what a sentence was made of."""
+Made = tuple[str, dict[str, str]]
+"""Code of a sentence, and placeholder → text."""
 
-    code: str
-    """Key of the sentence in catalogues of other languages."""
-    values: dict[str, str] = {}
-    """Placeholder → text; each may be a sentence that was said, too."""
-
-
-_remembered: dict[str, Said] = {}
-_fixed: dict[str, Said] = {}
+_remembered: dict[str, Made] = {}
+_fixed: dict[str, Made] = {}
 """Texts without values, which are as many as the source has, and are never forgotten: modules keep them as constants."""
 
 
@@ -47,9 +40,9 @@ def say(code: str, template: str, /, **values: object) -> str:
     """Fill in an English template and remember what the text was made of."""
     text = template.format_map(values)
     if not values:
-        _fixed[text] = Said(code)
+        _fixed[text] = (code, {})
         return text
-    return _remember(text, Said(code, {name: str(value) for name, value in values.items()}))
+    return _remember(text, (code, {name: str(value) for name, value in values.items()}))
 
 
 def listed(parts: Iterable[str], separator: str = "; ") -> str:
@@ -58,12 +51,10 @@ def listed(parts: Iterable[str], separator: str = "; ") -> str:
     text = separator.join(texts)
     if len(texts) < 2:
         return text
-    return _remember(
-        text, Said(LISTED, {SEPARATOR: separator, **{str(n): one for n, one in enumerate(texts)}})
-    )
+    return _remember(text, (LISTED, {SEPARATOR: separator, **{str(n): one for n, one in enumerate(texts)}}))
 
 
-def _remember(text: str, said: Said) -> str:
+def _remember(text: str, said: Made) -> str:
     _remembered.pop(text, None)
     _remembered[text] = said
     while len(_remembered) > MOST_REMEMBERED:
@@ -80,30 +71,6 @@ def joined(reason: str, remedy: str) -> str:
     return listed((reason, remedy), ". " if remedy[0].isupper() else "; ")
 
 
-def origin(text: str) -> Said | None:
-    """Look up what a text was made of; ``None`` if it was not said by this process."""
+def made_of(text: str) -> Made | None:
+    """Look up the code and the values of a text; ``None`` if it was not said by this process."""
     return _fixed.get(text) or _remembered.get(text)
-
-
-def origins(thing: Any) -> dict[str, Said]:
-    """Collect the origins of all texts in a record, and of the texts that they were made of."""
-    found: dict[str, Said] = {}
-    texts = list(_texts(msgspec.to_builtins(thing)))
-    while texts:
-        text = texts.pop()
-        said = origin(text)
-        if said is not None and text not in found and not said.code.startswith(TERMINAL):
-            found[text] = said
-            texts += said.values.values()
-    return dict(sorted(found.items()))
-
-
-def _texts(thing: Any) -> Iterator[str]:
-    if isinstance(thing, str):
-        yield thing
-    elif isinstance(thing, dict):
-        for value in thing.values():
-            yield from _texts(value)
-    elif isinstance(thing, list | tuple):
-        for value in thing:
-            yield from _texts(value)

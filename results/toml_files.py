@@ -6,6 +6,8 @@ import re
 import tomllib
 from typing import TYPE_CHECKING, Any
 
+from tare.results.said import say
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -26,12 +28,14 @@ def read_toml(path: Path) -> dict[str, Any]:
     with path.open("rb") as file:
         content = file.read(LARGEST_BYTES + 1)
     if len(content) > LARGEST_BYTES:
-        raise ValueError(f"it is larger than {LARGEST_BYTES >> 10} KiB")
+        raise ValueError(
+            say("toml.large", "it is larger than {largest_bytes} KiB", largest_bytes=LARGEST_BYTES >> 10)
+        )
     try:
         return parse_toml(content.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise ValueError(f"it is not UTF-8 text (line {line})") from None
+        raise ValueError(say("toml.no_text", "it is not UTF-8 text (line {line})", line=line)) from None
 
 
 def parse_toml(text: str) -> dict[str, Any]:
@@ -41,12 +45,12 @@ def parse_toml(text: str) -> dict[str, Any]:
         ValueError: it is not TOML, nested too deeply, has a number of thousands of digits or a key of hundreds of parts.
     """
     if _MANY_DOTS.search(text):
-        raise ValueError("a line of it has 200 dots or more")
+        raise ValueError(say("toml.dots", "a line of it has 200 dots or more"))
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"it is not TOML: {error}") from error
+        raise ValueError(say("toml.invalid", "it is not TOML: {error}", error=error)) from error
     except RecursionError:
-        raise ValueError("it is nested too deeply") from None
+        raise ValueError(say("toml.deep", "it is nested too deeply")) from None
     except ValueError as error:
-        raise ValueError("a whole number in it has too many digits") from error
+        raise ValueError(say("toml.digits", "a whole number in it has too many digits")) from error

@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tare.results.environment import HostFacts
+from tare.results.said import say
 from tare.runners.errors import TareError
 from tare.runners.host.cgroups.layout import Cgroups
 from tare.runners.host.files import file_system
@@ -53,7 +54,7 @@ class Bare:
     def open(self, first: Job | None = None) -> LaunchedPlace:
         """See :class:`tare.runners.context.Runner`."""
         if self._prepared is None:
-            raise TareError("bare was opened before it was prepared")
+            raise TareError(say("internal.bare_not_prepared", "bare was opened before it was prepared"))
         image, limits = self._prepared
         name = f"{self.name}-{next(self._numbers)}"
         return LaunchedPlace(_plan(self._context, self._cgroups, name, image, limits), first)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import resource
 
+from tare.results.said import joined
+
 
 class TareError(Exception):
     """An error that a person can act on; its text says what was tried and what to do."""
@@ -59,7 +61,5 @@ class Missing(TareError):
     """A tool or kernel that is not here and was not fetched; ``remedy`` is the command that would install it."""
 
     def __init__(self, reason: str, remedy: str) -> None:
-        from tare.results.said import joined  # noqa: PLC0415 - imports msgspec, which pytest starts without
-
         super().__init__(joined(reason, remedy))
         self.reason, self.remedy = reason, remedy

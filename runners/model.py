@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
 from tare.results.environment import Limits
 from tare.results.nearest import did_you_mean
+from tare.results.said import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -354,11 +355,13 @@ class NamedVariants:
 
     def problem(self, runner: str, variant: str) -> str:
         """See :class:`Variants`. All runners that share the list have all of it."""
-        verb = "is" if len(self.known) == 1 else "are"
         if variant in self.known:
             return ""
         hint = did_you_mean(variant, self.known)
-        return f"{runner} has no variant {variant!r}{hint} Known {verb} {', '.join(self.known)}."
+        return say(
+            "runner.no_variant", "{runner} has no variant {variant!r}{hint} Known: {known}.",
+            runner=runner, variant=variant, hint=hint, known=", ".join(self.known),
+        )  # fmt: skip
 
     def spelled(self, variant: str) -> str:
         """See :class:`Variants`. A name has one spelling."""

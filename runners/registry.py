@@ -11,9 +11,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, cast
 
-from tare.results.nearest import nearest
+from tare.results.nearest import nearest, suggested
 from tare.results.record import BASE, CONTROL
-from tare.results.said import say
+from tare.results.said import listed, say
 from tare.runners.entry_points import load_group, said_of
 from tare.runners.errors import SettingRefused
 from tare.runners.refusing import Refusing
@@ -244,12 +244,17 @@ def _unknown(name: str) -> str:
     near = nearest(own, known)
     if bracket:
         # As pytest writes parameters.
-        hint = (
-            f"; variants are written RUNNER:WORD+WORD: {near or own}:{inside.rstrip(']').replace(',', '+')}."
+        meant = f"{near or own}:{inside.rstrip(']').replace(',', '+')}"
+        hint = say(
+            "runner.variants_written", "; variants are written RUNNER:WORD+WORD: {meant}.", meant=meant
         )
     else:
-        hint = f"; did you mean {near}{name.removeprefix(own)}?" if near else "."
-    return " ".join((f"there is no runner {name!r}{hint} Known are {', '.join(known)}.", *problems()))
+        hint = suggested(f"{near}{name.removeprefix(own)}") if near else "."
+    unknown = say(
+        "runner.not_there", "there is no runner {name!r}{hint} Known are {known}.",
+        name=name, hint=hint, known=", ".join(known),
+    )  # fmt: skip
+    return listed((unknown, *problems()), " ")
 
 
 def _ladder() -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from tare.results.errors import ResultError
+from tare.results.said import say
 from tare.results.storage.load import MANIFEST, TRIALS, load_run
 from tare.runners.errors import UsageError
 from tare.runners.host.facts import context_facts, host_class, host_facts
@@ -79,16 +80,26 @@ def save(run_dir: Path, folder: Path, name: str = "") -> Path:
     manifest = run.manifest
     name = name or manifest.name or manifest.run
     if not _NAME.fullmatch(name):
-        raise UsageError(
-            f"{name!r} is no name for a baseline: use letters, digits, dots and hyphens; --name sets one."
-        )
+        raise UsageError(say(
+            "baseline.bad_name", "{name!r} is no name for a baseline: use letters, digits, dots and hyphens; --name sets one.",
+            name=name,
+        ))  # fmt: skip
     if why := unfit(manifest):
-        raise UsageError(f"run {manifest.run} cannot become a baseline: {why}")
+        raise UsageError(say(
+            "baseline.refused_run", "run {run} cannot become a baseline: {why}",
+            run=manifest.run, why=why,
+        ))  # fmt: skip
     if not any(trial.outcome == "ok" for trial in run.trials()):
-        raise UsageError(f"run {manifest.run} cannot become a baseline: no trial in it is ok. Measure again.")
+        raise UsageError(say(
+            "baseline.no_values", "run {run} cannot become a baseline: no trial in it is ok. Measure again.",
+            run=manifest.run,
+        ))  # fmt: skip
     target = folder / host_class(manifest.host) / name
     if target.exists():
-        raise UsageError(f"a baseline {name} for {target.parent.name} exists already: choose another --name.")
+        raise UsageError(say(
+            "baseline.exists", "a baseline {name} for {name2} exists already: choose another --name.",
+            name=name, name2=target.parent.name,
+        ))  # fmt: skip
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=".save-", dir=target.parent))
@@ -100,9 +111,10 @@ def save(run_dir: Path, folder: Path, name: str = "") -> Path:
         finally:
             shutil.rmtree(partial, ignore_errors=True)
     except OSError as error:
-        raise UsageError(
-            f"cannot write {target}: {error.strerror}. Choose another --baselines-dir."
-        ) from error
+        raise UsageError(say(
+            "file.no_baselines", "cannot write {target}: {strerror}. Choose another --baselines-dir.",
+            target=target, strerror=error.strerror,
+        )) from error  # fmt: skip
     return target
 
 
@@ -174,7 +186,10 @@ def use(name: str, folder: Path, here: ThisHost) -> Baseline:
             ", ".join(f"{one.name} ({one.host_class})" for one in known)
             or "none; `tare baseline save` makes one"
         )
-        raise UsageError(f"no baseline is named {name!r} in {folder}. Known: {names}.")
+        raise UsageError(say(
+            "baseline.unknown", "no baseline is named {name!r} in {folder}. Known: {names}.",
+            name=name, folder=folder, names=names,
+        ))  # fmt: skip
     _refuse(chosen)
     (chosen.path.parent / USE).write_text(f"{name}\n", encoding="utf-8")
     return chosen
@@ -190,16 +205,20 @@ def used_here(folder: Path, here: ThisHost) -> Path:
         if one.used and one.host_class == here.host_class:
             _refuse(one)
             return one.path
-    raise UsageError(
-        f"no baseline is in use for hosts of class {here.host_class}: `tare baseline save RUN`, then "
-        "`tare baseline use NAME`."
-    )
+    raise UsageError(say(
+        "baseline.none_in_use",
+        "no baseline is in use for hosts of class {host_class}: `tare baseline save RUN`, then `tare baseline use NAME`.",
+        host_class=here.host_class,
+    ))  # fmt: skip
 
 
 def _refuse(one: Baseline) -> None:
     if one.refusals:
         reasons = "".join(f"\n  {reason}" for reason in one.refusals)
-        raise UsageError(f"baseline {one.name} is refused:{reasons}\nMeasure and save a new one.")
+        raise UsageError(say(
+            "baseline.refused", "baseline {name} is refused:{reasons}\nMeasure and save a new one.",
+            name=one.name, reasons=reasons,
+        ))  # fmt: skip
 
 
 def _used(folder: Path) -> str:

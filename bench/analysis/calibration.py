@@ -140,7 +140,10 @@ def _stored_design(manifest: Manifest) -> Design:
     recorded = plan_record(manifest)
     slowdowns = request_from_record(recorded.request).slowdowns
     if slowdowns is None:
-        raise UsageError(f"run {manifest.run} is no calibration, so it cannot be gone on with as one.")
+        raise UsageError(say(
+            "calibration.other_run", "run {run} is no calibration, so it cannot be gone on with as one.",
+            run=manifest.run,
+        ))  # fmt: skip
     return Design(
         slowdowns, recorded.blocks, recorded.budget_seconds, recorded.estimate_seconds, recorded.seed
     )
@@ -167,7 +170,10 @@ def _unfinished(runs: Path) -> Run:
         run = load_run(entry.path)
         if run.manifest.status != "complete":
             return run
-    raise UsageError(f"there is no interrupted calibration in {runs}. Start one: `tare calibrate`.")
+    raise UsageError(say(
+        "calibration.none_interrupted", "there is no interrupted calibration in {runs}. Start one: `tare calibrate`.",
+        runs=runs,
+    ))  # fmt: skip
 
 
 def _levels(shares: Sequence[float]) -> tuple[Work, ...]:

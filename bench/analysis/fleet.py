@@ -22,6 +22,7 @@ from tare.reports.text.words import words
 from tare.results.errors import NotWritten, ResultError
 from tare.results.judgement.across_hosts import HostRun, across_hosts
 from tare.results.judgement.within_run import compare_within
+from tare.results.said import say
 from tare.results.storage.fleet import FOLDER
 from tare.results.storage.load import load_run
 
@@ -98,7 +99,10 @@ def write_page(fleet: Fleet, compared: FleetPage, reports_dir: Path, language: L
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, render_document(page).encode("utf-8", "surrogatepass"))
     except OSError as error:
-        raise NotWritten(f"cannot write {path}: {error.strerror}. Choose another --reports-dir.") from error
+        raise NotWritten(say(
+            "file.no_report", "cannot write {path}: {strerror}. Choose another --reports-dir.",
+            path=path, strerror=error.strerror,
+        )) from error  # fmt: skip
     return path
 
 

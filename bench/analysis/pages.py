@@ -22,6 +22,7 @@ from tare.reports.summaries.cases import single_cases
 from tare.reports.summaries.runners import RunnerDisplay
 from tare.reports.text.words import words
 from tare.results.escapes import readable
+from tare.results.said import say
 from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:
@@ -180,4 +181,7 @@ def _write(path: Path, text: str) -> None:
     try:
         write_whole(path, text.encode("utf-8", "surrogatepass"))
     except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror}. Choose another file.") from error
+        raise UsageError(say(
+            "file.not_written", "cannot write {path}: {strerror}. Choose another file.",
+            path=path, strerror=error.strerror,
+        )) from error  # fmt: skip

@@ -21,6 +21,7 @@ from tare.results.judgement.counts import compare_counts
 from tare.results.judgement.rungs import rung_costs
 from tare.results.judgement.within_run import compare_versions, compare_within
 from tare.results.record import BASE
+from tare.results.said import say
 from tare.results.statistics.series import good_series
 from tare.results.storage.counts import read_counts
 from tare.results.storage.load import load_run
@@ -111,10 +112,11 @@ def report_run(
         paths = build_report(given, folder, language=language)
         write_index(run_dir.parent, reports_dir, language)
     except OSError as error:
-        raise NotWritten(
-            f"cannot write the report {folder}: {error.strerror or error}. The results are whole in {run_dir}; "
-            f"`tare report {given.manifest.run} --reports-dir DIR` writes the report elsewhere."
-        ) from error
+        raise NotWritten(say(
+            "report.not_written", "cannot write the report {folder}: {strerror}. The results are whole in {run_dir}; `tare report "
+            "{run} --reports-dir DIR` writes the report elsewhere.",
+            folder=folder, strerror=error.strerror or error, run_dir=run_dir, run=given.manifest.run,
+        )) from error  # fmt: skip
     return WrittenReport(paths.index, terminal.render(given, stream=stream))
 
 

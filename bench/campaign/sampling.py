@@ -133,9 +133,11 @@ def is_sampled_inside(vantage: Vantage, proc: Path = Path("/proc")) -> bool:
     except PermissionError as error:
         if own_pid(pid, proc) == 1:
             return True
-        raise TareError(
-            f"the processes of the place belong to another user (pid {pid}), whom py-spy may not look into: run as root"
-        ) from error
+        raise TareError(say(
+            "profile.other_user",
+            "the processes of the place belong to another user (pid {pid}), whom py-spy may not look into: run as root",
+            pid=pid,
+        )) from error  # fmt: skip
     return False
 
 
@@ -227,12 +229,9 @@ def entering(pid: int, proc: Path = Path("/proc")) -> tuple[str, ...]:
         return ()
     program = shutil.which("nsenter")
     if program is None:
-        raise TareError(
-            say(
-                "profile.no_nsenter",
-                "nsenter is missing, which py-spy needs to look into the place; it comes with util-linux",
-            )
-        )
+        raise TareError(say(
+            "profile.no_nsenter", "nsenter is missing, which py-spy needs to look into the place; it comes with util-linux",
+        ))  # fmt: skip
     own_user = os.geteuid() != 0 and not _same_namespace(proc, pid, "user")
     user = ("--user", "--preserve-credentials") if own_user else ()
     return (program, "--target", str(pid), *user, "--mount", "--pid", "--")
@@ -306,12 +305,9 @@ class _Inside:
 
     def __init__(self, place: Place, image: Image, sampled: Sampled) -> None:
         if "busybox" not in image.programs:
-            raise TareError(
-                say(
-                    "profile.no_busybox",
-                    "there is no busybox in the image, which runs py-spy in a place that the host cannot look into",
-                )
-            )
+            raise TareError(say(
+                "profile.no_busybox", "there is no busybox in the image, which runs py-spy in a place that the host cannot look into",
+            ))  # fmt: skip
         self._place, self._image, self.sampled = place, image, sampled
         self._folder = f"{place.scratch.rstrip('/')}/.tare-profile"
         self._busybox = image.argv(place.root, "busybox")

@@ -26,6 +26,7 @@ from tare.bench.errors import EnvironmentMissing, Exit
 from tare.bench.request import layers
 from tare.bench.request.declarations import override
 from tare.bench.request.request import CommandVersion, SettingsVariant
+from tare.results.said import say
 from tare.runners.errors import SettingRefused, UsageError
 
 if TYPE_CHECKING:
@@ -86,7 +87,9 @@ def run(arguments: argparse.Namespace) -> int:
     if not outcome.compared.comparisons:
         skipped = sorted({t.reason for t in finished.trials if t.outcome == "skipped"})
         reasons = "\n  ".join((*failed, *skipped)) or "no block holds both versions"
-        raise EnvironmentMissing(f"nothing could be compared:\n  {reasons}")
+        raise EnvironmentMissing(
+            say("ab.nothing", "nothing could be compared:\n  {reasons}", reasons=reasons)
+        )
     for line in failed:
         print(f"tare: {line}", file=sys.stderr)
     return outcome.exit_code or finished.exit_code
@@ -106,19 +109,23 @@ def _request(arguments: argparse.Namespace) -> Request:
         request = request.with_run(precision=output.thresholds_from(arguments).default / 4)
     commands, sets = (arguments.base, arguments.head), (arguments.base_set, arguments.head_set)
     if any(sets) == any(commands) or (any(commands) and not all(commands)):
-        raise UsageError(
-            "give two commands, --base CMD --head CMD, or two settings, --base-set KEY=VALUE --head-set KEY=VALUE."
-        )
+        raise UsageError(say(
+            "ab.two_sides", "give two commands, --base CMD --head CMD, or two settings, --base-set KEY=VALUE --head-set KEY=VALUE.",
+        ))  # fmt: skip
     if any(commands):
         if request.command:
-            raise UsageError("the commands are those of --base and --head: give none behind --.")
+            raise UsageError(
+                say("ab.no_trailing", "the commands are those of --base and --head: give none behind --.")
+            )
         versions = tuple(
             CommandVersion(name, _words(getattr(arguments, name), name)) for name in (BASE, HEAD)
         )
         request = replace(request, versions=versions)
         return request.with_run(runners=request.settings.run.runners or (BARE,))
     if counting_is_asked_for(arguments):
-        raise UsageError("--count counts the instructions of commands: give --base CMD --head CMD.")
+        raise UsageError(say(
+            "ab.count_commands", "--count counts the instructions of commands: give --base CMD --head CMD.",
+        ))  # fmt: skip
     if not request.settings.run.keyword and not request.command:
         request = request.with_run(keyword="null")
     variants = tuple(
@@ -127,7 +134,8 @@ def _request(arguments: argparse.Namespace) -> Request:
     )
     if not request.settings.run.runners:
         raise SettingRefused(
-            "--runners", "say which runners the settings are for, such as qemu-microvm or runc."
+            "--runners",
+            say("ab.which_runners", "say which runners the settings are for, such as qemu-microvm or runc."),
         )
     return replace(request, variants=variants)
 
@@ -137,9 +145,10 @@ def _changed(settings: Settings, assignments: Sequence[str], option: str) -> Set
     for assignment in assignments:
         setting, settings = override(settings, assignment, option)
         if setting.group != "guest" and setting.key not in MAY_DIFFER:
-            raise UsageError(
-                f"--base-set, --head-set: {setting.key} cannot differ; guest.*, {' and '.join(MAY_DIFFER)} can."
-            )
+            raise UsageError(say(
+                "ab.cannot_differ", "--base-set, --head-set: {key} cannot differ; guest.*, {may_differ} can.",
+                key=setting.key, may_differ=" and ".join(MAY_DIFFER),
+            ))  # fmt: skip
     return settings
 
 
@@ -147,7 +156,10 @@ def _words(command: str, name: str) -> tuple[str, ...]:
     try:
         words = tuple(shlex.split(command))
     except ValueError as error:
-        raise UsageError(f"--{name} {command!r} cannot be split into words: {error}.") from error
+        raise UsageError(say(
+            "ab.not_split", "--{name} {command!r} cannot be split into words: {error}.",
+            name=name, command=command, error=error,
+        )) from error  # fmt: skip
     if not words:
-        raise UsageError(f"--{name} is empty: give a command.")
+        raise UsageError(say("ab.empty", "--{name} is empty: give a command.", name=name))
     return words

@@ -12,6 +12,7 @@ from tare.bench.commands.shared.options import add_label_option, request_from
 from tare.bench.errors import Exit
 from tare.bench.progress import Lines
 from tare.bench.request import layers
+from tare.results.said import say
 from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:
@@ -132,7 +133,10 @@ def _last(runs: Path) -> Path:
 
     known = list_runs(runs)
     if not known:
-        raise UsageError(f"there is no calibration run in {runs}: measure with `tare calibrate`.")
+        raise UsageError(say(
+            "calibration.none", "there is no calibration run in {runs}: measure with `tare calibrate`.",
+            runs=runs,
+        ))  # fmt: skip
     return known[-1].path
 
 
@@ -140,7 +144,11 @@ def _shares(text: str) -> tuple[float, ...]:
     try:
         found = tuple(float(part) / 100 for part in text.split(","))
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a list of percentages, such as 3,5,10") from None
+        raise argparse.ArgumentTypeError(
+            say("calibration.no_list", "{text!r} is not a list of percentages, such as 3,5,10", text=text)
+        ) from None
     if not all(0 < share <= 1 for share in found):
-        raise argparse.ArgumentTypeError("give percentages above 0, at most 100")
+        raise argparse.ArgumentTypeError(
+            say("calibration.percentages", "give percentages above 0, at most 100")
+        )
     return found

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from tare.bench.commands.shared import output
 from tare.bench.request import layers
+from tare.results.said import say
 from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:
@@ -35,7 +36,10 @@ def run(arguments: argparse.Namespace) -> int:
     wanted = layers.resolve(arguments).output
     base, head = (run_folder_of(reference, wanted) for reference in (arguments.base, arguments.head))
     if base.resolve() == head.resolve():
-        raise UsageError(f"BASE and HEAD are both the run {base.name}: name two runs, the earlier one first.")
+        raise UsageError(say(
+            "compare.same_run", "BASE and HEAD are both the run {name}: name two runs, the earlier one first.",
+            name=base.name,
+        ))  # fmt: skip
     try:
         outcome = compare_stored(
             base, head, rules=output.rules_from(arguments), allow_unlike=arguments.allow_unlike
@@ -44,11 +48,11 @@ def run(arguments: argparse.Namespace) -> int:
         # CI reads these, and no message on stderr.
         output.write_for_programs(not_compared(base, head, error.fields), arguments, wanted.language)
         fields = "".join(f"\n  {field}" for field in error.fields)
-        raise UsageError(
-            f"{_named(arguments.base, base)} and {_named(arguments.head, head)} are not alike, so they are not "
-            f"compared:{fields}\n"
-            "Measure both under the same conditions, or say with --allow-unlike that the difference is meant."
-        ) from error
+        raise UsageError(say(
+            "compare.unlike", "{base} and {head} are not alike, so they are not compared:{fields}\nMeasure both under the same "
+            "conditions, or say with --allow-unlike that the difference is meant.",
+            base=_named(arguments.base, base), head=_named(arguments.head, head), fields=fields,
+        )) from error  # fmt: skip
     output.write_report(outcome, arguments, wanted.language)
     return outcome.exit_code
 

@@ -9,6 +9,7 @@ from tare.bench.commands.shared.tables import aligned
 from tare.bench.errors import Exit
 from tare.bench.request import layers
 from tare.bench.request.declarations import by_key, near_key
+from tare.results.said import say
 from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:
@@ -37,7 +38,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the settings as they would hold for a run with these options; the exit code is 0."""
     for key in arguments.keys:
         if key not in by_key():
-            raise UsageError(f"there is no setting {key}{near_key(key)} There are {', '.join(by_key())}.")
+            raise UsageError(say(
+                "settings.unknown", "there is no setting {key}{near_key} There are {names}.",
+                key=key, near_key=near_key(key), names=", ".join(by_key()),
+            ))  # fmt: skip
     resolved = [
         one
         for one in layers.resolve_each(arguments)

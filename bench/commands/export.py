@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tare.bench.errors import Exit
 from tare.bench.request import layers
+from tare.results.said import say
 from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:
@@ -52,7 +53,8 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         arguments.output.write_bytes(content)
     except OSError as error:
-        raise UsageError(
-            f"cannot write {arguments.output}: {error.strerror}. Choose another --output."
-        ) from error
+        raise UsageError(say(
+            "file.no_export", "cannot write {output}: {strerror}. Choose another --output.",
+            output=arguments.output, strerror=error.strerror,
+        )) from error  # fmt: skip
     return Exit.OK

@@ -13,6 +13,7 @@ from tare.bench.commands.shared.own_options import add_own_options, with_own
 from tare.bench.commands.shared.tables import aligned
 from tare.bench.errors import EnvironmentMissing, Exit
 from tare.bench.request import layers, readers
+from tare.results.said import say
 from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:
@@ -67,7 +68,9 @@ def run(arguments: argparse.Namespace) -> int:
         fleet = read_fleet(settings.output.results_dir, arguments.page)
         return _conclude(fleet, arguments)
     if bool(arguments.hosts) == bool(arguments.scheduler):
-        raise UsageError("give the hosts, either by --hosts A,B or by --scheduler tcp://HOST:PORT.")
+        raise UsageError(
+            say("fleet.no_hosts", "give the hosts, either by --hosts A,B or by --scheduler tcp://HOST:PORT.")
+        )
     folder = settings.output.results_dir
     fleet = _again(read_fleet(folder, arguments.resume)) if arguments.resume else _new(_request(arguments))
     return _conclude(_measured(fleet, arguments, folder), arguments)
@@ -118,18 +121,18 @@ def _measured(fleet: Fleet, arguments: argparse.Namespace, results_dir: Path) ->
     from tare.bench.progress import Lines  # noqa: PLC0415
     from tare.results.storage.fleet import write_fleet  # noqa: PLC0415
 
-    say, wait = Lines().say, _wait(arguments)
+    tell, wait = Lines().say, _wait(arguments)
     with ExitStack() as stack:
-        address, hosts, unreached = _cluster(arguments, say, stack)
+        address, hosts, unreached = _cluster(arguments, tell, stack)
         cluster = stack.enter_context(connected(address, fleet.campaign))
         write_fleet(results_dir, fleet)
-        say(f"campaign {fleet.campaign}")
+        tell(f"campaign {fleet.campaign}")
         ended = Director(
             fleet,
             cluster,
             Inbox(results_dir),
             lambda now: write_fleet(results_dir, now),
-            say,
+            tell,
             version("tarebench"),
             argv=arguments.argv,
             wait_seconds=wait,
@@ -137,15 +140,16 @@ def _measured(fleet: Fleet, arguments: argparse.Namespace, results_dir: Path) ->
             unreached=unreached,
         ).run()
     if not ended.hosts:
-        raise EnvironmentMissing(
-            f"no worker came within {wait:g} s: start some by `dask worker {address} --nthreads 1`, then `tare fleet"
-            f" --resume {fleet.campaign}`."
-        )
+        raise EnvironmentMissing(say(
+            "fleet.no_worker",
+            "no worker came within {wait} s: start some by `dask worker {address} --nthreads 1`, then `tare fleet --resume {campaign}`.",
+            wait=f"{wait:g}", address=address, campaign=fleet.campaign,
+        ))  # fmt: skip
     return ended
 
 
 def _cluster(
-    arguments: argparse.Namespace, say: Callable[[str], object], stack: ExitStack
+    arguments: argparse.Namespace, tell: Callable[[str], object], stack: ExitStack
 ) -> tuple[str, int, Callable[[], Mapping[str, str]]]:
     """Give the scheduler's address, the number of hosts to await, and who tells which cannot be reached."""
     from tare.bench.fleet.ssh import read_hosts, ssh_cluster  # noqa: PLC0415 - options are declared without it
@@ -153,7 +157,7 @@ def _cluster(
     if not arguments.hosts:
         return arguments.scheduler, 1, dict
     names = read_hosts(arguments.hosts)
-    address, reached = stack.enter_context(ssh_cluster(names, arguments.remote_python, say))
+    address, reached = stack.enter_context(ssh_cluster(names, arguments.remote_python, tell))
     return address, len(names), reached.unreached
 
 
@@ -163,7 +167,9 @@ def _wait(arguments: argparse.Namespace) -> float:
     try:
         return readers.seconds(arguments.wait)
     except ValueError as error:
-        raise UsageError(f"--wait {arguments.wait!r}: {error}.") from error
+        raise UsageError(
+            say("fleet.bad_wait", "--wait {wait!r}: {error}.", wait=arguments.wait, error=error)
+        ) from error
 
 
 def _conclude(fleet: Fleet, arguments: argparse.Namespace) -> int:

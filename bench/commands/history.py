@@ -12,6 +12,7 @@ from tare.bench.commands.shared.filters import add_filter_options, filter_from
 from tare.bench.commands.shared.stored import add_store_options, columns_of, is_stored
 from tare.bench.errors import Exit
 from tare.bench.request import layers
+from tare.results.said import say
 from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:
@@ -97,7 +98,10 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.otava:
             _write_otava(found, arguments.otava)
     except OSError as error:
-        raise UsageError(f"cannot write {error.filename}: {error.strerror}. Choose another file.") from error
+        raise UsageError(say(
+            "file.no_history", "cannot write {filename}: {strerror}. Choose another file.",
+            filename=error.filename, strerror=error.strerror,
+        )) from error  # fmt: skip
     return Exit.OK
 
 
@@ -123,7 +127,9 @@ def _found(arguments: argparse.Namespace) -> Histories:
 
     if is_stored(arguments):
         if arguments.references or arguments.otava:
-            raise UsageError("--stored takes all runs of the store: name none, and pull them for --otava.")
+            raise UsageError(say(
+                "history.stored", "--stored takes all runs of the store: name none, and pull them for --otava.",
+            ))  # fmt: skip
         with columns_of(settings, stored=True) as (connection, columns):
             classes = {one.head.host_class for one in columns}
             own = classes.pop() if len(classes) == 1 else ThisHost.read().host_class

@@ -17,6 +17,7 @@ from tare.bench.commands.shared.own_options import add_own_options, given_own_op
 from tare.bench.console import steer
 from tare.bench.request import layers
 from tare.bench.request.declarations import SETTINGS
+from tare.results.said import say
 from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:
@@ -54,9 +55,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     request = _request(arguments)
     if counting_is_asked_for(arguments) and not (request.command or request.only_own or request.resume):
-        raise UsageError(
-            "--count counts the instructions of a command: give one, as in `tare run --count -- CMD`."
-        )
+        raise UsageError(say(
+            "run.count_command", "--count counts the instructions of a command: give one, as in `tare run --count -- CMD`.",
+        ))  # fmt: skip
     finished = pipeline.execute(request, Lines(language=request.settings.output.language))
     if arguments.json:
         print(json.dumps(finished.as_json(), indent=2))
@@ -87,10 +88,11 @@ def _request(arguments: argparse.Namespace) -> Request:
     changed += ["--label"] if request.labels else []
     changed += ["-- CMD"] if request.command else []
     if changed:
-        raise UsageError(
-            f"--resume goes on with a run as it was planned: {', '.join(changed)} cannot be given with it. Only --budget"
-            " can, which adds measuring time; for anything else start a new run."
-        )
+        raise UsageError(say(
+            "run.resume_changed", "--resume goes on with a run as it was planned: {changed} cannot be given with it. Only --budget "
+            "can, which adds measuring time; for anything else start a new run.",
+            changed=", ".join(changed),
+        ))  # fmt: skip
     given = getattr(arguments, "run.budget", None)
     extension = request.settings.run.budget_seconds if given is not None else None
     return replace(request, extension_seconds=extension or 0.0)

@@ -12,6 +12,7 @@ from tare.bench.commands.shared.stored import add_store_options, columns_of, is_
 from tare.bench.commands.shared.tables import aligned
 from tare.bench.errors import Exit
 from tare.bench.request import layers, readers
+from tare.results.said import say
 from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:
@@ -59,7 +60,10 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         memory = readers.size(arguments.memory)
     except ValueError as error:
-        raise UsageError(f"--memory: cannot use {arguments.memory!r}: {error}.") from error
+        raise UsageError(say(
+            "sql.bad_memory", "--memory: cannot use {memory!r}: {error}.",
+            memory=arguments.memory, error=error,
+        )) from error  # fmt: skip
     query = sys.stdin.read() if arguments.query == "-" else arguments.query
     with columns_of(settings, stored=is_stored(arguments), memory_bytes=memory) as (connection, columns):
         open_tables(connection, columns)

@@ -13,6 +13,7 @@ from tare.bench.commands.shared.filters import add_filter_options, filter_from, 
 from tare.bench.commands.shared.tables import FACTS, aligned, facts, name_and_labels
 from tare.bench.errors import Exit
 from tare.bench.request import layers
+from tare.results.said import say
 from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:
@@ -163,12 +164,14 @@ def _meant(reference: str, known: Sequence[KeptRun], store: Store) -> KeptRun:
             return found[0]
         if found:
             names = ", ".join(kept.run for kept in found[-8:])
-            raise UsageError(
-                f"{reference!r} matches {len(found)} runs of the store: {names}. Give a full id."
-            )
-    raise UsageError(
-        f"no run in {store.files.address} is called {reference!r}. `tare store list` lists them."
-    )
+            raise UsageError(say(
+                "store.many_runs", "{reference!r} matches {found} runs of the store: {names}. Give a full id.",
+                reference=reference, found=len(found), names=names,
+            ))  # fmt: skip
+    raise UsageError(say(
+        "store.unknown_run", "no run in {address} is called {reference!r}. `tare store list` lists them.",
+        address=store.files.address, reference=reference,
+    ))  # fmt: skip
 
 
 def _list(arguments: argparse.Namespace, store: Store, settings: Settings) -> int:

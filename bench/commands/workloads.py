@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tare.bench.errors import Exit
+from tare.results.said import say
 from tare.results.statistics.phrases import count
 from tare.runners.errors import UsageError
 
@@ -49,15 +50,18 @@ def run(arguments: argparse.Namespace) -> int:
     from tare.bench.own.files import own_files, read_file  # noqa: PLC0415 - options are declared without it
 
     if arguments.files and arguments.what == "list":
-        raise UsageError(
-            f"tare workloads list takes no file: give tare workloads check {arguments.files[0]}."
-        )
+        raise UsageError(say(
+            "workloads.list_no_file", "tare workloads list takes no file: give tare workloads check {files}.",
+            files=arguments.files[0],
+        ))  # fmt: skip
     given = arguments.files or own_files(arguments.config)
     read = [read_file(path) for path in given]
     if arguments.what == "list":
         return _list(read, as_json=arguments.json)
     if not read:
-        raise UsageError("there is no tare.toml and no workloads/*.toml here: name a file.")
+        raise UsageError(
+            say("workloads.no_file", "there is no tare.toml and no workloads/*.toml here: name a file.")
+        )
     return _check(read, as_json=arguments.json)
 
 

@@ -17,6 +17,7 @@ from tare.bench.errors import EnvironmentMissing
 from tare.bench.fleet import host
 from tare.bench.fleet.cluster import SchedulerLost
 from tare.bench.fleet.messages import Assignment, Chunk, Ended, HostFacts
+from tare.results.said import say
 from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:
@@ -51,14 +52,16 @@ def connected(address: str, campaign: str) -> Iterator[DaskCluster]:
     try:
         client = client_class(address, timeout=_CONNECT_SECONDS, set_as_default=False)
     except (OSError, TimeoutError) as error:
-        raise EnvironmentMissing(
-            f"no scheduler answers at {address}: {error}. Start one by `dask scheduler`, or look at the address and at "
-            "Dask's TLS settings."
-        ) from error
+        raise EnvironmentMissing(say(
+            "fleet.no_scheduler",
+            "no scheduler answers at {address}: {error}. Start one by `dask scheduler`, or look at the address and at Dask's TLS settings.",
+            address=address, error=error,
+        )) from error  # fmt: skip
     except (ValueError, TypeError) as error:
-        raise UsageError(
-            f"--scheduler {address!r}: {error}. Give an address such as tcp://127.0.0.1:8786."
-        ) from error
+        raise UsageError(say(
+            "fleet.bad_address", "--scheduler {address!r}: {error}. Give an address such as tcp://127.0.0.1:8786.",
+            address=address, error=error,
+        )) from error  # fmt: skip
     cluster = DaskCluster(client, campaign)
     try:
         yield cluster
@@ -108,7 +111,7 @@ class DaskCluster:
 
     def _check(self) -> None:
         if self.client.status != "running":
-            raise SchedulerLost("the connection to the scheduler was lost")
+            raise SchedulerLost(say("fleet.scheduler_lost", "the connection to the scheduler was lost"))
 
     @contextmanager
     def _asking(self) -> Iterator[None]:
@@ -117,7 +120,9 @@ class DaskCluster:
         try:
             yield
         except (OSError, TimeoutError, RuntimeError) as error:
-            raise SchedulerLost(f"the scheduler does not answer any more ({error})") from error
+            raise SchedulerLost(
+                say("fleet.scheduler_silent", "the scheduler does not answer any more ({error})", error=error)
+            ) from error
 
     def workers(self) -> frozenset[str]:
         """Ask the scheduler; see :meth:`Cluster.workers`."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tare.results.errors import NotWritten, ResultError
+from tare.results.said import say
 from tare.results.storage.load import MANIFEST, TRIALS, load_run
 from tare.results.storage.store import amend
 
@@ -42,9 +43,10 @@ class Inbox:
                 temporary.write_bytes(chunk.manifest)
                 temporary.replace(run / MANIFEST)
         except OSError as error:
-            raise NotWritten(
-                f"cannot write {run}: {error.strerror}. What came in before is kept; go on with --resume."
-            ) from error
+            raise NotWritten(say(
+                "file.no_inbox", "cannot write {run}: {strerror}. What came in before is kept; go on with --resume.",
+                run=run, strerror=error.strerror,
+            )) from error  # fmt: skip
 
     def _append(self, path: Path, chunk: Chunk) -> None:
         size = self.size(chunk.run)
@@ -56,9 +58,10 @@ class Inbox:
 
     def _folder(self, run: str) -> Path:
         if not run or run.startswith(".") or "/" in run:
-            raise ResultError(
-                f"a host sent a run called {run!r}, which is no id of a run: it was not stored."
-            )
+            raise ResultError(say(
+                "fleet.bad_run", "a host sent a run called {run!r}, which is no id of a run: it was not stored.",
+                run=run,
+            ))  # fmt: skip
         return self.results_dir / run
 
     def size(self, run: str) -> int:

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING
 
 from tare.bench.errors import EnvironmentMissing
+from tare.results.said import say
 from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:
@@ -45,9 +46,11 @@ def read_hosts(text: str) -> tuple[str, ...]:
     hosts = tuple(part.strip() for part in text.split(","))
     bad = next((one for one in hosts if not one or one.startswith("-") or hosts.count(one) > 1), None)
     if bad is not None:
-        raise UsageError(
-            f"--hosts {text!r}: {bad!r} is empty, twice or no name: give hosts as ssh calls them, such as north,root@south."
-        )
+        raise UsageError(say(
+            "fleet.bad_hosts",
+            "--hosts {text!r}: {bad!r} is empty, twice or no name: give hosts as ssh calls them, such as north,root@south.",
+            text=text, bad=bad,
+        ))  # fmt: skip
     return hosts
 
 
@@ -140,7 +143,7 @@ class SshHosts:
 
 @contextmanager
 def ssh_cluster(
-    hosts: Sequence[str], python: str, say: Callable[[str], object]
+    hosts: Sequence[str], python: str, tell: Callable[[str], object]
 ) -> Iterator[tuple[str, SshHosts]]:
     """Run a scheduler here and a worker on each host; yields the scheduler's address and the hosts.
 
@@ -150,13 +153,15 @@ def ssh_cluster(
     from tare.bench.fleet.dask import local_scheduler  # noqa: PLC0415 - names are checked without it
 
     if shutil.which("ssh") is None:
-        raise EnvironmentMissing("--hosts needs ssh, which is not installed: apt install openssh-client.")
+        raise EnvironmentMissing(
+            say("fleet.no_ssh", "--hosts needs ssh, which is not installed: apt install openssh-client.")
+        )
     with ExitStack() as stack:
         later = stack.enter_context(
             ExitStack()
         )  # closed after the scheduler, with which workers end by themselves
         address = stack.enter_context(local_scheduler())
-        reached = SshHosts(hosts, int(address.rpartition(":")[2]), python, say)
+        reached = SshHosts(hosts, int(address.rpartition(":")[2]), python, tell)
         later.callback(reached.close)
         reached.start()
         yield address, reached

@@ -15,6 +15,7 @@ import msgspec
 from tare.bench.own.checking import Problem, check
 from tare.bench.own.metric_text import read_metric
 from tare.results.nearest import did_you_mean
+from tare.results.said import say
 from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:
@@ -101,9 +102,10 @@ def workload(what: Work, /, **options: Unpack[WorkloadOptions]) -> OwnWorkload:
         raw = {**raw, **_function(what, name, raw, own)}
         rules = _beside(raw["metrics"], rules)
     elif own:
-        raise UsageError(
-            f"{name}: {next(iter(own))} is for Python functions; a command is run once in a trial."
-        )
+        raise UsageError(say(
+            "own.only_functions", "{name}: {next} is for Python functions; a command is run once in a trial.",
+            name=name, next=next(iter(own)),
+        ))  # fmt: skip
     else:
         raw["command"] = _plain(what)
     return OwnWorkload(name, _checked(name, {**raw, "metrics": rules}), callable(what))
@@ -118,16 +120,23 @@ def default_name(what: Work) -> str:
     if callable(what):
         found = getattr(what, "__name__", "")
         if not found or found == "<lambda>":
-            raise UsageError("a function without a name is to be measured: give name='…'.")
+            raise UsageError(
+                say("own.nameless", "a function without a name is to be measured: give name='…'.")
+            )
         return found.lstrip("_") or found
     words = _plain(what)
     if isinstance(words, str):
         try:
             words = shlex.split(words)
         except ValueError as error:
-            raise UsageError(f"{what!r} cannot be split into words: {error}.") from error
+            raise UsageError(
+                say("own.not_split", "{what!r} cannot be split into words: {error}.", what=what, error=error)
+            ) from error
     if not isinstance(words, list) or not all(isinstance(word, str) for word in words) or not words:
-        raise UsageError(f"{what!r} is no command: give a line, a list of words, or a function.")
+        raise UsageError(say(
+            "own.no_command", "{what!r} is no command: give a line, a list of words, or a function.",
+            what=what,
+        ))  # fmt: skip
     found = re.sub(r"[^\w.+-]", "_", Path(words[0]).name)[:64]
     return found if re.match("[A-Za-z]", found) else f"command-{found}"[:64]
 
@@ -140,9 +149,10 @@ def refuse_strangers(given: Iterable[str], known: Iterable[str]) -> None:
     """
     for name in given:
         if name not in known:
-            raise UsageError(
-                f"there is no option {name!r}{did_you_mean(name, sorted(known))} There are {', '.join(sorted(known))}."
-            )
+            raise UsageError(say(
+                "own.no_option", "there is no option {name!r}{did_you_mean} There are {known}.",
+                name=name, did_you_mean=did_you_mean(name, sorted(known)), known=", ".join(sorted(known)),
+            ))  # fmt: skip
 
 
 def _rules(lines: Iterable[str]) -> Iterable[tuple[str, MetricRule]]:
@@ -157,7 +167,10 @@ def _function(
 
     parameters = raw.get("parameters", {})
     if not isinstance(parameters, dict) or not all(isinstance(one, list) for one in parameters.values()):
-        raise UsageError(f"{name}: parameters are lists of values, as in parameters={{'n': [1, 2]}}.")
+        raise UsageError(say(
+            "own.parameters", "{name}: parameters are lists of values, as in parameters={{'n': [1, 2]}}.",
+            name=name,
+        ))  # fmt: skip
     made = describe(what, parameters, calls=own.get("calls", 0), warmups=own.get("warmups", 1))
     return {**made, **{key: raw[key] for key in ("summary", "identity") if key in raw}}
 
@@ -172,8 +185,8 @@ def _beside(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any
 def _checked(name: str, raw: dict[str, Any]) -> Definition:
     found = check(name, raw)
     if isinstance(found, Problem):
-        where = ".".join(found.keys[2:])
-        raise UsageError(f"{name}: {where}{': ' if where else ''}{found.text}")
+        where = ": ".join(filter(None, (name, ".".join(found.keys[2:]))))
+        raise UsageError(say("own.invalid", "{where}: {text}", where=where, text=found.text))
     return found
 
 

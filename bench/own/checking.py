@@ -13,6 +13,7 @@ from msgspec import Meta
 from tare.bench.own.definition import NAME, Definition, OwnServer, Ready
 from tare.bench.workloads.output_metrics import METRIC_NAME, MetricRule
 from tare.results.nearest import did_you_mean
+from tare.results.said import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -65,7 +66,7 @@ def check(name: str, raw: object) -> Definition | Problem:
 
 def _convert(raw: object) -> Definition:
     if not isinstance(raw, dict):
-        raise _Invalid("a workload is a table, as under [workloads.NAME].")
+        raise _Invalid(say("own.no_table", "a workload is a table, as under [workloads.NAME]."))
     _check_keys(raw)
     metrics = raw.get("metrics")
     for name, rule in metrics.items() if isinstance(metrics, dict) else ():
@@ -82,7 +83,11 @@ def _converted(raw: object, kind: type[_Table], *above: str) -> _Table:
         what, _, path = str(error).partition(" - at `$")
         found = re.findall(r"\.([\w-]+)|\[(\d+|\.\.\.)\]", path.rstrip("`"))
         keys = [key for key, _ in found if key]
-        raise _Invalid(f"{_in_our_words(what)}{_offered(kind, keys)}", *above, *keys) from None
+        raise _Invalid(
+            say("own.offered", "{what}{offered}", what=_in_our_words(what), offered=_offered(kind, keys)),
+            *above,
+            *keys,
+        ) from None
 
 
 def _offered(kind: type[msgspec.Struct], keys: list[str]) -> str:
@@ -98,7 +103,10 @@ def _offered(kind: type[msgspec.Struct], keys: list[str]) -> str:
     words = [repr(each) for each in _parts(known) if isinstance(each, str) and each]
     if not words:
         return "."
-    return f"; give {', '.join(words)}{' or a list of whole numbers' if keys == ['exit_codes'] else ''}."
+    names = ", ".join(words)
+    if keys == ["exit_codes"]:
+        return say("own.give_or_list", "; give {names} or a list of whole numbers.", names=names)
+    return say("own.give", "; give {names}.", names=names)
 
 
 def _parts(annotation: Any) -> Iterator[Any]:
@@ -139,7 +147,15 @@ def _check_keys(raw: dict[str, Any]) -> None:
                 if key not in known:
                     hint = did_you_mean(key, known)
                     raise _Invalid(
-                        f"there is no {key!r} here{hint} There are {', '.join(known)}.", *keys, key
+                        say(
+                            "own.no_key",
+                            "there is no {key!r} here{hint} There are {known}.",
+                            key=key,
+                            hint=hint,
+                            known=", ".join(known),
+                        ),
+                        *keys,
+                        key,
                     )
 
 
@@ -159,19 +175,28 @@ def _check_parts(one: Definition) -> None:
     for name, rule in one.metrics.items():
         if not re.fullmatch(METRIC_NAME, name):
             raise _Invalid(
-                "the name of a metric begins with a letter and has letters, digits, _ and - only.",
+                say(
+                    "own.metric_name",
+                    "the name of a metric begins with a letter and has letters, digits, _ and - only.",
+                ),
                 "metrics",
                 name,
             )
         if why := rule.problem():
-            raise _Invalid(f"{why}.", "metrics", name)
+            raise _Invalid(say("own.sentence", "{what}.", what=why), "metrics", name)
     if sum(rule.primary for rule in one.metrics.values()) > 1:
-        raise _Invalid("only one metric can be primary.", "metrics")
+        raise _Invalid(say("own.one_primary", "only one metric can be primary."), "metrics")
     _check_environment(one.environment)
     for name in one.parameters:
         if not re.fullmatch(NAME, name) or name in _RESERVED | AROUND | OF_SERVERS:
             raise _Invalid(
-                f"a parameter cannot be called {name!r}: give it another name.", "parameters", name
+                say(
+                    "own.parameter_name",
+                    "a parameter cannot be called {name!r}: give it another name.",
+                    name=name,
+                ),
+                "parameters",
+                name,
             )
     if one.server:
         _check_server(one.server)
@@ -182,7 +207,11 @@ def _check_environment(environment: Mapping[str, str]) -> None:
     for name, text in environment.items():
         if not name or "=" in name or "\0" in name + text:
             raise _Invalid(
-                f"{quoted(name)}: a variable has a name without =, and no character 0 in it.",
+                say(
+                    "own.variable_name",
+                    "{name}: a variable has a name without =, and no character 0 in it.",
+                    name=quoted(name),
+                ),
                 "environment",
                 name,
             )
@@ -190,21 +219,26 @@ def _check_environment(environment: Mapping[str, str]) -> None:
 
 def _check_server(server: OwnServer) -> None:
     if server.port and server.socket:
-        raise _Invalid("a server has either a port or a socket.", "server", "socket")
+        raise _Invalid(
+            say("own.port_or_socket", "a server has either a port or a socket."), "server", "socket"
+        )
     if server.ready.line and server.ready.http:
-        raise _Invalid("give either line or http.", "server", "ready")
+        raise _Invalid(say("own.line_or_http", "give either line or http."), "server", "ready")
     if server.ready.http and (server.socket or not re.fullmatch(r"/[!-~]*", server.ready.http)):
         why = (
             "a server with a socket is not asked by HTTP"
             if server.socket
             else "a path begins with / and has no blanks"
         )
-        raise _Invalid(f"{why}.", "server", "ready", "http")
+        raise _Invalid(say("own.sentence", "{what}.", what=why), "server", "ready", "http")
     try:
         re.compile(server.ready.line.encode(), re.MULTILINE)
     except re.error as error:
         raise _Invalid(
-            f"the regular expression cannot be used: {error}.", "server", "ready", "line"
+            say("own.bad_regex", "the regular expression cannot be used: {error}.", error=error),
+            "server",
+            "ready",
+            "line",
         ) from None
 
 
@@ -220,9 +254,11 @@ def _check_commands(one: Definition) -> None:
     for keys, command in texts.items():
         words = split(command, keys)
         if not words and keys[-1] == "command":
-            raise _Invalid("the command is empty.", *keys)
+            raise _Invalid(say("own.empty", "the command is empty."), *keys)
         if any("\0" in word for word in words):
-            raise _Invalid("a word of a command cannot have the character 0 in it.", *keys)
+            raise _Invalid(
+                say("own.zero_in_word", "a word of a command cannot have the character 0 in it."), *keys
+            )
         used |= {name for word in words for name in _in_braces(word)}
     used |= {name for text in (one.stdin, *one.environment.values()) for name in _in_braces(text)}
     _check_used(one, used)
@@ -236,10 +272,19 @@ def _check_used(one: Definition, used: set[str]) -> None:
     for name in one.parameters:
         if name not in used:
             near = did_you_mean(name, used - AROUND)
-            raise _Invalid(f"no command has {{{name}}} in it{near}", "parameters", name)
+            raise _Invalid(
+                say("own.name_unused", "no command has {{{name}}} in it{near}", name=name, near=near),
+                "parameters",
+                name,
+            )
     if not one.server and (lost := sorted(used & OF_SERVERS - set(one.parameters))):
         raise _Invalid(
-            f"{{{lost[0]}}} is that of a server, and there is none: add [workloads.NAME.server].", "command"
+            say(
+                "own.no_server",
+                "{{{lost}}} is that of a server, and there is none: add [workloads.NAME.server].",
+                lost=lost[0],
+            ),
+            "command",
         )
 
 
@@ -258,10 +303,23 @@ def split(command: Words, keys: tuple[str, ...] = ("command",)) -> tuple[str, ..
     try:
         words = tuple(shlex.split(command))
     except ValueError as error:
-        raise _Invalid(f"{quoted(command)} cannot be split into words: {error}.", *keys) from None
+        raise _Invalid(
+            say(
+                "own.command_not_split",
+                "{command} cannot be split into words: {error}.",
+                command=quoted(command),
+                error=error,
+            ),
+            *keys,
+        ) from None
     if _SHELL.search(re.sub(r"'[^']*'|\"[^\"]*\"", "x", command)):
         raise _Invalid(
-            f"{quoted(command)} is written for a shell, and none runs it: give ['sh', '-c', '…'].", *keys
+            say(
+                "own.for_a_shell",
+                "{command} is written for a shell, and none runs it: give ['sh', '-c', '…'].",
+                command=quoted(command),
+            ),
+            *keys,
         )
     return words
 

@@ -11,6 +11,7 @@ from tare.bench.experiments.served_command import ServedCommand
 from tare.bench.experiments.serving import Readiness
 from tare.bench.own.checking import split
 from tare.bench.workloads.command import Command, CommandTerms, fill
+from tare.results.said import say
 from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:
@@ -44,7 +45,10 @@ def expand(
     ]
     names = [one.name for one in made]
     if twice := next((name for name in names if names.count(name) > 1), ""):
-        raise UsageError(f"{twice}: two values of its parameters look alike in names; give them apart.")
+        raise UsageError(say(
+            "own.alike", "{twice}: two values of its parameters look alike in names; give them apart.",
+            twice=twice,
+        ))  # fmt: skip
     return tuple(made)
 
 
@@ -56,7 +60,10 @@ def _choices(name: str, one: Definition) -> Iterator[dict[str, str]]:
     for given in values:
         count *= len(given)
     if count > MOST_VARIANTS:
-        raise UsageError(f"{name} has {count} combinations of its parameters; {MOST_VARIANTS} are the most.")
+        raise UsageError(say(
+            "own.too_many", "{name} has {count} combinations of its parameters; {most_variants} are the most.",
+            name=name, count=count, most_variants=MOST_VARIANTS,
+        ))  # fmt: skip
     return (dict(pairs) for pairs in itertools.product(*values))
 
 

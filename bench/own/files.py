@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from tare.bench.own.checking import Problem, check, shown
 from tare.bench.settings_files import CONFIG_FILE, PROJECT_FILE, file_in, named_file, prefix_of, tables_of
 from tare.results.nearest import did_you_mean
+from tare.results.said import say
 from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:
@@ -53,7 +54,15 @@ def read_file(path: Path) -> OwnFile:
         path,
         {name: one for name, one in found.items() if not isinstance(one, Problem)},
         tuple(
-            f"{path}{_line(lines, (*above, *one.keys))}: {_told(one.keys)}: {one.text}" for one in problems
+            say(
+                "own.problem",
+                "{path}{line}: {key}: {text}",
+                path=path,
+                line=_line(lines, (*above, *one.keys)),
+                key=_told(one.keys),
+                text=one.text,
+            )
+            for one in problems
         ),
     )
 
@@ -66,7 +75,13 @@ def _strangers(document: Mapping[str, object]) -> Iterable[Problem]:
     for key in document:
         if key != TABLE:
             yield Problem(
-                (key,), f"definitions are in tables like [workloads.{key}]{did_you_mean(key, (TABLE,))}"
+                (key,),
+                say(
+                    "own.tables",
+                    "definitions are in tables like [workloads.{key}]{near}",
+                    key=key,
+                    near=did_you_mean(key, (TABLE,)),
+                ),
             )
 
 
@@ -112,16 +127,18 @@ def read_own(paths: Iterable[Path]) -> dict[str, Definition]:
     for path in paths:
         one = read_file(path)
         if one.problems:
-            more = (
-                f" (and {len(one.problems) - 1} more: `tare workloads check {path}`)"
-                if one.problems[1:]
-                else ""
-            )
-            raise UsageError(f"{one.problems[0]}{more}")
+            first, others = one.problems[0], len(one.problems) - 1
+            if not others:
+                raise UsageError(first)
+            raise UsageError(say(
+                "own.problems", "{first} (and {others} more: `tare workloads check {path}`)",
+                first=first, others=others, path=path,
+            ))  # fmt: skip
         for name, definition in one.definitions.items():
             if name in found:
-                raise UsageError(
-                    f"{path}: there is a workload {name} in {places[name]} already; give it another name."
-                )
+                raise UsageError(say(
+                    "own.twice", "{path}: there is a workload {name} in {places} already; give it another name.",
+                    path=path, name=name, places=places[name],
+                ))  # fmt: skip
             found[name], places[name] = definition, path
     return found

@@ -11,6 +11,7 @@ import sysconfig
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tare.results.said import say
 from tare.runners.errors import UsageError
 from tare.runners.images.imports import imported
 
@@ -46,10 +47,11 @@ def own_sources(modules: Iterable[str]) -> dict[str, Path]:
             if file.suffix == ".py":
                 pending |= imported(file.read_text("utf-8", "replace")) - done
     if sum(file.stat().st_size for file in found.values()) > MOST_BYTES:
-        raise UsageError(
-            f"it imports modules of more than {MOST_BYTES >> 20} MiB that are not installed: move what is measured into a "
-            "smaller package, or install it."
-        )
+        raise UsageError(say(
+            "own.large_modules", "it imports modules of more than {most_bytes} MiB that are not installed: move what is measured "
+            "into a smaller package, or install it.",
+            most_bytes=MOST_BYTES >> 20,
+        ))  # fmt: skip
     return found
 
 
@@ -83,7 +85,10 @@ def _files(name: str) -> Iterator[tuple[str, Path]]:
     folders = list(spec.submodule_search_locations or ()) if spec else []
     origin = Path(spec.origin) if spec and spec.origin else None
     if not folders and (origin is None or not origin.is_file()):
-        raise UsageError(f"it imports {name}, which is in no file of its own: install it, or unpack it.")
+        raise UsageError(say(
+            "own.no_module_file", "it imports {name}, which is in no file of its own: install it, or unpack it.",
+            name=name,
+        ))  # fmt: skip
     if not folders and origin:
         yield (f"{name}.py" if origin.suffix == ".py" else origin.name), origin
     for folder in folders:

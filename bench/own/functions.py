@@ -25,6 +25,7 @@ import cloudpickle
 from tare.bench.own import function_program
 from tare.bench.own.expand import text_of
 from tare.bench.own.function_modules import is_own, own_sources
+from tare.results.said import say
 from tare.runners.errors import UsageError
 from tare.runners.provision.cache import Cache, default_cache, sha256_of
 
@@ -105,7 +106,10 @@ def describe(
     """
     name = qualified(function)
     if type(calls) is not int or type(warmups) is not int or calls < 0 or warmups < 0:
-        raise UsageError(f"{name}: calls and warmups are whole numbers, such as calls=1000, warmups=1.")
+        raise UsageError(say(
+            "own.whole_numbers", "{name}: calls and warmups are whole numbers, such as calls=1000, warmups=1.",
+            name=name,
+        ))  # fmt: skip
     _check_callable(function, name, parameters)
     tables = {key: {text_of(value): value for value in values} for key, values in parameters.items()}
     words = [f"{key}={{{key}}}" for key in parameters]
@@ -130,20 +134,23 @@ def _check_callable(
     """Refuse what does no work when it is called, and what cannot be called so."""
     inner = function.func if isinstance(function, functools.partial) else function
     if inspect.iscoroutinefunction(inner) or inspect.isasyncgenfunction(inner):
-        raise UsageError(
-            f"{name} is asynchronous, and a call of it does no work: give a function that calls asyncio.run({name}())."
-        )
+        raise UsageError(say(
+            "own.asynchronous", "{name} is asynchronous, and a call of it does no work: give a function that calls asyncio.run({name}()).",
+            name=name,
+        ))  # fmt: skip
     if inspect.isgeneratorfunction(inner):
-        raise UsageError(
-            f"{name} is a generator, and a call of it does no work: give a function that goes through it."
-        )
+        raise UsageError(say(
+            "own.generator", "{name} is a generator, and a call of it does no work: give a function that goes through it.",
+            name=name,
+        ))  # fmt: skip
     try:
         inspect.signature(function).bind(**dict.fromkeys(parameters))
     except TypeError as error:
         given = ", ".join(parameters) or "no parameters"
-        raise UsageError(
-            f"{name} cannot be called with {given}: {error}. Give values for its arguments, as in n=[1, 2]."
-        ) from error
+        raise UsageError(say(
+            "own.not_callable", "{name} cannot be called with {given}: {error}. Give values for its arguments, as in n=[1, 2].",
+            name=name, given=given, error=error,
+        )) from error  # fmt: skip
     except ValueError:
         return  # some built-in functions have no signature
 
@@ -154,7 +161,9 @@ def _script(function: Callable[..., object], tables: Mapping[str, Mapping[str, V
     try:
         beside = own_sources(needed)
     except UsageError as error:
-        raise UsageError(f"{name} cannot be carried into places: {error}") from error
+        raise UsageError(
+            say("own.not_carried", "{name} cannot be carried into places: {error}", name=name, error=error)
+        ) from error
     imports = "\n".join(f"    import {module}" for module in sorted({*needed, "cloudpickle"}))
     program = Path(function_program.__file__).read_text("utf-8").replace(_FUTURE, "")
     text = _SCRIPT.format(name=name, imports=imports, program=program, payload=b85encode(payload).decode())
@@ -194,10 +203,11 @@ def _pickled(what: object, name: str, by_value: types.ModuleType | None) -> tupl
             cloudpickle.register_pickle_by_value(by_value)
         _Pickler(file, seen).dump(what)
     except Exception as error:  # whatever a stranger's object does when it is taken apart
-        raise UsageError(
-            f"{name} cannot be carried into places: something that it refers to cannot be pickled ({error}). Make that "
-            "inside the function."
-        ) from error
+        raise UsageError(say(
+            "own.not_pickled",
+            "{name} cannot be carried into places: something that it refers to cannot be pickled ({error}). Make that inside the function.",
+            name=name, error=error,
+        )) from error  # fmt: skip
     finally:
         if registered:
             cloudpickle.unregister_pickle_by_value(by_value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tare.bench.workloads.output_metrics import MetricRule
+from tare.results.said import say
 from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:
@@ -26,8 +27,9 @@ def read_metric(text: str, origin: str) -> tuple[str, MetricRule]:
     directions = [word for word in about if word in {"lower", "higher"}]
     units = [word for word in about if word not in {"lower", "higher"}]
     if not sign or not name or len(directions) > 1 or len(units) > 1:
-        raise UsageError(
-            f"{origin} {text!r}: give NAME[,UNIT][,lower|higher]=REGEX, as in 'rps,ops/s,higher=([0-9.]+) req/s'."
-        )
+        raise UsageError(say(
+            "own.metric_text", "{origin} {text!r}: give NAME[,UNIT][,lower|higher]=REGEX, as in 'rps,ops/s,higher=([0-9.]+) req/s'.",
+            origin=origin, text=text,
+        ))  # fmt: skip
     direction: Direction = "none" if not directions else "lower" if directions[0] == "lower" else "higher"
     return name, MetricRule(regex=regex, unit=units[0] if units else "count", direction=direction)

@@ -17,7 +17,7 @@ from tare.bench.request.keyword import compile_keyword
 from tare.bench.workloads.command import Command, CommandTerms
 from tare.results.judgement.claims.declared import selections
 from tare.results.record import BASE, CONTROL
-from tare.results.said import joined
+from tare.results.said import joined, say
 from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:
@@ -49,9 +49,10 @@ def choose_workloads(request: Request) -> tuple[Workload | Experiment, ...]:
     ours = (by_name("null"),) if request.only_own else measurables()
     names = {one.name for one in ours} | (set() if request.only_own else {one.family for one in ours})
     if clash := sorted(names & {name for one in own for name in (one.name, *one.aliases)}):
-        raise UsageError(
-            f"{clash[0]} is the name of one of the suite's workloads or families: give yours another name."
-        )
+        raise UsageError(say(
+            "own.clash", "{clash} is the name of one of the suite's workloads or families: give yours another name.",
+            clash=clash[0],
+        ))  # fmt: skip
     return *ours, *own
 
 
@@ -82,9 +83,10 @@ def plan(request: Request, bench: Bench, missing: Mapping[str, tuple[str, str]] 
     if request.cases is not None:
         made = made.restricted(request.cases)
     if not made.cases and not made.skips:
-        raise UsageError(
-            f"-k {wanted.keyword!r} selects no workload; `tare plan` lists those that need not be named."
-        )
+        raise UsageError(say(
+            "keyword.selects_none", "-k {keyword!r} selects no workload; `tare plan` lists those that need not be named.",
+            keyword=wanted.keyword,
+        ))  # fmt: skip
     return made
 
 

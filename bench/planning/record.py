@@ -11,6 +11,7 @@ from tare.bench.planning.runners import runner_keys
 from tare.bench.request.record import request_to_record
 from tare.results.plan import CaseRecord, PlanRecord
 from tare.results.record import CONTROL_SUFFIX
+from tare.results.said import say
 from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:
@@ -65,10 +66,16 @@ def _cases(record: PlanRecord, request: Request) -> tuple[Case, ...]:
     for number, case in enumerate(record.cases):
         where = f"plan.cases[{number}]"
         if case.workload not in known:
-            raise UsageError(f"{where}.workload: there is no {case.workload!r} in this run")
+            raise UsageError(say(
+                "plan.no_workload", "{where}.workload: there is no {workload!r} in this run",
+                where=where, workload=case.workload,
+            ))  # fmt: skip
         if case.runner.removesuffix(CONTROL_SUFFIX) not in keys:
-            raise UsageError(f"{where}.runner: {case.runner!r} is none of the run's: {', '.join(keys)}")
+            raise UsageError(say(
+                "plan.no_runner", "{where}.runner: {runner!r} is none of the run's: {keys}",
+                where=where, runner=case.runner, keys=", ".join(keys),
+            ))  # fmt: skip
         cases.append(Case(known[case.workload], case.runner))
     if not cases or len(set(cases)) < len(cases):
-        raise UsageError("plan.cases: there are none, or some are there twice")
+        raise UsageError(say("plan.no_cases", "plan.cases: there are none, or some are there twice"))
     return tuple(cases)

@@ -10,6 +10,7 @@ from tare.bench.request.record import request_from_record
 from tare.results.errors import ResultError
 from tare.results.plan import plan_record
 from tare.results.record import FORMAT_VERSION
+from tare.results.said import say
 from tare.results.storage.find import find_run
 from tare.results.storage.load import load_run
 from tare.runners.errors import UsageError
@@ -43,7 +44,10 @@ def resumed(request: Request) -> tuple[Request, Plan]:
         again = replace(_again(request, record, folder), pulled_images=_pulled_images(manifest))
         plan = plan_from_record(record, again)
     except (ResultError, UsageError) as error:
-        raise UsageError(f"run {manifest.run} cannot be resumed: {error}. Start a new run.") from error
+        raise UsageError(say(
+            "resume.refused", "run {run} cannot be resumed: {error}. Start a new run.",
+            run=manifest.run, error=error,
+        )) from error  # fmt: skip
     return again, _extended(plan, request.extension_seconds, manifest)
 
 
@@ -51,31 +55,40 @@ def _extended(plan: Plan, seconds: float, manifest: Manifest) -> Plan:
     """Add measuring time to a plan."""
     if not seconds:
         if manifest.status == "complete":
-            raise UsageError(
-                f"run {manifest.run} is finished. Extend it by some measuring time: --resume {manifest.run} --budget 6m"
-            )
+            raise UsageError(say(
+                "resume.finished", "run {run} is finished. Extend it by some measuring time: --resume {run} --budget 6m",
+                run=manifest.run,
+            ))  # fmt: skip
         return plan
     if plan.blocks is not None:
-        raise UsageError(
-            f"run {manifest.run} cannot be extended: it measures exactly {plan.blocks} blocks, as was asked. Start a new"
-            " run with a --budget."
-        )
+        raise UsageError(say(
+            "resume.exact_blocks",
+            "run {run} cannot be extended: it measures exactly {blocks} blocks, as was asked. Start a new run with a --budget.",
+            run=manifest.run, blocks=plan.blocks,
+        ))  # fmt: skip
     budget = plan.budget_seconds + seconds
     return replace(plan, budget_seconds=budget, estimate_seconds=budget)
 
 
 def _check_format(stored: int) -> None:
     if stored != FORMAT_VERSION:
-        raise UsageError(f"it has the older format {stored}, which can be read but not continued")
+        raise UsageError(say(
+            "resume.older", "it has the older format {stored}, which can be read but not continued",
+            stored=stored,
+        ))  # fmt: skip
 
 
 def _check_manifest(record: PlanRecord, manifest: Manifest) -> None:
     if record.seed != manifest.seed:
-        raise UsageError(f"plan.seed: {record.seed} is not the run's, {manifest.seed}")
+        raise UsageError(say(
+            "resume.seed", "plan.seed: {seed} is not the run's, {seed2}",
+            seed=record.seed, seed2=manifest.seed,
+        ))  # fmt: skip
     if not record.mode == record.request.mode == manifest.mode:
-        raise UsageError(
-            f"plan.mode: {record.mode!r} is not the run's, {manifest.mode!r}, or not the one asked for"
-        )
+        raise UsageError(say(
+            "resume.mode", "plan.mode: {mode!r} is not the run's, {mode2!r}, or not the one asked for",
+            mode=record.mode, mode2=manifest.mode,
+        ))  # fmt: skip
 
 
 def _pulled_images(manifest: Manifest) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from tare.bench.own.calls import OwnWorkload, WorkloadOptions, workload
 from tare.bench.own.expand import expand
 from tare.bench.own.files import own_files, read_own
 from tare.results.nearest import did_you_mean
+from tare.results.said import say
 from tare.runners.errors import TareError, UsageError
 
 if TYPE_CHECKING:
@@ -79,9 +80,10 @@ class Known:
         found = tuple(one for one in own if one.name == name or name in one.aliases)
         if not found:
             names = [*ours, *(word for one in own for word in (one.name, *one.aliases))]
-            raise UsageError(
-                f"there is no workload {name!r}{did_you_mean(name, names)} `tare workloads` lists them."
-            )
+            raise UsageError(say(
+                "pytest.no_workload", "there is no workload {name!r}{did_you_mean} `tare workloads` lists them.",
+                name=name, did_you_mean=did_you_mean(name, names),
+            ))  # fmt: skip
         return found
 
     def take(self, made: OwnWorkload, test: str) -> tuple[Measurable, ...]:
@@ -92,9 +94,15 @@ class Known:
         """
         definition, other = self.called.setdefault(made.name, (made.definition, test))
         if definition != made.definition:
-            raise UsageError(f"{other} measures something else as {made.name}: give one of them name='…'.")
+            raise UsageError(say(
+                "pytest.twice", "{other} measures something else as {name}: give one of them name='…'.",
+                other=other, name=made.name,
+            ))  # fmt: skip
         if made.name in {word for one in measurables() for word in (one.name, one.family)}:
-            raise UsageError(f"{made.name} is one of the suite's workloads or families: give name='…'.")
+            raise UsageError(say(
+                "pytest.clash", "{name} is one of the suite's workloads or families: give name='…'.",
+                name=made.name,
+            ))  # fmt: skip
         return expand({made.name: made.definition})
 
 
@@ -109,10 +117,11 @@ def called(what: Work, options: Mapping[str, Any], name: str) -> OwnWorkload:
     more = {key: value for key, value in options.items() if key not in known}
     for key, values in more.items():
         if isinstance(values, str) or not hasattr(values, "__iter__"):
-            raise UsageError(
-                f"there is no option {key!r}{did_you_mean(key, sorted(known))} If it is a parameter, give a list of values, "
-                f"as in {key}=[{values!r}]."
-            )
+            raise UsageError(say(
+                "pytest.no_option",
+                "there is no option {key!r}{did_you_mean} If it is a parameter, give a list of values, as in {key2}=[{values!r}].",
+                key=key, did_you_mean=did_you_mean(key, sorted(known)), key2=key, values=values,
+            ))  # fmt: skip
     parameters = {**given.get("parameters", {}), **more}
     return workload(what, **cast("WorkloadOptions", {"name": name, **given, "parameters": parameters}))
 
@@ -172,7 +181,9 @@ def _gather(item: pytest.Function) -> OwnWorkload:
         return found.made
     except pytest.skip.Exception as error:
         raise _Skipped(str(error)) from error
-    raise UsageError(f"it takes the fixture {FIXTURE} and does not call it.")
+    raise UsageError(
+        say("pytest.not_called", "it takes the fixture {fixture} and does not call it.", fixture=FIXTURE)
+    )
 
 
 def _arguments(item: pytest.Function) -> dict[str, Any]:
@@ -186,10 +197,11 @@ def _arguments(item: pytest.Function) -> dict[str, Any]:
         if name == FIXTURE:
             continue
         if name not in item.callspec.params:
-            raise UsageError(
-                f"it takes the fixture {name} beside {FIXTURE}, but is called while tests are collected, when no fixture has a "
-                "value: make what it needs by prepare=…, or outside of the test."
-            )
+            raise UsageError(say(
+                "pytest.fixture", "it takes the fixture {name} beside {fixture}, but is called while tests are collected, when no "
+                "fixture has a value: make what it needs by prepare=…, or outside of the test.",
+                name=name, fixture=FIXTURE,
+            ))  # fmt: skip
         found[name] = item.callspec.params[name]
     return found
 

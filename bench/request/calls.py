@@ -12,6 +12,7 @@ from tare.bench.request.declarations import by_key, near_key
 from tare.bench.request.layers import merge
 from tare.bench.request.provenance import read_labels
 from tare.bench.request.request import ModeName, Request
+from tare.results.said import say
 from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:
@@ -70,24 +71,33 @@ def request_of_call(
     """
     refuse_strangers(options, RunOptions.__optional_keys__)
     if isinstance(work, str) or callable(work) or isinstance(work, OwnWorkload):
-        raise UsageError("work is a list of commands and functions: put brackets around a single one.")
+        raise UsageError(
+            say("api.work", "work is a list of commands and functions: put brackets around a single one.")
+        )
     around = {key: value for key, value in options.items() if key in AroundOptions.__optional_keys__}
     defined = _defined(list(work), around)
     own = _named(defined)
     mode = options.get("mode", "default")
     if mode not in _MODES:
-        raise UsageError(f"mode: there is no {mode!r}; give {', '.join(_MODES)}.")
+        raise UsageError(
+            say("api.mode", "mode: there is no {mode!r}; give {modes}.", mode=mode, modes=", ".join(_MODES))
+        )
     config = Path(options["config"]) if "config" in options else None
     if own and "keyword" in options:
-        raise UsageError("keyword chooses among the suite's workloads: leave it out beside work of your own.")
+        raise UsageError(say(
+            "api.keyword", "keyword chooses among the suite's workloads: leave it out beside work of your own.",
+        ))  # fmt: skip
     if not own and around:
-        raise UsageError(f"{next(iter(around))}: there is no command to use it with.")
+        raise UsageError(
+            say("api.no_command", "{next}: there is no command to use it with.", next=next(iter(around)))
+        )
     settings = _settings(options, places, config)
     if settings.run.image and (lost := next((one.name for one in defined if one.is_function), "")):
-        raise UsageError(
-            f"{lost} is a Python function, which cannot be carried into an image made elsewhere: leave image out, or give a "
-            "command that the image has."
-        )
+        raise UsageError(say(
+            "api.function_image", "{lost} is a Python function, which cannot be carried into an image made elsewhere: leave image "
+            "out, or give a command that the image has.",
+            lost=lost,
+        ))  # fmt: skip
     return Request(
         settings=settings,
         mode=cast("ModeName", mode),
@@ -102,11 +112,14 @@ def request_of_call(
 
 def _settings(options: Mapping[str, Any], places: Iterable[str], config: Path | None) -> Settings:
     if isinstance(places, str):
-        raise UsageError(f"places is a list of runners: give [{places!r}].")
+        raise UsageError(say("api.places", "places is a list of runners: give [{places!r}].", places=places))
     given = dict(options.get("settings", {}))
     for key in given:
         if key not in by_key():
-            raise UsageError(f"settings: there is no {key!r}{near_key(str(key))}")
+            raise UsageError(say(
+                "api.setting", "settings: there is no {key!r}{near_key}",
+                key=key, near_key=near_key(str(key)),
+            ))  # fmt: skip
     given |= {key: options[name] for name, key in _KEYS.items() if name in options}
     if names := ",".join(places):
         given["run.runners"] = names
@@ -133,7 +146,7 @@ def _defined(work: list[Work | OwnWorkload], around: Mapping[str, Any]) -> list[
         options = {**around, "parameters": mine}
         made.append(workload(one, **cast("WorkloadOptions", options)))
     if lost := [key for key in parameters if key not in used]:
-        raise UsageError(f"parameters: nothing has {{{lost[0]}}} in it.")
+        raise UsageError(say("api.unused", "parameters: nothing has {{{lost}}} in it.", lost=lost[0]))
     return made
 
 
@@ -155,8 +168,9 @@ def _named(work: list[OwnWorkload]) -> dict[str, Definition]:
     own: dict[str, Definition] = {}
     for one in work:
         if one.name in own:
-            raise UsageError(
-                f"two workloads are called {one.name}: name them apart by tare.workload(…, name='…')."
-            )
+            raise UsageError(say(
+                "api.same_name", "two workloads are called {name}: name them apart by tare.workload(…, name='…').",
+                name=one.name,
+            ))  # fmt: skip
         own[one.name] = one.definition
     return own

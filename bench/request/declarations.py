@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from tare.bench.request import readers
 from tare.bench.request.setting import Setting
-from tare.results.nearest import nearest
+from tare.results.nearest import nearest, suggested
+from tare.results.said import say
 from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:
@@ -262,7 +263,7 @@ def near_key(key: str) -> str:
     near = elsewhere[0] if elsewhere else f"{group}.{found}" if (found := nearest(name, names)) else ""
     if not names and not near:
         near = nearest(key, by_key())
-    return f"; did you mean {near}?" if near else "."
+    return suggested(near) if near else "."
 
 
 def change(settings: Settings, values: Iterable[tuple[Setting, Any]]) -> Settings:
@@ -291,7 +292,10 @@ def read(setting: Setting, origin: str, given: object, folder: Path | None = Non
         text = _as_text(setting, given)
         return setting.read(setting.read.below(text, folder) if folder else text)
     except ValueError as error:
-        raise UsageError(f"{origin}: cannot use {_shown(given)}: {error}.") from error
+        raise UsageError(say(
+            "settings.unusable", "{origin}: cannot use {given}: {error}.",
+            origin=origin, given=_shown(given), error=error,
+        )) from error  # fmt: skip
 
 
 def _as_text(setting: Setting, given: object) -> str:
@@ -302,7 +306,7 @@ def _as_text(setting: Setting, given: object) -> str:
         raise setting.read.unreadable()
     text = ",".join(map(str, parts))
     if "\0" in text:
-        raise setting.read.unreadable("there is a zero byte in it")
+        raise setting.read.unreadable(say("reader.zero_byte", "there is a zero byte in it"))
     return text
 
 
@@ -326,7 +330,10 @@ def override(settings: Settings, assignment: str, origin: str) -> tuple[Setting,
     setting = by_key().get(key)
     if not sign or setting is None:
         hint = near_key(key) if sign else "."
-        raise UsageError(f"{origin} {assignment!r}: give KEY=VALUE{hint} Keys are {', '.join(by_key())}.")
+        raise UsageError(say(
+            "settings.assignment", "{origin} {assignment!r}: give KEY=VALUE{hint} Keys are {names}.",
+            origin=origin, assignment=assignment, hint=hint, names=", ".join(by_key()),
+        ))  # fmt: skip
     value = read(setting, f"{origin} {key}", text)
     if isinstance(value, dict):
         value = {**setting.of(settings), **value}

@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING
 
 from tare.results.nearest import did_you_mean
+from tare.results.said import say
 from tare.runners.errors import SettingRefused
 
 if TYPE_CHECKING:
@@ -45,7 +46,9 @@ def compile_keyword(
     parser = _Parser(expression, tokens, frozenset(name.lower() for name in known), lists or {})
     match = parser.either()
     if parser.tokens:
-        raise _fault(expression, f"unexpected {_shown(parser.tokens[-1])}")
+        raise _fault(
+            expression, say("keyword.unexpected", "unexpected {tokens}", tokens=_shown(parser.tokens[-1]))
+        )
     return match
 
 
@@ -55,7 +58,14 @@ def _tokens(expression: str) -> list[str]:
     while position < len(text):
         found = _TOKEN.match(text, position)
         if not found:
-            raise _fault(expression, f"cannot read {_shown(text[position:])}; use names, and, or, not, ( )")
+            raise _fault(
+                expression,
+                say(
+                    "keyword.unreadable",
+                    "cannot read {text}; use names, and, or, not, ( )",
+                    text=_shown(text[position:]),
+                ),
+            )
         tokens.append(found[found.lastindex or 0])
         position = found.end()
     return tokens
@@ -100,19 +110,24 @@ class _Parser:
 
     def plain(self) -> Match:
         if not self.tokens:
-            raise _fault(self.expression, "a name is missing at the end")
+            raise _fault(self.expression, say("keyword.name_missing", "a name is missing at the end"))
         if self.take("("):
             self.depth += 1
             if self.depth > DEEPEST:
-                raise _fault(self.expression, f"more than {DEEPEST} parentheses in each other")
+                raise _fault(
+                    self.expression,
+                    say("keyword.deep", "more than {deepest} parentheses in each other", deepest=DEEPEST),
+                )
             inner = self.either()
             if not self.take(")"):
-                raise _fault(self.expression, "a parenthesis is not closed")
+                raise _fault(self.expression, say("keyword.open", "a parenthesis is not closed"))
             self.depth -= 1
             return inner
         token = self.tokens.pop()
         if token in {")", "and", "or"}:
-            raise _fault(self.expression, f"unexpected {_shown(token)}")
+            raise _fault(
+                self.expression, say("keyword.unexpected_token", "unexpected {token}", token=_shown(token))
+            )
         return self.word(token)
 
     def word(self, token: str) -> Match:
@@ -126,14 +141,21 @@ class _Parser:
             hint = did_you_mean(wanted, sorted({*self.known, *self.lists}))
             raise _fault(
                 self.expression,
-                f"no workload or family has {_shown(token)} in its name{hint} "
-                f"There are {', '.join(sorted(self.known))}.",
+                say(
+                    "keyword.unknown",
+                    "no workload or family has {token} in its name{hint} There are {names}.",
+                    token=_shown(token),
+                    hint=hint,
+                    names=", ".join(sorted(self.known)),
+                ),
             )
         return lambda names: any(wanted in name.lower() for name in names)
 
 
 def _fault(expression: str, what: str) -> SettingRefused:
-    return SettingRefused("-k", f"cannot use {_shown(expression)}: {what}")
+    return SettingRefused(
+        "-k", say("keyword.fault", "cannot use {shown}: {what}", shown=_shown(expression), what=what)
+    )
 
 
 def _shown(text: str) -> str:

@@ -11,6 +11,7 @@ from tare.bench.request.declarations import SETTINGS, by_key, change, near_key, 
 from tare.bench.request.setting import VARIABLES, Setting, defaults
 from tare.bench.settings_files import CONFIG_FILE, PROJECT_FILE, VARIABLE, project_file, tables_of, user_file
 from tare.results.nearest import nearest
+from tare.results.said import say
 from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:
@@ -220,17 +221,24 @@ def _read_file(kind: OriginKind, path: Path | None) -> list[tuple[Origin, Path |
         return []
     document = tables_of(path)
     if document.pop("workloads", None) is not None and kind == "user":
-        raise UsageError(
-            f"{path}: definitions of workloads belong to a project: put them into its {CONFIG_FILE}, or into a file of its"
-            " folder workloads."
-        )
+        raise UsageError(say(
+            "settings.workloads",
+            "{path}: definitions of workloads belong to a project: put them into its {config_file}, or into a file of its folder workloads.",
+            path=path, config_file=CONFIG_FILE,
+        ))  # fmt: skip
     flat: dict[str, Any] = {}
     for table, content in document.items():
         if not isinstance(content, dict):
-            raise UsageError(f"{path}: {table!r} must be in a table, such as [run]")
+            raise UsageError(say(
+                "settings.needs_table", "{path}: {table!r} must be in a table, such as [run]",
+                path=path, table=table,
+            ))  # fmt: skip
         flat.update({f"{table}.{key}": value for key, value in content.items()})
     for key in sorted(flat.keys() - by_key().keys()):
-        raise UsageError(f"{path}: there is no setting {key}{near_key(key)} There are {', '.join(by_key())}.")
+        raise UsageError(say(
+            "settings.unknown_in", "{path}: there is no setting {key}{near_key} There are {names}.",
+            path=path, key=key, near_key=near_key(key), names=", ".join(by_key()),
+        ))  # fmt: skip
     folder = path.parent
     return [(Origin(kind, str(path)), None if folder == Path() else folder.absolute(), flat)]
 
@@ -248,6 +256,7 @@ def _check_variables(environ: Mapping[str, str]) -> None:
         if not name.startswith(VARIABLES) or name.startswith(OTHERS_VARIABLES) or own in known:
             continue
         if near := nearest(own, known):
-            raise UsageError(
-                f"${name}: there is no such variable; did you mean {VARIABLES}{near}? Rename or unset it."
-            )
+            raise UsageError(say(
+                "settings.no_variable", "${name}: there is no such variable; did you mean {variables}{near}? Rename or unset it.",
+                name=name, variables=VARIABLES, near=near,
+            ))  # fmt: skip

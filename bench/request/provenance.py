@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tare.results.escapes import in_all_texts, readable
 from tare.results.record import Provenance
+from tare.results.said import say
 from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:
@@ -85,9 +86,10 @@ def read_labels(given: Iterable[str]) -> dict[str, str]:
     for text in given:
         key, sign, value = text.partition("=")
         if not sign or not _LABEL.fullmatch(key) or "\0" in value or len(value) > _LONGEST_VALUE:
-            raise UsageError(
-                f"--label: cannot use {text[:_LONGEST_VALUE]!r}: give KEY=VALUE, such as machine=rack-7; keys have letters,"
-                f" digits and . _ / - (64 at most), values {_LONGEST_VALUE} characters at most."
-            )
+            raise UsageError(say(
+                "settings.label", "--label: cannot use {text!r}: give KEY=VALUE, such as machine=rack-7; keys have letters, digits "
+                "and . _ / - (64 at most), values {longest_value} characters at most.",
+                text=text[:_LONGEST_VALUE], longest_value=_LONGEST_VALUE,
+            ))  # fmt: skip
         labels[key] = readable(value)
     return labels

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar, get_args
 
 from tare.results.nearest import nearest
+from tare.results.said import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -85,7 +86,7 @@ def _names(text: str) -> tuple[str, ...]:
 
 def _some_names(found: tuple[str, ...]) -> None:
     if not found or not all(found):
-        raise _Because("there is no name in it")
+        raise _Because(say("reader.no_name", "there is no name in it"))
 
 
 def _size(text: str) -> int:
@@ -99,17 +100,25 @@ def _size(text: str) -> int:
 
 def _size_in_range(number: float) -> None:
     if not 1 <= number < 1 << 60:
-        raise _Because("it is too large" if number >= 1 else "a size is at least one byte")
+        raise _Because(
+            say("reader.too_large", "it is too large")
+            if number >= 1
+            else say("reader.one_byte", "a size is at least one byte")
+        )
 
 
 def _at_least_one(number: int) -> None:
     if not 1 <= number < 1 << 31:
-        raise _Because("it is below 1" if number < 1 else "it is too large")
+        raise _Because(
+            say("reader.below_one", "it is below 1")
+            if number < 1
+            else say("reader.too_large", "it is too large")
+        )
 
 
 def _storable(number: int) -> None:
     if not -(1 << 63) <= number < 1 << 63:
-        raise _Because("it is too large")
+        raise _Because(say("reader.too_large", "it is too large"))
 
 
 def _as_size(number: int) -> str:
@@ -132,7 +141,11 @@ def _as_seconds(number: float) -> str:
 
 def _some_seconds(number: float) -> None:
     if not 0 < number < 1e9:
-        raise _Because("it is too large" if number > 0 else "it is not above 0")
+        raise _Because(
+            say("reader.too_large", "it is too large")
+            if number > 0
+            else say("reader.not_positive", "it is not above 0")
+        )
 
 
 def _programs(text: str) -> Mapping[str, str]:
@@ -140,7 +153,7 @@ def _programs(text: str) -> Mapping[str, str]:
     for part in text.split(","):
         name, sign, path = (word.strip() for word in part.partition("="))
         if not sign or not name or not path:
-            raise _Because(f"{part.strip()!r} is not NAME=PATH")
+            raise _Because(say("reader.name_path", "{strip!r} is not NAME=PATH", strip=part.strip()))
         found[name] = path
     return found
 
@@ -152,7 +165,7 @@ def _programs_below(text: str, folder: Path) -> str:
 
 def _share(number: float) -> None:
     if not 0 < number < 1:
-        raise _Because("it is not between 0 % and 100 %")
+        raise _Because(say("reader.percent", "it is not between 0 % and 100 %"))
 
 
 def _cpu_list(text: str) -> tuple[int, ...]:
@@ -161,14 +174,18 @@ def _cpu_list(text: str) -> tuple[int, ...]:
         first, _, last = part.partition("-")
         low, high = int(first), int(last or first)
         if high < low or high >= _MOST_CPUS:
-            raise _Because(f"{part.strip()} runs backwards" if high < low else f"there is no CPU {high}")
+            raise _Because(
+                say("reader.backwards", "{strip} runs backwards", strip=part.strip())
+                if high < low
+                else say("reader.no_cpu", "there is no CPU {high}", high=high)
+            )
         cpus.update(range(low, high + 1))
     return tuple(sorted(cpus))
 
 
 def _are_cpus(cpus: tuple[int, ...]) -> None:
     if any(cpu < 0 for cpu in cpus):
-        raise _Because("CPUs are counted from 0")
+        raise _Because(say("reader.cpu_zero", "CPUs are counted from 0"))
 
 
 def _throughput(text: str) -> Throughput:
@@ -177,7 +194,7 @@ def _throughput(text: str) -> Throughput:
         body = part.strip().lower()
         kind = "operations" if body.endswith("iops") else "bytes"
         if found[kind]:
-            raise _Because(f"the {kind} per second are there twice")
+            raise _Because(say("reader.twice", "the {kind} per second are there twice", kind=kind))
         limit = body.removesuffix("iops")
         found[kind] = int(limit) if kind == "operations" else _size(body.removesuffix("/s"))
         if kind == "operations":
@@ -187,7 +204,7 @@ def _throughput(text: str) -> Throughput:
 
 def _not_negative(rates: Throughput) -> None:
     if min(rates) < 0:
-        raise _Because("a rate is not negative")
+        raise _Because(say("reader.negative", "a rate is not negative"))
 
 
 def _as_throughput(rates: Throughput) -> str:
@@ -236,7 +253,7 @@ def _kernel(text: str) -> str:
 def _is_one_of(word: str, allowed: Sequence[str]) -> None:
     if word not in allowed:
         near = nearest(word, allowed)
-        raise _Because(f"did you mean {near}?" if near else "")
+        raise _Because(say("reader.did_you_mean", "did you mean {near}?", near=near) if near else "")
 
 
 def _is_language(word: str) -> None:
@@ -253,7 +270,7 @@ def _is_accelerator(word: str) -> None:
 
 def _folder(text: str) -> Path:
     if not text.strip():
-        raise _Because("it is empty")
+        raise _Because(say("reader.empty", "it is empty"))
     return _expanded(text)
 
 
@@ -265,7 +282,7 @@ def _expanded(text: str) -> Path:
     try:
         return Path(text).expanduser()
     except RuntimeError as error:  # no user of that name
-        raise _Because("whose home folder that is, is not known") from error
+        raise _Because(say("reader.no_home", "whose home folder that is, is not known")) from error
 
 
 names = Reader(

@@ -15,6 +15,7 @@ from tare.bench.request.request import CommandVersion, Request, SettingsVariant,
 from tare.bench.request.setting import Setting, defaults
 from tare.results.escapes import in_all_texts, original, reversible
 from tare.results.plan import RequestRecord, SlowdownsRecord, planned
+from tare.results.said import say
 from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:
@@ -49,7 +50,9 @@ def settings_from_json(raw: Mapping[str, Any], where: str, base: Settings | None
     for key, value in raw.items():
         setting = by_key().get(key)
         if setting is None:
-            raise UsageError(f"{where}.{key}: there is no such setting")
+            raise UsageError(
+                say("request.no_setting", "{where}.{key}: there is no such setting", where=where, key=key)
+            )
         values.append((setting, _value(setting, value, f"{where}.{key}")))
     return change(base or defaults(), values)
 
@@ -60,7 +63,7 @@ def _value(setting: Setting, raw: object, where: str) -> Any:
         if value != setting.default:
             setting.read.check(value)
     except ValueError as error:  # msgspec's own errors are some
-        raise UsageError(f"{where}: {error}") from error
+        raise UsageError(say("request.invalid", "{where}: {error}", where=where, error=error)) from error
     return value
 
 
@@ -73,7 +76,7 @@ def _type(setting: Setting) -> Any:
 def _path(wanted: type, raw: Any) -> Any:
     if wanted is Path and isinstance(raw, str):
         return Path(raw)
-    raise ValueError(f"expected a path, got {type(raw).__name__}")
+    raise ValueError(say("request.no_path", "expected a path, got {name}", name=type(raw).__name__))
 
 
 def request_to_record(request: Request) -> RequestRecord:
@@ -134,7 +137,7 @@ def request_from_record(record: RequestRecord) -> Request:
 def _definition(name: str, raw: object) -> Definition:
     found = check(name, raw)
     if isinstance(found, Problem):
-        raise UsageError(f"request.own.{name}: {found.text}")
+        raise UsageError(say("request.own", "request.own.{name}: {text}", name=name, text=found.text))
     return found
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tare.bench.measurable import CrowdSettings
 from tare.bench.request.readers import Throughput
 from tare.reports.model import Language  # noqa: TC001 - as above
+from tare.results.said import say
 from tare.runners.errors import SettingRefused
 from tare.runners.settings import GuestSettings, KubernetesSettings, RunnerSettings
 
@@ -101,12 +102,17 @@ class LimitSettings:
         from tare.runners.model import Limits  # noqa: PLC0415 - options are declared without it
 
         if strangers := sorted(set(self.cpuset) - set(host_cpus)):
-            there = ", ".join(map(str, sorted(host_cpus)))
-            raise SettingRefused("--cpuset", f"there is no CPU {strangers[0]} here; there are {there}.")
+            raise SettingRefused("--cpuset", say(
+                "settings.cpuset", "there is no CPU {strangers} here; there are {host_cpus}.",
+                strangers=strangers[0], host_cpus=", ".join(map(str, sorted(host_cpus))),
+            ))  # fmt: skip
         available = len(self.cpuset or host_cpus)
         cpus = self.cpus or available
         if cpus > available:
-            raise SettingRefused("--cpus", f"cannot use {cpus}: only {available} may be used here.")
+            raise SettingRefused("--cpus", say(
+                "settings.cpus", "cannot use {cpus}: only {available} may be used here.",
+                cpus=cpus, available=available,
+            ))  # fmt: skip
         return Limits(
             cpus=cpus,
             cpuset=self.cpuset,

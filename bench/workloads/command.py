@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tare.bench.workloads.base import Workload, metric, number
 from tare.bench.workloads.output_metrics import MetricRule, read_metrics
 from tare.results.record import COMMAND_TIME
+from tare.results.said import say
 from tare.runners.errors import PlaceFailure
 from tare.runners.images.image import COMMAND
 from tare.runners.images.layers import carried_at
@@ -194,5 +195,8 @@ def run_aside(place: Place, job: Job | None, what: str) -> None:
     result = place.run(job)
     if result.exit_code != 0:
         said = result.stderr.decode("utf-8", "replace").strip()
-        why = result.error or said or ("it took too long" if result.timed_out else "")
-        raise PlaceFailure(f"{what}: {why or f'exit status {result.exit_code}'}")
+        why = result.error or said
+        if not why and result.timed_out:
+            why = say("command.too_long", "it took too long")
+        why = why or say("trial.exit_status", "exit status {code}", code=result.exit_code)
+        raise PlaceFailure(say("command.failed", "{what}: {why}", what=what, why=why))

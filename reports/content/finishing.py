@@ -6,17 +6,16 @@ percentage stands without a blank.
 
 from __future__ import annotations
 
-import re
 from dataclasses import fields, is_dataclass, replace
 from functools import cache
 from operator import is_
 from typing import TYPE_CHECKING, Any
 
+from tare.reports.text.korean import together
+
 if TYPE_CHECKING:
     from tare.reports.content.nodes import Section
     from tare.reports.content.page import Page
-
-_PERCENT = re.compile(r"(?<=\d) (?=%)")
 
 _KEPT = frozenset({"name", "keys", "link", "target", "kind", "color", "form"})
 """Fields of nodes that no reader sees."""
@@ -39,7 +38,7 @@ def finished(section: Section, page: Page) -> Section:
 def _finished(thing: Any, page: Page) -> Any:
     """Finish a text, or all texts in a node and in what it holds."""
     if isinstance(thing, str):
-        return _PERCENT.sub("", thing) if " %" in thing else thing
+        return together(thing)
     if isinstance(thing, tuple):
         made = tuple([_finished(one, page) for one in thing])
         return thing if all(map(is_, made, thing)) else made
@@ -50,5 +49,5 @@ def _finished(thing: Any, page: Page) -> Any:
     if getattr(thing, "recorded", False):
         quoted = thing.text  # type: ignore[attr-defined]
         told = page.recorded(quoted)
-        changes |= {"text": quoted if told == quoted else _PERCENT.sub("", told), "recorded": told == quoted}
+        changes |= {"text": quoted if told == quoted else together(told), "recorded": told == quoted}
     return replace(thing, **changes) if changes else thing

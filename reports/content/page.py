@@ -10,7 +10,7 @@ from tare.reports.content.nodes import Paragraph, Picture
 from tare.reports.summaries import names
 from tare.reports.text.numbers import DASH
 from tare.reports.text.repeated import repeat
-from tare.results.said import origin
+from tare.results.origins import origin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

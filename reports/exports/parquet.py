@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from tare.reports.exports.tidy import COLUMNS, rows
 from tare.results.errors import ResultError
+from tare.results.said import say
 
 if TYPE_CHECKING:
     from tare.reports.model import ReportInput
@@ -24,9 +25,9 @@ def render(given: ReportInput) -> bytes:
         import pyarrow as pa  # noqa: PLC0415 - optional, and 100 MB
         from pyarrow import parquet  # noqa: PLC0415
     except ImportError:
-        raise ResultError(
-            "--format parquet needs pyarrow, which is not installed: `pip install pyarrow`, or use --format csv."
-        ) from None
+        raise ResultError(say(
+            "export.no_pyarrow", "--format parquet needs pyarrow, which is not installed: `pip install pyarrow`, or use --format csv.",
+        )) from None  # fmt: skip
     whole, real, true = pa.int64(), pa.float64(), pa.bool_()
     types = dict.fromkeys(COLUMNS, pa.string())
     types |= {"value": real, "error": real, "block": whole, "invocation": whole, "trial": whole}

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from tare.results.said import say
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -86,13 +88,17 @@ def read_samples(document: bytes, hidden: Mapping[str, str]) -> tuple[Counter[St
     try:
         read = msgspec.json.decode(document, type=_Document)
     except msgspec.DecodeError as error:
-        raise ValueError(f"not a profile in speedscope's format: {error}") from error
+        raise ValueError(
+            say("profile.no_speedscope", "not a profile in speedscope's format: {error}", error=error)
+        ) from error
     frames = read.shared.frames
     stacks: Counter[Stack] = Counter()
     processes: set[str] = set()
     for one in read.profiles:
         if not all(0 <= number < len(frames) for sample in one.samples for number in sample):
-            raise ValueError("not a profile in speedscope's format: a sample names a frame that is not there")
+            raise ValueError(say(
+                "profile.no_frame", "not a profile in speedscope's format: a sample names a frame that is not there",
+            ))  # fmt: skip
         split = [_split(sample, frames) for sample in one.samples]
         # A process that has just been found is not yet among the frames of its samples.
         front = max((outer for outer, _ in split), key=len, default=())

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from tare.results.judgement.claims.model import ClaimVerdict
     from tare.results.judgement.comparison import Comparison
     from tare.results.judgement.rungs import RungCost
+    from tare.results.origins import Said
     from tare.results.record import Trial
-    from tare.results.said import Said
 
 PLACE_CPU = "place.cpu"
 """Vantage point of the launcher's ``wait4``: the CPU time of a whole place, as ``<this>.user``, ``.system``, ``.total``."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tare.results.said import LISTED, SEPARATOR, origin
+from tare.results.origins import origin
+from tare.results.said import LISTED, SEPARATOR
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tare.reports.text.words import Words
-    from tare.results.said import Said
+    from tare.results.origins import Said
 
 _DEEPEST = 4
 """Texts within texts that are followed; no sentence of the suite needs more."""
@@ -30,7 +31,7 @@ def repeat(text: str, words: Words, recorded: Mapping[str, Said] | None = None) 
 def _repeated(text: str, words: Words, recorded: Mapping[str, Said], depth: int) -> str:
     said = recorded.get(text) or origin(text)
     if said is None:
-        return words.texts.get(f"value.{text}", text)
+        return words.texts.get(f"value.{text}") or words.texts.get(f"system.{text}", text)
     if said.code == LISTED and depth:
         parts = [value for name, value in said.values.items() if name != SEPARATOR]
         separator = said.values.get(SEPARATOR, " ")

@@ -20,6 +20,7 @@ from tare.results.garbage import no_collection
 from tare.results.imports import documents, fio, hyperfine, pyperf, pytest_benchmark, tidy
 from tare.results.imports.model import Imported, ImportFault
 from tare.results.record import FORMAT_VERSION, ImportSource, Manifest
+from tare.results.said import say
 from tare.results.storage.load import load_run
 from tare.results.storage.store import RunWriter, new_run_id
 
@@ -73,27 +74,33 @@ def read_file(path: Path, format_name: str = "") -> tuple[Imported, str]:
 def _read(data: bytes, where: str, format_name: str) -> tuple[Imported, str]:
     chosen = {one.NAME: one for one in FORMATS}.get(format_name)
     if format_name and chosen is None:
-        raise ImportFault(
-            f"there is no format {format_name!r}; known formats: {', '.join(f.NAME for f in FORMATS)}."
-        )
+        raise ImportFault(say(
+            "import.no_format", "there is no format {format_name!r}; known formats: {names}.",
+            format_name=format_name, names=", ".join(f.NAME for f in FORMATS),
+        ))  # fmt: skip
     try:
         with no_collection():
             return _decoded(data, where, chosen)
     except MemoryError:
-        raise ImportFault(f"{where} does not fit into this machine's memory.") from None
+        raise ImportFault(
+            say("import.too_large", "{where} does not fit into this machine's memory.", where=where)
+        ) from None
 
 
 def _decoded(data: bytes, where: str, chosen: Import | None) -> tuple[Imported, str]:
     text = documents.text_of(data, where)
     if not text.strip():
-        raise ImportFault(f"{where} is empty.")
+        raise ImportFault(say("import.empty", "{where} is empty.", where=where))
     if chosen is tidy or (chosen is None and not _is_json(text)):
         return _not_empty(tidy.read(text, where), where), tidy.NAME
     document = documents.document_of(text, where)
     chosen = chosen or next((one for one in JSON_FORMATS if one.fits(document)), None)
     if chosen is None:
         known = ", ".join(one.NAME for one in JSON_FORMATS)
-        raise ImportFault(f"{where} is JSON, but of no format known here ({known}). Is it the right file?")
+        raise ImportFault(say(
+            "import.other_json", "{where} is JSON, but of no format known here ({known}). Is it the right file?",
+            where=where, known=known,
+        ))  # fmt: skip
     return _not_empty(chosen.read(document, where), where), chosen.NAME
 
 
@@ -147,9 +154,10 @@ def import_file(
         results_dir.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=".import-", dir=results_dir))
     except OSError as error:
-        raise ResultError(
-            f"cannot write to {results_dir}: {error.strerror}. Choose another --results-dir."
-        ) from error
+        raise ResultError(say(
+            "import.not_written", "cannot write to {results_dir}: {strerror}. Choose another --results-dir.",
+            results_dir=results_dir, strerror=error.strerror,
+        )) from error  # fmt: skip
     try:
         return _written(draft, manifest, imported).rename(results_dir / manifest.run)
     finally:
@@ -174,5 +182,5 @@ def _is_json(text: str) -> bool:
 
 def _not_empty(imported: Imported, where: str) -> Imported:
     if not imported.trials:
-        raise ImportFault(f"{where} holds no results.")
+        raise ImportFault(say("import.no_results", "{where} holds no results.", where=where))
     return imported

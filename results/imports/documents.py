@@ -11,6 +11,7 @@ import zlib
 from typing import TYPE_CHECKING, Any
 
 from tare.results.imports.model import ImportFault
+from tare.results.said import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,9 +46,14 @@ def read_bytes(path: Path) -> bytes:
         with path.open("rb") as file:
             data = file.read(LARGEST_FILE + 1)
     except OSError as error:
-        raise ImportFault(f"cannot read {path}: {error.strerror or error}.") from error
+        raise ImportFault(say(
+            "file.unreadable", "cannot read {path}: {strerror}.",
+            path=path, strerror=error.strerror or error,
+        )) from error  # fmt: skip
     except ValueError as error:  # a NUL in the name
-        raise ImportFault(f"cannot read {path}: {error}.") from error
+        raise ImportFault(
+            say("import.unreadable", "cannot read {path}: {error}.", path=path, error=error)
+        ) from error
     if len(data) > LARGEST_FILE:
         raise _too_large(path.name)
     return data
@@ -64,14 +70,18 @@ def text_of(data: bytes, where: str) -> str:
             with gzip.open(io.BytesIO(data)) as file:
                 data = file.read(LARGEST_FILE + 1)
         except (OSError, EOFError, zlib.error) as error:
-            raise ImportFault(f"cannot read {where}: {error}.") from error
+            raise ImportFault(
+                say("import.where_unreadable", "cannot read {where}: {error}.", where=where, error=error)
+            ) from error
         if len(data) > LARGEST_FILE:
             raise _too_large(where)
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise ImportFault(f"{where}, line {line}: not UTF-8 text.") from None
+        raise ImportFault(
+            say("import.no_utf8", "{where}, line {line}: not UTF-8 text.", where=where, line=line)
+        ) from None
 
 
 def document_of(text: str, where: str) -> Any:
@@ -82,7 +92,10 @@ def document_of(text: str, where: str) -> Any:
     """
     for character, most in MOST.items():
         if text.count(character) > most:
-            raise ImportFault(f"{where} has more than {most:,} times {character!r}: too large for a result.")
+            raise ImportFault(say(
+                "import.characters", "{where} has more than {most} times {character!r}: too large for a result.",
+                where=where, most=f"{most:,}", character=character,
+            ))  # fmt: skip
     first: ImportFault | None = None
     for start in _beginnings(text):
         try:
@@ -97,7 +110,7 @@ def document_of(text: str, where: str) -> Any:
         except RecursionError:
             raise _too_deep(where) from None
         except _LongNumberError as error:
-            raise ImportFault(f"{where} has {error}.") from None
+            raise ImportFault(say("import.has", "{where} has {error}.", where=where, error=error)) from None
         if not (rest := text[end : end + 1000].strip()):
             return harmless_document(document, where)
         first = first or ImportFault(f"{where}: there is text after the JSON document: {rest[:40]!r}.")
@@ -134,7 +147,7 @@ class _LongNumberError(ValueError):
 
 def _whole(digits: str) -> int | float:
     if len(digits) > LONGEST_NUMBER:
-        raise _LongNumberError(f"a number of {len(digits):,} digits")
+        raise _LongNumberError(say("import.digits", "a number of {digits} digits", digits=f"{len(digits):,}"))
     number = int(digits)
     # Beyond 64 bits the record cannot hold whole numbers.
     return number if -(2**63) <= number < 2**64 else float(digits)

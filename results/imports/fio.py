@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tare.results.imports.model import Imported, ImportFault, Names, Node, Trials, metric, trial
+from tare.results.said import say
 
 if TYPE_CHECKING:
     from tare.results.record import Metric, Trial
@@ -56,9 +57,10 @@ def read(document: Any, where: str) -> Imported:
     """
     root = Node(document, where)
     if root.get("client_stats"):
-        raise ImportFault(
-            f"{where} is of fio's client mode (client_stats), which is not read. Give a server's own file."
-        )
+        raise ImportFault(say(
+            "import.fio_client", "{where} is of fio's client mode (client_stats), which is not read. Give a server's own file.",
+            where=where,
+        ))  # fmt: skip
     common = _options(root, "global options")
     groups: dict[tuple[str, str, str], list[Node]] = {}
     for job in root.need("jobs").items():

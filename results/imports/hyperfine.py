@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tare.results.imports.model import Imported, ImportFault, Names, Node, Trials, metric, trial
+from tare.results.said import say
 
 NAME = "hyperfine"
 SUMMARY = "hyperfine's --export-json"
@@ -50,7 +51,10 @@ def _each_time(result: Node, name: str, parameters: dict[str, Any], trials: Tria
     times = found.items() if (found := result.get("times")) else []
     failures = _failures(result)
     if times and failures and len(failures) != len(times):
-        raise ImportFault(f"{result.where} has {len(times)} times, but {len(failures)} exit codes.")
+        raise ImportFault(say(
+            "import.hyperfine", "{where} has {times} times, but {failures} exit codes.",
+            where=result.where, times=len(times), failures=len(failures),
+        ))  # fmt: skip
     memory = _memory(result, len(times))
     for i, time in enumerate(times):
         metrics = [metric("time", time.number(), "s", "lower", NAME, primary=True)]

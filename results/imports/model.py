@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tare.results.errors import ResultError
 from tare.results.record import Metric, Trial
+from tare.results.said import say
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,7 +79,10 @@ class Trials:
 def check_count(values: int, where: str) -> None:
     """Refuse a file that has more values than are taken from one."""
     if values >= MOST_VALUES:
-        raise ImportFault(f"{where} has more than {MOST_VALUES:,} values, which is the limit. Split it.")
+        raise ImportFault(say(
+            "import.most_values", "{where} has more than {most_values} values, which is the limit. Split it.",
+            where=where, most_values=f"{MOST_VALUES:,}",
+        ))  # fmt: skip
 
 
 def trial(
@@ -147,7 +151,7 @@ class Node:
         """
         found = self.get(key)
         if found is None:
-            raise ImportFault(f"{self.where} has no {key!r}.")
+            raise ImportFault(say("import.no_key", "{where} has no {key!r}.", where=self.where, key=key))
         return found
 
     def object(self) -> dict[str, Any]:
@@ -157,7 +161,7 @@ class Node:
             ImportFault: it is none.
         """
         if not isinstance(self.value, dict):
-            raise self._not("an object")
+            raise self._not(say("import.object", "an object"))
         return self.value
 
     def items(self) -> list[Node]:
@@ -167,7 +171,7 @@ class Node:
             ImportFault: the value is no list.
         """
         if not isinstance(self.value, list):
-            raise self._not("a list")
+            raise self._not(say("import.list", "a list"))
         return [Node(value, f"{self.where}[{i}]") for i, value in enumerate(self.value)]
 
     def number(self) -> float:
@@ -177,11 +181,11 @@ class Node:
             ImportFault: it is no number.
         """
         if isinstance(self.value, bool) or not isinstance(self.value, int | float):
-            raise self._not("a number")
+            raise self._not(say("import.number", "a number"))
         try:
             return float(self.value)
         except OverflowError:
-            raise self._not("a number that a double can hold") from None
+            raise self._not(say("import.double", "a number that a double can hold")) from None
 
     def whole(self) -> int:
         """Return the value as a whole number.
@@ -190,7 +194,7 @@ class Node:
             ImportFault: it is none.
         """
         if isinstance(self.value, bool) or not isinstance(self.value, int):
-            raise self._not("a whole number")
+            raise self._not(say("import.whole_number", "a whole number"))
         return self.value
 
     def text(self) -> str:
@@ -200,7 +204,7 @@ class Node:
             ImportFault: it is no text, or an empty one.
         """
         if not isinstance(self.value, str) or not self.value.strip():
-            raise self._not("a text")
+            raise self._not(say("import.text", "a text"))
         return self.value
 
     def _not(self, what: str) -> ImportFault:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tare.results.imports.model import Imported, ImportFault, Names, Node, Trials, metric, trial
+from tare.results.said import say
 
 NAME = "pyperf"
 SUMMARY = "pyperf's JSON"
@@ -25,9 +26,10 @@ def read(document: Any, where: str) -> Imported:
     root = Node(document, where)
     version = root.need("version").value
     if str(version) != "1.0":
-        raise ImportFault(
-            f"{where}.version is {version!r}; only 1.0 can be read, which `python -m pyperf convert` writes."
-        )
+        raise ImportFault(say(
+            "import.pyperf_version", "{where}.version is {version!r}; only 1.0 can be read, which `python -m pyperf convert` writes.",
+            where=where, version=version,
+        ))  # fmt: skip
     common = found.object() if (found := root.get("metadata")) else {}
     trials, names = Trials(where), Names()
     models = set()
@@ -39,7 +41,10 @@ def read(document: Any, where: str) -> Imported:
         name = names.give(about.need("name").text())
         unit_name = str(about.object().get("unit", "second"))
         if unit_name not in _UNITS:
-            raise ImportFault(f"{about.where}.unit is {unit_name!r}, not one of {', '.join(_UNITS)}.")
+            raise ImportFault(say(
+                "import.pyperf_unit", "{where}.unit is {unit_name!r}, not one of {units}.",
+                where=about.where, unit_name=unit_name, units=", ".join(_UNITS),
+            ))  # fmt: skip
         unit = _UNITS[unit_name]
         metric_name = {"s": "time", "bytes": "memory", "count": "value"}[unit]
         if model := about.object().get("cpu_model_name"):
@@ -49,7 +54,10 @@ def read(document: Any, where: str) -> Imported:
             for warmup in found.items() if (found := run.get("warmups")) else []:
                 pair = warmup.items()
                 if len(pair) != 2:
-                    raise ImportFault(f"{warmup.where} is not a pair of loops and value.")
+                    raise ImportFault(say(
+                        "import.pyperf_pair", "{where} is not a pair of loops and value.",
+                        where=warmup.where,
+                    ))  # fmt: skip
                 value = metric(metric_name, pair[1].number(), unit, "lower", NAME, primary=True)
                 trials.append(trial(name, value, block=block, invocation=invocation, warmup=True))
             for item in found.items() if (found := run.get("values")) else []:

@@ -19,6 +19,7 @@ import msgspec
 from tare.results.imports.documents import harmless, small_document_of
 from tare.results.imports.model import RUNNER, Imported, ImportFault, check_count
 from tare.results.record import Accelerator, Direction, Metric, Outcome, Trial
+from tare.results.said import say
 from tare.results.storage.load import LARGEST_INT
 
 if TYPE_CHECKING:
@@ -60,21 +61,25 @@ def read(text: str, where: str) -> Imported:
     _, header = next(rows, (1, []))
     names = [harmless(name.strip().lower()) for name in header]
     if missing := [name for name in NEEDED if name not in names]:
-        raise ImportFault(
-            f"{where}, line 1: the header lacks {', '.join(missing)}; required are {', '.join(NEEDED)}, "
-            f"optional are {', '.join(OPTIONAL)}."
-        )
+        raise ImportFault(say(
+            "import.header", "{where}, line 1: the header lacks {missing}; required are {needed}, optional are {optional}.",
+            where=where, missing=", ".join(missing), needed=", ".join(NEEDED), optional=", ".join(OPTIONAL),
+        ))  # fmt: skip
     if twice := sorted({name for name in names if name and names.count(name) > 1}):
-        raise ImportFault(f"{where}, line 1: column {', '.join(twice)} is there twice.")
+        raise ImportFault(say(
+            "import.column_twice", "{where}, line 1: column {twice} is there twice.",
+            where=where, twice=", ".join(twice),
+        ))  # fmt: skip
     for line, row in rows:
         if len(row) != len(names):
-            raise ImportFault(
-                f"{where}, line {line}: {len(row)} cells, but the header has {len(names)} columns."
-            )
+            raise ImportFault(say(
+                "import.cells", "{where}, line {line}: {row} cells, but the header has {names} columns.",
+                where=where, line=line, row=len(row), names=len(names),
+            ))  # fmt: skip
         cells = (harmless(cell.strip()) for cell in row)
         table.add(_Row(dict(zip(names, cells, strict=True)), f"{where}, line {line}"))
     if not table.trials:
-        raise ImportFault(f"{where} has a header and no rows.")
+        raise ImportFault(say("import.no_rows", "{where} has a header and no rows.", where=where))
     ignored = tuple(name for name in names if name not in {*NEEDED, *OPTIONAL, *ABOUT_THE_RUN})
     return Imported(table.finish("primary" in names), ignored_columns=ignored)
 
@@ -100,7 +105,10 @@ def _rows(text: str, where: str) -> Iterator[tuple[int, list[str]]]:
         except StopIteration:
             return
         except csv.Error as error:
-            raise ImportFault(f"{where}, line {reader.line_num}: not CSV: {error}.") from error
+            raise ImportFault(say(
+                "import.no_csv", "{where}, line {line_num}: not CSV: {error}.",
+                where=where, line_num=reader.line_num, error=error,
+            )) from error  # fmt: skip
         if any(cell.strip() for cell in row):
             yield reader.line_num, row
 
@@ -118,13 +126,21 @@ class _Row:
     def needed(self, name: str) -> str:
         found = self.cells.get(name, "")
         if not found:
-            raise self.fault(name, "is empty")
+            raise self.fault(name, say("import.is_empty", "is empty"))
         return found
 
     def one_of(self, name: str, allowed: tuple[Any, ...], default: str = "") -> Any:
         found = self.text(name, default).lower()
         if found not in allowed:
-            raise self.fault(name, f"is {found!r}, not one of {', '.join(allowed)}")
+            raise self.fault(
+                name,
+                say(
+                    "import.not_allowed",
+                    "is {found!r}, not one of {allowed}",
+                    found=found,
+                    allowed=", ".join(allowed),
+                ),
+            )
         return found
 
     def number(self, name: str) -> float:
@@ -133,7 +149,9 @@ class _Row:
             # float() accepts "1_0" as well, which is a typing error.
             return float(text.replace("_", "?"))
         except ValueError:
-            raise self.fault(name, f"is {text[:60]!r}, not a number") from None
+            raise self.fault(
+                name, say("import.not_number", "is {text!r}, not a number", text=text[:60])
+            ) from None
 
     def whole(self, name: str, low: int = 0) -> int | None:
         text = self.text(name)
@@ -142,13 +160,24 @@ class _Row:
         # int() accepts "1_0" and digits of other scripts as well, which are errors.
         number = int(text) if _WHOLE.fullmatch(text) else low - 1
         if not low <= number <= LARGEST_INT:
-            raise self.fault(name, f"is {text[:60]!r}, not a whole number from {low} to {LARGEST_INT}")
+            raise self.fault(
+                name,
+                say(
+                    "import.not_whole",
+                    "is {text!r}, not a whole number from {low} to {largest_int}",
+                    text=text[:60],
+                    low=low,
+                    largest_int=LARGEST_INT,
+                ),
+            )
         return number
 
     def truth(self, name: str) -> bool:
         found = _TRUTH.get(self.text(name).lower())
         if found is None:
-            raise self.fault(name, f"is {self.text(name)!r}, not true or false")
+            raise self.fault(
+                name, say("import.not_boolean", "is {text!r}, not true or false", text=self.text(name))
+            )
         return found
 
     def parameters(self) -> dict[str, Any]:
@@ -158,7 +187,7 @@ class _Row:
         except ValueError:
             found = None
         if not isinstance(found, dict):
-            raise self.fault("parameters", "is not a JSON object")
+            raise self.fault("parameters", say("import.not_object", "is not a JSON object"))
         return found
 
     def fault(self, name: str, what: str) -> ImportFault:
@@ -186,7 +215,14 @@ class _Table:
         for metric in metrics:
             if metric.primary and (known := self._primary.setdefault(series, metric.name)) != metric.name:
                 raise row.fault(
-                    "primary", f"is {metric.name} here, but {known} before; {series} has one only"
+                    "primary",
+                    say(
+                        "import.one_metric",
+                        "is {name} here, but {known} before; {series} has one only",
+                        name=metric.name,
+                        known=known,
+                        series=series,
+                    ),
                 )
         parameters = row.parameters()
         about = json.dumps(parameters, sort_keys=True) if parameters else ""
@@ -207,7 +243,9 @@ class _Table:
     def _join(self, there: list[Metric], metrics: list[Metric], row: _Row) -> None:
         for metric in metrics:
             if any(metric.name == other.name for other in there):
-                raise row.fault("trial", f"has {metric.name} a second time")
+                raise row.fault(
+                    "trial", say("import.second_time", "has {name} a second time", name=metric.name)
+                )
         there += metrics
 
     def finish(self, primaries: bool) -> tuple[Trial, ...]:

@@ -24,6 +24,7 @@ from tare.results.judgement.pairs import (
     trial_notes,
 )
 from tare.results.judgement.thresholds import DEFAULT_THRESHOLD, Thresholds
+from tare.results.said import say
 from tare.results.statistics.ratios import INVOCATION_SPREAD, LogRatio, unpaired_log_ratio
 from tare.results.statistics.series import Series, SeriesKey, good_series
 from tare.results.statistics.symptoms import drift_of
@@ -95,8 +96,13 @@ def compare_runs(
     unlike = run_differences(base, head)
     if unlike and not allow_unlike:
         raise UnlikeRunsError(
-            f"{_title(base)} and {_title(head)} are not alike: {'; '.join(unlike)}. "
-            "Measure both under the same conditions, or allow the difference.",
+            say(
+                "compare.unlike_runs",
+                "{base} and {head} are not alike: {unlike}. Measure both under the same conditions, or allow the difference.",
+                base=_title(base),
+                head=_title(head),
+                unlike="; ".join(unlike),
+            ),
             unlike,
         )
     unlike_jobs = job_lengths_differ(base, head)

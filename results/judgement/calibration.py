@@ -22,6 +22,7 @@ from tare.results.errors import ResultError
 from tare.results.judgement.levels import BASE_LEVEL, injected_share
 from tare.results.judgement.rule import judge
 from tare.results.record import BASE, COMMAND_TIME, CONTROL_SUFFIX, CPU_TIME, HOST_CPU_TIME, LAUNCH_TIME
+from tare.results.said import say
 from tare.results.statistics.ratios import paired_log_ratio
 from tare.results.statistics.series import good_series
 from tare.results.tables.frame import read_frame
@@ -164,9 +165,10 @@ def read_calibration(path: Path) -> Calibration | None:
     except FileNotFoundError:
         return None
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise ResultError(
-            f"{path} is damaged ({error}): remove it, and measure again with `tare calibrate`."
-        ) from error
+        raise ResultError(say(
+            "calibration.damaged", "{path} is damaged ({error}): remove it, and measure again with `tare calibrate`.",
+            path=path, error=error,
+        )) from error  # fmt: skip
     return found if found.format == FORMAT else None
 
 
@@ -182,7 +184,9 @@ def write_calibration(calibration: Calibration, path: Path) -> None:
         draft.write_bytes(msgspec.json.format(msgspec.json.encode(calibration), indent=1) + b"\n")
         draft.replace(path)
     except OSError as error:
-        raise ResultError(f"cannot write {path}: {error.strerror}.") from error
+        raise ResultError(
+            say("file.cannot_write", "cannot write {path}: {strerror}.", path=path, strerror=error.strerror)
+        ) from error
 
 
 def rates(run: Run, threshold: float, *, seed: int, counts: Sequence[int] = COUNTS) -> list[Rate]:

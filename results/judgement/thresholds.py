@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from tare.results.errors import ResultError
+from tare.results.said import say
 from tare.results.toml_files import parse_toml, read_toml
 
 if TYPE_CHECKING:
@@ -67,9 +68,14 @@ def read_thresholds(path: Path) -> Thresholds:
     try:
         return _thresholds(read_toml(path), str(path))
     except OSError as error:
-        raise ResultError(f"cannot read the thresholds {path}: {error.strerror}.") from error
+        raise ResultError(say(
+            "thresholds.unreadable", "cannot read the thresholds {path}: {strerror}.",
+            path=path, strerror=error.strerror,
+        )) from error  # fmt: skip
     except ValueError as error:
-        raise ResultError(f"cannot use the thresholds {path}: {error}.") from error
+        raise ResultError(
+            say("thresholds.invalid", "cannot use the thresholds {path}: {error}.", path=path, error=error)
+        ) from error
 
 
 def parse_thresholds(text: str, where: str) -> Thresholds:
@@ -77,14 +83,18 @@ def parse_thresholds(text: str, where: str) -> Thresholds:
     try:
         return _thresholds(parse_toml(text), where)
     except ValueError as error:
-        raise ResultError(f"cannot use {where}: {error}.") from error
+        raise ResultError(
+            say("thresholds.unusable", "cannot use {where}: {error}.", where=where, error=error)
+        ) from error
 
 
 def _thresholds(raw: dict[str, Any], where: str) -> Thresholds:
     _refuse_unknown(raw, {"default", "exception"}, where)
     exceptions = raw.get("exception", [])
     if not isinstance(exceptions, list) or not all(isinstance(item, dict) for item in exceptions):
-        raise ResultError(f"{where}: exceptions are written as [[exception]] tables.")
+        raise ResultError(
+            say("thresholds.tables", "{where}: exceptions are written as [[exception]] tables.", where=where)
+        )
     return Thresholds(
         _threshold(raw.get("default", DEFAULT_THRESHOLD), f"{where}: default"),
         tuple(_exemption(item, f"{where}: exception {i}") for i, item in enumerate(exceptions, 1)),
@@ -95,18 +105,23 @@ def _exemption(raw: dict[str, Any], where: str) -> Exemption:
     _refuse_unknown(raw, {"threshold", "reason", *_KEYS}, where)
     patterns = {key: raw[key] for key in _KEYS if key in raw}
     if not patterns:
-        raise ResultError(
-            f"{where} names no series: give workload, runner or metric; for all, change the default."
-        )
+        raise ResultError(say(
+            "thresholds.no_series", "{where} names no series: give workload, runner or metric; for all, change the default.",
+            where=where,
+        ))  # fmt: skip
     if not all(isinstance(pattern, str) and pattern for pattern in patterns.values()):
-        raise ResultError(f"{where}: workload, runner and metric are patterns in quotes.")
+        raise ResultError(say(
+            "thresholds.patterns", "{where}: workload, runner and metric are patterns in quotes.",
+            where=where,
+        ))  # fmt: skip
     reason = raw.get("reason")
     if not isinstance(reason, str) or not reason.strip():
-        raise ResultError(
-            f"{where} has no reason: say why this series may differ more, so that others can judge it."
-        )
+        raise ResultError(say(
+            "thresholds.no_reason", "{where} has no reason: say why this series may differ more, so that others can judge it.",
+            where=where,
+        ))  # fmt: skip
     if "threshold" not in raw:
-        raise ResultError(f"{where} has no threshold.")
+        raise ResultError(say("thresholds.no_threshold", "{where} has no threshold.", where=where))
     return Exemption(_threshold(raw["threshold"], where), reason.strip(), **patterns)
 
 
@@ -117,14 +132,16 @@ def _threshold(value: object, where: str) -> float:
         or not math.isfinite(value)
         or not 0 < value < 10
     ):
-        raise ResultError(
-            f"{where}: a threshold is a relative difference between 0 and 10, such as 0.05; not {value!r}."
-        )
+        raise ResultError(say(
+            "thresholds.range", "{where}: a threshold is a relative difference between 0 and 10, such as 0.05; not {value!r}.",
+            where=where, value=value,
+        ))  # fmt: skip
     return float(value)
 
 
 def _refuse_unknown(raw: dict[str, Any], known: set[str], where: str) -> None:
     if unknown := sorted(set(raw) - known):
-        raise ResultError(
-            f"{where} has unknown keys: {', '.join(unknown)}. Known are {', '.join(sorted(known))}."
-        )
+        raise ResultError(say(
+            "thresholds.unknown", "{where} has unknown keys: {unknown}. Known are {known}.",
+            where=where, unknown=", ".join(unknown), known=", ".join(sorted(known)),
+        ))  # fmt: skip

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tare.results.errors import ResultError
+from tare.results.said import say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,4 +51,7 @@ def read_counts(run_dir: Path) -> tuple[InstructionCount, ...]:
     except FileNotFoundError:
         return ()
     except (OSError, msgspec.MsgspecError) as error:
-        raise ResultError(f"{path} cannot be read: {error}. Remove it, or count again by --count.") from error
+        raise ResultError(say(
+            "file.counts", "{path} cannot be read: {error}. Remove it, or count again by --count.",
+            path=path, error=error,
+        )) from error  # fmt: skip

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tare.results.errors import ResultError
+from tare.results.said import say
 from tare.results.storage.load import MANIFEST, TRIALS, run_folder
 
 if TYPE_CHECKING:
@@ -72,17 +73,25 @@ def find_run(ref: str | Path, results_dir: Path | str, *, also: Iterable[Path | 
     """
     text = str(ref)
     if not text:
-        raise ResultError("an empty text names no run. Give an id, a name, a path or `latest`.")
+        raise ResultError(
+            say("find.empty", "an empty text names no run. Give an id, a name, a path or `latest`.")
+        )
     folder = run_folder(Path(ref))
     try:
         if (folder / MANIFEST).is_file() or (folder / TRIALS).is_file():
             return folder
     except OSError as error:
-        raise ResultError(f"{text[:_SHOWN_CHARACTERS]!r}… is no path: {error.strerror}.") from error
+        raise ResultError(say(
+            "find.no_path", "{text!r}… is no path: {strerror}.",
+            text=text[:_SHOWN_CHARACTERS], strerror=error.strerror,
+        )) from error  # fmt: skip
     runs = list_runs(results_dir)
     if text == "latest":
         if not runs:
-            raise ResultError(f"there is no run in {results_dir} yet. `tare run` makes one.")
+            raise ResultError(say(
+                "find.none", "there is no run in {results_dir} yet. `tare run` makes one.",
+                results_dir=results_dir,
+            ))  # fmt: skip
         return runs[-1].path
     runs += list_runs(*also)
     for found in (
@@ -93,11 +102,15 @@ def find_run(ref: str | Path, results_dir: Path | str, *, also: Iterable[Path | 
         if len(found) == 1:
             return found[0].path
         if found:
-            raise ResultError(
-                f"{text!r} matches {len(found)} runs: {_named(found)}. Give a full id or a path."
-            )
+            raise ResultError(say(
+                "find.many", "{text!r} matches {found} runs: {found2}. Give a full id or a path.",
+                text=text, found=len(found), found2=_named(found),
+            ))  # fmt: skip
     known = f"Known runs: {_named(runs[::-1])}." if runs else f"There is no run in {results_dir} yet."
-    raise ResultError(f"no run is called {text!r}, and there is none at that path. {known}")
+    raise ResultError(say(
+        "find.unknown", "no run is called {text!r}, and there is none at that path. {known}",
+        text=text, known=known,
+    ))  # fmt: skip
 
 
 def _named(entries: list[RunEntry]) -> str:

@@ -12,6 +12,7 @@ import msgspec
 
 from tare.results.errors import NotWritten, ResultError
 from tare.results.plan import RequestRecord  # noqa: TC001 - msgspec reads annotations at run time
+from tare.results.said import say
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -81,7 +82,10 @@ def write_fleet(results_dir: Path, fleet: Fleet) -> None:
         temporary.write_bytes(msgspec.json.format(msgspec.json.encode(fleet), indent=2) + b"\n")
         temporary.replace(path)
     except OSError as error:
-        raise NotWritten(f"cannot write {path}: {error.strerror}. Look at the disk.") from error
+        raise NotWritten(say(
+            "fleet.not_written", "cannot write {path}: {strerror}. Look at the disk.",
+            path=path, strerror=error.strerror,
+        )) from error  # fmt: skip
 
 
 def read_fleet(results_dir: Path, campaign: str) -> Fleet:
@@ -96,14 +100,20 @@ def read_fleet(results_dir: Path, campaign: str) -> Fleet:
     if len(meant) != 1:
         told = f"Known are {', '.join(known[-8:])}." if known else "`tare fleet` makes one."
         many = f"{len(meant)} campaigns begin with" if meant else "no campaign is called"
-        raise ResultError(f"{many} {campaign!r} in {results_dir / FOLDER}. {told}")
+        raise ResultError(say(
+            "fleet.which", "{many} {campaign!r} in {results_dir}. {told}",
+            many=many, campaign=campaign, results_dir=results_dir / FOLDER, told=told,
+        ))  # fmt: skip
     path = fleet_path(results_dir, meant[0])
     try:
         fleet = msgspec.json.decode(path.read_bytes(), type=Fleet)
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise ResultError(f"{path} cannot be read as a campaign: {error}.") from error
-    if fleet.version != VERSION:
         raise ResultError(
-            f"{path} has version {fleet.version}, this tare reads {VERSION}: use the tare that made it."
-        )
+            say("fleet.unreadable", "{path} cannot be read as a campaign: {error}.", path=path, error=error)
+        ) from error
+    if fleet.version != VERSION:
+        raise ResultError(say(
+            "fleet.version", "{path} has version {version}, this tare reads {version2}: use the tare that made it.",
+            path=path, version=fleet.version, version2=VERSION,
+        ))  # fmt: skip
     return fleet

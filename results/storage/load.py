@@ -16,6 +16,7 @@ import msgspec
 
 from tare.results.errors import ResultError
 from tare.results.record import FORMAT_VERSION, Manifest, Metric, Trial
+from tare.results.said import say
 from tare.results.storage.upgrade import check_version, upgrade_manifest, upgrade_trial
 
 if TYPE_CHECKING:
@@ -147,7 +148,10 @@ class Run:
         except FileNotFoundError:
             return  # interrupted before the first trial: a run of none
         except OSError as error:
-            raise ResultError(f"cannot read {self.trials_path}: {error.strerror}.") from error
+            raise ResultError(say(
+                "file.no_trials", "cannot read {trials_path}: {strerror}.",
+                trials_path=self.trials_path, strerror=error.strerror,
+            )) from error  # fmt: skip
 
     def _upgraded(self, line: bytes) -> bytes:
         if self.stored_format == FORMAT_VERSION:
@@ -229,7 +233,10 @@ def load_run(path: Path | str) -> Run:
     except (FileNotFoundError, NotADirectoryError):
         raise ResultError(_no_manifest(folder)) from None
     except OSError as error:
-        raise ResultError(f"cannot read {manifest_path}: {error.strerror}.") from error
+        raise ResultError(say(
+            "file.no_manifest", "cannot read {manifest_path}: {strerror}.",
+            manifest_path=manifest_path, strerror=error.strerror,
+        )) from error  # fmt: skip
     with suppress(*UNDECODABLE):
         # Nearly all are of the present format, and a list reads very many.
         manifest = _manifest_decoder.decode(data)
@@ -242,10 +249,11 @@ def load_run(path: Path | str) -> Run:
         raw = upgrade_manifest(msgspec.json.decode(data, type=dict[str, Any]))
         manifest = msgspec.convert(raw, Manifest)
     except UNDECODABLE as error:
-        raise ResultError(
-            f"{manifest_path} is cut or damaged ({error}). Its trials are untouched in {folder / TRIALS}; "
-            f"restore the manifest from a copy, or measure again."
-        ) from error
+        raise ResultError(say(
+            "file.manifest_damaged",
+            "{manifest_path} is cut or damaged ({error}). Its trials are untouched in {folder}; restore the manifest from a copy, or measure again.",
+            manifest_path=manifest_path, error=error, folder=folder / TRIALS,
+        )) from error  # fmt: skip
     return Run(folder, manifest, version)
 
 

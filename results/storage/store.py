@@ -20,8 +20,9 @@ import msgspec
 
 from tare.results.errors import NotWritten, ResultError
 from tare.results.escapes import to_json
+from tare.results.origins import origins
 from tare.results.record import FORMAT_VERSION, Manifest, Metric, NotFinite, Resumption, Trial
-from tare.results.said import origins
+from tare.results.said import say
 from tare.results.storage.find import find_run, list_runs
 from tare.results.storage.load import MANIFEST, TRIALS, Problem, Run, load_run
 
@@ -94,13 +95,15 @@ class RunWriter:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.mkdir()
         except FileExistsError:
-            raise ResultError(
-                f"{path} exists already: a run is never overwritten. Use --resume, or a new id."
-            ) from None
+            raise ResultError(say(
+                "store.exists", "{path} exists already: a run is never overwritten. Use --resume, or a new id.",
+                path=path,
+            )) from None  # fmt: skip
         except OSError as error:
-            raise NotWritten(
-                f"cannot make {path}: {error.strerror}. Choose another --results-dir."
-            ) from error
+            raise NotWritten(say(
+                "store.not_made", "cannot make {path}: {strerror}. Choose another --results-dir.",
+                path=path, strerror=error.strerror,
+            )) from error  # fmt: skip
         try:
             _write_manifest(path, manifest, then="start again")
         except NotWritten:
@@ -121,14 +124,15 @@ class RunWriter:
                 stay readable.
         """
         if trial.run != self.manifest.run:
-            raise ResultError(
-                f"trial {trial.number} belongs to run {trial.run!r}, not to {self.manifest.run!r}."
-            )
+            raise ResultError(say(
+                "store.other_run", "trial {number} belongs to run {run!r}, not to {run2!r}.",
+                number=trial.number, run=trial.run, run2=self.manifest.run,
+            ))  # fmt: skip
         if trial.number != self.next_number:
-            raise ResultError(
-                f"trial {trial.number} is not the next one of run {self.manifest.run}, which is "
-                f"{self.next_number}. No number is used twice."
-            )
+            raise ResultError(say(
+                "store.number", "trial {number} is not the next one of run {run}, which is {next_number}. No number is used twice.",
+                number=trial.number, run=self.manifest.run, next_number=self.next_number,
+            ))  # fmt: skip
         trial = _with_origins(_finite(trial))
         self._write(to_json(trial) + b"\n")
         self.next_number += 1
@@ -193,13 +197,15 @@ def resume(run_dir: Path | str, *, budget_seconds: float = 0.0) -> RunWriter:
     """
     run = load_run(run_dir)
     if run.manifest.status == "complete" and not budget_seconds:
-        raise ResultError(
-            f"run {run.manifest.run} is complete: there is nothing to resume. Extend it: --resume RUN --budget 6m."
-        )
+        raise ResultError(say(
+            "store.complete", "run {run} is complete: there is nothing to resume. Extend it: --resume RUN --budget 6m.",
+            run=run.manifest.run,
+        ))  # fmt: skip
     if run.stored_format != FORMAT_VERSION:
-        raise ResultError(
-            f"{run.path} has the older format {run.stored_format}, which can be read but not continued: start a new run."
-        )
+        raise ResultError(say(
+            "store.older", "{path} has the older format {stored_format}, which can be read but not continued: start a new run.",
+            path=run.path, stored_format=run.stored_format,
+        ))  # fmt: skip
     writer = RunWriter(run.path, run.manifest, next_number=0)
     try:
         notices = _mend_last_line(run.path)
@@ -302,12 +308,17 @@ def _open_locked(path: Path) -> int:
     try:
         file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
-        raise NotWritten(f"cannot write {path}: {error.strerror}.") from error
+        raise NotWritten(
+            say("file.cannot_write", "cannot write {path}: {strerror}.", path=path, strerror=error.strerror)
+        ) from error
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(file)
-        raise ResultError(f"{path} is being written by another process: wait for it, or end it.") from None
+        raise ResultError(say(
+            "store.busy", "{path} is being written by another process: wait for it, or end it.",
+            path=path,
+        )) from None  # fmt: skip
     return file
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tare.results.errors import ResultError
 from tare.results.record import FORMAT_VERSION
+from tare.results.said import say
 from tare.results.storage import from_version_1, from_version_2
 
 if TYPE_CHECKING:
@@ -49,12 +50,16 @@ def check_version(version: int, where: str, *, current: int = FORMAT_VERSION) ->
         current: The version that this code reads.
     """
     if version > current:
-        raise ResultError(
-            f"{where} has format {version}, but this tare reads formats up to {current} only: "
-            "it was made by a newer tare; upgrade to read it (pip install --upgrade tarebench)."
-        )
+        raise ResultError(say(
+            "file.newer", "{where} has format {version}, but this tare reads formats up to {current} only: it was made by a "
+            "newer tare; upgrade to read it (pip install --upgrade tarebench).",
+            where=where, version=version, current=current,
+        ))  # fmt: skip
     if version < 1:
-        raise ResultError(f"{where} has format {version}, which never existed: the file is damaged.")
+        raise ResultError(say(
+            "file.never", "{where} has format {version}, which never existed: the file is damaged.",
+            where=where, version=version,
+        ))  # fmt: skip
 
 
 def upgrade_manifest(raw: Raw, *, steps: Mapping[int, Step] = STEPS, current: int = FORMAT_VERSION) -> Raw:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tare.results.said import say
 from tare.results.storage.load import load_run
 from tare.results.stores.model import COLUMNS, StoreError, column_name, head_of
 from tare.results.stores.packing import unpack
@@ -69,9 +70,9 @@ def connect(scratch: Path, memory_bytes: int = MEMORY_BYTES) -> Any:
     try:
         import duckdb  # noqa: PLC0415 - an extra
     except ImportError:
-        raise StoreError(
-            "this needs DuckDB, which is not installed: `pip install 'tarebench[sql]'`."
-        ) from None
+        raise StoreError(say(
+            "store.no_duckdb", "this needs DuckDB, which is not installed: `pip install 'tarebench[sql]'`.",
+        )) from None  # fmt: skip
     connection = duckdb.connect(
         config={
             "memory_limit": f"{memory_bytes >> 20}MiB",
@@ -127,7 +128,10 @@ def write_columns(connection: Any, run: Run, paths: Mapping[str, Path]) -> None:
             )
             draft.replace(path)
         except OSError as error:
-            raise StoreError(f"cannot write {path}: {error.strerror or error}.") from error
+            raise StoreError(say(
+                "file.cannot_write", "cannot write {path}: {strerror}.",
+                path=path, strerror=error.strerror or error,
+            )) from error  # fmt: skip
         finally:
             connection.unregister("given")
             draft.unlink(missing_ok=True)

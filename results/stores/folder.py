@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tare.results.said import say
 from tare.results.stores.model import StoreError
 
 if TYPE_CHECKING:
@@ -58,7 +59,10 @@ class FolderFiles:
         except FileNotFoundError:
             raise
         except OSError as error:
-            raise StoreError(f"cannot read {self.folder / name}: {error.strerror}.") from error
+            raise StoreError(say(
+                "store.folder_unreadable", "cannot read {folder}: {strerror}.",
+                folder=self.folder / name, strerror=error.strerror,
+            )) from error  # fmt: skip
 
     def fetch(self, name: str, target: Path) -> None:
         """Copy a file out of the store's folder."""
@@ -74,10 +78,11 @@ class FolderFiles:
                 (self.folder / name).unlink(missing_ok=True)
                 self._tidy((self.folder / name).parent)
         except OSError as error:
-            raise StoreError(
-                f"cannot write to the store {self.folder}: {error.strerror}. What it has is whole; push again when that is "
-                "mended."
-            ) from error
+            raise StoreError(say(
+                "store.folder_not_written",
+                "cannot write to the store {folder}: {strerror}. What it has is whole; push again when that is mended.",
+                folder=self.folder, strerror=error.strerror,
+            )) from error  # fmt: skip
 
     def _write(self, path: Path, content: Path | bytes) -> None:
         draft = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(3)}")

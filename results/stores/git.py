@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tare.results.said import say
 from tare.results.stores.model import StoreError
 
 if TYPE_CHECKING:
@@ -55,7 +56,10 @@ class GitFiles:
         try:
             self._git("check-ref-format", self._ref)
         except StoreError:
-            raise StoreError(f"{branch!r} cannot be the name of a git branch: give git:BRANCH.") from None
+            raise StoreError(say(
+                "store.bad_branch", "{branch!r} cannot be the name of a git branch: give git:BRANCH.",
+                branch=branch,
+            )) from None  # fmt: skip
         self._folder = self._top()
         slug = re.sub(r"[^\w-]+", "-", remote)
         # A remote's branch is mirrored outside of what users see as branches.
@@ -82,7 +86,9 @@ class GitFiles:
         Raises:
             StoreError: always.
         """
-        raise StoreError(f"{self.address} keeps no columns: {name}")
+        raise StoreError(
+            say("store.no_columns", "{address} keeps no columns: {name}", address=self.address, name=name)
+        )
 
     def _git(self, *words: str, given: bytes | None = None, more: Mapping[str, str] | None = None) -> bytes:
         environ = {name: value for name, value in os.environ.items() if name not in _OF_A_HOOK}
@@ -97,13 +103,17 @@ class GitFiles:
                 check=False,
             )
         except OSError as error:
-            raise StoreError(
-                f"git cannot be run ({error.strerror}): install it, or keep the store in a folder."
-            ) from error
+            raise StoreError(say(
+                "store.no_git", "git cannot be run ({strerror}): install it, or keep the store in a folder.",
+                strerror=error.strerror,
+            )) from error  # fmt: skip
         if done.returncode:
             said = [line.strip() for line in done.stderr.decode("utf-8", "replace").splitlines()]
             told = " ".join([line for line in said if line and not line.startswith("hint:")][:4])
-            raise StoreError(f"{self.address}: git {words[0]} failed: {told or done.returncode}")
+            raise StoreError(say(
+                "store.git_failed", "{address}: git {words} failed: {told}",
+                address=self.address, words=words[0], told=told or done.returncode,
+            ))  # fmt: skip
         return done.stdout
 
     def _tip(self) -> str:
@@ -228,10 +238,11 @@ class GitFiles:
     def _check_not_checked_out(self) -> None:
         used = self._git("worktree", "list", "--porcelain").decode("utf-8", "replace").splitlines()
         if f"branch {self._ref}" in used:
-            raise StoreError(
-                f"the branch {self.branch} is checked out, and a store may not change under somebody's feet: give a branch "
-                "of its own."
-            )
+            raise StoreError(say(
+                "store.checked_out",
+                "the branch {branch} is checked out, and a store may not change under somebody's feet: give a branch of its own.",
+                branch=self.branch,
+            ))  # fmt: skip
 
     def older_than_a_day(self, names: Iterable[str]) -> list[str]:
         """Select nothing: a commit has no half of a push."""

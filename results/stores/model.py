@@ -17,6 +17,7 @@ from tare.results.errors import ResultError
 
 # msgspec reads annotations at run time.
 from tare.results.record import Provenance
+from tare.results.said import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -147,7 +148,10 @@ def read_marker(data: bytes, where: str) -> KeptRun | None:
     """
     try:
         if msgspec.json.decode(data, type=_Format).format > FORMAT:
-            raise StoreError(f"{where} was written by a newer tare: upgrade to use this store.")
+            raise StoreError(say(
+                "store.newer", "{where} was written by a newer tare: upgrade to use this store.",
+                where=where,
+            ))  # fmt: skip
         kept = msgspec.json.decode(data, type=KeptRun)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None

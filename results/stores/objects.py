@@ -6,6 +6,7 @@ import datetime
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from tare.results.said import say
 from tare.results.stores.model import StoreError
 
 if TYPE_CHECKING:
@@ -28,18 +29,24 @@ class ObjectFiles:
         try:
             import fsspec  # noqa: PLC0415 - an extra
         except ImportError:
-            raise StoreError(
-                f"{address} needs fsspec, which is not installed: `pip install 'tarebench[store]'`, or keep the store in a"
-                " folder or a git branch."
-            ) from None
+            raise StoreError(say(
+                "store.no_fsspec", "{address} needs fsspec, which is not installed: `pip install 'tarebench[store]'`, or keep the "
+                "store in a folder or a git branch.",
+                address=address,
+            )) from None  # fmt: skip
         self.address = address
         try:
             self.filesystem: Any
             self.filesystem, root = fsspec.url_to_fs(address)
         except ImportError as error:
-            raise StoreError(f"{address}: {error}") from error
+            raise StoreError(
+                say("store.address", "{address}: {error}", address=address, error=error)
+            ) from error
         except Exception as error:
-            raise StoreError(f"{address} is no address that fsspec can use: {_text(error)}") from error
+            raise StoreError(say(
+                "store.bad_address", "{address} is no address that fsspec can use: {text}",
+                address=address, text=_text(error),
+            )) from error  # fmt: skip
         self._root = str(root).rstrip("/")
 
     def path(self, name: str) -> str:
@@ -58,9 +65,10 @@ class ObjectFiles:
         except (FileNotFoundError, StoreError):
             raise
         except Exception as error:
-            raise StoreError(
-                f"{self.address}: {_text(error)}. What the store has is whole; try again when that is mended."
-            ) from error
+            raise StoreError(say(
+                "store.failed", "{address}: {text}. What the store has is whole; try again when that is mended.",
+                address=self.address, text=_text(error),
+            )) from error  # fmt: skip
 
     def names(self, under: str) -> list[str]:
         """List the objects below a folder; none if there is no such folder yet."""
@@ -86,7 +94,10 @@ class ObjectFiles:
             if isinstance(content, bytes):
                 read[paths[path]] = content
             elif not isinstance(content, FileNotFoundError | KeyError):
-                raise StoreError(f"{self.address}: cannot read {path}: {_text(content)}")
+                raise StoreError(say(
+                    "store.object_unreadable", "{address}: cannot read {path}: {text}",
+                    address=self.address, path=path, text=_text(content),
+                ))  # fmt: skip
         return read
 
     def fetch(self, name: str, target: Path) -> None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from tare.results.said import say
 from tare.results.storage.load import MANIFEST, TRIALS, load_run
 from tare.results.stores.model import FORMAT, KeptFile, KeptRun, StoreError, head_of
 from tare.results.tables.index import NAME as INDEX
@@ -60,14 +61,17 @@ def unwritten(run_dir: Path) -> Iterator[None]:
     try:
         file = os.open(run_dir / TRIALS, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
-        raise StoreError(
-            f"{run_dir} has no trials yet ({error.strerror}): there is nothing to keep."
-        ) from error
+        raise StoreError(say(
+            "store.no_trials", "{run_dir} has no trials yet ({strerror}): there is nothing to keep.",
+            run_dir=run_dir, strerror=error.strerror,
+        )) from error  # fmt: skip
     try:
         fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         yield
     except BlockingIOError:
-        raise StoreError(f"{run_dir.name} is being measured: push it when it has ended.") from None
+        raise StoreError(
+            say("store.measuring", "{name} is being measured: push it when it has ended.", name=run_dir.name)
+        ) from None
     finally:
         os.close(file)
 
@@ -137,7 +141,10 @@ def unpack(files: Files, kept: KeptRun, target: Path) -> None:
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise StoreError(f"cannot write {target}: {error.strerror}. Choose another --results-dir.") from error
+        raise StoreError(say(
+            "store.not_unpacked", "cannot write {target}: {strerror}. Choose another --results-dir.",
+            target=target, strerror=error.strerror,
+        )) from error  # fmt: skip
 
 
 def _unpack_file(files: Files, kept: KeptRun, file: KeptFile, draft: Path) -> None:
@@ -173,7 +180,7 @@ def _copy_at_most(source: gzip.GzipFile, out: BinaryIO, most: int) -> None:
     while piece := source.read(_PIECE):
         done += len(piece)
         if done > most:
-            raise ValueError(f"more than {most} bytes")
+            raise ValueError(say("stores.too_many_bytes", "more than {most} bytes", most=most))
         out.write(piece)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tare.results.errors import ResultError
+from tare.results.said import say
 from tare.results.stores.columns import column_types, quoted
 from tare.results.stores.store import TABLES
 
@@ -93,10 +94,10 @@ def ask(connection: Any, query: str) -> Any:
     try:
         return connection.execute(query)
     except duckdb.OutOfMemoryException as error:
-        raise ResultError(
-            "the query needs more memory than it may use: ask for groups (by run, say), use approx_quantile instead of "
-            "median, or raise --memory."
-        ) from error
+        raise ResultError(say(
+            "sql.memory", "the query needs more memory than it may use: ask for groups (by run, say), use approx_quantile "
+            "instead of median, or raise --memory.",
+        )) from error  # fmt: skip
     except duckdb.Error as error:
         raise ResultError(str(error).strip()) from error
 

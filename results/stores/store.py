@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from tare.results.said import say
 from tare.results.storage.load import TRIALS, load_run
 from tare.results.stores.folder import FolderFiles
 from tare.results.stores.git import GitFiles
@@ -38,9 +39,9 @@ def open_store(address: str) -> Store:
         StoreError: it is no address, or what the store needs is not installed.
     """
     if not address:
-        raise StoreError(
-            "no store is named: give --store FOLDER, git:BRANCH, git:BRANCH@REMOTE or s3://BUCKET/FOLDER, or set TARE_STORE."
-        )
+        raise StoreError(say(
+            "store.none", "no store is named: give --store FOLDER, git:BRANCH, git:BRANCH@REMOTE or s3://BUCKET/FOLDER, or set TARE_STORE.",
+        ))  # fmt: skip
     if address.startswith("git:"):
         branch, _, remote = address.removeprefix("git:").partition("@")
         return Store(GitFiles(branch, remote))
@@ -160,7 +161,10 @@ class Store:
                 kept = next((one for one in self.runs() if one.run == kept.run), kept)
             else:
                 return "pulled"
-        raise StoreError(f"{kept.run} has been removed from {self.files.address}, or files of it are lost.")
+        raise StoreError(say(
+            "store.removed", "{run} has been removed from {address}, or files of it are lost.",
+            run=kept.run, address=self.files.address,
+        ))  # fmt: skip
 
     def doomed(self, keep: int) -> list[KeptRun]:
         """List the runs that are not among the ``keep`` newest of their host class, oldest first."""

@@ -16,6 +16,7 @@ SERVICE_STAYS = say("agent.service_alive", "A service does not end.")
 SILENT_AT_PINGS = say("agent.no_pong", "The agent does not answer pings.")
 SILENT_AT_WAKING = say("agent.no_waking_pong", "The agent does not answer the ping that woke it.")
 READY_TOO_EARLY = say("agent.ready_first", "it was ready before its first instruction")
+WOKE_TOO_EARLY = say("agent.woke_early", "it woke up before it was saved")
 LOOK_AT_CLOCK = say("remedy.clock_source", "Look at the place's clock source; see the log for its messages.")
 
 
@@ -73,6 +74,28 @@ def contradiction(complaint: str) -> str:
 def clock_contradiction(what: str) -> str:
     """Say that the agent's clock contradicts itself."""
     return say("agent.clock_contradiction", "The agent's clock contradicts itself: {what}.", what=what)
+
+
+def started_before_sent(nanoseconds: int) -> str:
+    """Say that a job started before it was sent."""
+    return say("agent.started_before_sent", "the job started {ns} ns before it was sent", ns=nanoseconds)
+
+
+def ended_after_told(nanoseconds: int) -> str:
+    """Say that a job ended after the agent told so."""
+    return say("agent.ended_after_told", "the job ended {ns} ns after its end was told", ns=nanoseconds)
+
+
+def started_before_ready(nanoseconds: int) -> str:
+    """Say that a job started before its agent was ready."""
+    return say(
+        "agent.started_before_ready", "the job started {ns} ns before the agent was ready", ns=nanoseconds
+    )
+
+
+def ended_before_start(nanoseconds: int) -> str:
+    """Say that a job ended before it started."""
+    return say("agent.ended_before_start", "the job ended {ns} ns before it started", ns=nanoseconds)
 
 
 def broke(error: object) -> str:

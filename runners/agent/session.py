@@ -168,7 +168,7 @@ class AgentSession:
         if not isinstance(pong, Pong) or pong.sequence != WAKING_SEQUENCE:
             self._fail(sentences.odd_waking(pong))
         if pong.clock_ns < said.ready_ns:
-            self._contradict("it woke up before it was saved")
+            self._contradict(sentences.WOKE_TOO_EARLY)
         return replace(said, ready_ns=pong.clock_ns)
 
     def map_clock(self, rounds: int = CLOCK_ROUNDS, timeout_seconds: float = 10.0) -> ClockMap:
@@ -221,9 +221,9 @@ class AgentSession:
         result = replace(self._result(answer, hello, before, after), host_cpu=host_cpu)
         error_ns = max(before.error_ns, after.error_ns)
         if result.started_ns < sent - error_ns:
-            self._contradict(f"the job started {sent - result.started_ns} ns before it was sent")
+            self._contradict(sentences.started_before_sent(sent - result.started_ns))
         if result.finished_ns > received + error_ns:
-            self._contradict(f"the job ended {result.finished_ns - received} ns after its end was told")
+            self._contradict(sentences.ended_after_told(result.finished_ns - received))
         return result
 
     def collect(self, job: Job, launch_timeout_seconds: float) -> JobResult:
@@ -236,7 +236,7 @@ class AgentSession:
         clock = self.map_clock()
         result = self._result(answer, hello, clock, clock)
         if result.finished_ns > received + clock.error_ns:
-            self._contradict(f"the job ended {result.finished_ns - received} ns after its end was told")
+            self._contradict(sentences.ended_after_told(result.finished_ns - received))
         return result
 
     def start(self, job: Job) -> AgentService:
@@ -300,11 +300,9 @@ class AgentSession:
         assert started is not None  # noqa: S101 - what _gather is for
         assert done is not None  # noqa: S101
         if started.clock_ns < hello.ready_ns:
-            self._contradict(
-                f"the job started {hello.ready_ns - started.clock_ns} ns before the agent was ready"
-            )
+            self._contradict(sentences.started_before_ready(hello.ready_ns - started.clock_ns))
         if done.clock_ns < started.clock_ns:
-            self._contradict(f"the job ended {started.clock_ns - done.clock_ns} ns before it started")
+            self._contradict(sentences.ended_before_start(started.clock_ns - done.clock_ns))
         signal = done.status & 0x7F
         return JobResult(
             exit_code=None if signal else done.status >> 8 & 0xFF,

@@ -176,7 +176,9 @@ class CounterCollector(ABC):
         try:
             return read_bytes(path).decode("utf-8", "replace")
         except OSError as error:
-            self.unavailable[what] = f"{path}: {error.strerror}"
+            self.unavailable[what] = say(
+                "collector.file", "{path}: {strerror}", path=path, strerror=error.strerror
+            )
             return None
 
     def read(self, path: Path | str, what: str) -> str:

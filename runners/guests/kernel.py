@@ -84,14 +84,10 @@ def load(path: Path, store: Cache) -> Kernel:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise BadKernel(
-            say(
-                "kernel.guest_unreadable",
-                "guest kernel {path} cannot be read: {strerror}",
-                path=path,
-                strerror=error.strerror,
-            )
-        ) from error
+        raise BadKernel(say(
+            "kernel.guest_unreadable", "guest kernel {path} cannot be read: {strerror}",
+            path=path, strerror=error.strerror,
+        )) from error  # fmt: skip
     digest = hashlib.sha256(data).hexdigest()
     if data[:4] == b"\x7fELF":
         return _describe(path, path, data, digest)
@@ -103,14 +99,10 @@ def load(path: Path, store: Cache) -> Kernel:
     try:
         unpacked = store.entry("vmlinux", digest, build).path / "vmlinux"
     except (ValueError, zlib.error, lzma.LZMAError, EOFError) as error:
-        raise BadKernel(
-            say(
-                "kernel.not_unpacked",
-                "guest kernel {path} cannot be unpacked: {error}; give an uncompressed vmlinux",
-                path=path,
-                error=error,
-            )
-        ) from error
+        raise BadKernel(say(
+            "kernel.not_unpacked", "guest kernel {path} cannot be unpacked: {error}; give an uncompressed vmlinux",
+            path=path, error=error,
+        )) from error  # fmt: skip
     return _describe(path, unpacked, unpacked.read_bytes(), digest)
 
 
@@ -133,22 +125,16 @@ def context_facts(given: GuestKernel, kernel: Kernel) -> dict[str, object]:
 def _describe(given: Path, unpacked: Path, image: bytes, digest: str) -> Kernel:
     found = _RELEASE.search(image)
     if found is None:
-        raise BadKernel(
-            say(
-                "kernel.no_version",
-                "{given} does not look like a Linux kernel: no version in it",
-                given=given,
-            )
-        )
+        raise BadKernel(say(
+            "kernel.no_version", "{given} does not look like a Linux kernel: no version in it",
+            given=given,
+        ))  # fmt: skip
     pvh = has_pvh(image)
     if not pvh and given == unpacked:
-        raise BadKernel(
-            say(
-                "kernel.no_pvh",
-                "{given} has no PVH entry (CONFIG_PVH); give the bzImage instead",
-                given=given,
-            )
-        )
+        raise BadKernel(say(
+            "kernel.no_pvh", "{given} has no PVH entry (CONFIG_PVH); give the bzImage instead",
+            given=given,
+        ))  # fmt: skip
     return Kernel(
         path=unpacked if pvh else given,
         release=found[1].decode("ascii", "replace"),
@@ -184,9 +170,9 @@ def unpack(image: bytes) -> bytes:
         ValueError: the image is no bzImage of boot protocol 2.08 or later, or its compression is unknown.
     """
     if len(image) < 0x260 or image[0x202:0x206] != b"HdrS":
-        raise ValueError("it is neither an ELF file nor a bzImage")
+        raise ValueError(say("kernel.kind", "it is neither an ELF file nor a bzImage"))
     if struct.unpack_from("<H", image, 0x206)[0] < 0x208:
-        raise ValueError("its boot protocol is older than 2.08")
+        raise ValueError(say("kernel.boot_protocol", "its boot protocol is older than 2.08"))
     setup_sectors = image[0x1F1] or 4
     offset, length = struct.unpack_from("<II", image, 0x248)
     begin = (setup_sectors + 1) * 512 + offset
@@ -203,16 +189,23 @@ def unpack(image: bytes) -> bytes:
         return lz4.decompress_legacy(payload)
     if payload[:4] == _ZSTD:
         return _unzstd(payload[:-4])
-    raise ValueError(f"its compression is unknown (it begins with {payload[:4].hex()})")
+    raise ValueError(say(
+            "kernel.compression", "its compression is unknown (it begins with {payload})", payload=payload[:4].hex()
+        ))  # fmt: skip
 
 
 def _unzstd(data: bytes) -> bytes:
     program = shutil.which("zstd")
     if program is None:
-        raise ValueError("it is compressed with zstd, which is not installed (apt-get install zstd)")
+        raise ValueError(
+            say("kernel.zstd", "it is compressed with zstd, which is not installed (apt-get install zstd)")
+        )
     done = subprocess.run([program, "-dcq"], input=data, capture_output=True, check=False)
     if done.returncode:
-        raise ValueError(f"zstd: {last_words(done.stderr.decode(errors='replace'), done.returncode)}")
+        raise ValueError(say(
+            "kernel.zstd_failed", "zstd: {told}",
+            told=last_words(done.stderr.decode(errors="replace"), done.returncode),
+        ))  # fmt: skip
     return done.stdout
 
 

@@ -6,6 +6,8 @@ Format: ``doc/lz4_Frame_format.md`` (legacy frame) and ``doc/lz4_Block_format.md
 
 from __future__ import annotations
 
+from tare.results.said import say
+
 MAGIC = b"\x02\x21\x4c\x18"
 
 
@@ -16,14 +18,14 @@ def decompress_legacy(data: bytes, *, limit_bytes: int = 1 << 30) -> bytes:
         ValueError: the data is no such frame, is truncated, or unpacks to more than ``limit_bytes``.
     """
     if data[:4] != MAGIC:
-        raise ValueError("not an LZ4 legacy frame")
+        raise ValueError(say("lz4.no_frame", "not an LZ4 legacy frame"))
     out = bytearray()
     at = 4
     while at + 4 < len(data):
         size = int.from_bytes(data[at : at + 4], "little")
         at += 4
         if at + size > len(data):
-            raise ValueError("LZ4 frame is truncated")
+            raise ValueError(say("lz4.frame", "LZ4 frame is truncated"))
         _block(data[at : at + size], out, limit_bytes)
         at += size
     return bytes(out)
@@ -61,15 +63,18 @@ def _block(block: bytes, out: bytearray, limit_bytes: int) -> None:  # noqa: C90
                         break
             source = len(out) - offset
             if offset == 0 or source < start:
-                raise ValueError("LZ4 match outside its block")
+                raise ValueError(say("lz4.match", "LZ4 match outside its block"))
             if offset >= length:
                 out += out[source : source + length]
             else:  # the match overlaps what it writes: a repeating pattern
                 pattern = bytes(out[source:])
                 out += (pattern * (length // offset + 1))[:length]
             if len(out) > limit_bytes:
-                raise ValueError(f"LZ4 data unpack to more than {limit_bytes} bytes")
+                raise ValueError(say(
+                    "lz4.large", "LZ4 data unpack to more than {limit_bytes} bytes",
+                    limit_bytes=limit_bytes,
+                ))  # fmt: skip
     except IndexError:
-        raise ValueError("LZ4 block is truncated") from None
+        raise ValueError(say("lz4.block", "LZ4 block is truncated")) from None
     if at != end:
-        raise ValueError("LZ4 block is truncated")
+        raise ValueError(say("lz4.block", "LZ4 block is truncated"))

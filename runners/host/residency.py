@@ -11,6 +11,7 @@ import mmap
 import os
 from typing import TYPE_CHECKING
 
+from tare.results.said import say
 from tare.runners.errors import TareError
 
 if TYPE_CHECKING:
@@ -63,7 +64,9 @@ def _resident_piece(fd: int, offset: int, length: int) -> int:
         try:
             address = ctypes.c_void_p(ctypes.addressof(anchor))
             if _LIBC.mincore(address, ctypes.c_size_t(length), vector):
-                raise TareError(f"mincore: {os.strerror(ctypes.get_errno())}")
+                raise TareError(
+                    say("host.mincore", "mincore: {strerror}", strerror=os.strerror(ctypes.get_errno()))
+                )
         finally:
             del anchor
     bits = bytes(vector)

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from tare.results.said import say
 from tare.runners.errors import TareError
 from tare.runners.images.tar_reading import DAMAGE, BoundedInfo, members
 from tare.runners.provision.paths import inside
@@ -60,14 +61,16 @@ class Applier:
                 for member in members(archive):
                     self._member(archive, member, fresh)
         except DAMAGE as error:
-            raise TareError(
-                f"{name} is not a complete tar archive ({error}). The image is damaged: fetch or save it again."
-            ) from error
+            raise TareError(say(
+                "image.no_tar", "{name} is not a complete tar archive ({error}). The image is damaged: fetch or save it again.",
+                name=name, error=error,
+            )) from error  # fmt: skip
         except OSError as error:
             if error.errno in _IMPOSSIBLE:
-                raise TareError(
-                    f"{name} has a file that cannot be made here ({error.strerror}); it is not used."
-                ) from error
+                raise TareError(say(
+                    "image.not_made", "{name} has a file that cannot be made here ({strerror}); it is not used.",
+                    name=name, strerror=error.strerror,
+                )) from error  # fmt: skip
             raise
 
     def end(self) -> None:
@@ -79,9 +82,10 @@ class Applier:
     def _member(self, archive: tarfile.TarFile, member: tarfile.TarInfo, fresh: set[Path]) -> None:
         parts = [part for part in PurePosixPath(member.name).parts if part not in {"/", "."}]
         if ".." in parts:
-            raise TareError(
-                f"the image wants to write to {member.name!r}, outside of itself; it is not used."
-            )
+            raise TareError(say(
+                "image.outside", "the image wants to write to {name!r}, outside of itself; it is not used.",
+                name=member.name,
+            ))  # fmt: skip
         if not parts:
             self._finish(member, self.tree)
             return
@@ -94,9 +98,10 @@ class Applier:
         if last.startswith(_WHITEOUT):
             hidden = last.removeprefix(_WHITEOUT)
             if hidden in {"", ".", ".."}:
-                raise TareError(
-                    f"the image wants to remove {member.name!r}, which is no name; it is not used."
-                )
+                raise TareError(say(
+                    "image.no_whiteout", "the image wants to remove {name!r}, which is no name; it is not used.",
+                    name=member.name,
+                ))  # fmt: skip
             self._remove_lower(folder / hidden, fresh)
             return
         target = folder / last
@@ -109,14 +114,18 @@ class Applier:
         try:
             real = inside(self.tree, "/".join(parts))
             if real.count("/") > DEEPEST:
-                raise TareError(f"the image has folders more than {DEEPEST} levels deep; it is not used.")
+                raise TareError(say(
+                    "image.deep", "the image has folders more than {deepest} levels deep; it is not used.",
+                    deepest=DEEPEST,
+                ))  # fmt: skip
             folder = Path(f"{self.tree}{real}")
             folder.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError, OSError) as error:
             if isinstance(error, FileExistsError | NotADirectoryError) or error.errno == 40:
-                raise TareError(
-                    f"the image has files below {'/'.join(parts)!r}, which is no folder in it; it is not used."
-                ) from error
+                raise TareError(say(
+                    "image.below_file", "the image has files below {parts!r}, which is no folder in it; it is not used.",
+                    parts="/".join(parts),
+                )) from error  # fmt: skip
             raise
         return folder
 
@@ -140,9 +149,10 @@ class Applier:
             try:
                 os.link(source, target, follow_symlinks=False)
             except (FileNotFoundError, PermissionError, NotADirectoryError) as error:
-                raise TareError(
-                    f"the image links {member.name!r} to {member.linkname!r}, which is not in it; it is not used."
-                ) from error
+                raise TareError(say(
+                    "image.link", "the image links {name!r} to {linkname!r}, which is not in it; it is not used.",
+                    name=member.name, linkname=member.linkname,
+                )) from error  # fmt: skip
             return True
         _remove(target)
         if member.issym():
@@ -153,7 +163,10 @@ class Applier:
             if content is not None:
                 shutil.copyfileobj(content, file, _COPY_BYTES)
         if target.stat().st_size != member.size:
-            raise TareError(f"{member.name} ends early. The image is damaged: fetch or save it again.")
+            raise TareError(say(
+                "image.ends_early", "{name} ends early. The image is damaged: fetch or save it again.",
+                name=member.name,
+            ))  # fmt: skip
         return True
 
     def _finish(self, member: tarfile.TarInfo, target: Path) -> None:
@@ -161,10 +174,10 @@ class Applier:
         if member.islnk():
             return
         if not (0 <= member.uid <= _LARGEST_ID and 0 <= member.gid <= _LARGEST_ID):
-            raise TareError(
-                f"the image gives {member.name!r} to user {member.uid} and group {member.gid}, which cannot be; "
-                "it is not used."
-            )
+            raise TareError(say(
+                "image.owner", "the image gives {name!r} to user {uid} and group {gid}, which cannot be; it is not used.",
+                name=member.name, uid=member.uid, gid=member.gid,
+            ))  # fmt: skip
         if os.getuid() == 0:
             os.lchown(target, member.uid, member.gid)
         elif (member.uid, member.gid) != (0, 0):

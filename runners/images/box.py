@@ -13,6 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from tare.results.said import say
 from tare.runners.errors import TareError
 from tare.runners.images.oci import blob_path
 from tare.runners.images.tar_reading import DAMAGE, BoundedInfo, members
@@ -45,7 +46,9 @@ def _by_name(archive: tarfile.TarFile) -> dict[str, tarfile.TarInfo]:
     """
     found = list(islice(members(archive), _MOST_FILES + 1))
     if len(found) > _MOST_FILES:
-        raise tarfile.ReadError(f"it has more than {_MOST_FILES} files")
+        raise tarfile.ReadError(
+            say("tar.most_files", "it has more than {most_files} files", most_files=_MOST_FILES)
+        )
     archive.members[:] = found  # type: ignore[attr-defined]  # links are followed in it
     return {member.name: member for member in found}
 
@@ -69,12 +72,18 @@ class Box:
         try:
             archive = tarfile.open(path, "r:*", tarinfo=BoundedInfo)  # noqa: SIM115 - closed below
         except (*DAMAGE, zlib.error) as error:
-            raise TareError(f"{path} is neither a folder nor a tar archive. {REMEDY}") from error
+            raise TareError(say(
+                "image.neither", "{path} is neither a folder nor a tar archive. {remedy}",
+                path=path, remedy=REMEDY,
+            )) from error  # fmt: skip
         with archive:
             try:
                 yield cls(path, archive, _by_name(archive))
             except (tarfile.TarError, EOFError, zlib.error) as error:
-                raise TareError(f"{path} is damaged or cut off ({error}). Fetch or save it again.") from error
+                raise TareError(say(
+                    "image.cut", "{path} is damaged or cut off ({error}). Fetch or save it again.",
+                    path=path, error=error,
+                )) from error  # fmt: skip
 
     def __contains__(self, name: str) -> bool:
         return self._member(name) is not None if self.archive else (self.path / name).is_file()
@@ -85,7 +94,10 @@ class Box:
         if self.archive is None:
             target = self.path / name
             if ".." in Path(name).parts or Path(name).is_absolute() or not target.is_file():
-                raise TareError(f"{self.path} lacks {name}. Fetch or save the image again.")
+                raise TareError(say(
+                    "image.lacks", "{path} lacks {name}. Fetch or save the image again.",
+                    path=self.path, name=name,
+                ))  # fmt: skip
             with target.open("rb") as file:
                 yield file
             return
@@ -95,7 +107,10 @@ class Box:
         except (KeyError, RecursionError):  # a link that leads nowhere, or to itself
             content = None
         if content is None:
-            raise TareError(f"{self.path} lacks {name}: it is damaged or cut off. Fetch or save it again.")
+            raise TareError(say(
+                "image.member_lost", "{path} lacks {name}: it is damaged or cut off. Fetch or save it again.",
+                path=self.path, name=name,
+            ))  # fmt: skip
         with content:
             yield content
 
@@ -104,7 +119,10 @@ class Box:
         with self.file(name) as file:
             content = file.read(_SMALL_BYTES + 1)
         if len(content) > _SMALL_BYTES:
-            raise TareError(f"{self.path}: {name} is far too large for its kind.")
+            raise TareError(say(
+                "image.member_large", "{path}: {name} is far too large for its kind.",
+                path=self.path, name=name,
+            ))  # fmt: skip
         return content
 
     def json(self, name: str) -> Any:
@@ -125,7 +143,10 @@ class Box:
 def checked_digest(digest: object) -> str:
     """Give back a digest that is one; an image may name anything."""
     if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
-        raise TareError(f"the image names {digest!r} where a digest belongs; it is not used.")
+        raise TareError(say(
+            "image.no_digest", "the image names {digest!r} where a digest belongs; it is not used.",
+            digest=digest,
+        ))  # fmt: skip
     return digest
 
 
@@ -145,7 +166,7 @@ def digest_of(file: IO[bytes], like: str) -> str:
 def compare_digests(found: str, expected: str, name: str) -> None:
     """Raise :class:`TareError` if a file's digest is not the expected one."""
     if found != expected:
-        raise TareError(
-            f"{name} is damaged: its digest is {found[:19]}… instead of {expected[:19]}…. "
-            "Fetch or save the image again."
-        )
+        raise TareError(say(
+            "image.digest", "{name} is damaged: its digest is {found}… instead of {expected}…. Fetch or save the image again.",
+            name=name, found=found[:19], expected=expected[:19],
+        ))  # fmt: skip

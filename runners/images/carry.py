@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from tare.results.said import say
 from tare.runners.errors import TareError
 from tare.runners.images.layers import Items, carried_at
 from tare.runners.provision.cache import sha256_of
@@ -51,9 +52,10 @@ class Carrier:
         closure = self._libraries.closure(path, extra=extra)
         own = self._libraries.closure(path).missing
         if own:
-            raise TareError(
-                f"{path} needs {', '.join(own)}, which cannot be found. Does it run on this host?"
-            )
+            raise TareError(say(
+                "image.library", "{path} needs {own}, which cannot be found. Does it run on this host?",
+                path=path, own=", ".join(own),
+            ))  # fmt: skip
         self.link_or_file(path)
         loader = []
         if closure.interpreter:

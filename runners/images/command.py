@@ -10,12 +10,12 @@ import os
 import re
 import shlex
 import shutil
-import stat
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tare.results.said import say
 from tare.runners.errors import UsageError
 from tare.runners.host.programs import run_quietly
 from tare.runners.images.apply import DEEPEST
@@ -23,8 +23,8 @@ from tare.runners.images.carry import Carrier
 from tare.runners.images.image import ROOT, Program
 from tare.runners.images.imports import installed, modules, source_of
 from tare.runners.images.layers import CARRIED, carried_at
+from tare.runners.images.program_files import check_program, shebang
 from tare.runners.images.python import add_library, add_modules, ask, package_bytes, package_files
-from tare.runners.provision import arch
 from tare.runners.provision.elf import is_elf, read_elf
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def carry_command(command: Sequence[str], carry: Sequence[Path] = ()) -> Carried
         UsageError: it is missing, unreadable, set-uid, for another machine, or too large.
     """
     chain = _follow(command[0])
-    _check_program(chain.program)
+    check_program(chain.program)
     carrier = Carrier()
     for path in chain.scripts:
         carrier.link_or_file(str(path))
@@ -104,17 +104,17 @@ def carry_command(command: Sequence[str], carry: Sequence[Path] = ()) -> Carried
             notes = (note,)
     total = carrier.items.total() + interpreter.items.total()
     if total > LIMIT_BYTES:
-        raise UsageError(
-            f"{shlex.join(command)} and what it needs are {total / 1e6:.0f} MB, more than the "
-            f"{LIMIT_BYTES >> 20} MiB that fit into the image. "
-            "Use a smaller environment, such as a new venv with only what the command imports."
-        )
+        raise UsageError(say(
+            "image.command_large", "{command} and what it needs are {total} MB, more than the {limit_bytes} MiB that fit into the "
+            "image. Use a smaller environment, such as a new venv with only what the command imports.",
+            command=shlex.join(command), total=f"{total / 1000000.0:.0f}", limit_bytes=LIMIT_BYTES >> 20,
+        ))  # fmt: skip
     return Carried(carrier.items, interpreter.items, program, (*named, *(str(path) for path in carry)), notes)
 
 
 def check_command(command: Sequence[str]) -> None:
     """Find out whether the program of a command can be carried; raises as :func:`carry_command`."""
-    _check_program(_follow(command[0]).program)
+    check_program(_follow(command[0]).program)
 
 
 def _follow(name: str) -> _Chain:
@@ -128,17 +128,22 @@ def _follow(name: str) -> _Chain:
         if real:
             chain.program = real
             continue
-        words = _shebang(path)
+        words = shebang(path)
         chain.scripts.insert(0, path)
         chain.arguments = [*words[1:], _in_image(path), *chain.arguments]
         chain.program = _which(words[0])
-    raise UsageError(f"{name}: its #! lines lead on for more than {SCRIPTS_LIMIT} steps.")
+    raise UsageError(say(
+        "image.script_steps", "{name}: its #! lines lead on for more than {scripts_limit} steps.",
+        name=name, scripts_limit=SCRIPTS_LIMIT,
+    ))  # fmt: skip
 
 
 def _which(name: str) -> Path:
     found = shutil.which(name)
     if found is None:
-        raise UsageError(f"{name} cannot be run: {_why_not(name)}.")
+        raise UsageError(
+            say("image.cannot_run", "{name} cannot be run: {why_not}.", name=name, why_not=_why_not(name))
+        )
     # Not resolve(): some programs behave by the name they are called by.
     return Path(os.path.abspath(found))  # noqa: PTH100 - keeps links, resolves `..` only
 
@@ -171,57 +176,6 @@ def _behind_shim(path: Path) -> Path | None:
     return None
 
 
-def _shebang(path: Path) -> list[str]:
-    """Split a script's first line into words, program first, with ``env`` resolved.
-
-    Raises:
-        UsageError: it cannot be read, or is no script.
-    """
-    try:
-        with path.open("rb") as file:
-            line = file.readline(4096)
-    except OSError as error:
-        raise UsageError(
-            f"{path} cannot be read: {error.strerror}. Its bytes must go into the image."
-        ) from error
-    if not line.startswith(b"#!"):
-        raise UsageError(f"{path} is neither a program (ELF) nor a script with a #! line.")
-    # The kernel drops blanks around, and takes everything after the first blank as one argument.
-    text = os.fsdecode(line[2:]).rstrip("\n").strip(" \t")
-    program, *argued = re.split("[ \t]+", text, maxsplit=1)
-    if not program:
-        raise UsageError(f"{path}: its #! line names no program.")
-    if text.endswith("\r"):
-        raise UsageError(
-            f"{path}: its #! line ends with a carriage return, which the kernel takes as a part of the program's name. "
-            "Convert the file to Unix line ends."
-        )
-    argument = "".join(argued)
-    words = [program, *([argument.strip()] if argument.strip() else [])]
-    if Path(program).name == "env" and len(words) == 2:
-        split = shlex.split(words[1].removeprefix("-S").strip()) if words[1].startswith("-S") else words[1:]
-        while split and (split[0].startswith("-") or "=" in split[0]):
-            split.pop(0)
-        words = split or words
-    return words
-
-
-def _check_program(path: Path) -> None:
-    status = path.stat()
-    if status.st_mode & (stat.S_ISUID | stat.S_ISGID):
-        raise UsageError(
-            f"{path} is set-uid: its rights come from the file's owner, which a copy in the image does not have. "
-            "Run what it would run, instead."
-        )
-    if not os.access(path, os.R_OK):
-        raise UsageError(
-            f"{path} may be run but not read, so it cannot be carried into the image. Run as a user who may."
-        )
-    machine = read_elf(path).machine
-    if machine != arch.current().machine:
-        raise UsageError(f"{path} is a program for {machine}, and this machine is {arch.current().machine}.")
-
-
 def _arguments(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     """Rewrite arguments that name files or folders of the host to where the image has them; list those, too.
 
@@ -251,9 +205,10 @@ def _is_meant(candidate: str, path: str) -> bool:
     if not ("/" in candidate or candidate in {".", ".."}) or not Path(path).is_dir():
         return False
     if path == "/":
-        raise UsageError(
-            f"the argument {candidate!r} is the root folder, which differs in every place. Name a folder in it."
-        )
+        raise UsageError(say(
+            "image.root_folder", "the argument {candidate!r} is the root folder, which differs in every place. Name a folder in it.",
+            candidate=candidate,
+        ))  # fmt: skip
     # Every place has its own folders there.
     return path not in _OWN_FOLDERS and not f"{path}/".startswith(_NOT_FILES)
 
@@ -278,15 +233,19 @@ def _add(carrier: Carrier, path: Path) -> None:
         UsageError: it does not exist, or cannot be copied.
     """
     if str(path).startswith(_NOT_FILES) or path == Path("/"):
-        raise UsageError(f"{path} cannot be carried into the image: places have their own.")
+        raise UsageError(say(
+            "image.own_folder", "{path} cannot be carried into the image: places have their own.",
+            path=path,
+        ))  # fmt: skip
     if path.is_dir():
         inner = _inner(path)
         size = sum(each.stat().st_size for each in inner if each.is_file())
         if size > LIMIT_BYTES:
-            raise UsageError(
-                f"the folder {path} has {size / 1e6:.0f} MB, more than the {LIMIT_BYTES >> 20} MiB that fit into the "
-                "image. Name a smaller one."
-            )
+            raise UsageError(say(
+                "image.folder_large",
+                "the folder {path} has {size} MB, more than the {limit_bytes} MiB that fit into the image. Name a smaller one.",
+                path=path, size=f"{size / 1000000.0:.0f}", limit_bytes=LIMIT_BYTES >> 20,
+            ))  # fmt: skip
         carrier.items.folder(str(path))
         for each in inner:
             if each.is_file():
@@ -296,7 +255,10 @@ def _add(carrier: Carrier, path: Path) -> None:
     elif path.is_file():
         _add_file(carrier, path)
     else:
-        raise UsageError(f"{path} cannot be carried into the image: there is no such file or folder.")
+        raise UsageError(say(
+            "image.carry_lost", "{path} cannot be carried into the image: there is no such file or folder.",
+            path=path,
+        ))  # fmt: skip
 
 
 def _inner(folder: Path) -> list[Path]:
@@ -310,17 +272,24 @@ def _inner(folder: Path) -> list[Path]:
     except RecursionError:
         found = None
     except OSError as error:
-        raise UsageError(f"{folder} cannot be carried into the image: {error}.") from error
+        raise UsageError(say(
+            "image.carry_failed", "{folder} cannot be carried into the image: {error}.",
+            folder=folder, error=error,
+        )) from error  # fmt: skip
     if found is None or any(len(each.parts) - len(folder.parts) > DEEPEST for each in found):
-        raise UsageError(
-            f"{folder} cannot be carried into the image: it has folders more than {DEEPEST} levels deep."
-        )
+        raise UsageError(say(
+            "image.carry_deep", "{folder} cannot be carried into the image: it has folders more than {deepest} levels deep.",
+            folder=folder, deepest=DEEPEST,
+        ))  # fmt: skip
     return found
 
 
 def _add_file(carrier: Carrier, path: Path) -> None:
     if not os.access(path, os.R_OK):
-        raise UsageError(f"{path} cannot be carried into the image: it is not readable.")
+        raise UsageError(say(
+            "image.carry_unreadable", "{path} cannot be carried into the image: it is not readable.",
+            path=path,
+        ))  # fmt: skip
     if is_elf(path) and path.stat().st_mode & 0o111 and read_elf(path).interpreter:
         carrier.program(str(path))
     else:

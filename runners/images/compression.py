@@ -8,6 +8,7 @@ import subprocess
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, cast
 
+from tare.results.said import say
 from tare.runners.errors import TareError
 from tare.runners.host.endings import last_words
 
@@ -28,9 +29,10 @@ def uncompressed(stored: IO[bytes], name: str) -> Iterator[IO[bytes]]:
     elif magic == b"\x28\xb5\x2f\xfd":
         yield from _by_zstd(stored, name)
     elif magic.startswith((b"BZh", b"\xfd7zX")):
-        raise TareError(
-            f"{name} is compressed by bzip2 or xz, which OCI does not know; use gzip, zstd or none."
-        )
+        raise TareError(say(
+            "image.other_compression", "{name} is compressed by bzip2 or xz, which OCI does not know; use gzip, zstd or none.",
+            name=name,
+        ))  # fmt: skip
     else:
         yield stored
 
@@ -38,7 +40,10 @@ def uncompressed(stored: IO[bytes], name: str) -> Iterator[IO[bytes]]:
 def _by_zstd(stored: IO[bytes], name: str) -> Iterator[IO[bytes]]:
     program = shutil.which("zstd")
     if program is None:
-        raise TareError(f"{name} is compressed by zstd, which is not installed: `apt-get install zstd`.")
+        raise TareError(say(
+            "image.no_zstd", "{name} is compressed by zstd, which is not installed: `apt-get install zstd`.",
+            name=name,
+        ))  # fmt: skip
     import tempfile  # noqa: PLC0415 - for this rare form only
 
     with tempfile.TemporaryFile() as packed, tempfile.TemporaryFile() as said:
@@ -53,6 +58,9 @@ def _by_zstd(stored: IO[bytes], name: str) -> Iterator[IO[bytes]]:
                 if not process.stdout.read(1) and process.wait():
                     said.seek(0)
                     words = last_words(said.read().decode(errors="replace"), process.returncode)
-                    raise TareError(f"{name} is damaged: {words}.")
+                    raise TareError(say(
+                        "image.compression_damaged", "{name} is damaged: {words}.",
+                        name=name, words=words,
+                    ))  # fmt: skip
             finally:
                 process.kill()  # does nothing where it has ended

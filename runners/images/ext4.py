@@ -6,6 +6,7 @@ import os
 import uuid
 from typing import TYPE_CHECKING
 
+from tare.results.said import say
 from tare.runners.errors import TareError
 from tare.runners.host.endings import last_words
 from tare.runners.host.programs import run_quietly
@@ -88,10 +89,11 @@ def _make(mke2fs: Tool, dest: Path, size: int, label: str, options: tuple[str, .
     try:
         done = run_quietly(command, env={**environ, **mke2fs.environ})
         if done.returncode:
-            raise TareError(
-                f"mke2fs could not make {dest.name} ({size >> 20} MiB): "
-                f"{last_words(done.stderr, done.returncode)}. Is there room in {dest.parent}?"
-            )
+            raise TareError(say(
+                "image.mke2fs", "mke2fs could not make {name} ({size} MiB): {last_words}. Is there room in {parent}?",
+                name=dest.name, size=size >> 20, last_words=last_words(done.stderr, done.returncode),
+                parent=dest.parent,
+            ))  # fmt: skip
         partial.replace(dest)
     finally:
         partial.unlink(missing_ok=True)

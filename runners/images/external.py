@@ -17,6 +17,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
 
+from tare.results.said import say
 from tare.runners.errors import TareError, UsageError
 from tare.runners.images.box import (
     PIECE_BYTES,
@@ -113,14 +114,18 @@ class ExternalImage:
                     total.update(piece)
                     file.write(piece)
                     if file.tell() > most:
-                        raise TareError(
-                            f"{self.path}: {layer.member} unpacks to more than {LARGEST_RATIO} times its size "
-                            f"and {LEAST_BOUND_BYTES >> 20} MiB; it is not used. Save the image uncompressed."
-                        )
+                        raise TareError(say(
+                            "image.bomb",
+                            "{path}: {member} unpacks to more than {largest_ratio} times its size and {least_bound_bytes} MiB; "
+                            "it is not used. Save the image uncompressed.",
+                            path=self.path, member=layer.member, largest_ratio=LARGEST_RATIO,
+                            least_bound_bytes=LEAST_BOUND_BYTES >> 20,
+                        ))  # fmt: skip
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise TareError(
-                f"{self.path}: {layer.member} is damaged: {error}. Fetch or save it again."
-            ) from error
+            raise TareError(say(
+                "image.member_damaged", "{path}: {member} is damaged: {error}. Fetch or save it again.",
+                path=self.path, member=layer.member, error=error,
+            )) from error  # fmt: skip
         compare_digests(f"{layer.diff_id.partition(':')[0]}:{total.hexdigest()}", layer.diff_id, layer.member)
 
 
@@ -138,7 +143,10 @@ def read_external(reference: str) -> ExternalImage:
     try:
         path, name = _split(reference)
     except OSError as error:
-        raise UsageError(f"--image {reference[:60]}…: {error.strerror}. {REMEDY}") from error
+        raise UsageError(say(
+            "image.reference", "--image {reference}…: {strerror}. {remedy}",
+            reference=reference[:60], strerror=error.strerror, remedy=REMEDY,
+        )) from error  # fmt: skip
     try:
         with Box.opened(path) as box:
             if "index.json" in box:
@@ -146,14 +154,24 @@ def read_external(reference: str) -> ExternalImage:
             if "manifest.json" in box:
                 return _docker(box, path, name, reference)
     except OSError as error:
-        raise TareError(f"{path} cannot be read: {error.strerror or error}. {REMEDY}") from error
+        raise TareError(say(
+            "image.unreadable", "{path} cannot be read: {strerror}. {remedy}",
+            path=path, strerror=error.strerror or error, remedy=REMEDY,
+        )) from error  # fmt: skip
     except RecursionError:
-        raise TareError(
-            f"{path} has a document that is nested too deeply to be an image's. {REMEDY}"
-        ) from None
+        raise TareError(say(
+            "image.document_deep", "{path} has a document that is nested too deeply to be an image's. {remedy}",
+            path=path, remedy=REMEDY,
+        )) from None  # fmt: skip
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise TareError(f"{path} is not a valid image: {error!r}. {REMEDY}") from error
-    raise TareError(f"{path} has neither an index.json (OCI) nor a manifest.json (docker save). {REMEDY}")
+        raise TareError(say(
+            "image.invalid", "{path} is not a valid image: {error!r}. {remedy}",
+            path=path, error=error, remedy=REMEDY,
+        )) from error  # fmt: skip
+    raise TareError(say(
+        "image.no_index", "{path} has neither an index.json (OCI) nor a manifest.json (docker save). {remedy}",
+        path=path, remedy=REMEDY,
+    ))  # fmt: skip
 
 
 def is_here(reference: str) -> bool:
@@ -167,10 +185,11 @@ def _split(reference: str) -> tuple[Path, str]:
         path = Path(reference)
         front, _, name = reference.rpartition(":")
         return (path, "") if path.exists() else (Path(front), name)
-    raise UsageError(
-        f"--image {reference}: there is no such file or folder. {REMEDY} An image of a registry has its host in its name, or"
-        " docker:// before it: docker.io/library/redis:7, docker://redis:7."
-    )
+    raise UsageError(say(
+        "image.no_file", "--image {reference}: there is no such file or folder. {remedy} An image of a registry has its "
+        "host in its name, or docker:// before it: docker.io/library/redis:7, docker://redis:7.",
+        reference=reference, remedy=REMEDY,
+    ))  # fmt: skip
 
 
 def _oci(box: Box, path: Path, name: str, reference: str) -> ExternalImage:
@@ -180,7 +199,10 @@ def _oci(box: Box, path: Path, name: str, reference: str) -> ExternalImage:
         chosen = [each for each in entries if (each.get("annotations") or {}).get(key) == name]
         known = [(each.get("annotations") or {}).get(key, "?") for each in entries]
         if not chosen:
-            raise TareError(f"{path} has no image {name}; it has {', '.join(known)}.")
+            raise TareError(say(
+                "image.no_name", "{path} has no image {name}; it has {known}.",
+                path=path, name=name, known=", ".join(known),
+            ))  # fmt: skip
         entries = chosen
     digest = _for_this_machine(box, path, entries, set())
     manifest = box.checked(digest)
@@ -188,9 +210,10 @@ def _oci(box: Box, path: Path, name: str, reference: str) -> ExternalImage:
     stored = manifest["layers"]
     diff_ids = config["rootfs"]["diff_ids"]
     if len(stored) != len(diff_ids):
-        raise TareError(
-            f"{path}: its manifest has {len(stored)} layers and its configuration {len(diff_ids)}."
-        )
+        raise TareError(say(
+            "image.layers_differ", "{path}: its manifest has {stored} layers and its configuration {diff_ids}.",
+            path=path, stored=len(stored), diff_ids=len(diff_ids),
+        ))  # fmt: skip
     layers = tuple(
         ExternalLayer(blob_path(checked_digest(each["digest"])), each["digest"], checked_digest(diff_id))
         for each, diff_id in zip(stored, diff_ids, strict=True)
@@ -228,7 +251,10 @@ def _for_this_machine(
     if not found:
         raise _OtherMachines(path, wanted, others)
     if len(found) > 1:
-        raise TareError(f"{path} has {len(found)} images for {wanted}; choose one by --image PATH:NAME.")
+        raise TareError(say(
+            "image.many", "{path} has {found} images for {wanted}; choose one by --image PATH:NAME.",
+            path=path, found=len(found), wanted=wanted,
+        ))  # fmt: skip
     return found[0]
 
 
@@ -236,8 +262,13 @@ class _OtherMachines(TareError):
     def __init__(self, path: Path, wanted: str, machines: list[str]) -> None:
         self.machines = machines
         super().__init__(
-            f"{path} has no image for {wanted}, only for {', '.join(machines) or 'none'}. "
-            "Save the one for this machine (`--platform`)."
+            say(
+                "image.other_machines",
+                "{path} has no image for {wanted}, only for {machines}. Save the one for this machine (`--platform`).",
+                path=path,
+                wanted=wanted,
+                machines=", ".join(machines) or "none",
+            )
         )
 
 
@@ -249,16 +280,20 @@ def _docker(box: Box, path: Path, name: str, reference: str) -> ExternalImage:
         ]
     if len(saved) != 1:
         tags = [tag for each in box.json("manifest.json") for tag in each.get("RepoTags") or ("untagged",)]
-        raise TareError(f"{path} has {', '.join(tags)}; choose one by --image PATH:TAG.")
+        raise TareError(say(
+            "image.many_tags", "{path} has {tags}; choose one by --image PATH:TAG.",
+            path=path, tags=", ".join(tags),
+        ))  # fmt: skip
     raw = box.bytes(saved[0]["Config"])
     config = json.loads(raw)
     files, diff_ids = saved[0]["Layers"], config["rootfs"]["diff_ids"]
     if not all(isinstance(each, str) for each in files):
         raise TypeError("a layer's file has no name")
     if len(files) != len(diff_ids):
-        raise TareError(
-            f"{path}: its manifest has {len(files)} layers and its configuration {len(diff_ids)}."
-        )
+        raise TareError(say(
+            "image.files_differ", "{path}: its manifest has {files} layers and its configuration {diff_ids}.",
+            path=path, files=len(files), diff_ids=len(diff_ids),
+        ))  # fmt: skip
     layers = tuple(
         ExternalLayer(each, "", checked_digest(diff_id))
         for each, diff_id in zip(files, diff_ids, strict=True)
@@ -273,11 +308,14 @@ def _made(
     if config.get("architecture", wanted) != wanted:
         raise _OtherMachines(path, wanted, [str(config["architecture"])])
     if config.get("os", "linux") != "linux":
-        raise TareError(f"{path} is an image for {config['os']}, not for linux.")
+        raise TareError(say(
+            "image.other_system", "{path} is an image for {os}, not for linux.",
+            path=path, os=config["os"],
+        ))  # fmt: skip
     started = msgspec.convert(config.get("config") or {}, _Started)
     for text in (*(started.Env or ()), started.WorkingDir or "", *(started.Entrypoint or ()), *(started.Cmd or ())):  # fmt: skip
         if b"\0" in text.encode():  # which raises ValueError, too, on a lone surrogate
-            raise ValueError(f"{text!r} cannot be given to a program")
+            raise ValueError(say("image.no_argument", "{text!r} cannot be given to a program", text=text))
     pairs = (each.partition("=") for each in started.Env or ())
     return ExternalImage(
         path=path,

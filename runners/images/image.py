@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from tare.results.said import say
 from tare.runners.errors import TareError
 from tare.runners.provision.loader import loader_argv
 
@@ -148,9 +149,10 @@ class Image:
 
     def _program(self, name: str) -> Program:
         if name not in self.programs:
-            raise TareError(
-                f"The image has no program {name}; it has {', '.join(sorted(self.programs)) or 'none'}."
-            )
+            raise TareError(say(
+                "image.no_program", "The image has no program {name}; it has {names}.",
+                name=name, names=", ".join(sorted(self.programs)) or "none",
+            ))  # fmt: skip
         return self.programs[name]
 
     def _rest(self, root: str, program: Program) -> tuple[str, ...]:

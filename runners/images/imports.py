@@ -12,6 +12,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tare.results.said import say
 from tare.runners.errors import TareError
 
 if TYPE_CHECKING:
@@ -128,7 +129,10 @@ def installed(python: Path, names: Iterable[str]) -> tuple[list[Path], list[Path
     )
     _, mark, answer = done.stdout.rpartition("TARE")
     if done.returncode or not mark:
-        raise TareError(f"{python} does not tell what is installed: {done.stderr.strip()[-200:]}.")
+        raise TareError(say(
+            "image.python_modules", "{python} does not tell what is installed: {strip}.",
+            python=python, strip=done.stderr.strip()[-200:],
+        ))  # fmt: skip
     facts = json.loads(answer)
     files = [Path(each) for each in facts["files"]]
     return files, [Path(each) for each in facts["folders"]], dict(facts["distributions"])

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, cast
 
+from tare.results.said import say
 from tare.runners.errors import TareError
 from tare.runners.images.layers import TIME
 
@@ -55,7 +56,10 @@ class Cpio:
 
     def _member(self, name: str, mode: int, content: bytes = b"", device: tuple[int, int] = (0, 0)) -> None:
         if len(content) > _LARGEST:
-            raise TareError(f"{name} has {len(content)} bytes; an initramfs holds files below 4 GiB.")
+            raise TareError(say(
+                "image.initramfs_large", "{name} has {content} bytes; an initramfs holds files below 4 GiB.",
+                name=name, content=len(content),
+            ))  # fmt: skip
         trailer = name == _TRAILER
         self._inode += not trailer
         encoded = os.fsencode(name) + b"\0"

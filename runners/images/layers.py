@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any, Literal, cast
 
+from tare.results.said import say
 from tare.runners.errors import TareError
 from tare.runners.provision.cache import sha256_of
 from tare.runners.provision.unpack import merged
@@ -189,7 +190,10 @@ def _write(item: Item, target: Path) -> None:
             shutil.copyfile(item.source, target)
     except (FileNotFoundError, PermissionError) as error:
         if error.filename == str(item.source):
-            raise TareError(f"{item.source} cannot be carried into the image: {error.strerror}.") from error
+            raise TareError(say(
+                "image.not_carried", "{source} cannot be carried into the image: {strerror}.",
+                source=item.source, strerror=error.strerror,
+            )) from error  # fmt: skip
         raise
 
 

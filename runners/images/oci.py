@@ -19,6 +19,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, cast
 
+from tare.results.said import say
 from tare.runners.errors import TareError
 from tare.runners.images.image import AGENT
 from tare.runners.images.layers import Digest
@@ -200,10 +201,11 @@ class _Body:
         """Pad to whole blocks; raise :class:`TareError` if a blob differs from its name, as engines would refuse it."""
         blob = member.name.startswith("blobs/")
         if self._seen.size != member.size or (blob and blob_path(self._seen.name()) != member.name):
-            raise TareError(
-                f"{member.name} has other content than its name says: a layer was changed in the cache. "
-                "Remove the folders `layers` and `images` there."
-            )
+            raise TareError(say(
+                "image.layer_changed",
+                "{name} has other content than its name says: a layer was changed in the cache. Remove the folders `layers` and `images` there.",
+                name=member.name,
+            ))  # fmt: skip
         self.to.write(bytes(-member.size % tarfile.BLOCKSIZE))
 
 

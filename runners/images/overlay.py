@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from tare.results.said import say
 from tare.runners.errors import TareError, UsageError
 from tare.runners.images.apply import Applier
 from tare.runners.images.command import SCRIPTS_LIMIT
@@ -109,9 +110,10 @@ def _counted(tar: Path, name: str) -> dict[str, object]:
         with tarfile.open(tar, "r:", tarinfo=BoundedInfo) as archive:
             sizes = [member.size for member in members(archive) if member.isreg()]
     except DAMAGE as error:
-        raise TareError(
-            f"{name} is not a complete tar archive ({error}). Fetch or save the image again."
-        ) from error
+        raise TareError(say(
+            "image.no_tar_short", "{name} is not a complete tar archive ({error}). Fetch or save the image again.",
+            name=name, error=error,
+        )) from error  # fmt: skip
     return {"size": sum(sizes), "files": len(sizes), "tar_bytes": tar.stat().st_size}
 
 
@@ -139,7 +141,10 @@ def lay_over(lower: Path, upper: Iterable[Path], tree: Path) -> None:
 
 def _refuse_replacing(target: Path, tree: Path) -> None:
     if target.is_symlink() or target.exists():
-        raise TareError(f"the image has /{target.relative_to(tree)} already, where the suite's own files go.")
+        raise TareError(say(
+            "image.taken", "the image has /{relative_to} already, where the suite's own files go.",
+            relative_to=target.relative_to(tree),
+        ))  # fmt: skip
 
 
 def _take_after(source: Path, target: Path) -> None:
@@ -168,7 +173,10 @@ def command_in(image: Unpacked, words: Sequence[str]) -> Program:
         with real.open("rb") as file:
             line = file.readline(4096)
         if not line.startswith(b"#!"):
-            raise TareError(f"{path} in the image is neither a program (ELF) nor a script with a #! line.")
+            raise TareError(say(
+                "image.no_program_within",
+                "{path} in the image is neither a program (ELF) nor a script with a #! line.", path=path,
+            ))  # fmt: skip
         interpreter, _, option = os.fsdecode(line[2:]).strip().partition(" ")
         front = [option.strip()] if option.strip() else []
         if PurePosixPath(interpreter).name == "env" and front:
@@ -179,14 +187,22 @@ def command_in(image: Unpacked, words: Sequence[str]) -> Program:
         arguments = [*front, f"{ROOT}{path}", *arguments]
         path = _which(image, interpreter)
     else:
-        raise TareError(f"{words[0]} in the image: its #! lines lead on for more than {SCRIPTS_LIMIT} steps.")
+        raise TareError(say(
+            "image.script_steps_within", "{words} in the image: its #! lines lead on for more than {scripts_limit} steps.",
+            words=words[0], scripts_limit=SCRIPTS_LIMIT,
+        ))  # fmt: skip
     libraries = Libraries(image.tree)
     machine = libraries.elf(path).machine
     if machine != arch.current().machine:
-        raise TareError(f"{path} in the image is a program for {machine or 'another kind of machine'}.")
-    closure = libraries.closure(path)
-    if closure.missing:
-        raise TareError(f"{path} in the image needs {', '.join(closure.missing)}, which it does not have.")
+        raise TareError(say(
+            "image.program_for", "{path} in the image is a program for {machine}.",
+            path=path, machine=machine or say("image.another_machine", "another kind of machine"),
+        ))  # fmt: skip
+    if (closure := libraries.closure(path)).missing:
+        raise TareError(say(
+            "image.needs", "{path} in the image needs {names}, which it does not have.",
+            path=path, names=", ".join(closure.missing),
+        ))  # fmt: skip
     directory = image.image.directory
     return Program(
         path,
@@ -210,9 +226,10 @@ def _which(image: Unpacked, name: str) -> str:
         if real.is_file() and real.stat().st_mode & 0o111:
             return candidate
     where = "there is no such program" if "/" in name else f"it is not on its PATH ({path})"
-    raise UsageError(
-        f"{name} cannot be run in {image.image.path.name}: {where}. The command is looked for in the image."
-    )
+    raise UsageError(say(
+        "image.not_run", "{name} cannot be run in {name2}: {where}. The command is looked for in the image.",
+        name=name, name2=image.image.path.name, where=where,
+    ))  # fmt: skip
 
 
 def _placed(image: Unpacked, word: str) -> str:
@@ -233,4 +250,6 @@ def _real(image: Unpacked, path: str) -> Path:
     try:
         return Path(f"{image.tree}{inside(image.tree, path)}")
     except OSError as error:
-        raise TareError(f"{path} in the image: {error.strerror}.") from error
+        raise TareError(
+            say("image.within", "{path} in the image: {strerror}.", path=path, strerror=error.strerror)
+        ) from error

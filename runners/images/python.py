@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from tare.results.said import say
 from tare.runners.errors import TareError
 from tare.runners.host.programs import run_quietly
 from tare.runners.images.layers import Item, carried_at
@@ -99,17 +100,22 @@ def ask(python: Sequence[str]) -> Interpreter:
     try:
         done = run_quietly([*python, "-c", _QUESTION], timeout=30)
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise TareError(f"{python[0]} does not tell where its library is: {error}.") from error
+        raise TareError(say(
+            "image.python_library", "{python} does not tell where its library is: {error}.",
+            python=python[0], error=error,
+        )) from error  # fmt: skip
     answer = re.search(r"^TARE(\{.*\})$", done.stdout, re.MULTILINE)
     if answer is None:
-        raise TareError(
-            f"{python[0]} does not tell where its library is: {done.stderr.strip()[-200:] or 'no output'}."
-        )
+        raise TareError(say(
+            "image.python_library", "{python} does not tell where its library is: {error}.",
+            python=python[0], error=done.stderr.strip()[-200:] or say("image.no_output", "no output"),
+        ))  # fmt: skip
     facts = json.loads(answer[1])
     if facts["implementation"] != "cpython":
-        raise TareError(
-            f"{python[0]} is {facts['implementation']}; only CPython can be carried into the image."
-        )
+        raise TareError(say(
+            "image.only_cpython", "{python} is {implementation}; only CPython can be carried into the image.",
+            python=python[0], implementation=facts["implementation"],
+        ))  # fmt: skip
     return Interpreter(
         executable=Path(facts["executable"]),
         version=facts["version"],

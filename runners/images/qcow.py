@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tare.results.said import say
 from tare.runners.errors import TareError
 from tare.runners.host.endings import last_words
 from tare.runners.host.programs import run_quietly
@@ -41,4 +42,7 @@ def difference(base: Path, raw: Path, dest: Path, qemu_img: Tool) -> Path:
 def _run(qemu_img: Tool, *arguments: str) -> None:
     done = run_quietly(qemu_img.argv(*arguments), env={**qemu_img.environ, "PATH": "/usr/bin:/bin"})
     if done.returncode:
-        raise TareError(f"qemu-img {arguments[0]} failed: {last_words(done.stderr, done.returncode)}.")
+        raise TareError(say(
+            "image.qemu_img", "qemu-img {arguments} failed: {last_words}.",
+            arguments=arguments[0], last_words=last_words(done.stderr, done.returncode),
+        ))  # fmt: skip

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tare.results.said import say
 from tare.runners.errors import Missing, TareError, UsageError
 
 if TYPE_CHECKING:
@@ -86,9 +87,10 @@ def registry_name(text: str) -> RegistryName | None:
     found = _REFERENCE.fullmatch(text.removeprefix(SCHEME))
     if found is None or not (said or found["host"]):
         if said:
-            raise UsageError(
-                f"--image {text}: that is no name of an image; give one such as docker://docker.io/library/redis:7."
-            )
+            raise UsageError(say(
+                "image.bad_name", "--image {text}: that is no name of an image; give one such as docker://docker.io/library/redis:7.",
+                text=text,
+            ))  # fmt: skip
         return None
     host, path = found["host"] or "docker.io", found["path"]
     if host == "docker.io" and "/" not in path:
@@ -166,10 +168,11 @@ class _Skopeo:
         try:
             tool = self.provision.tool("skopeo")
         except Missing as error:
-            raise TareError(
-                f"--image {self.name}: images are pulled by skopeo: {error} Or save the image to a file elsewhere"
-                " (`skopeo copy`, `docker save`) and give that."
-            ) from error
+            raise TareError(say(
+                "image.no_skopeo", "--image {name}: images are pulled by skopeo: {error} Or save the image to a file elsewhere "
+                "(`skopeo copy`, `docker save`) and give that.",
+                name=self.name, error=error,
+            )) from error  # fmt: skip
         # Without a policy skopeo refuses everything; a host that has one is obeyed.
         policy = () if any(map(os.path.isfile, _policies())) else ("--insecure-policy",)
         try:
@@ -183,16 +186,20 @@ class _Skopeo:
                 check=False,
             )
         except subprocess.TimeoutExpired:
-            raise TareError(
-                f"--image {self.name}: the registry did not deliver within {seconds / 60:.0f} minutes. Try again, or give a"
-                " file."
-            ) from None
+            raise TareError(say(
+                "image.registry_slow", "--image {name}: the registry did not deliver within {seconds} minutes. Try again, or give a file.",
+                name=self.name, seconds=f"{seconds / 60:.0f}",
+            )) from None  # fmt: skip
         except OSError as error:
-            raise TareError(f"--image {self.name}: {tool.path} cannot be run: {error.strerror}.") from error
+            raise TareError(say(
+                "image.tool_not_run", "--image {name}: {path} cannot be run: {strerror}.",
+                name=self.name, path=tool.path, strerror=error.strerror,
+            )) from error  # fmt: skip
         if done.returncode:
-            raise TareError(
-                f"--image {self.name}: skopeo cannot read it: {_said(done.stderr)} {_remedy(self.name)}"
-            )
+            raise TareError(say(
+                "image.skopeo", "--image {name}: skopeo cannot read it: {said} {remedy}",
+                name=self.name, said=_said(done.stderr), remedy=_remedy(self.name),
+            ))  # fmt: skip
         return done.stdout
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import tarfile
 from typing import TYPE_CHECKING
 
+from tare.results.said import say
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -36,9 +38,9 @@ class BoundedInfo(tarfile.TarInfo):
 
     def _proc_member(self, tarfile_: tarfile.TarFile) -> tarfile.TarInfo:
         if self.size < 0:
-            raise tarfile.ReadError("a member has a negative size")
+            raise tarfile.ReadError(say("tar.negative", "a member has a negative size"))
         if self.type in _EXTENSIONS and self.size > LONGEST_HEADER_BYTES:
-            raise tarfile.ReadError(f"a header has {self.size} bytes")
+            raise tarfile.ReadError(say("tar.header", "a header has {size} bytes", size=self.size))
         return super()._proc_member(tarfile_)  # type: ignore[misc, no-any-return]  # not declared, though subclasses may replace it
 
 
@@ -53,9 +55,16 @@ def members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
         if member is None:
             return
         if member.size < 0:  # by an extended header, which the reader would follow backwards for ever
-            raise tarfile.ReadError(f"{member.name!r} has a negative size")
+            raise tarfile.ReadError(
+                say("tar.negative_name", "{name!r} has a negative size", name=member.name)
+            )
         if member.sparse is not None and member.size > MOST_SPARSE_BYTES:
-            raise tarfile.ReadError(f"{member.name!r} is a file of {member.size} bytes that are not there")
+            raise tarfile.ReadError(say(
+                "tar.not_there", "{name!r} is a file of {size} bytes that are not there",
+                name=member.name, size=member.size,
+            ))  # fmt: skip
         yield member
         archive.members.clear()  # type: ignore[attr-defined]  # else each costs a kilobyte until the end
-    raise tarfile.ReadError(f"it has more than {MOST_MEMBERS} members")
+    raise tarfile.ReadError(
+        say("tar.most_members", "it has more than {most_members} members", most_members=MOST_MEMBERS)
+    )

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tare.results.said import say
 from tare.runners.errors import TareError
 
 if TYPE_CHECKING:
@@ -67,7 +68,10 @@ def build(source: Path, cache: Path, *, progress: Callable[[str], None] | None =
     """
     arch = platform.machine()
     if arch not in MACHINES:
-        raise TareError(f"tare's agent is written for {' and '.join(MACHINES)}, and this machine is {arch}.")
+        raise TareError(say(
+            "build.machines", "tare's agent is written for {machines}, and this machine is {arch}.",
+            machines=" and ".join(MACHINES), arch=arch,
+        ))  # fmt: skip
     beforehand = Path(COMPILED, f"{source.stem}-{_key(source, None, arch)[:16]}")
     if beforehand.is_file():
         return beforehand
@@ -85,10 +89,11 @@ def build(source: Path, cache: Path, *, progress: Callable[[str], None] | None =
             return program
         complaints.append(f"{compiler.name}: {complaint}")
     tried = "; ".join(complaints) or "there is neither cc, gcc, clang nor ziglang"
-    raise TareError(
-        f"Cannot compile {source.name} ({tried}). "
-        "Install a compiler: `apt-get install gcc linux-libc-dev`, or `pip install 'tarebench[zig]'`."
-    )
+    raise TareError(say(
+        "build.no_compiler",
+        "Cannot compile {name} ({tried}). Install a compiler: `apt-get install gcc linux-libc-dev`, or `pip install 'tarebench[zig]'`.",
+        name=source.name, tried=tried,
+    ))  # fmt: skip
 
 
 def compiled_beforehand(source: Path, cache: Path) -> tuple[str, Path]:
@@ -114,14 +119,16 @@ def _check_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         noexec = os.statvfs(folder).f_flag & os.ST_NOEXEC
     except OSError as error:
-        raise TareError(
-            f"Cannot make {folder}: {error.strerror}. Set TARE_CACHE to another folder."
-        ) from error
+        raise TareError(say(
+            "build.no_folder", "Cannot make {folder}: {strerror}. Set TARE_CACHE to another folder.",
+            folder=folder, strerror=error.strerror,
+        )) from error  # fmt: skip
     if noexec:
-        raise TareError(
-            f"{folder} is on a file system from which no program can be started (mounted noexec). "
-            "Set TARE_CACHE to a folder on another one."
-        )
+        raise TareError(say(
+            "build.noexec",
+            "{folder} is on a file system from which no program can be started (mounted noexec). Set TARE_CACHE to a folder on another one.",
+            folder=folder,
+        ))  # fmt: skip
 
 
 def _compilers(arch: str) -> Iterator[_Compiler]:
@@ -232,10 +239,12 @@ def _check(program: Path, arch: str) -> str:
 def _segment_types(content: bytes, arch: str) -> set[int]:
     """List the types of the program headers of a little-endian 64-bit ELF file, see elf(5)."""
     if content[:6] != b"\x7fELF\x02\x01":
-        raise ValueError("no 64-bit little-endian ELF header")
+        raise ValueError(say("build.no_elf", "no 64-bit little-endian ELF header"))
     machine = struct.unpack_from("<H", content, 18)[0]
     if machine != MACHINES[arch]:
-        raise ValueError(f"it is for machine {machine}, not {arch}")
+        raise ValueError(
+            say("build.machine", "it is for machine {machine}, not {arch}", machine=machine, arch=arch)
+        )
     offset = struct.unpack_from("<Q", content, 32)[0]
     size, count = struct.unpack_from("<HH", content, 54)
     return {struct.unpack_from("<I", content, offset + i * size)[0] for i in range(count)}

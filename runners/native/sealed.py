@@ -12,6 +12,7 @@ import functools
 import os
 from typing import TYPE_CHECKING
 
+from tare.results.said import say
 from tare.runners.errors import TareError
 
 if TYPE_CHECKING:
@@ -43,10 +44,10 @@ def sealed(program: Path) -> int:
             os.pwrite(descriptor, content[start : start + _CHUNK], start)
         fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, SEALS)
     except OSError as error:
-        raise TareError(
-            f"cannot copy {program} into sealed memory: {error}; "
-            "if the sysctl vm.memfd_noexec is 2, set it to 1 or 0"
-        ) from error
+        raise TareError(say(
+            "build.not_sealed", "cannot copy {program} into sealed memory: {error}; if the sysctl vm.memfd_noexec is 2, set it to 1 or 0",
+            program=program, error=error,
+        )) from error  # fmt: skip
     return descriptor
 
 

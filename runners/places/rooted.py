@@ -161,7 +161,9 @@ class RootedRunner(ABC):
     def next_plan(self) -> CommandPlan:
         """Plan the next place without making it; other tools may run and time its command as well."""
         if self._prepared is None:
-            raise TareError(f"{self.name} was opened before it was prepared")
+            raise TareError(
+                say("internal.not_prepared", "{name} was opened before it was prepared", name=self.name)
+            )
         ready = self._prepared
         name = f"{self._folder.name}-{next(self._numbers)}"
         making = Making(

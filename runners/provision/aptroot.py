@@ -165,10 +165,11 @@ def _build(wanted: Packages, root: Path, cache: Cache) -> Mapping[str, Any]:
         total = sum(each.size_bytes for each in downloads)
         free = shutil.disk_usage(root).free
         if free < 6 * total:
-            raise TareError(
-                f"The cache folder {cache.folder} has {free >> 20} MiB free, and unpacking {' '.join(names)} takes "
-                f"about {6 * total >> 20} MiB. Free some space, or set TARE_CACHE to a folder on a larger disk."
-            )
+            raise TareError(say(
+                "cache.no_room", "The cache folder {folder} has {free} MiB free, and unpacking {names} takes about {value} MiB. "
+                "Free some space, or set TARE_CACHE to a folder on a larger disk.",
+                folder=cache.folder, free=free >> 20, names=" ".join(names), value=6 * total >> 20,
+            ))  # fmt: skip
         cache.say(progress.fetching(names, len(downloads), total))
         archives = root / ".archives"
         archives.mkdir()
@@ -273,10 +274,11 @@ class _Apt:
             return
         free = shutil.disk_usage(self.state).free
         if free < INDEX_BYTES:
-            raise TareError(
-                f"The cache folder {self.state} has {free >> 20} MiB free, and the package indexes take "
-                f"{INDEX_BYTES >> 20} MiB. Free some space, or set TARE_CACHE to a folder on a larger disk."
-            )
+            raise TareError(say(
+                "cache.no_room_indexes", "The cache folder {state} has {free} MiB free, and the package indexes take {index_bytes} MiB. "
+                "Free some space, or set TARE_CACHE to a folder on a larger disk.",
+                state=self.state, free=free >> 20, index_bytes=INDEX_BYTES >> 20,
+            ))  # fmt: skip
         self.say(say("progress.fetching_indexes", "fetching the package indexes"))
         done = self._update()
         if not any((self.state / "lists").glob("*_Packages*")):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from dataclasses import dataclass
 
+from tare.results.said import say
 from tare.runners.errors import TareError
 
 
@@ -54,4 +55,7 @@ def current() -> Architecture:
     for known in (X86_64, AARCH64):
         if known.machine == machine:
             return known
-    raise TareError(f"tare supports x86_64 and aarch64, and this machine is {machine}.")
+    raise TareError(say(
+        "host.machines", "tare supports x86_64 and aarch64, and this machine is {machine}.",
+        machine=machine,
+    ))  # fmt: skip

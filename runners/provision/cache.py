@@ -63,11 +63,15 @@ def default_cache() -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         writable = os.access(folder, os.W_OK | os.X_OK)
     except OSError as error:
-        raise TareError(
-            f"The cache folder {folder} cannot be made: {error}. Set TARE_CACHE to one that can."
-        ) from error
+        raise TareError(say(
+            "cache.not_made", "The cache folder {folder} cannot be made: {error}. Set TARE_CACHE to one that can.",
+            folder=folder, error=error,
+        )) from error  # fmt: skip
     if not writable:
-        raise TareError(f"The cache folder {folder} is not writable. Set TARE_CACHE to one that is.")
+        raise TareError(say(
+            "cache.not_writable", "The cache folder {folder} is not writable. Set TARE_CACHE to one that is.",
+            folder=folder,
+        ))  # fmt: skip
     return folder
 
 
@@ -79,10 +83,11 @@ def _chosen_folder() -> Path:
         return Path(base, "tare")
     if home := home_folder():
         return home / ".cache" / "tare"
-    raise TareError(
-        f"There is no folder for the cache: HOME is not set, and user {os.getuid()} has no entry in passwd. "
-        "Set TARE_CACHE to a folder that this user can write."
-    )
+    raise TareError(say(
+        "cache.no_folder", "There is no folder for the cache: HOME is not set, and user {getuid} has no entry in passwd. Set "
+        "TARE_CACHE to a folder that this user can write.",
+        getuid=os.getuid(),
+    ))  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -325,7 +330,7 @@ def _read_manifest(place: Path) -> dict[str, Any]:
     text = (place / MANIFEST).read_text(encoding="utf-8")
     digest, _, body = text.partition("\n")
     if hashlib.sha256(body.encode()).hexdigest() != digest:
-        raise ValueError("its checksum is wrong")
+        raise ValueError(say("cache.checksum", "its checksum is wrong"))
     manifest = json.loads(body)
     if not isinstance(manifest["facts"], dict) or not isinstance(manifest["files"], dict):
         raise TypeError("it has another form")

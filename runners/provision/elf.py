@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, NoReturn
 
+from tare.results.said import say
 from tare.runners.errors import TareError
 
 if TYPE_CHECKING:
@@ -81,9 +82,10 @@ def read_elf(path: Path) -> Elf:
     # pyelftools raises whatever its parsers happen to raise on a damaged file: ELFError, ValueError, KeyError,
     # AssertionError, UnicodeDecodeError, …
     except Exception as error:
-        raise TareError(
-            f"{path} cannot be read as a program: {str(error) or type(error).__name__}."
-        ) from error
+        raise TareError(say(
+            "fetch.no_elf", "{path} cannot be read as a program: {error}.",
+            path=path, error=str(error) or type(error).__name__,
+        )) from error  # fmt: skip
 
 
 class _Budgeted:

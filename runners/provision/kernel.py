@@ -117,14 +117,10 @@ class HostKernel:
         choices = (self.boot / f"vmlinuz-{self.release}", folder / "vmlinuz")
         path = next((choice for choice in choices if choice.exists()), None)
         if path is None:
-            raise self._missing(
-                say(
-                    "kernel.neither",
-                    "neither {first} nor {second} exists",
-                    first=choices[0],
-                    second=choices[1],
-                )
-            )
+            raise self._missing(say(
+                "kernel.neither", "neither {first} nor {second} exists",
+                first=choices[0], second=choices[1],
+            ))  # fmt: skip
         try:
             path.open("rb").close()
         except OSError as error:
@@ -318,7 +314,8 @@ def _plain(path: Path, zstd: Callable[[], tuple[str, ...]]) -> bytes:
             done = subprocess.run(zstd(), input=data, capture_output=True, check=True)
             return done.stdout
     except (OSError, EOFError, lzma.LZMAError, subprocess.CalledProcessError) as error:
-        raise TareError(
-            f"The guest module {path} cannot be unpacked: {error}. Give another kernel: TARE_GUEST_KERNEL."
-        ) from error
+        raise TareError(say(
+            "fetch.module", "The guest module {path} cannot be unpacked: {error}. Give another kernel: TARE_GUEST_KERNEL.",
+            path=path, error=error,
+        )) from error  # fmt: skip
     return data

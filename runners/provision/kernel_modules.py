@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from tare.results.said import say
 from tare.runners.errors import TareError
 
 if TYPE_CHECKING:
@@ -37,7 +38,10 @@ def ordered(wanted: Iterable[str], files: dict[str, Path], built_in: frozenset[s
         if name in order or name in built_in:
             return
         if name not in files:
-            raise TareError(f"the guest kernel has no module {name}; give another kernel (TARE_GUEST_KERNEL)")
+            raise TareError(say(
+                "fetch.no_module", "the guest kernel has no module {name}; give another kernel (TARE_GUEST_KERNEL)",
+                name=name,
+            ))  # fmt: skip
         for needed in depends(files[name]):
             visit(needed)
         for helpful in wanted_before(files[name]):

@@ -89,9 +89,10 @@ class Provision:
         for name in self.chosen:
             if name not in known:
                 hint = did_you_mean(name, known)
-                raise SettingRefused(
-                    "--tools", f"there is no tool {name!r}{hint} Known are {', '.join(known)}."
-                )
+                raise SettingRefused("--tools", say(
+                    "fetch.no_tool", "there is no tool {name!r}{hint} Known are {known}.",
+                    name=name, hint=hint, known=", ".join(known),
+                ))  # fmt: skip
         self.store = Cache(self.cache, self.progress)
 
     def tool(self, name: str, given: str = "") -> Tool:

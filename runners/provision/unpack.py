@@ -15,6 +15,7 @@ import zlib
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from tare.results.said import say
 from tare.runners.errors import TareError
 from tare.runners.host.endings import how_ended
 from tare.runners.provision.paths import inside
@@ -74,9 +75,11 @@ def unpack(package: Path, root: Path) -> None:
             child.kill()
     # dpkg-deb may still have been running at the archive's end, and was killed then.
     if broken or child.returncode not in {0, -9}:
-        raise TareError(
-            f"{package.name} is broken ({broken or f'dpkg-deb {how_ended(child.returncode)}'}); run again to fetch it anew."
-        )
+        raise TareError(say(
+            "fetch.package_broken", "{name} is broken ({broken}); run again to fetch it anew.",
+            name=package.name,
+            broken=broken or say("fetch.dpkg", "dpkg-deb {ended}", ended=how_ended(child.returncode)),
+        ))  # fmt: skip
 
 
 def extract(archive: tarfile.TarFile, root: Path) -> None:
@@ -101,19 +104,31 @@ def unpack_source(archive: Path, to: Path) -> None:
             for member in tar:
                 path = member.name.partition("/")[2]
                 if PurePosixPath(member.name).is_absolute() or ".." in PurePosixPath(path).parts:
-                    raise TareError(f"{archive.name} has a member outside of it: {member.name!r}")
+                    raise TareError(say(
+                        "fetch.outside", "{name} has a member outside of it: {name2!r}",
+                        name=archive.name, name2=member.name,
+                    ))  # fmt: skip
                 if not (member.isreg() or member.isdir() or member.issym() or member.islnk()):
-                    raise TareError(f"{archive.name} has a member of an unknown kind: {member.name!r}")
+                    raise TareError(say(
+                        "fetch.kind", "{name} has a member of an unknown kind: {name2!r}",
+                        name=archive.name, name2=member.name,
+                    ))  # fmt: skip
                 if path:
                     _extract(tar, member, to, path, member.linkname.partition("/")[2])
     except (tarfile.TarError, EOFError, zlib.error) as error:
-        raise TareError(f"{archive.name} is damaged ({error}); run again to fetch it anew.") from error
+        raise TareError(say(
+            "fetch.damaged", "{name} is damaged ({error}); run again to fetch it anew.",
+            name=archive.name, error=error,
+        )) from error  # fmt: skip
     top = to.resolve()
     for folder, names, files in os.walk(to):
         for name in (*names, *files):
             link = Path(folder, name)
             if link.is_symlink() and not Path(os.path.realpath(link)).is_relative_to(top):
-                raise TareError(f"{archive.name} has a member that leads out of it: {name!r}")
+                raise TareError(say(
+                    "fetch.leads_out", "{name} has a member that leads out of it: {name2!r}",
+                    name=archive.name, name2=name,
+                ))  # fmt: skip
 
 
 def _extract(archive: tarfile.TarFile, member: tarfile.TarInfo, root: Path, path: str, linked: str) -> None:

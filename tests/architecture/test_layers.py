@@ -12,7 +12,18 @@ from support.paths import ROOT
 
 LAYERS = {
     "results": [
-        {"details", "environment", "record", "errors", "escapes", "garbage", "nearest", "said", "toml_files"},
+        {
+            "details",
+            "environment",
+            "record",
+            "errors",
+            "escapes",
+            "garbage",
+            "nearest",
+            "origins",
+            "said",
+            "toml_files",
+        },
         {"plan"},
         {"storage"},
         {"tables"},

@@ -145,7 +145,7 @@ def templates() -> Iterator[tuple[str, str, set[str]]]:
 
 
 def _said() -> Iterator[ast.Call]:
-    for part in ("results", "bench", "runners"):
+    for part in ("results", "reports", "bench", "runners"):
         for path in sorted((ROOT.parent / part).rglob("*.py")):
             source = path.read_text("utf-8")
             if "from tare.results.said import" not in source and path.name != "said.py":
@@ -153,3 +153,46 @@ def _said() -> Iterator[ast.Call]:
             for node in ast.walk(ast.parse(source)):
                 if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "say" and node.args:
                     yield node
+
+
+def unsaid_errors() -> Iterator[str]:
+    """Name the lines that raise an error with an English text which no other language can repeat."""
+    for part in ("results", "reports", "bench", "runners"):
+        for path in sorted((ROOT.parent / part).rglob("*.py")):
+            name = str(path.relative_to(ROOT.parent))
+            if name in FOR_PROGRAMMERS or name.startswith(("bench/tools/", "runners/fake.py", *BY_PYTEST)):
+                continue
+            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+                if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
+                    error = ast.unparse(node.exc.func)
+                    values = (*node.exc.args, *(one.value for one in node.exc.keywords if one.arg != "log"))
+                    if error not in UNSEEN_ERRORS and any(_is_phrase(one) for one in values):
+                        yield f"{name}:{node.lineno}: {ast.unparse(node.exc)[:120]}"
+
+
+UNSEEN_ERRORS = {
+    *("AssertionError", "TypeError", "KeyError", "AttributeError", "NotImplementedError", "RuntimeError"),
+    *("OSError", "FileNotFoundError"),
+}
+"""Errors that tell a programmer of a mistake, and end as crashes; and those of the system, whose texts are not ours."""
+
+FOR_PROGRAMMERS = {
+    "reports/plots/raster.py", "runners/agent/session.py", "runners/collectors/host_cpu.py",
+    "runners/launcher/protocol.py", "runners/places/commanded.py",
+}  # fmt: skip
+"""Modules whose other errors, too, are caught or cannot come up without a mistake in the suite."""
+
+BY_PYTEST = ("bench/pytest_plugin/", "bench/api.py")
+"""Parts that speak as pytest and Python do, in English: there is no ``--lang``."""
+
+
+def _is_phrase(value: ast.expr) -> bool:
+    match value:
+        case ast.Constant(value=str(text)):
+            return re.search("[a-z]{2,} [a-z]{2,}", text) is not None
+        case ast.JoinedStr(values=parts):
+            text = "".join(str(one.value) if isinstance(one, ast.Constant) else "{}" for one in parts)
+            return re.search("[a-z{}]{2,}[:,]? [a-z{}]{2,}", text) is not None
+        case ast.IfExp(body=one, orelse=other):
+            return _is_phrase(one) or _is_phrase(other)
+    return False

@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from tare.bench.request import readers
+from tare.results.said import say
 
 if TYPE_CHECKING:
     from tare.bench.analysis.listing import Filter
@@ -50,4 +51,6 @@ def some(text: str) -> int:
     try:
         return readers.positive(text)
     except readers.Unreadable as error:
-        raise argparse.ArgumentTypeError(f"cannot use {text!r}: {error}") from None
+        raise argparse.ArgumentTypeError(
+            say("filter.unusable", "cannot use {text!r}: {error}", text=text, error=error)
+        ) from None

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tare.bench.request.readers import Unreadable, percentage
+from tare.results.said import say
 from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:
@@ -117,4 +118,7 @@ def _write(path: Path, content: bytes, mode: str) -> None:
         with path.open(mode) as file:
             file.write(content)
     except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror}. Choose another file.") from error
+        raise UsageError(say(
+            "file.not_written", "cannot write {path}: {strerror}. Choose another file.",
+            path=path, strerror=error.strerror,
+        )) from error  # fmt: skip

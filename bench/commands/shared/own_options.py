@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from tare.results.said import say
 from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:
@@ -82,9 +83,9 @@ def with_own(request: Request, arguments: argparse.Namespace) -> Request:
     commands = dict(map(_named_command, getattr(arguments, "cmd", ())))
     parameters = dict(map(_parameter, getattr(arguments, "parameter", ())))
     if len(commands) < len(getattr(arguments, "cmd", ())):
-        raise UsageError("-c: two commands have the same name.")
+        raise UsageError(say("own.same_name", "-c: two commands have the same name."))
     if commands and request.command:
-        raise UsageError("give commands by -c NAME=CMD or one behind --, not both.")
+        raise UsageError(say("own.both_ways", "give commands by -c NAME=CMD or one behind --, not both."))
     request = replace(request, show_output=arguments.show_output)
     if not commands and not parameters:
         return replace(request, around=around)
@@ -92,7 +93,9 @@ def with_own(request: Request, arguments: argparse.Namespace) -> Request:
     if request.command:
         words["command"] = request.command
     if not words:
-        raise UsageError("-p: there is no command to use it in: give -c NAME=CMD, or one behind --.")
+        raise UsageError(say(
+            "own.parameter_alone", "-p: there is no command to use it in: give -c NAME=CMD, or one behind --.",
+        ))  # fmt: skip
     own = {name: _definition(name, text, around, parameters) for name, text in words.items()}
     return replace(request, own=own, only_own=True, command=())
 
@@ -107,7 +110,10 @@ def _around(arguments: argparse.Namespace) -> Definition:
         try:
             timeout = readers.seconds(arguments.timeout)
         except ValueError as error:
-            raise UsageError(f"--timeout {arguments.timeout!r}: {error}.") from error
+            raise UsageError(say(
+                "own.bad_timeout", "--timeout {timeout!r}: {error}.",
+                timeout=arguments.timeout, error=error,
+            )) from error  # fmt: skip
     made = Definition(
         command=("true",),
         prepare=arguments.prepare or (),
@@ -134,7 +140,9 @@ def _definition(
     used = {key: values for key, values in parameters.items() if f"{{{key}}}" in everything}
     if not used and parameters:
         lost = next(iter(parameters))
-        raise UsageError(f"-p {lost}: {name} has no {{{lost}}} in it.")
+        raise UsageError(
+            say("own.parameter_unused", "-p {lost}: {name} has no {{{lost}}} in it.", lost=lost, name=name)
+        )
     made = msgspec.structs.replace(around, command=command, parameters=used)
     return _checked(name, made, {})
 
@@ -149,14 +157,19 @@ def _checked(name: str, made: Definition, options: dict[tuple[str, ...], str]) -
         keys = found.keys[2:]
         origin = options.get(keys[:1], f"-c {name}" if name != "command" else "the command")
         what = f" {'.'.join(keys[1:])}" if keys[1:] else ""
-        raise UsageError(f"{origin}{what}: {found.text}")
+        raise UsageError(
+            say("own.option", "{origin}{what}: {text}", origin=origin, what=what, text=found.text)
+        )
     return found
 
 
 def _named_command(text: str) -> tuple[str, str]:
     name, sign, command = text.partition("=")
     if not sign or not re.fullmatch(r"[A-Za-z][\w.+-]*", name):
-        raise UsageError(f"-c {text!r}: give a name and a command, as in -c sort='sort -n file'.")
+        raise UsageError(say(
+            "own.bad_command", "-c {text!r}: give a name and a command, as in -c sort='sort -n file'.",
+            text=text,
+        ))  # fmt: skip
     return name, command
 
 
@@ -164,5 +177,7 @@ def _parameter(text: str) -> tuple[str, tuple[str, ...]]:
     name, sign, values = text.partition("=")
     found = tuple(part.strip() for part in values.split(","))
     if not sign or not re.fullmatch(r"[A-Za-z][\w.+-]*", name) or not all(found):
-        raise UsageError(f"-p {text!r}: give a name and values, as in -p n=1,2,4.")
+        raise UsageError(
+            say("own.bad_parameter", "-p {text!r}: give a name and values, as in -p n=1,2,4.", text=text)
+        )
     return name, found

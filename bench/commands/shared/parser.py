@@ -7,21 +7,38 @@ import re
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from tare.results.nearest import did_you_mean
+from tare.results.said import say
 from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-_IN_OUR_WORDS = (
-    (r"argument (\S+): expected .*argument", r"\1 needs a value"),
-    (r"argument (\S+): not allowed with argument (\S+)", r"\1 cannot be combined with \2"),
-    (r"argument (\S+): ignored explicit argument .*", r"\1 takes no value"),
-    (r"the following arguments are required: (.*)", r"\1 is missing"),
-    (r"one of the arguments (.*) is required", r"one of \1 is missing"),
-    (r"ambiguous option: (\S+) could match (.*)", r"\1 could be \2: write it out"),
-    (r"argument (\S+): (.*)", r"\1: \2"),
+_IN_OUR_WORDS: tuple[tuple[str, Callable[..., str]], ...] = (
+    (r"argument (\S+): expected .*argument", lambda a: say("parser.needs_value", "{a} needs a value", a=a)),
+    (
+        r"argument (\S+): not allowed with argument (\S+)",
+        lambda a, b: say("parser.not_together", "{a} cannot be combined with {b}", a=a, b=b),
+    ),
+    (
+        r"argument (\S+): ignored explicit argument .*",
+        lambda a: say("parser.takes_no_value", "{a} takes no value", a=a),
+    ),
+    (r"the following arguments are required: (.*)", lambda a: say("parser.missing", "{a} is missing", a=a)),
+    (
+        r"one of the arguments (.*) is required",
+        lambda a: say("parser.one_missing", "one of {a} is missing", a=a),
+    ),
+    (
+        r"ambiguous option: (\S+) could match (.*)",
+        lambda a, b: say("parser.ambiguous", "{a} could be {b}: write it out", a=a, b=b),
+    ),
+    (
+        r"argument (\S+): invalid \S+ value: (.*)",
+        lambda a, b: say("parser.unusable", "{a}: cannot use {b}", a=a, b=b),
+    ),
+    (r"argument (\S+): (.*)", "{}: {}".format),
 )
-"""Message of argparse → ours."""
+"""Message of argparse → ours, of what its groups found."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -38,7 +55,10 @@ class Parser(argparse.ArgumentParser):
     def unknown_option(self, name: str) -> UsageError:
         """Make the error for an option that is not there."""
         hint = did_you_mean(name, (one for one in self._option_string_actions if one.startswith("--")))
-        return UsageError(f"there is no option {name}{hint} See `{self.prog} --help`.")
+        return UsageError(say(
+            "parser.no_option", "there is no option {name}{hint} See `{prog} --help`.",
+            name=name, hint=hint, prog=self.prog,
+        ))  # fmt: skip
 
     def knows(self, option: str) -> bool:
         """Tell whether there is such an option."""
@@ -48,10 +68,10 @@ class Parser(argparse.ArgumentParser):
         """Raise what argparse found wrong, in our words."""
         ours = message
         for theirs, words in _IN_OUR_WORDS:
-            if re.fullmatch(theirs, message):
-                ours = re.sub(theirs, words, message)
+            if found := re.fullmatch(theirs, message):
+                ours = words(*found.groups())
                 break
-        raise UsageError(f"{ours}. See `{self.prog} --help`.")
+        raise UsageError(say("parser.fault", "{ours}. See `{prog} --help`.", ours=ours, prog=self.prog))
 
     def _is_unknown(self, name: str) -> bool:
         # Words with a blank in them are values; a parser with commands leaves options to theirs.
@@ -65,11 +85,17 @@ class Parser(argparse.ArgumentParser):
             return
         known = [str(choice) for choice in action.choices]
         hint = did_you_mean(str(value), known)
-        what = f"cannot use {value!r}"
+        names = ", ".join(known)
         if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001 - argparse has no public name for it
-            what = f"there is no command {value!r}"
+            raise UsageError(say(
+                "parser.no_command", "there is no command {value!r}{hint} Known: {names}. See `{prog} --help`.",
+                value=value, hint=hint, names=names, prog=self.prog,
+            ))  # fmt: skip
         where = "".join(f"{option}: " for option in action.option_strings[-1:])
-        raise UsageError(f"{where}{what}{hint} There {_are(known)}. See `{self.prog} --help`.")
+        raise UsageError(say(
+            "parser.no_choice", "{where}cannot use {value!r}{hint} Known: {names}. See `{prog} --help`.",
+            where=where, value=value, hint=hint, names=names, prog=self.prog,
+        ))  # fmt: skip
 
 
 def refuse_rest(parser: Parser, rest: Sequence[str]) -> None:
@@ -82,16 +108,18 @@ def refuse_rest(parser: Parser, rest: Sequence[str]) -> None:
         return
     word = rest[0]
     if parser.knows(word):
-        raise UsageError(f"{word} goes behind the command: {parser.prog} {word}.")
+        raise UsageError(say(
+            "cli.behind_command", "{word} goes behind the command: {prog} {word}.",
+            word=word, prog=parser.prog,
+        ))  # fmt: skip
     if word.startswith("-"):
         raise parser.unknown_option(word)
-    hint = ""
     if parser.prog in {"tare run", "tare plan"}:
-        hint = (
-            f" Workloads are chosen by -k {word}; a command goes behind --: {parser.prog} -- {' '.join(rest)}"
-        )
-    raise UsageError(f"cannot use {word!r}.{hint or f' See `{parser.prog} --help`.'}")
-
-
-def _are(names: Sequence[str]) -> str:
-    return f"{'is' if len(names) == 1 else 'are'} {', '.join(names)}"
+        raise UsageError(say(
+            "parser.stray_word",
+            "cannot use {word!r}. Workloads are chosen by -k {word}; a command goes behind --: {prog} -- {rest}",
+            word=word, prog=parser.prog, rest=" ".join(rest),
+        ))  # fmt: skip
+    raise UsageError(
+        say("parser.stray", "cannot use {word!r}. See `{prog} --help`.", word=word, prog=parser.prog)
+    )

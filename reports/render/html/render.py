@@ -35,6 +35,10 @@ LANGUAGE_NAMES: Mapping[Language, str] = {"en": "English", "ko": "한국어"}
 """Language → its name in itself, for links to the page in it."""
 
 
+_BEFORE_PERCENT = re.compile(r"(?<=\d) (?=%)")
+"""Blank that no line may end at; neither the script nor the style has one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """Hold a page of any kind: its answer, one line of facts, sections, and what their pictures show."""
@@ -105,7 +109,7 @@ def render_document(document: Document) -> str:
     }
     template = _environment().get_template("index.html.j2", globals=bound)
     parts = document.sections
-    return template.render(
+    page = template.render(
         words=document.words,
         title=document.title,
         facts=document.facts,
@@ -121,6 +125,7 @@ def render_document(document: Document) -> str:
         script_hash=script_hash(),
         spoken=_spoken(document.words),
     )
+    return _BEFORE_PERCENT.sub("\N{NO-BREAK SPACE}", page)
 
 
 def anchor(key: str) -> str:

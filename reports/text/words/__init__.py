@@ -8,6 +8,8 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from tare.reports.text.korean import spelt
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -32,7 +34,8 @@ class Words:
 
     def __call__(self, key: str, /, **values: object) -> str:
         """Fill in a text's placeholders. Raises ``KeyError`` if the key or a value is missing."""
-        return self.texts[key].format_map(values)
+        text = self.texts[key].format_map(values)
+        return spelt(text) if self.language == "ko" else text
 
     def has(self, key: str) -> bool:
         """Tell whether the catalogue has a text of that key."""

@@ -147,7 +147,9 @@ class Containerd:
         """See :class:`tare.runners.context.Runner`."""
         made = self._prepared
         if made is None:
-            raise TareError(f"{self.name} was opened before it was prepared")
+            raise TareError(
+                say("internal.not_prepared", "{name} was opened before it was prepared", name=self.name)
+            )
         plan = CriPlan(
             context=self._context,
             name=f"{self.name}-{next(self._numbers)}",

@@ -190,7 +190,17 @@ class DockerApi:
         finally:
             connection.close()
         if answer.status >= http.client.BAD_REQUEST:
-            raise EngineError(f"{method} {path}: {answer.status} {_message(text)}", status=answer.status)
+            raise EngineError(
+                say(
+                    "docker.answer",
+                    "{method} {path}: {status} {message}",
+                    method=method,
+                    path=path,
+                    status=answer.status,
+                    message=_message(text),
+                ),
+                status=answer.status,
+            )
         return text
 
     def _unreachable(self, error: Exception, timeout_seconds: float) -> EngineError:

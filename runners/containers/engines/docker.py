@@ -90,7 +90,11 @@ def find_daemon(private: PrivateDocker | None = None) -> Daemon:
             return Daemon(socket, DockerApi(socket).version(), private_at(socket))
         except EngineError as error:
             remedy = error.remedy or "start it, or unset DOCKER_HOST"
-            raise EngineError(f"DOCKER_HOST: {error.reason}", remedy, absent=error.absent) from error
+            raise EngineError(
+                say("docker.bad_host", "DOCKER_HOST: {reason}", reason=error.reason),
+                remedy,
+                absent=error.absent,
+            ) from error
     first: EngineError | None = None
     for socket in _candidates(private):
         try:
@@ -173,7 +177,9 @@ class DockerRunner:
         """See :class:`tare.runners.context.Runner`."""
         made = self._prepared
         if made is None:
-            raise TareError(f"{self.name} was opened before it was prepared")
+            raise TareError(
+                say("internal.not_prepared", "{name} was opened before it was prepared", name=self.name)
+            )
         container = Container(self._context, f"{self.name.replace(':', '-')}-{next(self._numbers)}")
         options = (
             *self._variant.options,

@@ -74,4 +74,7 @@ def _ip(pid: int, words: str, *, inside: bool, undo: bool = False) -> None:
         env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
     )
     if done.returncode and not (undo and is_gone(done.stderr)):
-        raise TareError(f"ip {words}: {last_words(done.stderr, done.returncode)}")
+        raise TareError(say(
+            "host.ip_words", "ip {words}: {last_words}",
+            words=words, last_words=last_words(done.stderr, done.returncode),
+        ))  # fmt: skip

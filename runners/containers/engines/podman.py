@@ -145,7 +145,9 @@ class PodmanRunner:
         """See :class:`tare.runners.context.Runner`."""
         made = self._prepared
         if made is None:
-            raise TareError(f"{self.name} was opened before it was prepared")
+            raise TareError(
+                say("internal.not_prepared", "{name} was opened before it was prepared", name=self.name)
+            )
         container = Container(self._context, f"{self.name.replace(':', '-')}-{next(self._numbers)}")
         limits = limit_options(made.terms.limits, self._context.workdir) if made.way.limited else ()
         options = (*self._variant.options, *made.home.run_options, *limits)

@@ -167,7 +167,9 @@ class Kubernetes:
         """See :class:`tare.runners.context.Runner`."""
         made = self._prepared
         if made is None:
-            raise TareError(f"{self.name} was opened before it was prepared")
+            raise TareError(
+                say("internal.not_prepared", "{name} was opened before it was prepared", name=self.name)
+            )
         run = self._context.run
         name = f"{self.name}-{next(self._numbers)}"
         pod = f"{self.namespace}-{name}"[-63:].strip("-.")

@@ -159,7 +159,9 @@ class Namespaces:
     def open(self, first: Job | None = None) -> LaunchedPlace:
         """See :class:`tare.runners.context.Runner`."""
         if self._prepared is None:
-            raise TareError(f"{self.name} was opened before it was prepared")
+            raise TareError(
+                say("internal.not_prepared", "{name} was opened before it was prepared", name=self.name)
+            )
         image, limits, launcher, layout, steps = self._prepared
         number = next(self._numbers)
         name = f"{self._folder.name}-{number}"
@@ -292,13 +294,10 @@ class Namespaces:
             try:
                 if launcher.wait(spawned.id, _PROBE_SECONDS) is None:
                     launcher.kill(spawned.id)
-                    raise LauncherError(
-                        say(
-                            "namespaces.slow",
-                            "making a container takes more than {probe_seconds} s",
-                            probe_seconds=f"{_PROBE_SECONDS:g}",
-                        )
-                    )
+                    raise LauncherError(say(
+                        "namespaces.slow", "making a container takes more than {probe_seconds} s",
+                        probe_seconds=f"{_PROBE_SECONDS:g}",
+                    ))  # fmt: skip
             except SpawnError as error:
                 if not error.program:
                     raise

@@ -131,19 +131,18 @@ class MicroVmRunner:
         """See :class:`tare.runners.context.Runner`."""
         binary = self._binary()
         if binary is None:
-            raise TareError(f"{self.name} was prepared before it was probed")
+            raise TareError(
+                say("internal.not_probed", "{name} was prepared before it was probed", name=self.name)
+            )
         store = Cache(self._context.cache, self._provision.progress)
         given = self._provision.guest_kernel(self._options.kernel, str(self._options.modules or ""))
         kernel = kernels.load(given.path, store)
         if kernel.form != "vmlinux":
-            raise TareError(
-                say(
-                    "kernel.needs_pvh",
-                    "{what} enters uncompressed kernels by PVH, which {path} does not support; give another (TARE_GUEST_KERNEL)",
-                    what=self._vmm.what,
-                    path=given.path,
-                )
-            )
+            raise TareError(say(
+                "kernel.needs_pvh",
+                "{what} enters uncompressed kernels by PVH, which {path} does not support; give another (TARE_GUEST_KERNEL)",
+                what=self._vmm.what, path=given.path,
+            ))  # fmt: skip
         files = by_name(given.modules)
         # The agent's channel is the serial port, so a driver of a virtio console would be loaded for nothing.
         files.pop("virtio_console", None)
@@ -185,7 +184,9 @@ class MicroVmRunner:
     def open(self, first: Job | None = None) -> MicroVmPlace:
         """See :class:`tare.runners.context.Runner`."""
         if self._ready is None:
-            raise TareError(f"{self.name} was opened before it was prepared")
+            raise TareError(
+                say("internal.not_prepared", "{name} was opened before it was prepared", name=self.name)
+            )
         return MicroVmPlace(self._numbered(self._ready), first)
 
     def close(self) -> None:

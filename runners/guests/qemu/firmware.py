@@ -78,13 +78,10 @@ def assemble(first: bytes, core: bytes, file_system_bytes: int) -> bytes:
         TareError: the second stage does not fit into the gap.
     """
     if len(core) > (FIRST_SECTOR - 1) * SECTOR_BYTES:
-        raise TareError(
-            say(
-                "guest.grub_size",
-                "GRUB's second stage has {core} bytes, more than fit before the partition",
-                core=len(core),
-            )
-        )
+        raise TareError(say(
+            "guest.grub_size", "GRUB's second stage has {core} bytes, more than fit before the partition",
+            core=len(core),
+        ))  # fmt: skip
     # One entry: active, no cylinders, heads and sectors (all ones: use the sector numbers), type, first, count.
     entry = struct.pack(
         "<B3sB3sII",
@@ -108,12 +105,9 @@ def script(cmdline: str) -> str:
     """
     quoted = " ".join(word if _PLAIN.fullmatch(word) else f"'{word}'" for word in cmdline.split())
     if quoted.count("'") != 2 * sum(not _PLAIN.fullmatch(word) for word in cmdline.split()):
-        raise TareError(
-            say(
-                "guest.grub_quote",
-                "guest.cmdline has a quote in it, which GRUB does not support; use a direct boot",
-            )
-        )
+        raise TareError(say(
+            "guest.grub_quote", "guest.cmdline has a quote in it, which GRUB does not support; use a direct boot",
+        ))  # fmt: skip
     disk = "(hd0,msdos1)"
     return f"linux {disk}/vmlinuz {quoted}\ninitrd {disk}/initramfs\nboot\n"
 
@@ -124,5 +118,8 @@ def _second_stage(grub: Tool, stages: Path, folder: Path, cmdline: str) -> bytes
     options = ("-O", "i386-pc", "-p", "(hd0,msdos1)/", "-d", str(stages), "-c", str(told), "-o", str(made))
     done = run_quietly(grub.argv(*options, *_MODULES), env={**os.environ, **grub.environ})
     if done.returncode:
-        raise TareError(f"grub-mkimage: {last_words(done.stderr, done.returncode)}")
+        raise TareError(say(
+            "guest.grub", "grub-mkimage: {last_words}",
+            last_words=last_words(done.stderr, done.returncode),
+        ))  # fmt: skip
     return made.read_bytes()

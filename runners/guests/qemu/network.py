@@ -110,9 +110,10 @@ class Networks:
         if self._mode in {"tap", "vhost"}:
             check_taps()
         if self._mode == "vhost" and not os.access(VHOST, os.R_OK | os.W_OK):
-            there = "cannot be opened" if VHOST.exists() else "does not exist"
             raise Missing(
-                f"{VHOST} {there}.",
+                say("guest.vhost_closed", "{vhost} cannot be opened.", vhost=VHOST)
+                if VHOST.exists()
+                else say("guest.no_vhost", "{vhost} does not exist.", vhost=VHOST),
                 say(
                     "remedy.load_vhost_net",
                     "Load the module: modprobe vhost_net; or use net=tap.",

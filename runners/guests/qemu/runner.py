@@ -93,14 +93,10 @@ class QemuRunner:
         kind, _, variant = name.partition(":")
         profile = PROFILES.get(kind.removeprefix(PREFIX))
         if profile is None:
-            raise TareError(
-                say(
-                    "guest.no_profile",
-                    "there is no guest profile {kind!r}; there are {profiles}",
-                    kind=kind,
-                    profiles=", ".join(PROFILES),
-                )
-            )
+            raise TareError(say(
+                "guest.no_profile", "there is no guest profile {kind!r}; there are {profiles}",
+                kind=kind, profiles=", ".join(PROFILES),
+            ))  # fmt: skip
         self._profile, self._variant = profile, parse_for(profile, variant)
         self.name = ":".join(filter(None, (f"{PREFIX}{profile.name}", self._variant.name)))
         self.accelerator: Accelerator = "none"
@@ -156,7 +152,9 @@ class QemuRunner:
     def prepare(self, image: Image, limits: Limits) -> None:
         """See :class:`tare.runners.context.Runner`."""
         if self.accelerator == "none":
-            raise TareError(f"{self.name} was prepared before it was probed")
+            raise TareError(
+                say("internal.not_probed", "{name} was prepared before it was probed", name=self.name)
+            )
         if self._variant.hugetlb:
             check_free(limits.memory_bytes)
         options, store = self._options, Cache(self._context.cache, self._provision.progress)
@@ -205,7 +203,9 @@ class QemuRunner:
 
     def _ready(self) -> _Prepared:
         if self._prepared is None:
-            raise TareError(f"{self.name} was opened before it was prepared")
+            raise TareError(
+                say("internal.not_prepared", "{name} was opened before it was prepared", name=self.name)
+            )
         return self._prepared
 
     def _check_variant(self) -> None:
@@ -304,14 +304,11 @@ class QemuRunner:
             tsc_reliable=host_trusts_it(),
         )
         if not machine.lean and not kernel.boots_itself:
-            raise TareError(
-                say(
-                    "guest.no_bzimage",
-                    "{name} needs a bzImage, the kernel as distributions ship it, and {given} is none; give one (TARE_GUEST_KERNEL)",
-                    name=self.name,
-                    given=kernel.given,
-                )
-            )
+            raise TareError(say(
+                "guest.no_bzimage",
+                "{name} needs a bzImage, the kernel as distributions ship it, and {given} is none; give one (TARE_GUEST_KERNEL)",
+                name=self.name, given=kernel.given,
+            ))  # fmt: skip
         return replace(
             machine,
             kernel=kernel.path if machine.lean else kernel.given,

@@ -56,19 +56,19 @@ def parse(text: str) -> GuestVariant:
         allowed = WORDS.get(name)
         if allowed is None:
             hint = did_you_mean(name, WORDS)
-            raise BadVariant(
-                say(
-                    "variant.no_word",
-                    "there is no {name!r}{hint} Words are {words}.",
-                    name=name,
-                    hint=hint,
-                    words=", ".join(map(_spelled, WORDS)),
-                )
-            )
+            raise BadVariant(say(
+                "variant.no_word", "there is no {name!r}{hint} Words are {words}.",
+                name=name, hint=hint, words=", ".join(map(_spelled, WORDS)),
+            ))  # fmt: skip
         if name in said:
             raise BadVariant(say("variant.twice", "{name} is said twice", name=name))
         if bool(equals) != bool(allowed):
-            raise BadVariant(f"{name} {'stands alone' if equals else f'needs a value: {_spelled(name)}'}")
+            if equals:
+                raise BadVariant(say("variant.alone", "{name} stands alone", name=name))
+            raise BadVariant(say(
+                "variant.needs_value", "{name} needs a value: {spelled}",
+                name=name, spelled=_spelled(name),
+            ))  # fmt: skip
         said[name] = _value(name, value)
     variant = GuestVariant(**said)
     for contradicts, why in _CONTRADICTIONS:
@@ -82,27 +82,17 @@ def _value(name: str, value: str) -> object:
         return True
     if name == "cpus":
         if not value.isdecimal() or not 1 <= int(value) <= MOST_CPUS:
-            raise BadVariant(
-                say(
-                    "variant.cpus",
-                    "cpus={value}: give a number from 1 to {most_cpus}, such as cpus=2.",
-                    value=value,
-                    most_cpus=MOST_CPUS,
-                )
-            )
+            raise BadVariant(say(
+                "variant.cpus", "cpus={value}: give a number from 1 to {most_cpus}, such as cpus=2.",
+                value=value, most_cpus=MOST_CPUS,
+            ))  # fmt: skip
         return int(value)
     if value not in WORDS[name]:
         hint = did_you_mean(value, WORDS[name])
-        raise BadVariant(
-            say(
-                "variant.bad_value",
-                "{name} cannot be {value!r}{hint} It is {name2}.",
-                name=name,
-                value=value,
-                hint=hint,
-                name2=_spelled(name),
-            )
-        )
+        raise BadVariant(say(
+            "variant.bad_value", "{name} cannot be {value!r}{hint} It is {name2}.",
+            name=name, value=value, hint=hint, name2=_spelled(name),
+        ))  # fmt: skip
     return value
 
 
@@ -126,19 +116,13 @@ def parse_for(profile: Profile, text: str) -> GuestVariant:
             say("variant.plain", "plain is a way to boot directly, and {name} does not", name=profile.name)
         )
     if profile.start == "restored" and (variant.hugetlb or variant.prealloc):
-        raise BadVariant(
-            say(
-                "variant.restored_memory",
-                "a restored guest's memory is the snapshot's file: neither hugetlb nor prealloc",
-            )
-        )
+        raise BadVariant(say(
+            "variant.restored_memory", "a restored guest's memory is the snapshot's file: neither hugetlb nor prealloc",
+        ))  # fmt: skip
     if profile.start == "restored" and variant.net in {"tap", "vhost"}:
-        raise BadVariant(
-            say(
-                "variant.restored_bridge",
-                "restored guests all have one address, so they cannot share a bridge: use net=user",
-            )
-        )
+        raise BadVariant(say(
+            "variant.restored_bridge", "restored guests all have one address, so they cannot share a bridge: use net=user",
+        ))  # fmt: skip
     return variant
 
 

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from tare.results.said import listed, say
 from tare.runners.host.cgroups.files import read, remove_group, write
 
 if TYPE_CHECKING:
@@ -56,9 +57,12 @@ class Cgroup:
     def describe(self) -> str:
         """Describe the cgroups in a few words for the record's context."""
         if not self.folders:
-            return f"none ({'; '.join(self.reasons) or 'not mounted'})"
+            why = listed(self.reasons) or say("cgroup.not_mounted", "not mounted")
+            return say("cgroup.none", "none ({why})", why=why)
         limits = ",".join(sorted(limiting(self.controllers)))
-        return f"{self.version} ({limits or 'counters only'})"
+        if limits:
+            return f"{self.version} ({limits})"
+        return say("cgroup.counters_only", "{version} (counters only)", version=self.version)
 
     def events(self) -> dict[str, int]:
         """Count how often the kernel enforced a limit: ``oom_kills`` and ``pids_refused``; absent if unknown."""

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
+from tare.results.said import say
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
@@ -91,6 +93,6 @@ def encode_text(text: bytes | str | Path) -> bytes:
     else:
         raw = os.fsencode(text)
         if b"\0" in raw:
-            raise ValueError(f"{text!r} has a NUL byte in it")
+            raise ValueError(say("launcher.nul_byte", "{text!r} has a NUL byte in it", text=text))
         raw += b"\0"
     return struct.pack("=I", len(raw)) + raw

@@ -102,8 +102,14 @@ class LinkDirectly(Step):
 
     def describe(self) -> str:
         """See :class:`~tare.runners.launcher.steps.base.Step`."""
-        return (
-            f"make link {self.name}, {self.address} to {self.there}, {self.peer} of process {self.peer_pid}"
+        return say(
+            "step.link_to",
+            "make link {name}, {address} to {there}, {peer} of process {peer_pid}",
+            name=self.name,
+            address=self.address,
+            there=self.there,
+            peer=self.peer,
+            peer_pid=self.peer_pid,
         )
 
     def encode(self, index: int) -> bytes:
@@ -123,7 +129,13 @@ class SetDirectAddress(Step):
 
     def describe(self) -> str:
         """See :class:`~tare.runners.launcher.steps.base.Step`."""
-        return f"address {self.address} to {self.there} for interface {self.index}"
+        return say(
+            "step.address_to",
+            "address {address} to {there} for interface {index}",
+            address=self.address,
+            there=self.there,
+            index=self.index,
+        )
 
     def encode(self, index: int) -> bytes:
         """See :class:`~tare.runners.launcher.steps.base.Step`."""
@@ -220,7 +232,13 @@ class JoinPair(Step):
 
     def describe(self) -> str:
         """See :class:`~tare.runners.launcher.steps.base.Step`."""
-        return f"new net namespace, eth0 {self.address} directly to {self.link}, route {self.gateway}"
+        return say(
+            "step.network_to",
+            "new net namespace, eth0 {address} directly to {link}, route {gateway}",
+            address=self.address,
+            link=self.link,
+            gateway=self.gateway,
+        )
 
     def encode(self, index: int) -> bytes:
         """See :class:`~tare.runners.launcher.steps.base.Step`."""

@@ -131,4 +131,4 @@ def test_an_error_speaks_the_language_that_the_command_asks_for(monkeypatch, cap
     wanted = {"--lang ko": True, "--lang=ko": True, "--lang en": False, "": False, "-- --lang ko": False}
     for words, korean in wanted.items():
         assert main_module.main(["plan", *words.split()]) == Exit.USAGE
-        assert ("러너 'x'은(는) 없음" in capsys.readouterr().err) is korean
+        assert ("러너 'x'는 없음" in capsys.readouterr().err) is korean

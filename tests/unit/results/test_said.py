@@ -6,7 +6,8 @@ import pytest
 from support.results_making import manifest, trial
 from tare.results import said
 from tare.results.details import DeployDetails, ImageRead
-from tare.results.said import Said, listed, origin, origins, say
+from tare.results.origins import Said, origin, origins
+from tare.results.said import listed, say
 from tare.results.storage.load import load_run
 from tare.results.storage.store import RunWriter
 

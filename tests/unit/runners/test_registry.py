@@ -26,7 +26,7 @@ def test_an_unknown_runner_is_a_usage_error_that_lists_the_known(name):
     ("name", "why"),
     [
         ("bare:+pid", "bare has no variants"),
-        ("namespaces:+pud", r"did you mean \+pid\? Known are full, .*\+pid"),
+        ("namespaces:+pud", r"did you mean \+pid\? Known: full, .*\+pid"),
     ],
 )
 def test_an_unknown_variant_is_a_usage_error_that_says_which_there_are(name, why):

@@ -6,6 +6,7 @@ from tare.bench import __main__ as main_module
 from tare.bench.__main__ import main
 from tare.bench.errors import Exit
 from tare.bench.request.layers import add_options
+from tare.reports.text.words import words as loaded_words
 from tare.results.said import say
 from tare.runners.errors import SettingRefused
 
@@ -57,10 +58,11 @@ def test_the_file_and_the_key_are_named(project, capsys, key):
     ],
 )
 def test_each_layer_is_named_as_in_other_errors(monkeypatch, capsys, words, environ, named):
+    loaded_words("ko")  # by import_module, which is another one below
     monkeypatch.setattr("importlib.import_module", lambda _name: Refuses)
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
     assert main_module.main(["plan", *words]) == Exit.USAGE
     assert capsys.readouterr().err == f"tare: {named}: 'x' y\n"
     assert main_module.main(["plan", "--lang", "ko", *words]) == Exit.USAGE
-    assert capsys.readouterr().err == f"tare: {named}: 러너 'x'은(는) 없음: y\n"
+    assert capsys.readouterr().err == f"tare: {named}: 러너 'x'는 없음: y\n"

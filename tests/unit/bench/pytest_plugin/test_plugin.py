@@ -94,6 +94,7 @@ def test_an_inert_session_loads_little(tmp_path):
         "tare.bench.request.readers",
         "tare.bench.request.setting",
         "tare.results.nearest",
+        "tare.results.said",
         "tare.runners.errors",
     }
     assert "msgspec" not in done.stdout

@@ -12,7 +12,7 @@ from tare.reports.content.nodes import Bullets, Cell, Details, Item, Paragraph, 
 from tare.reports.content.page import Page
 from tare.reports.summaries.run import Summary
 from tare.reports.text.words import words
-from tare.results.said import Said
+from tare.results.origins import Said
 
 STORED = trial(
     0,

@@ -8,6 +8,7 @@ import pytest
 
 from tare.reports.text.repeated import repeat
 from tare.reports.text.words import words
+from tare.results.origins import origins
 from tare.results.said import listed, say
 from tare.runners.agent import sentences
 from tare.runners.launcher.processes import SpawnError
@@ -27,22 +28,24 @@ LATIN = re.compile(r"(?<![\w./`:-])[a-z]{2,} [a-z]{2,}(?![\w.:/=-])")
 """Two words of small letters in a row."""
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        *(step.describe() for step in STEPS),
-        sentences.DIED,
-        sentences.DEAF,
-        sentences.no_hello(5.0),
-        sentences.no_end(say("agent.not_started", "the job was not started")),
-        sentences.contradiction(say("agent.started_twice", "the job started twice")),
-        sentences.with_waiting(sentences.SILENT_AT_PINGS, ["Pong"]),
-        str(SpawnError(say("launcher.no_program", "cannot start the program {name}", name="sh"), 0)),
-        listed([f"{sentences.DIED}", f"{sentences.DEAF}"]),
-    ],
+TEXTS = (
+    *(step.describe() for step in STEPS),
+    sentences.DIED,
+    sentences.DEAF,
+    sentences.no_hello(5.0),
+    sentences.no_end(say("agent.not_started", "the job was not started")),
+    sentences.contradiction(say("agent.started_twice", "the job started twice")),
+    sentences.with_waiting(sentences.SILENT_AT_PINGS, ["Pong"]),
+    str(SpawnError(say("launcher.no_program", "cannot start the program {name}", name="sh"), 0)),
+    listed([f"{sentences.DIED}", f"{sentences.DEAF}"]),
 )
+SAID = origins(TEXTS)
+"""A process forgets what was said long ago, as this is when its tests come."""
+
+
+@pytest.mark.parametrize("text", TEXTS)
 def test_steps_and_failures_are_korean(text: str) -> None:
-    told = repeat(text, words("ko"))
+    told = repeat(text, words("ko"), SAID)
     assert re.search("[가-힣]", told)
     assert not LATIN.search(told), told
 
@@ -52,7 +55,7 @@ def test_an_unknown_text_stays_as_it_is_within_others() -> None:
 
 
 COMMANDS = re.compile(
-    "`[^`]*`|“[^”]*”|apt-get install [a-z0-9 .-]*|tare [a-z-]+[^가-힣]*|python -m [^가-힣]*"
+    "`[^`]*`|“[^”]*”|apt(-get)? install [a-z0-9 .-]*|docker save|tare [a-z-]+[^가-힣]*|python -m [^가-힣]*"
     "|sudo [a-z]+|podman (load|rm)|modprobe tun|pip install|diff id|boot id"
 )
 """Commands, and two names of fields."""

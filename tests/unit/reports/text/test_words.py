@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import os
 import re
 import string
 from typing import TYPE_CHECKING, get_args
@@ -7,7 +9,7 @@ from typing import TYPE_CHECKING, get_args
 import pytest
 
 from support.paths import ROOT
-from support.text_keys import asked_texts, fixed_sentences, said_sentences, templates
+from support.text_keys import asked_texts, fixed_sentences, said_sentences, templates, unsaid_errors
 from tare.reports.content.headlines import NAMED, WHAT
 from tare.reports.content.page import DOUBTS, REASONS
 from tare.reports.content.sections import crowd, deploy, engines
@@ -40,22 +42,28 @@ def placeholders(text: str) -> set[str]:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_catalogues_have_the_same_keys_and_placeholders(language: str) -> None:
     base = words("en").texts
-    other = {k: text for k, text in words(language).texts.items() if not k.startswith(("said.", "value."))}
+    other = {
+        k: text
+        for k, text in words(language).texts.items()
+        if not k.startswith(("said.", "value.", "system."))
+    }
     assert base.keys() == other.keys()
     assert {k: placeholders(t) for k, t in base.items()} == {k: placeholders(t) for k, t in other.items()}
 
 
 def test_korean_is_korean() -> None:
-    latin = {k for k, text in words("ko").texts.items() if not re.search("[가-힣]", text)}
+    without_values = {key: re.sub(r"{[^{}]*}", "", text) for key, text in words("ko").texts.items()}
+    latin = {
+        k
+        for k, text in without_values.items()
+        if re.search("[A-Za-z]", text) and not re.search("[가-힣]", text)
+    }
     assert latin == {
-        "page.open_svg", "page.open_png", "name.startup_case", "findings.item", "findings.item_noted", "notes.where",
-        "column.n", "column.p50", "column.p99", "figure.n", "answer.cpu", "answer.cpu_cost", "answer.read",
-        "answer.called", "headline.sentence", "headline.sentence_without_verb", "headline.both", "headline.one_other",
-        "headline.quoted", "headline.names", "headline.takes_factor", "headline.costs_cpu",
-        "claims.details", "comparison.host_of", "comparison.change", "comparison.facts", "said.fact.changed",
-        "said.joined", "said.kvm.call", "said.kubernetes.failed", "said.progress.given_up",
-        "findings.doubt", "short.because", "fleet.not_done", "said.launcher.failed", "said.collector.unavailable",
-    }  # fmt: skip
+        "page.open_svg", "page.open_png", "column.n", "column.p50", "column.p99", "figure.n", "answer.cpu",
+        "answer.cpu_cost", "said.kubernetes.failed", "said.fleet.bad_wait", "said.own.bad_timeout", "said.request.own",
+        "said.docker.bad_host", "said.host.ip_words", "said.guest.grub", "said.host.mincore", "said.image.reference",
+        "said.fetch.dpkg", "said.kernel.zstd_failed",
+    }, "names, units and options"  # fmt: skip
 
 
 FILES = {"trials.jsonl", "manifest.json", "pytest-benchmark.json"}
@@ -191,6 +199,17 @@ def test_values_that_korean_translates_are_in_the_sources() -> None:
     values = [key.removeprefix("value.") for key in words("ko").texts if key.startswith("value.")]
     assert len(values) > 20
     assert [value for value in values if f'"{value}"' not in sources] == []
+
+
+def test_errors_that_korean_translates_are_those_of_the_system() -> None:
+    errors = {os.strerror(number) for number in errno.errorcode}
+    assert {key for key in words("ko").texts if key.startswith("system.")} <= {
+        f"system.{one}" for one in errors
+    }
+
+
+def test_errors_are_said_so_that_other_languages_can_repeat_them() -> None:
+    assert list(unsaid_errors()) == []
 
 
 def test_a_fixed_text_is_said_under_one_code() -> None:

@@ -81,7 +81,7 @@ def test_ladder_stands_for_its_rungs_wherever_runners_are_asked_for():
     assert {f"namespaces:{variant}" for variant in known() if variant not in {"full", "+seccomp"}} >= set(
         found
     ) - {"bare", "namespaces"}
-    with pytest.raises(UsageError, match="Known are full, chroot"):
+    with pytest.raises(UsageError, match="Known: full, chroot"):
         check(("namespaces:+nat",))
 
 

@@ -1,0 +1,84 @@
+"""Spell Korean sentences whose placeholders are filled in.
+
+Catalogues write ``은(는)``, a page shows the particle that fits the sound before it, ``은`` or ``는``. Where a foreign
+word's spelling does not tell its sound, both forms stay, as is usual in Korean text. A percentage stands without a blank.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from re import Match
+
+_PAIRS = {
+    "은(는)": ("은", "는"),
+    "이(가)": ("이", "가"),
+    "을(를)": ("을", "를"),
+    "와(과)": ("과", "와"),
+    "(으)로": ("으로", "로"),
+}
+"""What catalogues write → after a consonant, after a vowel."""
+
+_PLACE = re.compile(
+    r"(?P<word>[가-힣]|[A-Za-z]+|\d|[%×])(?P<between>(?:\([^()]*\)|[’”'\"`)\]…])*)"
+    rf"(?P<pair>{'|'.join(map(re.escape, _PAIRS))})"
+)
+"""A word, brackets and quotation marks behind it, and a pair. What stands in brackets is not heard."""
+
+_FIRST, _FINALS, _RIEUL = ord("가"), 28, 8
+_NONE, _CONSONANT, _LIQUID = "", "consonant", "ㄹ"
+
+_DIGITS = dict.fromkeys("036", _CONSONANT) | dict.fromkeys("178", _LIQUID) | dict.fromkeys("2459", _NONE)
+"""영 삼 육, 일 칠 팔, 이 사 오 구; 십, 백, 천 end in consonants as 영 does."""
+
+_SPELT = {"L": _LIQUID, "R": _LIQUID, "M": _CONSONANT, "N": _CONSONANT}
+"""Letters whose names (엘, 알, 엠, 엔) end in a consonant."""
+
+_UNITS = frozenset({"B", "KiB", "MiB", "GiB", "TiB", "s", "ms", "ns", "m", "h", "Hz", "GHz"})
+"""Units are read as words, all of which end in vowels: 바이트, 초, 분 is written in Korean."""
+
+_ENDINGS = (
+    (re.compile(r"(?:me|ne|m|n|ng|ck)$"), _CONSONANT),
+    (re.compile(r"(?:[aeiou]le|[aeiou]ll?|[bdfgkpt]le)$"), _LIQUID),
+    (re.compile(r"(?:[aeiouy]|[sxzfvcdhrwjq]|[^aeiou][kpt]|[^n]g)$"), _NONE),
+)
+"""End of a foreign word's spelling → that of its sound, as it is borrowed: 타임, 파일, 호스트. No other is certain."""
+
+
+_PERCENT = re.compile(r"(?<=\d) (?=%)")
+
+
+def spelt(text: str) -> str:
+    """Put the fitting particle in the place of each pair, and percentages together; a pair whose word does not tell stays."""
+    text = together(text)
+    return _PLACE.sub(_fit, text) if ")" in text else text
+
+
+def together(text: str) -> str:
+    """Put the sign of a percentage beside its number, without a blank."""
+    return _PERCENT.sub("", text) if " %" in text else text
+
+
+def _fit(match: Match[str]) -> str:
+    end = _end(match["word"])
+    if end is None:
+        return match[0]
+    closed, opened = _PAIRS[match["pair"]]
+    after_vowel = end == _NONE or (end == _LIQUID and closed == "으로")
+    return f"{match['word']}{match['between']}{opened if after_vowel else closed}"
+
+
+def _end(word: str) -> str | None:
+    """Tell what sound a word ends in; ``None`` if its spelling does not tell."""
+    if "가" <= word <= "힣":
+        final = (ord(word) - _FIRST) % _FINALS
+        return _LIQUID if final == _RIEUL else _CONSONANT if final else _NONE
+    if word in _DIGITS:
+        return _DIGITS[word]
+    if word in _UNITS or not word.isalpha():
+        return _NONE
+    if word.isupper():
+        return _SPELT.get(word[-1], _NONE)
+    return next((end for pattern, end in _ENDINGS if pattern.search(word.lower())), None)
