@@ -63,10 +63,10 @@ def test_english_output_is_what_was_said():
 def test_progress_speaks_the_language(language, capsys):
     lines = Lines(language=language)
     lines.begin(lambda: 75.0)
-    lines.say(joined("as it is,", "nobody said it"))
+    lines.say(joined("as it is.", "nobody said it"))
     told = capsys.readouterr().err
     assert ("측정 시작: 약 1:15" in told) == (language == "ko")
-    assert "as it is, nobody said it" in told
+    assert "as it is. nobody said it" in told
 
 
 def test_columns_count_wide_letters_twice():
