@@ -168,10 +168,13 @@ def _width(letter: str) -> float:
 
 
 def fitted(text: str, width: float, size: float = SIZE) -> str:
-    """Shorten a text to a width in pixels, with an ellipsis at its end."""
+    """Shorten a text to a width in pixels. What tells long names apart is at their end, so the middle is left out."""
     clean = printable(text)
     if text_width(clean, size) <= width:
         return clean
-    while clean and text_width(clean + "…", size) > width:
-        clean = clean[:-1]
-    return clean + "…"
+    for left_out in range(2, len(clean)):
+        kept = len(clean) - left_out
+        short = f"{clean[: kept // 2]}…{clean[len(clean) - (kept + 1) // 2 :]}"
+        if text_width(short, size) <= width:
+            return short
+    return "…"

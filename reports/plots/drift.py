@@ -24,6 +24,8 @@ _EVERY, _EVERY_NARROW = 2, 4
 """Pixels of which a line has four values at most, on a wide page and on a phone's."""
 _MOST_BLOCKS = 100
 """Beyond this many, shaded blocks would be thinner than a line."""
+MOST_RUNNERS = 8
+"""Runners whose lines one can tell apart; of more, the first ones are drawn."""
 MOST_MARKED = 30
 """Longer series are lines without points, but for the least and the greatest value: points would lie on each other."""
 
@@ -37,12 +39,17 @@ def draw(summary: Summary, words: Words, width: float) -> Canvas | None:
     axes = f"{words('figure.drift.axis')} · {words('figure.drift.order')} →"
     made.text(0, LINE - 4, axes, "m s")
     made.height = LINE
-    runners = sorted({runner for _case, by in cases for runner in by}, key=summary.display.rank)
+    found = sorted({runner for _case, by in cases for runner in by}, key=summary.display.rank)
+    runners = found[:MOST_RUNNERS]
     legend(made, [Sign(names.runner_name(one, words), summary.display.color(one)) for one in runners])
+    if rest := len(found) - len(runners):
+        made.text(0, made.height + LINE - 4, words("figure.drift.rest", n=rest), "m s")
+        made.height += LINE
     for (case, by_runner), left, room in in_columns(made, cases):
         title(made, left, names.case_name(case, words), room)
         made.height += LINE + 4
-        _panel(made, by_runner, (left + _LEFT, left + room - 6), summary.display, words)
+        drawn = {runner: series for runner, series in by_runner.items() if runner in runners}
+        _panel(made, drawn, (left + _LEFT, left + room - 6), summary.display, words)
     return made
 
 

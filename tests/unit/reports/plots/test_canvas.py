@@ -87,6 +87,13 @@ def test_a_fitted_text_fits(text: str, width: float) -> None:
         assert fitted(text, width) == text
 
 
+def test_long_names_keep_the_ends_that_tell_them_apart() -> None:
+    names = [f"namespaces:+a-rather-long-setting+another-{n:02}" for n in range(20)]
+    short = [fitted(name, 120) for name in names]
+    assert len(set(short)) == 20
+    assert all("…" in one and one.startswith("names") for one in short)
+
+
 def test_texts_and_hints_are_escaped_and_control_characters_are_not_passed_on() -> None:
     made = Canvas(WIDE)
     made.text(1, 10, "<b>&\x1b[31m")

@@ -266,6 +266,17 @@ def test_many_cold_starts_are_one_shape_without_a_point_twice() -> None:
         assert 50 < len(points) == len(set(points)) <= 160
 
 
+def test_of_many_runners_drift_draws_the_first_and_counts_the_others() -> None:
+    many = renamed(RUN, 20)
+    made = drift.draw(Summary(many), words("en"), WIDE)
+    assert made is not None
+    found = {runner for by in Summary(many).primary_values.values() for runner in by}
+    assert (
+        f"not drawn, as their lines would hide these: {len(found) - drift.MOST_RUNNERS} runners"
+        in made.document("")
+    )
+
+
 def test_a_short_series_has_all_its_points_and_a_long_one_its_extremes() -> None:
     made = drift.draw(Summary(RUN), words("en"), WIDE)
     assert made is not None

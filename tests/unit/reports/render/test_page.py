@@ -4,6 +4,7 @@ import dataclasses
 import html
 import statistics
 from html.parser import HTMLParser
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -15,6 +16,7 @@ from tare.reports.content.page import Page
 from tare.reports.content.sections import sections
 from tare.reports.model import LANGUAGES, Language, ReportInput
 from tare.reports.render.html.render import render, script_hash
+from tare.reports.render.html.tables import DITTO
 from tare.reports.summaries import names
 from tare.reports.summaries.cases import case_of
 from tare.reports.summaries.run import Summary
@@ -78,6 +80,8 @@ def _sheet(page: str) -> list[list[str]]:
     """Read the table of all metrics, which the page carries as text: workload, runner, values, costs, n."""
     text = html.unescape(page.partition('<pre class="sheet"')[2].partition(">")[2].partition("</pre>")[0])
     rows = [line.split("\t") for line in text.splitlines()]
+    for above, row in pairwise(rows):
+        row[:] = [before if cell == DITTO else cell for cell, before in zip(row, above, strict=True)]
     return [[row[0].partition(" (")[0], *row[1:-1]] for row in rows]
 
 
