@@ -42,6 +42,7 @@ def make_manifest(request: Request, provisioned: Provisioned, plan: Plan) -> Man
     """Make the manifest of a run that begins now."""
     context, image = provisioned.bench.supplies.context, provisioned.image
     facts = host_facts(context.workdir)
+    found = conditions(context.workdir, since=provisioned.bench.cpu_before)
     return Manifest(
         format=FORMAT_VERSION,
         run=context.run,
@@ -50,7 +51,7 @@ def make_manifest(request: Request, provisioned: Provisioned, plan: Plan) -> Man
         mode=plan.mode,
         seed=plan.seed,
         status="running",
-        host={**facts, "conditions": [asdict(condition) for condition in conditions(context.workdir)]},
+        host={**facts, "conditions": [asdict(condition) for condition in found]},
         context={
             **context_facts(facts),
             "image": image.key,

@@ -17,6 +17,7 @@ from tare.runners import cleanup, registry
 from tare.runners.containers.engines.private import clear_dead
 from tare.runners.context import RunContext, Supplies
 from tare.runners.host.open_files import check_open_files
+from tare.runners.host.steal import CpuSample
 from tare.runners.launcher.client import Launcher
 from tare.runners.provision.cache import default_cache
 from tare.runners.provision.tools import Provision
@@ -37,6 +38,7 @@ def opened(request: Request, progress: Progress) -> Iterator[Bench]:
     should this process be killed. What cannot be removed is noted in the context's log, and ends nothing.
     """
     check_open_files()
+    cpu_before = CpuSample.begin()  # what comes until the manifest is written lasts as long as the sample
     for problem in (*catalogue.problems(), *registry.problems()):
         progress.say(problem)
     cache = default_cache()
@@ -64,7 +66,7 @@ def opened(request: Request, progress: Progress) -> Iterator[Bench]:
             stack.enter_context(log.leaving(f"runner {runner.label}", closing(runner)))
         siblings = Siblings(supplies)
         stack.enter_context(log.leaving("further runners", closing(siblings)))
-        yield replace(bench, siblings=siblings)
+        yield replace(bench, siblings=siblings, cpu_before=cpu_before)
 
 
 def _remove_leftovers(cache: Path, progress: Progress) -> None:

@@ -7,8 +7,6 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from tare.bench.experiments.served_command import ServedCommand
-from tare.bench.experiments.serving import Readiness
 from tare.bench.own.checking import split
 from tare.bench.workloads.command import Command, CommandTerms, fill
 from tare.results.said import say
@@ -17,6 +15,8 @@ from tare.runners.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from tare.bench.experiments.served_command import ServedCommand
+    from tare.bench.experiments.serving import Readiness
     from tare.bench.own.definition import Definition, OwnServer, Ready, Value, Words
 
 MOST_VARIANTS = 200
@@ -98,6 +98,8 @@ def _variant(
 
 
 def _served(client: Command, server: OwnServer, chosen: Mapping[str, str]) -> ServedCommand:
+    from tare.bench.experiments.served_command import ServedCommand  # noqa: PLC0415 - few commands have servers
+
     return ServedCommand(
         client=client,
         server=_words(server.command, chosen),
@@ -111,6 +113,8 @@ def _served(client: Command, server: OwnServer, chosen: Mapping[str, str]) -> Se
 
 
 def _readiness(ready: Ready) -> Readiness:
+    from tare.bench.experiments.serving import Readiness  # noqa: PLC0415 - as above
+
     by: Literal["line", "http", "port"] = "line" if ready.line else "http" if ready.http else "port"
     return Readiness(by, path=ready.http or "/", pattern=ready.line, timeout_seconds=ready.timeout)
 

@@ -6,7 +6,7 @@ import secrets
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tare.bench.catalogue import by_name, measurables
+from tare.bench.catalogue import measurables
 from tare.bench.errors import EnvironmentMissing
 from tare.bench.measurable import Terms
 from tare.bench.own.expand import expand, terms_of
@@ -15,6 +15,7 @@ from tare.bench.planning.matrix import Aim, Selection, cross, make_plan
 from tare.bench.planning.modes import MODES
 from tare.bench.request.keyword import compile_keyword
 from tare.bench.workloads.command import Command, CommandTerms
+from tare.bench.workloads.null import Null
 from tare.results.judgement.claims.declared import selections
 from tare.results.record import BASE, CONTROL
 from tare.results.said import joined, say
@@ -44,9 +45,9 @@ def choose_workloads(request: Request) -> tuple[Workload | Experiment, ...]:
             for name, command in request.versions
         )
     if request.command:
-        return by_name("null"), Command(request.command, around, image=image)
+        return Null(), Command(request.command, around, image=image)
     own = expand(request.own, image=image, show_output=request.show_output)
-    ours = (by_name("null"),) if request.only_own else measurables()
+    ours = (Null(),) if request.only_own else measurables()
     names = {one.name for one in ours} | (set() if request.only_own else {one.family for one in ours})
     if clash := sorted(names & {name for one in own for name in (one.name, *one.aliases)}):
         raise UsageError(say(
@@ -102,10 +103,13 @@ def _mode(request: Request) -> Mode:
 
 def _match(request: Request) -> Match:
     """Match the names that ``-k`` or the cases name; nothing is named by cases that a mode selects."""
+    keyword = request.settings.run.keyword
     if request.cases is None:
+        if not keyword.strip():  # no name is asked for, and so nothing imported
+            return compile_keyword("")
         known = (*measurables(), *choose_workloads(request))
         names = [name for one in known for name in (one.name, one.family, *one.aliases)]
-        return compile_keyword(request.settings.run.keyword, names, selections())
+        return compile_keyword(keyword, names, selections())
     wanted = {name for name, _ in request.cases}
 
     def match(names: Iterable[str]) -> bool:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tare.bench.planning.siblings import Siblings
     from tare.bench.request.request import Request
     from tare.runners.context import Runner, Supplies
+    from tare.runners.host.steal import CpuSample
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,8 @@ class Bench:
     probes: Mapping[str, Probe]
     siblings: Siblings | None = None
     """Source of runners that experiments make beside them; ``None``: there are none."""
+    cpu_before: CpuSample | None = None
+    """Beginning of a sample of the CPUs' time for the host's conditions; ``None``: none was begun."""
 
 
 def choose_runners(request: Request) -> tuple[str, ...]:

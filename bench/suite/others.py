@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tare.bench.workloads import WORKLOADS
+from tare.bench.workloads.listing import WORKLOADS
 
 
 def others(family: str, *own: str) -> list[Any]:

@@ -6,7 +6,6 @@ may carry the command that would change it, and the one that would change it bac
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,28 +14,32 @@ from tare.runners.host.condition import Condition
 from tare.runners.host.cpuinfo import cpu_facts, turbo
 from tare.runners.host.facts import chosen, file_system_of
 from tare.runners.host.files import ROOT, read
-from tare.runners.host.system import cpu_time, load_average, memory
+from tare.runners.host.steal import CpuSample, steal
+from tare.runners.host.system import load_average, memory
 from tare.runners.host.virtualisation import virtualisation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-STEAL_SAMPLE_SECONDS = 0.2
 
 _LOAD_PER_CPU = 0.3
 _PRESSURE_PERCENT = 5.0
-_STEAL_SHARE = 0.01
 
 
-def conditions(workdir: Path | None = None, root: Path = ROOT) -> tuple[Condition, ...]:
-    """Check everything; takes some 0.3 s, most of it for a sample of steal time.
+def conditions(
+    workdir: Path | None = None, root: Path = ROOT, *, since: CpuSample | None = None
+) -> tuple[Condition, ...]:
+    """Check everything; takes some 0.2 s for a sample of steal time, unless that began as long ago.
 
     Args:
         workdir: folder in which places will be made; ``/var/tmp`` by default.
         root: put before /proc and /sys, for tests.
+        since: beginning of the sample of steal time; ``None``: now.
     """
     folder = workdir or Path("/var/tmp")  # noqa: S108 - the default is a place, not a file
-    return (*(check(root) for check in CHECKS), work_folder(folder, root))
+    sample = since or CpuSample.begin(root)
+    found = (steal(root, sample) if check is steal else check(root) for check in CHECKS)
+    return (*found, work_folder(folder, root))
 
 
 def governor(root: Path) -> Condition:
@@ -136,35 +139,6 @@ def pressure(root: Path) -> Condition:
         False,
         found,
         say("condition.pressure_advice", "tasks waited for these resources; end other work or wait"),
-    )
-
-
-def steal(root: Path, seconds: float = STEAL_SAMPLE_SECONDS) -> Condition:
-    """Check the CPU time that the hypervisor below gave to others, in a short sample and since boot."""
-    before = cpu_time(root)
-    time.sleep(seconds)
-    after = cpu_time(root)
-    if before is None or after is None:
-        return Condition("steal", None, say("condition.steal_hidden", "/proc/stat does not tell"))
-    now = _share(after.steal_seconds - before.steal_seconds, after.all_seconds - before.all_seconds)
-    ever = _share(after.steal_seconds, after.all_seconds)
-    found = say(
-        "condition.steal",
-        "{now} % in {seconds} s, {ever} % since boot",
-        now=f"{now * 100:.1f}",
-        seconds=f"{seconds:g}",
-        ever=f"{ever * 100:.2f}",
-    )
-    if max(now, ever) <= _STEAL_SHARE:
-        return Condition("steal", True, found)
-    return Condition(
-        "steal",
-        False,
-        found,
-        say(
-            "condition.steal_advice",
-            "a hypervisor shares these CPUs with others; use a dedicated host, or many blocks",
-        ),
     )
 
 
@@ -386,10 +360,6 @@ CHECKS: tuple[Callable[[Path], Condition], ...] = (
     swap,
 )
 """All checks, in the order in which they are shown."""
-
-
-def _share(part: float, whole: float) -> float:
-    return part / whole if whole > 0 and part > 0 else 0.0
 
 
 def _number(text: str) -> float | None:

@@ -5,8 +5,8 @@ import os
 import pytest
 
 from support.launched_places import run_context
-from tare.bench.workloads import WORKLOADS
 from tare.bench.workloads.base import Site
+from tare.bench.workloads.listing import WORKLOADS
 from tare.bench.workloads.python import EXTRA_FILES
 from tare.runners.bare import Bare
 from tare.runners.containers.namespaces.runner import Namespaces

@@ -9,7 +9,7 @@ from unittest.mock import patch
 
 from support.fuzzing.mutators import ODD_BYTES, damaged, json_lines, json_text
 from support.paths import GOLDEN
-from tare.bench.workloads import WORKLOADS
+from tare.bench.workloads.listing import WORKLOADS
 from tare.runners.agent.session import AgentSession
 from tare.runners.agent.wire import Frame, Reader, Tag, Type, WireError, decode, encode
 from tare.runners.containers.engines import podman

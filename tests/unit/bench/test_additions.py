@@ -68,13 +68,13 @@ def installed(tmp_path, monkeypatch):
 
 
 def test_nothing_is_added_and_nothing_wrong_without_packages(monkeypatch):
-    assert catalogue.measurables() == catalogue.MEASURABLE
+    assert catalogue.measurables() == catalogue.ours()
     assert dict(registry.rows()) == registry.RUNNERS
     assert catalogue.problems() == registry.problems() == ()
 
 
 def test_good_workloads_are_added_and_bad_ones_named_with_their_package(installed, capsys):
-    assert [one.name for one in catalogue.measurables()[len(catalogue.MEASURABLE) :]] == ["added-2", "added"]
+    assert [one.name for one in catalogue.measurables()[len(catalogue.ours()) :]] == ["added-2", "added"]
     told = [line.removeprefix("tare.workloads: ") for line in catalogue.problems()]
     assert [line.partition(": ")[2].partition(" Update or uninstall their-package.")[0] for line in told] == [
         "it cannot be loaded (SystemExit: wrong host).",

@@ -2,16 +2,16 @@
 
 import pytest
 
-from tare.bench.catalogue import MEASURABLE
+from tare.bench.catalogue import ours
 from tare.bench.request.keyword import compile_keyword
 from tare.results.judgement.claims.declared import CLAIMS, EVERYTHING, selections
 
-NAMES = {name for one in MEASURABLE for name in (one.name, one.family)}
+NAMES = {name for one in ours() for name in (one.name, one.family)}
 
 
 def selected(expression):
     match = compile_keyword(expression, NAMES, selections())
-    return {one.name for one in MEASURABLE if match((one.name, one.family))}
+    return {one.name for one in ours() if match((one.name, one.family))}
 
 
 def test_what_claims_need_is_in_the_catalogue():
@@ -26,7 +26,7 @@ def test_no_word_of_the_ledger_is_a_name_of_something_else():
 def test_a_claim_s_id_selects_what_its_rule_reads(claim):
     chosen = selected(claim.id)
     assert chosen
-    assert chosen == {one.name for one in MEASURABLE if {one.name, one.family} & set(claim.needs)}
+    assert chosen == {one.name for one in ours() if {one.name, one.family} & set(claim.needs)}
     assert chosen <= selected(EVERYTHING)
 
 

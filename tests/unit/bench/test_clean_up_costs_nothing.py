@@ -50,7 +50,7 @@ class Host:
         self.path = tmp_path
         monkeypatch.setattr(steady_state, "default_collectors", lambda _vantage: ())
         monkeypatch.setattr(manifest, "host_facts", lambda _workdir: {"cpu": {"model": "Example"}})
-        monkeypatch.setattr(manifest, "conditions", lambda _workdir: ())
+        monkeypatch.setattr(manifest, "conditions", lambda _workdir, since=None: ())
         monkeypatch.setattr(session, "default_cache", lambda: tmp_path / "cache")
         monkeypatch.setattr(cleanup, "find", self._find)
         monkeypatch.setattr(session, "clear_dead", list)

@@ -25,7 +25,7 @@ WANTED = 2 * 3 * BLOCKS  # two workloads under three keys
 def light(monkeypatch):
     monkeypatch.setattr(steady_state, "default_collectors", lambda _vantage: ())
     monkeypatch.setattr(manifest, "host_facts", lambda _workdir: {"cpu": {"model": "Example"}})
-    monkeypatch.setattr(manifest, "conditions", lambda _workdir: ())
+    monkeypatch.setattr(manifest, "conditions", lambda _workdir, since=None: ())
 
 
 class Launcher(Duck):

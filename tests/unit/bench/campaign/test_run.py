@@ -26,7 +26,7 @@ PLAN = make_plan([Null(), Steady()], blocks=4, warmups=True)
 def light(monkeypatch):
     monkeypatch.setattr(steady_state, "default_collectors", lambda _vantage: ())
     monkeypatch.setattr(manifest, "host_facts", lambda _workdir: {"cpu": {"model": "Example", "allowed": 2}})
-    monkeypatch.setattr(manifest, "conditions", lambda _workdir: ())
+    monkeypatch.setattr(manifest, "conditions", lambda _workdir, since=None: ())
 
 
 def make(tmp_path, **box):

@@ -5,7 +5,7 @@ from typing import get_args
 import pytest
 
 from support.experiments import KEYS, Pair, plan_experiments
-from tare.bench.catalogue import MEASURABLE
+from tare.bench.catalogue import ours
 from tare.bench.measurable import FromMode
 from tare.bench.planning import matrix
 from tare.bench.planning.modes import EMULATED_IF_NAMED, EMULATED_QUICKLY, MODES, is_planned
@@ -61,7 +61,7 @@ def test_modes_and_what_is_measured_in_them_have_the_same_names():
 
 
 def test_a_default_run_measures_the_rows_that_its_budget_is_meant_for():
-    unasked = [one.name for one in MEASURABLE if is_planned(one, "default", named=False)]
+    unasked = [one.name for one in ours() if is_planned(one, "default", named=False)]
     assert len(unasked) <= 18, (
         "the budget of a default run is for some fifteen rows: let others be `rigorous`"
     )
@@ -105,7 +105,7 @@ def test_a_quick_run_measures_little_where_cpus_are_emulated_unless_it_is_named(
 
 
 def test_what_a_quick_run_measures_where_cpus_are_emulated_exists():
-    assert set(EMULATED_QUICKLY) <= {one.name for one in MEASURABLE}
+    assert set(EMULATED_QUICKLY) <= {one.name for one in ours()}
 
 
 @pytest.mark.parametrize(
@@ -122,4 +122,4 @@ def test_neighbours_and_services_are_measured_where_cpus_are_emulated_only_if_th
 
 
 def test_what_is_measured_where_cpus_are_emulated_only_if_named_exists():
-    assert set(EMULATED_IF_NAMED) <= {one.family for one in MEASURABLE}
+    assert set(EMULATED_IF_NAMED) <= {one.family for one in ours()}

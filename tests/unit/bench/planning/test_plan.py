@@ -5,7 +5,7 @@ import pytest
 from tare.bench.planning.estimates import Estimates
 from tare.bench.planning.matrix import Aim, Selection, cross, make_plan
 from tare.bench.planning.modes import JOB_SECONDS, MODES, is_planned
-from tare.bench.workloads import WORKLOADS
+from tare.bench.workloads.listing import WORKLOADS
 from tare.results.record import Accelerator
 from tare.runners.fake import FakeRunner
 from tare.runners.model import Probe

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from support.paths import GOLDEN
 from support.plans import make_plan, plan_json
 from support.results_making import trial, write_run
-from tare.bench.catalogue import MEASURABLE, by_name
+from tare.bench.catalogue import by_name, ours
 from tare.bench.own.definition import Definition, OwnServer, Ready
 from tare.bench.planning.case import Case, Skip
 from tare.bench.planning.record import plan_from_record, plan_to_record
@@ -108,7 +108,7 @@ def cases_of(workloads, runners):
 @st.composite
 def plans(draw):
     runners = ("bare", "namespaces")
-    cases = cases_of(draw(st.lists(st.sampled_from(MEASURABLE), min_size=1, unique=True)), runners)
+    cases = cases_of(draw(st.lists(st.sampled_from(ours()), min_size=1, unique=True)), runners)
     return make_plan(
         *cases,
         mode=draw(st.sampled_from(["quick", "default", "rigorous"])),

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tare.bench.measurable import Unsuitable
-from tare.bench.workloads import WORKLOADS
 from tare.bench.workloads.base import ParseError
 from tare.bench.workloads.elementary import LACKING, SOURCE, Operation
+from tare.bench.workloads.listing import WORKLOADS
 from tare.runners.model import JobResult
 from tare.runners.native.build import build
 from tare.runners.provision.cache import default_cache

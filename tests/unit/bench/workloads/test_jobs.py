@@ -8,12 +8,13 @@ import pytest
 from support.paths import ROOT
 from support.sites import make_site
 from tare.bench.measurable import Terms, Unsuitable
-from tare.bench.workloads import WORKLOADS, memory_paths
+from tare.bench.workloads import memory_paths
 from tare.bench.workloads.base import amount, cap_seconds
 from tare.bench.workloads.command import Command, CommandTerms
 from tare.bench.workloads.disk import Disk
 from tare.bench.workloads.disk_queue import QUEUES, Queue
 from tare.bench.workloads.elementary import Elementary
+from tare.bench.workloads.listing import WORKLOADS
 from tare.bench.workloads.memory_paths import no_huge_pages
 from tare.runners.fake import FakeRunner
 from tare.runners.images.image import COMMAND

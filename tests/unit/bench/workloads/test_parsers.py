@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.paths import GOLDEN
-from tare.bench.workloads import WORKLOADS
 from tare.bench.workloads.base import ParseError
 from tare.bench.workloads.command import Command
 from tare.bench.workloads.disk_queue import Queue
+from tare.bench.workloads.listing import WORKLOADS
 from tare.bench.workloads.python import EXTRA_FILES, PARTS, PROGRAM_IN_IMAGE
 from tare.bench.workloads.python_program import PARTS as PROGRAM_PARTS
 from tare.bench.workloads.python_program import run as run_program

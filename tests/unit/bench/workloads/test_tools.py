@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from support.paths import GOLDEN
 from tare.bench.measurable import Unsuitable
-from tare.bench.workloads import WORKLOADS
 from tare.bench.workloads.base import ParseError
+from tare.bench.workloads.listing import WORKLOADS
 from tare.bench.workloads.scheduling import percentile
 from tare.runners.model import JobResult
 

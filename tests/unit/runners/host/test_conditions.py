@@ -1,3 +1,4 @@
+import time
 from pathlib import Path
 
 import pytest
@@ -6,6 +7,8 @@ from hypothesis import strategies as st
 
 from tare.runners.host import conditions as module
 from tare.runners.host.conditions import CHECKS, conditions
+from tare.runners.host.steal import CpuSample, steal
+from tare.runners.host.system import CpuTime
 
 CPU = "sys/devices/system/cpu"
 CLOCKS = "sys/devices/system/clocksource/clocksource0"
@@ -124,9 +127,19 @@ def test_steal_is_seen_in_the_sample(tmp_path, monkeypatch):
     monkeypatch.setattr(
         "time.sleep", lambda _: make(root, {"proc/stat": "cpu 100010 0 0 900020 0 0 0 15 0 0\n"})
     )
-    found = module.steal(root)
+    found = steal(root)
     assert found.ok is False
     assert found.found.startswith("25.0 %")
+
+
+def test_a_sample_of_steal_that_began_long_ago_is_not_waited_for(tmp_path, monkeypatch):
+    pauses = []
+    monkeypatch.setattr("time.sleep", pauses.append)
+    root = make(tmp_path, {"proc/stat": "cpu 100010 0 0 900020 0 0 0 15 0 0\n"})
+    began = CpuSample(time.monotonic() - 3.0, CpuTime(0.05, 10000.05))
+    found = {one.name: one for one in conditions(root=root, since=began)}["steal"]
+    assert found.found.startswith("25.0 % in 3.0 s")
+    assert pauses == [0.0]
 
 
 @pytest.mark.parametrize(("kind", "ok"), [("ext4", True), ("tmpfs", False), ("overlay", False)])
