@@ -92,8 +92,8 @@ nox.options.default_venv_backend = "virtualenv" if pip_has_settings() else "uv|v
 def install(session: nox.Session, *groups: str) -> None:
     """Install the project as it is locked, unless that has been done for these very files.
 
-    For tests and checks nothing is compiled beforehand. Python keeps what it compiles on import, and most modules of pandas,
-    scipy and matplotlib are never imported: compiling them all is half of the time that an installation takes.
+    For tests and checks nothing is compiled beforehand. Python keeps what it compiles on import, and most modules of pandas
+    and matplotlib are never imported: compiling them all is half of the time that an installation takes.
     """
     files = (HERE / "pyproject.toml", CONSTRAINTS)
     wanted = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()

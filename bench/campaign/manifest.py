@@ -30,7 +30,6 @@ _PACKAGES = (
     "psutil",
     "msgspec",
     "numpy",
-    "scipy",
     "pandas",
     "matplotlib",
     "py-spy",

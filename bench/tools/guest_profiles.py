@@ -172,7 +172,7 @@ def _start(one: Candidate, *, counted: bool) -> None:
 
 def ratios(found: Sequence[Candidate]) -> dict[str, StartRatio]:
     """Divide our start by that of each other guest, by its name; below 1, ours starts faster."""
-    # Imported when all is measured: scipy is large.
+    # Imported when all is measured: numpy is large.
     from tare.results.statistics.estimates import one_sample  # noqa: PLC0415
 
     ours = next((one for one in found if one.name == OURS and one.starts and not one.failed), None)

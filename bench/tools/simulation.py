@@ -19,6 +19,7 @@ import numpy as np
 from tare.results.judgement.rule import judge
 from tare.results.judgement.thresholds import DEFAULT_THRESHOLD
 from tare.results.statistics import estimates as statistics
+from tare.results.statistics.distributions import t_quantile
 from tare.results.statistics.ratios import LogRatio, paired_log_ratio, unpaired_log_ratio
 from tare.results.statistics.series import Series, SeriesKey
 from tare.results.statistics.width import CHECKPOINTS
@@ -161,7 +162,7 @@ def _welch_worse(draw: Draw) -> bool:
     a, b = draw.base.value, draw.subject.value
     va, vb = a.var(ddof=1) / len(a), b.var(ddof=1) / len(b)
     freedom = (va + vb) ** 2 / (va**2 / (len(a) - 1) + vb**2 / (len(b) - 1))
-    return bool(b.mean() - a.mean() > statistics.t_quantile(freedom, 0.975) * math.sqrt(va + vb))
+    return bool(b.mean() - a.mean() > t_quantile(freedom, 0.975) * math.sqrt(va + vb))
 
 
 def _percentile(x: NDArray[np.float64], seed: int) -> statistics.Interval:

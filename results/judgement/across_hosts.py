@@ -19,7 +19,8 @@ import msgspec
 
 from tare.results.judgement.answers import pair_answers
 from tare.results.record import CONTROL_SUFFIX
-from tare.results.statistics.estimates import FEWEST, Estimate, normal_quantile, one_sample
+from tare.results.statistics.distributions import normal_quantile
+from tare.results.statistics.estimates import FEWEST, Estimate, one_sample
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

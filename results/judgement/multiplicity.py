@@ -69,7 +69,7 @@ def holm(p: ArrayLike) -> NDArray[np.float64]:
 
 def benjamini_hochberg(p: ArrayLike) -> NDArray[np.float64]:
     """Adjust p-values so that calling those below q keeps the expected share of false calls below q."""
-    # As scipy.stats.false_discovery_control, which takes half a second to import; every report would pay it.
+    # As scipy.stats.false_discovery_control, which takes half a second to import.
     values = np.asarray(p, dtype=np.float64)
     falling = np.argsort(values)[::-1]
     steps = values[falling] * len(values) / np.arange(len(values), 0, -1)

@@ -25,7 +25,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from scipy import special
+
+from tare.results.statistics.distributions import t_cdf
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -251,7 +252,7 @@ def _excursion_step(part: Logs, start: int, end: int) -> _Step:
     step = _step([around, part[start:end]], 0, autocorrelated=False)
     # Bonferroni's correction: there are about n²/2 stretches, and they are less alike than neighbouring cuts.
     stretches = len(part) ** 2 / 2
-    return step._replace(p=min(1.0, stretches * 2 * float(special.stdtr(len(part) - 2, -step.z))))
+    return step._replace(p=min(1.0, stretches * 2 * t_cdf(len(part) - 2, -step.z)))
 
 
 def _step(segments: Sequence[Logs], at: int, *, autocorrelated: bool) -> _Step:

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 import numpy as np
-from scipy import special
 
+from tare.results.statistics.distributions import binomial_cdf, normal_cdf, normal_quantile, t_cdf, t_quantile
 from tare.results.statistics.width import EXACT_LIMIT, MOST_UNITS
 
 if TYPE_CHECKING:
@@ -40,16 +40,6 @@ FEW_UNITS = 10
 
 FINE_P = 0.001
 """Largest smallest p-value of a rank test with which a call can still stand among many comparisons."""
-
-
-def normal_quantile(p: float) -> float:
-    """Return the quantile of the standard normal distribution at probability ``p``."""
-    return float(special.ndtri(p))
-
-
-def t_quantile(freedom: float, p: float) -> float:
-    """Return the quantile of Student's t with ``freedom`` degrees of freedom at probability ``p``."""
-    return float(special.stdtrit(freedom, p))
 
 
 class Estimate(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,8 +116,8 @@ def _interpolated(ordered: NDArray[np.float64], q: float) -> float:
 def _order_ranks(n: int, q: float, confidence: float) -> tuple[int, int]:
     """Return the ranks, from 1, around the quantile; below 1 or above ``n`` if the confidence is out of reach."""
     tail = (1 - confidence) / 2
-    # bdtr(k, n, q) = P(Binomial <= k). Lower rank l (from 1): P(Binomial < l) <= tail.
-    below = special.bdtr(np.arange(0, n + 1), n, q)
+    # below[k] = P(Binomial <= k). Lower rank l (from 1): P(Binomial < l) <= tail.
+    below = binomial_cdf(n, q)
     low = int(np.searchsorted(below, tail, side="right"))
     return low, int(np.searchsorted(below, 1 - tail, side="left")) + 1
 
@@ -170,14 +160,15 @@ def bca(
     if draws.min() == draws.max():
         return Interval(value, value, value, n, "bca-bootstrap")
     # Half of the ties count as below, so that a discrete statistic such as the median is not biased.
-    below = (np.sum(draws < value) + np.sum(draws == value) / 2) / resamples
-    bias = special.ndtri(np.clip(below, 1 / resamples, 1 - 1 / resamples))
+    below = float(np.sum(draws < value) + np.sum(draws == value) / 2) / resamples
+    bias = normal_quantile(min(max(below, 1 / resamples), 1 - 1 / resamples))
     left_out = statistic(np.array([np.delete(x, i) for i in range(n)]))
     d = left_out.mean() - left_out
     spread = float(np.sum(d**2))
     acceleration = 0.0 if spread == 0 else float(np.sum(d**3)) / (6 * spread**1.5)
-    z = bias + special.ndtri(np.array([(1 - confidence) / 2, (1 + confidence) / 2]))
-    low, high = np.quantile(draws, special.ndtr(bias + z / (1 - acceleration * z)))
+    half = normal_quantile((1 + confidence) / 2)
+    z = bias + np.array([-half, half])
+    low, high = np.quantile(draws, normal_cdf(bias + z / (1 - acceleration * z)))
     return Interval(value, float(low), float(high), n, "bca-bootstrap")
 
 
@@ -269,7 +260,7 @@ def two_sample_p(base: ArrayLike, subject: ArrayLike, shift: float, coarsest: fl
 def _t_p(centre: float, error: float, freedom: float) -> float:
     if error == 0:
         return 0.0 if centre > 0 else 1.0
-    return float(special.stdtr(freedom, -centre / error))
+    return t_cdf(freedom, -centre / error)
 
 
 def batched(x: NDArray[np.float64], most: int = MOST_UNITS) -> NDArray[np.float64]:
@@ -355,7 +346,7 @@ def _signed_rank_tail(n: int) -> NDArray[np.float64]:
     top = n * (n + 1) // 2
     if n > EXACT_LIMIT:
         w = np.arange(top + 1)
-        return np.asarray(special.ndtr((w + 0.5 - top / 2) / math.sqrt(n * (n + 1) * (2 * n + 1) / 24)))
+        return normal_cdf((w + 0.5 - top / 2) / math.sqrt(n * (n + 1) * (2 * n + 1) / 24))
     ways = np.zeros(top + 1)
     ways[0] = 1
     for rank in range(1, n + 1):
@@ -369,7 +360,7 @@ def _rank_sum_tail(n: int, m: int) -> NDArray[np.float64]:
     top = n * m
     if max(n, m) > EXACT_LIMIT:
         u = np.arange(top + 1)
-        return np.asarray(special.ndtr((u + 0.5 - top / 2) / math.sqrt(n * m * (n + m + 1) / 12)))
+        return normal_cdf((u + 0.5 - top / 2) / math.sqrt(n * m * (n + m + 1) / 12))
     # Coefficients of the Gaussian binomial [n+m choose n] (Mann, Whitney 1947): a product of
     # (1 - x^(m+i)) / (1 - x^i), each a division without remainder.
     ways = np.zeros(top + 1)

@@ -14,6 +14,7 @@ import numpy as np
 
 from tare.results.statistics import estimates
 from tare.results.statistics.dependence import settle
+from tare.results.statistics.distributions import normal_quantile
 from tare.results.statistics.series import distinct
 
 if TYPE_CHECKING:
@@ -248,7 +249,7 @@ def _allow(interval: estimates.Interval, allowed: float, confidence: float) -> e
     """Widen an interval for differences between invocations that are too few to show them."""
     if interval.low is None or interval.high is None or not allowed:
         return interval
-    extra = estimates.normal_quantile((1 + confidence) / 2) * allowed
+    extra = normal_quantile((1 + confidence) / 2) * allowed
     return interval._replace(
         low=interval.value - math.hypot(interval.value - interval.low, extra),
         high=interval.value + math.hypot(interval.high - interval.value, extra),

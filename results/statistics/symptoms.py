@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import msgspec
 import numpy as np
-from scipy import special
 
 from tare.results.said import say
+from tare.results.statistics.distributions import t_cdf
 from tare.results.statistics.phrases import percent
 
 if TYPE_CHECKING:
@@ -185,4 +185,4 @@ def _p(correlation: float, n: int) -> float:
     rest = 1 - correlation**2
     if rest <= 0:
         return 0.0
-    return 2 * float(special.stdtr(n - 2, -abs(correlation) * math.sqrt((n - 2) / rest)))
+    return 2 * t_cdf(n - 2, -abs(correlation) * math.sqrt((n - 2) / rest))
