@@ -16,12 +16,14 @@ from tare.bench.planning.from_request import plan, worth_measuring
 from tare.bench.planning.resume import resumed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tare.bench.progress import Progress
     from tare.bench.request.request import Request
 
 
-def execute(request: Request, progress: Progress) -> Finished:
-    """Run the main job, from plan to report."""
+def execute(request: Request, progress: Progress, answer: Callable[[str], None] | None = None) -> Finished:
+    """Run the main job, from plan to report. ``answer`` is given the summary before the report is written."""
     request, kept = resumed(request) if request.resume else (request, None)
     with opened(request, progress) as bench:
         draft = worth_measuring(request, plan(request, bench))
@@ -33,4 +35,4 @@ def execute(request: Request, progress: Progress) -> Finished:
 
             profile(request, provisioned, final, measured, progress)
         count(request, provisioned, final, measured, progress)
-    return conclude(request, measured, progress)
+    return conclude(request, measured, progress, answer)

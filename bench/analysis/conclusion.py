@@ -21,7 +21,7 @@ from tare.results.storage.load import load_run
 from tare.runners.registry import LADDER, check
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from tare.bench.progress import Progress
@@ -45,6 +45,8 @@ class Finished:
     """Runners asked for by name under which everything was skipped; empty with ``--skip-missing``."""
     not_undone: tuple[str, ...] = ()
     """See :attr:`tare.results.record.Manifest.not_undone`."""
+    answered: bool = False
+    """The summary was told before the report was written."""
 
     @property
     def exit_code(self) -> Exit:
@@ -86,15 +88,22 @@ class Finished:
     def closing_lines(self) -> list[str]:
         """Return the last lines for a person; the very last one is the report's path, or the run's folder.
 
+        A summary that was told already is not among them.
+
         They are clean, and the summary may have colours in it: write them by :func:`tare.bench.console.steer`.
         """
         paths = f"raw data: {self.run_dir / 'trials.jsonl'}", str(self.report or self.run_dir)
         shown = self.summary.splitlines() or [printable(line) for line in failure_lines(self.failures)]
-        return [*shown, *map(printable, paths)]
+        return [*([] if self.answered else shown), *map(printable, paths)]
 
 
-def conclude(request: Request, measured: Measured, progress: Progress) -> Finished:
-    """Compare the runners and write the report (step 6), unless the run was interrupted or no report is wanted."""
+def conclude(
+    request: Request, measured: Measured, progress: Progress, answer: Callable[[str], None] | None = None
+) -> Finished:
+    """Compare the runners and write the report (step 6), unless the run was interrupted or no report is wanted.
+
+    ``answer`` is given the summary before the report is written.
+    """
     not_undone = record_undoing(measured)
     trials = tuple(load_run(measured.run_dir).trials())
     unmeasured = {} if request.skip_missing else _unmeasured(request.settings.run.runners or (), trials)
@@ -115,11 +124,17 @@ def conclude(request: Request, measured: Measured, progress: Progress) -> Finish
     progress.say(say("progress.writing_report", "writing the report"))
     # Imported only now: pandas and matplotlib must not be in memory while something is measured.
     with no_collection():
-        from tare.bench.analysis.report import report_run  # noqa: PLC0415
+        from tare.bench.analysis.report import no_answer, report_run  # noqa: PLC0415
 
     wanted = request.settings.output
-    written = report_run(measured.run_dir, wanted.reports_dir, language=wanted.language, stream=sys.stdout)
-    return replace(without, report=written.index, summary=written.summary)
+    written = report_run(
+        measured.run_dir,
+        wanted.reports_dir,
+        language=wanted.language,
+        stream=sys.stdout,
+        answer=answer or no_answer,
+    )
+    return replace(without, report=written.index, summary=written.summary, answered=answer is not None)
 
 
 def _unmeasured(asked: Sequence[str], trials: Sequence[Trial]) -> dict[str, str]:

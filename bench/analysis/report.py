@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING
 
 from tare.bench.analysis.known import known_calibration
 from tare.bench.analysis.listing import count_verdicts, keep_verdicts
-from tare.bench.analysis.pages import write_index
 from tare.bench.analysis.styles import runner_styles
 from tare.bench.planning.plan import BASE_VARIANT
 from tare.bench.request.record import request_of
-from tare.reports.build import build_report
 from tare.reports.model import ReportInput
 from tare.reports.render import terminal
 from tare.results.errors import NotWritten
@@ -28,6 +26,7 @@ from tare.results.storage.load import load_run
 from tare.results.tables.frame import read_frame
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
     from typing import TextIO
 
@@ -96,16 +95,32 @@ def _base(mode: str, trials: tuple[Trial, ...]) -> str:
     return next(iter(found), BASE) if mode == "imported" else variant
 
 
+def no_answer(_summary: str) -> None:
+    """Tell nobody the summary before the report is written."""
+
+
 @no_collection()
 def report_run(
-    run_dir: Path, reports_dir: Path, *, language: Language = "en", stream: TextIO | None = None
+    run_dir: Path,
+    reports_dir: Path,
+    *,
+    language: Language = "en",
+    stream: TextIO | None = None,
+    answer: Callable[[str], None] = no_answer,
 ) -> WrittenReport:
     """Write ``<reports_dir>/<run-id>/``, and make a summary for ``stream``; plain lines without one.
+
+    ``answer`` is given the summary as soon as it is known: drawing the figures takes longer than all else.
 
     Raises:
         NotWritten: the folder is full or not writable; the run itself is untouched.
     """
     given = report_input(run_dir)
+    summary = terminal.render(given, stream=stream)
+    answer(summary)
+    from tare.bench.analysis.pages import write_index  # noqa: PLC0415 - the answer does without
+    from tare.reports.build import build_report  # noqa: PLC0415 - as above
+
     keep_verdicts(run_dir, count_verdicts(given.comparisons))
     folder = reports_dir / given.manifest.run
     try:
@@ -117,7 +132,7 @@ def report_run(
             "{run} --reports-dir DIR` writes the report elsewhere.",
             folder=folder, strerror=error.strerror or error, run_dir=run_dir, run=given.manifest.run,
         )) from error  # fmt: skip
-    return WrittenReport(paths.index, terminal.render(given, stream=stream))
+    return WrittenReport(paths.index, summary)
 
 
 def _files(run_dir: Path) -> dict[str, Path]:

@@ -58,12 +58,19 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(say(
             "run.count_command", "--count counts the instructions of a command: give one, as in `tare run --count -- CMD`.",
         ))  # fmt: skip
-    finished = pipeline.execute(request, Lines(language=request.settings.output.language))
+    progress = Lines(language=request.settings.output.language)
+    finished = pipeline.execute(request, progress, None if arguments.json else _answer)
     if arguments.json:
         print(json.dumps(finished.as_json(), indent=2))
     else:
         steer(sys.stdout, "".join(f"{line}\n" for line in finished.closing_lines()))
     return finished.exit_code
+
+
+def _answer(summary: str) -> None:
+    """Print the summary while the report is still to be written."""
+    steer(sys.stdout, summary if summary.endswith("\n") else f"{summary}\n")
+    sys.stdout.flush()
 
 
 def _request(arguments: argparse.Namespace) -> Request:

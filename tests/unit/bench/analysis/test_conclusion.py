@@ -23,7 +23,8 @@ def written(monkeypatch):
     """Keep the runs that a report was written of."""
     kept = []
 
-    def report_run(run_dir, reports_dir, *, language, stream):
+    def report_run(run_dir, reports_dir, *, language, stream, answer):
+        answer("bare: 1 s\nbox: 2 s")
         kept.append((run_dir, language))
         return SimpleNamespace(index=reports_dir / "index.html", summary="bare: 1 s\nbox: 2 s")
 
@@ -46,6 +47,17 @@ def test_a_run_is_reported_and_its_failures_are_the_exit_code(tmp_path, written,
     assert finished.exit_code == code
     assert finished.closing_lines()[:2] == ["bare: 1 s", "box: 2 s"]
     assert finished.closing_lines()[-1] == str(finished.report)
+
+
+def test_the_answer_is_told_once_and_before_the_report_is_written(tmp_path, written):
+    told = []
+    run_dir = write_run(tmp_path, (GOOD,))
+    finished = conclude(
+        Request(), Measured(run_dir, False), Telling(), lambda text: told.append((text, list(written)))
+    )
+    assert told == [("bare: 1 s\nbox: 2 s", [])]
+    assert finished.summary
+    assert finished.closing_lines() == [f"raw data: {run_dir / 'trials.jsonl'}", str(finished.report)]
 
 
 @pytest.mark.parametrize(
