@@ -56,7 +56,7 @@ def test_a_runner_that_cannot_be_prepared_is_closed(made, monkeypatch):
         raise PlaceFailure("broken", remedy="mend it")
 
     monkeypatch.setattr(FakeRunner, "prepare", fail)
-    with pytest.raises(Missing, match="broken mend it"):
+    with pytest.raises(Missing, match="broken; mend it"):
         siblings(made).get("a", IMAGE, LIMITS)
     assert made[0].log == ["probe", "close"]
 
