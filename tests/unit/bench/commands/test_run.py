@@ -15,7 +15,7 @@ def asked(monkeypatch, tmp_path):
     """Call ``tare run`` with some words, and return what it asks the pipeline for."""
     made = []
 
-    def execute(request, _progress):
+    def execute(request, _progress, _answer=None):
         made.append(request)
         return Finished(tmp_path, (), None, "")
 
