@@ -40,10 +40,6 @@ class Cgroup:
     reasons: list[str] = field(default_factory=list)
     """Reasons why something is missing, for people."""
 
-    def known(self) -> set[str]:
-        """List its controllers; ``io`` and ``blkio`` are both in if one is."""
-        return self.controllers | ({"io", "blkio"} if self.controllers & {"io", "blkio"} else set())
-
     @property
     def all_folders(self) -> list[Path]:
         """Its folders without repetition: controllers may share a hierarchy."""
@@ -114,6 +110,11 @@ class Cgroup:
             except OSError:
                 left.append(folder)
         return left
+
+
+def known(controllers: set[str]) -> set[str]:
+    """Add to controllers their other names: ``io`` and ``blkio`` are both in if one is."""
+    return controllers | ({"io", "blkio"} if controllers & {"io", "blkio"} else set())
 
 
 def limiting(controllers: Iterable[str]) -> set[str]:

@@ -14,17 +14,17 @@ import os
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tare.results.said import say
 from tare.runners.errors import TareError
 from tare.runners.host.cgroups.files import read, words, write
-from tare.runners.host.cgroups.group import UNIFIED, Cgroup, limiting
-from tare.runners.host.cgroups.limits import CONTROLLERS, set_limits
+from tare.runners.host.cgroups.group import UNIFIED, Cgroup, known, limiting
+from tare.runners.host.cgroups.limits import CONTROLLERS, limit_writes, write_limits
 from tare.runners.host.files import ROOT, mount_points
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
 
     from tare.runners.model import Limits
@@ -58,11 +58,73 @@ class Hierarchy:
 
 
 @dataclass(frozen=True, slots=True)
+class _Part:
+    """A place's cgroup in one hierarchy, but for its name."""
+
+    version: int
+    above: Path
+    """Cgroup that the run's is in."""
+    parent: Path
+    """The run's cgroup."""
+    keys: tuple[str, ...]
+    """Keys of :attr:`Cgroup.folders`."""
+    writes: tuple[tuple[str, str], ...]
+    achieved: Mapping[str, Any]
+    """See :func:`~tare.runners.host.cgroups.limits.limit_writes` for these two."""
+    home: Path | None = None
+    """v1: file that takes a thread back to our own cgroup."""
+    enabled: frozenset[str] = frozenset()
+    """v2: controllers to hand on to places."""
+
+    def add_to(self, made: Cgroup) -> None:
+        """Make the cgroup of a place, and the run's if it is missing, and set its limits."""
+        folder = self.parent / made.name
+        made.parents.append(self.parent)
+        try:
+            os.mkdir(folder)  # noqa: PTH102 - every place makes several
+        except FileNotFoundError:
+            self._make_parent()
+            folder.mkdir()
+        made.folders.update(dict.fromkeys(self.keys, folder))
+        if self.enabled:
+            self._hand_on()
+        if "cpuset" in self.keys:  # it is empty at birth, and nobody can join an empty one
+            _inherit_cpuset(folder, self.parent)
+        write_limits(folder, self.writes)
+        made.achieved.update(self.achieved)
+        if self.home:
+            made.tasks.append((folder / "tasks", self.home))
+
+    def _make_parent(self) -> None:
+        self.parent.mkdir(exist_ok=True)
+        if "cpuset" in self.keys:
+            _inherit_cpuset(self.parent, self.above)
+
+    def _hand_on(self) -> None:
+        """Hand the controllers on to the run's places."""
+        # Written once in a run: the kernel first waits for the end of groups that were removed below, even if it then
+        # has nothing to change, and the place before this one has just been removed.
+        if missing := self.enabled - words(f"{self.parent}/cgroup.subtree_control"):
+            write(self.parent / "cgroup.subtree_control", " ".join(f"+{name}" for name in sorted(missing)))
+
+
+@dataclass(slots=True)
+class _Recipe:
+    """The cgroups of places that are asked for in the same way."""
+
+    parts: list[_Part] = field(default_factory=list)
+    controllers: set[str] = field(default_factory=set)
+    reasons: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
 class Cgroups:
     """The hierarchies that this host offers to this user."""
 
     hierarchies: tuple[Hierarchy, ...]
     host_cpus: int = field(default_factory=lambda: os.cpu_count() or 1)
+    _recipes: dict[tuple[object, ...], _Recipe] = field(default_factory=dict, repr=False, compare=False)
+    """What places' cgroups are made of, by what they are asked for; it is asked again for each place."""
 
     @classmethod
     def detect(cls, root: Path = ROOT) -> Cgroups:
@@ -103,21 +165,23 @@ class Cgroups:
         Raises:
             CgroupError: a limit was refused although its cgroup could be made.
         """
-        made = Cgroup(run, name, version=self.version)
-        wanted = {"memory", "pids", "io"} & set(only)
-        if "cpu" in only and (limits.cpus < self.host_cpus or len(only) == 1):
-            wanted.add("cpu")
-        if "cpuset" in only and (limits.cpuset or len(only) == 1):
-            wanted.add("cpuset")
-        wanted |= {"blkio"} if "io" in wanted else set()
-        limited_io = limits.io_bytes_per_second or limits.io_operations_per_second
-        if limited_io and not disk and "io" in wanted:
-            made.reasons.append("the scratch folder is on no single disk, so its I/O cannot be limited")
+        key = run, limits, disk, tuple(only)
+        recipe = self._recipes.get(key)
+        if recipe is None:
+            recipe = self._recipes[key] = self._recipe(run, limits, disk, only)
+        made = Cgroup(
+            run,
+            name,
+            version=self.version,
+            controllers=set(recipe.controllers),
+            reasons=list(recipe.reasons),
+        )
         try:
-            self._create_v2(made, wanted, limits, disk, counters=len(only) > 1)
-            self._create_v1(made, wanted, limits, disk, counters=len(only) > 1)
+            for part in recipe.parts:
+                part.add_to(made)
         except OSError as error:
             made.remove()
+            del self._recipes[key]  # the host may have changed since it was written down
             raise CgroupError(
                 say(
                     "cgroup.not_set_up",
@@ -128,10 +192,6 @@ class Cgroups:
                     cgroup_remedy=CGROUP_REMEDY,
                 )
             ) from error
-        essential = limiting(wanted) | ({"io"} if limited_io and "io" in wanted else set())
-        missing = sorted(essential - made.known())
-        if missing:
-            made.reasons.append(f"no {', '.join(missing)} controller that this user may use; {CGROUP_REMEDY}")
         return made
 
     def offers(self, controller: str) -> bool:
@@ -159,50 +219,72 @@ class Cgroups:
             places.update(_ancestors(self.unified))
         return sorted(place / f"tare-{run}" for place in places)
 
-    def _create_v1(
-        self, made: Cgroup, wanted: set[str], limits: Limits, disk: str, *, counters: bool
+    def _recipe(self, run: str, limits: Limits, disk: str, only: Collection[str]) -> _Recipe:
+        """Work out once what the cgroups of all places with the same limits are made of."""
+        wanted = {"memory", "pids", "io"} & set(only)
+        if "cpu" in only and (limits.cpus < self.host_cpus or len(only) == 1):
+            wanted.add("cpu")
+        if "cpuset" in only and (limits.cpuset or len(only) == 1):
+            wanted.add("cpuset")
+        wanted |= {"blkio"} if "io" in wanted else set()
+        made = _Recipe()
+        limited_io = limits.io_bytes_per_second or limits.io_operations_per_second
+        if limited_io and not disk and "io" in wanted:
+            made.reasons.append("the scratch folder is on no single disk, so its I/O cannot be limited")
+        counters = len(only) > 1
+        self._add_v2(made, run, wanted, limits, disk, counters=counters)
+        self._add_v1(made, run, wanted, limits, disk, counters=counters)
+        essential = limiting(wanted) | ({"io"} if limited_io and "io" in wanted else set())
+        if missing := sorted(essential - known(made.controllers)):
+            made.reasons.append(f"no {', '.join(missing)} controller that this user may use; {CGROUP_REMEDY}")
+        return made
+
+    def _add_v1(
+        self, made: _Recipe, run: str, wanted: set[str], limits: Limits, disk: str, *, counters: bool
     ) -> None:
         for one in self.hierarchies:
-            useful = one.controllers & wanted - made.known()
+            useful = one.controllers & wanted - known(made.controllers)
             # A v2 cgroup's cpu.stat has what cpuacct would tell.
-            if counters and UNIFIED not in made.folders and "cpuacct" in one.controllers:
+            if (
+                counters
+                and not any(part.version == 2 for part in made.parts)
+                and "cpuacct" in one.controllers
+            ):
                 useful |= {"cpuacct"}
             if one.version != 1 or not useful or not one.writable():
                 continue
-            parent = one.own / f"tare-{made.run}"
-            folder = parent / made.name
-            for new, above in ((parent, one.own), (folder, parent)):
-                if new is folder or not new.is_dir():
-                    new.mkdir(exist_ok=new is parent)
-                if "cpuset" in one.controllers:  # it is empty at birth, and nobody can join an empty one
-                    _inherit_cpuset(new, above)
-            made.parents.append(parent)
-            made.folders |= dict.fromkeys(sorted(one.controllers), folder)
             made.controllers |= one.controllers
-            made.achieved |= set_limits(folder, 1, useful, limits, disk)
-            made.tasks.append((folder / "tasks", one.own / "tasks"))
+            made.parts.append(
+                _Part(
+                    1,
+                    one.own,
+                    one.own / f"tare-{run}",
+                    tuple(sorted(one.controllers)),
+                    *limit_writes(1, useful, limits, disk),
+                    home=one.own / "tasks",
+                )
+            )
 
-    def _create_v2(
-        self, made: Cgroup, wanted: set[str], limits: Limits, disk: str, *, counters: bool
+    def _add_v2(
+        self, made: _Recipe, run: str, wanted: set[str], limits: Limits, disk: str, *, counters: bool
     ) -> None:
         one = self.unified
         if one is None or (place := _best_v2_parent(one, wanted)) is None:
             return
-        parent = place / f"tare-{made.run}"
-        folder = parent / made.name
         enabled = words(f"{place}/cgroup.subtree_control") & wanted
         if not enabled and not counters:
             return
-        parent.mkdir(exist_ok=True)
-        made.parents.append(parent)
-        if missing := enabled - words(f"{parent}/cgroup.subtree_control"):
-            # Written once in a run: the kernel first waits for the end of groups that were removed below, even if it
-            # then has nothing to change, and the place before this one has just been removed.
-            write(parent / "cgroup.subtree_control", " ".join(f"+{name}" for name in sorted(missing)))
-        folder.mkdir()
-        made.folders[UNIFIED] = folder
         made.controllers |= enabled
-        made.achieved |= set_limits(folder, 2, enabled, limits, disk)
+        made.parts.append(
+            _Part(
+                2,
+                place,
+                place / f"tare-{run}",
+                (UNIFIED,),
+                *limit_writes(2, enabled, limits, disk),
+                enabled=frozenset(enabled),
+            )
+        )
 
 
 def _hierarchies(root: Path, groups: str) -> Iterator[Hierarchy]:

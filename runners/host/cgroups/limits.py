@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from tare.runners.host.cgroups.files import read, write
@@ -32,9 +31,8 @@ SWAP_FILES = ("memory.memsw.limit_in_bytes", "memory.swap.max")
 """Files that are absent without swap accounting; swap is not limited then."""
 
 
-@lru_cache(maxsize=256)
 def limit_files(controller: str, version: int, limits: Limits, disk: str) -> tuple[tuple[str, str], ...]:
-    """List the files by which one controller limits, and what to write into them, in order; remembered for all places.
+    """List the files by which one controller limits, and what to write into them, in order.
 
     Args:
         controller: its name in that version.
@@ -63,13 +61,12 @@ def limit_files(controller: str, version: int, limits: Limits, disk: str) -> tup
     return tuple(files.get((controller, version), ()))
 
 
-def set_limits(
-    folder: Path, version: int, controllers: Iterable[str], limits: Limits, disk: str
-) -> dict[str, Any]:
-    """Set the limits of one cgroup; return those in force, with the keys of :attr:`Cgroup.achieved`.
+def limit_writes(
+    version: int, controllers: Iterable[str], limits: Limits, disk: str
+) -> tuple[tuple[tuple[str, str], ...], dict[str, Any]]:
+    """List the files that set a cgroup's limits, each with what is written into it, and the limits that they set.
 
-    Raises:
-        OSError: the kernel refuses a limit.
+    The latter have the keys of :attr:`Cgroup.achieved`.
     """
     meanings: dict[str, tuple[str, Any]] = {
         "memory": ("memory_bytes", limits.memory_bytes),
@@ -78,17 +75,21 @@ def set_limits(
         "cpuset": ("cpuset", list(limits.cpuset)),
     }
     io = ("io", {"disk": disk, **io_rates(limits), "of": V1_IO if version == 1 else V2_IO})
-    achieved = {}
-    for controller in sorted(controllers):
-        files = limit_files(controller, version, limits, disk)
-        for name, text in files:
-            file = f"{folder}/{name}"  # joining paths would cost more than the kernel does
-            if name not in SWAP_FILES or os.path.exists(file):  # noqa: PTH110 - see above
-                write(file, text)
-        if files:
-            name, value = meanings.get(controller, io)
-            achieved[name] = value
-    return achieved
+    found = {one: limit_files(one, version, limits, disk) for one in sorted(controllers)}
+    achieved = dict(meanings.get(one, io) for one, files in found.items() if files)
+    return tuple(pair for files in found.values() for pair in files), achieved
+
+
+def write_limits(folder: Path, writes: Iterable[tuple[str, str]]) -> None:
+    """Set the limits of one cgroup.
+
+    Raises:
+        OSError: the kernel refuses a limit.
+    """
+    for name, text in writes:
+        file = f"{folder}/{name}"  # joining paths would cost more than the kernel does
+        if name not in SWAP_FILES or os.path.exists(file):  # noqa: PTH110 - see above
+            write(file, text)
 
 
 def io_rates(limits: Limits) -> dict[str, int]:
