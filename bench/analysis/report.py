@@ -116,7 +116,7 @@ def report_run(
         NotWritten: the folder is full or not writable; the run itself is untouched.
     """
     given = report_input(run_dir)
-    summary = terminal.render(given, stream=stream)
+    summary = terminal.render(given, stream=stream, language=language)
     answer(summary)
     from tare.bench.analysis.pages import write_index  # noqa: PLC0415 - the answer does without
     from tare.reports.build import build_report  # noqa: PLC0415 - as above

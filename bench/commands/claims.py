@@ -11,10 +11,11 @@ from tare.bench.request import layers
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from tare.reports.model import Language
     from tare.results.judgement.claims.model import ClaimVerdict
+    from tare.results.origins import Said
 
 _WIDTH = 100
 """Characters of a line of running text."""
@@ -37,11 +38,12 @@ def run(arguments: argparse.Namespace) -> int:
 
     wanted = layers.resolve(arguments).output
     given = report_input(find_run(arguments.reference, wanted.results_dir))
-    verdicts = Summary(plain_names(given)).claims
+    summary = Summary(plain_names(given))
+    verdicts = summary.claims
     if arguments.json:
         print(json.dumps({"run": given.manifest.run, "claims": list(_records(verdicts))}, indent=2))
     else:
-        print("\n".join(_lines(verdicts, wanted.language)))
+        print("\n".join(_lines(verdicts, wanted.language, summary.said)))
     return Exit.OK
 
 
@@ -59,20 +61,22 @@ def _records(verdicts: Sequence[ClaimVerdict]) -> Iterator[dict[str, object]]:
         yield {"sentence": sentences, **found}
 
 
-def _lines(verdicts: Sequence[ClaimVerdict], language: Language) -> Iterator[str]:
+def _lines(verdicts: Sequence[ClaimVerdict], language: Language, said: Mapping[str, Said]) -> Iterator[str]:
     from tare.reports.content import ledger  # noqa: PLC0415
+    from tare.reports.text.korean import together  # noqa: PLC0415
     from tare.reports.text.printable import printable  # noqa: PLC0415
     from tare.reports.text.repeated import repeat  # noqa: PLC0415
     from tare.reports.text.words import words  # noqa: PLC0415
 
     catalogue, original = words(language), words("ko")
+    respelt = together if language == "ko" else str
     for verdict in verdicts:
         told = [catalogue(f"claim.{verdict.claim}")]
         if language != "ko":
             told.append(original(f"claim.{verdict.claim}"))
         told.append(f"→ {ledger.because(verdict, catalogue)}")
         if verdict.reason.recorded:
-            told.append(" ".join(repeat(text, catalogue) for text in verdict.reason.recorded))
+            told.append(" ".join(repeat(text, catalogue, said) for text in verdict.reason.recorded))
         finding = ledger.telling(verdict)
         if finding is not None and finding.effect is not None:
             measured = catalogue(f"claims.measure_{finding.measure}")
@@ -84,6 +88,10 @@ def _lines(verdicts: Sequence[ClaimVerdict], language: Language) -> Iterator[str
         yield f"{verdict.claim}: {catalogue(f'claims.{verdict.outcome}')}"
         for text in told:
             yield from textwrap.wrap(
-                printable(text), _WIDTH, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False
+                printable(respelt(text)),
+                _WIDTH,
+                initial_indent="  ",
+                subsequent_indent="    ",
+                break_on_hyphens=False,
             )
         yield ""

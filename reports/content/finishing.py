@@ -6,6 +6,7 @@ percentage stands without a blank.
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields, is_dataclass, replace
 from functools import cache
 from operator import is_
@@ -16,6 +17,9 @@ from tare.reports.text.korean import together
 if TYPE_CHECKING:
     from tare.reports.content.nodes import Section
     from tare.reports.content.page import Page
+
+_HANGUL = re.compile("[가-힣]")
+"""Letters by which a text is known as Korean; a section may have repeated what it quotes already."""
 
 _KEPT = frozenset({"name", "keys", "link", "target", "kind", "color", "form"})
 """Fields of nodes that no reader sees."""
@@ -49,5 +53,5 @@ def _finished(thing: Any, page: Page) -> Any:
     if getattr(thing, "recorded", False):
         quoted = thing.text  # type: ignore[attr-defined]
         told = page.recorded(quoted)
-        changes |= {"text": quoted if told == quoted else together(told), "recorded": told == quoted}
+        changes |= {"text": together(told), "recorded": told == quoted and not _HANGUL.search(quoted)}
     return replace(thing, **changes) if changes else thing

@@ -135,7 +135,9 @@ def _cost_estimate(ratio: LogRatio | None, confidence: float) -> Estimate:
     if ratio is None:
         return Estimate(value=math.nan, low=None, high=None, confidence=confidence, n=0, method="no ratio")
     found = ratio.interval.mapped(math.exp, confidence)
-    return msgspec.structs.replace(found, method=f"{found.method}, by {ratio.unit}")
+    return msgspec.structs.replace(
+        found, method=say("method.by_unit", "{method}, by {unit}", method=found.method, unit=ratio.unit)
+    )
 
 
 def refused(comparison: Comparison, why: str) -> Comparison:

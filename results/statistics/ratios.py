@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from tare.results.said import say
 from tare.results.statistics import estimates
 from tare.results.statistics.dependence import settle
 from tare.results.statistics.distributions import normal_quantile
@@ -253,5 +254,5 @@ def _allow(interval: estimates.Interval, allowed: float, confidence: float) -> e
     return interval._replace(
         low=interval.value - math.hypot(interval.value - interval.low, extra),
         high=interval.value + math.hypot(interval.high - interval.value, extra),
-        method=f"{interval.method}, widened for too few invocations",
+        method=say("method.widened", "{method}, widened for too few invocations", method=interval.method),
     )

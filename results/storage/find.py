@@ -106,7 +106,9 @@ def find_run(ref: str | Path, results_dir: Path | str, *, also: Iterable[Path | 
                 "find.many", "{text!r} matches {found} runs: {found2}. Give a full id or a path.",
                 text=text, found=len(found), found2=_named(found),
             ))  # fmt: skip
-    known = f"Known runs: {_named(runs[::-1])}." if runs else f"There is no run in {results_dir} yet."
+    known = say("find.none_yet", "There is no run in {results_dir} yet.", results_dir=results_dir)
+    if runs:
+        known = say("find.known", "Known runs: {names}.", names=_named(runs[::-1]))
     raise ResultError(say(
         "find.unknown", "no run is called {text!r}, and there is none at that path. {known}",
         text=text, known=known,

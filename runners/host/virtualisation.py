@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tare.results.said import listed, say
 from tare.runners.host.cpuinfo import cpuinfo
 from tare.runners.host.files import read
 
@@ -48,12 +49,14 @@ def virtualisation(root: Path) -> dict[str, Any]:
             return (
                 {"kind": "xen", "evidence": evidence}
                 if xen
-                else {"kind": "none", "evidence": "no hypervisor flag"}
+                else {"kind": "none", "evidence": say("host.no_flag", "no hypervisor flag")}
             )
-        return {"kind": kind or "unknown", "evidence": f"hypervisor flag; {evidence}".rstrip("; ")}
+        flag = say("host.flag", "hypervisor flag")
+        return {"kind": kind or "unknown", "evidence": listed(filter(None, (flag, evidence)))}
     return {
         "kind": kind,
-        "evidence": evidence or "no hypervisor is named anywhere, and this CPU has no flag for it",
+        "evidence": evidence
+        or say("host.no_hypervisor", "no hypervisor is named anywhere, and this CPU has no flag for it"),
     }
 
 
@@ -65,11 +68,11 @@ def _named(root: Path) -> tuple[str | None, str]:
         text = read(root / "sys/class/dmi/id" / name) or ""
         for word, kind in _VENDORS:
             if word in text.lower():
-                return kind, f"DMI {name} is {text!r}"
+                return kind, say("host.dmi", "DMI {name} is {text!r}", name=name, text=text)
     clocks = (read(root / "sys/devices/system/clocksource/clocksource0/available_clocksource") or "").split()
     for clock, kind in (("kvm-clock", "kvm"), ("hyperv_clocksource_tsc_page", "hyper-v"), ("xen", "xen")):
         if clock in clocks:
-            return kind, f"clock source {clock}"
+            return kind, say("host.clock_source", "clock source {clock}", clock=clock)
     return None, ""
 
 

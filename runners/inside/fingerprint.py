@@ -227,5 +227,5 @@ def _limits(table: str) -> Facts:
         for name in _LIMITS:
             if line.lower().startswith(f"max {name} "):
                 soft, hard = line[len("max ") + len(name) :].split()[:2]
-                found[f"limit.{name.replace(' ', '_')}"] = soft if soft == hard else f"{soft}, at most {hard}"
+                found[f"limit.{name.replace(' ', '_')}"] = soft if soft == hard else f"{soft} (≤ {hard})"
     return found

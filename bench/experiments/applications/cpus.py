@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tare.results.said import say
 from tare.runners.places.limit_watch import descendants
 
 if TYPE_CHECKING:
@@ -50,7 +51,10 @@ def keep_apart(server: Place, client: Place, server_limits: Limits, client_limit
         return "not known"
     if found[0] & found[1]:
         return "shared with the server's"
-    return f"{len(found[1])} apart from the server's {len(found[0])}"
+    clients, servers = len(found[1]), len(found[0])
+    return say(
+        "apps.client_cpus", "{clients} apart from the server's {servers}", clients=clients, servers=servers
+    )
 
 
 def _pin(pid: int, cpus: frozenset[int]) -> None:

@@ -70,7 +70,7 @@ def _places(page: Page) -> tuple[Node, ...]:
         (
             cells.runner(page, runner) if first else Cell(runner, kind="muted"),
             Cell(name, recorded=True),
-            Cell(words("notes.or").join(values), recorded=True),
+            Cell(words("notes.or").join(map(page.recorded, values)), recorded=True),
         )
         for runner in sorted(known, key=page.summary.display.rank)
         for first, (name, values) in zip(

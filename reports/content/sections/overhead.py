@@ -36,7 +36,7 @@ def section(page: Page) -> Section | None:
     body.append(_table(page, summary.primary, words("overhead.caption"), why=False))
     body += _commands(page)
     body += _sources(page)
-    methods = "; ".join(sorted({c.cost.method for c in summary.primary}))
+    methods = "; ".join(sorted({page.recorded(c.cost.method) for c in summary.primary}))
     unit = words("overhead.unit_blocks")
     body.append(Paragraph(words("overhead.method", method=methods, unit=unit), kind="muted"))
     if len(summary.compared) > len(summary.primary):

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tare.results.said import say
 from tare.runners.guests.qemu.qmp import QmpError
 
 if TYPE_CHECKING:
@@ -125,7 +126,12 @@ def memory_facts(pid: int, memory_bytes: int, smaps: Path | None = None) -> dict
     size = found["Size"]
     held = found.get("Rss", 0) + found.get("Private_Hugetlb", 0) + found.get("Shared_Hugetlb", 0)
     page = found.get("KernelPageSize", 0)
-    pages = f"{page} KiB, set aside" if page > 4 else f"{page} KiB, transparent huge pages: {_policy()}"
+    if page > 4:
+        pages = say("memory.set_aside", "{page} KiB, set aside", page=page)
+    else:
+        pages = say(
+            "memory.transparent", "{page} KiB, transparent huge pages: {policy}", page=page, policy=_policy()
+        )
     return {"memory_pages": pages, "memory_allocated": "all" if held >= _MOST * size else "on demand"}
 
 

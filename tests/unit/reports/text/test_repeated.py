@@ -15,13 +15,14 @@ from tare.runners.launcher.processes import SpawnError
 from tare.runners.launcher.steps.files import ChangeDirectory, MakeDirectory, WriteFile
 from tare.runners.launcher.steps.mounts import ChangeRoot, Mount, PivotRoot
 from tare.runners.launcher.steps.namespaces import MapUser, NewNamespace, SetHostname
+from tare.runners.launcher.steps.network import JoinPair
 from tare.runners.launcher.steps.process import KeepCapabilities, NoNewPrivileges, SetLimit, Spin
 
 STEPS = (
     ChangeDirectory("/work"), MakeDirectory("/work"), WriteFile("/proc/self/uid_map", "0 0 1"), ChangeRoot("/tree"),
     PivotRoot("/tree"), Mount("/tree", source="overlay", kind="overlay", data="lowerdir=/a"), NewNamespace("mount"),
     MapUser(1000, 1000), SetHostname("tare"), KeepCapabilities(frozenset({1})), NoNewPrivileges(),
-    SetLimit("processes", 6, 10, 10), Spin(1e-5),
+    SetLimit("processes", 6, 10, 10), Spin(1e-5), JoinPair("tare0", 9, "10.0.0.2", "10.0.0.1"),
 )  # fmt: skip
 
 LATIN = re.compile(r"(?<![\w./`:-])[a-z]{2,} [a-z]{2,}(?![\w.:/=-])")
