@@ -6,6 +6,7 @@ Python shows such a byte as a lone surrogate, which no encoder accepts. Records 
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -17,6 +18,11 @@ _MARK = "\0"
 """First character of text that :func:`reversible` changed. No argument, path or variable can have it."""
 
 _ESCAPE = re.compile(r"\\(\\|x([0-9a-f]{2}))")
+
+
+def is_one_line(text: str) -> bool:
+    """Tell whether a text has neither line ends nor other control characters; tables and files of lines can hold it."""
+    return not any(unicodedata.category(character) in {"Cc", "Zl", "Zp"} for character in text)
 
 
 def readable(text: str) -> str:

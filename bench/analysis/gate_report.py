@@ -12,6 +12,7 @@ from tare.bench.errors import Exit
 from tare.reports.render import changes
 from tare.reports.text import numbers
 from tare.reports.text.answers import both
+from tare.reports.text.printable import one_line
 from tare.reports.text.words import words
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class GateReport:
 
     def as_text(self) -> str:
         """Return lines for a person: regressions first, then improvements, then counts."""
-        return "\n".join(self._lines())
+        return "\n".join(map(one_line, self._lines()))
 
     def as_markdown(self) -> str:
         """Return a table for reviewers in Markdown."""

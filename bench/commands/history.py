@@ -12,6 +12,7 @@ from tare.bench.commands.shared.filters import add_filter_options, filter_from
 from tare.bench.commands.shared.stored import add_store_options, columns_of, is_stored
 from tare.bench.errors import Exit
 from tare.bench.request import layers
+from tare.reports.text.printable import one_line
 from tare.results.said import say
 from tare.runners.errors import UsageError
 
@@ -81,7 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
             )
         )
     else:
-        print("\n".join(_lines(found)))
+        print("\n".join(map(one_line, _lines(found))))
     if arguments.html or arguments.markdown:
         from tare.bench.analysis import pages  # noqa: PLC0415 - only then
 

@@ -86,7 +86,7 @@ SETTINGS = (
         readers.programs,
         metavar="NAME=PATH",
     ),
-    Setting("run.name", "--name", "a name to find the run by", readers.text),
+    Setting("run.name", "--name", "a name to find the run by", readers.name),
     Setting(
         "run.results_dir",
         "--results-dir",

@@ -7,7 +7,7 @@ import re
 import subprocess
 from typing import TYPE_CHECKING
 
-from tare.results.escapes import in_all_texts, readable
+from tare.results.escapes import in_all_texts, is_one_line, readable
 from tare.results.record import Provenance
 from tare.results.said import say
 from tare.runners.errors import UsageError
@@ -85,10 +85,10 @@ def read_labels(given: Iterable[str]) -> dict[str, str]:
     labels = {}
     for text in given:
         key, sign, value = text.partition("=")
-        if not sign or not _LABEL.fullmatch(key) or "\0" in value or len(value) > _LONGEST_VALUE:
+        if not sign or not _LABEL.fullmatch(key) or not is_one_line(value) or len(value) > _LONGEST_VALUE:
             raise UsageError(say(
                 "settings.label", "--label: cannot use {text!r}: give KEY=VALUE, such as machine=rack-7; keys have letters, digits "
-                "and . _ / - (64 at most), values {longest_value} characters at most.",
+                "and . _ / - (64 at most), values {longest_value} characters at most, on one line.",
                 text=text[:_LONGEST_VALUE], longest_value=_LONGEST_VALUE,
             ))  # fmt: skip
         labels[key] = readable(value)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar, get_args
 
+from tare.results.escapes import is_one_line
 from tare.results.nearest import nearest
 from tare.results.said import say
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _MOST_CPUS = 1 << 16
+
+_LONGEST_NAME = 200
 
 
 class Unreadable(ValueError):
@@ -384,6 +387,19 @@ file = Reader(
 
 kernel = Reader(_kernel, "host, cloud, generic or the path of a kernel", "cloud", below=_kernel_below)
 """The word for a kernel (:data:`tare.runners.settings.KERNEL_SOURCES`), or the absolute path of one."""
+
+
+def _a_name(name: str) -> None:
+    if len(name) > _LONGEST_NAME:
+        raise _Because(f"it has more than {_LONGEST_NAME} characters")
+    if not is_one_line(name):
+        raise _Because("it has a line end or another control character")
+    if name == "latest":
+        raise _Because("it stands for the newest run")
+
+
+name = Reader(str.strip, f"a name on one line, of {_LONGEST_NAME} characters at most", "nightly", _a_name)
+"""A run's name; it is shown in tables, and found by."""
 
 line = Reader(str.strip, "kernel arguments on one line", "mitigations=off")
 """Text without the white space around it."""

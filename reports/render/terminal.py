@@ -10,7 +10,7 @@ from tare.reports.content.page import Page
 from tare.reports.content.sections import SHORTEST, sections
 from tare.reports.summaries.run import Summary, plain_names
 from tare.reports.text.columns import width
-from tare.reports.text.printable import printable
+from tare.reports.text.printable import one_line, printable
 from tare.reports.text.words import words
 
 if TYPE_CHECKING:
@@ -61,15 +61,13 @@ def _console(stream: TextIO | None) -> Console | None:
 
 
 def _cell(cell: Cell) -> str:
-    return printable(
-        f"{cell.text} ({cell.detail})" if cell.detail and cell.text else cell.text or cell.detail
-    )
+    return one_line(f"{cell.text} ({cell.detail})" if cell.detail and cell.text else cell.text or cell.detail)
 
 
 def _plain(node: Node) -> Iterator[str]:
     match node:
         case Headline():
-            yield from (printable(sentence) for sentence in node.sentences)
+            yield from (one_line(sentence) for sentence in node.sentences)
             yield ""
         case Notice():
             yield f"{printable(node.title)}: {printable(node.text)}"
@@ -82,7 +80,7 @@ def _plain(node: Node) -> Iterator[str]:
             )
         case Table():
             yield printable(node.caption)
-            lines = [[printable(c) for c in node.columns], *([_cell(c) for c in row] for row in node.rows)]
+            lines = [[one_line(c) for c in node.columns], *([_cell(c) for c in row] for row in node.rows)]
             widths = [max(map(width, column)) for column in zip(*lines, strict=True)]
             for line in lines:
                 yield "  ".join(

@@ -15,6 +15,11 @@ def printable(text: str) -> str:
     return "".join(character if _harmless(character) else _spelled(character) for character in text)
 
 
+def one_line(text: str) -> str:
+    r"""Make text printable within one line, so that none of it passes for a line of ours: a line end becomes ``\n``."""
+    return "".join(_spelled(character) if character in "\n\t" else character for character in printable(text))
+
+
 def _harmless(character: str) -> bool:
     return character.isprintable() or character in "\n\t" or unicodedata.category(character) == "Zs"
 

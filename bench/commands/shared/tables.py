@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tare.reports.text.columns import padded, width
+from tare.reports.text.printable import one_line
 from tare.results.said import say
 
 if TYPE_CHECKING:
@@ -24,9 +25,10 @@ FACTS = (
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Give the lines of a table; all rows have the same number of cells."""
-    widths = [max(map(width, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
+    """Give the lines of a table; all rows have the same number of cells, and each is one line whatever is in them."""
+    clean = [[one_line(cell) for cell in row] for row in rows]
+    widths = [max(map(width, column)) for column in zip(*clean, strict=True)]
+    for row in clean:
         yield "  ".join(padded(cell, wide) for cell, wide in zip(row, widths, strict=True)).rstrip()
 
 

@@ -156,3 +156,16 @@ def test_a_report_older_than_its_run_is_written_anew(page, runs, monkeypatch, ca
     assert main(["open", "n1"]) == 0
     assert main(["open", "n2"]) == 0
     assert asked == ["20261121-000000-aaaaa", "20261122-000000-aaaaa"]
+
+
+def test_no_name_passes_for_a_run_of_its_own(runs, capsys):
+    """Names and labels of runs made elsewhere may hold anything."""
+    origin = Provenance(branch="b\nr", labels={"k": "v\n20991231-000000-zzzzz  complete"})
+    about = {"name": "n\r\n20991231-000000-zzzzz\x1b[2K", "status": "complete", "provenance": origin}
+    write_run(
+        runs, [], run="20261128-000000-aaaaa", created="2026-11-28T00:00:00+00:00", host=HOSTS["a"], **about
+    )
+    assert main(["list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len([line for line in lines if line.startswith("2")]) == 4
+    assert not any(line.startswith("2099") for line in lines)

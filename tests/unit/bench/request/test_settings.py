@@ -143,6 +143,11 @@ def test_times_and_shares_are_written_exactly_enough(number):
         (["--io", "5M,6M"], {}, "", "--io"),
         (["--io", "0iops"], {}, "", "--io"),
         (["--runners", ","], {}, "", "--runners"),
+        (["--name", "a\nb"], {}, "", "--name: .*line end"),
+        (["--name", "a\x1b[2J"], {}, "", "--name: .*control character"),
+        (["--name", "n" * 201], {}, "", "--name: .*200 characters"),
+        (["--name", "latest"], {}, "", "--name: .*newest run"),
+        ([], {}, "[run]\nname = 'a\\u2028b'\n".replace("'", '"'), "run.name in tare.toml: .*line end"),
         ([], {}, "[guest]\nkernal = 'x'\n", "no setting guest.kernal; did you mean guest.kernel"),
         (
             ["--memory", "1M", "--config", "ci/x.toml"],

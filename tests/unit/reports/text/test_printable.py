@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tare.reports.text.printable import printable
+from tare.reports.text.printable import one_line, printable
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,13 @@ def test_no_text_has_a_control_character_left(text):
     }
     assert printable(shown) == shown
     shown.encode()
+
+
+@given(st.text(st.characters()))
+def test_one_line_stays_one_line(text):
+    assert len(one_line(text).splitlines()) <= 1
+    assert one_line(one_line(text)) == one_line(text)
+
+
+def test_a_line_end_is_spelled_out():
+    assert one_line("a\nb\tc") == r"a\nb\tc"
