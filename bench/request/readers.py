@@ -391,11 +391,11 @@ kernel = Reader(_kernel, "host, cloud, generic or the path of a kernel", "cloud"
 
 def _a_name(name: str) -> None:
     if len(name) > _LONGEST_NAME:
-        raise _Because(f"it has more than {_LONGEST_NAME} characters")
+        raise _Because(say("reader.long_name", "it has more than {most} characters", most=_LONGEST_NAME))
     if not is_one_line(name):
-        raise _Because("it has a line end or another control character")
+        raise _Because(say("reader.not_one_line", "it has a line end or another control character"))
     if name == "latest":
-        raise _Because("it stands for the newest run")
+        raise _Because(say("reader.newest", "it stands for the newest run"))
 
 
 name = Reader(str.strip, f"a name on one line, of {_LONGEST_NAME} characters at most", "nightly", _a_name)

@@ -49,7 +49,7 @@ def quantity(value: float, unit: str, *, width: float | None = None) -> str:
     if unit == "count" and width is None and value == int(value) and abs(value) < 1e6:
         return _signed(f"{abs(value):,.0f}", value)
     scale, decimals = _choose(abs(value), unit, width)
-    text = _signed(f"{abs(value) / scale.factor:,.{decimals}f}", value)
+    text = _signed(_written(abs(value) / scale.factor, decimals), value)
     return f"{text} {scale.symbol}".rstrip()
 
 
@@ -89,13 +89,13 @@ def _ends(low: float, high: float, unit: str, like: float) -> tuple[str, str]:
     if unit == "ratio" and 0 < low <= high / APART:
         # Ends so far apart have no digit in common: each is given by its own first two.
         return _brief(low), _brief(high)
-    first, last = (_signed(f"{abs(end) / scale.factor:,.{decimals}f}", end) for end in (low, high))
+    first, last = (_signed(_written(abs(end) / scale.factor, decimals), end) for end in (low, high))
     return first, last
 
 
 def _brief(value: float) -> str:
     decimals = LEAST_DIGITS - 1 - math.floor(math.log10(value))
-    return f"{round(value, decimals):,.{max(0, decimals)}f}"
+    return _written(round(value, decimals), max(0, decimals))
 
 
 def ratio(value: float, *, width: float | None = None) -> str:
@@ -166,6 +166,11 @@ def _decimals(scaled: float, width: float | None) -> int:
         place -= half / 10.0**place < 4
         digits = min(MOST_DIGITS, max(LEAST_DIGITS, leading - place + 1))
     return max(0, digits - 1 - leading)
+
+
+def _written(size: float, decimals: int) -> str:
+    """Write a number with its decimals; one that would fill a line, as damage makes them, by a power of ten."""
+    return f"{size:,.{decimals}f}" if size < phrases.LONGEST else f"{size:.3g}"
 
 
 def _signed(text: str, value: float) -> str:

@@ -11,6 +11,9 @@ from tare.results.said import say
 
 MINUS, TIMES = "\N{MINUS SIGN}", "\N{MULTIPLICATION SIGN}"
 
+LONGEST = 1e15
+"""Larger numbers are written by a power of ten."""
+
 _LARGE = math.log(2)
 
 
@@ -36,7 +39,7 @@ def change(log: float, low: float | None, high: float | None) -> str:
 def factor(log: float) -> str:
     """Format a log ratio as a factor: ``4.10×``."""
     ratio = math.exp(log)
-    text = f"{ratio:,.0f}" if ratio >= 100 else f"{ratio:#.3g}".rstrip(".")
+    text = f"{ratio:,.0f}" if 100 <= ratio < LONGEST else f"{ratio:#.3g}".rstrip(".")
     return f"{text}{TIMES}"
 
 

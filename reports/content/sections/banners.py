@@ -9,6 +9,9 @@ from tare.reports.content.nodes import Bullets, Item, Node, Notice, Section
 if TYPE_CHECKING:
     from tare.reports.content.page import Page
 
+_MOST_PROBLEMS = 20
+"""Defects of a file that are listed; a damaged file may have one in each of a million lines."""
+
 
 def section(page: Page) -> Section | None:
     """Warn of quick, imported, emulated, unfinished and damaged runs, and of an unusable KVM; ``None`` without warnings."""
@@ -48,8 +51,10 @@ def section(page: Page) -> Section | None:
                         label=words("banner.problem_line", line=p.line, kind=p.kind),
                         recorded=True,
                     )
-                    for p in given.problems
+                    for p in given.problems[:_MOST_PROBLEMS]
                 )
             )
         )
+        if (rest := len(given.problems) - _MOST_PROBLEMS) > 0:
+            body.append(Bullets((Item(words("banner.problems_more", n=rest)),)))
     return Section("banners", "", tuple(body)) if body else None

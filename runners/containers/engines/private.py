@@ -84,10 +84,20 @@ class PrivateDocker:
         """Look up whether the daemon runs. ``dead``: it ended without being undone, and left its files."""
         if not (self.folder.exists() or self.run_folder.exists()):
             return "absent"
+        if self.folder.exists() and not os.access(self.folder, os.X_OK):
+            # Root's alone, with the state file in it. Anybody may see the daemon itself.
+            return "running" if self._is_seen() else "dead"
         state = self.state()
         if _lives(state):
             return "running"
         return "starting" if "pid" not in state and _lives(state.get("starter", {})) else "dead"
+
+    def _is_seen(self) -> bool:
+        try:
+            pid = int((self.run_folder / "pid").read_text("ascii"))
+            return Path(f"/proc/{pid}/comm").read_text("utf-8").strip() == "dockerd"
+        except (OSError, ValueError):
+            return False
 
     def state(self) -> dict[str, Any]:
         """Read the state that :meth:`start` wrote; empty if it cannot be read."""

@@ -169,3 +169,12 @@ def test_no_name_passes_for_a_run_of_its_own(runs, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert len([line for line in lines if line.startswith("2")]) == 4
     assert not any(line.startswith("2099") for line in lines)
+
+
+def test_many_defects_are_counted_and_not_all_listed(runs, capsys):
+    write_run(runs, [b"{\n"] * 500, run="20261128-000000-aaaaa", status="complete", host=HOSTS["a"])
+    assert main(["show", "20261128"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any("Defects in the result file: 500" in line for line in lines)
+    assert sum("unreadable" in line for line in lines) == 20
+    assert "  480 more" in lines

@@ -46,6 +46,19 @@ def test_the_last_digit_is_no_coarser_than_the_half_width(value: float, relative
         assert step <= max(width / 2, 1.0) * (1 + 1e-9)
 
 
+@given(st.floats(min_value=1e12, max_value=1e308), UNITS)
+def test_no_number_fills_a_line(value: float, unit: str) -> None:
+    """As damaged files have them."""
+    assert len(numbers.quantity(value, unit)) < 32
+    assert len(numbers.span(value / 2, value, unit)) < 64
+    assert (
+        len(
+            numbers.changed(Estimate(value=value, low=value / 2, high=value, confidence=0.95, n=9, method=""))
+        )
+        < 100
+    )
+
+
 @given(SIZES, UNITS)
 def test_the_sign_is_kept(value: float, unit: str) -> None:
     assert numbers.quantity(-value, unit).lstrip(numbers.MINUS) == numbers.quantity(value, unit)

@@ -294,3 +294,15 @@ def test_a_run_whose_manifest_has_no_room_leaves_no_folder_and_is_not_resumed(tm
     with pytest.raises(NotWritten, match=r"No space left on device\. Free some space, then start again\.$"):
         RunWriter.create(tmp_path, manifest())
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "trials.jsonl"])
+def test_a_pipe_in_the_place_of_a_file_is_refused_and_holds_nobody_up(tmp_path, name):
+    path = write_run(tmp_path, [], run="20260101-000000-aaaa")
+    (path / name).unlink()
+    os.mkfifo(path / name)
+    with pytest.raises(ResultError, match="no ordinary file"):
+        list(load_run(path).trials())
+    assert [entry.status for entry in list_runs(tmp_path)] == [
+        "damaged" if name == "manifest.json" else "running"
+    ]

@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 
 import pytest
 
@@ -61,6 +62,24 @@ def test_a_damaged_state_is_dead(daemon, text):
     daemon.folder.mkdir()
     (daemon.folder / "state.json").write_text(text)
     assert daemon.status() == "dead"
+
+
+@pytest.mark.parametrize(("comm", "status"), [("dockerd\n", "running"), ("python\n", "dead"), (None, "dead")])
+def test_an_ordinary_user_who_may_not_read_the_state_sees_the_daemon_itself(
+    daemon, tmp_path, monkeypatch, comm, status
+):
+    """`tare clean` told ordinary users that root's living daemon had ended."""
+    written(daemon, pid=1)
+    daemon.run_folder.mkdir()
+    (daemon.run_folder / "pid").write_text("4711" if comm else "")
+    monkeypatch.setattr("os.access", lambda path, _mode: path != daemon.folder)
+    read = Path.read_text
+
+    def read_text(path, *rest):
+        return comm if path == Path("/proc/4711/comm") else read(path, *rest)
+
+    monkeypatch.setattr(Path, "read_text", read_text)
+    assert daemon.status() == status
 
 
 def test_an_ordinary_user_is_told(daemon, monkeypatch):
