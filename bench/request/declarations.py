@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tare.bench.request import readers
+from tare.bench.request.run_names import run_name
 from tare.bench.request.setting import Setting
 from tare.results.nearest import nearest, suggested
 from tare.results.said import say
@@ -86,7 +87,7 @@ SETTINGS = (
         readers.programs,
         metavar="NAME=PATH",
     ),
-    Setting("run.name", "--name", "a name to find the run by", readers.name),
+    Setting("run.name", "--name", "a name to find the run by", run_name),
     Setting(
         "run.results_dir",
         "--results-dir",

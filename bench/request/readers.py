@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar, get_args
 
-from tare.results.escapes import is_one_line
 from tare.results.nearest import nearest
 from tare.results.said import say
 
@@ -20,14 +19,12 @@ T = TypeVar("T")
 
 _MOST_CPUS = 1 << 16
 
-_LONGEST_NAME = 200
-
 
 class Unreadable(ValueError):
     """A text that a reader cannot use; the message says what can be given, with an example."""
 
 
-class _Because(ValueError):
+class Because(ValueError):
     """A reason in our own words, for the beginning of an :class:`Unreadable`."""
 
 
@@ -72,7 +69,7 @@ class Reader(Generic[T]):
             self.check(value)
         except (ValueError, OverflowError) as error:
             # What int() and float() say of a text is Python's business, not the user's.
-            raise self.unreadable(str(error) if isinstance(error, _Because) else "") from error
+            raise self.unreadable(str(error) if isinstance(error, Because) else "") from error
         return value
 
     def unreadable(self, why: str = "") -> Unreadable:
@@ -89,7 +86,7 @@ def _names(text: str) -> tuple[str, ...]:
 
 def _some_names(found: tuple[str, ...]) -> None:
     if not found or not all(found):
-        raise _Because(say("reader.no_name", "there is no name in it"))
+        raise Because(say("reader.no_name", "there is no name in it"))
 
 
 def _size(text: str) -> int:
@@ -103,7 +100,7 @@ def _size(text: str) -> int:
 
 def _size_in_range(number: float) -> None:
     if not 1 <= number < 1 << 60:
-        raise _Because(
+        raise Because(
             say("reader.too_large", "it is too large")
             if number >= 1
             else say("reader.one_byte", "a size is at least one byte")
@@ -112,7 +109,7 @@ def _size_in_range(number: float) -> None:
 
 def _at_least_one(number: int) -> None:
     if not 1 <= number < 1 << 31:
-        raise _Because(
+        raise Because(
             say("reader.below_one", "it is below 1")
             if number < 1
             else say("reader.too_large", "it is too large")
@@ -121,7 +118,7 @@ def _at_least_one(number: int) -> None:
 
 def _storable(number: int) -> None:
     if not -(1 << 63) <= number < 1 << 63:
-        raise _Because(say("reader.too_large", "it is too large"))
+        raise Because(say("reader.too_large", "it is too large"))
 
 
 def _as_size(number: int) -> str:
@@ -144,7 +141,7 @@ def _as_seconds(number: float) -> str:
 
 def _some_seconds(number: float) -> None:
     if not 0 < number < 1e9:
-        raise _Because(
+        raise Because(
             say("reader.too_large", "it is too large")
             if number > 0
             else say("reader.not_positive", "it is not above 0")
@@ -156,7 +153,7 @@ def _programs(text: str) -> Mapping[str, str]:
     for part in text.split(","):
         name, sign, path = (word.strip() for word in part.partition("="))
         if not sign or not name or not path:
-            raise _Because(say("reader.name_path", "{strip!r} is not NAME=PATH", strip=part.strip()))
+            raise Because(say("reader.name_path", "{strip!r} is not NAME=PATH", strip=part.strip()))
         found[name] = path
     return found
 
@@ -168,7 +165,7 @@ def _programs_below(text: str, folder: Path) -> str:
 
 def _share(number: float) -> None:
     if not 0 < number < 1:
-        raise _Because(say("reader.percent", "it is not between 0 % and 100 %"))
+        raise Because(say("reader.percent", "it is not between 0 % and 100 %"))
 
 
 def _cpu_list(text: str) -> tuple[int, ...]:
@@ -177,7 +174,7 @@ def _cpu_list(text: str) -> tuple[int, ...]:
         first, _, last = part.partition("-")
         low, high = int(first), int(last or first)
         if high < low or high >= _MOST_CPUS:
-            raise _Because(
+            raise Because(
                 say("reader.backwards", "{strip} runs backwards", strip=part.strip())
                 if high < low
                 else say("reader.no_cpu", "there is no CPU {high}", high=high)
@@ -188,7 +185,7 @@ def _cpu_list(text: str) -> tuple[int, ...]:
 
 def _are_cpus(cpus: tuple[int, ...]) -> None:
     if any(cpu < 0 for cpu in cpus):
-        raise _Because(say("reader.cpu_zero", "CPUs are counted from 0"))
+        raise Because(say("reader.cpu_zero", "CPUs are counted from 0"))
 
 
 def _throughput(text: str) -> Throughput:
@@ -197,7 +194,7 @@ def _throughput(text: str) -> Throughput:
         body = part.strip().lower()
         kind = "operations" if body.endswith("iops") else "bytes"
         if found[kind]:
-            raise _Because(say("reader.twice", "the {kind} per second are there twice", kind=kind))
+            raise Because(say("reader.twice", "the {kind} per second are there twice", kind=kind))
         limit = body.removesuffix("iops")
         found[kind] = int(limit) if kind == "operations" else _size(body.removesuffix("/s"))
         if kind == "operations":
@@ -207,7 +204,7 @@ def _throughput(text: str) -> Throughput:
 
 def _not_negative(rates: Throughput) -> None:
     if min(rates) < 0:
-        raise _Because(say("reader.negative", "a rate is not negative"))
+        raise Because(say("reader.negative", "a rate is not negative"))
 
 
 def _as_throughput(rates: Throughput) -> str:
@@ -218,7 +215,7 @@ def _as_throughput(rates: Throughput) -> str:
 def _yes(text: str) -> bool:
     word = text.strip().lower()
     if word not in {"true", "yes", "1", "false", "no", "0"}:
-        raise _Because("")
+        raise Because("")
     return word in {"true", "yes", "1"}
 
 
@@ -256,7 +253,7 @@ def _kernel(text: str) -> str:
 def _is_one_of(word: str, allowed: Sequence[str]) -> None:
     if word not in allowed:
         near = nearest(word, allowed)
-        raise _Because(say("reader.did_you_mean", "did you mean {near}?", near=near) if near else "")
+        raise Because(say("reader.did_you_mean", "did you mean {near}?", near=near) if near else "")
 
 
 def _is_language(word: str) -> None:
@@ -273,7 +270,7 @@ def _is_accelerator(word: str) -> None:
 
 def _folder(text: str) -> Path:
     if not text.strip():
-        raise _Because(say("reader.empty", "it is empty"))
+        raise Because(say("reader.empty", "it is empty"))
     return _expanded(text)
 
 
@@ -285,7 +282,7 @@ def _expanded(text: str) -> Path:
     try:
         return Path(text).expanduser()
     except RuntimeError as error:  # no user of that name
-        raise _Because(say("reader.no_home", "whose home folder that is, is not known")) from error
+        raise Because(say("reader.no_home", "whose home folder that is, is not known")) from error
 
 
 names = Reader(
@@ -388,18 +385,6 @@ file = Reader(
 kernel = Reader(_kernel, "host, cloud, generic or the path of a kernel", "cloud", below=_kernel_below)
 """The word for a kernel (:data:`tare.runners.settings.KERNEL_SOURCES`), or the absolute path of one."""
 
-
-def _a_name(name: str) -> None:
-    if len(name) > _LONGEST_NAME:
-        raise _Because(say("reader.long_name", "it has more than {most} characters", most=_LONGEST_NAME))
-    if not is_one_line(name):
-        raise _Because(say("reader.not_one_line", "it has a line end or another control character"))
-    if name == "latest":
-        raise _Because(say("reader.newest", "it stands for the newest run"))
-
-
-name = Reader(str.strip, f"a name on one line, of {_LONGEST_NAME} characters at most", "nightly", _a_name)
-"""A run's name; it is shown in tables, and found by."""
 
 line = Reader(str.strip, "kernel arguments on one line", "mitigations=off")
 """Text without the white space around it."""
