@@ -138,7 +138,12 @@ class _Parser:
             listed = self.lists[wanted]
             return lambda names: any(name.lower() in listed for name in names)
         if self.known and not any(wanted in name for name in self.known):
-            hint = did_you_mean(wanted, sorted({*self.known, *self.lists}))
+            known = {*self.known, *self.lists}
+            parts = token.strip(",").split(",")
+            several = bool(parts[1:]) and {part.lower() for part in parts} <= known
+            hint = (
+                f"; did you mean {' or '.join(parts)!r}?" if several else did_you_mean(wanted, sorted(known))
+            )
             raise _fault(
                 self.expression,
                 say(

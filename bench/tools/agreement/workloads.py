@@ -20,7 +20,7 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tare.bench.catalogue import by_name
 from tare.bench.tools.agreement.by_fio import PROGRAM, fio_job
@@ -91,6 +91,11 @@ def fio(job: str, *path: str, factor: float = 1.0) -> Callable[[ByHand], float]:
     return read
 
 
+def in_json(take: Callable[[dict[str, Any]], float]) -> Callable[[ByHand], float]:
+    """Read the document that a program of the suite in Python prints first."""
+    return lambda done: take(json.JSONDecoder().raw_decode(done.text.lstrip())[0])
+
+
 def median_of_histogram(done: ByHand) -> float:
     """Read the median of cyclictest's histogram, in seconds."""
     values = [
@@ -111,6 +116,7 @@ READERS: dict[str, tuple[str, Callable[[ByHand], float]]] = {
     "cpu-float": ("stress-ng.matrix.rate", printed(r"^matrix +\d+ +\S+ +\S+ +\S+ +(\S+) ")),
     "cpu-crypto": ("openssl.rate", printed(r"^\+F:\d+:\S+?:(\S+)$")),
     "cpu-zstd": ("zstd.compress", printed(r"\(x\S+\), +(\S+) MB/s,", 1e6)),
+    "cpu-7z": ("7z.rating", printed(r"^Tot: +\d+ +\d+ +(\d+)$", 1e6)),
     "compile": ("compile.seconds", lambda done: done.seconds),
     "memory-write": ("sysbench.memory.write.printed", _MIB),
     "memory-read": ("sysbench.memory.read.printed", _MIB),
@@ -140,6 +146,11 @@ READERS: dict[str, tuple[str, Callable[[ByHand], float]]] = {
     "disk-write-128k-q32": ("fio.write.bandwidth", fio("write", "write", "bw_bytes")),
     "disk-files": ("elementary.create.rate", counted("create")),
     "disk-append": ("elementary.append.rate", counted("append")),
+    "python": ("python.round", in_json(lambda one: sum(one["seconds"].values()) / one["rounds"])),
+    "app-sqlite": (
+        "sqlite.transactions.rate",
+        in_json(lambda one: len(one["times_ns"]) / (one["elapsed_ns"] / 1e9)),
+    ),
 }
 """Workload → its metric, and the reader of what the tool prints. Others run one of these tools in another way."""
 

@@ -79,6 +79,11 @@ def test_a_word_that_is_in_no_name_is_a_usage_error_with_a_suggestion(expression
         compile_keyword(expression, KNOWN)
 
 
+def test_names_with_commas_between_them_are_what_or_is_for():
+    with pytest.raises(UsageError, match=r"did you mean 'cpu or Python'\?"):
+        compile_keyword("cpu,Python", KNOWN)
+
+
 @given(st.text(max_size=40))
 def test_any_text_is_either_a_predicate_or_a_usage_error(text):
     with contextlib.suppress(UsageError):

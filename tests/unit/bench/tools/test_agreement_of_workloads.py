@@ -1,6 +1,7 @@
 """The readers that take a tool's number by hand: on a recorded output they find what the workload's own parser finds."""
 
 import json
+import re
 
 import pytest
 
@@ -12,6 +13,7 @@ from tare.bench.tools.agreement.workloads import READERS, ByHand, Compared
 from tare.bench.workloads.base import Workload
 from tare.bench.workloads.disk import Disk
 from tare.bench.workloads.disk_queue import Queue
+from tare.bench.workloads.listing import WORKLOADS
 from tare.runners.model import JobResult
 
 FOLDER = GOLDEN / "tool_output"
@@ -35,6 +37,13 @@ def test_a_reader_finds_what_the_parser_finds(name):
     found = {each.name: each.value for each in workload.metrics(result)}[metric]
     by_hand = reader(ByHand((out + b"\n" + err).decode(), SECONDS))
     assert by_hand == pytest.approx(found, rel=1e-6)
+
+
+def test_every_workload_is_compared_or_runs_a_compared_tool_in_another_way():
+    others = {one.name for one in WORKLOADS if not isinstance(one, Queue)} - set(READERS) - {"null"}
+    assert {re.sub("-(all|root)$", "", name) for name in others} <= set(READERS)
+    compared = {one.order for one in map(by_name, READERS) if isinstance(one, Queue)}
+    assert {order.removeprefix("rand") for order in compared} == {"read", "write"}
 
 
 @pytest.mark.parametrize("name", DISKS)
