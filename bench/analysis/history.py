@@ -273,8 +273,8 @@ class _Points:
 
 
 def stored_runs(results_dir: Path) -> list[Path]:
-    """List the folders of all stored runs, oldest first."""
-    return [entry.path for entry in list_runs(results_dir)]
+    """List the folders of all stored runs, oldest first: by when they were measured, as files may be imported in any order."""
+    return [entry.path for entry in sorted(list_runs(results_dir), key=lambda one: (one.created, one.run))]
 
 
 def likely_class(folders: Iterable[Path], here: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import statistics
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -158,7 +159,7 @@ def _lines(found: Histories) -> Iterator[str]:
             point = one.points[change.index]
             verdict = "worse" if one.worse(change) else "better"
             label = f"{point.run} ({point.name})" if point.name else point.run
-            yield f"    {verdict} since {label}: {numbers.change(change.ratio)}, p = {change.p:.2g}"
+            yield f"    {verdict} since {label}: {numbers.change(change.ratio)}, p {_p(change.p)}"
             if commits := one.commits_of(change):
                 yield f"        commit {commits[-1]}, after {commits[0]} in the run before"
         if one.first_bad:
@@ -166,13 +167,22 @@ def _lines(found: Histories) -> Iterator[str]:
     yield from found.left_out
 
 
+def _p(value: float) -> str:
+    """Write a p-value, which a computer's numbers may round to 0."""
+    return f"= {value:.2g}" if value >= 1e-4 else "< 0.0001"
+
+
 _BARS = "▁▂▃▄▅▆▇█"
 _LONGEST_LINE = 40
 
 
 def sparkline(values: Sequence[float]) -> str:
-    """Draw the last values as bars between their least and greatest; empty if there is one value, or all are equal."""
-    shown = values[-_LONGEST_LINE:]
+    """Draw values as bars between their least and greatest; empty if there is one value, or all are equal.
+
+    Of many, each bar is the median of as many neighbours, so that changes of long ago show as well.
+    """
+    each = -(-len(values) // _LONGEST_LINE)
+    shown = [statistics.median(values[at : at + each]) for at in range(0, len(values), each)]
     low, high = min(shown), max(shown)
     if low == high:
         return ""

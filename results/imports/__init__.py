@@ -11,7 +11,7 @@ import hashlib
 import shutil
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -19,13 +19,10 @@ from tare.results.errors import ResultError
 from tare.results.garbage import no_collection
 from tare.results.imports import documents, fio, hyperfine, pyperf, pytest_benchmark, tidy
 from tare.results.imports.model import Imported, ImportFault
-from tare.results.record import FORMAT_VERSION, ImportSource, Manifest
+from tare.results.record import FORMAT_VERSION, ImportSource, Manifest, Provenance
 from tare.results.said import say
 from tare.results.storage.load import load_run
 from tare.results.storage.store import RunWriter, new_run_id
-
-if TYPE_CHECKING:
-    from tare.results.record import Provenance
 
 
 class Import(Protocol):
@@ -131,7 +128,7 @@ def import_file(
         format=FORMAT_VERSION,
         run=new_run_id(),
         name=documents.harmless(name) or file.partition(".")[0],
-        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        created=imported.moment or datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         mode="imported",
         seed=0,
         status="running",
@@ -148,7 +145,7 @@ def import_file(
             medians_only=imported.medians_only,
             metadata=imported.metadata,
         ),
-        provenance=provenance,
+        provenance=_provenance(provenance, imported.commit),
     )
     try:
         results_dir.mkdir(parents=True, exist_ok=True)
@@ -162,6 +159,13 @@ def import_file(
         return _written(draft, manifest, imported).rename(results_dir / manifest.run)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def _provenance(given: Provenance | None, commit: str) -> Provenance | None:
+    """Name the commit that the file says was measured, not the one that happens to be checked out here."""
+    if not commit:
+        return given
+    return msgspec.structs.replace(given or Provenance(), commit=commit, branch="", dirty=None)
 
 
 def _written(draft: Path, manifest: Manifest, imported: Imported) -> Path:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tare.results.imports.model import Imported, ImportFault, Names, Node, Trials, metric, trial
+from tare.results.imports.model import Imported, ImportFault, Names, Node, Trials, metric, moment_of, trial
 from tare.results.said import say
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def read(document: Any, where: str) -> Imported:
         recorded = jobs[0].get("job options") is not None
         trials.append(_trial(title, jobs, block, _context(json.loads(own)) if recorded else {}))
     metadata = {key: document[key] for key in ("fio version", "global options") if key in document}
-    return Imported(tuple(trials.found), metadata=metadata)
+    return Imported(tuple(trials.found), metadata=metadata, moment=moment_of(document.get("timestamp")))
 
 
 def _options(node: Node, key: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -40,6 +41,27 @@ class Imported:
     """Series for which the file has only a median and no single values."""
     metadata: dict[str, Any] = field(default_factory=dict)
     """The tool's description of its own run. It is kept for people; no code reads it."""
+    moment: str = ""
+    """When the file says that it was measured, ISO 8601 in UTC; empty: it does not say."""
+    commit: str = ""
+    """Commit that the file says was measured; empty: it does not say."""
+
+
+def moment_of(told: Any) -> str:
+    """Read a moment, which tools write as ISO 8601 (without a zone: in UTC) or in seconds since the epoch; empty if it is neither."""
+    try:
+        if isinstance(told, int | float) and not isinstance(told, bool):
+            moment = datetime.datetime.fromtimestamp(told, datetime.UTC)
+        else:
+            moment = datetime.datetime.fromisoformat(str(told))
+    except (ValueError, OverflowError, OSError):
+        return ""
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=datetime.UTC)
+    try:
+        return moment.astimezone(datetime.UTC).isoformat(timespec="seconds")
+    except OverflowError:
+        return ""
 
 
 @dataclass(slots=True)

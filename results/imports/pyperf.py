@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tare.results.imports.model import Imported, ImportFault, Names, Node, Trials, metric, trial
+from tare.results.imports.model import Imported, ImportFault, Names, Node, Trials, metric, moment_of, trial
 from tare.results.said import say
 
 NAME = "pyperf"
@@ -32,12 +32,13 @@ def read(document: Any, where: str) -> Imported:
         ))  # fmt: skip
     common = found.object() if (found := root.get("metadata")) else {}
     trials, names = Trials(where), Names()
-    models = set()
+    models, moments = set(), set()
     for one in root.need("benchmarks").items():
         own = {**common, **(found.object() if (found := one.get("metadata")) else {})}
         runs = one.need("runs").items()
         first = found.object() if runs and (found := runs[0].get("metadata")) else {}
         about = Node({**first, **own}, f"{one.where}.metadata")
+        moments.add(moment_of(about.object().get("date")))
         name = names.give(about.need("name").text())
         unit_name = str(about.object().get("unit", "second"))
         if unit_name not in _UNITS:
@@ -65,4 +66,6 @@ def read(document: Any, where: str) -> Imported:
                 trials.append(trial(name, value, block=block, invocation=invocation))
                 block += 1
     context = {"cpu.model": " or ".join(sorted(models))} if models else {}
-    return Imported(tuple(trials.found), context, metadata=common)
+    return Imported(
+        tuple(trials.found), context, metadata=common, moment=min(filter(None, moments), default="")
+    )

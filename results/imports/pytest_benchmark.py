@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import Any
 
-from tare.results.imports.model import Imported, Names, Node, Trials, metric, trial
+from tare.results.imports.model import Imported, Names, Node, Trials, metric, moment_of, trial
 from tare.results.storage.load import LARGEST_INT
 
 NAME = "pytest-benchmark"
@@ -51,9 +52,18 @@ def read(document: Any, where: str) -> Imported:
     machine = found.object() if (found := root.get("machine_info")) else {}
     cpu = machine.get("cpu")
     model = cpu.get("brand_raw") or cpu.get("brand") if isinstance(cpu, dict) else None
+    commit = document.get("commit_info")
     return Imported(
         tuple(trials.found),
         context={"cpu.model": str(model)} if model else {},
         medians_only=tuple(without),
         metadata={"machine_info": machine} if machine else {},
+        moment=moment_of(document.get("datetime")),
+        commit=_commit(commit) if isinstance(commit, dict) else "",
     )
+
+
+def _commit(about: dict[str, Any]) -> str:
+    """Give the measured commit; without git the tool writes ``unknown``, and of a changed tree it is only where it began."""
+    told = str(about.get("id") or "")
+    return told if re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", told) else ""

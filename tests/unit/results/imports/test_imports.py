@@ -21,14 +21,15 @@ from tare.bench.analysis.report import report_input
 from tare.reports.exports import FORMATS as EXPORTS
 from tare.results.errors import ResultError
 from tare.results.imports import FORMATS, import_file, read_file
-from tare.results.imports.model import ImportFault
+from tare.results.imports.model import ImportFault, moment_of
+from tare.results.record import Provenance
 from tare.results.statistics.series import good_series
 from tare.results.storage.find import find_run
 from tare.results.storage.load import load_run
 from tare.results.tables.frame import read_frame
 
 HEADER = "series,runner,metric,value,unit,direction,block\n"
-FIO = GOLDEN / "tool_output" / "disk-rand.stdout"
+FIO = GOLDEN / "cases" / "fio" / "numjobs1.json"
 
 
 def write(path, content):
@@ -328,3 +329,35 @@ def test_any_table_is_read_or_refused(tmp_path, text):
     except ImportFault:
         return
     assert found.trials
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ("2026-03-01T12:00:00+02:00", "2026-03-01T10:00:00+00:00"),
+        ("2026-03-01T12:00:00.5", "2026-03-01T12:00:00+00:00"),
+        (1795699075, "2026-11-26T13:17:55+00:00"),
+        ("yesterday", ""),
+        (None, ""),
+        (True, ""),
+        (1e300, ""),
+        ("0001-01-01T00:00:00+14:00", ""),
+    ],
+)
+def test_moments_of_files_are_read(told: object, expected: str) -> None:
+    assert moment_of(told) == expected
+
+
+def test_a_run_is_of_the_moment_and_the_commit_that_its_file_names(tmp_path: Path) -> None:
+    benchmark = {"name": "x", "stats": {"median": 1.0, "data": [1.0, 1.1]}}
+    document = {
+        "machine_info": {},
+        "commit_info": {"id": "a" * 40, "dirty": False},
+        "benchmarks": [benchmark],
+        "datetime": "2026-03-01T12:00:00+00:00",
+    }
+    here = Provenance(commit="b" * 40, branch="main", dirty=True, labels={"machine": "rack-7"})
+    folder = import_file(write(tmp_path / "f.json", json.dumps(document)), tmp_path / "runs", provenance=here)
+    manifest = load_run(folder).manifest
+    assert manifest.created == "2026-03-01T12:00:00+00:00"
+    assert manifest.provenance == Provenance(commit="a" * 40, labels={"machine": "rack-7"})
