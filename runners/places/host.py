@@ -94,7 +94,8 @@ class HostPlace(ProcessPlace):
         try:
             self._folder = plan.context.workdir / "places" / plan.name
             self.host_scratch = self._host_scratch = self._folder / "scratch"
-            self._host_scratch.mkdir(parents=True)
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._host_scratch.mkdir()
             self._host_scratch.chmod(0o1777)
             self._undo.callback(discard_tree, self._folder)
             self.scratch = plan.scratch or str(self._host_scratch)

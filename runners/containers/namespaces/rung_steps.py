@@ -194,8 +194,9 @@ def container_steps(layout: Layout, names: Iterable[str]) -> tuple[Step, ...]:
 
 def with_scratch(steps: tuple[Step, ...], old: Path, new: Path) -> tuple[Step, ...]:
     """Give the steps of a container the scratch folder of another one: all else is the same for a runner's containers."""
+    before, after = str(old), str(new)
     return tuple(
-        replace(step, source=str(new)) if isinstance(step, Mount) and step.source == str(old) else step
+        replace(step, source=after) if isinstance(step, Mount) and step.source == before else step
         for step in steps
     )
 
