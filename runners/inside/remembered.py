@@ -1,8 +1,10 @@
 """Verify the limits of a runner once on a host, and remember what was found for the runs after it.
 
 Verifying uses as much memory as a place may have, so it is not repeated in every run. What was found holds for this boot
-and for the same runner, version of its program, image, limits, settings, user, CPUs and cgroup, and for the same code
-of the suite; any change makes it verified anew, and so does a day. The record says when it was verified.
+and for the same runner, version of its program, limits, settings, user, CPUs and cgroup, and for the same code of the
+suite; any change makes it verified anew, and so does a day. A guest's image counts, too, as it may be in the guest's
+memory; elsewhere it does not, so that each new command of the user's own is no reason. The record says when it was
+verified.
 """
 
 from __future__ import annotations
@@ -72,7 +74,7 @@ def _key(runner: Runner, circumstances: Circumstances) -> str:
     parts = (
         boot_id(),
         runner.label,
-        circumstances.image.key,
+        circumstances.image.key if runner.accelerator != "none" else "",
         circumstances.limits,
         circumstances.probe.facts,
         circumstances.probe.steps,

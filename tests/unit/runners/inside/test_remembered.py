@@ -56,7 +56,6 @@ def test_the_second_run_is_told_what_the_first_found_and_when(tmp_path, verified
 @pytest.mark.parametrize(
     "changed",
     [
-        {"image": replace(IMAGE, key="other")},
         {"limits": Limits(1, 1 << 30)},
         {"probe": Probe(ok=True, facts=HostFacts(cgroups="v1"))},
         {"settings": RunnerSettings(guest=GuestSettings(cpu="max"))},
@@ -68,6 +67,15 @@ def test_other_circumstances_are_verified_anew(tmp_path, verified, changed):
     assert verify_once(tmp_path, BOX, replace(HERE, **changed)).verified == ""
     assert verify_once(tmp_path, FakeRunner("other"), HERE).verified == ""
     assert verified == ["box", "box", "other"]
+
+
+@pytest.mark.parametrize(("accelerator", "times"), [("none", 1), ("tcg", 2), ("kvm", 2)])
+def test_another_image_matters_to_guests_alone(tmp_path, verified, accelerator, times):
+    box = FakeRunner("box")
+    box.accelerator = accelerator
+    for image in (IMAGE, replace(IMAGE, key="other")):
+        verify_once(tmp_path, box, replace(HERE, image=image))
+    assert len(verified) == times
 
 
 @pytest.mark.parametrize(
