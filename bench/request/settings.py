@@ -77,6 +77,10 @@ class CommandSettings:
     """Count the instructions of the commands after the measuring."""
 
 
+_LEAST_MEMORY = 1 << 20
+"""Bytes below which the kernel ends the launcher when it makes a place, and with it the run; 512 KiB were just enough."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitSettings:
     """Limits of each place, before they are checked against the host."""
@@ -97,7 +101,7 @@ class LimitSettings:
         """Check the limits against the CPUs that this process may use.
 
         Raises:
-            SettingRefused: more CPUs are asked for, or other ones, than there are.
+            SettingRefused: more CPUs are asked for, or other ones, than there are; or memory that nothing can start in.
         """
         from tare.runners.model import Limits  # noqa: PLC0415 - options are declared without it
 
@@ -112,6 +116,11 @@ class LimitSettings:
             raise SettingRefused("--cpus", say(
                 "settings.cpus", "cannot use {cpus}: only {available} may be used here.",
                 cpus=cpus, available=available,
+            ))  # fmt: skip
+        if self.memory_bytes < _LEAST_MEMORY:
+            raise SettingRefused("--memory", say(
+                "settings.memory", "cannot use {given}: a place needs 1M to start at all.",
+                given=self.memory_bytes,
             ))  # fmt: skip
         return Limits(
             cpus=cpus,

@@ -13,6 +13,7 @@ from tare.runners.errors import SettingRefused
 LATE = {
     "limits.cpus": ("--cpus", "9999"),
     "limits.cpuset": ("--cpuset", "9999"),
+    "limits.memory": ("--memory", "'1000K'"),
     "run.keyword": ("-k", "'a or'"),
     "run.runners": ("--runners", "'3'"),
     "run.tools": ("--tools", "'rnc=/x'"),
