@@ -22,6 +22,7 @@ from tare.results.judgement.gate import gate, judged
 from tare.results.judgement.multiplicity import control_false_calls
 from tare.results.judgement.thresholds import Thresholds
 from tare.results.judgement.within_run import compare_variants, compare_versions
+from tare.results.said import listed, say
 from tare.results.statistics.phrases import count
 from tare.results.storage.counts import read_counts
 from tare.results.storage.load import load_run
@@ -130,12 +131,24 @@ def compare_measured(run_dir: Path, base: str, head: str, *, rules: Rules = Rule
     frame = read_frame(run)
     found = compare(frame, base=base, head=head, threshold=rules.thresholds)
     remarks = [
-        f"Both were measured in turn in run {about.run}, paired by block (mode {about.mode}, seed {about.seed})."
+        say(
+            "remark.in_turn",
+            "Both were measured in turn in run {run}, paired by block (mode {mode}, seed {seed}).",
+            run=about.run,
+            mode=about.mode,
+            seed=about.seed,
+        )
     ]
     if about.mode == "quick":
-        remarks.append("A quick run shows that everything works; it is too short for decisions.")
+        remarks.append(
+            say("remark.quick", "A quick run shows that everything works; it is too short for decisions.")
+        )
     if about.status != "complete":
-        remarks.append(f"The run is {about.status}: it has fewer blocks than planned.")
+        remarks.append(
+            say(
+                "remark.status", "The run is {status}: it has fewer blocks than planned.", status=about.status
+            )
+        )
     compared = RunsCompared(found, (), (), ())
     gated = rules.gate(found, answers_only=True)
     if price := bill(answers_of(gated), Prices(about, run.trials()), about.run, words()):
@@ -161,10 +174,23 @@ def _error_rates(about: Manifest, compared: Sequence[Comparison]) -> list[str]:
         return []
     lines = []
     for quote in told:
-        found = ", ".join(f"{rate * 100:.0f} % at {share * 100:g} %" for share, rate in quote.found.items())
-        alarms = f"{quote.false_alarms * 100:.1f} % false alarms"
-        lines.append(f"{quote.metric}: {alarms}, slowdowns found {found} ({count(quote.blocks, 'block')})")
-    return [f"Calibrated on {known.created[:10]}: {'; '.join(lines)}."]
+        found = [
+            say("remark.found", "{rate} % at {share} %", rate=f"{rate * 100:.0f}", share=f"{share * 100:g}")
+            for share, rate in quote.found.items()
+        ]
+        lines.append(say(
+            "remark.rates", "{metric}: {alarms} % false alarms, slowdowns found {found} ({blocks})",
+            metric=quote.metric, alarms=f"{quote.false_alarms * 100:.1f}", found=listed(found, ", "),
+            blocks=count(quote.blocks, "block"),
+        ))  # fmt: skip
+    return [
+        say(
+            "remark.calibrated",
+            "Calibrated on {date}: {rates}.",
+            date=known.created[:10],
+            rates=listed(lines),
+        )
+    ]
 
 
 def _damage(frame: RunFrame, side: str) -> list[str]:
@@ -183,6 +209,10 @@ def _damage(frame: RunFrame, side: str) -> list[str]:
 def _between_runs(remarks: list[str]) -> tuple[str, ...]:
     """Qualify rates for a comparison of two runs: they were measured within one."""
     return tuple(
-        f"{remark} Within a run; between runs, what differs from day to day comes on top."
+        say(
+            "remark.between_runs",
+            "{remark} Within a run; between runs, what differs from day to day comes on top.",
+            remark=remark,
+        )
         for remark in remarks
     )

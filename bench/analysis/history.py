@@ -11,6 +11,7 @@ import numpy as np
 
 from tare.bench.analysis.listing import Filter, class_of
 from tare.results.errors import ResultError
+from tare.results.said import say
 from tare.results.statistics.changepoints import ChangePoint, change_points
 from tare.results.statistics.series import good_series
 from tare.results.storage.find import list_runs
@@ -213,7 +214,7 @@ def _chosen(runs: Iterable[tuple[RunHead, T]], wanted: Wanted, left: list[str]) 
         if head.host_class != wanted.host_class:
             others[head.host_class] = others.get(head.host_class, 0) + 1
         elif head.mode == "quick" and not wanted.quick:
-            left.append(f"{head.run} is a quick run; --with-quick includes it.")
+            left.append(say("history.quick", "{run} is a quick run; --with-quick includes it.", run=head.run))
         else:
             chosen.append((head, run))
     known = ", ".join(f"{name} ({n})" for name, n in sorted(others.items()))

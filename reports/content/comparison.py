@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tare.reports.content import cells
+from tare.reports.content.finishing import all_finished
 from tare.reports.content.nodes import (
     Bullets,
     Cell,
@@ -21,6 +22,7 @@ from tare.reports.content.nodes import (
 )
 from tare.reports.summaries.cases import case_of, single_cases
 from tare.reports.text import answers, numbers
+from tare.reports.text.repeated import repeat
 from tare.results.judgement.answers import pair_answers
 from tare.results.statistics.phrases import sentences
 
@@ -60,9 +62,17 @@ def sections(compared: Compared, words: Words) -> tuple[Section, ...]:
     found = _by_effect(compared.gate)
     top: list[Node] = [Headline(tuple(_answer(compared, found, words)))]
     if compared.unlike:
-        top.append(Notice(words("comparison.unlike"), "; ".join(compared.unlike), "problem"))
+        top.append(
+            Notice(
+                words("comparison.unlike"),
+                "; ".join(repeat(one, words) for one in compared.unlike),
+                "problem",
+            )
+        )
     if compared.missing:
-        top.append(Notice(words("comparison.missing"), "; ".join(compared.missing)))
+        top.append(
+            Notice(words("comparison.missing"), "; ".join(repeat(one, words) for one in compared.missing))
+        )
     lines = tuple(_lines(found, words))
     threshold = found[0].threshold if found else 0.0
     figure = Dumbbells(
@@ -71,7 +81,7 @@ def sections(compared: Compared, words: Words) -> tuple[Section, ...]:
         threshold,
     )
     left_out = len(lines) - _MOST_LINES
-    return (
+    made = (
         Section("answer", "", tuple(top[:1])),
         *((Section("banners", "", tuple(top[1:])),) if top[1:] else ()),
         Section(
@@ -94,6 +104,7 @@ def sections(compared: Compared, words: Words) -> tuple[Section, ...]:
             ),
         ),
     )
+    return all_finished(made, words)
 
 
 def _by_effect(gate: Gate) -> list[Comparison]:

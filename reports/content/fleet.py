@@ -6,9 +6,11 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tare.reports.content.finishing import all_finished
 from tare.reports.content.nodes import Cell, Headline, Section, Table
 from tare.reports.text import numbers
 from tare.reports.text.numbers import DASH
+from tare.reports.text.repeated import repeat
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -52,7 +54,10 @@ def sections(page: FleetPage, words: Words) -> tuple[Section, ...]:
     head = [words("fleet.headline", done=done, hosts=len(page.hosts), classes=classes)]
     head += [
         words(
-            "fleet.not_done", host=host.host, status=words(f"fleet_status.{host.status}"), reason=host.reason
+            "fleet.not_done",
+            host=host.host,
+            status=words(f"fleet_status.{host.status}"),
+            reason=repeat(host.reason, words),
         )
         for host in page.hosts
         if host.status != "complete"
@@ -64,7 +69,7 @@ def sections(page: FleetPage, words: Words) -> tuple[Section, ...]:
     body.append(Section("hosts", words("fleet.hosts"), (_hosts(page, words),)))
     if page.skipped:
         body.append(Section("skips", words("skips.title"), (_skips(page, words),)))
-    return tuple(body)
+    return all_finished(body, words)
 
 
 _KINDS: dict[str, Kind] = {"worse": "worse", "better": "better", "same": "same", "undecided": "undecided"}
@@ -142,7 +147,12 @@ def _hosts(page: FleetPage, words: Words) -> Table:
             (
                 Cell(host.host, recorded=True),
                 Cell(host.host_class or DASH, recorded=True),
-                Cell(words(f"fleet_status.{host.status}"), detail=host.reason, kind=kind, recorded=True),
+                Cell(
+                    words(f"fleet_status.{host.status}"),
+                    detail=repeat(host.reason, words),
+                    kind=kind,
+                    recorded=True,
+                ),
                 Cell(str(page.trials.get(host.host, 0)), value=page.trials.get(host.host, 0)),
                 Cell(
                     run or DASH,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tare.reports.content.finishing import all_finished
 from tare.reports.content.nodes import (
     Bullets,
     Cell,
@@ -97,7 +98,7 @@ def sections(series: Sequence[PastSeries], left_out: Sequence[str], words: Words
                 (Bullets(tuple(Item(text, recorded=True) for text in left_out)),),
             )
         )
-    return tuple(body)
+    return all_finished(body, words)
 
 
 def _told(one: PastSeries, run: PastRun, words: Words) -> str:

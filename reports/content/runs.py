@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tare.reports.content.finishing import all_finished
 from tare.reports.content.nodes import Cell, Headline, Paragraph, Section, Table
 from tare.reports.text.numbers import DASH
 
@@ -50,7 +51,9 @@ def sections(rows: Sequence[RunRow], words: Words) -> tuple[Section, ...]:
         form="runs",
     )
     how = tuple(Paragraph(words(f"runs.{name}")) for name in ("how_open", "how_compare"))
-    return (Section("answer", "", (Headline((said,)),)), Section("runs", "", (*how, table)))
+    return all_finished(
+        (Section("answer", "", (Headline((said,)),)), Section("runs", "", (*how, table))), words
+    )
 
 
 def _row(row: RunRow, words: Words) -> tuple[Cell, ...]:

@@ -161,7 +161,7 @@ def _compare(
     key, manifest = subject.key, sides[0].frame.manifest
     threshold, reason = criteria.thresholds.for_series(key.workload, key.runner, key.metric)
     notes = (
-        *(f"the runs differ in {text}" for text in unlike),
+        *(say("pair.unlike", "the runs differ in {text}", text=text) for text in unlike),
         *context_notes(subject, other),
         *exception_note(reason),
         *trial_notes(sides[0].counts, key, "base"),

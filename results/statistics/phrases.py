@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-from tare.results.said import say
+from tare.results.said import listed, say
 
 MINUS, TIMES = "\N{MINUS SIGN}", "\N{MULTIPLICATION SIGN}"
 
@@ -80,7 +80,10 @@ def times(n: int) -> str:
 
 def sentences(first: str, notes: tuple[str, ...]) -> str:
     """Put notes, which have no full stop, behind a sentence, as in ``It costs more. Note: this; that``."""
-    return f"{first} Note: {'; '.join(note.rstrip('.') for note in notes)}." if notes else first
+    if not notes:
+        return first
+    told = listed(note.rstrip(".") for note in notes)
+    return say("told.noted", "{first} Note: {notes}.", first=first, notes=told)
 
 
 def _is_large(log: float) -> bool:

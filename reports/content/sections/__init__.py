@@ -123,5 +123,5 @@ def sections(page: Page, wanted: tuple[MakeSection, ...] = FULL) -> tuple[Sectio
     for make in wanted:
         if make not in page.built:
             made = make(page)
-            page.built[make] = None if made is None else finished(made, page)
+            page.built[make] = None if made is None else finished(made, page.words, page.summary.said)
     return tuple(made for make in wanted if (made := page.built[make]) is not None)

@@ -125,7 +125,7 @@ def render_document(document: Document) -> str:
         script_hash=script_hash(),
         spoken=_spoken(document.words),
     )
-    return _BEFORE_PERCENT.sub("\N{NO-BREAK SPACE}", page)
+    return _BEFORE_PERCENT.sub("\N{NO-BREAK SPACE}" if english else "", page)
 
 
 def anchor(key: str) -> str:

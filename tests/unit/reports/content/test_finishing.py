@@ -59,7 +59,9 @@ def test_texts_of_all_nodes_are_finished_and_numbers_and_keys_are_kept():
         Details("5 %", (Bullets((Item("unknown to all", recorded=True),)),)),
         Table("1 %", ("2 %",), (row,), keys=("cpu|3 %|x",)),
     )
-    paragraph, details, table = finished(Section("overhead", "4 %", body), page()).body
+    paragraph, details, table = finished(
+        Section("overhead", "4 %", body), page().words, page().summary.said
+    ).body
     assert paragraph.text == "±2% 이상"
     assert (details.summary, details.body[0].items[0].recorded) == ("5%", True)
     assert (table.caption, table.columns, table.keys) == ("1%", ("2%",), ("cpu|3 %|x",))
@@ -70,7 +72,7 @@ def test_texts_of_all_nodes_are_finished_and_numbers_and_keys_are_kept():
 
 def test_an_english_section_stays_the_same_object():
     given = Section("a", "b", (Paragraph("5 %"),))
-    assert finished(given, page("en")) is given
+    assert finished(given, words("en")) is given
 
 
 def test_the_stored_struct_has_its_own_texts_only():

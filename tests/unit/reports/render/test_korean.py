@@ -13,11 +13,14 @@ import pytest
 from support.paths import GOLDEN
 from support.synthetic import make_input
 from tare.bench.analysis.report import report_input
+from tare.reports.content import comparison, history
 from tare.reports.content.page import Page
 from tare.reports.content.sections import sections
-from tare.reports.render.html.render import render
+from tare.reports.render.html.render import Document, render, render_document
 from tare.reports.summaries.run import Summary, plain_names
 from tare.reports.text.words import words
+from tare.results.judgement.gate import gate
+from tare.results.said import say
 
 if TYPE_CHECKING:
     from tare.reports.model import ReportInput
@@ -79,6 +82,33 @@ def test_english_sentences_are_marked_as_such(run: str) -> None:
     assert [text for text in texts if PHRASE.search(text)] == []
 
 
+def test_a_comparison_has_no_english_phrase_not_even_a_marked_one() -> None:
+    found = make_input(blocks=6).comparisons
+    floor = say("beyond.floor", "the noise floor of {size}", size="4 %")
+    because = say("rule.maybe_noise", "It lies within {beyond}.", within="1 % to 2 %", beyond=floor)
+    unlike = say("fact.changed", "{name}: {before} → {after}", name="image", before="a", after="b")
+    noted = tuple(
+        msgspec.structs.replace(
+            one, because=because, notes=(say("pair.unlike", "the runs differ in {text}", text=unlike),)
+        )
+        for one in found
+    )
+    remark = say("remark.quick", "A quick run shows that everything works; it is too short for decisions.")
+    compared = comparison.Compared("one", "two", gate(noted), unlike=(unlike,), remarks=(remark,))
+    page = render_document(Document(words("ko"), "", "", comparison.sections(compared, words("ko")), ""))
+    assert found
+    assert 'lang="en"><' not in page
+    assert "두 실행의 조건이 다름: image: a → b" in page
+    texts = [COMMANDS.sub("", text) for text in Reader(page.replace(' lang="en"', "")).texts]
+    assert [text for text in texts if PHRASE.search(text)] == []
+
+
+def test_what_a_history_left_out_is_korean() -> None:
+    left = say("history.quick", "{run} is a quick run; --with-quick includes it.", run="r1")
+    page = render_document(Document(words("ko"), "", "", history.sections([], [left], words("ko")), ""))
+    assert "r1은 빠른 실행(quick)입니다." in page
+
+
 def test_the_rule_finds_a_sentence_and_passes_names_and_commands() -> None:
     assert PHRASE.search("측정하지 않음: no deployment can be measured")
     for text in (
@@ -90,4 +120,11 @@ def test_the_rule_finds_a_sentence_and_passes_names_and_commands() -> None:
 
 
 def test_percentages_stand_without_a_blank() -> None:
-    assert not re.search(r"\d %", " ".join(Reader(korean(make_input(blocks=6))).texts))
+    assert not re.search(r"\d[ \xa0]%", korean(make_input(blocks=6)))
+
+
+def test_english_percentages_stay_on_one_line() -> None:
+    page = Page(Summary(plain_names(make_input(blocks=6))), words("en"))
+    text = render(page, sections(page), {})
+    assert re.search(r"\d\xa0%", text)
+    assert not re.search(r"\d %", text)
