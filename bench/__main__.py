@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import os
 import signal
@@ -16,7 +17,6 @@ from tare.results.said import say
 from tare.runners.errors import SettingRefused, TareError, UsageError
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Sequence
     from types import FrameType
 
@@ -210,15 +210,24 @@ def _as_interrupt(_signal: int, _frame: FrameType | None) -> None:
 
 def _told(text: str, words: Sequence[str] = ()) -> str:
     """Repeat an error's text in the language of ``--lang``, else of the variable: a settings file may be what is wrong."""
-    own = words[: words.index("--")] if "--" in words else words
-    given = " ".join(own).replace("--lang=", "--lang ").split()
-    asked = given[given.index("--lang") + 1 :][:1] if "--lang" in given else [os.environ.get("TARE_LANG")]
-    if asked != ["ko"]:
+    if _language(words) != "ko":
         return text
     from tare.bench.progress import teller  # noqa: PLC0415 - only then
     from tare.results.origins import origin  # noqa: PLC0415
 
     return teller("ko")(text) if origin(text) else text
+
+
+def _language(words: Sequence[str]) -> str | None:
+    """Read ``--lang`` alone: the command's own parser may be what refuses the words."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("--lang", default=os.environ.get("TARE_LANG"))
+    own = words[: words.index("--")] if "--" in words else words
+    try:
+        found = parser.parse_known_args(own)[0].lang
+    except argparse.ArgumentError:  # it has no value
+        return None
+    return None if found is None else str(found)
 
 
 def _fail(error: BaseException | str, code: Exit, words: Sequence[str] = ()) -> int:

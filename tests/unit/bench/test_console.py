@@ -128,7 +128,16 @@ def test_an_error_speaks_the_language_that_the_command_asks_for(monkeypatch, cap
 
     monkeypatch.delenv("TARE_LANG", raising=False)
     monkeypatch.setattr(main_module, "_parse", refuse)
-    wanted = {"--lang ko": True, "--lang=ko": True, "--lang en": False, "": False, "-- --lang ko": False}
+    wanted = {
+        ("--lang", "ko"): True,
+        ("--lang=ko",): True,
+        ("--no-such", "--lang", "ko"): True,
+        ("--lang", "en"): False,
+        ("--lang",): False,
+        (): False,
+        ("--", "--lang", "ko"): False,
+        ("--label", "note=--lang ko"): False,
+    }
     for words, korean in wanted.items():
-        assert main_module.main(["plan", *words.split()]) == Exit.USAGE
+        assert main_module.main(["plan", *words]) == Exit.USAGE
         assert ("러너 'x'는 없음" in capsys.readouterr().err) is korean
