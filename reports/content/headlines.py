@@ -265,7 +265,8 @@ def _nothing(page: Page) -> str:
         for case, by in summary.primary_values.items()
         if runners[0] in by
     ]
-    shown = "; ".join([*values[:_MOST_RUNNERS], *(["…"] if len(values) > _MOST_RUNNERS else [])])
+    rest = len(values) - _MOST_RUNNERS
+    shown = "; ".join([*values[:_MOST_RUNNERS], *([words("headline.others", n=rest)] if rest > 0 else [])])
     return words("headline.alone", runner=runners[0], values=shown or numbers.DASH)
 
 

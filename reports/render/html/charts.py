@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import datetime
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from markupsafe import Markup
 
-from tare.reports.plots import style
+from tare.reports.plots.canvas import fitted
 from tare.reports.text import numbers
 
 if TYPE_CHECKING:
@@ -19,39 +19,58 @@ if TYPE_CHECKING:
 
     from tare.reports.content.nodes import Chart, ChartLine, Dumbbell, Dumbbells
 
-_LABELS, _WIDTH, _ROW, _NUMBERS = 230, 720, 24, 110
-"""Pixels: of the labels, of the figure, of a row, and of the numbers at its end."""
+
+class _Frame(NamedTuple):
+    """Measures of a figure of dumbbells, in pixels."""
+
+    kind: str
+    """Class of the figure: a page shows the one for its width."""
+    labels: int
+    """Width of the labels beside the lines; 0: they stand above them."""
+    width: int
+    row: int
+    """Height of a row."""
+    numbers: int
+    """Width of the numbers at a row's end."""
+
+
+_WIDE, _NARROW = _Frame("wide", 260, 760, 24, 80), _Frame("narrow", 0, 360, 40, 66)
 
 _CHART_WIDTH, _CHART_HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 420, 150, 80, 10, 10, 24
 
 
 def dumbbells(node: Dumbbells) -> Markup:
-    """Draw lines from the base at 1 to the head, its interval, and the band in which a difference does not matter."""
+    """Draw lines from the base at 1 to the head, for a wide page and for a phone's."""
+    return _dumbbells(node, _WIDE) + _dumbbells(node, _NARROW)
+
+
+def _dumbbells(node: Dumbbells, frame: _Frame) -> Markup:
+    """Draw each head with its interval, and the band in which a difference does not matter."""
     ends = [1 - node.threshold, 1 + node.threshold, *(end for line in node.lines for end in _ends(line))]
     low, high = math.log(max(min(ends), 1e-9)), math.log(max(ends))
     room = 0.06 * (high - low) or 0.01
     low, high = low - room, high + room
-    span = _WIDTH - _LABELS - _NUMBERS
+    span = frame.width - frame.labels - frame.numbers - 6
 
     def x(ratio: float) -> float:
-        return _LABELS + span * (math.log(max(ratio, 1e-9)) - low) / (high - low)
+        return frame.labels + 6 + span * (math.log(max(ratio, 1e-9)) - low) / (high - low)
 
-    height = _ROW * len(node.lines) + _ROW
+    height, foot = frame.row * len(node.lines) + 24, 24
     left, right = x(1 - node.threshold), x(1 + node.threshold)
     parts = [
         Markup('<rect class="band" x="{:.1f}" y="0" width="{:.1f}" height="{}"/>').format(
-            left, right - left, height - _ROW
+            left, right - left, height - foot
         ),
-        Markup('<path class="base" d="M{:.1f} 0V{}"/>').format(x(1), height - _ROW),
+        Markup('<path class="base" d="M{:.1f} 0V{}"/>').format(x(1), height - foot),
     ]
     for at, line in enumerate(node.lines):
-        parts.append(_dumbbell(line, x(1), [x(end) for end in _ends(line)], _ROW * at + _ROW / 2))
+        parts.append(_dumbbell(line, x(1), [x(end) for end in _ends(line)], frame.row * (at + 1) - 12, frame))
     tick = Markup('<text class="tick" x="{:.1f}" y="{}">{}</text>')
     parts += [
         tick.format(x(ratio), height - 6, numbers.ratio(ratio))
         for ratio in _ticks(math.exp(low), math.exp(high))
     ]
-    return _svg(_WIDTH, height, node.caption, parts)
+    return _svg(frame.width, height, node.caption, parts, frame.kind)
 
 
 def _ends(line: Dumbbell) -> tuple[float, float, float]:
@@ -62,15 +81,20 @@ def _ends(line: Dumbbell) -> tuple[float, float, float]:
     )
 
 
-def _dumbbell(line: Dumbbell, base: float, ends: Sequence[float], y: float) -> Markup:
+def _dumbbell(line: Dumbbell, base: float, ends: Sequence[float], y: float, frame: _Frame) -> Markup:
     head, low, high = ends
+    label = fitted(line.label, (frame.labels or frame.width) - 6)
+    # From a factor of 2 on, the digits are those that the interval allows, as in the table and the headline.
+    width = None if line.low is None or line.high is None else line.high - line.low
+    large = not 0.5 < line.value < 2
+    told = numbers.ratio(line.value, width=width) if large else numbers.change(line.value)
     return Markup(
         '<g class="{}"><title>{}</title><text x="0" y="{:.1f}">{}</text><path class="whisker" d="M{:.1f} {:.1f}H{:.1f}"/>'
         '<path d="M{:.1f} {:.1f}H{:.1f}"/><circle class="from" cx="{:.1f}" cy="{:.1f}" r="4"/>'
         '<circle cx="{:.1f}" cy="{:.1f}" r="5"/><text class="end" x="{}" y="{:.1f}">{}</text></g>'
     ).format(
-        line.kind, line.hint, y + 4, style.short(line.label), low, y, high, base, y, head, base, y, head, y, _WIDTH, y + 4,
-        numbers.change(line.value),
+        line.kind, line.hint, y + 4 if frame.labels else y - 14, label, low, y, high, base, y, head, base, y, head, y, frame.width, y + 4,
+        told,
     )  # fmt: skip
 
 
@@ -136,6 +160,9 @@ def _line(line: ChartLine, places: Sequence[tuple[float, float]], floor: float) 
         yield Markup('<a href="{}">{}</a>').format(point.target, dot) if point.target else dot
 
 
-def _svg(width: float, height: float, label: str, parts: Sequence[Markup]) -> Markup:
-    opening = Markup('<svg viewBox="0 0 {} {}" role="img" aria-label="{}">').format(width, height, label)
+def _svg(width: float, height: float, label: str, parts: Sequence[Markup], kind: str = "") -> Markup:
+    named = Markup(' class="{}"').format(kind) if kind else Markup()
+    opening = Markup('<svg{} viewBox="0 0 {} {}" role="img" aria-label="{}">').format(
+        named, width, height, label
+    )
     return opening + Markup("").join(parts) + Markup("</svg>")
