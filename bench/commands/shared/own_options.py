@@ -73,12 +73,11 @@ def with_own(request: Request, arguments: argparse.Namespace) -> Request:
     Raises:
         UsageError: a value cannot be used, or belongs to no command.
     """
-    if not given_own_options(arguments):
-        if request.command or request.resume or not hasattr(arguments, "prepare"):
-            return request
-        from tare.bench.own.files import own_files, read_own  # noqa: PLC0415 - options are declared without it
-
-        return replace(request, own=read_own(own_files(arguments.config)))
+    given = given_own_options(arguments)
+    if not set(given) - {"--show-output"} and not (request.command or request.resume):
+        return _with_definitions(request, arguments)
+    if not given:
+        return request
     around = _around(arguments)
     commands = dict(map(_named_command, getattr(arguments, "cmd", ())))
     parameters = dict(map(_parameter, getattr(arguments, "parameter", ())))
@@ -88,6 +87,12 @@ def with_own(request: Request, arguments: argparse.Namespace) -> Request:
         raise UsageError(say("own.both_ways", "give commands by -c NAME=CMD or one behind --, not both."))
     request = replace(request, show_output=arguments.show_output)
     if not commands and not parameters:
+        if not request.command and not request.resume and hasattr(arguments, "cmd"):
+            raise UsageError(say(
+                "own.option_alone",
+                "{options}: there is no command to use it with: give -c NAME=CMD, or one behind --. What is defined in TOML says it there.",
+                options=", ".join(given),
+            ))  # fmt: skip
         return replace(request, around=around)
     words: dict[str, str | tuple[str, ...]] = {**commands}
     if request.command:
@@ -97,7 +102,21 @@ def with_own(request: Request, arguments: argparse.Namespace) -> Request:
             "own.parameter_alone", "-p: there is no command to use it in: give -c NAME=CMD, or one behind --.",
         ))  # fmt: skip
     own = {name: _definition(name, text, around, parameters) for name, text in words.items()}
+    used = {key for one in own.values() for key in one.parameters}
+    if lost := next((key for key in parameters if key not in used), ""):
+        names = ", ".join(own)
+        raise UsageError(
+            say("own.parameter_unused", "-p {lost}: {name} has no {{{lost}}} in it.", lost=lost, name=names)
+        )
     return replace(request, own=own, only_own=True, command=())
+
+
+def _with_definitions(request: Request, arguments: argparse.Namespace) -> Request:
+    if not hasattr(arguments, "prepare"):  # a command that measures nothing of the user's own
+        return request
+    from tare.bench.own.files import own_files, read_own  # noqa: PLC0415 - options are declared without it
+
+    return replace(request, own=read_own(own_files(arguments.config)), show_output=arguments.show_output)
 
 
 def _around(arguments: argparse.Namespace) -> Definition:
@@ -138,11 +157,6 @@ def _definition(
     # A parameter may be used by some of the commands only.
     everything = " ".join((str(command), str(around.prepare), str(around.cleanup)))
     used = {key: values for key, values in parameters.items() if f"{{{key}}}" in everything}
-    if not used and parameters:
-        lost = next(iter(parameters))
-        raise UsageError(
-            say("own.parameter_unused", "-p {lost}: {name} has no {{{lost}}} in it.", lost=lost, name=name)
-        )
     made = msgspec.structs.replace(around, command=command, parameters=used)
     return _checked(name, made, {})
 

@@ -80,6 +80,11 @@ def test_a_command_takes_no_name_of_what_is_measured_beside_it(asked):
         (["-c", "a=x | y"], "-c a: 'x | y' is written for a shell"),
         (["-c", "a=x", "-c", "a=y"], "-c: two commands have the same name."),
         (["-p", "n=1"], "-p: there is no command to use it in"),
+        (
+            ["--prepare", "x", "--ignore-failure"],
+            "--prepare, --ignore-failure: there is no command to use it with",
+        ),
+        (["-p", "n=1", "-p", "m=1", "-c", "a=x {n}", "-c", "b=y"], "-p m: a, b has no {m} in it."),
         (["-p", "n", "-c", "a=x"], "-p 'n': give a name and values"),
         (["-p", "n=1,,2", "-c", "a=x"], "-p 'n=1,,2': give a name and values"),
         (["-p", "n=1", "-c", "a=x {m}"], "-p n: a has no {n} in it."),
@@ -95,6 +100,17 @@ def test_what_cannot_be_used_is_one_sentence_that_names_the_option(asked, words,
     with pytest.raises(UsageError) as caught:
         choose_workloads(asked(*words))
     assert said in str(caught.value)
+
+
+def test_a_parameter_may_be_used_by_some_of_the_commands(asked):
+    _, *own = choose_workloads(asked("-c", "a=x {n}", "-c", "b=y", "-p", "n=1,2"))
+    assert [one.name for one in own] == ["a:n=1", "a:n=2", "b"]
+
+
+def test_the_output_of_definitions_in_toml_can_be_shown(asked, tmp_path):
+    (tmp_path / "tare.toml").write_text("[workloads.mine]\ncommand = 'true'\n")
+    shown = {one.name: one for one in choose_workloads(asked("--show-output"))}
+    assert shown["mine"].terms.show_output
 
 
 def test_both_ways_to_give_a_command_are_too_many(asked):
