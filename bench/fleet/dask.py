@@ -50,6 +50,7 @@ def connected(address: str, campaign: str) -> Iterator[DaskCluster]:
     """
     client_class = _client_class()
     try:
+        _check_security(address)
         client = client_class(address, timeout=_CONNECT_SECONDS, set_as_default=False)
     except (OSError, TimeoutError) as error:
         raise EnvironmentMissing(say(
@@ -57,7 +58,11 @@ def connected(address: str, campaign: str) -> Iterator[DaskCluster]:
             "no scheduler answers at {address}: {error}. Start one by `dask scheduler`, or look at the address and at Dask's TLS settings.",
             address=address, error=error,
         )) from error  # fmt: skip
-    except (ValueError, TypeError) as error:
+    except (
+        ValueError,
+        TypeError,
+        RuntimeError,
+    ) as error:  # the latter: Dask is told to refuse what is not encrypted
         raise UsageError(say(
             "fleet.bad_address", "--scheduler {address!r}: {error}. Give an address such as tcp://127.0.0.1:8786.",
             address=address, error=error,
@@ -92,7 +97,27 @@ def _client_class() -> type[Client]:
         raise EnvironmentMissing(TO_INSTALL) from error
     for name in _LOGGERS:
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    return Client
+
+    class ClosedByHand(Client):
+        """A client that :meth:`DaskCluster.close` closes."""
+
+        def __del__(self) -> None:
+            """Do nothing: Dask's would wait 30 s for a client that could not be made, and print a traceback."""
+
+    return ClosedByHand
+
+
+def _check_security(address: str) -> None:
+    """Refuse an address with TLS where Dask has no certificates: its own sentence speaks of Python objects."""
+    from distributed import Security  # noqa: PLC0415 - an extra
+
+    if address.startswith("tls://") and Security().get_connection_args("client").get("ssl_context") is None:
+        raise UsageError(say(
+            "fleet.no_certificates",
+            "--scheduler {address}: Dask has no certificates. Set DASK_DISTRIBUTED__COMM__TLS__CA_FILE, and …__TLS__CLIENT__CERT "
+            "and …__KEY, as docs/fleet.md says.",
+            address=address,
+        ))  # fmt: skip
 
 
 class DaskCluster:

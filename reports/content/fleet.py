@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from tare.results.storage.fleet import FleetHost
 
 
+_COSTS_FIRST = 3
+"""Decided costs that the headline names; those of one host alone say nothing of its class."""
+
+
 @dataclass(frozen=True, slots=True)
 class Skipped:
     """Hold why a runner was not measured on some hosts."""
@@ -51,7 +55,9 @@ def sections(page: FleetPage, words: Words) -> tuple[Section, ...]:
     """Build the page, the answer first."""
     done = sum(host.status == "complete" for host in page.hosts)
     classes = len({host.host_class for host in page.hosts if host.host_class})
-    head = [words("fleet.headline", done=done, hosts=len(page.hosts), classes=classes)]
+    decided = [one for one in page.costs if one.verdict != "undecided" and len(one.hosts) > 1]
+    head = [_told(page, one, words) for one in decided[:_COSTS_FIRST]]
+    head.append(words("fleet.headline", done=done, hosts=len(page.hosts), classes=classes))
     head += [
         words(
             "fleet.not_done",
@@ -64,12 +70,27 @@ def sections(page: FleetPage, words: Words) -> tuple[Section, ...]:
     ]
     body = [Section("answer", "", (Headline(tuple(head)),))]
     if page.costs:
-        body.append(Section("classes", words("fleet.classes"), (_classes(page, words),)))
+        body.append(Section("classes", "", (_classes(page, words),)))
         body.append(Section("each-host", words("fleet.each"), (_each(page, words),)))
     body.append(Section("hosts", words("fleet.hosts"), (_hosts(page, words),)))
     if page.skipped:
         body.append(Section("skips", words("skips.title"), (_skips(page, words),)))
     return all_finished(body, words)
+
+
+def _told(page: FleetPage, one: ClassCost, words: Words) -> str:
+    case, runner, what = (cell.text for cell in _case(page, one, words))
+    cost = numbers.ratio(one.cost.value, width=numbers.width_of(one.cost))
+    span = numbers.interval(one.cost, "ratio")
+    return words(
+        "fleet.told",
+        case=case,
+        runner=runner,
+        cost=f"{cost} ({span})" if span else cost,
+        what=what,
+        host_class=one.host_class,
+        n=len(one.hosts),
+    )
 
 
 _KINDS: dict[str, Kind] = {"worse": "worse", "better": "better", "same": "same", "undecided": "undecided"}

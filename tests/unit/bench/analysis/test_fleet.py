@@ -57,6 +57,9 @@ def test_hosts_of_a_class_are_compared_and_reasons_told(campaign, capsys):
     path = campaign / "out" / "fleet" / "c1.html"
     assert out.splitlines()[-1] == str(path)
     text = path.read_text("utf-8")
+    # The answer stands above, and its table is not folded away.
+    assert text.index("by time (A, hosts: 3).") < text.index("Hosts measured to the end")
+    assert text.index("Intervals are formed over the hosts") < text.index("<details")
     assert "went &lt;away&gt;" in text
     assert "no &lt;daemon&gt;" in text
     assert "Hosts measured to the end: 4 of 5" in text

@@ -7,6 +7,7 @@ import time
 
 import msgspec
 import pytest
+from dask import config
 from distributed import LocalCluster
 
 from support.fleet_double import REQUEST
@@ -170,6 +171,16 @@ def test_the_command_says_so_and_leaves_nothing(without_dask, where, tmp_path, c
     assert not (tmp_path / "runs").exists()
 
 
+def test_dasks_own_rule_about_encryption_is_told(tmp_path, capsys):
+    with config.set({"distributed.comm.require-encryption": True}):
+        assert (
+            main(["fleet", "--scheduler", "tcp://127.0.0.1:1", "--results-dir", str(tmp_path)]) == Exit.USAGE
+        )
+    err = capsys.readouterr().err
+    assert "encryption" in err
+    assert err.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -181,6 +192,7 @@ def test_the_command_says_so_and_leaves_nothing(without_dask, where, tmp_path, c
         (["--page", "nosuch"], "no campaign is called"),
         (["--scheduler", "tcp://127.0.0.1:1", "--resume", "nosuch"], "no campaign is called"),
         (["--scheduler", "nonsense://x"], "--scheduler"),
+        (["--scheduler", "tls://127.0.0.1:1"], "no certificates"),
     ],
 )
 def test_bad_input_gets_one_sentence(words, said, tmp_path, capsys):
