@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar, get_args
 
 from tare.results.nearest import nearest
-from tare.results.said import say
+from tare.results.said import listed, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -74,10 +74,12 @@ class Reader(Generic[T]):
 
     def unreadable(self, why: str = "") -> Unreadable:
         """Make the error for a value that cannot be used; ``why`` says what is wrong with it beyond its kind."""
-        what = f"{self.accepts}, such as {self.example}"
-        return Unreadable(
-            f"{why} Give {what}" if why.endswith("?") else "; ".join(filter(None, (why, f"give {what}")))
-        )
+        what, such = self.accepts, self.example
+        if why.endswith("?"):
+            text = "{why} Give {what}, such as {such}"
+            return Unreadable(say("reader.question", text, why=why, what=what, such=such))
+        give = say("reader.give", "give {what}, such as {such}", what=what, such=such)
+        return Unreadable(listed(filter(None, (why, give))))
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -60,7 +60,11 @@ def _row(row: RunRow, words: Words) -> tuple[Cell, ...]:
     told = DASH
     kind: Kind = "muted"
     if row.verdicts is not None:
-        parts = [f"{n} {words(f'short.{verdict}')}" for verdict, n in row.verdicts.items() if n]
+        parts = [
+            words("runs.verdict", n=n, verdict=words(f"short.{verdict}"))
+            for verdict, n in row.verdicts.items()
+            if n
+        ]
         told = ", ".join(parts) or DASH
         kind = "worse" if row.verdicts.get("worse") else ""
     head = row.head
