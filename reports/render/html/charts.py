@@ -129,10 +129,16 @@ def chart_of(chart: Chart) -> Markup:
     parts = [
         Markup('<path class="axis" d="M{} {}V{}H{}"/>').format(_LEFT, _TOP, floor, _CHART_WIDTH - _RIGHT)
     ]
-    for value, at in ((max(p.value for p in points), _TOP + 8), (min(p.value for p in points), floor)):
-        label = numbers.quantity(value, chart.unit)
+    greatest, least = max(p.value for p in points), min(p.value for p in points)
+    told = {numbers.quantity(least, chart.unit): y(least) + 4} if greatest == least else {}
+    told = told or {
+        numbers.quantity(greatest, chart.unit): _TOP + 8.0,
+        numbers.quantity(least, chart.unit): floor,
+    }
+    for label, at in told.items():
         parts.append(Markup('<text class="end" x="{}" y="{}">{}</text>').format(_LEFT - 5, at, label))
-    for seconds, side in ((begin, "start"), (end, "end")):
+    days = ((begin, "start"), (end, "end"))
+    for seconds, side in days[: 1 + (len({p.seconds for p in points}) > 1)]:
         day = datetime.datetime.fromtimestamp(seconds, datetime.UTC).strftime("%Y-%m-%d")
         parts.append(
             Markup('<text class="{}" x="{:.1f}" y="{}">{}</text>').format(

@@ -1,13 +1,13 @@
-"""Figures of comparisons: one for a wide page, one for a phone's."""
+"""Figures of comparisons, one for a wide page and one for a phone's, and charts of histories."""
 
 from __future__ import annotations
 
 import re
 from xml.etree import ElementTree
 
-from tare.reports.content.nodes import Dumbbell, Dumbbells
+from tare.reports.content.nodes import Chart, ChartLine, ChartPoint, Dumbbell, Dumbbells
 from tare.reports.plots.canvas import text_width
-from tare.reports.render.html.charts import dumbbells
+from tare.reports.render.html.charts import chart_of, dumbbells
 
 LINES = (
     Dumbbell("null, launch.total · namespaces:+a-rather-long-setting", 4.81, 1.5, 12.7, "worse", "<all>"),
@@ -39,3 +39,9 @@ def test_a_figure_has_the_digits_of_the_table() -> None:
             "+16 %",
             "−3.0 %",
         ]
+
+
+def test_a_history_of_one_run_has_one_date_and_one_value_on_its_axes() -> None:
+    only = ChartPoint(0.0, 0.01, 0.009, 0.011, "r1")
+    drawn = str(chart_of(Chart("x", "parse", "s", (ChartLine("imported", "#000000", (only,)),))))
+    assert re.findall(r"<text[^>]*>([^<]*)", drawn) == ["10.0 ms", "1970-01-01"]
