@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from tare.bench.request.readers import Because, Reader
-from tare.results.escapes import is_one_line
 from tare.results.said import say
 
 _LONGEST = 200
 
 
 def _check(name: str) -> None:
+    from tare.results.escapes import is_one_line  # noqa: PLC0415 - imports msgspec, which pytest starts without
+
     if len(name) > _LONGEST:
         raise Because(say("reader.long_name", "it has more than {most} characters", most=_LONGEST))
     if not is_one_line(name):

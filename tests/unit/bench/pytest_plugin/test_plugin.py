@@ -92,6 +92,7 @@ def test_an_inert_session_loads_little(tmp_path):
         "tare.bench.request",
         "tare.bench.request.declarations",
         "tare.bench.request.readers",
+        "tare.bench.request.run_names",
         "tare.bench.request.setting",
         "tare.results.nearest",
         "tare.results.said",
