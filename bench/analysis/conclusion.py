@@ -92,7 +92,8 @@ class Finished:
 
         They are clean, and the summary may have colours in it: write them by :func:`tare.bench.console.steer`.
         """
-        paths = f"raw data: {self.run_dir / 'trials.jsonl'}", str(self.report or self.run_dir)
+        data = say("terminal.raw_data", "raw data: {path}", path=self.run_dir / "trials.jsonl")
+        paths = data, str(self.report or self.run_dir)
         shown = self.summary.splitlines() or [printable(line) for line in failure_lines(self.failures)]
         return [*([] if self.answered else shown), *map(printable, paths)]
 

@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(finished.as_json(), indent=2))
     else:
-        steer(sys.stdout, "".join(f"{line}\n" for line in finished.closing_lines()))
+        steer(sys.stdout, "".join(f"{progress.tell(line)}\n" for line in finished.closing_lines()))
     return finished.exit_code
 
 
