@@ -26,8 +26,8 @@ _NAMESPACE = uuid.UUID("5bd0a7a0-6cfb-4f0f-9d2e-6a1b54a2e7e1")
 def build_ext4(tree: Path, dest: Path, mke2fs: Tool, *, label: str = "tare") -> Path:
     """Make an image of a tree, as small as possible and without journal, to be mounted read-only.
 
-    The same tree and the same mke2fs make the same bytes. The root belongs to user 0; everything else keeps its owner,
-    which does not matter to jobs in guests, as they run as root.
+    The same tree and the same mke2fs make the same bytes, but for the times of access and change, which it copies. The
+    root belongs to user 0; everything else keeps its owner, which does not matter to jobs in guests, as they run as root.
 
     Raises:
         TareError: mke2fs failed; the text quotes it.
