@@ -56,7 +56,7 @@ def test_actions_are_pinned_by_hash_and_say_their_version():
     for path in (ACTION, *WORKFLOWS.values()):
         for words in re.findall(r"uses: (.+)", path.read_text()):
             if words != "./":
-                pinned = re.fullmatch(r"([\w-]+/[\w-]+)@([0-9a-f]{40}) # (v\d+\.\d+\.\d+)", words)
+                pinned = re.fullmatch(r"([\w-]+/[\w-]+)(?:/[\w-]+)*@([0-9a-f]{40}) # (v\d+\.\d+\.\d+)", words)
                 assert pinned, f"{path.name}: {words}"
                 pins.setdefault(pinned[1], set()).add(pinned.group(2, 3))
     assert {action: known for action, known in pins.items() if len(known) > 1} == {}
