@@ -23,6 +23,7 @@ from tare.bench.request.request import CommandVersion, Request, SettingsVariant,
 from tare.bench.request.settings import RunSettings, Settings
 from tare.bench.workloads.output_metrics import MetricRule
 from tare.results.errors import ResultError
+from tare.results.escapes import is_one_line
 from tare.results.plan import PlanRecord, RequestRecord, plan_record
 from tare.results.storage.load import load_run
 from tare.runners.errors import UsageError
@@ -37,6 +38,7 @@ VALUES = {
     "run.runners": st.lists(st.sampled_from(["bare", "namespaces", "runc"]), min_size=1, unique=True).map(
         tuple
     ),
+    "run.name": words.filter(is_one_line),
     "run.seed": st.integers(-(1 << 63), (1 << 63) - 1),  # what a result file can hold
     "run.blocks": counts,
     "run.budget": costs,
