@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tare.runners.errors import remedy_of
-from tare.runners.provision.cache import default_cache
+from tare.runners.provision.cache import default_cache, work_parent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -47,7 +47,7 @@ def _folders() -> Iterator[tuple[str, Path]]:
     """Give the folders that the suite writes to, besides those of results and reports, with the variables that name them."""
     found: tuple[tuple[str, Callable[[], Path]], ...] = (
         ("TARE_CACHE", default_cache),
-        ("TARE_WORKDIR", lambda: Path(os.environ.get("TARE_WORKDIR") or "/var/tmp")),  # noqa: S108 - as of the session
+        ("TARE_WORKDIR", work_parent),
         ("TMPDIR", lambda: Path(tempfile.gettempdir())),
         ("TARE_RESULTS_DIR", Path.cwd),
     )

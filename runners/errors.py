@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import resource
 
-from tare.results.said import joined
+from tare.results.said import joined, say
 
 
 class TareError(Exception):
@@ -40,6 +40,16 @@ def remedy_of(number: int | None) -> str:
     if number == errno.ENFILE:
         return "the host has reached its limit of open files: raise it by `sysctl -w fs.file-max=…`"
     return ""
+
+
+def not_probed(runner: str) -> TareError:
+    """Make the error of a runner that was prepared before it was probed."""
+    return TareError(say("internal.not_probed", "{name} was prepared before it was probed", name=runner))
+
+
+def not_prepared(runner: str) -> TareError:
+    """Make the error of a runner that was opened before it was prepared."""
+    return TareError(say("internal.not_prepared", "{name} was opened before it was prepared", name=runner))
 
 
 class UsageError(TareError):

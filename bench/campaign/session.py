@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tare.bench import catalogue
@@ -19,12 +17,13 @@ from tare.runners.context import RunContext, Supplies
 from tare.runners.host.open_files import check_open_files
 from tare.runners.host.steal import CpuSample
 from tare.runners.launcher.client import Launcher
-from tare.runners.provision.cache import default_cache
+from tare.runners.provision.cache import default_cache, work_parent
 from tare.runners.provision.tools import Provision
 from tare.runners.undoing import UndoLog
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tare.bench.progress import Progress
     from tare.bench.request.request import Request
@@ -46,7 +45,7 @@ def opened(request: Request, progress: Progress) -> Iterator[Bench]:
     with log.noting("what a killed run left behind"):
         _remove_leftovers(cache, progress)
     run_id = request.resume or new_run_id()
-    workdir = Path(os.environ.get("TARE_WORKDIR", "/var/tmp")) / f"tare-{run_id}"  # noqa: S108 - disk-backed, unlike /tmp
+    workdir = work_parent() / f"tare-{run_id}"
     with ExitStack() as stack:
         registered = cleanup.register(cache, run_id, workdir)
         stack.enter_context(log.leaving("the run's traces on this host", registered))

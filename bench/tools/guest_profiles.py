@@ -22,7 +22,6 @@ import statistics
 import sys
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tare.bench.request.layers import merge
@@ -35,11 +34,12 @@ from tare.runners.images.image import Image
 from tare.runners.launcher.client import Launcher
 from tare.runners.model import Job, Limits
 from tare.runners.native.build import build
-from tare.runners.provision.cache import default_cache
+from tare.runners.provision.cache import default_cache, work_parent
 from tare.runners.provision.tools import Provision
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
 OURS, STRAIGHTFORWARD = "qemu-microvm", "qemu-q35:plain"
 TARGET = 0.7
@@ -117,7 +117,7 @@ def measure(wanted: Iterable[str], rounds: int, chance: random.Random) -> list[C
     """Start every configuration once a round, and leave nothing behind."""
     cache = default_cache()
     run = f"guests-{os.getpid()}"
-    workdir = Path(os.environ.get("TARE_WORKDIR", "/var/tmp")) / f"tare-{run}"  # noqa: S108 - disk-backed
+    workdir = work_parent() / f"tare-{run}"
     with ExitStack() as stack:
         stack.enter_context(cleanup.register(cache, run, workdir))
         launcher = stack.enter_context(Launcher.start(cache))

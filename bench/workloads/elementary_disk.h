@@ -54,29 +54,24 @@ static long overwrite_and_sometimes_flush(void *with)
 /* Repeat STEP, and BEFORE without timing it, and report the time of all steps, its median and its 99th percentile. */
 static int time_requests(const char *names[3], u64 count, operation *before, operation *step, struct disk *disk)
 {
-    long at = map_memory(BINS * sizeof(u32), 2);
-    if (no_memory(at))
-        return failed("mmap", at);
-    u32 *bins = (u32 *)at;
-    u64 done = 0, sum = 0, largest = 1, began = now_ns(), ended = began;
-    while (done < count && ended - began < cap_ns) {
+    struct histogram times;
+    long made = begin_histogram(&times);
+    if (made < 0)
+        return failed("mmap", made);
+    u64 sum = 0, began = now_ns(), ended = began;
+    while (times.count < count && ended - began < cap_ns) {
         long result = before ? before(disk) : 0;
         u64 start = before ? now_ns() : ended;
         result = result < 0 ? result : step(disk);
         if (result < 0)
             return failed(names[0], result);
         ended = now_ns();
-        u64 took = ended - start;
-        bins[took / BIN_NS < BINS ? took / BIN_NS : BINS - 1]++;
-        largest = took > largest ? took : largest;
-        sum += took;
-        done++;
+        note(&times, ended - start);
+        sum += ended - start;
     }
-    int result = report(names[0], done, sum);
-    result = result ? result : report(names[1], done, reached(bins, done, 500, largest));
-    result = result ? result : report(names[2], done, reached(bins, done, 990, largest));
-    SYS(__NR_munmap, at, BINS * sizeof(u32));
-    return result;
+    int result = report(names[0], times.count, sum);
+    result = result ? result : report_share(&times, names[1], 500);
+    return result ? result : report_share(&times, names[2], 990);
 }
 
 /* Open the file; DIRECT bypasses the page cache. */

@@ -69,40 +69,25 @@ static int signals(u64 count)
 
 /* ---- sleeping ------------------------------------------------------------------------------------------------- */
 
-enum { BIN_NS = 100, BINS = 1 << 20 };
-
-/* The time, in the middle of its bin, by which a share of the values is reached; above all bins: the largest value. */
-static u64 reached(const u32 *bins, u64 count, u64 thousandths, u64 largest)
-{
-    u64 sum = 0;
-    for (u64 i = 0; i < BINS; i++)
-        if ((sum += bins[i]) * 1000 >= count * thousandths)
-            return i * BIN_NS + BIN_NS / 2;
-    return largest;
-}
-
 /* Sleep for PERIOD_NS again and again, and report how late we wake: median, 99th percentile and maximum. */
 static int sleeps(u64 count, u64 period_ns)
 {
-    long at = map_memory(BINS * sizeof(u32), 2);
-    if (no_memory(at))
-        return failed("mmap", at);
-    u32 *bins = (u32 *)at;
-    u64 largest = 1, done = 0, began = now_ns();
-    while (done < count && now_ns() - began < cap_ns) {
+    struct histogram late;
+    long made = begin_histogram(&late);
+    if (made < 0)
+        return failed("mmap", made);
+    u64 began = now_ns();
+    while (late.count < count && now_ns() - began < cap_ns) {
         u64 due = now_ns() + period_ns;
         struct __kernel_timespec until = {(long long)(due / 1000000000), (long long)(due % 1000000000)};
         long result = SYS(__NR_clock_nanosleep, CLOCK_MONOTONIC, 1 /* TIMER_ABSTIME */, &until, 0);
-        u64 late = now_ns() - due;
         if (result < 0)
             return failed("clock_nanosleep", result);
-        bins[late / BIN_NS < BINS ? late / BIN_NS : BINS - 1]++;
-        largest = late > largest ? late : largest;
-        done++;
+        note(&late, now_ns() - due);
     }
-    int result = report("late-50", done, reached(bins, done, 500, largest));
-    result = result ? result : report("late-99", done, reached(bins, done, 990, largest));
-    return result ? result : report("late-100", done, largest);
+    int result = report_share(&late, "late-50", 500);
+    result = result ? result : report_share(&late, "late-99", 990);
+    return result ? result : report("late-100", late.count, late.largest);
 }
 
 /* ---- two processes on one CPU ---------------------------------------------------------------------------------- */

@@ -57,3 +57,40 @@ static long map_memory(u64 bytes, int sharing)
 }
 
 static int no_memory(long result) { return result < 0 && result > -4096; }
+
+/* ---- how long each of many took ---------------------------------------------------------------------------------- */
+
+enum { BIN_NS = 100, BINS = 1 << 20 };
+
+struct histogram {
+    u32 *bins;
+    u64 count, largest;
+};
+
+/* Make an empty histogram; a negative errno if there is no memory for it. */
+static long begin_histogram(struct histogram *made)
+{
+    long at = map_memory(BINS * sizeof(u32), 2);
+    if (no_memory(at))
+        return at;
+    *made = (struct histogram){(u32 *)at, 0, 1};
+    return 0;
+}
+
+static void note(struct histogram *of, u64 took_ns)
+{
+    u64 bin = took_ns / BIN_NS;
+    of->bins[bin < BINS ? bin : BINS - 1]++;
+    of->largest = took_ns > of->largest ? took_ns : of->largest;
+    of->count++;
+}
+
+/* Print NAME COUNT NANOSECONDS: the middle of the bin by which a share is reached; above all bins, the largest value. */
+static int report_share(const struct histogram *of, const char *name, u64 thousandths)
+{
+    u64 sum = 0;
+    for (u64 i = 0; i < BINS; i++)
+        if ((sum += of->bins[i]) * 1000 >= of->count * thousandths)
+            return report(name, of->count, i * BIN_NS + BIN_NS / 2);
+    return report(name, of->count, of->largest);
+}

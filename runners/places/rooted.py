@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from tare.results.environment import ToolFacts
 from tare.results.said import say
-from tare.runners.errors import Missing, PlaceFailure, TareError
+from tare.runners.errors import Missing, PlaceFailure, TareError, not_prepared
 from tare.runners.host.cgroups.layout import Cgroups
 from tare.runners.host.files import file_system
 from tare.runners.host.trees import discard_tree
@@ -161,9 +161,7 @@ class RootedRunner(ABC):
     def next_plan(self) -> CommandPlan:
         """Plan the next place without making it; other tools may run and time its command as well."""
         if self._prepared is None:
-            raise TareError(
-                say("internal.not_prepared", "{name} was opened before it was prepared", name=self.name)
-            )
+            raise not_prepared(self.name)
         ready = self._prepared
         name = f"{self._folder.name}-{next(self._numbers)}"
         making = Making(

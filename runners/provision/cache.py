@@ -51,6 +51,11 @@ class Entry:
     facts: Mapping[str, Any]
 
 
+def work_parent() -> Path:
+    """Give the folder that the work folders of runs are in: ``$TARE_WORKDIR``, else ``/var/tmp``, which is on a disk."""
+    return Path(os.environ.get("TARE_WORKDIR", "/var/tmp"))  # noqa: S108 - each run's folder has the run's name
+
+
 def default_cache() -> Path:
     """Give the cache folder, and make it: ``$TARE_CACHE``, else ``$XDG_CACHE_HOME/tare``, else ``~/.cache/tare``.
 

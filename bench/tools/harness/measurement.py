@@ -29,7 +29,7 @@ from tare.runners.images.image import Image
 from tare.runners.launcher.client import Launcher
 from tare.runners.model import Job, Limits
 from tare.runners.native.build import build
-from tare.runners.provision.cache import default_cache
+from tare.runners.provision.cache import default_cache, work_parent
 from tare.runners.provision.tools import Provision
 from tare.runners.registry import make
 from tare.runners.settings import RunnerSettings
@@ -91,7 +91,7 @@ def measure(rounds: int, chance: random.Random) -> Measured:
     """Take all measurements, and leave nothing behind."""
     cache = default_cache()
     run = f"harness-{os.getpid()}"
-    workdir = Path(os.environ.get("TARE_WORKDIR", "/var/tmp")) / f"tare-{run}"  # noqa: S108 - disk-backed
+    workdir = work_parent() / f"tare-{run}"
     limits = Limits(cpus=os.cpu_count() or 1, memory_bytes=1 << 30)
     with ExitStack() as stack:
         stack.enter_context(cleanup.register(cache, run, workdir))

@@ -32,7 +32,7 @@ from tare.runners.containers.cri.private import (
 )
 from tare.runners.containers.engines.clearing import repository
 from tare.runners.containers.engines.usage import daemon_folders
-from tare.runners.errors import Missing, PlaceFailure, TareError
+from tare.runners.errors import Missing, PlaceFailure, not_prepared
 from tare.runners.host.cgroups.layout import Cgroups
 from tare.runners.host.files import file_system
 from tare.runners.host.owners import note_engine
@@ -147,9 +147,7 @@ class Containerd:
         """See :class:`tare.runners.context.Runner`."""
         made = self._prepared
         if made is None:
-            raise TareError(
-                say("internal.not_prepared", "{name} was opened before it was prepared", name=self.name)
-            )
+            raise not_prepared(self.name)
         plan = CriPlan(
             context=self._context,
             name=f"{self.name}-{next(self._numbers)}",

@@ -30,7 +30,7 @@ from tare.runners.containers.engines.place import EnginePlace, Observer
 from tare.runners.containers.engines.private import PrivateDocker, private_at
 from tare.runners.containers.engines.usage import daemon_folders
 from tare.runners.containers.engines.variant import EngineVariant
-from tare.runners.errors import Missing, TareError
+from tare.runners.errors import Missing, TareError, not_prepared
 from tare.runners.host.files import file_system
 from tare.runners.host.owners import note_engine
 from tare.runners.images.oci import of_image
@@ -177,9 +177,7 @@ class DockerRunner:
         """See :class:`tare.runners.context.Runner`."""
         made = self._prepared
         if made is None:
-            raise TareError(
-                say("internal.not_prepared", "{name} was opened before it was prepared", name=self.name)
-            )
+            raise not_prepared(self.name)
         container = Container(self._context, f"{self.name.replace(':', '-')}-{next(self._numbers)}")
         options = (
             *self._variant.options,

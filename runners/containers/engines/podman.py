@@ -28,7 +28,7 @@ from tare.runners.containers.engines.limits import limit_options
 from tare.runners.containers.engines.place import EnginePlace, Observer
 from tare.runners.containers.engines.podman_home import PodmanHome
 from tare.runners.containers.engines.variant import EngineVariant
-from tare.runners.errors import Missing, PlaceFailure, TareError
+from tare.runners.errors import Missing, PlaceFailure, not_prepared
 from tare.runners.host.files import file_system
 from tare.runners.model import Probe
 from tare.runners.provision.tools import NOT_HERE_YET
@@ -145,9 +145,7 @@ class PodmanRunner:
         """See :class:`tare.runners.context.Runner`."""
         made = self._prepared
         if made is None:
-            raise TareError(
-                say("internal.not_prepared", "{name} was opened before it was prepared", name=self.name)
-            )
+            raise not_prepared(self.name)
         container = Container(self._context, f"{self.name.replace(':', '-')}-{next(self._numbers)}")
         limits = limit_options(made.terms.limits, self._context.workdir) if made.way.limited else ()
         options = (*self._variant.options, *made.home.run_options, *limits)

@@ -30,7 +30,7 @@ from tare.runners.containers.engines.place import EnginePlace, Observer
 from tare.runners.containers.kubernetes.clearing import namespace_of, remove_namespace
 from tare.runners.containers.kubernetes.kubectl import PROBE_SECONDS, REMEDY, ClusterError, Kubectl
 from tare.runners.containers.kubernetes.watch import PodWatch
-from tare.runners.errors import PlaceFailure, TareError
+from tare.runners.errors import PlaceFailure, not_prepared
 from tare.runners.host.home import home_folder
 from tare.runners.host.owners import note_engine
 from tare.runners.host.processes import boot_id
@@ -167,9 +167,7 @@ class Kubernetes:
         """See :class:`tare.runners.context.Runner`."""
         made = self._prepared
         if made is None:
-            raise TareError(
-                say("internal.not_prepared", "{name} was opened before it was prepared", name=self.name)
-            )
+            raise not_prepared(self.name)
         run = self._context.run
         name = f"{self.name}-{next(self._numbers)}"
         pod = f"{self.namespace}-{name}"[-63:].strip("-.")

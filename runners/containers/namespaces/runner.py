@@ -35,7 +35,7 @@ from tare.runners.containers.namespaces.rung_steps import (
     inner_steps,
     with_scratch,
 )
-from tare.runners.errors import TareError
+from tare.runners.errors import TareError, not_prepared
 from tare.runners.host.cgroups.layout import CGROUP_REMEDY, Cgroups
 from tare.runners.host.files import file_system
 from tare.runners.host.trees import discard_tree
@@ -159,9 +159,7 @@ class Namespaces:
     def open(self, first: Job | None = None) -> LaunchedPlace:
         """See :class:`tare.runners.context.Runner`."""
         if self._prepared is None:
-            raise TareError(
-                say("internal.not_prepared", "{name} was opened before it was prepared", name=self.name)
-            )
+            raise not_prepared(self.name)
         image, limits, launcher, layout, steps = self._prepared
         number = next(self._numbers)
         name = f"{self._folder.name}-{number}"

@@ -14,7 +14,7 @@ from msgspec import structs
 
 from tare.results.environment import GuestFacts
 from tare.results.said import say
-from tare.runners.errors import TareError
+from tare.runners.errors import TareError, not_prepared, not_probed
 from tare.runners.guests import kernel as kernels
 from tare.runners.guests.clock import KERNEL_MARK
 from tare.runners.guests.files import initramfs, root_disk, scratch_template
@@ -131,9 +131,7 @@ class MicroVmRunner:
         """See :class:`tare.runners.context.Runner`."""
         binary = self._binary()
         if binary is None:
-            raise TareError(
-                say("internal.not_probed", "{name} was prepared before it was probed", name=self.name)
-            )
+            raise not_probed(self.name)
         store = Cache(self._context.cache, self._provision.progress)
         given = self._provision.guest_kernel(self._options.kernel, str(self._options.modules or ""))
         kernel = kernels.load(given.path, store)
@@ -184,9 +182,7 @@ class MicroVmRunner:
     def open(self, first: Job | None = None) -> MicroVmPlace:
         """See :class:`tare.runners.context.Runner`."""
         if self._ready is None:
-            raise TareError(
-                say("internal.not_prepared", "{name} was opened before it was prepared", name=self.name)
-            )
+            raise not_prepared(self.name)
         return MicroVmPlace(self._numbered(self._ready), first)
 
     def close(self) -> None:

@@ -13,7 +13,7 @@ from msgspec import structs
 
 from tare.results.environment import GuestFacts
 from tare.results.said import say
-from tare.runners.errors import Missing, PlaceFailure, TareError
+from tare.runners.errors import Missing, PlaceFailure, TareError, not_prepared, not_probed
 from tare.runners.guests import kernel as kernels
 from tare.runners.guests.clock import KERNEL_MARK
 from tare.runners.guests.files import initramfs, root_disk, scratch_template
@@ -152,9 +152,7 @@ class QemuRunner:
     def prepare(self, image: Image, limits: Limits) -> None:
         """See :class:`tare.runners.context.Runner`."""
         if self.accelerator == "none":
-            raise TareError(
-                say("internal.not_probed", "{name} was prepared before it was probed", name=self.name)
-            )
+            raise not_probed(self.name)
         if self._variant.hugetlb:
             check_free(limits.memory_bytes)
         options, store = self._options, Cache(self._context.cache, self._provision.progress)
@@ -203,9 +201,7 @@ class QemuRunner:
 
     def _ready(self) -> _Prepared:
         if self._prepared is None:
-            raise TareError(
-                say("internal.not_prepared", "{name} was opened before it was prepared", name=self.name)
-            )
+            raise not_prepared(self.name)
         return self._prepared
 
     def _check_variant(self) -> None:
