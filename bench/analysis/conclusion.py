@@ -16,7 +16,7 @@ from tare.bench.errors import Exit
 from tare.reports.summaries.failures import OUTCOMES, failure_groups, failure_lines
 from tare.reports.text.printable import printable
 from tare.results.garbage import no_collection
-from tare.results.said import say
+from tare.results.said import joined, say
 from tare.results.storage.load import load_run
 from tare.runners.registry import LADDER, check
 
@@ -147,10 +147,6 @@ def _unmeasured(asked: Sequence[str], trials: Sequence[Trial]) -> dict[str, str]
         key = check((name,))[-1]
         own = [trial for trial in trials if re.split("[(@]", trial.runner)[0] == key]
         if all(trial.outcome == "skipped" for trial in own):
-            reasons = (_sentence(trial) for trial in own)
+            reasons = (joined(trial.reason, trial.remedy) for trial in own)
             found[name] = next(reasons, "the run ended before its turn")
     return found
-
-
-def _sentence(skipped: Trial) -> str:
-    return f"{skipped.reason.rstrip('.')}. {skipped.remedy}" if skipped.remedy else skipped.reason

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tare.results.said import joined
 from tare.runners.errors import Missing
 from tare.runners.registry import connected
 
@@ -33,13 +34,12 @@ def connected_runner(
     """
     if lab.siblings is None:
         return lab.runner, ""
-    refusals = []
+    why = ""
     for name in connected(lab.runner.name):
         try:
             return lab.siblings.get(name, image or lab.image, limits or lab.limits), ""
         except Missing as refusal:
-            refusals.append(f"{name}: {refusal}")
-    why = " ".join(refusals)
+            why = joined(why, f"{name}: {refusal}")
     if image is None and limits is None:
         return lab.runner, why
     return lab.siblings.get(lab.runner.name, image or lab.image, limits or lab.limits), why

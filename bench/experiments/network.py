@@ -26,6 +26,7 @@ from tare.bench.experiments.connected import connected_runner
 from tare.bench.experiments.serving import Readiness, Server, serving
 from tare.bench.measurable import Unsuitable
 from tare.bench.workloads.base import amount, cap_seconds, job_timeout, metric
+from tare.results.said import joined, say
 from tare.runners.inside import image_files, net
 
 if TYPE_CHECKING:
@@ -110,7 +111,10 @@ class Network(Experiment):
                 return Findings(metrics=metrics, context=context)
         except Unsuitable as error:
             raise Unsuitable(
-                f"{lab.runner.label} has no network here, so {self.name} cannot run: {error.reason} {refusals}".strip(),
+                say(
+                    "services.no_network", "{label} has no network here, so {workload} cannot run: {why}",
+                    label=lab.runner.label, workload=self.name, why=joined(error.reason, refusals),
+                ),
                 error.remedy, lasting=True,
             ) from error  # fmt: skip
 

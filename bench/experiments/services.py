@@ -30,7 +30,7 @@ from tare.bench.experiments.shop import Shape, Shop, open_shop
 from tare.bench.measurable import Unsuitable, allowed_cpus
 from tare.bench.workloads.base import metric
 from tare.results.record import Metric
-from tare.results.said import say
+from tare.results.said import joined, say
 from tare.runners.errors import Missing, TareError
 from tare.runners.inside import image_files
 
@@ -117,9 +117,7 @@ class Services(Experiment):
                 found = tuple(_measure(opened, emulated=runner.accelerator == "tcg"))
                 context = {**opened.front.place.context, "client_cpus": opened.cpus}
         except Unsuitable as error:
-            raise Unsuitable(
-                f"{error.reason} {refusals}".strip(), error.remedy, lasting=error.lasting
-            ) from error
+            raise Unsuitable(joined(error.reason, refusals), error.remedy, lasting=error.lasting) from error
         return Findings(metrics=found, context=context)
 
 

@@ -19,7 +19,7 @@ from tare.bench.workloads.null import Null
 from tare.results.judgement.claims.declared import selections
 from tare.results.record import BASE, CONTROL
 from tare.results.said import joined, say
-from tare.runners.errors import UsageError
+from tare.runners.errors import SettingRefused, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -66,7 +66,7 @@ def plan(request: Request, bench: Bench, missing: Mapping[str, tuple[str, str]] 
         missing: program → (reason, remedy), for programs that could not be had.
 
     Raises:
-        UsageError: the request matches no workload.
+        SettingRefused: the request matches no workload.
     """
     wanted = request.settings.run
     terms = Terms(request.limits(), request.settings.crowd, wanted.image)
@@ -84,8 +84,8 @@ def plan(request: Request, bench: Bench, missing: Mapping[str, tuple[str, str]] 
     if request.cases is not None:
         made = made.restricted(request.cases)
     if not made.cases and not made.skips:
-        raise UsageError(say(
-            "keyword.selects_none", "-k {keyword!r} selects no workload; `tare plan` lists those that need not be named.",
+        raise SettingRefused("-k", say(
+            "keyword.selects_none", "{keyword!r} selects no workload; `tare plan` lists those that need not be named.",
             keyword=wanted.keyword,
         ))  # fmt: skip
     return made

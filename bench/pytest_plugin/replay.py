@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tare.results.said import joined
 from tare.results.statistics.phrases import count
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def samples_of(trials: Iterable[Trial], workload: str, runner: str) -> Samples:
             f"{len(bad)} of {count(len(own), 'trial')} not ok; the first, {bad[0].outcome}: {bad[0].reason}"
         )
     elif skips:
-        skipped = " ".join(filter(None, (skips[0].reason, skips[0].remedy)))
+        skipped = joined(skips[0].reason, skips[0].remedy)
     elif not good and runner.endswith(CONTROL_SUFFIX):
         skipped = "the base was not measured a second time: that is done in every other block"
     elif not good:

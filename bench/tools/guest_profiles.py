@@ -25,6 +25,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from tare.bench.request.layers import merge
+from tare.results.said import joined
 from tare.runners import cleanup
 from tare.runners.context import RunContext
 from tare.runners.errors import TareError
@@ -147,7 +148,7 @@ def _prepared(name: str, context: RunContext, image: Image, stack: ExitStack) ->
     stack.callback(one.runner.close)
     probe = one.runner.probe()
     if not probe.ok:
-        one.skipped = f"{probe.reason} {probe.remedy}"
+        one.skipped = joined(probe.reason, probe.remedy)
         return one
     try:
         one.runner.prepare(image, LIMITS)

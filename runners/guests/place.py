@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from tare.results.said import say
+from tare.results.said import joined, say
 from tare.runners.agent.session import AgentSession, preload
 from tare.runners.collectors.host_cpu import HostCpuMeter
 from tare.runners.errors import PlaceFailure
@@ -328,7 +328,7 @@ class GuestPlace(ProcessPlace):
         try:
             ended = self._ended(_ENDING_SECONDS)
         except LauncherError as error:
-            return PlaceFailure(f"{said} {error}", log=failure.log)
+            return PlaceFailure(joined(said, str(error)), log=failure.log)
         if ended:
             self._watch.finish()
         where = "" if ended else self._where()

@@ -18,7 +18,7 @@ from typing import IO, TYPE_CHECKING, Any
 import msgspec
 
 from tare.results.said import say
-from tare.runners.errors import TareError, UsageError
+from tare.runners.errors import SettingRefused, TareError
 from tare.runners.images.box import (
     PIECE_BYTES,
     REMEDY,
@@ -143,8 +143,8 @@ def read_external(reference: str) -> ExternalImage:
     try:
         path, name = _split(reference)
     except OSError as error:
-        raise UsageError(say(
-            "image.reference", "--image {reference}…: {strerror}. {remedy}",
+        raise SettingRefused("--image", say(
+            "image.reference", "{reference}…: {strerror}. {remedy}",
             reference=reference[:60], strerror=error.strerror, remedy=REMEDY,
         )) from error  # fmt: skip
     try:
@@ -185,8 +185,8 @@ def _split(reference: str) -> tuple[Path, str]:
         path = Path(reference)
         front, _, name = reference.rpartition(":")
         return (path, "") if path.exists() else (Path(front), name)
-    raise UsageError(say(
-        "image.no_file", "--image {reference}: there is no such file or folder. {remedy} An image of a registry has its "
+    raise SettingRefused("--image", say(
+        "image.no_file", "{reference}: there is no such file or folder. {remedy} An image of a registry has its "
         "host in its name, or docker:// before it: docker.io/library/redis:7, docker://redis:7.",
         reference=reference, remedy=REMEDY,
     ))  # fmt: skip

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tare.results.said import say
-from tare.runners.errors import Missing, TareError, UsageError
+from tare.results.said import joined, say
+from tare.runners.errors import Missing, SettingRefused, TareError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -81,14 +81,14 @@ def registry_name(text: str) -> RegistryName | None:
     """Read a registry's name: one that begins with its host, or any behind ``docker://``; ``None``: it is none.
 
     Raises:
-        UsageError: what follows ``docker://`` is no name.
+        SettingRefused: what follows ``docker://`` is no name.
     """
     said = text.startswith(SCHEME)
     found = _REFERENCE.fullmatch(text.removeprefix(SCHEME))
     if found is None or not (said or found["host"]):
         if said:
-            raise UsageError(say(
-                "image.bad_name", "--image {text}: that is no name of an image; give one such as docker://docker.io/library/redis:7.",
+            raise SettingRefused("--image", say(
+                "image.bad_name", "{text} is no name of an image; give one such as docker://docker.io/library/redis:7.",
                 text=text,
             ))  # fmt: skip
         return None
@@ -134,9 +134,15 @@ def pull(name: RegistryName, provision: Provision, progress: Callable[[str], Non
 
 def _offline(name: RegistryName, why: str) -> str:
     return (
-        f"--image {name}: {why}, and --offline fetches nothing. Run once without --offline, and then name the image by the"
+        f"image {name}: {why}, and --offline fetches nothing. Run once without --offline, and then name the image by the"
         f" digest that the run records: {name.repository}@sha256:…"
     )
+
+
+_SAVED = say(
+    "remedy.save_image",
+    "Or save the image to a file elsewhere (`skopeo copy`, `docker save`) and give that.",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,9 +175,8 @@ class _Skopeo:
             tool = self.provision.tool("skopeo")
         except Missing as error:
             raise TareError(say(
-                "image.no_skopeo", "--image {name}: images are pulled by skopeo: {error} Or save the image to a file elsewhere "
-                "(`skopeo copy`, `docker save`) and give that.",
-                name=self.name, error=error,
+                "image.no_skopeo", "image {name}: images are pulled by skopeo: {why}",
+                name=self.name, why=joined(str(error), _SAVED),
             )) from error  # fmt: skip
         # Without a policy skopeo refuses everything; a host that has one is obeyed.
         policy = () if any(map(os.path.isfile, _policies())) else ("--insecure-policy",)
@@ -187,17 +192,17 @@ class _Skopeo:
             )
         except subprocess.TimeoutExpired:
             raise TareError(say(
-                "image.registry_slow", "--image {name}: the registry did not deliver within {seconds} minutes. Try again, or give a file.",
+                "image.registry_slow", "image {name}: the registry did not deliver within {seconds} minutes. Try again, or give a file.",
                 name=self.name, seconds=f"{seconds / 60:.0f}",
             )) from None  # fmt: skip
         except OSError as error:
             raise TareError(say(
-                "image.tool_not_run", "--image {name}: {path} cannot be run: {strerror}.",
+                "image.tool_not_run", "image {name}: {path} cannot be run: {strerror}.",
                 name=self.name, path=tool.path, strerror=error.strerror,
             )) from error  # fmt: skip
         if done.returncode:
             raise TareError(say(
-                "image.skopeo", "--image {name}: skopeo cannot read it: {said} {remedy}",
+                "image.skopeo", "image {name}: skopeo cannot read it: {said} {remedy}",
                 name=self.name, said=_said(done.stderr), remedy=_remedy(self.name),
             ))  # fmt: skip
         return done.stdout

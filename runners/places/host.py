@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tare.results.said import say
+from tare.results.said import joined, say
 from tare.runners.agent.session import AgentSession, preload
 from tare.runners.collectors.host_cpu import HostCpuMeter, cpu_by_rusage
 from tare.runners.errors import PlaceFailure, remedy_of
@@ -290,7 +290,7 @@ class HostPlace(ProcessPlace):
             self._never_lived = True
             return PlaceFailure(str(error), remedy=remedy_of(error.errno) or REMEDY, log=failure.log)
         except LauncherError as error:
-            return PlaceFailure(f"{failure.reason} {error}", log=failure.log)
+            return PlaceFailure(joined(failure.reason, str(error)), log=failure.log)
         self._gone = gone or self._gone
         if why := self._kernel_verdict(events, None):
             return PlaceFailure(

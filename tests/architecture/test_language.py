@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import defaultdict
+
+import pytest
 
 from support.imports import modules, statements, tree
 
@@ -58,3 +61,57 @@ def test_one_word_names_one_class():
             if isinstance(node, ast.ClassDef) and node.name in ONE_CLASS_EACH:
                 homes[node.name].append(module)
     assert {name: where for name, where in homes.items() if len(where) > 1} == {}
+
+
+def _named_in(node):
+    """Give the variables, attributes and placeholders of templates below a node, but for what ``joined`` is given."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "joined":
+        return
+    for child in ast.iter_child_nodes(node):
+        yield from _named_in(child)
+    if isinstance(node, ast.Name):
+        yield node.id
+    elif isinstance(node, ast.Attribute):
+        yield node.attr
+    elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+        yield from re.findall(r"\{(\w+)", node.value)
+
+
+def _makes_text(node):
+    joins = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "join"
+    return joins or isinstance(node, ast.JoinedStr | ast.BinOp | ast.Constant)
+
+
+def by_hand(module_tree):
+    """Give the lines that put a reason and its remedy, or what else follows a reason, into one text."""
+    for node in ast.walk(module_tree):
+        if _makes_text(node) and {"reason", "remedy"} <= set(_named_in(node)):
+            yield getattr(node, "lineno", 0)
+
+
+def test_reasons_and_remedies_are_put_together_in_one_place():
+    """A reason may or may not end in a full stop, and a remedy may begin small: ``said.joined`` knows."""
+    found = [
+        f"{module}:{line}"
+        for module, path in modules().items()
+        if module != "results.said" and "remedy" in path.read_text("utf-8")
+        for line in by_hand(tree(module))
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        'f"{skip.reason} {skip.remedy}"',
+        '" ".join(filter(None, (one.reason, one.remedy)))',
+        'reason + ". " + remedy',
+        'say("x", "{what}: {reason}; {remedy}", reason=1)',
+    ],
+)
+def test_the_search_finds_texts_put_together_by_hand(source):
+    assert list(by_hand(ast.parse(source)))
+
+
+def test_the_search_leaves_alone_what_is_apart():
+    assert not list(by_hand(ast.parse('f(f"{one.reason}", one.remedy); say("x", "{reason}", reason=remedy)')))

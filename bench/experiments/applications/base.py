@@ -25,7 +25,7 @@ from tare.bench.experiments.serving import serving
 from tare.bench.measurable import Unsuitable, allowed_cpus
 from tare.bench.workloads.base import metric
 from tare.results.record import Metric
-from tare.results.said import say
+from tare.results.said import joined, say
 from tare.runners.errors import Missing, TareError
 from tare.runners.images.build import build_image
 from tare.runners.images.recipe import ImageContent
@@ -197,9 +197,7 @@ class Application(Experiment):
                     clock="host-monotonic", source="tare",
                 )  # fmt: skip
         except Unsuitable as error:
-            raise Unsuitable(
-                f"{error.reason} {refusals}".strip(), error.remedy, lasting=error.lasting
-            ) from error
+            raise Unsuitable(joined(error.reason, refusals), error.remedy, lasting=error.lasting) from error
         return Findings(metrics=(*metrics, ready), context=context)
 
     @abstractmethod

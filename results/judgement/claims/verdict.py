@@ -23,6 +23,7 @@ from tare.results.judgement.claims.declared import (
 )
 from tare.results.judgement.claims.evidence import needed
 from tare.results.judgement.claims.model import ClaimVerdict, Code, Judged, Reason
+from tare.results.said import joined
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -120,7 +121,7 @@ def _missing(claim: Claim, evidence: Evidence, kind: PlaceKind) -> Reason:
         )
     if theirs:
         first = theirs[0]
-        recorded = tuple(filter(None, (first.reason, first.remedy)))
+        recorded = tuple(filter(None, (joined(first.reason, first.remedy),)))
         return Reason(
             code="skipped", values={"workload": first.workload, "runner": first.runner}, recorded=recorded
         )

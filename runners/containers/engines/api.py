@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from tare.results.said import say
+from tare.results.said import joined, say
 from tare.runners.errors import TareError
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class EngineError(TareError):
 
     def __init__(self, reason: str, remedy: str = "", *, absent: bool = False, status: int = 0) -> None:
         """``absent``: nobody listens at the socket; ``status``: that of the HTTP answer, 0 without one."""
-        super().__init__(f"{reason}; {remedy}" if remedy else reason)
+        super().__init__(joined(reason, remedy))
         self.reason, self.remedy, self.absent, self.status = reason, remedy, absent, status
 
 

@@ -42,6 +42,13 @@ def project(tmp_path, monkeypatch):
     return tmp_path
 
 
+def test_a_keyword_that_selects_nothing_names_the_file_and_the_key(project, capsys):
+    (project / "tare.toml").write_text("[run]\nrunners = 'bare'\nkeyword = 'null and not null'\n")
+    assert main(["plan"]) == Exit.USAGE
+    told = capsys.readouterr().err.splitlines()[-1]
+    assert told.startswith("tare: run.keyword in tare.toml: 'null and not null' selects no workload; ")
+
+
 @pytest.mark.parametrize("key", LATE)
 def test_the_file_and_the_key_are_named(project, capsys, key):
     table, _, name = key.partition(".")

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from support.image_making import layout, tar
-from tare.runners.errors import Missing, TareError, UsageError
+from tare.runners.errors import Missing, SettingRefused, TareError
 from tare.runners.images import registry
 from tare.runners.images.external import read_external
 from tare.runners.images.registry import names_a_registry, pull, registry_name
@@ -63,13 +63,13 @@ def test_what_may_be_a_path_is_no_name(text):
     "text", ["docker://", "docker://A", "docker://a b", "docker://-x", "docker://a@sha256:1"]
 )
 def test_a_wrong_name_behind_the_scheme_is_refused(text):
-    with pytest.raises(UsageError, match="no name of an image; give one such as"):
+    with pytest.raises(SettingRefused, match="no name of an image; give one such as"):
         registry_name(text)
 
 
 def test_a_path_that_is_not_there_is_answered_with_how_to_name_a_registry(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UsageError, match=r"no such file or folder.*docker://redis:7"):
+    with pytest.raises(SettingRefused, match=r"no such file or folder.*docker://redis:7"):
         read_external("redis:7")
 
 
@@ -164,7 +164,7 @@ def test_what_skopeo_says_is_passed_on_with_a_remedy(stand_in):
     with pytest.raises(TareError) as caught:
         pull(registry_name("ghcr.io/a/b:1"), skopeo, quiet)
     assert str(caught.value) == (
-        '--image ghcr.io/a/b:1: skopeo cannot read it: Error parsing image name "docker://a": unauthorized. Check the name and'
+        'image ghcr.io/a/b:1: skopeo cannot read it: Error parsing image name "docker://a": unauthorized. Check the name and'
         " the network; for a private image, log in first: `skopeo login ghcr.io`."
     )
 

@@ -205,7 +205,7 @@ class TestImageSmall:
     def test_skipped_deployments_are_told_with_the_recorded_reason(self):
         verdict = verdict_on(self.claim, [skipped("deploy-python", "namespaces")])
         assert told(verdict) == ("unmeasured", "skipped")
-        assert verdict.reason.recorded == ("It is not here.", "Fetch it.")
+        assert verdict.reason.recorded == ("It is not here. Fetch it.",)
 
 
 class TestKernelShared:
