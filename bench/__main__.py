@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import os
 import signal
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from tare.bench.commands.shared.parser import Parser, refuse_rest
@@ -19,6 +19,8 @@ from tare.runners.errors import SettingRefused, TareError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import FrameType
+
+    from tare.reports.model import Language
 
 COMMANDS = {
     "doctor": "show what this host can run, what it cannot, why, and how to change that",
@@ -209,25 +211,29 @@ def _as_interrupt(_signal: int, _frame: FrameType | None) -> None:
 
 
 def _told(text: str, words: Sequence[str] = ()) -> str:
-    """Repeat an error's text in the language of ``--lang``, else of the variable: a settings file may be what is wrong."""
-    if _language(words) != "ko":
+    """Repeat an error's text in the language of the terminal."""
+    from tare.results.origins import origin  # noqa: PLC0415 - only then
+
+    if not origin(text):
         return text
-    from tare.bench.progress import teller  # noqa: PLC0415 - only then
-    from tare.results.origins import origin  # noqa: PLC0415
+    from tare.bench.progress import teller  # noqa: PLC0415 - as above
 
-    return teller("ko")(text) if origin(text) else text
+    return teller(_language(words))(text)
 
 
-def _language(words: Sequence[str]) -> str | None:
-    """Read ``--lang`` alone: the command's own parser may be what refuses the words."""
+def _language(words: Sequence[str]) -> Language:
+    """Choose the language by ``--lang`` and ``--config`` alone: the command's own parser may be what refuses the words."""
+    from tare.bench.request.language import language_of  # noqa: PLC0415 - as above
+
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    parser.add_argument("--lang", default=os.environ.get("TARE_LANG"))
+    parser.add_argument("--lang")
+    parser.add_argument("--config", type=Path)
     own = words[: words.index("--")] if "--" in words else words
     try:
-        found = parser.parse_known_args(own)[0].lang
-    except argparse.ArgumentError:  # it has no value
-        return None
-    return None if found is None else str(found)
+        found = parser.parse_known_args(own)[0]
+    except argparse.ArgumentError:  # one of them has no value
+        return language_of(None)
+    return language_of(found.lang, found.config)
 
 
 def _fail(error: BaseException | str, code: Exit, words: Sequence[str] = ()) -> int:

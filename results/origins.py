@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tare.results.said import TERMINAL, made_of
+from tare.results.said import CATALOGUE, TERMINAL, made_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +34,7 @@ def origins(thing: Any) -> dict[str, Said]:
     while texts:
         text = texts.pop()
         said = origin(text)
-        if said is not None and text not in found and not said.code.startswith(TERMINAL):
+        if said is not None and text not in found and not said.code.startswith((TERMINAL, CATALOGUE)):
             found[text] = said
             texts += said.values.values()
     return dict(sorted(found.items()))

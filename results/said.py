@@ -22,6 +22,9 @@ TERMINAL = "terminal."
 some of its values may read the same."""
 
 
+CATALOGUE = "catalogue."
+"""Beginning of the codes of texts that come from the catalogue of the reports; the key follows. A record has none of them."""
+
 LISTED = "listed"
 """Code of texts in a row: each is a value under its number."""
 SEPARATOR = "separator"
@@ -60,6 +63,11 @@ def _remember(text: str, said: Made) -> str:
     while len(_remembered) > MOST_REMEMBERED:
         del _remembered[next(iter(_remembered))]
     return text
+
+
+def quoted(key: str, text: str, /, **values: object) -> str:
+    """Remember a text that was made of an English catalogue's, for whoever repeats it in another language."""
+    return _remember(text, (f"{CATALOGUE}{key}", {name: str(value) for name, value in values.items()}))
 
 
 def joined(reason: str, remedy: str) -> str:

@@ -13,7 +13,7 @@ from tare.reports.content.bills import bill
 from tare.reports.content.page import host_line
 from tare.reports.render.changes import answers_of
 from tare.reports.summaries.prices import Prices
-from tare.reports.text.words import words
+from tare.reports.text.words import quotable
 from tare.results.judgement.answers import LEVEL
 from tare.results.judgement.between_runs import RunsCompared, compare_runs
 from tare.results.judgement.calibration import expected_rates
@@ -107,7 +107,7 @@ def not_compared(base: Path, head: Path, unlike: tuple[str, ...]) -> GateReport:
 
 def _hosts(runs: Sequence[Run]) -> tuple[str, ...]:
     """Describe the host of each run in a few words."""
-    spoken = words()
+    spoken = quotable()
     return tuple(
         spoken("comparison.host_of", side=_label(run), host=host_line(run.manifest, spoken)) for run in runs
     )
@@ -115,7 +115,9 @@ def _hosts(runs: Sequence[Run]) -> tuple[str, ...]:
 
 def _label(run: Run) -> str:
     name = run.manifest.name or run.manifest.run
-    return f"{name} (imported)" if run.manifest.mode == "imported" else name
+    return (
+        say("compare.imported", "{name} (imported)", name=name) if run.manifest.mode == "imported" else name
+    )
 
 
 def compare_measured(run_dir: Path, base: str, head: str, *, rules: Rules = Rules()) -> GateReport:
@@ -151,9 +153,9 @@ def compare_measured(run_dir: Path, base: str, head: str, *, rules: Rules = Rule
         )
     compared = RunsCompared(found, (), (), ())
     gated = rules.gate(found, answers_only=True)
-    if price := bill(answers_of(gated), Prices(about, run.trials()), about.run, words()):
+    if price := bill(answers_of(gated), Prices(about, run.trials()), about.run, quotable()):
         remarks.append(price)
-    hosts = (host_line(about, words()),)
+    hosts = (host_line(about, quotable()),)
     counts = _counts(run_dir, base, head)
     return GateReport(base, head, compared, gated, tuple(remarks), counts=counts, hosts=hosts)
 
@@ -202,8 +204,18 @@ def _damage(frame: RunFrame, side: str) -> list[str]:
     first = frame.problems[0]
     lines = count(len(frame.problems), "line")
     verb = "was" if len(frame.problems) == 1 else "were"
-    used = f"{lines} of the {side}'s trials.jsonl {verb} not used as recorded ({counts})"
-    return [f"{used}; the first is line {first.line}: {first.what}."]
+    return [
+        say(
+            "remark.damaged",
+            "{lines} of the {side}'s trials.jsonl {verb} not used as recorded ({counts}); the first is line {line}: {what}.",
+            lines=lines,
+            side=side,
+            verb=verb,
+            counts=counts,
+            line=first.line,
+            what=first.what,
+        )
+    ]
 
 
 def _between_runs(remarks: list[str]) -> tuple[str, ...]:

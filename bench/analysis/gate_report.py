@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
@@ -12,12 +13,16 @@ from tare.bench.errors import Exit
 from tare.reports.render import changes
 from tare.reports.text import numbers
 from tare.reports.text.answers import both
+from tare.reports.text.columns import padded, width
 from tare.reports.text.printable import one_line
+from tare.reports.text.repeated import repeat
 from tare.reports.text.words import words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tare.reports.model import Language
+    from tare.reports.text.words import Words
     from tare.results.judgement.answers import Answers
     from tare.results.judgement.between_runs import MissingSeries, RunsCompared
     from tare.results.judgement.comparison import Comparison
@@ -87,13 +92,13 @@ class GateReport:
             indent=2,
         )
 
-    def as_text(self) -> str:
+    def as_text(self, language: Language = "en") -> str:
         """Return lines for a person: regressions first, then improvements, then counts."""
-        return "\n".join(map(one_line, self._lines()))
+        return "\n".join(map(one_line, self._lines(words(language))))
 
-    def as_markdown(self) -> str:
+    def as_markdown(self, language: Language = "en") -> str:
         """Return a table for reviewers in Markdown."""
-        return changes.markdown(self._changes())
+        return changes.markdown(self._changes(), words(language))
 
     def as_junit(self) -> bytes:
         """Return JUnit XML with a test case for each series, for CI servers."""
@@ -110,35 +115,37 @@ class GateReport:
             self.counts,
         )
 
-    def _counts_line(self) -> str:
-        return f"by instructions: {self.counts.verdict}: {self.counts.because}" if self.counts else ""
-
-    def _lines(self) -> Iterator[str]:
-        yield f"{self.head} against {self.base}"
+    def _lines(self, words: Words) -> Iterator[str]:
+        tell = functools.partial(repeat, words=words)
+        yield words("comparison.title", base=tell(self.base), head=tell(self.head))
         for text in self.compared.unlike:
-            yield f"  unlike: {text}"
-        yield from (f"  {remark}" for remark in self.remarks)
-        for title, group in (
-            ("worse", self.gate.regressions),
-            ("better", self.gate.improvements),
-            ("undecided", self.gate.undecided),
-            ("refused", self.gate.refused),
-        ):
-            for comparison in group:
-                yield f"  {title:<10} {_row(comparison)}"
-                yield from (f"             note: {symptom.text}" for symptom in comparison.symptoms)
-        for one in self.missing:
-            yield f"  {'missing':<10} {changes.missing_title(one)}: {one.reason}"
-        yield from (f"  {line}" for line in changes.answer_lines(self.gate))
+            yield f"  {words('changes.unlike_in', text=tell(text))}"
+        yield from (f"  {tell(remark)}" for remark in self.remarks)
+        yield from self._rows(words)
+        yield from (f"  {line}" for line in changes.answer_lines(self.gate, words))
         if not self.gate.compared:
-            yield "  nothing could be compared"
+            yield f"  {words('changes.nothing')}"
         if self.counts:
-            yield f"  {self._counts_line()}"
-        yield (
-            f"{len(self.gate.regressions)} worse, {len(self.gate.improvements)} better, {len(self.gate.same)} same, "
-            f"{len(self.gate.undecided)} undecided, {len(self.gate.refused)} refused; "
-            f"{len(self.missing)} series without a value in the head, {len(self.compared.added)} new in it"
-        )
+            yield f"  {changes.counts_line(self.counts, words)}"
+        yield words(
+            "changes.totals",
+            worse=len(self.gate.regressions), better=len(self.gate.improvements), same=len(self.gate.same),
+            undecided=len(self.gate.undecided), refused=len(self.gate.refused),
+            missing=len(self.missing), added=len(self.compared.added),
+        )  # fmt: skip
+
+    def _rows(self, words: Words) -> Iterator[str]:
+        """Tell each comparison but those of equals, and what is missing, under heads of the same width."""
+        groups = self.gate.regressions, self.gate.improvements, self.gate.undecided, self.gate.refused
+        wide = max(10, *(width(words(f"changes.{verdict}")) for verdict in changes.VERDICTS))
+        for comparison in (one for group in groups for one in group):
+            yield f"  {padded(changes.verdict(comparison, words), wide)} {_row(comparison, words)}"
+            for symptom in comparison.symptoms:
+                note = words("changes.note", text=repeat(symptom.text, words))
+                yield f"  {' ' * wide} {note}"
+        for one in self.missing:
+            title, reason = changes.missing_title(one, words), repeat(one.reason, words)
+            yield f"  {padded(words('changes.missing'), wide)} {title}: {reason}"
 
 
 def _answers_json(row: Answers) -> dict[str, object]:
@@ -157,7 +164,9 @@ def _answers_json(row: Answers) -> dict[str, object]:
     }
 
 
-def _row(comparison: Comparison) -> str:
-    name = f"{comparison.workload} {comparison.metric} on {comparison.runner}"
-    cost = "" if comparison.refused else f"{numbers.changed(comparison.cost)}: "
-    return f"{name:<48} {cost}{comparison.because}"
+def _row(comparison: Comparison, words: Words) -> str:
+    name = words(
+        "changes.series", case=comparison.workload, metric=comparison.metric, runner=comparison.runner
+    )
+    cost = "" if comparison.refused else f"{repeat(numbers.changed(comparison.cost), words)}: "
+    return f"{padded(name, 48)} {cost}{repeat(comparison.because, words)}"

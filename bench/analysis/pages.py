@@ -20,6 +20,7 @@ from tare.reports.render.html.render import Document, render_document
 from tare.reports.render.markdown import render_sections
 from tare.reports.summaries.cases import single_cases
 from tare.reports.summaries.runners import RunnerDisplay
+from tare.reports.text.repeated import repeat
 from tare.reports.text.words import words
 from tare.results.escapes import readable
 from tare.results.said import say
@@ -83,7 +84,7 @@ def write_comparison(report: GateReport, path: Path, language: Language = "en") 
         report.base,
         report.head,
         report.gate,
-        tuple(f"{missing_title(one)}: {one.reason}" for one in report.missing),
+        tuple(f"{missing_title(one, spoken)}: {repeat(one.reason, spoken)}" for one in report.missing),
         report.compared.unlike,
         report.remarks,
         report.hosts,

@@ -115,7 +115,7 @@ SETTINGS = (
     Setting(
         "run.language",
         "--lang",
-        "language of the report: en or ko",
+        "language of the terminal and of reports: en or ko",
         readers.language,
         "LANG",
         "output.language",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from tare.bench.request.declarations import SETTINGS, by_key, change, near_key, read
+from tare.bench.request.language import KEY
 from tare.bench.request.setting import VARIABLES, Setting, defaults
 from tare.bench.settings_files import CONFIG_FILE, PROJECT_FILE, VARIABLE, project_file, tables_of, user_file
 from tare.results.nearest import nearest
@@ -93,6 +94,11 @@ def add_options(parser: argparse.ArgumentParser, *groups: str, config: bool = Tr
                 _add_option(section, setting)
 
 
+def add_language_option(parser: argparse.ArgumentParser) -> None:
+    """Declare the language alone, for commands that take nothing else of the group of outputs."""
+    _add_option(parser, by_key()[KEY])
+
+
 def add_config_option(parser: argparse.ArgumentParser) -> None:
     """Declare the option that names the project's settings file."""
     parser.add_argument(
@@ -104,7 +110,7 @@ def add_config_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_option(section: argparse._ArgumentGroup, setting: Setting) -> None:
+def _add_option(section: argparse._ActionsContainer, setting: Setting) -> None:
     names = dict.fromkeys((setting.option, setting.long))
     text = setting.described.replace("%", "%%")
     if not setting.read.flag:

@@ -49,7 +49,7 @@ class RunSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputSettings:
-    """Folders of results and reports, and the reports' language."""
+    """Folders of results and reports, and the language."""
 
     results_dir: Path = Path("results/runs")
     """Folder of the runs."""
@@ -58,7 +58,7 @@ class OutputSettings:
     reports_dir: Path = Path("reports/out")
     """Folder of the reports."""
     language: Language = "en"
-    """Language of the report."""
+    """Language of the terminal and of reports."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tare.reports.text.answers import budget, span_of_time
+from tare.results.said import listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,4 +38,4 @@ def bill(answers: Iterable[Answers], prices: Prices, run: str, words: Words) -> 
             )
         )
     told += [words(f"answer.bill_{name}", n=n) for name in ("dear", "unknown") if (n := getattr(found, name))]
-    return " ".join(told)
+    return listed(told, " ")

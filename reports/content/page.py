@@ -11,6 +11,7 @@ from tare.reports.summaries import names
 from tare.reports.text.numbers import DASH
 from tare.reports.text.repeated import repeat
 from tare.results.origins import origin
+from tare.results.said import listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -154,4 +155,4 @@ def host_line(about: Manifest, words: Words) -> str:
         words("page.cpus", n=count) if count else "",
         f"Linux {kernel}" if kernel else "",
     )
-    return ", ".join(filter(None, parts)) or DASH
+    return listed(filter(None, parts), ", ") or DASH

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,13 +14,14 @@ from tare.reports.render.markdown import escape
 from tare.reports.text import numbers
 from tare.reports.text.answers import both, headline
 from tare.reports.text.numbers import DASH
-from tare.reports.text.words import words
+from tare.reports.text.repeated import repeat
 from tare.results.judgement.answers import pair_answers
-from tare.results.statistics.phrases import count, sentences
+from tare.results.statistics.phrases import sentences
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tare.reports.text.words import Words
     from tare.results.judgement.answers import Answers
     from tare.results.judgement.between_runs import MissingSeries
     from tare.results.judgement.comparison import Comparison
@@ -27,6 +29,11 @@ if TYPE_CHECKING:
     from tare.results.judgement.gate import Gate
 
 _GROUPS = ("regressions", "improvements", "undecided", "refused", "same")
+COLUMNS = ("verdict", "workload", "metric", "runner", "base", "head", "cost", "why")
+"""Columns of the table, as keys of their heads."""
+
+VERDICTS = ("worse", "better", "same", "undecided", "refused")
+"""Verdicts, as keys of their names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,34 +53,35 @@ class Changes:
     """The two commands compared by their instructions; ``None`` if these were not counted."""
 
 
-def markdown(changes: Changes) -> str:
+def markdown(changes: Changes, words: Words) -> str:
     """Render GitHub-flavoured Markdown: the verdict, differences of context, and a table, regressions first."""
     gate = changes.gate
-    failed = _headline(changes)
-    lines = [f"## {escape(changes.head)} against {escape(changes.base)}", ""]
-    lines += [f"{failed} {_counts(gate)}.", ""]
+    tell = functools.partial(repeat, words=words)
+    title = words("comparison.title", base=tell(changes.base), head=tell(changes.head))
+    lines = [f"## {escape(title)}", ""]
+    lines += [f"**{_headline(changes, words)}** {_counts(gate, words)}", ""]
     if changes.unlike:
         lines += [
             "> [!WARNING]",
-            "> **The two are not alike.**",
-            *(f"> - {escape(t)}" for t in changes.unlike),
+            f"> **{words('changes.unlike')}**",
+            *(f"> - {escape(tell(text))}" for text in changes.unlike),
             "",
         ]
     if changes.missing:
         lines += [
             "> [!WARNING]",
-            "> **Not compared, since the head has no value:**",
-            *(f"> - {escape(missing_title(one))}: {escape(one.reason)}" for one in changes.missing),
+            f"> **{words('changes.no_value')}**",
+            *(f"> - {escape(f'{missing_title(one, words)}: {tell(one.reason)}')}" for one in changes.missing),
             "",
         ]
-    lines += [line for remark in changes.remarks for line in (escape(remark), "")]
-    rows = list(_rows(gate))
+    lines += [line for remark in changes.remarks for line in (escape(tell(remark)), "")]
+    rows = list(_rows(gate, words))
     if rows:
-        lines += ["| verdict | workload | metric | runner | base | head | cost | why |"]
+        lines += [f"| {' | '.join(words(f'changes.{name}') for name in COLUMNS)} |"]
         lines += ["|---|---|---|---|---:|---:|---:|---|", *rows, ""]
-    lines += [f"- {escape(line)}" for line in answer_lines(gate)]
+    lines += [f"- {escape(line)}" for line in answer_lines(gate, words)]
     if changes.counts:
-        lines += ["", escape(f"by instructions: {changes.counts.verdict}: {changes.counts.because}")]
+        lines += ["", escape(counts_line(changes.counts, words))]
     return "\n".join(lines)
 
 
@@ -82,64 +90,75 @@ def answers_of(gate: Gate) -> list[Answers]:
     return pair_answers(c for group in _GROUPS for c in getattr(gate, group))
 
 
-def answer_lines(gate: Gate) -> Iterator[str]:
+def answer_lines(gate: Gate, words: Words) -> Iterator[str]:
     """Count what is decided; tell both answers of each row in one line, and their price where neither is decided."""
-    english, rows = words(), answers_of(gate)
+    rows = answers_of(gate)
     if rows:
-        yield headline(rows, english)
+        yield headline(rows, words)
     for row in rows:
-        where = f"{case_title(row.time.workload, row.time.parameters)} on {row.time.runner}"
+        case = case_title(row.time.workload, row.time.parameters)
+        where = words("changes.case", case=case, runner=row.time.runner)
         needed = [c.needed_blocks - c.blocks for c in row.all if c.needed_blocks is not None]
         price = ""
         if row.by == "none" and not row.time.refused:
-            price = f" ({english('answer.price_blocks', blocks=min(needed))})" if needed else ""
-            price = price or f" ({english('answer.price_unknown')})"
-        yield f"{where}: {both(row, english)}{price}"
+            price = words("answer.price_blocks", blocks=min(needed)) if needed else ""
+            price = f" ({price or words('answer.price_unknown')})"
+        yield f"{where}: {both(row, words)}{price}"
 
 
-def _headline(changes: Changes) -> str:
+def counts_line(counts: CountsCompared, words: Words) -> str:
+    """Tell the verdict by instructions."""
+    verdict = words(f"changes.{counts.verdict}")
+    return words("changes.instructions", verdict=verdict, why=repeat(counts.because, words))
+
+
+def verdict(comparison: Comparison, words: Words) -> str:
+    """Name a comparison's verdict; one that was refused has none."""
+    return words("changes.refused" if comparison.refused else f"changes.{comparison.verdict}")
+
+
+def _headline(changes: Changes, words: Words) -> str:
     """Say first what stops a change, and never that nothing was found where nothing could be compared."""
     gate = changes.gate
     if gate.regressions:
-        return f"**{count(len(gate.regressions), 'regression')}.**"
+        n = len(gate.regressions)
+        return words("changes.regression" if n == 1 else "changes.regressions", n=n)
     if not gate.compared:
-        return "**Nothing could be compared.**"
+        return words("changes.nothing_compared")
     if changes.missing or gate.refused:
-        return "**No regression found in what could be compared, which is not all.**"
-    return "**No regression found.**"
+        return words("changes.passed_in_part")
+    return words("changes.passed")
 
 
-def _counts(gate: Gate) -> str:
+def _counts(gate: Gate, words: Words) -> str:
     """Count what the headline does not."""
-    return ", ".join(
-        (
-            count(len(gate.improvements), "improvement"),
-            *(f"{len(getattr(gate, name))} {name}" for name in ("undecided", "refused", "same")),
-        )
-    )
+    n = len(gate.improvements)
+    return words(
+        "changes.count_one" if n == 1 else "changes.count",
+        improvements=n, undecided=len(gate.undecided), refused=len(gate.refused), same=len(gate.same),
+    )  # fmt: skip
 
 
-def missing_title(one: MissingSeries) -> str:
+def missing_title(one: MissingSeries, words: Words) -> str:
     """Name a series that has no value: workload, parameters, metric and runner."""
-    return (
-        f"{case_title(one.key.workload, json.loads(one.key.parameters))} {one.key.metric} on {one.key.runner}"
-    )
+    case = case_title(one.key.workload, json.loads(one.key.parameters))
+    return words("changes.series", case=case, metric=one.key.metric, runner=one.key.runner)
 
 
-def _rows(gate: Gate) -> Iterator[str]:
+def _rows(gate: Gate, words: Words) -> Iterator[str]:
     for name in _GROUPS:
         for c in getattr(gate, name):
-            verdict = "refused" if c.refused else c.verdict
+            told = verdict(c, words)
             cells = (
                 case_title(c.workload, c.parameters),
                 c.metric,
                 c.runner,
                 numbers.estimate(c.base_value, c.base_unit or c.unit),
                 numbers.estimate(c.subject_value, c.unit),
-                DASH if c.refused else numbers.changed(c.cost),
-                sentences(c.because, c.notes),
+                DASH if c.refused else repeat(numbers.changed(c.cost), words),
+                repeat(sentences(c.because, c.notes), words),
             )
-            bold = f"**{verdict}**" if verdict in {"worse", "better"} else verdict
+            bold = f"**{told}**" if c.verdict in {"worse", "better"} and not c.refused else told
             yield f"| {bold} | {' | '.join(map(escape, cells))} |"
 
 

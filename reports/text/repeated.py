@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tare.reports.text.korean import together
 from tare.results.origins import origin
-from tare.results.said import LISTED, SEPARATOR
+from tare.results.said import CATALOGUE, LISTED, SEPARATOR
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from tare.reports.text.words import Words
     from tare.results.origins import Said
 
-_DEEPEST = 4
+_DEEPEST = 6
 """Texts within texts that are followed; no sentence of the suite needs more."""
 
 
@@ -25,7 +26,7 @@ def repeat(text: str, words: Words, recorded: Mapping[str, Said] | None = None) 
         words: the language's words.
         recorded: what texts of a record were made of; texts of this process are known anyway.
     """
-    return text if words.language == "en" else _repeated(text, words, recorded or {}, _DEEPEST)
+    return text if words.language == "en" else together(_repeated(text, words, recorded or {}, _DEEPEST))
 
 
 def _repeated(text: str, words: Words, recorded: Mapping[str, Said], depth: int) -> str:
@@ -36,10 +37,11 @@ def _repeated(text: str, words: Words, recorded: Mapping[str, Said], depth: int)
         parts = [value for name, value in said.values.items() if name != SEPARATOR]
         separator = said.values.get(SEPARATOR, " ")
         return separator.join(_repeated(part, words, recorded, depth - 1) for part in parts)
-    if not depth or not words.has(f"said.{said.code}"):
+    key = said.code.removeprefix(CATALOGUE) if said.code.startswith(CATALOGUE) else f"said.{said.code}"
+    if not depth or not words.has(key):
         return text
     values = {name: _repeated(value, words, recorded, depth - 1) for name, value in said.values.items()}
     try:
-        return words(f"said.{said.code}", **values)
+        return words(key, **values)
     except (KeyError, IndexError, ValueError):
         return text  # recorded by a version whose sentence had other values

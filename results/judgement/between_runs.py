@@ -24,7 +24,7 @@ from tare.results.judgement.pairs import (
     trial_notes,
 )
 from tare.results.judgement.thresholds import DEFAULT_THRESHOLD, Thresholds
-from tare.results.said import say
+from tare.results.said import listed, say
 from tare.results.statistics.ratios import INVOCATION_SPREAD, LogRatio, unpaired_log_ratio
 from tare.results.statistics.series import Series, SeriesKey, good_series
 from tare.results.statistics.symptoms import drift_of
@@ -128,7 +128,7 @@ def compare_runs(
 
 def _missing(sides: tuple[_Side, _Side], key: SeriesKey) -> MissingSeries:
     left = trial_notes(sides[1].counts, key, "head")
-    reason = "; ".join(left) if left else "the head has no such series"
+    reason = listed(left) or say("pair.no_series", "the head has no such series")
     return MissingSeries(key, sides[0].series[key].primary, reason)
 
 

@@ -33,7 +33,7 @@ def change(log: float, low: float | None, high: float | None) -> str:
     if low is None or high is None:
         return percent(log)
     tell = factor if any(map(_is_large, (log, low, high))) else percent
-    return f"{tell(log)} ({tell(low)} to {tell(high)})"
+    return say("changed", "{value} ({low} to {high})", value=tell(log), low=tell(low), high=tell(high))
 
 
 def factor(log: float) -> str:

@@ -83,7 +83,7 @@ def write_for_programs(report: GateReport, arguments: argparse.Namespace, langua
         UsageError: a file cannot be written.
     """
     if arguments.format != "text":
-        print(_formatted(report, arguments.format))
+        print(_formatted(report, arguments.format, language))
     _write_files(report, arguments, language)
 
 
@@ -93,18 +93,20 @@ def write_report(report: GateReport, arguments: argparse.Namespace, language: La
     Raises:
         UsageError: a file cannot be written.
     """
-    print(_formatted(report, arguments.format))
+    print(_formatted(report, arguments.format, language))
     _write_files(report, arguments, language)
 
 
-def _formatted(report: GateReport, chosen: str) -> str:
-    writers = {"text": report.as_text, "markdown": report.as_markdown, "json": report.as_json}
-    return report.as_junit().decode() if chosen == "junit" else writers[chosen]()
+def _formatted(report: GateReport, chosen: str, language: Language) -> str:
+    """Write a report for people in their language; what programs read is English always."""
+    if chosen in {"json", "junit"}:
+        return report.as_json() if chosen == "json" else report.as_junit().decode()
+    return report.as_text(language) if chosen == "text" else report.as_markdown(language)
 
 
 def _write_files(report: GateReport, arguments: argparse.Namespace, language: Language) -> None:
     if arguments.markdown:
-        _write(arguments.markdown, f"{report.as_markdown()}\n".encode(), "ab")
+        _write(arguments.markdown, f"{report.as_markdown(language)}\n".encode(), "ab")
     if arguments.junit:
         _write(arguments.junit, report.as_junit(), "wb")
     if arguments.html:

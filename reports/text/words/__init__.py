@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from tare.reports.text.korean import spelt
+from tare.results.said import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,10 +32,14 @@ class Words:
 
     language: Language
     texts: Mapping[str, str]
+    quoted: bool = False
+    """Remember what texts are made of, so that they can be repeated in another language."""
 
     def __call__(self, key: str, /, **values: object) -> str:
         """Fill in a text's placeholders. Raises ``KeyError`` if the key or a value is missing."""
         text = self.texts[key].format_map(values)
+        if self.quoted:
+            return quoted(key, text, **values)
         return spelt(text) if self.language == "ko" else text
 
     def has(self, key: str) -> bool:
@@ -57,3 +62,8 @@ def words(language: Language = "en") -> Words:
             for key, text in texts.items()
         },
     )
+
+
+def quotable() -> Words:
+    """Give the English catalogue for texts that a page or a terminal repeats in its own language."""
+    return replace(words(), quoted=True)

@@ -16,6 +16,7 @@ from tare.reports.content.sections import crowd, deploy, engines
 from tare.reports.content.sections.glossary import HEADS, TERMS
 from tare.reports.model import LANGUAGES, Language
 from tare.reports.plots import PLOTS
+from tare.reports.render.changes import COLUMNS, VERDICTS
 from tare.reports.summaries.cpu import PARTS, VIEWS
 from tare.reports.summaries.exits import BASELINE, CLASSES
 from tare.reports.summaries.headline import GroupKind
@@ -74,6 +75,10 @@ VALUES: dict[str, Iterable[str]] = {
     "attempt.{name}": SCOPES,
     "banner.{status}": ("interrupted", "running"),
     "banner.{status}_title": ("interrupted", "running"),
+    "changes.{comparison.verdict}": get_args(Verdict),
+    "changes.{counts.verdict}": (*get_args(Verdict), "refused"),
+    "changes.{name}": COLUMNS,
+    "changes.{verdict}": VERDICTS,
     "claim.{verdict.claim}": [claim.id for claim in CLAIMS],
     "claims.because_{verdict.reason.code}": get_args(Code),
     "claims.end_{found.method}": ("slowest", "p99"),
@@ -173,7 +178,7 @@ KINDS_OF_TRIALS = ("failed", "timeout", "invalid", "skipped", "warm-up")
 SAID_VALUES: dict[str, Iterable[str]] = {
     "failures.{self.what.replace(' ', '_')}": ("failed_openings", "failures"),
     "noun.{cost.unit}": ("block", "invocation"),
-    "noun.{noun}": ("block", "invocation", "trial", *(f"{kind} trial" for kind in KINDS_OF_TRIALS)),
+    "noun.{noun}": ("block", "invocation", "line", "trial", *(f"{kind} trial" for kind in KINDS_OF_TRIALS)),
     "symptom.drift_{side}": ("base", "subject"),
     "symptom.modes_{side}": ("base", "subject"),
 }
