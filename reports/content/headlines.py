@@ -104,12 +104,11 @@ def _who(page: Page, group: Group) -> str:
 
 
 def _start(page: Page, group: Group) -> Iterator[str]:
-    """Tell how long a start takes, as the table of costs has it."""
+    """Tell how long a start takes, in the digits that a reader remembers; the tables have more."""
     if not group.starts:
         return
     first, last = (
-        numbers.quantity(one.subject_value.value, one.unit, width=numbers.width_of(one.subject_value))
-        for one in (group.starts[0], group.starts[-1])
+        numbers.rounded(one.subject_value.value, one.unit) for one in (group.starts[0], group.starts[-1])
     )
     words = page.words
     if len(group.runners) == 1:
@@ -139,26 +138,31 @@ def _clauses(page: Page, group: Group, finding: Finding) -> Iterator[str]:
         if rest > 0 and not several and finding.name == "slower":
             yield words("headline.more", n=rest)
     else:
-        yield _plain(page, finding, several=several)
+        yield _plain(page, group, finding)
 
 
-def _plain(page: Page, finding: Finding, *, several: bool) -> str:
+def _plain(page: Page, group: Group, finding: Finding) -> str:
     """Tell a finding that names no workload."""
-    words = page.words
+    words, several = page.words, len(group.runners) > 1
     if finding.name in _FIRST:
         return words("headline.no_cpu_many" if several else "headline.no_cpu_one")
     if finding.name == "nothing":
         return words("headline.nothing", n=finding.total)
     if finding.name == "rest_same":
         return words("headline.rest_same")
-    if finding.holding == finding.total:
-        return words("headline.undecided_all")
-    return words("headline.undecided", n=finding.holding, total=finding.total)
+    if not _nothing_decided(group):
+        key = "headline.undecided_many" if several else "headline.undecided"
+        return words(key, n=finding.holding, total=finding.total)
+    return words("headline.undecided_rest" if group.starts else "headline.undecided_all")
 
 
 def _nothing_decided(group: Group) -> bool:
-    """Tell whether the sentence says anyway that nothing but the start is decided."""
-    return any(one.name == "undecided" and one.holding == one.total for one in group.findings)
+    """Tell whether nothing but the start is decided, which the sentence then says."""
+    for finding in group.findings:
+        if finding.name == "undecided":
+            rest = [one for one in finding.named if one.comparison not in group.starts]
+            return len(rest) == finding.total - len(group.starts)
+    return False
 
 
 def _bound(page: Page, finding: Finding, *, alone: bool) -> Iterator[str]:
@@ -203,7 +207,7 @@ def _amount(page: Page, comparison: Comparison) -> str:
 
 
 def _factor(comparison: Comparison) -> str:
-    return numbers.ratio(comparison.cost.value, width=numbers.width_of(comparison.cost))
+    return numbers.ratio(comparison.cost.value, width=comparison.cost.value)
 
 
 def _ladder(page: Page) -> Iterator[str]:
@@ -216,7 +220,7 @@ def _ladder(page: Page) -> Iterator[str]:
         if top is None:
             continue
         name = page.spoken_case(case)
-        total = numbers.ratio(top.total.value, width=numbers.width_of(top.total))
+        total = numbers.ratio(top.total.value, width=top.total.value)
         told = {"n": len(steps), "case": name, "total": total}
         if not clear:
             yield words("headline.ladder_flat", **told)
@@ -242,7 +246,7 @@ def _steps_to(top: RungCost | None, rungs: Sequence[RungCost]) -> list[RungCost]
 
 def _added(rung: RungCost) -> str:
     if rung.difference is not None and rung.difference.value > 0:
-        return f"+{numbers.quantity(rung.difference.value, rung.unit)}"
+        return f"+{numbers.rounded(rung.difference.value, rung.unit)}"
     return numbers.change(rung.cost.value)
 
 

@@ -63,6 +63,8 @@ class Cell:
 
     text: str
     detail: str = ""
+    where: str = ""
+    """Third line: what of several the numbers belong to."""
     value: float | None = None
     low: float | None = None
     high: float | None = None

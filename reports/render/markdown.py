@@ -96,7 +96,7 @@ def _cell(cell: Cell) -> str:
     text = escape(cell.text)
     if cell.kind in ("worse", "better", "problem") and text:
         text = f"**{text}**"
-    return f"{text}<br><sub>{escape(cell.detail)}</sub>" if cell.detail else text
+    return "<br>".join([text, *(f"<sub>{escape(line)}</sub>" for line in (cell.detail, cell.where) if line)])
 
 
 def _row(cells: Iterator[str]) -> str:

@@ -38,7 +38,8 @@ class Rule:
     """Columns of the matrix whose rows count; ``None``: all but start-up and memory per place."""
     verdicts: frozenset[Verdict]
     quantifier: Quantifier
-    """Share of the rows that have one of the verdicts: ``all``, ``any``, or ``most`` (more than half of them)."""
+    """Share of the rows that have one of the verdicts: ``all``, ``any``, or ``most`` (more than half of them; such a
+    finding counts all rows of the group, start-up included, as the report does everywhere)."""
     slots: frozenset[str]
     """Parts of the sentence that it takes; of the rules for one slot, the first that holds wins."""
     least_rows: int = 1
@@ -144,7 +145,7 @@ def apply_rules(rows: Sequence[Answers], rules: Iterable[Rule] = RULES) -> Itera
     for rule in rules:
         if filled & rule.slots:
             continue
-        finding = _finding(rule, _of_families(rule, rows))
+        finding = _finding(rule, _of_families(rule, rows), rows)
         if finding is not None:
             filled |= rule.slots
             yield finding
@@ -166,7 +167,7 @@ def _of_families(rule: Rule, rows: Sequence[Answers]) -> list[Answers]:
     return chosen
 
 
-def _finding(rule: Rule, rows: Sequence[Answers]) -> Finding | None:
+def _finding(rule: Rule, rows: Sequence[Answers], everything: Sequence[Answers]) -> Finding | None:
     holding = [row for row in rows if deciding(row).verdict in rule.verdicts]
     enough = {
         "all": len(holding) == len(rows),
@@ -175,6 +176,9 @@ def _finding(rule: Rule, rows: Sequence[Answers]) -> Finding | None:
     }[rule.quantifier]
     if not holding or not enough or len(rows) < rule.least_rows:
         return None
+    if rule.quantifier == "most":
+        rows = everything
+        holding = [row for row in rows if deciding(row).verdict in rule.verdicts]
     found = [Named(case_of(row.time), deciding(row), _bound(row)) for row in holding]
     if any(one.comparison.cost.value < rule.least_cost for one in found):
         return None

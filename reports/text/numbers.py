@@ -53,6 +53,11 @@ def quantity(value: float, unit: str, *, width: float | None = None) -> str:
     return f"{text} {scale.symbol}".rstrip()
 
 
+def rounded(value: float, unit: str) -> str:
+    """Format a value for a sentence, in two significant digits where it has decimals: ``1.5 ms``, ``235 µs``."""
+    return quantity(value, unit, width=abs(value))
+
+
 def estimate(given: Estimate, unit: str) -> str:
     """Format a median with its interval: ``1.23 ms (1.20–1.27)``."""
     ends = interval(given, unit)

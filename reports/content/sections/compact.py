@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 from tare.reports.content import cells
 from tare.reports.content.nodes import Bullets, Cell, Item, Node, Paragraph, Section, Table
 from tare.reports.content.sections.findings import priced
+from tare.reports.content.sections.overhead import unlike_quotient
 from tare.reports.summaries.cases import case_of
 from tare.reports.text import numbers
 from tare.reports.text.answers import headline
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tare.reports.content.page import Page
     from tare.reports.summaries.cases import CaseKey
     from tare.reports.summaries.startup import Phases
@@ -32,13 +35,27 @@ def section(page: Page) -> Section | None:
 
 
 def _decided(page: Page) -> Bullets:
-    """Count what is decided under each runner, and tell what the rest would cost."""
-    items = []
+    """Explain the table, count what is decided under each runner, and tell what the rest would cost."""
+    items = [*_remarks(page)]
     for runner in sorted({row.time.runner for row in page.summary.answers}, key=page.summary.display.rank):
         rows = [row for row in page.summary.answers if row.time.runner == runner]
         items.append(Item(headline(rows, page.words), label=runner))
     items += [Item(node.text) for node in priced(page) if isinstance(node, Paragraph)]
     return Bullets(tuple(items))
+
+
+def _remarks(page: Page) -> Iterator[Item]:
+    """Explain what looks false in the table: the base's own ratio, and ratios unlike the quotients of the medians."""
+    words, rows = page.words, page.summary.answers
+    if any(row.time.floor is not None for row in rows):
+        yield Item(words("short.noise_means", base=page.base))
+    unlike = [row.time for row in rows if unlike_quotient(row.time) is not None]
+    if unlike:
+        told = (
+            words("overhead.of_runner", case=page.spoken_case(case_of(one)), runner=one.runner)
+            for one in unlike
+        )
+        yield Item(words("overhead.quotients", cases=", ".join(told)))
 
 
 def _overhead(page: Page) -> Table:

@@ -31,10 +31,11 @@ def section(page: Page) -> Section | None:
     rows = tuple(_row(page, runner, found[runner]) for runner in runners)
     names = ("cpus", "used", "memory_seen", "memory", "pids", "io")
     heads = (words("column.runner"), *(words(f"limits.{name}") for name in names))
+    cpuset = ",".join(map(str, asked.cpuset if asked else ()))
     given = words(
         "limits.given",
         cpus=asked.cpus if asked else DASH,
-        cpuset=",".join(map(str, asked.cpuset if asked else ())) or DASH,
+        cpuset=words("limits.on_cpus", cpuset=cpuset) if cpuset else words("limits.any_cpus"),
         memory=numbers.quantity(asked.memory_bytes if asked else 0, "bytes"),
         pids=asked.pids if asked else DASH,
     )

@@ -37,10 +37,10 @@ def section(page: Page) -> Section | None:
         return None
     words = page.words
     own, usual = words("matrix.own_legend", base=found.base), words("matrix.legend", base=found.base)
-    body: list[Node] = [
-        _table(page, found, brief=False),
-        Paragraph(own if _own(found) else usual, "muted"),
-    ]
+    legend = own if _own(found) else usual
+    if ISOLATION in found.families:
+        legend = f"{legend} {words('matrix.isolation')}"
+    body: list[Node] = [_table(page, found, brief=False), Paragraph(legend, "muted")]
     if found.missing and not _own(found) and page.summary.given.manifest.mode != "imported":
         body.append(_missing(page, found))
     if page.summary.ladder and (picture := page.picture("ladder")):
@@ -108,7 +108,8 @@ def _cell(page: Page, found: Matrix, runner: str, family: str, *, brief: bool) -
         return Cell(text, kind=standing.verdict)
     return Cell(
         text,
-        detail=_detail(page, standing),
+        detail=_detail(standing),
+        where=_where(page, standing),
         value=cost.value,
         low=cost.low,
         high=cost.high,
@@ -120,18 +121,22 @@ def _cell(page: Page, found: Matrix, runner: str, family: str, *, brief: bool) -
     )
 
 
-def _detail(page: Page, standing: Standing) -> str:
-    """Give the value where a family is known by it, else the bounds, with the workload that they belong to."""
-    time = standing.row.time
+def _detail(standing: Standing) -> str:
+    """Give the value where a family is known by it, else the bounds."""
     if standing.family in ABSOLUTE:
-        value = time.subject_value
-        return numbers.quantity(value.value, time.unit, width=numbers.width_of(value))
-    parts = [numbers.interval(standing.comparison.cost, "ratio")]
-    if standing.by_cpu:
-        parts.insert(0, page.words("short.cpu"))
-    if len(standing.rows) > 1:
-        parts.append(case_of(time).workload)
-    return " · ".join(filter(None, parts))
+        time = standing.row.time
+        return numbers.quantity(
+            time.subject_value.value, time.unit, width=numbers.width_of(time.subject_value)
+        )
+    return numbers.interval(standing.comparison.cost, "ratio")
+
+
+def _where(page: Page, standing: Standing) -> str:
+    """Name the workload that the bounds belong to where a family has several, and tell if they are those of CPU."""
+    if standing.family in ABSOLUTE:
+        return ""
+    name = case_of(standing.row.time).workload if len(standing.rows) > 1 else ""
+    return " · ".join(filter(None, (name, page.words("short.cpu") if standing.by_cpu else "")))
 
 
 def _base(page: Page, found: Matrix, family: str) -> Cell:

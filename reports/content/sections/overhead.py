@@ -135,6 +135,8 @@ def _answers(page: Page, comparison: Comparison) -> tuple[Cell, Cell]:
         remarks.append(words("answer.waited", share=numbers.percent(round(share, 2))))
     if row.inside is not None:
         remarks.append(words("answer.inside", told=numbers.cost(row.inside.cost)))
+    if (quotient := unlike_quotient(comparison)) is not None:
+        remarks.append(words("overhead.quotient", quotient=numbers.ratio(quotient)))
     remarks.append(_noted(page, comparison))
     decides = row.cpu if row.cpu is not None and row.by == "cpu" else comparison
     # A verdict by time alone needs no sentence: the columns have its numbers.
@@ -142,6 +144,17 @@ def _answers(page: Page, comparison: Comparison) -> tuple[Cell, Cell]:
     text = words(f"verdict.{comparison.verdict}") if plain else both(row, words)
     cpu = cells.ratio(None if row.cpu is None else row.cpu.cost, "" if row.cpu is None else row.cpu.verdict)
     return cpu, Cell(text, detail="; ".join(filter(None, remarks)), kind=decides.verdict)
+
+
+def unlike_quotient(comparison: Comparison) -> float | None:
+    """Give the cost by the medians of all trials where the interval, which is formed within blocks, is not near it."""
+    cost, ours, base = comparison.cost, comparison.subject_value.value, comparison.base_value.value
+    if cost.low is None or cost.high is None or not (math.isfinite(ours) and ours > 0 and base > 0):
+        return None
+    quotient = ours / base if comparison.direction == "lower" else base / ours
+    room = 1 + comparison.threshold
+    near = cost.low / room <= quotient <= cost.high * room
+    return None if near or not math.isfinite(quotient) else quotient
 
 
 def _price(page: Page, row: Answers) -> str:

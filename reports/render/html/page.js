@@ -16,7 +16,11 @@
   };
   const folded = () => [...document.querySelectorAll("main details:not(.chip)")];
   addEventListener("hashchange", reveal);
-  addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((one) => { one.open = true; }));
+  // The event of unfolding comes too late for the printer, so sheets are laid out at once.
+  addEventListener("beforeprint", () => {
+    document.querySelectorAll("details").forEach((one) => { one.open = true; });
+    sheets().forEach(layOut);
+  });
 
   const all = make("button", { type: "button", className: "all" }, words.open_all);
   all.onclick = () => {
@@ -35,9 +39,9 @@
   // A sheet is laid out when somebody opens it; until then it is text.
   const layOut = (sheet) => {
     const [heads, ...rows] = parse(sheet.textContent);
-    const numeric = new Set(sheet.dataset.numeric.split(" ").map(Number));
+    const numeric = new Set(sheet.dataset.numeric.split(" ").filter(Boolean).map(Number));
     const side = (at) => (numeric.has(at) ? "number" : "");
-    const table = make("table", { className: "data" });
+    const table = make("table", { className: "data laid" });
     if (sheet.dataset.groups) table.dataset.groups = sheet.dataset.groups;
     table.append(
       make("caption", {}, sheet.getAttribute("aria-label")),
@@ -49,9 +53,6 @@
     sheet.replaceWith(region);
     equip(table);
   };
-  document.querySelectorAll("pre.sheet").forEach((sheet) => {
-    sheet.closest("details").addEventListener("toggle", () => layOut(sheet), { once: true });
-  });
 
   const text = (cell) => [...cell.childNodes].filter((one) => one.className !== "permalink").map((one) => one.textContent.trim()).filter(Boolean).join(" ");
   const shown = (table) => [table.tHead.rows[0], ...[...table.tBodies[0].rows].filter((row) => !row.hidden)]
@@ -161,7 +162,13 @@
       row.cells[0].insertBefore(link, row.cells[0].querySelector("small"));
     });
   };
-  document.querySelectorAll("table.data").forEach((table) => { if (table.rows.length > 5) equip(table); });
+  const sheets = () => document.querySelectorAll("pre.sheet");
+  sheets().forEach((sheet) => {
+    const details = sheet.closest("details");
+    if (details.open) layOut(sheet);
+    else details.addEventListener("toggle", () => sheet.isConnected && layOut(sheet), { once: true });
+  });
+  document.querySelectorAll("table.data:not(.laid)").forEach((table) => { if (table.rows.length > 5) equip(table); });
 
   // Two ticked runs give the command that compares them, the older one first: run ids are in the order of time.
   document.querySelectorAll("table.runs").forEach((table) => {

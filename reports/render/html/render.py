@@ -35,6 +35,9 @@ LANGUAGE_NAMES: Mapping[Language, str] = {"en": "English", "ko": "한국어"}
 """Language → its name in itself, for links to the page in it."""
 
 
+_BEFORE_UNIT = re.compile(r"(?<=\d) (?=(?:[nµm]?s|[KMGT]?i?B)\b)")
+"""Blanks within quantities of a headline, whose large letters would part numbers from their units."""
+
 _BEFORE_PERCENT = re.compile(r"(?<=\d) (?=%)")
 """Blank that no line may end at; neither the script nor the style has one."""
 
@@ -117,7 +120,11 @@ def render_document(document: Document) -> str:
         siblings=document.siblings,
         language_names=LANGUAGE_NAMES,
         headline=[
-            s for part in parts for node in part.body if isinstance(node, Headline) for s in node.sentences
+            _BEFORE_UNIT.sub("\N{NO-BREAK SPACE}", sentence)
+            for part in parts
+            for node in part.body
+            if isinstance(node, Headline)
+            for sentence in node.sentences
         ],
         sections=[part for part in parts if not any(isinstance(node, Headline) for node in part.body)],
         css=Markup(_text("style.css") + stylesheet()),  # noqa: S704 - our own files

@@ -98,7 +98,7 @@ class Tables:
             text = f'<a href="#{clean(self._goal(cell.link))}">{text}</a>'
         elif cell.target:
             text = f'<a href="{clean(cell.target)}">{text}</a>'
-        small = f"<small>{clean(cell.detail)}</small>" if cell.detail else ""
+        small = "".join(f"<small>{clean(line)}</small>" for line in (cell.detail, cell.where) if line)
         return f"{swatch(cell.color)}{text}{small}" if cell.color else f"{text}{small}"
 
 

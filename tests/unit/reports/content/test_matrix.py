@@ -163,7 +163,7 @@ def test_cells_carry_the_numbers_of_their_comparisons():
             cost = by_key[cell.link].cost
             assert (cell.value, cell.low, cell.high) == (cost.value, cost.low, cost.high)
             assert numbers.ratio(cost.value, width=numbers.width_of(cost)) in cell.text
-            assert ("CPU" in cell.detail) == (by_key[cell.link].metric == HOST_CPU_TIME)
+            assert ("CPU" in cell.where) == (by_key[cell.link].metric == HOST_CPU_TIME)
 
 
 def test_families_share_no_workload():

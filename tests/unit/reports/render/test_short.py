@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 import sys
 
+import msgspec
 import pytest
 
 from support.paths import GOLDEN
 from support.synthetic import empty_input, make_input
+from support.verdicts import compared, estimate, run_of
 from tare.reports.content.page import Page
+from tare.reports.content.sections import findings, overhead
 from tare.reports.model import LANGUAGES, Language
 from tare.reports.render import markdown, terminal
 from tare.reports.summaries.run import Summary
@@ -34,13 +38,48 @@ def summary(hostile: bool = False, language: Language = "en") -> str:
     return markdown.render(Page(Summary(make_input(blocks=6, hostile=hostile)), words(language)))
 
 
+def as_it_was(text: str, name: str) -> None:
+    """Compare with a golden file, which ``TARE_WRITE_GOLDEN=1`` writes anew."""
+    if os.environ.get("TARE_WRITE_GOLDEN"):
+        (FOLDER / name).write_text(text, encoding="utf-8")
+    assert text == (FOLDER / name).read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_summary_is_as_it_was(language: Language) -> None:
-    assert summary(language=language) == (FOLDER / f"summary-{language}.md").read_text(encoding="utf-8")
+    as_it_was(summary(language=language), f"summary-{language}.md")
 
 
 def test_plain_lines_are_as_they_were() -> None:
-    assert plain() == (FOLDER / "terminal.txt").read_text(encoding="utf-8")
+    as_it_was(plain(), "terminal.txt")
+
+
+def test_what_is_decided_is_counted_alike_everywhere() -> None:
+    """Findings, the table's last lines and the headline count all judged rows of a runner, start-up included."""
+    found = [compared("null", 2.0, "worse"), compared("syscall", 1.2, "worse")]
+    found += [compared(one, 1.0, "undecided", half=0.4) for one in ("cpu", "switch", "disk-seq", "starts-8")]
+    given = run_of(*found)
+    page, told = Page(Summary(given), words("en")), terminal.render(given)
+    assert "4 of 6 workloads are undecided." in told
+    assert "namespaces: 2 of 6 workloads decided: 2 by time." in told
+    assert "Undecided by time and by CPU: 4 of 6 rows." in str(findings.section(page))
+    assert "Undecided: 4 of 6" in str(findings.section(page))
+
+
+def test_what_looks_false_in_the_table_is_explained_below_it() -> None:
+    """The base's own ratio, and a ratio formed within blocks that the medians of all trials contradict."""
+    told = plain()
+    assert "In the rows of bare, the ratio is its noise (A/A)" in told
+    near, far = compared("cpu", 1.0, "same"), compared("fork", 13.0, "worse")
+    far = msgspec.structs.replace(far, subject_value=estimate(0.0196, 0.02))
+    for one, quotient in ((near, None), (far, pytest.approx(19.6))):
+        assert overhead.unlike_quotient(one) == quotient
+        rate = {"direction": "higher", "subject_value": one.base_value, "base_value": one.subject_value}
+        assert overhead.unlike_quotient(msgspec.structs.replace(one, **rate)) == quotient
+    assert "which are of all trials: fork under namespaces." in terminal.render(run_of(near, far))
+    assert "the medians of all trials would give 19.6×" in markdown.render(
+        Page(Summary(run_of(near, far)), words("en"))
+    )
 
 
 def test_tables_have_as_many_cells_in_every_row() -> None:

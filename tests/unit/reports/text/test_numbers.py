@@ -134,3 +134,11 @@ def test_an_interval_is_in_the_step_of_its_value() -> None:
 def test_no_ratio_is_a_dash() -> None:
     none = Estimate(value=math.nan, low=None, high=None, confidence=0.95, n=0, method="no ratio")
     assert numbers.cost(none) == numbers.changed(none) == numbers.DASH
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.001464, "1.5 ms"), (0.000235, "235 µs"), (2.09, "2.1 s"), (0.0, "0 s")],
+)
+def test_a_sentence_has_two_digits(seconds: float, text: str) -> None:
+    assert numbers.rounded(seconds, "s") == text
