@@ -19,7 +19,7 @@ from tare.results.said import say
 from tare.runners.errors import TareError
 from tare.runners.host.cgroups.layout import Cgroups
 from tare.runners.host.files import file_system
-from tare.runners.launcher.steps.namespaces import EnterNamespace
+from tare.runners.launcher.steps.namespaces import into_network
 from tare.runners.model import Probe
 from tare.runners.places.launched import LaunchedPlace, LaunchPlan
 
@@ -78,9 +78,9 @@ def open_outside(
     """
     plan = _plan(context, Cgroups.detect(), f"outside-{next(_OUTSIDE)}", image, limits)
     if endpoint and endpoint.network:
-        user = (EnterNamespace("user", endpoint.user_namespace),) if endpoint.user_namespace else ()
-        steps = (*user, EnterNamespace("net", endpoint.network))
-        plan = replace(plan, steps=steps, facts={**plan.facts, "network": endpoint.path})
+        plan = replace(
+            plan, steps=into_network(endpoint.network), facts={**plan.facts, "network": endpoint.path}
+        )
     return LaunchedPlace(plan, None)
 
 

@@ -239,9 +239,7 @@ class Endpoint:
     """Port to connect to; the server's own unless it is forwarded."""
     path: NetworkPath
     network: str = ""
-    """Network namespace in which the client has to run, as a path for setns(2); empty: the host's own."""
-    user_namespace: str = ""
-    """User namespace to enter before, without which an ordinary user may not enter :attr:`network`; empty: none."""
+    """Network namespace in which the client has to run, as ``/proc/PID/ns/net`` of a process; empty: the host's own."""
     from_places: tuple[str, int] | None = None
     """IPv4 address and port at which jobs of other places of the same runner reach it; ``None``: they cannot."""
 
@@ -288,7 +286,7 @@ class Place(Protocol):
     user network, … The server listens on that address if the host has it, and on ``127.0.0.1`` if the place's network
     translates it. ``context["network"]`` names the kind of network."""
     host_network: str
-    """Net namespace in which that server has to run, as a path for setns(2); empty: the host's own.
+    """Net namespace in which that server has to run, as ``/proc/PID/ns/net`` of a process; empty: the host's own.
 
     A private bridge has its host's side elsewhere: where an engine's daemon runs, or in a net namespace of the run."""
     host_scratch: Path | None

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from tare.bench.measurable import Unsuitable
 from tare.results.said import joined
 from tare.runners.errors import Missing
 from tare.runners.registry import connected
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tare.bench.experiments.base import Lab
     from tare.runners.context import Runner
     from tare.runners.images.image import Image
@@ -43,3 +47,19 @@ def connected_runner(
     if image is None and limits is None:
         return lab.runner, why
     return lab.siblings.get(lab.runner.name, image or lab.image, limits or lab.limits), why
+
+
+@contextmanager
+def telling(refusals: str) -> Iterator[None]:
+    """Add to the block's refusal why there is no runner with a network.
+
+    Args:
+        refusals: text of :func:`connected_runner`.
+
+    Raises:
+        Unsuitable: the block did.
+    """
+    try:
+        yield
+    except Unsuitable as error:
+        raise Unsuitable(joined(error.reason, refusals), error.remedy, lasting=error.lasting) from error

@@ -6,8 +6,8 @@ namespace, or in the one that has the host's side of a private bridge. Both ends
 
 Each runner is measured over a network that it has. Where its places have none, as those of ``namespaces`` and of QEMU's
 plain profiles, a runner of the same places with one is made beside it (:mod:`tare.bench.experiments.connected`). The
-trial's context says which network it was. Where no network is to be had, as for containers of an ordinary user, the server is
-in the place, and its client on the host enters the place's network namespace.
+trial's context says which network it was. Where no network is to be had, as for ``bubblewrap``, the server is in the place,
+and its client on the host enters the place's network namespace.
 
 *latency* sends one byte and waits for it to come back, as netperf's TCP_RR does, one at a time and without Nagle's
 delay: mostly the path's fixed costs. *stream* sends 128 KiB at a time in one direction and then in the other; it ends

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tare.bench.experiments.base import Experiment, Findings
-from tare.bench.experiments.connected import connected_runner
+from tare.bench.experiments.connected import connected_runner, telling
 from tare.bench.experiments.serving import Readiness, Server, Where, serving
 from tare.bench.workloads.command import Command, CommandTerms, job_of, run_aside
 from tare.results.said import say
@@ -108,9 +108,9 @@ class ServedCommand(Experiment):
 
     def perform(self, lab: Lab) -> Findings:
         """Open the places, start the server and run the client once."""
-        runner, _ = (lab.runner, "") if self.where == "same" or self.socket else connected_runner(lab)
+        runner, refusals = (lab.runner, "") if self.where == "same" or self.socket else connected_runner(lab)
         server = Server(self._start, self.ready, self.port, self.socket, self._before_start)
-        with serving(replace(lab, runner=runner), server, self.where) as served:
+        with telling(refusals), serving(replace(lab, runner=runner), server, self.where) as served:
             context = {**served.place.context, "client": self.where}
             for _ in range(self.warmups):
                 served.run(self._client_job(served, ""))

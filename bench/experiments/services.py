@@ -24,13 +24,13 @@ from tare.bench.experiments.applications import load
 from tare.bench.experiments.applications.cpus import split_cpus
 from tare.bench.experiments.applications.load import Load
 from tare.bench.experiments.base import Experiment, Findings
-from tare.bench.experiments.connected import connected_runner
+from tare.bench.experiments.connected import connected_runner, telling
 from tare.bench.experiments.serving import as_service
 from tare.bench.experiments.shop import Shape, Shop, open_shop
 from tare.bench.measurable import Unsuitable, allowed_cpus
 from tare.bench.workloads.base import metric
 from tare.results.record import Metric
-from tare.results.said import joined, say
+from tare.results.said import say
 from tare.runners.errors import Missing, TareError
 from tare.runners.inside import image_files
 
@@ -112,12 +112,9 @@ class Services(Experiment):
         except Missing as error:
             raise Unsuitable(error.reason, error.remedy, lasting=True) from error
         lab = replace(lab, runner=runner, limits=server_limits)
-        try:
-            with open_shop(lab, self.shape, client_limits) as opened:
-                found = tuple(_measure(opened, emulated=runner.accelerator == "tcg"))
-                context = {**opened.front.place.context, "client_cpus": opened.cpus}
-        except Unsuitable as error:
-            raise Unsuitable(joined(error.reason, refusals), error.remedy, lasting=error.lasting) from error
+        with telling(refusals), open_shop(lab, self.shape, client_limits) as opened:
+            found = tuple(_measure(opened, emulated=runner.accelerator == "tcg"))
+            context = {**opened.front.place.context, "client_cpus": opened.cpus}
         return Findings(metrics=found, context=context)
 
 

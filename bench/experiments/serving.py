@@ -30,7 +30,6 @@ Readiness is found out from where the client is, by the static program that ever
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from contextlib import ExitStack, contextmanager
@@ -265,18 +264,17 @@ def _require_way(lab: Lab, server: Server, where: Where, place: Place, endpoint:
 
 
 def _way_out(*, by_socket: bool) -> str:
-    """Say what leads to a server; only root gives places a network that others reach."""
-    if os.getuid() == 0:
-        return say(
-            "remedy.same_place",
-            "Run the client in the same place, or measure a variant with a network, such as namespaces:+net-bridge.",
-        )
+    """Say what leads to a server."""
     if by_socket:
         return say(
             "remedy.same_place_or_socket",
-            "Run the client in the same place, let the server listen on a UNIX socket, or measure as root.",
+            "Run the client in the same place, let the server listen on a UNIX socket, or measure a runner with a network, "
+            "such as namespaces:bridge.",
         )
-    return say("remedy.same_place_or_root", "Run the client in the same place, or measure as root.")
+    return say(
+        "remedy.same_place",
+        "Run the client in the same place, or measure a runner with a network, such as namespaces:bridge.",
+    )
 
 
 def as_service(job: Job) -> Job:

@@ -16,7 +16,7 @@ from tare.results.said import say
 from tare.runners.errors import PlaceFailure, TareError
 from tare.runners.inside import PATH, program
 from tare.runners.launcher.processes import SpawnError, SpawnRequest
-from tare.runners.launcher.steps.namespaces import EnterNamespace
+from tare.runners.launcher.steps.namespaces import into_network
 from tare.runners.model import Job
 
 if TYPE_CHECKING:
@@ -69,7 +69,6 @@ def server(context: RunContext, image: Image, address: str, network: str) -> Ite
     Raises:
         PlaceFailure: The server does not listen.
     """
-    steps = (EnterNamespace("net", network),) if network else ()
     read, write = os.pipe2(os.O_CLOEXEC)
     with os.fdopen(read, "rb", buffering=0) as answers:
         try:
@@ -78,7 +77,7 @@ def server(context: RunContext, image: Image, address: str, network: str) -> Ite
                 {"TARE_RUN": context.run},
                 program=image.tree / PATH.lstrip("/"),
                 fds={1: write, 2: write},
-                steps=steps,
+                steps=into_network(network),
             )
             spawned = context.launcher.spawn(request)
         except SpawnError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from pathlib import Path
 
@@ -18,7 +17,7 @@ def find_endpoint(agent_pid: int, port: int, bridge_network: str | None) -> Endp
     Args:
         agent_pid: the agent's pid on the host; 0 if it is not known.
         port: the server's port.
-        bridge_network: network namespace of the bridge that the place is on, as a path; empty: the host's own.
+        bridge_network: network namespace of the bridge that the place is on, as ``/proc/PID/ns/net``; empty: the host's own.
             ``None``: it is on none.
     """
     if not agent_pid:
@@ -33,8 +32,7 @@ def find_endpoint(agent_pid: int, port: int, bridge_network: str | None) -> Endp
     address = own_address(routes) if bridge_network is not None else ""
     if bridge_network is not None and address:
         return Endpoint(address, port, "bridge", bridge_network, from_places=(address, port))
-    user = f"/proc/{agent_pid}/ns/user" if os.getuid() else ""
-    return Endpoint(LOCALHOST, port, "loopback", str(namespace), user)
+    return Endpoint(LOCALHOST, port, "loopback", str(namespace))
 
 
 def own_address(fib_trie: str) -> str:

@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, Any
 from tare.bench.experiments.applications import load
 from tare.bench.experiments.applications.cpus import keep_apart, split_cpus
 from tare.bench.experiments.base import Experiment, Findings
-from tare.bench.experiments.connected import connected_runner
+from tare.bench.experiments.connected import connected_runner, telling
 from tare.bench.experiments.payloads import written
 from tare.bench.experiments.serving import serving
 from tare.bench.measurable import Unsuitable, allowed_cpus
 from tare.bench.workloads.base import metric
 from tare.results.record import Metric
-from tare.results.said import joined, say
+from tare.results.said import say
 from tare.runners.errors import Missing, TareError
 from tare.runners.images.build import build_image
 from tare.runners.images.recipe import ImageContent
@@ -186,18 +186,16 @@ class Application(Experiment):
         except Missing as error:
             raise Unsuitable(error.reason, error.remedy, lasting=True) from error
         lab = replace(lab, runner=runner, image=image, limits=server_limits)
-        try:
-            with serving(lab, self.server(), "host", client_limits=client_limits) as served:
-                apart = keep_apart(served.place, served.client, server_limits, client_limits)
-                session = Session(served, image, runner.accelerator == "tcg")
-                metrics = tuple(self.measure(session))
-                context = {**served.place.context, "client_cpus": apart}
-                ready = Metric(
-                    name="app.ready", value=served.ready_seconds, unit="s", direction="lower",
-                    clock="host-monotonic", source="tare",
-                )  # fmt: skip
-        except Unsuitable as error:
-            raise Unsuitable(joined(error.reason, refusals), error.remedy, lasting=error.lasting) from error
+        served_apart = serving(lab, self.server(), "host", client_limits=client_limits)
+        with telling(refusals), served_apart as served:
+            apart = keep_apart(served.place, served.client, server_limits, client_limits)
+            session = Session(served, image, runner.accelerator == "tcg")
+            metrics = tuple(self.measure(session))
+            context = {**served.place.context, "client_cpus": apart}
+            ready = Metric(
+                name="app.ready", value=served.ready_seconds, unit="s", direction="lower",
+                clock="host-monotonic", source="tare",
+            )  # fmt: skip
         return Findings(metrics=(*metrics, ready), context=context)
 
     @abstractmethod

@@ -4,8 +4,8 @@ The trunk goes from ``chroot`` to ``seccomp``, at which the container is complet
 choice: a user namespace (root's containers do not need one), a plain pair of devices, a bridge or NAT instead of no
 network, and each cgroup controller by itself.
 
-An ordinary user can do none of this outside a user namespace, so for them it is part of every rung, and only the
-network branches are out of reach.
+An ordinary user can do none of this outside a user namespace, so for them it is part of every rung. Only the network
+branches are none: their containers share a user namespace (:mod:`tare.runners.containers.namespaces.network`).
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from tare.runners.errors import PlaceFailure, remedy_of
 from tare.runners.launcher.processes import SpawnError
-from tare.runners.launcher.steps.namespaces import EnterNamespace
+from tare.runners.launcher.steps.namespaces import EnterNamespace, into_network
 from tare.runners.launcher.steps.network import LinkDirectly, SetDirectAddress
 from tare.runners.places.host import REMEDY
 from tare.runners.places.launched import LaunchedPlace
@@ -97,7 +97,7 @@ class Links:
             return
         here, there = near.next_interface(), far.next_interface()
         steps = (
-            EnterNamespace("net", f"/proc/{near.pid}/ns/net"),
+            *into_network(f"/proc/{near.pid}/ns/net"),
             LinkDirectly(
                 f"to{here}", _FIRST_INDEX + here, one, other, f"to{there}", _FIRST_INDEX + there, far.pid
             ),

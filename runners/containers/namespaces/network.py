@@ -5,9 +5,12 @@ address the host's side listens (``bridge``), or on through forwarding and masqu
 ``veth`` there is the pair alone, whose other end has the address at which the host's side listens; places among
 themselves have pairs of their own (:mod:`tare.runners.containers.namespaces.links`).
 
-However, the bridge, or the pairs' other end, is not in the host's network namespace but in one held by the launcher that makes the places, and
-the other host is a second namespace. So no interface, address, rule or sysctl of the host is touched, and everything is
+However, the bridge, or the pairs' other end, is not in the host's network namespace but in one held by the launcher that
+makes the places, and the other host is a second namespace. So no interface, address, rule or sysctl of the host is touched, and everything is
 gone once the launcher is, however it ends.
+
+An ordinary user may make all this in a user namespace only, and a pair of devices only between net namespaces that
+belong to it. So that launcher begins with a user namespace, which is that of all places it makes.
 
 Addresses are from 198.18.0.0/15, reserved for benchmarks (RFC 2544), and not visible outside.
 """
@@ -21,7 +24,7 @@ from typing import TYPE_CHECKING, Final
 
 from tare.runners.containers.namespaces.links import Links
 from tare.runners.launcher.steps.files import WriteFile
-from tare.runners.launcher.steps.namespaces import EnterNamespace, NewNamespace
+from tare.runners.launcher.steps.namespaces import EnterNamespace, MapUser, NewNamespace, into_network
 from tare.runners.launcher.steps.network import (
     JoinBridge,
     JoinPair,
@@ -46,10 +49,16 @@ _BRIDGE, _UP, _ETH0, _FIRST_PAIR = 100, 101, 2, 1000
 # Interface indices, free to choose in an empty network namespace.
 
 
-def router(kind: Network) -> tuple[Step, ...]:
-    """List the steps that the launcher takes before it makes places."""
+def router(kind: Network, owner: tuple[int, int] | None = None) -> tuple[Step, ...]:
+    """List the steps that the launcher takes before it makes places.
+
+    Args:
+        kind: kind of network.
+        owner: uid and gid of an ordinary user, to whom root in a new user namespace is mapped. ``None``: real root.
+    """
+    user = () if owner is None else (NewNamespace("user"), MapUser(*owner))
     bridge = (MakeBridge("tare0", _BRIDGE, _GATEWAY, _NET.prefixlen),)
-    return (NewNamespace("net"), LinkUp("lo"), *(() if kind == "veth" else bridge))
+    return (*user, NewNamespace("net"), LinkUp("lo"), *(() if kind == "veth" else bridge))
 
 
 @dataclass(slots=True)
@@ -71,6 +80,11 @@ class VethNetwork:
     def connect(self, launcher: Launcher, router: Launcher, run: str) -> None:
         """Complete the network; for NAT make the other host and the route to it.
 
+        Args:
+            launcher: the run's, which sees the host's /proc.
+            router: the launcher that holds the network.
+            run: the run id.
+
         Raises:
             SpawnError: the kernel refused a step; the message says which.
         """
@@ -81,10 +95,10 @@ class VethNetwork:
             self.links = Links(lambda steps: launcher.perform(steps, environ))
         if self.kind != "nat":
             return
-        outside = self._undo.enter_context(launcher.inside((NewNamespace("net"), LinkUp("lo")), environ))
+        outside = self._undo.enter_context(router.inside((NewNamespace("net"), LinkUp("lo")), environ))
         there = f"/proc/{outside.pid}/ns/net"
         steps = (
-            EnterNamespace("net", here),
+            *into_network(here),
             MakePair("up0", _UP, _UPLINK, _LINK_PREFIX, "eth0", _ETH0, outside.pid),
             WriteFile("/proc/sys/net/ipv4/ip_forward", "1"),
             Masquerade(_UP),

@@ -10,7 +10,8 @@ beforehand, untimed.
 Real root's containers start in a second launcher, which has done once and untimed what they have in common
 (:func:`inner_steps`): it left the host's mounts by pivot_root and sees only the image and the scratch folders. Copying
 its few mounts and moving the place's root over them is faster than copying and detaching the host's. An ordinary user's
-container needs its user namespace first, so it does everything itself.
+container needs its user namespace first, so it does everything itself. One with a network is born in the user namespace
+that the network belongs to (:mod:`tare.runners.containers.namespaces.network`), and shares it with its like.
 """
 
 from __future__ import annotations
@@ -174,7 +175,8 @@ def container_rungs(layout: Layout, names: Iterable[str]) -> list[Rung]:
         Rung("mount", (NewNamespace("mount"),)),
         Rung("pid", (NewNamespace("pid"),)),
         Rung("uts+ipc", (NewNamespace("uts"), NewNamespace("ipc"))),
-        Rung("user", (NewNamespace("user"), MapUser(*layout.owner))),
+        # The network belongs to a user namespace in which the container is born.
+        Rung("user", () if layout.join else (NewNamespace("user"), MapUser(*layout.owner))),
         Rung("net", (layout.join or NewNamespace("net"),)),
         Rung("cgroup", (NewNamespace("cgroup"),)),
         Rung("chroot", tuple(_chroot(layout, user="user" in have))),

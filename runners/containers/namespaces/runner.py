@@ -136,11 +136,11 @@ class Namespaces:
         stage = self._folder / "stage"
         stage.mkdir()
         if user:
-            launcher = self._context.launcher
             layout = self._layout(base, image.tree, places, stage)
         else:
             layout = self._layout(Path("/base"), Path("/tree"), Path("/places"), Path("/stage"), inner=True)
         layout = replace(layout, bound=bound, upper_bytes=min(UPPER_BYTES, limits.memory_bytes // 2))
+        steps = self._router()
         if not user:
             folders = {"base": base, "tree": image.tree, "places": places}
             steps = inner_steps(
@@ -148,11 +148,11 @@ class Namespaces:
                 stage,
                 layout if "chroot" in parts else None,
                 proc="pid" not in parts,
-                network=router(self._rung.network) if self._veth else (),
+                network=steps,
             )
-            launcher = self._undo.enter_context(
-                self._context.launcher.inside(steps, {"TARE_RUN": self._context.run})
-            )
+        launcher = self._context.launcher
+        if steps:
+            launcher = self._undo.enter_context(launcher.inside(steps, {"TARE_RUN": self._context.run}))
             self._network = self._connected(launcher, self._undo)
         self._prepared = image, limits, launcher, layout, self._steps(layout)
 
@@ -185,7 +185,7 @@ class Namespaces:
             host_network=network.host_network if network else "",
             bridge_network=network.places_network if network else None,
             remove_within=True,
-            count_processes="user" in parts,
+            count_processes="user" in parts and network is None,
         )
         if network and network.links:
             return LinkedPlace(plan, first, network.links, address_of(number))
@@ -206,7 +206,7 @@ class Namespaces:
             "network": _NETWORKS[self._rung.network] if "net" in parts else "host",
             "scratch_file_system": file_system(self._context.workdir),
             "rungs": ",".join(parts),
-            "user_namespace": "user" in parts,
+            "user_namespace": "one for all places" if self._veth and "user" in parts else "user" in parts,
         }
 
     def _steps(self, layout: Layout) -> tuple[Step, ...]:
@@ -223,12 +223,19 @@ class Namespaces:
 
     def _refusal(self) -> Probe | None:
         """Refuse without trying what this user may not use: networks and controllers."""
-        if self._veth and os.getuid():
+        if self._rung.below and self._veth and os.getuid():
             reason = say(
-                "container.network_root_only",
-                "only root may enter the network namespace of the run, where the host's side must be",
+                "container.network_no_rung",
+                "an ordinary user's places with a network share a user namespace, so this is no rung above {below}",
+                below=self._rung.below,
             )
-            return Probe(ok=False, reason=reason, remedy=say("remedy.run_root", "run as root"))
+            remedy = say(
+                "remedy.connected_or_root",
+                "measure {name}:{network}, or run as root",
+                name=KIND,
+                network=self._rung.network,
+            )
+            return Probe(ok=False, reason=reason, remedy=remedy)
         if self._rung.name.startswith("cgroup:"):
             (controller,) = self._rung.controllers
             if not self._cgroups.offers(controller):
@@ -269,6 +276,13 @@ class Namespaces:
     def _veth(self) -> bool:
         return self._rung.network != "none"
 
+    def _router(self) -> tuple[Step, ...]:
+        """List the steps to the network of the places' launcher; none if they have none."""
+        if not self._veth:
+            return ()
+        owner = (os.getuid(), os.getgid()) if "user" in self._rung.parts else None
+        return router(self._rung.network, owner)
+
     def _connected(self, launcher: Launcher, undo: ExitStack) -> VethNetwork | None:
         """Make the network of that launcher's places; ``None`` if they have none."""
         if not self._veth:
@@ -284,7 +298,7 @@ class Namespaces:
         with ExitStack() as undo:
             launcher = self._context.launcher
             if self._veth:
-                launcher = undo.enter_context(launcher.inside(router(self._rung.network), environ))
+                launcher = undo.enter_context(launcher.inside(self._router(), environ))
                 self._connected(launcher, undo)
                 layout = replace(layout, join=join(self._rung.network, 0))
             request = SpawnRequest(("/nothing-is-here",), environ=environ, steps=self._steps(layout))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
 from tare.results.said import say
 from tare.runners.launcher.steps.base import Op, Step, instruction
@@ -56,6 +58,20 @@ class EnterNamespace(Step):
     def encode(self, index: int) -> bytes:
         """See :class:`~tare.runners.launcher.steps.base.Step`."""
         return instruction(Op.ENTER, index, [CLONE_FLAGS[self.kind]], [self.path])
+
+
+def into_network(path: str) -> tuple[EnterNamespace, ...]:
+    """List the steps into a process' net namespace.
+
+    An ordinary user may enter one only from the user namespace that it belongs to (setns(2)), which is the process' own.
+
+    Args:
+        path: ``/proc/PID/ns/net``; empty: the host's own, which takes no step.
+    """
+    if not path:
+        return ()
+    user = (EnterNamespace("user", str(Path(path).with_name("user"))),) if os.getuid() else ()
+    return (*user, EnterNamespace("net", path))
 
 
 @dataclass(frozen=True, slots=True)

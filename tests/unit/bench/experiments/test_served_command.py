@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.campaigns import LIMITS
+from support.stub import Stub
 from tare.bench.experiments.base import Lab
 from tare.bench.experiments.served_command import ServedCommand
 from tare.bench.experiments.serving import Readiness
-from tare.bench.measurable import CrowdSettings
+from tare.bench.measurable import CrowdSettings, Unsuitable
 from tare.bench.workloads.command import Command, CommandTerms
 from tare.bench.workloads.output_metrics import MetricRule
 from tare.results.record import COMMAND_TIME
+from tare.runners.errors import Missing
 from tare.runners.fake import FakeRunner
 
 if TYPE_CHECKING:
@@ -101,3 +103,16 @@ def test_a_client_that_fails_is_a_failed_trial_without_metrics(fault, why):
 def test_what_the_user_accepts_is_no_failure():
     runner = FakeRunner("box", faults={2: "exit"}, answer=lambda *_: b"1 req")
     assert perform(served(exit_codes=None), runner).failure is None
+
+
+def test_a_client_in_another_place_is_refused_with_what_kept_the_network_away():
+    def refuse(*_words: Any) -> Any:
+        raise Missing("no bridge can be made", "load the module")
+
+    runner, one = FakeRunner("namespaces"), replace(served(), where="other")
+    image: Any = Carrying()
+    stand_in: Any = None
+    lab = Lab(runner, image, LIMITS, stand_in, stand_in, CrowdSettings(), 0.1, print, Stub(get=refuse))
+    with pytest.raises(Unsuitable, match=r"another place\. namespaces:bridge: .*no bridge can be made"):
+        one.perform(lab)
+    assert runner.open_places == 0

@@ -1,14 +1,17 @@
 """Which places get a pair to which, and what becomes of refusals."""
 
 import errno
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tare.runners.containers.namespaces.links import Links
 from tare.runners.containers.namespaces.network import address_of, join, router
+from tare.runners.containers.namespaces.runner import Namespaces
 from tare.runners.errors import PlaceFailure
 from tare.runners.launcher.processes import SpawnError
+from tare.runners.launcher.steps.namespaces import MapUser, NewNamespace
 from tare.runners.launcher.steps.network import JoinBridge, JoinPair, LinkDirectly, MakeBridge
 
 if TYPE_CHECKING:
@@ -25,7 +28,7 @@ class Kernel:
     def perform(self, steps: tuple[Any, ...]) -> None:
         if self.refusal:
             raise self.refusal
-        enter, pair, enter_other, there = steps
+        *_, enter, pair, enter_other, there = steps
         assert enter.describe() != enter_other.describe()
         assert (there.address, there.there, there.index) == (pair.there, pair.address, pair.peer_index)
         self.pairs.append(pair)
@@ -90,6 +93,21 @@ def test_only_plain_pairs_have_no_bridge():
     bridges = [any(isinstance(step, MakeBridge) for step in router(kind)) for kind in kinds]
     assert bridges == [False, True, True]
     assert [type(join(kind, 0)) for kind in kinds] == [JoinPair, JoinBridge, JoinBridge]
+
+
+@pytest.mark.parametrize("kind", ["veth", "bridge", "nat"])
+def test_an_ordinary_users_network_is_roots_in_a_user_namespace(kind):
+    assert router(kind, (1000, 1001)) == (NewNamespace("user"), MapUser(1000, 1001), *router(kind))
+
+
+@pytest.mark.parametrize("rung", ["net-veth", "net-bridge", "net-nat"])
+def test_an_ordinary_user_is_told_why_a_network_is_no_rung_and_what_to_measure(rung, monkeypatch, tmp_path):
+    monkeypatch.setattr("os.getuid", lambda: 1000)
+    context: Any = SimpleNamespace(workdir=tmp_path)
+    probe = Namespaces(context, f"namespaces:+{rung}").probe()
+    assert not probe.ok
+    assert "share a user namespace" in probe.reason
+    assert probe.remedy == f"measure namespaces:{rung.removeprefix('net-')}, or run as root"
 
 
 def test_links_of_places_differ_in_name_index_and_address():

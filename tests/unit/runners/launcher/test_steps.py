@@ -7,6 +7,7 @@ import pytest
 
 from support.launcher_program import instructions
 from tare.runners.containers.namespaces.ladder import ladder_rung, rungs
+from tare.runners.containers.namespaces.network import join
 from tare.runners.containers.namespaces.rung_steps import (
     CHROOT,
     Layout,
@@ -17,7 +18,7 @@ from tare.runners.containers.namespaces.rung_steps import (
 )
 from tare.runners.launcher.steps.base import count_instructions, encode_text
 from tare.runners.launcher.steps.mounts import Mount, MoveRoot, PivotRoot, escape
-from tare.runners.launcher.steps.namespaces import CLONE_FLAGS, MapUser, NewNamespace
+from tare.runners.launcher.steps.namespaces import CLONE_FLAGS, MapUser, NewNamespace, into_network
 from tare.runners.launcher.steps.process import KeepCapabilities, NoNewPrivileges, Seccomp
 
 ALL = ("mount", "overlayfs", "pid", "uts+ipc", "user", "net", "cgroup", "caps", "seccomp")
@@ -101,6 +102,24 @@ def test_a_chroot_beside_a_prepared_root_is_one_step():
     prepared = [step.describe() for step in inner_steps({}, Path("/s"), layout, proc=True)]
     assert f"mount bind /tree/usr on {CHROOT}/usr" in prepared
     assert f"mount ro,remount,bind on {CHROOT}" in prepared
+
+
+def test_a_users_container_with_a_network_is_born_in_the_user_namespace_that_the_network_belongs_to():
+    alone = container_steps(LAYOUT, ALL)
+    joined = container_steps(replace(LAYOUT, join=join("bridge", 0)), ALL)
+    gone = [NewNamespace("user"), MapUser(*LAYOUT.owner), NewNamespace("net")]
+    assert [step for step in alone if step not in joined] == gone
+    assert [step for step in joined if step not in alone] == [join("bridge", 0)]
+    assert any("userxattr" in step.describe() for step in joined), "what takes real root stays out"
+
+
+@pytest.mark.parametrize("uid", [0, 1000])
+def test_an_ordinary_user_enters_a_network_by_the_user_namespace_beside_it(monkeypatch, uid):
+    monkeypatch.setattr("os.getuid", lambda: uid)
+    user = ["enter the user namespace /proc/7/ns/user"] if uid else []
+    net = ["enter the net namespace /proc/7/ns/net"]
+    assert [step.describe() for step in into_network("/proc/7/ns/net")] == user + net
+    assert into_network("") == ()
 
 
 def test_every_step_can_be_described_and_encoded():
