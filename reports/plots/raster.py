@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 SCALE = 2
 """Dots of the picture for each pixel of the figure."""
 
+_POINT = 0.05
+"""Length in pixels of what is a point, a line without length, in a figure."""
+
 _RULE = re.compile(r"([^{}]+)\{([^{}]*)\}")
 _COMMAND = re.compile(r"([MmLlHhVvZz])([^A-Za-z]*)")
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
@@ -105,7 +108,10 @@ class _Painter:
         width = float(look.get("stroke-width", "1")) if stroke != "none" else 0.0
         context.set_linewidth(width * SCALE * 72.0 / self.renderer.dpi)
         context.set_foreground(to_rgba(_paint(stroke, color), alpha) if width else (0, 0, 0, 0), isRGBA=True)
-        context.set_capstyle("round" if look.get("stroke-linecap") == "round" else "butt")
+        if look.get("stroke-linecap") == "round":
+            context.set_capstyle("round")
+            context.set_snap(False)  # a point would lose its length, and with it its caps
+            outline.should_simplify = False
         if dashes := look.get("stroke-dasharray"):
             context.set_dashes(0, [float(one) * SCALE * 72.0 / self.renderer.dpi for one in dashes.split()])
         fill = look.get("fill", "none")
@@ -175,6 +181,8 @@ def _steps(data: str) -> tuple[list[tuple[float, float]], list[int]]:
             here = start
             continue
         there = list(_moves(letter, [float(one) for one in _NUMBER.findall(rest)], here))
+        if there == [here]:  # SVG draws the caps of a line without length, Agg does not
+            there = [(here[0] + _POINT, here[1])]
         points += there
         codes += [int(Path.LINETO)] * len(there)
         here = there[-1]

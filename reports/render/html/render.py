@@ -35,8 +35,10 @@ LANGUAGE_NAMES: Mapping[Language, str] = {"en": "English", "ko": "한국어"}
 """Language → its name in itself, for links to the page in it."""
 
 
+NO_BREAK = "\N{NO-BREAK SPACE}"
+
 _BEFORE_UNIT = re.compile(r"(?<=\d) (?=(?:[nµm]?s|[KMGT]?i?B)\b)")
-"""Blanks within quantities of a headline, whose large letters would part numbers from their units."""
+"""Blanks within quantities of a headline, whose large letters would part numbers from their units. The style has none."""
 
 _BEFORE_PERCENT = re.compile(r"(?<=\d) (?=%)")
 """Blank that no line may end at; neither the script nor the style has one."""
@@ -120,11 +122,7 @@ def render_document(document: Document) -> str:
         siblings=document.siblings,
         language_names=LANGUAGE_NAMES,
         headline=[
-            _BEFORE_UNIT.sub("\N{NO-BREAK SPACE}", sentence)
-            for part in parts
-            for node in part.body
-            if isinstance(node, Headline)
-            for sentence in node.sentences
+            s for part in parts for node in part.body if isinstance(node, Headline) for s in node.sentences
         ],
         sections=[part for part in parts if not any(isinstance(node, Headline) for node in part.body)],
         css=Markup(_text("style.css") + stylesheet()),  # noqa: S704 - our own files
@@ -132,7 +130,9 @@ def render_document(document: Document) -> str:
         script_hash=script_hash(),
         spoken=_spoken(document.words),
     )
-    return _BEFORE_PERCENT.sub("\N{NO-BREAK SPACE}" if english else "", page)
+    head, rest = page.split("</h1>", 1)
+    page = f"{_BEFORE_UNIT.sub(NO_BREAK, head)}</h1>{rest}"
+    return _BEFORE_PERCENT.sub(NO_BREAK if english else "", page)
 
 
 def anchor(key: str) -> str:

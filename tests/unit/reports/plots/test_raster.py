@@ -40,6 +40,19 @@ def test_shapes_are_where_they_were_drawn_in_their_colours() -> None:
     assert color_at(image, 20, 20) == color_at(image, 90, 30) == style.PAPER.lower()
 
 
+@pytest.mark.parametrize("look", ["o", "u"])
+@pytest.mark.parametrize("points", [4, 200])
+def test_lines_without_length_are_points(look: str, points: int) -> None:
+    """Clouds of cold starts are drawn so: the caps of such a line are a circle."""
+    canvas = Canvas(900)
+    with canvas.group("#ff0000"):
+        canvas.path("".join(f"M{10 + 20 * (at // 5)} {5 + 10 * (at % 5)}h0" for at in range(points)), look)
+    image = painted(canvas)
+    assert all(
+        color_at(image, 10 + 20 * (at // 5), 5 + 10 * (at % 5)) != style.PAPER.lower() for at in range(points)
+    )
+
+
 @pytest.mark.parametrize(("look", "left", "right"), [("", 50, 100), ("e", 0, 50), ("c", 25, 75)])
 def test_texts_begin_end_or_stand_in_the_middle_where_they_are_told_to(
     look: str, left: int, right: int

@@ -109,6 +109,13 @@ def test_numbers_on_the_page_are_the_compared_ones(blocks: int) -> None:
         assert numbers_of(cells[6])[0] == c.cost.n
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_number_of_the_headline_is_parted_from_its_unit(language: Language) -> None:
+    page = page_of(make_input(blocks=6), language=language)
+    assert "1.6\N{NO-BREAK SPACE}ms" in page.partition("</h1>")[0]
+    assert "\N{REPLACEMENT CHARACTER}" not in page
+
+
 def test_start_up_numbers_are_medians_of_the_timelines() -> None:
     given = make_input(blocks=4)
     rows = Reader(page_of(given)).rows
