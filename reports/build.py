@@ -11,14 +11,14 @@ from urllib.parse import quote
 
 from tare.reports.content.nodes import Link
 from tare.reports.content.page import Page
-from tare.reports.model import LANGUAGES, PAGES, ReportPaths
+from tare.reports.model import LANGUAGES, PAGES, PROFILES, ReportPaths
 from tare.reports.render import markdown
 from tare.reports.summaries.run import Summary, plain_names
 from tare.reports.text.words import words
 from tare.results.escapes import readable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from tare.reports.model import Language, ReportInput
     from tare.reports.plots import Drawing, Plot
@@ -67,7 +67,11 @@ def _page(
         catalogue,
         frozenset(drawn.drawings),
         drawn.lost,
-        tuple(_link(name, path, out_dir, catalogue) for name, path in summary.given.files.items()),
+        tuple(
+            _link(name, path, out_dir, catalogue)
+            for name, path in summary.given.files.items()
+            if _speaks(path, language, summary.given.files.values())
+        ),
         siblings={other: name for other, name in PAGES.items() if other != language},
         figure_suffix=drawn.suffix,
         pictures={name: path.name for name, path in pictures.items()},
@@ -134,7 +138,18 @@ def _pictures(summary: Summary, drawn: _Drawn, out_dir: Path) -> dict[str, Path]
 def _link(name: str, path: Path, out_dir: Path, catalogue: Words) -> Link:
     key = f"data.file.{name}"
     relative = os.path.relpath(path.absolute(), out_dir.absolute())
-    return Link(catalogue(key) if catalogue.has(key) else readable(name), quote(os.fsencode(relative)))
+    if path.parent.name == PROFILES:
+        title = catalogue("data.profile", name=readable(name))
+    else:
+        title = catalogue(key) if catalogue.has(key) else readable(name)
+    return Link(title, quote(os.fsencode(relative)))
+
+
+def _speaks(path: Path, language: Language, files: Iterable[Path]) -> bool:
+    """Tell whether a page in a language links to a file: not to a figure in another, and to an English one for want of its own."""
+    other = next((one for one in LANGUAGES if f".{one}" in path.suffixes[-2:-1]), "en")
+    own = path.with_suffix(f".{language}{path.suffix}")
+    return language == other or (other == "en" and own not in files)
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -22,6 +22,9 @@ LANGUAGES: tuple[Language, ...] = ("en", "ko")
 PAGES: dict[Language, str] = {"en": "index.html", "ko": "index.ko.html"}
 """Language → file name of its page. All pages of a report lie beside each other."""
 
+PROFILES = "profiles"
+"""Name of the folder for profiles inside a run's folder. Figures in it whose words are not English are ``NAME.LANGUAGE.svg``."""
+
 Kind = Literal["", "better", "worse", "same", "undecided", "muted", "warning", "problem"]
 """Emphasis of a piece of the report: a verdict, or how urgently it wants to be read. Empty: plain text."""
 

@@ -222,7 +222,7 @@ def _chosen(runs: Iterable[tuple[RunHead, T]], wanted: Wanted, left: list[str]) 
         more = f" There are runs of {known}; --host-class chooses." if others else ""
         raise UsageError(f"no run of host class {wanted.host_class} to show.{more} {' '.join(left)}".strip())
     if others:
-        left.append(f"Runs of other host classes: {known}.")
+        left.append(say("history.others", "Runs of other host classes: {known}.", known=known))
     return chosen
 
 
@@ -231,10 +231,12 @@ def _not_positive(history: History) -> str:
     n = sum(point.median <= 0 for point in history.points)
     if not n:
         return ""
-    return (
-        f"{history.metric} of {history.workload} on {history.runner} is 0 or less in {n} of {len(history.points)} runs, "
-        "which count as half of the smallest positive value when changes are searched for."
-    )
+    return say(
+        "history.not_positive",
+        "{metric} of {workload} on {runner} is 0 or less in {n} of {total} runs, which count as half of the smallest positive "
+        "value when changes are searched for.",
+        metric=history.metric, workload=history.workload, runner=history.runner, n=n, total=len(history.points),
+    )  # fmt: skip
 
 
 def _medians(run: Run, *, all_metrics: bool) -> Iterator[Median]:

@@ -46,7 +46,7 @@ def write_index(results_dir: Path, reports_dir: Path, language: Language) -> Pat
         OSError: the folder of the reports cannot be written.
     """
     spoken = words(language)
-    rows = [_run_row(one, reports_dir) for one in listed(results_dir, Filter())]
+    rows = [_run_row(one, reports_dir, language) for one in listed(results_dir, Filter())]
     page = Document(
         spoken,
         spoken("runs.title"),
@@ -60,15 +60,18 @@ def write_index(results_dir: Path, reports_dir: Path, language: Language) -> Pat
     return path
 
 
-def _run_row(one: ListedRun, reports_dir: Path) -> runs.RunRow:
+def _run_row(one: ListedRun, reports_dir: Path, language: Language) -> runs.RunRow:
     verdicts = None if one.verdicts is None else msgspec.structs.asdict(one.verdicts)
-    return runs.RunRow(one.head, verdicts, _report(one.head.run, reports_dir, reports_dir), one.unreadable)
+    return runs.RunRow(
+        one.head, verdicts, _report(one.head.run, reports_dir, reports_dir, language), one.unreadable
+    )
 
 
-def _report(run: str, reports_dir: Path, beside: Path) -> str:
-    """Give the way from a folder to a run's report; empty if there is none."""
-    page = reports_dir / run / PAGES["en"]
-    if not page.is_file():
+def _report(run: str, reports_dir: Path, beside: Path, language: Language) -> str:
+    """Give the way from a folder to a run's report, in the language if there is one; empty if there is none."""
+    pages = (reports_dir / run / PAGES[one] for one in (language, "en"))
+    page = next((one for one in pages if one.is_file()), None)
+    if page is None:
         return ""
     return quote(os.fsencode(os.path.relpath(page.absolute(), beside.absolute())))
 
@@ -123,7 +126,7 @@ def _history_page(found: Histories, reports_dir: Path, beside: Path, language: L
     spoken, display = words(language), RunnerDisplay(runner_styles())
     plain = single_cases((one.workload, case_title(one.workload, one.parameters)) for one in found.histories)
     runs_of_all = {point.run for one in found.histories for point in one.points}
-    pages = {run: _report(run, reports_dir, beside) for run in runs_of_all}
+    pages = {run: _report(run, reports_dir, beside, language) for run in runs_of_all}
     series = tuple(
         _series(one, display.color(one.runner), pages, plain=one.workload in plain) for one in found.histories
     )

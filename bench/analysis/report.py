@@ -10,7 +10,7 @@ from tare.bench.analysis.listing import count_verdicts, keep_verdicts
 from tare.bench.analysis.styles import runner_styles
 from tare.bench.planning.plan import BASE_VARIANT
 from tare.bench.request.record import request_of
-from tare.reports.model import ReportInput
+from tare.reports.model import PROFILES, ReportInput
 from tare.reports.render import terminal
 from tare.results.errors import NotWritten
 from tare.results.garbage import no_collection
@@ -139,4 +139,4 @@ def _files(run_dir: Path) -> dict[str, Path]:
     """List the files that the page links: title → path."""
     wanted = ("manifest.json", "trials.jsonl", "pytest-benchmark.json")
     found = {name: run_dir / name for name in wanted if (run_dir / name).exists()}
-    return found | {f"profile: {path.name}": path for path in sorted((run_dir / "profiles").glob("*.*"))}
+    return found | {path.name: path for path in sorted((run_dir / PROFILES).glob("*.*"))}

@@ -19,8 +19,10 @@ from tare.bench.campaign.profiled_places import ProfiledRunner, ProfiledSiblings
 from tare.bench.campaign.sampling import why_nothing
 from tare.bench.workloads.base import Site, Workload
 from tare.bench.workloads.command import run_aside
+from tare.reports.model import LANGUAGES, PROFILES
 from tare.reports.render.flame_graph import differential, flame_graph
 from tare.reports.summaries.profiles import Profile, added, read_samples, speedscope
+from tare.reports.text.words import words
 from tare.results.record import BASE
 from tare.results.said import say
 from tare.runners.errors import TareError
@@ -45,8 +47,6 @@ JOB_SECONDS = 4.0
 """Time for which jobs are profiled: the length of one, or of as many short ones as it takes."""
 MOST_ROUNDS = 40
 """Times that a short job is run for its profile."""
-PROFILES = "profiles"
-"""Name of the folder for profiles inside a run's folder."""
 
 
 class Profiled(msgspec.Struct, frozen=True, kw_only=True):
@@ -140,10 +140,9 @@ def _attempt(case: Case, provisioned: Provisioned, found: _Found, progress: Prog
         )
         return None
     stem = _stem(name, runner.label)
-    files = {
-        f"{stem}.svg": flame_graph(made, f"{name} on {runner.label}").encode("utf-8", "backslashreplace"),
-        f"{stem}.speedscope.json": speedscope(made),
-    }
+    files = {f"{stem}.speedscope.json": speedscope(made)}
+    for suffix, spoken in _LANGUAGES.items():
+        files[f"{stem}{suffix}.svg"] = _encoded(flame_graph(made, name, spoken))
     _write(found.folder, files)
     found.listed.append(
         Profiled(
@@ -155,11 +154,21 @@ def _attempt(case: Case, provisioned: Provisioned, found: _Found, progress: Prog
 
 
 def _compare(name: str, base: Profile, made: Profile, found: _Found) -> None:
-    drawn = differential(base, made, f"{name}: {made.label} against {base.label}")
-    file = f"{_stem(name, made.label)}.against-{base.label}.svg"
-    _write(found.folder, {file: drawn.encode("utf-8", "backslashreplace")})
+    files = {}
+    for suffix, spoken in _LANGUAGES.items():
+        file = f"{_stem(name, made.label)}.against-{base.label}{suffix}.svg"
+        files[file] = _encoded(differential(base, made, name, spoken))
+    _write(found.folder, files)
     last = found.listed.pop()
-    found.listed.append(msgspec.structs.replace(last, files=(*last.files, file)))
+    found.listed.append(msgspec.structs.replace(last, files=(*last.files, *files)))
+
+
+_LANGUAGES = {"" if language == "en" else f".{language}": words(language) for language in LANGUAGES}
+"""What stands between a figure's name and ``.svg`` → the language of its words."""
+
+
+def _encoded(drawn: str) -> bytes:
+    return drawn.encode("utf-8", "backslashreplace")
 
 
 def _stem(name: str, label: str) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tare.reports.content.finishing import all_finished
 from tare.reports.content.nodes import Cell, Headline, Paragraph, Section, Table
 from tare.reports.text.numbers import DASH
+from tare.reports.text.repeated import named, repeat
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -68,16 +69,16 @@ def _row(row: RunRow, words: Words) -> tuple[Cell, ...]:
         told = ", ".join(parts) or DASH
         kind = "worse" if row.verdicts.get("worse") else ""
     head = row.head
-    status = "" if head.status == "complete" else head.status
+    status = "" if head.status == "complete" else named("status", head.status, words)
     return (
         Cell(
             head.name or head.run,
-            detail=row.unreadable or (head.run if head.name else ""),
+            detail=repeat(row.unreadable, words) or (head.run if head.name else ""),
             target=row.report,
             recorded=True,
         ),
         Cell(head.date),
-        Cell(head.mode, detail=status, kind="problem" if row.unreadable else ""),
+        Cell(named("mode", head.mode, words), detail=status, kind="problem" if row.unreadable else ""),
         Cell(told, kind=kind),
         Cell(head.shown_commit or DASH),
         Cell(head.shown_labels, recorded=True),

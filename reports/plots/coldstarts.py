@@ -69,7 +69,8 @@ def _strip(
         y = top + row * at + LINE
         median = statistics.median(found.totals)
         kind, end = tail(found.totals)
-        told = f"p50 {numbers.quantity(median, 's')} · {kind} {numbers.quantity(end, 's')}"
+        name = words("figure.coldstarts.max") if kind == "max" else kind
+        told = f"p50 {numbers.quantity(median, 's')} · {name} {numbers.quantity(end, 's')}"
         count = words("figure.n", n=found.n)
         made.text(span[1], y - 4, told, "e m s")
         if made.narrow:

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
-from tare.reports.summaries.profiles import FEW_SAMPLES, change, merged
+from tare.reports.summaries.profiles import ALL, FEW_SAMPLES, PROCESS, change, merged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tare.reports.summaries.profiles import Change, Node, Profile
+    from tare.reports.text.words import Words
 
 WIDTH = 1200
 """Width in user units; viewers scale it."""
@@ -48,49 +49,57 @@ class _Box:
     width: float
 
 
-def flame_graph(profile: Profile, title: str) -> str:
-    """Draw one profile, which is not empty; the root is at the top."""
+@dataclass(frozen=True, slots=True)
+class _Figure:
+    """Hold what each frame of a figure is told with."""
+
+    root: Node
+    pair: tuple[Profile, Profile] | None
+    """The two profiles of a differential graph."""
+    words: Words
+
+    def named(self, node: Node) -> str:
+        """Name a frame: the root and processes have names of the suite's, functions their own."""
+        if node.name == ALL:
+            return self.words("flame.all")
+        if node.name.startswith(PROCESS):
+            return self.words("flame.process", name=node.name.removeprefix(PROCESS))
+        return node.name
+
+
+def flame_graph(profile: Profile, name: str, words: Words) -> str:
+    """Draw one profile of a workload, which is not empty; the root is at the top."""
     root = merged(profile, profile)
-    facts = [_facts(profile), *_warnings(profile)]
-    return _draw(title, facts, root, None)
+    facts = [_facts(profile, words), *_warnings((profile,), words)]
+    title = words("flame.title", name=name, runner=profile.label)
+    return _draw(title, facts, _Figure(root, None, words))
 
 
-def differential(base: Profile, other: Profile, title: str) -> str:
-    """Draw two profiles, neither of which is empty, coloured by the change from the first to the second."""
+def differential(base: Profile, other: Profile, name: str, words: Words) -> str:
+    """Draw two profiles of a workload, neither of which is empty, coloured by the change from the first to the second."""
     root = merged(base, other)
     rough = 100 * 1.96 * math.sqrt(0.25 * (1 / base.samples + 1 / other.samples))
     facts = [
-        _facts(base),
-        _facts(other),
-        (
-            f"Width: mean of the two shares of running time. Orange: a larger share in {other.label}; blue: a smaller one; "
-            "grey: no change that so few samples could show."
-        ),
-        (
-            f"Shares are of each profile's own samples, so a place that is slower everywhere alike shows no change. Differences below "
-            f"±{rough:.1f} percentage points can be chance for a frame with half of the samples."
-        ),
-        *_warnings(base, other),
+        _facts(base, words),
+        _facts(other, words),
+        words("flame.colours", other=other.label),
+        words("flame.shares", points=f"{rough:.1f}"),
+        *_warnings((base, other), words),
     ]
-    return _draw(title, facts, root, (base, other))
+    title = words("flame.title_of_two", name=name, base=base.label, other=other.label)
+    return _draw(title, facts, _Figure(root, (base, other), words))
 
 
-def _facts(profile: Profile) -> str:
-    processes = "1 process" if profile.processes == 1 else f"{profile.processes} processes"
-    rounds = "1 run" if profile.rounds == 1 else f"{profile.rounds} runs"
-    return (
-        f"{profile.label}: {profile.samples} samples of running threads at {profile.rate_hz} per second, of {processes} in {rounds}. "
-        "Profiled runs are no measured trials."
-    )
+def _facts(profile: Profile, words: Words) -> str:
+    return words(
+        "flame.facts", label=profile.label, samples=profile.samples, rate=profile.rate_hz,
+        processes=profile.processes, rounds=profile.rounds,
+    )  # fmt: skip
 
 
-def _warnings(*profiles: Profile) -> list[str]:
+def _warnings(profiles: tuple[Profile, ...], words: Words) -> list[str]:
     few = [one.label for one in profiles if one.samples < FEW_SAMPLES]
-    return (
-        [f"Few samples ({', '.join(few)}): fewer than {FEW_SAMPLES} give a rough picture only."]
-        if few
-        else []
-    )
+    return [words("flame.few", labels=", ".join(few), least=FEW_SAMPLES)] if few else []
 
 
 def _boxes(root: Node) -> Iterator[_Box]:
@@ -108,11 +117,11 @@ def _boxes(root: Node) -> Iterator[_Box]:
             left += width
 
 
-def _draw(title: str, facts: list[str], root: Node, pair: tuple[Profile, Profile] | None) -> str:
-    boxes = list(_boxes(root))
+def _draw(title: str, facts: list[str], figure: _Figure) -> str:
+    boxes = list(_boxes(figure.root))
     depth = max(box.row for box in boxes) + 1
     if depth > DEEPEST:
-        facts = [*facts, f"The deepest {depth - DEEPEST} of {depth} rows are left out."]
+        facts = [*facts, figure.words("flame.deep", n=depth - DEEPEST, total=depth)]
     head = [line for fact in facts for line in _wrapped(fact)]
     top = 34 + _LINE * len(head)
     height = top + _ROW * min(depth, DEEPEST) + _MARGIN
@@ -130,46 +139,54 @@ def _draw(title: str, facts: list[str], root: Node, pair: tuple[Profile, Profile
         f'<text x="{_MARGIN}" y="{22 + _LINE * number}" fill="{_INK}">{_text(line)}</text>'
         for number, line in enumerate(head, 1)
     ]
-    parts += [_frame(box, root, pair, top) for box in boxes if box.row < DEEPEST]
+    parts += [_frame(box, figure, top) for box in boxes if box.row < DEEPEST]
     return "\n".join([*parts, "</svg>", ""])
 
 
-def _frame(box: _Box, root: Node, pair: tuple[Profile, Profile] | None, top: int) -> str:
-    found = change(box.node, root) if pair else None
+def _frame(box: _Box, figure: _Figure, top: int) -> str:
+    found = change(box.node, figure.root) if figure.pair else None
     y = top + _ROW * box.row
-    label = _fitting(_labelled(box.node, found), box.width - 6)
+    label = _fitting(_labelled(figure.named(box.node), found), box.width - 6)
     text = f'<text x="{box.left + 3:.1f}" y="{y + 13}" fill="{_INK}">{_text(label)}</text>' if label else ""
     return (
-        f"<g><title>{_text(_told(box.node, root, pair))}</title>"
+        f"<g><title>{_text(_told(box.node, figure))}</title>"
         f'<rect x="{box.left:.1f}" y="{y}" width="{max(box.width - 0.3, 0.2):.1f}" height="{_ROW - 1}" rx="1" '
         f'fill="{_fill(box.node, found)}" stroke="{_EDGE}" stroke-width="0.5"/>{text}</g>'
     )
 
 
-def _labelled(node: Node, found: Change | None) -> str:
+def _labelled(name: str, found: Change | None) -> str:
     """Put the change in front of the name, so that it does not take colours to see it."""
-    return f"{_signed(found.points)} {node.name}" if found and found.seen else node.name
+    return f"{_signed(found.points)} {name}" if found and found.seen else name
 
 
 def _signed(points: float) -> str:
     return f"{points:+.1f}".replace("-", "\N{MINUS SIGN}")
 
 
-def _told(node: Node, root: Node, pair: tuple[Profile, Profile] | None) -> str:
-    if pair is None:
-        return f"{node.name}: {100 * node.base / root.base:.1f} % ({node.base} of {root.base} samples)"
-    found = change(node, root)
-    said = "" if found.seen else ", within what chance does"
-    return (
-        f"{node.name}: {pair[0].label} {100 * node.base / root.base:.1f} % ({node.base} of {root.base} samples), "
-        f"{pair[1].label} {100 * node.other / root.other:.1f} % ({node.other} of {root.other}); "
-        f"{_signed(found.points)} ±{found.noise_points:.1f} percentage points{said}"
+def _told(node: Node, figure: _Figure) -> str:
+    words, name = figure.words, figure.named(node)
+    share = words(
+        "flame.share", share=f"{100 * node.base / figure.root.base:.1f}", n=node.base, total=figure.root.base
     )
+    if figure.pair is None:
+        return words("flame.told", name=name, share=share)
+    found = change(node, figure.root)
+    other = words(
+        "flame.share",
+        share=f"{100 * node.other / figure.root.other:.1f}",
+        n=node.other,
+        total=figure.root.other,
+    )
+    return words(
+        "flame.told_of_two" if found.seen else "flame.told_by_chance", name=name, base=figure.pair[0].label, share=share,
+        other=figure.pair[1].label, other_share=other, points=_signed(found.points), noise=f"{found.noise_points:.1f}",
+    )  # fmt: skip
 
 
 def _fill(node: Node, found: Change | None) -> str:
     if found is None:
-        if node.name.startswith("process: ") or node.name == "all":
+        if node.name.startswith(PROCESS) or node.name == ALL:
             return _PROCESS_FILL
         return _FUNCTION_FILLS[sum(map(ord, node.name)) % len(_FUNCTION_FILLS)]
     if not found.seen:

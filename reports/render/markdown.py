@@ -18,6 +18,7 @@ from tare.reports.content.nodes import (
     Table,
 )
 from tare.reports.content.sections import BRIEF, sections
+from tare.reports.text.repeated import named
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -32,7 +33,8 @@ def render(page: Page) -> str:
     """Render the summary; figures and folded parts are left to the page."""
     words, manifest = page.words, page.summary.given.manifest
     title = words("page.title", name=manifest.name or manifest.run)
-    made = words("page.made", run=manifest.run, started=page.started, mode=manifest.mode, seed=manifest.seed)
+    mode = named("mode", manifest.mode, words)
+    made = words("page.made", run=manifest.run, started=page.started, mode=mode, seed=manifest.seed)
     return render_sections(title, made, sections(page, BRIEF))
 
 

@@ -25,6 +25,9 @@ Stack = tuple[str, ...]
 FEW_SAMPLES = 200
 """Samples below which shares are rough: of so many, a share of one half is known to ±7 percentage points."""
 
+ALL, PROCESS = "all", "process: "
+"""Name of a graph's root; beginning of the names of processes. Others are functions."""
+
 _Z = 1.96
 _PROCESS = re.compile(r'process \d+:"(.*)"', re.DOTALL)
 _PLACES_OWN = re.compile(r"(?<![\w.])(?:\d{4,}|\d{1,3}(?:\.\d{1,3}){3})(?![\w.])")
@@ -125,7 +128,7 @@ def _process(name: str, hidden: Mapping[str, str]) -> str:
     found = _PROCESS.fullmatch(name)
     command = _LOADER.sub("", found[1] if found else name, count=1)
     program, space, arguments = _shown(command, hidden).partition(" ")
-    return _cut(f"process: {program.rpartition('/')[2]}{space}{_PLACES_OWN.sub('…', arguments)}")
+    return _cut(f"{PROCESS}{program.rpartition('/')[2]}{space}{_PLACES_OWN.sub('…', arguments)}")
 
 
 def _function(frame: _Frame, hidden: Mapping[str, str]) -> str:
@@ -178,7 +181,7 @@ class Change:
 
 def merged(base: Profile, other: Profile) -> Node:
     """Put the stacks of two profiles into one tree; its root stands for all samples."""
-    root = Node("all")
+    root = Node(ALL)
     for stack, count in base.stacks.items():
         _add(root, stack, base=count)
     for stack, count in other.stacks.items():

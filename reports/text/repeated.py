@@ -18,6 +18,15 @@ _DEEPEST = 6
 """Texts within texts that are followed; no sentence of the suite needs more."""
 
 
+FACT = "fact.changed"
+"""Code of the sentence on a recorded condition; ``name`` is the condition's."""
+
+
+def named(kind: str, name: str, words: Words) -> str:
+    """Name something in the language of the words that a record names by a word of its own: a ``field`` or a ``mode``."""
+    return words.texts.get(f"{kind}.{name}", name)
+
+
 def repeat(text: str, words: Words, recorded: Mapping[str, Said] | None = None) -> str:
     """Repeat a text in the language of the words; unchanged where that has no sentence for it.
 
@@ -41,6 +50,8 @@ def _repeated(text: str, words: Words, recorded: Mapping[str, Said], depth: int)
     if not depth or not words.has(key):
         return text
     values = {name: _repeated(value, words, recorded, depth - 1) for name, value in said.values.items()}
+    if said.code == FACT:
+        values["name"] = named("field", said.values.get("name", ""), words)
     try:
         return words(key, **values)
     except (KeyError, IndexError, ValueError):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import lru_cache, reduce
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from tare.results.plan import planned
-from tare.results.said import say
+from tare.results.said import listed, say
 from tare.results.statistics.phrases import count
 
 if TYPE_CHECKING:
@@ -83,7 +83,11 @@ def _facts(contexts: tuple[str, ...]) -> Mapping[str, str]:
     for text in contexts:
         for name, value in _flat(msgspec.json.decode(text)):
             values.setdefault(name, {})[value] = None
-    return {name: " or ".join(sorted(found)) for name, found in values.items()}
+    return {name: reduce(_either, sorted(found)) for name, found in values.items()}
+
+
+def _either(one: str, other: str) -> str:
+    return say("fact.or", "{one} or {other}", one=one, other=other)
 
 
 def _flat(facts: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, str]]:
@@ -96,7 +100,7 @@ def _flat(facts: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, str
 
 def _text(value: object) -> str:
     if isinstance(value, list) and all(isinstance(one, str) for one in value):
-        return "; ".join(value) or NONE
+        return listed(value) or NONE
     return value if isinstance(value, str) else msgspec.json.encode(value, order="sorted").decode()
 
 

@@ -16,7 +16,7 @@ import msgspec
 
 from tare.results.errors import ResultError
 from tare.results.record import FORMAT_VERSION, Manifest, Metric, Trial
-from tare.results.said import say
+from tare.results.said import listed, say
 from tare.results.storage.upgrade import check_version, upgrade_manifest, upgrade_trial
 
 if TYPE_CHECKING:
@@ -65,10 +65,16 @@ _trial_decoder = msgspec.json.Decoder(Trial)
 def undecodable(number: int, line: bytes, error: Exception) -> Problem:
     """Describe a line that could not be decoded. ``line`` has its newline, unless writing it was interrupted."""
     if not line.strip():
-        return Problem(number, "empty", "the line is empty", "")
+        return Problem(number, "empty", say("problem.empty", "the line is empty"), "")
     if not line.endswith(b"\n"):
-        return Problem(number, "cut", "the last line has no end: its writing was interrupted", excerpt(line))
-    return Problem(number, "unreadable", f"not a trial: {error}", excerpt(line))
+        text = say("problem.cut", "the last line has no end: its writing was interrupted")
+        return Problem(number, "cut", text, excerpt(line))
+    return Problem(number, "unreadable", no_trial_text(error), excerpt(line))
+
+
+def no_trial_text(fault: object) -> str:
+    """Describe a line that is no trial."""
+    return say("problem.no_trial", "not a trial: {fault}", fault=fault)
 
 
 def range_fault(number: int, block: int, invocation: int, position: int) -> str:
@@ -80,7 +86,7 @@ def range_fault(number: int, block: int, invocation: int, position: int) -> str:
         ("position", position, 0),
     ):
         if not low <= value <= LARGEST_INT:
-            return f"{name} {value} is out of range"
+            return say("problem.range", "{name} {value} is out of range", name=name, value=value)
     return ""
 
 
@@ -113,12 +119,17 @@ class _Units(dict[str, dict[str, tuple[str, str]]]):
 
 def negative_text(name: str, value: float, unit: str) -> str:
     """Describe a metric that is negative though its value is judged."""
-    return f"{name} is negative ({value:g} {unit})"
+    return say(
+        "problem.negative", "{name} is negative ({value} {unit})", name=name, value=f"{value:g}", unit=unit
+    )
 
 
 def mixed_text(name: str, what: str, here: str, before: str) -> str:
     """Describe a metric whose unit or direction (``what``) differs from earlier in the run."""
-    return f"{name} has {what} {here!r} here, {before!r} earlier in the run"
+    return say(
+        "problem.mixed", "{name} has {what} {here!r} here, {before!r} earlier in the run",
+        name=name, what=what, here=here, before=before,
+    )  # fmt: skip
 
 
 class Run:
@@ -185,7 +196,7 @@ class Run:
 
     def _unusable(self, number: int, trial: Trial, seen: set[int], line: bytes) -> Problem | None:
         if fault := range_fault(trial.number, trial.block, trial.invocation, trial.position):
-            return Problem(number, "unreadable", f"not a trial: {fault}", excerpt(line))
+            return Problem(number, "unreadable", no_trial_text(fault), excerpt(line))
         if trial.run != self.manifest.run:
             return Problem(number, "foreign", foreign_text(trial.run, self.manifest.run), excerpt(line))
         if trial.number in seen:
@@ -195,17 +206,19 @@ class Run:
 
 def foreign_text(run: str, expected: str) -> str:
     """Describe a trial that belongs to another run."""
-    return f"belongs to run {run!r}, not {expected!r}"
+    return say("problem.foreign", "belongs to run {run!r}, not {expected!r}", run=run, expected=expected)
 
 
 def duplicate_text(number: int) -> str:
     """Describe a trial whose number was used before."""
-    return f"trial {number} is here a second time; the first one counts"
+    return say(
+        "problem.duplicate", "trial {number} is here a second time; the first one counts", number=number
+    )
 
 
 def marked_invalid(trial: Trial, faults: Iterable[str]) -> Trial:
     """Return the trial with outcome ``invalid``, its reason extended by the faults."""
-    reason = "; ".join([trial.reason, *faults] if trial.reason else faults)
+    reason = listed([trial.reason, *faults] if trial.reason else faults)
     return msgspec.structs.replace(trial, outcome="invalid", reason=reason)
 
 

@@ -82,6 +82,8 @@ class RunWriter:
         self.notices = notices
         """Repairs that :func:`resume` made, as sentences for the user."""
         self._file = _open_locked(path / TRIALS)
+        self._contexts: set[str] = set()
+        """Texts of contexts whose origin a trial of this writer has recorded: most contexts are those of the trial before."""
 
     @classmethod
     def create(cls, results_dir: Path | str, manifest: Manifest) -> RunWriter:
@@ -133,10 +135,21 @@ class RunWriter:
                 "store.number", "trial {number} is not the next one of run {run}, which is {next_number}. No number is used twice.",
                 number=trial.number, run=self.manifest.run, next_number=self.next_number,
             ))  # fmt: skip
-        trial = _with_origins(_finite(trial))
+        trial = self._with_origins(_finite(trial))
         self._write(to_json(trial) + b"\n")
         self.next_number += 1
         return trial
+
+    def _with_origins(self, trial: Trial) -> Trial:
+        """Record what the trial's texts were made of, those of its context with the first trial that has them."""
+        said = (
+            {}
+            if not trial.reason and trial.details is None
+            else origins([trial.reason, trial.remedy, trial.details])
+        )
+        of_context = {text: one for text, one in origins(trial.context).items() if text not in self._contexts}
+        self._contexts |= of_context.keys()
+        return msgspec.structs.replace(trial, said=of_context | said) if said or of_context else trial
 
     def _write(self, line: bytes) -> None:
         rest = memoryview(line)
@@ -320,14 +333,6 @@ def _open_locked(path: Path) -> int:
             path=path,
         )) from None  # fmt: skip
     return file
-
-
-def _with_origins(trial: Trial) -> Trial:
-    """Record what the trial's texts were made of; most trials have none."""
-    if not trial.reason and trial.details is None:
-        return trial
-    said = origins([trial.reason, trial.remedy, trial.details])
-    return msgspec.structs.replace(trial, said=said) if said else trial
 
 
 def _write_manifest(path: Path, manifest: Manifest, then: str = _GO_ON) -> None:

@@ -28,6 +28,7 @@ from tare.results.storage.load import (
     foreign_text,
     mixed_text,
     negative_text,
+    no_trial_text,
     range_fault,
     undecodable,
 )
@@ -172,7 +173,7 @@ class _Reader:
                 self._problems.append(undecodable(number, line, error))
                 continue
             if fault := range_fault(trial.number, trial.block, trial.invocation, trial.position):
-                found: tuple[ProblemKind, str] = "unreadable", f"not a trial: {fault}"
+                found: tuple[ProblemKind, str] = "unreadable", no_trial_text(fault)
             elif trial.run != expected:
                 found = "foreign", foreign_text(trial.run, expected)
             elif trial.number in seen:

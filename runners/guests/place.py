@@ -48,6 +48,12 @@ LIMITED_BY = {"memory_limit_by": "guest memory", "pids_limit_by": "none"}
 COPIES = "all places are copies of one guest: random numbers may repeat, and the time of day is that of the snapshot"
 """Limitation of restored guests, for the record."""
 
+
+def scratch_disk(cache: str, below: str) -> str:
+    """Describe the scratch disk of a guest, by its cache mode and the host's file system below it, for the context."""
+    return say("fact.scratch_disk", "ext4 on virtio-blk (cache={cache}) on {below}", cache=cache, below=below)
+
+
 NOT_COUNTED = "from outside, a guest's job cannot be told from its kernel"
 """Reason why there is no ``instructions.user``."""
 

@@ -196,3 +196,56 @@ def _is_phrase(value: ast.expr) -> bool:
         case ast.IfExp(body=one, orelse=other):
             return _is_phrase(one) or _is_phrase(other)
     return False
+
+
+CONDITIONS = {
+    *("network", "root", "scratch_file_system", "memory_limit_by", "pids_limit_by", "kernel_mark", "channel", "cpu_model"),
+    *("limitations", "io", "memory_pages", "memory_allocated", "client_cpus", "victim_cpus", "console", "kernel_origin"),
+}  # fmt: skip
+"""Names of conditions of trials whose values are partly in words."""
+
+
+def recorded_conditions() -> Iterator[tuple[str, str]]:
+    """Give place and text of each value of a condition that the sources write in words and not by ``say``."""
+    modules = {
+        path: ast.parse(path.read_text("utf-8"))
+        for part in ("runners", "bench")
+        for path in sorted((ROOT.parent / part).rglob("*.py"))
+    }
+    constants = {
+        target.id: node.value
+        for module in modules.values()
+        for node in module.body
+        if isinstance(node, ast.Assign | ast.AnnAssign)
+        for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+        if isinstance(target, ast.Name) and node.value is not None
+    }
+    for path, module in modules.items():
+        for node in ast.walk(module):
+            for key, value in zip(node.keys, node.values, strict=True) if isinstance(node, ast.Dict) else ():
+                if (
+                    isinstance(key, ast.Constant)
+                    and key.value in CONDITIONS
+                    and not isinstance(value, ast.Dict)
+                ):
+                    yield from ((f"{path.name}:{value.lineno}", text) for text in _written(value, constants))
+
+
+def _written(value: ast.AST, constants: dict[str, ast.expr]) -> Iterator[str]:
+    match value:
+        case ast.Constant(value=str(text)):
+            yield text
+        case ast.JoinedStr():
+            yield ast.unparse(value)
+        case ast.Call(func=ast.Name(id="say")) | ast.Attribute():
+            pass
+        case ast.Name(id=name) if name in constants:
+            yield from _written(constants[name], constants)
+        case ast.Dict(values=values):
+            for one in values:
+                yield from _written(one, constants)
+        case ast.Subscript(value=what):
+            yield from _written(what, constants)
+        case _:
+            for child in ast.iter_child_nodes(value):
+                yield from _written(child, constants)

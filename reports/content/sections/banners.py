@@ -37,7 +37,8 @@ def section(page: Page) -> Section | None:
         body.append(Notice(words(f"banner.{status}_title"), words(f"banner.{status}")))
     if given.manifest.not_undone:
         told = words(
-            "banner.not_undone", what="; ".join(one.rstrip(".") for one in given.manifest.not_undone)
+            "banner.not_undone",
+            what="; ".join(page.recorded(one).rstrip(".") for one in given.manifest.not_undone),
         )
         body.append(Notice(words("banner.not_undone_title"), told, kind="problem"))
     if given.problems:
@@ -47,8 +48,8 @@ def section(page: Page) -> Section | None:
             Bullets(
                 tuple(
                     Item(
-                        f"{p.what} {p.excerpt}".strip(),
-                        label=words("banner.problem_line", line=p.line, kind=p.kind),
+                        f"{page.recorded(p.what)} {p.excerpt}".strip(),
+                        label=words("banner.problem_line", line=p.line, kind=words(f"problem.{p.kind}")),
                         recorded=True,
                     )
                     for p in given.problems[:_MOST_PROBLEMS]

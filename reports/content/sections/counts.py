@@ -19,5 +19,7 @@ def section(page: Page) -> Section | None:
         verdict = Item(found.because, label=words("counts.refused"), kind="warning", recorded=True)
     else:
         label = words(f"verdict.{found.verdict}")
-        verdict = Item(f"{found.metric}: {found.because}", label=label, kind=found.verdict, recorded=True)
+        verdict = Item(
+            f"{found.metric}: {page.recorded(found.because)}", label=label, kind=found.verdict, recorded=True
+        )
     return Section("counts", words("counts.title"), (Paragraph(words("counts.intro")), Bullets((verdict,))))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tare.reports.content.nodes import Cell, Details, Links, Node, Section, Table
 from tare.reports.content.sections import facts
+from tare.reports.text.repeated import named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +21,11 @@ def section(page: Page) -> Section:
     """List links, the run's identity and versions; parameters, image hashes and the plan are folded."""
     words, manifest = page.words, page.summary.given.manifest
     body: list[Node] = [Links(page.links)] if page.links else []
-    identity = (("run", manifest.run), ("seed", str(manifest.seed)), ("mode", manifest.mode))
+    identity = (
+        ("run", manifest.run),
+        ("seed", str(manifest.seed)),
+        ("mode", named("mode", manifest.mode, words)),
+    )
     rows = [
         (Cell(words(f"data.{name}")), Cell(value, recorded=True))
         for name, value in (*identity, *_origin(words, manifest.provenance))

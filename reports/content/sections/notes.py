@@ -10,12 +10,14 @@ from tare.reports.content import cells
 from tare.reports.content.nodes import Bullets, Cell, Details, Item, Paragraph, Section, Table
 from tare.reports.content.sections import facts, limits
 from tare.reports.summaries.cases import case_of
+from tare.reports.text.repeated import named
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from tare.reports.content.nodes import Node
     from tare.reports.content.page import Page
+    from tare.reports.text.words import Words
     from tare.results.judgement.comparison import Comparison
 
 
@@ -69,7 +71,7 @@ def _places(page: Page) -> tuple[Node, ...]:
     rows = [
         (
             cells.runner(page, runner) if first else Cell(runner, kind="muted"),
-            Cell(name, recorded=True),
+            _field(words, name),
             Cell(words("notes.or").join(map(page.recorded, values)), recorded=True),
         )
         for runner in sorted(known, key=page.summary.display.rank)
@@ -83,6 +85,12 @@ def _places(page: Page) -> tuple[Node, ...]:
     breaks = tuple(index for index, row in enumerate(rows) if index and row[0].color)
     table = Table(words("notes.places"), columns, tuple(rows), breaks=breaks)
     return (Details(words("notes.places"), (table,)),)
+
+
+def _field(words: Words, name: str) -> Cell:
+    """Name a recorded fact in the page's language, with its own name below."""
+    told = named("field", name, words)
+    return Cell(told, detail="" if told == name else name, recorded=told == name)
 
 
 def _contexts(page: Page) -> Mapping[str, list[Mapping[str, Any]]]:

@@ -20,6 +20,7 @@ from tare.reports.content.sections.glossary import explained
 from tare.reports.plots.canvas import stylesheet
 from tare.reports.render.html.charts import chart_of, dumbbells
 from tare.reports.render.html.tables import Tables, groups, legible, sheet, swatch
+from tare.reports.text.repeated import named
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,8 +71,9 @@ def render(page: Page, sections: tuple[Section, ...], drawings: Mapping[str, Dra
     """Render a run's page. ``drawings``: figure → what was drawn."""
     words, about = page.words, page.summary.given.manifest
     title = words("page.title", name=about.name or about.run)
-    how = words("page.facts", started=page.started, mode=about.mode)
-    made = words("page.made", run=about.run, started=page.started, mode=about.mode, seed=about.seed)
+    mode = named("mode", about.mode, words)
+    how = words("page.facts", started=page.started, mode=mode)
+    made = words("page.made", run=about.run, started=page.started, mode=mode, seed=about.seed)
     facts = f"{title} · {page.host} · {how}"
     return render_document(
         Document(

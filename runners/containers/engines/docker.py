@@ -208,12 +208,20 @@ class DockerRunner:
         self._undo.close()
 
     def _facts(self, daemon: Daemon, info: Mapping[str, Any]) -> dict[str, object]:
-        where = " of the private daemon's net namespace" if daemon.private and self._network != "none" else ""
+        network = {"none": "none, loopback only", "host": "host", "bridge": "bridge, NAT"}[self._network]
+        if daemon.private and self._network != "none":
+            network = say(
+                "fact.daemon_network", "{network} of the private daemon's net namespace", network=network
+            )
         return {
             "kernel": platform.release(),
-            "root": f"{info.get('Driver')} on {info.get('DockerRootDir')}",
-            "network": {"none": "none, loopback only", "host": "host", "bridge": "bridge, NAT"}[self._network]
-            + where,
+            "root": say(
+                "fact.root_on",
+                "{driver} on {folder}",
+                driver=info.get("Driver"),
+                folder=info.get("DockerRootDir"),
+            ),
+            "network": network,
             "scratch_file_system": file_system(self._context.workdir),
             "engine": _versions(daemon.version),
             "log_driver": info.get("LoggingDriver"),

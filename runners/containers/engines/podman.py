@@ -182,7 +182,7 @@ class PodmanRunner:
             self._network
         ]
         if network == "bridge, NAT":
-            network += " of a net namespace of its own"
+            network = say("fact.own_network", "{network} of a net namespace of its own", network=network)
         return {
             "kernel": platform.release(),
             "root": "overlay in the work folder",

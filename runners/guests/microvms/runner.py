@@ -24,7 +24,7 @@ from tare.runners.guests.microvms.place import MicroVmPlace, MicroVmPlan
 from tare.runners.guests.microvms.snapshot import save
 from tare.runners.guests.microvms.vmms import VMMS, MicroVm
 from tare.runners.guests.options import check
-from tare.runners.guests.place import COPIES, LIMITED_BY
+from tare.runners.guests.place import COPIES, LIMITED_BY, scratch_disk
 from tare.runners.guests.variant import GuestVariant
 from tare.runners.guests.wiring import wire
 from tare.runners.host.cgroups.layout import Cgroups
@@ -236,7 +236,7 @@ class MicroVmRunner:
             "channel": "serial port",
             "disk_cache": self._vmm.cache if guest.has_scratch else "none",
             "root": "ext4 image, read-only" if guest.root else "initramfs",
-            "scratch_file_system": f"ext4 on virtio-blk (cache={self._vmm.cache}) on {on}"
+            "scratch_file_system": scratch_disk(self._vmm.cache, on)
             if guest.has_scratch
             else "memory (initramfs)",
             "network": "none",

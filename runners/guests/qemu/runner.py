@@ -19,7 +19,7 @@ from tare.runners.guests.clock import KERNEL_MARK
 from tare.runners.guests.files import initramfs, root_disk, scratch_template
 from tare.runners.guests.kvm.baseline import probe_kvm
 from tare.runners.guests.options import check
-from tare.runners.guests.place import COPIES, LIMITED_BY
+from tare.runners.guests.place import COPIES, LIMITED_BY, scratch_disk
 from tare.runners.guests.qemu.accelerator import choose
 from tare.runners.guests.qemu.arguments import Instance, Memory
 from tare.runners.guests.qemu.firmware import build_boot_disk
@@ -348,7 +348,7 @@ class QemuRunner:
         self, machine: Machine, given: GuestKernel, kernel: kernels.Kernel, qemu: Tool
     ) -> dict[str, object]:
         """Collect the facts for the context of all places."""
-        disk = f"ext4 on virtio-blk (cache={machine.variant.cache}) on {file_system(self._context.workdir)}"
+        disk = scratch_disk(machine.variant.cache, file_system(self._context.workdir))
         return {
             "accelerator": machine.accelerator,
             "machine": machine_type(machine),

@@ -146,3 +146,18 @@ def test_an_empty_folder_says_how_to_make_a_run(tmp_path):
 def test_a_page_that_cannot_be_written_is_told_of(runs, capsys):
     assert main(["history", "--html", "/proc/none/h.html"]) == 2
     assert "cannot write /proc/none/h.html" in capsys.readouterr().err
+
+
+def test_a_korean_list_leads_to_korean_reports_where_there_are_some(runs):
+    reports = runs / "reports" / "out"
+    for folder, names in (
+        ("20261108-191700-aaaa", ("index.html", "index.ko.html")),
+        ("20261107-191700-aaaa", ("index.html",)),
+    ):
+        (reports / folder).mkdir()
+        for name in names:
+            (reports / folder / name).touch()
+    write_index(runs / "results" / "runs", reports, "ko")
+    page = (reports / "index.html").read_text()
+    assert '<a href="20261108-191700-aaaa/index.ko.html">' in page
+    assert '<a href="20261107-191700-aaaa/index.html">' in page

@@ -98,7 +98,7 @@ def test_a_comparison_has_no_english_phrase_not_even_a_marked_one() -> None:
     page = render_document(Document(words("ko"), "", "", comparison.sections(compared, words("ko")), ""))
     assert found
     assert 'lang="en"><' not in page
-    assert "두 실행의 조건이 다름: image: a → b" in page
+    assert "두 실행의 조건이 다름: 이미지: a → b" in page
     texts = [COMMANDS.sub("", text) for text in Reader(page.replace(' lang="en"', "")).texts]
     assert [text for text in texts if PHRASE.search(text)] == []
 

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, get_args
 import pytest
 
 from support.paths import ROOT
-from support.text_keys import asked_texts, fixed_sentences, said_sentences, templates, unsaid_errors
+from support.text_keys import (
+    asked_texts,
+    fixed_sentences,
+    recorded_conditions,
+    said_sentences,
+    templates,
+    unsaid_errors,
+)
 from tare.reports.content.headlines import NAMED, WHAT
 from tare.reports.content.page import DOUBTS, REASONS
 from tare.reports.content.sections import crowd, deploy, engines
@@ -30,6 +37,7 @@ from tare.results.judgement.claims.model import Outcome as ClaimOutcome
 from tare.results.judgement.comparison import Verdict
 from tare.results.record import MARKS, Outcome
 from tare.results.storage.fleet import Status
+from tare.results.storage.load import ProblemKind
 from tare.runners.inside.attempts import SCOPES
 
 if TYPE_CHECKING:
@@ -46,7 +54,7 @@ def test_catalogues_have_the_same_keys_and_placeholders(language: str) -> None:
     other = {
         k: text
         for k, text in words(language).texts.items()
-        if not k.startswith(("said.", "value.", "system."))
+        if not k.startswith(("said.", "value.", "system.", "field.", "mode.", "status."))
     }
     assert base.keys() == other.keys()
     assert {k: placeholders(t) for k, t in base.items()} == {k: placeholders(t) for k, t in other.items()}
@@ -63,7 +71,7 @@ def test_korean_is_korean() -> None:
         "page.open_svg", "page.open_png", "column.n", "column.p50", "column.p99", "figure.n", "answer.cpu",
         "answer.cpu_cost", "said.kubernetes.failed", "said.fleet.bad_wait", "said.own.bad_timeout", "said.request.own",
         "said.docker.bad_host", "said.host.ip_words", "said.guest.grub", "said.host.mincore",
-        "said.fetch.dpkg", "said.kernel.zstd_failed",
+        "said.fetch.dpkg", "said.kernel.zstd_failed", "flame.told_of_two",
     }, "names, units and options"  # fmt: skip
 
 
@@ -141,6 +149,7 @@ VALUES: dict[str, Iterable[str]] = {
     "verdict.{found.verdict}": get_args(Verdict),
     "verdict.{given}": get_args(Verdict),
     "verdict.{verdict}": get_args(Verdict),
+    "problem.{p.kind}": get_args(ProblemKind),
     "term.{term}": TERMS,
     "what.{label}": WHAT,
     "weight.{name}": ("cpu", "wall"),
@@ -232,3 +241,12 @@ def test_every_value_of_an_english_sentence_is_given() -> None:
     }
     assert len(list(templates())) > 250
     assert lacking == {}
+
+
+def test_conditions_in_words_have_korean_ones() -> None:
+    found = list(recorded_conditions())
+    korean = words("ko")
+    spoken = [text for _, text in found if korean.has(f"value.{text}")]
+    assert len(spoken) > 20
+    in_words = re.compile("[a-z]{2,}[',]? [a-z]{2,}")
+    assert [one for one in found if in_words.search(one[1]) and not korean.has(f"value.{one[1]}")] == []
