@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = (
+    False  # in place of typing's: while it is imported, an interrupt would still end in a traceback
+)
 if TYPE_CHECKING:
+    from typing import Any
+
     from tare.bench.api import Run, compare, load, run, workload
 
 __all__ = ["Run", "compare", "load", "run", "workload"]

@@ -3,10 +3,13 @@
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
+from support.paths import ROOT
+from tare.__main__ import main as start
 from tare.bench import __main__ as main_module
 from tare.bench.console import Guarded, guarded, steer
 from tare.bench.errors import Exit
@@ -46,6 +49,31 @@ def test_closed_streams_take_everything():
     guard.flush()
     assert not guard.isatty()
     assert guard.failure is None
+
+
+class Slow:
+    """A module that is interrupted while it is being imported."""
+
+    def __getattr__(self, name):
+        raise KeyboardInterrupt
+
+
+def test_an_interrupt_before_the_command_line_is_there_is_one_line(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "tare.bench.__main__", Slow())
+    assert start() == Exit.INTERRUPTED
+    assert capsys.readouterr().err == "tare: interrupted\n"
+
+
+def test_nothing_is_imported_before_interrupts_are_looked_for():
+    """Python's own modules aside, which it imports itself before it runs anything."""
+    code = "import sys; before = set(sys.modules); import tare.__main__; print(*sorted(set(sys.modules) - before))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["__future__", "tare", "tare.__main__"]
+
+
+def test_the_installed_program_starts_there():
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    assert declared["project"]["scripts"] == {"tare": "tare.__main__:main"}
 
 
 def test_a_reader_that_leaves_changes_no_exit_code(monkeypatch):
