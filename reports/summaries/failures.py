@@ -91,4 +91,4 @@ def _line(members: Sequence[FailureGroup]) -> str:
     )
 
 
-_ENDED = {"failed": "failed", "timeout": "timed out", "invalid": "are invalid"}
+_ENDED = {"failed": "failed", "timeout": "timed out", "invalid": "invalid"}

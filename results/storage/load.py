@@ -28,8 +28,22 @@ TRIALS = "trials.jsonl"
 LARGEST_INT = 2**31 - 1
 """Counters of a trial (number, block, invocation, position) above this are damage, not counts."""
 
+LARGEST_VALUE = 1e100
+"""Values of metrics above this, or between 0 and its reciprocal, measure nothing. Sums, squares and ratios of values
+within the range are finite, so that whoever computes with them need not look."""
+
+SMALLEST_VALUE = 1 / LARGEST_VALUE
+
 ProblemKind = Literal[
-    "unreadable", "cut", "empty", "foreign", "duplicate", "negative", "mixed-unit", "mixed-direction"
+    "unreadable",
+    "cut",
+    "empty",
+    "foreign",
+    "duplicate",
+    "negative",
+    "out-of-range",
+    "mixed-unit",
+    "mixed-direction",
 ]
 """Kinds of problems. A line of the first five kinds gives no trial, the others one with outcome ``invalid``."""
 
@@ -99,7 +113,9 @@ class _Units(dict[str, dict[str, tuple[str, str]]]):
         found = []
         for metric in trial.metrics:
             seen = known.get(metric.name)
-            if seen is not None and metric.value >= 0 and seen == (metric.unit, metric.direction):
+            value = metric.value
+            usual = SMALLEST_VALUE <= value <= LARGEST_VALUE or value == 0
+            if seen is not None and usual and seen == (metric.unit, metric.direction):
                 continue
             if fault := self._fault(known, metric):
                 found.append(fault)
@@ -109,6 +125,8 @@ class _Units(dict[str, dict[str, tuple[str, str]]]):
     def _fault(known: dict[str, tuple[str, str]], metric: Metric) -> tuple[ProblemKind, str] | None:
         if metric.value < 0 and metric.direction != "none":
             return "negative", negative_text(metric.name, metric.value, metric.unit)
+        if metric.value and not SMALLEST_VALUE <= abs(metric.value) <= LARGEST_VALUE:
+            return "out-of-range", beyond_text(metric.name, metric.value, metric.unit)
         unit, direction = known.setdefault(metric.name, (metric.unit, metric.direction))
         if metric.unit != unit:
             return "mixed-unit", mixed_text(metric.name, "unit", metric.unit, unit)
@@ -122,6 +140,11 @@ def negative_text(name: str, value: float, unit: str) -> str:
     return say(
         "problem.negative", "{name} is negative ({value} {unit})", name=name, value=f"{value:g}", unit=unit
     )
+
+
+def beyond_text(name: str, value: float, unit: str) -> str:
+    """Describe a metric whose value is too large or too small to be computed with."""
+    return f"{name} is out of range ({value:g} {unit})"
 
 
 def mixed_text(name: str, what: str, here: str, before: str) -> str:

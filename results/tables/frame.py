@@ -19,10 +19,13 @@ import pandas as pd
 from tare.results.record import MARKS, Manifest
 from tare.results.storage.load import (
     LARGEST_INT,
+    LARGEST_VALUE,
+    SMALLEST_VALUE,
     UNDECODABLE,
     Problem,
     ProblemKind,
     Run,
+    beyond_text,
     duplicate_text,
     excerpt,
     foreign_text,
@@ -267,10 +270,12 @@ class _Reader:
         table, trial_of, descriptor = values.table, values.trial_of, values.descriptor
         judged = np.array([d.direction != "none" for d in table], dtype=np.bool_)
         negative = (values.value < 0) & judged[descriptor]
+        size = np.abs(values.value)
+        beyond = ((size > LARGEST_VALUE) | (size < SMALLEST_VALUE)) & (size > 0) & ~negative
         # There are few pairs of workload and descriptor; each is checked once, in the order of the file.
         width = max(1, len(table))
         pair = workloads.codes.astype(np.int64)[trial_of] * width + descriptor
-        pairs, starts = np.unique(pair[~negative], return_index=True)
+        pairs, starts = np.unique(pair[~negative & ~beyond], return_index=True)
         first: dict[tuple[int, str], Descriptor] = {}
         odd: dict[int, tuple[ProblemKind, str]] = {}
         for key in pairs[np.argsort(starts)]:
@@ -281,16 +286,18 @@ class _Reader:
             elif here.direction != known.direction:
                 text = mixed_text(here.metric, "direction", here.direction, known.direction)
                 odd[int(key)] = "mixed-direction", text
-        marked = np.flatnonzero(negative | np.isin(pair, list(odd)))
+        marked = np.flatnonzero(negative | beyond | np.isin(pair, list(odd)))
         excerpts = self._excerpts({int(line[trial_of[i]]) for i in marked})
         for i in marked:
             number = int(line[trial_of[i]])
             d = table[descriptor[i]]
-            found: tuple[ProblemKind, str] = (
-                ("negative", negative_text(d.metric, float(values.value[i]), d.unit))
-                if negative[i]
-                else odd[int(pair[i])]
-            )
+            found: tuple[ProblemKind, str]
+            if negative[i]:
+                found = "negative", negative_text(d.metric, float(values.value[i]), d.unit)
+            elif beyond[i]:
+                found = "out-of-range", beyond_text(d.metric, float(values.value[i]), d.unit)
+            else:
+                found = odd[int(pair[i])]
             self._problems.append(Problem(number, *found, excerpts[number]))
         return np.unique(trial_of[marked])
 

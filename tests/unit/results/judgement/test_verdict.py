@@ -252,7 +252,7 @@ def cost_of(tmp, base, subject, **changes):
 
 
 @settings(max_examples=draws(40))
-@given(POSITIVE, st.randoms(use_true_random=False), st.sampled_from([1e-6, 0.1, 1000.0]))
+@given(POSITIVE, st.randoms(use_true_random=False), st.sampled_from([1e-99, 1e-6, 0.1, 1000.0, 1e99]))
 def test_invariances(tmp_path_factory, base, draw, scale):
     subject = [v * draw.uniform(0.8, 1.3) for v in base]
     plain = cost_of(tmp_path_factory.mktemp("a"), base, subject)

@@ -57,19 +57,26 @@ def test_each_kind_of_damage_is_marked(tmp_path):
             line(10**12, 1.0),
             line(11, 1.0).replace(b'"startup"', b'"\xff\xfe"'),
             line(12, 1.0),
-            line(13, 1.0)[:40],
+            line(13, 1e300),
+            line(14, 1e-300),
+            line(15, metric(-1e300, name="offset", direction="none")),
+            line(16, 0.0),
+            line(17, 1.0)[:40],
         ],
     )
     trials, problems = both(path)
     assert [(p.line, p.kind) for p in problems] == [
         (2, "empty"), (3, "unreadable"), (4, "duplicate"), (5, "foreign"), (6, "negative"), (7, "mixed-unit"),
         (8, "mixed-direction"), (10, "unreadable"), (11, "unreadable"), (12, "unreadable"), (13, "unreadable"),
-        (14, "unreadable"), (15, "unreadable"), (17, "cut"),
+        (14, "unreadable"), (15, "unreadable"), (17, "out-of-range"), (18, "out-of-range"), (19, "out-of-range"),
+        (21, "cut"),
     ]  # fmt: skip
     assert [(t.number, t.outcome) for t in trials] == [
         (0, "ok"), (2, "invalid"), (3, "invalid"), (4, "invalid"), (5, "ok"), (12, "ok"),
+        (13, "invalid"), (14, "invalid"), (15, "invalid"), (16, "ok"),
     ]  # fmt: skip
     assert trials[1].reason == "wall is negative (-1 s)"
+    assert trials[6].reason == "wall is out of range (1e+300 s)"
     assert "'ms' here, 's' earlier" in trials[2].reason
     assert problems[0].what == "the line is empty"
 
