@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -16,9 +14,11 @@ from tare.reports.render import markdown
 from tare.reports.summaries.run import Summary, plain_names
 from tare.reports.text.words import words
 from tare.results.escapes import readable
+from tare.results.storage.whole import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
 
     from tare.reports.model import Language, ReportInput
     from tare.reports.plots import Drawing, Plot
@@ -150,16 +150,3 @@ def _speaks(path: Path, language: Language, files: Iterable[Path]) -> bool:
     other = next((one for one in LANGUAGES if f".{one}" in path.suffixes[-2:-1]), "en")
     own = path.with_suffix(f".{language}{path.suffix}")
     return language == other or (other == "en" and own not in files)
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Replace ``path`` atomically: readers see the old file or the new one."""
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as target:
-            target.write(content)
-            os.fchmod(target.fileno(), 0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

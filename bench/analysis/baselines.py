@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 from tare.results.errors import ResultError
 from tare.results.said import say
 from tare.results.storage.load import MANIFEST, TRIALS, load_run
+from tare.results.storage.whole import write_whole
 from tare.runners.errors import UsageError
 from tare.runners.host.facts import context_facts, host_class, host_facts
 
@@ -191,7 +192,7 @@ def use(name: str, folder: Path, here: ThisHost) -> Baseline:
             name=name, folder=folder, names=names,
         ))  # fmt: skip
     _refuse(chosen)
-    (chosen.path.parent / USE).write_text(f"{name}\n", encoding="utf-8")
+    write_whole(chosen.path.parent / USE, f"{name}\n".encode())
     return chosen
 
 

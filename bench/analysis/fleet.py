@@ -10,7 +10,6 @@ from urllib.parse import quote
 import msgspec
 
 from tare.bench.analysis.styles import runner_styles
-from tare.reports.build import write_whole
 from tare.reports.content.fleet import FleetPage, Skipped, sections
 from tare.reports.exports.series import case_title
 from tare.reports.model import PAGES
@@ -25,6 +24,7 @@ from tare.results.judgement.within_run import compare_within
 from tare.results.said import say
 from tare.results.storage.fleet import FOLDER
 from tare.results.storage.load import load_run
+from tare.results.storage.whole import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,7 +6,6 @@ is derived from the trials, holds as long as these do not change, and may be del
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from tare.results.errors import ResultError
 from tare.results.record import CONTROL_SUFFIX, Provenance
 from tare.results.storage.find import entry_of, run_folders
 from tare.results.storage.load import TRIALS, load_run
+from tare.results.storage.whole import write_whole
 from tare.results.stores.model import RunHead, head_of
 from tare.runners.host.facts import host_class
 
@@ -155,13 +155,10 @@ def count_verdicts(comparisons: Iterable[Comparison]) -> VerdictCounts:
 def keep_verdicts(run_dir: Path, counts: VerdictCounts) -> None:
     """Keep counts beside a run, atomically. If the folder cannot be written to, they are not kept, and it is no error."""
     path = run_dir / VERDICTS
-    draft = path.with_name(f".{VERDICTS}.{os.getpid()}")
     with suppress(OSError):
         size, changed = _facts(run_dir)
-        draft.write_bytes(
-            msgspec.json.encode(_Kept(version=_VERSION, size=size, changed_ns=changed, counts=counts))
-        )
-        draft.replace(path)
+        kept = _Kept(version=_VERSION, size=size, changed_ns=changed, counts=counts)
+        write_whole(path, msgspec.json.encode(kept))
 
 
 def read_verdicts(run_dir: Path) -> VerdictCounts | None:

@@ -11,7 +11,6 @@ import msgspec
 
 from tare.bench.analysis.listing import Filter, listed
 from tare.bench.analysis.styles import runner_styles
-from tare.reports.build import write_whole
 from tare.reports.content import comparison, history, runs
 from tare.reports.exports.series import case_title
 from tare.reports.model import PAGES
@@ -24,6 +23,7 @@ from tare.reports.text.repeated import repeat
 from tare.reports.text.words import words
 from tare.results.escapes import readable
 from tare.results.said import say
+from tare.results.storage.whole import write_whole
 from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:

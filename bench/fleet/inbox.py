@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -11,6 +10,7 @@ from tare.results.errors import NotWritten, ResultError
 from tare.results.said import say
 from tare.results.storage.load import MANIFEST, TRIALS, load_run
 from tare.results.storage.store import amend
+from tare.results.storage.whole import write_whole
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,9 +39,7 @@ class Inbox:
             run.mkdir(parents=True, exist_ok=True)
             self._append(run / TRIALS, chunk)
             if chunk.manifest:
-                temporary = run / f".{MANIFEST}.{os.getpid()}"
-                temporary.write_bytes(chunk.manifest)
-                temporary.replace(run / MANIFEST)
+                write_whole(run / MANIFEST, chunk.manifest)
         except OSError as error:
             raise NotWritten(say(
                 "file.no_inbox", "cannot write {run}: {strerror}. What came in before is kept; go on with --resume.",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from tare.bench.planning.modes import JOB_SECONDS
 from tare.bench.planning.units import plain
 from tare.results.record import BASE, CONTROL_SUFFIX
+from tare.results.storage.whole import write_whole
 from tare.runners.host.files import read_object
 
 if TYPE_CHECKING:
@@ -61,10 +62,8 @@ def read_numbers(path: Path) -> dict[str, float]:
 def merge_numbers(path: Path, new: Mapping[str, float]) -> None:
     """Merge numbers into a file of the cache. Not being able to write it is no failure: they are estimates."""
     try:
-        fresh = path.with_suffix(".tmp")
         merged = {**read_numbers(path), **new}
-        fresh.write_text(json.dumps(merged, indent=1, sort_keys=True), encoding="utf-8")
-        fresh.replace(path)
+        write_whole(path, json.dumps(merged, indent=1, sort_keys=True).encode())
     except OSError:
         return
 

@@ -25,6 +25,7 @@ from tare.results.record import BASE, COMMAND_TIME, CONTROL_SUFFIX, CPU_TIME, HO
 from tare.results.said import say
 from tare.results.statistics.ratios import paired_log_ratio
 from tare.results.statistics.series import good_series
+from tare.results.storage.whole import write_whole
 from tare.results.tables.frame import read_frame
 
 if TYPE_CHECKING:
@@ -178,11 +179,9 @@ def write_calibration(calibration: Calibration, path: Path) -> None:
     Raises:
         ResultError: the file cannot be written.
     """
-    draft = path.with_suffix(".tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_bytes(msgspec.json.format(msgspec.json.encode(calibration), indent=1) + b"\n")
-        draft.replace(path)
+        write_whole(path, msgspec.json.format(msgspec.json.encode(calibration), indent=1) + b"\n")
     except OSError as error:
         raise ResultError(
             say("file.cannot_write", "cannot write {path}: {strerror}.", path=path, strerror=error.strerror)

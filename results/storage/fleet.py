@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -13,6 +12,7 @@ import msgspec
 from tare.results.errors import NotWritten, ResultError
 from tare.results.plan import RequestRecord  # noqa: TC001 - msgspec reads annotations at run time
 from tare.results.said import say
+from tare.results.storage.whole import write_whole
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,11 +76,9 @@ def write_fleet(results_dir: Path, fleet: Fleet) -> None:
         NotWritten: the folder cannot be written to.
     """
     path = fleet_path(results_dir, fleet.campaign)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(msgspec.json.format(msgspec.json.encode(fleet), indent=2) + b"\n")
-        temporary.replace(path)
+        write_whole(path, msgspec.json.format(msgspec.json.encode(fleet), indent=2) + b"\n")
     except OSError as error:
         raise NotWritten(say(
             "fleet.not_written", "cannot write {path}: {strerror}. Look at the disk.",

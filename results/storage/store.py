@@ -25,6 +25,7 @@ from tare.results.record import FORMAT_VERSION, Manifest, Metric, NotFinite, Res
 from tare.results.said import say
 from tare.results.storage.find import find_run, list_runs
 from tare.results.storage.load import MANIFEST, TRIALS, Problem, Run, load_run
+from tare.results.storage.whole import write_whole
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -340,17 +341,12 @@ def _write_manifest(path: Path, manifest: Manifest, then: str = _GO_ON) -> None:
 
     ``then`` says what to do when the disk is in order again.
     """
-    target, temporary = path / MANIFEST, path / f".{MANIFEST}.{os.getpid()}"
+    target = path / MANIFEST
     said = manifest.said | origins([manifest.host, manifest.probes, manifest.not_undone])
     manifest = msgspec.structs.replace(manifest, said=said)
     try:
-        with temporary.open("wb") as file:
-            file.write(msgspec.json.format(to_json(manifest), indent=2) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(target)
+        write_whole(target, msgspec.json.format(to_json(manifest), indent=2) + b"\n", lasting=True)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise NotWritten(_write_failure(target, error, None, then)) from error
 
 

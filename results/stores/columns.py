@@ -6,8 +6,6 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tare.results.said import say
 from tare.results.storage.load import load_run
+from tare.results.storage.whole import replacing
 from tare.results.stores.model import COLUMNS, StoreError, column_name, head_of
 from tare.results.stores.packing import unpack
 from tare.results.stores.store import TABLES
@@ -119,14 +118,13 @@ def write_columns(connection: Any, run: Run, paths: Mapping[str, Path]) -> None:
             # numpy has no missing numbers but NaN.
             value = f"CASE WHEN isnan({value}) THEN NULL ELSE {value} END" if name == "error" else value
             chosen.append(f'CAST({value} AS {kind}) AS "{name}"')
-        draft = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(3)}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             connection.register("given", rows)
-            connection.execute(
-                f"COPY (SELECT {', '.join(chosen)} FROM given) TO {quoted(str(draft))} (FORMAT parquet, COMPRESSION zstd)"
-            )
-            draft.replace(path)
+            with replacing(path) as draft:
+                connection.execute(
+                    f"COPY (SELECT {', '.join(chosen)} FROM given) TO {quoted(str(draft))} (FORMAT parquet, COMPRESSION zstd)"
+                )
         except OSError as error:
             raise StoreError(say(
                 "file.cannot_write", "cannot write {path}: {strerror}.",
@@ -134,7 +132,6 @@ def write_columns(connection: Any, run: Run, paths: Mapping[str, Path]) -> None:
             )) from error  # fmt: skip
         finally:
             connection.unregister("given")
-            draft.unlink(missing_ok=True)
 
 
 def local_columns(

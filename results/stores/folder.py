@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 import time
 from contextlib import suppress
@@ -11,10 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tare.results.said import say
+from tare.results.storage.whole import replacing
 from tare.results.stores.model import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from typing import BinaryIO
 
 DAY_SECONDS = 86400
 
@@ -85,28 +86,14 @@ class FolderFiles:
             )) from error  # fmt: skip
 
     def _write(self, path: Path, content: Path | bytes) -> None:
-        draft = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(3)}")
-        for _ in range(8):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                file = draft.open("wb")
-            except FileNotFoundError:
-                continue  # somebody removed the empty folder at this moment
-            break
-        else:
-            raise FileNotFoundError(2, "folders vanish", str(path.parent))
-        try:
-            with file:
-                if isinstance(content, bytes):
-                    file.write(content)
-                else:
-                    with content.open("rb") as source:
-                        shutil.copyfileobj(source, file, 1 << 20)
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(path)
-        finally:
-            draft.unlink(missing_ok=True)
+        with replacing(path) as draft, _opened(draft) as file:
+            if isinstance(content, bytes):
+                file.write(content)
+            else:
+                with content.open("rb") as source:
+                    shutil.copyfileobj(source, file, 1 << 20)
+            file.flush()
+            os.fsync(file.fileno())
 
     def _tidy(self, folder: Path) -> None:
         with suppress(OSError):  # not empty
@@ -123,3 +110,12 @@ class FolderFiles:
                 if (self.folder / name).stat().st_mtime < before:
                     found.append(name)
         return found
+
+
+def _opened(draft: Path) -> BinaryIO:
+    """Open a new file; its folder is made again if somebody removes it at this moment, since it is empty."""
+    for _ in range(8):
+        draft.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):
+            return draft.open("wb")
+    raise FileNotFoundError(2, "folders vanish", str(draft.parent))

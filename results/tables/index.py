@@ -7,13 +7,14 @@ text only, never code. Small, damaged and running runs have none.
 
 from __future__ import annotations
 
-import os
 import zipfile
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 import numpy as np
+
+from tare.results.storage.whole import replacing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -80,17 +81,12 @@ def write_index(run: Run, index: Index, facts: tuple[int, int, int, int]) -> Non
             stored.
     """
     path = run.path / NAME
-    draft = path.with_name(f".{NAME}.{os.getpid()}")
     about = _About(*facts, [list(kind) for kind in index.kinds], [list(one) for one in index.descriptors])
     encoded = np.frombuffer(msgspec.json.encode(about), dtype=np.uint8)
     with suppress(OSError):
-        try:
-            if facts == _facts(run):
-                with draft.open("wb") as file:
-                    np.savez(file, **{**index.columns, _ABOUT: encoded})  # type: ignore[arg-type]
-                draft.replace(path)
-        finally:
-            draft.unlink(missing_ok=True)
+        if facts == _facts(run):
+            with replacing(path) as draft, draft.open("wb") as file:
+                np.savez(file, **{**index.columns, _ABOUT: encoded})  # type: ignore[arg-type]
 
 
 def facts_of(run: Run) -> tuple[int, int, int, int] | None:

@@ -24,6 +24,7 @@ from msgspec.structs import replace
 import tare.runners
 from tare.results.environment import LimitsSeen
 from tare.results.judgement.limits import conclusive
+from tare.results.storage.whole import write_whole
 from tare.runners.host.files import read
 from tare.runners.host.processes import boot_id
 from tare.runners.inside.limits import verify
@@ -131,13 +132,11 @@ def _when(known: LimitsSeen) -> datetime:
 
 def _write(path: Path, found: LimitsSeen) -> None:
     """Store findings, and remove those that are too old. Not being able to is no failure: they will be found again."""
-    fresh = path.with_suffix(f".{os.getpid()}")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         for kept in path.parent.iterdir():
             if time.time() - kept.stat().st_mtime > OLDEST.total_seconds():
                 kept.unlink(missing_ok=True)
-        fresh.write_bytes(msgspec.json.encode(found))
-        fresh.replace(path)
+        write_whole(path, msgspec.json.encode(found))
     except OSError:
         return

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from tare.results.said import say
+from tare.results.storage.whole import write_whole
 from tare.runners.containers.engines.api import DockerApi
 from tare.runners.containers.engines.link import connect, disconnect
 from tare.runners.errors import TareError
@@ -307,9 +308,7 @@ class PrivateDocker:
         return f"the device {self.device} ({address}) connects the host with it"
 
     def _note(self, state: dict[str, Any]) -> None:
-        new = self.folder / "state.new"
-        new.write_text(json.dumps(state), "utf-8")
-        new.replace(self.folder / "state.json")
+        write_whole(self.folder / "state.json", json.dumps(state).encode())
 
     def _kill_all(self) -> None:
         """Kill the processes that the daemon left running, or that survived it."""
