@@ -19,4 +19,7 @@ def no_collection() -> Iterator[None]:
         yield
     finally:
         if was_on:
+            # Into the oldest generation: the next search would go through all that was made meanwhile.
+            gc.freeze()
+            gc.unfreeze()
             gc.enable()

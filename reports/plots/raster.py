@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
@@ -95,6 +95,8 @@ class _Painter:
     """A ``RendererAgg``, which has no types."""
     height: int
     """Height of the picture in dots, from whose lower edge the renderer counts."""
+    _widths: dict[tuple[str, str, str], float] = field(default_factory=dict)
+    """Text, size and weight → width in dots: panels repeat their labels."""
 
     def paint(self, element: ElementTree.Element, color: str) -> None:
         """Paint an element with all that is in it; ``color`` is what it inherits."""
@@ -147,8 +149,11 @@ class _Painter:
         )
         x, y = float(element.get("x", "0")) * SCALE, float(element.get("y", "0")) * SCALE
         if before := {"end": 1.0, "middle": 0.5}.get(look.get("text-anchor", "")):
-            width, _, _ = self.renderer.get_text_width_height_descent(written, properties, ismath=False)
-            x -= before * width
+            key = written, look["font-size"], look.get("font-weight", "")
+            if key not in self._widths:
+                found = self.renderer.get_text_width_height_descent(written, properties, ismath=False)
+                self._widths[key] = found[0]
+            x -= before * self._widths[key]
         context = self.renderer.new_gc()
         context.set_foreground(to_rgba(_paint(look["fill"], color)), isRGBA=True)
         self.renderer.draw_text(context, x, y, written, properties, 0.0, ismath=False)

@@ -18,7 +18,7 @@ from tare.results.said import say
 from tare.results.statistics.estimates import FEW_UNITS, Estimate
 from tare.results.statistics.phrases import count, magnitude, times
 from tare.results.statistics.ratios import LogRatio, paired_log_ratio
-from tare.results.statistics.series import Series, SeriesKey, distinct, median_of
+from tare.results.statistics.series import Series, SeriesKey, median_of
 from tare.results.statistics.symptoms import symptoms
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def compare_pair(pair: Pair, threshold: float, confidence: float, notes: tuple[s
     judged = judge(cost, pair.floor, threshold, pair.drift)
     odd = symptoms(subject, pair.base, cost, threshold) if subject.primary else ()
     p = _p_values(cost, math.log1p(threshold))
-    blocks = min(distinct(side.block) for side in (subject, pair.base))
+    blocks = min(subject.blocks, pair.base.blocks)
     needed = None
     if judged.verdict == "undecided":
         needed = blocks_needed(cost, pair.floor, threshold, pair.drift, blocks)
@@ -200,10 +200,10 @@ def exception_note(reason: str) -> tuple[str, ...]:
 
 
 def noise_floors(series: Mapping[SeriesKey, Series], criteria: Criteria) -> dict[FloorKey, LogRatio]:
-    """Return the A/A ratio of each workload, parameters, metric and runner that was measured twice."""
+    """Return the A/A ratio of each workload, parameters, judged metric and runner that was measured twice."""
     floors: dict[FloorKey, LogRatio] = {}
     for key, control in series.items():
-        if not key.control:
+        if not key.control or control.direction == "none":
             continue
         twin = series.get(key._replace(runner=key.runner.removesuffix(CONTROL_SUFFIX), control=False))
         if twin is not None:

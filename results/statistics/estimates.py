@@ -184,7 +184,7 @@ def one_sample(values: ArrayLike, confidence: float) -> Interval:
     x = np.asarray(values, dtype=np.float64)
     n = len(x)
     x = batched(x)
-    walsh = _walsh(x)
+    walsh = np.sort(_walsh(x))
     centre = _middle(walsh)
     if n < FEWEST:
         return Interval(centre, None, None, n, "hodges-lehmann")
@@ -304,9 +304,9 @@ def _centres(rows: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _walsh(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the sorted means of all pairs, each value with itself included."""
+    """Return the means of all pairs, each value with itself included."""
     i, j = _pairs(len(x))
-    return np.sort((x[i] + x[j]) / 2)
+    return (x[i] + x[j]) / 2
 
 
 @lru_cache(maxsize=128)

@@ -151,7 +151,7 @@ def unpaired_log_ratio(
         min(counts),
         _allowed(counts, spread) if nested and not by_invocation else 0.0,
         tuple(units),
-        rounds=min(distinct(side.block) for side in sides),
+        rounds=min(side.blocks for side in sides),
         coarseness=math.log1p(subject.coarseness + base.coarseness),
     )
     return _with_interval(found, confidence)
@@ -203,6 +203,8 @@ def _interval(units: list[NDArray[np.float64]], confidence: float) -> estimates.
 
 def _common_factor(factors: list[float], units: list[NDArray[np.float64]]) -> float:
     """Return the factor for the whole error, to which each side contributes by the variance of its mean."""
+    if len(factors) == 1:
+        return factors[0]
     errors = [float(side.var()) / len(side) for side in units]
     total = sum(errors)
     if not total:

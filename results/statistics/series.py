@@ -83,9 +83,14 @@ class Series:
         return distinct(self.invocation)
 
     @cached_property
+    def blocks(self) -> int:
+        """Number of different blocks that have values."""
+        return distinct(self.block)
+
+    @cached_property
     def nested(self) -> bool:
         """True if an invocation holds several blocks."""
-        return self.invocations < distinct(self.block)
+        return self.invocations < self.blocks
 
 
 def distinct(numbers: NDArray[np.int32]) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from tare.results.details import DensityDetails, StartsDetails
@@ -105,8 +106,10 @@ def _lighter(rule: Quick, evidence: Evidence, cases: dict[tuple[str, str], list[
 
 
 def _block_medians(trials: Sequence[Trial], metric: str) -> dict[int, float]:
-    blocks = {trial.block for trial in trials}
-    found = {block: values([t for t in trials if t.block == block], metric) for block in blocks}
+    by_block: dict[int, list[Trial]] = defaultdict(list)
+    for trial in trials:
+        by_block[trial.block].append(trial)
+    found = {block: values(each, metric) for block, each in by_block.items()}
     return {block: statistics.median(seconds) for block, seconds in found.items() if seconds}
 
 

@@ -19,6 +19,13 @@ def test_the_search_is_paused_and_then_as_before(on):
         (gc.enable if was_on else gc.disable)()
 
 
+def test_the_next_search_does_not_go_through_what_was_made_meanwhile():
+    with no_collection():
+        made = [[] for _ in range(10)]
+    young = {id(one) for one in gc.get_objects(generation=0)}
+    assert not young & {id(one) for one in made}
+
+
 @no_collection()
 def write_to_a_full_disk():
     raise OSError("disk is full")
