@@ -12,6 +12,7 @@ from msgspec import Meta
 
 from tare.bench.own.definition import NAME, Definition, OwnServer, Ready
 from tare.bench.workloads.output_metrics import METRIC_NAME, MetricRule
+from tare.results.escapes import shown
 from tare.results.nearest import did_you_mean
 from tare.results.said import say
 
@@ -27,7 +28,6 @@ OF_SERVERS = frozenset({"listen", "address", "port", "socket"})
 _RESERVED = frozenset({"command", "image", "server", "client"})
 """Names that the parameters of a record have already."""
 _SHELL = re.compile(r"(^|\s)(\||\|\||&&|;|>|>>|<|2>|&)(\s|$)|\$\(|`")
-_SHOWN_CHARACTERS = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,8 +327,3 @@ def split(command: Words, keys: tuple[str, ...] = ("command",)) -> tuple[str, ..
 def quoted(text: str) -> str:
     """Quote a text of the user's, cut to a length that can be read."""
     return repr(shown(text))
-
-
-def shown(text: str) -> str:
-    """Cut a text of the user's to a length that can be read."""
-    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"

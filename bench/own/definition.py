@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from tare.bench.workloads.output_metrics import MetricRule  # noqa: TC001 - msgspec reads the annotations
+from tare.results.json_schema import schema_of
 
 NAME = r"[A-Za-z][\w.+-]{0,63}"
 """Pattern of the names of workloads and parameters."""
@@ -138,8 +139,5 @@ class Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 def schema() -> dict[str, Any]:
     """Make the JSON Schema of a file of definitions."""
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "Tare's own workloads",
-        **msgspec.json.schema(Document),
-    }
+    made = schema_of(Document)
+    return {"$schema": made.pop("$schema"), "title": "Tare's own workloads", **made}

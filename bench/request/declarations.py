@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tare.bench.request import readers
 from tare.bench.request.run_names import run_name
 from tare.bench.request.setting import Setting
+from tare.results.escapes import shown
 from tare.results.nearest import nearest, suggested
 from tare.results.said import say
 from tare.runners.errors import UsageError
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
 
     from tare.bench.request.settings import Settings
 
-
-_SHOWN_CHARACTERS = 60
-"""Characters of a wrong value that an error message shows."""
 
 SETTINGS = (
     Setting(
@@ -316,7 +314,7 @@ def _shown(given: object) -> str:
     if isinstance(given, bool):
         return str(given).lower()
     text = repr(given) if isinstance(given, str | int | float | list | dict) else str(given)
-    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
+    return shown(text)
 
 
 def override(settings: Settings, assignment: str, origin: str) -> tuple[Setting, Settings]:

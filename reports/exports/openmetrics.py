@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import TYPE_CHECKING
 
@@ -66,7 +67,7 @@ def _samples(name: str, kind: str, series: Exported, given: ReportInput) -> Iter
         yield f'{name}{{{plain},{label}="{share}"}} {float(value)!r}'
     if kind == "summary":
         yield f"{name}_count{{{plain}}} {len(series.values)}"
-        yield f"{name}_sum{{{plain}}} {float(sum(series.values))!r}"
+        yield f"{name}_sum{{{plain}}} {math.fsum(series.values)!r}"
 
 
 def family_of(metric: Metric) -> tuple[str, str]:

@@ -294,11 +294,13 @@ def _studentised(segments: Sequence[Logs], at: int) -> _Studentised:
     levels = [median + float(part.mean()) for median, part in zip(medians, pulled, strict=True)]
     shift = levels[at + 1] - levels[at]
     noise = [part - part.mean() for part in pulled]
-    squares = sum(float(part @ part) for part in noise)
+    squares = math.fsum(float(part @ part) for part in noise)
     if not squares:
         return _Studentised(shift, math.copysign(math.inf, shift) if shift else 0.0, 0.0)
     error = math.sqrt(squares / freedom * (1 / len(segments[at]) + 1 / len(segments[at + 1])))
-    return _Studentised(shift, shift / error, sum(float(part[:-1] @ part[1:]) for part in noise) / squares)
+    return _Studentised(
+        shift, shift / error, math.fsum(float(part[:-1] @ part[1:]) for part in noise) / squares
+    )
 
 
 def _spread(deviations: Logs) -> float:

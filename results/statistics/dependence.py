@@ -112,7 +112,7 @@ def _neighbours(x: Sequence[float]) -> tuple[float, list[float]]:
     """Return the rank correlation of neighbours, 0 if all values are equal, and the centred ranks."""
     ranks = _centred_ranks(x)
     squares = math.fsum(map(mul, ranks, ranks))
-    return (sum(a * b for a, b in pairwise(ranks)) / squares if squares else 0.0), ranks
+    return (math.fsum(a * b for a, b in pairwise(ranks)) / squares if squares else 0.0), ranks
 
 
 def _excess(correlation: float, n: int) -> float:
@@ -143,7 +143,7 @@ def _slow_waves(ranks: list[float]) -> tuple[float, float]:
     total = math.fsum(map(mul, ranks, ranks))
     if n < _FEWEST_FOR_WAVES or not total:
         return 1.0, 1.0
-    slow = sum(2 / n * sum(map(mul, ranks, wave)) ** 2 for wave in _waves(n))
+    slow = math.fsum(2 / n * math.fsum(map(mul, ranks, wave)) ** 2 for wave in _waves(n))
     freedom = n - 3
     rest = max(total - slow, 1e-9 * total)
     ratio = (slow / 2) / (rest / freedom)

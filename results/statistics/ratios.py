@@ -206,10 +206,10 @@ def _common_factor(factors: list[float], units: list[NDArray[np.float64]]) -> fl
     if len(factors) == 1:
         return factors[0]
     errors = [float(side.var()) / len(side) for side in units]
-    total = sum(errors)
+    total = math.fsum(errors)
     if not total:
         return max(factors)
-    return math.sqrt(sum(f**2 * error for f, error in zip(factors, errors, strict=True)) / total)
+    return math.sqrt(math.fsum(f**2 * error for f, error in zip(factors, errors, strict=True)) / total)
 
 
 def _common(here: NDArray[np.int32], there: NDArray[np.int32]) -> tuple[NDArray[np.int32], int]:
@@ -245,7 +245,7 @@ def _oriented(log: NDArray[np.float64], direction: Direction) -> NDArray[np.floa
 
 def _allowed(invocations: list[int], spread: float) -> float:
     """Return the standard deviation between sides that were opened so few times; variances add up."""
-    return spread * math.sqrt(sum(1 / count for count in invocations))
+    return spread * math.sqrt(math.fsum(1 / count for count in invocations))
 
 
 def _allow(interval: estimates.Interval, allowed: float, confidence: float) -> estimates.Interval:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tare.results.errors import ResultError
+from tare.results.escapes import shown
 from tare.results.said import say
 from tare.results.storage.load import MANIFEST, TRIALS, refuse_waiting, run_folder
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _NAMED_AT_MOST = 8
-_SHOWN_CHARACTERS = 60
 
 
 class RunEntry(msgspec.Struct, frozen=True):
@@ -83,8 +83,8 @@ def find_run(ref: str | Path, results_dir: Path | str, *, also: Iterable[Path | 
             return folder
     except OSError as error:
         raise ResultError(say(
-            "find.no_path", "{text!r}… is no path: {strerror}.",
-            text=text[:_SHOWN_CHARACTERS], strerror=error.strerror,
+            "find.no_path", "{text!r} is no path: {strerror}.",
+            text=shown(text), strerror=error.strerror,
         )) from error  # fmt: skip
     runs = list_runs(results_dir)
     if text == "latest":
@@ -105,14 +105,14 @@ def find_run(ref: str | Path, results_dir: Path | str, *, also: Iterable[Path | 
         if found:
             raise ResultError(say(
                 "find.many", "{text!r} matches {found} runs: {found2}. Give a full id or a path.",
-                text=text, found=len(found), found2=_named(found),
+                text=shown(text), found=len(found), found2=_named(found),
             ))  # fmt: skip
     known = say("find.none_yet", "There is no run in {results_dir} yet.", results_dir=results_dir)
     if runs:
         known = say("find.known", "Known runs: {names}.", names=_named(runs[::-1]))
     raise ResultError(say(
         "find.unknown", "no run is called {text!r}, and there is none at that path. {known}",
-        text=text, known=known,
+        text=shown(text), known=known,
     ))  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
 
+from tare.results.escapes import shown
 from tare.results.said import say
 from tare.runners.errors import SettingRefused, TareError
 from tare.runners.images.box import (
@@ -188,7 +189,7 @@ def _split(reference: str) -> tuple[Path, str]:
     raise SettingRefused("--image", say(
         "image.no_file", "{reference}: there is no such file or folder. {remedy} An image of a registry has its "
         "host in its name, or docker:// before it: docker.io/library/redis:7, docker://redis:7.",
-        reference=reference, remedy=REMEDY,
+        reference=shown(reference), remedy=REMEDY,
     ))  # fmt: skip
 
 

@@ -54,7 +54,8 @@ def members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
         member = archive.next()
         if member is None:
             return
-        if member.size < 0:  # by an extended header, which the reader would follow backwards for ever
+        # By an extended header, which some readers follow backwards for ever, and others take for none.
+        if member.size < 0 or member.pax_headers.get("size", "").startswith("-"):
             raise tarfile.ReadError(
                 say("tar.negative_name", "{name!r} has a negative size", name=member.name)
             )

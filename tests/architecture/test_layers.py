@@ -19,6 +19,7 @@ LAYERS = {
             "errors",
             "escapes",
             "garbage",
+            "json_schema",
             "nearest",
             "origins",
             "said",

@@ -6,8 +6,6 @@ import argparse
 import json
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from tare.bench.__main__ import COMMANDS, build_parser
 from tare.bench.request.declarations import SETTINGS, by_key
 from tare.bench.request.layers import TITLES
@@ -15,6 +13,7 @@ from tare.bench.tools.references.messages import messages
 from tare.bench.tools.references.metrics import declared
 from tare.reports.content.sections.glossary import TERMS
 from tare.reports.text.words import words
+from tare.results.json_schema import schema_of
 from tare.results.record import Manifest, Trial
 
 if TYPE_CHECKING:
@@ -41,8 +40,8 @@ def all_pages() -> dict[str, str]:
     }
     pages = {name: "\n".join((*make(), "")) for name, make in makers.items()}
     for name, struct in SCHEMAS.items():
-        schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(struct)}
-        pages[f"{name}.schema.json"] = f"{json.dumps(schema, indent=1, ensure_ascii=False, default=list)}\n"
+        schema = json.dumps(schema_of(struct), indent=1, ensure_ascii=False, default=list)
+        pages[f"{name}.schema.json"] = f"{schema}\n"
     return pages
 
 
@@ -159,9 +158,9 @@ def _results() -> Iterator[str]:
     yield "[result format](../result-format.md) says what the fields mean. Fields with their default value are left out."
     yield "JSON Schemas: " + ", ".join(f"[{name}]({name}.schema.json)" for name in SCHEMAS) + "."
     for name, struct in SCHEMAS.items():
-        schema = msgspec.json.schema(struct)
+        schema = schema_of(struct)
         for title, part in schema["$defs"].items():
-            if name != "manifest" and title in msgspec.json.schema(Manifest)["$defs"]:
+            if name != "manifest" and title in schema_of(Manifest)["$defs"]:
                 continue
             yield from ("", f"## {title}", "", _sentence(part.get("description", "")), "")
             must = part.get("required", ())

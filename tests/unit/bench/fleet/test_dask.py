@@ -1,6 +1,7 @@
 """Dask carries orders, chunks and ends; workers are in this process, and what measures is a stand-in."""
 
 import logging
+import shutil
 import sys
 import threading
 import time
@@ -164,7 +165,8 @@ def test_without_the_extra_one_sentence_says_what_to_install(without_dask):
 
 
 @pytest.mark.parametrize("where", [["--scheduler", "tcp://127.0.0.1:1"], ["--hosts", "a"]])
-def test_the_command_says_so_and_leaves_nothing(without_dask, where, tmp_path, capsys):
+def test_the_command_says_so_and_leaves_nothing(without_dask, where, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
     folders = ["--results-dir", str(tmp_path / "runs"), "--reports-dir", str(tmp_path / "out")]
     assert main(["fleet", *where, *folders, "--quick"]) == Exit.ENVIRONMENT
     assert capsys.readouterr().err == f"tare: {dask.TO_INSTALL}\n"

@@ -31,10 +31,22 @@ def rendered(name):
     return BY_NAME[name].render(given())
 
 
+def _rounded(document):
+    """Round numbers to 12 digits: the package adds floats up by `sum`, which is more exact from Python 3.12 on."""
+    return (
+        json.dumps(
+            json.loads(document, parse_float=lambda text: float(f"{float(text):.12g}")), indent=1
+        ).encode()
+        + b"\n"
+    )
+
+
 @pytest.mark.parametrize("export", TEXTS, ids=lambda export: export.NAME)
 def test_golden(export, monkeypatch):
     monkeypatch.setattr(pytest_benchmark, "version", lambda _name: "5.1.0")
     content = export.render(given())
+    if export.NAME == "pytest-benchmark":
+        content = _rounded(content)
     path = FOLDER / export.NAME
     if os.environ.get("TARE_WRITE_GOLDEN"):
         path.parent.mkdir(exist_ok=True)

@@ -188,8 +188,10 @@ def test_names_that_are_numbers_and_references_that_are_too_long_are_told(tmp_pa
     path.write_bytes(tar(("manifest.json", json.dumps(saved).encode()), ("c", json.dumps(config).encode())))
     with pytest.raises(TareError, match="not a valid image"):
         read_external(str(path))
-    with pytest.raises(TareError, match="too long"):
+    # Before Python 3.14 a path says itself that it is too long; from then on it is one that does not exist.
+    with pytest.raises(TareError, match=r"too long|no such file") as told:
         read_external("a" * 5_000)
+    assert len(str(told.value)) < 500
 
 
 def test_a_compressed_archive_that_is_cut_is_told(tmp_path):
