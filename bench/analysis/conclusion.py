@@ -21,7 +21,7 @@ from tare.results.storage.load import load_run
 from tare.runners.registry import LADDER, check
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from tare.bench.progress import Progress
@@ -68,18 +68,7 @@ class Finished:
             "results": str(self.run_dir),
             "report": str(self.report) if self.report else None,
             "outcomes": dict(Counter(trial.outcome for trial in self.trials)),
-            "failures": [
-                {
-                    "workload": group.case.label,
-                    "runner": group.runner,
-                    "outcome": group.outcome,
-                    "reason": group.reason,
-                    "last_line": group.last_line,
-                    "trials": len(group.numbers),
-                    "of": group.total,
-                }
-                for group in self.failures
-            ],
+            "failures": failures_json(self.failures),
             "interrupted": self.interrupted,
             "unmeasured": list(self.unmeasured),
             "not_undone": list(self.not_undone),
@@ -96,6 +85,22 @@ class Finished:
         paths = data, str(self.report or self.run_dir)
         shown = self.summary.splitlines() or [printable(line) for line in failure_lines(self.failures)]
         return [*([] if self.answered else shown), *map(printable, paths)]
+
+
+def failures_json(groups: Iterable[FailureGroup]) -> list[dict[str, object]]:
+    """Return groups of trials that gave no number in JSON's types."""
+    return [
+        {
+            "workload": group.case.label,
+            "runner": group.runner,
+            "outcome": group.outcome,
+            "reason": group.reason,
+            "last_line": group.last_line,
+            "trials": len(group.numbers),
+            "of": group.total,
+        }
+        for group in groups
+    ]
 
 
 def conclude(

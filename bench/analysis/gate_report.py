@@ -84,7 +84,7 @@ class GateReport:
                     one.key._asdict() | {"primary": one.primary, "reason": one.reason} for one in self.missing
                 ],
                 "added": [key._asdict() for key in self.compared.added],
-                "answers": [_answers_json(row) for row in changes.answers_of(self.gate)],
+                "answers": [answers_json(row) for row in changes.answers_of(self.gate)],
                 "counts": asdict(self.counts) if self.counts else None,
                 # JSON knows no NaN, which is what a comparison without a ratio has.
                 "comparisons": msgspec.json.decode(msgspec.json.encode(self.compared.comparisons)),
@@ -148,7 +148,7 @@ class GateReport:
             yield f"  {padded(words('changes.missing'), wide)} {title}: {reason}"
 
 
-def _answers_json(row: Answers) -> dict[str, object]:
+def answers_json(row: Answers) -> dict[str, object]:
     """Give both answers of a row: their metrics and verdicts, which of them is decided, and the price where neither is."""
     return {
         "workload": row.time.workload,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from tare.bench.analysis.baselines import ThisHost, used_here
 from tare.results.errors import ResultError
-from tare.results.storage.find import find_run
+from tare.results.said import say
+from tare.results.storage.find import find_run, is_ahead, latest, list_runs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,10 +21,24 @@ def baseline_folders(output: OutputSettings) -> list[Path]:
     return sorted(path for path in output.baselines_dir.glob("*") if path.is_dir())
 
 
+def own_run_folder_of(reference: str, results_dir: Path) -> Path:
+    """The folder of the run that ``reference`` means among those of one folder.
+
+    If ``latest`` passes over a run that is dated in the future, a line on stderr says so.
+
+    Raises:
+        ResultError: nothing fits, or several do; the text names them.
+    """
+    found = find_run(reference, results_dir)
+    if reference == "latest" and (told := passed_over(results_dir)):
+        sys.stderr.write(f"tare: {told}\n")
+    return found
+
+
 def run_folder_of(reference: str, output: OutputSettings) -> Path:
     """The folder of the run that ``reference`` means; baselines are looked at last.
 
-    ``baseline`` is the one in use on hosts like this one, unless a run has that name.
+    ``baseline`` is the one in use on hosts like this one, unless a run has that name. See also :func:`own_run_folder_of`.
 
     Args:
         reference: what the user gave.
@@ -34,8 +50,21 @@ def run_folder_of(reference: str, output: OutputSettings) -> Path:
     """
     try:
         # A baseline is a copy of its run: looked at together, every id would fit two.
-        return find_run(reference, output.results_dir)
+        return own_run_folder_of(reference, output.results_dir)
     except ResultError:
         if reference != "baseline":
             return find_run(reference, output.results_dir, also=baseline_folders(output))
     return used_here(output.baselines_dir, ThisHost.read())
+
+
+def passed_over(results_dir: Path) -> str:
+    """Say that ``latest`` passes over a run that is dated in the future; empty if there is none, or all are."""
+    runs = list_runs(results_dir)
+    ahead = [one.run for one in runs if is_ahead(one.run)]
+    if not ahead or len(ahead) == len(runs):
+        return ""
+    return say(
+        "find.ahead",
+        "run {ahead} is dated in the future, so the clock was set back after it; `latest` means {run}. Name a run by its id to use another.",
+        ahead=ahead[-1], run=latest(runs).run,
+    )  # fmt: skip

@@ -32,12 +32,12 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print every claim with its verdict, or as JSON; the exit code is 0, whatever the verdicts are."""
+    from tare.bench.analysis.references import own_run_folder_of  # noqa: PLC0415
     from tare.bench.analysis.report import report_input  # noqa: PLC0415 - imports pandas
     from tare.reports.summaries.run import Summary, plain_names  # noqa: PLC0415
-    from tare.results.storage.find import find_run  # noqa: PLC0415
 
     wanted = layers.resolve(arguments).output
-    given = report_input(find_run(arguments.reference, wanted.results_dir))
+    given = report_input(own_run_folder_of(arguments.reference, wanted.results_dir))
     summary = Summary(plain_names(given))
     verdicts = summary.claims
     if arguments.json:

@@ -42,6 +42,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """List the runs, oldest first; the exit code is 0."""
     from tare.bench.analysis.listing import listed  # noqa: PLC0415
+    from tare.bench.analysis.references import passed_over  # noqa: PLC0415
 
     wanted = layers.resolve(arguments).output
     folder = wanted.results_dir
@@ -59,6 +60,8 @@ def run(arguments: argparse.Namespace) -> int:
     for one in runs:
         if one.unreadable:
             print(f"tare: {one.unreadable}", file=sys.stderr)
+    if told := passed_over(folder):
+        print(f"tare: {told}", file=sys.stderr)
     return Exit.OK
 
 

@@ -23,11 +23,11 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the report and print its path on the last line; the exit code is 0."""
+    from tare.bench.analysis.references import own_run_folder_of  # noqa: PLC0415
     from tare.bench.analysis.report import report_run  # noqa: PLC0415 - imports pandas
-    from tare.results.storage.find import find_run  # noqa: PLC0415
 
     wanted = layers.resolve(arguments).output
-    run_dir = find_run(arguments.reference, wanted.results_dir)
+    run_dir = own_run_folder_of(arguments.reference, wanted.results_dir)
     written = report_run(run_dir, wanted.reports_dir, language=wanted.language, stream=sys.stdout)
     steer(sys.stdout, f"{written.summary}\n")
     print(written.index)

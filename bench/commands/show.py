@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,11 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "reference", nargs="?", default="latest", metavar="RUN", help="id, name, path or `latest` (default)"
     )
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="print JSON: the headline, all answers with their intervals, failures",
+    )
     layers.add_options(parser, "output")
 
 
@@ -29,5 +35,10 @@ def run(arguments: argparse.Namespace) -> int:
 
     wanted = layers.resolve(arguments).output
     given = report_input(run_folder_of(arguments.reference, wanted))
+    if arguments.json:
+        from tare.bench.analysis.shown import as_json  # noqa: PLC0415 - only then
+
+        print(json.dumps(as_json(given, wanted.language), indent=2))
+        return Exit.OK
     steer(sys.stdout, terminal.render(given, stream=sys.stdout, language=wanted.language))
     return Exit.OK

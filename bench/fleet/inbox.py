@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import weakref
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -26,6 +30,9 @@ class Inbox:
         self.results_dir = results_dir
         self.trials = 0
         """Trials that came in."""
+        self._held: dict[str, int] = {}
+        """Run → descriptor of its trials, locked: whoever lists the runs sees that this one is still being made."""
+        weakref.finalize(self, _release, self._held)
 
     def take(self, chunk: Chunk) -> None:
         """Append what is new in a chunk. What does not follow on what is there is left for :meth:`size` to show.
@@ -51,8 +58,16 @@ class Inbox:
         new = chunk.lines[size - chunk.offset :] if chunk.offset <= size else b""
         if new:
             with path.open("ab") as file:
+                self._hold(chunk.run, path)
                 file.write(new)
             self.trials += new.count(b"\n")
+
+    def _hold(self, run: str, path: Path) -> None:
+        """Lock a run's trials until it is closed."""
+        if run not in self._held:
+            self._held[run] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            with suppress(OSError):
+                fcntl.flock(self._held[run], fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def _folder(self, run: str) -> Path:
         if not run or run.startswith(".") or "/" in run:
@@ -92,6 +107,14 @@ class Inbox:
 
     def close(self, run: str) -> None:
         """Mark a run that nobody makes any more as interrupted, unless it is complete."""
+        if run in self._held:
+            os.close(self._held.pop(run))
         about = self.manifest(run)
-        if about is not None and about.status == "running":
+        if about is not None and about.status != "complete":
             amend(self._folder(run), status="interrupted")
+
+
+def _release(held: dict[str, int]) -> None:
+    for descriptor in held.values():
+        os.close(descriptor)
+    held.clear()

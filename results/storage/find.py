@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,8 +15,12 @@ from tare.results.said import say
 from tare.results.storage.load import MANIFEST, TRIALS, refuse_waiting, run_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
+_AHEAD_SECONDS = 120.0
+"""Clocks of hosts that share a folder differ by less."""
+
+_STAMP = re.compile(r"\d{8}-\d{6}(?=-)", re.ASCII)
 _NAMED_AT_MOST = 8
 
 
@@ -59,6 +65,26 @@ def entry_of(path: Path) -> RunEntry:
     return RunEntry(head.run, head.name, head.created, head.mode, head.status, path)
 
 
+def is_ahead(run: str, now: float | None = None) -> bool:
+    """Tell whether the moment in a run's id has yet to come: it was made before the clock was set back.
+
+    Args:
+        run: The run's id.
+        now: Seconds since the epoch; the present if ``None``.
+    """
+    stamp = _STAMP.match(run)
+    limit = (time.time() if now is None else now) + _AHEAD_SECONDS
+    return stamp is not None and stamp[0] > time.strftime("%Y%m%d-%H%M%S", time.gmtime(limit))
+
+
+def latest(runs: Sequence[RunEntry], now: float | None = None) -> RunEntry:
+    """Choose the run that was made last: the newest whose moment has come, or the newest if none has.
+
+    Runs that were made before the clock was set back would hide all later ones until their moment comes.
+    """
+    return next((one for one in reversed(runs) if not is_ahead(one.run, now)), runs[-1])
+
+
 def find_run(ref: str | Path, results_dir: Path | str, *, also: Iterable[Path | str] = ()) -> Path:
     """Resolve a path, an id, a name, a prefix of an id or ``latest`` to the folder of a run.
 
@@ -93,7 +119,7 @@ def find_run(ref: str | Path, results_dir: Path | str, *, also: Iterable[Path | 
                 "find.none", "there is no run in {results_dir} yet. `tare run` makes one.",
                 results_dir=results_dir,
             ))  # fmt: skip
-        return runs[-1].path
+        return latest(runs).path
     runs += list_runs(*also)
     for found in (
         [e for e in runs if text in {e.run, e.path.name}],

@@ -7,6 +7,8 @@ in the run as an ``invalid`` trial, so that counts still add up.
 
 from __future__ import annotations
 
+import fcntl
+import os
 from contextlib import suppress
 from itertools import chain, islice
 from pathlib import Path
@@ -271,6 +273,8 @@ def run_folder(path: Path) -> Path:
 def load_run(path: Path | str) -> Run:
     """Open the run at ``path``: its folder, or one of the two files in it. Reads the manifest only.
 
+    A run whose writer ended without a word (killed, or on a full disk) is ``interrupted``, whatever its manifest says.
+
     Raises:
         ResultError: there is no manifest, it is damaged, or a newer tare made it.
     """
@@ -290,7 +294,7 @@ def load_run(path: Path | str) -> Run:
         # Nearly all are of the present format, and a list reads very many.
         manifest = _manifest_decoder.decode(data)
         if manifest.format == FORMAT_VERSION:
-            return Run(folder, manifest, FORMAT_VERSION)
+            return Run(folder, _as_it_is(folder, manifest), FORMAT_VERSION)
     try:
         # The version first: a newer manifest may have fields that this version cannot decode.
         version = msgspec.json.decode(data, type=_Format).format
@@ -303,7 +307,34 @@ def load_run(path: Path | str) -> Run:
             "{manifest_path} is cut or damaged ({error}). Its trials are untouched in {folder}; restore the manifest from a copy, or measure again.",
             manifest_path=manifest_path, error=error, folder=folder / TRIALS,
         )) from error  # fmt: skip
-    return Run(folder, manifest, version)
+    return Run(folder, _as_it_is(folder, manifest), version)
+
+
+def _as_it_is(folder: Path, manifest: Manifest) -> Manifest:
+    """Correct the status of a run that nobody makes any more: who dies, or finds the disk full, cannot record that."""
+    if manifest.status != "running" or is_written(folder):
+        return manifest
+    return msgspec.structs.replace(manifest, status="interrupted")
+
+
+def is_written(folder: Path) -> bool:
+    """Tell whether a process writes the run in a folder: it holds a lock on the trials. True where that cannot be seen.
+
+    Opening does not wait, since the file may be a pipe.
+    """
+    try:
+        file = os.open(folder / TRIALS, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(file)
+    return False
 
 
 def _no_manifest(folder: Path) -> str:

@@ -39,6 +39,7 @@ def runs(tmp_path, monkeypatch):
     "command",
     [
         "list",
+        "show base",
         "history",
         "claims",
         "config",

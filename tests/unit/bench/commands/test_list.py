@@ -178,3 +178,26 @@ def test_many_defects_are_counted_and_not_all_listed(runs, capsys):
     assert any("Defects in the result file: 500" in line for line in lines)
     assert sum("unreadable" in line for line in lines) == 20
     assert "  480 more" in lines
+
+
+def test_a_run_from_the_future_is_named_and_latest_is_another_one(runs, capsys):
+    write_run(runs, [], run="29991231-000000-aaaaa", name="ahead", status="complete", host=HOSTS["a"])
+    assert main(["list"]) == 0
+    said = capsys.readouterr()
+    assert "run 29991231-000000-aaaaa is dated in the future" in said.err
+    assert "`latest` means" in said.err
+    assert "29991231-000000-aaaaa" in said.out
+
+
+def test_what_a_run_answers_is_json_with_the_numbers_of_the_table(runs, capsys):
+    assert main(["show", "n0", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert main(["show", "n0"]) == 0
+    table = capsys.readouterr().out
+    assert " ".join(found["headline"]) in " ".join(table.split())
+    (answer,) = [one for one in found["answers"] if one["runner"] == "box"]
+    (row,) = [one for one in found["comparisons"] if one["runner"] == "box"]
+    assert answer["time"] == {"metric": row["metric"], "verdict": "worse"}
+    assert f"{row['cost']['value']:.4f}×" in table
+    assert found["verdicts"]["worse"] == 1
+    assert found["failures"] == []

@@ -62,6 +62,9 @@ def test_whole_lines_come_over_once_and_the_end_has_the_reason(command, tmp_path
     assert [one.number for one in load_run(tmp_path / "runs" / "r1").trials()] == [0, 1, 2]
     assert ended.size == inbox.size("r1")
     assert inbox.trials == 3
+    assert load_run(tmp_path / "runs" / "r1").manifest.status == "running", "more may come"
+    inbox.close("r1")
+    assert load_run(tmp_path / "runs" / "r1").manifest.status == "interrupted"
 
 
 def test_a_sign_of_life_is_sent_while_there_is_no_news(command, monkeypatch):

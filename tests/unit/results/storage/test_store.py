@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 
 import msgspec
 import pytest
@@ -14,7 +15,7 @@ from support.results_making import RUN, manifest, metric, trial, write_run
 from tare.results.details import ScalingDetails
 from tare.results.errors import NotWritten, ResultError
 from tare.results.record import NotFinite, Resumption, Trial
-from tare.results.storage.find import find_run, list_runs
+from tare.results.storage.find import find_run, is_ahead, list_runs
 from tare.results.storage.load import load_run
 from tare.results.storage.store import RunWriter, new_run_id, resume
 
@@ -192,6 +193,27 @@ def test_finding_runs(tmp_path):
         find_run("nope", runs)
     with pytest.raises(ResultError, match=r"no run in .* yet"):
         find_run("latest", tmp_path / "empty")
+
+
+def test_latest_is_no_run_from_before_the_clock_was_set_back(tmp_path):
+    ahead, made = new_run_id(time.time() + 86_400), new_run_id()
+    write_run(tmp_path, [], run=ahead)
+    assert find_run("latest", tmp_path).name == ahead, "there is no other"
+    write_run(tmp_path, [], run=made)
+    assert find_run("latest", tmp_path).name == made
+    assert [is_ahead(run) for run in (ahead, made, new_run_id(time.time() + 30), "named-so")] == [
+        True, False, False, False,
+    ]  # fmt: skip
+
+
+def test_a_run_is_running_only_while_it_is_written(tmp_path):
+    with RunWriter.create(tmp_path, manifest()) as writer:
+        assert load_run(tmp_path / RUN).manifest.status == "running"
+    # Its maker is gone without a word, as after a kill or on a full disk.
+    assert load_run(tmp_path / RUN).manifest.status == "interrupted"
+    assert writer.manifest.status == "running"
+    with resume(tmp_path / RUN):
+        assert load_run(tmp_path / RUN).manifest.status == "running"
 
 
 def test_a_damaged_manifest_is_listed_not_hidden(tmp_path):
