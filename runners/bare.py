@@ -21,6 +21,7 @@ from tare.runners.host.cgroups.layout import Cgroups
 from tare.runners.host.files import file_system
 from tare.runners.launcher.steps.namespaces import into_network
 from tare.runners.model import Probe
+from tare.runners.places.folders import PlaceFolders
 from tare.runners.places.launched import LaunchedPlace, LaunchPlan
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from tare.runners.context import RunContext, Supplies
     from tare.runners.images.image import Image
     from tare.runners.model import Endpoint, Job, Limits
+    from tare.runners.places.folders import PlaceFolder
 
 
 class Bare:
@@ -40,7 +42,7 @@ class Bare:
     def __init__(self, context: RunContext) -> None:
         self._context = context
         self._cgroups = Cgroups.detect()
-        self._numbers = itertools.count()
+        self._folders = PlaceFolders(context.workdir / "places", self.name)
         self._prepared: tuple[Image, Limits] | None = None
 
     def probe(self) -> Probe:
@@ -56,12 +58,14 @@ class Bare:
         if self._prepared is None:
             raise TareError(say("internal.bare_not_prepared", "bare was opened before it was prepared"))
         image, limits = self._prepared
-        name = f"{self.name}-{next(self._numbers)}"
-        return LaunchedPlace(_plan(self._context, self._cgroups, name, image, limits), first)
+        folder = self._folders.take()
+        plan = _plan(self._context, self._cgroups, folder.path.name, image, limits, folder)
+        return LaunchedPlace(plan, first)
 
     def close(self) -> None:
         """See :class:`tare.runners.context.Runner`."""
         self._prepared = None
+        self._folders.close()
         self._cgroups.remove_run(self._context.run)
 
 
@@ -87,13 +91,21 @@ def open_outside(
 _OUTSIDE = itertools.count()
 
 
-def _plan(context: RunContext, cgroups: Cgroups, name: str, image: Image, limits: Limits) -> LaunchPlan:
+def _plan(
+    context: RunContext,
+    cgroups: Cgroups,
+    name: str,
+    image: Image,
+    limits: Limits,
+    folder: PlaceFolder | None = None,
+) -> LaunchPlan:
     return LaunchPlan(
         context=context,
         name=name,
         launcher=context.launcher,
         limits=limits,
         agent=image.agent,
+        folder=folder,
         root=str(image.tree),
         scratch=None,
         steps=(),

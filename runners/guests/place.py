@@ -14,11 +14,11 @@ from tare.runners.errors import PlaceFailure
 from tare.runners.guests.clock import boot_marks, error_seconds
 from tare.runners.guests.disks import copy_sparse
 from tare.runners.guests.watch import complaints
+from tare.runners.host.cgroups.group import discard
 from tare.runners.host.endings import how_ended
 from tare.runners.host.trees import discard_tree
 from tare.runners.launcher.processes import LauncherError, SpawnError
 from tare.runners.model import Vantage
-from tare.runners.places.host import discard
 from tare.runners.places.process import SOCKET_BYTES, ProcessPlace
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import signal as signals
 import socket
 import threading
 import time
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from tare.results.said import say
@@ -96,24 +96,17 @@ class Connection:
         with self._lock:
             number = self._next
             self._next += 1
-        with ExitStack() as opened:
-            try:
-                packet, fds = encode_spawn(number, request, self._null, opened)
-            except OSError as error:
-                raise SpawnError(
-                    say(
-                        "launcher.opening",
-                        "opening {filename} for {argv}",
-                        filename=error.filename,
-                        argv=argv,
-                    ),
-                    error.errno or 0,
-                ) from error
+        opened: list[int] = []
+        try:
+            packet, fds = self._encoded(number, request, opened)
             if len(packet) > MAX_PACKET_BYTES:
                 raise _too_long(argv, len(packet))
             self._requests[number] = request
             _before_launch()
             self._send(packet, fds)
+        finally:
+            for fd in opened:
+                os.close(fd)
 
         def known() -> bool:
             # The launcher reports birth and end of a quiet one together, once it has ended.
@@ -147,6 +140,18 @@ class Connection:
                 errno.ETIMEDOUT,
             )
         return spawned
+
+    def _encoded(self, number: int, request: SpawnRequest, opened: list[int]) -> tuple[bytes, list[int]]:
+        try:
+            return encode_spawn(number, request, self._null, opened)
+        except OSError as error:
+            what = say(
+                "launcher.opening",
+                "opening {filename} for {argv}",
+                filename=error.filename,
+                argv=request.argv[0],
+            )
+            raise SpawnError(what, error.errno or 0) from error
 
     def wait(self, number: int, timeout_seconds: float | None) -> Gone | None:
         """See :meth:`tare.runners.launcher.client.Launcher.wait`."""

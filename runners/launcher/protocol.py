@@ -17,7 +17,6 @@ from tare.runners.launcher.steps.base import count_instructions, encode_text
 from tare.runners.model import Usage
 
 if TYPE_CHECKING:
-    from contextlib import ExitStack
     from pathlib import Path
 
     from tare.runners.launcher.processes import SpawnRequest
@@ -55,14 +54,14 @@ class Failed:
 Reply = Pong | Spawned | Gone | Failed
 
 
-def encode_spawn(number: int, request: SpawnRequest, null: int, opened: ExitStack) -> tuple[bytes, list[int]]:
+def encode_spawn(number: int, request: SpawnRequest, null: int, opened: list[int]) -> tuple[bytes, list[int]]:
     """Encode a request for a process.
 
     Args:
         number: its id in replies.
         request: the process to make.
         null: a file descriptor of ``/dev/null``.
-        opened: closed after the packet was sent; takes what is opened here.
+        opened: takes the file descriptors that are opened here, to be closed after the packet was sent.
 
     Returns:
         The packet, and the file descriptors to pass along, in the order in which launcher.c counts them.
@@ -71,10 +70,9 @@ def encode_spawn(number: int, request: SpawnRequest, null: int, opened: ExitStac
         OSError: a file of the request cannot be opened.
     """
 
-    def path_fd(path: Path, flags: int) -> int:
-        fd = os.open(path, flags | os.O_CLOEXEC)
-        opened.callback(os.close, fd)
-        return fd
+    def path_fd(path: Path | str, flags: int) -> int:
+        opened.append(os.open(path, flags | os.O_CLOEXEC))
+        return opened[-1]
 
     targets = {0: null, 1: null, 2: null} | dict(request.fds)
     program = [request.program] if isinstance(request.program, int) else []
@@ -84,15 +82,9 @@ def encode_spawn(number: int, request: SpawnRequest, null: int, opened: ExitStac
         *((path_fd(request.cgroup, os.O_RDONLY | os.O_DIRECTORY),) if request.cgroup else ()),
         *(path_fd(enter, os.O_WRONLY) for enter, _ in request.tasks),
         *(path_fd(home, os.O_WRONLY) for _, home in request.tasks),
-        *(path_fd(folder.parent, os.O_PATH | os.O_DIRECTORY) for folder in request.remove),
+        *(path_fd(os.path.dirname(folder), os.O_PATH | os.O_DIRECTORY) for folder in request.remove),  # noqa: PTH120
     ]
-    flags = count = 0
-    body = b""
-    for index, step in enumerate(request.steps):
-        instructions, of_them = _encoded(step, index)
-        flags |= step.clone_flags
-        count += of_them
-        body += instructions
+    flags, count, body = _encoded_all(request.steps)
     options = _SWEEP * request.sweep | _QUIET * request.quiet
     head = struct.pack(
         "=12Q",
@@ -115,6 +107,19 @@ def encode_spawn(number: int, request: SpawnRequest, null: int, opened: ExitStac
 def _environment(variables: tuple[tuple[str, str], ...]) -> bytes:
     """Encode the environment, which is the same for all places of a runner."""
     return b"".join(encode_text(f"{name}={value}") for name, value in variables)
+
+
+@functools.lru_cache(maxsize=64)
+def _encoded_all(steps: tuple[Step, ...]) -> tuple[int, int, bytes]:
+    """Encode steps, which are the same for many places; return the flags for clone3(2) and the number of instructions, too."""
+    flags = count = 0
+    bodies = []
+    for index, step in enumerate(steps):
+        instructions, of_them = _encoded(step, index)
+        flags |= step.clone_flags
+        count += of_them
+        bodies.append(instructions)
+    return flags, count, b"".join(bodies)
 
 
 @functools.lru_cache(maxsize=1024)

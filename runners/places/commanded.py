@@ -19,20 +19,14 @@ from typing import TYPE_CHECKING, Any
 
 from tare.results.said import say
 from tare.runners.errors import PlaceFailure
+from tare.runners.host.cgroups.group import discard
 from tare.runners.host.cgroups.layout import Cgroups
 from tare.runners.host.cgroups.membership import cgroups_of
 from tare.runners.host.disks import disk_of
 from tare.runners.host.endings import how_ended
 from tare.runners.launcher.processes import SpawnRequest
 from tare.runners.model import Vantage
-from tare.runners.places.host import (
-    HELLO_SECONDS,
-    HostPlace,
-    PlacePlan,
-    discard,
-    limits_in_force,
-    resource_limits,
-)
+from tare.runners.places.host import HELLO_SECONDS, HostPlace, PlacePlan, limits_in_force, resource_limits
 from tare.runners.places.output_tail import Drain
 
 if TYPE_CHECKING:

@@ -25,6 +25,7 @@ from tare.runners.launcher.processes import LauncherError, SpawnError
 from tare.runners.launcher.steps.process import SetLimit
 from tare.runners.model import INSTRUCTIONS, WATCHED, Vantage
 from tare.runners.places.endpoint import find_endpoint
+from tare.runners.places.folders import make_scratch
 from tare.runners.places.limit_watch import LimitWatch
 from tare.runners.places.process import SOCKET_BYTES, ProcessPlace
 
@@ -46,8 +47,6 @@ ENDING_SECONDS = 1.0
 DRIFT_BOUND = 500e-6
 """Largest rate difference between the clock of another kernel and the host's: as much as adjtimex(2) lets NTP steer the
 host's. It is added to the mapping's error for the time between a mark and the mapping."""
-_REMOVE_SECONDS = 2.0
-"""Time for a cgroup whose processes were killed to become free."""
 REMEDY = say("remedy.doctor", "`tare doctor` says what this host permits")
 
 
@@ -57,7 +56,7 @@ class PlacePlan:
 
     context: RunContext
     name: str
-    """Name of the place, unique in the run; its folder and its cgroup are called so."""
+    """Name of the place, unique among those that are open; its folder and its cgroup are called so."""
     launcher: Launcher
     limits: Limits
     root: str
@@ -92,12 +91,7 @@ class HostPlace(ProcessPlace):
         self._first = self._marked(first) if first else None
         self._cgroup: Cgroup | None = None
         try:
-            self._folder = plan.context.workdir / "places" / plan.name
-            self.host_scratch = self._host_scratch = self._folder / "scratch"
-            self._folder.mkdir(parents=True, exist_ok=True)
-            self._host_scratch.mkdir()
-            self._host_scratch.chmod(0o1777)
-            self._undo.callback(discard_tree, self._folder)
+            self.host_scratch = self._host_scratch = self._make_scratch(plan)
             self.scratch = plan.scratch or str(self._host_scratch)
             self._cgroup, cgroup_facts = self._make_cgroup()
             self._spawned = self._launch()
@@ -162,6 +156,13 @@ class HostPlace(ProcessPlace):
             pids="pids" not in limited,
         )
 
+    def _make_scratch(self, plan: PlacePlan) -> Path:
+        """Make the place's folder, which is removed at its end, and return the scratch folder in it."""
+        folder = plan.context.workdir / "places" / plan.name
+        scratch = make_scratch(folder)
+        self._undo.callback(discard_tree, folder)
+        return scratch
+
     def _make_cgroup(self) -> tuple[Cgroup | None, str]:
         """Make the place's cgroups; return them if they limit or count anything, and a description for the context."""
         raise NotImplementedError
@@ -221,6 +222,10 @@ class HostPlace(ProcessPlace):
     def _agent_pid(self) -> int:
         """Return the agent's pid on the host; 0 if it is not known."""
         return self._spawned.pid
+
+    def _ask_to_leave(self) -> bool:
+        told = self._first is not None and self.same_clock  # together with its job
+        return told or super()._ask_to_leave()
 
     def _kill(self) -> None:
         if self._cgroup:
@@ -379,17 +384,3 @@ def _own_threads() -> int:
                 if entry.stat().st_uid == os.getuid():
                     count += sum(1 for _ in (entry / "task").iterdir())
     return count
-
-
-def discard(cgroup: Cgroup) -> None:
-    """Remove a place's cgroups, killing whatever is still running in them.
-
-    Raises:
-        PlaceFailure: one cannot be removed.
-    """
-    if cgroup.remove():
-        cgroup.kill()
-        if left := cgroup.remove(_REMOVE_SECONDS):
-            raise PlaceFailure(
-                say("place.cgroup_busy", "the cgroup {what} cannot be removed: something in it does not end", what=left[0])
-            )  # fmt: skip

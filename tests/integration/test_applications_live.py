@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.launched_places import EMPTY, run_context, settled_state
+from support.launched_places import EMPTY, run_context, settled_state, touched_folders
 from tare.bench.experiments.applications import load, web
 from tare.bench.experiments.applications.load import Load
 from tare.bench.experiments.applications.web import PythonWeb
@@ -163,5 +163,5 @@ def test_an_application_is_measured_and_whatever_becomes_of_it_nothing_stays(nam
                 PlaceFailure, match="the server ended while its client ran: ended with status 7"
             ):
                 cut("__import__('os')._exit(7)").perform(lab)
-        assert [path.name for path in (context.workdir / "places").iterdir()] == []
+        assert touched_folders(context.workdir) == []
     assert settled_state(context.run) == EMPTY

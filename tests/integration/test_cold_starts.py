@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from support.launched_places import EMPTY, runner_for, settled_state
+from support.launched_places import EMPTY, runner_for, settled_state, touched_folders
 from tare.runners import cleanup as leftovers
 from tare.runners.model import Job, Limits
 from tare.runners.provision.cache import default_cache
@@ -40,9 +40,12 @@ def test_a_hundred_cold_starts_leave_nothing(name):
             with runner.open(first=job) as place:
                 assert place.run(job).exit_code == 0
         places = runner._context.workdir / "places"
-        assert list(places.iterdir()) == []
+        assert len(list(places.iterdir())) == 1
+        assert touched_folders(runner._context.workdir) == []
         for cgroup in runner._cgroups.run_folders(run):
             assert [path for path in cgroup.iterdir() if path.is_dir()] == []
+        runner.close()
+        assert list(places.iterdir()) == []
     assert settled_state(run) == EMPTY
 
 

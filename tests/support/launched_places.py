@@ -46,6 +46,18 @@ def run_context(run: str = "") -> Iterator[tuple[RunContext, Image]]:
         yield RunContext(run, workdir, cache, launcher), make_image(workdir)
 
 
+def touched_folders(workdir: Path) -> list[str]:
+    """List the folders of places that a place which is closed has left with something in them.
+
+    A runner keeps those in which nothing was done for its next places.
+    """
+    return sorted(
+        folder.name
+        for folder in (workdir / "places").iterdir()
+        if [one.name for one in folder.iterdir()] != ["scratch"] or any((folder / "scratch").iterdir())
+    )
+
+
 @contextlib.contextmanager
 def runner_for(name: str, limits: Limits, run: str = "") -> Iterator[Any]:
     """Give a prepared runner, whose inside tests may look at; skip the test where it does not work."""

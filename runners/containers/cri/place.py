@@ -25,11 +25,12 @@ from tare.runners.containers.cri.errors import CriError
 from tare.runners.containers.cri.messages import pairs
 from tare.runners.containers.engines.usage import cpu_metric, cpu_seconds
 from tare.runners.errors import PlaceFailure
+from tare.runners.host.cgroups.group import discard
 from tare.runners.host.disks import disk_of
 from tare.runners.launcher.processes import Spawned
 from tare.runners.model import Vantage
 from tare.runners.places.commanded import find_agent
-from tare.runners.places.host import HostPlace, PlacePlan, discard
+from tare.runners.places.host import HostPlace, PlacePlan
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -110,7 +111,7 @@ class CriPlace(HostPlace):
 
     def _launch(self) -> Spawned:
         plan = self._plan
-        folder = self._folder / "channel"
+        folder = self._host_scratch.parent / "channel"
         folder.mkdir()
         with (
             socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as listening,

@@ -41,6 +41,7 @@ from tare.runners.host.files import file_system
 from tare.runners.host.trees import discard_tree
 from tare.runners.launcher.processes import LauncherError, SpawnError, SpawnRequest
 from tare.runners.model import Probe
+from tare.runners.places.folders import PlaceFolders
 from tare.runners.places.launched import LaunchedPlace, LaunchPlan
 from tare.runners.places.rooted import UPPER_BYTES
 
@@ -82,10 +83,13 @@ class Namespaces:
         self._rung = ladder_rung(name, root=os.getuid() == 0)
         self._cgroups = Cgroups.detect()
         self._numbers = itertools.count()
+        self._own_steps: dict[str, tuple[Step, ...]] = {}
+        """Name of a place → the steps of the last one that was called so; names are used again."""
         self._undo = ExitStack()
         self._network: VethNetwork | None = None
         self._prepared: tuple[Image, Limits, Launcher, Layout, tuple[Step, ...]] | None = None
         self._folder = context.workdir / name.replace(":", "-").replace("+", "")
+        self._folders = PlaceFolders(context.workdir / "places", self._folder.name)
 
     def probe(self) -> Probe:
         """See :class:`tare.runners.context.Runner`. Makes one container by the real steps, with the real launcher."""
@@ -161,12 +165,17 @@ class Namespaces:
         if self._prepared is None:
             raise not_prepared(self.name)
         image, limits, launcher, layout, steps = self._prepared
-        number = next(self._numbers)
-        name = f"{self._folder.name}-{number}"
         parts = self._rung.parts
         network = self._network
+        number = next(self._numbers)
+        folder = self._folders.take()
+        name = folder.path.name
         if network:
             steps = self._steps(replace(layout, join=join(network.kind, number)))
+        own_steps = None if network else self._own_steps.get(name)
+        if own_steps is None:
+            own_steps = with_scratch(steps, layout.scratch, layout.scratch / name / "scratch")
+            self._own_steps[name] = own_steps
         # A container that only changes its root has no mounts of its own, so it sees the scratch folders of all places.
         shared = "chroot" in parts and layout.inner
         plan = LaunchPlan(
@@ -175,9 +184,10 @@ class Namespaces:
             launcher=launcher,
             limits=limits,
             agent=image.agent,
+            folder=folder,
             root="/",
             scratch=f"/scratch/{name}/scratch" if shared else "/scratch",
-            steps=with_scratch(steps, layout.scratch, layout.scratch / name / "scratch"),
+            steps=own_steps,
             facts=self._facts(),
             cgroups=self._cgroups if "cgroup" in parts else None,
             controllers=self._rung.controllers,
@@ -194,7 +204,9 @@ class Namespaces:
     def close(self) -> None:
         """See :class:`tare.runners.context.Runner`."""
         self._prepared = self._network = None
+        self._own_steps.clear()
         self._undo.close()
+        self._folders.close()
         self._cgroups.remove_run(self._context.run)
 
     def _facts(self) -> dict[str, object]:

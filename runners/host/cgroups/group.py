@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tare.results.said import listed, say
+from tare.runners.errors import PlaceFailure
 from tare.runners.host.cgroups.files import read, remove_group, write
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 UNIFIED = "unified"
 """Key of the v2 hierarchy where those of v1 have their controllers' names."""
+_REMOVE_SECONDS = 2.0
+"""Time for a cgroup whose processes were killed to become free."""
 
 
 @dataclass(slots=True)
@@ -128,3 +131,17 @@ def _number_after(file: Path, key: str, name: str) -> dict[str, int]:
             case [word, number] if word == key:
                 return {name: int(number)}
     return {}
+
+
+def discard(cgroup: Cgroup) -> None:
+    """Remove a place's cgroups, killing whatever is still running in them.
+
+    Raises:
+        PlaceFailure: one cannot be removed.
+    """
+    if cgroup.remove():
+        cgroup.kill()
+        if left := cgroup.remove(_REMOVE_SECONDS):
+            raise PlaceFailure(
+                say("place.cgroup_busy", "the cgroup {what} cannot be removed: something in it does not end", what=left[0])
+            )  # fmt: skip

@@ -78,7 +78,7 @@ class _Part:
 
     def add_to(self, made: Cgroup) -> None:
         """Make the cgroup of a place, and the run's if it is missing, and set its limits."""
-        folder = self.parent / made.name
+        folder = _within(self.parent, made.name)
         made.parents.append(self.parent)
         try:
             os.mkdir(folder)  # noqa: PTH102 - every place makes several
@@ -93,7 +93,7 @@ class _Part:
         write_limits(folder, self.writes)
         made.achieved.update(self.achieved)
         if self.home:
-            made.tasks.append((folder / "tasks", self.home))
+            made.tasks.append((_within(folder, "tasks"), self.home))
 
     def _make_parent(self) -> None:
         self.parent.mkdir(exist_ok=True)
@@ -313,6 +313,12 @@ def _hierarchies(root: Path, groups: str) -> Iterator[Hierarchy]:
         if folder.is_dir() and (controllers or mount.kind == "cgroup2"):
             version = 2 if mount.kind == "cgroup2" else 1
             yield Hierarchy(version, frozenset(controllers), top, folder, mount.root)
+
+
+@lru_cache(maxsize=256)
+def _within(folder: Path, name: str) -> Path:
+    """Join paths that are the same for many places: names of places are used again."""
+    return folder / name
 
 
 @lru_cache(maxsize=16)

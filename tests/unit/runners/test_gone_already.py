@@ -27,11 +27,10 @@ from tare.runners.errors import PlaceFailure
 from tare.runners.host import links
 from tare.runners.host.bridge import Bridge
 from tare.runners.host.cgroups.files import remove_group
-from tare.runners.host.cgroups.group import Cgroup
+from tare.runners.host.cgroups.group import Cgroup, discard
 from tare.runners.host.files import unmount
 from tare.runners.host.processes import await_end
 from tare.runners.host.trees import remove_tree
-from tare.runners.places.host import discard
 
 ROOT = pytest.mark.skipif(os.getuid() != 0, reason="only root may")
 
