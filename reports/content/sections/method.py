@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tare.reports.content.nodes import Bullets, Item, Section
+from tare.reports.summaries.cases import CaseKey
 from tare.reports.summaries.run import outcomes
+from tare.reports.text import numbers
 from tare.results.judgement.calibration import expected_rates
 from tare.results.plan import planned
 
@@ -25,10 +27,27 @@ def section(page: Page) -> Section:
         words("method.paired", seed=given.manifest.seed),
         words("method.floor", base=page.base),
         *(words(f"method.{name}") for name in ("verdicts", "answers", "direction", "warmups", "clocks")),
+        *_precise(page),
         *_errors(page),
         words("method.counts", counts=counts or "0"),
     ]
     return Section("method", words("method.title"), (Bullets(tuple(Item(text) for text in texts)),))
+
+
+def _precise(page: Page) -> Iterator[str]:
+    """Tell which workloads' intervals became as narrow as was aimed at, and after how many blocks."""
+    manifest, words = page.summary.given.manifest, page.words
+    plan = planned(manifest)
+    if plan is None or not manifest.precise_after_blocks:
+        return
+    units = []
+    for unit, blocks in manifest.precise_after_blocks.items():
+        workload, _, runner = unit.partition("@")
+        name = page.spoken_case(CaseKey(workload, ()))
+        units.append(
+            words("method.precise_unit", name=f"{name} ({runner})" if runner else name, blocks=blocks)
+        )
+    yield words("method.precise", target=numbers.percent(plan.precision), units=", ".join(units))
 
 
 def _errors(page: Page) -> Iterator[str]:

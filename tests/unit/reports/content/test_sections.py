@@ -7,9 +7,10 @@ import msgspec
 from support.synthetic import make_input
 from tare.reports.content.nodes import Paragraph, Section
 from tare.reports.content.page import Page
-from tare.reports.content.sections import cpu, notes, sections
+from tare.reports.content.sections import cpu, method, notes, sections
 from tare.reports.summaries.run import Summary
 from tare.reports.text.words import words
+from tare.results.plan import PlanRecord, RequestRecord
 
 
 def test_a_section_is_built_once_for_a_page():
@@ -56,3 +57,26 @@ def test_more_cpu_time_inside_than_outside_is_explained_where_it_stands():
     told = counted(40.0)[1]
     assert "80.0 s inside" in told
     assert "qemu" in told
+
+
+def told_of_precision(precise, language="en", plan=True):
+    given = make_input(blocks=2)
+    recorded = PlanRecord(
+        mode="default", seed=7, precision=0.01, job_seconds=0.05, warmups=False, budget_seconds=60, estimate_seconds=60,
+        cheap=("bare",), cases=(), request=RequestRecord(settings={}, mode="default"),
+    )  # fmt: skip
+    manifest = msgspec.structs.replace(
+        given.manifest, plan=msgspec.to_builtins(recorded) if plan else {}, precise_after_blocks=precise
+    )
+    page = Page(Summary(dataclasses.replace(given, manifest=manifest)), words(language))
+    return [item.text for item in method.section(page).body[0].items if "±" in item.text]
+
+
+def test_what_became_as_narrow_as_was_aimed_at_is_told():
+    (told,) = told_of_precision({"null": 40, "cpu@qemu-microvm": 12})
+    assert "±1 %" in told
+    assert "start-up 40, cpu (qemu-microvm) 12." in told
+    (told,) = told_of_precision({"null": 40}, "ko")
+    assert "±1%" in told
+    assert not told_of_precision({})
+    assert not told_of_precision({"null": 40}, plan=False)
