@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tare.results.said import say
+from tare.results.statistics.phrases import count
 from tare.runners.errors import TareError
 from tare.runners.host.cgroups.files import remove_group
 from tare.runners.host.cgroups.layout import Cgroups
@@ -64,16 +65,19 @@ class Leftover:
     def describe(self) -> list[str]:
         """Describe each kind of thing in a phrase; the first one names the run."""
         counted = (
-            ("process", self.pids),
-            ("mount", self.mounts),
-            ("cgroup", self.cgroups),
-            ("net namespace", self.namespaces),
+            ("process", "processes", self.pids),
+            ("mount", "mounts", self.mounts),
+            ("cgroup", "cgroups", self.cgroups),
+            ("net namespace", "net namespaces", self.namespaces),
         )
-        lines = [f"run {self.owner.run}"]
-        lines += [f"{len(found)} {name}{_plural(name, len(found))}" for name, found in counted if found]
+        lines = [say("left.run", "run {run}", run=self.owner.run)]
+        lines += [count(len(found), name, many) for name, many, found in counted if found]
         if self.workdir:
-            lines.append(f"folder {self.workdir}")
-        lines += [f"its containers and images in the engine at {socket}" for socket in self.engines]
+            lines.append(say("left.folder", "folder {path}", path=self.workdir))
+        lines += [
+            say("left.engine", "its containers and images in the engine at {socket}", socket=socket)
+            for socket in self.engines
+        ]
         return lines
 
 
@@ -335,7 +339,3 @@ def _remove_cgroup(folder: Path) -> None:
 def _remove_namespace(path: Path) -> None:
     unmount(str(path))
     path.unlink(missing_ok=True)
-
-
-def _plural(name: str, count: int) -> str:
-    return "" if count == 1 else "es" if name.endswith("s") else "s"

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from tare.results.errors import ResultError
-from tare.results.said import say
+from tare.results.said import listed, say
 from tare.results.storage.load import MANIFEST, TRIALS, load_run
 from tare.results.storage.whole import write_whole
 from tare.runners.errors import UsageError
@@ -122,11 +122,14 @@ def save(run_dir: Path, folder: Path, name: str = "") -> Path:
 def unfit(manifest: Manifest) -> str:
     """Return why a run can never be a baseline; empty if it can."""
     if manifest.mode == "quick":
-        return "quick runs never are: they have too few samples. Run without --quick."
+        return say("baseline.quick", "quick runs never are: they have too few samples. Run without --quick.")
     if manifest.mode == "imported":
-        return "it is imported, so its host is not known. Compare with it by name."
+        return say("baseline.imported", "it is imported, so its host is not known. Compare with it by name.")
     if manifest.status != "complete":
-        return f"it is {manifest.status}. Finish it with `tare run --resume {manifest.run}`."
+        return say(
+            "baseline.unfinished", "it is {status}. Finish it with `tare run --resume {run}`.",
+            status=manifest.status, run=manifest.run,
+        )  # fmt: skip
     return ""
 
 
@@ -153,23 +156,41 @@ def refusals(manifest: Manifest, of_class: str, here: ThisHost) -> tuple[str, ..
         return (why,)
     own = host_class(manifest.host)
     if own != of_class:
-        return (f"it is stored under {of_class} but was measured on {own}: it was moved or edited.",)
+        return (say(
+            "baseline.misplaced", "it is stored under {of_class} but was measured on {own}: it was moved or edited.",
+            of_class=of_class, own=own,
+        ),)  # fmt: skip
     if own != here.host_class:
-        return (f"foreign: it was measured on {own}; this host is {here.host_class}.",)
+        return (say(
+            "baseline.foreign", "foreign: it was measured on {own}; this host is {here}.", own=own, here=here.host_class
+        ),)  # fmt: skip
     found = []
     try:
         days = (here.now - datetime.datetime.fromisoformat(manifest.created)).days
     except (ValueError, TypeError):
-        found.append(f"its date {manifest.created!r} cannot be read.")
+        found.append(
+            say("baseline.bad_date", "its date {created!r} cannot be read.", created=manifest.created)
+        )
     else:
         if days > MOST_DAYS:
-            found.append(f"stale: it is {days} days old, more than {MOST_DAYS}.")
+            found.append(
+                say(
+                    "baseline.old",
+                    "stale: it is {days} days old, more than {most}.",
+                    days=days,
+                    most=MOST_DAYS,
+                )
+            )
         if days < 0:
-            found.append(f"its date {manifest.created} is in the future: check the clock.")
+            found.append(say(
+                "baseline.future", "its date {created} is in the future: check the clock.", created=manifest.created
+            ))  # fmt: skip
     for name, value in here.context.items():
         then = manifest.context.get(name)
         if then != value and name.startswith(_HOST_FACTS):
-            found.append(f"stale: {name} was {then}, is now {value}.")
+            found.append(say(
+                "baseline.changed", "stale: {name} was {then}, is now {value}.", name=name, then=then, value=value
+            ))  # fmt: skip
     return tuple(found)
 
 
@@ -183,9 +204,8 @@ def use(name: str, folder: Path, here: ThisHost) -> Baseline:
     own = [one for one in known if one.name == name and one.host_class == here.host_class]
     chosen = next(iter(own or [one for one in known if one.name == name]), None)
     if chosen is None:
-        names = (
-            ", ".join(f"{one.name} ({one.host_class})" for one in known)
-            or "none; `tare baseline save` makes one"
+        names = ", ".join(f"{one.name} ({one.host_class})" for one in known) or say(
+            "baseline.none_known", "none; `tare baseline save` makes one"
         )
         raise UsageError(say(
             "baseline.unknown", "no baseline is named {name!r} in {folder}. Known: {names}.",
@@ -215,7 +235,7 @@ def used_here(folder: Path, here: ThisHost) -> Path:
 
 def _refuse(one: Baseline) -> None:
     if one.refusals:
-        reasons = "".join(f"\n  {reason}" for reason in one.refusals)
+        reasons = listed(("", *one.refusals), "\n  ")
         raise UsageError(say(
             "baseline.refused", "baseline {name} is refused:{reasons}\nMeasure and save a new one.",
             name=one.name, reasons=reasons,

@@ -108,7 +108,15 @@ def write_page(fleet: Fleet, compared: FleetPage, reports_dir: Path, language: L
 
 def summary_rows(compared: FleetPage) -> Iterator[tuple[str, ...]]:
     """Give the rows of the terminal's table of costs by host class, titles first."""
-    yield ("workload", "runner", "by", "host class", "hosts", "cost", "between hosts")
+    yield (
+        say("terminal.workload", "workload"),
+        say("terminal.runner", "runner"),
+        say("terminal.by", "by"),
+        say("terminal.host_class", "host class"),
+        say("terminal.hosts", "hosts"),
+        say("terminal.cost", "cost"),
+        say("terminal.between_hosts", "between hosts"),
+    )
     for one in compared.costs:
         spread = "-" if one.spread is None else f"±{numbers.percent(one.spread)}"
         title = compared.titles[one.key.workload, one.key.parameters]

@@ -10,7 +10,6 @@ Whatever differs between two days or two machines affects both versions alike an
 from __future__ import annotations
 
 import shlex
-import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -22,11 +21,12 @@ from tare.bench.commands.shared.options import (
     request_from,
 )
 from tare.bench.commands.shared.own_options import add_own_options, with_own
+from tare.bench.commands.shared.speaking import speaker_of
 from tare.bench.errors import EnvironmentMissing, Exit
 from tare.bench.request import layers
 from tare.bench.request.declarations import override
 from tare.bench.request.request import CommandVersion, SettingsVariant
-from tare.results.said import say
+from tare.results.said import listed, say
 from tare.runners.errors import SettingRefused, UsageError
 
 if TYPE_CHECKING:
@@ -80,18 +80,20 @@ def run(arguments: argparse.Namespace) -> int:
         from tare.bench.analysis.pages import COMPARISON, write_comparison  # noqa: PLC0415 - as above
 
         write_comparison(outcome, finished.report.parent / COMPARISON, language)
-    print(f"tare: results are in {finished.report or finished.run_dir}", file=sys.stderr)
+    speaker = speaker_of(arguments)
+    results = finished.report or finished.run_dir
+    speaker.note(say("terminal.results", "results are in {path}", path=results))
     failed = failure_lines(finished.failures)
     if finished.interrupted:
         return Exit.INTERRUPTED
     if not outcome.compared.comparisons:
         skipped = sorted({t.reason for t in finished.trials if t.outcome == "skipped"})
-        reasons = "\n  ".join((*failed, *skipped)) or "no block holds both versions"
+        reasons = listed((*failed, *skipped), "\n  ") or say("ab.no_block", "no block holds both versions")
         raise EnvironmentMissing(
             say("ab.nothing", "nothing could be compared:\n  {reasons}", reasons=reasons)
         )
     for line in failed:
-        print(f"tare: {line}", file=sys.stderr)
+        speaker.note(line)
     return outcome.exit_code or finished.exit_code
 
 

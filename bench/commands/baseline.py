@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from tare.bench.commands.shared.speaking import speaker_of
 from tare.bench.errors import Exit
 from tare.bench.request import layers
+from tare.results.said import say
 
 if TYPE_CHECKING:
     import argparse
@@ -49,14 +51,17 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps([_row(one) for one in known], indent=2))
         return Exit.OK
-    print(f"this host is {here.host_class}")
+    speaker = speaker_of(arguments)
+    speaker.out(say("terminal.this_host", "this host is {host_class}", host_class=here.host_class))
     for one in known:
         created = one.manifest.created if one.manifest else "?"
         print(f"{'*' if one.used else ' '} {one.host_class}/{one.name}  {created}")
         for reason in one.refusals:
-            print(f"    refused here: {reason}")
+            speaker.out(say("terminal.refused_here", "    refused here: {reason}", reason=reason))
     if not known:
-        print(f"no baseline in {folder} yet: `tare baseline save RUN` makes one")
+        speaker.out(say(
+            "terminal.no_baseline", "no baseline in {folder} yet: `tare baseline save RUN` makes one", folder=folder
+        ))  # fmt: skip
     return Exit.OK
 
 

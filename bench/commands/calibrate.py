@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tare.bench.commands.shared.options import add_label_option, request_from
+from tare.bench.commands.shared.speaking import speaker_of
 from tare.bench.errors import Exit
 from tare.bench.progress import Lines
 from tare.bench.request import layers
@@ -46,6 +46,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--offline", action="store_true", help="use only what is there; fetch nothing")
     add_label_option(parser)
     layers.add_options(parser, "run", "limits")
+    layers.add_language_option(parser)
     parser.set_defaults(mode="default", carry=[])
 
 
@@ -75,7 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
             request,
             wanted,
             folder / "runs",
-            Lines(language=request.settings.output.language),
+            Lines(language=speaker_of(arguments).language),
             go_on=arguments.resume,
         )
         run_dir, interrupted = measured.run_dir, measured.interrupted
@@ -99,7 +100,8 @@ def _conclude(
     path = calibration.path_in(folder)
     if not load and (before := calibration.read_calibration(path)) and before.run == stored.manifest.run:
         load = before.load
-    print("tare: judging", file=sys.stderr)
+    speaker = speaker_of(arguments)
+    speaker.note(say("terminal.judging", "judging"))
     found = calibration.Calibration(
         format=calibration.FORMAT,
         host_class=host,
@@ -114,10 +116,10 @@ def _conclude(
     if arguments.json:
         print(tables.as_json(found))
     elif arguments.markdown:
-        print(tables.as_markdown(found))
+        print(tables.as_markdown(found, speaker.tell))
     else:
-        print(tables.as_text(found))
-    print(f"tare: stored in {path}", file=sys.stderr)
+        print(tables.as_text(found, speaker.tell))
+    speaker.note(say("terminal.stored_in", "stored in {path}", path=path))
 
 
 def _blocks(trials: Iterable[Trial]) -> int:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import TYPE_CHECKING
 
+from tare.bench.commands.shared.speaking import speaker_of
 from tare.bench.errors import Exit
+from tare.bench.request import layers
+from tare.results.said import listed, say
 from tare.runners.errors import TareError
 
 if TYPE_CHECKING:
@@ -20,6 +22,8 @@ def options(parser: argparse.ArgumentParser) -> None:
     """Declare ``--dry-run`` and ``--json``."""
     parser.add_argument("--dry-run", action="store_true", help="only list what would be removed")
     parser.add_argument("--json", action="store_true", help="print JSON")
+    layers.add_config_option(parser)
+    layers.add_language_option(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -30,22 +34,26 @@ def run(arguments: argparse.Namespace) -> int:
 
     cache = default_cache()
     found = cleanup.find(cache)
-    lines = [", ".join(leftover.describe()) for leftover in found]
+    lines = [listed(leftover.describe(), ", ") for leftover in found]
     resisted = [] if arguments.dry_run else _remove_all(found, cache)
     match PrivateDocker().status():
         case "running":
-            lines.append("The private Docker daemon runs; `tare doctor --unfix docker` ends and removes it.")
+            lines.append(say(
+                "terminal.docker_runs", "The private Docker daemon runs; `tare doctor --unfix docker` ends and removes it."
+            ))  # fmt: skip
         case "dead":
-            lines.append("the private Docker daemon, which ended without being undone (only root removes it)")
+            lines.append(say(
+                "terminal.docker_dead", "the private Docker daemon, which ended without being undone (only root removes it)"
+            ))  # fmt: skip
             if not arguments.dry_run:
                 clear_dead()
     if arguments.json:
         print(json.dumps({"found": lines, "dry_run": arguments.dry_run, "resisted": resisted}, indent=2))
     else:
-        for line in lines or ["Nothing is left of dead runs."]:
-            print(line)
+        speaker = speaker_of(arguments)
+        speaker.out(*(lines or [say("terminal.nothing_left", "Nothing is left of dead runs.")]))
         for line in resisted:
-            print(line, file=sys.stderr)
+            speaker.note(line)
     return Exit.ENVIRONMENT if resisted else Exit.OK
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tare.bench.commands.shared.fixes import FIXES
 from tare.bench.commands.shared.options import add_request_options, request_from
+from tare.bench.commands.shared.speaking import speaker_of
 from tare.bench.errors import Exit
 from tare.bench.progress import Lines, teller
 from tare.reports.text import numbers
@@ -80,12 +81,18 @@ def _change(arguments: argparse.Namespace) -> int:
     from tare.runners.provision.tools import Provision  # noqa: PLC0415
 
     name = arguments.fix or arguments.unfix
-    change = FIXES[name]
+    change, speaker = FIXES[name], speaker_of(arguments)
     if arguments.fix:
-        lines = change.do(Provision(default_cache(), arguments.offline, Lines().say))
+        told = Lines(language=speaker.language).say
+        lines = change.do(Provision(default_cache(), arguments.offline, told))
     else:
-        lines = change.undo() or [f"nothing of tare's {name} is here"]
-    print(json.dumps({name: lines}, indent=2) if arguments.json else "\n".join(lines))
+        lines = change.undo() or [
+            say("terminal.nothing_fixed", "nothing of tare's {name} is here", name=name)
+        ]
+    if arguments.json:
+        print(json.dumps({name: lines}, indent=2))
+    else:
+        speaker.out(*lines)
     return Exit.OK
 
 

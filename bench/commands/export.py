@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tare.bench.commands.shared.speaking import speaker_of
 from tare.bench.errors import Exit
 from tare.bench.request import layers
 from tare.results.said import say
@@ -40,11 +41,14 @@ def run(arguments: argparse.Namespace) -> int:
     from tare.reports.model import ReportInput  # noqa: PLC0415
     from tare.results.storage.load import load_run  # noqa: PLC0415
 
+    speaker = speaker_of(arguments)
     stored = load_run(run_folder_of(arguments.reference, layers.resolve(arguments).output))
     trials = tuple(stored.trials())
     export = {one.NAME: one for one in FORMATS}[arguments.format]
     for problem in stored.problems:
-        print(f"tare: line {problem.line} ({problem.kind}): {problem.what}", file=sys.stderr)
+        speaker.note(say(
+            "terminal.problem", "line {line} ({kind}): {what}", line=problem.line, kind=problem.kind, what=problem.what
+        ))  # fmt: skip
     content = export.render(ReportInput(stored.manifest, trials, (), tuple(stored.problems)))
     if arguments.output is None:
         sys.stdout.buffer.write(content)

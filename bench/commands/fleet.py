@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 from tare.bench.commands.shared.options import add_label_option, add_request_options, request_from
 from tare.bench.commands.shared.own_options import add_own_options, with_own
+from tare.bench.commands.shared.speaking import speaker_of
 from tare.bench.commands.shared.tables import aligned
 from tare.bench.errors import EnvironmentMissing, Exit
+from tare.bench.fleet.told import STATUSES
 from tare.bench.request import layers, readers
 from tare.results.said import say
 from tare.runners.errors import UsageError
@@ -26,6 +28,14 @@ if TYPE_CHECKING:
     from tare.results.storage.fleet import Fleet
 
 _WAIT_SECONDS = 60.0
+
+_HEADS = (
+    say("terminal.host", "host"),
+    say("terminal.host_class", "host class"),
+    say("terminal.status", "status"),
+    say("terminal.trials", "trials"),
+    say("terminal.runs", "runs"),
+)
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -121,12 +131,12 @@ def _measured(fleet: Fleet, arguments: argparse.Namespace, results_dir: Path) ->
     from tare.bench.progress import Lines  # noqa: PLC0415
     from tare.results.storage.fleet import write_fleet  # noqa: PLC0415
 
-    tell, wait = Lines().say, _wait(arguments)
+    tell, wait = Lines(language=speaker_of(arguments).language).say, _wait(arguments)
     with ExitStack() as stack:
         address, hosts, unreached = _cluster(arguments, tell, stack)
         cluster = stack.enter_context(connected(address, fleet.campaign))
         write_fleet(results_dir, fleet)
-        tell(f"campaign {fleet.campaign}")
+        tell(say("progress.campaign", "campaign {campaign}", campaign=fleet.campaign))
         ended = Director(
             fleet,
             cluster,
@@ -182,16 +192,22 @@ def _conclude(fleet: Fleet, arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(_as_json(fleet, compared, page), indent=2))
     else:
-        hosts = [("host", "host class", "status", "trials", "runs")]
+        speaker = speaker_of(arguments)
+        hosts = [tuple(map(speaker.tell, _HEADS))]
         for host in fleet.hosts.values():
-            told = f"{host.status}: {host.reason}" if host.reason else host.status
+            status = speaker.tell(STATUSES[host.status])
+            told = f"{status}: {speaker.tell(host.reason)}" if host.reason else status
             number = str(compared.trials.get(host.host, 0))
             hosts.append((host.host, host.host_class or "-", told, number, " ".join(host.runs)))
         print("\n".join(aligned(hosts)), end="\n\n")
         if compared.costs:
-            print("\n".join(aligned(list(summary_rows(compared)))), end="\n\n")
+            rows = [tuple(map(speaker.tell, row)) for row in summary_rows(compared)]
+            print("\n".join(aligned(rows)), end="\n\n")
         for one in compared.skipped:
-            print(f"{one.runner} was left out on {', '.join(one.hosts)}: {one.reason}")
+            speaker.out(say(
+                "terminal.left_out_on", "{runner} was left out on {hosts}: {reason}",
+                runner=one.runner, hosts=", ".join(one.hosts), reason=one.reason,
+            ))  # fmt: skip
         print(page)
     return _exit_code(fleet)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import statistics
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tare.bench.commands.shared.filters import add_filter_options, filter_from
+from tare.bench.commands.shared.speaking import speaker_of
 from tare.bench.commands.shared.stored import add_store_options, columns_of, is_stored
 from tare.bench.errors import Exit
 from tare.bench.request import layers
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from tare.bench.analysis.history import Histories, History, Wanted
+    from tare.bench.commands.shared.speaking import Speaker
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -70,7 +71,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """List the series, and draw or export them if asked; the exit code is 0."""
-    found = _found(arguments)
+    found, speaker = _found(arguments), speaker_of(arguments)
     if arguments.json:
         print(
             json.dumps(
@@ -83,7 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
             )
         )
     else:
-        print("\n".join(map(one_line, _lines(found))))
+        print("\n".join(one_line(speaker.tell(line)) for line in _lines(found)))
     if arguments.html or arguments.markdown:
         from tare.bench.analysis import pages  # noqa: PLC0415 - only then
 
@@ -96,9 +97,9 @@ def run(arguments: argparse.Namespace) -> int:
                 write(found, path, wanted.reports_dir, wanted.language)
     try:
         if arguments.plot:
-            _plot(found, arguments.plot)
+            _plot(found, arguments.plot, speaker)
         if arguments.otava:
-            _write_otava(found, arguments.otava)
+            _write_otava(found, arguments.otava, speaker)
     except OSError as error:
         raise UsageError(say(
             "file.no_history", "cannot write {filename}: {strerror}. Choose another file.",
@@ -149,21 +150,36 @@ def _lines(found: Histories) -> Iterator[str]:
     from tare.reports.text import numbers  # noqa: PLC0415
     from tare.results.statistics.phrases import count  # noqa: PLC0415
 
-    yield f"{count(found.runs, 'run')} of host class {found.host_class}"
+    yield say(
+        "terminal.history", "{runs} of host class {host_class}",
+        runs=count(found.runs, "run"), host_class=found.host_class,
+    )  # fmt: skip
     for one in found.histories:
         first, last = one.points[0], one.points[-1]
         span = f"{numbers.quantity(first.median, one.unit)} → {numbers.quantity(last.median, one.unit)}"
         line = sparkline([point.median for point in one.points])
-        yield f"{_title(one)}: {count(len(one.points), 'run')}, {span}  {line}".rstrip()
+        yield say(
+            "terminal.series", "{title}: {runs}, {span}",
+            title=_title(one), runs=count(len(one.points), "run"), span=f"{span}  {line}".rstrip(),
+        )  # fmt: skip
         for change in one.changes:
             point = one.points[change.index]
-            verdict = "worse" if one.worse(change) else "better"
-            label = f"{point.run} ({point.name})" if point.name else point.run
-            yield f"    {verdict} since {label}: {numbers.change(change.ratio)}, p {_p(change.p)}"
+            values = {
+                "run": f"{point.run} ({point.name})" if point.name else point.run,
+                "change": numbers.change(change.ratio),
+                "p": _p(change.p),
+            }
+            if one.worse(change):
+                yield say("terminal.worse_since", "    worse since {run}: {change}, p {p}", **values)
+            else:
+                yield say("terminal.better_since", "    better since {run}: {change}, p {p}", **values)
             if commits := one.commits_of(change):
-                yield f"        commit {commits[-1]}, after {commits[0]} in the run before"
+                yield say(
+                    "terminal.commits", "        commit {new}, after {old} in the run before",
+                    new=commits[-1], old=commits[0],
+                )  # fmt: skip
         if one.first_bad:
-            yield f"    first bad run: {one.first_bad.run}"
+            yield say("terminal.first_bad", "    first bad run: {run}", run=one.first_bad.run)
     yield from found.left_out
 
 
@@ -192,15 +208,18 @@ def sparkline(values: Sequence[float]) -> str:
 def _title(one: History) -> str:
     from tare.reports.exports.series import case_title  # noqa: PLC0415
 
-    return f"{case_title(one.workload, one.parameters)} {one.metric} on {one.runner}"
+    return say(
+        "terminal.series_title", "{case} {metric} on {runner}",
+        case=case_title(one.workload, one.parameters), metric=one.metric, runner=one.runner,
+    )  # fmt: skip
 
 
-def _plot(found: Histories, path: Path) -> None:
+def _plot(found: Histories, path: Path, speaker: Speaker) -> None:
     from tare.reports.plots import fonts, history, style  # noqa: PLC0415
 
     panels = [
         history.Panel(
-            _title(one),
+            speaker.tell(_title(one)),
             one.unit,
             tuple(p.median for p in one.points),
             tuple((c.index, one.worse(c)) for c in one.changes),
@@ -208,16 +227,18 @@ def _plot(found: Histories, path: Path) -> None:
         for one in found.histories
     ]
     if not panels:
-        print("tare: nothing to draw: no run has good values", file=sys.stderr)
+        speaker.note(say("terminal.nothing_to_draw", "nothing to draw: no run has good values"))
         return
     boxes: set[str] = set()
     with style.styled(), fonts.missing_glyphs(boxes):
         history.draw(panels).savefig(path, format="png", dpi=150)
     if boxes:
-        print(f"tare: no installed font has {' '.join(sorted(boxes))}: drawn as boxes", file=sys.stderr)
+        speaker.note(say(
+            "terminal.boxes", "no installed font has {letters}: drawn as boxes", letters=" ".join(sorted(boxes))
+        ))  # fmt: skip
 
 
-def _write_otava(found: Histories, path: Path) -> None:
+def _write_otava(found: Histories, path: Path, speaker: Speaker) -> None:
     """Write the histories; series that some runs lack go to files of their own: ``h-2.csv`` beside ``h.csv``."""
     from tare.reports.exports import otava  # noqa: PLC0415
     from tare.reports.model import ReportInput  # noqa: PLC0415
@@ -229,7 +250,6 @@ def _write_otava(found: Histories, path: Path) -> None:
         one = path if number == 1 else path.with_name(f"{path.stem}-{number}{path.suffix}")
         one.write_bytes(table)
         if number > 1:
-            print(
-                f"tare: {one} has series that some of the runs lack: Otava reads no empty cells",
-                file=sys.stderr,
-            )
+            speaker.note(say(
+                "terminal.otava", "{path} has series that some of the runs lack: Otava reads no empty cells", path=one
+            ))  # fmt: skip

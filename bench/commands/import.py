@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tare.bench.commands.shared.options import add_label_option
+from tare.bench.commands.shared.speaking import speaker_of
 from tare.bench.errors import Exit
 from tare.bench.request import layers
+from tare.results.said import say
 
 if TYPE_CHECKING:
     import argparse
@@ -38,6 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     from tare.results.statistics.phrases import count  # noqa: PLC0415
     from tare.results.storage.load import load_run  # noqa: PLC0415
 
+    speaker = speaker_of(arguments)
     folder = import_file(
         arguments.file,
         layers.resolve(arguments).output.results_dir,
@@ -49,24 +51,33 @@ def run(arguments: argparse.Namespace) -> int:
     trials = list(stored.trials())
     bad = [trial for trial in trials if trial.outcome != "ok"]
     for problem in stored.problems:
-        print(
-            f"tare: trial {problem.line - 1}: {problem.what}; it is kept, marked as invalid", file=sys.stderr
-        )
+        speaker.note(_invalid(problem.line - 1, problem.what))
     for trial in bad:
         if trial.not_finite:
-            print(
-                f"tare: trial {trial.number}: {trial.reason}; it is kept, marked as invalid", file=sys.stderr
-            )
+            speaker.note(_invalid(trial.number, trial.reason))
     source = stored.manifest.imported
     if source and source.ignored_columns:
         ignored = ", ".join(source.ignored_columns)
-        print(f"tare: columns not known here and not used: {ignored}", file=sys.stderr)
+        speaker.note(say(
+            "terminal.ignored_columns", "columns not known here and not used: {names}", names=ignored
+        ))  # fmt: skip
     if source and source.medians_only:
         lacking = count(len(source.medians_only), "benchmark")
-        print(f"tare: {lacking} without raw data, so with a median alone", file=sys.stderr)
+        speaker.note(say(
+            "terminal.medians_only", "{benchmarks} without raw data, so with a median alone", benchmarks=lacking
+        ))  # fmt: skip
     series = {(trial.workload, trial.runner, str(trial.parameters)) for trial in trials}
     form = source.format if source else "?"
-    made = f"{count(len(trials), 'trial')} of {count(len(series), 'series', 'series')}"
-    print(f"imported {made} ({form}), {len(bad) or 'none'} of them not ok")
+    speaker.out(say(
+        "terminal.imported", "imported {trials} of {series} ({form}), {bad} of them not ok",
+        trials=count(len(trials), "trial"), series=count(len(series), "series", "series"), form=form,
+        bad=len(bad) or say("condition.none", "none"),
+    ))  # fmt: skip
     print(folder)
     return Exit.OK
+
+
+def _invalid(number: int, why: str) -> str:
+    return say(
+        "terminal.marked_invalid", "trial {number}: {why}; it is kept, marked as invalid", number=number, why=why
+    )  # fmt: skip

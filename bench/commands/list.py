@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import TYPE_CHECKING
 
 from tare.bench.commands.shared.filters import add_filter_options, filter_from, some
+from tare.bench.commands.shared.speaking import speaker_of
 from tare.bench.commands.shared.tables import FACTS, aligned, facts, name_and_labels
 from tare.bench.errors import Exit
-from tare.bench.progress import teller
 from tare.bench.request import layers
 from tare.results.said import say
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
 
     from tare.bench.analysis.listing import ListedRun, VerdictCounts
+    from tare.bench.commands.shared.speaking import Speaker, Tell
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -48,24 +47,25 @@ def run(arguments: argparse.Namespace) -> int:
     folder = wanted.results_dir
     runs = listed(folder, filter_from(arguments))
     runs = runs[-arguments.last :] if arguments.last else runs
+    speaker = speaker_of(arguments)
     if arguments.judge:
-        runs = [_judged(one) for one in runs]
+        runs = [_judged(one, speaker) for one in runs]
     if arguments.json:
         print(json.dumps([one.as_json() for one in runs], indent=2))
         return Exit.OK
-    tell = teller(wanted.language)
+    tell = speaker.tell
     none = say("terminal.none", "there is no such run in {folder}", folder=folder)
     heads = tuple(tell(head) for head in _HEAD)
     print("\n".join(aligned([heads, *(_row(one, tell) for one in runs)])) if runs else tell(none))
     for one in runs:
         if one.unreadable:
-            print(f"tare: {one.unreadable}", file=sys.stderr)
+            speaker.note(one.unreadable)
     if told := passed_over(folder):
-        print(f"tare: {told}", file=sys.stderr)
+        speaker.note(told)
     return Exit.OK
 
 
-def _judged(one: ListedRun) -> ListedRun:
+def _judged(one: ListedRun, speaker: Speaker) -> ListedRun:
     from dataclasses import replace  # noqa: PLC0415
 
     from tare.bench.analysis.listing import count_verdicts, keep_verdicts  # noqa: PLC0415
@@ -77,7 +77,7 @@ def _judged(one: ListedRun) -> ListedRun:
     try:
         counts = count_verdicts(report_input(one.path).comparisons)
     except ResultError as error:
-        print(f"tare: {error}", file=sys.stderr)
+        speaker.note(str(error))
         return one
     keep_verdicts(one.path, counts)
     return replace(one, verdicts=counts)
@@ -86,11 +86,11 @@ def _judged(one: ListedRun) -> ListedRun:
 _HEAD = (*FACTS, say("terminal.verdicts", "verdicts"), say("terminal.name", "name and labels"))
 
 
-def _row(one: ListedRun, tell: Callable[[str], str]) -> tuple[str, ...]:
-    return (*facts(one.head), _verdicts(one.verdicts, tell), name_and_labels(one.head))
+def _row(one: ListedRun, tell: Tell) -> tuple[str, ...]:
+    return (*facts(one.head, tell), _verdicts(one.verdicts, tell), name_and_labels(one.head))
 
 
-def _verdicts(counts: VerdictCounts | None, tell: Callable[[str], str]) -> str:
+def _verdicts(counts: VerdictCounts | None, tell: Tell) -> str:
     if counts is None:
         return "-"
     told = [

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 from typing import TYPE_CHECKING
 
+from tare.bench.commands.shared.speaking import speaker_of
 from tare.bench.errors import Exit
 from tare.bench.request import layers
+from tare.results.said import say
 
 if TYPE_CHECKING:
     import argparse
@@ -40,7 +41,9 @@ def run(arguments: argparse.Namespace) -> int:
 
         page = report_run(stored.path, wanted.reports_dir, language=wanted.language).index
     if not _opened(page, os.environ):
-        print("tare: there is no browser here: open this file in one", file=sys.stderr)
+        speaker_of(arguments).note(
+            say("terminal.no_browser", "there is no browser here: open this file in one")
+        )
     print(page)
     return Exit.OK
 

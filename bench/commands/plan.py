@@ -98,7 +98,7 @@ def _as_text(plan: Plan, expected: Sequence[Forecast], tell: Callable[[str], str
         + f"  {heads[6]}"
     ]
     for one in expected:
-        time, cpu = (_width(one, judged) for judged in ("time", "cpu"))
+        time, cpu = (tell(_width(one, judged)) for judged in ("time", "cpu"))
         needs = "?" if one.seconds_needed is None else clock(one.seconds_needed)
         runners = ", ".join(dict.fromkeys(case.runner for case in one.unit.cases))
         family = one.unit.workloads[0].family

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tare.bench.commands.shared.filters import add_filter_options, filter_from, some
+from tare.bench.commands.shared.speaking import speaker_of
 from tare.bench.commands.shared.tables import FACTS, aligned, facts, name_and_labels
 from tare.bench.errors import Exit
 from tare.bench.request import layers
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from tare.bench.commands.shared.speaking import Speaker, Tell
     from tare.bench.request.settings import Settings
     from tare.results.stores.model import KeptRun
     from tare.results.stores.store import Store
@@ -80,30 +81,33 @@ def _push(arguments: argparse.Namespace, store: Store, settings: Settings) -> in
     from tare.bench.analysis.references import run_folder_of  # noqa: PLC0415
     from tare.results.storage.load import load_run  # noqa: PLC0415
 
+    speaker = speaker_of(arguments)
     if arguments.all:
         every = listed(settings.output.results_dir, Filter())
         for reason in (run.unreadable for run in every if run.unreadable):
-            print(f"tare: left out: {reason}", file=sys.stderr)
+            speaker.note(say("terminal.left_out", "left out: {reason}", reason=reason))
         folders = [run.path for run in every if not run.unreadable]
     else:
         folders = [run_folder_of(each, settings.output) for each in arguments.references or ["latest"]]
     by_run = {load_run(folder).manifest.run: folder for folder in folders}
     runs = ((folder, class_of(load_run(folder).manifest)) for folder in by_run.values())
     done = []
-    with _columns_beside(store) as keep_columns:
+    with _columns_beside(store, speaker) as keep_columns:
         for one in store.push(runs):
             if not one.was_there:
                 keep_columns(one.kept, by_run[one.kept.run])
             done.append({"run": one.kept.run, "was_there": one.was_there})
             if not arguments.json:
-                print(f"{one.kept.run}: {'is there already' if one.was_there else 'stored'}")
+                there = say("terminal.is_there", "{run}: is there already", run=one.kept.run)
+                stored = say("terminal.stored", "{run}: stored", run=one.kept.run)
+                speaker.out(there if one.was_there else stored)
     if arguments.json:
         print(json.dumps(done, indent=2))
     return Exit.OK
 
 
 @contextmanager
-def _columns_beside(store: Store) -> Iterator[Callable[[KeptRun, Path], None]]:
+def _columns_beside(store: Store, speaker: Speaker) -> Iterator[Callable[[KeptRun, Path], None]]:
     """Give a function that puts a run's columns beside it, where DuckDB is installed and the store keeps any.
 
     A run is stored whatever becomes of its columns: they are derived.
@@ -123,7 +127,9 @@ def _columns_beside(store: Store) -> Iterator[Callable[[KeptRun, Path], None]]:
             try:
                 columns.push_columns(connection, store, kept, run_dir)
             except ResultError as error:
-                print(f"tare: {kept.run} is stored, without columns: {error}", file=sys.stderr)
+                speaker.note(say(
+                    "terminal.no_columns", "{run} is stored, without columns: {error}", run=kept.run, error=error
+                ))  # fmt: skip
 
         yield keep
 
@@ -139,10 +145,13 @@ def _pull(arguments: argparse.Namespace, store: Store, settings: Settings) -> in
     if arguments.json:
         print(json.dumps([{"run": kept.run, "was_here": how == "here"} for kept, how in done], indent=2))
         return Exit.OK
+    speaker = speaker_of(arguments)
     for kept, how in done:
-        print(f"{folder / kept.run}{' is here already' if how == 'here' else ''}")
+        path = folder / kept.run
+        here = say("terminal.is_here", "{path} is here already", path=path)
+        speaker.out(here if how == "here" else str(path))
     if not done:
-        print(f"there is no such run in {store.files.address}")
+        speaker.out(_no_such_run(store))
     return Exit.OK
 
 
@@ -176,18 +185,22 @@ def _meant(reference: str, known: Sequence[KeptRun], store: Store) -> KeptRun:
 
 def _list(arguments: argparse.Namespace, store: Store, settings: Settings) -> int:
     del settings
-    _print_runs(_chosen(arguments, store), arguments, f"there is no such run in {store.files.address}")
+    _print_runs(_chosen(arguments, store), arguments, _no_such_run(store))
     return Exit.OK
 
 
 def _prune(arguments: argparse.Namespace, store: Store, settings: Settings) -> int:
     del settings
     doomed = store.doomed(arguments.keep) if arguments.dry_run else store.prune(arguments.keep)
-    _print_runs(doomed, arguments, "there is nothing to remove")
+    _print_runs(doomed, arguments, say("terminal.nothing_to_remove", "there is nothing to remove"))
     return Exit.OK
 
 
-_HEAD = (*FACTS, "trials", "MiB", "name and labels")
+def _no_such_run(store: Store) -> str:
+    return say("terminal.none", "there is no such run in {folder}", folder=store.files.address)
+
+
+_HEAD = (*FACTS, say("terminal.trials", "trials"), "MiB", say("terminal.name", "name and labels"))
 
 
 def _print_runs(runs: Iterable[KeptRun], arguments: argparse.Namespace, none: str) -> None:
@@ -196,11 +209,15 @@ def _print_runs(runs: Iterable[KeptRun], arguments: argparse.Namespace, none: st
     runs = list(runs)
     if arguments.json:
         print(msgspec.json.format(msgspec.json.encode(runs), indent=2).decode())
-    elif runs:
-        print("\n".join(aligned([_HEAD, *map(_row, runs)])))
+        return
+    speaker = speaker_of(arguments)
+    if runs:
+        print(
+            "\n".join(aligned([tuple(map(speaker.tell, _HEAD)), *(_row(one, speaker.tell) for one in runs)]))
+        )
     else:
-        print(none)
+        speaker.out(none)
 
 
-def _row(kept: KeptRun) -> tuple[str, ...]:
-    return (*facts(kept), str(kept.trials), f"{kept.bytes / (1 << 20):.1f}", name_and_labels(kept))
+def _row(kept: KeptRun, tell: Tell) -> tuple[str, ...]:
+    return (*facts(kept, tell), str(kept.trials), f"{kept.bytes / (1 << 20):.1f}", name_and_labels(kept))

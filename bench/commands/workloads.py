@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tare.bench.commands.shared.speaking import speaker_of
+from tare.bench.commands.shared.tables import aligned
 from tare.bench.errors import Exit
+from tare.bench.request import layers
 from tare.results.said import say
 from tare.results.statistics.phrases import count
 from tare.runners.errors import UsageError
@@ -17,11 +19,22 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable, Mapping, Sequence
 
+    from tare.bench.commands.shared.speaking import Speaker, Tell
     from tare.bench.experiments.base import Experiment
     from tare.bench.own.files import OwnFile
     from tare.bench.workloads.base import Workload
 
 _OWN, _OURS = "own", "suite"
+_ORIGINS = {_OWN: say("terminal.own", "own"), _OURS: say("terminal.suite", "suite")}
+_NAMED = say("terminal.named", "named")
+_HEADS = (
+    say("terminal.workload", "workload"),
+    say("terminal.family", "family"),
+    say("terminal.origin", "origin"),
+    say("terminal.from_mode", "from mode"),
+    say("terminal.needs", "needs"),
+    say("terminal.summary", "what is measured"),
+)
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -43,6 +56,7 @@ def options(parser: argparse.ArgumentParser) -> None:
         help="settings file (default: tare.toml, or pyproject.toml with [tool.tare], if it is here)",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
+    layers.add_language_option(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -56,16 +70,17 @@ def run(arguments: argparse.Namespace) -> int:
         ))  # fmt: skip
     given = arguments.files or own_files(arguments.config)
     read = [read_file(path) for path in given]
+    speaker = speaker_of(arguments)
     if arguments.what == "list":
-        return _list(read, as_json=arguments.json)
+        return _list(read, speaker, as_json=arguments.json)
     if not read:
         raise UsageError(
             say("workloads.no_file", "there is no tare.toml and no workloads/*.toml here: name a file.")
         )
-    return _check(read, as_json=arguments.json)
+    return _check(read, speaker, as_json=arguments.json)
 
 
-def _list(read: Sequence[OwnFile], *, as_json: bool) -> int:
+def _list(read: Sequence[OwnFile], speaker: Speaker, *, as_json: bool) -> int:
     from tare.bench.catalogue import measurables, problems  # noqa: PLC0415 - imports all of them
     from tare.bench.own.expand import expand  # noqa: PLC0415
 
@@ -74,10 +89,10 @@ def _list(read: Sequence[OwnFile], *, as_json: bool) -> int:
     if as_json:
         print(json.dumps(rows, indent=2))
     else:
-        print("\n".join(_table(rows)))
+        print("\n".join(_table(rows, speaker.tell)))
     for problem in problems():
-        print(f"tare: {problem}", file=sys.stderr)
-    return _tell_problems(read)
+        speaker.note(problem)
+    return _tell_problems(read, speaker)
 
 
 def _row(one: Workload | Experiment, origin: str) -> dict[str, object]:
@@ -93,32 +108,29 @@ def _row(one: Workload | Experiment, origin: str) -> dict[str, object]:
     }
 
 
-def _table(rows: Iterable[Mapping[str, object]]) -> list[str]:
-    cells: list[tuple[str, ...]] = [
-        ("workload", "family", "origin", "from mode", "needs", "what is measured")
-    ]
+def _table(rows: Iterable[Mapping[str, object]], tell: Tell) -> list[str]:
+    cells: list[tuple[str, ...]] = [tuple(map(tell, _HEADS))]
     for row in rows:
         needs = row["needs"]
         joined = ", ".join(needs) if isinstance(needs, list) else ""
         cells.append(
             (
-                *(str(row[key]) for key in ("name", "family", "origin", "from_mode")),
+                str(row["name"]),
+                str(row["family"]),
+                tell(_ORIGINS[str(row["origin"])]),
+                tell(_NAMED) if row["from_mode"] == "named" else str(row["from_mode"]),
                 joined,
-                str(row["summary"]),
+                tell(str(row["summary"])),
             )
         )
-    wide = [max(len(line[column]) for line in cells) for column in range(5)]
-    lines = [
-        "  ".join((*(text.ljust(wide[at]) for at, text in enumerate(line[:5])), line[5])).rstrip()
-        for line in cells
-    ]
-    return [
-        *lines,
+    explained = say(
+        "terminal.from_mode_explained",
         "from mode: the shortest mode that measures it unasked; -k measures it in every mode (docs/workloads.md)",
-    ]
+    )
+    return [*aligned(cells), tell(explained)]
 
 
-def _check(read: Sequence[OwnFile], *, as_json: bool) -> int:
+def _check(read: Sequence[OwnFile], speaker: Speaker, *, as_json: bool) -> int:
     from tare.bench.own.expand import expand  # noqa: PLC0415 - options are declared without it
 
     read = [replace(file, problems=(*file.problems, *_hindrances(file))) for file in read]
@@ -134,13 +146,15 @@ def _check(read: Sequence[OwnFile], *, as_json: bool) -> int:
         print(json.dumps(found, indent=2))
     else:
         for file in read:
-            print(
-                f"{file.path}: {count(len(file.definitions), 'definition')}, {count(len(made[file.path]), 'workload')}"
-            )
+            speaker.out(say(
+                "terminal.own_file", "{path}: {definitions}, {workloads}", path=file.path,
+                definitions=count(len(file.definitions), "definition"), workloads=count(len(made[file.path]), "workload"),
+            ))  # fmt: skip
             for row in made[file.path]:
-                print(f"  {row['name']} ({row['family']}): {row['summary']}")
-                print("\n".join(f"    {key}: {value}" for key, value in _explained(row)))
-    return _tell_problems(read)
+                print(f"  {row['name']} ({row['family']}): {speaker.tell(str(row['summary']))}")
+                for key, value in _explained(row):
+                    print(f"    {speaker.tell(key)}: {speaker.tell(str(value))}")
+    return _tell_problems(read, speaker)
 
 
 def _explained(row: Mapping[str, object]) -> Iterable[tuple[str, object]]:
@@ -148,7 +162,7 @@ def _explained(row: Mapping[str, object]) -> Iterable[tuple[str, object]]:
     if isinstance(parameters, dict):
         yield from parameters.items()
     for why in lacking if isinstance(lacking, list) else ():
-        yield "skipped on this host", why
+        yield say("terminal.skipped_here", "skipped on this host"), why
 
 
 def _hindrances(file: OwnFile) -> Iterable[str]:
@@ -158,12 +172,17 @@ def _hindrances(file: OwnFile) -> Iterable[str]:
     taken = {word for one in measurables() for word in (one.name, one.family)}
     for name, one in file.definitions.items():
         if name in taken:
-            yield (
-                f"{file.path}: {name}: this is the name of one of the suite's workloads or families: give yours another one."
-            )
+            yield say(
+                "own.taken",
+                "{path}: {name}: this is the name of one of the suite's workloads or families: give yours another one.",
+                path=file.path, name=name,
+            )  # fmt: skip
         for path in one.carry:
             if not Path(path).exists():
-                yield f"{file.path}: {name}.carry: there is no file or folder {path} in {Path.cwd()}."
+                yield say(
+                    "own.no_carry", "{path}: {name}.carry: there is no file or folder {carried} in {folder}.",
+                    path=file.path, name=name, carried=path, folder=Path.cwd(),
+                )  # fmt: skip
 
 
 def _lacking(one: Workload | Experiment) -> list[str]:
@@ -179,8 +198,8 @@ def _lacking(one: Workload | Experiment) -> list[str]:
     return found
 
 
-def _tell_problems(read: Sequence[OwnFile]) -> int:
+def _tell_problems(read: Sequence[OwnFile], speaker: Speaker) -> int:
     problems = [text for file in read for text in file.problems]
     for text in problems:
-        print(f"tare: {text}", file=sys.stderr)
+        speaker.note(text)
     return Exit.USAGE if problems else Exit.OK

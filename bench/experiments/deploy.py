@@ -99,7 +99,10 @@ class Deploy(Experiment):
     @property
     def summary(self) -> str:  # type: ignore[override]
         """Return one line that names the payload."""
-        return f"bytes and time to bring an application's new version: {self.payload.summary}"
+        return say(
+            "workload.deploy", "bytes and time to bring an application's new version: {payload}",
+            payload=self.payload.summary,
+        )  # fmt: skip
 
     def admit(self, runner: Runner, terms: Terms) -> None:
         """Refuse runners to which no way is known, and images made elsewhere."""

@@ -111,10 +111,15 @@ class Neighbours(Experiment):
     @property
     def summary(self) -> str:  # type: ignore[override]
         """Return one line that names the stressor."""
-        where = f" in {self.neighbour}" if self.neighbour else ""
-        return (
-            f"slowdown beside a neighbour{where}, with CPUs of its own and without: {self.stressor.summary}"
-        )
+        if self.neighbour:
+            return say(
+                "workload.neighbour_in", "slowdown beside a neighbour in {runner}, with CPUs of its own and without: {load}",
+                runner=self.neighbour, load=self.stressor.summary,
+            )  # fmt: skip
+        return say(
+            "workload.neighbour", "slowdown beside a neighbour, with CPUs of its own and without: {load}",
+            load=self.stressor.summary,
+        )  # fmt: skip
 
     @property
     def parameters(self) -> Mapping[str, str]:

@@ -194,8 +194,6 @@ class Stream(Network):
         return tuple(metrics)
 
 
-_BETWEEN = "between jobs of two places of the same runner"
-_WITHIN = "between two processes of one place, over its loopback interface"
 NETWORKS = (
     Latency(),
     Stream(),
@@ -203,24 +201,24 @@ NETWORKS = (
         ends="places",
         from_mode="rigorous",
         name="net-latency-places",
-        summary=f"TCP round trips of one byte {_BETWEEN}",
+        summary="TCP round trips of one byte between jobs of two places of the same runner",
     ),
     Stream(
         ends="places",
         from_mode="rigorous",
         name="net-stream-places",
-        summary=f"bytes per second {_BETWEEN}, out of one and into it",
+        summary="bytes per second between jobs of two places of the same runner, out of one and into it",
     ),
     Latency(
         ends="within",
         from_mode="rigorous",
         name="net-latency-loopback",
-        summary=f"TCP round trips of one byte {_WITHIN}",
+        summary="TCP round trips of one byte between two processes of one place, over its loopback interface",
     ),
     Stream(
         ends="within",
         from_mode="rigorous",
         name="net-stream-loopback",
-        summary=f"bytes per second {_WITHIN}, out of one and into it",
+        summary="bytes per second between two processes of one place, over its loopback interface, out of one and into it",
     ),
 )

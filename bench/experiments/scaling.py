@@ -17,6 +17,7 @@ from tare.bench.workloads.base import Site, metric
 from tare.bench.workloads.cpu import Cpu
 from tare.results.details import ScalingDetails
 from tare.results.said import say
+from tare.results.statistics import phrases
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -106,6 +107,12 @@ def _named(rate: Metric, name: str, *, primary: bool) -> Metric:
 
 
 SCALES = tuple(
-    Scale(count, f"scale-{count}", f"prime search by {count} thread{'s' if count > 1 else ''}, against one")
+    Scale(
+        count,
+        f"scale-{count}",
+        say(
+            "workload.scale", "prime search by {threads}, against one", threads=phrases.count(count, "thread")
+        ),
+    )
     for count in COUNTS
 )

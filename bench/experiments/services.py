@@ -282,18 +282,31 @@ def _duration(name: str, seconds: float) -> Metric:
     )
 
 
-_MEASURED = "the most it takes, latencies at a fixed load, the time to add a replica"
+_MEASURED = say(
+    "workload.services", "the most it takes, latencies at a fixed load, the time to add a replica"
+)
+_MORE = say(
+    "workload.services_more", "{measured}, a hop's cost, replacing a service under load", measured=_MEASURED
+)
 SERVICES = (
-    Services("one", "services-one", f"a small application in one process: {_MEASURED}"),
+    Services(
+        "one",
+        "services-one",
+        say("workload.services_one", "a small application in one process: {measured}", measured=_MEASURED),
+    ),
     Services(
         "place",
         "services-place",
-        f"the same as three services in one place: {_MEASURED}, a hop's cost, replacing a service under load",
+        say("workload.services_place", "the same as three services in one place: {measured}", measured=_MORE),
         from_mode="default",
     ),
     Services(
         "places",
         "services-places",
-        f"the same as three services in a place each: {_MEASURED}, a hop's cost, replacing a service under load",
+        say(
+            "workload.services_places",
+            "the same as three services in a place each: {measured}",
+            measured=_MORE,
+        ),
     ),
 )

@@ -21,6 +21,7 @@ from tare.bench.measurable import Unsuitable
 from tare.results.details import BurstStart, StartsDetails
 from tare.results.record import Metric
 from tare.results.said import say
+from tare.results.statistics import phrases
 from tare.runners.errors import PlaceFailure, TareError, as_failure
 from tare.runners.launcher.connection import held_back
 from tare.runners.model import Job
@@ -167,7 +168,11 @@ class Starts(Experiment):
 
 STARTS = tuple(
     Starts(
-        count, f"starts-{count}", f"{count} cold start{'s' if count > 1 else ''} at once: latency and rate"
+        count,
+        f"starts-{count}",
+        say(
+            "workload.starts", "{starts} at once: latency and rate", starts=phrases.count(count, "cold start")
+        ),
     )
     for count in COUNTS
 )

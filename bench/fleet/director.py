@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tare.bench.errors import Exit
+from tare.bench.fleet import told
 from tare.bench.fleet.cluster import SchedulerLost
 from tare.bench.fleet.messages import Assignment, Chunk, HostFacts
 from tare.bench.fleet.remainder import remainder
 from tare.results.errors import ResultError
-from tare.results.statistics.phrases import count
+from tare.results.said import say
 from tare.results.storage.fleet import LABEL, FleetHost
 
 if TYPE_CHECKING:
@@ -115,7 +116,12 @@ class Director:
             while not self.step():
                 pass
         except KeyboardInterrupt:
-            self.say("ending the runs on all hosts; Ctrl-C again leaves them to themselves")
+            self.say(
+                say(
+                    "progress.fleet_ending",
+                    "ending the runs on all hosts; Ctrl-C again leaves them to themselves",
+                )
+            )
             self._stop()
         except SchedulerLost as error:
             self._interrupt(str(error))
@@ -163,11 +169,11 @@ class Director:
     def _admit(self, worker: str, facts: HostFacts) -> None:
         host = facts.host
         if host in self.workers.values():
-            self.say(f"worker {worker} is left out: {host} has a worker, and one measures at a time")
+            self.say(told.refused(worker, host))
             return
         known = self.fleet.hosts.get(host)
         if known is not None and known.runs and known.host_class != facts.host_class:
-            text = f"it came back as {facts.host_class}, and its run was begun on {known.host_class}"
+            text = told.came_back(facts.host_class, known.host_class)
             self._change(host, status="lost", reason=text)
             self.given.add(host)
             return
@@ -182,8 +188,8 @@ class Director:
         name = worker
         if isinstance(said, HostFacts):
             name = said.host
-            said = f"it has tare {said.version}, and here is {self.version}: install the same one"
-        self.say(f"{name} takes no part: {said}")
+            said = told.other_version(said.version, self.version)
+        self.say(say("progress.fleet_no_part", "{host} takes no part: {reason}", host=name, reason=said))
         if name not in self.fleet.hosts:
             self._change(name, status="unable", reason=said)
 
@@ -193,14 +199,16 @@ class Director:
         lost = [one for one in self.active.values() if one.worker == worker]
         for one in lost:
             del self.active[one.assignment.token]
-            self.say(f"{host} is lost while it measured")
+            self.say(say("progress.fleet_lost", "{host} is lost while it measured", host=host))
         if lost and lost[0].assignment.number:  # its own run is complete
             other = entry.instead[-1]
             self.given.discard(other)
             self._change(host, status="complete", instead=entry.instead[:-1])
         elif entry.status in {"measuring", "waiting"}:
             self.lost_at[host] = self.moment
-            self._change(host, status="lost", reason="its worker went away while it measured")
+            self._change(
+                host, status="lost", reason=say("fleet.worker_lost", "its worker went away while it measured")
+            )
 
     def _take_in(self, seconds: float) -> None:
         for message in self.cluster.receive(seconds):
@@ -215,7 +223,7 @@ class Director:
                 self._end(one, message)
         if self.now() - self.told >= TELL_SECONDS:
             self.told = self.now()
-            self.say(f"{count(self.inbox.trials, 'trial')} came in; {self._status_line()}")
+            self.say(told.came_in(self.inbox.trials, self.fleet.hosts.values()))
 
     def _take(self, one: _Active, chunk: Chunk) -> None:
         if not chunk.run:
@@ -232,21 +240,23 @@ class Director:
             self.cluster.forget(one.worker, one.assignment)
         host = self.fleet.hosts[one.assignment.host]
         if one.assignment.number:  # its own run is complete, whatever became of this one
-            reason = reason and f"in place of {host.instead[-1]}: {reason}"
+            reason = reason and say(
+                "fleet.in_place", "in place of {host}: {reason}", host=host.instead[-1], reason=reason
+            )
             status = "complete"
         self._change(host.host, status=status, reason=reason)
-        self.say(f"{host.host}: {status}{reason and f': {reason}'}")
+        self.say(told.ended(host.host, status, reason))
 
     def _outcome(self, one: _Active, ended: Ended) -> tuple[Status, str]:
         """Tell what became of a run, and why if it is not complete."""
         if ended.run and not self._fetch(one, ended):
-            return "failed", "a part of its trials could not be fetched"
+            return "failed", say("fleet.not_fetched", "a part of its trials could not be fetched")
         about = self.inbox.manifest(ended.run) if ended.run else None
         if about is not None and about.status == "complete":
             return "complete", ""
         if ended.code == Exit.INTERRUPTED:
-            return "interrupted", "its run was ended"
-        reason = ended.said or f"it ended with code {ended.code}"
+            return "interrupted", say("fleet.ended", "its run was ended")
+        reason = ended.said or say("fleet.ended_with", "it ended with code {code}", code=ended.code)
         return ("unable" if about is None else "failed"), reason
 
     def _fetch(self, one: _Active, ended: Ended) -> bool:
@@ -280,7 +290,7 @@ class Director:
             left = self._left(other)
             if left is not None:
                 self._change(entry.host, instead=(*entry.instead, lost))
-                self.say(f"{entry.host} measures what {lost} has left; both are {entry.host_class}")
+                self.say(told.stands_in(entry, lost))
                 self._start(worker, entry.host, len(entry.instead) + 1, left, "")
                 return
 
@@ -340,8 +350,8 @@ class Director:
         except SchedulerLost as error:
             self._interrupt(str(error))
         except KeyboardInterrupt:
-            self.say("what came in is kept")
-        self._interrupt("the campaign was ended")
+            self.say(say("progress.fleet_kept", "what came in is kept"))
+        self._interrupt(say("fleet.campaign_ended", "the campaign was ended"))
 
     def _interrupt(self, reason: str) -> None:
         for one in self.active.values():
@@ -352,13 +362,21 @@ class Director:
         """Give what is not complete its last status and reason, also in the runs that came in."""
         for host, entry in self.fleet.hosts.items():
             if entry.status == "lost" and host not in self.given:
-                self._change(
-                    host, reason=f"{entry.reason}, and no other host of its class can measure the same"
-                )
+                reason = say(
+                    "fleet.nobody", "{reason}, and no other host of its class can measure the same", reason=entry.reason
+                )  # fmt: skip
+                self._change(host, reason=reason)
             elif entry.status == "lost" and (by := self._taken_by(host)):
-                self._change(host, reason=f"{entry.reason}; {by} measured what it had left")
+                reason = say(
+                    "fleet.taken", "{reason}; {host} measured what it had left", reason=entry.reason, host=by
+                )
+                self._change(host, reason=reason)
             elif entry.status in {"waiting", "measuring"}:
-                self._change(host, status="interrupted", reason="the campaign ended before its turn")
+                self._change(
+                    host,
+                    status="interrupted",
+                    reason=say("fleet.no_turn", "the campaign ended before its turn"),
+                )
             for run in entry.runs:
                 try:
                     self.inbox.close(run)
@@ -380,8 +398,3 @@ class Director:
         if self.changed:
             self.changed = False
             self.keep(self.fleet)
-
-    def _status_line(self) -> str:
-        found = Counter(entry.status for entry in self.fleet.hosts.values())
-        states = ", ".join(f"{number} {status}" for status, number in sorted(found.items()))
-        return f"{count(len(self.fleet.hosts), 'host')}: {states}"

@@ -118,12 +118,19 @@ class SshHosts:
             logged = one.logged()
             if _REGISTERED not in logged:
                 lines = logged.decode("utf-8", "replace").strip().splitlines()
-                found[one.host] = (
-                    f"no worker could be started by ssh: {lines[-1] if lines else 'it said nothing'}"
+                said = lines[-1] if lines else say("fleet.ssh_silent", "it said nothing")
+                found[one.host] = say(
+                    "fleet.ssh_failed", "no worker could be started by ssh: {said}", said=said
                 )
             elif not one.ended:
                 one.ended = self.now()
-                self.say(f"the connection to {one.host} ended; it is tried again")
+                self.say(
+                    say(
+                        "progress.fleet_again",
+                        "the connection to {host} ended; it is tried again",
+                        host=one.host,
+                    )
+                )
             elif self.now() - one.ended >= _AGAIN_SECONDS:
                 one.ended = 0.0
                 one.child = _start(one.command, one.log)

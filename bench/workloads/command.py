@@ -80,7 +80,7 @@ class Command(Workload):
     @property
     def summary(self) -> str:  # type: ignore[override]  # made of the fields
         """Return the user's own line, or one with the command line."""
-        return self.about or f"your own command: {shlex.join(self.argv)}"
+        return self.about or say("workload.own", "your own command: {command}", command=shlex.join(self.argv))
 
     @property
     def parameters(self) -> Mapping[str, Any]:

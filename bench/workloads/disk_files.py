@@ -96,8 +96,11 @@ def _pair(
     name: str, what: str, operation: str, lines: tuple[str, ...], per_second: int
 ) -> tuple[OnFiles, ...]:
     return tuple(
-        OnFiles(name + suffix, f"{what}, in {where}", operation, lines, per_second, root=bool(suffix))
-        for suffix, where in (("", "the scratch folder"), ("-root", "the place's own root"))
+        OnFiles(name + suffix, about, operation, lines, per_second, root=bool(suffix))
+        for suffix, about in (
+            ("", say("workload.in_scratch", "{what}, in the scratch folder", what=what)),
+            ("-root", say("workload.in_root", "{what}, in the place's own root", what=what)),
+        )
     )
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from tare.bench.workloads.base import Workload, amount, cap_seconds, job_timeout, metric
 from tare.bench.workloads.disk import FILE_MIB, FILE_NAME, layout_job
 from tare.bench.workloads.fio import Section, read_jobs
+from tare.results.said import say
 from tare.runners.model import Job
 
 if TYPE_CHECKING:
@@ -61,12 +62,15 @@ class Queue(Workload):
     def summary(self) -> str:  # type: ignore[override]  # made of the fields
         """Return one line that says what is measured."""
         kind = {
-            "read": "sequential reads",
-            "write": "sequential writes",
-            "randread": "random reads",
-            "randwrite": "random writes",
+            "read": say("workload.reads", "sequential reads"),
+            "write": say("workload.writes", "sequential writes"),
+            "randread": say("workload.random_reads", "random reads"),
+            "randwrite": say("workload.random_writes", "random writes"),
         }
-        return f"{kind[self.order]} of {self.block_kib} KiB, {self.depth} at a time, O_DIRECT (fio, libaio)"
+        return say(
+            "workload.queue", "{kind} of {size} KiB, {depth} at a time, O_DIRECT (fio, libaio)",
+            kind=kind[self.order], size=self.block_kib, depth=self.depth,
+        )  # fmt: skip
 
     @property
     def parameters(self) -> Mapping[str, Any]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tare.bench.workloads.base import Workload, job_timeout, metric, number
 from tare.results.record import COMMAND_TIME
+from tare.results.said import say
 from tare.runners.model import Job
 from tare.runners.native.build import build
 
@@ -40,7 +41,7 @@ class Work(Workload):
     @property
     def summary(self) -> str:  # type: ignore[override]  # made of the fields
         """Return one line that says what is run."""
-        return f"{self.iterations} iterations of integer arithmetic"
+        return say("workload.iterations", "{n} iterations of integer arithmetic", n=self.iterations)
 
     @property
     def iterations(self) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tare.reports.summaries.cases import CaseKey, case_of
 from tare.reports.summaries.runners import series_name
-from tare.results.said import joined
+from tare.results.said import joined, say
 from tare.results.statistics.phrases import count
 
 if TYPE_CHECKING:
@@ -82,13 +82,21 @@ def failure_lines(groups: Sequence[FailureGroup]) -> list[str]:
 
 def _line(members: Sequence[FailureGroup]) -> str:
     first = members[0]
-    trials = (
-        f"{sum(len(one.numbers) for one in members)} of {count(sum(one.total for one in members), 'trial')}"
-    )
-    return (
-        f"{first.case.label} on {', '.join(one.runner for one in members)}: {trials} {_ENDED[first.outcome]}: "
-        f"{first.reason or 'no reason is known'}{f'; last line: {first.last_line}' if first.last_line else ''}"
+    told = say(
+        "terminal.failures", "{case} on {runners}: {n} of {trials} {ended}: {reason}",
+        case=first.case.label, runners=", ".join(one.runner for one in members),
+        n=sum(len(one.numbers) for one in members), trials=count(sum(one.total for one in members), "trial"),
+        ended=_ENDED[first.outcome], reason=first.reason or say("terminal.no_reason", "no reason is known"),
+    )  # fmt: skip
+    if not first.last_line:
+        return told
+    return say(
+        "terminal.with_last_line", "{failures}; last line: {line}", failures=told, line=first.last_line
     )
 
 
-_ENDED = {"failed": "failed", "timeout": "timed out", "invalid": "invalid"}
+_ENDED: dict[Outcome, str] = {
+    "failed": say("status.failed", "failed"),
+    "timeout": say("terminal.timed_out", "timed out"),
+    "invalid": say("terminal.invalid", "invalid"),
+}

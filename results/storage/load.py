@@ -339,9 +339,16 @@ def is_written(folder: Path) -> bool:
 
 def _no_manifest(folder: Path) -> str:
     if not folder.exists():
-        return (
-            f"there is no run at {folder}. `tare history` lists the runs; --results-dir says where they are."
-        )
+        return say(
+            "load.no_run", "there is no run at {folder}. `tare history` lists the runs; --results-dir says where they are.",
+            folder=folder,
+        )  # fmt: skip
     if (folder / TRIALS).exists():
-        return f"{folder} has trials but no {MANIFEST}: restore it from a copy to read the run."
-    return f"{folder} is not a run: it has no {MANIFEST}. Give the folder of a run, its id, or its name."
+        return say(
+            "load.no_manifest", "{folder} has trials but no {manifest}: restore it from a copy to read the run.",
+            folder=folder, manifest=MANIFEST,
+        )  # fmt: skip
+    return say(
+        "load.not_a_run", "{folder} is not a run: it has no {manifest}. Give the folder of a run, its id, or its name.",
+        folder=folder, manifest=MANIFEST,
+    )  # fmt: skip

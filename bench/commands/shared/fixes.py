@@ -7,6 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tare.results.said import say
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -31,17 +33,23 @@ def _start_docker(provision: Provision) -> list[str]:
     with suppress(EngineError):
         daemon = find_daemon()
         if not daemon.private:
-            return [f"nothing to do: Docker {daemon.version.get('Version')} answers at {daemon.host}"]
-    lines = [*PrivateDocker().start(provision), "to undo: `tare doctor --unfix docker`"]
+            return [say(
+                "terminal.docker_answers", "nothing to do: Docker {version} answers at {host}",
+                version=daemon.version.get("Version"), host=daemon.host,
+            )]  # fmt: skip
+    undo = say("terminal.docker_undo", "to undo: `tare doctor --unfix docker`")
+    lines = [*PrivateDocker().start(provision), undo]
     if chosen := os.environ.get("DOCKER_HOST"):
-        lines.append(f"DOCKER_HOST={chosen} takes precedence: unset that to use this daemon")
+        lines.append(say(
+            "terminal.docker_host", "DOCKER_HOST={host} takes precedence: unset that to use this daemon", host=chosen
+        ))  # fmt: skip
     return lines
 
 
 def _stop_docker() -> list[str]:
     from tare.runners.containers.engines.private import PrivateDocker  # noqa: PLC0415
 
-    return [f"removed {each}" for each in PrivateDocker().stop()]
+    return [say("terminal.removed", "removed {what}", what=each) for each in PrivateDocker().stop()]
 
 
 FIXES = {"docker": Fix(_start_docker, _stop_docker)}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tare.bench.commands.shared.speaking import Speaker
 from tare.bench.request import layers
+from tare.results.said import say
 
 if TYPE_CHECKING:
     import argparse
@@ -66,5 +67,6 @@ def columns_of(
                 run = (entry.path, class_of(load_run(entry.path).manifest))
                 found += columns.local_columns(connection, [run], folder)
             except ResultError as error:
-                print(f"tare: left out: {error}", file=sys.stderr)
+                note = say("terminal.left_out", "left out: {reason}", reason=error)
+                Speaker(settings.output.language).note(note)
         yield connection, found

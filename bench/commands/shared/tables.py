@@ -11,6 +11,7 @@ from tare.results.said import say
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from tare.bench.commands.shared.speaking import Tell
     from tare.results.stores.model import RunHead
 
 FACTS = (
@@ -24,6 +25,15 @@ FACTS = (
 """Titles of the columns that :func:`facts` fills."""
 
 
+STATES = {
+    "complete": say("status.complete", "complete"),
+    "running": say("status.running", "running"),
+    "interrupted": say("status.interrupted", "interrupted"),
+    "damaged": say("status.damaged", "damaged"),
+}
+"""State of a run → its name."""
+
+
 def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
     """Give the lines of a table; all rows have the same number of cells, and each is one line whatever is in them."""
     clean = [[one_line(cell) for cell in row] for row in rows]
@@ -32,9 +42,10 @@ def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
         yield "  ".join(padded(cell, wide) for cell, wide in zip(row, widths, strict=True)).rstrip()
 
 
-def facts(head: RunHead) -> tuple[str, ...]:
-    """Give a run's cells under :data:`FACTS`."""
-    return head.run, head.date, head.mode, head.status, head.host_class, head.shown_commit or "-"
+def facts(head: RunHead, tell: Tell) -> tuple[str, ...]:
+    """Give a run's cells under :data:`FACTS`, in the language of the terminal; a mode is the name of an option."""
+    status = STATES.get(head.status, head.status)
+    return head.run, head.date, head.mode, tell(status), head.host_class, head.shown_commit or "-"
 
 
 def name_and_labels(head: RunHead) -> str:

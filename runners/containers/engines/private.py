@@ -118,7 +118,9 @@ class PrivateDocker:
                 say("docker.needs_root", "a Docker daemon needs root: run `tare doctor --fix docker` as root")
             )
         if self.status() == "running":
-            return [f"the private Docker daemon runs already: unix://{self.listens_at}"]
+            return [say(
+                "docker.runs_already", "the private Docker daemon runs already: unix://{socket}", socket=self.listens_at
+            )]  # fmt: skip
         if self.status() == "dead":
             self.stop()
         dockerd = provision.tool("dockerd")
@@ -129,13 +131,17 @@ class PrivateDocker:
             version = DockerApi(str(self.listens_at)).version()
             link = self._connect(pid)
             undo.pop_all()
-        origin = "the system's" if dockerd.root == Path("/") else f"{dockerd.package}, fetched, not installed"
+        fetched = say("docker.fetched", "{package}, fetched, not installed", package=dockerd.package)
+        origin = say("docker.systems", "the system's") if dockerd.root == Path("/") else fetched
         return [
-            f"started a private Docker daemon {version['Version']} ({origin}), pid {pid}",
-            f"socket unix://{self.listens_at}, images and containers in {self.folder}, log {self.log}",
-            f"it has private network and mount namespaces and cgroups ({self.name}), with the bridge {BRIDGE}",
+            say("docker.started", "started a private Docker daemon {version} ({origin}), pid {pid}",
+                version=version["Version"], origin=origin, pid=pid),
+            say("docker.where", "socket unix://{socket}, images and containers in {folder}, log {log}",
+                socket=self.listens_at, folder=self.folder, log=self.log),
+            say("docker.private", "it has private network and mount namespaces and cgroups ({name}), with the bridge {bridge}",
+                name=self.name, bridge=BRIDGE),
             link,
-        ]
+        ]  # fmt: skip
 
     def stop(self) -> list[str]:
         """End the daemon and everything it runs, and remove its files. Idempotent.
@@ -159,7 +165,7 @@ class PrivateDocker:
             with suppress(ProcessLookupError):  # it ended by itself meanwhile
                 os.kill(pid, signal.SIGTERM)
             await_end(pid, STOP_SECONDS)
-            removed.append(f"the private Docker daemon, pid {pid}")
+            removed.append(say("docker.daemon", "the private Docker daemon, pid {pid}", pid=pid))
         self._kill_all()
         with suppress(ChildProcessError):
             os.waitpid(pid, os.WNOHANG)
@@ -303,9 +309,12 @@ class PrivateDocker:
         try:
             address = connect(pid, self.device)
         except (OSError, TareError) as error:
-            return f"its containers cannot reach the host: {error}"
+            return say("docker.no_way_out", "its containers cannot reach the host: {error}", error=error)
         self._note(self.state() | {"host_address": address})
-        return f"the device {self.device} ({address}) connects the host with it"
+        return say(
+            "docker.connected", "the device {device} ({address}) connects the host with it",
+            device=self.device, address=address,
+        )  # fmt: skip
 
     def _note(self, state: dict[str, Any]) -> None:
         write_whole(self.folder / "state.json", json.dumps(state).encode())

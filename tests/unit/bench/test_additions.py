@@ -8,6 +8,7 @@ from support.campaigns import IMAGE, LIMITS
 from support.distributions import install
 from support.stub import Stub
 from tare.bench import catalogue
+from tare.bench.commands.shared.speaking import Speaker
 from tare.bench.commands.workloads import _list
 from tare.bench.planning.runners import probe
 from tare.runners import registry
@@ -85,7 +86,7 @@ def test_good_workloads_are_added_and_bad_ones_named_with_their_package(installe
     assert [line.partition(":")[0] for line in told] == [
         f"{name} of their-package is left out" for name in ("bad", "gone", "many", "many")
     ]
-    assert _list((), as_json=False) == 0
+    assert _list((), Speaker("en"), as_json=False) == 0
     out, err = capsys.readouterr()
     assert "added-2" in out
     assert err.count("their-package is left out") == 4

@@ -71,7 +71,7 @@ def test_korean_is_korean() -> None:
         "page.open_svg", "page.open_png", "column.n", "column.p50", "column.p99", "figure.n", "answer.cpu",
         "answer.cpu_cost", "said.kubernetes.failed", "said.fleet.bad_wait", "said.own.bad_timeout", "said.request.own",
         "said.docker.bad_host", "said.host.ip_words", "said.guest.grub", "said.host.mincore",
-        "said.fetch.dpkg", "said.kernel.zstd_failed", "flame.told_of_two",
+        "said.fetch.dpkg", "said.noun.cgroup", "said.kernel.zstd_failed", "flame.told_of_two",
     }, "names, units and options"  # fmt: skip
 
 
@@ -187,7 +187,25 @@ KINDS_OF_TRIALS = ("failed", "timeout", "invalid", "skipped", "warm-up")
 SAID_VALUES: dict[str, Iterable[str]] = {
     "failures.{self.what.replace(' ', '_')}": ("failed_openings", "failures"),
     "noun.{cost.unit}": ("block", "invocation"),
-    "noun.{noun}": ("block", "invocation", "line", "trial", *(f"{kind} trial" for kind in KINDS_OF_TRIALS)),
+    "noun.{noun}": (
+        "block",
+        "invocation",
+        "line",
+        "trial",
+        "run",
+        "series",
+        "thread",
+        "cold start",
+        "benchmark",
+        "definition",
+        "workload",
+        "process",
+        "mount",
+        "cgroup",
+        "net namespace",
+        "host",
+        *(f"{kind} trial" for kind in KINDS_OF_TRIALS),
+    ),
     "symptom.drift_{side}": ("base", "subject"),
     "symptom.modes_{side}": ("base", "subject"),
 }
