@@ -78,7 +78,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = _run(words)
         out.flush()
         if out.failure and code == Exit.OK:
-            return _fail(f"cannot write to standard output: {out.failure.strerror}", Exit.ENVIRONMENT)
+            told = say(
+                "cli.no_output", "cannot write to standard output: {error}", error=out.failure.strerror
+            )
+            return _fail(told, Exit.ENVIRONMENT, words)
         return code
 
 
@@ -93,7 +96,7 @@ def _run(words: list[str]) -> int:
     except TareError as error:
         return _fail(error, Exit.ENVIRONMENT, words)
     except KeyboardInterrupt as error:
-        return _fail(str(error) or "interrupted", Exit.INTERRUPTED, words)
+        return _fail(str(error) or say("status.interrupted", "interrupted"), Exit.INTERRUPTED, words)
     except Exception as error:  # noqa: BLE001 - the last handler: CI must not take a crash for a regression
         return _unforeseen(error, words)
 
@@ -104,13 +107,15 @@ def _unforeseen(error: Exception, words: Sequence[str]) -> int:
     from tare.bench.host_faults import host_fault  # noqa: PLC0415
 
     if isinstance(error, OSError) and (told := host_fault(error)):
-        return _fail(told, Exit.ENVIRONMENT)
+        return _fail(told, Exit.ENVIRONMENT, words)
     kept = keep(error, words)
-    where = f"what is known of it is in {kept}" if kept else "no report of it could be written"
-    return _fail(
-        f"an error that nobody foresaw ({type(error).__name__}: {error}); {where}. Please report it.",
-        Exit.CRASHED,
-    )
+    nowhere = say("cli.no_crash_report", "no report of it could be written")
+    where = say("cli.crash_report", "what is known of it is in {path}", path=kept) if kept else nowhere
+    told = say(
+        "cli.crash", "an error that nobody foresaw ({kind}: {error}); {where}. Please report it.",
+        kind=type(error).__name__, error=error, where=where,
+    )  # fmt: skip
+    return _fail(told, Exit.CRASHED, words)
 
 
 def _call(command: Command, arguments: argparse.Namespace, words: Sequence[str]) -> int:

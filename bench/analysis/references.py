@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from tare.bench.analysis.baselines import ThisHost, used_here
+from tare.bench.progress import teller
 from tare.results.errors import ResultError
 from tare.results.said import say
 from tare.results.storage.find import find_run, is_ahead, latest, list_runs
@@ -21,7 +22,7 @@ def baseline_folders(output: OutputSettings) -> list[Path]:
     return sorted(path for path in output.baselines_dir.glob("*") if path.is_dir())
 
 
-def own_run_folder_of(reference: str, results_dir: Path) -> Path:
+def own_run_folder_of(reference: str, output: OutputSettings) -> Path:
     """The folder of the run that ``reference`` means among those of one folder.
 
     If ``latest`` passes over a run that is dated in the future, a line on stderr says so.
@@ -29,9 +30,9 @@ def own_run_folder_of(reference: str, results_dir: Path) -> Path:
     Raises:
         ResultError: nothing fits, or several do; the text names them.
     """
-    found = find_run(reference, results_dir)
-    if reference == "latest" and (told := passed_over(results_dir)):
-        sys.stderr.write(f"tare: {told}\n")
+    found = find_run(reference, output.results_dir)
+    if reference == "latest" and (told := passed_over(output.results_dir)):
+        sys.stderr.write(f"tare: {teller(output.language)(told)}\n")
     return found
 
 
@@ -50,7 +51,7 @@ def run_folder_of(reference: str, output: OutputSettings) -> Path:
     """
     try:
         # A baseline is a copy of its run: looked at together, every id would fit two.
-        return own_run_folder_of(reference, output.results_dir)
+        return own_run_folder_of(reference, output)
     except ResultError:
         if reference != "baseline":
             return find_run(reference, output.results_dir, also=baseline_folders(output))

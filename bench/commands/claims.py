@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     from tare.reports.summaries.run import Summary, plain_names  # noqa: PLC0415
 
     wanted = layers.resolve(arguments).output
-    given = report_input(own_run_folder_of(arguments.reference, wanted.results_dir))
+    given = report_input(own_run_folder_of(arguments.reference, wanted))
     summary = Summary(plain_names(given))
     verdicts = summary.claims
     if arguments.json:

@@ -27,7 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
     from tare.bench.analysis.report import report_run  # noqa: PLC0415 - imports pandas
 
     wanted = layers.resolve(arguments).output
-    run_dir = own_run_folder_of(arguments.reference, wanted.results_dir)
+    run_dir = own_run_folder_of(arguments.reference, wanted)
     written = report_run(run_dir, wanted.reports_dir, language=wanted.language, stream=sys.stdout)
     steer(sys.stdout, f"{written.summary}\n")
     print(written.index)

@@ -198,6 +198,38 @@ def _is_phrase(value: ast.expr) -> bool:
     return False
 
 
+PRINTERS = {"print", "note", "out", "say", "tell", "_fail"}
+"""Names of functions that show a text to the user."""
+
+
+def unsaid_lines() -> Iterator[str]:
+    """Name the lines of commands, and of what speaks while they work, that print an English text as it stands."""
+    for path in sorted((ROOT.parent / "bench").rglob("*.py")):
+        name = str(path.relative_to(ROOT.parent))
+        if name in FOR_PROGRAMMERS or name.startswith(("bench/tools/", *BY_PYTEST)):
+            continue
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            match node:
+                case ast.Call(func=ast.Name(id=callee) | ast.Attribute(attr=callee)) if callee in PRINTERS:
+                    said = "from tare.results.said" in path.read_text("utf-8") and callee == "say"
+                    texts = () if said and isinstance(node.func, ast.Name) else node.args
+                    if any(
+                        re.search("[a-z]{2,},? [a-z]{2,}", text)
+                        for one in texts
+                        for text in _constant_parts(one)
+                    ):
+                        yield f"{name}:{node.lineno}: {ast.unparse(node)[:120]}"
+
+
+def _constant_parts(value: ast.expr) -> Iterator[str]:
+    """Give the texts that stand in a string, and in what is filled in; those of calls are said, or of no reader."""
+    for node in ast.walk(value):
+        if isinstance(node, ast.Call):
+            return
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+
+
 CONDITIONS = {
     *("network", "root", "scratch_file_system", "memory_limit_by", "pids_limit_by", "kernel_mark", "channel", "cpu_model"),
     *("limitations", "io", "memory_pages", "memory_allocated", "client_cpus", "victim_cpus", "console", "kernel_origin"),

@@ -16,6 +16,7 @@ from support.text_keys import (
     said_sentences,
     templates,
     unsaid_errors,
+    unsaid_lines,
 )
 from tare.reports.content.headlines import NAMED, WHAT
 from tare.reports.content.page import DOUBTS, REASONS
@@ -243,6 +244,10 @@ def test_errors_that_korean_translates_are_those_of_the_system() -> None:
 
 def test_errors_are_said_so_that_other_languages_can_repeat_them() -> None:
     assert list(unsaid_errors()) == []
+
+
+def test_what_commands_print_is_said_so_that_other_languages_can_repeat_it() -> None:
+    assert list(unsaid_lines()) == []
 
 
 def test_a_fixed_text_is_said_under_one_code() -> None:
