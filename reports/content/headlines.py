@@ -211,15 +211,20 @@ def _factor(comparison: Comparison) -> str:
 
 
 def _ladder(page: Page) -> Iterator[str]:
-    """Tell what all rungs of the isolation ladder cost together, and which one costs most; nothing without a ladder."""
+    """Tell what all rungs of the isolation ladder cost together, and which one costs most; nothing without a ladder.
+
+    Where it is not decided that the whole container costs anything, nothing is told of its rungs.
+    """
     words = page.words
+    undecided = {(case_of(row.time), row.time.runner) for row in page.summary.answers if row.by == "none"}
     for case, rungs in page.summary.ladder.items():
         top = next((one for one in reversed(rungs) if ":" not in one.runner), None)
         steps = _steps_to(top, rungs)
         clear = [one for one in steps if classify(one.cost, 1.0) == "worse"]
-        if top is None:
+        if top is None or (case, top.runner) in undecided:
             continue
-        name = page.spoken_case(case)
+        label = case.label
+        name = words(f"what.{label}") if label in WHAT else page.spoken_case(case)
         total = numbers.ratio(top.total.value, width=top.total.value)
         told = {"n": len(steps), "case": name, "total": total}
         if not clear:
@@ -271,7 +276,8 @@ def _nothing(page: Page) -> str:
     ]
     rest = len(values) - _MOST_RUNNERS
     shown = "; ".join([*values[:_MOST_RUNNERS], *([words("headline.others", n=rest)] if rest > 0 else [])])
-    return words("headline.alone", runner=runners[0], values=shown or numbers.DASH)
+    key = "headline.imported" if summary.given.manifest.mode == "imported" else "headline.alone"
+    return words(key, runner=runners[0], values=shown or numbers.DASH)
 
 
 def _listed(runners: Sequence[str]) -> str:

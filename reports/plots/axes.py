@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tare.reports.plots import style
-from tare.reports.plots.canvas import LINE, SMALL, fitted, text_width
+from tare.reports.plots.canvas import LINE, SMALL, fitted, number, text_width
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -107,6 +107,31 @@ def left_axis(made: Canvas, scale: Scale, span: tuple[float, float], told: Calla
         y = scale(value)
         made.line((left, y), (right, y), "g")
         made.text(left - 5, y + 4, told(value), "e m s")
+
+
+def whisker(
+    made: Canvas,
+    scale: Scale,
+    ends: tuple[float, float],
+    y: float,
+    room: tuple[float, float] = (0.0, 0.0),
+    look: str = "",
+) -> None:
+    """Draw an interval with its two ends; where it goes on beyond the axis, or into ``room`` at an edge, with an arrow."""
+    low, high = ends
+    first, last = scale.start + room[0], scale.end - room[1]
+    if high < scale.low or low > scale.high or scale(low) >= last or scale(high) <= first:
+        return
+    left, right = max(scale(low), first), min(scale(high), last)
+    marks = [
+        f"M{number(left)} {number(y - 4)}v8"
+        if low >= scale.low and scale(low) >= first
+        else f"M{number(left + 5)} {number(y - 4)}l-5 4l5 4",
+        f"M{number(right)} {number(y - 4)}v8"
+        if high <= scale.high and scale(high) <= last
+        else f"M{number(right - 5)} {number(y - 4)}l5 4l-5 4",
+    ]
+    made.path(f"M{number(left)} {number(y)}H{number(right)}{''.join(marks)}", look)
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ def draw(summary: Summary, words: Words, width: float) -> Canvas | None:
         middle = left + (width - left) * 0.56
         _strip(made, by_runner, (left, middle), summary, words)
         below, made.height = made.height, top
-        title(made, middle + 60, spread, width - middle - 60)
+        title(made, middle + 14, spread, width - middle - 14)
         made.height += LINE + 6
         _spread(made, by_runner, (middle + 60, width - 6), summary, words)
         made.height = max(below, made.height)

@@ -26,7 +26,7 @@ _SHADES = {
     "other": "#b0a08a",
     "total": "#7d8894",
 }
-_BAR, _LABELS, _NUMBERS = 15, 166, 62
+_BAR, _LABELS, _NUMBERS = 15, 182, 62
 """Pixels: height of a bar's row, width of the vantage points' names and of the numbers behind the bars."""
 _FAR = 12.0
 """Bars this many times as long as a panel's shortest one would leave nothing to see of that: they end at its edge."""

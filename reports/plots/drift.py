@@ -47,7 +47,7 @@ def draw(summary: Summary, words: Words, width: float) -> Canvas | None:
         made.height += LINE
     for (case, by_runner), left, room in in_columns(made, cases):
         title(made, left, names.case_name(case, words), room)
-        made.height += LINE + 4
+        made.height += LINE + 8
         drawn = {runner: series for runner, series in by_runner.items() if runner in runners}
         _panel(made, drawn, (left + _LEFT, left + room - 6), summary.display, words)
     return made

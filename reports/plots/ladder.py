@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tare.reports.plots import style
-from tare.reports.plots.axes import Scale, Sign, bottom_axis, legend, title
-from tare.reports.plots.canvas import LINE, SMALL, Canvas, fitted, number, text_width
+from tare.reports.plots.axes import Scale, Sign, bottom_axis, label_room, legend, title, whisker
+from tare.reports.plots.canvas import LINE, SMALL, Canvas, fitted, text_width
 from tare.reports.summaries import names
 from tare.reports.summaries.ladder import classify, rung_name
 from tare.reports.text import numbers
@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 _MOST_CASES = 3
 """Panels side by side; the tables have all."""
-_ROW, _LABELS, _BETWEEN = 24, 150, 22
+_ROW, _BETWEEN = 24, 22
+_BEYOND = 1.5
+"""Times the length of all bars together that an interval may reach beyond them; what is longer ends in an arrow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +63,17 @@ def draw(summary: Summary, words: Words, width: float) -> Canvas | None:
     )
     legend(made, [*marks, whisker])
     columns = 1 if made.narrow else len(cases)
-    room = (width - _LABELS - _BETWEEN * (columns - 1)) / columns
+    named = label_room([base, *labels.values()], most=150 if made.narrow else 230)
+    room = (width - named - _BETWEEN * (columns - 1)) / columns
     top = made.height
     for at, (case, rungs) in enumerate(cases):
-        left = _LABELS + (0 if made.narrow else (room + _BETWEEN) * at)
+        left = named + (0 if made.narrow else (room + _BETWEEN) * at)
         made.height = made.height if made.narrow else top
         title(made, 0 if made.narrow else left, names.case_name(case, words), width if made.narrow else room)
         made.height += LINE + 6
         if made.narrow or at == 0:
             for y, label in enumerate((base, *labels.values())):
-                made.text(_LABELS - 8, made.height + _ROW * (y + 0.5) + 4, fitted(label, _LABELS - 10), "e")
+                made.text(named - 8, made.height + _ROW * (y + 0.5) + 4, fitted(label, named - 10), "e")
         _flight(made, rungs, rows, (left, left + room), words)
     return made
 
@@ -82,10 +85,10 @@ def _flight(
     first = rungs[0]
     start = first.value.value - first.difference.value if absolute and first.difference else 1.0
     steps = _steps(rungs, start, absolute=absolute)
-    ends = [v for one in steps for v in (one.begin, one.end, one.low, one.high) if v is not None]
+    low, high = _shown(steps)
     texts = 6 + max(text_width(one.text, SMALL) for one in steps)
-    room = 0.04 * (max(ends) - min(ends)) or 0.01
-    scale = Scale(min(ends) - room, max(ends) + room, span[0], max(span[1] - texts, span[0] + 40))
+    room = 0.04 * (high - low) or 0.01
+    scale = Scale(low - room, high + room, span[0], max(span[1] - texts, span[0] + 40))
     top, bottom = made.height, made.height + _ROW * (len(rows) + 1)
 
     def y(runner: str) -> float:
@@ -99,15 +102,21 @@ def _flight(
         here, x = y(one.rung.runner), scale(one.begin)
         made.line((x, y(one.rung.below)), (x, here), "g")
         left, right = sorted((x, scale(one.end)))
-        with made.group(one.color, f"{one.rung.rung}: {one.text}"):
+        with made.group(one.color, f"{one.rung.rung}: {_told(one, absolute=absolute)}"):
             made.rectangle(left, here - 7, (max(right - left, 0.5), 14))
             if one.low is not None and one.high is not None:
-                ends_at = "".join(
-                    f"M{number(scale(edge))} {number(here - 4)}v8" for edge in (one.low, one.high)
-                )
-                made.path(f"M{number(scale(one.low))} {number(here)}H{number(scale(one.high))}{ends_at}", "i")
+                whisker(made, scale, (one.low, one.high), here, look="i")
         made.text(span[1], here + 4, one.text, "e m s")
     made.height = bottom + 2 * LINE + 6
+
+
+def _shown(steps: Sequence[_Step]) -> tuple[float, float]:
+    """Choose the ends of the axis: all bars, and of the intervals what leaves something to see of the bars."""
+    bars = [v for one in steps for v in (one.begin, one.end)]
+    low, high = min(bars), max(bars)
+    beyond = _BEYOND * (high - low)
+    edges = [v for one in steps for v in (one.low, one.high) if v is not None]
+    return max(min([low, *edges]), low - beyond), min(max([high, *edges]), high + beyond)
 
 
 def _steps(rungs: Sequence[RungCost], start: float, *, absolute: bool) -> list[_Step]:
@@ -132,6 +141,14 @@ def _steps(rungs: Sequence[RungCost], start: float, *, absolute: bool) -> list[_
 
 def _after(begin: float, added: float, *, absolute: bool) -> float:
     return begin + added if absolute else begin * added
+
+
+def _told(step: _Step, *, absolute: bool) -> str:
+    """Tell what a rung adds, with its interval."""
+    rung = step.rung
+    if absolute and rung.difference is not None:
+        return f"{numbers.estimate(rung.difference, 's')}, n={rung.cost.n}"
+    return f"{numbers.changed(rung.cost)}, n={rung.cost.n}"
 
 
 def _text(rung: RungCost, added: Estimate, *, absolute: bool) -> str:

@@ -8,7 +8,17 @@ from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from tare.reports.plots.axes import Scale, Sign, bottom_axis, dashes, label_room, legend, ratio_text, title
+from tare.reports.plots.axes import (
+    Scale,
+    Sign,
+    bottom_axis,
+    dashes,
+    label_room,
+    legend,
+    ratio_text,
+    title,
+    whisker,
+)
 from tare.reports.plots.canvas import LINE, SMALL, Canvas, fitted, number
 from tare.reports.summaries import names
 from tare.reports.summaries.cases import case_of
@@ -115,10 +125,9 @@ def _rows(
         _labels(made, band, words, names_room)
         for at, comparison in enumerate(band.rows):
             for scale, capped in panels:
+                room = _overflow(made, scale, comparison, band.y(at)) if capped else (0.0, 0.0)
                 with made.group(summary.display.color(comparison.runner), _told(comparison, words)):
-                    _point(made, scale, comparison, band.y(at))
-                if capped:
-                    _overflow(made, scale, comparison, band.y(at))
+                    _point(made, scale, comparison, band.y(at), room)
             if not made.narrow:
                 made.text(made.width, band.y(at) + 4, words("figure.n", n=comparison.cost.n), "e m s")
     made.height = y + 2 * LINE + 4
@@ -160,16 +169,14 @@ def _backdrop(made: Canvas, scale: Scale, band: _Band) -> None:
             made.line((scale(edge), band.top), (scale(edge), band.bottom), "t")
 
 
-def _point(made: Canvas, scale: Scale, comparison: Comparison, y: float) -> None:
-    """Draw the interval with its ends, and the verdict's shape at the ratio; what lies beyond the panel is left out."""
-    low, high = _reach(comparison)
-    if high >= scale.low and low <= scale.high:
-        ends = "".join(
-            f"M{number(scale(end))} {number(y - 4)}v8"
-            for end in (low, high)
-            if scale.low <= end <= scale.high
-        )
-        made.path(f"M{number(scale(low))} {number(y)}H{number(scale(high))}{ends}")
+def _point(
+    made: Canvas, scale: Scale, comparison: Comparison, y: float, room: tuple[float, float] = (0.0, 0.0)
+) -> None:
+    """Draw the interval with its ends, and the verdict's shape at the ratio.
+
+    ``room`` is what a text takes at both edges of the panel.
+    """
+    whisker(made, scale, _reach(comparison), y, room)
     if scale.low <= comparison.cost.value <= scale.high:
         shape(made, comparison.verdict, scale(comparison.cost.value), y)
 
@@ -204,19 +211,19 @@ def _logarithmic(found: Sequence[Comparison], start: float, end: float) -> Scale
     return Scale(min(low, 1) / 1.25, max(high, 1) * 1.35, start, end, log=True)
 
 
-def _overflow(made: Canvas, scale: Scale, comparison: Comparison, y: float) -> None:
-    """Print a ratio that lies beyond the edge of the linear panel at that edge."""
+def _overflow(made: Canvas, scale: Scale, comparison: Comparison, y: float) -> tuple[float, float]:
+    """Print a ratio that lies beyond the edge of the linear panel at that edge; return the room it takes at both edges."""
     value = comparison.cost.value
     if scale.low <= value <= scale.high:
-        return
+        return 0.0, 0.0
     right = value > scale.high
     told = numbers.ratio(value, width=numbers.width_of(comparison.cost))
     text = f"{told} →" if right else f"← {told}"
-    room = (
-        7.0 * len(text) + 6
-    )  # the line of its interval may reach into the panel and would strike the number through
+    # The line of its interval may reach into the panel and would strike the number through.
+    room = 7.0 * len(text) + 10
     made.rectangle(scale.end - room if right else scale.start, y - 7, (room, 14), "y")
     made.text(scale.end if right else scale.start, y + 4, text, "e b" if right else "b")
+    return (0.0, room) if right else (room, 0.0)
 
 
 def _legend(

@@ -278,7 +278,9 @@ def plain_names(given: ReportInput) -> ReportInput:
 
     They would lengthen every label and distinguish nothing; the page lists them once, from ``parameters``.
     """
-    run = (trial for trial in given.trials if trial.outcome == "ok")
+    numbers = {trial.workload for trial in given.trials if trial.outcome == "ok"}
+    # What gave no number at all is named by those that were tried.
+    run = [t for t in given.trials if t.outcome in ({"ok"} if t.workload in numbers else OUTCOMES)]
     things: tuple[Trial | Comparison | RungCost, ...] = (*run, *given.comparisons, *given.rung_costs)
     plain = single_cases(map(case_of, things))
     parameters = {t.workload: t.parameters for t in things if t.workload in plain and t.parameters}

@@ -23,7 +23,7 @@ MARKS: dict[Verdict, str] = {"worse": "▲", "better": "▼", "same": "≈", "un
 
 NAMES = {one.name for one in FAMILIES}
 
-_REMEDIES = (DENSITY, ISOLATION, "network")
+REMEDIES = (DENSITY,)
 """Families that a default run leaves out, and that a run with ``-k`` measures."""
 
 
@@ -166,7 +166,7 @@ def _missing(page: Page, found: Matrix) -> Paragraph:
     """Name the families without a number, with the command that measures what a default run leaves out."""
     words = page.words
     names = ", ".join(words(f"family.{one}") for one in found.missing)
-    wanted = [one for one in found.missing if one in _REMEDIES]
+    wanted = [one for one in found.missing if one in REMEDIES]
     if not wanted:
         return Paragraph(words("matrix.missing", names=names), "muted")
     return Paragraph(words("matrix.missing_how", names=names, wanted=" or ".join(wanted)), "muted")

@@ -20,6 +20,7 @@ from tare.reports.content.sections.glossary import explained
 from tare.reports.plots.canvas import stylesheet
 from tare.reports.render.html.charts import chart_of, dumbbells
 from tare.reports.render.html.tables import Tables, groups, legible, sheet, swatch
+from tare.reports.text.numbers import DASH
 from tare.reports.text.repeated import named
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def render(page: Page, sections: tuple[Section, ...], drawings: Mapping[str, Dra
     mode = named("mode", about.mode, words)
     how = words("page.facts", started=page.started, mode=mode)
     made = words("page.made", run=about.run, started=page.started, mode=mode, seed=about.seed)
-    facts = f"{title} · {page.host} · {how}"
+    facts = " · ".join(part for part in (title, page.host, how) if part != DASH)
     return render_document(
         Document(
             words, title, facts, sections, made, drawings, page.siblings, page.figure_suffix, page.pictures

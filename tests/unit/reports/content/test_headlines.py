@@ -235,6 +235,10 @@ def test_the_ladder_names_its_costliest_step_and_no_branch():
     assert told(dataclasses.replace(run_of(), rung_costs=rungs))[0] == (
         "All 3 rungs of a container together make start-up 2.0× as long; the costliest is net (+500 µs)."
     )
+    undecided = run_of(compared("null", 2.0, "undecided", half=0.6))
+    assert told(dataclasses.replace(undecided, rung_costs=rungs)) == [
+        "A namespace container starts in 2.0 ms."
+    ], "where it is open what the whole container costs, nothing is told of its rungs"
 
 
 def test_rungs_are_no_places_of_their_own():
@@ -286,3 +290,9 @@ class TestCasesThatFailedEverywhere:
         assert told(dataclasses.replace(given, comparisons=(), trials=given.trials[1:])) == [
             "Nothing could be measured: all 1 trials ended without a number."
         ]
+
+
+def test_what_was_imported_and_has_nothing_beside_it_is_called_so():
+    alone = [msgspec.structs.replace(one, runner="imported") for one in ALONE]
+    given = dataclasses.replace(run_of(mode="imported"), trials=tuple(alone))
+    assert told(given) == ["Imported from another tool, with nothing to compare: start-up 400 µs."]

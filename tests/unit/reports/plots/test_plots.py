@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 
 import msgspec
 import pytest
@@ -139,6 +140,17 @@ def test_a_ratio_beyond_the_linear_panel_is_written_at_its_edge() -> None:
     )
     assert made is not None
     assert "5,000× →" in Seen(made).texts
+
+
+def test_an_interval_that_goes_on_beyond_its_panel_ends_in_an_arrow_before_the_number() -> None:
+    wide = compared("disk-seq", 3.3, "undecided", runner="qemu-q35(tcg)")
+    wide = msgspec.structs.replace(wide, cost=msgspec.structs.replace(wide.cost, low=0.22, high=49.0))
+    made = overhead.draw(Summary(run_of(compared("cpu", 1.0, "same"), wide)), words("en"), WIDE)
+    assert made is not None
+    seen = Seen(made)
+    (number_at,) = [left for text, left, *_ in seen.boxes() if text == "3.3× →"]
+    arrows = [path for path in re.findall(r'd="([^"]+)"', made.document("x")) if "l5 4l-5 4" in path]
+    assert [float(path.split("H")[1].split("M")[0]) < number_at for path in arrows] == [True]
 
 
 def test_an_interval_down_to_zero_is_drawn() -> None:
