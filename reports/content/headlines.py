@@ -268,7 +268,8 @@ def _nothing(page: Page) -> str:
             return words("headline.all_failed", n=lost)
         return words("headline.all_skipped", n=skipped) if skipped else words("headline.empty")
     if len(runners) > 1:
-        return words("headline.not_compared", base=page.base, runners=_listed(runners))
+        others = [runner for runner in runners if runner != page.base]
+        return words("headline.not_compared", base=page.base, runners=_listed(others))
     values = [
         f"{page.spoken_case(case)} {numbers.quantity(by[runners[0]].median, by[runners[0]].unit)}"
         for case, by in summary.primary_values.items()

@@ -5,7 +5,9 @@ import re
 import numpy as np
 import pytest
 
+from support.korean_pages import english
 from support.results_making import metric, trial, write_run
+from support.shapes import sentences
 from support.verdicts import compared, cpu
 from tare.bench.__main__ import main
 from tare.bench.analysis.baselines import ThisHost
@@ -161,3 +163,47 @@ def test_a_korean_list_leads_to_korean_reports_where_there_are_some(runs):
     page = (reports / "index.html").read_text()
     assert '<a href="20261108-191700-aaaa/index.ko.html">' in page
     assert '<a href="20261107-191700-aaaa/index.html">' in page
+
+
+def test_korean_pages_beside_the_reports_have_no_english(runs):
+    sentence = sentences()
+    found = [
+        compared("cpu", 1.0, "same", because=sentence["rule.within"]),
+        compared(
+            "python", 1.05, "worse", because=sentence["rule.beyond"], notes=(sentence["pair.unpaired"],)
+        ),
+        compared("syscall", 1.5, "undecided", half=None, because=sentence["rule.too_few"]),
+        compared("null", 1.5, "undecided", refused=True, because=sentence["pair.refused"]),
+        cpu("python", 0.9, "better", because=sentence["rule.beyond"]),
+    ]
+    lost = RunsCompared(found, (), (), (sentence["fact.changed"],))
+    remarks = tuple(
+        sentence[f"remark.{name}"] for name in ("in_turn", "quick", "status", "calibrated", "between_runs")
+    )
+    write_comparison(GateReport("old", "new", lost, gate(found), remarks=remarks), runs / "c.html", "ko")
+    write_comparison(report(), runs / "nothing.html", "ko")
+    (runs / "results" / "runs" / "damaged").mkdir()
+    (runs / "results" / "runs" / "damaged" / "manifest.json").write_text("{")
+    for number, changes in enumerate(
+        ({"status": "running"}, {"status": "interrupted", "mode": "quick"}, {"mode": "imported"})
+    ):
+        name = f"2026120{number + 1}-191700-aaaa"
+        write_run(
+            runs / "results" / "runs",
+            [trial(0, metric(1.0, primary=True), run=name)],
+            run=name,
+            host=FACTS,
+            **changes,
+        )
+    keep_verdicts(
+        runs / "results" / "runs" / "20261109-191700-aaaa",
+        VerdictCounts(worse=2, same=1, better=1, undecided=1),
+    )
+    write_index(runs / "results" / "runs", runs / "reports" / "out", "ko")
+    write_index(runs / "none", runs / "out", "ko")
+    assert main(["history", "--html", "h.html", "--lang", "ko"]) == 0
+    pages = [
+        runs / name
+        for name in ("c.html", "nothing.html", "h.html", "out/index.html", "reports/out/index.html")
+    ]
+    assert [(path.name, english(path.read_text())) for path in pages] == [(path.name, []) for path in pages]

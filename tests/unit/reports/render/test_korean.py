@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from html.parser import HTMLParser
+from functools import cache
 from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
 
+from support.korean_pages import COMMANDS, PHRASE, Reader, english
 from support.paths import GOLDEN
+from support.shapes import SHAPES, ladder
 from support.synthetic import make_input
 from tare.bench.analysis.report import report_input
 from tare.reports.content import comparison, history
 from tare.reports.content.page import Page
-from tare.reports.content.sections import sections
+from tare.reports.content.sections import FULL, sections
+from tare.reports.plots import PLOTS, drawn_twice
 from tare.reports.render.html.render import Document, render, render_document
 from tare.reports.summaries.run import Summary, plain_names
 from tare.reports.text.words import words
@@ -23,38 +26,37 @@ from tare.results.judgement.gate import gate
 from tare.results.said import say
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tare.reports.model import ReportInput
 
-PHRASE = re.compile(r"(?<![\w.:/-])[A-Za-z][a-z’']+ [a-z’']{2,}(?![\w.:/=-])")
-"""Two words in a row, the second of small letters: names and units are single words."""
 
-COMMANDS = re.compile("“[^”]*”|tare [a-z-]+( [^가-힣]*)?|boot id|diff id")
-"""Commands, and two names of fields."""
+def whole(given: ReportInput) -> str:
+    """Render the Korean page with all of its figures."""
+    summary, spoken = Summary(plain_names(given)), words("ko")
+    drawn = {plot.name: made for plot in PLOTS if (made := drawn_twice(plot, summary, spoken)) is not None}
+    page = Page(summary, spoken, frozenset(drawn), siblings={"en": "index.html"})
+    return render(page, sections(page), drawn)
 
-UNSEEN, EMPTY = {"style", "script", "svg", "title"}, {"meta", "link", "br", "rect", "path", "use"}
+
+@cache
+def page_of(shape: str) -> str:
+    return whole(SHAPES[shape]())
 
 
-class Reader(HTMLParser):
-    """Collect the texts that a reader sees outside of what is marked as English."""
+@pytest.mark.parametrize("shape", SHAPES)
+def test_no_shape_of_a_run_makes_english_on_the_korean_page(shape: str) -> None:
+    assert english(page_of(shape)) == []
 
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.hidden: list[bool] = []
-        self.texts: list[str] = []
-        self.feed(page)
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag not in EMPTY:
-            inside = bool(self.hidden and self.hidden[-1])
-            self.hidden.append(inside or tag in UNSEEN or dict(attrs).get("lang") == "en")
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag not in EMPTY:
-            self.hidden.pop()
-
-    def handle_data(self, data: str) -> None:
-        if not (self.hidden and self.hidden[-1]):
-            self.texts.append(data)
+def test_the_ladder_has_no_english_and_shapes_have_all_sections_and_figures(tmp_path: Path) -> None:
+    rungs = whole(ladder(tmp_path))
+    assert english(rungs) == []
+    pages = "".join((rungs, *map(page_of, SHAPES)))
+    named = set(re.findall(r'<(?:details class="section" id|section class)="([^"]+)"', pages))
+    assert named >= {make.__module__.rpartition(".")[2] for make in FULL} - {"headline", "matrix"}
+    spoken = words("ko")
+    assert [plot.name for plot in PLOTS if spoken(f"figure.{plot.name}.caption") not in pages] == []
 
 
 def korean(given: ReportInput) -> str:

@@ -6,6 +6,7 @@ import re
 import string
 from typing import TYPE_CHECKING, get_args
 
+import msgspec
 import pytest
 
 from support.paths import ROOT
@@ -237,6 +238,9 @@ def test_values_that_korean_translates_are_in_the_sources() -> None:
 
 def test_errors_that_korean_translates_are_those_of_the_system() -> None:
     errors = {os.strerror(number) for number in errno.errorcode}
+    with pytest.raises(msgspec.DecodeError) as cut:
+        msgspec.json.decode(b"{")
+    errors.add(str(cut.value))
     assert {key for key in words("ko").texts if key.startswith("system.")} <= {
         f"system.{one}" for one in errors
     }
