@@ -23,7 +23,13 @@ FACT = "fact.changed"
 
 
 def named(kind: str, name: str, words: Words) -> str:
-    """Name something in the language of the words that a record names by a word of its own: a ``field`` or a ``mode``."""
+    """Name in the language of the words what a record names by a word of its own.
+
+    Args:
+        kind: ``field`` of a record, ``mode`` or ``status`` of a run, ``side`` of a comparison.
+        name: the record's word.
+        words: the language's words.
+    """
     return words.texts.get(f"{kind}.{name}", name)
 
 
@@ -50,8 +56,10 @@ def _repeated(text: str, words: Words, recorded: Mapping[str, Said], depth: int)
     if not depth or not words.has(key):
         return text
     values = {name: _repeated(value, words, recorded, depth - 1) for name, value in said.values.items()}
-    if said.code == FACT:
-        values["name"] = named("field", said.values.get("name", ""), words)
+    if said.code == FACT and "name" in values:
+        values["name"] = named("field", said.values["name"], words)
+    if "side" in values:
+        values["side"] = named("side", said.values["side"], words)
     try:
         return words(key, **values)
     except (KeyError, IndexError, ValueError):

@@ -174,7 +174,7 @@ ALONE = [trial(n, msgspec.structs.replace(trial(0, 0.0004).metrics[0], primary=T
          "Nothing could be measured: all 2 trials ended without a number."),
         (ALONE, "Only bare was measured, so there is nothing to compare it with: start-up 400 µs."),
         ([*ALONE, trial(9, 1.0, runner="runc", workload="cpu")],
-         "Nothing was measured both under bare and under another runner (bare, runc)."),
+         "Nothing was measured both under bare and under another runner (runc)."),
     ],
     ids=["nothing", "skipped", "failed", "alone", "nothing in common"],
 )  # fmt: skip

@@ -66,3 +66,19 @@ def test_no_korean_text_has_an_english_phrase() -> None:
     assert {
         key: text for key, text in words("ko").texts.items() if LATIN.search(COMMANDS.sub("", text))
     } == {}
+
+
+def test_fields_and_sides_are_named_and_names_that_are_not_known_stay():
+    spoken = words("ko")
+    assert (
+        repeat(
+            say("fact.changed", "{name}: {before} → {after}", name="network", before="a", after="b"), spoken
+        )
+        == "네트워크: a → b"
+    )
+    assert (
+        repeat(say("fact.changed", "{name}: {before} → {after}", name="cpu.x", before="a", after="b"), spoken)
+        == "cpu.x: a → b"
+    )
+    text = say("left_out_of", "{trials} of the {side} left out", trials="x", side="head")
+    assert repeat(text, spoken) == "비교 대상의 x 제외"
