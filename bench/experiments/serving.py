@@ -24,7 +24,7 @@ Between places the way is :meth:`tare.runners.model.Place.endpoint` (TCP), which
 of place and nowhere else; or a UNIX socket in the scratch folder of the server's place (``Server.socket``), which needs no
 network at all, where the host sees that folder. A runner without a way is :class:`Unsuitable`, with the remedy.
 
-Readiness is found out from where the client is, by the static program that every image with
+Readiness is found out from where the client is (``listens``: where the server is), by the static program that every image with
 :func:`tare.runners.inside.image_files` carries: list those files in :meth:`Measurable.files`.
 """
 
@@ -70,9 +70,10 @@ _SOCKET_PATH_BYTES = 107
 class Readiness:
     """The sign by which a server is known to be ready."""
 
-    by: Literal["port", "http", "line"]
+    by: Literal["port", "http", "line", "listens"]
     """``port``: it takes a connection, by TCP or on its UNIX socket. ``http``: it answers a request for :attr:`path` with
-    a status of 2xx or 3xx. ``line``: its output matches :attr:`pattern`."""
+    a status of 2xx or 3xx. ``line``: its output matches :attr:`pattern`. ``listens``: its place's kernel says that somebody
+    listens at its port, without a connection that a server might take for its only one."""
     path: str = "/"
     pattern: str = ""
     """Regular expression that is searched in the first :data:`SERVICE_OUTPUT_BYTES` of each output stream."""
@@ -142,7 +143,7 @@ class Served:
                     "the server ended while its client ran: {ended}",
                     ended=ended,
                 ),
-                remedy=_REMEDY if self.ready.by == "line" else _REMEDY_ASKED,
+                remedy=_REMEDY if self.ready.by in {"line", "listens"} else _REMEDY_ASKED,
                 log=_log(self.service),
             )
         return result
@@ -152,7 +153,7 @@ _REMEDY = say("remedy.server_by_hand", "run the server's command by hand with th
 _REMEDY_ASKED = say(
     "remedy.server_asked",
     "run the server's command by hand with the same arguments; it has to bear a connection that is closed without a word, "
-    "as the check that it is ready makes one, unless a line of its output tells that",
+    "as the check that it is ready makes one, unless a line of its output tells that, or `listens = true` asks the kernel",
 )
 
 
@@ -195,10 +196,11 @@ def serving(
         began = time.monotonic()
         service = place.start(as_service(server.job(listens)))
         stack.callback(service.stop)
-        if endpoint and endpoint.path == "forwarded":
+        if server.ready.by == "listens" or (endpoint and endpoint.path == "forwarded"):
             # A forwarded port takes connections whether or not anybody listens behind it.
             wait_until_ready(service, server.ready, place, listens)
-        wait_until_ready(service, server.ready, client, at)
+        if server.ready.by != "listens":
+            wait_until_ready(service, server.ready, client, at)
         yield Served(place, client, at, service, server.ready, time.monotonic() - began)
 
 
@@ -323,6 +325,8 @@ def _await_job(client: Place, ready: Readiness, at: Address, seconds: float) -> 
     words: tuple[str, ...]
     if at.socket:
         words = ("unix", at.socket, cap)
+    elif ready.by == "listens":
+        words = ("listens", str(at.port), cap)
     elif ready.by == "http":
         words = ("http", at.address, str(at.port), ready.path, cap)
     else:

@@ -222,8 +222,15 @@ def _check_server(server: OwnServer) -> None:
         raise _Invalid(
             say("own.port_or_socket", "a server has either a port or a socket."), "server", "socket"
         )
-    if server.ready.line and server.ready.http:
-        raise _Invalid(say("own.line_or_http", "give either line or http."), "server", "ready")
+    if sum(map(bool, (server.ready.line, server.ready.http, server.ready.listens))) > 1:
+        raise _Invalid(say("own.one_sign", "give one of line, http and listens."), "server", "ready")
+    if server.ready.listens and server.socket:
+        raise _Invalid(
+            say("own.listens_at_port", "a server with a socket has no port to listen at."),
+            "server",
+            "ready",
+            "listens",
+        )
     if server.ready.http and (server.socket or not re.fullmatch(r"/[!-~]*", server.ready.http)):
         why = (
             "a server with a socket is not asked by HTTP"

@@ -37,6 +37,13 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     http: Annotated[
         str, Meta(description="Path, such as /health, that it answers by HTTP with a status of 2xx or 3xx.")
     ] = ""
+    listens: Annotated[
+        bool,
+        Meta(
+            description="Ask the kernel of the server's place who listens, and make no connection: for servers of a port that "
+            "do not bear one that is closed at once."
+        ),
+    ] = False
     timeout: Annotated[float, Meta(description="Seconds until it counts as failed.", gt=0, le=3600)] = 30.0
 
 

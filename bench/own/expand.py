@@ -115,7 +115,9 @@ def _served(client: Command, server: OwnServer, chosen: Mapping[str, str]) -> Se
 def _readiness(ready: Ready) -> Readiness:
     from tare.bench.experiments.serving import Readiness  # noqa: PLC0415 - as above
 
-    by: Literal["line", "http", "port"] = "line" if ready.line else "http" if ready.http else "port"
+    by: Literal["line", "http", "listens", "port"] = (
+        "line" if ready.line else "http" if ready.http else "listens" if ready.listens else "port"
+    )
     return Readiness(by, path=ready.http or "/", pattern=ready.line, timeout_seconds=ready.timeout)
 
 

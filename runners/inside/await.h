@@ -3,10 +3,12 @@
  *     tcp ADDRESS PORT CAP_MS
  *     http ADDRESS PORT PATH CAP_MS
  *     unix PATH CAP_MS
+ *     listens PORT CAP_MS
  *
+ * `listens` makes no connection: it looks for the port among the sockets of this network namespace that listen.
  * The exit status is 0 once it can, and 1 if it could not within CAP_MS; then the standard error says what happened last. */
 
-enum { AWAIT_PAUSE_NS = 2000000, AF_UNIX_ = 1, SO_RCVTIMEO_ = 20, SO_SNDTIMEO_ = 21 };
+enum { AWAIT_PAUSE_NS = 2000000, LOOK_PAUSE_NS = 5000000, AF_UNIX_ = 1, SO_RCVTIMEO_ = 20, SO_SNDTIMEO_ = 21 };
 enum { STATUS_BYTES = 12 /* "HTTP/1.1 200" */, REST_BYTES = 1 << 20, REST_PAUSE_NS = 5000000 };
 
 struct path_address { /* struct sockaddr_un */
@@ -86,4 +88,54 @@ static int await(char **argv)
         return 1;
     }
     return failed(is_http ? "asking" : "connecting", error);
+}
+
+static const char *behind(const char *at, char sought)
+{
+    while (*at && *at != sought)
+        at++;
+    return *at ? at + 1 : at;
+}
+
+static u64 parse_hexadecimal(const char *at)
+{
+    u64 value = 0;
+    for (; (*at >= '0' && *at <= '9') || (*at >= 'A' && *at <= 'F'); at++)
+        value = value << 4 | (u64)(*at <= '9' ? *at - '0' : *at - 'A' + 10);
+    return value;
+}
+
+/* Look for a port in /proc/net/tcp or tcp6, whose lines begin "  0: ADDRESS:PORT ADDRESS:PORT STATE", all in hexadecimal;
+ * those of state 0A listen, and come first. */
+static long listens(const char *table, u64 port)
+{
+    static char text[1 << 17];
+    long fd = sys_open(table, O_RDONLY), size = 0, n;
+    if (fd < 0)
+        return fd;
+    while ((n = sys_read((int)fd, text + size, sizeof text - 1 - (size_t)size)) > 0)
+        size += n;
+    sys_close((int)fd);
+    text[size] = 0;
+    for (const char *line = behind(text, '\n'); *line; line = behind(line, '\n')) {
+        const char *local = behind(behind(line, ':'), ':'), *state = behind(behind(local, ' '), ' ');
+        if (parse_hexadecimal(local) == port && state[0] == '0' && state[1] == 'A')
+            return 0;
+    }
+    return -ECONNREFUSED;
+}
+
+static int await_listening(char **argv)
+{
+    u64 port = parse_number(argv[0], 0), limit = now_ns() + parse_number(argv[1], 0) * 1000000u;
+    long error = 0;
+    while (now_ns() < limit) {
+        error = listens("/proc/net/tcp", port);
+        if (error < 0 && listens("/proc/net/tcp6", port) == 0)
+            error = 0;
+        if (error >= 0)
+            return 0;
+        sys_poll(0, 0, LOOK_PAUSE_NS, 0);
+    }
+    return failed("looking for who listens at the port", error);
 }

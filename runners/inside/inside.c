@@ -7,7 +7,7 @@
  *     tare-inside net-server ADDRESS [PORT CONNECTIONS]        be the serving end of a connection, see net.h
  *     tare-inside latency|out|in ADDRESS PORT COUNT CAP_MS     be the other end
  *     tare-inside net-loopback latency|out|in COUNT CAP_MS     be both ends
- *     tare-inside await tcp|http|unix …        wait until a server can be reached: see await.h
+ *     tare-inside await tcp|http|unix|listens …    wait until a server can be reached: see await.h
  *     tare-inside decoy NAME                   wait until the standard input ends
  *
  * It judges nothing: the Python modules here read the answers and compare them with the host's. */
@@ -50,8 +50,8 @@ int tare_main(int argc, char **argv, char **envp)
     if (argc == 6 && (equal(argv[1], "latency") || equal(argv[1], "out") || equal(argv[1], "in")))
         return net_client(argv + 1);
     if (argc >= 5 && equal(argv[1], "await") &&
-        argc == (equal(argv[2], "unix") ? 5 : equal(argv[2], "http") ? 7 : 6))
-        return await(argv + 2);
+        argc == (equal(argv[2], "unix") || equal(argv[2], "listens") ? 5 : equal(argv[2], "http") ? 7 : 6))
+        return equal(argv[2], "listens") ? await_listening(argv + 3) : await(argv + 2);
     if (argc == 3 && equal(argv[1], "decoy"))
         return decoy();
     return 2;

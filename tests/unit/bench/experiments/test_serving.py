@@ -162,6 +162,7 @@ def test_a_line_of_the_output_says_that_it_is_ready():
         ({}, "tcp 127.0.0.1 6379 500"),
         ({"ready": Readiness("http", path="/up")}, "http 127.0.0.1 6379 /up 500"),
         ({"socket": "s"}, "unix /scratch/s 500"),
+        ({"ready": Readiness("listens")}, "listens 6379 500"),
     ],
 )
 def test_readiness_is_asked_for_inside_until_it_is_there(server_changes, words):
@@ -175,6 +176,23 @@ def test_readiness_is_asked_for_inside_until_it_is_there(server_changes, words):
     with serving(lab(runner), server(**server_changes), "same"):
         assert runner.jobs == 3
     assert asked[-1] == f"/tare-inside await {words}"
+
+
+@pytest.mark.parametrize("path", ["bridge", "forwarded"])
+def test_who_bears_no_connection_is_looked_for_in_its_own_place_alone(path, monkeypatch, outside):
+    way = Endpoint("127.0.0.1", 40000, path, from_places=("10.0.2.2", 40000))
+    monkeypatch.setattr(FakePlace, "endpoint", lambda _place, _port: way)
+    for where in ("host", "other"):
+        asked: list[str] = []
+
+        def answer(job: Job, _chance: Any, asked: list[str] = asked) -> bytes:
+            asked.append(" ".join(job.argv))
+            return b""
+
+        runner = FakeRunner("box", answer=answer)
+        with serving(lab(runner), server(ready=Readiness("listens")), where):
+            assert asked == ["/tare-inside await listens 6379 500"]
+    assert len(outside) == 1
 
 
 def test_a_server_that_dies_before_it_is_ready_or_under_load_is_a_failure_and_nothing_stays():

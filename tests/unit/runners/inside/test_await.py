@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import socket
 import subprocess
 import threading
 from typing import TYPE_CHECKING
@@ -55,3 +56,29 @@ def test_the_answers_status_decides_and_is_told_and_the_server_can_send_it_all(p
     done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
     assert (done.returncode, done.stderr) == (status, said)
     assert not _Handler.failed
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_who_listens_is_seen_without_a_connection(address):
+    program = build(SOURCE, default_cache())
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+
+    def look() -> tuple[int, str]:
+        command = [str(program), "await", "listens", str(listener.getsockname()[1]), "50"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+        return done.returncode, done.stderr
+
+    try:
+        listener = socket.create_server((address, 0), family=family)
+    except OSError:
+        pytest.skip("this host has no IPv6")
+    with listener:
+        assert look() == (0, "")
+        listener.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+    with socket.socket(family) as listener:
+        listener.bind((address, 0))
+        status, said = look()
+        assert status == 1
+        assert said.startswith("looking for who listens at the port: ")
