@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from tare.bench.campaign.scheduler import Candidate, choose, price, reached
 from tare.bench.planning.estimates import read_numbers, spread_key, spreads_file
 from tare.bench.planning.modes import emulated_share
+from tare.results.statistics.exponents import expm1
 from tare.results.statistics.width import CHECKPOINTS
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ class _Prospect:
     def forecast(self) -> Forecast:
         """Say what the blocks given so far will show, and how long all that is aimed at would take."""
         root = math.sqrt(self.blocks)
-        widths = {judged: math.expm1(spread / root) for judged, spread in self.spreads.items()}
+        widths = {judged: expm1(spread / root) for judged, spread in self.spreads.items()}
         one = Candidate(self.unit.name, self._ratios(1), 1, self.cost)
         needed = max(self.cost * CHECKPOINTS[0], price(one) + self.cost) if self.spreads else None
         return Forecast(

@@ -76,7 +76,9 @@ def reached(ratios: Iterable[float]) -> bool:
 
 def price(candidate: Candidate) -> float:
     """Estimate the seconds until all half-widths are within the target; infinite where that is not known yet."""
-    return max((_spent(candidate) * (ratio**2 - 1) for ratio in candidate.ratios if ratio > 1), default=0.0)
+    return max(
+        (_spent(candidate) * (ratio * ratio - 1) for ratio in candidate.ratios if ratio > 1), default=0.0
+    )
 
 
 def gain(candidate: Candidate) -> float:
@@ -122,7 +124,7 @@ def _times(candidate: Candidate, ratio: float) -> float:
     """Estimate how many times its present blocks a candidate needs to narrow an interval to the target."""
     if math.isinf(ratio):
         return candidate.presumed / max(candidate.blocks, 1)
-    return max(ratio**2, LEAST_TIMES)
+    return max(ratio * ratio, LEAST_TIMES)  # infinite, where a power would not be computed
 
 
 def _spent(candidate: Candidate) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ from tare.reports.content.nodes import Cell, Headline, Section, Table
 from tare.reports.text import numbers
 from tare.reports.text.numbers import DASH
 from tare.reports.text.repeated import repeat
+from tare.results.statistics.exponents import expm1
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -111,7 +111,7 @@ def _classes(page: FleetPage, words: Words) -> Table:
     rows = []
     for one in page.costs:
         case, runner, what = _case(page, one, words)
-        spread = DASH if one.spread is None else numbers.percent(math.expm1(one.spread))
+        spread = DASH if one.spread is None else numbers.percent(expm1(one.spread))
         few = words("fleet.one_host") if len(one.hosts) == 1 else words("fleet.too_few")
         wide = one.cost.low is not None and len(one.hosts) > 1
         detail = numbers.interval(one.cost, "ratio")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tare.reports.plots import style
+from tare.results.statistics.exponents import exp
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,7 +57,7 @@ def _draw(axes: Axes, panel: Panel) -> None:
     edges = [0, *(index for index, _ in panel.changes), count]
     for begin, end in itertools.pairwise(edges):
         own = panel.medians[begin:end]
-        level = math.exp(sum(map(math.log, own)) / len(own)) if min(own) > 0 else sum(own) / len(own)
+        level = exp(sum(map(math.log, own)) / len(own)) if min(own) > 0 else sum(own) / len(own)
         axes.hlines(level, begin - 0.4, end - 0.6, color=style.MUTED, linewidth=1.6)
     for index, worse in panel.changes:
         axes.axvline(index - 0.5, color=style.WORSE if worse else style.BETTER, linewidth=1.4, linestyle="--")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tare.results.statistics.estimates import Estimate, one_sample
+from tare.results.statistics.exponents import exp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,5 +71,5 @@ def _estimates(trials: list[Trial]) -> Mapping[str, Estimate]:
             if one.name == f"neighbours.{name}" and one.value > 0
         ]
         if logs:
-            found[name] = one_sample(logs, _CONFIDENCE).mapped(math.exp, _CONFIDENCE)
+            found[name] = one_sample(logs, _CONFIDENCE).mapped(exp, _CONFIDENCE)
     return found

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tare.reports.text import numbers
 from tare.results.statistics import phrases
+from tare.results.statistics.exponents import expm1
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -98,4 +99,4 @@ def size(log: float) -> str:
     """Give the size of a log ratio without its direction: ``15 %``; from a factor of 2 on ``3.14×``."""
     if abs(log) >= math.log(2):
         return phrases.factor(log)
-    return phrases.magnitude(math.log1p(abs(math.expm1(log))))
+    return phrases.magnitude(math.log1p(abs(expm1(log))))

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from tare.results.statistics.estimates import Estimate
 
 PLAIN_DIGITS, LEAST_DIGITS, MOST_DIGITS = 3, 2, 5
+_MOST_DECIMALS = 15
+"""Decimals from which on a number is written by a power of ten."""
 
 APART = 100.0
 """Factor between the ends of a ratio's interval from which on it does not even tell the order of magnitude."""
@@ -175,7 +177,8 @@ def _decimals(scaled: float, width: float | None) -> int:
 
 def _written(size: float, decimals: int) -> str:
     """Write a number with its decimals; one that would fill a line, as damage makes them, by a power of ten."""
-    return f"{size:,.{decimals}f}" if size < phrases.LONGEST else f"{size:.3g}"
+    short = size < phrases.LONGEST and decimals < _MOST_DECIMALS
+    return f"{size:,.{decimals}f}" if short else f"{size:.3g}"
 
 
 def _signed(text: str, value: float) -> str:

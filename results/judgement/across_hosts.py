@@ -21,6 +21,7 @@ from tare.results.judgement.answers import pair_answers
 from tare.results.record import CONTROL_SUFFIX
 from tare.results.statistics.distributions import normal_quantile
 from tare.results.statistics.estimates import FEWEST, Estimate, one_sample
+from tare.results.statistics.exponents import exp
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -103,7 +104,7 @@ def _class_cost(
 ) -> ClassCost:
     hosts = tuple(_host_cost(host, by_host[host], confidence) for host in sorted(by_host))
     logs = [math.log(one.cost.value) for one in hosts]
-    centre = one_sample(logs, confidence).mapped(math.exp, confidence)
+    centre = one_sample(logs, confidence).mapped(exp, confidence)
     cost = hosts[0].cost if len(hosts) == 1 else centre
     threshold = max(one.threshold for every in by_host.values() for one in every)
     return ClassCost(
@@ -122,9 +123,9 @@ def _host_cost(host: str, comparisons: Sequence[Comparison], confidence: float) 
     centre = sum(logs) / len(logs)
     half = None if error is None else error * normal_quantile((1 + confidence) / 2)
     cost = Estimate(
-        value=math.exp(centre),
-        low=None if half is None else math.exp(centre - half),
-        high=None if half is None else math.exp(centre + half),
+        value=exp(centre),
+        low=None if half is None else exp(centre - half),
+        high=None if half is None else exp(centre + half),
         confidence=confidence,
         n=sum(one.cost.n for one in comparisons),
         method="mean of runs",

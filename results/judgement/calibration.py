@@ -23,6 +23,7 @@ from tare.results.judgement.levels import BASE_LEVEL, injected_share
 from tare.results.judgement.rule import judge
 from tare.results.record import BASE, COMMAND_TIME, CONTROL_SUFFIX, CPU_TIME, HOST_CPU_TIME, LAUNCH_TIME
 from tare.results.said import say
+from tare.results.statistics.exponents import expm1
 from tare.results.statistics.ratios import paired_log_ratio
 from tare.results.statistics.series import good_series
 from tare.results.storage.whole import write_whole
@@ -314,7 +315,7 @@ def _rate(
         better=verdicts.count("better"),
         same=verdicts.count("same"),
         undecided=verdicts.count("undecided"),
-        half_width=math.expm1(float(np.median([one.half_width for one in made]))),
+        half_width=expm1(float(np.median([one.half_width for one in made]))),
         mean_5=sum(one.mean_ratio > 1.05 for one in made),
         mean_150=sum(one.mean_ratio > 1.5 for one in made),
     )

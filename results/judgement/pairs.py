@@ -16,6 +16,7 @@ from tare.results.judgement.thresholds import Thresholds
 from tare.results.record import CONTROL_SUFFIX
 from tare.results.said import say
 from tare.results.statistics.estimates import FEW_UNITS, Estimate
+from tare.results.statistics.exponents import exp
 from tare.results.statistics.phrases import count, magnitude, times
 from tare.results.statistics.ratios import LogRatio, paired_log_ratio
 from tare.results.statistics.series import Series, SeriesKey, median_of
@@ -134,7 +135,7 @@ def _p_values(cost: LogRatio | None, limit: float) -> _PValues:
 def _cost_estimate(ratio: LogRatio | None, confidence: float) -> Estimate:
     if ratio is None:
         return Estimate(value=math.nan, low=None, high=None, confidence=confidence, n=0, method="no ratio")
-    found = ratio.interval.mapped(math.exp, confidence)
+    found = ratio.interval.mapped(exp, confidence)
     return msgspec.structs.replace(
         found, method=say("method.by_unit", "{method}, by {unit}", method=found.method, unit=ratio.unit)
     )

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from tare.results.said import say
 from tare.results.statistics.estimates import FEWEST
+from tare.results.statistics.exponents import expm1
 from tare.results.statistics.phrases import count, magnitude, more_or_less, span, there_are, times
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def lasting_state(rounds: int) -> float:
 
 def rounds_for(difference: float) -> int:
     """Return the number of blocks with which a difference, as a log ratio, is larger than a lasting state may be."""
-    relative = math.expm1(difference)
+    relative = expm1(difference)
     return math.ceil(10 * _STATES / relative if relative >= _STATES else math.cbrt(_FADING / relative))
 
 

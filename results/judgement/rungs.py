@@ -6,7 +6,6 @@ numbers, would have the errors of both. Two rungs measured in the same blocks gi
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ import numpy as np
 from tare.results.record import Direction  # noqa: TC001
 from tare.results.statistics import estimates
 from tare.results.statistics.estimates import Estimate  # noqa: TC001 - msgspec reads annotations at run time
+from tare.results.statistics.exponents import exp
 from tare.results.statistics.ratios import paired_log_ratio
 from tare.results.statistics.series import good_series, median_of
 
@@ -118,8 +118,8 @@ def _rung_cost(
         below=below.key.runner,
         value=median_of(subject, confidence).mapped(float, confidence),
         difference=_difference(subject, below, confidence),
-        cost=cost.interval.mapped(math.exp, confidence),
-        total=total.interval.mapped(math.exp, confidence),
+        cost=cost.interval.mapped(exp, confidence),
+        total=total.interval.mapped(exp, confidence),
     )
 
 

@@ -20,13 +20,13 @@ from __future__ import annotations
 
 import itertools
 import math
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from tare.results.statistics.distributions import t_cdf
+from tare.results.statistics.exponents import exp
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -111,7 +111,7 @@ def change_points(values: Sequence[float], *, threshold: float, level: float = L
 
 def _ratio(before: float, after: float, shift: float) -> float:
     if before > 0 and after > 0:
-        return math.exp(shift) if shift < math.log(sys.float_info.max) else math.inf
+        return exp(shift)
     return 0.0 if before > after else math.inf
 
 
@@ -325,5 +325,5 @@ def _p(z: float, runs: int) -> float:
         return 0.0
     margin = math.log(runs) ** 1.5 / runs
     places = 2 * math.log((1 - margin) / margin)
-    tail = z * math.exp(-z * z / 2) / math.sqrt(2 * math.pi)
+    tail = z * exp(-z * z / 2) / math.sqrt(2 * math.pi)
     return min(1.0, tail * ((1 - 1 / z**2) * places + 4 / z**2))

@@ -72,7 +72,7 @@ class Interval(NamedTuple):
     """Name of the method that formed the interval, for readers."""
 
     def mapped(self, function: Callable[[float], float], confidence: float) -> Estimate:
-        """Convert to an :class:`Estimate` on another scale by an increasing function, such as :func:`math.exp`."""
+        """Convert to an :class:`Estimate` on another scale by an increasing function, such as :func:`~tare.results.statistics.exponents.exp`."""
         low = None if self.low is None else function(self.low)
         high = None if self.high is None else function(self.high)
         return Estimate(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 
 from tare.results.said import listed, say
+from tare.results.statistics.exponents import exp, expm1
 
 MINUS, TIMES = "\N{MINUS SIGN}", "\N{MULTIPLICATION SIGN}"
 
@@ -19,7 +20,7 @@ _LARGE = math.log(2)
 
 def percent(log: float) -> str:
     """Format a log ratio as ``+4.1 %`` or ``+12 %``; from a factor of 2 on as ``3.20×``, which reads better."""
-    return factor(log) if _is_large(log) else _signed(math.expm1(log))
+    return factor(log) if _is_large(log) else _signed(expm1(log))
 
 
 def span(low: float, high: float) -> str:
@@ -38,7 +39,7 @@ def change(log: float, low: float | None, high: float | None) -> str:
 
 def factor(log: float) -> str:
     """Format a log ratio as a factor: ``4.10×``."""
-    ratio = math.exp(log)
+    ratio = exp(log)
     text = f"{ratio:,.0f}" if 100 <= ratio < LONGEST else f"{ratio:#.3g}".rstrip(".")
     return f"{text}{TIMES}"
 
@@ -47,7 +48,7 @@ def more_or_less(log: float, low: float = 0.0, high: float = 0.0) -> str:
     """Format a log ratio as ``4.1 % more``, ``4.1 % less`` or ``3.20× as much``, in the way of its interval's span."""
     if any(map(_is_large, (log, low, high))):
         return say("as_much", "{factor} as much", factor=factor(log))
-    amount = _signed(math.expm1(log)).lstrip(f"+{MINUS}")
+    amount = _signed(expm1(log)).lstrip(f"+{MINUS}")
     if log > 0:
         return say("more", "{amount} more", amount=amount)
     return say("less", "{amount} less", amount=amount)
@@ -55,7 +56,7 @@ def more_or_less(log: float, low: float = 0.0, high: float = 0.0) -> str:
 
 def magnitude(log: float) -> str:
     """Format the size of a log ratio, which is not negative, as ``2 %`` or ``8.2 %``."""
-    return f"{_digits(math.expm1(log) * 100)} %"
+    return f"{_digits(expm1(log) * 100)} %"
 
 
 def count(n: int, noun: str, many: str = "") -> str:

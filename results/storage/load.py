@@ -146,7 +146,9 @@ def negative_text(name: str, value: float, unit: str) -> str:
 
 def beyond_text(name: str, value: float, unit: str) -> str:
     """Describe a metric whose value is too large or too small to be computed with."""
-    return f"{name} is out of range ({value:g} {unit})"
+    return say(
+        "problem.beyond", "{name} is out of range ({value} {unit})", name=name, value=f"{value:g}", unit=unit
+    )
 
 
 def mixed_text(name: str, what: str, here: str, before: str) -> str:

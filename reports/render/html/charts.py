@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from tare.reports.plots.canvas import fitted
 from tare.reports.text import numbers
+from tare.results.statistics.exponents import exp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -67,8 +68,7 @@ def _dumbbells(node: Dumbbells, frame: _Frame) -> Markup:
         parts.append(_dumbbell(line, x(1), [x(end) for end in _ends(line)], frame.row * (at + 1) - 12, frame))
     tick = Markup('<text class="tick" x="{:.1f}" y="{}">{}</text>')
     parts += [
-        tick.format(x(ratio), height - 6, numbers.ratio(ratio))
-        for ratio in _ticks(math.exp(low), math.exp(high))
+        tick.format(x(ratio), height - 6, numbers.ratio(ratio)) for ratio in _ticks(exp(low), exp(high))
     ]
     return _svg(frame.width, height, node.caption, parts, frame.kind)
 

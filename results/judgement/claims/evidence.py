@@ -14,6 +14,7 @@ from tare.results.judgement.answers import pair_answers
 from tare.results.judgement.claims.model import Code, Judged, Outcome, Reason
 from tare.results.record import BASE
 from tare.results.statistics.estimates import Estimate, one_sample
+from tare.results.statistics.exponents import exp
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -139,7 +140,7 @@ def exact(value: float, n: int, method: str = "counted") -> Estimate:
 def ratio_of(pairs: Iterable[tuple[float, float]]) -> Estimate | None:
     """Estimate the ratio of paired values with its interval; ``None`` without positive pairs."""
     logs = [math.log(above / below) for above, below in pairs if above > 0 and below > 0]
-    return one_sample(logs, CONFIDENCE).mapped(math.exp, CONFIDENCE) if logs else None
+    return one_sample(logs, CONFIDENCE).mapped(exp, CONFIDENCE) if logs else None
 
 
 def beyond(effect: Estimate, limit: float) -> Tells:

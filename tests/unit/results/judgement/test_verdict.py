@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 from support.draws import draws
 from support.paths import GOLDEN
 from support.results_making import metric, trial, write_run
+from tare.reports.text.numbers import changed, cost
 from tare.results.judgement.between_runs import UnlikeRunsError, compare_runs
 from tare.results.judgement.gate import gate, judged
 from tare.results.judgement.multiplicity import control_false_calls
 from tare.results.judgement.rule import lasting_state, rounds_for
 from tare.results.judgement.thresholds import Exemption, Thresholds
 from tare.results.judgement.within_run import compare_within
+from tare.results.statistics.estimates import Estimate
 from tare.results.statistics.series import good_series
 from tare.results.storage.load import load_run
 from tare.results.tables.frame import read_frame
@@ -507,3 +509,15 @@ def test_a_drift_under_one_runner_is_noise_of_all_between_runs(tmp_path):
     (_, told) = compare_runs(run("c", 0.2, 1.0), run("d", 0.0, 1.05)).comparisons
     assert (told.runner, told.verdict) == ("box", "undecided")
     assert "drift" in told.because
+
+
+@pytest.mark.parametrize("n", [2, 3, 4, 12])
+def test_values_at_both_ends_of_the_range_are_judged_without_a_warning(tmp_path, n):
+    wild = [(1e-100, 1e100)[i % 2] for i in range(n)]
+    trials = list(taken(bare=noise(1, n), bare_again=wild[::-1], vm=wild))
+    run = write_run(tmp_path, trials)
+    for found in compare_within(load_run(run)):
+        assert found.verdict in {"undecided", "noise"}
+        assert changed(found.cost)
+        assert len(cost(found.cost)) < 60
+        assert msgspec.json.decode(msgspec.json.encode(found.cost), type=Estimate) == found.cost
