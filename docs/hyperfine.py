@@ -41,12 +41,12 @@ from tare.results.storage.store import new_run_id
 from tare.runners import cleanup as leftovers
 from tare.runners.context import RunContext, Supplies
 from tare.runners.errors import TareError
+from tare.runners.host.cgroups.group import discard
 from tare.runners.images.build import build_image
 from tare.runners.images.recipe import ImageContent
 from tare.runners.launcher.client import Launcher
 from tare.runners.launcher.processes import SpawnRequest
 from tare.runners.model import Job, Limits
-from tare.runners.places.host import discard
 from tare.runners.places.rooted import RootedRunner
 from tare.runners.provision.cache import default_cache
 from tare.runners.provision.tools import Provision
