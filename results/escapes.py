@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 _MARK = "\0"
 """First character of text that :func:`reversible` changed. No argument, path or variable can have it."""
 
-SHOWN_CHARACTERS = 80
-"""Length to which :func:`shown` cuts."""
-
 _ESCAPE = re.compile(r"\\(\\|x([0-9a-f]{2}))")
 
 
@@ -35,11 +32,6 @@ def readable(text: str) -> str:
     except UnicodeEncodeError:
         return _with_escapes(text)
     return text
-
-
-def shown(text: str) -> str:
-    """Cut a text of the user's to a length that can be read in a sentence."""
-    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}…"
 
 
 def reversible(text: str) -> str:

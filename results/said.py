@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+SHOWN_CHARACTERS = 80
+"""Length to which :func:`shown` cuts."""
 MOST_REMEMBERED = 20_000
 """Texts with values whose origin is kept; the oldest ones are forgotten first and stay English."""
 
@@ -70,11 +72,16 @@ def quoted(key: str, text: str, /, **values: object) -> str:
     return _remember(text, (f"{CATALOGUE}{key}", {name: str(value) for name, value in values.items()}))
 
 
+def shown(text: str) -> str:
+    """Cut a text of the user's to a length that can be read in a sentence."""
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}…"
+
+
 def joined(reason: str, remedy: str) -> str:
     """Put a reason and its remedy into one text; that of the one which is not empty if there is one only."""
     if not reason or not remedy:
         return reason or remedy
-    if reason.endswith((".", "!", "?", ")")):
+    if reason.endswith((".", "!", "?")):
         return say("joined", "{reason} {remedy}", reason=reason, remedy=remedy)
     return listed((reason, remedy), ". " if remedy[0].isupper() else "; ")
 

@@ -12,9 +12,8 @@ from msgspec import Meta
 
 from tare.bench.own.definition import NAME, Definition, OwnServer, Ready
 from tare.bench.workloads.output_metrics import METRIC_NAME, MetricRule
-from tare.results.escapes import shown
 from tare.results.nearest import did_you_mean
-from tare.results.said import say
+from tare.results.said import say, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

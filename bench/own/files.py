@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 
 from tare.bench.own.checking import Problem, check
 from tare.bench.settings_files import CONFIG_FILE, PROJECT_FILE, file_in, named_file, prefix_of, tables_of
-from tare.results.escapes import shown
 from tare.results.nearest import did_you_mean
-from tare.results.said import say
+from tare.results.said import say, shown
 from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:

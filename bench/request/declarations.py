@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any
 from tare.bench.request import readers
 from tare.bench.request.run_names import run_name
 from tare.bench.request.setting import Setting
-from tare.results.escapes import shown
 from tare.results.nearest import nearest, suggested
-from tare.results.said import say
+from tare.results.said import say, shown
 from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tare.results.errors import ResultError
-from tare.results.escapes import shown
-from tare.results.said import say
+from tare.results.said import say, shown
 from tare.results.storage.load import MANIFEST, TRIALS, refuse_waiting, run_folder
 
 if TYPE_CHECKING:

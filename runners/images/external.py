@@ -17,8 +17,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
 
-from tare.results.escapes import shown
-from tare.results.said import say
+from tare.results.said import say, shown
 from tare.runners.errors import SettingRefused, TareError
 from tare.runners.images.box import (
     PIECE_BYTES,

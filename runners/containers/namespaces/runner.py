@@ -25,6 +25,7 @@ from tare.results.said import say
 from tare.runners.containers.namespaces.ladder import KIND, PRIVILEGED, ladder_rung, rung_record
 from tare.runners.containers.namespaces.links import LinkedPlace
 from tare.runners.containers.namespaces.network import VethNetwork, address_of, join, router
+from tare.runners.containers.namespaces.remedies import remedy
 from tare.runners.containers.namespaces.rung_steps import (
     DEVICES,
     LINKS,
@@ -35,7 +36,7 @@ from tare.runners.containers.namespaces.rung_steps import (
     inner_steps,
     with_scratch,
 )
-from tare.runners.errors import TareError, not_prepared
+from tare.runners.errors import not_prepared
 from tare.runners.host.cgroups.layout import CGROUP_REMEDY, Cgroups
 from tare.runners.host.files import file_system
 from tare.runners.host.trees import discard_tree
@@ -118,7 +119,7 @@ class Namespaces:
             try:
                 self._try(layout)
             except (SpawnError, LauncherError) as error:
-                return Probe(ok=False, reason=str(error), remedy=_remedy(error, user=user))
+                return Probe(ok=False, reason=str(error), remedy=remedy(error, user=user))
         return Probe(
             ok=True,
             rung=rung_record(self._rung, root=os.getuid() == 0),
@@ -372,29 +373,3 @@ def _build_base(folder: Path, tree: Path, bound: Sequence[str] = (), *, devices:
     for name, target in LINKS.items():
         (base / "dev" / name).symlink_to(target)
     return base
-
-
-def _remedy(error: TareError, *, user: bool) -> str:
-    """Suggest what would lift the refusal, from the host's settings."""
-    if not user:
-        return say("remedy.sys_admin", "run where CAP_SYS_ADMIN is given: not in an unprivileged container")
-    for name, bad, remedy in (
-        ("user/max_user_namespaces", "0", "sysctl -w user.max_user_namespaces=15000"),
-        ("kernel/unprivileged_userns_clone", "0", "sysctl -w kernel.unprivileged_userns_clone=1"),
-        (
-            "kernel/apparmor_restrict_unprivileged_userns",
-            "1",
-            "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0",
-        ),
-    ):
-        try:
-            if Path("/proc/sys", name).read_text("ascii").strip() == bad:
-                return say("remedy.sysctl_or_root", "as root: `{command}`, or run as root", command=remedy)
-        except OSError:
-            continue
-    if "overlay" in str(error):
-        return say(
-            "remedy.overlay_or_root",
-            "overlayfs in a user namespace needs Linux 5.11 or later; or run as root",
-        )
-    return say("remedy.run_root", "run as root")
