@@ -11,7 +11,7 @@ import numpy as np
 
 from tare.bench.analysis.listing import Filter, class_of
 from tare.results.errors import ResultError
-from tare.results.said import say
+from tare.results.said import listed, say
 from tare.results.statistics.changepoints import ChangePoint, change_points
 from tare.results.statistics.series import good_series
 from tare.results.storage.find import list_runs
@@ -219,8 +219,9 @@ def _chosen(runs: Iterable[tuple[RunHead, T]], wanted: Wanted, left: list[str]) 
             chosen.append((head, run))
     known = ", ".join(f"{name} ({n})" for name, n in sorted(others.items()))
     if not chosen:
-        more = f" There are runs of {known}; --host-class chooses." if others else ""
-        raise UsageError(f"no run of host class {wanted.host_class} to show.{more} {' '.join(left)}".strip())
+        none = say("history.none", "no run of host class {host_class} to show.", host_class=wanted.host_class)
+        there = say("history.there_are", "There are runs of {known}; --host-class chooses.", known=known)
+        raise UsageError(listed((none, *([there] if others else ()), *left), " "))
     if others:
         left.append(say("history.others", "Runs of other host classes: {known}.", known=known))
     return chosen

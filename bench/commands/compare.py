@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tare.bench.commands.shared import output
 from tare.bench.request import layers
-from tare.results.said import say
+from tare.results.said import listed, say
 from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     except UnlikeRunsError as error:
         # CI reads these, and no message on stderr.
         output.write_for_programs(not_compared(base, head, error.fields), arguments, wanted.language)
-        fields = "".join(f"\n  {field}" for field in error.fields)
+        fields = listed(("", *error.fields), "\n  ")
         raise UsageError(say(
             "compare.unlike", "{base} and {head} are not alike, so they are not compared:{fields}\nMeasure both under the same "
             "conditions, or say with --allow-unlike that the difference is meant.",

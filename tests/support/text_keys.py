@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -36,7 +37,7 @@ def asked_texts() -> Asked:
     keys: set[str] = set()
     patterns: set[str] = set()
     for path in sorted((*ROOT.rglob("*.py"), *(ROOT.parent / "bench" / "analysis").glob("*.py"))):
-        for key in _keys(ast.parse(path.read_text("utf-8"))):
+        for key in _keys(_parsed(path)):
             (patterns if "{" in key else keys).add(key)
     for path in sorted(ROOT.rglob("*.j2")):
         keys.update(re.findall(r'words\("([^"]+)"', path.read_text("utf-8")))
@@ -144,13 +145,29 @@ def templates() -> Iterator[tuple[str, str, set[str]]]:
                     yield code, text, {str(word.arg) for word in words}
 
 
-def _said() -> Iterator[ast.Call]:
+@cache
+def _source(path: Path) -> str:
+    return path.read_text("utf-8")
+
+
+@cache
+def _parsed(path: Path) -> ast.Module:
+    """Parse a source once for all of the tests that read it."""
+    return ast.parse(_source(path))
+
+
+@cache
+def _said() -> tuple[ast.Call, ...]:
+    return tuple(_calls_of_say())
+
+
+def _calls_of_say() -> Iterator[ast.Call]:
     for part in ("results", "reports", "bench", "runners"):
         for path in sorted((ROOT.parent / part).rglob("*.py")):
-            source = path.read_text("utf-8")
+            source = _source(path)
             if "from tare.results.said import" not in source and path.name != "said.py":
                 continue  # a function of the same name
-            for node in ast.walk(ast.parse(source)):
+            for node in ast.walk(_parsed(path)):
                 if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "say" and node.args:
                     yield node
 
@@ -162,7 +179,7 @@ def unsaid_errors() -> Iterator[str]:
             name = str(path.relative_to(ROOT.parent))
             if name in FOR_PROGRAMMERS or name.startswith(("bench/tools/", "runners/fake.py", *BY_PYTEST)):
                 continue
-            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            for node in ast.walk(_parsed(path)):
                 if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
                     error = ast.unparse(node.exc.func)
                     values = (*node.exc.args, *(one.value for one in node.exc.keywords if one.arg != "log"))
@@ -172,9 +189,10 @@ def unsaid_errors() -> Iterator[str]:
 
 UNSEEN_ERRORS = {
     *("AssertionError", "TypeError", "KeyError", "AttributeError", "NotImplementedError", "RuntimeError"),
-    *("OSError", "FileNotFoundError"),
+    *("OSError", "FileNotFoundError", "Odd"),
 }
-"""Errors that tell a programmer of a mistake, and end as crashes; and those of the system, whose texts are not ours."""
+"""Errors that tell a programmer of a mistake, and end as crashes; those of the system, whose texts are not ours; the name of an
+exit that was not expected."""
 
 FOR_PROGRAMMERS = {
     "reports/plots/raster.py", "runners/agent/session.py", "runners/collectors/host_cpu.py",
@@ -195,6 +213,8 @@ def _is_phrase(value: ast.expr) -> bool:
             return re.search("[a-z{}]{2,}[:,]? [a-z{}]{2,}", text) is not None
         case ast.IfExp(body=one, orelse=other):
             return _is_phrase(one) or _is_phrase(other)
+        case ast.Call(func=ast.Attribute(value=ast.Constant() | ast.JoinedStr() as text)):
+            return _is_phrase(text)
     return False
 
 
@@ -208,10 +228,10 @@ def unsaid_lines() -> Iterator[str]:
         name = str(path.relative_to(ROOT.parent))
         if name in FOR_PROGRAMMERS or name.startswith(("bench/tools/", *BY_PYTEST)):
             continue
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        for node in ast.walk(_parsed(path)):
             match node:
                 case ast.Call(func=ast.Name(id=callee) | ast.Attribute(attr=callee)) if callee in PRINTERS:
-                    said = "from tare.results.said" in path.read_text("utf-8") and callee == "say"
+                    said = "from tare.results.said" in _source(path) and callee == "say"
                     texts = () if said and isinstance(node.func, ast.Name) else node.args
                     if any(
                         re.search("[a-z]{2,},? [a-z]{2,}", text)
@@ -240,7 +260,7 @@ CONDITIONS = {
 def recorded_conditions() -> Iterator[tuple[str, str]]:
     """Give place and text of each value of a condition that the sources write in words and not by ``say``."""
     modules = {
-        path: ast.parse(path.read_text("utf-8"))
+        path: _parsed(path)
         for part in ("runners", "bench")
         for path in sorted((ROOT.parent / part).rglob("*.py"))
     }
