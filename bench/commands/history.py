@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from tare.bench.commands.shared.filters import add_filter_options, filter_from
 from tare.bench.commands.shared.speaking import speaker_of
 from tare.bench.commands.shared.stored import add_store_options, columns_of, is_stored
+from tare.bench.commands.shared.tables import aligned
 from tare.bench.errors import Exit
 from tare.bench.request import layers
 from tare.reports.text.printable import one_line
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from tare.bench.analysis.history import Histories, History, Wanted
-    from tare.bench.commands.shared.speaking import Speaker
+    from tare.bench.commands.shared.speaking import Speaker, Tell
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -84,7 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
             )
         )
     else:
-        print("\n".join(one_line(speaker.tell(line)) for line in _lines(found)))
+        print("\n".join(one_line(speaker.tell(line)) for line in _lines(found, speaker.tell)))
     if arguments.html or arguments.markdown:
         from tare.bench.analysis import pages  # noqa: PLC0415 - only then
 
@@ -146,22 +147,19 @@ def _found(arguments: argparse.Namespace) -> Histories:
     return history.collect(folders, wanted(own))
 
 
-def _lines(found: Histories) -> Iterator[str]:
+def _lines(found: Histories, tell: Tell) -> Iterator[str]:
     from tare.reports.text import numbers  # noqa: PLC0415
+    from tare.results.statistics.changepoints import FEWEST_RUNS  # noqa: PLC0415
     from tare.results.statistics.phrases import count  # noqa: PLC0415
 
     yield say(
         "terminal.history", "{runs} of host class {host_class}",
         runs=count(found.runs, "run"), host_class=found.host_class,
     )  # fmt: skip
-    for one in found.histories:
-        first, last = one.points[0], one.points[-1]
-        span = f"{numbers.quantity(first.median, one.unit)} → {numbers.quantity(last.median, one.unit)}"
-        line = sparkline([point.median for point in one.points])
-        yield say(
-            "terminal.series", "{title}: {runs}, {span}",
-            title=_title(one), runs=count(len(one.points), "run"), span=f"{span}  {line}".rstrip(),
-        )  # fmt: skip
+    lines = aligned([tuple(map(tell, _HEAD)), *map(_row, found.histories)])
+    yield next(lines)
+    for one, line in zip(found.histories, lines, strict=True):
+        yield line
         for change in one.changes:
             point = one.points[change.index]
             values = {
@@ -180,7 +178,33 @@ def _lines(found: Histories) -> Iterator[str]:
                 )  # fmt: skip
         if one.first_bad:
             yield say("terminal.first_bad", "    first bad run: {run}", run=one.first_bad.run)
+    if short := sum(len(one.points) < FEWEST_RUNS for one in found.histories):
+        yield say(
+            "terminal.short_histories", "Too short to be searched for changes: {n} of {series} series, which have fewer than {fewest} runs.",
+            n=short, series=len(found.histories), fewest=FEWEST_RUNS,
+        )  # fmt: skip
     yield from found.left_out
+
+
+_HEAD = (
+    say("terminal.workload", "workload"),
+    say("terminal.metric", "metric"),
+    say("terminal.runner", "runner"),
+    say("terminal.number_of_runs", "runs"),
+    say("terminal.first_median", "first"),
+    say("terminal.last_median", "last"),
+    say("terminal.over_time", "over time"),
+)
+
+
+def _row(one: History) -> tuple[str, ...]:
+    from tare.reports.exports.series import case_title  # noqa: PLC0415
+    from tare.reports.text import numbers  # noqa: PLC0415
+
+    first, last = (numbers.quantity(point.median, one.unit) for point in (one.points[0], one.points[-1]))
+    line = sparkline([point.median for point in one.points])
+    case = case_title(one.workload, one.parameters)
+    return case, one.metric, one.runner, str(len(one.points)), first, last, line
 
 
 def _p(value: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,14 +16,16 @@ from tare.reports.content.nodes import (
     Charts,
     Headline,
     Item,
+    Paragraph,
     Section,
     Table,
 )
 from tare.reports.text import numbers
+from tare.results.statistics.changepoints import FEWEST_RUNS
 from tare.results.stores.model import COMMIT_CHARACTERS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from tare.reports.model import Kind
     from tare.reports.text.words import Words
@@ -74,18 +77,20 @@ def sections(series: Sequence[PastSeries], left_out: Sequence[str], words: Words
     """Build the page, what changed last first."""
     changed = [(one, run) for one in series for run in one.runs if run.change]
     changed.sort(key=lambda pair: pair[1].seconds, reverse=True)
-    runs = len({run.run for one in series for run in one.runs})
-    head = [
-        words("history.changes", n=len(changed), series=len(series), runs=runs)
-        if changed
-        else words("history.none", series=len(series), runs=runs)
-    ]
+    head = [*_answer(series, len(changed), words)]
     head += [_told(one, run, words) for one, run in changed[:_CHANGES_FIRST]]
     groups: dict[str, list[PastSeries]] = {}
     for one in series:
         groups.setdefault(f"{one.case} · {one.metric}", []).append(one)
-    charts = Charts(tuple(_chart(title, group, words) for title, group in groups.items()))
-    body = [Section("answer", "", (Headline(tuple(head)),)), Section("over-time", "", (charts,))]
+    ordered = sorted(groups.items(), key=lambda named: -max(map(_last_change, named[1])))
+    charts = Charts(tuple(_chart(title, group, words) for title, group in ordered))
+    every = {run.run: run.report for one in series for run in one.runs}
+    without = [run for run, report in every.items() if not report]
+    lead = "history.leads_some" if without else "history.leads"
+    how = Paragraph(
+        words(lead, n=len(without), runs=len(every), run=without[-1] if without else ""), kind="muted"
+    )
+    body = [Section("answer", "", (Headline(tuple(head)),)), Section("over-time", "", (charts, how))]
     if changed:
         items = tuple(Item(_told(one, run, words), kind=run.change) for one, run in changed)
         body.append(Section("changes", words("history.all_changes"), (Bullets(items),)))
@@ -101,12 +106,36 @@ def sections(series: Sequence[PastSeries], left_out: Sequence[str], words: Words
     return all_finished(body, words)
 
 
+def _answer(series: Sequence[PastSeries], changes: int, words: Words) -> Iterator[str]:
+    """Say how much changed, and what was too short to be searched."""
+    runs = len({run.run for one in series for run in one.runs})
+    short = sum(len(one.runs) < FEWEST_RUNS for one in series)
+    if short == len(series):
+        yield words("history.few", runs=runs, fewest=FEWEST_RUNS)
+        return
+    if changes:
+        yield words("history.changes", n=changes, series=len(series), runs=runs)
+    else:
+        yield words("history.none", series=len(series), runs=runs)
+    if short:
+        yield words("history.some_few", n=short, series=len(series), fewest=FEWEST_RUNS)
+
+
+def _last_change(one: PastSeries) -> float:
+    return max((run.seconds for run in one.runs if run.change), default=-1.0)
+
+
+def _since(run: PastRun, words: Words) -> str:
+    """Name a run for people: by its own name and date, or by its id, which has the date; and its commit."""
+    date = datetime.datetime.fromtimestamp(run.seconds, datetime.UTC).strftime("%Y-%m-%d")
+    named = words("history.dated", name=run.name, date=date) if run.name else run.run
+    return named + (words("history.commit", commit=run.commit[:COMMIT_CHARACTERS]) if run.commit else "")
+
+
 def _told(one: PastSeries, run: PastRun, words: Words) -> str:
-    since = f"{run.run} ({run.name})" if run.name else run.run
-    at = words("history.commit", commit=run.commit[:COMMIT_CHARACTERS]) if run.commit else ""
     return words(
         f"history.{run.change}", what=f"{one.case} · {one.runner}", metric=one.metric,
-        change=numbers.change(run.ratio), since=since + at,
+        change=numbers.change(run.ratio), since=_since(run, words),
     )  # fmt: skip
 
 
@@ -115,7 +144,17 @@ def _chart(title: str, group: Sequence[PastSeries], words: Words) -> Chart:
         ChartLine(one.runner, one.color, tuple(_point(run, one.unit, words) for run in one.runs))
         for one in group
     )
-    return Chart(title, title, group[0].unit, lines)
+    changes = tuple(
+        Item(
+            words("history.mark", change=numbers.change(run.ratio), since=_since(run, words)),
+            label=one.runner if len(group) > 1 else "",
+            kind=run.change,
+        )
+        for one in group
+        for run in one.runs
+        if run.change
+    )
+    return Chart(title, title, group[0].unit, lines, changes)
 
 
 def _point(run: PastRun, unit: str, words: Words) -> ChartPoint:

@@ -171,6 +171,8 @@ class Chart:
     title: str
     unit: str
     lines: tuple[ChartLine, ...]
+    changes: tuple[Item, ...] = ()
+    """The changes that it marks, in words."""
 
 
 @dataclass(frozen=True, slots=True)

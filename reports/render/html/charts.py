@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import datetime
 import math
+import statistics
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from markupsafe import Markup
@@ -18,7 +20,7 @@ from tare.results.statistics.exponents import exp
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from tare.reports.content.nodes import Chart, ChartLine, Dumbbell, Dumbbells
+    from tare.reports.content.nodes import Chart, ChartLine, ChartPoint, Dumbbell, Dumbbells
 
 
 class _Frame(NamedTuple):
@@ -38,6 +40,13 @@ class _Frame(NamedTuple):
 _WIDE, _NARROW = _Frame("wide", 260, 760, 24, 80), _Frame("narrow", 0, 360, 40, 66)
 
 _CHART_WIDTH, _CHART_HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 420, 150, 80, 10, 10, 24
+
+_MOST_WHISKERS, _MOST_DOTS = 30, 120
+"""Runs of a line up to which their spreads are drawn, and up to which their dots do not run into each other."""
+
+_FEWEST_JUDGED, _FAR, _PRESSED = 8, 10.0, 2.0
+"""Runs from which single ones are told from the others; how far these lie from their neighbours, in usual steps from run to
+run; and how many times as high as without them the chart would be."""
 
 
 def dumbbells(node: Dumbbells) -> Markup:
@@ -115,7 +124,10 @@ def chart_of(chart: Chart) -> Markup:
     begin, end = min(p.seconds for p in points), max(p.seconds for p in points)
     if end - begin < 1:
         begin, end = begin - 1, end + 1
-    low, high = min(p.low for p in points), max(p.high for p in points)
+    whiskers = max(len(line.points) for line in chart.lines) <= _MOST_WHISKERS
+    usual = [point for line in chart.lines for point in _usual(line)]
+    low = min(p.low if whiskers else p.value for p in usual)
+    high = max(p.high if whiskers else p.value for p in usual)
     room = 0.08 * (high - low) or 0.05 * abs(high) or 1.0
     low, high = (low - room if low < room or low - room > 0 else 0.0), high + room
 
@@ -123,13 +135,13 @@ def chart_of(chart: Chart) -> Markup:
         return _LEFT + (_CHART_WIDTH - _LEFT - _RIGHT) * (seconds - begin) / (end - begin)
 
     def y(value: float) -> float:
-        return _TOP + (_CHART_HEIGHT - _TOP - _BOTTOM) * (high - value) / (high - low)
+        return _TOP + (_CHART_HEIGHT - _TOP - _BOTTOM) * (high - min(max(value, low), high)) / (high - low)
 
     floor = _CHART_HEIGHT - _BOTTOM
     parts = [
         Markup('<path class="axis" d="M{} {}V{}H{}"/>').format(_LEFT, _TOP, floor, _CHART_WIDTH - _RIGHT)
     ]
-    greatest, least = max(p.value for p in points), min(p.value for p in points)
+    greatest, least = max(p.value for p in usual), min(p.value for p in usual)
     told = {numbers.quantity(least, chart.unit): y(least) + 4} if greatest == least else {}
     told = told or {
         numbers.quantity(greatest, chart.unit): _TOP + 8.0,
@@ -147,8 +159,44 @@ def chart_of(chart: Chart) -> Markup:
         )
     for line in chart.lines:
         places = [(x(p.seconds), y(p.value)) for p in line.points]
+        if whiskers:
+            parts += [
+                Markup('<path class="whisker" stroke="{}" d="M{:.1f} {:.1f}V{:.1f}"/>').format(
+                    line.color, x(p.seconds), y(p.low), y(p.high)
+                )
+                for p in line.points
+            ]
         parts += _line(line, places, floor)
+        for point, (across, down) in zip(line.points, places, strict=True):
+            if not low <= point.value <= high:
+                beside = 1 if across < _LEFT + 40 else -1
+                parts.append(
+                    Markup('<text class="{}" x="{:.1f}" y="{:.1f}">{}</text>').format(
+                        "start" if beside > 0 else "end", across + 7 * beside, down + 4,
+                        numbers.quantity(point.value, chart.unit),
+                    )
+                )  # fmt: skip
     return _svg(_CHART_WIDTH, _CHART_HEIGHT, chart.title, parts)
+
+
+def _usual(line: ChartLine) -> list[ChartPoint]:
+    """Leave out single runs far from their neighbours, which would press all others into a flat line.
+
+    They are drawn at the edge, with their values written out. A change of level is none of them: it lasts.
+    """
+    values = [point.value for point in line.points]
+    if len(values) < _FEWEST_JUDGED:
+        return list(line.points)
+    steps = statistics.median(abs(after - before) for before, after in pairwise(values))
+    around = [statistics.median(values[max(0, at - 3) : at + 4]) for at in range(len(values))]
+    usual = [
+        point
+        for point, middle in zip(line.points, around, strict=True)
+        if abs(point.value - middle) <= _FAR * steps
+    ]
+    kept = [point.value for point in usual] or values
+    pressed = max(values) - min(values) > _PRESSED * (max(kept) - min(kept))
+    return usual if usual and pressed else list(line.points)
 
 
 def _line(line: ChartLine, places: Sequence[tuple[float, float]], floor: float) -> Iterator[Markup]:
@@ -159,10 +207,11 @@ def _line(line: ChartLine, places: Sequence[tuple[float, float]], floor: float) 
             )
     track = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
     yield Markup('<polyline points="{}" stroke="{}"/>').format(track, line.color)
+    small = 2.2 if len(places) <= _MOST_DOTS else 1.1
     for point, (x, y) in zip(line.points, places, strict=True):
         dot = Markup(
             '<circle cx="{:.1f}" cy="{:.1f}" r="{}" fill="{}"><title>{}: {}</title></circle>'
-        ).format(x, y, 4 if point.change else 2.2, line.color, line.label, point.hint)
+        ).format(x, y, 4 if point.change else small, line.color, line.label, point.hint)
         yield Markup('<a href="{}">{}</a>').format(point.target, dot) if point.target else dot
 
 

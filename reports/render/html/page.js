@@ -192,11 +192,33 @@
   document.querySelectorAll(".charts").forEach((box) => {
     const charts = [...box.children];
     if (charts.length < 4) return;
-    const search = make("input", { type: "search", placeholder: words.filter, ariaLabel: words.filter });
+    // Points say run and commit of every run: only what is written out is searched.
+    const told = (one) => [...one.querySelectorAll("figcaption, p")].map((part) => part.textContent).join(" ").toLowerCase();
+    const search = make("input", { type: "search", size: 34, placeholder: words.charts, ariaLabel: words.charts });
     search.oninput = () => charts.forEach((one) => {
-      one.hidden = !search.value.toLowerCase().split(/\s+/).every((word) => one.textContent.toLowerCase().includes(word));
+      one.hidden = !search.value.toLowerCase().split(/\s+/).every((word) => told(one).includes(word));
     });
     box.before(make("div", { className: "bar" }, search));
+  });
+
+  // The point nearest to the pointer says what it is, and a click opens its report: points are small, above all for fingers.
+  document.querySelectorAll(".chart svg").forEach((svg) => {
+    const told = make("output", {});
+    svg.after(told);
+    let near;
+    svg.onpointermove = svg.onpointerdown = (event) => {
+      const box = svg.getBoundingClientRect(), scale = svg.viewBox.baseVal.width / box.width;
+      const far = (dot) => Math.hypot(dot.cx.baseVal.value - (event.clientX - box.left) * scale,
+        (dot.cy.baseVal.value - (event.clientY - box.top) * scale) / 3);
+      if (near) near.classList.remove("near");
+      near = [...svg.querySelectorAll("circle")].reduce((one, other) => (far(other) < far(one) ? other : one));
+      near.classList.add("near");
+      told.textContent = near.textContent;
+    };
+    svg.onclick = (event) => {
+      const link = near && near.closest("a");
+      if (link && !event.target.closest("a")) location.href = link.getAttribute("href");
+    };
   });
   reveal();
 })();

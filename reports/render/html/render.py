@@ -155,6 +155,7 @@ def _spoken(words: Words) -> Markup:
     """Give the script its words as JSON, in which nothing can end the element that holds it."""
     names = (
         "filter",
+        "charts",
         "verdict",
         "runner",
         "family",

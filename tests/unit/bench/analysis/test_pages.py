@@ -114,6 +114,17 @@ def test_a_history_names_the_change_marks_it_and_links_the_reports(runs):
     assert '<a href="reports/out/20261109-191700-aaaa/index.html"><circle' in page
     assert HOSTILE not in page
     assert ": 12, " in text_of(page)
+    assert '<p class="worse">' in page, "beside its chart, the change is told with its commit"
+    assert "11 of 12 runs have none yet" in text_of(page)
+
+
+def test_a_history_that_is_too_short_does_not_say_that_nothing_changed(runs, capsys):
+    assert main(["history", "20261101-191700-aaaa", "20261102-191700-aaaa", "--html", "h.html"]) == 0
+    assert (
+        headline((runs / "h.html").read_text())
+        == "Runs: 2. Changes are searched for in series of 6 runs or more."
+    )
+    assert "Too short to be searched for changes: 1 of 1 series" in capsys.readouterr().out
 
 
 def test_a_history_for_a_pull_request_says_first_what_changed(runs):

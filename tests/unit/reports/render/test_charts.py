@@ -45,3 +45,26 @@ def test_a_history_of_one_run_has_one_date_and_one_value_on_its_axes() -> None:
     only = ChartPoint(1e9, 0.01, 0.009, 0.011, "r1")
     drawn = str(chart_of(Chart("x", "parse", "s", (ChartLine("imported", "#000000", (only,)),))))
     assert re.findall(r"<text[^>]*>([^<]*)", drawn) == ["10.0 ms", "2001-09-09"]
+
+
+def chart_with(values: list[float]) -> str:
+    points = tuple(ChartPoint(1e9 + 86_400 * at, one, one, one, f"r{at}") for at, one in enumerate(values))
+    return str(chart_of(Chart("x", "parse", "s", (ChartLine("imported", "#000000", points),))))
+
+
+def test_a_single_odd_run_does_not_press_the_others_flat_and_has_its_value_beside_it() -> None:
+    usual = [1 + 0.01 * (at * 7 % 5) for at in range(40)]
+    drawn = chart_with([*usual[:20], 5.0, *usual[20:]])
+    assert re.findall(r'<text class="(?:start|end)"[^>]*>([^<]*s)<', drawn) == [
+        "1.04 s",
+        "1.00 s",
+        "5.00 s",
+    ]
+    heights = [float(one) for one in re.findall(r'cy="([\d.]+)"', drawn)]
+    assert max(heights) - min(heights) > 100
+    assert drawn.count("<circle") == 41
+
+
+def test_a_change_of_level_is_drawn_whole() -> None:
+    drawn = chart_with([*(1 + 0.01 * (at * 7 % 5) for at in range(40)), 5.0, 5.01, 5.02, 5.01])
+    assert re.findall(r'<text class="end"[^>]*>([^<]*s)<', drawn) == ["5.02 s", "1.00 s"]
