@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from tare.runners.undoing import UndoLog
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -74,3 +75,11 @@ class Runner(Protocol):
 
     def close(self) -> None:
         """Undo :meth:`prepare`. Idempotent."""
+
+
+@runtime_checkable
+class Fetching(Protocol):
+    """A runner that needs what is fetched from elsewhere, and can fetch it before its :meth:`Runner.prepare` does."""
+
+    def fetches(self) -> tuple[Callable[[], object], ...]:
+        """List what fetches it; each is called in a thread beside other work, and may raise as ``prepare`` would."""

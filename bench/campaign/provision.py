@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from tare.bench.campaign.fetching import fetched_meanwhile
 from tare.bench.campaign.sampling import IN_IMAGE as PROFILER
 from tare.bench.campaign.sampling import py_spy
 from tare.bench.measurable import CrowdSettings
@@ -99,7 +100,8 @@ def provision(request: Request, bench: Bench, plan: Plan, progress: Progress) ->
         UsageError: ``--image`` is combined with ``--carry``.
     """
     common, own = _given_image(request, bench), _own_given(request, bench)
-    image, own_images, missing = _build_images(request, bench, plan, (common, own), progress)
+    with fetched_meanwhile(bench.runners[key] for key in _runner_keys(plan)):
+        image, own_images, missing = _build_images(request, bench, plan, (common, own), progress)
     pulled = dict.fromkeys(one.pulled_as for one in (common, *own.values()) if one and one.pulled_as)
     provisioned = Provisioned(bench, image, request.limits(), own_images, request.settings.crowd, missing)
     provisioned = _prepare(replace(provisioned, pulled_images=tuple(pulled)), plan, progress)

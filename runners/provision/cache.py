@@ -24,6 +24,7 @@ from tare.results.said import say
 from tare.runners.errors import TareError
 from tare.runners.host.files import read_object
 from tare.runners.host.home import home_folder
+from tare.runners.provision.locks import held_here
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -126,11 +127,12 @@ class Cache:
             TareError: the disk is full or not writable; what was there before still is.
         """
         place = self.path(kind, key)
-        known = self._verified.get(place)
-        if known is not None and not (stale and stale(known.facts)):
+        if (known := self._known(place, stale)) is not None:
             return known
         try:
             with self.locked(kind, place.name):
+                if (known := self._known(place, stale)) is not None:  # another thread made it meanwhile
+                    return known
                 self._verified[place] = found = self._whole(place, stale) or self._build(place, build)
                 place.chmod(0o700 if private else 0o755)
                 return found
@@ -165,6 +167,10 @@ class Cache:
                     _discard(leftover)
                     removed.append(str(leftover))
         return removed
+
+    def _known(self, place: Path, stale: Callable[[Mapping[str, Any]], str] | None) -> Entry | None:
+        known = self._verified.get(place)
+        return None if known is None or (stale and stale(known.facts)) else known
 
     def _whole(self, place: Path, stale: Callable[[Mapping[str, Any]], str] | None) -> Entry | None:
         if not place.is_dir():
@@ -227,10 +233,11 @@ class Cache:
 
     @contextlib.contextmanager
     def locked(self, kind: str, name: str, *, wait: bool = True) -> Iterator[None]:
-        """Hold an entry's lock. The kernel releases it when its holder dies."""
+        """Hold an entry's lock. The kernel releases it when its holder dies; threads of this process wait in silence."""
         folder = self.folder / "locks"
         folder.mkdir(parents=True, exist_ok=True)
-        with (folder / f"{kind}-{name}.lock").open("a+b") as file:
+        path = folder / f"{kind}-{name}.lock"
+        with held_here(path, wait=wait), path.open("a+b") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

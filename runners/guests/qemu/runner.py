@@ -41,7 +41,7 @@ from tare.runners.provision.kernel_modules import by_name, ordered
 from tare.runners.provision.tools import NOT_HERE_YET
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from tare.results.environment import KvmBaseline
@@ -149,15 +149,24 @@ class QemuRunner:
         facts = structs.replace(facts, qemu=found.version if found else NOT_HERE_YET)
         return Probe(ok=True, kvm=baseline, facts=facts)
 
+    def fetches(self) -> tuple[Callable[[], object], ...]:
+        """See :class:`tare.runners.context.Fetching`."""
+        return self._fetch_qemu, self._fetch_kernel
+
+    def _fetch_qemu(self) -> Tool:
+        return self._provision.tool(X86_64.qemu, str(self._options.qemu or ""))
+
+    def _fetch_kernel(self) -> GuestKernel:
+        return self._provision.guest_kernel(self._options.kernel, str(self._options.modules or ""))
+
     def prepare(self, image: Image, limits: Limits) -> None:
         """See :class:`tare.runners.context.Runner`."""
         if self.accelerator == "none":
             raise not_probed(self.name)
         if self._variant.hugetlb:
             check_free(limits.memory_bytes)
-        options, store = self._options, Cache(self._context.cache, self._provision.progress)
-        qemu = self._provision.tool(X86_64.qemu, str(options.qemu or ""))
-        given = self._provision.guest_kernel(options.kernel, str(options.modules or ""))
+        store = Cache(self._context.cache, self._provision.progress)
+        qemu, given = self._fetch_qemu(), self._fetch_kernel()
         kernel = kernels.load(given.path, store)
         machine = self._machine(store, image, limits, given, kernel)
         machine = replace(machine, boot=self._boot_disk(machine))

@@ -5,6 +5,7 @@ import json
 import multiprocessing
 import os
 import stat
+import threading
 import time
 from pathlib import Path
 
@@ -47,6 +48,29 @@ def test_an_entry_is_built_once_and_found_again(cache, said):
     assert made == found
     assert (found.path / "sub/file").read_bytes() == b"hello"
     assert found.facts == {"answer": 42}
+    assert said == []
+
+
+def test_threads_that_want_the_same_wait_in_silence_and_one_builds_it(cache, said):
+    begun, go_on, found = threading.Event(), threading.Event(), []
+
+    def slow(content):
+        begun.set()
+        assert go_on.wait(10)
+        return small(content)
+
+    threads = [threading.Thread(target=lambda: found.append(cache.entry("kind", "key", slow)))]
+    threads[0].start()
+    assert begun.wait(10)
+    threads.append(threading.Thread(target=lambda: found.append(cache.entry("kind", "key", never))))
+    threads[1].start()
+    with pytest.raises(BlockingIOError), cache.locked("kind", cache.path("kind", "key").name, wait=False):
+        pass
+    go_on.set()
+    for thread in threads:
+        thread.join(10)
+    assert len(found) == 2
+    assert found[0] == found[1]
     assert said == []
 
 
