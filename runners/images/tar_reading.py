@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tarfile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from tare.results.said import say
 
@@ -35,6 +35,20 @@ _EXTENSIONS = frozenset(
 
 class BoundedInfo(tarfile.TarInfo):
     """Header of a member, refused before its extension is read into memory if that is too long."""
+
+    @classmethod
+    def fromtarfile(cls, tarfile_: tarfile.TarFile) -> Self:
+        """Read the next header; refuse a damaged one, which `tarfile` takes for the end if it is not the first.
+
+        Raises:
+            tarfile.ReadError: it is damaged or cut off.
+        """
+        try:
+            return super().fromtarfile(tarfile_)
+        except (tarfile.InvalidHeaderError, tarfile.TruncatedHeaderError) as error:  # type: ignore[attr-defined]  # not in its stubs
+            raise tarfile.ReadError(
+                say("tar.damaged", "a header is damaged: {error}", error=error)
+            ) from error
 
     def _proc_member(self, tarfile_: tarfile.TarFile) -> tarfile.TarInfo:
         if self.size < 0:

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from support.results_making import metric, trial, write_run
+from tare.results.storage import load as load_module
 from tare.results.storage.load import load_run
 from tare.results.tables import frame as frame_module
 from tare.results.tables.frame import read_frame
@@ -62,6 +63,7 @@ def test_damage_to_it_is_no_damage_to_the_run(run):
 
 def test_running_small_and_damaged_runs_have_none(tmp_path, monkeypatch):
     monkeypatch.setattr(frame_module, "LEAST_TRIALS", 2)
+    monkeypatch.setattr(load_module, "is_written", lambda _folder: True)
     for name, trials, status in (
         ("running", [trial(i, 1.0) for i in range(3)], "running"),
         ("small", [trial(0, 1.0)], "complete"),

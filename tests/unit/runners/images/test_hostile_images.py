@@ -36,7 +36,8 @@ HOSTILE = {
     "no user": (raw("f", uid=(1 << 32) - 1) + END, "which cannot be"),
     "a negative group": (raw("f", gid=-1) + END, "which cannot be"),
     "a negative size": (raw("f", size=-512) + END, "negative size"),
-    "a negative size by an extended header": (raw("f", pax={"size": "-512"}) + END, "negative size"),
+    "a negative size by an extended header": (raw("f", pax={"size": "-512"}) + END, "negative size|damaged"),
+    "a damaged header that is not the first": (raw("f") + b"\x01" * 512 + raw("g") + END, "damaged"),
     "a size that is not there": (raw("f", size=1 << 60) + END, "fetch or save it again"),
     "a terabyte of holes": (
         raw("f", pax={"GNU.sparse.map": "0,0", "GNU.sparse.size": str(1 << 40)}) + END,
