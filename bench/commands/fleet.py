@@ -34,7 +34,7 @@ _HEADS = (
     say("terminal.host_class", "host class"),
     say("terminal.status", "status"),
     say("terminal.trials", "trials"),
-    say("terminal.runs", "runs"),
+    say("terminal.number_of_runs", "runs"),
 )
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tare.results.said import say
 from tare.runners.images.image import Image, image_key
 from tare.runners.images.layers import Layer, fill, merge
 from tare.runners.images.overlay import lay_over, unpack_external
@@ -72,7 +73,9 @@ def _assembled(
 
     def filling(name: str, items: Items) -> Callable[[Path], Mapping[str, object]]:
         def make(folder: Path) -> Mapping[str, object]:
-            progress(f"image: making layer {name}, {items.total() / 1e6:.0f} MB")
+            progress(say(
+                "progress.layer", "image: making layer {name}, {size} MB", name=name, size=f"{items.total() / 1e6:.0f}"
+            ))  # fmt: skip
             return fill(items, folder)
 
         return make

@@ -82,7 +82,10 @@ def unpack_external(image: ExternalImage, store: Cache, progress: Callable[[str]
         )
 
     def apply(folder: Path) -> Mapping[str, object]:
-        progress(f"image: unpacking {image.title}, {sum(layer.tar_bytes for layer in layers) / 1e6:.0f} MB")
+        progress(say(
+            "progress.unpacking", "image: unpacking {image}, {size} MB",
+            image=image.title, size=f"{sum(layer.tar_bytes for layer in layers) / 1e6:.0f}",
+        ))  # fmt: skip
         applier = Applier(folder)
         for layer in layers:
             assert layer.tar is not None  # noqa: S101 - made so above

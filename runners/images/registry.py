@@ -121,7 +121,7 @@ def pull(name: RegistryName, provision: Provision, progress: Callable[[str], Non
     architecture = arch.current().debian
 
     def fill(folder: Path) -> Mapping[str, object]:
-        progress(f"image: pulling {pinned}")
+        progress(say("progress.pulling", "image: pulling {image}", image=pinned))
         skopeo.copy(pinned, folder, architecture)
         return {"source": pinned.source}
 

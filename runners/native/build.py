@@ -83,7 +83,14 @@ def build(source: Path, cache: Path, *, progress: Callable[[str], None] | None =
         if _intact(program):
             return program
         if progress:
-            progress(f"compiling {source.name} with {compiler.name}")
+            progress(
+                say(
+                    "progress.compiling",
+                    "compiling {file} with {compiler}",
+                    file=source.name,
+                    compiler=compiler.name,
+                )
+            )
         complaint = _compile(source, program, compiler, arch)
         if not complaint:
             return program

@@ -179,7 +179,10 @@ class Provision:
         try:
             return _tried(name, spec, Path(path), "system")
         except Missing as error:
-            self.progress(f"the system's {name} does not work, so it is passed over: {error.reason}")
+            self.progress(say(
+                    "progress.passed_over", "the system's {name} does not work, so it is passed over: {reason}",
+                    name=name, reason=error.reason,
+                ))  # fmt: skip
             return None
 
     def _fetched(self, name: str, spec: Recipe) -> Tool:

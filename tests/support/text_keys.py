@@ -218,13 +218,14 @@ def _is_phrase(value: ast.expr) -> bool:
     return False
 
 
-PRINTERS = {"print", "note", "out", "say", "tell", "_fail"}
+PRINTERS = {"print", "note", "out", "say", "tell", "progress", "_fail"}
 """Names of functions that show a text to the user."""
 
 
 def unsaid_lines() -> Iterator[str]:
     """Name the lines of commands, and of what speaks while they work, that print an English text as it stands."""
-    for path in sorted((ROOT.parent / "bench").rglob("*.py")):
+    parts = (ROOT.parent / "bench", ROOT.parent / "runners")
+    for path in sorted(path for part in parts for path in part.rglob("*.py")):
         name = str(path.relative_to(ROOT.parent))
         if name in FOR_PROGRAMMERS or name.startswith(("bench/tools/", *BY_PYTEST)):
             continue

@@ -83,10 +83,12 @@ def _build(provision: Provision, content: Path) -> Mapping[str, Any]:
         version, archive = fetch_source("kubernetes", Path(temporary), provision.store)
         workshop = Workshop(go, Path(temporary))
         unpack_source(archive, workshop.source)
-        provision.progress(f"building Kubernetes {version} from source, about ten minutes on two CPUs")
+        provision.progress(say(
+        "progress.kubernetes", "building Kubernetes {version} from source, about ten minutes on two CPUs", version=version
+    ))  # fmt: skip
         workshop.generate()
         for name in PROGRAMS:
-            provision.progress(f"building {name}")
+            provision.progress(say("progress.building", "building {name}", name=name))
             workshop.build(f"cmd/{name}", content / name, version)
         _unlock(Path(temporary))
     return {"version": version, "build_seconds": time.monotonic() - began, "go": GO.names[0]}

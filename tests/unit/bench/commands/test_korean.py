@@ -115,7 +115,7 @@ LINES = [
     "store push n1 --store kept", "store push n1 --store kept", "store push --all --store kept", "store list --store kept",
     "store pull --store kept", "store pull no --store kept", "store prune --store kept --keep 2 --dry-run", "store list",
     "import times.json", "import nothing.json", "export n0 --format csv --output out.csv", "export n0 --format csv --output /no/such",
-    "claims n1", "clean", "clean --dry-run", "workloads", "workloads check", "workloads list file", "open n1", "config --show-origin",
+    "claims n1", "clean --dry-run", "workloads", "workloads check", "workloads list file", "open n1", "config --show-origin",
     "doctor --fix no", "sql --format json SELECT(1)", "sql SELEC", "run --no-such", "plan quick", "fleet", "ab", "calibrate --analyse", "report no",
 ]  # fmt: skip
 """Command lines of every command, good and bad ones; those that measure are refused."""

@@ -58,3 +58,9 @@ def test_catalogues_write_both_forms_after_a_placeholder() -> None:
 def test_texts_are_fitted_when_they_are_filled_in() -> None:
     assert words("ko")("method.floor", base="podman").startswith("podman은 ")
     assert words("ko")("method.floor", base="bare").startswith("bare는 ")
+
+
+def test_a_ratio_is_written_with_one_sign_everywhere() -> None:
+    """Numbers have it from their formatter, so sentences have it, too."""
+    found = {key: text for key, text in words("ko").texts.items() if re.search(r"[\d}]배", text)}
+    assert found == {}
