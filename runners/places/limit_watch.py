@@ -1,9 +1,12 @@
 """Watch limits that the kernel does not enforce: memory and processes without a cgroup, size of the scratch folder.
 
-A thread looks every quarter of a second. If a limit is exceeded, it kills all processes of the place but the agent,
-which then reports the job's end as usual; :attr:`LimitWatch.verdict` has the reason. What a job has left in the scratch
-folder is looked at once more after its end, so that a short job is judged by what it wrote and not by when the thread
-happened to look.
+A thread looks at each job every quarter of a second, for the first time when the job is so old. If a limit is exceeded, it
+kills all processes of the place but the agent, which then reports the job's end as usual; :attr:`LimitWatch.verdict` has
+the reason. What a job has left in the scratch folder is looked at once more after its end, so that a short job is judged
+by what it wrote and not by when the thread happened to look.
+
+All jobs share the thread: making one and waiting for its end took as long as a short job. It ends when it has no job to
+look at.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -43,25 +47,29 @@ class LimitWatch:
         """
         self._agent, self._scratch, self._limits = agent, scratch, limits
         self._memory, self._pids = memory, pids
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="tare-limits", daemon=True)
+        self._looking = threading.Lock()
+        """Held during a look, so that the watch does not end in the middle of one."""
         self.verdict = ""
         """Limit that was exceeded, for people; empty if none was."""
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        _WATCHER.add(self)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stop.set()
-        self._thread.join()
+        _WATCHER.remove(self)
+        with self._looking:
+            pass
         if error is None:
             self.verdict = self.verdict or self._look_at_scratch()
 
-    def _watch(self) -> None:
-        while not self._stop.wait(INTERVAL_SECONDS):
+    def look(self, watched: Callable[[LimitWatch], bool]) -> None:
+        """Look once, and end the job if it exceeds a limit; do nothing if it is not ``watched`` any more."""
+        with self._looking:
+            if not watched(self):
+                return
             # After that, whatever the job starts is killed as well, until it gives up or its time is out.
             self.verdict = self.verdict or self._look()
             if self.verdict and (agent := self._agent()):
@@ -86,6 +94,60 @@ class LimitWatch:
                 f"scratch limit of {self._limits.scratch_bytes // _MIB} MiB exceeded (watched from outside)"
             )
         return ""
+
+
+class _Watcher:
+    """The thread that looks, for all watches."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        """Guards all that follows; notified if something is due before the thread would wake up."""
+        self._due: dict[LimitWatch, float] = {}
+        """Watch → time of its next look, by the monotonic clock."""
+        self._sleeps_until = 0.0
+        self._thread: threading.Thread | None = None
+
+    def add(self, one: LimitWatch) -> None:
+        due = time.monotonic() + INTERVAL_SECONDS
+        with self._changed:
+            self._due[one] = due
+            if self._thread is None or not self._thread.is_alive():  # a fork has no threads but its own
+                self._thread = threading.Thread(target=self._run, name="tare-limits", daemon=True)
+                self._sleeps_until = due
+                self._thread.start()
+            elif due < self._sleeps_until:
+                self._changed.notify()
+
+    def remove(self, one: LimitWatch) -> None:
+        with self._changed:
+            self._due.pop(one, None)
+
+    def watches(self, one: LimitWatch) -> bool:
+        with self._changed:
+            return one in self._due
+
+    def _run(self) -> None:
+        while due := self._next():
+            for one in due:
+                one.look(self.watches)
+                with self._changed:
+                    if one in self._due:
+                        self._due[one] = time.monotonic() + INTERVAL_SECONDS
+
+    def _next(self) -> list[LimitWatch]:
+        """Sleep until there is something to look at, and return it; empty: nothing is watched, and the thread ends."""
+        with self._changed:
+            while self._due:
+                now = time.monotonic()
+                if found := [one for one, due in self._due.items() if due <= now]:
+                    return found
+                self._sleeps_until = min(self._due.values())
+                self._changed.wait(self._sleeps_until - now)
+            self._thread = None
+            return []
+
+
+_WATCHER = _Watcher()
 
 
 def descendants(pid: int) -> list[int]:
