@@ -5,6 +5,7 @@ Imported with the declarations whenever pytest starts with the plugin, so the gr
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar, get_args
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _MOST_CPUS = 1 << 16
+
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?", re.IGNORECASE)
+_WHOLE = re.compile(r"[+-]?[0-9]+")
+_LEAST_SHARE = 1e-6
+_LEAST_SECONDS = 1e-3
 
 
 class Unreadable(ValueError):
@@ -69,7 +75,8 @@ class Reader(Generic[T]):
             self.check(value)
         except (ValueError, OverflowError) as error:
             # What int() and float() say of a text is Python's business, not the user's.
-            raise self.unreadable(str(error) if isinstance(error, Because) else "") from error
+            empty = "" if text.strip() else say("reader.empty", "it is empty")
+            raise self.unreadable(str(error) if isinstance(error, Because) else empty) from error
         return value
 
     def unreadable(self, why: str = "") -> Unreadable:
@@ -91,11 +98,24 @@ def _some_names(found: tuple[str, ...]) -> None:
         raise Because(say("reader.no_name", "there is no name in it"))
 
 
+def _number(text: str) -> float:
+    """Read a number as people write it; Python would also take ``nan``, ``1_000`` and digits of other scripts."""
+    if not _NUMBER.fullmatch(text.strip()):
+        raise ValueError(text)
+    return float(text)
+
+
+def _whole(text: str) -> int:
+    if not _WHOLE.fullmatch(text.strip()):
+        raise ValueError(text)
+    return int(text)
+
+
 def _size(text: str) -> int:
     scale = {"K": 10, "M": 20, "G": 30, "T": 40}
     body = text.strip().upper().removesuffix("IB").removesuffix("B")
     shift = scale.get(body[-1:], 0)
-    number = float(body[:-1] if shift else body) * (1 << shift)
+    number = _number(body[:-1] if shift else body) * (1 << shift)
     _size_in_range(number)
     return int(number)
 
@@ -134,7 +154,7 @@ def _seconds(text: str) -> float:
     body = text.strip().lower()
     scale = {"s": 1, "m": 60, "h": 3600}
     unit = scale.get(body[-1:])
-    return float(body if unit is None else body[:-1]) * (unit or 1)
+    return _number(body if unit is None else body[:-1]) * (unit or 1)
 
 
 def _as_seconds(number: float) -> str:
@@ -148,6 +168,8 @@ def _some_seconds(number: float) -> None:
             if number > 0
             else say("reader.not_positive", "it is not above 0")
         )
+    if number < _LEAST_SECONDS:
+        raise Because(say("reader.too_small", "it is too small"))
 
 
 def _programs(text: str) -> Mapping[str, str]:
@@ -168,13 +190,15 @@ def _programs_below(text: str, folder: Path) -> str:
 def _share(number: float) -> None:
     if not 0 < number < 1:
         raise Because(say("reader.percent", "it is not between 0 % and 100 %"))
+    if number < _LEAST_SHARE:
+        raise Because(say("reader.too_small", "it is too small"))
 
 
 def _cpu_list(text: str) -> tuple[int, ...]:
     cpus: set[int] = set()
     for part in text.split(","):
         first, _, last = part.partition("-")
-        low, high = int(first), int(last or first)
+        low, high = _whole(first), _whole(last or first)
         if high < low or high >= _MOST_CPUS:
             raise Because(
                 say("reader.backwards", "{strip} runs backwards", strip=part.strip())
@@ -198,7 +222,7 @@ def _throughput(text: str) -> Throughput:
         if found[kind]:
             raise Because(say("reader.twice", "the {kind} per second are there twice", kind=kind))
         limit = body.removesuffix("iops")
-        found[kind] = int(limit) if kind == "operations" else _size(body.removesuffix("/s"))
+        found[kind] = _whole(limit) if kind == "operations" else _size(body.removesuffix("/s"))
         if kind == "operations":
             _at_least_one(found[kind])
     return Throughput(found["bytes"], found["operations"])
@@ -302,10 +326,10 @@ size = Reader(
 )
 """``512M``, ``2G``, ``1048576`` → bytes (powers of 1024)."""
 
-positive = Reader(int, "a whole number above 0", "2", _at_least_one)
+positive = Reader(_whole, "a whole number above 0", "2", _at_least_one)
 """A whole number above 0."""
 
-whole = Reader(int, "a whole number", "42", _storable)
+whole = Reader(_whole, "a whole number", "42", _storable)
 """Any whole number that a file can hold."""
 
 text = Reader(str, "text", "nightly")
@@ -345,7 +369,7 @@ programs = Reader(
 """``runc=/opt/runc,crun=/opt/crun`` → program → path."""
 
 percentage = Reader(
-    lambda text: float(text.strip().removesuffix("%")) / 100,
+    lambda text: _number(text.strip().removesuffix("%")) / 100,
     "a percentage above 0 and below 100",
     "1%",
     _share,

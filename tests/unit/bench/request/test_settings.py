@@ -123,10 +123,9 @@ def test_sizes_are_written_exactly(number):
     assert readers.size(readers.size.write(number)) == number
 
 
-@given(st.floats(0.001, 1e6))
-def test_times_and_shares_are_written_exactly_enough(number):
+@given(st.floats(0.001, 1e6), st.floats(2e-6, 0.999))
+def test_times_and_shares_are_written_exactly_enough(number, share):
     assert readers.seconds(readers.seconds.write(number)) == number
-    share = number / 1e7
     assert readers.percentage(readers.percentage.write(share)) == pytest.approx(share, rel=1e-10)
 
 
@@ -341,8 +340,8 @@ WRONG = {
     "run.runners": [",", " "],
     "run.seed": ["abc", "1.5", "9" * 5000, "9" * 30, ""],
     "run.blocks": ["abc", "0", "-1", "1e3", "9" * 30],
-    "run.budget": ["abc", "0", "-1", "nan", "inf", "1e400", "6x", "m", ""],
-    "run.precision": ["abc", "0", "100", "-1%", "nan", "%"],
+    "run.budget": ["abc", "0", "-1", "nan", "inf", "1e400", "6x", "m", "1e-9", ""],
+    "run.precision": ["abc", "0", "100", "-1%", "nan", "%", "1e-300"],
     "run.tools": ["runc", "=x", "runc=", "runc=/a,crun"],
     "run.results_dir": ["", " "],
     "run.baselines_dir": [""],
@@ -363,6 +362,23 @@ WRONG = {
     "guest.boot_timeout": ["abc", "0"],
     "run.count": ["maybe", "2", ""],
 }
+
+
+NUMBERS = [one for one in {setting.read: None for setting in SETTINGS} if re.match(r"\d", one.example)]
+"""Readers whose example begins with a number."""
+
+
+@pytest.mark.parametrize("reader", NUMBERS, ids=lambda reader: reader.accepts)
+def test_numbers_are_those_that_people_write(reader):
+    for odd in ("٣", "\N{FULLWIDTH DIGIT ONE}", "1_000", "nan", "inf", "0x10", "1 0"):
+        with pytest.raises(readers.Unreadable, match=r"^give "):
+            reader(odd)
+    with pytest.raises(readers.Unreadable, match=r"^it is empty; give "):
+        reader(" ")
+
+
+def test_all_readers_of_numbers_are_found():
+    assert len(NUMBERS) == 7
 
 
 def test_wrong_values_are_known_of_every_setting():
