@@ -5,11 +5,12 @@ Imported with the declarations whenever pytest starts with the plugin, so the gr
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar, get_args
+from typing import TYPE_CHECKING, Generic, TypeVar, get_args
 
+from tare.bench.request import amounts
+from tare.bench.request.amounts import Because
 from tare.results.nearest import nearest
 from tare.results.said import listed, say
 
@@ -18,29 +19,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_MOST_CPUS = 1 << 16
-
-_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?", re.IGNORECASE)
-_WHOLE = re.compile(r"[+-]?[0-9]+")
-_LEAST_SHARE = 1e-6
-_LEAST_SECONDS = 1e-3
-
 
 class Unreadable(ValueError):
     """A text that a reader cannot use; the message says what can be given, with an example."""
-
-
-class Because(ValueError):
-    """A reason in our own words, for the beginning of an :class:`Unreadable`."""
-
-
-class Throughput(NamedTuple):
-    """Rates at which a place may read, and again write."""
-
-    bytes_per_second: int = 0
-    """0: no limit."""
-    operations_per_second: int = 0
-    """0: no limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,80 +79,6 @@ def _some_names(found: tuple[str, ...]) -> None:
         raise Because(say("reader.no_name", "there is no name in it"))
 
 
-def _number(text: str) -> float:
-    """Read a number as people write it; Python would also take ``nan``, ``1_000`` and digits of other scripts."""
-    if not _NUMBER.fullmatch(text.strip()):
-        raise ValueError(text)
-    return float(text)
-
-
-def _whole(text: str) -> int:
-    if not _WHOLE.fullmatch(text.strip()):
-        raise ValueError(text)
-    return int(text)
-
-
-def _size(text: str) -> int:
-    scale = {"K": 10, "M": 20, "G": 30, "T": 40}
-    body = text.strip().upper().removesuffix("IB").removesuffix("B")
-    shift = scale.get(body[-1:], 0)
-    number = _number(body[:-1] if shift else body) * (1 << shift)
-    _size_in_range(number)
-    return int(number)
-
-
-def _size_in_range(number: float) -> None:
-    if not 1 <= number < 1 << 60:
-        raise Because(
-            say("reader.too_large", "it is too large")
-            if number >= 1
-            else say("reader.one_byte", "a size is at least one byte")
-        )
-
-
-def _at_least_one(number: int) -> None:
-    if not 1 <= number < 1 << 31:
-        raise Because(
-            say("reader.below_one", "it is below 1")
-            if number < 1
-            else say("reader.too_large", "it is too large")
-        )
-
-
-def _storable(number: int) -> None:
-    if not -(1 << 63) <= number < 1 << 63:
-        raise Because(say("reader.too_large", "it is too large"))
-
-
-def _as_size(number: int) -> str:
-    for shift, unit in ((40, "T"), (30, "G"), (20, "M"), (10, "K")):
-        if number >> shift and not number % (1 << shift):
-            return f"{number >> shift}{unit}"
-    return str(number)
-
-
-def _seconds(text: str) -> float:
-    body = text.strip().lower()
-    scale = {"s": 1, "m": 60, "h": 3600}
-    unit = scale.get(body[-1:])
-    return _number(body if unit is None else body[:-1]) * (unit or 1)
-
-
-def _as_seconds(number: float) -> str:
-    return f"{int(number) if number == int(number) else number}s"
-
-
-def _some_seconds(number: float) -> None:
-    if not 0 < number < 1e9:
-        raise Because(
-            say("reader.too_large", "it is too large")
-            if number > 0
-            else say("reader.not_positive", "it is not above 0")
-        )
-    if number < _LEAST_SECONDS:
-        raise Because(say("reader.too_small", "it is too small"))
-
-
 def _programs(text: str) -> Mapping[str, str]:
     found = {}
     for part in text.split(","):
@@ -185,57 +92,6 @@ def _programs(text: str) -> Mapping[str, str]:
 def _programs_below(text: str, folder: Path) -> str:
     pairs = (part.partition("=") for part in text.split(","))
     return ",".join(f"{name}{sign}{_program_below(path.strip(), folder)}" for name, sign, path in pairs)
-
-
-def _share(number: float) -> None:
-    if not 0 < number < 1:
-        raise Because(say("reader.percent", "it is not between 0 % and 100 %"))
-    if number < _LEAST_SHARE:
-        raise Because(say("reader.too_small", "it is too small"))
-
-
-def _cpu_list(text: str) -> tuple[int, ...]:
-    cpus: set[int] = set()
-    for part in text.split(","):
-        first, _, last = part.partition("-")
-        low, high = _whole(first), _whole(last or first)
-        if high < low or high >= _MOST_CPUS:
-            raise Because(
-                say("reader.backwards", "{strip} runs backwards", strip=part.strip())
-                if high < low
-                else say("reader.no_cpu", "there is no CPU {high}", high=high)
-            )
-        cpus.update(range(low, high + 1))
-    return tuple(sorted(cpus))
-
-
-def _are_cpus(cpus: tuple[int, ...]) -> None:
-    if any(cpu < 0 for cpu in cpus):
-        raise Because(say("reader.cpu_zero", "CPUs are counted from 0"))
-
-
-def _throughput(text: str) -> Throughput:
-    found = {"bytes": 0, "operations": 0}
-    for part in text.split(","):
-        body = part.strip().lower()
-        kind = "operations" if body.endswith("iops") else "bytes"
-        if found[kind]:
-            raise Because(say("reader.twice", "the {kind} per second are there twice", kind=kind))
-        limit = body.removesuffix("iops")
-        found[kind] = _whole(limit) if kind == "operations" else _size(body.removesuffix("/s"))
-        if kind == "operations":
-            _at_least_one(found[kind])
-    return Throughput(found["bytes"], found["operations"])
-
-
-def _not_negative(rates: Throughput) -> None:
-    if min(rates) < 0:
-        raise Because(say("reader.negative", "a rate is not negative"))
-
-
-def _as_throughput(rates: Throughput) -> str:
-    parts = (_as_size(rates[0]) if rates[0] else "", f"{rates[1]}iops" if rates[1] else "")
-    return ",".join(filter(None, parts))
 
 
 def _yes(text: str) -> bool:
@@ -322,14 +178,18 @@ names = Reader(
 """``a,b,c`` → names in the order given, each once."""
 
 size = Reader(
-    _size, "a number of bytes, or one with K, M, G or T behind it", "512M", _size_in_range, _as_size
+    amounts.size,
+    "a number of bytes, or one with K, M, G or T behind it",
+    "512M",
+    amounts.check_size,
+    amounts.size_text,
 )
 """``512M``, ``2G``, ``1048576`` → bytes (powers of 1024)."""
 
-positive = Reader(_whole, "a whole number above 0", "2", _at_least_one)
+positive = Reader(amounts.whole_number, "a whole number above 0", "2", amounts.check_positive)
 """A whole number above 0."""
 
-whole = Reader(_whole, "a whole number", "42", _storable)
+whole = Reader(amounts.whole_number, "a whole number", "42", amounts.check_storable)
 """Any whole number that a file can hold."""
 
 text = Reader(str, "text", "nightly")
@@ -350,11 +210,11 @@ program = Reader(str, "a name on PATH or a path", "/opt/new/firecracker", below=
 """The text as it is: a name that is looked for on ``PATH``, or a path."""
 
 seconds = Reader(
-    _seconds,
+    amounts.seconds,
     "a number of seconds above 0, or of minutes (m) or hours (h)",
     "90 or 6m",
-    _some_seconds,
-    _as_seconds,
+    amounts.check_seconds,
+    amounts.seconds_text,
 )
 """``90``, ``90s``, ``6m``, ``1h`` → a positive, finite number of seconds."""
 
@@ -369,30 +229,30 @@ programs = Reader(
 """``runc=/opt/runc,crun=/opt/crun`` → program → path."""
 
 percentage = Reader(
-    lambda text: _number(text.strip().removesuffix("%")) / 100,
+    lambda text: amounts.number(text.strip().removesuffix("%")) / 100,
     "a percentage above 0 and below 100",
     "1%",
-    _share,
+    amounts.check_share,
     lambda share: f"{share * 100:.12g}%",
 )
 """``1%``, ``1`` or ``0.5 %`` → a relative difference, 0.01."""
 
 cpu_list = Reader(
-    _cpu_list,
+    amounts.cpu_list,
     "numbers of CPUs, or ranges of them, separated by commas",
     "0-1",
-    _are_cpus,
+    amounts.check_cpus,
     lambda cpus: ",".join(map(str, cpus)),
     many=True,
 )
 """``0-2,5`` → (0, 1, 2, 5), as cpuset files write it."""
 
 throughput = Reader(
-    _throughput,
+    amounts.throughput,
     "bytes per second, operations per second or both",
     "50M,2000iops",
-    _not_negative,
-    _as_throughput,
+    amounts.check_throughput,
+    amounts.throughput_text,
     many=True,
 )
 """``50M``, ``2000iops`` or ``50M,2000iops`` → bytes and operations per second; 0: no limit."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tare.bench.request.readers import Because, Reader
+from tare.bench.request.amounts import Because
+from tare.bench.request.readers import Reader
 from tare.results.said import say
 
 _LONGEST = 200

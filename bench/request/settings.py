@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tare.bench.measurable import CrowdSettings
-from tare.bench.request.readers import Throughput
+from tare.bench.request.amounts import Throughput
 from tare.reports.model import Language  # noqa: TC001 - as above
 from tare.results.said import say
 from tare.runners.errors import SettingRefused
