@@ -85,11 +85,17 @@ def _sentence(page: Page, group: Group) -> str:
     if len(clauses) == 2:
         first = words("headline.both", one=clauses[0], other=clauses[1])
     if not (first or others):
-        others = [words("headline.no_ratio")]
+        others = [words("headline.below" if _is_decided(page, group) else "headline.no_ratio")]
     who = _who(page, group)
     if not first:
         return words("headline.sentence_without_verb", who=who, clauses="; ".join(others))
     return words("headline.sentence", who=who, clauses="; ".join([first, *others]))
+
+
+def _is_decided(page: Page, group: Group) -> bool:
+    """Tell whether the group has any verdict, such as one on neighbours or on a curve, which are in no sentence."""
+    rows = [row.time for row in page.summary.answers if row.time.runner in group.runners]
+    return any(row.verdict != "undecided" for row in rows)
 
 
 def _who(page: Page, group: Group) -> str:

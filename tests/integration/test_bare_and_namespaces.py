@@ -331,14 +331,13 @@ def devices_of(table):
     return {line.split(":")[0].strip() for line in table.splitlines()[2:]}
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="veth needs root")
 @pytest.mark.parametrize("kind", ["veth", "bridge", "nat"])
 def test_networks_are_the_runs_own_and_go_with_it(kind):
     before = devices_of(Path("/proc/net/dev").read_text())
     forwarding = Path("/proc/sys/net/ipv4/ip_forward").read_text()
     with (
         run_context(f"veth-{kind}-{uuid.uuid4().hex[:6]}") as (context, image),
-        closing(Namespaces(context, f"namespaces:+net-{kind}")) as runner,
+        closing(Namespaces(context, f"namespaces:{kind}")) as runner,
     ):
         assert runner.probe().ok
         runner.prepare(image, LIMITS)

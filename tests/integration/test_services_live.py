@@ -47,7 +47,7 @@ def test_a_worker_is_replaced_without_a_failed_request_and_nothing_stays(monkeyp
     monkeypatch.setattr(services, "HOP_ROUNDS", 1)
     monkeypatch.setattr(services, "_LEAST_REPLACE_SECONDS", 0.8)
     with run_context() as (context, image):
-        for name in ("bare", "namespaces:+net-bridge"):
+        for name in ("bare", "namespaces:bridge"):
             with closing(Bare(context) if name == "bare" else Namespaces(context, name)) as runner:
                 probe = runner.probe()
                 if not probe.ok:

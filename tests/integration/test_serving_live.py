@@ -28,7 +28,7 @@ def echo(ready: Readiness) -> Server:
     return Server(job, ready)
 
 
-@pytest.mark.parametrize("name", ["bare", "namespaces", "namespaces:+net-bridge"])
+@pytest.mark.parametrize("name", ["bare", "namespaces", "namespaces:bridge"])
 def test_a_server_is_reached_and_whatever_becomes_of_it_nothing_stays(name):
     with (
         run_context() as (context, image),

@@ -121,8 +121,13 @@ def told(given: ReportInput, language="en"):
         ),
         pytest.param(
             [compared("starts-8", 3.0, "worse")],
-            "A namespace container: nothing that this run compared gives a verdict.",
+            "A namespace container: the tables below tell what was decided.",
             id="curves are in no sentence",
+        ),
+        pytest.param(
+            [compared("starts-8", 1.1, "undecided", half=0.4)],
+            "A namespace container: nothing that this run compared gives a verdict.",
+            id="curves without a verdict are not told of",
         ),
     ],
 )  # fmt: skip
