@@ -186,6 +186,9 @@ def _lines(found: Histories, tell: Tell) -> Iterator[str]:
     yield from found.left_out
 
 
+_LONGEST_NAME = 48
+"""Characters of a workload's name, so that one long name does not push all histories off the screen."""
+
 _HEAD = (
     say("terminal.workload", "workload"),
     say("terminal.metric", "metric"),
@@ -204,6 +207,11 @@ def _row(one: History) -> tuple[str, ...]:
     first, last = (numbers.quantity(point.median, one.unit) for point in (one.points[0], one.points[-1]))
     line = sparkline([point.median for point in one.points])
     case = case_title(one.workload, one.parameters)
+    case = (
+        case
+        if len(case) <= _LONGEST_NAME
+        else f"{case[: _LONGEST_NAME // 2]}…{case[-_LONGEST_NAME // 2 + 1 :]}"
+    )
     return case, one.metric, one.runner, str(len(one.points)), first, last, line
 
 

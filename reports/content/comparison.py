@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -65,14 +67,17 @@ def sections(compared: Compared, words: Words) -> tuple[Section, ...]:
         top.append(
             Notice(
                 words("comparison.unlike"),
-                "; ".join(repeat(one, words) for one in compared.unlike),
+                "; ".join(_short(repeat(one, words)) for one in compared.unlike),
                 "problem",
+                unfolded=True,
             )
         )
     if compared.missing:
         top.append(
             Notice(words("comparison.missing"), "; ".join(repeat(one, words) for one in compared.missing))
         )
+    if any(not one.endswith(numbers.DASH) for one in compared.hosts):
+        top.append(Paragraph("; ".join(repeat(one, words) for one in compared.hosts), kind="muted"))
     lines = tuple(_lines(found, words))
     threshold = found[0].threshold if found else 0.0
     figure = Dumbbells(
@@ -126,7 +131,9 @@ def _answer(compared: Compared, found: list[Comparison], words: Words) -> Iterat
     elif not gate.compared:
         yield words("comparison.nothing", **sides)
     elif gate.same or gate.improvements:
-        yield words("comparison.passed", total=gate.compared, **sides)
+        open_ones = len(gate.undecided)
+        name = "comparison.passed_partly" if open_ones else "comparison.passed"
+        yield words(name, total=gate.compared, n=open_ones, **sides)
     else:
         yield words("comparison.undecided", **sides)
     changed = [one for one in found if one.verdict in {"worse", "better"} and not one.refused]
@@ -143,23 +150,34 @@ def _names(found: list[Comparison]) -> dict[CaseKey, str]:
     return {case: case.workload if case.workload in plain else case.label for case in cases}
 
 
+_HASH = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{28,}\b")
+
+
+def _short(text: str) -> str:
+    """Shorten hashes to what tells them apart."""
+    return _HASH.sub(r"\1", text)
+
+
 def _where(one: Comparison, names: Mapping[CaseKey, str]) -> str:
     return f"{names[case_of(one)]}, {one.metric} · {one.runner}"
 
 
 def _lines(found: list[Comparison], words: Words) -> Iterator[Dumbbell]:
     names = _names(found)
-    for one in found:
+    drawn = [one for one in found if not one.refused and _effect(one) >= 0]
+    shown = Counter((case_of(one), one.runner) for one in drawn)
+    for one in drawn:
         value = one.cost.value
-        if one.refused or not math.isfinite(value) or value <= 0:
-            continue
         where = _where(one, names)
         hint = f"{where}: {answers.told(one, words)}"
-        yield Dumbbell(where, value, one.cost.low, one.cost.high, one.verdict, hint)
+        alone = shown[case_of(one), one.runner] == 1
+        label = f"{names[case_of(one)]} · {one.runner}" if alone else where
+        yield Dumbbell(label, value, one.cost.low, one.cost.high, one.verdict, hint)
 
 
 def _table(compared: Compared, found: list[Comparison], words: Words) -> Table:
     names = _names(found)
+    told = frozenset(f"the runs differ in {one}" for one in compared.unlike)
     columns = (
         words("column.workload"), words("column.runner"), words("comparison.cost"), words("comparison.verdict"),
         compared.base, compared.head, words("comparison.why"),
@@ -167,13 +185,15 @@ def _table(compared: Compared, found: list[Comparison], words: Words) -> Table:
     return Table(
         words("comparison.table"),
         columns,
-        tuple(_row(one, names[case_of(one)], words) for one in found),
+        tuple(_row(one, names[case_of(one)], told, words) for one in found),
         numeric=(2, 4, 5),
         keys=tuple(f"{case_of(one).label}|{one.runner}|{one.metric}" for one in found),
+        form="changes",
     )
 
 
-def _row(one: Comparison, name: str, words: Words) -> tuple[Cell, ...]:
+def _row(one: Comparison, name: str, told: frozenset[str], words: Words) -> tuple[Cell, ...]:
+    """Make the row of a comparison; ``told``: notes of all rows, which stand above the table."""
     given = one.verdict
     verdict = words("comparison.refused") if one.refused else words(f"verdict.{given}")
     return (
@@ -183,5 +203,8 @@ def _row(one: Comparison, name: str, words: Words) -> tuple[Cell, ...]:
         Cell(verdict, kind="undecided" if one.refused else one.verdict),
         cells.estimate(one.base_value, one.base_unit or one.unit),
         cells.estimate(one.subject_value, one.unit),
-        Cell(sentences(one.because, one.notes), recorded=True),
+        Cell(
+            _short(sentences(one.because, tuple(note for note in one.notes if note not in told))),
+            recorded=True,
+        ),
     )

@@ -35,6 +35,8 @@ class Notice:
     title: str
     text: str
     kind: Literal["warning", "problem"] = "warning"
+    unfolded: bool = False
+    """Show the text as well as the title from the start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,7 @@ class Table:
     """Indices of the rows that begin a new group."""
     groups: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """Name of a family → texts with which its rows begin, by which a reader may choose rows; empty: none."""
-    form: Literal["", "matrix", "costs", "sheet", "runs"] = ""
+    form: Literal["", "matrix", "costs", "sheet", "runs", "changes"] = ""
     """``matrix``: few columns of equal weight, cards on a narrow page. ``costs``: a row
     each for workload and runner, whose last cell stands below the others on a narrow page. ``sheet``: very many rows, which the page carries as
     text and lays out when they are opened. ``runs``: rows that can be ticked, keyed by run; two of them are compared."""

@@ -9,6 +9,7 @@ from tare.reports.content.finishing import all_finished
 from tare.reports.content.nodes import Cell, Headline, Paragraph, Section, Table
 from tare.reports.text.numbers import DASH
 from tare.reports.text.repeated import named, repeat
+from tare.results.storage.find import is_ahead
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -77,7 +78,7 @@ def _row(row: RunRow, words: Words) -> tuple[Cell, ...]:
             target=row.report,
             recorded=True,
         ),
-        Cell(head.date),
+        Cell(head.date, detail=words("runs.ahead") if is_ahead(head.run) else ""),
         Cell(named("mode", head.mode, words), detail=status, kind="problem" if row.unreadable else ""),
         Cell(told, kind=kind),
         Cell(head.shown_commit or DASH),

@@ -120,9 +120,9 @@
     const search = make("input", { type: "search", placeholder: words.filter, ariaLabel: words.filter });
     const count = make("span", { className: "muted", role: "status" });
     const kinds = ["worse", "better", "same", "undecided"];
-    const last = (row) => row.cells[row.cells.length - (row.querySelector(".against") ? 2 : 1)];
-    const verdictOf = (row) => kinds.find((kind) => last(row).classList.contains(kind));
-    const spoken = new Map(rows.filter(verdictOf).map((row) => [verdictOf(row), text(last(row)).split(/[(:;]/)[0]]));
+    const judged = (row) => [...row.cells].reverse().find((cell) => kinds.some((kind) => cell.classList.contains(kind)));
+    const verdictOf = (row) => kinds.find((kind) => judged(row)?.classList.contains(kind));
+    const spoken = new Map(rows.filter(verdictOf).map((row) => [verdictOf(row), text(judged(row)).split(/[(:;]/)[0]]));
     const who = [...table.tHead.rows[0].cells].findIndex((head) => text(head) === words.column);
     const runners = who < 0 ? [] : [...new Set(rows.map((row) => text(row.cells[who])))];
     const narrow = () => {
@@ -170,22 +170,25 @@
   });
   document.querySelectorAll("table.data:not(.laid)").forEach((table) => { if (table.rows.length > 5) equip(table); });
 
-  // Two ticked runs give the command that compares them, the older one first: run ids are in the order of time.
+  // Two ticked runs give the command that compares them, the older one first, by when they were measured.
   document.querySelectorAll("table.runs").forEach((table) => {
     const told = make("span", {}, words.tick);
     const button = make("button", { type: "button", hidden: true }, words.compare);
     button.onclick = () => copy(button, told.textContent);
     table.closest(".scroll").before(make("div", { className: "bar", role: "status" }, button, told));
     const picked = new Set();
-    [...table.tBodies[0].rows].forEach((row) => {
+    const rows = [...table.tBodies[0].rows];
+    const age = (row) => `${text(row.cells[1])} ${row.dataset.key}`;
+    const older = (one, other) => (age(one) < age(other) ? -1 : 1);
+    rows.forEach((row) => {
       const box = make("input", { type: "checkbox", ariaLabel: row.dataset.key });
       box.onchange = () => {
         picked[box.checked ? "add" : "delete"](row.dataset.key);
         button.hidden = picked.size !== 2;
-        const command = `tare compare ${[...picked].sort().join(" ")} --html comparison.html`;
+        const command = `tare compare ${rows.filter((one) => picked.has(one.dataset.key)).sort(older).map((one) => one.dataset.key).join(" ")} --html comparison.html`;
         told.replaceChildren(picked.size === 2 ? make("code", {}, command) : words.tick);
       };
-      row.cells[0].prepend(box);
+      if (!row.querySelector("td.problem")) row.cells[0].prepend(box);
     });
   });
 

@@ -13,9 +13,14 @@ if TYPE_CHECKING:
 
     from tare.reports.content.nodes import Cell, Table
 
-_FORMS = {"matrix": ' class="matrix"', "costs": ' class="data costs"', "runs": ' class="data runs"'}
+_FORMS = {
+    "matrix": ' class="matrix"',
+    "costs": ' class="data costs"',
+    "runs": ' class="data runs"',
+    "changes": ' class="data changes"',
+}
 
-_CARDS = frozenset({"matrix", "costs"})
+_CARDS = frozenset({"matrix", "costs", "changes", "runs"})
 """Forms that a narrow page lays out as cards."""
 
 

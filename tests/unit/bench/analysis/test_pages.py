@@ -78,6 +78,27 @@ def test_a_workload_of_one_case_is_named_without_its_parameters(tmp_path):
     assert {"cpu [n=1]", "cpu [n=2]"} <= set(re.findall(r"cpu \[n=\d\]", text_of(both)))
 
 
+def test_a_comparison_that_is_mostly_open_does_not_say_that_nothing_costs_more(tmp_path):
+    page = comparison_page(tmp_path, compared("cpu", 1.0, "same"), compared("python", 1.1, "undecided"))
+    assert headline(page).startswith(
+        "new is not shown to cost more than old, but 1 of 2 answers are undecided."
+    )
+
+
+def test_what_is_unlike_stands_open_above_and_once(tmp_path):
+    unlike = f"image: {'a' * 64} → {'b' * 64}"
+    one = compared("cpu", 1.0, "same", notes=(f"the runs differ in {unlike}", "1 warm-up trial left out"))
+    found = GateReport(
+        "old", "new", RunsCompared([one], (), (), (unlike,)), gate([one]), hosts=("one", "two")
+    )
+    write_comparison(found, tmp_path / "c.html")
+    page = (tmp_path / "c.html").read_text()
+    assert '<details class="chip problem" open>' in page
+    assert text_of(page).count(f"image: {'a' * 12} → {'b' * 12} ") == 1
+    assert "1 warm-up trial left out" in page
+    assert text_of(page.split("<table")[0]).count("one; two") == 1, "the hosts stand above the table"
+
+
 def test_nothing_of_a_record_becomes_markup(tmp_path):
     page = comparison_page(
         tmp_path, compared(HOSTILE, 1.1, "worse", runner=HOSTILE, because=HOSTILE), remarks=(HOSTILE,)
