@@ -48,6 +48,8 @@ _ENDINGS = (
 
 
 _PERCENT = re.compile(r"(?<=\d) (?=%)")
+_BOUNDS = re.compile(r"(?<=[\d×%])(?=\([\d+−][^()]*[–~][^()]*\))")
+"""Place between a number and the bounds in brackets behind it."""
 
 
 def spelt(text: str) -> str:
@@ -57,8 +59,9 @@ def spelt(text: str) -> str:
 
 
 def together(text: str) -> str:
-    """Put the sign of a percentage beside its number, without a blank."""
-    return _PERCENT.sub("", text) if " %" in text else text
+    """Put the sign of a percentage beside its number, without a blank, and bounds in brackets a blank behind theirs."""
+    text = _PERCENT.sub("", text) if " %" in text else text
+    return _BOUNDS.sub(" ", text) if "(" in text else text
 
 
 def _fit(match: Match[str]) -> str:

@@ -40,6 +40,10 @@ from tare.reports.text.words import words
         ("deadbeef3…이(가)", "deadbeef3…이"),
         ("/tmp/snapshot을(를)", "/tmp/snapshot을(를)"),
         ("없음(loop)", "없음(loop)"),
+        ("비용 4.1×(4.0–4.2)", "비용 4.1× (4.0–4.2)"),
+        ("+75 %(+64 % ~ +84 %)", "+75% (+64% ~ +84%)"),
+        ("awk 2(3)", "awk 2(3)"),
+        ("16 % 증가(1.14–1.16)", "16% 증가(1.14–1.16)"),
     ],
 )
 def test_a_particle_fits_the_sound_before_it(text: str, told: str) -> None:
