@@ -11,7 +11,7 @@ from tare.reports.content.nodes import Link
 from tare.reports.content.page import Page
 from tare.reports.model import LANGUAGES, PAGES, PROFILES, ReportPaths
 from tare.reports.render import markdown
-from tare.reports.summaries.run import Summary, plain_names
+from tare.reports.summaries.run import summarised
 from tare.reports.text.words import words
 from tare.results.escapes import readable
 from tare.results.storage.whole import write_whole
@@ -22,13 +22,18 @@ if TYPE_CHECKING:
 
     from tare.reports.model import Language, ReportInput
     from tare.reports.plots import Drawing, Plot
+    from tare.reports.summaries.run import Summary
     from tare.reports.text.words import Words
 
 SUMMARY = "summary.md"
 
 
 def build_report(
-    given: ReportInput, out_dir: Path, *, language: Language = "en", plots: Sequence[Plot] | None = None
+    given: ReportInput | Summary,
+    out_dir: Path,
+    *,
+    language: Language = "en",
+    plots: Sequence[Plot] | None = None,
 ) -> ReportPaths:
     """Write a page in each language, ``summary.md`` and the figures (SVG and PNG) into ``out_dir``, which is made if needed.
 
@@ -44,7 +49,7 @@ def build_report(
     from tare.reports.render.html.render import render  # noqa: PLC0415
 
     out_dir.mkdir(parents=True, exist_ok=True)
-    summary, wanted = Summary(plain_names(given)), PLOTS if plots is None else plots
+    summary, wanted = summarised(given), PLOTS if plots is None else plots
     drawn = {one: _draw(summary, one, out_dir, wanted) for one in LANGUAGES}
     pictured = drawn[language if language == "en" or fonts.cjk_font() else "en"]
     pictures = _pictures(summary, pictured, out_dir)

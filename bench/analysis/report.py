@@ -12,6 +12,7 @@ from tare.bench.planning.plan import BASE_VARIANT
 from tare.bench.request.record import request_of
 from tare.reports.model import PROFILES, ReportInput
 from tare.reports.render import terminal
+from tare.reports.summaries.run import summarised
 from tare.results.errors import NotWritten
 from tare.results.garbage import no_collection
 from tare.results.judgement.answers import withdraw_chance
@@ -116,7 +117,8 @@ def report_run(
         NotWritten: the folder is full or not writable; the run itself is untouched.
     """
     given = report_input(run_dir)
-    summary = terminal.render(given, stream=stream, language=language)
+    derived = summarised(given)
+    summary = terminal.render(derived, stream=stream, language=language)
     answer(summary)
     from tare.bench.analysis.pages import write_index  # noqa: PLC0415 - the answer does without
     from tare.reports.build import build_report  # noqa: PLC0415 - as above
@@ -124,7 +126,7 @@ def report_run(
     keep_verdicts(run_dir, count_verdicts(given.comparisons))
     folder = reports_dir / given.manifest.run
     try:
-        paths = build_report(given, folder, language=language)
+        paths = build_report(derived, folder, language=language)
         write_index(run_dir.parent, reports_dir, language)
     except OSError as error:
         raise NotWritten(say(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TextIO
 from tare.reports.content.nodes import Bullets, Details, Headline, Links, Notice, Paragraph, Picture, Table
 from tare.reports.content.page import Page
 from tare.reports.content.sections import SHORTEST, sections
-from tare.reports.summaries.run import Summary, plain_names
+from tare.reports.summaries.run import summarised
 from tare.reports.text.columns import width
 from tare.reports.text.printable import one_line, printable
 from tare.reports.text.words import words
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from tare.reports.content.nodes import Cell, Node
     from tare.reports.model import Language, ReportInput
+    from tare.reports.summaries.run import Summary
 
 _STYLES = {
     "better": "green",
@@ -33,12 +34,12 @@ _STYLES = {
 }
 
 
-def render(given: ReportInput, *, stream: TextIO | None = None, language: Language = "en") -> str:
+def render(given: ReportInput | Summary, *, stream: TextIO | None = None, language: Language = "en") -> str:
     """Render the summary for a stream: tables if it is a terminal, plain aligned lines if not, or without a stream.
 
     In a terminal ``NO_COLOR`` is honoured.
     """
-    page = Page(Summary(plain_names(given)), words(language))
+    page = Page(summarised(given), words(language))
     nodes = [node for part in sections(page, SHORTEST) for node in part.body]
     console = _console(stream)
     if console is None:

@@ -273,6 +273,11 @@ class Summary:
         return {key: {name: statistics.median(v) for name, v in by.items()} for key, by in values.items()}
 
 
+def summarised(given: ReportInput | Summary) -> Summary:
+    """Derive what a report shows, or take what was derived already: several forms of a report share it."""
+    return given if isinstance(given, Summary) else Summary(plain_names(given))
+
+
 def plain_names(given: ReportInput) -> ReportInput:
     """Remove the parameters of workloads that were measured with only one set of them.
 
