@@ -45,19 +45,19 @@ def until(condition):
 
 
 def watchers():
-    return [one for one in threading.enumerate() if one.name == "tare-limits"]
+    return {one for one in threading.enumerate() if one.name == "tare-limits"}
 
 
 def test_jobs_share_one_thread_that_ends_after_them(tmp_path, monkeypatch):
     monkeypatch.setattr(limit_watch, "_WATCHER", limit_watch._Watcher())
     monkeypatch.setattr(limit_watch, "INTERVAL_SECONDS", 5e-3)
-    before = len(watchers())
+    before = watchers()  # those of tests before, which may end meanwhile
     for _ in range(3):
         with watch(tmp_path), watch(tmp_path):
-            assert len(watchers()) - before == 1
-    assert until(lambda: len(watchers()) == before)
+            assert len(watchers() - before) == 1
+    assert until(lambda: not watchers() - before)
     with watch(tmp_path):
-        assert len(watchers()) - before == 1
+        assert len(watchers() - before) == 1
 
 
 def test_a_job_is_looked_at_again_and_again_but_not_before_it_is_old_enough(tmp_path, monkeypatch):
