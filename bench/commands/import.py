@@ -1,7 +1,8 @@
-"""Implement ``tare import FILE``: turn a file of another tool into a run, labelled as imported."""
+"""Implement ``tare import FILE …``: turn files of other tools into runs, labelled as imported, and list them."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,16 +11,25 @@ from tare.bench.commands.shared.speaking import speaker_of
 from tare.bench.errors import Exit
 from tare.bench.request import layers
 from tare.results.said import say
+from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
 
+    from tare.bench.commands.shared.speaking import Speaker
+
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """Declare the file, its format and the run's name."""
+    """Declare the files, their format and the run's name."""
     from tare.results.imports import FORMATS  # noqa: PLC0415 - only this command needs them
 
-    parser.add_argument("file", type=Path, metavar="FILE", help="the file, possibly compressed by gzip")
+    parser.add_argument(
+        "files",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        help="files, possibly compressed by gzip: a run of each",
+    )
     parser.add_argument("--name", default="", help="a name to find the run by (default: the file's)")
     parser.add_argument(
         "--format",
@@ -33,19 +43,43 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Import the file and print the run's folder on the last line; the exit code is 0."""
+    """Import the files, each with its run's folder on its last line, and list the runs anew; the exit code is 0.
+
+    A file that cannot be read ends it; those before it are imported.
+    """
+    from tare.bench.analysis.pages import write_index  # noqa: PLC0415 - imports the page
+
+    if arguments.name and len(arguments.files) > 1:
+        raise UsageError(
+            say(
+                "import.one_name",
+                "--name names one run, and there are several files. Leave it out: each run is named by its file.",
+            )
+        )
+    wanted = layers.resolve(arguments).output
+    speaker = speaker_of(arguments)
+    try:
+        for file in arguments.files:
+            _import(file, arguments, wanted.results_dir, speaker)
+    finally:
+        # The runs are stored; that they cannot be listed on a page is no reason to fail.
+        with suppress(OSError):
+            write_index(wanted.results_dir, wanted.reports_dir, wanted.language)
+    return Exit.OK
+
+
+def _import(file: Path, arguments: argparse.Namespace, results_dir: Path, speaker: Speaker) -> None:
     from tare.bench.request.provenance import provenance, read_labels  # noqa: PLC0415
     from tare.results.imports import import_file  # noqa: PLC0415
     from tare.results.statistics.phrases import count  # noqa: PLC0415
     from tare.results.storage.load import load_run  # noqa: PLC0415
 
-    speaker = speaker_of(arguments)
     folder = import_file(
-        arguments.file,
-        layers.resolve(arguments).output.results_dir,
+        file,
+        results_dir,
         name=arguments.name,
         format_name=arguments.format,
-        provenance=provenance(arguments.argv, read_labels(arguments.label), arguments.file.absolute().parent),
+        provenance=provenance(arguments.argv, read_labels(arguments.label), file.absolute().parent),
     )
     stored = load_run(folder)
     trials = list(stored.trials())
@@ -74,7 +108,6 @@ def run(arguments: argparse.Namespace) -> int:
         bad=len(bad) or say("condition.none", "none"),
     ))  # fmt: skip
     print(folder)
-    return Exit.OK
 
 
 def _invalid(number: int, why: str) -> str:
