@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tare.results.said import listed, say
 from tare.runners.errors import remedy_of
 from tare.runners.provision.cache import default_cache, work_parent
 
@@ -27,20 +28,30 @@ def host_fault(error: OSError) -> str:
     what = f"{error.strerror} ({error.filename})" if error.filename else str(error.strerror)
     match error.errno:
         case errno.ENOSPC | errno.EDQUOT:
-            return f"{what}. {_room()} All that was measured is kept."
+            return say("fault.full", "{what}. {room} All that was measured is kept.", what=what, room=_room())
         case errno.EROFS | errno.EIO:
-            return f"{what}. Look into the kernel's log (`dmesg`): the file system is read-only, or its disk is failing."
+            return say(
+                "fault.disk", "{what}. Look into the kernel's log (`dmesg`): the file system is read-only, or its disk is failing.",
+                what=what,
+            )  # fmt: skip
         case errno.EMFILE | errno.ENFILE:
-            return f"{what}: {remedy_of(error.errno)}."
+            return say("fault.files", "{what}: {remedy}.", what=what, remedy=remedy_of(error.errno))
         case errno.ENOMEM:
-            return f"{what}. Free some memory, or give a smaller --memory or --memory-budget."
+            return say(
+                "fault.memory", "{what}. Free some memory, or give a smaller --memory or --memory-budget.", what=what
+            )  # fmt: skip
         case _:
             return ""
 
 
 def _room() -> str:
-    full = [f"{folder} (${variable} names another)" for variable, folder in _folders() if _is_full(folder)]
-    return f"Free some space in {' and '.join(full) or 'the file system that is full'}."
+    full = [
+        say("fault.folder", "{folder} (${variable} names another)", folder=folder, variable=variable)
+        for variable, folder in _folders()
+        if _is_full(folder)
+    ]
+    where = listed(full, ", ") or say("fault.file_system", "the file system that is full")
+    return say("fault.free", "Free some space in {where}.", where=where)
 
 
 def _folders() -> Iterator[tuple[str, Path]]:

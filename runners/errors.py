@@ -34,11 +34,14 @@ def remedy_of(number: int | None) -> str:
     """Give the remedy for an errno that says which limit was reached; empty for others."""
     if number == errno.EMFILE:
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        return (
-            f"this process may have {soft} files open: raise that by `ulimit -n 4096`, or open fewer places"
-        )
+        return say(
+            "fault.open_files", "this process may have {n} files open: raise that by `ulimit -n 4096`, or open fewer places",
+            n=soft,
+        )  # fmt: skip
     if number == errno.ENFILE:
-        return "the host has reached its limit of open files: raise it by `sysctl -w fs.file-max=…`"
+        return say(
+            "fault.all_files", "the host has reached its limit of open files: raise it by `sysctl -w fs.file-max=…`"
+        )  # fmt: skip
     return ""
 
 

@@ -62,7 +62,10 @@ class OnFiles(Elementary):
 
     def remedy(self) -> str:
         """Say where such a place can be measured."""
-        return f"measure {self.name.removesuffix('-root')}, which uses the place's scratch disk"
+        return say(
+            "workload.use_scratch", "measure {name}, which uses the place's scratch disk",
+            name=self.name.removesuffix("-root"),
+        )  # fmt: skip
 
     def job(self, site: Site, seconds: float) -> Job:
         """Make a job of the same number of operations everywhere, up to the cap."""

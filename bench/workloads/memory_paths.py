@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tare.bench.measurable import Unsuitable
 from tare.bench.workloads.base import Workload, amount, metric
 from tare.bench.workloads.elementary import Elementary
+from tare.results.said import say
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,7 +76,11 @@ class Faults(Elementary):
 
     def remedy(self) -> str:
         """Say how the kernel gives huge pages."""
-        return f"echo madvise > {SETTING}  (as root, where the place's kernel is)" if self.huge else ""
+        if not self.huge:
+            return ""
+        return say(
+            "workload.huge_pages", "echo madvise > {setting}  (as root, where the place's kernel is)", setting=SETTING
+        )  # fmt: skip
 
     def job(self, site: Site, seconds: float) -> Job:
         """Make a job of the same number of passes everywhere, up to the cap."""

@@ -69,18 +69,25 @@ class MetricRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     def problem(self) -> str:
         """Say what is wrong with the rule; empty: nothing."""
         if bool(self.regex) == bool(self.json):
-            return "give either regex or json"
+            return say("own.one_of_two", "give either regex or json")
         if self.primary and self.direction == "none":
-            return "a primary metric needs a direction, lower or higher"
+            return say("own.no_direction", "a primary metric needs a direction, lower or higher")
         if not self.regex:
             return ""
         try:
             groups = re.compile(self.regex.encode(), re.MULTILINE).groups
         except re.error as error:
-            return f"the regular expression {self.regex!r} cannot be used: {error}"
-        return (
-            "" if groups else f"the regular expression {self.regex!r} has no group, as in 'rate: ([0-9.]+)'"
-        )
+            return say(
+                "own.unusable_regex",
+                "the regular expression {regex!r} cannot be used: {error}",
+                regex=self.regex,
+                error=error,
+            )
+        if groups:
+            return ""
+        return say(
+            "own.no_group", "the regular expression {regex!r} has no group, as in 'rate: ([0-9.]+)'", regex=self.regex
+        )  # fmt: skip
 
     def read(self, workload: str, name: str, result: JobResult) -> Metric:
         """Read the metric.

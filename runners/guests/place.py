@@ -345,15 +345,17 @@ class GuestPlace(ProcessPlace):
     def _why(self) -> str:
         """Give the most telling cause; empty if the guest never began and its VMM, still running, has said why."""
         if self._watch.stuck:
-            return f"{self.what} stopped the guest: {self._watch.stuck}"
+            return say(
+                "guest.stopped", "{what} stopped the guest: {why}", what=self.what, why=self._watch.stuck
+            )
         console = bytes(self._watch.console).decode("utf-8", "replace")
         panic = next((line.strip() for line in console.splitlines() if "Kernel panic" in line), "")
         if panic:
-            return f"the guest's kernel panicked: {panic}"
+            return say("guest.panicked", "the guest's kernel panicked: {line}", line=panic)
         if self._gone is None:
             if self._never_lived:
-                return f"{self.what} could not be started"
-            return "the guest hangs" if self._begun else ""
+                return say("guest.not_started", "{what} could not be started", what=self.what)
+            return say("guest.hangs", "the guest hangs") if self._begun else ""
         return _how_it_ended(self.what, self._gone.exit_code, bytes(self._watch.stderr))
 
 
@@ -362,8 +364,9 @@ def _how_it_ended(what: str, code: int, stderr: bytes) -> str:
         return f"{what} {how_ended(code)}"
     if code:
         last = complaints(stderr)
-        return f"{what} ended with status {code}: {last[-1] if last else 'without a word'}"
-    return "the guest ended itself: it restarted or crashed (triple fault)"
+        said = last[-1] if last else say("guest.silent", "without a word")
+        return say("guest.ended", "{what} ended with status {code}: {said}", what=what, code=code, said=said)
+    return say("guest.ended_itself", "the guest ended itself: it restarted or crashed (triple fault)")
 
 
 def _marked(job: Job, plan: GuestPlan) -> Job:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tare.results.said import say
+from tare.results.said import listed, say
 from tare.runners.errors import UsageError
 from tare.runners.host.programs import run_quietly
 from tare.runners.images.apply import DEEPEST
@@ -151,12 +151,15 @@ def _which(name: str) -> Path:
 def _why_not(name: str) -> str:
     path = Path(name)
     if "/" not in name:
-        here = f"; the one in this folder is ./{name}" if path.is_file() else ""
-        return f"it is not on PATH (a shell's own commands are no programs){here}"
+        absent = say("command.not_on_path", "it is not on PATH (a shell's own commands are no programs)")
+        here = say("command.here", "the one in this folder is ./{name}", name=name)
+        return listed((absent, here)) if path.is_file() else absent
     if path.is_dir():
-        return "it is a folder"
+        return say("command.folder", "it is a folder")
     return (
-        f"it is not executable; `chmod +x {name}` makes it so" if path.is_file() else "there is no such file"
+        say("command.not_executable", "it is not executable; `chmod +x {name}` makes it so", name=name)
+        if path.is_file()
+        else say("command.no_file", "there is no such file")
     )
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tare.results.said import joined, say
+from tare.results.said import joined, listed, say
 from tare.runners.agent.session import AgentSession, preload
 from tare.runners.collectors.host_cpu import HostCpuMeter, cpu_by_rusage
 from tare.runners.errors import PlaceFailure, remedy_of
@@ -323,12 +323,14 @@ class HostPlace(ProcessPlace):
             return ""
         now = self._cgroup.events()
         if now.get("oom_kills", 0) > before.get("oom_kills", 0):
-            return f"killed by the memory limit of {self._limits.memory_bytes >> 20} MiB"
+            return say(
+                "limit.killed", "killed by the memory limit of {size} MiB", size=self._limits.memory_bytes >> 20
+            )  # fmt: skip
         bad = result is not None and (result.timed_out or result.exit_code != 0)
         if bad and now.get("pids_refused", 0) > before.get("pids_refused", 0):
-            return f"limit of {self._limits.pids} processes reached" + (
-                "; still running at its time-out" if result and result.timed_out else ""
-            )
+            reached = say("limit.reached", "limit of {n} processes reached", n=self._limits.pids)
+            late = say("limit.late", "still running at its time-out")
+            return listed((reached, late)) if result and result.timed_out else reached
         return ""
 
     def _marked(self, job: Job) -> Job:

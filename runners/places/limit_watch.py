@@ -19,6 +19,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from tare.results.said import say
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
@@ -79,19 +81,24 @@ class LimitWatch:
         agent = self._agent() if self._memory or self._pids else 0
         pids = descendants(agent) if agent else []
         if self._pids and len(pids) > self._limits.pids:
-            return f"limit of {self._limits.pids} processes exceeded (watched from outside)"
+            return say(
+                "limit.pids", "limit of {n} processes exceeded (watched from outside)", n=self._limits.pids
+            )  # fmt: skip
         if self._memory:
             used = sum(map(resident_bytes, pids))
             if used > self._limits.memory_bytes:
-                return (
-                    f"memory limit of {self._limits.memory_bytes // _MIB} MiB exceeded (watched from outside)"
-                )
+                return say(
+                    "limit.memory", "memory limit of {size} MiB exceeded (watched from outside)",
+                    size=self._limits.memory_bytes // _MIB,
+                )  # fmt: skip
         return self._look_at_scratch()
 
     def _look_at_scratch(self) -> str:
         if used_bytes(self._scratch) > self._limits.scratch_bytes:
-            return (
-                f"scratch limit of {self._limits.scratch_bytes // _MIB} MiB exceeded (watched from outside)"
+            return say(
+                "limit.scratch",
+                "scratch limit of {size} MiB exceeded (watched from outside)",
+                size=self._limits.scratch_bytes // _MIB,
             )
         return ""
 

@@ -382,8 +382,12 @@ def _discard(folder: Path) -> None:
 
 def _no_room(folder: Path, error: OSError) -> str:
     if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
-        return (
-            f"The cache folder {folder} has no room left ({error.strerror}); nothing that was in it is lost. "
-            "Free some space, or set TARE_CACHE to a folder on a larger disk."
-        )
-    return f"The cache folder {folder} cannot be used: {error}. Set TARE_CACHE to another one."
+        return say(
+            "cache.full", "The cache folder {folder} has no room left ({error}); nothing that was in it is lost. "
+            "Free some space, or set TARE_CACHE to a folder on a larger disk.",
+            folder=folder, error=error.strerror,
+        )  # fmt: skip
+    return say(
+        "cache.unusable", "The cache folder {folder} cannot be used: {error}. Set TARE_CACHE to another one.",
+        folder=folder, error=error,
+    )  # fmt: skip

@@ -268,8 +268,11 @@ def _permission(path: str) -> str:
     except (OSError, KeyError):
         group = "root"
     if group == "root":
-        return "run as root"
-    return f"run as root, or let root add you to its group and log in again: `usermod -aG {group} {_user()}`"
+        return say("remedy.run_root", "run as root")
+    return say(
+        "docker.group", "run as root, or let root add you to its group and log in again: `usermod -aG {group} {user}`",
+        group=group, user=_user(),
+    )  # fmt: skip
 
 
 def _user() -> str:
