@@ -59,11 +59,15 @@ def test_the_page_fits_and_its_first_screen_answers(
     assert all(found["cards"][:2]), "and so are the rows of two runners, whole"
     assert found["verdict"], "the verdict of a row is in view whole, without scrolling"
     assert found["letters"] > 9.5, "figures can be read"
+    assert found["beyond"] <= 0, "all columns of the matrix are in view"
 
 
 def test_the_script_lays_tables_out_filters_and_sorts(seen: dict[str, dict[int, dict[str, Any]]]) -> None:
     found = seen["light"][1300]
     assert found["sheets"] == 0, "opened sheets are tables"
+    assert seen["light"][768]["unprinted"] == 0, "and so are printed ones"
+    assert not any(one["ditto"] for one in seen["light"].values()), "whose cells are all there"
+    assert set(found["names"]) == {""}, "names of rows are no numbers"
     assert found["bars"] > 2
     assert found["filtered"] == ["cpu-all|namespaces|sysbench.events"]
     assert found["families"] == ["Start-up", "CPU", "Memory", "Kernel", "Disk", "Applications"]

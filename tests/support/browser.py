@@ -33,6 +33,13 @@ addEventListener("load", async () => {
   // The way of a phone: how much of the matrix one sees without scrolling.
   found.cards = [...document.querySelectorAll("table.matrix tbody tr")].filter((one) => one.getBoundingClientRect().height).map(inView);
   found.folded = wide();
+  const matrix = document.querySelector("table.matrix");
+  found.beyond = matrix ? matrix.closest(".scroll").scrollWidth - matrix.closest(".scroll").clientWidth : 0;
+  if (innerWidth === 768) {
+    // The printer does not wait: what is folded is laid out when it asks.
+    dispatchEvent(new Event("beforeprint"));
+    found.unprinted = document.querySelectorAll("pre.sheet").length;
+  }
   document.querySelectorAll("details").forEach((one) => { one.open = true; });
   await new Promise((done) => setTimeout(done, 200));
   found.unfolded = wide();
@@ -46,6 +53,8 @@ addEventListener("load", async () => {
   }).filter(Boolean);
   found.letters = found.letters.length ? Math.min(...found.letters) : null;
   found.sheets = document.querySelectorAll("pre.sheet").length;
+  found.names = [...document.querySelectorAll("table.laid tbody th")].map((one) => one.className);
+  found.ditto = document.querySelector("main").textContent.includes("〃");
   found.tables = document.querySelectorAll("table.data").length;
   found.bars = document.querySelectorAll(".bar").length;
   // Only columns of runners are chosen from, whatever the second column of a table holds.
