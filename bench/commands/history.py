@@ -248,6 +248,7 @@ def _title(one: History) -> str:
 
 def _plot(found: Histories, path: Path, speaker: Speaker) -> None:
     from tare.reports.plots import fonts, history, style  # noqa: PLC0415
+    from tare.reports.text.words import words  # noqa: PLC0415
 
     panels = [
         history.Panel(
@@ -263,7 +264,7 @@ def _plot(found: Histories, path: Path, speaker: Speaker) -> None:
         return
     boxes: set[str] = set()
     with style.styled(), fonts.missing_glyphs(boxes):
-        history.draw(panels).savefig(path, format="png", dpi=150)
+        history.draw(panels, words(speaker.language)).savefig(path, format="png", dpi=150)
     if boxes:
         speaker.note(say(
             "terminal.boxes", "no installed font has {letters}: drawn as boxes", letters=" ".join(sorted(boxes))

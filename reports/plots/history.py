@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from tare.reports.text.words import Words
+
 MOST_PANELS = 24
 _PANEL_INCHES = 1.9
 _LINE = "#7a828e"
@@ -32,7 +34,7 @@ class Panel:
     """Index of the first value of each new level, and whether that level is worse."""
 
 
-def draw(panels: Sequence[Panel]) -> Figure:
+def draw(panels: Sequence[Panel], words: Words) -> Figure:
     """Draw the figure; panels beyond :data:`MOST_PANELS` are left out, and a note gives their number."""
     shown = panels[:MOST_PANELS]
     columns = min(2, len(shown))
@@ -45,7 +47,8 @@ def draw(panels: Sequence[Panel]) -> Figure:
     for spare in axes_of[len(shown) :]:
         spare.remove()
     more = len(panels) - len(shown)
-    made.supxlabel("run, oldest first" + (f" (and {more} series more)" if more else ""), fontsize=10)
+    axis = words("figure.history.more", n=more) if more else words("figure.history.axis")
+    made.supxlabel(axis, fontsize=10)
     return made
 
 
