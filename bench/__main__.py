@@ -208,7 +208,7 @@ def _check_trailing(arguments: argparse.Namespace) -> None:
             "cli.takes_no_command", "tare {command} takes no command behind --; tare run -- CMD ARGS... does.",
             command=arguments.command,
         ))  # fmt: skip
-    if not arguments.trailing:
+    if not arguments.trailing or not arguments.trailing[0].strip():
         raise UsageError(say(
             "cli.no_command_behind",
             "there is no command behind --: give one, as in tare run -- /bin/true, or leave -- away to measure the suite's workloads.",

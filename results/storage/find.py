@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -87,7 +88,7 @@ def latest(runs: Sequence[RunEntry], now: float | None = None) -> RunEntry:
 def find_run(ref: str | Path, results_dir: Path | str, *, also: Iterable[Path | str] = ()) -> Path:
     """Resolve a path, an id, a name, a prefix of an id or ``latest`` to the folder of a run.
 
-    Tried in this order: a path, ``latest``, an id, a name, the beginning of an id.
+    Tried in this order: a path, ``latest``, the name of a folder, an id, a name, the beginning of an id.
 
     Args:
         ref: Text from the user.
@@ -121,7 +122,10 @@ def find_run(ref: str | Path, results_dir: Path | str, *, also: Iterable[Path | 
         return latest(runs).path
     runs += list_runs(*also)
     for found in (
-        [e for e in runs if text in {e.run, e.path.name}],
+        [
+            e for e in runs if text == e.path.name
+        ],  # so that a copy, which has the id of its original, hides nothing
+        [e for e in runs if text == e.run],
         [e for e in runs if text == e.name],
         [e for e in runs if text and e.run.startswith(text)],
     ):
@@ -142,6 +146,10 @@ def find_run(ref: str | Path, results_dir: Path | str, *, also: Iterable[Path | 
 
 
 def _named(entries: list[RunEntry]) -> str:
-    names = [f"{e.run} ({e.name})" if e.name else e.run for e in entries[:_NAMED_AT_MOST]]
+    times = Counter(e.run for e in entries)
+    names = [
+        str(e.path) if times[e.run] > 1 else f"{e.run} ({e.name})" if e.name else e.run
+        for e in entries[:_NAMED_AT_MOST]
+    ]
     more = len(entries) - len(names)
     return ", ".join(names) + (f" and {more} more" if more > 0 else "")

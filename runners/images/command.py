@@ -142,13 +142,20 @@ def _which(name: str) -> Path:
     found = shutil.which(name)
     if found is None:
         raise UsageError(
-            say("image.cannot_run", "{name} cannot be run: {why_not}.", name=name, why_not=_why_not(name))
+            say(
+                "image.cannot_run",
+                "{name} cannot be run: {why_not}.",
+                name=name or "''",
+                why_not=_why_not(name),
+            )
         )
     # Not resolve(): some programs behave by the name they are called by.
     return Path(os.path.abspath(found))  # noqa: PTH100 - keeps links, resolves `..` only
 
 
 def _why_not(name: str) -> str:
+    if not name.strip():
+        return "a command begins with the name of a program"
     path = Path(name)
     if "/" not in name:
         absent = say("command.not_on_path", "it is not on PATH (a shell's own commands are no programs)")

@@ -72,6 +72,10 @@ def test_what_is_wrong_is_said_with_what_would_be_right(refused, words, said):
     assert said in refused(*words.split())
 
 
+def test_an_empty_command_is_none(refused):
+    assert "no command behind --" in refused("run", "--", " ")
+
+
 def choices(parser):
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -193,6 +194,15 @@ def test_finding_runs(tmp_path):
         find_run("nope", runs)
     with pytest.raises(ResultError, match=r"no run in .* yet"):
         find_run("latest", tmp_path / "empty")
+
+
+def test_a_copy_hides_nothing_and_is_told_by_its_path(tmp_path):
+    first = write_run(tmp_path, [], run="20260101-000000-aaaa")
+    copy = shutil.copytree(first, tmp_path / "copy")
+    assert find_run("20260101-000000-aaaa", tmp_path) == first
+    assert find_run("copy", tmp_path) == copy
+    with pytest.raises(ResultError, match=re.escape(f"matches 2 runs: {first}, {copy}.")):
+        find_run("2026", tmp_path)
 
 
 def test_latest_is_no_run_from_before_the_clock_was_set_back(tmp_path):

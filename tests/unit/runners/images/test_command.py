@@ -229,7 +229,7 @@ def test_python_leaves_out_what_is_not_imported(monkeypatch):
         ("./plain", "chmod [+]x ./plain"),
         ("plain", "the one in this folder is ./plain"),
         ("nosuchprogram", "not on PATH"),
-        ("", "not on PATH"),
+        ("", "begins with the name of a program"),
     ],
 )
 def test_a_command_that_cannot_be_run_is_a_usage_error_that_says_why(command, why, tmp_path, monkeypatch):
