@@ -14,7 +14,7 @@ from tare.runners.errors import PlaceFailure
 from tare.runners.host.cgroups.files import read, remove_group, write
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 UNIFIED = "unified"
@@ -42,6 +42,8 @@ class Cgroup:
     """Limits in force: ``memory_bytes``, ``pids``, ``cpus``, ``cpuset``, ``io``; a key is absent without a limit."""
     reasons: list[str] = field(default_factory=list)
     """Reasons why something is missing, for people."""
+    _events: tuple[tuple[str, str, str], ...] = field(default=(), repr=False, compare=False)
+    """The files that count events, as far as they were found: each job asks twice, and most that are possible are missing."""
 
     @property
     def all_folders(self) -> list[Path]:
@@ -65,15 +67,20 @@ class Cgroup:
 
     def events(self) -> dict[str, int]:
         """Count how often the kernel enforced a limit: ``oom_kills`` and ``pids_refused``; absent if unknown."""
+        if not self._events:
+            self._events = tuple(one for one in self._possible_events() if os.path.exists(one[0]))  # noqa: PTH110 - strings
         found: dict[str, int] = {}
-        for source in (self.unified, self.folders.get("memory")):
-            if source:
-                for file in ("memory.events", "memory.oom_control"):
-                    found |= _number_after(source / file, "oom_kill", "oom_kills")
-        for source in (self.unified, self.folders.get("pids")):
-            if source:
-                found |= _number_after(source / "pids.events", "max", "pids_refused")
+        for source in self._events:
+            found |= _number_after(*source)
         return found
+
+    def _possible_events(self) -> Iterator[tuple[str, str, str]]:
+        """Yield the files that may count, each with the key there and here."""
+        for folder in filter(None, (self.unified, self.folders.get("memory"))):
+            for file in ("memory.events", "memory.oom_control"):
+                yield f"{folder}/{file}", "oom_kill", "oom_kills"
+        for folder in filter(None, (self.unified, self.folders.get("pids"))):
+            yield f"{folder}/pids.events", "max", "pids_refused"
 
     def pids(self) -> set[int]:
         """List the processes in it, as our pid namespace numbers them."""
@@ -125,7 +132,7 @@ def limiting(controllers: Iterable[str]) -> set[str]:
     return set(controllers) & {"memory", "pids", "cpu", "cpuset"}
 
 
-def _number_after(file: Path, key: str, name: str) -> dict[str, int]:
+def _number_after(file: str, key: str, name: str) -> dict[str, int]:
     for line in read(file).splitlines():
         match line.split():
             case [word, number] if word == key:
