@@ -7,7 +7,7 @@ import re
 import pytest
 
 from tare.reports.text.repeated import repeat
-from tare.reports.text.words import words
+from tare.reports.text.words import quotable, words
 from tare.results.origins import origins
 from tare.results.said import listed, say
 from tare.runners.agent import sentences
@@ -82,3 +82,11 @@ def test_fields_and_sides_are_named_and_names_that_are_not_known_stay():
     )
     text = say("left_out_of", "{trials} of the {side} left out", trials="x", side="head")
     assert repeat(text, spoken) == "비교 대상의 x 제외"
+
+
+def test_texts_of_the_english_catalogue_are_repeated_where_they_were_quotable() -> None:
+    spoken = quotable()
+    text = spoken("answer.time", told=spoken("answer.less", amount="3 %"))
+    assert text == words("en")("answer.time", told="3 % less")
+    assert repeat(text, words("ko")) == "시간: 3% 감소"
+    assert origins([text]) == {}, "a record has none of them"
