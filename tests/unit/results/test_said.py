@@ -69,3 +69,17 @@ def test_a_stored_run_has_what_its_texts_were_made_of(stored):
     assert found.said == {"by counting": Said("test.method")}
     assert plain.said == {}
     assert b"said" not in msgspec.json.encode(plain)
+
+
+def test_texts_of_contexts_are_recorded_with_the_first_trial_that_has_them(tmp_path):
+    disk = say("test.disk", "ext4 on {what}", what="a disk")
+    contexts = (
+        {"scratch": disk, "cpus": 2},
+        {"scratch": disk},
+        {"scratch": say("test.disk", "ext4 on {what}", what="tmpfs")},
+    )
+    with RunWriter.create(tmp_path, manifest()) as writer:
+        stored = [writer.append(trial(n, 1.0, context=context)) for n, context in enumerate(contexts)]
+    assert [one.said for one in stored] == [
+        {"ext4 on a disk": Said("test.disk", {"what": "a disk"})}, {}, {"ext4 on tmpfs": Said("test.disk", {"what": "tmpfs"})}
+    ]  # fmt: skip
