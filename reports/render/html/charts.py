@@ -167,16 +167,23 @@ def chart_of(chart: Chart) -> Markup:
                 for p in line.points
             ]
         parts += _line(line, places, floor)
-        for point, (across, down) in zip(line.points, places, strict=True):
-            if not low <= point.value <= high:
-                beside = 1 if across < _LEFT + 40 else -1
-                parts.append(
-                    Markup('<text class="{}" x="{:.1f}" y="{:.1f}">{}</text>').format(
-                        "start" if beside > 0 else "end", across + 7 * beside, down + 4,
-                        numbers.quantity(point.value, chart.unit),
-                    )
-                )  # fmt: skip
-    return _svg(_CHART_WIDTH, _CHART_HEIGHT, chart.title, parts)
+        parts += [
+            _written(point.value, chart.unit, place)
+            for point, place in zip(line.points, places, strict=True)
+            if not low <= point.value <= high
+        ]
+    # An image has no parts that can be reached; a chart whose points are links has.
+    role = "group" if any(point.target for point in points) else "img"
+    return _svg(_CHART_WIDTH, _CHART_HEIGHT, chart.title, parts, role=role)
+
+
+def _written(value: float, unit: str, place: tuple[float, float]) -> Markup:
+    """Write the value of a point at the chart's edge beside it."""
+    across, down = place
+    right = across < _LEFT + 40
+    return Markup('<text class="{}" x="{:.1f}" y="{:.1f}">{}</text>').format(
+        "start" if right else "end", across + (7 if right else -7), down + 4, numbers.quantity(value, unit)
+    )
 
 
 def _usual(line: ChartLine) -> list[ChartPoint]:
@@ -215,9 +222,11 @@ def _line(line: ChartLine, places: Sequence[tuple[float, float]], floor: float) 
         yield Markup('<a href="{}">{}</a>').format(point.target, dot) if point.target else dot
 
 
-def _svg(width: float, height: float, label: str, parts: Sequence[Markup], kind: str = "") -> Markup:
+def _svg(
+    width: float, height: float, label: str, parts: Sequence[Markup], kind: str = "", role: str = "img"
+) -> Markup:
     named = Markup(' class="{}"').format(kind) if kind else Markup()
-    opening = Markup('<svg{} viewBox="0 0 {} {}" role="img" aria-label="{}">').format(
-        named, width, height, label
+    opening = Markup('<svg{} viewBox="0 0 {} {}" role="{}" aria-label="{}">').format(
+        named, width, height, role, label
     )
     return opening + Markup("").join(parts) + Markup("</svg>")

@@ -132,6 +132,7 @@ def test_a_history_names_the_change_marks_it_and_links_the_reports(runs):
     assert "since 20261109-191700-aaaa, commit 0000000000" in headline(page)
     assert page.count("<circle") == 12
     assert page.count('class="change worse"') == 1
+    assert 'role="group"' in page, "within an image nothing can be reached"
     assert '<a href="reports/out/20261109-191700-aaaa/index.html"><circle' in page
     assert HOSTILE not in page
     assert ": 12, " in text_of(page)
