@@ -51,7 +51,13 @@ def modules() -> dict[str, Path]:
 @cache
 def tree(module: str) -> ast.Module:
     """Parse a module."""
-    return ast.parse(modules()[module].read_text("utf-8"))
+    return parsed(modules()[module])
+
+
+@cache
+def parsed(path: Path) -> ast.Module:
+    """Parse a source once for all of the tests that read it."""
+    return ast.parse(path.read_text("utf-8"))
 
 
 def statements(node: ast.AST) -> Iterator[ast.AST]:

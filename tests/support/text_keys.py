@@ -5,15 +5,16 @@ from __future__ import annotations
 import ast
 import re
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from tare import reports
+from support.imports import parsed
+from support.paths import ROOT as PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-ROOT = Path(reports.__file__).parent
+ROOT = PROJECT / "reports"
 
 SPEAKERS = {"words", "spoken", "catalogue"}
 """Names under which the sources call a catalogue, by themselves or as an attribute: ``words(…)``, ``page.words(…)``."""
@@ -37,7 +38,7 @@ def asked_texts() -> Asked:
     keys: set[str] = set()
     patterns: set[str] = set()
     for path in sorted((*ROOT.rglob("*.py"), *(ROOT.parent / "bench" / "analysis").glob("*.py"))):
-        for key in _keys(_parsed(path)):
+        for key in _keys(parsed(path)):
             (patterns if "{" in key else keys).add(key)
     for path in sorted(ROOT.rglob("*.j2")):
         keys.update(re.findall(r'words\("([^"]+)"', path.read_text("utf-8")))
@@ -151,12 +152,6 @@ def _source(path: Path) -> str:
 
 
 @cache
-def _parsed(path: Path) -> ast.Module:
-    """Parse a source once for all of the tests that read it."""
-    return ast.parse(_source(path))
-
-
-@cache
 def _said() -> tuple[ast.Call, ...]:
     return tuple(_calls_of_say())
 
@@ -167,7 +162,7 @@ def _calls_of_say() -> Iterator[ast.Call]:
             source = _source(path)
             if "from tare.results.said import" not in source and path.name != "said.py":
                 continue  # a function of the same name
-            for node in ast.walk(_parsed(path)):
+            for node in ast.walk(parsed(path)):
                 if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "say" and node.args:
                     yield node
 
@@ -179,7 +174,7 @@ def unsaid_errors() -> Iterator[str]:
             name = str(path.relative_to(ROOT.parent))
             if name in FOR_PROGRAMMERS or name.startswith(("bench/tools/", "runners/fake.py", *BY_PYTEST)):
                 continue
-            for node in ast.walk(_parsed(path)):
+            for node in ast.walk(parsed(path)):
                 if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
                     error = ast.unparse(node.exc.func)
                     values = (*node.exc.args, *(one.value for one in node.exc.keywords if one.arg != "log"))
@@ -229,7 +224,7 @@ def unsaid_lines() -> Iterator[str]:
         name = str(path.relative_to(ROOT.parent))
         if name in FOR_PROGRAMMERS or name.startswith(("bench/tools/", *BY_PYTEST)):
             continue
-        for node in ast.walk(_parsed(path)):
+        for node in ast.walk(parsed(path)):
             match node:
                 case ast.Call(func=ast.Name(id=callee) | ast.Attribute(attr=callee)) if callee in PRINTERS:
                     said = "from tare.results.said" in _source(path) and callee == "say"
@@ -261,7 +256,7 @@ CONDITIONS = {
 def recorded_conditions() -> Iterator[tuple[str, str]]:
     """Give place and text of each value of a condition that the sources write in words and not by ``say``."""
     modules = {
-        path: _parsed(path)
+        path: parsed(path)
         for part in ("runners", "bench")
         for path in sorted((ROOT.parent / part).rglob("*.py"))
     }

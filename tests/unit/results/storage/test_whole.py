@@ -70,9 +70,9 @@ def _renames(node):
     """Tell whether a node renames a file: ``path.replace(other)`` has one argument, the ``replace`` of texts two."""
     if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
         return False
-    if ast.unparse(node.func.value) == "os":
-        return node.func.attr in {"rename", "replace"}
-    return node.func.attr in {"rename", "replace"} and len(node.args) == 1 and not node.keywords
+    if node.func.attr not in {"rename", "replace"}:
+        return False
+    return ast.unparse(node.func.value) == "os" or (len(node.args) == 1 and not node.keywords)
 
 
 def test_files_are_replaced_by_one_function():

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from support.paths import ROOT
+from support.imports import modules, tree
 from tare.runners.host.programs import run_quietly
 
 PYTHON = (sys.executable, "-I", "-c")
@@ -35,10 +35,10 @@ def test_one_that_hangs_is_killed_and_one_that_is_not_there_is_an_error():
 
 def test_no_program_whose_words_are_read_is_called_with_the_users_terminal_as_its_input():
     found = [
-        f"{path.relative_to(ROOT)}:{node.lineno}"
-        for folder in ("bench", "runners", "results", "reports")
-        for path in (ROOT / folder).rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        f"{name}:{node.lineno}"
+        for name, path in modules().items()
+        if "subprocess.run" in path.read_text("utf-8")
+        for node in ast.walk(tree(name))
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "subprocess.run"
         if (given := {each.arg for each in node.keywords}) >= {"capture_output"}
         and not given & {"input", "stdin"}
