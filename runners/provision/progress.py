@@ -5,18 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tare.results.said import say
+from tare.results.statistics.phrases import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-def fetching(names: Iterable[str], count: int, size_bytes: int) -> str:
+def fetching(names: Iterable[str], packages: int, size_bytes: int) -> str:
     """Say which packages are going to be fetched, how many they are with what they need, and their size."""
     return say(
         "progress.fetching",
-        "fetching {names}: {count} packages, {size} MB",
+        "fetching {names}: {packages}, {size} MB",
         names=" ".join(names),
-        count=count,
+        packages=count(packages, "package"),
         size=f"{size_bytes / 1e6:.0f}",
     )
 

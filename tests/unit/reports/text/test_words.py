@@ -193,6 +193,7 @@ SAID_VALUES: dict[str, Iterable[str]] = {
         "block",
         "invocation",
         "line",
+        "package",
         "trial",
         "run",
         "series",
