@@ -91,6 +91,7 @@ def test_an_inert_session_loads_little(tmp_path):
         "tare.bench.pytest_plugin.options",
         "tare.bench.request",
         "tare.bench.request.declarations",
+        "tare.bench.request.amounts",
         "tare.bench.request.readers",
         "tare.bench.request.run_names",
         "tare.bench.request.setting",
