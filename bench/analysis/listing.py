@@ -66,23 +66,30 @@ class ListedRun:
 
     def as_json(self) -> dict[str, object]:
         """Return everything in JSON's types."""
-        head, origin = self.head, self.head.provenance
         return {
-            "run": head.run,
-            "name": head.name,
-            "created": head.created,
-            "mode": head.mode,
-            "status": head.status,
-            "host_class": head.host_class,
-            "commit": origin.commit or None,
-            "branch": origin.branch or None,
-            "dirty": origin.dirty,
-            "argv": list(origin.argv),
-            "labels": origin.labels,
+            **head_json(self.head),
             "verdicts": msgspec.to_builtins(self.verdicts),
             "unreadable": self.unreadable or None,
             "path": str(self.path),
         }
+
+
+def head_json(head: RunHead) -> dict[str, object]:
+    """Return what a run is and where it comes from, in JSON's types."""
+    origin = head.provenance
+    return {
+        "run": head.run,
+        "name": head.name,
+        "created": head.created,
+        "mode": head.mode,
+        "status": head.status,
+        "host_class": head.host_class,
+        "commit": origin.commit or None,
+        "branch": origin.branch or None,
+        "dirty": origin.dirty,
+        "argv": list(origin.argv),
+        "labels": origin.labels,
+    }
 
 
 @dataclass(frozen=True, slots=True)

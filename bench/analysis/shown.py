@@ -9,7 +9,7 @@ import msgspec
 
 from tare.bench.analysis.conclusion import failures_json
 from tare.bench.analysis.gate_report import answers_json
-from tare.bench.analysis.listing import class_of, count_verdicts
+from tare.bench.analysis.listing import class_of, count_verdicts, head_json
 from tare.reports.content.nodes import Headline
 from tare.reports.content.page import Page
 from tare.reports.content.sections import SHORTEST, sections
@@ -26,18 +26,10 @@ if TYPE_CHECKING:
 def as_json(given: ReportInput, language: Language = "en") -> dict[str, object]:
     """Return the head of the run, its headline, all answers and comparisons, and its failures, in JSON's types."""
     about = given.manifest
-    head = head_of(about, class_of(about))
     page = Page(Summary(plain_names(given)), words(language))
     nodes = [node for part in sections(page, SHORTEST) for node in part.body]
     return {
-        "run": head.run,
-        "name": head.name,
-        "created": head.created,
-        "mode": head.mode,
-        "status": head.status,
-        "host_class": head.host_class,
-        "commit": head.provenance.commit or None,
-        "labels": head.provenance.labels,
+        **head_json(head_of(about, class_of(about))),
         "headline": [text for node in nodes if isinstance(node, Headline) for text in node.sentences],
         "verdicts": msgspec.to_builtins(count_verdicts(given.comparisons)),
         "outcomes": dict(Counter(trial.outcome for trial in given.trials)),
