@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from tare.bench.analysis.gate_report import GateReport
 from tare.bench.analysis.known import known_calibration
+from tare.bench.analysis.sides import sides_of
 from tare.bench.request.record import request_of
 from tare.reports.content.bills import bill
 from tare.reports.content.page import host_line
@@ -157,7 +158,8 @@ def compare_measured(run_dir: Path, base: str, head: str, *, rules: Rules = Rule
         remarks.append(price)
     hosts = (host_line(about, quotable()),)
     counts = _counts(run_dir, base, head)
-    return GateReport(base, head, compared, gated, tuple(remarks), counts=counts, hosts=hosts)
+    sides = sides_of(asked, base, head)
+    return GateReport(base, head, compared, gated, tuple(remarks), counts=counts, hosts=hosts, sides=sides)
 
 
 def _counts(run_dir: Path, base: str, head: str) -> CountsCompared | None:

@@ -52,6 +52,9 @@ class GateReport:
     hosts: tuple[str, ...] = ()
     """Host of the base and of the head, in a few words; one if both were measured in one run."""
 
+    sides: tuple[str, str] = ("", "")
+    """What base and head are: their commands, or the settings in which they differ; empty for two runs."""
+
     turned_down: bool = False
     """The two are not alike, and so were not compared at all."""
 

@@ -22,7 +22,7 @@ from tare.reports.summaries.runners import RunnerDisplay
 from tare.reports.text.repeated import repeat
 from tare.reports.text.words import words
 from tare.results.escapes import readable
-from tare.results.said import say
+from tare.results.said import say, shown
 from tare.results.storage.whole import write_whole
 from tare.runners.errors import UsageError
 
@@ -96,11 +96,17 @@ def write_comparison(report: GateReport, path: Path, language: Language = "en") 
     page = Document(
         spoken,
         spoken("comparison.title", **names),
-        spoken("comparison.facts", **names),
+        spoken("comparison.facts", **_named_sides(report)),
         comparison.sections(compared, spoken),
         spoken("comparison.made"),
     )
     _write(path, render_document(page))
+
+
+def _named_sides(report: GateReport) -> dict[str, str]:
+    """Name base and head, with what they are where that is known."""
+    sides = {"base": (report.base, report.sides[0]), "head": (report.head, report.sides[1])}
+    return {side: f"{name} ({shown(what)})" if what else name for side, (name, what) in sides.items()}
 
 
 def write_history(found: Histories, path: Path, reports_dir: Path, language: Language = "en") -> None:

@@ -99,10 +99,17 @@ def test_what_is_unlike_stands_open_above_and_once(tmp_path):
     assert text_of(page.split("<table")[0]).count("one; two") == 1, "the hosts stand above the table"
 
 
+def test_the_sides_of_one_run_stand_below_the_answer(tmp_path):
+    page = comparison_page(tmp_path, compared("cpu", 1.0, "same"), sides=("./old -n 1", "./new"))
+    assert "old (./old -n 1) → new (./new)" in text_of(page)
+    assert "old → new" in text_of(comparison_page(tmp_path, compared("cpu", 1.0, "same")))
+
+
 def test_nothing_of_a_record_becomes_markup(tmp_path):
     page = comparison_page(
-        tmp_path, compared(HOSTILE, 1.1, "worse", runner=HOSTILE, because=HOSTILE), remarks=(HOSTILE,)
-    )
+        tmp_path, compared(HOSTILE, 1.1, "worse", runner=HOSTILE, because=HOSTILE), remarks=(HOSTILE,),
+        sides=(HOSTILE, HOSTILE),
+    )  # fmt: skip
     assert HOSTILE not in page
     assert "&lt;script&gt;alert(1)" in page
 
