@@ -43,6 +43,19 @@ if TYPE_CHECKING:
     from tare.results.storage.load import ProblemKind
 
 GUEST = "qemu-microvm"
+CONDITIONS = (
+    "governor",
+    "turbo",
+    "load",
+    "pressure",
+    "steal",
+    "virtualisation",
+    "aslr",
+    "swap",
+    "smt",
+    "huge pages",
+)
+"""Names of the host's conditions that every run is asked for."""
 ENGLISH = "an English sentence for"
 """Beginning of all texts that are said here."""
 
@@ -291,21 +304,9 @@ def known_host() -> ReportInput:
         rates=rates,
     )
     told = sentences()
-    names = (
-        "governor",
-        "turbo",
-        "load",
-        "pressure",
-        "steal",
-        "virtualisation",
-        "aslr",
-        "swap",
-        "smt",
-        "huge pages",
-    )
     states = [one for code, one in told.items() if code.startswith("condition.")]
     conditions = [
-        {"name": names[n % len(names)], "state": one, "ok": bool(n % 2), "advice": one}
+        {"name": CONDITIONS[n % len(CONDITIONS)], "state": one, "ok": bool(n % 2), "advice": one}
         for n, one in enumerate(states)
     ]
     origin = Provenance(

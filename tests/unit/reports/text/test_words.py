@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from support.paths import ROOT
+from support.shapes import CONDITIONS
 from support.text_keys import (
     asked_texts,
     fixed_sentences,
@@ -98,18 +99,7 @@ VALUES: dict[str, Iterable[str]] = {
     "claims.tells_{finding.tells}": [tells for tells in get_args(Tells) if tells != "uncounted"],
     "claims.{verdict.outcome}": get_args(ClaimOutcome),
     "condition.{name.replace(' ', '_')}": (
-        *(
-            "governor",
-            "turbo",
-            "load",
-            "pressure",
-            "steal",
-            "virtualisation",
-            "aslr",
-            "swap",
-            "smt",
-            "huge_pages",
-        ),
+        *(name.replace(" ", "_") for name in CONDITIONS),
         *("battery", "throttling", "clock_source", "work_folder"),
     ),
     "cpu.{name}": ("vantage", *PARTS),
