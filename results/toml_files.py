@@ -6,6 +6,7 @@ import re
 import tomllib
 from typing import TYPE_CHECKING, Any
 
+from tare.results.plain_files import open_plain
 from tare.results.said import say
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         OSError: the file cannot be read.
         ValueError: it is too large, not UTF-8, or not TOML; the message says which, and where.
     """
-    with path.open("rb") as file:
+    with open_plain(path) as file:
         content = file.read(LARGEST_BYTES + 1)
     if len(content) > LARGEST_BYTES:
         raise ValueError(

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from tare.results.errors import ResultError
+from tare.results.plain_files import read_plain
 from tare.results.said import listed, say
 from tare.results.storage.load import MANIFEST, TRIALS, load_run
 from tare.results.storage.whole import write_whole
@@ -244,6 +245,6 @@ def _refuse(one: Baseline) -> None:
 
 def _used(folder: Path) -> str:
     try:
-        return (folder / USE).read_text(encoding="utf-8").strip()
+        return read_plain(folder / USE).decode().strip()
     except (OSError, UnicodeDecodeError):
         return ""

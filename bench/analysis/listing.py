@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tare.results.errors import ResultError
+from tare.results.plain_files import read_plain
 from tare.results.record import CONTROL_SUFFIX, Provenance
 from tare.results.storage.find import entry_of, run_folders
 from tare.results.storage.load import TRIALS, load_run
@@ -171,7 +172,7 @@ def keep_verdicts(run_dir: Path, counts: VerdictCounts) -> None:
 def read_verdicts(run_dir: Path) -> VerdictCounts | None:
     """Read a run's counts; ``None`` if none are kept, or the trials have changed since."""
     try:
-        kept = msgspec.json.decode((run_dir / VERDICTS).read_bytes(), type=_Kept)
+        kept = msgspec.json.decode(read_plain(run_dir / VERDICTS), type=_Kept)
         fits = (kept.version, kept.size, kept.changed_ns) == (_VERSION, *_facts(run_dir))
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
         return None

@@ -11,6 +11,7 @@ import zlib
 from typing import TYPE_CHECKING, Any
 
 from tare.results.imports.model import ImportFault
+from tare.results.plain_files import open_plain
 from tare.results.said import say
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def read_bytes(path: Path) -> bytes:
         ImportFault: it cannot be read, or is larger.
     """
     try:
-        with path.open("rb") as file:
+        with open_plain(path) as file:
             data = file.read(LARGEST_FILE + 1)
     except OSError as error:
         raise ImportFault(say(

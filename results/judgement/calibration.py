@@ -21,6 +21,7 @@ import numpy as np
 from tare.results.errors import ResultError
 from tare.results.judgement.levels import BASE_LEVEL, injected_share
 from tare.results.judgement.rule import judge
+from tare.results.plain_files import read_plain
 from tare.results.record import BASE, COMMAND_TIME, CONTROL_SUFFIX, CPU_TIME, HOST_CPU_TIME, LAUNCH_TIME
 from tare.results.said import say
 from tare.results.statistics.exponents import expm1
@@ -163,7 +164,7 @@ def read_calibration(path: Path) -> Calibration | None:
         ResultError: the file is damaged or cannot be read.
     """
     try:
-        found = msgspec.json.decode(path.read_bytes(), type=Calibration)
+        found = msgspec.json.decode(read_plain(path), type=Calibration)
     except FileNotFoundError:
         return None
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:

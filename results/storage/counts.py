@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tare.results.errors import ResultError
+from tare.results.plain_files import read_plain
 from tare.results.said import say
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def read_counts(run_dir: Path) -> tuple[InstructionCount, ...]:
     """
     path = run_dir / FILE
     try:
-        return tuple(msgspec.json.decode(path.read_bytes(), type=list[InstructionCount]))
+        return tuple(msgspec.json.decode(read_plain(path), type=list[InstructionCount]))
     except FileNotFoundError:
         return ()
     except (OSError, msgspec.MsgspecError) as error:

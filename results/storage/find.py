@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tare.results.errors import ResultError
+from tare.results.plain_files import read_plain
 from tare.results.said import say, shown
-from tare.results.storage.load import MANIFEST, TRIALS, refuse_waiting, run_folder
+from tare.results.storage.load import MANIFEST, TRIALS, run_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -58,8 +59,7 @@ def list_runs(*folders: Path | str) -> list[RunEntry]:
 def entry_of(path: Path) -> RunEntry:
     """Read the few fields of a run's manifest that a list shows, also from one that a newer tare made."""
     try:
-        refuse_waiting(path / MANIFEST)
-        head = msgspec.json.decode((path / MANIFEST).read_bytes(), type=_Head)
+        head = msgspec.json.decode(read_plain(path / MANIFEST), type=_Head)
     except (OSError, ResultError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         head = _Head(run=path.name, status="damaged")
     return RunEntry(head.run, head.name, head.created, head.mode, head.status, path)

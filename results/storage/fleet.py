@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from tare.results.errors import NotWritten, ResultError
+from tare.results.plain_files import read_plain
 from tare.results.plan import RequestRecord  # noqa: TC001 - msgspec reads annotations at run time
 from tare.results.said import say
 from tare.results.storage.whole import write_whole
@@ -104,7 +105,7 @@ def read_fleet(results_dir: Path, campaign: str) -> Fleet:
         ))  # fmt: skip
     path = fleet_path(results_dir, meant[0])
     try:
-        fleet = msgspec.json.decode(path.read_bytes(), type=Fleet)
+        fleet = msgspec.json.decode(read_plain(path), type=Fleet)
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise ResultError(
             say("fleet.unreadable", "{path} cannot be read as a campaign: {error}.", path=path, error=error)

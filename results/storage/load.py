@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from tare.results.errors import ResultError
+from tare.results.plain_files import open_plain, read_plain
 from tare.results.record import FORMAT_VERSION, Manifest, Metric, Trial
 from tare.results.said import listed, say
 from tare.results.storage.upgrade import check_version, upgrade_manifest, upgrade_trial
@@ -178,8 +179,7 @@ class Run:
     def batches(self, size: int) -> Iterator[list[bytes]]:
         """Yield the file's lines, newlines kept, ``size`` at a time and in the present format."""
         try:
-            refuse_waiting(self.trials_path)
-            with self.trials_path.open("rb", buffering=1 << 18) as file:
+            with open_plain(self.trials_path, 1 << 18) as file:
                 while batch := list(islice(file, size)):
                     if self.stored_format != FORMAT_VERSION:
                         batch = [self._upgraded(line) for line in batch]
@@ -249,17 +249,6 @@ def marked_invalid(trial: Trial, faults: Iterable[str]) -> Trial:
     return msgspec.structs.replace(trial, outcome="invalid", reason=reason)
 
 
-def refuse_waiting(path: Path) -> None:
-    """Refuse a pipe, a socket or a device in a run's folder: reading it could wait for ever.
-
-    Raises:
-        ResultError: it is one.
-        OSError: the file cannot be looked at.
-    """
-    if path.exists() and not path.is_file() and not path.is_dir():
-        raise ResultError(say("load.no_file", "cannot read {path}: it is no ordinary file.", path=path))
-
-
 class _Format(msgspec.Struct):
     format: int
 
@@ -283,8 +272,7 @@ def load_run(path: Path | str) -> Run:
     folder = run_folder(Path(path))
     manifest_path = folder / MANIFEST
     try:
-        refuse_waiting(manifest_path)
-        data = manifest_path.read_bytes()
+        data = read_plain(manifest_path)
     except (FileNotFoundError, NotADirectoryError):
         raise ResultError(_no_manifest(folder)) from None
     except OSError as error:

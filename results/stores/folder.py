@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tare.results.plain_files import read_plain
 from tare.results.said import say
 from tare.results.storage.whole import replacing
 from tare.results.stores.model import StoreError
@@ -56,7 +57,7 @@ class FolderFiles:
 
     def _read(self, name: str) -> bytes:
         try:
-            return (self.folder / name).read_bytes()
+            return read_plain(self.folder / name)
         except FileNotFoundError:
             raise
         except OSError as error:

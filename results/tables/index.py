@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 import numpy as np
 
+from tare.results.plain_files import open_plain
 from tare.results.storage.whole import replacing
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def read_index(run: Run) -> Index | None:
     """Read the index of a run; ``None`` if there is none, or if the run's file has changed since."""
     path = run.path / NAME
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+        with open_plain(path) as file, np.load(file, allow_pickle=False) as stored:
             about = msgspec.json.decode(stored[_ABOUT].tobytes(), type=_About)
             if (about.version, about.stored_format, about.size, about.changed_ns) != _facts(run):
                 return None

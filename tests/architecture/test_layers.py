@@ -22,6 +22,7 @@ LAYERS = {
             "json_schema",
             "nearest",
             "origins",
+            "plain_files",
             "said",
             "toml_files",
         },
