@@ -20,7 +20,7 @@ _NULL = os.makedev(1, 3)
 
 
 class NotPlainError(OSError):
-    """What a name stands for is neither a file nor an open pipe; ``strerror`` says so in the user's language."""
+    """Error for a name of what is neither a file nor an open pipe; ``strerror`` says so in the user's language."""
 
     def __init__(self, path: Path) -> None:
         why = say("files.not_plain", "it is a FIFO, a socket or a device, not a file")
@@ -65,6 +65,10 @@ def _refuse_waiting(descriptor: int, path: Path) -> None:
         return
     if stat.S_ISDIR(found.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    # A pipe without a name of its own was handed over open: its writer is there, and ends it.
-    if not stat.S_ISFIFO(found.st_mode) or not os.readlink(f"/proc/self/fd/{descriptor}").startswith("pipe:["):
+    if not stat.S_ISFIFO(found.st_mode) or not _is_nameless(descriptor):
         raise NotPlainError(path)
+
+
+def _is_nameless(descriptor: int) -> bool:
+    """Tell a pipe that was handed over open from a FIFO: its writer is there, and ends it."""
+    return os.path.realpath(f"/proc/self/fd/{descriptor}").rpartition("/")[2].startswith("pipe:[")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import tempfile
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tare.results.said import say
+from tare.results.scratch import dead_folders, taken
 from tare.results.statistics.phrases import count
 from tare.runners.errors import TareError
 from tare.runners.host.cgroups.files import remove_group
@@ -33,10 +35,13 @@ from tare.runners.host.owners import (
 from tare.runners.host.processes import boot_id, start_ticks
 from tare.runners.host.trees import remove_tree
 from tare.runners.host.trusted import UntrustedError, trusted_folder
+from tare.runners.provision.cache import work_parent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+_USUAL = (Path("/tmp"), Path("/var/tmp"))  # noqa: S108 - where they are made if the environment names no other
+"""Folders of temporary folders, besides the one that this process uses."""
 _PROGRAMS = (b"tare-agent", b"tare-qemu")
 """Starts of the names of Tare's own programs."""
 _GONE = frozenset({errno.ENOENT, errno.ENODEV, errno.ESRCH})
@@ -157,6 +162,30 @@ def find(cache: Path, *, folders: Iterable[Path] = ()) -> list[Leftover]:
                 alive.add(owner.run)
             owners.setdefault(owner.run, owner)
     return [_look(owner) for run, owner in sorted(owners.items()) if run not in alive]
+
+
+def find_scratch(cache: Path, *folders: Path) -> list[Path]:
+    """Find the temporary folders that killed commands of this user left: beside others', in the cache and in ``folders``."""
+    kinds = (each for each in cache.glob("*") if each.is_dir())
+    return dead_folders((Path(tempfile.gettempdir()), work_parent(), *_USUAL, cache, *kinds, *folders))
+
+
+def remove_scratch(folder: Path) -> None:
+    """Remove a temporary folder, unless somebody uses it meanwhile. Idempotent.
+
+    Raises:
+        CleanupError: something in it cannot be removed.
+    """
+    with taken(folder) as mine:
+        if not mine:
+            return
+        try:
+            remove_tree(folder)
+        except OSError as error:
+            raise CleanupError(say(
+                "cleanup.scratch", "not all of the folder {path} can be removed: {error}; try `tare clean` as root",
+                path=folder, error=error,
+            )) from error  # fmt: skip
 
 
 def remove(leftover: Leftover, cache: Path) -> list[str]:

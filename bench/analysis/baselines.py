@@ -9,14 +9,13 @@ from __future__ import annotations
 import datetime
 import re
 import shutil
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from tare.results.errors import ResultError
 from tare.results.plain_files import read_plain
 from tare.results.said import listed, say
+from tare.results.scratch import scratch_folder
 from tare.results.storage.load import MANIFEST, TRIALS, load_run
 from tare.results.storage.whole import write_whole
 from tare.runners.errors import UsageError
@@ -24,6 +23,7 @@ from tare.runners.host.facts import context_facts, host_class, host_facts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from tare.results.record import Manifest
 
@@ -104,14 +104,11 @@ def save(run_dir: Path, folder: Path, name: str = "") -> Path:
         ))  # fmt: skip
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=".save-", dir=target.parent))
-        try:
+        with scratch_folder("save", target.parent) as partial:
             for file in (MANIFEST, TRIALS):
                 shutil.copyfile(run.path / file, partial / file)
             partial.chmod(0o755)
             partial.rename(target)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
     except OSError as error:
         raise UsageError(say(
             "file.no_baselines", "cannot write {target}: {strerror}. Choose another --baselines-dir.",

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from tare.bench.workloads.command import run_aside
 from tare.results.said import say
+from tare.results.scratch import scratch_folder
 from tare.runners.errors import PlaceFailure, TareError
 from tare.runners.host.endings import how_ended, last_words, oom_kills, why_killed
 from tare.runners.model import SERVICE_OUTPUT_BYTES, Job
@@ -179,9 +180,9 @@ class _Outside:
         return True
 
     def _repeat(self) -> None:
-        with tempfile.TemporaryDirectory(prefix="tare-profile-") as folder:
+        with scratch_folder("profile") as folder:
             while not self._stopping.is_set():
-                self._once(Path(folder))
+                self._once(folder)
                 self._stopping.wait(_PAUSE_SECONDS)
 
     def _once(self, folder: Path) -> None:

@@ -22,7 +22,7 @@ from tare.runners.provision.tools import Provision
 from tare.runners.undoing import UndoLog
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from tare.bench.progress import Progress
@@ -43,7 +43,8 @@ def opened(request: Request, progress: Progress) -> Iterator[Bench]:
     cache = default_cache()
     log = UndoLog(progress.say)
     with log.noting("what a killed run left behind"):
-        _remove_leftovers(cache, progress)
+        output = request.settings.output
+        _remove_leftovers(cache, progress, (output.results_dir, *output.baselines_dir.glob("*")))
     run_id = request.resume or new_run_id()
     workdir = work_parent() / f"tare-{run_id}"
     with ExitStack() as stack:
@@ -68,7 +69,7 @@ def opened(request: Request, progress: Progress) -> Iterator[Bench]:
         yield replace(bench, siblings=siblings, cpu_before=cpu_before)
 
 
-def _remove_leftovers(cache: Path, progress: Progress) -> None:
+def _remove_leftovers(cache: Path, progress: Progress, folders: Iterable[Path]) -> None:
     for leftover in cleanup.find(cache):
         cleanup.remove(leftover, cache)
         progress.say(
@@ -78,6 +79,10 @@ def _remove_leftovers(cache: Path, progress: Progress) -> None:
                 names=", ".join(leftover.describe()),
             )
         )
+    for folder in cleanup.find_scratch(cache, *folders):
+        cleanup.remove_scratch(folder)
+        told = say("left.scratch", "temporary folder {path}", path=folder)
+        progress.say(say("progress.leftovers", "removed what a killed run left behind: {names}", names=told))
     if removed := clear_dead():
         progress.say(
             say(

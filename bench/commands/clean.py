@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tare.bench.commands.shared.speaking import speaker_of
@@ -13,9 +14,7 @@ from tare.runners.errors import TareError
 
 if TYPE_CHECKING:
     import argparse
-    from pathlib import Path
-
-    from tare.runners.cleanup import Leftover
+    from collections.abc import Callable, Iterable
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -33,9 +32,14 @@ def run(arguments: argparse.Namespace) -> int:
     from tare.runners.provision.cache import default_cache  # noqa: PLC0415
 
     cache = default_cache()
+    output = layers.resolve(arguments).output
     found = cleanup.find(cache)
+    folders = cleanup.find_scratch(cache, output.results_dir, *output.baselines_dir.glob("*"))
     lines = [listed(leftover.describe(), ", ") for leftover in found]
-    resisted = [] if arguments.dry_run else _remove_all(found, cache)
+    lines += [say("left.scratch", "temporary folder {path}", path=folder) for folder in folders]
+    removals = [partial(cleanup.remove, leftover, cache) for leftover in found]
+    removals += [partial(cleanup.remove_scratch, folder) for folder in folders]
+    resisted = [] if arguments.dry_run else _all_done(removals)
     match PrivateDocker().status():
         case "running":
             lines.append(say(
@@ -57,13 +61,12 @@ def run(arguments: argparse.Namespace) -> int:
     return Exit.ENVIRONMENT if resisted else Exit.OK
 
 
-def _remove_all(found: list[Leftover], cache: Path) -> list[str]:
-    from tare.runners import cleanup  # noqa: PLC0415 - options are declared without it
-
+def _all_done(removals: Iterable[Callable[[], object]]) -> list[str]:
+    """Do all of it, and list why some failed."""
     resisted = []
-    for leftover in found:
+    for remove in removals:
         try:
-            cleanup.remove(leftover, cache)
+            remove()
         except TareError as error:
             resisted.append(str(error))
     return resisted

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tare.bench.commands.shared.filters import add_filter_options, filter_from, some
@@ -19,6 +17,7 @@ from tare.runners.errors import UsageError
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
 
     from tare.bench.commands.shared.speaking import Speaker, Tell
     from tare.bench.request.settings import Settings
@@ -113,14 +112,15 @@ def _columns_beside(store: Store, speaker: Speaker) -> Iterator[Callable[[KeptRu
     A run is stored whatever becomes of its columns: they are derived.
     """
     from tare.results.errors import ResultError  # noqa: PLC0415 - options are declared without it
+    from tare.results.scratch import scratch_folder  # noqa: PLC0415
     from tare.results.stores import columns  # noqa: PLC0415
 
     if not (store.files.keeps_columns and columns.is_there()):
         yield lambda _kept, _run_dir: None
         return
     with (
-        tempfile.TemporaryDirectory(prefix="tare-sql-") as scratch,
-        columns.connect(Path(scratch)) as connection,
+        scratch_folder("sql") as scratch,
+        columns.connect(scratch) as connection,
     ):
 
         def keep(kept: KeptRun, run_dir: Path) -> None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import tarfile
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tare.results.said import say
+from tare.results.scratch import scratch_folder
 from tare.runners.errors import Missing
 from tare.runners.host.endings import last_words
 from tare.runners.host.programs import run_quietly
@@ -17,6 +16,7 @@ from tare.runners.images.recipe import FETCHED_PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from tare.runners.provision.cache import Cache
     from tare.runners.provision.tools import Provision, Tool
@@ -73,10 +73,10 @@ def data(provision: Provision, store: Cache) -> Path:
     initdb, postgres = provision.tool("initdb"), provision.tool("postgres")
 
     def make(folder: Path) -> Mapping[str, Any]:
-        with tempfile.TemporaryDirectory(prefix="tare-initdb-") as temporary:
-            _initdb(initdb, postgres, Path(temporary))
+        with scratch_folder("initdb") as temporary:
+            _initdb(initdb, postgres, temporary)
             with tarfile.open(folder / "data.tar", "w", format=tarfile.PAX_FORMAT) as archive:
-                archive.add(Path(temporary, "data"), "data", filter=_plain)
+                archive.add(temporary / "data", "data", filter=_plain)
         return {"version": postgres.version}
 
     return store.entry("postgres-data", f"{postgres.version} {postgres.package}", make).path / "data.tar"

@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-import shutil
-import tempfile
-from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
@@ -21,8 +18,12 @@ from tare.results.imports import documents, fio, hyperfine, pyperf, pytest_bench
 from tare.results.imports.model import Imported, ImportFault
 from tare.results.record import FORMAT_VERSION, ImportSource, Manifest, Provenance
 from tare.results.said import say
+from tare.results.scratch import scratch_folder
 from tare.results.storage.load import load_run
 from tare.results.storage.store import RunWriter, new_run_id
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class Import(Protocol):
@@ -149,16 +150,13 @@ def import_file(
     )
     try:
         results_dir.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=".import-", dir=results_dir))
+        with scratch_folder("import", results_dir) as draft:
+            return _written(draft, manifest, imported).rename(results_dir / manifest.run)
     except OSError as error:
         raise ResultError(say(
             "import.not_written", "cannot write to {results_dir}: {strerror}. Choose another --results-dir.",
             results_dir=results_dir, strerror=error.strerror,
         )) from error  # fmt: skip
-    try:
-        return _written(draft, manifest, imported).rename(results_dir / manifest.run)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
 
 
 def _provenance(given: Provenance | None, commit: str) -> Provenance | None:

@@ -45,8 +45,12 @@ class _Head(msgspec.Struct):
 
 
 def run_folders(folder: Path | str) -> list[Path]:
-    """List the folders of runs in a folder by name: those with a manifest, or with trials that have lost theirs."""
-    return sorted({path.parent for name in (MANIFEST, TRIALS) for path in Path(folder).glob(f"*/{name}")})
+    """List the folders of runs in a folder by name: those with a manifest, or with trials that have lost theirs.
+
+    A folder with a dot in front is somebody's draft.
+    """
+    found = (path.parent for name in (MANIFEST, TRIALS) for path in Path(folder).glob(f"*/{name}"))
+    return sorted({path for path in found if not path.name.startswith(".")})
 
 
 def list_runs(*folders: Path | str) -> list[RunEntry]:

@@ -6,12 +6,11 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tare.results.said import say
+from tare.results.scratch import scratch_folder
 from tare.results.storage.load import load_run
 from tare.results.storage.whole import replacing
 from tare.results.stores.model import COLUMNS, StoreError, column_name, head_of
@@ -21,6 +20,7 @@ from tare.results.tables.frame import read_frame
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
 
     from tare.results.storage.load import Run
     from tare.results.stores.model import KeptRun, RunHead
@@ -177,9 +177,9 @@ def stored_columns(
             continue
         paths = {table: cache / name for table, name in names.items()}
         if not all(path.exists() for path in paths.values()):
-            with tempfile.TemporaryDirectory(prefix="tare-columns-") as scratch:
-                unpack(store.files, kept, Path(scratch) / kept.run)
-                write_columns(connection, load_run(Path(scratch) / kept.run), paths)
+            with scratch_folder("columns") as scratch:
+                unpack(store.files, kept, scratch / kept.run)
+                write_columns(connection, load_run(scratch / kept.run), paths)
         yield RunColumns(kept, {table: str(path) for table, path in paths.items()})
 
 
@@ -191,8 +191,8 @@ def push_columns(connection: Any, store: Store, kept: KeptRun, run_dir: Path) ->
     """
     if not store.files.keeps_columns:
         return
-    with tempfile.TemporaryDirectory(prefix="tare-columns-") as scratch:
-        paths = {table: Path(scratch) / f"{table}.parquet" for table in TABLES}
+    with scratch_folder("columns") as scratch:
+        paths = {table: scratch / f"{table}.parquet" for table in TABLES}
         write_columns(connection, load_run(run_dir), paths)
         add = [(column_name(kept, kept.version, table), path) for table, path in paths.items()]
         store.files.change(add, (), why=f"Keep columns of {kept.run}")

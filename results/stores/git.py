@@ -10,12 +10,12 @@ import os
 import random
 import re
 import subprocess
-import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tare.results.said import say
+from tare.results.scratch import scratch_folder
 from tare.results.stores.model import StoreError
 
 if TYPE_CHECKING:
@@ -201,8 +201,8 @@ class GitFiles:
 
     def _commit(self, tip: str, blobs: Mapping[str, str], remove: Sequence[str], why: str) -> str:
         """Make a commit on top of ``tip``; empty if it would change nothing."""
-        with tempfile.TemporaryDirectory(prefix="tare-git-") as folder:
-            index = {"GIT_INDEX_FILE": str(Path(folder, "index"))}
+        with scratch_folder("git") as folder:
+            index = {"GIT_INDEX_FILE": str(folder / "index")}
             self._git("read-tree", *([tip] if tip else ["--empty"]), more=index)
             there = set(self._git("ls-files", "-z", more=index).decode("utf-8", "replace").split("\0"))
             gone = [name for name in remove if name in there]

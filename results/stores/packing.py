@@ -7,7 +7,6 @@ import gzip
 import hashlib
 import os
 import secrets
-import shutil
 import tempfile
 import time
 from contextlib import ExitStack, contextmanager
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tare.results.said import say
+from tare.results.scratch import scratch_folder
 from tare.results.storage.load import MANIFEST, TRIALS, load_run
 from tare.results.stores.model import FORMAT, KeptFile, KeptRun, StoreError, head_of
 from tare.results.tables.index import NAME as INDEX
@@ -130,14 +130,11 @@ def unpack(files: Files, kept: KeptRun, target: Path) -> None:
         raise FileExistsError(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=".pull-", dir=target.parent))
-        try:
+        with scratch_folder("pull", target.parent) as draft:
             for file in kept.files:
                 _unpack_file(files, kept, file, draft)
             draft.chmod(0o755)
             draft.rename(target)
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
     except FileNotFoundError:
         raise
     except OSError as error:

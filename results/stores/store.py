@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from tare.results.said import say
+from tare.results.scratch import scratch_folder
 from tare.results.storage.load import TRIALS, load_run
 from tare.results.stores.folder import FolderFiles
 from tare.results.stores.git import GitFiles
@@ -95,8 +95,8 @@ class Store:
             known.setdefault(kept.run, []).append(kept)
         waiting = iter(runs)
         while True:
-            with tempfile.TemporaryDirectory(prefix="tare-push-") as scratch, ExitStack() as locks:
-                batch = list(self._batch(waiting, known, Path(scratch), locks))
+            with scratch_folder("push") as scratch, ExitStack() as locks:
+                batch = list(self._batch(waiting, known, scratch, locks))
                 if not batch:
                     return
                 self._store(batch, known)

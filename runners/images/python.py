@@ -9,13 +9,13 @@ import json
 import os
 import re
 import subprocess
-import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from tare.results.said import say
+from tare.results.scratch import scratch_folder
 from tare.runners.errors import TareError
 from tare.runners.host.programs import run_quietly
 from tare.runners.images.layers import Item, carried_at
@@ -215,7 +215,7 @@ def _fresh(compiled: Path, source: Path) -> bool:
 
 def _compile(items: Items, python: Interpreter, sources: Sequence[Path]) -> None:
     """Compile sources with the interpreter that will run them, into items with content."""
-    with tempfile.TemporaryDirectory(prefix="tare-pyc-") as folder:
+    with scratch_folder("pyc") as folder:
         pairs = [(str(source), str(Path(folder, f"{number}.pyc"))) for number, source in enumerate(sources)]
         # The order of sets in compiled files depends on the hash seed.
         environ = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}

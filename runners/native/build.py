@@ -16,12 +16,12 @@ import shutil
 import struct
 import subprocess
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tare.results.said import say
+from tare.results.scratch import scratch_folder
 from tare.runners.errors import TareError
 
 if TYPE_CHECKING:
@@ -195,11 +195,11 @@ def _sidecar(program: Path) -> Path:
 def _compile(source: Path, program: Path, compiler: _Compiler, arch: str) -> str:
     """Compile ``program``, completely or not at all; return what went wrong, or an empty text."""
     program.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="tare-build-", dir=program.parent) as temporary:
+    with scratch_folder("build", program.parent) as temporary:
         made = Path(temporary, source.stem)
         command = [*compiler.command, *compiler.flags, "-I", str(HEADERS), "-o", str(made), str(source)]
         # Files that compilers leave behind stay in our cache.
-        environ = os.environ | {"TMPDIR": temporary, "ZIG_GLOBAL_CACHE_DIR": str(program.parent / "zig")}
+        environ = os.environ | {"TMPDIR": str(temporary), "ZIG_GLOBAL_CACHE_DIR": str(program.parent / "zig")}
         try:
             done = subprocess.run(
                 command, env=environ, capture_output=True, check=False, stdin=subprocess.DEVNULL, timeout=600

@@ -11,13 +11,13 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from tare.results.nearest import did_you_mean
 from tare.results.said import say
+from tare.results.scratch import scratch_folder
 from tare.runners.errors import Missing, SettingRefused
 from tare.runners.host.endings import how_ended
 from tare.runners.host.programs import run_quietly
@@ -264,8 +264,8 @@ def _home(spec: Recipe) -> Iterator[dict[str, str]]:
     if not spec.own_home:
         yield {}
         return
-    with tempfile.TemporaryDirectory(prefix="tare-try-") as folder:
-        yield dict.fromkeys(("HOME", "XDG_RUNTIME_DIR", "TMPDIR"), folder)
+    with scratch_folder("try") as folder:
+        yield dict.fromkeys(("HOME", "XDG_RUNTIME_DIR", "TMPDIR"), str(folder))
 
 
 _PYTHON_TRY = "import ctypes, hashlib, json, platform, random, re, sqlite3, statistics, struct, sys, zlib; print(sys.version_info[:2] >= (3, 9), platform.python_version(), sys.base_prefix)"  # noqa: E501

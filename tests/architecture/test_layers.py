@@ -24,6 +24,7 @@ LAYERS = {
             "origins",
             "plain_files",
             "said",
+            "scratch",
             "toml_files",
         },
         {"plan"},

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tare.bench.commands.shared.speaking import Speaker
@@ -45,6 +43,7 @@ def columns_of(
     """
     from tare.bench.analysis.listing import class_of  # noqa: PLC0415 - options are declared without it
     from tare.results.errors import ResultError  # noqa: PLC0415
+    from tare.results.scratch import scratch_folder  # noqa: PLC0415
     from tare.results.storage.find import list_runs  # noqa: PLC0415
     from tare.results.storage.load import load_run  # noqa: PLC0415
     from tare.results.stores import columns  # noqa: PLC0415
@@ -52,8 +51,8 @@ def columns_of(
     from tare.runners.provision.cache import default_cache  # noqa: PLC0415
 
     with (
-        tempfile.TemporaryDirectory(prefix="tare-sql-") as scratch,
-        columns.connect(Path(scratch), memory_bytes or columns.MEMORY_BYTES) as connection,
+        scratch_folder("sql") as scratch,
+        columns.connect(scratch, memory_bytes or columns.MEMORY_BYTES) as connection,
     ):
         if stored:
             store = open_store(settings.store.address)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import subprocess
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tare.results.said import say
+from tare.results.scratch import scratch_folder
 from tare.runners.errors import PlaceFailure
 from tare.runners.host.endings import last_words
 from tare.runners.images.layers import layer_of
@@ -63,8 +63,8 @@ def import_image(ctr: Tool, socket: str, archive: IO[bytes]) -> None:
 
 def write_pause(cache: Path, to: IO[bytes]) -> None:
     """Write the archive of the pause image, whose one program is the first process of every pod."""
-    with tempfile.TemporaryDirectory(prefix="tare-pause-", dir=cache) as temporary:
-        program = Path(temporary, "pause")
+    with scratch_folder("pause", cache) as temporary:
+        program = temporary / "pause"
         program.write_bytes(build(PAUSE_SOURCE, cache).read_bytes())
         program.chmod(0o755)
-        OciImage((layer_of("pause", Path(temporary)),), PAUSE_TAG, entrypoint=("/pause",)).write_archive(to)
+        OciImage((layer_of("pause", temporary),), PAUSE_TAG, entrypoint=("/pause",)).write_archive(to)

@@ -14,7 +14,6 @@ import itertools
 import os
 import platform
 import stat
-import tempfile
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from tare.results.environment import HostFacts
 from tare.results.said import say
+from tare.results.scratch import scratch_folder
 from tare.runners.containers.namespaces.ladder import KIND, PRIVILEGED, ladder_rung, rung_record
 from tare.runners.containers.namespaces.links import LinkedPlace
 from tare.runners.containers.namespaces.network import VethNetwork, address_of, join, router
@@ -97,8 +97,7 @@ class Namespaces:
         if refused := self._refusal():
             return refused
         user = "user" in self._rung.parts
-        with tempfile.TemporaryDirectory(prefix="tare-probe-", dir=self._probe_parent()) as temporary:
-            folder = Path(temporary)
+        with scratch_folder("probe", self._probe_parent()) as folder:
             tree = folder / "tree"
             tree.mkdir()
             try:

@@ -10,17 +10,18 @@ import os
 import re
 import shutil
 import struct
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tare.results.said import say
+from tare.results.scratch import scratch_folder
 from tare.runners.errors import Missing, TareError
 from tare.runners.host.endings import last_words
 from tare.runners.host.programs import run_quietly
 from tare.runners.images.ext4 import build_ext4
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tare.runners.provision.tools import Tool
 
 SECTOR_BYTES = 512
@@ -54,13 +55,13 @@ def build_boot_disk(
             say("guest.no_grub", "{stages} lacks GRUB's files for BIOS.", stages=stages),
             say("remedy.install_grub", "Install them: apt-get install grub-pc-bin"),
         )
-    with tempfile.TemporaryDirectory(dir=dest.parent) as folder:
-        tree = Path(folder, "tree")
+    with scratch_folder("boot", dest.parent) as folder:
+        tree = folder / "tree"
         tree.mkdir()
         shutil.copyfile(kernel, tree / "vmlinuz")
         shutil.copyfile(initramfs, tree / "initramfs")
-        files = build_ext4(tree, Path(folder, "files"), mke2fs, label="boot")
-        core = _second_stage(grub, stages, Path(folder), cmdline)
+        files = build_ext4(tree, folder / "files", mke2fs, label="boot")
+        core = _second_stage(grub, stages, folder, cmdline)
         first = (stages / "boot.img").read_bytes()
         with dest.open("wb") as disk:
             disk.write(assemble(first, core, files.stat().st_size))

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from support.docker_double import docker_double
+from tare.results.scratch import scratch_folder
 from tare.runners import cleanup as leftovers
 from tare.runners.errors import TareError
 from tare.runners.host.owners import note_engine
@@ -296,3 +297,39 @@ def test_a_full_disk_at_the_registration_leaves_nothing(cache, work, monkeypatch
     with pytest.raises(OSError, match="No space"):
         registering.__enter__()
     assert [*work.iterdir(), *(cache / "live").iterdir()] == []
+
+
+def test_temporary_folders_of_the_dead_are_found_where_they_are_made(cache, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
+    monkeypatch.setattr(leftovers, "_USUAL", ())
+    names = [
+        "tmp/tare-scratch-push-1",
+        "cache/.tare-scratch-pause-1",
+        "cache/native/.tare-scratch-build-1",
+        "runs/.tare-scratch-import-1",
+    ]
+    for name in names:
+        (tmp_path / name / "deep").mkdir(parents=True)
+        (tmp_path / name / "deep").chmod(0)
+    with scratch_folder("build", cache / "native"):
+        found = leftovers.find_scratch(cache, tmp_path / "runs", tmp_path / "absent")
+        assert found == sorted(tmp_path / name for name in names)
+        for folder in found:
+            leftovers.remove_scratch(folder)
+            leftovers.remove_scratch(folder)
+        assert leftovers.find_scratch(cache, tmp_path / "runs") == []
+        assert len(list((cache / "native").iterdir())) == 1
+
+
+def test_a_temporary_folder_that_resists_is_named(tmp_path, monkeypatch):
+    folder = tmp_path / "tare-scratch-x"
+    folder.mkdir()
+
+    def busy(_tree):
+        raise OSError(errno.EBUSY, "Device or resource busy")
+
+    monkeypatch.setattr(leftovers, "remove_tree", busy)
+    with pytest.raises(
+        leftovers.CleanupError, match=r"tare-scratch-x can be removed: .*busy; try `tare clean` as root"
+    ):
+        leftovers.remove_scratch(folder)
