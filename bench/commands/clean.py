@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     folders = cleanup.find_scratch(cache, output.results_dir, *output.baselines_dir.glob("*"))
     lines = [listed(leftover.describe(), ", ") for leftover in found]
     lines += [say("left.scratch", "temporary folder {path}", path=folder) for folder in folders]
-    removals = [partial(cleanup.remove, leftover, cache) for leftover in found]
+    removals: list[Callable[[], object]] = [partial(cleanup.remove, leftover, cache) for leftover in found]
     removals += [partial(cleanup.remove_scratch, folder) for folder in folders]
     resisted = [] if arguments.dry_run else _all_done(removals)
     match PrivateDocker().status():

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import shlex
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 import msgspec
 from msgspec import Meta
 
-from tare.bench.own.definition import NAME, Definition, OwnServer, Ready
+from tare.bench.own.definition import NAME, Definition, OwnServer, Ready, Values
+from tare.bench.own.wording import NAME_RULE, in_our_words
 from tare.bench.workloads.output_metrics import METRIC_NAME, MetricRule
 from tare.results.nearest import did_you_mean
 from tare.results.said import say, shown
@@ -39,9 +40,6 @@ class Problem:
     """Sentence that says what is wrong and what would be right."""
 
 
-_Table = TypeVar("_Table", bound=msgspec.Struct)
-
-
 class _Invalid(Exception):
     """The first problem of a definition."""
 
@@ -54,7 +52,7 @@ def check(name: str, raw: object) -> Definition | Problem:
     """Turn the table of a definition into one, or say what is wrong with it first."""
     keys = ("workloads", name)
     if not re.fullmatch(NAME, name):
-        return Problem(keys, "a name begins with a letter and has up to 64 letters, digits, _ . + -.")
+        return Problem(keys, say("own.sentence", "{what}.", what=NAME_RULE))
     try:
         definition = _convert(raw)
         _check_parts(definition)
@@ -67,15 +65,15 @@ def _convert(raw: object) -> Definition:
     if not isinstance(raw, dict):
         raise _Invalid(say("own.no_table", "a workload is a table, as under [workloads.NAME]."))
     _check_keys(raw)
-    metrics = raw.get("metrics")
-    for name, rule in metrics.items() if isinstance(metrics, dict) else ():
-        _converted(
-            rule, MetricRule, "metrics", name
-        )  # by itself, since msgspec does not name the keys of a table
-    return _converted(raw, Definition)
+    # By themselves, since msgspec does not name the keys of a table.
+    for table, kind in (("metrics", MetricRule), ("parameters", Values), ("environment", str)):
+        inner = raw.get(table)
+        for name, given in inner.items() if isinstance(inner, dict) else ():
+            _converted(given, kind, table, name)
+    return cast("Definition", _converted(raw, Definition))
 
 
-def _converted(raw: object, kind: type[_Table], *above: str) -> _Table:
+def _converted(raw: object, kind: Any, *above: str) -> object:
     try:
         return msgspec.convert(raw, kind)
     except msgspec.ValidationError as error:
@@ -83,13 +81,13 @@ def _converted(raw: object, kind: type[_Table], *above: str) -> _Table:
         found = re.findall(r"\.([\w-]+)|\[(\d+|\.\.\.)\]", path.rstrip("`"))
         keys = [key for key, _ in found if key]
         raise _Invalid(
-            say("own.offered", "{what}{offered}", what=_in_our_words(what), offered=_offered(kind, keys)),
+            say("own.offered", "{what}{offered}", what=in_our_words(what), offered=_offered(kind, keys)),
             *above,
             *keys,
         ) from None
 
 
-def _offered(kind: type[msgspec.Struct], keys: list[str]) -> str:
+def _offered(kind: Any, keys: list[str]) -> str:
     """List what can be given where only some words, or one of two types, can: msgspec tells neither."""
     known: Any = kind
     for key in keys:
@@ -116,25 +114,6 @@ def _parts(annotation: Any) -> Iterator[Any]:
     for each in inner:
         if not isinstance(each, Meta):
             yield from _parts(each)
-
-
-def _in_our_words(what: str) -> str:
-    """Rephrase what msgspec says: it names types by the words of Python."""
-    for theirs, ours in (
-        (r"Object missing required field `(\w+)`", r"\1 is missing"),
-        (r"Invalid enum value (.*)", r"cannot use \1"),
-        (r"Expected `str \| array`, got `(\w+)`", r"expected text or a list, got \1"),
-        (r"Expected `(.*)`, got `(\w+)`", r"expected \1, got \2"),
-        (r"Expected `(.*)` of length (.*)", r"expected \1 of length \2"),
-        (r"Expected `(.*)` (matching regex .*|[<>]=? .*)", r"expected \1 \2"),
-    ):
-        if re.fullmatch(theirs, what):
-            words = re.sub(theirs, ours, what)
-            for python, plain in (("array", "list"), ("object", "table"), ("str", "text"), ("int", "a whole number"),
-                                  ("float", "a number"), ("bool", "true or false")):  # fmt: skip
-                words = re.sub(rf"\b{python}\b", plain, words)
-            return words
-    return what
 
 
 def _check_keys(raw: dict[str, Any]) -> None:
@@ -185,8 +164,14 @@ def _check_parts(one: Definition) -> None:
             raise _Invalid(say("own.sentence", "{what}.", what=why), "metrics", name)
     if sum(rule.primary for rule in one.metrics.values()) > 1:
         raise _Invalid(say("own.one_primary", "only one metric can be primary."), "metrics")
+    if not all(one.carry):
+        raise _Invalid(say("own.no_path", "an empty text names no file."), "carry")
     _check_environment(one.environment)
-    for name in one.parameters:
+    for name, values in one.parameters.items():
+        if any("\0" in value for value in values if isinstance(value, str)):
+            raise _Invalid(
+                say("own.zero_in_value", "a value cannot have the character 0 in it."), "parameters", name
+            )
         if not re.fullmatch(NAME, name) or name in _RESERVED | AROUND | OF_SERVERS:
             raise _Invalid(
                 say(
@@ -259,7 +244,7 @@ def _check_commands(one: Definition) -> None:
     used: set[str] = set()
     for keys, command in texts.items():
         words = split(command, keys)
-        if not words and keys[-1] == "command":
+        if not any(words[:1]) and (words or keys[-1] == "command"):
             raise _Invalid(say("own.empty", "the command is empty."), *keys)
         if any("\0" in word for word in words):
             raise _Invalid(

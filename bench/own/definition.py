@@ -12,6 +12,8 @@ from tare.results.json_schema import schema_of
 
 NAME = r"[A-Za-z][\w.+-]{0,63}"
 """Pattern of the names of workloads and parameters."""
+SOCKET = r"^$|^[\w.-]+$"
+"""Pattern of the name of a server's socket; empty: it has none."""
 
 DEFAULT_TIMEOUT = 300.0
 """Seconds for one run of a command."""
@@ -25,6 +27,8 @@ Words = Annotated[
     ),
 ]
 Value = str | int | float | bool
+Values = Annotated[tuple[Value, ...], Meta(min_length=1, max_length=100)]
+"""Values of a parameter."""
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -72,7 +76,7 @@ class OwnServer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         str,
         Meta(
             description="Name of its UNIX socket, which is in the scratch folder, in the place of a port.",
-            pattern=r"^$|^[\w.-]+$", max_length=40,
+            pattern=SOCKET, max_length=40,
         ),
     ] = ""  # fmt: skip
     warmups: Annotated[
@@ -111,7 +115,7 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         ),
     ] = ()
     parameters: Annotated[
-        dict[str, Annotated[tuple[Value, ...], Meta(min_length=1, max_length=100)]],
+        dict[str, Values],
         Meta(
             description="Name of a parameter and its values. Each combination is a workload, and a series, of its own."
         ),

@@ -52,7 +52,7 @@ def test_options_are_the_keys_of_a_definition_in_the_forms_of_python():
         ("a | b", {}, "a: command: 'a | b' is written for a shell"),
         ("a", {"timeout": -1}, "a: timeout: expected"),
         ("a", {"parameters": {"n": [1]}}, "a: parameters.n: no command has {n} in it"),
-        ("a", {"parameters": {"n": 1}}, "a: parameters: expected list"),
+        ("a", {"parameters": {"n": 1}}, "a: parameters.n: expected a list"),
         ("a", {"metric": "x"}, "metric 'x': give NAME"),
         ("a", {"calls": 5}, "a: calls is for Python functions"),
         ("a", {"name": "a b"}, "a b: a name begins with a letter"),
