@@ -19,6 +19,9 @@ _MARK = "\0"
 
 _ESCAPE = re.compile(r"\\(\\|x([0-9a-f]{2}))")
 
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+"""How cells begin that spreadsheets compute; those that begin with an apostrophe before it are told apart by a further one."""
+
 
 def is_one_line(text: str) -> bool:
     """Tell whether a text has neither line ends nor other control characters; tables and files of lines can hold it."""
@@ -49,6 +52,19 @@ def original(text: str) -> str:
         lambda found: bytes.fromhex(found[2]).decode("utf-8", "surrogateescape") if found[2] else "\\",
         text.removeprefix(_MARK),
     )
+
+
+def inert_cell(text: str) -> str:
+    """Put an apostrophe before text that a spreadsheet would take for a formula, so that no name in a CSV file is run.
+
+    :func:`original_cell` takes it away again.
+    """
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def original_cell(text: str) -> str:
+    """Give the text back that :func:`inert_cell` changed."""
+    return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
 
 
 def in_all_texts(value: Any, change: Callable[[str], str]) -> Any:

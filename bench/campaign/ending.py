@@ -22,7 +22,7 @@ def closing_line(plan: Plan, course: Course, precise: Collection[str], again: st
     )  # fmt: skip
     if course.ended in {"budget", "deadline", "exhausted"}:
         text = say(
-            "ending.precise", "{text} ({precise} of {all} workloads are within ±{aim} %)",
+            "ending.precise", "{text} ({precise} of {all} groups of a workload and its runners are within ±{aim} %)",
             text=text, precise=len(precise), all=len(plan.units()), aim=f"{plan.precision * 100:g}",
         )  # fmt: skip
     if course.ended == "interrupted":

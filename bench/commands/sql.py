@@ -12,6 +12,7 @@ from tare.bench.commands.shared.stored import add_store_options, columns_of, is_
 from tare.bench.commands.shared.tables import aligned
 from tare.bench.errors import Exit
 from tare.bench.request import layers, readers
+from tare.results.escapes import inert_cell
 from tare.results.said import say
 from tare.runners.errors import UsageError
 
@@ -78,7 +79,9 @@ def _print_rows(answer: Any, form: str) -> None:
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(names)
         while rows := answer.fetchmany(_PIECE):
-            writer.writerows(rows)
+            writer.writerows(
+                [inert_cell(cell) if isinstance(cell, str) else cell for cell in row] for row in rows
+            )
         return
     rows = answer.fetchall()
     if form == "json":

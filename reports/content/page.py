@@ -76,12 +76,7 @@ class Page:
     @property
     def started(self) -> str:
         """Start of the run, ``2026-11-23 20:00:00``, in UTC; as recorded if that is no ISO 8601."""
-        recorded = self.summary.given.manifest.created
-        try:
-            moment = datetime.datetime.fromisoformat(recorded)
-        except ValueError:
-            return recorded
-        return moment.astimezone(datetime.UTC).strftime("%Y-%m-%d %H:%M:%S")
+        return moment(self.summary.given.manifest.created)
 
     @property
     def host(self) -> str:
@@ -156,3 +151,12 @@ def host_line(about: Manifest, words: Words) -> str:
         f"Linux {kernel}" if kernel else "",
     )
     return listed(filter(None, parts), ", ") or DASH
+
+
+def moment(recorded: str) -> str:
+    """Write a recorded time in UTC, ``2026-11-23 20:00:00``; as recorded if that is no ISO 8601."""
+    try:
+        told = datetime.datetime.fromisoformat(recorded)
+    except ValueError:
+        return recorded
+    return told.astimezone(datetime.UTC).strftime("%Y-%m-%d %H:%M:%S")

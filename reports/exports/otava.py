@@ -7,6 +7,7 @@ import io
 from typing import TYPE_CHECKING
 
 from tare.reports.exports.series import primary_series
+from tare.results.escapes import inert_cell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,7 +51,7 @@ def tables(runs: Sequence[ReportInput]) -> list[bytes]:
 def _table(rows: Sequence[tuple[Manifest, list[float]]], names: Sequence[str]) -> bytes:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["time", "run", "name", *names])
+    writer.writerow(["time", "run", "name", *map(inert_cell, names)])
     for about, values in rows:
-        writer.writerow([about.created, about.run, about.name, *values])
+        writer.writerow([about.created, about.run, inert_cell(about.name), *values])
     return out.getvalue().encode()

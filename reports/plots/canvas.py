@@ -148,10 +148,8 @@ def track(points: Sequence[tuple[float, float]]) -> str:
 
 
 def printable(text: str) -> str:
-    """Replace what no reader should be sent, such as escape sequences in a recorded label."""
-    return (
-        text if text.isprintable() else "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
-    )
+    """Replace what no reader should be sent, such as escape sequences in a recorded label; all of it is one line."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else "\ufffd" for c in text)
 
 
 def text_width(text: str, size: float = SIZE) -> float:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _ROW, _CURVE, _HIGHEST = 34, 150, 260
 """Pixels: height of a row's points, least and greatest height of the panel of distributions."""
+_FAR = 4
+"""Distributions that reach this many times as far as they begin would be a step at the edge of a linear axis."""
 _MOST_CASES = 4
 MOST_DOTS = 60
 """Beyond so many starts, the points are one shape and the median and the tail have the values to point at."""
@@ -111,10 +113,11 @@ def _spread(
         median = statistics.median(found.totals)
         curves[runner] = sorted(value / median for value in found.totals)
     low, high = min(one[0] for one in curves.values()), max(one[-1] for one in curves.values())
-    across = Scale(low, high, *span)
+    across = Scale(low, high, *span, log=high > _FAR * low)
     up = Scale(0, 1, bottom, top)
     left_axis(made, up, span, numbers.percent)
-    bottom_axis(made, across, (top, bottom), ratio_text, words("figure.coldstarts.spread_axis"))
+    axis = words("figure.coldstarts.spread_log" if across.log else "figure.coldstarts.spread_axis")
+    bottom_axis(made, across, (top, bottom), ratio_text, axis)
     for runner, values in curves.items():
         points = [(across(values[0]), bottom)]
         for at, value in enumerate(values):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import statistics
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from tare.reports.plots.axes import Scale, Sign, bottom_axis, left_axis, legend, ratio_text, title
@@ -11,7 +13,7 @@ from tare.reports.summaries import names
 from tare.reports.text import numbers
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from tare.reports.summaries.run import PrimaryValues, Summary
     from tare.reports.summaries.runners import RunnerDisplay
@@ -24,6 +26,8 @@ _EVERY, _EVERY_NARROW = 2, 4
 """Pixels of which a line has four values at most, on a wide page and on a phone's."""
 _MOST_BLOCKS = 100
 """Beyond this many, shaded blocks would be thinner than a line."""
+_APART, _USUAL = 0.08, 4
+"""A line is cut where it would cross this share of its panel, and this many times the distance that is usual in it."""
 MOST_RUNNERS = 8
 """Runners whose lines one can tell apart; of more, the first ones are drawn."""
 MOST_MARKED = 30
@@ -32,7 +36,13 @@ MOST_MARKED = 30
 
 def draw(summary: Summary, words: Words, width: float) -> Canvas | None:
     """Draw the figure; ``None`` if nothing was measured."""
-    cases = list(summary.primary_values.items())[:_MOST_PANELS]
+    # Of one value for each runner, all are their own median.
+    told = [
+        (case, by)
+        for case, by in summary.primary_values.items()
+        if any(len(one.samples) > 1 for one in by.values())
+    ]
+    cases = told[:_MOST_PANELS]
     if not cases:
         return None
     made = Canvas(width)
@@ -46,15 +56,17 @@ def draw(summary: Summary, words: Words, width: float) -> Canvas | None:
         made.text(0, made.height + LINE - 4, words("figure.drift.rest", n=rest), "m s")
         made.height += LINE
     for (case, by_runner), left, room in in_columns(made, cases):
-        title(made, left, names.case_name(case, words), room)
+        named = names.case_name(case, words)
+        title(made, left, named, room)
         made.height += LINE + 8
         drawn = {runner: series for runner, series in by_runner.items() if runner in runners}
-        _panel(made, drawn, (left + _LEFT, left + room - 6), summary.display, words)
+        _panel(made, named, drawn, (left + _LEFT, left + room - 6), summary.display, words)
     return made
 
 
 def _panel(
     made: Canvas,
+    case: str,
     by_runner: Mapping[str, PrimaryValues],
     span: tuple[float, float],
     display: RunnerDisplay,
@@ -82,10 +94,14 @@ def _panel(
         points = [
             (across(one.number), up(ratio)) for one, ratio in zip(series.samples, ratios[runner], strict=True)
         ]
-        name = names.runner_name(runner, words)
+        name = f"{case} · {names.runner_name(runner, words)}"
         with made.group(display.color(runner), _told(name, series, words)):
-            made.path(track(thinned(points, _EVERY_NARROW if made.narrow else _EVERY)), "n")
-            _points(made, points, series, name, ratios[runner])
+            pieces = stretches([x for x, _y in points], span[1] - span[0])
+            for piece in pieces:
+                kept = thinned(points[piece], _EVERY_NARROW if made.narrow else _EVERY)
+                made.path(track(kept), "n")
+            alone = {piece.start for piece in pieces if piece.stop - piece.start == 1}
+            _points(made, points, series, name, ratios[runner], alone)
 
 
 def _told(name: str, series: PrimaryValues, words: Words) -> str:
@@ -103,11 +119,12 @@ def _points(
     series: PrimaryValues,
     name: str,
     ratios: Sequence[float],
+    alone: Collection[int],
 ) -> None:
-    """Draw a short series' points, and of a long one the least and the greatest value."""
+    """Draw a short series' points, and of a long one the least and the greatest value and those that no line reaches."""
     marked = range(len(points))
     if len(points) > MOST_MARKED:
-        marked = sorted({ratios.index(min(ratios)), ratios.index(max(ratios))})  # type: ignore[assignment]
+        marked = sorted({ratios.index(min(ratios)), ratios.index(max(ratios)), *alone})  # type: ignore[assignment]
     if made.narrow:
         made.path("".join(f"M{points[at][0]:.0f} {points[at][1]:.0f}h0" for at in marked), "u")
         return
@@ -116,6 +133,19 @@ def _points(
         told = f"{numbers.quantity(sample.value, series.unit)} ({numbers.ratio(ratios[at])})"
         hint = f"{name} #{sample.number}: {told}"
         made.dot(*points[at], 2, hint=hint)
+
+
+def stretches(places: Sequence[float], width: float) -> list[slice]:
+    """Cut a series where it was not measured for long: a line across would show a slope that nobody measured.
+
+    ``places`` are the pixels of its values across a panel of that width.
+    """
+    steps = [after - before for before, after in pairwise(places)]
+    if not steps:
+        return [slice(0, len(places))]
+    far = max(_APART * width, _USUAL * statistics.median(steps))
+    cuts = [0, *(at + 1 for at, step in enumerate(steps) if step > far), len(places)]
+    return [slice(begin, end) for begin, end in pairwise(cuts)]
 
 
 def thinned(points: Sequence[tuple[float, float]], every: int) -> list[tuple[float, float]]:

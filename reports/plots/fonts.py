@@ -48,7 +48,7 @@ def missing_glyphs(into: set[str]) -> Iterator[None]:
         warnings.simplefilter("always")
         yield
     for warning in caught:
-        if found := re.match(r"Glyph (\d+) .*missing from", str(warning.message)):
+        if found := re.match(r"Glyph (\d+) .*missing from", str(warning.message), re.DOTALL):
             into.add(chr(int(found[1])))
         else:
             warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)

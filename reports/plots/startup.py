@@ -117,6 +117,7 @@ def _sizes(
             made.line((begin, y), (end, y))
             made.dot(begin, y, 4, "h")
             made.dot(end, y, 4.5)
+        made.rectangle(end + 7, y - 8, (text_width(whole), 15), "y")  # no grid line runs through a number
         made.text(end + 8, y + 4, whole, "b")
         made.text(begin - 8, y + 4, inside, "e m s")
     made.height += 2 * LINE + 6

@@ -10,7 +10,7 @@ from tare.reports.content.page import Page
 from tare.reports.content.sections import SHORTEST, sections
 from tare.reports.summaries.run import summarised
 from tare.reports.text.columns import width
-from tare.reports.text.printable import one_line, printable
+from tare.reports.text.printable import one_line
 from tare.reports.text.words import words
 
 if TYPE_CHECKING:
@@ -71,16 +71,16 @@ def _plain(node: Node) -> Iterator[str]:
             yield from (one_line(sentence) for sentence in node.sentences)
             yield ""
         case Notice():
-            yield f"{printable(node.title)}: {printable(node.text)}"
+            yield one_line(f"{node.title}: {node.text}")
         case Bullets():
             if node.title:
-                yield printable(node.title)
+                yield one_line(node.title)
             yield from (
-                f"  {printable(f'{i.label}: ' if i.label else '')}{printable(i.text + '; '.join(i.parts))}"
+                f"  {one_line((f'{i.label}: ' if i.label else '') + i.text + '; '.join(i.parts))}"
                 for i in node.items
             )
         case Table():
-            yield printable(node.caption)
+            yield one_line(node.caption)
             lines = [[one_line(c) for c in node.columns], *([_cell(c) for c in row] for row in node.rows)]
             widths = [max(map(width, column)) for column in zip(*lines, strict=True)]
             for line in lines:
@@ -99,7 +99,7 @@ def _rich(console: Console, node: Node) -> None:
     from rich.text import Text  # noqa: PLC0415
 
     if isinstance(node, Table):
-        title = Text(printable(node.caption), style="bold")
+        title = Text(one_line(node.caption), style="bold")
         made = RichTable(
             box=box.SIMPLE_HEAD, collapse_padding=True, show_edge=False, title=title, title_justify="left"
         )
@@ -107,7 +107,7 @@ def _rich(console: Console, node: Node) -> None:
             # Numbers and runners stay whole: one without its "(tcg)" would be another runner.
             whole = i in node.numeric or any(row[i].color for row in node.rows)
             made.add_column(
-                Text(printable(column)),
+                Text(one_line(column)),
                 justify="right" if i in node.numeric else "left",
                 overflow="fold",
                 no_wrap=whole,
@@ -122,10 +122,10 @@ def _rich(console: Console, node: Node) -> None:
         console.print()
     elif isinstance(node, Headline):
         for sentence in node.sentences:
-            console.print(Text(printable(sentence), style="bold"))
+            console.print(Text(one_line(sentence), style="bold"))
         console.print()
     elif isinstance(node, Notice):
-        console.print(Text.assemble((f"{printable(node.title)}. ", "bold yellow"), printable(node.text)))
+        console.print(Text.assemble((f"{one_line(node.title)}. ", "bold yellow"), one_line(node.text)))
     else:
         for line in _plain(node):
             console.print(Text(line))

@@ -3,7 +3,8 @@
 Cells are separated by ``,``, ``;`` or tabs. ``series``, ``metric``, ``value``, ``unit`` and ``direction`` (``lower`` or
 ``higher`` is better; ``none`` is never judged) are required, in any order; other columns are optional. Without
 ``block``, the rows of a series are numbered; without ``invocation``, each block is one, so files whose rows share a
-process or environment should have that column.
+process or environment should have that column. An apostrophe before what a spreadsheet would take for a formula is no
+part of a cell.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import msgspec
 
+from tare.results.escapes import original_cell
 from tare.results.imports.documents import harmless, small_document_of
 from tare.results.imports.model import RUNNER, Imported, ImportFault, check_count
 from tare.results.record import Accelerator, Direction, Metric, Outcome, Trial
@@ -76,7 +78,7 @@ def read(text: str, where: str) -> Imported:
                 "import.cells", "{where}, line {line}: {row} cells, but the header has {names} columns.",
                 where=where, line=line, row=len(row), names=len(names),
             ))  # fmt: skip
-        cells = (harmless(cell.strip()) for cell in row)
+        cells = (harmless(original_cell(cell.strip())) for cell in row)
         table.add(_Row(dict(zip(names, cells, strict=True)), f"{where}, line {line}"))
     if not table.trials:
         raise ImportFault(say("import.no_rows", "{where} has a header and no rows.", where=where))

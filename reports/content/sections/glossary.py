@@ -26,6 +26,7 @@ TERMS = (
     "verdict",
     "base",
     "cpu",
+    "duet",
     "inside",
     "end_to_end",
     "p99",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from tare.reports.content import cells
 from tare.reports.content.nodes import Bullets, Cell, Details, Item, Node, Paragraph, Section, Table
+from tare.reports.content.page import moment
 from tare.reports.text import numbers
 from tare.reports.text.numbers import DASH
 from tare.results.judgement import limits
@@ -51,7 +52,7 @@ def section(page: Page) -> Section | None:
 
 def _earlier(page: Page, found: Mapping[str, LimitsSeen]) -> tuple[Node, ...]:
     """Say which limits an earlier run verified, and when."""
-    when = [f"{runner} ({one.verified})" for runner, one in found.items() if one.verified]
+    when = [f"{runner} ({moment(one.verified)} UTC)" for runner, one in found.items() if one.verified]
     return (Paragraph(page.words("limits.earlier", runners=", ".join(when))),) if when else ()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from tare.reports.content import cells
@@ -108,7 +109,7 @@ def _cell(page: Page, found: Matrix, runner: str, family: str, *, brief: bool) -
         return Cell(text, kind=standing.verdict)
     return Cell(
         text,
-        detail=_detail(standing),
+        detail=_detail(page, standing),
         where=_where(page, standing),
         value=cost.value,
         low=cost.low,
@@ -121,14 +122,15 @@ def _cell(page: Page, found: Matrix, runner: str, family: str, *, brief: bool) -
     )
 
 
-def _detail(standing: Standing) -> str:
-    """Give the value where a family is known by it, else the bounds."""
+def _detail(page: Page, standing: Standing) -> str:
+    """Give the value where a family is known by it, else the bounds, or how few values there are for any."""
     if standing.family in ABSOLUTE:
         time = standing.row.time
         return numbers.quantity(
             time.subject_value.value, time.unit, width=numbers.width_of(time.subject_value)
         )
-    return numbers.interval(standing.comparison.cost, "ratio")
+    cost = standing.comparison.cost
+    return numbers.interval(cost, "ratio") or page.words("matrix.no_interval", n=cost.n)
 
 
 def _where(page: Page, standing: Standing) -> str:
@@ -169,7 +171,8 @@ def _missing(page: Page, found: Matrix) -> Paragraph:
     wanted = [one for one in found.missing if one in REMEDIES]
     if not wanted:
         return Paragraph(words("matrix.missing", names=names), "muted")
-    return Paragraph(words("matrix.missing_how", names=names, wanted=" or ".join(wanted)), "muted")
+    command = f"tare run -k {shlex.quote(' or '.join(wanted))}"
+    return Paragraph(words("matrix.missing_how", names=names, command=command), "muted")
 
 
 def key_of(comparison: Comparison) -> str:

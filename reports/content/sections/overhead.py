@@ -12,7 +12,7 @@ from tare.reports.content.nodes import Cell, Details, Node, Paragraph, Section, 
 from tare.reports.content.sections.matrix import NAMES, key_of
 from tare.reports.content.sections.notes import own
 from tare.reports.summaries.cases import case_of
-from tare.reports.summaries.matrix import family_of
+from tare.reports.summaries.matrix import APART, family_of
 from tare.reports.summaries.waiting import explaining
 from tare.reports.text import numbers
 from tare.reports.text.answers import both, span_of_time
@@ -52,7 +52,7 @@ def _every(page: Page) -> Details:
     body: list[Node] = [replace(every, form="sheet", keys=(), breaks=())]
     if without := len(compared) - len(told):
         body.insert(0, Paragraph(words("overhead.no_ratio", n=without), kind="muted"))
-    return Details(words("overhead.all", n=len(compared)), tuple(body))
+    return Details(words("overhead.all", n=len(told)), tuple(body))
 
 
 def _table(page: Page, found: Sequence[Comparison], caption: str, *, why: bool) -> Table:
@@ -93,7 +93,7 @@ def _families(page: Page, found: Sequence[Comparison]) -> tuple[tuple[str, tuple
     for comparison in found:
         case = case_of(comparison)
         name = family_of(comparison.family, case) or comparison.family
-        title = page.words(f"family.{name}") if name in NAMES else name
+        title = page.words(f"family.{name}") if name in NAMES | APART else name
         named.setdefault(title, {})[page.case_name(case)] = None
     return tuple((title, tuple(cases)) for title, cases in named.items())
 

@@ -57,9 +57,12 @@
   const text = (cell) => [...cell.childNodes].filter((one) => one.className !== "permalink").map((one) => one.textContent.trim()).filter(Boolean).join(" ");
   const shown = (table) => [table.tHead.rows[0], ...[...table.tBodies[0].rows].filter((row) => !row.hidden)]
     .map((row) => [...row.cells].map(text));
-  const asCsv = (rows) => rows.map((row) => row.map((one) => (/[",\n]/.test(one) ? `"${one.replaceAll('"', '""')}"` : one)).join(",")).join("\n");
+  // A spreadsheet would compute a cell that begins like a formula, whoever named it; numbers with a unit stay as they are.
+  const inert = (one) => (/^[=+@-]/.test(one) && !/^[+-][\d.,]+\s?[a-zµ%×/]*$/i.test(one) ? `'${one}` : one);
+  const quoted = (one) => (/[",\n]/.test(one) ? `"${one.replaceAll('"', '""')}"` : one);
+  const asCsv = (rows) => rows.map((row) => row.map((one) => quoted(inert(one))).join(",")).join("\n");
   const asMarkdown = ([heads, ...rows]) => [heads, heads.map(() => "---"), ...rows]
-    .map((row) => `| ${row.map((one) => one.replaceAll("|", "\\|")).join(" | ")} |`).join("\n");
+    .map((row) => `| ${row.map((one) => one.replace(/[\\|<`]/g, "\\$&")).join(" | ")} |`).join("\n");
   const copy = (button, told) => {
     const area = make("textarea", { value: told });
     document.body.append(area);
@@ -158,7 +161,7 @@
     bar.append(count);
     table.closest(".scroll").before(bar);
     rows.filter((row) => row.id).forEach((row) => {
-      const link = make("a", { className: "permalink", href: `#${row.id}`, ariaLabel: `# ${text(row.cells[0])}` }, "#");
+      const link = make("a", { className: "permalink", href: `#${row.id}`, ariaLabel: `# ${[...row.cells].slice(0, 2).map(text).join(" ")}` }, "#");
       row.cells[0].insertBefore(link, row.cells[0].querySelector("small"));
     });
   };

@@ -258,21 +258,21 @@ def _judge_loops(base: KvmBaseline, user: float, kernel: float, host: float | No
     if ratio > KERNEL_MODE_LIMIT:
         reason = say(
             "kvm.emulates_kernel_mode",
-            "KVM emulates guest kernel mode here: a loop iteration takes {kernel} ns at CPL 0 and {user} ns at CPL 3 "
-            "({ratio} ×; the limit is {limit}), so ordinary kernels cannot boot under it",
-            kernel=f"{kernel * 1e9:.0f}", user=f"{user * 1e9:.2f}", ratio=f"{ratio:.0f}", limit=f"{KERNEL_MODE_LIMIT:.0f}",
+            "KVM emulates guest kernel mode here: a loop iteration takes {kernel} ns in it (CPL 0) and {user} ns in user "
+            "mode (CPL 3), {ratio}× as long (the limit is {limit}×), so ordinary kernels cannot boot under it",
+            kernel=f"{kernel * 1e9:,.0f}", user=f"{user * 1e9:.2f}", ratio=f"{ratio:,.0f}", limit=f"{KERNEL_MODE_LIMIT:.0f}",
         )  # fmt: skip
         remedy = say("remedy.nested", "run on a host whose hypervisor offers hardware nested virtualisation")
         return replace(base, reason=reason, remedy=remedy)
     if host is not None and user > USER_MODE_LIMIT * host:
         reason = say(
-            "kvm.slow_user_mode", "guest user mode runs {ratio} × slower than the host: KVM does not accelerate here",
+            "kvm.slow_user_mode", "guest user mode runs {ratio}× slower than the host: KVM does not accelerate here",
             ratio=f"{user / host:.0f}",
         )  # fmt: skip
         remedy = say("remedy.virtualisation", "run on a host with hardware virtualisation")
         return replace(base, reason=reason, remedy=remedy)
     against = (
-        say("kvm.against_host", "{ratio} × the host's time", ratio=f"{user / host:.2f}")
+        say("kvm.against_host", "{ratio}× the host's time", ratio=f"{user / host:.2f}")
         if host
         else say("kvm.not_compared", "a time that could not be compared with the host's")
     )

@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tare.results.escapes import in_all_texts, original, readable, reversible, to_json
+from tare.results.escapes import (
+    in_all_texts,
+    inert_cell,
+    original,
+    original_cell,
+    readable,
+    reversible,
+    to_json,
+)
 
 ANY_BYTES = st.binary(max_size=20).map(lambda raw: raw.replace(b"\0", b"").decode("utf-8", "surrogateescape"))
 
@@ -28,6 +36,14 @@ def test_what_is_reversible_is_utf8_and_comes_back(text):
 
 def test_text_that_is_utf8_is_left_alone():
     assert reversible("C:\\xff ü") == "C:\\xff ü"
+
+
+@given(st.text(alphabet="'=+-@\t\ra1|", max_size=6))
+def test_no_cell_is_a_formula_and_each_comes_back(text):
+    cell = inert_cell(text)
+    assert not cell.startswith(("=", "+", "-", "@", "\t", "\r"))
+    assert original_cell(cell) == text
+    assert cell in (text, f"'{text}")
 
 
 class Record(msgspec.Struct):

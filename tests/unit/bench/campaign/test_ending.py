@@ -15,7 +15,7 @@ def line(ended, plan=PLAN, precise=("a",)):
 
 def test_a_spent_budget_is_told_with_what_it_reached_and_how_to_go_on():
     assert line("budget") == (
-        "measured for 8:20 of 9:00: the budget is spent (1 of 2 workloads are within ±1 %)."
+        "measured for 8:20 of 9:00: the budget is spent (1 of 2 groups of a workload and its runners are within ±1 %)."
         " For more: tare run --resume X --budget 9m"
     )
 

@@ -43,7 +43,7 @@ def test_the_report_has_the_table_and_the_notes(language):
     (table,) = [node for node in made.body if hasattr(node, "rows")]
     assert [row[0].text for row in table.rows] == ["bare", "namespaces"]
     assert table.rows[1][5].kind == "worse"
-    assert "namespaces (2026-01-01T00:00:00+00:00)" in made.body[2].text
+    assert "namespaces (2026-01-01 00:00:00 UTC)" in made.body[2].text
     assert "bare (" not in made.body[2].text
     said = notes.section(page).body[-1]
     assert said.items[0].text.endswith("(namespaces)")

@@ -105,6 +105,26 @@ def test_the_base_shows_what_the_others_start_from():
     assert table.rows[1][1].detail == "6.00 ms"
 
 
+def test_a_cell_without_an_interval_says_so():
+    table = table_of(run_of(compared("cpu", 1.2, "undecided", half=None)))
+    assert table.rows[0][1].detail == "no interval (n = 9)"
+
+
+def test_all_metrics_are_counted_as_their_table_has_them():
+    broken = compared("switch", 2.0, "undecided", metric="switch.rate", primary=False)
+    broken = msgspec.structs.replace(broken, cost=msgspec.structs.replace(broken.cost, value=float("nan")))
+    told = overhead._every(page_of(run_of(compared("cpu", 1.2, "worse"), broken)))
+    assert told.summary == "All compared metrics with a ratio (1)"
+    assert told.body[0].text.startswith("1 more ")
+    assert len(told.body[1].rows) == 1
+
+
+def test_families_that_are_no_columns_have_names_to_choose_them_by():
+    found = [compared("cpu", 1.0, "same"), compared("neighbours-cpu", 1.1, "worse", family="neighbours")]
+    table = overhead._table(page_of(run_of(*found)), found, "", why=False)
+    assert [name for name, _cases in table.groups] == ["CPU", "Busy neighbours"]
+
+
 def test_memory_per_place_is_a_size():
     dense = compared("density", 3.0, "worse", unit="bytes", metric="density.pss")
     table = table_of(run_of(dense))
@@ -142,7 +162,7 @@ def test_attempts_on_the_host_are_counted():
 def test_what_is_not_in_the_run_is_named_with_the_command_that_measures_it():
     text = matrix.section(page_of(make_input(blocks=2))).body[-1].text
     assert "Network, Memory per place, Isolation" in text
-    assert "tare run -k 'density'" in text
+    assert "“tare run -k density”" in text, "quoted where a shell needs it"
     left_out = {one.name for one in ours() if one.from_mode not in ("quick", "default")}
     assert {name for name in matrix.REMEDIES if name in left_out} == set(matrix.REMEDIES)
     imported = matrix.section(page_of(run_of(compared("sort", 2.0, "worse"), mode="imported")))

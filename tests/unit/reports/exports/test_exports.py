@@ -21,6 +21,7 @@ from support.export_making import given
 from support.paths import GOLDEN
 from tare.reports.exports import FORMATS, otava, pytest_benchmark
 from tare.reports.exports.series import primary_series
+from tare.results.imports import tidy as tidy_import
 
 FOLDER = GOLDEN / "exports"
 TEXTS = [export for export in FORMATS if export.NAME != "parquet"]
@@ -67,6 +68,18 @@ def test_csv_has_a_row_for_all_that_was_recorded():
     assert {int(row["trial"]) for row in rows} == {trial.number for trial in trials}
     values = [float(row["value"]) for row in rows if row["value"]]
     assert values == [metric.value for trial in trials for metric in trial.metrics]
+
+
+def test_no_name_is_a_formula_in_csv_and_an_import_reads_it_as_it_was():
+    names = ["=HYPERLINK(1)", "+1+cmd|' /C calc'!A0", "-2", "@SUM(A1)", "'=1", "plain"]
+    trials = [
+        msgspec.structs.replace(given().trials[0], number=n, workload=name) for n, name in enumerate(names)
+    ]
+    run = dataclasses.replace(given(), trials=tuple(trials))
+    text = BY_NAME["csv"].render(run).decode()
+    shown = [row["series"] for row in csv.DictReader(io.StringIO(text))]
+    assert not any(name.startswith(("=", "+", "-", "@")) for name in shown)
+    assert list(dict.fromkeys(t.workload for t in tidy_import.read(text, "x.csv").trials)) == names
 
 
 def test_parquet_holds_the_same_table():

@@ -14,6 +14,7 @@ from support.verdicts import compared, run_of
 from tare.reports.model import LANGUAGES, Language, ReportInput
 from tare.reports.plots import PLOTS, Plot, coldstarts, cpu, drawn_twice, drift, overhead, startup, style
 from tare.reports.plots.canvas import NARROW, THEME, WIDE, Canvas
+from tare.reports.summaries import names
 from tare.reports.summaries.cpu import Bar, bars, chosen, vantage_name
 from tare.reports.summaries.run import Summary
 from tare.reports.text import numbers
@@ -221,10 +222,13 @@ def test_bars_of_bare_metal_are_seen_beside_an_emulated_guests() -> None:
 def test_a_bar_that_ends_at_the_edge_tells_its_length(width: int) -> None:
     made = Canvas(width)
     found = [Bar("bare", "cpu", {"user": 0.001}), Bar("q", "cpu", {"user": 3.75, "system": 1.25})]
-    cpu._panel(made, found, 0.0, width, words("en"))
+    cpu._panel(made, "disk", found, (0.0, width), words("en"))
     seen = Seen(made)
     assert [text for text in seen.texts if text[-1] == "s"] == ["1.00 ms", "→ 5.00 s"]
     lengths = [float(one.get("width", "")) for one in seen.named("rect")]
+    cuts = [float(one.get("d", "")[1:].split()[0]) for one in seen.named("path", "r")]
+    assert len(cuts) == len(cpu._CUTS), "and it is cut, so that it is not taken for its length"
+    assert all(seen.named("rect")[1].get("x", "") < str(at) for at in cuts)
     assert lengths[0] > 50
     assert lengths[1:] == pytest.approx([0.75 * lengths[0], 0.25 * lengths[0]], abs=0.2)
 
@@ -276,6 +280,72 @@ def test_many_cold_starts_are_one_shape_without_a_point_twice() -> None:
     for cloud in clouds:
         points = cloud.get("d", "").split("h0")[:-1]
         assert 50 < len(points) == len(set(points)) <= 160
+
+
+def test_a_hint_names_the_workload_where_panels_do() -> None:
+    """A hint is read where the title of its panel may be out of view."""
+    for plot in (drift, cpu):
+        made = plot.draw(Summary(RUN), words("en"), WIDE)
+        assert made is not None
+        cases = tuple(f"{names.case_name(one, words('en'))} · " for one in Summary(RUN).primary_values)
+        assert all(hint.startswith(cases) for hint in Seen(made).hints)
+
+
+def test_a_line_end_in_a_name_is_no_line_end_in_a_figure() -> None:
+    made = Canvas(WIDE)
+    made.text(0, 10, "a\nb\tc")
+    with made.group(hint="a\nb"):
+        made.dot(1, 1, 1, hint="a\nb")
+    assert not any("\n" in text for text in (*Seen(made).texts, *Seen(made).hints))
+
+
+def test_values_that_are_their_own_median_are_not_drawn_as_drift() -> None:
+    once = tuple({(t.workload, t.runner): t for t in RUN.trials if not t.warmup}.values())
+    assert drift.draw(Summary(dataclasses.replace(RUN, trials=once)), words("en"), WIDE) is None
+
+
+@pytest.mark.parametrize(
+    ("places", "pieces"),
+    [
+        ([10.0], [(0, 1)]),
+        ([0.0, 100.0, 200.0, 300.0], [(0, 4)]),  # few, but evenly over the run
+        ([0.0, 5.0, 10.0, 200.0, 205.0], [(0, 3), (3, 5)]),
+        ([0.0, 5.0, 10.0, 200.0, 390.0, 395.0, 400.0], [(0, 3), (3, 4), (4, 7)]),
+    ],
+)
+def test_a_line_is_cut_where_nothing_was_measured_for_long(
+    places: list[float], pieces: list[tuple[int, int]]
+) -> None:
+    assert [(one.start, one.stop) for one in drift.stretches(places, 400)] == pieces
+
+
+def test_a_value_that_no_line_reaches_is_a_point() -> None:
+    first = next(t for t in RUN.trials if t.workload == "cpu" and t.runner == "bare" and not t.warmup)
+    numbered = [*range(100), 300, *range(500, 560)]
+    many = tuple(msgspec.structs.replace(first, number=1000 + n, block=at) for at, n in enumerate(numbered))
+    made = drift.draw(Summary(dataclasses.replace(RUN, trials=many)), words("en"), WIDE)
+    assert made is not None
+    assert any(f"#{1300}: " in hint for hint in Seen(made).hints)
+
+
+def test_distributions_that_reach_far_have_a_logarithmic_axis() -> None:
+    log = words("en")("figure.coldstarts.spread_log")
+    started = next(t for t in RUN.trials if t.workload == "null" and t.runner == "bare" and not t.warmup)
+    for most, shown in ((1.5, False), (20.0, True)):
+        trials = tuple(
+            msgspec.structs.replace(
+                started,
+                number=n,
+                timeline={
+                    mark: started.timeline["requested"] + round((at - started.timeline["requested"]) * factor)
+                    for mark, at in started.timeline.items()
+                },
+            )
+            for n, factor in enumerate((1.0, 1.0, 1.0, most))
+        )
+        made = coldstarts.draw(Summary(dataclasses.replace(RUN, trials=trials)), words("en"), WIDE)
+        assert made is not None
+        assert (log in Seen(made).texts) is shown
 
 
 def test_of_many_runners_drift_draws_the_first_and_counts_the_others() -> None:

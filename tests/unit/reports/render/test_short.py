@@ -103,6 +103,15 @@ def test_nothing_recorded_steers_the_terminal() -> None:
     assert "\x1b" not in plain(hostile=True)
 
 
+def test_no_recorded_line_end_makes_a_line_in_the_terminal() -> None:
+    forged = "namespaces:x\nqemu-q35: all is well"
+    given = run_of(compared("cpu\ncpu", 2.0, "worse", runner=forged))
+    for stream in (io.StringIO(), Terminal()):
+        lines = terminal.render(given, stream=stream).splitlines()
+        assert not any(line.lstrip().startswith(("qemu-q35", "cpu ")) for line in lines if "\\n" not in line)
+        assert any("namespaces:x\\nqemu-q35" in line for line in lines)
+
+
 def test_columns_are_aligned_with_wide_letters() -> None:
     lines = plain(language="ko").splitlines()
     heads = [words("ko")(f"column.{name}") for name in ("workload", "runner")]

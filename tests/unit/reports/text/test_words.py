@@ -30,7 +30,7 @@ from tare.reports.render.changes import COLUMNS, VERDICTS
 from tare.reports.summaries.cpu import PARTS, VIEWS
 from tare.reports.summaries.exits import BASELINE, CLASSES
 from tare.reports.summaries.headline import GroupKind
-from tare.reports.summaries.matrix import FAMILIES
+from tare.reports.summaries.matrix import APART, FAMILIES
 from tare.reports.text.words import words
 from tare.results.details import AttemptVerdict
 from tare.results.environment import ProbeEnd
@@ -113,7 +113,7 @@ VALUES: dict[str, Iterable[str]] = {
     "deploy.{way.replace('-', '_')}": [way.replace("-", "_") for way in deploy.WAYS],
     "engines.{name.partition('.')[2]}": [name.partition(".")[2] for name in engines.COLUMNS],
     "figure.cpu.{part}": PARTS,
-    "family.{name}": [one.name for one in FAMILIES],
+    "family.{name}": [*(one.name for one in FAMILIES), *APART],
     "figure.{name}.alt": [plot.name for plot in PLOTS],
     "figure.{plot.name}.alt": [plot.name for plot in PLOTS],
     "figure.{name}.caption": [plot.name for plot in PLOTS],
