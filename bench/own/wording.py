@@ -21,10 +21,10 @@ _PATTERNS = {
 
 _TYPES = {
     "str": say("own.text", "text"),
-    "int": say("own.whole_number", "a whole number"),
-    "float": say("own.number", "a number"),
+    "int": say("import.whole_number", "a whole number"),
+    "float": say("import.number", "a number"),
     "bool": say("own.true_or_false", "true or false"),
-    "array": say("own.list", "a list"),
+    "array": say("import.list", "a list"),
     "object": say("own.table", "a table"),
     "date": say("own.date", "a date"),
     "datetime": say("own.date", "a date"),
