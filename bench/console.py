@@ -45,6 +45,16 @@ class Guarded:
             except (OSError, ValueError) as error:
                 self._give_up(error)
 
+    def data(self, content: bytes) -> None:
+        """Write a file's content as it is."""
+        if self.stream is not None:
+            try:
+                self.stream.flush()
+                self.stream.buffer.write(content)
+                self.stream.buffer.flush()
+            except (OSError, ValueError) as error:
+                self._give_up(error)
+
     def flush(self) -> None:
         """Write out what is buffered; a reader that has left is no error."""
         if self.stream is not None:
@@ -84,6 +94,15 @@ def guarded() -> Iterator[tuple[Guarded, Guarded]]:
         for guard in guards:
             guard.flush()
         sys.stdout, sys.stderr = before
+
+
+def deliver(stream: TextIO, content: bytes) -> None:
+    """Write a file's content to a stream, guarded or not."""
+    if isinstance(stream, Guarded):
+        stream.data(content)
+    else:
+        stream.buffer.write(content)
+        stream.buffer.flush()
 
 
 def steer(stream: TextIO, text: str) -> None:

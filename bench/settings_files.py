@@ -30,7 +30,7 @@ def file_in(folder: Path) -> Path | None:
         UsageError: a ``pyproject.toml`` has such a table, but is not TOML.
     """
     own = folder / CONFIG_FILE
-    if own.exists():
+    if os.path.lexists(own):  # a link that leads nowhere is told, not passed over
         return own
     project = folder / PROJECT_FILE
     return project if os.path.isfile(project) and _has_our_table(project) else None  # noqa: PTH113 - never raises
@@ -87,7 +87,7 @@ def user_file(environ: Mapping[str, str] = os.environ) -> Path | None:
     configured, home = environ.get("XDG_CONFIG_HOME", ""), environ.get("HOME", "")
     base = Path(configured) if configured.startswith("/") else Path(home, ".config") if home else None
     file = base / "tare" / CONFIG_FILE if base else None
-    return file if file and os.path.isfile(file) else None  # noqa: PTH113 - never raises
+    return file if file and os.path.lexists(file) else None
 
 
 def tables_of(path: Path) -> dict[str, Any]:

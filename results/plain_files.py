@@ -19,12 +19,14 @@ _NULL = os.makedev(1, 3)
 """Device number of ``/dev/null``, which stands for an empty file."""
 
 
+NOT_PLAIN = say("files.not_plain", "it is a FIFO, a socket or a device, not a file")
+
+
 class NotPlainError(OSError):
     """Error for a name of what is neither a file nor an open pipe; ``strerror`` says so in the user's language."""
 
     def __init__(self, path: Path) -> None:
-        why = say("files.not_plain", "it is a FIFO, a socket or a device, not a file")
-        super().__init__(errno.EINVAL, why, str(path))
+        super().__init__(errno.EINVAL, NOT_PLAIN, str(path))
 
     def __str__(self) -> str:
         """Give the reason alone: whoever repeats it has named the file."""
@@ -57,6 +59,11 @@ def read_plain(path: Path) -> bytes:
     """Read a whole file; raises as :func:`open_plain`."""
     with open_plain(path) as file:
         return file.read()
+
+
+def why_no_file(path: Path) -> str:
+    """Say why something is no file, as a phrase."""
+    return NOT_PLAIN if path.exists() else say("command.no_file", "there is no such file")
 
 
 def _refuse_waiting(descriptor: int, path: Path) -> None:

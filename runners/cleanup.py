@@ -130,7 +130,7 @@ def register(cache: Path, run: str, workdir: Path) -> Iterator[None]:
                 "cleanup.workdir",
                 "cannot make the work folder {workdir}: {error}; set TARE_WORKDIR to another",
                 workdir=workdir,
-                error=error,
+                error=error.strerror,
             )
         ) from error
     try:

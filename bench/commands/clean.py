@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING
 from tare.bench.commands.shared.speaking import speaker_of
 from tare.bench.errors import Exit
 from tare.bench.request import layers
+from tare.bench.request.setting import defaults
 from tare.results.said import listed, say
-from tare.runners.errors import TareError
+from tare.runners.errors import TareError, UsageError
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterable
+
+    from tare.bench.request.settings import OutputSettings
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -32,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     from tare.runners.provision.cache import default_cache  # noqa: PLC0415
 
     cache = default_cache()
-    output = layers.resolve(arguments).output
+    output = _folders(arguments)
     found = cleanup.find(cache)
     folders = cleanup.find_scratch(cache, output.results_dir, *output.baselines_dir.glob("*"))
     lines = [listed(leftover.describe(), ", ") for leftover in found]
@@ -59,6 +62,14 @@ def run(arguments: argparse.Namespace) -> int:
         for line in resisted:
             speaker.note(line)
     return Exit.ENVIRONMENT if resisted else Exit.OK
+
+
+def _folders(arguments: argparse.Namespace) -> OutputSettings:
+    """Give the folders of runs and baselines; the usual ones if the settings cannot be used: cleaning up needs no others."""
+    try:
+        return layers.resolve(arguments).output
+    except UsageError:
+        return defaults().output
 
 
 def _all_done(removals: Iterable[Callable[[], object]]) -> list[str]:

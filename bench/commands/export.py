@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tare.bench.commands.shared.speaking import speaker_of
+from tare.bench.console import deliver
 from tare.bench.errors import Exit
 from tare.bench.request import layers
 from tare.results.said import say
@@ -51,8 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
         ))  # fmt: skip
     content = export.render(ReportInput(stored.manifest, trials, (), tuple(stored.problems)))
     if arguments.output is None:
-        sys.stdout.buffer.write(content)
-        sys.stdout.buffer.flush()
+        deliver(sys.stdout, content)
         return Exit.OK
     try:
         arguments.output.write_bytes(content)

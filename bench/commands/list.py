@@ -40,12 +40,13 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """List the runs, oldest first; the exit code is 0."""
-    from tare.bench.analysis.listing import listed  # noqa: PLC0415
+    from tare.bench.analysis.listing import Filter, listed  # noqa: PLC0415
     from tare.bench.analysis.references import passed_over  # noqa: PLC0415
 
     wanted = layers.resolve(arguments).output
     folder = wanted.results_dir
-    runs = listed(folder, filter_from(arguments))
+    wanted_ones = filter_from(arguments)
+    runs = listed(folder, wanted_ones)
     runs = runs[-arguments.last :] if arguments.last else runs
     speaker = speaker_of(arguments)
     if arguments.judge:
@@ -55,6 +56,10 @@ def run(arguments: argparse.Namespace) -> int:
         return Exit.OK
     tell = speaker.tell
     none = say("terminal.none", "there is no such run in {folder}", folder=folder)
+    if wanted_ones == Filter():
+        none = say(
+            "find.none", "there is no run in {results_dir} yet. `tare run` makes one.", results_dir=folder
+        )
     heads = tuple(tell(head) for head in _HEAD)
     print("\n".join(aligned([heads, *(_row(one, tell) for one in runs)])) if runs else tell(none))
     for one in runs:

@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
             "sql.bad_memory", "--memory: cannot use {memory!r}: {error}.",
             memory=arguments.memory, error=error,
         )) from error  # fmt: skip
-    query = sys.stdin.read() if arguments.query == "-" else arguments.query
+    query = _given() if arguments.query == "-" else arguments.query
     with columns_of(settings, stored=is_stored(arguments), memory_bytes=memory) as (connection, columns):
         open_tables(connection, columns)
         answer = ask(connection, query.strip() or _TABLES)
@@ -101,3 +101,14 @@ def _text(cell: Any) -> str:
     if isinstance(cell, float):
         return f"{cell:.6g}"
     return ", ".join(f"{k}={v}" for k, v in cell.items()) if isinstance(cell, dict) else str(cell)
+
+
+def _given() -> str:
+    """Read the query from standard input.
+
+    Raises:
+        UsageError: it is closed.
+    """
+    if sys.stdin is None:
+        raise UsageError(say("sql.no_input", "standard input is closed: give the query as an argument."))
+    return sys.stdin.read()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,7 +114,7 @@ def own_files(config: Path | None = None) -> tuple[Path, ...]:
     """
     chosen = named_file(config) or file_in(Path()) or Path(CONFIG_FILE)
     more = sorted((chosen.parent / FOLDER).glob("*.toml"))
-    return (*((chosen,) if chosen.is_file() else ()), *more)
+    return (*((chosen,) if os.path.lexists(chosen) else ()), *more)
 
 
 def read_own(paths: Iterable[Path]) -> dict[str, Definition]:

@@ -26,7 +26,7 @@ def render(given: ReportInput) -> bytes:
         from pyarrow import parquet  # noqa: PLC0415
     except ImportError:
         raise ResultError(say(
-            "export.no_pyarrow", "--format parquet needs pyarrow, which is not installed: `pip install pyarrow`, or use --format csv.",
+            "export.no_pyarrow", "--format parquet needs pyarrow, which is not installed: `pip install 'tarebench[parquet]'`, or use --format csv.",
         )) from None  # fmt: skip
     whole, real, true = pa.int64(), pa.float64(), pa.bool_()
     types = dict.fromkeys(COLUMNS, pa.string())

@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tare.results.plain_files import why_no_file
 from tare.results.said import say
 from tare.runners.errors import UsageError
 from tare.runners.settings import KERNEL_SOURCES
@@ -65,5 +66,5 @@ def _words(cmdline: str) -> list[str]:
 def _need_file(key: str, path: Path) -> None:
     if not path.is_file():
         raise BadOption(
-            say("option.no_file", "{key} is {path!r}, and there is no such file", key=key, path=str(path))
+            say("option.no_file", "{key} is {path!r}: {why}", key=key, path=str(path), why=why_no_file(path))
         )

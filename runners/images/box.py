@@ -13,6 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from tare.results.plain_files import open_plain
 from tare.results.said import say
 from tare.runners.errors import TareError
 from tare.runners.images.oci import blob_path
@@ -69,6 +70,12 @@ class Box:
         if path.is_dir():
             yield cls(path)
             return
+        try:
+            open_plain(path).close()  # opening a FIFO would wait
+        except OSError as error:
+            raise TareError(say(
+                "file.unreadable", "cannot read {path}: {strerror}.", path=path, strerror=error.strerror
+            )) from error  # fmt: skip
         try:
             archive = tarfile.open(path, "r:*", tarinfo=BoundedInfo)  # noqa: SIM115 - closed below
         except (*DAMAGE, zlib.error) as error:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tare.results.plain_files import NOT_PLAIN, why_no_file
 from tare.results.said import listed, say
 from tare.runners.errors import UsageError
 from tare.runners.host.programs import run_quietly
@@ -166,7 +167,7 @@ def _why_not(name: str) -> str:
     return (
         say("command.not_executable", "it is not executable; `chmod +x {name}` makes it so", name=name)
         if path.is_file()
-        else say("command.no_file", "there is no such file")
+        else why_no_file(path)
     )
 
 
@@ -264,6 +265,11 @@ def _add(carrier: Carrier, path: Path) -> None:
                 carrier.items.folder(str(each))
     elif path.is_file():
         _add_file(carrier, path)
+    elif path.exists():
+        raise UsageError(say(
+            "image.carry_not_plain", "{path} cannot be carried into the image: {why}.",
+            path=path, why=NOT_PLAIN,
+        ))  # fmt: skip
     else:
         raise UsageError(say(
             "image.carry_lost", "{path} cannot be carried into the image: there is no such file or folder.",

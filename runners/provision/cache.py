@@ -71,7 +71,7 @@ def default_cache() -> Path:
     except OSError as error:
         raise TareError(say(
             "cache.not_made", "The cache folder {folder} cannot be made: {error}. Set TARE_CACHE to one that can.",
-            folder=folder, error=error,
+            folder=folder, error=error.strerror,
         )) from error  # fmt: skip
     if not writable:
         raise TareError(say(

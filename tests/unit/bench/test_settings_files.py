@@ -1,5 +1,6 @@
 """The settings file of a project is found in the folders above, and no stranger's."""
 
+import os
 import stat
 from pathlib import Path
 
@@ -65,6 +66,22 @@ def test_a_folder_that_everybody_may_write_to_is_passed_over_on_the_way_up(below
     assert nearest_file() is None
     monkeypatch.chdir(below)
     assert nearest_file() == Path("tare.toml")
+
+
+@pytest.mark.parametrize("target", ["tare.toml", "gone"])
+def test_a_link_that_leads_nowhere_is_told_and_not_passed_over(below, monkeypatch, target):
+    monkeypatch.chdir(below)
+    Path("tare.toml").symlink_to(target)
+    assert own_files() == (Path("tare.toml"),)
+    with pytest.raises(UsageError, match=r"tare\.toml cannot be read: (Too many levels|No such file)"):
+        tables_of(nearest_file())
+
+
+def test_a_fifo_is_told_and_not_waited_for(below, monkeypatch):
+    monkeypatch.chdir(below)
+    os.mkfifo("tare.toml")
+    with pytest.raises(UsageError, match="it is a FIFO, a socket or a device"):
+        tables_of(nearest_file())
 
 
 def test_a_working_directory_that_is_gone_has_no_file(below, monkeypatch):

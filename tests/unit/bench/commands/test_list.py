@@ -102,7 +102,9 @@ def test_verdicts_that_are_kept_hold_as_long_as_the_trials(runs):
 def test_no_run_is_no_error(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["list"]) == 0
-    assert "there is no such run in results/runs" in capsys.readouterr().out
+    assert capsys.readouterr().out == "there is no run in results/runs yet. `tare run` makes one.\n"
+    assert main(["list", "--branch", "main"]) == 0
+    assert capsys.readouterr().out == "there is no such run in results/runs\n"
 
 
 def test_the_answer_of_a_run_is_shown_again_and_nothing_is_written(runs, capsys):

@@ -245,6 +245,14 @@ def test_a_path_to_carry_that_is_not_there_is_a_usage_error(tmp_path):
         carry_command([str(TRUE)], [tmp_path / "nothere"])
 
 
+def test_a_fifo_is_neither_run_nor_carried(tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(UsageError, match="cannot be run: it is a FIFO"):
+        carry_command([str(tmp_path / "fifo")])
+    with pytest.raises(UsageError, match="cannot be carried into the image: it is a FIFO"):
+        carry_command([str(TRUE)], [tmp_path / "fifo"])
+
+
 def test_folders_that_are_too_deep_are_refused(tmp_path):
     deep = tmp_path / "data" / "/".join("d" * (DEEPEST + 1))
     deep.mkdir(parents=True)

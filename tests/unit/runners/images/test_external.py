@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import shutil
 
 import pytest
@@ -96,6 +97,12 @@ def test_a_blob_that_is_missing(tmp_path):
 def test_what_is_no_image_is_told_so(tmp_path, content):
     (tmp_path / "x").write_bytes(content)
     with pytest.raises(TareError):
+        read_external(str(tmp_path / "x"))
+
+
+def test_a_fifo_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "x")
+    with pytest.raises(TareError, match="it is a FIFO, a socket or a device"):
         read_external(str(tmp_path / "x"))
 
 
