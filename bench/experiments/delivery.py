@@ -25,7 +25,7 @@ from tare.runners.errors import TareError
 from tare.runners.guests.disks import copy_sparse
 from tare.runners.images.apply import Applier
 from tare.runners.images.layers import Digest, merge
-from tare.runners.images.oci import GZIP_LEVEL, OciImage, of_image
+from tare.runners.images.oci import OciImage, of_image
 from tare.runners.images.qcow import convert, difference
 
 if TYPE_CHECKING:
@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 CACHED, EMPTY = "layers-cached", "layers-empty"
 RAW, QCOW2, BACKING = "disk-raw", "disk-qcow2", "disk-backing"
 """Names of the ways, as metrics and reports have them."""
+
+_GZIP_LEVEL = 6
+"""Level that registries' clients use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +63,12 @@ def blob(layer: Layer, store: Cache) -> Path:
     def pack(folder: Path) -> Mapping[str, Any]:
         with (
             (folder / "layer.tar.gz").open("wb") as raw,
-            gzip.GzipFile("", "wb", GZIP_LEVEL, raw, mtime=0) as packed,
+            gzip.GzipFile("", "wb", _GZIP_LEVEL, raw, mtime=0) as packed,
         ):
             layer.write_tar(cast("IO[bytes]", packed))
         return {}
 
-    return store.entry("layer-blobs", f"{layer.digest} gzip {GZIP_LEVEL}", pack).path / "layer.tar.gz"
+    return store.entry("layer-blobs", f"{layer.digest} gzip {_GZIP_LEVEL}", pack).path / "layer.tar.gz"
 
 
 def sizes(oci: OciImage, layers: Sequence[Layer], store: Cache) -> tuple[int, int]:
@@ -216,7 +219,7 @@ def gzip_bytes(path: Path) -> int:
     counted = Digest()
     with (
         path.open("rb") as source,
-        gzip.GzipFile("", "wb", GZIP_LEVEL, cast("IO[bytes]", counted), mtime=0) as packed,
+        gzip.GzipFile("", "wb", _GZIP_LEVEL, cast("IO[bytes]", counted), mtime=0) as packed,
     ):
         shutil.copyfileobj(source, packed, 1 << 20)
     return counted.size

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tare.results.errors import ResultError
 from tare.results.said import say
-from tare.results.toml_files import parse_toml, read_toml
+from tare.results.toml_files import read_toml
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,16 +75,6 @@ def read_thresholds(path: Path) -> Thresholds:
     except ValueError as error:
         raise ResultError(
             say("thresholds.invalid", "cannot use the thresholds {path}: {error}.", path=path, error=error)
-        ) from error
-
-
-def parse_thresholds(text: str, where: str) -> Thresholds:
-    """Parse the text of a file of thresholds; ``where`` names it in errors. See :func:`read_thresholds`."""
-    try:
-        return _thresholds(parse_toml(text), where)
-    except ValueError as error:
-        raise ResultError(
-            say("thresholds.unusable", "cannot use {where}: {error}.", where=where, error=error)
         ) from error
 
 

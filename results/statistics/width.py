@@ -51,11 +51,6 @@ _LATER_FACTOR = math.sqrt((1 + LATER_UNITS**-0.5) / (1 - LATER_UNITS**-0.5))
 """Factor by which the interval of so many independent units is widened; see :func:`settle`."""
 
 
-def half_width(units: Sequence[float], confidence: float = 0.95) -> float:
-    """Return half the width of the interval for the centre of the units; see :attr:`Width.now`."""
-    return width(units, confidence).now
-
-
 def width(units: Sequence[float], confidence: float = 0.95) -> Width:
     """Compute the half-widths of the signed-rank interval for the centre of the units.
 

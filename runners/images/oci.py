@@ -5,17 +5,14 @@ One archive serves every engine. It is an OCI image layout (image-spec 1.0) that
 ``docker-archive:`` and as ``oci-archive:``. Files that both forms need, such as layers, are in it once.
 
 Layers are stored uncompressed: compression saves nothing on the host that built them, and two versions of zlib do not
-make the same bytes. So a layer's digest is its diff id, and depends on its content alone. :func:`compressed_bytes`
-tells what a registry would transfer.
+make the same bytes. So a layer's digest is its diff id, and depends on its content alone.
 """
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
 import tarfile
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, cast
 
@@ -27,7 +24,6 @@ from tare.runners.provision import arch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from tare.runners.images.image import Image
     from tare.runners.images.layers import Layer
@@ -41,8 +37,6 @@ CONTAINERD_KEY = "io.containerd.image.name"
 """Annotation in which containerd looks for an image's whole name; OCI's has only the tag."""
 
 EPOCH = "1970-01-01T00:00:00Z"
-GZIP_LEVEL = 6
-"""Level that registries' clients use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,13 +150,6 @@ class OciImage:
             body.end(member)
         to.write(bytes(2 * tarfile.BLOCKSIZE))
 
-    def write_layout(self, folder: Path) -> None:
-        """Write the layout into an empty or new folder."""
-        (folder / "blobs/sha256").mkdir(parents=True)
-        for member in self.members():
-            with (folder / member.name).open("wb") as file:
-                member.write(file)
-
 
 def of_image(image: Image, name: str, labels: Mapping[str, str] | None = None) -> OciImage:
     """Give the suite's image a name, ``repository:tag``, and the agent as its entry point."""
@@ -173,16 +160,6 @@ def blob_path(digest: str) -> str:
     """Give the path of a blob in a layout."""
     algorithm, _, value = digest.partition(":")
     return f"blobs/{algorithm}/{value}"
-
-
-def compressed_bytes(layer: Layer, level: int = GZIP_LEVEL) -> int:
-    """Measure the size of a layer with gzip, as registries store and transfer it."""
-    counted = Digest()
-    with ExitStack() as stack:
-        packed = gzip.GzipFile("", "wb", level, cast("IO[bytes]", counted), mtime=0)
-        stack.enter_context(packed)
-        layer.write_tar(cast("IO[bytes]", packed))
-    return counted.size
 
 
 @dataclass(slots=True)

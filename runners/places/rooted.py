@@ -52,7 +52,6 @@ MOUNT_POINTS = ("dev", "proc", "sys", "scratch", "run", "tmp", "usr", "etc")
 """Folders in every root for commands to mount on."""
 
 _PROBE_LIMITS = Limits(cpus=1, memory_bytes=128 << 20, scratch_bytes=16 << 20)
-_PROBE_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -80,11 +80,6 @@ class GuestKernel:
     note: str = ""
     """Reason why it is not the host's own kernel, if that was considered; else empty."""
 
-    @property
-    def module_folder(self) -> Path | None:
-        """Folder of all :attr:`modules`; ``None`` without any."""
-        return self.modules[0].parent if self.modules else None
-
     def record(self) -> dict[str, Any]:
         """Describe the kernel for the manifest."""
         return {

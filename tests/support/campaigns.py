@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from support.stub import Duck, Stub
+from support.stub import Stub
 from tare.bench.campaign import run
 from tare.bench.campaign.provision import Provisioned
 from tare.bench.campaign.recorder import Recorder
@@ -75,18 +75,6 @@ class Telling(Silent):
 
     def trial(self, done: int, what: str) -> None:
         self.trials.append((done, what))
-
-
-class Watched(Duck):
-    """Stands for a deadline: passes when it was asked so often. See :class:`tare.bench.campaign.deadline.Deadline`."""
-
-    def __init__(self, after: int = 1 << 30) -> None:
-        self.after = after
-        self.asked: list[str] = []
-
-    def passed(self, before: str) -> bool:
-        self.asked.append(before)
-        return len(self.asked) > self.after
 
 
 def make_plan(workloads: Sequence[Any], *, blocks: int | None = 4, **changes: Any) -> Plan:

@@ -15,7 +15,7 @@ from tare.bench.request.readers import percentage
 from tare.results.record import CPU_TIME, HOST_CPU_TIME
 from tare.results.statistics.ratios import paired_log_ratio
 from tare.results.statistics.series import Series, SeriesKey
-from tare.results.statistics.width import CHECKPOINTS, checkpoint, half_width, width
+from tare.results.statistics.width import CHECKPOINTS, Width, checkpoint, width
 
 
 @pytest.mark.parametrize("n", [6, 7, 10, 49, 50, 51, 128, 129, 300, 1000])
@@ -33,12 +33,12 @@ def test_the_width_is_that_of_the_interval(n):
         for name, value in (("bare", base), ("box", base * np.exp(x)))
     )  # fmt: skip
     found = paired_log_ratio(box, bare, 0.95).interval
-    assert half_width(x.tolist()) == pytest.approx((found.high - found.low) / 2)
+    assert width(x.tolist()).now == pytest.approx((found.high - found.low) / 2)
 
 
 @pytest.mark.parametrize("n", [0, 1, 5])
 def test_too_few_have_no_width(n):
-    assert half_width([1.0] * n) == width([1.0] * n).later == math.inf
+    assert width([1.0] * n) == Width(math.inf, math.inf)
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import contextlib
+import tempfile
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tare.results.errors import ResultError
-from tare.results.judgement.thresholds import parse_thresholds, read_thresholds
+from tare.results.judgement.thresholds import Thresholds, read_thresholds
 
 GOOD = """
 default = 0.03
@@ -23,8 +25,15 @@ reason = "Small reads come from the host's cache."
 """
 
 
+def read(text: str) -> Thresholds:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "t.toml")
+        path.write_text(text, "utf-8")
+        return read_thresholds(path)
+
+
 def test_the_last_exception_that_fits_counts():
-    found = parse_thresholds(GOOD, "t.toml")
+    found = read(GOOD)
     assert found.for_series("cpu", "bare", "wall") == (0.03, "")
     assert found.for_series("disk-sync", "vm", "wall") == (0.2, "The device is shared.")
     assert found.for_series("disk", "vm", "fio.randread.iops")[0] == 0.5
@@ -50,7 +59,7 @@ def test_the_last_exception_that_fits_counts():
 )
 def test_mistakes_are_named(text, says):
     with pytest.raises(ResultError, match=says):
-        parse_thresholds(text, "t.toml")
+        read(text)
 
 
 def test_files_that_cannot_be_read(tmp_path):
@@ -66,4 +75,4 @@ def test_files_that_cannot_be_read(tmp_path):
 @given(st.text(max_size=200))
 def test_any_text_parses_or_is_a_result_error(text):
     with contextlib.suppress(ResultError):
-        parse_thresholds(text, "t.toml")
+        read(text)

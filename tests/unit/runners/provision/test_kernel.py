@@ -82,7 +82,6 @@ def test_the_users_kernel_comes_without_modules(cache, tmp_path):
     path.write_bytes(b"kernel")
     found = guest_kernel(cache, no_zstd, given=str(path))
     assert (found.origin, found.release, found.modules, found.config) == ("given", "1.2.3", (), {})
-    assert found.module_folder is None
 
 
 def test_the_users_kernel_with_modules_and_config(cache, tmp_path, modules):
