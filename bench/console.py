@@ -10,7 +10,7 @@ import sys
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from tare.reports.text.printable import printable
+from tare.results.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from tare.bench.console import steer
 from tare.reports.text.columns import cut
-from tare.reports.text.printable import printable
 from tare.reports.text.repeated import repeat
 from tare.reports.text.words import words
+from tare.results.printable import printable
 from tare.results.said import say
 from tare.results.statistics.phrases import count
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from tare.bench.campaign.run import Measured, record_undoing
 from tare.bench.errors import Exit
 from tare.reports.summaries.failures import OUTCOMES, failure_groups, failure_lines
-from tare.reports.text.printable import printable
 from tare.results.garbage import no_collection
+from tare.results.printable import printable
 from tare.results.said import joined, say
 from tare.results.storage.load import load_run
 from tare.runners.registry import LADDER, check

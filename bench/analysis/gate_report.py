@@ -14,9 +14,9 @@ from tare.reports.render import changes
 from tare.reports.text import numbers
 from tare.reports.text.answers import both
 from tare.reports.text.columns import padded, width
-from tare.reports.text.printable import one_line
 from tare.reports.text.repeated import repeat
 from tare.reports.text.words import words
+from tare.results.printable import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

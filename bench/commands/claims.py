@@ -64,9 +64,9 @@ def _records(verdicts: Sequence[ClaimVerdict]) -> Iterator[dict[str, object]]:
 def _lines(verdicts: Sequence[ClaimVerdict], language: Language, said: Mapping[str, Said]) -> Iterator[str]:
     from tare.reports.content import ledger  # noqa: PLC0415
     from tare.reports.text.korean import together  # noqa: PLC0415
-    from tare.reports.text.printable import printable  # noqa: PLC0415
     from tare.reports.text.repeated import repeat  # noqa: PLC0415
     from tare.reports.text.words import words  # noqa: PLC0415
+    from tare.results.printable import printable  # noqa: PLC0415
 
     catalogue, original = words(language), words("ko")
     respelt = together if language == "ko" else str

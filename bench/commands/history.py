@@ -14,7 +14,7 @@ from tare.bench.commands.shared.stored import add_store_options, columns_of, is_
 from tare.bench.commands.shared.tables import aligned
 from tare.bench.errors import Exit
 from tare.bench.request import layers
-from tare.reports.text.printable import one_line
+from tare.results.printable import one_line
 from tare.results.said import say
 from tare.runners.errors import UsageError
 

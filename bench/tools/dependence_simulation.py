@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from tare.bench.tools.markdown import percent, table
 from tare.bench.tools.simulation import CONFIDENCE, series_of
 from tare.results.judgement.rule import judge
 from tare.results.judgement.thresholds import DEFAULT_THRESHOLD
@@ -20,7 +21,7 @@ from tare.results.statistics.ratios import paired_log_ratio, unpaired_log_ratio
 from tare.results.statistics.symptoms import drift_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from numpy.random import Generator
     from numpy.typing import NDArray
@@ -138,8 +139,8 @@ def false_calls(times: int, *, between: bool) -> str:
     rows = []
     for name, draw in WORLDS.items():
         found = (rates(draw, n, times, between=between) for n in COUNTS)
-        rows.append([name, *(f"{_p(r.called)} ({r.same * 100:.0f} %)" for r in found)])
-    return _table(["world", *(f"{n} blocks" for n in COUNTS)], rows)
+        rows.append([name, *(f"{percent(r.called)} ({r.same * 100:.0f} %)" for r in found)])
+    return table(["world", *(f"{n} blocks" for n in COUNTS)], rows)
 
 
 def power(times: int) -> str:
@@ -151,7 +152,7 @@ def power(times: int) -> str:
             three, five = (rates(draw, n, times, effect=effect).worse for effect in (0.03, 0.05))
             cells.append(f"{three * 100:.0f} / {five * 100:.0f} %")
         rows.append([name, *cells])
-    return _table(["world", *(f"{n} blocks" for n in COUNTS[2:])], rows)
+    return table(["world", *(f"{n} blocks" for n in COUNTS[2:])], rows)
 
 
 def coarse_clocks(times: int) -> str:
@@ -162,18 +163,9 @@ def coarse_clocks(times: int) -> str:
             cells = []
             for effect in (0.0, 0.03, 0.2):
                 found = rates(independent(0.02), n, times, effect=effect, tick=tick)
-                cells.append(f"{_p(found.worse)} / {_p(found.same)}")
+                cells.append(f"{percent(found.worse)} / {percent(found.same)}")
             rows.append([f"{tick * 100:g} %", str(n), *cells])
-    return _table(["step", "blocks", *(f"{e} %: worse / same" for e in (0, 3, 20))], rows)
-
-
-def _table(heads: list[str], rows: Iterable[list[str]]) -> str:
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def _p(share: float) -> str:
-    return f"{share * 100:.1f} %"
+    return table(["step", "blocks", *(f"{e} %: worse / same" for e in (0, 3, 20))], rows)
 
 
 def tables(times: int) -> str:

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tare.bench.tools.markdown import percent, table
 from tare.results.judgement.thresholds import DEFAULT_THRESHOLD
 from tare.results.statistics.changepoints import change_points
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from numpy.random import Generator
     from numpy.typing import NDArray
@@ -107,10 +108,10 @@ def alarms(times: int, seed: int) -> str:
             for threshold in (DEFAULT_THRESHOLD, 0.0)
             for runs in LENGTHS
         ]
-        rows.append([name, *map(_percent, rates)])
+        rows.append([name, *map(percent, rates)])
     limit = f"from {DEFAULT_THRESHOLD * 100:g} % on"
     heads = [f"{runs} runs, {what}" for what in (limit, "any size") for runs in LENGTHS]
-    return _table(["noise between runs", *heads], rows)
+    return table(["noise between runs", *heads], rows)
 
 
 def steps(times: int, seed: int) -> str:
@@ -118,17 +119,9 @@ def steps(times: int, seed: int) -> str:
     rows = []
     for runs, start in ((12, 8), (30, 18), (60, 30), (60, 45), (60, 58)):
         rates = [found_rate(step, start, runs, times, seed) for step in (0.03, 0.05, 0.10, 0.20)]
-        rows.append([str(runs), str(start), *(f"{_percent(a)} ({_percent(b)})" for a, b in rates)])
+        rows.append([str(runs), str(start), *(f"{percent(a)} ({percent(b)})" for a, b in rates)])
     heads = [f"{step} % found (alone, within 3 runs)" for step in (3, 5, 10, 20)]
-    return _table(["runs", "step before run", *heads], rows)
-
-
-def _percent(share: float) -> str:
-    return f"{share * 100:.1f} %"
-
-
-def _table(heads: list[str], rows: Iterable[list[str]]) -> str:
-    return "\n".join("| " + " | ".join(line) + " |" for line in (heads, ["---"] * len(heads), *rows))
+    return table(["runs", "step before run", *heads], rows)
 
 
 def main() -> int:

@@ -25,6 +25,7 @@ from tare.bench.campaign.scheduler import (
 )
 from tare.bench.planning.modes import FIRST_SHARE, FULL_BLOCKS, MODES
 from tare.bench.planning.units import COLD_LOOSENESS
+from tare.bench.tools.markdown import percent, table
 from tare.results.judgement.rule import lasting_state
 from tare.results.statistics.dependence import settle
 from tare.results.statistics.estimates import one_sample
@@ -280,14 +281,6 @@ RULES: Mapping[str, Callable[[Sequence[Candidate], float], Candidate | None]] = 
 }
 
 
-def _table(heads: list[str], rows: list[list[str]]) -> str:
-    return "\n".join("| " + " | ".join(line) + " |" for line in (heads, ["---"] * len(heads), *rows))
-
-
-def _p(share: float) -> str:
-    return f"{share * 100:.1f} %"
-
-
 def _runs(times: int, seed: int, **how: object) -> list[dict[str, tuple[Outcome, Outcome]]]:
     random = np.random.default_rng(seed)
     return [simulate(random, **how) for _ in range(times)]  # type: ignore[arg-type]  # passed on
@@ -302,9 +295,9 @@ def quality(times: int, seed: int) -> str:
             for effect in (0.0, 0.03):
                 runs = _runs(times, seed, noise=noise, budget=budget, effect=effect)
                 every = [one for run in runs for pair in run.values() for one in pair]
-                covered += [_p(float(np.mean([one.covered for one in every])))]
+                covered += [percent(float(np.mean([one.covered for one in every])))]
                 if effect == 0:
-                    covered += [_p(float(np.mean([one.called for one in every])))]
+                    covered += [percent(float(np.mean([one.called for one in every])))]
             rows.append([name, f"{budget:.0f} s", covered[0], covered[2], covered[1]])
     heads = [
         "noise of a block's log ratio",
@@ -313,7 +306,7 @@ def quality(times: int, seed: int) -> str:
         "coverage, 3 %",
         "false calls (A/A)",
     ]
-    return _table(heads, rows)
+    return table(heads, rows)
 
 
 def decided(times: int, seed: int) -> str:
@@ -328,7 +321,7 @@ def decided(times: int, seed: int) -> str:
             cells.append(f"{by_time:.1f} / {either:.1f}")
         rows.append([name, *cells])
     heads = ["rule", "60 s", "410 s, restless host", "410 s"]
-    return _table(heads, rows)
+    return table(heads, rows)
 
 
 TABLES: Mapping[str, Callable[[int, int], str]] = {

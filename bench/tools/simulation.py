@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tare.bench.tools.markdown import percent, table
 from tare.results.judgement.rule import judge
 from tare.results.judgement.thresholds import DEFAULT_THRESHOLD
 from tare.results.statistics import estimates as statistics
@@ -235,17 +236,8 @@ NESTED = (
 )
 
 
-def _table(heads: list[str], rows: Iterable[list[str]]) -> str:
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
 def _name(world: World) -> str:
     return world.name + (" (3 % between)" if world.between else "")
-
-
-def _p(share: float) -> str:
-    return f"{share * 100:.1f} %"
 
 
 def false_alarms(times: int, seed: int) -> str:
@@ -254,8 +246,8 @@ def false_alarms(times: int, seed: int) -> str:
     for world in (*(replace(w, blocks=n) for w in WORLDS for n in (5, 10, 20)), *NESTED):
         ours, rivals = verdict_rates(world, 0.0, times, seed), rival_rates(world, 0.0, times, seed)
         shares = (ours["worse"], ours["better"], ours["same"], *rivals.values())
-        rows.append([_name(world), str(world.blocks), *map(_p, shares)])
-    return _table(["world", "blocks", "worse", "better", "same", "t-test p<0.05", "`mean:5%`", "150 %"], rows)
+        rows.append([_name(world), str(world.blocks), *map(percent, shares)])
+    return table(["world", "blocks", "worse", "better", "same", "t-test p<0.05", "`mean:5%`", "150 %"], rows)
 
 
 def between_runs(times: int, seed: int) -> str:
@@ -265,10 +257,14 @@ def between_runs(times: int, seed: int) -> str:
         ours = between_runs_rates(world, 0.0, times, seed)
         found = [between_runs_rates(world, effect, times, seed)["worse"] for effect in (0.05, 0.10, 0.20)]
         rows.append(
-            [_name(world), str(world.blocks), *map(_p, (ours["worse"], ours["better"], ours["same"], *found))]
+            [
+                _name(world),
+                str(world.blocks),
+                *map(percent, (ours["worse"], ours["better"], ours["same"], *found)),
+            ]
         )
     heads = ["worse (A/A)", "better (A/A)", "same (A/A)", "5 % found", "10 % found", "20 % found"]
-    return _table(["world", "blocks", *heads], rows)
+    return table(["world", "blocks", *heads], rows)
 
 
 def power(times: int, seed: int) -> str:
@@ -279,8 +275,8 @@ def power(times: int, seed: int) -> str:
             world = World("", blocks=n, noise=noise)
             found = [verdict_rates(world, effect, times, seed)["worse"] for effect in (0.03, 0.05, 0.10)]
             same = verdict_rates(world, 0.0, times, seed)["same"]
-            rows.append([_p(noise), str(n), *map(_p, (*found, same))])
-    return _table(["noise", "blocks", "3 % found", "5 % found", "10 % found", "`same` at 0 %"], rows)
+            rows.append([percent(noise), str(n), *map(percent, (*found, same))])
+    return table(["noise", "blocks", "3 % found", "5 % found", "10 % found", "`same` at 0 %"], rows)
 
 
 def spending(times: int, seed: int) -> str:
@@ -291,8 +287,8 @@ def spending(times: int, seed: int) -> str:
             blocks = 48
             world = World("", invocations=invocations, blocks=blocks, noise=0.02, between=between)
             found = [verdict_rates(world, effect, times, seed)["worse"] for effect in (0.0, 0.05, 0.10)]
-            rows.append([_p(between), f"{invocations} × {blocks // invocations}", *map(_p, found)])
-    return _table(["between", "openings × blocks", "false alarms", "5 % found", "10 % found"], rows)
+            rows.append([percent(between), f"{invocations} × {blocks // invocations}", *map(percent, found)])
+    return table(["between", "openings × blocks", "false alarms", "5 % found", "10 % found"], rows)
 
 
 def coverage(times: int, seed: int) -> str:
@@ -303,9 +299,15 @@ def coverage(times: int, seed: int) -> str:
             for method in METHODS:
                 covered, width = interval_quality(replace(world, blocks=n), method, times, seed)
                 rows.append(
-                    [world.name, str(n), method, _p(covered), "none" if math.isinf(width) else _p(width)]
+                    [
+                        world.name,
+                        str(n),
+                        method,
+                        percent(covered),
+                        "none" if math.isinf(width) else percent(width),
+                    ]
                 )
-    return _table(["world", "blocks", "method", "coverage", "width"], rows)
+    return table(["world", "blocks", "method", "coverage", "width"], rows)
 
 
 def until_precise(
@@ -347,10 +349,10 @@ def precision(times: int, seed: int) -> str:
         for target in (0.005, 0.01, 0.02):
             blocks, reached, false, covered = until_precise(world, 0.0, target, times, seed)
             power = [until_precise(world, effect, target, times, seed)[2] for effect in (0.03, 0.05)]
-            cells = (_p(reached), _p(false), *map(_p, power), _p(covered))
+            cells = (percent(reached), percent(false), *map(percent, power), percent(covered))
             rows.append([world.name, f"±{target * 100:g} %", f"{blocks:.0f}", *cells])
     heads = ["median blocks", "reached", "false alarms", "3 % found", "5 % found", "coverage"]
-    return _table(["world", "aim", *heads], rows)
+    return table(["world", "aim", *heads], rows)
 
 
 def coverage_by_unit(times: int, seed: int) -> str:
@@ -359,8 +361,8 @@ def coverage_by_unit(times: int, seed: int) -> str:
     for world in NESTED[2:]:
         for unit in ("block", "cluster bootstrap", "invocation"):
             covered, width = unit_quality(world, unit, times, seed)
-            rows.append([world.name, unit, _p(covered), _p(width)])
-    return _table(["world", "unit", "coverage", "width"], rows)
+            rows.append([world.name, unit, percent(covered), percent(width)])
+    return table(["world", "unit", "coverage", "width"], rows)
 
 
 TABLES = {

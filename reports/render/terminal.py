@@ -10,8 +10,8 @@ from tare.reports.content.page import Page
 from tare.reports.content.sections import SHORTEST, sections
 from tare.reports.summaries.run import summarised
 from tare.reports.text.columns import width
-from tare.reports.text.printable import one_line
 from tare.reports.text.words import words
+from tare.results.printable import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,12 +6,12 @@ import gzip
 import io
 import json
 import re
-import unicodedata
 import zlib
 from typing import TYPE_CHECKING, Any
 
 from tare.results.imports.model import ImportFault
 from tare.results.plain_files import open_plain
+from tare.results.printable import one_line
 from tare.results.said import say
 
 if TYPE_CHECKING:
@@ -198,20 +198,11 @@ class _Spellings(dict[int, str]):
     """Code point → what stands for it; filled as they are met, so that millions of them are looked up and not made."""
 
     def __missing__(self, number: int) -> str:
-        one = chr(number)
-        plain = one.isprintable() or unicodedata.category(one) == "Zs"
-        self[number] = found = one if plain else _spelled(one)
+        self[number] = found = one_line(chr(number))
         return found
 
 
 _SPELLED = _Spellings()
-
-
-def _spelled(character: str) -> str:
-    number = ord(character)
-    if 0xDC80 <= number <= 0xDCFF:  # a lone surrogate that stands for a byte (PEP 383)
-        return f"\\x{number - 0xDC00:02x}"
-    return character.encode("unicode_escape").decode("ascii")
 
 
 def _too_large(where: str) -> ImportFault:

@@ -23,6 +23,7 @@ LAYERS = {
             "nearest",
             "origins",
             "plain_files",
+            "printable",
             "said",
             "scratch",
             "toml_files",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tare.reports.text.columns import padded, width
-from tare.reports.text.printable import one_line
+from tare.results.printable import one_line
 from tare.results.said import say
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tare.reports.text.printable import one_line, printable
+from tare.results.printable import one_line, printable
 
 
 @pytest.mark.parametrize(
