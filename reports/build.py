@@ -14,7 +14,7 @@ from tare.reports.render import markdown
 from tare.reports.summaries.run import summarised
 from tare.reports.text.words import words
 from tare.results.escapes import readable
-from tare.results.storage.whole import write_whole
+from tare.results.storage.atomic import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -16,8 +16,8 @@ from tare.results.errors import ResultError
 from tare.results.plain_files import read_plain
 from tare.results.said import listed, say
 from tare.results.scratch import scratch_folder
+from tare.results.storage.atomic import write_whole
 from tare.results.storage.load import MANIFEST, TRIALS, load_run
-from tare.results.storage.whole import write_whole
 from tare.runners.errors import UsageError
 from tare.runners.host.facts import context_facts, host_class, host_facts
 

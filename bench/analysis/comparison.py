@@ -6,8 +6,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from tare.bench.analysis.calibration_lookup import known_calibration
 from tare.bench.analysis.gate_report import GateReport
-from tare.bench.analysis.known import known_calibration
 from tare.bench.analysis.sides import sides_of
 from tare.bench.request.record import request_of
 from tare.reports.content.bills import bill

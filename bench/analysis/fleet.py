@@ -22,9 +22,9 @@ from tare.results.errors import NotWritten, ResultError
 from tare.results.judgement.across_hosts import HostRun, across_hosts
 from tare.results.judgement.within_run import compare_within
 from tare.results.said import say
+from tare.results.storage.atomic import write_whole
 from tare.results.storage.fleet import FOLDER
 from tare.results.storage.load import load_run
-from tare.results.storage.whole import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

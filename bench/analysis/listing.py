@@ -15,9 +15,9 @@ import msgspec
 from tare.results.errors import ResultError
 from tare.results.plain_files import read_plain
 from tare.results.record import CONTROL_SUFFIX, Provenance
+from tare.results.storage.atomic import write_whole
 from tare.results.storage.find import entry_of, run_folders
 from tare.results.storage.load import TRIALS, load_run
-from tare.results.storage.whole import write_whole
 from tare.results.stores.model import RunHead, head_of
 from tare.runners.host.facts import host_class
 

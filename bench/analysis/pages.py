@@ -23,7 +23,7 @@ from tare.reports.text.repeated import repeat
 from tare.reports.text.words import words
 from tare.results.escapes import readable
 from tare.results.said import say, shown
-from tare.results.storage.whole import write_whole
+from tare.results.storage.atomic import write_whole
 from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tare.bench.analysis.known import known_calibration
+from tare.bench.analysis.calibration_lookup import known_calibration
 from tare.bench.analysis.listing import count_verdicts, keep_verdicts
 from tare.bench.analysis.styles import runner_styles
 from tare.bench.planning.plan import BASE_VARIANT

@@ -24,7 +24,7 @@ from tare.runners.images.external import is_here, read_external
 from tare.runners.images.recipe import ImageContent
 from tare.runners.images.registry import pull, registry_name
 from tare.runners.inside import image_files
-from tare.runners.inside.remembered import Circumstances, verify_once
+from tare.runners.inside.limits_cache import Circumstances, verify_once
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

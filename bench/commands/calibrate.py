@@ -53,7 +53,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Calibrate, store the rates and print them; exit 130 if interrupted, 4 if something could not be removed."""
     from tare.bench.analysis.calibration import BUDGET_SECONDS, SHARES, Wanted, calibrate  # noqa: PLC0415
-    from tare.bench.analysis.known import calibration_folder  # noqa: PLC0415
+    from tare.bench.analysis.calibration_lookup import calibration_folder  # noqa: PLC0415
     from tare.bench.campaign.run import record_undoing  # noqa: PLC0415
     from tare.runners.host.facts import host_class, host_facts  # noqa: PLC0415
 

@@ -13,7 +13,7 @@ from tare.bench.commands.shared.own_options import add_own_options, with_own
 from tare.bench.commands.shared.speaking import speaker_of
 from tare.bench.commands.shared.tables import aligned
 from tare.bench.errors import EnvironmentMissing, Exit
-from tare.bench.fleet.told import STATUSES
+from tare.bench.fleet.sentences import STATUSES
 from tare.bench.request import layers, readers
 from tare.results.said import say
 from tare.runners.errors import UsageError

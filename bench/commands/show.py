@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     wanted = layers.resolve(arguments).output
     given = report_input(run_folder_of(arguments.reference, wanted))
     if arguments.json:
-        from tare.bench.analysis.shown import as_json  # noqa: PLC0415 - only then
+        from tare.bench.analysis.answer_json import as_json  # noqa: PLC0415 - only then
 
         print(json.dumps(as_json(given, wanted.language), indent=2))
         return Exit.OK

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tare.bench.errors import Exit
-from tare.bench.fleet import told
+from tare.bench.fleet import sentences as told
 from tare.bench.fleet.cluster import SchedulerLost
 from tare.bench.fleet.messages import Assignment, Chunk, HostFacts
 from tare.bench.fleet.remainder import remainder

@@ -12,9 +12,9 @@ import msgspec
 
 from tare.results.errors import NotWritten, ResultError
 from tare.results.said import say
+from tare.results.storage.atomic import write_whole
 from tare.results.storage.load import MANIFEST, TRIALS, load_run
 from tare.results.storage.store import amend
-from tare.results.storage.whole import write_whole
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tare.bench.planning.modes import JOB_SECONDS
 from tare.bench.planning.units import plain
 from tare.results.record import BASE, CONTROL_SUFFIX
-from tare.results.storage.whole import write_whole
+from tare.results.storage.atomic import write_whole
 from tare.runners.host.files import read_object
 
 if TYPE_CHECKING:

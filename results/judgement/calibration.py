@@ -27,7 +27,7 @@ from tare.results.said import say
 from tare.results.statistics.exponents import expm1
 from tare.results.statistics.ratios import paired_log_ratio
 from tare.results.statistics.series import good_series
-from tare.results.storage.whole import write_whole
+from tare.results.storage.atomic import write_whole
 from tare.results.tables.frame import read_frame
 
 if TYPE_CHECKING:

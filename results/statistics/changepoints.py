@@ -13,7 +13,7 @@ correlation of neighbouring runs, corrected for its bias: a machine has better a
 the largest of all such ratios over all cuts (Csörgő, Horváth 1997, "Limit Theorems in Change-Point Analysis", 1.3.26).
 Cuts that do not stand are taken out, weakest first. Those that stand are dated once more with both levels known.
 
-``docs/method.md`` has the error rates, which ``tare.bench.tools.history_simulation`` measures.
+``docs/method.md`` has the error rates, which ``tare.bench.tools.simulations.histories`` measures.
 """
 
 from __future__ import annotations

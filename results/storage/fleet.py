@@ -13,7 +13,7 @@ from tare.results.errors import NotWritten, ResultError
 from tare.results.plain_files import read_plain
 from tare.results.plan import RequestRecord  # noqa: TC001 - msgspec reads annotations at run time
 from tare.results.said import say
-from tare.results.storage.whole import write_whole
+from tare.results.storage.atomic import write_whole
 
 if TYPE_CHECKING:
     from pathlib import Path

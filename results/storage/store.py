@@ -23,9 +23,9 @@ from tare.results.escapes import to_json
 from tare.results.origins import origins
 from tare.results.record import FORMAT_VERSION, Manifest, Metric, NotFinite, Resumption, Trial
 from tare.results.said import say
+from tare.results.storage.atomic import write_whole
 from tare.results.storage.find import find_run, list_runs
 from tare.results.storage.load import MANIFEST, TRIALS, Problem, Run, load_run
-from tare.results.storage.whole import write_whole
 
 if TYPE_CHECKING:
     from types import TracebackType

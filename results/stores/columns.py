@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from tare.results.said import say
 from tare.results.scratch import scratch_folder
+from tare.results.storage.atomic import replacing
 from tare.results.storage.load import load_run
-from tare.results.storage.whole import replacing
 from tare.results.stores.model import COLUMNS, StoreError, column_name, head_of
 from tare.results.stores.packing import unpack
 from tare.results.stores.store import TABLES

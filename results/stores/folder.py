@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from tare.results.plain_files import read_plain
 from tare.results.said import say
-from tare.results.storage.whole import replacing
+from tare.results.storage.atomic import replacing
 from tare.results.stores.model import StoreError
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 
 from tare.results.plain_files import open_plain
-from tare.results.storage.whole import replacing
+from tare.results.storage.atomic import replacing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

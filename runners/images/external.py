@@ -19,7 +19,8 @@ import msgspec
 
 from tare.results.said import say, shown
 from tare.runners.errors import SettingRefused, TareError
-from tare.runners.images.box import (
+from tare.runners.images.compression import uncompressed
+from tare.runners.images.external_files import (
     PIECE_BYTES,
     REMEDY,
     Box,
@@ -28,7 +29,6 @@ from tare.runners.images.box import (
     digest_of,
     new_hash,
 )
-from tare.runners.images.compression import uncompressed
 from tare.runners.images.oci import blob_path
 from tare.runners.provision import arch
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from tare.results.said import say
-from tare.results.storage.whole import write_whole
+from tare.results.storage.atomic import write_whole
 from tare.runners.containers.engines.api import DockerApi
 from tare.runners.containers.engines.link import connect, disconnect
 from tare.runners.errors import TareError

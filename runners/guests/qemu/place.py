@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from tare.results.said import say
 from tare.runners.errors import PlaceFailure
 from tare.runners.guests.place import GuestPlace, GuestPlan
-from tare.runners.guests.qemu.achieved import achieved, pin_vcpus
 from tare.runners.guests.qemu.arguments import (
     CHANNEL_FD,
     CONSOLE_FD,
@@ -22,10 +21,11 @@ from tare.runners.guests.qemu.arguments import (
     Instance,
     qemu_arguments,
 )
-from tare.runners.guests.qemu.entered import EnteredLog
 from tare.runners.guests.qemu.network import PASST_ARGUMENTS, PEER_FD
 from tare.runners.guests.qemu.qmp import Qmp, QmpError
+from tare.runners.guests.qemu.readback import achieved, pin_vcpus
 from tare.runners.guests.qemu.restoring import RESTORE, restored_ns
+from tare.runners.guests.qemu.vcpu_log import EnteredLog
 from tare.runners.guests.variant import GuestVariant
 from tare.runners.guests.watch import Watch
 from tare.runners.host.backlog import WIDE, widen_backlog

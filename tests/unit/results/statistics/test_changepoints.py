@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tare.bench.tools.history_simulation import NOISES, alarm_rate, alarms, found_rate, steps
+from tare.bench.tools.simulations.histories import NOISES, alarm_rate, alarms, found_rate, steps
 from tare.results.statistics.changepoints import change_points
 
 ODD = st.floats(0.01, 100)

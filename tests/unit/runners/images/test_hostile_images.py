@@ -11,8 +11,9 @@ import pytest
 
 from support.image_making import digest, docker_archive, layout, tar
 from tare.runners.errors import TareError
-from tare.runners.images import box, tar_reading
 from tare.runners.images import external as module
+from tare.runners.images import external_files as box
+from tare.runners.images import tar_reading
 from tare.runners.images.apply import DEEPEST, Applier
 from tare.runners.images.external import read_external
 from tare.runners.images.overlay import unpack_external

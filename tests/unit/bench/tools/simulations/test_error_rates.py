@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from tare.bench.tools.simulation import (
+from tare.bench.tools.simulations.error_rates import (
     NESTED,
     WORLDS,
     World,

@@ -1,6 +1,6 @@
 """Simulate runs under the scheduler: what is decided, coverage of the intervals, false calls, and how the budget is split.
 
-``python -m tare.bench.tools.scheduling_simulation`` prints the tables of ``docs/method.md`` (some five minutes).
+``python -m tare.bench.tools.simulations.scheduling`` prints the tables of ``docs/method.md`` (some five minutes).
 
 The scheduler, the checkpoints, the interval and the rule are those of real runs; only the values are made up. The made-up
 host has the cheap places' twelve workloads with the spreads and costs that a default run on a two-core nested virtual machine
@@ -25,7 +25,7 @@ from tare.bench.campaign.scheduler import (
 )
 from tare.bench.planning.modes import FIRST_SHARE, FULL_BLOCKS, MODES
 from tare.bench.planning.units import COLD_LOOSENESS
-from tare.bench.tools.markdown import percent, table
+from tare.bench.tools.simulations.markdown import percent, table
 from tare.results.judgement.rule import lasting_state
 from tare.results.statistics.dependence import settle
 from tare.results.statistics.estimates import one_sample

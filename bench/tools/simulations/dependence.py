@@ -1,6 +1,6 @@
 """Simulate the error rates of the method where blocks depend on each other, where clocks are coarse and values equal.
 
-``python -m tare.bench.tools.dependence_simulation`` prints the tables of ``docs/method.md`` (some five minutes). Every
+``python -m tare.bench.tools.simulations.dependence`` prints the tables of ``docs/method.md`` (some five minutes). Every
 number comes from the functions that judge real runs. The noise of each series is its own: what hits all runners of a
 block alike cancels in pairs and would be no test.
 """
@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from tare.bench.tools.markdown import percent, table
-from tare.bench.tools.simulation import CONFIDENCE, series_of
+from tare.bench.tools.simulations.error_rates import CONFIDENCE, series_of
+from tare.bench.tools.simulations.markdown import percent, table
 from tare.results.judgement.rule import judge
 from tare.results.judgement.thresholds import DEFAULT_THRESHOLD
 from tare.results.statistics.ratios import paired_log_ratio, unpaired_log_ratio

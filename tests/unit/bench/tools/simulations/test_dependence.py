@@ -2,7 +2,7 @@
 
 import pytest
 
-from tare.bench.tools.dependence_simulation import WORLDS, independent, rates, tables
+from tare.bench.tools.simulations.dependence import WORLDS, independent, rates, tables
 
 
 @pytest.mark.slow

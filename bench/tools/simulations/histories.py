@@ -1,6 +1,6 @@
 """Simulate histories: how often the search for change points raises a false alarm, and how often it finds a step.
 
-``python -m tare.bench.tools.history_simulation`` prints the tables of ``docs/method.md`` (some ten minutes of CPU time).
+``python -m tare.bench.tools.simulations.histories`` prints the tables of ``docs/method.md`` (some ten minutes of CPU time).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tare.bench.tools.markdown import percent, table
+from tare.bench.tools.simulations.markdown import percent, table
 from tare.results.judgement.thresholds import DEFAULT_THRESHOLD
 from tare.results.statistics.changepoints import change_points
 
@@ -127,7 +127,8 @@ def steps(times: int, seed: int) -> str:
 def main() -> int:
     """Print both tables of docs/method.md as Markdown."""
     parser = argparse.ArgumentParser(
-        prog="python -m tare.bench.tools.history_simulation", description=(__doc__ or "").partition("\n")[0]
+        prog="python -m tare.bench.tools.simulations.histories",
+        description=(__doc__ or "").partition("\n")[0],
     )
     parser.add_argument("--times", type=int, default=1000, help="histories for each figure (default: 1000)")
     times = parser.parse_args().times

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from tare.bench.tools import scheduling_simulation as simulation
-from tare.bench.tools.scheduling_simulation import NOISES, RULES, simulate
+from tare.bench.tools.simulations import scheduling as simulation
+from tare.bench.tools.simulations.scheduling import NOISES, RULES, simulate
 
 SPREADS = 0.5
 """Factor that makes the made-up host so quiet that a short run decides something."""

@@ -24,7 +24,7 @@ from msgspec.structs import replace
 import tare.runners
 from tare.results.environment import LimitsSeen
 from tare.results.judgement.limits import conclusive
-from tare.results.storage.whole import write_whole
+from tare.results.storage.atomic import write_whole
 from tare.runners.host.files import read
 from tare.runners.host.processes import boot_id
 from tare.runners.inside.limits import verify

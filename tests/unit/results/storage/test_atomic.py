@@ -7,7 +7,7 @@ import os
 import pytest
 
 from support.imports import modules, tree
-from tare.results.storage import whole
+from tare.results.storage import atomic as whole
 
 
 def test_content_is_replaced_and_nothing_is_left(tmp_path):
@@ -83,4 +83,4 @@ def test_files_are_replaced_by_one_function():
         for node in ast.walk(tree(name))
         if _renames(node)
     }
-    assert found - {"results.storage.whole"} == set(BY_HAND)
+    assert found - {"results.storage.atomic"} == set(BY_HAND)

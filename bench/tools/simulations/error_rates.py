@@ -1,6 +1,6 @@
 """Simulate the error rates of the method.
 
-``python -m tare.bench.tools.simulation`` prints the tables of ``docs/method.md`` (some five minutes).
+``python -m tare.bench.tools.simulations.error_rates`` prints the tables of ``docs/method.md`` (some five minutes).
 
 Every number comes from the same functions that judge real runs; only the values are made up: log-normal
 noise, drift of the machine that hits all runners of a block alike, outliers, and invocations that are
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tare.bench.tools.markdown import percent, table
+from tare.bench.tools.simulations.markdown import percent, table
 from tare.results.judgement.rule import judge
 from tare.results.judgement.thresholds import DEFAULT_THRESHOLD
 from tare.results.statistics import estimates as statistics

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from tare.runners.guests.qemu.entered import EnteredLog
+from tare.runners.guests.qemu.vcpu_log import EnteredLog
 
 
 def stamp(wall_ns, state="running"):

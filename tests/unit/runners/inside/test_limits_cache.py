@@ -9,8 +9,8 @@ import pytest
 from support.campaigns import IMAGE
 from tare.results.environment import CpuProbe, HostFacts, IoProbe, LimitsSeen, MemoryProbe, PidsProbe
 from tare.runners.fake import FakeRunner
-from tare.runners.inside import remembered as module
-from tare.runners.inside.remembered import Circumstances, code_digest, verify_once
+from tare.runners.inside import limits_cache as module
+from tare.runners.inside.limits_cache import Circumstances, code_digest, verify_once
 from tare.runners.model import Limits, Probe
 from tare.runners.settings import GuestSettings, RunnerSettings
 

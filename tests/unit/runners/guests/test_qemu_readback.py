@@ -4,9 +4,9 @@ import pytest
 
 from support.stub import Duck
 from tare.runners.errors import TareError
-from tare.runners.guests.qemu.achieved import achieved, memory_facts, pin_vcpus
 from tare.runners.guests.qemu.hugepages import check_free
 from tare.runners.guests.qemu.qmp import QmpError
+from tare.runners.guests.qemu.readback import achieved, memory_facts, pin_vcpus
 from tare.runners.guests.qemu.variants import parse
 
 SMAPS = """\
