@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _HANGUL = re.compile("[가-힣]")
 """Letters by which a text is known as Korean; a section may have repeated what it quotes already."""
 
-_KEPT = frozenset({"name", "keys", "link", "target", "kind", "color", "form"})
+_KEPT = frozenset({"name", "keys", "link", "target", "kind", "color", "form", "detail_language"})
 """Fields of nodes that no reader sees."""
 
 

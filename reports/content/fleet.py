@@ -106,7 +106,7 @@ def _case(page: FleetPage, one: ClassCost, words: Words) -> tuple[Cell, Cell, Ce
 
 
 def _classes(page: FleetPage, words: Words) -> Table:
-    names = ("host_class", "what", "cost", "spread", "n")
+    names = ("what", "cost", "host_class", "spread", "n")
     columns = (words("column.workload"), words("column.runner"), *(words(f"fleet.{one}") for one in names))
     rows = []
     for one in page.costs:
@@ -119,7 +119,6 @@ def _classes(page: FleetPage, words: Words) -> Table:
             (
                 case,
                 runner,
-                Cell(one.host_class, recorded=True),
                 what,
                 Cell(
                     numbers.ratio(one.cost.value, width=numbers.width_of(one.cost)),
@@ -129,11 +128,12 @@ def _classes(page: FleetPage, words: Words) -> Table:
                     high=one.cost.high,
                     kind=_KINDS[one.verdict],
                 ),
+                Cell(one.host_class, recorded=True),
                 Cell(spread, value=one.spread),
                 Cell(str(len(one.hosts)), value=len(one.hosts)),
             )
         )
-    return Table(words("fleet.classes_caption"), columns, tuple(rows), numeric=(4, 5, 6))
+    return Table(words("fleet.classes_caption"), columns, tuple(rows), numeric=(3, 5, 6), form="classes")
 
 
 def _each(page: FleetPage, words: Words) -> Table:

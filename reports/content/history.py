@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,13 +26,17 @@ from tare.results.statistics.changepoints import FEWEST_RUNS
 from tare.results.stores.model import COMMIT_CHARACTERS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from tare.reports.model import Kind
     from tare.reports.text.words import Words
 
 _CHANGES_FIRST = 3
 """Changes that the headline names."""
+
+_ALIKE = 4.0
+"""Ratio between the levels of the runners of one chart. Beside a guest that takes forty times as long, the others' lines would
+be flat whatever they did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +88,8 @@ def sections(series: Sequence[PastSeries], left_out: Sequence[str], words: Words
     for one in series:
         groups.setdefault(f"{one.case} · {one.metric}", []).append(one)
     ordered = sorted(groups.items(), key=lambda named: -max(map(_last_change, named[1])))
-    charts = Charts(tuple(_chart(title, group, words) for title, group in ordered))
+    drawn = [(title, alike) for title, group in ordered for alike in _by_level(group)]
+    charts = Charts(tuple(_chart(title, group, words) for title, group in drawn))
     every = {run.run: run.report for one in series for run in one.runs}
     without = [run for run, report in every.items() if not report]
     lead = "history.leads_some" if without else "history.leads"
@@ -94,7 +100,8 @@ def sections(series: Sequence[PastSeries], left_out: Sequence[str], words: Words
     if changed:
         items = tuple(Item(_told(one, run, words), kind=run.change) for one, run in changed)
         body.append(Section("changes", words("history.all_changes"), (Bullets(items),)))
-    body.append(Section("table", words("history.series"), (_table(series, words),)))
+    chart_of = {one.key: _chart_key(title, group) for title, group in drawn for one in group}
+    body.append(Section("table", words("history.series"), (_table(series, chart_of, words),)))
     if left_out:
         body.append(
             Section(
@@ -119,6 +126,27 @@ def _answer(series: Sequence[PastSeries], changes: int, words: Words) -> Iterato
         yield words("history.none", series=len(series), runs=runs)
     if short:
         yield words("history.some_few", n=short, series=len(series), fewest=FEWEST_RUNS)
+
+
+def _by_level(group: Sequence[PastSeries]) -> list[list[PastSeries]]:
+    """Part the runners of a workload into those whose values lie close enough to be seen on one scale, in their order."""
+    found: list[list[PastSeries]] = []
+    lowest = 0.0
+    for one in sorted(group, key=_level):
+        if not found or _level(one) > _ALIKE * lowest:
+            found.append([])
+            lowest = _level(one)
+        found[-1].append(one)
+    return [sorted(some, key=group.index) for some in found]
+
+
+def _level(one: PastSeries) -> float:
+    return abs(statistics.median(run.median for run in one.runs))
+
+
+def _chart_key(title: str, group: Sequence[PastSeries]) -> str:
+    """Make the key by which links lead to a chart: those of one workload differ by their runners."""
+    return f"{title}|{group[0].runner}"
 
 
 def _last_change(one: PastSeries) -> float:
@@ -154,7 +182,7 @@ def _chart(title: str, group: Sequence[PastSeries], words: Words) -> Chart:
         for run in one.runs
         if run.change
     )
-    return Chart(title, title, group[0].unit, lines, changes)
+    return Chart(_chart_key(title, group), title, group[0].unit, lines, changes)
 
 
 def _point(run: PastRun, unit: str, words: Words) -> ChartPoint:
@@ -168,7 +196,8 @@ def _point(run: PastRun, unit: str, words: Words) -> ChartPoint:
     return ChartPoint(run.seconds, run.median, run.low, run.high, ", ".join(parts), run.report, run.change)
 
 
-def _table(series: Sequence[PastSeries], words: Words) -> Table:
+def _table(series: Sequence[PastSeries], chart_of: Mapping[str, str], words: Words) -> Table:
+    """List the series; ``chart_of``: series → key of the chart that shows it."""
     names = ("metric", "first", "last", "runs", "last_change")
     columns = (
         words("column.workload"),
@@ -185,7 +214,7 @@ def _table(series: Sequence[PastSeries], words: Words) -> Table:
         )
         rows.append(
             (
-                Cell(one.case, recorded=True, link=f"{one.case} · {one.metric}"),
+                Cell(one.case, recorded=True, link=chart_of[one.key]),
                 Cell(one.runner, color=one.color, recorded=True),
                 Cell(one.metric, recorded=True),
                 Cell(numbers.quantity(one.runs[0].median, one.unit), value=one.runs[0].median),

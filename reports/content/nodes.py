@@ -65,6 +65,8 @@ class Cell:
 
     text: str
     detail: str = ""
+    detail_language: str = ""
+    """Language of the second line where it is not the page's: ``ko`` for the note's own sentences; empty: the page's."""
     where: str = ""
     """Third line: what of several the numbers belong to."""
     value: float | None = None
@@ -97,10 +99,11 @@ class Table:
     """Indices of the rows that begin a new group."""
     groups: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """Name of a family → texts with which its rows begin, by which a reader may choose rows; empty: none."""
-    form: Literal["", "matrix", "costs", "sheet", "runs", "changes"] = ""
+    form: Literal["", "matrix", "costs", "sheet", "runs", "changes", "classes"] = ""
     """``matrix``: few columns of equal weight, cards on a narrow page. ``costs``: a row
     each for workload and runner, whose last cell stands below the others on a narrow page. ``sheet``: very many rows, which the page carries as
-    text and lays out when they are opened. ``runs``: rows that can be ticked, keyed by run; two of them are compared."""
+    text and lays out when they are opened. ``runs``: rows that can be ticked, keyed by run; two of them are compared.
+    ``changes``, ``classes``: the answers of a comparison, and of a campaign's host classes, cards on a narrow page."""
 
 
 @dataclass(frozen=True, slots=True)

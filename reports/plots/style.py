@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
-INK, MUTED, GRID, BAND, PAPER = "#1b2027", "#59636f", "#d9dee5", "#e9edf2", "#ffffff"
+INK, MUTED, GRID, BAND, PAPER = "#1b2027", "#454d56", "#d9dee5", "#e9edf2", "#ffffff"
 """Colours of ink, secondary ink, grid lines, bands and background.
 
 The page replaces these five values with those of its light or dark theme, so nothing else in a figure may use them."""

@@ -1,6 +1,6 @@
-"""The page in Chromium: 1300, 768 and 390 pixels wide, light and dark, and printed.
+"""Pages of all kinds in Chromium: in both languages, 1300, 768 and 390 pixels wide, light and dark, and printed.
 
-A few seconds for each mode. `nox -s browser` runs all of it, with axe-core from npm's registry.
+`nox -s browser` has axe-core judge them as well, which npm's registry has, and opens odd runs.
 """
 
 from __future__ import annotations
@@ -12,16 +12,21 @@ import msgspec
 import pytest
 
 from support import browser
+from support.pages import KINDS, write_pages
 from support.results_making import trial
 from support.synthetic import empty_input, make_input
 from support.verdicts import compared, run_of
 from tare.reports.build import build_report
+from tare.reports.model import LANGUAGES
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
-    from typing import Any, Literal
+    from typing import Any
 
-    from tare.reports.model import ReportInput
+    from tare.reports.model import Language, ReportInput
+
+    Pages = dict[tuple[str, Language], Path]
 
 pytestmark = pytest.mark.skipif(
     browser.chromium() is None, reason="Chromium is not installed: `apt-get install chromium`"
@@ -30,55 +35,194 @@ needs_axe = pytest.mark.skipif(
     not browser.axe(), reason="TARE_AXE names no axe.min.js: `nox -s browser` does"
 )
 
-MODES = ("light", "dark")
+PHONE = browser.WIDTHS[-1]
+
+FITS = """
+const found = { width: innerWidth, headline: inView(document.querySelector("h1")), folded: wide(".scroll, pre, .skip, svg") };
+document.querySelectorAll("details").forEach((one) => { one.open = true; });
+await new Promise((done) => setTimeout(done, 50));
+found.unfolded = wide(".scroll, pre, .skip, svg");
+found.scrolls = document.documentElement.scrollWidth - innerWidth;
+found.broken = broken();
+// A narrow page lays these out as cards, all of which it shows.
+found.cut = [...document.querySelectorAll("table:is(.matrix, .costs, .changes, .classes, .runs)")]
+  .map((one) => one.closest(".scroll")).filter((one) => one.scrollWidth > one.clientWidth).map(spot);
+return found;
+"""
+
+PRINTED = """
+// The printer does not wait: what is folded is laid out when it asks.
+dispatchEvent(new Event("beforeprint"));
+return {
+  wide: wide(".skip, svg"),
+  scrolls: document.documentElement.scrollWidth - innerWidth,
+  sheets: document.querySelectorAll("pre.sheet").length,
+  folded: [...document.querySelectorAll("details:not([open])")].map(spot),
+  controls: [...document.querySelectorAll("button, select, input")].filter((one) => shown(one) && !one.closest("thead")).map(spot),
+};
+"""
+
+FIRST_SCREEN = """
+return {
+  // How much of the matrix one sees without scrolling.
+  rows: [...document.querySelectorAll("table.matrix tbody tr")].filter(shown).map(inView),
+  beyond: document.querySelector(".scroll.matrix").scrollWidth - document.querySelector(".scroll.matrix").clientWidth,
+};
+"""
+
+OUT_OF_SIGHT = """
+const columns = [...document.querySelectorAll("TABLE thead th")].map((one) => one.textContent.trim());
+const wanted = WANTED.map((one) => columns.findIndex((each) => each.startsWith(one)));
+document.querySelectorAll("details").forEach((one) => { one.open = true; });
+const rows = [...document.querySelectorAll("TABLE tbody tr")].map((row) => wanted.map((at) => row.cells[at]));
+return { rows: rows.length, out: rows.flat().filter((one) => !one || !shown(one) || !within(one)).map((one) => one ? spot(one) : "none") };
+"""
+
+LETTERS = """
+// Letters are as large as the figure is drawn; those of the figure for another width are not shown at all.
+return Math.min(...[...document.querySelectorAll(".fig text")].map((one) => {
+  const drawn = one.ownerSVGElement.getBoundingClientRect().width;
+  return drawn && parseFloat(getComputedStyle(one).fontSize) * drawn / one.ownerSVGElement.viewBox.baseVal.width;
+}).filter(Boolean));
+"""
+
+USED = """
+const found = {};
+document.querySelectorAll("details").forEach((one) => { one.open = true; });
+await new Promise((done) => setTimeout(done, 100));
+found.sheets = document.querySelectorAll("pre.sheet").length;
+found.names = [...document.querySelectorAll("table.laid tbody th")].map((one) => one.className);
+found.ditto = document.querySelector("main").textContent.includes("〃");
+found.bars = document.querySelectorAll(".bar").length;
+// Only columns of runners are chosen from, whatever the second column of a table holds.
+const offered = [...document.querySelectorAll(".bar select")].flatMap((one) => [...one.options].map((each) => each.value));
+found.choices = offered.filter((each) => /\\d+ (ms|µs|ns)$/.test(each));
+const search = document.querySelector("#overhead .bar input");
+const rows = [...document.querySelector("#overhead table.data").tBodies[0].rows];
+search.value = "namespaces cpu-all";
+search.oninput();
+found.filtered = rows.filter((row) => !row.hidden).map((row) => row.dataset.key);
+search.value = "";
+search.oninput();
+const family = document.querySelector("#overhead .bar select");
+found.families = [...family.options].map((one) => one.value).filter(Boolean);
+family.value = found.families.at(-1);
+family.onchange();
+found.family = rows.filter((row) => !row.hidden).map((row) => row.dataset.key.split("|")[0]);
+family.value = "";
+family.onchange();
+document.execCommand = () => { found.copied.push(document.querySelector("body > textarea").value); };
+found.copied = [];
+[...document.querySelectorAll("#overhead .bar button")].slice(0, 2).forEach((one) => one.onclick());
+document.querySelectorAll("#overhead table.data thead button")[4].onclick();
+found.sorted = [...document.querySelector("#overhead table.data").tBodies[0].rows].map((row) => Number(row.cells[4].dataset.value));
+return found;
+"""
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_report(make_input(blocks=4), tmp_path_factory.mktemp("report")).index
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[browser.Browser]:
+    with browser.running(tmp_path_factory.mktemp("browser")) as started:
+        yield started
 
 
 @pytest.fixture(scope="module")
-def seen(page: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[int, dict[str, Any]]]:
-    """Look at the page once in each mode: mode → width → what was found."""
-    folder = tmp_path_factory.mktemp("browser")
-    return {mode: {one.width: one.facts for one in browser.look(page, folder, mode)} for mode in MODES}  # type: ignore[arg-type]
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Pages:
+    return write_pages(tmp_path_factory.mktemp("pages"))
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.fixture(scope="module")
+def used(chromium: browser.Browser, pages: Pages) -> dict[str, Any]:
+    chromium.open(pages["report", "en"], 1300)
+    found: dict[str, Any] = chromium.look(USED)
+    return found
+
+
 @pytest.mark.parametrize("width", browser.WIDTHS)
-def test_the_page_fits_and_its_first_screen_answers(
-    seen: dict[str, dict[int, dict[str, Any]]], width: int, mode: Literal["light", "dark"]
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_page_of_each_kind_fits(
+    chromium: browser.Browser, pages: Pages, kind: str, language: Language, width: int
 ) -> None:
-    found = seen[mode][width]
-    assert found["dark"] is (mode == "dark")
+    judge(chromium, pages[kind, language], width)
+
+
+def judge(chromium: browser.Browser, page: Path, width: int) -> None:
+    """Open a page, look at it folded and unfolded, light and dark, and read its console."""
+    chromium.open(page, width)
+    found = chromium.look(FITS)
+    assert found["width"] == width
+    assert found["headline"], "the answer is on the first screen"
     assert found["folded"] == found["unfolded"] == []
     assert found["scrolls"] <= 0
-    assert found["headline"], "the headline is on the first screen"
-    assert found["row"], "so is the first row of the matrix"
-    assert all(found["cards"][:2]), "and so are the rows of two runners, whole"
-    assert found["verdict"], "the verdict of a row is in view whole, without scrolling"
-    assert found["letters"] > 9.5, "figures can be read"
-    assert found["beyond"] <= 0, "all columns of the matrix are in view"
+    assert found["broken"] == [], "names end their lines between words"
+    if width == PHONE:
+        assert found["cut"] == []
+    for mode in browser.MODES:
+        chromium.paint(mode)
+        assert chromium.evaluate("matchMedia('(prefers-color-scheme: dark)').matches") is (mode == "dark")
+        assert chromium.violations(*(browser.CONTRAST if mode == "dark" else ())) == [], mode
+    assert chromium.complaints == []
 
 
-def test_the_script_lays_tables_out_filters_and_sorts(seen: dict[str, dict[int, dict[str, Any]]]) -> None:
-    found = seen["light"][1300]
-    assert found["sheets"] == 0, "opened sheets are tables"
-    assert seen["light"][768]["unprinted"] == 0, "and so are printed ones"
-    assert not any(one["ditto"] for one in seen["light"].values()), "whose cells are all there"
-    assert set(found["names"]) == {""}, "names of rows are no numbers"
-    assert found["bars"] > 2
-    assert found["filtered"] == ["cpu-all|namespaces|sysbench.events"]
-    assert found["families"] == ["Start-up", "CPU", "Memory", "Kernel", "Disk", "Applications"]
-    assert set(found["family"]) == {"python"}
-    assert found["sorted"] == sorted(found["sorted"])
-    assert len(found["sorted"]) > 20
-    assert found["choices"] == [], "no value is offered as a runner"
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_page_of_each_kind_is_printed_whole(
+    chromium: browser.Browser, pages: Pages, kind: str, language: Language
+) -> None:
+    chromium.open(pages[kind, language], browser.PAPER, media="print")
+    found = chromium.look(PRINTED)
+    assert found == {"wide": [], "scrolls": 0, "sheets": 0, "folded": [], "controls": []}
+    assert len(chromium.printed()) > 10_000
 
 
-def test_the_script_copies_what_a_table_shows(seen: dict[str, dict[int, dict[str, Any]]]) -> None:
-    markdown, csv = (text.splitlines() for text in seen["light"][1300]["copied"])
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("width", browser.WIDTHS)
+def test_the_first_screen_shows_the_matrix(
+    chromium: browser.Browser, pages: Pages, width: int, language: Language
+) -> None:
+    chromium.open(pages["report", language], width)
+    found = chromium.look(FIRST_SCREEN)
+    assert all(found["rows"][:2]), "the rows of two runners are on it, whole"
+    assert found["beyond"] <= 0, "and so are all of their columns"
+    assert chromium.look(f"{browser.UNFOLD} {LETTERS}") > 9.5, "figures can be read"
+
+
+@pytest.mark.parametrize(
+    ("kind", "table", "columns"),
+    [
+        ("report", "table.costs", ("Cost ratio", "Verdict")),
+        ("comparison", "table.changes", ("Cost", "Verdict")),
+        ("ab", "table.changes", ("Cost", "Verdict")),
+        ("fleet", "table.classes", ("Cost",)),
+    ],
+)
+@pytest.mark.parametrize("width", browser.WIDTHS)
+def test_tables_keep_ratio_and_verdict_in_view(
+    chromium: browser.Browser, pages: Pages, kind: str, table: str, columns: tuple[str, ...], width: int
+) -> None:
+    chromium.open(pages[kind, "en"], width)
+    wanted = msgspec.json.encode(columns).decode()
+    found = chromium.look(OUT_OF_SIGHT.replace("TABLE", table).replace("WANTED", wanted))
+    assert found["out"] == []
+    assert found["rows"] > 1
+
+
+def test_the_script_lays_tables_out_filters_and_sorts(used: dict[str, Any]) -> None:
+    assert used["sheets"] == 0, "opened sheets are tables"
+    assert not used["ditto"], "whose cells are all there"
+    assert set(used["names"]) == {""}, "names of rows are no numbers"
+    assert used["bars"] > 2
+    assert used["filtered"] == ["cpu-all|namespaces|sysbench.events"]
+    assert used["families"] == ["Start-up", "CPU", "Memory", "Kernel", "Disk", "Applications"]
+    assert set(used["family"]) == {"python"}
+    assert used["sorted"] == sorted(used["sorted"])
+    assert len(used["sorted"]) > 20
+    assert used["choices"] == [], "no value is offered as a runner"
+
+
+def test_the_script_copies_what_a_table_shows(used: dict[str, Any]) -> None:
+    markdown, csv = (text.splitlines() for text in used["copied"])
     assert markdown[0].startswith("| Workload | Runner | Median | bare | Cost ratio |")
     assert markdown[1].startswith("| --- | --- |")
     assert len(markdown) == len(csv) + 1 > 20
@@ -87,22 +231,20 @@ def test_the_script_copies_what_a_table_shows(seen: dict[str, dict[int, dict[str
     assert not any("#" in line for line in csv), "permalinks are no part of a name"
 
 
-def test_the_page_is_shown_without_complaint_and_printed_whole(page: Path, tmp_path: Path) -> None:
-    assert browser.complaints(page, tmp_path) == []
-    assert browser.printed(page, tmp_path).stat().st_size > 50_000
-
-
-@needs_axe
-@pytest.mark.parametrize("mode", MODES)
-def test_axe_finds_nothing(seen: dict[str, dict[int, dict[str, Any]]], mode: str) -> None:
-    assert {width: found["violations"] for width, found in seen[mode].items() if found["violations"]} == {}
-
-
-@needs_axe
-def test_axe_would_find_something(page: Path, tmp_path: Path) -> None:
+def test_faults_would_be_found(chromium: browser.Browser, pages: Pages, tmp_path: Path) -> None:
+    text = pages["ab", "en"].read_text("utf-8")
+    faults = (
+        '<p style="width: 200rem">wide</p><p style="width: 2rem; word-break: break-all">uninterrupted</p>'
+    )
     broken = tmp_path / "broken.html"
-    broken.write_text(page.read_text("utf-8").replace("<h1>", '<img src="data:,"><h1>', 1), "utf-8")
-    assert all("image-alt" in str(one.facts["violations"]) for one in browser.look(broken, tmp_path, "light"))
+    broken.write_text(text.replace("<main", f"{faults}<img src='x:'><script>1</script><main", 1), "utf-8")
+    chromium.open(broken, PHONE)
+    found = chromium.look(FITS)
+    assert found["folded"] == ["P  wide"]
+    assert found["scrolls"] > 0
+    assert found["broken"] == ["uninterrupted"]
+    assert any("script" in one for one in chromium.complaints)
+    assert not browser.axe() or any("image-alt" in one for one in chromium.violations())
 
 
 LOST = dataclasses.replace(run_of(), trials=(trial(0, outcome="failed", reason="no"),))
@@ -127,10 +269,7 @@ ODD: dict[str, ReportInput] = {
 
 @needs_axe
 @pytest.mark.parametrize("name", ODD)
-def test_odd_runs_fit_as_well(tmp_path: Path, name: str) -> None:
+def test_odd_runs_fit_as_well(chromium: browser.Browser, tmp_path: Path, name: str) -> None:
     page = build_report(ODD[name], tmp_path / "out").index
-    for one in browser.look(page, tmp_path, "light"):
-        assert one.facts["folded"] == one.facts["unfolded"] == [], one.width
-        assert one.facts["scrolls"] <= 0
-        assert one.facts.get("violations", []) == []
-    assert browser.complaints(page, tmp_path) == []
+    for width in browser.WIDTHS:
+        judge(chromium, page, width)

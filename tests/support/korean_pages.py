@@ -13,7 +13,7 @@ COMMANDS = re.compile(
 )
 """Commands, two names of fields, and two features of a processor."""
 
-UNSEEN, EMPTY = {"style", "script", "svg", "title"}, {"meta", "link", "br", "rect", "path", "use"}
+UNSEEN, EMPTY = {"style", "script", "svg", "title"}, {"meta", "link", "br", "rect", "path", "use", "wbr"}
 
 
 TOLD = {"title", "aria-label", "data-label", "placeholder"}

@@ -83,6 +83,7 @@ def _row(page: Page, verdict: ClaimVerdict, *, original: bool) -> tuple[Cell, ..
         Cell(
             words(f"claim.{verdict.claim}"),
             detail=catalogue("ko")(f"claim.{verdict.claim}") if original else "",
+            detail_language="ko" if original else "",
         ),
         Cell(words(f"claims.{verdict.outcome}"), detail=told, kind=KINDS[verdict.outcome]),
         _effect(page, ledger.telling(verdict)),

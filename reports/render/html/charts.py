@@ -41,6 +41,9 @@ _WIDE, _NARROW = _Frame("wide", 260, 760, 24, 80), _Frame("narrow", 0, 360, 40, 
 
 _CHART_WIDTH, _CHART_HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 420, 150, 80, 10, 10, 24
 
+_LINES_TOGETHER = 12
+"""Lines of a figure of dumbbells that a page of paper must not part."""
+
 _MOST_WHISKERS, _MOST_DOTS = 30, 120
 """Runs of a line up to which their spreads are drawn, and up to which their dots do not run into each other."""
 
@@ -65,21 +68,40 @@ def _dumbbells(node: Dumbbells, frame: _Frame) -> Markup:
     def x(ratio: float) -> float:
         return frame.labels + 6 + span * (math.log(max(ratio, 1e-9)) - low) / (high - low)
 
-    height, foot = frame.row * len(node.lines) + 24, 24
-    left, right = x(1 - node.threshold), x(1 + node.threshold)
-    parts = [
+    ticks = [(x(ratio), numbers.ratio(ratio)) for ratio in _ticks(exp(low), exp(high))]
+    drawn = [(line, [x(end) for end in _ends(line)]) for line in node.lines]
+    band = x(1 - node.threshold), x(1), x(1 + node.threshold)
+    made = []
+    for first in range(0, len(drawn), _LINES_TOGETHER):
+        some = drawn[first : first + _LINES_TOGETHER]
+        last = first + len(some) == len(drawn)
+        height = frame.row * len(some)
+        parts = _lines(some, band, height, frame)
+        if last:
+            tick = Markup('<text class="tick" x="{:.1f}" y="{}">{}</text>')
+            parts += [tick.format(where, height + 18, text) for where, text in ticks]
+        made.append(_svg(frame.width, height + 24 * last, node.caption, parts, frame.kind))
+    return Markup("").join(made)
+
+
+def _lines(
+    drawn: Sequence[tuple[Dumbbell, Sequence[float]]],
+    band: tuple[float, float, float],
+    height: float,
+    frame: _Frame,
+) -> list[Markup]:
+    """Draw some of the lines, which adjoin the others, and behind them the band around the base."""
+    left, base, right = band
+    return [
         Markup('<rect class="band" x="{:.1f}" y="0" width="{:.1f}" height="{}"/>').format(
-            left, right - left, height - foot
+            left, right - left, height
         ),
-        Markup('<path class="base" d="M{:.1f} 0V{}"/>').format(x(1), height - foot),
+        Markup('<path class="base" d="M{:.1f} 0V{}"/>').format(base, height),
+        *(
+            _dumbbell(line, base, ends, frame.row * (at + 1) - 12, frame)
+            for at, (line, ends) in enumerate(drawn)
+        ),
     ]
-    for at, line in enumerate(node.lines):
-        parts.append(_dumbbell(line, x(1), [x(end) for end in _ends(line)], frame.row * (at + 1) - 12, frame))
-    tick = Markup('<text class="tick" x="{:.1f}" y="{}">{}</text>')
-    parts += [
-        tick.format(x(ratio), height - 6, numbers.ratio(ratio)) for ratio in _ticks(exp(low), exp(high))
-    ]
-    return _svg(frame.width, height, node.caption, parts, frame.kind)
 
 
 def _ends(line: Dumbbell) -> tuple[float, float, float]:

@@ -36,6 +36,11 @@
     return rows;
   };
 
+  // Long names may end a line at their joints.
+  const breakable = (text) => (/\S{9}/.test(text)
+    ? text.split(/(?<=\w[_/])(?=\S)|(?<=[A-Za-z][.:=,@])(?=\S)|(?<=[.:=,@])(?=[A-Za-z+])|(?<=\w)(?=\([a-z])/).flatMap((part, at) => (at ? [make("wbr"), part] : [part]))
+    : [text]);
+
   // A sheet is laid out when somebody opens it; until then it is text.
   const layOut = (sheet) => {
     const [heads, ...rows] = parse(sheet.textContent);
@@ -47,14 +52,15 @@
       make("caption", {}, sheet.getAttribute("aria-label")),
       make("thead", {}, make("tr", {}, ...heads.map((text, at) => make("th", { scope: "col", className: side(at) }, text)))),
       make("tbody", {}, ...rows.map((row) => make("tr", {}, ...row.map((text, at) =>
-        make(at ? "td" : "th", { className: side(at), ...(at ? {} : { scope: "row" }) }, text))))),
+        make(at ? "td" : "th", { className: side(at), ...(at ? {} : { scope: "row" }) }, ...breakable(text)))))),
     );
     const region = make("div", { className: "scroll", tabIndex: 0, role: "region", ariaLabel: sheet.getAttribute("aria-label") }, table);
     sheet.replaceWith(region);
     equip(table);
   };
 
-  const text = (cell) => [...cell.childNodes].filter((one) => one.className !== "permalink").map((one) => one.textContent.trim()).filter(Boolean).join(" ");
+  const text = (cell) => [...cell.childNodes].filter((one) => one.className !== "permalink")
+    .map((one) => (one.nodeName === "SMALL" ? ` ${one.textContent}` : one.textContent)).join("").replace(/\s+/g, " ").trim();
   const shown = (table) => [table.tHead.rows[0], ...[...table.tBodies[0].rows].filter((row) => !row.hidden)]
     .map((row) => [...row.cells].map(text));
   // A spreadsheet would compute a cell that begins like a formula, whoever named it; numbers with a unit stay as they are.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -18,9 +19,10 @@ _FORMS = {
     "costs": ' class="data costs"',
     "runs": ' class="data runs"',
     "changes": ' class="data changes"',
+    "classes": ' class="data classes"',
 }
 
-_CARDS = frozenset({"matrix", "costs", "changes", "runs"})
+_CARDS = frozenset({"matrix", "costs", "changes", "classes", "runs"})
 """Forms that a narrow page lays out as cards."""
 
 
@@ -98,12 +100,17 @@ class Tables:
         return f'<th scope="row"{_role("rowheader", cards)}{told}>{self._text(cell)}</th>'
 
     def _text(self, cell: Cell) -> str:
-        text = clean(cell.text)
+        text = breakable(clean(cell.text))
         if cell.link:
             text = f'<a href="#{clean(self._goal(cell.link))}">{text}</a>'
         elif cell.target:
             text = f'<a href="{clean(cell.target)}">{text}</a>'
-        small = "".join(f"<small>{clean(line)}</small>" for line in (cell.detail, cell.where) if line)
+        language = f' lang="{clean(cell.detail_language)}"' if cell.detail_language else ""
+        small = "".join(
+            f"<small{told}>{breakable(clean(line))}</small>"
+            for line, told in ((cell.detail, language), (cell.where, ""))
+            if line
+        )
         return f"{swatch(cell.color)}{text}{small}" if cell.color else f"{text}{small}"
 
 
@@ -143,6 +150,20 @@ def sheet(node: Table) -> Markup:
     text = "".join("\t".join(row) + "\n" for row in told)
     # Between tags, quotes are letters like others, and there are many of them.
     return Markup(text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"))  # noqa: S704
+
+
+_LONG = re.compile(r"\S{9,}")
+"""Words that a column of a phone's width has no room for."""
+
+_JOINTS = re.compile(
+    r"(?<=\w[_/])(?=\S)|(?<=[A-Za-z][.:=,@])(?=\S)|(?<=[.:=,@])(?=[A-Za-z+])|(?<=\w)(?=\([a-z])"
+)
+"""Places at which a name may end a line: behind its joints, but not within a number. The script has the same rule."""
+
+
+def breakable(text: str) -> str:
+    """Let long names end a line at their joints, so that they are not broken inside their words. The text is HTML."""
+    return _LONG.sub(lambda word: _JOINTS.sub("<wbr>", word[0]), text)
 
 
 def clean(text: str) -> str:

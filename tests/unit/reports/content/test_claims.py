@@ -37,7 +37,7 @@ def test_every_claim_has_a_row_and_a_fold_with_its_rule(language):
 def test_the_note_s_own_sentence_stands_below_its_translation():
     original = words("ko")("claim.kernel-shared")
     rows = table(claims.section(page(make_input()))).rows
-    assert any(row[1].detail == original for row in rows)
+    assert any((row[1].detail, row[1].detail_language) == (original, "ko") for row in rows)
     assert any(row[1].text == original for row in table(claims.section(page(make_input(), "ko"))).rows)
 
 

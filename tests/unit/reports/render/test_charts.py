@@ -32,6 +32,20 @@ def test_there_is_a_figure_for_each_width_and_nothing_leaves_it() -> None:
         assert all(0 <= float(one.get("cx", "")) <= own for one in made.iter("circle"))
 
 
+def test_a_long_figure_can_be_parted_between_lines_on_paper() -> None:
+    told = str(dumbbells(Dumbbells("Costs", LINES * 10, 0.02)))
+    made = [ElementTree.fromstring(one) for one in re.findall(r"<svg.*?</svg>", told)]  # noqa: S314 - our own
+    wide = [one for one in made if one.get("class") == "wide"]
+    lines = [[one for one in part if one.tag == "g"] for part in wide]
+    assert [len(part) for part in lines] == [12, 12, 6]
+    ticks = [[one.text for one in part.iter("text") if one.get("class") == "tick"] for part in wide]
+    assert ticks[:2] == [[], []]
+    assert len(ticks[2]) > 2, "the last one has the scale of all"
+    # Equal lines of all parts lie at equal places.
+    ends = {tuple(one.get("cx") for one in part[0].iter("circle")) for part in lines}
+    assert len(ends) == 1
+
+
 def test_a_figure_has_the_digits_of_the_table() -> None:
     for made in figures():
         assert [one.text for one in made.iter("text") if one.get("class") == "end"] == [

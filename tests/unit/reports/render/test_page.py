@@ -39,7 +39,7 @@ class Reader(HTMLParser):
         self.open: list[str] = []
         self.words: list[str] = []
         self._key = ""
-        self.feed(text)
+        self.feed(text.replace("<wbr>", ""))
         self.close()
         assert self.open == []
 
