@@ -78,7 +78,7 @@ class Guarded:
             os.close(nowhere)
 
     def __getattr__(self, name: str) -> Any:
-        """Be the wrapped stream in everything else (``encoding``, ``fileno``, …)."""
+        """Delegate everything else to the wrapped stream (``encoding``, ``fileno``, …)."""
         return getattr(self.stream, name)
 
 

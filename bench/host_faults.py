@@ -1,4 +1,4 @@
-"""Say which of the host's limits an operating system error is about, wherever in the suite it came up."""
+"""Tell which of the host's limits an operating-system error is about, wherever in the suite it is raised."""
 
 from __future__ import annotations
 

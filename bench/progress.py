@@ -43,7 +43,7 @@ class Progress(Protocol):
         """Measuring starts; ``left`` estimates the seconds until it ends, at any time."""
 
     def trial(self, done: int, what: str) -> None:
-        """A trial was stored, the ``done`` th; ``what`` names it."""
+        """Show that a trial was stored: the ``done`` th; ``what`` names it."""
 
     def end(self) -> None:
         """Measuring is over; called once, even if it was interrupted."""

@@ -1,4 +1,4 @@
-"""Structs for what an experiment found besides its metrics, one for each kind of experiment.
+"""Define what an experiment records besides its metrics: one struct for each kind of experiment.
 
 :attr:`tare.results.record.Trial.details` holds one of them; in JSON, ``kind`` names the struct. Besides metrics and
 timeline, reports read only these fields of a trial. The module imports only msgspec because it is loaded while

@@ -1,4 +1,4 @@
-"""Structs for what a run found out about its runners before measuring: probes, ladder rungs, KVM, effective limits.
+"""Define what a run records of its runners before measuring: probes, ladder rungs, KVM, effective limits.
 
 The manifest keeps these structs; judgements and reports read their fields. The module imports only msgspec because it
 is loaded while measuring.

@@ -1,1 +1,1 @@
-"""Runners and the places they make: images, agent, launcher, collectors, containers, guests and the host."""
+"""Make places and run jobs in them: images, agent, launcher, collectors, containers, guests and the host."""

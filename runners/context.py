@@ -1,4 +1,4 @@
-"""The contract between a run and its runners: what a runner is given, and what it has to offer."""
+"""Define the contract between a run and its runners: what a runner is given, and what it has to offer."""
 
 from __future__ import annotations
 

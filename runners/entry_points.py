@@ -1,4 +1,4 @@
-"""Load what other installed packages add to the suite by entry points. A bad one is told of, and keeps nothing else out."""
+"""Load what other installed packages add to the suite by entry points. A bad one is reported, and stops no other."""
 
 from __future__ import annotations
 

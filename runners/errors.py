@@ -1,4 +1,4 @@
-"""Errors of the runners: each text says what was tried, what went wrong, and what to do about it."""
+"""Define the errors of the runners: each text says what was tried, what went wrong, and what to do about it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A deterministic runner with scripted durations, failures and clocks, for tests of the whole pipeline.
+"""Fake a runner with scripted durations, failures and clocks, for tests of the whole pipeline.
 
 Nothing is launched and no time passes. Two fakes with equal arguments give equal trials.
 """

@@ -1,4 +1,4 @@
-"""Types that all runners share: jobs and their results, probes, places.
+"""Define the types that all runners share: jobs and their results, probes, places.
 
 A runner makes places (:class:`tare.runners.context.Runner`); a place runs jobs. Both are small protocols, so that a new
 kind of place is one module. :mod:`tare.runners.fake` has the deterministic runner that tests use.

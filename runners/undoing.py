@@ -1,4 +1,4 @@
-"""Take note of what cannot be undone, and go on: no failure of clean-up may cost what was measured."""
+"""Note what cannot be undone, and go on: no failure of clean-up may cost what was measured."""
 
 from __future__ import annotations
 

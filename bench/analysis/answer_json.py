@@ -1,4 +1,4 @@
-"""Give what the report of a run says as JSON, with the numbers that its tables are made of."""
+"""Give a run's answer as JSON: what its report says, with the numbers behind its tables."""
 
 from __future__ import annotations
 

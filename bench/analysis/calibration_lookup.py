@@ -1,4 +1,4 @@
-"""Find what an earlier calibration of this host says."""
+"""Look up the last calibration of a host class in the cache."""
 
 from __future__ import annotations
 

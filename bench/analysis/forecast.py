@@ -100,7 +100,7 @@ class _Prospect:
         return Candidate(self.unit.name, ratios, self.blocks, self.cost)
 
     def forecast(self) -> Forecast:
-        """Say what the blocks given so far will show, and how long all that is aimed at would take."""
+        """Predict what the blocks given so far will show, and how long reaching all targets would take."""
         root = math.sqrt(self.blocks)
         widths = {judged: expm1(spread / root) for judged, spread in self.spreads.items()}
         one = Candidate(self.unit.name, self._ratios(1), 1, self.cost)

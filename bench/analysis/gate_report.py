@@ -1,4 +1,4 @@
-"""Write what a comparison means for a change: pass or fail, as text, JSON, Markdown and JUnit."""
+"""Write whether a change passes a comparison, as text, JSON, Markdown and JUnit."""
 
 from __future__ import annotations
 

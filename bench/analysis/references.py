@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 def baseline_folders(output: OutputSettings) -> list[Path]:
-    """The folders with baselines, one for each host class."""
+    """List the folders with baselines, one for each host class."""
     return sorted(path for path in output.baselines_dir.glob("*") if path.is_dir())
 
 
 def own_run_folder_of(reference: str, output: OutputSettings) -> Path:
-    """The folder of the run that ``reference`` means among those of one folder.
+    """Find the folder of the run that ``reference`` means among those of one folder.
 
     If ``latest`` passes over a run that is dated in the future, a line on stderr says so.
 
@@ -37,7 +37,7 @@ def own_run_folder_of(reference: str, output: OutputSettings) -> Path:
 
 
 def run_folder_of(reference: str, output: OutputSettings) -> Path:
-    """The folder of the run that ``reference`` means; baselines are looked at last.
+    """Find the folder of the run that ``reference`` means; baselines are looked at last.
 
     ``baseline`` is the one in use on hosts like this one, unless a run has that name. See also :func:`own_run_folder_of`.
 

@@ -1,4 +1,4 @@
-"""Say what the two sides of a comparison within one run are."""
+"""Describe the two sides of a comparison within one run."""
 
 from __future__ import annotations
 

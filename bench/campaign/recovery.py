@@ -1,4 +1,4 @@
-"""Go on after something that the run depends on was killed: the launcher, an engine's daemon, a namespace's holder.
+"""Recover from the death of a process that the run depends on: the launcher, an engine's daemon, a namespace's holder.
 
 The launcher is started again once, with all runners prepared anew. A runner whose openings suddenly fail, having worked
 before, is prepared anew once before it is given up; that starts a private daemon again, and says of another one that it

@@ -1,4 +1,4 @@
-"""Open what a run needs of the host, and take it down again."""
+"""Set up what a run needs on the host, and take it down again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Put the state of a campaign into sentences that the terminal repeats in its language."""
+"""Word the state of a campaign, in sentences that the terminal can repeat in its language."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Find the modules of the user's own that carried code imports, which are those of no installed package."""
+"""Find the user's own modules that carried code imports: those that no installed package provides."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Call a function that was carried into a place, and print what a call of it takes, as JSON.
+"""Call a function that was carried into a place, and print the time of a call as JSON.
 
 The source of this module is a part of every script that :mod:`tare.bench.own.functions` writes. It runs in places with
 nothing but the standard library and what the function itself needs.

@@ -1,4 +1,4 @@
-"""Make tests of what is measured: of the calls of the fixture ``tare``, which are gathered, and of markers.
+"""Gather what tests want measured, from calls of the fixture ``tare`` and from markers, before anything is measured.
 
 A test that takes the fixture is called while tests are collected, up to its call of ``tare``. Each combination of the
 call's parameters becomes a test of its own, as does each variant of a workload that a marker names.

@@ -1,4 +1,4 @@
-"""Hooks and fixtures that make a pytest session a view of one campaign.
+"""Define the hooks and fixtures that make a pytest session a view of one campaign.
 
 pytest-benchmark runs one test to its end before the next, so it cannot interleave. Therefore pytest only *collects* the
 plan; the campaign measures all of it in interleaved blocks; and each test then replays its own samples through

@@ -1,4 +1,4 @@
-"""The suite's own pytest plugin, loaded by ``-p`` in ``bench/suite/pytest.ini``: options without a prefix.
+"""Define the suite's own pytest plugin, loaded by ``-p`` in ``bench/suite/pytest.ini``: options without a prefix.
 
 Other test suites load :mod:`tare.pytest_plugin`, whose options cannot meet anybody else's.
 """

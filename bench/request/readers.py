@@ -1,4 +1,4 @@
-"""Readers: turn the text of a setting into its value, and check values that come from elsewhere.
+"""Turn the text of a setting into its value, and check values that come from elsewhere.
 
 Imported with the declarations whenever pytest starts with the plugin, so the groups of settings are not imported here.
 """

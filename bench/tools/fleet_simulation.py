@@ -140,7 +140,7 @@ def _simulate(hosts: int, seconds: float) -> None:
 
 
 def _workers(address: str, numbers: range, seconds: float) -> None:
-    """Be the workers of some made-up hosts until the process is ended."""
+    """Act as the workers of some made-up hosts until the process is ended."""
     import dask as settings  # noqa: PLC0415 - an extra
 
     settings.config.set(_SHARED)

@@ -1,4 +1,4 @@
-"""``app-sqlite``: transactions in a SQLite database on the scratch folder, :mod:`tare.bench.workloads.sqlite_program`.
+"""``app-sqlite``: measure transactions in a SQLite database on the scratch folder, :mod:`tare.bench.workloads.sqlite_program`.
 
 The database is in WAL mode with ``synchronous=NORMAL``, as applications run it: a commit is a write to the page cache, and
 only checkpoints wait for the disk. So the database and the file system are measured more than the device; for that there

@@ -1,4 +1,4 @@
-"""The step from version 1 of the record to version 2.
+"""Upgrade files of version 1 of the record to version 2.
 
 Version 1 kept in ``notes`` whatever an experiment or the run had found, and readers picked it out by name. Version 2
 has fields for it, and notes are texts. Notes that are not as version 1 wrote them stay where they are, as JSON text:

@@ -1,4 +1,4 @@
-"""The step from version 2 of the record to version 3.
+"""Upgrade files of version 2 of the record to version 3.
 
 Version 2 planned all blocks before measuring: so many cold starts, so much steady state, so many rounds. Version 3 plans
 streams, and what they get is decided by a scheduler unless a number of blocks was asked for. A plan of version 2 becomes

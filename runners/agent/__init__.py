@@ -1,1 +1,1 @@
-"""The agent, and the protocol that host and agent speak."""
+"""Talk to the agent: its protocol, its clock, and its jobs."""

@@ -1,4 +1,4 @@
-"""The protocol of collectors, and their common way to turn counters into metrics.
+"""Define the protocol of collectors, and turn their counters into metrics.
 
 A collector reads before and after a job; a metric is the difference, or for a gauge the later reading. A counter that
 cannot be read, or that ran backwards, gives no metric and never a zero: :attr:`Collector.unavailable` has the reason.

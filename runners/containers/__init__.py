@@ -1,1 +1,1 @@
-"""Containers: our own from namespaces, and those of other tools."""
+"""Run containers: our own, made of namespaces, and those of other tools."""

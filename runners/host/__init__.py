@@ -1,1 +1,1 @@
-"""The host: its facts and conditions, cgroups, network, disks and files."""
+"""Read and change the host: facts and conditions, cgroups, network, disks and files."""

@@ -1,4 +1,4 @@
-"""The image as a value: the one file tree that all places run from."""
+"""Define the image: the one file tree that all places run from."""
 
 from __future__ import annotations
 

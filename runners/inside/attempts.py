@@ -232,7 +232,7 @@ def _verdict(outcome: str, scope: Scope, inside: Facts, outside: Facts) -> Attem
 
 
 def _verify(made: tuple[Attempt, ...], letters: str) -> None:
-    """The host's file must show what was done to it, and nothing else."""
+    """Check that the host's file shows what was done to it, and nothing else."""
     claimed = {
         _LETTERS[attempt.name] for attempt in made if attempt.name in _LETTERS and attempt.verdict == "open"
     }

@@ -1,1 +1,1 @@
-"""The launcher: a small static program that makes the top process of every place."""
+"""Drive the launcher, a small static program that makes the top process of every place."""

@@ -1,4 +1,4 @@
-"""One launcher process: send it requests, wait for the ends of what it makes, and match its replies to those who wait.
+"""Talk to one launcher process: send requests, and match its replies and the ends of its children to those who wait.
 
 Several threads may use a connection at once. It serves their launches one after the other.
 """

@@ -1,4 +1,4 @@
-"""Values that go to and come from the launcher: requests, births, ends and errors of processes."""
+"""Define what goes to the launcher and comes from it: requests, births, ends and errors of processes."""
 
 from __future__ import annotations
 

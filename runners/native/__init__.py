@@ -1,1 +1,1 @@
-"""Small static programs without libc: their common base (``sys.h``) and their compilation."""
+"""Compile small static programs without libc; ``sys.h`` is their common base."""

@@ -1,1 +1,1 @@
-"""Places on this host's kernel, and what all places share."""
+"""Run places on this host's kernel, and share what all places have in common."""

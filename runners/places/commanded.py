@@ -1,4 +1,4 @@
-"""Places on this host's kernel that a *command* makes: ``runc run …``, ``bwrap …``, ``podman run -i …``.
+"""Run places on this host's kernel that a *command* makes: ``runc run …``, ``bwrap …``, ``podman run -i …``.
 
 The launcher starts the command; the agent is its innermost process and talks over the command's stdin and stdout, which
 are one socket (channel ``0,1``). The end of the command's stderr is kept for failures. A runner of this kind is a small

@@ -1,4 +1,4 @@
-"""Places that three commands make: one creates the container, one starts it, one deletes it.
+"""Run places that three commands make: one creates the container, one starts it, one deletes it.
 
 Examples are ``runc create``, ``start`` and ``delete``, or ``podman create``, ``start`` and ``rm``. The container is an
 orphan of the first command, so the runner needs a launcher of its own (see

@@ -1,4 +1,4 @@
-"""Folders of places on the host: made for a place, and kept for the next one if nobody has touched them.
+"""Make the folders of places on the host, and keep them for the next place if nobody has touched them.
 
 On a disk, making a place's folders and removing them takes as long as launching a process, and most jobs leave them as
 they are.

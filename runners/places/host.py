@@ -1,4 +1,4 @@
-"""Places on this host's kernel, whose jobs can be watched and limited from outside.
+"""Run places on this host's kernel, whose jobs can be watched and limited from outside.
 
 Either the launcher makes the agent itself (:mod:`tare.runners.places.launched`), or it starts a command that does
 (:mod:`tare.runners.places.commanded`).

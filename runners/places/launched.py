@@ -1,4 +1,4 @@
-"""Places whose agent the launcher makes directly: ``bare`` and ``namespaces``."""
+"""Run places whose agent the launcher makes directly: ``bare`` and ``namespaces``."""
 
 from __future__ import annotations
 

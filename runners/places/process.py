@@ -1,4 +1,4 @@
-"""The base of every place with a top process that the launcher made, guests included: its life and its end."""
+"""Define the base of every place whose top process the launcher made, guests included: its life and its end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runners whose command gets a root that the launcher's child has mounted.
+"""Define runners whose command gets a root that the launcher's child has mounted.
 
 This is the common part of OCI runtimes, bubblewrap, systemd-nspawn and LXC. Before it executes the command, the
 launcher's child enters a mount namespace of its own and mounts the place's root there: the image's tree below a tmpfs

@@ -1,1 +1,1 @@
-"""Tools, QEMU and guest kernels: taken from the system if they work, else fetched without root rights."""
+"""Provide tools, QEMU and guest kernels: the system's if they work, else fetched without root rights."""

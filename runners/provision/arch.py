@@ -1,4 +1,4 @@
-"""Names that differ between architectures: packages, loaders, directories."""
+"""Name what is called differently on each architecture: packages, loaders, directories."""
 
 from __future__ import annotations
 

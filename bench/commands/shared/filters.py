@@ -1,4 +1,4 @@
-"""Options that choose among stored runs, shared by ``list``, ``history`` and ``store``."""
+"""Declare the options that choose among stored runs, shared by ``list``, ``history`` and ``store``."""
 
 from __future__ import annotations
 

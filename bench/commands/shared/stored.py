@@ -1,4 +1,4 @@
-"""Options and access to stores and columns, shared by ``store``, ``sql`` and ``history``."""
+"""Declare the options of stores and columns, and open them, for ``store``, ``sql`` and ``history``."""
 
 from __future__ import annotations
 

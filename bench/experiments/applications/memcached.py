@@ -1,4 +1,4 @@
-"""``app-memcached``: ``get`` of one value of 100 bytes, by ``tare-load`` at the maximum and at a fixed load."""
+"""``app-memcached``: measure ``get`` of one value of 100 bytes, by ``tare-load`` at the maximum and at a fixed load."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``app-postgres``: look-ups in PostgreSQL, by ``pgbench -S`` at the maximum and at a fixed load.
+"""``app-postgres``: measure look-ups in PostgreSQL, by ``pgbench -S`` at the maximum and at a fixed load.
 
 At the fixed load (``--rate``), pgbench draws when transactions are due, and counts their latencies from then on. So its load
 is open, too.

@@ -1,4 +1,4 @@
-"""``app-redis``: GET of one key from Redis, by ``redis-benchmark`` and at a fixed load."""
+"""``app-redis``: measure GET of one key from Redis, by ``redis-benchmark`` and at a fixed load."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``app-nginx`` and ``app-python``: web servers, by ``wrk`` at the maximum and at a fixed load."""
+"""``app-nginx`` and ``app-python``: measure web servers, by ``wrk`` at the maximum and at a fixed load."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Measurement overhead: launches of the suite beside the same launches in plain C and in other container tools.
+"""Print the measurement overhead: launches of the suite beside the same launches in plain C and in other container tools.
 
 ``python -m tare.bench.tools.harness [--rounds N] [--seed S] [--json]``. In each round, in shuffled order:
 

@@ -212,7 +212,7 @@ def _unit(
 
 
 def _candidate(name: str, unit: Unit, ratios: tuple[float, ...], budget: float) -> Candidate:
-    """Say of a unit what a real run's agenda says of it."""
+    """Describe a unit as a real run's agenda does."""
     presumed = PRESUMED_DUETS if unit.work.duet else PRESUMED_BLOCKS
     least, later = unit.least(budget), unit.later_ratios()
     return Candidate(name, ratios, unit.blocks, unit.work.seconds, least, presumed, later)

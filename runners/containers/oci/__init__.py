@@ -1,1 +1,1 @@
-"""Containers made by OCI runtimes from a bundle."""
+"""Run containers by OCI runtimes, each from a bundle."""

@@ -1,4 +1,4 @@
-"""One place's control groups: what they limit, what the kernel enforced, how to empty and remove them."""
+"""Handle one place's control groups: what they limit, what the kernel enforced, how to empty and remove them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The limits of control groups: which files set them, how they are set, and how they are read back."""
+"""Set the limits of control groups in the files of v1 and v2, and read them back."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Steps that the launcher's child takes between ``clone3`` and ``execveat``, as small values."""
+"""Define the steps that the launcher's child takes between ``clone3`` and ``execveat``, as small values."""

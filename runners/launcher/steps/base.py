@@ -1,4 +1,4 @@
-"""The shape of a step, and how steps become instructions for ``launcher.c``.
+"""Define a step, and turn steps into instructions for ``launcher.c``.
 
 Each step describes itself for people (:meth:`Step.describe`) and encodes itself as instructions (:meth:`Step.encode`).
 Namespaces asked for at birth are steps too: they have a clone flag and no instruction. The launcher reports a step that

@@ -1,4 +1,4 @@
-"""Steps that make folders and write files."""
+"""Define the steps that make folders and write files."""
 
 from __future__ import annotations
 

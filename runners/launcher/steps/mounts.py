@@ -1,4 +1,4 @@
-"""Steps that mount file systems and change the root."""
+"""Define the steps that mount file systems and change the root."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Steps that make, enter and set up namespaces."""
+"""Define the steps that make, enter and set up namespaces."""
 
 from __future__ import annotations
 

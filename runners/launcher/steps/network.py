@@ -1,4 +1,4 @@
-"""Steps that set up networks; the launcher sends the netlink requests made here."""
+"""Define the steps that set up networks; the launcher sends the netlink requests made here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Steps that change what the process itself is allowed to do."""
+"""Define the steps that change what the process itself may do."""
 
 from __future__ import annotations
 
