@@ -1,6 +1,6 @@
 """Do the work of the ``python`` workload, run by the image's own ``python3`` with its standard library alone.
 
-``python_program.py ROUNDS`` does ROUNDS equal rounds of five parts and prints the seconds of each part as JSON. All
+``python_workload.py ROUNDS`` does ROUNDS equal rounds of five parts and prints the seconds of each part as JSON. All
 data is generated from a fixed seed, and each part checks its own result: a place that computes wrongly fails instead of
 being fast.
 """
