@@ -22,13 +22,48 @@ def test_links_lead_somewhere(path):
     assert [link for link in here if not (path.parent / link).exists()] == []
 
 
-@pytest.mark.parametrize("name", ["ARCHITECTURE.md", "CONTRIBUTING.md"])
-def test_files_and_folders_that_are_named_exist(name):
+MADE_BY_RUNS = ("results/runs", "results/baselines", "reports/out")
+HISTORY = "CHANGELOG.md"
+"""It names files as they were."""
+NOW = [path for path in DOCUMENTS if path.name != HISTORY]
+
+
+def named_in(path):
+    """Give the files and folders of the repository that a document names."""
     named = re.findall(
-        r"`((?:bench|runners|results|reports|tests|docs|src)/[^`\s]*)`", (ROOT / name).read_text("utf-8")
+        r"`((?:bench|runners|results|reports|tests|docs|src|templates|man)/[^`\s]*)`", path.read_text("utf-8")
     )
-    assert len(named) > 15
-    assert [path for path in named if "<" not in path and not list(ROOT.glob(path.rstrip("/")))] == []
+    return [one.rstrip("/") for one in named if "<" not in one and not one.startswith(MADE_BY_RUNS)]
+
+
+@pytest.mark.parametrize("path", NOW, ids=lambda path: path.name)
+def test_files_and_folders_that_are_named_exist(path):
+    assert [one for one in named_in(path) if not list(ROOT.glob(one))] == []
+
+
+@pytest.mark.parametrize("name", ["ARCHITECTURE.md", "CONTRIBUTING.md"])
+def test_most_named_files_are_found(name):
+    assert len(named_in(ROOT / name)) > 15
+
+
+def test_names_are_in_the_files_that_they_are_said_to_be_in():
+    texts = [path.read_text("utf-8") for path in NOW]
+    pairs = [pair for text in texts for pair in re.findall(r"`(\w+)` (?:in|of) `([\w/]+\.py)`", text)]
+    assert len(pairs) > 5
+    assert [pair for pair in pairs if not re.search(rf"\b{pair[0]}\b", (ROOT / pair[1]).read_text())] == []
+
+
+@pytest.mark.parametrize("path", NOW, ids=lambda path: path.name)
+def test_sessions_and_modules_that_are_run_exist(path):
+    text = path.read_text("utf-8")
+    sessions = re.findall(r"(?m)^def (\w+)\(session", (ROOT / "noxfile.py").read_text("utf-8"))
+    assert set(re.findall(r"(?:nox|noxfile\.py) -s (\w+)", text)) <= set(sessions)
+    modules = [
+        ROOT / "src" / name.replace(".", "/") for name in re.findall(r"python3? -m (tare[\w.]*)", text)
+    ]
+    assert [
+        one for one in modules if not (one.with_suffix(".py").exists() or (one / "__main__.py").exists())
+    ] == []
 
 
 def test_architecture_is_short():
