@@ -31,6 +31,8 @@ LISTED = "listed"
 """Code of texts in a row: each is a value under its number."""
 SEPARATOR = "separator"
 """Name of the value that stands between texts in a row."""
+BETWEEN = "; "
+"""What stands between texts in a row where nothing else is asked for; other languages have a sign of their own."""
 
 
 Made = tuple[str, dict[str, str]]
@@ -50,7 +52,7 @@ def say(code: str, template: str, /, **values: object) -> str:
     return _remember(text, (code, {name: str(value) for name, value in values.items()}))
 
 
-def listed(parts: Iterable[str], separator: str = "; ") -> str:
+def listed(parts: Iterable[str], separator: str = BETWEEN) -> str:
     """Put texts in a row and remember each of them; a single one, or none, stays as it is."""
     texts = list(parts)
     text = separator.join(texts)
@@ -83,7 +85,7 @@ def joined(reason: str, remedy: str) -> str:
         return reason or remedy
     if reason.endswith((".", "!", "?")):
         return say("joined", "{reason} {remedy}", reason=reason, remedy=remedy)
-    return listed((reason, remedy), ". " if remedy[0].isupper() else "; ")
+    return listed((reason, remedy), ". " if remedy[0].isupper() else BETWEEN)
 
 
 def made_of(text: str) -> Made | None:

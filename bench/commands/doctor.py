@@ -14,7 +14,7 @@ from tare.bench.errors import Exit
 from tare.bench.progress import Lines, teller
 from tare.reports.text import numbers
 from tare.reports.text.columns import padded
-from tare.results.said import say
+from tare.results.said import listed, say
 
 if TYPE_CHECKING:
     import argparse
@@ -147,7 +147,7 @@ def _as_text(found: dict[str, Any], tell: Tell) -> Iterator[str]:
         word = say("terminal.kvm_unusable", "is present but not usable")
     yield from _entry("yes" if kvm["usable"] else "no", tell(word), kvm["reason"], kvm["remedy"], tell=tell)
     if kvm["present"]:
-        yield from _wrapped(f"{tell(_SPEED[kvm['accelerated']])}; {tell(_NESTED[kvm['nested']])}")
+        yield from _wrapped(tell(listed((_SPEED[kvm["accelerated"]], _NESTED[kvm["nested"]]))))
     for name, what in FIGURES.items():
         if (value := kvm[f"{name}_seconds"]) is not None:
             spread = _spread(kvm["samples"].get(name), tell)

@@ -67,17 +67,17 @@ def sections(compared: Compared, words: Words) -> tuple[Section, ...]:
         top.append(
             Notice(
                 words("comparison.unlike"),
-                "; ".join(_short(repeat(one, words)) for one in compared.unlike),
+                words.row(_short(repeat(one, words)) for one in compared.unlike),
                 "problem",
                 unfolded=True,
             )
         )
     if compared.missing:
         top.append(
-            Notice(words("comparison.missing"), "; ".join(repeat(one, words) for one in compared.missing))
+            Notice(words("comparison.missing"), words.row(repeat(one, words) for one in compared.missing))
         )
     if any(not one.endswith(numbers.DASH) for one in compared.hosts):
-        top.append(Paragraph("; ".join(repeat(one, words) for one in compared.hosts), kind="muted"))
+        top.append(Paragraph(words.row(repeat(one, words) for one in compared.hosts), kind="muted"))
     lines = tuple(_lines(found, words))
     threshold = found[0].threshold if found else 0.0
     figure = Dumbbells(

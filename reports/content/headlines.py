@@ -88,8 +88,10 @@ def _sentence(page: Page, group: Group) -> str:
         others = [words("headline.below" if _is_decided(page, group) else "headline.no_ratio")]
     who = _who(page, group)
     if not first:
-        return words("headline.sentence_without_verb", who=who, clauses="; ".join(others))
-    return words("headline.sentence", who=who, clauses="; ".join([first, *others]))
+        return words(
+            "headline.sentence_without_verb", who=who, clauses=words("headline.between").join(others)
+        )
+    return words("headline.sentence", who=who, clauses=words("headline.between").join([first, *others]))
 
 
 def _is_decided(page: Page, group: Group) -> bool:
@@ -282,7 +284,7 @@ def _nothing(page: Page) -> str:
         if runners[0] in by
     ]
     rest = len(values) - _MOST_RUNNERS
-    shown = "; ".join([*values[:_MOST_RUNNERS], *([words("headline.others", n=rest)] if rest > 0 else [])])
+    shown = words.row([*values[:_MOST_RUNNERS], *([words("headline.others", n=rest)] if rest > 0 else [])])
     key = "headline.imported" if summary.given.manifest.mode == "imported" else "headline.alone"
     return words(key, runner=runners[0], values=shown or numbers.DASH)
 

@@ -99,8 +99,8 @@ def _named(finding: Finding, words: Words) -> str:
 
 def _enumerated(items: Sequence[str], words: Words) -> str:
     if len(items) <= MOST_NAMED:
-        return "; ".join(items)
-    return words("isolation.and_more", names="; ".join(items[:MOST_NAMED]), n=len(items) - MOST_NAMED)
+        return words.row(items)
+    return words("isolation.and_more", names=words.row(items[:MOST_NAMED]), n=len(items) - MOST_NAMED)
 
 
 def _shown(values: Mapping[str, object]) -> dict[str, object]:

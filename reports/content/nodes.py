@@ -49,6 +49,8 @@ class Item:
     recorded: bool = False
     parts: tuple[str, ...] = ()
     """Pieces that follow the text; none is broken over two lines."""
+    between: str = "; "
+    """Sign between the pieces."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,7 +74,7 @@ def _node(node: Node) -> Iterator[str]:
                 yield from (f"**{escape(node.title)}**", "")
             for item in node.items:
                 label = f"**{escape(item.label)}:** " if item.label else ""
-                yield f"- {label}{escape(item.text + '; '.join(item.parts))}"
+                yield f"- {label}{escape(item.text + item.between.join(item.parts))}"
             yield ""
         case Table():
             yield from _table(node)

@@ -76,7 +76,7 @@ def _plain(node: Node) -> Iterator[str]:
             if node.title:
                 yield one_line(node.title)
             yield from (
-                f"  {one_line((f'{i.label}: ' if i.label else '') + i.text + '; '.join(i.parts))}"
+                f"  {one_line((f'{i.label}: ' if i.label else '') + i.text + i.between.join(i.parts))}"
                 for i in node.items
             )
         case Table():

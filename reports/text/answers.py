@@ -23,7 +23,7 @@ def both(answers: Answers, words: Words) -> str:
     time = words("answer.time", told=told(answers.time, words))
     if answers.cpu is None:
         return time
-    return f"{words('answer.cpu', told=told(answers.cpu, words))}; {time}"
+    return words.row((words("answer.cpu", told=told(answers.cpu, words)), time))
 
 
 def headline(rows: Sequence[Answers], words: Words) -> str:

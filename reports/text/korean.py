@@ -36,15 +36,28 @@ _DIGITS = dict.fromkeys("036", _CONSONANT) | dict.fromkeys("178", _LIQUID) | dic
 _SPELT = {"L": _LIQUID, "R": _LIQUID, "M": _CONSONANT, "N": _CONSONANT}
 """Letters whose names (엘, 알, 엠, 엔) end in a consonant."""
 
-_UNITS = frozenset({"B", "KiB", "MiB", "GiB", "TiB", "s", "ms", "ns", "m", "h", "Hz", "GHz"})
-"""Units are read as words, all of which end in vowels: 바이트, 초, 분 is written in Korean."""
+_HEARD = {
+    **dict.fromkeys(("B", "KiB", "MiB", "GiB", "TiB", "s", "ms", "ns", "h", "Hz", "GHz"), _NONE),
+    "m": _CONSONANT,
+    **dict.fromkeys(("boot", "chroot", "root"), _NONE),
+    **dict.fromkeys(("GRUB", "app", "cgroup", "commit", "git", "group", "unit"), _CONSONANT),
+}
+"""Words that are not heard as they are spelt: units are read as 바이트, 초 and 분; 루트, 그럽, 그룹, 깃."""
+
+_VOWEL = re.compile("[aeiouy]")
 
 _ENDINGS = (
-    (re.compile(r"(?:me|ne|m|n|ng|ck)$"), _CONSONANT),
-    (re.compile(r"(?:[aeiou]le|[aeiou]ll?|[bdfgkpt]le)$"), _LIQUID),
-    (re.compile(r"(?:[aeiouy]|[sxzfvcdhrwjq]|[^aeiou][kpt]|[^n]g)$"), _NONE),
+    (re.compile(r"(?:me|ne|m|n|ng|[^e]ck|[ae]p|[^o]up|et|[^o]ot|out)$"), _CONSONANT),
+    (re.compile(r"(?:[aeiouy]le|l|[bdfgkpt]le)$"), _LIQUID),
+    (re.compile(r"(?:[aeiouy]|[sxzfvcdhrwjq]|[^aeioup]p|[^aeiou][kt]|[^n]g)$"), _NONE),
 )
-"""End of a foreign word's spelling → that of its sound, as it is borrowed: 타임, 파일, 호스트. No other is certain."""
+"""End of a foreign word's spelling → that of its sound, as it is borrowed: 타임, 그룹, 파일, 호스트. No other is certain."""
+
+_COUNTED = {"시행": "회", "콜드 스타트": "회", "실행": "회", "호스트": "대"}
+"""Noun → what it is counted by; all others by 개."""
+
+_COUNT = re.compile(rf"(?P<noun>(?:.* )?(?P<last>{'|'.join(_COUNTED)})) (?P<n>[\d,]+)개")
+"""A noun with its number, as :func:`tare.results.statistics.phrases.count` says it."""
 
 
 _PERCENT = re.compile(r"(?<=\d) (?=%)")
@@ -53,8 +66,13 @@ _BOUNDS = re.compile(r"(?<=[\d×%])(?=\([\d+−][^()]*[–~][^()]*\))")
 
 
 def spelt(text: str) -> str:
-    """Put the fitting particle in the place of each pair, and percentages together; a pair whose word does not tell stays."""
+    """Put the fitting particle in the place of each pair, percentages together, and count nouns by their own counters.
+
+    A pair whose word does not tell stays.
+    """
     text = together(text)
+    if count := _COUNT.fullmatch(text):
+        return f"{count['noun']} {count['n']}{_COUNTED[count['last']]}"
     return _PLACE.sub(_fit, text) if ")" in text else text
 
 
@@ -80,8 +98,8 @@ def _end(word: str) -> str | None:
         return _LIQUID if final == _RIEUL else _CONSONANT if final else _NONE
     if word in _DIGITS:
         return _DIGITS[word]
-    if word in _UNITS or not word.isalpha():
-        return _NONE
-    if word.isupper():
-        return _SPELT.get(word[-1], _NONE)
+    if word in _HEARD or not word.isalpha():
+        return _HEARD.get(word, _NONE)
+    if word.isupper() or not _VOWEL.search(word.lower()):
+        return _SPELT.get(word[-1].upper(), _NONE)
     return next((end for pattern, end in _ENDINGS if pattern.search(word.lower())), None)

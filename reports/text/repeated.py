@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from tare.reports.text.korean import together
 from tare.results.origins import origin
-from tare.results.said import CATALOGUE, LISTED, SEPARATOR
+from tare.results.said import BETWEEN, CATALOGUE, LISTED, SEPARATOR
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from tare.reports.text.words import Words
     from tare.results.origins import Said
@@ -50,8 +50,8 @@ def _repeated(text: str, words: Words, recorded: Mapping[str, Said], depth: int)
         return words.texts.get(f"value.{text}") or words.texts.get(f"system.{text}", text)
     if said.code == LISTED and depth:
         parts = [value for name, value in said.values.items() if name != SEPARATOR]
-        separator = said.values.get(SEPARATOR, " ")
-        return separator.join(_repeated(part, words, recorded, depth - 1) for part in parts)
+        told = [_repeated(part, words, recorded, depth - 1) for part in parts]
+        return _row(told, said.values.get(SEPARATOR, " "), words)
     key = said.code.removeprefix(CATALOGUE) if said.code.startswith(CATALOGUE) else f"said.{said.code}"
     if not depth or not words.has(key):
         return text
@@ -64,3 +64,10 @@ def _repeated(text: str, words: Words, recorded: Mapping[str, Said], depth: int)
         return words(key, **values)
     except (KeyError, IndexError, ValueError):
         return text  # recorded by a version whose sentence had other values
+
+
+def _row(told: Sequence[str], separator: str, words: Words) -> str:
+    """Put texts in a row as the language does; advice that follows a reason is a sentence of its own."""
+    if separator != BETWEEN:
+        return separator.join(told)
+    return (". " if told[-1].endswith("세요") else words.texts["list.between"]).join(told)

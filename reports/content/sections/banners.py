@@ -38,7 +38,7 @@ def section(page: Page) -> Section | None:
     if given.manifest.not_undone:
         told = words(
             "banner.not_undone",
-            what="; ".join(page.recorded(one).rstrip(".") for one in given.manifest.not_undone),
+            what=words.row(page.recorded(one).rstrip(".") for one in given.manifest.not_undone),
         )
         body.append(Notice(words("banner.not_undone_title"), told, kind="problem"))
     if given.problems:

@@ -142,5 +142,6 @@ def _details(page: Page, verdict: ClaimVerdict) -> Details:
 def _names(page: Page, finding: Finding) -> str:
     """List the attempts or facts of a finding, attempts by their names in the page's language."""
     words = page.words
-    texts = (words(f"attempt.{name}") if words.has(f"attempt.{name}") else name for name in finding.names)
-    return "; ".join(texts)
+    return words.row(
+        words(f"attempt.{name}") if words.has(f"attempt.{name}") else name for name in finding.names
+    )

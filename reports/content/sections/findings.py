@@ -82,7 +82,8 @@ def _verdicts(page: Page, rows: Sequence[Answers]) -> Iterator[Item]:
 
 def _item(page: Page, label: str, kind: Kind, rows: Sequence[Answers], total: int) -> Item:
     share = page.words("findings.share", n=len(rows), total=total)
-    return Item(f"{share} ", label=label, kind=kind, parts=tuple(_part(page, row) for row in rows))
+    parts = tuple(_part(page, row) for row in rows)
+    return Item(f"{share} ", label=label, kind=kind, parts=parts, between=page.words("list.between"))
 
 
 def _part(page: Page, row: Answers) -> str:

@@ -122,7 +122,8 @@ def _row(
         f"{words(f'guests.class_{name}')} {count:,.0f}" for name, count in one.by_class.items() if count
     )
     if one.emulated:
-        classes += f"; {words('guests.emulated', count=f'{one.emulated:,.0f}')}"
+        emulated = words("guests.emulated", count=f"{one.emulated:,.0f}")
+        classes = words.row(filter(None, (classes, emulated)))
     return (
         Cell(page.case_name(case)),
         cells.runner(page, runner),

@@ -180,7 +180,7 @@ def _fact(
         for key, found in (("isolation.without", less), ("isolation.with", more))
         if found
     ]
-    return Cell("; ".join(said) or words("isolation.same"))
+    return Cell(words.row(said) or words("isolation.same"))
 
 
 def _parts(text: str) -> list[str]:

@@ -75,7 +75,7 @@ def _steps(page: Page) -> tuple[Node, ...]:
         steps, lower = (_steps_of(page, runner) for runner in (rung.runner, rung.below))
         new = [step for step in steps if step not in lower]
         if new:
-            told = "; ".join(map(page.recorded, new))
+            told = page.words.row(map(page.recorded, new))
             items.append(Item(told, label=rung_name(page.words, rung), recorded=True))
     return (Details(page.words("ladder.steps"), (Bullets(tuple(items)),)),) if items else ()
 

@@ -119,7 +119,7 @@ def _joined(page: Page, by_runner: Mapping[str, Mapping[str, None]], every: Mapp
     for runner, labels in by_runner.items():
         whole = labels.keys() == every[runner]
         together[page.words("skips.every") if whole else ", ".join(labels)].append(runner)
-    return "; ".join(
+    return page.words.row(
         page.words("notes.where", cases=cases, runner=", ".join(runners))
         for cases, runners in together.items()
     )

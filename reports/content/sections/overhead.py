@@ -36,7 +36,7 @@ def section(page: Page) -> Section | None:
     body.append(_table(page, summary.primary, words("overhead.caption"), why=False))
     body += _commands(page)
     body += _sources(page)
-    methods = "; ".join(sorted({page.recorded(c.cost.method) for c in summary.primary}))
+    methods = words.row(sorted({page.recorded(c.cost.method) for c in summary.primary}))
     unit = words("overhead.unit_blocks")
     body.append(Paragraph(words("overhead.method", method=methods, unit=unit), kind="muted"))
     if len(summary.compared) > len(summary.primary):
@@ -116,7 +116,7 @@ def _reason(page: Page, comparison: Comparison) -> Cell:
     """Make the verdict's cell with its recorded reason."""
     return Cell(
         page.words(f"verdict.{comparison.verdict}"),
-        detail="; ".join(filter(None, (page.briefly(comparison.because), _noted(page, comparison)))),
+        detail=page.words.row(filter(None, (page.briefly(comparison.because), _noted(page, comparison)))),
         kind=comparison.verdict,
         recorded=True,
     )
@@ -143,7 +143,7 @@ def _answers(page: Page, comparison: Comparison) -> tuple[Cell, Cell]:
     plain = row.cpu is None and row.by != "none"
     text = words(f"verdict.{comparison.verdict}") if plain else both(row, words)
     cpu = cells.ratio(None if row.cpu is None else row.cpu.cost, "" if row.cpu is None else row.cpu.verdict)
-    return cpu, Cell(text, detail="; ".join(filter(None, remarks)), kind=decides.verdict)
+    return cpu, Cell(text, detail=words.row(filter(None, remarks)), kind=decides.verdict)
 
 
 def unlike_quotient(comparison: Comparison) -> float | None:
@@ -199,4 +199,4 @@ def _sources(page: Page) -> tuple[Node, ...]:
         key = f"answer.source.{source}"
         where = words(key) if words.has(key) else source
         told.append(words("answer.read", metric=metric, where=where, runners=", ".join(runners)))
-    return (Paragraph(words("answer.sources", sources="; ".join(told)), kind="muted"),)
+    return (Paragraph(words("answer.sources", sources=words.row(told)), kind="muted"),)

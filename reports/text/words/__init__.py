@@ -9,10 +9,10 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from tare.reports.text.korean import spelt
-from tare.results.said import quoted
+from tare.results.said import listed, quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from tare.reports.model import Language
 
@@ -41,6 +41,10 @@ class Words:
         if self.quoted:
             return quoted(key, text, **values)
         return spelt(text) if self.language == "ko" else text
+
+    def row(self, texts: Iterable[str]) -> str:
+        """Put texts that may have commas in them in a row, with the sign that the language writes between such texts."""
+        return listed(texts) if self.quoted else self.texts["list.between"].join(texts)
 
     def has(self, key: str) -> bool:
         """Tell whether the catalogue has a text of that key."""

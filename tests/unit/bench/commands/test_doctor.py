@@ -49,7 +49,7 @@ def printed(tell):
 def test_korean_output_has_no_english_sentence():
     text = re.sub(r"`[^`]*`", "", printed(KOREAN))
     assert ENGLISH_SENTENCE.findall(text) == []
-    assert "qemu-pc(tcg)과(와) 같은 이유" in text
+    assert "qemu-pc(tcg)와 같은 이유" in text
 
 
 def test_english_output_is_what_was_said():
