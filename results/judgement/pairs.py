@@ -168,7 +168,7 @@ def context_notes(subject: Series, base: Series) -> tuple[str, ...]:
 def pairing_notes(cost: LogRatio | None) -> tuple[str, ...]:
     """Describe what the interval had to assume or leave out."""
     notes = []
-    if cost is not None and cost.raised:
+    if cost is not None and cost.coarse:
         notes.append(
             say(
                 "pair.raised", "the interval is no narrower than the clock's steps ({step})",

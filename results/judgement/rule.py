@@ -167,7 +167,7 @@ def _why_undecided(
             "as all that they span.",
             within=within,
         )
-    if cost.raised:
+    if cost.coarse:
         return say(
             "rule.coarse",
             "The difference ({within}) is uncertain because the clock reads in steps of {step}: a finer clock or a longer "

@@ -45,7 +45,7 @@ units 1 %."""
 _SLOW_WAVES_LEVEL = {False: 0.03, True: 0.005}
 """Units also count as dependent if slow waves this strong have at most this chance among independent ones, with few and
 with many units."""
-_SPANS = 2.0
+SPANS = 2.0
 """Intervals of dependent units reach at least so many times the units' whole span to each side."""
 
 
@@ -58,8 +58,14 @@ class Settled(NamedTuple):
     """Number of neighbours merged into one unit."""
     factor: float
     """Factor by which the interval of the units is to be widened; at least 1."""
-    dependent: bool
-    """The units still depend on each other: the interval must hold all that they span, and more."""
+    reach: float
+    """Least half-width of the interval: :data:`SPANS` times the span of units that still depend on each other; 0 where they
+    do not."""
+
+    @property
+    def dependent(self) -> bool:
+        """Tell whether the units still depend on each other: the interval must hold all that they span, and more."""
+        return self.reach > 0
 
 
 def settle(units: Sequence[float]) -> Settled:
@@ -79,7 +85,7 @@ def settle(units: Sequence[float]) -> Settled:
     n = len(x)
     span = max(x) - min(x) if x else 0.0
     if n < 3 or not span:
-        return Settled(x, batch, 1.0, dependent=False)
+        return Settled(x, batch, 1.0, 0.0)
     # The sample correlation of n units is too small by (1 + 3 r) / n, and has a standard error of some 1 / sqrt(n).
     possible = neighbours + (1 + 3 * max(neighbours, 0.0)) / n + 1 / math.sqrt(n)
     r = min(max(possible, 0.0), _MOST_CORRELATION)
@@ -87,12 +93,8 @@ def settle(units: Sequence[float]) -> Settled:
     factor = max(math.sqrt((1 + r) / (1 - r)), math.sqrt(waves))
     many = n >= _MANY
     significant = _excess(neighbours, n) > _DEPENDENT_BEYOND[many] or chance < _SLOW_WAVES_LEVEL[many]
-    if n < _FEWEST_TO_TEST or not significant:
-        return Settled(x, batch, factor, dependent=False)
-    mean = math.fsum(x) / n
-    deviation = math.sqrt(math.fsum((v - mean) ** 2 for v in x) / (n - 1))
-    # An interval of independent units reaches about two standard errors to each side.
-    return Settled(x, batch, max(factor, _SPANS * span * math.sqrt(n) / (2 * deviation)), dependent=True)
+    dependent = n >= _FEWEST_TO_TEST and significant
+    return Settled(x, batch, factor, SPANS * span if dependent else 0.0)
 
 
 def merged(x: Sequence[float], most: int) -> list[float]:

@@ -62,7 +62,12 @@ class LogRatio:
     coarseness: float = 0.0
     """Smallest half-width of the interval, as a log ratio, that errors and clock steps of both sides allow."""
     raised: float = 0.0
-    """Log ratio added to each side of the interval to reach that half-width."""
+    """Log ratio added to each side of the interval to reach that half-width, or what dependent units span."""
+
+    @property
+    def coarse(self) -> bool:
+        """Tell whether the steps of the clocks make the interval wider than the units do."""
+        return self.raised > 0 and not self.dependent
 
     def p_beyond(self, margin: float, *, sign: int, fine: bool = False) -> float:
         """Return the one-sided p-value against "the log cost times ``sign`` is at most ``margin``".
@@ -177,6 +182,7 @@ def _with_interval(ratio: LogRatio, confidence: float) -> LogRatio:
         high=plain.value + factor * (plain.high - plain.value),
     )
     wide = _allow(wide, ratio.allowed, confidence)
+    least = max(ratio.coarseness, math.fsum(side.reach for side in settled))
     # Stretched about the centre by the same factor, the units have p-values that agree with the interval.
     stretched = [factor * side for side in units]
     stretched[-1] -= (factor - 1) * plain.value
@@ -184,12 +190,12 @@ def _with_interval(ratio: LogRatio, confidence: float) -> LogRatio:
     assert wide.high is not None  # noqa: S101
     return replace(
         ratio,
-        interval=estimates.no_finer(wide, ratio.coarseness),
+        interval=estimates.no_finer(wide, least),
         units=tuple(stretched),
         batch=max(side.batch for side in settled),
         widened=factor,
         dependent=any(side.dependent for side in settled),
-        raised=max(0.0, ratio.coarseness - min(wide.value - wide.low, wide.high - wide.value)),
+        raised=max(0.0, least - min(wide.value - wide.low, wide.high - wide.value)),
     )
 
 

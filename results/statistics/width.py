@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from functools import lru_cache
-from statistics import NormalDist
+from statistics import NormalDist, median
 from typing import TYPE_CHECKING, NamedTuple
 
 from tare.results.statistics.dependence import merged, settle
@@ -64,8 +64,9 @@ def width(units: Sequence[float], confidence: float = 0.95) -> Width:
     if drop is None:
         return Width(math.inf, math.inf)
     means = sorted((a + b) / 2 for i, a in enumerate(x) for b in x[i:])
-    plain = (means[-1 - drop] - means[drop]) / 2
-    return Width(settled.factor * plain, min(settled.factor, _LATER_FACTOR) * plain)
+    low, centre, high = means[drop], median(means), means[-1 - drop]
+    sides = (max(settled.factor * side, settled.reach) for side in (centre - low, high - centre))
+    return Width(sum(sides) / 2, min(settled.factor, _LATER_FACTOR) * (high - low) / 2)
 
 
 @lru_cache(maxsize=256)

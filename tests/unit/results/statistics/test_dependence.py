@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tare.results.statistics import estimates
-from tare.results.statistics.dependence import FEWEST_BATCHES, merged, settle
+from tare.results.statistics.dependence import FEWEST_BATCHES, SPANS, merged, settle
 
 
 def autocorrelated(random, n, correlation):
@@ -16,7 +16,7 @@ def autocorrelated(random, n, correlation):
 
 @pytest.mark.parametrize("n", [0, 1, 2, 3, 10, 100])
 def test_constant_values_are_no_sign_of_dependence(n):
-    assert settle([1.5] * n) == ([1.5] * n, 1, 1.0, False)
+    assert settle([1.5] * n) == ([1.5] * n, 1, 1.0, 0.0)
 
 
 def test_ties_are_no_sign_of_dependence():
@@ -50,7 +50,8 @@ def test_walks_depend_over_the_whole_run(n):
     random = np.random.default_rng(3)
     found = [settle(np.cumsum(random.normal(0, 1, n)).tolist()) for _ in range(50)]
     assert sum(one.dependent for one in found) >= 47
-    assert all(one.factor > 5 for one in found if one.dependent)
+    for one in (one for one in found if one.dependent):
+        assert one.reach == pytest.approx(SPANS * (max(one.units) - min(one.units)))
 
 
 def test_short_dependence_is_merged_away():
