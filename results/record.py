@@ -200,6 +200,8 @@ class Resumption(msgspec.Struct, frozen=True, kw_only=True):
     """Repairs of the files that were necessary before, as sentences."""
     budget_seconds: float = 0.0
     """Measuring time that was added to the budget; 0 if the run went on with what it had."""
+    units: tuple[str, ...] = ()
+    """Units that the added time was for; empty: all."""
 
 
 class Provenance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from tare.results.record import Ending
 
 _UNHINDERED: frozenset[Kind] = frozenset({"steady", "cold", "experiment"})
+_MOST_HALVINGS = 5
+"""How often an extension halves the half-width that is aimed at, at most: there may be no noise at all."""
 _SPENT_SECONDS = 0.005
 """Time left that is none."""
 
@@ -47,13 +49,31 @@ class Agenda:
     now: Callable[[], float] = time.monotonic
     ended: Ending = "budget"
     """Why there is no next unit, once :meth:`next` has said so."""
+    aim: float = field(init=False)
+    """Half-width that is aimed at: the plan's, or a finer one in an extended run that has reached it."""
     _began: float = field(default=-1.0)
     _order: tuple[Unit, ...] = ()
+    _before: dict[Unit, float] = field(default_factory=dict)
+    """Seconds that each unit of an extension had had before it."""
+
+    def __post_init__(self) -> None:
+        """Aim at what the plan says, until measuring begins."""
+        self.aim = self.plan.precision
 
     def begin(self) -> None:
         """Start the clock that the budget is measured by."""
         self._began = self.now()
-        self._order = tuple(self.plan.order("units", self.plan.units()))
+        more_of, accounts = self.plan.more_of, self.ledger.accounts
+        self._order = tuple(
+            unit
+            for unit in self.plan.order("units", self.plan.units())
+            if not more_of or unit.name in more_of
+        )
+        self._before = {unit: accounts[unit].seconds for unit in self._order}
+        for _ in range(_MOST_HALVINGS if self.plan.extended and not more_of else 0):
+            if any(not self._over(accounts[unit]) for unit in self._order):
+                break
+            self.aim /= 2
 
     @property
     def used_seconds(self) -> float:
@@ -89,6 +109,8 @@ class Agenda:
         Everything else gets its first blocks before: what an interruption or a slow guest leaves has them all.
         """
         accounts = self.ledger.accounts
+        if self.plan.more_of:
+            return min(affordable, key=lambda unit: accounts[unit].seconds - self._before[unit], default=None)
         slow = [unit for unit in affordable if unit.emulated]
         others = [unit for unit in affordable if unit not in slow]
         candidates = [self._candidate(unit) for unit in others]
@@ -125,8 +147,8 @@ class Agenda:
         """Tell whether a visit ends early: the budget is spent, or the guest's share is and it has an interval anyway."""
         if self.plan.blocks is not None:
             return False
-        if not self.budget_left:
-            return True
+        if not self.budget_left or self.plan.more_of:
+            return not self.budget_left
         blocks = min(self.ledger.accounts[unit].blocks for unit in self._sharing(first))
         spent, share = self._emulated()
         return first.emulated and blocks >= FEWEST_BLOCKS and spent > share * self.plan.budget_seconds
@@ -164,6 +186,8 @@ class Agenda:
                 for unit, account in self.ledger.accounts.items()
             )
         left = self.budget_left
+        if self.plan.more_of:
+            return left
         needed = 0.0
         for unit, account in self.ledger.accounts.items():
             if not self._over(account):
@@ -201,7 +225,7 @@ class Agenda:
             part = FIRST_SHARE * self.plan.budget_seconds / max(cheap, 1)
             pilot = max(MODES[self.plan.mode].pilot_blocks, account.fewest)
             least = max(pilot, min(FULL_BLOCKS, int(part / seconds))) if seconds else pilot
-        now, later = account.ratios(self.plan.precision), account.later_ratios(self.plan.precision)
+        now, later = account.ratios(self.aim), account.later_ratios(self.aim)
         presumed = PRESUMED_DUETS if unit.duet else PRESUMED_BLOCKS
         return Candidate(unit.name, now, account.blocks, seconds, least, presumed, later)
 
@@ -214,12 +238,10 @@ class Agenda:
 
     def _over(self, account: Account) -> bool:
         """Tell whether a unit needs no more blocks, or would get nothing out of them."""
+        if self.plan.more_of:  # It was asked for by name, whatever it has had.
+            return account.barren
         most = account.unit.most_blocks
-        return (
-            (most is not None and account.blocks >= most)
-            or account.barren
-            or account.decided(self.plan.precision)
-        )
+        return (most is not None and account.blocks >= most) or account.barren or account.decided(self.aim)
 
     def _affordable(self, account: Account, left: float) -> bool:
         """Tell whether the next block fits into what is left, at least half of it; the first is measured anyway."""
@@ -229,7 +251,7 @@ class Agenda:
         seconds = self._block_seconds(unit) + (self.estimates.visit(unit) if unit.visiting else 0.0)
         if left <= _SPENT_SECONDS or seconds / 2 > left:
             return False
-        return not unit.shares_budget or self._within_share(seconds)
+        return not unit.shares_budget or bool(self.plan.more_of) or self._within_share(seconds)
 
     def _within_share(self, seconds: float) -> bool:
         """Tell whether the experiments stay within their share of the budget."""
@@ -241,4 +263,4 @@ class Agenda:
 
     def _why_over(self) -> Ending:
         accounts = self.ledger.accounts.values()
-        return "decided" if all(one.decided(self.plan.precision) for one in accounts) else "exhausted"
+        return "decided" if all(one.decided(self.aim) for one in accounts) else "exhausted"

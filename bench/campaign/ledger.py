@@ -5,6 +5,7 @@ Everything in it comes from the stored trials, so that a resumed run goes on wit
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -44,9 +45,10 @@ class Account:
     """Block → workload and runner key of its stored trials, without warm-ups."""
     _good: dict[int, int] = field(default_factory=dict)
     """Block → its trials that ended well."""
-    _reached: bool = False
-    _ratios: tuple[int, tuple[float, ...]] = (-1, ())
-    """Number of blocks, and the ratios then."""
+    _reached: float = math.inf
+    """Narrowest target that was reached."""
+    _ratios: tuple[int, float, tuple[float, ...]] = (-1, 0.0, ())
+    """Number of blocks, the target, and the ratios then."""
 
     def add(self, trial: Trial, key: str) -> None:
         """Take note of a stored trial of the unit, under a runner of this key."""
@@ -77,11 +79,12 @@ class Account:
 
     def ratios(self, target: float) -> tuple[float, ...]:
         """Return the half-widths over the unit's own target after the blocks so far; see :meth:`Precision.ratios`."""
-        if self._ratios[0] != self.blocks:
+        if self._ratios[:2] != (self.blocks, target):
             loose = target * self.unit.looseness
-            self._ratios = self.blocks, self.precision.ratios(loose, self.blocks)
-            self._reached = self._reached or (self.blocks >= self.fewest and reached(self._ratios[1]))
-        return self._ratios[1]
+            self._ratios = self.blocks, target, self.precision.ratios(loose, self.blocks)
+            if self.blocks >= self.fewest and reached(self._ratios[2]):
+                self._reached = min(self._reached, target)
+        return self._ratios[2]
 
     def later_ratios(self, target: float) -> tuple[float, ...]:
         """Return what further blocks are estimated from; see :meth:`Precision.later_ratios`."""
@@ -90,7 +93,7 @@ class Account:
     def decided(self, target: float) -> bool:
         """Return whether all intervals are within the target; once they are, the unit is measured no more."""
         self.ratios(target)
-        return self._reached
+        return self._reached <= target
 
 
 class Ledger:

@@ -113,7 +113,8 @@ def _writer(request: Request, provisioned: Provisioned, plan: Plan) -> RunWriter
     folder = request.settings.output.results_dir
     if not request.resume:
         return RunWriter.create(folder, make_manifest(request, provisioned, plan))
-    writer = resume(folder / request.resume, budget_seconds=request.extension_seconds)
+    added = request.extension_seconds
+    writer = resume(folder / request.resume, budget_seconds=added, units=sorted(plan.more_of))
     if request.extension_seconds:
         recorded = writer.manifest.plan
         writer.update(

@@ -33,7 +33,8 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--resume",
         metavar="RUN",
-        help="go on with an interrupted run (id, name, path or `latest`); with --budget, a finished one, too",
+        help="go on with an interrupted run (id, name, path or `latest`); with --budget, a finished one, too, and with -k for these"
+        " workloads alone",
     )
     parser.add_argument(
         "--profile",
@@ -87,7 +88,7 @@ def _request(arguments: argparse.Namespace) -> Request:
         for setting in SETTINGS
         if getattr(arguments, setting.key, None) is not None
         and setting.group not in {"output", "commands"}
-        and setting.key != "run.budget"
+        and setting.key not in {"run.budget", "run.keyword"}
     ]
     changed += [f"--{request.mode}"] if request.mode != "default" else []
     changed += ["--carry"] if request.carry else []
@@ -97,9 +98,14 @@ def _request(arguments: argparse.Namespace) -> Request:
     if changed:
         raise UsageError(say(
             "run.resume_changed", "--resume goes on with a run as it was planned: {changed} cannot be given with it. Only --budget "
-            "can, which adds measuring time; for anything else start a new run.",
+            "can, which adds measuring time, and -k, which says for which workloads; for anything else start a new run.",
             changed=", ".join(changed),
         ))  # fmt: skip
     given = getattr(arguments, "run.budget", None)
     extension = request.settings.run.budget_seconds if given is not None else None
-    return replace(request, extension_seconds=extension or 0.0)
+    keyword = getattr(arguments, "run.keyword", None) or ""
+    if keyword and not extension:
+        raise UsageError(say(
+            "run.resume_keyword", "-k says what added measuring time is for: give --budget with it, as in --budget 6m.",
+        ))  # fmt: skip
+    return replace(request, extension_seconds=extension or 0.0, extension_keyword=keyword)

@@ -60,6 +60,10 @@ class Plan:
     """The base's second measurement is in every block, for a calibration, which needs it as often as the others."""
     emulated: frozenset[str] = frozenset()
     """Runner keys whose guests' CPUs are emulated: they cost multiples, and are aimed at less precisely."""
+    extended: bool = False
+    """Measuring time was added to a run that had ended; not part of the record."""
+    more_of: frozenset[str] = frozenset()
+    """Names of the units that the added time is for; empty: all. Not part of the record."""
 
     def workloads(self, kind: WorkloadKind) -> tuple[Workload, ...]:
         """List the planned workloads of one kind, in the registry's order."""

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tare.bench.planning.record import plan_from_record
+from tare.bench.request.keyword import compile_keyword
 from tare.bench.request.record import request_from_record
 from tare.results.errors import ResultError
 from tare.results.plan import plan_record
@@ -13,7 +14,7 @@ from tare.results.record import FORMAT_VERSION
 from tare.results.said import say
 from tare.results.storage.find import find_run
 from tare.results.storage.load import load_run
-from tare.runners.errors import UsageError
+from tare.runners.errors import SettingRefused, UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,11 +49,12 @@ def resumed(request: Request) -> tuple[Request, Plan]:
             "resume.refused", "run {run} cannot be resumed: {error}. Start a new run.",
             run=manifest.run, error=error,
         )) from error  # fmt: skip
-    return again, _extended(plan, request.extension_seconds, manifest)
+    return again, _extended(plan, request, manifest)
 
 
-def _extended(plan: Plan, seconds: float, manifest: Manifest) -> Plan:
-    """Add measuring time to a plan."""
+def _extended(plan: Plan, request: Request, manifest: Manifest) -> Plan:
+    """Add measuring time to a plan, for all of its units or those that are asked for."""
+    seconds = request.extension_seconds
     if not seconds:
         if manifest.status == "complete":
             raise UsageError(say(
@@ -67,7 +69,29 @@ def _extended(plan: Plan, seconds: float, manifest: Manifest) -> Plan:
             run=manifest.run, blocks=plan.blocks,
         ))  # fmt: skip
     budget = plan.budget_seconds + seconds
-    return replace(plan, budget_seconds=budget, estimate_seconds=budget)
+    more_of = _units_named(plan, request.extension_keyword) if request.extension_keyword else frozenset[str]()
+    return replace(plan, budget_seconds=budget, estimate_seconds=budget, extended=True, more_of=more_of)
+
+
+def _units_named(plan: Plan, keyword: str) -> frozenset[str]:
+    """Name the units that an extension is for: ``disk-seq``, or ``disk-seq@qemu-microvm`` beside a costly runner.
+
+    A word that is a workload's name is no family's: ``cpu`` is not ``cpu-all``.
+    """
+    units = plan.units()
+    workloads = {one.name for unit in units for one in unit.workloads}
+    names: dict[str, list[str]] = {}
+    for unit in units:
+        families = {one.family for one in unit.workloads} - workloads
+        at = f"@{unit.stream}" if unit.stream else ""
+        names[unit.name] = [f"{name}{at}" for name in (*(one.name for one in unit.workloads), *families)]
+    match = compile_keyword(keyword, [name for own in names.values() for name in own])
+    found = frozenset(name for name, own in names.items() if match(own))
+    if not found:
+        raise SettingRefused("-k", say(
+            "resume.selects_none", "{keyword!r} selects nothing that the run measures.", keyword=keyword,
+        ))  # fmt: skip
+    return found
 
 
 def _check_format(stored: int) -> None:

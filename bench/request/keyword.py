@@ -24,7 +24,7 @@ DEEPEST = 50
 
 _SHOWN_CHARACTERS = 200
 
-_TOKEN = re.compile(r"\s*(?:(\()|(\))|([\w:+.,=-]+))")
+_TOKEN = re.compile(r"\s*(?:(\()|(\))|([\w:+.,=@-]+))")
 
 
 def compile_keyword(

@@ -77,6 +77,8 @@ class Request:
     """Reference of the run to go on with. Empty: a new run."""
     extension_seconds: float = 0.0
     """Measuring time to add to the budget of the run that is gone on with; then it may be finished."""
+    extension_keyword: str = ""
+    """Workloads of that run that the added measuring time goes to, as for ``-k``. Empty: as the run was planned."""
     argv: tuple[str, ...] = ()
     """Words of the command line that asks, for the run's record."""
     pulled_images: tuple[str, ...] = ()

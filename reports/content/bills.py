@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from tare.reports.text.answers import budget, span_of_time
@@ -35,6 +36,7 @@ def bill(answers: Iterable[Answers], prices: Prices, run: str, words: Words) -> 
                 time=span_of_time(found.seconds, words),
                 run=run,
                 budget=budget(found.seconds),
+                keyword=shlex.quote(found.keyword),
             )
         )
     told += [words(f"answer.bill_{name}", n=n) for name in ("dear", "unknown") if (n := getattr(found, name))]

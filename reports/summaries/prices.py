@@ -6,6 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
 from tare.results.plan import planned
+from tare.results.record import DUET_CPU_TIME
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -17,8 +18,14 @@ if TYPE_CHECKING:
 MOST_SECONDS = 3600.0
 """Answers that take longer than this are not in the budget that is proposed."""
 
-Unit = tuple[str, str]
-"""Workload, empty where all workloads share their blocks, and stream."""
+
+class Unit(NamedTuple):
+    """Name what gets blocks of its own: a workload in a stream, its duets apart."""
+
+    workload: str
+    """Empty where all workloads share their blocks."""
+    stream: str
+    duet: bool
 
 
 class Price(NamedTuple):
@@ -38,6 +45,9 @@ class Bill(NamedTuple):
     blocks: int
     """Blocks of all of their workloads and streams together."""
     seconds: float
+    """Measuring time in which each of them has had its blocks: an extension gives all units of their workloads the same time."""
+    keyword: str
+    """Selects their workloads by ``-k``."""
     dear: int
     """Rows left out because they take more than :data:`MOST_SECONDS`, or a time that is not known."""
     unknown: int
@@ -58,7 +68,7 @@ class Prices:
         for trial in trials:
             if trial.block < 0:
                 continue
-            unit = self._unit(trial.workload, trial.stream)
+            unit = self._unit(trial.workload, trial.stream, duet=trial.duet)
             spent[unit] += trial.spent_seconds
             blocks[unit].add(trial.block)
             self._streams[trial.workload, trial.runner] = trial.stream
@@ -66,27 +76,28 @@ class Prices:
             unit: seconds / len(blocks[unit]) for unit, seconds in spent.items() if seconds > 0
         }
 
-    def _unit(self, workload: str, stream: str) -> Unit:
-        return "" if self._together else workload, stream
+    def _unit(self, workload: str, stream: str, *, duet: bool) -> Unit:
+        return Unit("" if self._together else workload, stream, duet)
 
     def price(self, comparison: Comparison) -> Price | None:
         """Price an undecided comparison; ``None`` if it is decided, or no known number of blocks decides it."""
         if comparison.needed_blocks is None:
             return None
         stream = self._streams.get((comparison.workload, comparison.runner), "")
-        unit = self._unit(comparison.workload, stream)
+        unit = self._unit(comparison.workload, stream, duet=comparison.metric == DUET_CPU_TIME)
         blocks = max(1, comparison.needed_blocks - comparison.blocks)
         cost = self._block_seconds.get(unit)
         return Price(unit, blocks, None if cost is None else blocks * cost)
 
     def cheapest(self, answers: Answers) -> Price | None:
-        """Price the answer, of time or of CPU, that takes fewer blocks."""
+        """Price the answer, of time or of CPU, that takes less time."""
         found = [price for one in answers.all if (price := self.price(one)) is not None]
-        return min(found, key=lambda price: price.blocks, default=None)
+        return min(found, key=lambda price: (price.seconds or 0.0, price.blocks), default=None)
 
     def bill(self, still_open: Sequence[Answers]) -> Bill:
         """Sum up rows that nothing has decided; rows of one workload and stream share their blocks."""
         dearest: dict[Unit, Price] = {}
+        named: dict[str, set[Unit]] = {}
         rows = dear = unknown = 0
         for answers in still_open:
             price = self.cheapest(answers)
@@ -98,5 +109,16 @@ class Prices:
                 rows += 1
                 if price.unit not in dearest or dearest[price.unit].blocks < price.blocks:
                     dearest[price.unit] = price
-        seconds = sum(price.seconds or 0.0 for price in dearest.values())
-        return Bill(rows, sum(price.blocks for price in dearest.values()), seconds, dear, unknown)
+                stream = price.unit.stream
+                name = f"{answers.time.workload}@{stream}" if stream else answers.time.workload
+                named[name] = {one for one in self._block_seconds if one[:2] == price.unit[:2]}
+        longest = max((price.seconds or 0.0 for price in dearest.values()), default=0.0)
+        units = {unit for own in named.values() for unit in own}
+        return Bill(
+            rows,
+            sum(price.blocks for price in dearest.values()),
+            len(units) * longest,
+            " or ".join(sorted(named)),
+            dear,
+            unknown,
+        )

@@ -28,6 +28,7 @@ from tare.results.storage.find import find_run, list_runs
 from tare.results.storage.load import MANIFEST, TRIALS, Problem, Run, load_run
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from types import TracebackType
 
 __all__ = [
@@ -196,7 +197,7 @@ class RunWriter:
         self.close()
 
 
-def resume(run_dir: Path | str, *, budget_seconds: float = 0.0) -> RunWriter:
+def resume(run_dir: Path | str, *, budget_seconds: float = 0.0, units: Iterable[str] = ()) -> RunWriter:
     """Reopen a run to append to it; numbering goes on after the highest number.
 
     A last line that an interrupted write left incomplete is moved to ``trials.damaged``, and
@@ -205,6 +206,7 @@ def resume(run_dir: Path | str, *, budget_seconds: float = 0.0) -> RunWriter:
     Args:
         run_dir: Folder of the run.
         budget_seconds: Measuring time that is added to the plan's; then the run may be complete.
+        units: What the added time is for; none: all of the plan.
 
     Raises:
         ResultError: not a run, complete already, of an older format, or being written by another process.
@@ -225,7 +227,9 @@ def resume(run_dir: Path | str, *, budget_seconds: float = 0.0) -> RunWriter:
         notices = _mend_last_line(run.path)
         writer.next_number = 1 + max((trial.number for trial in run.trials()), default=-1)
         writer.notices = notices
-        again = Resumption(at_trial=writer.next_number, notices=notices, budget_seconds=budget_seconds)
+        again = Resumption(
+            at_trial=writer.next_number, notices=notices, budget_seconds=budget_seconds, units=tuple(units)
+        )
         # What an earlier session left was tried again at this start.
         writer.update(status="running", resumed=(*run.manifest.resumed, again), not_undone=())
     except BaseException:

@@ -247,8 +247,8 @@ def _interval(values: NDArray[np.float64]) -> tuple[float, float]:
     if found.low is None or found.high is None:
         return -math.inf, math.inf
     return (
-        found.value - settled.factor * (found.value - found.low),
-        found.value + settled.factor * (found.high - found.value),
+        found.value - max(settled.factor * (found.value - found.low), settled.reach),
+        found.value + max(settled.factor * (found.high - found.value), settled.reach),
     )
 
 

@@ -1,13 +1,14 @@
 import itertools
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from statistics import median
 from typing import ClassVar
 
 import msgspec
 import pytest
 
 from support.campaigns import KEYS, Steady, make_campaign, make_plan
-from tare.bench.campaign import steady_state
+from tare.bench.campaign import duet, precision, steady_state
 from tare.bench.campaign.failures import GIVE_UP_AFTER
 from tare.bench.campaign.ledger import BARREN_BLOCKS
 from tare.bench.campaign.trial_builder import TrialBuilder
@@ -15,9 +16,9 @@ from tare.bench.measurable import Unsuitable
 from tare.bench.planning.case import Case, Skip
 from tare.bench.planning.modes import EMULATED_BLOCKS, FEWEST_BLOCKS, LEAST_OPENINGS, emulated_share
 from tare.bench.workloads.null import Null
-from tare.results.statistics.width import CHECKPOINTS
+from tare.results.statistics.width import CHECKPOINTS, Width, width
 from tare.runners.fake import FakeClock, FakeRunner
-from tare.runners.model import JobResult
+from tare.runners.model import HostCpu, JobResult
 
 
 @pytest.fixture(autouse=True)
@@ -342,26 +343,96 @@ def test_the_time_left_has_the_first_blocks_that_the_budget_does_not_have():
     assert agenda.seconds_left() == 0
 
 
-@pytest.mark.parametrize("effect", [0.5, 1.05, 3.0])
-def test_the_sequence_is_the_same_whatever_the_difference_is(effect):
-    class Scaled(Steady):
-        factors: ClassVar[tuple[float, float]]
+@pytest.fixture
+def with_duets(monkeypatch):
+    """Let fake places have duets: one job after the other, so that each run draws the same noise."""
 
-        def metrics(self, result):
-            (one,) = super().metrics(result)
-            return (msgspec.structs.replace(one, value=one.value * self.factors[result.stdout == b"box"]),)
+    def together(places, jobs):
+        found = [place.run(job) for place, job in zip(places, jobs, strict=True)]
+        return [
+            replace(one, host_cpu=HostCpu(one.inside_seconds, 1e-6, "cgroup", of_job=True)) for one in found
+        ]
+
+    monkeypatch.setattr(duet, "together", together)
+    monkeypatch.setattr(duet, "pin", lambda _place, _cpus: None)
+    monkeypatch.setattr(steady_state, "pin_alike", lambda *_all: True)
+
+
+GUEST = {"launch_seconds": 0.1, "job_seconds": 0.05, "guest": True}
+"""A runner whose places are costly."""
+
+
+@pytest.mark.usefixtures("with_duets")
+@pytest.mark.parametrize("effect", [0.5, 1.05, 3.0])
+@pytest.mark.parametrize(
+    ("box", "seen"),
+    [
+        ({}, {("a", True), ("a", False), ("b", False), ("null", False)}),
+        (GUEST, {("a", False), ("b", False), ("null", False)}),
+        (GUEST | {"accelerator": "tcg"}, {("a", False), ("b", False), ("null", False)}),
+    ],
+)
+def test_the_sequence_is_the_same_whatever_the_difference_is(monkeypatch, box, seen, effect):
+    """Plant a difference in everything that is judged, in whatever kind of trial; seconds stay as they are."""
+    emulated = frozenset({"box"} if "accelerator" in box else set())
 
     def sequence(factor):
-        Scaled.factors = (1.0, factor)
-        box = {"answer": lambda _job, _chance: b"box", "noise": 0.1}
         campaign, kept, _ = scheduled(
-            box, workloads=(Scaled("a"), Scaled("b"), Null()), costly=True, budget=10
-        )
-        campaign.run()
-        return [(t.workload, t.runner, t.stream, t.block, t.position) for t in kept]
+            {"noise": 0.03} | box, budget=30, workloads=(Sharing("a"), Steady("b"), Null()), mode="default",
+            costly=bool(box), emulated=emulated,
+        )  # fmt: skip
+        account, planted = campaign.recorder.account, set()
 
-    assert sequence(effect) == sequence(1.0)
-    assert len(sequence(effect)) > 100
+        def told(trial):
+            if trial.runner.startswith("box"):
+                planted.add((trial.workload, trial.duet))
+                changed = tuple(
+                    msgspec.structs.replace(one, value=factor * one.value) for one in trial.metrics
+                )
+                trial = msgspec.structs.replace(trial, metrics=changed)
+            account(trial)
+
+        campaign.recorder.account = told
+        campaign.run()
+        assert planted == seen
+        return [(t.workload, t.runner, t.stream, t.block, t.duet, t.position) for t in kept]
+
+    plain = sequence(1.0)
+    assert sequence(effect) == plain
+    assert len(plain) > 100
+
+    def leaking(units):
+        found = width(units)
+        seen = 1 + 20 * abs(median(units)) if units else 1.0
+        return Width(seen * found.now, seen * found.later)
+
+    # The same test sees it if widths do tell of the difference. Emulated guests have a share of the time, whatever theirs are.
+    monkeypatch.setattr(precision, "width", leaking)
+    assert emulated or effect < 2 or sequence(effect) != sequence(1.0)
+
+
+def test_a_block_costs_what_all_of_its_sides_take():
+    """The subject that is slower is not seen as such: a slower base costs the same."""
+
+    def sequence(bare, box):
+        clock = FakeClock()
+        runners = {
+            name: FakeRunner(name, clock=clock, launch_seconds=0.005, job_seconds=seconds, noise=0.1)
+            for name, seconds in (("bare", bare), ("box", box))
+        }
+        workloads = (Steady("a"), Steady("b"))
+        plan = make_plan(
+            workloads, blocks=None, budget_seconds=20,
+            cases=tuple(Case(workload, key) for workload in workloads for key in ("bare", "box")),
+            cheap=frozenset({"bare", "box"}),
+        )  # fmt: skip
+        kept = []
+        make_campaign(plan, runners, kept.append).run()
+        return Counter(t.workload for t in kept)
+
+    slower, faster = sequence(0.05, 0.06), sequence(0.06, 0.05)
+    assert slower["a"] == pytest.approx(faster["a"], rel=0.05)
+    assert slower["b"] == pytest.approx(faster["b"], rel=0.05)
 
 
 def test_a_unit_without_values_is_given_up_and_the_run_ends_when_nothing_is_left():
@@ -392,6 +463,42 @@ def test_a_run_goes_on_after_it_was_killed_with_the_same_account(taken):
     assert again.agenda.used_seconds == pytest.approx(20, rel=0.1)
     sizes = Counter((t.workload, t.stream, t.block) for t in (*expected[:taken], *rest))
     assert set(sizes.values()) == {2, 3}
+
+
+def test_an_extension_measures_what_it_is_for_each_unit_as_long():
+    workloads = (Steady("a"), Steady("b"), Steady("c"))
+    whole, before, _ = scheduled(budget=500, workloads=workloads)
+    whole.run()
+    assert whole.agenda.ended == "decided"
+    budget = whole.agenda.used_seconds + 10
+    again, more, _ = scheduled(
+        budget=budget, workloads=workloads, before=before, extended=True, more_of=frozenset({"a", "b"})
+    )
+    again.run()
+    spent = Counter()
+    for one in more:
+        spent[one.workload] += one.spent_seconds
+    assert spent.keys() == {"a", "b"}
+    assert spent["a"] == pytest.approx(spent["b"], rel=0.1)
+    assert again.agenda.ended == "budget"
+    assert again.agenda.used_seconds == pytest.approx(budget, rel=0.05)
+
+
+def test_an_extension_of_a_run_within_its_target_makes_the_intervals_half_as_wide():
+    whole, before, _ = scheduled({"noise": 0.02}, budget=500)
+    whole.run()
+    blocks = len(good(before, "work", "box"))
+    again, more, _ = scheduled({"noise": 0.02}, budget=1000, before=before, extended=True)
+    again.run()
+    assert again.agenda.ended == "decided"
+    assert again.agenda.aim == pytest.approx(0.005)
+    assert 1.5 * blocks < len(good(before + more, "work", "box")) < 8 * blocks
+    silent, kept, _ = scheduled({"noise": 0.0}, budget=500)
+    silent.run()
+    rest, none, _ = scheduled({"noise": 0.0}, budget=900, before=kept, extended=True)
+    rest.run()
+    assert not none, "where there is no noise there is nothing to make finer"
+    assert rest.agenda.ended == "decided"
 
 
 def test_the_time_left_is_known_after_a_tenth_of_the_run():

@@ -51,7 +51,6 @@ def test_without_a_budget_nothing_is_added(asked, tmp_path):
         (["--runners", "bare"], "--runners"),
         (["--precision", "2%"], "--precision"),
         (["--blocks", "3"], "--blocks"),
-        (["-k", "cpu"], "-k"),
         (["--quick"], "--quick"),
         (["--memory", "1G"], "--memory"),
         (["--carry", "file"], "--carry"),
@@ -62,6 +61,14 @@ def test_what_would_change_the_plan_is_refused_in_a_sentence(asked, words, named
     with pytest.raises(UsageError, match="goes on with a run as it was planned") as caught:
         asked("--resume", "latest", "--budget", "6m", *words)
     assert f"{named} cannot be given with it" in str(caught.value)
+
+
+def test_the_added_time_can_be_for_some_workloads(asked):
+    request = asked("--resume", "latest", "--budget", "6m", "-k", "cpu or disk")
+    assert (request.extension_seconds, request.extension_keyword) == (360.0, "cpu or disk")
+    with pytest.raises(UsageError, match="give --budget with it"):
+        asked("--resume", "latest", "-k", "cpu")
+    assert asked("-k", "cpu").extension_keyword == ""
 
 
 def test_a_command_cannot_be_exchanged(asked):

@@ -26,7 +26,7 @@ from tare.results.errors import ResultError
 from tare.results.escapes import is_one_line
 from tare.results.plan import PlanRecord, RequestRecord, plan_record
 from tare.results.storage.load import load_run
-from tare.runners.errors import UsageError
+from tare.runners.errors import SettingRefused, UsageError
 
 # -- any request, any plan
 
@@ -285,6 +285,38 @@ def test_a_finished_run_is_gone_on_with_only_with_more_time(tmp_path):
     request, plan = resumed(Request(resume=str(folder), extension_seconds=30))
     assert (plan.budget_seconds, plan.estimate_seconds) == (90, 90)
     assert request.extension_seconds == 30
+
+
+@pytest.mark.parametrize(
+    ("cheap", "keyword", "units"),
+    [
+        ("bare namespaces", "", set()),
+        ("bare namespaces", "cpu", {"cpu", "cpu (duet)"}),
+        ("bare namespaces", "cpu or startup", {"cpu", "cpu (duet)", "null"}),
+        ("bare", "cpu@namespaces", {"cpu@namespaces"}),
+        ("bare", "startup or cpu and not cpu-all@namespaces", {"null@namespaces", "cpu@namespaces"}),
+    ],
+)
+def test_more_time_can_be_for_some_units_of_the_run(tmp_path, cheap, keyword, units):
+    workloads = [by_name(name) for name in ("null", "cpu", "cpu-all")]
+    cases = cases_of(workloads, ("bare", "namespaces"))
+    folder = ended(
+        tmp_path, blocks=None, budget_seconds=60, cases=cases, cheap=frozenset(cheap.split()) | {"bare-again"}
+    )
+    call = Request(resume=str(folder), extension_seconds=30, extension_keyword=keyword)
+    _, plan = resumed(call)
+    assert plan.extended
+    assert plan.more_of == units
+
+
+@pytest.mark.parametrize(
+    ("keyword", "why"),
+    [("nonsense", "no workload or family has"), ("cpu and not cpu", "selects nothing that the run measures")],
+)
+def test_what_more_time_is_for_has_to_be_in_the_run(tmp_path, keyword, why):
+    folder = ended(tmp_path, blocks=None, budget_seconds=60)
+    with pytest.raises(SettingRefused, match=why):
+        resumed(Request(resume=str(folder), extension_seconds=30, extension_keyword=keyword))
 
 
 def test_a_run_of_exactly_so_many_blocks_is_not_extended(tmp_path):

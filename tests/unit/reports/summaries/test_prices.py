@@ -11,13 +11,13 @@ import pytest
 from support.results_making import manifest, metric, trial
 from support.synthetic import make_input
 from tare.reports.content.bills import bill
-from tare.reports.summaries.prices import MOST_SECONDS, Prices
+from tare.reports.summaries.prices import MOST_SECONDS, Price, Prices, Unit
 from tare.reports.summaries.waiting import explaining, waited_shares
 from tare.reports.text.answers import bounds, budget, headline, span_of_time, told
 from tare.reports.text.words import words
 from tare.results.judgement.answers import Answers
 from tare.results.plan import CaseRecord, PlanRecord, RequestRecord
-from tare.results.record import WAIT_TIME
+from tare.results.record import DUET_CPU_TIME, WAIT_TIME
 
 if TYPE_CHECKING:
     from tare.results.record import Trial
@@ -48,7 +48,9 @@ def plan_of(*workloads: str, blocks: int | None = None) -> dict[str, Any]:
     return cast("dict[str, Any]", msgspec.to_builtins(record))
 
 
-def blocks_of(workload: str, seconds: float, *, stream: str = "", runner: str = "box") -> list[Trial]:
+def blocks_of(
+    workload: str, seconds: float, *, stream: str = "", runner: str = "box", duet: bool = False
+) -> list[Trial]:
     return [
         trial(
             block,
@@ -57,6 +59,7 @@ def blocks_of(workload: str, seconds: float, *, stream: str = "", runner: str = 
             runner=name,
             block=block,
             stream=stream,
+            duet=duet,
             spent_seconds=seconds / 2,
         )
         for block in range(10)
@@ -71,10 +74,27 @@ def test_a_price_is_the_missing_blocks_of_that_workload_and_stream() -> None:
         *blocks_of("cpu", 30.0, stream="vm", runner="vm"),
     ]
     prices = Prices(manifest(), trials)
-    assert prices.cheapest(row("cpu", 50)) == (("cpu", ""), 40, 80.0)
-    assert prices.cheapest(row("cpu", 50, runner="vm")) == (("cpu", "vm"), 40, 1200.0)
+    assert prices.cheapest(row("cpu", 50)) == Price(Unit("cpu", "", duet=False), 40, 80.0)
+    assert prices.cheapest(row("cpu", 50, runner="vm")) == Price(Unit("cpu", "vm", duet=False), 40, 1200.0)
     assert prices.cheapest(row("cpu", None)) is None
-    assert prices.cheapest(row("unknown", 50)) == (("unknown", ""), 40, None)
+    assert prices.cheapest(row("unknown", 50)) == Price(Unit("unknown", "", duet=False), 40, None)
+
+
+def test_duets_have_prices_and_blocks_of_their_own() -> None:
+    trials = [
+        *blocks_of("cpu", 9.0),
+        *blocks_of("cpu", 1.0, duet=True),
+        *blocks_of("cpu", 30.0, stream="vm", runner="vm"),
+    ]
+    prices = Prices(manifest(), trials)
+    both = row("cpu", 20)
+    cpu = msgspec.structs.replace(both.time, metric=DUET_CPU_TIME, needed_blocks=60)
+    price = prices.cheapest(replace(both, cpu=cpu))
+    assert price == Price(Unit("cpu", "", duet=True), 50, 50.0), "10 blocks of 9 s cost more than 50 of 1 s"
+    found = prices.bill([replace(both, cpu=cpu)])
+    # An extension for it measures both units of the workload as long, and nothing of the guest.
+    assert (found.seconds, found.keyword) == (100.0, "cpu")
+    assert prices.bill([row("cpu", 20, runner="vm")]).keyword == "cpu@vm"
 
 
 def test_a_bill_counts_shared_blocks_once_and_says_what_it_leaves_out() -> None:
@@ -82,6 +102,7 @@ def test_a_bill_counts_shared_blocks_once_and_says_what_it_leaves_out() -> None:
     rows = [row("cpu", 50), row("cpu", 30), row("fork", 20), row("fork", None), row("fork", 1000)]
     found = prices.bill(rows)
     assert (found.rows, found.blocks, found.seconds, found.dear, found.unknown) == (3, 50, 160.0, 1, 1)
+    assert found.keyword == "cpu or fork"
     assert found.seconds < MOST_SECONDS
     assert not prices.extendable, "a run without a plan takes no budget"
 
@@ -145,7 +166,7 @@ def test_the_bill_names_the_command_that_goes_on_once() -> None:
     text = bill([row("cpu", 50), row("fork", 20), row("fork", None)], prices, "RUN", ENGLISH)
     assert text.startswith(
         "At the present spread, 2 of the 3 undecided rows would be decided by about 50 more blocks, 3 min: "
-        "“tare run --resume RUN --budget 3m”."
+        "“tare run --resume RUN --budget 3m -k 'cpu or fork'”."
     )
     assert "For 1 no number of blocks is known" in text
     assert bill([row("cpu", 50, verdict="same")], prices, "RUN", ENGLISH) == ""
