@@ -191,7 +191,7 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Texts for people: exit status, truncated output, tail of stderr, … No code reads them."""
 
 
-class Resumption(msgspec.Struct, frozen=True, kw_only=True):
+class Resumption(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One resumption of an interrupted run."""
 
     at_trial: int

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from tare.bench.tools.extension_simulation import simulate
-from tare.bench.tools.scheduling_simulation import NOISES
+from tare.bench.tools.simulations.extensions import simulate
+from tare.bench.tools.simulations.scheduling import NOISES
 
 
 @pytest.mark.slow

@@ -1,6 +1,6 @@
 """Simulate runs that are extended because a row is undecided: coverage of the intervals, and false calls.
 
-``python -m tare.bench.tools.extension_simulation`` prints the table of ``docs/method.md`` (some two minutes). Whoever extends a
+``python -m tare.bench.tools.simulations.extensions`` prints the table of ``docs/method.md`` (some two minutes). Whoever extends a
 run has seen its verdicts, and its price counts on the difference that was seen. So what an extension measures depends on that
 difference, unlike what a run measures by itself. The rule, the price and the intervals are those of real runs.
 """
@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tare.bench.tools.scheduling_simulation import NOISES
-from tare.bench.tools.simulation import CONFIDENCE, series_of
+from tare.bench.tools.simulations.error_rates import CONFIDENCE, series_of
+from tare.bench.tools.simulations.markdown import percent, table
+from tare.bench.tools.simulations.scheduling import NOISES
 from tare.results.judgement.price import blocks_needed
 from tare.results.judgement.rule import judge
 from tare.results.judgement.thresholds import DEFAULT_THRESHOLD
@@ -78,34 +80,27 @@ def simulate(
     return Extended(verdict, extended=True, covered=covered)
 
 
-def table(times: int, seed: int) -> str:
+def figures(times: int, seed: int) -> str:
     """Tabulate what extensions do to rows of each kind of noise, as Markdown."""
     effects = (0.0, DEFAULT_THRESHOLD, 0.03)
     heads = ["noise of a block's log ratio", "blocks", "extended (0, 2, 3 %)", "coverage (0, 2, 3 %)"]
     heads += ["false calls (A/A)", "called at 2 %", "found at 3 %"]
-    rows = [heads, ["---"] * len(heads)]
+    rows = []
     for name, noise in NOISES.items():
-        for spread in SPREADS:
-            for blocks in BLOCKS:
-                random = np.random.default_rng(seed)
-                found = [
-                    [simulate(random, noise, spread, blocks, effect) for _ in range(times)]
-                    for effect in effects
-                ]
-                called = [np.mean([one.verdict in {"worse", "better"} for one in own]) for own in found]
-                rows.append(
-                    [
-                        f"{name}, {spread:.1%}".replace("%", " %"),
-                        str(blocks),
-                        " / ".join(f"{np.mean([one.extended for one in own]):.0%}"[:-1] for own in found)
-                        + " %",
-                        " / ".join(f"{np.mean([one.covered for one in own]):.1%}"[:-1] for own in found)
-                        + " %",
-                        *(f"{share:.1%}".replace("%", " %") for share in called),
-                    ]
-                )
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+        for spread, blocks in product(SPREADS, BLOCKS):
+            random = np.random.default_rng(seed)
+            found = [
+                [simulate(random, noise, spread, blocks, effect) for _ in range(times)] for effect in effects
+            ]
+            called = [np.mean([one.verdict in {"worse", "better"} for one in own]) for own in found]
+            extended = [percent(float(np.mean([one.extended for one in own]))) for own in found]
+            covered = [percent(float(np.mean([one.covered for one in own]))) for own in found]
+            rows.append(
+                [f"{name}, {percent(spread)}", str(blocks), " / ".join(extended), " / ".join(covered)]
+                + [percent(float(share)) for share in called]
+            )
+    return table(heads, rows)
 
 
 if __name__ == "__main__":
-    sys.stdout.write(table(times=TIMES, seed=1) + "\n")
+    sys.stdout.write(figures(times=TIMES, seed=1) + "\n")
