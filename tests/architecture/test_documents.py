@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
+import ast
 import re
 import shlex
+import textwrap
 import tomllib
 
 import pytest
 
 from support.paths import ROOT
 from tare.bench.__main__ import build_parser
+from tare.bench.own.checking import Problem, check
 from tare.bench.tools.references.__main__ import REMEDY, stale
 
 DOCUMENTS = sorted((*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")))
@@ -70,13 +74,24 @@ def test_architecture_is_short():
     assert len((ROOT / "ARCHITECTURE.md").read_text("utf-8").splitlines()) < 150
 
 
+FENCED = r"(?ms)^ *```(\w*)\n(.*?)^ *```"
+COMMAND = re.compile(r"\s*(?:- run: |\$ )?(?:tare|python3 noxfile\.py -s tare --) ([a-z].*)")
+
+
 def commands_in(text):
-    """Give the command lines of ``tare`` in fenced blocks of a document."""
-    for block in re.findall(r"(?ms)^ *```(?:sh|yaml)\n(.*?)^ *```", text):
-        for line in block.replace("\\\n", " ").splitlines():
-            command = re.match(r"\s*(?:- run: |\$ )?(?:tare|python3 noxfile.py -s tare --) (.*)", line)
-            if command:
+    """Give the command lines of ``tare`` in blocks of a document, fenced and indented ones."""
+    blocks = [block for kind, block in re.findall(FENCED, text) if kind in {"sh", "yaml", "console"}]
+    blocks.append("\n".join(re.findall(r"(?m)^ {4}.*$", re.sub(FENCED, "", text))))
+    for line in "\n".join(blocks).replace("\\\n", " ").splitlines():
+        for part in line.split(" && "):
+            if command := COMMAND.match(part):
                 yield shlex.split(command[1], comments=True)
+
+
+def mentioned_in(text):
+    """Give the commands of ``tare`` in running text, which may lack what a call needs."""
+    for found in re.findall(r"(?s)`tare ([a-z][^`]*)`", re.sub(FENCED, "", text)):
+        yield shlex.split(" ".join(found.split()))
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
@@ -89,8 +104,57 @@ def test_commands_can_be_parsed(path):
         assert own[0] in parsers
 
 
+def options_of(parser):
+    """List the options of a parser and of those below it."""
+    below = (
+        each
+        for action in parser._actions
+        if isinstance(action, argparse._SubParsersAction)
+        for each in action.choices.values()
+    )
+    return {*parser._option_string_actions, *(name for each in below for name in options_of(each))}
+
+
+@pytest.mark.parametrize(
+    "path", [each for each in DOCUMENTS if each.name != "CHANGELOG.md"], ids=lambda path: path.name
+)
+def test_commands_that_are_mentioned_exist_with_their_options(path):
+    for words in mentioned_in(path.read_text("utf-8")):
+        own = words[: words.index("--")] if "--" in words else words
+        _, parsers, _ = build_parser(own[0])
+        assert own[0] in parsers, f"tare {shlex.join(words)}"
+        named = {word.strip("[]").partition("=")[0] for word in own if word.strip("[]").startswith("--")}
+        assert named - options_of(parsers[own[0]]) == set(), f"tare {shlex.join(words)}"
+
+
+def test_definitions_in_documents_are_right():
+    blocks = re.findall(FENCED, (ROOT / "docs/own-workloads.md").read_text("utf-8"))
+    tables = [tomllib.loads(block)["workloads"] for kind, block in blocks if kind == "toml"]
+    assert len(tables) > 1
+    assert [
+        made
+        for table in tables
+        for name, raw in table.items()
+        if isinstance(made := check(name, raw), Problem)
+    ] == []
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_examples_in_python_are_python(path):
+    for kind, block in re.findall(FENCED, path.read_text("utf-8")):
+        if kind == "python":
+            ast.parse(re.sub(r"<\w+>", "name", textwrap.dedent(block)))
+
+
 def test_most_commands_are_found():
-    assert len(list(commands_in((ROOT / "README.md").read_text("utf-8")))) > 15
+    texts = {
+        name: (ROOT / name).read_text("utf-8")
+        for name in ("README.md", "docs/store.md", "docs/own-workloads.md")
+    }
+    assert [
+        len(list(commands_in(text))) > least for text, least in zip(texts.values(), (15, 5, 2), strict=True)
+    ] == [True] * 3
+    assert len(list(mentioned_in(texts["README.md"]))) > 3
 
 
 def test_generated_references_are_current():
