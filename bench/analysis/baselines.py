@@ -12,7 +12,7 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
-from tare.results.errors import ResultError
+from tare.results.errors import NotWritten, ResultError
 from tare.results.plain_files import read_plain
 from tare.results.said import listed, say
 from tare.results.scratch import scratch_folder
@@ -76,6 +76,7 @@ def save(run_dir: Path, folder: Path, name: str = "") -> Path:
 
     Raises:
         UsageError: the run may not become one, or the name is taken or invalid.
+        NotWritten: the folder cannot be written to.
         ResultError: the run cannot be read.
     """
     run = load_run(run_dir)
@@ -110,7 +111,7 @@ def save(run_dir: Path, folder: Path, name: str = "") -> Path:
             partial.chmod(0o755)
             partial.rename(target)
     except OSError as error:
-        raise UsageError(say(
+        raise NotWritten(say(
             "file.no_baselines", "cannot write {target}: {strerror}. Choose another --baselines-dir.",
             target=target, strerror=error.strerror,
         )) from error  # fmt: skip

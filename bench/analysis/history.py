@@ -177,11 +177,16 @@ def collect(folders: Sequence[Path], wanted: Wanted) -> Histories:
             left.append(str(error))
             continue
         runs.append((head_of(run.manifest, class_of(run.manifest)), run))
-    chosen = _chosen(runs, wanted, left)
     points = _Points()
-    for head, run in chosen:
-        points.add(head, _medians(run, all_metrics=wanted.shows_all(head.mode)))
-    return points.searched(wanted, len(chosen), left, folders=tuple(run.path for _, run in chosen))
+    read: list[Path] = []
+    for head, run in _chosen(runs, wanted, left):
+        try:
+            points.add(head, _medians(run, all_metrics=wanted.shows_all(head.mode)))
+        except ResultError as error:  # of its trials
+            left.append(str(error))
+        else:
+            read.append(run.path)
+    return points.searched(wanted, len(read), left, folders=tuple(read))
 
 
 def collect_columns(columns: Sequence[RunColumns], wanted: Wanted, connection: Any) -> Histories:

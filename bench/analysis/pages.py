@@ -21,10 +21,10 @@ from tare.reports.summaries.cases import single_cases
 from tare.reports.summaries.runners import RunnerDisplay
 from tare.reports.text.repeated import repeat
 from tare.reports.text.words import words
+from tare.results.errors import NotWritten
 from tare.results.escapes import readable
 from tare.results.said import say, shown
 from tare.results.storage.atomic import write_whole
-from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -80,7 +80,7 @@ def write_comparison(report: GateReport, path: Path, language: Language = "en") 
     """Write a comparison as a page.
 
     Raises:
-        UsageError: the file cannot be written.
+        NotWritten: the file cannot be written.
     """
     spoken = words(language)
     compared = comparison.Compared(
@@ -113,7 +113,7 @@ def write_history(found: Histories, path: Path, reports_dir: Path, language: Lan
     """Write the histories of a host class as a page, whose points lead to the runs' reports.
 
     Raises:
-        UsageError: the file cannot be written.
+        NotWritten: the file cannot be written.
     """
     _write(path, render_document(_history_page(found, reports_dir, path.parent, language)))
 
@@ -122,7 +122,7 @@ def write_history_summary(found: Histories, path: Path, reports_dir: Path, langu
     """Write the histories of a host class in Markdown, what changed last first.
 
     Raises:
-        UsageError: the file cannot be written.
+        NotWritten: the file cannot be written.
     """
     page = _history_page(found, reports_dir, path.parent, language)
     _write(path, render_sections(page.title, page.facts, page.sections))
@@ -191,7 +191,7 @@ def _write(path: Path, text: str) -> None:
     try:
         write_whole(path, text.encode("utf-8", "surrogatepass"))
     except OSError as error:
-        raise UsageError(say(
+        raise NotWritten(say(
             "file.not_written", "cannot write {path}: {strerror}. Choose another file.",
             path=path, strerror=error.strerror,
         )) from error  # fmt: skip

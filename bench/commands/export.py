@@ -10,8 +10,8 @@ from tare.bench.commands.shared.speaking import speaker_of
 from tare.bench.console import deliver
 from tare.bench.errors import Exit
 from tare.bench.request import layers
+from tare.results.errors import NotWritten
 from tare.results.said import say
-from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         arguments.output.write_bytes(content)
     except OSError as error:
-        raise UsageError(say(
+        raise NotWritten(say(
             "file.no_export", "cannot write {output}: {strerror}. Choose another --output.",
             output=arguments.output, strerror=error.strerror,
         )) from error  # fmt: skip

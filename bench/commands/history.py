@@ -14,6 +14,7 @@ from tare.bench.commands.shared.stored import add_store_options, columns_of, is_
 from tare.bench.commands.shared.tables import aligned
 from tare.bench.errors import Exit
 from tare.bench.request import layers
+from tare.results.errors import NotWritten
 from tare.results.printable import one_line
 from tare.results.said import say
 from tare.runners.errors import UsageError
@@ -102,7 +103,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.otava:
             _write_otava(found, arguments.otava, speaker)
     except OSError as error:
-        raise UsageError(say(
+        raise NotWritten(say(
             "file.no_history", "cannot write {filename}: {strerror}. Choose another file.",
             filename=error.filename, strerror=error.strerror,
         )) from error  # fmt: skip

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from tare.results.errors import ResultError
+from tare.results.errors import NotWritten
 from tare.results.garbage import no_collection
 from tare.results.imports import documents, fio, hyperfine, pyperf, pytest_benchmark, tidy
 from tare.results.imports.model import Imported, ImportFault
@@ -120,7 +120,8 @@ def import_file(
         provenance: Origin to record.
 
     Raises:
-        ResultError: the file is not valid, or the run cannot be written.
+        ResultError: the file is not valid.
+        NotWritten: the run cannot be written.
     """
     data = documents.read_bytes(path)
     file = documents.harmless(path.name)
@@ -152,10 +153,12 @@ def import_file(
         results_dir.mkdir(parents=True, exist_ok=True)
         with scratch_folder("import", results_dir) as draft:
             return _written(draft, manifest, imported).rename(results_dir / manifest.run)
-    except OSError as error:
-        raise ResultError(say(
+    except (OSError, NotWritten) as error:
+        # What the writer says of a run that can be gone on with is not true of an import.
+        cause = error if isinstance(error, OSError) else error.__cause__
+        raise NotWritten(say(
             "import.not_written", "cannot write to {results_dir}: {strerror}. Choose another --results-dir.",
-            results_dir=results_dir, strerror=error.strerror,
+            results_dir=results_dir, strerror=cause.strerror if isinstance(cause, OSError) else cause,
         )) from error  # fmt: skip
 
 

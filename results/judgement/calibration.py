@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 import numpy as np
 
-from tare.results.errors import ResultError
+from tare.results.errors import NotWritten, ResultError
 from tare.results.judgement.levels import BASE_LEVEL, injected_share
 from tare.results.judgement.rule import judge
 from tare.results.plain_files import read_plain
@@ -179,13 +179,13 @@ def write_calibration(calibration: Calibration, path: Path) -> None:
     """Store a calibration atomically.
 
     Raises:
-        ResultError: the file cannot be written.
+        NotWritten: the file cannot be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, msgspec.json.format(msgspec.json.encode(calibration), indent=1) + b"\n")
     except OSError as error:
-        raise ResultError(
+        raise NotWritten(
             say("file.cannot_write", "cannot write {path}: {strerror}.", path=path, strerror=error.strerror)
         ) from error
 

@@ -11,6 +11,7 @@ import errno
 import fcntl
 import math
 import os
+import stat
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +22,7 @@ import msgspec
 from tare.results.errors import NotWritten, ResultError
 from tare.results.escapes import to_json
 from tare.results.origins import origins
+from tare.results.plain_files import NotPlainError
 from tare.results.record import FORMAT_VERSION, Manifest, Metric, NotFinite, Resumption, Trial
 from tare.results.said import say
 from tare.results.storage.atomic import write_whole
@@ -325,6 +327,9 @@ def _not_finite(metrics: tuple[Metric, ...]) -> tuple[NotFinite, ...]:
 def _open_locked(path: Path) -> int:
     try:
         file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        if not stat.S_ISREG(os.fstat(file).st_mode):
+            os.close(file)
+            raise NotPlainError(path)
     except OSError as error:
         raise NotWritten(
             say("file.cannot_write", "cannot write {path}: {strerror}.", path=path, strerror=error.strerror)

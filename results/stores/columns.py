@@ -13,7 +13,7 @@ from tare.results.said import say
 from tare.results.scratch import scratch_folder
 from tare.results.storage.atomic import replacing
 from tare.results.storage.load import load_run
-from tare.results.stores.model import COLUMNS, StoreError, column_name, head_of
+from tare.results.stores.model import COLUMNS, StoreError, StoreNotWritten, column_name, head_of
 from tare.results.stores.packing import unpack
 from tare.results.stores.store import TABLES
 from tare.results.tables.frame import read_frame
@@ -126,7 +126,7 @@ def write_columns(connection: Any, run: Run, paths: Mapping[str, Path]) -> None:
                     f"COPY (SELECT {', '.join(chosen)} FROM given) TO {quoted(str(draft))} (FORMAT parquet, COMPRESSION zstd)"
                 )
         except OSError as error:
-            raise StoreError(say(
+            raise StoreNotWritten(say(
                 "file.cannot_write", "cannot write {path}: {strerror}.",
                 path=path, strerror=error.strerror or error,
             )) from error  # fmt: skip

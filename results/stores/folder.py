@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from tare.results.plain_files import read_plain
 from tare.results.said import say
 from tare.results.storage.atomic import replacing
-from tare.results.stores.model import StoreError
+from tare.results.stores.model import StoreError, StoreNotWritten
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -80,7 +80,7 @@ class FolderFiles:
                 (self.folder / name).unlink(missing_ok=True)
                 self._tidy((self.folder / name).parent)
         except OSError as error:
-            raise StoreError(say(
+            raise StoreNotWritten(say(
                 "store.folder_not_written",
                 "cannot write to the store {folder}: {strerror}. What it has is whole; push again when that is mended.",
                 folder=self.folder, strerror=error.strerror,

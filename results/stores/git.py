@@ -55,7 +55,9 @@ class GitFiles:
         self._ref = f"refs/heads/{branch}"
         try:
             self._git("check-ref-format", self._ref)
-        except StoreError:
+        except StoreError as error:
+            if isinstance(error.__cause__, OSError):  # there is no git
+                raise
             raise StoreError(say(
                 "store.bad_branch", "{branch!r} cannot be the name of a git branch: give git:BRANCH.",
                 branch=branch,

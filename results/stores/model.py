@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from tare.results.errors import ResultError
+from tare.results.errors import NotWritten, ResultError
 
 # msgspec reads annotations at run time.
 from tare.results.record import Provenance
@@ -43,6 +43,10 @@ _PART = re.compile(r"[A-Za-z0-9_][^/\0\\]{0,199}")
 
 class StoreError(ResultError):
     """A store cannot be reached, read or written; the text says what was tried and what to do."""
+
+
+class StoreNotWritten(StoreError, NotWritten):
+    """A store, or a folder that is filled from it, cannot be written: the disk is full, or it is not writable."""
 
 
 class KeptFile(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import gzip
 import hashlib
-import os
 import secrets
 import tempfile
 import time
@@ -16,10 +15,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from tare.results.plain_files import open_plain
 from tare.results.said import say
 from tare.results.scratch import scratch_folder
 from tare.results.storage.load import MANIFEST, TRIALS, load_run
-from tare.results.stores.model import FORMAT, KeptFile, KeptRun, StoreError, head_of
+from tare.results.stores.model import FORMAT, KeptFile, KeptRun, StoreError, StoreNotWritten, head_of
 from tare.results.tables.index import NAME as INDEX
 
 if TYPE_CHECKING:
@@ -59,21 +59,23 @@ def unwritten(run_dir: Path) -> Iterator[None]:
         StoreError: one is at work.
     """
     try:
-        file = os.open(run_dir / TRIALS, os.O_RDONLY | os.O_CLOEXEC)
+        file = open_plain(run_dir / TRIALS)
+    except FileNotFoundError as error:
+        raise StoreError(say(
+            "store.no_trials", "{run_dir} has no trials yet: there is nothing to keep.", run_dir=run_dir
+        )) from error  # fmt: skip
     except OSError as error:
         raise StoreError(say(
-            "store.no_trials", "{run_dir} has no trials yet ({strerror}): there is nothing to keep.",
-            run_dir=run_dir, strerror=error.strerror,
+            "file.unreadable", "cannot read {path}: {strerror}.", path=run_dir / TRIALS, strerror=error.strerror
         )) from error  # fmt: skip
-    try:
-        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError:
-        raise StoreError(
-            say("store.measuring", "{name} is being measured: push it when it has ended.", name=run_dir.name)
-        ) from None
-    finally:
-        os.close(file)
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            yield
+        except BlockingIOError:
+            raise StoreError(say(
+                "store.measuring", "{name} is being measured: push it when it has ended.", name=run_dir.name
+            )) from None  # fmt: skip
 
 
 def pack(run_dir: Path, host_class: str, scratch: Path, *, compress: bool, sizes: set[int]) -> Packed:
@@ -138,7 +140,7 @@ def unpack(files: Files, kept: KeptRun, target: Path) -> None:
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise StoreError(say(
+        raise StoreNotWritten(say(
             "store.not_unpacked", "cannot write {target}: {strerror}. Choose another --results-dir.",
             target=target, strerror=error.strerror,
         )) from error  # fmt: skip
@@ -207,7 +209,7 @@ def _read_through(path: Path, packed: Path | None, sizes: set[int]) -> _Reading:
     size = lines = 0
     ends = sorted(sizes)
     with ExitStack() as opened:
-        file = opened.enter_context(path.open("rb"))
+        file = opened.enter_context(open_plain(path))
         out = packed and opened.enter_context(gzip.GzipFile(packed, "wb", _GZIP_LEVEL, mtime=0))
         while True:
             while ends and ends[0] <= size:

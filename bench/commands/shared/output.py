@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tare.bench.request.readers import Unreadable, percentage
+from tare.results.errors import NotWritten
 from tare.results.said import say
-from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:
     from tare.bench.analysis.comparison import Rules
@@ -80,7 +80,7 @@ def write_for_programs(report: GateReport, arguments: argparse.Namespace, langua
     """Write a report as :func:`write_report` does, but print no text, in place of which there is an error message.
 
     Raises:
-        UsageError: a file cannot be written.
+        NotWritten: a file cannot be written.
     """
     if arguments.format != "text":
         print(_formatted(report, arguments.format, language))
@@ -91,7 +91,7 @@ def write_report(report: GateReport, arguments: argparse.Namespace, language: La
     """Print the report in the chosen format, and write the files that are asked for.
 
     Raises:
-        UsageError: a file cannot be written.
+        NotWritten: a file cannot be written.
     """
     print(_formatted(report, arguments.format, language))
     _write_files(report, arguments, language)
@@ -120,7 +120,7 @@ def _write(path: Path, content: bytes, mode: str) -> None:
         with path.open(mode) as file:
             file.write(content)
     except OSError as error:
-        raise UsageError(say(
+        raise NotWritten(say(
             "file.not_written", "cannot write {path}: {strerror}. Choose another file.",
             path=path, strerror=error.strerror,
         )) from error  # fmt: skip

@@ -65,6 +65,17 @@ def test_json_and_all_metrics(runs, capsys):
     assert series["m"]["changes"] == []
 
 
+def test_a_run_whose_trials_cannot_be_read_is_left_out_and_named(runs, capsys):
+    odd = runs / "results/runs/20261123-191703-aaaa/trials.jsonl"
+    odd.unlink()
+    odd.mkdir()
+    assert main(["history", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    (series,) = found["series"]
+    assert [p["name"] for p in series["points"]] == [f"r{i}" for i in range(12) if i != 3]
+    assert any("191703-aaaa/trials.jsonl: Is a directory" in text for text in found["left_out"])
+
+
 def test_named_runs_only(runs, capsys):
     assert main(["history", "r0", "r1", "r2", "--json"]) == 0
     (series,) = json.loads(capsys.readouterr().out)["series"]

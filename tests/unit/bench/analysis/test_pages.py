@@ -186,7 +186,7 @@ def test_an_empty_folder_says_how_to_make_a_run(tmp_path):
 
 
 def test_a_page_that_cannot_be_written_is_told_of(runs, capsys):
-    assert main(["history", "--html", "/proc/none/h.html"]) == 2
+    assert main(["history", "--html", "/proc/none/h.html"]) == 3
     assert "cannot write /proc/none/h.html" in capsys.readouterr().err
 
 

@@ -157,7 +157,7 @@ def test_a_threshold_that_is_none_is_refused(run, given, capsys):
 
 def test_a_file_that_cannot_be_written_is_an_error(run, capsys):
     run("head")
-    assert main(["compare", "base", "head", "--junit", "no/such/folder.xml"]) == 2
+    assert main(["compare", "base", "head", "--junit", "no/such/folder.xml"]) == 3
     assert "cannot write" in capsys.readouterr().err
 
 

@@ -19,7 +19,7 @@ from tare.bench.__main__ import main
 from tare.bench.analysis.comparison import compare_stored
 from tare.bench.analysis.report import report_input
 from tare.reports.exports import FORMATS as EXPORTS
-from tare.results.errors import ResultError
+from tare.results.errors import NotWritten, ResultError
 from tare.results.imports import FORMATS, import_file, read_file
 from tare.results.imports.model import ImportFault, moment_of
 from tare.results.record import Provenance
@@ -150,6 +150,20 @@ def test_a_failed_write_leaves_nothing(tmp_path, monkeypatch):
 
     monkeypatch.setattr("tare.results.imports.RunWriter.append", refuse)
     with pytest.raises(ResultError, match="disk full"):
+        imported(tmp_path, HEADER + "a,,t,1,s,lower,0\n")
+    assert not list((tmp_path / "runs").iterdir())
+
+
+def test_a_full_disk_promises_nothing_that_an_import_does_not_keep(tmp_path, monkeypatch):
+    def full(_self, _trial):
+        raise NotWritten("The 3 trials before it are kept. Go on with --resume.") from OSError(
+            28, "No space left"
+        )
+
+    monkeypatch.setattr("tare.results.imports.RunWriter.append", full)
+    with pytest.raises(
+        NotWritten, match=r"^cannot write to .*runs: No space left\. Choose another --results-dir\.$"
+    ):
         imported(tmp_path, HEADER + "a,,t,1,s,lower,0\n")
     assert not list((tmp_path / "runs").iterdir())
 

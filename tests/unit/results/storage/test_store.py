@@ -335,6 +335,8 @@ def test_a_pipe_in_the_place_of_a_file_is_refused_and_holds_nobody_up(tmp_path, 
     os.mkfifo(path / name)
     with pytest.raises(ResultError, match="it is a FIFO, a socket or a device"):
         list(load_run(path).trials())
+    with pytest.raises(ResultError, match="it is a FIFO, a socket or a device"):
+        resume(path)
     assert [entry.status for entry in list_runs(tmp_path)] == [
         "damaged" if name == "manifest.json" else "running"
     ]

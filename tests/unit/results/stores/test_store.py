@@ -15,7 +15,7 @@ import pytest
 from support.store_making import git, repository, run_id, stored_run
 from tare.results.stores.folder import FolderFiles
 from tare.results.stores.git import GitFiles
-from tare.results.stores.model import StoreError, read_marker
+from tare.results.stores.model import StoreError, StoreNotWritten, read_marker
 from tare.results.stores.objects import ObjectFiles
 from tare.results.stores.store import Store, open_store
 
@@ -391,5 +391,20 @@ def test_addresses(tmp_path, monkeypatch):
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     store = Store(FolderFiles(tmp_path / "file" / "store"))
-    with pytest.raises(StoreError, match="cannot write to the store"):
+    with pytest.raises(StoreNotWritten, match="cannot write to the store"):
         push(store, stored_run(tmp_path / "runs", 1))
+
+
+def test_a_fifo_among_a_runs_files_holds_nobody_up(tmp_path):
+    store = Store(FolderFiles(tmp_path / "store"))
+    run = stored_run(tmp_path / "runs", 1)
+    (run / "trials.jsonl").unlink()
+    os.mkfifo(run / "trials.jsonl")
+    with pytest.raises(StoreError, match=r"cannot read .*trials\.jsonl: it is a FIFO"):
+        push(store, run)
+
+
+def test_without_git_no_branch_is_blamed(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(StoreError, match=r"^git cannot be run \(No such file or directory\): install it"):
+        open_store("git:x")
