@@ -83,7 +83,7 @@ class Leftover:
             say("left.engine", "its containers and images in the engine at {socket}", socket=socket)
             for socket in self.engines
         ]
-        return lines
+        return lines if len(lines) > 1 else [*lines, say("left.registration", "its registration")]
 
 
 class CleanupError(TareError):

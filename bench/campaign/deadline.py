@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tare.bench.planning.plan import Plan
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Deadline:
     """Hold the moment after which no further block begins, for runs in which something hangs or costs far too much.
 
@@ -25,6 +25,8 @@ class Deadline:
     """Seconds on ``time.monotonic``'s clock."""
     say: Callable[[str], None]
     """Told which block is the first that is not measured."""
+    told: bool = False
+    """It has been told: whatever asks next is to end as well, but says nothing new."""
 
     @classmethod
     def of_plan(cls, plan: Plan, say: Callable[[str], None]) -> Self:
@@ -36,11 +38,13 @@ class Deadline:
         """Return whether time is up, and if so tell ``before`` which block that stopped the run."""
         if time.monotonic() < self.at:
             return False
-        self.say(
-            say(
-                "progress.deadline",
-                "time is up (twice what was planned): stopped before {before}; all that was measured counts",
-                before=before,
+        if not self.told:
+            self.told = True
+            self.say(
+                say(
+                    "progress.deadline",
+                    "time is up (twice what was planned): stopped before {before}; all that was measured counts",
+                    before=before,
+                )
             )
-        )
         return True

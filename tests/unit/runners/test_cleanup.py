@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -297,6 +298,15 @@ def test_a_full_disk_at_the_registration_leaves_nothing(cache, work, monkeypatch
     with pytest.raises(OSError, match="No space"):
         registering.__enter__()
     assert [*work.iterdir(), *(cache / "live").iterdir()] == []
+
+
+def test_of_a_run_that_left_no_more_the_registration_is_named_and_removed(cache, work):
+    dead(cache, work, "one")
+    shutil.rmtree(work / "tare-one")
+    (left,) = found(cache, "one")
+    assert left.describe() == ["run one", "its registration"]
+    leftovers.remove(left, cache)
+    assert found(cache, "one") == []
 
 
 def test_temporary_folders_of_the_dead_are_found_where_they_are_made(cache, tmp_path, monkeypatch):
