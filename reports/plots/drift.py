@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -26,8 +25,8 @@ _EVERY, _EVERY_NARROW = 2, 4
 """Pixels of which a line has four values at most, on a wide page and on a phone's."""
 _MOST_BLOCKS = 100
 """Beyond this many, shaded blocks would be thinner than a line."""
-_APART, _USUAL = 0.08, 4
-"""A line is cut where it would cross this share of its panel, and this many times the distance that is usual in it."""
+_APART, _USUAL = 0.12, 4
+"""A line is cut where it would cross this share of its panel, and this many times the mean distance of its values."""
 MOST_RUNNERS = 8
 """Runners whose lines one can tell apart; of more, the first ones are drawn."""
 MOST_MARKED = 30
@@ -143,7 +142,7 @@ def stretches(places: Sequence[float], width: float) -> list[slice]:
     steps = [after - before for before, after in pairwise(places)]
     if not steps:
         return [slice(0, len(places))]
-    far = max(_APART * width, _USUAL * statistics.median(steps))
+    far = max(_APART * width, _USUAL * (places[-1] - places[0]) / len(steps))
     cuts = [0, *(at + 1 for at, step in enumerate(steps) if step > far), len(places)]
     return [slice(begin, end) for begin, end in pairwise(cuts)]
 

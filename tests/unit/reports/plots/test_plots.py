@@ -309,8 +309,9 @@ def test_values_that_are_their_own_median_are_not_drawn_as_drift() -> None:
     [
         ([10.0], [(0, 1)]),
         ([0.0, 100.0, 200.0, 300.0], [(0, 4)]),  # few, but evenly over the run
-        ([0.0, 5.0, 10.0, 200.0, 205.0], [(0, 3), (3, 5)]),
-        ([0.0, 5.0, 10.0, 200.0, 390.0, 395.0, 400.0], [(0, 3), (3, 4), (4, 7)]),
+        ([0.0, 5.0, 190.0, 195.0, 395.0, 400.0], [(0, 6)]),  # few, in pairs
+        ([*map(float, range(20)), *map(float, range(200, 220))], [(0, 20), (20, 40)]),
+        ([*map(float, range(20)), 200.0, *map(float, range(380, 400))], [(0, 20), (20, 21), (21, 41)]),
     ],
 )
 def test_a_line_is_cut_where_nothing_was_measured_for_long(
