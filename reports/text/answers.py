@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tare.reports.text.words import Words
     from tare.results.judgement.answers import Answers
     from tare.results.judgement.comparison import Comparison
+    from tare.results.statistics.estimates import Estimate
 
 
 def both(answers: Answers, words: Words) -> str:
@@ -64,9 +65,15 @@ def bounds(comparison: Comparison, words: Words) -> str:
         (near, least), (far, most) = sorted(((low, first), (high, last)), key=lambda end: abs(end[0]))
         return words("answer.between", least=_change(near, least, words), most=_change(far, most, words))
     if -low >= math.log(2):
-        useless = high - low >= math.log(numbers.APART)
-        return words("answer.useless" if useless else "answer.span", low=first, high=last)
+        return words("answer.useless" if says_nothing(cost) else "answer.span", low=first, high=last)
     return words("answer.bounds", more=_change(high, last, words), less=change(low, words))
+
+
+def says_nothing(cost: Estimate) -> bool:
+    """Tell whether an interval begins far below no difference and is so wide that its ends tell nobody anything."""
+    if cost.low is None or cost.high is None or cost.low <= 0:
+        return False
+    return cost.low <= 0.5 and cost.high >= numbers.APART * cost.low
 
 
 def span_of_time(seconds: float, words: Words) -> str:

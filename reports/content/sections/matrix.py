@@ -11,7 +11,7 @@ from tare.reports.summaries.cases import case_of
 from tare.reports.summaries.headline import kind_of
 from tare.reports.summaries.matrix import ABSOLUTE, DENSITY, FAMILIES, ISOLATION, STARTUP, estimate_of_base
 from tare.reports.text import numbers
-from tare.reports.text.answers import both
+from tare.reports.text.answers import both, says_nothing
 
 if TYPE_CHECKING:
     from tare.reports.content.page import Page
@@ -130,6 +130,8 @@ def _detail(page: Page, standing: Standing) -> str:
             time.subject_value.value, time.unit, width=numbers.width_of(time.subject_value)
         )
     cost = standing.comparison.cost
+    if standing.verdict == "undecided" and says_nothing(cost):
+        return page.words("matrix.too_wide")
     return numbers.interval(cost, "ratio") or page.words("matrix.no_interval", n=cost.n)
 
 

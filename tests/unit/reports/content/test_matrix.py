@@ -107,7 +107,13 @@ def test_the_base_shows_what_the_others_start_from():
 
 def test_a_cell_without_an_interval_says_so():
     table = table_of(run_of(compared("cpu", 1.2, "undecided", half=None)))
-    assert table.rows[0][1].detail == "no interval (n = 9)"
+    assert table.rows[0][1].detail == "no interval (n\u00a0=\u00a09)"
+
+
+def test_an_interval_that_says_nothing_is_not_spelled_out():
+    wide = compared("disk-fsync", 3.2, "undecided")
+    wide = msgspec.structs.replace(wide, cost=msgspec.structs.replace(wide.cost, low=0.00012, high=86000.0))
+    assert table_of(run_of(wide)).rows[0][1].detail == "too wide"
 
 
 def test_all_metrics_are_counted_as_their_table_has_them():
