@@ -100,7 +100,7 @@ def register(cache: Path, run: str, workdir: Path) -> Iterator[None]:
         workdir: the work folder to make.
 
     Raises:
-        TareError: the run id is unsafe as a name, or the folder exists already or cannot be made.
+        TareError: the run id is unsafe as a name, the run is at work already, or the folder cannot be made.
         CleanupError: something that the run made cannot be removed.
     """
     if not RUN_ID.fullmatch(run):
@@ -120,6 +120,12 @@ def register(cache: Path, run: str, workdir: Path) -> Iterator[None]:
         cgroups=tuple(str(path) for path in Cgroups.detect().possible_folders(run)),
     )
     live = live_folder(cache) / f"{run}.json"
+    # Its registration is left alone: it may name engines, which would be forgotten.
+    other = load_live(live) or load_from_workdir(workdir)
+    if other is not None and other.alive():
+        raise TareError(say(
+            "cleanup.at_work", "run {run} is at work in process {pid}: wait for it, or end it", run=run, pid=other.pid
+        ))  # fmt: skip
     store_owner(live, owner)
     try:
         workdir.mkdir(mode=0o700, parents=True)

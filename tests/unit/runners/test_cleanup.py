@@ -300,6 +300,25 @@ def test_a_full_disk_at_the_registration_leaves_nothing(cache, work, monkeypatch
     assert [*work.iterdir(), *(cache / "live").iterdir()] == []
 
 
+def test_a_run_that_is_at_work_keeps_its_registration(cache, work):
+    folder = work / "tare-one"
+    with leftovers.register(cache, "one", folder):
+        note_engine(cache, "one", "/run/docker.sock")
+        kept = (cache / "live/one.json").read_bytes()
+        with (
+            pytest.raises(
+                TareError, match=f"run one is at work in process {os.getpid()}: wait for it, or end it"
+            ),
+            leftovers.register(cache, "one", folder),
+        ):
+            pass
+        assert (cache / "live/one.json").read_bytes() == kept
+        (cache / "live/one.json").unlink()  # as from another cache
+        with pytest.raises(TareError, match="at work"), leftovers.register(cache, "one", folder):
+            pass
+        assert folder.is_dir()
+
+
 def test_of_a_run_that_left_no_more_the_registration_is_named_and_removed(cache, work):
     dead(cache, work, "one")
     shutil.rmtree(work / "tare-one")
