@@ -11,6 +11,7 @@ import tomllib
 
 import pytest
 
+from support.imports import modules, tree
 from support.paths import ROOT
 from tare.bench.__main__ import build_parser
 from tare.bench.own.checking import Problem, check
@@ -144,6 +145,26 @@ def test_examples_in_python_are_python(path):
     for kind, block in re.findall(FENCED, path.read_text("utf-8")):
         if kind == "python":
             ast.parse(re.sub(r"<\w+>", "name", textwrap.dedent(block)))
+
+
+def test_messages_that_troubleshooting_explains_are_still_said():
+    said = {
+        re.sub(r"\{[^}]*\}", "…", node.value)
+        for module in modules()
+        for node in ast.walk(tree(module))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    rows = re.findall(r"(?m)^(?:\||- ).*$", (ROOT / "docs/troubleshooting.md").read_text("utf-8"))
+    first = [found[1] for row in rows if (found := re.match(r"\| `([^`]+)`", row))]
+    quoted = {
+        *first,
+        *(text for row in rows for text in re.findall(r"`([^`]*…[^`]*)`", row) if " -- " not in text),
+    }
+    assert len(quoted) > 15
+    pieces = {text: [piece for each in text.split("…") if (piece := each.strip(" .:;,"))] for text in quoted}
+    assert {
+        t for t, each in pieces.items() if not all(any(piece in one for one in said) for piece in each)
+    } == set()
 
 
 def test_most_commands_are_found():
