@@ -17,7 +17,13 @@ from support.results_making import trial
 from support.synthetic import empty_input, make_input
 from support.verdicts import compared, run_of
 from tare.reports.build import build_report
+from tare.reports.content.nodes import Cell, Picture, Section, Table
 from tare.reports.model import LANGUAGES
+from tare.reports.plots import Drawing
+from tare.reports.plots.canvas import WIDE, Canvas
+from tare.reports.render.html import packing
+from tare.reports.render.html.render import Document, render_document
+from tare.reports.text.words import words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -229,6 +235,36 @@ def test_the_script_copies_what_a_table_shows(used: dict[str, Any]) -> None:
     assert markdown[2].startswith("| start-up (null) launch.total | namespaces |")
     assert csv[1].startswith("start-up (null) launch.total,namespaces,")
     assert not any("#" in line for line in csv), "permalinks are no part of a name"
+
+
+def test_what_is_packed_is_there_for_readers_and_printers(
+    chromium: browser.Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cells = [(Cell(f"row {n}"), Cell("95 % <b>")) for n in range(9)]
+    sheet = Table("all", ("Workload", "Runner"), tuple(cells), form="sheet")
+    figure = Canvas(WIDE)
+    figure.text(0, 10, "drawn")
+    page = Document(
+        words("en"), "", "", (Section("data", "Data", (sheet, Picture("one", "alt", "caption"))),), "", {"one": Drawing(figure, figure)}
+    )  # fmt: skip
+    monkeypatch.setattr(packing, "PACKED_FROM", 100)
+    text = render_document(page)
+    assert text.count('class="packed"') == 2
+    (tmp_path / "packed.html").write_text(text, "utf-8")
+    chromium.open(tmp_path / "packed.html", PHONE)
+    found = chromium.look(f"""
+    await new Promise((done) => setTimeout(done, 100));
+    const before = document.querySelector("pre.sheet").textContent;
+    {browser.UNFOLD}
+    return {{
+      before, left: document.querySelectorAll(".packed, pre").length, figures: document.querySelectorAll("svg.fig").length,
+      rows: [...document.querySelectorAll("table.laid tbody tr")].map((row) => [...row.cells].map((one) => one.textContent)),
+    }};""")
+    assert found["before"].startswith("Workload\tRunner\nrow 0\t95\N{NO-BREAK SPACE}% <b>\nrow 1\t〃\n")
+    assert found["left"] == 0
+    assert found["figures"] == 2
+    assert found["rows"] == [[f"row {n}", "95\N{NO-BREAK SPACE}% <b>"] for n in range(9)]
+    assert chromium.complaints == []
 
 
 def test_faults_would_be_found(chromium: browser.Browser, pages: Pages, tmp_path: Path) -> None:

@@ -172,10 +172,19 @@
     });
   };
   const sheets = () => document.querySelectorAll("pre.sheet");
-  sheets().forEach((sheet) => {
+  const hook = (sheet) => {
     const details = sheet.closest("details");
     if (details.open) layOut(sheet);
     else details.addEventListener("toggle", () => sheet.isConnected && layOut(sheet), { once: true });
+  };
+  sheets().forEach(hook);
+  // Very large tables and figures are unpacked at once, so that they can be searched and printed like all others.
+  document.querySelectorAll("script.packed").forEach(async (one) => {
+    const bytes = Uint8Array.from(atob(one.textContent), (letter) => letter.charCodeAt(0));
+    const lines = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
+    one.insertAdjacentHTML("beforebegin", await new Response(lines).text());
+    if (one.previousElementSibling.matches("pre.sheet")) hook(one.previousElementSibling);
+    one.remove();
   });
   document.querySelectorAll("table.data:not(.laid)").forEach((table) => { if (table.rows.length > 5) equip(table); });
 

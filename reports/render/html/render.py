@@ -19,6 +19,7 @@ from tare.reports.content.nodes import Headline
 from tare.reports.content.sections.glossary import explained
 from tare.reports.plots.canvas import stylesheet
 from tare.reports.render.html.charts import chart_of, dumbbells
+from tare.reports.render.html.packing import packed
 from tare.reports.render.html.tables import Tables, groups, legible, sheet, swatch
 from tare.reports.text.numbers import DASH
 from tare.reports.text.repeated import named
@@ -85,11 +86,17 @@ def render(page: Page, sections: tuple[Section, ...], drawings: Mapping[str, Dra
 
 def render_document(document: Document) -> str:
     """Render a page of any kind as one file that needs no other."""
+    blank = NO_BREAK if document.words.language == "en" else ""
+
+    def pack(made: Markup) -> Markup:
+        """Pack what is very large, respelled already as all of the page is at last."""
+        return packed(Markup(_BEFORE_PERCENT.sub(blank, made)), document.words)  # noqa: S704 - markup as before
 
     def draw(node: Picture) -> Markup:
         drawing = document.drawings[node.name]
         # Canvases escape all texts that they are given.
-        return Markup(drawing.wide.element(node.alt, "wide") + drawing.narrow.element(node.alt, "narrow"))  # noqa: S704
+        made = Markup(drawing.wide.element(node.alt, "wide") + drawing.narrow.element(node.alt, "narrow"))  # noqa: S704
+        return pack(made)
 
     used: set[str] = set()
 
@@ -109,6 +116,7 @@ def render_document(document: Document) -> str:
     known, english = explained(document.words), document.words.language == "en"
     bound = {
         "draw": draw,
+        "packed": pack,
         "anchored": anchored,
         "goal": goal,
         "figure_suffix": document.figure_suffix,
@@ -135,7 +143,7 @@ def render_document(document: Document) -> str:
     )
     head, rest = page.split("</h1>", 1)
     page = f"{_BEFORE_UNIT.sub(NO_BREAK, head)}</h1>{rest}"
-    return _BEFORE_PERCENT.sub(NO_BREAK if english else "", page)
+    return _BEFORE_PERCENT.sub(blank, page)
 
 
 def anchor(key: str) -> str:
