@@ -6,8 +6,9 @@ is derived from the trials, holds as long as these do not change, and may be del
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -64,6 +65,8 @@ class ListedRun:
     """``None`` where no report has been written since the run was last changed."""
     unreadable: str = ""
     """Reason why the manifest cannot be read, as a sentence with the remedy; empty if it can."""
+    copied: bool = False
+    """Another folder has a run of the same id, so that only the path says which one is meant."""
 
     def as_json(self) -> dict[str, object]:
         """Return everything in JSON's types."""
@@ -126,7 +129,9 @@ def class_of(manifest: Manifest) -> str:
 
 def listed(results_dir: Path, conditions: Filter) -> list[ListedRun]:
     """List the runs of a folder that meet the conditions, oldest first; runs that cannot be read meet only empty ones."""
-    found = (_listed(path) for path in run_folders(results_dir))
+    found = [_listed(path) for path in run_folders(results_dir)]
+    times = Counter(one.head.run for one in found)
+    found = [replace(one, copied=times[one.head.run] > 1) for one in found]
     chosen = (
         one
         for one in found

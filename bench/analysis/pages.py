@@ -63,7 +63,11 @@ def write_index(results_dir: Path, reports_dir: Path, language: Language) -> Pat
 def _run_row(one: ListedRun, reports_dir: Path, language: Language) -> runs.RunRow:
     verdicts = None if one.verdicts is None else msgspec.structs.asdict(one.verdicts)
     return runs.RunRow(
-        one.head, verdicts, _report(one.head.run, reports_dir, reports_dir, language), one.unreadable
+        one.head,
+        verdicts,
+        _report(one.head.run, reports_dir, reports_dir, language),
+        one.unreadable,
+        str(one.path) if one.copied else "",
     )
 
 

@@ -92,7 +92,9 @@ _HEAD = (*FACTS, say("terminal.verdicts", "verdicts"), say("terminal.name", "nam
 
 
 def _row(one: ListedRun, tell: Tell) -> tuple[str, ...]:
-    return (*facts(one.head, tell), _verdicts(one.verdicts, tell), name_and_labels(one.head))
+    where = tell(say("terminal.in_folder", "in {folder}", folder=one.path)) if one.copied else ""
+    about = f"{name_and_labels(one.head)} {where}".strip()
+    return (*facts(one.head, tell), _verdicts(one.verdicts, tell), about)
 
 
 def _verdicts(counts: VerdictCounts | None, tell: Tell) -> str:

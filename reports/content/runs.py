@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ from tare.reports.content.finishing import all_finished
 from tare.reports.content.nodes import Cell, Headline, Paragraph, Section, Table
 from tare.reports.text.numbers import DASH
 from tare.reports.text.repeated import named, repeat
+from tare.results.escapes import readable
 from tare.results.storage.find import is_ahead
 
 if TYPE_CHECKING:
@@ -30,6 +32,13 @@ class RunRow:
     """Page of its report, relative to the list's; empty: none."""
     unreadable: str = ""
     """Reason why its manifest cannot be read; empty if it can."""
+    folder: str = ""
+    """Folder of the run if another one has the same id, so that only this names it; empty if the id does."""
+
+    @property
+    def key(self) -> str:
+        """Give what commands call the run."""
+        return shlex.quote(self.folder) if self.folder else self.head.run
 
 
 def sections(rows: Sequence[RunRow], words: Words) -> tuple[Section, ...]:
@@ -49,7 +58,7 @@ def sections(rows: Sequence[RunRow], words: Words) -> tuple[Section, ...]:
         words("runs.caption"),
         columns,
         tuple(_row(row, words) for row in newest),
-        keys=tuple(row.head.run for row in newest),
+        keys=tuple(row.key for row in newest),
         form="runs",
     )
     how = tuple(Paragraph(words(f"runs.{name}")) for name in ("how_open", "how_compare"))
@@ -75,6 +84,7 @@ def _row(row: RunRow, words: Words) -> tuple[Cell, ...]:
         Cell(
             head.name or head.run,
             detail=repeat(row.unreadable, words) or (head.run if head.name else ""),
+            where=words("runs.folder", folder=readable(row.folder)) if row.folder else "",
             target=row.report,
             recorded=True,
         ),

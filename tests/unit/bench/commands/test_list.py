@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import webbrowser
 
 import pytest
@@ -57,6 +58,22 @@ def test_runs_are_chosen_by_what_is_known_of_them(runs, capsys):
     assert ids(capsys, "--host-class", own) == ["0", "2"]
 
 
+def test_copies_of_a_run_are_told_apart_by_their_folders(runs, capsys):
+    shutil.copytree(runs / "20261120-000000-aaaaa", runs / "a copy")
+    assert main(["list"]) == 0
+    first, copy, *others = capsys.readouterr().out.splitlines()[1:]
+    assert first.endswith("in results/runs/20261120-000000-aaaaa")
+    assert copy.endswith("in results/runs/a copy")
+    assert first.split()[0] == copy.split()[0]
+    assert not any("in results" in line for line in others)
+    assert main(["list", "--lang", "ko", "--last", "4"]) == 0
+    assert "results/runs/a copy에 있음" in capsys.readouterr().out
+    page = write_index(runs, runs.parent / "out", "en").read_text()
+    assert f'data-key="&#39;{runs}/a copy&#39;"' in page, "it is part of a command"
+    assert f'data-key="{runs}/20261120-000000-aaaaa"' in page
+    assert 'data-key="20261121-000000-aaaaa"' in page
+
+
 def test_the_table_shows_commit_labels_and_verdicts_once_they_are_known(runs, capsys):
     assert main(["list", "--label", "k=two"]) == 0
     head, *rows = capsys.readouterr().out.splitlines()
@@ -85,7 +102,7 @@ def test_what_cannot_be_read_is_listed_with_its_reason(runs, capsys):
     assert "no manifest" in reasons[lost.name]
     assert reasons["20261120-000000-aaaaa"] is None
     write_index(runs, runs / "out", "en")
-    assert "has trials but no manifest.json" in (runs / "out" / "index.html").read_text()
+    assert "has trials but no manifest.json" in (runs / "out" / "index.html").read_text().replace("<wbr>", "")
 
 
 def test_verdicts_that_are_kept_hold_as_long_as_the_trials(runs):
