@@ -112,7 +112,7 @@ def _unforeseen(error: Exception, words: Sequence[str]) -> int:
     nowhere = say("cli.no_crash_report", "no report of it could be written")
     where = say("cli.crash_report", "what is known of it is in {path}", path=kept) if kept else nowhere
     told = say(
-        "cli.crash", "an error that nobody foresaw ({kind}: {error}); {where}. Please report it.",
+        "cli.crash", "an unexpected error ({kind}: {error}); {where}. Please report it.",
         kind=type(error).__name__, error=error, where=where,
     )  # fmt: skip
     return _fail(told, Exit.CRASHED, words)

@@ -84,7 +84,7 @@ def save(run_dir: Path, folder: Path, name: str = "") -> Path:
     name = name or manifest.name or manifest.run
     if not _NAME.fullmatch(name):
         raise UsageError(say(
-            "baseline.bad_name", "{name!r} is no name for a baseline: use letters, digits, dots and hyphens; --name sets one.",
+            "baseline.bad_name", "{name!r} is not a name for a baseline: use letters, digits, dots and hyphens; --name sets one.",
             name=name,
         ))  # fmt: skip
     if why := unfit(manifest):

@@ -141,7 +141,7 @@ def _stored_design(manifest: Manifest) -> Design:
     slowdowns = request_from_record(recorded.request).slowdowns
     if slowdowns is None:
         raise UsageError(say(
-            "calibration.other_run", "run {run} is no calibration, so it cannot be gone on with as one.",
+            "calibration.other_run", "run {run} is not a calibration and cannot be resumed as one.",
             run=manifest.run,
         ))  # fmt: skip
     return Design(

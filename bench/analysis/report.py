@@ -130,7 +130,7 @@ def report_run(
         write_index(run_dir.parent, reports_dir, language)
     except OSError as error:
         raise NotWritten(say(
-            "report.not_written", "cannot write the report {folder}: {strerror}. The results are whole in {run_dir}; `tare report "
+            "report.not_written", "cannot write the report {folder}: {strerror}. The results are complete in {run_dir}; `tare report "
             "{run} --reports-dir DIR` writes the report elsewhere.",
             folder=folder, strerror=error.strerror or error, run_dir=run_dir, run=given.manifest.run,
         )) from error  # fmt: skip

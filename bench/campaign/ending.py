@@ -40,7 +40,7 @@ def _why(ended: Ending, plan: Plan) -> str:
         case "counted":
             return say("ending.counted", "all blocks that were asked for are measured")
         case "exhausted":
-            return say("ending.exhausted", "more blocks would tell nothing more")
+            return say("ending.exhausted", "more blocks would add nothing")
         case "budget":
             return say("ending.budget", "the budget is spent")
         case "deadline":

@@ -191,7 +191,7 @@ def _fetch(
         except Missing as error:
             missing[name] = (error.reason, error.remedy)
             progress.say(
-                say("progress.not_had", "{name} cannot be had: {reason}", name=name, reason=error.reason)
+                say("progress.not_had", "{name} is not available: {reason}", name=name, reason=error.reason)
             )
     return missing
 

@@ -136,7 +136,7 @@ def is_sampled_inside(vantage: Vantage, proc: Path = Path("/proc")) -> bool:
             return True
         raise TareError(say(
             "profile.other_user",
-            "the processes of the place belong to another user (pid {pid}), whom py-spy may not look into: run as root",
+            "the processes of the place belong to another user (pid {pid}), and py-spy may not read them: run as root",
             pid=pid,
         )) from error  # fmt: skip
     return False

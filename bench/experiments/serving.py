@@ -152,8 +152,8 @@ class Served:
 _REMEDY = say("remedy.server_by_hand", "run the server's command by hand with the same arguments")
 _REMEDY_ASKED = say(
     "remedy.server_asked",
-    "run the server's command by hand with the same arguments; it has to bear a connection that is closed without a word, "
-    "as the check that it is ready makes one, unless a line of its output tells that, or `listens = true` asks the kernel",
+    "run the server's command by hand with the same arguments; it has to tolerate a connection that is closed without a word, "
+    "which the check for readiness makes, unless a line of its output tells that, or `listens = true` asks the kernel",
 )
 
 

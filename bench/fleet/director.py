@@ -199,7 +199,7 @@ class Director:
         lost = [one for one in self.active.values() if one.worker == worker]
         for one in lost:
             del self.active[one.assignment.token]
-            self.say(say("progress.fleet_lost", "{host} is lost while it measured", host=host))
+            self.say(say("progress.fleet_lost", "{host} was lost while it measured", host=host))
         if lost and lost[0].assignment.number:  # its own run is complete
             other = entry.instead[-1]
             self.given.discard(other)

@@ -72,7 +72,7 @@ class Inbox:
     def _folder(self, run: str) -> Path:
         if not run or run.startswith(".") or "/" in run:
             raise ResultError(say(
-                "fleet.bad_run", "a host sent a run called {run!r}, which is no id of a run: it was not stored.",
+                "fleet.bad_run", "a host sent a run called {run!r}, which is not a run id: it was not stored.",
                 run=run,
             ))  # fmt: skip
         return self.results_dir / run

@@ -62,7 +62,7 @@ def came_back(now: str, before: str) -> str:
 def other_version(there: str, here: str) -> str:
     """Tell that a host has another version of Tare."""
     return say(
-        "fleet.other_version", "it has tare {there}, and here is {here}: install the same one", there=there, here=here
+        "fleet.other_version", "it has tare {there}, and this machine has {here}: install the same version", there=there, here=here
     )  # fmt: skip
 
 

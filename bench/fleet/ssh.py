@@ -48,7 +48,7 @@ def read_hosts(text: str) -> tuple[str, ...]:
     if bad is not None:
         raise UsageError(say(
             "fleet.bad_hosts",
-            "--hosts {text!r}: {bad!r} is empty, twice or no name: give hosts as ssh calls them, such as north,root@south.",
+            "--hosts {text!r}: {bad!r} is empty, repeated or not a name: give hosts as ssh calls them, such as north,root@south.",
             text=text, bad=bad,
         ))  # fmt: skip
     return hosts

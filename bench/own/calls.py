@@ -120,9 +120,7 @@ def default_name(what: Work) -> str:
     if callable(what):
         found = getattr(what, "__name__", "")
         if not found or found == "<lambda>":
-            raise UsageError(
-                say("own.nameless", "a function without a name is to be measured: give name='…'.")
-            )
+            raise UsageError(say("own.nameless", "a function to be measured has no name: give name='…'."))
         return found.lstrip("_") or found
     words = _plain(what)
     if isinstance(words, str):
@@ -134,7 +132,7 @@ def default_name(what: Work) -> str:
             ) from error
     if not isinstance(words, list) or not all(isinstance(word, str) for word in words) or not words:
         raise UsageError(say(
-            "own.no_command", "{what!r} is no command: give a line, a list of words, or a function.",
+            "own.no_command", "{what!r} is not a command: give a line, a list of words, or a function.",
             what=what,
         ))  # fmt: skip
     found = re.sub(r"[^\w.+-]", "_", Path(words[0]).name)[:64]

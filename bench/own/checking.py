@@ -307,7 +307,7 @@ def split(command: Words, keys: tuple[str, ...] = ("command",)) -> tuple[str, ..
         raise _Invalid(
             say(
                 "own.for_a_shell",
-                "{command} is written for a shell, and none runs it: put it into sh -c '…'.",
+                "{command} is written for a shell, but no shell runs it: put it into sh -c '…'.",
                 command=quoted(command),
             ),
             *keys,

@@ -135,12 +135,12 @@ def _check_callable(
     inner = function.func if isinstance(function, functools.partial) else function
     if inspect.iscoroutinefunction(inner) or inspect.isasyncgenfunction(inner):
         raise UsageError(say(
-            "own.asynchronous", "{name} is asynchronous, and a call of it does no work: give a function that calls asyncio.run({name}()).",
+            "own.asynchronous", "{name} is asynchronous, so calling it does no work: give a function that calls asyncio.run({name}()).",
             name=name,
         ))  # fmt: skip
     if inspect.isgeneratorfunction(inner):
         raise UsageError(say(
-            "own.generator", "{name} is a generator, and a call of it does no work: give a function that goes through it.",
+            "own.generator", "{name} is a generator function, so calling it does no work: give a function that consumes it.",
             name=name,
         ))  # fmt: skip
     try:

@@ -77,5 +77,5 @@ def _cases(record: PlanRecord, request: Request) -> tuple[Case, ...]:
             ))  # fmt: skip
         cases.append(Case(known[case.workload], case.runner))
     if not cases or len(set(cases)) < len(cases):
-        raise UsageError(say("plan.no_cases", "plan.cases: there are none, or some are there twice"))
+        raise UsageError(say("plan.no_cases", "plan.cases: there are none, or some are repeated"))
     return tuple(cases)

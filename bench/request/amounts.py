@@ -147,7 +147,7 @@ def throughput(text: str) -> Throughput:
         body = part.strip().lower()
         kind = "operations" if body.endswith("iops") else "bytes"
         if found[kind]:
-            raise Because(say("reader.twice", "the {kind} per second are there twice", kind=kind))
+            raise Because(say("reader.twice", "the {kind} per second are given twice", kind=kind))
         limit = body.removesuffix("iops")
         found[kind] = whole_number(limit) if kind == "operations" else size(body.removesuffix("/s"))
         if kind == "operations":

@@ -164,7 +164,7 @@ def _expanded(text: str) -> Path:
     try:
         return Path(text).expanduser()
     except RuntimeError as error:  # no user of that name
-        raise Because(say("reader.no_home", "whose home folder that is, is not known")) from error
+        raise Because(say("reader.no_home", "it is not known whose home folder that is")) from error
 
 
 names = Reader(

@@ -207,7 +207,7 @@ class Node:
         try:
             return float(self.value)
         except OverflowError:
-            raise self._not(say("import.double", "a number that a double can hold")) from None
+            raise self._not(say("import.double", "a number that fits into a double")) from None
 
     def whole(self) -> int:
         """Return the value as a whole number.

@@ -69,7 +69,7 @@ def read(text: str, where: str) -> Imported:
         ))  # fmt: skip
     if twice := sorted({name for name in names if name and names.count(name) > 1}):
         raise ImportFault(say(
-            "import.column_twice", "{where}, line 1: column {twice} is there twice.",
+            "import.column_twice", "{where}, line 1: column {twice} appears twice.",
             where=where, twice=", ".join(twice),
         ))  # fmt: skip
     for line, row in rows:

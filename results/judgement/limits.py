@@ -74,7 +74,7 @@ def _cpus(given: Limits, found: LimitsSeen) -> Iterable[str]:
         )  # fmt: skip
     if used is not None and used < UNDER * given.cpus:
         yield say(
-            "limits.cpus_unknown", "it could not be told if jobs get more than {given} CPUs: other load kept the host's CPUs busy",
+            "limits.cpus_unknown", "it is not known whether jobs get more than {given} CPUs: other load kept the host's CPUs busy",
             given=given.cpus,
         )  # fmt: skip
     elif used is not None and used > OVER * given.cpus:

@@ -113,7 +113,7 @@ def find_run(ref: str | Path, results_dir: Path | str, *, also: Iterable[Path | 
             return folder
     except OSError as error:
         raise ResultError(say(
-            "find.no_path", "{text!r} is no path: {strerror}.",
+            "find.no_path", "{text!r} is not a path: {strerror}.",
             text=shown(text), strerror=error.strerror,
         )) from error  # fmt: skip
     runs = list_runs(results_dir)

@@ -82,7 +82,7 @@ class FolderFiles:
         except OSError as error:
             raise StoreNotWritten(say(
                 "store.folder_not_written",
-                "cannot write to the store {folder}: {strerror}. What it has is whole; push again when that is mended.",
+                "cannot write to the store {folder}: {strerror}. It is intact; push again when that is fixed.",
                 folder=self.folder, strerror=error.strerror,
             )) from error  # fmt: skip
 

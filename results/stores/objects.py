@@ -44,7 +44,7 @@ class ObjectFiles:
             ) from error
         except Exception as error:
             raise StoreError(say(
-                "store.bad_address", "{address} is no address that fsspec can use: {text}",
+                "store.bad_address", "{address} is not an address that fsspec can use: {text}",
                 address=address, text=_text(error),
             )) from error  # fmt: skip
         self._root = str(root).rstrip("/")
@@ -66,7 +66,7 @@ class ObjectFiles:
             raise
         except Exception as error:
             raise StoreError(say(
-                "store.failed", "{address}: {text}. What the store has is whole; try again when that is mended.",
+                "store.failed", "{address}: {text}. The store is intact; try again when that is fixed.",
                 address=self.address, text=_text(error),
             )) from error  # fmt: skip
 

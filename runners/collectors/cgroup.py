@@ -127,7 +127,7 @@ class CgroupCollector(CounterCollector):
         if key not in stat or "nr_throttled" not in stat:
             self.unavailable.setdefault(
                 "cgroup.cpu.throttled",
-                say("collector.cpu_stat", "{group}/cpu.stat does not tell it", group=group),
+                say("collector.cpu_stat", "{group}/cpu.stat does not have it", group=group),
             )
             return {}
         return {"cgroup.cpu.throttled": stat[key] / per_second, "cgroup.cpu.throttles": stat["nr_throttled"]}

@@ -127,9 +127,7 @@ def pressure(root: Path) -> Condition:
         return Condition(
             "pressure",
             None,
-            say(
-                "condition.pressure_hidden", "the kernel does not tell (it needs CONFIG_PSI and maybe psi=1)"
-            ),
+            say("condition.pressure_hidden", "the kernel does not say (it needs CONFIG_PSI and maybe psi=1)"),
         )
     found = ", ".join(f"{resource} {share:g} %" for resource, share in shares.items())
     if max(shares.values()) <= _PRESSURE_PERCENT:
@@ -192,7 +190,7 @@ def swap(root: Path) -> Condition:
     """Check whether swap space is in use."""
     used = memory(root).swap_used_bytes
     if used is None:
-        return Condition("swap", None, say("condition.swap_hidden", "/proc/meminfo does not tell"))
+        return Condition("swap", None, say("condition.swap_hidden", "/proc/meminfo does not say"))
     if used <= 0:
         return Condition("swap", True, say("condition.swap_none", "none in use"))
     return Condition(
@@ -213,7 +211,7 @@ def smt(root: Path) -> Condition:
     file = "/sys/devices/system/cpu/smt/control"
     active = read(root / "sys/devices/system/cpu/smt/active")
     if active not in ("0", "1"):
-        return Condition("smt", None, say("condition.kernel_silent", "the kernel does not tell"))
+        return Condition("smt", None, say("condition.kernel_silent", "the kernel does not say"))
     if active == "0":
         return Condition("smt", True, say("condition.smt_off", "off, or not supported"))
     return Condition(
@@ -293,7 +291,7 @@ def clock_source(root: Path) -> Condition:
     folder = "/sys/devices/system/clocksource/clocksource0"
     found = read(root / folder.lstrip("/") / "current_clocksource")
     if not found:
-        return Condition("clock source", None, say("condition.kernel_silent", "the kernel does not tell"))
+        return Condition("clock source", None, say("condition.kernel_silent", "the kernel does not say"))
     if found in ("tsc", "arch_sys_counter", "kvm-clock"):
         return Condition("clock source", True, found)
     available = (read(root / folder.lstrip("/") / "available_clocksource") or "").split()

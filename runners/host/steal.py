@@ -43,7 +43,7 @@ def steal(root: Path, sample: CpuSample | None = None) -> Condition:
     before, after = sample.before, cpu_time(root)
     seconds = time.monotonic() - sample.began
     if before is None or after is None:
-        return Condition("steal", None, say("condition.steal_hidden", "/proc/stat does not tell"))
+        return Condition("steal", None, say("condition.steal_hidden", "/proc/stat does not say"))
     now = _share(after.steal_seconds - before.steal_seconds, after.all_seconds - before.all_seconds)
     ever = _share(after.steal_seconds, after.all_seconds)
     found = say(

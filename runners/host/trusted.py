@@ -60,7 +60,7 @@ def trusted_content(folder: int, name: str, most_bytes: int) -> bytes:
             raise UntrustedError(
                 say(
                     "host.no_regular_file",
-                    "{name} is no regular file of at most {most_bytes} bytes",
+                    "{name} is not a regular file of at most {most_bytes} bytes",
                     name=name,
                     most_bytes=most_bytes,
                 )

@@ -123,7 +123,7 @@ class Applier:
         except (FileExistsError, NotADirectoryError, OSError) as error:
             if isinstance(error, FileExistsError | NotADirectoryError) or error.errno == 40:
                 raise TareError(say(
-                    "image.below_file", "the image has files below {parts!r}, which is no folder in it; it is not used.",
+                    "image.below_file", "the image has files below {parts!r}, which is not a folder in it; it is not used.",
                     parts="/".join(parts),
                 )) from error  # fmt: skip
             raise
@@ -175,7 +175,7 @@ class Applier:
             return
         if not (0 <= member.uid <= _LARGEST_ID and 0 <= member.gid <= _LARGEST_ID):
             raise TareError(say(
-                "image.owner", "the image gives {name!r} to user {uid} and group {gid}, which cannot be; it is not used.",
+                "image.owner", "the image gives {name!r} to user {uid} and group {gid}, which is impossible; it is not used.",
                 name=member.name, uid=member.uid, gid=member.gid,
             ))  # fmt: skip
         if os.getuid() == 0:

@@ -130,7 +130,7 @@ def installed(python: Path, names: Iterable[str]) -> tuple[list[Path], list[Path
     _, mark, answer = done.stdout.rpartition("TARE")
     if done.returncode or not mark:
         raise TareError(say(
-            "image.python_modules", "{python} does not tell what is installed: {strip}.",
+            "image.python_modules", "{python} does not say what is installed: {strip}.",
             python=python, strip=done.stderr.strip()[-200:],
         ))  # fmt: skip
     facts = json.loads(answer)

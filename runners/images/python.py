@@ -101,13 +101,13 @@ def ask(python: Sequence[str]) -> Interpreter:
         done = run_quietly([*python, "-c", _QUESTION], timeout=30)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise TareError(say(
-            "image.python_library", "{python} does not tell where its library is: {error}.",
+            "image.python_library", "{python} does not say where its library is: {error}.",
             python=python[0], error=error,
         )) from error  # fmt: skip
     answer = re.search(r"^TARE(\{.*\})$", done.stdout, re.MULTILINE)
     if answer is None:
         raise TareError(say(
-            "image.python_library", "{python} does not tell where its library is: {error}.",
+            "image.python_library", "{python} does not say where its library is: {error}.",
             python=python[0], error=done.stderr.strip()[-200:] or say("image.no_output", "no output"),
         ))  # fmt: skip
     facts = json.loads(answer[1])

@@ -88,7 +88,7 @@ def registry_name(text: str) -> RegistryName | None:
     if found is None or not (said or found["host"]):
         if said:
             raise SettingRefused("--image", say(
-                "image.bad_name", "{text} is no name of an image; give one such as docker://docker.io/library/redis:7.",
+                "image.bad_name", "{text} is not the name of an image; give one such as docker://docker.io/library/redis:7.",
                 text=text,
             ))  # fmt: skip
         return None

@@ -240,7 +240,7 @@ def _verify(made: tuple[Attempt, ...], letters: str) -> None:
         raise TareError(
             say(
                 "isolation.claimed",
-                "the place says that it wrote to the host's file by {claimed} ways, and the file shows {letters!r}",
+                "the place says that it wrote to the host's file in {claimed} ways, and the file shows {letters!r}",
                 claimed=len(claimed),
                 letters=letters,
             )

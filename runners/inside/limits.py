@@ -143,7 +143,7 @@ def _memory(place: Place, limits: Limits) -> MemoryProbe:
         if end in found:
             return MemoryProbe(end=end, reached_bytes=reached, by=result.error, watched=watched)
     if result.timed_out:
-        why = say("limits.not_through", "it was not through in {seconds} s", seconds=f"{TIMEOUT_SECONDS:g}")
+        why = say("limits.not_through", "it did not finish in {seconds} s", seconds=f"{TIMEOUT_SECONDS:g}")
         return MemoryProbe(end="not tried", reached_bytes=reached, why=why)
     # The limit was enforced by killing the whole job.
     return MemoryProbe(end="killed", reached_bytes=reached, by=_why(result), watched=watched)

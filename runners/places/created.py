@@ -146,7 +146,7 @@ class CreatedPlace(CommandedPlace):
             raise LauncherError(
                 say(
                     "launcher.unknown_end",
-                    "{argv} ended, and the launcher does not tell how",
+                    "{argv} ended, and the launcher does not say how",
                     argv=request.argv[0],
                 )
             )

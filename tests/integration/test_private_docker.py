@@ -48,7 +48,7 @@ def test_it_comes_up_says_so_and_goes(daemon, provision):
     assert daemon.status() == "running"
     api = DockerApi(str(daemon.listens_at))
     assert api.info()["CgroupDriver"] == "cgroupfs"
-    assert "runs already" in daemon.start(provision)[0]
+    assert "is already running" in daemon.start(provision)[0]
     pid = daemon.state()["pid"]
     for kind in ("net", "mnt"):
         assert Path(f"/proc/{pid}/ns/{kind}").readlink() != Path(f"/proc/self/ns/{kind}").readlink()

@@ -165,7 +165,7 @@ def parse(name: str, output: bytes) -> tuple[Metric, ...]:
     text = output.decode("utf-8", "replace")
     if wrong := _WRONG.search(text):
         raise ParseError(
-            name, say("parse.wrk_errors", "wrk tells of errors ({strip})", strip=wrong[0].strip()), output
+            name, say("parse.wrk_errors", "wrk reports errors ({strip})", strip=wrong[0].strip()), output
         )
     rate, requests = _RATE.search(text), _REQUESTS.search(text)
     points = {point: float(value) * _SECONDS[unit] for point, value, unit in _LATENCY.findall(text)}

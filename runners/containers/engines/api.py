@@ -45,7 +45,7 @@ def _documented() -> Iterator[None]:
         raise EngineError(
             say(
                 "docker.no_api",
-                "the Docker daemon answers in no form that its API has ({error})",
+                "the Docker daemon's answer is not one of its API ({error})",
                 error=f"{error!r:.200}",
             ),
             say("remedy.docker_socket", "is it Docker's socket?"),

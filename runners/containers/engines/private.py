@@ -119,7 +119,7 @@ class PrivateDocker:
             )
         if self.status() == "running":
             return [say(
-                "docker.runs_already", "the private Docker daemon runs already: unix://{socket}", socket=self.listens_at
+                "docker.runs_already", "the private Docker daemon is already running: unix://{socket}", socket=self.listens_at
             )]  # fmt: skip
         if self.status() == "dead":
             self.stop()

@@ -17,7 +17,7 @@ def remedy(error: TareError, *, user: bool) -> str:
     if "EINVAL" in str(error) and not any(mount.point == "/" for mount in mount_points()):
         return say(
             "remedy.root_no_mount",
-            "the root folder is no mount point here, as in a chroot: bind it to itself (mount --bind DIR DIR) before the chroot",
+            "the root folder is not a mount point here, as in a chroot: bind it to itself (mount --bind DIR DIR) before the chroot",
         )
     if not user:
         return say("remedy.sys_admin", "run where CAP_SYS_ADMIN is given: not in an unprivileged container")

@@ -311,7 +311,7 @@ class QemuRunner:
         if not machine.lean and not kernel.boots_itself:
             raise TareError(say(
                 "guest.no_bzimage",
-                "{name} needs a bzImage, the kernel as distributions ship it, and {given} is none; give one (TARE_GUEST_KERNEL)",
+                "{name} needs a bzImage, the kernel as distributions ship it, and {given} is not one; give one (TARE_GUEST_KERNEL)",
                 name=self.name, given=kernel.given,
             ))  # fmt: skip
         return replace(

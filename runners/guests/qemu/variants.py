@@ -61,7 +61,7 @@ def parse(text: str) -> GuestVariant:
                 name=name, hint=hint, words=", ".join(map(_spelled, WORDS)),
             ))  # fmt: skip
         if name in said:
-            raise BadVariant(say("variant.twice", "{name} is said twice", name=name))
+            raise BadVariant(say("variant.twice", "{name} is given twice", name=name))
         if bool(equals) != bool(allowed):
             if equals:
                 raise BadVariant(say("variant.alone", "{name} stands alone", name=name))

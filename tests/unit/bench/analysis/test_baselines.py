@@ -61,7 +61,7 @@ def test_saved_listed_and_used(make, tmp_path):
         ({"mode": "imported"}, "imported"),
         ({"status": "interrupted"}, "--resume"),
         ({"outcome": "failed"}, "no trial in it is ok"),
-        ({"name": "../x"}, "no name for a baseline"),
+        ({"name": "../x"}, "not a name for a baseline"),
     ],
 )
 def test_unfit_runs_are_refused_and_leave_nothing(make, tmp_path, changes, says):

@@ -29,7 +29,7 @@ def test_an_interrupted_run_is_gone_on_with_as_it_is():
     [
         ("decided", "all intervals are within ±1 %"),
         ("counted", "all blocks that were asked for are measured"),
-        ("exhausted", "more blocks would tell nothing more"),
+        ("exhausted", "more blocks would add nothing"),
     ],
 )
 def test_what_needs_no_more_time_is_told_so(ended, why):

@@ -81,7 +81,7 @@ def test_a_program_that_cannot_be_had_is_left_out_with_reason_and_remedy(built):
     made = provision(request(), make(missing=("fio",)), PLAN, told)
     assert built == [(("python3",), None)]
     assert made.missing == {"fio": ("no fio here.", "apt install fio")}
-    assert "fio cannot be had: no fio here." in told.lines
+    assert "fio is not available: no fio here." in told.lines
 
 
 def test_the_suites_python_is_not_carried_into_an_image_made_elsewhere(built):

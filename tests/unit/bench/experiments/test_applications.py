@@ -73,7 +73,7 @@ def test_wrk_puts_a_space_behind_units_of_one_letter():
     "line", [b"  Socket errors: connect 0, read 3, write 0, timeout 0", b"  Non-2xx or 3xx responses: 9"]
 )
 def test_wrks_errors_are_no_numbers(line):
-    with pytest.raises(ParseError, match="wrk tells of errors"):
+    with pytest.raises(ParseError, match="wrk reports errors"):
         web.parse("app-nginx", golden("wrk.txt").replace(b"Requests/sec:", line + b"\nRequests/sec:"))
 
 

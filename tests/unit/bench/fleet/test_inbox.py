@@ -27,5 +27,5 @@ def test_a_beginning_of_the_hosts_file_is_kept(tmp_path_factory, spans):
 
 @pytest.mark.parametrize("run", ["", ".", "../elsewhere", "a/b"])
 def test_a_run_that_is_no_id_is_refused(tmp_path, run):
-    with pytest.raises(ResultError, match="no id of a run"):
+    with pytest.raises(ResultError, match="not a run id"):
         Inbox(tmp_path).take(Chunk(token=TOKEN, run=run, manifest=b"", offset=0, lines=b""))

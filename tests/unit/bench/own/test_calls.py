@@ -45,9 +45,9 @@ def test_options_are_the_keys_of_a_definition_in_the_forms_of_python():
     ("what", "options", "said"),
     [
         ("x", {"prepair": "y"}, "there is no option 'prepair'; did you mean prepare?"),
-        ("", {}, "'' is no command: give a line, a list of words, or a function"),
-        (3, {}, "3 is no command"),
-        (["a", 3], {}, "is no command"),
+        ("", {}, "'' is not a command: give a line, a list of words, or a function"),
+        (3, {}, "3 is not a command"),
+        (["a", 3], {}, "is not a command"),
         ("a 'b", {}, '"a \'b" cannot be split into words'),
         ("a | b", {}, "a: command: 'a | b' is written for a shell"),
         ("a", {"timeout": -1}, "a: timeout: expected"),
@@ -56,7 +56,7 @@ def test_options_are_the_keys_of_a_definition_in_the_forms_of_python():
         ("a", {"metric": "x"}, "metric 'x': give NAME"),
         ("a", {"calls": 5}, "a: calls is for Python functions"),
         ("a", {"name": "a b"}, "a b: a name begins with a letter"),
-        (lambda: 0, {}, "a function without a name is to be measured: give name='…'"),
+        (lambda: 0, {}, "a function to be measured has no name: give name='…'"),
     ],
 )
 def test_what_cannot_be_used_is_said_in_one_sentence(what, options, said):

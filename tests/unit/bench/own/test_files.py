@@ -87,7 +87,7 @@ def test_definitions_become_workloads_with_their_parameters_filled_in(tmp_path):
         ("[workloads.a]\ncommand = 'x'\ntimeout = 0", ":3: a.timeout: expected a number above 0."),
         ("[workloads.a]\ncommand = ''", ":2: a.command: the command is empty."),
         ("[workloads.a]\ncommand = \"x 'y\"", ":2: a.command: \"x 'y\" cannot be split into words: No closing quotation."),
-        ("[workloads.a]\ncommand = 'x | y'", ":2: a.command: 'x | y' is written for a shell, and none runs it"),
+        ("[workloads.a]\ncommand = 'x | y'", ":2: a.command: 'x | y' is written for a shell, but no shell runs it"),
         ("[workloads.a]\ncommand = 'x {m}'\nparameters = { n = [1] }", ":3: a.parameters.n: no command has {n} in it"),
         ("[workloads.a]\ncommand = 'x {port}'", ":2: a.command: {port} is that of a server, and there is none"),
         ("[workloads.a]\ncommand = 'x'\nparameters = { n = [] }", ":3: a.parameters.n: the list is empty, and needs a value."),

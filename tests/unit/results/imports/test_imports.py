@@ -106,7 +106,7 @@ def test_the_first_metric_is_primary_unless_said(tmp_path):
         (HEADER + 'a,,"t,1,s,lower,0\n', r"line 2: not CSV"),
         (HEADER, "no rows"),
         ("series,value\na,1\n", "header lacks metric, unit, direction"),
-        ("series,metric,value,unit,direction,unit\n", "column unit is there twice"),
+        ("series,metric,value,unit,direction,unit\n", "column unit appears twice"),
         ("", "is empty"),
         (b"series\xff", "line 1: not UTF-8"),
         (b"\x1f\x8b\x08cut", "cannot read"),

@@ -101,7 +101,7 @@ def test_names_that_lead_out_are_refused(tmp_path, name):
 
 
 def test_a_circle_of_links_is_refused(tmp_path):
-    with pytest.raises(TareError, match="no folder in it"):
+    with pytest.raises(TareError, match="not a folder in it"):
         applied(tmp_path, tar(("a", LINK, "b"), ("b", LINK, "a"), ("a/x", b"1")))
 
 

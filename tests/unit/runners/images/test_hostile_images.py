@@ -33,9 +33,9 @@ def raw(name, *, kind=tarfile.REGTYPE, size=0, body=b"", pax=None, **more):
 
 END = b"\0" * 1024
 HOSTILE = {
-    "user 2^33": (raw("f", uid=1 << 33) + END, "which cannot be"),
-    "no user": (raw("f", uid=(1 << 32) - 1) + END, "which cannot be"),
-    "a negative group": (raw("f", gid=-1) + END, "which cannot be"),
+    "user 2^33": (raw("f", uid=1 << 33) + END, "which is impossible"),
+    "no user": (raw("f", uid=(1 << 32) - 1) + END, "which is impossible"),
+    "a negative group": (raw("f", gid=-1) + END, "which is impossible"),
     "a negative size": (raw("f", size=-512) + END, "negative size"),
     "a negative size by an extended header": (raw("f", pax={"size": "-512"}) + END, "negative size|damaged"),
     "a damaged header that is not the first": (raw("f") + b"\x01" * 512 + raw("g") + END, "damaged"),

@@ -63,7 +63,7 @@ def test_what_may_be_a_path_is_no_name(text):
     "text", ["docker://", "docker://A", "docker://a b", "docker://-x", "docker://a@sha256:1"]
 )
 def test_a_wrong_name_behind_the_scheme_is_refused(text):
-    with pytest.raises(SettingRefused, match="no name of an image; give one such as"):
+    with pytest.raises(SettingRefused, match="not the name of an image; give one such as"):
         registry_name(text)
 
 

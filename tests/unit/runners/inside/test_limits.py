@@ -100,7 +100,7 @@ def test_limits_that_are_kept_are_no_deviation():
     [
         ({"cpus": (0, 1)}, {}, "nproc shows 2 CPUs where 1 are given"),
         ({"cpus": (0, 1), "cpu": CpuProbe(used=1.9)}, {}, "jobs use 1.9 CPUs at once where 1 are given"),
-        ({"cpus": (0, 1), "cpu": CpuProbe(used=0.3)}, {}, "could not be told"),
+        ({"cpus": (0, 1), "cpu": CpuProbe(used=0.3)}, {}, "it is not known whether"),
         ({"cpus": (3,)}, {"cpuset": (0,)}, "jobs may run on CPUs 3, outside the cpuset 0"),
         ({"memory_seen_bytes": 24 << 30}, {}, "/proc/meminfo shows 24576 MiB where 256 MiB are given"),
         ({"memory": MemoryProbe(end="held")}, {}, "jobs keep more than the 256 MiB"),
