@@ -429,6 +429,13 @@ def test_component_of_gitlab_keeps_to_its_schema(tmp_path):
     assert done.exit_code == 0, done.output
 
 
+def test_component_of_gitlab_keeps_its_cache_whatever_the_image_and_the_outcome():
+    (job,) = component(base="./a", head="./b").values()
+    # A key with a / is refused: https://docs.gitlab.com/ci/yaml/#cachekey
+    assert set(re.findall(r"\$\w+", job["cache"]["key"])) == {"$CI_JOB_NAME_SLUG"}
+    assert job["cache"]["when"] == "always"
+
+
 @pytest.mark.parametrize("code", [0, 1])
 def test_component_of_gitlab_hands_on_words_and_exit_code(shell, code):
     (job,) = component(base="./a 'b c'", head="./d", options="--name 'two words' $(touch owned)").values()

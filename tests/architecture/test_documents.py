@@ -59,13 +59,9 @@ def test_names_are_in_the_files_that_they_are_said_to_be_in():
 
 
 @pytest.mark.parametrize("path", NOW, ids=lambda path: path.name)
-def test_sessions_and_modules_that_are_run_exist(path):
-    text = path.read_text("utf-8")
-    sessions = re.findall(r"(?m)^def (\w+)\(session", (ROOT / "noxfile.py").read_text("utf-8"))
-    assert set(re.findall(r"(?:nox|noxfile\.py) -s (\w+)", text)) <= set(sessions)
-    modules = [
-        ROOT / "src" / name.replace(".", "/") for name in re.findall(r"python3? -m (tare[\w.]*)", text)
-    ]
+def test_modules_that_are_run_exist(path):
+    named = re.findall(r"python3? -m (tare[\w.]*)", path.read_text("utf-8"))
+    modules = [ROOT / "src" / name.replace(".", "/") for name in named]
     assert [
         one for one in modules if not (one.with_suffix(".py").exists() or (one / "__main__.py").exists())
     ] == []
