@@ -56,11 +56,11 @@ def facts() -> HostFacts:
     )
 
 
-def folder_of(assignment: Assignment, cache: Path | None = None) -> Path:
+def folder_of(assignment: Assignment) -> Path:
     """Give the folder of this host that an assignment's run is made in; it outlives the worker, for a resumption."""
     name = re.sub(r"[^\w.-]", "_", assignment.host)
     campaign = re.sub(r"[^\w.-]", "_", assignment.campaign)
-    return (cache or default_cache()) / "fleet" / campaign / f"{name}-{assignment.number}"
+    return default_cache() / "fleet" / campaign / f"{name}-{assignment.number}"
 
 
 def measure(

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import msgspec
 
 from tare.results.judgement.answers import pair_answers
+from tare.results.judgement.comparison import CONFIDENCE
 from tare.results.record import CONTROL_SUFFIX
 from tare.results.statistics.distributions import normal_quantile
 from tare.results.statistics.estimates import FEWEST, Estimate, one_sample
@@ -78,13 +79,13 @@ class ClassCost:
     """By the interval and the threshold alone; ``undecided`` with fewer than three hosts."""
 
 
-def across_hosts(runs: Iterable[HostRun], confidence: float = 0.95) -> list[ClassCost]:
+def across_hosts(runs: Iterable[HostRun]) -> list[ClassCost]:
     """Form the answer of every host class to every question that one of its hosts answers, in the order of the first run."""
     found: dict[tuple[CostKey, str], dict[str, list[Comparison]]] = defaultdict(lambda: defaultdict(list))
     for run in runs:
         for key, comparison in _questions(run.comparisons):
             found[key, run.host_class][run.host].append(comparison)
-    return [_class_cost(key, of_class, by_host, confidence) for (key, of_class), by_host in found.items()]
+    return [_class_cost(key, of_class, by_host) for (key, of_class), by_host in found.items()]
 
 
 def _questions(comparisons: Iterable[Comparison]) -> Iterable[tuple[CostKey, Comparison]]:
@@ -99,12 +100,10 @@ def _questions(comparisons: Iterable[Comparison]) -> Iterable[tuple[CostKey, Com
             yield CostKey(one.workload, parameters, one.runner, what), one
 
 
-def _class_cost(
-    key: CostKey, host_class: str, by_host: dict[str, list[Comparison]], confidence: float
-) -> ClassCost:
-    hosts = tuple(_host_cost(host, by_host[host], confidence) for host in sorted(by_host))
+def _class_cost(key: CostKey, host_class: str, by_host: dict[str, list[Comparison]]) -> ClassCost:
+    hosts = tuple(_host_cost(host, by_host[host]) for host in sorted(by_host))
     logs = [math.log(one.cost.value) for one in hosts]
-    centre = one_sample(logs, confidence).mapped(exp, confidence)
+    centre = one_sample(logs, CONFIDENCE).mapped(exp, CONFIDENCE)
     cost = hosts[0].cost if len(hosts) == 1 else centre
     threshold = max(one.threshold for every in by_host.values() for one in every)
     return ClassCost(
@@ -112,7 +111,7 @@ def _class_cost(
     )
 
 
-def _host_cost(host: str, comparisons: Sequence[Comparison], confidence: float) -> HostCost:
+def _host_cost(host: str, comparisons: Sequence[Comparison]) -> HostCost:
     """Join the runs of one host: they are further blocks, and no further host."""
     logs = [math.log(one.cost.value) for one in comparisons]
     errors = [_error(one.cost) for one in comparisons]
@@ -121,12 +120,12 @@ def _host_cost(host: str, comparisons: Sequence[Comparison], confidence: float) 
     if len(comparisons) == 1:
         return HostCost(host, comparisons[0].cost, error)
     centre = sum(logs) / len(logs)
-    half = None if error is None else error * normal_quantile((1 + confidence) / 2)
+    half = None if error is None else error * normal_quantile((1 + CONFIDENCE) / 2)
     cost = Estimate(
         value=exp(centre),
         low=None if half is None else exp(centre - half),
         high=None if half is None else exp(centre + half),
-        confidence=confidence,
+        confidence=CONFIDENCE,
         n=sum(one.cost.n for one in comparisons),
         method="mean of runs",
     )

@@ -74,7 +74,6 @@ def compare_runs(
     head_run: Run | RunFrame,
     *,
     threshold: float | Thresholds = DEFAULT_THRESHOLD,
-    confidence: float = 0.95,
     spread: float = INVOCATION_SPREAD,
     allow_unlike: bool = False,
 ) -> RunsCompared:
@@ -84,7 +83,6 @@ def compare_runs(
         base_run: The earlier run or baseline. A quick run is refused as one.
         head_run: The run to judge.
         threshold: Relative difference that matters, or one for each series.
-        confidence: Confidence level of all intervals.
         spread: See :data:`tare.results.statistics.ratios.INVOCATION_SPREAD`.
         allow_unlike: Compare in spite of what differs, and mark each comparison with it.
 
@@ -92,7 +90,7 @@ def compare_runs(
         UnlikeRunsError: the runs' contexts differ, or the base is a quick run, and this is not allowed.
     """
     base, head = (run if isinstance(run, RunFrame) else read_frame(run) for run in (base_run, head_run))
-    criteria = Criteria.make(threshold, confidence, spread)
+    criteria = Criteria.make(threshold, spread)
     unlike = run_differences(base, head)
     if unlike and not allow_unlike:
         raise UnlikeRunsError(

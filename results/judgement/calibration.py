@@ -19,6 +19,7 @@ import msgspec
 import numpy as np
 
 from tare.results.errors import NotWritten, ResultError
+from tare.results.judgement.comparison import CONFIDENCE
 from tare.results.judgement.levels import BASE_LEVEL, injected_share
 from tare.results.judgement.rule import judge
 from tare.results.plain_files import read_plain
@@ -42,8 +43,6 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 """Version of the stored file."""
-CONFIDENCE = 0.95
-"""Confidence level of the intervals."""
 COUNTS = (10, 20, 40, 60, 100, 150, 200, 300, 400, 600)
 """Numbers of blocks for which rates are computed."""
 RELABELLED = 400

@@ -10,6 +10,9 @@ from tare.results.record import Accelerator, Direction  # noqa: TC001 - msgspec 
 from tare.results.statistics.estimates import Estimate  # noqa: TC001
 from tare.results.statistics.symptoms import Symptom  # noqa: TC001
 
+CONFIDENCE = 0.95
+"""Confidence level of all intervals."""
+
 Verdict = Literal["better", "worse", "same", "undecided"]
 """``same`` is a finding: the whole interval lies within the threshold. ``undecided`` is the lack of a finding."""
 

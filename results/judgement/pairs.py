@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 import msgspec
 
-from tare.results.judgement.comparison import Comparison
+from tare.results.judgement.comparison import CONFIDENCE, Comparison
 from tare.results.judgement.fairness import NONE, changed, left_out_notes, unfair_differences
 from tare.results.judgement.price import blocks_needed
 from tare.results.judgement.rule import judge
@@ -18,7 +18,7 @@ from tare.results.said import say
 from tare.results.statistics.estimates import FEW_UNITS, Estimate
 from tare.results.statistics.exponents import exp
 from tare.results.statistics.phrases import count, magnitude, times
-from tare.results.statistics.ratios import LogRatio, paired_log_ratio
+from tare.results.statistics.ratios import INVOCATION_SPREAD, LogRatio, paired_log_ratio
 from tare.results.statistics.series import Series, SeriesKey, median_of
 from tare.results.statistics.symptoms import symptoms
 
@@ -43,10 +43,10 @@ class Criteria:
     """Relative standard deviation between invocations; see :data:`tare.results.statistics.ratios.INVOCATION_SPREAD`."""
 
     @classmethod
-    def make(cls, threshold: float | Thresholds, confidence: float, spread: float) -> Self:
+    def make(cls, threshold: float | Thresholds, spread: float = INVOCATION_SPREAD) -> Self:
         """Accept one threshold for all series as well as a table of them."""
         table = threshold if isinstance(threshold, Thresholds) else Thresholds(threshold)
-        return cls(table, confidence, spread)
+        return cls(table, CONFIDENCE, spread)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
+from tare.results.judgement.comparison import CONFIDENCE
 from tare.results.record import Direction  # noqa: TC001
 from tare.results.statistics import estimates
 from tare.results.statistics.estimates import Estimate  # noqa: TC001 - msgspec reads annotations at run time
@@ -75,9 +76,7 @@ def rungs(manifest: Manifest) -> tuple[Rung, ...]:
     return tuple(sorted(found, key=lambda one: (one.position, one.runner)))
 
 
-def rung_costs(
-    frame: RunFrame, *, confidence: float = 0.95, series: Mapping[SeriesKey, Series] | None = None
-) -> list[RungCost]:
+def rung_costs(frame: RunFrame, *, series: Mapping[SeriesKey, Series] | None = None) -> list[RungCost]:
     """Compare each rung with the nearest measured one below it, for every workload's primary metric.
 
     A rung is left out for workloads that it, or all below it, were not measured with. ``series``: those of the frame, where
@@ -94,16 +93,14 @@ def rung_costs(
             lower = [series[k] for name in rung.below if (k := key._replace(runner=name)) in series]
             if not lower:
                 continue
-            if cost := _rung_cost(rung, subject, lower[0], lower[-1], confidence):
+            if cost := _rung_cost(rung, subject, lower[0], lower[-1]):
                 found.append(cost)
     return found
 
 
-def _rung_cost(
-    rung: Rung, subject: Series, below: Series, base: Series, confidence: float
-) -> RungCost | None:
-    cost = paired_log_ratio(subject, below, confidence)
-    total = paired_log_ratio(subject, base, confidence)
+def _rung_cost(rung: Rung, subject: Series, below: Series, base: Series) -> RungCost | None:
+    cost = paired_log_ratio(subject, below, CONFIDENCE)
+    total = paired_log_ratio(subject, base, CONFIDENCE)
     if cost is None or total is None:
         return None
     return RungCost(
@@ -116,18 +113,18 @@ def _rung_cost(
         runner=rung.runner,
         rung=rung.rung,
         below=below.key.runner,
-        value=median_of(subject, confidence).mapped(float, confidence),
-        difference=_difference(subject, below, confidence),
-        cost=cost.interval.mapped(exp, confidence),
-        total=total.interval.mapped(exp, confidence),
+        value=median_of(subject, CONFIDENCE).mapped(float, CONFIDENCE),
+        difference=_difference(subject, below),
+        cost=cost.interval.mapped(exp, CONFIDENCE),
+        total=total.interval.mapped(exp, CONFIDENCE),
     )
 
 
-def _difference(subject: Series, below: Series, confidence: float) -> Estimate | None:
+def _difference(subject: Series, below: Series) -> Estimate | None:
     """Return the difference paired by block; ``None`` unless each side has one value for each block."""
     if subject.nested or below.nested:
         return None
     _, here, there = np.intersect1d(subject.block, below.block, return_indices=True)
-    return estimates.one_sample(subject.value[here] - below.value[there], confidence).mapped(
-        float, confidence
+    return estimates.one_sample(subject.value[here] - below.value[there], CONFIDENCE).mapped(
+        float, CONFIDENCE
     )

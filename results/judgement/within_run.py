@@ -37,7 +37,6 @@ def compare_within(
     *,
     base: str = BASE,
     threshold: float | Thresholds = DEFAULT_THRESHOLD,
-    confidence: float = 0.95,
     spread: float = INVOCATION_SPREAD,
     series: Mapping[SeriesKey, Series] | None = None,
 ) -> list[Comparison]:
@@ -47,7 +46,6 @@ def compare_within(
         run: The run, or its tables.
         base: Label of the runner to compare with. Its ``control`` trials give the noise floor.
         threshold: Relative difference that matters, or one for each series.
-        confidence: Confidence level of all intervals.
         spread: See :data:`tare.results.statistics.ratios.INVOCATION_SPREAD`.
         series: Those of the run, where the caller has formed them already.
 
@@ -56,7 +54,7 @@ def compare_within(
         among them.
     """
     frame = run if isinstance(run, RunFrame) else read_frame(run)
-    criteria = Criteria.make(threshold, confidence, spread)
+    criteria = Criteria.make(threshold, spread)
     if series is None:
         series = good_series(frame)
     floors = noise_floors(series, criteria)
@@ -74,8 +72,6 @@ def compare_versions(
     base: str,
     head: str,
     threshold: float | Thresholds = DEFAULT_THRESHOLD,
-    confidence: float = 0.95,
-    spread: float = INVOCATION_SPREAD,
 ) -> list[Comparison]:
     """Compare two workloads of one run, ``base`` and ``head``, with each other: paired by block, runner by runner.
 
@@ -84,7 +80,7 @@ def compare_versions(
     other arguments.
     """
     frame = run if isinstance(run, RunFrame) else read_frame(run)
-    criteria = Criteria.make(threshold, confidence, spread)
+    criteria = Criteria.make(threshold)
     series = good_series(frame)
     bases = {
         (key.metric, key.runner, key.control): one for key, one in series.items() if key.workload == base
@@ -110,8 +106,6 @@ def compare_variants(
     base: str,
     head: str,
     threshold: float | Thresholds = DEFAULT_THRESHOLD,
-    confidence: float = 0.95,
-    spread: float = INVOCATION_SPREAD,
 ) -> list[Comparison]:
     """Compare runners measured in two variants, ``RUNNER@base`` and ``RUNNER@head``: paired by block.
 
@@ -119,7 +113,7 @@ def compare_variants(
     :func:`compare_within` for the other arguments.
     """
     frame = run if isinstance(run, RunFrame) else read_frame(run)
-    criteria = Criteria.make(threshold, confidence, spread)
+    criteria = Criteria.make(threshold)
     series = good_series(frame)
     floors = noise_floors(series, criteria)
     matches = []

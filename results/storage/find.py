@@ -69,24 +69,19 @@ def entry_of(path: Path) -> RunEntry:
     return RunEntry(head.run, head.name, head.created, head.mode, head.status, path)
 
 
-def is_ahead(run: str, now: float | None = None) -> bool:
-    """Tell whether the moment in a run's id has yet to come: it was made before the clock was set back.
-
-    Args:
-        run: The run's id.
-        now: Seconds since the epoch; the present if ``None``.
-    """
+def is_ahead(run: str) -> bool:
+    """Tell whether the moment in a run's id has yet to come: it was made before the clock was set back."""
     stamp = _STAMP.match(run)
-    limit = (time.time() if now is None else now) + _AHEAD_SECONDS
-    return stamp is not None and stamp[0] > time.strftime("%Y%m%d-%H%M%S", time.gmtime(limit))
+    limit = time.gmtime(time.time() + _AHEAD_SECONDS)
+    return stamp is not None and stamp[0] > time.strftime("%Y%m%d-%H%M%S", limit)
 
 
-def latest(runs: Sequence[RunEntry], now: float | None = None) -> RunEntry:
+def latest(runs: Sequence[RunEntry]) -> RunEntry:
     """Choose the run that was made last: the newest whose moment has come, or the newest if none has.
 
     Runs that were made before the clock was set back would hide all later ones until their moment comes.
     """
-    return next((one for one in reversed(runs) if not is_ahead(one.run, now)), runs[-1])
+    return next((one for one in reversed(runs) if not is_ahead(one.run)), runs[-1])
 
 
 def find_run(ref: str | Path, results_dir: Path | str, *, also: Iterable[Path | str] = ()) -> Path:

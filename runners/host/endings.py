@@ -8,6 +8,7 @@ from tare.results.said import say
 from tare.runners.host.files import ROOT, read
 
 _KERNELS_OWN = ": the kernel or somebody else killed it, and the host's log (`dmesg`) may say why"
+_QUOTED_CHARACTERS = 300
 _OUT_OF_MEMORY = ": the kernel killed it because memory ran out"
 
 
@@ -22,12 +23,12 @@ def how_ended(code: int) -> str:
         return say("ending.signal", "was killed by signal {signal}", signal=-code)
 
 
-def last_words(said: str, code: int, *, characters: int = 300) -> str:
+def last_words(said: str, code: int) -> str:
     """Quote the last line that a failed program wrote; if it wrote nothing, say how it ended."""
     lines = said.strip().splitlines()
     if code < 0 or not lines:
         return how_ended(code)
-    return lines[-1][-characters:]
+    return lines[-1][-_QUOTED_CHARACTERS:]
 
 
 def why_killed(code: int, oom_kills_before: int | None) -> str:

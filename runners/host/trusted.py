@@ -26,18 +26,17 @@ class UntrustedError(Exception):
 
 
 @contextmanager
-def trusted_folder(path: Path | str, above: int | None = None) -> Iterator[int]:
+def trusted_folder(path: Path | str) -> Iterator[int]:
     """Open a folder of this user's own.
 
     Args:
         path: the folder; its last part may not be a link.
-        above: descriptor of the folder that ``path`` is relative to; the working directory if ``None``.
 
     Raises:
         UntrustedError: it is not this user's, or others may write to it.
         OSError: it is absent, a link or no folder.
     """
-    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | _NO_LINKS, dir_fd=above)
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | _NO_LINKS)
     try:
         _check(folder, str(path))
         yield folder

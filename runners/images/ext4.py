@@ -44,7 +44,7 @@ def build_ext4(tree: Path, dest: Path, mke2fs: Tool, *, label: str = "tare") -> 
     return _make(mke2fs, dest, total, label, options)
 
 
-def empty_ext4(dest: Path, size_bytes: int, mke2fs: Tool, *, label: str = "scratch") -> Path:
+def empty_ext4(dest: Path, size_bytes: int, mke2fs: Tool) -> Path:
     """Make an empty image with a journal for a guest's scratch disk, as a sparse file.
 
     It is fully initialised: else the guest's kernel would do that in the background while jobs are measured.
@@ -52,7 +52,7 @@ def empty_ext4(dest: Path, size_bytes: int, mke2fs: Tool, *, label: str = "scrat
     Raises:
         TareError: mke2fs failed; the text quotes it.
     """
-    return _make(mke2fs, dest, size_bytes, label, ())
+    return _make(mke2fs, dest, size_bytes, "scratch", ())
 
 
 def _make(mke2fs: Tool, dest: Path, size: int, label: str, options: tuple[str, ...]) -> Path:

@@ -125,15 +125,15 @@ def draws(world: World, effect: float, times: int, seed: int) -> Iterable[Draw]:
 
 
 def verdict_rates(
-    world: World, effect: float, times: int, seed: int, threshold: float = DEFAULT_THRESHOLD
+    world: World, effect: float, times: int, seed: int
 ) -> dict[str, float]:
     """Return the share of each verdict within runs of a world."""
-    found = [judge(draw.cost, draw.floor, threshold).verdict for draw in draws(world, effect, times, seed)]
+    found = [judge(draw.cost, draw.floor, DEFAULT_THRESHOLD).verdict for draw in draws(world, effect, times, seed)]
     return {verdict: found.count(verdict) / times for verdict in ("worse", "better", "same", "undecided")}
 
 
 def between_runs_rates(
-    world: World, effect: float, times: int, seed: int, threshold: float = DEFAULT_THRESHOLD
+    world: World, effect: float, times: int, seed: int
 ) -> dict[str, float]:
     """Return the share of each verdict between two runs of a world, each with a drift of its own."""
     random = np.random.default_rng(seed)
@@ -141,7 +141,7 @@ def between_runs_rates(
     for _ in range(times):
         base = world.series(random, "bare", world.drifting(random))
         head = world.series(random, "bare", world.drifting(random), effect)
-        found.append(judge(unpaired_log_ratio(head, base, CONFIDENCE), None, threshold).verdict)
+        found.append(judge(unpaired_log_ratio(head, base, CONFIDENCE), None, DEFAULT_THRESHOLD).verdict)
     return {verdict: found.count(verdict) / times for verdict in ("worse", "better", "same", "undecided")}
 
 

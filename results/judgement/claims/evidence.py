@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from tare.results.judgement.answers import pair_answers
 from tare.results.judgement.claims.model import Code, Judged, Outcome, Reason
+from tare.results.judgement.comparison import CONFIDENCE
 from tare.results.record import BASE
 from tare.results.statistics.estimates import Estimate, one_sample
 from tare.results.statistics.exponents import exp
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from tare.results.judgement.comparison import Comparison
     from tare.results.record import Manifest, Trial
 
-CONFIDENCE = 0.95
 _SANDBOXES = ("runsc",)
 _LABEL_OF: Mapping[PlaceKind, Label] = {"guest": "guest", "sandbox": "sandbox"}
 _KINDS: Mapping[str, PlaceKind] = {

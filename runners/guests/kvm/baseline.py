@@ -12,7 +12,7 @@ import os
 import platform
 import subprocess
 import sys
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -351,7 +351,7 @@ def measure(timeout: float = TIMEOUT_SECONDS, device: str = DEVICE) -> KvmBaseli
     return decide(_parse(output), nested=nested, architecture=architecture, ended=ended)
 
 
-@lru_cache(maxsize=4)
-def probe_kvm(timeout: float = TIMEOUT_SECONDS) -> KvmBaseline:
+@cache
+def probe_kvm() -> KvmBaseline:
     """Call :func:`measure` once per process, and keep its result."""
-    return measure(timeout)
+    return measure()
