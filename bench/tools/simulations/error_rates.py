@@ -124,17 +124,15 @@ def draws(world: World, effect: float, times: int, seed: int) -> Iterable[Draw]:
         )
 
 
-def verdict_rates(
-    world: World, effect: float, times: int, seed: int
-) -> dict[str, float]:
+def verdict_rates(world: World, effect: float, times: int, seed: int) -> dict[str, float]:
     """Return the share of each verdict within runs of a world."""
-    found = [judge(draw.cost, draw.floor, DEFAULT_THRESHOLD).verdict for draw in draws(world, effect, times, seed)]
+    found = [
+        judge(draw.cost, draw.floor, DEFAULT_THRESHOLD).verdict for draw in draws(world, effect, times, seed)
+    ]
     return {verdict: found.count(verdict) / times for verdict in ("worse", "better", "same", "undecided")}
 
 
-def between_runs_rates(
-    world: World, effect: float, times: int, seed: int
-) -> dict[str, float]:
+def between_runs_rates(world: World, effect: float, times: int, seed: int) -> dict[str, float]:
     """Return the share of each verdict between two runs of a world, each with a drift of its own."""
     random = np.random.default_rng(seed)
     found = []
