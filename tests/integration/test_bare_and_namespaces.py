@@ -21,7 +21,6 @@ from tare.runners.model import Job, Limits
 pytestmark = pytest.mark.integration
 MIB = 1 << 20
 LIMITS = Limits(cpus=1, memory_bytes=64 * MIB, pids=64, scratch_bytes=32 * MIB)
-BOTH = pytest.mark.parametrize("name", ["bare", "namespaces"])
 
 
 @pytest.fixture(scope="module", params=["bare", "namespaces"])

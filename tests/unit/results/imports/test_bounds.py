@@ -6,12 +6,9 @@ import tracemalloc
 
 import pytest
 
-from support.paths import GOLDEN
 from tare.results.imports import documents, import_file, read_file
 from tare.results.imports.model import ImportFault
 from tare.results.storage.load import load_run
-
-CASES = GOLDEN / "cases"
 
 
 def refused(tmp_path, content, says):
