@@ -2,27 +2,16 @@ import subprocess
 
 import pytest
 
+from support.store_making import git, repository
 from tare.bench.request import provenance as module
 from tare.bench.request.provenance import provenance, read_labels
 from tare.results.record import Provenance
 from tare.runners.errors import UsageError
 
 
-def git(folder, *words):
-    identity = ("-c", "user.name=a", "-c", "user.email=a@b")
-    done = subprocess.run(["git", *identity, *words], cwd=folder, check=True, capture_output=True, text=True)
-    return done.stdout.strip()
-
-
 @pytest.fixture
 def checkout(tmp_path):
-    folder = tmp_path / "checkout"
-    folder.mkdir()
-    git(folder, "init", "-q", "-b", "trunk")
-    (folder / "file").write_text("a")
-    git(folder, "add", "file")
-    git(folder, "commit", "-q", "-m", "first")
-    return folder
+    return repository(tmp_path)
 
 
 def test_commit_branch_and_changes_are_recorded(checkout):

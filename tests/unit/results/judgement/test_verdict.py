@@ -144,12 +144,11 @@ def test_what_gives_no_value_is_counted(tmp_path):
     assert "1 block without a partner left out" in found.notes
 
 
-def test_context_that_differs_is_noted(tmp_path):
-    def placed(start, runner, **context):
-        return [
-            trial(start + i, v, block=i, runner=runner, context=context) for i, v in enumerate(noise(1, 6))
-        ]
+def placed(start, runner, **context):
+    return [trial(start + i, v, block=i, runner=runner, context=context) for i, v in enumerate(noise(1, 6))]
 
+
+def test_context_that_differs_is_noted(tmp_path):
     trials = placed(0, "bare", cpus=2, scratch={"fs": "ext4"}) + placed(
         10, "vm", cpus=1, scratch={"fs": "ext4"}, vmm="q"
     )
@@ -158,11 +157,6 @@ def test_context_that_differs_is_noted(tmp_path):
 
 
 def test_what_a_place_admits_is_noted_though_bare_metal_admits_nothing(tmp_path):
-    def placed(start, runner, **context):
-        return [
-            trial(start + i, v, block=i, runner=runner, context=context) for i, v in enumerate(noise(1, 6))
-        ]
-
     trials = placed(0, "bare", cpus=2) + placed(10, "vm", cpus=2, limitations=["no disk", "slow"])
     assert within(tmp_path / "a", trials)[0].notes == ("limitations: none → no disk; slow",)
     trials = placed(0, "bare", cpus=2) + placed(10, "vm", cpus=2, limitations=[])

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.trees import write_files
 from tare.results.record import MARKS
 from tare.runners.collectors import default_collectors, usage_metrics
 from tare.runners.collectors.base import TICK_SECONDS
@@ -18,13 +19,6 @@ from tare.runners.collectors.processes import ProcessCollector, stat_fields
 from tare.runners.collectors.vmm import VmmCollector
 from tare.runners.errors import TareError
 from tare.runners.model import Usage, Vantage
-
-
-def write(root, files):
-    for name, text in files.items():
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
 
 
 def collect(collector, vantage, change=lambda: None):
@@ -50,11 +44,11 @@ def disk_line(name, read, written, busy):
 
 
 def test_host_takes_guest_time_out_of_user(tmp_path):
-    write(tmp_path, {"proc/stat": stat_line(), "proc/diskstats": ""})
+    write_files(tmp_path, {"proc/stat": stat_line(), "proc/diskstats": ""})
     found = collect(
         HostCollector(tmp_path),
         Vantage(1),
-        lambda: write(tmp_path, {"proc/stat": stat_line(user=150, guest=40, steal=5)}),
+        lambda: write_files(tmp_path, {"proc/stat": stat_line(user=150, guest=40, steal=5)}),
     )
     assert found["host.cpu.user"] == pytest.approx(20 * TICK_SECONDS)
     assert found["host.cpu.guest"] == pytest.approx(30 * TICK_SECONDS)
@@ -66,11 +60,11 @@ def test_host_sums_real_disks_only(tmp_path):
     def lines(read):
         return disk_line("vda", read, 8, 5) + disk_line("vda1", read, 8, 5) + disk_line("loop0", read, 8, 5)
 
-    write(
+    write_files(
         tmp_path, {"proc/stat": stat_line(), "proc/diskstats": lines(100), "sys/block/vda/device/model": ""}
     )
     found = collect(
-        HostCollector(tmp_path), Vantage(1), lambda: write(tmp_path, {"proc/diskstats": lines(104)})
+        HostCollector(tmp_path), Vantage(1), lambda: write_files(tmp_path, {"proc/diskstats": lines(104)})
     )
     assert found["host.disk.read"] == 4 * 512
     assert found["host.disk.write"] == 0
@@ -78,9 +72,9 @@ def test_host_sums_real_disks_only(tmp_path):
 
 
 def test_a_counter_that_runs_backwards_is_noted_and_gives_no_number(tmp_path):
-    write(tmp_path, {"proc/stat": stat_line(steal=9), "proc/diskstats": ""})
+    write_files(tmp_path, {"proc/stat": stat_line(steal=9), "proc/diskstats": ""})
     collector = HostCollector(tmp_path)
-    found = collect(collector, Vantage(1), lambda: write(tmp_path, {"proc/stat": stat_line(steal=2)}))
+    found = collect(collector, Vantage(1), lambda: write_files(tmp_path, {"proc/stat": stat_line(steal=2)}))
     assert "host.cpu.steal" not in found
     assert "backwards" in collector.unavailable["host.cpu.steal"]
     assert "host.cpu.user" in found
@@ -104,7 +98,7 @@ def test_missing_sources_give_reasons_and_no_numbers(tmp_path):
 
 
 def test_old_kernels_without_guest_fields_give_no_guest_number(tmp_path):
-    write(tmp_path, {"proc/stat": "cpu  1 2 3 4 5 6 7 8\n", "proc/diskstats": ""})
+    write_files(tmp_path, {"proc/stat": "cpu  1 2 3 4 5 6 7 8\n", "proc/diskstats": ""})
     found = collect(HostCollector(tmp_path), Vantage(1))
     assert "host.cpu.guest" not in found
     assert "host.cpu.steal" in found
@@ -113,7 +107,7 @@ def test_old_kernels_without_guest_fields_give_no_guest_number(tmp_path):
 @given(st.text(max_size=80), st.text(max_size=80))
 def test_malformed_host_files_are_survived(tmp_path_factory, stat, disks):
     root = tmp_path_factory.mktemp("root")
-    write(root, {"sys/block/vda/device/model": ""})
+    write_files(root, {"sys/block/vda/device/model": ""})
     (root / "proc").mkdir(exist_ok=True)
     (root / "proc/stat").write_text("cpu " + stat, encoding="utf-8", errors="replace")
     (root / "proc/diskstats").write_text("1 2 vda " + disks, encoding="utf-8", errors="replace")
@@ -137,11 +131,11 @@ def v1_files(scale=1):
 
 
 def test_cgroup_v1(tmp_path):
-    write(tmp_path, v1_files())
+    write_files(tmp_path, v1_files())
     groups = {name: tmp_path / name for name in ("cpuacct", "cpu", "memory", "blkio")}
     # A hybrid host shows a v2 group as well; the controllers are in v1.
     vantage = Vantage(1, {**groups, "unified": tmp_path / "unified"})
-    found = collect(CgroupCollector(), vantage, lambda: write(tmp_path, v1_files(2)))
+    found = collect(CgroupCollector(), vantage, lambda: write_files(tmp_path, v1_files(2)))
     assert found == pytest.approx(
         {
             "cgroup.cpu": 2.0,
@@ -171,9 +165,9 @@ def v2_files(scale=1):
 
 
 def test_cgroup_v2(tmp_path):
-    write(tmp_path, v2_files())
+    write_files(tmp_path, v2_files())
     found = collect(
-        CgroupCollector(), Vantage(1, {"unified": tmp_path}), lambda: write(tmp_path, v2_files(3))
+        CgroupCollector(), Vantage(1, {"unified": tmp_path}), lambda: write_files(tmp_path, v2_files(3))
     )
     assert found == pytest.approx(
         {
@@ -193,7 +187,7 @@ def test_cgroup_v2(tmp_path):
 
 
 def test_a_v2_group_without_controllers_still_tells_cpu(tmp_path):
-    write(tmp_path, {"cpu.stat": "usage_usec 5\nuser_usec 3\nsystem_usec 2\n"})
+    write_files(tmp_path, {"cpu.stat": "usage_usec 5\nuser_usec 3\nsystem_usec 2\n"})
     collector = CgroupCollector()
     found = collect(collector, Vantage(1, {"unified": tmp_path}))
     assert set(found) == {"cgroup.cpu", "cgroup.cpu.user", "cgroup.cpu.system"}
@@ -206,7 +200,7 @@ def test_a_v2_group_without_controllers_still_tells_cpu(tmp_path):
 
 
 def test_kernels_before_memory_peak_give_a_reason(tmp_path):
-    write(tmp_path, v2_files())
+    write_files(tmp_path, v2_files())
     (tmp_path / "memory.peak").unlink()
     collector = CgroupCollector()
     found = collect(collector, Vantage(1, {"unified": tmp_path}))
@@ -216,7 +210,7 @@ def test_kernels_before_memory_peak_give_a_reason(tmp_path):
 
 @pytest.mark.parametrize("text", ["max\n", "", "-1\n", "abc"])
 def test_a_gauge_that_is_no_number_is_no_metric(tmp_path, text):
-    write(tmp_path, {**v2_files(), "memory.peak": text})
+    write_files(tmp_path, {**v2_files(), "memory.peak": text})
     assert "cgroup.memory.peak" not in collect(CgroupCollector(), Vantage(1, {"unified": tmp_path}))
 
 
@@ -234,10 +228,10 @@ def process(pid, ticks, children="", name="x y) (", read=0, pss=8):
 
 
 def test_processes_sum_the_tree_and_what_it_reaped(tmp_path):
-    write(tmp_path, process(10, (1, 1, 0, 0), "11 ") | process(11, (5, 5, 0, 0), read=100))
+    write_files(tmp_path, process(10, (1, 1, 0, 0), "11 ") | process(11, (5, 5, 0, 0), read=100))
 
     def the_child_ends():
-        write(tmp_path, process(10, (2, 1, 9, 7), "", read=300))
+        write_files(tmp_path, process(10, (2, 1, 9, 7), "", read=300))
 
     found = collect(ProcessCollector(tmp_path), Vantage(10), the_child_ends)
     assert found == pytest.approx(
@@ -252,7 +246,7 @@ def test_processes_sum_the_tree_and_what_it_reaped(tmp_path):
 
 
 def test_pss_of_a_part_of_the_tree_is_no_number(tmp_path):
-    write(tmp_path, process(10, (1, 1, 0, 0), "11 ") | process(11, (5, 5, 0, 0)))
+    write_files(tmp_path, process(10, (1, 1, 0, 0), "11 ") | process(11, (5, 5, 0, 0)))
     (tmp_path / "proc/11/smaps_rollup").unlink()
     collector = ProcessCollector(tmp_path)
     assert "processes.memory.pss" not in collect(collector, Vantage(10))
@@ -282,11 +276,11 @@ def vmm(vcpu, worker, ticks=(100, 20, 0, 0)):
 
 
 def test_vmm_threads_are_told_apart(tmp_path):
-    write(tmp_path, vmm(1_000_000_000, 0))
+    write_files(tmp_path, vmm(1_000_000_000, 0))
     found = collect(
         VmmCollector(tmp_path),
         Vantage(20, vmm=True),
-        lambda: write(tmp_path, vmm(1_500_000_000, 100_000_000, (190, 30, 0, 0))),
+        lambda: write_files(tmp_path, vmm(1_500_000_000, 100_000_000, (190, 30, 0, 0))),
     )
     assert found == pytest.approx(
         {
@@ -300,7 +294,7 @@ def test_vmm_threads_are_told_apart(tmp_path):
 
 
 def test_a_vmm_without_thread_names_gives_its_total_and_the_remedy(tmp_path):
-    write(tmp_path, process(20, (1, 1, 0, 0)) | thread(20, 20, "qemu", 5) | thread(20, 21, "qemu", 5))
+    write_files(tmp_path, process(20, (1, 1, 0, 0)) | thread(20, 20, "qemu", 5) | thread(20, 21, "qemu", 5))
     collector = VmmCollector(tmp_path)
     assert set(collect(collector, Vantage(20, vmm=True))) == {"vmm.cpu"}
     assert "debug-threads=on" in collector.unavailable["vmm.cpu.vcpu"]
@@ -310,9 +304,9 @@ def test_the_wait_of_vcpus_for_a_cpu_is_told(tmp_path):
     def waited(ns):
         return {"proc/20/task/21/comm": "CPU 0/KVM\n", "proc/20/task/21/schedstat": f"7 {ns} 6\n"}
 
-    write(tmp_path, process(20, (1, 1, 0, 0)) | waited(5))
+    write_files(tmp_path, process(20, (1, 1, 0, 0)) | waited(5))
     found = collect(
-        VmmCollector(tmp_path), Vantage(20, vmm=True), lambda: write(tmp_path, waited(5 + 300_000_000))
+        VmmCollector(tmp_path), Vantage(20, vmm=True), lambda: write_files(tmp_path, waited(5 + 300_000_000))
     )
     assert found["vmm.delay.vcpu"] == pytest.approx(0.3)
 
@@ -326,9 +320,9 @@ def test_vhost_threads_of_older_kernels_are_found_by_their_name(tmp_path):
             "proc/32/schedstat": f"{ns} 0 1\n",
         }
 
-    write(tmp_path, vmm(0, 0) | vhost(0) | {"sys/module/vhost/refcnt": "1"})
+    write_files(tmp_path, vmm(0, 0) | vhost(0) | {"sys/module/vhost/refcnt": "1"})
     found = collect(
-        VmmCollector(tmp_path), Vantage(20, vmm=True), lambda: write(tmp_path, vhost(200_000_000))
+        VmmCollector(tmp_path), Vantage(20, vmm=True), lambda: write_files(tmp_path, vhost(200_000_000))
     )
     assert found["vmm.cpu.vhost"] == pytest.approx(0.2)
     assert found["vmm.cpu.other"] == 0
@@ -354,7 +348,7 @@ def test_guest_ram_and_the_vmms_overhead_are_told_apart(tmp_path):
         + mapping(1 << 32, 64 * MIB, 20 * MIB, ksm=MIB)
         + mapping(1 << 40, 8 * MIB, 3 * MIB, ksm=0, name="[heap]")
     )
-    write(tmp_path, {"proc/20/smaps": text})
+    write_files(tmp_path, {"proc/20/smaps": text})
     found = collect(GuestMemoryCollector(tmp_path), Vantage(20, guest_ram_bytes=64 * MIB))
     assert found == {
         "guest_memory.ram": 20 * MIB,
@@ -366,7 +360,7 @@ def test_guest_ram_and_the_vmms_overhead_are_told_apart(tmp_path):
 @pytest.mark.parametrize("count", [0, 2])
 def test_ram_that_cannot_be_told_apart_gives_no_number(tmp_path, count):
     text = mapping(0x1000, MIB, 4096) + "".join(mapping(i << 36, 64 * MIB, MIB) for i in range(1, count + 1))
-    write(tmp_path, {"proc/20/smaps": text})
+    write_files(tmp_path, {"proc/20/smaps": text})
     collector = GuestMemoryCollector(tmp_path)
     assert collect(collector, Vantage(20, guest_ram_bytes=64 * MIB)) == {}
     assert f"{count} mappings" in collector.unavailable["guest_memory"]
@@ -423,10 +417,10 @@ def test_exits_come_from_the_monitor_summed_over_vcpus():
 @pytest.mark.parametrize("answer", [TareError("refused"), [{"odd": 1}], [], "x"])
 def test_exits_come_from_debugfs_where_the_monitor_has_none(tmp_path, answer):
     folder = "sys/kernel/debug/kvm/20-11"
-    write(tmp_path, {f"{folder}/exits": "1000\n", f"{folder}/mmio_exits": "3\n"})
+    write_files(tmp_path, {f"{folder}/exits": "1000\n", f"{folder}/mmio_exits": "3\n"})
     collector = ExitCollector(tmp_path)
     state = collector.begin(Vantage(20, kvm=True, monitor=Monitor(answer)))
-    write(tmp_path, {f"{folder}/exits": "1500\n", f"{folder}/mmio_exits": "4\n"})
+    write_files(tmp_path, {f"{folder}/exits": "1500\n", f"{folder}/mmio_exits": "4\n"})
     metrics = {metric.name: metric for metric in collector.end(state)}
     assert metrics["kvm.exits"].value == 500
     assert metrics["kvm.exits.mmio"].value == 1
@@ -491,7 +485,9 @@ def test_importing_the_collectors_loads_nothing_heavy():
 
 
 def test_digits_that_are_no_numbers_are_survived(tmp_path):
-    write(tmp_path, {"proc/stat": "cpu  ² 1 1 1 1 1 1 1 1 1\n", "proc/diskstats": "", "memory.peak": "²"})
+    write_files(
+        tmp_path, {"proc/stat": "cpu  ² 1 1 1 1 1 1 1 1 1\n", "proc/diskstats": "", "memory.peak": "²"}
+    )
     assert collect(HostCollector(tmp_path), Vantage(1)) == {}
     assert collect(CgroupCollector(), Vantage(1, {"unified": tmp_path})) == {}
 

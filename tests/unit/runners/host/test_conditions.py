@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.trees import write_files
 from tare.runners.host import conditions as module
 from tare.runners.host.conditions import CHECKS, conditions
 from tare.runners.host.steal import CpuSample, steal
@@ -13,14 +14,6 @@ from tare.runners.host.system import CpuTime
 CPU = "sys/devices/system/cpu"
 CLOCKS = "sys/devices/system/clocksource/clocksource0"
 VMS = "sys/kernel/mm/transparent_hugepage/enabled"
-
-
-def make(root, files):
-    for name, text in files.items():
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    return root
 
 
 @pytest.fixture(autouse=True)
@@ -85,7 +78,7 @@ def test_each_condition_in_each_state(tmp_path, monkeypatch, check, files, ok):
     # The load comes from getloadavg(3), which knows no other root.
     average = files.get("loadavg")
     monkeypatch.setattr(module, "load_average", lambda: average and float(average))
-    found = getattr(module, check)(make(tmp_path, files))
+    found = getattr(module, check)(write_files(tmp_path, files))
     assert found.ok is ok
     assert found.found
     assert bool(found.advice) is (ok is False or found.found.startswith("on (2)"))
@@ -100,7 +93,7 @@ def test_every_check_has_a_good_and_a_bad_state_above():
 
 
 def test_advice_undoes_what_it_changes(tmp_path):
-    make(
+    write_files(
         tmp_path,
         {f"{CPU}/cpu0/cpufreq/scaling_governor": "schedutil\n", f"{CPU}/intel_pstate/no_turbo": "0\n"},
     )
@@ -112,20 +105,20 @@ def test_advice_undoes_what_it_changes(tmp_path):
 
 
 def test_a_slow_clock_source_can_be_changed_only_if_a_better_one_is_there(tmp_path):
-    make(
+    write_files(
         tmp_path,
         {f"{CLOCKS}/current_clocksource": "hpet\n", f"{CLOCKS}/available_clocksource": "hpet acpi_pm\n"},
     )
     assert module.clock_source(tmp_path).change == ""
-    make(tmp_path, {f"{CLOCKS}/available_clocksource": "tsc hpet\n"})
+    write_files(tmp_path, {f"{CLOCKS}/available_clocksource": "tsc hpet\n"})
     assert module.clock_source(tmp_path).change.startswith("echo tsc")
     assert module.clock_source(tmp_path).undo.startswith("echo hpet")
 
 
 def test_steal_is_seen_in_the_sample(tmp_path, monkeypatch):
-    root = make(tmp_path, {"proc/stat": "cpu 100000 0 0 900000 0 0 0 5 0 0\n"})
+    root = write_files(tmp_path, {"proc/stat": "cpu 100000 0 0 900000 0 0 0 5 0 0\n"})
     monkeypatch.setattr(
-        "time.sleep", lambda _: make(root, {"proc/stat": "cpu 100010 0 0 900020 0 0 0 15 0 0\n"})
+        "time.sleep", lambda _: write_files(root, {"proc/stat": "cpu 100010 0 0 900020 0 0 0 15 0 0\n"})
     )
     found = steal(root)
     assert found.ok is False
@@ -135,7 +128,7 @@ def test_steal_is_seen_in_the_sample(tmp_path, monkeypatch):
 def test_a_sample_of_steal_that_began_long_ago_is_not_waited_for(tmp_path, monkeypatch):
     pauses = []
     monkeypatch.setattr("time.sleep", pauses.append)
-    root = make(tmp_path, {"proc/stat": "cpu 100010 0 0 900020 0 0 0 15 0 0\n"})
+    root = write_files(tmp_path, {"proc/stat": "cpu 100010 0 0 900020 0 0 0 15 0 0\n"})
     began = CpuSample(time.monotonic() - 3.0, CpuTime(0.05, 10000.05))
     found = {one.name: one for one in conditions(root=root, since=began)}["steal"]
     assert found.found.startswith("25.0 % in 3.0 s")
@@ -144,7 +137,7 @@ def test_a_sample_of_steal_that_began_long_ago_is_not_waited_for(tmp_path, monke
 
 @pytest.mark.parametrize(("kind", "ok"), [("ext4", True), ("tmpfs", False), ("overlay", False)])
 def test_the_work_folders_file_system(tmp_path, kind, ok):
-    make(tmp_path, {"proc/self/mountinfo": f"22 1 254:0 / / rw - {kind} dev rw\n"})
+    write_files(tmp_path, {"proc/self/mountinfo": f"22 1 254:0 / / rw - {kind} dev rw\n"})
     assert module.work_folder(Path("/var/tmp"), tmp_path).ok is ok
 
 

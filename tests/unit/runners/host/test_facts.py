@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.trees import write_files
 from tare.runners.host.cpuinfo import cpu_facts, parse_cpu_list
 from tare.runners.host.facts import CONTEXT, context_facts, file_system_of, host_class, host_facts
 from tare.runners.host.virtualisation import container, virtualisation
@@ -21,14 +22,6 @@ CPU = "sys/devices/system/cpu"
 CLOCKS = "sys/devices/system/clocksource/clocksource0"
 
 
-def make(root, files):
-    for name, text in files.items():
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    return root
-
-
 @pytest.fixture
 def metal(tmp_path):
     topology = {
@@ -41,7 +34,7 @@ def metal(tmp_path):
             "cpufreq/scaling_driver": "intel_pstate\n",
         }.items()
     }
-    return make(
+    return write_files(
         tmp_path,
         {
             **topology,
@@ -97,7 +90,7 @@ def test_a_bare_metal_host(metal):
     ],
 )
 def test_guests_are_named(tmp_path, files, kind):
-    found = virtualisation(make(tmp_path, {"proc/cpuinfo": X86_GUEST, **files}))
+    found = virtualisation(write_files(tmp_path, {"proc/cpuinfo": X86_GUEST, **files}))
     assert found["kind"] == kind
     assert "hypervisor flag" in found["evidence"]
 
@@ -107,11 +100,11 @@ def test_a_cloud_vendors_name_alone_is_no_guest(metal):
 
 
 def test_arm_has_numbers_for_a_model_and_no_flag_to_tell_a_guest(tmp_path):
-    root = make(tmp_path, {"proc/cpuinfo": ARM})
+    root = write_files(tmp_path, {"proc/cpuinfo": ARM})
     assert cpu_facts(root)["model"] == "ARM implementer 0x41 part 0xd0c variant 0x3"
     assert cpu_facts(root)["hypervisor_flag"] is None
     assert virtualisation(root)["kind"] is None
-    make(tmp_path, {"proc/device-tree/hypervisor/compatible": "linux,kvm\0"})
+    write_files(tmp_path, {"proc/device-tree/hypervisor/compatible": "linux,kvm\0"})
     assert virtualisation(root)["kind"] == "kvm"
 
 
@@ -141,7 +134,7 @@ def test_an_empty_host_has_facts_that_say_nothing(tmp_path):
     ],
 )
 def test_containers_are_named(tmp_path, files, expected):
-    assert container(make(tmp_path, files)) == expected
+    assert container(write_files(tmp_path, files)) == expected
 
 
 MOUNTS = """22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw
@@ -155,7 +148,7 @@ malformed line
 
 
 def test_the_file_system_is_that_of_the_longest_and_latest_mount(tmp_path):
-    make(tmp_path, {"proc/self/mountinfo": MOUNTS})
+    write_files(tmp_path, {"proc/self/mountinfo": MOUNTS})
     assert file_system_of(Path("/somewhere"), tmp_path)["file_system"] == "ext4"
     assert file_system_of(Path("/mnt/a b/c"), tmp_path)["file_system"] == "tmpfs"
     assert file_system_of(Path("/mnt/x"), tmp_path) == {
@@ -172,7 +165,7 @@ def test_the_file_system_is_that_of_the_longest_and_latest_mount(tmp_path):
 )
 def test_cgroup_layouts(tmp_path, kinds, layout):
     lines = [line for line in MOUNTS.splitlines() if any(f" - {kind} " in line for kind in kinds)]
-    make(
+    write_files(
         tmp_path,
         {"proc/self/mountinfo": "\n".join(lines), "sys/fs/cgroup/unified/cgroup.controllers": "cpu io\n"},
     )
@@ -183,7 +176,7 @@ def test_cgroup_layouts(tmp_path, kinds, layout):
 
 def test_the_class_outlives_a_kernel_update_and_not_another_cpu(metal):
     before = host_facts(root=metal)
-    make(
+    write_files(
         metal,
         {"proc/sys/kernel/osrelease": "6.9.0\n", "proc/meminfo": "MemTotal: 32670000 kB\nMemFree: 9 kB\n"},
     )
@@ -191,7 +184,7 @@ def test_the_class_outlives_a_kernel_update_and_not_another_cpu(metal):
     assert context_facts(before) != context_facts(after)
     assert host_class(before) == host_class(after)
     assert host_class(before).startswith("xeon-8375c-")
-    make(metal, {"proc/cpuinfo": X86_METAL.replace("8375C", "8488C")})
+    write_files(metal, {"proc/cpuinfo": X86_METAL.replace("8375C", "8488C")})
     assert host_class(host_facts(root=metal)) != host_class(before)
 
 
