@@ -225,8 +225,10 @@ class Node:
         Raises:
             ImportFault: it is no text, or an empty one.
         """
-        if not isinstance(self.value, str) or not self.value.strip():
+        if not isinstance(self.value, str):
             raise self._not(say("import.text", "a text"))
+        if not self.value.strip():
+            raise ImportFault(say("import.empty_text", "{where} is empty.", where=self.where))
         return self.value
 
     def _not(self, what: str) -> ImportFault:

@@ -120,6 +120,13 @@ family.onchange();
 document.execCommand = () => { found.copied.push(document.querySelector("body > textarea").value); };
 found.copied = [];
 [...document.querySelectorAll("#overhead .bar button")].slice(0, 2).forEach((one) => one.onclick());
+// A name that a spreadsheet would compute, and that ends a cell of Markdown.
+const named = rows[0].cells[0].firstChild, plain = named.textContent;
+named.textContent = "=1|<b>";
+[...document.querySelectorAll("#overhead .bar button")].slice(0, 2).forEach((one) => one.onclick());
+named.textContent = plain;
+found.inert = found.copied.splice(2).map((one) => one.split("\\n").find((line) => line.includes("=1")));
+found.permalinks = rows.map((row) => row.querySelector(".permalink").ariaLabel);
 document.querySelectorAll("#overhead table.data thead button")[4].onclick();
 found.sorted = [...document.querySelector("#overhead table.data").tBodies[0].rows].map((row) => Number(row.cells[4].dataset.value));
 return found;
@@ -235,6 +242,14 @@ def test_the_script_copies_what_a_table_shows(used: dict[str, Any]) -> None:
     assert markdown[2].startswith("| start-up (null) launch.total | namespaces |")
     assert csv[1].startswith("start-up (null) launch.total,namespaces,")
     assert not any("#" in line for line in csv), "permalinks are no part of a name"
+    inert_markdown, inert_csv = used["inert"]
+    assert inert_markdown.startswith("| =1\\|\\<b> ")
+    assert inert_csv.startswith("'=1|<b> ")
+
+
+def test_each_permalink_says_whose_row_it_is(used: dict[str, Any]) -> None:
+    assert len(used["permalinks"]) == len(set(used["permalinks"])) > 20
+    assert used["permalinks"][0] == "# start-up (null) launch.total namespaces"
 
 
 def test_what_is_packed_is_there_for_readers_and_printers(

@@ -375,3 +375,10 @@ def test_a_run_is_of_the_moment_and_the_commit_that_its_file_names(tmp_path: Pat
     manifest = load_run(folder).manifest
     assert manifest.created == "2026-03-01T12:00:00+00:00"
     assert manifest.provenance == Provenance(commit="a" * 40, labels={"machine": "rack-7"})
+
+
+def test_an_empty_name_is_called_empty_and_not_no_text(tmp_path):
+    path = tmp_path / "h.json"
+    path.write_text(json.dumps({"results": [{"command": " ", "times": [1.0], "exit_codes": [0]}]}), "utf-8")
+    with pytest.raises(ImportFault, match=r"command is empty\.$"):
+        read_file(path)
