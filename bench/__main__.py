@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from tare.bench.commands.shared.parser import Parser, refuse_rest
-from tare.bench.console import guarded
+from tare.bench.console import guarded, occupy_closed_descriptors
 from tare.bench.errors import Exit
 from tare.results.errors import NotWritten, ResultError
 from tare.results.said import say
@@ -70,6 +70,7 @@ class Command(Protocol):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code. Foreseen errors become one line on stderr, never a traceback."""
+    occupy_closed_descriptors()
     words = list(sys.argv[1:] if argv is None else argv)
     signal.signal(signal.SIGTERM, _as_interrupt)
     # What is left ends with the process: a search for garbage in it takes a quarter of a second after a report.
@@ -104,9 +105,9 @@ def _run(words: list[str]) -> int:
 def _unforeseen(error: Exception, words: Sequence[str]) -> int:
     """Tell a fault of the host from a crash, of which a report is kept."""
     from tare.bench.crash import keep  # noqa: PLC0415 - only then
-    from tare.bench.host_faults import host_fault  # noqa: PLC0415
+    from tare.bench.host_faults import host_fault, no_more_threads  # noqa: PLC0415
 
-    if isinstance(error, OSError) and (told := host_fault(error)):
+    if told := host_fault(error) if isinstance(error, OSError) else no_more_threads(error):
         return _fail(told, Exit.ENVIRONMENT, words)
     kept = keep(error, words)
     nowhere = say("cli.no_crash_report", "no report of it could be written")

@@ -82,6 +82,19 @@ class Guarded:
         return getattr(self.stream, name)
 
 
+def occupy_closed_descriptors() -> None:
+    """Put ``/dev/null`` where standard input, output or error is closed.
+
+    Else the next files and pipes that are opened get these numbers, and children that are given their own streams lose them.
+    """
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            # The lowest number that is free is this one.
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+
+
 @contextmanager
 def guarded() -> Iterator[tuple[Guarded, Guarded]]:
     """Put guards before ``sys.stdout`` and ``sys.stderr``; gives both."""

@@ -19,6 +19,19 @@ _LEAST_BYTES = 1 << 20
 """A file system with less space is called full."""
 
 
+_NO_THREAD = "can't start new thread"
+"""Python's words where the kernel refuses a thread."""
+
+
+def no_more_threads(error: Exception) -> str:
+    """Explain the error of a thread that the kernel refuses; empty for others."""
+    if not isinstance(error, RuntimeError) or str(error) != _NO_THREAD:
+        return ""
+    return say(
+        "fault.threads", "This user, or this cgroup, may have no further threads: end other programs, or raise `ulimit -u` or pids.max."
+    )  # fmt: skip
+
+
 def host_fault(error: OSError) -> str:
     """Explain an error that any write or any opening of a file may end in; empty for errors of other kinds.
 

@@ -53,10 +53,11 @@ def _made(prefix: str, within: Path | None) -> tuple[Path, int]:
 
 def dead_folders(parents: Iterable[Path]) -> list[Path]:
     """List the folders of this user's that dead processes left."""
-    found = (
-        path for parent in parents for name in (PREFIX, f".{PREFIX}") for path in parent.glob(f"{name}*")
-    )
-    return sorted({path for path in found if _is_dead(path)})
+    found: set[Path] = set()
+    for parent in parents:
+        with suppress(OSError):  # it is not there, or not for this user
+            found |= {path for path in parent.iterdir() if path.name.startswith((PREFIX, f".{PREFIX}"))}
+    return sorted(path for path in found if _is_dead(path))
 
 
 @contextmanager

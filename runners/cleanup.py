@@ -170,10 +170,17 @@ def find(cache: Path, *, folders: Iterable[Path] = ()) -> list[Leftover]:
     return [_look(owner) for run, owner in sorted(owners.items()) if run not in alive]
 
 
-def find_scratch(cache: Path, *folders: Path) -> list[Path]:
-    """Find the temporary folders that killed commands of this user left: beside others', in the cache and in ``folders``."""
-    kinds = (each for each in cache.glob("*") if each.is_dir())
-    return dead_folders((Path(tempfile.gettempdir()), work_parent(), *_USUAL, cache, *kinds, *folders))
+def find_scratch(cache: Path, results: Path, baselines: Path) -> list[Path]:
+    """Find the temporary folders that killed commands of this user left beside others', in the cache, and among runs and baselines."""
+    beside = (Path(tempfile.gettempdir()), work_parent(), *_USUAL)
+    return dead_folders((*beside, cache, *_folders_in(cache), results, *_folders_in(baselines)))
+
+
+def _folders_in(folder: Path) -> list[Path]:
+    try:
+        return [each for each in folder.iterdir() if each.is_dir()]
+    except OSError:
+        return []
 
 
 def remove_scratch(folder: Path) -> None:

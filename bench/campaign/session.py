@@ -22,11 +22,12 @@ from tare.runners.provision.tools import Provision
 from tare.runners.undoing import UndoLog
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tare.bench.progress import Progress
     from tare.bench.request.request import Request
+    from tare.bench.request.settings import OutputSettings
 
 
 @contextmanager
@@ -44,7 +45,7 @@ def opened(request: Request, progress: Progress) -> Iterator[Bench]:
     log = UndoLog(progress.say)
     with log.noting("what a killed run left behind"):
         output = request.settings.output
-        _remove_leftovers(cache, progress, (output.results_dir, *output.baselines_dir.glob("*")))
+        _remove_leftovers(cache, progress, output)
     run_id = request.resume or new_run_id()
     workdir = work_parent() / f"tare-{run_id}"
     with ExitStack() as stack:
@@ -69,7 +70,7 @@ def opened(request: Request, progress: Progress) -> Iterator[Bench]:
         yield replace(bench, siblings=siblings, cpu_before=cpu_before)
 
 
-def _remove_leftovers(cache: Path, progress: Progress, folders: Iterable[Path]) -> None:
+def _remove_leftovers(cache: Path, progress: Progress, output: OutputSettings) -> None:
     for leftover in cleanup.find(cache):
         cleanup.remove(leftover, cache)
         progress.say(
@@ -79,7 +80,7 @@ def _remove_leftovers(cache: Path, progress: Progress, folders: Iterable[Path]) 
                 names=", ".join(leftover.describe()),
             )
         )
-    for folder in cleanup.find_scratch(cache, *folders):
+    for folder in cleanup.find_scratch(cache, output.results_dir, output.baselines_dir):
         cleanup.remove_scratch(folder)
         told = say("left.scratch", "temporary folder {path}", path=folder)
         progress.say(say("progress.leftovers", "removed what a killed run left behind: {names}", names=told))

@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     cache = default_cache()
     output = _folders(arguments)
     found = cleanup.find(cache)
-    folders = cleanup.find_scratch(cache, output.results_dir, *output.baselines_dir.glob("*"))
+    folders = cleanup.find_scratch(cache, output.results_dir, output.baselines_dir)
     lines = [listed(leftover.describe(), ", ") for leftover in found]
     lines += [say("left.scratch", "temporary folder {path}", path=folder) for folder in folders]
     removals: list[Callable[[], object]] = [partial(cleanup.remove, leftover, cache) for leftover in found]

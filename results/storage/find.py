@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections import Counter
@@ -48,9 +49,24 @@ def run_folders(folder: Path | str) -> list[Path]:
     """List the folders of runs in a folder by name: those with a manifest, or with trials that have lost theirs.
 
     A folder with a dot in front is somebody's draft.
+
+    Raises:
+        ResultError: the folder is there, and cannot be read.
     """
-    found = (path.parent for name in (MANIFEST, TRIALS) for path in Path(folder).glob(f"*/{name}"))
-    return sorted({path for path in found if not path.name.startswith(".")})
+    try:
+        names = [each.name for each in Path(folder).iterdir()]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise ResultError(
+            say("file.unreadable", "cannot read {path}: {strerror}.", path=folder, strerror=error.strerror)
+        ) from error
+    return sorted(
+        Path(folder, name)
+        for name in names
+        if not name.startswith(".")
+        and any(os.path.lexists(f"{folder}/{name}/{each}") for each in (MANIFEST, TRIALS))
+    )
 
 
 def list_runs(*folders: Path | str) -> list[RunEntry]:

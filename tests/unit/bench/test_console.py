@@ -51,6 +51,14 @@ def test_closed_streams_take_everything():
     assert guard.failure is None
 
 
+def test_closed_descriptors_are_taken_before_files_and_pipes_get_their_numbers():
+    program = (
+        "import os, sys; from tare.bench.console import occupy_closed_descriptors as occupy; os.closerange(0, 3); occupy(); "
+        "numbers = os.pipe(); os._exit(0 if min(numbers) > 2 and all(map(os.get_inheritable, range(3))) else 1)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
 class Slow:
     """A module that is interrupted while it is being imported."""
 

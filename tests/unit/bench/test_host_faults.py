@@ -8,7 +8,7 @@ import pytest
 
 from tare.bench import __main__ as main_module
 from tare.bench.errors import Exit
-from tare.bench.host_faults import host_fault
+from tare.bench.host_faults import host_fault, no_more_threads
 
 
 @pytest.fixture(autouse=True)
@@ -47,6 +47,16 @@ def test_faults_of_the_host_have_a_remedy_and_no_crash_report(folders, monkeypat
     assert told.startswith(f"tare: {os.strerror(number)}")
     assert words in told
     assert not (folders / "cache/crashes").exists()
+
+
+def test_a_refused_thread_is_no_crash(folders, monkeypatch, capsys):
+    def fail(_words):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(main_module, "_parse", fail)
+    assert main_module.main(["plan"]) == Exit.ENVIRONMENT
+    assert "may have no further threads" in capsys.readouterr().err
+    assert no_more_threads(RuntimeError("another")) == ""
 
 
 @pytest.mark.parametrize("number", [errno.ENOENT, errno.EACCES, errno.EINVAL, None])

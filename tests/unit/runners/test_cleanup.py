@@ -336,17 +336,18 @@ def test_temporary_folders_of_the_dead_are_found_where_they_are_made(cache, tmp_
         "cache/.tare-scratch-pause-1",
         "cache/native/.tare-scratch-build-1",
         "runs/.tare-scratch-import-1",
+        "baselines/host/.tare-scratch-save-1",
     ]
     for name in names:
         (tmp_path / name / "deep").mkdir(parents=True)
         (tmp_path / name / "deep").chmod(0)
     with scratch_folder("build", cache / "native"):
-        found = leftovers.find_scratch(cache, tmp_path / "runs", tmp_path / "absent")
+        found = leftovers.find_scratch(cache, tmp_path / "runs", tmp_path / "baselines")
         assert found == sorted(tmp_path / name for name in names)
         for folder in found:
             leftovers.remove_scratch(folder)
             leftovers.remove_scratch(folder)
-        assert leftovers.find_scratch(cache, tmp_path / "runs") == []
+        assert leftovers.find_scratch(cache, tmp_path / "runs", tmp_path / "absent") == []
         assert len(list((cache / "native").iterdir())) == 1
 
 

@@ -340,3 +340,13 @@ def test_a_pipe_in_the_place_of_a_file_is_refused_and_holds_nobody_up(tmp_path, 
     assert [entry.status for entry in list_runs(tmp_path)] == [
         "damaged" if name == "manifest.json" else "running"
     ]
+
+
+def test_a_folder_of_runs_that_cannot_be_read_is_named(tmp_path, monkeypatch):
+    def refuse(_folder):
+        raise PermissionError(13, "Permission denied")
+
+    assert list_runs(tmp_path / "absent") == []
+    monkeypatch.setattr(type(tmp_path), "iterdir", refuse)
+    with pytest.raises(ResultError, match=r"cannot read .*: Permission denied\.$"):
+        list_runs(tmp_path)
