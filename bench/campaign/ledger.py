@@ -43,6 +43,8 @@ class Account:
     """Part of it inside measured jobs."""
     done: dict[int, set[tuple[str, str]]] = field(default_factory=dict)
     """Block → workload and runner key of its stored trials, without warm-ups."""
+    _duet_until: tuple[int, int] = (-1, 0)
+    """Block of the last duet, and when the last of its jobs so far ended, in ns."""
     _good: dict[int, int] = field(default_factory=dict)
     """Block → its trials that ended well."""
     _reached: float = math.inf
@@ -59,7 +61,22 @@ class Account:
         self.precision.add(trial)
         if trial.outcome == "ok":
             self._good[trial.block] = self._good.get(trial.block, 0) + 1
-            self.in_jobs_seconds += _in_job(trial, self.unit)
+            self.in_jobs_seconds += self._in_job(trial)
+
+    def _in_job(self, trial: Trial) -> float:
+        """Return the seconds that a trial spent inside what it measures, beyond those of its block so far."""
+        if self.unit.kind == "experiment":
+            return trial.spent_seconds
+        first, last = ("requested", "gone") if self.unit.kind == "cold" else ("started", "finished")
+        marks = trial.timeline
+        if first not in marks or last not in marks:
+            return 0.0
+        begun, ended = marks[first], marks[last]
+        if trial.duet:  # The jobs of its block run at the same time.
+            block, until = self._duet_until
+            begun = max(begun, until) if block == trial.block else begun
+            self._duet_until = trial.block, max(begun, ended)
+        return max(0, ended - begun) / 1e9
 
     @property
     def blocks(self) -> int:
@@ -171,14 +188,3 @@ def _stream_time(accounts: Iterable[Account]) -> StreamTime:
         in_jobs_seconds=round(sum(one.in_jobs_seconds for one in own), 3),
         blocks=sum(one.blocks for one in own),
     )
-
-
-def _in_job(trial: Trial, unit: Unit) -> float:
-    """Return the seconds that a trial spent inside what it measures."""
-    if unit.kind == "experiment":
-        return trial.spent_seconds
-    first, last = ("requested", "gone") if unit.kind == "cold" else ("started", "finished")
-    marks = trial.timeline
-    seconds = (marks[last] - marks[first]) / 1e9 if first in marks and last in marks else 0.0
-    # The jobs of a duet share their seconds, which are counted with the first that was stored.
-    return min(seconds, trial.spent_seconds) if trial.duet else seconds

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from support.campaigns import KEYS, Steady, make_campaign, make_plan
+from support.results_making import trial
 from tare.bench.campaign import duet, precision, steady_state
 from tare.bench.campaign.failures import GIVE_UP_AFTER
 from tare.bench.campaign.ledger import BARREN_BLOCKS
@@ -97,8 +98,8 @@ def test_the_order_within_blocks_varies_and_comes_from_the_seed():
     second, again, _ = make(blocks=12)
     second.run()
     orders = {}
-    for trial in good(kept, "work", "bare") + good(kept, "work", "box"):
-        orders.setdefault(trial.block, {})[trial.runner] = trial.position
+    for one in good(kept, "work", "bare") + good(kept, "work", "box"):
+        orders.setdefault(one.block, {})[one.runner] = one.position
     assert {order["bare"] < order["box"] for order in orders.values()} == {True, False}
     assert [(t.workload, t.runner, t.position) for t in kept] == [
         (t.workload, t.runner, t.position) for t in again
@@ -409,6 +410,22 @@ def test_the_sequence_is_the_same_whatever_the_difference_is(monkeypatch, box, s
     # The same test sees it if widths do tell of the difference. Emulated guests have a share of the time, whatever theirs are.
     monkeypatch.setattr(precision, "width", leaking)
     assert emulated or effect < 2 or sequence(effect) != sequence(1.0)
+
+
+def test_time_in_jobs_counts_what_runs_at_the_same_time_once():
+    campaign, _, _ = scheduled(workloads=(Sharing(),))
+    ledger = campaign.agenda.ledger
+    ms = 1_000_000
+    for number, (block, started, finished) in enumerate([(0, 0, 50), (0, 1, 60), (0, 2, 55), (1, 100, 120)]):
+        marks = {"started": started * ms, "finished": finished * ms}
+        ledger.add(
+            trial(number, 1.0, workload="work", block=block, duet=True, timeline=marks, spent_seconds=0.1)
+        )
+    after = [(0, 200, 230), (0, 230, 260)]
+    for number, (block, started, finished) in enumerate(after, 9):
+        marks = {"started": started * ms, "finished": finished * ms}
+        ledger.add(trial(number, 1.0, workload="work", block=block, timeline=marks, spent_seconds=0.1))
+    assert ledger.streams()[""].in_jobs_seconds == pytest.approx(0.060 + 0.020 + 0.030 + 0.030)
 
 
 def test_a_block_costs_what_all_of_its_sides_take():
