@@ -161,6 +161,13 @@ def test_the_sources_ask_for_the_texts_that_there_are_and_for_all_of_them() -> N
     assert keys == words("en").texts.keys()
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_text_can_be_printed(language: Language) -> None:
+    """What cannot, a no-break space included, pages show as a character that is not known."""
+    texts = words(language).texts
+    assert {key: text for key, text in texts.items() if not text.replace("\n", "").isprintable()} == {}
+
+
 def test_a_missing_value_is_an_error() -> None:
     with pytest.raises(KeyError):
         words("en")("page.title")
