@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from tare.results.judgement.comparison import Comparison
 
-Method = Literal["bh", "holm"]
-
 LEVEL = 0.10
 """Expected share of false calls (Benjamini-Hochberg), or chance of any (Holm). Calls against a margin never reach it:
 where nothing differs, their p-values gather at 1 instead of being spread evenly."""
@@ -67,10 +65,10 @@ def pair_answers(comparisons: Iterable[Comparison]) -> list[Answers]:
     return [_answers(c, found) for c in found.values() if c.primary]
 
 
-def withdraw_chance(comparisons: Sequence[Comparison], method: Method = "bh") -> list[Comparison]:
+def withdraw_chance(comparisons: Sequence[Comparison]) -> list[Comparison]:
     """Withdraw calls that chance explains, among all answers of both kinds; other comparisons stay as they are."""
     judged = [one for answers in pair_answers(comparisons) for one in answers.all]
-    checked = control_false_calls(judged, method=method, level=LEVEL)
+    checked = control_false_calls(judged, level=LEVEL)
     changed = {(*_row(c), c.metric): c for c in checked}
     return [changed.get((*_row(c), c.metric), c) for c in comparisons]
 
