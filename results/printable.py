@@ -20,8 +20,25 @@ def one_line(text: str) -> str:
     return "".join(_spelled(character) if character in "\n\t" else character for character in printable(text))
 
 
+def legible(text: str, kept: str = "") -> str:
+    """Replace each character that a page or a figure must not have, such as a control character, by U+FFFD.
+
+    Blanks of any width stay, and so does what is in ``kept``.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        character if character in kept or _visible(character) else "\N{REPLACEMENT CHARACTER}"
+        for character in text
+    )
+
+
 def _harmless(character: str) -> bool:
-    return character.isprintable() or character in "\n\t" or unicodedata.category(character) == "Zs"
+    return character in "\n\t" or _visible(character)
+
+
+def _visible(character: str) -> bool:
+    return character.isprintable() or unicodedata.category(character) == "Zs"
 
 
 def _spelled(character: str) -> str:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from markupsafe import escape
 
 from tare.reports.plots import style
+from tare.results.printable import legible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -57,7 +58,7 @@ class Canvas:
     def text(self, x: float, y: float, text: str, look: str = "") -> None:
         """Write a line whose base line is at ``y``; ``look``: classes of ``figure.css``."""
         kind = f' class="{look}"' if look else ""
-        self._parts.append(f'<text x="{number(x)}" y="{number(y)}"{kind}>{escape(printable(text))}</text>')
+        self._parts.append(f'<text x="{number(x)}" y="{number(y)}"{kind}>{escape(legible(text))}</text>')
 
     def path(self, d: str, look: str = "") -> None:
         """Draw a line along SVG's path data."""
@@ -91,14 +92,14 @@ class Canvas:
         place = f'<circle cx="{number(x)}" cy="{number(y)}" r="{number(radius)}"{kind}'
         told = "" if self.narrow else hint
         self._parts.append(
-            f"{place}><title>{escape(printable(told))}</title></circle>" if told else f"{place}/>"
+            f"{place}><title>{escape(legible(told))}</title></circle>" if told else f"{place}/>"
         )
 
     @contextmanager
     def group(self, color: str = "", hint: str = "") -> Iterator[None]:
         """Give shapes one colour, ``#rrggbb``, and one hint."""
         own = f' color="{color}"' if color else ""
-        told = f"<title>{escape(printable(hint))}</title>" if hint and not self.narrow else ""
+        told = f"<title>{escape(legible(hint))}</title>" if hint and not self.narrow else ""
         self._parts.append(f"<g{own}>{told}")
         yield
         self._parts.append("</g>")
@@ -107,7 +108,7 @@ class Canvas:
         """Give the figure as an element of a page. ``label`` describes it; ``kind`` is its class."""
         return (
             f'<svg class="fig {kind}" viewBox="0 0 {number(self.width)} {number(self.height)}" role="img" '
-            f'aria-label="{escape(printable(label))}">{"".join(self._parts)}</svg>'
+            f'aria-label="{escape(legible(label))}">{"".join(self._parts)}</svg>'
         )
 
     def document(self, label: str) -> str:
@@ -118,7 +119,7 @@ class Canvas:
         size = f'width="{number(self.width)}" height="{number(self.height)}"'
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" class="fig" {size} '
-            f'viewBox="0 0 {number(self.width)} {number(self.height)}" role="img"><title>{escape(printable(label))}</title>'
+            f'viewBox="0 0 {number(self.width)} {number(self.height)}" role="img"><title>{escape(legible(label))}</title>'
             f'<style>{look}</style><rect width="100%" height="100%" color="{style.PAPER}"/>{"".join(self._parts)}</svg>\n'
         )
 
@@ -147,11 +148,6 @@ def track(points: Sequence[tuple[float, float]]) -> str:
     return "".join(parts)
 
 
-def printable(text: str) -> str:
-    """Replace what no reader should be sent, such as escape sequences in a recorded label; all of it is one line."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else "\ufffd" for c in text)
-
-
 def text_width(text: str, size: float = SIZE) -> float:
     """Estimate the width of a text in pixels, rather too much: the reader's font is not known."""
     return size * sum(_width(letter) for letter in text)
@@ -167,7 +163,7 @@ def _width(letter: str) -> float:
 
 def fitted(text: str, width: float, size: float = SIZE) -> str:
     """Shorten a text to a width in pixels. What tells long names apart is at their end, so the middle is left out."""
-    clean = printable(text)
+    clean = legible(text)
     if text_width(clean, size) <= width:
         return clean
     for left_out in range(2, len(clean)):

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tare.reports.plots.fonts import cjk_font, quiet
+from tare.results.printable import legible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +43,7 @@ _LABEL_CHARACTERS = 34
 
 def short(label: str) -> str:
     """Shorten a label so that it fits beside an axis."""
-    clean = "".join(c if c.isprintable() else "�" for c in label)
+    clean = legible(label)
     return clean if len(clean) <= _LABEL_CHARACTERS else clean[: _LABEL_CHARACTERS - 1] + "…"
 
 

@@ -13,6 +13,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from tare.reports.summaries.profiles import ALL, FEW_SAMPLES, PROCESS, change, merged
+from tare.results.printable import legible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -229,4 +230,4 @@ def _wrapped(text: str) -> Iterator[str]:
 
 def _text(text: str) -> str:
     """Escape a text for XML, and replace what XML or a line cannot show."""
-    return escape("".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text))
+    return escape(legible(text))

@@ -20,9 +20,10 @@ from tare.reports.content.sections.glossary import explained
 from tare.reports.plots.canvas import stylesheet
 from tare.reports.render.html.charts import chart_of, dumbbells
 from tare.reports.render.html.packing import packed
-from tare.reports.render.html.tables import Tables, groups, legible, sheet, swatch
+from tare.reports.render.html.tables import Tables, groups, sheet, swatch
 from tare.reports.text.numbers import DASH
 from tare.reports.text.repeated import named
+from tare.results.printable import legible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -211,7 +212,7 @@ def _environment() -> Environment:
 
 def _finalize(value: object) -> object:
     """Replace control characters, which HTML does not allow and a record may contain."""
-    return legible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    return legible(value, kept="\n") if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _is_node(node: Node, kind: str) -> bool:

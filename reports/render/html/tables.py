@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup, escape
 
+from tare.results.printable import legible
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -168,14 +170,7 @@ def breakable(text: str) -> str:
 
 def clean(text: str) -> str:
     """Escape a text for HTML, with control characters replaced, which HTML does not allow and a record may contain."""
-    return str(escape(legible(text)))
-
-
-def legible(text: str) -> str:
-    """Replace control characters, except for the ends of lines."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return str(escape(legible(text, kept="\n")))
 
 
 def _role(name: str, told: bool) -> str:

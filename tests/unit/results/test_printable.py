@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tare.results.printable import one_line, printable
+from tare.results.printable import legible, one_line, printable
 
 
 @pytest.mark.parametrize(
@@ -50,3 +50,26 @@ def test_one_line_stays_one_line(text):
 
 def test_a_line_end_is_spelled_out():
     assert one_line("a\nb\tc") == r"a\nb\tc"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("no interval (n\u00a0=\u00a01)", "no interval (n\u00a0=\u00a01)"),
+        ("thin\u202fblank", "thin\u202fblank"),
+        ("\x1b[2J\u202e\ud800", "\ufffd[2J\ufffd\ufffd"),
+        ("two\nlines", "two\ufffdlines"),
+    ],
+)
+def test_what_a_page_or_a_figure_shows(text, shown):
+    assert legible(text) == shown
+
+
+def test_pages_keep_line_ends():
+    assert legible("two\nlines\t", kept="\n") == "two\nlines\ufffd"
+
+
+@given(st.text())
+def test_all_that_is_left_can_be_shown(text):
+    assert all(one.isprintable() or unicodedata.category(one) == "Zs" for one in legible(text))
+    assert len(legible(text)) == len(text)

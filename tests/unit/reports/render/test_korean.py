@@ -49,6 +49,11 @@ def test_no_shape_of_a_run_makes_english_on_the_korean_page(shape: str) -> None:
     assert english(page_of(shape)) == []
 
 
+@pytest.mark.parametrize("shape", SHAPES)
+def test_every_letter_of_a_page_can_be_shown(shape: str) -> None:
+    assert "\N{REPLACEMENT CHARACTER}" not in page_of(shape)
+
+
 def test_the_ladder_has_no_english_and_shapes_have_all_sections_and_figures(tmp_path: Path) -> None:
     rungs = whole(ladder(tmp_path))
     assert english(rungs) == []
