@@ -54,6 +54,9 @@ TAKE_COMMAND = ("run", "plan", "ab", "fleet")
 """Commands that take the user's own command line behind ``--``."""
 
 
+_HELP = frozenset({"-h", "--help"})
+
+
 LONGEST_MESSAGE = 4000
 """Characters of an error's text that are shown: it may quote a name or value of any length from a damaged file."""
 
@@ -148,7 +151,8 @@ def build_parser(*wanted: str) -> tuple[Parser, dict[str, Parser], dict[str, Com
     parsers: dict[str, Parser] = {}
     modules: dict[str, Command] = {}
     for name, summary in COMMANDS.items():
-        sub = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
+        sentence = f"{summary[0].upper()}{summary[1:].removesuffix('...')}{'...' if summary.endswith('...') else '.'}"
+        sub = commands.add_parser(name, help=summary, description=sentence)
         if name in wanted:
             modules[name] = importlib.import_module(f"tare.bench.commands.{name}")
             modules[name].options(sub)
@@ -158,10 +162,15 @@ def build_parser(*wanted: str) -> tuple[Parser, dict[str, Parser], dict[str, Com
 
 def _parse(words: list[str]) -> tuple[argparse.Namespace, Command]:
     own = words[: words.index("--")] if "--" in words else words
-    chosen = next((word for word in own if not word.startswith("-")), "")
+    helps = not _HELP.isdisjoint(own)
+    # Of a call for help, the language may stand before the command, too.
+    given = _with_language(own)[1] if helps else own
+    chosen = next((word for word in given if not word.startswith("-")), "")
     parser, parsers, modules = build_parser(chosen)
+    if helps or not chosen:
+        _speak(parser, own)
     speaker = parsers.get(chosen, parser)
-    arguments, rest = parser.parse_known_args(own)
+    arguments, rest = parser.parse_known_args(given)
     refuse_rest(speaker, rest)
     arguments.trailing = words[len(own) + 1 :]
     arguments.argv = ("tare", *words)
@@ -179,6 +188,14 @@ def _parse(words: list[str]) -> tuple[argparse.Namespace, Command]:
     if len(own) < len(words):
         _check_trailing(arguments)
     return arguments, modules[arguments.command]
+
+
+def _speak(parser: Parser, own: list[str]) -> None:
+    """Let the parser print its help in the language of the terminal."""
+    if (language := _language(own)) != "en":
+        from tare.bench.commands.shared.help import speak  # noqa: PLC0415 - only then
+
+        speak(parser, language)
 
 
 def _completion(shell: str) -> str:
@@ -235,15 +252,20 @@ def _language(words: Sequence[str]) -> Language:
     """Choose the language by ``--lang`` and ``--config`` alone: the command's own parser may be what refuses the words."""
     from tare.bench.request.language import language_of  # noqa: PLC0415 - as above
 
+    own = words[: words.index("--")] if "--" in words else words
+    found, _ = _with_language(own)
+    return language_of(found.lang, found.config)
+
+
+def _with_language(own: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    """Find ``--lang`` and ``--config`` among a command's words, and give the other words beside them."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("--lang")
     parser.add_argument("--config", type=Path)
-    own = words[: words.index("--")] if "--" in words else words
     try:
-        found = parser.parse_known_args(own)[0]
+        return parser.parse_known_args(own)
     except argparse.ArgumentError:  # one of them has no value
-        return language_of(None)
-    return language_of(found.lang, found.config)
+        return argparse.Namespace(lang=None, config=None), list(own)
 
 
 def _fail(error: BaseException | str, code: Exit, words: Sequence[str] = ()) -> int:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from tare.bench.experiments.base import Experiment
 from tare.bench.workloads.base import Workload
+from tare.results.said import say
 from tare.runners.entry_points import load_group
 
 if TYPE_CHECKING:
@@ -57,11 +58,17 @@ def _problem(addition: Addition, names: set[str]) -> str:
     """Say what is wrong with what a package adds; empty: nothing."""
     one = addition.content
     if not isinstance(one, Workload | Experiment):
-        return f"it is {type(one).__name__}, and no workload, experiment, or list of them"
+        return say(
+            "addition.no_workload",
+            "it is {name}, and no workload, experiment, or list of them",
+            name=type(one).__name__,
+        )
     name = getattr(one, "name", None)
     if not isinstance(name, str) or not name:
-        return f"{type(one).__name__} has no name"
-    return f"there is a workload or family {name} already" if name in names else ""
+        return say("addition.no_name", "{name} has no name", name=type(one).__name__)
+    if name not in names:
+        return ""
+    return say("addition.workload_taken", "there is a workload or family {name} already", name=name)
 
 
 def by_name(name: str) -> Workload | Experiment:

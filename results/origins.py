@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tare.results.said import CATALOGUE, TERMINAL, made_of
+from tare.results.said import CATALOGUE, TERMINAL, made_of, remember
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 
 class Said(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -38,6 +38,12 @@ def origins(thing: Any) -> dict[str, Said]:
             found[text] = said
             texts += said.values.values()
     return dict(sorted(found.items()))
+
+
+def recall(recorded: Mapping[str, Said]) -> None:
+    """Remember what texts of a record were made of, as if this process had said them."""
+    for text, said in recorded.items():
+        remember(text, (said.code, said.values))
 
 
 def _texts(thing: Any) -> Iterator[str]:

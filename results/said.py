@@ -35,6 +35,12 @@ BETWEEN = "; "
 """What stands between texts in a row where nothing else is asked for; other languages have a sign of their own."""
 
 
+class Name(str):
+    """Mark a name that somebody gave, of a workload, a run or a host: pages and terminals repeat it in no other language."""
+
+    __slots__ = ()
+
+
 Made = tuple[str, dict[str, str]]
 """Code of a sentence, and placeholder → text."""
 
@@ -49,7 +55,7 @@ def say(code: str, template: str, /, **values: object) -> str:
     if not values:
         _fixed[text] = (code, {})
         return text
-    return _remember(text, (code, {name: str(value) for name, value in values.items()}))
+    return remember(text, (code, {name: str(value) for name, value in values.items()}))
 
 
 def listed(parts: Iterable[str], separator: str = BETWEEN) -> str:
@@ -58,10 +64,11 @@ def listed(parts: Iterable[str], separator: str = BETWEEN) -> str:
     text = separator.join(texts)
     if len(texts) < 2:
         return text
-    return _remember(text, (LISTED, {SEPARATOR: separator, **{str(n): one for n, one in enumerate(texts)}}))
+    return remember(text, (LISTED, {SEPARATOR: separator, **{str(n): one for n, one in enumerate(texts)}}))
 
 
-def _remember(text: str, said: Made) -> str:
+def remember(text: str, said: Made) -> str:
+    """Remember what a text was made of, and return the text; the oldest ones are forgotten."""
     _remembered.pop(text, None)
     _remembered[text] = said
     while len(_remembered) > MOST_REMEMBERED:
@@ -71,7 +78,7 @@ def _remember(text: str, said: Made) -> str:
 
 def quoted(key: str, text: str, /, **values: object) -> str:
     """Remember a text that was made of an English catalogue's, for whoever repeats it in another language."""
-    return _remember(text, (f"{CATALOGUE}{key}", {name: str(value) for name, value in values.items()}))
+    return remember(text, (f"{CATALOGUE}{key}", {name: str(value) for name, value in values.items()}))
 
 
 def shown(text: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from typing import TYPE_CHECKING, Any
 
 from tare.results.plain_files import open_plain
@@ -47,6 +46,8 @@ def parse_toml(text: str) -> dict[str, Any]:
     """
     if _MANY_DOTS.search(text):
         raise ValueError(say("toml.dots", "a line of it has 200 dots or more"))
+    import tomllib  # noqa: PLC0415 - 5 ms, and most commands find no such file
+
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

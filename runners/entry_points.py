@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import Any
 
+from tare.results.said import say
+
 
 @dataclass(frozen=True, slots=True)
 class Addition:
@@ -21,7 +23,10 @@ class Addition:
 
     def problem(self, what: str) -> str:
         """Make the sentence about an addition that cannot be used."""
-        return f"{self.origin} is left out: {what}. Update or uninstall {self.package}."
+        return say(
+            "addition.left_out", "{origin} is left out: {what}. Update or uninstall {package}.",
+            origin=self.origin, what=what, package=self.package,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +44,16 @@ def load_group(group: str) -> Additions:
     found: list[Addition] = []
     problems = []
     for point in sorted(entry_points(group=group)):
-        package = point.dist.name if point.dist else "its package"
-        made = Addition(f"{group}: {point.name} of {package}", package, None)
+        package = point.dist.name if point.dist else say("addition.package", "its package")
+        origin = say(
+            "addition.origin", "{group}: {name} of {package}", group=group, name=point.name, package=package
+        )
+        made = Addition(origin, package, None)
         try:
             content = point.load()
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a stranger's module does
-            problems.append(made.problem(f"it cannot be loaded ({said_of(error)})"))
+            why = say("addition.not_loaded", "it cannot be loaded ({error})", error=said_of(error))
+            problems.append(made.problem(why))
             continue
         many = content if isinstance(content, list | tuple) else (content,)
         found += (Addition(made.origin, package, one) for one in many)

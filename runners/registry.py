@@ -144,15 +144,26 @@ def _additions() -> tuple[dict[str, Addition], tuple[str, ...]]:
 def _problem(row: object, taken: set[str]) -> str:
     """Say what is wrong with the row of another package; empty: nothing."""
     if not isinstance(row, RunnerRow):
-        return f"it is {type(row).__name__}, and no RunnerRow, or list of them"
+        return say(
+            "addition.no_row", "it is {name}, and no RunnerRow, or list of them", name=type(row).__name__
+        )
     if not re.fullmatch(r"[a-z][a-z0-9-]{0,39}", str(row.name)):
-        return f"a runner cannot be called {row.name!r}; names have small letters, digits and dashes"
+        return say(
+            "addition.bad_name", "a runner cannot be called {name!r}; names have small letters, digits and dashes",
+            name=str(row.name),
+        )  # fmt: skip
     if row.name in taken:
-        return f"there is a runner {row.name} already"
+        return say("addition.runner_taken", "there is a runner {name} already", name=row.name)
     if row.kind not in KINDS:
-        return f"{row.name} is of kind {row.kind!r}; kinds are {', '.join(KINDS)}"
+        return say(
+            "addition.bad_kind", "{name} is of kind {given!r}; kinds are {names}",
+            name=row.name, given=str(row.kind), names=", ".join(KINDS),
+        )  # fmt: skip
     if not re.fullmatch("#[0-9a-f]{6}", str(row.color)):
-        return f"{row.name} has the colour {row.color!r}, which is not like #1a83c9"
+        return say(
+            "addition.bad_color", "{name} has the colour {color!r}, which is not like #1a83c9",
+            name=row.name, color=str(row.color),
+        )  # fmt: skip
     return _unloadable(row)
 
 
@@ -162,7 +173,10 @@ def _unloadable(row: RunnerRow) -> str:
         try:
             _load(path)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a stranger's module does
-            return f"{path!r} of {row.name} cannot be loaded ({said_of(error)})"
+            return say(
+                "addition.row_not_loaded", "{path!r} of {name} cannot be loaded ({error})",
+                path=path, name=row.name, error=said_of(error),
+            )  # fmt: skip
     return ""
 
 
@@ -191,10 +205,18 @@ def make(name: str, supplies: Supplies) -> Runner:
     try:
         runner = row.make(supplies, name)
         lacking = [one for one in _OF_RUNNERS if not hasattr(type(runner), one)]
-        wrong = f"it made {type(runner).__name__}, which has no {lacking[0]}" if lacking else ""
+        wrong = ""
+        if lacking:
+            wrong = say(
+                "addition.lacks",
+                "it made {name}, which has no {part}",
+                name=type(runner).__name__,
+                part=lacking[0],
+            )
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a stranger's module does
-        wrong = f"it could not be made ({said_of(error)})"
-    return Refusing(name, f"{origin}: {wrong}", "update its package, or do not name it") if wrong else runner
+        wrong = say("addition.not_made", "it could not be made ({error})", error=said_of(error))
+    remedy = say("remedy.update_package", "update its package, or do not name it")
+    return Refusing(name, listed((origin, wrong), ": "), remedy) if wrong else runner
 
 
 def connected(name: str) -> tuple[str, ...]:
@@ -229,7 +251,11 @@ def _checked(name: str) -> str:
     if not colon:
         return name
     variants = row.known_variants()
-    wrong = variants.problem(own, variant) if variants else f"{own} has no variants"
+    wrong = (
+        variants.problem(own, variant)
+        if variants
+        else say("runner.no_variants", "{name} has no variants", name=own)
+    )
     if wrong:
         raise SettingRefused(
             "--runners", say("runner.unknown", "there is no runner {name!r}: {wrong}", name=name, wrong=wrong)

@@ -8,7 +8,7 @@ import msgspec
 
 from tare.reports.text.columns import padded, width
 from tare.results.judgement.calibration import blocks_for
-from tare.results.said import say
+from tare.results.said import Name, say
 from tare.results.statistics.phrases import count
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def _false_row(rate: Rate) -> list[str]:
     if rate.relabelled:
         made = say("terminal.relabelled", "{n}, relabelled", n=made)
     return [
-        rate.workload, rate.runner, rate.metric, str(rate.blocks), made, str(rate.distinct), _p(rate.false_calls),
+        *map(Name, (rate.workload, rate.runner, rate.metric)), str(rate.blocks), made, str(rate.distinct), _p(rate.false_calls),
         _p(rate.mean_5 / rate.comparisons), _p(rate.mean_150 / rate.comparisons),
     ]  # fmt: skip
 
@@ -107,7 +107,7 @@ def _power_rows(rates: Sequence[Rate], shares: Sequence[float]) -> Iterator[list
         for blocks in sorted({rate.blocks for rate in own}):
             by_share = {rate.share: rate for rate in own if rate.blocks == blocks}
             some = next(iter(by_share.values()))
-            row = [*key, str(blocks), str(some.distinct), _p(some.half_width)]
+            row = [*map(Name, key), str(blocks), str(some.distinct), _p(some.half_width)]
             row += [_p(by_share[share].found) if share in by_share else "" for share in shares]
             row += [
                 _p(by_share[share].mean_5 / by_share[share].comparisons) if share in by_share else ""
@@ -122,7 +122,7 @@ def _needed_rows(rates: Sequence[Rate], shares: Sequence[float]) -> Iterator[lis
         most = max(rate.blocks for rate in own)
         needed = [blocks_for([rate for rate in own if rate.share == share], GOAL) for share in shares]
         yield [
-            *key,
+            *map(Name, key),
             *(
                 str(blocks) if blocks else say("terminal.more_than", "more than {n}", n=most)
                 for blocks in needed

@@ -23,7 +23,7 @@ from tare.results.judgement.gate import gate, judged
 from tare.results.judgement.multiplicity import control_false_calls
 from tare.results.judgement.thresholds import Thresholds
 from tare.results.judgement.within_run import compare_variants, compare_versions
-from tare.results.said import listed, say
+from tare.results.said import Name, listed, say
 from tare.results.statistics.phrases import count
 from tare.results.storage.counts import read_counts
 from tare.results.storage.load import load_run
@@ -110,14 +110,16 @@ def _hosts(runs: Sequence[Run]) -> tuple[str, ...]:
     """Describe the host of each run in a few words."""
     spoken = quotable()
     return tuple(
-        spoken("comparison.host_of", side=_label(run), host=host_line(run.manifest, spoken)) for run in runs
+        spoken("comparison.host_of", name=_label(run), host=host_line(run.manifest, spoken)) for run in runs
     )
 
 
 def _label(run: Run) -> str:
     name = run.manifest.name or run.manifest.run
     return (
-        say("compare.imported", "{name} (imported)", name=name) if run.manifest.mode == "imported" else name
+        say("compare.imported", "{name} (imported)", name=name)
+        if run.manifest.mode == "imported"
+        else Name(name)
     )
 
 

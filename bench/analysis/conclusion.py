@@ -153,5 +153,5 @@ def _unmeasured(asked: Sequence[str], trials: Sequence[Trial]) -> dict[str, str]
         own = [trial for trial in trials if re.split("[(@]", trial.runner)[0] == key]
         if all(trial.outcome == "skipped" for trial in own):
             reasons = (joined(trial.reason, trial.remedy) for trial in own)
-            found[name] = next(reasons, "the run ended before its turn")
+            found[name] = next(reasons, say("run.no_turn", "the run ended before its turn"))
     return found

@@ -21,7 +21,8 @@ from tare.reports.text.words import words
 from tare.results.errors import NotWritten, ResultError
 from tare.results.judgement.across_hosts import HostRun, across_hosts
 from tare.results.judgement.within_run import compare_within
-from tare.results.said import say
+from tare.results.origins import recall
+from tare.results.said import Name, say
 from tare.results.storage.atomic import write_whole
 from tare.results.storage.fleet import FOLDER
 from tare.results.storage.load import load_run
@@ -47,6 +48,7 @@ def compare_hosts(fleet: Fleet, results_dir: Path, reports_dir: Path) -> FleetPa
                 for trial in run.trials():
                     trials[host.host] += trial.outcome == "ok"
                     if trial.outcome == "skipped":
+                        recall(trial.said)
                         skips.setdefault((trial.runner, trial.reason), {})[host.host] = None
                 compared.append(HostRun(host.host, host.host_class, compare_within(run)))
             except ResultError:
@@ -121,4 +123,12 @@ def summary_rows(compared: FleetPage) -> Iterator[tuple[str, ...]]:
         spread = "-" if one.spread is None else f"±{numbers.percent(one.spread)}"
         title = compared.titles[one.key.workload, one.key.parameters]
         cost = numbers.cost(one.cost)
-        yield (title, one.key.runner, one.key.what, one.host_class, str(len(one.hosts)), cost, spread)
+        yield (
+            Name(title),
+            Name(one.key.runner),
+            one.key.what,
+            Name(one.host_class),
+            str(len(one.hosts)),
+            cost,
+            spread,
+        )

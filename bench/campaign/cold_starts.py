@@ -54,14 +54,16 @@ class ColdStarts:
             # The job is made before the place is known: cold workloads take nothing from the place.
             site = Site(self.provisioned.image_of(key), "/", "/scratch", self.provisioned.limits.cpus)
             job = workload.job(site, self.plan.job_seconds)
-            opened = log.leaving(f"a place of {runner.label}", runner.open(first=job))
+            opened = log.leaving(
+                say("left.place", "a place of {name}", name=runner.label), runner.open(first=job)
+            )
             with opened as place:
                 result = place.run(job)
         except (TareError, OSError) as error:
             self._failed(builder, as_failure(error))
             return
         if "gone" not in place.timeline:
-            why = str(opened.failure or "nobody saw its end")
+            why = str(opened.failure or say("run.end_unseen", "nobody saw its end"))
             self._failed(
                 builder,
                 PlaceFailure(say("run.not_taken_down", "the place could not be taken down: {why}", why=why)),

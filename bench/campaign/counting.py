@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 from tare.bench.workloads.base import Site
 from tare.bench.workloads.command import Command, run_aside
 from tare.results.record import BASE, INSTRUCTIONS_CALLGRIND, INSTRUCTIONS_USER
-from tare.results.said import say
+from tare.results.said import listed, say
 from tare.results.storage.counts import InstructionCount, write_counts
 from tare.runners.errors import TareError, as_failure
+from tare.runners.host.endings import exit_or_signal
 from tare.runners.host.pmu import why_no_instructions
 from tare.runners.model import INSTRUCTIONS
 
@@ -101,14 +102,14 @@ def _counted(
     try:
         with provisioned.runner(BASE).open() as place:
             site = Site(provisioned.image_of(BASE), place.root, place.scratch, provisioned.limits.cpus)
-            run_aside(place, command.before(site), "it could not be prepared")
+            run_aside(place, command.before(site), say("count.not_prepared", "it could not be prepared"))
             job = replace(command.job(site, 0.0), timeout_seconds=TIMEOUT_SECONDS)
             counts = tuple(
                 _under_callgrind(place, job, valgrind, number) if valgrind else _by_pmu(place, job)
                 for number in range(RUNS)
             )
     except NotCountedError as error:
-        return _without(one, str(error), "see that it succeeds by itself")
+        return _without(one, str(error), say("remedy.succeeds_alone", "see that it succeeds by itself"))
     except (TareError, OSError) as error:
         failure = as_failure(error)
         return _without(one, failure.reason, failure.remedy)
@@ -164,7 +165,8 @@ def _ended_well(result: JobResult) -> JobResult:
             )
         )
     if result.signal is not None or result.exit_code:
-        ended = f"signal {result.signal}" if result.signal is not None else f"exit status {result.exit_code}"
+        ended = exit_or_signal(result.exit_code, result.signal)
         lines = result.stderr.decode("utf-8", "backslashreplace").strip().splitlines()
-        raise NotCountedError(f"it ended with {ended}" + (f": {lines[-1][:200]}" if lines else ""))
+        told = say("count.ended_with", "it ended with {ended}", ended=ended)
+        raise NotCountedError(listed((told, *(line[:200] for line in lines[-1:])), ": "))
     return result

@@ -43,8 +43,8 @@ class Deadline:
             self.say(
                 say(
                     "progress.deadline",
-                    "time is up (twice what was planned): stopped before {before}; all that was measured counts",
-                    before=before,
+                    "time is up (twice what was planned): stopped before {next}; all that was measured counts",
+                    next=before,
                 )
             )
         return True

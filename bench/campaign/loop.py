@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from tare.bench.campaign.duet import Duets
 from tare.bench.campaign.slots import slots
 from tare.bench.planning.modes import FILL_SHARE
+from tare.results.said import say
 
 if TYPE_CHECKING:
     from tare.bench.campaign.agenda import Agenda
@@ -53,7 +54,7 @@ class Campaign:
         for begun, block in ledger.incomplete():
             self._block(begun, block)
         while unit := self.agenda.next():
-            if self.deadline.passed(f"a block of {unit.name}"):
+            if self.deadline.passed(say("progress.block_of", "a block of {name}", name=unit.name)):
                 self.agenda.ended = "deadline"
                 break
             if unit.visiting:
@@ -69,7 +70,7 @@ class Campaign:
                 # A failure is counted; the first trial that wants the place tries again.
                 places.open(key)
             for unit in self.agenda.visit(first):
-                if self.deadline.passed(f"a block of {unit.name}"):
+                if self.deadline.passed(say("progress.block_of", "a block of {name}", name=unit.name)):
                     return
                 seconds = self._block(unit, places=places)
                 self._fill(FILL_SHARE * seconds if first.emulated else seconds)
@@ -81,7 +82,7 @@ class Campaign:
         if self.agenda.plan.blocks is not None:
             return
         while seconds > 0 and (unit := self.agenda.next(FILLING, visits=False)):
-            if self.deadline.passed(f"a block of {unit.name}"):
+            if self.deadline.passed(say("progress.block_of", "a block of {name}", name=unit.name)):
                 return
             seconds -= self._block(unit)
 

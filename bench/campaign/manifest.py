@@ -14,6 +14,7 @@ from tare.bench.planning.record import plan_to_record
 from tare.bench.request.provenance import provenance
 from tare.results.environment import ProbeRecord
 from tare.results.record import FORMAT_VERSION, Manifest
+from tare.results.said import say
 from tare.runners.host.conditions import conditions
 from tare.runners.host.facts import context_facts, host_facts
 from tare.runners.host.open_files import file_limit
@@ -89,5 +90,5 @@ def _versions() -> dict[str, str]:
         try:
             versions[name] = version(name)
         except PackageNotFoundError:
-            versions[name] = "not installed"
+            versions[name] = say("fact.not_installed", "not installed")
     return versions

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
+from tare.results.said import say
 from tare.runners.errors import PlaceFailure, TareError, as_failure
 
 if TYPE_CHECKING:
@@ -62,7 +63,9 @@ class OpenPlaces:
         try:
             runner = self.provisioned.runner(key)
             log = self.provisioned.undo_log
-            place = self._stack.enter_context(log.leaving(f"a place of {runner.label}", runner.open()))
+            place = self._stack.enter_context(
+                log.leaving(say("left.place", "a place of {name}", name=runner.label), runner.open())
+            )
         except (TareError, OSError) as error:
             failure = as_failure(error)
             self.openings.failed(key, failure)
@@ -87,5 +90,7 @@ class OpenPlaces:
 
     def close(self, key: str) -> None:
         """Close a place; the next :meth:`get` opens another, under another invocation."""
-        with self.provisioned.undo_log.noting(f"a place of {self.provisioned.runner(key).label}"):
+        with self.provisioned.undo_log.noting(
+            say("left.place", "a place of {name}", name=self.provisioned.runner(key).label)
+        ):
             self._open.pop(key).place.close()

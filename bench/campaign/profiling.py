@@ -24,8 +24,9 @@ from tare.reports.render.flame_graph import differential, flame_graph
 from tare.reports.summaries.profiles import Profile, added, read_samples, speedscope
 from tare.reports.text.words import words
 from tare.results.record import BASE
-from tare.results.said import say
+from tare.results.said import listed, say
 from tare.runners.errors import TareError
+from tare.runners.host.endings import exit_or_signal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -226,9 +227,15 @@ def _enough(began: float, rounds: int) -> bool:
 
 def _run_jobs(workload: Workload, runner: ProfiledRunner, provisioned: Provisioned) -> int:
     """Run jobs of a steady-state workload in one place; return how many."""
-    with provisioned.undo_log.leaving(f"a place of {runner.label}", runner.open()) as place:
+    with provisioned.undo_log.leaving(
+        say("left.place", "a place of {name}", name=runner.label), runner.open()
+    ) as place:
         site = Site(runner.image, place.root, place.scratch, provisioned.limits.cpus)
-        run_aside(place, workload.preparation(site), f"{workload.name} could not be prepared")
+        run_aside(
+            place,
+            workload.preparation(site),
+            say("run.workload_not_prepared", "{name} could not be prepared", name=workload.name),
+        )
         began, rounds = time.monotonic(), 0
         while not _enough(began, rounds):
             _once(workload, site, place)
@@ -237,22 +244,31 @@ def _run_jobs(workload: Workload, runner: ProfiledRunner, provisioned: Provision
 
 
 def _once(workload: Workload, site: Site, place: Place) -> None:
-    run_aside(place, workload.before(site), f"{workload.name} could not be prepared")
+    run_aside(
+        place,
+        workload.before(site),
+        say("run.workload_not_prepared", "{name} could not be prepared", name=workload.name),
+    )
     result = place.run(workload.job(site, JOB_SECONDS))
     if why := _failure(workload, result):
         raise TareError(say("profile.job_failed", "the profiled job failed: {why}", why=why))
-    run_aside(place, workload.after(site), f"{workload.name} could not be cleaned up")
+    run_aside(
+        place,
+        workload.after(site),
+        say("run.workload_not_cleaned", "{name} could not be cleaned up", name=workload.name),
+    )
 
 
 def _failure(workload: Workload, result: JobResult) -> str:
     if result.error or result.timed_out:
-        return result.error or "it took too long"
+        return result.error or say("command.too_long", "it took too long")
     codes = workload.exit_codes
     if codes is None or result.exit_code in codes:
         return ""
-    ending = f"exit status {result.exit_code}" if result.signal is None else f"signal {result.signal}"
     said = result.stderr.decode("utf-8", "replace").strip().splitlines()
-    return f"{ending}: {said[-1][:300]}" if said else ending
+    return listed(
+        (exit_or_signal(result.exit_code, result.signal), *(line[:300] for line in said[-1:])), ": "
+    )
 
 
 def _perform(

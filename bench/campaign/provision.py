@@ -43,12 +43,19 @@ if TYPE_CHECKING:
 
 
 _OWN_PYTHON = (
-    "the suite's Python is not carried into an image made elsewhere, because it would replace the image's own",
-    "run the workload without --image, or the image's own Python as the command: `tare run --image … -- python3 …`",
+    say(
+        "image.own_python",
+        "the suite's Python is not carried into an image made elsewhere, because it would replace the image's own",
+    ),
+    say(
+        "remedy.own_python",
+        "run the workload without --image, or the image's own Python as the command: `tare run --image … -- python3 …`",
+    ),
 )
 
-_NO_CARRY = (
-    "--carry adds files of the host to the suite's own image; put them into the image made elsewhere instead"
+_NO_CARRY = say(
+    "image.no_carry",
+    "--carry adds files of the host to the suite's own image; put them into the image made elsewhere instead",
 )
 
 
@@ -155,7 +162,10 @@ def _without_program(commands: Mapping[str, tuple[str, ...]]) -> dict[str, tuple
         try:
             check_command(words)
         except UsageError as error:
-            missing[name] = (str(error), "install it, or correct the workload's definition")
+            missing[name] = (
+                str(error),
+                say("remedy.install_or_correct", "install it, or correct the workload's definition"),
+            )
     return missing
 
 

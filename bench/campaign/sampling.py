@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from tare.bench.workloads.command import run_aside
-from tare.results.said import say
+from tare.results.said import listed, say
 from tare.results.scratch import scratch_folder
 from tare.runners.errors import PlaceFailure, TareError
 from tare.runners.host.endings import how_ended, last_words, oom_kills, why_killed
@@ -50,8 +50,8 @@ _ENDING_SECONDS = 30.0
 _PAUSE_SECONDS = 0.02
 _DOCUMENT_BYTES = 64 << 20
 _NOTHING = "No python processes found"
-_SHORT = "no Python process was seen running; one has to run for 0.3 s or more"
-_ATTACHING = "attaching needs root, or ptrace_scope 0"
+_SHORT = say("profile.nothing", "no Python process was seen running; one has to run for 0.3 s or more")
+_ATTACHING = say("profile.attaching", "attaching needs root, or ptrace_scope 0")
 
 
 def py_spy() -> Path:
@@ -166,7 +166,11 @@ class _Outside:
         self._thread.join(_ENDING_SECONDS)
         with self._lock:
             if self._signal(signal.SIGKILL):
-                self.sampled.trouble = f"py-spy did not end within {_ENDING_SECONDS:.0f} s"
+                self.sampled.trouble = say(
+                    "profile.endless",
+                    "py-spy did not end within {seconds} s",
+                    seconds=f"{_ENDING_SECONDS:.0f}",
+                )
         self._thread.join()
 
     def _signal(self, number: signal.Signals) -> bool:
@@ -195,7 +199,9 @@ class _Outside:
                 try:
                     self._running = self._started(said.fileno(), output.fileno())
                 except OSError as error:
-                    self.sampled.trouble = f"py-spy could not be run: {error}"
+                    self.sampled.trouble = say(
+                        "profile.not_run", "py-spy could not be run: {error}", error=error
+                    )
                     self._stopping.set()
                     return
             code = self._running.wait()
@@ -260,10 +266,12 @@ def trouble(code: int, said: str, killed_before: int | None) -> str:
         killed_before: :func:`tare.runners.host.endings.oom_kills` from before its start.
     """
     if code < 0:
-        return f"py-spy {how_ended(code)}{why_killed(code, killed_before)}"
+        return say(
+            "profile.ended", "py-spy {ended}{why}", ended=how_ended(code), why=why_killed(code, killed_before)
+        )
     if _NOTHING.lower() in said.lower() and "denied" not in said.lower():
         return ""
-    return f"py-spy failed: {last_words(said, code)}; {_ATTACHING}"
+    return listed((say("profile.failed", "py-spy failed: {told}", told=last_words(said, code)), _ATTACHING))
 
 
 def why_nothing(proc: Path = Path("/proc")) -> str:
@@ -273,7 +281,11 @@ def why_nothing(proc: Path = Path("/proc")) -> str:
     except (OSError, ValueError):
         scope = 0
     if scope and os.geteuid() != 0:
-        return f"{_SHORT}, and kernel.yama.ptrace_scope is {scope} here, which lets root alone look into processes: run as root, or set it to 0"
+        return say(
+            "profile.scope",
+            "{nothing}, and kernel.yama.ptrace_scope is {scope} here, which lets root alone look into processes: run as root, or set it to 0",
+            nothing=_SHORT, scope=scope,
+        )  # fmt: skip
     return _SHORT
 
 
@@ -313,7 +325,9 @@ class _Inside:
         self._folder = f"{place.scratch.rstrip('/')}/.tare-profile"
         self._busybox = image.argv(place.root, "busybox")
         run_aside(
-            place, self._job("{busybox} mkdir -p {folder}", place.scratch), "py-spy could not be prepared"
+            place,
+            self._job("{busybox} mkdir -p {folder}", place.scratch),
+            say("profile.not_prepared", "py-spy could not be prepared"),
         )
         self._stopped = False
         self._service: Service = place.start(self._job(_SERVICE, self._folder))
@@ -327,13 +341,13 @@ class _Inside:
         self._service.stop()
         said = result.stderr.decode("utf-8", "replace")
         if result.exit_code != 0 or result.stdout_bytes > len(result.stdout):
-            why = result.error or said.strip() or "its files are too large"
+            why = result.error or said.strip() or say("profile.too_large", "its files are too large")
             raise PlaceFailure(
                 say("profile.not_read", "the profile could not be read out of the place: {why}", why=why)
             )
         self.sampled.documents += documents(result.stdout)
         if not self.sampled.documents and _NOTHING.lower() not in said.lower():
-            self.sampled.trouble = f"py-spy failed: {last_words(said, 1)}"
+            self.sampled.trouble = say("profile.failed", "py-spy failed: {told}", told=last_words(said, 1))
 
     def _job(self, script: str, directory: str) -> Job:
         root = self._place.root.rstrip("/")

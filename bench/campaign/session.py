@@ -43,15 +43,17 @@ def opened(request: Request, progress: Progress) -> Iterator[Bench]:
         progress.say(problem)
     cache = default_cache()
     log = UndoLog(progress.say)
-    with log.noting("what a killed run left behind"):
+    with log.noting(say("left.leftovers", "what a killed run left behind")):
         output = request.settings.output
         _remove_leftovers(cache, progress, output)
     run_id = request.resume or new_run_id()
     workdir = work_parent() / f"tare-{run_id}"
     with ExitStack() as stack:
         registered = cleanup.register(cache, run_id, workdir)
-        stack.enter_context(log.leaving("the run's traces on this host", registered))
-        launcher = stack.enter_context(log.leaving("the launcher", Launcher.start(cache)))
+        stack.enter_context(log.leaving(say("left.traces", "the run's traces on this host"), registered))
+        launcher = stack.enter_context(
+            log.leaving(say("left.launcher", "the launcher"), Launcher.start(cache))
+        )
         context = RunContext(run_id, workdir, cache, launcher, request.offline, log)
         provision = Provision(
             cache,
@@ -64,9 +66,11 @@ def opened(request: Request, progress: Progress) -> Iterator[Bench]:
             in_variants(request, supplies) if request.variants else probe(supplies, choose_runners(request))
         )
         for runner in bench.runners.values():
-            stack.enter_context(log.leaving(f"runner {runner.label}", closing(runner)))
+            stack.enter_context(
+                log.leaving(say("left.runner", "runner {name}", name=runner.label), closing(runner))
+            )
         siblings = Siblings(supplies)
-        stack.enter_context(log.leaving("further runners", closing(siblings)))
+        stack.enter_context(log.leaving(say("left.further", "further runners"), closing(siblings)))
         yield replace(bench, siblings=siblings, cpu_before=cpu_before)
 
 

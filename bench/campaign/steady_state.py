@@ -191,7 +191,11 @@ class SteadyState:
         )
         try:
             self._prepare(opened, slot.case, site)
-            run_aside(opened.place, workload.before(site), f"{workload.name} could not be prepared")
+            run_aside(
+                opened.place,
+                workload.before(site),
+                say("run.workload_not_prepared", "{name} could not be prepared", name=workload.name),
+            )
         except (TareError, OSError) as error:
             self.lose(ready, as_failure(error))
             return None
@@ -201,7 +205,11 @@ class SteadyState:
         """Do what follows a job and describe it; if that fails, record so and return ``False``."""
         builder, place, workload = ready.builder, ready.place, ready.workload
         try:
-            run_aside(place, workload.after(ready.site), f"{workload.name} could not be cleaned up")
+            run_aside(
+                place,
+                workload.after(ready.site),
+                say("run.workload_not_cleaned", "{name} could not be cleaned up", name=workload.name),
+            )
         except (TareError, OSError) as error:
             self.lose(ready, as_failure(error))
             return False
@@ -234,7 +242,15 @@ class SteadyState:
             result = opened.place.run(job)
             if result.exit_code != 0:
                 said = result.stderr.decode("utf-8", "replace").strip()
-                why = result.error or said or ("it took too long" if result.timed_out else "it was killed")
+                why = (
+                    result.error
+                    or said
+                    or (
+                        say("command.too_long", "it took too long")
+                        if result.timed_out
+                        else say("run.killed", "it was killed")
+                    )
+                )
                 raise PlaceFailure(
                     say(
                         "run.not_prepared",

@@ -11,7 +11,7 @@ from tare.bench.commands.shared.speaking import speaker_of
 from tare.bench.commands.shared.tables import aligned
 from tare.bench.errors import Exit
 from tare.bench.request import layers
-from tare.results.said import say
+from tare.results.said import Name, say
 from tare.results.statistics.phrases import count
 from tare.runners.errors import UsageError
 
@@ -153,14 +153,14 @@ def _check(read: Sequence[OwnFile], speaker: Speaker, *, as_json: bool) -> int:
             for row in made[file.path]:
                 print(f"  {row['name']} ({row['family']}): {speaker.tell(str(row['summary']))}")
                 for key, value in _explained(row):
-                    print(f"    {speaker.tell(key)}: {speaker.tell(str(value))}")
+                    print(f"    {speaker.tell(key)}: {speaker.tell(value)}")
     return _tell_problems(read, speaker)
 
 
-def _explained(row: Mapping[str, object]) -> Iterable[tuple[str, object]]:
+def _explained(row: Mapping[str, object]) -> Iterable[tuple[str, str]]:
     parameters, lacking = row["parameters"], row["lacking"]
     if isinstance(parameters, dict):
-        yield from parameters.items()
+        yield from ((Name(key), Name(value)) for key, value in parameters.items())
     for why in lacking if isinstance(lacking, list) else ():
         yield say("terminal.skipped_here", "skipped on this host"), why
 

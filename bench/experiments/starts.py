@@ -113,9 +113,9 @@ class Starts(Experiment):
             raise Unsuitable(
                 say(
                     "starts.too_many",
-                    "More than {most} {what} at once are too many for {cpus} CPUs.",
+                    "More than {most} {word} at once are too many for {cpus} CPUs.",
                     most=most,
-                    what=what,
+                    word=what,
                     cpus=cpus,
                 ),
                 say("remedy.larger_host", "use a larger host"),

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from tare.bench.errors import Exit
-from tare.bench.fleet.messages import Assignment
+from tare.bench.fleet.messages import ORIGINS, Assignment
 from tare.bench.pipeline import execute
 from tare.bench.progress import Lines
 from tare.bench.request.record import request_from_record
 from tare.results.errors import ResultError
+from tare.results.origins import origins
 from tare.runners.errors import TareError, UsageError
 
 if TYPE_CHECKING:
@@ -44,7 +45,9 @@ def main(parent: int) -> int:
         assignment = msgspec.json.decode(sys.stdin.buffer.read(), type=Assignment)
         return execute(request_of(assignment, Path.cwd()), Lines()).exit_code
     except (TareError, ResultError) as error:
-        sys.stderr.write(f"tare: {error}\n")
+        text = str(error)
+        Path(ORIGINS).write_bytes(msgspec.json.encode(origins(text)))
+        sys.stderr.write(f"tare: {text}\n")
         return Exit.USAGE if isinstance(error, UsageError) else Exit.ENVIRONMENT
     except KeyboardInterrupt:
         return Exit.INTERRUPTED

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 RESOURCE: Final = "tare"
 """Resource that each run takes; a worker that may measure has one of it, so that one run is made at a time."""
 
-TO_INSTALL: Final = "tare fleet needs Dask: pip install 'tarebench[fleet]', here and on every host."
+TO_INSTALL: Final = say(
+    "fleet.needs_dask", "tare fleet needs Dask: pip install 'tarebench[fleet]', here and on every host."
+)
 
 _LOGGERS: Final = ("distributed", "distributed.client", "distributed.scheduler", "distributed.core")
 """Loggers that would print a traceback for a lost scheduler, and a line for each worker that goes: the director says both."""
@@ -182,7 +184,12 @@ class DaskCluster:
             self._came.put(msgspec.msgpack.decode(future.result(), type=Ended))
         elif future.status == "error":
             error = future.exception()
-            text = f"the worker failed: {type(error).__name__}: {error}"
+            text = say(
+                "fleet.worker_failed",
+                "the worker failed: {name}: {error}",
+                name=type(error).__name__,
+                error=error,
+            )
             self._came.put(Ended(token=token, code=1, said=text, run="", size=0))
 
     def receive(self, seconds: float) -> list[Chunk | Ended]:
@@ -235,8 +242,14 @@ def _introduced(said: object) -> HostFacts | str:
     if isinstance(said, bytes):
         return msgspec.msgpack.decode(said, type=HostFacts)
     if isinstance(said, ImportError):
-        return f"the Python of its worker has no tare ({said}): pip install 'tarebench[fleet]' there"
-    return f"it cannot say what it is: {type(said).__name__}: {said}"
+        return say(
+            "fleet.no_tare",
+            "the Python of its worker has no tare ({error}): pip install 'tarebench[fleet]' there",
+            error=said,
+        )
+    return say(
+        "fleet.no_facts", "it cannot say what it is: {name}: {error}", name=type(said).__name__, error=said
+    )
 
 
 async def _introduce(dask_worker: Worker) -> bytes:

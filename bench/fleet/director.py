@@ -256,8 +256,7 @@ class Director:
             return "complete", ""
         if ended.code == Exit.INTERRUPTED:
             return "interrupted", say("fleet.ended", "its run was ended")
-        reason = ended.said or say("fleet.ended_with", "it ended with code {code}", code=ended.code)
-        return ("unable" if about is None else "failed"), reason
+        return ("unable" if about is None else "failed"), told.why_ended(ended)
 
     def _fetch(self, one: _Active, ended: Ended) -> bool:
         while (size := self.inbox.size(ended.run)) < ended.size:

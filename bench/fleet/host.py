@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tare.bench.fleet.messages import Assignment, Chunk, Ended, HostFacts
+from tare.bench.fleet.messages import ORIGINS, Assignment, Chunk, Ended, HostFacts
+from tare.results.origins import Said
 from tare.results.storage.load import MANIFEST, TRIALS
 from tare.runners.host.facts import host_class, host_facts
 from tare.runners.provision.cache import default_cache
@@ -81,6 +82,7 @@ def measure(
     folder.mkdir(parents=True, exist_ok=True)
     _restore(assignment, folder)
     outbox = _Outbox(folder, assignment.token, send, len(assignment.trials))
+    (folder / ORIGINS).unlink(missing_ok=True)
     with (folder / _SAID).open("wb") as said:
         child = subprocess.Popen(
             (*command, str(os.getpid())), cwd=folder, stdin=subprocess.PIPE, stdout=said, stderr=said
@@ -107,6 +109,7 @@ def measure(
         said=_last_line(folder / _SAID),
         run=outbox.run,
         size=outbox.sent,
+        origins=_origins(folder / ORIGINS),
     )
 
 
@@ -158,6 +161,14 @@ def _end(child: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         child.kill()
         child.wait()
+
+
+def _origins(path: Path) -> dict[str, Said]:
+    """Read what the child's error was made of; empty if it ended without one."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, Said])
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        return {}
 
 
 def _last_line(path: Path) -> str:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
+from tare.results.origins import Said  # noqa: TC001 - as below
 from tare.results.plan import RequestRecord  # noqa: TC001 - msgspec reads annotations at run time
+
+ORIGINS = "said.json"
+"""File in which a run's process leaves what the text of its error was made of."""
 
 
 class Assignment(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,3 +75,5 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True):
     """Id of the run; empty if none was begun."""
     size: int
     """Bytes of the host's ``trials.jsonl``."""
+    origins: dict[str, Said] = {}
+    """Text of an error → what it was made of, for directors and pages in other languages."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from tare.results.origins import recall
 from tare.results.said import listed, say
 from tare.results.statistics.phrases import count
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
+    from tare.bench.fleet.messages import Ended
     from tare.results.storage.fleet import FleetHost, Status
 
 STATUSES: Mapping[Status, str] = {
@@ -42,6 +44,12 @@ def ended(host: str, status: Status, reason: str) -> str:
     """Tell how a host's run ended, and why."""
     told = say("progress.fleet_ended", "{host}: {status}", host=host, status=STATUSES[status])
     return say("progress.fleet_why", "{ended}: {reason}", ended=told, reason=reason) if reason else told
+
+
+def why_ended(ended: Ended) -> str:
+    """Say why a run's process ended without a run that is complete, as its host said it."""
+    recall(ended.origins)
+    return ended.said or say("fleet.ended_with", "it ended with code {code}", code=ended.code)
 
 
 def refused(worker: str, host: str) -> str:

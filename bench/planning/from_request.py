@@ -18,7 +18,7 @@ from tare.bench.workloads.command import Command, CommandTerms
 from tare.bench.workloads.null import Null
 from tare.results.judgement.claims.declared import selections
 from tare.results.record import BASE, CONTROL
-from tare.results.said import joined, say
+from tare.results.said import joined, listed, say
 from tare.runners.errors import SettingRefused, UsageError
 
 if TYPE_CHECKING:
@@ -134,5 +134,8 @@ def worth_measuring(request: Request, plan: Plan) -> Plan:
 
 def nothing_to_measure(plan: Plan) -> str:
     """Explain why a plan has nothing but skips and the base: each runner's reason and remedy."""
-    reasons = dict.fromkeys(f"{skip.runner}: {joined(skip.reason, skip.remedy)}" for skip in plan.skips)
-    return "nothing that was asked for can be measured here.\n  " + "\n  ".join(reasons)
+    reasons = dict.fromkeys(
+        listed((skip.runner, joined(skip.reason, skip.remedy)), ": ") for skip in plan.skips
+    )
+    nothing = say("plan.nothing", "nothing that was asked for can be measured here.")
+    return listed((nothing, *reasons), "\n  ")

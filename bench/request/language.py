@@ -1,4 +1,7 @@
-"""Choose the language of the terminal, the same way for every command and for its errors."""
+"""Choose the language of the terminal, the same way for every command, for its help and for its errors.
+
+It imports little: ``tare --help`` asks for the language, too, and need not wait for the declarations of all settings.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from tare.bench.request.declarations import by_key
 from tare.bench.settings_files import project_file, tables_of, user_file
-from tare.reports.model import LANGUAGES
 from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 KEY = "run.language"
 """Key of the setting."""
+
+VARIABLE = "TARE_LANG"
+"""Its variable, as its declaration spells it, too."""
 
 
 def language_of(
@@ -33,11 +37,22 @@ def language_of(
         config: the project's settings file; ``None``: ``$TARE_CONFIG``, or the nearest one.
         environ: environment variables.
     """
-    for said in (given, environ.get(by_key()[KEY].variable), *_in_files(config, environ)):
+    for said in _said(given, config, environ):
+        if said is None:
+            continue
+        from tare.reports.model import LANGUAGES  # noqa: PLC0415 - only then
+
         for language in LANGUAGES:
             if said == language:
                 return language
     return "en"
+
+
+def _said(given: str | None, config: Path | None, environ: Mapping[str, str]) -> Iterator[object]:
+    """Give what the layers say, one after the other: files are read only where nothing above says something usable."""
+    yield given
+    yield environ.get(VARIABLE)
+    yield from _in_files(config, environ)
 
 
 def _in_files(config: Path | None, environ: Mapping[str, str]) -> Iterator[object]:

@@ -26,6 +26,7 @@ from tare.reports.summaries.cases import case_of, single_cases
 from tare.reports.text import answers, numbers
 from tare.reports.text.repeated import repeat
 from tare.results.judgement.answers import pair_answers
+from tare.results.said import Name
 from tare.results.statistics.phrases import sentences
 
 if TYPE_CHECKING:
@@ -197,8 +198,8 @@ def _row(one: Comparison, name: str, told: frozenset[str], words: Words) -> tupl
     given = one.verdict
     verdict = words("comparison.refused") if one.refused else words(f"verdict.{given}")
     return (
-        Cell(name, detail=one.metric, recorded=True),
-        Cell(one.runner, recorded=True),
+        Cell(Name(name), detail=one.metric, recorded=True),
+        Cell(Name(one.runner), recorded=True),
         Cell("–") if one.refused else cells.ratio(one.cost, one.verdict),
         Cell(verdict, kind="undecided" if one.refused else one.verdict),
         cells.estimate(one.base_value, one.base_unit or one.unit),

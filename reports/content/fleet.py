@@ -10,6 +10,7 @@ from tare.reports.content.nodes import Cell, Headline, Section, Table
 from tare.reports.text import numbers
 from tare.reports.text.numbers import DASH
 from tare.reports.text.repeated import repeat
+from tare.results.said import Name
 from tare.results.statistics.exponents import expm1
 
 if TYPE_CHECKING:
@@ -99,8 +100,8 @@ _KINDS: dict[str, Kind] = {"worse": "worse", "better": "better", "same": "same",
 def _case(page: FleetPage, one: ClassCost, words: Words) -> tuple[Cell, Cell, Cell]:
     key = one.key
     return (
-        Cell(page.titles[key.workload, key.parameters], recorded=True),
-        Cell(key.runner, color=page.colors.get(key.runner, ""), recorded=True),
+        Cell(Name(page.titles[key.workload, key.parameters]), recorded=True),
+        Cell(Name(key.runner), color=page.colors.get(key.runner, ""), recorded=True),
         Cell(words("fleet.time" if key.what == "time" else "short.cpu")),
     )
 
@@ -128,7 +129,7 @@ def _classes(page: FleetPage, words: Words) -> Table:
                     high=one.cost.high,
                     kind=_KINDS[one.verdict],
                 ),
-                Cell(one.host_class, recorded=True),
+                Cell(Name(one.host_class), recorded=True),
                 Cell(spread, value=one.spread),
                 Cell(str(len(one.hosts)), value=len(one.hosts)),
             )
@@ -153,7 +154,7 @@ def _each(page: FleetPage, words: Words) -> Table:
                 low=each.cost.low,
                 high=each.cost.high,
             )
-            host, of_class = Cell(each.host, recorded=True), Cell(one.host_class, recorded=True)
+            host, of_class = Cell(Name(each.host), recorded=True), Cell(Name(one.host_class), recorded=True)
             rows.append((case, runner, what, host, of_class, cost))
     return Table(words("fleet.each_caption"), columns, tuple(rows), numeric=(5,), form="sheet")
 
@@ -166,8 +167,8 @@ def _hosts(page: FleetPage, words: Words) -> Table:
         run = host.runs[0] if host.runs else ""
         rows.append(
             (
-                Cell(host.host, recorded=True),
-                Cell(host.host_class or DASH, recorded=True),
+                Cell(Name(host.host), recorded=True),
+                Cell(Name(host.host_class or DASH), recorded=True),
                 Cell(
                     words(f"fleet_status.{host.status}"),
                     detail=repeat(host.reason, words),
@@ -176,7 +177,7 @@ def _hosts(page: FleetPage, words: Words) -> Table:
                 ),
                 Cell(str(page.trials.get(host.host, 0)), value=page.trials.get(host.host, 0)),
                 Cell(
-                    run or DASH,
+                    Name(run or DASH),
                     detail=", ".join(host.runs[1:]),
                     target=page.reports.get(run, ""),
                     recorded=True,
@@ -190,9 +191,9 @@ def _skips(page: FleetPage, words: Words) -> Table:
     columns = (words("column.runner"), words("skips.reason"), words("fleet.hosts"))
     rows = tuple(
         (
-            Cell(one.runner, recorded=True),
+            Cell(Name(one.runner), recorded=True),
             Cell(one.reason, recorded=True),
-            Cell(", ".join(one.hosts), recorded=True),
+            Cell(Name(", ".join(one.hosts)), recorded=True),
         )
         for one in page.skipped
     )

@@ -22,6 +22,7 @@ from tare.reports.content.nodes import (
     Table,
 )
 from tare.reports.text import numbers
+from tare.results.said import Name
 from tare.results.statistics.changepoints import FEWEST_RUNS
 from tare.results.stores.model import COMMIT_CHARACTERS
 
@@ -214,9 +215,9 @@ def _table(series: Sequence[PastSeries], chart_of: Mapping[str, str], words: Wor
         )
         rows.append(
             (
-                Cell(one.case, recorded=True, link=chart_of[one.key]),
-                Cell(one.runner, color=one.color, recorded=True),
-                Cell(one.metric, recorded=True),
+                Cell(Name(one.case), recorded=True, link=chart_of[one.key]),
+                Cell(Name(one.runner), color=one.color, recorded=True),
+                Cell(Name(one.metric), recorded=True),
                 Cell(numbers.quantity(one.runs[0].median, one.unit), value=one.runs[0].median),
                 Cell(numbers.quantity(one.runs[-1].median, one.unit), value=one.runs[-1].median),
                 Cell(str(len(one.runs)), value=len(one.runs)),

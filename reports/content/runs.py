@@ -11,6 +11,7 @@ from tare.reports.content.nodes import Cell, Headline, Paragraph, Section, Table
 from tare.reports.text.numbers import DASH
 from tare.reports.text.repeated import named, repeat
 from tare.results.escapes import readable
+from tare.results.said import Name
 from tare.results.storage.find import is_ahead
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def _row(row: RunRow, words: Words) -> tuple[Cell, ...]:
     status = "" if head.status == "complete" else named("status", head.status, words)
     return (
         Cell(
-            head.name or head.run,
+            Name(head.name or head.run),
             detail=repeat(row.unreadable, words) or (head.run if head.name else ""),
             where=words("runs.folder", folder=readable(row.folder)) if row.folder else "",
             target=row.report,
@@ -92,6 +93,6 @@ def _row(row: RunRow, words: Words) -> tuple[Cell, ...]:
         Cell(named("mode", head.mode, words), detail=status, kind="problem" if row.unreadable else ""),
         Cell(told, kind=kind),
         Cell(head.shown_commit or DASH),
-        Cell(head.shown_labels, recorded=True),
-        Cell(head.host_class, recorded=True),
+        Cell(Name(head.shown_labels), recorded=True),
+        Cell(Name(head.host_class), recorded=True),
     )

@@ -137,7 +137,7 @@ def _cost_estimate(ratio: LogRatio | None, confidence: float) -> Estimate:
         return Estimate(value=math.nan, low=None, high=None, confidence=confidence, n=0, method="no ratio")
     found = ratio.interval.mapped(exp, confidence)
     return msgspec.structs.replace(
-        found, method=say("method.by_unit", "{method}, by {unit}", method=found.method, unit=ratio.unit)
+        found, method=say("method.by_unit", "{method}, by {word}", method=found.method, word=ratio.unit)
     )
 
 

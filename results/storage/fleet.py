@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from tare.results.errors import NotWritten, ResultError
+from tare.results.origins import Said, origins, recall
 from tare.results.plain_files import read_plain
 from tare.results.plan import RequestRecord  # noqa: TC001 - msgspec reads annotations at run time
 from tare.results.said import say
@@ -63,6 +64,8 @@ class Fleet(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The user's labels for all runs."""
     hosts: dict[str, FleetHost] = {}
     """Name of the host → what became of it."""
+    said: dict[str, Said] = {}
+    """Reason of a host → what it was made of, for pages in other languages. In the file alone: who reads it remembers them."""
 
 
 def fleet_path(results_dir: Path, campaign: str) -> Path:
@@ -77,6 +80,7 @@ def write_fleet(results_dir: Path, fleet: Fleet) -> None:
         NotWritten: the folder cannot be written to.
     """
     path = fleet_path(results_dir, fleet.campaign)
+    fleet = msgspec.structs.replace(fleet, said=origins([host.reason for host in fleet.hosts.values()]))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, msgspec.json.format(msgspec.json.encode(fleet), indent=2) + b"\n")
@@ -88,7 +92,7 @@ def write_fleet(results_dir: Path, fleet: Fleet) -> None:
 
 
 def read_fleet(results_dir: Path, campaign: str) -> Fleet:
-    """Read a campaign by its id, the beginning of one, or ``latest``.
+    """Read a campaign by its id, the beginning of one, or ``latest``, and remember what its texts were made of.
 
     Raises:
         ResultError: there is none, there are several, or the file is damaged.
@@ -97,12 +101,19 @@ def read_fleet(results_dir: Path, campaign: str) -> Fleet:
     meant = known[-1:] if campaign == "latest" else [one for one in known if one == campaign]
     meant = meant or [one for one in known if campaign and one.startswith(campaign)]
     if len(meant) != 1:
-        told = f"Known are {', '.join(known[-8:])}." if known else "`tare fleet` makes one."
-        many = f"{len(meant)} campaigns begin with" if meant else "no campaign is called"
-        raise ResultError(say(
-            "fleet.which", "{many} {campaign!r} in {results_dir}. {told}",
-            many=many, campaign=campaign, results_dir=results_dir / FOLDER, told=told,
-        ))  # fmt: skip
+        folder = results_dir / FOLDER
+        told = (
+            say("fleet.known", "Known are {names}.", names=", ".join(known[-8:]))
+            if known else
+            say("fleet.none_known", "`tare fleet` makes one.")
+        )  # fmt: skip
+        raise ResultError(
+            say("fleet.many", "{found} campaigns begin with {campaign!r} in {folder}. {told}",
+                found=len(meant), campaign=campaign, folder=folder, told=told)
+            if meant else
+            say("fleet.none", "no campaign is called {campaign!r} in {folder}. {told}",
+                campaign=campaign, folder=folder, told=told)
+        )  # fmt: skip
     path = fleet_path(results_dir, meant[0])
     try:
         fleet = msgspec.json.decode(read_plain(path), type=Fleet)
@@ -115,4 +126,5 @@ def read_fleet(results_dir: Path, campaign: str) -> Fleet:
             "fleet.version", "{path} has version {version}, this tare reads {version2}: use the tare that made it.",
             path=path, version=fleet.version, version2=VERSION,
         ))  # fmt: skip
-    return fleet
+    recall(fleet.said)
+    return msgspec.structs.replace(fleet, said={})

@@ -155,8 +155,8 @@ def beyond_text(name: str, value: float, unit: str) -> str:
 def mixed_text(name: str, what: str, here: str, before: str) -> str:
     """Describe a metric whose unit or direction (``what``) differs from earlier in the run."""
     return say(
-        "problem.mixed", "{name} has {what} {here!r} here, {before!r} earlier in the run",
-        name=name, what=what, here=here, before=before,
+        "problem.mixed", "{name} has {word} {here!r} here, {there!r} earlier in the run",
+        name=name, word=what, here=here, there=before,
     )  # fmt: skip
 
 

@@ -24,7 +24,7 @@ from tare.results.escapes import to_json
 from tare.results.origins import origins
 from tare.results.plain_files import NotPlainError
 from tare.results.record import FORMAT_VERSION, Manifest, Metric, NotFinite, Resumption, Trial
-from tare.results.said import say
+from tare.results.said import listed, say
 from tare.results.storage.atomic import write_whole
 from tare.results.storage.find import find_run, list_runs
 from tare.results.storage.load import MANIFEST, TRIALS, Problem, Run, load_run
@@ -67,7 +67,7 @@ def new_run_id(seconds_since_epoch: float | None = None) -> str:
     return f"{stamp}-{''.join(_ID_ALPHABET[number] for number in characters)}"
 
 
-_GO_ON = "go on with --resume"
+_GO_ON = say("store.go_on", "go on with --resume")
 
 
 class RunWriter:
@@ -111,7 +111,7 @@ class RunWriter:
                 path=path, strerror=error.strerror,
             )) from error  # fmt: skip
         try:
-            _write_manifest(path, manifest, then="start again")
+            _write_manifest(path, manifest, then=say("store.start_again", "start again"))
         except NotWritten:
             # Without a manifest it is no run, and there is nothing to go on with.
             with suppress(OSError):
@@ -261,11 +261,20 @@ def _mend_last_line(path: Path) -> tuple[str, ...]:
             return ()
         if _is_trial(rest):
             file.write(b"\n")
-            return (f"The last line of {trials} lacked its end, which was added; its trial is whole.",)
+            return (
+                say(
+                    "store.line_ended",
+                    "The last line of {path} lacked its end, which was added; its trial is whole.",
+                    path=trials,
+                ),
+            )
         with (path / DAMAGED).open("ab") as damaged:
             damaged.write(rest + b"\n")
         file.truncate(start)
-        return (f"The last line of {trials} was cut ({len(rest)} bytes); it was moved to {DAMAGED}.",)
+        return (
+            say("store.line_cut", "The last line of {path} was cut ({size} bytes); it was moved to {name}.",
+                path=trials, size=len(rest), name=DAMAGED),
+        )  # fmt: skip
 
 
 def _start_of_unended_line(file: int) -> int:
@@ -298,12 +307,17 @@ def _finite(trial: Trial) -> Trial:
         for m in trial.metrics
         if m.name not in names
     )
-    found = (f"{'error of ' * (one.part == 'error')}{one.metric} is {one.text}" for one in bad)
-    text = f"not a finite number: {', '.join(found)}"
+    found = (
+        say("store.error_is", "error of {name} is {text}", name=one.metric, text=one.text)
+        if one.part == "error" else
+        say("store.value_is", "{name} is {text}", name=one.metric, text=one.text)
+        for one in bad
+    )  # fmt: skip
+    text = say("store.not_finite", "not a finite number: {found}", found=listed(found, ", "))
     return msgspec.structs.replace(
         trial,
         outcome="invalid",
-        reason=f"{trial.reason}; {text}" if trial.reason else text,
+        reason=listed(filter(None, (trial.reason, text))),
         metrics=metrics,
         not_finite=bad,
     )
@@ -361,6 +375,16 @@ def _write_manifest(path: Path, manifest: Manifest, then: str = _GO_ON) -> None:
 
 def _write_failure(path: Path, error: OSError, measured: int | None, then: str = _GO_ON) -> str:
     full = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-    first = "Free some space" if full else "Look at the disk"
-    kept = "" if measured is None else f" The {measured} trials before it are kept and readable."
-    return f"cannot write {path}: {error.strerror}.{kept} {first}, then {then}."
+    first = (
+        say("store.free_space", "Free some space") if full else say("store.look_at_disk", "Look at the disk")
+    )
+    if measured is None:
+        return say(
+            "store.write_failed", "cannot write {path}: {error}. {first}, then {then}.",
+            path=path, error=error.strerror, first=first, then=then,
+        )  # fmt: skip
+    return say(
+        "store.append_failed",
+        "cannot write {path}: {error}. The {n} trials before it are kept and readable. {first}, then {then}.",
+        n=measured, path=path, error=error.strerror, first=first, then=then,
+    )  # fmt: skip

@@ -54,7 +54,7 @@ def scratch_disk(cache: str, below: str) -> str:
     return say("fact.scratch_disk", "ext4 on virtio-blk (cache={cache}) on {below}", cache=cache, below=below)
 
 
-NOT_COUNTED = "from outside, a guest's job cannot be told from its kernel"
+NOT_COUNTED = say("count.in_guest", "from outside, a guest's job cannot be told from its kernel")
 """Reason why there is no ``instructions.user``."""
 
 _REMEDY = say(

@@ -7,9 +7,11 @@ import signal
 from tare.results.said import say
 from tare.runners.host.files import ROOT, read
 
-_KERNELS_OWN = ": the kernel or somebody else killed it, and the host's log (`dmesg`) may say why"
+_KERNELS_OWN = say(
+    "ending.by_kernel", ": the kernel or somebody else killed it, and the host's log (`dmesg`) may say why"
+)
 _QUOTED_CHARACTERS = 300
-_OUT_OF_MEMORY = ": the kernel killed it because memory ran out"
+_OUT_OF_MEMORY = say("ending.out_of_memory", ": the kernel killed it because memory ran out")
 
 
 def how_ended(code: int) -> str:
@@ -21,6 +23,13 @@ def how_ended(code: int) -> str:
         return say("ending.named_signal", "was killed by signal {signal} ({name})", signal=-code, name=name)
     except ValueError:  # real-time signals have no names
         return say("ending.signal", "was killed by signal {signal}", signal=-code)
+
+
+def exit_or_signal(exit_code: int | None, signal: int | None) -> str:
+    """Name the exit status of a job's process, or the signal that ended it."""
+    if signal is None:
+        return say("ending.exit", "exit status {code}", code=exit_code)
+    return say("ending.by_signal", "signal {signal}", signal=signal)
 
 
 def last_words(said: str, code: int) -> str:

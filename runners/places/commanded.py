@@ -222,21 +222,32 @@ class CommandedPlace(HostPlace):
 
     def _explained_life(self, reason: str) -> str:
         """Explain that the agent is lost although the command has not ended."""
-        return f"{self.what} still runs, but: {reason}"
+        return say("place.still_runs", "{what} still runs, but: {reason}", what=self.what, reason=reason)
 
     def _explained_end(self, failure: PlaceFailure, gone: Gone) -> PlaceFailure:
         return PlaceFailure(
-            f"{self.what} {ended_how(gone)}{self._when()}{self._last_words()}",
+            say(
+                "place.command_ended",
+                "{what} {ended}{when}{words}",
+                what=self.what,
+                ended=ended_how(gone),
+                when=self._when(),
+                words=self._last_words(),
+            ),
             remedy=failure.remedy,
             log=failure.log,
         )
 
     def _when(self) -> str:
-        return "" if self._spoke else " before its agent spoke"
+        return "" if self._spoke else say("place.before_hello", " before its agent spoke")
 
     def _last_words(self) -> str:
         lines = self._log().splitlines()
-        return f": {lines[-1][:_SHOWN_CHARACTERS]}" if lines else ", without a word on stderr"
+        return (
+            f": {lines[-1][:_SHOWN_CHARACTERS]}"
+            if lines
+            else say("place.wordless", ", without a word on stderr")
+        )
 
 
 def ended_how(gone: Gone) -> str:

@@ -125,8 +125,14 @@ class CreatedPlace(CommandedPlace):
 
     def _explained_life(self, reason: str) -> str:
         if self._container_ended(ENDING_SECONDS):
-            return f"the container that {self.what} made ended{self._when()}{self._last_words()}"
-        return f"the container that {self.what} made still runs, but: {reason}"
+            return say(
+                "place.created_ended", "the container that {what} made ended{when}{words}",
+                what=self.what, when=self._when(), words=self._last_words(),
+            )  # fmt: skip
+        return say(
+            "place.created_runs", "the container that {what} made still runs, but: {reason}",
+            what=self.what, reason=reason,
+        )  # fmt: skip
 
     def _command(self, argv: tuple[str, ...]) -> tuple[Spawned, Gone]:
         """Run one of the other commands to its end, with the same stderr."""

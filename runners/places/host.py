@@ -266,7 +266,7 @@ class HostPlace(ProcessPlace):
             return replace(self._session.run(marked), not_counted=refused)
         event = job.count or INSTRUCTIONS
         if not self.vantage.agent_pid:
-            unseen = "the place's processes are not visible from outside"
+            unseen = say("count.unseen", "the place's processes are not visible from outside")
             return replace(self._session.run(marked), not_counted=unseen)
         try:
             counter = open_event(

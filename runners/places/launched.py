@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tare.results.said import say
 from tare.runners.host.cgroups.group import discard
 from tare.runners.host.cgroups.limits import CONTROLLERS
 from tare.runners.host.disks import disk_of
@@ -45,7 +46,7 @@ class LaunchPlan(PlacePlan):
 class LaunchedPlace(HostPlace):
     """See :class:`tare.runners.model.Place`."""
 
-    what = "the place's agent"
+    what = say("place.agent", "the place's agent")
 
     def __init__(self, plan: LaunchPlan, first: Job | None) -> None:
         self._plan = plan

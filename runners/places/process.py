@@ -31,7 +31,7 @@ SOCKET_BYTES = 1 << 20
 class ProcessPlace:
     """A place that lives exactly as long as one process. See :class:`tare.runners.model.Place`."""
 
-    what = "the place's top process"
+    what = say("place.top_process", "the place's top process")
     """Name of the process in failure texts."""
     leave_seconds = LEAVE_SECONDS
     host_network = ""

@@ -121,7 +121,14 @@ class RootedRunner(ABC):
             with _TinyImage(self._context, self._folder.name) as image:
                 self.prepare(image, _PROBE_LIMITS)
         except (TareError, OSError) as error:
-            return refusal_of(error, f"run without {self.name}, or install another version of it")
+            return refusal_of(
+                error,
+                say(
+                    "remedy.without_runner",
+                    "run without {name}, or install another version of it",
+                    name=self.name,
+                ),
+            )
         finally:
             self.close()
         facts = ToolFacts(tool=tool.version, origin=tool.origin, user_namespace=self._user)

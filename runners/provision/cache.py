@@ -179,7 +179,7 @@ class Cache:
             manifest = _read_manifest(place)
             complaint = _compare(place, manifest["files"])
         except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
-            complaint = f"its manifest cannot be used: {error}"
+            complaint = say("cache.bad_manifest", "its manifest cannot be used: {error}", error=error)
         if complaint:
             self.say(
                 say(
@@ -296,33 +296,38 @@ def _compare(place: Path, files: Mapping[str, list[Any]]) -> str:
     seen, now_seen = _read_seen(place), {}
     for relative, item in _walk(place / CONTENT):
         if relative not in missing:
-            return f"{relative} does not belong to it"
+            return say("cache.stranger", "{name} does not belong to it", name=relative)
         missing.discard(relative)
         status = item.stat(follow_symlinks=False)
         mark = [status.st_ino, status.st_ctime_ns]
-        if complaint := _differs(item, status, files[relative], hashed=seen.get(relative) == mark):
-            return f"{relative} {complaint}"
+        if complaint := _differs(item, status, files[relative], relative, hashed=seen.get(relative) == mark):
+            return complaint
         if stat.S_ISREG(status.st_mode) and status.st_ctime_ns < time.time_ns() - _SETTLED_NS:
             now_seen[relative] = mark
     if missing:
-        return f"{min(missing)} is missing"
+        return say("cache.missing", "{name} is missing", name=min(missing))
     if now_seen != seen:
         _write_seen(place, now_seen)
     return ""
 
 
-def _differs(item: os.DirEntry[str], status: os.stat_result, expected: list[Any], *, hashed: bool) -> str:
+def _differs(
+    item: os.DirEntry[str], status: os.stat_result, expected: list[Any], name: str, *, hashed: bool
+) -> str:
     """Say how a file differs from the manifest; ``hashed``: its content is known to be unchanged."""
     if status.st_mode != expected[0]:
-        return "has changed its mode"
+        return say("cache.mode", "{name} has changed its mode", name=name)
     if stat.S_ISLNK(status.st_mode) and str(Path(item.path).readlink()) != expected[1]:
-        return "leads elsewhere"
+        return say("cache.link", "{name} leads elsewhere", name=name)
     if stat.S_ISREG(status.st_mode):
         _mode, size, digest = expected
         if status.st_size != size:
-            return f"has {status.st_size} bytes instead of {size}"
+            return say(
+                "cache.size", "{name} has {found} bytes instead of {size}",
+                name=name, found=status.st_size, size=size,
+            )  # fmt: skip
         if not hashed and sha256_of(Path(item.path)) != digest:
-            return "has other content"
+            return say("cache.content", "{name} has other content", name=name)
     return ""
 
 

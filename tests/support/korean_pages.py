@@ -1,4 +1,4 @@
-"""Read Korean pages as their reader does, and find what is English on them."""
+"""Read Korean pages and terminals as their reader does, and find what is English on them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,12 @@ COMMANDS = re.compile(
     "“[^”]*”|`[^`]*`|tare [a-z-]+( [^가-힣]*)?|boot id|diff id|(apt|apt-get|pip) install [^가-힣]*|(modprobe|sudo|docker|podman) [a-z]+|avx sse"
 )
 """Commands, two names of fields, and two features of a processor."""
+
+QUOTED = re.compile(r"\u2018[^\u2019]*\u2019|'[^']*'|`[^`]*`|--[a-z-]+( [A-Z]+)?|\(docs/[^)]*\)")
+"""Words that a user types, and values."""
+
+LIBRARIES = re.compile(r"Input data was truncated|(JSON is malformed|Parser Error)[^\n]*")
+"""Errors of libraries, which are quoted as they are."""
 
 UNSEEN, EMPTY = {"style", "script", "svg", "title"}, {"meta", "link", "br", "rect", "path", "use", "wbr"}
 
@@ -52,3 +58,9 @@ def english(page: str) -> list[str]:
     """List the texts of a page with two English words in a row, quoted or not; there are commands on it, and names."""
     texts = (COMMANDS.sub("", text) for text in Reader(page, everything=True).texts)
     return sorted({text for text in texts if PHRASE.search(text)})
+
+
+def english_lines(text: str) -> list[str]:
+    """Give the lines of a terminal's text that have two English words in a row."""
+    said = LIBRARIES.sub("", text)
+    return [line for line in said.splitlines() if PHRASE.search(COMMANDS.sub("", QUOTED.sub("", line)))]

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from tare.results.nearest import did_you_mean
-from tare.results.said import say
+from tare.results.said import listed, say
 from tare.runners.errors import UsageError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ _IN_OUR_WORDS: tuple[tuple[str, Callable[..., str]], ...] = (
         r"argument (\S+): invalid \S+ value: (.*)",
         lambda a, b: say("parser.unusable", "{a}: cannot use {b}", a=a, b=b),
     ),
-    (r"argument (\S+): (.*)", "{}: {}".format),
+    (r"argument (\S+): (.*)", lambda a, b: listed((a, b), ": ")),
 )
 """Message of argparse → ours, of what its groups found."""
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tare.reports.content.nodes import Cell, Details, Links, Node, Section, Table
 from tare.reports.content.sections import facts
 from tare.reports.text.repeated import named
+from tare.results.said import Name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +28,7 @@ def section(page: Page) -> Section:
         ("mode", named("mode", manifest.mode, words)),
     )
     rows = [
-        (Cell(words(f"data.{name}")), Cell(value, recorded=True))
+        (Cell(words(f"data.{name}")), Cell(Name(value), recorded=True))
         for name, value in (*identity, *_origin(words, manifest.provenance))
     ]
     rows += [(Cell(name), Cell(value, recorded=True)) for name, value in manifest.versions.items()]
@@ -35,7 +36,7 @@ def section(page: Page) -> Section:
     body.append(Table(words("data.versions"), columns, tuple(rows)))
     if page.summary.given.parameters:
         title, columns = words("data.parameters"), (words("column.workload"), words("host.value"))
-        body.append(Details(title, (facts.table(title, columns, page.summary.given.parameters),)))
+        body.append(Details(title, (facts.table(title, columns, page.summary.given.parameters, names=True),)))
     if manifest.image:
         columns = (words("data.layer"), words("data.hash"))
         body.append(

@@ -11,6 +11,7 @@ from tare.reports.content.nodes import Cell, Node, Paragraph, Section, Table
 from tare.reports.text import numbers
 from tare.reports.text.numbers import DASH
 from tare.results.details import DeployDetails
+from tare.results.said import Name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -133,8 +134,8 @@ def _layer(workload: str, version: str, layer: LayerSizes) -> tuple[Cell, ...]:
     sizes = (layer.size_bytes, layer.tar_bytes, layer.gzip_bytes)
     return (
         Cell(workload.removeprefix("deploy-")),
-        Cell(layer.name, recorded=True),
-        Cell(version, recorded=True),
+        Cell(Name(layer.name), recorded=True),
+        Cell(Name(version), recorded=True),
         Cell(layer.digest[:19] + "…", recorded=True),
         cells.count(layer.files),
         *(Cell(numbers.quantity(size, "bytes"), detail=f"{size:,}", value=size) for size in sizes),

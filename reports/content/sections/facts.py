@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tare.reports.content.nodes import Cell, Table
 from tare.reports.text.numbers import DASH
+from tare.results.said import Name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -39,9 +40,22 @@ _FEW = 40
 
 
 def table(
-    caption: str, columns: tuple[str, str], facts: Mapping[str, Any], *, only_set: bool = False
+    caption: str,
+    columns: tuple[str, str],
+    facts: Mapping[str, Any],
+    *,
+    only_set: bool = False,
+    names: bool = False,
 ) -> Table:
-    """Build a table of two columns, name and value, from nested facts; ``only_set`` leaves out those without a value."""
+    """Build a table of two columns, name and value, from nested facts.
+
+    Args:
+        caption: the table's.
+        columns: heads of both columns.
+        facts: what to tell, nested.
+        only_set: leave out facts without a value.
+        names: the values are of users, and are repeated in no other language.
+    """
     told = [one for one in flatten(facts) if not only_set or one[1] != DASH]
-    rows = tuple((Cell(name), Cell(text, recorded=True)) for name, text in told)
+    rows = tuple((Cell(name), Cell(Name(text) if names else text, recorded=True)) for name, text in told)
     return Table(caption, columns, rows, form="sheet" if len(rows) > _FEW else "")

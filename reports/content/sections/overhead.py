@@ -16,6 +16,7 @@ from tare.reports.summaries.matrix import APART, family_of
 from tare.reports.summaries.waiting import explaining
 from tare.reports.text import numbers
 from tare.reports.text.answers import both, span_of_time
+from tare.results.said import Name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -182,7 +183,7 @@ def _commands(page: Page) -> tuple[Node, ...]:
             server, client = known.get("server"), known.get("client", "")
             detail = words("overhead.with_server", server=server, client=client) if server else ""
             name = page.case_name(case_of(one))
-            rows[name] = (Cell(name), Cell(str(command), detail=detail, recorded=True))
+            rows[name] = (Cell(name), Cell(Name(command), detail=detail, recorded=True))
     if not rows:
         return ()
     title, columns = words("overhead.commands"), (words("column.workload"), words("overhead.command"))

@@ -26,6 +26,10 @@ SAID = "said-"
 :mod:`tare.results.said`). English has none: its sentences stand where they are said."""
 
 
+HELP = "help-"
+"""Beginning of the name of the catalogue of what ``--help`` prints, by the English text. English has none."""
+
+
 @dataclass(frozen=True, slots=True)
 class Words:
     """Look up the texts of one language: dotted key → text with ``{placeholders}``."""
@@ -66,6 +70,17 @@ def words(language: Language = "en") -> Words:
             for key, text in texts.items()
         },
     )
+
+
+@cache
+def helps(language: Language) -> dict[str, str]:
+    """Load the texts of ``--help``: English text → that of the language; empty for English."""
+    if language == "en":
+        return {}
+    found: dict[str, str] = tomllib.loads(
+        files(__package__).joinpath(f"{HELP}{language}.toml").read_text("utf-8")
+    )["help"]
+    return found
 
 
 def quotable() -> Words:

@@ -38,8 +38,8 @@ def clear_cri(path: str, run: str) -> list[str]:
     with Cri(path) as cri:
         for sandbox in cri.sandboxes(run):
             cri.remove_pod(sandbox)
-            removed.append(f"pod {sandbox[:12]} in containerd")
+            removed.append(say("removed.pod", "pod {name} in containerd", name=sandbox[:12]))
         for tag in cri.images(f"localhost/{repository(run)}"):
             cri.remove_image(tag)
-            removed.append(f"image {tag} in containerd")
+            removed.append(say("removed.image", "image {name} in containerd", name=tag))
     return removed

@@ -136,7 +136,11 @@ class Enclosure:
                 stderr=log,
                 start_new_session=True,
             )
-        self.await_ready(lambda: "" if self.first_pid() else "no namespaces", _MAKE_SECONDS, "unshare")
+        self.await_ready(
+            lambda: "" if self.first_pid() else say("cri.no_namespaces", "no namespaces"),
+            _MAKE_SECONDS,
+            "unshare",
+        )
         if connect:
             connect(self.first_pid())
         self.release(len(daemons) - held)

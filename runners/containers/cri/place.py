@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tare.results.record import Metric
-from tare.results.said import say
+from tare.results.said import listed, say
 from tare.runners.agent.session import AgentSession, preload
 from tare.runners.containers.cri.client import LABEL, Cri
 from tare.runners.containers.cri.errors import CriError
@@ -79,7 +79,7 @@ class CriPlan(PlacePlan):
 class CriPlace(HostPlace):
     """See :class:`tare.runners.model.Place`."""
 
-    what = "the pod"
+    what = say("place.pod", "the pod")
     hello_seconds = HELLO_SECONDS
 
     def __init__(self, plan: CriPlan, first: Job | None) -> None:
@@ -245,11 +245,17 @@ class CriPlace(HostPlace):
             )
         except CriError as error:
             return _UNKNOWN, error.reason
-        states = ("created", "running", "exited", "unknown")
+        states = (
+            say("cri.created", "container created"), say("cri.running", "container running"),
+            say("cri.exited", "container exited"), say("cri.unknown", "container unknown"),
+        )  # fmt: skip
         words = f"{status.get('reason', '')} {status.get('message', '')}".strip()
         state = status.get("state", 0)
-        code = f", exit status {status.get('exit_code', 0)}" if state > _RUNNING else ""
-        return state, f"container {states[state]}{code}{': ' if words else ''}{words}"
+        told = states[state]
+        if state > _RUNNING:
+            code = status.get("exit_code", 0)
+            told = say("cri.container_ended", "{told}, exit status {code}", told=told, code=code)
+        return state, listed(filter(None, (told, words)), ": ")
 
     def _explained(
         self, failure: PlaceFailure, events: Mapping[str, int], spawned: Spawned | None = None

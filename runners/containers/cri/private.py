@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tare.results.said import say
 from tare.runners.containers.cri.client import Cri
 from tare.runners.containers.cri.errors import CriError
 from tare.runners.containers.cri.images import PAUSE_TAG
@@ -51,7 +52,11 @@ def missing_programs(root: Path = Path("/")) -> list[str]:
     folders = [root / folder.lstrip("/") for folder in _SYSTEM_FOLDERS]
     lost = [name for name in ("containerd", *_NEEDED) if not any((each / name).exists() for each in folders)]
     plugins = [root / folder.lstrip("/") for folder in _PLUGIN_FOLDERS]
-    return lost + ([] if any((each / "bridge").exists() for each in plugins) else ["CNI's plugin bridge"])
+    return lost + (
+        []
+        if any((each / "bridge").exists() for each in plugins)
+        else [say("cri.bridge_plugin", "CNI's plugin bridge")]
+    )
 
 
 def configure(enclosure: Enclosure) -> tuple[str, ...]:
@@ -78,7 +83,7 @@ def await_ready(enclosure: Enclosure) -> Cri:
 
     def complaint() -> str:
         if not Path(cri.path).exists():  # gRPC would wait a second before it tries again
-            return f"there is no {cri.path}"
+            return say("file.absent", "there is no {path}", path=cri.path)
         try:
             return cri.not_ready()
         except CriError as error:

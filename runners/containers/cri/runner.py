@@ -99,7 +99,12 @@ class Containerd:
                 ),
                 remedy=error.remedy,
             )
-        return Probe(ok=True, facts=EngineFacts(engine="one of Tare's own", private=True, system=why_not))
+        return Probe(
+            ok=True,
+            facts=EngineFacts(
+                engine=say("fact.own_engine", "one of Tare's own"), private=True, system=why_not
+            ),
+        )
 
     def prepare(self, image: Image, limits: Limits) -> None:
         """See :class:`tare.runners.context.Runner`. Ends with one unmeasured opening, to show that everything works."""
@@ -204,14 +209,16 @@ def system_version(path: Path) -> tuple[str, str]:
         The version and an empty reason, or an empty version and the reason why this containerd cannot be used.
     """
     if not path.exists():
-        return "", f"there is no {path}"
+        return "", say("file.absent", "there is no {path}", path=path)
     with Cri(str(path)) as cri:
         try:
             version = cri.version()
             lacks = cri.not_ready()
         except CriError as error:
             return "", error.reason
-    return ("", f"the system's containerd is not ready: {lacks}") if lacks else (version, "")
+    if lacks:
+        return "", say("cri.system_not_ready", "the system's containerd is not ready: {why}", why=lacks)
+    return version, ""
 
 
 def _unless_absent(cri: Cri, tag: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tare.results.said import say
 from tare.runners.containers.engines.api import DockerApi, EngineError
 from tare.runners.containers.engines.private import PrivateDocker
 
@@ -34,10 +35,10 @@ def clear_docker(socket: str, run: str) -> list[str]:
     try:
         for container in api.containers(label(run)):
             api.remove_container(container)
-            removed.append(f"Docker container {container[:12]}")
+            removed.append(say("removed.docker_container", "Docker container {name}", name=container[:12]))
         for tag in api.images(f"{repository(run)}:*"):
             api.remove_image(tag)
-            removed.append(f"Docker image {tag}")
+            removed.append(say("removed.docker_image", "Docker image {name}", name=tag))
     except EngineError as error:
         # Everything in the private daemon goes with its folders.
         private = PrivateDocker(Path(socket).parent.name)

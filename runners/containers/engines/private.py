@@ -134,8 +134,8 @@ class PrivateDocker:
         fetched = say("docker.fetched", "{package}, fetched, not installed", package=dockerd.package)
         origin = say("docker.systems", "the system's") if dockerd.root == Path("/") else fetched
         return [
-            say("docker.started", "started a private Docker daemon {version} ({origin}), pid {pid}",
-                version=version["Version"], origin=origin, pid=pid),
+            say("docker.started", "started a private Docker daemon {version} ({word}), pid {pid}",
+                version=version["Version"], word=origin, pid=pid),
             say("docker.where", "socket unix://{socket}, images and containers in {folder}, log {log}",
                 socket=self.listens_at, folder=self.folder, log=self.log),
             say("docker.private", "it has private network and mount namespaces and cgroups ({name}), with the bridge {bridge}",

@@ -218,7 +218,9 @@ class Namespaces:
             "network": _NETWORKS[self._rung.network] if "net" in parts else "host",
             "scratch_file_system": file_system(self._context.workdir),
             "rungs": ",".join(parts),
-            "user_namespace": "one for all places" if self._veth and "user" in parts else "user" in parts,
+            "user_namespace": say("fact.one_for_all", "one for all places")
+            if self._veth and "user" in parts
+            else "user" in parts,
         }
 
     def _steps(self, layout: Layout) -> tuple[Step, ...]:

@@ -105,12 +105,19 @@ class OciRunner(RootedRunner):
     def facts(self) -> Mapping[str, object]:
         """See :class:`~tare.runners.places.rooted.RootedRunner`."""
         shared = {
-            "isolation": "namespaces, capabilities and denied calls as in our full container; mounts and masked "
-            "paths as `runc spec` has them",
+            "isolation": say(
+                "fact.oci_isolation",
+                "namespaces, capabilities and denied calls as in our full container; mounts and masked paths as `runc spec` has them",
+            ),
         }
         own = {
-            "kernel": f"{self.label}'s own, on {platform.release()}",
-            "isolation": "a kernel in user space answers the calls; namespaces and capabilities around it as given",
+            "kernel": say(
+                "fact.own_kernel", "{name}'s own, on {release}", name=self.label, release=platform.release()
+            ),
+            "isolation": say(
+                "fact.gvisor_isolation",
+                "a kernel in user space answers the calls; namespaces and capabilities around it as given",
+            ),
         }
         return {
             **(shared if self._runtime.shares_kernel else own),

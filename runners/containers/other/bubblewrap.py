@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from tare.results.said import say
 from tare.runners.containers.oci.config import CAPABILITIES
 from tare.runners.launcher.seccomp import build_filter
 from tare.runners.places.rooted import RootedRunner
@@ -52,8 +53,10 @@ class Bubblewrap(RootedRunner):
     def facts(self) -> Mapping[str, object]:
         """See :class:`~tare.runners.places.rooted.RootedRunner`."""
         return {
-            "isolation": "namespaces, capabilities and denied calls as in our full container; /sys is the host's, "
-            "read-only",
+            "isolation": say(
+                "fact.bubblewrap_isolation",
+                "namespaces, capabilities and denied calls as in our full container; /sys is the host's, read-only",
+            ),
         }
 
     def fill_base(self, base: Path, tool: Tool) -> None:

@@ -56,7 +56,10 @@ class Lxc(RootedRunner):
     def facts(self) -> Mapping[str, object]:
         """See :class:`~tare.runners.places.rooted.RootedRunner`."""
         return {
-            "isolation": "namespaces, capabilities and denied calls as in our full container; mounts are LXC's"
+            "isolation": say(
+                "fact.lxc_isolation",
+                "namespaces, capabilities and denied calls as in our full container; mounts are LXC's",
+            )
         }
 
     def fill_base(self, base: Path, tool: Tool) -> None:

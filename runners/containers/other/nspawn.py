@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from tare.results.said import say
 from tare.runners.containers.oci.config import CAPABILITIES
 from tare.runners.places.rooted import RootedRunner
 
@@ -59,7 +60,10 @@ class Nspawn(RootedRunner):
     def facts(self) -> Mapping[str, object]:
         """See :class:`~tare.runners.places.rooted.RootedRunner`."""
         return {
-            "isolation": "namespaces and capabilities as in our full container; filter and mounts are nspawn's"
+            "isolation": say(
+                "fact.nspawn_isolation",
+                "namespaces and capabilities as in our full container; filter and mounts are nspawn's",
+            )
         }
 
 

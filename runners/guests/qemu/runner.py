@@ -94,8 +94,8 @@ class QemuRunner:
         profile = PROFILES.get(kind.removeprefix(PREFIX))
         if profile is None:
             raise TareError(say(
-                "guest.no_profile", "there is no guest profile {kind!r}; there are {profiles}",
-                kind=kind, profiles=", ".join(PROFILES),
+                "guest.no_profile", "there is no guest profile {name!r}; there are {profiles}",
+                name=kind, profiles=", ".join(PROFILES),
             ))  # fmt: skip
         self._profile, self._variant = profile, parse_for(profile, variant)
         self.name = ":".join(filter(None, (f"{PREFIX}{profile.name}", self._variant.name)))

@@ -1,22 +1,26 @@
 """The page and the summary of a campaign, of runs on made-up hosts."""
 
 import json
+from typing import get_args
 
 import msgspec
 import pytest
 
 from support.fleet_double import REQUEST
+from support.korean_pages import english, english_lines
 from support.results_making import metric, trial, write_run
+from support.shapes import ENGLISH, sentences
 from tare.bench.__main__ import main
 from tare.bench.errors import Exit
-from tare.results.storage.fleet import Fleet, FleetHost, write_fleet
+from tare.results import said
+from tare.results.storage.fleet import Fleet, FleetHost, Status, write_fleet
 
 
 def time_of(value):
     return metric(value, name="launch.total", primary=True)
 
 
-def run_of(folder, name, cost):
+def run_of(folder, name, cost, skipped="no <daemon>"):
     trials = []
     for block in range(8):
         for runner, factor in (("bare", 1.0), ("namespaces", cost)):
@@ -25,8 +29,9 @@ def run_of(folder, name, cost):
                 len(trials), time_of(value), run=name, runner=runner, block=block, invocation=len(trials)
             )
             trials.append(one)
-    skip = trial(len(trials), run=name, runner="docker", block=-1, outcome="skipped", reason="no <daemon>")
+    skip = trial(len(trials), run=name, runner="docker", block=-1, outcome="skipped", reason=skipped)
     write_run(folder, [*trials, skip], run=name, status="complete")
+    return name
 
 
 @pytest.fixture
@@ -92,3 +97,35 @@ def test_a_damaged_campaign_is_one_sentence(campaign, capsys):
     path.write_text("{")
     assert page(campaign) == Exit.USAGE
     assert "cannot be read as a campaign" in capsys.readouterr().err
+
+
+def test_a_korean_page_has_no_english_though_another_process_said_the_reasons(
+    tmp_path, capsys, english_forgotten
+):
+    told = sentences()
+    statuses = get_args(Status)
+    hosts = {}
+    for at, status in enumerate(statuses):
+        run = run_of(tmp_path / "runs", f"run-{at}", 1.2 + at / 100, skipped=told["container.no_kubeconfig"])
+        hosts[f"h{at}"] = FleetHost(
+            host=f"h{at}", host_class="AB"[at % 2], status=status, runs=(run,),
+            reason="" if status in statuses[:3] else told["fleet.worker_lost"],
+        )  # fmt: skip
+    hosts["h9"] = FleetHost(host="h9", host_class="A", status="failed", reason=told["fleet.no_tare"])
+    fleet = Fleet(version=1, campaign="c1", created="2026-11-27T02:00:00Z", request=REQUEST, hosts=hosts)
+    write_fleet(tmp_path / "runs", fleet)
+    english_forgotten()
+    page(tmp_path, "--lang", "ko")
+    out, err = capsys.readouterr()
+    assert english_lines(out + err) == []
+    text = (tmp_path / "out" / "fleet" / "c1.html").read_text("utf-8")
+    assert english(text) == []
+    assert ENGLISH not in out + err + text
+    assert "워커" in out
+    assert "kubeconfig가 없음" in text
+
+
+@pytest.fixture
+def english_forgotten(monkeypatch):
+    """Give a function that forgets what this process has said with values, as if another one had."""
+    return lambda: monkeypatch.setattr(said, "_remembered", {})

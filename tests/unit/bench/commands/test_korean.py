@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from support.korean_pages import COMMANDS, PHRASE
+from support.korean_pages import english_lines as english
 from support.results_making import metric, trial, write_run
 from tare.bench.__main__ import COMMANDS as OF_TARE
 from tare.bench.__main__ import main
@@ -25,12 +25,6 @@ if TYPE_CHECKING:
 
     from tare.results.record import Trial
 
-QUOTED = re.compile(r"\u2018[^\u2019]*\u2019|'[^']*'|`[^`]*`|--[a-z-]+( [A-Z]+)?|\(docs/[^)]*\)")
-"""Words that a user types, and values."""
-
-LIBRARIES = re.compile(r"Input data was truncated|(JSON is malformed|Parser Error)[^\n]*")
-"""Errors of libraries, which are quoted as they are."""
-
 OWN = """
 [workloads.hello]
 command = ["true"]
@@ -42,12 +36,6 @@ comand = ["echo"]
 """
 
 HYPERFINE = '{"results": [{"command": "sleep", "times": [1.0, 1.1, 1.2], "exit_codes": [0, 0, 1]}]}'
-
-
-def english(text: str) -> list[str]:
-    """Give the lines of a text that have two English words in a row."""
-    said = LIBRARIES.sub("", text)
-    return [line for line in said.splitlines() if PHRASE.search(COMMANDS.sub("", QUOTED.sub("", line)))]
 
 
 def trials_of(run: str, level: float, odd: str) -> Iterator[Trial]:
@@ -117,6 +105,7 @@ LINES = [
     "import times.json", "import nothing.json", "export n0 --format csv --output out.csv", "export n0 --format csv --output /no/such",
     "claims n1", "clean --dry-run", "workloads", "workloads check", "workloads list file", "open n1", "config --show-origin",
     "doctor --fix no", "sql --format json SELECT(1)", "sql SELEC", "run --no-such", "plan quick", "fleet", "ab", "calibrate --analyse", "report no",
+    "list --mode no", "list --last 0", "run --re", "plan -k", "fleet --page none",
 ]  # fmt: skip
 """Command lines of every command, good and bad ones; those that measure are refused."""
 

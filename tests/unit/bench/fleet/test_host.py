@@ -13,6 +13,7 @@ from tare.bench.fleet import host
 from tare.bench.fleet.child import request_of
 from tare.bench.fleet.inbox import Inbox
 from tare.bench.fleet.messages import Assignment
+from tare.results.origins import Said
 from tare.results.storage.load import load_run
 
 CHILD = """
@@ -123,3 +124,24 @@ def test_a_request_goes_into_the_hosts_own_folder(tmp_path):
     assert (request.resume, request.report, request.offline) == ("r1", False, True)
     assert request.settings.run.seed == 7
     assert request.resuming == "tare fleet --resume c"
+
+
+CHILD_OF_OURS = """
+import sys
+from tare.bench.fleet import child
+from tare.results.said import listed, say
+from tare.runners.errors import TareError
+def fail(*_words):
+    raise TareError(listed((say("fact.quick", "quick"),
+                            say("fact.unknown", "not recorded")), "\\n"))
+child.execute = fail
+sys.exit(child.main(int(sys.argv[1])))
+"""
+
+
+@pytest.mark.slow
+def test_what_the_error_of_a_run_was_made_of_comes_over(command):
+    ended = host.measure(order(), lambda _: None, lambda: False, (sys.executable, "-c", CHILD_OF_OURS))
+    assert (ended.code, ended.said) == (3, "not recorded")
+    assert ended.origins["not recorded"] == Said("fact.unknown")
+    assert host.measure(order(), lambda _: None, lambda: False, command()).origins == {}, "of another run"

@@ -20,8 +20,8 @@ STORED = trial(
     reason="deploy brings images of its own.",
     said={
         "deploy brings images of its own.": Said("deploy.own_images"),
-        "a <b> reads it": Said("condition.folder", {"folder": "<i>", "found": "off"}),
-        "off": Said("condition.off"),
+        "a <b> reads it": Said("condition.folder", {"folder": "<i>", "found": "is off"}),
+        "is off": Said("condition.off"),
         "of another version": Said("condition.folder", {"place": "x"}),
         "of a later version": Said("not.known.here"),
         "round": Said("condition.folder", {"folder": "round", "found": "round"}),

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 
 import pytest
 
-from tare.reports.text.repeated import repeat
+from support.text_keys import said_sentences, templates
+from tare.reports.content.finishing import finished
+from tare.reports.content.nodes import Cell, Section, Table
+from tare.reports.text.repeated import WORDS, repeat
 from tare.reports.text.words import quotable, words
 from tare.results.origins import origins
-from tare.results.said import listed, say
+from tare.results.said import Name, listed, say
 from tare.runners.agent import sentences
 from tare.runners.launcher.processes import SpawnError
 from tare.runners.launcher.steps.files import ChangeDirectory, MakeDirectory, WriteFile
@@ -90,3 +94,52 @@ def test_texts_of_the_english_catalogue_are_repeated_where_they_were_quotable() 
     assert text == words("en")("answer.time", told="3 % less")
     assert repeat(text, words("ko")) == "시간: 3% 감소"
     assert origins([text]) == {}, "a record has none of them"
+
+
+NAMES = ("host", "none", "block", "time", "idle", "load")
+"""Names that users may give, and that are words of the suite, too."""
+
+
+@pytest.fixture
+def _vocabulary() -> None:
+    say("terminal.time", "time")
+    say("starts.places", "places")
+
+
+@pytest.mark.usefixtures("_vocabulary")
+@pytest.mark.parametrize("name", NAMES)
+def test_somebodys_name_is_no_word_of_the_suite_in_any_sentence(name: str) -> None:
+    spoken = words("ko")
+    translated = []
+    for code, template, names in templates():
+        for one in names - WORDS:
+            if f"{{{one}" not in spoken.texts.get(f"said.{code}", ""):
+                continue
+            given = dict.fromkeys(names, "7") | {one: name}
+            with contextlib.suppress(ValueError):  # a format for numbers alone
+                told = repeat(say(code, template, **given), spoken)
+                translated += [] if name in told else [(code, one)]
+    assert translated == []
+
+
+def test_placeholders_for_words_of_the_suite_are_those_of_its_sentences() -> None:
+    assert {name for _, names in said_sentences() for name in names} >= WORDS
+
+
+def test_words_of_the_suite_are_repeated_where_a_sentence_has_a_place_for_them() -> None:
+    spoken = words("ko")
+    told = say("fact.changed", "{name}: {before} → {after}", name="network", before="none", after="host")
+    assert repeat(told, spoken) == "네트워크: 없음 → 호스트"
+    assert repeat("none", spoken) == "없음", "a value of the record by itself"
+
+
+def test_marked_names_are_repeated_in_no_language() -> None:
+    assert repeat(Name("none"), words("ko")) == "none"
+    row = Cell(Name("host"), detail="5 %", recorded=True)
+    told = finished(Section("", "", (Table("", (), ((row,),)),)), words("ko"))
+    assert told.body == (Table("", (), ((Cell("host", detail="5%", recorded=True),),)),)
+
+
+def test_runs_called_as_the_sides_of_a_comparison_keep_their_names() -> None:
+    text = quotable()("comparison.host_of", name="base", host="x")
+    assert repeat(text, words("ko")) == "base: x"
