@@ -115,7 +115,7 @@ def _spread(
     low, high = min(one[0] for one in curves.values()), max(one[-1] for one in curves.values())
     across = Scale(low, high, *span, log=high > _FAR * low)
     up = Scale(0, 1, bottom, top)
-    left_axis(made, up, span, numbers.percent)
+    left_axis(made, up, span, words.percent)
     axis = words("figure.coldstarts.spread_log" if across.log else "figure.coldstarts.spread_axis")
     bottom_axis(made, across, (top, bottom), ratio_text, axis)
     for runner, values in curves.items():

@@ -89,7 +89,7 @@ def _shares(
             if wide > text_width(text, SMALL) + 2:
                 made.text(x + wide / 2, y + 4, text, f"c s {letters(color)}")
             left += share
-    bottom_axis(made, scale, (made.height, made.height), numbers.percent, words("figure.startup.share_axis"))
+    bottom_axis(made, scale, (made.height, made.height), words.percent, words("figure.startup.share_axis"))
     made.line((span[0], top), (span[0], made.height), "g")
     made.height += 2 * LINE + 6
 

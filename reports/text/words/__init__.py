@@ -8,7 +8,8 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from tare.reports.text.korean import spelt
+from tare.reports.text.korean import spelt, together
+from tare.reports.text.numbers import percent
 from tare.results.said import listed, quoted
 
 if TYPE_CHECKING:
@@ -49,6 +50,11 @@ class Words:
     def row(self, texts: Iterable[str]) -> str:
         """Put texts that may have commas in them in a row, with the sign that the language writes between such texts."""
         return listed(texts) if self.quoted else self.texts["list.between"].join(texts)
+
+    def percent(self, fraction: float) -> str:
+        """Write a percentage that stands alone, such as a label of an axis, as the language does."""
+        text = percent(fraction)
+        return together(text) if self.language == "ko" else text
 
     def has(self, key: str) -> bool:
         """Tell whether the catalogue has a text of that key."""

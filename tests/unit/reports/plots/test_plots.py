@@ -329,6 +329,13 @@ def test_a_value_that_no_line_reaches_is_a_point() -> None:
     assert any(f"#{1300}: " in hint for hint in Seen(made).hints)
 
 
+@pytest.mark.parametrize("plot", PLOTS, ids=lambda plot: plot.name)
+def test_percentages_of_korean_figures_stand_without_a_blank(plot: Plot) -> None:
+    """The page respells its figures; files of them show what was drawn."""
+    made = plot.draw(Summary(RUN), words("ko"), WIDE)
+    assert made is None or [text for text in Seen(made).texts if re.search(r"\d[ \xa0]%", text)] == []
+
+
 def test_distributions_that_reach_far_have_a_logarithmic_axis() -> None:
     log = words("en")("figure.coldstarts.spread_log")
     started = next(t for t in RUN.trials if t.workload == "null" and t.runner == "bare" and not t.warmup)
