@@ -102,9 +102,10 @@ def document_of(text: str, where: str) -> Any:
         try:
             document, end = _DECODER.raw_decode(text, start)
         except json.JSONDecodeError as error:
-            first = first or ImportFault(
-                f"{where}, line {error.lineno}, column {error.colno}: not JSON: {error.msg}. Is the file incomplete?"
-            )
+            first = first or ImportFault(say(
+                "import.no_json_at", "{where}, line {line}, column {column}: not JSON: {error}. Is the file incomplete?",
+                where=where, line=error.lineno, column=error.colno, error=error.msg,
+            ))  # fmt: skip
             if error.pos - start > _MISTAKEN:
                 break
             continue
@@ -114,8 +115,10 @@ def document_of(text: str, where: str) -> Any:
             raise ImportFault(say("import.has", "{where} has {error}.", where=where, error=error)) from None
         if not (rest := text[end : end + 1000].strip()):
             return harmless_document(document, where)
-        first = first or ImportFault(f"{where}: there is text after the JSON document: {rest[:40]!r}.")
-    raise first or ImportFault(f"{where} is not JSON.")
+        first = first or ImportFault(say(
+            "import.text_after", "{where}: there is text after the JSON document: {text!r}.", where=where, text=rest[:40]
+        ))  # fmt: skip
+    raise first or ImportFault(say("import.no_json", "{where} is not JSON.", where=where))
 
 
 def small_document_of(text: str) -> Any:
@@ -206,10 +209,11 @@ _SPELLED = _Spellings()
 
 
 def _too_large(where: str) -> ImportFault:
-    return ImportFault(
-        f"{where} is larger than {LARGEST_FILE >> 20} MiB (unpacked), which is the limit. Split it."
-    )
+    return ImportFault(say(
+        "import.file_too_large", "{where} is larger than {most} MiB (unpacked), which is the limit. Split it.",
+        where=where, most=LARGEST_FILE >> 20,
+    ))  # fmt: skip
 
 
 def _too_deep(where: str) -> ImportFault:
-    return ImportFault(f"{where} is nested too deeply to be a result.")
+    return ImportFault(say("import.too_deep", "{where} is nested too deeply to be a result.", where=where))

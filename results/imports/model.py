@@ -234,4 +234,7 @@ class Node:
     def _not(self, what: str) -> ImportFault:
         kinds = {"list": "a list", "dict": "an object"}
         shown = kinds.get(type(self.value).__name__) or repr(self.value)
-        return ImportFault(f"{self.where} is {shown[:60]}{'…' if len(shown) > 60 else ''}, not {what}.")
+        found = f"{shown[:60]}{'…' if len(shown) > 60 else ''}"
+        return ImportFault(
+            say("import.is_not", "{where} is {found}, not {what}.", where=self.where, found=found, what=what)
+        )

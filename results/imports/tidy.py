@@ -193,7 +193,9 @@ class _Row:
         return found
 
     def fault(self, name: str, what: str) -> ImportFault:
-        return ImportFault(f"{self.where}: {name} {what}.")
+        return ImportFault(
+            say("import.fault", "{where}: {name} {what}.", where=self.where, name=name, what=what)
+        )
 
 
 @dataclass(slots=True)

@@ -167,10 +167,11 @@ def _unpack_file(files: Files, kept: KeptRun, file: KeptFile, draft: Path) -> No
 
 
 def _damaged(files: Files, kept: KeptRun, file: KeptFile) -> StoreError:
-    return StoreError(
-        f"{kept.folder}/{file.stored} in {files.address} is damaged: its content is not what its marker says. "
-        "Push the run again from where it was measured."
-    )
+    return StoreError(say(
+        "store.file_damaged",
+        "{path} in {address} is damaged: its content is not what its marker says. Push the run again from where it was measured.",
+        path=f"{kept.folder}/{file.stored}", address=files.address,
+    ))  # fmt: skip
 
 
 def _copy_at_most(source: gzip.GzipFile, out: BinaryIO, most: int) -> None:

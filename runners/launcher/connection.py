@@ -269,9 +269,9 @@ def socket_pair() -> tuple[socket.socket, socket.socket]:
 
 
 def _lost() -> LauncherLostError:
-    return LauncherLostError(
-        "tare's launcher is gone: something killed it; look for the kernel's OOM killer in `dmesg`"
-    )
+    return LauncherLostError(say(
+        "launcher.gone", "tare's launcher is gone: something killed it; look for the kernel's OOM killer in `dmesg`"
+    ))  # fmt: skip
 
 
 def _too_long(argv: str, size: int) -> LauncherError:

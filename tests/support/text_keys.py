@@ -168,18 +168,28 @@ def _calls_of_say() -> Iterator[ast.Call]:
 
 
 def unsaid_errors() -> Iterator[str]:
-    """Name the lines that raise an error with an English text which no other language can repeat."""
+    """Name the lines that raise or make an error with an English text which no other language can repeat."""
     for part in ("results", "reports", "bench", "runners"):
         for path in sorted((ROOT.parent / part).rglob("*.py")):
             name = str(path.relative_to(ROOT.parent))
             if name in FOR_PROGRAMMERS or name.startswith(("bench/tools/", "runners/fake.py", *BY_PYTEST)):
                 continue
             for node in ast.walk(parsed(path)):
-                if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
-                    error = ast.unparse(node.exc.func)
-                    values = (*node.exc.args, *(one.value for one in node.exc.keywords if one.arg != "log"))
-                    if error not in UNSEEN_ERRORS and any(_is_phrase(one) for one in values):
-                        yield f"{name}:{node.lineno}: {ast.unparse(node.exc)[:120]}"
+                made = _error_of(node)
+                if made is not None:
+                    values = (*made.args, *(one.value for one in made.keywords if one.arg != "log"))
+                    if ast.unparse(made.func) not in UNSEEN_ERRORS and any(map(_is_phrase, values)):
+                        yield f"{name}:{made.lineno}: {ast.unparse(made)[:120]}"
+
+
+def _error_of(node: ast.AST) -> ast.Call | None:
+    """Give the error that is raised, or made to be raised elsewhere: its name tells it."""
+    match node:
+        case ast.Raise(exc=ast.Call() as made):
+            return made
+        case ast.Call(func=ast.Name(id=name)) if re.search("(Error|Fault|Failure|Unreadable)$", name):
+            return node
+    return None
 
 
 UNSEEN_ERRORS = {
